@@ -6,3 +6,4 @@ pub mod arcp;
 pub mod budget;
 pub mod lease;
 pub mod time;
+pub mod trace;
