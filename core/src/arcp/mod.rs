@@ -1,2 +1,27 @@
-//! Placeholder.
+//! ARCP v1.1.
+
+mod body;
+mod config;
+mod error;
+mod feature;
+mod host;
+mod ids;
+mod json;
 pub mod lines;
+mod record;
+mod runtime;
+pub mod wire;
+
+pub use body::{Body, Number};
+pub use config::{Access, AnyPrincipal, Compat, Config, Policy, SamePrincipal};
+pub use error::{ErrorCode, Fault};
+pub use feature::{Feature, Features};
+pub use host::{
+    AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Event, Failure, FinalStatus, JobId, JobResult, JobView, Output,
+    Refused, RevocationId, Secret, Timer, Via,
+};
+pub use ids::{JobUlid, ResultId, SessionId};
+pub use record::Record;
+pub use runtime::Runtime;
+/// Raw JSON text of user data: passed through as it was written.
+pub use serde_json::value::RawValue as Json;

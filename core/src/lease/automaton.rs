@@ -47,11 +47,7 @@ impl Automaton {
         patterns: impl IntoIterator<Item = &'a Pattern>,
         work: &mut Work<'_>,
     ) -> Result<Automaton, Exhausted> {
-        let mut automaton = Automaton {
-            tokens: Vec::new(),
-            dominates_from: Vec::new(),
-            starts: Vec::new(),
-        };
+        let mut automaton = Automaton { tokens: Vec::new(), dominates_from: Vec::new(), starts: Vec::new() };
         for pattern in patterns {
             work.spend(pattern.as_str().len().saturating_add(2))?;
             automaton.add(pattern.as_str());
@@ -118,17 +114,11 @@ impl Automaton {
     }
 
     pub(super) fn token(&self, position: u32) -> Token {
-        self.tokens
-            .get(position as usize)
-            .copied()
-            .unwrap_or(Token::End)
+        self.tokens.get(position as usize).copied().unwrap_or(Token::End)
     }
 
     fn dominates_from(&self, position: u32) -> u32 {
-        self.dominates_from
-            .get(position as usize)
-            .copied()
-            .unwrap_or(position)
+        self.dominates_from.get(position as usize).copied().unwrap_or(position)
     }
 
     /// Adds the positions that are reached without a character.
@@ -143,12 +133,7 @@ impl Automaton {
                     set.push(position.saturating_add(1));
                     position = position.saturating_add(2);
                 }
-                Token::Char(_)
-                | Token::Slash
-                | Token::Inside
-                | Token::Tail
-                | Token::Any
-                | Token::End => {
+                Token::Char(_) | Token::Slash | Token::Inside | Token::Tail | Token::Any | Token::End => {
                     set.push(position);
                     return;
                 }
@@ -162,23 +147,11 @@ impl Automaton {
             (Token::Char(literal), Symbol::Char(char)) if literal == char => {
                 self.enter(position.saturating_add(1), set)
             }
-            (Token::Slash | Token::Tail, Symbol::Slash) => {
-                self.enter(position.saturating_add(1), set)
-            }
+            (Token::Slash | Token::Tail, Symbol::Slash) => self.enter(position.saturating_add(1), set),
             (Token::Star, Symbol::Char(_) | Symbol::Other) => self.enter(position, set),
             (Token::Inside, Symbol::Slash) => self.enter(position.saturating_sub(1), set),
-            (Token::Inside, Symbol::Char(_) | Symbol::Other) | (Token::Any, _) => {
-                set.push(position)
-            }
-            (
-                Token::Char(_)
-                | Token::Star
-                | Token::Slash
-                | Token::Deep
-                | Token::Tail
-                | Token::End,
-                _,
-            ) => {}
+            (Token::Inside, Symbol::Char(_) | Symbol::Other) | (Token::Any, _) => set.push(position),
+            (Token::Char(_) | Token::Star | Token::Slash | Token::Deep | Token::Tail | Token::End, _) => {}
         }
     }
 
@@ -203,9 +176,7 @@ impl Automaton {
         smaller.iter().all(|position| {
             while larger.next_if(|other| other < position).is_some() {}
             // Whatever lies between the position and what dominates it is dominated too, and was pruned.
-            larger.peek().is_some_and(|other| {
-                *other == *position || self.dominates_from(*other) <= *position
-            })
+            larger.peek().is_some_and(|other| *other == *position || self.dominates_from(*other) <= *position)
         })
     }
 

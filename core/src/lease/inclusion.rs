@@ -50,10 +50,7 @@ pub(super) fn check(
     let mut work = Work(work);
     let mut union = None;
     for child in children {
-        let too_complex = |Exhausted| SubsetError::TooComplex {
-            namespace: namespace.clone(),
-            pattern: child.clone(),
-        };
+        let too_complex = |Exhausted| SubsetError::TooComplex { namespace: namespace.clone(), pattern: child.clone() };
         work.spend(parents.len()).map_err(too_complex)?;
         if parents.contains(child) {
             continue;
@@ -64,10 +61,7 @@ pub(super) fn check(
         };
         let starts = possible_starts(union, parents, child);
         if !includes(union, &starts, child, &mut work).map_err(too_complex)? {
-            return Err(SubsetError::Violation {
-                namespace: namespace.clone(),
-                pattern: child.clone(),
-            });
+            return Err(SubsetError::Violation { namespace: namespace.clone(), pattern: child.clone() });
         }
     }
     Ok(())
@@ -80,13 +74,7 @@ fn possible_starts(union: &Automaton, parents: &[Pattern], child: &Pattern) -> V
         let parent = literal_prefix(parent);
         parent.starts_with(child) || child.starts_with(parent)
     };
-    union
-        .starts
-        .iter()
-        .zip(parents)
-        .filter(|(_, parent)| possible(parent))
-        .map(|(start, _)| *start)
-        .collect()
+    union.starts.iter().zip(parents).filter(|(_, parent)| possible(parent)).map(|(start, _)| *start).collect()
 }
 
 /// What every match begins with. The `/` before a `**` is not among it: `/ws/**` matches `/ws`.
@@ -108,19 +96,9 @@ impl Work<'_> {
 }
 
 /// Whether every non-empty text the child matches is matched from one of the `starts`.
-fn includes(
-    union: &Automaton,
-    starts: &[u32],
-    child: &Pattern,
-    work: &mut Work<'_>,
-) -> Result<bool, Exhausted> {
+fn includes(union: &Automaton, starts: &[u32], child: &Pattern, work: &mut Work<'_>) -> Result<bool, Exhausted> {
     let child = Automaton::compile([child], work)?;
-    let mut search = Search {
-        union,
-        seen: vec![Vec::new(); child.tokens.len()],
-        child,
-        open: Vec::new(),
-    };
+    let mut search = Search { union, seen: vec![Vec::new(); child.tokens.len()], child, open: Vec::new() };
     let mut beside = Vec::new();
     for start in starts {
         union.enter(*start, &mut beside);
@@ -137,9 +115,7 @@ fn includes(
                 union.step(*other, symbol, &mut beside);
             }
             work.spend(set.len().saturating_add(beside.len()).saturating_add(1))?;
-            let accepted = entered
-                .iter()
-                .any(|position| search.child.accepts(*position));
+            let accepted = entered.iter().any(|position| search.child.accepts(*position));
             if accepted && !beside.iter().any(|other| union.accepts(*other)) {
                 return Ok(false);
             }
@@ -159,16 +135,8 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Adds what is to be explored: the child in each of these positions, the parents in all of those.
-    fn add(
-        &mut self,
-        mut entered: Vec<u32>,
-        mut beside: Vec<u32>,
-        work: &mut Work<'_>,
-    ) -> Result<(), Exhausted> {
-        if beside
-            .iter()
-            .any(|other| self.union.token(*other) == Token::Any)
-        {
+    fn add(&mut self, mut entered: Vec<u32>, mut beside: Vec<u32>, work: &mut Work<'_>) -> Result<(), Exhausted> {
+        if beside.iter().any(|other| self.union.token(*other) == Token::Any) {
             return Ok(());
         }
         self.child.prune(&mut entered);
@@ -195,12 +163,7 @@ impl Search<'_> {
     }
 
     /// The symbols that lead the child on from here and make a difference to it or to the parents.
-    fn symbols(
-        &self,
-        position: u32,
-        set: &[u32],
-        work: &mut Work<'_>,
-    ) -> Result<Vec<Symbol>, Exhausted> {
+    fn symbols(&self, position: u32, set: &[u32], work: &mut Work<'_>) -> Result<Vec<Symbol>, Exhausted> {
         let (characters, slash) = match self.child.token(position) {
             Token::Char(literal) => return Ok(vec![Symbol::Char(literal)]),
             Token::Slash | Token::Tail => return Ok(vec![Symbol::Slash]),

@@ -97,17 +97,12 @@ impl Lease {
 
     /// Whether the lease names this namespace.
     pub fn names(&self, namespace: &Namespace) -> bool {
-        self.grants
-            .iter()
-            .any(|grant| grant.namespace == *namespace)
+        self.grants.iter().any(|grant| grant.namespace == *namespace)
     }
 
     /// The patterns of this namespace; those of `cost.budget` are amount strings. Empty if the lease does not name it.
     pub fn patterns(&self, namespace: &Namespace) -> &[Pattern] {
-        self.grants
-            .iter()
-            .find(|grant| grant.namespace == *namespace)
-            .map_or(&[], |grant| &grant.patterns)
+        self.grants.iter().find(|grant| grant.namespace == *namespace).map_or(&[], |grant| &grant.patterns)
     }
 
     /// The namespaces the lease names, in the order of the request.
@@ -131,9 +126,7 @@ impl Lease {
     /// (ours). No lease of a thousand ordinary patterns comes near.
     pub fn covers(&self, operation: &Operation) -> bool {
         let mut work = pattern::MATCH_WORK;
-        self.patterns(operation.namespace())
-            .iter()
-            .any(|pattern| pattern.matches(operation.target(), &mut work))
+        self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), &mut work))
     }
 
     /// Whether this lease covers every operation that `child` covers (§9.4): for each of the child's namespaces, every
@@ -148,15 +141,8 @@ impl Lease {
     ///
     /// Errors: [`SubsetError::Violation`] and [`SubsetError::TooComplex`], both `LEASE_SUBSET_VIOLATION`.
     pub fn includes(&self, child: &Lease, work: &mut u64) -> Result<(), SubsetError> {
-        let comparable = child
-            .grants
-            .iter()
-            .filter(|grant| grant.namespace != Namespace::CostBudget);
-        for Grant {
-            namespace,
-            patterns,
-        } in comparable
-        {
+        let comparable = child.grants.iter().filter(|grant| grant.namespace != Namespace::CostBudget);
+        for Grant { namespace, patterns } in comparable {
             inclusion::check(namespace, self.patterns(namespace), patterns, work)?;
         }
         Ok(())
@@ -164,32 +150,18 @@ impl Lease {
 
     /// The heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
-        let grants = self.grants.iter().map(
-            |Grant {
-                 namespace,
-                 patterns,
-             }| {
-                let texts: usize = patterns.iter().map(|pattern| pattern.as_str().len()).sum();
-                size_of::<Grant>()
-                    + namespace.as_str().len()
-                    + patterns.capacity() * size_of::<Pattern>()
-                    + texts
-            },
-        );
-        grants
-            .sum::<usize>()
-            .saturating_add(self.budget.as_ref().map_or(0, Amounts::bytes_held))
+        let grants = self.grants.iter().map(|Grant { namespace, patterns }| {
+            let texts: usize = patterns.iter().map(|pattern| pattern.as_str().len()).sum();
+            size_of::<Grant>() + namespace.as_str().len() + patterns.capacity() * size_of::<Pattern>() + texts
+        });
+        grants.sum::<usize>().saturating_add(self.budget.as_ref().map_or(0, Amounts::bytes_held))
     }
 }
 
 impl Serialize for Lease {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.grants.len()))?;
-        for Grant {
-            namespace,
-            patterns,
-        } in &self.grants
-        {
+        for Grant { namespace, patterns } in &self.grants {
             map.serialize_entry(namespace.as_str(), patterns)?;
         }
         map.end()

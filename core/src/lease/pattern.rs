@@ -19,14 +19,10 @@ pub struct Pattern(Box<str>);
 impl Pattern {
     pub(super) fn parse(namespace: &Namespace, text: &str) -> Result<Pattern, CanonicalError> {
         let within_bound = |text: &str| text.len() <= MAX_PATTERN_BYTES;
-        let canonical = Some(text)
-            .filter(|text| within_bound(text))
-            .map(|text| canonical::pattern(namespace, text));
+        let canonical = Some(text).filter(|text| within_bound(text)).map(|text| canonical::pattern(namespace, text));
         match canonical.transpose()?.filter(|text| within_bound(text)) {
             Some(canonical) => Ok(Pattern(canonical.into())),
-            None => Err(CanonicalError::TooLong {
-                max: MAX_PATTERN_BYTES,
-            }),
+            None => Err(CanonicalError::TooLong { max: MAX_PATTERN_BYTES }),
         }
     }
 
@@ -60,9 +56,7 @@ impl Pattern {
                 }
                 Some(glob) => match target.next() {
                     Some(segment) => {
-                        let steps = (glob.len() as u64)
-                            .saturating_add(segment.len() as u64)
-                            .saturating_add(1);
+                        let steps = (glob.len() as u64).saturating_add(segment.len() as u64).saturating_add(1);
                         let Some(left) = work.checked_sub(steps) else {
                             *work = 0;
                             return false;
@@ -98,9 +92,7 @@ fn segment_matches(glob: &str, segment: &str) -> bool {
         return glob == segment;
     };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let between = segment
-        .strip_prefix(head)
-        .and_then(|rest| rest.strip_suffix(tail));
+    let between = segment.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
     let Some(mut between) = between else {
         return false;
     };

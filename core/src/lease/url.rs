@@ -14,11 +14,7 @@ pub(super) fn target(text: &str) -> Result<String, CanonicalError> {
 
 /// The canonical form of a pattern of URLs.
 pub(super) fn pattern(text: &str) -> Result<String, CanonicalError> {
-    if text == "**" {
-        Ok(text.into())
-    } else {
-        canonicalise(text, Kind::Pattern)
-    }
+    if text == "**" { Ok(text.into()) } else { canonicalise(text, Kind::Pattern) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,10 +31,7 @@ impl Kind {
 }
 
 fn canonicalise(text: &str, kind: Kind) -> Result<String, CanonicalError> {
-    if text
-        .bytes()
-        .any(|byte| !byte.is_ascii_graphic() || byte == b'\\')
-    {
+    if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
         return Err(CanonicalError::ForbiddenCharacter);
     }
     if text.contains('#') {
@@ -79,9 +72,7 @@ fn canonicalise(text: &str, kind: Kind) -> Result<String, CanonicalError> {
 fn canonical_scheme(scheme: &str, kind: Kind) -> Result<String, CanonicalError> {
     let wildcard = |char| kind == Kind::Pattern && char == '*';
     let first = |char: char| char.is_ascii_alphabetic() || wildcard(char);
-    let other = |char: char| {
-        char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.') || wildcard(char)
-    };
+    let other = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.') || wildcard(char);
     if scheme.starts_with(first) && scheme.chars().all(other) {
         Ok(scheme.to_ascii_lowercase())
     } else {
@@ -128,10 +119,7 @@ fn push_authority(
         given => given.strip_prefix(':').ok_or(CanonicalError::Host)?,
     };
     if kind.is_wild(port) {
-        if !port
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'*')
-        {
+        if !port.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*') {
             return Err(CanonicalError::Port);
         }
         out.push(':');
@@ -171,10 +159,7 @@ fn canonical_address(address: &str, kind: Kind) -> Result<Cow<'static, str>, Can
         }
         address.to_string()
     } else {
-        address
-            .parse::<Ipv6Addr>()
-            .map_err(|_| CanonicalError::Host)?
-            .to_string()
+        address.parse::<Ipv6Addr>().map_err(|_| CanonicalError::Host)?.to_string()
     };
     Ok(["[", &canonical, "]"].concat().into())
 }

@@ -1,0 +1,279 @@
+//! Envelopes: bytes to a typed head with a raw payload, and back (§5).
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use bytes::Bytes;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::ids::EnvelopeId;
+
+/// The deepest nesting of arrays and objects that is accepted.
+pub const MAX_DEPTH: usize = 64;
+/// The largest integer that every JSON peer reads exactly: 2^53 − 1.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+/// Members of an envelope that are not ours: more than these are refused, so that looking for duplicates stays cheap.
+const MAX_UNKNOWN_MEMBERS: usize = 64;
+
+/// A string that borrows from the frame where it holds no escape.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl Text<'_> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_string())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// An integer of the protocol: 0 ..= 2^53 − 1, written without fraction or exponent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Int(pub u64);
+
+impl<'de> Deserialize<'de> for Int {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = u64::deserialize(deserializer)?;
+        if value > MAX_INTEGER {
+            return Err(D::Error::custom("an integer is larger than 2^53 - 1"));
+        }
+        Ok(Int(value))
+    }
+}
+
+/// A received envelope; `P` is what its payload is read as, in the same pass.
+///
+/// Unknown members are ignored (§5). `null` counts as absent.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a, P = &'a RawValue> {
+    /// The protocol version, `"1.1"` or `"1"`.
+    pub arcp: Option<Text<'a>>,
+    /// The sender's id of this frame.
+    pub id: Option<Text<'a>>,
+    /// The message type, such as `job.submit`.
+    pub kind: Option<Text<'a>>,
+    /// The session the frame belongs to.
+    pub session_id: Option<Text<'a>>,
+    /// The trace (§11).
+    pub trace_id: Option<Text<'a>>,
+    /// The job the frame is about.
+    pub job_id: Option<Text<'a>>,
+    /// The number of an event in its session (§8.3).
+    pub event_seq: Option<Int>,
+    /// The payload.
+    pub payload: Option<P>,
+    /// Vendor extensions, untouched.
+    pub extensions: Option<&'a RawValue>,
+}
+
+impl<'a, P: Deserialize<'a>> Envelope<'a, P> {
+    /// Reads one frame. The text must be one JSON object; what its members mean is checked later.
+    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+impl<'de: 'a, 'a, P: Deserialize<'de>> Deserialize<'de> for Envelope<'a, P> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EnvelopeVisitor(PhantomData))
+    }
+}
+
+struct EnvelopeVisitor<'a, P>(PhantomData<(&'a (), P)>);
+
+impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for EnvelopeVisitor<'a, P> {
+    type Value = Envelope<'a, P>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut envelope = Envelope {
+            arcp: None,
+            id: None,
+            kind: None,
+            session_id: None,
+            trace_id: None,
+            job_id: None,
+            event_seq: None,
+            payload: None,
+            extensions: None,
+        };
+        let mut seen: u16 = 0;
+        let mut unknown: Vec<Text<'de>> = Vec::new();
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            let bit: u16 = match key.as_str() {
+                "arcp" => 1,
+                "id" => 1 << 1,
+                "type" => 1 << 2,
+                "session_id" => 1 << 3,
+                "trace_id" => 1 << 4,
+                "job_id" => 1 << 5,
+                "event_seq" => 1 << 6,
+                "payload" => 1 << 7,
+                "extensions" => 1 << 8,
+                _ => 0,
+            };
+            if seen & bit != 0 || unknown.contains(&key) {
+                return Err(A::Error::custom(format_args!(
+                    "the member {:?} stands there twice",
+                    key.as_str()
+                )));
+            }
+            seen |= bit;
+            match bit {
+                1 => envelope.arcp = map.next_value()?,
+                2 => envelope.id = map.next_value()?,
+                4 => envelope.kind = map.next_value()?,
+                8 => envelope.session_id = map.next_value()?,
+                16 => envelope.trace_id = map.next_value()?,
+                32 => envelope.job_id = map.next_value()?,
+                64 => envelope.event_seq = map.next_value()?,
+                128 => envelope.payload = map.next_value()?,
+                256 => envelope.extensions = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    if unknown.len() == MAX_UNKNOWN_MEMBERS {
+                        return Err(A::Error::custom("the envelope has too many members"));
+                    }
+                    unknown.push(key);
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// The id of a frame that is no good otherwise, for the `request_id` of its refusal.
+pub(crate) fn salvage_id(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct IdOnly<'a> {
+        #[serde(borrow)]
+        id: Text<'a>,
+    }
+    let found: IdOnly<'_> = serde_json::from_str(text).ok()?;
+    (!found.id.as_str().is_empty()).then(|| found.id.0.into_owned())
+}
+
+/// Whether arrays and objects nest deeper than [`MAX_DEPTH`]. Exact on valid JSON; harmless on anything else.
+pub(crate) fn too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(inner) = bytes.next() {
+                    match inner {
+                        b'\\' => {
+                            bytes.next();
+                        }
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The first member name that stands twice in a JSON object, if the text is one.
+pub(crate) fn duplicate_member(object: &str) -> Option<String> {
+    struct Keys<'a>(Vec<Text<'a>>);
+    impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct KeysVisitor;
+            impl<'de> Visitor<'de> for KeysVisitor {
+                type Value = Keys<'de>;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a JSON object")
+                }
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
+                    let mut keys = Vec::new();
+                    while let Some((key, IgnoredAny)) = map.next_entry()? {
+                        keys.push(key);
+                    }
+                    Ok(Keys(keys))
+                }
+            }
+            deserializer.deserialize_map(KeysVisitor)
+        }
+    }
+    let mut keys = serde_json::from_str::<Keys<'_>>(object).ok()?.0;
+    keys.sort_unstable();
+    keys.windows(2)
+        .find(|pair| matches!(pair, [first, second] if first == second))
+        .and_then(|pair| pair.first())
+        .map(|key| key.as_str().to_string())
+}
+
+/// The members between `type` and `event_seq` of a frame, as JSON text with a trailing comma.
+///
+/// All frames of one job to one session share it.
+pub(crate) fn head(session: &dyn fmt::Display, trace: Option<&dyn fmt::Display>, job: Option<&dyn fmt::Display>) -> String {
+    use fmt::Write as _;
+    let mut out = String::with_capacity(160);
+    // Writing to a String cannot fail; none of the three needs escapes.
+    let _ = write!(out, "\"session_id\":\"{session}\",");
+    if let Some(trace) = trace {
+        let _ = write!(out, "\"trace_id\":\"{trace}\",");
+    }
+    if let Some(job) = job {
+        let _ = write!(out, "\"job_id\":\"{job}\",");
+    }
+    out
+}
+
+/// One whole frame. `payload` is JSON text.
+pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
+    use fmt::Write as _;
+    let payload_len: usize = payload.iter().map(|part| part.len()).sum();
+    let mut out = String::with_capacity(128 + head.len() + payload_len);
+    out.push_str("{\"arcp\":\"1.1\",\"id\":\"");
+    id.push_to(&mut out);
+    out.push_str("\",\"type\":\"");
+    out.push_str(kind);
+    out.push_str("\",");
+    out.push_str(head);
+    if let Some(seq) = seq {
+        let _ = write!(out, "\"event_seq\":{seq},");
+    }
+    out.push_str("\"payload\":");
+    for part in payload {
+        out.push_str(part);
+    }
+    out.push('}');
+    Bytes::from(out.into_bytes())
+}
