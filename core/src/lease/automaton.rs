@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::Pattern;
-use super::inclusion::{Exhausted, Work};
 
 /// A place in a pattern: what may come next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -182,5 +181,19 @@ impl Automaton {
 
     pub(super) fn accepts(&self, position: u32) -> bool {
         matches!(self.token(position), Token::End | Token::Tail | Token::Any)
+    }
+}
+
+/// The elementary steps that are left.
+pub(super) struct Work<'a>(pub(super) &'a mut u64);
+
+/// No steps are left.
+pub(super) struct Exhausted;
+
+impl Work<'_> {
+    pub(super) fn spend(&mut self, steps: usize) -> Result<(), Exhausted> {
+        let left = self.0.checked_sub(steps as u64);
+        *self.0 = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Exhausted)
     }
 }

@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::automaton::{Automaton, Symbol, Token};
+use super::automaton::{Automaton, Exhausted, Symbol, Token, Work};
 use super::{Namespace, Pattern};
 
 /// Why a lease is not within another.
@@ -81,18 +81,6 @@ fn possible_starts(union: &Automaton, parents: &[Pattern], child: &Pattern) -> V
 fn literal_prefix(pattern: &Pattern) -> &str {
     let prefix = pattern.as_str().split('*').next().unwrap_or_default();
     prefix.strip_suffix('/').unwrap_or(prefix)
-}
-
-pub(super) struct Work<'a>(&'a mut u64);
-
-pub(super) struct Exhausted;
-
-impl Work<'_> {
-    pub(super) fn spend(&mut self, steps: usize) -> Result<(), Exhausted> {
-        let left = self.0.checked_sub(steps as u64);
-        *self.0 = left.unwrap_or(0);
-        left.map(|_| ()).ok_or(Exhausted)
-    }
 }
 
 /// Whether every non-empty text the child matches is matched from one of the `starts`.
