@@ -1,5 +1,7 @@
 //! §9.6 and the family budget of Nuncio: amounts are exact, counters never drift.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency, parse_amount};
 use proptest::prelude::*;
 

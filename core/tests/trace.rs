@@ -1,5 +1,7 @@
 //! §11: trace ids and contexts.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use nuncio_core::trace::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState};
 use proptest::prelude::*;
 

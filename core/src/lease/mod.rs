@@ -34,7 +34,6 @@
 //!   pattern `**` needs no scheme, and `scheme://**` is every URL of the scheme.
 //! - all others: the text itself, without a `..` segment.
 
-mod automaton;
 mod canonical;
 mod inclusion;
 mod namespace;
@@ -122,8 +121,8 @@ impl Lease {
 
     /// Whether a pattern of the operation's namespace matches its target (§9.3).
     ///
-    /// The work is bounded: a hostile lease and target that would take more than some ten million steps are not covered
-    /// (ours). No lease of a thousand ordinary patterns comes near.
+    /// The work is bounded: a hostile lease and target that would take more than four million steps are not covered
+    /// (ours). A thousand ordinary patterns need a hundred thousand.
     pub fn covers(&self, operation: &Operation) -> bool {
         let mut work = pattern::MATCH_WORK;
         self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), &mut work))
@@ -132,12 +131,15 @@ impl Lease {
     /// Whether this lease covers every operation that `child` covers (§9.4): for each of the child's namespaces, every
     /// pattern matches only what some pattern of this lease matches. Equal leases include each other.
     ///
-    /// Decided exactly over all non-empty texts, and so soundly over the canonical targets among them. `cost.budget` is
-    /// not looked at: [`Budget::set_aside`](crate::budget::Budget::set_aside) compares amounts with what remains. So is
-    /// no expiry.
+    /// Decided exactly: what is refused as a violation would let the child do something that this lease does not allow.
+    /// (Exactly over all non-empty texts, so soundly over the canonical targets among them; for paths and names the two
+    /// are the same, as a `*` can always stand for a character.) `cost.budget` is not looked at, since amounts are
+    /// compared with what remains of them: [`Budget::set_aside`](crate::budget::Budget::set_aside). Nor is expiry, which
+    /// a lease does not know.
     ///
-    /// `work` is a budget of elementary steps (tens of nanoseconds each, four bytes of memory at most) and is reduced
-    /// by what was used. A hundred ordinary patterns on either side need some hundred thousand.
+    /// `work` is a budget of elementary steps, tens of nanoseconds and at most 32 bytes of memory each, and is reduced by
+    /// what was used. A hundred ordinary patterns on either side need some hundred thousand steps. Only patterns with
+    /// many `**` can need many more than the product of the lengths.
     ///
     /// Errors: [`SubsetError::Violation`] and [`SubsetError::TooComplex`], both `LEASE_SUBSET_VIOLATION`.
     pub fn includes(&self, child: &Lease, work: &mut u64) -> Result<(), SubsetError> {
@@ -148,7 +150,7 @@ impl Lease {
         Ok(())
     }
 
-    /// The heap memory this holds, in bytes.
+    /// An upper estimate of the heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
         let grants = self.grants.iter().map(|Grant { namespace, patterns }| {
             let texts: usize = patterns.iter().map(|pattern| pattern.as_str().len()).sum();

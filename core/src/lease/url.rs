@@ -1,6 +1,5 @@
 //! The canonical form of URLs and of URL patterns.
 
-use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
@@ -100,15 +99,12 @@ fn push_authority(
         return Err(CanonicalError::UserInfo);
     }
     let authority = decode_unreserved(authority)?.to_ascii_lowercase();
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, port) = bracketed.split_once(']').ok_or(CanonicalError::Host)?;
-            (canonical_address(address, kind)?, port)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (canonical_name(host, kind)?.into(), port)
-        }
+    let (host, port) = if let Some(bracketed) = authority.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']').ok_or(CanonicalError::Host)?;
+        (canonical_address(address, kind)?, port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (canonical_name(host, kind)?.into(), port)
     };
     if host.is_empty() && (default_port.is_some() || !port.is_empty()) {
         return Err(CanonicalError::Host);
@@ -151,7 +147,7 @@ fn canonical_port(port: &str) -> Result<Option<u16>, CanonicalError> {
     port.parse().map(Some).map_err(|_| CanonicalError::Port)
 }
 
-fn canonical_address(address: &str, kind: Kind) -> Result<Cow<'static, str>, CanonicalError> {
+fn canonical_address(address: &str, kind: Kind) -> Result<String, CanonicalError> {
     let canonical = if kind.is_wild(address) {
         let plausible = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'*');
         if !address.bytes().all(plausible) {
@@ -161,7 +157,7 @@ fn canonical_address(address: &str, kind: Kind) -> Result<Cow<'static, str>, Can
     } else {
         address.parse::<Ipv6Addr>().map_err(|_| CanonicalError::Host)?.to_string()
     };
-    Ok(["[", &canonical, "]"].concat().into())
+    Ok(["[", &canonical, "]"].concat())
 }
 
 fn canonical_name(host: &str, kind: Kind) -> Result<&str, CanonicalError> {
