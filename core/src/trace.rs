@@ -1,7 +1,7 @@
 //! W3C Trace Context (§11): [`TraceId`], [`TraceParent`], [`TraceState`] and the envelope extension that carries them.
 //!
-//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`) rides
-//! in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
+//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`)
+//! rides in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
 //! specification. A context that cannot be read is as good as absent: nothing here is an error to the peer.
 
 use alloc::boxed::Box;

@@ -339,16 +339,26 @@ proptest! {
 
     #[test]
     fn any_lease_is_read_back_equal(
-        entries in prop::collection::vec(("(fs\\.read|net\\.fetch|tool\\.call|x-vendor\\.a\\.b|cost\\.budget)", "(/|https://|USD:|\\*\\*|)[a-z0-9%/*.?:\"\\\\\\PC]{0,12}"), 0..4),
+        entries in prop::collection::vec(
+            (
+                "(fs\\.read|net\\.fetch|tool\\.call|x-vendor\\.a\\.b|cost\\.budget)",
+                "(/|https://|USD:|\\*\\*|)[a-z0-9%/*.?:\"\\\\\\PC]{0,12}",
+            ),
+            0..4,
+        ),
     ) {
-        let object: serde_json::Map<_, _> = entries.into_iter().map(|(key, value)| (key, serde_json::json!([value]))).collect();
+        let object: serde_json::Map<_, _> =
+            entries.into_iter().map(|(key, value)| (key, serde_json::json!([value]))).collect();
         if let Ok(lease) = Lease::parse(&serde_json::Value::from(object).to_string()) {
             prop_assert_eq!(Lease::parse(&lease.to_json()), Ok(lease));
         }
     }
 
     #[test]
-    fn any_target_is_an_operation_or_an_error(namespace in "(fs\\.read|net\\.fetch|tool\\.call)", target in "(/|https?://|)\\PC{0,40}") {
+    fn any_target_is_an_operation_or_an_error(
+        namespace in "(fs\\.read|net\\.fetch|tool\\.call)",
+        target in "(/|https?://|)\\PC{0,40}",
+    ) {
         if let Ok(operation) = Operation::new(&namespace, &target) {
             let again = Operation::new(&namespace, operation.target());
             prop_assert_eq!(again, Ok(operation));

@@ -6,9 +6,9 @@
 //! of these texts is matched by some parent; without a `**` there is one such text.
 //!
 //! With `**` there are infinitely many. We walk the child's segments and, beside them, the set of all places the
-//! parents' patterns can be at after the same text. A `**` branches: it is over, or takes up one more `*`. A branch ends
-//! where it met the same child place before beside a set that accepts no more. The number of sets can be exponential in
-//! the number of `**`, hence the bound on the work.
+//! parents' patterns can be at after the same text. A `**` branches: it is over, or takes up one more `*`. A branch
+//! ends where it met the same child place before beside a set that accepts no more. The number of sets can be
+//! exponential in the number of `**`, hence the bound on the work.
 
 use alloc::boxed::Box;
 use alloc::vec;

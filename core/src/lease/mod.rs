@@ -1,8 +1,8 @@
 //! Leases (§9): what a job may do, and whether one lease is within another.
 //!
 //! A [`Lease`] is a value that only narrows: it is read once from a `lease_request` ([`Lease::parse`]), asked before
-//! every [`Operation`] ([`Lease::covers`]) and compared with the lease of a child ([`Lease::includes`]). It knows neither
-//! expiry nor spending.
+//! every [`Operation`] ([`Lease::covers`]) and compared with the lease of a child ([`Lease::includes`]). It knows
+//! neither expiry nor spending.
 //!
 //! # The pattern language (§9.2 says "glob"; the rest is ours)
 //!
@@ -16,8 +16,8 @@
 //! - every other character stands for itself, `?`, `[`, `]` and `\` too. There is no escape.
 //!
 //! Hence `**` matches everything; `**/a` matches `a`, `/a`, `x/a` and not `xa`; `a/**/b` matches `a/b` and `a/x/y/b`;
-//! `/ws/**` matches `/ws`, `/ws/` and `/ws/a/b` and not `/wsx`; `/**` matches whatever begins with `/`; `/*` matches `/`
-//! and `/a` and not `/a/b`.
+//! `/ws/**` matches `/ws`, `/ws/` and `/ws/a/b` and not `/wsx`; `/**` matches whatever begins with `/`; `/*` matches
+//! `/` and `/a` and not `/a/b`.
 //!
 //! # Canonical form
 //!
@@ -29,9 +29,9 @@
 //!   rewritten to begin with `/**`, which means the same for paths.
 //! - `net.fetch`: an absolute URL `scheme://host[:port]/path[?query]`. Escapes are written in lower case, and those of
 //!   unreserved characters decoded; an empty path is `/`; `..` above the root is absorbed, as RFC 3986 has it. In
-//!   patterns a `..` that would remove a segment with a `*` is refused, and so is a default port or trailing dot after a
-//!   host that ends in `*`, since that `*` matches a port too and dropping what follows it would widen the pattern. The
-//!   pattern `**` needs no scheme, and `scheme://**` is every URL of the scheme.
+//!   patterns a `..` that would remove a segment with a `*` is refused, and so is a default port or trailing dot after
+//!   a host that ends in `*`, since that `*` matches a port too and dropping what follows it would widen the pattern.
+//!   The pattern `**` needs no scheme, and `scheme://**` is every URL of the scheme.
 //! - all others: the text itself, without a `..` segment.
 
 mod canonical;
@@ -134,12 +134,12 @@ impl Lease {
     /// Decided exactly: what is refused as a violation would let the child do something that this lease does not allow.
     /// (Exactly over all non-empty texts, so soundly over the canonical targets among them; for paths and names the two
     /// are the same, as a `*` can always stand for a character.) `cost.budget` is not looked at, since amounts are
-    /// compared with what remains of them: [`Budget::set_aside`](crate::budget::Budget::set_aside). Nor is expiry, which
-    /// a lease does not know.
+    /// compared with what remains of them: [`Budget::set_aside`](crate::budget::Budget::set_aside). Nor is expiry,
+    /// which a lease does not know.
     ///
-    /// `work` is a budget of elementary steps, tens of nanoseconds and at most 32 bytes of memory each, and is reduced by
-    /// what was used. A hundred ordinary patterns on either side need some hundred thousand steps. Only patterns with
-    /// many `**` can need many more than the product of the lengths.
+    /// `work` is a budget of elementary steps, tens of nanoseconds and at most 32 bytes of memory each, and is reduced
+    /// by what was used. A hundred ordinary patterns on either side need some hundred thousand steps. Only patterns
+    /// with many `**` can need many more than the product of the lengths.
     ///
     /// Errors: [`SubsetError::Violation`] and [`SubsetError::TooComplex`], both `LEASE_SUBSET_VIOLATION`.
     pub fn includes(&self, child: &Lease, work: &mut u64) -> Result<(), SubsetError> {
