@@ -1,7 +1,7 @@
 //! W3C Trace Context (§11): [`TraceId`], [`TraceParent`], [`TraceState`] and the envelope extension that carries them.
 //!
-//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`) rides
-//! in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
+//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`)
+//! rides in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
 //! specification. A context that cannot be read is as good as absent: nothing here is an error to the peer.
 
 use alloc::boxed::Box;
@@ -196,7 +196,9 @@ fn no_state<S>() -> Option<S> {
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
     if pairs.len() != N {
         return None;
     }
