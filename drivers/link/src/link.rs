@@ -39,7 +39,7 @@ pub struct Link {
     output: Output,
     /// The input has ended.
     ended: bool,
-    /// Something may be waiting to be polled.
+    /// The input may hold something to poll.
     unpolled: bool,
 }
 
@@ -96,14 +96,13 @@ impl Link {
     }
 
     fn starting(state: State, pending: Option<LinkEvent>) -> Self {
-        let unpolled = pending.is_some();
         Self {
             state,
             pending,
             input: Buffer::default(),
             output: Output::default(),
             ended: false,
-            unpolled,
+            unpolled: false,
         }
     }
 
@@ -218,7 +217,8 @@ impl Link {
     /// to its pings.
     pub fn wants_input(&self) -> bool {
         let reads = !matches!(self.state, State::LinesOut | State::Closed);
-        reads && !self.ended && !self.unpolled && !self.is_paused()
+        let waiting = self.unpolled || self.pending.is_some();
+        reads && !self.ended && !waiting && !self.is_paused()
     }
 
     /// Whether frames can be sent. Not before the upgrade: a driver puts a deadline on it.
@@ -323,7 +323,6 @@ impl Link {
     /// Closes from outside of polling. An `Open` not yet told is told no more.
     fn end_with(&mut self, closed: Closed) {
         self.pending = Some(self.close_now(closed));
-        self.unpolled = true;
     }
 }
 
