@@ -12,7 +12,7 @@ const PONG_BOUND: usize = 16 * 1024 + 127;
 /// What a driver does with a peer that writes these bytes over and over and reads nothing.
 fn flood(link: &mut Link, bytes: &[u8], total: usize) -> (usize, usize, Vec<LinkEvent>) {
     let (mut read, mut held, mut ends) = (0, 0, Vec::new());
-    for chunk in std::iter::repeat(bytes).take(total / bytes.len()) {
+    for chunk in std::iter::repeat_n(bytes, total / bytes.len()) {
         if !link.wants_input() {
             break;
         }
@@ -46,7 +46,7 @@ fn reading_goes_on_when_the_pongs_are_written_and_each_ping_is_answered_in_the_e
     let pings = client_frame(true, PING, &[b'p'; 100]).repeat(400);
     link.receive(&[pings, text("behind")].concat());
 
-    let (mut pongs, mut frames) = (0, Vec::new());
+    let (mut answered, mut frames) = (0, Vec::new());
     while frames.is_empty() {
         frames.extend(drain(&mut link));
         let waiting = link.output().len();
@@ -59,10 +59,10 @@ fn reading_goes_on_when_the_pongs_are_written_and_each_ping_is_answered_in_the_e
             let piece = link.output().len().min(1000);
             link.consume(piece);
         }
-        pongs += waiting;
+        answered += waiting;
     }
     assert_eq!(frames, [frame("behind")]);
-    assert_eq!(pongs, server_frame(true, PONG, &[b'p'; 100]).len() * 400);
+    assert_eq!(answered, server_frame(true, PONG, &[b'p'; 100]).len() * 400);
     assert!(link.wants_input());
 }
 
@@ -86,9 +86,9 @@ fn pongs_behind_frames_count_until_they_are_written() {
     assert!(!link.wants_input());
     link.consume(1004);
     assert!(!link.wants_input(), "only the frame was written");
-    let pongs = link.output().len();
+    let answers = link.output().len();
     link.send(&[b'a'; 1000]);
-    link.consume(pongs);
+    link.consume(answers);
     assert_eq!(drain(&mut link), []);
     assert!(
         link.output().len() > 1004,

@@ -250,7 +250,7 @@ fn our_close_waits_for_the_peers_and_drops_what_comes_before_it() {
 #[test]
 fn our_close_ends_with_the_connection_or_with_a_fault_too() {
     let endings: [fn(&mut Link); 2] = [Link::receive_end, |link| {
-        link.receive(&server_frame(true, TEXT, b"x"))
+        link.receive(&server_frame(true, TEXT, b"x"));
     }];
     for ending in endings {
         let mut link = open_server(100);

@@ -53,12 +53,12 @@ fn every_ping_is_answered_with_its_payload() {
         client_frame(true, PING, b"3"),
     ];
     assert_eq!(feed(&mut link, &pings.concat()), [frame("x")]);
-    let pongs = [
+    let answers = [
         server_frame(true, PONG, b"one"),
         server_frame(true, PONG, b""),
         server_frame(true, PONG, b"3"),
     ];
-    assert_eq!(output(&mut link), pongs.concat());
+    assert_eq!(output(&mut link), answers.concat());
 
     let mut client = open_client();
     assert_eq!(feed(&mut client, &server_frame(true, PING, b"hi")), []);

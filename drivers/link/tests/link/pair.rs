@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use nuncio_link::{Cause, ClientOptions, HostPolicy, Link, LinkEvent, ServerOptions, code};
+use nuncio_link::{
+    Cause, ClientOptions, HostPolicy, Link, LinkEvent, LinkOptions, ServerOptions, code,
+};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -51,14 +53,11 @@ impl Side {
     }
 
     fn frames(&self) -> Vec<&str> {
-        let text = |event| {
-            if let &LinkEvent::Frame(ref text) = event {
-                Some(text.as_str())
-            } else {
-                None
-            }
-        };
-        self.events.iter().filter_map(text).collect()
+        let texts = self.events.iter().filter_map(|event| match event {
+            LinkEvent::Frame(text) => Some(text.as_str()),
+            LinkEvent::Open(_) | LinkEvent::Closed(_) => None,
+        });
+        texts.collect()
     }
 
     fn end(&self) -> (Cause, u16, &str) {
@@ -123,8 +122,8 @@ proptest! {
 #[test]
 fn a_conversation_over_lines() {
     let (mut left, mut right) = (
-        Link::lines(Default::default()),
-        Link::lines(Default::default()),
+        Link::lines(LinkOptions::default()),
+        Link::lines(LinkOptions::default()),
     );
     assert_eq!(drain(&mut left), [LinkEvent::Open(None)]);
     assert_eq!(drain(&mut right), [LinkEvent::Open(None)]);

@@ -39,8 +39,8 @@ pub(crate) fn header(fin: bool, opcode: u8, length: usize, masked: u8) -> Vec<u8
     let first = if fin { 0x80 | opcode } else { opcode };
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..=125), _) => vec![first, masked | short],
-        (_, Ok(medium)) => [&[first, masked | 126][..], &medium.to_be_bytes()].concat(),
-        _ => [&[first, masked | 127][..], &(length as u64).to_be_bytes()].concat(),
+        (_, Ok(medium)) => [&[first, masked | 0x7e][..], &medium.to_be_bytes()].concat(),
+        _ => [&[first, masked | 0x7f][..], &(length as u64).to_be_bytes()].concat(),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nuncio_link::{
-    Cause, ClientOptions, InvalidHeader, InvalidUrl, Link, LinkEvent, Request, ServerOptions, code,
+    Cause, ClientOptions, InvalidHeader, InvalidUrl, Link, LinkEvent, LinkOptions, Request,
+    ServerOptions, code,
 };
 
 use crate::support::*;
@@ -109,9 +110,11 @@ fn the_first_offered_arcp_subprotocol_is_agreed_to() {
         let request = opened(feed(&mut link, &request("/arcp", "a", &[offer])));
         assert_eq!(request.subprotocol.as_deref(), agreed);
         let answer = output_text(&mut link);
-        let line = agreed.map(|agreed| format!("sec-websocket-protocol: {agreed}\r\n"));
-        match line {
-            Some(line) => assert!(answer.contains(&line), "{answer}"),
+        match agreed {
+            Some(agreed) => assert!(
+                answer.contains(&format!("sec-websocket-protocol: {agreed}\r\n")),
+                "{answer}"
+            ),
             None => assert!(!answer.contains("sec-websocket-protocol"), "{answer}"),
         }
     }
@@ -132,7 +135,7 @@ fn an_offer_to_compress_is_passed_over() {
 
 #[test]
 fn a_link_upgraded_by_somebody_else_says_nothing_and_takes_the_rest() {
-    let mut link = Link::server_upgraded(Default::default());
+    let mut link = Link::server_upgraded(LinkOptions::default());
     assert!(link.is_open());
     assert!(link.output().is_empty());
     assert_eq!(
@@ -140,7 +143,7 @@ fn a_link_upgraded_by_somebody_else_says_nothing_and_takes_the_rest() {
         [LinkEvent::Open(None), frame("early")]
     );
 
-    let mut link = Link::client_upgraded(Default::default());
+    let mut link = Link::client_upgraded(LinkOptions::default());
     let early = server_frame(true, TEXT, b"early");
     assert_eq!(
         feed(&mut link, &early),
@@ -267,6 +270,9 @@ fn a_response_may_come_byte_by_byte_or_with_the_first_frames() {
     );
 }
 
+/// From a good answer and its accept line to a bad answer.
+type Change = fn(&str, &str) -> String;
+
 #[test]
 fn a_client_checks_what_the_standard_says() {
     let accept_line = |answer: &str| {
@@ -279,7 +285,6 @@ fn a_client_checks_what_the_standard_says() {
             .expect("the line is there")
             .to_owned()
     };
-    type Change = fn(&str, &str) -> String;
     let changes: [(&str, Change); 6] = [
         ("another key", |answer, _| {
             answer.replace(": s", ": t").replace("=\r\n", "A\r\n")
@@ -302,9 +307,9 @@ fn a_client_checks_what_the_standard_says() {
     ];
     for (name, change) in changes {
         let (mut client, answer) = client_and_answer();
-        let changed = change(&answer, &accept_line(&answer));
-        assert_ne!(answer, changed, "{name}");
-        let events = feed(&mut client, changed.as_bytes());
+        let bad = change(&answer, &accept_line(&answer));
+        assert_ne!(answer, bad, "{name}");
+        let events = feed(&mut client, bad.as_bytes());
         assert_closed(events, Cause::Fault, code::PROTOCOL);
         assert!(client.is_finished(), "{name}");
     }
