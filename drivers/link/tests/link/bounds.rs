@@ -90,33 +90,22 @@ fn pongs_behind_frames_count_until_they_are_written() {
     link.send(&[b'a'; 1000]);
     link.consume(answers);
     assert_eq!(drain(&mut link), []);
-    assert!(
-        link.output().len() > 1004,
-        "more pongs follow while the frame still waits"
-    );
+    assert!(link.output().len() > 1004, "more pongs follow while the frame still waits");
 }
 
 #[test]
 fn garbage_does_not_stay() {
-    let garbage: Vec<u8> = (0..READ)
-        .map(|at| u8::try_from((at * 31 + at / 7) % 256).unwrap_or(0))
-        .collect();
+    let garbage: Vec<u8> = (0..READ).map(|at| u8::try_from((at * 31 + at / 7) % 256).unwrap_or(0)).collect();
     let letters = [b'G'; READ];
     let newlines = [b'\n'; READ];
-    for (name, bytes) in [
-        ("bytes", &garbage[..]),
-        ("letters", &letters),
-        ("newlines", &newlines),
-    ] {
+    for (name, bytes) in [("bytes", &garbage[..]), ("letters", &letters), ("newlines", &newlines)] {
         let mut server = server();
         let (read, held, ends) = flood(&mut server, bytes, 10 << 20);
         assert!(read <= 16 * 1024 + READ, "{name}: {read} bytes were read");
         assert!(held <= 64 * 1024, "{name}: {held} bytes are held");
         assert_eq!(ends.len(), 1, "{name}");
 
-        let mut lines = Link::lines(LinkOptions {
-            max_message: 16 * 1024,
-        });
+        let mut lines = Link::lines(LinkOptions { max_message: 16 * 1024 });
         assert_eq!(lines.poll_event(), Some(LinkEvent::Open(None)));
         let (_, held, _) = flood(&mut lines, bytes, 10 << 20);
         assert!(held <= 16 * 1024 + READ, "{name}: {held} bytes are held");
@@ -168,18 +157,10 @@ fn a_long_message_does_not_cost_its_size_for_ever() {
     link.send(long.as_bytes());
     let mut writer = Vec::new();
     link.take_output(&mut writer);
-    assert!(
-        link.bytes_held() <= 256 * 1024,
-        "{} bytes are held",
-        link.bytes_held()
-    );
+    assert!(link.bytes_held() <= 256 * 1024, "{} bytes are held", link.bytes_held());
     writer.clear();
     link.send(b"short");
     link.take_output(&mut writer);
     assert_eq!(writer, server_frame(true, TEXT, b"short"));
-    assert!(
-        link.bytes_held() <= 256 * 1024,
-        "{} bytes are held",
-        link.bytes_held()
-    );
+    assert!(link.bytes_held() <= 256 * 1024, "{} bytes are held", link.bytes_held());
 }

@@ -19,10 +19,7 @@ fn binary_that_holds_utf8_comes_in() {
         client_frame(false, BINARY, b"\xc3"),
         client_frame(true, CONTINUATION, b"\xa4"),
     ];
-    assert_eq!(
-        feed(&mut link, &bytes.concat()),
-        [frame("{\"a\":\"ä\"}"), frame("ä")]
-    );
+    assert_eq!(feed(&mut link, &bytes.concat()), [frame("{\"a\":\"ä\"}"), frame("ä")]);
 }
 
 #[test]
@@ -36,39 +33,24 @@ fn fragments_are_put_together_and_may_cut_a_character() {
         client_frame(true, CONTINUATION, b"\xac"),
         text("next"),
     ];
-    assert_eq!(
-        feed(&mut link, &bytes.concat()),
-        [frame("€"), frame("next")]
-    );
+    assert_eq!(feed(&mut link, &bytes.concat()), [frame("€"), frame("next")]);
     assert_eq!(output(&mut link), server_frame(true, PONG, b"between"));
 }
 
 #[test]
 fn every_ping_is_answered_with_its_payload() {
     let mut link = open_server(100);
-    let pings = [
-        client_frame(true, PING, b"one"),
-        client_frame(true, PING, b""),
-        text("x"),
-        client_frame(true, PING, b"3"),
-    ];
+    let pings =
+        [client_frame(true, PING, b"one"), client_frame(true, PING, b""), text("x"), client_frame(true, PING, b"3")];
     assert_eq!(feed(&mut link, &pings.concat()), [frame("x")]);
-    let answers = [
-        server_frame(true, PONG, b"one"),
-        server_frame(true, PONG, b""),
-        server_frame(true, PONG, b"3"),
-    ];
+    let answers = [server_frame(true, PONG, b"one"), server_frame(true, PONG, b""), server_frame(true, PONG, b"3")];
     assert_eq!(output(&mut link), answers.concat());
 
     let mut client = open_client();
     assert_eq!(feed(&mut client, &server_frame(true, PING, b"hi")), []);
     let pong = output(&mut client);
     assert_eq!(pong[..2], client_frame(true, PONG, b"hi")[..2]);
-    assert_eq!(
-        feed(&mut open_server(100), &pong),
-        [],
-        "a client masks its pong"
-    );
+    assert_eq!(feed(&mut open_server(100), &pong), [], "a client masks its pong");
 }
 
 #[test]
@@ -94,9 +76,7 @@ fn a_server_writes_text_frames_without_masks() {
 fn a_client_writes_text_frames_with_masks() {
     let mut client = open_client();
     let mut server = open_server(1 << 20);
-    let payloads: Vec<String> = [0, 1, 125, 126, 65_536]
-        .map(|length| "ä".repeat(length))
-        .to_vec();
+    let payloads: Vec<String> = [0, 1, 125, 126, 65_536].map(|length| "ä".repeat(length)).to_vec();
     for payload in &payloads {
         assert!(client.send(payload.as_bytes()));
     }

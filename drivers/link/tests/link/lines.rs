@@ -102,10 +102,7 @@ fn a_line_without_end_is_too_long_before_it_ends() {
 fn the_links_lines_are_frames_and_its_end_is_normal() {
     let mut link = open_lines(100);
     assert!(link.is_open() && link.wants_input());
-    assert_eq!(
-        feed(&mut link, "{\"a\":\"ä\"}\r\n\n{}\n{\"b\"".as_bytes()),
-        [frame("{\"a\":\"ä\"}"), frame("{}")]
-    );
+    assert_eq!(feed(&mut link, "{\"a\":\"ä\"}\r\n\n{}\n{\"b\"".as_bytes()), [frame("{\"a\":\"ä\"}"), frame("{}")]);
     assert!(link.wants_input());
     assert_eq!(feed(&mut link, b":1}"), []);
     link.receive_end();
@@ -141,11 +138,7 @@ fn faults_of_lines_have_the_codes_of_websocket() {
     assert!(link.send(b"{}"), "the error can still be told");
 
     let mut link = open_lines(5);
-    assert_closed(
-        feed(&mut link, b"\xff\nlater\n"),
-        Cause::Fault,
-        code::NOT_UTF8,
-    );
+    assert_closed(feed(&mut link, b"\xff\nlater\n"), Cause::Fault, code::NOT_UTF8);
     assert_eq!(feed(&mut link, b"later\n"), []);
 }
 

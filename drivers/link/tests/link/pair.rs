@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use nuncio_link::{
-    Cause, ClientOptions, HostPolicy, Link, LinkEvent, LinkOptions, ServerOptions, code,
-};
+use nuncio_link::{Cause, ClientOptions, HostPolicy, Link, LinkEvent, LinkOptions, ServerOptions, code};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -33,11 +31,7 @@ struct Side {
 
 impl Side {
     fn new(link: Link, to_send: Vec<String>) -> Self {
-        Self {
-            link,
-            to_send: to_send.into(),
-            events: Vec::new(),
-        }
+        Self { link, to_send: to_send.into(), events: Vec::new() }
     }
 
     /// Takes some events and sends some frames.
@@ -69,10 +63,7 @@ impl Side {
 }
 
 fn both(client: Link, server: Link, up: &[String], down: &[String], steps: &[[usize; 5]]) {
-    let (mut client, mut server) = (
-        Side::new(client, up.to_vec()),
-        Side::new(server, down.to_vec()),
-    );
+    let (mut client, mut server) = (Side::new(client, up.to_vec()), Side::new(server, down.to_vec()));
     let (mut upward, mut downward) = (Pipe::default(), Pipe::default());
     let fair = std::iter::repeat_n([4096; 5], 10_000);
     let mut closing = false;
@@ -121,10 +112,7 @@ proptest! {
 
 #[test]
 fn a_conversation_over_lines() {
-    let (mut left, mut right) = (
-        Link::lines(LinkOptions::default()),
-        Link::lines(LinkOptions::default()),
-    );
+    let (mut left, mut right) = (Link::lines(LinkOptions::default()), Link::lines(LinkOptions::default()));
     assert_eq!(drain(&mut left), [LinkEvent::Open(None)]);
     assert_eq!(drain(&mut right), [LinkEvent::Open(None)]);
     left.send(b"{\"a\":\n1}");

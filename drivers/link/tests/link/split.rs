@@ -51,10 +51,7 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn cuts() -> impl Strategy<Value = Vec<usize>> {
-    prop_oneof![
-        prop::collection::vec(0_usize..6, 0..200),
-        prop::collection::vec(0_usize..400, 0..40),
-    ]
+    prop_oneof![prop::collection::vec(0_usize..6, 0..200), prop::collection::vec(0_usize..400, 0..40),]
 }
 
 /// Events and output, when `stream` comes in pieces of these lengths, then the rest, then the end.
@@ -76,11 +73,7 @@ fn run(mut link: Link, stream: &[u8], cuts: &[usize]) -> (Vec<LinkEvent>, Vec<u8
 
 fn same(new: impl Fn() -> Link, stream: &[u8], cuts: &[usize]) -> Result<(), TestCaseError> {
     let whole = run(new(), stream, &[]);
-    prop_assert!(
-        matches!(whole.0.last(), Some(LinkEvent::Closed(_))),
-        "{:?}",
-        whole.0
-    );
+    prop_assert!(matches!(whole.0.last(), Some(LinkEvent::Closed(_))), "{:?}", whole.0);
     prop_assert_eq!(&run(new(), stream, cuts), &whole);
     let bytewise = vec![1; stream.len()];
     prop_assert_eq!(&run(new(), stream, &bytewise), &whole);
@@ -144,10 +137,5 @@ proptest! {
 }
 
 fn read_by_server(bytes: &[u8]) -> Vec<LinkEvent> {
-    feed(
-        &mut Link::server_upgraded(LinkOptions {
-            max_message: MAX_MESSAGE,
-        }),
-        bytes,
-    )
+    feed(&mut Link::server_upgraded(LinkOptions { max_message: MAX_MESSAGE }), bytes)
 }

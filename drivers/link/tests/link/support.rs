@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_link::{
-    Cause, Closed, HostPolicy, Link, LinkEvent, LinkOptions, OriginPolicy, ServerOptions,
-};
+use nuncio_link::{Cause, Closed, HostPolicy, Link, LinkEvent, LinkOptions, OriginPolicy, ServerOptions};
 
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const BINARY: u8 = 0x2;
@@ -18,12 +16,7 @@ pub(crate) fn client_frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = header(fin, opcode, payload.len(), 0x80);
     frame.extend_from_slice(&mask);
-    frame.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     frame
 }
 
@@ -71,10 +64,7 @@ pub(crate) fn plain_request() -> Vec<u8> {
 }
 
 pub(crate) fn options() -> ServerOptions {
-    ServerOptions {
-        origins: OriginPolicy::Any,
-        ..ServerOptions::new(HostPolicy::Any)
-    }
+    ServerOptions { origins: OriginPolicy::Any, ..ServerOptions::new(HostPolicy::Any) }
 }
 
 pub(crate) fn server() -> Link {
