@@ -151,7 +151,7 @@ impl Socket {
 /// Over memory a write has two outcomes: done, and done with nothing left to do after it, which a server is told by an
 /// error once it has answered a close.
 fn infallible(written: &Result<(), Error>) {
-    debug_assert!(matches!(written, Ok(()) | Err(Error::ConnectionClosed)), "a write to memory failed: {written:?}",);
+    debug_assert!(matches!(written, Ok(()) | Err(Error::ConnectionClosed)), "a write to memory failed: {written:?}");
 }
 
 /// The link's buffers, as the stream that tungstenite reads and writes.
