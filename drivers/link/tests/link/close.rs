@@ -12,7 +12,7 @@ fn fault(bytes: &[u8], code: u16) {
     assert_eq!((closed.cause, closed.code), (Cause::Fault, code), "{closed:?}");
     assert!(!closed.reason.is_empty());
 
-    assert_eq!(output(&mut link), server_frame(true, CLOSE, &close_payload(code, &closed.reason)), "the peer is told",);
+    assert_eq!(output(&mut link), server_frame(true, CLOSE, &close_payload(code, &closed.reason)), "the peer is told");
     assert!(link.is_finished() && !link.is_open() && !link.wants_input());
     assert_eq!(feed(&mut link, &text("later")), [], "nothing is read after a fault");
     assert!(!link.send(b"{}"));
