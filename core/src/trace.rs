@@ -1,4 +1,220 @@
-//! Stub until the leaves land.
-#![allow(missing_docs, dead_code)]
+//! W3C Trace Context (§11): [`TraceId`], [`TraceParent`], [`TraceState`] and the envelope extension that carries them.
+//!
+//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`) rides
+//! in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
+//! specification. A context that cannot be read is as good as absent: nothing here is an error to the peer.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A W3C trace id: 16 bytes, not all zero, written as 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TraceId(pub [u8; 16]);
+pub struct TraceId([u8; 16]);
+
+impl TraceId {
+    /// The id with these bytes; `None` if all of them are zero.
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<TraceId> {
+        (bytes != [0; 16]).then_some(TraceId(bytes))
+    }
+
+    /// Parses 32 lower-case hexadecimal digits, the only form Nuncio sends.
+    pub fn parse(text: &str) -> Option<TraceId> {
+        TraceId::from_bytes(parse_hex(text)?)
+    }
+
+    /// Parses what peers put into `trace_id`: the bare id, or a whole `traceparent`, whose trace id is taken (ours).
+    ///
+    /// `None` for anything else, which counts as an absent `trace_id`.
+    pub fn parse_lenient(text: &str) -> Option<TraceId> {
+        TraceId::parse(text).or_else(|| Some(TraceParent::parse(text)?.trace_id))
+    }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+/// A W3C span id (`parent-id`): 8 bytes, not all zero, written as 16 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpanId([u8; 8]);
+
+impl SpanId {
+    /// The id with these bytes; `None` if all of them are zero.
+    pub fn from_bytes(bytes: [u8; 8]) -> Option<SpanId> {
+        (bytes != [0; 8]).then_some(SpanId(bytes))
+    }
+
+    /// Parses 16 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<SpanId> {
+        SpanId::from_bytes(parse_hex(text)?)
+    }
+
+    /// The 8 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+/// The flags of a `traceparent`: the two that W3C defines. Reserved bits are dropped, as W3C asks of who forwards them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TraceFlags(u8);
+
+impl TraceFlags {
+    /// The caller recorded its span (bit 0).
+    pub const SAMPLED: TraceFlags = TraceFlags(0x01);
+    /// The trace id is random in its last seven bytes (bit 1, W3C level 2).
+    pub const RANDOM: TraceFlags = TraceFlags(0x02);
+
+    /// The flags of this byte, without the reserved bits.
+    pub const fn from_byte(byte: u8) -> TraceFlags {
+        TraceFlags(byte & (Self::SAMPLED.0 | Self::RANDOM.0))
+    }
+
+    /// The byte.
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// Whether the caller recorded its span.
+    pub const fn sampled(self) -> bool {
+        self.0 & Self::SAMPLED.0 != 0
+    }
+}
+
+/// A W3C `traceparent`: which trace, which span of it called, and its flags.
+///
+/// Formatted as version 00, whatever version it was parsed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The calling span.
+    pub span_id: SpanId,
+    /// What the caller says of the trace.
+    pub flags: TraceFlags,
+}
+
+impl TraceParent {
+    /// Parses a `traceparent`. Version 00 must have its exact form; of a later version the four fields of version 00
+    /// are read and what follows after a `-` is ignored; version `ff` is invalid. Anything else is `None`.
+    pub fn parse(text: &str) -> Option<TraceParent> {
+        let mut fields = text.splitn(5, '-');
+        let [version] = parse_hex(fields.next()?)?;
+        let trace_id = TraceId::parse(fields.next()?)?;
+        let span_id = SpanId::parse(fields.next()?)?;
+        let [flags] = parse_hex(fields.next()?)?;
+        match (version, fields.next()) {
+            (0xff, _) | (0x00, Some(_)) => None,
+            (_, _) => Some(TraceParent { trace_id, span_id, flags: TraceFlags::from_byte(flags) }),
+        }
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags.byte())
+    }
+}
+
+/// A W3C `tracestate`, carried and not looked into.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TraceState(Box<str>);
+
+impl TraceState {
+    /// The longest `tracestate` that is carried: 512 bytes, what W3C asks everybody to be able to.
+    pub const MAX_BYTES: usize = 512;
+
+    /// Takes a `tracestate` of 1 to 512 printable ASCII bytes, the characters an HTTP header may have; else `None`.
+    pub fn parse(text: &str) -> Option<TraceState> {
+        let printable = text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+        (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable).then(|| TraceState(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The trace context of one envelope beyond its `trace_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TraceContext {
+    /// The caller's `traceparent`.
+    pub parent: TraceParent,
+    /// The caller's `tracestate`, if it sent one that can be carried.
+    pub state: Option<TraceState>,
+}
+
+impl TraceContext {
+    /// The key of the context in the envelope's `extensions` (the SDKs' convention).
+    pub const EXTENSION: &'static str = "x-vendor.opentelemetry.tracecontext";
+
+    /// Parses the raw JSON text of the extension, `{"traceparent", "tracestate"?}`; other members are ignored.
+    ///
+    /// `None` without a readable `traceparent`. An unreadable `tracestate` is dropped alone, as W3C has it.
+    pub fn from_json(json: &str) -> Option<TraceContext> {
+        let members: Members<String> = serde_json::from_str(json).ok()?;
+        let parent = TraceParent::parse(&members.traceparent)?;
+        let state = members.tracestate.and_then(|state| TraceState::parse(&state));
+        Some(TraceContext { parent, state })
+    }
+
+    /// The JSON text of the extension.
+    pub fn to_json(&self) -> String {
+        let traceparent = alloc::format!("{}", self.parent);
+        let tracestate = self.state.as_ref().map(TraceState::as_str);
+        // A struct of two strings always serialises.
+        serde_json::to_string(&Members { traceparent: traceparent.as_str(), tracestate }).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Members<S> {
+    traceparent: S,
+    #[serde(skip_serializing_if = "Option::is_none", default = "no_state")]
+    tracestate: Option<S>,
+}
+
+fn no_state<S>() -> Option<S> {
+    None
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+    }
+    Some(bytes)
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}

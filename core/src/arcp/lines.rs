@@ -1,1 +1,188 @@
-//! x
+//! Newline framing: one JSON object a line, the form ARCP has on stdio (§4, wire.md §1).
+//!
+//! [`Lines`] cuts what was read into lines, [`append_line`] writes a frame as a line.
+//!
+//! ```
+//! use nuncio_core::arcp::lines::{Lines, append_line};
+//!
+//! let mut wire = Vec::new();
+//! append_line(b"{\n  \"type\": \"session.ping\"\n}", &mut wire);
+//!
+//! let mut lines = Lines::new(1 << 20);
+//! for byte in wire {
+//!     lines.push(&[byte]);
+//! }
+//! assert_eq!(lines.next_line(), Some(Ok(&b"{   \"type\": \"session.ping\" }"[..])));
+//! assert_eq!(lines.next_line(), None);
+//! ```
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// Cuts a stream of bytes into lines, whatever the pieces it comes in.
+///
+/// A line ends with `\n` or `\r\n`; empty lines are skipped; [`Lines::finish`] makes the rest of an ended stream a
+/// line. The bytes of a line are handed out as they came: whether they are UTF-8 is the reader's question.
+///
+/// A line over the limit is reported once and ends the stream: later input is dropped and nothing more comes out. Ours;
+/// what follows such a line could be anybody's.
+///
+/// Memory: a caller that takes all lines after each [`push`](Lines::push) finds at most the limit, one `\r` and the last
+/// piece [`buffered`](Lines::buffered).
+#[derive(Clone)]
+pub struct Lines {
+    max_line: usize,
+    buffer: Vec<u8>,
+    /// Where the first line not handed out begins.
+    start: usize,
+    /// No newline stands in `start..scanned`.
+    scanned: usize,
+    input: Input,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Going,
+    Finished,
+    Overrun,
+}
+
+/// A line has more bytes than the limit given to [`Lines::new`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a line is longer than {max_line} bytes")]
+pub struct LineTooLong {
+    /// The limit, in bytes without the line's end.
+    pub max_line: usize,
+}
+
+impl Lines {
+    /// Lines of at most `max_line` bytes, not counting their end.
+    pub const fn new(max_line: usize) -> Self {
+        Self {
+            max_line,
+            buffer: Vec::new(),
+            start: 0,
+            scanned: 0,
+            input: Input::Going,
+        }
+    }
+
+    /// Takes what was read next. Dropped after [`finish`](Lines::finish) and after a line that was too long.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.input == Input::Going {
+            self.compact();
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    /// The stream has ended: what is left is its last line.
+    pub fn finish(&mut self) {
+        if self.input == Input::Going {
+            self.input = Input::Finished;
+        }
+    }
+
+    /// The next line without its end, or `None` until more is pushed. The error comes once, then always `None`.
+    pub fn next_line(&mut self) -> Option<Result<&[u8], LineTooLong>> {
+        match self.next_span()? {
+            Ok(span) => self.buffer.get(span).map(Ok),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// How many bytes wait to become lines.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len().saturating_sub(self.start)
+    }
+
+    fn next_span(&mut self) -> Option<Result<Range<usize>, LineTooLong>> {
+        loop {
+            let start = self.start;
+            let newline = find_newline(self.buffer.get(self.scanned..)?);
+            let (end, next) = if let Some(at) = newline {
+                let end = self.scanned.saturating_add(at);
+                (end, end.saturating_add(1))
+            } else {
+                self.scanned = self.buffer.len();
+                let rest = self.buffer.get(start..)?;
+                // A `\r` may yet turn out to belong to the line's end.
+                let line_end = usize::from(rest.ends_with(b"\r"));
+                if rest.len() > self.max_line.saturating_add(line_end) {
+                    return Some(Err(self.overrun()));
+                }
+                if rest.is_empty() || self.input != Input::Finished {
+                    return None;
+                }
+                (self.scanned, self.scanned)
+            };
+            let line = self.buffer.get(start..end)?;
+            let length = line.strip_suffix(b"\r").unwrap_or(line).len();
+            if length > self.max_line {
+                return Some(Err(self.overrun()));
+            }
+            self.start = next;
+            self.scanned = next;
+            if length > 0 {
+                return Some(Ok(start..start.saturating_add(length)));
+            }
+        }
+    }
+
+    fn overrun(&mut self) -> LineTooLong {
+        self.input = Input::Overrun;
+        self.buffer = Vec::new();
+        self.start = 0;
+        self.scanned = 0;
+        LineTooLong {
+            max_line: self.max_line,
+        }
+    }
+
+    /// Gives the space of lines already handed out back, moving no byte more often than once per byte handed out.
+    fn compact(&mut self) {
+        const KEPT_CAPACITY: usize = 64 * 1024;
+
+        let length = self.buffer.len();
+        if self.start >= length {
+            self.buffer.clear();
+            self.buffer.shrink_to(KEPT_CAPACITY);
+        } else if self.start > length / 2 {
+            self.buffer.drain(..self.start);
+        } else {
+            return;
+        }
+        self.scanned = self.scanned.saturating_sub(self.start);
+        self.start = 0;
+    }
+}
+
+/// Appends `frame` and a newline to `out`.
+///
+/// Raw CR and LF bytes inside are written as spaces: in JSON they can only be white space between tokens, and a
+/// pretty-printed payload, passed through as it came, would break the framing.
+pub fn append_line(frame: &[u8], out: &mut Vec<u8>) {
+    out.reserve(frame.len().saturating_add(1));
+    out.extend(frame.iter().map(|&byte| {
+        if matches!(byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            byte
+        }
+    }));
+    out.push(b'\n');
+}
+
+fn find_newline(bytes: &[u8]) -> Option<usize> {
+    // `contains` searches a word at a time, `position` a byte at a time.
+    const BLOCK: usize = 64;
+    let without = bytes
+        .chunks_exact(BLOCK)
+        .take_while(|block| !block.contains(&b'\n'))
+        .count()
+        .saturating_mul(BLOCK);
+    let at = bytes
+        .get(without..)?
+        .iter()
+        .position(|&byte| byte == b'\n')?;
+    Some(without.saturating_add(at))
+}

@@ -1,0 +1,120 @@
+use tungstenite::{
+    handshake::server::write_response,
+    http::{Response, StatusCode, header},
+};
+
+use crate::head::HeadError;
+
+/// Why a server does not upgrade a request. Each has a status, and a sentence that tells the client what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400: no HTTP/1.1 request, or not exactly one `Host`, or no valid `Sec-WebSocket-Key`.
+    Malformed,
+    /// 403: the [`HostPolicy`](crate::HostPolicy) does not know the `Host`.
+    Host,
+    /// 403: the [`OriginPolicy`](crate::OriginPolicy) does not know the `Origin`.
+    Origin,
+    /// 404: not the path of the endpoint.
+    Path,
+    /// 405: not GET.
+    Method,
+    /// 408: the request did not arrive in time. The driver's to decide, by [`Link::refuse`](crate::Link::refuse).
+    Slow,
+    /// 426: a plain HTTP request, or HTTP/1.0.
+    NoUpgrade,
+    /// 426: not version 13 of the WebSocket protocol.
+    Version,
+    /// 431: the request's head is over the limit, or has more than 124 headers.
+    HeadTooLong,
+    /// 503: no room for another connection. The driver's to decide, by [`Link::refuse`](crate::Link::refuse).
+    Busy,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::Host | Self::Origin => 403,
+            Self::Path => 404,
+            Self::Method => 405,
+            Self::Slow => 408,
+            Self::NoUpgrade | Self::Version => 426,
+            Self::HeadTooLong => 431,
+            Self::Busy => 503,
+        }
+    }
+
+    /// The body of the response. Shows nothing of the request.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Malformed => {
+                "this is not a well-formed WebSocket upgrade request; use a ws:// or wss:// client"
+            }
+            Self::Host => {
+                "this server does not answer to the host name of the request; \
+                 use a name it is configured for, or add this one to its allowed hosts"
+            }
+            Self::Origin => {
+                "this server does not serve the web page that the request comes from; \
+                 add the page's origin to its allowed origins"
+            }
+            Self::Path => "nothing is served at this path; check the path in the client's URL",
+            Self::Method => "only GET requests are upgraded to WebSocket",
+            Self::Slow => "the request did not arrive in time; send it at once after connecting",
+            Self::NoUpgrade => {
+                "this is a WebSocket endpoint; connect with a ws:// or wss:// client"
+            }
+            Self::Version => "only version 13 of the WebSocket protocol is spoken here",
+            Self::HeadTooLong => {
+                "the request's header is too long; send fewer or shorter header fields"
+            }
+            Self::Busy => "the server has no room for another connection; try again later",
+        }
+    }
+
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = Response::builder()
+            .status(status)
+            .header(header::CONNECTION, "close")
+            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+            .header(header::CONTENT_LENGTH, self.text().len() + 1);
+        response = match self {
+            Self::Method => response.header(header::ALLOW, "GET"),
+            Self::NoUpgrade => response.header(header::UPGRADE, "websocket"),
+            Self::Version => response
+                .header(header::UPGRADE, "websocket")
+                .header(header::SEC_WEBSOCKET_VERSION, "13"),
+            Self::Malformed
+            | Self::Host
+            | Self::Origin
+            | Self::Path
+            | Self::Slow
+            | Self::HeadTooLong
+            | Self::Busy => response,
+        };
+        let written = response
+            .body(())
+            .map_err(Into::into)
+            .and_then(|response| write_response(&mut *out, &response));
+        debug_assert!(
+            written.is_ok(),
+            "a response of constants was not written: {written:?}"
+        );
+        out.extend_from_slice(self.text().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Malformed => Self::Malformed,
+            HeadError::TooLong => Self::HeadTooLong,
+            HeadError::WrongMethod => Self::Method,
+            // RFC 9110 §7.8: `Upgrade` in an HTTP/1.0 request is to be ignored.
+            HeadError::OldVersion => Self::NoUpgrade,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+
+use tungstenite::{
+    Error,
+    error::ProtocolError,
+    handshake::server::{Request as HttpRequest, create_response, write_response},
+    http::{
+        HeaderMap, HeaderValue,
+        header::{self, HeaderName},
+        uri::Authority,
+    },
+};
+
+use crate::{
+    LinkOptions,
+    event::Request,
+    head::Head,
+    policy::{AllowedHost, HostPolicy, OriginPolicy},
+    refusal::Refusal,
+};
+
+/// Which upgrade requests a server accepts. One value, behind an [`Arc`], serves all connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// The path of the endpoint, exactly; a query is passed over. Default `/arcp` (wire.md §1).
+    pub path: String,
+    /// Which `Host` a request may name; no default, for it depends on where the server listens.
+    pub hosts: HostPolicy,
+    /// Which web pages may connect. Default: none.
+    pub origins: OriginPolicy,
+    /// Limit of the request's head in bytes, the empty line included. Default 16 KiB.
+    pub max_head: usize,
+    /// Of the connection after the upgrade.
+    pub link: LinkOptions,
+}
+
+impl ServerOptions {
+    /// The defaults, with this policy on hosts.
+    pub fn new(hosts: HostPolicy) -> Self {
+        Self {
+            path: "/arcp".to_owned(),
+            hosts,
+            origins: OriginPolicy::NoneOnly,
+            max_head: 16 * 1024,
+            link: LinkOptions::default(),
+        }
+    }
+}
+
+/// The server's side of an upgrade: waits for the request.
+pub(crate) struct Upgrade {
+    pub(crate) options: Arc<ServerOptions>,
+    head: Head,
+}
+
+/// A request that was accepted, and the length of its head.
+pub(crate) struct Accepted {
+    pub(crate) request: Request,
+    pub(crate) head: usize,
+}
+
+impl Upgrade {
+    pub(crate) fn new(options: Arc<ServerOptions>) -> Self {
+        let head = Head::new(options.max_head);
+        Self { options, head }
+    }
+
+    /// Reads the request, once it is there, and appends the response to `out`.
+    pub(crate) fn poll(
+        &mut self,
+        received: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Accepted>, Refusal> {
+        let answered = self.answer(received, out);
+        if let Err(refusal) = &answered {
+            refusal.write(out);
+        }
+        answered
+    }
+
+    fn answer(&mut self, received: &[u8], out: &mut Vec<u8>) -> Result<Option<Accepted>, Refusal> {
+        let Some((head, http)) = self.head.find::<HttpRequest>(received)? else {
+            return Ok(None);
+        };
+        let request = self.check(&http)?;
+        let mut response = create_response(&http).map_err(|error| refusal_of(&error))?;
+        if let Some(subprotocol) = &request.subprotocol {
+            let value = HeaderValue::from_str(subprotocol).map_err(|_| Refusal::Malformed)?;
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+        }
+        write_response(out, &response).map_err(|_| Refusal::Malformed)?;
+        Ok(Some(Accepted { request, head }))
+    }
+
+    fn check(&self, http: &HttpRequest) -> Result<Request, Refusal> {
+        let named: Authority = single(http.headers(), &header::HOST)?
+            .ok_or(Refusal::Malformed)?
+            .parse()
+            .map_err(|_| Refusal::Malformed)?;
+        // RFC 9112 §3.2.2: the host of an absolute target goes before the header.
+        let named = http.uri().authority().unwrap_or(&named);
+        let host = AllowedHost::of(named).ok_or(Refusal::Malformed)?;
+        let origin = single(http.headers(), &header::ORIGIN)?;
+        let target = http.uri().path_and_query().ok_or(Refusal::Path)?;
+
+        if !self.options.hosts.allows(&host) {
+            return Err(Refusal::Host);
+        }
+        if !self.options.origins.allows(origin, &host) {
+            return Err(Refusal::Origin);
+        }
+        if target.path() != self.options.path {
+            return Err(Refusal::Path);
+        }
+        Ok(Request {
+            target: target.to_string(),
+            host: named.to_string(),
+            origin: origin.map(str::to_owned),
+            subprotocol: subprotocol(http.headers()),
+        })
+    }
+}
+
+/// The one value of a header; two, or one that is not plain text, are malformed.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let value = values
+        .next()
+        .map(|value| value.to_str().map_err(|_| Refusal::Malformed))
+        .transpose()?;
+    if values.next().is_some() {
+        Err(Refusal::Malformed)
+    } else {
+        Ok(value)
+    }
+}
+
+/// A client that offers subprotocols fails where none is chosen, one that offers none fails where one is.
+fn subprotocol(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .find(|offered| offered.starts_with("arcp"))
+        .map(str::to_owned)
+}
+
+fn refusal_of(error: &Error) -> Refusal {
+    match error {
+        Error::Protocol(
+            ProtocolError::MissingConnectionUpgradeHeader
+            | ProtocolError::MissingUpgradeWebSocketHeader,
+        ) => Refusal::NoUpgrade,
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => Refusal::Version,
+        _ => Refusal::Malformed,
+    }
+}

@@ -1,0 +1,212 @@
+use std::io::{self, ErrorKind, Read, Write};
+
+use bytes::Bytes;
+use tungstenite::{
+    Error, Message, Utf8Bytes,
+    protocol::{
+        CloseFrame, Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            Frame, FrameHeader,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
+};
+
+use crate::{
+    buffer::{Buffer, Output},
+    event::{Cause, Closed, code},
+};
+
+/// Bytes of unasked answers beyond which a link reads no further until they are written.
+pub(crate) const OWN_OUTPUT_LIMIT: usize = 16 * 1024;
+
+/// A control frame holds 125 bytes, and a close code takes two.
+const REASON_LIMIT: usize = 123;
+
+/// An upgraded connection: tungstenite's protocol over the link's buffers.
+pub(crate) struct Socket {
+    context: WebSocketContext,
+    role: Role,
+    max_message: usize,
+    /// How it will have ended, once the close frame was sent at the driver's wish.
+    closing: Option<Closed>,
+}
+
+pub(crate) enum Step {
+    Frame(Utf8Bytes),
+    Closed(Closed),
+}
+
+impl Socket {
+    pub(crate) fn new(role: Role, max_message: usize) -> Self {
+        let config = WebSocketConfig::default()
+            // Allocated per connection, and what is free of it is zeroed at every read.
+            .read_buffer_size(4 * 1024)
+            // Nothing stays in tungstenite: what it writes is in our output when it returns.
+            .write_buffer_size(0)
+            .max_message_size(Some(max_message))
+            .max_frame_size(Some(max_message));
+        Self {
+            context: WebSocketContext::new(role, Some(config)),
+            role,
+            max_message,
+            closing: None,
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    pub(crate) fn poll(&mut self, pipe: &mut Pipe<'_>) -> Option<Step> {
+        while pipe.output.own() <= OWN_OUTPUT_LIMIT {
+            match self.context.read(pipe) {
+                // After our close the peer's frames are still read, for its close stands behind them.
+                Ok(Message::Text(_) | Message::Binary(_)) if self.is_closing() => {}
+                Ok(Message::Text(text)) => return Some(Step::Frame(text)),
+                Ok(Message::Binary(bytes)) => {
+                    return Some(match Utf8Bytes::try_from(bytes) {
+                        Ok(text) => Step::Frame(text),
+                        Err(error) => Step::Closed(self.fail(&error.into(), pipe)),
+                    });
+                }
+                Ok(Message::Ping(_)) => {
+                    let before = pipe.output.buffer.len();
+                    self.flush(pipe);
+                    pipe.output.count_own(before);
+                }
+                Ok(Message::Close(frame)) => {
+                    return Some(Step::Closed(self.closed_by_peer(frame, pipe)));
+                }
+                Ok(Message::Pong(_) | Message::Frame(_)) => {}
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) => return Some(Step::Closed(self.fail(&error, pipe))),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn send(&mut self, frame: &[u8], pipe: &mut Pipe<'_>) {
+        match self.role {
+            // What tungstenite would write, without its copy of the frame.
+            Role::Server => {
+                let header = FrameHeader {
+                    opcode: OpCode::Data(Data::Text),
+                    ..FrameHeader::default()
+                };
+                let out = pipe.output.buffer.tail();
+                out.reserve(frame.len() + 10);
+                infallible(&header.format(frame.len() as u64, out));
+                out.extend_from_slice(frame);
+            }
+            Role::Client => {
+                let frame = Frame::message(
+                    Bytes::copy_from_slice(frame),
+                    OpCode::Data(Data::Text),
+                    true,
+                );
+                infallible(&self.context.write(pipe, Message::Frame(frame)));
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self, code: u16, reason: &str, pipe: &mut Pipe<'_>) {
+        if self.closing.is_none() {
+            self.closing = Some(Closed::new(Cause::Us, code, reason));
+            self.write_close(code, reason, pipe);
+        }
+    }
+
+    fn closed_by_peer(&mut self, frame: Option<CloseFrame>, pipe: &mut Pipe<'_>) -> Closed {
+        if let Some(closed) = self.closing.take() {
+            return closed;
+        }
+        self.flush(pipe);
+        match frame {
+            Some(frame) => Closed::new(Cause::Peer, frame.code.into(), frame.reason.as_str()),
+            None => Closed::new(Cause::Peer, code::NO_STATUS, ""),
+        }
+    }
+
+    /// tungstenite would read on as if nothing had happened, and tell the peer nothing.
+    fn fail(&mut self, error: &Error, pipe: &mut Pipe<'_>) -> Closed {
+        if let Some(closed) = self.closing.take() {
+            return closed;
+        }
+        let (code, reason) = match error {
+            Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+                return Closed::lost("the connection ended without a close frame");
+            }
+            Error::Capacity(_) => (
+                code::TOO_BIG,
+                format!("a message is longer than {} bytes", self.max_message),
+            ),
+            Error::Utf8(_) => (code::NOT_UTF8, "a message is not UTF-8".to_owned()),
+            Error::Protocol(rule) => (code::PROTOCOL, rule.to_string()),
+            // Nothing else is said of a connection that is read from memory.
+            _ => (
+                code::PROTOCOL,
+                "the WebSocket protocol was broken".to_owned(),
+            ),
+        };
+        self.write_close(code, &reason, pipe);
+        Closed::new(Cause::Fault, code, reason)
+    }
+
+    fn write_close(&mut self, code: u16, reason: &str, pipe: &mut Pipe<'_>) {
+        let code = CloseCode::from(code);
+        let fits = (0..=reason.len().min(REASON_LIMIT))
+            .rev()
+            .find(|&end| reason.is_char_boundary(end));
+        let reason = &reason[..fits.unwrap_or(0)];
+        let frame = code.is_allowed().then(|| CloseFrame {
+            code,
+            reason: reason.into(),
+        });
+        infallible(&self.context.close(pipe, frame));
+    }
+
+    fn flush(&mut self, pipe: &mut Pipe<'_>) {
+        infallible(&self.context.flush(pipe));
+    }
+}
+
+/// Over memory a write has two outcomes: done, and done with nothing left to do after it, which a server is told by an
+/// error once it has answered a close.
+fn infallible(written: &Result<(), Error>) {
+    debug_assert!(
+        matches!(written, Ok(()) | Err(Error::ConnectionClosed)),
+        "a write to memory failed: {written:?}",
+    );
+}
+
+/// The link's buffers, as the stream that tungstenite reads and writes.
+pub(crate) struct Pipe<'a> {
+    pub(crate) input: &'a mut Buffer,
+    pub(crate) output: &'a mut Output,
+    pub(crate) ended: bool,
+}
+
+impl Read for Pipe<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() && !self.ended {
+            // `Ok(0)` would be the end of the stream.
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let count = self.input.len().min(into.len());
+        into[..count].copy_from_slice(&self.input.as_slice()[..count]);
+        self.input.consume(count);
+        Ok(count)
+    }
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.buffer.tail().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
