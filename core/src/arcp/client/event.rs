@@ -19,7 +19,8 @@ use crate::trace::TraceId;
 pub enum ClientOutput {
     /// A frame for the transport; [`Client::handle_sent`](super::Client::handle_sent) reports that it was written.
     Send(Bytes),
-    /// A transport is wanted: connect, then call `handle_open`; if that fails, call `handle_close`, which asks again.
+    /// A transport is wanted: connect, then call `handle_open`; if that fails, call `handle_connect_failed`, which asks
+    /// again. The first transport is opened without being asked for.
     Connect {
         /// Failed attempts since the last welcome, from 0: what a backoff is computed from.
         attempt: u32,
@@ -27,7 +28,7 @@ pub enum ClientOutput {
         resume: bool,
     },
     /// The transport is to be closed once what was sent before is written. It is gone for the client: a
-    /// `handle_close` for it is not needed, and harmless unless another one was opened meanwhile.
+    /// `handle_close` for it is not needed.
     CloseTransport {
         /// A WebSocket close code.
         code: u16,

@@ -41,9 +41,13 @@ impl Client {
     /// That many frames of [`ClientOutput::Send`] were given to the socket: credit returns. Too many is harmless.
     pub fn handle_sent(&mut self, now: Time, frames: usize) {}
 
-    /// The transport is lost, or an attempt to connect has failed. Asks for the next one with
-    /// [`ClientOutput::Connect`], unless the client is closed.
+    /// The transport is lost: asks for the next one with [`ClientOutput::Connect`], unless the client is closed.
+    /// Late or repeated, with no transport up, it is ignored; a driver must not report an old transport's end once it
+    /// has opened the next.
     pub fn handle_close(&mut self, now: Time) {}
+
+    /// An attempt to connect has failed: asks for the next one. Before the first `handle_open`, too.
+    pub fn handle_connect_failed(&mut self, now: Time) {}
 
     /// The application took that many [`ClientOutput::Event`]s, in order. Until then they count against
     /// [`ClientConfig::events`] and are not acknowledged: this is the back-pressure. A driver that hands events on
