@@ -15,7 +15,7 @@ use crate::arcp::host::{Credential, FinalStatus};
 use crate::trace::TraceId;
 
 /// What a client puts out, in one order. A driver acts on them in that order.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ClientOutput {
     /// A frame for the transport; [`Client::handle_sent`](super::Client::handle_sent) reports that it was written.
     Send(Bytes),
@@ -39,6 +39,23 @@ pub enum ClientOutput {
     Reading,
     /// Something for the application. [`Client::handle_taken`](super::Client::handle_taken) reports that it took it.
     Event(ClientEvent),
+}
+
+impl fmt::Debug for ClientOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // A hello holds tokens.
+            ClientOutput::Send(frame) => f.debug_tuple("Send").field(&frame.len()).finish(),
+            ClientOutput::Connect { attempt, resume } => {
+                f.debug_struct("Connect").field("attempt", attempt).field("resume", resume).finish()
+            }
+            ClientOutput::CloseTransport { code, reason } => {
+                f.debug_struct("CloseTransport").field("code", code).field("reason", reason).finish()
+            }
+            ClientOutput::Reading => f.write_str("Reading"),
+            ClientOutput::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }
 
 /// What the application is told. Large ones are boxed, so that the frequent ones stay small.
