@@ -108,7 +108,9 @@ impl Client {
 
     /// Watches a job (§7.6). `Subscribed` or `RequestFailed` answers with the same handle.
     ///
-    /// A replay for one handle also reaches other handles that subscribe to the same job and have not ended.
+    /// A replay for one handle also reaches other handles that subscribe to the same job and have not ended. If the
+    /// answer is lost with the transport, the request is repeated after the resume, and the history may come twice,
+    /// under new numbers.
     pub fn subscribe(
         &mut self,
         now: crate::time::Time,
