@@ -3,3 +3,15 @@
 //! A test is named by the section its rule comes from, and asserts the rule as `wire.md` and the specification have it.
 //! Virtual time, no IO; what holds for every frame is checked by the world itself (`nuncio_tests::world`).
 
+mod s5_envelope;
+mod s5_trace;
+mod s5_user_data;
+mod s6_1_hello;
+mod s6_1_refusals;
+mod s6_2_features;
+mod s6_3_replay;
+mod s6_3_resume;
+mod s6_4_heartbeat;
+mod s6_5_log;
+mod s6_6_list;
+mod s6_7_close;
