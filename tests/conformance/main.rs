@@ -21,3 +21,8 @@ mod s7_3_terminals;
 mod s7_4_cancel;
 mod s7_6_subscribe;
 mod s7_6_watching;
+mod s8_2_events;
+mod s8_4_results;
+mod s9_2_leases;
+mod s9_5_expiry;
+mod s9_6_budgets;
