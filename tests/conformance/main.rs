@@ -2,7 +2,13 @@
 //!
 //! A test is named by the section its rule comes from, and asserts the rule as `wire.md` and the specification have it.
 //! Virtual time, no IO; what holds for every frame is checked by the world itself (`nuncio_tests::world`).
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+#![expect(clippy::many_single_char_names, reason = "w is the world, a, b, c are connections in their order")]
+#![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
 
+mod contract;
+mod s10_delegation;
+mod s10_families;
 mod s5_envelope;
 mod s5_trace;
 mod s5_user_data;
@@ -26,8 +32,6 @@ mod s8_4_results;
 mod s9_2_leases;
 mod s9_5_expiry;
 mod s9_6_budgets;
-mod s10_delegation;
-mod s10_families;
 mod s9_8_credentials;
 mod s_compat;
 mod s_fixtures;

@@ -10,7 +10,7 @@ fn parent(w: &mut World, lease: Value) -> (nuncio_core::arcp::ConnId, Job) {
     (a, job)
 }
 
-/// The delegation is refused with this code, in a tool_result of the parent, which goes on.
+/// The delegation is refused with this code, in a `tool_result` of the parent, which goes on.
 fn refused(w: &mut World, conn: nuncio_core::arcp::ConnId, job: &Job, mut body: Value, code: &str) -> Frame {
     if body.get("delegate_id").is_none() {
         body["delegate_id"] = json!(w.fresh_id());
@@ -193,7 +193,9 @@ fn s10_the_order_of_checks() {
     w.advance(10_000_000);
     assert_eq!(w.delegate(&job, &json!({"agent": "slow", "delegate_id": "late"})), Err("LEASE_EXPIRED"));
     let frames = w.drain(a);
-    assert!(frames.iter().any(|frame| frame.event() == "tool_result" && frame.body()["error"]["code"] == "LEASE_EXPIRED"));
+    assert!(
+        frames.iter().any(|frame| frame.event() == "tool_result" && frame.body()["error"]["code"] == "LEASE_EXPIRED")
+    );
 }
 
 #[test]
@@ -229,7 +231,11 @@ fn s10_a_delegate_id_is_unique_per_parent() {
     w.runtime.finish(w.now, child, nuncio_core::arcp::JobResult::Streamed { summary: None }).unwrap();
     w.advance(0);
     w.drain(a);
-    assert_eq!(w.delegate(&job, &json!({"agent": "echo", "delegate_id": "d"})), Err("INVALID_REQUEST"), "also after it ended");
+    assert_eq!(
+        w.delegate(&job, &json!({"agent": "echo", "delegate_id": "d"})),
+        Err("INVALID_REQUEST"),
+        "also after it ended"
+    );
     let (_, other) = parent(&mut w, json!({"agent.delegate": ["*"]}));
     w.delegate(&other, &json!({"agent": "echo", "delegate_id": "d"})).unwrap();
 }
@@ -283,7 +289,10 @@ fn s10_a_declined_child_is_a_refused_delegation() {
     let _ = w.delegate(&job, &json!({"agent": "slow", "delegate_id": "d"}));
     w.event(a, "delegate");
     let result = w.event(a, "tool_result");
-    assert_eq!((&result.body()["call_id"], &result.body()["error"]["code"]), (&json!("d"), &json!("PERMISSION_DENIED")));
+    assert_eq!(
+        (&result.body()["call_id"], &result.body()["error"]["code"]),
+        (&json!("d"), &json!("PERMISSION_DENIED"))
+    );
     w.quiet(a);
     w.log(&job, "goes on");
 }
@@ -308,7 +317,8 @@ fn s10_a_watcher_of_the_parent_subscribes_for_itself() {
 fn s10_a_submit_with_a_parent() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["echo"], "fs.read": ["/ws/**"]}));
-    let submit = json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "d", "lease_request": {"fs.read": ["/ws/a"]}});
+    let submit =
+        json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "d", "lease_request": {"fs.read": ["/ws/a"]}});
     let child = w.submit(a, submit);
     assert_eq!(child.accepted.payload()["parent_job_id"], job.id.as_str());
     assert_eq!(child.accepted.payload()["delegate_id"], "d");

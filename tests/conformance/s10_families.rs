@@ -32,7 +32,8 @@ fn child(w: &mut World, conn: ConnId, job: &Job, amounts: &Value) -> (Job, Vec<F
 /// The counters told under a job: (currency, value).
 fn counters(frames: &[Frame], job: &Job) -> Vec<(String, f64)> {
     let told = frames.iter().filter(|frame| frame.job() == job.id && frame.body()["name"] == "cost.budget.remaining");
-    told.map(|frame| (frame.body()["unit"].as_str().unwrap().to_owned(), frame.body()["value"].as_f64().unwrap())).collect()
+    told.map(|frame| (frame.body()["unit"].as_str().unwrap().to_owned(), frame.body()["value"].as_f64().unwrap()))
+        .collect()
 }
 
 fn usd(value: f64) -> Vec<(String, f64)> {
@@ -152,7 +153,10 @@ fn s10_a_parents_end_ends_its_children_deepest_first() {
     let order: Vec<&str> = terminals.iter().map(|frame| frame.job()).collect();
     assert_eq!(order, [grandkid.id.as_str(), &kid.id, &job.id]);
     for terminal in &terminals[..2] {
-        assert_eq!((&terminal.payload()["code"], &terminal.payload()["final_status"]), (&json!("CANCELLED"), &json!("cancelled")));
+        assert_eq!(
+            (&terminal.payload()["code"], &terminal.payload()["final_status"]),
+            (&json!("CANCELLED"), &json!("cancelled"))
+        );
     }
     assert_eq!(terminals[2].kind(), "job.result");
     assert_eq!(counters(&frames, &job).last(), usd(5.0).last(), "the budget is returned before the parent's terminal");
@@ -208,7 +212,11 @@ fn s10_when_the_parent_is_cancelled_its_children_are_told_in_the_same_instant() 
         w.told("Cancel", |event| matches!(event, Event::Cancel { job, .. } if *job == key).then_some(()));
     }
     let frames = w.drain(a);
-    assert_eq!(frames.iter().filter(|frame| frame.kind() == "job.cancelled").count(), 1, "only what was asked is answered");
+    assert_eq!(
+        frames.iter().filter(|frame| frame.kind() == "job.cancelled").count(),
+        1,
+        "only what was asked is answered"
+    );
     w.finish(&kid, "1");
     let terminals: Vec<Frame> = w.drain(a).into_iter().filter(|frame| frame.kind() == "job.error").collect();
     assert_eq!(terminals.last().unwrap().job(), kid.id);
@@ -228,7 +236,10 @@ fn s10_the_owner_may_cancel_a_child_alone() {
     assert_eq!(w.expect(a, "job.error").job(), kid.id);
     w.log(&job, "the parent goes on");
     w.event(a, "log");
-    assert!(w.maybe_told(|event| matches!(event, Event::Cancel { job: key, .. } if *key == job.key).then_some(())).is_none());
+    assert!(
+        w.maybe_told(|event| matches!(event, Event::Cancel { job: key, .. } if *key == job.key).then_some(()))
+            .is_none()
+    );
 }
 
 #[test]

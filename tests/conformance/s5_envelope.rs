@@ -8,7 +8,7 @@ fn envelope(kind: &str, payload: &Value) -> Value {
     json!({"arcp": "1.1", "id": "e1", "type": kind, "payload": payload})
 }
 
-/// The frame is refused with INVALID_REQUEST, the session survives and answers the next request.
+/// The frame is refused with `INVALID_REQUEST`, the session survives and answers the next request.
 fn survives(w: &mut World, conn: nuncio_core::arcp::ConnId, text: &str) -> Frame {
     w.send_text(conn, text);
     let error = w.refusal(conn, "INVALID_REQUEST");
@@ -54,7 +54,13 @@ fn s5_a_wrong_version_in_the_hello_closes() {
 fn s5_any_non_empty_string_is_an_id() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    for id in ["x", "01M7XYPHEFXZS43J3Q7GF7TK63", "msg_01M7XYT03J30BY2WWE2V55M9SJ", "ü \"quoted\" \u{1F980}", &"long".repeat(100)] {
+    for id in [
+        "x",
+        "01M7XYPHEFXZS43J3Q7GF7TK63",
+        "msg_01M7XYT03J30BY2WWE2V55M9SJ",
+        "ü \"quoted\" \u{1F980}",
+        &"long".repeat(100),
+    ] {
         w.send_frame(a, &json!({"arcp": "1.1", "id": id, "type": "session.list_jobs", "payload": {}}));
         let page = w.expect(a, "session.jobs");
         assert_eq!(page.payload()["request_id"], id);
@@ -121,7 +127,9 @@ fn s5_nesting_over_64_is_invalid() {
     let a = w.login("tok-alice");
     let nested = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
-        format!(r#"{{"arcp":"1.1","id":"d{depth}","type":"job.submit","payload":{{"agent":"echo","input":{open}{close}}}}}"#)
+        format!(
+            r#"{{"arcp":"1.1","id":"d{depth}","type":"job.submit","payload":{{"agent":"echo","input":{open}{close}}}}}"#
+        )
     };
     // The envelope and the payload are two levels themselves.
     w.send_text(a, &nested(62));
@@ -141,12 +149,15 @@ fn s5_integers_are_from_0_to_2_pow_53_minus_1() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     for limit in ["-1", "1.5", "9007199254740992", "1e3", "\"7\"", "1e400", "18446744073709551616"] {
-        let frame =
-            format!(r#"{{"arcp":"1.1","id":"x","type":"session.list_jobs","payload":{{"limit":{limit}}}}}"#);
+        let frame = format!(r#"{{"arcp":"1.1","id":"x","type":"session.list_jobs","payload":{{"limit":{limit}}}}}"#);
         survives(&mut w, a, &frame);
     }
     for seq in ["-1", "9007199254740992", "0.5"] {
-        survives(&mut w, a, &format!(r#"{{"arcp":"1.1","id":"x","type":"session.ack","payload":{{"last_processed_seq":{seq}}}}}"#));
+        survives(
+            &mut w,
+            a,
+            &format!(r#"{{"arcp":"1.1","id":"x","type":"session.ack","payload":{{"last_processed_seq":{seq}}}}}"#),
+        );
     }
     w.send_text(a, r#"{"arcp":"1.1","id":"x","type":"session.ack","payload":{"last_processed_seq":9007199254740991}}"#);
     w.quiet(a);
@@ -166,7 +177,18 @@ fn s5_malformed_json_after_the_welcome_is_invalid_and_the_session_survives() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let whole = envelope("session.list_jobs", &json!({})).to_string();
-    for frame in ["", " ", "{", "null", "[]", "\"x\"", "17", "{\"arcp\":\"1.1\"", &format!("{whole}{whole}"), &format!("{whole}x")] {
+    for frame in [
+        "",
+        " ",
+        "{",
+        "null",
+        "[]",
+        "\"x\"",
+        "17",
+        "{\"arcp\":\"1.1\"",
+        &format!("{whole}{whole}"),
+        &format!("{whole}x"),
+    ] {
         survives(&mut w, a, frame);
     }
 }
@@ -189,7 +211,10 @@ fn s5_session_id_absent_empty_or_own_is_this_connections() {
     let a = w.login("tok-alice");
     let own = w.session(a);
     for session in [json!(null), json!(""), json!(own)] {
-        w.send_frame(a, &json!({"arcp": "1.1", "id": "x", "type": "session.list_jobs", "session_id": session, "payload": {}}));
+        w.send_frame(
+            a,
+            &json!({"arcp": "1.1", "id": "x", "type": "session.list_jobs", "session_id": session, "payload": {}}),
+        );
         w.expect(a, "session.jobs");
     }
 }
@@ -240,9 +265,16 @@ fn s5_an_optional_vendor_message_is_ignored() {
 fn s5_wrong_directions_are_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    for kind in
-        ["session.welcome", "session.jobs", "job.accepted", "job.event", "job.result", "job.error", "job.cancelled", "job.subscribed"]
-    {
+    for kind in [
+        "session.welcome",
+        "session.jobs",
+        "job.accepted",
+        "job.event",
+        "job.result",
+        "job.error",
+        "job.cancelled",
+        "job.subscribed",
+    ] {
         survives(&mut w, a, &envelope(kind, &json!({"job_id": "job_x", "kind": "log"})).to_string());
     }
 }
@@ -271,7 +303,12 @@ fn s5_a_second_hello_is_invalid() {
     let error = w.refusal(a, "INVALID_REQUEST");
     assert_eq!(error.payload()["request_id"], id.as_str());
     assert_eq!(w.closed(a), None);
-    assert!(w.maybe_told(|event| matches!(event, Event::Authenticate { token, .. } if token.expose() == "tok-bob").then_some(())).is_none());
+    assert!(
+        w.maybe_told(
+            |event| matches!(event, Event::Authenticate { token, .. } if token.expose() == "tok-bob").then_some(())
+        )
+        .is_none()
+    );
     w.job(a, "echo");
 }
 

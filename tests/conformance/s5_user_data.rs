@@ -162,7 +162,10 @@ fn s5_nulls_within_user_data_are_kept() {
     let job = w.job(a, "echo");
     w.finish(&job, "null");
     let terminal = w.expect(a, "job.result");
-    assert!(terminal.payload()["result"].is_null() && terminal.payload().get("result").is_some(), "result is shown: {terminal:?}");
+    assert!(
+        terminal.payload()["result"].is_null() && terminal.payload().get("result").is_some(),
+        "result is shown: {terminal:?}"
+    );
     let job = w.job(a, "echo");
     w.raw(&job, "tool_result", &json!({"call_id": "c", "result": null}));
     assert_eq!(w.event(a, "tool_result").body(), &json!({"call_id": "c", "result": null}));

@@ -76,10 +76,13 @@ fn s6_2_features_are_the_intersection() {
 
 #[test]
 fn s6_2_no_capabilities_are_no_features() {
-    for capabilities in [None, Some(json!({})), Some(json!({"features": []})), Some(json!({"encodings": ["json"]})), Some(json!(null))] {
+    for capabilities in
+        [None, Some(json!({})), Some(json!({"features": []})), Some(json!({"encodings": ["json"]})), Some(json!(null))]
+    {
         let mut w = World::new();
         let a = w.open();
-        let mut payload = json!({"client": {"name": "c", "version": "1"}, "auth": {"scheme": "bearer", "token": "tok-alice"}});
+        let mut payload =
+            json!({"client": {"name": "c", "version": "1"}, "auth": {"scheme": "bearer", "token": "tok-alice"}});
         if let Some(capabilities) = capabilities {
             payload["capabilities"] = capabilities;
         }

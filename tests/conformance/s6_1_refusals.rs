@@ -28,7 +28,13 @@ fn s6_1_a_bad_token_is_unauthenticated_and_closes() {
 
 #[test]
 fn s6_1_a_hello_without_usable_auth_is_unauthenticated() {
-    for auth in [None, Some(json!({})), Some(json!({"scheme": "bearer"})), Some(bearer("")), Some(json!({"scheme": "basic", "token": "tok-alice"}))] {
+    for auth in [
+        None,
+        Some(json!({})),
+        Some(json!({"scheme": "bearer"})),
+        Some(bearer("")),
+        Some(json!({"scheme": "basic", "token": "tok-alice"})),
+    ] {
         let mut w = World::new();
         let a = w.open();
         let mut payload = json!({"client": {"name": "c", "version": "1"}});
@@ -95,7 +101,15 @@ fn s6_1_a_verifier_that_cannot_tell_is_an_internal_error() {
 
 #[test]
 fn s6_1_a_wrong_first_frame_closes() {
-    for kind in ["job.submit", "session.ping", "session.list_jobs", "session.close", "session.ack", "session.welcome", "nonsense"] {
+    for kind in [
+        "job.submit",
+        "session.ping",
+        "session.list_jobs",
+        "session.close",
+        "session.ack",
+        "session.welcome",
+        "nonsense",
+    ] {
         let mut w = World::new();
         let a = w.open();
         let id = w.send(a, kind, json!({"agent": "echo", "nonce": "n"}));
@@ -176,7 +190,10 @@ fn s6_1_frames_after_the_close_are_ignored() {
     let a = w.open();
     w.send(a, "nonsense", json!({}));
     w.drain(a);
-    w.force(a, br#"{"arcp":"1.1","id":"x","type":"session.hello","payload":{"auth":{"scheme":"bearer","token":"tok-alice"}}}"#);
+    w.force(
+        a,
+        br#"{"arcp":"1.1","id":"x","type":"session.hello","payload":{"auth":{"scheme":"bearer","token":"tok-alice"}}}"#,
+    );
     w.quiet(a);
     assert!(!w.runtime.reading(a));
     w.cut(a);

@@ -1,7 +1,7 @@
 //! §6.2: a feature outside the negotiated set is not used, in either direction.
 
 use nuncio_core::arcp::{Body, Chunk, Number, Refused};
-use nuncio_tests::world::{World, json_text};
+use nuncio_tests::world::{Frame, World, json_text};
 use serde_json::json;
 
 #[test]
@@ -44,7 +44,7 @@ fn s6_2_an_unnegotiated_ack_is_ignored() {
     w.send(a, "session.ack", json!({"last_processed_seq": 2}));
     w.quiet(a);
     let b = w.resume(a, 0);
-    assert_eq!(w.drain(b).iter().filter_map(|frame| frame.seq()).collect::<Vec<_>>(), [1, 2], "nothing was freed");
+    assert_eq!(w.drain(b).iter().filter_map(Frame::seq).collect::<Vec<_>>(), [1, 2], "nothing was freed");
 }
 
 #[test]

@@ -5,7 +5,10 @@ use nuncio_tests::world::{Frame, OnSubmit, World};
 use serde_json::json;
 
 fn kinds(frames: &[Frame]) -> Vec<String> {
-    frames.iter().map(|frame| format!("{}{}", frame.kind(), frame.seq().map_or(String::new(), |seq| format!("#{seq}")))).collect()
+    frames
+        .iter()
+        .map(|frame| format!("{}{}", frame.kind(), frame.seq().map_or(String::new(), |seq| format!("#{seq}"))))
+        .collect()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! §6.4: heartbeats.
 
 use nuncio_core::arcp::{Event, Timer};
-use nuncio_tests::world::{SECOND, START, World};
+use nuncio_tests::world::{Frame, SECOND, START, World};
 use serde_json::json;
 
 fn alive(w: &mut World, conn: nuncio_core::arcp::ConnId) {
@@ -188,5 +188,5 @@ fn s6_4_a_peer_that_never_reads_is_closed_after_the_stall_timeout() {
     assert!(w.closed(a).is_some());
     w.release(a);
     let b = w.resume(a, 1);
-    assert_eq!(w.drain(b).iter().filter_map(|frame| frame.seq()).collect::<Vec<_>>(), [2]);
+    assert_eq!(w.drain(b).iter().filter_map(Frame::seq).collect::<Vec<_>>(), [2]);
 }

@@ -1,7 +1,7 @@
 //! §6.7: closing a session, and what of it remains.
 
 use nuncio_core::arcp::{ErrorCode, Event};
-use nuncio_tests::world::{SECOND, World};
+use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
 
 #[test]
@@ -29,7 +29,7 @@ fn s6_7_jobs_run_on_and_the_session_stays_resumable() {
     w.finish(&job, "1");
     let b = w.resume(a, 1);
     let frames = w.drain(b);
-    assert_eq!(frames.iter().filter_map(|frame| frame.seq()).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(frames.iter().filter_map(Frame::seq).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(frames.last().unwrap().kind(), "job.result");
 }
 

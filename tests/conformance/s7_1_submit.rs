@@ -115,7 +115,8 @@ fn s7_5_once_resolved_a_version_is_fixed() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "ver");
-    let replaced = AgentSpec { name: "ver".into(), versions: vec!["3.0.0".into()], default: None, max_concurrent: None };
+    let replaced =
+        AgentSpec { name: "ver".into(), versions: vec!["3.0.0".into()], default: None, max_concurrent: None };
     w.runtime.register(replaced).unwrap();
     assert_eq!(w.list(a, json!({})).payload()["jobs"][0]["agent"], "ver@2.0.0");
     assert_eq!(w.job(a, "ver").accepted.payload()["agent"], "ver@3.0.0");
@@ -155,7 +156,8 @@ fn s7_1_the_order_of_checks() {
     let past = json!({"expires_at": "2020-01-01T00:00:00Z"});
     let bad_lease = json!({"fs.read": []});
     let submit = |agent: &str, lease: &Value, key: Option<&str>, runtime: Value| {
-        let mut payload = json!({"agent": agent, "lease_request": lease, "lease_constraints": past, "max_runtime_sec": runtime});
+        let mut payload =
+            json!({"agent": agent, "lease_request": lease, "lease_constraints": past, "max_runtime_sec": runtime});
         if let Some(key) = key {
             payload["idempotency_key"] = json!(key);
         }
@@ -253,7 +255,8 @@ fn s5_other_frames_are_not_deduplicated_by_id() {
 fn s5_the_last_256_submit_ids_are_remembered() {
     let mut w = World::with(|config| config.submit_ids = 4);
     let a = w.login("tok-alice");
-    let frame = |id: usize| json!({"arcp": "1.1", "id": format!("s{id}"), "type": "job.submit", "payload": {"agent": "echo"}});
+    let frame =
+        |id: usize| json!({"arcp": "1.1", "id": format!("s{id}"), "type": "job.submit", "payload": {"agent": "echo"}});
     for id in 0..5 {
         w.send_frame(a, &frame(id));
     }

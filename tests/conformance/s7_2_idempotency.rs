@@ -82,14 +82,21 @@ fn s7_2_conflicting_parameters_are_duplicate_key() {
 fn s7_2_key_order_and_number_spelling_do_not_count() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    let submit = |id: &str, payload: &str| format!(r#"{{"arcp":"1.1","id":"{id}","type":"job.submit","payload":{payload}}}"#);
+    let submit =
+        |id: &str, payload: &str| format!(r#"{{"arcp":"1.1","id":"{id}","type":"job.submit","payload":{payload}}}"#);
     w.send_text(a, &submit("1", r#"{"agent":"echo","input":{"a":1.50,"b":[100,"x"]},"idempotency_key":"k"}"#));
     let first = w.expect(a, "job.accepted");
     w.drain(a);
     for (id, payload) in [
         ("2", r#"{"idempotency_key":"k","input":{"b":[1e2,"\u0078"],"a":1.5},"agent":"echo"}"#),
-        ("3", r#"{"agent":"echo", "input": { "a" : 15e-1, "b" : [ 100.0, "x" ] }, "idempotency_key":"k", "lease_request":{}}"#),
-        ("4", r#"{"agent":"echo","input":{"a":1.5,"b":[100,"x"]},"idempotency_key":"k","max_runtime_sec":null,"lease_constraints":null}"#),
+        (
+            "3",
+            r#"{"agent":"echo", "input": { "a" : 15e-1, "b" : [ 100.0, "x" ] }, "idempotency_key":"k", "lease_request":{}}"#,
+        ),
+        (
+            "4",
+            r#"{"agent":"echo","input":{"a":1.5,"b":[100,"x"]},"idempotency_key":"k","max_runtime_sec":null,"lease_constraints":null}"#,
+        ),
     ] {
         w.send_text(a, &submit(id, payload));
         let again = w.recv(a);

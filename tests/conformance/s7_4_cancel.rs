@@ -230,12 +230,18 @@ fn s7_4_a_cancel_that_names_two_jobs_or_none_is_invalid() {
     let a = w.login("tok-alice");
     let one = w.job(a, "slow");
     let two = w.job(a, "slow");
-    w.send_frame(a, &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": two.id}}));
+    w.send_frame(
+        a,
+        &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": two.id}}),
+    );
     w.refusal(a, "INVALID_REQUEST");
     w.send(a, "job.cancel", json!({}));
     w.refusal(a, "INVALID_REQUEST");
     assert_eq!((asked(&mut w, &one), asked(&mut w, &two)), (None, None));
-    w.send_frame(a, &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": one.id}}));
+    w.send_frame(
+        a,
+        &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": one.id}}),
+    );
     w.expect(a, "job.cancelled");
 }
 

@@ -121,7 +121,10 @@ fn s7_6_without_history_from_event_seq_replays_nothing() {
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     let b = w.login("tok-alice");
-    for request in [json!({"job_id": job.id, "from_event_seq": 0}), json!({"job_id": job.id, "from_event_seq": null, "history": null})] {
+    for request in [
+        json!({"job_id": job.id, "from_event_seq": 0}),
+        json!({"job_id": job.id, "from_event_seq": null, "history": null}),
+    ] {
         let subscribed = w.subscribe(b, request);
         assert_eq!(subscribed.payload()["replayed"], false);
         w.quiet(b);

@@ -85,7 +85,8 @@ fn s6_order_subscribed_comes_before_its_frames_and_live_waits_for_the_replay() {
     w.release(b);
     let frames = w.drain(b);
     assert_eq!(frames[0].kind(), "job.subscribed");
-    let messages: Vec<_> = frames[2..].iter().map(|frame| frame.body()["message"].as_str().unwrap().to_owned()).collect();
+    let messages: Vec<_> =
+        frames[2..].iter().map(|frame| frame.body()["message"].as_str().unwrap().to_owned()).collect();
     assert_eq!(messages, (2..=30).map(|n: u32| n.to_string()).collect::<Vec<_>>());
 }
 
@@ -106,8 +107,10 @@ fn s7_6_a_dropped_subscription_ends_and_can_be_renewed() {
     }
     w.release(b);
     let frames = w.drain(b);
-    let drops: Vec<&Frame> =
-        frames.iter().filter(|frame| frame.event() == "status" && frame.body()["phase"] == "subscription_dropped").collect();
+    let drops: Vec<&Frame> = frames
+        .iter()
+        .filter(|frame| frame.event() == "status" && frame.body()["phase"] == "subscription_dropped")
+        .collect();
     assert_eq!(drops.len(), 1);
     assert_eq!(drops[0].seq(), frames.last().unwrap().seq(), "it is the last event");
     w.log(&job, "51");

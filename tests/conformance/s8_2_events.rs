@@ -1,7 +1,7 @@
 //! §8.1–§8.3: event kinds, their bodies, their numbers.
 
 use nuncio_core::arcp::{Body, ErrorCode, Fault, Number, Refused};
-use nuncio_tests::world::{MILLI, World, json_text};
+use nuncio_tests::world::{Frame, MILLI, World, json_text};
 use serde_json::{Value, json};
 
 #[test]
@@ -13,9 +13,15 @@ fn s8_2_every_kind_as_it_is_emitted() {
     let number = Number::from(12_u32);
     let fault = Fault::new(ErrorCode::PermissionDenied, "not yours");
     let bodies: Vec<(Body, Value)> = vec![
-        (Body::log("info", "a log", Some(&raw(r#"{"k":1}"#))), json!({"level": "info", "message": "a log", "attributes": {"k": 1}})),
+        (
+            Body::log("info", "a log", Some(&raw(r#"{"k":1}"#))),
+            json!({"level": "info", "message": "a log", "attributes": {"k": 1}}),
+        ),
         (Body::thought("a thought"), json!({"text": "a thought"})),
-        (Body::tool_call("search.web", Some(&raw(r#"{"q":"x"}"#)), "c1"), json!({"tool": "search.web", "args": {"q": "x"}, "call_id": "c1"})),
+        (
+            Body::tool_call("search.web", Some(&raw(r#"{"q":"x"}"#)), "c1"),
+            json!({"tool": "search.web", "args": {"q": "x"}, "call_id": "c1"}),
+        ),
         (Body::tool_result("c1", &raw(r#"{"hits":1}"#)), json!({"call_id": "c1", "result": {"hits": 1}})),
         (
             Body::tool_error("c2", &fault),
@@ -135,9 +141,9 @@ fn s8_3_one_counter_per_session_over_all_jobs() {
     }
     w.finish(&two, "1");
     w.finish(&one, "1");
-    let seqs: Vec<u64> = w.drain(a).iter().filter_map(|frame| frame.seq()).collect();
+    let seqs: Vec<u64> = w.drain(a).iter().filter_map(Frame::seq).collect();
     assert_eq!(seqs, (3..=14).collect::<Vec<_>>());
-    let seqs: Vec<u64> = w.drain(b).iter().filter_map(|frame| frame.seq()).collect();
+    let seqs: Vec<u64> = w.drain(b).iter().filter_map(Frame::seq).collect();
     assert_eq!(seqs, (2..=6).collect::<Vec<_>>());
 }
 

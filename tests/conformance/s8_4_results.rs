@@ -31,8 +31,14 @@ fn s8_4_chunks_are_contiguous_and_the_terminal_carries_id_and_size() {
     let bodies = chunks(&frames);
     let id = bodies[0]["result_id"].as_str().unwrap();
     assert!(id.starts_with("res_") && id.len() == 30, "{id}");
-    assert_eq!(*bodies[0], json!({"result_id": id, "chunk_seq": 0, "data": "hello ", "encoding": "utf8", "more": true}));
-    assert_eq!(*bodies[1], json!({"result_id": id, "chunk_seq": 1, "data": "d/9ybGQ=", "encoding": "base64", "more": false}));
+    assert_eq!(
+        *bodies[0],
+        json!({"result_id": id, "chunk_seq": 0, "data": "hello ", "encoding": "utf8", "more": true})
+    );
+    assert_eq!(
+        *bodies[1],
+        json!({"result_id": id, "chunk_seq": 1, "data": "d/9ybGQ=", "encoding": "base64", "more": false})
+    );
     let terminal = frames.last().unwrap();
     assert_eq!(
         *terminal.payload(),
@@ -50,7 +56,10 @@ fn s8_4_an_open_stream_gets_the_empty_final_chunk() {
     let frames = w.drain(a);
     let bodies = chunks(&frames);
     assert_eq!(bodies.len(), 2);
-    assert_eq!((&bodies[1]["data"], &bodies[1]["more"], &bodies[1]["chunk_seq"]), (&json!(""), &json!(false), &json!(1)));
+    assert_eq!(
+        (&bodies[1]["data"], &bodies[1]["more"], &bodies[1]["chunk_seq"]),
+        (&json!(""), &json!(false), &json!(1))
+    );
     assert_eq!(frames.last().unwrap().payload()["result_size"], 5);
 }
 
@@ -105,7 +114,8 @@ fn s8_4_a_streamed_result_without_chunks_is_an_empty_inline_one_or_stream() {
 
 #[test]
 fn s8_4_the_writer_splits_at_64_kib_and_48_where_small() {
-    for (via, python, size) in [(Via::Tls, false, 64 << 10), (Via::Stdio, false, 48 << 10), (Via::Tls, true, 48 << 10)] {
+    for (via, python, size) in [(Via::Tls, false, 64 << 10), (Via::Stdio, false, 48 << 10), (Via::Tls, true, 48 << 10)]
+    {
         let mut w = World::new();
         let a = if python { w.login_python("tok-alice") } else { w.login_via("tok-alice", &FEATURES, via) };
         let job = w.job(a, "echo");
@@ -209,7 +219,10 @@ fn s8_4_a_raw_stream_left_open_gets_the_empty_final_chunk() {
     w.finish_streamed(&job);
     let frames = w.drain(a);
     let bodies = chunks(&frames);
-    assert_eq!((&bodies[1]["result_id"], &bodies[1]["chunk_seq"], &bodies[1]["more"]), (&json!("mine"), &json!(1), &json!(false)));
+    assert_eq!(
+        (&bodies[1]["result_id"], &bodies[1]["chunk_seq"], &bodies[1]["more"]),
+        (&json!("mine"), &json!(1), &json!(false))
+    );
 }
 
 #[test]

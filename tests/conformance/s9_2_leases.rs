@@ -176,9 +176,14 @@ fn s9_7_a_config_may_allow_models_without_a_lease() {
 fn s9_3_an_empty_lease_allows_nothing() {
     let mut w = World::new();
     let job = with(&mut w, json!({}));
-    for (namespace, target) in
-        [("fs.read", "/"), ("fs.write", "/"), ("net.fetch", "https://a/"), ("tool.call", "t"), ("agent.delegate", "echo"), ("x-vendor.a.b", "c")]
-    {
+    for (namespace, target) in [
+        ("fs.read", "/"),
+        ("fs.write", "/"),
+        ("net.fetch", "https://a/"),
+        ("tool.call", "t"),
+        ("agent.delegate", "echo"),
+        ("x-vendor.a.b", "c"),
+    ] {
         assert_eq!(w.authorize(&job, namespace, target), Err("PERMISSION_DENIED"), "{namespace}");
     }
 }

@@ -87,15 +87,21 @@ fn s14_each_is_recorded_before_it_is_sent() {
     let mut w = world();
     let (a, job) = job(&mut w);
     let recorded = w.stored.iter().find_map(|(sends, record)| match record {
-        Record::CredentialIssued { job: id, id: credential } if id.to_string() == job.id && credential == "cred_1" => Some(*sends),
+        Record::CredentialIssued { job: id, id: credential } if id.to_string() == job.id && credential == "cred_1" => {
+            Some(*sends)
+        }
         _ => None,
     });
     let sent = w.history.iter().position(|(_, conn, frame)| *conn == a && frame.kind() == "job.accepted").unwrap();
     assert!(recorded.unwrap() <= sent as u64);
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     let sent = w.history.iter().position(|(_, _, frame)| frame.text().contains("rotated-value")).unwrap();
-    let issued: Vec<u64> =
-        w.stored.iter().filter(|(_, record)| matches!(record, Record::CredentialIssued { .. })).map(|(sends, _)| *sends).collect();
+    let issued: Vec<u64> = w
+        .stored
+        .iter()
+        .filter(|(_, record)| matches!(record, Record::CredentialIssued { .. }))
+        .map(|(sends, _)| *sends)
+        .collect();
     assert_eq!(issued.len(), 2, "a rotated one is another");
     assert!(issued[1] <= sent as u64);
 }
@@ -156,7 +162,10 @@ fn s9_8_2_rotation_shows_the_new_value_once_and_revokes_the_prior() {
     w.subscribe(b, json!({"job_id": job.id}));
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     let status = w.event(a, "status");
-    assert_eq!(*status.body(), json!({"phase": "credential_rotated", "credential_id": "cred_1", "id": "cred_1", "value": "rotated-value"}));
+    assert_eq!(
+        *status.body(),
+        json!({"phase": "credential_rotated", "credential_id": "cred_1", "id": "cred_1", "value": "rotated-value"})
+    );
     let (_, id, revoked, _) = revocation(&mut w).unwrap();
     assert_eq!((id.as_str(), revoked), ("cred_1", value(&job)), "the prior value, by value");
     // Written once: redacted everywhere from now on.

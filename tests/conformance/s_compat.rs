@@ -32,7 +32,8 @@ fn compat_auto_knows_python_by_its_empty_agents() {
 fn compat_python_budget_is_an_amount_string() {
     let mut w = World::new();
     let a = w.login_python("tok-alice");
-    let job = w.submit(a, json!({"agent": "echo", "lease_request": {"cost.budget": ["USD:1.00", "USD:2.5", "credits:7"]}}));
+    let job =
+        w.submit(a, json!({"agent": "echo", "lease_request": {"cost.budget": ["USD:1.00", "USD:2.5", "credits:7"]}}));
     let budget = &job.accepted.payload()["budget"];
     for (currency, amount) in [("USD", 3.5), ("credits", 7.0)] {
         let text = budget[currency].as_str().unwrap();

@@ -11,7 +11,14 @@ const TYPESCRIPT: &str = include_str!("../data/ts-client.jsonl");
 fn world() -> World {
     let mut w = World::with(|config| config.provisioner = true);
     for agent in ["ops", "delegate"] {
-        w.runtime.register(nuncio_core::arcp::AgentSpec { name: agent.into(), versions: vec![], default: None, max_concurrent: None }).unwrap();
+        w.runtime
+            .register(nuncio_core::arcp::AgentSpec {
+                name: agent.into(),
+                versions: vec![],
+                default: None,
+                max_concurrent: None,
+            })
+            .unwrap();
     }
     w
 }
@@ -79,7 +86,8 @@ fn fixtures_every_client_frame_is_accepted() {
 #[test]
 fn fixtures_python_is_recognised_and_typescript_is_not() {
     for (lines, python) in [(PYTHON, true), (TYPESCRIPT, false)] {
-        let hello = lines.lines().find(|line| line.contains("session.hello") && !line.contains("resume_token")).unwrap();
+        let hello =
+            lines.lines().find(|line| line.contains("session.hello") && !line.contains("resume_token")).unwrap();
         let mut w = world();
         let a = w.open();
         w.send_text(a, hello);

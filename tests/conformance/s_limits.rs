@@ -1,4 +1,4 @@
-//! Limits of `Config`, each hit once: refused with INTERNAL_ERROR, details{limit,max}, and never grown past.
+//! Limits of `Config`, each hit once: refused with `INTERNAL_ERROR`, `details{limit,max}`, and never grown past.
 
 use nuncio_core::arcp::{Event, Refused};
 use nuncio_tests::world::{Frame, SECOND, World};
@@ -133,7 +133,9 @@ fn limit_a_page_never_exceeds_the_frame() {
     let mut cursor = json!(null);
     loop {
         let page = w.list(a, json!({"cursor": cursor}));
-        found.extend(page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap().to_owned()));
+        found.extend(
+            page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap().to_owned()),
+        );
         cursor = page.payload()["next_cursor"].clone();
         if cursor.is_null() {
             break;
@@ -146,7 +148,10 @@ fn limit_a_page_never_exceeds_the_frame() {
 fn limit_pattern_work() {
     let mut w = World::with(|config| config.pattern_work = 10);
     let a = w.login("tok-alice");
-    let job = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"], "fs.read": ["/a*b*c*d/**", "/x/**/y*z"]}}));
+    let job = w.submit(
+        a,
+        json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"], "fs.read": ["/a*b*c*d/**", "/x/**/y*z"]}}),
+    );
     let body = json!({"agent": "echo", "lease_request": {"fs.read": ["/a*b*c*d/**/e*f*g", "/x/**/y*z"]}});
     assert_eq!(w.delegate(&job, &body), Err("LEASE_SUBSET_VIOLATION"), "beyond the work bound it is refused");
 }
@@ -232,7 +237,8 @@ fn limit_retained_jobs() {
         w.finish(job, "1");
     }
     let page = w.list(a, json!({}));
-    let ids: Vec<&str> = page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap()).collect();
     assert_eq!(ids, [jobs[3].id.as_str(), &jobs[4].id, &jobs[5].id], "the oldest go");
     w.send(a, "job.subscribe", json!({"job_id": jobs[0].id}));
     w.refusal(a, "JOB_NOT_FOUND");

@@ -61,27 +61,19 @@ impl World {
     }
 
     /// The session of a connection.
-    ///
-    /// # Panics
-    /// If it has none.
     pub fn session(&self, conn: ConnId) -> String {
         self.checker.session(conn).expect("a welcomed connection").to_owned()
     }
 
     /// The resume token the welcome of a connection carried.
-    ///
-    /// # Panics
-    /// If there was no welcome.
     pub fn token(&self, conn: ConnId) -> String {
         self.welcome(conn).payload()["resume_token"].as_str().expect("a token").to_owned()
     }
 
     /// The welcome of a connection.
-    ///
-    /// # Panics
-    /// If there was none.
     pub fn welcome(&self, conn: ConnId) -> Frame {
-        let mut welcomes = self.history.iter().rev().filter(|(_, to, frame)| *to == conn && frame.kind() == "session.welcome");
+        let mut welcomes =
+            self.history.iter().rev().filter(|(_, to, frame)| *to == conn && frame.kind() == "session.welcome");
         welcomes.next().expect("a welcome").2.clone()
     }
 
@@ -95,9 +87,6 @@ impl World {
     }
 
     /// Resumes alice's session of `old` on a new connection and reads the welcome.
-    ///
-    /// # Panics
-    /// If it is refused.
     pub fn resume(&mut self, old: ConnId, last: u64) -> ConnId {
         let (session, token) = (self.session(old), self.token(old));
         let conn = self.resume_as("tok-alice", &session, &token, last);
@@ -112,9 +101,6 @@ impl World {
     }
 
     /// Submits and reads `job.accepted` and the first event, `status` running.
-    ///
-    /// # Panics
-    /// If anything else comes.
     pub fn submit(&mut self, conn: ConnId, payload: Value) -> Job {
         let request = self.ask(conn, payload);
         let accepted = self.expect(conn, "job.accepted");
@@ -146,9 +132,6 @@ impl World {
     }
 
     /// Submits and expects a refusal with this code.
-    ///
-    /// # Panics
-    /// If anything else comes.
     pub fn refused(&mut self, conn: ConnId, payload: Value, code: &str) -> Frame {
         let id = self.ask(conn, payload.clone());
         let error = self.refusal(conn, code);

@@ -211,7 +211,10 @@ impl Checker {
         let reader = reader.map(|session| session.principal.as_str());
         for (secret, owner) in &self.secrets {
             if frame.text().contains(secret) {
-                assert!(owner.is_some() && owner.as_deref() == reader, "a secret of {owner:?} for {reader:?}: {frame:?}");
+                assert!(
+                    owner.is_some() && owner.as_deref() == reader,
+                    "a secret of {owner:?} for {reader:?}: {frame:?}"
+                );
                 let rotation = frame.event() == "status" && frame.body()["phase"] == "credential_rotated";
                 let place = rotation || matches!(frame.kind(), "job.accepted" | "job.subscribed");
                 assert!(place, "a secret where none belongs: {frame:?}");

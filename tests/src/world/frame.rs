@@ -16,9 +16,6 @@ pub struct Frame {
 
 impl Frame {
     /// Reads a frame; anything but a JSON object is a fault of the runtime.
-    ///
-    /// # Panics
-    /// If the text is no JSON object.
     pub fn parse(text: &str) -> Frame {
         let value = serde_json::from_str(text).unwrap_or_else(|_| lenient(text));
         assert!(value.is_object(), "a frame is no JSON object: {text}");
@@ -62,9 +59,6 @@ impl Frame {
     }
 
     /// The raw text of a member of the payload, exactly as it was sent.
-    ///
-    /// # Panics
-    /// If there is none.
     pub fn raw(&self, path: &[&str]) -> String {
         let mut text = self.text.clone();
         for name in path {

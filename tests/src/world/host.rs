@@ -1,8 +1,8 @@
 //! The host's side: who is who, and what becomes of jobs.
 
 use nuncio_core::arcp::{
-    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Failure, Fault, JobId, JobResult, Json, Number,
-    Refused, Secret,
+    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Failure, Fault, JobId, JobResult, Json,
+    Number, Refused, Secret,
 };
 use nuncio_core::lease::Operation;
 use serde_json::Value;
@@ -34,9 +34,6 @@ pub enum OnSubmit {
 }
 
 /// Raw JSON of a text.
-///
-/// # Panics
-/// If the text is no JSON.
 pub fn json_text(text: &str) -> Box<Json> {
     Json::from_string(text.to_owned()).expect("JSON")
 }
@@ -76,12 +73,11 @@ impl World {
     }
 
     fn authenticate(&mut self, conn: ConnId, token: &str) {
-        let answer = match TOKENS.iter().find(|(known, _)| *known == token) {
-            Some((_, principal)) => self.runtime.admit(self.now, conn, principal),
-            None => {
-                let fault = Fault::new(ErrorCode::Unauthenticated, "the token is not known");
-                self.runtime.reject(self.now, conn, fault)
-            }
+        let answer = if let Some((_, principal)) = TOKENS.iter().find(|(known, _)| *known == token) {
+            self.runtime.admit(self.now, conn, principal)
+        } else {
+            let fault = Fault::new(ErrorCode::Unauthenticated, "the token is not known");
+            self.runtime.reject(self.now, conn, fault)
         };
         answer.expect("the connection waits for this");
     }
@@ -105,9 +101,6 @@ impl World {
     }
 
     /// Starts a held job.
-    ///
-    /// # Panics
-    /// If it does not wait.
     pub fn start(&mut self, job: JobId) {
         self.runtime.start(self.now, job, Vec::new()).expect("the job waits for this");
         self.pump();
@@ -121,9 +114,6 @@ impl World {
     }
 
     /// Declines a held job.
-    ///
-    /// # Panics
-    /// If it does not wait.
     pub fn decline(&mut self, job: JobId, code: ErrorCode) {
         let fault = Fault::new(code, "declined by the host");
         self.runtime.decline(self.now, job, fault).expect("the job waits for this");
@@ -138,9 +128,6 @@ impl World {
     }
 
     /// Emits a body.
-    ///
-    /// # Panics
-    /// If it is refused.
     pub fn emit(&mut self, job: &Job, body: &Body) {
         self.try_emit(job, body).expect("an accepted event");
     }
@@ -151,27 +138,18 @@ impl World {
     }
 
     /// Emits a raw body of any kind.
-    ///
-    /// # Panics
-    /// If it is refused.
     pub fn raw(&mut self, job: &Job, kind: &str, body: &Value) {
         let body = Body::raw(kind, &json_text(&body.to_string())).expect("a body");
         self.emit(job, &body);
     }
 
     /// Emits a cost metric.
-    ///
-    /// # Panics
-    /// If it is refused.
     pub fn cost(&mut self, job: &Job, value: &str, unit: &str) {
         let value = Number::parse(value).expect("a number");
         self.emit(job, &Body::metric("cost.inference", &value, Some(unit), None).expect("a metric"));
     }
 
     /// Asks for an operation; the code if it is refused.
-    ///
-    /// # Panics
-    /// If the job is not there.
     pub fn authorize(&mut self, job: &Job, namespace: &str, target: &str) -> Result<(), &'static str> {
         let operation = Operation::new(namespace, target).map_err(|_| "PERMISSION_DENIED")?;
         let answer = self.runtime.authorize(self.now, job.key, &operation);
@@ -203,17 +181,11 @@ impl World {
     }
 
     /// Ends a job with an inline result.
-    ///
-    /// # Panics
-    /// If that is refused.
     pub fn finish(&mut self, job: &Job, result: &str) {
         self.try_finish(job, result).expect("the job ends");
     }
 
     /// Ends a job whose result was streamed.
-    ///
-    /// # Panics
-    /// If that is refused.
     pub fn finish_streamed(&mut self, job: &Job) {
         let result = JobResult::Streamed { summary: None };
         self.runtime.finish(self.now, job.key, result).expect("the job ends");
@@ -229,9 +201,6 @@ impl World {
     }
 
     /// Delegates; the child's key or the code of the refusal.
-    ///
-    /// # Panics
-    /// If the parent does not run.
     pub fn delegate(&mut self, job: &Job, body: &Value) -> Result<JobId, &'static str> {
         let raw = |name: &str| body.get(name).map(|value| json_text(&value.to_string()));
         let (input, lease, constraints) = (raw("input"), raw("lease_request"), raw("lease_constraints"));

@@ -3,6 +3,9 @@
 //!
 //! A [`World`] panics where a rule is broken: it is for tests.
 
+#![expect(clippy::missing_panics_doc, reason = "everything here panics where a rule is broken")]
+#![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
+
 mod ask;
 mod check;
 mod frame;
@@ -88,9 +91,6 @@ impl World {
     ///
     /// Agents: `echo` and `slow` without versions, `ver` 1.0.0 and 2.0.0 (default 2.0.0), `narrow` which runs one job at
     /// a time. Tokens: `tok-alice` and `tok-alice2` for alice, `tok-bob` for bob.
-    ///
-    /// # Panics
-    /// If an agent cannot be registered.
     pub fn with(change: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::default();
         change(&mut config);
@@ -174,9 +174,6 @@ impl World {
     }
 
     /// Hands in the text of a frame, as long as the connection is read from.
-    ///
-    /// # Panics
-    /// If the connection is not read from: a driver would not have handed it in.
     pub fn send_text(&mut self, conn: ConnId, text: &str) {
         assert!(self.runtime.reading(conn), "the connection is not read from");
         self.force(conn, text.as_bytes());
@@ -192,9 +189,6 @@ impl World {
     }
 
     /// The next frame.
-    ///
-    /// # Panics
-    /// If there is none.
     pub fn recv(&mut self, conn: ConnId) -> Frame {
         let closed = self.lines[&conn].close;
         self.try_recv(conn).unwrap_or_else(|| panic!("a frame was expected; closed: {closed:?}"))
@@ -206,9 +200,6 @@ impl World {
     }
 
     /// The next frame, of this type.
-    ///
-    /// # Panics
-    /// If it is of another type.
     pub fn expect(&mut self, conn: ConnId, kind: &str) -> Frame {
         let frame = self.recv(conn);
         assert_eq!(frame.kind(), kind, "{frame:?}");
@@ -216,9 +207,6 @@ impl World {
     }
 
     /// The next frame, a `job.event` of this kind.
-    ///
-    /// # Panics
-    /// If it is something else.
     pub fn event(&mut self, conn: ConnId, kind: &str) -> Frame {
         let frame = self.expect(conn, "job.event");
         assert_eq!(frame.event(), kind, "{frame:?}");
@@ -226,9 +214,6 @@ impl World {
     }
 
     /// The next frame, a `session.error` with this code.
-    ///
-    /// # Panics
-    /// If it is something else.
     pub fn refusal(&mut self, conn: ConnId, code: &str) -> Frame {
         let frame = self.expect(conn, "session.error");
         assert_eq!(frame.payload()["code"], code, "{frame:?}");
@@ -241,9 +226,6 @@ impl World {
     }
 
     /// Nothing was sent.
-    ///
-    /// # Panics
-    /// If something was.
     pub fn quiet(&mut self, conn: ConnId) {
         let frames = self.drain(conn);
         assert!(frames.is_empty(), "nothing was to be sent: {frames:#?}");
@@ -280,9 +262,6 @@ impl World {
     }
 
     /// Lets time pass; every timer goes off at its time.
-    ///
-    /// # Panics
-    /// If a timer does not move on.
     pub fn advance(&mut self, micros: u64) {
         let until = self.now.plus_micros(micros);
         let mut here = 0;
@@ -309,17 +288,11 @@ impl World {
     }
 
     /// The host's key of a job.
-    ///
-    /// # Panics
-    /// If there is no such job.
     pub fn key(&self, id: &str) -> JobId {
         self.runtime.find(JobUlid::parse(id).expect("a job id")).expect("a known job")
     }
 
     /// Takes the first event of the host that fits.
-    ///
-    /// # Panics
-    /// If there is none.
     pub fn told<T>(&mut self, what: &str, fits: impl Fn(&Event) -> Option<T>) -> T {
         self.maybe_told(fits).unwrap_or_else(|| panic!("the host was not told: {what}; {:#?}", self.events))
     }
