@@ -21,6 +21,7 @@ mod s6_4_heartbeat;
 mod s6_5_log;
 mod s6_6_list;
 mod s6_7_close;
+mod s6_order;
 mod s7_1_submit;
 mod s7_2_idempotency;
 mod s7_3_terminals;
