@@ -140,6 +140,7 @@ fn s8_3_numbers_go_on_over_a_resume() {
     w.log(&job, "2, while away");
     let b = w.resume(a, 1);
     w.log(&job, "3");
+    w.drain(b);
     let next = w.job(b, "echo");
     w.log(&next, "5");
     assert_eq!(w.history.last().unwrap().2.seq(), Some(5));

@@ -134,7 +134,7 @@ fn s7_1_max_runtime_counts_from_start() {
     assert_eq!(error.payload()["code"], "TIMEOUT");
     assert_eq!(ended(&mut w), (FinalStatus::Success, None));
     assert_eq!(ended(&mut w), (FinalStatus::TimedOut, Some(ErrorCode::Timeout)));
-    assert_eq!(w.try_finish(&job, "late"), Err(Refused::Terminal));
+    assert_eq!(w.try_finish(&job, "\"late\""), Err(Refused::Terminal));
 }
 
 #[test]

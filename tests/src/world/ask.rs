@@ -124,11 +124,14 @@ impl World {
 
     /// Submits while the host holds; the key of the asked job.
     pub fn held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobId {
-        self.ask(conn, payload);
-        self.told("Submitted", |event| match event {
+        let asked = |event: &Event| match event {
             Event::Submitted { job, .. } => Some(*job),
             _ => None,
-        })
+        };
+        // What the host was asked before is answered.
+        while self.maybe_told(asked).is_some() {}
+        self.ask(conn, payload);
+        self.told("Submitted", asked)
     }
 
     /// Submits and expects a refusal with this code.

@@ -139,7 +139,8 @@ impl Runtime {
         let made = self.delegated(job, &delegate_id, request);
         match made {
             Ok(child) => {
-                let seq = self.jobs.get(job).map_or(0, |job| job.last_seq);
+                let owner = self.jobs.get(job).and_then(|job| job.owner).and_then(|key| self.sessions.get(key));
+                let seq = owner.map_or(0, |session| session.log.next() - 1);
                 let credentials =
                     self.jobs.get(child).is_some_and(|job| job.features.has(Feature::ProvisionedCredentials));
                 if let Some(child) = self.jobs.get_mut(child) {

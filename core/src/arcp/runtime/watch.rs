@@ -21,19 +21,21 @@ impl Runtime {
         let subscribe: request::Subscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::Subscribe)?;
         let named = request::job_id(subscribe.job_id, request.envelope.job_id.as_ref())?;
-        let found = self.visible(key, &named);
-        let id = found?;
+        let id = JobUlid::parse(&named).and_then(|ulid| self.find(ulid)).ok_or_else(unknown)?;
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
-        let granted = self.access(session, &job.accepted) == Access::Observed;
+        let access = self.access(session, &job.accepted);
+        let granted = access == Access::Observed;
         let (principal, owner) = (Arc::clone(&session.principal), Arc::clone(&job.accepted.principal));
         let (ulid, known) = (job.accepted.id, session.watches.contains_key(&id));
         let watches = session.watches.values().filter(|watch| watch.role == Role::Subscriber).count();
         self.event(Event::Subscription { principal, job: ulid, owner, granted });
-        if !granted {
-            return Err(Fault::new(
-                ErrorCode::PermissionDenied,
-                "the policy does not let this principal watch the job",
-            ));
+        match access {
+            Access::Hidden => return Err(unknown()),
+            Access::Listed => {
+                let message = "the policy does not let this principal watch the job";
+                return Err(Fault::new(ErrorCode::PermissionDenied, message));
+            }
+            Access::Observed => {}
         }
         if !known && watches >= self.config.subscriptions {
             return Err(Fault::limit("subscriptions", self.config.subscriptions as u64));
