@@ -58,13 +58,7 @@ pub struct LineTooLong {
 impl Lines {
     /// Lines of at most `max_line` bytes, not counting their end.
     pub const fn new(max_line: usize) -> Self {
-        Self {
-            max_line,
-            buffer: Vec::new(),
-            start: 0,
-            scanned: 0,
-            input: Input::Going,
-        }
+        Self { max_line, buffer: Vec::new(), start: 0, scanned: 0, input: Input::Going }
     }
 
     /// Takes what was read next. Dropped after [`finish`](Lines::finish) and after a line that was too long.
@@ -133,9 +127,7 @@ impl Lines {
         self.buffer = Vec::new();
         self.start = 0;
         self.scanned = 0;
-        LineTooLong {
-            max_line: self.max_line,
-        }
+        LineTooLong { max_line: self.max_line }
     }
 
     /// Gives the space of lines already handed out back, moving no byte more often than once per byte handed out.
@@ -162,27 +154,14 @@ impl Lines {
 /// pretty-printed payload, passed through as it came, would break the framing.
 pub fn append_line(frame: &[u8], out: &mut Vec<u8>) {
     out.reserve(frame.len().saturating_add(1));
-    out.extend(frame.iter().map(|&byte| {
-        if matches!(byte, b'\n' | b'\r') {
-            b' '
-        } else {
-            byte
-        }
-    }));
+    out.extend(frame.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
     out.push(b'\n');
 }
 
 fn find_newline(bytes: &[u8]) -> Option<usize> {
     // `contains` searches a word at a time, `position` a byte at a time.
     const BLOCK: usize = 64;
-    let without = bytes
-        .chunks_exact(BLOCK)
-        .take_while(|block| !block.contains(&b'\n'))
-        .count()
-        .saturating_mul(BLOCK);
-    let at = bytes
-        .get(without..)?
-        .iter()
-        .position(|&byte| byte == b'\n')?;
+    let without = bytes.chunks_exact(BLOCK).take_while(|block| !block.contains(&b'\n')).count().saturating_mul(BLOCK);
+    let at = bytes.get(without..)?.iter().position(|&byte| byte == b'\n')?;
     Some(without.saturating_add(at))
 }

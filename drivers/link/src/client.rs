@@ -75,23 +75,15 @@ impl ClientOptions {
             return Err(InvalidUrl::UserInfo);
         }
         AllowedHost::of(authority).ok_or_else(syntax)?;
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         Ok(Self {
             max_head: 16 * 1024,
             link: LinkOptions::default(),
             tls,
             host: host.to_owned(),
-            port: authority
-                .port_u16()
-                .or(default_port(&scheme))
-                .ok_or_else(syntax)?,
+            port: authority.port_u16().or(default_port(&scheme)).ok_or_else(syntax)?,
             authority: authority.to_string(),
-            target: uri
-                .path_and_query()
-                .map_or_else(|| "/".to_owned(), ToString::to_string),
+            target: uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             headers: Vec::new(),
         })
     }
@@ -99,18 +91,12 @@ impl ClientOptions {
     /// Adds a header to the request, say `Origin`, or what a proxy asks for.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         let name = HeaderName::try_from(name).map_err(|_| InvalidHeader::Name(name.to_owned()))?;
-        let reserved = [
-            header::HOST,
-            header::CONNECTION,
-            header::UPGRADE,
-            header::CONTENT_LENGTH,
-            header::TRANSFER_ENCODING,
-        ];
+        let reserved =
+            [header::HOST, header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
         if reserved.contains(&name) || name.as_str().starts_with("sec-websocket-") {
             return Err(InvalidHeader::Reserved(name.to_string()));
         }
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| InvalidHeader::Value(name.to_string()))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| InvalidHeader::Value(name.to_string()))?;
         value.set_sensitive(true);
         self.headers.push((name, value));
         Ok(self)
@@ -164,11 +150,7 @@ impl Awaited {
     pub(crate) fn new(options: &ClientOptions, out: &mut Vec<u8>) -> Self {
         let key = generate_key();
         out.extend_from_slice(&options.request(&key));
-        Self {
-            link: options.link,
-            head: Head::new(options.max_head),
-            accept: derive_accept_key(key.as_bytes()),
-        }
+        Self { link: options.link, head: Head::new(options.max_head), accept: derive_accept_key(key.as_bytes()) }
     }
 
     /// The length of the response's head, once it is there and says that the connection is upgraded.
@@ -191,36 +173,19 @@ impl Awaited {
     /// RFC 6455 §4.1, what a client checks.
     fn check(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), Closed> {
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            let cause = Cause::Refused {
-                status: status.as_u16(),
-            };
-            return Err(Closed::new(
-                cause,
-                code::ABNORMAL,
-                format!("the server answered {status}"),
-            ));
+            let cause = Cause::Refused { status: status.as_u16() };
+            return Err(Closed::new(cause, code::ABNORMAL, format!("the server answered {status}")));
         }
-        if !has_token(headers, &header::UPGRADE, "websocket")
-            || !has_token(headers, &header::CONNECTION, "upgrade")
-        {
-            return Err(fault(
-                "the server switched to another protocol than WebSocket",
-            ));
+        if !has_token(headers, &header::UPGRADE, "websocket") || !has_token(headers, &header::CONNECTION, "upgrade") {
+            return Err(fault("the server switched to another protocol than WebSocket"));
         }
-        if headers
-            .get(header::SEC_WEBSOCKET_ACCEPT)
-            .is_none_or(|accept| *accept != self.accept)
-        {
-            return Err(fault(
-                "the server's Sec-WebSocket-Accept does not belong to the request",
-            ));
+        if headers.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|accept| *accept != self.accept) {
+            return Err(fault("the server's Sec-WebSocket-Accept does not belong to the request"));
         }
         if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS)
             || headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL)
         {
-            return Err(fault(
-                "the server chose an extension or a subprotocol that was not offered",
-            ));
+            return Err(fault("the server chose an extension or a subprotocol that was not offered"));
         }
         Ok(())
     }

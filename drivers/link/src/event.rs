@@ -82,11 +82,7 @@ pub mod code {
 
 impl Closed {
     pub(crate) fn new(cause: Cause, code: u16, reason: impl Into<String>) -> Self {
-        Self {
-            cause,
-            code,
-            reason: reason.into(),
-        }
+        Self { cause, code, reason: reason.into() }
     }
 
     pub(crate) fn lost(reason: &str) -> Self {

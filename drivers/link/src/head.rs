@@ -29,15 +29,9 @@ impl Head {
 
     /// The head and its length in bytes; `None` if it is not complete. The answer does not depend on how the bytes were
     /// cut into pieces: lines are parsed only once whole, and only those within the limit.
-    pub(crate) fn find<T: TryParse>(
-        &mut self,
-        received: &[u8],
-    ) -> Result<Option<(usize, T)>, HeadError> {
+    pub(crate) fn find<T: TryParse>(&mut self, received: &[u8]) -> Result<Option<(usize, T)>, HeadError> {
         // A TLS greeting, a port scan: what begins so is no HTTP and may never have a line's end.
-        if received
-            .first()
-            .is_some_and(|byte| !matches!(byte, b'A'..=b'Z' | b'\r' | b'\n'))
-        {
+        if received.first().is_some_and(|byte| !matches!(byte, b'A'..=b'Z' | b'\r' | b'\n')) {
             return Err(HeadError::Malformed);
         }
         let window = &received[..received.len().min(self.limit)];
@@ -49,11 +43,7 @@ impl Head {
             }
         }
         self.seen = window.len();
-        if self.seen == self.limit {
-            Err(HeadError::TooLong)
-        } else {
-            Ok(None)
-        }
+        if self.seen == self.limit { Err(HeadError::TooLong) } else { Ok(None) }
     }
 }
 

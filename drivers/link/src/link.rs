@@ -22,9 +22,7 @@ pub struct LinkOptions {
 
 impl Default for LinkOptions {
     fn default() -> Self {
-        Self {
-            max_message: 1 << 20,
-        }
+        Self { max_message: 1 << 20 }
     }
 }
 
@@ -39,7 +37,7 @@ pub struct Link {
     output: Output,
     /// The input has ended.
     ended: bool,
-    /// Something may be waiting to be polled.
+    /// The input may hold something to poll.
     unpolled: bool,
 }
 
@@ -71,10 +69,7 @@ impl Link {
     pub fn client(options: &ClientOptions) -> Self {
         let mut output = Output::default();
         let awaited = Awaited::new(options, output.buffer.tail());
-        Self {
-            output,
-            ..Self::starting(State::Response(awaited), None)
-        }
+        Self { output, ..Self::starting(State::Response(awaited), None) }
     }
 
     /// The client's side where somebody else has received the 101 already.
@@ -84,10 +79,7 @@ impl Link {
 
     /// Newline-delimited frames, either side: stdio.
     pub fn lines(options: LinkOptions) -> Self {
-        Self::starting(
-            State::Lines(Lines::new(options.max_message)),
-            Some(LinkEvent::Open(None)),
-        )
+        Self::starting(State::Lines(Lines::new(options.max_message)), Some(LinkEvent::Open(None)))
     }
 
     fn upgraded(role: Role, options: LinkOptions) -> Self {
@@ -96,15 +88,7 @@ impl Link {
     }
 
     fn starting(state: State, pending: Option<LinkEvent>) -> Self {
-        let unpolled = pending.is_some();
-        Self {
-            state,
-            pending,
-            input: Buffer::default(),
-            output: Output::default(),
-            ended: false,
-            unpolled,
-        }
+        Self { state, pending, input: Buffer::default(), output: Output::default(), ended: false, unpolled: false }
     }
 
     /// Takes bytes as they were read. To be called when [`wants_input`](Link::wants_input) says so: what is held of the
@@ -148,11 +132,7 @@ impl Link {
         debug_assert!(std::str::from_utf8(frame).is_ok(), "a frame is UTF-8");
         match &mut self.state {
             State::Socket(socket) if !socket.is_closing() => {
-                let mut pipe = Pipe {
-                    input: &mut self.input,
-                    output: &mut self.output,
-                    ended: self.ended,
-                };
+                let mut pipe = Pipe { input: &mut self.input, output: &mut self.output, ended: self.ended };
                 socket.send(frame, &mut pipe);
                 true
             }
@@ -174,11 +154,7 @@ impl Link {
         match &mut self.state {
             State::Request(_) => self.refuse(Refusal::Busy),
             State::Socket(socket) => {
-                let mut pipe = Pipe {
-                    input: &mut self.input,
-                    output: &mut self.output,
-                    ended: self.ended,
-                };
+                let mut pipe = Pipe { input: &mut self.input, output: &mut self.output, ended: self.ended };
                 socket.close(code, reason, &mut pipe);
             }
             State::Response(_) | State::Lines(_) => {
@@ -218,7 +194,8 @@ impl Link {
     /// to its pings.
     pub fn wants_input(&self) -> bool {
         let reads = !matches!(self.state, State::LinesOut | State::Closed);
-        reads && !self.ended && !self.unpolled && !self.is_paused()
+        let waiting = self.unpolled || self.pending.is_some();
+        reads && !self.ended && !waiting && !self.is_paused()
     }
 
     /// Whether frames can be sent. Not before the upgrade: a driver puts a deadline on it.
@@ -239,11 +216,7 @@ impl Link {
     /// Bytes allocated for input and output. Not counted is an incomplete WebSocket message: at most twice
     /// [`max_message`](LinkOptions::max_message) and 4 KiB.
     pub fn bytes_held(&self) -> usize {
-        let lines = if let State::Lines(lines) = &self.state {
-            lines.buffered()
-        } else {
-            0
-        };
+        let lines = if let State::Lines(lines) = &self.state { lines.buffered() } else { 0 };
         self.input.capacity() + self.output.buffer.capacity() + lines
     }
 
@@ -253,38 +226,30 @@ impl Link {
 
     fn advance(&mut self) -> Option<LinkEvent> {
         match &mut self.state {
-            State::Request(upgrade) => {
-                match upgrade.poll(self.input.as_slice(), self.output.buffer.tail()) {
-                    Ok(Some(accepted)) => {
-                        let socket = Socket::new(Role::Server, upgrade.options.link.max_message);
-                        self.open(socket, accepted.head);
-                        Some(LinkEvent::Open(Some(accepted.request)))
-                    }
-                    Ok(None) if self.ended => Some(
-                        self.close_now(Closed::lost("the connection ended before its request")),
-                    ),
-                    Ok(None) => None,
-                    Err(refusal) => Some(self.close_now(refused(refusal))),
+            State::Request(upgrade) => match upgrade.poll(self.input.as_slice(), self.output.buffer.tail()) {
+                Ok(Some(accepted)) => {
+                    let socket = Socket::new(Role::Server, upgrade.options.link.max_message);
+                    self.open(socket, accepted.head);
+                    Some(LinkEvent::Open(Some(accepted.request)))
                 }
-            }
+                Ok(None) if self.ended => Some(self.close_now(Closed::lost("the connection ended before its request"))),
+                Ok(None) => None,
+                Err(refusal) => Some(self.close_now(refused(refusal))),
+            },
             State::Response(awaited) => match awaited.poll(self.input.as_slice()) {
                 Ok(Some(head)) => {
                     let socket = Socket::new(Role::Client, awaited.link.max_message);
                     self.open(socket, head);
                     Some(LinkEvent::Open(None))
                 }
-                Ok(None) if self.ended => Some(self.close_now(Closed::lost(
-                    "the connection ended before the server's answer",
-                ))),
+                Ok(None) if self.ended => {
+                    Some(self.close_now(Closed::lost("the connection ended before the server's answer")))
+                }
                 Ok(None) => None,
                 Err(closed) => Some(self.close_now(closed)),
             },
             State::Socket(socket) => {
-                let mut pipe = Pipe {
-                    input: &mut self.input,
-                    output: &mut self.output,
-                    ended: self.ended,
-                };
+                let mut pipe = Pipe { input: &mut self.input, output: &mut self.output, ended: self.ended };
                 match socket.poll(&mut pipe)? {
                     Step::Frame(text) => Some(LinkEvent::Frame(text)),
                     Step::Closed(closed) => Some(self.close_now(closed)),
@@ -297,9 +262,7 @@ impl Link {
                         Err(_) => Closed::new(Cause::Fault, code::NOT_UTF8, "a line is not UTF-8"),
                     },
                     Some(Err(error)) => Closed::new(Cause::Fault, code::TOO_BIG, error.to_string()),
-                    None if self.ended => {
-                        Closed::new(Cause::Peer, code::NORMAL, "the input has ended")
-                    }
+                    None if self.ended => Closed::new(Cause::Peer, code::NORMAL, "the input has ended"),
                     None => return None,
                 };
                 self.state = State::LinesOut;
@@ -323,7 +286,6 @@ impl Link {
     /// Closes from outside of polling. An `Open` not yet told is told no more.
     fn end_with(&mut self, closed: Closed) {
         self.pending = Some(self.close_now(closed));
-        self.unpolled = true;
     }
 }
 
@@ -347,11 +309,5 @@ impl fmt::Debug for Link {
 }
 
 fn refused(refusal: Refusal) -> Closed {
-    Closed::new(
-        Cause::Refused {
-            status: refusal.status(),
-        },
-        code::ABNORMAL,
-        refusal.text(),
-    )
+    Closed::new(Cause::Refused { status: refusal.status() }, code::ABNORMAL, refusal.text())
 }

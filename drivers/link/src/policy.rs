@@ -61,20 +61,16 @@ pub enum InvalidPolicy {
 impl HostPolicy {
     /// A [`HostPolicy::List`] of texts.
     pub fn list<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPolicy> {
-        hosts
-            .into_iter()
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self::List)
+        hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
     }
 
     pub(crate) fn allows(&self, host: &AllowedHost) -> bool {
         match self {
             Self::Any => true,
             Self::Loopback => host.is_loopback(),
-            Self::List(allowed) => allowed
-                .iter()
-                .any(|one| one.host == host.host && (one.port.is_none() || one.port == host.port)),
+            Self::List(allowed) => {
+                allowed.iter().any(|one| one.host == host.host && (one.port.is_none() || one.port == host.port))
+            }
         }
     }
 }
@@ -82,11 +78,7 @@ impl HostPolicy {
 impl OriginPolicy {
     /// An [`OriginPolicy::List`] of texts.
     pub fn list<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPolicy> {
-        origins
-            .into_iter()
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self::List)
+        origins.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
     }
 
     pub(crate) fn allows(&self, origin: Option<&str>, host: &AllowedHost) -> bool {
@@ -97,8 +89,7 @@ impl OriginPolicy {
             Self::Any => true,
             Self::NoneOnly => false,
             Self::SameHost => parsed.is_some_and(|origin| {
-                origin.host == host.host
-                    && origin.port == host.port.or(default_port(&origin.scheme))
+                origin.host == host.host && origin.port == host.port.or(default_port(&origin.scheme))
             }),
             Self::List(allowed) => parsed.is_some_and(|origin| allowed.contains(&origin)),
         }
@@ -119,10 +110,7 @@ impl AllowedHost {
 
     fn is_loopback(&self) -> bool {
         let unbracketed = self.host.trim_start_matches('[').trim_end_matches(']');
-        self.host == "localhost"
-            || unbracketed
-                .parse()
-                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        self.host == "localhost" || unbracketed.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     }
 }
 
@@ -131,10 +119,7 @@ impl FromStr for AllowedHost {
 
     fn from_str(text: &str) -> Result<Self, InvalidPolicy> {
         let authority: Option<Authority> = text.parse().ok();
-        authority
-            .as_ref()
-            .and_then(Self::of)
-            .ok_or_else(|| InvalidPolicy::Host(text.to_owned()))
+        authority.as_ref().and_then(Self::of).ok_or_else(|| InvalidPolicy::Host(text.to_owned()))
     }
 }
 
@@ -148,11 +133,7 @@ impl FromStr for AllowedOrigin {
             let host = AllowedHost::of(uri.authority()?)?;
             let port = host.port.or(default_port(&scheme));
             let bare = uri.path_and_query().is_none_or(|path| path == "/") && !text.ends_with('/');
-            bare.then_some(Self {
-                scheme,
-                host: host.host,
-                port,
-            })
+            bare.then_some(Self { scheme, host: host.host, port })
         };
         parse().ok_or_else(|| InvalidPolicy::Origin(text.to_owned()))
     }

@@ -48,9 +48,7 @@ impl Refusal {
     /// The body of the response. Shows nothing of the request.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Malformed => {
-                "this is not a well-formed WebSocket upgrade request; use a ws:// or wss:// client"
-            }
+            Self::Malformed => "this is not a well-formed WebSocket upgrade request; use a ws:// or wss:// client",
             Self::Host => {
                 "this server does not answer to the host name of the request; \
                  use a name it is configured for, or add this one to its allowed hosts"
@@ -62,13 +60,9 @@ impl Refusal {
             Self::Path => "nothing is served at this path; check the path in the client's URL",
             Self::Method => "only GET requests are upgraded to WebSocket",
             Self::Slow => "the request did not arrive in time; send it at once after connecting",
-            Self::NoUpgrade => {
-                "this is a WebSocket endpoint; connect with a ws:// or wss:// client"
-            }
+            Self::NoUpgrade => "this is a WebSocket endpoint; connect with a ws:// or wss:// client",
             Self::Version => "only version 13 of the WebSocket protocol is spoken here",
-            Self::HeadTooLong => {
-                "the request's header is too long; send fewer or shorter header fields"
-            }
+            Self::HeadTooLong => "the request's header is too long; send fewer or shorter header fields",
             Self::Busy => "the server has no room for another connection; try again later",
         }
     }
@@ -83,25 +77,13 @@ impl Refusal {
         response = match self {
             Self::Method => response.header(header::ALLOW, "GET"),
             Self::NoUpgrade => response.header(header::UPGRADE, "websocket"),
-            Self::Version => response
-                .header(header::UPGRADE, "websocket")
-                .header(header::SEC_WEBSOCKET_VERSION, "13"),
-            Self::Malformed
-            | Self::Host
-            | Self::Origin
-            | Self::Path
-            | Self::Slow
-            | Self::HeadTooLong
-            | Self::Busy => response,
+            Self::Version => response.header(header::UPGRADE, "websocket").header(header::SEC_WEBSOCKET_VERSION, "13"),
+            Self::Malformed | Self::Host | Self::Origin | Self::Path | Self::Slow | Self::HeadTooLong | Self::Busy => {
+                response
+            }
         };
-        let written = response
-            .body(())
-            .map_err(Into::into)
-            .and_then(|response| write_response(&mut *out, &response));
-        debug_assert!(
-            written.is_ok(),
-            "a response of constants was not written: {written:?}"
-        );
+        let written = response.body(()).map_err(Into::into).and_then(|response| write_response(&mut *out, &response));
+        debug_assert!(written.is_ok(), "a response of constants was not written: {written:?}");
         out.extend_from_slice(self.text().as_bytes());
         out.push(b'\n');
     }

@@ -66,11 +66,7 @@ impl Upgrade {
     }
 
     /// Reads the request, once it is there, and appends the response to `out`.
-    pub(crate) fn poll(
-        &mut self,
-        received: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Accepted>, Refusal> {
+    pub(crate) fn poll(&mut self, received: &[u8], out: &mut Vec<u8>) -> Result<Option<Accepted>, Refusal> {
         let answered = self.answer(received, out);
         if let Err(refusal) = &answered {
             refusal.write(out);
@@ -86,9 +82,7 @@ impl Upgrade {
         let mut response = create_response(&http).map_err(|error| refusal_of(&error))?;
         if let Some(subprotocol) = &request.subprotocol {
             let value = HeaderValue::from_str(subprotocol).map_err(|_| Refusal::Malformed)?;
-            response
-                .headers_mut()
-                .insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
         write_response(out, &response).map_err(|_| Refusal::Malformed)?;
         Ok(Some(Accepted { request, head }))
@@ -126,15 +120,8 @@ impl Upgrade {
 /// The one value of a header; two, or one that is not plain text, are malformed.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
-    let value = values
-        .next()
-        .map(|value| value.to_str().map_err(|_| Refusal::Malformed))
-        .transpose()?;
-    if values.next().is_some() {
-        Err(Refusal::Malformed)
-    } else {
-        Ok(value)
-    }
+    let value = values.next().map(|value| value.to_str().map_err(|_| Refusal::Malformed)).transpose()?;
+    if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(value) }
 }
 
 /// A client that offers subprotocols fails where none is chosen, one that offers none fails where one is.
@@ -152,8 +139,7 @@ fn subprotocol(headers: &HeaderMap) -> Option<String> {
 fn refusal_of(error: &Error) -> Refusal {
     match error {
         Error::Protocol(
-            ProtocolError::MissingConnectionUpgradeHeader
-            | ProtocolError::MissingUpgradeWebSocketHeader,
+            ProtocolError::MissingConnectionUpgradeHeader | ProtocolError::MissingUpgradeWebSocketHeader,
         ) => Refusal::NoUpgrade,
         Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => Refusal::Version,
         _ => Refusal::Malformed,

@@ -46,12 +46,7 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        Self {
-            context: WebSocketContext::new(role, Some(config)),
-            role,
-            max_message,
-            closing: None,
-        }
+        Self { context: WebSocketContext::new(role, Some(config)), role, max_message, closing: None }
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -90,21 +85,14 @@ impl Socket {
         match self.role {
             // What tungstenite would write, without its copy of the frame.
             Role::Server => {
-                let header = FrameHeader {
-                    opcode: OpCode::Data(Data::Text),
-                    ..FrameHeader::default()
-                };
+                let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
                 let out = pipe.output.buffer.tail();
                 out.reserve(frame.len() + 10);
                 infallible(&header.format(frame.len() as u64, out));
                 out.extend_from_slice(frame);
             }
             Role::Client => {
-                let frame = Frame::message(
-                    Bytes::copy_from_slice(frame),
-                    OpCode::Data(Data::Text),
-                    true,
-                );
+                let frame = Frame::message(Bytes::copy_from_slice(frame), OpCode::Data(Data::Text), true);
                 infallible(&self.context.write(pipe, Message::Frame(frame)));
             }
         }
@@ -137,17 +125,11 @@ impl Socket {
             Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
                 return Closed::lost("the connection ended without a close frame");
             }
-            Error::Capacity(_) => (
-                code::TOO_BIG,
-                format!("a message is longer than {} bytes", self.max_message),
-            ),
+            Error::Capacity(_) => (code::TOO_BIG, format!("a message is longer than {} bytes", self.max_message)),
             Error::Utf8(_) => (code::NOT_UTF8, "a message is not UTF-8".to_owned()),
             Error::Protocol(rule) => (code::PROTOCOL, rule.to_string()),
             // Nothing else is said of a connection that is read from memory.
-            _ => (
-                code::PROTOCOL,
-                "the WebSocket protocol was broken".to_owned(),
-            ),
+            _ => (code::PROTOCOL, "the WebSocket protocol was broken".to_owned()),
         };
         self.write_close(code, &reason, pipe);
         Closed::new(Cause::Fault, code, reason)
@@ -155,14 +137,9 @@ impl Socket {
 
     fn write_close(&mut self, code: u16, reason: &str, pipe: &mut Pipe<'_>) {
         let code = CloseCode::from(code);
-        let fits = (0..=reason.len().min(REASON_LIMIT))
-            .rev()
-            .find(|&end| reason.is_char_boundary(end));
+        let fits = (0..=reason.len().min(REASON_LIMIT)).rev().find(|&end| reason.is_char_boundary(end));
         let reason = &reason[..fits.unwrap_or(0)];
-        let frame = code.is_allowed().then(|| CloseFrame {
-            code,
-            reason: reason.into(),
-        });
+        let frame = code.is_allowed().then(|| CloseFrame { code, reason: reason.into() });
         infallible(&self.context.close(pipe, frame));
     }
 
@@ -174,10 +151,7 @@ impl Socket {
 /// Over memory a write has two outcomes: done, and done with nothing left to do after it, which a server is told by an
 /// error once it has answered a close.
 fn infallible(written: &Result<(), Error>) {
-    debug_assert!(
-        matches!(written, Ok(()) | Err(Error::ConnectionClosed)),
-        "a write to memory failed: {written:?}",
-    );
+    debug_assert!(matches!(written, Ok(()) | Err(Error::ConnectionClosed)), "a write to memory failed: {written:?}");
 }
 
 /// The link's buffers, as the stream that tungstenite reads and writes.

@@ -1,0 +1,166 @@
+//! Memory, whatever the peer does.
+
+use nuncio_link::{Cause, Link, LinkEvent, LinkOptions, code};
+
+use crate::support::*;
+
+const READ: usize = 4096;
+
+/// The longest pong, and the answers a link may have made before it stops.
+const PONG_BOUND: usize = 16 * 1024 + 127;
+
+/// What a driver does with a peer that writes these bytes over and over and reads nothing.
+fn flood(link: &mut Link, bytes: &[u8], total: usize) -> (usize, usize, Vec<LinkEvent>) {
+    let (mut read, mut held, mut ends) = (0, 0, Vec::new());
+    for chunk in std::iter::repeat_n(bytes, total / bytes.len()) {
+        if !link.wants_input() {
+            break;
+        }
+        link.receive(chunk);
+        read += chunk.len();
+        while let Some(event) = link.poll_event() {
+            if matches!(event, LinkEvent::Closed(_)) {
+                ends.push(event);
+            }
+        }
+        held = held.max(link.bytes_held());
+    }
+    (read, held, ends)
+}
+
+#[test]
+fn a_flood_of_pings_is_not_read_on_while_the_pongs_are_not() {
+    let mut link = open_server(1 << 20);
+    let pings = client_frame(true, PING, &[b'p'; 100]).repeat(40);
+    let (read, held, ends) = flood(&mut link, &pings, 50 << 20);
+    assert!(read < 64 * 1024, "{read} bytes were read");
+    assert!(held < 128 * 1024, "{held} bytes are held");
+    assert!(link.output().len() <= PONG_BOUND);
+    assert_eq!(ends, []);
+    assert!(link.is_open(), "the peer may still read its pongs");
+}
+
+#[test]
+fn reading_goes_on_when_the_pongs_are_written_and_each_ping_is_answered_in_the_end() {
+    let mut link = open_server(1 << 20);
+    let pings = client_frame(true, PING, &[b'p'; 100]).repeat(400);
+    link.receive(&[pings, text("behind")].concat());
+
+    let (mut answered, mut frames) = (0, Vec::new());
+    while frames.is_empty() {
+        frames.extend(drain(&mut link));
+        let waiting = link.output().len();
+        assert!(waiting <= PONG_BOUND);
+        if frames.is_empty() {
+            assert!(!link.wants_input());
+        }
+        // Written in pieces, as sockets do.
+        while !link.output().is_empty() {
+            let piece = link.output().len().min(1000);
+            link.consume(piece);
+        }
+        answered += waiting;
+    }
+    assert_eq!(frames, [frame("behind")]);
+    assert_eq!(answered, server_frame(true, PONG, &[b'p'; 100]).len() * 400);
+    assert!(link.wants_input());
+}
+
+#[test]
+fn frames_of_our_own_do_not_stop_the_reading() {
+    // Two links that both stop reading while their own frames wait would wait for each other for ever.
+    let mut link = open_server(1 << 20);
+    for _ in 0..1000 {
+        link.send(&[b'a'; 1000]);
+    }
+    assert!(link.wants_input());
+    assert_eq!(feed(&mut link, &text("still read")), [frame("still read")]);
+}
+
+#[test]
+fn pongs_behind_frames_count_until_they_are_written() {
+    let mut link = open_server(1 << 20);
+    link.send(&[b'a'; 1000]);
+    let pings = client_frame(true, PING, &[b'p'; 100]).repeat(400);
+    assert_eq!(feed(&mut link, &pings), []);
+    assert!(!link.wants_input());
+    link.consume(1004);
+    assert!(!link.wants_input(), "only the frame was written");
+    let answers = link.output().len();
+    link.send(&[b'a'; 1000]);
+    link.consume(answers);
+    assert_eq!(drain(&mut link), []);
+    assert!(link.output().len() > 1004, "more pongs follow while the frame still waits");
+}
+
+#[test]
+fn garbage_does_not_stay() {
+    let garbage: Vec<u8> = (0..READ).map(|at| u8::try_from((at * 31 + at / 7) % 256).unwrap_or(0)).collect();
+    let letters = [b'G'; READ];
+    let newlines = [b'\n'; READ];
+    for (name, bytes) in [("bytes", &garbage[..]), ("letters", &letters), ("newlines", &newlines)] {
+        let mut server = server();
+        let (read, held, ends) = flood(&mut server, bytes, 10 << 20);
+        assert!(read <= 16 * 1024 + READ, "{name}: {read} bytes were read");
+        assert!(held <= 64 * 1024, "{name}: {held} bytes are held");
+        assert_eq!(ends.len(), 1, "{name}");
+
+        let mut lines = Link::lines(LinkOptions { max_message: 16 * 1024 });
+        assert_eq!(lines.poll_event(), Some(LinkEvent::Open(None)));
+        let (_, held, _) = flood(&mut lines, bytes, 10 << 20);
+        assert!(held <= 16 * 1024 + READ, "{name}: {held} bytes are held");
+    }
+    let mut socket = open_server(1 << 20);
+    let (_, held, ends) = flood(&mut socket, &garbage, 10 << 20);
+    assert_eq!(ends.len(), 1);
+    assert!(held <= 64 * 1024, "{held} bytes are held");
+}
+
+#[test]
+fn a_closed_link_takes_nothing() {
+    let mut link = open_server(100);
+    link.receive(&server_frame(true, TEXT, b"a fault"));
+    assert_closed(drain(&mut link), Cause::Fault, code::PROTOCOL);
+    let held = link.bytes_held();
+    for _ in 0..1000 {
+        link.receive(&[0; READ]);
+    }
+    assert_eq!(drain(&mut link), []);
+    assert_eq!(link.bytes_held(), held);
+}
+
+#[test]
+fn a_giant_length_is_refused_by_its_header_alone() {
+    for length in [101, 70_000, u32::MAX as usize, usize::MAX >> 1, usize::MAX] {
+        let mut link = open_server(100);
+        let head = [header(true, TEXT, length, 0x80), vec![0; 4]].concat();
+        assert_closed(feed(&mut link, &head), Cause::Fault, code::TOO_BIG);
+        assert!(link.bytes_held() < 1024);
+    }
+}
+
+#[test]
+fn a_message_in_endless_small_fragments_ends_at_the_limit() {
+    let mut link = open_server(10_000);
+    assert_eq!(feed(&mut link, &client_frame(false, TEXT, b"begin")), []);
+    let fragments = client_frame(false, CONTINUATION, b"more").repeat(100);
+    let (read, _, ends) = flood(&mut link, &fragments, 10 << 20);
+    assert_eq!(ends.len(), 1);
+    assert!(read < 40_000, "{read} bytes were read");
+}
+
+#[test]
+fn a_long_message_does_not_cost_its_size_for_ever() {
+    let mut link = open_server(4 << 20);
+    let long = "a".repeat(4 << 20);
+    assert_eq!(feed(&mut link, &text(&long)), [frame(&long)]);
+    link.send(long.as_bytes());
+    let mut writer = Vec::new();
+    link.take_output(&mut writer);
+    assert!(link.bytes_held() <= 256 * 1024, "{} bytes are held", link.bytes_held());
+    writer.clear();
+    link.send(b"short");
+    link.take_output(&mut writer);
+    assert_eq!(writer, server_frame(true, TEXT, b"short"));
+    assert!(link.bytes_held() <= 256 * 1024, "{} bytes are held", link.bytes_held());
+}

@@ -1,0 +1,202 @@
+//! The ways a link ends: codes, reasons, and who is told what.
+
+use nuncio_link::{Cause, Link, LinkEvent, code};
+
+use crate::support::*;
+
+/// The peer's bytes, and the close code they are answered with.
+fn fault(bytes: &[u8], code: u16) {
+    let mut link = open_server(100);
+    link.receive(&[bytes, &text("after")].concat());
+    let closed = only_closed(drain(&mut link));
+    assert_eq!((closed.cause, closed.code), (Cause::Fault, code), "{closed:?}");
+    assert!(!closed.reason.is_empty());
+
+    assert_eq!(output(&mut link), server_frame(true, CLOSE, &close_payload(code, &closed.reason)), "the peer is told");
+    assert!(link.is_finished() && !link.is_open() && !link.wants_input());
+    assert_eq!(feed(&mut link, &text("later")), [], "nothing is read after a fault");
+    assert!(!link.send(b"{}"));
+    link.close(code::NORMAL, "");
+    link.receive_end();
+    assert_eq!(drain(&mut link), []);
+    assert!(link.output().is_empty());
+}
+
+#[test]
+fn a_message_over_the_limit_is_1009() {
+    fault(&client_frame(true, TEXT, &[b'a'; 101]), code::TOO_BIG);
+    fault(&client_frame(true, BINARY, &[b'a'; 101]), code::TOO_BIG);
+    let fragments = [client_frame(false, TEXT, &[b'a'; 60]), client_frame(true, CONTINUATION, &[b'a'; 41])];
+    fault(&fragments.concat(), code::TOO_BIG);
+    fault(&header(true, TEXT, usize::MAX, 0x80), code::TOO_BIG);
+
+    let mut link = open_server(100);
+    let longest = "a".repeat(100);
+    assert_eq!(feed(&mut link, &text(&longest)), [frame(&longest)]);
+}
+
+#[test]
+fn a_message_that_is_not_utf8_is_1007() {
+    fault(&client_frame(true, TEXT, b"\xc3\x28"), code::NOT_UTF8);
+    fault(&client_frame(true, TEXT, b"cut \xe2\x82"), code::NOT_UTF8);
+    fault(&client_frame(true, BINARY, b"\xff"), code::NOT_UTF8);
+    let fragments = [client_frame(false, TEXT, b"\xe2\x82"), client_frame(true, CONTINUATION, b"a")];
+    fault(&fragments.concat(), code::NOT_UTF8);
+    let fragments = [client_frame(false, BINARY, b"\xe2\x82"), client_frame(true, CONTINUATION, b"a")];
+    fault(&fragments.concat(), code::NOT_UTF8);
+    fault(&client_frame(true, CLOSE, &[0x03, 0xe8, 0xff]), code::NOT_UTF8);
+}
+
+#[test]
+fn a_broken_protocol_is_1002() {
+    let with_first_byte = |first: u8| {
+        let mut frame = text("a");
+        frame[0] = first;
+        frame
+    };
+    for bytes in [
+        server_frame(true, TEXT, b"not masked"),
+        with_first_byte(0x80 | 0x40 | TEXT),
+        with_first_byte(0x80 | 0x3),
+        with_first_byte(0x80 | 0xb),
+        client_frame(true, CONTINUATION, b"of nothing"),
+        [client_frame(false, TEXT, b"a"), client_frame(true, TEXT, b"b")].concat(),
+        client_frame(false, PING, b"in pieces"),
+        client_frame(true, PING, &[0; 100]).into_iter().chain(client_frame(false, CLOSE, b"")).collect(),
+        client_frame(true, CLOSE, &[0x03]),
+    ] {
+        // A ping before the fault is still answered.
+        let mut link = open_server(100);
+        link.receive(&bytes);
+        let closed = only_closed(drain(&mut link));
+        assert_eq!((closed.cause, closed.code), (Cause::Fault, code::PROTOCOL), "{closed:?}");
+        assert!(output(&mut link).ends_with(&server_frame(true, CLOSE, &close_payload(1002, &closed.reason))));
+    }
+    fault(&server_frame(true, TEXT, b"not masked"), code::PROTOCOL);
+
+    let mut link = open_server(1000);
+    assert_closed(feed(&mut link, &client_frame(true, PING, &[0; 126])), Cause::Fault, code::PROTOCOL);
+    let mut client = open_client();
+    assert_closed(feed(&mut client, &text("masked")), Cause::Fault, code::PROTOCOL);
+}
+
+#[test]
+fn frames_before_a_fault_are_still_told() {
+    let mut link = open_server(100);
+    let events = feed(&mut link, &[text("good"), client_frame(true, TEXT, b"\xff")].concat());
+    assert_eq!(events[0], frame("good"));
+    assert_closed(events[1..].to_vec(), Cause::Fault, code::NOT_UTF8);
+}
+
+#[test]
+fn the_peers_close_is_told_with_its_reason_and_answered() {
+    for (code, reason) in [(1000, "done"), (1001, ""), (1008, "replaced"), (1011, "ä"), (3000, "x"), (4999, "y")] {
+        let payload = close_payload(code, reason);
+        let mut link = open_server(1000);
+        link.send(b"{}");
+        let closed = only_closed(feed(&mut link, &client_frame(true, CLOSE, &payload)));
+        assert_eq!((closed.cause, closed.code, closed.reason.as_str()), (Cause::Peer, code, reason));
+        let expected = [server_frame(true, TEXT, b"{}"), server_frame(true, CLOSE, &payload)].concat();
+        assert_eq!(output(&mut link), expected, "what was queued goes before the answer");
+        assert!(link.is_finished());
+        assert!(!link.send(b"{}"));
+
+        let mut client = open_client();
+        let closed = only_closed(feed(&mut client, &server_frame(true, CLOSE, &payload)));
+        assert_eq!((closed.cause, closed.code, closed.reason.as_str()), (Cause::Peer, code, reason));
+        assert_eq!(output(&mut client)[..2], client_frame(true, CLOSE, &payload)[..2]);
+    }
+}
+
+#[test]
+fn a_close_without_code_is_1005_and_answered_without_one() {
+    let mut link = open_server(100);
+    assert_closed(feed(&mut link, &client_frame(true, CLOSE, b"")), Cause::Peer, code::NO_STATUS);
+    assert_eq!(output(&mut link), server_frame(true, CLOSE, b""));
+}
+
+#[test]
+fn a_close_with_a_code_that_must_not_be_sent_is_1002() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2000, 5000] {
+        let mut link = open_server(100);
+        let closed = only_closed(feed(&mut link, &client_frame(true, CLOSE, &close_payload(code, "x"))));
+        assert_eq!(closed.code, code::PROTOCOL, "{code}");
+        assert_eq!(output(&mut link)[2..4], code::PROTOCOL.to_be_bytes());
+    }
+}
+
+#[test]
+fn our_close_waits_for_the_peers_and_drops_what_comes_before_it() {
+    for code in [code::NORMAL, code::PROTOCOL, code::NOT_UTF8, code::POLICY, code::TOO_BIG] {
+        let mut link = open_server(100);
+        link.send(b"last words");
+        link.close(code, "because");
+        link.close(code::NORMAL, "a second close changes nothing");
+        assert!(!link.is_open() && link.wants_input());
+        assert!(!link.send(b"too late"));
+        let expected =
+            [server_frame(true, TEXT, b"last words"), server_frame(true, CLOSE, &close_payload(code, "because"))];
+        assert_eq!(output(&mut link), expected.concat());
+        assert!(!link.is_finished());
+
+        let crossing = [text("crossing"), client_frame(true, PING, b"?"), client_frame(true, BINARY, b"\xff")];
+        assert_eq!(feed(&mut link, &crossing.concat()), []);
+        let closed = only_closed(feed(&mut link, &client_frame(true, CLOSE, &close_payload(code, ""))));
+        assert_eq!((closed.cause, closed.code, closed.reason.as_str()), (Cause::Us, code, "because"));
+        assert!(link.output().is_empty());
+        assert!(link.is_finished());
+    }
+}
+
+#[test]
+fn our_close_ends_with_the_connection_or_with_a_fault_too() {
+    let endings: [fn(&mut Link); 2] = [Link::receive_end, |link| {
+        link.receive(&server_frame(true, TEXT, b"x"));
+    }];
+    for ending in endings {
+        let mut link = open_server(100);
+        link.close(code::POLICY, "replaced");
+        let sent = output(&mut link);
+        ending(&mut link);
+        assert_closed(drain(&mut link), Cause::Us, code::POLICY);
+        assert!(link.output().is_empty(), "one close frame is enough: {sent:?}");
+    }
+}
+
+#[test]
+fn a_reason_is_cut_to_what_a_close_frame_holds() {
+    let mut link = open_server(100);
+    link.close(code::NORMAL, &"ä".repeat(100));
+    let frame = output(&mut link);
+    assert_eq!(frame, server_frame(true, CLOSE, &close_payload(1000, &"ä".repeat(61))));
+    assert!(frame.len() <= 2 + 125);
+}
+
+#[test]
+fn a_code_that_must_not_be_sent_is_left_out() {
+    for code in [0, 1005, 1006, 1015, 5000] {
+        let mut link = open_server(100);
+        link.close(code, "x");
+        assert_eq!(output(&mut link), server_frame(true, CLOSE, b""));
+    }
+}
+
+#[test]
+fn a_connection_that_ends_without_a_close_is_lost() {
+    let mut link = open_server(100);
+    link.receive(&[text("whole"), text("cut")[..5].to_vec()].concat());
+    link.receive_end();
+    let events = drain(&mut link);
+    assert_eq!(events[0], frame("whole"));
+    assert_closed(events[1..].to_vec(), Cause::Lost, code::ABNORMAL);
+    assert!(link.output().is_empty() && link.is_finished());
+}
+
+#[test]
+fn an_end_is_told_once() {
+    let mut link = open_server(100);
+    let close = client_frame(true, CLOSE, b"");
+    link.receive(&[close.clone(), close].concat());
+    link.receive_end();
+    assert!(matches!(drain(&mut link)[..], [LinkEvent::Closed(_)]));
+}

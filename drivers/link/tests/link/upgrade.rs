@@ -1,0 +1,236 @@
+//! The upgrade, where it succeeds.
+
+use std::sync::Arc;
+
+use nuncio_link::{
+    Cause, ClientOptions, InvalidHeader, InvalidUrl, Link, LinkEvent, LinkOptions, Request, ServerOptions, code,
+};
+
+use crate::support::*;
+
+fn opened(events: Vec<LinkEvent>) -> Request {
+    match <[LinkEvent; 1]>::try_from(events) {
+        Ok([LinkEvent::Open(Some(request))]) => request,
+        other => panic!("not one opening alone: {other:?}"),
+    }
+}
+
+#[test]
+fn the_answer_is_a_101_with_the_accept_key_of_the_standards_example() {
+    let mut link = server();
+    assert!(!link.is_open());
+    assert!(link.wants_input());
+
+    let request = opened(feed(&mut link, &plain_request()));
+
+    assert!(link.is_open());
+    assert_eq!(
+        request,
+        Request { target: "/arcp".to_owned(), host: "localhost:7777".to_owned(), origin: None, subprotocol: None },
+    );
+    let answer = output_text(&mut link).to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 101 "), "{answer}");
+    assert!(answer.contains("\r\nupgrade: websocket\r\n"), "{answer}");
+    assert!(answer.contains("\r\nconnection: upgrade\r\n"), "{answer}");
+    assert!(answer.contains("\r\nsec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"), "{answer}");
+    assert!(!answer.contains("sec-websocket-protocol"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte() {
+    let mut link = server();
+    let long = format!("X-Padding: {}", "a".repeat(4_000));
+    let request = opened(feed_bytewise(&mut link, &request("/arcp", "a.example", &[&long])));
+    assert_eq!(request.host, "a.example");
+}
+
+#[test]
+fn request_and_first_frames_may_come_in_one_read() {
+    let mut link = server();
+    let bytes = [plain_request(), text("one"), text("two"), text("three")[..4].to_vec()].concat();
+    let events = feed(&mut link, &bytes);
+    assert!(matches!(events[0], LinkEvent::Open(Some(_))));
+    assert_eq!(events[1..], [frame("one"), frame("two")]);
+    assert_eq!(feed(&mut link, &text("three")[4..]), [frame("three")]);
+}
+
+#[test]
+fn a_query_is_kept_and_does_not_count_for_the_path() {
+    let request = opened(feed(&mut server(), &request("/arcp?tenant=a", "a", &[])));
+    assert_eq!(request.target, "/arcp?tenant=a");
+}
+
+#[test]
+fn the_path_is_configured() {
+    let options = Arc::new(ServerOptions { path: "/v1/agents".to_owned(), ..options() });
+    opened(feed(&mut Link::server(options.clone()), &request("/v1/agents", "a", &[])));
+    let closed = only_closed(feed(&mut Link::server(options), &request("/arcp", "a", &[])));
+    assert_eq!(closed.cause, Cause::Refused { status: 404 });
+}
+
+#[test]
+fn the_first_offered_arcp_subprotocol_is_agreed_to() {
+    for (offer, agreed) in [
+        ("Sec-WebSocket-Protocol: graphql-ws, arcp.v1, arcp", Some("arcp.v1")),
+        ("Sec-WebSocket-Protocol: arcp", Some("arcp")),
+        ("Sec-WebSocket-Protocol: mqtt", None),
+    ] {
+        let mut link = server();
+        let request = opened(feed(&mut link, &request("/arcp", "a", &[offer])));
+        assert_eq!(request.subprotocol.as_deref(), agreed);
+        let answer = output_text(&mut link);
+        match agreed {
+            Some(agreed) => assert!(answer.contains(&format!("sec-websocket-protocol: {agreed}\r\n")), "{answer}"),
+            None => assert!(!answer.contains("sec-websocket-protocol"), "{answer}"),
+        }
+    }
+}
+
+#[test]
+fn an_offer_to_compress_is_passed_over() {
+    // Python's `websockets` and Node's `ws` make it by default.
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits";
+    let mut link = server();
+    opened(feed(&mut link, &request("/arcp", "a", &[offer])));
+    assert!(!output_text(&mut link).to_ascii_lowercase().contains("sec-websocket-extensions"));
+}
+
+#[test]
+fn a_link_upgraded_by_somebody_else_says_nothing_and_takes_the_rest() {
+    let mut link = Link::server_upgraded(LinkOptions::default());
+    assert!(link.is_open());
+    assert!(link.output().is_empty());
+    assert_eq!(feed(&mut link, &text("early")), [LinkEvent::Open(None), frame("early")]);
+
+    let mut link = Link::client_upgraded(LinkOptions::default());
+    let early = server_frame(true, TEXT, b"early");
+    assert_eq!(feed(&mut link, &early), [LinkEvent::Open(None), frame("early")]);
+}
+
+#[test]
+fn a_client_writes_its_request_at_once() {
+    let options = ClientOptions::new("ws://127.0.0.1:7777/arcp?a=b#c")
+        .expect("a URL")
+        .header("Origin", "https://a.example")
+        .expect("a header");
+    let mut link = Link::client(&options);
+    assert!(!link.is_open());
+    let request = output_text(&mut link);
+    assert!(request.starts_with("GET /arcp?a=b HTTP/1.1\r\nHost: 127.0.0.1:7777\r\n"), "{request}");
+    assert!(request.contains("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"), "{request}");
+    assert!(request.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{request}");
+    assert!(request.contains("\r\norigin: https://a.example\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\n"), "{request}");
+    assert_ne!(request, output_text(&mut Link::client(&options)), "each request has a key of its own");
+}
+
+#[test]
+fn a_url_says_where_to_connect() {
+    for (url, tls, host, port) in [
+        ("ws://a.example/arcp", false, "a.example", 80),
+        ("wss://a.example", true, "a.example", 443),
+        ("WSS://[::1]:7777/arcp", true, "::1", 7777),
+    ] {
+        let options = ClientOptions::new(url).expect(url);
+        assert_eq!((options.tls(), options.host(), options.port()), (tls, host, port), "{url}");
+    }
+    for url in ["", "/arcp", "a.example/arcp", "ws://", "ws://a:b", "ws://a b/", "ws://ä.example/"] {
+        assert!(matches!(ClientOptions::new(url), Err(InvalidUrl::Syntax(_))), "{url}");
+    }
+    assert!(matches!(ClientOptions::new("http://a/arcp"), Err(InvalidUrl::Scheme(_))));
+    assert!(matches!(ClientOptions::new("ws://me:secret@a/arcp"), Err(InvalidUrl::UserInfo)));
+}
+
+#[test]
+fn headers_that_would_break_the_request_are_refused() {
+    let options = ClientOptions::new("ws://a/arcp").expect("a URL");
+    let header = |name, value| options.clone().header(name, value).err();
+    assert!(matches!(header("a b", "c"), Some(InvalidHeader::Name(_))));
+    assert!(matches!(header("a", "b\r\nc: d"), Some(InvalidHeader::Value(_))));
+    for name in ["Host", "Upgrade", "Connection", "Content-Length", "Sec-WebSocket-Protocol"] {
+        assert!(matches!(header(name, "a"), Some(InvalidHeader::Reserved(_))), "{name}");
+    }
+}
+
+/// A client's link, and the answer a good server would give it.
+fn client_and_answer() -> (Link, String) {
+    let mut client = Link::client(&ClientOptions::new("ws://a/arcp").expect("a URL"));
+    let mut server = server();
+    feed(&mut server, &output(&mut client));
+    (client, output_text(&mut server))
+}
+
+#[test]
+fn a_response_may_come_byte_by_byte_or_with_the_first_frames() {
+    let (mut client, answer) = client_and_answer();
+    assert_eq!(feed_bytewise(&mut client, answer.as_bytes()), [LinkEvent::Open(None)]);
+    assert!(client.is_open());
+
+    let (mut client, answer) = client_and_answer();
+    let bytes = [answer.as_bytes(), &server_frame(true, TEXT, b"first")].concat();
+    assert_eq!(feed(&mut client, &bytes), [LinkEvent::Open(None), frame("first")]);
+}
+
+/// From a good answer and its accept line to a bad answer.
+type Change = fn(&str, &str) -> String;
+
+#[test]
+fn a_client_checks_what_the_standard_says() {
+    let accept_line = |answer: &str| {
+        answer
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with("sec-websocket-accept"))
+            .expect("the line is there")
+            .to_owned()
+    };
+    let changes: [(&str, Change); 6] = [
+        ("another key", |answer, _| answer.replace(": s", ": t").replace("=\r\n", "A\r\n")),
+        ("no key", |answer, accept| answer.replace(&format!("{accept}\r\n"), "")),
+        ("another protocol", |answer, _| answer.replace("websocket", "h2c")),
+        ("no upgrade", |answer, _| answer.replace("connection: Upgrade", "connection: close")),
+        ("a subprotocol", |answer, accept| answer.replace(accept, &format!("{accept}\r\nSec-WebSocket-Protocol: a"))),
+        ("an extension", |answer, accept| answer.replace(accept, &format!("{accept}\r\nSec-WebSocket-Extensions: a"))),
+    ];
+    for (name, change) in changes {
+        let (mut client, answer) = client_and_answer();
+        let bad = change(&answer, &accept_line(&answer));
+        assert_ne!(answer, bad, "{name}");
+        let events = feed(&mut client, bad.as_bytes());
+        assert_closed(events, Cause::Fault, code::PROTOCOL);
+        assert!(client.is_finished(), "{name}");
+    }
+}
+
+#[test]
+fn a_client_tells_a_refusal_by_its_status() {
+    let (mut client, _) = client_and_answer();
+    let events = feed(&mut client, b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nlater");
+    let closed = only_closed(events);
+    assert_eq!(closed.cause, Cause::Refused { status: 503 });
+    assert!(closed.reason.contains("503"), "{closed:?}");
+    assert!(!client.is_open());
+}
+
+#[test]
+fn a_client_takes_no_answer_that_is_not_http_or_has_no_end() {
+    let (mut client, _) = client_and_answer();
+    assert_closed(feed(&mut client, b"SSH-2.0-OpenSSH_9.6\r\n"), Cause::Fault, code::PROTOCOL);
+
+    let (mut client, _) = client_and_answer();
+    let endless = format!("HTTP/1.1 101 Switching\r\na: {}", "b".repeat(20_000));
+    assert_closed(feed(&mut client, endless.as_bytes()), Cause::Fault, code::PROTOCOL);
+
+    let (mut client, answer) = client_and_answer();
+    assert_eq!(feed(&mut client, &answer.as_bytes()[..40]), []);
+    client.receive_end();
+    assert_closed(drain(&mut client), Cause::Lost, code::ABNORMAL);
+}
+
+#[test]
+fn a_client_that_gives_up_waiting_is_closed_at_once() {
+    let (mut client, _) = client_and_answer();
+    client.close(code::NORMAL, "no answer in time");
+    assert_closed(drain(&mut client), Cause::Us, code::NORMAL);
+    assert!(client.is_finished());
+}
