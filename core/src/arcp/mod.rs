@@ -1,6 +1,7 @@
 //! ARCP v1.1.
 
 mod body;
+pub mod client;
 mod config;
 mod error;
 mod feature;
@@ -13,6 +14,7 @@ mod runtime;
 pub mod wire;
 
 pub use body::{Body, Number};
+pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
 pub use config::{Access, AnyPrincipal, Compat, Config, Policy, SamePrincipal};
 pub use error::{ErrorCode, Fault};
 pub use feature::{Feature, Features};
