@@ -121,14 +121,24 @@ impl TraceParent {
         let [flags] = parse_hex(fields.next()?)?;
         match (version, fields.next()) {
             (0xff, _) | (0x00, Some(_)) => None,
-            (_, _) => Some(TraceParent { trace_id, span_id, flags: TraceFlags::from_byte(flags) }),
+            (_, _) => Some(TraceParent {
+                trace_id,
+                span_id,
+                flags: TraceFlags::from_byte(flags),
+            }),
         }
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags.byte())
+        write!(
+            f,
+            "00-{}-{}-{:02x}",
+            self.trace_id,
+            self.span_id,
+            self.flags.byte()
+        )
     }
 }
 
@@ -143,7 +153,8 @@ impl TraceState {
     /// Takes a `tracestate` of 1 to 512 printable ASCII bytes, the characters an HTTP header may have; else `None`.
     pub fn parse(text: &str) -> Option<TraceState> {
         let printable = text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
-        (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable).then(|| TraceState(text.into()))
+        (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable)
+            .then(|| TraceState(text.into()))
     }
 
     /// The text.
@@ -171,7 +182,9 @@ impl TraceContext {
     pub fn from_json(json: &str) -> Option<TraceContext> {
         let members: Members<String> = serde_json::from_str(json).ok()?;
         let parent = TraceParent::parse(&members.traceparent)?;
-        let state = members.tracestate.and_then(|state| TraceState::parse(&state));
+        let state = members
+            .tracestate
+            .and_then(|state| TraceState::parse(&state));
         Some(TraceContext { parent, state })
     }
 
@@ -180,7 +193,11 @@ impl TraceContext {
         let traceparent = alloc::format!("{}", self.parent);
         let tracestate = self.state.as_ref().map(TraceState::as_str);
         // A struct of two strings always serialises.
-        serde_json::to_string(&Members { traceparent: traceparent.as_str(), tracestate }).unwrap_or_default()
+        serde_json::to_string(&Members {
+            traceparent: traceparent.as_str(),
+            tracestate,
+        })
+        .unwrap_or_default()
     }
 }
 
@@ -196,7 +213,9 @@ fn no_state<S>() -> Option<S> {
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
     if pairs.len() != N {
         return None;
     }
