@@ -146,8 +146,10 @@ impl Hub {
         loop {
             let (records, last) = self.take_records();
             if records.is_empty() {
-                self.unrecorded.notified().await;
-                continue;
+                tokio::select! {
+                    () = self.unrecorded.notified() => continue,
+                    () = self.stopped.cancelled() => return,
+                }
             }
             let mut pause = Duration::from_millis(50);
             while let Err(error) = provisioner.record(&records).await {
@@ -169,6 +171,7 @@ impl Hub {
                     state.runtime.handle_timeout(now);
                 }),
                 () = self.timer.notified() => {}
+                () = self.stopped.cancelled() => return,
             }
         }
     }

@@ -30,8 +30,10 @@ pub(crate) struct Hub {
     pub(crate) timer: Notify,
     /// Records wait to be made durable.
     pub(crate) unrecorded: Notify,
-    /// Everything that goes on until the server ends.
+    /// The server is to take no more connections.
     pub(crate) stopping: CancellationToken,
+    /// The server has ended.
+    pub(crate) stopped: CancellationToken,
     /// A connection was removed, or no job is left.
     pub(crate) emptied: Notify,
     pub(crate) registry: Registry,
@@ -116,6 +118,7 @@ impl Hub {
             timer: Notify::new(),
             unrecorded: Notify::new(),
             stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
             emptied: Notify::new(),
             registry: parts.registry,
             verifier: parts.verifier,

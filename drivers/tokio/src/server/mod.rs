@@ -107,7 +107,7 @@ impl Server {
             let drained = timeout(drain, hub.drained()).await.is_ok();
             end(&hub).await;
             // The caller may have gone.
-            drop(done.send(drained));
+            let _gone = done.send(drained);
             drop(io);
         });
         drained.await.unwrap_or(false)
@@ -156,6 +156,7 @@ async fn end(hub: &Arc<Hub>) {
     let linger = linger(hub);
     // A peer that does not take its last frames is left alone.
     drop(timeout(linger * 3, hub.disconnected()).await);
+    hub.stopped.cancel();
 }
 
 fn linger(hub: &Hub) -> Duration {
