@@ -14,6 +14,11 @@ use crate::time::Time;
 pub(crate) struct EnvelopeId(pub(crate) u128);
 
 impl EnvelopeId {
+    /// The id of a text that one of ours may be quoted as.
+    pub(crate) fn parse(text: &str) -> Option<EnvelopeId> {
+        parse_ulid(text).map(EnvelopeId)
+    }
+
     pub(crate) fn push_to(self, out: &mut String) {
         push_ulid(self.0, out);
     }

@@ -67,10 +67,7 @@ pub struct AutoAck {
 
 impl Default for AutoAck {
     fn default() -> AutoAck {
-        AutoAck {
-            events: 32,
-            interval: 250_000,
-        }
+        AutoAck { events: 32, interval: 250_000 }
     }
 }
 

@@ -15,11 +15,12 @@ use crate::arcp::host::{Credential, FinalStatus};
 use crate::trace::TraceId;
 
 /// What a client puts out, in one order. A driver acts on them in that order.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ClientOutput {
     /// A frame for the transport; [`Client::handle_sent`](super::Client::handle_sent) reports that it was written.
     Send(Bytes),
-    /// A transport is wanted: connect, then call `handle_open`; if that fails, call `handle_close`, which asks again.
+    /// A transport is wanted: connect, then call `handle_open`; if that fails, call `handle_connect_failed`, which asks
+    /// again. The first transport is opened without being asked for.
     Connect {
         /// Failed attempts since the last welcome, from 0: what a backoff is computed from.
         attempt: u32,
@@ -27,7 +28,7 @@ pub enum ClientOutput {
         resume: bool,
     },
     /// The transport is to be closed once what was sent before is written. It is gone for the client: a
-    /// `handle_close` for it is not needed, and harmless unless another one was opened meanwhile.
+    /// `handle_close` for it is not needed.
     CloseTransport {
         /// A WebSocket close code.
         code: u16,
@@ -38,6 +39,23 @@ pub enum ClientOutput {
     Reading,
     /// Something for the application. [`Client::handle_taken`](super::Client::handle_taken) reports that it took it.
     Event(ClientEvent),
+}
+
+impl fmt::Debug for ClientOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // A hello holds tokens.
+            ClientOutput::Send(frame) => f.debug_tuple("Send").field(&frame.len()).finish(),
+            ClientOutput::Connect { attempt, resume } => {
+                f.debug_struct("Connect").field("attempt", attempt).field("resume", resume).finish()
+            }
+            ClientOutput::CloseTransport { code, reason } => {
+                f.debug_struct("CloseTransport").field("code", code).field("reason", reason).finish()
+            }
+            ClientOutput::Reading => f.write_str("Reading"),
+            ClientOutput::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }
 
 /// What the application is told. Large ones are boxed, so that the frequent ones stay small.

@@ -1,9 +1,34 @@
 //! The client's side of ARCP: one session of one application.
-#![allow(unused_variables, clippy::needless_pass_by_ref_mut, clippy::unused_self, clippy::needless_pass_by_value)]
+//!
+//! ```text
+//! state.rs    where the client is                requests.rs  what is unanswered, and whose answer came
+//! sequence.rs which event number is next         track.rs     jobs, handles, events of unknown jobs
+//! liveness.rs pings, silence, acknowledgements   chunks.rs    streamed results
+//! outbox.rs   credit, and what nobody has taken  message.rs   what a runtime sends
+//!
+//! application --commands.rs--> requests --send.rs--> transport --receive.rs--> deliver.rs, answer.rs --> application
+//! ```
+//!
+//! A client is told when a transport is up and when it is lost, and says when it wants the next one; the session goes
+//! on over all of them. Every event reaches the application once and in order, by its number in the session; unanswered
+//! requests are repeated after a resume. Whatever the deployed runtimes get wrong is survived (wire.md §8).
 
+mod answer;
 mod ask;
+mod chunks;
+mod commands;
 mod config;
+mod deliver;
 mod event;
+mod liveness;
+mod message;
+mod outbox;
+mod receive;
+mod requests;
+mod send;
+mod sequence;
+mod state;
+mod track;
 
 pub use ask::{ClientRefused, HandleId, ListQuery, RequestId, Submit, Subscribe};
 pub use config::{AutoAck, ClientConfig};
@@ -12,120 +37,384 @@ pub use event::{
     JobPage, JobRow, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, Subscribed, Welcome,
 };
 
-use bytes::Bytes;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::fmt;
 
+use super::feature::Features;
+use super::host::Secret;
+use super::ids::{EnvelopeId, Ids};
 use crate::time::Time;
+use liveness::{Acks, Liveness};
+use outbox::Outbox;
+use requests::{Requests, What};
+use sequence::Sequence;
+use state::{State, Step};
+use track::{Held, Tracks};
 
 /// One session with a runtime, from hello to close, over as many transports as it takes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     config: ClientConfig,
+    ids: Ids,
+    now: Time,
+    state: State,
+    session: Option<Session>,
+    /// Failed attempts since the last welcome.
+    attempt: u32,
+    out: Outbox,
+    requests: Requests,
+    tracks: Tracks,
+    held: Held,
+    live: Liveness,
+    /// When a welcome is too late; on the reading clock.
+    greeting: Option<Time>,
+    /// When `session.closed` is too late.
+    closing: Option<Time>,
+    /// A `session.close` that waits for credit, with its reason.
+    goodbye: Option<Option<Box<str>>>,
+    close_id: Option<EnvelopeId>,
+    pongs: VecDeque<Box<str>>,
+    ping: bool,
+    bad_frames: u32,
+}
+
+/// What outlives a transport.
+#[derive(Clone)]
+struct Session {
+    id: String,
+    token: Option<Secret>,
+    features: Features,
+    seq: Sequence,
+    acks: Acks,
 }
 
 impl Client {
     /// A client that waits for its first transport. The same seed and the same inputs give byte-identical outputs.
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Time) -> Client {
-        Client { config }
+        Client {
+            config,
+            ids: Ids::new(seed),
+            now,
+            state: State::Idle,
+            session: None,
+            attempt: 0,
+            out: Outbox::default(),
+            requests: Requests::default(),
+            tracks: Tracks::default(),
+            held: Held::default(),
+            live: Liveness::default(),
+            greeting: None,
+            closing: None,
+            goodbye: None,
+            close_id: None,
+            pongs: VecDeque::new(),
+            ping: false,
+            bad_frames: 0,
+        }
     }
 
-    // The wire.
+    // The wire; `handle_frame` is in receive.rs.
 
     /// A transport is up: the hello goes out, with the resume of the session if there is one (§6.2, §6.3).
     /// A transport that was still up is taken as lost.
-    pub fn handle_open(&mut self, now: Time) {}
-
-    /// Exactly one message came in. The frame is [`Bytes`] because event bodies and results are handed on as slices of
-    /// it, without a copy; a driver that has only `&[u8]` copies once (`Bytes::copy_from_slice`).
-    pub fn handle_frame(&mut self, now: Time, frame: &Bytes) {}
+    pub fn handle_open(&mut self, now: Time) {
+        self.clock(now);
+        if self.state.connected() {
+            self.lose(LostReason::Transport);
+        }
+        if !self.step(Step::Open) {
+            return;
+        }
+        self.out.purge();
+        let opened = self.out.clock.read(self.now);
+        self.greeting = Some(opened.plus_micros(self.config.welcome_timeout));
+        self.send_hello();
+    }
 
     /// That many frames of [`ClientOutput::Send`] were given to the socket: credit returns. Too many is harmless.
-    pub fn handle_sent(&mut self, now: Time, frames: usize) {}
+    pub fn handle_sent(&mut self, now: Time, frames: usize) {
+        self.clock(now);
+        self.out.sent(frames);
+        self.flush();
+    }
 
-    /// The transport is lost, or an attempt to connect has failed. Asks for the next one with
-    /// [`ClientOutput::Connect`], unless the client is closed.
-    pub fn handle_close(&mut self, now: Time) {}
+    /// The transport is lost: asks for the next one with [`ClientOutput::Connect`], unless the client is closed.
+    /// Late or repeated, with no transport up, it is ignored; a driver must not report an old transport's end once it
+    /// has opened the next.
+    pub fn handle_close(&mut self, now: Time) {
+        self.clock(now);
+        if self.state.connected() {
+            self.out.purge();
+            self.lose(LostReason::Transport);
+        }
+    }
+
+    /// An attempt to connect has failed: asks for the next one. Before the first `handle_open`, too.
+    pub fn handle_connect_failed(&mut self, now: Time) {
+        self.clock(now);
+        if matches!(self.state, State::Idle | State::Lost) {
+            self.lose(LostReason::Transport);
+        }
+    }
 
     /// The application took that many [`ClientOutput::Event`]s, in order. Until then they count against
     /// [`ClientConfig::events`] and are not acknowledged: this is the back-pressure. A driver that hands events on
     /// without waiting calls it at once; one whose application dropped a handle reports its events as taken.
-    pub fn handle_taken(&mut self, now: Time, events: usize) {}
+    pub fn handle_taken(&mut self, now: Time, events: usize) {
+        self.clock(now);
+        self.out.taken(&self.config, self.now, events);
+        if let Some(session) = &mut self.session
+            && session.features.has(super::Feature::Ack)
+        {
+            let taken = self.out.processed(session.seq.last());
+            session.acks.taken(self.config.auto_ack, taken, self.now);
+            self.flush();
+        }
+    }
 
     /// Whether the driver may hand in the next frame: asked before each. False while the application has too many
-    /// events to take; [`ClientOutput::Reading`] says when it is true again. Silence does not count as such meanwhile.
+    /// events to take; [`ClientOutput::Reading`] says when it is true again. The runtime's silence, and answers that do
+    /// not come, do not count meanwhile.
     pub fn reading(&self) -> bool {
-        true
+        !self.out.clock.paused()
     }
 
     /// The deadline of [`Client::poll_timeout`] has passed; early or for nothing is harmless.
-    pub fn handle_timeout(&mut self, now: Time) {}
-
-    // The application. Everything queues until the session is live.
-
-    /// Submits a job. `Accepted` or `RequestFailed` answers with the same handle.
-    pub fn submit(&mut self, now: Time, submit: &Submit<'_>) -> Result<HandleId, ClientRefused> {
-        Err(ClientRefused::Closed)
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.clock(now);
+        let passed = |due: Option<Time>| due.is_some_and(|due| due <= now);
+        if passed(self.greeting_due()) {
+            self.drop_transport(1002, "no welcome in time");
+            self.lose(LostReason::Greeting);
+        }
+        if passed(self.closing) {
+            self.drop_transport(1000, "closed");
+            self.done();
+        }
+        if self.state != State::Live {
+            return;
+        }
+        if passed(self.silence_due()) {
+            self.drop_transport(1001, "nothing was heard for two heartbeat intervals");
+            self.lose(LostReason::Heartbeat);
+            return;
+        }
+        if passed(self.live.ping_due()) {
+            self.live.pinged(self.now);
+            self.ping = true;
+        }
+        if passed(self.ack_due()) {
+            self.ack_taken();
+        }
+        while let Some((due, id)) = self.requests.deadline()
+            && passed(self.out.clock.real(due))
+        {
+            self.fail(id, RequestFailure::TimedOut);
+        }
+        while let Some((due, handle)) = self.tracks.settles()
+            && passed(self.out.clock.real(due))
+        {
+            self.settle(handle);
+        }
+        self.flush();
     }
-
-    /// Asks for a job to be cancelled; before it is accepted, the cancel waits. `Cancelled` or `RequestFailed` answers.
-    pub fn cancel(&mut self, now: Time, handle: HandleId, reason: Option<&str>) -> Result<RequestId, ClientRefused> {
-        Err(ClientRefused::Closed)
-    }
-
-    /// Asks for a page of jobs. `Jobs` or `RequestFailed` answers.
-    pub fn list(&mut self, now: Time, query: &ListQuery<'_>) -> Result<RequestId, ClientRefused> {
-        Err(ClientRefused::Closed)
-    }
-
-    /// Watches a job. `Subscribed` or `RequestFailed` answers with the same handle.
-    pub fn subscribe(&mut self, now: Time, job_id: &str, subscribe: Subscribe) -> Result<HandleId, ClientRefused> {
-        Err(ClientRefused::Closed)
-    }
-
-    /// Ends a subscription; its handle is dead at once and has no terminal.
-    pub fn unsubscribe(&mut self, now: Time, handle: HandleId) -> Result<(), ClientRefused> {
-        Err(ClientRefused::Closed)
-    }
-
-    /// Acknowledges all events up to `seq`, or all that were taken (§6.5). Never more than was received; a number that
-    /// was acknowledged before sends nothing.
-    pub fn ack(&mut self, now: Time, seq: Option<u64>) -> Result<(), ClientRefused> {
-        Err(ClientRefused::Closed)
-    }
-
-    /// The application no longer follows the handle: its events are dropped, its state is freed at the terminal. A
-    /// subscription is ended. A dead handle is fine.
-    pub fn release(&mut self, now: Time, handle: HandleId) {}
-
-    /// Says goodbye, waits for the answer at most [`ClientConfig::close_timeout`], then closes the transport.
-    /// Unanswered requests fail at once; accepted jobs go on without this client. `Closed` is the last event.
-    pub fn close(&mut self, now: Time, reason: Option<&str>) {}
 
     // Out.
 
     /// The next output, in order.
     pub fn poll_output(&mut self) -> Option<ClientOutput> {
-        None
+        self.out.poll()
     }
 
     /// The next deadline and its reason.
     pub fn poll_timeout(&self) -> Option<(Time, ClientTimer)> {
-        None
+        let live = |due: Option<Time>| due.filter(|_| self.state == State::Live);
+        let answers = [self.requests.deadline().map(|(due, _)| due), self.tracks.settles().map(|(due, _)| due)];
+        let answer = answers.into_iter().flatten().min().and_then(|due| self.out.clock.real(due));
+        [
+            (self.greeting_due(), ClientTimer::Greeting),
+            (live(self.silence_due()), ClientTimer::Heartbeat),
+            (live(self.live.ping_due()), ClientTimer::Heartbeat),
+            (live(self.ack_due()), ClientTimer::Ack),
+            (live(answer), ClientTimer::Request),
+            (self.closing, ClientTimer::Closing),
+        ]
+        .into_iter()
+        .filter_map(|(due, timer)| Some((due?, timer)))
+        .min()
     }
 
     // Looking.
 
     /// The wire id of a handle's job, once it is known.
     pub fn job_id(&self, handle: HandleId) -> Option<&str> {
-        None
+        self.tracks.id(handle).map(|id| &**id)
     }
 
     /// Bytes in all queues and tables, for tests that assert the bound.
     pub fn bytes_held(&self) -> usize {
-        0
+        let pongs: usize = self.pongs.iter().map(|pong| pong.len()).sum();
+        self.out
+            .bytes_held()
+            .saturating_add(self.requests.bytes())
+            .saturating_add(self.tracks.bytes_held())
+            .saturating_add(self.held.bytes_held())
+            .saturating_add(pongs)
     }
 
     /// What the client was made with.
     pub fn config(&self) -> &ClientConfig {
         &self.config
+    }
+
+    // Between the states.
+
+    /// Time never steps back.
+    fn clock(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    /// Takes a step, if it is one for this state.
+    fn step(&mut self, step: Step) -> bool {
+        match self.state.next(step) {
+            Some(next) => {
+                self.state = next;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn emit(&mut self, event: ClientEvent, bytes: usize) {
+        let before = self.session.as_ref().map_or(0, |session| session.seq.last());
+        self.out.event(&self.config, self.now, event, before, bytes);
+    }
+
+    fn drop_transport(&mut self, code: u16, reason: &'static str) {
+        self.out.push(ClientOutput::CloseTransport { code, reason });
+    }
+
+    /// The transport is gone, or was not to be had.
+    fn lose(&mut self, reason: LostReason) {
+        let before = self.state;
+        if !self.step(Step::Lose) {
+            return;
+        }
+        self.forget_transport();
+        match before {
+            State::Live => self.attempt = 0,
+            State::Idle | State::Greeting | State::Lost => self.attempt = self.attempt.saturating_add(1),
+            State::Closing | State::Closed => return self.finish(CloseReason::Asked),
+        }
+        if before.connected() {
+            self.emit(ClientEvent::Lost(reason), 0);
+        }
+        self.out.push(ClientOutput::Connect { attempt: self.attempt, resume: self.session.is_some() });
+    }
+
+    /// The runtime will have nothing to do with this client any more.
+    fn refuse(&mut self, code: u16, why: &'static str, reason: CloseReason) {
+        if self.step(Step::Refuse) {
+            self.drop_transport(code, why);
+            self.finish(reason);
+        }
+    }
+
+    /// The runtime has said goodbye, or had the time to.
+    fn done(&mut self) {
+        if self.step(Step::Done) {
+            self.finish(CloseReason::Asked);
+        }
+    }
+
+    fn forget_transport(&mut self) {
+        self.out.reset();
+        self.requests.requeue();
+        self.pongs.clear();
+        self.ping = false;
+        self.greeting = None;
+        self.live = Liveness::default();
+        self.bad_frames = 0;
+        if let Some(session) = &mut self.session {
+            session.acks.forget();
+        }
+    }
+
+    /// The end: every request fails, every handle is dead.
+    fn finish(&mut self, reason: CloseReason) {
+        self.forget_transport();
+        self.fail_all();
+        self.closing = None;
+        self.goodbye = None;
+        self.tracks = Tracks::default();
+        self.held.clear();
+        self.emit(ClientEvent::Closed(Box::new(reason)), 0);
+    }
+
+    fn fail_all(&mut self) {
+        for id in self.requests.ids() {
+            self.fail(id, RequestFailure::Closed);
+        }
+    }
+
+    /// A request has failed: the application is told, unless it has dropped the handle.
+    fn fail(&mut self, id: RequestId, why: RequestFailure) {
+        let Some(request) = self.requests.remove(id) else { return };
+        let mut told = true;
+        match request.what {
+            What::Submit(handle) | What::Subscribe(handle) => {
+                if let Some(track) = self.tracks.remove(handle) {
+                    told = !track.released;
+                    for cancel in track.cancels {
+                        self.fail(cancel.request, why.clone());
+                    }
+                }
+            }
+            What::Cancel(handle) => {
+                if let Some(track) = self.tracks.handles.get_mut(handle) {
+                    track.cancels.retain(|cancel| cancel.request != id);
+                }
+            }
+            What::List | What::Unsubscribe => {}
+        }
+        if let Some(request) = request.failed(id).filter(|_| told) {
+            self.emit(ClientEvent::RequestFailed { request, why: Box::new(why) }, 0);
+        }
+    }
+
+    /// A runtime that said a job has ended, and owes its terminal.
+    fn settle(&mut self, handle: HandleId) {
+        let Some((status, _)) = self.tracks.handles.get(handle).and_then(|track| track.owed) else { return };
+        let outcome =
+            Outcome { status, seq: 0, result: Product::Unknown, summary: None, fault: None, completed_at: None };
+        self.end(handle, Box::new(outcome), 0);
+    }
+
+    // Deadlines.
+
+    fn greeting_due(&self) -> Option<Time> {
+        self.greeting.and_then(|due| self.out.clock.real(due))
+    }
+
+    fn silence_due(&self) -> Option<Time> {
+        self.live.lost_due().and_then(|due| self.out.clock.real(due))
+    }
+
+    fn ack_due(&self) -> Option<Time> {
+        self.session.as_ref().and_then(|session| session.acks.due(self.config.auto_ack))
+    }
+
+    fn ack_taken(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.acks.want(self.out.processed(session.seq.last()));
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.config).field("state", &self.state).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,143 @@
+//! Streamed results: chunks in order, within the caps, decoded (§8.4, §14).
+
+use alloc::string::{String, ToString};
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::config::ClientConfig;
+use super::event::Product;
+use super::message::slice;
+use crate::arcp::wire::{Int, Text};
+
+/// Standard base64, with or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The streamed result of one handle, as far as it has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stream {
+    id: String,
+    next: u64,
+    bytes: u64,
+    /// Whether chunk 0 was seen.
+    whole: bool,
+    finished: bool,
+    broken: bool,
+}
+
+/// What a chunk is to its stream.
+#[derive(Clone, Debug)]
+pub(super) enum Taken {
+    /// The next one.
+    Chunk { chunk_seq: u64, data: Bytes, text: bool, more: bool },
+    /// Seen before, or of no use any more.
+    Skip,
+    /// Not a chunk that can be read: handed on raw.
+    Unreadable,
+    /// It breaks the stream: why.
+    Broken(&'static str),
+}
+
+#[derive(Deserialize)]
+struct ChunkBody<'a> {
+    #[serde(borrow)]
+    result_id: Option<Text<'a>>,
+    chunk_seq: Int,
+    data: Text<'a>,
+    encoding: Text<'a>,
+    more: bool,
+}
+
+impl Stream {
+    /// Takes a chunk. `late`: the handle may have come into the middle of the stream.
+    pub(super) fn take(&mut self, config: &ClientConfig, frame: &Bytes, body: &str, late: bool) -> Taken {
+        if self.broken {
+            return Taken::Skip;
+        }
+        let Ok(chunk) = serde_json::from_str::<ChunkBody<'_>>(body) else {
+            self.broken = true;
+            return Taken::Unreadable;
+        };
+        match self.accept(config, frame, &chunk, late) {
+            Ok(taken) => taken,
+            Err(reason) => {
+                self.broken = true;
+                Taken::Broken(reason)
+            }
+        }
+    }
+
+    fn accept(
+        &mut self,
+        config: &ClientConfig,
+        frame: &Bytes,
+        chunk: &ChunkBody<'_>,
+        late: bool,
+    ) -> Result<Taken, &'static str> {
+        let Int(chunk_seq) = chunk.chunk_seq;
+        let id = chunk.result_id.as_ref().map_or("", Text::as_str);
+        let first = self.next == 0 && !self.finished;
+        if first {
+            self.id = id.to_string();
+            self.whole = chunk_seq == 0;
+            if late {
+                self.next = chunk_seq;
+            }
+        } else if self.id != id {
+            return Err("a chunk belongs to another result");
+        }
+        if chunk_seq < self.next {
+            return Ok(Taken::Skip);
+        }
+        if self.finished {
+            return Err("a chunk follows the last one");
+        }
+        if chunk_seq > self.next {
+            return Err("a chunk is missing");
+        }
+        let data = decode(config, frame, chunk)?;
+        self.bytes = self.bytes.saturating_add(data.len() as u64);
+        if self.bytes > config.result_bytes {
+            return Err("the result is larger than the limit");
+        }
+        self.next = chunk_seq.saturating_add(1);
+        self.finished = !chunk.more;
+        Ok(Taken::Chunk { chunk_seq, data, text: chunk.encoding.as_str() == "utf8", more: chunk.more })
+    }
+
+    /// What the terminal of the job makes of it.
+    pub(super) fn product(self, result_id: Option<String>, size: Option<u64>) -> Product {
+        let counted = size.is_none_or(|size| size == self.bytes);
+        let started = (!self.id.is_empty()).then_some(self.id);
+        Product::Streamed {
+            complete: self.whole && self.finished && !self.broken && counted,
+            bytes: self.bytes,
+            result_id: result_id.or(started),
+        }
+    }
+
+    /// A result that is said to be streamed, and has no chunks at all.
+    pub(super) fn empty(result_id: Option<String>, size: Option<u64>) -> Product {
+        Product::Streamed { result_id, bytes: 0, complete: size.is_none_or(|size| size == 0) }
+    }
+}
+
+fn decode(config: &ClientConfig, frame: &Bytes, chunk: &ChunkBody<'_>) -> Result<Bytes, &'static str> {
+    let text = chunk.data.as_str();
+    let data = match chunk.encoding.as_str() {
+        "utf8" | "utf-8" => slice(frame, text),
+        "base64" => Bytes::from(BASE64.decode(text).map_err(|_| "the data of a chunk is no base64")?),
+        _ => return Err("the encoding of a chunk is neither utf8 nor base64"),
+    };
+    if data.len() > config.chunk_bytes {
+        return Err("a chunk is larger than the limit");
+    }
+    Ok(data)
+}
