@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use crate::auth::BoxFuture;
-use crate::context::{Job, JobContext};
+use crate::context::JobContext;
+use crate::job::Job;
 use crate::shared::Hub;
 
 /// What runs for a job. Functions `async fn(Input, JobContext) -> Result<Output, Failure>` are given to
@@ -188,7 +189,7 @@ impl Registry {
     /// The first thing that makes no sense among the names.
     pub(crate) fn fault(&self) -> Option<String> {
         self.agents.iter().find_map(|(name, entry)| {
-            if entry.unversioned.is_some() == !entry.versions.is_empty() {
+            if entry.unversioned.is_some() != entry.versions.is_empty() {
                 let what = if entry.versions.is_empty() { "no implementation" } else { "both a version and none" };
                 return Some(format!("the agent {name:?} has {what}"));
             }
@@ -219,7 +220,7 @@ impl Registry {
 }
 
 /// Runs a job's agent on the runtime of agents.
-pub(crate) fn start(hub: &Arc<Hub>, job: Arc<Job>) {
+pub(crate) fn start(hub: &Arc<Hub>, job: &Arc<Job>) {
     let span = info_span!(
         "job",
         job = %job.id,
@@ -229,11 +230,11 @@ pub(crate) fn start(hub: &Arc<Hub>, job: Arc<Job>) {
     );
     let Some(agent) = hub.registry.find(&job.agent, job.version.as_deref()) else {
         error!(parent: &span, "an agent on offer is not there");
-        conclude(hub, &job, Err(Failure::internal("the agent is not there")));
+        conclude(hub, job, Err(Failure::internal("the agent is not there")));
         return;
     };
-    let guard = Unfinished { hub: Arc::clone(hub), job: Arc::clone(&job) };
-    let ctx = JobContext::new(Arc::clone(hub), Arc::clone(&job));
+    let guard = Unfinished { hub: Arc::clone(hub), job: Arc::clone(job) };
+    let ctx = JobContext::new(Arc::clone(hub), Arc::clone(job));
     let input = job.input.clone();
     let running = async move {
         debug!("the agent starts");

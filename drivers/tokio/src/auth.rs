@@ -95,7 +95,7 @@ impl StaticTokens {
 
 impl Verifier for StaticTokens {
     fn verify(&self, claim: Claim) -> BoxFuture<'_, Result<String, Rejection>> {
-        let verdict = self.find(&claim.token).map(|principal| principal.to_string()).ok_or(Rejection::Invalid);
+        let verdict = self.find(&claim.token).map(ToString::to_string).ok_or(Rejection::Invalid);
         Box::pin(std::future::ready(verdict))
     }
 }

@@ -1,24 +1,19 @@
 //! What an agent can do for its job.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use nuncio_core::arcp::{
-    Body, Credential, Denied, Fault, FinalStatus, JobId, JobUlid, JobView, Json, Number, Refused, Secret, SessionId,
-};
+use nuncio_core::arcp::{Body, Credential, Denied, Fault, JobUlid, Json, Number, Refused, Secret, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use serde::Serialize;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::delegate::{Child, Delegation};
+use crate::job::Job;
 use crate::shared::Hub;
 use crate::writer::ResultWriter;
 
@@ -159,7 +154,7 @@ impl JobContext {
 
     /// `tool_result` of a call that went well.
     pub async fn tool_result(&self, call_id: &str, result: &impl Serialize) -> Result<(), Refused> {
-        self.emit(&Body::tool_result(call_id, &*raw(result)?)).await
+        self.emit(&Body::tool_result(call_id, &raw(result)?)).await
     }
 
     /// `tool_result` of a call that failed or was denied.
@@ -212,7 +207,7 @@ impl JobContext {
 
     /// An event of one's own, `x-vendor.<vendor>.<name>`, or any kind of §8.2, whose shape is checked.
     pub async fn event(&self, kind: &str, body: &impl Serialize) -> Result<(), Refused> {
-        self.emit(&Body::raw(kind, &*raw(body)?)?).await
+        self.emit(&Body::raw(kind, &raw(body)?)?).await
     }
 
     /// Emits a body made before; waits while the owner's log is full. Dropped while it waits, it has emitted nothing.
@@ -233,14 +228,14 @@ impl JobContext {
     ///
     /// The fault of a [`Denied`] belongs into a [`tool_error`](JobContext::tool_error).
     pub fn authorize(&self, namespace: &str, target: &str) -> Result<Operation, Denied> {
-        let operation = Operation::new(namespace, target).map_err(denied)?;
+        let operation = Operation::new(namespace, target).map_err(|error| denied(&error))?;
         self.authorize_operation(&operation)?;
         Ok(operation)
     }
 
     /// Asks whether the lease allows the use of a model (§9.7).
     pub fn authorize_model(&self, model: &str) -> Result<Operation, Denied> {
-        let operation = Operation::model(model).map_err(denied)?;
+        let operation = Operation::model(model).map_err(|error| denied(&error))?;
         self.authorize_operation(&operation)?;
         Ok(operation)
     }
@@ -308,96 +303,11 @@ impl std::fmt::Debug for JobContext {
     }
 }
 
-/// What a hub and an agent's contexts share of a running job.
-pub(crate) struct Job {
-    pub(crate) key: JobId,
-    pub(crate) id: JobUlid,
-    pub(crate) session: Option<SessionId>,
-    pub(crate) agent: String,
-    pub(crate) version: Option<String>,
-    pub(crate) input: Option<Box<Json>>,
-    pub(crate) trace_id: TraceId,
-    pub(crate) unblocked: Notify,
-    principal: Arc<str>,
-    lease: Lease,
-    expires_at: Option<Time>,
-    deadline: Option<Time>,
-    extensions: Option<Box<Json>>,
-    delegate_id: Option<String>,
-    cancelled: CancellationToken,
-    reason: OnceLock<String>,
-    task: OnceLock<AbortHandle>,
-    ended: AtomicBool,
-}
-
-impl Job {
-    pub(crate) fn of(key: JobId, view: &JobView<'_>) -> Job {
-        Job {
-            key,
-            id: view.id,
-            session: view.session,
-            agent: view.agent.to_owned(),
-            version: view.version.map(str::to_owned),
-            input: view.input.map(Json::to_owned),
-            trace_id: view.trace_id,
-            unblocked: Notify::new(),
-            principal: Arc::clone(view.principal),
-            lease: view.lease.clone(),
-            expires_at: view.expires_at,
-            deadline: view.deadline,
-            extensions: view.extensions.map(Json::to_owned),
-            delegate_id: view.delegate_id.map(str::to_owned),
-            cancelled: CancellationToken::new(),
-            reason: OnceLock::new(),
-            task: OnceLock::new(),
-            ended: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn cancel(&self, reason: Option<String>) {
-        if let Some(reason) = reason {
-            // The first reason stays.
-            drop(self.reason.set(reason));
-        }
-        self.cancelled.cancel();
-    }
-
-    /// The agent's task is there. The job may have ended before.
-    pub(crate) fn started(&self, task: AbortHandle) {
-        let task = self.task.get_or_init(|| task);
-        if self.has_ended() {
-            task.abort();
-        }
-    }
-
-    /// Stops whatever still runs for the job.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-        self.cancelled.cancel();
-        self.unblocked.notify_waiters();
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst)
-    }
-}
-
-/// How a job ended, as the machine says it.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: FinalStatus,
-    pub(crate) fault: Option<Fault>,
-    pub(crate) result: Option<Bytes>,
-}
-
 fn raw(value: &impl Serialize) -> Result<Box<Json>, Refused> {
     serde_json::value::to_raw_value(value)
         .map_err(|error| Refused::Invalid(Cow::Owned(format!("the value cannot be written as JSON: {error}"))))
 }
 
-fn denied(error: nuncio_core::lease::TargetError) -> Denied {
+fn denied(error: &nuncio_core::lease::TargetError) -> Denied {
     Denied::Fault(Fault::new(nuncio_core::arcp::ErrorCode::PermissionDenied, error.to_string()))
 }

@@ -6,7 +6,7 @@ use nuncio_core::time::Time;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::context::Ended;
+use crate::job::Ended;
 
 /// What is asked of a sub-agent.
 #[derive(Clone, Debug)]
@@ -21,13 +21,7 @@ pub struct Delegation {
 impl Delegation {
     /// Work for an agent, `name` or `name@version`, with an empty lease and no input.
     pub fn new(agent: impl Into<String>) -> Delegation {
-        Delegation {
-            agent: agent.into(),
-            delegate_id: None,
-            input: None,
-            lease_request: None,
-            lease_constraints: None,
-        }
+        Delegation { agent: agent.into(), delegate_id: None, input: None, lease_request: None, lease_constraints: None }
     }
 
     /// Names the delegation within its parent; by default the runtime does.

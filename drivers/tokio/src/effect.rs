@@ -17,7 +17,7 @@ impl Hub {
             Effect::Wake(pipe) => pipe.wake(),
             Effect::Authenticate { conn, token, client } => self.authenticate(conn, token, client),
             Effect::Provision { job, grant } => self.provision(job, grant),
-            Effect::Run(job) => agent::start(self, job),
+            Effect::Run(job) => agent::start(self, &job),
             Effect::Cancel { job, reason } => {
                 info!(job = %job.id, "the job is to be cancelled");
                 job.cancel(reason);

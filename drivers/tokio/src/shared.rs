@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::Registry;
 use crate::auth::Verifier;
 use crate::clock::Clock;
-use crate::context::{Ended, Job};
+use crate::job::{Ended, Job};
 use crate::pipe::{Pipe, lock};
 use crate::provision::{Grant, Provisioner};
 use crate::thread::IoThread;

@@ -42,7 +42,8 @@ impl Backoff {
 
     /// The pause before the next attempt, at this time.
     pub(super) fn pause(&mut self, now: Instant) -> Duration {
-        let recent = self.last.is_some_and(|last| now.duration_since(last) < self.policy.steady.max(self.ceiling() * 2));
+        let recent =
+            self.last.is_some_and(|last| now.duration_since(last) < self.policy.steady.max(self.ceiling() * 2));
         self.streak = if recent { self.streak.saturating_add(1) } else { 0 };
         let ceiling = self.ceiling();
         let half = ceiling / 2;

@@ -52,9 +52,9 @@ impl Transport {
         Transport { stream: Box::pin(stream), framing: Framing::Lines }
     }
 
-    pub(super) fn link(framing: &mut Transport, max_message: usize) -> Link {
+    pub(super) fn link(&mut self, max_message: usize) -> Link {
         let options = LinkOptions { max_message };
-        match &mut framing.framing {
+        match &mut self.framing {
             Framing::WebSocket(client) => {
                 client.link = options;
                 Link::client(client)
@@ -117,7 +117,8 @@ pub(super) struct Process(pub(super) Option<Command>);
 
 impl Connector for Process {
     fn connect(&mut self, io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>> {
-        let spawned = self.0.take().ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the child process has ended"));
+        let spawned =
+            self.0.take().ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the child process has ended"));
         let spawned = spawned.and_then(|command| Process::spawn(command, io));
         Box::pin(std::future::ready(spawned))
     }
