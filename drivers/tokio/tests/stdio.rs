@@ -1,5 +1,5 @@
 //! A child process as a runtime. This program is its own child, so it has no test harness that would write to stdout.
-#![allow(missing_docs, reason = "a test program")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test program")]
 
 mod support;
 

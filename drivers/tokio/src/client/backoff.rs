@@ -79,8 +79,8 @@ mod tests {
         let policy = Reconnect { longest: Duration::from_secs(1), ..Reconnect::default() };
         let mut backoff = Backoff::new(policy);
         let mut now = Instant::now();
-        let mut expected = [0, 0, 100, 200, 400, 800, 1000, 1000].map(Duration::from_millis).into_iter();
-        while let Some(ceiling) = expected.next() {
+        let expected = [0, 0, 100, 200, 400, 800, 1000, 1000].map(Duration::from_millis);
+        for ceiling in expected {
             let pause = backoff.pause(now);
             assert!(pause <= ceiling && pause >= ceiling / 2, "{pause:?} is not below {ceiling:?}");
             now += pause + Duration::from_millis(1);
