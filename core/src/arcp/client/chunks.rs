@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::config::ClientConfig;
-use super::event::Product;
 use super::message::slice;
+use super::value::Product;
 use crate::arcp::wire::{Int, Text};
 
 /// Standard base64, with or without padding.

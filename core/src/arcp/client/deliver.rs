@@ -8,12 +8,13 @@ use bytes::Bytes;
 use super::ask::HandleId;
 use super::chunks::{Stream, Taken};
 use super::commands::plain_id;
-use super::event::{ChunkEvent, ClientEvent, EventKind, JobEvent, LostReason, Outcome, Product, Raw, RequestFailure};
+use super::event::{ClientEvent, LostReason, RequestFailure};
 use super::message::{ErrorPayload, EventPayload, TerminalPayload, raw, slice};
 use super::receive::{Frame, payload};
 use super::requests::What;
 use super::sequence::Arrival;
 use super::track::{JobKey, Role, Track};
+use super::value::{ChunkEvent, EventKind, JobEvent, Outcome, Product, Raw};
 use super::{Client, ClientConfig};
 use crate::arcp::wire::{Envelope, Int, Text};
 

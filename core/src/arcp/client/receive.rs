@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::commands::plain_id;
-use super::event::{ClientEvent, CloseReason, LostReason, RemoteFault, RequestFailure, Welcome};
+use super::event::{ClientEvent, CloseReason, LostReason, RequestFailure};
 use super::liveness::Acks;
 use super::message::{ErrorPayload, EventPayload, NotePayload, WelcomePayload};
 use super::requests::What;
 use super::sequence::Sequence;
 use super::state::{State, Step};
+use super::value::{RemoteFault, Welcome};
 use super::{Client, Session};
 use crate::arcp::error::ErrorCode;
 use crate::arcp::feature::Feature;

@@ -10,7 +10,7 @@ use slotmap::SlotMap;
 
 use super::ask::{HandleId, RequestId};
 use super::chunks::Stream;
-use super::event::Outcome;
+use super::value::Outcome;
 use crate::arcp::host::FinalStatus;
 use crate::time::Time;
 

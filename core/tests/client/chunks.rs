@@ -1,0 +1,151 @@
+//! Streamed results (§8.4, wire.md §4).
+
+use crate::support::{Desk, kind, result};
+use nuncio_core::arcp::client::ClientConfig;
+
+fn chunk(seq: u64, chunk_seq: u64, data: &str, encoding: &str, more: bool) -> String {
+    let body = format!(
+        r#"{{"result_id":"res_1","chunk_seq":{chunk_seq},"data":"{data}","encoding":"{encoding}","more":{more}}}"#
+    );
+    kind("j", seq, "result_chunk", &body)
+}
+
+fn end(seq: u64, members: &str) -> String {
+    result("j", seq, &format!(r#""final_status":"success"{members}"#))
+}
+
+#[test]
+fn chunks_are_decoded_and_counted() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    let lines = desk.frames([
+        &*chunk(1, 0, "he\\u006clo ", "utf8", true),
+        &chunk(2, 1, "d29ybGQ=", "base64", true),
+        &chunk(3, 2, "IQ", "base64", false),
+        &end(4, r#","result_id":"res_1","result_size":12,"summary":"s""#),
+    ]);
+    assert_eq!(
+        lines,
+        [
+            r#"h0 #1 chunk 0 "hello " more=true"#,
+            r#"h0 #2 chunk 1 "world" more=true"#,
+            r#"h0 #3 chunk 2 "!" more=false"#,
+            "h0 #4 success streamed 12 complete=true"
+        ]
+    );
+}
+
+#[test]
+fn the_last_chunk_may_be_empty_and_the_terminal_silent() {
+    for members in ["", r#","result":null"#, r#","result_id":"res_1""#] {
+        let mut desk = Desk::live();
+        desk.job("j");
+        let lines =
+            desk.frames([&*chunk(1, 0, "all", "utf8", true), &chunk(2, 1, "", "utf8", false), &end(3, members)]);
+        assert_eq!(
+            lines[1..],
+            [r#"h0 #2 chunk 1 "" more=false"#, "h0 #3 success streamed 3 complete=true"],
+            "{members}"
+        );
+    }
+}
+
+#[test]
+fn a_streamed_result_may_have_no_chunks() {
+    for (members, complete) in [("", true), (r#","result_size":0"#, true), (r#","result_size":5"#, false)] {
+        let mut desk = Desk::live();
+        desk.job("j");
+        let lines = desk.frame(&end(1, &format!(r#","result_id":"res_1"{members}"#)));
+        assert_eq!(lines, [format!("h0 #1 success streamed 0 complete={complete}")]);
+    }
+}
+
+#[test]
+fn what_is_missing_is_not_called_complete() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    let lines = desk.frames([&*chunk(1, 0, "abc", "utf8", true), &end(2, r#","result_id":"res_1""#)]);
+    assert_eq!(lines[1], "h0 #2 success streamed 3 complete=false", "no last chunk");
+
+    let mut desk = Desk::live();
+    desk.job("j");
+    let lines = desk.frames([&*chunk(1, 0, "abc", "utf8", false), &end(2, r#","result_size":4"#)]);
+    assert_eq!(lines[1], "h0 #2 success streamed 3 complete=false", "another size");
+}
+
+#[test]
+fn a_broken_stream_is_told_once_and_the_job_ends_as_it_ends() {
+    let other =
+        kind("j", 2, "result_chunk", r#"{"result_id":"other","chunk_seq":1,"data":"","encoding":"utf8","more":true}"#);
+    let faults = [
+        (chunk(2, 2, "", "utf8", true), "a chunk is missing"),
+        (chunk(2, 1, "?", "base64", true), "the data of a chunk is no base64"),
+        (chunk(2, 1, "", "rot13", true), "the encoding of a chunk is neither utf8 nor base64"),
+        (other, "a chunk belongs to another result"),
+    ];
+    for (bad, reason) in faults {
+        let mut desk = Desk::live();
+        desk.job("j");
+        desk.frame(&chunk(1, 0, "abc", "utf8", true));
+        assert_eq!(desk.frame(&bad), [format!("h0 chunk fault: {reason}")]);
+        assert!(desk.frame(&chunk(3, 1, "def", "utf8", false)).is_empty());
+        assert_eq!(desk.frame(&end(4, "")), ["h0 #4 success streamed 3 complete=false"]);
+    }
+    let mut desk = Desk::live();
+    desk.job("j");
+    desk.frame(&chunk(1, 0, "abc", "utf8", false));
+    assert_eq!(desk.frame(&chunk(2, 1, "d", "utf8", true)), ["h0 chunk fault: a chunk follows the last one"]);
+}
+
+#[test]
+fn a_chunk_that_cannot_be_read_survives_as_an_event() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    let odd = kind("j", 1, "result_chunk", r#"{"data":7}"#);
+    assert_eq!(desk.frame(&odd), [r#"h0 #1 result_chunk {"data":7}"#]);
+    assert_eq!(desk.frame(&end(2, "")), ["h0 #2 success streamed 0 complete=false"]);
+}
+
+#[test]
+fn the_caps_hold() {
+    let mut desk = Desk::live_with(ClientConfig { chunk_bytes: 4, result_bytes: 6, ..ClientConfig::default() });
+    desk.job("j");
+    assert_eq!(desk.frame(&chunk(1, 0, "YWJjZA==", "base64", true)), [r#"h0 #1 chunk 0 "abcd" more=true"#]);
+    assert_eq!(desk.frame(&chunk(2, 1, "abcd", "utf8", true)), ["h0 chunk fault: the result is larger than the limit"]);
+    let mut desk = Desk::live_with(ClientConfig { chunk_bytes: 4, ..ClientConfig::default() });
+    desk.job("j");
+    assert_eq!(desk.frame(&chunk(1, 0, "abcde", "utf8", true)), ["h0 chunk fault: a chunk is larger than the limit"]);
+}
+
+#[test]
+fn who_comes_into_the_middle_sees_the_rest() {
+    let mut desk = Desk::live();
+    desk.subscribe("j");
+    desk.frame(r#"{"type":"job.subscribed","payload":{"job_id":"j","current_status":"running"}}"#);
+    let lines = desk.frames([&*chunk(1, 5, "fgh", "utf8", true), &chunk(2, 6, "i", "utf8", false), &end(3, "")]);
+    assert_eq!(
+        lines,
+        [
+            r#"h0 #1 chunk 5 "fgh" more=true"#,
+            r#"h0 #2 chunk 6 "i" more=false"#,
+            "h0 #3 success streamed 4 complete=false"
+        ]
+    );
+    let mut desk = Desk::live();
+    desk.job("j");
+    assert_eq!(
+        desk.frame(&chunk(1, 5, "fgh", "utf8", true)),
+        ["h0 chunk fault: a chunk is missing"],
+        "an owner does not"
+    );
+}
+
+#[test]
+fn a_replayed_chunk_is_not_handed_out_twice() {
+    let mut desk = Desk::live();
+    desk.subscribe("j");
+    desk.frame(r#"{"type":"job.subscribed","payload":{"job_id":"j","current_status":"running"}}"#);
+    desk.frame(&chunk(1, 0, "a", "utf8", true));
+    assert!(desk.frame(&chunk(2, 0, "a", "utf8", true)).is_empty());
+    assert_eq!(desk.frame(&chunk(3, 1, "b", "utf8", true)), [r#"h0 #3 chunk 1 "b" more=true"#]);
+}

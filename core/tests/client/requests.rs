@@ -1,0 +1,512 @@
+//! Requests and whose answer comes: correlation, refusals, repeats (wire.md §1, §3, §8).
+
+use crate::support::{Desk, SECOND, START, accepted, error, event, job_error, kind, plain, result, success};
+use nuncio_core::arcp::Json;
+use nuncio_core::arcp::client::{
+    ClientConfig, ClientEvent, ClientOutput, ClientRefused, HandleId, ListQuery, Submit, Subscribe,
+};
+use nuncio_core::trace::TraceId;
+use serde_json::json;
+
+fn raw(json: &str) -> Box<Json> {
+    serde_json::from_str(json).unwrap()
+}
+
+fn list(desk: &mut Desk) -> String {
+    desk.client.list(desk.now, &ListQuery::default()).unwrap();
+    desk.drain();
+    desk.id_of("session.list_jobs")
+}
+
+fn cancel(desk: &mut Desk, handle: HandleId) -> Vec<String> {
+    desk.client.cancel(desk.now, handle, None).unwrap();
+    desk.drain()
+}
+
+#[test]
+fn submit_carries_what_it_was_given() {
+    let mut desk = Desk::live();
+    let (input, lease) = (raw("{\"a\":\n null}"), raw(r#"{"fs.read":["/ws/**"]}"#));
+    let extensions = raw(r#"{"x-vendor.acme.note":1}"#);
+    let handle = desk.submit_as(&Submit {
+        agent: "echo@1".into(),
+        input: Some(&input),
+        lease_request: Some(&lease),
+        expires_at: Some(START.plus_secs(60)),
+        idempotency_key: Some("k".into()),
+        max_runtime_sec: Some(5),
+        parent_job_id: Some("job_p".into()),
+        delegate_id: Some("d".into()),
+        trace_id: TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"),
+        extensions: Some(&extensions),
+    });
+    assert_eq!(desk.client.job_id(handle), None);
+    let submit = desk.last("job.submit");
+    assert_eq!(submit["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(submit["session_id"], "sess_1");
+    assert_eq!(submit["extensions"], json!({"x-vendor.acme.note": 1}));
+    assert_eq!(
+        submit["payload"],
+        json!({
+            "agent": "echo@1",
+            "input": {"a": null},
+            "lease_request": {"fs.read": ["/ws/**"]},
+            "lease_constraints": {"expires_at": "2026-11-21T00:01:00.000Z"},
+            "idempotency_key": "k",
+            "max_runtime_sec": 5,
+            "parent_job_id": "job_p",
+            "delegate_id": "d",
+        })
+    );
+}
+
+#[test]
+fn a_submit_without_key_gets_one() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let key = desk.last("job.submit")["payload"]["idempotency_key"].as_str().unwrap().to_owned();
+    assert!(key.starts_with("auto-") && key.len() == 31, "{key}");
+    desk.submit();
+    assert_ne!(desk.last("job.submit")["payload"]["idempotency_key"], key.as_str());
+}
+
+#[test]
+fn what_breaks_a_rule_is_refused_here() {
+    let mut desk = Desk::live_with(ClientConfig { frame_bytes: 4_000, ..ClientConfig::default() });
+    let (number, text) = (raw("1"), raw(&format!("\"{}\"", "x".repeat(4_000))));
+    let good = Submit { agent: "echo".into(), ..Submit::default() };
+    let long = "k".repeat(257);
+    for bad in [
+        Submit::default(),
+        Submit { idempotency_key: Some("".into()), ..good.clone() },
+        Submit { idempotency_key: Some(long.into()), ..good.clone() },
+        Submit { max_runtime_sec: Some(0), ..good.clone() },
+        Submit { lease_request: Some(&number), ..good.clone() },
+        Submit { extensions: Some(&number), ..good.clone() },
+    ] {
+        let refused = desk.client.submit(desk.now, &bad);
+        assert!(matches!(refused, Err(ClientRefused::Invalid(_))), "{bad:?} gave {refused:?}");
+    }
+    let large = desk.client.submit(desk.now, &Submit { input: Some(&text), ..good });
+    assert!(matches!(large, Err(ClientRefused::TooLarge { max: 4_000, .. })));
+    let subscribe = desk.client.subscribe(desk.now, "a\"b", Subscribe::default());
+    assert!(matches!(subscribe, Err(ClientRefused::Invalid(_))));
+    assert_eq!(desk.drain(), [""; 0]);
+}
+
+#[test]
+fn a_feature_outside_the_intersection_is_refused_here() {
+    let mut desk = Desk::idle(ClientConfig::default());
+    desk.open();
+    desk.frame(&crate::support::welcome_with("sess_1", "t", "", "[]"));
+    let lease = raw(r#"{"cost.budget":["USD:1"]}"#);
+    let models = raw(r#"{"fs.read":["/a"],"model.use":["m"]}"#);
+    let good = Submit { agent: "echo".into(), ..Submit::default() };
+    for (submit, feature) in [
+        (Submit { agent: "echo@1".into(), ..good.clone() }, "agent_versions"),
+        (Submit { expires_at: Some(START.plus_secs(9)), ..good.clone() }, "lease_expires_at"),
+        (Submit { lease_request: Some(&lease), ..good.clone() }, "cost.budget"),
+        (Submit { lease_request: Some(&models), ..good }, "model.use"),
+    ] {
+        assert_eq!(desk.client.submit(desk.now, &submit), Err(ClientRefused::NotNegotiated(feature)));
+    }
+    let subscribe = desk.client.subscribe(desk.now, "j", Subscribe::default());
+    assert_eq!(subscribe, Err(ClientRefused::NotNegotiated("subscribe")));
+    assert_eq!(desk.client.ack(desk.now, None), Err(ClientRefused::NotNegotiated("ack")));
+}
+
+#[test]
+fn limits_are_refused_and_not_grown_past() {
+    let mut desk = Desk::live_with(ClientConfig { requests: 2, handles: 3, ..ClientConfig::default() });
+    desk.job("j1");
+    desk.submit();
+    desk.submit();
+    let submit = Submit { agent: "echo".into(), ..Submit::default() };
+    assert_eq!(desk.client.submit(desk.now, &submit), Err(ClientRefused::Limit { limit: "requests", max: 2 }));
+    desk.frames([&*accepted("j2", None), &accepted("j3", None)]);
+    assert_eq!(desk.client.submit(desk.now, &submit), Err(ClientRefused::Limit { limit: "handles", max: 3 }));
+    desk.frame(&success("j1", 1));
+    assert!(desk.client.submit(desk.now, &submit).is_ok());
+}
+
+#[test]
+fn accepted_is_correlated_by_request_id() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let first = desk.id_of("job.submit");
+    desk.submit();
+    let second = desk.id_of("job.submit");
+    assert_eq!(desk.frame(&accepted("b", Some(&second))), ["h1 accepted b"]);
+    assert_eq!(desk.frame(&accepted("a", Some(&first))), ["h0 accepted a"]);
+    assert_eq!(desk.client.job_id(desk.handles[0]), Some("a"));
+}
+
+#[test]
+fn accepted_without_request_id_is_first_in_first_out() {
+    let mut desk = Desk::live();
+    desk.submit();
+    desk.submit();
+    let lines = desk.frames([&*accepted("a", None), &accepted("b", None)]);
+    assert_eq!(lines, ["h0 accepted a", "h1 accepted b"]);
+}
+
+#[test]
+fn a_child_does_not_answer_a_submit() {
+    let mut desk = Desk::live();
+    desk.job("p");
+    desk.submit();
+    let child = plain("job.accepted", r#""job_id":"c","parent_job_id":"p","delegate_id":"d1","lease":{}"#);
+    assert_eq!(desk.frame(&child), ["h2 child c of h0"]);
+    assert_eq!(desk.frame(&accepted("a", None)), ["h1 accepted a"]);
+    assert_eq!(desk.frames([&*event("c", 1), &success("c", 2)]), [r#"h2 #1 log {"n":1}"#, "h2 #2 success 1"]);
+    let orphan = plain("job.accepted", r#""job_id":"o","parent_job_id":"unknown""#);
+    assert_eq!(desk.frame(&orphan), ["h3 child o of -"]);
+}
+
+#[test]
+fn accepted_may_say_almost_nothing() {
+    let mut desk = Desk::live();
+    desk.submit();
+    assert_eq!(desk.frame(r#"{"type":"job.accepted","job_id":"a","payload":{}}"#), ["h0 accepted a"]);
+    desk.submit();
+    assert_eq!(
+        desk.frame(r#"{"type":"job.accepted","payload":{"job_id":"b","agent":7,"lease":null}}"#),
+        ["h1 accepted b"]
+    );
+}
+
+#[test]
+fn budgets_are_numbers_or_texts_and_credentials_are_bearer() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let frame = plain(
+        "job.accepted",
+        r#""job_id":"a","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","budget":{"USD":1.50,"EUR":"EUR:2.00","credits":"7","odd":null},
+           "credentials":[{"id":"c1","scheme":"bearer","value":"v1","endpoint":"http://e","constraints":{"a":1}},
+                          {"id":"c2","scheme":"signed_url","value":"v2","endpoint":"http://e"},{"id":"c3"}],
+           "lease_constraints":{"expires_at":"2026-11-21T00:01:00+00:00"}"#,
+    );
+    desk.client.handle_frame(desk.now, &bytes::Bytes::from(frame));
+    let Some(ClientOutput::Event(ClientEvent::Accepted { accepted, .. })) = desk.client.poll_output() else {
+        panic!("not accepted")
+    };
+    let budget: Vec<_> = accepted.budget.iter().map(|(cur, left)| (cur.as_str(), left.as_str())).collect();
+    assert_eq!(budget, [("EUR", "2.00"), ("USD", "1.50"), ("credits", "7")]);
+    assert_eq!(accepted.credentials.len(), 1);
+    assert_eq!(accepted.credentials[0].value.expose(), "v1");
+    assert_eq!(accepted.trace_id, TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736"));
+    let constraints: serde_json::Value = accepted.lease_constraints.as_ref().unwrap().parse().unwrap();
+    assert_eq!(constraints["expires_at"], "2026-11-21T00:01:00+00:00");
+    assert!(!format!("{accepted:?}").contains("v1"), "credentials are not printed");
+}
+
+#[test]
+fn a_refusal_harms_no_other_request_and_no_job() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    desk.submit();
+    let refused = desk.id_of("job.submit");
+    desk.submit();
+    let fault = error(&format!(r#""code":"AGENT_NOT_AVAILABLE","message":"no","request_id":"{refused}""#));
+    assert_eq!(desk.frame(&fault), ["h1 submit failed: AGENT_NOT_AVAILABLE"]);
+    assert_eq!(desk.frames([&*event("j", 1), &accepted("k", None)]), [r#"h0 #1 log {"n":1}"#, "h2 accepted k"]);
+}
+
+#[test]
+fn an_error_that_names_nobody_belongs_to_the_oldest_request() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    list(&mut desk);
+    desk.submit();
+    let fault =
+        r#"{"type":"session.error","payload":{"code":"SOMETHING_NEW","message":"m","retryable":true,"details":null}}"#;
+    assert_eq!(desk.frame(fault), ["list failed: SOMETHING_NEW"]);
+    assert_eq!(desk.frame(fault), ["h1 submit failed: SOMETHING_NEW"]);
+    assert_eq!(desk.frame(fault), ["notice SOMETHING_NEW"], "never of an accepted job");
+    cancel(&mut desk, job);
+    assert_eq!(desk.frame(fault), ["h0 cancel failed: SOMETHING_NEW"]);
+    assert_eq!(desk.frame(&event("j", 1)), [r#"h0 #1 log {"n":1}"#]);
+}
+
+#[test]
+fn an_error_about_a_frame_that_is_no_request_is_a_notice() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let fault = error(r#""code":"INVALID_REQUEST","message":"m","request_id":"01M7XXZJ0T1JW6HW63TPZ73659""#);
+    assert_eq!(desk.frame(&fault), ["notice INVALID_REQUEST"]);
+    assert_eq!(desk.frame(&accepted("a", None)), ["h0 accepted a"]);
+}
+
+#[test]
+fn a_submit_may_be_refused_by_job_error() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let unknown =
+        job_error("never", 1, r#""final_status":"error","code":"AGENT_NOT_AVAILABLE","message":"m","retryable":false"#);
+    assert_eq!(desk.frame(&unknown), ["h0 submit failed: AGENT_NOT_AVAILABLE"]);
+
+    desk.job("j");
+    desk.submit();
+    let taken = job_error(
+        "j",
+        2,
+        r#""final_status":"error","code":"DUPLICATE_KEY","message":"m","details":{"existing_job_id":"j"}"#,
+    );
+    assert_eq!(desk.frame(&taken), ["h2 submit failed: DUPLICATE_KEY"], "the job that had the key goes on");
+    assert_eq!(desk.frame(&success("j", 3)), ["h1 #3 success 1"]);
+}
+
+#[test]
+fn cancel_names_the_job_twice_and_a_reason() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    assert_eq!(cancel(&mut desk, job), ["> job.cancel"]);
+    let frame = desk.last("job.cancel");
+    assert_eq!((&frame["job_id"], &frame["payload"]["job_id"]), (&json!("j"), &json!("j")));
+    assert!(frame["payload"]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+    let id = desk.id_of("job.cancel");
+    let answer = plain("job.cancelled", &format!(r#""job_id":"j","request_id":"{id}""#));
+    assert_eq!(desk.frame(&answer), ["h0 cancelled acknowledged=true"]);
+    let end = job_error("j", 1, r#""final_status":"cancelled","code":"CANCELLED","message":"m","retryable":false"#);
+    assert_eq!(desk.frame(&end), ["h0 #1 cancelled nothing CANCELLED"]);
+    assert_eq!(desk.client.cancel(desk.now, job, None), Err(ClientRefused::Stale));
+}
+
+#[test]
+fn cancelled_without_request_id_is_found_by_its_job() {
+    let mut desk = Desk::live();
+    let (first, second) = (desk.job("a"), desk.job("b"));
+    cancel(&mut desk, first);
+    cancel(&mut desk, second);
+    let answer = r#"{"type":"job.cancelled","job_id":"b","payload":{}}"#;
+    assert_eq!(desk.frame(answer), ["h1 cancelled acknowledged=true"]);
+    assert!(desk.frame(answer).is_empty());
+}
+
+#[test]
+fn a_terminal_answers_a_cancel_that_nobody_else_did() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    cancel(&mut desk, job);
+    let end = result("j", 1, r#""final_status":"cancelled","completed_at":"2026-11-21T00:00:00+00:00""#);
+    assert_eq!(desk.frame(&end), ["h0 cancelled acknowledged=false", "h0 #1 cancelled nothing"]);
+    assert_eq!(desk.wait(100 * SECOND), ["> session.ack"], "nothing times out");
+}
+
+#[test]
+fn a_cancel_that_is_dropped_in_silence_times_out_and_the_job_goes_on() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    cancel(&mut desk, job);
+    assert_eq!(desk.wait(30 * SECOND), ["h0 cancel failed: timed out"]);
+    assert_eq!(desk.frame(&success("j", 1)), ["h0 #1 success 1"]);
+}
+
+#[test]
+fn a_cancel_before_the_job_is_accepted_waits_for_it() {
+    let mut desk = Desk::live();
+    let handle = desk.submit();
+    desk.client.cancel(desk.now, handle, Some("changed my mind")).unwrap();
+    assert!(desk.drain().is_empty());
+    assert_eq!(desk.frame(&accepted("j", None)), ["h0 accepted j", "> job.cancel"]);
+    assert_eq!(desk.last("job.cancel")["payload"], json!({"job_id": "j", "reason": "changed my mind"}));
+
+    let handle = desk.submit();
+    desk.client.cancel(desk.now, handle, None).unwrap();
+    let refused = error(r#""code":"AGENT_NOT_AVAILABLE","message":"m""#);
+    desk.frame(&plain("job.cancelled", r#""job_id":"j""#));
+    assert_eq!(
+        desk.frame(&refused),
+        ["h1 cancel failed: AGENT_NOT_AVAILABLE", "h1 submit failed: AGENT_NOT_AVAILABLE"]
+    );
+}
+
+#[test]
+fn list_asks_and_pages() {
+    let mut desk = Desk::live();
+    let query = ListQuery {
+        status: vec!["running".into(), "pending".into()],
+        agent: Some("echo".into()),
+        created_after: Some(START),
+        limit: Some(2),
+        cursor: Some("c\"1".into()),
+        ..ListQuery::default()
+    };
+    desk.client.list(desk.now, &query).unwrap();
+    desk.drain();
+    assert_eq!(
+        desk.last("session.list_jobs")["payload"],
+        json!({
+            "filter": {"status": ["running", "pending"], "agent": "echo", "created_after": "2026-11-21T00:00:00.000Z"},
+            "limit": 2,
+            "cursor": "c\"1",
+        })
+    );
+    let rows =
+        r#"[{"job_id":"a","agent":"echo","status":"running","submitted_at":"t"},{"job_id":"b"},{"agent":"no id"}]"#;
+    let jobs = |members: &str| plain("session.jobs", &format!(r#""jobs":{rows}{members}"#));
+    let id = desk.id_of("session.list_jobs");
+    assert_eq!(
+        desk.frame(&jobs(&format!(r#","request_id":"{id}","next_cursor":"n""#))),
+        [r#"jobs [a,b] next=Some("n")"#]
+    );
+    for last_page in ["", r#","next_cursor":null"#] {
+        list(&mut desk);
+        assert_eq!(desk.frame(&jobs(last_page)), ["jobs [a,b] next=None"]);
+    }
+    assert!(desk.frame(&jobs("")).is_empty(), "nobody asked");
+}
+
+#[test]
+fn an_answer_of_another_kind_answers_nothing() {
+    let mut desk = Desk::live();
+    let id = list(&mut desk);
+    assert!(desk.frame(&plain("job.accepted", &format!(r#""job_id":"a","request_id":"{id}""#))).is_empty());
+    assert!(desk.frame(&plain("job.subscribed", &format!(r#""job_id":"a","request_id":"{id}""#))).is_empty());
+    assert!(desk.frame(&plain("job.cancelled", &format!(r#""job_id":"a","request_id":"{id}""#))).is_empty());
+    assert_eq!(desk.frame(&plain("session.jobs", &format!(r#""request_id":"{id}""#))), ["jobs [] next=None"]);
+}
+
+#[test]
+fn subscribed_counts_replays_or_says_yes() {
+    for (replayed, expected) in [("true", true), ("false", false), ("5", true), ("0", false), ("null", false)] {
+        let mut desk = Desk::live();
+        desk.subscribe("j");
+        let answer =
+            plain("job.subscribed", &format!(r#""job_id":"j","current_status":"running","replayed":{replayed}"#));
+        assert_eq!(desk.frame(&answer), [format!("h0 subscribed j replayed={expected}")]);
+    }
+}
+
+#[test]
+fn subscribed_without_request_id_is_found_by_its_job() {
+    let mut desk = Desk::live();
+    desk.subscribe("a");
+    desk.subscribe("b");
+    let payload = json!({"job_id": "b", "history": true});
+    assert_eq!(desk.last("job.subscribe")["payload"], payload);
+    assert_eq!(desk.frame(&plain("job.subscribed", r#""job_id":"b""#)), ["h1 subscribed b replayed=false"]);
+    let denied = error(r#""code":"PERMISSION_DENIED","message":"m""#);
+    assert_eq!(desk.frame(&denied), ["h0 subscribe failed: PERMISSION_DENIED"]);
+}
+
+#[test]
+fn after_a_resume_unanswered_requests_are_repeated() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    desk.submit();
+    let (submit, key) = (desk.id_of("job.submit"), desk.last("job.submit")["payload"]["idempotency_key"].clone());
+    let listed = list(&mut desk);
+    desk.subscribe("s");
+    cancel(&mut desk, job);
+    let cancelled = desk.id_of("job.cancel");
+    desk.cut();
+    assert_eq!(
+        desk.resume(),
+        [
+            "> session.hello",
+            "welcome again sess_1",
+            "> job.submit",
+            "> session.list_jobs",
+            "> job.subscribe",
+            "> job.cancel"
+        ]
+    );
+    assert_eq!(desk.last("job.submit")["payload"]["idempotency_key"], key, "the same job");
+    for (kind, old) in [("job.submit", &submit), ("session.list_jobs", &listed), ("job.cancel", &cancelled)] {
+        assert_ne!(&desk.id_of(kind), old, "{kind} has a new id");
+    }
+    assert_eq!(desk.frame(&accepted("k", Some(&submit))), ["h1 accepted k"], "the first copy was answered after all");
+    let repeat = desk.id_of("job.submit");
+    assert!(desk.frame(&accepted("k", Some(&repeat))).is_empty(), "and the second one, too");
+    assert_eq!(desk.frame(&success("k", 1)), ["h1 #1 success 1"]);
+}
+
+#[test]
+fn what_was_asked_while_lost_goes_out_after_the_resume() {
+    let mut desk = Desk::live();
+    desk.cut();
+    desk.submit();
+    assert!(desk.wait(300 * SECOND).is_empty(), "no request times out without a transport");
+    assert_eq!(desk.resume(), ["> session.hello", "welcome again sess_1", "> job.submit"]);
+    assert_eq!(desk.wait(30 * SECOND), ["h0 submit failed: timed out"]);
+    assert!(desk.frames([&*accepted("late", None), &event("late", 1), &success("late", 2)]).is_empty());
+}
+
+#[test]
+fn accepted_again_brings_the_credentials_of_now() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    let id = desk.id_of("job.submit");
+    let again = plain(
+        "job.accepted",
+        &format!(
+            r#""job_id":"j","request_id":"{id}","credentials":[{{"id":"c","scheme":"bearer","value":"new","endpoint":"e"}}]"#
+        ),
+    );
+    assert_eq!(desk.frame(&again), ["h0 credentials new"]);
+    assert!(desk.frame(&accepted("j", Some(&id))).is_empty());
+}
+
+#[test]
+fn one_key_twice_gives_two_handles_of_one_job() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    desk.frame(&event("j", 1));
+    desk.submit();
+    assert_eq!(desk.frame(&accepted("j", None)), ["h1 accepted j"]);
+    assert_eq!(desk.frame(&event("j", 2)), [r#"h0 #2 log {"n":2}"#, r#"h1 #2 log {"n":2}"#]);
+    assert_eq!(desk.frame(&success("j", 3)), ["h0 #3 success 1", "h1 #3 success 1"]);
+    desk.submit();
+    assert_eq!(desk.frames([&*accepted("j", None), &success("j", 4)]), ["h2 accepted j", "h2 #4 success 1"]);
+}
+
+#[test]
+fn a_released_handle_is_silent_to_its_end() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    desk.client.release(desk.now, job);
+    assert!(desk.frames([&*event("j", 1), &kind("j", 2, "status", "{}"), &success("j", 3), &event("j", 4)]).is_empty());
+    desk.client.release(desk.now, job);
+    let submit = desk.submit();
+    desk.client.release(desk.now, submit);
+    assert!(desk.frames([&*accepted("k", None), &event("k", 5)]).is_empty());
+}
+
+#[test]
+fn a_submit_released_before_it_was_sent_is_not_sent() {
+    let mut desk = Desk::idle(ClientConfig::default());
+    let submit = desk.submit();
+    desk.client.release(desk.now, submit);
+    desk.open();
+    assert_eq!(desk.frame(&crate::support::welcome("sess_1", "t")), ["welcome sess_1"]);
+}
+
+#[test]
+fn unsubscribe_ends_a_subscription_and_nothing_else() {
+    let mut desk = Desk::live();
+    let job = desk.job("own");
+    assert!(matches!(desk.client.unsubscribe(desk.now, job), Err(ClientRefused::Invalid(_))));
+    let watch = desk.subscribe("j");
+    desk.frame(&plain("job.subscribed", r#""job_id":"j""#));
+    let second = desk.subscribe("j");
+    desk.frame(&plain("job.subscribed", r#""job_id":"j""#));
+    desk.client.unsubscribe(desk.now, watch).unwrap();
+    assert!(desk.drain().is_empty(), "another handle still needs it");
+    assert_eq!(desk.frame(&event("j", 1)), [r#"h2 #1 log {"n":1}"#]);
+    desk.client.release(desk.now, second);
+    assert_eq!(desk.drain(), ["> job.unsubscribe"]);
+    assert_eq!(desk.last("job.unsubscribe")["payload"], json!({"job_id": "j"}));
+    assert!(desk.frames([&*event("j", 2), &success("j", 3)]).is_empty());
+    assert_eq!(desk.client.unsubscribe(desk.now, second), Err(ClientRefused::Stale));
+    assert_eq!(desk.frame(&event("own", 4)), [r#"h0 #4 log {"n":4}"#]);
+}
+
+#[test]
+fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
+    let mut desk = Desk::live();
+    desk.cut();
+    let watch = desk.subscribe("j");
+    desk.client.unsubscribe(desk.now, watch).unwrap();
+    assert_eq!(desk.resume(), ["> session.hello", "welcome again sess_1"]);
+}

@@ -1,0 +1,296 @@
+//! A client at a desk: frames go in as text, everything that comes out is a line of text.
+
+use bytes::Bytes;
+use nuncio_core::arcp::FinalStatus;
+use nuncio_core::arcp::client::{
+    Client, ClientConfig, ClientEvent, ClientOutput, Failed, HandleId, LostReason, Product, RequestFailure, Submit,
+    Subscribe,
+};
+use nuncio_core::time::Time;
+use serde_json::Value;
+
+/// Where every test's clock starts: 2026-11-21T00:00:00Z.
+pub(crate) const START: Time = Time(1_795_219_200_000_000);
+pub(crate) const SECOND: u64 = 1_000_000;
+
+pub(crate) struct Desk {
+    pub(crate) client: Client,
+    pub(crate) now: Time,
+    /// Every frame that was sent, oldest first.
+    pub(crate) sent: Vec<Value>,
+    /// Handles by the order they came: h0, h1 …
+    pub(crate) handles: Vec<HandleId>,
+    /// Whether frames are reported as sent, and events as taken, at once.
+    pub(crate) writes: bool,
+    pub(crate) takes: bool,
+}
+
+impl Desk {
+    /// A client before its first transport.
+    pub(crate) fn idle(config: ClientConfig) -> Desk {
+        let client = Client::new(config, [7; 32], START);
+        Desk { client, now: START, sent: Vec::new(), handles: Vec::new(), writes: true, takes: true }
+    }
+
+    /// A client with a session `sess_1` and all features.
+    pub(crate) fn live() -> Desk {
+        Desk::live_with(ClientConfig::default())
+    }
+
+    pub(crate) fn live_with(config: ClientConfig) -> Desk {
+        let mut desk = Desk::idle(config);
+        desk.open();
+        desk.frame(&welcome("sess_1", "rt_1"));
+        assert!(desk.sent.len() == 1, "only the hello went out");
+        desk
+    }
+
+    pub(crate) fn open(&mut self) -> Vec<String> {
+        self.client.handle_open(self.now);
+        self.drain()
+    }
+
+    /// The transport is cut.
+    pub(crate) fn cut(&mut self) -> Vec<String> {
+        self.client.handle_close(self.now);
+        self.drain()
+    }
+
+    /// The next transport, and the welcome of the resumed session.
+    pub(crate) fn resume(&mut self) -> Vec<String> {
+        let mut lines = self.open();
+        lines.extend(self.frame(&welcome("sess_1", "rt_2")));
+        lines
+    }
+
+    pub(crate) fn submit(&mut self) -> HandleId {
+        self.submit_as(&Submit { agent: "echo".into(), ..Submit::default() })
+    }
+
+    pub(crate) fn submit_as(&mut self, submit: &Submit<'_>) -> HandleId {
+        let handle = self.client.submit(self.now, submit).unwrap();
+        self.handles.push(handle);
+        self.drain();
+        handle
+    }
+
+    pub(crate) fn subscribe(&mut self, job: &str) -> HandleId {
+        let subscribe = Subscribe { history: true, from_event_seq: None };
+        let handle = self.client.subscribe(self.now, job, subscribe).unwrap();
+        self.handles.push(handle);
+        self.drain();
+        handle
+    }
+
+    /// A submit that was accepted as `job`.
+    pub(crate) fn job(&mut self, job: &str) -> HandleId {
+        let handle = self.submit();
+        let lines = self.frame(&accepted(job, Some(&self.id_of("job.submit"))));
+        assert!(lines.iter().any(|line| line.contains("accepted")), "{lines:?}");
+        handle
+    }
+
+    /// One frame of the runtime comes in.
+    pub(crate) fn frame(&mut self, text: &str) -> Vec<String> {
+        self.client.handle_frame(self.now, &Bytes::copy_from_slice(text.as_bytes()));
+        self.drain()
+    }
+
+    pub(crate) fn frames<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        texts.into_iter().flat_map(|text| self.frame(text)).collect()
+    }
+
+    /// Time passes; every deadline on the way is met.
+    pub(crate) fn wait(&mut self, micros: u64) -> Vec<String> {
+        let end = self.now.plus_micros(micros);
+        let mut lines = Vec::new();
+        while let Some((due, _)) = self.client.poll_timeout().filter(|(due, _)| *due <= end) {
+            self.now = self.now.max(due);
+            self.client.handle_timeout(self.now);
+            lines.extend(self.drain());
+            assert!(self.client.poll_timeout().is_none_or(|(next, _)| next > self.now), "a deadline stays due");
+        }
+        self.now = end;
+        lines
+    }
+
+    /// The id of the last frame of a type.
+    pub(crate) fn id_of(&self, kind: &str) -> String {
+        self.last(kind)["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn last(&self, kind: &str) -> &Value {
+        self.sent.iter().rev().find(|frame| frame["type"] == kind).unwrap_or_else(|| panic!("no {kind} was sent"))
+    }
+
+    pub(crate) fn drain(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(output) = self.client.poll_output() {
+            lines.push(match output {
+                ClientOutput::Send(frame) => {
+                    let frame: Value = serde_json::from_slice(&frame).unwrap();
+                    assert_eq!(frame["arcp"], "1.1");
+                    let line = format!("> {}", frame["type"].as_str().unwrap());
+                    self.sent.push(frame);
+                    if self.writes {
+                        self.client.handle_sent(self.now, 1);
+                    }
+                    line
+                }
+                ClientOutput::Connect { attempt, resume } => format!("connect {attempt} resume={resume}"),
+                ClientOutput::CloseTransport { code, .. } => format!("drop {code}"),
+                ClientOutput::Reading => "reading".to_owned(),
+                ClientOutput::Event(event) => {
+                    let line = self.line(&event);
+                    if self.takes {
+                        self.client.handle_taken(self.now, 1);
+                    }
+                    line
+                }
+            });
+        }
+        lines
+    }
+
+    fn name(&mut self, handle: HandleId) -> String {
+        let known = self.handles.iter().position(|other| *other == handle);
+        let index = known.unwrap_or_else(|| {
+            self.handles.push(handle);
+            self.handles.len() - 1
+        });
+        format!("h{index}")
+    }
+
+    fn line(&mut self, event: &ClientEvent) -> String {
+        match event {
+            ClientEvent::Welcome(welcome) if welcome.resumed => format!("welcome again {}", welcome.session_id),
+            ClientEvent::Welcome(welcome) => format!("welcome {}", welcome.session_id),
+            ClientEvent::Lost(reason) => match reason {
+                LostReason::Transport => "lost".to_owned(),
+                LostReason::Heartbeat => "lost heartbeat".to_owned(),
+                LostReason::Gap { from, to } => format!("lost gap {from}..={to}"),
+                LostReason::Greeting => "lost greeting".to_owned(),
+                LostReason::Refused(fault) => format!("lost {}", fault.code),
+                LostReason::Goodbye => "lost goodbye".to_owned(),
+            },
+            ClientEvent::Accepted { handle, accepted } => {
+                format!("{} accepted {}", self.name(*handle), accepted.job_id)
+            }
+            ClientEvent::Child { handle, parent, accepted } => {
+                let parent = parent.map_or_else(|| "-".to_owned(), |parent| self.name(parent));
+                format!("{} child {} of {parent}", self.name(*handle), accepted.job_id)
+            }
+            ClientEvent::Subscribed { handle, subscribed } => {
+                format!("{} subscribed {} replayed={}", self.name(*handle), subscribed.job_id, subscribed.replayed)
+            }
+            ClientEvent::Credentials { handle, credentials } => {
+                let values: Vec<&str> = credentials.iter().map(|credential| credential.value.expose()).collect();
+                format!("{} credentials {}", self.name(*handle), values.join(","))
+            }
+            ClientEvent::Job(event) => {
+                format!("{} #{} {} {}", self.name(event.handle), event.seq, event.kind.as_str(), event.body.as_str())
+            }
+            ClientEvent::Chunk(chunk) => {
+                let (handle, data) = (self.name(chunk.handle), String::from_utf8_lossy(&chunk.data).into_owned());
+                format!("{handle} #{} chunk {} {data:?} more={}", chunk.seq, chunk.chunk_seq, chunk.more)
+            }
+            ClientEvent::ChunkFault { handle, reason } => format!("{} chunk fault: {reason}", self.name(*handle)),
+            ClientEvent::Terminal { handle, outcome } => {
+                let status = match outcome.status {
+                    FinalStatus::Success => "success",
+                    FinalStatus::Error => "error",
+                    FinalStatus::Cancelled => "cancelled",
+                    FinalStatus::TimedOut => "timed_out",
+                };
+                let product = match &outcome.result {
+                    Product::None => "nothing".to_owned(),
+                    Product::Inline(json) => json.as_str().to_owned(),
+                    Product::Streamed { bytes, complete, .. } => format!("streamed {bytes} complete={complete}"),
+                    Product::Unknown => "unknown".to_owned(),
+                };
+                let fault = outcome.fault.as_ref().map_or_else(String::new, |fault| format!(" {}", fault.code));
+                format!("{} #{} {status} {product}{fault}", self.name(*handle), outcome.seq)
+            }
+            ClientEvent::Cancelled { handle, acknowledged, .. } => {
+                format!("{} cancelled acknowledged={acknowledged}", self.name(*handle))
+            }
+            ClientEvent::Jobs { page, .. } => {
+                let ids: Vec<&str> = page.jobs.iter().map(|row| row.job_id.as_str()).collect();
+                format!("jobs [{}] next={:?}", ids.join(","), page.next_cursor)
+            }
+            ClientEvent::RequestFailed { request, why } => {
+                let what = match request {
+                    Failed::Submit(handle) => format!("{} submit", self.name(*handle)),
+                    Failed::Subscribe(handle) => format!("{} subscribe", self.name(*handle)),
+                    Failed::Cancel(_, handle) => format!("{} cancel", self.name(*handle)),
+                    Failed::List(_) => "list".to_owned(),
+                };
+                let why = match &**why {
+                    RequestFailure::Refused(fault) => fault.code.clone(),
+                    RequestFailure::TimedOut => "timed out".to_owned(),
+                    RequestFailure::NotNegotiated(feature) => format!("without {feature}"),
+                    RequestFailure::Closed => "closed".to_owned(),
+                };
+                format!("{what} failed: {why}")
+            }
+            ClientEvent::Notice(fault) => format!("notice {}", fault.code),
+            ClientEvent::Gap { from, to } => format!("gap {from}..={to}"),
+            ClientEvent::Closed(reason) => format!("closed: {reason}"),
+        }
+    }
+}
+
+/// All features of §6.2, as a runtime lists them.
+pub(crate) const FEATURES: &str = r#"["heartbeat","ack","list_jobs","subscribe","lease_expires_at","cost.budget","model.use","provisioned_credentials","progress","result_chunk","agent_versions"]"#;
+
+pub(crate) fn welcome(session: &str, token: &str) -> String {
+    welcome_with(session, token, "", FEATURES)
+}
+
+/// `more` are further members of the payload, each with a comma after it.
+pub(crate) fn welcome_with(session: &str, token: &str, more: &str, features: &str) -> String {
+    format!(
+        r#"{{"arcp":"1.1","id":"w","type":"session.welcome","session_id":"{session}","payload":{{{more}"runtime":{{"name":"r","version":"1"}},"resume_token":"{token}","resume_window_sec":600,"capabilities":{{"encodings":["json"],"features":{features},"agents":["echo"]}}}}}}"#
+    )
+}
+
+pub(crate) fn accepted(job: &str, request: Option<&str>) -> String {
+    let request = request.map_or_else(String::new, |id| format!(r#","request_id":"{id}""#));
+    format!(
+        r#"{{"arcp":"1.1","id":"a","type":"job.accepted","session_id":"sess_1","job_id":"{job}","payload":{{"job_id":"{job}","agent":"echo","lease":{{}},"accepted_at":"2026-11-21T00:00:00.000Z"{request}}}}}"#
+    )
+}
+
+pub(crate) fn event(job: &str, seq: u64) -> String {
+    kind(job, seq, "log", &format!(r#"{{"n":{seq}}}"#))
+}
+
+pub(crate) fn kind(job: &str, seq: u64, kind: &str, body: &str) -> String {
+    format!(
+        r#"{{"arcp":"1.1","id":"e{seq}","type":"job.event","session_id":"sess_1","job_id":"{job}","event_seq":{seq},"payload":{{"kind":"{kind}","ts":"2026-11-21T00:00:00.000Z","body":{body}}}}}"#
+    )
+}
+
+pub(crate) fn result(job: &str, seq: u64, members: &str) -> String {
+    format!(
+        r#"{{"arcp":"1.1","id":"r{seq}","type":"job.result","session_id":"sess_1","job_id":"{job}","event_seq":{seq},"payload":{{{members}}}}}"#
+    )
+}
+
+pub(crate) fn job_error(job: &str, seq: u64, members: &str) -> String {
+    result(job, seq, members).replace("job.result", "job.error")
+}
+
+pub(crate) fn success(job: &str, seq: u64) -> String {
+    result(job, seq, r#""final_status":"success","result":1"#)
+}
+
+/// A `session.error` with these members in its payload.
+pub(crate) fn error(members: &str) -> String {
+    format!(r#"{{"arcp":"1.1","id":"x","type":"session.error","session_id":"sess_1","payload":{{{members}}}}}"#)
+}
+
+/// Any other frame of the session.
+pub(crate) fn plain(kind: &str, members: &str) -> String {
+    format!(r#"{{"arcp":"1.1","id":"p","type":"{kind}","session_id":"sess_1","payload":{{{members}}}}}"#)
+}
