@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nuncio_link::{Cause, Closed, Link, LinkEvent, Refusal, Request, Utf8Bytes, code};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::pipe::{Pipe, lock};
@@ -57,17 +58,25 @@ where
     let (mut input, output) = tokio::io::split(stream);
     let link = Arc::new(Mutex::new(link));
     let writer = Writer { link: Arc::clone(&link), pipe: Arc::clone(&pipe), port: Arc::clone(&port) };
-    let mut writer = tokio::spawn(writer.run(output));
+    let mut writer = AbortOnDrop(tokio::spawn(writer.run(output)));
     let mut reader = Reader { link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
     let closed = reader.run(&mut input).await;
     let in_time = reader.deadline.as_ref().is_none_or(|deadline| !deadline.is_elapsed());
     port.ended(&closed);
     pipe.finish();
-    if in_time && timeout(patience.linger, &mut writer).await.is_ok() {
+    if in_time && timeout(patience.linger, &mut writer.0).await.is_ok() {
         // Closing with unread input would make the system discard what the peer has not read yet.
         drop(timeout(patience.linger, discard(&mut input)).await);
     }
-    writer.abort();
+}
+
+/// A connection that is dropped takes its writer with it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Reader<'a, P> {

@@ -1,4 +1,5 @@
 //! Everything a job's context offers.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Agents run, succeed, fail and panic; clients follow them.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 mod support;
 
@@ -247,9 +248,9 @@ async fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
         let owner = connect(&server, "tok-alice").await;
         let mut job = owner.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
         job.outcome().await.unwrap();
-        let watcher = connect(&server, "tok-alice2").await;
+        let second = connect(&server, "tok-alice2").await;
         let history = Subscribe { history: true, from_event_seq: None };
-        let mut watched = watcher.subscribe(job.job_id(), history).await.unwrap();
+        let mut watched = second.subscribe(job.job_id(), history).await.unwrap();
         assert!(watched.info().replayed);
         let mut kinds = Vec::new();
         while let Some(event) = watched.events().next().await {

@@ -1,4 +1,5 @@
 //! Credentials are recorded, then shown, then revoked.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Connections are lost; sessions are not.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 mod support;
 

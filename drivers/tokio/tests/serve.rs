@@ -1,4 +1,5 @@
 //! Sockets that behave badly, and servers that end.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 mod support;
 

@@ -107,7 +107,8 @@ impl Client {
 
     /// What happens to the session from now on.
     pub fn session_events(&self) -> SessionEvents {
-        SessionEvents { receiver: self.shared.hub.events.subscribe() }
+        let receiver = self.shared.hub.events.subscribe();
+        SessionEvents { receiver, over: self.shared.hub.look(|state| state.end.is_some()) }
     }
 
     /// Says goodbye, waits for the answer a second at most, and closes the connection (§6.7). Accepted jobs go on.

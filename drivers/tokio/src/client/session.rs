@@ -39,17 +39,22 @@ pub enum SessionEvent {
 #[derive(Debug)]
 pub struct SessionEvents {
     pub(super) receiver: broadcast::Receiver<SessionEvent>,
+    pub(super) over: bool,
 }
 
 impl SessionEvents {
     /// The next event; `None` after the session is over and all were taken.
     pub async fn next(&mut self) -> Option<SessionEvent> {
-        loop {
+        while !self.over {
             match self.receiver.recv().await {
-                Ok(event) => return Some(event),
+                Ok(event) => {
+                    self.over = matches!(event, SessionEvent::Over(_));
+                    return Some(event);
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+        None
     }
 }

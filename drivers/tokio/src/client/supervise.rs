@@ -49,14 +49,18 @@ impl Supervisor {
                 break;
             }
             match timeout(self.connect_timeout, self.connector.connect(&self.io)).await {
+                // Closed meanwhile: there is nobody to connect.
+                Ok(Ok(_)) if self.hub.ended().is_some() => break,
                 Ok(Ok(transport)) => connection = Some(self.open(transport)),
                 Ok(Err(error)) => self.failed(ConnectError::Io(Arc::new(error))),
                 Err(_) => self.failed(ConnectError::TimedOut),
             }
         }
-        if let Some(connection) = connection {
+        if let Some(mut connection) = connection {
             // The last frames get their time; a runtime that does not take them is left alone.
-            drop(timeout(LINGER * 3, connection).await);
+            if timeout(LINGER * 3, &mut connection).await.is_err() {
+                connection.abort();
+            }
         }
     }
 
