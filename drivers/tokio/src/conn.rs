@@ -198,6 +198,7 @@ impl<P: Port> Writer<P> {
         loop {
             let orders = self.pipe.take(&mut frames);
             let count = frames.len();
+            let paused;
             {
                 let mut link = lock(&self.link);
                 for frame in frames.drain(..) {
@@ -209,6 +210,8 @@ impl<P: Port> Writer<P> {
                     link.close(code, reason);
                     self.pipe.readable.notify_one();
                 }
+                // What it answers to pings has piled up, and the reader waits until it is written.
+                paused = !link.wants_input();
                 link.take_output(&mut bytes);
             }
             if !bytes.is_empty() {
@@ -217,6 +220,8 @@ impl<P: Port> Writer<P> {
                     return;
                 }
                 bytes.clear();
+            }
+            if paused {
                 self.pipe.readable.notify_one();
             }
             if count > 0 {

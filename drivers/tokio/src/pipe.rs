@@ -1,5 +1,6 @@
 //! What a machine has put out for one connection, until its writer takes it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -13,6 +14,8 @@ pub(crate) struct Pipe {
     pub(crate) writable: Notify,
     /// For the reader: the machine reads again, output was written, or the connection is to end.
     pub(crate) readable: Notify,
+    /// Whether the next wake is the reader's, too.
+    for_reader: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -42,12 +45,20 @@ impl Pipe {
         let mut queue = lock(&self.queue);
         queue.close = Some((code, reason));
         queue.closing = true;
+        self.for_reader.store(true, Ordering::SeqCst);
     }
 
-    /// Wakes both tasks, after the machine's lock is free.
+    /// The machine reads again.
+    pub(crate) fn read_on(&self) {
+        self.for_reader.store(true, Ordering::SeqCst);
+    }
+
+    /// Wakes whom the queued concerns, after the machine's lock is free.
     pub(crate) fn wake(&self) {
         self.writable.notify_one();
-        self.readable.notify_one();
+        if self.for_reader.swap(false, Ordering::SeqCst) {
+            self.readable.notify_one();
+        }
     }
 
     /// Nothing more comes: the writer ends once everything is written.

@@ -241,6 +241,7 @@ impl State {
             }
             Output::Reading { conn } => {
                 if let Some(pipe) = self.conns.get(&conn) {
+                    pipe.read_on();
                     wake(effects, pipe);
                 }
             }

@@ -18,8 +18,8 @@ use support::{Cut, builder, cut_websocket, within};
 const EVENTS: u64 = 2_000;
 
 /// Quick, for tests that lose many connections.
-fn quick() -> Option<Reconnect> {
-    Some(Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() })
+fn quick() -> Reconnect {
+    Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
 }
 
 async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_tokio::Failure> {
@@ -42,7 +42,7 @@ async fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
             let number = counted.fetch_add(1, Ordering::SeqCst);
             cut_websocket(url.clone(), 20_000 + 7_919 * (number % 5))
         };
-        let client = Client::over(connector, "tok-alice").reconnect(quick()).connect().await.unwrap();
+        let client = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
         let mut expected = 0;
         let mut seq = 0;
@@ -79,8 +79,7 @@ async fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
             let url = listening.url().to_owned();
             let mut limits = vec![usize::MAX, first];
             let connector = move || cut_websocket(url.clone(), limits.pop().unwrap_or(usize::MAX));
-            let reconnect = Some(Reconnect { first: Duration::from_micros(1), ..Reconnect::default() });
-            let built = Client::over(connector, "tok-alice").reconnect(reconnect).connect().await;
+            let built = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await;
             let client = match built {
                 Ok(client) => client,
                 // The welcome itself was cut off: nothing is retried before the first one.
@@ -104,7 +103,7 @@ async fn the_application_can_watch_its_session_come_and_go() {
         let url = listening.url().to_owned();
         let mut limits = vec![usize::MAX, 10_000];
         let connector = move || cut_websocket(url.clone(), limits.pop().unwrap_or(usize::MAX));
-        let client = Client::over(connector, "tok-alice").reconnect(quick()).connect().await.unwrap();
+        let client = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await.unwrap();
         let session = client.welcome().unwrap().session_id.clone();
         let mut events = client.session_events();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
@@ -145,7 +144,7 @@ async fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
             };
             std::future::ready(Ok(transport))
         };
-        let client = Client::over(connector, "tok-alice").reconnect(quick()).connect().await.unwrap();
+        let client = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("forever")).await.unwrap();
         drop(cut);
         let end = job.outcome().await.unwrap_err();
@@ -170,7 +169,7 @@ async fn the_number_of_attempts_can_be_bounded() {
             server.accept_lines(theirs, nuncio_tokio::Via::Memory);
             std::future::ready(Ok(Transport::lines(Cut { stream: ours, left: 10_000 })))
         };
-        let policy = Reconnect { attempts: Some(3), ..quick().unwrap() };
+        let policy = Reconnect { attempts: Some(3), ..quick() };
         let client = Client::over(connector, "tok-alice").reconnect(Some(policy)).connect().await.unwrap();
         let mut events = client.session_events();
         let payload = "x".repeat(20_000);

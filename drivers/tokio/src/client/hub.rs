@@ -210,6 +210,7 @@ impl State {
                 }
                 ClientOutput::Reading => {
                     if let Some(pipe) = &self.link.pipe {
+                        pipe.read_on();
                         effects.wake(pipe);
                     }
                 }
