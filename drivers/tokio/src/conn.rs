@@ -21,8 +21,8 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn opened(&self, request: Option<&Request>);
     /// Hands in frames from the front for as long as the machine reads; what it took is removed.
     fn receive(&self, frames: &mut VecDeque<Utf8Bytes>);
-    /// Lines that are no text, or too long: the machine may have something to say before the end.
-    fn spoiled(&self);
+    /// The input cannot be read on, but the output can be written: the machine may have something to say before the end.
+    fn spoiled(&self, closed: &Closed);
     /// That many frames were given to the socket.
     fn sent(&self, frames: usize);
     /// The connection is over.
@@ -102,7 +102,7 @@ impl<P: Port> Reader<'_, P> {
             if let Some(closed) = ended {
                 // Lines can still be written where no more are read.
                 if closed.cause == Cause::Fault && lock(self.link).is_open() {
-                    self.port.spoiled();
+                    self.port.spoiled(&closed);
                 }
                 return closed;
             }

@@ -118,13 +118,13 @@ async fn a_host_that_is_not_on_the_list_is_forbidden() {
 async fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
     within(async {
         let server = configured(Config { frame_bytes: 1_000, ..Config::default() }).build().unwrap();
-        for sent in [vec![0xff, b'\n'], vec![b'x'; 2_000]] {
+        for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
             let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
             let connection = server.accept_lines(theirs, nuncio_tokio::Via::Stdio);
             ours.write_all(&sent).await.unwrap();
             let mut answer = String::new();
             ours.read_to_string(&mut answer).await.unwrap();
-            assert!(answer.contains("session.error") && answer.contains("INVALID_REQUEST"), "{answer}");
+            assert!(answer.contains("session.error") && answer.contains(fault), "{answer}");
             connection.ended().await;
         }
     })

@@ -153,7 +153,7 @@ impl Port for ClientPort {
         });
     }
 
-    fn spoiled(&self) {}
+    fn spoiled(&self, _closed: &Closed) {}
 
     fn sent(&self, frames: usize) {
         self.hub.run(|state, now| {

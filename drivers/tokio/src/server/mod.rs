@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_core::arcp::{Config, ConnId, Via};
-use nuncio_link::{Closed, Link, LinkOptions, Request, ServerOptions, Utf8Bytes};
+use nuncio_link::{Closed, Link, LinkOptions, Request, ServerOptions, Utf8Bytes, code};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -211,9 +211,12 @@ impl Port for ServerPort {
         });
     }
 
-    fn spoiled(&self) {
-        // No JSON, whatever it was.
-        self.hub.run(|state, now| state.runtime.handle_frame(now, self.conn, &[0xff]));
+    fn spoiled(&self, closed: &Closed) {
+        // The frame itself is gone. One with the same fault gets the same answer.
+        self.hub.run(|state, now| {
+            let bytes = if closed.code == code::TOO_BIG { state.runtime.config().frame_bytes + 1 } else { 1 };
+            state.runtime.handle_frame(now, self.conn, &vec![0xff; bytes]);
+        });
     }
 
     fn sent(&self, frames: usize) {
