@@ -225,7 +225,7 @@ fn the_terminal_of_an_ended_job_is_owed_for_a_while() {
     let mut desk = Desk::live();
     desk.subscribe("s");
     assert_eq!(desk.frame(ended), ["h0 subscribed s replayed=false"]);
-    assert_eq!(desk.wait(30 * SECOND), ["h0 #0 cancelled unknown"]);
+    assert_eq!(desk.wait(60 * SECOND), ["h0 #0 cancelled unknown"]);
 
     desk.subscribe("s");
     desk.frame(ended);

@@ -1,6 +1,6 @@
 //! Real frames of the deployed runtimes: every line is accepted (wire.md §8).
 
-use crate::support::{Desk, accepted, event, welcome};
+use crate::support::{Desk, accepted, event, plain, welcome};
 use nuncio_core::arcp::client::{ClientConfig, ListQuery};
 use serde_json::Value;
 
@@ -80,14 +80,17 @@ fn accept(line: &str, frame: &Value) {
         }
         "job.event" | "job.result" | "job.error" => {
             let mut desk = Desk::live();
-            desk.job(job);
             desk.job("job_before");
             for before in 1..seq {
                 desk.frame(&event("job_before", before));
             }
+            // A watcher may come into the middle of a streamed result.
+            desk.subscribe(job);
+            desk.frame(&plain("job.subscribed", &format!(r#""job_id":"{job}""#)));
+            desk.takes = false;
             let lines = desk.frame(line);
             assert_eq!(lines.len(), 1, "{line} gave {lines:?}");
-            assert!(lines[0].starts_with(&format!("h0 #{seq} ")), "{line} gave {lines:?}");
+            assert!(lines[0].starts_with(&format!("h1 #{seq} ")), "{line} gave {lines:?}");
         }
         other => panic!("no rule for {other}"),
     }

@@ -112,6 +112,22 @@ fn what_nobody_took_is_not_acknowledged() {
 }
 
 #[test]
+fn an_older_event_that_was_held_takes_back_the_wish_to_acknowledge() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    desk.takes = false;
+    desk.frames([&*event("child", 1), &event("j", 2)]);
+    desk.client.handle_taken(desk.now, 1);
+    let lines = desk.frame(&plain("job.accepted", r#""job_id":"child","parent_job_id":"j""#));
+    assert_eq!(lines, ["h1 child child of h0", r#"h1 #1 log {"n":1}"#]);
+    desk.client.handle_taken(desk.now, 1);
+    assert!(desk.wait(SECOND).is_empty());
+    desk.client.handle_taken(desk.now, 1);
+    assert_eq!(desk.wait(SECOND), ["> session.ack"]);
+    assert_eq!(desk.last("session.ack")["payload"], json!({"last_processed_seq": 2}));
+}
+
+#[test]
 fn an_ack_by_hand_is_never_beyond_what_was_received_and_never_backwards() {
     let mut desk = Desk::live_with(quiet());
     desk.job("j");

@@ -4,6 +4,7 @@
 mod chunks;
 mod events;
 mod fixtures;
+mod handles;
 mod liveness;
 mod properties;
 mod requests;

@@ -205,7 +205,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn total_bounded_ordered(inputs in vec(input(), 0..400)) {

@@ -1,16 +1,16 @@
 //! The client's session: greeting, loss, resume, close (wire.md §2, §8).
 
 use crate::support::{Desk, FEATURES, SECOND, error, event, plain, welcome, welcome_with};
-use nuncio_core::arcp::client::{ClientConfig, ClientEvent, ClientOutput, ClientRefused, Submit};
+use nuncio_core::arcp::client::{ClientConfig, ClientEvent, ClientOutput, ClientRefused, Submit, Welcome};
 use nuncio_core::arcp::{Feature, Features, Secret};
 use serde_json::json;
 
-fn first_welcome(frame: &str) -> Box<nuncio_core::arcp::client::Welcome> {
+fn first_welcome(frame: &str) -> Welcome {
     let mut desk = Desk::idle(ClientConfig::default());
     desk.open();
     desk.client.handle_frame(desk.now, &bytes::Bytes::copy_from_slice(frame.as_bytes()));
     match desk.client.poll_output() {
-        Some(ClientOutput::Event(ClientEvent::Welcome(welcome))) => welcome,
+        Some(ClientOutput::Event(ClientEvent::Welcome(welcome))) => *welcome,
         other => panic!("no welcome: {other:?}"),
     }
 }

@@ -2,12 +2,11 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::ask::{ClientRefused, HandleId, ListQuery, RequestId, Submit, Subscribe};
@@ -109,7 +108,9 @@ impl Client {
 
     /// Watches a job (§7.6). `Subscribed` or `RequestFailed` answers with the same handle.
     ///
-    /// A replay for one handle also reaches other handles that subscribe to the same job and have not ended.
+    /// A replay for one handle also reaches other handles that subscribe to the same job and have not ended. If the
+    /// answer is lost with the transport, the request is repeated after the resume, and the history may come twice,
+    /// under new numbers.
     pub fn subscribe(
         &mut self,
         now: crate::time::Time,
@@ -189,7 +190,7 @@ impl Client {
         }
         if self.state == State::Closing {
             self.fail_all();
-            self.goodbye = Some(reason.map(Box::from));
+            self.goodbye = Some(Object::new().opt_text("reason", reason).close());
             self.closing = Some(self.now.plus_micros(self.config.close_timeout));
             self.flush();
             return;
@@ -347,9 +348,7 @@ fn submit_needs(submit: &Submit<'_>) -> Result<Needs, ClientRefused> {
 }
 
 fn namespaces(lease: &RawValue) -> Option<Vec<Text<'_>>> {
-    #[derive(Deserialize)]
-    struct Lease<'a>(#[serde(borrow)] alloc::collections::BTreeMap<Text<'a>, IgnoredAny>);
-    serde_json::from_str::<Lease<'_>>(lease.get()).ok().map(|lease| lease.0.into_keys().collect())
+    serde_json::from_str::<BTreeMap<Text<'_>, &RawValue>>(lease.get()).ok().map(|lease| lease.into_keys().collect())
 }
 
 fn list_payload(query: &ListQuery<'_>) -> String {

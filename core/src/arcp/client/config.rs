@@ -22,7 +22,8 @@ pub struct ClientConfig {
 
     /// Microseconds from `handle_open` to the welcome. Default 10 s.
     pub welcome_timeout: u64,
-    /// Microseconds a sent submit, cancel, list or subscribe may stay unanswered on a live session. Default 30 s.
+    /// Microseconds a sent submit, cancel, list or subscribe may stay unanswered on a live session. Default 60 s:
+    /// longer than a runtime of ours lets its host take for a submit.
     pub request_timeout: u64,
     /// Microseconds to wait for `session.closed` before the transport is closed anyway (§6.7; ours). Default 1 s.
     pub close_timeout: u64,
@@ -81,7 +82,7 @@ impl Default for ClientConfig {
             features: Features::ALL,
             auto_ack: Some(AutoAck::default()),
             welcome_timeout: 10 * SECOND,
-            request_timeout: 30 * SECOND,
+            request_timeout: 60 * SECOND,
             close_timeout: SECOND,
             frame_bytes: 1 << 20,
             bad_frames: 100,

@@ -4,25 +4,26 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::ask::HandleId;
 use super::chunks::{Stream, Taken};
 use super::commands::plain_id;
 use super::event::{ClientEvent, LostReason, RequestFailure};
-use super::message::{ErrorPayload, EventPayload, TerminalPayload, raw, slice};
+use super::message::{ErrorPayload, EventFrame, TerminalPayload, raw};
 use super::receive::{Frame, payload};
 use super::requests::What;
 use super::sequence::Arrival;
 use super::track::{JobKey, Role, Track};
-use super::value::{ChunkEvent, EventKind, JobEvent, Outcome, Product, Raw};
+use super::value::{ChunkEvent, EventKind, JobEvent, Outcome, Product, Raw, Stamp};
 use super::{Client, ClientConfig};
-use crate::arcp::wire::{Envelope, Int, Text};
+use crate::arcp::wire::{Int, Text};
 
 const NULL: Bytes = Bytes::from_static(b"null");
 
 impl Client {
     /// `job.event`. `counted`: it comes from the wire; else it was held, and counted when it came.
-    pub(super) fn job_event(&mut self, frame: &Bytes, event: &Envelope<'_, EventPayload<'_>>, counted: bool) {
+    pub(super) fn job_event(&mut self, frame: &Bytes, event: &EventFrame<'_>, counted: bool) {
         let seq = event.event_seq.map_or(0, |Int(seq)| seq);
         let Some(late) = self.arrive(seq, counted) else { return };
         let Some(job_id) = event.job_id.as_ref().map(Text::as_str) else { return };
@@ -30,7 +31,7 @@ impl Client {
         let Some(payload) = &event.payload else { return };
         let kind = EventKind::parse(payload.kind.as_ref().map_or("", Text::as_str));
         let body = payload.body.map_or(Raw(NULL), |body| raw(frame, body));
-        let ts = Raw(payload.ts.map_or(Bytes::new(), |ts| slice(frame, ts.get().trim_matches('"'))));
+        let ts = Stamp::new(payload.ts.map_or("", RawValue::get));
 
         let before = if seq == 0 { self.last_seq() } else { seq.saturating_sub(1) };
         let Some(job) = self.tracks.jobs.get(key) else { return };
@@ -44,7 +45,7 @@ impl Client {
             if track.released {
                 continue;
             }
-            let event = JobEvent { handle: *handle, seq, kind: kind.clone(), body: body.clone(), ts: ts.clone() };
+            let event = JobEvent { handle: *handle, seq, kind: kind.clone(), body: body.clone(), ts };
             let Some(event) = chunk_or_event(&self.config, track, frame, event) else { continue };
             self.out.event(&self.config, self.now, event, before, frame.len());
         }
@@ -117,9 +118,7 @@ impl Client {
     pub(super) fn release_held(&mut self, job_id: &str) {
         for frame in self.held.take(job_id) {
             let Ok(text) = core::str::from_utf8(&frame) else { continue };
-            if let Ok(event) = Envelope::<EventPayload<'_>>::parse(text)
-                && event.kind.as_ref().is_some_and(|kind| kind.as_str() == "job.event")
-            {
+            if let Some(event) = EventFrame::parse(text) {
                 self.job_event(&frame, &event, false);
             } else if let Ok(envelope) = Frame::parse(text) {
                 self.terminal(&frame, &envelope, false);

@@ -148,7 +148,7 @@ impl Client {
 
     pub(super) fn ack_taken(&mut self) {
         if let Some(session) = &mut self.session {
-            session.acks.want(self.out.processed(session.seq.last()));
+            session.acks.pass(self.out.processed(session.seq.last()));
         }
     }
 }

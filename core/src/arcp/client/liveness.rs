@@ -104,6 +104,12 @@ impl Acks {
         }
     }
 
+    /// The interval has passed. What was taken may be less by now: an older event, held until then, came after it.
+    pub(super) fn pass(&mut self, taken: u64) {
+        self.since = None;
+        self.want(taken);
+    }
+
     /// An acknowledgement up to `seq` is to go out, unless one did.
     pub(super) fn want(&mut self, seq: u64) {
         if seq > self.target() {

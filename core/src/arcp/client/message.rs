@@ -68,7 +68,28 @@ pub(super) fn some_raw(frame: &Bytes, part: Option<&RawValue>) -> Option<Raw> {
     part.filter(|part| part.get() != "null").map(|part| raw(frame, part))
 }
 
-/// The payload of `job.event`, read in one pass with its envelope.
+/// `job.event`, the most frequent frame: of head and payload only what is needed, in one pass.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventFrame<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) job_id: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) event_seq: Option<Int>,
+    #[serde(borrow, default)]
+    pub(super) payload: Option<EventPayload<'a>>,
+}
+
+impl<'a> EventFrame<'a> {
+    /// The frame, if it is a `job.event`.
+    pub(super) fn parse(text: &'a str) -> Option<EventFrame<'a>> {
+        let frame: EventFrame<'a> = serde_json::from_str(text).ok()?;
+        frame.kind.as_ref().is_some_and(|kind| kind.as_str() == "job.event").then_some(frame)
+    }
+}
+
+/// The payload of `job.event`.
 #[derive(Debug, Deserialize)]
 pub(super) struct EventPayload<'a> {
     #[serde(borrow, default)]

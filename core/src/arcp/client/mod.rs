@@ -76,8 +76,8 @@ pub struct Client {
     greeting: Option<Time>,
     /// When `session.closed` is too late.
     closing: Option<Time>,
-    /// A `session.close` that waits for credit, with its reason.
-    goodbye: Option<Option<Box<str>>>,
+    /// The payload of a `session.close` that waits for credit.
+    goodbye: Option<String>,
     close_id: Option<EnvelopeId>,
     pongs: VecDeque<Box<str>>,
     ping: bool,

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::commands::plain_id;
 use super::event::{ClientEvent, CloseReason, LostReason, RequestFailure};
 use super::liveness::Acks;
-use super::message::{ErrorPayload, EventPayload, NotePayload, WelcomePayload};
+use super::message::{ErrorPayload, EventFrame, NotePayload, WelcomePayload};
 use super::requests::What;
 use super::sequence::Sequence;
 use super::state::{State, Step};
@@ -19,7 +19,7 @@ use super::{Client, Session};
 use crate::arcp::error::ErrorCode;
 use crate::arcp::feature::Feature;
 use crate::arcp::host::Secret;
-use crate::arcp::wire::Envelope;
+use crate::arcp::wire::{Envelope, Text};
 use crate::time::Time;
 
 /// The longest heartbeat interval that is taken at its word, in seconds.
@@ -59,9 +59,7 @@ impl Client {
 
     /// Reads a frame; false if it is no envelope. Events, the most frequent, are read in one pass.
     fn read(&mut self, frame: &Bytes, text: &str) -> bool {
-        if let Ok(event) = Envelope::<EventPayload<'_>>::parse(text)
-            && event.kind.as_ref().is_some_and(|kind| kind.as_str() == "job.event")
-        {
+        if let Some(event) = EventFrame::parse(text) {
             self.job_event(frame, &event, true);
             return true;
         }
@@ -99,7 +97,7 @@ impl Client {
             return;
         }
         let welcome: WelcomePayload<'_> = payload(envelope);
-        let on_envelope = envelope.session_id.as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty());
+        let on_envelope = envelope.session_id.as_ref().map(Text::as_str).filter(|id| !id.is_empty());
         let Some(id) = on_envelope.or(welcome.session_id.as_str()).filter(|id| plain_id(id)) else {
             return self.refuse(1002, "malformed", CloseReason::Protocol("the welcome names no session"));
         };

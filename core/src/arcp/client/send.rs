@@ -57,21 +57,26 @@ impl Client {
     fn next_frame(&mut self) -> Option<Bytes> {
         let now = self.now;
         if let Some(nonce) = self.pongs.pop_front() {
-            let payload = Object::new().text("ping_nonce", &nonce).plain("received_at", now.to_rfc3339());
-            return self.control("session.pong", payload);
+            let payload = Object::new().text("ping_nonce", &nonce).plain("received_at", now.to_rfc3339()).close();
+            let id = self.ids.envelope(now);
+            return self.control(id, "session.pong", &payload);
         }
         if self.ping {
             self.ping = false;
             let nonce = self.ids.token("p_");
-            return self
-                .control("session.ping", Object::new().plain("nonce", nonce).plain("sent_at", now.to_rfc3339()));
+            let payload = Object::new().plain("nonce", nonce).plain("sent_at", now.to_rfc3339()).close();
+            let id = self.ids.envelope(now);
+            return self.control(id, "session.ping", &payload);
         }
         if let Some(seq) = self.session.as_mut().and_then(|session| session.acks.send()) {
-            return self.control("session.ack", Object::new().value("last_processed_seq", seq));
+            let payload = Object::new().value("last_processed_seq", seq).close();
+            let id = self.ids.envelope(now);
+            return self.control(id, "session.ack", &payload);
         }
-        if let Some(reason) = self.goodbye.take() {
-            let frame = self.control("session.close", Object::new().opt_text("reason", reason.as_deref()));
-            return frame;
+        if let Some(payload) = self.goodbye.take() {
+            let id = self.ids.envelope(now);
+            self.close_id = Some(id);
+            return self.control(id, "session.close", &payload);
         }
         if self.state != State::Live || !self.requests.waiting() {
             return None;
@@ -92,13 +97,9 @@ impl Client {
         })
     }
 
-    fn control(&mut self, kind: &'static str, payload: Object) -> Option<Bytes> {
+    fn control(&self, id: EnvelopeId, kind: &str, payload: &str) -> Option<Bytes> {
         let session = self.session.as_ref()?;
-        let id: EnvelopeId = self.ids.envelope(self.now);
-        if kind == "session.close" {
-            self.close_id = Some(id);
-        }
-        Some(wire::frame(id, kind, &wire::head(&session.id, None, None), None, &[&payload.close()]))
+        Some(wire::frame(id, kind, &wire::head(&session.id, None, None), None, &[payload]))
     }
 }
 

@@ -78,18 +78,17 @@ mod tests {
     #[test]
     fn every_state_and_step() {
         let steps = [Step::Open, Step::Welcome, Step::Refuse, Step::Lose, Step::Close, Step::Done];
-        let mut table = String::from("        ");
-        for step in steps {
-            write!(table, " {:8}", format!("{step:?}")).expect("a String takes everything");
-        }
+        let mut table = String::new();
+        let mut line = |first: &str, cells: [String; 6]| {
+            let [open, welcome, refuse, lose, close, done] = cells;
+            let line = format!("{first:8} {open:8} {welcome:8} {refuse:8} {lose:8} {close:8} {done}");
+            writeln!(table, "{line}").expect("a String takes everything");
+        };
+        line("", steps.map(|step| format!("{step:?}")));
         for state in [State::Idle, State::Greeting, State::Live, State::Lost, State::Closing, State::Closed] {
-            write!(table, "\n{:8}", format!("{state:?}")).expect("a String takes everything");
-            for step in steps {
-                let next = state.next(step).map_or_else(|| String::from("-"), |next| format!("{next:?}"));
-                write!(table, " {next:8}").expect("a String takes everything");
-            }
+            let next = |step| state.next(step).map_or_else(|| String::from("-"), |next| format!("{next:?}"));
+            line(&format!("{state:?}"), steps.map(next));
         }
-        let table: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         insta::assert_snapshot!(table, @r"
                  Open     Welcome  Refuse   Lose     Close    Done
         Idle     Greeting -        -        Lost     Closed   -

@@ -125,16 +125,13 @@ impl Tracks {
 
     /// Lets a handle follow a job.
     pub(super) fn bind(&mut self, handle: HandleId, id: &str) -> JobKey {
-        let key = match self.by_id.get(id) {
-            Some(key) => *key,
-            None => {
-                let id: Arc<str> = Arc::from(id);
-                self.unretire(&id);
-                let key = self.jobs.insert(Job { id: id.clone(), members: Vec::new(), own: false });
-                self.by_id.insert(id, key);
-                key
-            }
-        };
+        let key = self.by_id.get(id).copied().unwrap_or_else(|| {
+            let id: Arc<str> = Arc::from(id);
+            self.unretire(&id);
+            let key = self.jobs.insert(Job { id: id.clone(), members: Vec::new(), own: false });
+            self.by_id.insert(id, key);
+            key
+        });
         if let Some(track) = self.handles.get_mut(handle)
             && let Some(job) = self.jobs.get_mut(key)
         {

@@ -111,14 +111,43 @@ pub struct JobEvent {
     pub kind: EventKind,
     /// The body, as it was written; `null` if there was none.
     pub body: Raw,
-    /// `ts` as it was written.
-    pub(super) ts: Raw,
+    pub(super) ts: Stamp,
 }
 
 impl JobEvent {
-    /// When the runtime says it happened, as it was written.
+    /// When the runtime says it happened, as it was written; empty if it says nothing that could be a timestamp.
     pub fn ts(&self) -> &str {
         self.ts.as_str()
+    }
+}
+
+/// The text of a timestamp, copied: cheaper than one more reference to the frame.
+#[derive(Clone, Copy)]
+pub(super) struct Stamp {
+    len: u8,
+    text: [u8; Stamp::MAX],
+}
+
+impl Stamp {
+    /// The longest RFC 3339 text with nanoseconds.
+    const MAX: usize = 35;
+
+    /// Of a JSON string.
+    pub(super) fn new(json: &str) -> Stamp {
+        let text = json.trim_matches('"').as_bytes();
+        let mut stamp = Stamp { len: 0, text: [0; Stamp::MAX] };
+        if let Some(room) = stamp.text.get_mut(..text.len())
+            && json.starts_with('"')
+        {
+            room.copy_from_slice(text);
+            stamp.len = u8::try_from(text.len()).unwrap_or_default();
+        }
+        stamp
+    }
+
+    fn as_str(&self) -> &str {
+        let text = self.text.get(..usize::from(self.len)).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
     }
 }
 
@@ -154,7 +183,7 @@ pub enum EventKind {
     Delegate,
     /// `progress`
     Progress,
-    /// `result_chunk`: only one that cannot be read comes as an event, see [`ClientEvent::Chunk`].
+    /// `result_chunk`: only one that cannot be read comes as an event, see [`ClientEvent::Chunk`](super::ClientEvent::Chunk).
     ResultChunk,
     /// Any other: `x-vendor.*`, or a kind of a later version.
     Other(Box<str>),
@@ -249,7 +278,7 @@ pub enum Product {
     None,
     /// An inline result: any JSON value, as it was written.
     Inline(Raw),
-    /// What the [`ClientEvent::Chunk`]s held.
+    /// What the [`ClientEvent::Chunk`](super::ClientEvent::Chunk)s held.
     Streamed {
         /// `result_id`, from the terminal or else from the chunks.
         result_id: Option<String>,

@@ -1,0 +1,137 @@
+//! Handles over their life: repeats after a resume, shared jobs, release, unsubscribe (wire.md §8).
+
+use crate::support::{Desk, SECOND, accepted, event, kind, plain, success};
+use nuncio_core::arcp::client::{ClientConfig, ClientRefused, HandleId, ListQuery};
+use serde_json::json;
+
+fn list(desk: &mut Desk) -> String {
+    desk.client.list(desk.now, &ListQuery::default()).unwrap();
+    desk.drain();
+    desk.id_of("session.list_jobs")
+}
+
+fn cancel(desk: &mut Desk, handle: HandleId) {
+    desk.client.cancel(desk.now, handle, None).unwrap();
+    desk.drain();
+}
+
+#[test]
+fn after_a_resume_unanswered_requests_are_repeated() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    desk.submit();
+    let (submit, key) = (desk.id_of("job.submit"), desk.last("job.submit")["payload"]["idempotency_key"].clone());
+    let listed = list(&mut desk);
+    desk.subscribe("s");
+    cancel(&mut desk, job);
+    let cancelled = desk.id_of("job.cancel");
+    desk.cut();
+    assert_eq!(
+        desk.resume(),
+        [
+            "> session.hello",
+            "welcome again sess_1",
+            "> job.submit",
+            "> session.list_jobs",
+            "> job.subscribe",
+            "> job.cancel"
+        ]
+    );
+    assert_eq!(desk.last("job.submit")["payload"]["idempotency_key"], key, "the same job");
+    for (kind, old) in [("job.submit", &submit), ("session.list_jobs", &listed), ("job.cancel", &cancelled)] {
+        assert_ne!(&desk.id_of(kind), old, "{kind} has a new id");
+    }
+    assert_eq!(desk.frame(&accepted("k", Some(&submit))), ["h1 accepted k"], "the first copy was answered after all");
+    let repeat = desk.id_of("job.submit");
+    assert!(desk.frame(&accepted("k", Some(&repeat))).is_empty(), "and the second one, too");
+    assert_eq!(desk.frame(&success("k", 1)), ["h1 #1 success 1"]);
+}
+
+#[test]
+fn what_was_asked_while_lost_goes_out_after_the_resume() {
+    let mut desk = Desk::live();
+    desk.cut();
+    desk.submit();
+    assert!(desk.wait(300 * SECOND).is_empty(), "no request times out without a transport");
+    assert_eq!(desk.resume(), ["> session.hello", "welcome again sess_1", "> job.submit"]);
+    assert_eq!(desk.wait(60 * SECOND), ["h0 submit failed: timed out"]);
+    assert!(desk.frames([&*accepted("late", None), &event("late", 1), &success("late", 2)]).is_empty());
+}
+
+#[test]
+fn accepted_again_brings_the_credentials_of_now() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    let id = desk.id_of("job.submit");
+    let again = plain(
+        "job.accepted",
+        &format!(
+            r#""job_id":"j","request_id":"{id}","credentials":[{{"id":"c","scheme":"bearer","value":"new","endpoint":"e"}}]"#
+        ),
+    );
+    assert_eq!(desk.frame(&again), ["h0 credentials new"]);
+    assert!(desk.frame(&accepted("j", Some(&id))).is_empty());
+}
+
+#[test]
+fn one_key_twice_gives_two_handles_of_one_job() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    desk.frame(&event("j", 1));
+    desk.submit();
+    assert_eq!(desk.frame(&accepted("j", None)), ["h1 accepted j"]);
+    assert_eq!(desk.frame(&event("j", 2)), [r#"h0 #2 log {"n":2}"#, r#"h1 #2 log {"n":2}"#]);
+    assert_eq!(desk.frame(&success("j", 3)), ["h0 #3 success 1", "h1 #3 success 1"]);
+    desk.submit();
+    assert_eq!(desk.frames([&*accepted("j", None), &success("j", 4)]), ["h2 accepted j", "h2 #4 success 1"]);
+}
+
+#[test]
+fn a_released_handle_is_silent_to_its_end() {
+    let mut desk = Desk::live();
+    let job = desk.job("j");
+    desk.client.release(desk.now, job);
+    assert!(desk.frames([&*event("j", 1), &kind("j", 2, "status", "{}"), &success("j", 3), &event("j", 4)]).is_empty());
+    desk.client.release(desk.now, job);
+    let submit = desk.submit();
+    desk.client.release(desk.now, submit);
+    assert!(desk.frames([&*accepted("k", None), &event("k", 5)]).is_empty());
+}
+
+#[test]
+fn a_submit_released_before_it_was_sent_is_not_sent() {
+    let mut desk = Desk::idle(ClientConfig::default());
+    let submit = desk.submit();
+    desk.client.release(desk.now, submit);
+    desk.open();
+    assert_eq!(desk.frame(&crate::support::welcome("sess_1", "t")), ["welcome sess_1"]);
+}
+
+#[test]
+fn unsubscribe_ends_a_subscription_and_nothing_else() {
+    let mut desk = Desk::live();
+    let job = desk.job("own");
+    assert!(matches!(desk.client.unsubscribe(desk.now, job), Err(ClientRefused::Invalid(_))));
+    let watch = desk.subscribe("j");
+    desk.frame(&plain("job.subscribed", r#""job_id":"j""#));
+    let second = desk.subscribe("j");
+    desk.frame(&plain("job.subscribed", r#""job_id":"j""#));
+    desk.client.unsubscribe(desk.now, watch).unwrap();
+    assert!(desk.drain().is_empty(), "another handle still needs it");
+    assert_eq!(desk.frame(&event("j", 1)), [r#"h2 #1 log {"n":1}"#]);
+    desk.client.release(desk.now, second);
+    assert_eq!(desk.drain(), ["> job.unsubscribe"]);
+    assert_eq!(desk.last("job.unsubscribe")["payload"], json!({"job_id": "j"}));
+    assert!(desk.frames([&*event("j", 2), &success("j", 3)]).is_empty());
+    assert_eq!(desk.client.unsubscribe(desk.now, second), Err(ClientRefused::Stale));
+    assert_eq!(desk.frame(&event("own", 4)), [r#"h0 #4 log {"n":4}"#]);
+}
+
+#[test]
+fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
+    let mut desk = Desk::live();
+    desk.cut();
+    let watch = desk.subscribe("j");
+    desk.client.unsubscribe(desk.now, watch).unwrap();
+    assert_eq!(desk.resume(), ["> session.hello", "welcome again sess_1"]);
+}
