@@ -71,7 +71,10 @@ impl Slot {
         if let Some(Err(end)) = &queue.end {
             return Poll::Ready(Err(ClientError::Ended(end.clone())));
         }
-        queue.waker = Some(waker.clone());
+        let former = queue.waker.replace(waker.clone());
+        drop(queue);
+        // It may be the last of its task, and that may hold this slot's reader.
+        drop(former);
         Poll::Pending
     }
 
@@ -85,7 +88,10 @@ impl Slot {
         if queue.end.is_some() {
             return Poll::Ready(None);
         }
-        queue.waker = Some(waker.clone());
+        let former = queue.waker.replace(waker.clone());
+        drop(queue);
+        // It may be the last of its task, and that may hold this slot's reader.
+        drop(former);
         Poll::Pending
     }
 
@@ -98,6 +104,10 @@ impl Slot {
     pub(super) fn release(&self) -> Numbered<Item> {
         let mut queue = lock(&self.queue);
         queue.released = true;
-        std::mem::take(&mut queue.items)
+        let former = queue.waker.take();
+        let items = std::mem::take(&mut queue.items);
+        drop(queue);
+        drop(former);
+        items
     }
 }
