@@ -246,3 +246,7 @@ async fn write<W: AsyncWrite + Unpin>(output: &mut W, bytes: &[u8]) -> io::Resul
 fn lost(reason: &str) -> Closed {
     Closed { cause: Cause::Lost, code: code::ABNORMAL, reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+#[path = "conn_tests.rs"]
+mod tests;
