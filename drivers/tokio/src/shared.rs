@@ -30,8 +30,10 @@ pub(crate) struct Hub {
     pub(crate) timer: Notify,
     /// Records wait to be made durable.
     pub(crate) unrecorded: Notify,
-    /// The server is to take no more connections.
+    /// The server is to accept no more connections.
     pub(crate) stopping: CancellationToken,
+    /// The server takes no connection at all any more.
+    pub(crate) ending: CancellationToken,
     /// The server has ended.
     pub(crate) stopped: CancellationToken,
     /// A connection was removed, or no job is left.
@@ -118,6 +120,7 @@ impl Hub {
             timer: Notify::new(),
             unrecorded: Notify::new(),
             stopping: CancellationToken::new(),
+            ending: CancellationToken::new(),
             stopped: CancellationToken::new(),
             emptied: Notify::new(),
             registry: parts.registry,

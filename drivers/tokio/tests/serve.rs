@@ -16,7 +16,9 @@ use support::{builder, connect, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// The peers of these tests do not answer a close.
 fn configured(config: Config) -> ServerBuilder {
+    let config = Config { linger: 50_000, ..config };
     let echo = |input: Value, _: JobContext| async move { Ok(input) };
     let tokens = StaticTokens::new().with("tok-alice", "alice");
     Server::builder().config(config).verifier(tokens).agent("echo", echo)

@@ -126,12 +126,13 @@ impl Hub {
         if effects.wanted {
             self.wanted.notify_one();
         }
-        if let Some(welcome) = effects.welcome {
-            self.welcome.send_replace(Some(welcome));
-        }
         for event in effects.events {
             // Nobody has to listen.
             drop(self.events.send(event));
+        }
+        // After the event: who waited for the first welcome and listens now is not told of it again.
+        if let Some(welcome) = effects.welcome {
+            self.welcome.send_replace(Some(welcome));
         }
         if let Some(end) = effects.end {
             self.end.send_replace(Some(end));

@@ -152,6 +152,7 @@ impl Drop for Inner {
 /// Ends every job and connection, and gives the last frames their time.
 async fn end(hub: &Arc<Hub>) {
     hub.stopping.cancel();
+    hub.ending.cancel();
     hub.run(|state, now| state.runtime.abort(now));
     let linger = linger(hub);
     // A peer that does not take its last frames is left alone.
@@ -167,6 +168,10 @@ fn attach<S>(hub: &Arc<Hub>, io: &IoThread, stream: S, link: Link, via: Via, pee
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let (done, ended) = oneshot::channel::<()>();
+    if hub.ending.is_cancelled() {
+        return Connection { ended };
+    }
     let pipe = Arc::new(Pipe::default());
     let conn = hub.run(|state, now| {
         let conn = state.runtime.handle_open(now, via);
@@ -177,7 +182,6 @@ where
     let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn });
     // The deadline of the upgrade is the machine's: its hello counts from the first byte.
     let patience = Patience { open: None, linger: linger(hub) };
-    let (done, ended) = oneshot::channel::<()>();
     let over = Arc::clone(hub);
     over.connection_begins();
     io.spawn(
