@@ -51,6 +51,7 @@ fn json(text: &str) -> Result<Box<Json>, String> {
 enum Verdict {
     Success,
     Failed,
+    Usage,
     Cancelled,
     TimedOut,
     Refused,
@@ -63,6 +64,8 @@ impl From<Verdict> for ExitCode {
         ExitCode::from(match verdict {
             Verdict::Success => 0,
             Verdict::Failed => 1,
+            // As for arguments that cannot be read at all.
+            Verdict::Usage => 2,
             Verdict::Cancelled => 3,
             Verdict::TimedOut => 4,
             Verdict::Refused => 5,
@@ -96,9 +99,8 @@ enum SubmitError {
 impl SubmitError {
     fn verdict(&self) -> Verdict {
         match self {
-            SubmitError::Url(_) | SubmitError::Request(_) | SubmitError::Unwelcome(_) | SubmitError::Refused(_) => {
-                Verdict::Refused
-            }
+            SubmitError::Url(_) | SubmitError::Request(_) => Verdict::Usage,
+            SubmitError::Unwelcome(_) | SubmitError::Refused(_) => Verdict::Refused,
             SubmitError::Unreachable(_) | SubmitError::Lost(_) | SubmitError::Broken(_) => Verdict::Lost,
             SubmitError::Output(_) => Verdict::Failed,
         }
