@@ -257,10 +257,9 @@ pub(crate) fn head(session: &dyn fmt::Display, trace: Option<&dyn fmt::Display>,
 }
 
 /// One whole frame. `payload` is JSON text.
-pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
+pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &str) -> Bytes {
     use fmt::Write as _;
-    let payload_len: usize = payload.iter().map(|part| part.len()).sum();
-    let mut out = String::with_capacity(128 + head.len() + payload_len);
+    let mut out = String::with_capacity(128 + head.len() + payload.len());
     out.push_str("{\"arcp\":\"1.1\",\"id\":\"");
     id.push_to(&mut out);
     out.push_str("\",\"type\":\"");
@@ -271,9 +270,7 @@ pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, pa
         let _ = write!(out, "\"event_seq\":{seq},");
     }
     out.push_str("\"payload\":");
-    for part in payload {
-        out.push_str(part);
-    }
+    out.push_str(payload);
     out.push('}');
     Bytes::from(out.into_bytes())
 }
