@@ -121,10 +121,7 @@ impl Conn {
 
     /// The next reply that may go once the event `sent` was sent.
     pub(crate) fn take_reply(&mut self, sent: u64, hold: bool) -> Option<Reply> {
-        let ready = self
-            .replies
-            .iter()
-            .position(|reply| reply.after <= sent && !(hold && reply.hold))?;
+        let ready = self.replies.iter().position(|reply| reply.after <= sent && !(hold && reply.hold))?;
         let reply = self.replies.remove(ready)?;
         self.reply_bytes -= reply.frame.len();
         Some(reply)
@@ -139,6 +136,12 @@ impl Conn {
     /// Whether a reply must go before the event after `sent`.
     pub(crate) fn reply_before(&self, sent: u64) -> bool {
         self.replies.iter().any(|reply| reply.after <= sent)
+    }
+
+    /// Drops the replies that belong behind events which are not sent any more.
+    pub(crate) fn drop_late_replies(&mut self) {
+        self.replies.retain(|reply| reply.after == 0);
+        self.reply_bytes = self.replies.iter().map(|reply| reply.frame.len()).sum();
     }
 
     pub(crate) fn has_credit(&self, bytes: usize, max_frames: usize, max_bytes: usize) -> bool {

@@ -81,12 +81,7 @@ pub struct AgentSpec {
 impl AgentSpec {
     /// An agent without versions and without a limit.
     pub fn new(name: impl Into<String>) -> AgentSpec {
-        AgentSpec {
-            name: name.into(),
-            versions: Vec::new(),
-            default: None,
-            max_concurrent: None,
-        }
+        AgentSpec { name: name.into(), versions: Vec::new(), default: None, max_concurrent: None }
     }
 
     /// The version a bare name resolves to.
@@ -259,6 +254,8 @@ pub struct JobView<'a> {
     pub agent: &'a str,
     /// The resolved version.
     pub version: Option<&'a str>,
+    /// Where it stands.
+    pub state: super::job::JobState,
     /// The input as it was sent.
     pub input: Option<&'a RawValue>,
     /// The effective lease.

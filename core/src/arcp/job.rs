@@ -23,7 +23,6 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::digest::Digest;
-use super::error::Fault;
 use super::feature::Features;
 use super::host::{Credential, FinalStatus, JobId, SessionKey};
 use super::ids::{JobUlid, ResultId};
@@ -342,7 +341,6 @@ pub(crate) struct Job {
     pub(crate) blocked: bool,
     pub(crate) deadlines: Deadlines,
     pub(crate) terminal: Option<Arc<Terminal>>,
-    pub(crate) fault: Option<Fault>,
 }
 
 impl Job {

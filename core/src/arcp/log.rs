@@ -170,14 +170,18 @@ impl Log {
         }
     }
 
-    /// The client has processed everything up to `seq`; a claim that goes back or beyond what was sent is ignored.
-    pub(crate) fn ack(&mut self, seq: u64) {
+    /// The client has processed everything up to `seq`; a claim that goes back or beyond what was sent is ignored. Below
+    /// half of `threshold` it may be told of back-pressure again.
+    pub(crate) fn ack(&mut self, seq: u64, threshold: u64) {
         if seq > self.high || self.acked.is_some_and(|acked| seq < acked) {
             return;
         }
         self.acked = Some(seq);
         while self.base <= seq && !self.entries.is_empty() {
             self.drop_first();
+        }
+        if self.lag().is_some_and(|lag| lag < threshold / 2) {
+            self.lagging = false;
         }
     }
 
@@ -190,9 +194,6 @@ impl Log {
     /// fell below half (§6.5).
     pub(crate) fn back_pressure(&mut self, threshold: u64) -> bool {
         let Some(lag) = self.lag() else { return false };
-        if self.lagging && lag < threshold / 2 {
-            self.lagging = false;
-        }
         let tell = !self.lagging && lag > threshold;
         self.lagging |= tell;
         tell
@@ -215,11 +216,6 @@ impl Log {
         self.written = last;
         let written = usize::try_from((last + 1).saturating_sub(self.base)).unwrap_or(usize::MAX);
         self.unwritten_bytes = self.entries.iter().skip(written).map(Entry::held).sum();
-    }
-
-    /// The connection is lost: nothing counts as given to one.
-    pub(crate) fn entries(&self) -> usize {
-        self.entries.len()
     }
 }
 

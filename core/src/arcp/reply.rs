@@ -25,11 +25,7 @@ impl Form {
     }
 
     fn budget(self, budget: &Budget) -> String {
-        if self.python {
-            budget.to_json_amounts()
-        } else {
-            budget.to_json_numbers()
-        }
+        if self.python { budget.to_json_amounts() } else { budget.to_json_numbers() }
     }
 }
 
@@ -198,7 +194,11 @@ pub(crate) fn event(body: &Body, ts: &str) -> String {
 pub(crate) enum Success<'a> {
     /// JSON text.
     Inline(&'a str),
-    Streamed { result_id: &'a str, bytes: u64, summary: Option<&'a str> },
+    Streamed {
+        result_id: &'a str,
+        bytes: u64,
+        summary: Option<&'a str>,
+    },
 }
 
 /// `job.result` of a success (§7.3, §8.4).
@@ -206,10 +206,9 @@ pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
     let object = Object::new().plain("final_status", "success");
     let object = match result {
         Success::Inline(json) => object.json("result", json),
-        Success::Streamed { result_id, bytes, summary } => object
-            .text("result_id", result_id)
-            .value("result_size", bytes)
-            .opt_text("summary", *summary),
+        Success::Streamed { result_id, bytes, summary } => {
+            object.text("result_id", result_id).value("result_size", bytes).opt_text("summary", *summary)
+        }
     };
     Terminal {
         status: FinalStatus::Success,
@@ -236,10 +235,5 @@ pub(crate) fn failure(status: FinalStatus, fault: &Fault, completed_at: &str) ->
         }
         FinalStatus::Success | FinalStatus::Error => None,
     };
-    Terminal {
-        status,
-        kind: "job.error",
-        payload: payload.into(),
-        python,
-    }
+    Terminal { status, kind: "job.error", payload: payload.into(), python }
 }

@@ -54,18 +54,12 @@ pub(crate) struct Capabilities<'a> {
 impl Capabilities<'_> {
     /// The features both know; unknown ones are ignored.
     pub(crate) fn features(&self) -> Features {
-        self.features
-            .iter()
-            .flatten()
-            .filter_map(|flag| Feature::parse(flag.as_str()))
-            .collect()
+        self.features.iter().flatten().filter_map(|flag| Feature::parse(flag.as_str())).collect()
     }
 
     /// `"agents": []`, which only the Python client 1.1.3 sends.
     pub(crate) fn is_python11(&self) -> bool {
-        self.agents.is_some_and(|agents| {
-            serde_json::from_str::<[(); 0]>(agents.get()).is_ok()
-        })
+        self.agents.is_some_and(|agents| serde_json::from_str::<[(); 0]>(agents.get()).is_ok())
     }
 }
 
@@ -176,9 +170,7 @@ pub(crate) struct Optional {
 pub(crate) fn decode<'a, T: Deserialize<'a>>(kind: &str, payload: Option<&'a RawValue>) -> Result<T, Fault> {
     let text = payload.map_or("{}", RawValue::get);
     if let Some(member) = duplicate_member(text) {
-        return Err(Fault::invalid(alloc::format!(
-            "the payload of {kind} has the member {member:?} twice"
-        )));
+        return Err(Fault::invalid(alloc::format!("the payload of {kind} has the member {member:?} twice")));
     }
     serde_json::from_str(text).map_err(|error| shape_fault(kind, &error))
 }

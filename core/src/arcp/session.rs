@@ -95,20 +95,17 @@ pub enum ConnEvent {
 
 impl ConnState {
     /// Every state, for tables.
-    pub const ALL: [ConnState; 5] = [
-        ConnState::Greeting,
-        ConnState::Authenticating,
-        ConnState::Bound,
-        ConnState::Closing,
-        ConnState::Gone,
-    ];
+    pub const ALL: [ConnState; 5] =
+        [ConnState::Greeting, ConnState::Authenticating, ConnState::Bound, ConnState::Closing, ConnState::Gone];
 
     /// Where `event` leads from here; `None` if it changes nothing here.
     pub const fn next(self, event: ConnEvent) -> Option<ConnState> {
         match (self, event) {
             (ConnState::Greeting, ConnEvent::Hello) => Some(ConnState::Authenticating),
             (ConnState::Authenticating, ConnEvent::Admit) => Some(ConnState::Bound),
-            (ConnState::Greeting | ConnState::Authenticating | ConnState::Bound, ConnEvent::End) => Some(ConnState::Closing),
+            (ConnState::Greeting | ConnState::Authenticating | ConnState::Bound, ConnEvent::End) => {
+                Some(ConnState::Closing)
+            }
             (ConnState::Closing, ConnEvent::Flushed)
             | (
                 ConnState::Greeting | ConnState::Authenticating | ConnState::Bound | ConnState::Closing,
@@ -154,7 +151,8 @@ pub(crate) struct Watch {
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) id: Box<str>,
-    pub(crate) job: JobUlid,
+    pub(crate) job: JobId,
+    pub(crate) ulid: JobUlid,
 }
 
 #[derive(Clone, Debug)]

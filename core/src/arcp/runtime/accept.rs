@@ -191,7 +191,7 @@ impl Runtime {
             epoch: if session.conn.is_some() { session.epoch } else { 0 },
         };
         if let Some(conn) = session.conn {
-            let frame = wire::frame(envelope, "job.accepted", &head, None, &payload);
+            let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
             self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None });
         }
         Some(announcement.into())
@@ -216,7 +216,7 @@ impl Runtime {
             watch.announcement = Some(announcement.into());
         }
         if let Some(conn) = session.conn {
-            let frame = wire::frame(envelope, "job.accepted", &head, None, &payload);
+            let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
             self.queue(conn, Reply { frame, after, hold: true, subscribed: None });
             self.pump(conn);
         }

@@ -43,11 +43,8 @@ impl Runtime {
         let model = *operation.namespace() == Namespace::ModelUse;
         let free = model && self.config.models_without_lease && !lease.names(&Namespace::ModelUse);
         if !free && !lease.covers(operation) {
-            let message = alloc::format!(
-                "the lease does not cover {} {:?}",
-                operation.namespace().as_str(),
-                operation.target()
-            );
+            let message =
+                alloc::format!("the lease does not cover {} {:?}", operation.namespace().as_str(), operation.target());
             return Err(Fault::new(ErrorCode::PermissionDenied, message));
         }
         if model {

@@ -32,10 +32,7 @@ impl Runtime {
         let reason = cancel.reason.map(|reason| reason.0.into_owned());
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
         if job.owner != Some(key) {
-            return Err(Fault::new(
-                ErrorCode::PermissionDenied,
-                "only the session that submitted a job may cancel it",
-            ));
+            return Err(Fault::new(ErrorCode::PermissionDenied, "only the session that submitted a job may cancel it"));
         }
         if !job.state.is_live() {
             // The terminal in the session's log is the answer.
@@ -83,7 +80,8 @@ impl Runtime {
     /// The agent failed. A code outside the 15 becomes `INTERNAL_ERROR` with details `{code}`.
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
-    pub fn fail(&mut self, now: Time, job: JobId, failure: &Failure) -> Result<(), Refused> {
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
+    pub fn fail(&mut self, now: Time, job: JobId, failure: Failure) -> Result<(), Refused> {
         self.tick(now);
         self.running(job)?;
         let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
@@ -141,7 +139,14 @@ impl Runtime {
         self.conclude(id, state, terminal, None, result);
     }
 
-    fn conclude(&mut self, id: JobId, state: JobState, terminal: Terminal, fault: Option<Fault>, result: Option<Bytes>) {
+    fn conclude(
+        &mut self,
+        id: JobId,
+        state: JobState,
+        terminal: Terminal,
+        fault: Option<Fault>,
+        result: Option<Bytes>,
+    ) {
         self.end_children(id);
         let now = self.now;
         let terminal = Arc::new(terminal);
@@ -256,4 +261,3 @@ fn expired() -> Fault {
 pub(super) fn timed_out() -> Fault {
     Fault::new(ErrorCode::Timeout, "the job ran longer than max_runtime_sec")
 }
-

@@ -4,6 +4,7 @@ use super::Runtime;
 use crate::arcp::error::Fault;
 use crate::arcp::host::{JobId, Timer};
 use crate::arcp::ids::JobUlid;
+use crate::time::Time;
 
 impl Runtime {
     /// Lets go of what is too old or too much.
@@ -19,13 +20,14 @@ impl Runtime {
             self.forget_job(id);
         }
         let keep = self.config.idempotency_secs.saturating_mul(1_000_000);
-        while let Some((ulid, at)) = self.oldest_record() {
+        loop {
             let over = self.records.len() > self.config.idempotency_records
                 || self.record_bytes > self.config.idempotency_bytes;
-            if !over && now.since(at) < keep {
-                break;
+            let old = self.oldest_record().filter(|(_, at)| now.since(*at) >= keep);
+            match if over { self.oldest_ended_record() } else { old } {
+                Some((ulid, _)) => self.forget_record(ulid),
+                None => break,
             }
-            self.forget_record(ulid);
         }
         self.arm_eviction();
     }
@@ -62,8 +64,14 @@ impl Runtime {
         }
     }
 
-    /// The oldest record whose job has ended, and when it was made.
-    fn oldest_record(&self) -> Option<(JobUlid, crate::time::Time)> {
+    /// The oldest record, and when it was made.
+    fn oldest_record(&self) -> Option<(JobUlid, Time)> {
+        let (ulid, key) = self.record_order.first_key_value()?;
+        self.records.get(key).map(|record| (*ulid, record.at))
+    }
+
+    /// The oldest record whose job has ended.
+    fn oldest_ended_record(&self) -> Option<(JobUlid, Time)> {
         self.record_order.iter().find_map(|(ulid, key)| {
             let record = self.records.get(key)?;
             let ended = self.jobs.get(record.job).is_none_or(|job| job.terminal.is_some());
@@ -83,7 +91,7 @@ impl Runtime {
     /// Room for one more record: of the oldest ended job, else the submit is refused.
     pub(super) fn make_record_room(&mut self) -> Result<(), Fault> {
         while self.records.len() >= self.config.idempotency_records {
-            match self.oldest_record() {
+            match self.oldest_ended_record() {
                 Some((ulid, _)) => self.forget_record(ulid),
                 None => {
                     return Err(Fault::limit("idempotency_records", self.config.idempotency_records as u64));

@@ -184,7 +184,7 @@ impl Runtime {
             None => wire::head(&SessionId(self.ids.random_u128()), None, None),
         };
         let payload = reply::error(fault, request_id);
-        let frame = wire::frame(self.ids.envelope(self.now), "session.error", &head, None, &payload);
+        let frame = wire::frame(self.ids.envelope(self.now), "session.error", &head, None, &[&payload]);
         self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None });
         self.event(Event::RefusedFrame { conn, code: fault.code, message: fault.message.clone() });
     }
@@ -208,7 +208,7 @@ impl Runtime {
             Some(job) => session::job_head(session.id, &job.accepted).into(),
             None => session.head.clone(),
         };
-        let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, payload);
+        let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
         let subscribed = job.filter(|_| subscribed);
         self.queue(conn, Reply { frame, after: 0, hold: false, subscribed });
     }
@@ -246,6 +246,7 @@ impl Runtime {
         open.ending = Some(crate::arcp::conn::Ending { code, reason });
         open.linger_at = Some(at);
         open.ping = None;
+        open.drop_late_replies();
         let greeting_at = open.greeting_at.take();
         let heartbeat_at = open.heartbeat_at.take();
         let session = open.session.take();

@@ -136,9 +136,10 @@ impl Runtime {
     /// The connection is closed.
     ///
     /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
-    pub fn reject(&mut self, now: Time, conn: ConnId, fault: &Fault) -> Result<(), Refused> {
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
+    pub fn reject(&mut self, now: Time, conn: ConnId, fault: Fault) -> Result<(), Refused> {
         let greeting = self.answered(now, conn)?;
-        self.turn_away(conn, greeting.request_id.as_deref(), fault);
+        self.turn_away(conn, greeting.request_id.as_deref(), &fault);
         Ok(())
     }
 
@@ -277,7 +278,7 @@ impl Runtime {
             .json("capabilities", &reply::capabilities(features, self.agents.values().map(|agent| &agent.spec)))
             .close();
         let head = wire::head(&id, None, None);
-        let frame = wire::frame(self.ids.envelope(now), "session.welcome", &head, None, &payload);
+        let frame = wire::frame(self.ids.envelope(now), "session.welcome", &head, None, &[&payload]);
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.state = ConnState::Bound;
         open.session = Some(key);

@@ -84,8 +84,7 @@ fn matches_filter(filter: &ListFilter<'_>, status: &str, agent: &str, version: O
 
 fn time(text: Option<&Text<'_>>, name: &str) -> Result<Option<Time>, Fault> {
     text.map(|text| {
-        Time::parse_rfc3339(text.as_str())
-            .ok_or_else(|| Fault::invalid(alloc::format!("{name} is no RFC 3339 time")))
+        Time::parse_rfc3339(text.as_str()).ok_or_else(|| Fault::invalid(alloc::format!("{name} is no RFC 3339 time")))
     })
     .transpose()
 }

@@ -34,12 +34,10 @@ use slotmap::{Key, SlotMap};
 
 use self::credentials::Revocation;
 use self::submit::Record as IdempotencyRecord;
-use super::body::Body;
 use super::config::Config;
 use super::conn::Conn;
 use super::digest::Digest;
-use super::error::Fault;
-use super::host::{AgentSpec, ConnId, Event, JobId, JobView, Output, Refused, RevocationId, SessionKey, Timer, Via};
+use super::host::{AgentSpec, ConnId, Event, JobId, JobView, Output, Refused, RevocationId, SessionKey, Timer};
 use super::ids::{Ids, JobUlid, SessionId};
 use super::job::Job;
 use super::record::Record;
@@ -80,6 +78,8 @@ pub struct Runtime {
     /// Bytes held by records whose job is no longer kept.
     record_bytes: usize,
     revocations: SlotMap<RevocationId, Revocation>,
+    /// The last jobs that were refused while their host may still answer.
+    late: VecDeque<(JobId, JobUlid)>,
     timers: Timers,
     eviction_at: Option<Time>,
     draining: bool,
@@ -87,6 +87,9 @@ pub struct Runtime {
     /// The text of the millisecond it was last asked for.
     stamp: (u64, String),
 }
+
+/// How many refused jobs are remembered for an answer that comes late.
+const LATE_ANSWERS: usize = 1024;
 
 #[derive(Clone, Debug)]
 struct Agent {
@@ -120,6 +123,7 @@ impl Runtime {
             record_order: BTreeMap::new(),
             record_bytes: 0,
             revocations: SlotMap::with_key(),
+            late: VecDeque::new(),
             timers: Timers::default(),
             eviction_at: None,
             draining: false,

@@ -125,7 +125,7 @@ impl Runtime {
             let shown = credentials_now(self.jobs.get(announcement.job), submitter, form);
             let payload = reply::accepted(accepted, form, shown, announcement.request_id.as_deref());
             let head = session::job_head(session_id, accepted);
-            let frame = wire::frame(announcement.id, "job.accepted", &head, None, &payload);
+            let frame = wire::frame(announcement.id, "job.accepted", &head, None, &[&payload]);
             if !open.has_credit(frame.len(), frames, bytes) {
                 return Next::Wait;
             }
@@ -139,7 +139,7 @@ impl Runtime {
         let payload = entry.secret.as_ref().unwrap_or(&entry.payload);
         // Payloads were made from text.
         let Ok(payload) = core::str::from_utf8(payload) else { return Next::Wait };
-        let frame = wire::frame(entry.id, entry.kind, &entry.head, Some(seq), payload);
+        let frame = wire::frame(entry.id, entry.kind, &entry.head, Some(seq), &[payload]);
         session.log.advance();
         let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None };
         Next::Frame(frame, meta)

@@ -13,10 +13,8 @@ use crate::arcp::wire;
 impl Runtime {
     pub(super) fn on_ping(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let ping: request::Ping<'_> = request::decode(request.kind, request.envelope.payload)?;
-        let payload = Object::new()
-            .text("ping_nonce", ping.nonce.as_str())
-            .plain("received_at", self.now.to_rfc3339())
-            .close();
+        let payload =
+            Object::new().text("ping_nonce", ping.nonce.as_str()).plain("received_at", self.now.to_rfc3339()).close();
         self.reply(key, "session.pong", None, &payload);
         Ok(())
     }
@@ -25,7 +23,7 @@ impl Runtime {
         let ack: request::Ack = request::decode_owned(request.kind, request.envelope.payload)?;
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
         if session.features.has(Feature::Ack) {
-            session.log.ack(ack.last_processed_seq.0);
+            session.log.ack(ack.last_processed_seq.0, self.config.back_pressure);
             self.unblock(key);
         }
         Ok(())
@@ -59,7 +57,7 @@ impl Runtime {
             nonce.push_to(&mut text);
             let payload = Object::new().plain("nonce", text).plain("sent_at", now.to_rfc3339()).close();
             let id = self.ids.envelope(now);
-            let frame = wire::frame(id, "session.ping", head.as_deref().unwrap_or(""), None, &payload);
+            let frame = wire::frame(id, "session.ping", head.as_deref().unwrap_or(""), None, &[&payload]);
             if let Some(open) = self.conns.get_mut(conn) {
                 open.ping = Some(frame);
             }

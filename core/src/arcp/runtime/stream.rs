@@ -165,7 +165,8 @@ impl Runtime {
     /// The agent returned. A cancelled job ends `cancelled` all the same (§7.4).
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
-    pub fn finish(&mut self, now: Time, job: JobId, result: &JobResult<'_>) -> Result<(), Refused> {
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
+    pub fn finish(&mut self, now: Time, job: JobId, result: JobResult<'_>) -> Result<(), Refused> {
         self.tick(now);
         self.running(job)?;
         let Some(data) = self.jobs.get(job) else { return Err(Refused::Stale) };
@@ -178,7 +179,7 @@ impl Runtime {
             return Ok(());
         }
         let streamed = data.stream.is_some() || data.gathered.is_some();
-        match result {
+        match &result {
             JobResult::Inline(raw) if streamed && raw.get().trim() == "null" => self.finish_stream(job, None),
             JobResult::Inline(_) if streamed => {
                 let fault = Fault::invalid("a job has an inline result or streamed chunks, never both");

@@ -1,8 +1,8 @@
 //! `job.submit`: its checks in their order, idempotency, and the making of a job (§7.1, §7.2, §7.5).
 
 use alloc::borrow::Cow;
+use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
-use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -366,9 +366,9 @@ pub(super) fn check_negotiated(
 /// `expires_at` in UTC (§9.5): `Z`, or `+00:00`.
 fn parse_expiry(text: &str) -> Result<Time, Fault> {
     let utc = text.ends_with(['Z', 'z']) || text.ends_with("+00:00");
-    Time::parse_rfc3339(text)
-        .filter(|_| utc)
-        .ok_or_else(|| Fault::invalid("lease_constraints.expires_at must be an RFC 3339 time in UTC, such as 2026-05-13T23:42:00Z"))
+    Time::parse_rfc3339(text).filter(|_| utc).ok_or_else(|| {
+        Fault::invalid("lease_constraints.expires_at must be an RFC 3339 time in UTC, such as 2026-05-13T23:42:00Z")
+    })
 }
 
 pub(super) fn split_agent(agent: &str) -> (&str, Option<&str>) {

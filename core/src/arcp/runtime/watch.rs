@@ -29,7 +29,10 @@ impl Runtime {
         let watches = session.watches.values().filter(|watch| watch.role == Role::Subscriber).count();
         self.event(Event::Subscription { principal, job: ulid, owner, granted });
         if !granted {
-            return Err(Fault::new(ErrorCode::PermissionDenied, "the policy does not let this principal watch the job"));
+            return Err(Fault::new(
+                ErrorCode::PermissionDenied,
+                "the policy does not let this principal watch the job",
+            ));
         }
         if !known && watches >= self.config.subscriptions {
             return Err(Fault::limit("subscriptions", self.config.subscriptions as u64));
@@ -103,10 +106,9 @@ impl Runtime {
     /// Refuses what the session did not negotiate (§6.2).
     pub(super) fn needs(&self, key: SessionKey, feature: Feature) -> Result<(), Fault> {
         match self.sessions.get(key) {
-            Some(session) if !session.features.has(feature) => Err(Fault::invalid(alloc::format!(
-                "this session did not negotiate the feature {}",
-                feature.as_str()
-            ))),
+            Some(session) if !session.features.has(feature) => {
+                Err(Fault::invalid(alloc::format!("this session did not negotiate the feature {}", feature.as_str())))
+            }
             _ => Ok(()),
         }
     }
