@@ -1,7 +1,7 @@
 //! W3C Trace Context (§11): [`TraceId`], [`TraceParent`], [`TraceState`] and the envelope extension that carries them.
 //!
-//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`) rides
-//! in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
+//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`)
+//! rides in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
 //! specification. A context that cannot be read is as good as absent: nothing here is an error to the peer.
 
 use alloc::boxed::Box;
@@ -121,24 +121,14 @@ impl TraceParent {
         let [flags] = parse_hex(fields.next()?)?;
         match (version, fields.next()) {
             (0xff, _) | (0x00, Some(_)) => None,
-            (_, _) => Some(TraceParent {
-                trace_id,
-                span_id,
-                flags: TraceFlags::from_byte(flags),
-            }),
+            (_, _) => Some(TraceParent { trace_id, span_id, flags: TraceFlags::from_byte(flags) }),
         }
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{}-{}-{:02x}",
-            self.trace_id,
-            self.span_id,
-            self.flags.byte()
-        )
+        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags.byte())
     }
 }
 
@@ -153,8 +143,7 @@ impl TraceState {
     /// Takes a `tracestate` of 1 to 512 printable ASCII bytes, the characters an HTTP header may have; else `None`.
     pub fn parse(text: &str) -> Option<TraceState> {
         let printable = text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
-        (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable)
-            .then(|| TraceState(text.into()))
+        (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable).then(|| TraceState(text.into()))
     }
 
     /// The text.
@@ -182,9 +171,7 @@ impl TraceContext {
     pub fn from_json(json: &str) -> Option<TraceContext> {
         let members: Members<String> = serde_json::from_str(json).ok()?;
         let parent = TraceParent::parse(&members.traceparent)?;
-        let state = members
-            .tracestate
-            .and_then(|state| TraceState::parse(&state));
+        let state = members.tracestate.and_then(|state| TraceState::parse(&state));
         Some(TraceContext { parent, state })
     }
 
@@ -193,11 +180,7 @@ impl TraceContext {
         let traceparent = alloc::format!("{}", self.parent);
         let tracestate = self.state.as_ref().map(TraceState::as_str);
         // A struct of two strings always serialises.
-        serde_json::to_string(&Members {
-            traceparent: traceparent.as_str(),
-            tracestate,
-        })
-        .unwrap_or_default()
+        serde_json::to_string(&Members { traceparent: traceparent.as_str(), tracestate }).unwrap_or_default()
     }
 }
 

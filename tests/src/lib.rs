@@ -1,1 +1,3 @@
-//! x
+//! Support for the tests over the public API.
+
+pub mod world;

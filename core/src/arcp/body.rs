@@ -30,7 +30,10 @@ pub(crate) enum Meta {
     Progress,
     ToolResult,
     /// A metric named `cost.*` with a unit: it may decrement a budget (§9.6).
-    Cost { unit: String, amount: Result<Amount, AmountError> },
+    Cost {
+        unit: String,
+        amount: Result<Amount, AmountError>,
+    },
     /// A result chunk that went past the writer, or what is wrong with it (§8.4).
     Chunk(Result<ChunkMeta, &'static str>),
 }
@@ -112,11 +115,7 @@ fn invalid(sentence: impl Into<Cow<'static, str>>) -> Refused {
 
 impl Body {
     fn plain(kind: &'static str, object: Object) -> Body {
-        Body {
-            kind: Cow::Borrowed(kind),
-            json: object.close(),
-            meta: Meta::Plain,
-        }
+        Body { kind: Cow::Borrowed(kind), json: object.close(), meta: Meta::Plain }
     }
 
     /// The event kind.
@@ -149,10 +148,7 @@ impl Body {
     /// `tool_result` {call_id, result}
     pub fn tool_result(call_id: &str, result: &RawValue) -> Body {
         let object = Object::new().text("call_id", call_id).json("result", result.get());
-        Body {
-            meta: Meta::ToolResult,
-            ..Body::plain("tool_result", object)
-        }
+        Body { meta: Meta::ToolResult, ..Body::plain("tool_result", object) }
     }
 
     /// `tool_result` {call_id, error{code, message, retryable, details?}}
@@ -192,10 +188,7 @@ impl Body {
     ) -> Result<Body, Refused> {
         let meta = Body::metric_meta(name, value, unit)?;
         let object = Object::new().text("name", name).json("value", value.as_str()).opt_text("unit", unit);
-        Ok(Body {
-            meta,
-            ..Body::plain("metric", object.raw("dimensions", dimensions))
-        })
+        Ok(Body { meta, ..Body::plain("metric", object.raw("dimensions", dimensions)) })
     }
 
     fn metric_meta(name: &str, value: &Number, unit: Option<&str>) -> Result<Meta, Refused> {
@@ -209,10 +202,7 @@ impl Body {
             return Err(invalid("a cost cannot be negative"));
         }
         Ok(match unit {
-            Some(unit) => Meta::Cost {
-                unit: unit.to_string(),
-                amount: Amount::from_json_number(value.as_str()),
-            },
+            Some(unit) => Meta::Cost { unit: unit.to_string(), amount: Amount::from_json_number(value.as_str()) },
             None => Meta::Plain,
         })
     }
@@ -246,20 +236,15 @@ impl Body {
             .opt_json("total", total.map(Number::as_str))
             .opt_text("units", units)
             .opt_text("message", message);
-        Ok(Body {
-            meta: Meta::Progress,
-            ..Body::plain("progress", object)
-        })
+        Ok(Body { meta: Meta::Progress, ..Body::plain("progress", object) })
     }
 
     pub(crate) fn chunk(result_id: super::ids::ResultId, seq: u64, data: super::host::Chunk<'_>, more: bool) -> Body {
         let (data, encoding, decoded) = match data {
             super::host::Chunk::Text(text) => (Cow::Borrowed(text), "utf8", text.len()),
-            super::host::Chunk::Bytes(bytes) => (
-                Cow::Owned(base64::engine::general_purpose::STANDARD.encode(bytes)),
-                "base64",
-                bytes.len(),
-            ),
+            super::host::Chunk::Bytes(bytes) => {
+                (Cow::Owned(base64::engine::general_purpose::STANDARD.encode(bytes)), "base64", bytes.len())
+            }
         };
         let object = Object::with_capacity(data.len() + 128)
             .plain("result_id", result_id)
@@ -268,22 +253,21 @@ impl Body {
             .plain("encoding", encoding)
             .value("more", more);
         Body {
-            meta: Meta::Chunk(Ok(ChunkMeta {
-                result_id: result_id.to_string(),
-                seq,
-                decoded,
-                more,
-            })),
+            meta: Meta::Chunk(Ok(ChunkMeta { result_id: result_id.to_string(), seq, decoded, more })),
             ..Body::plain("result_chunk", object)
         }
     }
 
+    /// The empty chunk that closes a stream its agent left open.
+    pub(crate) fn last_chunk(result_id: &str, seq: u64) -> Body {
+        let object = Object::new().text("result_id", result_id).value("chunk_seq", seq);
+        let object = object.plain("data", "").plain("encoding", "utf8").value("more", false);
+        let chunk = ChunkMeta { result_id: result_id.to_string(), seq, decoded: 0, more: false };
+        Body { meta: Meta::Chunk(Ok(chunk)), ..Body::plain("result_chunk", object) }
+    }
+
     pub(crate) fn delegated(json: String) -> Body {
-        Body {
-            kind: Cow::Borrowed("delegate"),
-            json,
-            meta: Meta::Plain,
-        }
+        Body { kind: Cow::Borrowed("delegate"), json, meta: Meta::Plain }
     }
 
     pub(crate) fn rotated(credential_id: &str, value: Option<&str>) -> Body {
@@ -338,17 +322,12 @@ impl Body {
             vendor if vendor.starts_with("x-vendor.") && vendor.len() <= MAX_KIND && plain_name(vendor) => Meta::Plain,
             _ => return Err(invalid("the kind is none of §8.2 and no x-vendor.<vendor>.<name>")),
         };
-        Ok(Body {
-            kind: Cow::Owned(kind.to_string()),
-            json: on_one_line(body.get()).into_owned(),
-            meta,
-        })
+        Ok(Body { kind: Cow::Owned(kind.to_string()), json: on_one_line(body.get()).into_owned(), meta })
     }
 }
 
 fn plain_name(name: &str) -> bool {
-    name.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 fn check<'a, T: Deserialize<'a>>(body: &'a RawValue) -> Option<T> {
@@ -368,12 +347,7 @@ fn chunk_meta(body: &RawValue) -> Result<ChunkMeta, &'static str> {
     if chunk.result_id.as_str().is_empty() {
         return Err("the result_id of a chunk is empty");
     }
-    Ok(ChunkMeta {
-        result_id: chunk.result_id.0.into_owned(),
-        seq: chunk.chunk_seq.0,
-        decoded,
-        more: chunk.more,
-    })
+    Ok(ChunkMeta { result_id: chunk.result_id.0.into_owned(), seq: chunk.chunk_seq.0, decoded, more: chunk.more })
 }
 
 #[derive(Deserialize)]

@@ -180,10 +180,7 @@ impl Default for Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("name", &self.name)
-            .field("version", &self.version)
-            .finish_non_exhaustive()
+        f.debug_struct("Config").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -225,11 +222,7 @@ pub struct SamePrincipal;
 
 impl Policy for SamePrincipal {
     fn access(&self, observer: &str, owner: &str, _agent: &str) -> Access {
-        if observer == owner {
-            Access::Observed
-        } else {
-            Access::Hidden
-        }
+        if observer == owner { Access::Observed } else { Access::Hidden }
     }
 }
 

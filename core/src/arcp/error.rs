@@ -82,9 +82,7 @@ impl ErrorCode {
 
     /// The code of a wire text, if it is one of the 15.
     pub fn parse(text: &str) -> Option<ErrorCode> {
-        ErrorCode::ALL
-            .into_iter()
-            .find(|code| code.as_str() == text)
+        ErrorCode::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
     /// Whether a retry can help: true for `INTERNAL_ERROR` alone (§12).
@@ -114,11 +112,7 @@ pub struct Fault {
 impl Fault {
     /// A fault without details.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault {
-            code,
-            message: message.into(),
-            details: None,
-        }
+        Fault { code, message: message.into(), details: None }
     }
 
     /// `INVALID_REQUEST` with a sentence.
@@ -130,9 +124,7 @@ impl Fault {
     pub fn limit(limit: &'static str, max: u64) -> Fault {
         Fault {
             code: ErrorCode::InternalError,
-            message: Cow::Owned(alloc::format!(
-                "the runtime's limit {limit} of {max} is reached; try again later"
-            )),
+            message: Cow::Owned(alloc::format!("the runtime's limit {limit} of {max} is reached; try again later")),
             details: Some(alloc::format!("{{\"limit\":\"{limit}\",\"max\":{max}}}")),
         }
     }

@@ -65,9 +65,7 @@ impl Feature {
 
     /// The feature of a wire text; unknown flags are ignored by both peers.
     pub fn parse(text: &str) -> Option<Feature> {
-        Feature::ALL
-            .into_iter()
-            .find(|feature| feature.as_str() == text)
+        Feature::ALL.into_iter().find(|feature| feature.as_str() == text)
     }
 }
 
@@ -103,9 +101,7 @@ impl Features {
 
     /// The features of the set, in the order of [`Feature::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Feature> {
-        Feature::ALL
-            .into_iter()
-            .filter(move |feature| self.has(*feature))
+        Feature::ALL.into_iter().filter(move |feature| self.has(*feature))
     }
 }
 

@@ -78,6 +78,18 @@ pub struct AgentSpec {
     pub max_concurrent: Option<u32>,
 }
 
+impl AgentSpec {
+    /// An agent without versions and without a limit.
+    pub fn new(name: impl Into<String>) -> AgentSpec {
+        AgentSpec { name: name.into(), versions: Vec::new(), default: None, max_concurrent: None }
+    }
+
+    /// The version a bare name resolves to.
+    pub fn resolved_default(&self) -> Option<&str> {
+        self.default.as_deref().or(self.versions.last().map(String::as_str))
+    }
+}
+
 /// A credential the host minted for one job (§9.8.1). On the wire its `scheme` is `bearer`.
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -217,6 +229,18 @@ pub enum FinalStatus {
     TimedOut,
 }
 
+impl FinalStatus {
+    /// The status as it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FinalStatus::Success => "success",
+            FinalStatus::Error => "error",
+            FinalStatus::Cancelled => "cancelled",
+            FinalStatus::TimedOut => "timed_out",
+        }
+    }
+}
+
 /// A job as its host sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct JobView<'a> {
@@ -230,6 +254,8 @@ pub struct JobView<'a> {
     pub agent: &'a str,
     /// The resolved version.
     pub version: Option<&'a str>,
+    /// Where it stands.
+    pub state: super::job::JobState,
     /// The input as it was sent.
     pub input: Option<&'a RawValue>,
     /// The effective lease.

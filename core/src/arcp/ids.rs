@@ -33,9 +33,7 @@ fn parse_ulid(text: &str) -> Option<u128> {
     // A ULID has 128 bits in 26 characters: the first one is at most 7.
     let canonical = text.len() == ulid::ULID_LEN
         && text.as_bytes().first().is_some_and(|first| *first <= b'7')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
     if !canonical {
         return None;
     }
@@ -101,10 +99,7 @@ pub(crate) struct Ids {
 
 impl Ids {
     pub(crate) fn new(seed: [u8; 32]) -> Ids {
-        Ids {
-            rng: ChaCha20Rng::from_seed(seed),
-            last: 0,
-        }
+        Ids { rng: ChaCha20Rng::from_seed(seed), last: 0 }
     }
 
     /// A ULID greater than every one before: +1 within a millisecond.

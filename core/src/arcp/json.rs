@@ -99,11 +99,6 @@ impl Object {
         }
     }
 
-    /// The text without its closing brace, for members that are known later.
-    pub(crate) fn unclosed(self) -> String {
-        self.out
-    }
-
     /// The whole text.
     pub(crate) fn close(mut self) -> String {
         self.out.push('}');
@@ -114,18 +109,12 @@ impl Object {
 /// JSON text without the raw line breaks that a pretty-printed value holds, so that a frame is one line on stdio.
 pub(crate) fn on_one_line(json: &str) -> Cow<'_, str> {
     // In valid JSON a raw CR or LF is white space between tokens.
-    if json.contains(['\r', '\n']) {
-        Cow::Owned(json.replace(['\r', '\n'], " "))
-    } else {
-        Cow::Borrowed(json)
-    }
+    if json.contains(['\r', '\n']) { Cow::Owned(json.replace(['\r', '\n'], " ")) } else { Cow::Borrowed(json) }
 }
 
 /// A JSON string literal of `text`, appended to `out`.
 pub(crate) fn push_json_str(out: &mut String, text: &str) {
-    let plain = text
-        .bytes()
-        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         out.push('"');
         out.push_str(text);

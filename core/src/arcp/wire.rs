@@ -139,10 +139,7 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for EnvelopeVisitor<'a, P> {
                 _ => 0,
             };
             if seen & bit != 0 || unknown.contains(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the member {:?} stands there twice",
-                    key.as_str()
-                )));
+                return Err(A::Error::custom(format_args!("the member {:?} stands there twice", key.as_str())));
             }
             seen |= bit;
             match bit {
@@ -242,7 +239,11 @@ pub(crate) fn duplicate_member(object: &str) -> Option<String> {
 /// The members between `type` and `event_seq` of a frame, as JSON text with a trailing comma.
 ///
 /// All frames of one job to one session share it.
-pub(crate) fn head(session: &dyn fmt::Display, trace: Option<&dyn fmt::Display>, job: Option<&dyn fmt::Display>) -> String {
+pub(crate) fn head(
+    session: &dyn fmt::Display,
+    trace: Option<&dyn fmt::Display>,
+    job: Option<&dyn fmt::Display>,
+) -> String {
     use fmt::Write as _;
     let mut out = String::with_capacity(160);
     // Writing to a String cannot fail; none of the three needs escapes.
@@ -259,8 +260,8 @@ pub(crate) fn head(session: &dyn fmt::Display, trace: Option<&dyn fmt::Display>,
 /// One whole frame. `payload` is JSON text.
 pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
     use fmt::Write as _;
-    let payload_len: usize = payload.iter().map(|part| part.len()).sum();
-    let mut out = String::with_capacity(128 + head.len() + payload_len);
+    let len: usize = payload.iter().map(|part| part.len()).sum();
+    let mut out = String::with_capacity(128 + head.len() + len);
     out.push_str("{\"arcp\":\"1.1\",\"id\":\"");
     id.push_to(&mut out);
     out.push_str("\",\"type\":\"");

@@ -18,9 +18,7 @@ impl Currency {
     /// Parses a currency, or [`AmountError::Currency`].
     pub fn parse(text: &str) -> Result<Currency, AmountError> {
         let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic());
-        let goes_on_well = text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let goes_on_well = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         if starts_well && goes_on_well && text.len() <= Self::MAX_BYTES {
             Ok(Currency(text.into()))
         } else {
@@ -66,10 +64,7 @@ impl Amount {
             None => (false, text),
         };
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (
-                mantissa,
-                parse_exponent(exponent).ok_or(AmountError::NotANumber)?,
-            ),
+            Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent).ok_or(AmountError::NotANumber)?),
             None => (unsigned, 0),
         };
         let (integer, fraction) = split_digits(mantissa).ok_or(AmountError::NotANumber)?;
@@ -146,9 +141,7 @@ pub enum AmountError {
     #[error("an amount has the form currency:digits[.digits]")]
     Syntax,
     /// A currency is not `[A-Za-z][A-Za-z0-9_-]*` of at most 32 bytes.
-    #[error(
-        "a currency is a letter followed by letters, digits, underscores and hyphens, at most 32 bytes"
-    )]
+    #[error("a currency is a letter followed by letters, digits, underscores and hyphens, at most 32 bytes")]
     Currency,
     /// A metric value is no JSON number.
     #[error("the value is not a JSON number")]
@@ -181,11 +174,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some(text.parse().unwrap_or(if text.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    }))
+    Some(text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX }))
 }
 
 /// `integer.fraction × 10^exponent`, exactly. Both parts are ASCII digits, of any number.
@@ -198,9 +187,7 @@ fn exact_decimal(integer: &str, fraction: &str, exponent: i64) -> Result<Decimal
         return Ok(Decimal::ZERO);
     }
     let as_i64 = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-    let scale = as_i64(fraction.len())
-        .saturating_sub(as_i64(trailing_zeros))
-        .saturating_sub(exponent);
+    let scale = as_i64(fraction.len()).saturating_sub(as_i64(trailing_zeros)).saturating_sub(exponent);
     let integer_digits = as_i64(significant.len()).saturating_sub(scale);
     if integer_digits > MAX_DIGITS {
         return Err(AmountError::Overflow);
@@ -208,20 +195,10 @@ fn exact_decimal(integer: &str, fraction: &str, exponent: i64) -> Result<Decimal
     if as_i64(significant.len()) > MAX_DIGITS || scale > i64::from(Decimal::MAX_SCALE) {
         return Err(AmountError::TooManyDigits);
     }
-    let too_much = if scale <= 0 {
-        AmountError::Overflow
-    } else {
-        AmountError::TooManyDigits
-    };
+    let too_much = if scale <= 0 { AmountError::Overflow } else { AmountError::TooManyDigits };
     let coefficient: i128 = significant.parse().map_err(|_| too_much)?;
-    let (shift, scale) = (
-        u32::try_from(-scale).unwrap_or(0),
-        u32::try_from(scale).unwrap_or(0),
-    );
-    let coefficient = 10_i128
-        .checked_pow(shift)
-        .and_then(|power| coefficient.checked_mul(power))
-        .ok_or(too_much)?;
+    let (shift, scale) = (u32::try_from(-scale).unwrap_or(0), u32::try_from(scale).unwrap_or(0));
+    let coefficient = 10_i128.checked_pow(shift).and_then(|power| coefficient.checked_mul(power)).ok_or(too_much)?;
     Decimal::try_from_i128_with_scale(coefficient, scale).map_err(|_| too_much)
 }
 

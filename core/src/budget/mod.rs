@@ -55,9 +55,7 @@ impl Amounts {
 
     /// An upper estimate of the heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
-        self.0
-            .len()
-            .saturating_mul(2 * size_of::<(Currency, Amount)>() + Currency::MAX_BYTES)
+        self.0.len().saturating_mul(2 * size_of::<(Currency, Amount)>() + Currency::MAX_BYTES)
     }
 }
 
@@ -78,18 +76,8 @@ struct Counter {
 impl Budget {
     /// A budget of which nothing is spent.
     pub fn new(granted: Amounts) -> Budget {
-        let full = |granted| Counter {
-            granted,
-            spent: Amount::ZERO,
-            remaining: granted,
-        };
-        Budget(
-            granted
-                .0
-                .into_iter()
-                .map(|(currency, granted)| (currency, full(granted)))
-                .collect(),
-        )
+        let full = |granted| Counter { granted, spent: Amount::ZERO, remaining: granted };
+        Budget(granted.0.into_iter().map(|(currency, granted)| (currency, full(granted))).collect())
     }
 
     /// Counts a cost and returns what remains, which may be less than nothing: the cost that exhausts a budget is
@@ -106,11 +94,7 @@ impl Budget {
         };
         let spent = counter.spent.exact_add(cost)?;
         let remaining = counter.remaining.exact_sub(cost)?;
-        *counter = Counter {
-            granted: counter.granted,
-            spent,
-            remaining,
-        };
+        *counter = Counter { granted: counter.granted, spent, remaining };
         Ok(Some(remaining))
     }
 
@@ -125,16 +109,11 @@ impl Budget {
                 return Err(AmountError::Negative.into());
             }
             let Some(counter) = after.0.get_mut(currency) else {
-                return Err(BudgetError::NotBudgeted {
-                    currency: currency.clone(),
-                });
+                return Err(BudgetError::NotBudgeted { currency: currency.clone() });
             };
             let remaining = counter.remaining;
             if amount > remaining {
-                return Err(BudgetError::MoreThanRemains {
-                    currency: currency.clone(),
-                    remaining,
-                });
+                return Err(BudgetError::MoreThanRemains { currency: currency.clone(), remaining });
             }
             counter.remaining = remaining.exact_sub(amount)?;
         }
@@ -160,9 +139,7 @@ impl Budget {
 
     /// What remains, per currency, in the order of the currencies' bytes.
     pub fn remaining(&self) -> impl Iterator<Item = (&Currency, Amount)> {
-        self.0
-            .iter()
-            .map(|(currency, counter)| (currency, counter.remaining))
+        self.0.iter().map(|(currency, counter)| (currency, counter.remaining))
     }
 
     /// What remains in this currency; `None` if it is not budgeted.
@@ -182,8 +159,7 @@ impl Budget {
 
     /// A currency of which nothing remains (§9.6: any counter ≤ 0), if there is one.
     pub fn exhausted(&self) -> Option<&Currency> {
-        self.remaining()
-            .find_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
+        self.remaining().find_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
     }
 
     /// Whether no currency is budgeted.
@@ -216,9 +192,7 @@ impl Budget {
 
     /// An upper estimate of the heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
-        self.0
-            .len()
-            .saturating_mul(2 * size_of::<(Currency, Counter)>() + Currency::MAX_BYTES)
+        self.0.len().saturating_mul(2 * size_of::<(Currency, Counter)>() + Currency::MAX_BYTES)
     }
 }
 

@@ -51,9 +51,7 @@ pub enum CanonicalError {
     #[error("the port of the URL is malformed")]
     Port,
     /// A URL pattern has a default port or a trailing dot after a host that ends in `*`.
-    #[error(
-        "a default port or a trailing dot after a host that ends in `*` cannot be left out without widening it"
-    )]
+    #[error("a default port or a trailing dot after a host that ends in `*` cannot be left out without widening it")]
     WidenedHost,
     /// A URL has a `%` that two hexadecimal digits do not follow.
     #[error("the URL has a malformed percent escape")]
@@ -112,17 +110,9 @@ fn resolve_path(text: &str) -> Result<String, CanonicalError> {
 
 fn path_pattern(text: &str) -> Result<String, CanonicalError> {
     // For paths, `**/a` and `/**/a` are one pattern.
-    let rooted = if text == "**" || text.starts_with("**/") {
-        ["/", text].concat()
-    } else {
-        text.into()
-    };
+    let rooted = if text == "**" || text.starts_with("**/") { ["/", text].concat() } else { text.into() };
     let path = absolute(&rooted)?;
-    if !path.is_empty()
-        && path
-            .split('/')
-            .any(|segment| matches!(segment, "" | "." | ".."))
-    {
+    if !path.is_empty() && path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
         return Err(CanonicalError::UnresolvedPattern);
     }
     Ok(rooted)

@@ -1,21 +1,20 @@
 //! Whether everything one pattern matches is matched by one of many (§9.4), decided exactly.
 //!
-//! Patterns are compiled to automata. We walk the child's automaton and, beside it, the set of all positions the
-//! parents' automata can be in after the same text; a text after which the child accepts and no parent does refutes
-//! inclusion. Three observations keep the sets few:
+//! A pattern is its own hardest target. Read as a text, with each `**` replaced by any number of segments `*`, it is
+//! matched by itself, and no pattern has a literal `*`: whoever matches that text takes every `*` of it by a wildcard,
+//! and so matches whatever else could stand in its place. Hence the parents cover a child's pattern if and only if each
+//! of these texts is matched by some parent; without a `**` there is one such text.
 //!
-//! - Of the characters, only those matter that are the next literal of some position; all others behave alike.
-//! - A position dominates another of the same pattern if it accepts whatever that one accepts. A `*` dominates what lies
-//!   before it in its segment, the inside of a `**` whatever lies before it at all.
-//! - A set need not be explored if one that it dominates was explored with the child in the same position.
-//!
-//! The problem is PSPACE-hard in general, hence the bound on the work.
+//! With `**` there are infinitely many. We walk the child's segments and, beside them, the set of all places the
+//! parents' patterns can be at after the same text. A `**` branches: it is over, or takes up one more `*`. A branch
+//! ends where it met the same child place before beside a set that accepts no more. The number of sets can be
+//! exponential in the number of `**`, hence the bound on the work.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::automaton::{Automaton, Symbol, Token};
+use super::pattern::segment_matches;
 use super::{Namespace, Pattern};
 
 /// Why a lease is not within another.
@@ -50,183 +49,204 @@ pub(super) fn check(
     let mut work = Work(work);
     let mut union = None;
     for child in children {
-        let too_complex = |Exhausted| SubsetError::TooComplex {
-            namespace: namespace.clone(),
-            pattern: child.clone(),
-        };
+        let too_complex = |Exhausted| SubsetError::TooComplex { namespace: namespace.clone(), pattern: child.clone() };
         work.spend(parents.len()).map_err(too_complex)?;
         if parents.contains(child) {
             continue;
         }
         let union = match &mut union {
             Some(union) => union,
-            none => none.insert(Automaton::compile(parents, &mut work).map_err(too_complex)?),
+            none => none.insert(Union::of(parents, &mut work).map_err(too_complex)?),
         };
-        let starts = possible_starts(union, parents, child);
-        if !includes(union, &starts, child, &mut work).map_err(too_complex)? {
-            return Err(SubsetError::Violation {
-                namespace: namespace.clone(),
-                pattern: child.clone(),
-            });
+        if !union.includes(child, &mut work).map_err(too_complex)? {
+            return Err(SubsetError::Violation { namespace: namespace.clone(), pattern: child.clone() });
         }
     }
     Ok(())
 }
 
-/// The starts of those parents that can match anything the child matches, by what each demands before its first `*`.
-fn possible_starts(union: &Automaton, parents: &[Pattern], child: &Pattern) -> Vec<u32> {
-    let child = literal_prefix(child);
-    let possible = |parent| {
-        let parent = literal_prefix(parent);
-        parent.starts_with(child) || child.starts_with(parent)
-    };
-    union
-        .starts
-        .iter()
-        .zip(parents)
-        .filter(|(_, parent)| possible(parent))
-        .map(|(start, _)| *start)
-        .collect()
-}
+/// The elementary steps that are left.
+struct Work<'a>(&'a mut u64);
 
-/// What every match begins with. The `/` before a `**` is not among it: `/ws/**` matches `/ws`.
-fn literal_prefix(pattern: &Pattern) -> &str {
-    let prefix = pattern.as_str().split('*').next().unwrap_or_default();
-    prefix.strip_suffix('/').unwrap_or(prefix)
-}
-
-pub(super) struct Work<'a>(&'a mut u64);
-
-pub(super) struct Exhausted;
+/// No steps are left.
+struct Exhausted;
 
 impl Work<'_> {
-    pub(super) fn spend(&mut self, steps: usize) -> Result<(), Exhausted> {
+    fn spend(&mut self, steps: usize) -> Result<(), Exhausted> {
         let left = self.0.checked_sub(steps as u64);
         *self.0 = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Exhausted)
     }
 }
 
-/// Whether every non-empty text the child matches is matched from one of the `starts`.
-fn includes(
-    union: &Automaton,
-    starts: &[u32],
-    child: &Pattern,
-    work: &mut Work<'_>,
-) -> Result<bool, Exhausted> {
-    let child = Automaton::compile([child], work)?;
-    let mut search = Search {
-        union,
-        seen: vec![Vec::new(); child.tokens.len()],
-        child,
-        open: Vec::new(),
-    };
-    let mut beside = Vec::new();
-    for start in starts {
-        union.enter(*start, &mut beside);
-    }
-    let mut entered = Vec::new();
-    search.child.enter(0, &mut entered);
-    // The empty text is no target, so nothing is asked of it.
-    search.add(entered, beside, work)?;
-    while let Some((position, set)) = search.open.pop() {
-        for symbol in search.symbols(position, &set, work)? {
-            let (mut entered, mut beside) = (Vec::new(), Vec::new());
-            search.child.step(position, symbol, &mut entered);
-            for other in &set {
-                union.step(*other, symbol, &mut beside);
-            }
-            work.spend(set.len().saturating_add(beside.len()).saturating_add(1))?;
-            let accepted = entered
-                .iter()
-                .any(|position| search.child.accepts(*position));
-            if accepted && !beside.iter().any(|other| union.accepts(*other)) {
-                return Ok(false);
-            }
-            search.add(entered, beside, work)?;
-        }
-    }
-    Ok(true)
+/// A place in a pattern, between two segments: what may come next.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    /// One segment that this matches.
+    Glob(&'a str),
+    /// Any number of segments.
+    Deep,
+    /// Nothing.
+    End,
 }
 
-struct Search<'a> {
-    union: &'a Automaton,
-    child: Automaton,
-    /// By the child's position: the parents' sets it was found with.
-    seen: Vec<Vec<Box<[u32]>>>,
-    open: Vec<(u32, Box<[u32]>)>,
+/// The parts of a pattern. A run of `**` means the same as one.
+fn parts(pattern: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut segments = pattern.split('/').peekable();
+    let parts = core::iter::from_fn(move || match segments.next()? {
+        "**" => {
+            while segments.next_if_eq(&"**").is_some() {}
+            Some(Part::Deep)
+        }
+        glob => Some(Part::Glob(glob)),
+    });
+    parts.chain([Part::End])
 }
 
-impl Search<'_> {
-    /// Adds what is to be explored: the child in each of these positions, the parents in all of those.
-    fn add(
-        &mut self,
-        mut entered: Vec<u32>,
-        mut beside: Vec<u32>,
-        work: &mut Work<'_>,
-    ) -> Result<(), Exhausted> {
-        if beside
-            .iter()
-            .any(|other| self.union.token(*other) == Token::Any)
-        {
-            return Ok(());
+/// Patterns, one after the other. A place is an index into `parts`; a set of places is sorted.
+struct Union<'a> {
+    parts: Vec<Part<'a>>,
+    /// By place: where its pattern starts.
+    starts: Vec<usize>,
+}
+
+impl<'a> Union<'a> {
+    fn of(patterns: &'a [Pattern], work: &mut Work<'_>) -> Result<Union<'a>, Exhausted> {
+        let mut union = Union { parts: Vec::new(), starts: Vec::new() };
+        // No segment at all, and the one empty segment, are no targets: whatever a child says of them is covered.
+        union.add([Part::End]);
+        union.add([Part::Glob(""), Part::End]);
+        for pattern in patterns {
+            work.spend(pattern.as_str().len())?;
+            union.add(parts(pattern.as_str()));
         }
-        self.child.prune(&mut entered);
-        self.union.prune(&mut beside);
-        for position in entered {
-            let Some(seen) = self.seen.get_mut(position as usize) else {
+        Ok(union)
+    }
+
+    fn add(&mut self, parts: impl IntoIterator<Item = Part<'a>>) {
+        let start = self.parts.len();
+        self.parts.extend(parts);
+        self.starts.resize(self.parts.len(), start);
+    }
+
+    /// Whether every target `child` matches is matched by one of the patterns.
+    fn includes(&self, child: &Pattern, work: &mut Work<'_>) -> Result<bool, Exhausted> {
+        let child: Vec<Part<'_>> = parts(child.as_str()).collect();
+        // By the child's place: the sets it was met beside.
+        let mut met: Vec<Vec<Box<[usize]>>> = vec![Vec::new(); child.len()];
+        let mut open = vec![(0, self.start(work)?)];
+        while let Some((place, set)) = open.pop() {
+            if self.accepts_everything(&set) {
                 continue;
-            };
-            let mut known = false;
-            for set in &*seen {
-                work.spend(set.len().saturating_add(beside.len()).saturating_add(1))?;
-                if self.union.is_dominated(set, &beside) {
-                    known = true;
-                    break;
+            }
+            match child.get(place) {
+                Some(Part::Glob(segment)) => open.push((place.saturating_add(1), self.step(&set, segment, work)?)),
+                Some(Part::Deep) => {
+                    let Some(met) = met.get_mut(place) else { continue };
+                    if self.any_accepts_no_more(met, &set, work)? {
+                        continue;
+                    }
+                    met.push(set.as_slice().into());
+                    open.push((place, self.step(&set, "*", work)?));
+                    open.push((place.saturating_add(1), set));
+                }
+                Some(Part::End) | None => {
+                    if !set.iter().any(|other| matches!(self.part(*other), Part::End)) {
+                        return Ok(false);
+                    }
                 }
             }
-            if !known {
-                work.spend(beside.len().saturating_mul(2).saturating_add(8))?;
-                seen.push(beside.as_slice().into());
-                self.open.push((position, beside.as_slice().into()));
-            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// The symbols that lead the child on from here and make a difference to it or to the parents.
-    fn symbols(
-        &self,
-        position: u32,
-        set: &[u32],
-        work: &mut Work<'_>,
-    ) -> Result<Vec<Symbol>, Exhausted> {
-        let (characters, slash) = match self.child.token(position) {
-            Token::Char(literal) => return Ok(vec![Symbol::Char(literal)]),
-            Token::Slash | Token::Tail => return Ok(vec![Symbol::Slash]),
-            Token::End => return Ok(Vec::new()),
-            // The end of a star's segment is the business of the positions that were entered with it.
-            Token::Star => (true, false),
-            Token::Deep | Token::Inside | Token::Any => (true, true),
-        };
-        let mut symbols = Vec::new();
-        if slash {
-            symbols.push(Symbol::Slash);
+    fn start(&self, work: &mut Work<'_>) -> Result<Vec<usize>, Exhausted> {
+        let mut set = Vec::new();
+        let starts = self.starts.iter().enumerate().filter(|(place, start)| place == *start);
+        for (place, _) in starts {
+            self.enter(place, &mut set);
         }
-        if characters {
-            work.spend(set.len())?;
-            let mut literals: Vec<char> = set
-                .iter()
-                .filter_map(|other| match self.union.token(*other) {
-                    Token::Char(literal) => Some(literal),
-                    _ => None,
+        work.spend(self.parts.len())?;
+        Ok(set)
+    }
+
+    /// The places after one more segment.
+    fn step(&self, set: &[usize], segment: &str, work: &mut Work<'_>) -> Result<Vec<usize>, Exhausted> {
+        let mut after = Vec::new();
+        for place in set {
+            match self.part(*place) {
+                Part::Glob(glob) => {
+                    work.spend(glob.len().saturating_add(segment.len()) / 16)?;
+                    if segment_matches(glob, segment) {
+                        self.enter(place.saturating_add(1), &mut after);
+                    }
+                }
+                Part::Deep => self.enter(*place, &mut after),
+                Part::End => {}
+            }
+        }
+        work.spend(set.len().saturating_add(after.len()).saturating_add(1))?;
+        self.prune(&mut after);
+        Ok(after)
+    }
+
+    /// Adds a place, and the one after it if that is reached without a segment.
+    fn enter(&self, place: usize, set: &mut Vec<usize>) {
+        set.push(place);
+        if matches!(self.part(place), Part::Deep) {
+            set.push(place.saturating_add(1));
+        }
+    }
+
+    /// Sorts a set and takes out the places before a `**` of the same pattern: what they accept, it accepts.
+    fn prune(&self, set: &mut Vec<usize>) {
+        set.sort_unstable_by(|left, right| right.cmp(left));
+        set.dedup();
+        let mut superseded_from = usize::MAX;
+        set.retain(|place| {
+            let kept = *place < superseded_from;
+            if kept && matches!(self.part(*place), Part::Deep) {
+                superseded_from = self.pattern_start(*place);
+            }
+            kept
+        });
+        set.reverse();
+    }
+
+    /// Whether one of the sets in `met` accepts at most what `set` accepts, as far as can be told place by place: each
+    /// of its places is in `set`, or superseded there.
+    fn any_accepts_no_more(&self, met: &[Box<[usize]>], set: &[usize], work: &mut Work<'_>) -> Result<bool, Exhausted> {
+        for earlier in met {
+            work.spend(earlier.len().saturating_add(set.len()).saturating_add(1))?;
+            let mut others = set.iter().copied().peekable();
+            let accepts_no_more = earlier.iter().all(|place| {
+                while others.next_if(|other| other < place).is_some() {}
+                // What lies between a place and a `**` that supersedes it is superseded too, and was taken out.
+                others.peek().is_some_and(|other| {
+                    let supersedes = matches!(self.part(*other), Part::Deep) && self.pattern_start(*other) <= *place;
+                    other == place || supersedes
                 })
-                .collect();
-            literals.sort_unstable();
-            literals.dedup();
-            symbols.push(Symbol::Other);
-            symbols.extend(literals.into_iter().map(Symbol::Char));
+            });
+            if accepts_no_more {
+                return Ok(true);
+            }
         }
-        Ok(symbols)
+        Ok(false)
+    }
+
+    /// Whether a pattern has only a `**` left.
+    fn accepts_everything(&self, set: &[usize]) -> bool {
+        set.iter().any(|place| {
+            let next = self.part(place.saturating_add(1));
+            matches!((self.part(*place), next), (Part::Deep, Part::End))
+        })
+    }
+
+    fn part(&self, place: usize) -> Part<'a> {
+        self.parts.get(place).copied().unwrap_or(Part::End)
+    }
+
+    fn pattern_start(&self, place: usize) -> usize {
+        self.starts.get(place).copied().unwrap_or(place)
     }
 }

@@ -1,8 +1,8 @@
 //! Leases (§9): what a job may do, and whether one lease is within another.
 //!
 //! A [`Lease`] is a value that only narrows: it is read once from a `lease_request` ([`Lease::parse`]), asked before
-//! every [`Operation`] ([`Lease::covers`]) and compared with the lease of a child ([`Lease::includes`]). It knows neither
-//! expiry nor spending.
+//! every [`Operation`] ([`Lease::covers`]) and compared with the lease of a child ([`Lease::includes`]). It knows
+//! neither expiry nor spending.
 //!
 //! # The pattern language (§9.2 says "glob"; the rest is ours)
 //!
@@ -16,8 +16,8 @@
 //! - every other character stands for itself, `?`, `[`, `]` and `\` too. There is no escape.
 //!
 //! Hence `**` matches everything; `**/a` matches `a`, `/a`, `x/a` and not `xa`; `a/**/b` matches `a/b` and `a/x/y/b`;
-//! `/ws/**` matches `/ws`, `/ws/` and `/ws/a/b` and not `/wsx`; `/**` matches whatever begins with `/`; `/*` matches `/`
-//! and `/a` and not `/a/b`.
+//! `/ws/**` matches `/ws`, `/ws/` and `/ws/a/b` and not `/wsx`; `/**` matches whatever begins with `/`; `/*` matches
+//! `/` and `/a` and not `/a/b`.
 //!
 //! # Canonical form
 //!
@@ -29,12 +29,11 @@
 //!   rewritten to begin with `/**`, which means the same for paths.
 //! - `net.fetch`: an absolute URL `scheme://host[:port]/path[?query]`. Escapes are written in lower case, and those of
 //!   unreserved characters decoded; an empty path is `/`; `..` above the root is absorbed, as RFC 3986 has it. In
-//!   patterns a `..` that would remove a segment with a `*` is refused, and so is a default port or trailing dot after a
-//!   host that ends in `*`, since that `*` matches a port too and dropping what follows it would widen the pattern. The
-//!   pattern `**` needs no scheme, and `scheme://**` is every URL of the scheme.
+//!   patterns a `..` that would remove a segment with a `*` is refused, and so is a default port or trailing dot after
+//!   a host that ends in `*`, since that `*` matches a port too and dropping what follows it would widen the pattern.
+//!   The pattern `**` needs no scheme, and `scheme://**` is every URL of the scheme.
 //! - all others: the text itself, without a `..` segment.
 
-mod automaton;
 mod canonical;
 mod inclusion;
 mod namespace;
@@ -97,17 +96,12 @@ impl Lease {
 
     /// Whether the lease names this namespace.
     pub fn names(&self, namespace: &Namespace) -> bool {
-        self.grants
-            .iter()
-            .any(|grant| grant.namespace == *namespace)
+        self.grants.iter().any(|grant| grant.namespace == *namespace)
     }
 
     /// The patterns of this namespace; those of `cost.budget` are amount strings. Empty if the lease does not name it.
     pub fn patterns(&self, namespace: &Namespace) -> &[Pattern] {
-        self.grants
-            .iter()
-            .find(|grant| grant.namespace == *namespace)
-            .map_or(&[], |grant| &grant.patterns)
+        self.grants.iter().find(|grant| grant.namespace == *namespace).map_or(&[], |grant| &grant.patterns)
     }
 
     /// The namespaces the lease names, in the order of the request.
@@ -127,69 +121,49 @@ impl Lease {
 
     /// Whether a pattern of the operation's namespace matches its target (§9.3).
     ///
-    /// The work is bounded: a hostile lease and target that would take more than some ten million steps are not covered
-    /// (ours). No lease of a thousand ordinary patterns comes near.
+    /// The work is bounded: a hostile lease and target that would take more than four million steps are not covered
+    /// (ours). A thousand ordinary patterns need a hundred thousand.
     pub fn covers(&self, operation: &Operation) -> bool {
         let mut work = pattern::MATCH_WORK;
-        self.patterns(operation.namespace())
-            .iter()
-            .any(|pattern| pattern.matches(operation.target(), &mut work))
+        self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), &mut work))
     }
 
     /// Whether this lease covers every operation that `child` covers (§9.4): for each of the child's namespaces, every
     /// pattern matches only what some pattern of this lease matches. Equal leases include each other.
     ///
-    /// Decided exactly over all non-empty texts, and so soundly over the canonical targets among them. `cost.budget` is
-    /// not looked at: [`Budget::set_aside`](crate::budget::Budget::set_aside) compares amounts with what remains. So is
-    /// no expiry.
+    /// Decided exactly: what is refused as a violation would let the child do something that this lease does not allow.
+    /// (Exactly over all non-empty texts, so soundly over the canonical targets among them; for paths and names the two
+    /// are the same, as a `*` can always stand for a character.) `cost.budget` is not looked at, since amounts are
+    /// compared with what remains of them: [`Budget::set_aside`](crate::budget::Budget::set_aside). Nor is expiry,
+    /// which a lease does not know.
     ///
-    /// `work` is a budget of elementary steps (tens of nanoseconds each, four bytes of memory at most) and is reduced
-    /// by what was used. A hundred ordinary patterns on either side need some hundred thousand.
+    /// `work` is a budget of elementary steps, tens of nanoseconds and at most 32 bytes of memory each, and is reduced
+    /// by what was used. A hundred ordinary patterns on either side need some hundred thousand steps. Only patterns
+    /// with many `**` can need many more than the product of the lengths.
     ///
     /// Errors: [`SubsetError::Violation`] and [`SubsetError::TooComplex`], both `LEASE_SUBSET_VIOLATION`.
     pub fn includes(&self, child: &Lease, work: &mut u64) -> Result<(), SubsetError> {
-        let comparable = child
-            .grants
-            .iter()
-            .filter(|grant| grant.namespace != Namespace::CostBudget);
-        for Grant {
-            namespace,
-            patterns,
-        } in comparable
-        {
+        let comparable = child.grants.iter().filter(|grant| grant.namespace != Namespace::CostBudget);
+        for Grant { namespace, patterns } in comparable {
             inclusion::check(namespace, self.patterns(namespace), patterns, work)?;
         }
         Ok(())
     }
 
-    /// The heap memory this holds, in bytes.
+    /// An upper estimate of the heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
-        let grants = self.grants.iter().map(
-            |Grant {
-                 namespace,
-                 patterns,
-             }| {
-                let texts: usize = patterns.iter().map(|pattern| pattern.as_str().len()).sum();
-                size_of::<Grant>()
-                    + namespace.as_str().len()
-                    + patterns.capacity() * size_of::<Pattern>()
-                    + texts
-            },
-        );
-        grants
-            .sum::<usize>()
-            .saturating_add(self.budget.as_ref().map_or(0, Amounts::bytes_held))
+        let grants = self.grants.iter().map(|Grant { namespace, patterns }| {
+            let texts: usize = patterns.iter().map(|pattern| pattern.as_str().len()).sum();
+            size_of::<Grant>() + namespace.as_str().len() + patterns.capacity() * size_of::<Pattern>() + texts
+        });
+        grants.sum::<usize>().saturating_add(self.budget.as_ref().map_or(0, Amounts::bytes_held))
     }
 }
 
 impl Serialize for Lease {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.grants.len()))?;
-        for Grant {
-            namespace,
-            patterns,
-        } in &self.grants
-        {
+        for Grant { namespace, patterns } in &self.grants {
             map.serialize_entry(namespace.as_str(), patterns)?;
         }
         map.end()

@@ -45,9 +45,8 @@ impl Namespace {
             "model.use" => Some(Namespace::ModelUse),
             vendor => {
                 let labels = vendor.strip_prefix("x-vendor.")?;
-                let well_formed = vendor.len() <= Self::MAX_BYTES
-                    && labels.contains('.')
-                    && labels.split('.').all(is_label);
+                let well_formed =
+                    vendor.len() <= Self::MAX_BYTES && labels.contains('.') && labels.split('.').all(is_label);
                 well_formed.then(|| Namespace::Vendor(VendorNamespace(vendor.into())))
             }
         }
@@ -69,10 +68,7 @@ impl Namespace {
 }
 
 fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 impl fmt::Display for Namespace {

@@ -35,10 +35,7 @@ impl Operation {
 
     fn on(namespace: Namespace, target: &str) -> Result<Operation, TargetError> {
         if target.len() > MAX_TARGET_BYTES {
-            return Err(CanonicalError::TooLong {
-                max: MAX_TARGET_BYTES,
-            }
-            .into());
+            return Err(CanonicalError::TooLong { max: MAX_TARGET_BYTES }.into());
         }
         let target = canonical::target(&namespace, target)?.into();
         Ok(Operation { namespace, target })

@@ -92,12 +92,8 @@ impl Reading {
         self.patterns += 1;
         if *namespace == Namespace::CostBudget {
             let amounts = self.lease.budget.get_or_insert_with(Amounts::new);
-            let added =
-                parse_amount(&text).and_then(|(currency, amount)| amounts.add(currency, amount));
-            added.map_err(|reason| LeaseError::Amount {
-                amount: shown(&text),
-                reason,
-            })?;
+            let added = parse_amount(&text).and_then(|(currency, amount)| amounts.add(currency, amount));
+            added.map_err(|reason| LeaseError::Amount { amount: shown(&text), reason })?;
             return Ok(Pattern::amount(text));
         }
         Pattern::parse(namespace, &text).map_err(|reason| LeaseError::Pattern {
@@ -132,14 +128,8 @@ impl<'de> Visitor<'de> for &mut Reading {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             let namespace = self.open(&key).map_err(|refused| self.refuse(refused))?;
-            let mut grant = Grant {
-                namespace,
-                patterns: Vec::new(),
-            };
-            map.next_value_seed(Entries {
-                reading: &mut *self,
-                grant: &mut grant,
-            })?;
+            let mut grant = Grant { namespace, patterns: Vec::new() };
+            map.next_value_seed(Entries { reading: &mut *self, grant: &mut grant })?;
             self.close(grant).map_err(|refused| self.refuse(refused))?;
         }
         Ok(())
@@ -169,9 +159,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         while let Some(text) = entries.next_element::<String>()? {
             let entry = self.reading.entry(&self.grant.namespace, text);
-            self.grant
-                .patterns
-                .push(entry.map_err(|refused| self.reading.refuse::<A::Error>(refused))?);
+            self.grant.patterns.push(entry.map_err(|refused| self.reading.refuse::<A::Error>(refused))?);
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! The canonical form of URLs and of URL patterns.
 
-use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
@@ -14,11 +13,7 @@ pub(super) fn target(text: &str) -> Result<String, CanonicalError> {
 
 /// The canonical form of a pattern of URLs.
 pub(super) fn pattern(text: &str) -> Result<String, CanonicalError> {
-    if text == "**" {
-        Ok(text.into())
-    } else {
-        canonicalise(text, Kind::Pattern)
-    }
+    if text == "**" { Ok(text.into()) } else { canonicalise(text, Kind::Pattern) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,10 +30,7 @@ impl Kind {
 }
 
 fn canonicalise(text: &str, kind: Kind) -> Result<String, CanonicalError> {
-    if text
-        .bytes()
-        .any(|byte| !byte.is_ascii_graphic() || byte == b'\\')
-    {
+    if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
         return Err(CanonicalError::ForbiddenCharacter);
     }
     if text.contains('#') {
@@ -79,9 +71,7 @@ fn canonicalise(text: &str, kind: Kind) -> Result<String, CanonicalError> {
 fn canonical_scheme(scheme: &str, kind: Kind) -> Result<String, CanonicalError> {
     let wildcard = |char| kind == Kind::Pattern && char == '*';
     let first = |char: char| char.is_ascii_alphabetic() || wildcard(char);
-    let other = |char: char| {
-        char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.') || wildcard(char)
-    };
+    let other = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.') || wildcard(char);
     if scheme.starts_with(first) && scheme.chars().all(other) {
         Ok(scheme.to_ascii_lowercase())
     } else {
@@ -109,15 +99,12 @@ fn push_authority(
         return Err(CanonicalError::UserInfo);
     }
     let authority = decode_unreserved(authority)?.to_ascii_lowercase();
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, port) = bracketed.split_once(']').ok_or(CanonicalError::Host)?;
-            (canonical_address(address, kind)?, port)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (canonical_name(host, kind)?.into(), port)
-        }
+    let (host, port) = if let Some(bracketed) = authority.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']').ok_or(CanonicalError::Host)?;
+        (canonical_address(address, kind)?, port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (canonical_name(host, kind)?.into(), port)
     };
     if host.is_empty() && (default_port.is_some() || !port.is_empty()) {
         return Err(CanonicalError::Host);
@@ -128,10 +115,7 @@ fn push_authority(
         given => given.strip_prefix(':').ok_or(CanonicalError::Host)?,
     };
     if kind.is_wild(port) {
-        if !port
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'*')
-        {
+        if !port.bytes().all(|byte| byte.is_ascii_digit() || byte == b'*') {
             return Err(CanonicalError::Port);
         }
         out.push(':');
@@ -163,7 +147,7 @@ fn canonical_port(port: &str) -> Result<Option<u16>, CanonicalError> {
     port.parse().map(Some).map_err(|_| CanonicalError::Port)
 }
 
-fn canonical_address(address: &str, kind: Kind) -> Result<Cow<'static, str>, CanonicalError> {
+fn canonical_address(address: &str, kind: Kind) -> Result<String, CanonicalError> {
     let canonical = if kind.is_wild(address) {
         let plausible = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'*');
         if !address.bytes().all(plausible) {
@@ -171,12 +155,9 @@ fn canonical_address(address: &str, kind: Kind) -> Result<Cow<'static, str>, Can
         }
         address.to_string()
     } else {
-        address
-            .parse::<Ipv6Addr>()
-            .map_err(|_| CanonicalError::Host)?
-            .to_string()
+        address.parse::<Ipv6Addr>().map_err(|_| CanonicalError::Host)?.to_string()
     };
-    Ok(["[", &canonical, "]"].concat().into())
+    Ok(["[", &canonical, "]"].concat())
 }
 
 fn canonical_name(host: &str, kind: Kind) -> Result<&str, CanonicalError> {

@@ -1,0 +1,117 @@
+//! Equality of submits as JSON values (§7.2): the digest of a canonical form.
+//!
+//! Key order and the spelling of numbers do not count, the order of arrays does. The texts are valid JSON already: they
+//! were read as raw values.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::wire::Text;
+
+pub(crate) type Digest = [u8; 32];
+
+/// SHA-256 of bytes: what is kept of a resume token.
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    Sha256::digest(bytes).into()
+}
+
+/// Adds a named JSON value to a digest; `None` is the default, whatever that is.
+pub(crate) fn member(hasher: &mut Sha256, name: &str, json: Option<&str>) {
+    hasher.update(name.as_bytes());
+    match json {
+        Some(json) => {
+            hasher.update([1]);
+            hasher.update(value(json));
+        }
+        None => hasher.update([0]),
+    }
+}
+
+/// The digest of one JSON value, whose nesting was bounded before. A lone surrogate is no text: values that hold one are
+/// equal if they are spelled alike.
+fn value(json: &str) -> Digest {
+    let mut hasher = Sha256::new();
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let Ok(mut members) = serde_json::from_str::<Members<'_>>(json) else {
+                return sha256(json.as_bytes());
+            };
+            hasher.update(b"{");
+            members.0.sort_by(|a, b| a.0.cmp(&b.0));
+            for (key, raw) in members.0 {
+                hasher.update((key.as_str().len() as u64).to_be_bytes());
+                hasher.update(key.as_str().as_bytes());
+                hasher.update(value(raw.get()));
+            }
+        }
+        Some(b'[') => {
+            let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) else {
+                return sha256(json.as_bytes());
+            };
+            hasher.update(b"[");
+            for raw in items {
+                hasher.update(value(raw.get()));
+            }
+        }
+        Some(b'"') => {
+            hasher.update(b"\"");
+            match serde_json::from_str::<Text<'_>>(json) {
+                Ok(text) => hasher.update(text.as_str().as_bytes()),
+                Err(_) => hasher.update(json.as_bytes()),
+            }
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            hasher.update(b"#");
+            hasher.update(number(json).as_bytes());
+        }
+        _ => hasher.update(json.as_bytes()),
+    }
+    hasher.finalize().into()
+}
+
+/// A number in one spelling: sign, significant digits, exponent.
+fn number(text: &str) -> String {
+    let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: String = whole.chars().chain(fraction.chars()).collect();
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return String::from("0");
+    }
+    let trailing = digits.len() - digits.trim_end_matches('0').len();
+    // An exponent that does not fit is as good as its text: two such numbers are equal if they are spelled alike.
+    let Ok(exponent) = exponent.parse::<i64>() else {
+        return String::from(text);
+    };
+    let shift = i64::try_from(trailing).unwrap_or(0) - i64::try_from(fraction.len()).unwrap_or(0);
+    let sign = if negative { "-" } else { "" };
+    alloc::format!("{sign}{significant}e{}", exponent.saturating_add(shift))
+}
+
+struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}

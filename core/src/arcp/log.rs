@@ -1,0 +1,227 @@
+//! A session's event log, which is its send queue (§6.3, §6.5, §8.3).
+//!
+//! ```text
+//!   freed | kept, written to this connection | kept, given to it | kept, not sent yet |
+//!         base                            written              sent                 next
+//! ```
+//!
+//! Append stamps `next`. Sending advances `sent` while the connection has credit; the driver's report advances `written`.
+//! An ack moves `base`; a resume sets `sent` and `written` back to the client's `last_event_seq`. What a peer claims is
+//! checked against `high`, the highest number ever given to a connection, which never goes back.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::host::JobId;
+use super::ids::EnvelopeId;
+use super::job::Accepted;
+
+/// What an entry costs beside its payload.
+const ENTRY_BYTES: usize = 96;
+
+/// One numbered frame of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: EnvelopeId,
+    pub(crate) kind: &'static str,
+    /// Session, trace and job ids as they stand in the frame.
+    pub(crate) head: Arc<str>,
+    pub(crate) payload: Bytes,
+    /// The payload with a credential's value, until it was written once (§9.8.2).
+    pub(crate) secret: Option<Bytes>,
+    /// On the first entry of a job: its `job.accepted`, which goes directly before it on every new connection.
+    pub(crate) accepted: Option<Box<Announcement>>,
+}
+
+/// A `job.accepted` that can be written again with the same id.
+#[derive(Clone, Debug)]
+pub(crate) struct Announcement {
+    pub(crate) id: EnvelopeId,
+    pub(crate) job: JobId,
+    pub(crate) accepted: Arc<Accepted>,
+    pub(crate) request_id: Option<Box<str>>,
+    /// The connection epoch of the session in which it was last written; 0 is never.
+    pub(crate) epoch: u32,
+}
+
+impl Entry {
+    fn held(&self) -> usize {
+        self.payload.len() + self.secret.as_ref().map_or(0, Bytes::len) + ENTRY_BYTES
+    }
+
+    /// At least the bytes of the frame this entry becomes.
+    pub(crate) fn frame_len(&self) -> usize {
+        frame_len(&self.head, self.secret.as_ref().unwrap_or(&self.payload).len())
+    }
+}
+
+/// At least the bytes of a frame with this head and payload length.
+pub(crate) fn frame_len(head: &str, payload: usize) -> usize {
+    // {"arcp":"1.1","id":"…26…","type":"session.list_jobs",…"event_seq":9007199254740991,"payload":…}
+    payload + head.len() + 128
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    entries: VecDeque<Entry>,
+    /// The number of the first entry kept.
+    base: u64,
+    bytes: usize,
+    unwritten_bytes: usize,
+    sent: u64,
+    written: u64,
+    high: u64,
+    /// The last seq the client acknowledged; `None` if it never acks.
+    acked: Option<u64>,
+    /// Whether the client was told of its lag and has not caught up since.
+    lagging: bool,
+}
+
+impl Log {
+    pub(crate) fn new() -> Log {
+        Log {
+            entries: VecDeque::new(),
+            base: 1,
+            bytes: 0,
+            unwritten_bytes: 0,
+            sent: 0,
+            written: 0,
+            high: 0,
+            acked: None,
+            lagging: false,
+        }
+    }
+
+    /// The number the next entry gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.base + self.entries.len() as u64
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(crate) fn bytes_held(&self) -> usize {
+        self.bytes
+    }
+
+    /// Entries and bytes that were not yet written to the current connection.
+    pub(crate) fn unwritten(&self) -> (usize, usize) {
+        // Both counts stay below the number of entries, which is a usize.
+        let from = self.written.max(self.base - 1);
+        (usize::try_from(self.next() - 1 - from).unwrap_or(usize::MAX), self.unwritten_bytes)
+    }
+
+    /// Appends and stamps. `live` says that a connection waits for what is not written yet: such entries stay, whatever
+    /// the limits say; the caller has asked [`Log::unwritten`] before.
+    pub(crate) fn push(&mut self, entry: Entry, live: bool, max_events: usize, max_bytes: usize) -> u64 {
+        let seq = self.next();
+        self.bytes += entry.held();
+        self.unwritten_bytes += entry.held();
+        self.entries.push_back(entry);
+        while self.entries.len() > max_events || self.bytes > max_bytes {
+            if (live && self.base > self.written) || self.entries.len() == 1 {
+                break;
+            }
+            self.drop_first();
+        }
+        seq
+    }
+
+    fn drop_first(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        self.bytes -= entry.held();
+        if self.base > self.written {
+            self.unwritten_bytes -= entry.held();
+        }
+        self.base += 1;
+        self.sent = self.sent.max(self.base - 1);
+        self.written = self.written.max(self.base - 1);
+    }
+
+    /// The next entry to send.
+    pub(crate) fn peek(&mut self) -> Option<(u64, &mut Entry)> {
+        let seq = self.sent + 1;
+        let index = usize::try_from(seq.checked_sub(self.base)?).ok()?;
+        self.entries.get_mut(index).map(|entry| (seq, entry))
+    }
+
+    /// The entry that [`Log::peek`] showed was given to the connection.
+    pub(crate) fn advance(&mut self) {
+        self.sent += 1;
+        self.high = self.high.max(self.sent);
+    }
+
+    /// The driver reports that everything up to `seq` was written.
+    pub(crate) fn wrote(&mut self, seq: u64) {
+        while self.written < seq {
+            self.written += 1;
+            let index = self.written.checked_sub(self.base).and_then(|index| usize::try_from(index).ok());
+            let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) else {
+                continue;
+            };
+            self.unwritten_bytes -= entry.held();
+            if let Some(secret) = entry.secret.take() {
+                self.bytes -= secret.len();
+            }
+        }
+    }
+
+    /// The client has processed everything up to `seq`; a claim that goes back or beyond what was sent is ignored. Below
+    /// half of `threshold` it may be told of back-pressure again.
+    pub(crate) fn ack(&mut self, seq: u64, threshold: u64) {
+        if seq > self.high || self.acked.is_some_and(|acked| seq < acked) {
+            return;
+        }
+        self.acked = Some(seq);
+        while self.base <= seq && !self.entries.is_empty() {
+            self.drop_first();
+        }
+        if self.lag().is_some_and(|lag| lag < threshold / 2) {
+            self.lagging = false;
+        }
+    }
+
+    /// How far the client is behind, if it acknowledges at all.
+    pub(crate) fn lag(&self) -> Option<u64> {
+        self.acked.map(|acked| (self.next() - 1).saturating_sub(acked))
+    }
+
+    /// Whether the client is to be told of back-pressure now: once when the lag passes `threshold`, again only after it
+    /// fell below half (§6.5).
+    pub(crate) fn back_pressure(&mut self, threshold: u64) -> bool {
+        let Some(lag) = self.lag() else { return false };
+        let tell = !self.lagging && lag > threshold;
+        self.lagging |= tell;
+        tell
+    }
+
+    /// Whether the log still holds everything after `last`, which the client may claim.
+    pub(crate) fn resume(&self, last: u64) -> Result<(), ResumeError> {
+        if last > self.high {
+            Err(ResumeError::BeyondSent)
+        } else if last + 1 < self.base {
+            Err(ResumeError::Freed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A new connection: everything after `last` is sent again.
+    pub(crate) fn rewind(&mut self, last: u64) {
+        self.sent = last;
+        self.written = last;
+        let written = usize::try_from((last + 1).saturating_sub(self.base)).unwrap_or(usize::MAX);
+        self.unwritten_bytes = self.entries.iter().skip(written).map(Entry::held).sum();
+    }
+}
+
+/// Why a session cannot be resumed from there (§6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResumeError {
+    BeyondSent,
+    Freed,
+}

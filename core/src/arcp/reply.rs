@@ -1,0 +1,239 @@
+//! The payloads a runtime sends, as JSON text.
+
+use alloc::string::String;
+
+use super::body::Body;
+use super::error::Fault;
+use super::feature::{Feature, Features};
+use super::host::{AgentSpec, Credential, FinalStatus};
+use super::ids::JobUlid;
+use super::job::{Accepted, Terminal};
+use super::json::{Object, push_json_str};
+use crate::budget::Budget;
+use crate::time::Time;
+
+/// What decides the form of a payload: what the session negotiated and how it is spoken to.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) features: Features,
+    pub(crate) python: bool,
+}
+
+impl Form {
+    fn versions(self) -> bool {
+        self.features.has(Feature::AgentVersions)
+    }
+
+    fn budget(self, budget: &Budget) -> String {
+        if self.python { budget.to_json_amounts() } else { budget.to_json_numbers() }
+    }
+}
+
+/// `session.error`
+pub(crate) fn error(fault: &Fault, request_id: Option<&str>) -> String {
+    Object::new()
+        .plain("code", fault.code.as_str())
+        .text("message", &fault.message)
+        .value("retryable", fault.code.retryable())
+        .opt_json("details", fault.details.as_deref())
+        .opt_text("request_id", request_id)
+        .close()
+}
+
+/// `capabilities` of the welcome (§6.2).
+pub(crate) fn capabilities<'a>(features: Features, agents: impl Iterator<Item = &'a AgentSpec>) -> String {
+    let rich = features.has(Feature::AgentVersions);
+    let mut list = String::from("[");
+    for agent in agents {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        if rich {
+            let versions = strings(agent.versions.iter().map(String::as_str));
+            let object = Object::new().plain("name", &agent.name).json("versions", &versions);
+            list.push_str(&object.opt_plain("default", agent.resolved_default()).close());
+        } else {
+            push_json_str(&mut list, &agent.name);
+        }
+    }
+    list.push(']');
+    Object::new()
+        .json("encodings", "[\"json\"]")
+        .json("features", &strings(features.iter().map(Feature::as_str)))
+        .json("agents", &list)
+        .close()
+}
+
+fn strings<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::from("[");
+    for item in items {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        push_json_str(&mut out, item);
+    }
+    out.push(']');
+    out
+}
+
+fn constraints(expires_at: Option<Time>) -> Option<String> {
+    expires_at.map(|at| Object::new().plain("expires_at", at.to_rfc3339()).close())
+}
+
+/// `credentials` (§9.8.1).
+pub(crate) fn credentials(credentials: &[Credential]) -> String {
+    let mut out = String::from("[");
+    for credential in credentials {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        let object = Object::new()
+            .text("id", &credential.id)
+            .plain("scheme", "bearer")
+            .text("value", credential.value.expose())
+            .text("endpoint", &credential.endpoint)
+            .opt_text("profile", credential.profile.as_deref())
+            .raw("constraints", credential.constraints.as_deref());
+        out.push_str(&object.close());
+    }
+    out.push(']');
+    out
+}
+
+/// `job.accepted` (§7.1). `credentials` is empty for everyone but the submitter.
+pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request_id: Option<&str>) -> String {
+    let mut object = Object::with_capacity(512)
+        .plain("job_id", job.id)
+        .plain("agent", job.agent_ref(form.versions()))
+        .json("lease", &job.lease.to_json())
+        .opt_json("lease_constraints", constraints(job.expires_at).as_deref())
+        .opt_json("budget", job.budget.as_ref().map(|budget| form.budget(budget)).as_deref());
+    if !shown.is_empty() {
+        object = object.json("credentials", &credentials(shown));
+    }
+    object
+        .opt_plain("parent_job_id", job.parent)
+        .opt_text("delegate_id", job.delegate_id.as_deref())
+        .plain("accepted_at", job.accepted_at.to_rfc3339())
+        .plain("trace_id", job.trace_id)
+        .opt_text("request_id", request_id)
+        .close()
+}
+
+/// What `job.subscribed` says beside the job itself (§7.6).
+pub(crate) struct Subscribed<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) status: &'static str,
+    pub(crate) budget: Option<&'a Budget>,
+    pub(crate) credentials: &'a [Credential],
+    pub(crate) from: u64,
+    pub(crate) replayed: bool,
+    pub(crate) truncated: bool,
+}
+
+/// `job.subscribed` (§7.6).
+pub(crate) fn subscribed(job: &Accepted, form: Form, about: &Subscribed<'_>) -> String {
+    let mut object = Object::with_capacity(512)
+        .text("request_id", about.request_id)
+        .plain("job_id", job.id)
+        .plain("current_status", about.status)
+        .plain("agent", job.agent_ref(form.versions()))
+        .json("lease", &job.lease.to_json())
+        .opt_json("lease_constraints", constraints(job.expires_at).as_deref())
+        .opt_json("budget", about.budget.map(|budget| form.budget(budget)).as_deref());
+    if !about.credentials.is_empty() {
+        object = object.json("credentials", &credentials(about.credentials));
+    }
+    object = object
+        .null_or_plain("parent_job_id", job.parent)
+        .plain("trace_id", job.trace_id)
+        .value("subscribed_from", about.from)
+        .value("replayed", about.replayed);
+    if about.truncated {
+        object = object.value("history_truncated", true);
+    }
+    object.close()
+}
+
+/// One row of `session.jobs` (§6.6).
+pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64) -> String {
+    let created = job.created_at.to_rfc3339();
+    Object::with_capacity(384)
+        .plain("job_id", job.id)
+        .plain("agent", job.agent_ref(form.versions()))
+        .plain("status", status)
+        .json("lease", &job.lease.to_json())
+        .null_or_plain("parent_job_id", job.parent)
+        .plain("created_at", &created)
+        .plain("submitted_at", &created)
+        .plain("trace_id", job.trace_id)
+        .value("last_event_seq", last_event_seq)
+        .close()
+}
+
+/// `session.jobs` around its rows.
+pub(crate) fn jobs(request_id: &str, rows: &str, next: Option<JobUlid>) -> String {
+    Object::with_capacity(rows.len() + 128)
+        .text("request_id", request_id)
+        .json("jobs", &alloc::format!("[{rows}]"))
+        .null_or_plain("next_cursor", next)
+        .close()
+}
+
+/// `job.event` around a body.
+pub(crate) fn event(body: &Body, ts: &str) -> String {
+    let mut out = String::with_capacity(body.json().len() + body.kind().len() + 64);
+    // A kind has no character that needs an escape.
+    for part in ["{\"kind\":\"", body.kind(), "\",\"ts\":\"", ts, "\",\"body\":", body.json(), "}"] {
+        out.push_str(part);
+    }
+    out
+}
+
+/// How a job succeeded.
+pub(crate) enum Success<'a> {
+    /// JSON text.
+    Inline(&'a str),
+    Streamed {
+        result_id: &'a str,
+        bytes: u64,
+        summary: Option<&'a str>,
+    },
+}
+
+/// `job.result` of a success (§7.3, §8.4).
+pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
+    let object = Object::new().plain("final_status", "success");
+    let object = match result {
+        Success::Inline(json) => object.json("result", json),
+        Success::Streamed { result_id, bytes, summary } => {
+            object.text("result_id", result_id).value("result_size", bytes).opt_text("summary", *summary)
+        }
+    };
+    Terminal {
+        status: FinalStatus::Success,
+        kind: "job.result",
+        payload: object.plain("completed_at", completed_at).close().into(),
+        python: None,
+    }
+}
+
+/// `job.error` (§7.3), with its other form for Python where it has one.
+pub(crate) fn failure(status: FinalStatus, fault: &Fault, completed_at: &str) -> Terminal {
+    let payload = Object::new()
+        .plain("final_status", status.as_str())
+        .plain("code", fault.code.as_str())
+        .text("message", &fault.message)
+        .value("retryable", fault.code.retryable())
+        .opt_json("details", fault.details.as_deref())
+        .plain("completed_at", completed_at)
+        .close();
+    let python = match status {
+        FinalStatus::Cancelled | FinalStatus::TimedOut => {
+            let object = Object::new().plain("final_status", status.as_str());
+            Some(object.plain("completed_at", completed_at).close().into())
+        }
+        FinalStatus::Success | FinalStatus::Error => None,
+    };
+    Terminal { status, kind: "job.error", payload: payload.into(), python }
+}

@@ -1,0 +1,194 @@
+//! What a client sends, typed once: the payloads of §6 and §7 as a runtime reads them.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::error::Fault;
+use super::feature::{Feature, Features};
+use super::wire::{Int, Text, duplicate_member};
+
+#[derive(Deserialize)]
+pub(crate) struct Hello<'a> {
+    #[serde(borrow)]
+    pub(crate) client: Option<ClientInfo<'a>>,
+    #[serde(borrow)]
+    pub(crate) auth: Option<Auth<'a>>,
+    #[serde(borrow)]
+    pub(crate) capabilities: Option<Capabilities<'a>>,
+    #[serde(borrow)]
+    pub(crate) resume: Option<Resume<'a>>,
+    // The Java SDK resumes with top-level members.
+    #[serde(borrow)]
+    pub(crate) session_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) resume_token: Option<Text<'a>>,
+    pub(crate) last_event_seq: Option<Int>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ClientInfo<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Auth<'a> {
+    #[serde(borrow)]
+    pub(crate) scheme: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) token: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Capabilities<'a> {
+    #[serde(borrow)]
+    features: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    agents: Option<&'a RawValue>,
+}
+
+impl Capabilities<'_> {
+    /// The features both know; unknown ones are ignored.
+    pub(crate) fn features(&self) -> Features {
+        self.features.iter().flatten().filter_map(|flag| Feature::parse(flag.as_str())).collect()
+    }
+
+    /// `"agents": []`, which only the Python client 1.1.3 sends.
+    pub(crate) fn is_python11(&self) -> bool {
+        self.agents.is_some_and(|agents| serde_json::from_str::<[(); 0]>(agents.get()).is_ok())
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Resume<'a> {
+    #[serde(borrow)]
+    pub(crate) session_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) resume_token: Text<'a>,
+    pub(crate) last_event_seq: Int,
+    #[serde(borrow)]
+    pub(crate) auth: Option<Auth<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Ping<'a> {
+    #[serde(borrow)]
+    pub(crate) nonce: Text<'a>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Ack {
+    pub(crate) last_processed_seq: Int,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ListJobs<'a> {
+    #[serde(borrow)]
+    pub(crate) filter: Option<ListFilter<'a>>,
+    pub(crate) limit: Option<Int>,
+    #[serde(borrow)]
+    pub(crate) cursor: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct ListFilter<'a> {
+    #[serde(borrow)]
+    pub(crate) status: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub(crate) agent: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) created_after: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) created_before: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Submit<'a> {
+    #[serde(borrow)]
+    pub(crate) agent: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) lease_request: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) lease_constraints: Option<Constraints<'a>>,
+    #[serde(borrow)]
+    pub(crate) idempotency_key: Option<Text<'a>>,
+    pub(crate) max_runtime_sec: Option<Int>,
+    #[serde(borrow)]
+    pub(crate) parent_job_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) delegate_id: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct Constraints<'a> {
+    #[serde(borrow)]
+    pub(crate) expires_at: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Cancel<'a> {
+    #[serde(borrow)]
+    pub(crate) job_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Subscribe<'a> {
+    #[serde(borrow)]
+    pub(crate) job_id: Option<Text<'a>>,
+    pub(crate) from_event_seq: Option<Int>,
+    pub(crate) history: Option<bool>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Unsubscribe<'a> {
+    #[serde(borrow)]
+    pub(crate) job_id: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Close {
+    #[expect(dead_code, reason = "only the shape is checked")]
+    reason: Option<alloc::string::String>,
+}
+
+/// `extensions.optional` of a vendor message: true if it may be ignored.
+#[derive(Deserialize)]
+pub(crate) struct Optional {
+    #[serde(default)]
+    pub(crate) optional: bool,
+}
+
+/// Reads a payload; an absent one counts as `{}`.
+pub(crate) fn decode<'a, T: Deserialize<'a>>(kind: &str, payload: Option<&'a RawValue>) -> Result<T, Fault> {
+    let text = payload.map_or("{}", RawValue::get);
+    if let Some(member) = duplicate_member(text) {
+        return Err(Fault::invalid(alloc::format!("the payload of {kind} has the member {member:?} twice")));
+    }
+    serde_json::from_str(text).map_err(|error| shape_fault(kind, &error))
+}
+
+/// The same for payloads that borrow nothing.
+pub(crate) fn decode_owned<T: DeserializeOwned>(kind: &str, payload: Option<&RawValue>) -> Result<T, Fault> {
+    decode(kind, payload)
+}
+
+fn shape_fault(kind: &str, error: &serde_json::Error) -> Fault {
+    Fault::invalid(alloc::format!("the payload of {kind} is malformed: {error}"))
+}
+
+/// A job id from the payload or, failing that, the envelope.
+pub(crate) fn job_id<'a>(payload: Option<Text<'a>>, envelope: Option<&Text<'a>>) -> Result<Cow<'a, str>, Fault> {
+    payload
+        .or_else(|| envelope.cloned())
+        .filter(|id| !id.as_str().is_empty())
+        .map(|id| id.0)
+        .ok_or_else(|| Fault::invalid("the message names no job_id"))
+}

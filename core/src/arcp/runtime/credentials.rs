@@ -1,0 +1,95 @@
+//! Provisioned credentials: rotation and revocation (§9.8).
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+use super::Runtime;
+use crate::arcp::body::Body;
+use crate::arcp::host::{Event, JobId, Refused, RevocationId, Secret, Timer};
+use crate::arcp::ids::JobUlid;
+use crate::arcp::record::Record;
+use crate::time::Time;
+
+/// Microseconds before a failed revocation is tried again: doubled each time, up to an hour.
+const FIRST_RETRY: u64 = 1_000_000;
+const LAST_RETRY: u64 = 3_600_000_000;
+
+/// A credential value that is still good upstream though its job no longer needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Revocation {
+    job: JobUlid,
+    id: String,
+    value: Secret,
+    attempt: u32,
+    /// When it is asked again; `None` while the host is asked.
+    retry_at: Option<Time>,
+}
+
+impl Runtime {
+    /// Gives a job's credential a new value (§9.8.2): its owner is told, everybody else learns only that it was rotated,
+    /// and the prior value is revoked.
+    ///
+    /// Errors: [`Refused::Invalid`] if the job has no such credential or the value is empty; else as [`Runtime::emit`].
+    pub fn rotate(&mut self, now: Time, job: JobId, credential: &str, value: Secret) -> Result<(), Refused> {
+        self.tick(now);
+        self.running(job)?;
+        if value.expose().is_empty() {
+            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is not empty")));
+        }
+        let known = self.jobs.get(job).is_some_and(|job| job.credentials.iter().any(|known| known.id == credential));
+        if !known {
+            return Err(Refused::Invalid(Cow::Borrowed("the job has no such credential")));
+        }
+        let secret = Body::rotated(credential, Some(value.expose()));
+        self.room(job, 1, secret.json().len())?;
+        let Some(data) = self.jobs.get_mut(job) else { return Err(Refused::Stale) };
+        let ulid = data.accepted.id;
+        let Some(known) = data.credentials.iter_mut().find(|known| known.id == credential) else {
+            return Err(Refused::Stale);
+        };
+        let prior = core::mem::replace(&mut known.value, value);
+        self.store(Record::CredentialIssued { job: ulid, id: credential.into() });
+        self.append(job, &Body::rotated(credential, None), Some(&secret));
+        self.revoke(ulid, credential.into(), prior);
+        Ok(())
+    }
+
+    pub(super) fn revoke(&mut self, job: JobUlid, id: String, value: Secret) {
+        let revocation = Revocation { job, id: id.clone(), value: value.clone(), attempt: 0, retry_at: None };
+        let revocation = self.revocations.insert(revocation);
+        self.event(Event::Revoke { revocation, job, id, value, attempt: 0 });
+    }
+
+    /// Answers [`Event::Revoke`]: the value is no longer good upstream.
+    ///
+    /// Errors: [`Refused::Stale`] if nothing was asked.
+    pub fn revoked(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
+        self.tick(now);
+        let done = self.revocations.remove(revocation).ok_or(Refused::Stale)?;
+        self.disarm(done.retry_at, Timer::Revocation, revocation);
+        self.store(Record::CredentialRevoked { job: done.job, id: done.id });
+        Ok(())
+    }
+
+    /// Answers [`Event::Revoke`]: the upstream could not be told. It is asked again, later each time, without end: a
+    /// runtime that cannot revoke may not offer credentials at all (§14).
+    ///
+    /// Errors: [`Refused::Stale`] if nothing was asked, or the next attempt waits already.
+    pub fn revoke_failed(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
+        let now = self.tick(now);
+        let failed = self.revocations.get_mut(revocation).filter(|r| r.retry_at.is_none()).ok_or(Refused::Stale)?;
+        let delay = FIRST_RETRY.saturating_mul(1 << failed.attempt.min(31)).min(LAST_RETRY);
+        let at = now.plus_micros(delay);
+        failed.attempt = failed.attempt.saturating_add(1);
+        failed.retry_at = Some(at);
+        self.arm(at, Timer::Revocation, revocation);
+        Ok(())
+    }
+
+    pub(super) fn revoke_again(&mut self, id: RevocationId) {
+        let Some(revocation) = self.revocations.get_mut(id) else { return };
+        revocation.retry_at = None;
+        let Revocation { job, id: credential, value, attempt, .. } = revocation.clone();
+        self.event(Event::Revoke { revocation: id, job, id: credential, value, attempt });
+    }
+}

@@ -1,0 +1,356 @@
+//! Events of a job: checked, numbered into every session that watches it, kept for those that will (§8).
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Runtime;
+use crate::arcp::body::{Body, Meta};
+use crate::arcp::feature::{Feature, Features};
+use crate::arcp::host::{JobId, Refused, SessionKey};
+use crate::arcp::job::{JobEvent, Past};
+use crate::arcp::log::{Announcement, Entry, frame_len};
+use crate::arcp::reply;
+use crate::arcp::session::Role;
+use crate::budget::Amount;
+use crate::time::Time;
+
+impl Runtime {
+    /// Emits an event of a running job. `Ok` means accepted, not yet delivered.
+    ///
+    /// Errors: [`Refused::Blocked`] while a session that may not lose it has no room (repeat after
+    /// [`Event::Unblocked`](crate::arcp::Event)); [`Refused::TooLarge`], [`Refused::NotNegotiated`],
+    /// [`Refused::Invalid`] for what may not be sent; [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
+    pub fn emit(&mut self, now: Time, job: JobId, body: &Body) -> Result<(), Refused> {
+        self.tick(now);
+        self.running(job)?;
+        match &body.meta {
+            Meta::Chunk(chunk) => self.emit_chunk(job, body, chunk),
+            Meta::Cost { unit, amount } => self.emit_cost(job, body, unit, amount.as_ref()),
+            Meta::ToolResult => {
+                self.room(job, 1, body.json().len())?;
+                self.append(job, body, None);
+                // §9.5: the agent has heard that its lease is over.
+                if self.jobs.get(job).is_some_and(|job| job.expired) {
+                    self.end_expired(job, JobEvent::Expire);
+                }
+                Ok(())
+            }
+            Meta::Plain | Meta::Progress => {
+                self.room(job, 1, body.json().len())?;
+                self.append(job, body, None);
+                Ok(())
+            }
+        }
+    }
+
+    fn emit_cost<E>(&mut self, id: JobId, body: &Body, unit: &str, amount: Result<&Amount, E>) -> Result<(), Refused> {
+        let holder = self
+            .budget_holder(id)
+            .filter(|holder| self.jobs.get(*holder).and_then(|job| job.budget.as_ref()?.remaining_of(unit)).is_some());
+        let Some(holder) = holder else {
+            self.room(id, 1, body.json().len())?;
+            self.append(id, body, None);
+            return Ok(());
+        };
+        let Ok(amount) = amount else {
+            return Err(Refused::Invalid(Cow::Borrowed("the cost is no amount that can be counted exactly")));
+        };
+        self.room(id, 2, body.json().len() + 256)?;
+        let budget = self.jobs.get_mut(holder).and_then(|job| job.budget.as_mut());
+        let spent = budget.map_or(Ok(None), |budget| budget.spend(unit, *amount));
+        let remaining = spent
+            .map_err(|_| Refused::Invalid(Cow::Borrowed("the cost cannot be counted: the sum would not be exact")))?;
+        self.append(id, body, None);
+        if let Some(remaining) = remaining {
+            self.append(id, &Body::budget_remaining(unit, &remaining), None);
+        }
+        Ok(())
+    }
+
+    /// Tells a family's parent what remains of its budget, where its watchers have room for it (ours).
+    pub(super) fn show_remaining(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(id).filter(|job| job.state.is_running()) else { return };
+        let bodies: alloc::vec::Vec<Body> = job
+            .budget
+            .iter()
+            .flat_map(|budget| budget.remaining())
+            .map(|(currency, remaining)| Body::budget_remaining(currency.as_str(), &remaining))
+            .collect();
+        for body in bodies {
+            if self.has_room(id, 1, 256) {
+                self.append(id, &body, None);
+            }
+        }
+    }
+
+    /// The job's agent may act.
+    pub(super) fn running(&self, id: JobId) -> Result<(), Refused> {
+        let job = self.jobs.get(id).ok_or(Refused::Stale)?;
+        if job.tail.is_some() {
+            Err(Refused::Terminal)
+        } else if job.state.is_running() {
+            Ok(())
+        } else if job.state.final_status().is_none() {
+            Err(Refused::NotRunning)
+        } else {
+            Err(Refused::Terminal)
+        }
+    }
+
+    /// Bytes of the largest frame a job's owner takes.
+    pub(super) fn frame_limit(&self, owner: Option<SessionKey>) -> usize {
+        match owner.and_then(|key| self.sessions.get(key)) {
+            Some(session) if session.stdio => self.config.stdio_frame_bytes.min(self.config.frame_bytes),
+            _ => self.config.frame_bytes,
+        }
+    }
+
+    /// The length of an event frame of a job with a body of so many bytes, at most.
+    pub(super) fn event_len(body: usize) -> usize {
+        // Head: session, trace and job id; payload: kind and ts.
+        frame_len("", body) + 160 + 320
+    }
+
+    /// Makes sure that so many events may be appended: an agent waits for the sessions that may not lose them, and a
+    /// subscription that would make it wait ends (§7.6).
+    pub(super) fn room(&mut self, id: JobId, events: usize, bytes: usize) -> Result<(), Refused> {
+        let Some(job) = self.jobs.get(id) else { return Err(Refused::Stale) };
+        let max = self.frame_limit(job.owner);
+        if Runtime::event_len(bytes) > max {
+            return Err(Refused::TooLarge { bytes: Runtime::event_len(bytes), max });
+        }
+        let mut blocked = false;
+        let mut slow = None;
+        for key in &job.watchers {
+            let Some(session) = self.sessions.get(*key) else { continue };
+            let Some(watch) = session.watches.get(&id).filter(|watch| watch.cursor.is_none()) else { continue };
+            let fits = Runtime::event_len(bytes) <= self.frame_limit(Some(*key));
+            if fits && self.session_has_room(*key, events, bytes) {
+                continue;
+            }
+            if watch.role == Role::Subscriber {
+                slow.get_or_insert_with(alloc::vec::Vec::new).push(*key);
+            } else if fits {
+                blocked = true;
+            }
+        }
+        if blocked {
+            self.block(id);
+            return Err(Refused::Blocked);
+        }
+        for key in slow.into_iter().flatten() {
+            self.drop_subscription(key, id);
+        }
+        Ok(())
+    }
+
+    /// Notes that an agent waits for room.
+    fn block(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.blocked = true;
+        for key in job.watchers.clone() {
+            if self.session_has_room(key, 1, 0) {
+                continue;
+            }
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.blocked.insert(id);
+            }
+        }
+        // The bytes, not the events, may be what is missing: then every owner-like session is asked.
+        let Some(job) = self.jobs.get(id) else { return };
+        let waits = job.watchers.iter().any(|key| self.sessions.get(*key).is_some_and(|s| s.blocked.contains(&id)));
+        if !waits {
+            for key in job.watchers.clone() {
+                if let Some(session) = self.sessions.get_mut(key).filter(|session| session.conn.is_some()) {
+                    session.blocked.insert(id);
+                }
+            }
+        }
+    }
+
+    fn has_room(&self, id: JobId, events: usize, bytes: usize) -> bool {
+        self.jobs.get(id).is_some_and(|job| job.watchers.iter().all(|key| self.session_has_room(*key, events, bytes)))
+    }
+
+    fn session_has_room(&self, key: SessionKey, events: usize, bytes: usize) -> bool {
+        let Some(session) = self.sessions.get(key) else { return true };
+        let (unwritten, unwritten_bytes) = session.log.unwritten();
+        session.conn.is_none()
+            || unwritten == 0
+            || (unwritten + events <= session.emit_room(self.config.log_events)
+                && unwritten_bytes.saturating_add(bytes) <= self.config.log_bytes)
+    }
+
+    /// Appends an event to the log of every watcher and to the job's history. `secret` is the owner's version of it.
+    pub(super) fn append(&mut self, id: JobId, body: &Body, secret: Option<&Body>) {
+        let payload: Bytes = reply::event(body, self.stamp()).into();
+        let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.stamp()).into());
+        let needs = match body.meta {
+            Meta::Progress => Features::NONE.with(Feature::Progress),
+            Meta::Chunk(_) => Features::NONE.with(Feature::ResultChunk),
+            Meta::Plain | Meta::ToolResult | Meta::Cost { .. } => Features::NONE,
+        };
+        let mut numbered = None;
+        for index in 0.. {
+            let Some(key) = self.jobs.get(id).and_then(|job| job.watchers.get(index)).copied() else { break };
+            let Some(session) = self.sessions.get(key) else { continue };
+            let Some(watch) = session.watches.get(&id) else { continue };
+            let owner = watch.role == Role::Owner;
+            if watch.cursor.is_some() || session.features.intersection(needs) != needs {
+                continue;
+            }
+            let shown = self.show(key, id, "job.event", payload.clone(), secret.clone().filter(|_| owner));
+            if owner {
+                numbered = shown;
+            }
+        }
+        let (max_events, max_bytes) = (self.config.history_events, self.config.history_bytes);
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.last_seq = match numbered {
+            // A later owner's numbers may be smaller than what was counted before it came.
+            Some(seq) => seq.max(job.last_seq + 1),
+            None if job.owner.is_some() => job.last_seq,
+            None => job.last_seq + 1,
+        };
+        let past = Past { seq: job.last_seq, needs, payload };
+        job.history.push(past, max_events, max_bytes);
+        self.pump_watchers(id);
+    }
+
+    pub(super) fn pump_watchers(&mut self, id: JobId) {
+        for index in 0.. {
+            let Some(key) = self.jobs.get(id).and_then(|job| job.watchers.get(index)).copied() else { break };
+            self.pump_session(key);
+        }
+    }
+
+    /// Numbers a frame of a job into one session's log.
+    pub(super) fn show(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        kind: &'static str,
+        payload: Bytes,
+        secret: Option<Bytes>,
+    ) -> Option<u64> {
+        let session = self.sessions.get_mut(key)?;
+        let watch = session.watches.get_mut(&id)?;
+        let head = Arc::clone(&watch.head);
+        let accepted = watch.announcement.take();
+        session.recent = Some(id);
+        self.number(key, kind, head, payload, secret, accepted)
+    }
+
+    pub(super) fn number(
+        &mut self,
+        key: SessionKey,
+        kind: &'static str,
+        head: Arc<str>,
+        payload: Bytes,
+        secret: Option<Bytes>,
+        accepted: Option<Box<Announcement>>,
+    ) -> Option<u64> {
+        let id = self.ids.envelope(self.now);
+        let (max_events, max_bytes) = (self.config.log_events, self.config.log_bytes);
+        let session = self.sessions.get_mut(key)?;
+        let live = session.conn.is_some();
+        let entry = Entry { id, kind, head, payload, secret, accepted };
+        let seq = session.log.push(entry, live, max_events, max_bytes);
+        if session.log.back_pressure(self.config.back_pressure) {
+            self.show_back_pressure(key);
+        }
+        Some(seq)
+    }
+
+    /// Tells a session that acks that it is far behind (§6.5): in its own stream only, under its most recent live job.
+    fn show_back_pressure(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let live = |id: &JobId| self.jobs.get(*id).is_some_and(|job| job.state.is_live());
+        let recent = session.recent.filter(live).or_else(|| session.watches.keys().rev().copied().find(live));
+        let Some(watch) = recent.and_then(|id| session.watches.get(&id)) else { return };
+        let head = Arc::clone(&watch.head);
+        let lag = session.log.lag().unwrap_or(0);
+        let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
+        let body = Body::status_unchecked("back_pressure", Some(&message));
+        let payload = reply::event(&body, self.stamp()).into();
+        self.number(key, "job.event", head, payload, None, None);
+    }
+
+    /// Appends the next event of a subscription's history, if one may be shown now.
+    pub(super) fn refill(&mut self, key: SessionKey) -> bool {
+        let (now, window) = (self.now, self.config.send_window);
+        let Some(session) = self.sessions.get(key) else { return false };
+        if session.conn.is_some() && session.log.unwritten().0 >= window {
+            return false;
+        }
+        let ready = session.replaying.iter().find_map(|id| {
+            let cursor = session.watches.get(id)?.cursor?;
+            (cursor.not_before <= now).then_some((*id, cursor.at))
+        });
+        let Some((id, at)) = ready else { return false };
+        let features = session.features;
+        let form = session.form();
+        let Some(job) = self.jobs.get(id) else {
+            self.unwatch(key, id);
+            return true;
+        };
+        match job.history.at(at) {
+            Err(()) => self.drop_subscription(key, id),
+            Ok(Some(past)) => {
+                let shown = features.intersection(past.needs) == past.needs;
+                let payload = past.payload.clone();
+                let cursor = self.sessions.get_mut(key).and_then(|s| s.watches.get_mut(&id)?.cursor.as_mut());
+                if let Some(cursor) = cursor {
+                    cursor.at = at + 1;
+                }
+                if shown {
+                    self.show(key, id, "job.event", payload, None);
+                }
+            }
+            Ok(None) => match &job.terminal {
+                Some(terminal) => {
+                    let (kind, payload) = terminal.for_form(form.python);
+                    let payload = payload.clone();
+                    self.show(key, id, kind, payload, None);
+                    self.unwatch(key, id);
+                }
+                None => {
+                    if let Some(session) = self.sessions.get_mut(key) {
+                        session.replaying.remove(&id);
+                        if let Some(watch) = session.watches.get_mut(&id) {
+                            watch.cursor = None;
+                        }
+                    }
+                }
+            },
+        }
+        true
+    }
+
+    /// Ends a subscription that would make an agent wait, with a last event under its job (§7.6).
+    fn drop_subscription(&mut self, key: SessionKey, id: JobId) {
+        let body = Body::status_unchecked(
+            "subscription_dropped",
+            Some("this session does not keep up with the job; subscribe again with history to go on"),
+        );
+        let payload = reply::event(&body, self.stamp()).into();
+        self.show(key, id, "job.event", payload, None);
+        self.unwatch(key, id);
+        self.pump_session(key);
+    }
+
+    /// The session is not shown the job any more.
+    pub(super) fn unwatch(&mut self, key: SessionKey, id: JobId) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.watches.remove(&id);
+            session.replaying.remove(&id);
+            session.blocked.remove(&id);
+        }
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.watchers.retain(|watcher| *watcher != key);
+        }
+    }
+}

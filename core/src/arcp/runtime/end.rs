@@ -1,0 +1,263 @@
+//! Every way a job ends, and cancellation (§7.3, §7.4). A job has exactly one terminal.
+
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Runtime;
+use super::frames::Request;
+use crate::arcp::error::{ErrorCode, Fault};
+use crate::arcp::host::{Event, Failure, JobId, Refused, SessionKey, Timer};
+use crate::arcp::ids::JobUlid;
+use crate::arcp::job::{JobEvent, JobState, Terminal};
+use crate::arcp::json::Object;
+use crate::arcp::reply::{self, Success};
+use crate::arcp::request;
+use crate::arcp::session::Role;
+use crate::time::Time;
+
+/// Characters of an agent's own message that go out.
+const MAX_MESSAGE: usize = 8 << 10;
+
+impl Runtime {
+    pub(super) fn on_cancel(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let cancel: request::Cancel<'_> = request::decode(request.kind, request.envelope.payload)?;
+        if let (Some(inner), Some(outer)) = (&cancel.job_id, &request.envelope.job_id)
+            && inner != outer
+        {
+            return Err(Fault::invalid("the message names two different jobs"));
+        }
+        let named = request::job_id(cancel.job_id, request.envelope.job_id.as_ref())?;
+        let id = self.visible(key, &named)?;
+        let reason = cancel.reason.map(|reason| reason.0.into_owned());
+        let Some(job) = self.jobs.get(id) else { return Ok(()) };
+        if job.owner != Some(key) {
+            return Err(Fault::new(ErrorCode::PermissionDenied, "only the session that submitted a job may cancel it"));
+        }
+        if !job.state.is_live() {
+            // The terminal in the session's log is the answer.
+            return Ok(());
+        }
+        let payload = Object::new()
+            .plain("job_id", job.accepted.id)
+            .opt_text("reason", reason.as_deref())
+            .text("request_id", request.id)
+            .close();
+        self.reply(key, "job.cancelled", Some(id), &payload);
+        self.cancel(id, reason.as_deref());
+        Ok(())
+    }
+
+    /// Asks a job's agent, and those of its children, to stop.
+    fn cancel(&mut self, id: JobId, reason: Option<&str>) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        let finished = job.tail.is_some();
+        let Some(state) = job.state.next(JobEvent::Cancel) else { return };
+        if job.state == JobState::Pending {
+            self.end_cancelled(id, JobEvent::Cancel);
+            return;
+        }
+        let deadline = self.now.plus_micros(self.config.cancel_grace);
+        job.state = state;
+        job.deadlines.grace = Some(deadline);
+        let children = job.children.clone();
+        self.arm(deadline, Timer::Grace, id);
+        if finished {
+            // Its agent has returned: nothing is left to be asked.
+            self.end_cancelled(id, JobEvent::GraceOver);
+            return;
+        }
+        self.event(Event::Cancel { job: id, reason: reason.map(Into::into), deadline });
+        for child in children {
+            match self.jobs.get(child).map(|job| job.state) {
+                Some(JobState::Asked) => self.drop_asked(child, cancelled()),
+                Some(_) => self.cancel(child, reason),
+                None => {}
+            }
+        }
+    }
+
+    /// The agent failed. A code outside the 15 becomes `INTERNAL_ERROR` with details `{code}`.
+    ///
+    /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
+    pub fn fail(&mut self, now: Time, job: JobId, failure: Failure) -> Result<(), Refused> {
+        self.tick(now);
+        self.running(job)?;
+        let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
+        let message: alloc::string::String = message.chars().take(MAX_MESSAGE).collect();
+        let fault = match ErrorCode::parse(&failure.code) {
+            Some(code) => {
+                let limit = self.frame_limit(self.jobs.get(job).and_then(|job| job.owner)) / 2;
+                let details = failure.details.as_ref().map(|details| details.get()).filter(|text| text.len() <= limit);
+                Fault { details: details.map(Into::into), ..Fault::new(code, message) }
+            }
+            None => {
+                let code: alloc::string::String = failure.code.chars().take(256).collect();
+                Fault::new(ErrorCode::InternalError, message).with_detail("code", &code)
+            }
+        };
+        self.end_fault(job, JobEvent::Fail, fault);
+        Ok(())
+    }
+
+    /// Ends a job that does not succeed. A job that was cancelled, or whose lease was refused as expired, ends so,
+    /// whatever else happens to it.
+    pub(super) fn end_fault(&mut self, id: JobId, event: JobEvent, fault: Fault) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let Some(state) = job.state.next(event) else { return };
+        let fault = match (state, job.expired) {
+            (JobState::Cancelled, _) => cancelled(),
+            (JobState::Error, true) => expired(),
+            _ => fault,
+        };
+        let Some(status) = state.final_status() else { return };
+        let terminal = reply::failure(status, &fault, &self.now.to_rfc3339());
+        self.conclude(id, state, terminal, Some(fault), None);
+    }
+
+    pub(super) fn end_cancelled(&mut self, id: JobId, event: JobEvent) {
+        self.end_fault(id, event, cancelled());
+    }
+
+    pub(super) fn end_expired(&mut self, id: JobId, event: JobEvent) {
+        self.end_fault(id, event, expired());
+    }
+
+    pub(super) fn end_success(&mut self, id: JobId, success: &Success<'_>) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let Some(state) = job.state.next(JobEvent::Finish) else { return };
+        if state == JobState::Cancelled {
+            self.end_cancelled(id, JobEvent::Finish);
+            return;
+        }
+        let terminal = reply::success(success, &self.now.to_rfc3339());
+        let result = match success {
+            Success::Inline(json) => Some(Bytes::copy_from_slice(json.as_bytes())),
+            Success::Streamed { .. } => None,
+        };
+        self.conclude(id, state, terminal, None, result);
+    }
+
+    fn conclude(
+        &mut self,
+        id: JobId,
+        state: JobState,
+        terminal: Terminal,
+        fault: Option<Fault>,
+        result: Option<Bytes>,
+    ) {
+        self.end_children(id);
+        let now = self.now;
+        let terminal = Arc::new(terminal);
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        let was_running = job.state.is_running();
+        job.state = state;
+        job.terminal = Some(Arc::clone(&terminal));
+        job.blocked = false;
+        job.tail = None;
+        job.gathered = None;
+        job.input = None;
+        job.extensions = None;
+        let deadlines = core::mem::take(&mut job.deadlines);
+        let credentials = core::mem::take(&mut job.credentials);
+        let (ulid, owner, parent) = (job.accepted.id, job.owner, job.parent);
+        let agent = job.accepted.agent.clone();
+        self.disarm(deadlines.runtime, Timer::Runtime, id);
+        self.disarm(deadlines.expiry, Timer::Expiry, id);
+        self.disarm(deadlines.grace, Timer::Grace, id);
+        for credential in credentials {
+            self.revoke(ulid, credential.id, credential.value);
+        }
+        self.show_terminal(id, &terminal);
+        let bytes = self.jobs.get(id).map_or(0, crate::arcp::job::Job::held);
+        self.live_jobs -= 1;
+        if let Some(session) = owner.and_then(|key| self.sessions.get_mut(key)) {
+            session.jobs -= 1;
+        }
+        self.leave_family(id, parent);
+        self.ended.push_back((now, id));
+        self.ended_bytes += bytes;
+        let (status, code) = (terminal.status, fault);
+        self.event(Event::Ended { job: id, status, fault: code, result });
+        if was_running {
+            self.free_slot(&agent);
+        } else {
+            self.leave_queue(&agent, id);
+        }
+        self.evict();
+        self.check_drained();
+    }
+
+    /// The terminal goes to everyone who is shown the job, in the form of each.
+    fn show_terminal(&mut self, id: JobId, terminal: &Terminal) {
+        let watchers = self.jobs.get(id).map(|job| job.watchers.clone()).unwrap_or_default();
+        for key in watchers {
+            let Some(session) = self.sessions.get(key) else { continue };
+            let Some(watch) = session.watches.get(&id) else { continue };
+            if watch.cursor.is_some() {
+                // It comes after the history that is still to be shown.
+                continue;
+            }
+            let owner = watch.role == Role::Owner;
+            let (kind, payload) = terminal.for_form(session.python);
+            let seq = self.show(key, id, kind, payload.clone(), None);
+            self.unwatch(key, id);
+            if let (true, Some(seq), Some(job)) = (owner, seq, self.jobs.get_mut(id)) {
+                job.last_seq = seq.max(job.last_seq + 1);
+            }
+            self.pump_session(key);
+        }
+        if let Some(job) = self.jobs.get_mut(id).filter(|job| job.owner.is_none()) {
+            job.last_seq += 1;
+        }
+        self.pump_watchers(id);
+    }
+
+    /// Before a job's terminal each of its children ends, deepest first.
+    fn end_children(&mut self, id: JobId) {
+        let children = self.jobs.get(id).map(|job| job.children.clone()).unwrap_or_default();
+        for child in children {
+            match self.jobs.get(child).map(|job| job.state) {
+                Some(JobState::Asked) => self.drop_asked(child, cancelled()),
+                Some(_) => self.end_cancelled(child, JobEvent::ParentEnded),
+                None => {}
+            }
+        }
+    }
+
+    /// A child's budget returns to its parent, after the child's last event.
+    pub(super) fn leave_family(&mut self, id: JobId, parent: Option<JobId>) {
+        let Some(parent) = parent else { return };
+        let budget = self.jobs.get(id).and_then(|job| job.budget.clone());
+        let Some(job) = self.jobs.get_mut(parent) else { return };
+        job.children.retain(|child| *child != id);
+        if let (Some(ours), Some(childs)) = (job.budget.as_mut(), budget) {
+            ours.give_back(&childs);
+            self.show_remaining(parent);
+        }
+    }
+
+    /// The job a session names, if its principal may know of it: one answer for all others.
+    pub(super) fn visible(&self, key: SessionKey, named: &str) -> Result<JobId, Fault> {
+        let found = JobUlid::parse(named).and_then(|ulid| self.job_ids.get(&ulid).copied());
+        let known = found.filter(|id| {
+            let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(*id)) else { return false };
+            self.access(session, &job.accepted) != crate::arcp::Access::Hidden
+        });
+        known.ok_or_else(|| Fault::new(ErrorCode::JobNotFound, "there is no such job"))
+    }
+}
+
+fn cancelled() -> Fault {
+    Fault::new(ErrorCode::Cancelled, "the job was cancelled")
+}
+
+fn expired() -> Fault {
+    Fault::new(ErrorCode::LeaseExpired, "the job's lease has expired; submit it again with a later expires_at")
+}
+
+/// The fault of a job that ran too long.
+pub(super) fn timed_out() -> Fault {
+    Fault::new(ErrorCode::Timeout, "the job ran longer than max_runtime_sec")
+}

@@ -1,0 +1,111 @@
+//! Ended jobs and idempotency records grow old and make room, the oldest first.
+
+use super::Runtime;
+use crate::arcp::error::Fault;
+use crate::arcp::host::{JobId, Timer};
+use crate::arcp::ids::JobUlid;
+use crate::time::Time;
+
+impl Runtime {
+    /// Lets go of what is too old or too much.
+    pub(super) fn evict(&mut self) {
+        let now = self.now;
+        let retention = self.config.retention_secs.saturating_mul(1_000_000);
+        while let Some((at, id)) = self.ended.front().copied() {
+            let over = self.ended.len() > self.config.retained_jobs || self.ended_bytes > self.config.retained_bytes;
+            if !over && now.since(at) < retention {
+                break;
+            }
+            self.ended.pop_front();
+            self.forget_job(id);
+        }
+        let keep = self.config.idempotency_secs.saturating_mul(1_000_000);
+        loop {
+            let over = self.records.len() > self.config.idempotency_records
+                || self.record_bytes > self.config.idempotency_bytes;
+            let old = self.oldest_record().filter(|(_, at)| now.since(*at) >= keep);
+            match if over { self.oldest_ended_record() } else { old } {
+                Some((ulid, _)) => self.forget_record(ulid),
+                None => break,
+            }
+        }
+        self.arm_eviction();
+    }
+
+    fn arm_eviction(&mut self) {
+        let job = self.ended.front().map(|(at, _)| at.plus_secs(self.config.retention_secs));
+        let record = self.oldest_record().map(|(_, at)| at.plus_secs(self.config.idempotency_secs));
+        let next = match (job, record) {
+            (Some(job), Some(record)) => Some(job.min(record)),
+            (job, record) => job.or(record),
+        };
+        if next != self.eviction_at {
+            self.timers.disarm(self.eviction_at, Timer::Eviction, 0);
+            self.eviction_at = next.map(|at| at.max(self.now.plus_micros(1)));
+            if let Some(at) = self.eviction_at {
+                self.timers.arm(at, Timer::Eviction, 0);
+            }
+        }
+    }
+
+    fn forget_job(&mut self, id: JobId) {
+        let Some(job) = self.jobs.remove(id) else { return };
+        self.ended_bytes = self.ended_bytes.saturating_sub(job.held());
+        self.job_ids.remove(&job.accepted.id);
+        for key in &job.watchers {
+            if let Some(session) = self.sessions.get_mut(*key) {
+                session.watches.remove(&id);
+                session.replaying.remove(&id);
+            }
+        }
+        if let Some(record) = job.key.and_then(|key| self.records.get_mut(&key)) {
+            record.terminal = job.terminal;
+            self.record_bytes += record.held();
+        }
+    }
+
+    /// The oldest record, and when it was made.
+    fn oldest_record(&self) -> Option<(JobUlid, Time)> {
+        let (ulid, key) = self.record_order.first_key_value()?;
+        self.records.get(key).map(|record| (*ulid, record.at))
+    }
+
+    /// The oldest record whose job has ended.
+    fn oldest_ended_record(&self) -> Option<(JobUlid, Time)> {
+        self.record_order.iter().find_map(|(ulid, key)| {
+            let record = self.records.get(key)?;
+            let ended = self.jobs.get(record.job).is_none_or(|job| job.terminal.is_some());
+            ended.then_some((*ulid, record.at))
+        })
+    }
+
+    fn forget_record(&mut self, ulid: JobUlid) {
+        let Some(record) = self.record_order.remove(&ulid).and_then(|key| self.records.remove(&key)) else { return };
+        if let Some(job) = self.jobs.get_mut(record.job) {
+            job.key = None;
+        } else {
+            self.record_bytes = self.record_bytes.saturating_sub(record.held());
+        }
+    }
+
+    /// Room for one more record: of the oldest ended job, else the submit is refused.
+    pub(super) fn make_record_room(&mut self) -> Result<(), Fault> {
+        while self.records.len() >= self.config.idempotency_records {
+            match self.oldest_ended_record() {
+                Some((ulid, _)) => self.forget_record(ulid),
+                None => {
+                    return Err(Fault::limit("idempotency_records", self.config.idempotency_records as u64));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl super::submit::Record {
+    /// Bytes held once the job itself is gone.
+    fn held(&self) -> usize {
+        self.accepted.as_ref().map_or(0, |accepted| accepted.held())
+            + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
+    }
+}

@@ -1,0 +1,252 @@
+//! The runtime's side of ARCP: it composes connections, sessions and jobs.
+//!
+//! ```text
+//! handle_frame --> frames.rs --> greeting.rs            hello, resume, admit
+//!                             |> sessions.rs            ping, ack, close, detach
+//!                             |> submit.rs delegate.rs  job.submit, delegation
+//!                             |> end.rs                 cancel, every way a job ends
+//!                             `> watch.rs list.rs       subscribe, list
+//! host commands --------------> accept.rs emit.rs stream.rs credentials.rs
+//! all of them append to logs (emit.rs) and queue replies; pump.rs turns both into Output::Send while there is credit
+//! ```
+
+mod accept;
+mod credentials;
+mod delegate;
+mod emit;
+mod end;
+mod evict;
+mod frames;
+mod greeting;
+mod list;
+mod pump;
+mod sessions;
+mod stream;
+mod submit;
+mod timeout;
+mod watch;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use slotmap::{Key, SlotMap};
+
+use self::credentials::Revocation;
+use self::submit::Record as IdempotencyRecord;
+use super::config::Config;
+use super::conn::Conn;
+use super::digest::Digest;
+use super::host::{AgentSpec, ConnId, Event, JobId, JobView, Output, Refused, RevocationId, SessionKey, Timer};
+use super::ids::{Ids, JobUlid, SessionId};
+use super::job::Job;
+use super::record::Record;
+use super::session::Session;
+use super::timers::Timers;
+use crate::budget::Budget;
+use crate::time::Time;
+
+/// All connections, sessions and jobs of one ARCP runtime.
+///
+/// Bytes go in by the `handle_*` methods, which are total; the host answers and commands by the others; everything comes
+/// out of [`Runtime::poll_output`], in one order. See the [contract](crate#the-contract-of-a-machine).
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    config: Arc<Config>,
+    ids: Ids,
+    now: Time,
+    outputs: VecDeque<Output>,
+    stored: u64,
+    conns: SlotMap<ConnId, Conn>,
+    ungreeted: usize,
+    sessions: SlotMap<SessionKey, Session>,
+    session_ids: BTreeMap<SessionId, SessionKey>,
+    tokens: BTreeMap<Digest, SessionKey>,
+    /// Sessions per principal.
+    principals: BTreeMap<Arc<str>, usize>,
+    jobs: SlotMap<JobId, Job>,
+    /// Every job that was accepted and is still kept; the ids grow, so this is the order of their making.
+    job_ids: BTreeMap<JobUlid, JobId>,
+    live_jobs: usize,
+    agents: BTreeMap<String, Agent>,
+    /// Ended jobs, the oldest first.
+    ended: VecDeque<(Time, JobId)>,
+    ended_bytes: usize,
+    records: BTreeMap<(Arc<str>, Digest), IdempotencyRecord>,
+    /// The keys of `records` in the order of their jobs.
+    record_order: BTreeMap<JobUlid, (Arc<str>, Digest)>,
+    /// Bytes held by records whose job is no longer kept.
+    record_bytes: usize,
+    revocations: SlotMap<RevocationId, Revocation>,
+    /// The last jobs that were refused while their host may still answer.
+    late: VecDeque<(JobId, JobUlid)>,
+    timers: Timers,
+    eviction_at: Option<Time>,
+    draining: bool,
+    drained: bool,
+    /// The text of the millisecond it was last asked for.
+    stamp: (u64, String),
+}
+
+/// How many refused jobs are remembered for an answer that comes late.
+const LATE_ANSWERS: usize = 1024;
+
+#[derive(Clone, Debug)]
+struct Agent {
+    spec: AgentSpec,
+    running: u32,
+    waiting: VecDeque<JobId>,
+}
+
+impl Runtime {
+    /// A runtime without agents. The same seed and the same inputs give the same outputs, byte for byte.
+    pub fn new(config: Config, seed: [u8; 32], now: Time) -> Runtime {
+        Runtime {
+            config: Arc::new(config),
+            ids: Ids::new(seed),
+            now,
+            outputs: VecDeque::new(),
+            stored: 0,
+            conns: SlotMap::with_key(),
+            ungreeted: 0,
+            sessions: SlotMap::with_key(),
+            session_ids: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            principals: BTreeMap::new(),
+            jobs: SlotMap::with_key(),
+            job_ids: BTreeMap::new(),
+            live_jobs: 0,
+            agents: BTreeMap::new(),
+            ended: VecDeque::new(),
+            ended_bytes: 0,
+            records: BTreeMap::new(),
+            record_order: BTreeMap::new(),
+            record_bytes: 0,
+            revocations: SlotMap::with_key(),
+            late: VecDeque::new(),
+            timers: Timers::default(),
+            eviction_at: None,
+            draining: false,
+            drained: false,
+            stamp: (0, Time(0).to_rfc3339()),
+        }
+    }
+
+    /// Puts an agent on offer (§7.5). One of the same name is replaced; its jobs go on.
+    ///
+    /// Errors: [`Refused::Invalid`] for a name, a version or a default that §7.5 does not allow.
+    pub fn register(&mut self, spec: AgentSpec) -> Result<(), Refused> {
+        submit::check_agent(&spec)?;
+        match self.agents.get_mut(&spec.name) {
+            Some(agent) => agent.spec = spec,
+            None => {
+                let agent = Agent { running: 0, waiting: VecDeque::new(), spec };
+                self.agents.insert(agent.spec.name.clone(), agent);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next output, if there is one. Outputs are acted on in this order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The next deadline and its reason. [`Runtime::handle_timeout`] is called when it has passed.
+    pub fn poll_timeout(&self) -> Option<(Time, Timer)> {
+        self.timers.next()
+    }
+
+    /// A job, while it is kept.
+    pub fn job(&self, id: JobId) -> Option<JobView<'_>> {
+        let job = self.jobs.get(id)?;
+        Some(JobView {
+            id: job.accepted.id,
+            session: job.owner.and_then(|key| self.sessions.get(key)).map(|session| session.id),
+            principal: &job.accepted.principal,
+            agent: &job.accepted.agent,
+            version: job.accepted.version.as_deref(),
+            state: job.state,
+            input: job.input.as_deref(),
+            lease: &job.accepted.lease,
+            expires_at: job.accepted.expires_at,
+            deadline: job.deadlines.runtime,
+            budget: self.budget_of(id),
+            granted: job.granted.as_ref(),
+            credentials: &job.credentials,
+            trace_id: job.accepted.trace_id,
+            extensions: job.extensions.as_deref(),
+            parent: job.parent,
+            delegate_id: job.accepted.delegate_id.as_deref(),
+        })
+    }
+
+    /// The job of a wire id, while it is kept.
+    pub fn find(&self, id: JobUlid) -> Option<JobId> {
+        self.job_ids.get(&id).copied()
+    }
+
+    /// What the runtime was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Bytes this runtime holds, but for constant overheads per entry: bounded by the limits of its [`Config`].
+    pub fn bytes_held(&self) -> usize {
+        let conns: usize = self.conns.values().map(Conn::held).sum();
+        let sessions: usize = self.sessions.values().map(Session::held).sum();
+        let jobs: usize = self.jobs.values().map(Job::held).sum();
+        conns
+            + sessions
+            + jobs
+            + self.record_bytes
+            + self.records.len() * 160
+            + self.revocations.len() * 256
+            + self.timers.len() * 32
+    }
+
+    fn tick(&mut self, now: Time) -> Time {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn stamp(&mut self) -> &str {
+        if self.stamp.0 != self.now.millis() {
+            self.stamp = (self.now.millis(), self.now.to_rfc3339());
+        }
+        &self.stamp.1
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event { event, after: self.stored });
+    }
+
+    fn store(&mut self, record: Record) {
+        self.stored += 1;
+        self.outputs.push_back(Output::Store { seq: self.stored, record });
+    }
+
+    /// The budget a job spends from: its own, or that of the nearest ancestor that has one.
+    fn budget_holder(&self, id: JobId) -> Option<JobId> {
+        let mut at = id;
+        loop {
+            let job = self.jobs.get(at)?;
+            if job.budget.is_some() {
+                return Some(at);
+            }
+            at = job.parent?;
+        }
+    }
+
+    fn budget_of(&self, id: JobId) -> Option<&Budget> {
+        self.budget_holder(id).and_then(|holder| self.jobs.get(holder)).and_then(|job| job.budget.as_ref())
+    }
+
+    fn arm(&mut self, at: Time, timer: Timer, key: impl Key) {
+        self.timers.arm(at, timer, key.data().as_ffi());
+    }
+
+    fn disarm(&mut self, at: Option<Time>, timer: Timer, key: impl Key) {
+        self.timers.disarm(at, timer, key.data().as_ffi());
+    }
+}

@@ -1,0 +1,150 @@
+//! A session between its welcome and its end: signs of life, acks, close, detach (§6.4, §6.5, §6.7).
+
+use super::Runtime;
+use super::frames::Request;
+use crate::arcp::error::{ErrorCode, Fault};
+use crate::arcp::feature::Feature;
+use crate::arcp::host::{ConnId, Event, JobId, SessionKey, Timer};
+use crate::arcp::json::Object;
+use crate::arcp::request;
+use crate::arcp::session::{Role, SessionEvent};
+use crate::arcp::wire;
+
+impl Runtime {
+    pub(super) fn on_ping(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let ping: request::Ping<'_> = request::decode(request.kind, request.envelope.payload)?;
+        let payload =
+            Object::new().text("ping_nonce", ping.nonce.as_str()).plain("received_at", self.now.to_rfc3339()).close();
+        self.reply(key, "session.pong", None, &payload);
+        Ok(())
+    }
+
+    pub(super) fn on_ack(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let ack: request::Ack = request::decode_owned(request.kind, request.envelope.payload)?;
+        let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
+        if session.features.has(Feature::Ack) {
+            session.log.ack(ack.last_processed_seq.0, self.config.back_pressure);
+            self.unblock(key);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_close(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let _: request::Close = request::decode_owned(request.kind, request.envelope.payload)?;
+        self.reply(key, "session.closed", None, "{}");
+        self.end(request.conn, 1000, "the session was closed");
+        Ok(())
+    }
+
+    /// Whether two peers still hear of each other: a ping after an idle interval, the end after two silent ones (§6.4).
+    pub(super) fn heartbeat(&mut self, conn: ConnId) {
+        let now = self.now;
+        let interval = u64::from(self.config.heartbeat_interval_secs) * 1_000_000;
+        let Some(open) = self.conns.get_mut(conn) else { return };
+        open.heartbeat_at = None;
+        if now.since(open.last_received) >= 2 * interval {
+            let fault = Fault::new(ErrorCode::HeartbeatLost, "nothing was heard for two heartbeat intervals");
+            self.refuse(conn, None, &fault);
+            self.end(conn, 1008, "nothing was heard for two heartbeat intervals");
+            return;
+        }
+        let idle_since = open.last_sent.min(open.last_received);
+        if now.since(idle_since) >= interval && now.since(open.last_ping) >= interval {
+            open.last_ping = now;
+            let head = open.session.and_then(|key| self.sessions.get(key)).map(|session| session.head.clone());
+            let nonce = self.ids.envelope(now);
+            let mut text = alloc::string::String::from("p_");
+            nonce.push_to(&mut text);
+            let payload = Object::new().plain("nonce", text).plain("sent_at", now.to_rfc3339()).close();
+            let id = self.ids.envelope(now);
+            let frame = wire::frame(id, "session.ping", head.as_deref().unwrap_or(""), None, &[&payload]);
+            if let Some(open) = self.conns.get_mut(conn) {
+                open.ping = Some(frame);
+            }
+            self.pump(conn);
+        }
+        let Some(open) = self.conns.get_mut(conn) else { return };
+        let idle = open.last_sent.min(open.last_received).max(open.last_ping).plus_micros(interval);
+        let next = idle.min(open.last_received.plus_micros(2 * interval)).max(now.plus_micros(1));
+        open.heartbeat_at = Some(next);
+        self.arm(next, Timer::Heartbeat, conn);
+    }
+
+    /// The session has no connection any more: it waits for a resume.
+    pub(super) fn detach(&mut self, key: SessionKey) {
+        let lapses = self.now.plus_secs(u64::from(self.config.resume_window_secs.max(1)));
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(state) = session.state.next(SessionEvent::Lost) else { return };
+        session.state = state;
+        session.conn = None;
+        session.lapses = Some(lapses);
+        for watch in session.watches.values_mut() {
+            // Its job.subscribed is lost with the connection: nothing has to wait for that.
+            if let Some(cursor) = watch.cursor.as_mut() {
+                cursor.not_before = cursor.not_before.min(self.now);
+            }
+        }
+        let id = session.id;
+        self.arm(lapses, Timer::ResumeWindow, key);
+        self.event(Event::SessionDetached { session: id });
+        self.unblock(key);
+        while self.refill(key) {}
+    }
+
+    /// The resume window is over: the session is gone, its jobs go on without an owner.
+    pub(super) fn lapse(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(state) = session.state.next(SessionEvent::Lapse) else { return };
+        session.state = state;
+        let Some(session) = self.sessions.remove(key) else { return };
+        self.session_ids.remove(&session.id);
+        for token in session.proved.into_iter().chain([session.newest]) {
+            self.tokens.remove(&token);
+        }
+        if let Some(count) = self.principals.get_mut(&session.principal) {
+            *count -= 1;
+            if *count == 0 {
+                self.principals.remove(&session.principal);
+            }
+        }
+        for (id, watch) in &session.watches {
+            let Some(job) = self.jobs.get_mut(*id) else { continue };
+            job.watchers.retain(|watcher| *watcher != key);
+            if watch.role == Role::Owner {
+                job.owner = None;
+            }
+        }
+        self.event(Event::SessionClosed { session: session.id });
+        for job in session.blocked {
+            self.resume_agent(job);
+        }
+    }
+
+    /// Lets agents go on that wait for room in this session's log.
+    pub(super) fn unblock(&mut self, key: SessionKey) {
+        let (max_events, max_bytes) = (self.config.log_events, self.config.log_bytes);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.blocked.is_empty() {
+            return;
+        }
+        let room = session.emit_room(max_events);
+        let (events, bytes) = session.log.unwritten();
+        // An eighth of the log is free before agents wake, so that they do not wake for every frame.
+        let ready = session.conn.is_none()
+            || (events + (room / 8).max(1) <= room && bytes.saturating_add(max_bytes / 8) <= max_bytes);
+        if ready {
+            for job in core::mem::take(&mut session.blocked) {
+                self.resume_agent(job);
+            }
+        }
+    }
+
+    fn resume_agent(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        if job.tail.is_some() {
+            self.drive_tail(id);
+        } else if core::mem::take(&mut job.blocked) {
+            self.event(Event::Unblocked { job: id });
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! `job.submit`: its checks in their order, idempotency, and the making of a job (§7.1, §7.2, §7.5).
+
+use alloc::borrow::Cow;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::Runtime;
+use super::frames::Request;
+use crate::arcp::digest::{Digest, member, sha256};
+use crate::arcp::error::{ErrorCode, Fault};
+use crate::arcp::feature::{Feature, Features};
+use crate::arcp::host::{AgentSpec, Event, JobId, Refused, SessionKey, Timer};
+use crate::arcp::ids::JobUlid;
+use crate::arcp::job::{Accepted, Deadlines, History, Job, JobState, Terminal, Waiter};
+use crate::arcp::json::push_json_str;
+use crate::arcp::request::{self, Submit};
+use crate::arcp::session::Sent;
+use crate::arcp::wire::Text;
+use crate::budget::Budget;
+use crate::lease::{Lease, Namespace};
+use crate::time::Time;
+use crate::trace::TraceId;
+
+/// What is known of an idempotent submit.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) digest: Digest,
+    pub(super) job: JobId,
+    pub(super) ulid: JobUlid,
+    pub(super) at: Time,
+    /// Known once the host has answered.
+    pub(super) accepted: Option<Arc<Accepted>>,
+    /// Kept here once the job itself is not.
+    pub(super) terminal: Option<Arc<Terminal>>,
+}
+
+/// A job that somebody asks for, by a submit or a delegation.
+pub(super) struct Ask<'a> {
+    pub(super) owner: Option<SessionKey>,
+    pub(super) principal: Arc<str>,
+    pub(super) features: Features,
+    pub(super) small_chunks: bool,
+    pub(super) agent: &'a str,
+    pub(super) input: Option<&'a RawValue>,
+    pub(super) lease: Result<Lease, Fault>,
+    pub(super) expires_at: Option<&'a str>,
+    pub(super) max_runtime_secs: Option<u64>,
+    pub(super) parent: Option<JobId>,
+    pub(super) delegate_id: Option<&'a str>,
+    pub(super) trace_id: Option<TraceId>,
+    pub(super) extensions: Option<&'a RawValue>,
+}
+
+impl Runtime {
+    pub(super) fn on_submit(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        if self.repeats(key, request.id)? {
+            return Ok(());
+        }
+        let submit: Submit<'_> = request::decode(request.kind, request.envelope.payload)?;
+        let idempotency_key = match submit.idempotency_key.as_ref().map(Text::as_str) {
+            Some(text) if text.is_empty() || text.chars().count() > 256 => {
+                return Err(Fault::invalid("an idempotency_key has 1 to 256 characters"));
+            }
+            text => text,
+        };
+        let max_runtime_secs = match submit.max_runtime_sec {
+            Some(secs) if secs.0 == 0 || secs.0 > u64::from(u32::MAX) => {
+                return Err(Fault::invalid("max_runtime_sec is 1 to 4294967295"));
+            }
+            secs => secs.map(|secs| secs.0),
+        };
+        check_agent_ref(submit.agent.as_str())?;
+        let Some(session) = self.sessions.get(key) else { return Ok(()) };
+        let (features, small_chunks) = (session.features, session.python || session.stdio);
+        let principal = Arc::clone(&session.principal);
+        let lease = parse_lease(submit.lease_request);
+        let expires_at = submit.lease_constraints.as_ref().and_then(|c| c.expires_at.as_ref()).map(Text::as_str);
+        check_negotiated(features, submit.agent.as_str(), lease.as_ref().ok(), expires_at)?;
+        let digest = digest(&submit, lease.as_ref().ok());
+        let record = idempotency_key.map(|text| (Arc::clone(&principal), sha256(text.as_bytes())));
+        if let Some(record) = &record
+            && self.retries(key, request.id, record, &digest)?
+        {
+            return Ok(());
+        }
+        if self.draining {
+            return Err(Fault::new(ErrorCode::InternalError, "the runtime is shutting down; try again later"));
+        }
+        let parent = match &submit.parent_job_id {
+            Some(named) => Some(self.parent_of(&principal, named.as_str())?),
+            None => None,
+        };
+        let trace_id = match parent.and_then(|id| self.jobs.get(id)) {
+            Some(parent) => Some(parent.accepted.trace_id),
+            None => request.envelope.trace_id.as_ref().and_then(|text| TraceId::parse_lenient(text.as_str())),
+        };
+        let delegate_id = submit.delegate_id.as_ref().map(Text::as_str);
+        if let (Some(parent), Some(delegate_id)) = (parent, delegate_id) {
+            self.check_delegate_id(parent, delegate_id)?;
+        }
+        if record.is_some() {
+            self.make_record_room()?;
+        }
+        let id = self.ask_for(Ask {
+            owner: Some(key),
+            principal,
+            features,
+            small_chunks,
+            agent: submit.agent.as_str(),
+            input: submit.input,
+            lease,
+            expires_at,
+            max_runtime_secs,
+            parent,
+            delegate_id,
+            trace_id,
+            extensions: request.envelope.extensions,
+        })?;
+        self.wait_for(key, request.id, id);
+        let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
+        let ulid = job.accepted.id;
+        if let Some(record_key) = record {
+            job.key = Some(record_key.clone());
+            self.record_order.insert(ulid, record_key.clone());
+            let record = Record { digest, job: id, ulid, at: self.now, accepted: None, terminal: None };
+            self.records.insert(record_key, record);
+        }
+        self.event(Event::Submitted { job: id, credentials: features.has(Feature::ProvisionedCredentials) });
+        Ok(())
+    }
+
+    /// The session waits for the host's answer to a submit.
+    fn wait_for(&mut self, key: SessionKey, request_id: &str, id: JobId) {
+        let (Some(job), Some(session)) = (self.jobs.get_mut(id), self.sessions.get_mut(key)) else { return };
+        job.waiters.push(Waiter { session: key, request_id: request_id.into() });
+        session.unanswered += 1;
+        self.remember(key, request_id, id);
+    }
+
+    fn remember(&mut self, key: SessionKey, request_id: &str, id: JobId) {
+        let (Some(job), Some(session)) = (self.jobs.get(id), self.sessions.get_mut(key)) else { return };
+        if session.submits.iter().any(|sent| *sent.id == *request_id) {
+            return;
+        }
+        session.submits.push_back(Sent { id: request_id.into(), job: id, ulid: job.accepted.id });
+        if session.submits.len() > self.config.submit_ids {
+            session.submits.pop_front();
+        }
+    }
+
+    /// A submit whose id this session has sent before is not run again, but answered again.
+    fn repeats(&mut self, key: SessionKey, request_id: &str) -> Result<bool, Fault> {
+        let Some(session) = self.sessions.get(key) else { return Ok(true) };
+        let Some(sent) = session.submits.iter().find(|sent| *sent.id == *request_id) else { return Ok(false) };
+        let id = sent.job;
+        match self.jobs.get(id).map(|job| job.state) {
+            Some(JobState::Asked) => self.wait_for(key, request_id, id),
+            Some(_) => self.answer_submit(key, request_id, id),
+            None => return Err(Fault::new(ErrorCode::JobNotFound, "the job of this submit is no longer kept")),
+        }
+        Ok(true)
+    }
+
+    /// A submit whose key was used before: the same is answered as it was then, another one is refused (§7.2).
+    fn retries(
+        &mut self,
+        key: SessionKey,
+        request_id: &str,
+        record_key: &(Arc<str>, Digest),
+        digest: &Digest,
+    ) -> Result<bool, Fault> {
+        let Some(record) = self.records.get(record_key) else { return Ok(false) };
+        if record.digest != *digest {
+            let existing = alloc::format!("{}", record.ulid);
+            return Err(Fault::new(
+                ErrorCode::DuplicateKey,
+                "the idempotency_key was used with other parameters; choose a new key",
+            )
+            .with_detail("existing_job_id", &existing));
+        }
+        let (id, accepted, terminal) = (record.job, record.accepted.clone(), record.terminal.clone());
+        match self.jobs.get(id).map(|job| job.state) {
+            Some(JobState::Asked) => self.wait_for(key, request_id, id),
+            Some(_) => {
+                self.remember(key, request_id, id);
+                self.answer_submit(key, request_id, id);
+            }
+            None => {
+                let (Some(accepted), Some(terminal)) = (accepted, terminal) else { return Ok(false) };
+                let announcement = self.send_accepted(key, None, &accepted, Some(request_id));
+                self.show_past_terminal(key, &accepted, &terminal, announcement);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The running job of the same principal that a submit names as its parent.
+    fn parent_of(&self, principal: &str, named: &str) -> Result<JobId, Fault> {
+        let found = JobUlid::parse(named).and_then(|ulid| self.job_ids.get(&ulid).copied());
+        found
+            .filter(|id| {
+                self.jobs.get(*id).is_some_and(|job| job.state.is_running() && *job.accepted.principal == *principal)
+            })
+            .ok_or_else(|| Fault::new(ErrorCode::JobNotFound, "there is no such running parent job"))
+    }
+
+    /// Makes a job that the host is asked about, or says why not. The checks stand in the order of §7.1 and §10.
+    pub(super) fn ask_for(&mut self, ask: Ask<'_>) -> Result<JobId, Fault> {
+        let now = self.now;
+        let (name, pinned) = split_agent(ask.agent);
+        if let Some(parent) = ask.parent {
+            self.may_delegate(parent, name)?;
+        }
+        let version = self.resolve(name, pinned)?;
+        let lease = ask.lease?;
+        let asked_expiry = match ask.expires_at {
+            Some(text) => Some(parse_expiry(text)?),
+            None => None,
+        };
+        let expires_at = match ask.parent {
+            Some(parent) => self.check_subset(parent, &lease, asked_expiry)?,
+            None => asked_expiry,
+        };
+        if expires_at.is_some_and(|at| at <= now) {
+            return Err(Fault::invalid("lease_constraints.expires_at is not in the future"));
+        }
+        let depth = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.depth + 1);
+        if depth > self.config.delegation_depth {
+            return Err(Fault::limit("delegation_depth", u64::from(self.config.delegation_depth)));
+        }
+        let in_session = ask.owner.and_then(|key| self.sessions.get(key)).map_or(0, |session| session.jobs);
+        if self.live_jobs >= self.config.jobs {
+            return Err(Fault::limit("jobs", self.config.jobs as u64));
+        }
+        if in_session >= self.config.jobs_per_session {
+            return Err(Fault::limit("jobs_per_session", self.config.jobs_per_session as u64));
+        }
+        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.revocations {
+            return Err(Fault::limit("revocations", self.config.revocations as u64));
+        }
+        let granted = lease.budget().cloned();
+        let parent_ulid = ask.parent.and_then(|id| self.jobs.get(id)).map(|parent| parent.accepted.id);
+        if let (Some(amounts), Some(parent)) = (&granted, ask.parent) {
+            self.set_aside(parent, amounts)?;
+        }
+        let submit_at = now.plus_micros(self.config.submit_timeout);
+        let accepted = Accepted {
+            id: JobUlid(self.ids.monotonic(now)),
+            principal: ask.principal,
+            agent: name.into(),
+            version: version.map(Into::into),
+            lease,
+            expires_at,
+            budget: None,
+            parent: parent_ulid,
+            delegate_id: ask.delegate_id.map(Into::into),
+            trace_id: ask.trace_id.unwrap_or_else(|| self.mint_trace()),
+            created_at: now,
+            accepted_at: now,
+        };
+        let id = self.jobs.insert(Job {
+            state: JobState::Asked,
+            accepted: Arc::new(accepted),
+            owner: ask.owner,
+            features: ask.features,
+            small_chunks: ask.small_chunks,
+            input: ask.input.map(ToOwned::to_owned),
+            extensions: ask.extensions.map(ToOwned::to_owned),
+            max_runtime_secs: ask.max_runtime_secs,
+            budget: granted.clone().map(Budget::new),
+            granted,
+            parent: ask.parent,
+            children: Vec::new(),
+            delegate_ids: BTreeSet::new(),
+            depth,
+            delegated_at: 0,
+            credentials: Vec::new(),
+            last_seq: 0,
+            history: History::default(),
+            watchers: Vec::new(),
+            stream: None,
+            gathered: None,
+            tail: None,
+            waiters: Vec::new(),
+            key: None,
+            expired: false,
+            blocked: false,
+            deadlines: Deadlines { submit: Some(submit_at), ..Deadlines::default() },
+            terminal: None,
+        });
+        self.live_jobs += 1;
+        if let Some(session) = ask.owner.and_then(|key| self.sessions.get_mut(key)) {
+            session.jobs += 1;
+        }
+        if let Some(parent) = ask.parent.and_then(|id| self.jobs.get_mut(id)) {
+            parent.children.push(id);
+            if let Some(delegate_id) = ask.delegate_id {
+                parent.delegate_ids.insert(delegate_id.into());
+            }
+        }
+        self.arm(submit_at, Timer::Submit, id);
+        Ok(id)
+    }
+
+    fn mint_trace(&mut self) -> TraceId {
+        loop {
+            if let Some(trace) = TraceId::from_bytes(self.ids.random_u128().to_be_bytes()) {
+                return trace;
+            }
+        }
+    }
+
+    /// The version that a reference means (§7.5); `None` for an agent without versions.
+    fn resolve(&self, name: &str, pinned: Option<&str>) -> Result<Option<String>, Fault> {
+        let agent = self
+            .agents
+            .get(name)
+            .ok_or_else(|| Fault::new(ErrorCode::AgentNotAvailable, alloc::format!("there is no agent {name:?}")))?;
+        match pinned {
+            None => Ok(agent.spec.resolved_default().map(Into::into)),
+            Some(version) if agent.spec.versions.iter().any(|known| known == version) => Ok(Some(version.into())),
+            Some(version) => Err(Fault::new(
+                ErrorCode::AgentVersionNotAvailable,
+                alloc::format!("the agent {name:?} has no version {version:?}"),
+            )),
+        }
+    }
+}
+
+/// The lease of a request; an absent one is empty.
+pub(super) fn parse_lease(raw: Option<&RawValue>) -> Result<Lease, Fault> {
+    match raw {
+        Some(raw) => Lease::parse(raw.get()).map_err(|error| Fault::invalid(alloc::format!("lease_request: {error}"))),
+        None => Ok(Lease::default()),
+    }
+}
+
+/// Nothing outside the negotiated features may be used (§6.2).
+pub(super) fn check_negotiated(
+    features: Features,
+    agent: &str,
+    lease: Option<&Lease>,
+    expires_at: Option<&str>,
+) -> Result<(), Fault> {
+    let names = |namespace| lease.is_some_and(|lease| lease.names(&namespace));
+    let used = [
+        (Feature::AgentVersions, agent.contains('@')),
+        (Feature::LeaseExpiresAt, expires_at.is_some()),
+        (Feature::CostBudget, names(Namespace::CostBudget)),
+        (Feature::ModelUse, names(Namespace::ModelUse)),
+    ];
+    match used.into_iter().find(|(feature, used)| *used && !features.has(*feature)) {
+        Some((feature, _)) => {
+            Err(Fault::invalid(alloc::format!("this session did not negotiate the feature {}", feature.as_str())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `expires_at` in UTC (§9.5): `Z`, or `+00:00`.
+fn parse_expiry(text: &str) -> Result<Time, Fault> {
+    let utc = text.ends_with(['Z', 'z']) || text.ends_with("+00:00");
+    Time::parse_rfc3339(text).filter(|_| utc).ok_or_else(|| {
+        Fault::invalid("lease_constraints.expires_at must be an RFC 3339 time in UTC, such as 2026-05-13T23:42:00Z")
+    })
+}
+
+pub(super) fn split_agent(agent: &str) -> (&str, Option<&str>) {
+    agent.split_once('@').map_or((agent, None), |(name, version)| (name, Some(version)))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+        && name.len() <= 256
+}
+
+fn is_version(version: &str) -> bool {
+    !version.is_empty()
+        && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+_-".contains(&byte))
+        && version.len() <= 256
+}
+
+/// `name` or `name@version` as §7.5 writes them.
+pub(super) fn check_agent_ref(agent: &str) -> Result<(), Fault> {
+    let (name, version) = split_agent(agent);
+    if is_name(name) && version.is_none_or(is_version) {
+        Ok(())
+    } else {
+        Err(Fault::invalid("agent must be name or name@version, the name of a-z 0-9 . _ -"))
+    }
+}
+
+pub(super) fn check_agent(spec: &AgentSpec) -> Result<(), Refused> {
+    let refuse = |sentence: &'static str| Err(Refused::Invalid(Cow::Borrowed(sentence)));
+    if !is_name(&spec.name) {
+        return refuse("an agent's name starts with a-z or 0-9 and goes on with a-z 0-9 . _ -");
+    }
+    if !spec.versions.iter().all(|version| is_version(version)) {
+        return refuse("a version has the characters a-z A-Z 0-9 . + _ -");
+    }
+    let mut sorted: Vec<&String> = spec.versions.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != spec.versions.len() {
+        return refuse("an agent's versions are different from each other");
+    }
+    if spec.default.as_ref().is_some_and(|default| !spec.versions.contains(default)) {
+        return refuse("the default version is one of the versions");
+    }
+    Ok(())
+}
+
+/// What makes two submits of one key the same (§7.2).
+fn digest(submit: &Submit<'_>, lease: Option<&Lease>) -> Digest {
+    let text = |text: &Text<'_>| {
+        let mut json = String::new();
+        push_json_str(&mut json, text.as_str());
+        json
+    };
+    let lease_request = submit.lease_request.filter(|_| lease.is_none_or(|lease| !lease.is_empty()));
+    let expires_at = submit.lease_constraints.as_ref().and_then(|constraints| constraints.expires_at.as_ref());
+    let secs = submit.max_runtime_sec.map(|secs| alloc::format!("{}", secs.0));
+    let mut hasher = Sha256::new();
+    member(&mut hasher, "agent", Some(&text(&submit.agent)));
+    member(&mut hasher, "input", submit.input.map(RawValue::get));
+    member(&mut hasher, "lease_request", lease_request.map(RawValue::get));
+    member(&mut hasher, "expires_at", expires_at.map(text).as_deref());
+    member(&mut hasher, "max_runtime_sec", secs.as_deref());
+    member(&mut hasher, "parent_job_id", submit.parent_job_id.as_ref().map(text).as_deref());
+    member(&mut hasher, "delegate_id", submit.delegate_id.as_ref().map(text).as_deref());
+    hasher.finalize().into()
+}

@@ -1,0 +1,124 @@
+//! Subscriptions (§7.6).
+
+use alloc::sync::Arc;
+
+use super::Runtime;
+use super::frames::Request;
+use super::pump::credentials_now;
+use crate::arcp::config::Access;
+use crate::arcp::error::{ErrorCode, Fault};
+use crate::arcp::feature::Feature;
+use crate::arcp::host::{Event, JobId, SessionKey};
+use crate::arcp::job::Accepted;
+use crate::arcp::reply::{self, Subscribed};
+use crate::arcp::request;
+use crate::arcp::session::{Cursor, Role, Session};
+use crate::time::Time;
+
+impl Runtime {
+    pub(super) fn on_subscribe(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let subscribe: request::Subscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
+        self.needs(key, Feature::Subscribe)?;
+        let named = request::job_id(subscribe.job_id, request.envelope.job_id.as_ref())?;
+        let found = self.visible(key, &named);
+        let id = found?;
+        let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
+        let granted = self.access(session, &job.accepted) == Access::Observed;
+        let (principal, owner) = (Arc::clone(&session.principal), Arc::clone(&job.accepted.principal));
+        let (ulid, known) = (job.accepted.id, session.watches.contains_key(&id));
+        let watches = session.watches.values().filter(|watch| watch.role == Role::Subscriber).count();
+        self.event(Event::Subscription { principal, job: ulid, owner, granted });
+        if !granted {
+            return Err(Fault::new(
+                ErrorCode::PermissionDenied,
+                "the policy does not let this principal watch the job",
+            ));
+        }
+        if !known && watches >= self.config.subscriptions {
+            return Err(Fault::limit("subscriptions", self.config.subscriptions as u64));
+        }
+        let history = subscribe.history.unwrap_or(false);
+        let from = subscribe.from_event_seq.map_or(0, |seq| seq.0);
+        self.subscribe(key, id, request.id, history.then_some(from));
+        Ok(())
+    }
+
+    /// Answers, then shows the history after `from` if it was asked for, then what comes.
+    fn subscribe(&mut self, key: SessionKey, id: JobId, request_id: &str, from: Option<u64>) {
+        let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
+        let role = session.watches.get(&id).map(|watch| watch.role);
+        let live = job.state.is_live();
+        let own = live && matches!(role, Some(Role::Owner | Role::Attached));
+        let form = session.form();
+        let submitter = session.principal == job.accepted.principal;
+        let end = job.history.end();
+        let (start, truncated) = match from {
+            Some(from) if !own => job.history.after(from),
+            _ => (end, false),
+        };
+        let payload = reply::subscribed(
+            &job.accepted,
+            form,
+            &Subscribed {
+                request_id,
+                status: job.state.as_str(),
+                budget: self.budget_of(id),
+                credentials: credentials_now(Some(job), submitter, form),
+                from: job.last_seq,
+                replayed: from.is_some() && !own,
+                truncated,
+            },
+        );
+        let python = session.python;
+        self.reply_marked(key, "job.subscribed", Some(id), &payload, python && !own);
+        if own {
+            return;
+        }
+        if role.is_none() {
+            self.watch(key, id, Role::Subscriber);
+        }
+        // A repeated subscription replays only if it asks for that; a delayed one and an ended job's stand at a cursor.
+        let replays = from.is_some() || role.is_none();
+        if replays
+            && (start < end || !live || python)
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            let not_before = if python && session.conn.is_some() { Time::MAX } else { self.now };
+            session.replaying.insert(id);
+            if let Some(watch) = session.watches.get_mut(&id) {
+                watch.cursor = Some(Cursor { at: start, not_before });
+            }
+        }
+    }
+
+    pub(super) fn on_unsubscribe(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let unsubscribe: request::Unsubscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
+        self.needs(key, Feature::Subscribe)?;
+        let named = request::job_id(unsubscribe.job_id, request.envelope.job_id.as_ref())?;
+        let found = crate::arcp::ids::JobUlid::parse(&named).and_then(|ulid| self.job_ids.get(&ulid).copied());
+        let watch = found.and_then(|id| self.sessions.get(key)?.watches.get(&id).map(|watch| (id, watch.role)));
+        if let Some((id, Role::Subscriber)) = watch {
+            self.unwatch(key, id);
+        }
+        Ok(())
+    }
+
+    /// Refuses what the session did not negotiate (§6.2).
+    pub(super) fn needs(&self, key: SessionKey, feature: Feature) -> Result<(), Fault> {
+        match self.sessions.get(key) {
+            Some(session) if !session.features.has(feature) => {
+                Err(Fault::invalid(alloc::format!("this session did not negotiate the feature {}", feature.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a session may know of a job: everything of its own principal's, else what the policy says.
+    pub(super) fn access(&self, session: &Session, job: &Accepted) -> Access {
+        if session.principal == job.principal {
+            Access::Observed
+        } else {
+            self.config.policy.access(&session.principal, &job.principal, &job.agent_ref(true))
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! §9.4: a child's lease within its parent's, decided exactly.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use nuncio_core::lease::{Lease, Namespace, Operation, SubsetError};
+use proptest::prelude::*;
+
+const WORK: u64 = 1_000_000;
+
+fn lease(namespace: &str, patterns: &[&str]) -> Lease {
+    Lease::parse(&serde_json::json!({ namespace: patterns }).to_string()).expect("the patterns are good")
+}
+
+fn includes(namespace: &str, parents: &[&str], children: &[&str]) -> bool {
+    let mut work = WORK;
+    match lease(namespace, parents).includes(&lease(namespace, children), &mut work) {
+        Ok(()) => true,
+        Err(SubsetError::Violation { .. }) => false,
+        Err(SubsetError::TooComplex { .. }) => panic!("{parents:?} {children:?} take too much work"),
+    }
+}
+
+#[test]
+fn s9_4_per_pattern() {
+    for (parent, child, expected) in [
+        ("/data/*", "/data/**", false),
+        ("/data/**", "/data/*", true),
+        ("/data/**", "/data/**", true),
+        ("/data/*", "/data/*", true),
+        ("/data/*", "/data/x", true),
+        ("/data/*", "/data/x/y", false),
+        ("/data/**", "/data", true),
+        ("/data/**", "/data/x/y", true),
+        ("/data/**", "/datax", false),
+        ("/data", "/data/**", false),
+        ("/**", "/data/**", true),
+        ("/foo/bar/**", "/foo/**", false),
+        ("/a/**/z", "/a/z", true),
+        ("/a/**/z", "/a/b/z", true),
+        ("/a/**/z", "/a/*/z", true),
+        ("/a/*/z", "/a/**/z", false),
+        ("/a/**", "/a/*/b", true),
+        ("/ws/a*", "/ws/ab*", true),
+        ("/ws/ab*", "/ws/a*", false),
+        ("/ws/*a", "/ws/*ba", true),
+        ("/ws/*ba", "/ws/*a", false),
+        ("/ws/*", "/ws/a*", true),
+        ("/ws/a*", "/ws/*", false),
+        ("/x/**", "/x/**/**", true),
+        ("/x/**/**", "/x/**", true),
+        ("/x/*/**", "/x/**", false),
+        ("/x/**/*", "/x/**", false),
+        ("/x/*/**", "/x/**/*", true),
+        ("/x/**/*", "/x/*/**", true),
+        ("/x/**", "/x/*/**", true),
+        ("/a?c", "/abc", false),
+        ("/[ab]", "/a", false),
+        ("/[!a]*", "/*", false),
+        ("/[!a]*", "/b", false),
+        ("/[!a]*", "/[!a]b*", true),
+        ("/**", "/*", true),
+        ("/*", "/", true),
+        ("/**", "/", true),
+        ("/a*a", "/a", false),
+        ("/a*a", "/aa", true),
+        ("/*a*b*", "/*ab*", true),
+        ("/*ab*", "/*a*b*", false),
+        ("/**/a/**", "/x/**/a", true),
+        ("/**/a/**", "/**/b", false),
+        ("/**/*.rs", "/src/**/*.rs", true),
+        ("/**/*.rs", "/src/**/*s", false),
+        ("/a/**/b/**/c", "/a/b/**/b/c", true),
+        ("/a**", "/a*", true),
+        ("/a*", "/a**", true),
+    ] {
+        assert_eq!(includes("fs.read", &[parent], &[child]), expected, "{parent} ⊇ {child}");
+    }
+}
+
+#[test]
+fn s9_4_of_names() {
+    for (parent, child, expected) in [
+        ("**", "*", true),
+        ("**", "**", true),
+        ("*", "**", false),
+        ("**", "**/a", true),
+        ("**/a", "a", true),
+        ("**/a", "/a", true),
+        ("**/a", "*a", false),
+        ("*a", "**/a", false),
+        ("a/**/b", "a/b", true),
+        ("a/**/b", "a/*/b", true),
+        ("a/**/b", "a/**/**/b", true),
+        ("*", "abc", true),
+        ("a*", "*", false),
+        ("tier-fast/*", "tier-fast/**", false),
+        ("gpt-4*", "**", false),
+        ("/**", "**", false),
+        ("**/*", "**", true),
+        ("*/**", "**", true),
+        ("**/*/*", "**", false),
+        ("/*/**", "/**", true),
+    ] {
+        assert_eq!(includes("model.use", &[parent], &[child]), expected, "{parent} ⊇ {child}");
+    }
+}
+
+#[test]
+fn s9_4_a_union_covers_what_no_single_pattern_does() {
+    assert!(includes("fs.read", &["/x", "/x/*/**"], &["/x/**"]));
+    assert!(!includes("fs.read", &["/x", "/x/*/*/**"], &["/x/**"]));
+    assert!(includes("tool.call", &["a", "b"], &["b", "a", "a"]));
+    assert!(!includes("tool.call", &["a", "b"], &["a", "c"]));
+    assert!(includes("tool.call", &["*/**", "a"], &["**"]));
+    assert!(includes("tool.call", &["*", "*/*", "*/*/**"], &["**"]));
+    assert!(!includes("tool.call", &["*", "*/*", "*/*/*/**/x"], &["**"]));
+    assert!(includes("tool.call", &["*a*", "*b*"], &["x*a", "b*"]));
+    assert!(includes("tool.call", &["a*b", "ab*", "b"], &["a*b", "ab", "ab*"]));
+}
+
+#[test]
+fn s9_4_equal_is_a_subset_and_nothing_is_in_everything() {
+    let lease = Lease::parse(r#"{"fs.read":["/a/**"],"tool.call":["*"],"cost.budget":["USD:1"]}"#).unwrap();
+    assert_eq!(lease.includes(&lease, &mut 1_000), Ok(()));
+    assert_eq!(lease.includes(&Lease::default(), &mut 0), Ok(()));
+}
+
+#[test]
+fn s9_4_a_namespace_the_parent_does_not_name_is_a_violation() {
+    let parent = lease("fs.read", &["/**"]);
+    for namespace in ["model.use", "agent.delegate", "fs.write", "x-vendor.a.b"] {
+        let child = lease(namespace, &["/a"]);
+        let expected = Namespace::parse(namespace).unwrap();
+        match parent.includes(&child, &mut WORK.clone()) {
+            Err(SubsetError::Violation { namespace, pattern }) => {
+                assert_eq!((namespace, pattern.as_str()), (expected, "/a"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn s9_4_the_error_names_the_pattern() {
+    let error = lease("fs.read", &["/a/**"]).includes(&lease("fs.read", &["/a/b", "/b/*"]), &mut WORK.clone());
+    assert_eq!(error.unwrap_err().to_string(), r#"the parent's lease does not cover the pattern "/b/*" of fs.read"#);
+}
+
+#[test]
+fn s9_4_amounts_are_compared_elsewhere() {
+    assert_eq!(lease("tool.call", &["a"]).includes(&lease("cost.budget", &["USD:1"]), &mut 0), Ok(()));
+}
+
+#[test]
+fn s9_4_canonical_forms_are_compared() {
+    assert!(includes("net.fetch", &["HTTPS://H:443/**"], &["https://h./a/../b?x=/y"]));
+    assert!(includes("net.fetch", &["https://**"], &["https://*/**"]));
+    assert!(!includes("net.fetch", &["https://*.example.com/**"], &["https://*/**"]));
+    assert!(!includes("net.fetch", &["https://*/*"], &["https://h/a/*"]));
+    assert!(includes("fs.read", &["/**"], &["**"]));
+    assert!(includes("fs.read", &["**"], &["/**"]));
+}
+
+#[test]
+fn s9_4_beyond_the_work_bound_it_is_refused() {
+    // Each parent counts the segments between letters of its own, so that few sets of their places are comparable.
+    let stars = |count: usize| "*/".repeat(count);
+    let parents: Vec<String> = (0..12)
+        .flat_map(|i| (0..12).map(move |j| (i, j)))
+        .map(|(i, j)| format!("**/a/{}a/{}**/b", stars(i), stars(j)))
+        .collect();
+    let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
+    let child = "**/a/".repeat(12) + "**/b";
+    let mut work = 1_000_000;
+    let result = lease("tool.call", &parents).includes(&lease("tool.call", &[&child]), &mut work);
+    assert!(matches!(result, Err(SubsetError::TooComplex { .. })), "{result:?} {work}");
+    assert_eq!(work, 0);
+    assert!(matches!(
+        lease("tool.call", &["*"]).includes(&lease("tool.call", &["a"]), &mut 0),
+        Err(SubsetError::TooComplex { .. })
+    ));
+}
+
+#[test]
+fn s9_4_ordinary_leases_take_little_work() {
+    let parents: Vec<String> = (0..100).map(|index| format!("/workspace/project-{index}/**/*.rs")).collect();
+    let children: Vec<String> = (0..100).map(|index| format!("/workspace/project-{index}/src/*/mod.rs")).collect();
+    let borrow = |patterns: &[String]| patterns.iter().map(|pattern| serde_json::json!(pattern)).collect::<Vec<_>>();
+    let parent = Lease::parse(&serde_json::json!({ "fs.read": borrow(&parents) }).to_string()).unwrap();
+    let child = Lease::parse(&serde_json::json!({ "fs.read": borrow(&children) }).to_string()).unwrap();
+    let mut work = WORK;
+    assert_eq!(parent.includes(&child, &mut work), Ok(()));
+    assert!(WORK - work < 300_000, "{}", WORK - work);
+}
+
+#[test]
+fn s9_4_hostile_single_patterns_are_decided_quickly() {
+    let stars = "*a*b".repeat(500);
+    assert!(includes("tool.call", &[&format!("{stars}*")], &[&format!("{stars}*a")]));
+    assert!(!includes("tool.call", &[&format!("{stars}*a")], &[&format!("{stars}*")]));
+    let deep = "**/a/".repeat(200);
+    assert!(includes("tool.call", &[&format!("{deep}**")], &[&format!("{deep}**/x/**")]));
+}
+
+fn slow_match(pattern: &[&str], target: &[&str]) -> bool {
+    match (pattern.split_first(), target.split_first()) {
+        (None, None) => true,
+        (Some((&"**", rest)), None) => slow_match(rest, target),
+        (Some((&"**", rest)), Some((_, fewer))) => slow_match(rest, target) || slow_match(pattern, fewer),
+        (Some((glob, rest)), Some((segment, fewer))) => {
+            slow_glob(glob.as_bytes(), segment.as_bytes()) && slow_match(rest, fewer)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+fn slow_glob(glob: &[u8], segment: &[u8]) -> bool {
+    match (glob.split_first(), segment.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), None) => slow_glob(rest, segment),
+        (Some((b'*', rest)), Some((_, fewer))) => slow_glob(rest, segment) || slow_glob(glob, fewer),
+        (Some((literal, rest)), Some((byte, fewer))) => literal == byte && slow_glob(rest, fewer),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// A text of at most `longest` characters that the child matches and no parent does.
+fn counterexample(parents: &[String], child: &str, alphabet: &[char], longest: usize) -> Option<String> {
+    let mut texts = vec![String::new()];
+    for _ in 0..longest {
+        texts = texts.iter().flat_map(|text| alphabet.iter().map(move |char| format!("{text}{char}"))).collect();
+        let found = texts.iter().find(|text| {
+            let target: Vec<&str> = text.split('/').collect();
+            let matches = |pattern: &str| slow_match(&pattern.split('/').collect::<Vec<_>>(), &target);
+            matches(child) && !parents.iter().any(|parent| matches(parent))
+        });
+        if let Some(found) = found {
+            return Some(found.clone());
+        }
+    }
+    None
+}
+
+fn decided(parents: &[String], child: &str) -> bool {
+    includes("tool.call", &parents.iter().map(String::as_str).collect::<Vec<_>>(), &[child])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// `b` stands for every character the patterns do not name.
+    #[test]
+    fn inclusion_holds_iff_there_is_no_counterexample(
+        parents in prop::collection::vec("(a|/|\\*|\\*|/\\*\\*|\\*\\*/){1,5}", 1..4),
+        child in "(a|/|\\*|\\*|/\\*\\*|\\*\\*/){1,4}",
+    ) {
+        let counterexample = counterexample(&parents, &child, &['a', 'b', '/'], 7);
+        prop_assert_eq!(decided(&parents, &child), counterexample.is_none(), "{:?}", counterexample);
+    }
+
+    #[test]
+    fn inclusion_of_single_segments_holds_iff_there_is_no_counterexample(
+        parents in prop::collection::vec("(a|b|\\*){1,5}", 1..5),
+        child in "(a|b|\\*){1,4}",
+    ) {
+        let counterexample = counterexample(&parents, &child, &['a', 'b', 'c', '/'], 6);
+        prop_assert_eq!(decided(&parents, &child), counterexample.is_none(), "{:?}", counterexample);
+    }
+
+    #[test]
+    fn inclusion_is_reflexive_and_transitive(
+        patterns in prop::collection::vec("(a|b|/|\\*|/\\*\\*|\\*\\*/){1,6}", 3),
+    ) {
+        let [a, b, c] = patterns.as_slice() else { unreachable!() };
+        prop_assert!(includes("tool.call", &[a], &[a]));
+        if includes("tool.call", &[a], &[b]) && includes("tool.call", &[b], &[c]) {
+            prop_assert!(includes("tool.call", &[a], &[c]));
+        }
+    }
+
+    #[test]
+    fn what_a_child_covers_its_parent_covers(
+        parents in prop::collection::vec("(a|b|/|\\*|/\\*\\*|\\*\\*/){1,7}", 1..4),
+        child in "(a|b|/|\\*|/\\*\\*|\\*\\*/){1,7}",
+        targets in prop::collection::vec("(a|b|c|/){1,9}", 40),
+    ) {
+        let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
+        let (parent, child) = (lease("tool.call", &parents), lease("tool.call", &[&child]));
+        if parent.includes(&child, &mut WORK.clone()).is_ok() {
+            for target in targets {
+                let operation = Operation::new("tool.call", &target).unwrap();
+                prop_assert!(!child.covers(&operation) || parent.covers(&operation), "{}", target);
+            }
+        }
+    }
+}

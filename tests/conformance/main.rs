@@ -1,0 +1,39 @@
+//! The server's side of `wire.md`, rule by rule, over `Runtime` alone.
+//!
+//! A test is named by the section its rule comes from, and asserts the rule as `wire.md` and the specification have it.
+//! Virtual time, no IO; what holds for every frame is checked by the world itself (`nuncio_tests::world`).
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+#![expect(clippy::many_single_char_names, reason = "w is the world, a, b, c are connections in their order")]
+#![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
+
+mod contract;
+mod s10_delegation;
+mod s10_families;
+mod s5_envelope;
+mod s5_trace;
+mod s5_user_data;
+mod s6_1_hello;
+mod s6_1_refusals;
+mod s6_2_features;
+mod s6_3_replay;
+mod s6_3_resume;
+mod s6_4_heartbeat;
+mod s6_5_log;
+mod s6_6_list;
+mod s6_7_close;
+mod s6_order;
+mod s7_1_submit;
+mod s7_2_idempotency;
+mod s7_3_terminals;
+mod s7_4_cancel;
+mod s7_6_subscribe;
+mod s7_6_watching;
+mod s8_2_events;
+mod s8_4_results;
+mod s9_2_leases;
+mod s9_5_expiry;
+mod s9_6_budgets;
+mod s9_8_credentials;
+mod s_compat;
+mod s_fixtures;
+mod s_limits;

@@ -1,0 +1,298 @@
+//! §6.5: the event log, acknowledgements, back-pressure, and who waits.
+
+use nuncio_core::arcp::{Body, ConnId, Event, Refused};
+use nuncio_tests::world::{Frame, Job, World};
+use serde_json::json;
+
+fn ack(w: &mut World, conn: ConnId, seq: u64) {
+    w.send(conn, "session.ack", json!({"last_processed_seq": seq}));
+}
+
+fn seqs(frames: &[Frame]) -> Vec<u64> {
+    frames.iter().filter_map(Frame::seq).collect()
+}
+
+fn pressure(frames: &[Frame]) -> Vec<&Frame> {
+    frames.iter().filter(|frame| frame.event() == "status" && frame.body()["phase"] == "back_pressure").collect()
+}
+
+fn body(text: &str) -> Body {
+    Body::log("info", text, None)
+}
+
+fn unblocked(w: &mut World, job: &Job) -> bool {
+    w.maybe_told(|event| matches!(event, Event::Unblocked { job: key } if *key == job.key).then_some(())).is_some()
+}
+
+#[test]
+fn s6_5_acks_backwards_or_beyond_are_ignored() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.log(&job, "2");
+    w.drain(a);
+    for seq in [0, 99, 2, 1, 0, 3, 9_007_199_254_740_991] {
+        ack(&mut w, a, seq);
+        w.quiet(a);
+    }
+    w.log(&job, "3");
+    assert_eq!(w.event(a, "log").seq(), Some(3));
+    let b = w.resume(a, 2);
+    assert_eq!(seqs(&w.drain(b)), [3], "an ack beyond what was written freed nothing");
+}
+
+#[test]
+fn s6_5_an_ack_of_what_was_not_yet_written_is_ignored() {
+    let mut w = World::with(|config| config.send_window = 1);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.withhold(a);
+    for n in 2..=5 {
+        w.log(&job, &n.to_string());
+    }
+    w.drain(a);
+    ack(&mut w, a, 5);
+    w.cut(a);
+    let b = w.resume(a, 1);
+    assert_eq!(seqs(&w.drain(b)), [2, 3, 4, 5]);
+}
+
+#[test]
+fn s6_5_nothing_is_freed_by_age() {
+    let mut w = World::new();
+    let a = w.login_without("tok-alice", &["heartbeat"]);
+    let job = w.job(a, "slow");
+    w.log(&job, "2");
+    w.advance(100 * 24 * 3600 * 1_000_000);
+    let b = w.resume(a, 0);
+    assert_eq!(seqs(&w.drain(b)), [1, 2]);
+}
+
+#[test]
+fn s6_5_a_full_log_drops_the_oldest_written_event() {
+    let mut w = World::with(|config| config.log_events = 4);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    for n in 2..=20 {
+        w.log(&job, &n.to_string());
+    }
+    assert_eq!(seqs(&w.drain(a)), (2..=20).collect::<Vec<_>>());
+    w.cut(a);
+    let (session, token) = (w.session(a), w.token(a));
+    let b = w.resume_as("tok-alice", &session, &token, 10);
+    w.refusal(b, "RESUME_WINDOW_EXPIRED");
+    let c = w.resume(a, 18);
+    assert_eq!(seqs(&w.drain(c)), [19, 20]);
+}
+
+#[test]
+fn s6_5_an_agent_waits_only_when_the_log_is_full_of_unwritten_events() {
+    let mut w = World::with(|config| {
+        config.log_events = 8;
+        config.send_window = 2;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.withhold(a);
+    let mut taken = 0;
+    while w.try_emit(&job, &body("x")).is_ok() {
+        taken += 1;
+        assert!(taken <= 8, "the log is bounded");
+    }
+    assert!(taken >= 5, "{taken} events of 8 were taken");
+    assert_eq!(w.try_emit(&job, &body("x")), Err(Refused::Blocked));
+    assert!(!unblocked(&mut w, &job));
+    w.written(a, 2);
+    assert!(unblocked(&mut w, &job), "written frames make room");
+    w.log(&job, "again");
+    w.release(a);
+    let frames = w.drain(a);
+    assert_eq!(seqs(&frames).last(), Some(&(taken + 2)), "nothing was lost");
+}
+
+#[test]
+fn s6_5_bytes_block_like_events() {
+    let mut w = World::with(|config| {
+        config.log_bytes = 10_000;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.withhold(a);
+    let big = body(&"x".repeat(1000));
+    let mut taken = 0;
+    while w.try_emit(&job, &big).is_ok() {
+        taken += 1;
+        assert!(taken < 12, "the log is bounded in bytes");
+    }
+    assert!(taken >= 7, "{taken}");
+    assert_eq!(w.try_emit(&job, &big), Err(Refused::Blocked));
+    w.release(a);
+    assert!(unblocked(&mut w, &job));
+    w.emit(&job, &big);
+}
+
+#[test]
+fn s6_5_a_terminal_is_never_blocked() {
+    let mut w = World::with(|config| {
+        config.log_events = 8;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let jobs = [w.job(a, "echo"), w.job(a, "echo"), w.job(a, "echo")];
+    w.withhold(a);
+    while w.try_emit(&jobs[0], &body("x")).is_ok() {}
+    for job in &jobs {
+        w.finish(job, "1");
+    }
+    w.release(a);
+    let terminals = w.drain(a).iter().filter(|frame| frame.kind() == "job.result").count();
+    assert_eq!(terminals, 3);
+}
+
+#[test]
+fn s6_5_detached_sessions_block_nobody() {
+    let mut w = World::with(|config| config.log_events = 8);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.cut(a);
+    for n in 2..=100 {
+        w.log(&job, &n.to_string());
+    }
+    let (session, token) = (w.session(a), w.token(a));
+    let b = w.resume_as("tok-alice", &session, &token, 1);
+    w.refusal(b, "RESUME_WINDOW_EXPIRED");
+}
+
+#[test]
+fn s6_5_losing_the_connection_unblocks() {
+    let mut w = World::with(|config| {
+        config.log_events = 8;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.withhold(a);
+    while w.try_emit(&job, &body("x")).is_ok() {}
+    w.cut(a);
+    assert!(unblocked(&mut w, &job));
+    w.log(&job, "on");
+}
+
+#[test]
+fn s6_5_back_pressure_needs_a_session_that_has_acked() {
+    let mut w = World::with(|config| config.back_pressure = 10);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    for n in 0..50 {
+        w.log(&job, &n.to_string());
+    }
+    assert!(pressure(&w.drain(a)).is_empty());
+}
+
+#[test]
+fn s6_5_back_pressure_once_and_again_after_half() {
+    let mut w = World::with(|config| config.back_pressure = 10);
+    let a = w.login("tok-alice");
+    let b = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.subscribe(b, json!({"job_id": job.id}));
+    ack(&mut w, a, 1);
+    for n in 0..40 {
+        w.log(&job, &n.to_string());
+    }
+    let frames = w.drain(a);
+    let told = pressure(&frames);
+    assert_eq!(told.len(), 1, "one, whatever the lag");
+    assert_eq!(told[0].job(), job.id);
+    assert!(told[0].body()["message"].as_str().is_some_and(|message| !message.is_empty()));
+    let at = told[0].seq().unwrap();
+    assert!((11..=13).contains(&at), "the threshold is 10, it was told at {at}");
+    let last = frames.last().and_then(Frame::seq).unwrap();
+    // Above half: not again.
+    ack(&mut w, a, last - 8);
+    for n in 0..10 {
+        w.log(&job, &n.to_string());
+    }
+    let frames = w.drain(a);
+    assert!(pressure(&frames).is_empty(), "the lag never fell below half");
+    let last = frames.last().and_then(Frame::seq).unwrap();
+    ack(&mut w, a, last);
+    for n in 0..20 {
+        w.log(&job, &n.to_string());
+    }
+    assert_eq!(pressure(&w.drain(a)).len(), 1, "again after it fell below half");
+    assert!(pressure(&w.drain(b)).is_empty(), "not to other watchers");
+}
+
+#[test]
+fn s6_5_back_pressure_is_not_in_the_jobs_history() {
+    let mut w = World::with(|config| config.back_pressure = 5);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    ack(&mut w, a, 1);
+    for n in 0..20 {
+        w.log(&job, &n.to_string());
+    }
+    assert_eq!(pressure(&w.drain(a)).len(), 1);
+    let b = w.login("tok-alice");
+    w.subscribe(b, json!({"job_id": job.id, "history": true}));
+    let frames = w.drain(b);
+    assert_eq!(frames.len(), 21);
+    assert!(pressure(&frames).is_empty());
+}
+
+#[test]
+fn s6_5_back_pressure_comes_under_the_most_recent_live_job() {
+    let mut w = World::with(|config| config.back_pressure = 5);
+    let a = w.login("tok-alice");
+    let old = w.job(a, "echo");
+    let ended = w.job(a, "echo");
+    let recent = w.job(a, "echo");
+    let gone = w.job(a, "echo");
+    w.finish(&gone, "1");
+    w.drain(a);
+    ack(&mut w, a, 4);
+    for n in 0..20 {
+        w.log(&old, &n.to_string());
+    }
+    let frames = w.drain(a);
+    let told = pressure(&frames);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].job(), recent.id, "not {}", ended.id);
+}
+
+#[test]
+fn s6_5_a_bad_ack_is_invalid() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    for payload in [json!({}), json!({"last_processed_seq": "1"}), json!({"last_processed_seq": null})] {
+        w.send(a, "session.ack", payload);
+        w.refusal(a, "INVALID_REQUEST");
+    }
+}
+
+#[test]
+fn s6_5_one_stalled_watcher_does_not_stop_the_owner() {
+    let mut w = World::with(|config| {
+        config.log_events = 8;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let b = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.subscribe(b, json!({"job_id": job.id}));
+    w.withhold(b);
+    for n in 0..100 {
+        w.log(&job, &n.to_string());
+    }
+    assert_eq!(w.drain(a).len(), 100);
+    w.release(b);
+    let frames = w.drain(b);
+    let last = frames.last().unwrap();
+    assert_eq!(last.body()["phase"], "subscription_dropped", "a subscription that would make an agent wait ends");
+    assert_eq!(last.job(), job.id);
+    assert!(last.body()["message"].is_string());
+    w.log(&job, "more");
+    w.quiet(b);
+}

@@ -1,0 +1,273 @@
+//! §7.4: cancelling.
+
+use nuncio_core::arcp::{Body, ErrorCode, Event, FinalStatus, Refused};
+use nuncio_tests::world::{Job, OnSubmit, SECOND, World};
+use serde_json::{Value, json};
+
+fn asked(w: &mut World, job: &Job) -> Option<(Option<String>, u64)> {
+    let now = w.now;
+    w.maybe_told(|event| match event {
+        Event::Cancel { job: key, reason, deadline } if *key == job.key => Some((reason.clone(), deadline.since(now))),
+        _ => None,
+    })
+}
+
+fn terminal(w: &mut World, conn: nuncio_core::arcp::ConnId) -> Value {
+    let error = w.expect(conn, "job.error");
+    assert_eq!(error.payload()["final_status"], "cancelled");
+    assert_eq!(error.payload()["code"], "CANCELLED");
+    w.quiet(conn);
+    error.payload().clone()
+}
+
+#[test]
+fn s7_4_cancelled_then_the_terminal() {
+    for on_envelope in [true, false] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "slow");
+        let mut frame = json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "payload": {"reason": "user"}});
+        if on_envelope {
+            frame["job_id"] = json!(job.id);
+        } else {
+            frame["payload"]["job_id"] = json!(job.id);
+        }
+        w.send_frame(a, &frame);
+        let cancelled = w.expect(a, "job.cancelled");
+        assert_eq!(*cancelled.payload(), json!({"job_id": job.id, "reason": "user", "request_id": "c"}));
+        w.quiet(a);
+        assert_eq!(asked(&mut w, &job), Some((Some("user".into()), 30 * SECOND)));
+        w.fail(&job, "INTERNAL_ERROR", "stopped").unwrap();
+        terminal(&mut w, a);
+    }
+}
+
+#[test]
+fn s7_4_a_reason_is_optional() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    for payload in [json!({}), json!({"reason": null})] {
+        let job = w.job(a, "slow");
+        w.send_frame(a, &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": job.id, "payload": payload}));
+        let cancelled = w.expect(a, "job.cancelled");
+        assert!(cancelled.payload().get("reason").is_none());
+        assert_eq!(asked(&mut w, &job).unwrap().0, None);
+    }
+}
+
+#[test]
+fn s7_4_an_agent_that_finishes_meanwhile_is_cancelled_too() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    w.finish(&job, "1");
+    terminal(&mut w, a);
+    let (status, code) = w.told("Ended", |event| match event {
+        Event::Ended { status, fault, .. } => Some((*status, fault.as_ref().map(|fault| fault.code))),
+        _ => None,
+    });
+    assert_eq!((status, code), (FinalStatus::Cancelled, Some(ErrorCode::Cancelled)));
+}
+
+#[test]
+fn s7_4_the_grace_ends() {
+    let mut w = World::with(|config| config.cancel_grace = 5 * SECOND);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    w.advance(5 * SECOND - 1);
+    w.quiet(a);
+    w.advance(1);
+    terminal(&mut w, a);
+    assert_eq!(w.try_finish(&job, "late"), Err(Refused::Terminal));
+}
+
+#[test]
+fn s7_4_during_the_grace_events_and_authorize_still_work() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, json!({"agent": "slow", "lease_request": {"tool.call": ["t"]}}));
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    w.log(&job, "cleaning up");
+    w.event(a, "log");
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
+    w.finish(&job, "1");
+    terminal(&mut w, a);
+    assert_eq!(w.try_emit(&job, &Body::thought("x")), Err(Refused::Terminal));
+}
+
+#[test]
+fn s7_4_repeated_while_pending_is_answered_again() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for _ in 0..3 {
+        let id = w.send(a, "job.cancel", json!({"job_id": job.id}));
+        assert_eq!(w.expect(a, "job.cancelled").payload()["request_id"], id.as_str());
+        w.advance(SECOND);
+    }
+    assert!(asked(&mut w, &job).is_some());
+    assert!(asked(&mut w, &job).is_none(), "the agent is asked once");
+    w.advance(30 * SECOND);
+    let frames = w.drain(a);
+    assert_eq!(frames.iter().filter(|frame| frame.kind() == "job.error").count(), 1, "the grace counts from the first");
+}
+
+#[test]
+fn s7_4_a_job_that_has_ended_here_gets_no_answer() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.finish(&job, "1");
+    w.expect(a, "job.result");
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.quiet(a);
+    assert_eq!(w.closed(a), None);
+}
+
+#[test]
+fn s7_4_unknown_and_invisible_jobs_are_not_found_with_one_answer() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let b = w.login("tok-bob");
+    let mut answers = Vec::new();
+    for id in [job.id.as_str(), "job_01M7XYPH85GSFKWQXBK44MZHS9", "job_x", ""] {
+        if id.is_empty() {
+            continue;
+        }
+        w.send(b, "job.cancel", json!({"job_id": id}));
+        let mut payload = w.refusal(b, "JOB_NOT_FOUND").payload().clone();
+        payload.as_object_mut().unwrap().remove("request_id");
+        answers.push(payload);
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+    assert_eq!(asked(&mut w, &job), None);
+}
+
+#[test]
+fn s7_4_only_the_owning_session_may_cancel() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let b = w.login("tok-alice");
+    w.send(b, "job.cancel", json!({"job_id": job.id}));
+    w.refusal(b, "PERMISSION_DENIED");
+    w.subscribe(b, json!({"job_id": job.id}));
+    w.send(b, "job.cancel", json!({"job_id": job.id}));
+    w.refusal(b, "PERMISSION_DENIED");
+    assert_eq!(asked(&mut w, &job), None);
+    let c = w.resume(a, 1);
+    w.send(c, "job.cancel", json!({"job_id": job.id}));
+    w.expect(c, "job.cancelled");
+}
+
+#[test]
+fn s7_4_visible_by_policy_but_another_principals_is_permission_denied() {
+    let mut w = World::with(|config| config.policy = std::sync::Arc::new(nuncio_core::arcp::AnyPrincipal));
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let b = w.login("tok-bob");
+    w.send(b, "job.cancel", json!({"job_id": job.id}));
+    w.refusal(b, "PERMISSION_DENIED");
+}
+
+#[test]
+fn s7_4_a_job_waiting_for_a_slot_ends_at_once() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    w.job(a, "narrow");
+    w.ask(a, json!({"agent": "narrow"}));
+    let accepted = w.expect(a, "job.accepted");
+    let job = w.of(&accepted);
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    terminal(&mut w, a);
+    let started = w.events.iter().any(|event| matches!(event, Event::Start { job: key } if *key == job.key));
+    assert!(!started, "the agent never ran");
+}
+
+#[test]
+fn s7_4_first_cause_wins_over_a_timeout() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, json!({"agent": "slow", "max_runtime_sec": 10}));
+    w.advance(9 * SECOND);
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    w.advance(5 * SECOND);
+    w.quiet(a);
+    w.finish(&job, "1");
+    terminal(&mut w, a);
+}
+
+#[test]
+fn s7_4_first_cause_wins_over_an_expiry() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(
+        a,
+        json!({"agent": "slow", "lease_request": {"tool.call": ["t"]}, "lease_constraints": {"expires_at": "2026-05-13T19:30:10Z"}}),
+    );
+    w.advance(9 * SECOND);
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    w.advance(5 * SECOND);
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
+    w.advance(5 * SECOND);
+    w.quiet(a);
+    w.finish(&job, "1");
+    terminal(&mut w, a);
+}
+
+#[test]
+fn s7_4_a_cancel_that_names_two_jobs_or_none_is_invalid() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let one = w.job(a, "slow");
+    let two = w.job(a, "slow");
+    w.send_frame(
+        a,
+        &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": two.id}}),
+    );
+    w.refusal(a, "INVALID_REQUEST");
+    w.send(a, "job.cancel", json!({}));
+    w.refusal(a, "INVALID_REQUEST");
+    assert_eq!((asked(&mut w, &one), asked(&mut w, &two)), (None, None));
+    w.send_frame(
+        a,
+        &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": one.id}}),
+    );
+    w.expect(a, "job.cancelled");
+}
+
+#[test]
+fn s7_4_a_job_the_host_was_only_asked_about_is_not_found() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    w.on_submit = OnSubmit::Hold;
+    let key = w.held(a, json!({"agent": "echo"}));
+    let id = w.runtime.job(key).unwrap().id.to_string();
+    w.send(a, "job.cancel", json!({"job_id": id}));
+    w.refusal(a, "JOB_NOT_FOUND");
+}
+
+#[test]
+fn s6_order_cancelled_comes_before_the_terminal_even_when_frames_wait() {
+    let mut w = World::with(|config| config.send_window = 1);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.withhold(a);
+    w.log(&job, "1");
+    w.log(&job, "2");
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.finish(&job, "1");
+    w.release(a);
+    let kinds: Vec<String> = w.drain(a).iter().map(|frame| frame.kind().to_owned()).collect();
+    let at = |kind: &str| kinds.iter().position(|known| known == kind).unwrap();
+    assert!(at("job.cancelled") < at("job.error"), "{kinds:?}");
+}

@@ -1,0 +1,183 @@
+//! §9.5: leases that expire.
+
+use nuncio_core::arcp::{Body, Refused};
+use nuncio_tests::world::{Job, MILLI, SECOND, World};
+use serde_json::{Value, json};
+
+const AT: &str = "2026-05-13T19:30:10Z";
+
+fn expiring(expires_at: &str) -> Value {
+    json!({"agent": "slow", "lease_request": {"tool.call": ["t"], "agent.delegate": ["*"]}, "lease_constraints": {"expires_at": expires_at}})
+}
+
+/// A world without heartbeats at the very microsecond of the expiry.
+fn expired() -> (World, nuncio_core::arcp::ConnId, Job) {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, expiring(AT));
+    w.advance(10 * SECOND - 1);
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
+    w.advance(1);
+    w.quiet(a);
+    (w, a, job)
+}
+
+fn lease_expired(w: &mut World, conn: nuncio_core::arcp::ConnId) {
+    let error = w.expect(conn, "job.error");
+    assert_eq!(error.payload()["code"], "LEASE_EXPIRED");
+    assert_eq!(error.payload()["final_status"], "error");
+    assert_eq!(error.payload()["retryable"], false);
+    w.quiet(conn);
+}
+
+#[test]
+fn s9_5_expires_at_must_be_utc_valid_and_in_the_future() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    for bad in [
+        "2026-05-13T19:29:59Z",
+        "2026-05-13T19:30:00Z",
+        "2020-01-01T00:00:00Z",
+        "2026-05-14T00:00:00+02:00",
+        "2026-05-14T00:00:00-00:30",
+        "2026-05-14T00:00:00",
+        "2026-05-14",
+        "tomorrow",
+        "",
+        "2026-13-14T00:00:00Z",
+    ] {
+        w.refused(a, expiring(bad), "INVALID_REQUEST");
+    }
+}
+
+#[test]
+fn s9_5_plus_zero_is_utc_and_echoed_with_z() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, expiring("2026-05-14T00:00:00+00:00"));
+    let echoed = job.accepted.payload()["lease_constraints"]["expires_at"].as_str().unwrap();
+    assert!(echoed.starts_with("2026-05-14T00:00:00") && echoed.ends_with('Z'), "{echoed}");
+    // Python writes microseconds.
+    w.submit(a, expiring("2026-05-14T00:00:00.315377Z"));
+}
+
+#[test]
+fn s9_5_empty_constraints_are_no_expiry() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, json!({"agent": "slow", "lease_constraints": {}}));
+    assert!(w.runtime.job(job.key).unwrap().expires_at.is_none());
+}
+
+#[test]
+fn s9_5_from_expires_at_every_operation_is_lease_expired() {
+    let (mut w, _, job) = expired();
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
+    assert_eq!(w.authorize(&job, "tool.call", "not even covered"), Err("LEASE_EXPIRED"));
+}
+
+#[test]
+fn s9_5_without_an_attempt_the_job_ends_after_the_grace() {
+    let (mut w, a, job) = expired();
+    w.advance(SECOND - 1);
+    w.quiet(a);
+    w.advance(1);
+    lease_expired(&mut w, a);
+    assert_eq!(w.try_finish(&job, "1"), Err(Refused::Terminal));
+}
+
+#[test]
+fn s9_5_without_an_attempt_it_may_still_end_by_itself() {
+    let (mut w, a, job) = expired();
+    w.advance(500 * MILLI);
+    w.log(&job, "events still work");
+    w.event(a, "log");
+    w.finish(&job, "1");
+    w.expect(a, "job.result");
+}
+
+#[test]
+fn s9_5_after_an_attempt_the_next_tool_result_ends_it() {
+    let (mut w, a, job) = expired();
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
+    w.quiet(a);
+    w.log(&job, "unwinding");
+    w.event(a, "log");
+    let error = json!({"call_id": "c3", "error": {"code": "LEASE_EXPIRED", "message": "expired", "retryable": false}});
+    w.raw(&job, "tool_result", &error);
+    assert_eq!(*w.event(a, "tool_result").body(), error);
+    lease_expired(&mut w, a);
+}
+
+#[test]
+fn s9_5_after_an_attempt_returning_ends_it() {
+    let (mut w, a, job) = expired();
+    let _ = w.authorize(&job, "tool.call", "t");
+    let _ = w.try_finish(&job, "1");
+    lease_expired(&mut w, a);
+    let (mut w, a, job) = expired();
+    let _ = w.authorize(&job, "tool.call", "t");
+    let _ = w.fail(&job, "PERMISSION_DENIED", "x");
+    lease_expired(&mut w, a);
+}
+
+#[test]
+fn s9_5_after_an_attempt_the_grace_ends_it_at_the_latest() {
+    let (mut w, a, job) = expired();
+    w.advance(900 * MILLI);
+    let _ = w.authorize(&job, "tool.call", "t");
+    w.advance(100 * MILLI - 1);
+    w.quiet(a);
+    w.advance(1);
+    lease_expired(&mut w, a);
+    assert_eq!(w.try_emit(&job, &Body::thought("x")), Err(Refused::Terminal));
+}
+
+#[test]
+fn s9_5_a_refused_delegation_is_an_attempt() {
+    let (mut w, a, job) = expired();
+    assert_eq!(w.delegate(&job, &json!({"agent": "echo", "delegate_id": "d"})), Err("LEASE_EXPIRED"));
+    let frames = w.drain(a);
+    let refusal = frames.iter().find(|frame| frame.event() == "tool_result").unwrap();
+    assert_eq!(refusal.body()["error"]["code"], "LEASE_EXPIRED");
+    let _ = w.try_finish(&job, "1");
+    let terminal = w.drain(a).pop().or_else(|| frames.into_iter().next_back()).unwrap();
+    assert_eq!(terminal.payload()["code"], "LEASE_EXPIRED");
+}
+
+#[test]
+fn s9_5_pending_jobs_too() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    w.job(a, "narrow");
+    let mut submit = expiring(AT);
+    submit["agent"] = json!("narrow");
+    w.ask(a, submit);
+    w.expect(a, "job.accepted");
+    w.advance(11 * SECOND);
+    lease_expired(&mut w, a);
+}
+
+#[test]
+fn s9_5_any_future_date_works() {
+    let mut w = World::new();
+    let a = w.login_without("tok-alice", &["heartbeat"]);
+    let far = w.submit(a, expiring("9999-12-31T23:59:59Z"));
+    let month = w.submit(a, expiring("2026-07-13T19:30:00Z"));
+    w.advance(25 * 24 * 3600 * SECOND);
+    w.quiet(a);
+    assert_eq!(w.authorize(&month, "tool.call", "t"), Ok(()));
+    w.advance(40 * 24 * 3600 * SECOND);
+    lease_expired(&mut w, a);
+    assert_eq!(w.authorize(&far, "tool.call", "t"), Ok(()));
+}
+
+#[test]
+fn s9_5_a_job_without_expiry_goes_on() {
+    let mut w = World::new();
+    let a = w.login_without("tok-alice", &["heartbeat"]);
+    let job = w.submit(a, json!({"agent": "slow", "lease_request": {"tool.call": ["t"]}}));
+    w.advance(365 * 24 * 3600 * SECOND);
+    w.quiet(a);
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
+}

@@ -1,0 +1,315 @@
+//! §9.8, §14: provisioned credentials.
+
+use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Record, Refused, RevocationId, Secret};
+use nuncio_tests::world::{Job, OnSubmit, SECOND, World};
+use serde_json::{Value, json};
+
+fn world() -> World {
+    World::with(|config| config.provisioner = true)
+}
+
+fn leased() -> Value {
+    json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"], "agent.delegate": ["*"]}})
+}
+
+fn job(w: &mut World) -> (ConnId, Job) {
+    let a = w.login("tok-alice");
+    let job = w.submit(a, leased());
+    (a, job)
+}
+
+/// The next revocation that is asked: (key, id, value, attempt).
+fn revocation(w: &mut World) -> Option<(RevocationId, String, String, u32)> {
+    w.maybe_told(|event| match event {
+        Event::Revoke { revocation, id, value, attempt, .. } => {
+            Some((*revocation, id.clone(), value.expose().to_owned(), *attempt))
+        }
+        _ => None,
+    })
+}
+
+fn value(job: &Job) -> String {
+    job.accepted.payload()["credentials"][0]["value"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn s9_8_1_the_shape() {
+    let mut w = world();
+    let (_, job) = job(&mut w);
+    assert_eq!(
+        job.accepted.payload()["credentials"],
+        json!([{
+            "id": "cred_1",
+            "scheme": "bearer",
+            "value": format!("secret-{}-1", job.id),
+            "endpoint": "https://gateway.example.test/v1",
+            "profile": "openai",
+            "constraints": {"model.use": ["tier-fast/*"]},
+        }])
+    );
+}
+
+#[test]
+fn s9_8_1_no_empty_member() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let bare = Credential {
+        id: "c".into(),
+        value: Secret::new("value-of-c"),
+        endpoint: "https://e/".into(),
+        profile: None,
+        constraints: None,
+    };
+    w.secret("value-of-c", "alice");
+    w.on_submit = OnSubmit::Credentials(vec![bare]);
+    let job = w.submit(a, leased());
+    assert_eq!(
+        job.accepted.payload()["credentials"],
+        json!([{"id": "c", "scheme": "bearer", "value": "value-of-c", "endpoint": "https://e/"}])
+    );
+}
+
+#[test]
+fn s9_8_none_minted_none_shown() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, json!({"agent": "slow"}));
+    let asked = w.told("Submitted", |event| match event {
+        Event::Submitted { credentials, .. } => Some(*credentials),
+        _ => None,
+    });
+    assert!(asked, "negotiated, so the host may mint");
+    assert!(job.accepted.payload().get("credentials").is_none());
+}
+
+#[test]
+fn s14_each_is_recorded_before_it_is_sent() {
+    let mut w = world();
+    let (a, job) = job(&mut w);
+    let recorded = w.stored.iter().find_map(|(sends, record)| match record {
+        Record::CredentialIssued { job: id, id: credential } if id.to_string() == job.id && credential == "cred_1" => {
+            Some(*sends)
+        }
+        _ => None,
+    });
+    let sent = w.history.iter().position(|(_, conn, frame)| *conn == a && frame.kind() == "job.accepted").unwrap();
+    assert!(recorded.unwrap() <= sent as u64);
+    w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
+    let sent = w.history.iter().position(|(_, _, frame)| frame.text().contains("rotated-value")).unwrap();
+    let issued: Vec<u64> = w
+        .stored
+        .iter()
+        .filter(|(_, record)| matches!(record, Record::CredentialIssued { .. }))
+        .map(|(sends, _)| *sends)
+        .collect();
+    assert_eq!(issued.len(), 2, "a rotated one is another");
+    assert!(issued[1] <= sent as u64);
+}
+
+#[test]
+fn s9_8_2_revoked_at_every_terminal() {
+    for how in ["success", "error", "cancelled", "timed_out", "abort"] {
+        let mut w = world();
+        let a = w.login("tok-alice");
+        let mut submit = leased();
+        submit["max_runtime_sec"] = json!(10);
+        let job = w.submit(a, submit);
+        assert!(revocation(&mut w).is_none());
+        match how {
+            "success" => w.finish(&job, "1"),
+            "error" => w.fail(&job, "INTERNAL_ERROR", "x").unwrap(),
+            "cancelled" => {
+                w.send(a, "job.cancel", json!({"job_id": job.id}));
+                w.finish(&job, "1");
+            }
+            "timed_out" => w.advance(10 * SECOND),
+            _ => w.abort(),
+        }
+        let (_, id, revoked, attempt) = revocation(&mut w).unwrap_or_else(|| panic!("{how}"));
+        assert_eq!((id.as_str(), revoked, attempt), ("cred_1", value(&job), 0), "{how}");
+        assert!(revocation(&mut w).is_none());
+        assert!(w.stored.iter().any(|(_, record)| matches!(record, Record::CredentialRevoked { .. })), "{how}");
+    }
+}
+
+#[test]
+fn s9_8_2_a_failed_revocation_is_retried() {
+    let mut w = world();
+    w.auto_revoke = false;
+    let (_, job) = job(&mut w);
+    w.finish(&job, "1");
+    for expected in 0..5 {
+        let (key, _, revoked, attempt) = revocation(&mut w).unwrap();
+        assert_eq!((revoked, attempt), (value(&job), expected));
+        w.runtime.revoke_failed(w.now, key).unwrap();
+        w.advance(0);
+        assert!(revocation(&mut w).is_none(), "not at once");
+        w.advance(24 * 3600 * SECOND);
+    }
+    let (key, ..) = revocation(&mut w).unwrap();
+    w.runtime.revoked(w.now, key).unwrap();
+    w.advance(24 * 3600 * SECOND);
+    assert!(revocation(&mut w).is_none());
+    assert_eq!(w.runtime.revoked(w.now, key), Err(Refused::Stale));
+    assert_eq!(w.runtime.revoke_failed(w.now, key), Err(Refused::Stale));
+}
+
+#[test]
+fn s9_8_2_rotation_shows_the_new_value_once_and_revokes_the_prior() {
+    let mut w = world();
+    let (a, job) = job(&mut w);
+    let b = w.login("tok-alice");
+    w.subscribe(b, json!({"job_id": job.id}));
+    w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
+    let status = w.event(a, "status");
+    assert_eq!(
+        *status.body(),
+        json!({"phase": "credential_rotated", "credential_id": "cred_1", "id": "cred_1", "value": "rotated-value"})
+    );
+    let (_, id, revoked, _) = revocation(&mut w).unwrap();
+    assert_eq!((id.as_str(), revoked), ("cred_1", value(&job)), "the prior value, by value");
+    // Written once: redacted everywhere from now on.
+    let again = w.resume(a, 0);
+    let frames = w.drain(again);
+    let replayed = frames.iter().find(|frame| frame.body()["phase"] == "credential_rotated").unwrap();
+    assert!(!replayed.text().contains("rotated-value"), "{replayed:?}");
+    assert_eq!(replayed.body()["credential_id"], "cred_1");
+    let accepted = frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap();
+    assert_eq!(accepted.payload()["credentials"][0]["value"], "rotated-value", "credentials as valid now");
+    let c = w.login("tok-alice");
+    let subscribed = w.subscribe(c, json!({"job_id": job.id, "history": true}));
+    assert_eq!(subscribed.payload()["credentials"][0]["value"], "rotated-value", "later the owner reads it here");
+    assert!(w.drain(c).iter().all(|frame| !frame.text().contains("rotated-value")));
+    assert_eq!(w.runtime.job(job.key).unwrap().credentials[0].value.expose(), "rotated-value");
+    w.finish(&job, "1");
+    assert_eq!(revocation(&mut w).unwrap().2, "rotated-value");
+}
+
+#[test]
+fn s9_8_2_a_rotation_that_was_not_written_is_written_after_the_resume() {
+    let mut w = world();
+    let (a, job) = job(&mut w);
+    w.cut(a);
+    w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
+    let b = w.resume(a, 1);
+    let status = w.event(b, "status");
+    assert_eq!(status.body()["value"], "rotated-value");
+    let c = w.resume(b, 1);
+    assert!(w.event(c, "status").body().get("value").is_none());
+}
+
+#[test]
+fn s9_8_2_rotations_of_what_is_not_there_are_refused() {
+    let mut w = world();
+    let (a, job) = job(&mut w);
+    assert!(w.rotate(&job, "cred_9", "x-value", "alice").is_err());
+    w.quiet(a);
+    w.finish(&job, "1");
+    assert!(w.rotate(&job, "cred_1", "y-value", "alice").is_err());
+    assert!(revocation(&mut w).is_some());
+    assert!(revocation(&mut w).is_none());
+}
+
+#[test]
+fn s9_8_minted_late_or_for_a_refused_submit_are_revoked() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    w.on_submit = OnSubmit::Hold;
+    let key = w.held(a, leased());
+    let minted = w.credential(key, "1");
+    w.advance(30 * SECOND);
+    w.drain(a);
+    assert_eq!(w.start_with(key, vec![minted.clone()]), Err(Refused::Stale));
+    let (_, _, revoked, _) = revocation(&mut w).expect("a late credential is revoked");
+    assert_eq!(revoked, minted.value.expose());
+    assert!(w.history.iter().all(|(_, _, frame)| frame.kind() != "job.accepted"));
+}
+
+#[test]
+fn s9_8_without_negotiation_none_may_be_given() {
+    let mut w = world();
+    let a = w.login_without("tok-alice", &["provisioned_credentials"]);
+    w.on_submit = OnSubmit::Hold;
+    let key = w.held(a, leased());
+    let minted = w.credential(key, "1");
+    assert!(w.start_with(key, vec![minted]).is_err());
+    assert!(w.drain(a).iter().all(|frame| !frame.text().contains("secret-")));
+}
+
+#[test]
+fn s9_8_2_a_value_is_not_reused_across_jobs() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let one = Credential {
+        id: "c".into(),
+        value: Secret::new("same-value"),
+        endpoint: "https://e/".into(),
+        profile: None,
+        constraints: None,
+    };
+    w.secret("same-value", "alice");
+    w.on_submit = OnSubmit::Hold;
+    let first = w.held(a, leased());
+    w.start_with(first, vec![one.clone(), Credential { value: Secret::new("other"), ..one.clone() }]).unwrap_err();
+    w.start_with(first, vec![one]).unwrap();
+    w.drain(a);
+}
+
+#[test]
+fn s9_8_too_many_credentials_are_refused_to_the_host() {
+    let mut w = World::with(|config| {
+        config.provisioner = true;
+        config.credentials_per_job = 2;
+    });
+    let a = w.login("tok-alice");
+    w.on_submit = OnSubmit::Hold;
+    let key = w.held(a, leased());
+    let minted: Vec<Credential> = ["1", "2", "3"].iter().map(|suffix| w.credential(key, suffix)).collect();
+    assert!(matches!(w.start_with(key, minted), Err(Refused::Limit { limit: "credentials_per_job", max: 2 })));
+}
+
+#[test]
+fn s9_8_2_a_childs_credentials_end_with_its_parent() {
+    let mut w = world();
+    let (a, parent) = job(&mut w);
+    let body = json!({"agent": "slow", "delegate_id": "d", "lease_request": {"model.use": ["tier-fast/*"]}});
+    w.delegate(&parent, &body).unwrap();
+    let frames = w.drain(a);
+    let accepted = frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap();
+    let childs = accepted.payload()["credentials"][0]["value"].as_str().unwrap().to_owned();
+    w.finish(&parent, "1");
+    let first = revocation(&mut w).unwrap().2;
+    let second = revocation(&mut w).unwrap().2;
+    assert_eq!((first, second), (childs, value(&parent)), "the child's first");
+}
+
+#[test]
+fn s14_beyond_the_waiting_revocations_submits_that_need_credentials_are_refused() {
+    let mut w = World::with(|config| {
+        config.provisioner = true;
+        config.revocations = 1;
+    });
+    w.auto_revoke = false;
+    let (a, job) = job(&mut w);
+    w.finish(&job, "1");
+    w.drain(a);
+    let error = w.refused(a, leased(), "INTERNAL_ERROR");
+    assert_eq!(error.payload()["details"]["limit"], "revocations");
+}
+
+#[test]
+fn s9_8_a_declined_submit_shows_nothing() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    w.on_submit = OnSubmit::Decline(ErrorCode::InternalError);
+    w.refused(a, leased(), "INTERNAL_ERROR");
+    assert!(w.stored.is_empty());
+}
+
+#[test]
+fn s9_8_secrets_are_not_printed() {
+    let mut w = world();
+    let (_, job) = job(&mut w);
+    let printed = format!("{:?}", w.runtime.job(job.key).unwrap().credentials);
+    assert!(!printed.contains("secret-"), "{printed}");
+}

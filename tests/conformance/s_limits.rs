@@ -1,0 +1,337 @@
+//! Limits of `Config`, each hit once: refused with `INTERNAL_ERROR`, `details{limit,max}`, and never grown past.
+
+use nuncio_core::arcp::{Event, Refused};
+use nuncio_tests::world::{Frame, SECOND, World};
+use serde_json::json;
+
+fn limit(error: &Frame, name: &str, max: u64) {
+    assert_eq!(error.payload()["code"], "INTERNAL_ERROR");
+    assert_eq!(error.payload()["details"], json!({"limit": name, "max": max}), "{error:?}");
+}
+
+#[test]
+fn limit_connections() {
+    let mut w = World::with(|config| config.connections = 2);
+    let a = w.login("tok-alice");
+    w.login("tok-alice");
+    let c = w.open();
+    limit(&w.recv(c), "connections", 2);
+    assert!(w.closed(c).is_some());
+    w.cut(a);
+    w.login("tok-alice");
+}
+
+#[test]
+fn limit_ungreeted() {
+    let mut w = World::with(|config| config.ungreeted = 2);
+    let a = w.open();
+    w.open();
+    let c = w.open();
+    limit(&w.recv(c), "ungreeted", 2);
+    assert!(w.closed(c).is_some());
+    w.hello(a, "tok-alice", &[]);
+    w.expect(a, "session.welcome");
+    let d = w.open();
+    w.hello(d, "tok-alice", &[]);
+    w.expect(d, "session.welcome");
+}
+
+#[test]
+fn limit_sessions() {
+    let mut w = World::with(|config| config.sessions = 2);
+    let a = w.login("tok-alice");
+    w.login("tok-bob");
+    let c = w.open();
+    w.hello(c, "tok-alice", &[]);
+    limit(&w.recv(c), "sessions", 2);
+    assert!(w.closed(c).is_some());
+    // A resume needs no new session.
+    w.resume(a, 0);
+}
+
+#[test]
+fn limit_sessions_per_principal() {
+    let mut w = World::with(|config| config.sessions_per_principal = 1);
+    let a = w.login("tok-alice");
+    let b = w.open();
+    w.hello(b, "tok-alice2", &[]);
+    limit(&w.recv(b), "sessions_per_principal", 1);
+    assert!(w.closed(b).is_some());
+    w.login("tok-bob");
+    // A lapsed session makes room.
+    w.cut(a);
+    w.advance(601 * SECOND);
+    w.login("tok-alice");
+}
+
+#[test]
+fn limit_jobs() {
+    let mut w = World::with(|config| config.jobs = 2);
+    let a = w.login("tok-alice");
+    let b = w.login("tok-bob");
+    let job = w.job(a, "slow");
+    w.job(b, "slow");
+    limit(&w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs", 2);
+    w.finish(&job, "1");
+    w.drain(a);
+    w.job(a, "slow");
+}
+
+#[test]
+fn limit_jobs_per_session() {
+    let mut w = World::with(|config| config.jobs_per_session = 2);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.job(a, "slow");
+    limit(&w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs_per_session", 2);
+    let b = w.login("tok-alice");
+    w.job(b, "slow");
+    w.finish(&job, "1");
+    w.drain(a);
+    w.job(a, "slow");
+}
+
+#[test]
+fn limit_subscriptions() {
+    let mut w = World::with(|config| config.subscriptions = 2);
+    let a = w.login("tok-alice");
+    let jobs: Vec<_> = (0..3).map(|_| w.job(a, "slow")).collect();
+    let b = w.login("tok-alice");
+    w.subscribe(b, json!({"job_id": jobs[0].id}));
+    w.subscribe(b, json!({"job_id": jobs[1].id}));
+    w.send(b, "job.subscribe", json!({"job_id": jobs[2].id}));
+    limit(&w.recv(b), "subscriptions", 2);
+    // A repeated one is none more; an ended or given up one makes room.
+    w.subscribe(b, json!({"job_id": jobs[1].id}));
+    w.send(b, "job.unsubscribe", json!({"job_id": jobs[0].id}));
+    w.subscribe(b, json!({"job_id": jobs[2].id}));
+    w.finish(&jobs[1], "1");
+    w.drain(b);
+    w.subscribe(b, json!({"job_id": jobs[0].id}));
+}
+
+#[test]
+fn limit_list_page() {
+    let mut w = World::with(|config| config.list_page = 3);
+    let a = w.login("tok-alice");
+    for _ in 0..5 {
+        w.job(a, "slow");
+    }
+    let page = w.list(a, json!({}));
+    assert_eq!(page.payload()["jobs"].as_array().unwrap().len(), 3);
+    assert!(page.payload()["next_cursor"].is_string());
+}
+
+#[test]
+fn limit_a_page_never_exceeds_the_frame() {
+    let mut w = World::with(|config| config.frame_bytes = 8192);
+    let a = w.login("tok-alice");
+    let patterns: Vec<String> = (0..60).map(|n| format!("/workspace/directory-{n}/**")).collect();
+    let ids: Vec<String> =
+        (0..10).map(|_| w.submit(a, json!({"agent": "slow", "lease_request": {"fs.read": patterns}})).id).collect();
+    let mut found = Vec::new();
+    let mut cursor = json!(null);
+    loop {
+        let page = w.list(a, json!({"cursor": cursor}));
+        found.extend(
+            page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap().to_owned()),
+        );
+        cursor = page.payload()["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(found, ids);
+}
+
+#[test]
+fn limit_pattern_work() {
+    let mut w = World::with(|config| config.pattern_work = 10);
+    let a = w.login("tok-alice");
+    let job = w.submit(
+        a,
+        json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"], "fs.read": ["/a*b*c*d/**", "/x/**/y*z"]}}),
+    );
+    let body = json!({"agent": "echo", "lease_request": {"fs.read": ["/a*b*c*d/**/e*f*g", "/x/**/y*z"]}});
+    assert_eq!(w.delegate(&job, &body), Err("LEASE_SUBSET_VIOLATION"), "beyond the work bound it is refused");
+}
+
+#[test]
+fn limit_replies_stop_reading() {
+    let mut w = World::with(|config| config.reply_frames = 4);
+    let a = w.login("tok-alice");
+    w.withhold(a);
+    let mut asked = 0;
+    while w.runtime.reading(a) {
+        w.send(a, "session.list_jobs", json!({}));
+        asked += 1;
+        assert!(asked < 200, "replies are bounded");
+    }
+    w.written(a, w.unsent(a));
+    w.release(a);
+    assert!(w.runtime.reading(a));
+    assert!(w.told_readable(a));
+    assert_eq!(w.drain(a).len(), asked);
+}
+
+#[test]
+fn limit_reply_bytes_stop_reading() {
+    let mut w = World::with(|config| {
+        config.reply_bytes = 4_000;
+        config.send_window_bytes = 1_000;
+    });
+    let a = w.login("tok-alice");
+    for _ in 0..3 {
+        w.job(a, "slow");
+    }
+    w.withhold(a);
+    let mut asked = 0;
+    while w.runtime.reading(a) {
+        w.send(a, "session.list_jobs", json!({}));
+        asked += 1;
+        assert!(asked < 50, "replies are bounded in bytes");
+    }
+    w.release(a);
+    assert!(w.runtime.reading(a));
+    assert_eq!(w.drain(a).len(), asked);
+}
+
+#[test]
+fn limit_send_window() {
+    let mut w = World::with(|config| config.send_window = 3);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.withhold(a);
+    for n in 0..10 {
+        w.log(&job, &n.to_string());
+    }
+    assert_eq!((w.drain(a).len(), w.unsent(a)), (3, 3));
+    w.written(a, 2);
+    assert_eq!((w.drain(a).len(), w.unsent(a)), (2, 3));
+    // Reports that are too many or late are harmless.
+    w.written(a, 1_000);
+    w.release(a);
+    assert_eq!(w.drain(a).len(), 5);
+}
+
+#[test]
+fn limit_send_window_bytes_always_allow_one_frame() {
+    let mut w = World::with(|config| config.send_window_bytes = 1_000);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.withhold(a);
+    for _ in 0..3 {
+        w.log(&job, &"x".repeat(2_000));
+    }
+    assert_eq!(w.drain(a).len(), 1);
+    w.written(a, 1);
+    assert_eq!(w.drain(a).len(), 1);
+}
+
+#[test]
+fn limit_retained_jobs() {
+    let mut w = World::with(|config| config.retained_jobs = 3);
+    let a = w.login("tok-alice");
+    let jobs: Vec<_> = (0..6).map(|_| w.job(a, "echo")).collect();
+    for job in &jobs {
+        w.finish(job, "1");
+    }
+    let page = w.list(a, json!({}));
+    let ids: Vec<&str> =
+        page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [jobs[3].id.as_str(), &jobs[4].id, &jobs[5].id], "the oldest go");
+    w.send(a, "job.subscribe", json!({"job_id": jobs[0].id}));
+    w.refusal(a, "JOB_NOT_FOUND");
+    assert!(w.runtime.job(jobs[0].key).is_none());
+}
+
+#[test]
+fn limit_retained_bytes() {
+    let mut w = World::with(|config| config.retained_bytes = 100_000);
+    let a = w.login("tok-alice");
+    for _ in 0..20 {
+        let job = w.job(a, "echo");
+        for _ in 0..10 {
+            w.log(&job, &"x".repeat(2_000));
+        }
+        w.finish(&job, "1");
+        w.drain(a);
+    }
+    let kept = w.list(a, json!({})).payload()["jobs"].as_array().unwrap().len();
+    assert!((1..=5).contains(&kept), "{kept} jobs of 20 KiB are kept in 100 KB");
+}
+
+#[test]
+fn limit_memory_is_returned() {
+    let mut w = World::with(|config| {
+        config.retained_jobs = 0;
+        config.idempotency_records = 10;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.finish(&job, "1");
+    w.drain(a);
+    w.send(a, "session.ack", json!({"last_processed_seq": 2}));
+    let before = w.runtime.bytes_held();
+    for n in 0..2_000_u64 {
+        let job = w.submit(a, json!({"agent": "echo", "input": "x".repeat(100), "idempotency_key": format!("k{n}")}));
+        w.log(&job, &"x".repeat(1_000));
+        w.finish(&job, "1");
+        let last = w.drain(a).last().and_then(Frame::seq).unwrap();
+        w.send(a, "session.ack", json!({"last_processed_seq": last}));
+        w.history.clear();
+        w.events.clear();
+    }
+    let after = w.runtime.bytes_held();
+    assert!(after < before + 200_000, "{before} -> {after} bytes");
+}
+
+#[test]
+fn limit_the_log_is_bounded_in_bytes() {
+    let mut w = World::with(|config| {
+        config.log_bytes = 100_000;
+        config.history_bytes = 100_000;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    for _ in 0..500 {
+        w.log(&job, &"x".repeat(2_000));
+    }
+    assert!(w.runtime.bytes_held() < 1_000_000, "{}", w.runtime.bytes_held());
+    w.cut(a);
+    for _ in 0..500 {
+        w.log(&job, &"x".repeat(2_000));
+    }
+    assert!(w.runtime.bytes_held() < 1_000_000, "{}", w.runtime.bytes_held());
+}
+
+#[test]
+fn limit_ended_jobs_end_for_the_host() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.finish(&job, "1");
+    let last = w.events.iter().rev().find(|event| {
+        matches!(event, Event::Start { job: key } | Event::Ended { job: key, .. } | Event::Cancel { job: key, .. } if *key == job.key)
+    });
+    assert!(matches!(last, Some(Event::Ended { .. })), "the last event of a job");
+    assert!(matches!(w.try_finish(&job, "1"), Err(Refused::Terminal | Refused::Stale)));
+}
+
+#[test]
+fn limit_a_long_session_lives() {
+    // The Python runtime killed a session after 10 000 envelopes.
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    for n in 0..12_000_u32 {
+        w.log(&job, "x");
+        if n % 1_000 == 0 {
+            w.send(a, "session.pong", json!({}));
+            w.drain(a);
+        }
+    }
+    w.drain(a);
+    w.finish(&job, "1");
+    w.expect(a, "job.result");
+}

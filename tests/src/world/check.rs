@@ -1,0 +1,358 @@
+//! What holds for every frame a runtime sends, whatever the test is about.
+
+use std::collections::{HashMap, HashSet};
+
+use nuncio_core::arcp::{Compat, ConnId, ErrorCode};
+use serde_json::Value;
+
+use super::frame::Frame;
+
+const TYPES: [&str; 12] = [
+    "session.welcome",
+    "session.error",
+    "session.ping",
+    "session.pong",
+    "session.jobs",
+    "session.closed",
+    "job.accepted",
+    "job.event",
+    "job.result",
+    "job.error",
+    "job.cancelled",
+    "job.subscribed",
+];
+const MEMBERS: [&str; 9] =
+    ["arcp", "id", "type", "session_id", "trace_id", "job_id", "event_seq", "payload", "extensions"];
+
+/// What a connection's session has been told so far.
+#[derive(Default)]
+struct Session {
+    principal: String,
+    features: Vec<String>,
+    python: bool,
+    highest: u64,
+    /// Texts by number: a replay repeats them.
+    log: HashMap<u64, String>,
+    /// Jobs whose terminal was the last word.
+    ended: HashSet<String>,
+    subscribed: HashSet<String>,
+}
+
+#[derive(Default)]
+struct Conn {
+    session: Option<String>,
+    token: String,
+    python: bool,
+    /// The number the next event must have.
+    next: u64,
+    known: HashSet<String>,
+    closed: bool,
+    frame_bytes: usize,
+}
+
+/// The standing invariants, fed with every frame in both directions.
+#[derive(Default)]
+pub(super) struct Checker {
+    compat: Compat,
+    conns: HashMap<ConnId, Conn>,
+    sessions: HashMap<String, Session>,
+    /// Envelope ids seen, with the frame's type, session and number.
+    ids: HashMap<String, (String, String, Option<u64>)>,
+    /// Secret texts with the principal that may read them; `None`: nobody.
+    secrets: Vec<(String, Option<String>)>,
+    tokens: Vec<String>,
+    principals: HashMap<String, String>,
+}
+
+impl Checker {
+    pub(super) fn new(compat: Compat) -> Checker {
+        Checker { compat, ..Checker::default() }
+    }
+
+    pub(super) fn principal(&mut self, token: &str, principal: &str) {
+        self.principals.insert(token.to_owned(), principal.to_owned());
+        self.secrets.push((token.to_owned(), None));
+    }
+
+    pub(super) fn secret(&mut self, value: &str, principal: &str) {
+        self.secrets.push((value.to_owned(), Some(principal.to_owned())));
+    }
+
+    pub(super) fn opened(&mut self, conn: ConnId, frame_bytes: usize) {
+        self.conns.insert(conn, Conn { frame_bytes, next: 1, ..Conn::default() });
+    }
+
+    pub(super) fn closed(&mut self, conn: ConnId) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.closed = true;
+        }
+    }
+
+    pub(super) fn session(&self, conn: ConnId) -> Option<&str> {
+        self.conns.get(&conn)?.session.as_deref()
+    }
+
+    /// What a client sends decides where a resume goes on.
+    pub(super) fn received(&mut self, conn: ConnId, text: &str) {
+        let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
+        let Some(conn) = self.conns.get_mut(&conn) else { return };
+        if conn.session.is_some() {
+            return;
+        }
+        let payload = &frame["payload"];
+        if let Some(token) = payload["auth"]["token"].as_str() {
+            token.clone_into(&mut conn.token);
+        }
+        let agents = &payload["capabilities"]["agents"];
+        conn.python = match self.compat {
+            Compat::Auto => agents.as_array().is_some_and(Vec::is_empty),
+            Compat::Python11 => true,
+            Compat::Spec => false,
+        };
+        for place in [&payload["resume"], payload] {
+            if let Some(last) = place["last_event_seq"].as_u64() {
+                conn.next = last + 1;
+            }
+        }
+    }
+
+    pub(super) fn sent(&mut self, id: ConnId, frame: &Frame) {
+        self.envelope(id, frame);
+        self.nulls(frame);
+        self.timestamps(frame);
+        self.secrets(id, frame);
+        match frame.kind() {
+            "session.welcome" => self.welcome(id, frame),
+            "session.error" => error(frame),
+            "job.accepted" => self.accepted(id, frame),
+            "job.subscribed" => self.subscribed(id, frame),
+            "job.event" | "job.result" | "job.error" => self.numbered(id, frame),
+            _ => {}
+        }
+    }
+
+    fn envelope(&mut self, id: ConnId, frame: &Frame) {
+        let conn = &self.conns[&id];
+        let text = frame.text();
+        assert!(!conn.closed, "a frame after the connection was closed: {text}");
+        assert!(text.len() <= conn.frame_bytes, "a frame of {} bytes", text.len());
+        assert!(!text.contains(['\n', '\r']), "a frame of more than one line: {text}");
+        assert_eq!(frame["arcp"], "1.1", "{text}");
+        assert!(TYPES.contains(&frame.kind()), "no type of a runtime: {text}");
+        for (name, value) in frame.as_object().expect("an object") {
+            assert!(MEMBERS.contains(&name.as_str()), "unknown member {name}: {text}");
+            assert!(!value.is_null(), "{name} is null: {text}");
+        }
+        assert!(frame.payload().is_object(), "no payload: {text}");
+        let numbered = matches!(frame.kind(), "job.event" | "job.result" | "job.error");
+        assert_eq!(frame.seq().is_some(), numbered, "event_seq belongs on events and terminals alone: {text}");
+        let session = frame["session_id"].as_str().unwrap_or_default().to_owned();
+        assert!(is_id(&session, "sess_"), "no session_id: {text}");
+        if let Some(bound) = &conn.session {
+            assert_eq!(&session, bound, "a frame of another session: {text}");
+        }
+        if let Some(trace) = frame.get("trace_id") {
+            let trace = trace.as_str().unwrap_or_default();
+            let hex = trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            assert!(trace.len() == 32 && hex && trace.bytes().any(|byte| byte != b'0'), "trace_id: {text}");
+        }
+        if frame.kind().starts_with("job.") {
+            assert!(is_id(frame.job(), "job_"), "no job_id: {text}");
+            assert!(frame.get("trace_id").is_some(), "no trace_id on a frame of a job: {text}");
+        }
+        let envelope = frame["id"].as_str().unwrap_or_default();
+        assert!(is_id(envelope, ""), "the id is no ULID: {text}");
+        let seen = (frame.kind().to_owned(), session, frame.seq());
+        let before = self.ids.entry(envelope.to_owned()).or_insert_with(|| seen.clone());
+        assert_eq!(*before, seen, "an id was used for two frames: {text}");
+        if !numbered && frame.kind() != "job.accepted" {
+            self.ids.insert(envelope.to_owned(), (String::from("never again"), String::new(), None));
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the checks read alike")]
+    fn nulls(&self, frame: &Frame) {
+        let nullable: &[&str] = match frame.kind() {
+            "session.jobs" => &["next_cursor"],
+            "job.subscribed" => &["parent_job_id"],
+            "job.result" => &["result"],
+            _ => &[],
+        };
+        for (name, value) in frame.payload().as_object().expect("an object") {
+            assert!(!value.is_null() || nullable.contains(&name.as_str()), "{name} is null: {frame:?}");
+        }
+        for job in frame.payload()["jobs"].as_array().into_iter().flatten() {
+            for (name, value) in job.as_object().expect("an object") {
+                assert!(!value.is_null() || name == "parent_job_id", "{name} is null: {frame:?}");
+            }
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the checks read alike")]
+    fn timestamps(&self, frame: &Frame) {
+        let members = ["accepted_at", "completed_at", "ts", "sent_at", "received_at", "created_at", "submitted_at"];
+        let jobs = frame.payload()["jobs"].as_array().into_iter().flatten();
+        for place in jobs.chain([frame.payload()]) {
+            for member in members {
+                if let Some(time) = place.get(member) {
+                    let time = time.as_str().unwrap_or_default();
+                    assert!(is_timestamp(time), "{member} is no RFC 3339 with milliseconds and Z: {frame:?}");
+                }
+            }
+        }
+    }
+
+    fn secrets(&self, id: ConnId, frame: &Frame) {
+        let welcome = frame.kind() == "session.welcome";
+        for token in &self.tokens {
+            assert!(welcome || !frame.text().contains(token), "a resume token outside a welcome: {frame:?}");
+        }
+        let reader = self.conns[&id].session.as_ref().and_then(|session| self.sessions.get(session));
+        let reader = reader.map(|session| session.principal.as_str());
+        for (secret, owner) in &self.secrets {
+            if frame.text().contains(secret) {
+                assert!(
+                    owner.is_some() && owner.as_deref() == reader,
+                    "a secret of {owner:?} for {reader:?}: {frame:?}"
+                );
+                let rotation = frame.event() == "status" && frame.body()["phase"] == "credential_rotated";
+                let place = rotation || matches!(frame.kind(), "job.accepted" | "job.subscribed");
+                assert!(place, "a secret where none belongs: {frame:?}");
+            }
+        }
+    }
+
+    fn welcome(&mut self, id: ConnId, frame: &Frame) {
+        let conn = self.conns.get_mut(&id).expect("a connection");
+        assert!(conn.session.is_none(), "a second welcome: {frame:?}");
+        let payload = frame.payload();
+        let name = payload["session_id"].as_str().expect("a session_id in the welcome").to_owned();
+        assert_eq!(frame["session_id"], name.as_str());
+        let token = payload["resume_token"].as_str().expect("a resume_token");
+        assert!(!self.tokens.iter().any(|known| known == token), "a resume token was issued twice");
+        self.tokens.push(token.to_owned());
+        conn.session = Some(name.clone());
+        let principal = self.principals.get(&conn.token).cloned();
+        let python = conn.python;
+        let session = self.sessions.entry(name).or_insert_with(|| Session {
+            python,
+            principal: principal.unwrap_or_default(),
+            ..Session::default()
+        });
+        let features = payload["capabilities"]["features"].as_array().expect("features");
+        session.features = features.iter().filter_map(|feature| feature.as_str().map(str::to_owned)).collect();
+        assert!(conn.next <= session.highest + 1, "a resume beyond what was sent was granted");
+    }
+
+    fn accepted(&mut self, id: ConnId, frame: &Frame) {
+        let (conn, session) = self.bound(id);
+        let payload = frame.payload();
+        assert_eq!(payload["job_id"], frame.job(), "{frame:?}");
+        assert_eq!(payload["trace_id"], frame["trace_id"], "{frame:?}");
+        assert!(payload["agent"].is_string() && payload["lease"].is_object(), "{frame:?}");
+        let child = payload.get("delegate_id").is_some() && payload.get("request_id").is_none();
+        assert!(child || payload["request_id"].is_string(), "neither a request_id nor a child: {frame:?}");
+        assert!(!(child && session.python), "a child's job.accepted for python-1.1: {frame:?}");
+        conn.known.insert(frame.job().to_owned());
+        session.ended.remove(frame.job());
+    }
+
+    fn subscribed(&mut self, id: ConnId, frame: &Frame) {
+        let (_, session) = self.bound(id);
+        assert!(frame.payload()["request_id"].is_string(), "{frame:?}");
+        session.subscribed.insert(frame.job().to_owned());
+        session.ended.remove(frame.job());
+    }
+
+    fn numbered(&mut self, id: ConnId, frame: &Frame) {
+        let (conn, session) = self.bound(id);
+        let seq = frame.seq().expect("a number");
+        assert_eq!(seq, conn.next, "the numbers of a session have no gap: {frame:?}");
+        conn.next += 1;
+        let known = conn.known.contains(frame.job()) || session.subscribed.contains(frame.job()) || session.python;
+        assert!(known, "an event before its job.accepted: {frame:?}");
+        if seq <= session.highest {
+            let before = &session.log[&seq];
+            let redacted = before.contains("credential_rotated");
+            assert!(redacted || before == frame.text(), "event {seq} is not what it was:\n{before}\n{frame:?}");
+        } else {
+            session.highest = seq;
+            session.log.insert(seq, frame.text().to_owned());
+            assert!(!session.ended.contains(frame.job()), "something after the terminal: {frame:?}");
+            if frame.kind() != "job.event" {
+                session.ended.insert(frame.job().to_owned());
+            }
+        }
+        match frame.kind() {
+            "job.event" => event(session, frame),
+            "job.result" => result(session, frame),
+            _ => terminal_error(frame),
+        }
+    }
+
+    fn bound(&mut self, id: ConnId) -> (&mut Conn, &mut Session) {
+        let conn = self.conns.get_mut(&id).expect("a connection");
+        let name = conn.session.clone().expect("a job's frame before the welcome");
+        (conn, self.sessions.get_mut(&name).expect("a session"))
+    }
+}
+
+fn event(session: &Session, frame: &Frame) {
+    assert!(frame.payload()["ts"].is_string() && frame.payload().get("body").is_some(), "{frame:?}");
+    for (kind, feature) in [("progress", "progress"), ("result_chunk", "result_chunk")] {
+        let negotiated = session.features.iter().any(|known| known == feature);
+        assert!(frame.event() != kind || negotiated, "{kind} was not negotiated: {frame:?}");
+    }
+}
+
+fn result(session: &Session, frame: &Frame) {
+    let status = frame.payload()["final_status"].as_str().unwrap_or_default();
+    let python = session.python && matches!(status, "cancelled" | "timed_out");
+    assert!(status == "success" || python, "{frame:?}");
+    let inline = frame.payload().get("result").is_some();
+    let streamed = frame.payload().get("result_id").is_some();
+    assert!(!(inline && streamed), "inline and streamed at once: {frame:?}");
+    assert_eq!(streamed, frame.payload().get("result_size").is_some(), "{frame:?}");
+    assert!(frame.payload()["completed_at"].is_string(), "{frame:?}");
+}
+
+fn terminal_error(frame: &Frame) {
+    let status = frame.payload()["final_status"].as_str().unwrap_or_default();
+    assert!(matches!(status, "error" | "cancelled" | "timed_out"), "{frame:?}");
+    assert!(frame.payload()["completed_at"].is_string(), "{frame:?}");
+    fault(frame);
+}
+
+fn error(frame: &Frame) {
+    fault(frame);
+    if let Some(request) = frame.payload().get("request_id") {
+        assert!(request.as_str().is_some_and(|request| !request.is_empty()), "{frame:?}");
+    }
+}
+
+fn fault(frame: &Frame) {
+    let payload = frame.payload();
+    let code = payload["code"].as_str().and_then(ErrorCode::parse);
+    let code = code.unwrap_or_else(|| panic!("the code is none of the 15: {frame:?}"));
+    assert_eq!(payload["retryable"], code == ErrorCode::InternalError, "{frame:?}");
+    assert!(payload["message"].as_str().is_some_and(|message| !message.is_empty()), "{frame:?}");
+    let details = payload.get("details").map(Value::as_object);
+    let some = details.is_none_or(|details| details.is_some_and(|details| !details.is_empty()));
+    assert!(some, "details are an object, or absent if there are none: {frame:?}");
+}
+
+/// A prefix and an upper-case Crockford ULID.
+pub(super) fn is_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|ulid| {
+        ulid.len() == 26 && ulid.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))
+    })
+}
+
+fn is_timestamp(text: &str) -> bool {
+    let shape: String = text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
+    shape == "0000-00-00T00:00:00.000Z"
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

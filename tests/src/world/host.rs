@@ -1,0 +1,242 @@
+//! The host's side: who is who, and what becomes of jobs.
+
+use nuncio_core::arcp::{
+    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Failure, Fault, JobId, JobResult, Json,
+    Number, Refused, Secret,
+};
+use nuncio_core::lease::Operation;
+use serde_json::Value;
+
+use super::{Job, World};
+
+pub(super) const TOKENS: [(&str, &str); 3] = [("tok-alice", "alice"), ("tok-alice2", "alice"), ("tok-bob", "bob")];
+
+/// How [`Event::Authenticate`] is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnAuthenticate {
+    /// At once, by the table of tokens.
+    Table,
+    /// Not at all.
+    Hold,
+}
+
+/// How [`Event::Submitted`] is answered.
+#[derive(Clone, Debug)]
+pub enum OnSubmit {
+    /// Started at once; with one credential where the session negotiated them and the lease names `model.use`.
+    Start,
+    /// Not at all: the test answers.
+    Hold,
+    /// Declined with this code.
+    Decline(ErrorCode),
+    /// Started at once with these credentials.
+    Credentials(Vec<Credential>),
+}
+
+/// Raw JSON of a text.
+pub fn json_text(text: &str) -> Box<Json> {
+    Json::from_string(text.to_owned()).expect("JSON")
+}
+
+impl World {
+    /// A credential for a job: its value is `secret-` and the job's id, with a suffix.
+    pub fn credential(&mut self, job: JobId, suffix: &str) -> Credential {
+        let view = self.runtime.job(job).expect("a job");
+        let value = format!("secret-{}-{suffix}", view.id);
+        let principal = view.principal.to_string();
+        self.checker.secret(&value, &principal);
+        Credential {
+            id: format!("cred_{suffix}"),
+            value: Secret::new(value),
+            endpoint: "https://gateway.example.test/v1".to_owned(),
+            profile: Some("openai".to_owned()),
+            constraints: Some(json_text(r#"{"model.use":["tier-fast/*"]}"#)),
+        }
+    }
+
+    /// Makes known that only `principal` may read a secret.
+    pub fn secret(&mut self, value: &str, principal: &str) {
+        self.checker.secret(value, principal);
+    }
+
+    pub(super) fn answer(&mut self, event: &Event) {
+        match event {
+            Event::Authenticate { conn, token, .. } if self.on_authenticate == OnAuthenticate::Table => {
+                self.authenticate(*conn, token.expose());
+            }
+            Event::Submitted { job, credentials } => self.submitted(*job, *credentials),
+            Event::Revoke { revocation, .. } if self.auto_revoke => {
+                self.runtime.revoked(self.now, *revocation).expect("a revocation");
+            }
+            _ => {}
+        }
+    }
+
+    fn authenticate(&mut self, conn: ConnId, token: &str) {
+        let answer = if let Some((_, principal)) = TOKENS.iter().find(|(known, _)| *known == token) {
+            self.runtime.admit(self.now, conn, principal)
+        } else {
+            let fault = Fault::new(ErrorCode::Unauthenticated, "the token is not known");
+            self.runtime.reject(self.now, conn, fault)
+        };
+        answer.expect("the connection waits for this");
+    }
+
+    fn submitted(&mut self, job: JobId, credentials: bool) {
+        let answer = match self.on_submit.clone() {
+            OnSubmit::Hold => return,
+            OnSubmit::Start => {
+                let view = self.runtime.job(job).expect("a job");
+                let minted = if credentials && view.lease.to_json().contains("model.use") {
+                    vec![self.credential(job, "1")]
+                } else {
+                    Vec::new()
+                };
+                self.runtime.start(self.now, job, minted)
+            }
+            OnSubmit::Decline(code) => self.runtime.decline(self.now, job, Fault::new(code, "declined by the host")),
+            OnSubmit::Credentials(minted) => self.runtime.start(self.now, job, minted),
+        };
+        answer.expect("the job waits for this");
+    }
+
+    /// Starts a held job.
+    pub fn start(&mut self, job: JobId) {
+        self.runtime.start(self.now, job, Vec::new()).expect("the job waits for this");
+        self.pump();
+    }
+
+    /// Starts a held job with credentials.
+    pub fn start_with(&mut self, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
+        let started = self.runtime.start(self.now, job, credentials);
+        self.pump();
+        started
+    }
+
+    /// Declines a held job.
+    pub fn decline(&mut self, job: JobId, code: ErrorCode) {
+        let fault = Fault::new(code, "declined by the host");
+        self.runtime.decline(self.now, job, fault).expect("the job waits for this");
+        self.pump();
+    }
+
+    /// Emits a body.
+    pub fn try_emit(&mut self, job: &Job, body: &Body) -> Result<(), Refused> {
+        let emitted = self.runtime.emit(self.now, job.key, body);
+        self.pump();
+        emitted
+    }
+
+    /// Emits a body.
+    pub fn emit(&mut self, job: &Job, body: &Body) {
+        self.try_emit(job, body).expect("an accepted event");
+    }
+
+    /// Emits a log event with this message.
+    pub fn log(&mut self, job: &Job, message: &str) {
+        self.emit(job, &Body::log("info", message, None));
+    }
+
+    /// Emits a raw body of any kind.
+    pub fn raw(&mut self, job: &Job, kind: &str, body: &Value) {
+        let body = Body::raw(kind, &json_text(&body.to_string())).expect("a body");
+        self.emit(job, &body);
+    }
+
+    /// Emits a cost metric.
+    pub fn cost(&mut self, job: &Job, value: &str, unit: &str) {
+        let value = Number::parse(value).expect("a number");
+        self.emit(job, &Body::metric("cost.inference", &value, Some(unit), None).expect("a metric"));
+    }
+
+    /// Asks for an operation; the code if it is refused.
+    pub fn authorize(&mut self, job: &Job, namespace: &str, target: &str) -> Result<(), &'static str> {
+        let operation = Operation::new(namespace, target).map_err(|_| "PERMISSION_DENIED")?;
+        let answer = self.runtime.authorize(self.now, job.key, &operation);
+        self.pump();
+        match answer {
+            Ok(()) => Ok(()),
+            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Asks for a model; the code if it is refused.
+    pub fn model(&mut self, job: &Job, name: &str) -> Result<(), &'static str> {
+        self.authorize(job, "model.use", name)
+    }
+
+    /// Writes a piece of the streamed result.
+    pub fn chunk(&mut self, job: &Job, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
+        let taken = self.runtime.write_chunk(self.now, job.key, chunk, last);
+        self.pump();
+        taken
+    }
+
+    /// Ends a job with an inline result.
+    pub fn try_finish(&mut self, job: &Job, result: &str) -> Result<(), Refused> {
+        let finished = self.runtime.finish(self.now, job.key, JobResult::Inline(&json_text(result)));
+        self.pump();
+        finished
+    }
+
+    /// Ends a job with an inline result.
+    pub fn finish(&mut self, job: &Job, result: &str) {
+        self.try_finish(job, result).expect("the job ends");
+    }
+
+    /// Ends a job whose result was streamed.
+    pub fn finish_streamed(&mut self, job: &Job) {
+        let result = JobResult::Streamed { summary: None };
+        self.runtime.finish(self.now, job.key, result).expect("the job ends");
+        self.pump();
+    }
+
+    /// Ends a job with a failure.
+    pub fn fail(&mut self, job: &Job, code: &str, message: &str) -> Result<(), Refused> {
+        let failure = Failure { code: code.to_owned(), message: message.to_owned(), details: None };
+        let failed = self.runtime.fail(self.now, job.key, failure);
+        self.pump();
+        failed
+    }
+
+    /// Delegates; the child's key or the code of the refusal.
+    pub fn delegate(&mut self, job: &Job, body: &Value) -> Result<JobId, &'static str> {
+        let raw = |name: &str| body.get(name).map(|value| json_text(&value.to_string()));
+        let (input, lease, constraints) = (raw("input"), raw("lease_request"), raw("lease_constraints"));
+        let request = Delegate {
+            delegate_id: body["delegate_id"].as_str().map(Into::into),
+            agent: body["agent"].as_str().unwrap_or("echo").into(),
+            input: input.as_deref(),
+            lease_request: lease.as_deref(),
+            lease_constraints: constraints.as_deref(),
+        };
+        let answer = self.runtime.delegate(self.now, job.key, &request);
+        self.pump();
+        match answer {
+            Ok(child) => Ok(child),
+            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Rotates a credential; the new value is known to be a secret of `principal`.
+    pub fn rotate(&mut self, job: &Job, id: &str, value: &str, principal: &str) -> Result<(), Refused> {
+        self.checker.secret(value, principal);
+        let rotated = self.runtime.rotate(self.now, job.key, id, Secret::new(value));
+        self.pump();
+        rotated
+    }
+
+    /// Takes no new work.
+    pub fn shutdown(&mut self) {
+        self.runtime.shutdown(self.now);
+        self.pump();
+    }
+
+    /// Ends everything.
+    pub fn abort(&mut self) {
+        self.runtime.abort(self.now);
+        self.pump();
+    }
+}

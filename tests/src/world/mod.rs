@@ -1,0 +1,316 @@
+//! A world of one runtime in virtual time: no IO, frames as JSON, a host that answers at once unless it is told
+//! otherwise, and standing invariants that are checked on every frame.
+//!
+//! A [`World`] panics where a rule is broken: it is for tests.
+
+#![expect(clippy::missing_panics_doc, reason = "everything here panics where a rule is broken")]
+#![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
+
+mod ask;
+mod check;
+mod frame;
+mod host;
+mod pump;
+
+use std::collections::{HashMap, VecDeque};
+
+use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobId, JobUlid, Record, Runtime, Timer, Via};
+use nuncio_core::time::Time;
+use serde_json::{Value, json};
+
+pub use ask::FEATURES;
+use check::Checker;
+pub use frame::Frame;
+pub use host::{OnAuthenticate, OnSubmit, json_text};
+
+/// 2026-05-13T19:30:00.000Z, when every world begins.
+pub const START: Time = Time(1_778_700_600_000_000);
+/// A second in the unit of [`Time`].
+pub const SECOND: u64 = 1_000_000;
+/// A millisecond in the unit of [`Time`].
+pub const MILLI: u64 = 1_000;
+
+/// A job as both sides name it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The host's key.
+    pub key: JobId,
+    /// The id on the wire.
+    pub id: String,
+    /// The `job.accepted` it came with.
+    pub accepted: Frame,
+}
+
+struct Line {
+    inbox: VecDeque<Frame>,
+    /// Bytes of the frames that were sent and not reported as written.
+    unsent: VecDeque<usize>,
+    withheld: bool,
+    close: Option<(u16, &'static str)>,
+    gone: bool,
+    readable: bool,
+}
+
+/// One runtime and everything around it.
+pub struct World {
+    /// The machine under test.
+    pub runtime: Runtime,
+    /// The present.
+    pub now: Time,
+    /// How [`Event::Authenticate`] is answered.
+    pub on_authenticate: OnAuthenticate,
+    /// How [`Event::Submitted`] is answered.
+    pub on_submit: OnSubmit,
+    /// Whether [`Event::Revoke`] is answered at once.
+    pub auto_revoke: bool,
+    /// Everything the host was told and that no test has taken yet.
+    pub events: VecDeque<Event>,
+    /// What was to be stored, with the number of sends before it.
+    pub stored: Vec<(u64, Record)>,
+    /// `(stores before it, frame)` of every frame sent.
+    pub history: Vec<(u64, ConnId, Frame)>,
+    lines: HashMap<ConnId, Line>,
+    checker: Checker,
+    next_id: u64,
+    last_store: u64,
+}
+
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
+}
+
+impl World {
+    /// A world with the default configuration.
+    pub fn new() -> World {
+        World::with(|_| {})
+    }
+
+    /// A world with another configuration.
+    ///
+    /// Agents: `echo` and `slow` without versions, `ver` 1.0.0 and 2.0.0 (default 2.0.0), `narrow` which runs one job at
+    /// a time. Tokens: `tok-alice` and `tok-alice2` for alice, `tok-bob` for bob.
+    pub fn with(change: impl FnOnce(&mut Config)) -> World {
+        let mut config = Config::default();
+        change(&mut config);
+        let mut checker = Checker::new(config.compat);
+        for (token, principal) in host::TOKENS {
+            checker.principal(token, principal);
+        }
+        let mut runtime = Runtime::new(config, [7; 32], START);
+        let agent = |name: &str, versions: &[&str], max_concurrent| AgentSpec {
+            name: name.to_owned(),
+            versions: versions.iter().map(|version| (*version).to_owned()).collect(),
+            default: versions.last().map(|version| (*version).to_owned()),
+            max_concurrent,
+        };
+        for spec in [
+            agent("echo", &[], None),
+            agent("slow", &[], None),
+            agent("ver", &["1.0.0", "2.0.0"], None),
+            agent("narrow", &[], Some(1)),
+        ] {
+            runtime.register(spec).expect("an agent");
+        }
+        World {
+            runtime,
+            now: START,
+            on_authenticate: OnAuthenticate::Table,
+            on_submit: OnSubmit::Start,
+            auto_revoke: true,
+            events: VecDeque::new(),
+            stored: Vec::new(),
+            history: Vec::new(),
+            lines: HashMap::new(),
+            checker,
+            next_id: 0,
+            last_store: 0,
+        }
+    }
+
+    /// Opens a TLS connection.
+    pub fn open(&mut self) -> ConnId {
+        self.open_via(Via::Tls)
+    }
+
+    /// Opens a connection.
+    pub fn open_via(&mut self, via: Via) -> ConnId {
+        let conn = self.runtime.handle_open(self.now, via);
+        let config = self.runtime.config();
+        let limit = if via == Via::Stdio { config.stdio_frame_bytes } else { config.frame_bytes };
+        self.checker.opened(conn, limit);
+        let line = Line {
+            inbox: VecDeque::new(),
+            unsent: VecDeque::new(),
+            withheld: false,
+            close: None,
+            gone: false,
+            readable: true,
+        };
+        self.lines.insert(conn, line);
+        self.pump();
+        conn
+    }
+
+    /// The transport is lost.
+    pub fn cut(&mut self, conn: ConnId) {
+        self.checker.closed(conn);
+        self.line(conn).gone = true;
+        self.runtime.handle_close(self.now, conn);
+        self.pump();
+    }
+
+    /// Hands in a message with a payload; returns its id.
+    pub fn send(&mut self, conn: ConnId, kind: &str, payload: Value) -> String {
+        let id = self.fresh_id();
+        self.send_frame(conn, &json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}));
+        id
+    }
+
+    /// Hands in a whole envelope.
+    pub fn send_frame(&mut self, conn: ConnId, frame: &Value) {
+        self.send_text(conn, &frame.to_string());
+    }
+
+    /// Hands in the text of a frame, as long as the connection is read from.
+    pub fn send_text(&mut self, conn: ConnId, text: &str) {
+        assert!(self.runtime.reading(conn), "the connection is not read from");
+        self.force(conn, text.as_bytes());
+    }
+
+    /// Hands in bytes without asking whether the connection is read from.
+    pub fn force(&mut self, conn: ConnId, frame: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(frame) {
+            self.checker.received(conn, text);
+        }
+        self.runtime.handle_frame(self.now, conn, frame);
+        self.pump();
+    }
+
+    /// The next frame.
+    pub fn recv(&mut self, conn: ConnId) -> Frame {
+        let closed = self.lines[&conn].close;
+        self.try_recv(conn).unwrap_or_else(|| panic!("a frame was expected; closed: {closed:?}"))
+    }
+
+    /// The next frame, if one was sent.
+    pub fn try_recv(&mut self, conn: ConnId) -> Option<Frame> {
+        self.line(conn).inbox.pop_front()
+    }
+
+    /// The next frame, of this type.
+    pub fn expect(&mut self, conn: ConnId, kind: &str) -> Frame {
+        let frame = self.recv(conn);
+        assert_eq!(frame.kind(), kind, "{frame:?}");
+        frame
+    }
+
+    /// The next frame, a `job.event` of this kind.
+    pub fn event(&mut self, conn: ConnId, kind: &str) -> Frame {
+        let frame = self.expect(conn, "job.event");
+        assert_eq!(frame.event(), kind, "{frame:?}");
+        frame
+    }
+
+    /// The next frame, a `session.error` with this code.
+    pub fn refusal(&mut self, conn: ConnId, code: &str) -> Frame {
+        let frame = self.expect(conn, "session.error");
+        assert_eq!(frame.payload()["code"], code, "{frame:?}");
+        frame
+    }
+
+    /// All frames that wait.
+    pub fn drain(&mut self, conn: ConnId) -> Vec<Frame> {
+        self.line(conn).inbox.drain(..).collect()
+    }
+
+    /// Nothing was sent.
+    pub fn quiet(&mut self, conn: ConnId) {
+        let frames = self.drain(conn);
+        assert!(frames.is_empty(), "nothing was to be sent: {frames:#?}");
+    }
+
+    /// The close code, if the runtime closed the connection.
+    pub fn closed(&self, conn: ConnId) -> Option<u16> {
+        self.lines[&conn].close.map(|(code, _)| code)
+    }
+
+    /// From now on no frame of the connection is reported as written.
+    pub fn withhold(&mut self, conn: ConnId) {
+        self.line(conn).withheld = true;
+    }
+
+    /// Reports so many frames as written; the connection stays withheld.
+    pub fn written(&mut self, conn: ConnId, frames: usize) {
+        for _ in 0..frames {
+            self.line(conn).unsent.pop_front();
+        }
+        self.runtime.handle_sent(self.now, conn, frames);
+        self.pump();
+    }
+
+    /// Reports everything as written, now and later.
+    pub fn release(&mut self, conn: ConnId) {
+        self.line(conn).withheld = false;
+        self.pump();
+    }
+
+    /// How many frames were sent and not reported as written.
+    pub fn unsent(&self, conn: ConnId) -> usize {
+        self.lines[&conn].unsent.len()
+    }
+
+    /// Lets time pass; every timer goes off at its time.
+    pub fn advance(&mut self, micros: u64) {
+        let until = self.now.plus_micros(micros);
+        let mut here = 0;
+        while let Some((at, timer)) = self.runtime.poll_timeout().filter(|(at, _)| *at <= until) {
+            here = if at > self.now { 0 } else { here + 1 };
+            assert!(here < 10_000, "the timer {timer:?} goes off for ever");
+            self.now = self.now.max(at);
+            self.runtime.handle_timeout(self.now);
+            self.pump();
+        }
+        self.now = until;
+        self.runtime.handle_timeout(self.now);
+        self.pump();
+    }
+
+    /// The next deadline.
+    pub fn timer(&self) -> Option<(Time, Timer)> {
+        self.runtime.poll_timeout()
+    }
+
+    /// Whether `Output::Reading` told that the connection is read from again.
+    pub fn told_readable(&self, conn: ConnId) -> bool {
+        self.lines[&conn].readable
+    }
+
+    /// The host's key of a job.
+    pub fn key(&self, id: &str) -> JobId {
+        self.runtime.find(JobUlid::parse(id).expect("a job id")).expect("a known job")
+    }
+
+    /// Takes the first event of the host that fits.
+    pub fn told<T>(&mut self, what: &str, fits: impl Fn(&Event) -> Option<T>) -> T {
+        self.maybe_told(fits).unwrap_or_else(|| panic!("the host was not told: {what}; {:#?}", self.events))
+    }
+
+    /// Takes the first event of the host that fits, if there is one.
+    pub fn maybe_told<T>(&mut self, fits: impl Fn(&Event) -> Option<T>) -> Option<T> {
+        let (index, found) = self.events.iter().enumerate().find_map(|(index, event)| Some((index, fits(event)?)))?;
+        self.events.remove(index);
+        Some(found)
+    }
+
+    /// An id for the next frame.
+    pub fn fresh_id(&mut self) -> String {
+        self.next_id += 1;
+        format!("msg_{}", self.next_id)
+    }
+
+    fn line(&mut self, conn: ConnId) -> &mut Line {
+        self.lines.get_mut(&conn).expect("a connection of this world")
+    }
+}

@@ -1,0 +1,92 @@
+//! Draining a runtime's outputs, as a driver would.
+
+use nuncio_core::arcp::{ConnId, Event, Output};
+
+use super::{Frame, World};
+
+/// More than any default configuration may hold in a test.
+const MEMORY: usize = 1 << 30;
+
+impl World {
+    /// Drains all outputs, reports what was written, and lets the host answer, until nothing is left to do.
+    pub(super) fn pump(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some(output) = self.runtime.poll_output() {
+                idle = false;
+                self.act(output);
+            }
+            idle &= !self.report();
+            if idle {
+                break;
+            }
+        }
+        assert!(self.runtime.bytes_held() < MEMORY, "{} bytes are held", self.runtime.bytes_held());
+    }
+
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::Store { seq, record } => {
+                assert_eq!(seq, self.last_store + 1, "stores count from 1 without gaps");
+                self.last_store = seq;
+                self.stored.push((self.history.len() as u64, record));
+            }
+            Output::Send { conn, frame, after } => {
+                assert_eq!(after, self.last_store, "a Send names the last store before it");
+                let text = std::str::from_utf8(&frame).expect("a frame is UTF-8");
+                self.take(conn, text);
+            }
+            Output::Reading { conn } => {
+                assert!(self.runtime.reading(conn), "Reading was told and is not so");
+                self.line(conn).readable = true;
+            }
+            Output::Close { conn, code, reason } => {
+                let line = self.line(conn);
+                assert!(line.close.is_none() && !line.gone, "a connection is closed twice");
+                line.close = Some((code, reason));
+                self.checker.closed(conn);
+            }
+            Output::Event { event, after } => {
+                assert_eq!(after, self.last_store, "an Event names the last store before it");
+                self.tell(event);
+            }
+        }
+    }
+
+    fn take(&mut self, conn: ConnId, text: &str) {
+        let frame = Frame::parse(text);
+        self.checker.sent(conn, &frame);
+        let config = self.runtime.config();
+        let (window, window_bytes) = (config.send_window, config.send_window_bytes);
+        let line = self.line(conn);
+        assert!(line.close.is_none() && !line.gone, "a frame for a closed connection: {text}");
+        line.unsent.push_back(text.len());
+        let bytes: usize = line.unsent.iter().sum();
+        assert!(line.unsent.len() <= window, "{} frames are outstanding", line.unsent.len());
+        assert!(line.unsent.len() == 1 || bytes <= window_bytes, "{bytes} bytes are outstanding");
+        line.inbox.push_back(frame.clone());
+        self.history.push((self.last_store, conn, frame));
+    }
+
+    /// Reports frames as written where that is not withheld.
+    fn report(&mut self) -> bool {
+        let mut ready = Vec::new();
+        for (conn, line) in &mut self.lines {
+            if !line.withheld && !line.unsent.is_empty() {
+                ready.push((*conn, line.unsent.len()));
+                line.unsent.clear();
+            }
+        }
+        // A HashMap's order must not decide what a test sees.
+        ready.sort();
+        for (conn, frames) in &ready {
+            self.runtime.handle_sent(self.now, *conn, *frames);
+        }
+        !ready.is_empty()
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.answer(&event);
+        self.events.push_back(event);
+    }
+}
