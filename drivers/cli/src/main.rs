@@ -10,6 +10,7 @@ mod text;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 
 /// Controls long-running agent jobs over ARCP v1.1.
 #[derive(Debug, Parser)]
@@ -32,7 +33,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logs::install();
+    logs::install(match arguments.command {
+        Command::Serve(_) => LevelFilter::WARN,
+        // They say themselves what becomes of their connection.
+        Command::Demo | Command::Submit(_) => LevelFilter::ERROR,
+    });
     match arguments.command {
         Command::Demo => match demo::run().await {
             Ok(()) => ExitCode::SUCCESS,

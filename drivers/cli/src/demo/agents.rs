@@ -37,7 +37,7 @@ impl Emitted {
         drop(counter.wait_for(|emitted| *emitted >= count).await);
     }
 
-    fn one_more(&self) {
+    pub(super) fn one_more(&self) {
         self.0.send_modify(|count| *count += 1);
     }
 }

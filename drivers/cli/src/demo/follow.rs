@@ -149,7 +149,8 @@ fn worth_telling(event: &JobEvent) -> Option<String> {
         }
         EventKind::Metric => {
             let metric: Metric<'_> = event.body.parse().ok()?;
-            Some(format!("metric       {} USD {}", metric.name, metric.value.get()))
+            let charge = metric.name != "cost.budget.remaining";
+            charge.then(|| format!("metric       {} USD {}", metric.name, metric.value.get()))
         }
         EventKind::Log
         | EventKind::Thought

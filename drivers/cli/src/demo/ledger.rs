@@ -178,3 +178,34 @@ impl Ledger {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(seqs: &[u64]) -> String {
+        let mut ledger = Ledger::new("USD:1.00");
+        ledger.count(&Report::Resumed);
+        let emitted = Emitted::default();
+        for seq in seqs {
+            ledger.count(&Report::Chunk { seq: *seq, bytes: 1 });
+            emitted.one_more();
+        }
+        ledger.close(&emitted, 1).expect_err("neither job has ended")
+    }
+
+    #[test]
+    fn a_number_that_is_missing_is_a_loss() {
+        assert_eq!(verdict(&[1, 3]), "events were lost");
+    }
+
+    #[test]
+    fn a_number_that_comes_again_is_noticed() {
+        assert_eq!(verdict(&[1, 2, 2]), "events came twice");
+    }
+
+    #[test]
+    fn what_never_came_does_not_pass() {
+        assert_eq!(verdict(&[]), "both jobs were to succeed");
+    }
+}

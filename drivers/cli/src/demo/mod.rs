@@ -28,7 +28,7 @@ use proxy::Proxy;
 const TOKEN: &str = "demo-token";
 const PRINCIPAL: &str = "you@example.com";
 /// Bytes from the server to the client after which the connection is cut: about half of all.
-const CUT_AFTER: usize = 14_000;
+const CUT_AFTER: usize = 18_000;
 /// Events that the agents go on to emit while nobody is connected.
 const MEANWHILE: u64 = 12;
 /// Far more than it takes; a demonstration that hangs is a failed one.
