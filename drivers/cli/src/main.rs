@@ -52,6 +52,6 @@ async fn main() -> ExitCode {
 }
 
 fn complain(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("nuncio: {}", text::plain(&error.to_string()));
+    text::tell(&format!("nuncio: {error}"));
     ExitCode::FAILURE
 }

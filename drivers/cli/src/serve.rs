@@ -10,6 +10,7 @@ use clap::Args;
 use nuncio_tokio::{BuildError, Server, StaticTokens};
 
 use crate::agents;
+use crate::text::tell;
 
 /// What `nuncio serve` takes.
 #[derive(Args, Debug)]
@@ -109,14 +110,14 @@ pub(crate) async fn run(options: Options) -> Result<(), ServeError> {
     drop(out);
 
     stop.next().await;
-    eprintln!("nuncio: stopping; running jobs have {} s, a second signal ends them at once", options.drain);
+    tell(&format!("nuncio: stopping; running jobs have {} s, a second signal ends them at once", options.drain));
     tokio::select! {
         drained = server.shutdown(Duration::from_secs(options.drain)) => {
             if !drained {
-                eprintln!("nuncio: jobs that still ran were ended");
+                tell("nuncio: jobs that still ran were ended");
             }
         }
-        () = stop.next() => eprintln!("nuncio: stopped at once"),
+        () = stop.next() => tell("nuncio: stopped at once"),
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use nuncio_tokio::{
 };
 use tokio::task::JoinSet;
 
-use crate::text::plain;
+use crate::text::tell;
 
 /// What `nuncio submit` takes.
 #[derive(Args, Debug)]
@@ -141,12 +141,12 @@ impl From<ClientError> for SubmitError {
 pub(crate) async fn run(options: Options) -> ExitCode {
     let verdict = tokio::select! {
         done = submit(options) => done.unwrap_or_else(|error| {
-            eprintln!("nuncio: {}", plain(&error.to_string()));
+            tell(&format!("nuncio: {error}"));
             error.verdict()
         }),
         // The first one is dealt with where the job is.
         () = interrupted(2) => {
-            eprintln!("nuncio: left; the job may still run");
+            tell("nuncio: left; the job may still run");
             Verdict::Left
         }
     };
@@ -176,7 +176,7 @@ async fn submit(options: Options) -> Result<Verdict, SubmitError> {
     tasks.spawn(tell_session(client.session_events()));
     let mut job = client.submit(&request).await?;
     let agent = job.info().agent.clone().unwrap_or(options.agent);
-    eprintln!("accepted {} {}", plain(job.job_id()), plain(&agent));
+    tell(&format!("accepted {} {}", job.job_id(), agent));
     tasks.spawn(cancel_when_interrupted(job.control()));
     let outcome = follow(&mut job, &mut tasks).await?;
     drop(tasks);
@@ -196,12 +196,12 @@ async fn interrupted(times: u32) {
 async fn tell_session(mut events: SessionEvents) {
     while let Some(event) = events.next().await {
         match event {
-            SessionEvent::Live(welcome) if welcome.resumed => eprintln!("connection restored, session resumed"),
-            SessionEvent::Lost(reason) => eprintln!("connection lost ({}), reconnecting", plain(&reason.to_string())),
+            SessionEvent::Live(welcome) if welcome.resumed => tell("connection restored, session resumed"),
+            SessionEvent::Lost(reason) => tell(&format!("connection lost ({reason}), reconnecting")),
             SessionEvent::Gap { from, to } => {
-                eprintln!("events {from} to {to} are lost: the runtime no longer has them");
+                tell(&format!("events {from} to {to} are lost: the runtime no longer has them"));
             }
-            SessionEvent::Notice(fault) => eprintln!("runtime says {}", plain(&fault.to_string())),
+            SessionEvent::Notice(fault) => tell(&format!("runtime says {fault}")),
             SessionEvent::Live(_) | SessionEvent::Reconnecting { .. } | SessionEvent::Over(_) => {}
         }
     }
@@ -209,9 +209,9 @@ async fn tell_session(mut events: SessionEvents) {
 
 async fn cancel_when_interrupted(control: JobControl) {
     interrupted(1).await;
-    eprintln!("cancelling {}", plain(control.job_id()));
+    tell(&format!("cancelling {}", control.job_id()));
     if let Err(error) = control.cancel(Some("interrupted")).await {
-        eprintln!("nuncio: the job could not be cancelled: {}", plain(&error.to_string()));
+        tell(&format!("nuncio: the job could not be cancelled: {error}"));
     }
 }
 
@@ -221,7 +221,7 @@ async fn follow(job: &mut JobHandle, tasks: &mut JoinSet<()>) -> Result<Outcome,
     while let Some(update) = job.next().await {
         match update {
             Update::Event(event) => {
-                eprintln!("#{} {} {}", event.seq, plain(event.kind.as_str()), plain(event.body.as_str()));
+                tell(&format!("#{} {} {}", event.seq, event.kind.as_str(), event.body.as_str()));
             }
             Update::Chunk(chunk) => {
                 out.write_all(&chunk.data)?;
@@ -245,9 +245,9 @@ async fn follow(job: &mut JobHandle, tasks: &mut JoinSet<()>) -> Result<Outcome,
 /// A delegated job; jobs that it delegates itself go on by themselves.
 async fn follow_child(mut child: JobHandle) {
     let agent = child.info().agent.clone().unwrap_or_default();
-    eprintln!("delegated {} {}", plain(child.job_id()), plain(&agent));
+    tell(&format!("delegated {} {}", child.job_id(), agent));
     while let Some(event) = child.events().next().await {
-        eprintln!("#{} {}: {} {}", event.seq, plain(&agent), plain(event.kind.as_str()), plain(event.body.as_str()));
+        tell(&format!("#{} {}: {} {}", event.seq, agent, event.kind.as_str(), event.body.as_str()));
     }
 }
 
@@ -255,13 +255,13 @@ fn show(outcome: &Outcome) -> Result<Verdict, SubmitError> {
     if let Product::Inline(result) = &outcome.result {
         writeln!(io::stdout(), "{}", result.as_str())?;
     }
-    let why = outcome.fault.as_ref().map(|fault| format!(": {}", plain(&fault.to_string()))).unwrap_or_default();
+    let why = outcome.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
     let (verdict, said) = match outcome.status {
         FinalStatus::Success => (Verdict::Success, "succeeded"),
         FinalStatus::Error => (Verdict::Failed, "failed"),
         FinalStatus::Cancelled => (Verdict::Cancelled, "was cancelled"),
         FinalStatus::TimedOut => (Verdict::TimedOut, "timed out; give it more with --max-runtime"),
     };
-    eprintln!("the job {said}{why}");
+    tell(&format!("the job {said}{why}"));
     Ok(verdict)
 }

@@ -155,3 +155,14 @@ fn signals_end_a_server_well() {
         assert_eq!(serving.stop(signal), (Some(0), String::new()));
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let serving = Serving::start(&TOKEN);
+    let script = r#""$0" submit --url "$1" --token tok-alice progress --input '{"n":500}' 2>&1 >/dev/null | head -n 1"#;
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &format!("{script}; echo ${{PIPESTATUS[0]}}"), env!("CARGO_BIN_EXE_nuncio"), &serving.url]);
+    let output = command.output().expect("bash runs");
+    assert_eq!(stdout(&output).lines().last(), Some("0"), "{}", stderr(&output));
+}

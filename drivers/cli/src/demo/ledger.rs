@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::agents::{Emitted, PIECES};
 use super::follow::{Metric, Report};
 use super::say;
+use crate::text::show;
 
 const CURRENCY: &str = "USD";
 /// What the agents charge: 0.15 and 0.25, and 0.20 in the delegated job.
@@ -150,7 +151,7 @@ impl Ledger {
         let own = self.budget.remaining_of(CURRENCY);
         let shown = |amount: Option<Amount>| amount.map_or_else(|| "nothing known".to_owned(), |is| is.to_string());
         let spent = self.budget.spent_of(CURRENCY);
-        println!();
+        show("");
         say("agents", &format!("sent {}, received {}", emitted.count(), self.of_agents));
         say("session", &format!("sent {numbered}, received {received}, lost {lost}, twice {}", self.twice));
         say("result", &format!("{} bytes in {} chunks", self.bytes, self.chunks));
@@ -174,7 +175,8 @@ impl Ledger {
         if let Some((_, sentence)) = checks.iter().find(|(holds, _)| !holds) {
             return Err((*sentence).to_owned());
         }
-        println!("\nOK: cut {cuts}, resumed {}, lost {lost}.", self.resumed);
+        show("");
+        show(&format!("OK: cut {cuts}, resumed {}, lost {lost}.", self.resumed));
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use crate::text::show;
 use agents::Emitted;
 use follow::{follow, follow_session};
 use ledger::Ledger;
@@ -55,7 +56,7 @@ pub(crate) enum DemoError {
 
 /// One line of what happens: who, and what.
 pub(crate) fn say(who: &str, what: &str) {
-    println!("  {who:<9} {}", crate::text::plain(what));
+    show(&format!("  {who:<9} {what}"));
 }
 
 /// Runs it and checks it.
@@ -64,7 +65,8 @@ pub(crate) async fn run() -> Result<(), DemoError> {
 }
 
 async fn demonstrate() -> Result<(), DemoError> {
-    println!("A runtime and a client in one process, on a loopback WebSocket that is cut in the middle.\n");
+    show("A runtime and a client in one process, on a loopback WebSocket that is cut in the middle.");
+    show("");
     let emitted = Emitted::default();
     let server = Server::builder().verifier(StaticTokens::new().with(TOKEN, PRINCIPAL));
     let server = agents::offer(server, &emitted).build()?;
