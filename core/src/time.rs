@@ -3,6 +3,13 @@
 use alloc::string::String;
 use core::fmt::Write as _;
 
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
+use jiff::fmt::temporal::{Pieces, PiecesOffset};
+
+// Civil times, not jiff::Timestamp: that ends a day before the year 9999 does.
+const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+
 /// A point in time: microseconds since the Unix epoch, UTC.
 ///
 /// A machine never reads a clock. Its driver samples the wall clock once, adds monotonic time, and passes the sum to
@@ -45,17 +52,24 @@ impl Time {
         if text.len() > 64 || text.contains(['[', ' ']) || !text.is_ascii() {
             return None;
         }
-        let timestamp: jiff::Timestamp = text.parse().ok()?;
-        u64::try_from(timestamp.as_microsecond()).ok().map(Time)
+        let pieces = Pieces::parse(text).ok()?;
+        let local = pieces.date().to_datetime(pieces.time()?);
+        let offset = match pieces.offset()? {
+            PiecesOffset::Zulu => 0,
+            PiecesOffset::Numeric(offset) => i64::from(offset.offset().seconds()),
+            _ => return None,
+        };
+        let since = local.duration_since(EPOCH).checked_sub(SignedDuration::from_secs(offset))?;
+        u64::try_from(since.as_micros()).ok().map(Time)
     }
 
     /// RFC 3339 in UTC with milliseconds and `Z`, the form every timestamp on the wire has.
     pub fn to_rfc3339(self) -> String {
-        let micros = i64::try_from(self.millis().saturating_mul(1_000)).unwrap_or(i64::MAX);
-        let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX);
+        let since = SignedDuration::from_millis(i64::try_from(self.millis()).unwrap_or(i64::MAX));
+        let at = EPOCH.saturating_add(since);
         let mut out = String::with_capacity(24);
         // Writing to a String cannot fail.
-        let _ = write!(out, "{timestamp:.3}");
+        let _ = write!(out, "{at:.3}Z");
         out
     }
 }

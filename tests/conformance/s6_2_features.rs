@@ -41,6 +41,7 @@ fn s6_2_an_unnegotiated_ack_is_ignored() {
     let a = w.login_without("tok-alice", &["ack"]);
     let job = w.job(a, "echo");
     w.log(&job, "2");
+    w.drain(a);
     w.send(a, "session.ack", json!({"last_processed_seq": 2}));
     w.quiet(a);
     let b = w.resume(a, 0);

@@ -44,8 +44,10 @@ fn s6_6_statuses() {
     let a = w.login("tok-alice");
     let success = w.job(a, "echo");
     w.finish(&success, "1");
+    w.drain(a);
     let failed = w.job(a, "echo");
     w.fail(&failed, "INTERNAL_ERROR", "x").unwrap();
+    w.drain(a);
     let cancelled = w.job(a, "echo");
     w.send(a, "job.cancel", json!({"job_id": cancelled.id}));
     w.finish(&cancelled, "1");

@@ -82,7 +82,7 @@ fn s7_4_the_grace_ends() {
     w.quiet(a);
     w.advance(1);
     terminal(&mut w, a);
-    assert_eq!(w.try_finish(&job, "late"), Err(Refused::Terminal));
+    assert_eq!(w.try_finish(&job, "\"late\""), Err(Refused::Terminal));
 }
 
 #[test]

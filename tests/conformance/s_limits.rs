@@ -236,6 +236,7 @@ fn limit_retained_jobs() {
     for job in &jobs {
         w.finish(job, "1");
     }
+    w.drain(a);
     let page = w.list(a, json!({}));
     let ids: Vec<&str> =
         page.payload()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap()).collect();

@@ -1,6 +1,7 @@
 //! What a client sends, typed once: the payloads of §6 and §7 as a runtime reads them.
 
 use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::Deserialize;
@@ -110,7 +111,8 @@ pub(crate) struct ListFilter<'a> {
 pub(crate) struct Submit<'a> {
     #[serde(borrow)]
     pub(crate) agent: Text<'a>,
-    #[serde(borrow)]
+    // A null is user data, too.
+    #[serde(borrow, default, deserialize_with = "super::body::present")]
     pub(crate) input: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) lease_request: Option<&'a RawValue>,
@@ -181,7 +183,23 @@ pub(crate) fn decode_owned<T: DeserializeOwned>(kind: &str, payload: Option<&Raw
 }
 
 fn shape_fault(kind: &str, error: &serde_json::Error) -> Fault {
-    Fault::invalid(alloc::format!("the payload of {kind} is malformed: {error}"))
+    Fault::invalid(alloc::format!("the payload of {kind} is malformed: {}", blame(error)))
+}
+
+/// What is wrong with a JSON text, without the values in it: they may be secrets.
+pub(crate) fn blame(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let names_only =
+        ["missing field", "duplicate field", "the member", "the envelope", "an integer", "EOF", "expected"];
+    if names_only.iter().any(|start| text.starts_with(start)) {
+        return text;
+    }
+    let (line, column) = (error.line(), error.column());
+    if error.is_data() {
+        alloc::format!("a member has a value of the wrong kind at line {line} column {column}")
+    } else {
+        alloc::format!("it is no JSON at line {line} column {column}")
+    }
 }
 
 /// A job id from the payload or, failing that, the envelope.

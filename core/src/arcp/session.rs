@@ -177,8 +177,6 @@ pub(crate) struct Session {
     pub(crate) blocked: BTreeSet<JobId>,
     /// Jobs of this session that have not ended.
     pub(crate) jobs: usize,
-    /// The job it last saw an event of, which carries its back-pressure.
-    pub(crate) recent: Option<JobId>,
     /// Submits the host has not answered.
     pub(crate) unanswered: usize,
     pub(crate) submits: VecDeque<Sent>,

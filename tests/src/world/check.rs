@@ -36,6 +36,8 @@ struct Session {
     /// Jobs whose terminal was the last word.
     ended: HashSet<String>,
     subscribed: HashSet<String>,
+    /// The number of each job's first event: a client that resumes behind it knows the job.
+    first: HashMap<String, u64>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ struct Conn {
     python: bool,
     /// The number the next event must have.
     next: u64,
+    /// The number it resumed behind.
+    resumed: u64,
     known: HashSet<String>,
     closed: bool,
     frame_bytes: usize,
@@ -112,6 +116,7 @@ impl Checker {
         for place in [&payload["resume"], payload] {
             if let Some(last) = place["last_event_seq"].as_u64() {
                 conn.next = last + 1;
+                conn.resumed = last;
             }
         }
     }
@@ -270,6 +275,8 @@ impl Checker {
         assert_eq!(seq, conn.next, "the numbers of a session have no gap: {frame:?}");
         conn.next += 1;
         let known = conn.known.contains(frame.job()) || session.subscribed.contains(frame.job()) || session.python;
+        let first = *session.first.entry(frame.job().to_owned()).or_insert(seq);
+        let known = known || first <= conn.resumed;
         assert!(known, "an event before its job.accepted: {frame:?}");
         if seq <= session.highest {
             let before = &session.log[&seq];

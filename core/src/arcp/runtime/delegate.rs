@@ -12,7 +12,7 @@ use crate::arcp::feature::Feature;
 use crate::arcp::host::{Delegate, Denied, Event, JobId, Refused};
 use crate::arcp::job::JobEvent;
 use crate::arcp::json::Object;
-use crate::arcp::request::Constraints;
+use crate::arcp::request::{Constraints, blame};
 use crate::arcp::wire::Text;
 use crate::budget::Amounts;
 use crate::lease::{Namespace, Operation};
@@ -164,7 +164,7 @@ impl Runtime {
         let Some(job) = self.jobs.get(parent) else { return Err(Fault::invalid("the job is gone")) };
         let constraints: Constraints<'_> = match request.lease_constraints {
             Some(raw) => serde_json::from_str::<Option<Constraints<'_>>>(raw.get())
-                .map_err(|error| Fault::invalid(alloc::format!("lease_constraints: {error}")))?
+                .map_err(|error| Fault::invalid(alloc::format!("lease_constraints: {}", blame(&error))))?
                 .unwrap_or_default(),
             None => Constraints::default(),
         };
@@ -177,7 +177,7 @@ impl Runtime {
             features,
             small_chunks: job.small_chunks,
             agent: &request.agent,
-            input: request.input.filter(|raw| raw.get() != "null"),
+            input: request.input,
             lease,
             expires_at,
             max_runtime_secs: None,

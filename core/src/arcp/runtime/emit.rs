@@ -240,7 +240,6 @@ impl Runtime {
         let watch = session.watches.get_mut(&id)?;
         let head = Arc::clone(&watch.head);
         let accepted = watch.announcement.take();
-        session.recent = Some(id);
         self.number(key, kind, head, payload, secret, accepted)
     }
 
@@ -268,9 +267,11 @@ impl Runtime {
     /// Tells a session that acks that it is far behind (§6.5): in its own stream only, under its most recent live job.
     fn show_back_pressure(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get(key) else { return };
-        let live = |id: &JobId| self.jobs.get(*id).is_some_and(|job| job.state.is_live());
-        let recent = session.recent.filter(live).or_else(|| session.watches.keys().rev().copied().find(live));
-        let Some(watch) = recent.and_then(|id| session.watches.get(&id)) else { return };
+        let live = session.watches.iter().filter_map(|(id, watch)| {
+            let job = self.jobs.get(*id).filter(|job| job.state.is_live())?;
+            Some((job.accepted.id, watch))
+        });
+        let Some((_, watch)) = live.max_by_key(|(id, _)| *id) else { return };
         let head = Arc::clone(&watch.head);
         let lag = session.log.lag().unwrap_or(0);
         let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");

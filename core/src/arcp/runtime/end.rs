@@ -245,7 +245,7 @@ impl Runtime {
             let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(*id)) else { return false };
             self.access(session, &job.accepted) != crate::arcp::Access::Hidden
         });
-        known.ok_or_else(|| Fault::new(ErrorCode::JobNotFound, "there is no such job"))
+        known.ok_or_else(super::watch::unknown)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Ended jobs and idempotency records grow old and make room, the oldest first.
 
 use super::Runtime;
-use crate::arcp::error::Fault;
 use crate::arcp::host::{JobId, Timer};
 use crate::arcp::ids::JobUlid;
 use crate::time::Time;
@@ -88,17 +87,14 @@ impl Runtime {
         }
     }
 
-    /// Room for one more record: of the oldest ended job, else the submit is refused.
-    pub(super) fn make_record_room(&mut self) -> Result<(), Fault> {
-        while self.records.len() >= self.config.idempotency_records {
-            match self.oldest_ended_record() {
+    /// Room for one more record: the oldest of an ended job goes, or the oldest of all.
+    pub(super) fn make_record_room(&mut self) {
+        while self.records.len() >= self.config.idempotency_records.max(1) {
+            match self.oldest_ended_record().or_else(|| self.oldest_record()) {
                 Some((ulid, _)) => self.forget_record(ulid),
-                None => {
-                    return Err(Fault::limit("idempotency_records", self.config.idempotency_records as u64));
-                }
+                None => return,
             }
         }
-        Ok(())
     }
 }
 

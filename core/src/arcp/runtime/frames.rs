@@ -102,8 +102,9 @@ impl Runtime {
                 wire::MAX_DEPTH
             ))));
         }
-        let envelope = Envelope::parse(text)
-            .map_err(|error| salvaged(Fault::invalid(alloc::format!("the frame is no ARCP envelope: {error}"))))?;
+        let envelope = Envelope::parse(text).map_err(|error| {
+            salvaged(Fault::invalid(alloc::format!("the frame is no ARCP envelope: {}", request::blame(&error))))
+        })?;
         let id = envelope.id.as_ref().map_or("", |id| id.as_str());
         let named = |fault: Fault| ((!id.is_empty()).then(|| id.into()), fault, false);
         if !matches!(envelope.arcp.as_ref().map(wire::Text::as_str), Some("1.1" | "1")) {

@@ -180,7 +180,6 @@ impl Runtime {
             replaying: BTreeSet::new(),
             blocked: BTreeSet::new(),
             jobs: 0,
-            recent: None,
             unanswered: 0,
             submits: VecDeque::new(),
             head: wire::head(&id, None, None).into(),

@@ -90,8 +90,13 @@ impl Runtime {
     fn next_frame(&mut self, conn: ConnId) -> Next {
         let (frames, bytes) = (self.config.send_window, self.config.send_window_bytes);
         let Some(open) = self.conns.get_mut(conn) else { return Next::Wait };
-        if let Some(ping) = open.ping.take() {
-            return Next::Frame(ping.clone(), Outstanding { bytes: ping.len(), seq: None, subscribed: None });
+        if let Some(ping) = open.ping.clone() {
+            if !open.has_credit(ping.len(), frames, bytes) {
+                return Next::Wait;
+            }
+            open.ping = None;
+            let meta = Outstanding { bytes: ping.len(), seq: None, subscribed: None };
+            return Next::Frame(ping, meta);
         }
         let key = open.session;
         let session = key.and_then(|key| self.sessions.get_mut(key));

@@ -105,7 +105,7 @@ impl Runtime {
             self.check_delegate_id(parent, delegate_id)?;
         }
         if record.is_some() {
-            self.make_record_room()?;
+            self.make_record_room();
         }
         let id = self.ask_for(Ask {
             owner: Some(key),
@@ -429,7 +429,7 @@ fn digest(submit: &Submit<'_>, lease: Option<&Lease>) -> Digest {
     let secs = submit.max_runtime_sec.map(|secs| alloc::format!("{}", secs.0));
     let mut hasher = Sha256::new();
     member(&mut hasher, "agent", Some(&text(&submit.agent)));
-    member(&mut hasher, "input", submit.input.map(RawValue::get));
+    member(&mut hasher, "input", submit.input.map(RawValue::get).filter(|input| *input != "null"));
     member(&mut hasher, "lease_request", lease_request.map(RawValue::get));
     member(&mut hasher, "expires_at", expires_at.map(text).as_deref());
     member(&mut hasher, "max_runtime_sec", secs.as_deref());

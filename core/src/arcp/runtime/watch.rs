@@ -9,6 +9,7 @@ use crate::arcp::config::Access;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::feature::Feature;
 use crate::arcp::host::{Event, JobId, SessionKey};
+use crate::arcp::ids::JobUlid;
 use crate::arcp::job::Accepted;
 use crate::arcp::reply::{self, Subscribed};
 use crate::arcp::request;
@@ -95,7 +96,7 @@ impl Runtime {
         let unsubscribe: request::Unsubscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::Subscribe)?;
         let named = request::job_id(unsubscribe.job_id, request.envelope.job_id.as_ref())?;
-        let found = crate::arcp::ids::JobUlid::parse(&named).and_then(|ulid| self.job_ids.get(&ulid).copied());
+        let found = JobUlid::parse(&named).and_then(|ulid| self.find(ulid));
         let watch = found.and_then(|id| self.sessions.get(key)?.watches.get(&id).map(|watch| (id, watch.role)));
         if let Some((id, Role::Subscriber)) = watch {
             self.unwatch(key, id);
@@ -121,4 +122,9 @@ impl Runtime {
             self.config.policy.access(&session.principal, &job.principal, &job.agent_ref(true))
         }
     }
+}
+
+/// The one answer for a job that is not there and for one that may not be known of.
+pub(super) fn unknown() -> Fault {
+    Fault::new(ErrorCode::JobNotFound, "there is no such job")
 }

@@ -126,6 +126,12 @@ impl Hub {
         if effects.wanted {
             self.wanted.notify_one();
         }
+        // Before the event: who hears of the end finds it told.
+        if let Some(end) = effects.end {
+            self.end.send_replace(Some(end));
+            self.wanted.notify_one();
+            self.timer.notify_one();
+        }
         for event in effects.events {
             // Nobody has to listen.
             drop(self.events.send(event));
@@ -133,11 +139,6 @@ impl Hub {
         // After the event: who waited for the first welcome and listens now is not told of it again.
         if let Some(welcome) = effects.welcome {
             self.welcome.send_replace(Some(welcome));
-        }
-        if let Some(end) = effects.end {
-            self.end.send_replace(Some(end));
-            self.wanted.notify_one();
-            self.timer.notify_one();
         }
     }
 
