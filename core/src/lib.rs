@@ -25,3 +25,8 @@ pub mod budget;
 pub mod lease;
 pub mod time;
 pub mod trace;
+
+/// The example of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

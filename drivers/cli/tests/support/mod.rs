@@ -1,0 +1,83 @@
+//! The binary, as a user has it.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+pub fn nuncio(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
+    command.args(arguments).stdin(Stdio::null());
+    for name in ["NUNCIO_URL", "NUNCIO_TOKEN", "NUNCIO_TOKENS", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub fn run(arguments: &[&str]) -> Output {
+    nuncio(arguments).output().expect("the binary runs")
+}
+
+pub fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("stdout is text")
+}
+
+pub fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("stderr is text")
+}
+
+/// A `nuncio serve` on a free port, ended with the test.
+pub struct Serving {
+    pub child: Child,
+    out: BufReader<ChildStdout>,
+    pub url: String,
+    /// The token that it made up, if it did.
+    pub generated: Option<String>,
+}
+
+impl Serving {
+    pub fn start(arguments: &[&str]) -> Serving {
+        let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut generated = None;
+        loop {
+            let mut line = String::new();
+            assert_ne!(out.read_line(&mut line).expect("a line"), 0, "it ended before it was ready");
+            match line.trim_end().split_once(' ') {
+                Some(("TOKEN", token)) => generated = Some(token.to_owned()),
+                Some(("READY", url)) => {
+                    let url = url.to_owned();
+                    return Serving { child, out, url, generated };
+                }
+                _ => panic!("unexpected line {line:?}"),
+            }
+        }
+    }
+
+    pub fn submit(&self, token: &str, arguments: &[&str]) -> Output {
+        let mut command = nuncio(&["submit", "--url", &self.url, "--token", token]);
+        command.args(arguments).output().expect("the binary runs")
+    }
+
+    /// Sends the signal and waits for the end: the exit code, and what else was on stdout.
+    pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        send(signal, &self.child);
+        let status = self.child.wait().expect("it ends");
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("stdout is text");
+        (status.code(), rest)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+pub fn send(signal: &str, child: &Child) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status();
+    assert!(status.expect("sh runs").success(), "the signal was sent");
+}

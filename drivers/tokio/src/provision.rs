@@ -1,0 +1,86 @@
+//! Credentials minted for one job (§9.8).
+
+use std::io;
+use std::sync::Arc;
+
+use nuncio_core::arcp::{Credential, Fault, JobUlid, JobView, Record, Secret};
+use nuncio_core::budget::Amounts;
+use nuncio_core::lease::Lease;
+use nuncio_core::time::Time;
+use nuncio_core::trace::TraceId;
+
+use crate::auth::BoxFuture;
+
+/// The job that credentials are wanted for: they must allow no more than its lease does, for no longer.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The job.
+    pub job: JobUlid,
+    /// Who submitted it.
+    pub principal: Arc<str>,
+    /// The agent's bare name.
+    pub agent: String,
+    /// The resolved version.
+    pub version: Option<String>,
+    /// The effective lease.
+    pub lease: Lease,
+    /// When the lease ends.
+    pub expires_at: Option<Time>,
+    /// The amounts the lease grants.
+    pub granted: Option<Amounts>,
+    /// The trace of the job.
+    pub trace_id: TraceId,
+}
+
+impl Grant {
+    pub(crate) fn of(view: &JobView<'_>) -> Grant {
+        Grant {
+            job: view.id,
+            principal: Arc::clone(view.principal),
+            agent: view.agent.to_owned(),
+            version: view.version.map(str::to_owned),
+            lease: view.lease.clone(),
+            expires_at: view.expires_at,
+            granted: view.granted.cloned(),
+            trace_id: view.trace_id,
+        }
+    }
+}
+
+/// A credential to revoke.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// The job it was minted for.
+    pub job: JobUlid,
+    /// The credential's id.
+    pub id: String,
+    /// The very value to revoke: a rotated credential has had several.
+    pub value: Secret,
+    /// How often it was tried before.
+    pub attempt: u32,
+}
+
+/// Mints credentials, remembers that it did, and revokes them.
+///
+/// Credentials are offered to sessions that negotiated them over a connection nobody listens to. The order is:
+/// [`issue`](Provisioner::issue), [`record`](Provisioner::record), and only then does the client see them; so that after
+/// a crash nothing is out that is not on record.
+///
+/// The methods run on a thread of the driver's own, in a tokio runtime with timers and sockets. One that blocks delays
+/// the hellos and submits of others. A panic counts as a failure.
+pub trait Provisioner: Send + Sync + 'static {
+    /// The job's credentials, none if it needs none. A fault refuses the submit; its message goes to the client. The
+    /// answer has a deadline, `Config::submit_timeout`; credentials that come later are revoked.
+    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
+
+    /// Makes records durable: which credentials were issued, got another value, or were revoked. Until it says `Ok`,
+    /// nothing leaves the runtime that came after them; an error is tried again. The default keeps no records: then
+    /// credentials outlive a crash for as long as their issuer lets them.
+    fn record<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, io::Result<()>> {
+        let _ = records;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Revokes a credential by its value. What fails is tried again; what was revoked before must be `Ok`.
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;
+}

@@ -1,0 +1,51 @@
+//! The driver's own threads.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
+
+/// A thread that carries connections and timers, so that agents and applications that block their own threads stall
+/// nobody's session.
+///
+/// A server and a client start one each; many clients of one process can [share one](crate::ClientBuilder::io_thread).
+/// It ends when nobody uses it any more.
+#[derive(Debug)]
+pub struct IoThread {
+    handle: Handle,
+    stop: Arc<Notify>,
+}
+
+impl IoThread {
+    /// Starts a thread with this name. Fails where the system has no room for one.
+    pub fn start(name: &str) -> io::Result<Arc<IoThread>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            runtime.block_on(stopped.notified());
+            // A read of stdin that is under way cannot be called back; nobody waits for it.
+            runtime.shutdown_background();
+        })?;
+        Ok(Arc::new(IoThread { handle, stop }))
+    }
+
+    pub(crate) fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.handle.spawn(task);
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+    }
+}
