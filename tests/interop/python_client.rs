@@ -1,0 +1,83 @@
+//! One test per case of the scripts in `py/`: our server with the flags the case needs, then the case.
+
+use std::time::Duration;
+
+use nuncio_tests::peers::{script, wanted};
+
+use crate::serve;
+
+/// `script { case [flags of the server], … }` makes a test of each case, and the table of them.
+macro_rules! cases {
+    ($($script:ident { $($case:ident $flags:tt),+ $(,)? })+) => {
+        $(mod $script {
+            $(#[test]
+            fn $case() {
+                super::run(stringify!($script), stringify!($case), &$flags);
+            })+
+        })+
+
+        const TABLE: &[(&str, &[&str])] = &[$((stringify!($script), &[$(stringify!($case)),+])),+];
+    };
+}
+
+cases! {
+    client_session {
+        connect [], connect_with_few_features [], credential_features_need_a_provisioner [], bad_token [],
+        heartbeat_answered ["--heartbeat", "2"], heartbeat_lost ["--heartbeat", "1"],
+        no_heartbeat_without_the_feature ["--heartbeat", "1"],
+        ack [], auto_ack [], back_pressure ["--back-pressure", "50"], principals_are_apart [],
+    }
+    client_jobs {
+        submit [], inputs [], events [], progress [], versions [], fail [], panic [], cancel [], cancel_is_the_owners [],
+        stubborn ["--cancel-grace-ms", "300"], timeout [], idempotency [], idempotency_races [], parent_of_a_submit [],
+        bad_submits [],
+    }
+    client_leases {
+        patterns [], no_lease [], tools [], budget [], budget_is_exact [], budget_refusals [], expiry [],
+        expiry_without_an_attempt [], models [], credentials ["--creds"], rotation ["--creds", "--open-policy"],
+    }
+    client_delegation {
+        delegate [], submit_beside_a_delegation [], refusals [], subsets [], family_budget [], cancelled_family [],
+        cancelled_child [],
+    }
+    client_results {
+        collect [], iterate [], binary [], large [], empty [], too_large_a_chunk [], broken_streams [],
+        without_the_feature [],
+    }
+    client_watch {
+        list_jobs [], filters [], pages [], subscribe_live [], subscribe_with_history [], subscribe_to_many [],
+        subscribe_to_ones_own [], subscribe_refused [], open_policy ["--open-policy"], unsubscribe [],
+    }
+    client_resume {
+        resume_after_a_drop [], resume_many_times [], resume_with_a_key [], resume_after_bye [], resume_when_caught_up [],
+        resume_before_the_first_event [], wrong_resumes [], takeover [], lapsed_window ["--resume-window", "3"],
+        subscriptions_survive [],
+    }
+    client_load {
+        hundred_jobs [], thousand_echoes [], flood [], refused_request [],
+    }
+    client_vendor {
+        vendor_events [], unknown_members [], vendor_messages [], traced [], errors_are_typed [],
+    }
+}
+
+fn run(name: &str, case: &str, flags: &[&str]) {
+    if !wanted(&format!("{name}::{case}")) {
+        return;
+    }
+    let server = serve(flags);
+    let outcome = script(&format!("{name}.py"), &["--url", server.url(), "--case", case], Duration::from_secs(150));
+    let checks = outcome.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(outcome.succeeded() && checks > 0, "{}\n--- stderr of the script\n{}", outcome.stdout, outcome.stderr);
+}
+
+#[test]
+fn the_table_has_every_case_of_every_script() {
+    if !wanted("the_table_has_every_case_of_every_script") {
+        return;
+    }
+    for (name, cases) in TABLE {
+        let listed = script(&format!("{name}.py"), &["--list"], Duration::from_secs(60));
+        assert_eq!(listed.stdout.lines().collect::<Vec<_>>(), *cases, "{name}: {}", listed.stderr);
+    }
+}

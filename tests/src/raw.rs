@@ -1,0 +1,380 @@
+//! A WebSocket conversation in plain JSON frames, blocking, for what no client library would send or show.
+//!
+//! Every wait has a deadline far beyond what a working runtime needs ([`PATIENCE`]); a frame that does not come is a panic
+//! that shows the last frames that did. Nothing is answered or sent by itself, but WebSocket's own pings.
+
+use std::io::ErrorKind;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tungstenite::{Error, Message, WebSocket};
+
+/// How long a wait may take before it counts as lost.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every feature of §6.2 and §9.7–9.8.
+pub const FEATURES: [&str; 11] = [
+    "heartbeat",
+    "ack",
+    "list_jobs",
+    "subscribe",
+    "lease_expires_at",
+    "cost.budget",
+    "model.use",
+    "provisioned_credentials",
+    "progress",
+    "result_chunk",
+    "agent_versions",
+];
+
+/// One connection and, after the welcome, its session.
+#[derive(Debug)]
+pub struct Wire {
+    socket: WebSocket<TcpStream>,
+    requests: u32,
+    /// Every frame received so far, in order.
+    pub seen: Vec<Value>,
+    /// The session's id, from the last welcome; empty before.
+    pub session_id: String,
+    /// The newest resume token; empty before the welcome.
+    pub resume_token: String,
+}
+
+/// How a connection ended: the close code, or `None` if it ended without a close frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended(pub Option<u16>);
+
+/// What a client must keep to resume: session, token, last event seen (§6.3).
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// The session's id.
+    pub session_id: String,
+    /// The newest resume token.
+    pub resume_token: String,
+    /// The highest `event_seq` received.
+    pub last_event_seq: u64,
+}
+
+impl Wire {
+    /// Connects and upgrades; says nothing yet.
+    ///
+    /// # Panics
+    /// If the address does not accept a WebSocket.
+    pub fn open(url: &str) -> Self {
+        let address = url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap_or(url);
+        let stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address} refuses a connection: {e}"));
+        stream.set_nodelay(true).expect("the option exists");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
+        let (socket, _) = tungstenite::client(url, stream).unwrap_or_else(|e| panic!("{url} does not upgrade: {e}"));
+        Self { socket, requests: 0, seen: Vec::new(), session_id: String::new(), resume_token: String::new() }
+    }
+
+    /// Opens a session with every feature.
+    pub fn connect(url: &str, token: &str) -> Self {
+        Self::connect_with(url, token, &FEATURES)
+    }
+
+    /// Opens a session with these features.
+    pub fn connect_with(url: &str, token: &str, features: &[&str]) -> Self {
+        let mut wire = Self::open(url);
+        wire.send(&hello(token, features, &Value::Null));
+        wire.welcomed();
+        wire
+    }
+
+    /// Resumes a session on a new connection; the replay is still to be received.
+    pub fn resume(url: &str, token: &str, point: &Point) -> Self {
+        let mut wire = Self::open(url);
+        wire.send(&hello(token, &FEATURES, &point.json()));
+        wire.welcomed();
+        wire
+    }
+
+    /// Tries a resume that is to be refused: the code, and how the connection ended.
+    pub fn resume_refused(url: &str, token: &str, point: &Point) -> (String, Ended) {
+        let mut wire = Self::open(url);
+        wire.send(&hello(token, &FEATURES, &point.json()));
+        let error = wire.until_type("session.error");
+        (text(&error, "/payload/code"), wire.ending())
+    }
+
+    /// Takes the session's id and token from the welcome, which must be the next frame.
+    ///
+    /// # Panics
+    /// If it is another frame, or none.
+    pub fn welcomed(&mut self) {
+        let welcome = self.receive().expect("the connection stays open");
+        assert_eq!(welcome["type"], "session.welcome", "{welcome}");
+        self.session_id = text(&welcome, "/payload/session_id");
+        self.resume_token = text(&welcome, "/payload/resume_token");
+    }
+
+    /// Sends a value as one text frame.
+    pub fn send(&mut self, frame: &Value) {
+        self.send_text(&frame.to_string());
+    }
+
+    /// Sends any text as one text frame.
+    ///
+    /// # Panics
+    /// If the connection does not take it.
+    pub fn send_text(&mut self, frame: &str) {
+        self.socket.send(Message::text(frame)).expect("the connection takes a frame");
+    }
+
+    /// Sends a request in an envelope of its own; hands back its id.
+    pub fn request(&mut self, kind: &str, payload: &Value) -> String {
+        let frame = self.envelope(kind, payload);
+        self.send(&frame);
+        text(&frame, "/id")
+    }
+
+    /// A request in an envelope of its own that is not sent yet.
+    pub fn envelope(&mut self, kind: &str, payload: &Value) -> Value {
+        self.requests += 1;
+        let port = self.socket.get_ref().local_addr().map_or(0, |a| a.port());
+        json!({
+            "arcp": "1.1", "id": ulid(port, self.requests), "type": kind, "session_id": self.session_id, "payload": payload,
+        })
+    }
+
+    /// The next frame.
+    ///
+    /// # Errors
+    /// How the connection ended, if it did.
+    ///
+    /// # Panics
+    /// If nothing comes, or something that is no JSON object.
+    pub fn receive(&mut self) -> Result<Value, Ended> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(frame)) => {
+                    let frame: Value = serde_json::from_str(&frame).expect("a frame is JSON");
+                    assert!(frame.is_object(), "a frame is an object: {frame}");
+                    self.seen.push(frame.clone());
+                    return Ok(frame);
+                }
+                Ok(Message::Close(frame)) => return Err(Ended(frame.map(|f| f.code.into()))),
+                Ok(Message::Binary(_)) => panic!("the runtime sends text frames only"),
+                Ok(_) => assert!(Instant::now() < deadline, "only pings come: {self}"),
+                Err(Error::Io(e)) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    panic!("nothing comes: {self}")
+                }
+                Err(_) => return Err(Ended(None)),
+            }
+        }
+    }
+
+    /// The next frame that is not numbered: the events and ends of jobs are passed over.
+    ///
+    /// # Panics
+    /// If the connection ends before one comes.
+    pub fn receive_past_events(&mut self) -> Value {
+        loop {
+            let frame = self.receive().unwrap_or_else(|ended| panic!("the connection ended ({ended:?}): {self}"));
+            if frame["event_seq"].is_null() {
+                return frame;
+            }
+        }
+    }
+
+    /// The first frame, of those already seen or still to come, that meets the condition.
+    ///
+    /// # Panics
+    /// If the connection ends before one comes.
+    pub fn until(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        if let Some(found) = self.seen.iter().find(|f| condition(f)) {
+            return found.clone();
+        }
+        loop {
+            match self.receive() {
+                Ok(frame) if condition(&frame) => return frame,
+                Ok(_) => (),
+                Err(ended) => panic!("the connection ended ({ended:?}) before {what}: {self}"),
+            }
+        }
+    }
+
+    /// [`Wire::until`] the first frame of a type.
+    pub fn until_type(&mut self, kind: &str) -> Value {
+        self.until(kind, |f| f["type"] == kind)
+    }
+
+    /// The answer to a request: the frame whose `request_id` names it.
+    pub fn answer(&mut self, request: &str) -> Value {
+        self.until(&format!("the answer to {request}"), |f| {
+            f.pointer("/payload/request_id").is_some_and(|r| r == request)
+        })
+    }
+
+    /// Sends a request that is to be refused: the code of the `session.error`.
+    ///
+    /// # Panics
+    /// If it is answered otherwise, or not at all.
+    pub fn refused(&mut self, kind: &str, payload: &Value) -> String {
+        let request = self.request(kind, payload);
+        let error = self.answer(&request);
+        assert_eq!(error["type"], "session.error", "{error}");
+        text(&error, "/payload/code")
+    }
+
+    /// Submits a job that is to be accepted: its `job.accepted`.
+    ///
+    /// # Panics
+    /// If it is answered otherwise, or not at all.
+    pub fn submit(&mut self, payload: &Value) -> Value {
+        let request = self.request("job.submit", payload);
+        let accepted = self.answer(&request);
+        assert_eq!(accepted["type"], "job.accepted", "{accepted}");
+        accepted
+    }
+
+    /// Submits a job and waits for its end: its id and its terminal.
+    pub fn run(&mut self, payload: &Value) -> (String, Value) {
+        let job = job_id(&self.submit(payload));
+        let terminal = self.terminal(&job);
+        (job, terminal)
+    }
+
+    /// The terminal of a job.
+    pub fn terminal(&mut self, job: &str) -> Value {
+        self.until(&format!("the terminal of {job}"), |f| is_terminal(f) && f["job_id"] == job)
+    }
+
+    /// The jobs this session may list, all pages.
+    pub fn list(&mut self) -> Vec<Value> {
+        let (mut jobs, mut cursor) = (Vec::new(), Value::Null);
+        loop {
+            let request = self.request("session.list_jobs", &json!({"limit": 1000, "cursor": cursor}));
+            let page = self.answer(&request);
+            jobs.extend(page["payload"]["jobs"].as_array().into_iter().flatten().cloned());
+            cursor = page["payload"]["next_cursor"].clone();
+            if cursor.is_null() {
+                return jobs;
+            }
+        }
+    }
+
+    /// Receives to the end of the connection and says how it ended.
+    pub fn ending(&mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.receive() {
+                return ended;
+            }
+        }
+    }
+
+    /// The events seen of a job as (kind, body).
+    pub fn events(&self, job: &str) -> Vec<(String, Value)> {
+        let of_job = self.seen.iter().filter(|f| f["type"] == "job.event" && f["job_id"] == job);
+        of_job.map(|f| (text(f, "/payload/kind"), f["payload"]["body"].clone())).collect()
+    }
+
+    /// The terminals seen of a job.
+    pub fn terminals(&self, job: &str) -> Vec<&Value> {
+        self.seen.iter().filter(|f| is_terminal(f) && f["job_id"] == job).collect()
+    }
+
+    /// Where this client stands now.
+    pub fn point(&self) -> Point {
+        let (session_id, resume_token) = (self.session_id.clone(), self.resume_token.clone());
+        Point { session_id, resume_token, last_event_seq: seqs(&self.seen).last().copied().unwrap_or(0) }
+    }
+
+    /// Drops the connection as a broken network would: no close frame, what is unread is lost.
+    pub fn cut(self) -> Vec<Value> {
+        self.breaker().cut();
+        self.seen
+    }
+
+    /// A second hand on the connection, to end it from another thread while this one is stuck.
+    ///
+    /// # Panics
+    /// If the system has no more handles.
+    pub fn breaker(&self) -> Breaker {
+        Breaker(self.socket.get_ref().try_clone().expect("a socket can be cloned"))
+    }
+
+    /// Sends frames until the connection takes no more; says how many it took.
+    pub fn send_until_broken(&mut self, frames: impl Iterator<Item = Value>) -> usize {
+        frames.take_while(|frame| self.socket.send(Message::text(frame.to_string())).is_ok()).count()
+    }
+}
+
+impl std::fmt::Display for Wire {
+    /// The last frames seen, for a failure's message.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} frames seen; the last of them:", self.seen.len())?;
+        self.seen.iter().rev().take(8).rev().try_for_each(|frame| writeln!(f, "  {frame:.400}"))
+    }
+}
+
+/// See [`Wire::breaker`].
+#[derive(Debug)]
+pub struct Breaker(TcpStream);
+
+impl Breaker {
+    /// Ends the connection in both directions.
+    pub fn cut(&self) {
+        // Already ended: the same.
+        drop(self.0.shutdown(Shutdown::Both));
+    }
+}
+
+impl Point {
+    /// The `resume` member of a hello.
+    pub fn json(&self) -> Value {
+        json!({"session_id": self.session_id, "resume_token": self.resume_token, "last_event_seq": self.last_event_seq})
+    }
+}
+
+/// A `session.hello`; `resume` is left out if it is null.
+pub fn hello(token: &str, features: &[&str], resume: &Value) -> Value {
+    let mut payload = json!({
+        "client": {"name": "nuncio-raw", "version": "1"},
+        "auth": {"scheme": "bearer", "token": token},
+        "capabilities": {"encodings": ["json"], "features": features},
+    });
+    if !resume.is_null() {
+        payload["resume"] = resume.clone();
+    }
+    json!({"arcp": "1.1", "id": ulid(0, 0), "type": "session.hello", "payload": payload})
+}
+
+/// An id in the form of a ULID, which some runtimes insist on.
+fn ulid(connection: u16, request: u32) -> String {
+    format!("01M7XXZ4{connection:08}{request:010}")
+}
+
+/// The text at a JSON pointer; empty if there is none.
+pub fn text(frame: &Value, pointer: &str) -> String {
+    frame.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The job a frame belongs to.
+pub fn job_id(frame: &Value) -> String {
+    text(frame, "/job_id")
+}
+
+/// The numbers of the numbered frames, in order.
+pub fn seqs<'a>(frames: impl IntoIterator<Item = &'a Value>) -> Vec<u64> {
+    frames.into_iter().filter_map(|f| f["event_seq"].as_u64()).collect()
+}
+
+/// The frames carry 1, 2, 3, … without a gap or a repeat (§8.3).
+///
+/// # Panics
+/// If they do not.
+pub fn assert_gapless<'a>(frames: impl IntoIterator<Item = &'a Value>) {
+    let seqs = seqs(frames);
+    assert!(!seqs.is_empty(), "there are numbered frames");
+    let broken = seqs.iter().zip(1..).find(|&(&got, want)| got != want);
+    assert_eq!(broken, None, "(got, want) of the first wrong number of {}", seqs.len());
+}
+
+/// Whether a frame is the end of a job.
+pub fn is_terminal(frame: &Value) -> bool {
+    frame["type"] == "job.result" || frame["type"] == "job.error"
+}
