@@ -128,30 +128,30 @@ impl Body {
         &self.json
     }
 
-    /// `log` {level, message, attributes?}
+    /// `log` `{level, message, attributes?}`
     pub fn log(level: &str, message: &str, attributes: Option<&RawValue>) -> Body {
         let object = Object::new().text("level", level).text("message", message);
         Body::plain("log", object.raw("attributes", attributes))
     }
 
-    /// `thought` {text}
+    /// `thought` `{text}`
     pub fn thought(text: &str) -> Body {
         Body::plain("thought", Object::new().text("text", text))
     }
 
-    /// `tool_call` {tool, args?, call_id}
+    /// `tool_call` `{tool, args?, call_id}`
     pub fn tool_call(tool: &str, args: Option<&RawValue>, call_id: &str) -> Body {
         let object = Object::new().text("tool", tool).raw("args", args);
         Body::plain("tool_call", object.text("call_id", call_id))
     }
 
-    /// `tool_result` {call_id, result}
+    /// `tool_result` `{call_id, result}`
     pub fn tool_result(call_id: &str, result: &RawValue) -> Body {
         let object = Object::new().text("call_id", call_id).json("result", result.get());
         Body { meta: Meta::ToolResult, ..Body::plain("tool_result", object) }
     }
 
-    /// `tool_result` {call_id, error{code, message, retryable, details?}}
+    /// `tool_result` `{call_id, error{code, message, retryable, details?}}`
     pub fn tool_error(call_id: &str, fault: &super::error::Fault) -> Body {
         let error = Object::new()
             .text("code", fault.code.as_str())
@@ -165,7 +165,7 @@ impl Body {
         }
     }
 
-    /// `status` {phase, message?}. The phases `running`, `back_pressure`, `credential_rotated` and
+    /// `status` `{phase, message?}`. The phases `running`, `back_pressure`, `credential_rotated` and
     /// `subscription_dropped` are the runtime's own.
     pub fn status(phase: &str, message: Option<&str>) -> Result<Body, Refused> {
         if phase == "credential_rotated" {
@@ -178,7 +178,7 @@ impl Body {
         Body::plain("status", Object::new().text("phase", phase).opt_text("message", message))
     }
 
-    /// `metric` {name, value, unit?, dimensions?}. A negative `cost.*` is refused, and so is `cost.budget.remaining`,
+    /// `metric` `{name, value, unit?, dimensions?}`. A negative `cost.*` is refused, and so is `cost.budget.remaining`,
     /// which the runtime itself emits (§9.6).
     pub fn metric(
         name: &str,
@@ -212,7 +212,7 @@ impl Body {
         Body::plain("metric", object.text("unit", currency))
     }
 
-    /// `artifact_ref` {uri, content_type, byte_size?, sha256?}
+    /// `artifact_ref` `{uri, content_type, byte_size?, sha256?}`
     pub fn artifact(uri: &str, content_type: &str, byte_size: Option<u64>, sha256: Option<&str>) -> Body {
         let mut object = Object::new().text("uri", uri).text("content_type", content_type);
         if let Some(bytes) = byte_size {
@@ -221,7 +221,7 @@ impl Body {
         Body::plain("artifact_ref", object.opt_text("sha256", sha256))
     }
 
-    /// `progress` {current, total?, units?, message?}; neither number is negative (§8.2.1).
+    /// `progress` `{current, total?, units?, message?}`; neither number is negative (§8.2.1).
     pub fn progress(
         current: &Number,
         total: Option<&Number>,

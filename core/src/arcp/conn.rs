@@ -119,18 +119,23 @@ impl Conn {
         self.replies.push_back(reply);
     }
 
-    /// The next reply that may go once the event `sent` was sent.
+    /// The next reply that may go once the event `sent` was sent. A child's `job.accepted` lets the others go first: one of
+    /// them may be the answer it waited for.
+    fn next_reply(&self, sent: u64, hold: bool) -> Option<usize> {
+        let first = |held: bool| self.replies.iter().position(|reply| reply.hold == held && reply.after <= sent);
+        first(false).or_else(|| if hold { None } else { first(true) })
+    }
+
     pub(crate) fn take_reply(&mut self, sent: u64, hold: bool) -> Option<Reply> {
-        let ready = self.replies.iter().position(|reply| reply.after <= sent && !(hold && reply.hold))?;
-        let reply = self.replies.remove(ready)?;
+        let reply = self.replies.remove(self.next_reply(sent, hold)?)?;
         self.reply_bytes -= reply.frame.len();
         Some(reply)
     }
 
     /// The bytes of the reply that [`Conn::take_reply`] would take.
     pub(crate) fn ready_reply(&self, sent: u64, hold: bool) -> Option<usize> {
-        let ready = |reply: &&Reply| reply.after <= sent && !(hold && reply.hold);
-        self.replies.iter().find(ready).map(|reply| reply.frame.len())
+        let reply = self.replies.get(self.next_reply(sent, hold)?)?;
+        Some(reply.frame.len())
     }
 
     /// Whether a reply must go before the event after `sent`.

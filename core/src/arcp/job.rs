@@ -103,9 +103,9 @@ impl JobState {
             (JobState::Pending, JobEvent::Run) => Some(JobState::Running),
             (JobState::Running, JobEvent::Cancel) => Some(JobState::Cancelling),
             (JobState::Running, JobEvent::Finish) => Some(JobState::Success),
-            (JobState::Running, JobEvent::Fail) => Some(JobState::Error),
             (JobState::Running, JobEvent::Timeout) => Some(JobState::TimedOut),
-            (JobState::Pending | JobState::Running, JobEvent::Expire | JobEvent::Abort) => Some(JobState::Error),
+            (JobState::Running, JobEvent::Fail)
+            | (JobState::Pending | JobState::Running, JobEvent::Expire | JobEvent::Abort) => Some(JobState::Error),
             (JobState::Pending, JobEvent::Cancel | JobEvent::ParentEnded)
             | (JobState::Running, JobEvent::ParentEnded)
             | (

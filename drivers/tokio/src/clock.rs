@@ -23,7 +23,7 @@ impl Clock {
 
     /// When a deadline is due for tokio's timers, which do not reach as far as [`Time`] does.
     pub(crate) fn instant(&self, deadline: Time) -> tokio::time::Instant {
-        const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+        const FAR: Duration = Duration::from_hours(30 * 365 * 24);
         let after_start = Duration::from_micros(deadline.since(self.wall)).min(FAR);
         tokio::time::Instant::from_std(self.start + after_start)
     }

@@ -95,7 +95,7 @@ fn pair(buffer: usize) -> (Arc<Machine>, Arc<Machine>) {
 
 fn within<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs") })
+    runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs") })
 }
 
 #[test]

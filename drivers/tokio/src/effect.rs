@@ -130,7 +130,7 @@ impl Hub {
 
     /// For what the machine never knew of.
     async fn revoke_until_done(&self, mut revocation: Revocation) {
-        const LONGEST: Duration = Duration::from_secs(60);
+        const LONGEST: Duration = Duration::from_mins(1);
         let mut pause = Duration::from_millis(500);
         while !self.revoke(revocation.clone()).await {
             revocation.attempt = revocation.attempt.saturating_add(1);

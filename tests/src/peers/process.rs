@@ -24,7 +24,7 @@ impl Server {
         let log = Log::of(child.stderr.take().expect("stderr is piped"));
         let lines = lines(child.stdout.take().expect("stdout is piped"));
         let mut server = Self { child, url: String::new(), log };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while server.url.is_empty() {
             let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             let line = line.unwrap_or_else(|_| panic!("{command:?} did not say READY"));

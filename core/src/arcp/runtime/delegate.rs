@@ -18,7 +18,7 @@ use crate::budget::Amounts;
 use crate::lease::{Namespace, Operation};
 use crate::time::Time;
 
-/// A delegate_id is at most this long.
+/// A `delegate_id` is at most this long.
 const MAX_DELEGATE_ID: usize = 256;
 
 impl Runtime {

@@ -14,7 +14,7 @@ use crate::arcp::job::{JobEvent, Past};
 use crate::arcp::log::{Announcement, Entry, frame_len};
 use crate::arcp::reply;
 use crate::arcp::session::Role;
-use crate::budget::Amount;
+use crate::budget::{Amount, Budget};
 use crate::time::Time;
 
 impl Runtime {
@@ -28,7 +28,7 @@ impl Runtime {
         self.running(job)?;
         match &body.meta {
             Meta::Chunk(chunk) => self.emit_chunk(job, body, chunk),
-            Meta::Cost { unit, amount } => self.emit_cost(job, body, unit, amount.as_ref()),
+            Meta::Cost { unit, amount } => self.emit_cost(job, body, unit, amount.as_ref().ok()),
             Meta::ToolResult => {
                 self.room(job, 1, body.json().len())?;
                 self.append(job, body, None);
@@ -46,7 +46,7 @@ impl Runtime {
         }
     }
 
-    fn emit_cost<E>(&mut self, id: JobId, body: &Body, unit: &str, amount: Result<&Amount, E>) -> Result<(), Refused> {
+    fn emit_cost(&mut self, id: JobId, body: &Body, unit: &str, amount: Option<&Amount>) -> Result<(), Refused> {
         let holder = self
             .budget_holder(id)
             .filter(|holder| self.jobs.get(*holder).and_then(|job| job.budget.as_ref()?.remaining_of(unit)).is_some());
@@ -55,7 +55,7 @@ impl Runtime {
             self.append(id, body, None);
             return Ok(());
         };
-        let Ok(amount) = amount else {
+        let Some(amount) = amount else {
             return Err(Refused::Invalid(Cow::Borrowed("the cost is no amount that can be counted exactly")));
         };
         self.room(id, 2, body.json().len() + 256)?;
@@ -76,7 +76,7 @@ impl Runtime {
         let bodies: alloc::vec::Vec<Body> = job
             .budget
             .iter()
-            .flat_map(|budget| budget.remaining())
+            .flat_map(Budget::remaining)
             .map(|(currency, remaining)| Body::budget_remaining(currency.as_str(), &remaining))
             .collect();
         for body in bodies {

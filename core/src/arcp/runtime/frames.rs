@@ -296,10 +296,12 @@ impl Runtime {
     /// `UNAUTHENTICATED` and friends: a refusal after which the connection closes.
     pub(super) fn turn_away(&mut self, conn: ConnId, request_id: Option<&str>, fault: &Fault) {
         self.refuse(conn, request_id, fault);
-        let reason = match fault.code {
-            ErrorCode::Unauthenticated => "the token is not good",
-            ErrorCode::ResumeWindowExpired => "the session cannot be resumed",
-            _ => "the session was refused",
+        let reason = if fault.code == ErrorCode::Unauthenticated {
+            "the token is not good"
+        } else if fault.code == ErrorCode::ResumeWindowExpired {
+            "the session cannot be resumed"
+        } else {
+            "the session was refused"
         };
         self.end(conn, 1008, reason);
     }

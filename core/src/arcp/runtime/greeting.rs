@@ -1,7 +1,7 @@
 //! Hello, authentication, welcome and resume (§6.1–§6.3).
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
@@ -73,7 +73,7 @@ impl Runtime {
         };
         if resume.auth.is_some() || !self.config.resume_by_token {
             let token = bearer(resume.auth.as_ref())?;
-            self.ask(request.conn, greeting, token, Default::default());
+            self.ask(request.conn, greeting, token, String::new());
             return Ok(());
         }
         if let Some(conn) = self.conns.get_mut(request.conn) {
@@ -99,7 +99,7 @@ impl Runtime {
         }
     }
 
-    fn ask(&mut self, conn: ConnId, greeting: Greeting, token: Secret, client: alloc::string::String) {
+    fn ask(&mut self, conn: ConnId, greeting: Greeting, token: Secret, client: String) {
         let at = self.now.plus_micros(self.config.auth_timeout);
         let Some(open) = self.conns.get_mut(conn) else { return };
         let Some(state) = open.state.next(ConnEvent::Hello) else { return };
@@ -296,7 +296,7 @@ impl Runtime {
         self.outputs.push_back(Output::Reading { conn });
     }
 
-    fn runtime_info(&self) -> alloc::string::String {
+    fn runtime_info(&self) -> String {
         Object::new().text("name", &self.config.name).text("version", &self.config.version).close()
     }
 

@@ -44,7 +44,7 @@ impl Runtime {
         let created_before = time(filter.created_before.as_ref(), "created_before")?;
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
-        let (mut rows, mut count, mut last, mut next) = (String::new(), 0, None, None);
+        let (mut rows, mut count, mut shown, mut next) = (String::new(), 0, None, None);
         for (ulid, id) in self.job_ids.range((after, Bound::Unbounded)) {
             let Some(job) = self.jobs.get(*id) else { continue };
             let created = job.accepted.created_at;
@@ -57,7 +57,7 @@ impl Runtime {
             }
             let row = reply::row(&job.accepted, session.form(), job.state.as_str(), job.last_seq);
             if count == limit || (count > 0 && rows.len() + row.len() > room) {
-                next = last;
+                next = shown;
                 break;
             }
             if count > 0 {
@@ -65,7 +65,7 @@ impl Runtime {
             }
             rows.push_str(&row);
             count += 1;
-            last = Some(*ulid);
+            shown = Some(*ulid);
         }
         let payload = reply::jobs(request.id, &rows, next);
         self.reply(key, "session.jobs", None, &payload);

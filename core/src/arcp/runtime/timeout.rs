@@ -45,9 +45,10 @@ impl Runtime {
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.greeting_at = None;
         let request_id = open.greeting.as_ref().and_then(|greeting| greeting.request_id.clone());
-        let fault = match open.state {
-            ConnState::Greeting => Fault::invalid("no session.hello came in time"),
-            _ => Fault::new(ErrorCode::InternalError, "the token could not be checked in time; try again later"),
+        let fault = if open.state == ConnState::Greeting {
+            Fault::invalid("no session.hello came in time")
+        } else {
+            Fault::new(ErrorCode::InternalError, "the token could not be checked in time; try again later")
         };
         self.turn_away(conn, request_id.as_deref(), &fault);
     }

@@ -33,7 +33,7 @@ const CUT_AFTER: usize = 18_000;
 /// Events that the agents go on to emit while nobody is connected.
 const MEANWHILE: u64 = 12;
 /// Far more than it takes; a demonstration that hangs is a failed one.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Why the demonstration failed.
 #[derive(Debug, thiserror::Error)]

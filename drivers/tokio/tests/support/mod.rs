@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 /// Fails a test that would hang. No test depends on how long anything takes.
 pub async fn within<T>(test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs")
+    tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs")
 }
 
 pub fn builder() -> ServerBuilder {
