@@ -21,6 +21,7 @@ mod config;
 mod conn;
 mod digest;
 mod error;
+mod event;
 mod feature;
 mod host;
 mod ids;
@@ -40,10 +41,11 @@ pub use body::{Body, Number};
 pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
 pub use config::{Access, AnyPrincipal, Compat, Config, Policy, SamePrincipal};
 pub use error::{ErrorCode, Fault};
+pub use event::{Event, Output, Timer};
 pub use feature::{Feature, Features};
 pub use host::{
-    AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Event, Failure, FinalStatus, JobId, JobResult, JobView,
-    Output, Refused, RevocationId, Secret, Timer, Via,
+    AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Failure, FinalStatus, JobId, JobResult, JobView, Refused,
+    RevocationId, Secret, Via,
 };
 pub use ids::{JobUlid, ResultId, SessionId};
 pub use job::{JobEvent, JobState};
