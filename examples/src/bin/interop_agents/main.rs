@@ -1,0 +1,127 @@
+//! The runtime that foreign clients and raw conversations are tested against: one fixed set of agents and tokens.
+//!
+//! It prints `READY <url> pid=<pid>` on stdout once it listens, and ends with SIGINT or SIGTERM.
+
+mod agents;
+mod credentials;
+mod logs;
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use nuncio_tokio::{AnyPrincipal, Compat, Config, Listening, Server, StaticTokens};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::credentials::VirtualKeys;
+
+/// Serves the interop agents on this machine.
+#[derive(Parser, Debug)]
+struct Options {
+    /// The port of 127.0.0.1 to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 7801)]
+    port: u16,
+    /// Seconds between signs of life
+    #[arg(long, value_name = "SECONDS")]
+    heartbeat: Option<u32>,
+    /// Seconds a session without a connection stays resumable
+    #[arg(long, value_name = "SECONDS")]
+    resume_window: Option<u32>,
+    /// Milliseconds a cancelled agent has to end
+    #[arg(long, value_name = "MS")]
+    cancel_grace_ms: Option<u64>,
+    /// Unacknowledged events above which a client is told of back-pressure
+    #[arg(long, value_name = "EVENTS")]
+    back_pressure: Option<u64>,
+    /// Issue a credential for leases that name model.use
+    #[arg(long)]
+    creds: bool,
+    /// Let any principal list and watch any job
+    #[arg(long)]
+    open_policy: bool,
+    /// The form sessions are spoken to in
+    #[arg(long, value_enum, default_value_t)]
+    compat: Form,
+    /// Jobs of one agent that run at once; further ones wait as pending
+    #[arg(long, value_name = "N")]
+    max_concurrent_jobs: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Form {
+    #[default]
+    Auto,
+    Spec,
+    #[value(name = "python-1.1")]
+    Python11,
+}
+
+impl From<Form> for Compat {
+    fn from(form: Form) -> Compat {
+        match form {
+            Form::Auto => Compat::Auto,
+            Form::Spec => Compat::Spec,
+            Form::Python11 => Compat::Python11,
+        }
+    }
+}
+
+impl Options {
+    fn config(&self) -> Config {
+        let default = Config::default();
+        Config {
+            heartbeat_interval_secs: self.heartbeat.unwrap_or(default.heartbeat_interval_secs),
+            resume_window_secs: self.resume_window.unwrap_or(default.resume_window_secs),
+            cancel_grace: self.cancel_grace_ms.map_or(default.cancel_grace, |ms| ms.saturating_mul(1_000)),
+            back_pressure: self.back_pressure.unwrap_or(default.back_pressure),
+            compat: self.compat.into(),
+            ..default
+        }
+    }
+
+    fn server(&self) -> Result<Server, nuncio_tokio::BuildError> {
+        let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-alice2", "alice").with("tok-bob", "bob");
+        let mut builder = agents::offer(Server::builder().config(self.config()).verifier(tokens));
+        if self.open_policy {
+            builder = builder.policy(AnyPrincipal);
+        }
+        if self.creds {
+            builder = builder.provisioner(VirtualKeys);
+        }
+        if let Some(jobs) = self.max_concurrent_jobs {
+            builder = agents::NAMES.iter().fold(builder, |builder, name| builder.max_concurrent(name, jobs));
+        }
+        builder.build()
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    logs::install();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let server = options.server()?;
+    let listening = server.listen(("127.0.0.1", options.port)).await?;
+    announce(&listening)?;
+    stopped(&mut interrupt, &mut terminate).await;
+    tokio::select! {
+        _ = server.shutdown(Duration::from_secs(1)) => {}
+        () = stopped(&mut interrupt, &mut terminate) => {}
+    }
+    Ok(())
+}
+
+fn announce(listening: &Listening) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "READY {} pid={}", listening.url(), std::process::id())?;
+    out.flush()
+}
+
+async fn stopped(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
