@@ -14,7 +14,7 @@ const EVENTS: u64 = 1_000;
 /// Somewhere inside a frame.
 const CUT_AFTER: u64 = 100_003;
 
-async fn count(_: (), ctx: JobContext) -> Result<u64, Failure> {
+async fn count((): (), ctx: JobContext) -> Result<u64, Failure> {
     for number in 0..EVENTS {
         ctx.metric("number", number, None).await?;
     }
