@@ -81,6 +81,23 @@ pub enum JobEvent {
     Abort,
 }
 
+impl JobEvent {
+    /// Every event, for tables.
+    pub const ALL: [JobEvent; 11] = [
+        JobEvent::Accept,
+        JobEvent::Decline,
+        JobEvent::Run,
+        JobEvent::Cancel,
+        JobEvent::Finish,
+        JobEvent::Fail,
+        JobEvent::Timeout,
+        JobEvent::Expire,
+        JobEvent::GraceOver,
+        JobEvent::ParentEnded,
+        JobEvent::Abort,
+    ];
+}
+
 impl JobState {
     /// Every state, for tables.
     pub const ALL: [JobState; 9] = [

@@ -1,4 +1,19 @@
-//! ARCP v1.1.
+//! ARCP v1.1: the [`Runtime`], which serves jobs, and the [`Client`], which submits them.
+//!
+//! ```text
+//!  frame in                                                                               frame out
+//!     |                                                                                       ^
+//!   wire.rs       bytes -> head and raw payload              head and payload -> bytes  wire.rs
+//!     |                                                                                       |
+//!   request.rs    typed once                                         reply.rs body.rs   json.rs
+//!     |                                                                                       |
+//!   runtime/      one match of (state, type)  -> session.rs job.rs    log.rs    conn.rs ------+
+//!                                                 |                  the event log is the send queue
+//!   Output::Event <- the host is told or asked ---+--- the host commands and answers -> runtime/
+//! ```
+//!
+//! The rules, with the specification's sections, stand where they are carried out: grep for `§9.5`. Rules that are marked
+//! "ours" are not in the specification.
 
 mod body;
 pub mod client;
@@ -6,6 +21,7 @@ mod config;
 mod conn;
 mod digest;
 mod error;
+mod event;
 mod feature;
 mod host;
 mod ids;
@@ -25,10 +41,11 @@ pub use body::{Body, Number};
 pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
 pub use config::{Access, AnyPrincipal, Compat, Config, Policy, SamePrincipal};
 pub use error::{ErrorCode, Fault};
+pub use event::{Event, Output, Timer};
 pub use feature::{Feature, Features};
 pub use host::{
-    AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Event, Failure, FinalStatus, JobId, JobResult, JobView,
-    Output, Refused, RevocationId, Secret, Timer, Via,
+    AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Failure, FinalStatus, JobId, JobResult, JobView, Refused,
+    RevocationId, Secret, Via,
 };
 pub use ids::{JobUlid, ResultId, SessionId};
 pub use job::{JobEvent, JobState};

@@ -46,6 +46,11 @@ pub enum SessionEvent {
     Lapse,
 }
 
+impl SessionEvent {
+    /// Every event, for tables.
+    pub const ALL: [SessionEvent; 3] = [SessionEvent::Resume, SessionEvent::Lost, SessionEvent::Lapse];
+}
+
 impl SessionState {
     /// Every state, for tables.
     pub const ALL: [SessionState; 3] = [SessionState::Live, SessionState::Detached, SessionState::Closed];
@@ -91,6 +96,12 @@ pub enum ConnEvent {
     Flushed,
     /// The transport is gone, or another connection took the session over.
     Lost,
+}
+
+impl ConnEvent {
+    /// Every event, for tables.
+    pub const ALL: [ConnEvent; 5] =
+        [ConnEvent::Hello, ConnEvent::Admit, ConnEvent::End, ConnEvent::Flushed, ConnEvent::Lost];
 }
 
 impl ConnState {

@@ -5,7 +5,8 @@ use alloc::string::String;
 
 use super::Runtime;
 use crate::arcp::body::Body;
-use crate::arcp::host::{Event, JobId, Refused, RevocationId, Secret, Timer};
+use crate::arcp::event::{Event, Timer};
+use crate::arcp::host::{JobId, Refused, RevocationId, Secret};
 use crate::arcp::ids::JobUlid;
 use crate::arcp::record::Record;
 use crate::time::Time;

@@ -1,7 +1,8 @@
 //! Ended jobs and idempotency records grow old and make room, the oldest first.
 
 use super::Runtime;
-use crate::arcp::host::{JobId, Timer};
+use crate::arcp::event::Timer;
+use crate::arcp::host::JobId;
 use crate::arcp::ids::JobUlid;
 use crate::time::Time;
 

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::Runtime;
 use crate::arcp::conn::Outstanding;
+use crate::arcp::event::{Output, Timer};
 use crate::arcp::feature::Feature;
-use crate::arcp::host::{ConnId, Credential, Output, SessionKey, Timer};
+use crate::arcp::host::{ConnId, Credential, SessionKey};
 use crate::arcp::job::Job;
 use crate::arcp::session::{ConnState, Session};
 use crate::arcp::wire;

@@ -3,8 +3,9 @@
 use super::Runtime;
 use super::frames::Request;
 use crate::arcp::error::{ErrorCode, Fault};
+use crate::arcp::event::{Event, Timer};
 use crate::arcp::feature::Feature;
-use crate::arcp::host::{ConnId, Event, JobId, SessionKey, Timer};
+use crate::arcp::host::{ConnId, JobId, SessionKey};
 use crate::arcp::json::Object;
 use crate::arcp::request;
 use crate::arcp::session::{Role, SessionEvent};
