@@ -1,0 +1,73 @@
+//! An agent gives parts of its work to others, within its own lease and budget, and is refused more than that.
+//!
+//! `cargo run -p nuncio-examples --bin delegate`
+
+use std::error::Error;
+
+use nuncio_tokio::{
+    Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, Number, Server, StaticTokens, Submit, Update,
+};
+use serde_json::{Value, json};
+
+/// The sub-agent: it has what its parent gave it, and nothing else.
+async fn square(number: u64, ctx: JobContext) -> Result<u64, Failure> {
+    ctx.authorize("tool.call", "calculator")?;
+    let price = Number::parse("0.10").ok_or(Failure::internal("the price is no number"))?;
+    ctx.metric("cost.compute", price, Some("USD")).await?;
+    Ok(number * number)
+}
+
+/// The sum of squares, each squared by a child.
+async fn sum(numbers: Vec<u64>, ctx: JobContext) -> Result<Value, Failure> {
+    let mut children = Vec::new();
+    for number in &numbers {
+        let work = delegation(&json!({"tool.call": ["calculator"]}), *number)?;
+        children.push(ctx.delegate(&work).await?);
+    }
+    let mut sum = 0;
+    for child in &mut children {
+        let squared: u64 = child.outcome().await.parse().map_err(|error| Failure::internal(error.to_string()))?;
+        sum += squared;
+    }
+    // A child never gets more than its parent has.
+    let greedy = ctx.delegate(&delegation(&json!({"tool.call": ["*"]}), 1)?).await;
+    let refused = greedy.err().map(|denied| denied.fault().code.as_str());
+    let left = ctx.budget().map(|budget| budget.to_json_numbers());
+    Ok(json!({ "sum": sum, "refused": refused, "left": left }))
+}
+
+fn delegation(lease: &Value, number: u64) -> Result<Delegation, Failure> {
+    let delegation = Delegation::new("square").input(&number).and_then(|work| work.lease(lease));
+    delegation.map_err(|error| Failure::internal(error.to_string()))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let tokens = StaticTokens::new().with("secret", "me@example.com");
+    let server = Server::builder().verifier(tokens).agent("sum", sum).agent("square", square).build()?;
+    let listening = server.listen("127.0.0.1:0").await?;
+    let client = Client::builder(listening.url(), "secret")?.connect().await?;
+
+    let lease = json!({"tool.call": ["calculator"], "agent.delegate": ["square"], "cost.budget": ["USD:1.00"]});
+    let submit = Submit::new("sum").input(&[1, 2, 3])?.lease(&lease)?;
+    let mut job = client.submit(&submit).await?;
+    // The client sees the children as jobs of its own: it could follow or cancel each.
+    let mut children: Vec<JobHandle> = Vec::new();
+    while let Some(update) = job.next().await {
+        if let Update::Child(child) = update {
+            println!("{} delegated {}", job.job_id(), child.job_id());
+            children.push(*child);
+        }
+    }
+    let answer: Value = job.collect(0).await?.json()?;
+    println!("{answer}");
+
+    assert_eq!(answer, json!({"sum": 14, "refused": "LEASE_SUBSET_VIOLATION", "left": r#"{"USD":0.7}"#}));
+    assert_eq!(children.len(), 3);
+    for child in &mut children {
+        assert_eq!(child.info().parent_job_id.as_deref(), Some(job.job_id()));
+        assert_eq!(child.outcome().await?.status, FinalStatus::Success);
+    }
+    client.close().await;
+    Ok(())
+}

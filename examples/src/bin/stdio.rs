@@ -1,0 +1,49 @@
+//! A runtime as a child process, spoken to over its stdin and stdout. The child is this program again.
+//!
+//! `cargo run -p nuncio-examples --bin stdio`
+
+use std::error::Error;
+
+use nuncio_tokio::{Client, Failure, JobContext, Server, SessionEnd, StaticTokens, Submit};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+async fn shout(text: String, ctx: JobContext) -> Result<Value, Failure> {
+    // Nothing but frames may be written to stdout; what people are to read goes to stderr.
+    eprintln!("the child, process {}, shouts", std::process::id());
+    ctx.log("info", "shouting").await?;
+    Ok(json!({ "shouted": text.to_uppercase(), "by": std::process::id() }))
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let tokens = StaticTokens::new().with("secret", "parent");
+    let server = Server::builder().verifier(tokens).agent("shout", shout).build()?;
+    server.serve_stdio().await;
+    Ok(())
+}
+
+async fn talk() -> Result<(), Box<dyn Error>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("serve");
+    let client = Client::spawn(command, "secret").connect().await?;
+    // Line breaks are no trouble: a frame is one line whatever is in it.
+    let mut job = client.submit(&Submit::new("shout").input(&"to be\nor not")?).await?;
+    let answer: Value = job.collect(0).await?.json()?;
+    println!("{answer}");
+
+    assert_eq!(answer["shouted"], "TO BE\nOR NOT");
+    assert_ne!(answer["by"], std::process::id(), "another process did it");
+    assert!(matches!(client.close().await, SessionEnd::Closed(_)));
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = match std::env::args().nth(1).as_deref() {
+        Some("serve") => runtime.block_on(serve()),
+        _ => runtime.block_on(talk()),
+    };
+    // A read of stdin may still be under way.
+    runtime.shutdown_background();
+    ended
+}

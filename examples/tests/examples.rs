@@ -1,0 +1,55 @@
+//! Every example runs, and finds itself right.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+fn run(program: &str) {
+    let output = Command::new(program).output().expect("the example starts");
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} ends with {}\n{said}\n{told}", output.status);
+}
+
+#[test]
+fn submit_and_stream() {
+    run(env!("CARGO_BIN_EXE_submit_and_stream"));
+}
+
+#[test]
+fn delegate() {
+    run(env!("CARGO_BIN_EXE_delegate"));
+}
+
+#[test]
+fn resume() {
+    run(env!("CARGO_BIN_EXE_resume"));
+}
+
+#[test]
+fn cancel() {
+    run(env!("CARGO_BIN_EXE_cancel"));
+}
+
+#[test]
+fn stdio() {
+    run(env!("CARGO_BIN_EXE_stdio"));
+}
+
+#[test]
+fn interop_agents_says_where_it_listens_and_ends_well_on_a_signal() {
+    for signal in ["-INT", "-TERM"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_interop_agents"))
+            .args(["--port", "0", "--creds", "--open-policy", "--compat", "python-1.1"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout is piped")).read_line(&mut line).expect("it can be read");
+        let id = child.id().to_string();
+        let rest = line.trim_end().strip_prefix("READY ws://127.0.0.1:").expect(&line);
+        let (port, pid) = rest.split_once("/arcp pid=").expect(&line);
+        assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{line}");
+        assert_eq!(pid, id);
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill can be run").success());
+        assert!(child.wait().expect("it can be waited for").success(), "{signal}");
+    }
+}
