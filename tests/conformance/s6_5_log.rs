@@ -296,3 +296,22 @@ fn s6_5_one_stalled_watcher_does_not_stop_the_owner() {
     w.log(&job, "more");
     w.quiet(b);
 }
+
+#[test]
+fn s6_5_a_takeover_that_leaves_room_lets_a_waiting_agent_go_on() {
+    let mut w = World::with(|config| config.log_events = 8);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.drain(a);
+    w.withhold(a);
+    let body = Body::thought("x");
+    let mut last = 1;
+    while w.try_emit(&job, &body).is_ok() {
+        last += 1;
+    }
+    w.drain(a);
+    // The client has got everything, though nobody has reported that it was written.
+    w.resume(a, last);
+    w.told("Unblocked", |event| matches!(event, Event::Unblocked { .. }).then_some(()));
+    assert_eq!(w.try_emit(&job, &body), Ok(()));
+}

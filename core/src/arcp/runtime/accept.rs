@@ -74,6 +74,8 @@ impl Runtime {
         accepted.accepted_at = now;
         accepted.budget = budget;
         let accepted = Arc::clone(&job.accepted);
+        // Its session may have closed while the host was asked.
+        job.owner = job.owner.filter(|key| self.sessions.contains_key(*key));
         let (owner, parent, delegated_at) = (job.owner, job.parent, job.delegated_at);
         let key = job.key.clone();
         let waiters = core::mem::take(&mut job.waiters);

@@ -248,6 +248,8 @@ impl Runtime {
             self.cut(old, 1008, "the session was resumed on another connection");
         }
         self.bind(conn, key, true);
+        // What the client has got needs not be written again: there may be room now, and no report of it will come.
+        self.unblock(key);
         Ok(())
     }
 
@@ -256,7 +258,7 @@ impl Runtime {
         let token = self.ids.token("rt_");
         let hash = sha256(token.as_bytes());
         let now = self.now;
-        let interval = self.config.heartbeat_interval_secs;
+        let interval = self.config.heartbeat_interval_secs.max(1);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.newest = hash;
         session.conn = Some(conn);

@@ -40,7 +40,7 @@ impl Runtime {
     /// Whether two peers still hear of each other: a ping after an idle interval, the end after two silent ones (§6.4).
     pub(super) fn heartbeat(&mut self, conn: ConnId) {
         let now = self.now;
-        let interval = u64::from(self.config.heartbeat_interval_secs) * 1_000_000;
+        let interval = u64::from(self.config.heartbeat_interval_secs.max(1)) * 1_000_000;
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.heartbeat_at = None;
         if now.since(open.last_received) >= 2 * interval {
