@@ -142,8 +142,9 @@ async def wrong_resumes(options):
     client, tap = new_client(), await dial(options.url)
     await client.connect(tap)
     handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
-    right = _point(client)
     tap.cut()
+    await tap.ending()
+    right = _point(client)
     texts = set()
     for name, token, point in (
         ("a_wrong_token", ALICE_TOO, right.model_copy(update={"resume_token": "rt_" + "0" * 64})),

@@ -94,15 +94,15 @@ fn a_job_that_waits_for_a_slot_can_be_cancelled() {
     let server = serve(&["--max-concurrent-jobs", "1"]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let running = job_id(&wire.submit(&json!({"agent": "slow", "input": {"ticks": 2000}})));
-    let waiting = job_id(&wire.submit(&json!({"agent": "echo"})));
+    let waiting = job_id(&wire.submit(&json!({"agent": "slow"})));
     wire.request("job.cancel", &json!({"job_id": waiting}));
     let end = wire.terminal(&waiting);
     assert_eq!(end["payload"]["final_status"], "cancelled");
     assert!(wire.terminals(&running).is_empty(), "it did not have to wait for the other");
     wire.request("job.cancel", &json!({"job_id": running}));
     assert_eq!(wire.terminal(&running)["payload"]["final_status"], "cancelled");
-    let (_, end) = wire.run(&json!({"agent": "echo", "input": 1}));
-    assert_eq!(end["payload"]["result"], json!({"echoed": 1}), "the slot is free again");
+    let (_, end) = wire.run(&json!({"agent": "slow", "input": {"ticks": 1}}));
+    assert_eq!(end["payload"]["result"], json!({"ticks": 1}), "the slot is free again");
 }
 
 #[test]
