@@ -4,7 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 fn run(program: &str) {
-    let output = Command::new(program).output().expect("the example starts");
+    run_with(program, &[]);
+}
+
+fn run_with(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().expect("the example starts");
     let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{program} ends with {}\n{said}\n{told}", output.status);
 }
@@ -32,6 +36,12 @@ fn cancel() {
 #[test]
 fn stdio() {
     run(env!("CARGO_BIN_EXE_stdio"));
+}
+
+#[test]
+fn throughput() {
+    let program = env!("CARGO_BIN_EXE_throughput");
+    run_with(program, &["--events", "2000", "--echoes", "100", "--rounds", "1"]);
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! Nuncio's side: a server and a client, each with a thread of its own, and a real socket between.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nuncio_tokio::{Client, Failure, FinalStatus, JobContext, Listening, Server, StaticTokens, Submit, Update};
+use serde_json::{Value, json};
+
+use crate::{Flags, IN_FLIGHT, Round, middle};
+
+pub(crate) struct Nuncio {
+    server: Server,
+    listening: Listening,
+    client: Client,
+}
+
+/// What an event says.
+const LINE: &str = "a line of a log as agents write them, long enough to be typical of what they have to say";
+
+async fn flood(events: u64, ctx: JobContext) -> Result<(), Failure> {
+    for _ in 0..events {
+        ctx.log("debug", LINE).await?;
+    }
+    Ok(())
+}
+
+async fn echo(input: Value, _: JobContext) -> Result<Value, Failure> {
+    Ok(json!({ "echoed": input }))
+}
+
+impl Nuncio {
+    pub(crate) async fn start() -> Result<Nuncio, Box<dyn Error>> {
+        let tokens = StaticTokens::new().with("secret", "me@example.com");
+        let server = Server::builder().verifier(tokens).agent("flood", flood).agent("echo", echo).build()?;
+        let listening = server.listen("127.0.0.1:0").await?;
+        let client = Client::builder(listening.url(), "secret")?.connect().await?;
+        Ok(Nuncio { server, listening, client })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.listening.url()
+    }
+
+    pub(crate) async fn round(&self, flags: &Flags) -> Result<Round, Box<dyn Error + Send + Sync>> {
+        Ok(Round {
+            events: self.events(flags.events).await?,
+            echo: self.one_by_one(flags.echoes).await?,
+            echoes: self.in_flight(flags.echoes).await?,
+        })
+    }
+
+    pub(crate) async fn stop(self) {
+        self.client.close().await;
+        self.server.shutdown(Duration::from_secs(1)).await;
+    }
+
+    async fn events(&self, count: u64) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+        let started = Instant::now();
+        let mut job = self.client.submit(&Submit::new("flood").input(&count)?).await?;
+        let mut logs = 0;
+        while let Some(update) = job.next().await {
+            let Update::Event(event) = update else { continue };
+            logs += u64::from(event.kind.as_str() == "log");
+        }
+        let took = started.elapsed();
+        assert_eq!((logs, job.outcome().await?.status), (count, FinalStatus::Success));
+        Ok(took)
+    }
+
+    async fn one_by_one(&self, count: u64) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+        let mut took = Vec::new();
+        for number in 0..count {
+            let started = Instant::now();
+            run(&self.client, number).await?;
+            took.push(started.elapsed());
+        }
+        Ok(middle(took))
+    }
+
+    async fn in_flight(&self, count: u64) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+        let next = Arc::new(AtomicU64::new(0));
+        let started = Instant::now();
+        let workers: Vec<_> = (0..IN_FLIGHT)
+            .map(|_| {
+                let (client, next) = (self.client.clone(), Arc::clone(&next));
+                tokio::spawn(async move {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count {
+                            return Ok::<(), String>(());
+                        }
+                        run(&client, number).await.map_err(|error| error.to_string())?;
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker.await??;
+        }
+        Ok(started.elapsed())
+    }
+}
+
+/// One echo, from the submit to the end.
+async fn run(client: &Client, number: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut job = client.submit(&Submit::new("echo").input(&number)?).await?;
+    let answer: Value = job.collect(0).await?.json()?;
+    assert_eq!(answer["echoed"], number);
+    Ok(())
+}
