@@ -297,6 +297,22 @@ impl Wire {
         Breaker(self.socket.get_ref().try_clone().expect("a socket can be cloned"))
     }
 
+    /// Sends a binary frame.
+    ///
+    /// # Panics
+    /// If the connection does not take it.
+    pub fn send_binary(&mut self, bytes: &[u8]) {
+        self.socket.send(Message::binary(bytes.to_vec())).expect("the connection takes a frame");
+    }
+
+    /// Says that nothing more will be sent, and reads on.
+    ///
+    /// # Panics
+    /// If the connection is gone.
+    pub fn half_close(&self) {
+        self.socket.get_ref().shutdown(Shutdown::Write).expect("the socket is open");
+    }
+
     /// Sends frames until the connection takes no more; says how many it took.
     pub fn send_until_broken(&mut self, frames: impl Iterator<Item = Value>) -> usize {
         frames.take_while(|frame| self.socket.send(Message::text(frame.to_string())).is_ok()).count()
