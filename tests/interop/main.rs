@@ -5,11 +5,12 @@
 //! - [`raw`]: conversations in plain frames, one for each thing the deployed runtimes get wrong (wire.md §9), each showing
 //!   that ours gets it right.
 //!
-//! `py/python_runtime.py` serves the same agents on the Python SDK, for our own client.
+//! - [`python_runtime`]: our own client against the same agents on the Python SDK (`py/python_runtime.py`).
 //!
 //! Not here: that client's stdio transport. `interop_agents` has no stdio; it can be tested against `nuncio serve --stdio`.
 
 mod python_client;
+mod python_runtime;
 mod raw;
 
 use std::process::Command;
