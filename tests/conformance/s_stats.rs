@@ -1,7 +1,7 @@
 //! What a runtime counts for its host's metrics.
 
 use nuncio_core::arcp::{ErrorCode, FinalStatus, Refused};
-use nuncio_tests::world::World;
+use nuncio_tests::world::{OnSubmit, World};
 use serde_json::json;
 
 #[test]
@@ -30,6 +30,7 @@ fn stats_show_jobs_by_their_state_and_count_their_ends() {
     w.finish(&good, "1");
     w.fail(&bad, "INTERNAL_ERROR", "no").unwrap();
     w.send(a, "job.cancel", json!({"job_id": kept.id}));
+    w.on_submit = OnSubmit::Hold;
     w.held(a, json!({"agent": "echo"}));
     let stats = w.runtime.stats();
     assert_eq!((stats.jobs_pending, stats.jobs_running, stats.jobs_cancelling, stats.jobs_kept), (1, 0, 1, 2));
