@@ -24,10 +24,14 @@ struct Arguments {
 enum Command {
     /// Runs a runtime and a client in this process, cuts their connection, and checks that nothing is lost
     Demo,
-    /// Serves a few built-in agents on a WebSocket
-    Serve(serve::Options),
+    /// Serves agents, any program among them, on a WebSocket or on stdin and stdout
+    Serve(Box<serve::Options>),
     /// Submits a job: events on stderr, the result on stdout
     Submit(submit::Options),
+    /// Ends the programs of a nuncio that was killed
+    #[cfg(unix)]
+    #[command(hide = true)]
+    AgentGuard(serve::GuardOptions),
 }
 
 #[tokio::main]
@@ -37,17 +41,21 @@ async fn main() -> ExitCode {
         Command::Serve(_) => LevelFilter::WARN,
         // They say themselves what becomes of their connection.
         Command::Demo | Command::Submit(_) => LevelFilter::ERROR,
+        #[cfg(unix)]
+        Command::AgentGuard(_) => LevelFilter::ERROR,
     });
     match arguments.command {
         Command::Demo => match demo::run().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
-        Command::Serve(options) => match serve::run(options).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&error),
-        },
+        Command::Serve(options) => serve::run(*options).await,
         Command::Submit(options) => submit::run(options).await,
+        #[cfg(unix)]
+        Command::AgentGuard(options) => {
+            serve::guard(&options);
+            ExitCode::SUCCESS
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Serving {
 
 impl Serving {
     pub fn start(arguments: &[&str]) -> Serving {
-        let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--demo-agents"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("the binary runs");
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut generated = None;
