@@ -43,12 +43,8 @@ pub(crate) enum ServeError {
         #[source]
         error: io::Error,
     },
-    #[error("the configuration file {} is not valid:\n{error}see nuncio serve --help for what may stand there", path.display())]
-    File {
-        path: PathBuf,
-        #[source]
-        error: Box<toml::de::Error>,
-    },
+    #[error("the configuration file {} is not valid: {complaint}; see nuncio serve --help", path.display())]
+    File { path: PathBuf, complaint: String },
     #[error(
         "the versions of agent {0:?} have different max-concurrent; it counts for all of them together: give it once"
     )]
@@ -92,6 +88,7 @@ impl ServeError {
             | ServeError::NoAgents
             | ServeError::Program { .. }
             | ServeError::Limit(_)
+            | ServeError::Address(..)
             | ServeError::Build(BuildError::Agent(_)) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

@@ -18,7 +18,12 @@ use super::units::Span;
 
 /// What `nuncio serve` takes.
 #[derive(Args, Debug)]
-#[command(after_help = AFTER_HELP, after_long_help = concat!(include_str!("agents.md"), "\n", include_str!("file.md")))]
+#[command(
+    after_help = include_str!("after.md"),
+    after_long_help = concat!(include_str!("after.md"), "
+", include_str!("agents.md"), "
+", include_str!("file.md")),
+)]
 pub(crate) struct Options {
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7777]
     #[arg(long, value_name = "ADDR")]
@@ -58,14 +63,6 @@ pub(crate) struct Options {
     #[command(flatten)]
     limits: Limits,
 }
-
-const AFTER_HELP: &str = "\
-Example: nuncio serve --token s3cret=me --agent 'report=python3 agent.py'
-
-Prints READY and the URL on stdout once it listens (on stderr with --stdio).
-SIGINT or SIGTERM ends it when the running jobs have, a second one at once.
-Exit codes: 0 it was ended, 1 it cannot serve, 2 wrong flags or configuration.
---help shows how programs become agents, and the configuration file.";
 
 /// The file. Its names are those of the flags.
 #[derive(Debug, Default, Deserialize)]
@@ -267,7 +264,21 @@ impl Options {
 fn read(path: &Path) -> Result<File, ServeError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| ServeError::Unreadable { path: path.to_owned(), error })?;
-    toml::from_str(&text).map_err(|error| ServeError::File { path: path.to_owned(), error: Box::new(error) })
+    toml::from_str(&text)
+        .map_err(|error| ServeError::File { path: path.to_owned(), complaint: complaint(&text, &error) })
+}
+
+/// Where the mistake is and what: without the line itself, and in the part with the secrets without the value.
+fn complaint(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
+    let before = &text[..at];
+    let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
+    let line = before.matches('\n').count();
+    let table = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
+    let is_secret = [table, text.lines().nth(line)].into_iter().flatten().any(|line| line.contains("security"));
+    let what = error.message();
+    let what = if is_secret && what.contains("invalid") { "this is not what may stand here" } else { what };
+    format!("line {}, column {column}: {what}", line + 1)
 }
 
 /// A limit counts for all versions of an agent together.
