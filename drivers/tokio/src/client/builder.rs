@@ -2,7 +2,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::client::AutoAck;
+use nuncio_core::arcp::client::{AutoAck, ResumePoint};
 use nuncio_core::arcp::{ClientConfig, Secret};
 use nuncio_link::{ClientOptions, InvalidUrl};
 use tokio::process::Command;
@@ -24,6 +24,7 @@ pub struct ClientBuilder {
     reconnect: Option<Reconnect>,
     connect_timeout: Duration,
     io: Option<Arc<IoThread>>,
+    resume: Option<ResumePoint>,
 }
 
 impl ClientBuilder {
@@ -52,6 +53,7 @@ impl ClientBuilder {
             reconnect: Some(Reconnect::default()),
             connect_timeout: Duration::from_secs(10),
             io: None,
+            resume: None,
         }
     }
 
@@ -87,6 +89,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Takes up a session that another client has left, of this process or another (§6.3). Its jobs are this client's own
+    /// again; [`Client::subscribe`] gives a handle for each, and what comes before that is passed over.
+    pub fn resume(mut self, point: ResumePoint) -> ClientBuilder {
+        self.resume = Some(point);
+        self
+    }
+
     /// Connects once and opens the session. Dropped while it waits, the session is closed again.
     pub async fn connect(mut self) -> Result<Client, ClientBuildError> {
         let io = match self.io {
@@ -94,7 +103,7 @@ impl ClientBuilder {
             None => IoThread::start("nuncio-client").map_err(ClientBuildError::System)?,
         };
         self.config.token = self.token;
-        let hub = Arc::new(Hub::new(self.config, seed().map_err(ClientBuildError::System)?));
+        let hub = Arc::new(Hub::new(self.config, seed().map_err(ClientBuildError::System)?, self.resume));
         let client = Client { shared: Arc::new(Shared { hub: Arc::clone(&hub) }) };
         let supervisor = Supervisor {
             hub: Arc::clone(&hub),
