@@ -20,7 +20,7 @@ pub(crate) struct Connection {
     /// Where the runtime is, such as `ws://127.0.0.1:7777/arcp`
     #[arg(long, value_name = "URL", env = "NUNCIO_URL", hide_env_values = true)]
     url: String,
-    /// The bearer token; others on this machine may see it in the list of processes, so prefer one of the next two
+    /// The bearer token. Others on this machine may see it in the list of processes: prefer `--token-file` or `NUNCIO_TOKEN`
     #[arg(long, value_name = "TOKEN", value_parser = secret, conflicts_with = "token_file")]
     token: Option<Secret>,
     /// A file with the bearer token; without either flag it is the value of `NUNCIO_TOKEN`, or in the file that
@@ -43,6 +43,11 @@ impl Connection {
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Trouble> {
         let token = self.token()?;
         Ok(Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?)
+    }
+
+    /// Where the runtime is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     fn token(&self) -> Result<Secret, Trouble> {

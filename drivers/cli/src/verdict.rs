@@ -81,7 +81,7 @@ pub(crate) enum Trouble {
     Lost(String),
     #[error("the result is incomplete: {0}; what came of it is not all of it, so submit the job again")]
     Broken(&'static str),
-    #[error("cannot write {0}: {1}; the job goes on without a reader, follow it with `nuncio tail JOB`")]
+    #[error("cannot write {0}: {1}; jobs go on in the runtime without a reader")]
     Output(String, #[source] std::io::Error),
     #[error("the system refused: {0}")]
     System(#[source] std::io::Error),

@@ -10,8 +10,10 @@
 mod bars;
 mod json;
 mod out;
+mod table;
 mod words;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::verdict::{Trouble, Verdict};
 use bars::Bars;
 use json::Line;
 use out::Out;
+pub(crate) use table::table;
 
 /// A job that is followed.
 #[derive(Clone, Debug)]
@@ -74,18 +77,27 @@ impl Show {
         Ok(())
     }
 
-    /// The job goes on without this: its id is all that is left on stdout.
-    pub(crate) async fn detached(&mut self, who: &Who) -> Result<(), Trouble> {
+    /// The job goes on without this: its id is all that is left on stdout. `kept` says until when it may be cancelled.
+    pub(crate) async fn detached(&mut self, who: &Who, kept: Option<io::Result<String>>) -> Result<(), Trouble> {
         if let Voice::Bars(bars) = &self.voice {
             bars.clear();
         }
         match self.voice {
-            Voice::Json => Ok(()),
-            Voice::Lines | Voice::Bars(_) => {
-                self.say(&format!("follow it with `nuncio tail {}`", who.job_id)).await;
-                self.out.write(format!("{}\n", who.job_id).as_bytes()).await
-            }
+            Voice::Json => return Ok(()),
+            Voice::Bars(_) => self.voice = Voice::Lines,
+            Voice::Lines => {}
         }
+        self.say(&format!("follow it with `nuncio tail {}`", who.job_id)).await;
+        match kept {
+            Some(Ok(until)) => {
+                self.say(&format!("cancel it with `nuncio cancel {}` on this machine until {until}", who.job_id)).await;
+            }
+            Some(Err(error)) => {
+                self.say(&format!("it cannot be cancelled: nothing could be kept for that: {error}")).await;
+            }
+            None => {}
+        }
+        self.out.write(format!("{}\n", who.job_id).as_bytes()).await
     }
 
     pub(crate) async fn subscribed(&mut self, who: &Who, info: &Subscribed) -> Result<(), Trouble> {

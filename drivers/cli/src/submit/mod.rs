@@ -10,6 +10,7 @@ use clap::Args;
 use crate::connect::Connection;
 use crate::follow::{Following, follow};
 use crate::interrupt::Interrupts;
+use crate::kept;
 use crate::show::{self, Show, Who};
 use crate::text::tell;
 use crate::verdict::{EXIT_CODES, Trouble, Verdict};
@@ -73,8 +74,10 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Verdict,
     let who = Who { job_id: Arc::from(job.job_id()), agent: Arc::from(agent), child: false };
     show.accepted(&who, job.info()).await?;
     if options.detach {
-        show.detached(&who).await?;
+        let window = client.welcome().and_then(|welcome| welcome.resume_window_sec);
+        let kept = client.resume_point().map(|point| kept::keep(options.connection.url(), &who.job_id, &point, window));
         client.close().await;
+        show.detached(&who, kept).await?;
         return Ok(Verdict::Success);
     }
     let following = Following { cancel: Some(interrupts), whole: true };

@@ -3,15 +3,15 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
 use nuncio_core::budget::parse_amount;
 use nuncio_core::trace::TraceId;
-use nuncio_tokio::{Json, Submit, Time};
+use nuncio_tokio::{Json, Submit};
 use serde_json::{Map, Value};
 
+use crate::times::{duration, now};
 use crate::verdict::Trouble;
 
 /// More of an input than a frame can hold is not read.
@@ -140,13 +140,6 @@ impl Document {
     }
 }
 
-/// A time from now, or ago: `90s`, `10m`, `1h30m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: Result<SignedDuration, _> = text.parse();
-    let duration = parsed.ok().and_then(|duration| Duration::try_from(duration).ok());
-    duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "write it as 90s, 10m or 1h30m".to_owned())
-}
-
 fn runtime(text: &str) -> Result<Duration, String> {
     let runtime = match text.parse() {
         Ok(0) => return Err("a job runs a second at least".to_owned()),
@@ -162,10 +155,4 @@ fn amount(text: &str) -> Result<String, String> {
 
 fn trace(text: &str) -> Result<TraceId, &'static str> {
     TraceId::parse_lenient(text).ok_or("a trace id is 32 lower-case hexadecimal digits, not all of them zero")
-}
-
-/// The time of day.
-pub(crate) fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
