@@ -17,9 +17,16 @@ Example:
   job=$(nuncio submit report --detach)
   nuncio cancel \"$job\" --reason 'wrong week'
 
-Only the session that submitted a job may cancel it. `nuncio submit --detach` keeps what it takes to take that session up again; elsewhere press Ctrl-C where the job is followed.
+Only the session that submitted a job may cancel it. `nuncio submit --detach` keeps what it takes
+to take that session up again on this machine; else press Ctrl-C where the job is followed.
 
-Exit codes: 0 the job is cancelled, 1 it ended otherwise, 2 wrong usage, 5 refused by the runtime, 6 the runtime is unreachable, 130 left before the end.";
+Exit codes:
+  0  the job is cancelled, now or before
+  1  it ended otherwise
+  2  wrong usage
+  5  refused by the runtime: the token, or only another session may cancel the job
+  6  lost: the runtime is unreachable, or the session is gone
+  130  left before the end";
 
 /// What `nuncio cancel` takes.
 #[derive(Args, Debug)]

@@ -33,6 +33,7 @@ pub(crate) async fn follow<I: Unpin>(
     let mut fault = None;
     loop {
         tokio::select! {
+            biased;
             () = pressed(&mut following.cancel), if asked.is_none() => {
                 show.say("cancelling the job; Ctrl-C again leaves at once").await;
                 let control = control.clone();

@@ -23,7 +23,16 @@ Examples:
   nuncio jobs --all --json | jq -r 'select(.status == \"error\").job_id'
   nuncio jobs --status pending,running --watch
 
-Shows the oldest first, and only the jobs of the token's principal unless the runtime's policy says otherwise. Exit codes: 0 shown, 2 wrong usage, 5 refused by the runtime, 6 the runtime is unreachable, 7 stdout cannot be written.";
+Shows the oldest first, and only the jobs of the token's principal unless the runtime's policy
+says otherwise. A watch ends with Ctrl-C, and exit code 0.
+
+Exit codes:
+  0  shown
+  2  wrong usage
+  5  refused by the runtime: the token, the request
+  6  lost: the runtime is unreachable, or the session is gone
+  7  stdout cannot be written
+  130  left before the end";
 
 const STATES: [&str; 6] = ["pending", "running", "success", "error", "cancelled", "timed_out"];
 /// As many as a runtime gives at once.

@@ -44,24 +44,21 @@ impl Bars {
 
     /// A job's spinner, and a gauge for each currency it may spend.
     pub(super) fn add(&mut self, who: &Who, budget: &[(String, String)]) {
-        let bar = self.all.add(ProgressBar::new(STEPS.into()).with_style(spinner()));
+        let bar = self.all.add(ProgressBar::new(STEPS.into()).with_style(spinner()).with_message("runs"));
         bar.set_prefix(plain(&who.agent).into_owned());
-        bar.set_message("runs");
         bar.enable_steady_tick(TICK);
         let mut after = bar.clone();
         let mut gauges = Vec::new();
         for (currency, amount) in budget {
-            let gauge = self.all.insert_after(&after, ProgressBar::new(STEPS.into()));
-            gauge.set_prefix("budget");
-            gauge.enable_steady_tick(TICK);
-            after = gauge.clone();
             let gauge = Gauge {
                 currency: currency.clone(),
                 granted: amount.parse().unwrap_or_default(),
                 text: amount.clone(),
-                bar: gauge,
+                bar: self.all.insert_after(&after, ProgressBar::new(STEPS.into()).with_prefix("budget")),
             };
             gauge.show(amount);
+            gauge.bar.enable_steady_tick(TICK);
+            after = gauge.bar.clone();
             gauges.push(gauge);
         }
         self.jobs.push(Job { job_id: Arc::clone(&who.job_id), bar, gauges, received: 0 });
@@ -139,11 +136,14 @@ impl Bars {
             | EventKind::ResultChunk
             | EventKind::Other(_) => style().cyan(),
         };
-        let whose = if who.child { format!("{}: ", plain(&who.agent)) } else { String::new() };
+        let whose = if who.child {
+            style().bold().apply_to(format!("{}: ", plain(&who.agent))).to_string()
+        } else {
+            String::new()
+        };
         self.draw(&format!(
-            "{} {}{} {}",
+            "{} {whose}{} {}",
             style().dim().apply_to(format_args!("#{}", event.seq)),
-            style().bold().apply_to(whose),
             kind.apply_to(plain(event.kind.as_str())),
             plain(&words::of(&event.kind, body)),
         ));

@@ -84,9 +84,17 @@ mod tests {
     fn columns_are_as_wide_as_they_need_to_be() {
         console::set_colors_enabled(false);
         let jobs = [row("job_1", "echo", "success", None), row("job_2", "weekly-report@2.0.0", "timed_out", None)];
-        insta::assert_snapshot!(table(&jobs).join("\n"), @"");
+        insta::assert_snapshot!(table(&jobs).join("\n"), @r"
+        JOB    AGENT                STATUS     CREATED               LAST SEQ
+        job_1  echo                 success    2026-11-21T07:12:03Z  12
+        job_2  weekly-report@2.0.0  timed_out  2026-11-21T07:12:03Z  12
+        ");
         let jobs =
             [row("job_1", "echo", "running", None), row("job_2", "ver\u{1b}[2J\u{4e16}", "pending", Some("job_1"))];
-        insta::assert_snapshot!(table(&jobs).join("\n"), @"");
+        insta::assert_snapshot!(table(&jobs).join("\n"), @r"
+        JOB    AGENT      STATUS   CREATED               LAST SEQ  PARENT
+        job_1  echo       running  2026-11-21T07:12:03Z  12
+        job_2  ver [2J世  pending  2026-11-21T07:12:03Z  12        job_1
+        ");
     }
 }

@@ -19,9 +19,11 @@ use request::Request;
 const EXAMPLE: &str = "\
 Example:
   export NUNCIO_URL=ws://127.0.0.1:7777/arcp NUNCIO_TOKEN_FILE=~/.nuncio-token
-  nuncio submit report --input '{\"week\":\"2026-W19\"}' --budget USD:5 --max-runtime 10m --output report.md
+  nuncio submit report --input '{\"week\":\"2026-W19\"}' --budget USD:5 --output report.md
 
-Events are told on stderr, the result is written to stdout. Ctrl-C cancels the job and waits for its end; a second one leaves at once.";
+Events are told on stderr, the result is written to stdout. Ctrl-C cancels the job and waits
+for its end; a second one leaves at once. With --detach it can be cancelled by `nuncio cancel`
+on this machine, as long as the runtime keeps the session.";
 
 /// What `nuncio submit` takes.
 #[derive(Args, Debug)]
