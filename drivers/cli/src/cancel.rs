@@ -3,7 +3,7 @@
 use clap::Args;
 use nuncio_tokio::{
     Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, RemoteFault, RequestFailure,
-    ResumePoint, SessionEnd, Subscribe, Subscription,
+    SessionEnd, Subscribe, Subscription,
 };
 
 use crate::connect::Connection;
@@ -90,23 +90,20 @@ async fn take_up(
     fault: &RemoteFault,
 ) -> Result<(Client, Subscription), Trouble> {
     let (url, job_id) = (options.connection.url(), watch.job_id());
-    let Some(kept) = kept::find(url, job_id) else {
+    let Some(point) = kept::find(url, job_id) else {
         return Err(Trouble::Refused(format!(
             "the runtime refused it: {fault}; only the session that submitted a job may cancel it: press Ctrl-C where \
              it is followed, and submit with --detach what is to be cancelled from elsewhere"
         )));
     };
-    // Nothing before this is of interest, and the runtime may no longer have it.
-    let last_event_seq = watch.info().subscribed_from.unwrap_or(kept.last_event_seq);
-    let point = ResumePoint { last_event_seq, ..kept };
     let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {
         ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(fault)))
             if fault.known() == Some(ErrorCode::ResumeWindowExpired) =>
         {
-            kept::forget(job_id);
             Trouble::Refused(format!(
-                "the session that submitted the job is gone ({fault}), and only it may cancel the job; whoever submits \
-                 the same again with the same --idempotency-key has the job as its own, and Ctrl-C cancels it"
+                "only the session that submitted the job may cancel it, and the runtime no longer has that ({fault}); once \
+                 it has lapsed, who submits the same again with the same --idempotency-key has the job as its own, and \
+                 Ctrl-C cancels it there"
             ))
         }
         error => error.into(),

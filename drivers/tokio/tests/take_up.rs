@@ -32,7 +32,6 @@ async fn who_takes_a_session_up_may_cancel_its_jobs() {
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.known(), Some(ErrorCode::PermissionDenied));
 
-        let point = ResumePoint { last_event_seq: watch.info().subscribed_from.unwrap(), ..point };
         let owner = Client::over(server.memory_connector(), "tok-alice").resume(point).connect().await.unwrap();
         assert!(owner.welcome().unwrap().resumed);
         let mut job = owner.subscribe(job.job_id(), Subscribe::default()).await.unwrap();

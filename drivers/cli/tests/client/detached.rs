@@ -116,7 +116,25 @@ fn what_is_kept_is_for_its_owner_and_holds_no_bearer_token() {
     // With it, and yet not that principal.
     let done = runtime.run(&["cancel", job.trim(), "--token", "tok-bob"]);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
-    assert_eq!(runtime.run(&["cancel", job.trim()]).code, Some(0));
+    let done = runtime.run(&["cancel", job.trim()]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
+
+#[test]
+fn a_session_that_is_gone_can_not_be_taken_up() {
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
+    let file = runtime.folder.path().join(format!("nuncio/{}.json", job.trim()));
+    let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    kept["resume_token"] = json!("rt_of_before");
+    std::fs::write(&file, kept.to_string()).unwrap();
+    let done = runtime.run(&["cancel", job.trim()]);
+    assert_eq!(done.code, Some(5), "{}", done.stderr);
+    assert!(done.stderr.contains("--idempotency-key"), "{}", done.stderr);
+    // Of another runtime's job of the same name nothing is taken.
+    kept["url"] = json!("ws://elsewhere/arcp");
+    std::fs::write(&file, kept.to_string()).unwrap();
+    assert!(runtime.run(&["cancel", job.trim()]).stderr.contains("--detach"));
 }
 
 #[test]
