@@ -99,7 +99,7 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Via,
+    Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Stats, Totals, Via,
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_link::{ClientOptions, HostPolicy, OriginPolicy, ServerOptions};

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Config, ConnId, Via};
+use nuncio_core::arcp::{Config, ConnId, Stats, Via};
 use nuncio_link::{Closed, Link, LinkOptions, Request, ServerOptions, Utf8Bytes, code};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -92,6 +92,11 @@ impl Server {
     /// Bytes held by all sessions and jobs; an estimate.
     pub fn bytes_held(&self) -> usize {
         self.inner.hub.look(nuncio_core::arcp::Runtime::bytes_held)
+    }
+
+    /// What the server holds and has counted, for metrics. It looks at every session and job: once per scrape.
+    pub fn stats(&self) -> Stats {
+        self.inner.hub.look(nuncio_core::arcp::Runtime::stats)
     }
 
     /// Ends gracefully: takes no connections, sessions and submits any more, lets running jobs come to their end for as

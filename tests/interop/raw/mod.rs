@@ -5,3 +5,5 @@ mod hostile;
 mod jobs;
 mod leases;
 mod sessions;
+
+use super::serve;
