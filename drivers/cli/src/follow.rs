@@ -50,7 +50,10 @@ pub(crate) async fn follow<I: Unpin>(
             step = family.next() => match step {
                 Step::Update(who, Update::Event(event)) => show.event(&who, &event).await?,
                 Step::Update(who, Update::Chunk(chunk)) if !who.child => show.chunk(&who, &chunk).await?,
-                Step::Update(who, Update::ChunkFault(reason)) if !who.child => fault = Some(reason),
+                Step::Update(who, Update::ChunkFault(reason)) if !who.child => {
+                    show.say(&format!("no more of the result is shown: {reason}")).await;
+                    fault = Some(reason);
+                }
                 // Credentials are for the job; a child's result goes to its parent.
                 Step::Update(..) => {}
                 Step::Child(who, child) => {

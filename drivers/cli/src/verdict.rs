@@ -10,7 +10,7 @@ Exit codes:
   0  success
   1  the job failed
   2  wrong usage
-  3  the job was cancelled
+  3  cancelled by Ctrl-C here, or from elsewhere
   4  the job timed out
   5  refused by the runtime: the token, the request
   6  lost: the runtime is unreachable, or the session or a part of the result is gone

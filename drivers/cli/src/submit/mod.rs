@@ -61,10 +61,19 @@ pub(crate) async fn run(options: Options) -> Verdict {
 }
 
 async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Verdict, Trouble> {
-    let request = options.request.read()?;
     let mut show = Show::new(options.json, options.output.as_deref())?;
-    let client = tokio::select! {
-        client = options.connection.connect() => client?,
+    let wanted = Arc::new(options.request);
+    let ready = async {
+        // A read of stdin can take for ever.
+        let request = tokio::task::spawn_blocking({
+            let wanted = Arc::clone(&wanted);
+            move || wanted.read()
+        });
+        let request = request.await.map_err(|error| Trouble::System(error.into()))??;
+        Ok::<_, Trouble>((request, options.connection.connect().await?))
+    };
+    let (request, client) = tokio::select! {
+        ready = ready => ready?,
         () = interrupts.reach(1) => {
             show.say("nothing was submitted").await;
             return Ok(Verdict::Cancelled);
@@ -72,7 +81,7 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Verdict,
     };
     let mut session = client.session_events();
     let job = client.submit(&request).await?;
-    let agent = job.info().agent.as_deref().unwrap_or(options.request.agent());
+    let agent = job.info().agent.as_deref().unwrap_or(wanted.agent());
     let who = Who { job_id: Arc::from(job.job_id()), agent: Arc::from(agent), child: false };
     show.accepted(&who, job.info()).await?;
     if options.detach {

@@ -1,6 +1,6 @@
 //! What a submit asks for, from the command line.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use nuncio_core::trace::TraceId;
 use nuncio_tokio::{Json, Submit};
 use serde_json::{Map, Value};
 
+use crate::text::tell;
 use crate::times::{duration, now};
 use crate::verdict::Trouble;
 
@@ -133,7 +134,12 @@ impl Document {
                 let file = std::fs::File::open(path);
                 (path.display().to_string(), file.and_then(|file| file.take(MAX_INPUT).read_to_string(&mut text)))
             }
-            Document::Stdin => ("stdin".to_owned(), std::io::stdin().take(MAX_INPUT).read_to_string(&mut text)),
+            Document::Stdin => {
+                if std::io::stdin().is_terminal() {
+                    tell(&format!("type the JSON for {flag}, and end it with Ctrl-D on a line of its own"));
+                }
+                ("stdin".to_owned(), std::io::stdin().take(MAX_INPUT).read_to_string(&mut text))
+            }
         };
         read.map_err(|error| Trouble::Usage(format!("{flag}: cannot read {name}: {error}")))?;
         serde_json::from_str(&text).map_err(|error| Trouble::Usage(format!("{flag}: {name} holds no JSON: {error}")))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_tokio::{Delegation, Failure, JobContext, Number, Output, ServerBuilder};
+use nuncio_tokio::{Delegation, Failure, JobContext, Number, Output, Secret, ServerBuilder};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -41,6 +41,7 @@ pub(crate) fn offer(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
         .agent("kinds", kinds)
         .agent("binary", binary)
         .agent("breaks", breaks)
+        .agent("rotates", rotates)
         .agent("traced", |_: Value, ctx: JobContext| async move { Ok::<_, Failure>(ctx.trace_id().to_string()) })
         .agent("steps", move |input, ctx| steps_of(input, ctx, steps.clone()))
         .agent("pulses", move |input, ctx| pulses_of(input, ctx, pulses.clone()))
@@ -85,6 +86,11 @@ async fn binary(_: Value, ctx: JobContext) -> Result<Output, Failure> {
 async fn breaks(_: Value, ctx: JobContext) -> Result<Output, Failure> {
     ctx.writer().write_text("half of it").await?;
     Err(Failure::new("INTERNAL_ERROR", "the other half is missing"))
+}
+
+async fn rotates(_: Value, ctx: JobContext) -> Result<usize, Failure> {
+    ctx.rotate("cred_1", Secret::new("sk-second"))?;
+    Ok(ctx.credentials().len())
 }
 
 /// Four steps, a permit before each but the first.

@@ -62,6 +62,19 @@ fn a_token_is_shown_nowhere() {
 }
 
 #[test]
+fn credentials_of_a_job_are_shown_nowhere() {
+    let runtime = Runtime::start();
+    for flags in [&[][..], &["--json"]] {
+        let submit = ["submit", "rotates", "--lease", r#"{"model.use":["*"]}"#];
+        let done = runtime.run(&[&submit, flags].concat());
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        let shown = format!("{}{}", done.stdout, done.stderr);
+        assert!(shown.contains("credential_rotated") && shown.contains("cred_1"), "{shown}");
+        assert!(!shown.contains("sk-"), "{shown}");
+    }
+}
+
+#[test]
 fn nobody_there_is_6_and_says_what_to_look_at() {
     let runtime = Runtime::start();
     // A port that was free a moment ago, and that nobody is told of.

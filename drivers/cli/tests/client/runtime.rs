@@ -1,9 +1,11 @@
 //! A runtime in this process, and the command beside it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-use nuncio_tokio::{Listening, Server, StaticTokens};
+use nuncio_tokio::{
+    BoxFuture, Credential, Fault, Grant, Listening, Provisioner, Revocation, Secret, Server, StaticTokens,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,7 +29,8 @@ impl Runtime {
         let gate = Gate::new();
         let (server, listening) = threads.block_on(async {
             let tokens = StaticTokens::new().with(TOKEN, "alice").with("tok-bob", "bob");
-            let server = offer(Server::builder().verifier(tokens), &gate).build().unwrap();
+            let server = Server::builder().verifier(tokens).provisioner(Issuer);
+            let server = offer(server, &gate).build().unwrap();
             let listening = server.listen("127.0.0.1:0").await.unwrap();
             (server, listening)
         });
@@ -60,6 +63,26 @@ impl Runtime {
 
     pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+/// Issues a credential for each job that may use a model.
+struct Issuer;
+
+impl Provisioner for Issuer {
+    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+        let credential = grant.agent.contains("rotates").then(|| Credential {
+            id: "cred_1".to_owned(),
+            value: Secret::new("sk-first"),
+            endpoint: "http://127.0.0.1:9/v1".to_owned(),
+            profile: None,
+            constraints: None,
+        });
+        Box::pin(std::future::ready(Ok(credential.into_iter().collect())))
+    }
+
+    fn revoke<'a>(&'a self, _revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command on a pseudo-terminal.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rexpect::session::{PtySession, spawn_command};
 
@@ -9,7 +9,9 @@ use crate::runtime::Runtime;
 /// A test that hangs fails; none depends on how long anything takes.
 const DEADLINE: u64 = 30_000;
 
-fn on_a_terminal(command: Command) -> PtySession {
+fn on_a_terminal(mut command: Command) -> PtySession {
+    // Of the process that has the terminal.
+    command.stdin(Stdio::inherit());
     spawn_command(command, Some(DEADLINE)).unwrap()
 }
 
@@ -102,6 +104,25 @@ fn ctrl_c_cancels_and_waits_and_a_second_one_leaves() {
     session.send_control('c').unwrap();
     assert_eq!(end(session).1, 130);
     runtime.gate.open(1);
+}
+
+#[test]
+fn an_input_that_is_typed_can_be_given_up() {
+    let runtime = Runtime::start();
+    let mut session = on_a_terminal(runtime.command(&["submit", "echo", "--input", "-"]));
+    session.exp_string("Ctrl-D").unwrap();
+    session.send_control('c').unwrap();
+    let (shown, code) = end(session);
+    assert_eq!(code, 3, "{shown}");
+    assert!(shown.contains("nothing was submitted"), "{shown}");
+
+    let mut session = on_a_terminal(runtime.command(&["submit", "echo", "--input", "-"]));
+    session.exp_string("Ctrl-D").unwrap();
+    session.send_line("[1]").unwrap();
+    session.send_control('d').unwrap();
+    let (shown, code) = end(session);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains(r#"{"echoed":[1]}"#), "{shown}");
 }
 
 #[test]
