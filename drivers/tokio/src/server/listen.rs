@@ -3,15 +3,14 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::Via;
 use nuncio_link::{HostPolicy, Link, OriginPolicy, ServerOptions};
+use nuncio_shared::driver::Io as _;
+use nuncio_shared::{CancellationToken, Connection, Door, Via};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio_util::sync::CancellationToken;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tracing::{info, warn};
 
-use super::{Server, attach};
-use crate::shared::Hub;
-use crate::thread::IoThread;
+use super::Server;
 
 /// Where and for whom a WebSocket is served.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +75,7 @@ impl Server {
             HostPolicy::Any
         });
         let mut accepts = ServerOptions::new(hosts);
-        accepts.link = self.link_options();
+        accepts.link = self.shared.link_options();
         if let Some(path) = options.path {
             accepts.path = path;
         }
@@ -84,35 +83,36 @@ impl Server {
             accepts.origins = origins;
         }
         let url = format!("ws://{}{}", reachable(address), accepts.path);
-        let stop = self.inner.hub.stopping.child_token();
         let accepting = Accepting {
-            hub: Arc::clone(&self.inner.hub),
+            door: self.shared.door(),
             options: Arc::new(accepts),
             via: options.via,
-            stop: stop.clone(),
+            stop: CancellationToken::new(),
+            stopping: self.shared.stopping(),
         };
+        let stop = accepting.stop.clone();
         let listener = {
-            let _driver = self.inner.io.handle().enter();
+            let _driver = self.io.handle().enter();
             TcpListener::from_std(listener)?
         };
-        let io = Arc::downgrade(&self.inner.io);
-        self.inner.io.spawn(async move {
-            let next = || accepting.next(&listener);
-            while let Some((stream, peer)) = next().await {
-                let Some(io) = io.upgrade() else { break };
-                accepting.attach(&io, stream, peer);
+        self.io.spawn(Box::pin(async move {
+            while let Some((stream, peer)) = accepting.next(&listener).await {
+                if accepting.attach(stream, peer).is_none() {
+                    break;
+                }
             }
-        });
+        }));
         info!(%address, "listening");
         Ok(Listening { address, url, stop })
     }
 }
 
 struct Accepting {
-    hub: Arc<Hub>,
+    door: Door,
     options: Arc<ServerOptions>,
     via: Option<Via>,
     stop: CancellationToken,
+    stopping: CancellationToken,
 }
 
 impl Accepting {
@@ -123,6 +123,7 @@ impl Accepting {
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return None,
+                () = self.stopping.cancelled() => return None,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -136,11 +137,13 @@ impl Accepting {
         }
     }
 
-    fn attach(&self, io: &IoThread, stream: TcpStream, peer: SocketAddr) {
+    /// `None` once the server is gone.
+    fn attach(&self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
         // It only costs latency if the system does not want to.
         drop(stream.set_nodelay(true));
         let via = self.via.unwrap_or(if peer.ip().to_canonical().is_loopback() { Via::Loopback } else { Via::Plain });
-        attach(&self.hub, io, stream, Link::server(Arc::clone(&self.options)), via, &peer.to_string());
+        let link = Link::server(Arc::clone(&self.options));
+        self.door.attach(Box::pin(stream.compat()), link, via, &peer.to_string())
     }
 }
 

@@ -1,61 +1,40 @@
-//! The server: agents, and whoever may ask for them.
+//! The server's side of sockets.
 
-mod builder;
 mod listen;
 
-use std::collections::VecDeque;
-use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
-use nuncio_core::arcp::{Config, ConnId, Stats, Via};
-use nuncio_link::{Closed, Link, LinkOptions, Request, ServerOptions, Utf8Bytes, code};
+use nuncio_link::{Link, ServerOptions};
+use nuncio_shared::{Connection, Via};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
-use tracing::{Instrument, debug, info_span};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
-pub use builder::ServerBuilder;
 pub use listen::{ListenOptions, Listening};
 
-use crate::conn::{self, Patience, Port};
-use crate::pipe::Pipe;
-use crate::shared::Hub;
+use crate::ServerBuilder;
 use crate::thread::IoThread;
 
 /// A runtime in the sense of the specification: it runs agents for the sessions of its clients.
 ///
 /// It works from [`build`](ServerBuilder::build) on, on threads of its own. Connections come from
 /// [`listen`](Server::listen), [`serve_stdio`](Server::serve_stdio), and as streams. When the last clone is dropped
-/// everything ends at once: jobs, sessions, connections; [`shutdown`](Server::shutdown) is the graceful way.
-#[derive(Clone)]
+/// everything ends at once: jobs, sessions, connections; [`shutdown`](nuncio_shared::Server::shutdown) is the graceful
+/// way. Agents run on the tokio runtime that `build` is called on, unless they are given another one.
+#[derive(Clone, Debug)]
 pub struct Server {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    hub: Arc<Hub>,
+    shared: nuncio_shared::Server,
     io: Arc<IoThread>,
-}
-
-/// A connection that was handed to a server.
-#[derive(Debug)]
-pub struct Connection {
-    ended: oneshot::Receiver<()>,
-}
-
-impl Connection {
-    /// Waits for its end. The connection goes on if this is dropped.
-    pub async fn ended(self) {
-        // The other half is dropped at the end, whatever it was.
-        drop(self.ended.await);
-    }
 }
 
 impl Server {
     /// A server to be given agents, a verifier, and limits.
     pub fn builder() -> ServerBuilder {
-        ServerBuilder::new()
+        ServerBuilder::empty()
+    }
+
+    pub(crate) fn of(shared: nuncio_shared::Server, io: Arc<IoThread>) -> Server {
+        Server { shared, io }
     }
 
     /// Serves a stream that begins with the HTTP request of a WebSocket upgrade: a socket of one's own, TLS included.
@@ -64,7 +43,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        self.attach(stream, Link::server(options), via, "stream")
+        self.shared.attach(Box::pin(stream.compat()), Link::server(options), via, "stream")
     }
 
     /// Serves a WebSocket that somebody else has upgraded: a web framework. Bytes it read beyond the request are lost;
@@ -73,7 +52,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        self.attach(stream, Link::server_upgraded(self.link_options()), via, "upgraded stream")
+        let link = Link::server_upgraded(self.shared.link_options());
+        self.shared.attach(Box::pin(stream.compat()), link, via, "upgraded stream")
     }
 
     /// Serves newline-delimited frames, the form of stdio (§4).
@@ -81,176 +61,14 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        self.attach(stream, Link::lines(self.link_options()), via, "lines")
-    }
-
-    /// The limits and names the server was built with.
-    pub fn config(&self) -> Config {
-        self.inner.hub.look(|runtime| runtime.config().clone())
-    }
-
-    /// Bytes held by all sessions and jobs; an estimate.
-    pub fn bytes_held(&self) -> usize {
-        self.inner.hub.look(nuncio_core::arcp::Runtime::bytes_held)
-    }
-
-    /// What the server holds and has counted, for metrics. It looks at every session and job: once per scrape.
-    pub fn stats(&self) -> Stats {
-        self.inner.hub.look(nuncio_core::arcp::Runtime::stats)
-    }
-
-    /// Ends gracefully: takes no connections, sessions and submits any more, lets running jobs come to their end for as
-    /// long as `drain`, ends those that did not, and closes every connection (1001). True if no job had to be ended.
-    pub async fn shutdown(&self, drain: Duration) -> bool {
-        let hub = Arc::clone(&self.inner.hub);
-        let io = Arc::clone(&self.inner.io);
-        let (done, drained) = oneshot::channel();
-        // On the driver's thread, so that it goes on if this future is dropped.
-        self.inner.io.spawn(async move {
-            hub.stopping.cancel();
-            hub.run(|state, now| state.runtime.shutdown(now));
-            let drained = timeout(drain, hub.drained()).await.is_ok();
-            end(&hub).await;
-            // The caller may have gone.
-            let _gone = done.send(drained);
-            drop(io);
-        });
-        drained.await.unwrap_or(false)
-    }
-
-    fn link_options(&self) -> LinkOptions {
-        LinkOptions { max_message: self.inner.hub.look(|runtime| runtime.config().frame_bytes) }
-    }
-
-    fn attach<S>(&self, stream: S, link: Link, via: Via, peer: &str) -> Connection
-    where
-        S: AsyncRead + AsyncWrite + Send + 'static,
-    {
-        attach(&self.inner.hub, &self.inner.io, stream, link, via, peer)
-    }
-
-    pub(crate) fn serve<S>(&self, stream: S, via: Via) -> Connection
-    where
-        S: AsyncRead + AsyncWrite + Send + 'static,
-    {
-        self.attach(stream, Link::lines(self.link_options()), via, "this process")
+        self.shared.attach(Box::pin(stream.compat()), Link::lines(self.shared.link_options()), via, "lines")
     }
 }
 
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").finish_non_exhaustive()
+impl Deref for Server {
+    type Target = nuncio_shared::Server;
+
+    fn deref(&self) -> &nuncio_shared::Server {
+        &self.shared
     }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let hub = Arc::clone(&self.hub);
-        let io = Arc::clone(&self.io);
-        self.io.spawn(async move {
-            end(&hub).await;
-            drop(io);
-        });
-    }
-}
-
-/// Ends every job and connection, and gives the last frames their time.
-async fn end(hub: &Arc<Hub>) {
-    hub.stopping.cancel();
-    hub.ending.cancel();
-    hub.run(|state, now| state.runtime.abort(now));
-    let linger = linger(hub);
-    // A peer that does not take its last frames is left alone.
-    drop(timeout(linger * 3, hub.disconnected()).await);
-    hub.stopped.cancel();
-}
-
-fn linger(hub: &Hub) -> Duration {
-    Duration::from_micros(hub.look(|runtime| runtime.config().linger))
-}
-
-fn attach<S>(hub: &Arc<Hub>, io: &IoThread, stream: S, link: Link, via: Via, peer: &str) -> Connection
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-{
-    let (done, ended) = oneshot::channel::<()>();
-    if hub.ending.is_cancelled() {
-        return Connection { ended };
-    }
-    let pipe = Arc::new(Pipe::default());
-    let conn = hub.run(|state, now| {
-        let conn = state.runtime.handle_open(now, via);
-        state.conns.insert(conn, Arc::clone(&pipe));
-        conn
-    });
-    let span = info_span!("connection", ?conn, peer);
-    let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn });
-    // The deadline of the upgrade is the machine's: its hello counts from the first byte.
-    let patience = Patience { open: None, linger: linger(hub) };
-    let over = Arc::clone(hub);
-    over.connection_begins();
-    io.spawn(
-        async move {
-            conn::run(stream, link, pipe, port, patience).await;
-            over.connection_is_over();
-            drop(done);
-        }
-        .instrument(span),
-    );
-    Connection { ended }
-}
-
-/// A connection of the runtime machine.
-struct ServerPort {
-    hub: Arc<Hub>,
-    conn: ConnId,
-}
-
-impl Port for ServerPort {
-    fn opened(&self, request: Option<&Request>) {
-        debug!(conn = ?self.conn, host = request.map(|request| &*request.host), "frames can be exchanged");
-    }
-
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
-        self.hub.run(|state, now| {
-            while state.runtime.reading(self.conn) {
-                let Some(frame) = frames.pop_front() else { break };
-                state.runtime.handle_frame(now, self.conn, frame.as_bytes());
-            }
-        });
-    }
-
-    fn spoiled(&self, closed: &Closed) {
-        // The frame itself is gone. One with the same fault gets the same answer.
-        self.hub.run(|state, now| {
-            let bytes = if closed.code == code::TOO_BIG { state.runtime.config().frame_bytes + 1 } else { 1 };
-            state.runtime.handle_frame(now, self.conn, &vec![0xff; bytes]);
-        });
-    }
-
-    fn sent(&self, frames: usize) {
-        self.hub.run(|state, now| state.runtime.handle_sent(now, self.conn, frames));
-    }
-
-    fn ended(&self, closed: &Closed) {
-        debug!(conn = ?self.conn, code = closed.code, reason = closed.reason, "the connection is over");
-        self.hub.run(|state, now| {
-            state.runtime.handle_close(now, self.conn);
-            state.conns.remove(&self.conn);
-        });
-    }
-}
-
-/// Starts what goes on until the server's end.
-fn begin(hub: &Arc<Hub>, io: &IoThread) {
-    io.spawn(Arc::clone(hub).keep_time());
-    if hub.provisioner.is_some() {
-        hub.hooks.spawn(Arc::clone(hub).record());
-    }
-}
-
-pub(crate) fn seed() -> Result<[u8; 32], io::Error> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    Ok(seed)
 }

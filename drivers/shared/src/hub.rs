@@ -4,21 +4,21 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use event_listener::Event as Listeners;
+use futures_channel::oneshot;
 use nuncio_core::arcp::{
     Config, ConnId, Event, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId,
 };
 use nuncio_core::time::Time;
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use crate::agent::Registry;
 use crate::auth::Verifier;
 use crate::clock::Clock;
+use crate::driver::{Io, Spawn};
 use crate::job::{Ended, Job};
 use crate::pipe::{Pipe, lock};
 use crate::provision::{Grant, Provisioner};
-use crate::thread::IoThread;
+use crate::sync::{CancellationToken, Signal};
 
 /// What a server's tasks share.
 pub(crate) struct Hub {
@@ -27,9 +27,9 @@ pub(crate) struct Hub {
     connections: AtomicUsize,
     pub(crate) clock: Clock,
     /// The next deadline has come nearer.
-    pub(crate) timer: Notify,
+    pub(crate) timer: Signal,
     /// Records wait to be made durable.
-    pub(crate) unrecorded: Notify,
+    pub(crate) unrecorded: Signal,
     /// The server is to accept no more connections.
     pub(crate) stopping: CancellationToken,
     /// The server takes no connection at all any more.
@@ -37,14 +37,16 @@ pub(crate) struct Hub {
     /// The server has ended.
     pub(crate) stopped: CancellationToken,
     /// A connection was removed, or no job is left.
-    pub(crate) emptied: Notify,
+    pub(crate) emptied: Listeners,
     pub(crate) registry: Registry,
     pub(crate) verifier: Arc<dyn Verifier>,
     pub(crate) provisioner: Option<Arc<dyn Provisioner>>,
     /// Where agents run.
-    pub(crate) agents: Handle,
+    pub(crate) agents: Spawn,
+    /// Where connections run.
+    pub(crate) io: Arc<dyn Io>,
     /// Where verifier and provisioner run.
-    pub(crate) hooks: Arc<IoThread>,
+    pub(crate) hooks: Arc<dyn Io>,
 }
 
 /// The machine and what the driver keeps beside it.
@@ -89,8 +91,9 @@ pub(crate) struct Parts {
     pub(crate) registry: Registry,
     pub(crate) verifier: Arc<dyn Verifier>,
     pub(crate) provisioner: Option<Arc<dyn Provisioner>>,
-    pub(crate) agents: Handle,
-    pub(crate) hooks: Arc<IoThread>,
+    pub(crate) agents: Spawn,
+    pub(crate) io: Arc<dyn Io>,
+    pub(crate) hooks: Arc<dyn Io>,
 }
 
 impl Hub {
@@ -117,16 +120,17 @@ impl Hub {
             state: Mutex::new(state),
             connections: AtomicUsize::new(0),
             clock,
-            timer: Notify::new(),
-            unrecorded: Notify::new(),
+            timer: Signal::default(),
+            unrecorded: Signal::default(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             stopped: CancellationToken::new(),
-            emptied: Notify::new(),
+            emptied: Listeners::new(),
             registry: parts.registry,
             verifier: parts.verifier,
             provisioner: parts.provisioner,
             agents: parts.agents,
+            io: parts.io,
             hooks: parts.hooks,
         })
     }
@@ -142,10 +146,10 @@ impl Hub {
         let unrecorded = !state.unrecorded.is_empty();
         drop(state);
         if nearer {
-            self.timer.notify_one();
+            self.timer.notify();
         }
         if unrecorded {
-            self.unrecorded.notify_one();
+            self.unrecorded.notify();
         }
         for effect in effects {
             self.perform(effect);
@@ -164,7 +168,7 @@ impl Hub {
 
     pub(crate) fn connection_is_over(&self) {
         self.connections.fetch_sub(1, Ordering::SeqCst);
-        self.emptied.notify_waiters();
+        self.emptied.notify(usize::MAX);
     }
 
     /// Waits until no connection is left.
@@ -179,9 +183,7 @@ impl Hub {
 
     async fn until(&self, reached: impl Fn() -> bool) {
         loop {
-            let emptied = self.emptied.notified();
-            tokio::pin!(emptied);
-            emptied.as_mut().enable();
+            let emptied = self.emptied.listen();
             if reached() {
                 return;
             }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_lite::FutureExt as _;
+use futures_lite::future::or;
 use nuncio_core::arcp::{self, AgentSpec, Denied, ErrorCode, Fault, JobResult, Json, Refused};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,8 +14,8 @@ use tracing::{Instrument, debug, error, info_span, warn};
 
 use crate::auth::BoxFuture;
 use crate::context::JobContext;
+use crate::hub::Hub;
 use crate::job::Job;
-use crate::shared::Hub;
 
 /// What runs for a job. Functions `async fn(Input, JobContext) -> Result<Output, Failure>` are given to
 /// [`ServerBuilder::agent`](crate::ServerBuilder::agent) as they are; this is for what is no function.
@@ -238,11 +241,24 @@ pub(crate) fn start(hub: &Arc<Hub>, job: &Arc<Job>) {
     let input = job.input.clone();
     let running = async move {
         debug!("the agent starts");
-        let ended = agent.run(input, ctx).await;
-        conclude(&guard.hub, &guard.job, ended);
+        // Made inside, for the agent may panic before it is a future.
+        let work = async { agent.run(input, ctx).await };
+        let ended = or(async { Some(AssertUnwindSafe(work).catch_unwind().await) }, async {
+            guard.job.over().await;
+            None
+        })
+        .await;
+        match ended {
+            Some(Ok(ended)) => conclude(&guard.hub, &guard.job, ended),
+            Some(Err(_)) => {
+                error!("the agent panicked");
+                conclude(&guard.hub, &guard.job, Err(Failure::internal("the agent panicked")));
+            }
+            // The job has ended without it.
+            None => {}
+        }
     };
-    let task = hub.agents.spawn(running.instrument(span));
-    job.started(task.abort_handle());
+    (hub.agents)(Box::pin(running.instrument(span)));
 }
 
 fn conclude(hub: &Arc<Hub>, job: &Job, ended: Result<Output, Failure>) {
@@ -272,7 +288,7 @@ fn fail(hub: &Arc<Hub>, job: &Job, failure: Failure) -> Result<(), Refused> {
     hub.run(|state, now| state.runtime.fail(now, job.key, failure.into()))
 }
 
-/// Ends the job of an agent that did not come to its end: it panicked, or its runtime was shut down.
+/// Ends the job of an agent that did not come to its end: its runtime was shut down.
 struct Unfinished {
     hub: Arc<Hub>,
     job: Arc<Job>,
@@ -283,12 +299,7 @@ impl Drop for Unfinished {
         if self.job.has_ended() {
             return;
         }
-        let message = if std::thread::panicking() {
-            error!(job = %self.job.id, "the agent panicked");
-            "the agent panicked"
-        } else {
-            "the agent was stopped before it had finished"
-        };
-        conclude(&self.hub, &self.job, Err(Failure::internal(message)));
+        let failure = Failure::internal("the agent was stopped before it had finished");
+        conclude(&self.hub, &self.job, Err(failure));
     }
 }

@@ -1,15 +1,24 @@
 //! What a hub does for its machine once the lock is free.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_lite::future::or;
 use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Secret};
 use tracing::{debug, info, warn};
 
 use crate::agent;
 use crate::auth::{Claim, Rejection};
+use crate::hub::{Effect, Hub};
 use crate::provision::{Grant, Revocation};
-use crate::shared::{Effect, Hub};
+use crate::sync::caught;
+
+/// Why a timer's task has woken.
+enum Woken {
+    Due,
+    Nearer,
+    Stopped,
+}
 
 impl Hub {
     pub(crate) fn perform(self: &Arc<Self>, effect: Effect) {
@@ -22,7 +31,9 @@ impl Hub {
                 info!(job = %job.id, "the job is to be cancelled");
                 job.cancel(reason);
             }
-            Effect::Unblock(job) => job.unblocked.notify_waiters(),
+            Effect::Unblock(job) => {
+                job.unblocked.notify(usize::MAX);
+            }
             Effect::End { job, awaited, ended } => {
                 if let Some(job) = job {
                     let code = ended.fault.as_ref().map(|fault| fault.code.as_str());
@@ -36,7 +47,7 @@ impl Hub {
             }
             Effect::Revoke { revocation, job, id, value, attempt } => {
                 let hub = Arc::clone(self);
-                self.hooks.spawn(async move {
+                self.hooks.spawn(Box::pin(async move {
                     let asked = Revocation { job, id, value, attempt };
                     let revoked = hub.revoke(asked).await;
                     // Refused is an answer that came too late.
@@ -47,7 +58,7 @@ impl Hub {
                             state.runtime.revoke_failed(now, revocation)
                         }
                     }));
-                });
+                }));
             }
             Effect::SessionLive { session, principal, resumed } => {
                 info!(%session, %principal, resumed, "the session is live");
@@ -58,18 +69,20 @@ impl Hub {
                 info!(%principal, %job, %owner, granted, "a subscription was decided");
             }
             Effect::RefusedFrame { conn, fault } => debug!(?conn, %fault, "a frame was refused"),
-            Effect::Emptied => self.emptied.notify_waiters(),
+            Effect::Emptied => {
+                self.emptied.notify(usize::MAX);
+            }
         }
     }
 
     fn authenticate(self: &Arc<Self>, conn: ConnId, token: Secret, client: String) {
         let hub = Arc::clone(self);
-        self.hooks.spawn(async move {
+        self.hooks.spawn(Box::pin(async move {
             let verifier = Arc::clone(&hub.verifier);
-            // A task of its own, so that a panic is an answer, too.
-            let verdict = tokio::spawn(async move { verifier.verify(Claim { token, client }).await }).await;
-            let verdict = verdict.unwrap_or_else(|error| {
-                warn!(%error, "the verifier did not finish");
+            // A panic is an answer, too.
+            let verdict = caught(async { verifier.verify(Claim { token, client }).await }).await;
+            let verdict = verdict.unwrap_or_else(|| {
+                warn!("the verifier panicked");
                 Err(Rejection::Unavailable)
             });
             let answered = hub.run(|state, now| match &verdict {
@@ -79,17 +92,17 @@ impl Hub {
             if let Err(stale) = answered {
                 debug!(?conn, %stale, "the connection did not wait for the verifier");
             }
-        });
+        }));
     }
 
     fn provision(self: &Arc<Self>, job: JobId, grant: Box<Grant>) {
         let Some(provisioner) = self.provisioner.clone() else { return };
         let hub = Arc::clone(self);
-        self.hooks.spawn(async move {
+        self.hooks.spawn(Box::pin(async move {
             let id = grant.job;
-            let issued = tokio::spawn(async move { provisioner.issue(&grant).await }).await;
-            let issued = issued.unwrap_or_else(|error| {
-                warn!(job = %id, %error, "the provisioner did not finish");
+            let issued = caught(async { provisioner.issue(&grant).await }).await;
+            let issued = issued.unwrap_or_else(|| {
+                warn!(job = %id, "the provisioner panicked");
                 Err(Fault::new(ErrorCode::InternalError, "the job's credentials could not be issued"))
             });
             match issued {
@@ -108,21 +121,20 @@ impl Hub {
                 // Refused is an answer that came too late.
                 Err(fault) => drop(hub.run(|state, now| state.runtime.decline(now, job, fault))),
             }
-        });
+        }));
     }
 
     async fn revoke(&self, revocation: Revocation) -> bool {
         let Some(provisioner) = self.provisioner.clone() else { return true };
         let (job, id) = (revocation.job, revocation.id.clone());
-        let revoked = tokio::spawn(async move { provisioner.revoke(&revocation).await }).await;
-        match revoked {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
+        match caught(async { provisioner.revoke(&revocation).await }).await {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
                 warn!(%job, credential = id, %error, "a credential was not revoked; it is tried again");
                 false
             }
-            Err(error) => {
-                warn!(%job, credential = id, %error, "a revocation did not finish; it is tried again");
+            None => {
+                warn!(%job, credential = id, "a revocation panicked; it is tried again");
                 false
             }
         }
@@ -134,7 +146,7 @@ impl Hub {
         let mut pause = Duration::from_millis(500);
         while !self.revoke(revocation.clone()).await {
             revocation.attempt = revocation.attempt.saturating_add(1);
-            tokio::time::sleep(pause).await;
+            self.hooks.sleep_until(Instant::now() + pause).await;
             pause = (pause * 2).min(LONGEST);
         }
     }
@@ -146,15 +158,23 @@ impl Hub {
         loop {
             let (records, last) = self.take_records();
             if records.is_empty() {
-                tokio::select! {
-                    () = self.unrecorded.notified() => continue,
-                    () = self.stopped.cancelled() => return,
+                let more = async {
+                    self.unrecorded.notified().await;
+                    true
+                };
+                let stopped = async {
+                    self.stopped.cancelled().await;
+                    false
+                };
+                if or(more, stopped).await {
+                    continue;
                 }
+                return;
             }
             let mut pause = Duration::from_millis(50);
             while let Err(error) = provisioner.record(&records).await {
                 warn!(%error, "records could not be stored; what depends on them waits");
-                tokio::time::sleep(pause).await;
+                self.hooks.sleep_until(Instant::now() + pause).await;
                 pause = (pause * 2).min(LONGEST);
             }
             self.committed(last);
@@ -165,13 +185,25 @@ impl Hub {
     pub(crate) async fn keep_time(self: Arc<Self>) {
         loop {
             let due = self.clock.instant(self.armed());
-            tokio::select! {
-                () = tokio::time::sleep_until(due) => self.run(|state, now| {
+            let passed = async {
+                self.io.sleep_until(due).await;
+                Woken::Due
+            };
+            let nearer = async {
+                self.timer.notified().await;
+                Woken::Nearer
+            };
+            let stopped = async {
+                self.stopped.cancelled().await;
+                Woken::Stopped
+            };
+            match or(stopped, or(passed, nearer)).await {
+                Woken::Due => self.run(|state, now| {
                     state.disarm();
                     state.runtime.handle_timeout(now);
                 }),
-                () = self.timer.notified() => {}
-                () = self.stopped.cancelled() => return,
+                Woken::Nearer => {}
+                Woken::Stopped => return,
             }
         }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 ///
 /// ```
 /// # fn main() -> Result<(), serde_json::Error> {
-/// use nuncio_tokio::Submit;
+/// use nuncio_shared::Submit;
 ///
 /// let submit = Submit::new("weekly-report")
 ///     .input(&serde_json::json!({"week": "2026-W19"}))?

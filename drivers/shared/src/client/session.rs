@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_broadcast as broadcast;
 use nuncio_core::arcp::client::{LostReason, RemoteFault, Welcome};
-use tokio::sync::broadcast;
 
 use crate::error::SessionEnd;
 
@@ -51,8 +51,8 @@ impl SessionEvents {
                     self.over = matches!(event, SessionEvent::Over(_));
                     return Some(event);
                 }
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::RecvError::Overflowed(_)) => {}
+                Err(broadcast::RecvError::Closed) => return None,
             }
         }
         None

@@ -64,7 +64,7 @@ impl ResultWriter {
     }
 
     async fn chunk(&self, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
-        tokio::task::consume_budget().await;
+        self.ctx.breathe().await;
         self.ctx.unblocked(|| self.ctx.write_chunk(chunk, last), |refused| matches!(refused, Refused::Blocked)).await
     }
 }

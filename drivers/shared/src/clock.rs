@@ -21,11 +21,11 @@ impl Clock {
         self.wall.plus_micros(micros(self.start.elapsed()))
     }
 
-    /// When a deadline is due for tokio's timers, which do not reach as far as [`Time`] does.
-    pub(crate) fn instant(&self, deadline: Time) -> tokio::time::Instant {
+    /// When a deadline is due for timers, which do not reach as far as [`Time`] does.
+    pub(crate) fn instant(&self, deadline: Time) -> Instant {
         const FAR: Duration = Duration::from_hours(30 * 365 * 24);
         let after_start = Duration::from_micros(deadline.since(self.wall)).min(FAR);
-        tokio::time::Instant::from_std(self.start + after_start)
+        self.start + after_start
     }
 
     /// How long it is until a deadline; zero if it has passed.

@@ -4,16 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+
+use crate::sync::Signal;
 
 /// A connection's queue between a machine and its two tasks. The machine's credit bounds it.
 #[derive(Debug, Default)]
 pub(crate) struct Pipe {
     queue: Mutex<Queue>,
     /// For the writer: there is something to take.
-    pub(crate) writable: Notify,
+    pub(crate) writable: Signal,
     /// For the reader: the machine reads again, output was written, or the connection is to end.
-    pub(crate) readable: Notify,
+    pub(crate) readable: Signal,
     /// Whether the next wake is the reader's, too.
     for_reader: AtomicBool,
 }
@@ -55,22 +56,22 @@ impl Pipe {
 
     /// Wakes whom the queued concerns, after the machine's lock is free.
     pub(crate) fn wake(&self) {
-        self.writable.notify_one();
+        self.writable.notify();
         if self.for_reader.swap(false, Ordering::SeqCst) {
-            self.readable.notify_one();
+            self.readable.notify();
         }
     }
 
     /// Nothing more comes: the writer ends once everything is written.
     pub(crate) fn finish(&self) {
         lock(&self.queue).finish = true;
-        self.writable.notify_one();
+        self.writable.notify();
     }
 
     /// The writer could not write.
     pub(crate) fn broken(&self) {
         lock(&self.queue).broken = true;
-        self.readable.notify_one();
+        self.readable.notify();
     }
 
     /// Moves the frames to `frames`, which is empty.

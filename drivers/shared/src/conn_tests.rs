@@ -3,14 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use event_listener::Event;
+use futures_channel::oneshot;
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, Request, ServerOptions, Utf8Bytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinHandle;
 
 use super::{Patience, Port, run};
+use crate::auth::BoxFuture;
+use crate::driver::{Io, timeout};
+use crate::memory::End;
 use crate::pipe::{Pipe, lock};
 
 /// Takes frames while it is open; a server echoes them.
@@ -23,13 +27,13 @@ struct Machine {
     sent: AtomicUsize,
     frames: Mutex<Vec<String>>,
     ended: Mutex<Option<Closed>>,
-    changed: tokio::sync::Notify,
+    changed: Event,
 }
 
 impl Machine {
     async fn until<T>(&self, mut reached: impl FnMut(&Machine) -> Option<T>) -> T {
         loop {
-            let changed = self.changed.notified();
+            let changed = self.changed.listen();
             if let Some(found) = reached(self) {
                 return found;
             }
@@ -46,7 +50,7 @@ impl Machine {
 impl Port for Machine {
     fn opened(&self, _request: Option<&Request>) {
         self.opened.store(true, Ordering::SeqCst);
-        self.changed.notify_one();
+        self.changed.notify(usize::MAX);
     }
 
     fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
@@ -57,7 +61,7 @@ impl Port for Machine {
             }
             lock(&self.frames).push(frame.as_str().to_owned());
         }
-        self.changed.notify_one();
+        self.changed.notify(usize::MAX);
     }
 
     fn spoiled(&self, _closed: &Closed) {
@@ -66,12 +70,12 @@ impl Port for Machine {
 
     fn sent(&self, frames: usize) {
         self.sent.fetch_add(frames, Ordering::SeqCst);
-        self.changed.notify_one();
+        self.changed.notify(usize::MAX);
     }
 
     fn ended(&self, closed: &Closed) {
         *lock(&self.ended) = Some(closed.clone());
-        self.changed.notify_one();
+        self.changed.notify(usize::MAX);
     }
 }
 
@@ -79,23 +83,45 @@ fn machine(server: bool) -> Arc<Machine> {
     Arc::new(Machine { server, ..Machine::default() })
 }
 
-fn start(machine: &Arc<Machine>, link: Link, stream: tokio::io::DuplexStream) -> JoinHandle<()> {
+/// Tasks and timers of smol's own thread.
+struct Smol;
+
+impl Io for Smol {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        smol::spawn(task).detach();
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            smol::Timer::at(at).await;
+        })
+    }
+}
+
+fn start(machine: &Arc<Machine>, link: Link, stream: End) -> oneshot::Receiver<()> {
     let patience = Patience { open: None, linger: Duration::from_millis(50) };
-    tokio::spawn(run(stream, link, Arc::clone(&machine.pipe), Arc::clone(machine), patience))
+    let (done, ended) = oneshot::channel();
+    let connection =
+        run(Arc::new(Smol), Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(machine), patience);
+    smol::spawn(async move {
+        connection.await;
+        drop(done);
+    })
+    .detach();
+    ended
 }
 
 fn pair(buffer: usize) -> (Arc<Machine>, Arc<Machine>) {
-    let (ours, theirs) = tokio::io::duplex(buffer);
+    let (ours, theirs) = End::pair(buffer);
     let (client, server) = (machine(false), machine(true));
     let options = ClientOptions::new("ws://localhost/arcp").expect("the URL is one");
-    start(&client, Link::client(&options), ours);
-    start(&server, Link::server(Arc::new(ServerOptions::new(HostPolicy::Loopback))), theirs);
+    let _client = start(&client, Link::client(&options), ours);
+    let _server = start(&server, Link::server(Arc::new(ServerOptions::new(HostPolicy::Loopback))), theirs);
     (client, server)
 }
 
 fn within<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs") })
+    smol::block_on(timeout(&Smol, Duration::from_mins(1), test)).expect("the test hangs")
 }
 
 #[test]
@@ -152,14 +178,14 @@ fn a_close_is_told_to_the_peer_after_what_was_sent_before() {
 #[test]
 fn a_peer_that_ignores_a_close_is_left_at_the_deadline() {
     within(async {
-        let (mut peer, theirs) = tokio::io::duplex(64);
+        let (mut peer, theirs) = End::pair(64);
         let server = machine(true);
         let connection = start(&server, Link::lines(nuncio_link::LinkOptions::default()), theirs);
         // More than the pipe holds, and nobody reads.
         server.put(&"x".repeat(1_000));
         server.pipe.close(1008, "too slow");
         server.pipe.wake();
-        connection.await.expect("it ends");
+        let _over = connection.await;
         let mut rest = Vec::new();
         peer.read_to_end(&mut rest).await.expect("the other half is dropped");
         assert!(rest.len() < 1_000);
@@ -169,9 +195,9 @@ fn a_peer_that_ignores_a_close_is_left_at_the_deadline() {
 #[test]
 fn lines_that_cannot_be_read_are_answered_before_the_end() {
     within(async {
-        let (mut peer, theirs) = tokio::io::duplex(64);
+        let (mut peer, theirs) = End::pair(64);
         let server = machine(true);
-        start(&server, Link::lines(nuncio_link::LinkOptions::default()), theirs);
+        let _connection = start(&server, Link::lines(nuncio_link::LinkOptions::default()), theirs);
         peer.write_all(b"good\n\xff\n").await.expect("the pipe is open");
         let mut answer = String::new();
         peer.read_to_string(&mut answer).await.expect("text");

@@ -5,29 +5,35 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
+use async_broadcast as broadcast;
+use futures_channel::oneshot;
+use futures_lite::future::or;
 use nuncio_core::arcp::client::{ClientOutput, ClientRefused, HandleId, JobPage, RequestId, ResumePoint, Welcome};
 use nuncio_core::arcp::{Client, ClientConfig};
 use nuncio_core::time::Time;
-use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use super::ledger::Ledger;
 use super::session::SessionEvent;
 use super::slot::Slot;
 use crate::clock::Clock;
+use crate::driver::Io;
 use crate::error::{ClientError, ConnectError, SessionEnd};
 use crate::pipe::{Pipe, lock};
+use crate::sync::{Signal, Watch};
 
 /// What the tasks and handles of one client share.
 pub(super) struct Hub {
     state: Mutex<State>,
     pub(super) clock: Clock,
     /// The next deadline has come nearer.
-    pub(super) timer: Notify,
+    pub(super) timer: Signal,
     /// A connection is wanted, or none ever again.
-    pub(super) wanted: Notify,
-    pub(super) welcome: watch::Sender<Option<Arc<Welcome>>>,
-    pub(super) end: watch::Sender<Option<SessionEnd>>,
+    pub(super) wanted: Signal,
+    pub(super) welcome: Watch<Option<Arc<Welcome>>>,
+    pub(super) end: Watch<Option<SessionEnd>>,
     pub(super) events: broadcast::Sender<SessionEvent>,
+    /// Makes receivers; it takes nothing itself.
+    pub(super) audience: broadcast::InactiveReceiver<SessionEvent>,
 }
 
 /// The machine and what the driver keeps beside it.
@@ -88,14 +94,17 @@ impl Hub {
             end: None,
             armed: Time::MAX,
         };
+        let (mut events, audience) = broadcast::broadcast(KEPT_EVENTS);
+        events.set_overflow(true);
         Hub {
             state: Mutex::new(state),
             clock,
-            timer: Notify::new(),
-            wanted: Notify::new(),
-            welcome: watch::Sender::new(None),
-            end: watch::Sender::new(None),
-            events: broadcast::Sender::new(KEPT_EVENTS),
+            timer: Signal::default(),
+            wanted: Signal::default(),
+            welcome: Watch::new(None),
+            end: Watch::new(None),
+            events,
+            audience: audience.deactivate(),
         }
     }
 
@@ -109,7 +118,7 @@ impl Hub {
         let nearer = state.arm();
         drop(state);
         if nearer {
-            self.timer.notify_one();
+            self.timer.notify();
         }
         self.perform(effects);
         answer
@@ -127,22 +136,26 @@ impl Hub {
             waker.wake();
         }
         if effects.wanted {
-            self.wanted.notify_one();
+            self.wanted.notify();
         }
         // Before the event: who hears of the end finds it told.
         if let Some(end) = effects.end {
-            self.end.send_replace(Some(end));
-            self.wanted.notify_one();
-            self.timer.notify_one();
+            self.end.set(Some(end));
+            self.wanted.notify();
+            self.timer.notify();
         }
         for event in effects.events {
-            // Nobody has to listen.
-            drop(self.events.send(event));
+            self.announce(event);
         }
         // After the event: who waited for the first welcome and listens now is not told of it again.
         if let Some(welcome) = effects.welcome {
-            self.welcome.send_replace(Some(welcome));
+            self.welcome.set(Some(welcome));
         }
+    }
+
+    /// Tells whoever listens; nobody has to.
+    pub(super) fn announce(&self, event: SessionEvent) {
+        drop(self.events.try_broadcast(event));
     }
 
     /// Reports events as taken by the application.
@@ -169,22 +182,29 @@ impl Hub {
     }
 
     /// Tells the machine of its deadlines, until the session has ended.
-    pub(super) async fn keep_time(self: Arc<Self>) {
-        while self.end.borrow().is_none() {
+    pub(super) async fn keep_time(self: Arc<Self>, io: Arc<dyn Io>) {
+        while self.ended().is_none() {
             let due = self.clock.instant(self.look(|state| state.armed));
-            tokio::select! {
-                () = tokio::time::sleep_until(due) => self.run(|state, now| {
+            let passed = async {
+                io.sleep_until(due).await;
+                true
+            };
+            let nearer = async {
+                self.timer.notified().await;
+                false
+            };
+            if or(passed, nearer).await {
+                self.run(|state, now| {
                     state.armed = Time::MAX;
                     state.client.handle_timeout(now);
-                }),
-                () = self.timer.notified() => {}
+                });
             }
         }
     }
 
     /// Why the session has ended, if it has.
     pub(super) fn ended(&self) -> Option<SessionEnd> {
-        self.end.borrow().clone()
+        self.end.value()
     }
 
     /// The error of a request whose answer cannot come any more.

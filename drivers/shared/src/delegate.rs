@@ -1,10 +1,10 @@
 //! Work given to another agent (§10).
 
 use bytes::Bytes;
+use futures_channel::oneshot;
 use nuncio_core::arcp::{Delegate, Fault, FinalStatus, JobUlid, Json};
 use nuncio_core::time::Time;
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::job::Ended;
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nuncio_core::arcp::{Body, Credential, Denied, Fault, JobUlid, Json, Number, Refused, Secret, SessionId};
@@ -10,11 +11,11 @@ use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use crate::delegate::{Child, Delegation};
+use crate::hub::Hub;
 use crate::job::Job;
-use crate::shared::Hub;
+use crate::sync::CancellationToken;
 use crate::writer::ResultWriter;
 
 /// What an agent is given besides its input: it emits events, asks for authority, delegates, streams its result.
@@ -214,7 +215,7 @@ impl JobContext {
     ///
     /// Now and then it yields, so that an agent that does nothing but emit can be dropped.
     pub async fn emit(&self, body: &Body) -> Result<(), Refused> {
-        tokio::task::consume_budget().await;
+        self.breathe().await;
         self.unblocked(|| self.try_emit(body), |refused| matches!(refused, Refused::Blocked)).await
     }
 
@@ -274,6 +275,14 @@ impl JobContext {
         self.hub.run(|state, now| state.runtime.write_chunk(now, self.job.key, chunk, last))
     }
 
+    /// Lets other tasks of the thread go on, now and then.
+    pub(crate) async fn breathe(&self) {
+        const EVENTS: u32 = 128;
+        if self.job.emitted.fetch_add(1, Ordering::Relaxed) % EVENTS == EVENTS - 1 {
+            futures_lite::future::yield_now().await;
+        }
+    }
+
     /// Repeats an attempt after each time the log has room again.
     pub(crate) async fn unblocked<T, E>(
         &self,
@@ -286,9 +295,7 @@ impl JobContext {
         }
         loop {
             // To be listening before the next attempt: the room may come directly after it.
-            let room = self.job.unblocked.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
+            let room = self.job.unblocked.listen();
             match attempt() {
                 Err(refused) if blocked(&refused) => room.await,
                 answer => return answer,

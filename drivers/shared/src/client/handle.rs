@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use futures_channel::oneshot;
 use futures_core::Stream;
 use nuncio_core::arcp::Credential;
 use nuncio_core::arcp::client::{Accepted, ChunkEvent, HandleId, JobEvent, Outcome, Product, Subscribed};
-use tokio::sync::oneshot;
 
 use super::Shared;
 use super::hub::Numbered;

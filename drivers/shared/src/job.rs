@@ -1,16 +1,16 @@
 //! A running job, as the driver's side of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use event_listener::Event;
 use nuncio_core::arcp::{Fault, FinalStatus, JobId, JobUlid, JobView, Json, SessionId};
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
+
+use crate::sync::CancellationToken;
 
 /// What a hub and an agent's contexts share of a running job.
 pub(crate) struct Job {
@@ -21,7 +21,7 @@ pub(crate) struct Job {
     pub(crate) version: Option<String>,
     pub(crate) input: Option<Box<Json>>,
     pub(crate) trace_id: TraceId,
-    pub(crate) unblocked: Notify,
+    pub(crate) unblocked: Event,
     pub(crate) principal: Arc<str>,
     pub(crate) lease: Lease,
     pub(crate) expires_at: Option<Time>,
@@ -30,8 +30,10 @@ pub(crate) struct Job {
     pub(crate) delegate_id: Option<String>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) reason: OnceLock<String>,
-    task: OnceLock<AbortHandle>,
-    ended: AtomicBool,
+    /// Counts what was emitted.
+    pub(crate) emitted: AtomicU32,
+    /// Its agent is to be dropped.
+    ended: CancellationToken,
 }
 
 impl Job {
@@ -44,7 +46,7 @@ impl Job {
             version: view.version.map(str::to_owned),
             input: view.input.map(Json::to_owned),
             trace_id: view.trace_id,
-            unblocked: Notify::new(),
+            unblocked: Event::new(),
             principal: Arc::clone(view.principal),
             lease: view.lease.clone(),
             expires_at: view.expires_at,
@@ -53,8 +55,8 @@ impl Job {
             delegate_id: view.delegate_id.map(str::to_owned),
             cancelled: CancellationToken::new(),
             reason: OnceLock::new(),
-            task: OnceLock::new(),
-            ended: AtomicBool::new(false),
+            emitted: AtomicU32::new(0),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -66,26 +68,20 @@ impl Job {
         self.cancelled.cancel();
     }
 
-    /// The agent's task is there. The job may have ended before.
-    pub(crate) fn started(&self, task: AbortHandle) {
-        let task = self.task.get_or_init(|| task);
-        if self.has_ended() {
-            task.abort();
-        }
-    }
-
     /// Stops whatever still runs for the job.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
+        self.ended.cancel();
         self.cancelled.cancel();
-        self.unblocked.notify_waiters();
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
+        self.unblocked.notify(usize::MAX);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst)
+        self.ended.is_cancelled()
+    }
+
+    /// Waits for the end of the job.
+    pub(crate) async fn over(&self) {
+        self.ended.cancelled().await;
     }
 }
 

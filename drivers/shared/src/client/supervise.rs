@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_channel::oneshot;
+use futures_lite::future::or;
 use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tracing::{Instrument, debug, info, info_span};
 
 use super::backoff::{Backoff, Reconnect};
@@ -15,15 +15,16 @@ use super::connect::{Connector, Transport};
 use super::hub::Hub;
 use super::session::SessionEvent;
 use crate::conn::{self, Patience, Port};
+use crate::driver::{Io, timeout};
 use crate::error::{ConnectError, SessionEnd};
 use crate::pipe::Pipe;
-use crate::thread::IoThread;
+use crate::sync::CancellationToken;
 
 /// What a client does to have a connection.
-pub(super) struct Supervisor {
+pub(super) struct Supervisor<T> {
     pub(super) hub: Arc<Hub>,
-    pub(super) io: Arc<IoThread>,
-    pub(super) connector: Box<dyn Connector>,
+    pub(super) io: Arc<T>,
+    pub(super) connector: Box<dyn Connector<T>>,
     /// None: a lost connection ends the session.
     pub(super) reconnect: Option<Reconnect>,
     /// For a connection and its upgrade.
@@ -33,34 +34,33 @@ pub(super) struct Supervisor {
 /// What a connection that is to end may still take.
 const LINGER: Duration = Duration::from_secs(1);
 
-impl Supervisor {
+impl<T: Io> Supervisor<T> {
     /// Connects whenever the machine wants it, until the session has ended.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.reconnect.unwrap_or_default());
-        let mut connection: Option<JoinHandle<()>> = None;
+        let mut connection: Option<oneshot::Receiver<()>> = None;
+        let abandoned = CancellationToken::new();
         while let Some(attempt) = self.wanted().await {
             let pause = backoff.pause(Instant::now());
             if self.hub.look(|state| state.link.welcomed) {
                 info!(attempt, ?pause, "reconnecting");
-                // Nobody has to listen.
-                drop(self.hub.events.send(SessionEvent::Reconnecting { attempt, after: pause }));
+                self.hub.announce(SessionEvent::Reconnecting { attempt, after: pause });
             }
             if !pause.is_zero() && self.ended_within(pause).await {
                 break;
             }
-            match timeout(self.connect_timeout, self.connector.connect(&self.io)).await {
+            match timeout(&*self.io, self.connect_timeout, self.connector.connect(&self.io)).await {
                 // Closed meanwhile: there is nobody to connect.
-                Ok(Ok(_)) if self.hub.ended().is_some() => break,
-                Ok(Ok(transport)) => connection = Some(self.open(transport)),
-                Ok(Err(error)) => self.failed(ConnectError::Io(Arc::new(error))),
-                Err(_) => self.failed(ConnectError::TimedOut),
+                Some(Ok(_)) if self.hub.ended().is_some() => break,
+                Some(Ok(transport)) => connection = Some(self.open(transport, abandoned.clone())),
+                Some(Err(error)) => self.failed(ConnectError::Io(Arc::new(error))),
+                None => self.failed(ConnectError::TimedOut),
             }
         }
-        if let Some(mut connection) = connection {
+        if let Some(connection) = connection {
             // The last frames get their time; a runtime that does not take them is left alone.
-            if timeout(LINGER * 3, &mut connection).await.is_err() {
-                connection.abort();
-            }
+            timeout(&*self.io, LINGER * 3, connection).await;
+            abandoned.cancel();
         }
     }
 
@@ -101,8 +101,7 @@ impl Supervisor {
     }
 
     async fn ended_within(&mut self, pause: Duration) -> bool {
-        let mut end = self.hub.end.subscribe();
-        timeout(pause, end.wait_for(Option::is_some)).await.is_ok()
+        timeout(&*self.io, pause, self.hub.end.wait(|end| end.as_ref().map(drop))).await.is_some()
     }
 
     fn failed(&self, error: ConnectError) {
@@ -113,15 +112,22 @@ impl Supervisor {
         });
     }
 
-    fn open(&self, mut transport: Transport) -> JoinHandle<()> {
+    /// Begins a connection; it ends at the latest when it is abandoned.
+    fn open(&self, mut transport: Transport, abandoned: CancellationToken) -> oneshot::Receiver<()> {
         let pipe = Arc::new(Pipe::default());
         let (epoch, max_message) =
             self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().frame_bytes));
         let link = transport.link(max_message);
         let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch });
         let patience = Patience { open: Some(self.connect_timeout), linger: LINGER };
-        let connection = conn::run(transport.stream, link, pipe, port, patience);
-        tokio::spawn(connection.instrument(info_span!("connection", epoch)))
+        let connection = conn::run(self.io.clone(), transport.stream, link, pipe, port, patience);
+        let (done, ended) = oneshot::channel();
+        let connection = async move {
+            or(connection, abandoned.cancelled()).await;
+            drop(done);
+        };
+        self.io.spawn(Box::pin(connection.instrument(info_span!("connection", epoch))));
+        ended
     }
 }
 

@@ -6,14 +6,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_channel::oneshot;
+use futures_lite::future::or;
+use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use nuncio_link::{Cause, Closed, Link, LinkEvent, Refusal, Request, Utf8Bytes, code};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use crate::auth::BoxFuture;
+use crate::driver::{Io, Stream, timeout};
 use crate::pipe::{Pipe, lock};
+use crate::sync::CancellationToken;
 
 /// The machine at the other end of a connection.
 pub(crate) trait Port: Send + Sync + 'static {
@@ -50,48 +53,77 @@ thread_local! {
 }
 
 /// Carries one connection to its end.
-pub(crate) async fn run<S, P>(stream: S, link: Link, pipe: Arc<Pipe>, port: Arc<P>, patience: Patience)
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-    P: Port,
-{
-    let (mut input, output) = tokio::io::split(stream);
+pub(crate) async fn run<P: Port>(
+    io: Arc<dyn Io>,
+    stream: Stream,
+    link: Link,
+    pipe: Arc<Pipe>,
+    port: Arc<P>,
+    patience: Patience,
+) {
+    let (mut input, output) = futures_lite::io::split(stream);
     let link = Arc::new(Mutex::new(link));
     let writer = Writer { link: Arc::clone(&link), pipe: Arc::clone(&pipe), port: Arc::clone(&port) };
-    let mut writer = AbortOnDrop(tokio::spawn(writer.run(output)));
-    let mut reader = Reader { link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
+    let (done, written) = oneshot::channel::<()>();
+    let abort = CancelOnDrop(CancellationToken::new());
+    let aborted = abort.0.clone();
+    io.spawn(Box::pin(async move {
+        or(writer.run(output), aborted.cancelled()).await;
+        drop(done);
+    }));
+    let mut reader = Reader { io: &*io, link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
     let closed = reader.run(&mut input).await;
-    let in_time = reader.deadline.as_ref().is_none_or(|deadline| !deadline.is_elapsed());
+    let in_time = reader.deadline.as_ref().is_none_or(|deadline| Instant::now() < deadline.at);
     port.ended(&closed);
     pipe.finish();
-    if in_time && timeout(patience.linger, &mut writer.0).await.is_ok() {
+    if in_time && timeout(&*io, patience.linger, written).await.is_some() {
         // Closing with unread input would make the system discard what the peer has not read yet.
-        drop(timeout(patience.linger, discard(&mut input)).await);
+        timeout(&*io, patience.linger, discard(&mut input)).await;
     }
 }
 
 /// A connection that is dropped takes its writer with it.
-struct AbortOnDrop(JoinHandle<()>);
+struct CancelOnDrop(CancellationToken);
 
-impl Drop for AbortOnDrop {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.cancel();
     }
 }
 
+struct Deadline {
+    at: Instant,
+    timer: BoxFuture<'static, ()>,
+}
+
+impl Deadline {
+    fn after(io: &dyn Io, pause: Duration) -> Deadline {
+        let at = Instant::now() + pause;
+        Deadline { at, timer: io.sleep_until(at) }
+    }
+}
+
+/// What a reader was woken by.
+enum Woken {
+    Late,
+    Pipe,
+    Input(io::Result<()>),
+}
+
 struct Reader<'a, P> {
+    io: &'a dyn Io,
     link: &'a Mutex<Link>,
     pipe: &'a Pipe,
     port: &'a P,
     patience: Patience,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Deadline>,
 }
 
 impl<P: Port> Reader<'_, P> {
     async fn run<R: AsyncRead + Unpin>(&mut self, input: &mut R) -> Closed {
         let mut frames = VecDeque::new();
         if let Some(open) = self.patience.open {
-            self.deadline = Some(Box::pin(sleep_until(Instant::now() + open)));
+            self.deadline = Some(Deadline::after(self.io, open));
         }
         loop {
             let ended = self.poll_link(&mut frames);
@@ -112,23 +144,34 @@ impl<P: Port> Reader<'_, P> {
             if self.pipe.is_closing() {
                 frames.clear();
                 if self.deadline.is_none() {
-                    self.deadline = Some(Box::pin(sleep_until(Instant::now() + self.patience.linger)));
+                    self.deadline = Some(Deadline::after(self.io, self.patience.linger));
                 }
             }
             if full && frames.is_empty() {
                 continue;
             }
             let wants_input = frames.is_empty() && lock(self.link).wants_input();
-            tokio::select! {
-                biased;
-                () = async { match &mut self.deadline {
-                    Some(deadline) => deadline.await,
+            let late = async {
+                match &mut self.deadline {
+                    Some(deadline) => deadline.timer.as_mut().await,
                     None => std::future::pending().await,
-                } } => return lost("the peer did not do its part in time"),
-                () = self.pipe.readable.notified() => {}
-                read = receive(input, self.link), if wants_input => if let Err(error) = read {
-                    return lost(&error.to_string());
-                },
+                }
+                Woken::Late
+            };
+            let told = async {
+                self.pipe.readable.notified().await;
+                Woken::Pipe
+            };
+            let read = async {
+                if !wants_input {
+                    return std::future::pending().await;
+                }
+                Woken::Input(receive(input, self.link).await)
+            };
+            match or(late, or(told, read)).await {
+                Woken::Late => return lost("the peer did not do its part in time"),
+                Woken::Pipe | Woken::Input(Ok(())) => {}
+                Woken::Input(Err(error)) => return lost(&error.to_string()),
             }
         }
     }
@@ -149,7 +192,7 @@ impl<P: Port> Reader<'_, P> {
         let has_output = !link.output().is_empty();
         drop(link);
         if has_output {
-            self.pipe.writable.notify_one();
+            self.pipe.writable.notify();
         }
         if let Some(request) = opened {
             self.deadline = None;
@@ -176,9 +219,8 @@ async fn discard<R: AsyncRead + Unpin>(input: &mut R) {
 async fn read_into<R: AsyncRead + Unpin>(input: &mut R, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     std::future::poll_fn(|cx| {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut *input).poll_read(cx, &mut buffer))?;
-            take(buffer.filled());
+            let count = ready!(Pin::new(&mut *input).poll_read(cx, scratch))?;
+            take(scratch.get(..count).unwrap_or_default());
             Poll::Ready(Ok(()))
         })
     })
@@ -208,7 +250,7 @@ impl<P: Port> Writer<P> {
                     // A request that never came ran into the deadline of the hello.
                     link.refuse(if code == code::POLICY { Refusal::Slow } else { Refusal::Busy });
                     link.close(code, reason);
-                    self.pipe.readable.notify_one();
+                    self.pipe.readable.notify();
                 }
                 // What it answers to pings has piled up, and the reader waits until it is written.
                 paused = !link.wants_input();
@@ -222,13 +264,13 @@ impl<P: Port> Writer<P> {
                 bytes.clear();
             }
             if paused {
-                self.pipe.readable.notify_one();
+                self.pipe.readable.notify();
             }
             if count > 0 {
                 self.port.sent(count);
             } else if orders.finish {
                 // The peer may have gone already; there is nobody left to tell.
-                drop(output.shutdown().await);
+                drop(output.close().await);
                 return;
             } else {
                 bytes.shrink_to(KEPT_CAPACITY);
