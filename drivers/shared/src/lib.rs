@@ -18,6 +18,7 @@ mod effect;
 mod error;
 mod hub;
 mod job;
+mod listen;
 mod memory;
 mod pipe;
 mod provision;
@@ -35,6 +36,7 @@ pub use client::{
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use listen::{Accept, ListenOptions, Listening};
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
     JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, ResumePoint, Subscribe,

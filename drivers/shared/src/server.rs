@@ -11,7 +11,7 @@ use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes, code};
 use tracing::{Instrument, debug, info_span};
 
 use crate::conn::{self, Patience, Port};
-use crate::driver::{Stream, timeout};
+use crate::driver::{Io, Stream, timeout};
 use crate::hub::Hub;
 use crate::pipe::Pipe;
 use crate::sync::CancellationToken;
@@ -87,6 +87,10 @@ impl Server {
     /// For a driver: the limits its links have.
     pub fn link_options(&self) -> LinkOptions {
         LinkOptions { max_message: self.inner.hub.look(|runtime| runtime.config().frame_bytes) }
+    }
+
+    pub(crate) fn io(&self) -> &Arc<dyn Io> {
+        &self.inner.hub.io
     }
 
     /// For a driver: cancelled when no more connections are to be accepted.

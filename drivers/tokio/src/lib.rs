@@ -79,13 +79,13 @@ pub use nuncio_shared::{
     ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
     CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, ErrorCode,
     EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy, IntoOutput,
-    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, LostReason, Number, OriginPolicy,
-    Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused, Rejection, RemoteFault,
-    RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd,
-    SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals,
-    Update, Verifier, Via, Welcome,
+    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, ListenOptions, Listening,
+    LostReason, Number, OriginPolicy, Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused,
+    Rejection, RemoteFault, RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret,
+    ServerOptions, SessionEnd, SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed,
+    Subscription, Time, Totals, Update, Verifier, Via, Welcome,
 };
-pub use server::{ListenOptions, Listening, Server};
+pub use server::Server;
 pub use thread::IoThread;
 
 /// Makes a [`Server`].

@@ -1,16 +1,19 @@
-use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
-use std::time::Duration;
+//! Sockets that are listened on.
 
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_lite::future::or;
+use nuncio_core::arcp::Via;
 use nuncio_link::{HostPolicy, Link, OriginPolicy, ServerOptions};
-use nuncio_shared::driver::Io as _;
-use nuncio_shared::{CancellationToken, Connection, Door, Via};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tracing::{info, warn};
 
-use super::Server;
+use crate::auth::BoxFuture;
+use crate::driver::{Io, Stream};
+use crate::server::{Door, Server};
+use crate::sync::CancellationToken;
 
 /// Where and for whom a WebSocket is served.
 #[derive(Clone, Debug, Default)]
@@ -52,30 +55,22 @@ impl Listening {
     }
 }
 
+/// A socket of a driver that listens.
+pub trait Accept: Send + Sync + 'static {
+    /// The next connection, and from where.
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, SocketAddr)>>;
+}
+
 impl Server {
-    /// Serves WebSocket on a TCP address, at `/arcp`.
-    pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listening> {
-        self.listen_with(address, ListenOptions::default()).await
-    }
-
-    /// Serves WebSocket on a TCP address.
-    pub async fn listen_with(&self, address: impl ToSocketAddrs, options: ListenOptions) -> io::Result<Listening> {
-        // Resolved and bound here, then carried by the driver's thread, whose sockets belong to its own reactor.
-        let listener = TcpListener::bind(address).await?.into_std()?;
-        self.listen_on(listener, options)
-    }
-
-    /// Serves WebSocket on a socket that listens already: from systemd, say.
-    pub fn listen_on(&self, listener: StdListener, options: ListenOptions) -> io::Result<Listening> {
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+    /// For a driver: serves WebSocket on a socket that listens at this address.
+    pub fn listen(&self, socket: impl Accept, address: SocketAddr, options: ListenOptions) -> Listening {
         let hosts = options.hosts.unwrap_or(if address.ip().to_canonical().is_loopback() {
             HostPolicy::Loopback
         } else {
             HostPolicy::Any
         });
         let mut accepts = ServerOptions::new(hosts);
-        accepts.link = self.shared.link_options();
+        accepts.link = self.link_options();
         if let Some(path) = options.path {
             accepts.path = path;
         }
@@ -83,67 +78,62 @@ impl Server {
             accepts.origins = origins;
         }
         let url = format!("ws://{}{}", reachable(address), accepts.path);
+        let stop = CancellationToken::new();
         let accepting = Accepting {
-            door: self.shared.door(),
+            socket,
+            door: self.door(),
+            io: Arc::clone(self.io()),
             options: Arc::new(accepts),
             via: options.via,
-            stop: CancellationToken::new(),
-            stopping: self.shared.stopping(),
+            stop: stop.clone(),
+            stopping: self.stopping(),
         };
-        let stop = accepting.stop.clone();
-        let listener = {
-            let _driver = self.io.handle().enter();
-            TcpListener::from_std(listener)?
-        };
-        self.io.spawn(Box::pin(async move {
-            while let Some((stream, peer)) = accepting.next(&listener).await {
-                if accepting.attach(stream, peer).is_none() {
-                    break;
-                }
-            }
-        }));
+        self.io().spawn(Box::pin(accepting.run()));
         info!(%address, "listening");
-        Ok(Listening { address, url, stop })
+        Listening { address, url, stop }
     }
 }
 
-struct Accepting {
+struct Accepting<A> {
+    socket: A,
     door: Door,
+    io: Arc<dyn Io>,
     options: Arc<ServerOptions>,
     via: Option<Via>,
     stop: CancellationToken,
     stopping: CancellationToken,
 }
 
-impl Accepting {
-    /// The next connection; `None` when there are to be no more.
-    async fn next(&self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-        /// Without file descriptors or memory, trying again at once would only burn the processor.
-        const PAUSE: Duration = Duration::from_millis(50);
-        loop {
-            let accepted = tokio::select! {
-                () = self.stop.cancelled() => return None,
-                () = self.stopping.cancelled() => return None,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok(connection) => return Some(connection),
-                Err(error) if is_of_the_peer(&error) => {}
-                Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(PAUSE).await;
-                }
+impl<A: Accept> Accepting<A> {
+    async fn run(self) {
+        while let Some((stream, peer)) = self.next().await {
+            let loopback = peer.ip().to_canonical().is_loopback();
+            let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
+            let link = Link::server(Arc::clone(&self.options));
+            if self.door.attach(stream, link, via, &peer.to_string()).is_none() {
+                return;
             }
         }
     }
 
-    /// `None` once the server is gone.
-    fn attach(&self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
-        // It only costs latency if the system does not want to.
-        drop(stream.set_nodelay(true));
-        let via = self.via.unwrap_or(if peer.ip().to_canonical().is_loopback() { Via::Loopback } else { Via::Plain });
-        let link = Link::server(Arc::clone(&self.options));
-        self.door.attach(Box::pin(stream.compat()), link, via, &peer.to_string())
+    /// The next connection; `None` when there are to be no more.
+    async fn next(&self) -> Option<(Stream, SocketAddr)> {
+        /// Without file descriptors or memory, trying again at once would only burn the processor.
+        const PAUSE: Duration = Duration::from_millis(50);
+        loop {
+            let stopped = async {
+                or(self.stop.cancelled(), self.stopping.cancelled()).await;
+                None
+            };
+            match or(stopped, async { Some(self.socket.accept().await) }).await? {
+                Ok(connection) => return Some(connection),
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    self.io.sleep_until(Instant::now() + PAUSE).await;
+                }
+            }
+        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! The server's side of sockets.
 
-mod listen;
-
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use nuncio_link::{Link, ServerOptions};
-use nuncio_shared::{Connection, Via};
+use nuncio_shared::driver::Stream;
+use nuncio_shared::{Accept, BoxFuture, Connection, ListenOptions, Listening, Via};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
-
-pub use listen::{ListenOptions, Listening};
 
 use crate::ServerBuilder;
 use crate::thread::IoThread;
@@ -35,6 +35,27 @@ impl Server {
 
     pub(crate) fn of(shared: nuncio_shared::Server, io: Arc<IoThread>) -> Server {
         Server { shared, io }
+    }
+
+    /// Serves WebSocket on a TCP address, at `/arcp`.
+    pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listening> {
+        self.listen_with(address, ListenOptions::default()).await
+    }
+
+    /// Serves WebSocket on a TCP address.
+    pub async fn listen_with(&self, address: impl ToSocketAddrs, options: ListenOptions) -> io::Result<Listening> {
+        // Resolved and bound here, then carried by the driver's thread, whose sockets belong to its own reactor.
+        let listener = TcpListener::bind(address).await?.into_std()?;
+        self.listen_on(listener, options)
+    }
+
+    /// Serves WebSocket on a socket that listens already: from systemd, say.
+    pub fn listen_on(&self, listener: StdListener, options: ListenOptions) -> io::Result<Listening> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let _driver = self.io.handle().enter();
+        let socket = Socket(TcpListener::from_std(listener)?);
+        Ok(self.shared.listen(socket, address, options))
     }
 
     /// Serves a stream that begins with the HTTP request of a WebSocket upgrade: a socket of one's own, TLS included.
@@ -62,6 +83,19 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         self.shared.attach(Box::pin(stream.compat()), Link::lines(self.shared.link_options()), via, "lines")
+    }
+}
+
+struct Socket(TcpListener);
+
+impl Accept for Socket {
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, SocketAddr)>> {
+        Box::pin(async {
+            let (stream, peer) = self.0.accept().await?;
+            // It only costs latency if the system does not want to.
+            drop(stream.set_nodelay(true));
+            Ok((Box::pin(stream.compat()) as Stream, peer))
+        })
     }
 }
 
