@@ -82,9 +82,9 @@ pub use nuncio_shared::{
     EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy, IntoOutput,
     JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, ListenOptions, Listening,
     LostReason, Number, OriginPolicy, Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused,
-    Rejection, RemoteFault, RequestFailure, ResultWriter, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd,
-    SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals,
-    Update, Verifier, Via, Welcome,
+    Rejection, RemoteFault, RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret,
+    ServerOptions, SessionEnd, SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed,
+    Subscription, Time, Totals, Update, Verifier, Via, Welcome,
 };
 pub use server::Server;
 pub use thread::IoThread;
