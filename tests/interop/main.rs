@@ -13,4 +13,5 @@
 mod cases;
 mod own_loop;
 mod python_runtime;
+mod smol_driver;
 mod tokio_driver;

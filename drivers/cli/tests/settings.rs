@@ -106,7 +106,7 @@ fn a_file_is_served_and_flags_win() {
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(5), "the token of the file is replaced");
     let report = serving.submit("mine", &["report"]);
     assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));
-    assert!(stderr(&report).contains(r#""message":"one""#), "{}", stderr(&report));
+    assert!(stderr(&report).contains("info: one"), "{}", stderr(&report));
     let filter = serving.submit("mine", &["pretty", "--input", r#"{"result": {"a": 1}}"#]);
     assert_eq!(stdout(&filter).trim_end(), r#"{"a": 1}"#, "{}", stderr(&filter));
 }
