@@ -81,10 +81,12 @@ mod server;
 mod shared;
 mod stdio;
 mod thread;
+#[cfg(feature = "tls")]
+mod tls;
 mod writer;
 
 pub use agent::{Agent, Failure, IntoOutput, Output};
-pub use auth::{BoxFuture, Claim, Rejection, StaticTokens, Verifier};
+pub use auth::{BoxFuture, Claim, Either, PeerCertificate, Rejection, StaticTokens, Verifier};
 pub use client::{
     Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobHandle, Reconnect, SessionEvent,
     SessionEvents, Submit, Subscription, Transport, Update,
@@ -105,6 +107,11 @@ pub use nuncio_link::{ClientOptions, HostPolicy, OriginPolicy, ServerOptions};
 pub use provision::{Grant, Provisioner, Revocation};
 pub use server::{Connection, ListenOptions, Listening, Server, ServerBuilder};
 pub use thread::IoThread;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,
+    NoPrincipal, ServerTls, TlsError,
+};
 /// What a [`JobContext`] is cancelled by.
 pub use tokio_util::sync::CancellationToken;
 pub use writer::ResultWriter;

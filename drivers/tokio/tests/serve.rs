@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nuncio_tokio::{
     Client, ClientBuildError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions,
-    Server, ServerBuilder, SessionEnd, StaticTokens, Submit,
+    Server, ServerBuilder, SessionEnd, StaticTokens, Submit, Via,
 };
 use serde_json::Value;
 use support::{builder, connect, within};
@@ -216,6 +216,28 @@ async fn an_agents_runtime_that_goes_away_ends_its_jobs() {
         assert_eq!(fault.known(), Some(ErrorCode::InternalError));
         let mut job = client.submit(&Submit::new("echo")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_has_one_attempt_at_a_token() {
+    within(async {
+        let server = builder().build().unwrap();
+        let (mut client, theirs) = tokio::io::duplex(1 << 16);
+        server.accept_lines(theirs, Via::Memory);
+        let hello = |id: u32, token: &str| {
+            format!(
+                "{{\"arcp\":\"1.1\",\"id\":\"m{id}\",\"type\":\"session.hello\",\"payload\":{{\"client\":{{\"name\":\"guesser\",\
+                 \"version\":\"1\"}},\"auth\":{{\"scheme\":\"bearer\",\"token\":\"{token}\"}}}}}}\n"
+            )
+        };
+        let guesses = hello(1, "tok-guess") + &hello(2, "tok-alice");
+        client.write_all(guesses.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("UNAUTHENTICATED"), "{answer}");
+        assert!(!answer.contains("session.welcome"), "{answer}");
     })
     .await;
 }

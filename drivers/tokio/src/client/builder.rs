@@ -28,7 +28,7 @@ pub struct ClientBuilder {
 
 impl ClientBuilder {
     pub(super) fn url(url: &str, token: impl Into<String>) -> Result<ClientBuilder, InvalidUrl> {
-        Ok(ClientBuilder::new(Box::new(Url(ClientOptions::new(url)?)), token))
+        Ok(ClientBuilder::new(Box::new(Url::new(ClientOptions::new(url)?)), token))
     }
 
     pub(super) fn over<F, R>(connect: F, token: impl Into<String>) -> ClientBuilder
@@ -71,6 +71,14 @@ impl ClientBuilder {
     /// How a lost connection is made again; `None` if its loss is the session's end.
     pub fn reconnect(mut self, reconnect: Option<Reconnect>) -> ClientBuilder {
         self.reconnect = reconnect;
+        self
+    }
+
+    /// Whom a client of a `wss://` URL trusts, and as whom it shows itself. Default: the authorities of the system, and
+    /// no certificate. Without effect on connections of other kinds.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::ClientTls) -> ClientBuilder {
+        self.connector.set_tls(tls);
         self
     }
 

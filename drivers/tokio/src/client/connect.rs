@@ -11,9 +11,13 @@ use nuncio_link::{ClientOptions, Link, LinkOptions};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+#[cfg(feature = "tls")]
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::auth::BoxFuture;
 use crate::thread::IoThread;
+#[cfg(feature = "tls")]
+use crate::tls::{Authorities, ClientTls, TlsError, explain};
 
 /// A connected stream, and how frames are written on it.
 pub struct Transport {
@@ -79,23 +83,114 @@ impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}
 /// Makes connections, on the client's own thread.
 pub(super) trait Connector: Send + 'static {
     fn connect(&mut self, io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>>;
+
+    /// How TLS is spoken, for those that do.
+    #[cfg(feature = "tls")]
+    fn set_tls(&mut self, _tls: ClientTls) {}
 }
 
-/// TCP and WebSocket, by URL.
-pub(super) struct Url(pub(super) ClientOptions);
+/// TCP, TLS where the URL says so, and WebSocket.
+pub(super) struct Url {
+    pub(super) options: ClientOptions,
+    /// None: with the authorities of the system, once they are needed.
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<ClientTls>,
+}
+
+impl Url {
+    pub(super) fn new(options: ClientOptions) -> Url {
+        Url {
+            options,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&mut self) -> Result<ClientTls, TlsError> {
+        if let Some(tls) = &self.tls {
+            return Ok(tls.clone());
+        }
+        let tls = ClientTls::new(Authorities::system()?)?;
+        Ok(self.tls.insert(tls).clone())
+    }
+}
 
 impl Connector for Url {
+    #[cfg(feature = "tls")]
+    fn set_tls(&mut self, tls: ClientTls) {
+        self.tls = Some(tls);
+    }
+
+    #[cfg(feature = "tls")]
     fn connect(&mut self, _io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>> {
-        let options = self.0.clone();
+        let options = self.options.clone();
+        let tls = options.tls().then(|| self.tls());
+        Box::pin(async move {
+            let Some(tls) = tls else { return plain(options).await };
+            let tls = tls.map_err(io::Error::other)?;
+            let name = tls.name_of(options.host()).map_err(io::Error::other)?;
+            let stream = dial(&options).await?;
+            let host = options.host().to_owned();
+            match TlsConnector::from(tls.config).connect(name, stream).await {
+                Ok(stream) => Ok(Transport::websocket(Explained { stream, host }, options)),
+                Err(error) => Err(explain(&host, error)),
+            }
+        })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn connect(&mut self, _io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>> {
+        let options = self.options.clone();
         Box::pin(async move {
             if options.tls() {
-                let error = "wss:// needs a connector that speaks TLS: see Client::over";
+                let error = "this program was built without the feature `tls` of nuncio-tokio, so wss:// needs a \
+                             connector of its own: see Client::over";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, error));
             }
-            let stream = TcpStream::connect((options.host(), options.port())).await?;
-            stream.set_nodelay(true)?;
-            Ok(Transport::websocket(stream, options))
+            plain(options).await
         })
+    }
+}
+
+async fn plain(options: ClientOptions) -> io::Result<Transport> {
+    let stream = dial(&options).await?;
+    Ok(Transport::websocket(stream, options))
+}
+
+async fn dial(options: &ClientOptions) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((options.host(), options.port())).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A TLS stream: what its server thinks of the client's certificate is only read after the handshake (TLS 1.3).
+#[cfg(feature = "tls")]
+struct Explained {
+    stream: TlsStream<TcpStream>,
+    host: String,
+}
+
+#[cfg(feature = "tls")]
+impl AsyncRead for Explained {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        read.map_err(|error| explain(&self.host, error))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl AsyncWrite for Explained {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

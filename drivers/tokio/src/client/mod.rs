@@ -49,7 +49,7 @@ pub(crate) struct Shared {
 }
 
 impl Client {
-    /// A client for a `ws://` URL and a bearer token.
+    /// A client for a `ws://` URL and a bearer token; with the feature `tls`, for a `wss://` one, too.
     pub fn builder(url: &str, token: impl Into<String>) -> Result<ClientBuilder, nuncio_link::InvalidUrl> {
         ClientBuilder::url(url, token)
     }

@@ -6,12 +6,20 @@ use std::time::Duration;
 use nuncio_core::arcp::Via;
 use nuncio_link::{HostPolicy, Link, OriginPolicy, ServerOptions};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+#[cfg(feature = "tls")]
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Server, attach};
+#[cfg(feature = "tls")]
+use super::Opened;
+use super::{Server, attach, open};
+#[cfg(feature = "tls")]
+use crate::auth::PeerCertificate;
 use crate::shared::Hub;
 use crate::thread::IoThread;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// Where and for whom a WebSocket is served.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +34,9 @@ pub struct ListenOptions {
     /// Who could listen to the connections. Default: [`Via::Loopback`] for peers on this machine, else [`Via::Plain`].
     /// Behind a proxy that ends TLS, [`Via::Tls`].
     pub via: Option<Via>,
+    /// Speaks TLS: the URL is a `wss://` one, and connections are [`Via::Tls`] unless `via` says otherwise.
+    #[cfg(feature = "tls")]
+    pub tls: Option<ServerTls>,
 }
 
 /// A socket that is listened on. It goes on when this is dropped, until the server ends.
@@ -83,12 +94,18 @@ impl Server {
         if let Some(origins) = options.origins {
             accepts.origins = origins;
         }
-        let url = format!("ws://{}{}", reachable(address), accepts.path);
+        #[cfg(feature = "tls")]
+        let scheme = if options.tls.is_some() { "wss" } else { "ws" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "ws";
+        let url = format!("{scheme}://{}{}", reachable(address), accepts.path);
         let stop = self.inner.hub.stopping.child_token();
         let accepting = Accepting {
             hub: Arc::clone(&self.inner.hub),
             options: Arc::new(accepts),
             via: options.via,
+            #[cfg(feature = "tls")]
+            tls: options.tls.map(|tls| TlsAcceptor::from(tls.config)),
             stop: stop.clone(),
         };
         let listener = {
@@ -112,6 +129,8 @@ struct Accepting {
     hub: Arc<Hub>,
     options: Arc<ServerOptions>,
     via: Option<Via>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
     stop: CancellationToken,
 }
 
@@ -139,9 +158,26 @@ impl Accepting {
     fn attach(&self, io: &IoThread, stream: TcpStream, peer: SocketAddr) {
         // It only costs latency if the system does not want to.
         drop(stream.set_nodelay(true));
+        let link = Link::server(Arc::clone(&self.options));
+        let name = peer.to_string();
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let handshake = shake_hands(tls.accept(stream));
+            attach(&self.hub, io, handshake, link, self.via.unwrap_or(Via::Tls), &name);
+            return;
+        }
         let via = self.via.unwrap_or(if peer.ip().to_canonical().is_loopback() { Via::Loopback } else { Via::Plain });
-        attach(&self.hub, io, stream, Link::server(Arc::clone(&self.options)), via, &peer.to_string());
+        attach(&self.hub, io, open(stream), link, via, &name);
     }
+}
+
+/// The handshake of TLS; its deadline is the one of the hello.
+#[cfg(feature = "tls")]
+async fn shake_hands(accept: tokio_rustls::Accept<TcpStream>) -> io::Result<Opened<TlsStream<TcpStream>>> {
+    let stream = accept.await?;
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = certificate.map(|certificate| PeerCertificate::verified(&**certificate));
+    Ok(Opened { stream, certificate })
 }
 
 /// Whether a connection was gone before it was accepted.

@@ -4,6 +4,7 @@ mod builder;
 mod listen;
 
 use std::collections::VecDeque;
+use std::future::Ready;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tracing::{Instrument, debug, info_span};
 pub use builder::ServerBuilder;
 pub use listen::{ListenOptions, Listening};
 
+use crate::auth::PeerCertificate;
 use crate::conn::{self, Patience, Port};
 use crate::pipe::Pipe;
 use crate::shared::Hub;
@@ -121,7 +123,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        attach(&self.inner.hub, &self.inner.io, stream, link, via, peer)
+        attach(&self.inner.hub, &self.inner.io, open(stream), link, via, peer)
     }
 
     pub(crate) fn serve<S>(&self, stream: S, via: Via) -> Connection
@@ -164,9 +166,23 @@ fn linger(hub: &Hub) -> Duration {
     Duration::from_micros(hub.look(|runtime| runtime.config().linger))
 }
 
-fn attach<S>(hub: &Arc<Hub>, io: &IoThread, stream: S, link: Link, via: Via, peer: &str) -> Connection
+/// A stream that bytes can go over, and who is at its other end.
+struct Opened<S> {
+    stream: S,
+    certificate: Option<PeerCertificate>,
+}
+
+/// One that needs no handshake.
+fn open<S>(stream: S) -> Ready<io::Result<Opened<S>>> {
+    std::future::ready(Ok(Opened { stream, certificate: None }))
+}
+
+/// Hands a connection to the machine, which from then on counts it and watches over its deadline: one that is still in
+/// its handshake is a connection that has not been greeted.
+fn attach<S, O>(hub: &Arc<Hub>, io: &IoThread, opening: O, link: Link, via: Via, peer: &str) -> Connection
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
+    O: Future<Output = io::Result<Opened<S>>> + Send + 'static,
 {
     let (done, ended) = oneshot::channel::<()>();
     if hub.ending.is_cancelled() {
@@ -186,7 +202,20 @@ where
     over.connection_begins();
     io.spawn(
         async move {
-            conn::run(stream, link, pipe, port, patience).await;
+            let opened = tokio::select! {
+                biased;
+                opened = opening => opened,
+                () = pipe.closing() => Err(io::Error::new(io::ErrorKind::TimedOut, "there was no handshake in time")),
+            };
+            match opened {
+                Ok(Opened { stream, certificate }) => {
+                    if let Some(certificate) = certificate {
+                        port.hub.run(|state, _| state.certificates.insert(conn, certificate));
+                    }
+                    conn::run(stream, link, pipe, port, patience).await;
+                }
+                Err(error) => port.ended(&conn::lost(&error.to_string())),
+            }
             over.connection_is_over();
             drop(done);
         }
@@ -232,6 +261,7 @@ impl Port for ServerPort {
         self.hub.run(|state, now| {
             state.runtime.handle_close(now, self.conn);
             state.conns.remove(&self.conn);
+            state.certificates.remove(&self.conn);
         });
     }
 }
