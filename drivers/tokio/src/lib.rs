@@ -66,6 +66,8 @@
 
 mod agent;
 mod auth;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod client;
 mod clock;
 mod conn;
@@ -73,6 +75,8 @@ mod context;
 mod delegate;
 mod effect;
 mod error;
+#[cfg(feature = "hyper")]
+mod host;
 mod job;
 mod memory;
 mod pipe;
@@ -94,6 +98,8 @@ pub use client::{
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+#[cfg(feature = "hyper")]
+pub use host::MountOptions;
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
     JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, Subscribe, Subscribed, Welcome,

@@ -126,6 +126,27 @@ impl Server {
         attach(&self.inner.hub, &self.inner.io, open(stream), link, via, peer)
     }
 
+    #[cfg(feature = "hyper")]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.inner.hub.stopping.is_cancelled()
+    }
+
+    /// Serves a WebSocket that is being upgraded by somebody else.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn accept_upgrading<S, O>(
+        &self,
+        upgrading: O,
+        via: Via,
+        certificate: Option<PeerCertificate>,
+        peer: &str,
+    ) where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+        O: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let opening = async move { Ok(Opened { stream: upgrading.await?, certificate }) };
+        attach(&self.inner.hub, &self.inner.io, opening, Link::server_upgraded(self.link_options()), via, peer);
+    }
+
     pub(crate) fn serve<S>(&self, stream: S, via: Via) -> Connection
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
