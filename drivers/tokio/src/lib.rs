@@ -78,6 +78,8 @@ mod error;
 #[cfg(feature = "hyper")]
 mod host;
 mod job;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod memory;
 mod pipe;
 mod provision;
@@ -100,6 +102,8 @@ pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
 #[cfg(feature = "hyper")]
 pub use host::MountOptions;
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
     JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, Subscribe, Subscribed, Welcome,
