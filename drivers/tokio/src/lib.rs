@@ -113,7 +113,7 @@ pub use nuncio_core::arcp::{
     Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Via,
 };
 pub use nuncio_core::time::Time;
-pub use nuncio_link::{ClientOptions, HostPolicy, OriginPolicy, ServerOptions};
+pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, OriginPolicy, ServerOptions};
 pub use provision::{Grant, Provisioner, Revocation};
 pub use server::{Connection, ListenOptions, Listening, Server, ServerBuilder};
 pub use thread::IoThread;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -113,11 +114,11 @@ async fn a_shutdown_ends_mounted_sessions_and_the_application_goes_on() {
     .await;
 }
 
-fn route(server: &Server, mut request: Request<Incoming>) -> Result<Response<String>, std::convert::Infallible> {
-    Ok(match request.uri().path() {
+fn route(server: &Server, mut request: Request<Incoming>) -> Response<String> {
+    match request.uri().path() {
         "/arcp" => server.upgrade(&mut request, &MountOptions::default()),
         _ => Response::new("the page".to_owned()),
-    })
+    }
 }
 
 #[tokio::test]
@@ -129,7 +130,8 @@ async fn a_hyper_server_hands_its_upgrades_over() {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let server = server.clone();
-                let service = service_fn(move |request| std::future::ready(route(&server, request)));
+                let service =
+                    service_fn(move |request| std::future::ready(Ok::<_, Infallible>(route(&server, request))));
                 let serving = hyper::server::conn::http1::Builder::new();
                 tokio::spawn(serving.serve_connection(TokioIo::new(stream), service).with_upgrades());
             }

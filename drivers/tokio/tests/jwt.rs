@@ -79,7 +79,7 @@ fn a_token_for_an_audience_is_not_for_a_server_that_expects_none() {
 fn the_leeway_is_for_both_ends() {
     let expired = signed(&json!({"sub": "alice", "exp": at(-600)}));
     let early = signed(&json!({"sub": "alice", "exp": at(7200), "nbf": at(600)}));
-    let lenient = hs256().leeway(Duration::from_secs(3600));
+    let lenient = hs256().leeway(Duration::from_hours(1));
     assert_eq!(lenient.principal(&expired), Ok("alice".to_owned()));
     assert_eq!(lenient.principal(&early), Ok("alice".to_owned()));
     assert_eq!(hs256().principal(&expired), Err(JwtError::Expired));
