@@ -44,6 +44,13 @@
 //! # }
 //! ```
 //!
+//! # Security
+//!
+//! Features, all off by default: `tls` speaks `wss://` on both sides (`ServerTls`, `ClientTls`) and turns client
+//! certificates into principals (`CertificatePrincipals`); `jwt` takes JSON Web Tokens (`JwtVerifier`); `hyper` and `axum`
+//! mount a server on an HTTP server that is there already (`MountOptions`). Verifiers are combined by [`Verifier::or`]. A
+//! connection has one attempt at a token; [`Config`] bounds the sessions of a principal and the jobs of a session.
+//!
 //! # Threads
 //!
 //! A server and a client each start a thread that carries their connections and timers; a server starts another one for
