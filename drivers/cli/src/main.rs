@@ -3,6 +3,10 @@
 mod agents;
 mod demo;
 mod logs;
+#[cfg_attr(not(test), expect(dead_code, reason = "serve and submit flatten it"))]
+mod security;
+#[cfg(test)]
+mod security_tests;
 mod serve;
 mod submit;
 mod text;
