@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use nuncio_core::arcp::Via;
-use nuncio_link::{HostPolicy, InvalidPolicy, OriginPolicy, Refusal, ServerOptions};
+use nuncio_link::{HostPolicy, InvalidPolicy, Link, OriginPolicy, Refusal, ServerOptions};
 
-use crate::auth::PeerCertificate;
 use crate::server::Server;
+use nuncio_shared::{Opened, PeerCertificate, Via};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 /// Which upgrade requests are taken, and what is known of those who send them.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Server {
     ///
     /// [serves upgrades]: hyper::server::conn::http1::Connection::with_upgrades
     pub fn upgrade<B>(&self, request: &mut Request<B>, options: &MountOptions) -> Response<String> {
-        if self.is_stopping() {
+        if self.stopping().is_cancelled() {
             return Refusal::Busy.response();
         }
         let mut head = Request::new(());
@@ -79,8 +79,13 @@ impl Server {
         };
         let upgrading = hyper::upgrade::on(request);
         // The machine puts a deadline on it, as on every connection that has not said hello.
-        let opening = async move { upgrading.await.map(TokioIo::new).map_err(io::Error::other) };
-        self.accept_upgrading(opening, options.via, options.certificate.clone(), "upgraded request");
+        let certificate = options.certificate.clone();
+        let opening = async move {
+            let stream = TokioIo::new(upgrading.await.map_err(io::Error::other)?);
+            Ok(Opened { stream: Box::pin(stream.compat()), certificate })
+        };
+        let link = Link::server_upgraded(self.link_options());
+        self.attach_opening(opening, link, options.via, "upgraded request");
         response.map(|()| String::new())
     }
 }

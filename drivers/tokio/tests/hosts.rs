@@ -1,4 +1,4 @@
-//! A server mounted on HTTP servers that have other things to do.
+//! A server mounted on HTTP servers that have other things to do, and on streams.
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
 mod support;
@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use nuncio_tokio::{Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, axum::handler};
+use nuncio_tokio::{Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, Via, axum::handler};
 use support::{builder, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -140,6 +140,28 @@ async fn a_hyper_server_hands_its_upgrades_over() {
         keeps_the_rules(address).await;
         let page = answer(address, "/arcp", "/").await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_has_one_attempt_at_a_token() {
+    within(async {
+        let server = builder().build().unwrap();
+        let (mut client, theirs) = tokio::io::duplex(1 << 16);
+        server.accept_lines(theirs, Via::Memory);
+        let hello = |id: u32, token: &str| {
+            format!(
+                "{{\"arcp\":\"1.1\",\"id\":\"m{id}\",\"type\":\"session.hello\",\"payload\":{{\"client\":{{\"name\":\"guesser\",\
+                 \"version\":\"1\"}},\"auth\":{{\"scheme\":\"bearer\",\"token\":\"{token}\"}}}}}}\n"
+            )
+        };
+        let guesses = hello(1, "tok-guess") + &hello(2, "tok-alice");
+        client.write_all(guesses.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("UNAUTHENTICATED"), "{answer}");
+        assert!(!answer.contains("session.welcome"), "{answer}");
     })
     .await;
 }

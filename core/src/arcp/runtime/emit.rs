@@ -150,6 +150,9 @@ impl Runtime {
     /// Notes that an agent waits for room.
     fn block(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        if !job.blocked {
+            self.totals.blocked += 1;
+        }
         job.blocked = true;
         for key in job.watchers.clone() {
             if self.session_has_room(key, 1, 0) {
@@ -186,6 +189,7 @@ impl Runtime {
 
     /// Appends an event to the log of every watcher and to the job's history. `secret` is the owner's version of it.
     pub(super) fn append(&mut self, id: JobId, body: &Body, secret: Option<&Body>) {
+        self.totals.events += 1;
         let payload: Bytes = reply::event(body, self.stamp()).into();
         let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.stamp()).into());
         let needs = match body.meta {
@@ -273,6 +277,7 @@ impl Runtime {
         });
         let Some((_, watch)) = live.max_by_key(|(id, _)| *id) else { return };
         let head = Arc::clone(&watch.head);
+        self.totals.back_pressure += 1;
         let lag = session.log.lag().unwrap_or(0);
         let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
         let body = Body::status_unchecked("back_pressure", Some(&message));

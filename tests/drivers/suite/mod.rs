@@ -1,0 +1,8 @@
+use super::{client, server};
+
+mod context;
+mod jobs;
+mod provision;
+mod resume;
+mod serve;
+mod support;

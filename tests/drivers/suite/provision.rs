@@ -1,0 +1,156 @@
+//! Credentials are recorded, then shown, then revoked.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::support::{builder, connect, within};
+use nuncio_shared::{
+    BoxFuture, ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Provisioner, Record,
+    RequestFailure, Revocation, Secret, Submit,
+};
+use serde_json::{Value, json};
+use smol::channel::{Receiver, Sender, unbounded};
+use smol::lock::Semaphore;
+
+/// Tells what it is asked, and answers `record` when it is let.
+struct Issuer {
+    told: Sender<String>,
+    may_record: Arc<Semaphore>,
+    fail_revocations: AtomicU32,
+}
+
+fn issuer() -> (Issuer, Receiver<String>, Arc<Semaphore>) {
+    let (told, heard) = unbounded();
+    let may_record = Arc::new(Semaphore::new(0));
+    (Issuer { told, may_record: Arc::clone(&may_record), fail_revocations: AtomicU32::new(0) }, heard, may_record)
+}
+
+impl Provisioner for Issuer {
+    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+        Box::pin(async move {
+            self.told.try_send(format!("issue for {}", grant.principal)).unwrap();
+            if grant.principal.as_ref() == "bob" {
+                return Err(Fault::new(ErrorCode::InternalError, "no credentials for bob"));
+            }
+            Ok(vec![Credential {
+                id: "cred_1".to_owned(),
+                value: Secret::new("sk-1"),
+                endpoint: "http://127.0.0.1:9/v1".to_owned(),
+                profile: Some("openai".to_owned()),
+                constraints: None,
+            }])
+        })
+    }
+
+    fn record<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            for record in records {
+                let what = match record {
+                    Record::CredentialIssued { id, .. } => format!("record {id}"),
+                    Record::CredentialRevoked { id, .. } => format!("record the end of {id}"),
+                    _ => continue,
+                };
+                self.told.try_send(what).unwrap();
+            }
+            self.may_record.acquire().await.forget();
+            Ok(())
+        })
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            self.told.try_send(format!("revoke {}", revocation.value.expose())).unwrap();
+            if self.fail_revocations.load(Ordering::SeqCst) > 0 {
+                self.fail_revocations.fetch_sub(1, Ordering::SeqCst);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Ok(())
+        })
+    }
+}
+
+fn submit(agent: &str) -> Submit {
+    Submit::new(agent).lease(&json!({"model.use": ["fast/*"]})).unwrap()
+}
+
+async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_shared::Failure> {
+    ctx.rotate("cred_1", Secret::new("sk-2"))?;
+    Ok(ctx.credentials()[0].value.expose().to_owned())
+}
+
+#[test]
+fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
+    within(async {
+        let (issuer, heard, may_record) = issuer();
+        let server = builder().provisioner(issuer).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let asking = smol::spawn({
+            let client = client.clone();
+            async move { client.submit(&submit("echo")).await }
+        });
+        assert_eq!(heard.recv().await.unwrap(), "issue for alice");
+        assert_eq!(heard.recv().await.unwrap(), "record cred_1");
+        // Nothing leaves while it is not on record: an answer that needs no record waits behind it, too.
+        let query = nuncio_shared::ListQuery::default();
+        let waiting = client.list(&query);
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
+        assert!(!asking.is_finished());
+        may_record.add_permits(100);
+        let mut job = asking.await.unwrap();
+        waiting.await.unwrap();
+        let shown: Vec<_> = job.info().credentials.iter().map(|one| (one.id.as_str(), one.value.expose())).collect();
+        assert_eq!(shown, [("cred_1", "sk-1")]);
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+        assert_eq!(heard.recv().await.unwrap(), "revoke sk-1");
+        assert_eq!(heard.recv().await.unwrap(), "record the end of cred_1");
+    });
+}
+
+#[test]
+fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_end() {
+    within(async {
+        let (issuer, heard, may_record) = issuer();
+        may_record.add_permits(100);
+        let server = builder().provisioner(issuer).agent("rotates", rotates).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let mut job = client.submit(&submit("rotates")).await.unwrap();
+        assert_eq!(job.collect(1_000).await.unwrap().json::<String>().unwrap(), "sk-2");
+        let mut revoked = Vec::new();
+        while revoked.len() < 2 {
+            if let Some(value) = heard.recv().await.unwrap().strip_prefix("revoke ") {
+                revoked.push(value.to_owned());
+            }
+        }
+        assert_eq!(revoked, ["sk-1", "sk-2"]);
+    });
+}
+
+#[test]
+fn a_revocation_that_fails_is_tried_again() {
+    within(async {
+        let (issuer, heard, may_record) = issuer();
+        may_record.add_permits(100);
+        issuer.fail_revocations.store(1, Ordering::SeqCst);
+        let server = builder().provisioner(issuer).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        client.submit(&submit("echo")).await.unwrap().outcome().await.unwrap();
+        let mut revocations = 0;
+        while revocations < 2 {
+            revocations += usize::from(heard.recv().await.unwrap() == "revoke sk-1");
+        }
+    });
+}
+
+#[test]
+fn a_provisioner_that_refuses_refuses_the_submit() {
+    within(async {
+        let (issuer, _heard, _may_record) = issuer();
+        let server = builder().provisioner(issuer).build().unwrap();
+        let client = connect(&server, "tok-bob").await;
+        let error = client.submit(&submit("echo")).await.unwrap_err();
+        let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
+        assert_eq!(fault.message, "no credentials for bob");
+    });
+}

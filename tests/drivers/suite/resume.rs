@@ -1,0 +1,270 @@
+//! Connections are lost; sessions are not.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::client::{Client, Transport};
+use nuncio_shared::{
+    Body, ClientBuildError, ClientError, ConnectError, FinalStatus, JobContext, Reconnect, SessionEnd, SessionEvent,
+    StaticTokens, Submit,
+};
+use serde_json::Value;
+use smol::io::{AsyncRead, AsyncWrite};
+use smol::net::unix::UnixStream;
+
+use super::support::{Cut, builder, cut_websocket, inside, within};
+use super::{client, server};
+
+const EVENTS: u64 = 2_000;
+
+/// Quick, for tests that lose many connections.
+fn quick() -> Reconnect {
+    Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
+}
+
+async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_shared::Failure> {
+    for number in 0..EVENTS {
+        ctx.emit(&Body::metric("n", &number.into(), None, None)?).await?;
+    }
+    Ok(EVENTS)
+}
+
+#[test]
+fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
+    within(async {
+        let server = builder().agent("floods", floods).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let url = listening.url().to_owned();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        let connector = move || {
+            // Somewhere in the middle of frames, and never enough for all of them.
+            let number = counted.fetch_add(1, Ordering::SeqCst);
+            cut_websocket(url.clone(), 20_000 + 7_919 * (number % 5))
+        };
+        let client = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await.unwrap();
+        let mut job = client.submit(&Submit::new("floods")).await.unwrap();
+        let mut expected = 0;
+        let mut seq = 0;
+        while let Some(event) = job.events().next().await {
+            assert_eq!(event.seq, seq + 1);
+            seq = event.seq;
+            if event.kind.as_str() == "metric" {
+                let body: Value = event.body.parse().unwrap();
+                assert_eq!(body["value"], expected);
+                expected += 1;
+            }
+        }
+        assert_eq!(expected, EVENTS);
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+        assert!(connections.load(Ordering::SeqCst) > 5, "{connections:?}");
+    });
+}
+
+#[test]
+fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
+    within(async {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let counts = move |_: Value, _: JobContext| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        };
+        let server = builder().agent("counts", counts).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        // The first connection breaks at every byte after the upgrade in turn: before, in, and after the answer.
+        for first in (700..2_200).step_by(50) {
+            let before = runs.load(Ordering::SeqCst);
+            let url = listening.url().to_owned();
+            let mut limits = vec![usize::MAX, first];
+            let connector = move || cut_websocket(url.clone(), limits.pop().unwrap_or(usize::MAX));
+            let built = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await;
+            let client = match built {
+                Ok(client) => client,
+                // The welcome itself was cut off: nothing is retried before the first one.
+                Err(ClientBuildError::Session(SessionEnd::Unreachable(_))) => continue,
+                Err(error) => panic!("{error}"),
+            };
+            let mut job = client.submit(&Submit::new("counts")).await.unwrap();
+            assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+            assert_eq!(runs.load(Ordering::SeqCst), before + 1, "cut after {first} bytes");
+        }
+        assert!(runs.load(Ordering::SeqCst) > 0);
+    });
+}
+
+#[test]
+fn the_application_can_watch_its_session_come_and_go() {
+    within(async {
+        let server = builder().agent("floods", floods).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let url = listening.url().to_owned();
+        let mut limits = vec![usize::MAX, 10_000];
+        let connector = move || cut_websocket(url.clone(), limits.pop().unwrap_or(usize::MAX));
+        let client = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await.unwrap();
+        let session = client.welcome().unwrap().session_id.clone();
+        let mut events = client.session_events();
+        let mut job = client.submit(&Submit::new("floods")).await.unwrap();
+        job.outcome().await.unwrap();
+        assert!(matches!(events.next().await, Some(SessionEvent::Lost(_))));
+        assert!(matches!(events.next().await, Some(SessionEvent::Reconnecting { .. })));
+        let Some(SessionEvent::Live(welcome)) = events.next().await else { panic!("it does not come back") };
+        assert!(welcome.resumed);
+        assert_eq!(welcome.session_id, session);
+        client.close().await;
+        assert!(matches!(events.next().await, Some(SessionEvent::Over(SessionEnd::Closed(_)))));
+    });
+}
+
+#[test]
+fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
+    within(async {
+        let forever = |_: Value, ctx: JobContext| async move {
+            ctx.cancelled().await;
+            Ok(())
+        };
+        let first = builder().agent("forever", forever).build().unwrap();
+        let second = builder().build().unwrap();
+        let (cut, at) = UnixStream::pair().unwrap();
+        // The first server's connection lasts until `cut` is dropped; then there is only the second server.
+        let mut servers = vec![second.clone(), first.clone()];
+        let mut cutter = Some(at);
+        let connector = move || {
+            let transport = match (servers.pop(), cutter.take()) {
+                (Some(server), Some(at)) => {
+                    let (ours, theirs) = UnixStream::pair().unwrap();
+                    server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Memory);
+                    Transport::lines(client::wrap(Tied { stream: ours, at }))
+                }
+                (Some(server), None) => inside(&server),
+                (None, _) => return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into())),
+            };
+            std::future::ready(Ok(transport))
+        };
+        let client = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await.unwrap();
+        let mut job = client.submit(&Submit::new("forever")).await.unwrap();
+        drop(cut);
+        let end = job.outcome().await.unwrap_err();
+        assert!(end.to_string().contains("RESUME_WINDOW_EXPIRED"), "{end}");
+        let error = client.submit(&Submit::new("echo")).await.unwrap_err();
+        assert!(matches!(error, ClientError::Ended(SessionEnd::Closed(_))), "{error}");
+    });
+}
+
+#[test]
+fn the_number_of_attempts_can_be_bounded() {
+    within(async {
+        let server = builder().build().unwrap();
+        let mut left = 1;
+        let connector = move || {
+            if left == 0 {
+                return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into()));
+            }
+            left -= 1;
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Memory);
+            std::future::ready(Ok(Transport::lines(client::wrap(Cut { stream: ours, left: 10_000 }))))
+        };
+        let policy = Reconnect { attempts: Some(3), ..quick() };
+        let client = Client::over(connector, "tok-alice").reconnect(Some(policy)).connect().await.unwrap();
+        let mut events = client.session_events();
+        let payload = "x".repeat(20_000);
+        // The answer is longer than the connection lives.
+        let submit = Submit::new("echo").input(&payload).unwrap();
+        if let Ok(mut job) = client.submit(&submit).await {
+            job.outcome().await.unwrap_err();
+        }
+        let end = loop {
+            match events.next().await {
+                Some(SessionEvent::Over(end)) => break end,
+                Some(_) => {}
+                None => panic!("no end is told"),
+            }
+        };
+        assert!(matches!(end, SessionEnd::GaveUp { attempts: 3, last: ConnectError::Io(_) }), "{end}");
+    });
+}
+
+#[test]
+fn a_first_connection_that_fails_is_an_error_at_once() {
+    within(async {
+        let refused = || async { Err(io::ErrorKind::ConnectionRefused.into()) };
+        let error = Client::over(refused, "t").connect().await.unwrap_err();
+        let unreachable = matches!(&error, ClientBuildError::Session(SessionEnd::Unreachable(ConnectError::Io(_))));
+        assert!(unreachable, "{error}");
+
+        let silent = || async {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            // Kept, and never answered.
+            smol::spawn(async move {
+                let _theirs = theirs;
+                std::future::pending::<()>().await;
+            })
+            .detach();
+            let options = nuncio_shared::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
+            Ok(Transport::websocket(client::wrap(ours), options))
+        };
+        let timeout = Duration::from_millis(20);
+        let error = Client::over(silent, "t").connect_timeout(timeout).connect().await.unwrap_err();
+        assert!(matches!(error, ClientBuildError::Session(SessionEnd::Unreachable(_))), "{error}");
+
+        let server = builder().build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let elsewhere = listening.url().replace("/arcp", "/nothing");
+        let error = Client::builder(&elsewhere, "tok-alice").unwrap().connect().await.unwrap_err();
+        let ClientBuildError::Session(SessionEnd::Unreachable(ConnectError::Upgrade { status, .. })) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(status, 404);
+    });
+}
+
+#[test]
+fn without_reconnecting_a_lost_connection_ends_the_session() {
+    within(async {
+        let config = nuncio_shared::Config { resume_window_secs: 1, ..nuncio_shared::Config::default() };
+        let tokens = StaticTokens::new().with("t", "p");
+        let server =
+            super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let url = listening.url().to_owned();
+        let connector = move || cut_websocket(url.clone(), 10_000);
+        let client = Client::over(connector, "t").reconnect(None).connect().await.unwrap();
+        let mut job = client.submit(&Submit::new("floods")).await.unwrap();
+        let end = job.outcome().await.unwrap_err();
+        assert!(matches!(end, SessionEnd::GaveUp { attempts: 0, .. }), "{end}");
+    });
+}
+
+/// A stream that breaks when another one does.
+struct Tied {
+    stream: UnixStream,
+    at: UnixStream,
+}
+
+impl AsyncRead for Tied {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if Pin::new(&mut self.at).poll_read(cx, &mut [0]).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Tied {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}

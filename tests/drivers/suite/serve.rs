@@ -1,0 +1,192 @@
+//! Sockets that behave badly, and servers that end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::Client;
+use super::server;
+use super::server::{Server, ServerBuilder};
+use super::support::{builder, connect, within};
+use nuncio_shared::{
+    ClientBuildError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions, SessionEnd,
+    StaticTokens, Submit,
+};
+use serde_json::Value;
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use smol::net::TcpStream;
+use smol::net::unix::UnixStream;
+
+/// The peers of these tests do not answer a close.
+fn configured(config: Config) -> ServerBuilder {
+    let config = Config { linger: 50_000, ..config };
+    let echo = |input: Value, _: JobContext| async move { Ok(input) };
+    let tokens = StaticTokens::new().with("tok-alice", "alice");
+    Server::builder().config(config).verifier(tokens).agent("echo", echo)
+}
+
+async fn echoes(url: &str) {
+    let client = Client::builder(url, "tok-alice").unwrap().connect().await.unwrap();
+    let mut job = client.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+    assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+}
+
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset is an end, too.
+    let _end = stream.read_to_end(&mut bytes).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn silent_connections_do_not_keep_others_from_being_accepted() {
+    within(async {
+        let server = builder().build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..20 {
+            silent.push(TcpStream::connect(listening.address()).await.unwrap());
+        }
+        echoes(listening.url()).await;
+    });
+}
+
+#[test]
+fn a_connection_that_never_upgrades_is_refused_at_the_deadline_of_the_hello() {
+    within(async {
+        let server = configured(Config { hello_timeout: 30_000, ..Config::default() }).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        for sent in ["", "GET /arcp HTTP/1.1\r\nHost: localhost\r\n"] {
+            let mut stream = TcpStream::connect(listening.address()).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let answer = read_to_end(&mut stream).await;
+            assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn a_web_socket_without_a_hello_is_closed_at_the_deadline() {
+    within(async {
+        let server = configured(Config { hello_timeout: 30_000, ..Config::default() }).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listening.address()).await.unwrap();
+        let request = "GET /arcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        assert!(answer.contains("session.error"), "{answer}");
+    });
+}
+
+#[test]
+fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
+    within(async {
+        let server = configured(Config { connections: 2, ..Config::default() }).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let first = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
+        let silent = TcpStream::connect(listening.address()).await.unwrap();
+        let mut third = TcpStream::connect(listening.address()).await.unwrap();
+        let answer = read_to_end(&mut third).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        let mut job = first.submit(&Submit::new("echo")).await.unwrap();
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+        drop(silent);
+    });
+}
+
+#[test]
+fn a_host_that_is_not_on_the_list_is_forbidden() {
+    within(async {
+        let server = builder().build().unwrap();
+        let hosts = Some(HostPolicy::list(["agents.example"]).unwrap());
+        let options = ListenOptions { hosts, path: Some("/here".to_owned()), ..ListenOptions::default() };
+        let listening = server.listen_with("127.0.0.1:0", options).await.unwrap();
+        assert!(listening.url().ends_with("/here"));
+        let error = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap_err();
+        let ClientBuildError::Session(SessionEnd::Unreachable(ConnectError::Upgrade { status, .. })) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(status, 403);
+    });
+}
+
+#[test]
+fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
+    within(async {
+        let server = configured(Config { frame_bytes: 1_000, ..Config::default() }).build().unwrap();
+        for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let connection = server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Stdio);
+            ours.write_all(&sent).await.unwrap();
+            let mut answer = String::new();
+            ours.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.contains("session.error") && answer.contains(fault), "{answer}");
+            connection.ended().await;
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_lets_running_jobs_end_and_takes_no_others() {
+    within(async {
+        let gate = Arc::new(smol::lock::Semaphore::new(0));
+        let inside = Arc::clone(&gate);
+        let waits = move |_: Value, ctx: JobContext| {
+            let gate = Arc::clone(&inside);
+            async move {
+                gate.acquire().await.forget();
+                ctx.log("info", "still here").await?;
+                Ok(())
+            }
+        };
+        let server = builder().agent("waits", waits).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
+        let mut job = client.submit(&Submit::new("waits")).await.unwrap();
+        let ending = smol::spawn({
+            let server = server.clone();
+            async move { server.shutdown(Duration::from_secs(50)).await }
+        });
+        // A refusal shows that the shutdown has begun.
+        while let Ok(mut job) = client.submit(&Submit::new("echo")).await {
+            job.outcome().await.unwrap();
+        }
+        gate.add_permits(1);
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+        assert!(ending.await);
+        let refused = TcpStream::connect(listening.address()).await;
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn a_shutdown_ends_jobs_that_do_not_end_by_themselves() {
+    within(async {
+        let forever = |_: Value, _: JobContext| async move {
+            std::future::pending::<()>().await;
+            Ok(())
+        };
+        let server = builder().agent("forever", forever).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let mut job = client.submit(&Submit::new("forever")).await.unwrap();
+        assert!(!server.shutdown(Duration::ZERO).await);
+        let fault = job.outcome().await.unwrap().fault.unwrap();
+        assert_eq!(fault.known(), Some(ErrorCode::InternalError));
+    });
+}
+
+#[test]
+fn a_dropped_server_ends_its_sessions() {
+    within(async {
+        let server = builder().build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
+        let mut events = client.session_events();
+        drop(server);
+        while client.ended().is_none() {
+            events.next().await.unwrap();
+        }
+    });
+}
