@@ -6,3 +6,4 @@ mod provision;
 mod resume;
 mod serve;
 mod support;
+mod take_up;
