@@ -10,7 +10,6 @@ mod jobs;
 mod kept;
 mod logs;
 mod man;
-#[cfg_attr(not(test), expect(dead_code, reason = "serve and submit flatten it"))]
 mod security;
 #[cfg(test)]
 mod security_tests;
