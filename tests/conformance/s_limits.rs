@@ -50,6 +50,28 @@ fn limit_sessions() {
 }
 
 #[test]
+fn limit_sessions_per_principal_does_not_count_sessions_that_said_goodbye_and_are_idle() {
+    let mut w = World::with(|config| config.sessions_per_principal = 2);
+    // Working on, gone without a word, and gone with one while its job runs: these are kept.
+    let a = w.login("tok-alice");
+    w.job(a, "echo");
+    w.send(a, "session.close", json!({}));
+    let b = w.login("tok-alice");
+    w.cut(b);
+    let c = w.open();
+    w.hello(c, "tok-alice", &[]);
+    limit(&w.recv(c), "sessions_per_principal", 2);
+    let b = w.resume(b, 0);
+    w.send(b, "session.close", json!({}));
+    // Now it is idle: a command after the other is let in, however many.
+    for _ in 0..10 {
+        let d = w.login("tok-alice");
+        w.send(d, "session.close", json!({}));
+    }
+    w.resume(a, 0);
+}
+
+#[test]
 fn limit_sessions_per_principal() {
     let mut w = World::with(|config| config.sessions_per_principal = 1);
     let a = w.login("tok-alice");

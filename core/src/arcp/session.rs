@@ -194,6 +194,8 @@ pub(crate) struct Session {
     /// Head of frames that are about no job.
     pub(crate) head: Arc<str>,
     pub(crate) lapses: Option<Time>,
+    /// It said goodbye: it may be resumed, and is the first to go where there is no room.
+    pub(crate) goodbye: bool,
 }
 
 impl Session {

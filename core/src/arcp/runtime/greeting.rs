@@ -155,16 +155,17 @@ impl Runtime {
         if self.draining {
             return Err(Fault::new(ErrorCode::InternalError, "the runtime is shutting down; try again later"));
         }
-        let of_principal = self.principals.get(&principal).copied().unwrap_or(0);
-        if self.sessions.len() >= self.config.sessions {
+        if self.sessions.len() >= self.config.sessions && !self.make_session_room(None) {
             return Err(Fault::limit("sessions", self.config.sessions as u64));
         }
-        if of_principal >= self.config.sessions_per_principal {
+        if self.sessions_of(&principal) >= self.config.sessions_per_principal
+            && !self.make_session_room(Some(&principal))
+        {
             return Err(Fault::limit("sessions_per_principal", self.config.sessions_per_principal as u64));
         }
         let id = SessionId(self.ids.random_u128());
         let via = self.conns.get(conn).map_or(Via::Plain, |open| open.via);
-        self.principals.insert(Arc::clone(&principal), of_principal + 1);
+        *self.principals.entry(Arc::clone(&principal)).or_default() += 1;
         let key = self.sessions.insert(Session {
             id,
             principal,
@@ -185,10 +186,33 @@ impl Runtime {
             submits: VecDeque::new(),
             head: wire::head(&id, None, None).into(),
             lapses: None,
+            goodbye: false,
         });
         self.session_ids.insert(id, key);
         self.bind(conn, key, false);
         Ok(())
+    }
+
+    fn sessions_of(&self, principal: &str) -> usize {
+        self.principals.get(principal).copied().unwrap_or(0)
+    }
+
+    /// Closes the session that said goodbye the longest ago and has no live jobs, of a principal or of anybody: whoever
+    /// opens a session for every command would be locked out by sessions nobody will resume.
+    fn make_session_room(&mut self, principal: Option<&str>) -> bool {
+        let idle = self.sessions.iter().filter(|(_, session)| {
+            session.goodbye
+                && session.conn.is_none()
+                && session.jobs == 0
+                && session.unanswered == 0
+                && principal.is_none_or(|principal| *session.principal == *principal)
+        });
+        let Some((lapses, key)) = idle.filter_map(|(key, session)| Some((session.lapses?, key))).min() else {
+            return false;
+        };
+        self.disarm(Some(lapses), Timer::ResumeWindow, key);
+        self.lapse(key);
+        true
     }
 
     fn claimed(&self, claim: &Claim) -> Option<SessionKey> {
@@ -261,6 +285,7 @@ impl Runtime {
         let interval = self.config.heartbeat_interval_secs.max(1);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.newest = hash;
+        session.goodbye = false;
         session.conn = Some(conn);
         session.epoch += 1;
         let (id, features) = (session.id, session.features);

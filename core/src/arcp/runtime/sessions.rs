@@ -32,6 +32,9 @@ impl Runtime {
 
     pub(super) fn on_close(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let _: request::Close = request::decode_owned(request.kind, request.envelope.payload)?;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.goodbye = true;
+        }
         self.reply(key, "session.closed", None, "{}");
         self.end(request.conn, 1000, "the session was closed");
         Ok(())
