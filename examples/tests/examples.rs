@@ -44,6 +44,36 @@ fn stdio() {
 }
 
 #[test]
+fn idempotent_retry() {
+    run(env!("CARGO_BIN_EXE_idempotent_retry"));
+}
+
+#[test]
+fn lease_violation() {
+    run(env!("CARGO_BIN_EXE_lease_violation"));
+}
+
+#[test]
+fn vendor_extensions() {
+    run(env!("CARGO_BIN_EXE_vendor_extensions"));
+}
+
+#[test]
+fn custom_auth() {
+    run(env!("CARGO_BIN_EXE_custom_auth"));
+}
+
+#[test]
+fn agent_versions() {
+    run(env!("CARGO_BIN_EXE_agent_versions"));
+}
+
+#[test]
+fn list_jobs() {
+    run(env!("CARGO_BIN_EXE_list_jobs"));
+}
+
+#[test]
 fn throughput() {
     let program = env!("CARGO_BIN_EXE_throughput");
     run_with(program, &["--events", "2000", "--echoes", "100", "--rounds", "1"]);

@@ -44,6 +44,20 @@ pub enum ClientError {
     ResultBroken(&'static str),
 }
 
+impl ClientError {
+    /// What the runtime said, if it was the runtime that refused: its code is [`RemoteFault::known`].
+    pub fn fault(&self) -> Option<&RemoteFault> {
+        match self {
+            ClientError::Failed(RequestFailure::Refused(fault)) => Some(fault),
+            ClientError::Ended(end) => end.fault(),
+            ClientError::Refused(_)
+            | ClientError::Failed(_)
+            | ClientError::ResultTooLarge { .. }
+            | ClientError::ResultBroken(_) => None,
+        }
+    }
+}
+
 /// Why a client's session is over. Jobs that were accepted go on in their runtime.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SessionEnd {
@@ -72,6 +86,22 @@ pub enum SessionEnd {
         /// How the last attempt failed.
         last: ConnectError,
     },
+}
+
+impl SessionEnd {
+    /// What the runtime said, if it was the runtime that ended or refused the session.
+    pub fn fault(&self) -> Option<&RemoteFault> {
+        match self {
+            SessionEnd::Closed(CloseReason::Refused(fault))
+            | SessionEnd::Unreachable(ConnectError::Refused(fault))
+            | SessionEnd::GaveUp { last: ConnectError::Refused(fault), .. }
+            | SessionEnd::WindowPassed { last: ConnectError::Refused(fault), .. } => Some(fault),
+            SessionEnd::Closed(_)
+            | SessionEnd::Unreachable(_)
+            | SessionEnd::GaveUp { .. }
+            | SessionEnd::WindowPassed { .. } => None,
+        }
+    }
 }
 
 /// Why a connection could not be made, or ended.
@@ -111,4 +141,14 @@ pub enum ClientBuildError {
     /// The session could not be opened.
     #[error(transparent)]
     Session(#[from] SessionEnd),
+}
+
+impl ClientBuildError {
+    /// What the runtime said, if it was the runtime that refused the session.
+    pub fn fault(&self) -> Option<&RemoteFault> {
+        match self {
+            ClientBuildError::Session(end) => end.fault(),
+            ClientBuildError::Url(_) | ClientBuildError::System(_) => None,
+        }
+    }
 }

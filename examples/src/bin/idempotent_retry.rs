@@ -1,0 +1,56 @@
+//! A submit whose answer was lost is sent again, by another process even: the work is done once.
+//!
+//! `cargo run -p nuncio-examples --bin idempotent_retry`
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nuncio_tokio::{Client, ErrorCode, Failure, JobContext, Server, StaticTokens, Submit};
+use serde_json::json;
+
+/// What one wants to have happened once, however often it was asked for.
+fn payment(amount: u32) -> Result<Submit, serde_json::Error> {
+    Ok(Submit::new("pay").input(&json!({"to": "landlord", "amount": amount}))?.idempotency_key("rent-2026-05"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let payments = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&payments);
+    let pay = move |order: serde_json::Value, _: JobContext| {
+        let number = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        async move { Ok::<_, Failure>(json!({"receipt": number, "for": order["amount"]})) }
+    };
+    let tokens = StaticTokens::new().with("secret", "me@example.com").with("other", "you@example.com");
+    let server = Server::builder().verifier(tokens).agent("pay", pay).build()?;
+    let listening = server.listen("127.0.0.1:0").await?;
+
+    let first = Client::builder(listening.url(), "secret")?.connect().await?;
+    let mut job = first.submit(&payment(900)?).await?;
+    let receipt = job.collect(0).await?.text().map(str::to_owned);
+    first.close().await;
+
+    // A second client of the same principal knows nothing of the first, and asks for the same.
+    let again = Client::builder(listening.url(), "secret")?.connect().await?;
+    let mut repeated = again.submit(&payment(900)?).await?;
+    println!("{} is {}", repeated.job_id(), job.job_id());
+    assert_eq!(repeated.job_id(), job.job_id(), "the same job is accepted again");
+    assert_eq!(repeated.collect(0).await?.text().map(str::to_owned), receipt, "and its result told again");
+    assert_eq!(payments.load(Ordering::Relaxed), 1, "the agent ran once");
+
+    // A key stands for one request: another amount under it is a mistake, and refused.
+    let refused = again.submit(&payment(950)?).await.err().ok_or("another request under a used key was taken")?;
+    println!("{refused}");
+    let fault = refused.fault().ok_or("the runtime did not refuse it")?;
+    assert_eq!(fault.known(), Some(ErrorCode::DuplicateKey));
+    assert!(fault.details.as_ref().is_some_and(|details| details.as_str().contains(job.job_id())), "it names the job");
+
+    // Keys of different principals have nothing to do with each other.
+    let other = Client::builder(listening.url(), "other")?.connect().await?;
+    let mut theirs = other.submit(&payment(900)?).await?;
+    theirs.outcome().await?;
+    assert_ne!(theirs.job_id(), job.job_id());
+    assert_eq!(payments.load(Ordering::Relaxed), 2);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What the protocol has no word for: event kinds, lease namespaces and submit extensions of a vendor's own.
+//!
+//! `cargo run -p nuncio-examples --bin vendor_extensions`
+
+use std::error::Error;
+
+use nuncio_tokio::{Client, ErrorCode, EventKind, Failure, JobContext, Refused, Server, StaticTokens, Submit};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The vendor's event: both sides share the type, the protocol carries it untouched.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Sighting {
+    species: String,
+    position: (f64, f64),
+}
+
+const SIGHTING: &str = "x-vendor.birdwatch.sighting";
+
+async fn watch((): (), ctx: JobContext) -> Result<Value, Failure> {
+    // Extensions of the submit come as they were sent; who does not know them ignores them.
+    let extensions: Value = ctx
+        .extensions()
+        .map_or(Ok(Value::Null), |json| serde_json::from_str(json.get()))
+        .map_err(|error| Failure::invalid(error.to_string()))?;
+    // Leases bind vendor operations as they bind others.
+    ctx.authorize("x-vendor.birdwatch.camera", "pond/north")?;
+    let denied = ctx.authorize("x-vendor.birdwatch.camera", "house/bedroom").err();
+    ctx.event(SIGHTING, &Sighting { species: "Alcedo atthis".into(), position: (48.2, 16.4) }).await?;
+    // Names without a vendor belong to the protocol.
+    let refused = ctx.event("sighting", &json!({})).await;
+    Ok(json!({
+        "season": extensions["x-vendor.birdwatch.season"],
+        "denied": denied.map(|denied| denied.fault().code.as_str()),
+        "refused": matches!(refused, Err(Refused::Invalid(_))),
+    }))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let tokens = StaticTokens::new().with("secret", "me@example.com");
+    let server = Server::builder().verifier(tokens).agent("watch", watch).build()?;
+    let listening = server.listen("127.0.0.1:0").await?;
+    let client = Client::builder(listening.url(), "secret")?.connect().await?;
+
+    let submit = Submit::new("watch")
+        .lease(&json!({"x-vendor.birdwatch.camera": ["pond/*"]}))?
+        .extensions(&json!({"x-vendor.birdwatch.season": "spring"}))?;
+    let mut job = client.submit(&submit).await?;
+    let mut sightings = Vec::new();
+    while let Some(event) = job.events().next().await {
+        match &event.kind {
+            EventKind::Other(kind) if **kind == *SIGHTING => sightings.push(event.body.parse::<Sighting>()?),
+            // A client meets kinds it does not know, and passes over them.
+            other => println!("{}", other.as_str()),
+        }
+    }
+    println!("{sightings:?}");
+    assert_eq!(sightings, [Sighting { species: "Alcedo atthis".into(), position: (48.2, 16.4) }]);
+    let answer: Value = job.collect(0).await?.json()?;
+    assert_eq!(answer["season"], "spring");
+    assert_eq!(answer["denied"], ErrorCode::PermissionDenied.as_str());
+    assert_eq!(answer["refused"], true);
+    Ok(())
+}
