@@ -3,7 +3,7 @@
 use nuncio_tests::world::{FEATURES, World};
 use serde_json::{Value, json};
 
-/// The features without which a message is INVALID_REQUEST, and the message.
+/// The features without which a message is `INVALID_REQUEST`, and the message.
 fn requests() -> Vec<(Vec<&'static str>, &'static str, Value)> {
     let job = "job_01M7XYPH85GSFKWQXBK44MZHS9";
     let submit = |rest: Value| {

@@ -111,7 +111,7 @@ impl World {
             match output {
                 Output::Send { conn, frame, .. } => {
                     if self.conn == Some(conn) {
-                        self.down.push_back(Bytes::from(frame));
+                        self.down.push_back(frame);
                     }
                     self.runtime.handle_sent(NOW, conn, 1);
                 }

@@ -1,6 +1,5 @@
 //! Our client and our runtime, face to face: what one encodes, the other decodes to the same.
 
-use bytes::Bytes;
 use nuncio_core::arcp::client::Submit;
 use nuncio_core::arcp::{
     AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, JobId, JobResult, Json,
@@ -41,7 +40,7 @@ impl Wire {
                 idle = false;
                 match output {
                     Output::Send { frame, .. } => {
-                        self.client.handle_frame(NOW, &Bytes::from(frame));
+                        self.client.handle_frame(NOW, &frame);
                         self.runtime.handle_sent(NOW, self.conn, 1);
                     }
                     Output::Event { event: Event::Authenticate { conn, .. }, .. } => {
