@@ -10,6 +10,9 @@ mod jobs;
 mod kept;
 mod logs;
 mod man;
+mod security;
+#[cfg(test)]
+mod security_tests;
 mod serve;
 mod show;
 mod submit;

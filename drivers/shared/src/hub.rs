@@ -12,7 +12,7 @@ use nuncio_core::arcp::{
 use nuncio_core::time::Time;
 
 use crate::agent::Registry;
-use crate::auth::Verifier;
+use crate::auth::{Claim, PeerCertificate, Verifier};
 use crate::clock::Clock;
 use crate::driver::{Io, Spawn};
 use crate::job::{Ended, Job};
@@ -53,6 +53,8 @@ pub(crate) struct Hub {
 pub(crate) struct State {
     pub(crate) runtime: Runtime,
     pub(crate) conns: HashMap<ConnId, Arc<Pipe>>,
+    /// Of connections whose other end has shown one.
+    pub(crate) certificates: HashMap<ConnId, PeerCertificate>,
     jobs: HashMap<JobId, Arc<Job>>,
     awaited: HashMap<JobId, oneshot::Sender<Ended>>,
     /// Outputs whose records are not durable yet, and everything behind them.
@@ -70,7 +72,7 @@ pub(crate) struct State {
 /// What is done once the lock is free again.
 pub(crate) enum Effect {
     Wake(Arc<Pipe>),
-    Authenticate { conn: ConnId, token: Secret, client: String },
+    Authenticate { conn: ConnId, claim: Claim },
     Provision { job: JobId, grant: Box<Grant> },
     Run(Arc<Job>),
     Cancel { job: Arc<Job>, reason: Option<String> },
@@ -106,6 +108,7 @@ impl Hub {
         let state = State {
             runtime,
             conns: HashMap::new(),
+            certificates: HashMap::new(),
             jobs: HashMap::new(),
             awaited: HashMap::new(),
             held: VecDeque::new(),
@@ -262,7 +265,10 @@ impl State {
 
     fn event(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
         match event {
-            Event::Authenticate { conn, token, client } => effects.push(Effect::Authenticate { conn, token, client }),
+            Event::Authenticate { conn, token, client } => {
+                let claim = Claim { token, client, certificate: self.certificates.get(&conn).cloned() };
+                effects.push(Effect::Authenticate { conn, claim });
+            }
             Event::SessionLive { session, principal, resumed, .. } => {
                 effects.push(Effect::SessionLive { session, principal, resumed });
             }

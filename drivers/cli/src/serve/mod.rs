@@ -9,10 +9,10 @@
 #[cfg(unix)]
 mod exec;
 mod limits;
+mod metrics;
 mod offer;
 mod options;
 mod program;
-mod security;
 mod signals;
 mod units;
 
@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use nuncio_tokio::{BuildError, ListenOptions, Listening, Server};
 
+use crate::security::SecurityError;
 use crate::text::{show, tell};
 #[cfg(unix)]
 pub(crate) use exec::{GuardOptions, guard};
@@ -60,6 +61,8 @@ pub(crate) enum ServeError {
     Platform,
     #[error(transparent)]
     Limit(#[from] LimitError),
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     #[error("{0}")]
     Build(#[from] BuildError),
     #[error("{0:?} is no address to listen on ({1}); write it as HOST:PORT")]
@@ -88,6 +91,7 @@ impl ServeError {
             | ServeError::NoAgents
             | ServeError::Program { .. }
             | ServeError::Limit(_)
+            | ServeError::Security(_)
             | ServeError::Address(..)
             | ServeError::Build(BuildError::Agent(_)) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
@@ -117,15 +121,21 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         None => Vec::new(),
     };
     let offer = Offer::new(&settings)?;
+    let options = settings.security.listen_options()?;
     if check {
         offer.summarize(&settings);
         return Ok(());
     }
     let mut stop = Signals::install()?;
     let listening = match &settings.listen {
-        Some(address) => Some(listen(&offer.server, address, &addresses, &settings).await?),
+        Some(address) => Some(listen(&offer.server, address, &addresses, options, &settings).await?),
         None => None,
     };
+    if let Some(address) = &settings.metrics {
+        let got = metrics::serve(address, &offer.server).await;
+        let got = got.map_err(|error| ServeError::Listen(address.clone(), error))?;
+        tell(&format!("nuncio: metrics on http://{got}/metrics"));
+    }
     ready(&offer, listening.as_ref(), settings.stdio)?;
     if settings.stdio {
         tokio::select! {
@@ -164,10 +174,12 @@ async fn listen(
     server: &Server,
     address: &str,
     addresses: &[SocketAddr],
+    options: ListenOptions,
     settings: &Settings,
 ) -> Result<Listening, ServeError> {
     let path = settings.path.as_ref().map(|path| path.0.clone());
-    let listening = server.listen_with(addresses, ListenOptions { path, ..ListenOptions::default() }).await;
+    let options = ListenOptions { path, ..options };
+    let listening = server.listen_with(addresses, options).await;
     listening.map_err(|error| ServeError::Listen(address.to_owned(), error))
 }
 

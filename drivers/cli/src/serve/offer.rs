@@ -69,9 +69,13 @@ impl Offer {
         if let Some(address) = &settings.listen {
             line("listen", format!("{address}, path {}", settings.path.as_ref().map_or("/arcp", |path| &path.0)));
         }
+        if let Some(address) = &settings.metrics {
+            line("metrics", address.clone());
+        }
         if settings.stdio {
             line("stdio", "serves whoever starts it".to_owned());
         }
+        line("compat", settings.compat_name().to_owned());
         line(
             "admits",
             if settings.security.is_open() {
@@ -172,7 +176,7 @@ fn with_programs(
 fn admitting(builder: ServerBuilder, settings: &Settings) -> Result<(ServerBuilder, Option<String>), ServeError> {
     const LOCAL: &str = "local";
     if !settings.security.is_open() {
-        return Ok((builder.verifier(settings.security.verifier()), None));
+        return Ok((builder.verifier(settings.security.verifier()?), None));
     }
     if settings.listen.is_none() {
         let anybody = |_: Claim| std::future::ready(Ok::<_, Rejection>(LOCAL.to_owned()));

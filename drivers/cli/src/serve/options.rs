@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::ServeError;
 use super::limits::Limits;
 use super::program::CommandLine;
-use super::security::Security;
 use super::units::Span;
+use crate::security::Security;
 
 /// What `nuncio serve` takes.
 #[derive(Args, Debug)]
@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// The path of the endpoint [default: /arcp]
     #[arg(long, value_name = "PATH", value_parser = endpoint)]
     path: Option<Endpoint>,
+    /// Where to serve /metrics for Prometheus, /healthz and /readyz [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Serves whoever started nuncio on stdin and stdout; listens nowhere unless --listen is given, too
     #[arg(long)]
     stdio: bool,
@@ -70,6 +73,7 @@ pub(crate) struct Options {
 struct File {
     listen: Option<String>,
     path: Option<Endpoint>,
+    metrics: Option<String>,
     stdio: bool,
     demo_agents: bool,
     compat: Option<Dialect>,
@@ -196,6 +200,7 @@ pub(crate) struct Settings {
     /// `None`: nowhere, for it is served on stdin and stdout.
     pub(crate) listen: Option<String>,
     pub(crate) path: Option<Endpoint>,
+    pub(crate) metrics: Option<String>,
     pub(crate) stdio: bool,
     pub(crate) agents: Vec<AgentSetting>,
     pub(crate) max_concurrent: BTreeMap<String, NonZeroU32>,
@@ -205,6 +210,17 @@ pub(crate) struct Settings {
     pub(crate) kill_grace: Span,
     pub(crate) security: Security,
     pub(crate) limits: Limits,
+}
+
+impl Settings {
+    /// How clients are spoken to, as the flag has it.
+    pub(super) fn compat_name(&self) -> &'static str {
+        match self.compat {
+            Compat::Auto => "auto",
+            Compat::Spec => "spec",
+            Compat::Python11 => "python-1.1",
+        }
+    }
 }
 
 /// A program as an agent.
@@ -248,6 +264,7 @@ impl Options {
             file: self.config,
             listen: if stdio { listen } else { Some(listen.unwrap_or_else(|| "127.0.0.1:7777".to_owned())) },
             path: self.path.or(file.path),
+            metrics: self.metrics.or(file.metrics),
             stdio,
             agents,
             max_concurrent,

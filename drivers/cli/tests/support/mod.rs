@@ -64,8 +64,13 @@ impl Serving {
     }
 
     /// Waits until this is said on stderr.
-    pub fn until(&mut self, what: &str) {
-        while !self.said.recv().expect("it says so before it ends").contains(what) {}
+    pub fn until(&mut self, what: &str) -> String {
+        loop {
+            let line = self.said.recv().expect("it says so before it ends");
+            if line.contains(what) {
+                return line;
+            }
+        }
     }
 
     /// Sends the signal and waits for the end: the exit code, and what else was on stdout.
