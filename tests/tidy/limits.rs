@@ -89,13 +89,13 @@ fn fields(path: &str, name: &str) -> Vec<String> {
 }
 
 fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
-    let texts: Vec<String> = rust_files(tests).iter().map(read).collect();
+    let sources: Vec<String> = rust_files(tests).iter().map(read).collect();
     for field in fields {
         assert!(table.iter().any(|(name, _)| name == field), "no test hits {field}");
     }
     for (field, test) in table {
         assert!(fields.iter().any(|name| name == field), "{field} is no limit any more");
-        assert!(texts.iter().any(|text| has_test(text, test)), "{field}: there is no test {test}");
+        assert!(sources.iter().any(|text| has_test(text, test)), "{field}: there is no test {test}");
     }
 }
 

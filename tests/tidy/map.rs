@@ -42,8 +42,8 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let text = read("core/CONFORMANCE.md");
-    let cells = text.lines().filter(|line| line.starts_with("| §")).map(|line| {
+    let map = read("core/CONFORMANCE.md");
+    let cells = map.lines().filter(|line| line.starts_with("| §")).map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [section, level, _rule, code, test] = cells[..] else { panic!("a row of five cells: {line}") };
         Row { section: section.into(), level: level.into(), code: code.into(), test: test.into() }
@@ -58,10 +58,10 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn code_and_tests_of_the_map_exist() {
-    let mut tests = String::new();
+    let mut sources = String::new();
     for folder in ["tests/conformance", "core/tests", "tests/tidy", "tests/drivers", "drivers"] {
         for path in rust_files(folder) {
-            tests += &read(path);
+            sources += &read(path);
         }
     }
     for row in rows() {
@@ -72,7 +72,7 @@ fn code_and_tests_of_the_map_exist() {
             assert!(there, "{}: there is no {symbol} in {file}", row.section);
         }
         for test in quoted(&row.test) {
-            assert!(has_test(&tests, test), "{}: there is no test {test}", row.section);
+            assert!(has_test(&sources, test), "{}: there is no test {test}", row.section);
         }
         let excused = row.test.starts_with("host:") || row.test.starts_with("peer:");
         assert!(excused || quoted(&row.test).next().is_some(), "{} has a row without a test", row.section);
