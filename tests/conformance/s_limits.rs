@@ -329,6 +329,44 @@ fn limit_the_log_is_bounded_in_bytes() {
 }
 
 #[test]
+fn limit_history_bytes() {
+    let mut w = World::with(|config| config.history_bytes = 10_000);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for _ in 0..10 {
+        w.log(&job, &"x".repeat(2_000));
+    }
+    let b = w.login("tok-alice");
+    let subscribed = w.subscribe(b, json!({"job_id": job.id, "from_event_seq": 0, "history": true}));
+    assert_eq!(subscribed.payload()["history_truncated"], true);
+    let replayed = w.drain(b).len();
+    assert!((3..=4).contains(&replayed), "{replayed} events of 2 KB are kept in 10 KB");
+}
+
+#[test]
+fn limit_idempotency_bytes() {
+    let keyed = |key: String| json!({"agent": "echo", "idempotency_key": key});
+    let mut w = World::with(|config| {
+        config.retained_jobs = 0;
+        config.idempotency_bytes = 5_000;
+    });
+    let a = w.login("tok-alice");
+    let mut ended = Vec::new();
+    for n in 0..100 {
+        let job = w.submit(a, keyed(format!("k{n}")));
+        w.finish(&job, "1");
+        w.drain(a);
+        ended.push(job.id);
+    }
+    // The newest record is still there, the oldest is not: its key is free again.
+    w.ask(a, keyed("k99".into()));
+    assert_eq!(w.expect(a, "job.accepted").job(), ended[99]);
+    w.drain(a);
+    w.ask(a, keyed("k0".into()));
+    assert_ne!(w.expect(a, "job.accepted").job(), ended[0]);
+}
+
+#[test]
 fn limit_ended_jobs_end_for_the_host() {
     let mut w = World::new();
     let a = w.login("tok-alice");
