@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ] {
         let refused = client.submit(&Submit::new(wanted)).await.err().ok_or("what does not exist was accepted")?;
         println!("{refused}");
-        assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(code));
+        assert_eq!(refused.fault().and_then(nuncio_tokio::RemoteFault::known), Some(code));
     }
     Ok(())
 }
