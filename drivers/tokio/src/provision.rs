@@ -54,8 +54,9 @@ pub struct Revocation {
     pub job: JobUlid,
     /// The credential's id.
     pub id: String,
-    /// The very value to revoke: a rotated credential has had several.
-    pub value: Secret,
+    /// The very value to revoke: a rotated credential has had several. `None` after a restart, since values are not
+    /// recorded: then every value this credential has ever had is to be revoked.
+    pub value: Option<Secret>,
     /// How often it was tried before.
     pub attempt: u32,
 }

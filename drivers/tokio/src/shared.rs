@@ -68,18 +68,50 @@ pub(crate) struct State {
 /// What is done once the lock is free again.
 pub(crate) enum Effect {
     Wake(Arc<Pipe>),
-    Authenticate { conn: ConnId, token: Secret, client: String },
-    Provision { job: JobId, grant: Box<Grant> },
+    Authenticate {
+        conn: ConnId,
+        token: Secret,
+        client: String,
+    },
+    Provision {
+        job: JobId,
+        grant: Box<Grant>,
+    },
     Run(Arc<Job>),
-    Cancel { job: Arc<Job>, reason: Option<String> },
+    Cancel {
+        job: Arc<Job>,
+        reason: Option<String>,
+    },
     Unblock(Arc<Job>),
-    End { job: Option<Arc<Job>>, awaited: Option<oneshot::Sender<Ended>>, ended: Ended },
-    Revoke { revocation: RevocationId, job: nuncio_core::arcp::JobUlid, id: String, value: Secret, attempt: u32 },
-    SessionLive { session: SessionId, principal: Arc<str>, resumed: bool },
+    End {
+        job: Option<Arc<Job>>,
+        awaited: Option<oneshot::Sender<Ended>>,
+        ended: Ended,
+    },
+    Revoke {
+        revocation: RevocationId,
+        job: nuncio_core::arcp::JobUlid,
+        id: String,
+        value: Option<Secret>,
+        attempt: u32,
+    },
+    SessionLive {
+        session: SessionId,
+        principal: Arc<str>,
+        resumed: bool,
+    },
     SessionDetached(SessionId),
     SessionClosed(SessionId),
-    Subscription { principal: Arc<str>, job: nuncio_core::arcp::JobUlid, owner: Arc<str>, granted: bool },
-    RefusedFrame { conn: ConnId, fault: Fault },
+    Subscription {
+        principal: Arc<str>,
+        job: nuncio_core::arcp::JobUlid,
+        owner: Arc<str>,
+        granted: bool,
+    },
+    RefusedFrame {
+        conn: ConnId,
+        fault: Fault,
+    },
     Emptied,
 }
 
@@ -299,6 +331,8 @@ impl State {
             Event::Revoke { revocation, job, id, value, attempt } => {
                 effects.push(Effect::Revoke { revocation, job, id, value, attempt });
             }
+            // Asked only of a journal that can be read.
+            Event::Replay { replay, .. } => drop(self.runtime.replay_failed(now, replay)),
             Event::Subscription { principal, job, owner, granted } => {
                 effects.push(Effect::Subscription { principal, job, owner, granted });
             }

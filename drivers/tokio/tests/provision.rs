@@ -63,7 +63,7 @@ impl Provisioner for Issuer {
 
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
         Box::pin(async move {
-            self.told.send(format!("revoke {}", revocation.value.expose())).unwrap();
+            self.told.send(format!("revoke {}", revocation.value.as_ref().unwrap().expose())).unwrap();
             if self.fail_revocations.load(Ordering::SeqCst) > 0 {
                 self.fail_revocations.fetch_sub(1, Ordering::SeqCst);
                 return Err(io::ErrorKind::TimedOut.into());
