@@ -34,6 +34,11 @@ fn cancel() {
 }
 
 #[test]
+fn embedded_pair() {
+    run(env!("CARGO_BIN_EXE_embedded_pair"));
+}
+
+#[test]
 fn stdio() {
     run(env!("CARGO_BIN_EXE_stdio"));
 }

@@ -41,3 +41,4 @@ mod s9_8_credentials;
 mod s_compat;
 mod s_fixtures;
 mod s_limits;
+mod s_stats;

@@ -1,7 +1,7 @@
 //! Foreign peers: where they come from, and processes that live as long as their guard.
 //!
 //! The Python package is installed from its registry into `target/peers/` when a test first asks for it ([`python`]); our own
-//! server binary is built by cargo when a test first asks for it ([`interop_agents`]). What is missing on the machine is a
+//! server binary is built by cargo when a test first asks for it ([`example`]). What is missing on the machine is a
 //! failure with a sentence that says what to install; with `NUNCIO_PEERS=off` in the environment tests that need a foreign
 //! peer print their name and pass ([`wanted`]).
 //!
@@ -11,7 +11,7 @@ mod binary;
 mod process;
 mod python;
 
-pub use binary::interop_agents;
+pub use binary::example;
 pub use process::{Outcome, Server, run_to_end};
 pub use python::{python, script};
 

@@ -34,6 +34,7 @@ mod reply;
 mod request;
 mod runtime;
 mod session;
+mod stats;
 mod timers;
 pub mod wire;
 
@@ -57,3 +58,4 @@ pub use runtime::{Restored, Runtime};
 /// Raw JSON text of user data: passed through as it was written.
 pub use serde_json::value::RawValue as Json;
 pub use session::{ConnEvent, ConnState, SessionEvent, SessionState};
+pub use stats::{Stats, Totals};

@@ -1,6 +1,7 @@
 //! Nuncio on tokio: a server that runs agents, and a client that follows their jobs, over WebSocket, pipes and memory.
 //!
-//! The protocol is [`nuncio_core`]'s, the framing [`nuncio_link`]'s; here are sockets, tasks, clocks and reconnecting.
+//! The protocol is `nuncio-core`'s, the framing [`nuncio_link`]'s, agents and handles are [`nuncio_shared`]'s and shown here; what
+//! is written here touches sockets, processes, tasks and timers.
 //!
 //! ```
 //! use nuncio_tokio::{Client, Failure, JobContext, Server, StaticTokens, Submit};
@@ -64,47 +65,30 @@
 //! [`Server`] ends everything it runs.
 #![forbid(unsafe_code)]
 
-mod agent;
-mod auth;
 mod client;
-mod clock;
-mod conn;
-mod context;
-mod delegate;
-mod effect;
-mod error;
-mod job;
+mod driver;
 mod memory;
-mod pipe;
-mod provision;
 mod server;
-mod shared;
 mod stdio;
 mod thread;
-mod writer;
 
-pub use agent::{Agent, Failure, IntoOutput, Output};
-pub use auth::{BoxFuture, Claim, Rejection, StaticTokens, Verifier};
-pub use client::{
-    Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobHandle, Reconnect, SessionEvent,
-    SessionEvents, Submit, Subscription, Transport, Update,
+pub use client::{Client, Transport};
+pub use driver::Tokio;
+pub use nuncio_shared::{
+    Accepted, Access, Agent, AgentInfo, AnyPrincipal, AutoAck, Body, BoxFuture, BuildError, CancellationToken, Child,
+    ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
+    CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, ErrorCode,
+    EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy, IntoOutput,
+    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, ListenOptions, Listening,
+    LostReason, Number, OriginPolicy, Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused,
+    Rejection, RemoteFault, RequestFailure, ResultWriter, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd,
+    SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals,
+    Update, Verifier, Via, Welcome,
 };
-pub use context::JobContext;
-pub use delegate::{Child, ChildOutcome, Delegation};
-pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
-pub use nuncio_core::arcp::client::{
-    Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
-    JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, Subscribe, Subscribed, Welcome,
-};
-pub use nuncio_core::arcp::{
-    Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Via,
-};
-pub use nuncio_core::time::Time;
-pub use nuncio_link::{ClientOptions, HostPolicy, OriginPolicy, ServerOptions};
-pub use provision::{Grant, Provisioner, Revocation};
-pub use server::{Connection, ListenOptions, Listening, Server, ServerBuilder};
+pub use server::Server;
 pub use thread::IoThread;
-/// What a [`JobContext`] is cancelled by.
-pub use tokio_util::sync::CancellationToken;
-pub use writer::ResultWriter;
+
+/// Makes a [`Server`].
+pub type ServerBuilder = nuncio_shared::ServerBuilder<Tokio>;
+/// Makes a [`Client`].
+pub type ClientBuilder = nuncio_shared::ClientBuilder<Tokio>;

@@ -2,21 +2,14 @@
 
 use std::io;
 
-use nuncio_core::arcp::Via;
-
 use crate::client::Transport;
 use crate::server::Server;
-
-/// Bytes that either side may be ahead.
-const BUFFER: usize = 64 * 1024;
 
 impl Server {
     /// Opens a connection within this process and returns the client's end: for
     /// [`Client::over`](crate::Client::over).
     pub fn connect_memory(&self) -> Transport {
-        let (ours, theirs) = tokio::io::duplex(BUFFER);
-        self.serve(ours, Via::Memory);
-        Transport::lines(theirs)
+        Transport::of((**self).connect_memory())
     }
 
     /// A connector for [`Client::over`](crate::Client::over) that always reaches this server.

@@ -1,6 +1,6 @@
 //! Standard input and output as a transport (§4).
 
-use nuncio_core::arcp::Via;
+use nuncio_shared::Via;
 
 use crate::server::Server;
 
@@ -10,6 +10,6 @@ impl Server {
     /// Nothing else may be written to stdout: let logs go to stderr.
     pub async fn serve_stdio(&self) {
         let stdio = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-        self.serve(stdio, Via::Stdio).ended().await;
+        self.accept_lines(stdio, Via::Stdio).ended().await;
     }
 }

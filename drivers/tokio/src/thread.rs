@@ -2,7 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
+use nuncio_shared::BoxFuture;
+use nuncio_shared::driver::Io;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
@@ -32,15 +35,19 @@ impl IoThread {
         Ok(Arc::new(IoThread { handle, stop }))
     }
 
-    pub(crate) fn spawn<F>(&self, task: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Io for IoThread {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
         self.handle.spawn(task);
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        let _driver = self.handle.enter();
+        Box::pin(tokio::time::sleep_until(at.into()))
     }
 }
 

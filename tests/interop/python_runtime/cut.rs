@@ -2,35 +2,51 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
-use nuncio_tokio::{Client, ClientOptions, Submit, Transport};
+use nuncio_tokio::{Client, ClientOptions, ListQuery, Submit, Transport};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::{Peer, all, inline, with_python};
 
-/// A stream that breaks when the bytes left to read are used up.
+/// What a connection lets through.
+enum Flow {
+    Open,
+    /// Nothing, until it is changed.
+    Held(Option<Waker>),
+    /// That many bytes, then it breaks.
+    Left(usize),
+}
+
+/// A stream whose reading can be held and broken.
 struct Fuse {
     stream: TcpStream,
-    left: Arc<AtomicUsize>,
+    flow: Arc<Mutex<Flow>>,
 }
 
 impl AsyncRead for Fuse {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let left = self.left.load(Ordering::SeqCst);
-        if left == 0 {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        let fuse = &mut *self;
+        let mut flow = fuse.flow.lock().unwrap();
+        match &mut *flow {
+            Flow::Open => Pin::new(&mut fuse.stream).poll_read(cx, buffer),
+            Flow::Held(waker) => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Flow::Left(0) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Flow::Left(left) => {
+                let mut bytes = vec![0; (*left).min(buffer.remaining())];
+                let mut part = ReadBuf::new(&mut bytes);
+                let read = Pin::new(&mut fuse.stream).poll_read(cx, &mut part);
+                buffer.put_slice(part.filled());
+                *left -= part.filled().len();
+                read
+            }
         }
-        let mut bytes = vec![0; left.min(buffer.remaining())];
-        let mut part = ReadBuf::new(&mut bytes);
-        let read = Pin::new(&mut self.stream).poll_read(cx, &mut part);
-        buffer.put_slice(part.filled());
-        self.left.fetch_sub(part.filled().len(), Ordering::SeqCst);
-        read
     }
 }
 
@@ -53,24 +69,33 @@ fn an_ended_job_is_replayed_after_a_cut() {
     with_python("an_ended_job_is_replayed_after_a_cut", async {
         let peer = Peer::new(&[]).await;
         let url = peer.server.url().to_owned();
-        let left = Arc::new(AtomicUsize::new(usize::MAX));
-        let fuse = Arc::clone(&left);
+        let flow = Arc::new(Mutex::new(Flow::Open));
+        let fuse = Arc::clone(&flow);
         let connector = move || {
-            let (options, left) = (ClientOptions::new(&url).map_err(io::Error::other), Arc::clone(&fuse));
+            let (options, flow) = (ClientOptions::new(&url).map_err(io::Error::other), Arc::clone(&fuse));
             async move {
                 let options = options?;
                 let stream = TcpStream::connect((options.host(), options.port())).await?;
                 // The next connection is whole.
-                left.store(usize::MAX, Ordering::SeqCst);
-                Ok(Transport::websocket(Fuse { stream, left }, options))
+                *flow.lock().unwrap() = Flow::Open;
+                Ok(Transport::websocket(Fuse { stream, flow }, options))
             }
         };
         let client = Client::over(connector, "tok-alice").connect().await.unwrap();
-        // That runtime writes job.accepted, the only event and the result of an echo in one go. The cut comes within the
-        // event, when they are all written.
-        left.store(600, Ordering::SeqCst);
-        let job = client.submit(&Submit::new("echo").input(&json!(1)).unwrap()).await.unwrap();
-        let (events, outcome) = all(job).await;
+        *flow.lock().unwrap() = Flow::Held(None);
+        let submitting = tokio::spawn({
+            let client = client.clone();
+            async move { client.submit(&Submit::new("echo").input(&json!(1)).unwrap()).await.unwrap() }
+        });
+        // The job of a session that breaks dies there, so it has to end first; another session sees it.
+        let ended = ListQuery { status: vec!["success".into()], ..ListQuery::default() };
+        while peer.client.list(&ended).await.unwrap().jobs.is_empty() {}
+        // job.accepted comes through, and a part of the event behind it.
+        let held = std::mem::replace(&mut *flow.lock().unwrap(), Flow::Left(600));
+        if let Flow::Held(Some(waker)) = held {
+            waker.wake();
+        }
+        let (events, outcome) = all(submitting.await.unwrap()).await;
         assert_eq!(events.iter().filter(|(kind, _)| kind == "log").count(), 1, "once: {events:?}");
         assert_eq!(inline(&outcome), json!({"echoed": 1}));
         assert!(client.welcome().unwrap().resumed, "it was resumed");

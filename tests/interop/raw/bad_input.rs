@@ -7,7 +7,7 @@ use nuncio_tests::peers::Server;
 use nuncio_tests::raw::{Ended, FEATURES, Wire, hello, job_id, text};
 use serde_json::{Value, json};
 
-use crate::serve;
+use super::serve;
 
 /// A bystander whose job runs on while something bad happens to the server.
 struct Bystander {

@@ -5,7 +5,7 @@ use std::thread;
 use nuncio_tests::raw::{Ended, FEATURES, Wire, hello, job_id, seqs, text};
 use serde_json::{Value, json};
 
-use crate::serve;
+use super::serve;
 
 #[test]
 fn a_silent_connection_does_not_keep_others_out() {

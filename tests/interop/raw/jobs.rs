@@ -1,7 +1,7 @@
 use nuncio_tests::raw::{Wire, assert_gapless, job_id, text};
 use serde_json::json;
 
-use crate::serve;
+use super::serve;
 
 #[test]
 fn every_job_accepted_names_its_submit() {

@@ -1,7 +1,7 @@
 use nuncio_tests::raw::{Wire, job_id, text};
 use serde_json::{Value, json};
 
-use crate::serve;
+use super::serve;
 
 fn cost(value: f64) -> Value {
     json!({"metric": {"name": "cost.inference", "value": value, "unit": "USD"}})

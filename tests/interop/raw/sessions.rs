@@ -1,7 +1,7 @@
 use nuncio_tests::raw::{Ended, Point, Wire, assert_gapless, job_id, seqs, text};
 use serde_json::{Value, json};
 
-use crate::serve;
+use super::serve;
 
 fn slow(ticks: u32) -> Value {
     json!({"agent": "slow", "input": {"ticks": ticks, "tick_ms": 20}})

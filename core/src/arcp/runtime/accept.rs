@@ -86,6 +86,7 @@ impl Runtime {
         job.deadlines.expiry = expiry;
         let own_budget = job.granted.is_some();
         self.job_ids.insert(accepted.id, id);
+        self.totals.jobs += 1;
         self.disarm(submit_at, Timer::Submit, id);
         if let Some(at) = expiry {
             self.arm(at, Timer::Expiry, id);

@@ -160,6 +160,9 @@ impl Runtime {
     /// Notes that an agent waits for room.
     fn block(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        if !job.blocked {
+            self.totals.blocked += 1;
+        }
         job.blocked = true;
         for key in job.watchers.clone() {
             if self.session_has_room(key, 1, 0) {
@@ -201,6 +204,7 @@ impl Runtime {
 
     /// The same for an event that took something from a budget.
     fn append_costing(&mut self, id: JobId, body: &Body, secret: Option<&Body>, cost: Option<(Box<str>, Amount)>) {
+        self.totals.events += 1;
         let payload: Bytes = reply::event(body, self.stamp()).into();
         let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.stamp()).into());
         let needs = match body.meta {
@@ -305,6 +309,7 @@ impl Runtime {
         let Some((accepted, watch)) = live.max_by_key(|(accepted, _)| accepted.id) else { return };
         let accepted = Arc::clone(accepted);
         let head = Arc::clone(&watch.head);
+        self.totals.back_pressure += 1;
         let lag = session.log.lag().unwrap_or(0);
         let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
         let body = Body::status_unchecked("back_pressure", Some(&message));

@@ -183,6 +183,7 @@ impl Runtime {
         self.ended.push_back((now, id));
         self.ended_bytes += bytes;
         let (status, code) = (terminal.status, fault);
+        self.totals.count_ended(status);
         self.event(Event::Ended { job: id, status, fault: code, result });
         if was_running {
             self.free_slot(&agent);

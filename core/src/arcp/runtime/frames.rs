@@ -179,6 +179,7 @@ impl Runtime {
 
     /// Answers a frame with `session.error`. The session goes on.
     pub(super) fn refuse(&mut self, conn: ConnId, request_id: Option<&str>, fault: &Fault) {
+        self.totals.count_refused(fault.code);
         let session = self.conns.get(conn).and_then(|conn| conn.session);
         let head = match session.and_then(|key| self.sessions.get(key)) {
             Some(session) => session.head.to_string(),

@@ -331,6 +331,7 @@ impl Runtime {
             self.arm(at, Timer::Heartbeat, conn);
         }
         self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: false });
+        *if resumed { &mut self.totals.resumes } else { &mut self.totals.sessions } += 1;
         self.event(Event::SessionLive { session: id, conn, principal, resumed });
         self.outputs.push_back(Output::Reading { conn });
     }

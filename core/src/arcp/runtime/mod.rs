@@ -46,8 +46,9 @@ use super::digest::Digest;
 use super::event::{Event, Output, Timer};
 use super::host::{AgentSpec, ConnId, JobId, JobView, Refused, ReplayId, RevocationId, SessionKey};
 use super::ids::{Ids, JobUlid, SessionId};
-use super::job::Job;
-use super::session::Session;
+use super::job::{Job, JobState};
+use super::session::{Session, SessionState};
+use super::stats::{Stats, Totals};
 use super::timers::Timers;
 use crate::budget::Budget;
 use crate::time::Time;
@@ -97,6 +98,7 @@ pub struct Runtime {
     eviction_at: Option<Time>,
     draining: bool,
     drained: bool,
+    totals: Totals,
     /// The text of the millisecond it was last asked for.
     stamp: (u64, String),
 }
@@ -145,6 +147,7 @@ impl Runtime {
             eviction_at: None,
             draining: false,
             drained: false,
+            totals: Totals::default(),
             stamp: (0, Time(0).to_rfc3339()),
         }
     }
@@ -221,6 +224,33 @@ impl Runtime {
             + self.revocations.len() * 256
             + self.replays.len() * 256
             + self.timers.len() * 32
+    }
+
+    /// What the runtime holds and has counted. It looks at every session and job: for a scrape, not for every frame.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            connections: self.conns.len(),
+            bytes_held: self.bytes_held(),
+            totals: self.totals,
+            ..Stats::default()
+        };
+        for session in self.sessions.values() {
+            match session.state {
+                SessionState::Live => stats.sessions_live += 1,
+                SessionState::Detached => stats.sessions_detached += 1,
+                SessionState::Closed => {}
+            }
+        }
+        for job in self.jobs.values() {
+            match job.state {
+                JobState::Asked | JobState::Pending => stats.jobs_pending += 1,
+                JobState::Running => stats.jobs_running += 1,
+                JobState::Cancelling => stats.jobs_cancelling += 1,
+                JobState::Success | JobState::Error | JobState::Cancelled | JobState::TimedOut => stats.jobs_kept += 1,
+                JobState::Gone => {}
+            }
+        }
+        stats
     }
 
     fn tick(&mut self, now: Time) -> Time {

@@ -7,25 +7,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nuncio_link::{ClientOptions, Link, LinkOptions};
+use nuncio_link::ClientOptions;
+use nuncio_shared::driver::Io as _;
+use nuncio_shared::{BoxFuture, Connector};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
-use crate::auth::BoxFuture;
 use crate::thread::IoThread;
 
 /// A connected stream, and how frames are written on it.
-pub struct Transport {
-    pub(super) stream: Pin<Box<dyn Duplex>>,
-    framing: Framing,
-}
-
-enum Framing {
-    WebSocket(Box<ClientOptions>),
-    Upgraded,
-    Lines,
-}
+#[derive(Debug)]
+pub struct Transport(nuncio_shared::Transport);
 
 impl Transport {
     /// A stream to a WebSocket server, which is asked to upgrade: TCP, TLS, anything.
@@ -33,7 +27,7 @@ impl Transport {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        Transport { stream: Box::pin(stream), framing: Framing::WebSocket(Box::new(options)) }
+        Transport(nuncio_shared::Transport::websocket(stream.compat(), options))
     }
 
     /// A WebSocket that somebody else has upgraded.
@@ -41,7 +35,7 @@ impl Transport {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        Transport { stream: Box::pin(stream), framing: Framing::Upgraded }
+        Transport(nuncio_shared::Transport::upgraded(stream.compat()))
     }
 
     /// A stream of newline-delimited frames, the form of stdio (§4).
@@ -49,43 +43,27 @@ impl Transport {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        Transport { stream: Box::pin(stream), framing: Framing::Lines }
-    }
-
-    pub(super) fn link(&mut self, max_message: usize) -> Link {
-        let options = LinkOptions { max_message };
-        match &mut self.framing {
-            Framing::WebSocket(client) => {
-                client.link = options;
-                Link::client(client)
-            }
-            Framing::Upgraded => Link::client_upgraded(options),
-            Framing::Lines => Link::lines(options),
-        }
+        Transport(nuncio_shared::Transport::lines(stream.compat()))
     }
 }
 
-impl std::fmt::Debug for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transport").finish_non_exhaustive()
+impl Transport {
+    pub(crate) fn of(shared: nuncio_shared::Transport) -> Transport {
+        Transport(shared)
     }
 }
 
-/// Any stream.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}
-
-/// Makes connections, on the client's own thread.
-pub(super) trait Connector: Send + 'static {
-    fn connect(&mut self, io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>>;
+impl From<Transport> for nuncio_shared::Transport {
+    fn from(transport: Transport) -> nuncio_shared::Transport {
+        transport.0
+    }
 }
 
 /// TCP and WebSocket, by URL.
 pub(super) struct Url(pub(super) ClientOptions);
 
-impl Connector for Url {
-    fn connect(&mut self, _io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>> {
+impl Connector<IoThread> for Url {
+    fn connect(&mut self, _io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<nuncio_shared::Transport>> {
         let options = self.0.clone();
         Box::pin(async move {
             if options.tls() {
@@ -94,32 +72,19 @@ impl Connector for Url {
             }
             let stream = TcpStream::connect((options.host(), options.port())).await?;
             stream.set_nodelay(true)?;
-            Ok(Transport::websocket(stream, options))
+            Ok(Transport::websocket(stream, options).into())
         })
-    }
-}
-
-/// A function of the application.
-pub(super) struct Function<F>(pub(super) F);
-
-impl<F, R> Connector for Function<F>
-where
-    F: FnMut() -> R + Send + 'static,
-    R: Future<Output = io::Result<Transport>> + Send + 'static,
-{
-    fn connect(&mut self, _io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>> {
-        Box::pin((self.0)())
     }
 }
 
 /// A child process, once: its session ends with it.
 pub(super) struct Process(pub(super) Option<Command>);
 
-impl Connector for Process {
-    fn connect(&mut self, io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Transport>> {
+impl Connector<IoThread> for Process {
+    fn connect(&mut self, io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<nuncio_shared::Transport>> {
         let spawned =
             self.0.take().ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the child process has ended"));
-        let spawned = spawned.and_then(|command| Process::spawn(command, io));
+        let spawned = spawned.and_then(|command| Process::spawn(command, io)).map(Into::into);
         Box::pin(std::future::ready(spawned))
     }
 }
@@ -184,12 +149,12 @@ impl Drop for Reaper {
         const GRACE: Duration = Duration::from_secs(5);
         let Some(mut child) = self.child.take() else { return };
         let io = Arc::clone(&self.io);
-        self.io.spawn(async move {
+        self.io.spawn(Box::pin(async move {
             if !matches!(tokio::time::timeout(GRACE, child.wait()).await, Ok(Ok(_))) {
                 // It may be gone by itself by now.
                 drop(child.kill().await);
             }
             drop(io);
-        });
+        }));
     }
 }

@@ -1,57 +1,35 @@
-//! The client: one session with a runtime, over as many connections as it takes.
+//! The client's side of sockets.
 
-mod backoff;
-mod builder;
 mod connect;
-mod handle;
-mod hub;
-mod ledger;
-mod route;
-mod session;
-mod slot;
-mod submit;
-mod supervise;
 
 use std::io;
-use std::sync::Arc;
+use std::ops::Deref;
 
-use nuncio_core::arcp::client::{JobPage, ListQuery, Subscribe, Welcome};
+use nuncio_link::{ClientOptions, InvalidUrl};
+use nuncio_shared::Function;
 use tokio::process::Command;
-use tokio::sync::oneshot;
 
-pub use backoff::Reconnect;
-pub use builder::ClientBuilder;
 pub use connect::Transport;
-pub use handle::{Chunks, Collected, Events, Follow, JobControl, JobHandle, Subscription, Update};
-pub use session::{SessionEvent, SessionEvents};
-pub use submit::Submit;
 
-use crate::error::{ClientError, SessionEnd};
-use handle::Follower;
-use hub::{Hub, State};
-use slot::Slot;
+use crate::ClientBuilder;
+use connect::{Process, Url};
 
 /// A session with a runtime.
 ///
 /// When its connection is lost it connects again and resumes: nobody who uses it notices but for a pause. It gives up
 /// when the runtime no longer has the session, and then says so everywhere. Requests made meanwhile wait.
 ///
-/// When the last clone and the last handle are dropped the session is closed, in the background; [`Client::close`] waits
-/// for it. Jobs go on in the runtime in either case.
-#[derive(Clone)]
+/// When the last clone and the last handle are dropped the session is closed, in the background;
+/// [`close`](nuncio_shared::Client::close) waits for it. Jobs go on in the runtime in either case.
+#[derive(Clone, Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
-}
-
-/// What clones and handles share.
-pub(crate) struct Shared {
-    hub: Arc<Hub>,
+    shared: nuncio_shared::Client,
 }
 
 impl Client {
     /// A client for a `ws://` URL and a bearer token.
-    pub fn builder(url: &str, token: impl Into<String>) -> Result<ClientBuilder, nuncio_link::InvalidUrl> {
-        ClientBuilder::url(url, token)
+    pub fn builder(url: &str, token: impl Into<String>) -> Result<ClientBuilder, InvalidUrl> {
+        Ok(ClientBuilder::new(Box::new(Url(ClientOptions::new(url)?)), token))
     }
 
     /// A client over connections of one's own: TLS, a memory pair, a stream that tests can cut. The function is asked
@@ -61,102 +39,24 @@ impl Client {
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = io::Result<Transport>> + Send + 'static,
     {
-        ClientBuilder::over(connect, token)
+        ClientBuilder::new(Box::new(Function(connect)), token)
     }
 
     /// A client that starts a child process and speaks to it on its stdin and stdout (§4). Its stderr is left as the
     /// command has it. The session ends with the child; a child that does not end with its input is killed after 5 s.
     pub fn spawn(command: Command, token: impl Into<String>) -> ClientBuilder {
-        ClientBuilder::spawn(command, token)
+        ClientBuilder::new(Box::new(Process(Some(command))), token).reconnect(None)
     }
 
-    /// What the runtime said of itself and the session, at the last welcome. `None` only where there was none yet.
-    pub fn welcome(&self) -> Option<Arc<Welcome>> {
-        self.shared.hub.welcome.borrow().clone()
-    }
-
-    /// Submits a job and waits until it is accepted (§7.1). Dropped while it waits, the job may run nevertheless, with
-    /// nobody following it.
-    pub async fn submit(&self, submit: &Submit) -> Result<JobHandle, ClientError> {
-        let follower = self.follow(|state, now| state.client.submit(now, &submit.request()))?;
-        follower.accepted().await
-    }
-
-    /// Watches a job (§7.6): of another session, or after this client has forgotten it.
-    pub async fn subscribe(&self, job_id: &str, subscribe: Subscribe) -> Result<Subscription, ClientError> {
-        let follower = self.follow(|state, now| state.client.subscribe(now, job_id, subscribe))?;
-        follower.subscribed().await
-    }
-
-    /// A page of the jobs that may be seen (§6.6).
-    pub async fn list(&self, query: &ListQuery<'_>) -> Result<JobPage, ClientError> {
-        let (sender, answer) = oneshot::channel();
-        self.shared.hub.run(|state, now| {
-            let request = state.client.list(now, query).map_err(|refused| state.refusal(refused))?;
-            state.lists.insert(request, sender);
-            Ok::<_, ClientError>(())
-        })?;
-        answer.await.unwrap_or_else(|_| Err(self.shared.hub.gone()))
-    }
-
-    /// Acknowledges all events up to a number of the session, or all that were taken (§6.5). Not needed where the client
-    /// does so by itself, as it does by default.
-    pub fn ack(&self, seq: Option<u64>) -> Result<(), ClientError> {
-        self.shared.hub.run(|state, now| state.client.ack(now, seq).map_err(|refused| state.refusal(refused)))
-    }
-
-    /// What happens to the session from now on.
-    pub fn session_events(&self) -> SessionEvents {
-        let receiver = self.shared.hub.events.subscribe();
-        SessionEvents { receiver, over: self.shared.hub.look(|state| state.end.is_some()) }
-    }
-
-    /// Says goodbye, waits for the answer a second at most, and closes the connection (§6.7). Accepted jobs go on.
-    pub async fn close(&self) -> SessionEnd {
-        let mut end = self.shared.hub.end.subscribe();
-        self.shared.hub.run(|state, now| state.client.close(now, None));
-        match end.wait_for(Option::is_some).await.map(|end| end.clone()) {
-            Ok(Some(end)) => end,
-            // The sender lives as long as this.
-            Ok(None) | Err(_) => SessionEnd::Closed(nuncio_core::arcp::client::CloseReason::Asked),
-        }
-    }
-
-    /// Why the session is over, if it is.
-    pub fn ended(&self) -> Option<SessionEnd> {
-        self.shared.hub.ended()
-    }
-
-    /// Bytes held by queues and tables; an estimate.
-    pub fn bytes_held(&self) -> usize {
-        self.shared.hub.look(|state| state.client.bytes_held())
-    }
-
-    fn follow(
-        &self,
-        ask: impl FnOnce(
-            &mut State,
-            nuncio_core::time::Time,
-        ) -> Result<nuncio_core::arcp::client::HandleId, nuncio_core::arcp::client::ClientRefused>,
-    ) -> Result<Follower, ClientError> {
-        let slot = Arc::new(Slot::default());
-        let handle = self.shared.hub.run(|state, now| {
-            let handle = ask(state, now).map_err(|refused| state.refusal(refused))?;
-            state.slots.insert(handle, Arc::clone(&slot));
-            Ok::<_, ClientError>(handle)
-        })?;
-        Ok(Follower::new(Arc::clone(&self.shared), handle, slot))
+    pub(crate) fn of(shared: nuncio_shared::Client) -> Client {
+        Client { shared }
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.hub.run(|state, now| state.client.close(now, None));
-    }
-}
+impl Deref for Client {
+    type Target = nuncio_shared::Client;
 
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
+    fn deref(&self) -> &nuncio_shared::Client {
+        &self.shared
     }
 }

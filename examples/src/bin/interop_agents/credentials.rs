@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nuncio_tokio::{BoxFuture, Credential, Fault, Grant, Json, Provisioner, Revocation, Secret};
+use nuncio_shared::{BoxFuture, Credential, Fault, Grant, Json, Provisioner, Revocation, Secret};
 use serde_json::{Map, Value};
 
 /// Issues one credential to each job whose lease names `model.use`.

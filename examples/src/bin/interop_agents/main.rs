@@ -11,7 +11,8 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use nuncio_tokio::{AnyPrincipal, Compat, Config, Listening, Server, StaticTokens};
+use nuncio_shared::driver::Driver;
+use nuncio_shared::{AnyPrincipal, BuildError, Compat, Config, Listening, ServerBuilder, StaticTokens};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::credentials::VirtualKeys;
@@ -43,9 +44,19 @@ struct Options {
     /// The form sessions are spoken to in
     #[arg(long, value_enum, default_value_t)]
     compat: Form,
+    /// The async runtime to serve on
+    #[arg(long, value_enum, default_value_t)]
+    driver: Runtime,
     /// Jobs of one agent that run at once; further ones wait as pending
     #[arg(long, value_name = "N")]
     max_concurrent_jobs: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Runtime {
+    #[default]
+    Tokio,
+    Smol,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -80,9 +91,9 @@ impl Options {
         }
     }
 
-    fn server(&self) -> Result<Server, nuncio_tokio::BuildError> {
+    fn server<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<D::Server, BuildError> {
         let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-alice2", "alice").with("tok-bob", "bob");
-        let mut builder = agents::offer(Server::builder().config(self.config()).verifier(tokens));
+        let mut builder = agents::offer(builder.config(self.config()).verifier(tokens));
         if self.open_policy {
             builder = builder.policy(AnyPrincipal);
         }
@@ -102,9 +113,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     logs::install();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let server = options.server()?;
-    let listening = server.listen(("127.0.0.1", options.port)).await?;
-    announce(&listening)?;
+    let address = ("127.0.0.1", options.port);
+    // Of either driver; it is the same from here on.
+    let server: nuncio_shared::Server = match options.driver {
+        Runtime::Tokio => {
+            let server = options.server(nuncio_tokio::Server::builder())?;
+            announce(&server.listen(address).await?)?;
+            (*server).clone()
+        }
+        Runtime::Smol => {
+            let server = options.server(nuncio_smol::Server::builder())?;
+            announce(&server.listen(address).await?)?;
+            (*server).clone()
+        }
+    };
     stopped(&mut interrupt, &mut terminate).await;
     tokio::select! {
         _ = server.shutdown(Duration::from_secs(1)) => {}

@@ -1,8 +1,9 @@
 //! Agents that ask their lease.
 
-use nuncio_tokio::{Delegation, Denied, Failure, JobContext, Json, Secret};
+use nuncio_shared::{Delegation, Denied, Failure, JobContext, Json, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use smol::future::or;
 
 use super::pause;
 
@@ -154,10 +155,11 @@ pub(super) async fn delegate(input: Option<Delegate>, ctx: JobContext) -> Result
         Err(Denied::Fault(_)) => return Ok(json!({"delegated": false})),
         Err(denied) => return Err(denied.into()),
     };
-    tokio::select! {
-        _ = child.outcome() => {}
-        waited = pause(&ctx, input.wait_ms) => waited?,
-    }
+    let ended = async {
+        child.outcome().await;
+        Ok(())
+    };
+    or(ended, pause(&ctx, input.wait_ms)).await?;
     Ok(json!({"delegated": true}))
 }
 

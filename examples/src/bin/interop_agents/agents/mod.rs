@@ -4,7 +4,10 @@ mod leases;
 mod plain;
 mod streams;
 
-use nuncio_tokio::{Failure, JobContext, ServerBuilder};
+use nuncio_shared::driver::Driver;
+use nuncio_shared::{Failure, JobContext, ServerBuilder};
+use smol::Timer;
+use smol::future::or;
 
 /// The bare names of all agents.
 pub(crate) const NAMES: [&str; 15] = [
@@ -26,7 +29,7 @@ pub(crate) const NAMES: [&str; 15] = [
 ];
 
 /// Puts all of them on offer.
-pub(crate) fn offer(server: ServerBuilder) -> ServerBuilder {
+pub(crate) fn offer<D: Driver>(server: ServerBuilder<D>) -> ServerBuilder<D> {
     server
         .agent("echo", plain::echo)
         .agent("slow", plain::slow)
@@ -49,8 +52,14 @@ pub(crate) fn offer(server: ServerBuilder) -> ServerBuilder {
 
 /// Sleeps, or fails as soon as the job is cancelled.
 async fn pause(ctx: &JobContext, ms: u64) -> Result<(), Failure> {
-    tokio::select! {
-        () = ctx.cancelled() => Err(Failure::new("CANCELLED", "the job was cancelled")),
-        () = tokio::time::sleep(std::time::Duration::from_millis(ms)) => Ok(()),
-    }
+    let cancelled = async {
+        ctx.cancelled().await;
+        Err(Failure::new("CANCELLED", "the job was cancelled"))
+    };
+    or(cancelled, async {
+        // A timer that runs on either driver.
+        Timer::after(std::time::Duration::from_millis(ms)).await;
+        Ok(())
+    })
+    .await
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::{Failure, JobContext, Json};
+use nuncio_shared::{Failure, JobContext, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ impl Default for Stubborn {
 pub(super) async fn stubborn(input: Option<Stubborn>, ctx: JobContext) -> Result<&'static str, Failure> {
     let Stubborn { ms } = input.unwrap_or_default();
     if pause(&ctx, ms).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
+        smol::Timer::after(Duration::from_millis(ms)).await;
     }
     Ok("stubborn-done")
 }

@@ -1,0 +1,83 @@
+//! What a runtime has done and holds, for the metrics of its host.
+
+use super::error::ErrorCode;
+use super::host::FinalStatus;
+
+/// A look at a runtime: what it holds now, and what it counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Connections, welcomed or not.
+    pub connections: usize,
+    /// Sessions with a connection.
+    pub sessions_live: usize,
+    /// Sessions that may be resumed.
+    pub sessions_detached: usize,
+    /// Jobs that wait for their host's answer or a slot of their agent.
+    pub jobs_pending: usize,
+    /// Jobs whose agent runs.
+    pub jobs_running: usize,
+    /// Jobs whose agent runs and was asked to stop.
+    pub jobs_cancelling: usize,
+    /// Ended jobs that are still kept.
+    pub jobs_kept: usize,
+    /// Bytes held: [`Runtime::bytes_held`](super::Runtime::bytes_held).
+    pub bytes_held: usize,
+    /// What was counted.
+    pub totals: Totals,
+}
+
+/// Counted since the runtime was made; never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sessions opened.
+    pub sessions: u64,
+    /// Connections that took a session up again (§6.3).
+    pub resumes: u64,
+    /// Jobs accepted, delegated ones included.
+    pub jobs: u64,
+    /// Events of jobs, each counted once however many sessions watch (§8).
+    pub events: u64,
+    /// Times an agent had to wait for room in a log.
+    pub blocked: u64,
+    /// Times a session was told of back-pressure (§6.5).
+    pub back_pressure: u64,
+    /// Jobs ended, in the order of [`Totals::ended`].
+    pub(super) ended: [u64; 4],
+    /// Frames and hellos refused, in the order of [`ErrorCode::ALL`].
+    pub(super) refused: [u64; 15],
+}
+
+impl Totals {
+    /// Jobs that ended so (§7.3).
+    pub fn ended(&self, status: FinalStatus) -> u64 {
+        let [success, error, cancelled, timed_out] = self.ended;
+        match status {
+            FinalStatus::Success => success,
+            FinalStatus::Error => error,
+            FinalStatus::Cancelled => cancelled,
+            FinalStatus::TimedOut => timed_out,
+        }
+    }
+
+    /// Requests refused with this code (§12), the hello among them.
+    pub fn refused(&self, code: ErrorCode) -> u64 {
+        ErrorCode::ALL.into_iter().zip(self.refused).find(|(known, _)| *known == code).map_or(0, |(_, count)| count)
+    }
+
+    pub(super) fn count_ended(&mut self, status: FinalStatus) {
+        let [success, error, cancelled, timed_out] = &mut self.ended;
+        *match status {
+            FinalStatus::Success => success,
+            FinalStatus::Error => error,
+            FinalStatus::Cancelled => cancelled,
+            FinalStatus::TimedOut => timed_out,
+        } += 1;
+    }
+
+    pub(super) fn count_refused(&mut self, code: ErrorCode) {
+        let known = ErrorCode::ALL.into_iter().zip(&mut self.refused).find(|(known, _)| *known == code);
+        if let Some((_, count)) = known {
+            *count += 1;
+        }
+    }
+}

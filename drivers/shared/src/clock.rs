@@ -1,0 +1,39 @@
+//! The only place that reads a clock.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nuncio_core::time::Time;
+
+/// The wall clock, sampled once, plus monotonic time: it never steps back, whatever is done to the machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    wall: Time,
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { wall: Time(micros(since_epoch)), start: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.wall.plus_micros(micros(self.start.elapsed()))
+    }
+
+    /// When a deadline is due for timers, which do not reach as far as [`Time`] does.
+    pub(crate) fn instant(&self, deadline: Time) -> Instant {
+        const FAR: Duration = Duration::from_hours(30 * 365 * 24);
+        let after_start = Duration::from_micros(deadline.since(self.wall)).min(FAR);
+        self.start + after_start
+    }
+
+    /// How long it is until a deadline; zero if it has passed.
+    pub(crate) fn until(&self, deadline: Time) -> Duration {
+        Duration::from_micros(deadline.since(self.now()))
+    }
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

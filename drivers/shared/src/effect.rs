@@ -1,0 +1,216 @@
+//! What a hub does for its machine once the lock is free.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_lite::future::or;
+use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Secret};
+use tracing::{debug, info, warn};
+
+use crate::agent;
+use crate::auth::{Claim, Rejection};
+use crate::hub::{Effect, Hub};
+use crate::provision::{Grant, Revocation};
+use crate::sync::caught;
+
+/// Why a timer's task has woken.
+enum Woken {
+    Due,
+    Nearer,
+    Stopped,
+}
+
+impl Hub {
+    pub(crate) fn perform(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Wake(pipe) => pipe.wake(),
+            Effect::Authenticate { conn, token, client } => self.authenticate(conn, token, client),
+            Effect::Provision { job, grant } => self.provision(job, grant),
+            Effect::Run(job) => agent::start(self, &job),
+            Effect::Cancel { job, reason } => {
+                info!(job = %job.id, "the job is to be cancelled");
+                job.cancel(reason);
+            }
+            Effect::Unblock(job) => {
+                job.unblocked.notify(usize::MAX);
+            }
+            Effect::End { job, awaited, ended } => {
+                if let Some(job) = job {
+                    let code = ended.fault.as_ref().map(|fault| fault.code.as_str());
+                    info!(job = %job.id, trace = %job.trace_id, status = ?ended.status, code, "the job has ended");
+                    job.end();
+                }
+                if let Some(awaited) = awaited {
+                    // Who delegated may have stopped waiting.
+                    drop(awaited.send(ended));
+                }
+            }
+            Effect::Revoke { revocation, job, id, value, attempt } => {
+                let hub = Arc::clone(self);
+                self.hooks.spawn(Box::pin(async move {
+                    let asked = Revocation { job, id, value, attempt };
+                    let revoked = hub.revoke(asked).await;
+                    // Refused is an answer that came too late.
+                    drop(hub.run(|state, now| {
+                        if revoked {
+                            state.runtime.revoked(now, revocation)
+                        } else {
+                            state.runtime.revoke_failed(now, revocation)
+                        }
+                    }));
+                }));
+            }
+            Effect::SessionLive { session, principal, resumed } => {
+                info!(%session, %principal, resumed, "the session is live");
+            }
+            Effect::SessionDetached(session) => info!(%session, "the session has no connection"),
+            Effect::SessionClosed(session) => info!(%session, "the session is closed"),
+            Effect::Subscription { principal, job, owner, granted } => {
+                info!(%principal, %job, %owner, granted, "a subscription was decided");
+            }
+            Effect::RefusedFrame { conn, fault } => debug!(?conn, %fault, "a frame was refused"),
+            Effect::Emptied => {
+                self.emptied.notify(usize::MAX);
+            }
+        }
+    }
+
+    fn authenticate(self: &Arc<Self>, conn: ConnId, token: Secret, client: String) {
+        let hub = Arc::clone(self);
+        self.hooks.spawn(Box::pin(async move {
+            let verifier = Arc::clone(&hub.verifier);
+            // A panic is an answer, too.
+            let verdict = caught(async { verifier.verify(Claim { token, client }).await }).await;
+            let verdict = verdict.unwrap_or_else(|| {
+                warn!("the verifier panicked");
+                Err(Rejection::Unavailable)
+            });
+            let answered = hub.run(|state, now| match &verdict {
+                Ok(principal) => state.runtime.admit(now, conn, principal.as_str()),
+                Err(rejection) => state.runtime.reject(now, conn, rejection.fault()),
+            });
+            if let Err(stale) = answered {
+                debug!(?conn, %stale, "the connection did not wait for the verifier");
+            }
+        }));
+    }
+
+    fn provision(self: &Arc<Self>, job: JobId, grant: Box<Grant>) {
+        let Some(provisioner) = self.provisioner.clone() else { return };
+        let hub = Arc::clone(self);
+        self.hooks.spawn(Box::pin(async move {
+            let id = grant.job;
+            let issued = caught(async { provisioner.issue(&grant).await }).await;
+            let issued = issued.unwrap_or_else(|| {
+                warn!(job = %id, "the provisioner panicked");
+                Err(Fault::new(ErrorCode::InternalError, "the job's credentials could not be issued"))
+            });
+            match issued {
+                Ok(credentials) => {
+                    let late: Vec<_> = credentials
+                        .iter()
+                        .map(|credential| Revocation::of(id, &credential.id, &credential.value))
+                        .collect();
+                    if let Err(refused) = hub.run(|state, now| state.runtime.start(now, job, credentials)) {
+                        warn!(job = %id, %refused, "credentials came for a job that does not take them");
+                        for revocation in late {
+                            hub.revoke_until_done(revocation).await;
+                        }
+                    }
+                }
+                // Refused is an answer that came too late.
+                Err(fault) => drop(hub.run(|state, now| state.runtime.decline(now, job, fault))),
+            }
+        }));
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> bool {
+        let Some(provisioner) = self.provisioner.clone() else { return true };
+        let (job, id) = (revocation.job, revocation.id.clone());
+        match caught(async { provisioner.revoke(&revocation).await }).await {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                warn!(%job, credential = id, %error, "a credential was not revoked; it is tried again");
+                false
+            }
+            None => {
+                warn!(%job, credential = id, "a revocation panicked; it is tried again");
+                false
+            }
+        }
+    }
+
+    /// For what the machine never knew of.
+    async fn revoke_until_done(&self, mut revocation: Revocation) {
+        const LONGEST: Duration = Duration::from_mins(1);
+        let mut pause = Duration::from_millis(500);
+        while !self.revoke(revocation.clone()).await {
+            revocation.attempt = revocation.attempt.saturating_add(1);
+            self.hooks.sleep_until(Instant::now() + pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// Makes records durable, in order and for ever, and lets go what waits for them.
+    pub(crate) async fn record(self: Arc<Self>) {
+        const LONGEST: Duration = Duration::from_secs(5);
+        let Some(provisioner) = self.provisioner.clone() else { return };
+        loop {
+            let (records, last) = self.take_records();
+            if records.is_empty() {
+                let more = async {
+                    self.unrecorded.notified().await;
+                    true
+                };
+                let stopped = async {
+                    self.stopped.cancelled().await;
+                    false
+                };
+                if or(more, stopped).await {
+                    continue;
+                }
+                return;
+            }
+            let mut pause = Duration::from_millis(50);
+            while let Err(error) = provisioner.record(&records).await {
+                warn!(%error, "records could not be stored; what depends on them waits");
+                self.hooks.sleep_until(Instant::now() + pause).await;
+                pause = (pause * 2).min(LONGEST);
+            }
+            self.committed(last);
+        }
+    }
+
+    /// Tells the machine of its deadlines.
+    pub(crate) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let due = self.clock.instant(self.armed());
+            let passed = async {
+                self.io.sleep_until(due).await;
+                Woken::Due
+            };
+            let nearer = async {
+                self.timer.notified().await;
+                Woken::Nearer
+            };
+            let stopped = async {
+                self.stopped.cancelled().await;
+                Woken::Stopped
+            };
+            match or(stopped, or(passed, nearer)).await {
+                Woken::Due => self.run(|state, now| {
+                    state.disarm();
+                    state.runtime.handle_timeout(now);
+                }),
+                Woken::Nearer => {}
+                Woken::Stopped => return,
+            }
+        }
+    }
+}
+
+impl Revocation {
+    pub(crate) fn of(job: nuncio_core::arcp::JobUlid, id: &str, value: &Secret) -> Revocation {
+        Revocation { job, id: id.to_owned(), value: Some(value.clone()), attempt: 0 }
+    }
+}

@@ -1,0 +1,95 @@
+//! Nuncio on smol: a server that runs agents, and a client that follows their jobs, over WebSocket, pipes and memory.
+//!
+//! The protocol is `nuncio-core`'s, the framing [`nuncio_link`]'s, agents and handles are [`nuncio_shared`]'s and shown here; what
+//! is written here touches sockets, processes, tasks and timers.
+//!
+//! ```
+//! use nuncio_smol::{Client, Failure, JobContext, Server, StaticTokens, Submit};
+//! use serde::Deserialize;
+//! use serde_json::{Value, json};
+//!
+//! #[derive(Deserialize)]
+//! struct Question {
+//!     words: Vec<String>,
+//! }
+//!
+//! /// Input and output are anything serde knows.
+//! async fn count(question: Question, ctx: JobContext) -> Result<Value, Failure> {
+//!     ctx.authorize("tool.call", "counter")?;
+//!     ctx.log("info", "counting").await?;
+//!     Ok(json!({ "words": question.words.len() }))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # smol::block_on(async {
+//! let server = Server::builder()
+//!     .verifier(StaticTokens::new().with("secret", "me@example.com"))
+//!     .agent("count", count)
+//!     .build()?;
+//! let listening = server.listen("127.0.0.1:0").await?;
+//!
+//! let client = Client::builder(listening.url(), "secret")?.connect().await?;
+//! let submit = Submit::new("count")
+//!     .input(&json!({"words": ["to", "be", "or"]}))?
+//!     .lease(&json!({"tool.call": ["counter"]}))?;
+//! let mut job = client.submit(&submit).await?;
+//! while let Some(event) = job.events().next().await {
+//!     println!("{}: {}", event.kind.as_str(), event.body.as_str());
+//! }
+//! let answer: Value = job.collect(1 << 20).await?.json()?;
+//! assert_eq!(answer, json!({"words": 3}));
+//!
+//! client.close().await;
+//! assert!(server.shutdown(std::time::Duration::from_secs(5)).await);
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # Threads
+//!
+//! A server and a client each start a thread that carries their connections and timers; a server starts another one for
+//! its [`Verifier`] and [`Provisioner`]. Agents run on smol's global executor or on one they are given, applications
+//! on theirs: one that blocks its thread, or never yields, stalls no connection and no other session.
+//!
+//! # Logs
+//!
+//! Everything of note is a `tracing` event, under spans with session, job and trace id, and never with a secret. A
+//! program that shows them should cap the target `tungstenite` at `debug`, whatever else it shows: below that, whole
+//! frames are logged, tokens included. With `tracing-subscriber` that is a filter like `info,tungstenite=info`. This
+//! crate installs no logger.
+//!
+//! # Dropping
+//!
+//! Every future here can be dropped at any await: what the protocol has begun goes on, or is released. A dropped
+//! [`JobHandle`] leaves its job running, a dropped [`Subscription`] ends, a dropped [`Client`] says goodbye, a dropped
+//! [`Server`] ends everything it runs.
+#![forbid(unsafe_code)]
+
+mod client;
+mod driver;
+mod memory;
+mod server;
+mod stdio;
+mod thread;
+
+pub use client::{Client, Transport};
+pub use driver::Smol;
+pub use nuncio_shared::{
+    Accepted, Access, Agent, AgentInfo, AnyPrincipal, AutoAck, Body, BoxFuture, BuildError, CancellationToken, Child,
+    ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
+    CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, ErrorCode,
+    EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy, IntoOutput,
+    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, ListenOptions, Listening,
+    LostReason, Number, OriginPolicy, Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused,
+    Rejection, RemoteFault, RequestFailure, ResultWriter, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd,
+    SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals,
+    Update, Verifier, Via, Welcome,
+};
+pub use server::Server;
+pub use thread::IoThread;
+
+/// Makes a [`Server`].
+pub type ServerBuilder = nuncio_shared::ServerBuilder<Smol>;
+/// Makes a [`Client`].
+pub type ClientBuilder = nuncio_shared::ClientBuilder<Smol>;

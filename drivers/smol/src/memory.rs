@@ -1,0 +1,20 @@
+//! A transport within one process.
+
+use std::io;
+
+use crate::client::Transport;
+use crate::server::Server;
+
+impl Server {
+    /// Opens a connection within this process and returns the client's end: for
+    /// [`Client::over`](crate::Client::over).
+    pub fn connect_memory(&self) -> Transport {
+        Transport::of((**self).connect_memory())
+    }
+
+    /// A connector for [`Client::over`](crate::Client::over) that always reaches this server.
+    pub fn memory_connector(&self) -> impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static {
+        let server = self.clone();
+        move || std::future::ready(Ok(server.connect_memory()))
+    }
+}

@@ -1,0 +1,51 @@
+//! The driver's own threads.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nuncio_shared::driver::Io;
+use nuncio_shared::{BoxFuture, CancellationToken};
+use smol::{Executor, Timer};
+
+/// A thread that carries connections and timers, so that agents and applications that block their own threads stall
+/// nobody's session.
+///
+/// A server and a client start one each; many clients of one process can [share one](crate::ClientBuilder::io_thread).
+/// It ends when nobody uses it any more.
+#[derive(Debug)]
+pub struct IoThread {
+    executor: Arc<Executor<'static>>,
+    stop: CancellationToken,
+}
+
+impl IoThread {
+    /// Starts a thread with this name. Fails where the system has no room for one.
+    pub fn start(name: &str) -> io::Result<Arc<IoThread>> {
+        let executor = Arc::new(Executor::new());
+        let stop = CancellationToken::new();
+        let (running, stopped) = (Arc::clone(&executor), stop.clone());
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || smol::block_on(running.run(stopped.cancelled())))?;
+        Ok(Arc::new(IoThread { executor, stop }))
+    }
+}
+
+impl Io for IoThread {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.executor.spawn(task).detach();
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            Timer::at(at).await;
+        })
+    }
+}
+
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,7 +1,0 @@
-//! What the deployed runtimes get wrong (wire.md §9), and Nuncio does not: one conversation each, in plain frames.
-
-mod bad_input;
-mod hostile;
-mod jobs;
-mod leases;
-mod sessions;
