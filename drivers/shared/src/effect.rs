@@ -60,6 +60,11 @@ impl Hub {
                     }));
                 }));
             }
+            Effect::Replay(order) => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.order(order);
+                }
+            }
             Effect::SessionLive { session, principal, resumed } => {
                 info!(%session, %principal, resumed, "the session is live");
             }
@@ -148,36 +153,6 @@ impl Hub {
             revocation.attempt = revocation.attempt.saturating_add(1);
             self.hooks.sleep_until(Instant::now() + pause).await;
             pause = (pause * 2).min(LONGEST);
-        }
-    }
-
-    /// Makes records durable, in order and for ever, and lets go what waits for them.
-    pub(crate) async fn record(self: Arc<Self>) {
-        const LONGEST: Duration = Duration::from_secs(5);
-        let Some(provisioner) = self.provisioner.clone() else { return };
-        loop {
-            let (records, last) = self.take_records();
-            if records.is_empty() {
-                let more = async {
-                    self.unrecorded.notified().await;
-                    true
-                };
-                let stopped = async {
-                    self.stopped.cancelled().await;
-                    false
-                };
-                if or(more, stopped).await {
-                    continue;
-                }
-                return;
-            }
-            let mut pause = Duration::from_millis(50);
-            while let Err(error) = provisioner.record(&records).await {
-                warn!(%error, "records could not be stored; what depends on them waits");
-                self.hooks.sleep_until(Instant::now() + pause).await;
-                pause = (pause * 2).min(LONGEST);
-            }
-            self.committed(last);
         }
     }
 

@@ -18,6 +18,7 @@ mod effect;
 mod error;
 mod hub;
 mod job;
+mod journal;
 mod listen;
 mod memory;
 mod pipe;
@@ -36,6 +37,9 @@ pub use client::{
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
+#[cfg(feature = "sqlite")]
+pub use journal::{JournalStats, SqliteJournal, SqliteOptions, Sync};
 pub use listen::{Accept, ListenOptions, Listening};
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
@@ -43,7 +47,8 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Stats, Totals, Via,
+    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, SamePrincipal, Secret, SessionId, Stats, Totals,
+    Via,
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_link::{ClientOptions, HostPolicy, OriginPolicy, ServerOptions};

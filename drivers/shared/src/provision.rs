@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Credential, Fault, JobUlid, JobView, Record, Secret};
+use nuncio_core::arcp::{Credential, Fault, JobUlid, JobView, Secret};
 use nuncio_core::budget::Amounts;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
@@ -73,14 +73,6 @@ pub trait Provisioner: Send + Sync + 'static {
     /// The job's credentials, none if it needs none. A fault refuses the submit; its message goes to the client. The
     /// answer has a deadline, `Config::submit_timeout`; credentials that come later are revoked.
     fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
-
-    /// Makes records durable: which credentials were issued, got another value, or were revoked. Until it says `Ok`,
-    /// nothing leaves the runtime that came after them; an error is tried again. The default keeps no records: then
-    /// credentials outlive a crash for as long as their issuer lets them.
-    fn record<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, io::Result<()>> {
-        let _ = records;
-        Box::pin(std::future::ready(Ok(())))
-    }
 
     /// Revokes a credential by its value. What fails is tried again; what was revoked before must be `Ok`.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;

@@ -79,12 +79,15 @@ pub use nuncio_shared::{
     ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
     CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, ErrorCode,
     EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy, IntoOutput,
-    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, ListenOptions, Listening,
-    LostReason, Number, OriginPolicy, Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused,
-    Rejection, RemoteFault, RequestFailure, ResultWriter, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd,
-    SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals,
-    Update, Verifier, Via, Welcome,
+    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Journal, JournalError, Json, ListQuery,
+    ListenOptions, Listening, LostReason, MemoryJournal, Number, OriginPolicy, Outcome, Output, Policy, Product,
+    Provisioner, Raw, Reconnect, Record, RecordError, Refused, Rejection, RemoteFault, ReplayRange, Replayed,
+    RequestFailure, ResultWriter, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd, SessionEvent,
+    SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals, Update,
+    Verifier, Via, Welcome,
 };
+#[cfg(feature = "sqlite")]
+pub use nuncio_shared::{JournalStats, SqliteJournal, SqliteOptions, Sync};
 pub use server::Server;
 pub use thread::IoThread;
 

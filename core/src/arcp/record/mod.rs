@@ -317,6 +317,20 @@ impl Record {
         if let Record::JobEvent(record) = self { Some((record.position, record.seq)) } else { None }
     }
 
+    /// Bytes of the payload of an event or a terminal; 0 for all other records.
+    pub fn payload_len(&self) -> usize {
+        if let Record::JobEvent(record) = self {
+            record.payload.len()
+        } else {
+            self.targets().first().and_then(|target| self.entry(target)).map_or(0, |entry| entry.payload.len())
+        }
+    }
+
+    /// Whether it is a job accepted under an idempotency key: there will be a `key_forgotten`.
+    pub fn is_keyed(&self) -> bool {
+        if let Record::JobAccepted(record) = self { record.key.is_some() } else { false }
+    }
+
     /// The frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
     pub fn frame(&self, session: SessionId) -> Option<(u64, Bytes)> {
         let target = self.targets().iter().find(|target| target.session == session)?;

@@ -28,6 +28,8 @@ use crate::time::Time;
 /// What became of the records that a runtime was restored from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
+    /// The number of the last record; 0 if there was none. The stores of the runtime go on from here.
+    pub last_store: u64,
     /// Records that were carried out.
     pub applied: u64,
     /// Records with a number that was not greater than the one before: repeated, or out of order. Passed over.
@@ -552,6 +554,7 @@ impl Restoring {
             runtime.revoke(job, id, None, values);
         }
         runtime.evict();
+        self.restored.last_store = self.last_store;
         (self.runtime, self.restored)
     }
 }
