@@ -73,7 +73,8 @@ impl<D: Driver> ServerBuilder<D> {
     /// waits until what it tells is committed. Default: nothing does.
     ///
     /// Jobs that were running end with `INTERNAL_ERROR`; sessions wait for their clients; credentials that are still
-    /// good are revoked.
+    /// good are revoked. While the journal cannot be written the server takes no new work and serves what it can.
+    /// [`build`](ServerBuilder::build) reads all of it before it returns.
     pub fn journal(mut self, journal: impl Journal) -> ServerBuilder<D> {
         self.journal = Some(Box::new(journal));
         self

@@ -61,11 +61,12 @@ pub struct Revocation {
     pub attempt: u32,
 }
 
-/// Mints credentials, remembers that it did, and revokes them.
+/// Mints credentials, and revokes them.
 ///
-/// Credentials are offered to sessions that negotiated them over a connection nobody listens to. The order is:
-/// [`issue`](Provisioner::issue), [`record`](Provisioner::record), and only then does the client see them; so that after
-/// a crash nothing is out that is not on record.
+/// Credentials are offered to sessions that negotiated them over a connection nobody listens to. With a
+/// [journal](crate::ServerBuilder::journal) the order is: [`issue`](Provisioner::issue), a committed record, and only then
+/// does the client see them; so that after a crash nothing is out that is not on record, and everything is revoked.
+/// Without one, credentials outlive a crash for as long as their issuer lets them.
 ///
 /// The methods run on a thread of the driver's own, in a tokio runtime with timers and sockets. One that blocks delays
 /// the hellos and submits of others. A panic counts as a failure.
@@ -74,6 +75,7 @@ pub trait Provisioner: Send + Sync + 'static {
     /// answer has a deadline, `Config::submit_timeout`; credentials that come later are revoked.
     fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
 
-    /// Revokes a credential by its value. What fails is tried again; what was revoked before must be `Ok`.
+    /// Revokes a credential by its value, or all its values by its id. What fails is tried again; what was revoked before
+    /// must be `Ok`.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;
 }

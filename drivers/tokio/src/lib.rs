@@ -51,6 +51,12 @@
 //! its [`Verifier`] and [`Provisioner`]. Agents run on the runtime the server was built on, applications on theirs: one
 //! that blocks its thread, or never yields, stalls no connection and no other session.
 //!
+//! # Restarts
+//!
+//! With a [`Journal`], sessions, jobs and events outlive the process: clients resume as if the connection had been lost.
+//! `SqliteJournal` (feature `sqlite`) keeps one in a file. Nothing leaves the server that the journal has not committed;
+//! everything that waits is one commit.
+//!
 //! # Logs
 //!
 //! Everything of note is a `tracing` event, under spans with session, job and trace id, and never with a secret. A

@@ -1,5 +1,6 @@
 //! The thread a journal lives on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use nuncio_core::arcp::{ReplayId, ReplayRange};
 use tracing::{info, warn};
 
-use super::Journal;
+use super::{Journal, JournalError};
 use crate::hub::Hub;
 use crate::sync::Watch;
 
@@ -117,7 +118,7 @@ impl Keeping<'_> {
         let mut failed = false;
         loop {
             let Some(last) = records.last().map(|(seq, _)| *seq) else { return };
-            match self.journal.commit(&records) {
+            match caught(|| self.journal.commit(&records)) {
                 Ok(()) => {
                     self.pause = FIRST_PAUSE;
                     if failed {
@@ -161,7 +162,7 @@ impl Keeping<'_> {
     }
 
     fn replay(&mut self, replay: ReplayId, range: &ReplayRange, max_events: usize, max_bytes: usize) {
-        let read = self.journal.replay(range, max_events, max_bytes);
+        let read = caught(|| self.journal.replay(range, max_events, max_bytes));
         if let Err(error) = &read {
             warn!(%error, "the journal cannot be read");
         }
@@ -173,7 +174,7 @@ impl Keeping<'_> {
     }
 
     fn tend(&mut self) -> bool {
-        match self.journal.tend() {
+        match caught(|| self.journal.tend()) {
             Ok(more) => more,
             Err(error) => {
                 warn!(%error, "the journal could not be tidied up");
@@ -181,4 +182,9 @@ impl Keeping<'_> {
             }
         }
     }
+}
+
+/// A panic is a failure, too: what waits for the journal must not wait for a thread that is gone.
+fn caught<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(JournalError::Io("the journal panicked".to_owned())))
 }

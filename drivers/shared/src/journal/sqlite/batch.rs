@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use nuncio_core::arcp::Record;
 use nuncio_core::time::Time;
 use rusqlite::{Connection, Row, params};
+use sha2::{Digest as _, Sha256};
 
-use super::{JournalError, signed};
+use super::{JournalError, fault, signed};
 
 /// More records than these, or bytes, are in several rows, so that reading back a few events reads little.
 const MAX_RECORDS: usize = 256;
@@ -42,9 +43,15 @@ pub(super) struct Draft {
 }
 
 impl Batch {
-    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Batch> {
-        let at: i64 = row.get(1)?;
-        Ok(Batch { first: row.get(0)?, at: Time(u64::try_from(at).unwrap_or(0)), data: row.get(2)? })
+    /// Errors: [`JournalError::Damaged`] if it is not what was written.
+    pub(super) fn of(row: &Row<'_>) -> Result<Batch, JournalError> {
+        let read =
+            || Ok::<_, rusqlite::Error>((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?));
+        let (first, at, known, data): (i64, i64, i64, Vec<u8>) = read().map_err(fault)?;
+        if sum(&data) != known {
+            return Err(JournalError::Damaged(format!("the records from {first} on are not what was written")));
+        }
+        Ok(Batch { first, at: Time(u64::try_from(at).unwrap_or(0)), data })
     }
 
     /// The records' numbers and texts.
@@ -111,12 +118,8 @@ impl Draft {
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<u64> {
         let first = signed(self.first);
         let at = signed(self.at.0);
-        db.prepare_cached("INSERT INTO batches (first, last, at, data) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-            first,
-            signed(self.last),
-            at,
-            self.data
-        ])?;
+        db.prepare_cached("INSERT INTO batches (first, last, at, sum, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![first, signed(self.last), at, sum(&self.data), self.data])?;
         for (session, span) in &self.sessions {
             // A number that stands twice is of a damaged journal: its first place counts.
             db.prepare_cached("INSERT OR IGNORE INTO session_spans VALUES (?1, ?2, ?3, ?4)")?.execute(params![
@@ -138,6 +141,10 @@ impl Draft {
         }
         Ok(self.data.len() as u64)
     }
+}
+
+fn sum(data: &[u8]) -> i64 {
+    Sha256::digest(data).first_chunk().copied().map_or(0, i64::from_be_bytes)
 }
 
 fn widen(spans: &mut BTreeMap<String, Span>, name: String, at: u64, number: u64) {

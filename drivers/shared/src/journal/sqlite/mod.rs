@@ -1,8 +1,8 @@
-//! The journal in a file: SQLite with a write-ahead log.
+//! The journal in a file: `SQLite` with a write-ahead log.
 //!
 //! A row of `batches` holds up to some hundred records, one line `number TAB record` each, as they were committed
 //! together: a record of its own row would cost several times as much. Where the events of a session or job are is in
-//! `session_spans` and `job_spans`.
+//! `session_spans` and `job_spans`. `SQLite` does not notice when a disk changes what was written; `sum` does.
 
 mod batch;
 mod tend;
@@ -29,7 +29,8 @@ const BUSY: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
     CREATE TABLE batches (
-        first INTEGER PRIMARY KEY, last INTEGER NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL
+        first INTEGER PRIMARY KEY, last INTEGER NOT NULL, at INTEGER NOT NULL, sum INTEGER NOT NULL,
+        data BLOB NOT NULL
     ) STRICT;
     CREATE TABLE session_spans (
         session TEXT NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, batch INTEGER NOT NULL,
@@ -86,7 +87,7 @@ pub struct JournalStats {
     pub bytes: u64,
 }
 
-/// A journal in an SQLite file, with `-wal`, `-shm` and `.lock` beside it. One process uses it at a time; others may
+/// A journal in an `SQLite` file, with `-wal`, `-shm` and `.lock` beside it. One process uses it at a time; others may
 /// [look](SqliteJournal::look).
 pub struct SqliteJournal {
     path: PathBuf,
@@ -226,10 +227,10 @@ impl SqliteJournal {
     }
 
     fn batches(&self, each: &mut dyn FnMut(&Batch) -> Result<bool, JournalError>) -> Result<(), JournalError> {
-        let mut rows = self.db.prepare("SELECT first, at, data FROM batches ORDER BY first").map_err(fault)?;
+        let mut rows = self.db.prepare("SELECT first, at, sum, data FROM batches ORDER BY first").map_err(fault)?;
         let mut rows = rows.query([]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
-            if !each(&Batch::of(row).map_err(fault)?)? {
+            if !each(&Batch::of(row)?)? {
                 break;
             }
         }
@@ -290,7 +291,7 @@ impl Journal for SqliteJournal {
         let mut answer = Answer::new(*range, max_events, max_bytes);
         let (sql, name, low, high) = match range {
             ReplayRange::Session { session, after, before } => (
-                "SELECT b.first, b.at, b.data FROM session_spans s JOIN batches b ON b.first = s.batch
+                "SELECT b.first, b.at, b.sum, b.data FROM session_spans s JOIN batches b ON b.first = s.batch
                  WHERE s.session = ?1 AND s.low < ?3 AND s.low >= coalesce(
                      (SELECT max(low) FROM session_spans WHERE session = ?1 AND low <= ?2 + 1), 0)
                  ORDER BY s.low",
@@ -299,7 +300,7 @@ impl Journal for SqliteJournal {
                 *before,
             ),
             ReplayRange::Job { job, position, after } => (
-                "SELECT b.first, b.at, b.data FROM job_spans j JOIN batches b ON b.first = j.batch
+                "SELECT b.first, b.at, b.sum, b.data FROM job_spans j JOIN batches b ON b.first = j.batch
                  WHERE j.job = ?1 AND j.high >= ?2 AND j.high_number > ?3 ORDER BY j.low",
                 job.to_string(),
                 *position,
@@ -310,7 +311,7 @@ impl Journal for SqliteJournal {
         let mut rows = self.db.prepare(sql).map_err(fault)?;
         let mut rows = rows.query(params![name, low, high]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
-            let batch = Batch::of(row).map_err(fault)?;
+            let batch = Batch::of(row)?;
             for line in batch.lines() {
                 let Some(record) = readable(line?.1)? else { continue };
                 if !answer.take(&record) {

@@ -47,9 +47,9 @@ impl SqliteJournal {
                 i64::MIN
             }
         };
-        let sql = "SELECT first, at, data FROM batches WHERE first > ?1 ORDER BY first LIMIT 1";
-        let batch = self.db.query_row(sql, [at], Batch::of).optional().map_err(fault)?;
-        let Some(batch) = batch else {
+        let sql = "SELECT first, at, sum, data FROM batches WHERE first > ?1 ORDER BY first LIMIT 1";
+        let batch = self.db.query_row(sql, [at], |row| Ok(Batch::of(row))).optional().map_err(fault)?;
+        let Some(batch) = batch.transpose()? else {
             self.tending.at = None;
             let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
             self.db.execute_batch(&vacuum).map_err(fault)?;
