@@ -1,16 +1,29 @@
 //! The `nuncio` command: serve agents, submit jobs, and see both at once in a demonstration.
 
 mod agents;
+mod cancel;
+mod connect;
 mod demo;
+mod follow;
+mod interrupt;
+mod jobs;
+mod kept;
 mod logs;
+mod man;
 mod serve;
+mod show;
 mod submit;
+mod tail;
 mod text;
+mod times;
+mod verdict;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
+use verdict::{Trouble, Verdict};
 
 /// Controls long-running agent jobs over ARCP v1.1.
 #[derive(Debug, Parser)]
@@ -28,15 +41,43 @@ enum Command {
     Serve(serve::Options),
     /// Submits a job: events on stderr, the result on stdout
     Submit(submit::Options),
+    /// Follows a job: what has happened, then what happens, until it ends
+    Tail(tail::Options),
+    /// Lists jobs
+    Jobs(jobs::Options),
+    /// Cancels a job
+    Cancel(cancel::Options),
+    /// Prints a script that completes this command's arguments in a shell
+    Completions(man::Completions),
+    /// Writes man pages
+    Man(man::Man),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    show::colours();
+    match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(run(arguments));
+            // A read or write that nobody answers does not keep the command.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => complain(&error),
+    }
+}
+
+async fn run(arguments: Arguments) -> ExitCode {
     logs::install(match arguments.command {
         Command::Serve(_) => LevelFilter::WARN,
         // They say themselves what becomes of their connection.
-        Command::Demo | Command::Submit(_) => LevelFilter::ERROR,
+        Command::Demo
+        | Command::Submit(_)
+        | Command::Tail(_)
+        | Command::Jobs(_)
+        | Command::Cancel(_)
+        | Command::Completions(_)
+        | Command::Man(_) => LevelFilter::ERROR,
     });
     match arguments.command {
         Command::Demo => match demo::run().await {
@@ -47,8 +88,21 @@ async fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
-        Command::Submit(options) => submit::run(options).await,
+        Command::Submit(options) => submit::run(options).await.into(),
+        Command::Tail(options) => tail::run(options).await.into(),
+        Command::Jobs(options) => jobs::run(options).await.into(),
+        Command::Cancel(options) => cancel::run(options).await.into(),
+        Command::Completions(options) => told(options.run(Arguments::command())),
+        Command::Man(options) => told(options.run(Arguments::command())),
     }
+}
+
+fn told(done: Result<Verdict, Trouble>) -> ExitCode {
+    let verdict = done.unwrap_or_else(|trouble| {
+        text::tell(&format!("nuncio: {trouble}"));
+        trouble.verdict()
+    });
+    verdict.into()
 }
 
 fn complain(error: &dyn std::error::Error) -> ExitCode {

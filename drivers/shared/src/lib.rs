@@ -43,7 +43,8 @@ pub use journal::{JournalStats, SqliteJournal, SqliteOptions, Sync};
 pub use listen::{Accept, ListenOptions, Listening};
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
-    JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, Subscribe, Subscribed, Welcome,
+    JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, ResumePoint, Subscribe,
+    Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,

@@ -9,7 +9,7 @@ impl Server {
     /// Opens a connection within this process and returns the client's end: for
     /// [`Client::over`](crate::Client::over).
     pub fn connect_memory(&self) -> Transport {
-        Transport::of((**self).connect_memory())
+        (**self).connect_memory().into()
     }
 
     /// A connector for [`Client::over`](crate::Client::over) that always reaches this server.

@@ -88,9 +88,9 @@ pub use nuncio_shared::{
     JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Journal, JournalError, Json, ListQuery,
     ListenOptions, Listening, LostReason, MemoryJournal, Number, OriginPolicy, Outcome, Output, Policy, Product,
     Provisioner, Raw, Reconnect, Record, RecordError, Refused, Rejection, RemoteFault, ReplayRange, Replayed,
-    RequestFailure, ResultWriter, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd, SessionEvent,
-    SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time, Totals, Update,
-    Verifier, Via, Welcome,
+    RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd,
+    SessionEvent, SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe, Subscribed, Subscription, Time,
+    Totals, Update, Verifier, Via, Welcome,
 };
 #[cfg(feature = "sqlite")]
 pub use nuncio_shared::{JournalStats, SqliteJournal, SqliteOptions, Sync};

@@ -38,7 +38,7 @@ pub use config::{AutoAck, ClientConfig};
 pub use event::{ClientEvent, ClientOutput, ClientTimer, CloseReason, Failed, LostReason, RequestFailure};
 pub use value::{
     Accepted, AgentInfo, ChunkEvent, EventKind, JobEvent, JobPage, JobRow, Outcome, Product, Raw, RemoteFault,
-    Subscribed, Welcome,
+    ResumePoint, Subscribed, Welcome,
 };
 
 use alloc::boxed::Box;
@@ -90,6 +90,8 @@ struct Session {
     id: String,
     token: Option<Secret>,
     features: Features,
+    /// Whether the features are those of a former client, and the next welcome says which they are.
+    taken_up: bool,
     seq: Sequence,
     acks: Acks,
 }
@@ -117,6 +119,32 @@ impl Client {
             ping: false,
             bad_frames: 0,
         }
+    }
+
+    /// A client that takes up a session of a former one, which is gone or is to be: its first hello resumes it (§6.3).
+    /// It has no handles; [`Client::subscribe`] gives one for a job of the session, and what comes before that is passed
+    /// over.
+    pub fn resuming(config: ClientConfig, seed: [u8; 32], now: Time, point: ResumePoint) -> Client {
+        let session = Session {
+            id: point.session_id,
+            token: Some(point.token),
+            features: config.features,
+            taken_up: true,
+            seq: Sequence::after(point.last_event_seq),
+            acks: Acks::default(),
+        };
+        Client { session: Some(session), ..Client::new(config, seed, now) }
+    }
+
+    /// What another client needs to take this one's session up, now and until the next resume. `None` before the first
+    /// welcome, and where the runtime gave no token.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        let session = self.session.as_ref()?;
+        Some(ResumePoint {
+            session_id: session.id.clone(),
+            token: session.token.clone()?,
+            last_event_seq: session.seq.resume_from(),
+        })
     }
 
     // The wire; `handle_frame` is in receive.rs.

@@ -107,13 +107,18 @@ impl Client {
         }
         let capabilities = welcome.capabilities.0.unwrap_or_default();
         let token = welcome.resume_token.owned().map(Secret::new);
+        let features = capabilities.features().intersection(self.config.features);
         let session = self.session.get_or_insert_with(|| Session {
             id: String::from(id),
             token: None,
-            features: capabilities.features().intersection(self.config.features),
+            features,
+            taken_up: false,
             seq: Sequence::default(),
             acks: Acks::default(),
         });
+        if core::mem::take(&mut session.taken_up) {
+            session.features = features;
+        }
         session.token = token.or(session.token.take());
         let features = session.features;
         let interval = welcome.heartbeat_interval_sec.value().filter(|_| features.has(Feature::Heartbeat));

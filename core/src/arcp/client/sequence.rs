@@ -27,6 +27,11 @@ pub(super) enum Arrival {
 }
 
 impl Sequence {
+    /// Goes on after a number.
+    pub(super) const fn after(last: u64) -> Sequence {
+        Sequence { last, own: last, collides: false, retried: None }
+    }
+
     /// A numbered frame came in.
     pub(super) fn arrive(&mut self, seq: u64) -> Arrival {
         if seq <= self.last {

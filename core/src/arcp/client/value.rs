@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::ask::HandleId;
 use crate::arcp::error::ErrorCode;
 use crate::arcp::feature::Features;
-use crate::arcp::host::{Credential, FinalStatus};
+use crate::arcp::host::{Credential, FinalStatus, Secret};
 use crate::trace::TraceId;
 
 /// A live session (§6.2).
@@ -33,6 +33,18 @@ pub struct Welcome {
     pub runtime_name: String,
     /// `runtime.version`
     pub runtime_version: String,
+}
+
+/// What it takes to resume a session (§6.3). The token is a secret, though of no use without the bearer token of the same
+/// principal; it is good until the session is resumed with a later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// The session's id.
+    pub session_id: String,
+    /// The newest resume token.
+    pub token: Secret,
+    /// The last event that was received: those after it are sent again.
+    pub last_event_seq: u64,
 }
 
 /// An agent on offer (§7.5).

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use nuncio_core::arcp::client::AutoAck;
+use nuncio_core::arcp::client::{AutoAck, ResumePoint};
 use nuncio_core::arcp::{ClientConfig, Secret};
 
 use super::backoff::Reconnect;
@@ -22,6 +22,7 @@ pub struct ClientBuilder<D: Driver> {
     reconnect: Option<Reconnect>,
     connect_timeout: Duration,
     io: Option<Arc<D::Thread>>,
+    resume: Option<ResumePoint>,
 }
 
 impl<D: Driver> ClientBuilder<D> {
@@ -34,6 +35,7 @@ impl<D: Driver> ClientBuilder<D> {
             reconnect: Some(Reconnect::default()),
             connect_timeout: Duration::from_secs(10),
             io: None,
+            resume: None,
         }
     }
 
@@ -69,6 +71,13 @@ impl<D: Driver> ClientBuilder<D> {
         self
     }
 
+    /// Takes up a session that another client has left, of this process or another (§6.3). Its jobs are this client's own
+    /// again; [`Client::subscribe`] gives a handle for each, and what comes before that is passed over.
+    pub fn resume(mut self, point: ResumePoint) -> ClientBuilder<D> {
+        self.resume = Some(point);
+        self
+    }
+
     /// Connects once and opens the session. Dropped while it waits, the session is closed again.
     pub async fn connect(mut self) -> Result<D::Client, ClientBuildError> {
         let io = match self.io {
@@ -76,7 +85,7 @@ impl<D: Driver> ClientBuilder<D> {
             None => D::thread("nuncio-client").map_err(ClientBuildError::System)?,
         };
         self.config.token = self.token;
-        let hub = Arc::new(Hub::new(self.config, seed().map_err(ClientBuildError::System)?));
+        let hub = Arc::new(Hub::new(self.config, seed().map_err(ClientBuildError::System)?, self.resume));
         let client = Client { shared: Arc::new(Shared { hub: Arc::clone(&hub) }) };
         let supervisor = Supervisor {
             hub: Arc::clone(&hub),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_broadcast as broadcast;
 use futures_channel::oneshot;
 use futures_lite::future::or;
-use nuncio_core::arcp::client::{ClientOutput, ClientRefused, HandleId, JobPage, RequestId, Welcome};
+use nuncio_core::arcp::client::{ClientOutput, ClientRefused, HandleId, JobPage, RequestId, ResumePoint, Welcome};
 use nuncio_core::arcp::{Client, ClientConfig};
 use nuncio_core::time::Time;
 
@@ -79,10 +79,13 @@ pub(super) struct Effects {
 const KEPT_EVENTS: usize = 64;
 
 impl Hub {
-    pub(super) fn new(config: ClientConfig, seed: [u8; 32]) -> Hub {
+    pub(super) fn new(config: ClientConfig, seed: [u8; 32], resume: Option<ResumePoint>) -> Hub {
         let clock = Clock::start();
         let state = State {
-            client: Client::new(config, seed, clock.now()),
+            client: match resume {
+                Some(point) => Client::resuming(config, seed, clock.now(), point),
+                None => Client::new(config, seed, clock.now()),
+            },
             slots: HashMap::new(),
             lists: HashMap::new(),
             cancels: HashMap::new(),

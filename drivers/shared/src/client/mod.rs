@@ -15,7 +15,7 @@ mod supervise;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::client::{JobPage, ListQuery, Subscribe, Welcome};
+use nuncio_core::arcp::client::{JobPage, ListQuery, ResumePoint, Subscribe, Welcome};
 
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
@@ -50,6 +50,12 @@ impl Client {
     /// What the runtime said of itself and the session, at the last welcome. `None` only where there was none yet.
     pub fn welcome(&self) -> Option<Arc<Welcome>> {
         self.shared.hub.welcome.value()
+    }
+
+    /// What another client needs to take this session up with [`ClientBuilder::resume`]: after this one, for the session has
+    /// one client at a time. `None` where the runtime gave no token.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        self.shared.hub.look(|state| state.client.resume_point())
     }
 
     /// Submits a job and waits until it is accepted (§7.1). Dropped while it waits, the job may run nevertheless, with

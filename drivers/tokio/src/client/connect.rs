@@ -47,8 +47,8 @@ impl Transport {
     }
 }
 
-impl Transport {
-    pub(crate) fn of(shared: nuncio_shared::Transport) -> Transport {
+impl From<nuncio_shared::Transport> for Transport {
+    fn from(shared: nuncio_shared::Transport) -> Transport {
         Transport(shared)
     }
 }

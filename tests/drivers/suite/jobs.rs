@@ -1,22 +1,21 @@
 //! Agents run, succeed, fail and panic; clients follow them.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-
-mod support;
 
 use std::sync::Arc;
 
-use nuncio_tokio::{
-    BuildError, Client, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery,
-    Output, RequestFailure, Server, SessionEnd, StaticTokens, Submit, Subscribe, Update,
+use super::client::Client;
+use super::server::Server;
+use super::support::{builder, connect, memory, within};
+use nuncio_shared::{
+    BuildError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery, Output,
+    RequestFailure, SessionEnd, StaticTokens, Submit, Subscribe, Update,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::{builder, connect, within};
 
 const CAP: usize = 1 << 20;
 
-#[tokio::test]
-async fn echo_over_websocket() {
+#[test]
+fn echo_over_websocket() {
     within(async {
         let server = builder().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -32,33 +31,31 @@ async fn echo_over_websocket() {
         assert_eq!(answer, json!({"echoed": {"hi": [1, null, "x"]}}));
         assert!(matches!(client.close().await, SessionEnd::Closed(_)));
         assert!(matches!(client.submit(&submit).await, Err(ClientError::Ended(_))));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn many_jobs_of_many_clients_at_once() {
+#[test]
+fn many_jobs_of_many_clients_at_once() {
     within(async {
         let server = builder().build().unwrap();
         let clients = [connect(&server, "tok-alice").await, connect(&server, "tok-bob").await];
         let mut waiting = Vec::new();
         for number in 0..200 {
             let client = clients[number % 2].clone();
-            waiting.push(tokio::spawn(async move {
+            waiting.push(smol::spawn(async move {
                 let mut job = client.submit(&Submit::new("echo").input(&number).unwrap()).await.unwrap();
                 let answer: Value = job.collect(CAP).await.unwrap().json().unwrap();
                 assert_eq!(answer, json!({"echoed": number}));
             }));
         }
         for job in waiting {
-            job.await.unwrap();
+            job.await;
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn input_is_typed_and_a_wrong_one_is_the_clients_fault() {
+#[test]
+fn input_is_typed_and_a_wrong_one_is_the_clients_fault() {
     #[derive(Deserialize)]
     struct Pair {
         a: u32,
@@ -73,12 +70,11 @@ async fn input_is_typed_and_a_wrong_one_is_the_clients_fault() {
         let mut job = client.submit(&Submit::new("add").input(&"no pair").unwrap()).await.unwrap();
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InvalidRequest));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn raw_input_arrives_as_it_was_written() {
+#[test]
+fn raw_input_arrives_as_it_was_written() {
     within(async {
         let raw = |input: Box<Json>, _: JobContext| async move { Ok(Output::Inline(input)) };
         let server = builder().agent("raw", raw).build().unwrap();
@@ -87,12 +83,11 @@ async fn raw_input_arrives_as_it_was_written() {
         let input = Json::from_string(text.to_owned()).unwrap();
         let mut job = client.submit(&Submit::new("raw").input(&input).unwrap()).await.unwrap();
         assert_eq!(job.collect(CAP).await.unwrap().text(), Some(text));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn versions_resolve_as_7_5_has_it() {
+#[test]
+fn versions_resolve_as_7_5_has_it() {
     within(async {
         let version = |_: Value, ctx: JobContext| async move { Ok(format!("{:?}", ctx.version())) };
         let server = builder()
@@ -111,12 +106,11 @@ async fn versions_resolve_as_7_5_has_it() {
         let error = client.submit(&Submit::new("ver@3.0.0")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
         assert_eq!(fault.known(), Some(ErrorCode::AgentVersionNotAvailable));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_panic_is_an_internal_error_without_its_text() {
+#[test]
+fn a_panic_is_an_internal_error_without_its_text() {
     within(async {
         let panics = |input: Value, _: JobContext| async move {
             assert!(!input.is_null(), "the secret is 42");
@@ -133,12 +127,11 @@ async fn a_panic_is_an_internal_error_without_its_text() {
         // The server goes on.
         let mut job = client.submit(&Submit::new("echo")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_agents_failure_is_told_with_its_code_and_details() {
+#[test]
+fn an_agents_failure_is_told_with_its_code_and_details() {
     within(async {
         let fails = |code: String, _: JobContext| async move {
             Err::<(), _>(Failure::new(code, "no luck").with_details(&json!({"k": 1})))
@@ -152,19 +145,18 @@ async fn an_agents_failure_is_told_with_its_code_and_details() {
         let mut job = client.submit(&Submit::new("fails").input(&"MY_OWN").unwrap()).await.unwrap();
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InternalError));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn jobs_beyond_an_agents_limit_wait_as_pending() {
+#[test]
+fn jobs_beyond_an_agents_limit_wait_as_pending() {
     within(async {
-        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let gate = Arc::new(smol::lock::Semaphore::new(0));
         let opened = Arc::clone(&gate);
         let waits = move |_: Value, _: JobContext| {
             let gate = Arc::clone(&opened);
             async move {
-                gate.acquire().await.unwrap().forget();
+                gate.acquire().await.forget();
                 Ok(())
             }
         };
@@ -180,19 +172,18 @@ async fn jobs_beyond_an_agents_limit_wait_as_pending() {
         gate.add_permits(2);
         assert_eq!(first.outcome().await.unwrap().status, FinalStatus::Success);
         assert_eq!(second.outcome().await.unwrap().status, FinalStatus::Success);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn cancelling_asks_the_agent_and_tells_it_why() {
+#[test]
+fn cancelling_asks_the_agent_and_tells_it_why() {
     within(async {
-        let (sender, mut reasons) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, reasons) = smol::channel::unbounded();
         let patient = move |_: Value, ctx: JobContext| {
             let sender = sender.clone();
             async move {
                 ctx.cancelled().await;
-                sender.send(ctx.cancel_reason().map(str::to_owned)).unwrap();
+                sender.try_send(ctx.cancel_reason().map(str::to_owned)).unwrap();
                 Ok(())
             }
         };
@@ -203,20 +194,19 @@ async fn cancelling_asks_the_agent_and_tells_it_why() {
         let outcome = job.outcome().await.unwrap();
         assert_eq!(outcome.status, FinalStatus::Cancelled);
         assert_eq!(reasons.recv().await.unwrap().as_deref(), Some("enough"));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
-    struct Tell(tokio::sync::mpsc::UnboundedSender<()>);
+#[test]
+fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
+    struct Tell(smol::channel::Sender<()>);
     impl Drop for Tell {
         fn drop(&mut self) {
-            self.0.send(()).unwrap();
+            self.0.try_send(()).unwrap();
         }
     }
     within(async {
-        let (sender, mut dropped) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, dropped) = smol::channel::unbounded();
         let stubborn = move |_: Value, _: JobContext| {
             let tell = Tell(sender.clone());
             async move {
@@ -225,7 +215,7 @@ async fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
                 Ok(())
             }
         };
-        let config = nuncio_tokio::Config { cancel_grace: 1_000, ..nuncio_tokio::Config::default() };
+        let config = nuncio_shared::Config { cancel_grace: 1_000, ..nuncio_shared::Config::default() };
         let tokens = StaticTokens::new().with("tok-alice", "alice");
         let server = Server::builder().config(config).verifier(tokens).agent("stubborn", stubborn).build().unwrap();
         let client = connect(&server, "tok-alice").await;
@@ -235,12 +225,11 @@ async fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
         job.cancel(None).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
         dropped.recv().await.unwrap();
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
+#[test]
+fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
     within(async {
         let server = builder().build().unwrap();
         let owner = connect(&server, "tok-alice").await;
@@ -261,14 +250,13 @@ async fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
         let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
         assert_eq!(fault.known(), Some(ErrorCode::JobNotFound));
         assert!(stranger.list(&ListQuery::default()).await.unwrap().jobs.is_empty());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_policy_of_ones_own_opens_jobs_to_others() {
+#[test]
+fn a_policy_of_ones_own_opens_jobs_to_others() {
     within(async {
-        let server = builder().policy(nuncio_tokio::AnyPrincipal).build().unwrap();
+        let server = builder().policy(nuncio_shared::AnyPrincipal).build().unwrap();
         let owner = connect(&server, "tok-alice").await;
         let mut job = owner.submit(&Submit::new("echo")).await.unwrap();
         job.outcome().await.unwrap();
@@ -276,29 +264,27 @@ async fn a_policy_of_ones_own_opens_jobs_to_others() {
         assert_eq!(other.list(&ListQuery::default()).await.unwrap().jobs.len(), 1);
         let mut watched = other.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
         assert_eq!(watched.outcome().await.unwrap().status, FinalStatus::Success);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_wrong_token_opens_nothing_and_says_so() {
+#[test]
+fn a_wrong_token_opens_nothing_and_says_so() {
     within(async {
         let server = builder().build().unwrap();
         for token in ["", "tok-alic", "tok-alice3"] {
-            let error = Client::over(server.memory_connector(), token).connect().await.unwrap_err();
+            let error = Client::over(memory(&server), token).connect().await.unwrap_err();
             let ClientBuildError::Session(SessionEnd::Closed(reason)) = error else { panic!("{error}") };
             assert!(reason.to_string().starts_with("UNAUTHENTICATED"), "{reason}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_verifier_of_ones_own_decides() {
+#[test]
+fn a_verifier_of_ones_own_decides() {
     within(async {
-        let verifier = |claim: nuncio_tokio::Claim| async move {
+        let verifier = |claim: nuncio_shared::Claim| async move {
             match claim.token.expose() {
-                "down" => Err(nuncio_tokio::Rejection::Unavailable),
+                "down" => Err(nuncio_shared::Rejection::Unavailable),
                 "panic" => panic!("no verdict"),
                 token => Ok(format!("user-{token}")),
             }
@@ -309,15 +295,14 @@ async fn a_verifier_of_ones_own_decides() {
         let mut job = client.submit(&Submit::new("whoami")).await.unwrap();
         assert_eq!(job.collect(CAP).await.unwrap().json::<String>().unwrap(), "user-x");
         for token in ["down", "panic"] {
-            let error = Client::over(server.memory_connector(), token).connect().await.unwrap_err();
+            let error = Client::over(memory(&server), token).connect().await.unwrap_err();
             assert!(error.to_string().contains("INTERNAL_ERROR"), "{error}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_streamed_result_is_chunks_or_collected_within_a_cap() {
+#[test]
+fn a_streamed_result_is_chunks_or_collected_within_a_cap() {
     within(async {
         let streams = |_: Value, ctx: JobContext| async move {
             let mut writer = ctx.writer();
@@ -346,22 +331,20 @@ async fn a_streamed_result_is_chunks_or_collected_within_a_cap() {
         let mut job = client.submit(&Submit::new("streams")).await.unwrap();
         let error = job.collect(1_000).await.unwrap_err();
         assert!(matches!(error, ClientError::ResultTooLarge { cap: 1_000 }), "{error}");
-    })
-    .await;
+    });
 }
 
 #[test]
 fn a_server_that_makes_no_sense_is_not_built() {
-    let agent = |_: Value, _: JobContext| async move { Ok(()) };
-    let tokens = || StaticTokens::new().with("t", "p");
-    assert!(matches!(Server::builder().agent("a", agent).build(), Err(BuildError::NoVerifier)));
-    assert!(matches!(Server::builder().verifier(tokens()).agent("a", agent).build(), Err(BuildError::NoRuntime)));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let build = |builder: nuncio_tokio::ServerBuilder| builder.agent_runtime(runtime.handle().clone()).build();
-    let both = Server::builder().verifier(tokens()).agent("a", agent).agent("a@1", agent);
-    assert!(matches!(build(both), Err(BuildError::Agent(_))));
-    let unknown = Server::builder().verifier(tokens()).agent("a@1", agent).default_version("a", "2");
-    assert!(matches!(build(unknown), Err(BuildError::Agent(_))));
-    let name = Server::builder().verifier(tokens()).agent("Not A Name", agent);
-    assert!(matches!(build(name), Err(BuildError::Agent(_))));
+    within(async {
+        let agent = |_: Value, _: JobContext| async move { Ok(()) };
+        let tokens = || StaticTokens::new().with("t", "p");
+        assert!(matches!(Server::builder().agent("a", agent).build(), Err(BuildError::NoVerifier)));
+        let both = Server::builder().verifier(tokens()).agent("a", agent).agent("a@1", agent);
+        assert!(matches!(both.build(), Err(BuildError::Agent(_))));
+        let unknown = Server::builder().verifier(tokens()).agent("a@1", agent).default_version("a", "2");
+        assert!(matches!(unknown.build(), Err(BuildError::Agent(_))));
+        let name = Server::builder().verifier(tokens()).agent("Not A Name", agent);
+        assert!(matches!(name.build(), Err(BuildError::Agent(_))));
+    });
 }

@@ -1,20 +1,21 @@
 //! Sockets that behave badly, and servers that end.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-
-mod support;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_tokio::{
-    Client, ClientBuildError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions,
-    Server, ServerBuilder, SessionEnd, StaticTokens, Submit,
+use super::client::Client;
+use super::server;
+use super::server::{Server, ServerBuilder};
+use super::support::{builder, connect, within};
+use nuncio_shared::{
+    ClientBuildError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions, SessionEnd,
+    StaticTokens, Submit,
 };
 use serde_json::Value;
-use support::{builder, connect, within};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use smol::net::TcpStream;
+use smol::net::unix::UnixStream;
 
 /// The peers of these tests do not answer a close.
 fn configured(config: Config) -> ServerBuilder {
@@ -37,8 +38,8 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-#[tokio::test]
-async fn silent_connections_do_not_keep_others_from_being_accepted() {
+#[test]
+fn silent_connections_do_not_keep_others_from_being_accepted() {
     within(async {
         let server = builder().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -47,12 +48,11 @@ async fn silent_connections_do_not_keep_others_from_being_accepted() {
             silent.push(TcpStream::connect(listening.address()).await.unwrap());
         }
         echoes(listening.url()).await;
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_connection_that_never_upgrades_is_refused_at_the_deadline_of_the_hello() {
+#[test]
+fn a_connection_that_never_upgrades_is_refused_at_the_deadline_of_the_hello() {
     within(async {
         let server = configured(Config { hello_timeout: 30_000, ..Config::default() }).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -62,12 +62,11 @@ async fn a_connection_that_never_upgrades_is_refused_at_the_deadline_of_the_hell
             let answer = read_to_end(&mut stream).await;
             assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_web_socket_without_a_hello_is_closed_at_the_deadline() {
+#[test]
+fn a_web_socket_without_a_hello_is_closed_at_the_deadline() {
     within(async {
         let server = configured(Config { hello_timeout: 30_000, ..Config::default() }).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -78,12 +77,11 @@ async fn a_web_socket_without_a_hello_is_closed_at_the_deadline() {
         let answer = read_to_end(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
         assert!(answer.contains("session.error"), "{answer}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
+#[test]
+fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
     within(async {
         let server = configured(Config { connections: 2, ..Config::default() }).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -95,12 +93,11 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
         let mut job = first.submit(&Submit::new("echo")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         drop(silent);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_host_that_is_not_on_the_list_is_forbidden() {
+#[test]
+fn a_host_that_is_not_on_the_list_is_forbidden() {
     within(async {
         let server = builder().build().unwrap();
         let hosts = Some(HostPolicy::list(["agents.example"]).unwrap());
@@ -112,36 +109,34 @@ async fn a_host_that_is_not_on_the_list_is_forbidden() {
             panic!("{error}")
         };
         assert_eq!(status, 403);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
+#[test]
+fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
     within(async {
         let server = configured(Config { frame_bytes: 1_000, ..Config::default() }).build().unwrap();
         for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
-            let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
-            let connection = server.accept_lines(theirs, nuncio_tokio::Via::Stdio);
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let connection = server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Stdio);
             ours.write_all(&sent).await.unwrap();
             let mut answer = String::new();
             ours.read_to_string(&mut answer).await.unwrap();
             assert!(answer.contains("session.error") && answer.contains(fault), "{answer}");
             connection.ended().await;
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_shutdown_lets_running_jobs_end_and_takes_no_others() {
+#[test]
+fn a_shutdown_lets_running_jobs_end_and_takes_no_others() {
     within(async {
-        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let gate = Arc::new(smol::lock::Semaphore::new(0));
         let inside = Arc::clone(&gate);
         let waits = move |_: Value, ctx: JobContext| {
             let gate = Arc::clone(&inside);
             async move {
-                gate.acquire().await.unwrap().forget();
+                gate.acquire().await.forget();
                 ctx.log("info", "still here").await?;
                 Ok(())
             }
@@ -150,7 +145,7 @@ async fn a_shutdown_lets_running_jobs_end_and_takes_no_others() {
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("waits")).await.unwrap();
-        let ending = tokio::spawn({
+        let ending = smol::spawn({
             let server = server.clone();
             async move { server.shutdown(Duration::from_secs(50)).await }
         });
@@ -160,15 +155,14 @@ async fn a_shutdown_lets_running_jobs_end_and_takes_no_others() {
         }
         gate.add_permits(1);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
-        assert!(ending.await.unwrap());
+        assert!(ending.await);
         let refused = TcpStream::connect(listening.address()).await;
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_shutdown_ends_jobs_that_do_not_end_by_themselves() {
+#[test]
+fn a_shutdown_ends_jobs_that_do_not_end_by_themselves() {
     within(async {
         let forever = |_: Value, _: JobContext| async move {
             std::future::pending::<()>().await;
@@ -180,12 +174,11 @@ async fn a_shutdown_ends_jobs_that_do_not_end_by_themselves() {
         assert!(!server.shutdown(Duration::ZERO).await);
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InternalError));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_dropped_server_ends_its_sessions() {
+#[test]
+fn a_dropped_server_ends_its_sessions() {
     within(async {
         let server = builder().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -195,27 +188,5 @@ async fn a_dropped_server_ends_its_sessions() {
         while client.ended().is_none() {
             events.next().await.unwrap();
         }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_agents_runtime_that_goes_away_ends_its_jobs() {
-    let agents = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let forever = |_: Value, _: JobContext| async move {
-        std::future::pending::<()>().await;
-        Ok(())
-    };
-    let server = builder().agent("forever", forever).agent_runtime(agents.handle().clone()).build().unwrap();
-    within(async {
-        let client = connect(&server, "tok-alice").await;
-        let mut job = client.submit(&Submit::new("forever")).await.unwrap();
-        assert!(job.next().await.is_some());
-        agents.shutdown_background();
-        let fault = job.outcome().await.unwrap().fault.unwrap();
-        assert_eq!(fault.known(), Some(ErrorCode::InternalError));
-        let mut job = client.submit(&Submit::new("echo")).await.unwrap();
-        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
-    })
-    .await;
+    });
 }

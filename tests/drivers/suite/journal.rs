@@ -1,23 +1,26 @@
 //! What was acknowledged survives the server.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
-mod support;
-
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nuncio_shared::{SqliteJournal, SqliteOptions, Sync};
-use nuncio_tokio::{
-    Body, BuildError, Client, ClientError, Config, ErrorCode, Failure, FinalStatus, JobContext, Journal, JournalError,
-    ListQuery, MemoryJournal, Reconnect, Record, ReplayRange, Replayed, RequestFailure, Server, ServerBuilder, Submit,
-    Subscribe, Transport,
+use nuncio_shared::{
+    Body, BuildError, ClientError, ClientOptions, Config, ErrorCode, Failure, FinalStatus, JobContext, Journal,
+    JournalError, ListQuery, MemoryJournal, Reconnect, Record, ReplayRange, Replayed, RequestFailure, SqliteJournal,
+    SqliteOptions, Submit, Subscribe, Sync,
 };
 use serde_json::Value;
-use support::{builder, connect, within};
-use tokio::sync::{Notify, Semaphore};
-use tokio::task::AbortHandle;
+use smol::io::{AsyncRead, AsyncWrite};
+use smol::lock::Semaphore;
+use smol::net::TcpStream;
+
+use super::client::{self, Client, Transport};
+use super::server::{Server, ServerBuilder};
+use super::support::{builder, connect, within};
 
 const EVENTS: u64 = 300;
 
@@ -73,71 +76,105 @@ fn server(journal: impl Journal) -> ServerBuilder {
     builder().agent("counts", counts).journal(journal)
 }
 
+/// A stream that ends when it is told to.
+struct Breakable {
+    stream: TcpStream,
+    breaking: Arc<Breaking>,
+}
+
+#[derive(Default)]
+struct Breaking {
+    broken: AtomicBool,
+    reader: Mutex<Option<Waker>>,
+}
+
+impl Breaking {
+    fn check(&self, cx: &Context<'_>) -> io::Result<()> {
+        *self.reader.lock().unwrap() = Some(cx.waker().clone());
+        if self.broken.load(Ordering::SeqCst) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}
+
+impl AsyncRead for Breakable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.breaking.check(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Breakable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.breaking.broken.load(Ordering::SeqCst) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
 /// Where a client is led to, and how it is cut off from there.
 #[derive(Clone, Default)]
 struct Road {
-    server: Arc<Mutex<Option<Server>>>,
-    proxies: Arc<Mutex<Vec<AbortHandle>>>,
-    open: Arc<Notify>,
-    closed: Arc<AtomicBool>,
+    state: Arc<Mutex<RoadState>>,
+}
+
+#[derive(Default)]
+struct RoadState {
+    url: Option<String>,
+    connections: Vec<Arc<Breaking>>,
 }
 
 impl Road {
-    fn to(server: &Server) -> Road {
+    async fn to(server: &Server) -> Road {
         let road = Road::default();
-        road.lead(server);
+        road.lead(server).await;
         road
     }
 
-    fn lead(&self, server: &Server) {
-        *self.server.lock().unwrap() = Some(server.clone());
-        self.closed.store(false, Ordering::SeqCst);
-        self.open.notify_waiters();
+    async fn lead(&self, server: &Server) {
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        self.state.lock().unwrap().url = Some(listening.url().to_owned());
     }
 
-    /// Nothing comes through any more, and the server is not told why.
+    /// Nothing comes through any more.
     fn cut(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        for proxy in self.proxies.lock().unwrap().drain(..) {
-            proxy.abort();
+        let mut state = self.state.lock().unwrap();
+        state.url = None;
+        for breaking in state.connections.drain(..) {
+            breaking.broken.store(true, Ordering::SeqCst);
+            if let Some(reader) = breaking.reader.lock().unwrap().take() {
+                reader.wake();
+            }
         }
-        *self.server.lock().unwrap() = None;
+    }
+
+    async fn connect(self) -> io::Result<Transport> {
+        let url = self.state.lock().unwrap().url.clone().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let options = ClientOptions::new(&url).map_err(io::Error::other)?;
+        let stream = TcpStream::connect((options.host(), options.port())).await?;
+        let breaking = Arc::new(Breaking::default());
+        self.state.lock().unwrap().connections.push(Arc::clone(&breaking));
+        Ok(Transport::websocket(client::wrap(Breakable { stream, breaking }), options))
     }
 
     async fn client(&self, token: &str) -> Client {
         let road = self.clone();
-        let connector = move || {
-            let road = road.clone();
-            async move {
-                loop {
-                    let open = road.open.notified();
-                    let server = road.server.lock().unwrap().clone();
-                    match server.filter(|_| !road.closed.load(Ordering::SeqCst)) {
-                        Some(server) => {
-                            let (ours, theirs) = tokio::io::duplex(4096);
-                            let (mut far, far_end) = tokio::io::duplex(4096);
-                            server.accept_lines(far_end, nuncio_tokio::Via::Memory);
-                            let mut theirs = theirs;
-                            let proxy = tokio::spawn(async move {
-                                // An end is an end.
-                                drop(tokio::io::copy_bidirectional(&mut theirs, &mut far).await);
-                            });
-                            road.proxies.lock().unwrap().push(proxy.abort_handle());
-                            return Ok(Transport::lines(ours));
-                        }
-                        None => open.await,
-                    }
-                }
-            }
-        };
-        let quick =
-            Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() };
-        Client::over(connector, token).reconnect(Some(quick)).connect().await.unwrap()
+        let (first, longest) = (Duration::from_micros(1), Duration::from_millis(1));
+        let quick = Reconnect { first, longest, ..Reconnect::default() };
+        let client = Client::over(move || road.clone().connect(), token).reconnect(Some(quick));
+        client.connect().await.unwrap()
     }
 }
 
 /// Reads events up to the last number; panics where one is missing or repeated.
-async fn read_numbers(job: &mut nuncio_tokio::JobHandle) -> u64 {
+async fn read_numbers(job: &mut nuncio_shared::JobHandle) -> u64 {
     let mut expected = 0;
     while let Some(event) = job.events().next().await {
         if event.kind.as_str() == "metric" {
@@ -152,13 +189,13 @@ async fn read_numbers(job: &mut nuncio_tokio::JobHandle) -> u64 {
     expected
 }
 
-#[tokio::test]
-async fn a_session_goes_on_after_a_crash() {
+#[test]
+fn a_session_goes_on_after_a_crash() {
     within(async {
         let directory = Directory::new();
         let (first, second) = (directory.file("first"), directory.file("second"));
         let server_a = server(sqlite(&first)).build().unwrap();
-        let road = Road::to(&server_a);
+        let road = Road::to(&server_a).await;
         let client = road.client("tok-alice").await;
         let submit = Submit::new("counts").idempotency_key("once");
         let mut job = client.submit(&submit).await.unwrap();
@@ -168,7 +205,7 @@ async fn a_session_goes_on_after_a_crash() {
         road.cut();
         crash(&first, &second);
         let server_b = server(sqlite(&second)).build().unwrap();
-        road.lead(&server_b);
+        road.lead(&server_b).await;
 
         let outcome = job.outcome().await.unwrap();
         assert_eq!(outcome.status, FinalStatus::Error);
@@ -179,12 +216,11 @@ async fn a_session_goes_on_after_a_crash() {
         assert_eq!(echo.outcome().await.unwrap().status, FinalStatus::Success);
         let page = client.list(&ListQuery::default()).await.unwrap();
         assert_eq!(page.jobs.len(), 2);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_server_that_was_shut_down_is_restored_from_its_file() {
+#[test]
+fn a_server_that_was_shut_down_is_restored_from_its_file() {
     within(async {
         let directory = Directory::new();
         let file = directory.file("journal");
@@ -200,19 +236,18 @@ async fn a_server_that_was_shut_down_is_restored_from_its_file() {
             client.close().await;
             server.shutdown(Duration::from_secs(5)).await;
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn events_reach_back_into_the_file() {
+#[test]
+fn events_reach_back_into_the_file() {
     within(async {
         let directory = Directory::new();
         let config = || Config { log_events: 50, history_events: 50, ..Config::default() };
         let file = directory.file("journal");
         let journal = SqliteJournal::open(&file, SqliteOptions { sync: Sync::Normal, ..Default::default() }).unwrap();
         let server = builder().config(config()).agent("counts", counts).journal(journal).build().unwrap();
-        let road = Road::to(&server);
+        let road = Road::to(&server).await;
         let client = road.client("tok-alice").await;
         let mut job = client.submit(&Submit::new("counts")).await.unwrap();
         let id = job.job_id().to_owned();
@@ -225,7 +260,7 @@ async fn events_reach_back_into_the_file() {
             let event = watching.events().next().await.unwrap();
             seen += u64::from(event.kind.as_str() == "metric");
         }
-        road.lead(&server);
+        road.lead(&server).await;
         assert_eq!(read_numbers(&mut job).await, EVENTS);
         // A late subscriber reads all of the history.
         let late = connect(&server, "tok-alice").await;
@@ -239,8 +274,7 @@ async fn events_reach_back_into_the_file() {
                 }
             }
         }
-    })
-    .await;
+    });
 }
 
 /// A journal that can be told to fail.
@@ -268,8 +302,8 @@ impl Journal for Fragile {
     }
 }
 
-#[tokio::test]
-async fn a_full_disk_refuses_new_work_and_loses_nothing() {
+#[test]
+fn a_full_disk_refuses_new_work_and_loses_nothing() {
     within(async {
         let inner = MemoryJournal::new();
         let (fails, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
@@ -280,77 +314,113 @@ async fn a_full_disk_refuses_new_work_and_loses_nothing() {
         // Its first frame proves its token, so that its next one stores nothing.
         bystander.list(&ListQuery::default()).await.unwrap();
         fails.store(true, Ordering::SeqCst);
-        let asking = tokio::spawn({
+        let asking = smol::spawn({
             let client = client.clone();
             async move { client.submit(&Submit::new("echo")).await }
         });
         // The server has noticed once it tries again.
-        failed.acquire_many(2).await.unwrap().forget();
+        for _ in 0..2 {
+            failed.acquire().await.forget();
+        }
         let refused = bystander.submit(&Submit::new("echo")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.code, ErrorCode::InternalError.as_str());
         assert!(!asking.is_finished(), "what is not stored is not acknowledged");
         fails.store(false, Ordering::SeqCst);
-        let mut job = asking.await.unwrap().unwrap();
+        let mut job = asking.await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         let mut later = loop {
             // The server goes on with the commit that succeeds.
             match bystander.submit(&Submit::new("echo")).await {
                 Ok(job) => break job,
-                Err(ClientError::Failed(RequestFailure::Refused(_))) => tokio::task::yield_now().await,
+                Err(ClientError::Failed(RequestFailure::Refused(_))) => smol::future::yield_now().await,
                 Err(error) => panic!("{error}"),
             }
         };
         assert_eq!(later.outcome().await.unwrap().status, FinalStatus::Success);
         assert!(inner.records().windows(2).all(|pair| pair[0].0 + 1 == pair[1].0), "every record, once, in order");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_cannot_be_used_is_said_at_the_start() {
-    let directory = Directory::new();
-    let file = directory.file("journal");
-    let open = || SqliteJournal::open(&file, SqliteOptions::default());
-    let held = open().unwrap();
-    assert!(matches!(open().unwrap_err(), JournalError::Locked(_)));
-    drop(held);
+#[test]
+fn what_cannot_be_used_is_said_at_the_start() {
+    within(async {
+        let directory = Directory::new();
+        let file = directory.file("journal");
+        let open = || SqliteJournal::open(&file, SqliteOptions::default());
+        let held = open().unwrap();
+        assert!(matches!(open().unwrap_err(), JournalError::Locked(_)));
+        drop(held);
 
-    let server = server(open().unwrap()).build().unwrap();
-    let client = connect(&server, "tok-alice").await;
-    for _ in 0..50 {
-        client.submit(&Submit::new("echo")).await.unwrap().outcome().await.unwrap();
-    }
-    client.close().await;
-    server.shutdown(Duration::from_secs(5)).await;
-    let sound = std::fs::read(&file).unwrap();
+        let server = server(open().unwrap()).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        for _ in 0..50 {
+            client.submit(&Submit::new("echo")).await.unwrap().outcome().await.unwrap();
+        }
+        client.close().await;
+        server.shutdown(Duration::from_secs(5)).await;
+        let sound = std::fs::read(&file).unwrap();
 
-    let with = |at: usize, bytes: &[u8]| {
+        let with = |at: usize, bytes: &[u8]| {
+            let mut changed = sound.clone();
+            changed[at..at + bytes.len()].copy_from_slice(bytes);
+            std::fs::write(&file, changed).unwrap();
+        };
+        // The version and the owner stand in the header of an SQLite file.
+        with(60, &9_u32.to_be_bytes());
+        assert!(matches!(open().unwrap_err(), JournalError::Version { found: 9, known: 1 }));
+        with(68, &7_u32.to_be_bytes());
+        assert!(matches!(open().unwrap_err(), JournalError::Damaged(_)));
+        std::fs::write(&file, b"this has never been a database, but it is long enough to be taken for one".repeat(20))
+            .unwrap();
+        assert!(matches!(open().unwrap_err(), JournalError::Damaged(_)));
+
+        // Damage in the middle shows when the records are read.
         let mut changed = sound.clone();
-        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        let places: Vec<usize> = (0..sound.len() - 10).filter(|at| sound[*at..].starts_with(b"job_accept")).collect();
+        for at in places {
+            // A disk that changes a letter makes a kind that nobody knows.
+            changed[at] = b'J';
+        }
         std::fs::write(&file, changed).unwrap();
-    };
-    // The version and the owner stand in the header of an SQLite file.
-    with(60, &9_u32.to_be_bytes());
-    assert!(matches!(open().unwrap_err(), JournalError::Version { found: 9, known: 1 }));
-    with(68, &7_u32.to_be_bytes());
-    assert!(matches!(open().unwrap_err(), JournalError::Damaged(_)));
-    std::fs::write(&file, b"this has never been a database, but it is long enough to be taken for one".repeat(20))
-        .unwrap();
-    assert!(matches!(open().unwrap_err(), JournalError::Damaged(_)));
+        let error = builder().journal(open().unwrap()).build().unwrap_err();
+        assert!(matches!(error, BuildError::Journal(JournalError::Damaged(_))), "{error}");
+        std::fs::write(&file, &sound).unwrap();
+        builder().journal(open().unwrap()).build().unwrap();
+        let nowhere = SqliteJournal::open(directory.file("no/such/place"), SqliteOptions::default());
+        assert!(matches!(nowhere.unwrap_err(), JournalError::Io(_)));
+    });
+}
 
-    // Damage in the middle shows when the records are read.
-    let mut changed = sound.clone();
-    let places: Vec<usize> = (0..sound.len() - 10).filter(|at| sound[*at..].starts_with(b"job_accept")).collect();
-    for at in places {
-        // A disk that changes a letter makes a kind that nobody knows.
-        changed[at] = b'J';
-    }
-    std::fs::write(&file, changed).unwrap();
-    let error = builder().journal(open().unwrap()).build().unwrap_err();
-    assert!(matches!(error, BuildError::Journal(JournalError::Damaged(_))), "{error}");
-    std::fs::write(&file, &sound).unwrap();
-    builder().journal(open().unwrap()).build().unwrap();
-    let nowhere = SqliteJournal::open(directory.file("no/such/place"), SqliteOptions::default());
-    assert!(matches!(nowhere.unwrap_err(), JournalError::Io(_)));
+#[test]
+fn others_may_look_while_a_server_writes() {
+    within(async {
+        let directory = Directory::new();
+        let path = directory.file("journal");
+        let server = builder().journal(sqlite(&path)).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let mut job = client.submit(&Submit::new("echo")).await.unwrap();
+        job.outcome().await.unwrap();
+        let mut looking = SqliteJournal::look(&path).unwrap();
+        let mut records = Vec::new();
+        looking
+            .load(&mut |seq, record| {
+                records.push((seq, record));
+                true
+            })
+            .unwrap();
+        assert!(records.iter().any(|(_, record)| record.kind() == "job_ended"));
+        let frames: Vec<String> = records
+            .iter()
+            .filter_map(|(_, record)| {
+                let (_, frame) = record.frame(record.targets().first()?.session)?;
+                Some(String::from_utf8(frame.to_vec()).unwrap())
+            })
+            .collect();
+        assert!(frames.last().unwrap().contains(r#""type":"job.result""#), "{frames:?}");
+        assert!(looking.commit(&records[..1]).is_err());
+        assert!(matches!(SqliteJournal::open(&path, SqliteOptions::default()).unwrap_err(), JournalError::Locked(_)));
+        server.shutdown(Duration::from_secs(5)).await;
+        sqlite(&path);
+    });
 }

@@ -1,18 +1,17 @@
 //! Everything a job's context offers.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-
-mod support;
 
 use std::sync::Arc;
 
-use nuncio_tokio::{
-    Body, Client, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Number, Refused, Submit, Update,
+use super::client::Client;
+use super::server;
+use super::support::{builder, connect, memory, within};
+use nuncio_shared::{
+    Body, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Number, Refused, Submit, Update,
 };
 use serde_json::{Value, json};
-use support::{builder, connect, within};
 
-#[tokio::test]
-async fn every_kind_of_event_arrives_in_order() {
+#[test]
+fn every_kind_of_event_arrives_in_order() {
     within(async {
         let emits = |_: Value, ctx: JobContext| async move {
             ctx.log("info", "a").await?;
@@ -20,7 +19,7 @@ async fn every_kind_of_event_arrives_in_order() {
             ctx.thought("hm").await?;
             ctx.tool_call("c1", "search.web", &json!({"q": "x"})).await?;
             ctx.tool_result("c1", &json!({"hits": 1})).await?;
-            ctx.tool_error("c2", &nuncio_tokio::Fault::new(ErrorCode::Timeout, "too slow")).await?;
+            ctx.tool_error("c2", &nuncio_shared::Fault::new(ErrorCode::Timeout, "too slow")).await?;
             ctx.status("phase-1", Some("going")).await?;
             ctx.metric("rows", 12, Some("rows")).await?;
             ctx.metric_with("rows", Number::parse("1.50").unwrap(), None, &json!({"a": "b"})).await?;
@@ -64,12 +63,11 @@ async fn every_kind_of_event_arrives_in_order() {
         let expected: Vec<_> = expected.into_iter().map(|(kind, body)| (kind.to_owned(), body)).collect();
         assert_eq!(seen, expected);
         assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn bodies_that_break_a_rule_are_refused_and_harm_nothing() {
+#[test]
+fn bodies_that_break_a_rule_are_refused_and_harm_nothing() {
     within(async {
         let emits = |_: Value, ctx: JobContext| async move {
             let invalid = |refused: Result<(), Refused>| matches!(refused, Err(Refused::Invalid(_)));
@@ -87,12 +85,11 @@ async fn bodies_that_break_a_rule_are_refused_and_harm_nothing() {
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&Submit::new("emits")).await.unwrap();
         assert_eq!(job.collect(1_000).await.unwrap().json::<Vec<bool>>().unwrap(), [true; 6]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_lease_bounds_what_is_authorised_and_the_budget_what_is_spent() {
+#[test]
+fn the_lease_bounds_what_is_authorised_and_the_budget_what_is_spent() {
     within(async {
         let spends = |_: Value, ctx: JobContext| async move {
             let code = |denied: Denied| denied.fault().code.as_str();
@@ -126,12 +123,11 @@ async fn the_lease_bounds_what_is_authorised_and_the_budget_what_is_spent() {
             {"Err": "BUDGET_EXHAUSTED"},
         ]);
         assert_eq!(seen, expected);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_context_knows_its_job() {
+#[test]
+fn a_context_knows_its_job() {
     within(async {
         let knows = |_: Value, ctx: JobContext| async move {
             Ok(json!({
@@ -181,16 +177,15 @@ async fn a_context_knows_its_job() {
             "delegate": null,
         });
         assert_eq!(seen, expected);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_context_that_outlives_its_job_can_do_nothing() {
+#[test]
+fn a_context_that_outlives_its_job_can_do_nothing() {
     within(async {
-        let (sender, mut contexts) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, contexts) = smol::channel::unbounded();
         let leaks = move |_: Value, ctx: JobContext| {
-            sender.send(ctx).unwrap();
+            sender.try_send(ctx).unwrap();
             async { Ok(()) }
         };
         let server = builder().agent("leaks", leaks).build().unwrap();
@@ -202,8 +197,7 @@ async fn a_context_that_outlives_its_job_can_do_nothing() {
         assert!(ctx.authorize("tool.call", "x").is_err());
         assert!(ctx.delegate(&Delegation::new("echo")).await.is_err());
         ctx.cancelled().await;
-    })
-    .await;
+    });
 }
 
 async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
@@ -218,7 +212,7 @@ async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
     }))
 }
 
-async fn delegating(client: &Client, child_lease: Value) -> nuncio_tokio::JobHandle {
+async fn delegating(client: &Client, child_lease: Value) -> nuncio_shared::JobHandle {
     let submit = Submit::new("parent")
         .input(&child_lease)
         .unwrap()
@@ -227,8 +221,8 @@ async fn delegating(client: &Client, child_lease: Value) -> nuncio_tokio::JobHan
     client.submit(&submit).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_child_can_be_awaited_by_its_parent_and_followed_by_the_client() {
+#[test]
+fn a_child_can_be_awaited_by_its_parent_and_followed_by_the_client() {
     within(async {
         let server = builder().agent("parent", parent).build().unwrap();
         let client = connect(&server, "tok-alice").await;
@@ -251,27 +245,25 @@ async fn a_child_can_be_awaited_by_its_parent_and_followed_by_the_client() {
         let seen: Value = job.collect(10_000).await.unwrap().json().unwrap();
         let expected = json!({"child": child.job_id(), "ok": true, "result": {"echoed": "from the parent"}});
         assert_eq!(seen, expected);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_child_with_more_than_its_parents_lease_is_denied() {
+#[test]
+fn a_child_with_more_than_its_parents_lease_is_denied() {
     within(async {
         let server = builder().agent("parent", parent).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = delegating(&client, json!({"fs.read": ["/etc/**"]})).await;
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::LeaseSubsetViolation));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
+#[test]
+fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
     const EVENTS: usize = 500;
     within(async {
-        let (blocked, mut is_blocked) = tokio::sync::mpsc::unbounded_channel();
+        let (blocked, is_blocked) = smol::channel::unbounded();
         let floods = move |_: Value, ctx: JobContext| {
             let blocked = blocked.clone();
             async move {
@@ -279,7 +271,7 @@ async fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
                     let body = Body::log("info", &format!("{number} {}", "x".repeat(1_000)), None);
                     match ctx.try_emit(&body) {
                         Err(Refused::Blocked) => {
-                            blocked.send(number).unwrap();
+                            blocked.try_send(number).unwrap();
                             ctx.emit(&body).await?;
                         }
                         done => done?,
@@ -288,12 +280,12 @@ async fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
                 Ok(())
             }
         };
-        let config = nuncio_tokio::Config { log_events: 16, send_window: 4, ..nuncio_tokio::Config::default() };
-        let tokens = nuncio_tokio::StaticTokens::new().with("tok-alice", "alice");
+        let config = nuncio_shared::Config { log_events: 16, send_window: 4, ..nuncio_shared::Config::default() };
+        let tokens = nuncio_shared::StaticTokens::new().with("tok-alice", "alice");
         let server =
-            nuncio_tokio::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
-        let config = nuncio_tokio::ClientConfig { events: 8, ..nuncio_tokio::ClientConfig::default() };
-        let client = Client::over(server.memory_connector(), "tok-alice").config(config).connect().await.unwrap();
+            super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
+        let config = nuncio_shared::ClientConfig { events: 8, ..nuncio_shared::ClientConfig::default() };
+        let client = Client::over(memory(&server), "tok-alice").config(config).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
         // Nobody reads: the agent comes to a halt long before its end.
         assert!(is_blocked.recv().await.unwrap() < EVENTS - 1);
@@ -307,14 +299,13 @@ async fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
         }
         assert_eq!(expected, EVENTS);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
-    })
-    .await;
+    });
 }
 
 #[test]
 fn agents_that_block_every_worker_stall_no_session() {
     const WORKERS: usize = 2;
-    let agents = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).build().unwrap();
+    let workers = server::workers(WORKERS);
     let gate = Arc::new(std::sync::Barrier::new(WORKERS + 1));
     let inside = Arc::clone(&gate);
     let blocks = move |_: Value, ctx: JobContext| {
@@ -325,9 +316,8 @@ fn agents_that_block_every_worker_stall_no_session() {
             Ok(())
         }
     };
-    let server = builder().agent("blocks", blocks).agent_runtime(agents.handle().clone()).build().unwrap();
-    let test = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    test.block_on(within(async {
+    within(async {
+        let server = builder().agent("blocks", blocks).agent_runtime(workers.agents.clone()).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut jobs = Vec::new();
         for _ in 0..WORKERS {
@@ -340,11 +330,11 @@ fn agents_that_block_every_worker_stall_no_session() {
         }
         // Every worker is blocked now; a session can be opened, and asks are answered.
         let other = connect(&server, "tok-alice2").await;
-        let page = other.list(&nuncio_tokio::ListQuery::default()).await.unwrap();
+        let page = other.list(&nuncio_shared::ListQuery::default()).await.unwrap();
         assert_eq!(page.jobs.iter().filter(|job| job.status == "running").count(), WORKERS);
         gate.wait();
         for job in &mut jobs {
             assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         }
-    }));
+    });
 }

@@ -1,15 +1,11 @@
 //! A journal file lets go of what nobody needs, and of nothing else.
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
-mod support;
-
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nuncio_shared::{SqliteJournal, SqliteOptions, Sync};
-use nuncio_tokio::{Journal, JournalError, Record, ReplayRange, SessionId, Submit};
-use support::{builder, connect, within};
+use nuncio_shared::{Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
 
 const SESSION: &str = "sess_01J00000000000000000000000";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -246,32 +242,4 @@ fn credentials_stay_until_they_are_revoked() {
     let text = |(_, record): &(u64, Record)| String::from_utf8(record.encode()).unwrap();
     assert!(kept.iter().any(|record| text(record).contains("\"a\"")));
     assert_eq!(kept.iter().filter(|record| text(record).contains("\"b\"")).count(), 3);
-}
-
-#[tokio::test]
-async fn others_may_look_while_a_server_writes() {
-    within(async {
-        let place = Place::new();
-        let path = place.0.join("journal");
-        let server = builder().journal(place.open(options())).build().unwrap();
-        let client = connect(&server, "tok-alice").await;
-        let mut job = client.submit(&Submit::new("echo")).await.unwrap();
-        job.outcome().await.unwrap();
-        let mut looking = SqliteJournal::look(&path).unwrap();
-        let records = loaded(&mut looking);
-        assert!(records.iter().any(|(_, record)| record.kind() == "job_ended"));
-        let frames: Vec<String> = records
-            .iter()
-            .filter_map(|(_, record)| {
-                let (_, frame) = record.frame(record.targets().first()?.session)?;
-                Some(String::from_utf8(frame.to_vec()).unwrap())
-            })
-            .collect();
-        assert!(frames.last().unwrap().contains(r#""type":"job.result""#), "{frames:?}");
-        assert!(looking.commit(&[(1_000_000, opened())]).is_err());
-        assert!(matches!(SqliteJournal::open(&path, options()).unwrap_err(), JournalError::Locked(_)));
-        server.shutdown(Duration::from_secs(5)).await;
-        SqliteJournal::open(&path, options()).unwrap();
-    })
-    .await;
 }

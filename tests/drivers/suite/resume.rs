@@ -1,19 +1,23 @@
 //! Connections are lost; sessions are not.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-
-mod support;
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nuncio_tokio::{
-    Body, Client, ClientBuildError, ClientError, ConnectError, FinalStatus, JobContext, Reconnect, SessionEnd,
-    SessionEvent, StaticTokens, Submit, Transport,
+use super::client::{Client, Transport};
+use nuncio_shared::{
+    Body, ClientBuildError, ClientError, ConnectError, FinalStatus, JobContext, Reconnect, SessionEnd, SessionEvent,
+    StaticTokens, Submit,
 };
 use serde_json::Value;
-use support::{Cut, builder, cut_websocket, within};
+use smol::io::{AsyncRead, AsyncWrite};
+use smol::net::unix::UnixStream;
+
+use super::support::{Cut, builder, cut_websocket, inside, within};
+use super::{client, server};
 
 const EVENTS: u64 = 2_000;
 
@@ -22,15 +26,15 @@ fn quick() -> Reconnect {
     Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
 }
 
-async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_tokio::Failure> {
+async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_shared::Failure> {
     for number in 0..EVENTS {
         ctx.emit(&Body::metric("n", &number.into(), None, None)?).await?;
     }
     Ok(EVENTS)
 }
 
-#[tokio::test]
-async fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
+#[test]
+fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
     within(async {
         let server = builder().agent("floods", floods).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -58,12 +62,11 @@ async fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
         assert_eq!(expected, EVENTS);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         assert!(connections.load(Ordering::SeqCst) > 5, "{connections:?}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
+#[test]
+fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
     within(async {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);
@@ -91,12 +94,11 @@ async fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
             assert_eq!(runs.load(Ordering::SeqCst), before + 1, "cut after {first} bytes");
         }
         assert!(runs.load(Ordering::SeqCst) > 0);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_application_can_watch_its_session_come_and_go() {
+#[test]
+fn the_application_can_watch_its_session_come_and_go() {
     within(async {
         let server = builder().agent("floods", floods).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -115,12 +117,11 @@ async fn the_application_can_watch_its_session_come_and_go() {
         assert_eq!(welcome.session_id, session);
         client.close().await;
         assert!(matches!(events.next().await, Some(SessionEvent::Over(SessionEnd::Closed(_)))));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
+#[test]
+fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
     within(async {
         let forever = |_: Value, ctx: JobContext| async move {
             ctx.cancelled().await;
@@ -128,18 +129,18 @@ async fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
         };
         let first = builder().agent("forever", forever).build().unwrap();
         let second = builder().build().unwrap();
-        let (cut, at) = tokio::io::duplex(64);
+        let (cut, at) = UnixStream::pair().unwrap();
         // The first server's connection lasts until `cut` is dropped; then there is only the second server.
         let mut servers = vec![second.clone(), first.clone()];
         let mut cutter = Some(at);
         let connector = move || {
             let transport = match (servers.pop(), cutter.take()) {
                 (Some(server), Some(at)) => {
-                    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-                    server.accept_lines(theirs, nuncio_tokio::Via::Memory);
-                    Transport::lines(Tied { stream: ours, at })
+                    let (ours, theirs) = UnixStream::pair().unwrap();
+                    server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Memory);
+                    Transport::lines(client::wrap(Tied { stream: ours, at }))
                 }
-                (Some(server), None) => server.connect_memory(),
+                (Some(server), None) => inside(&server),
                 (None, _) => return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into())),
             };
             std::future::ready(Ok(transport))
@@ -151,12 +152,11 @@ async fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
         assert!(end.to_string().contains("RESUME_WINDOW_EXPIRED"), "{end}");
         let error = client.submit(&Submit::new("echo")).await.unwrap_err();
         assert!(matches!(error, ClientError::Ended(SessionEnd::Closed(_))), "{error}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn the_number_of_attempts_can_be_bounded() {
+#[test]
+fn the_number_of_attempts_can_be_bounded() {
     within(async {
         let server = builder().build().unwrap();
         let mut left = 1;
@@ -165,9 +165,9 @@ async fn the_number_of_attempts_can_be_bounded() {
                 return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into()));
             }
             left -= 1;
-            let (ours, theirs) = tokio::io::duplex(64 * 1024);
-            server.accept_lines(theirs, nuncio_tokio::Via::Memory);
-            std::future::ready(Ok(Transport::lines(Cut { stream: ours, left: 10_000 })))
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Memory);
+            std::future::ready(Ok(Transport::lines(client::wrap(Cut { stream: ours, left: 10_000 }))))
         };
         let policy = Reconnect { attempts: Some(3), ..quick() };
         let client = Client::over(connector, "tok-alice").reconnect(Some(policy)).connect().await.unwrap();
@@ -186,12 +186,11 @@ async fn the_number_of_attempts_can_be_bounded() {
             }
         };
         assert!(matches!(end, SessionEnd::GaveUp { attempts: 3, last: ConnectError::Io(_) }), "{end}");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_first_connection_that_fails_is_an_error_at_once() {
+#[test]
+fn a_first_connection_that_fails_is_an_error_at_once() {
     within(async {
         let refused = || async { Err(io::ErrorKind::ConnectionRefused.into()) };
         let error = Client::over(refused, "t").connect().await.unwrap_err();
@@ -199,14 +198,15 @@ async fn a_first_connection_that_fails_is_an_error_at_once() {
         assert!(unreachable, "{error}");
 
         let silent = || async {
-            let (ours, theirs) = tokio::io::duplex(64);
+            let (ours, theirs) = UnixStream::pair().unwrap();
             // Kept, and never answered.
-            tokio::spawn(async move {
+            smol::spawn(async move {
                 let _theirs = theirs;
                 std::future::pending::<()>().await;
-            });
-            let options = nuncio_tokio::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
-            Ok(Transport::websocket(ours, options))
+            })
+            .detach();
+            let options = nuncio_shared::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
+            Ok(Transport::websocket(client::wrap(ours), options))
         };
         let timeout = Duration::from_millis(20);
         let error = Client::over(silent, "t").connect_timeout(timeout).connect().await.unwrap_err();
@@ -220,17 +220,16 @@ async fn a_first_connection_that_fails_is_an_error_at_once() {
             panic!("{error}")
         };
         assert_eq!(status, 404);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn without_reconnecting_a_lost_connection_ends_the_session() {
+#[test]
+fn without_reconnecting_a_lost_connection_ends_the_session() {
     within(async {
-        let config = nuncio_tokio::Config { resume_window_secs: 1, ..nuncio_tokio::Config::default() };
+        let config = nuncio_shared::Config { resume_window_secs: 1, ..nuncio_shared::Config::default() };
         let tokens = StaticTokens::new().with("t", "p");
         let server =
-            nuncio_tokio::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
+            super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let url = listening.url().to_owned();
         let connector = move || cut_websocket(url.clone(), 10_000);
@@ -238,51 +237,34 @@ async fn without_reconnecting_a_lost_connection_ends_the_session() {
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
         let end = job.outcome().await.unwrap_err();
         assert!(matches!(end, SessionEnd::GaveUp { attempts: 0, .. }), "{end}");
-    })
-    .await;
+    });
 }
 
 /// A stream that breaks when another one does.
 struct Tied {
-    stream: tokio::io::DuplexStream,
-    at: tokio::io::DuplexStream,
+    stream: UnixStream,
+    at: UnixStream,
 }
 
-impl tokio::io::AsyncRead for Tied {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        let mut nothing = [0; 1];
-        let mut probe = tokio::io::ReadBuf::new(&mut nothing);
-        if std::pin::Pin::new(&mut self.at).poll_read(cx, &mut probe).is_ready() {
-            return std::task::Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+impl AsyncRead for Tied {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if Pin::new(&mut self.at).poll_read(cx, &mut [0]).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        std::pin::Pin::new(&mut self.stream).poll_read(cx, buffer)
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl tokio::io::AsyncWrite for Tied {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write(cx, bytes)
+impl AsyncWrite for Tied {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
     }
 }

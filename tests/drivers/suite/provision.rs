@@ -1,29 +1,26 @@
 //! Credentials are recorded, then shown, then revoked.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-
-mod support;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nuncio_tokio::{
+use super::support::{builder, connect, within};
+use nuncio_shared::{
     BoxFuture, ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Journal, JournalError,
     Provisioner, Record, ReplayRange, Replayed, RequestFailure, Revocation, Secret, Submit,
 };
 use serde_json::{Value, json};
-use support::{builder, connect, within};
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use smol::channel::{Receiver, Sender, unbounded};
+use smol::lock::Semaphore;
 
 /// Tells what it is asked.
 struct Issuer {
-    told: UnboundedSender<String>,
+    told: Sender<String>,
     fail_revocations: AtomicU32,
 }
 
-fn issuer() -> (Issuer, UnboundedReceiver<String>) {
-    let (told, heard) = unbounded_channel();
+fn issuer() -> (Issuer, Receiver<String>) {
+    let (told, heard) = unbounded();
     (Issuer { told, fail_revocations: AtomicU32::new(0) }, heard)
 }
 
@@ -35,7 +32,7 @@ fn recorder(issuer: &Issuer) -> (Recorder, Arc<Semaphore>) {
 impl Provisioner for Issuer {
     fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
         Box::pin(async move {
-            self.told.send(format!("issue for {}", grant.principal)).unwrap();
+            self.told.try_send(format!("issue for {}", grant.principal)).unwrap();
             if grant.principal.as_ref() == "bob" {
                 return Err(Fault::new(ErrorCode::InternalError, "no credentials for bob"));
             }
@@ -51,7 +48,7 @@ impl Provisioner for Issuer {
 
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
         Box::pin(async move {
-            self.told.send(format!("revoke {}", revocation.value.as_ref().unwrap().expose())).unwrap();
+            self.told.try_send(format!("revoke {}", revocation.value.as_ref().unwrap().expose())).unwrap();
             if self.fail_revocations.load(Ordering::SeqCst) > 0 {
                 self.fail_revocations.fetch_sub(1, Ordering::SeqCst);
                 return Err(io::ErrorKind::TimedOut.into());
@@ -63,7 +60,7 @@ impl Provisioner for Issuer {
 
 /// Tells which credentials it is to record, and does so when it is let.
 struct Recorder {
-    told: UnboundedSender<String>,
+    told: Sender<String>,
     may_record: Arc<Semaphore>,
 }
 
@@ -81,17 +78,10 @@ impl Journal for Recorder {
                 _ => continue,
             };
             wait = true;
-            // The test may be over.
-            let _over = self.told.send(what);
+            self.told.try_send(what).unwrap();
         }
-        while wait {
-            match self.may_record.try_acquire() {
-                Ok(permit) => {
-                    permit.forget();
-                    wait = false;
-                }
-                Err(_) => std::thread::yield_now(),
-            }
+        if wait {
+            self.may_record.acquire_blocking().forget();
         }
         Ok(())
     }
@@ -105,46 +95,45 @@ fn submit(agent: &str) -> Submit {
     Submit::new(agent).lease(&json!({"model.use": ["fast/*"]})).unwrap()
 }
 
-async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_tokio::Failure> {
+async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_shared::Failure> {
     ctx.rotate("cred_1", Secret::new("sk-2"))?;
     Ok(ctx.credentials()[0].value.expose().to_owned())
 }
 
-#[tokio::test]
-async fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
+#[test]
+fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
     within(async {
-        let (issuer, mut heard) = issuer();
+        let (issuer, heard) = issuer();
         let (recorder, may_record) = recorder(&issuer);
         let server = builder().provisioner(issuer).journal(recorder).build().unwrap();
         let client = connect(&server, "tok-alice").await;
-        let asking = tokio::spawn({
+        let asking = smol::spawn({
             let client = client.clone();
             async move { client.submit(&submit("echo")).await }
         });
         assert_eq!(heard.recv().await.unwrap(), "issue for alice");
         assert_eq!(heard.recv().await.unwrap(), "record cred_1");
         // Nothing leaves while it is not on record: an answer that needs no record waits behind it, too.
-        let query = nuncio_tokio::ListQuery::default();
+        let query = nuncio_shared::ListQuery::default();
         let waiting = client.list(&query);
-        tokio::pin!(waiting);
+        let mut waiting = std::pin::pin!(waiting);
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
         assert!(!asking.is_finished());
         may_record.add_permits(100);
-        let mut job = asking.await.unwrap().unwrap();
+        let mut job = asking.await.unwrap();
         waiting.await.unwrap();
         let shown: Vec<_> = job.info().credentials.iter().map(|one| (one.id.as_str(), one.value.expose())).collect();
         assert_eq!(shown, [("cred_1", "sk-1")]);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         assert_eq!(heard.recv().await.unwrap(), "revoke sk-1");
         assert_eq!(heard.recv().await.unwrap(), "record the end of cred_1");
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_end() {
+#[test]
+fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_end() {
     within(async {
-        let (issuer, mut heard) = issuer();
+        let (issuer, heard) = issuer();
         let server = builder().provisioner(issuer).agent("rotates", rotates).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&submit("rotates")).await.unwrap();
@@ -156,14 +145,13 @@ async fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_en
             }
         }
         assert_eq!(revoked, ["sk-1", "sk-2"]);
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_revocation_that_fails_is_tried_again() {
+#[test]
+fn a_revocation_that_fails_is_tried_again() {
     within(async {
-        let (issuer, mut heard) = issuer();
+        let (issuer, heard) = issuer();
         issuer.fail_revocations.store(1, Ordering::SeqCst);
         let server = builder().provisioner(issuer).build().unwrap();
         let client = connect(&server, "tok-alice").await;
@@ -172,12 +160,11 @@ async fn a_revocation_that_fails_is_tried_again() {
         while revocations < 2 {
             revocations += usize::from(heard.recv().await.unwrap() == "revoke sk-1");
         }
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_provisioner_that_refuses_refuses_the_submit() {
+#[test]
+fn a_provisioner_that_refuses_refuses_the_submit() {
     within(async {
         let (issuer, _heard) = issuer();
         let server = builder().provisioner(issuer).build().unwrap();
@@ -185,6 +172,5 @@ async fn a_provisioner_that_refuses_refuses_the_submit() {
         let error = client.submit(&submit("echo")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
         assert_eq!(fault.message, "no credentials for bob");
-    })
-    .await;
+    });
 }

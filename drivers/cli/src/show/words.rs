@@ -1,0 +1,255 @@
+//! What happens, in words.
+
+use std::borrow::Cow;
+
+use nuncio_tokio::{EventKind, FinalStatus, Json, Outcome, Product, SessionEvent};
+use serde::Deserialize;
+
+use crate::verdict::Verdict;
+
+/// Characters of a value of the agent's in a line; `--json` shows all of it.
+const LONGEST: usize = 400;
+
+/// An event without its kind. What cannot be read is shown as it is.
+pub(super) fn of(kind: &EventKind, body: &str) -> String {
+    if super::is_rotation(kind, body) {
+        return rotation(body);
+    }
+    let words = match kind {
+        EventKind::Log => log(body),
+        EventKind::Thought => read::<Thought<'_>>(body).map(|thought| thought.text.into_owned()),
+        EventKind::ToolCall => tool_call(body),
+        EventKind::ToolResult => tool_result(body),
+        EventKind::Status => status(body),
+        EventKind::Metric => metric(body),
+        EventKind::ArtifactRef => artifact(body),
+        EventKind::Delegate => read::<Delegate<'_>>(body).map(|delegate| match delegate.delegate_id {
+            Some(id) => format!("{} as {id}", delegate.agent),
+            None => delegate.agent.into_owned(),
+        }),
+        EventKind::Progress => progress(body),
+        EventKind::ResultChunk | EventKind::Other(_) => None,
+    };
+    shortened(&words.unwrap_or_else(|| body.to_owned()))
+}
+
+/// `progress` in words, without a bar.
+pub(super) fn progress(body: &str) -> Option<String> {
+    let Progress { current, total, units, message } = read(body)?;
+    let of = total.map(|total| format!("/{}", total.get())).unwrap_or_default();
+    let units = units.map(|units| format!(" {units}")).unwrap_or_default();
+    let message = message.map(|message| format!(", {message}")).unwrap_or_default();
+    Some(format!("{}{of}{units}{message}", current.get()))
+}
+
+/// How far it is, if that can be said.
+pub(super) fn fraction(body: &str) -> Option<f64> {
+    let progress: Progress<'_> = read(body)?;
+    let total: f64 = progress.total?.get().parse().ok()?;
+    let current: f64 = progress.current.get().parse().ok()?;
+    (total > 0.0).then(|| (current / total).clamp(0.0, 1.0))
+}
+
+/// Currency and amount of what is left, if that is what the metric says (§9.6).
+pub(super) fn remaining(body: &str) -> Option<(String, String)> {
+    let metric: Metric<'_> = read(body)?;
+    (metric.name == "cost.budget.remaining")
+        .then(|| Some((metric.unit?.into_owned(), metric.value.get().to_owned())))?
+}
+
+/// How a job ended, after its name.
+pub(super) fn ending(outcome: &Outcome) -> String {
+    let verb = match outcome.status {
+        FinalStatus::Success => "succeeded",
+        FinalStatus::Error => "failed",
+        FinalStatus::Cancelled => "was cancelled",
+        FinalStatus::TimedOut => "timed out",
+    };
+    let summary = outcome.summary.as_ref().map(|summary| format!(": {summary}")).unwrap_or_default();
+    let why = outcome.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
+    let unknown = match outcome.result {
+        Product::Unknown => "; the runtime no longer has its result",
+        Product::None | Product::Inline(_) | Product::Streamed { .. } => "",
+    };
+    format!("{verb}{summary}{why}{unknown}")
+}
+
+/// What to do about it.
+pub(super) fn advice(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::TimedOut => "; give it longer with --max-runtime",
+        Verdict::Success
+        | Verdict::Failed
+        | Verdict::Usage
+        | Verdict::Cancelled
+        | Verdict::Refused
+        | Verdict::Lost
+        | Verdict::NotWritten
+        | Verdict::Left => "",
+    }
+}
+
+/// What becomes of the connection, where it is worth a line.
+pub(super) fn session(event: &SessionEvent) -> Option<String> {
+    match event {
+        SessionEvent::Live(welcome) if welcome.resumed => Some("connection restored, session resumed".to_owned()),
+        SessionEvent::Lost(reason) => Some(format!("connection lost ({reason}), reconnecting")),
+        SessionEvent::Reconnecting { attempt, after } if *attempt > 0 => {
+            Some(format!("attempt {attempt} to reconnect failed, the next one is in {:.1} s", after.as_secs_f64()))
+        }
+        SessionEvent::Gap { from, to } => {
+            Some(format!("events {from} to {to} are lost: the runtime no longer has them"))
+        }
+        SessionEvent::Notice(fault) => Some(format!("the runtime complains: {fault}")),
+        SessionEvent::Live(_) | SessionEvent::Reconnecting { .. } | SessionEvent::Over(_) => None,
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Option<T> {
+    serde_json::from_str(body).ok()
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()),
+        None => text.to_owned(),
+    }
+}
+
+fn after(what: &str, value: Option<&Json>) -> String {
+    value.map(|value| format!("{what}{}", value.get())).unwrap_or_default()
+}
+
+fn log(body: &str) -> Option<String> {
+    let Log { level, message, attributes } = read(body)?;
+    Some(format!("{level}: {message}{}", after(" ", attributes)))
+}
+
+fn tool_call(body: &str) -> Option<String> {
+    let ToolCall { tool, args, call_id } = read(body)?;
+    let call_id = call_id.map(|id| format!(" ({id})")).unwrap_or_default();
+    Some(format!("{tool}{}{call_id}", after(" ", args)))
+}
+
+fn tool_result(body: &str) -> Option<String> {
+    let ToolResult { call_id, result, error } = read(body)?;
+    let call_id = call_id.unwrap_or_default();
+    Some(match error {
+        Some(Fault { code, message }) => format!("({call_id}) refused or failed: {code}: {message}"),
+        None => format!("({call_id}){}", after(" ", result)),
+    })
+}
+
+/// Whether it is the result of a call that came to nothing.
+pub(super) fn is_error(body: &str) -> bool {
+    read::<ToolResult<'_>>(body).is_some_and(|result| result.error.is_some())
+}
+
+fn status(body: &str) -> Option<String> {
+    let Status { phase, message } = read(body)?;
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    Some(format!("{phase}{message}"))
+}
+
+fn metric(body: &str) -> Option<String> {
+    let Metric { name, value, unit, dimensions } = read(body)?;
+    let unit = unit.map(|unit| format!(" {unit}")).unwrap_or_default();
+    Some(format!("{name} {}{unit}{}", value.get(), after(" ", dimensions)))
+}
+
+fn artifact(body: &str) -> Option<String> {
+    let Artifact { uri, content_type, byte_size } = read(body)?;
+    let kind = content_type.map(|kind| format!(" {kind}")).unwrap_or_default();
+    let size = byte_size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+    Some(format!("{uri}{kind}{size}"))
+}
+
+/// A new value of a credential is in it: it is not shown (§9.8.2).
+fn rotation(body: &str) -> String {
+    let id = read::<Rotation<'_>>(body).and_then(|rotation| rotation.credential_id).unwrap_or_default();
+    format!("credential_rotated {id}")
+}
+
+#[derive(Deserialize)]
+struct Log<'a> {
+    level: Cow<'a, str>,
+    message: Cow<'a, str>,
+    #[serde(borrow)]
+    attributes: Option<&'a Json>,
+}
+
+#[derive(Deserialize)]
+struct Thought<'a> {
+    text: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall<'a> {
+    #[serde(alias = "name")]
+    tool: Cow<'a, str>,
+    #[serde(borrow, alias = "arguments")]
+    args: Option<&'a Json>,
+    #[serde(alias = "tool_call_id")]
+    call_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ToolResult<'a> {
+    #[serde(alias = "tool_call_id")]
+    call_id: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "output")]
+    result: Option<&'a Json>,
+    error: Option<Fault<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Fault<'a> {
+    code: Cow<'a, str>,
+    message: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Status<'a> {
+    phase: Cow<'a, str>,
+    message: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Rotation<'a> {
+    credential_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Metric<'a> {
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    value: &'a Json,
+    unit: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "dims")]
+    dimensions: Option<&'a Json>,
+}
+
+#[derive(Deserialize)]
+struct Artifact<'a> {
+    uri: Cow<'a, str>,
+    #[serde(alias = "media_type")]
+    content_type: Option<Cow<'a, str>>,
+    #[serde(alias = "size_bytes")]
+    byte_size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Progress<'a> {
+    #[serde(borrow)]
+    current: &'a Json,
+    #[serde(borrow)]
+    total: Option<&'a Json>,
+    units: Option<Cow<'a, str>>,
+    message: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Delegate<'a> {
+    agent: Cow<'a, str>,
+    delegate_id: Option<Cow<'a, str>>,
+}

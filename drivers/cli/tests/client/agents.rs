@@ -1,0 +1,145 @@
+//! Agents that do the next thing when the test says so.
+
+use std::sync::Arc;
+
+use nuncio_tokio::{Delegation, Failure, JobContext, Number, Output, Secret, ServerBuilder};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+/// What agents wait for: one permit each time.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn new() -> Gate {
+        Gate(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) fn open(&self, times: usize) {
+        self.0.add_permits(times);
+    }
+
+    /// Fails as a cancelled job does.
+    async fn pass(&self, ctx: &JobContext) -> Result<(), Failure> {
+        tokio::select! {
+            () = self.pass_stubbornly() => Ok(()),
+            () = ctx.cancelled() => Err(Failure::new("CANCELLED", "it was cancelled")),
+        }
+    }
+
+    async fn pass_stubbornly(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+}
+
+pub(crate) fn offer(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
+    let gates: [Gate; 7] = std::array::from_fn(|_| gate.clone());
+    let [steps, pulses, spends, pieces, stubborn, parent, waits] = gates;
+    server
+        .agent("echo", echo)
+        .agent("fail", fail)
+        .agent("kinds", kinds)
+        .agent("binary", binary)
+        .agent("breaks", breaks)
+        .agent("rotates", rotates)
+        .agent("traced", |_: Value, ctx: JobContext| async move { Ok::<_, Failure>(ctx.trace_id().to_string()) })
+        .agent("steps", move |input, ctx| steps_of(input, ctx, steps.clone()))
+        .agent("pulses", move |input, ctx| pulses_of(input, ctx, pulses.clone()))
+        .agent("spends", move |input, ctx| spends_of(input, ctx, spends.clone()))
+        .agent("pieces", move |input, ctx| pieces_of(input, ctx, pieces.clone()))
+        .agent("stubborn", move |input, ctx| stubborn_one(input, ctx, stubborn.clone()))
+        .agent("parent", move |input, ctx| parent_of(input, ctx, parent.clone()))
+        .agent("waits", move |input, ctx| waits_for(input, ctx, waits.clone()))
+}
+
+async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
+    ctx.log("info", "echo started").await?;
+    Ok(json!({ "echoed": input }))
+}
+
+async fn fail(input: Value, _ctx: JobContext) -> Result<Value, Failure> {
+    Err(Failure::new("INTERNAL_ERROR", input.as_str().unwrap_or("out of paper")))
+}
+
+/// One event of each kind, as a hostile agent writes them.
+async fn kinds(_: Value, ctx: JobContext) -> Result<Value, Failure> {
+    ctx.log_with("warn", "red \u{1b}[31malert\u{1b}[2J", &json!({"k": 1})).await?;
+    ctx.thought("two\nlines").await?;
+    ctx.tool_call("c1", "search.web", &json!({"q": "x"})).await?;
+    ctx.tool_result("c1", &json!({"hits": 1})).await?;
+    ctx.status("phase-1", Some("a message")).await?;
+    ctx.metric("rows", 12_u64, Some("rows")).await?;
+    ctx.progress(1_u64, Some(2_u64.into()), Some("units"), Some("half")).await?;
+    ctx.event("x-vendor.acme.custom", &json!({"anything": [1, 2, 3]})).await?;
+    ctx.log("info", &"x".repeat(5_000)).await?;
+    Ok(json!({"ok": true}))
+}
+
+async fn binary(_: Value, ctx: JobContext) -> Result<Output, Failure> {
+    let mut writer = ctx.writer();
+    writer.write_text("text \u{1b}[2J").await?;
+    writer.finish_bytes(&[0, 255, 10]).await?;
+    Ok(Output::streamed("2 pieces"))
+}
+
+/// Fails in the middle of its result.
+async fn breaks(_: Value, ctx: JobContext) -> Result<Output, Failure> {
+    ctx.writer().write_text("half of it").await?;
+    Err(Failure::new("INTERNAL_ERROR", "the other half is missing"))
+}
+
+async fn rotates(_: Value, ctx: JobContext) -> Result<usize, Failure> {
+    ctx.rotate("cred_1", Secret::new("sk-second"))?;
+    Ok(ctx.credentials().len())
+}
+
+/// Four steps, a permit before each but the first.
+async fn steps_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
+    for step in 1_u64..=4 {
+        ctx.progress(step, Some(4_u64.into()), Some("steps"), Some("climbing")).await?;
+        gate.pass(&ctx).await?;
+    }
+    Ok(json!({"steps": 4}))
+}
+
+async fn pulses_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
+    ctx.progress(12_u64, None, Some("rows"), None).await?;
+    gate.pass(&ctx).await?;
+    Ok(json!(null))
+}
+
+async fn spends_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
+    for price in ["1.25", "0.5"] {
+        ctx.metric("cost.search", Number::parse(price).unwrap(), Some("USD")).await?;
+        gate.pass(&ctx).await?;
+    }
+    Ok(json!({"time_left": ctx.time_left().map(|left| left.as_secs())}))
+}
+
+async fn pieces_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Output, Failure> {
+    let mut writer = ctx.writer();
+    writer.write_text("first ").await?;
+    gate.pass(&ctx).await?;
+    writer.finish_text("last\n").await?;
+    Ok(Output::streamed("2 pieces"))
+}
+
+async fn stubborn_one(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
+    ctx.log("info", "not listening").await?;
+    gate.pass_stubbornly().await;
+    Ok(json!("done anyway"))
+}
+
+async fn parent_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
+    let child = Delegation::new("echo").delegate_id("d1");
+    let child = child.input(&json!("from the parent")).map_err(|error| Failure::internal(error.to_string()))?;
+    let found = ctx.delegate(&child).await?.outcome().await.result().unwrap_or("null").to_owned();
+    gate.pass(&ctx).await?;
+    Ok(json!({ "child": found }))
+}
+
+async fn waits_for(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
+    ctx.log("info", "waiting").await?;
+    gate.pass(&ctx).await?;
+    Ok(json!("waited"))
+}

@@ -1,0 +1,63 @@
+//! What the command says of itself.
+
+use crate::runtime::Runtime;
+use crate::support::{run, stdout};
+
+/// Of a part of the command, without the lines that others add to.
+fn help(arguments: &[&str]) -> String {
+    let mut command = crate::support::nuncio(arguments);
+    let output = command.arg("--help").env_remove("COLUMNS").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    stdout(&output).to_owned()
+}
+
+#[test]
+fn every_help_shows_an_example() {
+    for part in ["submit", "tail", "jobs", "cancel", "completions", "man"] {
+        let help = help(&[part]);
+        assert!(help.contains("Example") && help.contains(&format!("nuncio {part} ")), "{help}");
+        insta::assert_snapshot!(part, help);
+    }
+}
+
+#[test]
+fn the_help_names_every_part() {
+    let help = help(&[]);
+    for part in ["demo", "serve", "submit", "tail", "jobs", "cancel", "completions", "man"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(part)), "{part}: {help}");
+    }
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        let script = stdout(&output);
+        assert!(script.contains("nuncio") && script.contains("idempotency-key"), "{shell}");
+        assert!(!script.contains("tok-"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "cmd"]).status.code(), Some(2));
+}
+
+#[test]
+fn bash_takes_the_completions() {
+    let script = "set -e; source <(\"$0\" completions bash); COMP_WORDS=(nuncio sub); COMP_CWORD=1; \
+                  _nuncio nuncio sub nuncio; echo \"${COMPREPLY[@]}\"";
+    let output =
+        std::process::Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_nuncio")]).output().unwrap();
+    assert_eq!(stdout(&output).trim(), "submit", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn there_is_a_man_page_for_every_part() {
+    let runtime = Runtime::start();
+    let folder = runtime.folder.path().join("share/man1");
+    assert_eq!(runtime.run(&["man", folder.to_str().unwrap()]).code, Some(0));
+    for part in ["nuncio", "nuncio-submit", "nuncio-tail", "nuncio-jobs", "nuncio-cancel", "nuncio-serve"] {
+        let page = std::fs::read_to_string(folder.join(format!("{part}.1"))).unwrap();
+        assert!(page.contains(".TH"), "{part}");
+    }
+    let page = std::fs::read_to_string(folder.join("nuncio-submit.1")).unwrap();
+    assert!(page.contains("Exit codes"), "{page}");
+}

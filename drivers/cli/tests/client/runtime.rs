@@ -1,0 +1,185 @@
+//! A runtime in this process, and the command beside it.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use nuncio_tokio::{
+    BoxFuture, Credential, Fault, Grant, Listening, Provisioner, Revocation, Secret, Server, StaticTokens,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::agents::{Gate, offer};
+use crate::support;
+
+pub(crate) const TOKEN: &str = "tok-alice";
+
+/// A runtime with the test's agents; what commands keep goes to a folder of its own.
+pub(crate) struct Runtime {
+    pub(crate) gate: Gate,
+    pub(crate) folder: TempDir,
+    pub(crate) listening: Listening,
+    _server: Server,
+    _threads: tokio::runtime::Runtime,
+}
+
+impl Runtime {
+    pub(crate) fn start() -> Runtime {
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let gate = Gate::new();
+        let (server, listening) = threads.block_on(async {
+            let tokens = StaticTokens::new().with(TOKEN, "alice").with("tok-bob", "bob");
+            let server = Server::builder().verifier(tokens).provisioner(Issuer);
+            let server = offer(server, &gate).build().unwrap();
+            let listening = server.listen("127.0.0.1:0").await.unwrap();
+            (server, listening)
+        });
+        Runtime { gate, folder: TempDir::new().unwrap(), listening, _server: server, _threads: threads }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.listening.url()
+    }
+
+    /// The command, with nothing from the environment of the test but what it needs.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = support::nuncio(arguments);
+        for name in ["NUNCIO_TOKEN_FILE", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"] {
+            command.env_remove(name);
+        }
+        command.env("NUNCIO_URL", self.url()).env("NUNCIO_TOKEN", TOKEN).env("TERM", "xterm-256color");
+        command.env("XDG_STATE_HOME", self.folder.path()).env("HOME", self.folder.path());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Started, with stderr to be read line by line.
+    pub(crate) fn start_command(&self, arguments: &[&str]) -> Running {
+        Running::of(self.command(arguments))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+/// Issues a credential for each job that may use a model.
+struct Issuer;
+
+impl Provisioner for Issuer {
+    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+        let credential = grant.agent.contains("rotates").then(|| Credential {
+            id: "cred_1".to_owned(),
+            value: Secret::new("sk-first"),
+            endpoint: "http://127.0.0.1:9/v1".to_owned(),
+            profile: None,
+            constraints: None,
+        });
+        Box::pin(std::future::ready(Ok(credential.into_iter().collect())))
+    }
+
+    fn revoke<'a>(&'a self, _revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Done {
+        Done {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Done {
+    /// Each line of stdout as JSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(read).collect()
+    }
+}
+
+/// A command that runs.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    errors: BufReader<ChildStderr>,
+    seen: String,
+    out: Vec<u8>,
+}
+
+impl Running {
+    pub(crate) fn of(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Running { child, errors, seen: String::new(), out: Vec::new() }
+    }
+
+    /// Reads stderr up to a line with this text, and returns that.
+    pub(crate) fn until(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.errors.read_line(&mut line).unwrap(), 0, "no {text:?} in {}", self.seen);
+            self.seen.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Reads stdout up to a line with this text, and returns that.
+    pub(crate) fn read_out(&mut self, text: &str) -> String {
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let mut line = Vec::new();
+        loop {
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).unwrap_or_else(|_| panic!("no {text:?} on stdout"));
+            match byte {
+                [b'\n'] if String::from_utf8_lossy(&line).contains(text) => return String::from_utf8(line).unwrap(),
+                [b'\n'] => {
+                    self.out.extend(line.drain(..).chain([b'\n']));
+                }
+                [byte] => line.push(byte),
+            }
+        }
+    }
+
+    /// The job's id, from the line that says it is accepted.
+    pub(crate) fn accepted(&mut self) -> String {
+        self.until("accepted ").split(' ').nth(1).unwrap().to_owned()
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn interrupt(&self) {
+        support::send("INT", &self.child);
+    }
+
+    /// The end; all of stderr is there.
+    pub(crate) fn end(mut self) -> Done {
+        self.errors.read_to_string(&mut self.seen).unwrap();
+        let mut stdout = std::mem::take(&mut self.out);
+        self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        let stdout = String::from_utf8(stdout).unwrap();
+        Done { code: self.child.wait().unwrap().code(), stdout, stderr: std::mem::take(&mut self.seen) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,31 @@
+//! What only this driver has: a runtime for agents that must be there, and can go away.
+#![allow(missing_docs, clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+use nuncio_tokio::{BuildError, Client, ErrorCode, FinalStatus, JobContext, Server, StaticTokens, Submit};
+use serde_json::Value;
+
+#[test]
+fn without_a_tokio_runtime_no_server_is_built() {
+    let built = Server::builder().verifier(StaticTokens::new().with("t", "p")).build();
+    assert!(matches!(built, Err(BuildError::NoRuntime)));
+}
+
+#[tokio::test]
+async fn an_agents_runtime_that_goes_away_ends_its_jobs() {
+    let agents = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let forever = |_: Value, _: JobContext| async move {
+        std::future::pending::<()>().await;
+        Ok(())
+    };
+    let tokens = StaticTokens::new().with("t", "p");
+    let builder = Server::builder().verifier(tokens).agent("forever", forever);
+    let server = builder.agent_runtime(agents.handle().clone()).build().unwrap();
+    let client = Client::over(server.memory_connector(), "t").connect().await.unwrap();
+    let mut job = client.submit(&Submit::new("forever")).await.unwrap();
+    assert!(job.next().await.is_some());
+    agents.shutdown_background();
+    let fault = job.outcome().await.unwrap().fault.unwrap();
+    assert_eq!(fault.known(), Some(ErrorCode::InternalError));
+    let mut job = client.submit(&Submit::new("forever")).await.unwrap();
+    assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
+}

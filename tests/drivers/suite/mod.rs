@@ -1,0 +1,10 @@
+use super::{client, server};
+
+mod context;
+mod jobs;
+mod journal;
+mod provision;
+mod resume;
+mod serve;
+mod support;
+mod take_up;

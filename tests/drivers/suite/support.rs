@@ -1,0 +1,84 @@
+//! What the tests of this suite share.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use nuncio_shared::{ClientOptions, Failure, JobContext, StaticTokens};
+use serde_json::{Value, json};
+use smol::io::{AsyncRead, AsyncWrite};
+use smol::net::TcpStream;
+
+use super::client::{self, Client, Transport};
+use super::server::{Server, ServerBuilder};
+pub(crate) use crate::on::within;
+
+pub(crate) fn builder() -> ServerBuilder {
+    let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-alice2", "alice").with("tok-bob", "bob");
+    Server::builder().verifier(tokens).agent("echo", echo)
+}
+
+async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
+    ctx.log("info", "echo started").await?;
+    Ok(json!({ "echoed": input }))
+}
+
+/// A client in the same process.
+pub(crate) async fn connect(server: &Server, token: &str) -> Client {
+    Client::over(memory(server), token).connect().await.unwrap()
+}
+
+/// A connector that always reaches this server.
+pub(crate) fn memory(server: &Server) -> impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static {
+    let server = server.clone();
+    move || std::future::ready(Ok(inside(&server)))
+}
+
+/// A connection in the same process.
+pub(crate) fn inside(server: &Server) -> Transport {
+    nuncio_shared::Transport::from(server.connect_memory()).into()
+}
+
+/// A stream that breaks once so many bytes were read from it.
+pub(crate) struct Cut<S> {
+    pub(crate) stream: S,
+    pub(crate) left: usize,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let most = self.left.min(buffer.len());
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer.get_mut(..most).unwrap_or_default());
+        if let Poll::Ready(Ok(count)) = read {
+            self.left -= count;
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+/// A WebSocket that breaks once so many bytes were read from it.
+pub(crate) async fn cut_websocket(url: String, left: usize) -> io::Result<Transport> {
+    let options = ClientOptions::new(&url).map_err(io::Error::other)?;
+    let stream = TcpStream::connect((options.host(), options.port())).await?;
+    Ok(Transport::websocket(client::wrap(Cut { stream, left }), options))
+}
