@@ -2,8 +2,10 @@
 //!
 //! - [`world`]: one runtime without IO, in virtual time, with the standing checks of every frame.
 //! - [`peers`]: foreign programs from the package registries, installed at first use, and processes that end with the test.
+//! - [`proxy`]: a TCP proxy that cuts, stalls, delays, half-closes and trickles at chosen bytes.
 //! - [`raw`]: a WebSocket conversation in plain JSON frames, for what no client would send.
 
 pub mod peers;
+pub mod proxy;
 pub mod raw;
 pub mod world;

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use serde_json::value::RawValue;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::error::{ErrorCode, Fault};
 use super::ids::{JobUlid, SessionId};
@@ -43,14 +45,15 @@ pub enum Via {
     Memory,
 }
 
-/// A text that is never printed: a bearer token, a credential's value.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+/// A text that is never printed: a bearer token, a credential's value. Its memory is wiped when it is dropped, and it is
+/// compared in a time that depends on the lengths alone.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text. Do not log it.
@@ -58,6 +61,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

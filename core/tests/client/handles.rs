@@ -135,3 +135,22 @@ fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
     desk.client.unsubscribe(desk.now, watch).unwrap();
     assert_eq!(desk.resume(), ["> session.hello", "welcome again sess_1"]);
 }
+
+#[test]
+fn an_answer_to_a_submit_of_many_transports_ago_does_not_lose_its_job() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let first = desk.id_of("job.submit");
+    // The runtime took the first one; its answer was cut off, and so were many that followed.
+    for _ in 0..100 {
+        desk.cut();
+        desk.resume();
+    }
+    let last = desk.id_of("job.submit");
+    assert_ne!(first, last);
+    // A resumed runtime announces the job again, under the id that made it, then shows the events (§6.3).
+    let mut lines = desk.frames([&*accepted("job_1", Some(&first)), &event("job_1", 1), &event("job_1", 2)]);
+    lines.extend(desk.frames([&*accepted("job_1", Some(&last)), &success("job_1", 3)]));
+    let beginnings: Vec<_> = lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(beginnings, ["accepted", "#1", "#2", "#3"], "{lines:?}");
+}

@@ -24,7 +24,7 @@ impl Hub {
     pub(crate) fn perform(self: &Arc<Self>, effect: Effect) {
         match effect {
             Effect::Wake(pipe) => pipe.wake(),
-            Effect::Authenticate { conn, token, client } => self.authenticate(conn, token, client),
+            Effect::Authenticate { conn, claim } => self.authenticate(conn, claim),
             Effect::Provision { job, grant } => self.provision(job, grant),
             Effect::Run(job) => agent::start(self, &job),
             Effect::Cancel { job, reason } => {
@@ -80,12 +80,12 @@ impl Hub {
         }
     }
 
-    fn authenticate(self: &Arc<Self>, conn: ConnId, token: Secret, client: String) {
+    fn authenticate(self: &Arc<Self>, conn: ConnId, claim: Claim) {
         let hub = Arc::clone(self);
         self.hooks.spawn(Box::pin(async move {
             let verifier = Arc::clone(&hub.verifier);
             // A panic is an answer, too.
-            let verdict = caught(async { verifier.verify(Claim { token, client }).await }).await;
+            let verdict = caught(async { verifier.verify(claim).await }).await;
             let verdict = verdict.unwrap_or_else(|| {
                 warn!("the verifier panicked");
                 Err(Rejection::Unavailable)

@@ -10,7 +10,7 @@ use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output, Record, RevocationI
 use nuncio_core::time::Time;
 
 use crate::agent::Registry;
-use crate::auth::Verifier;
+use crate::auth::{Claim, PeerCertificate, Verifier};
 use crate::clock::Clock;
 use crate::driver::{Io, Spawn};
 use crate::job::{Ended, Job};
@@ -52,6 +52,8 @@ pub(crate) struct Hub {
 pub(crate) struct State {
     pub(crate) runtime: Runtime,
     pub(crate) conns: HashMap<ConnId, Arc<Pipe>>,
+    /// Of connections whose other end has shown one.
+    pub(crate) certificates: HashMap<ConnId, PeerCertificate>,
     jobs: HashMap<JobId, Arc<Job>>,
     awaited: HashMap<JobId, oneshot::Sender<Ended>>,
     /// Outputs whose records are not durable yet, and everything behind them.
@@ -75,8 +77,7 @@ pub(crate) enum Effect {
     Wake(Arc<Pipe>),
     Authenticate {
         conn: ConnId,
-        token: Secret,
-        client: String,
+        claim: Claim,
     },
     Provision {
         job: JobId,
@@ -144,6 +145,7 @@ impl Hub {
         let state = State {
             runtime,
             conns: HashMap::new(),
+            certificates: HashMap::new(),
             jobs: HashMap::new(),
             awaited: HashMap::new(),
             held: VecDeque::new(),
@@ -337,7 +339,10 @@ impl State {
 
     fn event(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
         match event {
-            Event::Authenticate { conn, token, client } => effects.push(Effect::Authenticate { conn, token, client }),
+            Event::Authenticate { conn, token, client } => {
+                let claim = Claim { token, client, certificate: self.certificates.get(&conn).cloned() };
+                effects.push(Effect::Authenticate { conn, claim });
+            }
             Event::SessionLive { session, principal, resumed, .. } => {
                 effects.push(Effect::SessionLive { session, principal, resumed });
             }

@@ -1,5 +1,6 @@
 use super::{client, server};
 
+mod chaos;
 mod context;
 mod jobs;
 mod journal;
