@@ -64,6 +64,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let nonsense = Submit::new("collect").lease(&json!({"fs.levitate": ["/**"]}))?;
     let refused = client.submit(&nonsense).await.err().ok_or("a namespace that does not exist was taken")?;
     println!("{refused}");
-    assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refused.fault().and_then(nuncio_tokio::RemoteFault::known), Some(ErrorCode::InvalidRequest));
     Ok(())
 }

@@ -3,6 +3,7 @@ use super::{client, server};
 mod chaos;
 mod context;
 mod jobs;
+mod journal;
 mod provision;
 mod resume;
 mod serve;

@@ -90,9 +90,7 @@ impl Runtime {
         {
             return Ok(());
         }
-        if self.draining {
-            return Err(Fault::new(ErrorCode::InternalError, "the runtime is shutting down; try again later"));
-        }
+        self.closed_for_work()?;
         let parent = match &submit.parent_job_id {
             Some(named) => Some(self.parent_of(&principal, named.as_str())?),
             None => None,
@@ -144,7 +142,7 @@ impl Runtime {
         self.remember(key, request_id, id);
     }
 
-    fn remember(&mut self, key: SessionKey, request_id: &str, id: JobId) {
+    pub(super) fn remember(&mut self, key: SessionKey, request_id: &str, id: JobId) {
         let (Some(job), Some(session)) = (self.jobs.get(id), self.sessions.get_mut(key)) else { return };
         if session.submits.iter().any(|sent| *sent.id == *request_id) {
             return;
