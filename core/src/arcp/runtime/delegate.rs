@@ -5,7 +5,8 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::Runtime;
-use super::submit::{Ask, check_agent_ref, check_negotiated, parse_lease, split_agent};
+use super::submit::Ask;
+use super::terms::{check_agent_ref, check_negotiated, parse_lease, split_agent};
 use crate::arcp::body::Body;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::Event;

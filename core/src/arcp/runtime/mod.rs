@@ -3,7 +3,8 @@
 //! ```text
 //! handle_frame --> frames.rs --> greeting.rs            hello, resume, admit
 //!                             |> sessions.rs            ping, ack, close, detach
-//!                             |> submit.rs delegate.rs  job.submit, delegation
+//!                             |> submit.rs terms.rs     job.submit
+//!                             |> delegate.rs            delegation
 //!                             |> end.rs                 cancel, every way a job ends
 //!                             `> watch.rs list.rs       subscribe, list
 //! host commands --------------> accept.rs emit.rs stream.rs credentials.rs
@@ -27,6 +28,7 @@ mod restore;
 mod sessions;
 mod stream;
 mod submit;
+mod terms;
 mod timeout;
 mod watch;
 
@@ -156,7 +158,7 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Invalid`] for a name, a version or a default that §7.5 does not allow.
     pub fn register(&mut self, spec: AgentSpec) -> Result<(), Refused> {
-        submit::check_agent(&spec)?;
+        terms::check_agent(&spec)?;
         match self.agents.get_mut(&spec.name) {
             Some(agent) => agent.spec = spec,
             None => {
