@@ -9,6 +9,7 @@
 mod contract;
 mod durability;
 mod durability_damage;
+mod durability_form;
 mod durability_replay;
 mod durability_stuck;
 mod s10_delegation;
