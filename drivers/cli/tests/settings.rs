@@ -83,6 +83,7 @@ fn check_shows_what_would_be_served() {
     insta::assert_snapshot!(stdout(&output).replace(file.path(), "FILE"), @r##"
     file     FILE
     listen   127.0.0.1:0, path /jobs
+    compat   python-1.1
     admits   tokens of alice, bob
     agents   echo, slow, progress, chunks, fail (built in)
     agent    report@1.0.0: sh -c 'echo one'
