@@ -9,3 +9,4 @@ mod resume;
 mod serve;
 mod support;
 mod take_up;
+mod tls;
