@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_lite::future::or;
 use nuncio_core::arcp::{Config, ConnId, Stats, Via};
-use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes, code};
+use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info_span};
 
 use crate::auth::PeerCertificate;
@@ -257,11 +257,7 @@ impl Port for ServerPort {
     }
 
     fn spoiled(&self, closed: &Closed) {
-        // The frame itself is gone. One with the same fault gets the same answer.
-        self.hub.run(|state, now| {
-            let bytes = if closed.code == code::TOO_BIG { state.runtime.config().frame_bytes + 1 } else { 1 };
-            state.runtime.handle_frame(now, self.conn, &vec![0xff; bytes]);
-        });
+        self.hub.run(|state, now| state.runtime.handle_unreadable(now, self.conn, closed.code));
     }
 
     fn sent(&self, frames: usize) {

@@ -77,8 +77,7 @@ impl Runtime {
             self.prove(conn);
         }
         if frame.len() > self.config.frame_bytes {
-            self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.frame_bytes as u64));
-            self.end(conn, 1009, "the frame is larger than the limit");
+            self.refuse_oversized(conn);
             return;
         }
         if let Err((id, fault, malformed)) = self.read(conn, frame) {
@@ -90,6 +89,28 @@ impl Runtime {
             }
         }
         self.pump(conn);
+    }
+
+    /// The link could not hand a frame in and reads no more: it was too large (`code` 1009), or no text (any other close
+    /// code). It is answered as if it had come here, and the connection ends.
+    pub fn handle_unreadable(&mut self, now: Time, conn: ConnId, code: u16) {
+        self.tick(now);
+        let state = self.conns.get(conn).map_or(ConnState::Gone, |open| open.state);
+        if matches!(state, ConnState::Closing | ConnState::Gone) {
+            return;
+        }
+        if code == 1009 {
+            self.refuse_oversized(conn);
+        } else {
+            self.refuse(conn, None, &Fault::invalid("the frame is not UTF-8"));
+            self.end(conn, code, "the frame is no text");
+        }
+        self.pump(conn);
+    }
+
+    fn refuse_oversized(&mut self, conn: ConnId) {
+        self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.frame_bytes as u64));
+        self.end(conn, 1009, "the frame is larger than the limit");
     }
 
     /// Reads and carries out one frame. The flag of an error says that it was no frame at all.
