@@ -5,7 +5,9 @@
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nuncio_tokio::{Client, ErrorCode, Failure, FinalStatus, JobContext, Server, StaticTokens, Submit, Time};
+use nuncio_tokio::{
+    Client, ErrorCode, Failure, FinalStatus, JobContext, RemoteFault, Server, StaticTokens, Submit, Time,
+};
 use serde_json::{Value, json};
 
 /// Knows how much time there is, and hands in what it has before it is up.
@@ -66,6 +68,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let past = Submit::new("prudent").lease(&lease)?.expires_at(soon);
     let refused = client.submit(&past).await.err().ok_or("a lease that has ended was granted")?;
     println!("{refused}");
-    assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));
     Ok(())
 }

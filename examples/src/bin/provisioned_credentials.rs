@@ -81,9 +81,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Who may watch the job is not shown its keys.
     let watcher = Client::builder(listening.url(), "curious")?.connect().await?;
     let everything = Subscribe { history: true, ..Subscribe::default() };
-    let mut watched = watcher.subscribe(job.job_id(), everything).await?;
-    assert!(watched.info().credentials.is_empty());
-    while let Some(event) = watched.events().next().await {
+    let mut seen = watcher.subscribe(job.job_id(), everything).await?;
+    assert!(seen.info().credentials.is_empty());
+    while let Some(event) = seen.events().next().await {
         assert!(!event.body.as_str().contains("sk-"), "{}", event.body.as_str());
     }
     Ok(())

@@ -6,8 +6,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use nuncio_tokio::{
-    Access, Client, Config, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Policy, Server, StaticTokens,
-    Submit, Subscribe,
+    Access, Client, Config, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Policy, RemoteFault, Server,
+    StaticTokens, Submit, Subscribe,
 };
 use tokio::sync::Notify;
 
@@ -55,11 +55,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // To watch is not to command, and who may not watch does not even learn that there is a job.
     let refused = watched.cancel(None).await.err().ok_or("a watcher has cancelled the job")?;
-    assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(ErrorCode::PermissionDenied));
+    assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::PermissionDenied));
     let guest = Client::builder(listening.url(), "guest")?.connect().await?;
     let hidden = guest.subscribe(job.job_id(), everything).await.err().ok_or("a stranger watches")?;
     println!("{hidden}");
-    assert_eq!(hidden.fault().and_then(|fault| fault.known()), Some(ErrorCode::JobNotFound));
+    assert_eq!(hidden.fault().and_then(RemoteFault::known), Some(ErrorCode::JobNotFound));
 
     proceed.notify_one();
     let mut thoughts = Vec::new();
