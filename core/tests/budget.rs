@@ -148,6 +148,21 @@ fn s9_6_the_same_currency_twice_is_summed() {
 }
 
 #[test]
+fn what_is_held_is_counted() {
+    assert!(Amounts::new().is_empty() && Budget::default().is_empty());
+    assert!(!amounts(&["USD:0"]).is_empty() && !budget(&["USD:0"]).is_empty());
+    let (none, one, two) = (amounts(&[]), amounts(&["USD:1"]), amounts(&["USD:1", "credits:4"]));
+    assert_eq!(none.bytes_held(), 0);
+    assert!(one.bytes_held() > "USD".len() + size_of::<Amount>());
+    assert!(two.bytes_held() >= one.bytes_held() + "credits".len() + size_of::<Amount>());
+    assert!(two.bytes_held() < 1_000);
+    let (one, two) = (Budget::new(one), Budget::new(two));
+    assert!(one.bytes_held() > "USD".len() + 3 * size_of::<Amount>());
+    assert!(two.bytes_held() >= one.bytes_held() + "credits".len() + 3 * size_of::<Amount>());
+    assert!(two.bytes_held() < 1_000);
+}
+
+#[test]
 fn s9_6_a_sum_that_cannot_be_held_is_refused_and_changes_nothing() {
     let mut amounts = amounts(&["USD:79228162514264337593543950335"]);
     let (usd, one) = parse_amount("USD:1").unwrap();

@@ -3,6 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+/// A program of another package, brought up to date.
+fn built(package: &str, name: &str) -> String {
+    nuncio_tests::peers::binary(package, name).to_str().expect("a path that is text").to_owned()
+}
+
 fn run(program: &str) {
     run_with(program, &[]);
 }
@@ -31,6 +36,22 @@ fn resume() {
 #[test]
 fn cancel() {
     run(env!("CARGO_BIN_EXE_cancel"));
+}
+
+#[test]
+fn tls() {
+    run(env!("CARGO_BIN_EXE_tls"));
+}
+
+#[test]
+fn host_axum() {
+    run(env!("CARGO_BIN_EXE_host_axum"));
+}
+
+#[cfg(unix)]
+#[test]
+fn exec_agent() {
+    run_with(env!("CARGO_BIN_EXE_exec_agent"), &[&built("nuncio-cli", "nuncio")]);
 }
 
 #[test]

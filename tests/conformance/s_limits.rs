@@ -50,6 +50,28 @@ fn limit_sessions() {
 }
 
 #[test]
+fn limit_sessions_per_principal_does_not_count_sessions_that_said_goodbye_and_are_idle() {
+    let mut w = World::with(|config| config.sessions_per_principal = 2);
+    // Working on, gone without a word, and gone with one while its job runs: these are kept.
+    let a = w.login("tok-alice");
+    w.job(a, "echo");
+    w.send(a, "session.close", json!({}));
+    let b = w.login("tok-alice");
+    w.cut(b);
+    let c = w.open();
+    w.hello(c, "tok-alice", &[]);
+    limit(&w.recv(c), "sessions_per_principal", 2);
+    let b = w.resume(b, 0);
+    w.send(b, "session.close", json!({}));
+    // Now it is idle: a command after the other is let in, however many.
+    for _ in 0..10 {
+        let d = w.login("tok-alice");
+        w.send(d, "session.close", json!({}));
+    }
+    w.resume(a, 0);
+}
+
+#[test]
 fn limit_sessions_per_principal() {
     let mut w = World::with(|config| config.sessions_per_principal = 1);
     let a = w.login("tok-alice");
@@ -304,6 +326,44 @@ fn limit_the_log_is_bounded_in_bytes() {
         w.log(&job, &"x".repeat(2_000));
     }
     assert!(w.runtime.bytes_held() < 1_000_000, "{}", w.runtime.bytes_held());
+}
+
+#[test]
+fn limit_history_bytes() {
+    let mut w = World::with(|config| config.history_bytes = 10_000);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for _ in 0..10 {
+        w.log(&job, &"x".repeat(2_000));
+    }
+    let b = w.login("tok-alice");
+    let subscribed = w.subscribe(b, json!({"job_id": job.id, "from_event_seq": 0, "history": true}));
+    assert_eq!(subscribed.payload()["history_truncated"], true);
+    let replayed = w.drain(b).len();
+    assert!((3..=4).contains(&replayed), "{replayed} events of 2 KB are kept in 10 KB");
+}
+
+#[test]
+fn limit_idempotency_bytes() {
+    let keyed = |key: String| json!({"agent": "echo", "idempotency_key": key});
+    let mut w = World::with(|config| {
+        config.retained_jobs = 0;
+        config.idempotency_bytes = 5_000;
+    });
+    let a = w.login("tok-alice");
+    let mut ended = Vec::new();
+    for n in 0..100 {
+        let job = w.submit(a, keyed(format!("k{n}")));
+        w.finish(&job, "1");
+        w.drain(a);
+        ended.push(job.id);
+    }
+    // The newest record is still there, the oldest is not: its key is free again.
+    w.ask(a, keyed("k99".into()));
+    assert_eq!(w.expect(a, "job.accepted").job(), ended[99]);
+    w.drain(a);
+    w.ask(a, keyed("k0".into()));
+    assert_ne!(w.expect(a, "job.accepted").job(), ended[0]);
 }
 
 #[test]

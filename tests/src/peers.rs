@@ -11,7 +11,7 @@ mod binary;
 mod process;
 mod python;
 
-pub use binary::example;
+pub use binary::{binary, example};
 pub use process::{Outcome, Server, run_to_end};
 pub use python::{python, script};
 

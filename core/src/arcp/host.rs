@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use serde_json::value::RawValue;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::error::{ErrorCode, Fault};
 use super::ids::{JobUlid, SessionId};
@@ -23,6 +25,8 @@ slotmap::new_key_type! {
     pub struct JobId;
     /// A credential that is to be revoked.
     pub struct RevocationId;
+    /// A question for the journal.
+    pub struct ReplayId;
     pub(crate) struct SessionKey;
 }
 
@@ -41,14 +45,15 @@ pub enum Via {
     Memory,
 }
 
-/// A text that is never printed: a bearer token, a credential's value.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+/// A text that is never printed: a bearer token, a credential's value. Its memory is wiped when it is dropped, and it is
+/// compared in a time that depends on the lengths alone.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text. Do not log it.
@@ -56,6 +61,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,6 +249,11 @@ impl FinalStatus {
             FinalStatus::Cancelled => "cancelled",
             FinalStatus::TimedOut => "timed_out",
         }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<FinalStatus> {
+        let all = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
+        all.into_iter().find(|status| status.as_str() == text)
     }
 }
 

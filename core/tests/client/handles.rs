@@ -1,7 +1,7 @@
 //! Handles over their life: repeats after a resume, shared jobs, release, unsubscribe (wire.md §8).
 
 use crate::support::{Desk, SECOND, accepted, event, kind, plain, success};
-use nuncio_core::arcp::client::{ClientConfig, ClientRefused, HandleId, ListQuery};
+use nuncio_core::arcp::client::{ClientConfig, ClientRefused, HandleId, ListQuery, Submit};
 use serde_json::json;
 
 fn list(desk: &mut Desk) -> String {
@@ -134,4 +134,48 @@ fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
     let watch = desk.subscribe("j");
     desk.client.unsubscribe(desk.now, watch).unwrap();
     assert_eq!(desk.resume(), ["> session.hello", "welcome again sess_1"]);
+}
+
+#[test]
+fn an_answer_to_a_submit_of_many_transports_ago_does_not_lose_its_job() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let first = desk.id_of("job.submit");
+    // The runtime took the first one; its answer was cut off, and so were many that followed.
+    for _ in 0..100 {
+        desk.cut();
+        desk.resume();
+    }
+    let last = desk.id_of("job.submit");
+    assert_ne!(first, last);
+    // A resumed runtime announces the job again, under the id that made it, then shows the events (§6.3).
+    let mut lines = desk.frames([&*accepted("job_1", Some(&first)), &event("job_1", 1), &event("job_1", 2)]);
+    lines.extend(desk.frames([&*accepted("job_1", Some(&last)), &success("job_1", 3)]));
+    let beginnings: Vec<_> = lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(beginnings, ["accepted", "#1", "#2", "#3"], "{lines:?}");
+}
+
+#[test]
+fn a_request_that_is_too_large_for_the_runtime_fails_and_the_others_go_on() {
+    let mut desk = Desk::live();
+    desk.submit();
+    let input = serde_json::value::to_raw_value(&"x".repeat(10_000)).unwrap();
+    desk.submit_as(&Submit { agent: "echo".into(), input: Some(&input), ..Submit::default() });
+    // It takes what it can before it finds the frame too large.
+    desk.client.handle_peer_close(desk.now, 1009);
+    let lines = desk.drain();
+    assert!(lines.iter().any(|line| line.starts_with("h1") && line.contains("too large")), "{lines:?}");
+    let lines = desk.resume();
+    assert_eq!(lines.iter().filter(|line| *line == "> job.submit").count(), 1, "the small one alone: {lines:?}");
+    let lines = desk.frame(&accepted("j", Some(&desk.id_of("job.submit"))));
+    assert_eq!(lines, ["h0 accepted j"]);
+}
+
+#[test]
+fn another_close_of_the_peer_fails_no_request() {
+    let mut desk = Desk::live();
+    desk.submit();
+    desk.client.handle_peer_close(desk.now, 1001);
+    desk.drain();
+    assert!(desk.resume().contains(&"> job.submit".to_owned()));
 }

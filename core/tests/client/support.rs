@@ -229,6 +229,7 @@ impl Desk {
                     RequestFailure::Refused(fault) => fault.code.clone(),
                     RequestFailure::TimedOut => "timed out".to_owned(),
                     RequestFailure::NotNegotiated(feature) => format!("without {feature}"),
+                    RequestFailure::TooLarge { .. } => "too large".to_owned(),
                     RequestFailure::Closed => "closed".to_owned(),
                 };
                 format!("{what} failed: {why}")

@@ -1,10 +1,13 @@
-//! The built-in agents of `nuncio serve`.
+//! The built-in agents of `nuncio serve --demo-agents`.
 
 use std::time::Duration;
 
 use nuncio_tokio::{Failure, JobContext, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// What they are called.
+pub(crate) const NAMES: [&str; 5] = ["echo", "slow", "progress", "chunks", "fail"];
 
 /// Puts all of them on offer.
 pub(crate) fn offer(server: ServerBuilder) -> ServerBuilder {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use nuncio_tokio::{Client, ClientBuildError, ClientBuilder, Secret};
 
+use crate::security::ClientSecurity;
 use crate::text::tell;
 use crate::verdict::Trouble;
 
@@ -27,6 +28,8 @@ pub(crate) struct Connection {
     /// `NUNCIO_TOKEN_FILE` names
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    security: ClientSecurity,
 }
 
 fn secret(text: &str) -> Result<Secret, &'static str> {
@@ -42,7 +45,12 @@ impl Connection {
     /// A client that is not connected yet.
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Trouble> {
         let token = self.token()?;
-        Ok(Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?)
+        let builder = Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?;
+        let tls = self.security.tls().map_err(|error| Trouble::Usage(error.to_string()))?;
+        Ok(match tls {
+            Some(tls) => builder.tls(tls),
+            None => builder,
+        })
     }
 
     /// Where the runtime is.

@@ -10,6 +10,9 @@ mod jobs;
 mod kept;
 mod logs;
 mod man;
+mod security;
+#[cfg(test)]
+mod security_tests;
 mod serve;
 mod show;
 mod submit;
@@ -37,8 +40,8 @@ struct Arguments {
 enum Command {
     /// Runs a runtime and a client in this process, cuts their connection, and checks that nothing is lost
     Demo,
-    /// Serves a few built-in agents on a WebSocket
-    Serve(serve::Options),
+    /// Serves agents, any program among them, on a WebSocket or on stdin and stdout
+    Serve(Box<serve::Options>),
     /// Submits a job: events on stderr, the result on stdout
     Submit(submit::Options),
     /// Follows a job: what has happened, then what happens, until it ends
@@ -51,6 +54,10 @@ enum Command {
     Completions(man::Completions),
     /// Writes man pages
     Man(man::Man),
+    /// Ends the programs of a nuncio that was killed
+    #[cfg(unix)]
+    #[command(hide = true)]
+    AgentGuard(serve::GuardOptions),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +78,8 @@ async fn run(arguments: Arguments) -> ExitCode {
     logs::install(match arguments.command {
         Command::Serve(_) => LevelFilter::WARN,
         // They say themselves what becomes of their connection.
+        #[cfg(unix)]
+        Command::AgentGuard(_) => LevelFilter::ERROR,
         Command::Demo
         | Command::Submit(_)
         | Command::Tail(_)
@@ -84,16 +93,18 @@ async fn run(arguments: Arguments) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
-        Command::Serve(options) => match serve::run(options).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&error),
-        },
+        Command::Serve(options) => serve::run(*options).await,
         Command::Submit(options) => submit::run(options).await.into(),
         Command::Tail(options) => tail::run(options).await.into(),
         Command::Jobs(options) => jobs::run(options).await.into(),
         Command::Cancel(options) => cancel::run(options).await.into(),
         Command::Completions(options) => told(options.run(Arguments::command())),
         Command::Man(options) => told(options.run(Arguments::command())),
+        #[cfg(unix)]
+        Command::AgentGuard(options) => {
+            serve::guard(&options);
+            ExitCode::SUCCESS
+        }
     }
 }
 

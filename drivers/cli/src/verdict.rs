@@ -122,6 +122,9 @@ impl From<ClientError> for Trouble {
                 Some(advice) => format!("the runtime refused it: {sentence}; {advice}"),
                 None => format!("the runtime refused it: {sentence}"),
             }),
+            ClientError::Failed(RequestFailure::TooLarge { .. }) => {
+                Trouble::Refused(format!("{sentence}; pass large data by reference, or have its frame limit raised"))
+            }
             ClientError::ResultBroken(reason) => Trouble::Broken(reason),
             ClientError::Ended(_) | ClientError::Failed(_) | ClientError::ResultTooLarge { .. } => {
                 Trouble::Lost(sentence)

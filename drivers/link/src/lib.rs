@@ -108,3 +108,5 @@ pub use policy::{AllowedHost, AllowedOrigin, HostPolicy, InvalidPolicy, OriginPo
 pub use refusal::Refusal;
 pub use server::ServerOptions;
 pub use tungstenite::Utf8Bytes;
+/// The types of [`ServerOptions::upgrade`] and [`Refusal::response`].
+pub use tungstenite::http;

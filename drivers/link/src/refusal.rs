@@ -1,6 +1,6 @@
 use tungstenite::{
     handshake::server::write_response,
-    http::{Response, StatusCode, header},
+    http::{HeaderValue, Response, StatusCode, header},
 };
 
 use crate::head::HeadError;
@@ -67,25 +67,36 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn write(self, out: &mut Vec<u8>) {
-        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let mut response = Response::builder()
-            .status(status)
-            .header(header::CONNECTION, "close")
-            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
-            .header(header::CONTENT_LENGTH, self.text().len() + 1);
-        response = match self {
-            Self::Method => response.header(header::ALLOW, "GET"),
-            Self::NoUpgrade => response.header(header::UPGRADE, "websocket"),
-            Self::Version => response.header(header::UPGRADE, "websocket").header(header::SEC_WEBSOCKET_VERSION, "13"),
-            Self::Malformed | Self::Host | Self::Origin | Self::Path | Self::Slow | Self::HeadTooLong | Self::Busy => {
-                response
+    /// The response, whose body is the [text](Refusal::text) as one line. The connection ends with it.
+    pub fn response(self) -> Response<String> {
+        let mut response = Response::new(format!("{}\n", self.text()));
+        *response.status_mut() = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let length = response.body().len();
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        match self {
+            Self::Method => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
             }
-        };
-        let written = response.body(()).map_err(Into::into).and_then(|response| write_response(&mut *out, &response));
+            Self::NoUpgrade => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            }
+            Self::Version => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
+            Self::Malformed | Self::Host | Self::Origin | Self::Path | Self::Slow | Self::HeadTooLong | Self::Busy => {}
+        }
+        response
+    }
+
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let response = self.response();
+        let written = write_response(&mut *out, &response);
         debug_assert!(written.is_ok(), "a response of constants was not written: {written:?}");
-        out.extend_from_slice(self.text().as_bytes());
-        out.push(b'\n');
+        out.extend_from_slice(response.body().as_bytes());
     }
 }
 

@@ -5,7 +5,7 @@ use tungstenite::{
     error::ProtocolError,
     handshake::server::{Request as HttpRequest, create_response, write_response},
     http::{
-        HeaderMap, HeaderValue,
+        HeaderMap, HeaderValue, Response,
         header::{self, HeaderName},
         uri::Authority,
     },
@@ -78,17 +78,31 @@ impl Upgrade {
         let Some((head, http)) = self.head.find::<HttpRequest>(received)? else {
             return Ok(None);
         };
-        let request = self.check(&http)?;
-        let mut response = create_response(&http).map_err(|error| refusal_of(&error))?;
+        let (request, response) = self.options.answer(&http, Some(&self.options.path))?;
+        write_response(out, &response).map_err(|_| Refusal::Malformed)?;
+        Ok(Some(Accepted { request, head }))
+    }
+}
+
+impl ServerOptions {
+    /// Answers an upgrade request that somebody else has read, a web framework, by the same rules; what is left to do
+    /// with a [`Refusal`] is to send [its response](Refusal::response). The path is not looked at: that the request came
+    /// here is the framework's routing.
+    pub fn upgrade(&self, http: &HttpRequest) -> Result<(Request, Response<()>), Refusal> {
+        self.answer(http, None)
+    }
+
+    fn answer(&self, http: &HttpRequest, path: Option<&str>) -> Result<(Request, Response<()>), Refusal> {
+        let request = self.check(http, path)?;
+        let mut response = create_response(http).map_err(|error| refusal_of(&error))?;
         if let Some(subprotocol) = &request.subprotocol {
             let value = HeaderValue::from_str(subprotocol).map_err(|_| Refusal::Malformed)?;
             response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
-        write_response(out, &response).map_err(|_| Refusal::Malformed)?;
-        Ok(Some(Accepted { request, head }))
+        Ok((request, response))
     }
 
-    fn check(&self, http: &HttpRequest) -> Result<Request, Refusal> {
+    fn check(&self, http: &HttpRequest, path: Option<&str>) -> Result<Request, Refusal> {
         let named: Authority = single(http.headers(), &header::HOST)?
             .ok_or(Refusal::Malformed)?
             .parse()
@@ -99,13 +113,13 @@ impl Upgrade {
         let origin = single(http.headers(), &header::ORIGIN)?;
         let target = http.uri().path_and_query().ok_or(Refusal::Path)?;
 
-        if !self.options.hosts.allows(&host) {
+        if !self.hosts.allows(&host) {
             return Err(Refusal::Host);
         }
-        if !self.options.origins.allows(origin, &host) {
+        if !self.origins.allows(origin, &host) {
             return Err(Refusal::Origin);
         }
-        if target.path() != self.options.path {
+        if path.is_some_and(|path| target.path() != path) {
             return Err(Refusal::Path);
         }
         Ok(Request {
@@ -139,8 +153,12 @@ fn subprotocol(headers: &HeaderMap) -> Option<String> {
 fn refusal_of(error: &Error) -> Refusal {
     match error {
         Error::Protocol(
-            ProtocolError::MissingConnectionUpgradeHeader | ProtocolError::MissingUpgradeWebSocketHeader,
+            ProtocolError::MissingConnectionUpgradeHeader
+            | ProtocolError::MissingUpgradeWebSocketHeader
+            // RFC 9110 §7.8: `Upgrade` in an HTTP/1.0 request is to be ignored.
+            | ProtocolError::WrongHttpVersion,
         ) => Refusal::NoUpgrade,
+        Error::Protocol(ProtocolError::WrongHttpMethod) => Refusal::Method,
         Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => Refusal::Version,
         _ => Refusal::Malformed,
     }

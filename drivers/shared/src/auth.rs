@@ -18,6 +18,37 @@ pub struct Claim {
     pub token: Secret,
     /// `client.name`, for logs; it proves nothing.
     pub client: String,
+    /// The client's certificate, where the connection is mutual TLS. It was verified against the server's authorities.
+    pub certificate: Option<PeerCertificate>,
+}
+
+impl Claim {
+    /// A claim by token alone.
+    pub fn new(token: impl Into<String>, client: impl Into<String>) -> Claim {
+        Claim { token: Secret::new(token), client: client.into(), certificate: None }
+    }
+}
+
+/// The certificate of a connection's other end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerCertificate(Arc<[u8]>);
+
+impl PeerCertificate {
+    /// From its DER encoding. It is taken as verified.
+    pub fn verified(der: impl Into<Arc<[u8]>>) -> PeerCertificate {
+        PeerCertificate(der.into())
+    }
+
+    /// Its DER encoding.
+    pub fn der(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PeerCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCertificate").field("bytes", &self.0.len()).finish()
+    }
 }
 
 /// Why a token is not good.
@@ -47,6 +78,43 @@ impl Rejection {
 pub trait Verifier: Send + Sync + 'static {
     /// The principal, or why there is none.
     fn verify(&self, claim: Claim) -> BoxFuture<'_, Result<String, Rejection>>;
+
+    /// Asks another verifier where this one says no. What either knows is enough; a client is told to try again if
+    /// neither lets it in and one could not be asked.
+    fn or<V: Verifier>(self, other: V) -> Either<Self, V>
+    where
+        Self: Sized,
+    {
+        Either { first: self, second: other }
+    }
+}
+
+/// Two verifiers of which one has to say yes. From [`Verifier::or`].
+#[derive(Clone, Debug)]
+pub struct Either<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A: Verifier, B: Verifier> Verifier for Either<A, B> {
+    fn verify(&self, claim: Claim) -> BoxFuture<'_, Result<String, Rejection>> {
+        Box::pin(async move {
+            let first = match self.first.verify(claim.clone()).await {
+                Ok(principal) => return Ok(principal),
+                Err(rejection) => rejection,
+            };
+            self.second.verify(claim).await.map_err(|second| match (first, second) {
+                (Rejection::Invalid, Rejection::Invalid) => Rejection::Invalid,
+                (Rejection::Unavailable, _) | (_, Rejection::Unavailable) => Rejection::Unavailable,
+            })
+        })
+    }
+}
+
+impl Verifier for Box<dyn Verifier> {
+    fn verify(&self, claim: Claim) -> BoxFuture<'_, Result<String, Rejection>> {
+        (**self).verify(claim)
+    }
 }
 
 /// A function from claim to principal is a verifier.

@@ -285,7 +285,7 @@ async fn write<W: AsyncWrite + Unpin>(output: &mut W, bytes: &[u8]) -> io::Resul
     output.flush().await
 }
 
-fn lost(reason: &str) -> Closed {
+pub(crate) fn lost(reason: &str) -> Closed {
     Closed { cause: Cause::Lost, code: code::ABNORMAL, reason: reason.to_owned() }
 }
 

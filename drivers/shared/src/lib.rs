@@ -18,24 +18,34 @@ mod effect;
 mod error;
 mod hub;
 mod job;
+mod journal;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod listen;
 mod memory;
 mod pipe;
 mod provision;
 mod server;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
 mod writer;
 
 pub use agent::{Agent, Failure, IntoOutput, Output};
-pub use auth::{BoxFuture, Claim, Rejection, StaticTokens, Verifier};
+pub use auth::{BoxFuture, Claim, Either, PeerCertificate, Rejection, StaticTokens, Verifier};
 pub use builder::ServerBuilder;
 pub use client::{
     Chunks, Client, ClientBuilder, Collected, Connector, Events, Follow, Function, JobControl, JobHandle, Reconnect,
-    SessionEvent, SessionEvents, Submit, Subscription, Transport, Update,
+    SessionEvent, SessionEvents, Submit, Subscription, Transport, Update, Url,
 };
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
+#[cfg(feature = "sqlite")]
+pub use journal::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use listen::{Accept, ListenOptions, Listening};
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
@@ -44,11 +54,17 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Stats, Totals, Via,
+    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, SamePrincipal, Secret, SessionId, Stats, Totals,
+    Via,
 };
 pub use nuncio_core::time::Time;
-pub use nuncio_link::{ClientOptions, HostPolicy, OriginPolicy, ServerOptions};
+pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, OriginPolicy, ServerOptions};
 pub use provision::{Grant, Provisioner, Revocation};
-pub use server::{Connection, Door, Server};
+pub use server::{Connection, Door, Opened, Server};
 pub use sync::{CancellationToken, Signal};
+#[cfg(feature = "tls")]
+pub use tls::{
+    Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,
+    NoPrincipal, ServerTls, TlsError,
+};
 pub use writer::ResultWriter;

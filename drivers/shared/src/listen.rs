@@ -12,8 +12,12 @@ use tracing::{info, warn};
 
 use crate::auth::BoxFuture;
 use crate::driver::{Io, Stream};
-use crate::server::{Door, Server};
+#[cfg(feature = "tls")]
+use crate::server::Opened;
+use crate::server::{Connection, Door, Server};
 use crate::sync::CancellationToken;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// Where and for whom a WebSocket is served.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,9 @@ pub struct ListenOptions {
     /// Who could listen to the connections. Default: [`Via::Loopback`] for peers on this machine, else [`Via::Plain`].
     /// Behind a proxy that ends TLS, [`Via::Tls`].
     pub via: Option<Via>,
+    /// Speaks TLS: the URL is a `wss://` one, and connections are [`Via::Tls`] unless `via` says otherwise.
+    #[cfg(feature = "tls")]
+    pub tls: Option<ServerTls>,
 }
 
 /// A socket that is listened on. It goes on when this is dropped, until the server ends.
@@ -77,7 +84,11 @@ impl Server {
         if let Some(origins) = options.origins {
             accepts.origins = origins;
         }
-        let url = format!("ws://{}{}", reachable(address), accepts.path);
+        #[cfg(feature = "tls")]
+        let scheme = if options.tls.is_some() { "wss" } else { "ws" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "ws";
+        let url = format!("{scheme}://{}{}", reachable(address), accepts.path);
         let stop = CancellationToken::new();
         let accepting = Accepting {
             socket,
@@ -85,6 +96,8 @@ impl Server {
             io: Arc::clone(self.io()),
             options: Arc::new(accepts),
             via: options.via,
+            #[cfg(feature = "tls")]
+            tls: options.tls,
             stop: stop.clone(),
             stopping: self.stopping(),
         };
@@ -100,6 +113,8 @@ struct Accepting<A> {
     io: Arc<dyn Io>,
     options: Arc<ServerOptions>,
     via: Option<Via>,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
     stop: CancellationToken,
     stopping: CancellationToken,
 }
@@ -107,13 +122,27 @@ struct Accepting<A> {
 impl<A: Accept> Accepting<A> {
     async fn run(self) {
         while let Some((stream, peer)) = self.next().await {
-            let loopback = peer.ip().to_canonical().is_loopback();
-            let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
-            let link = Link::server(Arc::clone(&self.options));
-            if self.door.attach(stream, link, via, &peer.to_string()).is_none() {
+            if self.attach(stream, peer).is_none() {
                 return;
             }
         }
+    }
+
+    /// `None` once the server is gone.
+    fn attach(&self, stream: Stream, peer: SocketAddr) -> Option<Connection> {
+        let link = Link::server(Arc::clone(&self.options));
+        let name = peer.to_string();
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            let opening = async move {
+                let (stream, certificate) = tls.shake_hands(stream).await?;
+                Ok(Opened { stream, certificate })
+            };
+            return self.door.attach_opening(opening, link, self.via.unwrap_or(Via::Tls), &name);
+        }
+        let loopback = peer.ip().to_canonical().is_loopback();
+        let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
+        self.door.attach(stream, link, via, &name)
     }
 
     /// The next connection; `None` when there are to be no more.

@@ -85,6 +85,13 @@ impl Pipe {
         lock(&self.queue).broken
     }
 
+    /// Waits until the connection is to end. For whoever comes before the reader.
+    pub(crate) async fn closing(&self) {
+        while !self.is_closing() {
+            self.readable.notified().await;
+        }
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         lock(&self.queue).closing
     }

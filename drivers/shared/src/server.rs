@@ -1,18 +1,22 @@
 //! The server: agents, and whoever may ask for them.
 
 use std::collections::VecDeque;
+use std::future::Ready;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_lite::future::or;
 use nuncio_core::arcp::{Config, ConnId, Stats, Via};
 use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes, code};
 use tracing::{Instrument, debug, info_span};
 
+use crate::auth::PeerCertificate;
 use crate::conn::{self, Patience, Port};
 use crate::driver::{Io, Stream, timeout};
 use crate::hub::Hub;
+use crate::journal::Order;
 use crate::pipe::Pipe;
 use crate::sync::CancellationToken;
 
@@ -46,9 +50,8 @@ impl Connection {
 impl Server {
     pub(crate) fn begin(hub: Arc<Hub>) -> Server {
         hub.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
-        if hub.provisioner.is_some() {
-            hub.hooks.spawn(Box::pin(Arc::clone(&hub).record()));
-        }
+        // What a restored runtime has to say.
+        hub.run(|_, _| ());
         Server { inner: Arc::new(Inner { hub }) }
     }
 
@@ -100,7 +103,16 @@ impl Server {
 
     /// For a driver: carries a connection to its end. `via` says who could listen to it; `peer` is for the log.
     pub fn attach(&self, stream: Stream, link: Link, via: Via, peer: &str) -> Connection {
-        attach(&self.inner.hub, stream, link, via, peer)
+        attach(&self.inner.hub, open(stream), link, via, peer)
+    }
+
+    /// For a driver: the same for one whose handshake is still to come. It counts as a connection and has the deadline of
+    /// the hello from now on.
+    pub fn attach_opening<O>(&self, opening: O, link: Link, via: Via, peer: &str) -> Connection
+    where
+        O: Future<Output = io::Result<Opened>> + Send + 'static,
+    {
+        attach(&self.inner.hub, opening, link, via, peer)
     }
 
     /// For a driver: what accepts connections for as long as the server is there, and does not keep it.
@@ -119,9 +131,17 @@ pub struct Door {
 impl Door {
     /// [`Server::attach`]; `None` once the server is gone.
     pub fn attach(&self, stream: Stream, link: Link, via: Via, peer: &str) -> Option<Connection> {
+        self.attach_opening(open(stream), link, via, peer)
+    }
+
+    /// [`Server::attach_opening`]; `None` once the server is gone.
+    pub fn attach_opening<O>(&self, opening: O, link: Link, via: Via, peer: &str) -> Option<Connection>
+    where
+        O: Future<Output = io::Result<Opened>> + Send + 'static,
+    {
         // A server that is being dropped takes nobody any more.
         let _server = self.server.upgrade()?;
-        self.hub.upgrade().map(|hub| attach(&hub, stream, link, via, peer))
+        self.hub.upgrade().map(|hub| attach(&hub, opening, link, via, peer))
     }
 }
 
@@ -138,6 +158,9 @@ impl Drop for Inner {
     }
 }
 
+/// How long the end of a server waits for its journal.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
+
 /// Ends every job and connection, and gives the last frames their time.
 async fn end(hub: &Arc<Hub>) {
     hub.stopping.cancel();
@@ -146,13 +169,36 @@ async fn end(hub: &Arc<Hub>) {
     // A peer that does not take its last frames is left alone.
     timeout(&*hub.io, linger(hub) * 3, hub.disconnected()).await;
     hub.stopped.cancel();
+    if let Some(keeper) = &hub.keeper {
+        keeper.order(Order::Stop);
+        // A disk that hangs holds nobody up for ever.
+        timeout(&*hub.io, LAST_COMMIT, keeper.ended()).await;
+    }
 }
 
 fn linger(hub: &Hub) -> Duration {
     Duration::from_micros(hub.look(|runtime| runtime.config().linger))
 }
 
-fn attach(hub: &Arc<Hub>, stream: Stream, link: Link, via: Via, peer: &str) -> Connection {
+/// A stream that bytes can go over, and who is at its other end.
+pub struct Opened {
+    /// The stream.
+    pub stream: Stream,
+    /// What the other end has shown, and TLS has verified.
+    pub certificate: Option<PeerCertificate>,
+}
+
+/// One that needs no handshake.
+fn open(stream: Stream) -> Ready<io::Result<Opened>> {
+    std::future::ready(Ok(Opened { stream, certificate: None }))
+}
+
+/// Hands a connection to the machine, which from then on counts it and watches over its deadline: one that is still in
+/// its handshake is a connection that has not been greeted.
+fn attach<O>(hub: &Arc<Hub>, opening: O, link: Link, via: Via, peer: &str) -> Connection
+where
+    O: Future<Output = io::Result<Opened>> + Send + 'static,
+{
     let (done, ended) = oneshot::channel::<()>();
     if hub.ending.is_cancelled() {
         return Connection { ended };
@@ -170,7 +216,19 @@ fn attach(hub: &Arc<Hub>, stream: Stream, link: Link, via: Via, peer: &str) -> C
     let over = Arc::clone(hub);
     over.connection_begins();
     let connection = async move {
-        conn::run(Arc::clone(&over.io), stream, link, pipe, port, patience).await;
+        let late = async {
+            pipe.closing().await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, "there was no handshake in time"))
+        };
+        match or(opening, late).await {
+            Ok(Opened { stream, certificate }) => {
+                if let Some(certificate) = certificate {
+                    port.hub.run(|state, _| state.certificates.insert(conn, certificate));
+                }
+                conn::run(Arc::clone(&over.io), stream, link, pipe, port, patience).await;
+            }
+            Err(error) => port.ended(&conn::lost(&error.to_string())),
+        }
         over.connection_is_over();
         drop(done);
     };
@@ -215,6 +273,7 @@ impl Port for ServerPort {
         self.hub.run(|state, now| {
             state.runtime.handle_close(now, self.conn);
             state.conns.remove(&self.conn);
+            state.certificates.remove(&self.conn);
         });
     }
 }

@@ -45,11 +45,24 @@
 //! # }
 //! ```
 //!
+//! # Security
+//!
+//! Features, all off by default: `tls` speaks `wss://` on both sides (`ServerTls`, `ClientTls`) and turns client
+//! certificates into principals (`CertificatePrincipals`); `jwt` takes JSON Web Tokens (`JwtVerifier`); `hyper` and `axum`
+//! mount a server on an HTTP server that is there already (`MountOptions`). Verifiers are combined by [`Verifier::or`]. A
+//! connection has one attempt at a token; [`Config`] bounds the sessions of a principal and the jobs of a session.
+//!
 //! # Threads
 //!
 //! A server and a client each start a thread that carries their connections and timers; a server starts another one for
 //! its [`Verifier`] and [`Provisioner`]. Agents run on the runtime the server was built on, applications on theirs: one
 //! that blocks its thread, or never yields, stalls no connection and no other session.
+//!
+//! # Restarts
+//!
+//! With a [`Journal`], sessions, jobs and events outlive the process: clients resume as if the connection had been lost.
+//! `SqliteJournal` (feature `sqlite`) keeps one in a file. Nothing leaves the server that the journal has not committed;
+//! everything that waits is one commit.
 //!
 //! # Logs
 //!
@@ -65,8 +78,12 @@
 //! [`Server`] ends everything it runs.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "axum")]
+pub mod axum;
 mod client;
 mod driver;
+#[cfg(feature = "hyper")]
+mod host;
 mod memory;
 mod server;
 mod stdio;
@@ -74,17 +91,29 @@ mod thread;
 
 pub use client::{Client, Transport};
 pub use driver::Tokio;
+#[cfg(feature = "hyper")]
+pub use host::MountOptions;
 pub use nuncio_shared::{
     Accepted, Access, Agent, AgentInfo, AnyPrincipal, AutoAck, Body, BoxFuture, BuildError, CancellationToken, Child,
     ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
-    CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, ErrorCode,
-    EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy, IntoOutput,
-    JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery, ListenOptions, Listening,
-    LostReason, Number, OriginPolicy, Outcome, Output, Policy, Product, Provisioner, Raw, Reconnect, Record, Refused,
-    Rejection, RemoteFault, RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret,
-    ServerOptions, SessionEnd, SessionEvent, SessionEvents, StaticTokens, Stats, Submit, Subscribe, Subscribed,
-    Subscription, Time, Totals, Update, Verifier, Via, Welcome,
+    CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, Either,
+    ErrorCode, EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy,
+    IntoOutput, InvalidPolicy, JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Journal, JournalError,
+    Json, ListQuery, ListenOptions, Listening, LostReason, MemoryJournal, Number, OriginPolicy, Outcome, Output,
+    PeerCertificate, Policy, Product, Provisioner, Raw, Reconnect, Record, RecordError, Refused, Rejection,
+    RemoteFault, ReplayRange, Replayed, RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret,
+    ServerOptions, SessionEnd, SessionEvent, SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe,
+    Subscribed, Subscription, Time, Totals, Update, Verifier, Via, Welcome,
 };
+#[cfg(feature = "tls")]
+pub use nuncio_shared::{
+    Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,
+    NoPrincipal, ServerTls, TlsError,
+};
+#[cfg(feature = "sqlite")]
+pub use nuncio_shared::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+#[cfg(feature = "jwt")]
+pub use nuncio_shared::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use server::Server;
 pub use thread::IoThread;
 

@@ -1,8 +1,11 @@
 use super::{client, server};
 
+mod chaos;
 mod context;
 mod jobs;
+mod journal;
 mod provision;
 mod resume;
 mod serve;
 mod support;
+mod take_up;

@@ -9,8 +9,8 @@ use super::server;
 use super::server::{Server, ServerBuilder};
 use super::support::{builder, connect, within};
 use nuncio_shared::{
-    ClientBuildError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions, SessionEnd,
-    StaticTokens, Submit,
+    ClientBuildError, ClientError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions,
+    RequestFailure, SessionEnd, StaticTokens, Submit,
 };
 use serde_json::Value;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -188,5 +188,18 @@ fn a_dropped_server_ends_its_sessions() {
         while client.ended().is_none() {
             events.next().await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_submit_that_is_too_large_for_the_server_fails_and_the_session_goes_on() {
+    within(async {
+        let server = configured(Config { frame_bytes: 4_000, ..Config::default() }).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let client = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
+        let error = client.submit(&Submit::new("echo").input(&"x".repeat(10_000)).unwrap()).await.unwrap_err();
+        assert!(matches!(error, ClientError::Failed(RequestFailure::TooLarge { .. })), "{error}");
+        let mut job = client.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
     });
 }

@@ -13,13 +13,21 @@ use super::{profile_dir, target_dir};
 /// # Panics
 /// If cargo cannot build it; its output says why.
 pub fn example(name: &str) -> PathBuf {
+    binary("nuncio-examples", name)
+}
+
+/// The path of a binary of any package of the workspace, in the same way.
+///
+/// # Panics
+/// If cargo cannot build it; its output says why.
+pub fn binary(package: &str, name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     // A build that failed fails the next test, too.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built.entry(name.to_owned()).or_insert_with(|| build(name)).clone()
+    built.entry(name.to_owned()).or_insert_with(|| build(package, name)).clone()
 }
 
-fn build(name: &str) -> PathBuf {
+fn build(package: &str, name: &str) -> PathBuf {
     let folder = profile_dir();
     let profile = match folder.file_name().and_then(|n| n.to_str()) {
         Some("debug") | None => "dev",
@@ -28,14 +36,14 @@ fn build(name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--package", "nuncio-examples", "--bin", name, "--profile", profile])
+        .args(["build", "--quiet", "--package", package, "--bin", name, "--profile", profile])
         .arg("--target-dir")
         .arg(target_dir())
         .output()
         .expect("cargo can be run");
     assert!(
         built.status.success(),
-        "cargo could not build {name} of nuncio-examples:\n{}",
+        "cargo could not build {name} of {package}:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
     // A test for another target triple lies in target/<triple>/<profile>; the server is built for the host.

@@ -52,6 +52,10 @@ impl Client {
             let handle = self.tracks.handles.insert(Track::new(Role::Child));
             self.tracks.bind(handle, job_id);
             self.emit(ClientEvent::Child { handle, parent, accepted }, bytes);
+        } else if grant.request_id.0.is_some() && self.requests.oldest(is_submit).is_some() {
+            // It may answer an early copy of a submit that was repeated often: what comes of the job is held until the
+            // answer to the last copy says so.
+            return;
         } else {
             // Nobody waits for it any more, or there is no room for one more child.
             self.held.take(job_id);

@@ -172,6 +172,13 @@ pub enum RequestFailure {
     /// It was queued before the welcome, and the session does not have the feature it needs (§6.2).
     #[error("the session did not negotiate {0}")]
     NotNegotiated(&'static str),
+    /// The runtime closed the connection on it (1009): it takes no frame as large as this. Sent again it would close the
+    /// next one, too.
+    #[error("the runtime does not take a request as large as this one: {bytes} bytes")]
+    TooLarge {
+        /// Bytes of the request.
+        bytes: usize,
+    },
     /// The client was closed first.
     #[error("the client was closed before the runtime answered")]
     Closed,

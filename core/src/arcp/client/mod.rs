@@ -183,6 +183,20 @@ impl Client {
         }
     }
 
+    /// The peer closed the transport with this WebSocket code and it is lost: [`Client::handle_close`]. 1009, a message too
+    /// big, is the largest request that is not answered yet: it fails, or the session would be lost with it for ever.
+    pub fn handle_peer_close(&mut self, now: Time, code: u16) {
+        const TOO_BIG: u16 = 1009;
+        self.clock(now);
+        if code == TOO_BIG
+            && self.state.connected()
+            && let Some((id, bytes)) = self.requests.largest_sent()
+        {
+            self.fail(id, RequestFailure::TooLarge { bytes });
+        }
+        self.handle_close(now);
+    }
+
     /// An attempt to connect has failed: asks for the next one. Before the first `handle_open`, too.
     pub fn handle_connect_failed(&mut self, now: Time) {
         self.clock(now);

@@ -172,6 +172,12 @@ impl Requests {
         self.open.get(&id).map(|entry| &entry.request)
     }
 
+    /// The largest request that was sent on the present transport, and its bytes.
+    pub(super) fn largest_sent(&self) -> Option<(RequestId, usize)> {
+        let sent = self.open.iter().filter(|(_, entry)| entry.deadline.is_some());
+        sent.map(|(id, entry)| (*id, entry.request.bytes())).max_by_key(|(_, bytes)| *bytes)
+    }
+
     /// Whether it was ever given to a transport.
     pub(super) fn was_sent(&self, id: RequestId) -> bool {
         self.open.get(&id).is_some_and(|entry| !entry.ids.is_empty())

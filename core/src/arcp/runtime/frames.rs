@@ -188,13 +188,22 @@ impl Runtime {
         };
         let payload = reply::error(fault, request_id);
         let frame = wire::frame(self.ids.envelope(self.now), "session.error", &head, None, &[&payload]);
-        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None });
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: true });
         self.event(Event::RefusedFrame { conn, code: fault.code, message: fault.message.clone() });
     }
 
     /// Queues a reply of a session, if it has a connection.
     pub(super) fn reply(&mut self, key: SessionKey, kind: &str, job: Option<JobId>, payload: &str) {
         self.reply_marked(key, kind, job, payload, false);
+    }
+
+    /// Queues a reply that tells of nothing that was stored.
+    pub(super) fn reply_free(&mut self, key: SessionKey, kind: &str, payload: &str) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(conn) = session.conn else { return };
+        let head = session.head.clone();
+        let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: true });
     }
 
     pub(super) fn reply_marked(
@@ -213,7 +222,7 @@ impl Runtime {
         };
         let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
         let subscribed = job.filter(|_| subscribed);
-        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed });
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed, free: false });
     }
 
     pub(super) fn queue(&mut self, conn: ConnId, reply: Reply) {

@@ -2,12 +2,13 @@
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 
 pub fn nuncio(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
     command.args(arguments).stdin(Stdio::null());
-    for name in ["NUNCIO_URL", "NUNCIO_TOKEN", "NUNCIO_TOKENS", "RUST_LOG"] {
+    for name in ["NUNCIO_URL", "NUNCIO_TOKEN", "NUNCIO_TOKENS", "NUNCIO_CONFIG", "RUST_LOG"] {
         command.env_remove(name);
     }
     command
@@ -29,6 +30,7 @@ pub fn stderr(output: &Output) -> &str {
 pub struct Serving {
     pub child: Child,
     out: BufReader<ChildStdout>,
+    said: Receiver<String>,
     pub url: String,
     /// The token that it made up, if it did.
     pub generated: Option<String>,
@@ -36,8 +38,10 @@ pub struct Serving {
 
 impl Serving {
     pub fn start(arguments: &[&str]) -> Serving {
-        let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--demo-agents"]);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let said = told(child.stderr.take().expect("stderr is piped"));
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut generated = None;
         loop {
@@ -47,7 +51,7 @@ impl Serving {
                 Some(("TOKEN", token)) => generated = Some(token.to_owned()),
                 Some(("READY", url)) => {
                     let url = url.to_owned();
-                    return Serving { child, out, url, generated };
+                    return Serving { child, out, said, url, generated };
                 }
                 _ => panic!("unexpected line {line:?}"),
             }
@@ -59,14 +63,42 @@ impl Serving {
         command.args(arguments).output().expect("the binary runs")
     }
 
+    /// Waits until this is said on stderr.
+    pub fn until(&mut self, what: &str) -> String {
+        loop {
+            let line = self.said.recv().expect("it says so before it ends");
+            if line.contains(what) {
+                return line;
+            }
+        }
+    }
+
     /// Sends the signal and waits for the end: the exit code, and what else was on stdout.
-    pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    pub fn stop(self, signal: &str) -> (Option<i32>, String) {
         send(signal, &self.child);
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub fn ended(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("it ends");
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).expect("stdout is text");
         (status.code(), rest)
     }
+}
+
+/// The lines of stderr, which are shown with the test, too.
+fn told(stderr: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            // Most tests do not listen.
+            drop(sender.send(line));
+        }
+    });
+    receiver
 }
 
 impl Drop for Serving {

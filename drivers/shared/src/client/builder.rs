@@ -58,6 +58,14 @@ impl<D: Driver> ClientBuilder<D> {
         self
     }
 
+    /// Whom a client of a `wss://` URL trusts, and as whom it shows itself. Default: the authorities of the system, and
+    /// no certificate. Without effect on connections of other kinds.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::ClientTls) -> ClientBuilder<D> {
+        self.connector.set_tls(tls);
+        self
+    }
+
     /// How long each attempt may take until the connection is upgraded. Default 10 s; the welcome has a deadline of its
     /// own, `ClientConfig::welcome_timeout`.
     pub fn connect_timeout(mut self, timeout: Duration) -> ClientBuilder<D> {

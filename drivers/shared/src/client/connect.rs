@@ -68,6 +68,10 @@ impl std::fmt::Debug for Transport {
 pub trait Connector<T>: Send + 'static {
     /// The next connection. It is asked for whenever the former was lost.
     fn connect(&mut self, io: &Arc<T>) -> BoxFuture<'static, io::Result<Transport>>;
+
+    /// How TLS is spoken, for those that do.
+    #[cfg(feature = "tls")]
+    fn set_tls(&mut self, _tls: crate::tls::ClientTls) {}
 }
 
 /// A function as a connector.

@@ -11,6 +11,7 @@ mod session;
 mod slot;
 mod submit;
 mod supervise;
+mod url;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use connect::{Connector, Function, Transport};
 pub use handle::{Chunks, Collected, Events, Follow, JobControl, JobHandle, Subscription, Update};
 pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
+pub use url::Url;
 
 use crate::error::{ClientError, SessionEnd};
 use handle::Follower;

@@ -180,7 +180,10 @@ impl Port for ClientPort {
                     Cause::Peer | Cause::Us | Cause::Fault | Cause::Lost => ConnectError::Ended(closed.reason.clone()),
                 });
                 if opened {
-                    state.client.handle_close(now);
+                    match closed.cause {
+                        Cause::Peer => state.client.handle_peer_close(now, closed.code),
+                        _ => state.client.handle_close(now),
+                    }
                 } else {
                     state.client.handle_connect_failed(now);
                 }

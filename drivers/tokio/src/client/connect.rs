@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nuncio_link::ClientOptions;
-use nuncio_shared::driver::Io as _;
+use nuncio_shared::driver::{Io as _, Stream};
 use nuncio_shared::{BoxFuture, Connector};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -59,22 +59,11 @@ impl From<Transport> for nuncio_shared::Transport {
     }
 }
 
-/// TCP and WebSocket, by URL.
-pub(super) struct Url(pub(super) ClientOptions);
-
-impl Connector<IoThread> for Url {
-    fn connect(&mut self, _io: &Arc<IoThread>) -> BoxFuture<'static, io::Result<nuncio_shared::Transport>> {
-        let options = self.0.clone();
-        Box::pin(async move {
-            if options.tls() {
-                let error = "wss:// needs a connector that speaks TLS: see Client::over";
-                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
-            }
-            let stream = TcpStream::connect((options.host(), options.port())).await?;
-            stream.set_nodelay(true)?;
-            Ok(Transport::websocket(stream, options).into())
-        })
-    }
+/// Connects by TCP.
+pub(super) async fn dial(host: String, port: u16) -> io::Result<Stream> {
+    let stream = TcpStream::connect((host.as_str(), port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(Box::pin(stream.compat()))
 }
 
 /// A child process, once: its session ends with it.

@@ -5,14 +5,14 @@ mod connect;
 use std::io;
 use std::ops::Deref;
 
-use nuncio_link::{ClientOptions, InvalidUrl};
-use nuncio_shared::Function;
+use nuncio_link::InvalidUrl;
+use nuncio_shared::{Function, Url};
 use tokio::process::Command;
 
 pub use connect::Transport;
 
 use crate::ClientBuilder;
-use connect::{Process, Url};
+use connect::{Process, dial};
 
 /// A session with a runtime.
 ///
@@ -27,9 +27,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for a `ws://` URL and a bearer token.
+    /// A client for a `ws://` URL and a bearer token; with the feature `tls`, for a `wss://` one, too.
     pub fn builder(url: &str, token: impl Into<String>) -> Result<ClientBuilder, InvalidUrl> {
-        Ok(ClientBuilder::new(Box::new(Url(ClientOptions::new(url)?)), token))
+        Ok(ClientBuilder::new(Box::new(Url::new(url, dial)?), token))
     }
 
     /// A client over connections of one's own: TLS, a memory pair, a stream that tests can cut. The function is asked

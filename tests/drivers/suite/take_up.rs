@@ -1,14 +1,13 @@
 //! A session that one client leaves and another takes up.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
-mod support;
-
-use nuncio_tokio::{
-    Client, ClientBuildError, ClientError, CloseReason, ErrorCode, Failure, FinalStatus, JobContext, RequestFailure,
+use nuncio_shared::{
+    ClientBuildError, ClientError, CloseReason, ErrorCode, Failure, FinalStatus, JobContext, RequestFailure,
     ResumePoint, Secret, SessionEnd, Submit, Subscribe,
 };
 use serde_json::Value;
-use support::{builder, connect, within};
+
+use super::client::Client;
+use super::support::{builder, connect, memory, within};
 
 async fn waits(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log("info", "waiting").await?;
@@ -16,8 +15,8 @@ async fn waits(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     Err(Failure::new("CANCELLED", "it was cancelled"))
 }
 
-#[tokio::test]
-async fn who_takes_a_session_up_may_cancel_its_jobs() {
+#[test]
+fn who_takes_a_session_up_may_cancel_its_jobs() {
     within(async {
         let server = builder().agent("waits", waits).build().unwrap();
         let first = connect(&server, "tok-alice").await;
@@ -32,19 +31,18 @@ async fn who_takes_a_session_up_may_cancel_its_jobs() {
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.known(), Some(ErrorCode::PermissionDenied));
 
-        let owner = Client::over(server.memory_connector(), "tok-alice").resume(point).connect().await.unwrap();
+        let owner = Client::over(memory(&server), "tok-alice").resume(point).connect().await.unwrap();
         assert!(owner.welcome().unwrap().resumed);
         let mut job = owner.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
         job.cancel(Some("enough")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
         // What was not agreed on at first is known again.
-        assert!(owner.list(&nuncio_tokio::ListQuery::default()).await.is_ok());
-    })
-    .await;
+        assert!(owner.list(&nuncio_shared::ListQuery::default()).await.is_ok());
+    });
 }
 
-#[tokio::test]
-async fn a_wrong_token_or_another_principal_takes_nothing_up() {
+#[test]
+fn a_wrong_token_or_another_principal_takes_nothing_up() {
     within(async {
         let server = builder().agent("waits", waits).build().unwrap();
         let first = connect(&server, "tok-alice").await;
@@ -54,12 +52,11 @@ async fn a_wrong_token_or_another_principal_takes_nothing_up() {
         first.close().await;
         let forged = ResumePoint { token: Secret::new("rt_0"), ..point.clone() };
         for (point, token) in [(forged, "tok-alice"), (point, "tok-bob")] {
-            let refused = Client::over(server.memory_connector(), token).resume(point).connect().await.unwrap_err();
+            let refused = Client::over(memory(&server), token).resume(point).connect().await.unwrap_err();
             let ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(fault))) = refused else {
                 panic!("{refused}")
             };
             assert_eq!(fault.known(), Some(ErrorCode::ResumeWindowExpired));
         }
-    })
-    .await;
+    });
 }

@@ -1,0 +1,149 @@
+//! `nuncio serve` over TLS, with JSON Web Tokens, and its metrics; as an operator has them.
+
+mod support;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use nuncio_tests::peers::{python, wanted};
+use serde_json::json;
+use support::{Serving, nuncio, run, stderr, stdout};
+
+/// A folder that is there for one test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("a path that is text").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // The next test run does not mind it.
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A certificate for this machine that is its own authority, and its key.
+fn certificate(folder: &Folder) -> (String, String) {
+    let made =
+        rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
+    (folder.file("cert.pem", &made.cert.pem()), folder.file("key.pem", &made.signing_key.serialize_pem()))
+}
+
+const SECRET: &str = "a secret that is long enough for HS256";
+
+fn token(principal: &str, expires_in: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims = json!({"sub": principal, "aud": "nuncio", "exp": i64::try_from(now).expect("a time") + expires_in});
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
+}
+
+#[test]
+fn jobs_go_over_tls_with_json_web_tokens() {
+    let folder = Folder::new("secured");
+    let (cert, key) = certificate(&folder);
+    let secret = folder.file("secret", SECRET);
+    let jwt = ["--jwt-secret-file", &secret, "--jwt-audience", "nuncio"];
+    let serving = Serving::start(&[&["--tls-cert", &cert, "--tls-key", &key][..], &jwt].concat());
+    assert!(serving.url.starts_with("wss://"), "{}", serving.url);
+    let good = token("me@example.com", 600);
+    let output = serving.submit(&good, &["echo", "--input", "1", "--ca-file", &cert]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains('1'));
+
+    let untrusted = serving.submit(&good, &["echo"]);
+    assert_eq!(untrusted.status.code(), Some(6), "{}", stderr(&untrusted));
+    assert!(stderr(&untrusted).contains("--ca-file"), "it says what to do: {}", stderr(&untrusted));
+    for bad in [token("me@example.com", -600), "no token".to_owned()] {
+        let refused = serving.submit(&bad, &["echo", "--ca-file", &cert]);
+        assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+        assert!(!stderr(&refused).contains(&bad), "a token is never shown");
+    }
+}
+
+#[test]
+fn the_python_client_speaks_to_a_server_with_tls_and_json_web_tokens() {
+    if !wanted("the_python_client_speaks_to_a_server_with_tls_and_json_web_tokens") {
+        return;
+    }
+    let folder = Folder::new("python-tls");
+    let (cert, key) = certificate(&folder);
+    let secret = folder.file("secret", SECRET);
+    let jwt = ["--jwt-secret-file", &secret, "--jwt-audience", "nuncio"];
+    let serving = Serving::start(&[&["--tls-cert", &cert, "--tls-key", &key][..], &jwt].concat());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python_tls.py");
+    let mut command = std::process::Command::new(python());
+    command.args([script, &serving.url.replace("127.0.0.1", "localhost"), &token("me@example.com", 600)]);
+    let output = command.env("SSL_CERT_FILE", &cert).output().expect("python runs");
+    assert!(output.status.success(), "{}\n{}", stdout(&output), stderr(&output));
+    assert_eq!(stdout(&output).trim(), r#"{"echoed": {"n": 1}}"#);
+}
+
+#[test]
+fn what_cannot_be_secured_is_said_before_it_is_served() {
+    let folder = Folder::new("unsecured");
+    let (cert, key) = certificate(&folder);
+    let text = folder.file("text", "no key");
+    let cases: [(&[&str], &str); 4] = [
+        (&["--tls-cert", &cert], "--tls-key"),
+        (&["--tls-cert", &text, "--tls-key", &key], "--tls-cert"),
+        (&["--jwt-secret-file", "/nonexistent"], "--jwt-secret-file"),
+        (&["--jwt-audience", "x"], "--jwt-secret-file, --jwt-key or --jwt-jwks"),
+    ];
+    for (flags, said) in cases {
+        let output = run(&[&["serve", "--demo-agents", "--token", "t=p", "--check"], flags].concat());
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{flags:?}: {}", stderr(&output));
+    }
+}
+
+fn http(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+#[test]
+fn metrics_count_what_happens() {
+    let mut serving = Serving::start(&["--token", "t=me", "--metrics", "127.0.0.1:0"]);
+    let said = serving.until("metrics on http://");
+    let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");
+    assert!(http(address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(http(address, "/readyz").ends_with("ready\n"));
+    assert!(http(address, "/other").starts_with("HTTP/1.1 404"));
+    assert!(serving.submit("t", &["echo"]).status.success());
+    assert!(!serving.submit("t", &["nobody"]).status.success());
+    assert!(!serving.submit("wrong", &["echo"]).status.success());
+    let metrics = http(address, "/metrics");
+    for line in [
+        "nuncio_jobs_accepted_total 1",
+        "nuncio_jobs_ended_total{status=\"success\"} 1",
+        "nuncio_jobs{state=\"running\"} 0",
+        "nuncio_sessions_opened_total 2",
+        "nuncio_refusals_total{code=\"AGENT_NOT_AVAILABLE\"} 1",
+        "nuncio_refusals_total{code=\"UNAUTHENTICATED\"} 1",
+        "# TYPE nuncio_events_total counter",
+        "# HELP nuncio_bytes_held Bytes held by sessions and jobs",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+    let taken = nuncio(&["serve", "--demo-agents", "--token", "t=p", "--listen", "127.0.0.1:0", "--metrics", address]);
+    let output = { taken }.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(address), "{}", stderr(&output));
+}

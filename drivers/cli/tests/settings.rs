@@ -1,0 +1,218 @@
+//! Flags, configuration file, `--check` and `--stdio`, as an operator has them.
+#![cfg(unix)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use nuncio_tokio::{Client, Submit};
+use serde_json::{Value, json};
+use support::{Serving, nuncio, run, stderr, stdout};
+
+/// A configuration file that is there for one test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        File(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path that is text")
+    }
+
+    fn check(&self, more: &[&str]) -> Output {
+        run(&[&["serve", "--check", "--config", self.path()][..], more].concat())
+    }
+
+    /// The complaint, without what is different everywhere.
+    #[track_caller]
+    fn complaint(&self) -> String {
+        let output = self.check(&[]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{}", stderr(&output));
+        stderr(&output).replace(self.path(), "FILE")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // The next test run does not mind it.
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+const WHOLE: &str = r#"
+listen = "127.0.0.1:0"
+path = "/jobs"
+demo-agents = true
+compat = "python-1.1"
+drain = "1m"
+kill-grace = "250ms"
+
+[security]
+token = ["s3cret=alice", "s3cret2=alice", "t=bob"]
+
+[agents."report@1.0.0"]
+command = "sh -c 'echo one'"
+default = true
+max-concurrent = 2
+
+[agents."report@2.0.0"]
+command = ["sh", "-c", "echo two"]
+
+[agents.pretty]
+command = "cat"
+questions = false
+
+[limits]
+frame-bytes = "64 KiB"
+jobs-per-session = 7
+resume-window = "1h 30m"
+cancel-grace = 20
+"#;
+
+#[test]
+fn check_shows_what_would_be_served() {
+    let file = File::new("whole", WHOLE);
+    let output = file.check(&["--agent", "pretty=sh", "--jobs-per-session", "8"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+    assert!(!stdout(&output).contains("s3cret"));
+    insta::assert_snapshot!(stdout(&output).replace(file.path(), "FILE"), @r##"
+    file     FILE
+    listen   127.0.0.1:0, path /jobs
+    admits   tokens of alice, bob
+    agents   echo, slow, progress, chunks, fail (built in)
+    agent    report@1.0.0: sh -c 'echo one'
+    agent    report@2.0.0: sh -c 'echo two'
+    agent    pretty: sh
+    at once  2 of report
+    limit    frame-bytes = 64.0 KiB
+    limit    jobs-per-session = 8
+    limit    resume-window = 1h 30m
+    limit    cancel-grace = 20s
+    stopping drain 1m, from SIGTERM to SIGKILL 250ms
+    valid: it would be served
+    "##);
+}
+
+#[test]
+fn a_file_is_served_and_flags_win() {
+    let file = File::new("served", &WHOLE.replace("compat = \"python-1.1\"", ""));
+    let serving = Serving::start(&["--config", file.path(), "--token", "mine=me", "--path", "/mine"]);
+    assert!(serving.url.ends_with("/mine"), "{}", serving.url);
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(5), "the token of the file is replaced");
+    let report = serving.submit("mine", &["report"]);
+    assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));
+    assert!(stderr(&report).contains("info: one"), "{}", stderr(&report));
+    let filter = serving.submit("mine", &["pretty", "--input", r#"{"result": {"a": 1}}"#]);
+    assert_eq!(stdout(&filter).trim_end(), r#"{"a": 1}"#, "{}", stderr(&filter));
+}
+
+#[test]
+fn a_mistake_in_the_file_is_shown_where_it_is() {
+    let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
+    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `metrics`, `stdio`, `demo-agents`, `compat`, `drain`, `kill-grace`, `security`, `limits`, `agents`; see nuncio serve --help"##);
+    let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
+    insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: extra `=`, expected nothing; see nuncio serve --help"##);
+    let span = File::new("span", "drain = \"10 parsecs\"\n");
+    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: write a duration as 90s, 10m, 1h 30m or 250ms; see nuncio serve --help"##);
+    let token = File::new("token", "[security]\ntoken = [\"s3cret\"]\n");
+    insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: write it as TOKEN=PRINCIPAL; see nuncio serve --help"##);
+    let secret = File::new("secret", "[security]\ntoken = \"s3cret=alice\"\n");
+    assert!(!secret.complaint().contains("s3cret"), "{}", secret.complaint());
+    let quotes = File::new("quotes", "[agents.a]\ncommand = \"sh -c 'x\"\n");
+    insta::assert_snapshot!(quotes.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 11: the command cannot be split into words: missing closing quote; see nuncio serve --help"##);
+    let limit = File::new("limit", "[limits]\nsessions = 0\n");
+    insta::assert_snapshot!(limit.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 12: invalid value: integer `0`, expected a nonzero usize; see nuncio serve --help"##);
+}
+
+#[test]
+fn a_mistake_in_what_it_means_is_shown_with_what_to_do() {
+    let program = File::new("program", "[agents.a]\ncommand = \"/no/such/program\"\n");
+    insta::assert_snapshot!(program.complaint(), @"nuncio: the program of agent a cannot be run: /no/such/program: cannot find binary path; is it installed, on PATH and executable?");
+    let none = File::new("none", "");
+    insta::assert_snapshot!(none.complaint(), @"nuncio: nothing is offered; give --agent NAME=COMMAND, or --demo-agents to try nuncio out");
+    let frame = File::new("frame", "demo-agents = true\n[limits]\nframe-bytes = \"1 KiB\"\n");
+    insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB cannot be: at least 4 KiB are needed");
+    let versions = File::new("versions", "[agents.a]\ncommand = \"sh\"\n[agents.\"a@1\"]\ncommand = \"sh\"\n");
+    insta::assert_snapshot!(versions.complaint(), @r##"
+    nuncio: the agent "a" has both a version and none
+    "##);
+    let differ = "[agents.\"a@1\"]\ncommand = \"sh\"\nmax-concurrent = 1\n[agents.\"a@2\"]\ncommand = \"sh\"\nmax-concurrent = 2\n";
+    insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"
+    nuncio: the versions of agent "a" have different max-concurrent; it counts for all of them together: give it once
+    "##);
+    let name = File::new("name", "[agents.\"@1\"]\ncommand = \"sh\"\n");
+    insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is no agent: write NAME or NAME@VERSION; see nuncio serve --help"##);
+    let missing = run(&["serve", "--config", "/no/such/file.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    insta::assert_snapshot!(stderr(&missing), @"nuncio: the configuration file /no/such/file.toml cannot be read: No such file or directory (os error 2)");
+}
+
+#[test]
+fn wrong_flags_are_wrong_usage() {
+    for flags in [
+        &["--agent", "no-command"][..],
+        &["--agent", "a="],
+        &["--agent", "=sh"],
+        &["--agent", "a=sh -c 'x"],
+        &["--drain", "soon"],
+        &["--frame-bytes", "much"],
+        &["--path", "arcp"],
+        &["--compat", "ruby"],
+        &["--max-concurrent", "a=0"],
+        &["--demo-agents", "--max-concurrent", "nobody=1"],
+        &["--demo-agents", "--heartbeat-interval", "10ms"],
+    ] {
+        let output = run(&[&["serve", "--check"][..], flags].concat());
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{flags:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_said_so() {
+    let output = run(&["serve", "--check", "--demo-agents", "--listen", "nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("HOST:PORT"), "{}", stderr(&output));
+}
+
+#[test]
+fn limits_hold() {
+    let serving = Serving::start(&["--token", "t=me", "--result-bytes", "4 B"]);
+    assert_eq!(serving.submit("t", &["chunks"]).status.code(), Some(1));
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn stdio_serves_whoever_started_it() {
+    let started = nuncio(&["serve", "--stdio", "--demo-agents", "--agent", "it=sh -c 'echo {\\\"result\\\":7}'"]);
+    let client = Client::spawn(started.into(), "anything").connect().await.expect("a session");
+    let submit = Submit::new("echo").input(&json!({ "a": 1 })).expect("JSON");
+    for (submit, expected) in [(submit, json!({ "echoed": { "a": 1 } })), (Submit::new("it"), json!(7))] {
+        let mut job = client.submit(&submit).await.expect("it is accepted");
+        let result: Value = job.collect(1 << 20).await.expect("a result").json().expect("JSON");
+        assert_eq!(result, expected);
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn stdio_with_tokens_lets_in_nobody_else() {
+    let start = || nuncio(&["serve", "--stdio", "--demo-agents", "--token", "t=me"]).into();
+    assert!(Client::spawn(start(), "other").connect().await.is_err());
+    assert!(Client::spawn(start(), "t").connect().await.is_ok());
+}
+
+#[test]
+fn help_tells_how_to_write_an_agent() {
+    let output = run(&["serve", "--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    for what in ["--agent", "NUNCIO_LEASE", r#"{"authorize""#, "[security]", "--kill-grace", "READY"] {
+        assert!(stdout(&output).contains(what), "{what}");
+    }
+    assert!(!stdout(&output).contains("agent-guard"));
+    assert!(stdout(&output).lines().all(|line| line.chars().count() <= 120), "{}", stdout(&output));
+}

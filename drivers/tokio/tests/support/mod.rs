@@ -1,0 +1,27 @@
+//! What the tests of this driver share.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
+
+use std::time::Duration;
+
+use nuncio_tokio::{Client, Failure, JobContext, Server, ServerBuilder, StaticTokens};
+use serde_json::{Value, json};
+
+/// Fails a test that would hang. No test depends on how long anything takes.
+pub async fn within<T>(test: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs")
+}
+
+pub fn builder() -> ServerBuilder {
+    let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-alice2", "alice").with("tok-bob", "bob");
+    Server::builder().verifier(tokens).agent("echo", echo)
+}
+
+async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
+    ctx.log("info", "echo started").await?;
+    Ok(json!({ "echoed": input }))
+}
+
+/// A client in the same process.
+pub async fn connect(server: &Server, token: &str) -> Client {
+    Client::over(server.memory_connector(), token).connect().await.expect("the session opens")
+}

@@ -1,0 +1,42 @@
+//! WebSocket over TLS with an authority of one's own: a client that trusts it gets through, one that does not is told why.
+//! Credentials are only shown to sessions that nobody can listen to, such as these.
+//!
+//! `cargo run -p nuncio-examples --bin tls`
+
+use std::error::Error;
+
+use nuncio_tokio::{
+    Authorities, Client, ClientTls, Failure, Identity, JobContext, ListenOptions, Server, ServerTls, StaticTokens,
+    Submit,
+};
+
+async fn echo(input: String, _: JobContext) -> Result<String, Failure> {
+    Ok(input)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // A certificate that is its own authority; yours come from files: `Identity::from_files`, `Authorities::from_file`.
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes())?;
+
+    let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).agent("echo", echo).build()?;
+    let options = ListenOptions { tls: Some(ServerTls::new(identity)?), ..ListenOptions::default() };
+    let listening = server.listen_with("127.0.0.1:0", options).await?;
+    assert!(listening.url().starts_with("wss://"));
+
+    let tls = ClientTls::new(Authorities::from_pem(certificate.as_bytes())?)?;
+    let client = Client::builder(listening.url(), "secret")?.tls(tls).connect().await?;
+    let mut job = client.submit(&Submit::new("echo").input(&"over TLS")?).await?;
+    let answer: String = job.collect(1_000).await?.json()?;
+    assert_eq!(answer, "over TLS");
+    client.close().await;
+
+    // Without the authority it is the system's that count, and they do not know this one.
+    let stranger = Client::builder(listening.url(), "secret")?.connect().await;
+    let error = stranger.expect_err("nobody trusts a certificate that anybody could have made").to_string();
+    println!("refused: {error}");
+    assert!(error.contains("not trusted") || error.contains("authorit"), "{error}");
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Real sockets behind a proxy that cuts, stalls, delays, half-closes and trickles: every event arrives once and in order,
+//! every job has one terminal.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use nuncio_shared::{Failure, FinalStatus, JobContext, JobHandle, Reconnect, Submit, Update};
+use nuncio_tests::proxy::{Plan, Proxy, Step};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::server::Server;
+use super::support::{builder, within};
+
+const SESSIONS: usize = 20;
+const JOBS: usize = 10;
+const EVENTS: u64 = 40;
+
+/// Counts to its input.
+async fn counts(to: u64, ctx: JobContext) -> Result<u64, Failure> {
+    for number in 1..=to {
+        ctx.log_with("debug", "a line of a log, as long as they are", &json!({"number": number})).await?;
+    }
+    Ok(to)
+}
+
+fn quick() -> Reconnect {
+    Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
+}
+
+async fn serve() -> (Server, SocketAddr) {
+    let server = builder().agent("counts", counts).build().unwrap();
+    let listening = server.listen("127.0.0.1:0").await.unwrap();
+    (server, listening.address())
+}
+
+async fn connect(proxy: &Proxy) -> Client {
+    let builder = Client::builder(&proxy.url(), "tok-alice").unwrap();
+    builder.reconnect(Some(quick())).connect().await.unwrap()
+}
+
+async fn submit(client: &Client, events: u64) -> JobHandle {
+    client.submit(&Submit::new("counts").input(&events).unwrap()).await.unwrap()
+}
+
+/// Reads a job to its end: each of its events once and in order, and one end.
+async fn all(job: &mut JobHandle, events: u64) {
+    let (mut expected, mut last) = (0, 0);
+    while let Some(update) = job.next().await {
+        let Update::Event(event) = update else { continue };
+        assert!(event.seq > last, "{} comes after {last}", event.seq);
+        last = event.seq;
+        if event.kind.as_str() == "log" {
+            expected += 1;
+            assert_eq!(event.body.parse::<Value>().unwrap()["attributes"]["number"], expected);
+        }
+    }
+    let outcome = job.outcome().await;
+    assert_eq!(expected, events, "{outcome:?}");
+    assert_eq!(outcome.unwrap().status, FinalStatus::Success);
+}
+
+#[test]
+fn jobs_of_many_sessions_survive_a_cut_every_few_kilobytes() {
+    within(async {
+        let (server, address) = serve().await;
+        let proxy = Proxy::start(address, |number| {
+            // Somewhere else in the frames each time; now and then what the client says is cut, not what it hears.
+            let bytes = 5_000 + number * 977 % 6_007;
+            let cut = |bytes| vec![Step::Pass(bytes), Step::Cut];
+            if number % 7 == 3 {
+                Plan { up: cut(bytes / 5), ..Plan::default() }
+            } else {
+                Plan { down: cut(bytes), ..Plan::default() }
+            }
+        });
+        let sessions = (0..SESSIONS).map(|_| async {
+            // The first connection may be cut in the middle of its welcome only if it is a short one.
+            let client = connect(&proxy).await;
+            let jobs = (0..JOBS).map(|_| async {
+                let mut job = submit(&client, EVENTS).await;
+                all(&mut job, EVENTS).await;
+            });
+            join(jobs).await;
+            client
+        });
+        let clients = join(sessions).await;
+        assert!(proxy.cuts() >= SESSIONS, "{} connections were cut", proxy.cuts());
+        let totals = server.stats().totals;
+        assert_eq!((totals.sessions, totals.jobs), (SESSIONS as u64, (SESSIONS * JOBS) as u64));
+        assert_eq!(totals.ended(FinalStatus::Success), (SESSIONS * JOBS) as u64);
+        drop(clients);
+    });
+}
+
+#[test]
+fn a_server_that_is_heard_and_does_not_hear_loses_nothing() {
+    within(async {
+        let (_server, address) = serve().await;
+        // The upgrade, the hello and the first submit pass; acknowledgements and the second submit do not.
+        let proxy = Proxy::start(address, |_| Plan { up: vec![Step::Pass(2_000), Step::Stall], ..Plan::default() });
+        let client = connect(&proxy).await;
+        let mut first = submit(&client, 2_000).await;
+        all(&mut first, 2_000).await;
+        // The stall is somewhere in the acknowledgements by now, or in this.
+        let long = json!({"text": "x".repeat(4_000)});
+        let second = async {
+            let mut job = client.submit(&Submit::new("echo").input(&long).unwrap()).await.unwrap();
+            assert_eq!(job.collect(10_000).await.unwrap().json::<Value>().unwrap(), json!({ "echoed": long }));
+        };
+        let mut second = std::pin::pin!(second);
+        assert!(futures_lite::future::poll_once(second.as_mut()).await.is_none(), "nobody has heard of it");
+        proxy.release();
+        second.await;
+        assert_eq!(proxy.connections(), 1);
+    });
+}
+
+#[test]
+fn a_client_that_reads_byte_by_byte_gets_everything() {
+    within(async {
+        let (_server, address) = serve().await;
+        let trickle = vec![Step::Trickle(usize::MAX)];
+        let proxy = Proxy::start(address, move |_| Plan { up: trickle.clone(), down: trickle.clone() });
+        let client = connect(&proxy).await;
+        let mut job = submit(&client, 100).await;
+        all(&mut job, 100).await;
+        assert_eq!(proxy.connections(), 1);
+    });
+}
+
+#[test]
+fn a_half_of_a_connection_that_ends_is_an_end_and_the_session_goes_on() {
+    within(async {
+        let (_server, address) = serve().await;
+        let proxy = Proxy::start(address, |number| match number {
+            0 => Plan { down: vec![Step::Pass(6_000), Step::HalfClose], ..Plan::default() },
+            1 => Plan { up: vec![Step::Pass(1_200), Step::HalfClose], ..Plan::default() },
+            _ => Plan::default(),
+        });
+        let client = connect(&proxy).await;
+        let mut job = submit(&client, 2_000).await;
+        all(&mut job, 2_000).await;
+        assert!(client.welcome().unwrap().resumed);
+    });
+}
+
+#[test]
+fn answers_that_are_late_are_answers() {
+    within(async {
+        let (_server, address) = serve().await;
+        // The 101 passes; of the welcome nothing is seen before the hello is on its way.
+        let down = vec![Step::Pass(150), Step::After(300), Step::Trickle(100)];
+        let proxy = Proxy::start(address, move |_| Plan { down: down.clone(), ..Plan::default() });
+        let client = connect(&proxy).await;
+        let mut job = submit(&client, 50).await;
+        all(&mut job, 50).await;
+        assert_eq!(proxy.connections(), 1);
+    });
+}
+
+/// All of them at once.
+async fn join<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|cx| {
+        let mut pending = false;
+        for (future, done) in &mut futures {
+            if done.is_none() {
+                match future.as_mut().poll(cx) {
+                    std::task::Poll::Ready(value) => *done = Some(value),
+                    std::task::Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    futures.into_iter().filter_map(|(_, done)| done).collect()
+}

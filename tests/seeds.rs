@@ -1,0 +1,34 @@
+//! Every committed fuzz input goes through its target: what a fuzzer found once stays fixed.
+
+use std::fs;
+use std::path::Path;
+
+use nuncio_tests::fuzz::TARGETS;
+
+#[test]
+fn seeds_replay() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    for (name, run) in TARGETS {
+        let inputs = fs::read_dir(seeds.join(name)).expect("each target has seeds");
+        let mut count = 0;
+        for input in inputs {
+            let path = input.expect("a readable directory").path();
+            run(&fs::read(&path).expect("a readable seed"));
+            count += 1;
+        }
+        assert!(count > 0, "{name} has no seeds");
+        assert!(seeds.join(format!("../fuzz_targets/{name}.rs")).exists(), "{name} has no program");
+    }
+    let programs = fs::read_dir(seeds.join("../fuzz_targets")).expect("the fuzz programs").count();
+    assert_eq!(programs, TARGETS.len(), "each program is a target");
+}
+
+/// A panic of a target must come through here, too; the bytes are none that a peer would send.
+#[test]
+fn targets_take_anything() {
+    for (_, run) in TARGETS {
+        for len in [0_u8, 1, 2, 3, 7, 64, 255] {
+            run(&(0..len).map(|at| at.wrapping_mul(37)).collect::<Vec<u8>>());
+        }
+    }
+}

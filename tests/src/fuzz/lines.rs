@@ -1,0 +1,52 @@
+//! Newline framing in pieces against the whole text at once.
+
+use nuncio_core::arcp::lines::{Lines, append_line};
+
+/// Lines come out as a plain split has them, whatever the pieces; a written line is read back.
+///
+/// The first byte is the limit, the second how the rest is cut.
+pub fn lines(data: &[u8]) {
+    let [limit, step, text @ ..] = data else { return };
+    let limit = usize::from(*limit);
+    let mut lines = Lines::new(limit);
+    let mut found: Vec<Option<Vec<u8>>> = Vec::new();
+    let mut size = usize::from(*step);
+    let mut rest = text;
+    loop {
+        let (piece, after) = rest.split_at(rest.len().min(size % 37 + 1));
+        rest = after;
+        size = size.wrapping_mul(5).wrapping_add(usize::from(*step) + 1);
+        lines.push(piece);
+        if rest.is_empty() {
+            lines.finish();
+        }
+        while let Some(line) = lines.next_line() {
+            found.push(line.ok().map(<[u8]>::to_vec));
+        }
+        assert!(lines.buffered() <= limit + 1 + piece.len(), "{} bytes wait", lines.buffered());
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let mut expected = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.len() > limit {
+            expected.push(None);
+            break;
+        }
+        if !line.is_empty() {
+            expected.push(Some(line.to_vec()));
+        }
+    }
+    assert_eq!(found, expected);
+
+    let mut wire = Vec::new();
+    append_line(text, &mut wire);
+    assert_eq!(wire.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count(), 1, "one line");
+    let mut lines = Lines::new(text.len());
+    lines.push(&wire);
+    let read = lines.next_line().transpose().expect("it fits");
+    assert_eq!(read.unwrap_or_default().len(), text.len());
+    assert!(lines.next_line().is_none());
+}

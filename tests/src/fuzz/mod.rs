@@ -1,0 +1,44 @@
+//! The bodies of the fuzz targets, so that libFuzzer and `cargo test` run the same.
+//!
+//! A body takes any bytes, and panics if what it holds does not hold.
+#![expect(clippy::missing_panics_doc, reason = "a body fails by panicking")]
+
+mod amounts;
+mod canonical;
+mod client;
+mod envelope;
+mod ids;
+mod lease;
+mod lines;
+mod link;
+mod round_trip;
+mod runtime;
+mod texts;
+
+pub use amounts::amounts;
+pub use canonical::canonical;
+pub use client::client_frames;
+pub use envelope::envelope;
+pub use lease::lease_inclusion;
+pub use lines::lines;
+pub use link::link_bytes;
+pub use round_trip::round_trip;
+pub use runtime::runtime_frames;
+pub use texts::texts;
+
+/// A target's name, which its seeds and its program have too, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 10] = [
+    ("amounts", amounts),
+    ("canonical", canonical),
+    ("client_frames", client_frames),
+    ("envelope", envelope),
+    ("lease_inclusion", lease_inclusion),
+    ("lines", lines),
+    ("link_bytes", link_bytes),
+    ("round_trip", round_trip),
+    ("runtime_frames", runtime_frames),
+    ("texts", texts),
+];

@@ -1,0 +1,214 @@
+//! Lines of bytes as the frames of one connection after the other, beside an agent that answers and emits.
+
+use std::collections::BTreeMap;
+
+use nuncio_core::arcp::{
+    AgentSpec, Body, Chunk, Config, ConnId, Event, Failure, JobId, JobResult, Json, Output, Runtime, Via,
+};
+use nuncio_core::time::Time;
+
+use super::ids::Ids;
+
+const HELLO: &[u8] = br#"{"arcp":"1.1","id":"h","type":"session.hello","payload":{"auth":{"scheme":"bearer","token":"t"},"capabilities":{"features":["heartbeat","ack","list_jobs","subscribe","lease_expires_at","cost.budget","model.use","provisioned_credentials","progress","result_chunk","agent_versions"]}}}"#;
+
+/// The host of a runtime that is fed.
+struct Host {
+    runtime: Runtime,
+    now: Time,
+    conn: ConnId,
+    ids: Ids,
+    /// Jobs whose agent runs.
+    running: Vec<JobId>,
+    /// The last number each connection was sent.
+    last: BTreeMap<ConnId, u64>,
+    withholding: bool,
+    started: u32,
+}
+
+impl Host {
+    fn new(small: bool) -> Host {
+        let now = Time(1_779_000_000_000_000);
+        let mut config = Config { provisioner: true, ..Config::default() };
+        if small {
+            config.log_events = 6;
+            config.history_events = 4;
+            config.send_window = 3;
+            config.jobs = 8;
+            config.jobs_per_session = 4;
+            config.subscriptions = 2;
+            config.sessions = 3;
+            config.retained_jobs = 3;
+            config.idempotency_records = 3;
+            config.submit_ids = 2;
+            config.reply_frames = 4;
+            config.bad_frames = 5;
+            config.back_pressure = 3;
+            config.pattern_work = 500;
+            config.frame_bytes = 4096;
+            config.writer_chunk_bytes = 16;
+            config.result_bytes = 200;
+        }
+        let mut runtime = Runtime::new(config, [7; 32], now);
+        for name in ["echo", "ver"] {
+            let mut spec = AgentSpec::new(name);
+            if name == "ver" {
+                spec.versions = vec!["1.0.0".into(), "2.0.0".into()];
+            }
+            runtime.register(spec).expect("a good name");
+        }
+        let conn = runtime.handle_open(now, Via::Memory);
+        Host {
+            runtime,
+            now,
+            conn,
+            ids: Ids::default(),
+            running: Vec::new(),
+            last: BTreeMap::new(),
+            withholding: false,
+            started: 0,
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.runtime.poll_output() {
+            match output {
+                Output::Send { conn, frame, .. } => self.sent(conn, &frame),
+                Output::Event { event, .. } => self.told(event),
+                Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => {}
+            }
+        }
+    }
+
+    fn sent(&mut self, conn: ConnId, frame: &[u8]) {
+        assert!(frame.len() <= self.runtime.config().frame_bytes, "a frame of {} bytes", frame.len());
+        let frame = self.ids.learn(frame);
+        if let Some(seq) = frame["event_seq"].as_u64() {
+            let before = self.last.insert(conn, seq);
+            assert!(before.is_none_or(|before| seq == before + 1), "{seq} follows {before:?}");
+        }
+        if !self.withholding {
+            self.runtime.handle_sent(self.now, conn, 1);
+        }
+    }
+
+    fn told(&mut self, event: Event) {
+        match event {
+            // The last connection decides whose it is: two principals.
+            Event::Authenticate { conn, token, .. } => {
+                let principal = if token.expose().starts_with('t') { "alice" } else { "bob" };
+                self.runtime.admit(self.now, conn, principal).expect("it waits for this");
+            }
+            Event::Submitted { job, .. } => {
+                self.runtime.start(self.now, job, Vec::new()).expect("it waits for this");
+            }
+            Event::Start { job } => {
+                let _ = self.runtime.emit(self.now, job, &Body::thought("at work"));
+                self.started += 1;
+                // Every second job goes on running.
+                if self.started.is_multiple_of(2) {
+                    self.finish(job);
+                } else if self.running.len() < 64 {
+                    self.running.push(job);
+                }
+            }
+            Event::Revoke { revocation, .. } => {
+                let _ = self.runtime.revoked(self.now, revocation);
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, job: JobId) {
+        let done: Box<Json> = Json::from_string("1".to_owned()).expect("JSON");
+        let _ = self.runtime.finish(self.now, job, JobResult::Inline(&done));
+    }
+
+    /// What no frame can say: a line that begins with `!`.
+    fn command(&mut self, what: u8, text: &[u8]) {
+        let job = self.running.last().copied();
+        match (what, job) {
+            (b'0'..=b'9', _) => self.now = self.now.plus_millis(100 << (what - b'0')),
+            (b'm', _) => {
+                let at = self.runtime.poll_timeout().map_or(self.now, |(at, _)| at);
+                self.now = self.now.max(at);
+            }
+            (b'w', _) => self.withholding = true,
+            (b'r', _) => {
+                self.withholding = false;
+                self.runtime.handle_sent(self.now, self.conn, 1000);
+            }
+            (b'o', _) => self.conn = self.runtime.handle_open(self.now, Via::Plain),
+            (b'e', Some(job)) => {
+                let text = String::from_utf8_lossy(text);
+                let (kind, body) = text.split_once(' ').unwrap_or((&text, "{}"));
+                if let Ok(body) = serde_json::from_str::<Box<Json>>(body)
+                    && let Ok(body) = Body::raw(kind, &body)
+                {
+                    let _ = self.runtime.emit(self.now, job, &body);
+                }
+            }
+            (b'c', Some(job)) => {
+                let _ = self.runtime.write_chunk(self.now, job, Chunk::Text(&String::from_utf8_lossy(text)), false);
+            }
+            (b'l', Some(job)) => {
+                let _ = self.runtime.write_chunk(self.now, job, Chunk::Bytes(text), true);
+            }
+            (b's', Some(job)) => {
+                let _ = self.runtime.finish(self.now, job, JobResult::Streamed { summary: None });
+                self.running.pop();
+            }
+            (b'f', Some(job)) => {
+                self.finish(job);
+                self.running.pop();
+            }
+            (b'x', Some(job)) => {
+                let _ = self.runtime.fail(
+                    self.now,
+                    job,
+                    Failure {
+                        code: "PERMISSION_DENIED".into(),
+                        message: String::from_utf8_lossy(text).into(),
+                        details: None,
+                    },
+                );
+                self.running.pop();
+            }
+            (b'd', _) => self.runtime.shutdown(self.now),
+            _ => {}
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        match line {
+            [] => {
+                self.runtime.handle_close(self.now, self.conn);
+                self.conn = self.runtime.handle_open(self.now, Via::Memory);
+                self.now = self.now.plus_secs(1);
+            }
+            [b'!', what, text @ ..] => self.command(*what, text),
+            frame => {
+                if self.runtime.reading(self.conn) {
+                    let frame = self.ids.insert(frame);
+                    self.runtime.handle_frame(self.now, self.conn, &frame);
+                }
+            }
+        }
+        self.runtime.handle_timeout(self.now);
+        self.drain();
+    }
+}
+
+/// No panic, whole frames within the limit, numbers without a gap, memory within its bound.
+///
+/// The first byte says whether a session is there already and whether the limits are small.
+pub fn runtime_frames(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let mut host = Host::new(first & 2 != 0);
+    if first & 1 == 0 {
+        host.line(HELLO);
+    }
+    for line in data.split(|byte| *byte == b'\n') {
+        host.line(line);
+    }
+    assert!(host.runtime.bytes_held() < 64 << 20, "{} bytes are held", host.runtime.bytes_held());
+}

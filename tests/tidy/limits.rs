@@ -1,0 +1,117 @@
+//! Every limit and deadline of the two configurations has a test that hits it.
+
+use super::{has_test, read, rust_files};
+
+/// What is no limit: names, choices, policies.
+const NO_LIMITS: [&str; 11] = [
+    "name",
+    "version",
+    "token",
+    "features",
+    "provisioner",
+    "compat",
+    "policy",
+    "resume_by_token",
+    "models_without_lease",
+    "auto_ack",
+    "journal",
+];
+
+const RUNTIME: [(&str, &str); 47] = [
+    ("replay_timeout", "ours_a_journal_that_fails_costs_a_try_and_no_session"),
+    ("replays", "ours_questions_are_bounded"),
+    ("store_window", "ours_agents_wait_for_a_slow_journal"),
+    ("heartbeat_interval_secs", "s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on"),
+    ("resume_window_secs", "s6_3_the_window_lapses_after_its_seconds_detached"),
+    ("hello_timeout", "s6_1_no_hello_within_the_deadline_closes"),
+    ("auth_timeout", "s6_1_no_authentication_answer_is_an_internal_error"),
+    ("submit_timeout", "s7_1_a_host_that_does_not_answer_is_an_internal_error"),
+    ("cancel_grace", "s7_4_the_grace_ends"),
+    ("expiry_grace", "s9_5_without_an_attempt_the_job_ends_after_the_grace"),
+    ("linger", "s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever"),
+    ("stall_timeout", "s6_4_a_peer_that_never_reads_is_closed_after_the_stall_timeout"),
+    ("frame_bytes", "s5_a_frame_beyond_the_limit_closes_with_1009"),
+    ("stdio_frame_bytes", "s5_an_event_that_would_not_fit_is_refused"),
+    ("connections", "limit_connections"),
+    ("ungreeted", "limit_ungreeted"),
+    ("sessions", "limit_sessions"),
+    ("sessions_per_principal", "limit_sessions_per_principal"),
+    ("jobs", "limit_jobs"),
+    ("jobs_per_session", "limit_jobs_per_session"),
+    ("delegation_depth", "s10_depth_is_limited"),
+    ("subscriptions", "limit_subscriptions"),
+    ("log_events", "s6_5_a_full_log_drops_the_oldest_written_event"),
+    ("log_bytes", "s6_5_bytes_block_like_events"),
+    ("history_events", "s7_6_evicted_history_is_told"),
+    ("history_bytes", "limit_history_bytes"),
+    ("retained_jobs", "limit_retained_jobs"),
+    ("retained_bytes", "limit_retained_bytes"),
+    ("retention_secs", "s6_6_ended_jobs_go_with_the_retention"),
+    ("idempotency_records", "s7_2_records_of_terminal_jobs_go_first"),
+    ("idempotency_bytes", "limit_idempotency_bytes"),
+    ("idempotency_secs", "s7_2_records_last_24_hours"),
+    ("submit_ids", "s5_the_last_256_submit_ids_are_remembered"),
+    ("list_page", "limit_list_page"),
+    ("send_window", "limit_send_window"),
+    ("send_window_bytes", "limit_send_window_bytes_always_allow_one_frame"),
+    ("reply_frames", "limit_replies_stop_reading"),
+    ("reply_bytes", "limit_reply_bytes_stop_reading"),
+    ("bad_frames", "s5_a_flood_of_malformed_frames_closes"),
+    ("back_pressure", "s6_5_back_pressure_once_and_again_after_half"),
+    ("pattern_work", "limit_pattern_work"),
+    ("chunk_bytes", "s14_a_chunk_beyond_the_cap_is_an_internal_error"),
+    ("result_bytes", "s14_a_result_beyond_the_cap_is_an_internal_error"),
+    ("writer_chunk_bytes", "s8_4_the_writer_splits_at_64_kib_and_48_where_small"),
+    ("small_writer_chunk_bytes", "s8_4_the_writer_splits_at_64_kib_and_48_where_small"),
+    ("credentials_per_job", "s9_8_too_many_credentials_are_refused_to_the_host"),
+    ("revocations", "s14_beyond_the_waiting_revocations_submits_that_need_credentials_are_refused"),
+];
+
+const CLIENT: [(&str, &str); 15] = [
+    ("welcome_timeout", "no_welcome_in_time_is_a_lost_transport"),
+    ("request_timeout", "a_cancel_that_is_dropped_in_silence_times_out_and_the_job_goes_on"),
+    ("close_timeout", "close_ends_after_a_second_of_silence"),
+    ("frame_bytes", "one_frame_too_large_or_many_malformed_end_it"),
+    ("bad_frames", "one_frame_too_large_or_many_malformed_end_it"),
+    ("handles", "limits_are_refused_and_not_grown_past"),
+    ("requests", "limits_are_refused_and_not_grown_past"),
+    ("request_bytes", "limits_are_refused_and_not_grown_past"),
+    ("events", "reading_stops_while_events_pile_up_and_goes_on_at_half"),
+    ("event_bytes", "reading_stops_while_events_pile_up_and_goes_on_at_half"),
+    ("held_events", "held_events_are_bounded_and_their_loss_is_told"),
+    ("held_bytes", "held_events_are_bounded_and_their_loss_is_told"),
+    ("send_window", "credit_bounds_what_is_outstanding"),
+    ("send_window_bytes", "one_frame_is_always_allowed"),
+    ("chunk_bytes", "the_caps_hold"),
+];
+
+fn fields(path: &str, name: &str) -> Vec<String> {
+    let text = read(path);
+    let body = text.split_once(&format!("pub struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
+    let public = body.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'));
+    public.map(|(field, _)| field.to_owned()).filter(|field| !NO_LIMITS.contains(&field.as_str())).collect()
+}
+
+fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
+    let sources: Vec<String> = rust_files(tests).iter().map(read).collect();
+    for field in fields {
+        assert!(table.iter().any(|(name, _)| name == field), "no test hits {field}");
+    }
+    for (field, test) in table {
+        assert!(fields.iter().any(|name| name == field), "{field} is no limit any more");
+        assert!(sources.iter().any(|text| has_test(text, test)), "{field}: there is no test {test}");
+    }
+}
+
+#[test]
+fn every_limit_of_the_runtime_is_hit() {
+    check(&fields("core/src/arcp/config.rs", "Config"), &RUNTIME, "tests/conformance");
+}
+
+#[test]
+fn every_limit_of_the_client_is_hit() {
+    let mut limits = fields("core/src/arcp/client/config.rs", "ClientConfig");
+    // One sum over the chunks of a result, hit in the same test as one chunk's.
+    limits.retain(|field| field != "result_bytes");
+    check(&limits, &CLIENT, "core/tests/client");
+}

@@ -1,0 +1,45 @@
+//! What the layout promises: dependencies, purity, sizes, documented items, tests of every limit, the conformance map.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+
+mod limits;
+mod map;
+mod source;
+mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// A file's text by its path from the root.
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every `.rs` file below a folder, as paths from the root.
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut open = vec![root().join(folder)];
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let skipped = ["target", "corpus", "artifacts"].iter().any(|name| path.ends_with(name));
+            if !skipped {
+                open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path.strip_prefix(root()).unwrap().to_owned());
+        }
+    }
+    assert!(!files.is_empty(), "{folder} has no files");
+    files.sort();
+    files
+}
+
+/// Whether a test of this name stands in a file.
+fn has_test(text: &str, name: &str) -> bool {
+    text.contains(&format!("fn {name}()")) || text.contains(&format!("fn {name}(("))
+}

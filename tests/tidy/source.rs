@@ -1,0 +1,92 @@
+//! The text of the sources.
+
+use super::{read, root, rust_files};
+
+/// Lines of the longest file: the design says about 400.
+const LONGEST: usize = 440;
+
+/// Without comments, which may name what the code may not.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
+    lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn files_are_short() {
+    let folders = ["core", "drivers", "tests", "examples", "fuzz"];
+    for path in folders.iter().flat_map(|folder| rust_files(folder)) {
+        let lines = read(&path).lines().count();
+        assert!(lines <= LONGEST, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn core_has_no_clock_io_randomness_or_hash_order() {
+    let banned = [
+        "std::",
+        "extern crate std",
+        "HashMap",
+        "HashSet",
+        "Instant",
+        "SystemTime",
+        "getrandom",
+        "thread_rng",
+        "OsRng",
+        "unsafe ",
+        "println!",
+        "dbg!",
+        "todo!",
+        "unimplemented!",
+        "unreachable!",
+        "panic!",
+    ];
+    for path in rust_files("core/src") {
+        let text = read(&path);
+        let tested = text.find("#[cfg(test)]").unwrap_or(text.len());
+        for (at, line) in code(&text[..tested]) {
+            for word in banned {
+                // core::time::Duration and the like are not what is meant.
+                assert!(!line.contains(word), "{}:{at}: {word}", path.display());
+            }
+        }
+    }
+    assert!(read("core/src/lib.rs").contains("#![no_std]"));
+    assert!(read("Cargo.toml").contains("unsafe_code = \"forbid\""));
+}
+
+#[test]
+fn leaves_import_no_profile_and_profiles_not_each_other() {
+    let profiles = ["arcp", "cap", "caracal"];
+    for path in rust_files("core/src") {
+        let within = path.strip_prefix("core/src").unwrap().to_string_lossy().into_owned();
+        if within == "lib.rs" {
+            continue;
+        }
+        let own = within.split(['/', '.']).next().unwrap().to_owned();
+        let foreign = profiles.iter().filter(|profile| **profile != own);
+        let text = read(&path);
+        for profile in foreign {
+            for (at, line) in code(&text) {
+                assert!(!line.contains(&format!("crate::{profile}")), "{}:{at} imports {profile}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_package_has_the_lints() {
+    let workspace = read("Cargo.toml");
+    for lint in ["missing_docs = \"warn\"", "unreachable_pub = \"warn\"", "unwrap_used = \"warn\""] {
+        assert!(workspace.contains(lint), "the workspace has no {lint}");
+    }
+    let members = workspace.lines().find(|line| line.starts_with("members")).unwrap();
+    for member in members.split('"').skip(1).step_by(2) {
+        let manifest = read(root().join(member).join("Cargo.toml"));
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{member} does not take the workspace's lints");
+        // A test's root file is nobody's interface; what it shares is documented all the same.
+        let sources = rust_files(member).into_iter().filter(|path| !path.iter().any(|part| part == "tests"));
+        for path in sources {
+            assert!(!read(&path).contains(&["allow(", "missing_docs"].concat()), "{}", path.display());
+        }
+    }
+}
