@@ -25,6 +25,7 @@ mod memory;
 mod pipe;
 mod provision;
 mod server;
+mod span;
 mod sync;
 #[cfg(feature = "tls")]
 mod tls;
