@@ -58,7 +58,6 @@ pub(crate) mod opentelemetry {
     use ::opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState};
     use nuncio_core::arcp::{ErrorCode, Json};
     use nuncio_core::trace::{self, TraceContext, TraceParent};
-    use serde::de::IgnoredAny;
     use tracing::Span;
     use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -80,7 +79,7 @@ pub(crate) mod opentelemetry {
     /// Extensions with a trace context, their text as it was; `None` if they have one, be it `null`, or are no object.
     pub(crate) fn extended(extensions: Option<&Json>, context: &TraceContext) -> Option<Box<Json>> {
         let text = extensions.map_or("{}", Json::get);
-        let present: BTreeMap<String, IgnoredAny> = serde_json::from_str(text).ok()?;
+        let present: BTreeMap<String, &Json> = serde_json::from_str(text).ok()?;
         if present.contains_key(TraceContext::EXTENSION) {
             return None;
         }
