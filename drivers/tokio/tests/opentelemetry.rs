@@ -109,7 +109,7 @@ async fn one_trace_leads_from_the_caller_to_the_delegated_child() {
         assert_eq!(below("look"), child.span_context.span_id());
         assert_eq!((&submit.span_kind, &parent.span_kind), (&SpanKind::Client, &SpanKind::Server));
 
-        let session = client.welcome().unwrap().session_id.to_string();
+        let session = client.welcome().unwrap().session_id.clone();
         for job in [parent, child] {
             assert_eq!(values(job, "arcp.session_id"), [session.as_str()]);
             let expires = values(job, "arcp.lease.expires_at");
