@@ -100,6 +100,46 @@ fn list_jobs() {
 }
 
 #[test]
+fn subscribe() {
+    run(env!("CARGO_BIN_EXE_subscribe"));
+}
+
+#[test]
+fn progress() {
+    run(env!("CARGO_BIN_EXE_progress"));
+}
+
+#[test]
+fn result_chunk() {
+    run(env!("CARGO_BIN_EXE_result_chunk"));
+}
+
+#[test]
+fn cost_budget() {
+    run(env!("CARGO_BIN_EXE_cost_budget"));
+}
+
+#[test]
+fn lease_expires_at() {
+    run(env!("CARGO_BIN_EXE_lease_expires_at"));
+}
+
+#[test]
+fn provisioned_credentials() {
+    run(env!("CARGO_BIN_EXE_provisioned_credentials"));
+}
+
+#[test]
+fn heartbeat() {
+    run(env!("CARGO_BIN_EXE_heartbeat"));
+}
+
+#[test]
+fn ack_backpressure() {
+    run(env!("CARGO_BIN_EXE_ack_backpressure"));
+}
+
+#[test]
 fn throughput() {
     let program = env!("CARGO_BIN_EXE_throughput");
     run_with(program, &["--events", "2000", "--echoes", "100", "--rounds", "1"]);

@@ -7,6 +7,11 @@
 #![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
 
 mod contract;
+mod durability;
+mod durability_damage;
+mod durability_form;
+mod durability_replay;
+mod durability_stuck;
 mod s10_delegation;
 mod s10_families;
 mod s5_envelope;

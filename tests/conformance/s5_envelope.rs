@@ -380,3 +380,24 @@ fn s5_a_frame_of_exactly_the_limit_is_accepted() {
     w.send_text(a, &frame);
     w.expect(a, "job.accepted");
 }
+
+#[test]
+fn s5_a_frame_that_the_link_gave_up_is_answered_like_one_that_came() {
+    for (code, said) in [(1009, "frame_bytes"), (1007, "UTF-8")] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        w.runtime.handle_unreadable(w.now, a, code);
+        w.settle();
+        let error = w.expect(a, "session.error");
+        assert!(error.text().contains(said), "{error:?}");
+        assert_eq!(w.closed(a), Some(code));
+        w.log(&job, "it goes on");
+        let b = w.resume(a, 1);
+        assert_eq!(w.event(b, "log").body()["message"], "it goes on");
+        // The connection is gone: once more is nothing.
+        w.runtime.handle_unreadable(w.now, a, code);
+        w.settle();
+        w.quiet(b);
+    }
+}

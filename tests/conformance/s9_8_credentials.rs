@@ -22,7 +22,7 @@ fn job(w: &mut World) -> (ConnId, Job) {
 fn revocation(w: &mut World) -> Option<(RevocationId, String, String, u32)> {
     w.maybe_told(|event| match event {
         Event::Revoke { revocation, id, value, attempt, .. } => {
-            Some((*revocation, id.clone(), value.expose().to_owned(), *attempt))
+            Some((*revocation, id.clone(), value.as_ref()?.expose().to_owned(), *attempt))
         }
         _ => None,
     })

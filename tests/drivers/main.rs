@@ -6,6 +6,7 @@
 #![allow(clippy::duplicate_mod, reason = "the same tests are made of every pair")]
 
 mod on;
+mod own_loop;
 mod smol_smol;
 mod smol_tokio;
 mod tokio_smol;

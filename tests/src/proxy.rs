@@ -43,6 +43,7 @@ pub struct Proxy {
 struct State {
     connections: AtomicUsize,
     cuts: AtomicUsize,
+    stalled: AtomicUsize,
     released: Mutex<bool>,
     release: Condvar,
 }
@@ -86,6 +87,11 @@ impl Proxy {
     /// Connections that were cut so far.
     pub fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Times that a direction stalled so far.
+    pub fn stalled(&self) -> usize {
+        self.state.stalled.load(Ordering::SeqCst)
     }
 
     /// Lets all that is stalled go on, and all that would stall later.
@@ -140,6 +146,7 @@ impl Connection {
                     true
                 }
                 Step::Stall => {
+                    self.state.stalled.fetch_add(1, Ordering::SeqCst);
                     let mut released = lock(&self.state.released);
                     while !*released {
                         released = self.state.release.wait(released).unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// What is no limit: names, choices, policies.
-const NO_LIMITS: [&str; 10] = [
+const NO_LIMITS: [&str; 11] = [
     "name",
     "version",
     "token",
@@ -14,9 +14,13 @@ const NO_LIMITS: [&str; 10] = [
     "resume_by_token",
     "models_without_lease",
     "auto_ack",
+    "journal",
 ];
 
-const RUNTIME: [(&str, &str); 44] = [
+const RUNTIME: [(&str, &str); 47] = [
+    ("replay_timeout", "ours_a_journal_that_fails_costs_a_try_and_no_session"),
+    ("replays", "ours_questions_are_bounded"),
+    ("store_window", "ours_agents_wait_for_a_slow_journal"),
     ("heartbeat_interval_secs", "s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on"),
     ("resume_window_secs", "s6_3_the_window_lapses_after_its_seconds_detached"),
     ("hello_timeout", "s6_1_no_hello_within_the_deadline_closes"),

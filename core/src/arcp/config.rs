@@ -23,6 +23,8 @@ pub struct Config {
     pub policy: Arc<dyn Policy>,
     /// Whether `session.resume` without `auth` is enough: the token proves the session's principal. Default: no.
     pub resume_by_token: bool,
+    /// What the host keeps beyond the process. Default: nothing.
+    pub journal: Journal,
     /// Whether a lease without `model.use` lets its job use any model (§9.7). Default: no.
     pub models_without_lease: bool,
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub auth_timeout: u64,
     /// Microseconds the host has to answer [`Event::Submitted`](super::Event::Submitted). Default 30 s.
     pub submit_timeout: u64,
+    /// Microseconds the host has to answer [`Event::Replay`](super::Event::Replay). Default 10 s.
+    pub replay_timeout: u64,
     /// Microseconds a cancelled agent has to end (§7.4). Default 30 s.
     pub cancel_grace: u64,
     /// Microseconds a job may outlive its lease (§14). Default 1 s.
@@ -116,6 +120,11 @@ pub struct Config {
     pub credentials_per_job: usize,
     /// Credentials waiting to be revoked; beyond, submits that need credentials are refused. Default 10 000.
     pub revocations: usize,
+    /// Questions to the journal that are not answered yet, beyond which no resume or subscription may ask another.
+    /// Default 1 000.
+    pub replays: usize,
+    /// Stores not yet reported as durable, from which on agents wait. Only with a journal. Default 16 384.
+    pub store_window: u64,
 }
 
 impl Default for Config {
@@ -129,12 +138,14 @@ impl Default for Config {
             compat: Compat::Auto,
             policy: Arc::new(SamePrincipal),
             resume_by_token: false,
+            journal: Journal::None,
             models_without_lease: false,
             heartbeat_interval_secs: 30,
             resume_window_secs: 600,
             hello_timeout: 10 * SECOND,
             auth_timeout: 10 * SECOND,
             submit_timeout: 30 * SECOND,
+            replay_timeout: 10 * SECOND,
             cancel_grace: 30 * SECOND,
             expiry_grace: SECOND,
             linger: 2 * SECOND,
@@ -174,6 +185,8 @@ impl Default for Config {
             small_writer_chunk_bytes: 48 << 10,
             credentials_per_job: 16,
             revocations: 10_000,
+            replays: 1_000,
+            store_window: 16_384,
         }
     }
 }
@@ -181,6 +194,27 @@ impl Default for Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// What a host keeps beyond the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Journal {
+    /// Nothing but credentials, if it wants: [`Output::Store`](super::Output::Store) tells of nothing else.
+    #[default]
+    None,
+    /// Everything that [`Runtime::restore`](super::Runtime::restore) needs. The host reports what is durable with
+    /// [`Runtime::handle_stored`](super::Runtime::handle_stored).
+    Kept,
+    /// The same, and it can be read while the runtime runs: the host answers [`Event::Replay`](super::Event::Replay), so
+    /// that sessions and jobs reach back beyond what is in memory.
+    Readable,
+}
+
+impl Journal {
+    /// Whether there is one.
+    pub const fn is_kept(self) -> bool {
+        matches!(self, Journal::Kept | Journal::Readable)
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Reply {
     pub(crate) after: u64,
     /// A child's `job.accepted`: it waits while a submit is unanswered, so that no peer takes it for the answer.
     pub(crate) hold: bool,
+    /// It tells of nothing that was stored, so it does not wait for the journal while that is stuck.
+    pub(crate) free: bool,
     /// The `job.subscribed` of this job: its events are timed from here (`python-1.1`).
     pub(crate) subscribed: Option<JobId>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Outstanding {
     pub(crate) bytes: usize,
     pub(crate) seq: Option<u64>,
     pub(crate) subscribed: Option<JobId>,
+    pub(crate) free: bool,
 }
 
 /// How a connection is closed once its queue is empty.
@@ -70,6 +73,8 @@ pub(crate) struct Conn {
     pub(crate) outstanding: VecDeque<Outstanding>,
     pub(crate) outstanding_bytes: usize,
     pub(crate) ping: Option<Bytes>,
+    /// The last store that what was sent depends on.
+    pub(crate) after: u64,
     pub(crate) last_received: Time,
     pub(crate) last_sent: Time,
     pub(crate) last_ping: Time,
@@ -98,6 +103,7 @@ impl Conn {
             outstanding: VecDeque::new(),
             outstanding_bytes: 0,
             ping: None,
+            after: 0,
             last_received: now,
             last_sent: now,
             last_ping: now,

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::error::{ErrorCode, Fault};
-use super::host::{ConnId, FinalStatus, JobId, RevocationId, Secret};
+use super::host::{ConnId, FinalStatus, JobId, ReplayId, RevocationId, Secret};
 use super::ids::{JobUlid, SessionId};
 use super::record::Record;
 use crate::time::Time;
@@ -17,7 +17,7 @@ use crate::time::Time;
 pub enum Output {
     /// To be made durable before any later `Send` or `Event` is acted on.
     Store {
-        /// Counts from 1 without gaps.
+        /// Counts from 1 without gaps, over restarts too.
         seq: u64,
         /// What to keep.
         record: Record,
@@ -135,10 +135,24 @@ pub enum Event {
         job: JobUlid,
         /// The credential's id.
         id: String,
-        /// The very value to revoke: a rotated credential has had several.
-        value: Secret,
+        /// The very value to revoke: a rotated credential has had several. `None` after a restart, as values are not
+        /// recorded: then every value this credential has ever had is to be revoked.
+        value: Option<Secret>,
         /// How often it was asked before.
         attempt: u32,
+    },
+    /// Asked: events that are no longer in memory. [`Runtime::replay`](super::Runtime::replay) or
+    /// [`Runtime::replay_failed`](super::Runtime::replay_failed) answers. Only with
+    /// [`Journal::Readable`](super::Journal::Readable).
+    Replay {
+        /// Names the ask.
+        replay: ReplayId,
+        /// Which events.
+        range: ReplayRange,
+        /// More events than these are not taken. At least 1.
+        max_events: usize,
+        /// The answer may stop once its payloads are longer than this; the first event is always in it.
+        max_bytes: usize,
     },
     /// A subscription was decided (§14: every one is logged).
     Subscription {
@@ -162,6 +176,29 @@ pub enum Event {
     },
     /// After [`Runtime::shutdown`](super::Runtime::shutdown): no job is left.
     Drained,
+}
+
+/// What is asked of a journal: the first of these events, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayRange {
+    /// The records that have a [`Target`](super::Target) in this session with a number between the two, both exclusive.
+    Session {
+        /// Which.
+        session: SessionId,
+        /// The number before the first one.
+        after: u64,
+        /// The number after the last one.
+        before: u64,
+    },
+    /// The records of this job that have a [`position`](Record::position).
+    Job {
+        /// Which.
+        job: JobUlid,
+        /// The first position.
+        position: u64,
+        /// Only those with an owner's number greater than this.
+        after: u64,
+    },
 }
 
 /// The next deadline's reason, as [`Runtime::poll_timeout`](super::Runtime::poll_timeout) names it.
@@ -189,6 +226,8 @@ pub enum Timer {
     Grace,
     /// A revocation is tried again (§9.8.2).
     Revocation,
+    /// No answer to `Replay`.
+    Replay,
     /// Ended jobs and idempotency records grow old.
     Eviction,
 }

@@ -25,6 +25,8 @@ slotmap::new_key_type! {
     pub struct JobId;
     /// A credential that is to be revoked.
     pub struct RevocationId;
+    /// A question for the journal.
+    pub struct ReplayId;
     pub(crate) struct SessionKey;
 }
 
@@ -247,6 +249,11 @@ impl FinalStatus {
             FinalStatus::Cancelled => "cancelled",
             FinalStatus::TimedOut => "timed_out",
         }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<FinalStatus> {
+        let all = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
+        all.into_iter().find(|status| status.as_str() == text)
     }
 }
 

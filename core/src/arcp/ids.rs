@@ -71,6 +71,13 @@ macro_rules! wire_id {
                 serializer.collect_str(self)
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = super::wire::Text::deserialize(deserializer)?;
+                $name::parse(text.as_str()).ok_or_else(|| serde::de::Error::custom(concat!("no id with ", $prefix)))
+            }
+        }
     };
 }
 
@@ -100,6 +107,17 @@ pub(crate) struct Ids {
 impl Ids {
     pub(crate) fn new(seed: [u8; 32]) -> Ids {
         Ids { rng: ChaCha20Rng::from_seed(seed), last: 0 }
+    }
+
+    /// The source of a runtime that goes on where another one, perhaps of the same seed, had made `last`.
+    pub(crate) fn resume(seed: [u8; 32], last: u128) -> Ids {
+        let mut mixed = seed.to_vec();
+        mixed.extend_from_slice(&last.to_be_bytes());
+        let mut ids = Ids { rng: ChaCha20Rng::from_seed(super::digest::sha256(&mixed)), last };
+        // Frames that are not recorded had ids, too: a later millisecond is out of their way.
+        let millis = (last >> 80).saturating_add(u128::from(last > 0));
+        ids.last = (millis << 80) | (ids.random_u128() & ((1 << 79) - 1));
+        ids
     }
 
     /// A ULID greater than every one before: +1 within a millisecond.

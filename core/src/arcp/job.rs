@@ -167,7 +167,7 @@ impl JobState {
 }
 
 /// What `job.accepted` says of a job, for whichever session it is said to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) id: JobUlid,
     pub(crate) principal: Arc<str>,
@@ -254,6 +254,22 @@ impl History {
             self.bytes -= past.payload.len() + 64;
             self.dropped_to = past.seq;
             self.first += 1;
+        }
+    }
+
+    /// The position of the first event that is kept.
+    pub(crate) fn begin(&self) -> u64 {
+        self.first
+    }
+
+    /// The next event has this position and this owner's number: where that is not the one after the last, everything before is dropped.
+    pub(crate) fn skip_to(&mut self, position: u64, seq: u64) {
+        if position != self.end() {
+            while !self.events.is_empty() {
+                self.drop_first();
+            }
+            self.first = position;
+            self.dropped_to = seq.saturating_sub(1);
         }
     }
 

@@ -78,6 +78,11 @@ pub(crate) struct Log {
     acked: Option<u64>,
     /// Whether the client was told of its lag and has not caught up since.
     lagging: bool,
+    /// Entries from before `base` that a journal has read back: they go out and are not kept.
+    past: VecDeque<Entry>,
+    /// The number of the first of them.
+    past_from: u64,
+    past_bytes: usize,
 }
 
 impl Log {
@@ -92,6 +97,9 @@ impl Log {
             high: 0,
             acked: None,
             lagging: false,
+            past: VecDeque::new(),
+            past_from: 0,
+            past_bytes: 0,
         }
     }
 
@@ -100,12 +108,22 @@ impl Log {
         self.base + self.entries.len() as u64
     }
 
+    /// The number of the first entry kept.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
     pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
 
     pub(crate) fn bytes_held(&self) -> usize {
-        self.bytes
+        self.bytes + self.past_bytes
+    }
+
+    /// The last number the client acknowledged.
+    pub(crate) fn acked(&self) -> Option<u64> {
+        self.acked
     }
 
     /// Entries and bytes that were not yet written to the current connection.
@@ -145,6 +163,15 @@ impl Log {
     /// The next entry to send.
     pub(crate) fn peek(&mut self) -> Option<(u64, &mut Entry)> {
         let seq = self.sent + 1;
+        while !self.past.is_empty() && self.past_from < seq {
+            self.past_from += 1;
+            if let Some(entry) = self.past.pop_front() {
+                self.past_bytes -= entry.held();
+            }
+        }
+        if seq < self.base {
+            return self.past.front_mut().map(|entry| (seq, entry));
+        }
         let index = usize::try_from(seq.checked_sub(self.base)?).ok()?;
         self.entries.get_mut(index).map(|entry| (seq, entry))
     }
@@ -153,6 +180,59 @@ impl Log {
     pub(crate) fn advance(&mut self) {
         self.sent += 1;
         self.high = self.high.max(self.sent);
+    }
+
+    /// What a journal has to read back before anything else can be sent: the numbers between these two.
+    pub(crate) fn missing(&self) -> Option<(u64, u64)> {
+        let unread = self.past.is_empty() || self.past_from + (self.past.len() as u64) <= self.sent + 1;
+        (self.sent + 1 < self.base && unread).then_some((self.sent, self.base))
+    }
+
+    /// A journal has read back the entries after `sent`.
+    pub(crate) fn fill(&mut self, entries: VecDeque<Entry>) {
+        self.past_from = self.sent + 1;
+        self.past_bytes = entries.iter().map(Entry::held).sum();
+        self.past = entries;
+    }
+
+    /// What was read back is not needed any more.
+    pub(crate) fn forget_past(&mut self) {
+        self.past.clear();
+        self.past_bytes = 0;
+    }
+
+    /// An entry of a journal, while a session is restored: `false` if it is known. Where numbers are missing only what
+    /// comes after them is kept.
+    pub(crate) fn restore(&mut self, seq: u64, entry: Entry, max_events: usize, max_bytes: usize) -> bool {
+        if seq < self.next() {
+            return false;
+        }
+        if seq > self.next() {
+            self.start_at(seq);
+        }
+        self.push(entry, false, max_events, max_bytes);
+        self.sent = seq;
+        self.wrote(seq);
+        self.high = seq;
+        true
+    }
+
+    /// An ack of a journal: the client has processed everything up to `seq`.
+    pub(crate) fn restore_ack(&mut self, seq: u64) {
+        if seq >= self.next() {
+            self.start_at(seq.saturating_add(1));
+            self.high = self.high.max(seq);
+        }
+        self.ack(seq, u64::MAX);
+    }
+
+    fn start_at(&mut self, seq: u64) {
+        while !self.entries.is_empty() {
+            self.drop_first();
+        }
+        self.base = seq;
+        self.sent = seq.saturating_sub(1);
+        self.written = self.sent;
     }
 
     /// The driver reports that everything up to `seq` was written.
@@ -212,6 +292,7 @@ impl Log {
 
     /// A new connection: everything after `last` is sent again.
     pub(crate) fn rewind(&mut self, last: u64) {
+        self.forget_past();
         self.sent = last;
         self.written = last;
         let written = usize::try_from((last + 1).saturating_sub(self.base)).unwrap_or(usize::MAX);

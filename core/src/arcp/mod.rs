@@ -40,18 +40,21 @@ pub mod wire;
 
 pub use body::{Body, Number};
 pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
-pub use config::{Access, AnyPrincipal, Compat, Config, Policy, SamePrincipal};
+pub use config::{Access, AnyPrincipal, Compat, Config, Journal, Policy, SamePrincipal};
 pub use error::{ErrorCode, Fault};
-pub use event::{Event, Output, Timer};
+pub use event::{Event, Output, ReplayRange, Timer};
 pub use feature::{Feature, Features};
 pub use host::{
     AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Failure, FinalStatus, JobId, JobResult, JobView, Refused,
-    RevocationId, Secret, Via,
+    ReplayId, RevocationId, Secret, Via,
 };
 pub use ids::{JobUlid, ResultId, SessionId};
 pub use job::{JobEvent, JobState};
-pub use record::Record;
-pub use runtime::Runtime;
+pub use record::{
+    JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
+    Target, Watching,
+};
+pub use runtime::{Restored, Runtime};
 /// Raw JSON text of user data: passed through as it was written.
 pub use serde_json::value::RawValue as Json;
 pub use session::{ConnEvent, ConnState, SessionEvent, SessionState};

@@ -138,6 +138,20 @@ pub(crate) enum Role {
     Subscriber,
 }
 
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Role::Owner => "owner",
+            Role::Attached => "attached",
+            Role::Subscriber => "subscriber",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Role> {
+        [Role::Owner, Role::Attached, Role::Subscriber].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
 /// Where in a job's history a session stands that is not shown its events as they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
@@ -145,6 +159,10 @@ pub(crate) struct Cursor {
     pub(crate) at: u64,
     /// Nothing is shown before this time (`python-1.1`); `Time::MAX` until `job.subscribed` was written.
     pub(crate) not_before: Time,
+    /// Of the journal only events with an owner's number after this are wanted.
+    pub(crate) after: u64,
+    /// The journal was asked for what comes next.
+    pub(crate) asked: bool,
 }
 
 /// A job in a session's stream.
@@ -167,6 +185,7 @@ pub(crate) struct Sent {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with its rule; none is a state")]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) principal: Arc<str>,
@@ -181,6 +200,10 @@ pub(crate) struct Session {
     pub(crate) newest: [u8; 32],
     pub(crate) proved: Option<[u8; 32]>,
     pub(crate) log: Log,
+    /// The last ack that is on record.
+    pub(crate) recorded_ack: Option<u64>,
+    /// A question to the journal for this session's own events is not answered yet.
+    pub(crate) fetching: bool,
     pub(crate) watches: BTreeMap<JobId, Watch>,
     /// The watches that have a cursor.
     pub(crate) replaying: BTreeSet<JobId>,

@@ -1,15 +1,18 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Config, Policy};
+use nuncio_core::arcp::{Config, Policy, Runtime};
 use serde::de::DeserializeOwned;
+use tracing::info;
 
 use crate::agent::{Agent, Failure, Function, IntoOutput, Registry};
 use crate::auth::Verifier;
+use crate::clock::Clock;
 use crate::context::JobContext;
 use crate::driver::Driver;
 use crate::error::BuildError;
 use crate::hub::{Hub, Parts};
+use crate::journal::{self, Journal, Keeper};
 use crate::provision::Provisioner;
 use crate::server::{Server, seed};
 
@@ -19,6 +22,7 @@ pub struct ServerBuilder<D: Driver> {
     registry: Registry,
     verifier: Option<Arc<dyn Verifier>>,
     provisioner: Option<Arc<dyn Provisioner>>,
+    journal: Option<Box<dyn Journal>>,
     agents: Option<D::Agents>,
     io: Option<Arc<D::Thread>>,
     driver: PhantomData<D>,
@@ -32,6 +36,7 @@ impl<D: Driver> ServerBuilder<D> {
             registry: Registry::default(),
             verifier: None,
             provisioner: None,
+            journal: None,
             agents: None,
             io: None,
             driver: PhantomData,
@@ -61,6 +66,17 @@ impl<D: Driver> ServerBuilder<D> {
     pub fn provisioner(mut self, provisioner: impl Provisioner) -> ServerBuilder<D> {
         self.config.provisioner = true;
         self.provisioner = Some(Arc::new(provisioner));
+        self
+    }
+
+    /// What outlives the process: sessions, jobs and events are restored from it when the server is built, and every frame
+    /// waits until what it tells is committed. Default: nothing does.
+    ///
+    /// Jobs that were running end with `INTERNAL_ERROR`; sessions wait for their clients; credentials that are still
+    /// good are revoked. While the journal cannot be written the server takes no new work and serves what it can.
+    /// [`build`](ServerBuilder::build) reads all of it before it returns.
+    pub fn journal(mut self, journal: impl Journal) -> ServerBuilder<D> {
+        self.journal = Some(Box::new(journal));
         self
     }
 
@@ -121,9 +137,28 @@ impl<D: Driver> ServerBuilder<D> {
             None => D::thread("nuncio-io").map_err(BuildError::System)?,
         };
         let hooks = D::thread("nuncio-hooks").map_err(BuildError::System)?;
+        let seed = seed().map_err(BuildError::System)?;
+        let clock = Clock::start();
+        let (mut config, mut journal) = (self.config, self.journal);
+        let (runtime, durable) = match &mut journal {
+            Some(journal) => {
+                config.journal = nuncio_core::arcp::Journal::Readable;
+                let (runtime, restored) = journal::restore(config, seed, clock.now(), &mut **journal)?;
+                info!(?restored, "restored from the journal");
+                (runtime, restored.last_store)
+            }
+            None => {
+                config.journal = nuncio_core::arcp::Journal::None;
+                (Runtime::new(config, seed, clock.now()), 0)
+            }
+        };
+        let (keeper, orders) = Keeper::new();
+        let keeper = Arc::new(keeper);
         let parts = Parts {
-            config: self.config,
-            seed: seed().map_err(BuildError::System)?,
+            clock,
+            runtime,
+            durable,
+            keeper: journal.is_some().then(|| Arc::clone(&keeper)),
             registry: self.registry,
             verifier,
             provisioner: self.provisioner,
@@ -131,8 +166,13 @@ impl<D: Driver> ServerBuilder<D> {
             io: thread.clone(),
             hooks,
         };
-        let hub = Hub::new(parts).map_err(|refused| BuildError::Agent(refused.to_string()))?;
-        Ok(D::server(Server::begin(Arc::new(hub)), thread))
+        let hub = Arc::new(Hub::new(parts).map_err(|refused| BuildError::Agent(refused.to_string()))?);
+        if let Some(journal) = journal {
+            let hub = Arc::clone(&hub);
+            let thread = std::thread::Builder::new().name("nuncio-journal".to_owned());
+            thread.spawn(move || journal::keep(&hub, &keeper, journal, &orders)).map_err(BuildError::System)?;
+        }
+        Ok(D::server(Server::begin(hub), thread))
     }
 }
 

@@ -13,8 +13,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { wall: Time(micros(since_epoch)), start: Instant::now() }
+        Clock { wall: wall(), start: Instant::now() }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -32,6 +31,11 @@ impl Clock {
     pub(crate) fn until(&self, deadline: Time) -> Duration {
         Duration::from_micros(deadline.since(self.now()))
     }
+}
+
+/// The wall clock, which may be set back: for the age of what outlives the process.
+pub(crate) fn wall() -> Time {
+    Time(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
 pub(crate) fn micros(duration: Duration) -> u64 {

@@ -60,6 +60,11 @@ impl Hub {
                     }));
                 }));
             }
+            Effect::Replay(order) => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.order(order);
+                }
+            }
             Effect::SessionLive { session, principal, resumed } => {
                 info!(%session, %principal, resumed, "the session is live");
             }
@@ -151,36 +156,6 @@ impl Hub {
         }
     }
 
-    /// Makes records durable, in order and for ever, and lets go what waits for them.
-    pub(crate) async fn record(self: Arc<Self>) {
-        const LONGEST: Duration = Duration::from_secs(5);
-        let Some(provisioner) = self.provisioner.clone() else { return };
-        loop {
-            let (records, last) = self.take_records();
-            if records.is_empty() {
-                let more = async {
-                    self.unrecorded.notified().await;
-                    true
-                };
-                let stopped = async {
-                    self.stopped.cancelled().await;
-                    false
-                };
-                if or(more, stopped).await {
-                    continue;
-                }
-                return;
-            }
-            let mut pause = Duration::from_millis(50);
-            while let Err(error) = provisioner.record(&records).await {
-                warn!(%error, "records could not be stored; what depends on them waits");
-                self.hooks.sleep_until(Instant::now() + pause).await;
-                pause = (pause * 2).min(LONGEST);
-            }
-            self.committed(last);
-        }
-    }
-
     /// Tells the machine of its deadlines.
     pub(crate) async fn keep_time(self: Arc<Self>) {
         loop {
@@ -211,6 +186,6 @@ impl Hub {
 
 impl Revocation {
     pub(crate) fn of(job: nuncio_core::arcp::JobUlid, id: &str, value: &Secret) -> Revocation {
-        Revocation { job, id: id.to_owned(), value: value.clone(), attempt: 0 }
+        Revocation { job, id: id.to_owned(), value: Some(value.clone()), attempt: 0 }
     }
 }

@@ -16,6 +16,9 @@ pub enum BuildError {
     /// An agent's name or versions make no sense.
     #[error("{0}")]
     Agent(String),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
     /// The system gave no thread or no random numbers.
     #[error("the system refused: {0}")]
     System(#[source] io::Error),

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use event_listener::Event as Listeners;
 use futures_channel::oneshot;
-use nuncio_core::arcp::{
-    Config, ConnId, Event, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId,
-};
+use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
 use tracing::Span;
@@ -18,6 +16,7 @@ use crate::auth::{Claim, PeerCertificate, Verifier};
 use crate::clock::Clock;
 use crate::driver::{Io, Spawn};
 use crate::job::{Ended, Job};
+use crate::journal::{Keeper, Order};
 use crate::pipe::{Pipe, lock};
 use crate::provision::{Grant, Provisioner};
 use crate::sync::{CancellationToken, Signal};
@@ -30,8 +29,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     /// The next deadline has come nearer.
     pub(crate) timer: Signal,
-    /// Records wait to be made durable.
-    pub(crate) unrecorded: Signal,
+    /// Where records are made durable.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     /// The server is to accept no more connections.
     pub(crate) stopping: CancellationToken,
     /// The server takes no connection at all any more.
@@ -61,9 +60,13 @@ pub(crate) struct State {
     awaited: HashMap<JobId, oneshot::Sender<Ended>>,
     /// Outputs whose records are not durable yet, and everything behind them.
     held: VecDeque<Output>,
-    unrecorded: Vec<Record>,
+    /// How many of them are of each connection, and how many are of none.
+    held_conns: HashMap<ConnId, usize>,
+    held_events: usize,
+    unrecorded: Vec<(u64, Record)>,
     /// The last record that is durable.
     committed: u64,
+    /// Whether there is a journal.
     records: bool,
     credentials: bool,
     /// What the timer waits for.
@@ -74,24 +77,62 @@ pub(crate) struct State {
 /// What is done once the lock is free again.
 pub(crate) enum Effect {
     Wake(Arc<Pipe>),
-    Authenticate { conn: ConnId, claim: Claim },
-    Provision { job: JobId, grant: Box<Grant> },
-    Run { job: Arc<Job>, parent: Span },
-    Cancel { job: Arc<Job>, reason: Option<String> },
+    Authenticate {
+        conn: ConnId,
+        claim: Claim,
+    },
+    Provision {
+        job: JobId,
+        grant: Box<Grant>,
+    },
+    Run {
+        job: Arc<Job>,
+        parent: Span,
+    },
+    Cancel {
+        job: Arc<Job>,
+        reason: Option<String>,
+    },
     Unblock(Arc<Job>),
-    End { job: Option<Arc<Job>>, awaited: Option<oneshot::Sender<Ended>>, ended: Ended },
-    Revoke { revocation: RevocationId, job: nuncio_core::arcp::JobUlid, id: String, value: Secret, attempt: u32 },
-    SessionLive { session: SessionId, principal: Arc<str>, resumed: bool },
+    End {
+        job: Option<Arc<Job>>,
+        awaited: Option<oneshot::Sender<Ended>>,
+        ended: Ended,
+    },
+    Revoke {
+        revocation: RevocationId,
+        job: nuncio_core::arcp::JobUlid,
+        id: String,
+        value: Option<Secret>,
+        attempt: u32,
+    },
+    Replay(Order),
+    SessionLive {
+        session: SessionId,
+        principal: Arc<str>,
+        resumed: bool,
+    },
     SessionDetached(SessionId),
     SessionClosed(SessionId),
-    Subscription { principal: Arc<str>, job: nuncio_core::arcp::JobUlid, owner: Arc<str>, granted: bool },
-    RefusedFrame { conn: ConnId, fault: Fault },
+    Subscription {
+        principal: Arc<str>,
+        job: nuncio_core::arcp::JobUlid,
+        owner: Arc<str>,
+        granted: bool,
+    },
+    RefusedFrame {
+        conn: ConnId,
+        fault: Fault,
+    },
     Emptied,
 }
 
 pub(crate) struct Parts {
-    pub(crate) config: Config,
-    pub(crate) seed: [u8; 32],
+    pub(crate) clock: Clock,
+    pub(crate) runtime: Runtime,
+    /// The last of its stores that is durable.
+    pub(crate) durable: u64,
+    pub(crate) keeper: Option<Arc<Keeper>>,
     pub(crate) registry: Registry,
     pub(crate) verifier: Arc<dyn Verifier>,
     pub(crate) provisioner: Option<Arc<dyn Provisioner>>,
@@ -102,8 +143,7 @@ pub(crate) struct Parts {
 
 impl Hub {
     pub(crate) fn new(parts: Parts) -> Result<Hub, nuncio_core::arcp::Refused> {
-        let clock = Clock::start();
-        let mut runtime = Runtime::new(parts.config, parts.seed, clock.now());
+        let mut runtime = parts.runtime;
         for spec in parts.registry.specs() {
             runtime.register(spec)?;
         }
@@ -114,9 +154,11 @@ impl Hub {
             jobs: HashMap::new(),
             awaited: HashMap::new(),
             held: VecDeque::new(),
+            held_conns: HashMap::new(),
+            held_events: 0,
             unrecorded: Vec::new(),
-            committed: 0,
-            records: parts.provisioner.is_some(),
+            committed: parts.durable,
+            records: parts.keeper.is_some(),
             credentials: parts.provisioner.is_some(),
             armed: Time::MAX,
             drained: false,
@@ -124,9 +166,9 @@ impl Hub {
         Ok(Hub {
             state: Mutex::new(state),
             connections: AtomicUsize::new(0),
-            clock,
+            clock: parts.clock,
             timer: Signal::default(),
-            unrecorded: Signal::default(),
+            keeper: parts.keeper,
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             stopped: CancellationToken::new(),
@@ -153,8 +195,8 @@ impl Hub {
         if nearer {
             self.timer.notify();
         }
-        if unrecorded {
-            self.unrecorded.notify();
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| unrecorded) {
+            keeper.commit();
         }
         for effect in effects {
             self.perform(effect);
@@ -201,42 +243,77 @@ impl Hub {
         lock(&self.state).armed
     }
 
-    /// The records to be made durable next, and the number of the last one.
-    pub(crate) fn take_records(&self) -> (Vec<Record>, u64) {
-        let mut state = lock(&self.state);
-        let records = std::mem::take(&mut state.unrecorded);
-        let last = state.committed.saturating_add(records.len() as u64);
-        (records, last)
+    /// The records to be made durable next, with their numbers.
+    pub(crate) fn take_records(&self) -> Vec<(u64, Record)> {
+        std::mem::take(&mut lock(&self.state).unrecorded)
     }
 
-    pub(crate) fn committed(self: &Arc<Self>, last: u64) {
-        self.run(|state, _| state.committed = last);
+    /// Everything up to this record is durable; `again` says that it was not possible for a while.
+    pub(crate) fn committed(self: &Arc<Self>, last: u64, again: bool) {
+        self.run(|state, now| {
+            state.committed = state.committed.max(last);
+            state.runtime.handle_stored(now, last);
+            if again {
+                state.runtime.proceed(now);
+            }
+        });
     }
 }
 
 impl State {
-    /// Moves all outputs on, as far as their records are durable.
+    /// Moves all outputs on, as far as their records are durable. What is for one connection stays in its order.
     fn drain(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while self.held.front().is_some_and(|output| self.is_due(output)) {
-            if let Some(output) = self.held.pop_front() {
-                self.act(now, output, effects);
+        loop {
+            while self.held.front().is_some_and(|output| self.is_durable(output)) {
+                if let Some(output) = self.held.pop_front() {
+                    self.unhold(&output);
+                    self.act(now, output, effects);
+                }
             }
-        }
-        while let Some(output) = self.runtime.poll_output() {
+            let Some(output) = self.runtime.poll_output() else { break };
             match output {
-                Output::Store { record, .. } if self.records => self.unrecorded.push(record),
+                Output::Store { seq, record } if self.records => self.unrecorded.push((seq, record)),
                 // Without a place for records everything is as durable as it will get.
                 Output::Store { seq, .. } => self.committed = seq,
-                output if self.held.is_empty() && self.is_due(&output) => self.act(now, output, effects),
-                output => self.held.push_back(output),
+                output if self.is_durable(&output) && !self.is_behind_held(&output) => self.act(now, output, effects),
+                output => self.hold(output),
             }
         }
     }
 
-    fn is_due(&self, output: &Output) -> bool {
+    fn is_durable(&self, output: &Output) -> bool {
         match output {
             Output::Send { after, .. } | Output::Event { after, .. } => *after <= self.committed,
             Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => true,
+        }
+    }
+
+    fn is_behind_held(&self, output: &Output) -> bool {
+        match conn_of(output) {
+            Some(conn) => self.held_conns.contains_key(&conn),
+            None => self.held_events > 0,
+        }
+    }
+
+    fn hold(&mut self, output: Output) {
+        match conn_of(&output) {
+            Some(conn) => *self.held_conns.entry(conn).or_default() += 1,
+            None => self.held_events += 1,
+        }
+        self.held.push_back(output);
+    }
+
+    fn unhold(&mut self, output: &Output) {
+        match conn_of(output) {
+            Some(conn) => {
+                if let Some(held) = self.held_conns.get_mut(&conn) {
+                    *held -= 1;
+                    if *held == 0 {
+                        self.held_conns.remove(&conn);
+                    }
+                }
+            }
+            None => self.held_events -= 1,
         }
     }
 
@@ -313,6 +390,9 @@ impl State {
             Event::Revoke { revocation, job, id, value, attempt } => {
                 effects.push(Effect::Revoke { revocation, job, id, value, attempt });
             }
+            Event::Replay { replay, range, max_events, max_bytes } => {
+                effects.push(Effect::Replay(Order::Replay { replay, range, max_events, max_bytes }));
+            }
             Event::Subscription { principal, job, owner, granted } => {
                 effects.push(Effect::Subscription { principal, job, owner, granted });
             }
@@ -352,6 +432,14 @@ impl State {
         let (sender, receiver) = oneshot::channel();
         self.awaited.insert(job, sender);
         receiver
+    }
+}
+
+/// The connection an output is for; `None` for what is for the host.
+fn conn_of(output: &Output) -> Option<ConnId> {
+    match output {
+        Output::Send { conn, .. } | Output::Reading { conn } | Output::Close { conn, .. } => Some(*conn),
+        Output::Store { .. } | Output::Event { .. } => None,
     }
 }
 

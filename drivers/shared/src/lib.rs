@@ -18,6 +18,7 @@ mod effect;
 mod error;
 mod hub;
 mod job;
+mod journal;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod listen;
@@ -41,6 +42,9 @@ pub use client::{
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
+#[cfg(feature = "sqlite")]
+pub use journal::{JournalStats, SqliteJournal, SqliteOptions, Sync};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use listen::{Accept, ListenOptions, Listening};
@@ -51,7 +55,8 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, Refused, SamePrincipal, Secret, Stats, Totals, Via,
+    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, SamePrincipal, Secret, SessionId, Stats, Totals,
+    Via,
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, OriginPolicy, ServerOptions};

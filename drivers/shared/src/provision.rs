@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Credential, Fault, JobUlid, JobView, Record, Secret};
+use nuncio_core::arcp::{Credential, Fault, JobUlid, JobView, Secret};
 use nuncio_core::budget::Amounts;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
@@ -54,17 +54,19 @@ pub struct Revocation {
     pub job: JobUlid,
     /// The credential's id.
     pub id: String,
-    /// The very value to revoke: a rotated credential has had several.
-    pub value: Secret,
+    /// The very value to revoke: a rotated credential has had several. `None` after a restart, since values are not
+    /// recorded: then every value this credential has ever had is to be revoked.
+    pub value: Option<Secret>,
     /// How often it was tried before.
     pub attempt: u32,
 }
 
-/// Mints credentials, remembers that it did, and revokes them.
+/// Mints credentials, and revokes them.
 ///
-/// Credentials are offered to sessions that negotiated them over a connection nobody listens to. The order is:
-/// [`issue`](Provisioner::issue), [`record`](Provisioner::record), and only then does the client see them; so that after
-/// a crash nothing is out that is not on record.
+/// Credentials are offered to sessions that negotiated them over a connection nobody listens to. With a
+/// [journal](crate::ServerBuilder::journal) the order is: [`issue`](Provisioner::issue), a committed record, and only then
+/// does the client see them; so that after a crash nothing is out that is not on record, and everything is revoked.
+/// Without one, credentials outlive a crash for as long as their issuer lets them.
 ///
 /// The methods run on a thread of the driver's own, in a tokio runtime with timers and sockets. One that blocks delays
 /// the hellos and submits of others. A panic counts as a failure.
@@ -73,14 +75,7 @@ pub trait Provisioner: Send + Sync + 'static {
     /// answer has a deadline, `Config::submit_timeout`; credentials that come later are revoked.
     fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
 
-    /// Makes records durable: which credentials were issued, got another value, or were revoked. Until it says `Ok`,
-    /// nothing leaves the runtime that came after them; an error is tried again. The default keeps no records: then
-    /// credentials outlive a crash for as long as their issuer lets them.
-    fn record<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, io::Result<()>> {
-        let _ = records;
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    /// Revokes a credential by its value. What fails is tried again; what was revoked before must be `Ok`.
+    /// Revokes a credential by its value, or all its values by its id. What fails is tried again; what was revoked before
+    /// must be `Ok`.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use futures_lite::future::or;
 use nuncio_core::arcp::{Config, ConnId, Stats, Via};
-use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes, code};
+use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info_span};
 
 use crate::auth::PeerCertificate;
 use crate::conn::{self, Patience, Port};
 use crate::driver::{Io, Stream, timeout};
 use crate::hub::Hub;
+use crate::journal::Order;
 use crate::pipe::Pipe;
 use crate::sync::CancellationToken;
 
@@ -49,9 +50,8 @@ impl Connection {
 impl Server {
     pub(crate) fn begin(hub: Arc<Hub>) -> Server {
         hub.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
-        if hub.provisioner.is_some() {
-            hub.hooks.spawn(Box::pin(Arc::clone(&hub).record()));
-        }
+        // What a restored runtime has to say.
+        hub.run(|_, _| ());
         Server { inner: Arc::new(Inner { hub }) }
     }
 
@@ -158,6 +158,9 @@ impl Drop for Inner {
     }
 }
 
+/// How long the end of a server waits for its journal.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
+
 /// Ends every job and connection, and gives the last frames their time.
 async fn end(hub: &Arc<Hub>) {
     hub.stopping.cancel();
@@ -166,6 +169,11 @@ async fn end(hub: &Arc<Hub>) {
     // A peer that does not take its last frames is left alone.
     timeout(&*hub.io, linger(hub) * 3, hub.disconnected()).await;
     hub.stopped.cancel();
+    if let Some(keeper) = &hub.keeper {
+        keeper.order(Order::Stop);
+        // A disk that hangs holds nobody up for ever.
+        timeout(&*hub.io, LAST_COMMIT, keeper.ended()).await;
+    }
 }
 
 fn linger(hub: &Hub) -> Duration {
@@ -249,11 +257,7 @@ impl Port for ServerPort {
     }
 
     fn spoiled(&self, closed: &Closed) {
-        // The frame itself is gone. One with the same fault gets the same answer.
-        self.hub.run(|state, now| {
-            let bytes = if closed.code == code::TOO_BIG { state.runtime.config().frame_bytes + 1 } else { 1 };
-            state.runtime.handle_frame(now, self.conn, &vec![0xff; bytes]);
-        });
+        self.hub.run(|state, now| state.runtime.handle_unreadable(now, self.conn, closed.code));
     }
 
     fn sent(&self, frames: usize) {

@@ -58,6 +58,12 @@
 //! its [`Verifier`] and [`Provisioner`]. Agents run on smol's global executor or on one they are given, applications
 //! on theirs: one that blocks its thread, or never yields, stalls no connection and no other session.
 //!
+//! # Restarts
+//!
+//! With a [`Journal`], sessions, jobs and events outlive the process: clients resume as if the connection had been lost.
+//! `SqliteJournal` (feature `sqlite`) keeps one in a file. Nothing leaves the server that the journal has not committed;
+//! everything that waits is one commit.
+//!
 //! # Logs
 //!
 //! Everything of note is a `tracing` event, under spans with session, job and trace id, and never with a secret. A
@@ -94,17 +100,20 @@ pub use nuncio_shared::{
     ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
     CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, Either,
     ErrorCode, EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy,
-    IntoOutput, InvalidPolicy, JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Json, ListQuery,
-    ListenOptions, Listening, LostReason, Number, OriginPolicy, Outcome, Output, PeerCertificate, Policy, Product,
-    Provisioner, Raw, Reconnect, Record, Refused, Rejection, RemoteFault, RequestFailure, ResultWriter, ResumePoint,
-    Revocation, SamePrincipal, Secret, ServerOptions, SessionEnd, SessionEvent, SessionEvents, StaticTokens, Stats,
-    Submit, Subscribe, Subscribed, Subscription, Time, Totals, Update, Verifier, Via, Welcome,
+    IntoOutput, InvalidPolicy, JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Journal, JournalError,
+    Json, ListQuery, ListenOptions, Listening, LostReason, MemoryJournal, Number, OriginPolicy, Outcome, Output,
+    PeerCertificate, Policy, Product, Provisioner, Raw, Reconnect, Record, RecordError, Refused, Rejection,
+    RemoteFault, ReplayRange, Replayed, RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret,
+    ServerOptions, SessionEnd, SessionEvent, SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe,
+    Subscribed, Subscription, Time, Totals, Update, Verifier, Via, Welcome,
 };
 #[cfg(feature = "tls")]
 pub use nuncio_shared::{
     Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,
     NoPrincipal, ServerTls, TlsError,
 };
+#[cfg(feature = "sqlite")]
+pub use nuncio_shared::{JournalStats, SqliteJournal, SqliteOptions, Sync};
 #[cfg(feature = "jwt")]
 pub use nuncio_shared::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use server::Server;

@@ -11,8 +11,8 @@ use certificates::{Authority, names};
 use nuncio_tokio::{
     BoxFuture, CertificatePrincipals, Claim, Client, ClientBuildError, ClientCertificates, ClientTls, Config,
     Credential, Fault, FinalStatus, Grant, JobContext, ListQuery, ListenOptions, Listening, NameKind, NoPrincipal,
-    PeerCertificate, Provisioner, Record, Rejection, Revocation, Secret, Server, ServerTls, SessionEnd, StaticTokens,
-    Submit, Verifier, Via,
+    PeerCertificate, Provisioner, Rejection, Revocation, Secret, Server, ServerTls, SessionEnd, StaticTokens, Submit,
+    Verifier, Via,
 };
 use rcgen::SanType;
 use serde_json::{Value, json};
@@ -290,10 +290,6 @@ impl Provisioner for Minter {
             profile: None,
             constraints: None,
         }])))
-    }
-
-    fn record<'a>(&'a self, _: &'a [Record]) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(std::future::ready(Ok(())))
     }
 
     fn revoke<'a>(&'a self, _: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, ErrorCode, Failure, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::{Client, ErrorCode, Failure, JobContext, RemoteFault, Server, StaticTokens, Submit};
 
 async fn v1(words: Vec<String>, ctx: JobContext) -> Result<String, Failure> {
     assert_eq!(ctx.version(), Some("1.0.0"));
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ] {
         let refused = client.submit(&Submit::new(wanted)).await.err().ok_or("what does not exist was accepted")?;
         println!("{refused}");
-        assert_eq!(refused.fault().and_then(nuncio_tokio::RemoteFault::known), Some(code));
+        assert_eq!(refused.fault().and_then(RemoteFault::known), Some(code));
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let outcome = unwanted.outcome().await?;
     assert_eq!(outcome.status, FinalStatus::Cancelled);
-    assert_eq!(outcome.fault.and_then(|fault| fault.known()), Some(ErrorCode::Cancelled));
+    assert_eq!(outcome.fault.as_ref().and_then(nuncio_tokio::RemoteFault::known), Some(ErrorCode::Cancelled));
     assert_eq!(logged, [r#"{"level":"info","message":"tidying up: no longer needed"}"#]);
 
     proceed.notify_one();

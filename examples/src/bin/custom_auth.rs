@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nuncio_tokio::{
-    Claim, Client, ClientBuildError, CloseReason, ErrorCode, Failure, JobContext, Rejection, Server, SessionEnd, Submit,
+    Claim, Client, ClientBuildError, CloseReason, ErrorCode, Failure, JobContext, Rejection, RemoteFault, Server,
+    SessionEnd, Submit,
 };
 
 /// Stands for an identity service. A real one is asked over the network, which is why a verifier is async.
@@ -18,6 +19,7 @@ struct Directory {
 
 impl Directory {
     async fn owner_of(&self, token: &str) -> Result<Option<String>, std::io::Error> {
+        tokio::task::yield_now().await; // stands for the network
         if self.down.load(Ordering::Relaxed) {
             return Err(std::io::ErrorKind::ConnectionRefused.into());
         }
@@ -57,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Client::builder(listening.url(), "forged")?.connect().await.err().ok_or("a forged badge was let in")?;
     println!("{refused}");
     assert!(matches!(&refused, ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(_)))));
-    assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(ErrorCode::Unauthenticated));
+    assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::Unauthenticated));
 
     // Who cannot be asked has not said no: that may be tried again, and only then is it worth it.
     directory.down.store(true, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, ErrorCode, Failure, FinalStatus, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::{Client, ErrorCode, Failure, FinalStatus, JobContext, RemoteFault, Server, StaticTokens, Submit};
 use serde_json::{Value, json};
 
 /// Reads what it may read, and reports what it may not.
@@ -64,6 +64,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let nonsense = Submit::new("collect").lease(&json!({"fs.levitate": ["/**"]}))?;
     let refused = client.submit(&nonsense).await.err().ok_or("a namespace that does not exist was taken")?;
     println!("{refused}");
-    assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(ErrorCode::InvalidRequest));
+    assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));
     Ok(())
 }

@@ -60,6 +60,23 @@ async fn all(job: &mut JobHandle, events: u64) {
     assert_eq!(outcome.unwrap().status, FinalStatus::Success);
 }
 
+/// Ten jobs in each of twenty sessions: each of their events once and in order, one session and one end each.
+async fn work(server: &Server, proxy: &Proxy, events: u64) {
+    let sessions = (0..SESSIONS).map(|_| async {
+        let client = connect(proxy).await;
+        let jobs = (0..JOBS).map(|_| async {
+            let mut job = submit(&client, events).await;
+            all(&mut job, events).await;
+        });
+        join(jobs).await;
+        client
+    });
+    let _clients = join(sessions).await;
+    let totals = server.stats().totals;
+    assert_eq!((totals.sessions, totals.jobs), (SESSIONS as u64, (SESSIONS * JOBS) as u64));
+    assert_eq!(totals.ended(FinalStatus::Success), (SESSIONS * JOBS) as u64);
+}
+
 #[test]
 fn jobs_of_many_sessions_survive_a_cut_every_few_kilobytes() {
     within(async {
@@ -74,22 +91,8 @@ fn jobs_of_many_sessions_survive_a_cut_every_few_kilobytes() {
                 Plan { down: cut(bytes), ..Plan::default() }
             }
         });
-        let sessions = (0..SESSIONS).map(|_| async {
-            // The first connection may be cut in the middle of its welcome only if it is a short one.
-            let client = connect(&proxy).await;
-            let jobs = (0..JOBS).map(|_| async {
-                let mut job = submit(&client, EVENTS).await;
-                all(&mut job, EVENTS).await;
-            });
-            join(jobs).await;
-            client
-        });
-        let clients = join(sessions).await;
+        work(&server, &proxy, EVENTS).await;
         assert!(proxy.cuts() >= SESSIONS, "{} connections were cut", proxy.cuts());
-        let totals = server.stats().totals;
-        assert_eq!((totals.sessions, totals.jobs), (SESSIONS as u64, (SESSIONS * JOBS) as u64));
-        assert_eq!(totals.ended(FinalStatus::Success), (SESSIONS * JOBS) as u64);
-        drop(clients);
     });
 }
 
@@ -117,15 +120,33 @@ fn a_server_that_is_heard_and_does_not_hear_loses_nothing() {
 }
 
 #[test]
-fn a_client_that_reads_byte_by_byte_gets_everything() {
+fn jobs_of_many_sessions_survive_a_server_that_stops_reading() {
     within(async {
-        let (_server, address) = serve().await;
+        let (server, address) = serve().await;
+        // Every connection stalls somewhere among its submits, until all the others do.
+        let proxy = Proxy::start(address, |number| Plan {
+            up: vec![Step::Pass(900 + number * 97), Step::Stall],
+            ..Plan::default()
+        });
+        let release = async {
+            while proxy.stalled() < SESSIONS {
+                futures_lite::future::yield_now().await;
+            }
+            proxy.release();
+        };
+        futures_lite::future::zip(work(&server, &proxy, EVENTS), release).await;
+        assert_eq!(proxy.connections(), SESSIONS, "a pause is no loss");
+    });
+}
+
+#[test]
+fn jobs_of_many_sessions_survive_reading_byte_by_byte() {
+    within(async {
+        let (server, address) = serve().await;
         let trickle = vec![Step::Trickle(usize::MAX)];
-        let proxy = Proxy::start(address, move |_| Plan { up: trickle.clone(), down: trickle.clone() });
-        let client = connect(&proxy).await;
-        let mut job = submit(&client, 100).await;
-        all(&mut job, 100).await;
-        assert_eq!(proxy.connections(), 1);
+        let proxy = Proxy::start(address, move |_| Plan { down: trickle.clone(), ..Plan::default() });
+        work(&server, &proxy, 5).await;
+        assert_eq!(proxy.connections(), SESSIONS);
     });
 }
 

@@ -6,24 +6,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::support::{builder, connect, within};
 use nuncio_shared::{
-    BoxFuture, ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Provisioner, Record,
-    RequestFailure, Revocation, Secret, Submit,
+    BoxFuture, ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Journal, JournalError,
+    Provisioner, Record, ReplayRange, Replayed, RequestFailure, Revocation, Secret, Submit,
 };
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::lock::Semaphore;
 
-/// Tells what it is asked, and answers `record` when it is let.
+/// Tells what it is asked.
 struct Issuer {
     told: Sender<String>,
-    may_record: Arc<Semaphore>,
     fail_revocations: AtomicU32,
 }
 
-fn issuer() -> (Issuer, Receiver<String>, Arc<Semaphore>) {
+fn issuer() -> (Issuer, Receiver<String>) {
     let (told, heard) = unbounded();
+    (Issuer { told, fail_revocations: AtomicU32::new(0) }, heard)
+}
+
+fn recorder(issuer: &Issuer) -> (Recorder, Arc<Semaphore>) {
     let may_record = Arc::new(Semaphore::new(0));
-    (Issuer { told, may_record: Arc::clone(&may_record), fail_revocations: AtomicU32::new(0) }, heard, may_record)
+    (Recorder { told: issuer.told.clone(), may_record: Arc::clone(&may_record) }, may_record)
 }
 
 impl Provisioner for Issuer {
@@ -43,30 +46,48 @@ impl Provisioner for Issuer {
         })
     }
 
-    fn record<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(async move {
-            for record in records {
-                let what = match record {
-                    Record::CredentialIssued { id, .. } => format!("record {id}"),
-                    Record::CredentialRevoked { id, .. } => format!("record the end of {id}"),
-                    _ => continue,
-                };
-                self.told.try_send(what).unwrap();
-            }
-            self.may_record.acquire().await.forget();
-            Ok(())
-        })
-    }
-
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
         Box::pin(async move {
-            self.told.try_send(format!("revoke {}", revocation.value.expose())).unwrap();
+            self.told.try_send(format!("revoke {}", revocation.value.as_ref().unwrap().expose())).unwrap();
             if self.fail_revocations.load(Ordering::SeqCst) > 0 {
                 self.fail_revocations.fetch_sub(1, Ordering::SeqCst);
                 return Err(io::ErrorKind::TimedOut.into());
             }
             Ok(())
         })
+    }
+}
+
+/// Tells which credentials it is to record, and does so when it is let.
+struct Recorder {
+    told: Sender<String>,
+    may_record: Arc<Semaphore>,
+}
+
+impl Journal for Recorder {
+    fn load(&mut self, _: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
+        let mut wait = false;
+        for (_, record) in records {
+            let what = match record {
+                Record::CredentialIssued { id, .. } => format!("record {id}"),
+                Record::CredentialRevoked { id, .. } => format!("record the end of {id}"),
+                _ => continue,
+            };
+            wait = true;
+            self.told.try_send(what).unwrap();
+        }
+        if wait {
+            self.may_record.acquire_blocking().forget();
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self, _: &ReplayRange, _: usize, _: usize) -> Result<Replayed, JournalError> {
+        Ok(Replayed::default())
     }
 }
 
@@ -82,8 +103,9 @@ async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_shared::Fai
 #[test]
 fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
     within(async {
-        let (issuer, heard, may_record) = issuer();
-        let server = builder().provisioner(issuer).build().unwrap();
+        let (issuer, heard) = issuer();
+        let (recorder, may_record) = recorder(&issuer);
+        let server = builder().provisioner(issuer).journal(recorder).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let asking = smol::spawn({
             let client = client.clone();
@@ -111,8 +133,7 @@ fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
 #[test]
 fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_end() {
     within(async {
-        let (issuer, heard, may_record) = issuer();
-        may_record.add_permits(100);
+        let (issuer, heard) = issuer();
         let server = builder().provisioner(issuer).agent("rotates", rotates).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&submit("rotates")).await.unwrap();
@@ -130,8 +151,7 @@ fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_end() {
 #[test]
 fn a_revocation_that_fails_is_tried_again() {
     within(async {
-        let (issuer, heard, may_record) = issuer();
-        may_record.add_permits(100);
+        let (issuer, heard) = issuer();
         issuer.fail_revocations.store(1, Ordering::SeqCst);
         let server = builder().provisioner(issuer).build().unwrap();
         let client = connect(&server, "tok-alice").await;
@@ -146,7 +166,7 @@ fn a_revocation_that_fails_is_tried_again() {
 #[test]
 fn a_provisioner_that_refuses_refuses_the_submit() {
     within(async {
-        let (issuer, _heard, _may_record) = issuer();
+        let (issuer, _heard) = issuer();
         let server = builder().provisioner(issuer).build().unwrap();
         let client = connect(&server, "tok-bob").await;
         let error = client.submit(&submit("echo")).await.unwrap_err();

@@ -78,6 +78,27 @@ impl Checker {
         self.secrets.push((token.to_owned(), None));
     }
 
+    /// What the clients of another world know of its secrets, and of these of its frames.
+    pub(super) fn inherit<'a>(&mut self, other: &Checker, frames: impl Iterator<Item = &'a Frame>) {
+        self.secrets.clone_from(&other.secrets);
+        for frame in frames {
+            let name = frame["session_id"].as_str().unwrap_or_default();
+            let Some(before) = other.sessions.get(name) else { continue };
+            let session = self.sessions.entry(name.to_owned()).or_insert_with(|| Session {
+                principal: before.principal.clone(),
+                python: before.python,
+                ..Session::default()
+            });
+            if frame.kind() == "job.subscribed" {
+                session.subscribed.insert(frame.job().to_owned());
+            }
+            let Some(seq) = frame.seq() else { continue };
+            session.highest = session.highest.max(seq);
+            session.log.insert(seq, frame.text().to_owned());
+            session.first.entry(frame.job().to_owned()).or_insert(seq);
+        }
+    }
+
     pub(super) fn secret(&mut self, value: &str, principal: &str) {
         self.secrets.push((value.to_owned(), Some(principal.to_owned())));
     }

@@ -65,6 +65,7 @@ impl World {
                 self.authenticate(*conn, token.expose());
             }
             Event::Submitted { job, credentials } => self.submitted(*job, *credentials),
+            Event::Replay { .. } => self.answer_replay(event),
             Event::Revoke { revocation, .. } if self.auto_revoke => {
                 self.runtime.revoked(self.now, *revocation).expect("a revocation");
             }

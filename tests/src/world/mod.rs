@@ -10,6 +10,7 @@ mod ask;
 mod check;
 mod frame;
 mod host;
+mod journal;
 mod pump;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,6 +23,7 @@ pub use ask::FEATURES;
 use check::Checker;
 pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
+pub use journal::OnReplay;
 
 /// 2026-05-13T19:30:00.000Z, when every world begins.
 pub const START: Time = Time(1_778_700_600_000_000);
@@ -63,6 +65,12 @@ pub struct World {
     pub on_submit: OnSubmit,
     /// Whether [`Event::Revoke`] is answered at once.
     pub auto_revoke: bool,
+    /// How [`Event::Replay`] is answered.
+    pub on_replay: OnReplay,
+    /// How many records were read back.
+    pub replayed: usize,
+    /// Whether the journal takes nothing: no store is reported as durable.
+    pub stuck: bool,
     /// Everything the host was told and that no test has taken yet.
     pub events: VecDeque<Event>,
     /// What was to be stored, with the number of sends before it.
@@ -73,6 +81,9 @@ pub struct World {
     checker: Checker,
     next_id: u64,
     last_store: u64,
+    durable: u64,
+    /// Whether all stores of the runtime are this world's.
+    strict: bool,
 }
 
 impl Default for World {
@@ -99,26 +110,16 @@ impl World {
             checker.principal(token, principal);
         }
         let mut runtime = Runtime::new(config, [7; 32], START);
-        let agent = |name: &str, versions: &[&str], max_concurrent| AgentSpec {
-            name: name.to_owned(),
-            versions: versions.iter().map(|version| (*version).to_owned()).collect(),
-            default: versions.last().map(|version| (*version).to_owned()),
-            max_concurrent,
-        };
-        for spec in [
-            agent("echo", &[], None),
-            agent("slow", &[], None),
-            agent("ver", &["1.0.0", "2.0.0"], None),
-            agent("narrow", &[], Some(1)),
-        ] {
-            runtime.register(spec).expect("an agent");
-        }
+        register(&mut runtime);
         World {
             runtime,
             now: START,
             on_authenticate: OnAuthenticate::Table,
             on_submit: OnSubmit::Start,
             auto_revoke: true,
+            on_replay: OnReplay::Answer,
+            replayed: 0,
+            stuck: false,
             events: VecDeque::new(),
             stored: Vec::new(),
             history: Vec::new(),
@@ -126,6 +127,8 @@ impl World {
             checker,
             next_id: 0,
             last_store: 0,
+            durable: 0,
+            strict: true,
         }
     }
 
@@ -312,5 +315,22 @@ impl World {
 
     fn line(&mut self, conn: ConnId) -> &mut Line {
         self.lines.get_mut(&conn).expect("a connection of this world")
+    }
+}
+
+fn register(runtime: &mut Runtime) {
+    let agent = |name: &str, versions: &[&str], max_concurrent| AgentSpec {
+        name: name.to_owned(),
+        versions: versions.iter().map(|version| (*version).to_owned()).collect(),
+        default: versions.last().map(|version| (*version).to_owned()),
+        max_concurrent,
+    };
+    for spec in [
+        agent("echo", &[], None),
+        agent("slow", &[], None),
+        agent("ver", &["1.0.0", "2.0.0"], None),
+        agent("narrow", &[], Some(1)),
+    ] {
+        runtime.register(spec).expect("an agent");
     }
 }

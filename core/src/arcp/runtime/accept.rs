@@ -13,9 +13,10 @@ use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::{Event, Timer};
 use crate::arcp::feature::Feature;
 use crate::arcp::host::{Credential, FinalStatus, JobId, Refused, SessionKey};
+use crate::arcp::ids::EnvelopeId;
 use crate::arcp::job::{JobEvent, JobState, Waiter};
 use crate::arcp::log::Announcement;
-use crate::arcp::record::Record;
+use crate::arcp::record::{JobAccepted, Record, Watching};
 use crate::arcp::session::{Role, Watch, job_head};
 use crate::arcp::{reply, wire};
 use crate::time::Time;
@@ -31,7 +32,8 @@ impl Runtime {
         let Some(data) = self.jobs.get(job).filter(|job| job.state == JobState::Asked) else {
             if let Some(ulid) = self.late.iter().find(|(late, _)| *late == job).map(|(_, ulid)| *ulid) {
                 for credential in credentials {
-                    self.revoke(ulid, credential.id, credential.value);
+                    self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
+                    self.revoke(ulid, credential.id, Some(credential.value), 1);
                 }
             }
             return Err(Refused::Stale);
@@ -92,6 +94,18 @@ impl Runtime {
         if let Some(record) = key.and_then(|key| self.records.get_mut(&key)) {
             record.accepted = Some(Arc::clone(&accepted));
         }
+        self.journal(|this| {
+            let job = this.jobs.get(id)?;
+            let digest = job.key.as_ref().and_then(|key| Some((key.1, this.records.get(key)?.digest)));
+            let record = JobAccepted {
+                accepted: Arc::clone(&job.accepted),
+                owner: this.session_id(owner),
+                features: job.features,
+                small_chunks: job.small_chunks,
+                key: digest,
+            };
+            Some(Record::JobAccepted(record.into()))
+        });
         if let Some(owner) = owner {
             self.watch(owner, id, Role::Owner);
         }
@@ -146,14 +160,33 @@ impl Runtime {
         let announcement = self.send_accepted(key, Some(id), &accepted, Some(request_id));
         let terminal = self.jobs.get(id).and_then(|job| job.terminal.clone());
         if let Some(terminal) = terminal {
+            self.journal_watching(key, id, Some(request_id), None, None);
             self.show_past_terminal(key, &accepted, &terminal, announcement);
         } else if let Some(watch) = self.sessions.get_mut(key).and_then(|session| session.watches.get_mut(&id)) {
             // Only before its first event: later ones are known to the client.
             let first = !watched || self.jobs.get(id).is_some_and(|job| job.history.end() == 0);
+            let mut announced = None;
             if first {
+                announced = announcement.as_ref().map(|announcement| announcement.id);
                 watch.announcement = announcement;
             }
+            self.journal_watching(key, id, Some(request_id), None, announced);
         }
+    }
+
+    pub(super) fn journal_watching(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        request_id: Option<&str>,
+        from: Option<u64>,
+        announced: Option<EnvelopeId>,
+    ) {
+        self.journal(|this| {
+            let (session, job) = (this.session_id(Some(key))?, this.jobs.get(id)?.accepted.id);
+            let (role, request_id) = (this.role_in(key, id), request_id.map(Into::into));
+            Some(Record::Watching(Watching { session, job, role, from, request_id, announced }.into()))
+        });
     }
 
     /// A terminal of the past, again under a new number.
@@ -167,7 +200,10 @@ impl Runtime {
         let Some(session) = self.sessions.get(key) else { return };
         let (kind, payload) = terminal.for_form(session.python);
         let head = job_head(session.id, accepted).into();
-        self.number(key, kind, head, payload.clone(), None, announcement);
+        if let Some(to) = self.number(key, kind, head, payload.clone(), None, announcement) {
+            self.journal_shown(accepted, kind, payload, None, to);
+            self.press(key);
+        }
         self.pump_session(key);
     }
 
@@ -196,7 +232,7 @@ impl Runtime {
         };
         if let Some(conn) = session.conn {
             let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
-            self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None });
+            self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: false });
         }
         Some(announcement.into())
     }
@@ -205,10 +241,11 @@ impl Runtime {
     /// Python client would bind it to somebody else's submit and is sent none.
     fn announce_child(&mut self, key: SessionKey, id: JobId, after: u64) {
         let envelope = self.ids.envelope(self.now);
-        let (Some(session), Some(job)) = (self.sessions.get_mut(key), self.jobs.get(id)) else { return };
-        if session.python {
+        if self.sessions.get(key).is_some_and(|session| session.python) {
+            self.journal_watching(key, id, None, None, None);
             return;
         }
+        let (Some(session), Some(job)) = (self.sessions.get_mut(key), self.jobs.get(id)) else { return };
         let form = session.form();
         let accepted = Arc::clone(&job.accepted);
         let shown = credentials_now(Some(job), session.principal == accepted.principal, form);
@@ -219,9 +256,11 @@ impl Runtime {
             let announcement = Announcement { id: envelope, job: id, accepted, request_id: None, epoch };
             watch.announcement = Some(announcement.into());
         }
-        if let Some(conn) = session.conn {
+        let conn = session.conn;
+        self.journal_watching(key, id, None, None, Some(envelope));
+        if let Some(conn) = conn {
             let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
-            self.queue(conn, Reply { frame, after, hold: true, subscribed: None });
+            self.queue(conn, Reply { frame, after, hold: true, subscribed: None, free: false });
             self.pump(conn);
         }
     }

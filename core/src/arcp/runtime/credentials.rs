@@ -20,7 +20,10 @@ const LAST_RETRY: u64 = 3_600_000_000;
 pub(super) struct Revocation {
     job: JobUlid,
     id: String,
-    value: Secret,
+    /// Unknown after a restart.
+    value: Option<Secret>,
+    /// Values that were issued and are not on record as revoked.
+    values: u32,
     attempt: u32,
     /// When it is asked again; `None` while the host is asked.
     retry_at: Option<Time>,
@@ -51,24 +54,27 @@ impl Runtime {
         let prior = core::mem::replace(&mut known.value, value);
         self.store(Record::CredentialIssued { job: ulid, id: credential.into() });
         self.append(job, &Body::rotated(credential, None), Some(&secret));
-        self.revoke(ulid, credential.into(), prior);
+        self.revoke(ulid, credential.into(), Some(prior), 1);
         Ok(())
     }
 
-    pub(super) fn revoke(&mut self, job: JobUlid, id: String, value: Secret) {
-        let revocation = Revocation { job, id: id.clone(), value: value.clone(), attempt: 0, retry_at: None };
+    /// Asks for the revocation of one value, or of so many unknown ones.
+    pub(super) fn revoke(&mut self, job: JobUlid, id: String, value: Option<Secret>, values: u32) {
+        let revocation = Revocation { job, id: id.clone(), value: value.clone(), values, attempt: 0, retry_at: None };
         let revocation = self.revocations.insert(revocation);
         self.event(Event::Revoke { revocation, job, id, value, attempt: 0 });
     }
 
-    /// Answers [`Event::Revoke`]: the value is no longer good upstream.
+    /// Answers [`Event::Revoke`]: the value, or without one every value of the credential, is no longer good upstream.
     ///
     /// Errors: [`Refused::Stale`] if nothing was asked.
     pub fn revoked(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
         self.tick(now);
         let done = self.revocations.remove(revocation).ok_or(Refused::Stale)?;
         self.disarm(done.retry_at, Timer::Revocation, revocation);
-        self.store(Record::CredentialRevoked { job: done.job, id: done.id });
+        for _ in 0..done.values {
+            self.store(Record::CredentialRevoked { job: done.job, id: done.id.clone() });
+        }
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::Runtime;
-use super::submit::{Ask, check_agent_ref, check_negotiated, parse_lease, split_agent};
+use super::submit::Ask;
+use super::terms::{check_agent_ref, check_negotiated, parse_lease, split_agent};
 use crate::arcp::body::Body;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::Event;
@@ -37,7 +38,10 @@ impl Runtime {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
         if job.accepted.expires_at.is_some_and(|at| now >= at) {
-            job.expired = true;
+            let first = !core::mem::replace(&mut job.expired, true);
+            if first {
+                self.journal_doom(id, false);
+            }
             return Err(Fault::new(ErrorCode::LeaseExpired, "the job's lease has expired"));
         }
         let lease = &job.accepted.lease;
@@ -190,9 +194,7 @@ impl Runtime {
         };
         self.may_delegate(parent, split_agent(&request.agent).0)?;
         check_negotiated(features, &request.agent, ask.lease.as_ref().ok(), expires_at)?;
-        if self.draining {
-            return Err(Fault::new(ErrorCode::InternalError, "the runtime is shutting down"));
-        }
+        self.closed_for_work()?;
         let extensions = self.jobs.get(parent).and_then(|job| job.extensions.clone());
         let child = self.ask_for(ask)?;
         if let Some(child) = self.jobs.get_mut(child) {

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use crate::arcp::feature::{Feature, Features};
 use crate::arcp::host::{JobId, Refused, SessionKey};
 use crate::arcp::job::{JobEvent, Past};
 use crate::arcp::log::{Announcement, Entry, frame_len};
+use crate::arcp::record::{First, JobEventRecord, Record, Target};
 use crate::arcp::reply;
 use crate::arcp::session::Role;
 use crate::budget::{Amount, Budget};
@@ -63,7 +65,8 @@ impl Runtime {
         let spent = budget.map_or(Ok(None), |budget| budget.spend(unit, *amount));
         let remaining = spent
             .map_err(|_| Refused::Invalid(Cow::Borrowed("the cost cannot be counted: the sum would not be exact")))?;
-        self.append(id, body, None);
+        let counted = remaining.is_some().then(|| (unit.into(), *amount));
+        self.append_costing(id, body, None, counted);
         if let Some(remaining) = remaining {
             self.append(id, &Body::budget_remaining(unit, &remaining), None);
         }
@@ -73,7 +76,7 @@ impl Runtime {
     /// Tells a family's parent what remains of its budget, where its watchers have room for it (ours).
     pub(super) fn show_remaining(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(id).filter(|job| job.state.is_running()) else { return };
-        let bodies: alloc::vec::Vec<Body> = job
+        let bodies: Vec<Body> = job
             .budget
             .iter()
             .flat_map(Budget::remaining)
@@ -132,13 +135,20 @@ impl Runtime {
                 continue;
             }
             if watch.role == Role::Subscriber {
-                slow.get_or_insert_with(alloc::vec::Vec::new).push(*key);
+                slow.get_or_insert_with(Vec::new).push(*key);
             } else if fits {
                 blocked = true;
             }
         }
         if blocked {
             self.block(id);
+            return Err(Refused::Blocked);
+        }
+        if self.behind() {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.blocked = true;
+            }
+            self.unstored.insert(id);
             return Err(Refused::Blocked);
         }
         for key in slow.into_iter().flatten() {
@@ -189,6 +199,11 @@ impl Runtime {
 
     /// Appends an event to the log of every watcher and to the job's history. `secret` is the owner's version of it.
     pub(super) fn append(&mut self, id: JobId, body: &Body, secret: Option<&Body>) {
+        self.append_costing(id, body, secret, None);
+    }
+
+    /// The same for an event that took something from a budget.
+    fn append_costing(&mut self, id: JobId, body: &Body, secret: Option<&Body>, cost: Option<(Box<str>, Amount)>) {
         self.totals.events += 1;
         let payload: Bytes = reply::event(body, self.stamp()).into();
         let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.stamp()).into());
@@ -198,6 +213,7 @@ impl Runtime {
             Meta::Plain | Meta::ToolResult | Meta::Cost { .. } => Features::NONE,
         };
         let mut numbered = None;
+        let mut to = Vec::new();
         for index in 0.. {
             let Some(key) = self.jobs.get(id).and_then(|job| job.watchers.get(index)).copied() else { break };
             let Some(session) = self.sessions.get(key) else { continue };
@@ -207,8 +223,12 @@ impl Runtime {
                 continue;
             }
             let shown = self.show(key, id, "job.event", payload.clone(), secret.clone().filter(|_| owner));
+            let Some(target) = shown else { continue };
             if owner {
-                numbered = shown;
+                numbered = Some(target.seq);
+            }
+            if self.config.journal.is_kept() {
+                to.push(target);
             }
         }
         let (max_events, max_bytes) = (self.config.history_events, self.config.history_bytes);
@@ -219,8 +239,17 @@ impl Runtime {
             None if job.owner.is_some() => job.last_seq,
             None => job.last_seq + 1,
         };
-        let past = Past { seq: job.last_seq, needs, payload };
-        job.history.push(past, max_events, max_bytes);
+        let (seq, position) = (job.last_seq, job.history.end());
+        let (ulid, trace_id) = (job.accepted.id, job.accepted.trace_id);
+        job.history.push(Past { seq, needs, payload: payload.clone() }, max_events, max_bytes);
+        self.journal(|_| {
+            let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, to };
+            Some(Record::JobEvent(record.into()))
+        });
+        for index in 0.. {
+            let Some(key) = self.jobs.get(id).and_then(|job| job.watchers.get(index)).copied() else { break };
+            self.press(key);
+        }
         self.pump_watchers(id);
     }
 
@@ -231,7 +260,7 @@ impl Runtime {
         }
     }
 
-    /// Numbers a frame of a job into one session's log.
+    /// Numbers a frame of a job into one session's log. Who numbers journals, then asks [`Runtime::press`].
     pub(super) fn show(
         &mut self,
         key: SessionKey,
@@ -239,7 +268,7 @@ impl Runtime {
         kind: &'static str,
         payload: Bytes,
         secret: Option<Bytes>,
-    ) -> Option<u64> {
+    ) -> Option<Target> {
         let session = self.sessions.get_mut(key)?;
         let watch = session.watches.get_mut(&id)?;
         let head = Arc::clone(&watch.head);
@@ -255,34 +284,39 @@ impl Runtime {
         payload: Bytes,
         secret: Option<Bytes>,
         accepted: Option<Box<Announcement>>,
-    ) -> Option<u64> {
+    ) -> Option<Target> {
         let id = self.ids.envelope(self.now);
         let (max_events, max_bytes) = (self.config.log_events, self.config.log_bytes);
         let session = self.sessions.get_mut(key)?;
         let live = session.conn.is_some();
+        let first = accepted.as_deref().map(|a| First { id: a.id, request_id: a.request_id.clone() });
         let entry = Entry { id, kind, head, payload, secret, accepted };
         let seq = session.log.push(entry, live, max_events, max_bytes);
-        if session.log.back_pressure(self.config.back_pressure) {
-            self.show_back_pressure(key);
-        }
-        Some(seq)
+        Some(Target { session: session.id, seq, id, first, python: session.python })
     }
 
     /// Tells a session that acks that it is far behind (§6.5): in its own stream only, under its most recent live job.
-    fn show_back_pressure(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
+    pub(super) fn press(&mut self, key: SessionKey) {
+        let threshold = self.config.back_pressure;
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !session.log.back_pressure(threshold) {
+            return;
+        }
         let live = session.watches.iter().filter_map(|(id, watch)| {
             let job = self.jobs.get(*id).filter(|job| job.state.is_live())?;
-            Some((job.accepted.id, watch))
+            Some((&job.accepted, watch))
         });
-        let Some((_, watch)) = live.max_by_key(|(id, _)| *id) else { return };
+        let Some((accepted, watch)) = live.max_by_key(|(accepted, _)| accepted.id) else { return };
+        let accepted = Arc::clone(accepted);
         let head = Arc::clone(&watch.head);
         self.totals.back_pressure += 1;
         let lag = session.log.lag().unwrap_or(0);
         let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
         let body = Body::status_unchecked("back_pressure", Some(&message));
-        let payload = reply::event(&body, self.stamp()).into();
-        self.number(key, "job.event", head, payload, None, None);
+        let payload: Bytes = reply::event(&body, self.stamp()).into();
+        if let Some(to) = self.number(key, "job.event", head, payload.clone(), None, None) {
+            self.journal_shown(&accepted, "job.event", &payload, None, to);
+        }
     }
 
     /// Appends the next event of a subscription's history, if one may be shown now.
@@ -294,7 +328,7 @@ impl Runtime {
         }
         let ready = session.replaying.iter().find_map(|id| {
             let cursor = session.watches.get(id)?.cursor?;
-            (cursor.not_before <= now).then_some((*id, cursor.at))
+            (cursor.not_before <= now && !cursor.asked).then_some((*id, cursor.at))
         });
         let Some((id, at)) = ready else { return false };
         let features = session.features;
@@ -304,6 +338,9 @@ impl Runtime {
             return true;
         };
         match job.history.at(at) {
+            Err(()) if self.replays() && session.conn.is_some() => self.fetch_history(key, id, at),
+            // It goes on with the next connection.
+            Err(()) if self.replays() => return false,
             Err(()) => self.drop_subscription(key, id),
             Ok(Some(past)) => {
                 let shown = features.intersection(past.needs) == past.needs;
@@ -313,14 +350,14 @@ impl Runtime {
                     cursor.at = at + 1;
                 }
                 if shown {
-                    self.show(key, id, "job.event", payload, None);
+                    self.show_alone(key, id, "job.event", &payload, Some(at));
                 }
             }
             Ok(None) => match &job.terminal {
                 Some(terminal) => {
                     let (kind, payload) = terminal.for_form(form.python);
                     let payload = payload.clone();
-                    self.show(key, id, kind, payload, None);
+                    self.show_alone(key, id, kind, &payload, None);
                     self.unwatch(key, id);
                 }
                 None => {
@@ -336,14 +373,31 @@ impl Runtime {
         true
     }
 
+    /// Numbers a frame of a job that only this session is shown now.
+    pub(super) fn show_alone(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        kind: &'static str,
+        payload: &Bytes,
+        position: Option<u64>,
+    ) {
+        let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(&job.accepted)) else { return };
+        if let Some(to) = self.show(key, id, kind, payload.clone(), None) {
+            self.journal_shown(&accepted, kind, payload, position, to);
+            self.press(key);
+        }
+    }
+
     /// Ends a subscription that would make an agent wait, with a last event under its job (§7.6).
-    fn drop_subscription(&mut self, key: SessionKey, id: JobId) {
+    pub(super) fn drop_subscription(&mut self, key: SessionKey, id: JobId) {
         let body = Body::status_unchecked(
             "subscription_dropped",
             Some("this session does not keep up with the job; subscribe again with history to go on"),
         );
-        let payload = reply::event(&body, self.stamp()).into();
-        self.show(key, id, "job.event", payload, None);
+        let payload = Bytes::from(reply::event(&body, self.stamp()));
+        self.show_alone(key, id, "job.event", &payload, None);
+        self.journal_unwatched(key, id);
         self.unwatch(key, id);
         self.pump_session(key);
     }

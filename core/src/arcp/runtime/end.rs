@@ -1,6 +1,7 @@
 //! Every way a job ends, and cancellation (§7.3, §7.4). A job has exactly one terminal.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use crate::arcp::host::{Failure, JobId, Refused, SessionKey};
 use crate::arcp::ids::JobUlid;
 use crate::arcp::job::{JobEvent, JobState, Terminal};
 use crate::arcp::json::Object;
+use crate::arcp::record::{JobEnded, Record};
 use crate::arcp::reply::{self, Success};
 use crate::arcp::request;
 use crate::arcp::session::Role;
@@ -68,6 +70,7 @@ impl Runtime {
             self.end_cancelled(id, JobEvent::GraceOver);
             return;
         }
+        self.journal_doom(id, true);
         self.event(Event::Cancel { job: id, reason: reason.map(Into::into), deadline });
         for child in children {
             match self.jobs.get(child).map(|job| job.state) {
@@ -168,7 +171,7 @@ impl Runtime {
         self.disarm(deadlines.expiry, Timer::Expiry, id);
         self.disarm(deadlines.grace, Timer::Grace, id);
         for credential in credentials {
-            self.revoke(ulid, credential.id, credential.value);
+            self.revoke(ulid, credential.id, Some(credential.value), 1);
         }
         self.show_terminal(id, &terminal);
         let bytes = self.jobs.get(id).map_or(0, crate::arcp::job::Job::held);
@@ -194,7 +197,8 @@ impl Runtime {
     /// The terminal goes to everyone who is shown the job, in the form of each.
     fn show_terminal(&mut self, id: JobId, terminal: &Terminal) {
         let watchers = self.jobs.get(id).map(|job| job.watchers.clone()).unwrap_or_default();
-        for key in watchers {
+        let mut to = Vec::new();
+        for key in watchers.iter().copied() {
             let Some(session) = self.sessions.get(key) else { continue };
             let Some(watch) = session.watches.get(&id) else { continue };
             if watch.cursor.is_some() {
@@ -203,17 +207,35 @@ impl Runtime {
             }
             let owner = watch.role == Role::Owner;
             let (kind, payload) = terminal.for_form(session.python);
-            let seq = self.show(key, id, kind, payload.clone(), None);
+            let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };
             self.unwatch(key, id);
-            if let (true, Some(seq), Some(job)) = (owner, seq, self.jobs.get_mut(id)) {
-                job.last_seq = seq.max(job.last_seq + 1);
+            if let (true, Some(job)) = (owner, self.jobs.get_mut(id)) {
+                job.last_seq = target.seq.max(job.last_seq + 1);
             }
-            self.pump_session(key);
+            to.push(target);
         }
         if let Some(job) = self.jobs.get_mut(id).filter(|job| job.owner.is_none()) {
             job.last_seq += 1;
         }
-        self.pump_watchers(id);
+        self.journal(|this| {
+            let job = this.jobs.get(id)?;
+            let record = JobEnded {
+                job: job.accepted.id,
+                trace_id: job.accepted.trace_id,
+                at: this.now,
+                status: terminal.status,
+                kind: terminal.kind,
+                payload: terminal.payload.clone(),
+                python: terminal.python.clone(),
+                seq: job.last_seq,
+                to,
+            };
+            Some(Record::JobEnded(record.into()))
+        });
+        for key in watchers {
+            self.press(key);
+            self.pump_session(key);
+        }
     }
 
     /// Before a job's terminal each of its children ends, deepest first.
@@ -230,14 +252,27 @@ impl Runtime {
 
     /// A child's budget returns to its parent, after the child's last event.
     pub(super) fn leave_family(&mut self, id: JobId, parent: Option<JobId>) {
-        let Some(parent) = parent else { return };
-        let budget = self.jobs.get(id).and_then(|job| job.budget.clone());
-        let Some(job) = self.jobs.get_mut(parent) else { return };
-        job.children.retain(|child| *child != id);
-        if let (Some(ours), Some(childs)) = (job.budget.as_mut(), budget) {
-            ours.give_back(&childs);
+        if let Some(parent) = self.return_budget(id, parent) {
             self.show_remaining(parent);
         }
+    }
+
+    /// The same untold; what comes back is the parent, if its budget has changed.
+    pub(super) fn return_budget(&mut self, id: JobId, parent: Option<JobId>) -> Option<JobId> {
+        let budget = self.jobs.get(id).and_then(|job| job.budget.clone());
+        let job = self.jobs.get_mut(parent?)?;
+        job.children.retain(|child| *child != id);
+        let (ours, childs) = (job.budget.as_mut()?, budget?);
+        ours.give_back(&childs);
+        parent
+    }
+
+    /// A job cannot end well any more.
+    pub(super) fn journal_doom(&mut self, id: JobId, cancelled: bool) {
+        self.journal(|this| {
+            let job = this.jobs.get(id)?.accepted.id;
+            Some(Record::JobDoomed { job, cancelled })
+        });
     }
 
     /// The job a session names, if its principal may know of it: one answer for all others.

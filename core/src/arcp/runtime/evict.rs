@@ -4,6 +4,7 @@ use super::Runtime;
 use crate::arcp::event::Timer;
 use crate::arcp::host::JobId;
 use crate::arcp::ids::JobUlid;
+use crate::arcp::record::Record;
 use crate::time::Time;
 
 impl Runtime {
@@ -48,8 +49,10 @@ impl Runtime {
         }
     }
 
-    fn forget_job(&mut self, id: JobId) {
+    pub(super) fn forget_job(&mut self, id: JobId) {
         let Some(job) = self.jobs.remove(id) else { return };
+        let job_ulid = job.accepted.id;
+        self.journal(|_| Some(Record::JobForgotten { job: job_ulid }));
         self.ended_bytes = self.ended_bytes.saturating_sub(job.held());
         self.job_ids.remove(&job.accepted.id);
         for key in &job.watchers {
@@ -79,8 +82,11 @@ impl Runtime {
         })
     }
 
-    fn forget_record(&mut self, ulid: JobUlid) {
+    pub(super) fn forget_record(&mut self, ulid: JobUlid) {
         let Some(record) = self.record_order.remove(&ulid).and_then(|key| self.records.remove(&key)) else { return };
+        if record.accepted.is_some() {
+            self.journal(|_| Some(Record::KeyForgotten { job: ulid }));
+        }
         if let Some(job) = self.jobs.get_mut(record.job) {
             job.key = None;
         } else {

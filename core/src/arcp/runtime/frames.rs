@@ -77,8 +77,7 @@ impl Runtime {
             self.prove(conn);
         }
         if frame.len() > self.config.frame_bytes {
-            self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.frame_bytes as u64));
-            self.end(conn, 1009, "the frame is larger than the limit");
+            self.refuse_oversized(conn);
             return;
         }
         if let Err((id, fault, malformed)) = self.read(conn, frame) {
@@ -90,6 +89,28 @@ impl Runtime {
             }
         }
         self.pump(conn);
+    }
+
+    /// The link could not hand a frame in and reads no more: it was too large (`code` 1009), or no text (any other close
+    /// code). It is answered as if it had come here, and the connection ends.
+    pub fn handle_unreadable(&mut self, now: Time, conn: ConnId, code: u16) {
+        self.tick(now);
+        let state = self.conns.get(conn).map_or(ConnState::Gone, |open| open.state);
+        if matches!(state, ConnState::Closing | ConnState::Gone) {
+            return;
+        }
+        if code == 1009 {
+            self.refuse_oversized(conn);
+        } else {
+            self.refuse(conn, None, &Fault::invalid("the frame is not UTF-8"));
+            self.end(conn, code, "the frame is no text");
+        }
+        self.pump(conn);
+    }
+
+    fn refuse_oversized(&mut self, conn: ConnId) {
+        self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.frame_bytes as u64));
+        self.end(conn, 1009, "the frame is larger than the limit");
     }
 
     /// Reads and carries out one frame. The flag of an error says that it was no frame at all.
@@ -188,13 +209,22 @@ impl Runtime {
         };
         let payload = reply::error(fault, request_id);
         let frame = wire::frame(self.ids.envelope(self.now), "session.error", &head, None, &[&payload]);
-        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None });
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: true });
         self.event(Event::RefusedFrame { conn, code: fault.code, message: fault.message.clone() });
     }
 
     /// Queues a reply of a session, if it has a connection.
     pub(super) fn reply(&mut self, key: SessionKey, kind: &str, job: Option<JobId>, payload: &str) {
         self.reply_marked(key, kind, job, payload, false);
+    }
+
+    /// Queues a reply that tells of nothing that was stored.
+    pub(super) fn reply_free(&mut self, key: SessionKey, kind: &str, payload: &str) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(conn) = session.conn else { return };
+        let head = session.head.clone();
+        let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: true });
     }
 
     pub(super) fn reply_marked(
@@ -213,7 +243,7 @@ impl Runtime {
         };
         let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
         let subscribed = job.filter(|_| subscribed);
-        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed });
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed, free: false });
     }
 
     pub(super) fn queue(&mut self, conn: ConnId, reply: Reply) {

@@ -17,7 +17,8 @@ use crate::arcp::feature::{Feature, Features};
 use crate::arcp::host::{ConnId, Refused, Secret, SessionKey, Via};
 use crate::arcp::ids::SessionId;
 use crate::arcp::json::Object;
-use crate::arcp::log::{Log, ResumeError};
+use crate::arcp::log::{Entry, Log, ResumeError};
+use crate::arcp::record::{Record, SessionOpened};
 use crate::arcp::request::{self, Auth, Capabilities};
 use crate::arcp::session::{ConnEvent, ConnState, Session, SessionEvent, SessionState};
 use crate::arcp::wire::{self, Text};
@@ -82,7 +83,7 @@ impl Runtime {
         }
         let principal = self.claimed(&claim).and_then(|key| self.sessions.get(key)).map(|s| Arc::clone(&s.principal));
         match principal {
-            Some(principal) => self.resume(request.conn, &claim, &principal),
+            Some(principal) => self.resume(request.conn, &claim, &principal, Some(request.id), None),
             None => Err(gone()),
         }
     }
@@ -123,7 +124,7 @@ impl Runtime {
             None => Arc::from(principal),
         };
         let outcome = match &greeting.resume {
-            Some(claim) => self.resume(conn, claim, &principal),
+            Some(claim) => self.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
             None => self.open(conn, &greeting, principal),
         };
         if let Err(fault) = outcome {
@@ -152,9 +153,7 @@ impl Runtime {
     }
 
     fn open(&mut self, conn: ConnId, greeting: &Greeting, principal: Arc<str>) -> Result<(), Fault> {
-        if self.draining {
-            return Err(Fault::new(ErrorCode::InternalError, "the runtime is shutting down; try again later"));
-        }
+        self.closed_for_work()?;
         if self.sessions.len() >= self.config.sessions && !self.make_session_room(None) {
             return Err(Fault::limit("sessions", self.config.sessions as u64));
         }
@@ -178,6 +177,8 @@ impl Runtime {
             newest: [0; 32],
             proved: None,
             log: Log::new(),
+            recorded_ack: None,
+            fetching: false,
             watches: BTreeMap::new(),
             replaying: BTreeSet::new(),
             blocked: BTreeSet::new(),
@@ -215,7 +216,7 @@ impl Runtime {
         true
     }
 
-    fn claimed(&self, claim: &Claim) -> Option<SessionKey> {
+    pub(super) fn claimed(&self, claim: &Claim) -> Option<SessionKey> {
         match claim.session {
             Some(id) => self.session_ids.get(&id).copied(),
             None if claim.foreign => None,
@@ -223,8 +224,20 @@ impl Runtime {
         }
     }
 
-    /// Resumes a session on a new connection, taking it over from one that may still be up (§6.3).
-    fn resume(&mut self, conn: ConnId, claim: &Claim, principal: &str) -> Result<(), Fault> {
+    /// Resumes a session on a new connection, taking it over from one that may still be up (§6.3). Events that are only
+    /// in the journal are asked for first; `past` is the answer.
+    pub(super) fn resume(
+        &mut self,
+        conn: ConnId,
+        claim: &Claim,
+        principal: &str,
+        request_id: Option<&str>,
+        past: Option<VecDeque<Entry>>,
+    ) -> Result<(), Fault> {
+        if self.paused {
+            self.closed_for_work()?;
+        }
+        let replays = self.replays();
         let key = self.claimed(claim).ok_or_else(gone)?;
         let via = self.conns.get(conn).map_or(Via::Plain, |open| open.via);
         let offered = self.offered(via);
@@ -237,6 +250,10 @@ impl Runtime {
         match session.log.resume(claim.last) {
             Err(ResumeError::BeyondSent) => {
                 return Err(Fault::invalid("last_event_seq is beyond what was sent in this session"));
+            }
+            Err(ResumeError::Freed) if past.as_ref().is_some_and(|past| !past.is_empty()) => {}
+            Err(ResumeError::Freed) if replays && past.is_none() => {
+                return self.fetch_resume(conn, key, claim, principal, request_id);
             }
             Err(ResumeError::Freed) => {
                 return Err(Fault::new(
@@ -256,6 +273,8 @@ impl Runtime {
         let other = if newest { session.proved } else { Some(session.newest) };
         session.proved = Some(claim.token);
         session.log.rewind(claim.last);
+        session.log.fill(past.unwrap_or_default());
+        session.fetching = false;
         let lapses = session.lapses.take();
         if let Some(state) = session.state.next(SessionEvent::Resume) {
             session.state = state;
@@ -292,6 +311,23 @@ impl Runtime {
         let principal = Arc::clone(&session.principal);
         let heartbeat = features.has(Feature::Heartbeat);
         self.tokens.insert(hash, key);
+        if resumed {
+            self.journal_token(key);
+        } else {
+            self.journal(|this| {
+                let session = this.sessions.get(key)?;
+                let record = SessionOpened {
+                    session: session.id,
+                    principal: Arc::clone(&session.principal),
+                    features: session.features,
+                    python: session.python,
+                    stdio: session.stdio,
+                    token: hash,
+                    at: now,
+                };
+                Some(Record::SessionOpened(record.into()))
+            });
+        }
         let mut payload = Object::with_capacity(1024)
             .plain("session_id", id)
             .json("runtime", &self.runtime_info())
@@ -319,7 +355,7 @@ impl Runtime {
         if let Some(at) = heartbeat_at {
             self.arm(at, Timer::Heartbeat, conn);
         }
-        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None });
+        self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: false });
         *if resumed { &mut self.totals.resumes } else { &mut self.totals.sessions } += 1;
         self.event(Event::SessionLive { session: id, conn, principal, resumed });
         self.outputs.push_back(Output::Reading { conn });
@@ -333,11 +369,13 @@ impl Runtime {
     pub(super) fn prove(&mut self, conn: ConnId) {
         let Some(open) = self.conns.get_mut(conn).filter(|open| !open.proved) else { return };
         open.proved = true;
-        let Some(session) = open.session.and_then(|key| self.sessions.get_mut(key)) else { return };
+        let Some(key) = open.session else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(old) = session.proved.replace(session.newest)
             && old != session.newest
         {
             self.tokens.remove(&old);
+            self.journal_token(key);
         }
     }
 }

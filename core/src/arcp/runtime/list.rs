@@ -5,7 +5,7 @@ use core::ops::Bound;
 
 use super::Runtime;
 use super::frames::Request;
-use super::submit::check_agent_ref;
+use super::terms::check_agent_ref;
 use crate::arcp::config::Access;
 use crate::arcp::error::Fault;
 use crate::arcp::feature::Feature;

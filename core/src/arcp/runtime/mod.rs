@@ -3,10 +3,12 @@
 //! ```text
 //! handle_frame --> frames.rs --> greeting.rs            hello, resume, admit
 //!                             |> sessions.rs            ping, ack, close, detach
-//!                             |> submit.rs delegate.rs  job.submit, delegation
+//!                             |> submit.rs terms.rs     job.submit
+//!                             |> delegate.rs            delegation
 //!                             |> end.rs                 cancel, every way a job ends
 //!                             `> watch.rs list.rs       subscribe, list
 //! host commands --------------> accept.rs emit.rs stream.rs credentials.rs
+//! the journal <---------------> journal.rs replay.rs restore.rs
 //! all of them append to logs (emit.rs) and queue replies; pump.rs turns both into Output::Send while there is credit
 //! ```
 
@@ -18,30 +20,35 @@ mod end;
 mod evict;
 mod frames;
 mod greeting;
+mod journal;
 mod list;
 mod pump;
+mod replay;
+mod restore;
 mod sessions;
 mod stream;
 mod submit;
+mod terms;
 mod timeout;
 mod watch;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 
 use slotmap::{Key, SlotMap};
 
 use self::credentials::Revocation;
+use self::replay::Replay;
+pub use self::restore::Restored;
 use self::submit::Record as IdempotencyRecord;
 use super::config::Config;
 use super::conn::Conn;
 use super::digest::Digest;
 use super::event::{Event, Output, Timer};
-use super::host::{AgentSpec, ConnId, JobId, JobView, Refused, RevocationId, SessionKey};
+use super::host::{AgentSpec, ConnId, JobId, JobView, Refused, ReplayId, RevocationId, SessionKey};
 use super::ids::{Ids, JobUlid, SessionId};
 use super::job::{Job, JobState};
-use super::record::Record;
 use super::session::{Session, SessionState};
 use super::stats::{Stats, Totals};
 use super::timers::Timers;
@@ -59,6 +66,12 @@ pub struct Runtime {
     now: Time,
     outputs: VecDeque<Output>,
     stored: u64,
+    /// The last store that the host reported as durable.
+    durable: u64,
+    /// Jobs whose agents wait for the journal.
+    unstored: BTreeSet<JobId>,
+    /// The journal cannot be written: no new work.
+    paused: bool,
     conns: SlotMap<ConnId, Conn>,
     ungreeted: usize,
     sessions: SlotMap<SessionKey, Session>,
@@ -80,6 +93,7 @@ pub struct Runtime {
     /// Bytes held by records whose job is no longer kept.
     record_bytes: usize,
     revocations: SlotMap<RevocationId, Revocation>,
+    replays: SlotMap<ReplayId, Replay>,
     /// The last jobs that were refused while their host may still answer.
     late: VecDeque<(JobId, JobUlid)>,
     timers: Timers,
@@ -110,6 +124,9 @@ impl Runtime {
             now,
             outputs: VecDeque::new(),
             stored: 0,
+            durable: 0,
+            unstored: BTreeSet::new(),
+            paused: false,
             conns: SlotMap::with_key(),
             ungreeted: 0,
             sessions: SlotMap::with_key(),
@@ -126,6 +143,7 @@ impl Runtime {
             record_order: BTreeMap::new(),
             record_bytes: 0,
             revocations: SlotMap::with_key(),
+            replays: SlotMap::with_key(),
             late: VecDeque::new(),
             timers: Timers::default(),
             eviction_at: None,
@@ -140,7 +158,7 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Invalid`] for a name, a version or a default that §7.5 does not allow.
     pub fn register(&mut self, spec: AgentSpec) -> Result<(), Refused> {
-        submit::check_agent(&spec)?;
+        terms::check_agent(&spec)?;
         match self.agents.get_mut(&spec.name) {
             Some(agent) => agent.spec = spec,
             None => {
@@ -206,6 +224,7 @@ impl Runtime {
             + self.record_bytes
             + self.records.len() * 160
             + self.revocations.len() * 256
+            + self.replays.len() * 256
             + self.timers.len() * 32
     }
 
@@ -250,11 +269,6 @@ impl Runtime {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event { event, after: self.stored });
-    }
-
-    fn store(&mut self, record: Record) {
-        self.stored += 1;
-        self.outputs.push_back(Output::Store { seq: self.stored, record });
     }
 
     /// The budget a job spends from: its own, or that of the nearest ancestor that has one.

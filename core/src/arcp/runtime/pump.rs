@@ -23,6 +23,8 @@ enum Next {
     Frame(Bytes, Outstanding),
     /// Events of a subscription's history can be appended.
     Refill(SessionKey),
+    /// The next events are in the journal only.
+    Fetch(SessionKey),
     /// Nothing, or no credit for it.
     Wait,
 }
@@ -82,6 +84,10 @@ impl Runtime {
                         break;
                     }
                 }
+                Next::Fetch(key) => {
+                    self.fetch_log(key);
+                    break;
+                }
                 Next::Wait => break,
             }
         }
@@ -96,7 +102,7 @@ impl Runtime {
                 return Next::Wait;
             }
             open.ping = None;
-            let meta = Outstanding { bytes: ping.len(), seq: None, subscribed: None };
+            let meta = Outstanding { bytes: ping.len(), seq: None, subscribed: None, free: true };
             return Next::Frame(ping, meta);
         }
         let key = open.session;
@@ -107,7 +113,7 @@ impl Runtime {
                 return Next::Wait;
             }
             if let Some(reply) = open.take_reply(sent, hold) {
-                let meta = Outstanding { bytes: len, seq: None, subscribed: reply.subscribed };
+                let meta = Outstanding { bytes: len, seq: None, subscribed: reply.subscribed, free: reply.free };
                 return Next::Frame(reply.frame, meta);
             }
         }
@@ -120,7 +126,12 @@ impl Runtime {
         let (epoch, principal) = (session.epoch, Arc::clone(&session.principal));
         let session_id = session.id;
         let Some((seq, entry)) = session.log.peek() else {
-            return if session.replaying.is_empty() { Next::Wait } else { Next::Refill(key) };
+            return match session.log.missing() {
+                Some(_) if session.fetching => Next::Wait,
+                Some(_) => Next::Fetch(key),
+                None if session.replaying.is_empty() => Next::Wait,
+                None => Next::Refill(key),
+            };
         };
         if let Some(announcement) = entry.accepted.as_mut().filter(|a| a.epoch != epoch && !form.python) {
             if hold && announcement.request_id.is_none() {
@@ -136,7 +147,7 @@ impl Runtime {
                 return Next::Wait;
             }
             announcement.epoch = epoch;
-            let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None };
+            let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None, free: false };
             return Next::Frame(frame, meta);
         }
         if !open.has_credit(entry.frame_len(), frames, bytes) {
@@ -147,13 +158,18 @@ impl Runtime {
         let Ok(payload) = core::str::from_utf8(payload) else { return Next::Wait };
         let frame = wire::frame(entry.id, entry.kind, &entry.head, Some(seq), &[payload]);
         session.log.advance();
-        let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None };
+        let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None, free: false };
         Next::Frame(frame, meta)
     }
 
     fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding) {
         let (now, stall) = (self.now, self.config.stall_timeout);
+        let (stored, paused) = (self.stored, self.paused);
         let Some(open) = self.conns.get_mut(conn) else { return };
+        if !(paused && meta.free) {
+            open.after = stored;
+        }
+        let after = open.after;
         if open.outstanding.is_empty() {
             open.last_written = now;
         }
@@ -165,7 +181,7 @@ impl Runtime {
         if arm {
             open.stall_at = Some(stall_at);
         }
-        self.outputs.push_back(Output::Send { conn, frame, after: self.stored });
+        self.outputs.push_back(Output::Send { conn, frame, after });
         if arm {
             self.arm(stall_at, Timer::Stall, conn);
         }

@@ -7,6 +7,7 @@ use crate::arcp::event::{Event, Timer};
 use crate::arcp::feature::Feature;
 use crate::arcp::host::{ConnId, JobId, SessionKey};
 use crate::arcp::json::Object;
+use crate::arcp::record::Record;
 use crate::arcp::request;
 use crate::arcp::session::{Role, SessionEvent};
 use crate::arcp::wire;
@@ -16,7 +17,7 @@ impl Runtime {
         let ping: request::Ping<'_> = request::decode(request.kind, request.envelope.payload)?;
         let payload =
             Object::new().text("ping_nonce", ping.nonce.as_str()).plain("received_at", self.now.to_rfc3339()).close();
-        self.reply(key, "session.pong", None, &payload);
+        self.reply_free(key, "session.pong", &payload);
         Ok(())
     }
 
@@ -25,6 +26,7 @@ impl Runtime {
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
         if session.features.has(Feature::Ack) {
             session.log.ack(ack.last_processed_seq.0, self.config.back_pressure);
+            self.journal_ack(key, false);
             self.unblock(key);
         }
         Ok(())
@@ -81,6 +83,8 @@ impl Runtime {
         let Some(state) = session.state.next(SessionEvent::Lost) else { return };
         session.state = state;
         session.conn = None;
+        session.fetching = false;
+        session.log.forget_past();
         session.lapses = Some(lapses);
         for watch in session.watches.values_mut() {
             // Its job.subscribed is lost with the connection: nothing has to wait for that.
@@ -88,8 +92,10 @@ impl Runtime {
                 cursor.not_before = cursor.not_before.min(self.now);
             }
         }
-        let id = session.id;
+        let (id, at) = (session.id, self.now);
         self.arm(lapses, Timer::ResumeWindow, key);
+        self.journal_ack(key, true);
+        self.journal(|_| Some(Record::SessionDetached { session: id, at }));
         self.event(Event::SessionDetached { session: id });
         self.unblock(key);
         while self.refill(key) {}
@@ -118,7 +124,9 @@ impl Runtime {
                 job.owner = None;
             }
         }
-        self.event(Event::SessionClosed { session: session.id });
+        let id = session.id;
+        self.journal(|_| Some(Record::SessionClosed { session: id }));
+        self.event(Event::SessionClosed { session: id });
         for job in session.blocked {
             self.resume_agent(job);
         }
@@ -143,7 +151,7 @@ impl Runtime {
         }
     }
 
-    fn resume_agent(&mut self, id: JobId) {
+    pub(super) fn resume_agent(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.tail.is_some() {
             self.drive_tail(id);

@@ -6,7 +6,7 @@ use super::Runtime;
 use super::end::timed_out;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::{Event, Timer};
-use crate::arcp::host::{ConnId, JobId, RevocationId, SessionKey};
+use crate::arcp::host::{ConnId, JobId, ReplayId, RevocationId, SessionKey};
 use crate::arcp::job::{JobEvent, JobState};
 use crate::arcp::session::ConnState;
 use crate::time::Time;
@@ -34,6 +34,7 @@ impl Runtime {
                 Timer::Expiry => self.end_expired(JobId::from(key), JobEvent::Expire),
                 Timer::Grace => self.end_cancelled(JobId::from(key), JobEvent::GraceOver),
                 Timer::Revocation => self.revoke_again(RevocationId::from(key)),
+                Timer::Replay => self.replay_lapsed(ReplayId::from(key)),
                 Timer::Eviction => {
                     self.eviction_at = None;
                     self.evict();

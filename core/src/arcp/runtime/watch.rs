@@ -43,12 +43,30 @@ impl Runtime {
         }
         let history = subscribe.history.unwrap_or(false);
         let from = subscribe.from_event_seq.map_or(0, |seq| seq.0);
-        self.subscribe(key, id, request.id, history.then_some(from));
+        if history && self.replays() && self.beyond_memory(key, id, from) {
+            return self.fetch_start(key, id, request.id, from);
+        }
+        self.subscribe(key, id, request.id, history.then_some(from), None);
         Ok(())
     }
 
-    /// Answers, then shows the history after `from` if it was asked for, then what comes.
-    fn subscribe(&mut self, key: SessionKey, id: JobId, request_id: &str, from: Option<u64>) {
+    /// Whether a history begins with events that are no longer in memory.
+    fn beyond_memory(&self, key: SessionKey, id: JobId, from: u64) -> bool {
+        let Some(job) = self.jobs.get(id) else { return false };
+        let own = job.state.is_live() && matches!(self.role_in(key, id), Some(Role::Owner | Role::Attached));
+        !own && job.history.after(from).1
+    }
+
+    /// Answers, then shows the history after `from` if it was asked for, then what comes. `start` is where the journal
+    /// has the first such event, and whether earlier ones are gone.
+    pub(super) fn subscribe(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        request_id: &str,
+        from: Option<u64>,
+        start: Option<(u64, bool)>,
+    ) {
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
         let role = session.watches.get(&id).map(|watch| watch.role);
         let live = job.state.is_live();
@@ -57,7 +75,7 @@ impl Runtime {
         let submitter = session.principal == job.accepted.principal;
         let end = job.history.end();
         let (start, truncated) = match from {
-            Some(from) if !own => job.history.after(from),
+            Some(from) if !own => start.unwrap_or_else(|| job.history.after(from)),
             _ => (end, false),
         };
         let payload = reply::subscribed(
@@ -83,6 +101,7 @@ impl Runtime {
         }
         // A repeated subscription replays only if it asks for that; a delayed one and an ended job's stand at a cursor.
         let replays = from.is_some() || role.is_none();
+        let mut cursor = None;
         if replays
             && (start < end || !live || python)
             && let Some(session) = self.sessions.get_mut(key)
@@ -90,9 +109,12 @@ impl Runtime {
             let not_before = if python && session.conn.is_some() { Time::MAX } else { self.now };
             session.replaying.insert(id);
             if let Some(watch) = session.watches.get_mut(&id) {
-                watch.cursor = Some(Cursor { at: start, not_before });
+                cursor = Some(start);
+                let after = from.unwrap_or(0);
+                watch.cursor = Some(Cursor { at: start, not_before, after, asked: false });
             }
         }
+        self.journal_watching(key, id, None, cursor, None);
     }
 
     pub(super) fn on_unsubscribe(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
@@ -102,6 +124,7 @@ impl Runtime {
         let found = JobUlid::parse(&named).and_then(|ulid| self.find(ulid));
         let watch = found.and_then(|id| self.sessions.get(key)?.watches.get(&id).map(|watch| (id, watch.role)));
         if let Some((id, Role::Subscriber)) = watch {
+            self.journal_unwatched(key, id);
             self.unwatch(key, id);
         }
         Ok(())

@@ -1,0 +1,143 @@
+//! Events and terminals as they stand in a journal.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{RecordError, amount, bytes, damaged, envelope, features, kind, trace};
+use crate::arcp::host::FinalStatus;
+use crate::arcp::ids::{JobUlid, SessionId};
+use crate::arcp::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
+use crate::arcp::wire::{Int, Text};
+use crate::time::Time;
+
+#[derive(Deserialize)]
+pub(super) struct RawTarget<'a> {
+    session: SessionId,
+    seq: Int,
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    announced: Option<Text<'a>>,
+    request_id: Option<String>,
+    #[serde(default)]
+    python: bool,
+}
+
+impl RawTarget<'_> {
+    fn target(self) -> Result<Target, RecordError> {
+        let request_id = self.request_id.map(Into::into);
+        let first = match &self.announced {
+            Some(id) => Some(First { id: envelope(id)?, request_id }),
+            None => None,
+        };
+        Ok(Target { session: self.session, seq: self.seq.0, id: envelope(&self.id)?, first, python: self.python })
+    }
+}
+
+fn targets(to: Vec<RawTarget<'_>>) -> Result<Vec<Target>, RecordError> {
+    to.into_iter().map(RawTarget::target).collect()
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawEvent<'a> {
+    job: JobUlid,
+    #[serde(borrow)]
+    trace: Text<'a>,
+    position: Int,
+    seq: Int,
+    #[serde(borrow, default)]
+    needs: Vec<Text<'a>>,
+    unit: Option<String>,
+    #[serde(borrow)]
+    cost: Option<&'a RawValue>,
+    #[serde(borrow)]
+    to: Vec<RawTarget<'a>>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+impl RawEvent<'_> {
+    pub(super) fn record(self) -> Result<Record, RecordError> {
+        let cost = match (self.unit, self.cost) {
+            (Some(unit), Some(cost)) => Some((unit.into(), amount(cost.get())?)),
+            (Some(_), None) | (None, Some(_)) => return Err(damaged("cost")),
+            (None, None) => None,
+        };
+        Ok(Record::JobEvent(Box::new(JobEventRecord {
+            job: self.job,
+            trace_id: trace(&self.trace)?,
+            position: self.position.0,
+            seq: self.seq.0,
+            needs: features(&self.needs),
+            payload: bytes(self.payload),
+            cost,
+            to: targets(self.to)?,
+        })))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawShown<'a> {
+    job: JobUlid,
+    #[serde(borrow)]
+    trace: Text<'a>,
+    #[serde(borrow)]
+    kind: Text<'a>,
+    position: Option<Int>,
+    #[serde(borrow)]
+    to: RawTarget<'a>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+impl RawShown<'_> {
+    pub(super) fn record(self) -> Result<Record, RecordError> {
+        Ok(Record::SessionEvent(Box::new(SessionEventRecord {
+            job: self.job,
+            trace_id: trace(&self.trace)?,
+            kind: kind(&self.kind)?,
+            payload: bytes(self.payload),
+            position: self.position.map(|position| position.0),
+            to: self.to.target()?,
+        })))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawEnded<'a> {
+    job: JobUlid,
+    #[serde(borrow)]
+    trace: Text<'a>,
+    at: u64,
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(borrow)]
+    kind: Text<'a>,
+    seq: Int,
+    #[serde(borrow)]
+    to: Vec<RawTarget<'a>>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(borrow)]
+    python: Option<&'a RawValue>,
+}
+
+impl RawEnded<'_> {
+    pub(super) fn record(self) -> Result<Record, RecordError> {
+        Ok(Record::JobEnded(Box::new(JobEnded {
+            job: self.job,
+            trace_id: trace(&self.trace)?,
+            at: Time(self.at),
+            status: FinalStatus::parse(self.status.as_str()).ok_or_else(|| damaged("status"))?,
+            kind: kind(&self.kind)?,
+            payload: bytes(self.payload),
+            python: self.python.map(bytes),
+            seq: self.seq.0,
+            to: targets(self.to)?,
+        })))
+    }
+}

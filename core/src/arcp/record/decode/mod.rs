@@ -1,0 +1,307 @@
+//! Reading records back. Nothing of what a journal may hold makes it panic.
+
+mod events;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::events::{RawEnded, RawEvent, RawShown};
+use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
+use crate::arcp::digest::Digest;
+use crate::arcp::feature::{Feature, Features};
+use crate::arcp::ids::{EnvelopeId, JobUlid, SessionId};
+use crate::arcp::job::Accepted;
+use crate::arcp::session::Role;
+use crate::arcp::wire::{Int, Text};
+use crate::budget::{Amount, Amounts, Budget, Currency};
+use crate::lease::Lease;
+use crate::time::Time;
+use crate::trace::TraceId;
+
+/// Why bytes are no record this version knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Another version wrote it, whose records this one cannot read.
+    #[error("the record has the version {0}, this program reads version {version}", version = Record::VERSION)]
+    Version(u64),
+    /// Of a kind that came later under the same version: it can be passed over.
+    #[error("the record is of the unknown kind {0:?}")]
+    Unknown(String),
+    /// Cut off, overwritten, or never a record.
+    #[error("the record is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Record {
+    /// Reads what [`Record::encode`] wrote. Unknown members are ignored.
+    ///
+    /// Errors: a journal passes over [`RecordError::Unknown`] and stops at the others, for what was acknowledged would be
+    /// lost with them; only the last record of a file may be cut off, where its writer died.
+    pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
+        let text = core::str::from_utf8(bytes).map_err(|_| RecordError::Damaged("it is not UTF-8".to_string()))?;
+        let head: Head<'_> = read(text)?;
+        if head.v != u64::from(Record::VERSION) {
+            return Err(RecordError::Version(head.v));
+        }
+        match head.t.as_str() {
+            "session_opened" => read::<RawOpened<'_>>(text)?.record(),
+            "session_token" => read::<RawToken<'_>>(text)?.record(),
+            "session_detached" => {
+                read(text).map(|RawDetached { session, at }| Record::SessionDetached { session, at: Time(at) })
+            }
+            "session_closed" => read(text).map(|RawSession { session }| Record::SessionClosed { session }),
+            "acknowledged" => read(text).map(|RawAck { session, seq }| Record::Acknowledged { session, seq: seq.0 }),
+            "job_accepted" => read::<RawAccepted<'_>>(text)?.record(),
+            "watching" => read::<RawWatching<'_>>(text)?.record(),
+            "unwatched" => read(text).map(|RawUnwatched { session, job }| Record::Unwatched { session, job }),
+            "job_event" => read::<RawEvent<'_>>(text)?.record(),
+            "session_event" => read::<RawShown<'_>>(text)?.record(),
+            "job_doomed" => read(text).map(|RawDoomed { job, cancelled }| Record::JobDoomed { job, cancelled }),
+            "job_ended" => read::<RawEnded<'_>>(text)?.record(),
+            "job_forgotten" => read(text).map(|RawJob { job }| Record::JobForgotten { job }),
+            "key_forgotten" => read(text).map(|RawJob { job }| Record::KeyForgotten { job }),
+            "credential_issued" => read(text).map(|RawCredential { job, id }| Record::CredentialIssued { job, id }),
+            "credential_revoked" => read(text).map(|RawCredential { job, id }| Record::CredentialRevoked { job, id }),
+            other => Err(RecordError::Unknown(other.chars().take(64).collect())),
+        }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, RecordError> {
+    serde_json::from_str(text).map_err(|error| RecordError::Damaged(crate::arcp::request::blame(&error)))
+}
+
+fn damaged(what: &str) -> RecordError {
+    RecordError::Damaged(alloc::format!("its member {what} makes no sense"))
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    v: u64,
+    #[serde(borrow)]
+    t: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct RawSession {
+    session: SessionId,
+}
+
+#[derive(Deserialize)]
+struct RawDetached {
+    session: SessionId,
+    at: u64,
+}
+
+#[derive(Deserialize)]
+struct RawAck {
+    session: SessionId,
+    seq: Int,
+}
+
+#[derive(Deserialize)]
+struct RawJob {
+    job: JobUlid,
+}
+
+#[derive(Deserialize)]
+struct RawUnwatched {
+    session: SessionId,
+    job: JobUlid,
+}
+
+#[derive(Deserialize)]
+struct RawDoomed {
+    job: JobUlid,
+    cancelled: bool,
+}
+
+#[derive(Deserialize)]
+struct RawCredential {
+    job: JobUlid,
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct RawOpened<'a> {
+    session: SessionId,
+    principal: String,
+    #[serde(borrow)]
+    features: Vec<Text<'a>>,
+    #[serde(borrow)]
+    token: Text<'a>,
+    at: u64,
+    #[serde(default)]
+    python: bool,
+    #[serde(default)]
+    stdio: bool,
+}
+
+impl RawOpened<'_> {
+    fn record(self) -> Result<Record, RecordError> {
+        Ok(Record::SessionOpened(Box::new(SessionOpened {
+            session: self.session,
+            principal: self.principal.into(),
+            features: features(&self.features),
+            python: self.python,
+            stdio: self.stdio,
+            token: digest(&self.token, "token")?,
+            at: Time(self.at),
+        })))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawToken<'a> {
+    session: SessionId,
+    #[serde(borrow)]
+    newest: Text<'a>,
+    #[serde(borrow)]
+    proved: Option<Text<'a>>,
+}
+
+impl RawToken<'_> {
+    fn record(self) -> Result<Record, RecordError> {
+        Ok(Record::SessionToken(Box::new(SessionToken {
+            session: self.session,
+            newest: digest(&self.newest, "newest")?,
+            proved: self.proved.map(|proved| digest(&proved, "proved")).transpose()?,
+        })))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawAccepted<'a> {
+    job: JobUlid,
+    principal: String,
+    agent: String,
+    version: Option<String>,
+    #[serde(borrow)]
+    lease: &'a RawValue,
+    #[serde(borrow)]
+    features: Vec<Text<'a>>,
+    #[serde(borrow)]
+    trace: Text<'a>,
+    created_at: u64,
+    at: u64,
+    owner: Option<SessionId>,
+    parent: Option<JobUlid>,
+    delegate_id: Option<String>,
+    expires_at: Option<u64>,
+    #[serde(borrow)]
+    budget: Option<BTreeMap<Text<'a>, &'a RawValue>>,
+    #[serde(borrow)]
+    key: Option<Text<'a>>,
+    #[serde(borrow)]
+    asked: Option<Text<'a>>,
+    #[serde(default)]
+    small_chunks: bool,
+}
+
+impl RawAccepted<'_> {
+    fn record(self) -> Result<Record, RecordError> {
+        let key = match (&self.key, &self.asked) {
+            (Some(key), Some(asked)) => Some((digest(key, "key")?, digest(asked, "asked")?)),
+            (Some(_), None) | (None, Some(_)) => return Err(damaged("key")),
+            (None, None) => None,
+        };
+        let accepted = Accepted {
+            id: self.job,
+            principal: self.principal.into(),
+            agent: self.agent.into(),
+            version: self.version.map(Into::into),
+            lease: Lease::parse(self.lease.get()).map_err(|_| damaged("lease"))?,
+            expires_at: self.expires_at.map(Time),
+            budget: self.budget.as_ref().map(budget).transpose()?,
+            parent: self.parent,
+            delegate_id: self.delegate_id.map(Into::into),
+            trace_id: trace(&self.trace)?,
+            created_at: Time(self.created_at),
+            accepted_at: Time(self.at),
+        };
+        Ok(Record::JobAccepted(Box::new(JobAccepted {
+            accepted: Arc::new(accepted),
+            owner: self.owner,
+            features: features(&self.features),
+            small_chunks: self.small_chunks,
+            key,
+        })))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawWatching<'a> {
+    session: SessionId,
+    job: JobUlid,
+    #[serde(borrow)]
+    role: Option<Text<'a>>,
+    from: Option<Int>,
+    request_id: Option<String>,
+    #[serde(borrow)]
+    announced: Option<Text<'a>>,
+}
+
+impl RawWatching<'_> {
+    fn record(self) -> Result<Record, RecordError> {
+        let role = match &self.role {
+            Some(role) => Some(Role::parse(role.as_str()).ok_or_else(|| damaged("role"))?),
+            None => None,
+        };
+        Ok(Record::Watching(Box::new(Watching {
+            session: self.session,
+            job: self.job,
+            role,
+            from: self.from.map(|from| from.0),
+            request_id: self.request_id.map(Into::into),
+            announced: self.announced.map(|id| envelope(&id)).transpose()?,
+        })))
+    }
+}
+
+fn kind(kind: &Text<'_>) -> Result<&'static str, RecordError> {
+    let kinds = ["job.event", "job.result", "job.error"];
+    kinds.into_iter().find(|known| *known == kind.as_str()).ok_or_else(|| damaged("kind"))
+}
+
+fn features(flags: &[Text<'_>]) -> Features {
+    flags.iter().filter_map(|flag| Feature::parse(flag.as_str())).collect()
+}
+
+fn envelope(id: &Text<'_>) -> Result<EnvelopeId, RecordError> {
+    EnvelopeId::parse(id.as_str()).ok_or_else(|| damaged("id"))
+}
+
+fn trace(trace: &Text<'_>) -> Result<TraceId, RecordError> {
+    TraceId::parse(trace.as_str()).ok_or_else(|| damaged("trace"))
+}
+
+fn digest(text: &Text<'_>, what: &str) -> Result<Digest, RecordError> {
+    let bytes = STANDARD_NO_PAD.decode(text.as_str()).ok();
+    bytes.and_then(|bytes| Digest::try_from(bytes).ok()).ok_or_else(|| damaged(what))
+}
+
+fn bytes(payload: &RawValue) -> Bytes {
+    Bytes::copy_from_slice(payload.get().as_bytes())
+}
+
+fn amount(text: &str) -> Result<Amount, RecordError> {
+    Amount::parse_signed(text).map_err(|_| damaged("an amount"))
+}
+
+fn budget(remaining: &BTreeMap<Text<'_>, &RawValue>) -> Result<Budget, RecordError> {
+    let mut amounts = Amounts::new();
+    for (currency, raw) in remaining {
+        let currency = Currency::parse(currency.as_str()).map_err(|_| damaged("budget"))?;
+        amounts.add(currency, amount(raw.get())?).map_err(|_| damaged("budget"))?;
+    }
+    Ok(Budget::new(amounts))
+}

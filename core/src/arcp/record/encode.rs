@@ -1,0 +1,184 @@
+//! Records as one line of JSON each.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Display;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+
+use super::{JobAccepted, JobEnded, JobEventRecord, Record, SessionEventRecord, SessionOpened, Target, Watching};
+use crate::arcp::digest::Digest;
+use crate::arcp::feature::{Feature, Features};
+use crate::arcp::ids::EnvelopeId;
+use crate::arcp::json::{Object, push_json_str};
+use crate::budget::Budget;
+
+impl Record {
+    /// The record as one line of JSON, without the line's end: `{"v":1,"t":"job_event",…}`. Payloads stand in it as they
+    /// stand in frames.
+    pub fn encode(&self) -> Vec<u8> {
+        let object = Object::with_capacity(512).value("v", Record::VERSION).plain("t", self.kind());
+        let object = match self {
+            Record::SessionOpened(record) => opened(object, record),
+            Record::SessionToken(record) => {
+                let object = object.plain("session", record.session).plain("newest", digest(&record.newest));
+                object.opt_plain("proved", record.proved.as_ref().map(digest))
+            }
+            Record::SessionDetached { session, at } => object.plain("session", session).value("at", at.0),
+            Record::SessionClosed { session } => object.plain("session", session),
+            Record::Acknowledged { session, seq } => object.plain("session", session).value("seq", seq),
+            Record::JobAccepted(record) => accepted(object, record),
+            Record::Watching(record) => watching(object, record),
+            Record::Unwatched { session, job } => object.plain("session", session).plain("job", job),
+            Record::JobEvent(record) => job_event(object, record),
+            Record::SessionEvent(record) => session_event(object, record),
+            Record::JobDoomed { job, cancelled } => object.plain("job", job).value("cancelled", cancelled),
+            Record::JobEnded(record) => ended(object, record),
+            Record::JobForgotten { job } | Record::KeyForgotten { job } => object.plain("job", job),
+            Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
+                object.plain("job", job).text("id", id)
+            }
+        };
+        object.close().into_bytes()
+    }
+}
+
+fn opened(object: Object, record: &SessionOpened) -> Object {
+    let object = object
+        .plain("session", record.session)
+        .text("principal", &record.principal)
+        .json("features", &features(record.features))
+        .plain("token", digest(&record.token))
+        .value("at", record.at.0);
+    flag(flag(object, "python", record.python), "stdio", record.stdio)
+}
+
+fn accepted(object: Object, record: &JobAccepted) -> Object {
+    let job = &record.accepted;
+    let object = object
+        .plain("job", job.id)
+        .text("principal", &job.principal)
+        .text("agent", &job.agent)
+        .opt_text("version", job.version.as_deref())
+        .json("lease", &job.lease.to_json())
+        .json("features", &features(record.features))
+        .plain("trace", job.trace_id)
+        .value("created_at", job.created_at.0)
+        .value("at", job.accepted_at.0)
+        .opt_plain("owner", record.owner)
+        .opt_plain("parent", job.parent)
+        .opt_text("delegate_id", job.delegate_id.as_deref())
+        .opt_json("expires_at", job.expires_at.map(|at| alloc::format!("{}", at.0)).as_deref())
+        .opt_json("budget", job.budget.as_ref().map(Budget::to_json_numbers).as_deref());
+    let object = match &record.key {
+        Some((key, asked)) => object.plain("key", digest(key)).plain("asked", digest(asked)),
+        None => object,
+    };
+    flag(object, "small_chunks", record.small_chunks)
+}
+
+fn watching(object: Object, record: &Watching) -> Object {
+    let object = object
+        .plain("session", record.session)
+        .plain("job", record.job)
+        .opt_plain("role", record.role.map(crate::arcp::session::Role::as_str))
+        .opt_text("request_id", record.request_id.as_deref())
+        .opt_plain("announced", record.announced.map(envelope));
+    count(object, "from", record.from)
+}
+
+fn job_event(object: Object, record: &JobEventRecord) -> Object {
+    let mut object = object
+        .plain("job", record.job)
+        .plain("trace", record.trace_id)
+        .value("position", record.position)
+        .value("seq", record.seq);
+    if record.needs != Features::NONE {
+        object = object.json("needs", &features(record.needs));
+    }
+    if let Some((unit, amount)) = &record.cost {
+        object = object.text("unit", unit).value("cost", amount);
+    }
+    object.json("to", &targets(&record.to)).json("payload", text(&record.payload))
+}
+
+fn session_event(object: Object, record: &SessionEventRecord) -> Object {
+    let object = object.plain("job", record.job).plain("trace", record.trace_id).plain("kind", record.kind);
+    count(object, "position", record.position).json("to", &target(&record.to)).json("payload", text(&record.payload))
+}
+
+fn ended(object: Object, record: &JobEnded) -> Object {
+    object
+        .plain("job", record.job)
+        .plain("trace", record.trace_id)
+        .value("at", record.at.0)
+        .plain("status", record.status.as_str())
+        .plain("kind", record.kind)
+        .value("seq", record.seq)
+        .json("to", &targets(&record.to))
+        .json("payload", text(&record.payload))
+        .opt_json("python", record.python.as_ref().map(text))
+}
+
+fn targets(to: &[Target]) -> String {
+    let mut out = String::from("[");
+    for (index, one) in to.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(&target(one));
+    }
+    out.push(']');
+    out
+}
+
+fn target(to: &Target) -> String {
+    let object = Object::new().plain("session", to.session).value("seq", to.seq).plain("id", envelope(to.id));
+    let object = match &to.first {
+        Some(first) => {
+            object.plain("announced", envelope(first.id)).opt_text("request_id", first.request_id.as_deref())
+        }
+        None => object,
+    };
+    flag(object, "python", to.python).close()
+}
+
+fn flag(object: Object, name: &str, value: bool) -> Object {
+    if value { object.value(name, true) } else { object }
+}
+
+fn count(object: Object, name: &str, value: Option<impl Display>) -> Object {
+    match value {
+        Some(value) => object.value(name, value),
+        None => object,
+    }
+}
+
+fn features(features: Features) -> String {
+    let mut out = String::from("[");
+    for feature in features.iter().map(Feature::as_str) {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        push_json_str(&mut out, feature);
+    }
+    out.push(']');
+    out
+}
+
+fn envelope(id: EnvelopeId) -> String {
+    let mut out = String::with_capacity(26);
+    id.push_to(&mut out);
+    out
+}
+
+fn digest(digest: &Digest) -> String {
+    STANDARD_NO_PAD.encode(digest)
+}
+
+/// Payloads were made from text.
+fn text(payload: &Bytes) -> &str {
+    core::str::from_utf8(payload).unwrap_or("{}")
+}

@@ -1,0 +1,366 @@
+//! What is journalled: the values of [`Output::Store`](super::Output::Store), and their bytes.
+//!
+//! A journal keeps [`Record::encode`]d records under the numbers of their stores, and gives them back in that order, to
+//! [`Runtime::restore`](super::Runtime::restore) and to [`Event::Replay`](super::Event::Replay). What it may forget:
+//!
+//! - everything of a session after its `session_closed`, and of a job after its `job_forgotten` and `key_forgotten`;
+//! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
+//!   session's numbers go on from there;
+//! - credential records, once as many were revoked as issued under one job and id.
+
+mod decode;
+mod encode;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+pub use self::decode::RecordError;
+use super::digest::Digest;
+use super::feature::Features;
+use super::host::FinalStatus;
+use super::ids::{EnvelopeId, JobUlid, SessionId};
+use super::job::Accepted;
+use super::session::Role;
+use super::wire;
+use crate::budget::Amount;
+use crate::time::Time;
+use crate::trace::TraceId;
+
+/// One thing a restarted runtime has to know. Secrets are not in it: of a resume token there is a hash, of a credential
+/// its id.
+///
+/// But for credentials, records are made only if [`Config::journal`](super::Config) is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Record {
+    /// A session was welcomed for the first time.
+    SessionOpened(Box<SessionOpened>),
+    /// A session was resumed, or its client proved to hold the newest token: these are the tokens that are good now.
+    SessionToken(Box<SessionToken>),
+    /// A session has lost its connection, or the runtime was restarted.
+    SessionDetached {
+        /// Which.
+        session: SessionId,
+        /// When: the resume window counts from here.
+        at: Time,
+    },
+    /// A session is gone for good.
+    SessionClosed {
+        /// Which.
+        session: SessionId,
+    },
+    /// A client has processed its session's events up to here. Not every ack is recorded: one that frees little waits.
+    Acknowledged {
+        /// Which.
+        session: SessionId,
+        /// The number.
+        seq: u64,
+    },
+    /// A job was accepted.
+    JobAccepted(Box<JobAccepted>),
+    /// A job is shown in a session from now on, or a submit of the session was answered with it.
+    Watching(Box<Watching>),
+    /// A job is no longer shown in a session.
+    Unwatched {
+        /// The session.
+        session: SessionId,
+        /// The job.
+        job: JobUlid,
+    },
+    /// An event of a job, and the number it has in every session that is shown it.
+    JobEvent(Box<JobEventRecord>),
+    /// A numbered frame for one session alone: history it asked for, or the runtime's own word to it.
+    SessionEvent(Box<SessionEventRecord>),
+    /// A job cannot end well any more: it was cancelled, or its lease was refused as expired.
+    JobDoomed {
+        /// The job.
+        job: JobUlid,
+        /// Whether it was cancelled; else its lease has expired.
+        cancelled: bool,
+    },
+    /// A job has ended.
+    JobEnded(Box<JobEnded>),
+    /// A job that has ended is no longer kept.
+    JobForgotten {
+        /// The job.
+        job: JobUlid,
+    },
+    /// The idempotency key a job was submitted with may be used again.
+    KeyForgotten {
+        /// The job.
+        job: JobUlid,
+    },
+    /// A credential was minted, or got another value; stored before it is shown to anyone (§14).
+    CredentialIssued {
+        /// The job it is for.
+        job: JobUlid,
+        /// The credential's id.
+        id: String,
+    },
+    /// A credential's value was revoked upstream.
+    CredentialRevoked {
+        /// The job it was for.
+        job: JobUlid,
+        /// The credential's id.
+        id: String,
+    },
+}
+
+/// See [`Record::SessionOpened`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionOpened {
+    pub(crate) session: SessionId,
+    pub(crate) principal: Arc<str>,
+    pub(crate) features: Features,
+    pub(crate) python: bool,
+    pub(crate) stdio: bool,
+    pub(crate) token: Digest,
+    pub(crate) at: Time,
+}
+
+/// See [`Record::SessionToken`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionToken {
+    pub(crate) session: SessionId,
+    pub(crate) newest: Digest,
+    pub(crate) proved: Option<Digest>,
+}
+
+/// See [`Record::JobAccepted`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobAccepted {
+    pub(crate) accepted: Arc<Accepted>,
+    pub(crate) owner: Option<SessionId>,
+    pub(crate) features: Features,
+    pub(crate) small_chunks: bool,
+    /// SHA-256 of the idempotency key, and the digest of what was asked.
+    pub(crate) key: Option<(Digest, Digest)>,
+}
+
+/// See [`Record::Watching`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    pub(crate) session: SessionId,
+    pub(crate) job: JobUlid,
+    /// `None`: it is not shown, its submit was answered.
+    pub(crate) role: Option<Role>,
+    /// Where in the job's history a subscription begins; `None`: with what comes.
+    pub(crate) from: Option<u64>,
+    /// The submit that was answered.
+    pub(crate) request_id: Option<Box<str>>,
+    /// The `job.accepted` that goes before the job's first event.
+    pub(crate) announced: Option<EnvelopeId>,
+}
+
+/// The number a frame has in one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The session.
+    pub session: SessionId,
+    /// The number in it.
+    pub seq: u64,
+    pub(crate) id: EnvelopeId,
+    /// The `job.accepted` that goes directly before it.
+    pub(crate) first: Option<First>,
+    /// The terminal has the form of `python-1.1` here.
+    pub(crate) python: bool,
+}
+
+/// A `job.accepted` as it can be written again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct First {
+    pub(crate) id: EnvelopeId,
+    pub(crate) request_id: Option<Box<str>>,
+}
+
+/// See [`Record::JobEvent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEventRecord {
+    pub(crate) job: JobUlid,
+    pub(crate) trace_id: TraceId,
+    /// Counts the job's events from 0.
+    pub(crate) position: u64,
+    /// The owner's number.
+    pub(crate) seq: u64,
+    pub(crate) needs: Features,
+    pub(crate) payload: Bytes,
+    /// What it took from the budget.
+    pub(crate) cost: Option<(Box<str>, Amount)>,
+    pub(crate) to: Vec<Target>,
+}
+
+/// See [`Record::SessionEvent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionEventRecord {
+    pub(crate) job: JobUlid,
+    pub(crate) trace_id: TraceId,
+    pub(crate) kind: &'static str,
+    pub(crate) payload: Bytes,
+    /// The position in the job's history that was shown.
+    pub(crate) position: Option<u64>,
+    pub(crate) to: Target,
+}
+
+/// See [`Record::JobEnded`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEnded {
+    pub(crate) job: JobUlid,
+    pub(crate) trace_id: TraceId,
+    pub(crate) at: Time,
+    pub(crate) status: FinalStatus,
+    pub(crate) kind: &'static str,
+    pub(crate) payload: Bytes,
+    pub(crate) python: Option<Bytes>,
+    /// The owner's number.
+    pub(crate) seq: u64,
+    pub(crate) to: Vec<Target>,
+}
+
+impl Record {
+    /// The version of the form that [`Record::encode`] writes.
+    pub const VERSION: u32 = 1;
+
+    /// The kind's name, such as `job_event`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Record::SessionOpened(_) => "session_opened",
+            Record::SessionToken(_) => "session_token",
+            Record::SessionDetached { .. } => "session_detached",
+            Record::SessionClosed { .. } => "session_closed",
+            Record::Acknowledged { .. } => "acknowledged",
+            Record::JobAccepted(_) => "job_accepted",
+            Record::Watching(_) => "watching",
+            Record::Unwatched { .. } => "unwatched",
+            Record::JobEvent(_) => "job_event",
+            Record::SessionEvent(_) => "session_event",
+            Record::JobDoomed { .. } => "job_doomed",
+            Record::JobEnded(_) => "job_ended",
+            Record::JobForgotten { .. } => "job_forgotten",
+            Record::KeyForgotten { .. } => "key_forgotten",
+            Record::CredentialIssued { .. } => "credential_issued",
+            Record::CredentialRevoked { .. } => "credential_revoked",
+        }
+    }
+
+    /// The session it is about alone. The sessions that events are numbered in are [`Record::targets`].
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Record::SessionOpened(record) => Some(record.session),
+            Record::SessionToken(record) => Some(record.session),
+            Record::Watching(record) => Some(record.session),
+            Record::SessionDetached { session, .. }
+            | Record::SessionClosed { session }
+            | Record::Acknowledged { session, .. }
+            | Record::Unwatched { session, .. } => Some(*session),
+            Record::JobAccepted(_)
+            | Record::JobEvent(_)
+            | Record::SessionEvent(_)
+            | Record::JobDoomed { .. }
+            | Record::JobEnded(_)
+            | Record::JobForgotten { .. }
+            | Record::KeyForgotten { .. }
+            | Record::CredentialIssued { .. }
+            | Record::CredentialRevoked { .. } => None,
+        }
+    }
+
+    /// The job it is about.
+    pub fn job(&self) -> Option<JobUlid> {
+        match self {
+            Record::JobAccepted(record) => Some(record.accepted.id),
+            Record::Watching(record) => Some(record.job),
+            Record::JobEvent(record) => Some(record.job),
+            Record::SessionEvent(record) => Some(record.job),
+            Record::JobEnded(record) => Some(record.job),
+            Record::Unwatched { job, .. }
+            | Record::JobDoomed { job, .. }
+            | Record::JobForgotten { job }
+            | Record::KeyForgotten { job }
+            | Record::CredentialIssued { job, .. }
+            | Record::CredentialRevoked { job, .. } => Some(*job),
+            Record::SessionOpened(_)
+            | Record::SessionToken(_)
+            | Record::SessionDetached { .. }
+            | Record::SessionClosed { .. }
+            | Record::Acknowledged { .. } => None,
+        }
+    }
+
+    /// The numbers an event or a terminal has in the sessions that are shown it; empty for all other records.
+    pub fn targets(&self) -> &[Target] {
+        match self {
+            Record::JobEvent(record) => &record.to,
+            Record::JobEnded(record) => &record.to,
+            Record::SessionEvent(record) => core::slice::from_ref(&record.to),
+            Record::SessionOpened(_)
+            | Record::SessionToken(_)
+            | Record::SessionDetached { .. }
+            | Record::SessionClosed { .. }
+            | Record::Acknowledged { .. }
+            | Record::JobAccepted(_)
+            | Record::Watching(_)
+            | Record::Unwatched { .. }
+            | Record::JobDoomed { .. }
+            | Record::JobForgotten { .. }
+            | Record::KeyForgotten { .. }
+            | Record::CredentialIssued { .. }
+            | Record::CredentialRevoked { .. } => &[],
+        }
+    }
+
+    /// Of an event in a job's history: its position, counted from 0, and the owner's number, which subscribers name it by.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        if let Record::JobEvent(record) = self { Some((record.position, record.seq)) } else { None }
+    }
+
+    /// Bytes of the payload of an event or a terminal; 0 for all other records.
+    pub fn payload_len(&self) -> usize {
+        if let Record::JobEvent(record) = self {
+            record.payload.len()
+        } else {
+            self.targets().first().and_then(|target| self.entry(target)).map_or(0, |entry| entry.payload.len())
+        }
+    }
+
+    /// Whether it is a job accepted under an idempotency key: there will be a `key_forgotten`.
+    pub fn is_keyed(&self) -> bool {
+        if let Record::JobAccepted(record) = self { record.key.is_some() } else { false }
+    }
+
+    /// The frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
+    pub fn frame(&self, session: SessionId) -> Option<(u64, Bytes)> {
+        let target = self.targets().iter().find(|target| target.session == session)?;
+        let entry = self.entry(target)?;
+        let head = wire::head(&session, Some(&entry.trace_id), Some(&entry.job));
+        let payload = core::str::from_utf8(entry.payload).ok()?;
+        Some((target.seq, wire::frame(target.id, entry.kind, &head, Some(target.seq), &[payload])))
+    }
+
+    pub(crate) fn entry(&self, target: &Target) -> Option<Numbered<'_>> {
+        if let Record::JobEvent(event) = self {
+            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: "job.event", payload: &event.payload })
+        } else if let Record::SessionEvent(event) = self {
+            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: event.kind, payload: &event.payload })
+        } else if let Record::JobEnded(ended) = self {
+            let (kind, payload) = match &ended.python {
+                Some(payload) if target.python => ("job.result", payload),
+                _ => (ended.kind, &ended.payload),
+            };
+            Some(Numbered { job: ended.job, trace_id: ended.trace_id, kind, payload })
+        } else {
+            None
+        }
+    }
+}
+
+/// What a session's frame is made of, beside its id and number.
+pub(crate) struct Numbered<'a> {
+    pub(crate) job: JobUlid,
+    pub(crate) trace_id: TraceId,
+    pub(crate) kind: &'static str,
+    pub(crate) payload: &'a Bytes,
+}

@@ -1,0 +1,289 @@
+//! A runtime from its journal.
+//!
+//! Records are applied in the order of their numbers, straight to sessions and jobs, without outputs. What the runtime does
+//! about the crash itself comes afterwards, and is stored like everything else.
+
+mod events;
+mod sessions;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Runtime;
+use crate::arcp::config::Config;
+use crate::arcp::error::{ErrorCode, Fault};
+use crate::arcp::event::{Output, Timer};
+use crate::arcp::host::{JobId, SessionKey};
+use crate::arcp::ids::{Ids, JobUlid, SessionId};
+use crate::arcp::job::{JobEvent, JobState};
+use crate::arcp::record::Record;
+use crate::arcp::wire::MAX_INTEGER;
+use crate::time::Time;
+
+/// What became of the records that a runtime was restored from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The number of the last record; 0 if there was none. The stores of the runtime go on from here.
+    pub last_store: u64,
+    /// Records that were carried out.
+    pub applied: u64,
+    /// Records with a number that was not greater than the one before: repeated, or out of order. Passed over.
+    pub repeated: u64,
+    /// Records about a session or job that is not there, or is known already, or is beyond a limit of the
+    /// [`Config`]. Passed over.
+    pub ignored: u64,
+    /// Jobs that were not at their end: they have ended now.
+    pub interrupted: u64,
+    /// Credentials that are asked to be revoked.
+    pub unrevoked: u64,
+}
+
+impl Runtime {
+    /// A runtime that goes on where the one that made these records has stopped. `records` are those of its
+    /// [`Output::Store`](crate::arcp::Output::Store)s with their numbers, as far as they are durable; those of every
+    /// runtime of one journal count on from one another.
+    ///
+    /// Sessions are there without a connection and can be resumed; one that had a connection has a whole resume window
+    /// from `now`. Jobs that were not at their end have ended: `INTERNAL_ERROR` with details
+    /// `{"reason":"runtime restarted"}`, or as what they were doomed to end as. Unrevoked credentials are asked to be
+    /// revoked, without their values. All this is in the outputs, with its stores.
+    ///
+    /// It is total. A record that does not fit to what came before is passed over, and counted in [`Restored`]; where
+    /// events are missing, a session keeps what comes after the gap. Everything is bounded by `config`, whatever the
+    /// records say. Agents are to be registered anew. [`Config::journal`] should be set, or what follows is not stored.
+    pub fn restore(
+        config: Config,
+        seed: [u8; 32],
+        now: Time,
+        records: impl IntoIterator<Item = (u64, Record)>,
+    ) -> (Runtime, Restored) {
+        let mut restoring = Restoring {
+            runtime: Runtime::new(config, seed, now),
+            restored: Restored::default(),
+            last_store: 0,
+            last_id: 0,
+            latest: now,
+            issued: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+        };
+        for (seq, record) in records {
+            restoring.take(seq, record);
+        }
+        restoring.finish(seed)
+    }
+}
+
+struct Restoring {
+    runtime: Runtime,
+    restored: Restored,
+    last_store: u64,
+    /// The greatest id that grows with time.
+    last_id: u128,
+    latest: Time,
+    /// Values of credentials that were issued and not revoked.
+    issued: BTreeMap<(JobUlid, String), u32>,
+    /// What had no room, or grew too old, and is not on record as forgotten.
+    forgotten: BTreeSet<Forgotten>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Forgotten {
+    Job(JobUlid),
+    Key(JobUlid),
+}
+
+impl Forgotten {
+    fn of(record: &Record) -> Option<Forgotten> {
+        if let Record::JobForgotten { job } = record {
+            Some(Forgotten::Job(*job))
+        } else if let Record::KeyForgotten { job } = record {
+            Some(Forgotten::Key(*job))
+        } else {
+            None
+        }
+    }
+}
+
+impl Restoring {
+    fn take(&mut self, seq: u64, record: Record) {
+        if seq <= self.last_store {
+            self.restored.repeated += 1;
+            return;
+        }
+        if seq > MAX_INTEGER {
+            self.restored.ignored += 1;
+            return;
+        }
+        self.last_store = seq;
+        for target in record.targets() {
+            self.last_id = self.last_id.max(target.id.0);
+        }
+        let told = Forgotten::of(&record);
+        let known = told.is_some_and(|told| self.forgotten.remove(&told));
+        match self.apply(record) {
+            Some(()) => self.restored.applied += 1,
+            None if known => self.restored.applied += 1,
+            None => self.restored.ignored += 1,
+        }
+        let room = self.runtime.config.retained_jobs.saturating_add(self.runtime.config.idempotency_records);
+        for output in core::mem::take(&mut self.runtime.outputs) {
+            let Output::Store { record, .. } = output else { continue };
+            let Some(forgotten) = Forgotten::of(&record) else { continue };
+            if told != Some(forgotten) && self.forgotten.len() < room {
+                self.forgotten.insert(forgotten);
+            }
+        }
+    }
+
+    /// `None` for a record that is passed over.
+    fn apply(&mut self, record: Record) -> Option<()> {
+        match record {
+            Record::SessionOpened(opened) => self.opened(*opened),
+            Record::SessionToken(token) => {
+                let key = self.session(token.session)?;
+                self.set_tokens(key, token.newest, token.proved)?;
+                self.runtime.sessions.get_mut(key)?.lapses = None;
+                Some(())
+            }
+            Record::SessionDetached { session, at } => {
+                self.latest = self.latest.max(at);
+                let window = u64::from(self.runtime.config.resume_window_secs.max(1));
+                let key = self.session(session)?;
+                self.runtime.sessions.get_mut(key)?.lapses = Some(at.plus_secs(window));
+                Some(())
+            }
+            Record::SessionClosed { session } => self.closed(session),
+            Record::Acknowledged { session, seq } => {
+                let key = self.session(session)?;
+                let session = self.runtime.sessions.get_mut(key).filter(|_| seq <= MAX_INTEGER)?;
+                session.log.restore_ack(seq);
+                session.recorded_ack = Some(seq);
+                Some(())
+            }
+            Record::JobAccepted(accepted) => self.accepted(*accepted),
+            Record::Watching(watching) => self.watching(*watching),
+            Record::Unwatched { session, job } => {
+                let (key, id) = (self.session(session)?, self.job(job)?);
+                self.runtime.unwatch(key, id);
+                Some(())
+            }
+            Record::JobEvent(event) => self.event(*event),
+            Record::SessionEvent(event) => self.shown(*event),
+            Record::JobDoomed { job, cancelled } => {
+                let id = self.job(job)?;
+                let job = self.runtime.jobs.get_mut(id).filter(|job| job.state.is_live())?;
+                if cancelled {
+                    job.state = JobState::Cancelling;
+                } else {
+                    job.expired = true;
+                }
+                Some(())
+            }
+            Record::JobEnded(ended) => self.ended(*ended),
+            Record::JobForgotten { job } => {
+                let id = self.job(job)?;
+                self.runtime.jobs.get(id).filter(|job| job.terminal.is_some())?;
+                if self.runtime.ended.front().is_some_and(|(_, first)| *first == id) {
+                    self.runtime.ended.pop_front();
+                } else {
+                    self.runtime.ended.retain(|(_, ended)| *ended != id);
+                }
+                self.runtime.forget_job(id);
+                Some(())
+            }
+            Record::KeyForgotten { job } => {
+                self.runtime.record_order.get(&job)?;
+                self.runtime.forget_record(job);
+                Some(())
+            }
+            Record::CredentialIssued { job, id } => {
+                let held = self.runtime.config.jobs.saturating_mul(self.runtime.config.credentials_per_job);
+                let room = self.issued.len() < held.saturating_add(self.runtime.config.revocations);
+                if !room && !self.issued.contains_key(&(job, id.clone())) {
+                    return None;
+                }
+                let values = self.issued.entry((job, id)).or_default();
+                *values = values.saturating_add(1);
+                Some(())
+            }
+            Record::CredentialRevoked { job, id } => {
+                let key = (job, id);
+                let values = self.issued.get_mut(&key)?;
+                *values -= 1;
+                if *values == 0 {
+                    self.issued.remove(&key);
+                }
+                Some(())
+            }
+        }
+    }
+
+    fn session(&self, id: SessionId) -> Option<SessionKey> {
+        self.runtime.session_ids.get(&id).copied()
+    }
+
+    fn job(&self, id: JobUlid) -> Option<JobId> {
+        self.runtime.job_ids.get(&id).copied()
+    }
+
+    /// What the crash means for those who are there.
+    fn finish(mut self, seed: [u8; 32]) -> (Runtime, Restored) {
+        let runtime = &mut self.runtime;
+        runtime.stored = self.last_store;
+        runtime.durable = self.last_store;
+        runtime.now = self.latest;
+        runtime.ids = Ids::resume(seed, self.last_id);
+        runtime.drained = false;
+        let now = runtime.now;
+        for forgotten in core::mem::take(&mut self.forgotten) {
+            runtime.journal(|_| {
+                Some(match forgotten {
+                    Forgotten::Job(job) => Record::JobForgotten { job },
+                    Forgotten::Key(job) => Record::KeyForgotten { job },
+                })
+            });
+        }
+        let window = u64::from(runtime.config.resume_window_secs.max(1));
+        let sessions: Vec<SessionKey> = runtime.session_ids.values().copied().collect();
+        for key in &sessions {
+            let Some(session) = runtime.sessions.get_mut(*key) else { continue };
+            let (id, detached) = (session.id, session.lapses.is_some());
+            let lapses = *session.lapses.get_or_insert(now.plus_secs(window));
+            runtime.arm(lapses, Timer::ResumeWindow, *key);
+            if !detached {
+                runtime.journal(|_| Some(Record::SessionDetached { session: id, at: now }));
+            }
+        }
+        let live: Vec<JobId> = runtime.job_ids.values().copied().collect();
+        // Children were made after their parents: the deepest end first.
+        for id in live.into_iter().rev() {
+            if runtime.jobs.get(id).is_some_and(|job| job.state.is_live()) {
+                self.restored.interrupted += 1;
+                runtime.end_fault(id, JobEvent::Abort, restarted());
+            }
+        }
+        for key in sessions {
+            while runtime.refill(key) {}
+        }
+        for ((job, id), values) in core::mem::take(&mut self.issued) {
+            self.restored.unrevoked += 1;
+            runtime.revoke(job, id, None, values);
+        }
+        runtime.evict();
+        self.restored.last_store = self.last_store;
+        (self.runtime, self.restored)
+    }
+}
+
+fn restarted() -> Fault {
+    Fault::new(ErrorCode::InternalError, "the runtime was restarted while the job ran; submit it again")
+        .with_detail("reason", "runtime restarted")
+}
+
+impl Restored {
+    /// Whether every record was carried out.
+    pub const fn is_clean(&self) -> bool {
+        self.repeated == 0 && self.ignored == 0
+    }
+}

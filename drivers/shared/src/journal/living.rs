@@ -1,0 +1,132 @@
+//! Which records are still needed, by the rules of [`Record`].
+
+use std::collections::HashMap;
+
+use nuncio_core::arcp::{JobUlid, Record, SessionId};
+
+/// What there is in a journal, as far as it decides what may go.
+#[derive(Debug, Default)]
+pub(crate) struct Living {
+    sessions: HashMap<SessionId, OpenSession>,
+    jobs: HashMap<JobUlid, KeptJob>,
+    /// Credential values that were issued and not revoked.
+    issued: HashMap<(JobUlid, String), u32>,
+}
+
+#[derive(Debug, Default)]
+struct OpenSession {
+    acked: u64,
+    highest: u64,
+    /// The numbers of the last records of their kinds.
+    token: u64,
+    detached: u64,
+    ack: u64,
+}
+
+#[derive(Debug, Default)]
+struct KeptJob {
+    keyed: bool,
+    forgotten: bool,
+}
+
+impl Living {
+    /// Takes notice of a record, in the order of their numbers.
+    pub(crate) fn note(&mut self, seq: u64, record: &Record) {
+        match record {
+            Record::SessionOpened(_) => {
+                if let Some(session) = record.session() {
+                    self.sessions.entry(session).or_default();
+                }
+            }
+            Record::SessionToken(_) => self.update(record, |session| session.token = seq),
+            Record::SessionDetached { .. } => self.update(record, |session| session.detached = seq),
+            Record::Acknowledged { seq: acked, .. } => self.update(record, |session| {
+                session.ack = seq;
+                session.acked = session.acked.max(*acked);
+                session.highest = session.highest.max(*acked);
+            }),
+            Record::SessionClosed { session } => {
+                self.sessions.remove(session);
+            }
+            Record::JobAccepted(_) => {
+                if let Some(job) = record.job() {
+                    self.jobs.entry(job).or_insert(KeptJob { keyed: record.is_keyed(), forgotten: false });
+                }
+            }
+            Record::JobForgotten { job } => {
+                if let Some(kept) = self.jobs.get_mut(job) {
+                    kept.forgotten = true;
+                    self.drop_job(*job);
+                }
+            }
+            Record::KeyForgotten { job } => {
+                if let Some(kept) = self.jobs.get_mut(job) {
+                    kept.keyed = false;
+                    self.drop_job(*job);
+                }
+            }
+            Record::CredentialIssued { job, id } => *self.issued.entry((*job, id.clone())).or_default() += 1,
+            Record::CredentialRevoked { job, id } => {
+                let key = (*job, id.clone());
+                if let Some(values) = self.issued.get_mut(&key) {
+                    *values -= 1;
+                    if *values == 0 {
+                        self.issued.remove(&key);
+                    }
+                }
+            }
+            _ => {}
+        }
+        for target in record.targets() {
+            if let Some(session) = self.sessions.get_mut(&target.session) {
+                session.highest = session.highest.max(target.seq);
+            }
+        }
+    }
+
+    /// Whether a record has to stay. `fresh` says that events of its age are kept for those who may ask for them.
+    pub(crate) fn needs(&self, seq: u64, record: &Record, fresh: bool) -> bool {
+        let session = || record.session().and_then(|session| self.sessions.get(&session));
+        let job = || record.job().and_then(|job| self.jobs.get(&job));
+        match record {
+            Record::SessionOpened(_) => session().is_some(),
+            Record::SessionToken(_) => session().is_some_and(|session| session.token == seq),
+            Record::SessionDetached { .. } => session().is_some_and(|session| session.detached == seq),
+            Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
+            Record::SessionClosed { .. } => false,
+            Record::Watching(_) | Record::Unwatched { .. } => session().is_some() && job().is_some(),
+            Record::JobAccepted(_)
+            | Record::JobDoomed { .. }
+            | Record::JobForgotten { .. }
+            | Record::KeyForgotten { .. } => job().is_some(),
+            Record::JobEnded(_) => job().is_some() || self.is_owed(record, fresh),
+            Record::JobEvent(_) => (fresh && job().is_some_and(|job| !job.forgotten)) || self.is_owed(record, fresh),
+            Record::SessionEvent(_) => self.is_owed(record, fresh),
+            Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
+                self.issued.contains_key(&(*job, id.clone()))
+            }
+            // A kind that this version does not know the rules of.
+            _ => true,
+        }
+    }
+
+    /// Whether an open session may still ask for the event, or counts on from it.
+    fn is_owed(&self, record: &Record, fresh: bool) -> bool {
+        record.targets().iter().any(|target| {
+            let session = self.sessions.get(&target.session);
+            session.is_some_and(|session| target.seq == session.highest || (fresh && target.seq > session.acked))
+        })
+    }
+
+    fn update(&mut self, record: &Record, change: impl FnOnce(&mut OpenSession)) {
+        if let Some(session) = record.session().and_then(|session| self.sessions.get_mut(&session)) {
+            change(session);
+        }
+    }
+
+    fn drop_job(&mut self, job: JobUlid) {
+        if self.jobs.get(&job).is_some_and(|kept| kept.forgotten && !kept.keyed) {
+            self.jobs.remove(&job);
+        }
+    }
+}

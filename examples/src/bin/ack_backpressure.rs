@@ -1,0 +1,70 @@
+//! An agent that is faster than its client: it is slowed down to what the client takes, and nothing is lost or piled up.
+//!
+//! `cargo run -p nuncio-examples --bin ack_backpressure`
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nuncio_tokio::{
+    Client, ClientConfig, Config, EventKind, Failure, FinalStatus, JobContext, Server, StaticTokens, Submit,
+};
+use serde_json::Value;
+
+const EVENTS: u64 = 3_000;
+/// How far the agent may be ahead: the log of its session, what is on the way, and what waits at the client.
+const AHEAD: u64 = 64 + 128 + 16;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let emitted = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&emitted);
+    let flood = move |events: u64, ctx: JobContext| {
+        let emitted = Arc::clone(&counter);
+        async move {
+            for number in 0..events {
+                // Waits while the log is full of events that could not be sent.
+                ctx.log_with("info", &"word ".repeat(200), &serde_json::json!({ "number": number })).await?;
+                emitted.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok::<_, Failure>(())
+        }
+    };
+    let config = Config { log_events: 64, back_pressure: 100, ..Config::default() };
+    let tokens = StaticTokens::new().with("secret", "me@example.com");
+    let server = Server::builder().config(config).verifier(tokens).agent("flood", flood).build()?;
+    // In memory, for the buffers of a TCP connection hold more than this example sends.
+    let config = ClientConfig { events: 16, ..ClientConfig::default() };
+    let client = Client::over(server.memory_connector(), "secret").config(config).auto_ack(None).connect().await?;
+
+    // A client that has acknowledged once is expected to go on with it. By default it does so by itself.
+    client.submit(&Submit::new("flood").input(&1)?).await?.outcome().await?;
+    client.ack(None)?;
+    emitted.store(0, Ordering::Relaxed);
+
+    let mut job = client.submit(&Submit::new("flood").input(&EVENTS)?).await?;
+    let (mut taken, mut told) = (0, 0);
+    while let Some(event) = job.events().next().await {
+        let body: Value = event.body.parse()?;
+        match event.kind {
+            EventKind::Log => {
+                assert_eq!(body["attributes"]["number"], taken, "every event, in order");
+                taken += 1;
+                let ahead = emitted.load(Ordering::Relaxed).saturating_sub(taken);
+                assert!(ahead <= AHEAD, "the agent is {ahead} events ahead");
+            }
+            // The runtime asks for acknowledgements: until then it keeps what it has sent, as far as it can.
+            EventKind::Status if body["phase"] == "back_pressure" => {
+                println!("after {taken} events: {}", body["message"]);
+                client.ack(None)?;
+                told += 1;
+            }
+            _ => {}
+        }
+    }
+    println!("{taken} events, reminded {told} time(s)");
+    assert_eq!(taken, EVENTS);
+    assert!(told > 0, "a client that forgets to acknowledge is reminded");
+    assert_eq!(job.outcome().await?.status, FinalStatus::Success);
+    Ok(())
+}

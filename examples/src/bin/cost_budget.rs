@@ -1,0 +1,66 @@
+//! A job may spend so much and no more. Amounts are exact: ten times 0.10 is 1.00, to the last call.
+//!
+//! `cargo run -p nuncio-examples --bin cost_budget`
+
+use std::error::Error;
+
+use nuncio_tokio::{
+    Client, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Number, Server, StaticTokens, Submit,
+};
+use serde_json::{Value, json};
+
+/// Asks a paid service again and again, until it may not any more.
+async fn ask(price: String, ctx: JobContext) -> Result<u32, Failure> {
+    let price = Number::parse(&price).ok_or(Failure::invalid("the price is no number"))?;
+    let mut calls = 0;
+    loop {
+        // Before the call: is there anything left?
+        match ctx.authorize("tool.call", "oracle.ask") {
+            Ok(_) => calls += 1,
+            Err(denied) if denied.fault().code == ErrorCode::BudgetExhausted => return Ok(calls),
+            Err(denied) => return Err(denied.into()),
+        }
+        // After it: what it did cost. Whatever is called `cost.` and is in a budgeted unit is charged.
+        ctx.metric("cost.oracle", price.clone(), Some("USD")).await?;
+        ctx.metric("cost.patience", 1, Some("minutes")).await?; // nobody set a limit to that
+    }
+}
+
+/// Does not look at the budget; the next operation does.
+async fn spendthrift((): (), ctx: JobContext) -> Result<(), Failure> {
+    ctx.metric("cost.oracle", 5, Some("USD")).await?;
+    ctx.authorize("tool.call", "oracle.ask")?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let tokens = StaticTokens::new().with("secret", "me@example.com");
+    let server = Server::builder().verifier(tokens).agent("ask", ask).agent("spendthrift", spendthrift).build()?;
+    let listening = server.listen("127.0.0.1:0").await?;
+    let client = Client::builder(listening.url(), "secret")?.connect().await?;
+    let lease = json!({"tool.call": ["oracle.*"], "cost.budget": ["USD:1.00"]});
+
+    let mut job = client.submit(&Submit::new("ask").input(&"0.10")?.lease(&lease)?).await?;
+    assert_eq!(job.info().budget, [("USD".to_owned(), "1".to_owned())]);
+    // The runtime keeps the account, and tells it after each charge.
+    let mut left = Vec::new();
+    while let Some(event) = job.events().next().await {
+        let body: Value = event.body.parse()?;
+        if event.kind == EventKind::Metric && body["name"] == "cost.budget.remaining" {
+            left.push(body["value"].to_string());
+        }
+    }
+    println!("left after each call: {}", left.join(", "));
+    assert_eq!(left, ["0.9", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3", "0.2", "0.1", "0"]);
+    assert_eq!(job.collect(0).await?.json::<u32>()?, 10);
+
+    // A price is known only afterwards: one call may go below zero, the next is refused.
+    let mut job = client.submit(&Submit::new("ask").input(&"0.40")?.lease(&lease)?).await?;
+    assert_eq!(job.collect(0).await?.json::<u32>()?, 3);
+
+    let outcome = client.submit(&Submit::new("spendthrift").lease(&lease)?).await?.outcome().await?;
+    assert_eq!(outcome.status, FinalStatus::Error);
+    assert_eq!(outcome.fault.and_then(|fault| fault.known()), Some(ErrorCode::BudgetExhausted));
+    Ok(())
+}

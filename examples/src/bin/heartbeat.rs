@@ -1,0 +1,77 @@
+//! A connection dies without a word, as when a cable is pulled. Heartbeats notice; the session goes on over another one.
+//!
+//! `cargo run -p nuncio-examples --bin heartbeat`
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nuncio_tokio::{
+    Client, Config, Failure, FinalStatus, JobContext, LostReason, Server, SessionEvent, StaticTokens, Submit,
+};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// Passes everything on; once told, the connection of the moment falls silent and is not closed.
+async fn cable(listener: TcpListener, server: SocketAddr, pull: Arc<Notify>) -> io::Result<()> {
+    let mut dead = Vec::new();
+    loop {
+        let (mut client, _) = listener.accept().await?;
+        let mut server = TcpStream::connect(server).await?;
+        tokio::select! {
+            ended = copy_bidirectional(&mut client, &mut server) => println!("a connection ends: {ended:?}"),
+            () = pull.notified() => dead.push((client, server)),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let proceed = Arc::new(Notify::new());
+    let waiting = Arc::clone(&proceed);
+    let patient = move |(): (), ctx: JobContext| {
+        let proceed = Arc::clone(&waiting);
+        async move {
+            ctx.log("info", "before").await?;
+            proceed.notified().await;
+            ctx.log("info", "after").await?;
+            Ok::<_, Failure>(())
+        }
+    };
+    // The server says how often; after two intervals of silence either side gives the connection up. 30 is usual.
+    let config = Config { heartbeat_interval_secs: 1, ..Config::default() };
+    let tokens = StaticTokens::new().with("secret", "me@example.com");
+    let server = Server::builder().config(config).verifier(tokens).agent("patient", patient).build()?;
+    let listening = server.listen("127.0.0.1:0").await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("ws://{}/arcp", listener.local_addr()?);
+    let pull = Arc::new(Notify::new());
+    tokio::spawn(cable(listener, listening.address(), Arc::clone(&pull)));
+
+    let client = Client::builder(&url, "secret")?.connect().await?;
+    assert_eq!(client.welcome().and_then(|welcome| welcome.heartbeat_interval_sec), Some(1));
+    let mut session = client.session_events();
+    let mut job = client.submit(&Submit::new("patient")).await?;
+    while job.events().next().await.is_some_and(|event| !event.body.as_str().contains("before")) {}
+
+    pull.notify_one();
+    // There is nothing to be done about it; a program that shows its state to people listens here.
+    let mut story = Vec::new();
+    while let Some(event) = session.next().await {
+        println!("{event:?}");
+        match event {
+            SessionEvent::Lost(reason) => story.push(matches!(reason, LostReason::Heartbeat)),
+            SessionEvent::Live(welcome) if welcome.resumed => break,
+            _ => {}
+        }
+    }
+    assert_eq!(story, [true], "nothing but the silence gave it away");
+
+    proceed.notify_one();
+    let event = job.events().next().await.ok_or("the job goes on")?;
+    assert!(event.body.as_str().contains("after"), "and nothing came twice");
+    assert_eq!(job.outcome().await?.status, FinalStatus::Success);
+    Ok(())
+}

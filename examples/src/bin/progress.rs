@@ -1,0 +1,69 @@
+//! How far a job has come: with a known total, without one, and not at all for clients that do not ask for it.
+//!
+//! `cargo run -p nuncio-examples --bin progress`
+
+use std::error::Error;
+
+use nuncio_tokio::{
+    Client, ClientConfig, EventKind, Failure, Feature, Features, JobContext, Refused, Server, StaticTokens, Submit,
+};
+use serde::Deserialize;
+
+async fn copy(files: Vec<String>, ctx: JobContext) -> Result<usize, Failure> {
+    // Nobody knows yet how much there is to do: no total.
+    ctx.progress(0, None, None, Some("looking around")).await?;
+    for (done, file) in (1_u64..).zip(&files) {
+        let total = u64::try_from(files.len()).unwrap_or(u64::MAX);
+        ctx.progress(done, Some(total.into()), Some("files"), Some(file)).await?;
+    }
+    // It is advice and nothing more, but it has to make sense.
+    let nonsense = ctx.progress(-1, None, None, None).await;
+    assert!(matches!(nonsense, Err(Refused::Invalid(_))), "nobody is shown less than nothing");
+    Ok(files.len())
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    current: f64,
+    total: Option<f64>,
+    message: String,
+}
+
+impl Progress {
+    fn line(&self) -> String {
+        match self.total {
+            Some(total) => format!("{:.0} % {}", 100.0 * self.current / total, self.message),
+            None => format!("… {}", self.message),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let tokens = StaticTokens::new().with("secret", "me@example.com");
+    let server = Server::builder().verifier(tokens).agent("copy", copy).build()?;
+    let listening = server.listen("127.0.0.1:0").await?;
+    let submit = Submit::new("copy").input(&["a.txt", "b.txt", "c.txt", "d.txt"])?;
+
+    let client = Client::builder(listening.url(), "secret")?.connect().await?;
+    let mut job = client.submit(&submit).await?;
+    let mut lines = Vec::new();
+    while let Some(event) = job.events().next().await {
+        if event.kind == EventKind::Progress {
+            lines.push(event.body.parse::<Progress>()?.line());
+        }
+    }
+    println!("{}", lines.join("\n"));
+    assert_eq!(lines, ["… looking around", "25 % a.txt", "50 % b.txt", "75 % c.txt", "100 % d.txt"]);
+    assert_eq!(job.collect(0).await?.json::<usize>()?, 4);
+
+    // The agent need not care who understands it: this session did not agree on the feature.
+    let plain = ClientConfig { features: Features::ALL.without(Feature::Progress), ..ClientConfig::default() };
+    let client = Client::builder(listening.url(), "secret")?.config(plain).connect().await?;
+    let mut job = client.submit(&submit).await?;
+    while let Some(event) = job.events().next().await {
+        assert_ne!(event.kind, EventKind::Progress);
+    }
+    assert_eq!(job.collect(0).await?.json::<usize>()?, 4, "the job is the same");
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Ours: what a restored runtime shows and holds, and what a record looks like.
+
+use nuncio_core::arcp::{Record, RecordError};
+use nuncio_tests::world::Frame;
+use serde_json::json;
+
+use crate::durability::busy;
+
+#[test]
+fn ours_listings_and_histories_are_as_before() {
+    let mut w = busy();
+    let a = w.login("tok-alice");
+    let before = w.list(a, json!({}));
+    w.restart();
+    let a = w.login("tok-alice");
+    let after = w.list(a, json!({}));
+    let rows = |page: &Frame| page.payload()["jobs"].as_array().unwrap().clone();
+    assert_eq!(rows(&before).len(), rows(&after).len());
+    for (old, new) in rows(&before).iter().zip(rows(&after)) {
+        if !matches!(old["status"].as_str(), Some("running" | "pending")) {
+            assert_eq!(old, &new);
+        }
+        let job = old["job_id"].clone();
+        let subscribed = w.subscribe(a, json!({"job_id": job, "history": true}));
+        assert!(subscribed.payload().get("history_truncated").is_none());
+        let shown = w.drain(a);
+        let recorded = w
+            .stored
+            .iter()
+            .filter(|(_, record)| record.position().is_some() && record.job().is_some_and(|id| job == id.to_string()));
+        assert_eq!(shown.len(), recorded.count() + 1, "all events and the terminal");
+    }
+}
+
+#[test]
+fn ours_a_restart_with_less_room_stays_within_it() {
+    let w = busy();
+    let mut small = w.crashed_at(w.stored.len()).0;
+    small.restart_with(|config| {
+        config.sessions = 1;
+        config.log_events = 3;
+        config.history_events = 2;
+        config.retained_jobs = 1;
+        config.idempotency_records = 1;
+        config.jobs = 1;
+    });
+    assert!(small.runtime.bytes_held() < 20_000, "{}", small.runtime.bytes_held());
+}
+
+#[test]
+fn ours_records_of_another_form_are_told_apart() {
+    let text = |text: &str| Record::decode(text.as_bytes());
+    assert_eq!(text(r#"{"v":2,"t":"job_event"}"#), Err(RecordError::Version(2)));
+    assert_eq!(text(r#"{"v":1,"t":"later_kind","x":1}"#), Err(RecordError::Unknown("later_kind".into())));
+    let closed = r#"{"v":1,"t":"session_closed","session":"sess_01J00000000000000000000000","later":[1]}"#;
+    assert!(text(closed).is_ok(), "unknown members are ignored");
+    for damaged in ["", "{", "null", "[]", "{}", r#"{"v":1}"#, "\u{0}", &closed.replace("sess_", "job_")] {
+        assert!(matches!(text(damaged), Err(RecordError::Damaged(_))), "{damaged:?}");
+    }
+    assert!(matches!(Record::decode(b"\xff"), Err(RecordError::Damaged(_))));
+}

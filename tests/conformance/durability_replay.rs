@@ -1,0 +1,242 @@
+//! Ours: what is no longer in memory is read back from the journal (§6.3, §7.6).
+
+use nuncio_core::arcp::{Event, Journal, ReplayId, ReplayRange};
+use nuncio_tests::world::{Frame, Job, OnReplay, SECOND, World};
+use serde_json::json;
+
+const ROUNDS: u64 = 500;
+
+fn world() -> World {
+    World::with(|config| {
+        config.journal = Journal::Readable;
+        config.log_events = 20;
+        config.history_events = 20;
+    })
+}
+
+/// A session that has long lost the beginning of its job from memory: (world, session, token, job).
+fn long() -> (World, String, String, Job) {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for round in 0..ROUNDS {
+        w.log(&job, &format!("round {round}"));
+    }
+    let (session, token) = (w.session(a), w.token(a));
+    w.drain(a);
+    (w, session, token, job)
+}
+
+fn messages(frames: &[Frame]) -> Vec<String> {
+    let logs = frames.iter().filter(|frame| frame.event() == "log");
+    logs.map(|frame| frame.body()["message"].as_str().unwrap().to_owned()).collect()
+}
+
+fn expected(from: u64) -> Vec<String> {
+    (from..ROUNDS).map(|round| format!("round {round}")).collect()
+}
+
+fn asked(w: &mut World) -> (ReplayId, ReplayRange, usize, usize) {
+    w.told("Replay", |event| match event {
+        Event::Replay { replay, range, max_events, max_bytes } => Some((*replay, *range, *max_events, *max_bytes)),
+        _ => None,
+    })
+}
+
+#[test]
+fn s6_3_a_resume_reaches_behind_memory() {
+    for last in [0, 1, 7, 450] {
+        let (mut w, session, token, _) = long();
+        let c = w.resume_as("tok-alice", &session, &token, last);
+        w.expect(c, "session.welcome");
+        let frames = w.drain(c);
+        let numbers: Vec<u64> = frames.iter().filter_map(Frame::seq).collect();
+        assert_eq!(numbers, (last + 1..=ROUNDS + 1).collect::<Vec<_>>());
+        assert_eq!(messages(&frames), expected(last.saturating_sub(1)));
+        let accepted = frames.first().unwrap().kind() == "job.accepted";
+        assert_eq!(accepted, last == 0, "it goes before the job's first event");
+        assert!(w.replayed > 0);
+    }
+}
+
+#[test]
+fn s6_3_and_beyond_a_restart_too() {
+    let (mut w, session, token, job) = long();
+    w.restart();
+    let c = w.resume_as("tok-alice", &session, &token, 3);
+    w.expect(c, "session.welcome");
+    let frames = w.drain(c);
+    assert_eq!(messages(&frames), expected(2));
+    let end = frames.last().unwrap();
+    assert_eq!((end.kind(), end.job()), ("job.error", job.id.as_str()));
+}
+
+#[test]
+fn ours_little_is_held_while_it_is_read_back() {
+    let (mut w, session, token, _) = long();
+    let before = w.runtime.bytes_held();
+    w.on_replay = OnReplay::Hold;
+    let c = w.resume_as("tok-alice", &session, &token, 0);
+    w.quiet(c);
+    let mut asks = 0;
+    while let Some((replay, range, max_events, max_bytes)) = w.maybe_told(|event| match event {
+        Event::Replay { replay, range, max_events, max_bytes } => Some((*replay, *range, *max_events, *max_bytes)),
+        _ => None,
+    }) {
+        asks += 1;
+        assert!(max_events <= w.runtime.config().send_window && max_bytes <= w.runtime.config().send_window_bytes);
+        w.read_back(replay, &range, 0, max_events, max_bytes);
+        w.settle();
+        assert!(w.runtime.bytes_held() < before + 64 * 1024, "{} bytes", w.runtime.bytes_held());
+    }
+    assert!(asks > 5, "{asks} questions");
+    w.expect(c, "session.welcome");
+    assert_eq!(messages(&w.drain(c)), expected(0));
+}
+
+#[test]
+fn ours_new_events_follow_what_is_read_back() {
+    let (mut w, session, token, job) = long();
+    w.on_replay = OnReplay::Hold;
+    let c = w.resume_as("tok-alice", &session, &token, 400);
+    let (replay, range, max_events, max_bytes) = asked(&mut w);
+    w.log(&job, "late");
+    w.on_replay = OnReplay::Answer;
+    w.read_back(replay, &range, 0, max_events, max_bytes);
+    w.settle();
+    w.expect(c, "session.welcome");
+    w.log(&job, "later");
+    let said = messages(&w.drain(c));
+    assert_eq!(said[said.len() - 2..], ["late", "later"]);
+    assert_eq!(said.len() as u64, ROUNDS - 399 + 2);
+}
+
+#[test]
+fn s6_3_what_the_journal_has_not_is_a_closed_window() {
+    let (mut w, session, token, _) = long();
+    w.on_replay = OnReplay::Pruned(300);
+    let c = w.resume_as("tok-alice", &session, &token, 5);
+    w.refusal(c, "RESUME_WINDOW_EXPIRED");
+    let c = w.resume_as("tok-alice", &session, &token, 400);
+    w.expect(c, "session.welcome");
+}
+
+#[test]
+fn ours_a_journal_that_fails_costs_a_try_and_no_session() {
+    for answer in [OnReplay::Fail, OnReplay::Hold] {
+        let (mut w, session, token, _) = long();
+        w.on_replay = answer;
+        let c = w.resume_as("tok-alice", &session, &token, 5);
+        w.advance(11 * SECOND);
+        w.refusal(c, "INTERNAL_ERROR");
+        w.on_replay = OnReplay::Answer;
+        let c = w.resume_as("tok-alice", &session, &token, 5);
+        w.expect(c, "session.welcome");
+        assert_eq!(messages(&w.drain(c)), expected(4));
+    }
+}
+
+#[test]
+fn ours_a_journal_that_fails_later_costs_the_connection() {
+    let (mut w, session, token, _) = long();
+    w.on_replay = OnReplay::Hold;
+    let c = w.resume_as("tok-alice", &session, &token, 5);
+    let (replay, range, max_events, max_bytes) = asked(&mut w);
+    w.read_back(replay, &range, 0, max_events, max_bytes);
+    w.settle();
+    let (replay, ..) = asked(&mut w);
+    w.runtime.replay_failed(w.now, replay).unwrap();
+    w.settle();
+    assert_eq!(w.closed(c), Some(1011));
+    let last = w.drain(c).iter().filter_map(Frame::seq).max().unwrap();
+    w.on_replay = OnReplay::Answer;
+    let d = w.resume(c, last);
+    assert_eq!(messages(&w.drain(d)), expected(last - 1));
+}
+
+#[test]
+fn ours_a_late_answer_is_stale() {
+    let (mut w, session, token, _) = long();
+    w.on_replay = OnReplay::Hold;
+    let c = w.resume_as("tok-alice", &session, &token, 5);
+    let (replay, ..) = asked(&mut w);
+    w.cut(c);
+    w.advance(11 * SECOND);
+    assert!(w.runtime.replay(w.now, replay, &[], false).is_err());
+}
+
+#[test]
+fn ours_questions_are_bounded() {
+    let (mut w, session, token, _) = long();
+    w.restart_with(|config| config.replays = 1);
+    w.on_replay = OnReplay::Hold;
+    let c = w.resume_as("tok-alice", &session, &token, 5);
+    let d = w.resume_as("tok-alice", &session, &token, 5);
+    w.quiet(c);
+    let refused = w.refusal(d, "INTERNAL_ERROR");
+    assert_eq!(refused.payload()["details"], json!({"limit": "replays", "max": 1}));
+}
+
+#[test]
+fn s7_6_a_history_reaches_behind_memory() {
+    let (mut w, _, _, job) = long();
+    for ended in [false, true] {
+        if ended {
+            w.finish(&job, "1");
+        }
+        let b = w.login("tok-alice2");
+        let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
+        assert!(subscribed.payload().get("history_truncated").is_none(), "{subscribed:?}");
+        assert_eq!(subscribed.payload()["replayed"], true);
+        if !ended {
+            w.log(&job, "live");
+        }
+        let frames = w.drain(b);
+        let said = messages(&frames);
+        assert_eq!(said[..usize::try_from(ROUNDS).unwrap()], expected(0));
+        assert_eq!(said.last().unwrap(), "live");
+        assert_eq!(frames.last().unwrap().kind() == "job.result", ended);
+    }
+}
+
+#[test]
+fn s7_6_from_a_number_on() {
+    let (mut w, _, _, job) = long();
+    let b = w.login("tok-alice2");
+    w.subscribe(b, json!({"job_id": job.id, "history": true, "from_event_seq": 101}));
+    assert_eq!(messages(&w.drain(b)), expected(100));
+}
+
+#[test]
+fn s7_6_a_pruned_history_is_said_to_be_truncated() {
+    let (mut w, _, _, job) = long();
+    w.on_replay = OnReplay::Pruned(300);
+    let b = w.login("tok-alice2");
+    let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
+    assert_eq!(subscribed.payload()["history_truncated"], true);
+    let said = messages(&w.drain(b));
+    assert_eq!(said.last().unwrap(), &format!("round {}", ROUNDS - 1));
+    assert!(said.len() > 100 && (said.len() as u64) < ROUNDS);
+}
+
+#[test]
+fn s7_6_a_journal_that_fails_leaves_what_is_in_memory() {
+    let (mut w, _, _, job) = long();
+    w.on_replay = OnReplay::Fail;
+    let b = w.login("tok-alice2");
+    let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
+    assert_eq!(subscribed.payload()["history_truncated"], true);
+    assert_eq!(messages(&w.drain(b)), expected(ROUNDS - 20));
+}
+
+#[test]
+fn ours_without_a_readable_journal_nothing_is_asked() {
+    let (mut w, session, token, job) = long();
+    w.restart_with(|config| config.journal = Journal::Kept);
+    let c = w.resume_as("tok-alice", &session, &token, 5);
+    w.refusal(c, "RESUME_WINDOW_EXPIRED");
+    let b = w.login("tok-alice2");
+    let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
+    assert_eq!(subscribed.payload()["history_truncated"], true);
+    assert_eq!(w.replayed, 0);
+}

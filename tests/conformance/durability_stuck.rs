@@ -1,0 +1,129 @@
+//! Ours: a journal that is slow makes agents wait, one that fails stops new work and nothing else.
+
+use nuncio_core::arcp::{Body, Event, Journal, Refused};
+use nuncio_tests::world::{Job, World};
+use serde_json::json;
+
+fn world() -> World {
+    World::with(|config| {
+        config.journal = Journal::Kept;
+        config.store_window = 16;
+    })
+}
+
+fn fill(w: &mut World, job: &Job) -> usize {
+    let body = Body::log("info", "x", None);
+    (0..1000).find(|_| w.try_emit(job, &body) == Err(Refused::Blocked)).expect("agents wait at last")
+}
+
+fn unblocked(w: &mut World, job: &Job) -> bool {
+    w.maybe_told(|event| match event {
+        Event::Unblocked { job } => Some(*job),
+        _ => None,
+    }) == Some(job.key)
+}
+
+#[test]
+fn ours_agents_wait_for_a_slow_journal() {
+    for detached in [false, true] {
+        let mut w = world();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "slow");
+        if detached {
+            w.cut(a);
+        }
+        w.stuck = true;
+        let taken = fill(&mut w, &job);
+        assert_eq!(taken, 16);
+        assert!(!unblocked(&mut w, &job));
+        w.stuck = false;
+        w.settle();
+        assert!(unblocked(&mut w, &job));
+        w.log(&job, "y");
+    }
+}
+
+#[test]
+fn ours_a_job_can_end_while_its_agent_would_wait() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.stuck = true;
+    fill(&mut w, &job);
+    w.finish(&job, "1");
+    w.stuck = false;
+    w.settle();
+    assert_eq!(w.drain(a).last().unwrap().kind(), "job.result");
+}
+
+#[test]
+fn ours_without_a_journal_no_agent_waits_for_one() {
+    let mut w = World::with(|config| config.store_window = 1);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.stuck = true;
+    for _ in 0..100 {
+        w.log(&job, "x");
+    }
+}
+
+#[test]
+fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let (session, token) = (w.session(a), w.token(a));
+    w.send(a, "session.ping", json!({"nonce": "n"}));
+    w.drain(a);
+    let durable = w.stored.len() as u64;
+    w.stuck = true;
+    w.runtime.pause(w.now);
+    w.log(&job, "waits");
+    let waits = w.history.last().unwrap().0;
+    assert_eq!(waits, durable + 1, "an event waits for its record");
+
+    // What is not recorded does not wait for it, on a connection to which nothing was sent that does.
+    let other = w.open();
+    w.hello(other, "tok-alice", &[]);
+    w.refusal(other, "INTERNAL_ERROR");
+    assert_eq!(w.history.last().unwrap().0, 0);
+    let resumed = w.resume_as("tok-alice", &session, &token, 0);
+    w.refusal(resumed, "INTERNAL_ERROR");
+    assert_eq!(w.history.last().unwrap().0, 0);
+
+    // On one that is owed an event, order counts.
+    w.event(a, "log");
+    let stores = w.stored.len();
+    w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
+    assert_eq!(w.history.last().unwrap().0, waits);
+    assert_eq!(w.stored.len(), stores, "a refusal is not stored");
+    assert_eq!(w.delegate(&job, &json!({"agent": "slow"})).unwrap_err(), "PERMISSION_DENIED");
+
+    w.stuck = false;
+    w.runtime.proceed(w.now);
+    w.settle();
+    w.drain(a);
+    w.job(a, "slow");
+    let resumed = w.resume_as("tok-alice", &session, &token, 0);
+    w.expect(resumed, "session.welcome");
+}
+
+#[test]
+fn ours_paused_refusals_and_pongs_wait_for_nothing() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    w.send(a, "session.ping", json!({"nonce": "n"}));
+    w.drain(a);
+    let durable = w.stored.len() as u64;
+    let b = w.login("tok-alice2");
+    let job = w.job(b, "slow");
+    w.stuck = true;
+    w.runtime.pause(w.now);
+    w.log(&job, "waits");
+    assert!(w.stored.len() as u64 > durable);
+    w.send(a, "session.ping", json!({"nonce": "n"}));
+    w.expect(a, "session.pong");
+    assert!(w.history.last().unwrap().0 <= durable);
+    w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
+    assert!(w.history.last().unwrap().0 <= durable);
+}

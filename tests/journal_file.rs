@@ -1,0 +1,245 @@
+//! A journal file lets go of what nobody needs, and of nothing else.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nuncio_shared::{Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
+
+const SESSION: &str = "sess_01J00000000000000000000000";
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A file in a directory that is gone after the test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("nuncio-file-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn open(&self, options: SqliteOptions) -> SqliteJournal {
+        SqliteJournal::open(self.0.join("journal"), options).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left lies in the directory of temporary files.
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options() -> SqliteOptions {
+    SqliteOptions { sync: Sync::Normal, ..SqliteOptions::default() }
+}
+
+fn record(text: &str) -> Record {
+    Record::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn job(number: u64) -> String {
+    format!("job_01J0000000000000000{number:07}")
+}
+
+fn opened() -> Record {
+    let token = "A".repeat(43);
+    record(&format!(
+        r#"{{"v":1,"t":"session_opened","session":"{SESSION}","principal":"p","features":[],"token":"{token}","at":1}}"#
+    ))
+}
+
+fn accepted(job: &str) -> Record {
+    record(&format!(
+        r#"{{"v":1,"t":"job_accepted","job":"{job}","principal":"p","agent":"a","lease":{{}},"features":[],
+            "trace":"{TRACE}","created_at":1,"at":1}}"#
+    ))
+}
+
+fn event(job: &str, position: u64, seq: u64) -> Record {
+    record(&format!(
+        r#"{{"v":1,"t":"job_event","job":"{job}","trace":"{TRACE}","position":{position},"seq":{seq},
+            "to":[{{"session":"{SESSION}","seq":{seq},"id":"01J00000000000000000000000"}}],
+            "payload":{{"kind":"log","ts":"2026-01-01T00:00:00.000Z","body":{{"level":"info","message":"{}"}}}}}}"#,
+        "x".repeat(200)
+    ))
+}
+
+fn about(kind: &str, member: &str, id: &str) -> Record {
+    record(&format!(r#"{{"v":1,"t":"{kind}","{member}":"{id}"}}"#))
+}
+
+/// A session with jobs of 100 events each.
+fn history(jobs: u64) -> Vec<(u64, Record)> {
+    let mut records = vec![opened()];
+    let mut seq = 0;
+    for number in 0..jobs {
+        records.push(accepted(&job(number)));
+        for position in 0..100 {
+            seq += 1;
+            records.push(event(&job(number), position, seq));
+        }
+    }
+    (1..).zip(records).collect()
+}
+
+fn loaded(journal: &mut SqliteJournal) -> Vec<(u64, Record)> {
+    let mut records = Vec::new();
+    journal
+        .load(&mut |seq, record| {
+            records.push((seq, record));
+            true
+        })
+        .unwrap();
+    records
+}
+
+fn session() -> SessionId {
+    SessionId::parse(SESSION).unwrap()
+}
+
+#[test]
+fn what_is_committed_is_there() {
+    let place = Place::new();
+    let records = history(7);
+    let mut journal = place.open(options());
+    for part in records.chunks(37) {
+        journal.commit(part).unwrap();
+    }
+    assert_eq!(loaded(&mut journal), records);
+    drop(journal);
+    let mut journal = place.open(options());
+    assert_eq!(loaded(&mut journal), records);
+    let stats = journal.check().unwrap();
+    assert_eq!((stats.records, stats.first, stats.last), (708, 1, 708));
+    while journal.tend().unwrap() {}
+    assert_eq!(loaded(&mut journal), records, "all of it is needed");
+    let stats = journal.compact().unwrap();
+    assert_eq!(stats.records, 708);
+}
+
+#[test]
+fn a_range_is_read_back() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    for part in history(9).chunks(50) {
+        journal.commit(part).unwrap();
+    }
+    let numbers = |records: &[Record]| -> Vec<u64> { records.iter().map(|r| r.targets()[0].seq).collect() };
+    for (after, before, max) in [(0, 901, 5), (499, 520, 100), (895, 900, 100), (0, 2, 1), (250, 901, 300)] {
+        let range = ReplayRange::Session { session: session(), after, before };
+        let read = journal.replay(&range, max, usize::MAX).unwrap();
+        let expected: Vec<u64> = (after + 1..before).take(max).collect();
+        assert_eq!(numbers(&read.records), expected);
+    }
+    let range = ReplayRange::Session { session: session(), after: 10, before: 900 };
+    let few = journal.replay(&range, 500, 1).unwrap();
+    assert_eq!(numbers(&few.records), [11], "the first one is always there");
+    let of_job = |position, after| ReplayRange::Job { job: accepted(&job(3)).job().unwrap(), position, after };
+    let read = journal.replay(&of_job(0, 0), 1000, usize::MAX).unwrap();
+    assert_eq!((read.records.len(), read.truncated), (100, false));
+    let read = journal.replay(&of_job(40, 0), 1000, usize::MAX).unwrap();
+    assert_eq!(read.records.len(), 60);
+    let read = journal.replay(&of_job(0, 390), 1000, usize::MAX).unwrap();
+    assert_eq!((numbers(&read.records), read.truncated), ((391..=400).collect(), false));
+}
+
+#[test]
+fn what_was_acknowledged_and_forgotten_goes() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let mut records = history(9);
+    let mut push = |record| records.push((records.len() as u64 + 1, record));
+    push(record(&format!(r#"{{"v":1,"t":"acknowledged","session":"{SESSION}","seq":650}}"#)));
+    for number in 0..8 {
+        push(about("job_forgotten", "job", &job(number)));
+    }
+    journal.commit(&records).unwrap();
+    journal.compact().unwrap();
+    let left = loaded(&mut journal);
+    let events: Vec<u64> = left.iter().filter_map(|(_, record)| Some(record.targets().first()?.seq)).collect();
+    // A row is written anew only if much of it goes.
+    assert!(events.len() < 500, "{}", events.len());
+    assert!((651..=900).all(|seq| events.contains(&seq)), "nobody has acknowledged these");
+    let accepted = left.iter().filter(|(_, record)| record.kind() == "job_accepted").count();
+    assert!(accepted < 9);
+    assert!(left.windows(2).all(|pair| pair[0].0 < pair[1].0), "the order stays");
+    // What is gone is known to be gone.
+    let range = ReplayRange::Job { job: about("job_forgotten", "job", &job(0)).job().unwrap(), position: 0, after: 0 };
+    assert!(journal.replay(&range, 10, 1000).unwrap().truncated);
+
+    let last = records.len() as u64;
+    journal.commit(&[(last + 1, about("session_closed", "session", SESSION))]).unwrap();
+    journal.commit(&[(last + 2, about("job_forgotten", "job", &job(8)))]).unwrap();
+    assert!(journal.compact().unwrap().records < 40);
+}
+
+#[test]
+fn a_session_counts_on_though_all_its_events_are_too_old() {
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+    let mut records = history(9);
+    for number in 0..9 {
+        records.push((records.len() as u64 + 1, about("job_forgotten", "job", &job(number))));
+    }
+    for part in records.chunks(100) {
+        journal.commit(part).unwrap();
+    }
+    journal.compact().unwrap();
+    let left = loaded(&mut journal);
+    assert!(left.len() < 150, "{}", left.len());
+    assert!(left.iter().any(|(_, record)| record.targets().iter().any(|target| target.seq == 900)));
+    assert!(left.iter().any(|(_, record)| record.kind() == "session_opened"));
+}
+
+#[test]
+fn beyond_its_size_the_oldest_events_go() {
+    const MAX: u64 = 1 << 20;
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { max_bytes: Some(MAX), ..options() });
+    for part in history(200).chunks(100) {
+        journal.commit(part).unwrap();
+        while journal.tend().unwrap() {}
+    }
+    // It is looked at again after some growth.
+    let stats = journal.stats().unwrap();
+    assert!(stats.bytes < MAX + (8 << 20), "{stats:?}");
+    let stats = journal.compact().unwrap();
+    assert!(stats.bytes < MAX + MAX / 2, "{stats:?}");
+    let left = loaded(&mut journal);
+    let events: Vec<u64> = left.iter().filter_map(|(_, record)| Some(record.targets().first()?.seq)).collect();
+    assert_eq!(events.last(), Some(&20_000));
+    let first = events[0];
+    let gaps = (first..=20_000).filter(|seq| !events.contains(seq)).count();
+    assert!(gaps < 300, "what is left hangs together: {gaps}");
+    assert_eq!(left.iter().filter(|(_, record)| record.kind() == "job_accepted").count(), 200, "jobs stay");
+}
+
+#[test]
+fn credentials_stay_until_they_are_revoked() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let credential =
+        |kind: &str, id: &str| record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)));
+    let records: Vec<(u64, Record)> = (1..)
+        .zip([
+            credential("credential_issued", "a"),
+            credential("credential_issued", "b"),
+            credential("credential_issued", "b"),
+            credential("credential_revoked", "b"),
+            credential("credential_issued", "c"),
+            credential("credential_revoked", "c"),
+        ])
+        .collect();
+    journal.commit(&records).unwrap();
+    let one = journal.compact().unwrap();
+    assert!(one.records >= 4);
+    let kept = loaded(&mut journal);
+    let text = |(_, record): &(u64, Record)| String::from_utf8(record.encode()).unwrap();
+    assert!(kept.iter().any(|record| text(record).contains("\"a\"")));
+    assert_eq!(kept.iter().filter(|record| text(record).contains("\"b\"")).count(), 3);
+}

@@ -1,0 +1,147 @@
+//! The journal of a world, and restarts from it.
+
+use nuncio_core::arcp::{Config, Event, Record, ReplayId, ReplayRange, Restored, Runtime};
+
+use super::{START, World};
+
+/// How [`Event::Replay`] is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReplay {
+    /// At once, from what was stored.
+    Answer,
+    /// At once, from what was stored after so many records: the others are pruned.
+    Pruned(usize),
+    /// At once: the journal cannot be read.
+    Fail,
+    /// Not at all: the test answers.
+    Hold,
+}
+
+impl World {
+    /// The runtime dies and is restored from everything it had stored. Its connections are lost.
+    pub fn restart(&mut self) -> Restored {
+        self.restart_with(|_| {})
+    }
+
+    /// The same with another configuration.
+    pub fn restart_with(&mut self, change: impl FnOnce(&mut Config)) -> Restored {
+        let conns: Vec<_> = self.lines.keys().copied().collect();
+        for conn in conns {
+            self.checker.closed(conn);
+            self.line(conn).gone = true;
+        }
+        // A new runtime counts its connections anew: the old ones are not asked for any more.
+        self.lines.clear();
+        self.events.clear();
+        let mut config = self.runtime.config().clone();
+        change(&mut config);
+        let records = self.records(self.stored.len());
+        let (runtime, restored) = Runtime::restore(config, self.seed(), self.now, records);
+        self.runtime = runtime;
+        super::register(&mut self.runtime);
+        self.pump();
+        restored
+    }
+
+    /// Another world, whose runtime is restored from the first records of this one.
+    pub fn crashed_at(&self, stores: usize) -> (World, Restored) {
+        let mut world = World::with(|config| *config = self.runtime.config().clone());
+        let records = self.records(stores);
+        let now = self.now.max(START);
+        let (runtime, restored) = Runtime::restore(self.runtime.config().clone(), self.seed(), now, records);
+        world.runtime = runtime;
+        super::register(&mut world.runtime);
+        world.now = now;
+        world.stored = self.stored.iter().take(stores).cloned().collect();
+        world.last_store = stores as u64;
+        let frames = self.history.iter().filter(|(after, ..)| *after <= stores as u64);
+        world.checker.inherit(&self.checker, frames.map(|(_, _, frame)| frame));
+        world.pump();
+        (world, restored)
+    }
+
+    /// Goes on with a runtime that was restored elsewhere.
+    pub fn adopt(&mut self, mut runtime: Runtime) {
+        super::register(&mut runtime);
+        self.runtime = runtime;
+        self.lines.clear();
+        // Its stores go on from what it was restored from.
+        self.strict = false;
+        self.pump();
+    }
+
+    /// Lets everything happen that was caused past this world.
+    pub fn settle(&mut self) {
+        self.pump();
+    }
+
+    /// The first records, as a journal gives them back.
+    pub fn records(&self, stores: usize) -> Vec<(u64, Record)> {
+        let numbered = self.stored.iter().take(stores).zip(1..);
+        numbered
+            .map(|((_, record), seq)| {
+                let bytes = record.encode();
+                let read = Record::decode(&bytes).unwrap_or_else(|error| panic!("{error}: {record:?}"));
+                assert_eq!(read, *record, "a record is read as it was written");
+                (seq, read)
+            })
+            .collect()
+    }
+
+    /// A seed that no runtime of this world had.
+    fn seed(&self) -> [u8; 32] {
+        let mut seed = [9; 32];
+        seed[..8].copy_from_slice(&self.last_store.to_be_bytes());
+        seed
+    }
+
+    pub(super) fn answer_replay(&mut self, event: &Event) {
+        let Event::Replay { replay, range, max_events, max_bytes } = event else { return };
+        let pruned = match self.on_replay {
+            OnReplay::Answer => 0,
+            OnReplay::Pruned(records) => records,
+            OnReplay::Fail => {
+                self.runtime.replay_failed(self.now, *replay).expect("a question");
+                return;
+            }
+            OnReplay::Hold => return,
+        };
+        self.read_back(*replay, range, pruned, *max_events, *max_bytes);
+    }
+
+    /// Answers a question from what was stored.
+    pub fn read_back(
+        &mut self,
+        replay: ReplayId,
+        range: &ReplayRange,
+        pruned: usize,
+        max_events: usize,
+        max_bytes: usize,
+    ) {
+        let before: Vec<&Record> = self.stored.iter().take(pruned).map(|(_, record)| record).collect();
+        let truncated = before.iter().any(|record| wanted(record, range));
+        let mut bytes = 0;
+        let mut records = Vec::new();
+        for (_, record) in self.stored.iter().skip(pruned).filter(|(_, record)| wanted(record, range)) {
+            if records.len() == max_events || bytes > max_bytes {
+                break;
+            }
+            bytes += record.encode().len();
+            records.push(record.clone());
+        }
+        self.replayed += records.len();
+        self.runtime.replay(self.now, replay, &records, truncated).expect("a question");
+    }
+}
+
+fn wanted(record: &Record, range: &ReplayRange) -> bool {
+    match range {
+        ReplayRange::Session { session, after, before } => record
+            .targets()
+            .iter()
+            .any(|target| target.session == *session && target.seq > *after && target.seq < *before),
+        ReplayRange::Job { job, position, after } => {
+            record.job() == Some(*job) && record.position().is_some_and(|(at, seq)| at >= *position && seq > *after)
+        }
+    }
+}
