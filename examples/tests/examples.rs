@@ -1,7 +1,9 @@
 //! Every example runs, and finds itself right.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 /// A program of another package, brought up to date.
 fn built(package: &str, name: &str) -> String {
@@ -163,4 +165,48 @@ fn interop_agents_says_where_it_listens_and_ends_well_on_a_signal() {
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill can be run").success());
         assert!(child.wait().expect("it can be waited for").success(), "{signal}");
     }
+}
+
+#[test]
+fn mcp_bridge_is_an_mcp_server_whose_tool_is_a_job() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mcp_bridge"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .env_remove("NUNCIO_URL")
+        .spawn()
+        .expect("the program starts");
+    let mut to = child.stdin.take().expect("stdin is piped");
+    let mut from = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let mut progress = Vec::new();
+    let mut ask = |message: Value| -> Value {
+        writeln!(to, "{message}").expect("it reads");
+        let Some(id) = message.get("id") else { return Value::Null };
+        loop {
+            let line = from.next().expect("it answers").expect("a line");
+            let answer: Value = serde_json::from_str(&line).expect("nothing but MCP is on stdout");
+            if answer["method"] == "notifications/progress" {
+                progress.push(answer["params"].clone());
+            } else if answer.get("id") == Some(id) {
+                return answer["result"].clone();
+            }
+        }
+    };
+    let client = json!({"name": "test", "version": "1"});
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client});
+    let welcome = ask(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}));
+    assert!(welcome["capabilities"]["tools"].is_object(), "{welcome}");
+    ask(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let tools = ask(json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}));
+    assert_eq!(tools["tools"][0]["name"], "submit_job");
+    let call =
+        json!({"name": "submit_job", "arguments": {"agent": "count", "input": 3}, "_meta": {"progressToken": "p"}});
+    let result = ask(json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call}));
+    assert_eq!((&result["isError"], &result["content"][0]["text"]), (&json!(false), &json!("3")));
+    let call = json!({"name": "submit_job", "arguments": {"agent": "nobody"}});
+    let refused = ask(json!({"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": call}));
+    assert_eq!(refused["isError"], true, "{refused}");
+    let seen: Vec<_> = progress.iter().map(|one| (one["progress"].as_f64(), one["total"].as_f64())).collect();
+    assert_eq!(seen, [1.0, 2.0, 3.0].map(|number| (Some(number), Some(3.0))));
+    drop(to);
+    assert!(child.wait().expect("it can be waited for").success(), "it ends with its input");
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use event_listener::Event as Listeners;
 use futures_channel::oneshot;
-use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId};
-use nuncio_core::budget::Budget;
+use nuncio_core::arcp::{ConnId, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId};
 use nuncio_core::time::Time;
 use tracing::Span;
 
@@ -56,22 +55,22 @@ pub(crate) struct State {
     pub(crate) conns: HashMap<ConnId, Arc<Pipe>>,
     /// Of connections whose other end has shown one.
     pub(crate) certificates: HashMap<ConnId, PeerCertificate>,
-    jobs: HashMap<JobId, Arc<Job>>,
-    awaited: HashMap<JobId, oneshot::Sender<Ended>>,
+    pub(crate) jobs: HashMap<JobId, Arc<Job>>,
+    pub(crate) awaited: HashMap<JobId, oneshot::Sender<Ended>>,
     /// Outputs whose records are not durable yet, and everything behind them.
-    held: VecDeque<Output>,
+    pub(crate) held: VecDeque<Output>,
     /// How many of them are of each connection, and how many are of none.
-    held_conns: HashMap<ConnId, usize>,
-    held_events: usize,
-    unrecorded: Vec<(u64, Record)>,
+    pub(crate) held_conns: HashMap<ConnId, usize>,
+    pub(crate) held_events: usize,
+    pub(crate) unrecorded: Vec<(u64, Record)>,
     /// The last record that is durable.
-    committed: u64,
+    pub(crate) committed: u64,
     /// Whether there is a journal.
-    records: bool,
-    credentials: bool,
+    pub(crate) records: bool,
+    pub(crate) credentials: bool,
     /// What the timer waits for.
-    armed: Time,
-    drained: bool,
+    pub(crate) armed: Time,
+    pub(crate) drained: bool,
 }
 
 /// What is done once the lock is free again.
@@ -257,196 +256,5 @@ impl Hub {
                 state.runtime.proceed(now);
             }
         });
-    }
-}
-
-impl State {
-    /// Moves all outputs on, as far as their records are durable. What is for one connection stays in its order.
-    fn drain(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        loop {
-            while self.held.front().is_some_and(|output| self.is_durable(output)) {
-                if let Some(output) = self.held.pop_front() {
-                    self.unhold(&output);
-                    self.act(now, output, effects);
-                }
-            }
-            let Some(output) = self.runtime.poll_output() else { break };
-            match output {
-                Output::Store { seq, record } if self.records => self.unrecorded.push((seq, record)),
-                // Without a place for records everything is as durable as it will get.
-                Output::Store { seq, .. } => self.committed = seq,
-                output if self.is_durable(&output) && !self.is_behind_held(&output) => self.act(now, output, effects),
-                output => self.hold(output),
-            }
-        }
-    }
-
-    fn is_durable(&self, output: &Output) -> bool {
-        match output {
-            Output::Send { after, .. } | Output::Event { after, .. } => *after <= self.committed,
-            Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => true,
-        }
-    }
-
-    fn is_behind_held(&self, output: &Output) -> bool {
-        match conn_of(output) {
-            Some(conn) => self.held_conns.contains_key(&conn),
-            None => self.held_events > 0,
-        }
-    }
-
-    fn hold(&mut self, output: Output) {
-        match conn_of(&output) {
-            Some(conn) => *self.held_conns.entry(conn).or_default() += 1,
-            None => self.held_events += 1,
-        }
-        self.held.push_back(output);
-    }
-
-    fn unhold(&mut self, output: &Output) {
-        match conn_of(output) {
-            Some(conn) => {
-                if let Some(held) = self.held_conns.get_mut(&conn) {
-                    *held -= 1;
-                    if *held == 0 {
-                        self.held_conns.remove(&conn);
-                    }
-                }
-            }
-            None => self.held_events -= 1,
-        }
-    }
-
-    fn act(&mut self, now: Time, output: Output, effects: &mut Vec<Effect>) {
-        match output {
-            Output::Store { .. } => {}
-            Output::Send { conn, frame, .. } => {
-                if let Some(pipe) = self.conns.get(&conn) {
-                    pipe.push(frame);
-                    wake(effects, pipe);
-                }
-            }
-            Output::Reading { conn } => {
-                if let Some(pipe) = self.conns.get(&conn) {
-                    pipe.read_on();
-                    wake(effects, pipe);
-                }
-            }
-            Output::Close { conn, code, reason } => {
-                if let Some(pipe) = self.conns.get(&conn) {
-                    pipe.close(code, reason);
-                    wake(effects, pipe);
-                }
-            }
-            Output::Event { event, .. } => self.event(now, event, effects),
-        }
-    }
-
-    fn event(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
-        match event {
-            Event::Authenticate { conn, token, client } => {
-                let claim = Claim { token, client, certificate: self.certificates.get(&conn).cloned() };
-                effects.push(Effect::Authenticate { conn, claim });
-            }
-            Event::SessionLive { session, principal, resumed, .. } => {
-                effects.push(Effect::SessionLive { session, principal, resumed });
-            }
-            Event::SessionDetached { session } => effects.push(Effect::SessionDetached(session)),
-            Event::SessionClosed { session } => effects.push(Effect::SessionClosed(session)),
-            Event::Submitted { job, credentials } => {
-                let grant = self.runtime.job(job).filter(|_| credentials && self.credentials);
-                match grant.map(|view| Box::new(Grant::of(&view))) {
-                    Some(grant) => effects.push(Effect::Provision { job, grant }),
-                    // Refused is only what has ended by itself meanwhile.
-                    None => drop(self.runtime.start(now, job, Vec::new())),
-                }
-            }
-            Event::Start { job } => {
-                if let Some(view) = self.runtime.job(job) {
-                    let parent = self.delegating(job, view.parent);
-                    let shared = Arc::new(Job::of(job, &view));
-                    self.jobs.insert(job, Arc::clone(&shared));
-                    effects.push(Effect::Run { job: shared, parent });
-                }
-            }
-            Event::Cancel { job, reason, .. } => {
-                if let Some(job) = self.jobs.get(&job) {
-                    effects.push(Effect::Cancel { job: Arc::clone(job), reason });
-                }
-            }
-            Event::Unblocked { job } => {
-                if let Some(job) = self.jobs.get(&job) {
-                    effects.push(Effect::Unblock(Arc::clone(job)));
-                }
-            }
-            Event::Ended { job, status, fault, result } => {
-                let budget = self.runtime.job(job).and_then(|view| view.budget.map(Budget::to_json_numbers));
-                effects.push(Effect::End {
-                    job: self.jobs.remove(&job),
-                    awaited: self.awaited.remove(&job),
-                    ended: Ended { status, fault, result, budget },
-                });
-            }
-            Event::Revoke { revocation, job, id, value, attempt } => {
-                effects.push(Effect::Revoke { revocation, job, id, value, attempt });
-            }
-            Event::Replay { replay, range, max_events, max_bytes } => {
-                effects.push(Effect::Replay(Order::Replay { replay, range, max_events, max_bytes }));
-            }
-            Event::Subscription { principal, job, owner, granted } => {
-                effects.push(Effect::Subscription { principal, job, owner, granted });
-            }
-            Event::RefusedFrame { conn, code, message } => {
-                effects.push(Effect::RefusedFrame { conn, fault: Fault::new(code, message) });
-            }
-            Event::Drained => {
-                self.drained = true;
-                effects.push(Effect::Emptied);
-            }
-        }
-    }
-
-    /// The span of the agent that delegated a job; none where a client has submitted it, which sends a span of its own.
-    fn delegating(&self, job: JobId, parent: Option<JobId>) -> Span {
-        let parent = parent.filter(|_| self.awaited.contains_key(&job)).and_then(|parent| self.jobs.get(&parent));
-        parent.map_or_else(Span::none, |parent| parent.span())
-    }
-
-    /// Takes the machine's next deadline over; true if the timer has to wake earlier than it thinks.
-    fn arm(&mut self) -> bool {
-        let next = self.runtime.poll_timeout().map_or(Time::MAX, |(deadline, _)| deadline);
-        let nearer = next < self.armed;
-        if nearer {
-            self.armed = next;
-        }
-        nearer
-    }
-
-    /// The timer has woken and asks again.
-    pub(crate) fn disarm(&mut self) {
-        self.armed = Time::MAX;
-    }
-
-    /// Lets somebody wait for the end of a job that has just been made.
-    pub(crate) fn await_end(&mut self, job: JobId) -> oneshot::Receiver<Ended> {
-        let (sender, receiver) = oneshot::channel();
-        self.awaited.insert(job, sender);
-        receiver
-    }
-}
-
-/// The connection an output is for; `None` for what is for the host.
-fn conn_of(output: &Output) -> Option<ConnId> {
-    match output {
-        Output::Send { conn, .. } | Output::Reading { conn } | Output::Close { conn, .. } => Some(*conn),
-        Output::Store { .. } | Output::Event { .. } => None,
-    }
-}
-
-/// Wakes every connection once, for most inputs concern one.
-fn wake(effects: &mut Vec<Effect>, pipe: &Arc<Pipe>) {
-    let woken = |effect: &Effect| matches!(effect, Effect::Wake(other) if Arc::ptr_eq(other, pipe));
-    if !effects.iter().any(woken) {
-        effects.push(Effect::Wake(Arc::clone(pipe)));
     }
 }

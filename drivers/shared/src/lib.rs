@@ -23,6 +23,7 @@ mod journal;
 mod jwt;
 mod listen;
 mod memory;
+mod outputs;
 mod pipe;
 mod provision;
 mod server;
