@@ -115,9 +115,9 @@ impl Runtime {
             self.announce_child(owner, id, delegated_at);
         }
         for waiter in waiters {
-            if let Some(session) = self.sessions.get_mut(waiter.session) {
-                session.unanswered = session.unanswered.saturating_sub(1);
-            }
+            // One that has closed meanwhile can own nothing.
+            let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
+            session.unanswered = session.unanswered.saturating_sub(1);
             self.answer_submit(waiter.session, &waiter.request_id, id);
             self.pump_session(waiter.session);
         }
