@@ -335,3 +335,16 @@ fn s7_2_the_sign_counts_where_the_exponent_is_beyond_reckoning() {
     w.send_text(a, &submit("2", "-1e99999999999999999999"));
     w.refusal(a, "DUPLICATE_KEY");
 }
+
+#[test]
+fn s7_2_a_refused_submit_pushes_out_no_record() {
+    let mut w = World::with(|config| config.idempotency_records = 1);
+    let a = w.login("tok-alice");
+    let job = w.submit(a, keyed(json!(1)));
+    w.finish(&job, "1");
+    w.drain(a);
+    let b = w.login("tok-bob");
+    w.refused(b, json!({"agent": "nobody", "idempotency_key": "other"}), "AGENT_NOT_AVAILABLE");
+    w.ask(a, keyed(json!(1)));
+    assert_eq!(w.expect(a, "job.accepted").job(), job.id);
+}

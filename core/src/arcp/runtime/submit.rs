@@ -83,10 +83,12 @@ impl Runtime {
         let lease = parse_lease(submit.lease_request);
         let expires_at = submit.lease_constraints.as_ref().and_then(|c| c.expires_at.as_ref()).map(Text::as_str);
         check_negotiated(features, submit.agent.as_str(), lease.as_ref().ok(), expires_at)?;
-        let digest = digest(&submit, lease.as_ref().ok());
-        let record = idempotency_key.map(|text| (Arc::clone(&principal), sha256(text.as_bytes())));
-        if let Some(record) = &record
-            && self.retries(key, request.id, record, &digest)?
+        let record = idempotency_key.map(|text| {
+            let record_key = (Arc::clone(&principal), sha256(text.as_bytes()));
+            (record_key, digest(&submit, lease.as_ref().ok()))
+        });
+        if let Some((record_key, digest)) = &record
+            && self.retries(key, request.id, record_key, digest)?
         {
             return Ok(());
         }
@@ -102,9 +104,6 @@ impl Runtime {
         let delegate_id = submit.delegate_id.as_ref().map(Text::as_str);
         if let (Some(parent), Some(delegate_id)) = (parent, delegate_id) {
             self.check_delegate_id(parent, delegate_id)?;
-        }
-        if record.is_some() {
-            self.make_record_room();
         }
         let id = self.ask_for(Ask {
             owner: Some(key),
@@ -122,9 +121,12 @@ impl Runtime {
             extensions: request.envelope.extensions,
         })?;
         self.wait_for(key, request.id, id);
+        if record.is_some() {
+            self.make_record_room();
+        }
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
         let ulid = job.accepted.id;
-        if let Some(record_key) = record {
+        if let Some((record_key, digest)) = record {
             job.key = Some(record_key.clone());
             self.record_order.insert(ulid, record_key.clone());
             let record = Record { digest, job: id, ulid, at: self.now, accepted: None, terminal: None };
@@ -158,6 +160,7 @@ impl Runtime {
         let Some(session) = self.sessions.get(key) else { return Ok(true) };
         let Some(sent) = session.submits.iter().find(|sent| *sent.id == *request_id) else { return Ok(false) };
         let id = sent.job;
+        self.may_answer(key, id)?;
         match self.jobs.get(id).map(|job| job.state) {
             Some(JobState::Asked) => self.wait_for(key, request_id, id),
             Some(_) => self.answer_submit(key, request_id, id),
@@ -184,6 +187,7 @@ impl Runtime {
             .with_detail("existing_job_id", &existing));
         }
         let (id, accepted, terminal) = (record.job, record.accepted.clone(), record.terminal.clone());
+        self.may_answer(key, id)?;
         match self.jobs.get(id).map(|job| job.state) {
             Some(JobState::Asked) => self.wait_for(key, request_id, id),
             Some(_) => {
@@ -199,6 +203,34 @@ impl Runtime {
         Ok(true)
     }
 
+    /// Whether there is room for what another answer to a submit brings with it: one more who waits, one more job in the
+    /// session, one more event in its log.
+    fn may_answer(&self, key: SessionKey, id: JobId) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get(key) else { return Ok(()) };
+        let job = self.jobs.get(id);
+        let (subscriptions, jobs) = (self.config.subscriptions, self.config.jobs_per_session);
+        match job.map(|job| (job.state, job.owner)) {
+            Some((JobState::Asked, _)) if session.unanswered >= jobs => {
+                Err(Fault::limit("jobs_per_session", jobs as u64))
+            }
+            Some((state, None)) if state.is_live() && session.jobs >= jobs => {
+                Err(Fault::limit("jobs_per_session", jobs as u64))
+            }
+            Some((state, Some(owner))) if state == JobState::Asked || state.is_live() => {
+                let known = owner == key || session.watches.contains_key(&id);
+                if known || session.others() < subscriptions {
+                    Ok(())
+                } else {
+                    Err(Fault::limit("subscriptions", subscriptions as u64))
+                }
+            }
+            Some((JobState::Asked | JobState::Pending | JobState::Running | JobState::Cancelling, None)) => Ok(()),
+            // Its terminal comes again.
+            _ if self.session_has_room(key, 1, 0) => Ok(()),
+            _ => Err(Fault::limit("log_events", self.config.log_events as u64)),
+        }
+    }
+
     /// The running job of the same principal that a submit names as its parent.
     fn parent_of(&self, principal: &str, named: &str) -> Result<JobId, Fault> {
         let found = JobUlid::parse(named).and_then(|ulid| self.job_ids.get(&ulid).copied());
@@ -210,14 +242,19 @@ impl Runtime {
     }
 
     /// Makes a job that the host is asked about, or says why not. The checks stand in the order of §7.1 and §10.
-    pub(super) fn ask_for(&mut self, ask: Ask<'_>) -> Result<JobId, Fault> {
+    pub(super) fn ask_for(&mut self, mut ask: Ask<'_>) -> Result<JobId, Fault> {
         let now = self.now;
         let (name, pinned) = split_agent(ask.agent);
         if let Some(parent) = ask.parent {
             self.may_delegate(parent, name)?;
         }
         let version = self.resolve(name, pinned)?;
-        let lease = ask.lease?;
+        let lease = core::mem::replace(&mut ask.lease, Ok(Lease::default()))?;
+        let max = self.frame_limit(ask.owner);
+        if lease.to_json().len() > max / 2 {
+            // Every answer about the job shows it.
+            return Err(Fault::limit("frame_bytes", max as u64));
+        }
         let asked_expiry = match ask.expires_at {
             Some(text) => Some(parse_expiry(text)?),
             None => None,
@@ -229,20 +266,7 @@ impl Runtime {
         if expires_at.is_some_and(|at| at <= now) {
             return Err(Fault::invalid("lease_constraints.expires_at is not in the future"));
         }
-        let depth = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.depth + 1);
-        if depth > self.config.delegation_depth {
-            return Err(Fault::limit("delegation_depth", u64::from(self.config.delegation_depth)));
-        }
-        let in_session = ask.owner.and_then(|key| self.sessions.get(key)).map_or(0, |session| session.jobs);
-        if self.live_jobs >= self.config.jobs {
-            return Err(Fault::limit("jobs", self.config.jobs as u64));
-        }
-        if in_session >= self.config.jobs_per_session {
-            return Err(Fault::limit("jobs_per_session", self.config.jobs_per_session as u64));
-        }
-        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.revocations {
-            return Err(Fault::limit("revocations", self.config.revocations as u64));
-        }
+        let depth = self.check_limits(&ask)?;
         let granted = lease.budget().cloned();
         let parent_ulid = ask.parent.and_then(|id| self.jobs.get(id)).map(|parent| parent.accepted.id);
         if let (Some(amounts), Some(parent)) = (&granted, ask.parent) {
@@ -305,6 +329,29 @@ impl Runtime {
         }
         self.arm(submit_at, Timer::Submit, id);
         Ok(id)
+    }
+
+    /// The limits that one more job may reach; what comes back is its depth.
+    fn check_limits(&self, ask: &Ask<'_>) -> Result<u32, Fault> {
+        let depth = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.depth + 1);
+        if depth > self.config.delegation_depth {
+            return Err(Fault::limit("delegation_depth", u64::from(self.config.delegation_depth)));
+        }
+        let in_session = ask.owner.and_then(|key| self.sessions.get(key)).map_or(0, |session| session.jobs);
+        let named = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.delegate_ids.len());
+        if ask.delegate_id.is_some() && named >= self.config.delegations_per_job {
+            return Err(Fault::limit("delegations_per_job", self.config.delegations_per_job as u64));
+        }
+        if self.live_jobs >= self.config.jobs {
+            return Err(Fault::limit("jobs", self.config.jobs as u64));
+        }
+        if in_session >= self.config.jobs_per_session {
+            return Err(Fault::limit("jobs_per_session", self.config.jobs_per_session as u64));
+        }
+        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.revocations {
+            return Err(Fault::limit("revocations", self.config.revocations as u64));
+        }
+        Ok(depth)
     }
 
     fn mint_trace(&mut self) -> TraceId {
