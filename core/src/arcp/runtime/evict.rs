@@ -109,7 +109,7 @@ impl Runtime {
     }
 }
 
-impl super::submit::Record {
+impl super::repeat::Record {
     /// Bytes held once the job itself is gone.
     fn held(&self) -> usize {
         self.accepted.as_ref().map_or(0, |accepted| accepted.held())
