@@ -48,6 +48,11 @@ fn host_axum() {
     run(env!("CARGO_BIN_EXE_host_axum"));
 }
 
+#[test]
+fn host_tracing() {
+    run(env!("CARGO_BIN_EXE_host_tracing"));
+}
+
 #[cfg(unix)]
 #[test]
 fn exec_agent() {

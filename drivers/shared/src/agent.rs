@@ -10,12 +10,13 @@ use futures_lite::future::or;
 use nuncio_core::arcp::{self, AgentSpec, Denied, ErrorCode, Fault, JobResult, Json, Refused};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, Span, debug, error, warn};
 
 use crate::auth::BoxFuture;
 use crate::context::JobContext;
 use crate::hub::Hub;
 use crate::job::Job;
+use crate::span;
 
 /// What runs for a job. Functions `async fn(Input, JobContext) -> Result<Output, Failure>` are given to
 /// [`ServerBuilder::agent`](crate::ServerBuilder::agent) as they are; this is for what is no function.
@@ -223,14 +224,9 @@ impl Registry {
 }
 
 /// Runs a job's agent on the runtime of agents.
-pub(crate) fn start(hub: &Arc<Hub>, job: &Arc<Job>) {
-    let span = info_span!(
-        "job",
-        job = %job.id,
-        trace = %job.trace_id,
-        session = job.session.as_ref().map(tracing::field::display),
-        agent = job.agent,
-    );
+pub(crate) fn start(hub: &Arc<Hub>, job: &Arc<Job>, parent: &Span) {
+    let span = span::of_job(job, parent);
+    job.show(&span);
     let Some(agent) = hub.registry.find(&job.agent, job.version.as_deref()) else {
         error!(parent: &span, "an agent on offer is not there");
         conclude(hub, job, Err(Failure::internal("the agent is not there")));

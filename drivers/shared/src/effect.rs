@@ -26,7 +26,7 @@ impl Hub {
             Effect::Wake(pipe) => pipe.wake(),
             Effect::Authenticate { conn, claim } => self.authenticate(conn, claim),
             Effect::Provision { job, grant } => self.provision(job, grant),
-            Effect::Run(job) => agent::start(self, &job),
+            Effect::Run { job, parent } => agent::start(self, &job, &parent),
             Effect::Cancel { job, reason } => {
                 info!(job = %job.id, "the job is to be cancelled");
                 job.cancel(reason);
@@ -38,7 +38,7 @@ impl Hub {
                 if let Some(job) = job {
                     let code = ended.fault.as_ref().map(|fault| fault.code.as_str());
                     info!(job = %job.id, trace = %job.trace_id, status = ?ended.status, code, "the job has ended");
-                    job.end();
+                    job.end(&ended);
                 }
                 if let Some(awaited) = awaited {
                     // Who delegated may have stopped waiting.

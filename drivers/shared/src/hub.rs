@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use event_listener::Event as Listeners;
 use futures_channel::oneshot;
 use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId};
+use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
+use tracing::Span;
 
 use crate::agent::Registry;
 use crate::auth::{Claim, PeerCertificate, Verifier};
@@ -83,7 +85,10 @@ pub(crate) enum Effect {
         job: JobId,
         grant: Box<Grant>,
     },
-    Run(Arc<Job>),
+    Run {
+        job: Arc<Job>,
+        parent: Span,
+    },
     Cancel {
         job: Arc<Job>,
         reason: Option<String>,
@@ -358,9 +363,10 @@ impl State {
             }
             Event::Start { job } => {
                 if let Some(view) = self.runtime.job(job) {
+                    let parent = self.delegating(job, view.parent);
                     let shared = Arc::new(Job::of(job, &view));
                     self.jobs.insert(job, Arc::clone(&shared));
-                    effects.push(Effect::Run(shared));
+                    effects.push(Effect::Run { job: shared, parent });
                 }
             }
             Event::Cancel { job, reason, .. } => {
@@ -373,11 +379,14 @@ impl State {
                     effects.push(Effect::Unblock(Arc::clone(job)));
                 }
             }
-            Event::Ended { job, status, fault, result } => effects.push(Effect::End {
-                job: self.jobs.remove(&job),
-                awaited: self.awaited.remove(&job),
-                ended: Ended { status, fault, result },
-            }),
+            Event::Ended { job, status, fault, result } => {
+                let budget = self.runtime.job(job).and_then(|view| view.budget.map(Budget::to_json_numbers));
+                effects.push(Effect::End {
+                    job: self.jobs.remove(&job),
+                    awaited: self.awaited.remove(&job),
+                    ended: Ended { status, fault, result, budget },
+                });
+            }
             Event::Revoke { revocation, job, id, value, attempt } => {
                 effects.push(Effect::Revoke { revocation, job, id, value, attempt });
             }
@@ -395,6 +404,12 @@ impl State {
                 effects.push(Effect::Emptied);
             }
         }
+    }
+
+    /// The span of the agent that delegated a job; none where a client has submitted it, which sends a span of its own.
+    fn delegating(&self, job: JobId, parent: Option<JobId>) -> Span {
+        let parent = parent.filter(|_| self.awaited.contains_key(&job)).and_then(|parent| self.jobs.get(&parent));
+        parent.map_or_else(Span::none, |parent| parent.span())
     }
 
     /// Takes the machine's next deadline over; true if the timer has to wake earlier than it thinks.

@@ -1,15 +1,19 @@
 //! A running job, as the driver's side of it.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use event_listener::Event;
 use nuncio_core::arcp::{Fault, FinalStatus, JobId, JobUlid, JobView, Json, SessionId};
+use nuncio_core::budget::Budget;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
+use tracing::Span;
 
+use crate::pipe::lock;
+use crate::span;
 use crate::sync::CancellationToken;
 
 /// What a hub and an agent's contexts share of a running job.
@@ -28,6 +32,10 @@ pub(crate) struct Job {
     pub(crate) deadline: Option<Time>,
     pub(crate) extensions: Option<Box<Json>>,
     pub(crate) delegate_id: Option<String>,
+    /// What was left of the budget at the start, as JSON.
+    pub(crate) budget: Option<String>,
+    /// The span of its agent, until the job's end.
+    span: Mutex<Span>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) reason: OnceLock<String>,
     /// Counts what was emitted.
@@ -53,6 +61,8 @@ impl Job {
             deadline: view.deadline,
             extensions: view.extensions.map(Json::to_owned),
             delegate_id: view.delegate_id.map(str::to_owned),
+            budget: view.budget.map(Budget::to_json_numbers),
+            span: Mutex::new(Span::none()),
             cancelled: CancellationToken::new(),
             reason: OnceLock::new(),
             emitted: AtomicU32::new(0),
@@ -68,9 +78,23 @@ impl Job {
         self.cancelled.cancel();
     }
 
+    /// Keeps the span of the agent, for its children and its end. It must not outlive the agent by a context that does.
+    pub(crate) fn show(&self, span: &Span) {
+        let mut kept = lock(&self.span);
+        if !self.has_ended() {
+            *kept = span.clone();
+        }
+    }
+
+    /// The span of the agent; none before it starts and after the job's end.
+    pub(crate) fn span(&self) -> Span {
+        lock(&self.span).clone()
+    }
+
     /// Stops whatever still runs for the job.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, ended: &Ended) {
         self.ended.cancel();
+        span::end(&std::mem::replace(&mut *lock(&self.span), Span::none()), ended);
         self.cancelled.cancel();
         self.unblocked.notify(usize::MAX);
     }
@@ -91,4 +115,6 @@ pub(crate) struct Ended {
     pub(crate) status: FinalStatus,
     pub(crate) fault: Option<Fault>,
     pub(crate) result: Option<Bytes>,
+    /// What is left of the budget, as JSON.
+    pub(crate) budget: Option<String>,
 }

@@ -26,6 +26,7 @@ mod memory;
 mod pipe;
 mod provision;
 mod server;
+mod span;
 mod sync;
 #[cfg(feature = "tls")]
 mod tls;

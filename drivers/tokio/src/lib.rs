@@ -71,6 +71,14 @@
 //! frames are logged, tokens included. With `tracing-subscriber` that is a filter like `info,tungstenite=info`. This
 //! crate installs no logger.
 //!
+//! # Traces
+//!
+//! With the feature `opentelemetry` those spans are one OpenTelemetry trace over client, runtime, agents and what they
+//! delegate, wherever a program has a layer of `tracing-opentelemetry`: a submit carries the W3C context of its span in
+//! `extensions["x-vendor.opentelemetry.tracecontext"]`, and the job's span is below it. A submit that brings that
+//! extension, or a trace id, keeps its own. The runtime believes what a client says of its trace: who samples by the
+//! parent lets clients decide. What is said above of `tungstenite` holds for this layer, too.
+//!
 //! # Dropping
 //!
 //! Every future here can be dropped at any await: what the protocol has begun goes on, or is released. A dropped

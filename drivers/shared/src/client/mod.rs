@@ -18,6 +18,8 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use nuncio_core::arcp::client::{JobPage, ListQuery, ResumePoint, Subscribe, Welcome};
 
+use tracing::Instrument as _;
+
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
 pub use connect::{Connector, Function, Transport};
@@ -27,6 +29,7 @@ pub use submit::Submit;
 pub use url::Url;
 
 use crate::error::{ClientError, SessionEnd};
+use crate::span;
 use handle::Follower;
 use hub::{Hub, State};
 use slot::Slot;
@@ -63,8 +66,18 @@ impl Client {
     /// Submits a job and waits until it is accepted (§7.1). Dropped while it waits, the job may run nevertheless, with
     /// nobody following it.
     pub async fn submit(&self, submit: &Submit) -> Result<JobHandle, ClientError> {
-        let follower = self.follow(|state, now| state.client.submit(now, &submit.request()))?;
-        follower.accepted().await
+        let span = span::of_submit(submit);
+        let shown = span.clone();
+        async {
+            #[cfg(feature = "opentelemetry")]
+            let submit = submit.below(&shown);
+            let follower = self.follow(|state, now| state.client.submit(now, &submit.request()))?;
+            let job = follower.accepted().await?;
+            shown.record("arcp.job_id", job.job_id());
+            Ok(job)
+        }
+        .instrument(span)
+        .await
     }
 
     /// Watches a job (§7.6): of another session, or after this client has forgotten it.

@@ -88,16 +88,35 @@ impl Submit {
         self
     }
 
-    /// The trace of the job (§11). Without, the runtime makes one.
+    /// The trace of the job (§11). Without, it is that of the caller's span (ours; with the feature `opentelemetry`), else
+    /// the runtime makes one.
     pub fn trace_id(mut self, trace_id: TraceId) -> Submit {
         self.trace_id = Some(trace_id);
         self
     }
 
-    /// Vendor extensions: an object whose keys begin with `x-vendor.`.
+    /// Vendor extensions: an object whose keys begin with `x-vendor.`. With the feature `opentelemetry`, the W3C trace
+    /// context of the caller's span is added as `x-vendor.opentelemetry.tracecontext`, unless that key is here, even if it
+    /// is `null`.
     pub fn extensions(mut self, extensions: &impl Serialize) -> Result<Submit, serde_json::Error> {
         self.extensions = Some(serde_json::value::to_raw_value(extensions)?);
         Ok(self)
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// With the context of a span, unless the caller has set one; its trace is the job's, unless the caller has set one.
+    #[cfg(feature = "opentelemetry")]
+    pub(super) fn below(&self, span: &tracing::Span) -> std::borrow::Cow<'_, Submit> {
+        use crate::span::opentelemetry::{extended, sent};
+        let context = sent(span);
+        let extended = context
+            .and_then(|context| Some((extended(self.extensions.as_deref(), &context)?, context.parent.trace_id)));
+        let Some((extensions, trace_id)) = extended else { return std::borrow::Cow::Borrowed(self) };
+        let trace_id = self.trace_id.or(Some(trace_id));
+        std::borrow::Cow::Owned(Submit { extensions: Some(extensions), trace_id, ..self.clone() })
     }
 
     pub(super) fn request(&self) -> client::Submit<'_> {
