@@ -42,4 +42,5 @@ mod s9_8_credentials;
 mod s_compat;
 mod s_fixtures;
 mod s_limits;
+mod s_limits_peers;
 mod s_stats;

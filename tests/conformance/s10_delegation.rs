@@ -336,3 +336,31 @@ fn s10_a_submit_with_a_parent() {
     w.drain(a);
     w.refused(a, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "h"}), "JOB_NOT_FOUND");
 }
+
+#[test]
+fn s10_a_declined_submit_leaves_its_delegate_id_free() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
+    let child = json!({"agent": "echo", "parent_job_id": parent.id, "delegate_id": "d"});
+    w.on_submit = OnSubmit::Decline(ErrorCode::PermissionDenied);
+    w.refused(a, child.clone(), "PERMISSION_DENIED");
+    w.on_submit = OnSubmit::Start;
+    w.submit(a, child.clone());
+    w.refused(a, child, "INVALID_REQUEST");
+}
+
+#[test]
+fn s10_many_children_at_once_do_not_cost_a_slow_client_its_connection() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
+    w.withhold(a);
+    for _ in 0..900 {
+        w.delegate(&parent, &json!({"agent": "slow"})).unwrap();
+    }
+    assert_eq!(w.closed(a), None, "the client did nothing wrong");
+    w.release(a);
+    let accepted = w.drain(a).iter().filter(|frame| frame.kind() == "job.accepted").count();
+    assert_eq!(accepted, 900);
+}

@@ -354,3 +354,17 @@ fn s6_3_a_hello_without_resume_is_a_new_session() {
     assert_ne!(w.session(a), w.session(b));
     assert_eq!(w.closed(a), None);
 }
+
+#[test]
+fn s6_3_a_lost_welcome_does_not_lose_the_session_for_who_names_it_by_its_token_alone() {
+    let mut w = World::new();
+    let a = dropped(&mut w);
+    let first = w.token(a);
+    let b = w.resume(a, 3);
+    w.cut(b);
+    let c = w.open();
+    let auth = json!({"scheme": "bearer", "token": "tok-alice"});
+    w.send(c, "session.resume", json!({"resume_token": first, "last_event_seq": 3, "auth": auth}));
+    let welcome = w.expect(c, "session.welcome");
+    assert_eq!(welcome["session_id"], w.session(a));
+}

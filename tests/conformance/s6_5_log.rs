@@ -315,3 +315,53 @@ fn s6_5_a_takeover_that_leaves_room_lets_a_waiting_agent_go_on() {
     w.told("Unblocked", |event| matches!(event, Event::Unblocked { .. }).then_some(()));
     assert_eq!(w.try_emit(&job, &body), Ok(()));
 }
+
+#[test]
+fn s6_5_an_agent_that_waits_for_its_owner_wakes_though_a_subscriber_that_was_behind_too_has_left() {
+    let mut w = World::with(|config| {
+        config.log_events = 20;
+        config.log_bytes = 20_000;
+    });
+    let a = w.login("tok-alice");
+    let b = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let other = w.job(b, "slow");
+    w.subscribe(b, json!({"job_id": job.id}));
+    w.withhold(a);
+    w.withhold(b);
+    for _ in 0..3 {
+        w.log(&job, &"x".repeat(5_000));
+    }
+    // The subscriber's log fills with events of its own; the owner's has some bytes left, but not enough.
+    while w.try_emit(&other, &Body::log("info", "more", None)).is_ok() {}
+    assert_eq!(w.try_emit(&job, &Body::log("info", &"x".repeat(5_000), None)), Err(Refused::Blocked));
+    w.send(b, "job.unsubscribe", json!({"job_id": job.id}));
+    w.release(a);
+    let woken = |event: &Event| matches!(event, Event::Unblocked { job: woken } if *woken == job.key).then_some(());
+    w.told("Unblocked", woken);
+}
+
+#[test]
+fn s6_5_a_replay_that_was_cut_short_does_not_push_out_what_the_client_has_not_got() {
+    let mut w = World::with(|config| {
+        config.log_events = 16;
+        config.send_window = 4;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for message in 0..20 {
+        w.log(&job, &message.to_string());
+    }
+    let b = w.login("tok-alice");
+    let own = w.job(b, "slow");
+    w.withhold(b);
+    for message in ["2", "3", "4"] {
+        w.log(&own, message);
+    }
+    w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
+    w.cut(b);
+    let c = w.resume(b, 1);
+    let told: Vec<String> = w.drain(c).iter().map(|frame| frame.job().to_owned()).collect();
+    assert_eq!(told.iter().filter(|id| **id == own.id).count(), 3, "its own events");
+    assert_eq!(told.iter().filter(|id| **id == job.id).count(), 21, "and the whole history");
+}

@@ -327,3 +327,18 @@ fn s6_6_a_child_shows_its_parent() {
     let page = w.list(a, json!({"filter": {"agent": "slow"}}));
     assert_eq!(page.payload()["jobs"][0]["parent_job_id"], parent.id.as_str());
 }
+
+/// It would take minutes, were each job compared with each of them.
+#[test]
+fn s6_6_a_filter_may_name_any_number_of_statuses() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    for _ in 0..500 {
+        w.job(a, "slow");
+    }
+    let statuses = vec!["x"; 200_000];
+    let page = w.list(a, json!({"filter": {"status": statuses}}));
+    assert_eq!(page.payload()["jobs"], json!([]));
+    let page = w.list(a, json!({"filter": {"status": ["x", "running", "running"]}, "limit": 3}));
+    assert_eq!(page.payload()["jobs"].as_array().map(Vec::len), Some(3));
+}

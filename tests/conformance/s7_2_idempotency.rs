@@ -301,3 +301,50 @@ fn s7_2_credentials_are_those_valid_now_and_none_once_terminal() {
     w.ask(a, submit);
     assert!(w.expect(a, "job.accepted").payload().get("credentials").is_none());
 }
+
+#[test]
+fn s7_2_a_racing_duplicate_owns_the_job_if_the_first_session_closed_meanwhile() {
+    let mut w = World::with(|config| config.resume_window_secs = 1);
+    w.on_submit = OnSubmit::Hold;
+    let a = w.login("tok-alice");
+    let job = w.held(a, keyed(json!(1)));
+    let b = w.login("tok-alice");
+    w.ask(b, keyed(json!(1)));
+    w.send(a, "session.close", json!({}));
+    w.advance(2 * SECOND);
+    w.start(job);
+    let accepted = w.expect(b, "job.accepted");
+    let running = w.event(b, "status");
+    assert_eq!(running.job(), accepted.job());
+    w.send(b, "job.cancel", json!({"job_id": accepted.job()}));
+    w.expect(b, "job.cancelled");
+}
+
+#[test]
+fn s7_2_the_sign_counts_where_the_exponent_is_beyond_reckoning() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let submit = |id: &str, input: &str| {
+        format!(
+            r#"{{"arcp":"1.1","id":"{id}","type":"job.submit","payload":{{"agent":"echo","input":{input},"idempotency_key":"k"}}}}"#
+        )
+    };
+    w.send_text(a, &submit("1", "1e99999999999999999999"));
+    w.expect(a, "job.accepted");
+    w.drain(a);
+    w.send_text(a, &submit("2", "-1e99999999999999999999"));
+    w.refusal(a, "DUPLICATE_KEY");
+}
+
+#[test]
+fn s7_2_a_refused_submit_pushes_out_no_record() {
+    let mut w = World::with(|config| config.idempotency_records = 1);
+    let a = w.login("tok-alice");
+    let job = w.submit(a, keyed(json!(1)));
+    w.finish(&job, "1");
+    w.drain(a);
+    let b = w.login("tok-bob");
+    w.refused(b, json!({"agent": "nobody", "idempotency_key": "other"}), "AGENT_NOT_AVAILABLE");
+    w.ask(a, keyed(json!(1)));
+    assert_eq!(w.expect(a, "job.accepted").job(), job.id);
+}

@@ -163,3 +163,27 @@ fn s7_6_the_owner_waits_for_its_own_session_only() {
     assert_eq!(blocked, Refused::Blocked);
     assert_eq!(w.drain(b).len(), taken, "what was refused went to nobody");
 }
+
+#[test]
+fn s7_6_a_subscriber_is_told_if_the_job_is_forgotten_before_it_was_shown() {
+    let mut w = World::with(|config| {
+        config.retained_jobs = 1;
+        config.send_window = 2;
+    });
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for message in ["2", "3", "4", "5"] {
+        w.log(&job, message);
+    }
+    w.finish(&job, "1");
+    let b = w.login("tok-alice");
+    w.withhold(b);
+    w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
+    w.drain(a);
+    let next = w.job(a, "slow");
+    w.finish(&next, "1");
+    w.release(b);
+    let frames = w.drain(b);
+    let last = frames.last().expect("a frame");
+    assert_eq!((last.job(), &last.body()["phase"]), (job.id.as_str(), &json!("subscription_dropped")), "{frames:?}");
+}

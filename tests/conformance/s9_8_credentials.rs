@@ -1,7 +1,7 @@
 //! §9.8, §14: provisioned credentials.
 
-use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Record, Refused, RevocationId, Secret};
-use nuncio_tests::world::{Job, OnSubmit, SECOND, World};
+use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Record, Refused, RevocationId, Secret, Via};
+use nuncio_tests::world::{FEATURES, Job, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
 
 fn world() -> World {
@@ -312,4 +312,26 @@ fn s9_8_secrets_are_not_printed() {
     let (_, job) = job(&mut w);
     let printed = format!("{:?}", w.runtime.job(job.key).unwrap().credentials);
     assert!(!printed.contains("secret-"), "{printed}");
+}
+
+#[test]
+fn s9_8_a_rotated_value_is_not_told_to_an_owner_that_has_not_negotiated_credentials() {
+    let mut w = World::with(|config| {
+        config.provisioner = true;
+        config.resume_window_secs = 1;
+    });
+    let a = w.login("tok-alice");
+    let submit = json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"]}, "idempotency_key": "k"});
+    let job = w.submit(a, submit.clone());
+    assert!(job.accepted.payload().get("credentials").is_some());
+    w.send(a, "session.close", json!({}));
+    w.advance(2 * SECOND);
+    // The same principal takes the job over, on a connection that anybody can listen to.
+    let b = w.login_via("tok-alice", &FEATURES, Via::Plain);
+    w.ask(b, submit);
+    w.expect(b, "job.accepted");
+    w.rotate(&job, "cred_1", "secret-rotated", "alice").unwrap();
+    let rotated = w.event(b, "status");
+    assert_eq!(rotated.body()["phase"], "credential_rotated");
+    assert!(!rotated.text().contains("secret-rotated"), "{rotated:?}");
 }

@@ -182,3 +182,35 @@ fn compat_python_a_terminal_within_the_delay() {
     w.expect(b, "job.result");
     w.quiet(b);
 }
+
+#[test]
+fn compat_python_a_takeover_before_the_answer_was_written_does_not_hold_the_subscription_for_ever() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let b = w.login_python("tok-alice");
+    w.withhold(b);
+    w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
+    let c = w.resume(b, 0);
+    w.log(&job, "2");
+    w.advance(SECOND);
+    w.event(c, "status");
+    w.event(c, "log");
+}
+
+#[test]
+fn compat_python_back_pressure_is_not_told_under_a_subscription_that_has_not_started() {
+    let mut w = World::with(|config| config.back_pressure = 2);
+    let b = w.login_python("tok-alice");
+    let own = w.job(b, "slow");
+    w.send(b, "session.ack", json!({"last_processed_seq": 1}));
+    let a = w.login("tok-alice");
+    let newer = w.job(a, "slow");
+    w.subscribe(b, json!({"job_id": newer.id, "history": true}));
+    for message in ["2", "3", "4"] {
+        w.log(&own, message);
+    }
+    let frames = w.drain(b);
+    assert!(frames.iter().any(|frame| frame.body()["phase"] == "back_pressure"), "{frames:?}");
+    assert!(frames.iter().all(|frame| frame.job() == own.id), "{frames:?}");
+}

@@ -4,7 +4,7 @@ use nuncio_core::arcp::{Event, Refused};
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
 
-fn limit(error: &Frame, name: &str, max: u64) {
+pub(crate) fn limit(error: &Frame, name: &str, max: u64) {
     assert_eq!(error.payload()["code"], "INTERNAL_ERROR");
     assert_eq!(error.payload()["details"], json!({"limit": name, "max": max}), "{error:?}");
 }

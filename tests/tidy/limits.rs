@@ -17,7 +17,7 @@ const NO_LIMITS: [&str; 11] = [
     "journal",
 ];
 
-const RUNTIME: [(&str, &str); 47] = [
+const RUNTIME: [(&str, &str); 48] = [
     ("replay_timeout", "ours_a_journal_that_fails_costs_a_try_and_no_session"),
     ("replays", "ours_questions_are_bounded"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -39,6 +39,7 @@ const RUNTIME: [(&str, &str); 47] = [
     ("jobs", "limit_jobs"),
     ("jobs_per_session", "limit_jobs_per_session"),
     ("delegation_depth", "s10_depth_is_limited"),
+    ("delegations_per_job", "limit_delegations_per_job"),
     ("subscriptions", "limit_subscriptions"),
     ("log_events", "s6_5_a_full_log_drops_the_oldest_written_event"),
     ("log_bytes", "s6_5_bytes_block_like_events"),

@@ -68,7 +68,9 @@ pub struct Config {
     pub jobs_per_session: usize,
     /// Depth of delegation below a submitted job (§10). Default 8.
     pub delegation_depth: u32,
-    /// Subscriptions of one session (§7.6). Default 1 000.
+    /// Names of delegations that one job remembers, which have to be different (§10). Default 10 000.
+    pub delegations_per_job: usize,
+    /// Jobs of others that one session is shown: subscriptions (§7.6), and repeats of their submits (§7.2). Default 1 000.
     pub subscriptions: usize,
     /// Events kept for a session (§6.5). Default 10 000.
     pub log_events: usize,
@@ -159,6 +161,7 @@ impl Default for Config {
             jobs: 100_000,
             jobs_per_session: 1_000,
             delegation_depth: 8,
+            delegations_per_job: 10_000,
             subscriptions: 1_000,
             log_events: 10_000,
             log_bytes: 16 << 20,

@@ -86,11 +86,11 @@ fn number(text: &str) -> String {
     }
     let trailing = digits.len() - digits.trim_end_matches('0').len();
     // An exponent that does not fit is as good as its text: two such numbers are equal if they are spelled alike.
+    let sign = if negative { "-" } else { "" };
     let Ok(exponent) = exponent.parse::<i64>() else {
-        return String::from(text);
+        return alloc::format!("{sign}{text}");
     };
     let shift = i64::try_from(trailing).unwrap_or(0) - i64::try_from(fraction.len()).unwrap_or(0);
-    let sign = if negative { "-" } else { "" };
     alloc::format!("{sign}{significant}e{}", exponent.saturating_add(shift))
 }
 

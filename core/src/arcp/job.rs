@@ -383,6 +383,8 @@ impl Job {
             + self.history.held()
             + text(&self.input)
             + text(&self.extensions)
+            + self.delegate_ids.iter().map(|id| id.len() + 48).sum::<usize>()
+            + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
             + self.gathered.as_ref().map_or(0, |gathered| gathered.data.len())
             + self.tail.as_ref().map_or(0, |tail| tail.result.len())
             + self.terminal.as_ref().map_or(0, |terminal| terminal.held())

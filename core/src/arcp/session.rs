@@ -227,6 +227,18 @@ impl Session {
         self.log.bytes_held() + submits + self.watches.len() * 256 + 512
     }
 
+    /// The connection is gone, and every `job.subscribed` that was not written with it: no replay has to wait for that.
+    pub(crate) fn hurry(&mut self) {
+        for cursor in self.watches.values_mut().filter_map(|watch| watch.cursor.as_mut()) {
+            cursor.not_before = Time(0);
+        }
+    }
+
+    /// Jobs it is shown that are not its own.
+    pub(crate) fn others(&self) -> usize {
+        self.watches.values().filter(|watch| watch.role != Role::Owner).count()
+    }
+
     /// Events the log may hold unwritten before an agent waits: every watched job keeps room for its first and last.
     pub(crate) fn emit_room(&self, max_events: usize) -> usize {
         max_events.saturating_sub(2 * self.watches.len()).max(1)

@@ -149,3 +149,15 @@ fn a_replayed_chunk_is_not_handed_out_twice() {
     assert!(desk.frame(&chunk(2, 0, "a", "utf8", true)).is_empty());
     assert_eq!(desk.frame(&chunk(3, 1, "b", "utf8", true)), [r#"h0 #3 chunk 1 "b" more=true"#]);
 }
+
+#[test]
+fn the_id_of_a_result_is_not_as_long_as_a_frame() {
+    let mut desk = Desk::live();
+    desk.job("j");
+    let before = desk.client.bytes_held();
+    let body =
+        format!(r#"{{"result_id":"{}","chunk_seq":0,"data":"x","encoding":"utf8","more":true}}"#, "r".repeat(500_000));
+    let lines = desk.frame(&kind("j", 1, "result_chunk", &body));
+    assert_eq!(lines, ["h0 chunk fault: the result_id of a chunk is too long"]);
+    assert!(desk.client.bytes_held() < before + 1_000);
+}

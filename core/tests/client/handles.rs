@@ -1,7 +1,8 @@
 //! Handles over their life: repeats after a resume, shared jobs, release, unsubscribe (wire.md §8).
 
-use crate::support::{Desk, SECOND, accepted, event, kind, plain, success};
-use nuncio_core::arcp::client::{ClientConfig, ClientRefused, HandleId, ListQuery, Submit};
+use crate::support::{Desk, SECOND, START, accepted, event, job_error, kind, plain, success, welcome};
+use nuncio_core::arcp::Secret;
+use nuncio_core::arcp::client::{Client, ClientConfig, ClientRefused, HandleId, ListQuery, ResumePoint, Submit};
 use serde_json::json;
 
 fn list(desk: &mut Desk) -> String {
@@ -178,4 +179,18 @@ fn another_close_of_the_peer_fails_no_request() {
     desk.client.handle_peer_close(desk.now, 1001);
     desk.drain();
     assert!(desk.resume().contains(&"> job.submit".to_owned()));
+}
+
+#[test]
+fn the_end_of_a_former_clients_job_is_no_refusal_of_a_submit() {
+    let mut desk = Desk::idle(ClientConfig::default());
+    let point = ResumePoint { session_id: "sess_1".to_owned(), token: Secret::new("rt_1"), last_event_seq: 4 };
+    desk.client = Client::resuming(ClientConfig::default(), [7; 32], START, point);
+    desk.open();
+    desk.frame(&welcome("sess_1", "rt_2"));
+    desk.submit();
+    let members = r#""final_status":"error","code":"INTERNAL_ERROR","message":"it broke""#;
+    assert_eq!(desk.frame(&job_error("job_of_the_former", 5, members)), [""; 0]);
+    let lines = desk.frame(&accepted("job_1", Some(&desk.id_of("job.submit"))));
+    assert_eq!(lines, ["h0 accepted job_1"]);
 }

@@ -20,6 +20,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// The longest `result_id`: it is kept for every handle that is streamed to.
+const MAX_RESULT_ID: usize = 256;
+
 /// The streamed result of one handle, as far as it has come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
@@ -85,6 +88,9 @@ impl Stream {
         let id = chunk.result_id.as_ref().map_or("", Text::as_str);
         let first = self.next == 0 && !self.finished;
         if first {
+            if id.len() > MAX_RESULT_ID {
+                return Err("the result_id of a chunk is too long");
+            }
             self.id = id.to_string();
             self.whole = chunk_seq == 0;
             if late {

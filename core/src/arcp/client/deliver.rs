@@ -167,7 +167,9 @@ impl Client {
     /// had its key.
     fn refuses_submit(&mut self, job_id: &str, error: &ErrorPayload<'_>) -> bool {
         let unheard = self.tracks.find(job_id).is_none() && !self.tracks.is_retired(job_id) && !self.held.holds(job_id);
-        unheard || error.duplicates(job_id)
+        // In a session of a former client it may as well be a job of that one's.
+        let inherited = self.session.as_ref().is_some_and(|session| session.inherited);
+        (unheard && !inherited) || error.duplicates(job_id)
     }
 
     fn delivered(&mut self, key: JobKey, seq: u64, late: bool, delivered: bool) {

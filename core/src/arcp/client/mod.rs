@@ -92,6 +92,8 @@ struct Session {
     features: Features,
     /// Whether the features are those of a former client, and the next welcome says which they are.
     taken_up: bool,
+    /// Whether a former client had jobs in it, of which this one knows nothing.
+    inherited: bool,
     seq: Sequence,
     acks: Acks,
 }
@@ -130,6 +132,7 @@ impl Client {
             token: Some(point.token),
             features: config.features,
             taken_up: true,
+            inherited: true,
             seq: Sequence::after(point.last_event_seq),
             acks: Acks::default(),
         };

@@ -113,6 +113,7 @@ impl Client {
             token: None,
             features,
             taken_up: false,
+            inherited: false,
             seq: Sequence::default(),
             acks: Acks::default(),
         });

@@ -115,9 +115,9 @@ impl Runtime {
             self.announce_child(owner, id, delegated_at);
         }
         for waiter in waiters {
-            if let Some(session) = self.sessions.get_mut(waiter.session) {
-                session.unanswered = session.unanswered.saturating_sub(1);
-            }
+            // One that has closed meanwhile can own nothing.
+            let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
+            session.unanswered = session.unanswered.saturating_sub(1);
             self.answer_submit(waiter.session, &waiter.request_id, id);
             self.pump_session(waiter.session);
         }
@@ -198,10 +198,10 @@ impl Runtime {
         announcement: Option<Box<Announcement>>,
     ) {
         let Some(session) = self.sessions.get(key) else { return };
-        let (kind, payload) = terminal.for_form(session.python);
         let head = job_head(session.id, accepted).into();
+        let (kind, payload) = self.terminal_for(key, terminal);
         if let Some(to) = self.number(key, kind, head, payload.clone(), None, announcement) {
-            self.journal_shown(accepted, kind, payload, None, to);
+            self.journal_shown(accepted, kind, &payload, None, to);
             self.press(key);
         }
         self.pump_session(key);
@@ -251,12 +251,14 @@ impl Runtime {
         let shown = credentials_now(Some(job), session.principal == accepted.principal, form);
         let payload = reply::accepted(&accepted, form, shown, None);
         let head = job_head(session.id, &accepted);
-        let epoch = if session.conn.is_some() { session.epoch } else { 0 };
+        // Where others wait already it goes before the child's first event, as it would after a cut: a queue that fills by
+        // delegations is no fault of the peer's.
+        let conn = session.conn.filter(|conn| self.conns.get(*conn).is_some_and(|open| !open.paused));
+        let epoch = if conn.is_some() { session.epoch } else { 0 };
         if let Some(watch) = session.watches.get_mut(&id) {
             let announcement = Announcement { id: envelope, job: id, accepted, request_id: None, epoch };
             watch.announcement = Some(announcement.into());
         }
-        let conn = session.conn;
         self.journal_watching(key, id, None, None, Some(envelope));
         if let Some(conn) = conn {
             let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
@@ -298,10 +300,15 @@ impl Runtime {
                 self.pump(conn);
             }
         }
-        if let (true, Some(parent), Some(delegate_id)) = (delegated, parent, delegate_id)
-            && self.jobs.get(parent).is_some_and(|job| job.state.is_running())
+        if let (Some(parent), Some(delegate_id)) = (parent, delegate_id)
+            && let Some(job) = self.jobs.get_mut(parent).filter(|job| job.state.is_running())
         {
-            self.append(parent, &Body::tool_error(&delegate_id, &fault), None);
+            if delegated {
+                self.append(parent, &Body::tool_error(&delegate_id, &fault), None);
+            } else {
+                // A refused submit leaves no trace; the name of a delegation stood in the parent's events.
+                job.delegate_ids.remove(&delegate_id);
+            }
         }
         self.event(Event::Ended { job: id, status: FinalStatus::Error, fault: Some(fault), result: None });
         self.check_drained();

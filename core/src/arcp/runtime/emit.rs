@@ -125,7 +125,7 @@ impl Runtime {
         if Runtime::event_len(bytes) > max {
             return Err(Refused::TooLarge { bytes: Runtime::event_len(bytes), max });
         }
-        let mut blocked = false;
+        let mut full = Vec::new();
         let mut slow = None;
         for key in &job.watchers {
             let Some(session) = self.sessions.get(*key) else { continue };
@@ -137,11 +137,11 @@ impl Runtime {
             if watch.role == Role::Subscriber {
                 slow.get_or_insert_with(Vec::new).push(*key);
             } else if fits {
-                blocked = true;
+                full.push(*key);
             }
         }
-        if blocked {
-            self.block(id);
+        if !full.is_empty() {
+            self.block(id, &full);
             return Err(Refused::Blocked);
         }
         if self.behind() {
@@ -157,29 +157,16 @@ impl Runtime {
         Ok(())
     }
 
-    /// Notes that an agent waits for room.
-    fn block(&mut self, id: JobId) {
+    /// Notes that an agent waits for room in these sessions' logs.
+    fn block(&mut self, id: JobId, full: &[SessionKey]) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if !job.blocked {
             self.totals.blocked += 1;
         }
         job.blocked = true;
-        for key in job.watchers.clone() {
-            if self.session_has_room(key, 1, 0) {
-                continue;
-            }
-            if let Some(session) = self.sessions.get_mut(key) {
+        for key in full {
+            if let Some(session) = self.sessions.get_mut(*key) {
                 session.blocked.insert(id);
-            }
-        }
-        // The bytes, not the events, may be what is missing: then every owner-like session is asked.
-        let Some(job) = self.jobs.get(id) else { return };
-        let waits = job.watchers.iter().any(|key| self.sessions.get(*key).is_some_and(|s| s.blocked.contains(&id)));
-        if !waits {
-            for key in job.watchers.clone() {
-                if let Some(session) = self.sessions.get_mut(key).filter(|session| session.conn.is_some()) {
-                    session.blocked.insert(id);
-                }
             }
         }
     }
@@ -188,7 +175,7 @@ impl Runtime {
         self.jobs.get(id).is_some_and(|job| job.watchers.iter().all(|key| self.session_has_room(*key, events, bytes)))
     }
 
-    fn session_has_room(&self, key: SessionKey, events: usize, bytes: usize) -> bool {
+    pub(super) fn session_has_room(&self, key: SessionKey, events: usize, bytes: usize) -> bool {
         let Some(session) = self.sessions.get(key) else { return true };
         let (unwritten, unwritten_bytes) = session.log.unwritten();
         session.conn.is_none()
@@ -219,10 +206,16 @@ impl Runtime {
             let Some(session) = self.sessions.get(key) else { continue };
             let Some(watch) = session.watches.get(&id) else { continue };
             let owner = watch.role == Role::Owner;
+            // A later owner may not have negotiated credentials, and be on a connection that others can listen to.
+            let trusted = owner && session.features.has(Feature::ProvisionedCredentials);
             if watch.cursor.is_some() || session.features.intersection(needs) != needs {
                 continue;
             }
-            let shown = self.show(key, id, "job.event", payload.clone(), secret.clone().filter(|_| owner));
+            // The owner's frames may be larger than those of a session that repeated its submit.
+            if !owner && Runtime::event_len(body.json().len()) > self.frame_limit(Some(key)) {
+                continue;
+            }
+            let shown = self.show(key, id, "job.event", payload.clone(), secret.clone().filter(|_| trusted));
             let Some(target) = shown else { continue };
             if owner {
                 numbered = Some(target.seq);
@@ -302,19 +295,17 @@ impl Runtime {
         if !session.log.back_pressure(threshold) {
             return;
         }
-        let live = session.watches.iter().filter_map(|(id, watch)| {
-            let job = self.jobs.get(*id).filter(|job| job.state.is_live())?;
-            Some((&job.accepted, watch))
-        });
-        let Some((accepted, watch)) = live.max_by_key(|(accepted, _)| accepted.id) else { return };
-        let accepted = Arc::clone(accepted);
-        let head = Arc::clone(&watch.head);
+        // A subscription whose replay is still to come has no place for it.
+        let shown = session.watches.iter().filter(|(_, watch)| watch.cursor.is_none());
+        let live = shown.filter_map(|(id, _)| Some((*id, self.jobs.get(*id).filter(|job| job.state.is_live())?)));
+        let Some((id, job)) = live.max_by_key(|(_, job)| job.accepted.id) else { return };
+        let accepted = Arc::clone(&job.accepted);
         self.totals.back_pressure += 1;
-        let lag = session.log.lag().unwrap_or(0);
+        let lag = self.sessions.get(key).and_then(|session| session.log.lag()).unwrap_or(0);
         let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
         let body = Body::status_unchecked("back_pressure", Some(&message));
         let payload: Bytes = reply::event(&body, self.stamp()).into();
-        if let Some(to) = self.number(key, "job.event", head, payload.clone(), None, None) {
+        if let Some(to) = self.show(key, id, "job.event", payload.clone(), None) {
             self.journal_shown(&accepted, "job.event", &payload, None, to);
         }
     }
@@ -332,7 +323,6 @@ impl Runtime {
         });
         let Some((id, at)) = ready else { return false };
         let features = session.features;
-        let form = session.form();
         let Some(job) = self.jobs.get(id) else {
             self.unwatch(key, id);
             return true;
@@ -342,6 +332,9 @@ impl Runtime {
             // It goes on with the next connection.
             Err(()) if self.replays() => return false,
             Err(()) => self.drop_subscription(key, id),
+            Ok(Some(past)) if Runtime::event_len(past.payload.len()) > self.frame_limit(Some(key)) => {
+                self.drop_subscription(key, id);
+            }
             Ok(Some(past)) => {
                 let shown = features.intersection(past.needs) == past.needs;
                 let payload = past.payload.clone();
@@ -355,8 +348,7 @@ impl Runtime {
             }
             Ok(None) => match &job.terminal {
                 Some(terminal) => {
-                    let (kind, payload) = terminal.for_form(form.python);
-                    let payload = payload.clone();
+                    let (kind, payload) = self.terminal_for(key, terminal);
                     self.show_alone(key, id, kind, &payload, None);
                     self.unwatch(key, id);
                 }

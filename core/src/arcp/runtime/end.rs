@@ -1,5 +1,6 @@
 //! Every way a job ends, and cancellation (§7.3, §7.4). A job has exactly one terminal.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,7 +10,7 @@ use super::Runtime;
 use super::frames::Request;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::{Event, Timer};
-use crate::arcp::host::{Failure, JobId, Refused, SessionKey};
+use crate::arcp::host::{Failure, FinalStatus, JobId, Refused, SessionKey};
 use crate::arcp::ids::JobUlid;
 use crate::arcp::job::{JobEvent, JobState, Terminal};
 use crate::arcp::json::Object;
@@ -19,8 +20,8 @@ use crate::arcp::request;
 use crate::arcp::session::Role;
 use crate::time::Time;
 
-/// Characters of an agent's own message that go out.
-const MAX_MESSAGE: usize = 8 << 10;
+/// Characters that go out of an agent's own message and of a client's reason: escaped they still fit the smallest frame.
+const MAX_MESSAGE: usize = 4 << 10;
 
 impl Runtime {
     pub(super) fn on_cancel(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
@@ -32,7 +33,7 @@ impl Runtime {
         }
         let named = request::job_id(cancel.job_id, request.envelope.job_id.as_ref())?;
         let id = self.visible(key, &named)?;
-        let reason = cancel.reason.map(|reason| reason.0.into_owned());
+        let reason: Option<String> = cancel.reason.map(|reason| reason.as_str().chars().take(MAX_MESSAGE).collect());
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
         if job.owner != Some(key) {
             return Err(Fault::new(ErrorCode::PermissionDenied, "only the session that submitted a job may cancel it"));
@@ -89,7 +90,7 @@ impl Runtime {
         self.tick(now);
         self.running(job)?;
         let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
-        let message: alloc::string::String = message.chars().take(MAX_MESSAGE).collect();
+        let message: String = message.chars().take(MAX_MESSAGE).collect();
         let fault = match ErrorCode::parse(&failure.code) {
             Some(code) => {
                 let limit = self.frame_limit(self.jobs.get(job).and_then(|job| job.owner)) / 2;
@@ -97,7 +98,7 @@ impl Runtime {
                 Fault { details: details.map(Into::into), ..Fault::new(code, message) }
             }
             None => {
-                let code: alloc::string::String = failure.code.chars().take(256).collect();
+                let code: String = failure.code.chars().take(256).collect();
                 Fault::new(ErrorCode::InternalError, message).with_detail("code", &code)
             }
         };
@@ -163,6 +164,7 @@ impl Runtime {
         job.gathered = None;
         job.input = None;
         job.extensions = None;
+        job.delegate_ids.clear();
         let deadlines = core::mem::take(&mut job.deadlines);
         let credentials = core::mem::take(&mut job.credentials);
         let (ulid, owner, parent) = (job.accepted.id, job.owner, job.parent);
@@ -194,6 +196,20 @@ impl Runtime {
         self.check_drained();
     }
 
+    /// A terminal as a session is shown it: where its frame would be too large, what a job without `result_chunk` would
+    /// have ended with in that session.
+    pub(super) fn terminal_for(&self, key: SessionKey, terminal: &Terminal) -> (&'static str, Bytes) {
+        let python = self.sessions.get(key).is_some_and(|session| session.python);
+        let (kind, payload) = terminal.for_form(python);
+        let max = self.frame_limit(Some(key));
+        if Runtime::event_len(payload.len()) <= max {
+            return (kind, payload.clone());
+        }
+        let fault = Fault::limit("frame_bytes", max as u64);
+        let other = reply::failure(FinalStatus::Error, &fault, &self.now.to_rfc3339());
+        (other.kind, other.payload)
+    }
+
     /// The terminal goes to everyone who is shown the job, in the form of each.
     fn show_terminal(&mut self, id: JobId, terminal: &Terminal) {
         let watchers = self.jobs.get(id).map(|job| job.watchers.clone()).unwrap_or_default();
@@ -206,13 +222,18 @@ impl Runtime {
                 continue;
             }
             let owner = watch.role == Role::Owner;
-            let (kind, payload) = terminal.for_form(session.python);
+            let (kind, payload) = self.terminal_for(key, terminal);
+            let itself = payload == terminal.for_form(session.python).1;
             let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };
             self.unwatch(key, id);
             if let (true, Some(job)) = (owner, self.jobs.get_mut(id)) {
                 job.last_seq = target.seq.max(job.last_seq + 1);
             }
-            to.push(target);
+            if itself {
+                to.push(target);
+            } else if let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(&job.accepted)) {
+                self.journal_shown(&accepted, kind, &payload, None, target);
+            }
         }
         if let Some(job) = self.jobs.get_mut(id).filter(|job| job.owner.is_none()) {
             job.last_seq += 1;

@@ -18,6 +18,10 @@ impl Runtime {
                 break;
             }
             self.ended.pop_front();
+            // Whoever is still being shown its history hears that the rest will not come.
+            for key in self.jobs.get(id).map(|job| job.watchers.clone()).unwrap_or_default() {
+                self.drop_subscription(key, id);
+            }
             self.forget_job(id);
         }
         let keep = self.config.idempotency_secs.saturating_mul(1_000_000);
@@ -105,7 +109,7 @@ impl Runtime {
     }
 }
 
-impl super::submit::Record {
+impl super::repeat::Record {
     /// Bytes held once the job itself is gone.
     fn held(&self) -> usize {
         self.accepted.as_ref().map_or(0, |accepted| accepted.held())

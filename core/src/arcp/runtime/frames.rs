@@ -20,6 +20,8 @@ use crate::time::Time;
 
 /// An envelope id is echoed and remembered, so it may not be a novel.
 const MAX_ID: usize = 512;
+/// Bytes of the sentence of a refusal.
+const MAX_REFUSAL: usize = 4 << 10;
 /// Malformed frames are counted per minute.
 const BAD_FRAMES_PERIOD: u64 = 60_000_000;
 /// How many times its limit a reply queue may hold before a host that reads on regardless loses the connection.
@@ -201,6 +203,14 @@ impl Runtime {
     /// Answers a frame with `session.error`. The session goes on.
     pub(super) fn refuse(&mut self, conn: ConnId, request_id: Option<&str>, fault: &Fault) {
         self.totals.count_refused(fault.code);
+        // What is repeated of the peer's own words must not make the answer larger than a frame.
+        let message = fault.message.get(..fault.message.floor_char_boundary(MAX_REFUSAL));
+        let fault = &match message {
+            Some(start) if start.len() < fault.message.len() => {
+                Fault { message: alloc::format!("{start}…").into(), ..fault.clone() }
+            }
+            _ => fault.clone(),
+        };
         let session = self.conns.get(conn).and_then(|conn| conn.session);
         let head = match session.and_then(|key| self.sessions.get(key)) {
             Some(session) => session.head.to_string(),

@@ -279,7 +279,9 @@ impl Runtime {
         if let Some(state) = session.state.next(SessionEvent::Resume) {
             session.state = state;
         }
-        if let Some(other) = other {
+        session.hurry();
+        // The token that was used may be both: it is good until the client has proved to hold the next one.
+        if let Some(other) = other.filter(|other| *other != claim.token) {
             self.tokens.remove(&other);
         }
         self.disarm(lapses, Timer::ResumeWindow, key);

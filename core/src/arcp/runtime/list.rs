@@ -1,6 +1,7 @@
 //! `session.list_jobs` (§6.6): oldest first, by a cursor that stays good while jobs come and go.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::Runtime;
@@ -16,6 +17,8 @@ use crate::arcp::request::{self, ListFilter};
 use crate::arcp::wire::Text;
 use crate::time::Time;
 
+/// Every status a job has on the wire (§7.3).
+const STATUSES: [&str; 6] = ["pending", "running", "success", "error", "cancelled", "timed_out"];
 /// Rows where the request says nothing.
 const DEFAULT_LIMIT: u64 = 100;
 /// Room for the frame around the rows, the echoed request id included.
@@ -43,6 +46,10 @@ impl Runtime {
         let created_after = time(filter.created_after.as_ref(), "created_after")?;
         let created_before = time(filter.created_before.as_ref(), "created_before")?;
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
+        // A peer may name a status any number of times; each job is compared with each of the six once at most.
+        let statuses: Option<Vec<&str>> = filter.status.as_ref().map(|wanted| {
+            STATUSES.into_iter().filter(|known| wanted.iter().any(|text| text.as_str() == *known)).collect()
+        });
         let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
         let (mut rows, mut count, mut shown, mut next) = (String::new(), 0, None, None);
         for (ulid, id) in self.job_ids.range((after, Bound::Unbounded)) {
@@ -50,7 +57,8 @@ impl Runtime {
             let created = job.accepted.created_at;
             let wanted = created_after.is_none_or(|after| created > after)
                 && created_before.is_none_or(|before| created < before)
-                && matches_filter(&filter, job.state.as_str(), &job.accepted.agent, job.accepted.version.as_deref())
+                && statuses.as_ref().is_none_or(|wanted| wanted.contains(&job.state.as_str()))
+                && fits_agent(&filter, &job.accepted.agent, job.accepted.version.as_deref())
                 && self.access(session, &job.accepted) != Access::Hidden;
             if !wanted {
                 continue;
@@ -73,13 +81,11 @@ impl Runtime {
     }
 }
 
-fn matches_filter(filter: &ListFilter<'_>, status: &str, agent: &str, version: Option<&str>) -> bool {
-    let status_fits = filter.status.as_ref().is_none_or(|wanted| wanted.iter().any(|text| text.as_str() == status));
-    let agent_fits = filter.agent.as_ref().is_none_or(|wanted| match wanted.as_str().split_once('@') {
+fn fits_agent(filter: &ListFilter<'_>, agent: &str, version: Option<&str>) -> bool {
+    filter.agent.as_ref().is_none_or(|wanted| match wanted.as_str().split_once('@') {
         Some((name, pinned)) => name == agent && version == Some(pinned),
         None => wanted.as_str() == agent,
-    });
-    status_fits && agent_fits
+    })
 }
 
 fn time(text: Option<&Text<'_>>, name: &str) -> Result<Option<Time>, Fault> {

@@ -3,7 +3,7 @@
 //! ```text
 //! handle_frame --> frames.rs --> greeting.rs            hello, resume, admit
 //!                             |> sessions.rs            ping, ack, close, detach
-//!                             |> submit.rs terms.rs     job.submit
+//!                             |> submit.rs terms.rs     job.submit; repeat.rs: sent before
 //!                             |> delegate.rs            delegation
 //!                             |> end.rs                 cancel, every way a job ends
 //!                             `> watch.rs list.rs       subscribe, list
@@ -23,6 +23,7 @@ mod greeting;
 mod journal;
 mod list;
 mod pump;
+mod repeat;
 mod replay;
 mod restore;
 mod sessions;
@@ -39,9 +40,9 @@ use alloc::sync::Arc;
 use slotmap::{Key, SlotMap};
 
 use self::credentials::Revocation;
+use self::repeat::Record as IdempotencyRecord;
 use self::replay::Replay;
 pub use self::restore::Restored;
-use self::submit::Record as IdempotencyRecord;
 use super::config::Config;
 use super::conn::Conn;
 use super::digest::Digest;

@@ -12,9 +12,15 @@ use crate::arcp::request;
 use crate::arcp::session::{Role, SessionEvent};
 use crate::arcp::wire;
 
+/// A nonce is repeated in the pong, so it may not be as large as a frame.
+const MAX_NONCE: usize = 1024;
+
 impl Runtime {
     pub(super) fn on_ping(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let ping: request::Ping<'_> = request::decode(request.kind, request.envelope.payload)?;
+        if ping.nonce.as_str().len() > MAX_NONCE {
+            return Err(Fault::invalid("a nonce has at most 1024 bytes"));
+        }
         let payload =
             Object::new().text("ping_nonce", ping.nonce.as_str()).plain("received_at", self.now.to_rfc3339()).close();
         self.reply_free(key, "session.pong", &payload);
@@ -86,19 +92,14 @@ impl Runtime {
         session.fetching = false;
         session.log.forget_past();
         session.lapses = Some(lapses);
-        for watch in session.watches.values_mut() {
-            // Its job.subscribed is lost with the connection: nothing has to wait for that.
-            if let Some(cursor) = watch.cursor.as_mut() {
-                cursor.not_before = cursor.not_before.min(self.now);
-            }
-        }
+        session.hurry();
         let (id, at) = (session.id, self.now);
         self.arm(lapses, Timer::ResumeWindow, key);
         self.journal_ack(key, true);
         self.journal(|_| Some(Record::SessionDetached { session: id, at }));
         self.event(Event::SessionDetached { session: id });
+        // What is left of a replay waits for the next connection: in the log it would push out what was not sent yet.
         self.unblock(key);
-        while self.refill(key) {}
     }
 
     /// The resume window is over: the session is gone, its jobs go on without an owner.

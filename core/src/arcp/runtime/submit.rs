@@ -1,4 +1,4 @@
-//! `job.submit`: its checks in their order, idempotency, and the making of a job (§7.1, §7.2, §7.5).
+//! `job.submit`: its checks in their order, and the making of a job (§7.1, §7.5).
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
@@ -7,39 +7,23 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 
 use super::Runtime;
 use super::frames::Request;
+use super::repeat::{Record, digest};
 use super::terms::{check_agent_ref, check_negotiated, parse_expiry, parse_lease, split_agent};
-use crate::arcp::digest::{Digest, member, sha256};
+use crate::arcp::digest::sha256;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::{Event, Timer};
 use crate::arcp::feature::{Feature, Features};
 use crate::arcp::host::{JobId, SessionKey};
 use crate::arcp::ids::JobUlid;
-use crate::arcp::job::{Accepted, Deadlines, History, Job, JobState, Terminal, Waiter};
-use crate::arcp::json::push_json_str;
+use crate::arcp::job::{Accepted, Deadlines, History, Job, JobState};
 use crate::arcp::request::{self, Submit};
-use crate::arcp::session::Sent;
 use crate::arcp::wire::Text;
 use crate::budget::Budget;
 use crate::lease::Lease;
-use crate::time::Time;
 use crate::trace::TraceId;
-
-/// What is known of an idempotent submit.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) digest: Digest,
-    pub(super) job: JobId,
-    pub(super) ulid: JobUlid,
-    pub(super) at: Time,
-    /// Known once the host has answered.
-    pub(super) accepted: Option<Arc<Accepted>>,
-    /// Kept here once the job itself is not.
-    pub(super) terminal: Option<Arc<Terminal>>,
-}
 
 /// A job that somebody asks for, by a submit or a delegation.
 pub(super) struct Ask<'a> {
@@ -83,10 +67,12 @@ impl Runtime {
         let lease = parse_lease(submit.lease_request);
         let expires_at = submit.lease_constraints.as_ref().and_then(|c| c.expires_at.as_ref()).map(Text::as_str);
         check_negotiated(features, submit.agent.as_str(), lease.as_ref().ok(), expires_at)?;
-        let digest = digest(&submit, lease.as_ref().ok());
-        let record = idempotency_key.map(|text| (Arc::clone(&principal), sha256(text.as_bytes())));
-        if let Some(record) = &record
-            && self.retries(key, request.id, record, &digest)?
+        let record = idempotency_key.map(|text| {
+            let record_key = (Arc::clone(&principal), sha256(text.as_bytes()));
+            (record_key, digest(&submit, lease.as_ref().ok()))
+        });
+        if let Some((record_key, digest)) = &record
+            && self.retries(key, request.id, record_key, digest)?
         {
             return Ok(());
         }
@@ -102,9 +88,6 @@ impl Runtime {
         let delegate_id = submit.delegate_id.as_ref().map(Text::as_str);
         if let (Some(parent), Some(delegate_id)) = (parent, delegate_id) {
             self.check_delegate_id(parent, delegate_id)?;
-        }
-        if record.is_some() {
-            self.make_record_room();
         }
         let id = self.ask_for(Ask {
             owner: Some(key),
@@ -122,9 +105,12 @@ impl Runtime {
             extensions: request.envelope.extensions,
         })?;
         self.wait_for(key, request.id, id);
+        if record.is_some() {
+            self.make_record_room();
+        }
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
         let ulid = job.accepted.id;
-        if let Some(record_key) = record {
+        if let Some((record_key, digest)) = record {
             job.key = Some(record_key.clone());
             self.record_order.insert(ulid, record_key.clone());
             let record = Record { digest, job: id, ulid, at: self.now, accepted: None, terminal: None };
@@ -132,71 +118,6 @@ impl Runtime {
         }
         self.event(Event::Submitted { job: id, credentials: features.has(Feature::ProvisionedCredentials) });
         Ok(())
-    }
-
-    /// The session waits for the host's answer to a submit.
-    fn wait_for(&mut self, key: SessionKey, request_id: &str, id: JobId) {
-        let (Some(job), Some(session)) = (self.jobs.get_mut(id), self.sessions.get_mut(key)) else { return };
-        job.waiters.push(Waiter { session: key, request_id: request_id.into() });
-        session.unanswered += 1;
-        self.remember(key, request_id, id);
-    }
-
-    pub(super) fn remember(&mut self, key: SessionKey, request_id: &str, id: JobId) {
-        let (Some(job), Some(session)) = (self.jobs.get(id), self.sessions.get_mut(key)) else { return };
-        if session.submits.iter().any(|sent| *sent.id == *request_id) {
-            return;
-        }
-        session.submits.push_back(Sent { id: request_id.into(), job: id, ulid: job.accepted.id });
-        if session.submits.len() > self.config.submit_ids {
-            session.submits.pop_front();
-        }
-    }
-
-    /// A submit whose id this session has sent before is not run again, but answered again.
-    fn repeats(&mut self, key: SessionKey, request_id: &str) -> Result<bool, Fault> {
-        let Some(session) = self.sessions.get(key) else { return Ok(true) };
-        let Some(sent) = session.submits.iter().find(|sent| *sent.id == *request_id) else { return Ok(false) };
-        let id = sent.job;
-        match self.jobs.get(id).map(|job| job.state) {
-            Some(JobState::Asked) => self.wait_for(key, request_id, id),
-            Some(_) => self.answer_submit(key, request_id, id),
-            None => return Err(Fault::new(ErrorCode::JobNotFound, "the job of this submit is no longer kept")),
-        }
-        Ok(true)
-    }
-
-    /// A submit whose key was used before: the same is answered as it was then, another one is refused (§7.2).
-    fn retries(
-        &mut self,
-        key: SessionKey,
-        request_id: &str,
-        record_key: &(Arc<str>, Digest),
-        digest: &Digest,
-    ) -> Result<bool, Fault> {
-        let Some(record) = self.records.get(record_key) else { return Ok(false) };
-        if record.digest != *digest {
-            let existing = alloc::format!("{}", record.ulid);
-            return Err(Fault::new(
-                ErrorCode::DuplicateKey,
-                "the idempotency_key was used with other parameters; choose a new key",
-            )
-            .with_detail("existing_job_id", &existing));
-        }
-        let (id, accepted, terminal) = (record.job, record.accepted.clone(), record.terminal.clone());
-        match self.jobs.get(id).map(|job| job.state) {
-            Some(JobState::Asked) => self.wait_for(key, request_id, id),
-            Some(_) => {
-                self.remember(key, request_id, id);
-                self.answer_submit(key, request_id, id);
-            }
-            None => {
-                let (Some(accepted), Some(terminal)) = (accepted, terminal) else { return Ok(false) };
-                let announcement = self.send_accepted(key, None, &accepted, Some(request_id));
-                self.show_past_terminal(key, &accepted, &terminal, announcement);
-            }
-        }
-        Ok(true)
     }
 
     /// The running job of the same principal that a submit names as its parent.
@@ -210,14 +131,19 @@ impl Runtime {
     }
 
     /// Makes a job that the host is asked about, or says why not. The checks stand in the order of §7.1 and §10.
-    pub(super) fn ask_for(&mut self, ask: Ask<'_>) -> Result<JobId, Fault> {
+    pub(super) fn ask_for(&mut self, mut ask: Ask<'_>) -> Result<JobId, Fault> {
         let now = self.now;
         let (name, pinned) = split_agent(ask.agent);
         if let Some(parent) = ask.parent {
             self.may_delegate(parent, name)?;
         }
         let version = self.resolve(name, pinned)?;
-        let lease = ask.lease?;
+        let lease = core::mem::replace(&mut ask.lease, Ok(Lease::default()))?;
+        let max = self.frame_limit(ask.owner);
+        if lease.to_json().len() > max / 2 {
+            // Every answer about the job shows it.
+            return Err(Fault::limit("frame_bytes", max as u64));
+        }
         let asked_expiry = match ask.expires_at {
             Some(text) => Some(parse_expiry(text)?),
             None => None,
@@ -229,20 +155,7 @@ impl Runtime {
         if expires_at.is_some_and(|at| at <= now) {
             return Err(Fault::invalid("lease_constraints.expires_at is not in the future"));
         }
-        let depth = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.depth + 1);
-        if depth > self.config.delegation_depth {
-            return Err(Fault::limit("delegation_depth", u64::from(self.config.delegation_depth)));
-        }
-        let in_session = ask.owner.and_then(|key| self.sessions.get(key)).map_or(0, |session| session.jobs);
-        if self.live_jobs >= self.config.jobs {
-            return Err(Fault::limit("jobs", self.config.jobs as u64));
-        }
-        if in_session >= self.config.jobs_per_session {
-            return Err(Fault::limit("jobs_per_session", self.config.jobs_per_session as u64));
-        }
-        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.revocations {
-            return Err(Fault::limit("revocations", self.config.revocations as u64));
-        }
+        let depth = self.check_limits(&ask)?;
         let granted = lease.budget().cloned();
         let parent_ulid = ask.parent.and_then(|id| self.jobs.get(id)).map(|parent| parent.accepted.id);
         if let (Some(amounts), Some(parent)) = (&granted, ask.parent) {
@@ -307,6 +220,29 @@ impl Runtime {
         Ok(id)
     }
 
+    /// The limits that one more job may reach; what comes back is its depth.
+    fn check_limits(&self, ask: &Ask<'_>) -> Result<u32, Fault> {
+        let depth = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.depth + 1);
+        if depth > self.config.delegation_depth {
+            return Err(Fault::limit("delegation_depth", u64::from(self.config.delegation_depth)));
+        }
+        let in_session = ask.owner.and_then(|key| self.sessions.get(key)).map_or(0, |session| session.jobs);
+        let named = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.delegate_ids.len());
+        if ask.delegate_id.is_some() && named >= self.config.delegations_per_job {
+            return Err(Fault::limit("delegations_per_job", self.config.delegations_per_job as u64));
+        }
+        if self.live_jobs >= self.config.jobs {
+            return Err(Fault::limit("jobs", self.config.jobs as u64));
+        }
+        if in_session >= self.config.jobs_per_session {
+            return Err(Fault::limit("jobs_per_session", self.config.jobs_per_session as u64));
+        }
+        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.revocations {
+            return Err(Fault::limit("revocations", self.config.revocations as u64));
+        }
+        Ok(depth)
+    }
+
     fn mint_trace(&mut self) -> TraceId {
         loop {
             if let Some(trace) = TraceId::from_bytes(self.ids.random_u128().to_be_bytes()) {
@@ -330,25 +266,4 @@ impl Runtime {
             )),
         }
     }
-}
-
-/// What makes two submits of one key the same (§7.2).
-fn digest(submit: &Submit<'_>, lease: Option<&Lease>) -> Digest {
-    let text = |text: &Text<'_>| {
-        let mut json = String::new();
-        push_json_str(&mut json, text.as_str());
-        json
-    };
-    let lease_request = submit.lease_request.filter(|_| lease.is_none_or(|lease| !lease.is_empty()));
-    let expires_at = submit.lease_constraints.as_ref().and_then(|constraints| constraints.expires_at.as_ref());
-    let secs = submit.max_runtime_sec.map(|secs| alloc::format!("{}", secs.0));
-    let mut hasher = Sha256::new();
-    member(&mut hasher, "agent", Some(&text(&submit.agent)));
-    member(&mut hasher, "input", submit.input.map(RawValue::get).filter(|input| *input != "null"));
-    member(&mut hasher, "lease_request", lease_request.map(RawValue::get));
-    member(&mut hasher, "expires_at", expires_at.map(text).as_deref());
-    member(&mut hasher, "max_runtime_sec", secs.as_deref());
-    member(&mut hasher, "parent_job_id", submit.parent_job_id.as_ref().map(text).as_deref());
-    member(&mut hasher, "delegate_id", submit.delegate_id.as_ref().map(text).as_deref());
-    hasher.finalize().into()
 }

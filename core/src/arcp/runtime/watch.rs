@@ -28,7 +28,7 @@ impl Runtime {
         let granted = access == Access::Observed;
         let (principal, owner) = (Arc::clone(&session.principal), Arc::clone(&job.accepted.principal));
         let (ulid, known) = (job.accepted.id, session.watches.contains_key(&id));
-        let watches = session.watches.values().filter(|watch| watch.role == Role::Subscriber).count();
+        let watches = session.others();
         self.event(Event::Subscription { principal, job: ulid, owner, granted });
         match access {
             Access::Hidden => return Err(unknown()),

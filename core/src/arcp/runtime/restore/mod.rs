@@ -246,11 +246,11 @@ impl Restoring {
         }
         let window = u64::from(runtime.config.resume_window_secs.max(1));
         let sessions: Vec<SessionKey> = runtime.session_ids.values().copied().collect();
-        for key in &sessions {
-            let Some(session) = runtime.sessions.get_mut(*key) else { continue };
+        for key in sessions {
+            let Some(session) = runtime.sessions.get_mut(key) else { continue };
             let (id, detached) = (session.id, session.lapses.is_some());
             let lapses = *session.lapses.get_or_insert(now.plus_secs(window));
-            runtime.arm(lapses, Timer::ResumeWindow, *key);
+            runtime.arm(lapses, Timer::ResumeWindow, key);
             if !detached {
                 runtime.journal(|_| Some(Record::SessionDetached { session: id, at: now }));
             }
@@ -262,9 +262,6 @@ impl Restoring {
                 self.restored.interrupted += 1;
                 runtime.end_fault(id, JobEvent::Abort, restarted());
             }
-        }
-        for key in sessions {
-            while runtime.refill(key) {}
         }
         for ((job, id), values) in core::mem::take(&mut self.issued) {
             self.restored.unrevoked += 1;

@@ -10,7 +10,7 @@ use crate::arcp::ids::SessionId;
 use crate::arcp::job::{Deadlines, History, Job, JobState};
 use crate::arcp::log::Log;
 use crate::arcp::record::{First, JobAccepted, SessionOpened, Watching};
-use crate::arcp::runtime::submit::Record as IdempotencyRecord;
+use crate::arcp::runtime::repeat::Record as IdempotencyRecord;
 use crate::arcp::session::{Cursor, Role, Session, SessionState};
 use crate::arcp::wire;
 use crate::budget::Budget;
