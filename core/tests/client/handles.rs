@@ -194,3 +194,51 @@ fn the_end_of_a_former_clients_job_is_no_refusal_of_a_submit() {
     let lines = desk.frame(&accepted("job_1", Some(&desk.id_of("job.submit"))));
     assert_eq!(lines, ["h0 accepted job_1"]);
 }
+
+#[test]
+fn requests_are_bounded_by_their_bytes_too() {
+    let mut desk = Desk::live_with(ClientConfig { request_bytes: 4_000, ..ClientConfig::default() });
+    let input = serde_json::value::to_raw_value(&"x".repeat(1_500)).unwrap();
+    let submit = Submit { agent: "echo".into(), input: Some(&input), ..Submit::default() };
+    desk.submit_as(&submit);
+    let id = desk.id_of("job.submit");
+    let mut asked = 1;
+    let refused = loop {
+        match desk.client.submit(desk.now, &submit) {
+            Ok(_) => asked += 1,
+            Err(refused) => break refused,
+        }
+        assert!(asked < 10, "it grows past its limit");
+    };
+    assert_eq!(refused, ClientRefused::Limit { limit: "request_bytes", max: 4_000 });
+    desk.drain();
+    desk.frame(&accepted("j", Some(&id)));
+    assert!(desk.client.submit(desk.now, &submit).is_ok(), "an answer makes room");
+}
+
+#[test]
+fn reading_stops_while_the_bytes_of_events_pile_up() {
+    let mut desk = Desk::live_with(ClientConfig { event_bytes: 2_000, ..ClientConfig::default() });
+    desk.job("j");
+    desk.takes = false;
+    let long = |seq| kind("j", seq, "log", &format!(r#"{{"level":"info","message":"{}"}}"#, "x".repeat(900)));
+    let mut seq = 0;
+    while desk.client.reading() {
+        seq += 1;
+        desk.frame(&long(seq));
+        assert!(seq < 5, "it reads on past its limit");
+    }
+    assert!(seq > 1, "one event fits");
+    desk.client.handle_taken(desk.now, usize::try_from(seq).unwrap());
+    desk.drain();
+    assert!(desk.client.reading());
+}
+
+#[test]
+fn events_of_unknown_jobs_are_bounded_by_their_bytes_too() {
+    let mut desk = Desk::live_with(ClientConfig { held_bytes: 2_000, ..ClientConfig::default() });
+    let long = |seq| kind("x", seq, "log", &format!(r#"{{"level":"info","message":"{}"}}"#, "x".repeat(900)));
+    let lines: Vec<String> = (1..=4).flat_map(|seq| desk.frame(&long(seq))).collect();
+    assert!(lines.iter().all(|line| line.starts_with("gap ")), "{lines:?}");
+    assert!((1..4).contains(&lines.len()), "the oldest are given up, not all: {lines:?}");
+}
