@@ -33,7 +33,7 @@ where
 
 /// The endpoint for the requests that the options let in. All others get a 4xx with a sentence.
 ///
-/// Connections that are upgraded are the server's: they end with [`Server::shutdown`], not with the application.
+/// Connections that are upgraded are the server's: they end with [`shutdown`](nuncio_shared::Server::shutdown), not with the application.
 pub fn handler_with<S>(server: Server, options: MountOptions) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,

@@ -60,7 +60,7 @@ impl Default for MountOptions {
 
 impl Server {
     /// Answers an upgrade request of a [`hyper`] server that [serves upgrades], and serves the WebSocket that comes of
-    /// it until either side ends it, or [`Server::shutdown`] does. Any other request gets a 4xx with a sentence, one that
+    /// it until either side ends it, or [`shutdown`](nuncio_shared::Server::shutdown) does. Any other request gets a 4xx with a sentence, one that
     /// comes after the shutdown a 503. Its path is not looked at.
     ///
     /// [serves upgrades]: hyper::server::conn::http1::Connection::with_upgrades
