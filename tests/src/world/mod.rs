@@ -20,7 +20,7 @@ use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
 pub use ask::FEATURES;
-use check::Checker;
+pub(crate) use check::Checker;
 pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;

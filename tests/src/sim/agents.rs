@@ -1,0 +1,251 @@
+//! Agents: they emit, spend, ask, delegate, stream, rotate, return, fail, and go on when they are told to stop.
+
+use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, Failure, JobId, JobResult, Number, Refused, Secret};
+use nuncio_core::lease::Operation;
+use serde_json::{Value, json};
+
+use super::draw::Draw;
+use super::lease::{self, OPERATIONS};
+use super::model::{Ending, Entry, Source};
+use super::{Sim, note};
+use crate::world::json_text;
+
+impl Sim {
+    /// One agent does one thing.
+    pub(super) fn act_agent(&mut self, draw: &mut Draw<'_, '_>) {
+        let Some(job) = draw.pick(&self.host.running).copied() else { return };
+        if self.host.blocked.contains(&job) && draw.chance(70) {
+            return;
+        }
+        if self.host.stopping.contains(&job) && !draw.chance(self.params.stubborn) {
+            self.finish(job, false);
+            return;
+        }
+        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4]) {
+            0 => {
+                let text = ["a", "b\n", "ä\"", ""][draw.below(4)];
+                self.emit(job, &Body::log("info", text, None), "log", json!({"level": "info", "message": text}));
+            }
+            1 => {
+                let current = Number::from(draw.between(0, 3));
+                let number: Value = serde_json::from_str(current.as_str()).expect("a number");
+                let body = Body::progress(&current, None, None, None).expect("a progress");
+                self.emit(job, &body, "progress", json!({"current": number}));
+            }
+            2 => self.spend(job, draw),
+            3 => {
+                let result = json_text("{\"ok\":1}");
+                let body = Body::tool_result("c1", &result);
+                self.emit(job, &body, "tool_result", json!({"call_id": "c1", "result": {"ok": 1}}));
+            }
+            4 => self.ask(job, draw),
+            5 => self.delegate(job, draw),
+            6 => self.stream(job, draw),
+            7 => self.rotate(job),
+            8 => self.finish(job, false),
+            9 => self.finish(job, true),
+            _ => self.fail(job, draw),
+        }
+        self.drain();
+    }
+
+    /// What became of a command, seen from the model; whether it was carried out.
+    fn carried_out(&mut self, job: JobId, answer: &Result<(), Refused>) -> bool {
+        note(|| format!("  agent of {job:?}: {answer:?}"));
+        match answer {
+            Ok(()) => {
+                let runs = self.model.job(job).is_none() || self.model.runs(job);
+                assert!(runs, "§7.3 terminal_is_terminal: a job that does not run acts");
+                self.model.job(job).is_some()
+            }
+            Err(Refused::Blocked) => {
+                self.count("blocked");
+                assert!(self.params.log_events < 1_000, "§6.5: an agent waits though there is room");
+                self.host.blocked.insert(job);
+                false
+            }
+            Err(refused) => {
+                assert!(!self.model.runs(job), "§7.3: refused to a running job: {refused}");
+                false
+            }
+        }
+    }
+
+    fn emit(&mut self, job: JobId, body: &Body, kind: &str, value: Value) {
+        let answer = self.runtime.emit(self.now, job, body);
+        if self.carried_out(job, &answer) {
+            let result = kind == "tool_result";
+            self.model.append(job, Entry::event(kind, value));
+            self.count(if result { "tool_result" } else { "emitted" });
+        }
+    }
+
+    fn spend(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+        let quarters = draw.one(&[1_i64, 1, 2, 0, 9]);
+        let unit = draw.one(&["USD", "USD", "EUR"]);
+        let value = Number::parse(&format!("{}.{:02}", quarters / 4, quarters % 4 * 25)).expect("a number");
+        let number: Value = serde_json::from_str(value.as_str()).expect("a number");
+        let body = Body::metric("cost.inference", &value, Some(unit), None).expect("a metric");
+        let answer = self.runtime.emit(self.now, job, &body);
+        if self.carried_out(job, &answer) {
+            let value = json!({"name": "cost.inference", "value": number, "unit": unit});
+            self.model.spent(job, unit, quarters * 25, value);
+            self.count("spent");
+        }
+    }
+
+    fn ask(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+        let (namespace, target) = draw.one(&OPERATIONS);
+        let operation = Operation::new(namespace, target).expect("a good target");
+        let answer = self.runtime.authorize(self.now, job, &operation);
+        note(|| format!("  agent of {job:?} asks for {namespace} {target}: {answer:?}"));
+        if self.model.job(job).is_none() {
+            return;
+        }
+        let code = match answer {
+            Ok(()) => Ok(()),
+            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+            Err(denied) => {
+                assert!(!self.model.runs(job), "§9.3: refused to a running job: {denied}");
+                return;
+            }
+        };
+        assert!(self.model.runs(job), "§9.3: a job that does not run may act");
+        let foretold = self.model.authority(job, namespace, target, self.now);
+        assert_eq!(code, foretold, "§9.3 no_authority_after_expiry: {namespace} {target}");
+        self.count(code.err().unwrap_or("authorized"));
+        if code == Err("LEASE_EXPIRED") {
+            self.model.dooms(job);
+        }
+    }
+
+    fn delegate(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+        let agent = draw.one(&["echo", "narrow", "echo"]);
+        let delegate_id = format!("d{}", draw.below(6));
+        let modelled = self.model.job(job);
+        // The parent's own lease without its budget is a subset, and so is nothing at all.
+        let lease = match (draw.below(3), modelled) {
+            (0, Some(parent)) => {
+                let mut lease = parent.lease.clone();
+                if let Some(lease) = lease.as_object_mut() {
+                    lease.remove("cost.budget");
+                }
+                lease
+            }
+            (1, _) => lease::draw(draw, true, true),
+            _ => json!({}),
+        };
+        let text = json_text(&lease.to_string());
+        let request = Delegate {
+            delegate_id: Some(delegate_id.as_str().into()),
+            agent: agent.into(),
+            input: None,
+            lease_request: Some(&text),
+            lease_constraints: None,
+        };
+        let foretold = modelled.map(|_| self.model.authority(job, "agent.delegate", agent, self.now));
+        let expands = modelled.is_some() && self.model.expands(job, &lease);
+        let answer = self.runtime.delegate(self.now, job, &request);
+        note(|| format!("  agent of {job:?} delegates {delegate_id} to {agent} with {lease}: {answer:?}"));
+        if foretold.is_none() {
+            return;
+        }
+        let carried = match &answer {
+            Ok(_) | Err(Denied::Fault(_)) => Ok(()),
+            Err(Denied::Blocked) => Err(Refused::Blocked),
+            Err(Denied::NotRunning) => Err(Refused::NotRunning),
+        };
+        if !self.carried_out(job, &carried) {
+            return;
+        }
+        let body = json!({"delegate_id": delegate_id, "agent": agent, "lease_request": lease});
+        self.model.append(job, Entry::event("delegate", body));
+        match answer {
+            Ok(_) => {
+                assert!(!expands, "§9.4 no_expansion: {lease} was granted to a child");
+                assert_eq!(foretold, Some(Ok(())), "§10: delegated without the right to");
+                self.count("delegated");
+                self.model.asks(Source::Child { parent: job, delegate_id, lease, expires_at: None });
+            }
+            Err(Denied::Fault(fault)) => {
+                let code = fault.code.as_str();
+                self.count("delegation refused");
+                let used = code == "INVALID_REQUEST";
+                if let (Some(Err(expected)), false) = (foretold, used) {
+                    assert_eq!(code, expected, "§10: the order of the checks");
+                }
+                if code == "LEASE_EXPIRED" {
+                    self.model.dooms(job);
+                }
+                self.model.append(job, Entry::Refused { call: delegate_id, code: code.to_owned() });
+            }
+            Err(Denied::Blocked | Denied::NotRunning) => {}
+        }
+    }
+
+    fn stream(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+        let closed = self.model.job(job).is_some_and(|job| job.closed_stream);
+        if closed {
+            return;
+        }
+        let text = ["piece", "a longer piece of the result", "ü"][draw.below(3)];
+        let last = draw.chance(15);
+        match self.runtime.write_chunk(self.now, job, Chunk::Text(text), last) {
+            Ok(taken) => {
+                if self.carried_out(job, &Ok(())) {
+                    let last = last && taken == text.len();
+                    self.model.wrote(job, &text[..taken], last);
+                    self.count("streamed");
+                }
+            }
+            Err(refused) => {
+                self.carried_out(job, &Err(refused));
+            }
+        }
+    }
+
+    fn rotate(&mut self, job: JobId) {
+        let has = self.runtime.job(job).is_some_and(|view| !view.credentials.is_empty());
+        if !has {
+            return;
+        }
+        let value = self.secret(job);
+        let answer = self.runtime.rotate(self.now, job, "cred_1", Secret::new(value.as_str()));
+        if answer.is_err() {
+            self.host.minted.remove(&value);
+        }
+        if self.carried_out(job, &answer) {
+            self.count("rotated");
+            self.model.append(job, Entry::Rotated("cred_1".to_owned()));
+        }
+    }
+
+    /// Returns a value, or what was streamed.
+    pub(super) fn finish(&mut self, job: JobId, streamed: bool) {
+        let value = json_text("{\"done\":true}");
+        let result = if streamed { JobResult::Streamed { summary: None } } else { JobResult::Inline(&value) };
+        // An inline result after chunks would be the agent's fault: it returns what it has streamed.
+        let wrote = self.model.job(job).is_some_and(super::model::Job::has_streamed);
+        let result = if wrote { JobResult::Streamed { summary: None } } else { result };
+        let inline = matches!(result, JobResult::Inline(_));
+        let answer = self.runtime.finish(self.now, job, result);
+        if self.carried_out(job, &answer) {
+            if inline {
+                self.model.returned(job, Ending::Value(json!({"done": true})));
+            } else {
+                self.model.finished_stream(job);
+            }
+        }
+        self.drain();
+    }
+
+    fn fail(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+        let (code, shown) = draw.one(&[("PERMISSION_DENIED", "PERMISSION_DENIED"), ("MY_OWN", "INTERNAL_ERROR")]);
+        let failure = Failure { code: code.to_owned(), message: "it failed".to_owned(), details: None };
+        let answer = self.runtime.fail(self.now, job, failure);
+        if self.carried_out(job, &answer) {
+            let ending = Ending::Fault { status: "error".to_owned(), code: shown.to_owned() };
+            self.model.returned(job, ending);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Choices, read from the bytes of a seed or of a fuzzer.
+
+use arbitrary::Unstructured;
+
+/// Choices; when the bytes are used up, the first of everything.
+pub(super) struct Draw<'a, 'b>(pub(super) &'a mut Unstructured<'b>);
+
+impl Draw<'_, '_> {
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `0..n`; 0 if there is nothing to choose from.
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        if n <= 1 { 0 } else { self.0.int_in_range(0..=n - 1).unwrap_or(0) }
+    }
+
+    pub(super) fn between(&mut self, from: u64, to: u64) -> u64 {
+        self.0.int_in_range(from..=to).unwrap_or(from)
+    }
+
+    /// True so many times of a hundred; never once the bytes are used up.
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
+        percent > 0 && !self.is_over() && self.below(100) < percent
+    }
+
+    pub(super) fn pick<'x, T>(&mut self, of: &'x [T]) -> Option<&'x T> {
+        of.get(self.below(of.len()))
+    }
+
+    pub(super) fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    /// The place of a weight, as often as it weighs.
+    pub(super) fn weighted(&mut self, weights: &[usize]) -> usize {
+        let mut at = self.below(weights.iter().sum());
+        for (place, weight) in weights.iter().enumerate() {
+            if at < *weight {
+                return place;
+            }
+            at -= weight;
+        }
+        0
+    }
+
+    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let len = len.min(self.0.len());
+        self.0.bytes(len).map(<[u8]>::to_vec).unwrap_or_default()
+    }
+}

@@ -1,0 +1,158 @@
+//! Hostile peers: arbitrary bytes, mutated, repeated and reordered frames, other sessions' ids and tokens, old hellos.
+
+use bytes::Bytes;
+use nuncio_core::arcp::Via;
+use serde_json::{Value, json};
+
+use super::Sim;
+use super::draw::Draw;
+use super::host::TOKENS;
+use super::link::End;
+
+#[derive(Default)]
+pub(super) struct Hostile {
+    link: Option<usize>,
+    session: Option<String>,
+    token: Option<String>,
+    sent: u64,
+}
+
+impl Hostile {
+    pub(super) fn saw(&mut self, frame: &[u8]) {
+        let Ok(frame) = serde_json::from_slice::<Value>(frame) else { return };
+        if frame["type"] == "session.welcome" {
+            self.session = frame["payload"]["session_id"].as_str().map(str::to_owned);
+            self.token = frame["payload"]["resume_token"].as_str().map(str::to_owned);
+        }
+    }
+}
+
+impl Sim {
+    /// A hostile peer does one thing. What is its own it may use; nothing else may come of it.
+    pub(super) fn attack(&mut self, draw: &mut Draw<'_, '_>) {
+        let who = draw.below(self.hostiles.len());
+        if self.hostiles.is_empty() {
+            return;
+        }
+        self.count("attack");
+        let open = self.hostiles[who].link.filter(|link| self.links.get(link).is_some_and(|link| !link.runtime_done));
+        let Some(link) = open else {
+            let via = draw.one(&[Via::Plain, Via::Tls, Via::Stdio]);
+            let link = self.open(End::Hostile(who), via);
+            self.hostiles[who].link = Some(link);
+            self.greet(who, link, draw);
+            return;
+        };
+        if draw.chance(8) {
+            // It vanishes without a word.
+            if let Some(link) = self.links.get_mut(&link) {
+                link.cut(0, 0);
+            }
+            return;
+        }
+        let frame = self.forge(who, draw);
+        self.throw(link, frame.clone());
+        if draw.chance(10) {
+            self.throw(link, frame);
+        }
+    }
+
+    fn greet(&mut self, who: usize, link: usize, draw: &mut Draw<'_, '_>) {
+        let mallory = TOKENS[3].0;
+        let mut hello = json!({
+            "client": {"name": "x", "version": "1"},
+            "auth": {"scheme": "bearer", "token": mallory},
+            "capabilities": {"features": ["ack", "list_jobs", "subscribe", "progress", "result_chunk", "cost.budget"]},
+        });
+        let victims: Vec<String> = self.model_sessions();
+        match draw.below(6) {
+            0 => {
+                // The session of another principal, with a guessed token.
+                let session = draw.pick(&victims).cloned().unwrap_or_default();
+                hello["resume"] =
+                    json!({"session_id": session, "resume_token": "rt_00", "last_event_seq": draw.below(4)});
+            }
+            1 => {
+                // The same with the very token: the principal is another one (§6.3).
+                let stolen = self.invariants.tokens();
+                if let Some((session, token)) = draw.pick(&stolen).cloned() {
+                    hello["resume"] = json!({"session_id": session, "resume_token": token, "last_event_seq": 0});
+                }
+            }
+            2 => {
+                // An old hello of somebody, repeated whole: its token is dead.
+                let dead = self.invariants.dead_tokens();
+                if let Some((session, token)) = draw.pick(&dead).cloned() {
+                    hello["auth"]["token"] = json!(TOKENS[draw.below(3)].0);
+                    hello["resume"] = json!({"session_id": session, "resume_token": token, "last_event_seq": 0});
+                }
+            }
+            3 => {
+                let own = (self.hostiles[who].session.clone(), self.hostiles[who].token.clone());
+                if let (Some(session), Some(token)) = own {
+                    hello["resume"] =
+                        json!({"session_id": session, "resume_token": token, "last_event_seq": draw.below(9)});
+                }
+            }
+            4 => hello["capabilities"]["agents"] = json!([]),
+            _ => {}
+        }
+        let frame = self.envelope(who, "session.hello", &hello);
+        self.throw(link, frame);
+    }
+
+    fn envelope(&mut self, who: usize, kind: &str, payload: &Value) -> Bytes {
+        let hostile = &mut self.hostiles[who];
+        hostile.sent += 1;
+        let id = format!("h{}", hostile.sent);
+        json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string().into()
+    }
+
+    fn forge(&mut self, who: usize, draw: &mut Draw<'_, '_>) -> Bytes {
+        let jobs: Vec<String> = self.model.jobs.values().map(|job| job.id.clone()).collect();
+        let job = draw.pick(&jobs).cloned().unwrap_or_default();
+        let lease = super::lease::draw(draw, true, false);
+        let frame = match draw.below(12) {
+            0 => return draw.bytes(24).into(),
+            1 => self.envelope(who, "job.cancel", &json!({"job_id": job})),
+            2 => self.envelope(who, "job.subscribe", &json!({"job_id": job, "history": true})),
+            3 => self.envelope(who, "session.list_jobs", &json!({"limit": 3})),
+            4 => self.envelope(who, "session.ack", &json!({"last_processed_seq": draw.between(0, 1 << 53)})),
+            5 => self.envelope(who, "session.ping", &json!({"nonce": "n", "sent_at": "x"})),
+            6 => self.envelope(who, "session.close", &json!({})),
+            7 => self.envelope(who, "job.submit", &json!({"agent": "echo", "parent_job_id": job})),
+            8 => {
+                // The session of somebody else in the envelope: refused, not executed.
+                let session = draw.pick(&self.model_sessions()).cloned().unwrap_or_default();
+                let frame = json!({"arcp": "1.1", "id": "x", "type": "job.cancel", "session_id": session,
+                                   "payload": {"job_id": job}});
+                frame.to_string().into()
+            }
+            9 => self.envelope(who, "job.event", &json!({"kind": "log", "body": {}})),
+            _ => {
+                let payload = json!({"agent": "slow", "lease_request": lease, "idempotency_key": "key-1"});
+                self.envelope(who, "job.submit", &payload)
+            }
+        };
+        if !draw.chance(25) {
+            return frame;
+        }
+        // A few bytes of it are others.
+        let mut frame = frame.to_vec();
+        for _ in 0..=draw.below(3) {
+            let at = draw.below(frame.len());
+            match draw.below(3) {
+                0 => frame[at] = draw.one(b"\"{}[],:0e-\\\x00\xffn"),
+                1 => {
+                    frame.remove(at);
+                }
+                _ => frame.truncate(at.max(1)),
+            }
+        }
+        frame.into()
+    }
+
+    fn model_sessions(&self) -> Vec<String> {
+        self.peers.iter().filter_map(|peer| peer.session.clone()).collect()
+    }
+}

@@ -1,0 +1,101 @@
+//! What a numbered frame says, as far as the model foretells it.
+
+use serde_json::Value;
+
+use super::super::lease::{Cents, number};
+use crate::world::Frame;
+
+/// One event or terminal of a job in one session's stream.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) enum Entry {
+    /// An agent's event, passed through.
+    Event { kind: String, body: Value },
+    /// `cost.budget.remaining`; one that a full log may leave out is optional (ours).
+    Remaining { currency: String, left: f64, optional: bool },
+    /// A credential was rotated; whether its value is shown depends on who reads.
+    Rotated(String),
+    /// The `tool_result` of a refused delegation.
+    Refused { call: String, code: String },
+    /// A piece of a streamed result.
+    Chunk { seq: u64, data: String, more: bool },
+    /// The terminal.
+    End(Ending),
+}
+
+/// How a job ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) enum Ending {
+    Value(Value),
+    /// Decoded bytes.
+    Streamed(u64),
+    Fault {
+        status: String,
+        code: String,
+    },
+}
+
+impl Entry {
+    pub(in super::super) fn event(kind: &str, body: Value) -> Entry {
+        Entry::Event { kind: kind.to_owned(), body }
+    }
+
+    pub(super) fn remaining(currency: &str, left: Cents, optional: bool) -> Entry {
+        Entry::Remaining { currency: currency.to_owned(), left: number(left), optional }
+    }
+
+    /// What a frame of the runtime says.
+    pub(super) fn of(frame: &Frame) -> Entry {
+        let (payload, body) = (frame.payload(), frame.body());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        match (frame.kind(), frame.event()) {
+            ("job.result", _) => match payload.get("result_id") {
+                Some(_) => Entry::End(Ending::Streamed(payload["result_size"].as_u64().unwrap_or(u64::MAX))),
+                None => Entry::End(Ending::Value(payload["result"].clone())),
+            },
+            ("job.error", _) => {
+                Entry::End(Ending::Fault { status: text(&payload["final_status"]), code: text(&payload["code"]) })
+            }
+            (_, "metric") if body["name"] == "cost.budget.remaining" => Entry::Remaining {
+                currency: text(&body["unit"]),
+                left: body["value"].as_f64().unwrap_or(f64::NAN),
+                optional: false,
+            },
+            (_, "status") if body["phase"] == "credential_rotated" => Entry::Rotated(text(&body["id"])),
+            (_, "tool_result") if body.get("error").is_some() => {
+                Entry::Refused { call: text(&body["call_id"]), code: text(&body["error"]["code"]) }
+            }
+            (_, "result_chunk") => Entry::Chunk {
+                seq: body["chunk_seq"].as_u64().unwrap_or(u64::MAX),
+                data: text(&body["data"]),
+                more: body["more"] == true,
+            },
+            (_, kind) => Entry::event(kind, body.clone()),
+        }
+    }
+
+    /// The feature a session must have to be shown this (§6.2).
+    pub(super) fn needs(&self) -> Option<&'static str> {
+        match self {
+            Entry::Event { kind, .. } if kind == "progress" => Some("progress"),
+            Entry::Chunk { .. } => Some("result_chunk"),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_phase(&self, phase: &str) -> bool {
+        matches!(self, Entry::Event { kind, body } if kind == "status" && body["phase"] == phase)
+    }
+
+    pub(super) fn may_be_left_out(&self) -> bool {
+        matches!(self, Entry::Remaining { optional: true, .. })
+    }
+
+    pub(super) fn agrees(&self, seen: &Entry) -> bool {
+        match (self, seen) {
+            (Entry::Remaining { currency, left, .. }, Entry::Remaining { currency: unit, left: shown, .. }) => {
+                currency == unit && (left - shown).abs() < 1e-9
+            }
+            _ => self == seen,
+        }
+    }
+}

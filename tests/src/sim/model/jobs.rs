@@ -1,0 +1,278 @@
+//! How jobs come to be and how they end (wire.md §3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nuncio_core::arcp::JobId;
+use nuncio_core::time::Time;
+use serde_json::{Value, json};
+
+use super::super::lease::{Counter, amounts};
+use super::{CANCEL_GRACE, EXPIRY_GRACE, Ending, Entry, Job, KeyRecord, Model, Source, State, Watch};
+use crate::world::SECOND;
+
+impl Model {
+    /// `job.submit` of a session (§7.1, §7.2).
+    pub(in super::super) fn submit(&mut self, session: &str, payload: &Value) {
+        let Some(submitter) = self.sessions.get(session) else { return };
+        let key = payload["idempotency_key"].as_str().map(|key| (submitter.principal.clone(), key.to_owned()));
+        if let Some(record) = key.and_then(|key| self.keys.get(&key)).cloned() {
+            if record.params == params(payload) {
+                self.submitted_again(session, record.job);
+            }
+            return;
+        }
+        self.source = Some(Source::Submit { session: session.to_owned(), payload: payload.clone() });
+    }
+
+    fn submitted_again(&mut self, session: &str, id: JobId) {
+        let job = self.job_mut(id);
+        if job.state == State::Asked {
+            job.waiters.push(session.to_owned());
+            return;
+        }
+        if let Some(ending) = job.ending.clone() {
+            // The terminal again, under a new number.
+            let watch = self.watch_mut(session, id);
+            watch.expected.push(Entry::End(ending));
+            return;
+        }
+        if job.owner.is_none() {
+            job.owner = Some(session.to_owned());
+        }
+        let watch = self.watch_mut(session, id);
+        watch.live = true;
+        watch.subscriber = false;
+    }
+
+    pub(in super::super) fn asks(&mut self, source: Source) {
+        self.source = Some(source);
+    }
+
+    /// The host is asked: somebody must have asked for it, once (§7.2).
+    pub(in super::super) fn submitted(&mut self, id: JobId, name: &str) {
+        let source = self.source.take();
+        let source = source.unwrap_or_else(|| panic!("§7.2 idempotent_submit: nobody asked for {name}"));
+        let job = match &source {
+            Source::Submit { session, payload } => self.of_submit(session, payload),
+            Source::Child { parent, delegate_id, lease, expires_at } => {
+                self.of_parent(*parent, delegate_id, lease, *expires_at)
+            }
+        };
+        if let (Some(key), Source::Submit { payload, .. }) = (&job.key, &source) {
+            let record = KeyRecord { job: id, params: params(payload) };
+            let before = self.keys.insert(key.clone(), record);
+            assert!(before.is_none(), "§7.2 idempotent_submit: {} ran twice", key.1);
+        }
+        let job = Job { id: name.to_owned(), ..job };
+        self.ids.insert(job.id.clone(), id);
+        self.jobs.insert(id, job);
+    }
+
+    fn of_submit(&mut self, session: &str, payload: &Value) -> Job {
+        let submitter = &self.sessions[session];
+        let lease = payload.get("lease_request").cloned().unwrap_or_else(|| json!({}));
+        let key = payload["idempotency_key"].as_str().map(|key| (submitter.principal.clone(), key.to_owned()));
+        let expires_at = payload["lease_constraints"]["expires_at"].as_str().and_then(Time::parse_rfc3339);
+        let mut job = Job::new(&submitter.principal, lease, expires_at, submitter.features.clone());
+        job.owner = Some(session.to_owned());
+        job.waiters.push(session.to_owned());
+        job.key = key;
+        job.max_runtime = payload["max_runtime_sec"].as_u64();
+        job
+    }
+
+    fn of_parent(&mut self, parent: JobId, delegate_id: &str, lease: &Value, expires_at: Option<Time>) -> Job {
+        let above = self.job_mut(parent).clone();
+        assert!(
+            expires_at.zip(above.expires_at).is_none_or(|(ours, theirs)| ours <= theirs),
+            "§9.4 no_expansion: a child of {} outlives its lease",
+            above.id
+        );
+        let mut job = Job::new(&above.principal, lease.clone(), expires_at.or(above.expires_at), above.features.clone());
+        job.owner = above.owner;
+        job.parent = Some(parent);
+        job.delegate_id = Some(delegate_id.to_owned());
+        if let Some(budget) = &job.budget {
+            self.set_aside(parent, budget);
+        }
+        job
+    }
+
+    /// The host has said yes.
+    pub(in super::super) fn accepted(&mut self, id: JobId) {
+        let open: BTreeSet<String> = self.sessions.keys().cloned().collect();
+        let job = self.job_mut(id);
+        job.state = State::Pending;
+        let waiters = std::mem::take(&mut job.waiters);
+        job.owner = job.owner.take().filter(|owner| open.contains(owner));
+        if job.owner.is_none() {
+            job.owner = waiters.iter().find(|waiter| open.contains(*waiter)).cloned();
+        }
+        let (owner, parent, own) = (job.owner.clone(), job.parent, job.budget.is_some());
+        for session in owner.into_iter().chain(waiters).filter(|session| open.contains(session)) {
+            self.watch_mut(&session, id).live = true;
+        }
+        if let (Some(parent), true) = (parent, own) {
+            self.show_remaining(parent);
+        }
+    }
+
+    /// The agent runs (§7.3).
+    pub(in super::super) fn started(&mut self, id: JobId, now: Time) {
+        let job = self.job_mut(id);
+        assert_eq!(job.state, State::Pending, "§7.3: {} starts", job.id);
+        job.state = State::Running;
+        job.started = Some(now);
+        self.append(id, Entry::event("status", json!({"phase": "running"})));
+    }
+
+    /// `job.cancel` of a session (§7.4).
+    pub(in super::super) fn cancel(&mut self, session: &str, name: &str, now: Time) {
+        let Some(id) = self.named(name) else { return };
+        if self.jobs[&id].owner.as_deref() == Some(session) && self.jobs[&id].state != State::Asked {
+            self.cancel_family(id, now);
+        }
+    }
+
+    fn cancel_family(&mut self, id: JobId, now: Time) {
+        let job = self.job_mut(id);
+        if matches!(job.state, State::Cancelling | State::Ended) {
+            return;
+        }
+        // A waiting job ends at once, and has no grace that could be waited for.
+        job.grace = Some(if job.state == State::Pending { now } else { now.plus_micros(CANCEL_GRACE) });
+        job.state = State::Cancelling;
+        for child in self.children(id) {
+            // One that the host was only asked about is dropped.
+            if self.jobs[&child].state != State::Asked {
+                self.cancel_family(child, now);
+            }
+        }
+    }
+
+    pub(in super::super) fn children(&self, id: JobId) -> Vec<JobId> {
+        let children = self.jobs.iter().filter(|(_, job)| job.parent == Some(id) && job.state != State::Ended);
+        children.map(|(child, _)| *child).collect()
+    }
+
+    /// The agent was asked to stop: somebody who may must have wanted it.
+    pub(in super::super) fn told_to_stop(&self, id: JobId) {
+        let job = &self.jobs[&id];
+        let meant = matches!(job.state, State::Cancelling | State::Ended);
+        assert!(meant, "§7.4 cancel_only_by_owner: {} was told to stop by nobody", job.id);
+    }
+
+    /// The agent returned, or failed.
+    pub(in super::super) fn returned(&mut self, id: JobId, ending: Ending) {
+        self.job_mut(id).planned = Some(ending);
+    }
+
+    pub(in super::super) fn dooms(&mut self, id: JobId) {
+        self.job_mut(id).doomed = true;
+    }
+
+    /// The terminal: by a cause that there was, and the first one (§7.3, §7.4, §9.5).
+    pub(in super::super) fn ended(&mut self, id: JobId, status: &str, code: Option<&str>, now: Time) {
+        let job = self.job_mut(id);
+        assert_ne!(job.state, State::Ended, "§7.3 terminal_is_terminal: {} ended twice", job.id);
+        let code = code.unwrap_or_default().to_owned();
+        if job.state == State::Asked {
+            self.declined(id, &code);
+            return;
+        }
+        let planned = job.planned.take();
+        let cancelling = job.state == State::Cancelling;
+        let expired = job.expires_at.is_some_and(|at| now >= at && (job.doomed || now >= at.plus_micros(EXPIRY_GRACE)));
+        let ran = job.started.zip(job.max_runtime);
+        let ran_out = ran.is_some_and(|(started, seconds)| now >= started.plus_micros(seconds * SECOND));
+        let ending = Ending::Fault { status: status.to_owned(), code: code.clone() };
+        let (caused, ending) = match (status, &*code) {
+            ("cancelled", "CANCELLED") => {
+                let own = cancelling && (planned.is_some() || job.grace.is_some_and(|at| now >= at));
+                if !own {
+                    assert!(job.parent.is_some(), "§7.4 cancel_only_by_owner: {} was cancelled too early", job.id);
+                    self.orphans.push(id);
+                }
+                (true, ending)
+            }
+            ("success", _) => {
+                let success = planned.filter(|planned| !matches!(planned, Ending::Fault { .. }));
+                (!cancelling && !job.doomed && success.is_some(), success.unwrap_or(ending))
+            }
+            ("timed_out", "TIMEOUT") => (!cancelling && ran_out, ending),
+            ("error", "LEASE_EXPIRED") => (!cancelling && expired, ending),
+            _ => (!cancelling && !job.doomed && planned.as_ref() == Some(&ending), ending),
+        };
+        let job = &self.jobs[&id];
+        assert!(caused, "§7.3: {} ended as {status} {code} without a cause: {job:?}", job.id);
+        for child in self.children(id) {
+            panic!("§10: {} ended before its child {}", self.jobs[&id].id, self.jobs[&child].id);
+        }
+        self.append(id, Entry::End(ending.clone()));
+        let job = self.job_mut(id);
+        job.state = State::Ended;
+        job.ending = Some(ending);
+        for session in self.sessions.values_mut() {
+            if let Some(watch) = session.watches.get_mut(&id) {
+                watch.live = false;
+            }
+        }
+        self.leave_family(id);
+    }
+
+    fn declined(&mut self, id: JobId, code: &str) {
+        let job = self.job_mut(id);
+        job.state = State::Ended;
+        let (parent, delegate_id) = (job.parent, job.delegate_id.clone());
+        if let Some(key) = job.key.take() {
+            self.keys.remove(&key);
+        }
+        self.leave_family(id);
+        if let (Some(parent), Some(call)) = (parent.filter(|parent| self.runs(*parent)), delegate_id) {
+            self.append(parent, Entry::Refused { call, code: code.to_owned() });
+        }
+    }
+
+    pub(super) fn watch_mut(&mut self, session: &str, id: JobId) -> &mut Watch {
+        let session = self.sessions.get_mut(session).expect("a session of the model");
+        session.watches.entry(id).or_default()
+    }
+}
+
+impl Job {
+    fn new(principal: &str, lease: Value, expires_at: Option<Time>, features: BTreeSet<String>) -> Job {
+        let full = |granted| Counter { granted, ..Counter::default() };
+        let budget = amounts(&lease).map(|list| list.into_iter().map(|(unit, cents)| (unit, full(cents))));
+        Job {
+            id: String::new(),
+            principal: principal.to_owned(),
+            owner: None,
+            state: State::Asked,
+            budget: budget.map(BTreeMap::from_iter),
+            lease,
+            expires_at,
+            parent: None,
+            features,
+            delegate_id: None,
+            key: None,
+            max_runtime: None,
+            started: None,
+            grace: None,
+            doomed: false,
+            waiters: Vec::new(),
+            history: Vec::new(),
+            planned: None,
+            ending: None,
+            chunks: 0,
+            bytes: 0,
+            gathered: String::new(),
+            closed_stream: false,
+        }
+    }
+}
+
+/// What two submits under one key are compared by (§7.2).
+fn params(payload: &Value) -> Value {
+    let names = ["agent", "input", "lease_request", "lease_constraints", "max_runtime_sec", "parent_job_id", "delegate_id"];
+    names.iter().map(|name| payload.get(*name).cloned().unwrap_or(Value::Null)).collect()
+}

@@ -1,0 +1,169 @@
+//! Authority: budgets of families, expiry, patterns (wire.md §5).
+
+use std::collections::BTreeMap;
+
+use nuncio_core::arcp::JobId;
+use nuncio_core::time::Time;
+use serde_json::{Value, json};
+
+use super::super::lease::{Cents, Counter, OPERATIONS, amounts, covers};
+use super::{Ending, Entry, Model};
+
+impl Model {
+    /// The job whose counters a job spends from: its own, or the nearest above (ours).
+    fn purse(&self, id: JobId) -> Option<JobId> {
+        let mut at = Some(id);
+        while let Some(job) = at {
+            if self.jobs[&job].budget.is_some() {
+                return at;
+            }
+            at = self.jobs[&job].parent;
+        }
+        None
+    }
+
+    /// What is left, by currency; nothing where there is no budget.
+    pub(in super::super) fn remaining(&self, id: JobId) -> BTreeMap<String, Cents> {
+        let budget = self.purse(id).and_then(|purse| self.jobs[&purse].budget.as_ref());
+        budget.into_iter().flatten().map(|(currency, counter)| (currency.clone(), counter.remaining())).collect()
+    }
+
+    /// A cost was emitted (§9.6).
+    pub(in super::super) fn spent(&mut self, id: JobId, currency: &str, cents: Cents, body: Value) {
+        self.append(id, Entry::event("metric", body));
+        let Some(purse) = self.purse(id) else { return };
+        let counter = self.job_mut(purse).budget.as_mut().and_then(|budget| budget.get_mut(currency));
+        if let Some(counter) = counter {
+            counter.spent += cents;
+            let left = counter.remaining();
+            self.append(id, Entry::remaining(currency, left, false));
+        }
+    }
+
+    pub(super) fn set_aside(&mut self, parent: JobId, budget: &BTreeMap<String, Counter>) {
+        let above = self.job_mut(parent);
+        let ours = above.budget.as_mut();
+        let ours = ours.unwrap_or_else(|| panic!("§9.4 no_expansion: a child has a budget, its parent none"));
+        for (currency, child) in budget {
+            let counter = ours.get_mut(currency);
+            let counter = counter.unwrap_or_else(|| panic!("§9.4 no_expansion: the parent has no {currency}"));
+            let left = counter.remaining();
+            assert!(child.granted <= left, "§9.4 budget_conserved: {} of {left} set aside", child.granted);
+            counter.aside += child.granted;
+        }
+    }
+
+    /// What a child has left returns to its parent.
+    pub(super) fn leave_family(&mut self, id: JobId) {
+        let job = &self.jobs[&id];
+        let (Some(parent), Some(budget)) = (job.parent, job.budget.clone()) else { return };
+        if let Some(ours) = &mut self.job_mut(parent).budget {
+            for (currency, child) in budget {
+                let counter = ours.get_mut(&currency).expect("it was set aside from there");
+                counter.aside -= child.granted;
+                counter.spent += child.granted - child.remaining();
+            }
+        }
+        self.show_remaining(parent);
+    }
+
+    /// One event per currency, where there is room for it.
+    pub(super) fn show_remaining(&mut self, id: JobId) {
+        if self.runs(id) && self.jobs[&id].budget.is_some() {
+            for (currency, left) in self.remaining(id) {
+                self.append(id, Entry::remaining(&currency, left, true));
+            }
+        }
+    }
+
+    /// The answer to an operation: expired, pattern, budget, in this order (§9.3).
+    pub(in super::super) fn authority(
+        &self,
+        id: JobId,
+        namespace: &str,
+        target: &str,
+        now: Time,
+    ) -> Result<(), &'static str> {
+        let job = &self.jobs[&id];
+        if job.expires_at.is_some_and(|at| now >= at) {
+            return Err("LEASE_EXPIRED");
+        }
+        if !covers(&job.lease, namespace, target) {
+            return Err("PERMISSION_DENIED");
+        }
+        if namespace != "model.use" && self.remaining(id).values().any(|left| *left <= 0) {
+            return Err("BUDGET_EXHAUSTED");
+        }
+        Ok(())
+    }
+
+    /// Whether a child's lease lets it do something that its parent may not (§9.4).
+    pub(in super::super) fn expands(&self, parent: JobId, lease: &Value) -> bool {
+        let ours = &self.jobs[&parent].lease;
+        let more = |(namespace, target): &(&str, &str)| {
+            covers(lease, namespace, target) && !covers(ours, namespace, target)
+        };
+        let left = self.jobs[&parent].budget.as_ref();
+        let too_much = amounts(lease).is_some_and(|list| {
+            list.iter().any(|(currency, cents)| {
+                left.and_then(|budget| budget.get(currency)).is_none_or(|counter| *cents > counter.remaining())
+            })
+        });
+        OPERATIONS.iter().any(more) || too_much
+    }
+
+    /// No family has spent more than its root was granted, but for what is on the counters (§9.6).
+    pub(in super::super) fn conserved(&self) {
+        for (id, job) in &self.jobs {
+            for (currency, counter) in job.budget.iter().flatten() {
+                let set_aside: Cents = self
+                    .children(*id)
+                    .iter()
+                    .filter_map(|child| self.jobs[child].budget.as_ref()?.get(currency))
+                    .map(|child| child.granted)
+                    .sum();
+                assert_eq!(counter.aside, set_aside, "§9.6 budget_conserved: {} {currency}", job.id);
+            }
+        }
+    }
+
+    /// A piece of the streamed result was taken (§8.4).
+    pub(in super::super) fn wrote(&mut self, id: JobId, data: &str, last: bool) {
+        let streams = self.jobs[&id].features.contains("result_chunk");
+        let job = self.job_mut(id);
+        job.bytes += data.len() as u64;
+        if !streams {
+            job.gathered.push_str(data);
+            job.chunks += 1;
+            return;
+        }
+        let seq = job.chunks;
+        job.chunks += 1;
+        job.closed_stream = last;
+        self.append(id, Entry::Chunk { seq, data: data.to_owned(), more: !last });
+    }
+
+    /// The agent returned what it has streamed; without a stream that is `null`.
+    pub(in super::super) fn finished_stream(&mut self, id: JobId) {
+        let job = &self.jobs[&id];
+        let streams = job.features.contains("result_chunk");
+        let (chunks, bytes, gathered, open) = (job.chunks, job.bytes, job.gathered.clone(), !job.closed_stream);
+        // Nothing follows a cancel or an expiry but their own terminals.
+        let ends_well = job.state == super::State::Running && !job.doomed;
+        if streams && chunks > 0 && open && ends_well {
+            self.append(id, Entry::Chunk { seq: chunks, data: String::new(), more: false });
+        }
+        let ending = match (chunks, streams) {
+            (0, _) => Ending::Value(Value::Null),
+            (_, true) => Ending::Streamed(bytes),
+            (_, false) => Ending::Value(json!(gathered)),
+        };
+        self.returned(id, ending);
+    }
+}
+
+impl super::Job {
+    pub(in super::super) fn has_streamed(&self) -> bool {
+        self.chunks > 0
+    }
+}

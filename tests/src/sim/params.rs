@@ -1,0 +1,95 @@
+//! What a run is like: its limits, its peers and how often what goes wrong, drawn once per run.
+
+use nuncio_core::arcp::Config;
+
+use super::draw::Draw;
+
+/// Percentages are often zero: a fault that never happens lets the others go far.
+#[derive(Clone, Debug)]
+pub(super) struct Params {
+    pub(super) clients: usize,
+    pub(super) hostiles: usize,
+    /// How often everything on the way is delivered at once after a step.
+    pub(super) fast_network: usize,
+    /// How often the host answers a question at once, and how often never.
+    pub(super) fast_host: usize,
+    pub(super) silent_host: usize,
+    /// How often an application takes its events at once.
+    pub(super) fast_application: usize,
+    /// How often an agent that is asked to stop goes on.
+    pub(super) stubborn: usize,
+    /// How often the host declines, and how often a revocation fails.
+    pub(super) declines: usize,
+    pub(super) revoke_fails: usize,
+    /// The weights of the steps, in the order of [`super::steps::Step`].
+    pub(super) weights: Vec<usize>,
+    pub(super) log_events: usize,
+    pub(super) send_window: usize,
+    pub(super) reply_frames: usize,
+    pub(super) back_pressure: u64,
+    pub(super) heartbeat: u32,
+    pub(super) resume_window: u32,
+    pub(super) retained: usize,
+    pub(super) writer_chunk: usize,
+}
+
+impl Params {
+    pub(super) fn draw(draw: &mut Draw<'_, '_>) -> Params {
+        let often = |draw: &mut Draw<'_, '_>| draw.one(&[100, 100, 95, 70, 20]);
+        let seldom = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 25]);
+        let fault = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 0, 1, 3, 8]);
+        Params {
+            clients: 1 + draw.below(4),
+            hostiles: draw.one(&[0, 0, 1, 2]),
+            fast_network: often(draw),
+            fast_host: often(draw),
+            silent_host: seldom(draw),
+            fast_application: often(draw),
+            stubborn: draw.one(&[0, 30, 100]),
+            declines: seldom(draw),
+            revoke_fails: seldom(draw),
+            weights: vec![
+                // Deliver, write, command, take, answer, agent, wait.
+                10,
+                6,
+                22,
+                4,
+                6,
+                40,
+                draw.one(&[2, 5, 10]),
+                // Cut, half open, stall, release, restart, jump.
+                fault(draw),
+                fault(draw),
+                fault(draw),
+                4,
+                fault(draw) / 2,
+                fault(draw) / 2,
+                // Hostile.
+                draw.one(&[0, 8, 20]),
+            ],
+            log_events: draw.one(&[10_000, 10_000, 60, 12]),
+            send_window: draw.one(&[64, 64, 8, 1]),
+            reply_frames: draw.one(&[64, 64, 4]),
+            back_pressure: draw.one(&[1_000, 5]),
+            heartbeat: draw.one(&[30, 30, 5]),
+            resume_window: draw.one(&[600, 600, 20]),
+            retained: draw.one(&[10_000, 10_000, 3]),
+            writer_chunk: draw.one(&[65_536, 8]),
+        }
+    }
+
+    pub(super) fn config(&self) -> Config {
+        Config {
+            provisioner: true,
+            log_events: self.log_events,
+            send_window: self.send_window,
+            reply_frames: self.reply_frames,
+            back_pressure: self.back_pressure,
+            heartbeat_interval_secs: self.heartbeat,
+            resume_window_secs: self.resume_window,
+            retained_jobs: self.retained,
+            writer_chunk_bytes: self.writer_chunk,
+            ..Config::default()
+        }
+    }
+}

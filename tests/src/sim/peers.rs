@@ -1,0 +1,344 @@
+//! Clients of ours, and the applications that use them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+use nuncio_core::arcp::client::{CloseReason, HandleId, ListQuery, RequestFailure, Submit, Subscribe};
+use nuncio_core::arcp::{Client, ClientConfig, ClientEvent, ClientOutput, Feature, Features, Secret, Via};
+use nuncio_core::time::Time;
+use serde_json::Value;
+
+use super::draw::Draw;
+use super::host::TOKENS;
+use super::link::End;
+use super::{Sim, lease, note};
+use crate::world::{Frame, SECOND, json_text};
+
+pub(super) struct Peer {
+    pub(super) client: Client,
+    pub(super) principal: &'static str,
+    features: Features,
+    pub(super) link: Option<usize>,
+    /// It wants a transport.
+    pub(super) wants: bool,
+    pub(super) closed: bool,
+    /// It was told to close.
+    pub(super) leaving: bool,
+    /// Events its application has not taken.
+    pub(super) untaken: usize,
+    pub(super) session: Option<String>,
+    /// The last event it was shown, and by which handles.
+    last: (u64, HashSet<HandleId>),
+    /// Handles whose end has not come, with the job once it is known.
+    pub(super) handles: HashMap<HandleId, Option<String>>,
+    order: Vec<HandleId>,
+    /// Subscriptions that the runtime has ended.
+    pub(super) dropped: HashSet<HandleId>,
+}
+
+impl Peer {
+    /// What its session has is what both sides offer (§6.2).
+    pub(super) fn checked_features(&self, welcome: &Frame) -> BTreeSet<String> {
+        let features = welcome.payload()["capabilities"]["features"].as_array().into_iter().flatten();
+        let features: BTreeSet<String> = features.filter_map(Value::as_str).map(str::to_owned).collect();
+        let asked = Feature::ALL.into_iter().filter(|feature| self.features.has(*feature));
+        let asked: BTreeSet<String> = asked.map(|feature| feature.as_str().to_owned()).collect();
+        assert_eq!(features, asked, "§6.2 only_negotiated: {welcome:?}");
+        features
+    }
+
+    /// Its end of a handle; one that comes twice is a fault.
+    fn end(&mut self, handle: HandleId) {
+        self.order.retain(|known| *known != handle);
+        assert!(self.handles.remove(&handle).is_some(), "client: {handle:?} ended twice");
+    }
+}
+
+impl Sim {
+    pub(super) fn new_peer(&mut self, who: usize) -> Peer {
+        self.next_seed = self.next_seed.wrapping_add(1);
+        let (token, principal) = TOKENS[who % 3];
+        // The last ones want less.
+        let features = match who {
+            2 => Features::ALL.without(Feature::Progress).without(Feature::ResultChunk),
+            3 => Features::ALL.without(Feature::Ack).without(Feature::Heartbeat),
+            _ => Features::ALL,
+        };
+        let config = ClientConfig { token: Secret::new(token), features, ..ClientConfig::default() };
+        Peer {
+            client: Client::new(config, [self.next_seed; 32], self.now),
+            principal,
+            features,
+            link: None,
+            wants: true,
+            closed: false,
+            leaving: false,
+            untaken: 0,
+            session: None,
+            last: (0, HashSet::new()),
+            handles: HashMap::new(),
+            order: Vec::new(),
+            dropped: HashSet::new(),
+        }
+    }
+
+    pub(super) fn connect(&mut self, who: usize) {
+        if !std::mem::take(&mut self.peers[who].wants) {
+            return;
+        }
+        let link = self.open(End::Client(who), Via::Tls);
+        self.peers[who].link = Some(link);
+        self.peers[who].client.handle_open(self.now);
+        self.drain_peer(who);
+    }
+
+    /// The process of a client dies and comes back without its session.
+    pub(super) fn restart(&mut self, who: usize) {
+        note(|| format!("  client {who} restarts"));
+        if let Some(link) = self.peers[who].link.and_then(|link| self.links.get_mut(&link)) {
+            link.peer_done = true;
+            link.up_queue.clear();
+        }
+        let peer = self.new_peer(who);
+        self.peers[who] = peer;
+    }
+
+    pub(super) fn drain_peer(&mut self, who: usize) {
+        while let Some(output) = self.peers[who].client.poll_output() {
+            let link = self.peers[who].link.and_then(|link| self.links.get_mut(&link));
+            match output {
+                ClientOutput::Send(frame) => {
+                    if let Some(link) = link {
+                        link.up_queue.push_back(frame);
+                    }
+                }
+                ClientOutput::Connect { .. } => {
+                    self.peers[who].wants = true;
+                    if let Some(link) = link {
+                        link.peer_done = true;
+                    }
+                    self.peers[who].link = None;
+                }
+                ClientOutput::CloseTransport { .. } => {
+                    if let Some(link) = link {
+                        link.peer_done = true;
+                    }
+                    self.peers[who].link = None;
+                }
+                ClientOutput::Reading => {}
+                ClientOutput::Event(event) => {
+                    self.peers[who].untaken += 1;
+                    self.seen_by(who, event);
+                }
+            }
+        }
+        let held = self.peers[who].client.bytes_held();
+        assert!(held < 32 << 20, "bounded: client {who} holds {held} bytes");
+    }
+
+    /// What the application is shown.
+    fn seen_by(&mut self, who: usize, event: ClientEvent) {
+        note(|| format!("  client {who}: {event:?}"));
+        let peer = &mut self.peers[who];
+        // One event reaches every handle of its job, each once.
+        let mut in_order = |seq: u64, handle: HandleId| {
+            let (last, ref mut told) = peer.last;
+            assert!(seq >= last, "client: event {seq} came after {last}");
+            if seq > last {
+                told.clear();
+            }
+            assert!(told.insert(handle), "client: event {seq} came twice");
+            peer.last.0 = seq;
+        };
+        match event {
+            ClientEvent::Welcome(welcome) => {
+                if let Some(before) = &peer.session {
+                    assert_eq!(*before, welcome.session_id, "client: another session without a word");
+                }
+                peer.session = Some(welcome.session_id);
+            }
+            ClientEvent::Accepted { handle, accepted } => {
+                let job = peer.handles.get_mut(&handle).expect("client: an unknown handle was accepted");
+                *job = Some(accepted.job_id);
+            }
+            ClientEvent::Child { handle, accepted, .. } => {
+                peer.handles.insert(handle, Some(accepted.job_id));
+                peer.order.push(handle);
+                self.count("child");
+            }
+            ClientEvent::Job(event) => {
+                in_order(event.seq, event.handle);
+                // The last event of a subscription that would have made the agent wait (§7.6): no terminal follows.
+                if event.body.as_str().contains("\"subscription_dropped\"") {
+                    peer.dropped.insert(event.handle);
+                }
+            }
+            ClientEvent::Chunk(chunk) => in_order(chunk.seq, chunk.handle),
+            ClientEvent::Terminal { handle, .. } => peer.end(handle),
+            ClientEvent::ChunkFault { reason, .. } => panic!("client: a good stream is called bad: {reason}"),
+            ClientEvent::Gap { from, to } => panic!("§8.3 seq_gap_free: a client lost {from}..={to}"),
+            ClientEvent::RequestFailed { request, why } => {
+                use nuncio_core::arcp::client::Failed;
+                if let Failed::Submit(handle) | Failed::Subscribe(handle) = request {
+                    peer.end(handle);
+                }
+                self.count(match *why {
+                    RequestFailure::TimedOut => "request timed out",
+                    _ => "request failed",
+                });
+            }
+            ClientEvent::Closed(reason) => {
+                peer.closed = true;
+                peer.handles.clear();
+                let fine = matches!(*reason, CloseReason::Asked | CloseReason::Refused(_));
+                assert!(fine, "client: closed with {reason:?}");
+                self.count("client closed");
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands frames of the runtime to a client; how many.
+    pub(super) fn deliver_down(&mut self, number: usize, frames: usize) -> usize {
+        let mut delivered = 0;
+        while delivered < frames {
+            let Some(link) = self.links.get_mut(&number) else { break };
+            if link.peer_done {
+                break;
+            }
+            match link.peer {
+                End::Client(who) => {
+                    if !self.peers[who].client.reading() {
+                        break;
+                    }
+                    let Some(frame) = link.down.pop_front() else { break };
+                    self.peers[who].client.handle_frame(self.now, &frame);
+                    self.drain_peer(who);
+                }
+                End::Hostile(who) => {
+                    let Some(frame) = link.down.pop_front() else { break };
+                    self.hostiles[who].saw(&frame);
+                }
+            }
+            delivered += 1;
+        }
+        let Some(link) = self.links.get_mut(&number).filter(|link| link.down_ended()) else { return delivered };
+        link.peer_done = true;
+        if let End::Client(who) = link.peer
+            && self.peers[who].link == Some(number)
+        {
+            self.peers[who].link = None;
+            self.peers[who].client.handle_close(self.now);
+            self.drain_peer(who);
+        }
+        delivered
+    }
+
+    /// Gives what a client has sent to the socket.
+    pub(super) fn write_up(&mut self, number: usize, frames: usize) -> usize {
+        let Some(link) = self.links.get_mut(&number) else { return 0 };
+        let written = link.write_up(frames);
+        if let (End::Client(who), true) = (link.peer, written > 0)
+            && self.peers[who].link == Some(number)
+        {
+            self.peers[who].client.handle_sent(self.now, written);
+            self.drain_peer(who);
+        }
+        written
+    }
+
+    pub(super) fn take(&mut self, who: usize, events: usize) {
+        let peer = &mut self.peers[who];
+        let events = events.min(peer.untaken);
+        peer.untaken -= events;
+        peer.client.handle_taken(self.now, events);
+        self.drain_peer(who);
+    }
+
+    /// An application asks for something.
+    pub(super) fn command(&mut self, draw: &mut Draw<'_, '_>) {
+        let who = draw.below(self.peers.len());
+        if self.peers[who].closed && draw.chance(50) {
+            self.restart(who);
+        }
+        if self.peers[who].wants {
+            self.connect(who);
+            return;
+        }
+        let now = self.now;
+        match draw.weighted(&[40, 12, 10, 6, 4, 4, 1]) {
+            0 => self.submit(who, draw),
+            1 => {
+                if let Some(handle) = draw.pick(&self.peers[who].order).copied() {
+                    let _ = self.peers[who].client.cancel(now, handle, Some("enough"));
+                }
+            }
+            2 => {
+                let jobs = self.model.jobs.values().rev().take(8).map(|job| job.id.clone());
+                let jobs: Vec<String> = jobs.collect();
+                if let Some(job) = draw.pick(&jobs) {
+                    let subscribe = Subscribe { history: draw.chance(60), from_event_seq: None };
+                    let peer = &mut self.peers[who];
+                    if let Ok(handle) = peer.client.subscribe(now, job, subscribe) {
+                        peer.handles.insert(handle, Some(job.clone()));
+                        peer.order.push(handle);
+                    }
+                }
+            }
+            3 => {
+                let query = ListQuery { limit: Some(1 + u32::from(draw.chance(50))), ..ListQuery::default() };
+                let _ = self.peers[who].client.list(now, &query);
+            }
+            4 => {
+                let peer = &mut self.peers[who];
+                if let Some(handle) = draw.pick(&peer.order).copied()
+                    && peer.client.unsubscribe(now, handle).is_ok()
+                {
+                    peer.end(handle);
+                }
+            }
+            5 => {
+                let _ = self.peers[who].client.ack(now, None);
+            }
+            _ => {
+                self.peers[who].leaving = true;
+                self.peers[who].client.close(now, Some("bye"));
+            }
+        }
+        self.drain_peer(who);
+    }
+
+    fn submit(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
+        let agent = draw.one(&["echo", "echo", "slow", "narrow", "echo"]);
+        let lease = lease::draw(draw, true, true);
+        let input = json_text(&format!("{{\"n\":{}}}", draw.below(3)));
+        let text = json_text(&lease.to_string());
+        // Whole seconds, as they stand on the wire.
+        let second = Time(self.now.0 / SECOND * SECOND);
+        let expires_at = draw.chance(20).then(|| second.plus_secs(draw.between(1, 90)));
+        let max_runtime_sec = draw.chance(15).then(|| 1 + u32::from(draw.chance(50)) * 40);
+        let key = draw.chance(30).then(|| format!("key-{}", draw.below(3)));
+        let submit = Submit {
+            agent: agent.into(),
+            input: draw.chance(50).then_some(&*input),
+            lease_request: (!draw.chance(10)).then_some(&*text),
+            expires_at,
+            idempotency_key: key.map(Into::into),
+            max_runtime_sec,
+            ..Submit::default()
+        };
+        // A key is reused with the same parameters, or with others.
+        let peer = &mut self.peers[who];
+        if let Ok(handle) = peer.client.submit(self.now, &submit) {
+            peer.handles.insert(handle, None);
+            peer.order.push(handle);
+        }
+    }
+
+    /// Bytes that a hostile peer wants to be on the way.
+    pub(super) fn throw(&mut self, number: usize, frame: Bytes) {
+        if let Some(link) = self.links.get_mut(&number) {
+            link.up_queue.push_back(frame);
+        }
+    }
+}

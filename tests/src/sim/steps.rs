@@ -1,0 +1,190 @@
+//! The steps of a run: one is drawn, everything is drained, everything is checked.
+
+use super::draw::Draw;
+use super::link::End;
+use super::{Sim, note};
+use crate::world::{MILLI, SECOND};
+
+/// What may happen in a step, in the order of its weights.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Deliver,
+    Write,
+    Command,
+    Take,
+    Answer,
+    Agent,
+    Wait,
+    Cut,
+    HalfOpen,
+    Stall,
+    Release,
+    Restart,
+    Jump,
+    Attack,
+}
+
+impl Step {
+    const ALL: [Step; 14] = [
+        Step::Deliver,
+        Step::Write,
+        Step::Command,
+        Step::Take,
+        Step::Answer,
+        Step::Agent,
+        Step::Wait,
+        Step::Cut,
+        Step::HalfOpen,
+        Step::Stall,
+        Step::Release,
+        Step::Restart,
+        Step::Jump,
+        Step::Attack,
+    ];
+}
+
+impl Sim {
+    pub(super) fn step(&mut self, draw: &mut Draw<'_, '_>) {
+        let step = Step::ALL[draw.weighted(&self.params.weights)];
+        note(|| format!("{} {step:?}", self.now.to_rfc3339()));
+        let links: Vec<usize> = self.links.keys().copied().collect();
+        let link = draw.pick(&links).copied().unwrap_or_default();
+        match step {
+            Step::Deliver => {
+                let frames = 1 + draw.below(4);
+                if draw.chance(50) {
+                    self.deliver_up(link, frames);
+                } else {
+                    self.deliver_down(link, frames);
+                }
+            }
+            Step::Write => {
+                let frames = 1 + draw.below(4);
+                if draw.chance(50) {
+                    self.write_up(link, frames);
+                } else {
+                    self.write_down(link, frames);
+                }
+            }
+            Step::Command => self.command(draw),
+            Step::Take => {
+                let who = draw.below(self.peers.len());
+                let events = 1 + draw.below(40);
+                self.take(who, events);
+            }
+            Step::Answer => self.answer(draw),
+            Step::Agent => self.act_agent(draw),
+            Step::Wait => {
+                let micros = draw.one(&[MILLI, 60 * MILLI, SECOND, 3 * SECOND, 16 * SECOND]);
+                self.wait(micros);
+            }
+            Step::Cut => self.cut(link, false, draw),
+            Step::HalfOpen => self.cut(link, true, draw),
+            Step::Stall | Step::Release => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.stalled = matches!(step, Step::Stall);
+                }
+            }
+            Step::Restart => {
+                let who = draw.below(self.peers.len());
+                self.count("client restarted");
+                self.restart(who);
+            }
+            Step::Jump => {
+                // The clock of the machine jumps ahead: every timer is late.
+                if self.jumps < 5 {
+                    self.jumps += 1;
+                    self.count("clock jumped");
+                    let to = self.now.plus_secs(draw.one(&[40, 700, 4_000]));
+                    self.now = to;
+                    self.fire();
+                }
+            }
+            Step::Attack => self.attack(draw),
+        }
+        self.settle(draw);
+        self.quiet();
+    }
+
+    /// What is fast in this run happens by itself.
+    fn settle(&mut self, draw: &mut Draw<'_, '_>) {
+        if draw.chance(self.params.fast_host) {
+            while !self.host.asks.is_empty() {
+                self.answer(draw);
+            }
+        }
+        if draw.chance(self.params.fast_application) {
+            for who in 0..self.peers.len() {
+                self.take(who, usize::MAX);
+                self.connect(who);
+            }
+        }
+        if draw.chance(self.params.fast_network) {
+            self.carry();
+        }
+        if draw.chance(self.params.fast_host) {
+            while !self.host.asks.is_empty() {
+                self.answer(draw);
+            }
+        }
+    }
+
+    /// Everything on the way arrives; whether anything was.
+    pub(super) fn carry(&mut self) -> bool {
+        let mut any = false;
+        for _ in 0..10_000 {
+            let links: Vec<usize> = self.links.keys().copied().collect();
+            let mut moved = 0;
+            for link in links {
+                moved += self.write_up(link, usize::MAX) + self.write_down(link, usize::MAX);
+                moved += self.deliver_up(link, usize::MAX) + self.deliver_down(link, usize::MAX);
+            }
+            if moved == 0 {
+                return any;
+            }
+            any = true;
+        }
+        panic!("quiet: the peers talk for ever");
+    }
+
+    fn cut(&mut self, number: usize, half_open: bool, draw: &mut Draw<'_, '_>) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        let down = draw.below(link.down.len() + 1);
+        let up = draw.below(link.up.len() + 1);
+        link.cut(down, up);
+        link.half_open = half_open;
+        let peer = link.peer;
+        note(|| format!("  link {number} of {peer:?} is cut, half open: {half_open}"));
+        if matches!(peer, End::Client(_)) {
+            self.count(if half_open { "half open" } else { "cut" });
+        }
+    }
+
+    /// Time passes, and every timer goes off at its time.
+    pub(super) fn wait(&mut self, micros: u64) {
+        let until = self.now.plus_micros(micros);
+        for _ in 0..10_000 {
+            let runtime = self.runtime.poll_timeout().map(|(at, _)| at);
+            let clients = self.peers.iter().filter_map(|peer| peer.client.poll_timeout()).map(|(at, _)| at);
+            let next = runtime.into_iter().chain(clients).min().filter(|at| *at <= until);
+            let Some(at) = next else {
+                self.now = until;
+                self.fire();
+                return;
+            };
+            self.now = self.now.max(at);
+            self.fire();
+        }
+        panic!("quiet: a timer goes off for ever");
+    }
+
+    /// Whatever is due goes off.
+    pub(super) fn fire(&mut self) {
+        self.runtime.handle_timeout(self.now);
+        self.drain();
+        for who in 0..self.peers.len() {
+            self.peers[who].client.handle_timeout(self.now);
+            self.drain_peer(who);
+        }
+    }
+}
