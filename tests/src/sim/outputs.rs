@@ -208,6 +208,7 @@ impl Sim {
                 }
                 self.host.asks.push(event);
             }
+            Event::RefusedFrame { .. } => self.model.refused(),
             Event::Authenticate { .. } | Event::Revoke { .. } => self.host.asks.push(event),
             Event::Start { job } => {
                 if self.model.job(job).is_some() {

@@ -17,14 +17,15 @@ impl Model {
         let key = payload["idempotency_key"].as_str().map(|key| (submitter.principal.clone(), key.to_owned()));
         if let Some(record) = key.and_then(|key| self.keys.get(&key)).cloned() {
             if record.params == params(payload) {
-                self.submitted_again(session, record.job);
+                self.again = Some((session.to_owned(), record.job));
             }
             return;
         }
         self.source = Some(Source::Submit { session: session.to_owned(), payload: payload.clone() });
     }
 
-    fn submitted_again(&mut self, session: &str, id: JobId) {
+    /// A submit with a key of before was not refused: there may have been no room for its answer.
+    pub(super) fn submitted_again(&mut self, session: &str, id: JobId) {
         let job = self.job_mut(id);
         if job.state == State::Asked {
             job.waiters.push(session.to_owned());

@@ -106,6 +106,8 @@ pub(super) struct Model {
     source: Option<Source>,
     /// Subscribe asked for in this step: session, job, history.
     asking: Option<(String, JobId, bool)>,
+    /// Submitted once more in this step.
+    again: Option<(String, JobId)>,
     seen: Vec<(String, Frame)>,
     /// Ended because an ancestor ends: which must be so once the step is over.
     orphans: Vec<JobId>,
@@ -158,10 +160,20 @@ impl Model {
         self.jobs.get_mut(&id).expect("the model knows the job")
     }
 
+    /// What was asked for in this step was refused.
+    pub(super) fn refused(&mut self) {
+        self.source = None;
+        self.asking = None;
+        self.again = None;
+    }
+
     /// The step is over: what was asked for and not answered was refused.
     pub(super) fn step_over(&mut self, now: Time) {
         self.source = None;
         self.asking = None;
+        if let Some((session, job)) = self.again.take() {
+            self.submitted_again(&session, job);
+        }
         for frame in std::mem::take(&mut self.seen) {
             self.compare(&frame.0, &frame.1);
         }

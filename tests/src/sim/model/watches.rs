@@ -40,8 +40,8 @@ impl Model {
             // One's own live job: nothing comes twice.
             return;
         }
-        // A replay that is repeated before it was over may begin again anywhere.
-        if watch.subscriber && (watch.live || watch.seen < watch.expected.len()) && history {
+        // A replay that is repeated before it was over may begin again anywhere, and share its terminal.
+        if watch.subscriber && (watch.seen < watch.expected.len() || (watch.live && history)) {
             watch.loose = true;
         }
         let again = watch.live && !history;
