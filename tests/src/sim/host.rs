@@ -95,7 +95,7 @@ impl Sim {
         match answer {
             Ok(()) if self.model.job(job).is_some() => {
                 assert!(asked, "§7.3: a job was started twice");
-                self.model.accepted(job);
+                self.model.accepted(job, self.now);
             }
             Ok(()) => {}
             Err(Refused::Stale) => assert!(!asked, "§7.1: a job that waits for its host is gone"),

@@ -71,7 +71,7 @@ use peers::Peer;
 /// The bytes of a seed.
 pub fn bytes_of(seed: u64) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let len = [200, 600, 600, 1_500][usize::try_from(seed % 4).unwrap_or(0)];
+    let len = [300, 800, 1_000, 2_400][usize::try_from(seed % 4).unwrap_or(0)];
     let mut bytes = vec![0; len];
     rng.fill_bytes(&mut bytes);
     bytes

@@ -55,7 +55,7 @@ impl Params {
                 22,
                 4,
                 6,
-                40,
+                60,
                 draw.one(&[2, 5, 10]),
                 // Cut, half open, stall, release, restart, jump.
                 fault(draw),

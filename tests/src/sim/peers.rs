@@ -315,7 +315,7 @@ impl Sim {
         let text = json_text(&lease.to_string());
         // Whole seconds, as they stand on the wire.
         let second = Time(self.now.0 / SECOND * SECOND);
-        let expires_at = draw.chance(20).then(|| second.plus_secs(draw.between(1, 90)));
+        let expires_at = draw.chance(30).then(|| second.plus_secs(draw.one(&[1, 2, 4, 4, 20, 60])));
         let max_runtime_sec = draw.chance(15).then(|| 1 + u32::from(draw.chance(50)) * 40);
         let key = draw.chance(30).then(|| format!("key-{}", draw.below(3)));
         let submit = Submit {

@@ -128,7 +128,14 @@ impl Checker {
     pub(crate) fn received(&mut self, conn: ConnId, text: &str) {
         let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
         let Some(conn) = self.conns.get_mut(&conn) else { return };
-        if conn.session.is_some() {
+        if let Some(session) = &conn.session {
+            // Its answer may be lost with the connection, and is not repeated: its events are.
+            if self.overlapping
+                && frame["type"] == "job.subscribe"
+                && let Some(session) = self.sessions.get_mut(session)
+            {
+                session.subscribed.insert(frame["payload"]["job_id"].as_str().unwrap_or_default().to_owned());
+            }
             return;
         }
         let payload = &frame["payload"];

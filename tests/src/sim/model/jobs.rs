@@ -100,10 +100,11 @@ impl Model {
     }
 
     /// The host has said yes.
-    pub(in super::super) fn accepted(&mut self, id: JobId) {
+    pub(in super::super) fn accepted(&mut self, id: JobId, now: Time) {
         let open: BTreeSet<String> = self.sessions.keys().cloned().collect();
         let job = self.job_mut(id);
         job.state = State::Pending;
+        job.accepted_at = now;
         let waiters = std::mem::take(&mut job.waiters);
         job.owner = job.owner.take().filter(|owner| open.contains(owner));
         if job.owner.is_none() {
@@ -257,6 +258,7 @@ impl Job {
             delegate_id: None,
             key: None,
             max_runtime: None,
+            accepted_at: Time(0),
             started: None,
             grace: None,
             doomed: false,

@@ -49,6 +49,7 @@ pub(super) struct Job {
     key: Option<(String, String)>,
     budget: Option<BTreeMap<String, Counter>>,
     max_runtime: Option<u64>,
+    accepted_at: Time,
     started: Option<Time>,
     grace: Option<Time>,
     /// An operation was refused as expired: it can only end so (§9.5).
@@ -190,7 +191,8 @@ impl Model {
             assert!(job.planned.is_none(), "§7.3: the agent of {} has returned and it has not ended", job.id);
             let late = |at: Option<Time>| at.is_some_and(|at| at < now);
             if job.state != State::Asked {
-                let over = job.expires_at.map(|at| at.plus_micros(EXPIRY_GRACE));
+                // A host may answer after the lease is over: the job then ends the next time timers go off.
+                let over = job.expires_at.map(|at| at.plus_micros(EXPIRY_GRACE).max(job.accepted_at.plus_micros(1)));
                 let cancelling = job.state == State::Cancelling;
                 assert!(cancelling || !late(over), "§9.5 no_authority_after_expiry: {} outlives its lease", job.id);
                 assert!(!late(job.grace), "§7.4: {} outlives its grace", job.id);
