@@ -80,7 +80,9 @@ impl Invariants {
             }
             return Some(name.clone());
         }
-        if !conn.greeted && let Ok(hello) = serde_json::from_slice::<Value>(frame) {
+        if !conn.greeted
+            && let Ok(hello) = serde_json::from_slice::<Value>(frame)
+        {
             conn.greeted = true;
             let payload = &hello["payload"];
             for place in [payload, &payload["resume"]] {
@@ -143,9 +145,10 @@ impl Invariants {
 
     /// Every token that was ever issued, with its session: what a thief may have.
     pub(super) fn tokens(&self) -> Vec<(String, String)> {
-        let all = self.sessions.iter().flat_map(|(name, session)| {
-            session.tokens.iter().map(|token| (name.clone(), token.clone()))
-        });
+        let all = self
+            .sessions
+            .iter()
+            .flat_map(|(name, session)| session.tokens.iter().map(|token| (name.clone(), token.clone())));
         let mut all: Vec<_> = all.collect();
         // A HashMap's order must not decide what a run does.
         all.sort();

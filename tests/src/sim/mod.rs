@@ -47,6 +47,7 @@ mod outputs;
 mod params;
 mod peers;
 mod steps;
+mod sweep;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -67,6 +68,7 @@ use link::Link;
 use model::Model;
 use params::Params;
 use peers::Peer;
+pub use sweep::{Sweep, seed, show, sweep};
 
 /// The bytes of a seed.
 pub fn bytes_of(seed: u64) -> Vec<u8> {

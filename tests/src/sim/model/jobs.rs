@@ -89,7 +89,8 @@ impl Model {
             "§9.4 no_expansion: a child of {} outlives its lease",
             above.id
         );
-        let mut job = Job::new(&above.principal, lease.clone(), expires_at.or(above.expires_at), above.features.clone());
+        let mut job =
+            Job::new(&above.principal, lease.clone(), expires_at.or(above.expires_at), above.features.clone());
         job.owner = above.owner;
         job.parent = Some(parent);
         job.delegate_id = Some(delegate_id.to_owned());
@@ -276,6 +277,7 @@ impl Job {
 
 /// What two submits under one key are compared by (§7.2).
 fn params(payload: &Value) -> Value {
-    let names = ["agent", "input", "lease_request", "lease_constraints", "max_runtime_sec", "parent_job_id", "delegate_id"];
+    let names =
+        ["agent", "input", "lease_request", "lease_constraints", "max_runtime_sec", "parent_job_id", "delegate_id"];
     names.iter().map(|name| payload.get(*name).cloned().unwrap_or(Value::Null)).collect()
 }

@@ -100,9 +100,8 @@ impl Model {
     /// Whether a child's lease lets it do something that its parent may not (§9.4).
     pub(in super::super) fn expands(&self, parent: JobId, lease: &Value) -> bool {
         let ours = &self.jobs[&parent].lease;
-        let more = |(namespace, target): &(&str, &str)| {
-            covers(lease, namespace, target) && !covers(ours, namespace, target)
-        };
+        let more =
+            |(namespace, target): &(&str, &str)| covers(lease, namespace, target) && !covers(ours, namespace, target);
         let left = self.jobs[&parent].budget.as_ref();
         let too_much = amounts(lease).is_some_and(|list| {
             list.iter().any(|(currency, cents)| {

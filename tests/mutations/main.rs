@@ -1,0 +1,134 @@
+//! Shows that the tests find mistakes: makes each of `nuncio_tests::mutations` in a copy of the workspace, and wants the
+//! simulator or the conformance tests to fail there.
+//!
+//! `cargo run -p nuncio-tests --bin mutations [-- NAME]`, for all of them or those whose name holds NAME. The copy and what
+//! is built of it are below `target/mutations/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use nuncio_tests::mutations::{MUTATIONS, Mutation};
+use nuncio_tests::sim;
+
+/// Seeds that a mistake has to be found in.
+const SEEDS: u64 = 2_000;
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    if wanted == "--sweep" {
+        return match sim::sweep(0, SEEDS) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(seed) => {
+                sim::show(seed, 1);
+                println!("FOUND by seed {seed}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    match run(&wanted) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(missed) => {
+            println!("{missed} mistakes were not found");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Makes every mistake; how many were not found.
+fn run(wanted: &str) -> Result<usize, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let place = root.join("target/mutations");
+    let tree = place.join("tree");
+    let copied = copy(&root, &tree).map_err(|error| format!("the workspace cannot be copied: {error}"));
+    copied?;
+    if !green(&tree, &place, Suite::Simulation) {
+        return Err("the simulator fails without a mistake".into());
+    }
+    let mut missed = 0;
+    for mutation in MUTATIONS.iter().filter(|mutation| mutation.name.contains(wanted)) {
+        let by = find(mutation, &root, &tree, &place)?;
+        println!("{:<56} {}", mutation.name, by.unwrap_or("NOT FOUND"));
+        missed += usize::from(by.is_none());
+    }
+    Ok(missed)
+}
+
+#[derive(Clone, Copy)]
+enum Suite {
+    Simulation,
+    Conformance,
+}
+
+/// Which suite turns red.
+fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<Option<&'static str>, String> {
+    let text = mutation.apply(root)?;
+    let write = |text: &str| {
+        let path = tree.join("core/src").join(mutation.file);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    write(&text)?;
+    if !built(tree, place) {
+        return Err(format!("mutation {:?} does not compile", mutation.name));
+    }
+    let by = if !green(tree, place, Suite::Simulation) {
+        Some("simulation")
+    } else if !green(tree, place, Suite::Conformance) {
+        Some("conformance")
+    } else {
+        None
+    };
+    let original = fs::read_to_string(root.join("core/src").join(mutation.file)).map_err(|error| error.to_string())?;
+    write(&original)?;
+    Ok(by)
+}
+
+fn cargo(tree: &Path, place: &Path) -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    command.current_dir(tree).env("CARGO_TARGET_DIR", place.join("build")).env("RUST_BACKTRACE", "0");
+    command
+}
+
+fn built(tree: &Path, place: &Path) -> bool {
+    let status = cargo(tree, place).args(["build", "-q", "-p", "nuncio-tests", "--bin", "mutations"]).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn green(tree: &Path, place: &Path, suite: Suite) -> bool {
+    let arguments: &[&str] = match suite {
+        Suite::Simulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep"],
+        Suite::Conformance => &["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
+    };
+    let output = cargo(tree, place).args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Copies what is built, without what was built of it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut open: Vec<PathBuf> = vec![PathBuf::new()];
+    while let Some(folder) = open.pop() {
+        fs::create_dir_all(to.join(&folder))?;
+        for entry in fs::read_dir(from.join(&folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            let skipped = ["target", ".git", "corpus", "artifacts"].iter().any(|name| entry.file_name() == *name);
+            if skipped {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let text = fs::read(entry.path())?;
+            // Untouched files stay as they are, or cargo builds everything again.
+            if fs::read(to.join(&path)).ok().as_ref() != Some(&text) {
+                fs::write(to.join(&path), text)?;
+            }
+        }
+    }
+    Ok(())
+}

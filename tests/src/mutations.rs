@@ -1,0 +1,171 @@
+//! Deliberate mistakes, one line each: a suite that does not turn red for one of them has a hole.
+
+use std::fs;
+use std::path::Path;
+
+/// One mistake.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    /// What is wrong with it.
+    pub name: &'static str,
+    /// Below `core/src/`.
+    pub file: &'static str,
+    /// A text that stands in the file once.
+    pub original: &'static str,
+    /// What it becomes.
+    pub replacement: &'static str,
+}
+
+impl Mutation {
+    /// The file's text with the mistake. Errors: a sentence, if the original does not stand there exactly once.
+    pub fn apply(&self, root: &Path) -> Result<String, String> {
+        let path = root.join("core/src").join(self.file);
+        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        match text.matches(self.original).count() {
+            1 => Ok(text.replacen(self.original, self.replacement, 1)),
+            count => Err(format!("mutation {:?} fits {count} times into {}, not once", self.name, path.display())),
+        }
+    }
+}
+
+const fn at(name: &'static str, file: &'static str, original: &'static str, replacement: &'static str) -> Mutation {
+    Mutation { name, file, original, replacement }
+}
+
+/// The mistakes.
+pub const MUTATIONS: [Mutation; 24] = [
+    at(
+        "a resume repeats the last event",
+        "arcp/log.rs",
+        "        self.sent = last;\n        self.written = last;",
+        "        self.sent = last.saturating_sub(1);\n        self.written = last;",
+    ),
+    at(
+        "a resume leaves out an event",
+        "arcp/log.rs",
+        "        self.sent = last;\n        self.written = last;",
+        "        self.sent = last + 1;\n        self.written = last;",
+    ),
+    at("an ack beyond what was sent is believed", "arcp/log.rs", "if seq > self.high || ", "if "),
+    at(
+        "unwritten events are freed while the connection is up",
+        "arcp/log.rs",
+        "if (live && self.base > self.written) || self.entries.len() == 1 {",
+        "if self.entries.len() == 1 {",
+    ),
+    at(
+        "the lag is never forgotten",
+        "arcp/log.rs",
+        "            self.lagging = false;",
+        "            self.lagging = true;",
+    ),
+    at(
+        "the resume token does not rotate",
+        "arcp/runtime/greeting.rs",
+        "        session.newest = hash;",
+        "        if !resumed { session.newest = hash; }",
+    ),
+    at(
+        "an old resume token stays good",
+        "arcp/runtime/greeting.rs",
+        "!(newest || proved)",
+        "!(newest || proved || claim.last < 9)",
+    ),
+    at(
+        "anybody may resume a session",
+        "arcp/runtime/greeting.rs",
+        "if &*session.principal != principal || !(newest",
+        "if !(newest",
+    ),
+    at(
+        "a child's budget does not return",
+        "budget/mod.rs",
+        "            counter.remaining = counter.remaining.add_downwards(ended.remaining);",
+        "",
+    ),
+    at("more than remains is set aside", "budget/mod.rs", "if amount > remaining {", "if amount > counter.granted {"),
+    at(
+        "a budget of nothing is not exhausted",
+        "budget/mod.rs",
+        "(!remaining.is_positive())",
+        "(remaining.is_negative())",
+    ),
+    at(
+        "a cancelled job succeeds",
+        "arcp/job.rs",
+        "            (JobState::Running, JobEvent::Finish) => Some(JobState::Success),",
+        "            (JobState::Running | JobState::Cancelling, JobEvent::Finish) => Some(JobState::Success),",
+    ),
+    at(
+        "anybody who sees a job may cancel it",
+        "arcp/runtime/end.rs",
+        "        if job.owner != Some(key) {",
+        "        if job.owner.is_none() {",
+    ),
+    at(
+        "a terminal comes twice",
+        "arcp/runtime/end.rs",
+        "let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };",
+        "let _ = self.show(key, id, kind, payload.clone(), None); let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };",
+    ),
+    at(
+        "children outlive their parents",
+        "arcp/runtime/end.rs",
+        "        self.end_children(id);\n        let now",
+        "        let now",
+    ),
+    at(
+        "credit leaks",
+        "arcp/runtime/pump.rs",
+        "            open.outstanding_bytes -= sent.bytes;",
+        "            open.outstanding_bytes -= sent.bytes / 2;",
+    ),
+    at(
+        "a session with unread events blocks for ever",
+        "arcp/runtime/pump.rs",
+        "                session.log.wrote(seq);\n                self.unblock(key);",
+        "                session.log.wrote(seq);",
+    ),
+    at(
+        "a rotated secret is replayed",
+        "arcp/log.rs",
+        "if let Some(secret) = entry.secret.take() {",
+        "if let Some(secret) = entry.secret.clone() {",
+    ),
+    at(
+        "a watcher reads a rotated secret",
+        "arcp/runtime/emit.rs",
+        "secret.clone().filter(|_| trusted)",
+        "secret.clone()",
+    ),
+    at(
+        "credentials are not revoked",
+        "arcp/runtime/end.rs",
+        "            self.revoke(ulid, credential.id, Some(credential.value), 1);",
+        "            drop(credential);",
+    ),
+    at(
+        "a lease does not expire",
+        "arcp/runtime/delegate.rs",
+        "is_some_and(|at| now >= at)",
+        "is_some_and(|at| now > at.plus_micros(999_999))",
+    ),
+    at(
+        "progress goes to everyone",
+        "arcp/runtime/emit.rs",
+        "            Meta::Progress => Features::NONE.with(Feature::Progress),",
+        "            Meta::Progress => Features::NONE,",
+    ),
+    at(
+        "a key used again runs again",
+        "arcp/runtime/repeat.rs",
+        "        let Some(record) = self.records.get(record_key) else { return Ok(false) };",
+        "        let Some(record) = self.records.get(record_key).filter(|_| key.is_null()) else { return Ok(false) };",
+    ),
+    at(
+        "inclusion by text",
+        "lease/inclusion.rs",
+        "if parents.contains(child) {",
+        "if parents.iter().any(|parent| child.as_str().starts_with(parent.as_str().trim_end_matches('*'))) {",
+    ),
+];

@@ -1,0 +1,89 @@
+//! Many seeds, on two threads, and one seed once more with everything that happened.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use arbitrary::Unstructured;
+
+use super::{Report, bytes_of, record, recorded, run};
+
+/// The run of a seed.
+pub fn seed(seed: u64) -> Report {
+    run(&mut Unstructured::new(&bytes_of(seed)))
+}
+
+/// What a sweep has done.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Runs.
+    pub seeds: u64,
+    /// Steps of all of them.
+    pub steps: u64,
+    /// Seconds they took.
+    pub seconds: f64,
+    /// How often what happened.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// Runs so many seeds. Errors: a seed that fails.
+pub fn sweep(from: u64, seeds: u64) -> Result<Sweep, u64> {
+    let next = AtomicU64::new(from);
+    let totals = Mutex::new((0_u64, BTreeMap::<&'static str, u64>::new()));
+    let failed = Mutex::new(None);
+    let begin = Instant::now();
+    let work = || {
+        while failed.lock().expect("no panic within").is_none() {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= from + seeds {
+                break;
+            }
+            if let Ok(report) = catch_unwind(AssertUnwindSafe(|| seed(at))) {
+                let mut totals = totals.lock().expect("no panic within");
+                totals.0 += report.steps;
+                for (what, count) in report.counts {
+                    *totals.1.entry(what).or_default() += count;
+                }
+            } else {
+                *failed.lock().expect("no panic within") = Some(at);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    let (steps, counts) = totals.into_inner().expect("no panic within");
+    match failed.into_inner().expect("no panic within") {
+        Some(seed) => Err(seed),
+        None => Ok(Sweep { seeds, steps, seconds: begin.elapsed().as_secs_f64(), counts }),
+    }
+}
+
+impl fmt::Display for Sweep {
+    #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.steps as f64 / self.seconds;
+        writeln!(f, "{} seeds, {} steps in {:.1} s: {rate:.0} a second", self.seeds, self.steps, self.seconds)?;
+        for (what, count) in &self.counts {
+            writeln!(f, "{count:>9} {what}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a seed again and shows the last lines of what happened, its operations and frames; whether it fails.
+pub fn show(at: u64, lines: usize) -> bool {
+    record();
+    let outcome = catch_unwind(AssertUnwindSafe(|| seed(at)));
+    let transcript = recorded();
+    println!("seed {at}, the last of {} lines:", transcript.len());
+    for line in transcript.iter().skip(transcript.len().saturating_sub(lines)) {
+        println!("{line}");
+    }
+    println!("the whole: NUNCIO_SIM_SEED={at} cargo test -p nuncio-tests --test simulation -- --nocapture seeds");
+    outcome.is_err()
+}
