@@ -13,26 +13,26 @@
 //!
 //! | name | rule | where |
 //! |---|---|---|
-//! | `seq_gap_free` | §8.3 | [`invariants`] |
-//! | `same_payload_for_seq` | §6.3 | [`invariants`] |
-//! | `unwritten_not_freed` | §6.5 | [`invariants`], and the model's `delivered` |
-//! | `resume_token_once` | §6.3 | [`invariants`] |
-//! | `terminal_is_terminal` | §7.3 | the model's `ended`, [`invariants`] |
+//! | `seq_gap_free` | §8.3 | `invariants` |
+//! | `same_payload_for_seq` | §6.3 | `invariants` |
+//! | `unwritten_not_freed` | §6.5 | `invariants`, and the model's `delivered` |
+//! | `resume_token_once` | §6.3 | `invariants` |
+//! | `terminal_is_terminal` | §7.3 | the model's `ended`, `invariants` |
 //! | `idempotent_submit` | §7.2 | the model's `submitted` |
 //! | `jobs_outlive_sessions` | §6.7 | the model's `ended`: a session's end is no cause |
 //! | `no_expansion` | §9.4 | the model's `expands`, `set_aside` |
 //! | `no_authority_after_expiry` | §9.5 | the model's `authority`, `step_over` |
 //! | `budget_conserved` | §9.6 | the model's `conserved` |
-//! | `credentials_confined`, `no_leak` | §9.8, §14 | [`invariants`] |
-//! | `only_negotiated` | §6.2 | [`invariants`] |
+//! | `credentials_confined`, `no_leak` | §9.8, §14 | `invariants` |
+//! | `only_negotiated` | §6.2 | `invariants` |
 //! | `cancel_only_by_owner` | §7.4 | the model's `told_to_stop`, `ended` |
-//! | `bounded` | ours | [`invariants`] |
-//! | `quiet` | §6.4 | [`invariants`] |
+//! | `bounded` | ours | `invariants` |
+//! | `quiet` | §6.4 | `invariants` |
 //! | `total` | ours | whatever panics fails the run |
 //! | `deterministic` | ours | [`Report::digest`], compared by the test |
-//! | `live_after_healing` | ours | [`heal`] |
+//! | `live_after_healing` | ours | `heal` |
 //!
-//! Left for crash and restore: [`Sim::runtime`] is replaced there, and the model goes on.
+//! Left for crash and restore: `Sim::runtime` is replaced there, and the model goes on.
 
 mod agents;
 mod draw;

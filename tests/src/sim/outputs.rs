@@ -4,6 +4,7 @@ use std::hash::Hasher;
 
 use bytes::Bytes;
 use nuncio_core::arcp::{ConnId, Event, Output, Via};
+use nuncio_core::time::Time;
 use serde_json::Value;
 
 use super::host::MALLORY;
@@ -44,7 +45,7 @@ impl Sim {
             Output::Send { conn, frame, after } => {
                 assert_eq!(after, self.last_store, "a Send names the last store before it");
                 self.digest.write(&frame);
-                self.send(conn, frame);
+                self.send(conn, &frame);
             }
             Output::Reading { conn } => assert!(self.runtime.reading(conn), "Reading was told and is not so"),
             Output::Close { conn, code, .. } => {
@@ -69,9 +70,9 @@ impl Sim {
         *self.by_conn.get(&conn).expect("a connection of this run")
     }
 
-    fn send(&mut self, conn: ConnId, bytes: Bytes) {
+    fn send(&mut self, conn: ConnId, bytes: &Bytes) {
         let number = self.link_of(conn);
-        let text = std::str::from_utf8(&bytes).expect("a frame is UTF-8");
+        let text = std::str::from_utf8(bytes).expect("a frame is UTF-8");
         note(|| format!("  runtime -> {number}: {text}"));
         let frame = Frame::parse(text);
         let config = self.runtime.config();
@@ -115,7 +116,7 @@ impl Sim {
         let payload = frame.payload();
         assert_eq!(payload["lease"], job.lease, "§9.4 no_expansion: {frame:?}");
         let expires_at = payload["lease_constraints"]["expires_at"].as_str();
-        assert_eq!(expires_at, job.expires_at.map(|at| at.to_rfc3339()).as_deref(), "§9.5: {frame:?}");
+        assert_eq!(expires_at, job.expires_at.map(Time::to_rfc3339).as_deref(), "§9.5: {frame:?}");
     }
 
     /// Hands in frames of a peer, as far as the runtime reads; how many.
