@@ -13,6 +13,7 @@ mod lines;
 mod link;
 mod round_trip;
 mod runtime;
+mod simulation;
 mod texts;
 
 pub use amounts::amounts;
@@ -24,13 +25,14 @@ pub use lines::lines;
 pub use link::link_bytes;
 pub use round_trip::round_trip;
 pub use runtime::runtime_frames;
+pub use simulation::simulation;
 pub use texts::texts;
 
 /// A target's name, which its seeds and its program have too, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("client_frames", client_frames),
@@ -40,5 +42,6 @@ pub const TARGETS: [Target; 10] = [
     ("link_bytes", link_bytes),
     ("round_trip", round_trip),
     ("runtime_frames", runtime_frames),
+    ("simulation", simulation),
     ("texts", texts),
 ];

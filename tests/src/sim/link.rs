@@ -14,7 +14,7 @@ pub(super) enum End {
 
 /// Frames are in order in each direction, and only the last ones can be lost: this is a transport, not a datagram.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "faults of a transport, each by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a transport")]
 pub(super) struct Link {
     pub(super) peer: End,
     pub(super) conn: ConnId,

@@ -4,6 +4,7 @@ use std::hash::Hasher;
 
 use bytes::Bytes;
 use nuncio_core::arcp::{ConnId, Event, Output, Via};
+use nuncio_core::time::Time;
 use serde_json::Value;
 
 use super::host::MALLORY;
@@ -115,7 +116,7 @@ impl Sim {
         let payload = frame.payload();
         assert_eq!(payload["lease"], job.lease, "§9.4 no_expansion: {frame:?}");
         let expires_at = payload["lease_constraints"]["expires_at"].as_str();
-        assert_eq!(expires_at, job.expires_at.map(nuncio_core::time::Time::to_rfc3339).as_deref(), "§9.5: {frame:?}");
+        assert_eq!(expires_at, job.expires_at.map(Time::to_rfc3339).as_deref(), "§9.5: {frame:?}");
     }
 
     /// Hands in frames of a peer, as far as the runtime reads; how many.

@@ -32,7 +32,8 @@ pub struct Sweep {
 /// Runs so many seeds. Errors: a seed that fails.
 ///
 /// # Panics
-/// If a thread of the sweep does.
+///
+/// Where a thread of its own did.
 pub fn sweep(from: u64, seeds: u64) -> Result<Sweep, u64> {
     let next = AtomicU64::new(from);
     let totals = Mutex::new((0_u64, BTreeMap::<&'static str, u64>::new()));

@@ -208,8 +208,7 @@ impl Model {
         };
         let job = &self.jobs[&id];
         assert!(caused, "§7.3: {} ended as {status} {code} without a cause: {job:?}", job.id);
-        let child = self.children(id).into_iter().next();
-        assert!(child.is_none(), "§10: {} ended before its child {child:?}", self.jobs[&id].id);
+        assert!(self.children(id).is_empty(), "§10: {} ended before its children", job.id);
         self.append(id, Entry::End(ending.clone()));
         let job = self.job_mut(id);
         job.state = State::Ended;

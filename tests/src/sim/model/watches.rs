@@ -82,8 +82,9 @@ impl Model {
             return;
         }
         if entry.is_phase("subscription_dropped") && watch.subscriber {
-            watch.expected.truncate(watch.seen);
+            // What was asked for since is not told apart from what will not come any more.
             watch.live = false;
+            watch.loose = true;
             return;
         }
         while let Some(expected) = watch.expected.get(watch.seen) {
