@@ -7,6 +7,7 @@ mod demo;
 mod follow;
 mod interrupt;
 mod jobs;
+mod journal;
 mod kept;
 mod logs;
 mod man;

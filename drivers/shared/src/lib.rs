@@ -56,8 +56,8 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, SamePrincipal, Secret, SessionId, Stats, Totals,
-    Via,
+    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, Restored, SamePrincipal, Secret, SessionId, Stats,
+    Totals, Via,
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, OriginPolicy, ServerOptions};
