@@ -13,12 +13,12 @@ impl Folder {
         // Every server has the same conversations.
         let own = format!("{}-{name}-{}", module_path!().replace("::", "-"), std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own);
-        std::fs::create_dir_all(&path).unwrap();
+        std::fs::create_dir_all(&path).expect("the target folder is writable");
         Folder(path)
     }
 
     fn journal(&self) -> String {
-        self.0.join("journal").to_str().unwrap().to_owned()
+        self.0.join("journal").to_str().expect("the target folder is text").to_owned()
     }
 }
 
