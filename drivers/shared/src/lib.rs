@@ -43,9 +43,9 @@ pub use client::{
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
-pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
 #[cfg(feature = "sqlite")]
-pub use journal::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use journal::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use listen::{Accept, ListenOptions, Listening};

@@ -119,7 +119,7 @@ pub use nuncio_shared::{
     NoPrincipal, ServerTls, TlsError,
 };
 #[cfg(feature = "sqlite")]
-pub use nuncio_shared::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use nuncio_shared::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
 #[cfg(feature = "jwt")]
 pub use nuncio_shared::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use server::Server;
