@@ -14,7 +14,6 @@ mod metrics;
 mod offer;
 mod options;
 mod program;
-mod signals;
 mod units;
 
 use std::fmt::Write as _;
@@ -28,6 +27,7 @@ use nuncio_tokio::{BuildError, ListenOptions, Listening, Server};
 
 use crate::journal::Unusable;
 use crate::security::SecurityError;
+use crate::signals::Signals;
 use crate::text::{show, tell};
 #[cfg(unix)]
 pub(crate) use exec::{GuardOptions, guard};
@@ -35,7 +35,7 @@ use limits::LimitError;
 use offer::Offer;
 pub(crate) use options::Options;
 use options::Settings;
-use signals::Signals;
+pub(crate) use units::Span;
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,12 @@
 //! What outlives `nuncio serve`: its journal, and the commands that look into it.
 //!
 //! - [`serving`]: a server that is killed and started again, and every reason why one does not start.
+//! - [`replaying`]: `nuncio replay`. [`inspecting`]: `nuncio journal`.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
+mod inspecting;
+mod replaying;
 mod serving;
 #[path = "../support/mod.rs"]
 mod support;
