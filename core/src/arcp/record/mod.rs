@@ -10,6 +10,7 @@
 
 mod decode;
 mod encode;
+mod transcript;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub use self::decode::RecordError;
+pub use self::transcript::{Transcribed, Transcript};
 use super::digest::Digest;
 use super::feature::Features;
 use super::host::FinalStatus;
@@ -324,6 +326,11 @@ impl Record {
         } else {
             self.targets().first().and_then(|target| self.entry(target)).map_or(0, |entry| entry.payload.len())
         }
+    }
+
+    /// How the job ended, of a `job_ended`.
+    pub fn final_status(&self) -> Option<FinalStatus> {
+        if let Record::JobEnded(record) = self { Some(record.status) } else { None }
     }
 
     /// Whether it is a job accepted under an idempotency key: there will be a `key_forgotten`.
