@@ -19,7 +19,8 @@ impl Record {
     /// The record as one line of JSON, without the line's end: `{"v":1,"t":"job_event",…}`. Payloads stand in it as they
     /// stand in frames.
     pub fn encode(&self) -> Vec<u8> {
-        let object = Object::with_capacity(512).value("v", Record::VERSION).plain("t", self.kind());
+        let payload = if let Record::JobEvent(event) = self { event.payload.len() } else { 0 };
+        let object = Object::with_capacity(400 + payload).value("v", Record::VERSION).plain("t", self.kind());
         let object = match self {
             Record::SessionOpened(record) => opened(object, record),
             Record::SessionToken(record) => {
