@@ -37,7 +37,10 @@ impl Record {
             Record::SessionEvent(record) => session_event(object, record),
             Record::JobDoomed { job, cancelled } => object.plain("job", job).value("cancelled", cancelled),
             Record::JobEnded(record) => ended(object, record),
-            Record::JobForgotten { job } | Record::KeyForgotten { job } => object.plain("job", job),
+            Record::JobForgotten { job }
+            | Record::KeyForgotten { job }
+            | Record::CredentialsAsked { job }
+            | Record::CredentialsAnswered { job } => object.plain("job", job),
             Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
                 object.plain("job", job).text("id", id)
             }
