@@ -19,12 +19,8 @@ impl Record {
     /// The record as one line of JSON, without the line's end: `{"v":1,"t":"job_event",…}`. Payloads stand in it as they
     /// stand in frames.
     pub fn encode(&self) -> Vec<u8> {
-        let payload = match self {
-            Record::JobEvent(record) => record.payload.len(),
-            Record::SessionEvent(record) => record.payload.len(),
-            _ => 0,
-        };
-        let object = Object::with_capacity(400 + payload).value("v", Record::VERSION).plain("t", self.kind());
+        let object =
+            Object::with_capacity(400 + self.payload_len()).value("v", Record::VERSION).plain("t", self.kind());
         let object = match self {
             Record::SessionOpened(record) => opened(object, record),
             Record::SessionToken(record) => {
