@@ -220,6 +220,21 @@ fn beyond_its_size_the_oldest_events_go() {
 }
 
 #[test]
+fn what_was_asked_for_stays_until_it_is_answered() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let records = [
+        about("credentials_asked", "job", &job(1)),
+        about("credentials_asked", "job", &job(2)),
+        about("credentials_answered", "job", &job(1)),
+    ];
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    journal.compact().unwrap();
+    let kept: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
+    assert_eq!(kept, [about("credentials_asked", "job", &job(2))]);
+}
+
+#[test]
 fn credentials_stay_until_they_are_revoked() {
     let place = Place::new();
     let mut journal = place.open(options());

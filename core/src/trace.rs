@@ -217,6 +217,14 @@ fn hex_digit(digit: u8) -> Option<u8> {
     }
 }
 
+/// In one piece: ids stand in every frame and record.
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 32];
+    for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *high = DIGITS[usize::from(byte >> 4)];
+        *low = DIGITS[usize::from(byte & 0xf)];
+    }
+    let written = digits.get(..bytes.len() * 2).unwrap_or(&digits);
+    f.write_str(core::str::from_utf8(written).map_err(|_| fmt::Error)?)
 }

@@ -267,7 +267,7 @@ fn s9_8_unrevoked_credentials_are_asked_for_again_until_they_are_revoked() {
         let restored = w.restart();
         assert_eq!(restored.unrevoked, 1, "one credential, whatever values it had");
         let ask = w.told("Revoke", |event| match event {
-            Event::Revoke { job, id, value, attempt, .. } => Some((*job, id.clone(), value.is_none(), *attempt)),
+            Event::Revoke { job, id, value, attempt, .. } => Some((*job, id.clone()?, value.is_none(), *attempt)),
             _ => None,
         });
         assert_eq!((ask.0.to_string(), ask.1.as_str(), ask.2, ask.3), (job.id.clone(), "cred_1", true, 0));

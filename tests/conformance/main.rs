@@ -8,6 +8,7 @@
 
 mod contract;
 mod durability;
+mod durability_credentials;
 mod durability_damage;
 mod durability_form;
 mod durability_replay;

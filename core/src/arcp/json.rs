@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write as _};
 
+use memchr::memchr2;
 use serde_json::value::RawValue;
 
 /// A JSON object under construction.
@@ -109,7 +110,10 @@ impl Object {
 /// JSON text without the raw line breaks that a pretty-printed value holds, so that a frame is one line on stdio.
 pub(crate) fn on_one_line(json: &str) -> Cow<'_, str> {
     // In valid JSON a raw CR or LF is white space between tokens.
-    if json.contains(['\r', '\n']) { Cow::Owned(json.replace(['\r', '\n'], " ")) } else { Cow::Borrowed(json) }
+    match memchr2(b'\r', b'\n', json.as_bytes()) {
+        Some(_) => Cow::Owned(json.replace(['\r', '\n'], " ")),
+        None => Cow::Borrowed(json),
+    }
 }
 
 /// A JSON string literal of `text`, appended to `out`.

@@ -47,6 +47,7 @@ use super::config::Config;
 use super::conn::Conn;
 use super::digest::Digest;
 use super::event::{Event, Output, Timer};
+use super::feature::Features;
 use super::host::{AgentSpec, ConnId, JobId, JobView, Refused, ReplayId, RevocationId, SessionKey};
 use super::ids::{Ids, JobUlid, SessionId};
 use super::job::{Job, JobState};
@@ -96,7 +97,7 @@ pub struct Runtime {
     revocations: SlotMap<RevocationId, Revocation>,
     replays: SlotMap<ReplayId, Replay>,
     /// The last jobs that were refused while their host may still answer.
-    late: VecDeque<(JobId, JobUlid)>,
+    late: VecDeque<(JobId, JobUlid, Features)>,
     timers: Timers,
     eviction_at: Option<Time>,
     draining: bool,

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nuncio_core::arcp::{ReplayId, ReplayRange};
@@ -13,8 +13,8 @@ use super::{Journal, JournalError};
 use crate::hub::Hub;
 use crate::sync::Watch;
 
-/// Commits in a row after which the journal is tended even if more wait.
-const COMMITS_PER_TENDING: u32 = 64;
+/// After a tending so many times as long passes without, whether there is something else to do or not.
+const TENDING_REST: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -60,7 +60,8 @@ impl Keeper {
 
 /// Carries out the orders of a hub until it stops.
 pub(crate) fn keep(hub: &Arc<Hub>, keeper: &Keeper, mut journal: Box<dyn Journal>, orders: &Receiver<Order>) {
-    let mut keeping = Keeping { hub, keeper, journal: &mut *journal, orders, stopped: false, pause: FIRST_PAUSE };
+    let mut keeping =
+        Keeping { hub, keeper, journal: &mut *journal, orders, stopped: false, pause: FIRST_PAUSE, tend_at: None };
     keeping.work();
     // The file is closed before anybody may think so.
     drop(journal);
@@ -74,39 +75,31 @@ struct Keeping<'a> {
     orders: &'a Receiver<Order>,
     stopped: bool,
     pause: Duration,
+    tend_at: Option<Instant>,
 }
 
 impl Keeping<'_> {
     fn work(&mut self) {
-        let mut tending = false;
-        let mut commits = 0;
         while !self.stopped {
-            let order = match self.orders.try_recv() {
-                Ok(order) => order,
-                Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) if tending => {
-                    tending = self.tend();
-                    continue;
-                }
-                Err(TryRecvError::Empty) => match self.orders.recv() {
-                    Ok(order) => order,
-                    Err(_) => return,
-                },
+            let order = match self.tend_at {
+                Some(at) => self.orders.recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => self.orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match order {
-                Order::Commit => {
+                Ok(Order::Commit) => {
                     self.keeper.told.store(false, Ordering::SeqCst);
                     self.commit();
-                    commits += 1;
-                    tending = true;
-                    if commits % COMMITS_PER_TENDING == 0 {
-                        tending = self.tend();
-                    }
+                    self.tend_at.get_or_insert_with(Instant::now);
                 }
-                Order::Replay { replay, range, max_events, max_bytes } => {
+                Ok(Order::Replay { replay, range, max_events, max_bytes }) => {
                     self.replay(replay, &range, max_events, max_bytes);
                 }
-                Order::Stop => self.stopped = true,
+                Ok(Order::Stop) => self.stopped = true,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.tend_at.is_some_and(|at| at <= Instant::now()) {
+                self.tend();
             }
         }
         self.commit();
@@ -173,14 +166,13 @@ impl Keeping<'_> {
         }));
     }
 
-    fn tend(&mut self) -> bool {
-        match caught(|| self.journal.tend()) {
-            Ok(more) => more,
-            Err(error) => {
-                warn!(%error, "the journal could not be tidied up");
-                false
-            }
-        }
+    fn tend(&mut self) {
+        let began = Instant::now();
+        let more = caught(|| self.journal.tend()).unwrap_or_else(|error| {
+            warn!(%error, "the journal could not be tidied up");
+            false
+        });
+        self.tend_at = more.then(|| Instant::now() + began.elapsed() * TENDING_REST);
     }
 }
 

@@ -3,12 +3,17 @@
 //! same shape. Nuncio and floor take turns; the medians of all rounds are shown.
 //!
 //! `cargo run --release -p nuncio-examples --bin throughput`
+//!
+//! With `--journal DIR` it measures what durability costs instead: the same without a journal, with one on the disk of DIR
+//! that survives the process (`normal`), and with one that survives the machine (`full`).
 
 mod floor;
+mod journal;
 mod nuncio;
 mod recorded;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -25,6 +30,12 @@ struct Flags {
     /// Rounds
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// Measures journals on the disk of this directory
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// A Python that has the package agentruntimecontrolprotocol, whose event log is measured too
+    #[arg(long, value_name = "PYTHON", requires = "journal")]
+    python: Option<PathBuf>,
 }
 
 /// What is measured in one round, of one side.
@@ -47,34 +58,39 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: only a release build says anything about speed");
     }
-    let nuncio = nuncio::Nuncio::start().await?;
-    let url = nuncio.url().to_owned();
-    let frames = tokio::task::spawn_blocking(move || recorded::Frames::record(&url))
-        .await?
-        .map_err(|error| error.to_string())?;
-    let floor = floor::Floor::start(frames)?;
+    if let Some(folder) = &flags.journal {
+        return journal::measure(&flags, folder).await;
+    }
+    let nuncio = nuncio::Nuncio::start(None).await?;
+    let floor = floor::Floor::start(nuncio.record().await?)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..flags.rounds.max(1) {
         theirs.push(floor.round(&flags)?);
         ours.push(nuncio.round(&flags).await.map_err(|error| error.to_string())?);
     }
     println!("medians of {} rounds; events of {} bytes", ours.len(), floor.event_bytes());
-    let per_second = |count: u64, took: Duration| to_f64(count) / took.as_secs_f64();
-    let line = |what: &str, ours: f64, theirs: f64| {
+    for (what, value) in MEASURES {
+        let (ours, theirs) = (median(&ours, &flags, value), median(&theirs, &flags, value));
         println!("{what:<28} {ours:>12.0}   floor {theirs:>12.0}   ratio {:.2}", ours / theirs);
-    };
-    let events = |round: &Round| per_second(flags.events, round.events);
-    line("events/s", median(&ours, events), median(&theirs, events));
-    let echo = |round: &Round| round.echo.as_secs_f64() * 1e6;
-    line("echo, one by one, p50 in us", median(&ours, echo), median(&theirs, echo));
-    let echoes = |round: &Round| per_second(flags.echoes, round.echoes);
-    line("echo jobs/s, 64 in flight", median(&ours, echoes), median(&theirs, echoes));
+    }
     nuncio.stop().await;
     Ok(())
 }
 
-fn median(rounds: &[Round], value: impl Fn(&Round) -> f64) -> f64 {
-    let mut values: Vec<f64> = rounds.iter().map(value).collect();
+type Measure = fn(&Round, &Flags) -> f64;
+
+const MEASURES: [(&str, Measure); 3] = [
+    ("events/s", |round, flags| per_second(flags.events, round.events)),
+    ("echo, one by one, p50 in us", |round, _| round.echo.as_secs_f64() * 1e6),
+    ("echo jobs/s, 64 in flight", |round, flags| per_second(flags.echoes, round.echoes)),
+];
+
+fn per_second(count: u64, took: Duration) -> f64 {
+    to_f64(count) / took.as_secs_f64()
+}
+
+fn median(rounds: &[Round], flags: &Flags, value: Measure) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(|round| value(round, flags)).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

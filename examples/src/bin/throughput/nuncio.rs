@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nuncio_tokio::{Client, Failure, FinalStatus, JobContext, Listening, Server, StaticTokens, Submit, Update};
+use nuncio_tokio::{
+    Client, Failure, FinalStatus, JobContext, Listening, Server, SqliteJournal, StaticTokens, Submit, Update,
+};
 use serde_json::{Value, json};
 
+use crate::recorded::Frames;
 use crate::{Flags, IN_FLIGHT, Round, middle};
 
 pub(crate) struct Nuncio {
@@ -31,16 +34,23 @@ async fn echo(input: Value, _: JobContext) -> Result<Value, Failure> {
 }
 
 impl Nuncio {
-    pub(crate) async fn start() -> Result<Nuncio, Box<dyn Error>> {
+    pub(crate) async fn start(journal: Option<SqliteJournal>) -> Result<Nuncio, Box<dyn Error>> {
         let tokens = StaticTokens::new().with("secret", "me@example.com");
-        let server = Server::builder().verifier(tokens).agent("flood", flood).agent("echo", echo).build()?;
+        let mut builder = Server::builder().verifier(tokens).agent("flood", flood).agent("echo", echo);
+        if let Some(journal) = journal {
+            builder = builder.journal(journal);
+        }
+        let server = builder.build()?;
         let listening = server.listen("127.0.0.1:0").await?;
         let client = Client::builder(listening.url(), "secret")?.connect().await?;
         Ok(Nuncio { server, listening, client })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        self.listening.url()
+    /// The frames of a conversation.
+    pub(crate) async fn record(&self) -> Result<Frames, Box<dyn Error>> {
+        let url = self.listening.url().to_owned();
+        let recorded = tokio::task::spawn_blocking(move || Frames::record(&url)).await?;
+        Ok(recorded.map_err(|error| error.to_string())?)
     }
 
     pub(crate) async fn round(&self, flags: &Flags) -> Result<Round, Box<dyn Error + Send + Sync>> {

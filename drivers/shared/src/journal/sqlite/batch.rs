@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lz4_flex::block::{compress_prepend_size, decompress, uncompressed_size};
 use nuncio_core::arcp::Record;
 use nuncio_core::time::Time;
 use rusqlite::{Connection, Row, params};
@@ -12,6 +13,8 @@ use super::{JournalError, fault, signed};
 /// More records than these, or bytes, are in several rows, so that reading back a few events reads little.
 const MAX_RECORDS: usize = 256;
 const MAX_BYTES: usize = 128 << 10;
+/// A batch is cut after a record, which is no larger than some frames: what says that it is larger than this is damaged.
+const MAX_TEXT: usize = 256 << 20;
 
 /// One row of `batches`.
 #[derive(Debug)]
@@ -48,9 +51,15 @@ impl Batch {
         let read =
             || Ok::<_, rusqlite::Error>((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?));
         let (first, at, known, data): (i64, i64, i64, Vec<u8>) = read().map_err(fault)?;
+        let damaged = || JournalError::Damaged(format!("the records from {first} on are not what was written"));
         if sum(&data) != known {
-            return Err(JournalError::Damaged(format!("the records from {first} on are not what was written")));
+            return Err(damaged());
         }
+        let (size, packed) = uncompressed_size(&data).map_err(|_| damaged())?;
+        if size > MAX_TEXT {
+            return Err(damaged());
+        }
+        let data = decompress(packed, size).map_err(|_| damaged())?;
         Ok(Batch { first, at: Time(u64::try_from(at).unwrap_or(0)), data })
     }
 
@@ -114,12 +123,13 @@ impl Draft {
         }
     }
 
-    /// Writes it; returns its bytes.
+    /// Writes it; returns the bytes that this took.
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<u64> {
         let first = signed(self.first);
         let at = signed(self.at.0);
+        let packed = compress_prepend_size(&self.data);
         db.prepare_cached("INSERT INTO batches (first, last, at, sum, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![first, signed(self.last), at, sum(&self.data), self.data])?;
+            .execute(params![first, signed(self.last), at, sum(&packed), packed])?;
         for (session, span) in &self.sessions {
             // A number that stands twice is of a damaged journal: its first place counts.
             db.prepare_cached("INSERT OR IGNORE INTO session_spans VALUES (?1, ?2, ?3, ?4)")?.execute(params![
@@ -139,7 +149,7 @@ impl Draft {
                 first
             ])?;
         }
-        Ok(self.data.len() as u64)
+        Ok(packed.len() as u64)
     }
 }
 

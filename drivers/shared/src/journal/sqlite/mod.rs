@@ -1,7 +1,7 @@
 //! The journal in a file: `SQLite` with a write-ahead log.
 //!
 //! A row of `batches` holds up to some hundred records, one line `number TAB record` each, as they were committed
-//! together: a record of its own row would cost several times as much. Where the events of a session or job are is in
+//! together and compressed: a record of its own row would cost several times as much. Where the events of a session or job are is in
 //! `session_spans` and `job_spans`. `SQLite` does not notice when a disk changes what was written; `sum` does.
 
 mod batch;
@@ -275,10 +275,11 @@ impl Journal for SqliteJournal {
     }
 
     fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
-        let at = wall();
+        let batches = Batch::cut(records, wall());
+        self.make_room(batches.len())?;
         let transaction = self.db.transaction().map_err(fault)?;
         let mut bytes = 0;
-        for batch in Batch::cut(records, at) {
+        for batch in batches {
             bytes += batch.insert(&transaction).map_err(fault)?;
         }
         transaction.commit().map_err(fault)?;

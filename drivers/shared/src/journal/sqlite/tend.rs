@@ -8,7 +8,7 @@ use crate::clock::{micros, wall};
 
 /// The file is looked through once it has grown by this much, and by this part of itself.
 const GROWTH: u64 = 4 << 20;
-const GROWTH_PART: u64 = 8;
+const GROWTH_PART: u64 = 2;
 /// Pages given back to the system after a look.
 const VACUUM_PAGES: u32 = 4096;
 
@@ -38,9 +38,7 @@ impl SqliteJournal {
             Some(at) => at,
             None if self.tending.grown < GROWTH => return Ok(false),
             None => {
-                let bytes = self.bytes()?;
-                let over = self.options.max_bytes.is_some_and(|max| bytes > max);
-                if !over && self.tending.grown < bytes / GROWTH_PART {
+                if !self.is_over()? && self.tending.grown < self.bytes()? / GROWTH_PART {
                     return Ok(false);
                 }
                 self.tending.grown = 0;
@@ -60,13 +58,26 @@ impl SqliteJournal {
         Ok(true)
     }
 
-    /// Writes a batch anew without what nobody needs, if that is a good part of it.
-    fn thin(&mut self, batch: &Batch) -> Result<(), JournalError> {
-        let over = match self.options.max_bytes {
+    /// Lets go of more than a commit of so many batches brings, as long as the file is too large.
+    pub(super) fn make_room(&mut self, batches: usize) -> Result<(), JournalError> {
+        for _ in 0..=batches * 2 {
+            if !self.is_over()? || !self.tend_a_little()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> Result<bool, JournalError> {
+        Ok(match self.options.max_bytes {
             Some(max) => self.bytes()? > max,
             None => false,
-        };
-        let fresh = !over && wall().since(batch.at) < micros(self.options.retain);
+        })
+    }
+
+    /// Writes a batch anew without what nobody needs, if that is a good part of it.
+    fn thin(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        let fresh = !self.is_over()? && wall().since(batch.at) < micros(self.options.retain);
         let mut draft = Draft::new(u64::try_from(batch.first).unwrap_or(0), batch.at);
         for line in batch.lines() {
             let (seq, text) = line?;
