@@ -304,9 +304,12 @@ fn a_journal_tells_what_it_is_about() {
     push(credential("credential_issued", "a"));
     push(credential("credential_issued", "b"));
     push(credential("credential_revoked", "a"));
+    push(about("credentials_asked", "job", &job(1)));
+    push(about("credentials_asked", "job", &job(2)));
+    push(about("credentials_answered", "job", &job(2)));
     journal.commit(&records).unwrap();
     let contents = journal.contents().unwrap();
-    assert_eq!((contents.sessions, contents.credentials_unrevoked), (1, 1));
+    assert_eq!((contents.sessions, contents.credentials_unrevoked, contents.credentials_unanswered), (1, 1, 1));
     assert!(contents.oldest_event.is_some());
     assert_eq!((contents.jobs_unfinished, contents.ended(FinalStatus::Success)), (3, 0));
     let events = records.iter().filter(|(_, record)| !record.targets().is_empty()).count() as u64;

@@ -112,7 +112,9 @@ pub(crate) fn run(mut serve: Serve, points: &[(Point, u32)]) -> Tally {
     shared.trap.kill();
 
     let clients = [&*talker, acker, holder, &watcher];
-    clients.iter().for_each(|client| complete(client));
+    for client in &clients {
+        complete(client);
+    }
     let mut tally = Tally { kills: points.len(), credentials, records: sound(&serve.journal), ..Tally::default() };
     for client in clients {
         tally.jobs += client.submits.len();

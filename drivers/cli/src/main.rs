@@ -41,8 +41,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a runtime and a client in this process, cuts their connection, and checks that nothing is lost
-    Demo,
+    /// Runs a runtime and a client, cuts their connection or kills the runtime, and checks that nothing is lost
+    Demo(demo::Options),
     /// Serves agents, any program among them, on a WebSocket or on stdin and stdout
     Serve(Box<serve::Options>),
     /// Submits a job: events on stderr, the result on stdout
@@ -87,7 +87,7 @@ async fn run(arguments: Arguments) -> ExitCode {
         // They say themselves what becomes of their connection.
         #[cfg(unix)]
         Command::AgentGuard(_) => LevelFilter::ERROR,
-        Command::Demo
+        Command::Demo(_)
         | Command::Submit(_)
         | Command::Tail(_)
         | Command::Jobs(_)
@@ -98,7 +98,7 @@ async fn run(arguments: Arguments) -> ExitCode {
         | Command::Man(_) => LevelFilter::ERROR,
     });
     match arguments.command {
-        Command::Demo => match demo::run().await {
+        Command::Demo(options) => match demo::run(&options).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },

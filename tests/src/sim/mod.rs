@@ -35,6 +35,8 @@
 //! Left for crash and restore: `Sim::runtime` is replaced there, and the model goes on.
 
 mod agents;
+mod crash;
+mod disk;
 mod draw;
 mod heal;
 mod host;
@@ -60,6 +62,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::world::START;
+use disk::Disk;
 use draw::Draw;
 use host::Host;
 use hostile::Hostile;
@@ -143,6 +146,8 @@ struct Sim {
     next_seed: u8,
     jumps: u32,
     last_store: u64,
+    disk: Disk,
+    crashes: u32,
     healing: bool,
     digest: DefaultHasher,
     counts: BTreeMap<&'static str, u64>,
@@ -154,10 +159,7 @@ const AGENTS: [(&str, Option<u32>); 3] = [("echo", None), ("slow", None), ("narr
 impl Sim {
     fn new(params: Params) -> Sim {
         let mut runtime = Runtime::new(params.config(), [7; 32], START);
-        for (name, max_concurrent) in AGENTS {
-            let spec = AgentSpec { max_concurrent, ..AgentSpec::new(name) };
-            runtime.register(spec).expect("a good name");
-        }
+        register(&mut runtime);
         let mut sim = Sim {
             now: START,
             runtime,
@@ -172,6 +174,8 @@ impl Sim {
             next_seed: 0,
             jumps: 0,
             last_store: 0,
+            disk: Disk::new(params.journal),
+            crashes: 0,
             healing: false,
             digest: DefaultHasher::new(),
             counts: BTreeMap::new(),
@@ -186,5 +190,12 @@ impl Sim {
 
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
+    }
+}
+
+fn register(runtime: &mut Runtime) {
+    for (name, max_concurrent) in AGENTS {
+        let spec = AgentSpec { max_concurrent, ..AgentSpec::new(name) };
+        runtime.register(spec).expect("a good name");
     }
 }

@@ -147,6 +147,7 @@ struct Stats<'a> {
     sessions: u64,
     jobs: Jobs,
     credentials_unrevoked: u64,
+    credentials_unanswered: u64,
 }
 
 #[derive(Serialize)]
@@ -178,6 +179,7 @@ impl Stats<'_> {
                 timed_out: contents.ended(FinalStatus::TimedOut),
             },
             credentials_unrevoked: contents.credentials_unrevoked,
+            credentials_unanswered: contents.credentials_unanswered,
         }
     }
 
@@ -204,7 +206,13 @@ impl Stats<'_> {
                     "{unfinished} unfinished, {success} success, {error} error, {cancelled} cancelled, {timed_out} timed out"
                 ),
             ),
-            line("credentials", format!("{} not revoked", self.credentials_unrevoked)),
+            line(
+                "credentials",
+                format!(
+                    "{} not revoked, {} asked for without an answer",
+                    self.credentials_unrevoked, self.credentials_unanswered
+                ),
+            ),
         ]
     }
 }

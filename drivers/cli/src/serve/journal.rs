@@ -143,7 +143,7 @@ impl JournalSetting {
             count(jobs as u64, "job")
         );
         if restored.interrupted > 0 {
-            let _infallible = write!(text, "; {} did not outlive the restart", count(restored.interrupted, "job"));
+            let _infallible = write!(text, "; {} interrupted", count(restored.interrupted, "job"));
         }
         if restored.unrevoked > 0 {
             let _infallible = write!(text, "; {} to be revoked", count(restored.unrevoked, "credential"));

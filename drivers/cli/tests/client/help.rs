@@ -13,7 +13,7 @@ fn help(arguments: &[&str]) -> String {
 
 #[test]
 fn every_help_shows_an_example() {
-    for part in ["submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
+    for part in ["demo", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
         let help = help(&[part]);
         assert!(help.contains("Example") && help.contains(&format!("nuncio {part} ")), "{help}");
         insta::assert_snapshot!(part, help);

@@ -36,7 +36,7 @@ fn a_job_that_ran_is_told_to_have_ended() {
 
     let mut serving = serve(&journal);
     let line = serving.until("restored");
-    assert!(line.ends_with("; 1 job did not outlive the restart"), "{line}");
+    assert!(line.ends_with("; 1 job interrupted"), "{line}");
     let tail = run(&["tail", "--url", &serving.url, "--token", "t", &job]);
     assert_eq!(tail.status.code(), Some(1), "{}", stderr(&tail));
     assert!(stderr(&tail).contains("INTERNAL_ERROR"), "{}", stderr(&tail));

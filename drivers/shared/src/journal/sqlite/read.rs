@@ -35,6 +35,8 @@ pub struct JournalContents {
     pub oldest_event: Option<Time>,
     /// Credential values that were issued and not revoked.
     pub credentials_unrevoked: u64,
+    /// Jobs whose host was asked for credentials and has not answered: some may be good that nobody knows of.
+    pub credentials_unanswered: u64,
 }
 
 impl JournalContents {
@@ -96,6 +98,7 @@ struct Counting {
     sessions: HashSet<SessionId>,
     jobs: HashMap<JobUlid, Option<FinalStatus>>,
     credentials: HashMap<(JobUlid, String), u64>,
+    asked: HashSet<JobUlid>,
     contents: JournalContents,
 }
 
@@ -123,6 +126,12 @@ impl Counting {
             Record::JobForgotten { job } => {
                 self.jobs.remove(job);
             }
+            Record::CredentialsAsked { job } => {
+                self.asked.insert(*job);
+            }
+            Record::CredentialsAnswered { job } => {
+                self.asked.remove(job);
+            }
             Record::CredentialIssued { job, id } => *self.credentials.entry((*job, id.clone())).or_default() += 1,
             Record::CredentialRevoked { job, id } => {
                 if let Some(values) = self.credentials.get_mut(&(*job, id.clone())) {
@@ -141,6 +150,7 @@ impl Counting {
             jobs_unfinished: self.jobs.values().filter(|ended| ended.is_none()).count() as u64,
             jobs_ended: of.map(count),
             credentials_unrevoked: self.credentials.values().sum(),
+            credentials_unanswered: self.asked.len() as u64,
             ..self.contents
         }
     }
