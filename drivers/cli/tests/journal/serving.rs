@@ -43,6 +43,19 @@ fn a_job_that_ran_is_told_to_have_ended() {
 }
 
 #[test]
+fn a_journal_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let serving = serve(&folder.file("journal"));
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
+    for name in folder.names() {
+        let mode = folder.path(&name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} has {mode:o}");
+    }
+    assert!(folder.names().len() >= 3, "{:?}", folder.names());
+}
+
+#[test]
 fn a_journal_in_use_is_said_so() {
     let folder = Folder::new();
     let journal = folder.file("journal");
