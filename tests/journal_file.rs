@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nuncio_shared::{Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
+use nuncio_shared::{FinalStatus, Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
 
 const SESSION: &str = "sess_01J00000000000000000000000";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -220,6 +220,21 @@ fn beyond_its_size_the_oldest_events_go() {
 }
 
 #[test]
+fn what_was_asked_for_stays_until_it_is_answered() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let records = [
+        about("credentials_asked", "job", &job(1)),
+        about("credentials_asked", "job", &job(2)),
+        about("credentials_answered", "job", &job(1)),
+    ];
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    journal.compact().unwrap();
+    let kept: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
+    assert_eq!(kept, [about("credentials_asked", "job", &job(2))]);
+}
+
+#[test]
 fn credentials_stay_until_they_are_revoked() {
     let place = Place::new();
     let mut journal = place.open(options());
@@ -242,4 +257,66 @@ fn credentials_stay_until_they_are_revoked() {
     let text = |(_, record): &(u64, Record)| String::from_utf8(record.encode()).unwrap();
     assert!(kept.iter().any(|record| text(record).contains("\"a\"")));
     assert_eq!(kept.iter().filter(|record| text(record).contains("\"b\"")).count(), 3);
+}
+
+#[test]
+fn a_reader_comes_to_everything_once() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let records = history(9);
+    let (before, later) = records.split_at(700);
+    for part in before.chunks(100) {
+        journal.commit(part).unwrap();
+    }
+    let reader = SqliteJournal::look(place.0.join("journal")).unwrap();
+    let numbers = |from: u64| {
+        let (mut at, mut numbers) = (from, Vec::new());
+        while let Some(committed) = reader.after(at).unwrap() {
+            numbers.extend(committed.records.iter().map(|(seq, _)| *seq));
+            at = committed.last;
+        }
+        numbers
+    };
+    assert!(numbers(0).into_iter().eq(1..=700));
+    assert!(numbers(350).into_iter().eq(351..=700), "in the middle of what was committed together");
+    assert!(reader.after(700).unwrap().is_none());
+    journal.commit(later).unwrap();
+    let last = records.len() as u64;
+    assert!(numbers(700).into_iter().eq(701..=last));
+    // It goes on where rows were written anew.
+    for number in 0..8 {
+        journal.commit(&[(last + 1 + number, about("job_forgotten", "job", &job(number)))]).unwrap();
+    }
+    journal.commit(&[(last + 9, about("session_closed", "session", SESSION))]).unwrap();
+    journal.compact().unwrap();
+    assert_eq!(numbers(350).last(), loaded(&mut journal).last().map(|(seq, _)| seq));
+}
+
+#[test]
+fn a_journal_tells_what_it_is_about() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let credential =
+        |kind: &str, id: &str| record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)));
+    let mut records = history(2);
+    let mut push = |record| records.push((records.len() as u64 + 1, record));
+    push(accepted(&job(7)));
+    push(credential("credential_issued", "a"));
+    push(credential("credential_issued", "b"));
+    push(credential("credential_revoked", "a"));
+    push(about("credentials_asked", "job", &job(1)));
+    push(about("credentials_asked", "job", &job(2)));
+    push(about("credentials_answered", "job", &job(2)));
+    journal.commit(&records).unwrap();
+    let contents = journal.contents().unwrap();
+    assert_eq!((contents.sessions, contents.credentials_unrevoked, contents.credentials_unanswered), (1, 1, 1));
+    assert!(contents.oldest_event.is_some());
+    assert_eq!((contents.jobs_unfinished, contents.ended(FinalStatus::Success)), (3, 0));
+    let events = records.iter().filter(|(_, record)| !record.targets().is_empty()).count() as u64;
+    assert_eq!(contents.events, events);
+    let last = records.len() as u64;
+    journal.commit(&[(last + 1, about("session_closed", "session", SESSION))]).unwrap();
+    journal.commit(&[(last + 2, about("job_forgotten", "job", &job(7)))]).unwrap();
+    let contents = journal.contents().unwrap();
+    assert_eq!((contents.sessions, contents.jobs_unfinished), (0, 2));
 }

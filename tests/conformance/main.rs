@@ -8,10 +8,12 @@
 
 mod contract;
 mod durability;
+mod durability_credentials;
 mod durability_damage;
 mod durability_form;
 mod durability_replay;
 mod durability_stuck;
+mod durability_transcript;
 mod durability_watching;
 mod s10_delegation;
 mod s10_families;

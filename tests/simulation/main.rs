@@ -1,7 +1,7 @@
 //! The simulator over many seeds.
 //!
 //! `NUNCIO_SIM_SEEDS=N` runs more of them, `NUNCIO_SIM_FROM=N` begins elsewhere, `NUNCIO_SIM_SEED=N` replays one and shows
-//! what happened.
+//! what happened. `NUNCIO_SIM_INPUT=FILE` does the same with what the fuzz target `simulation` found.
 
 use nuncio_tests::{mutations, sim};
 
@@ -14,6 +14,11 @@ fn number(name: &str) -> Option<u64> {
 fn seeds() {
     if let Some(seed) = number("NUNCIO_SIM_SEED") {
         assert!(!sim::show(seed, usize::MAX), "seed {seed} fails");
+        return;
+    }
+    if let Ok(path) = std::env::var("NUNCIO_SIM_INPUT") {
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(!sim::show_bytes(&bytes, usize::MAX), "{path} fails");
         return;
     }
     let from = number("NUNCIO_SIM_FROM").unwrap_or(0);

@@ -133,8 +133,9 @@ pub enum Event {
         revocation: RevocationId,
         /// The job it was minted for.
         job: JobUlid,
-        /// The credential's id.
-        id: String,
+        /// The credential's id. `None` if the runtime was restarted before it was told what it had asked for: then
+        /// everything that was minted for the job is to be revoked, if anything was.
+        id: Option<String>,
         /// The very value to revoke: a rotated credential has had several. `None` after a restart, as values are not
         /// recorded: then every value this credential has ever had is to be revoked.
         value: Option<Secret>,

@@ -186,6 +186,6 @@ impl Hub {
 
 impl Revocation {
     pub(crate) fn of(job: nuncio_core::arcp::JobUlid, id: &str, value: &Secret) -> Revocation {
-        Revocation { job, id: id.to_owned(), value: Some(value.clone()), attempt: 0 }
+        Revocation { job, id: Some(id.to_owned()), value: Some(value.clone()), attempt: 0 }
     }
 }

@@ -101,7 +101,7 @@ pub(crate) enum Effect {
     Revoke {
         revocation: RevocationId,
         job: nuncio_core::arcp::JobUlid,
-        id: String,
+        id: Option<String>,
         value: Option<Secret>,
         attempt: u32,
     },

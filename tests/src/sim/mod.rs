@@ -71,7 +71,7 @@ use link::Link;
 use model::Model;
 use params::Params;
 use peers::Peer;
-pub use sweep::{Sweep, seed, show, sweep};
+pub use sweep::{Sweep, seed, show, show_bytes, sweep};
 
 /// The bytes of a seed.
 pub fn bytes_of(seed: u64) -> Vec<u8> {

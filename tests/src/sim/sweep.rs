@@ -81,13 +81,19 @@ impl fmt::Display for Sweep {
 
 /// Runs a seed again and shows the last lines of what happened, its operations and frames; whether it fails.
 pub fn show(at: u64, lines: usize) -> bool {
+    let failed = show_bytes(&bytes_of(at), lines);
+    println!("the whole: NUNCIO_SIM_SEED={at} cargo test -p nuncio-tests --test simulation -- --nocapture seeds");
+    failed
+}
+
+/// The same for the bytes of a run.
+pub fn show_bytes(bytes: &[u8], lines: usize) -> bool {
     record();
-    let outcome = catch_unwind(AssertUnwindSafe(|| seed(at)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut Unstructured::new(bytes))));
     let transcript = recorded();
-    println!("seed {at}, the last of {} lines:", transcript.len());
+    println!("the last of {} lines:", transcript.len());
     for line in transcript.iter().skip(transcript.len().saturating_sub(lines)) {
         println!("{line}");
     }
-    println!("the whole: NUNCIO_SIM_SEED={at} cargo test -p nuncio-tests --test simulation -- --nocapture seeds");
     outcome.is_err()
 }

@@ -59,8 +59,9 @@ struct ChunkBody<'a> {
 }
 
 impl Stream {
-    /// Takes a chunk. `late`: the handle may have come into the middle of the stream.
-    pub(super) fn take(&mut self, config: &ClientConfig, frame: &Bytes, body: &str, late: bool) -> Taken {
+    /// Takes a chunk. The first may be of the middle: a subscription, and a submit that was answered by a job of before
+    /// (§7.2), see the rest of a stream.
+    pub(super) fn take(&mut self, config: &ClientConfig, frame: &Bytes, body: &str) -> Taken {
         if self.broken {
             return Taken::Skip;
         }
@@ -68,7 +69,7 @@ impl Stream {
             self.broken = true;
             return Taken::Unreadable;
         };
-        match self.accept(config, frame, &chunk, late) {
+        match self.accept(config, frame, &chunk) {
             Ok(taken) => taken,
             Err(reason) => {
                 self.broken = true;
@@ -77,13 +78,7 @@ impl Stream {
         }
     }
 
-    fn accept(
-        &mut self,
-        config: &ClientConfig,
-        frame: &Bytes,
-        chunk: &ChunkBody<'_>,
-        late: bool,
-    ) -> Result<Taken, &'static str> {
+    fn accept(&mut self, config: &ClientConfig, frame: &Bytes, chunk: &ChunkBody<'_>) -> Result<Taken, &'static str> {
         let Int(chunk_seq) = chunk.chunk_seq;
         let id = chunk.result_id.as_ref().map_or("", Text::as_str);
         let first = self.next == 0 && !self.finished;
@@ -93,9 +88,7 @@ impl Stream {
             }
             self.id = id.to_string();
             self.whole = chunk_seq == 0;
-            if late {
-                self.next = chunk_seq;
-            }
+            self.next = chunk_seq;
         } else if self.id != id {
             return Err("a chunk belongs to another result");
         }

@@ -189,10 +189,9 @@ fn chunk_or_event(config: &ClientConfig, track: &mut Track, frame: &Bytes, event
     if event.kind != EventKind::ResultChunk {
         return Some(ClientEvent::Job(event));
     }
-    let late = track.role == Role::Subscribe;
     let JobEvent { handle, seq, .. } = event;
     let stream = track.stream.get_or_insert_default();
-    match stream.take(config, frame, event.body.as_str(), late) {
+    match stream.take(config, frame, event.body.as_str()) {
         Taken::Chunk { chunk_seq, data, text, more } => {
             Some(ClientEvent::Chunk(ChunkEvent { handle, seq, chunk_seq, data, text, more }))
         }

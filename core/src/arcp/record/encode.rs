@@ -19,8 +19,8 @@ impl Record {
     /// The record as one line of JSON, without the line's end: `{"v":1,"t":"job_event",…}`. Payloads stand in it as they
     /// stand in frames.
     pub fn encode(&self) -> Vec<u8> {
-        let object =
-            Object::with_capacity(400 + self.payload_len()).value("v", Record::VERSION).plain("t", self.kind());
+        let payload = if let Record::JobEvent(event) = self { event.payload.len() } else { 0 };
+        let object = Object::with_capacity(400 + payload).value("v", Record::VERSION).plain("t", self.kind());
         let object = match self {
             Record::SessionOpened(record) => opened(object, record),
             Record::SessionToken(record) => {
@@ -37,7 +37,10 @@ impl Record {
             Record::SessionEvent(record) => session_event(object, record),
             Record::JobDoomed { job, cancelled } => object.plain("job", job).value("cancelled", cancelled),
             Record::JobEnded(record) => ended(object, record),
-            Record::JobForgotten { job } | Record::KeyForgotten { job } => object.plain("job", job),
+            Record::JobForgotten { job }
+            | Record::KeyForgotten { job }
+            | Record::CredentialsAsked { job }
+            | Record::CredentialsAnswered { job } => object.plain("job", job),
             Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
                 object.plain("job", job).text("id", id)
             }

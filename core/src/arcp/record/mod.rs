@@ -6,10 +6,12 @@
 //! - everything of a session after its `session_closed`, and of a job after its `job_forgotten` and `key_forgotten`;
 //! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
 //!   session's numbers go on from there;
-//! - credential records, once as many were revoked as issued under one job and id.
+//! - credential records, once as many were revoked as issued under one job and id, and once the answer to what the host
+//!   was asked is there.
 
 mod decode;
 mod encode;
+mod transcript;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -19,6 +21,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub use self::decode::RecordError;
+pub use self::transcript::{Transcribed, Transcript};
 use super::digest::Digest;
 use super::feature::Features;
 use super::host::FinalStatus;
@@ -91,6 +94,17 @@ pub enum Record {
     },
     /// The idempotency key a job was submitted with may be used again.
     KeyForgotten {
+        /// The job.
+        job: JobUlid,
+    },
+    /// The host is asked for a job's credentials; stored before it is. Until it has answered, some may be good that nobody
+    /// knows of.
+    CredentialsAsked {
+        /// The job.
+        job: JobUlid,
+    },
+    /// The host has said which credentials it has minted for a job, or has revoked whatever they were.
+    CredentialsAnswered {
         /// The job.
         job: JobUlid,
     },
@@ -241,6 +255,8 @@ impl Record {
             Record::JobEnded(_) => "job_ended",
             Record::JobForgotten { .. } => "job_forgotten",
             Record::KeyForgotten { .. } => "key_forgotten",
+            Record::CredentialsAsked { .. } => "credentials_asked",
+            Record::CredentialsAnswered { .. } => "credentials_answered",
             Record::CredentialIssued { .. } => "credential_issued",
             Record::CredentialRevoked { .. } => "credential_revoked",
         }
@@ -263,6 +279,8 @@ impl Record {
             | Record::JobEnded(_)
             | Record::JobForgotten { .. }
             | Record::KeyForgotten { .. }
+            | Record::CredentialsAsked { .. }
+            | Record::CredentialsAnswered { .. }
             | Record::CredentialIssued { .. }
             | Record::CredentialRevoked { .. } => None,
         }
@@ -280,6 +298,8 @@ impl Record {
             | Record::JobDoomed { job, .. }
             | Record::JobForgotten { job }
             | Record::KeyForgotten { job }
+            | Record::CredentialsAsked { job }
+            | Record::CredentialsAnswered { job }
             | Record::CredentialIssued { job, .. }
             | Record::CredentialRevoked { job, .. } => Some(*job),
             Record::SessionOpened(_)
@@ -307,6 +327,8 @@ impl Record {
             | Record::JobDoomed { .. }
             | Record::JobForgotten { .. }
             | Record::KeyForgotten { .. }
+            | Record::CredentialsAsked { .. }
+            | Record::CredentialsAnswered { .. }
             | Record::CredentialIssued { .. }
             | Record::CredentialRevoked { .. } => &[],
         }
@@ -324,6 +346,11 @@ impl Record {
         } else {
             self.targets().first().and_then(|target| self.entry(target)).map_or(0, |entry| entry.payload.len())
         }
+    }
+
+    /// How the job ended, of a `job_ended`.
+    pub fn final_status(&self) -> Option<FinalStatus> {
+        if let Record::JobEnded(record) = self { Some(record.status) } else { None }
     }
 
     /// Whether it is a job accepted under an idempotency key: there will be a `key_forgotten`.

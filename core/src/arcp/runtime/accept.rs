@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,11 +10,12 @@ use super::Runtime;
 use super::pump::credentials_now;
 use crate::arcp::body::Body;
 use crate::arcp::conn::Reply;
+use crate::arcp::digest::Digest;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::{Event, Timer};
-use crate::arcp::feature::Feature;
+use crate::arcp::feature::{Feature, Features};
 use crate::arcp::host::{Credential, FinalStatus, JobId, Refused, SessionKey};
-use crate::arcp::ids::EnvelopeId;
+use crate::arcp::ids::{EnvelopeId, JobUlid};
 use crate::arcp::job::{JobEvent, JobState, Waiter};
 use crate::arcp::log::Announcement;
 use crate::arcp::record::{JobAccepted, Record, Watching};
@@ -26,15 +28,17 @@ impl Runtime {
     ///
     /// Errors, all of which change nothing but that credentials which came too late are revoked: [`Refused::Stale`],
     /// [`Refused::NotNegotiated`] for credentials nobody may be shown, [`Refused::Limit`], [`Refused::Invalid`] for an
-    /// empty member or a repeated id.
+    /// empty member, a repeated id, or a value that another credential has and that was not revoked yet (§9.8.2).
     pub fn start(&mut self, now: Time, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
         self.tick(now);
         let Some(data) = self.jobs.get(job).filter(|job| job.state == JobState::Asked) else {
-            if let Some(ulid) = self.late.iter().find(|(late, _)| *late == job).map(|(_, ulid)| *ulid) {
+            if let Some((ulid, features)) = self.refused_before(job) {
                 for credential in credentials {
                     self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
+                    self.values.insert(credential.value.digest());
                     self.revoke(ulid, credential.id, Some(credential.value), 1);
                 }
+                self.host_answered(ulid, features);
             }
             return Err(Refused::Stale);
         };
@@ -43,10 +47,16 @@ impl Runtime {
         if credentials.len() > max {
             return Err(Refused::Limit { limit: "credentials_per_job", max: max as u64 });
         }
-        let ulid = data.accepted.id;
+        let (ulid, features) = (data.accepted.id, data.features);
+        let values: BTreeSet<Digest> = credentials.iter().map(|credential| credential.value.digest()).collect();
+        if values.len() < credentials.len() || !values.is_disjoint(&self.values) {
+            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
+        }
+        self.values.extend(values);
         for credential in &credentials {
             self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
         }
+        self.host_answered(ulid, features);
         self.accept(job, credentials);
         self.run(job);
         Ok(())
@@ -57,11 +67,21 @@ impl Runtime {
     /// Errors: [`Refused::Stale`].
     pub fn decline(&mut self, now: Time, job: JobId, fault: Fault) -> Result<(), Refused> {
         self.tick(now);
-        if self.jobs.get(job).is_none_or(|job| job.state != JobState::Asked) {
+        let asked = self.jobs.get(job).filter(|job| job.state == JobState::Asked);
+        let Some((ulid, features)) = asked.map(|job| (job.accepted.id, job.features)) else {
+            if let Some((ulid, features)) = self.refused_before(job) {
+                self.host_answered(ulid, features);
+            }
             return Err(Refused::Stale);
-        }
+        };
+        self.host_answered(ulid, features);
         self.drop_asked(job, fault);
         Ok(())
+    }
+
+    /// A job that was refused before the host had answered.
+    fn refused_before(&self, job: JobId) -> Option<(JobUlid, Features)> {
+        self.late.iter().find(|(late, ..)| *late == job).map(|(_, ulid, features)| (*ulid, *features))
     }
 
     fn accept(&mut self, id: JobId, credentials: Vec<Credential>) {
@@ -270,7 +290,7 @@ impl Runtime {
     /// A job that was asked for does not come to be.
     pub(super) fn drop_asked(&mut self, id: JobId, fault: Fault) {
         let Some(job) = self.jobs.get(id).filter(|job| job.state == JobState::Asked) else { return };
-        let (ulid, parent, owner) = (job.accepted.id, job.parent, job.owner);
+        let (ulid, features, parent, owner) = (job.accepted.id, job.features, job.parent, job.owner);
         let delegate_id = job.accepted.delegate_id.clone();
         let key = job.key.clone();
         let submit_at = job.deadlines.submit;
@@ -279,7 +299,7 @@ impl Runtime {
         self.leave_family(id, parent);
         self.jobs.remove(id);
         self.live_jobs -= 1;
-        self.late.push_back((id, ulid));
+        self.late.push_back((id, ulid, features));
         if self.late.len() > super::LATE_ANSWERS {
             self.late.pop_front();
         }

@@ -6,6 +6,7 @@ use alloc::string::String;
 use super::Runtime;
 use crate::arcp::body::Body;
 use crate::arcp::event::{Event, Timer};
+use crate::arcp::feature::{Feature, Features};
 use crate::arcp::host::{JobId, Refused, RevocationId, Secret};
 use crate::arcp::ids::JobUlid;
 use crate::arcp::record::Record;
@@ -19,7 +20,8 @@ const LAST_RETRY: u64 = 3_600_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Revocation {
     job: JobUlid,
-    id: String,
+    /// `None`: whatever was minted for the job.
+    id: Option<String>,
     /// Unknown after a restart.
     value: Option<Secret>,
     /// Values that were issued and are not on record as revoked.
@@ -33,7 +35,8 @@ impl Runtime {
     /// Gives a job's credential a new value (§9.8.2): its owner is told, everybody else learns only that it was rotated,
     /// and the prior value is revoked.
     ///
-    /// Errors: [`Refused::Invalid`] if the job has no such credential or the value is empty; else as [`Runtime::emit`].
+    /// Errors: [`Refused::Invalid`] if the job has no such credential, or the value is empty or one that a credential has,
+    /// be it this one, and that was not revoked yet; else as [`Runtime::emit`].
     pub fn rotate(&mut self, now: Time, job: JobId, credential: &str, value: Secret) -> Result<(), Refused> {
         self.tick(now);
         self.running(job)?;
@@ -44,6 +47,10 @@ impl Runtime {
         if !known {
             return Err(Refused::Invalid(Cow::Borrowed("the job has no such credential")));
         }
+        let digest = value.digest();
+        if self.values.contains(&digest) {
+            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
+        }
         let secret = Body::rotated(credential, Some(value.expose()));
         self.room(job, 1, secret.json().len())?;
         let Some(data) = self.jobs.get_mut(job) else { return Err(Refused::Stale) };
@@ -52,28 +59,65 @@ impl Runtime {
             return Err(Refused::Stale);
         };
         let prior = core::mem::replace(&mut known.value, value);
+        self.values.insert(digest);
         self.store(Record::CredentialIssued { job: ulid, id: credential.into() });
         self.append(job, &Body::rotated(credential, None), Some(&secret));
         self.revoke(ulid, credential.into(), Some(prior), 1);
         Ok(())
     }
 
+    /// Asks the host to make a job, and its credentials if they can be shown. That it was asked is on record first, for it
+    /// may mint them and never come to say so.
+    pub(super) fn ask_host(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let (ulid, credentials) = (job.accepted.id, job.features.has(Feature::ProvisionedCredentials));
+        if credentials {
+            self.store(Record::CredentialsAsked { job: ulid });
+        }
+        self.event(Event::Submitted { job: id, credentials });
+    }
+
+    /// The host has answered, and what it has minted is on record.
+    pub(super) fn host_answered(&mut self, ulid: JobUlid, features: Features) {
+        if features.has(Feature::ProvisionedCredentials) {
+            self.store(Record::CredentialsAnswered { job: ulid });
+        }
+    }
+
     /// Asks for the revocation of one value, or of so many unknown ones.
     pub(super) fn revoke(&mut self, job: JobUlid, id: String, value: Option<Secret>, values: u32) {
+        self.ask_to_revoke(job, Some(id), value, values);
+    }
+
+    /// Asks for the revocation of whatever the host has minted for a job.
+    pub(super) fn revoke_all(&mut self, job: JobUlid) {
+        self.ask_to_revoke(job, None, None, 0);
+    }
+
+    fn ask_to_revoke(&mut self, job: JobUlid, id: Option<String>, value: Option<Secret>, values: u32) {
         let revocation = Revocation { job, id: id.clone(), value: value.clone(), values, attempt: 0, retry_at: None };
         let revocation = self.revocations.insert(revocation);
         self.event(Event::Revoke { revocation, job, id, value, attempt: 0 });
     }
 
-    /// Answers [`Event::Revoke`]: the value, or without one every value of the credential, is no longer good upstream.
+    /// Answers [`Event::Revoke`]: the value, or without one every value of the credential or of the job, is no longer
+    /// good upstream.
     ///
     /// Errors: [`Refused::Stale`] if nothing was asked.
     pub fn revoked(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
         self.tick(now);
         let done = self.revocations.remove(revocation).ok_or(Refused::Stale)?;
         self.disarm(done.retry_at, Timer::Revocation, revocation);
-        for _ in 0..done.values {
-            self.store(Record::CredentialRevoked { job: done.job, id: done.id.clone() });
+        if let Some(value) = &done.value {
+            self.values.remove(&value.digest());
+        }
+        match done.id {
+            Some(id) => {
+                for _ in 0..done.values {
+                    self.store(Record::CredentialRevoked { job: done.job, id: id.clone() });
+                }
+            }
+            None => self.store(Record::CredentialsAnswered { job: done.job }),
         }
         Ok(())
     }

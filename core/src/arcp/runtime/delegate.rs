@@ -9,8 +9,6 @@ use super::submit::Ask;
 use super::terms::{check_agent_ref, check_negotiated, parse_lease, split_agent};
 use crate::arcp::body::Body;
 use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::Event;
-use crate::arcp::feature::Feature;
 use crate::arcp::host::{Delegate, Denied, JobId, Refused};
 use crate::arcp::job::JobEvent;
 use crate::arcp::json::Object;
@@ -114,7 +112,7 @@ impl Runtime {
 
     /// Asks for a child job that does a part of this one, with a part of its lease (§10). The `delegate` event and, if it
     /// is refused, the `tool_result` with the error are emitted here. The child starts once the host has answered
-    /// [`Event::Submitted`]; [`Event::Ended`] tells how it ended.
+    /// [`Event::Submitted`](crate::arcp::Event::Submitted); [`Event::Ended`](crate::arcp::Event::Ended) tells how it ended.
     ///
     /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`].
     pub fn delegate(&mut self, now: Time, job: JobId, request: &Delegate<'_>) -> Result<JobId, Denied> {
@@ -146,12 +144,10 @@ impl Runtime {
             Ok(child) => {
                 let owner = self.jobs.get(job).and_then(|job| job.owner).and_then(|key| self.sessions.get(key));
                 let seq = owner.map_or(0, |session| session.log.next() - 1);
-                let credentials =
-                    self.jobs.get(child).is_some_and(|job| job.features.has(Feature::ProvisionedCredentials));
                 if let Some(child) = self.jobs.get_mut(child) {
                     child.delegated_at = seq;
                 }
-                self.event(Event::Submitted { job: child, credentials });
+                self.ask_host(child);
                 Ok(child)
             }
             Err(fault) => {

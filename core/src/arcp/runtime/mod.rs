@@ -47,6 +47,7 @@ use super::config::Config;
 use super::conn::Conn;
 use super::digest::Digest;
 use super::event::{Event, Output, Timer};
+use super::feature::Features;
 use super::host::{AgentSpec, ConnId, JobId, JobView, Refused, ReplayId, RevocationId, SessionKey};
 use super::ids::{Ids, JobUlid, SessionId};
 use super::job::{Job, JobState};
@@ -94,9 +95,11 @@ pub struct Runtime {
     /// Bytes held by records whose job is no longer kept.
     record_bytes: usize,
     revocations: SlotMap<RevocationId, Revocation>,
+    /// Digests of the credential values that are good upstream: no other credential may have them.
+    values: BTreeSet<Digest>,
     replays: SlotMap<ReplayId, Replay>,
     /// The last jobs that were refused while their host may still answer.
-    late: VecDeque<(JobId, JobUlid)>,
+    late: VecDeque<(JobId, JobUlid, Features)>,
     timers: Timers,
     eviction_at: Option<Time>,
     draining: bool,
@@ -144,6 +147,7 @@ impl Runtime {
             record_order: BTreeMap::new(),
             record_bytes: 0,
             revocations: SlotMap::with_key(),
+            values: BTreeSet::new(),
             replays: SlotMap::with_key(),
             late: VecDeque::new(),
             timers: Timers::default(),
@@ -225,6 +229,7 @@ impl Runtime {
             + self.record_bytes
             + self.records.len() * 160
             + self.revocations.len() * 256
+            + self.values.len() * 64
             + self.replays.len() * 256
             + self.timers.len() * 32
     }

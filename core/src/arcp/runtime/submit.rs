@@ -14,7 +14,7 @@ use super::repeat::{Record, digest};
 use super::terms::{check_agent_ref, check_negotiated, parse_expiry, parse_lease, split_agent};
 use crate::arcp::digest::sha256;
 use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
+use crate::arcp::event::Timer;
 use crate::arcp::feature::{Feature, Features};
 use crate::arcp::host::{JobId, SessionKey};
 use crate::arcp::ids::JobUlid;
@@ -116,7 +116,7 @@ impl Runtime {
             let record = Record { digest, job: id, ulid, at: self.now, accepted: None, terminal: None };
             self.records.insert(record_key, record);
         }
-        self.event(Event::Submitted { job: id, credentials: features.has(Feature::ProvisionedCredentials) });
+        self.ask_host(id);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Which records are still needed, by the rules of [`Record`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nuncio_core::arcp::{JobUlid, Record, SessionId};
 
@@ -11,6 +11,8 @@ pub(crate) struct Living {
     jobs: HashMap<JobUlid, KeptJob>,
     /// Credential values that were issued and not revoked.
     issued: HashMap<(JobUlid, String), u32>,
+    /// Jobs whose credentials were asked for, without an answer.
+    asked: HashSet<JobUlid>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,12 @@ impl Living {
                     self.drop_job(*job);
                 }
             }
+            Record::CredentialsAsked { job } => {
+                self.asked.insert(*job);
+            }
+            Record::CredentialsAnswered { job } => {
+                self.asked.remove(job);
+            }
             Record::CredentialIssued { job, id } => *self.issued.entry((*job, id.clone())).or_default() += 1,
             Record::CredentialRevoked { job, id } => {
                 let key = (*job, id.clone());
@@ -93,7 +101,7 @@ impl Living {
             Record::SessionToken(_) => session().is_some_and(|session| session.token == seq),
             Record::SessionDetached { .. } => session().is_some_and(|session| session.detached == seq),
             Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
-            Record::SessionClosed { .. } => false,
+            Record::SessionClosed { .. } | Record::CredentialsAnswered { .. } => false,
             Record::Watching(_) | Record::Unwatched { .. } => session().is_some() && job().is_some(),
             Record::JobAccepted(_)
             | Record::JobDoomed { .. }
@@ -102,6 +110,7 @@ impl Living {
             Record::JobEnded(_) => job().is_some() || self.is_owed(record, fresh),
             Record::JobEvent(_) => (fresh && job().is_some_and(|job| !job.forgotten)) || self.is_owed(record, fresh),
             Record::SessionEvent(_) => self.is_owed(record, fresh),
+            Record::CredentialsAsked { job } => self.asked.contains(job),
             Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
                 self.issued.contains_key(&(*job, id.clone()))
             }

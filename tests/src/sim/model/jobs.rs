@@ -207,7 +207,7 @@ impl Model {
                 let success = planned.filter(|planned| !matches!(planned, Ending::Fault { .. }));
                 (!cancelling && !job.doomed && success.is_some(), success.unwrap_or(ending))
             }
-            ("timed_out", "TIMEOUT") => (!cancelling && ran_out, ending),
+            ("timed_out", "TIMEOUT") => (!cancelling && !job.doomed && ran_out, ending),
             ("error", "LEASE_EXPIRED") => (!cancelling && expired, ending),
             _ => (!cancelling && !job.doomed && planned.as_ref() == Some(&ending), ending),
         };

@@ -70,6 +70,8 @@ impl Record {
             "job_ended" => read::<RawEnded<'_>>(text)?.record(),
             "job_forgotten" => read(text).map(|RawJob { job }| Record::JobForgotten { job }),
             "key_forgotten" => read(text).map(|RawJob { job }| Record::KeyForgotten { job }),
+            "credentials_asked" => read(text).map(|RawJob { job }| Record::CredentialsAsked { job }),
+            "credentials_answered" => read(text).map(|RawJob { job }| Record::CredentialsAnswered { job }),
             "credential_issued" => read(text).map(|RawCredential { job, id }| Record::CredentialIssued { job, id }),
             "credential_revoked" => read(text).map(|RawCredential { job, id }| Record::CredentialRevoked { job, id }),
             other => Err(RecordError::Unknown(other.chars().take(64).collect())),

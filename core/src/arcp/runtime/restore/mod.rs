@@ -37,6 +37,9 @@ pub struct Restored {
     pub interrupted: u64,
     /// Credentials that are asked to be revoked.
     pub unrevoked: u64,
+    /// Jobs whose host was asked for credentials and is not on record as having answered: whatever they were, they are
+    /// asked to be revoked.
+    pub unanswered: u64,
 }
 
 impl Runtime {
@@ -47,7 +50,7 @@ impl Runtime {
     /// Sessions are there without a connection and can be resumed; one that had a connection has a whole resume window
     /// from `now`. Jobs that were not at their end have ended: `INTERNAL_ERROR` with details
     /// `{"reason":"runtime restarted"}`, or as what they were doomed to end as. Unrevoked credentials are asked to be
-    /// revoked, without their values. All this is in the outputs, with its stores.
+    /// revoked, without their values, and those of a job whose host was about to mint them without their ids. All this is in the outputs, with its stores.
     ///
     /// It is total. A record that does not fit to what came before is passed over, and counted in [`Restored`]; where
     /// events are missing, a session keeps what comes after the gap. Everything is bounded by `config`, whatever the
@@ -65,6 +68,7 @@ impl Runtime {
             last_id: 0,
             latest: now,
             issued: BTreeMap::new(),
+            asked: BTreeSet::new(),
             forgotten: BTreeSet::new(),
         };
         for (seq, record) in records {
@@ -83,6 +87,8 @@ struct Restoring {
     latest: Time,
     /// Values of credentials that were issued and not revoked.
     issued: BTreeMap<(JobUlid, String), u32>,
+    /// Jobs whose host has not said which there are.
+    asked: BTreeSet<JobUlid>,
     /// What had no room, or grew too old, and is not on record as forgotten.
     forgotten: BTreeSet<Forgotten>,
 }
@@ -197,6 +203,20 @@ impl Restoring {
                 self.runtime.forget_record(job);
                 Some(())
             }
+            Record::CredentialsAsked { job } => {
+                self.last_id = self.last_id.max(job.0);
+                let room = self.runtime.config.jobs.saturating_add(self.runtime.config.revocations);
+                if self.asked.len() >= room {
+                    return None;
+                }
+                self.asked.insert(job);
+                Some(())
+            }
+            Record::CredentialsAnswered { job } => {
+                // One that came late may have been followed by another.
+                self.asked.remove(&job);
+                Some(())
+            }
             Record::CredentialIssued { job, id } => {
                 let held = self.runtime.config.jobs.saturating_mul(self.runtime.config.credentials_per_job);
                 let room = self.issued.len() < held.saturating_add(self.runtime.config.revocations);
@@ -266,6 +286,10 @@ impl Restoring {
         for ((job, id), values) in core::mem::take(&mut self.issued) {
             self.restored.unrevoked += 1;
             runtime.revoke(job, id, None, values);
+        }
+        for job in core::mem::take(&mut self.asked) {
+            self.restored.unanswered += 1;
+            runtime.revoke_all(job);
         }
         runtime.evict();
         self.restored.last_store = self.last_store;

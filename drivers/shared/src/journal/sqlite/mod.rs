@@ -5,6 +5,7 @@
 //! `session_spans` and `job_spans`. `SQLite` does not notice when a disk changes what was written; `sum` does.
 
 mod batch;
+mod read;
 mod tend;
 
 use std::fs::{File, TryLockError};
@@ -15,6 +16,7 @@ use nuncio_core::arcp::{Record, ReplayRange};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use self::batch::Batch;
+pub use self::read::{Committed, JournalContents};
 use self::tend::Tending;
 use super::living::Living;
 use super::memory::Answer;

@@ -1,0 +1,230 @@
+//! The server that is killed: this program again, as a child process.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nuncio_shared::driver::Driver;
+use nuncio_shared::{
+    BoxFuture, Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Output, Provisioner, Refused,
+    Revocation, Secret, ServerBuilder, SqliteJournal, SqliteOptions, StaticTokens, Sync,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What the child is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Serve {
+    pub(crate) smol: bool,
+    pub(crate) full: bool,
+    /// Few events are held in memory: the journal is read back.
+    pub(crate) small: bool,
+    pub(crate) journal: PathBuf,
+    /// Where credentials come from.
+    pub(crate) upstream: String,
+}
+
+impl Serve {
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let flag = |name: &str, set: bool| if set { name.to_owned() } else { format!("no-{name}") };
+        vec![
+            "serve".to_owned(),
+            flag("smol", self.smol),
+            flag("full", self.full),
+            flag("small", self.small),
+            self.journal.display().to_string(),
+            self.upstream.clone(),
+        ]
+    }
+
+    pub(crate) fn parse(arguments: &[String]) -> Option<Serve> {
+        let [serve, smol, full, small, journal, upstream] = arguments else { return None };
+        (serve == "serve").then(|| Serve {
+            smol: smol == "smol",
+            full: full == "full",
+            small: small == "small",
+            journal: journal.into(),
+            upstream: upstream.clone(),
+        })
+    }
+
+    /// Serves until the other end of stdin is gone, or the process is killed. Says `OPENING`, and `READY <url>` or
+    /// `FAILED <why>`, on stdout.
+    pub(crate) fn run(&self) {
+        println!("OPENING");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let served = if self.smol {
+            smol::block_on(async {
+                let server = self.offer(nuncio_smol::Server::builder())?.build().map_err(|error| error.to_string())?;
+                let listening = server.listen("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+                ready(listening.url());
+                Ok::<_, String>(())
+            })
+        } else {
+            runtime.block_on(async {
+                let server = self.offer(nuncio_tokio::Server::builder())?.build().map_err(|error| error.to_string())?;
+                let listening = server.listen("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+                ready(listening.url());
+                Ok(())
+            })
+        };
+        if let Err(why) = served {
+            println!("FAILED {why}");
+        }
+    }
+
+    fn offer<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<ServerBuilder<D>, String> {
+        let sync = if self.full { Sync::Full } else { Sync::Normal };
+        let journal = SqliteJournal::open(&self.journal, SqliteOptions { sync, ..SqliteOptions::default() });
+        let upstream = Upstream::at(&self.upstream);
+        let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-bob", "bob");
+        let mut config = Config::default();
+        if self.small {
+            (config.log_events, config.history_events, config.send_window) = (24, 8, 16);
+        }
+        Ok(builder
+            .config(config)
+            .verifier(tokens)
+            .journal(journal.map_err(|error| error.to_string())?)
+            .agent("talk", talk)
+            .agent("stream", stream)
+            .agent("delegate", delegate)
+            .agent("wait", wait)
+            .agent("rotate", {
+                let upstream = upstream.clone();
+                move |_: Value, ctx| rotate(upstream.clone(), ctx)
+            })
+            .provisioner(upstream))
+    }
+}
+
+/// Tells the parent, and waits until it is gone.
+fn ready(url: &str) {
+    println!("READY {url}");
+    // What the parent writes means nothing; it ends with it.
+    let _end = io::stdin().read_to_end(&mut Vec::new());
+}
+
+#[derive(Deserialize)]
+struct Talk {
+    events: u32,
+    size: usize,
+}
+
+/// Says much and spends a little.
+async fn talk(input: Talk, ctx: JobContext) -> Result<Value, Failure> {
+    let text = "x".repeat(input.size);
+    for number in 0..input.events {
+        ctx.log("info", &format!("{number} {text}")).await?;
+    }
+    if ctx.budget().is_some() {
+        ctx.metric("cost.words", 1, Some("USD")).await?;
+    }
+    Ok(json!({ "said": input.events }))
+}
+
+async fn stream(input: Talk, ctx: JobContext) -> Result<Output, Failure> {
+    let mut writer = ctx.writer();
+    for number in 0..input.events {
+        writer.write_text(&format!("{number} {}", "y".repeat(input.size))).await?;
+    }
+    writer.finish().await?;
+    Ok(Output::Streamed { summary: None })
+}
+
+async fn delegate(input: Value, ctx: JobContext) -> Result<Value, Failure> {
+    let asked = Delegation::new("talk").input(&input).map_err(|error| Failure::invalid(error.to_string()))?;
+    // What credentials are minted for goes on to the child.
+    let lease: Value = serde_json::from_str(&ctx.lease().to_json()).unwrap_or_default();
+    let asked = match lease.get("model.use") {
+        Some(models) => asked.lease(&json!({ "model.use": models })).map_err(|e| Failure::invalid(e.to_string()))?,
+        None => asked,
+    };
+    let mut child = ctx.delegate(&asked).await?;
+    ctx.log("info", "delegated").await?;
+    let outcome = child.outcome().await;
+    Ok(json!({ "child": outcome.status.as_str() }))
+}
+
+/// Until it is cancelled.
+async fn wait(_: Value, ctx: JobContext) -> Result<Value, Failure> {
+    ctx.status("waiting", None).await?;
+    ctx.cancelled().await;
+    ctx.log("info", "cancelled").await?;
+    Ok(Value::Null)
+}
+
+async fn rotate(upstream: Upstream, ctx: JobContext) -> Result<Value, Failure> {
+    for turn in 0..2 {
+        for credential in ctx.credentials() {
+            let value = upstream.ask(&format!("rotate {} {}", ctx.job_id(), credential.id)).map_err(failed)?;
+            while let Err(refused) = ctx.rotate(&credential.id, Secret::new(value.as_str())) {
+                if refused != Refused::Blocked {
+                    return Err(refused.into());
+                }
+                // What is emitted waits for room.
+                ctx.thought("no room").await?;
+            }
+            ctx.log("info", &format!("rotated {turn}")).await?;
+        }
+    }
+    Ok(Value::Null)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn failed(error: io::Error) -> Failure {
+    Failure::internal(error.to_string())
+}
+
+/// The child's end of the issuer of credentials: one line out, one line back.
+#[derive(Clone)]
+struct Upstream(Arc<Mutex<BufReader<TcpStream>>>);
+
+impl Upstream {
+    fn at(address: &str) -> Upstream {
+        Upstream(Arc::new(Mutex::new(BufReader::new(TcpStream::connect(address).unwrap()))))
+    }
+
+    fn ask(&self, request: &str) -> io::Result<String> {
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.get_mut().write_all(format!("{request}\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_line(&mut answer)?;
+        match answer.trim_end() {
+            "" => Err(io::ErrorKind::UnexpectedEof.into()),
+            answer => Ok(answer.to_owned()),
+        }
+    }
+}
+
+impl Provisioner for Upstream {
+    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+        Box::pin(async move {
+            if !grant.lease.to_json().contains("model.use") {
+                return Ok(Vec::new());
+            }
+            let value = self.ask(&format!("mint {} cred_1", grant.job));
+            let value =
+                value.map_err(|error| Fault::new(nuncio_shared::ErrorCode::InternalError, error.to_string()))?;
+            Ok(vec![Credential {
+                id: "cred_1".to_owned(),
+                value: Secret::new(value),
+                endpoint: "http://127.0.0.1:9/v1".to_owned(),
+                profile: None,
+                constraints: None,
+            }])
+        })
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            let value = revocation.value.as_ref().map_or("*", |value| value.expose());
+            let id = revocation.id.as_deref().unwrap_or("*");
+            match self.ask(&format!("revoke {} {id} {value}", revocation.job))?.as_str() {
+                "done" => Ok(()),
+                other => Err(io::Error::other(other.to_owned())),
+            }
+        })
+    }
+}
