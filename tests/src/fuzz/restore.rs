@@ -194,14 +194,14 @@ impl Served {
                     self.sent.push((conn, frame));
                     self.runtime.handle_sent(START, conn, 1);
                 }
-                Output::Event { event, .. } => self.told(event),
+                Output::Event { event, .. } => self.told(&event),
                 Output::Reading { .. } | Output::Close { .. } => {}
             }
         }
     }
 
-    fn told(&mut self, event: Event) {
-        match event {
+    fn told(&mut self, event: &Event) {
+        match *event {
             Event::Authenticate { conn, .. } => {
                 self.runtime.admit(START, conn, "alice").expect("it waits for this");
             }
