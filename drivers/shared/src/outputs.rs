@@ -38,9 +38,11 @@ impl State {
 
     fn is_durable(&self, output: &Output) -> bool {
         match output {
-            Output::Event { event: Event::Authenticate { .. }, .. } => true,
+            Output::Event { event: Event::Authenticate { .. }, .. }
+            | Output::Store { .. }
+            | Output::Reading { .. }
+            | Output::Close { .. } => true,
             Output::Send { after, .. } | Output::Event { after, .. } => *after <= self.committed,
-            Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => true,
         }
     }
 
