@@ -69,6 +69,13 @@ fn event(job: &str, position: u64, seq: u64) -> Record {
     ))
 }
 
+/// An event that nobody was shown live.
+fn unwatched(job: &str, position: u64) -> Record {
+    let text = String::from_utf8(event(job, position, position + 1).encode()).unwrap();
+    let (before, rest) = text.split_once("\"to\":[").unwrap();
+    record(&format!("{before}\"to\":[{}", &rest[rest.find(']').unwrap()..]))
+}
+
 fn about(kind: &str, member: &str, id: &str) -> Record {
     record(&format!(r#"{{"v":1,"t":"{kind}","{member}":"{id}"}}"#))
 }
@@ -214,7 +221,10 @@ fn beyond_its_size_the_oldest_events_go() {
     let events: Vec<u64> = left.iter().filter_map(|(_, record)| Some(record.targets().first()?.seq)).collect();
     assert_eq!(events.last(), Some(&20_000));
     let first = events[0];
+    // Of every job the last event stays.
+    let first = *events.iter().find(|seq| **seq % 100 != 0).unwrap_or(&first);
     let gaps = (first..=20_000).filter(|seq| !events.contains(seq)).count();
+    assert!((1..=200).all(|job| events.contains(&(job * 100))));
     assert!(gaps < 300, "what is left hangs together: {gaps}");
     assert_eq!(left.iter().filter(|(_, record)| record.kind() == "job_accepted").count(), 200, "jobs stay");
 }
@@ -232,6 +242,39 @@ fn what_was_asked_for_stays_until_it_is_answered() {
     journal.compact().unwrap();
     let kept: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
     assert_eq!(kept, [about("credentials_asked", "job", &job(2))]);
+}
+
+/// Else a restart would show it once more: the history, the terminal, or both.
+#[test]
+fn what_a_session_was_shown_last_of_a_job_stays() {
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+    let mut records = vec![opened(), accepted(&job(0)), accepted(&job(1))];
+    for position in 0..100 {
+        records.push(unwatched(&job(0), position));
+    }
+    let shown = |seq: u64| {
+        record(&format!(
+            r#"{{"v":1,"t":"session_event","job":"{}","trace":"{TRACE}","kind":"job.event","position":{seq},
+                "to":{{"session":"{SESSION}","seq":{seq},"id":"01J00000000000000000000000"}},
+                "payload":{{"kind":"log","ts":"2026-01-01T00:00:00.000Z","body":{{"message":"{}"}}}}}}"#,
+            job(0),
+            "x".repeat(200)
+        ))
+    };
+    records.extend((1..=50).map(shown));
+    records.extend((51..=80).map(|seq| event(&job(1), seq - 51, seq)));
+    records.push(record(&format!(r#"{{"v":1,"t":"acknowledged","session":"{SESSION}","seq":80}}"#)));
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    journal.compact().unwrap();
+    let left: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
+    let events = |kind: &str| left.iter().filter(|record| record.kind() == kind).collect::<Vec<_>>();
+    let numbers =
+        |kind: &str| events(kind).iter().filter_map(|record| Some(record.targets().first()?.seq)).collect::<Vec<_>>();
+    assert_eq!(numbers("session_event"), [50]);
+    assert_eq!(numbers("job_event"), [80]);
+    let positions: Vec<u64> = events("job_event").iter().filter_map(|record| Some(record.position()?.0)).collect();
+    assert_eq!(positions, [99, 29]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::ledger::{Connected, Frame, Ledger};
 use super::line::Line;
 use super::trap::Point;
 
-const FEATURES: [&str; 8] = [
+pub(crate) const FEATURES: [&str; 8] = [
     "ack",
     "list_jobs",
     "subscribe",
@@ -157,7 +157,7 @@ impl Client {
         }
     }
 
-    fn greet(&mut self, url: &str, last: u64) -> Option<(Line, Connected)> {
+    pub(crate) fn greet(&mut self, url: &str, last: u64) -> Option<(Line, Connected)> {
         let mut line = Line::open(url)?;
         let mut hello = nuncio_tests::raw::hello(self.habits.token, &FEATURES, &Value::Null);
         if !self.session.is_empty() {
@@ -176,18 +176,25 @@ impl Client {
         Some((line, Connected::after(last)))
     }
 
-    fn read(&mut self, line: &mut Line, on: &mut Connected) -> Option<Frame> {
-        let text = line.read()?;
-        let frame = self.ledger.take(on, &text);
+    /// The next frame, which refuses nothing.
+    pub(crate) fn read(&mut self, line: &mut Line, on: &mut Connected) -> Option<Frame> {
+        let frame = self.read_any(line, on)?;
         match frame.kind.as_str() {
-            "job.accepted" => self.accepted(&frame),
             // The log has no room for a terminal of the past as long as so many events are not written: later.
             "session.error" if frame.payload["details"]["limit"] == "log_events" => {
                 let index = self.asked[frame.payload["request_id"].as_str().unwrap()];
                 self.send_submit(line, frame.payload["request_id"].as_str().unwrap(), index);
             }
-            "session.error" => panic!("{}: {text}", self.habits.name),
+            "session.error" => panic!("{}: {frame:?}", self.habits.name),
             _ => {}
+        }
+        Some(frame)
+    }
+
+    pub(crate) fn read_any(&mut self, line: &mut Line, on: &mut Connected) -> Option<Frame> {
+        let frame = self.ledger.take(on, &line.read()?);
+        if frame.kind == "job.accepted" {
+            self.accepted(&frame);
         }
         self.shared.trap.pass(Point::Frame);
         if frame.fresh {
@@ -257,25 +264,30 @@ impl Client {
         }
         while self.under_way() < self.habits.at_once {
             let number = self.submits.len();
-            let agent = self.habits.agents[number % self.habits.agents.len()];
-            let mut payload = json!({
-                "agent": agent,
-                "input": {"events": number % 7, "size": number * 31 % 300},
-                "lease_request": {"agent.delegate": ["*"], "cost.budget": ["USD:3"]},
-            });
-            if self.habits.credentials {
-                payload["lease_request"]["model.use"] = json!(["fast/*"]);
-            }
-            if number % 4 != 3 {
-                payload["idempotency_key"] = format!("{} {number}", self.habits.name).into();
-            }
-            self.submits.push(Submit { id: String::new(), payload, job: None });
+            self.want(number);
             self.ask(line, number, true);
         }
     }
 
+    /// Makes up the submit with this number.
+    pub(crate) fn want(&mut self, number: usize) {
+        let agent = self.habits.agents[number % self.habits.agents.len()];
+        let mut payload = json!({
+            "agent": agent,
+            "input": {"events": number % 7, "size": number * 31 % 300},
+            "lease_request": {"agent.delegate": ["*"], "cost.budget": ["USD:3"]},
+        });
+        if self.habits.credentials {
+            payload["lease_request"]["model.use"] = json!(["fast/*"]);
+        }
+        if number % 4 != 3 {
+            payload["idempotency_key"] = format!("{} {number}", self.habits.name).into();
+        }
+        self.submits.push(Submit { id: String::new(), payload, job: None });
+    }
+
     /// Sends a submit, by a new id or by its first one; returns a new one.
-    fn ask(&mut self, line: &mut Line, index: usize, anew: bool) -> Option<String> {
+    pub(crate) fn ask(&mut self, line: &mut Line, index: usize, anew: bool) -> Option<String> {
         if !anew {
             self.send_submit(line, &self.submits[index].id, index);
             return None;
@@ -295,7 +307,7 @@ impl Client {
         self.shared.trap.pass(Point::Submit);
     }
 
-    fn request(&mut self, line: &mut Line, kind: &str, payload: &Value) {
+    pub(crate) fn request(&mut self, line: &mut Line, kind: &str, payload: &Value) {
         let id = self.next_id();
         line.send(&self.envelope(&id, kind, payload));
     }
@@ -309,7 +321,7 @@ impl Client {
         json!({"arcp": "1.1", "id": id, "type": kind, "session_id": self.session, "payload": payload})
     }
 
-    fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.submits.iter().filter(|submit| !self.has_ended(submit)).count()
     }
 
@@ -318,6 +330,16 @@ impl Client {
         job.is_some_and(|job| job.terminal.is_some())
     }
 }
+
+/// Has jobs of every kind, and acknowledges nothing.
+pub(crate) const TALKER: Habits = Habits {
+    name: "talker",
+    token: "tok-alice",
+    acks: false,
+    credentials: false,
+    agents: &["talk", "stream", "delegate", "wait"],
+    at_once: 3,
+};
 
 /// A client that only looks on.
 pub(crate) const WATCHER: Habits =

@@ -9,7 +9,7 @@ use nuncio_shared::{Journal as _, Record, SqliteJournal, SqliteOptions, Time};
 use nuncio_tests::raw::PATIENCE;
 use serde_json::Value;
 
-use super::client::{Client, Habits, WATCHER};
+use super::client::{Client, Habits, TALKER, WATCHER};
 use super::server::Serve;
 use super::trap::{Point, Trap};
 use super::upstream::Upstream;
@@ -41,14 +41,6 @@ pub(crate) struct Tally {
     pub(crate) records: u64,
 }
 
-const TALKER: Habits = Habits {
-    name: "talker",
-    token: "tok-alice",
-    acks: false,
-    credentials: false,
-    agents: &["talk", "stream", "delegate", "wait"],
-    at_once: 3,
-};
 const ACKER: Habits =
     Habits { name: "acker", acks: true, agents: &["delegate", "talk", "stream"], at_once: 2, ..TALKER };
 const HOLDER: Habits = Habits {
@@ -112,7 +104,7 @@ pub(crate) fn run(mut serve: Serve, points: &[(Point, u32)]) -> Tally {
     shared.trap.kill();
 
     let clients = [&*talker, acker, holder, &watcher];
-    for client in &clients {
+    for client in clients {
         complete(client);
     }
     let mut tally = Tally { kills: points.len(), credentials, records: sound(&serve.journal), ..Tally::default() };
@@ -167,7 +159,7 @@ fn whole_histories(owner: &Client, watcher: &Client, mut late: Client, url: &str
 }
 
 /// The file has no fault, and every record in it fits; returns how many there are.
-fn sound(journal: &Path) -> u64 {
+pub(crate) fn sound(journal: &Path) -> u64 {
     let mut journal = SqliteJournal::open(journal, SqliteOptions::default()).unwrap();
     let stats = journal.check().unwrap();
     let mut records: Vec<(u64, Record)> = Vec::new();

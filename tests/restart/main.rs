@@ -5,6 +5,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test program")]
 
 mod client;
+#[cfg(target_os = "linux")]
+mod disk;
 mod lane;
 mod ledger;
 mod line;
@@ -26,6 +28,13 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(serve) = Serve::parse(&arguments) {
         return serve.run();
+    }
+    #[cfg(target_os = "linux")]
+    for smol in [false, true] {
+        disk::full_at_the_start(smol);
+        for (room, again) in [(0, true), (1, false), (4_000, true), (4_200, false), (9_000, true)] {
+            disk::full_at_run_time(smol, room, again);
+        }
     }
     // `cargo test --test restart -- 3` runs one lane; the harness's other arguments do not matter.
     let only: Option<u32> = arguments.iter().find_map(|argument| argument.parse().ok());
@@ -59,6 +68,7 @@ fn killed(lane: u32) -> Tally {
         smol: lane % 4 == 3,
         full: lane.is_multiple_of(2),
         small: lane >= LANES / 2,
+        logs: false,
         journal: place.file(),
         upstream: String::new(),
     };

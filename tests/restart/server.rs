@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 
 /// What the child is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of a command line")]
 pub(crate) struct Serve {
     pub(crate) smol: bool,
     pub(crate) full: bool,
     /// Few events are held in memory: the journal is read back.
     pub(crate) small: bool,
+    /// What goes wrong is said on stdout.
+    pub(crate) logs: bool,
     pub(crate) journal: PathBuf,
     /// Where credentials come from.
     pub(crate) upstream: String,
@@ -33,17 +36,19 @@ impl Serve {
             flag("smol", self.smol),
             flag("full", self.full),
             flag("small", self.small),
+            flag("logs", self.logs),
             self.journal.display().to_string(),
             self.upstream.clone(),
         ]
     }
 
     pub(crate) fn parse(arguments: &[String]) -> Option<Serve> {
-        let [serve, smol, full, small, journal, upstream] = arguments else { return None };
+        let [serve, smol, full, small, logs, journal, upstream] = arguments else { return None };
         (serve == "serve").then(|| Serve {
             smol: smol == "smol",
             full: full == "full",
             small: small == "small",
+            logs: logs == "logs",
             journal: journal.into(),
             upstream: upstream.clone(),
         })
@@ -53,6 +58,9 @@ impl Serve {
     /// `FAILED <why>`, on stdout.
     pub(crate) fn run(&self) {
         println!("OPENING");
+        if self.logs {
+            tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let served = if self.smol {
             smol::block_on(async {

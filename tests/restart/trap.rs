@@ -1,7 +1,7 @@
 //! Where the server is killed.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::server::Serve;
@@ -42,6 +42,8 @@ pub(crate) struct Trap(Mutex<State>);
 #[derive(Default)]
 struct State {
     child: Option<Child>,
+    /// What it says.
+    lines: Option<Lines<BufReader<ChildStdout>>>,
     /// How often it passes by until then.
     armed: Option<(Point, u32)>,
 }
@@ -62,12 +64,13 @@ impl Trap {
         armed: Option<(Point, u32)>,
     ) -> Result<Option<String>, String> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        *self.state() = State { child: Some(child), armed };
-        for line in lines {
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        *self.state() = State { child: Some(child), lines: None, armed };
+        while let Some(Ok(line)) = lines.next() {
             match line.split_once(' ') {
                 None if line == "OPENING" => self.pass(Point::Opening),
                 Some(("READY", url)) => {
+                    self.state().lines = Some(lines);
                     self.pass(Point::Ready);
                     return Ok(Some(url.to_owned()));
                 }
@@ -78,8 +81,20 @@ impl Trap {
                 _ => panic!("the server says {line:?}"),
             }
         }
-        assert!(matches!(armed, Some((Point::Opening, _))), "the server has ended before it listened");
+        assert!(armed.is_some() && self.state().armed.is_none(), "the server has ended by itself before it listened");
         Ok(None)
+    }
+
+    /// Waits until the process logs this.
+    pub(crate) fn wait_for(&self, text: &str) {
+        let mut lines = self.state().lines.take().unwrap();
+        while !lines.next().unwrap().unwrap().contains(text) {}
+        self.state().lines = Some(lines);
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> i32 {
+        self.state().child.as_ref().unwrap().id().try_into().unwrap()
     }
 
     /// Something has passed by.

@@ -58,7 +58,8 @@ pub enum Output {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Asked: whose token is this? [`Runtime::admit`](super::Runtime::admit) or
-    /// [`Runtime::reject`](super::Runtime::reject) answers.
+    /// [`Runtime::reject`](super::Runtime::reject) answers. It depends on no store: whoever comes while the journal is slow
+    /// or stuck is asked about, and answered, all the same.
     Authenticate {
         /// The connection that waits.
         conn: ConnId,

@@ -62,7 +62,8 @@ impl<D: Driver> ServerBuilder<D> {
         self
     }
 
-    /// Who mints credentials for jobs (§9.8). Without, the feature is not offered.
+    /// Who mints credentials for jobs (§9.8). Without, the feature is not offered, and what a journal says is still to be
+    /// revoked stays so.
     pub fn provisioner(mut self, provisioner: impl Provisioner) -> ServerBuilder<D> {
         self.config.provisioner = true;
         self.provisioner = Some(Arc::new(provisioner));

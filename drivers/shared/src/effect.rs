@@ -130,8 +130,12 @@ impl Hub {
     }
 
     async fn revoke(&self, revocation: Revocation) -> bool {
-        let Some(provisioner) = self.provisioner.clone() else { return true };
         let (job, id) = (revocation.job, revocation.id.clone());
+        // Its journal knows of credentials from a time when there was a provisioner: they stay on record until one is there.
+        let Some(provisioner) = self.provisioner.clone() else {
+            warn!(%job, credential = id, "a credential is to be revoked and there is no provisioner; it is tried again");
+            return false;
+        };
         match caught(async { provisioner.revoke(&revocation).await }).await {
             Some(Ok(())) => true,
             Some(Err(error)) => {

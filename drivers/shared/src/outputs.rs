@@ -38,12 +38,18 @@ impl State {
 
     fn is_durable(&self, output: &Output) -> bool {
         match output {
+            Output::Event { event: Event::Authenticate { .. }, .. }
+            | Output::Store { .. }
+            | Output::Reading { .. }
+            | Output::Close { .. } => true,
             Output::Send { after, .. } | Output::Event { after, .. } => *after <= self.committed,
-            Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => true,
         }
     }
 
     fn is_behind_held(&self, output: &Output) -> bool {
+        if let Output::Event { event: Event::Authenticate { .. }, .. } = output {
+            return false;
+        }
         match conn_of(output) {
             Some(conn) => self.held_conns.contains_key(&conn),
             None => self.held_events > 0,

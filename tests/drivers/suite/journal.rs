@@ -20,7 +20,7 @@ use smol::net::TcpStream;
 
 use super::client::{self, Client, Transport};
 use super::server::{Server, ServerBuilder};
-use super::support::{builder, connect, within};
+use super::support::{builder, connect, memory, within};
 
 const EVENTS: u64 = 300;
 
@@ -332,6 +332,8 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
         let refused = bystander.submit(&Submit::new("echo")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.code, ErrorCode::InternalError.as_str());
+        let refused = Client::over(memory(&server), "tok-alice").reconnect(None).connect().await.unwrap_err();
+        assert!(refused.to_string().contains("cannot store"), "who comes is refused at once: {refused}");
         assert!(!asking.is_finished(), "what is not stored is not acknowledged");
         fails.store(false, Ordering::SeqCst);
         let mut job = asking.await.unwrap();

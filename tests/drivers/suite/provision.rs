@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::support::{builder, connect, within};
 use nuncio_shared::{
     BoxFuture, ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Journal, JournalError,
-    Provisioner, Record, ReplayRange, Replayed, RequestFailure, Revocation, Secret, Submit,
+    MemoryJournal, Provisioner, Record, ReplayRange, Replayed, RequestFailure, Revocation, Secret, Submit,
 };
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
@@ -172,5 +173,46 @@ fn a_provisioner_that_refuses_refuses_the_submit() {
         let error = client.submit(&submit("echo")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
         assert_eq!(fault.message, "no credentials for bob");
+    });
+}
+
+/// Mints for every job, and tells what is to be revoked.
+struct Mint(Sender<Revocation>);
+
+impl Provisioner for Mint {
+    fn issue<'a>(&'a self, _: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+        let (id, endpoint) = ("cred_1".to_owned(), "http://127.0.0.1:9/v1".to_owned());
+        let minted = Credential { id, value: Secret::new("sk-1"), endpoint, profile: None, constraints: None };
+        Box::pin(async move { Ok(vec![minted]) })
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move { self.0.send(revocation.clone()).await.map_err(io::Error::other) })
+    }
+}
+
+/// Until its process ends.
+async fn holds(_: Value, _: JobContext) -> Result<Value, nuncio_shared::Failure> {
+    std::future::pending().await
+}
+
+#[test]
+fn what_is_to_be_revoked_waits_for_a_provisioner() {
+    within(async {
+        let journal = MemoryJournal::new();
+        let (told, revoked) = unbounded();
+        let server_a =
+            builder().agent("holds", holds).journal(journal.clone()).provisioner(Mint(told.clone())).build().unwrap();
+        let client = connect(&server_a, "tok-alice").await;
+        client.submit(&Submit::new("holds")).await.unwrap();
+        let crashed = journal.snapshot();
+        let without = builder().journal(crashed.clone()).build().unwrap();
+        connect(&without, "tok-alice").await.submit(&Submit::new("echo")).await.unwrap().outcome().await.unwrap();
+        without.shutdown(Duration::from_secs(5)).await;
+        let revocations = crashed.records().iter().filter(|(_, record)| record.kind() == "credential_revoked").count();
+        assert_eq!(revocations, 0, "nobody has revoked it");
+        let _with = builder().journal(crashed).provisioner(Mint(told)).build().unwrap();
+        let revocation = revoked.recv().await.unwrap();
+        assert_eq!((revocation.id.as_deref(), revocation.value), (Some("cred_1"), None));
     });
 }

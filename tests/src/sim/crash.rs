@@ -36,6 +36,7 @@ impl Sim {
         for session in open {
             assert!(self.model.knows_session(&session), "journal: {session} was welcomed and is forgotten");
         }
+        self.claimable();
         self.restore(left);
         self.fire();
         self.resumable();
@@ -66,6 +67,18 @@ impl Sim {
         }
         // A value that nobody could write down is lost with the process.
         self.host.minted.retain(|_, minted| minted.stored.is_some_and(|stored| stored <= left));
+    }
+
+    /// What was stored and not sent counts as sent after a restart. Only hostile peers claim what they have not seen.
+    fn claimable(&mut self) {
+        for (_, record) in &self.disk.records {
+            for target in record.targets() {
+                if !self.model.knows_session(&target.session.to_string()) {
+                    let (_, text) = record.frame(target.session).expect("a target has a frame");
+                    self.invariants.recorded(&Frame::parse(std::str::from_utf8(&text).expect("a frame is UTF-8")));
+                }
+            }
+        }
     }
 
     fn restore(&mut self, left: u64) {

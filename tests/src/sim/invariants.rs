@@ -165,6 +165,16 @@ impl Invariants {
         }
     }
 
+    /// A frame of a hostile peer's session, which a restarted runtime takes for sent.
+    pub(super) fn recorded(&mut self, frame: &Frame) {
+        self.checker.recorded(frame);
+        let session = self.sessions.get_mut(frame["session_id"].as_str().unwrap_or_default());
+        if let (Some(session), Some(seq)) = (session, frame.seq()) {
+            session.highest = session.highest.max(seq);
+            session.log.entry(seq).or_insert_with(|| frame.text().to_owned());
+        }
+    }
+
     /// The highest number that a session was shown.
     pub(super) fn highest(&self, session: &str) -> u64 {
         self.sessions.get(session).map_or(0, |session| session.highest)

@@ -6,6 +6,7 @@
 //!   peers.rs  clients of ours   \                            / host.rs    answers, or does not; agents that do anything
 //!   hostile.rs raw frames       --- link.rs --- Runtime --- <
 //!                                       |                    \ model/     foretells what must come of it
+//!   disk.rs   commits, or does not -----'         crash.rs     lets the runtime die and come back
 //!   steps.rs  draws what happens        `--- invariants.rs   after every step; heal.rs at the end
 //! ```
 //!
@@ -29,10 +30,16 @@
 //! | `bounded` | ours | `invariants` |
 //! | `quiet` | §6.4 | `invariants` |
 //! | `total` | ours | whatever panics fails the run |
+//! | `nothing_acknowledged_lost` | ours | the model's `crashed`: what was shown, or answered, is left |
+//! | `resumable_after_a_crash` | §6.3 | `crash`: every client's last token is good |
+//! | `ends_once_restarted` | §7.3 | the model's `interrupted`, `restarted`: as was promised, or by the restart |
+//! | `recorded_before_shown` | §14 | `crash`: no credential that a client saw is forgotten |
 //! | `deterministic` | ours | [`Report::digest`], compared by the test |
 //! | `live_after_healing` | ours | `heal` |
 //!
-//! Left for crash and restore: `Sim::runtime` is replaced there, and the model goes on.
+//! In two of three runs there is a journal. What depends on a record then waits until that is committed, as in a driver; the
+//! disk is slow, stuck, lets go of old events, and is read back from. A crash leaves everything that was committed and any
+//! beginning of what was not: `Sim::runtime` is replaced by what is restored from it, and the model goes on from what is left.
 
 mod agents;
 mod crash;

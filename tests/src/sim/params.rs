@@ -93,7 +93,8 @@ impl Params {
             back_pressure: draw.one(&[1_000, 5]),
             heartbeat: draw.one(&[30, 30, 5]),
             resume_window: draw.one(&[600, 600, 20]),
-            retained: draw.one(&[10_000, 10_000, 3]),
+            // What is read back of a job that is no longer kept has lost its `job.accepted`.
+            retained: if journal == Journal::Readable { 10_000 } else { draw.one(&[10_000, 10_000, 3]) },
             writer_chunk: draw.one(&[65_536, 8]),
             journal,
             fast_journal: often(draw),

@@ -5,7 +5,8 @@
 //!
 //! - everything of a session after its `session_closed`, and of a job after its `job_forgotten` and `key_forgotten`;
 //! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
-//!   session's numbers go on from there;
+//!   session's numbers go on from there; nor, of a job that is not forgotten, its last event, and the last record that
+//!   an open session was shown of it: how long its history was, and how much of it has been shown, is known from there;
 //! - credential records, once as many were revoked as issued under one job and id, and once the answer to what the host
 //!   was asked is there.
 

@@ -41,7 +41,7 @@ impl std::fmt::Display for Unusable {
             ),
             JournalError::Io(what) => write!(
                 f,
-                "the journal {file} cannot be used: {what}; is it there, and may nuncio read and write it and its folder?"
+                "the journal {file} cannot be used: {what}; is it there, is there room, and may nuncio use its folder?"
             ),
         }
     }

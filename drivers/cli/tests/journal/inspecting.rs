@@ -113,4 +113,11 @@ fn what_is_not_there_is_not_made() {
         assert!(stderr(&output).contains("is it there"), "{}", stderr(&output));
     }
     assert!(folder.names().is_empty(), "{:?}", folder.names());
+    std::fs::write(folder.path("empty"), "").unwrap();
+    let output = run(&["journal", "check", &folder.file("empty")]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(stderr(&output).contains("nothing was ever written to it"), "{}", stderr(&output));
+    // For a server that is as good as none.
+    assert_eq!(serve(&folder.file("empty")).stop("TERM").0, Some(0));
+    assert_eq!(run(&["journal", "check", &folder.file("empty")]).status.code(), Some(0));
 }

@@ -1,8 +1,13 @@
 //! `nuncio serve --journal`.
 
 use std::os::unix::fs::FileExt as _;
+use std::process::Command;
+use std::sync::mpsc;
 
-use crate::support::{run, stderr, stdout};
+use nuncio_tests::raw::{Wire, is_terminal, job_id};
+use serde_json::json;
+
+use crate::support::{Serving, run, stderr, stdout};
 use crate::{Folder, accepted, serve};
 
 #[test]
@@ -40,6 +45,19 @@ fn a_job_that_ran_is_told_to_have_ended() {
     let tail = run(&["tail", "--url", &serving.url, "--token", "t", &job]);
     assert_eq!(tail.status.code(), Some(1), "{}", stderr(&tail));
     assert!(stderr(&tail).contains("INTERNAL_ERROR"), "{}", stderr(&tail));
+}
+
+#[test]
+fn a_journal_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let serving = serve(&folder.file("journal"));
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
+    for name in folder.names() {
+        let mode = folder.path(&name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} has {mode:o}");
+    }
+    assert!(folder.names().len() >= 3, "{:?}", folder.names());
 }
 
 #[test]
@@ -125,6 +143,72 @@ fn a_file_that_cannot_be_made_is_said_so() {
     for journal in [folder.file("folder"), folder.file("no/such/journal"), "/dev/null/journal".to_owned()] {
         let output = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal]);
         assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
-        assert!(stderr(&output).contains("is it there, and may nuncio read and write it"), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("is it there, is there room, and may nuncio use its folder"),
+            "{}",
+            stderr(&output)
+        );
     }
+}
+
+/// A server whose files cannot grow beyond so many kilobytes, as on a full disk.
+fn confined(journal: &str, kilobytes: u32) -> Command {
+    let mut command = Command::new("bash");
+    let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_nuncio"), "serve", "--listen", "127.0.0.1:0", "--demo-agents"]);
+    command.args(["--token", "t=me", "--journal", journal]);
+    command
+}
+
+#[test]
+fn a_disk_without_room_is_said_so_at_the_start() {
+    let folder = Folder::new();
+    let output = confined(&folder.file("journal"), 1).output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the journal "), "{}", stderr(&output));
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_new_work_and_costs_nothing_that_was_taken() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let mut serving = Serving::of(confined(&journal, 400));
+    let mut bystander = Wire::connect(&serving.url, "t");
+    // Its first frame proves its token, so that its next one stores nothing.
+    bystander.list();
+    let (accepted, taken) = mpsc::channel();
+    let url = serving.url.clone();
+    // What it waits for when the disk is full it waits for until the end of the server.
+    std::thread::spawn(move || {
+        let mut filler = Wire::connect(&url, "t");
+        for number in 0_u64.. {
+            let input: Vec<u64> = (0..500).map(|at| (number * 500 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+            filler.request("job.submit", &json!({"agent": "echo", "input": input}));
+            let end = loop {
+                match filler.receive() {
+                    Ok(frame) if is_terminal(&frame) => break frame,
+                    Ok(_) => {}
+                    Err(_) => return,
+                }
+            };
+            accepted.send((job_id(&end), end["payload"]["result"].clone())).unwrap();
+        }
+    });
+    serving.until("the journal cannot be written");
+    assert_eq!(bystander.refused("job.submit", &json!({"agent": "echo"})), "INTERNAL_ERROR");
+    serving.stop("KILL");
+
+    let taken: Vec<_> = taken.iter().collect();
+    assert!(taken.len() > 3, "{}", taken.len());
+    let serving = serve(&journal);
+    let mut wire = Wire::connect(&serving.url, "t");
+    let kept = wire.list();
+    for (job, result) in &taken {
+        assert!(kept.iter().any(|row| row["job_id"] == **job && row["status"] == "success"), "{job} is lost");
+        let request = wire.request("job.subscribe", &json!({"job_id": job, "history": true}));
+        assert_eq!(wire.answer(&request)["type"], "job.subscribed");
+        let end = wire.terminal(job);
+        assert_eq!((job_id(&end), &end["payload"]["result"]), (job.clone(), result));
+    }
+    wire.run(&json!({"agent": "echo"}));
 }

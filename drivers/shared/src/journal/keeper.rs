@@ -122,8 +122,8 @@ impl Keeping<'_> {
                 }
                 Err(error) => {
                     if !failed {
-                        warn!(%error, "the journal cannot be written: no new work is taken, and what depends on it waits");
                         self.hub.run(|state, now| state.runtime.pause(now));
+                        warn!(%error, "the journal cannot be written: no new work is taken, and what depends on it waits");
                     }
                     failed = true;
                     if self.stopped {
