@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nuncio_shared::{Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
+use nuncio_shared::{FinalStatus, Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
 
 const SESSION: &str = "sess_01J00000000000000000000000";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -67,6 +67,13 @@ fn event(job: &str, position: u64, seq: u64) -> Record {
             "payload":{{"kind":"log","ts":"2026-01-01T00:00:00.000Z","body":{{"level":"info","message":"{}"}}}}}}"#,
         "x".repeat(200)
     ))
+}
+
+/// An event that nobody was shown live.
+fn unwatched(job: &str, position: u64) -> Record {
+    let text = String::from_utf8(event(job, position, position + 1).encode()).unwrap();
+    let (before, rest) = text.split_once("\"to\":[").unwrap();
+    record(&format!("{before}\"to\":[{}", &rest[rest.find(']').unwrap()..]))
 }
 
 fn about(kind: &str, member: &str, id: &str) -> Record {
@@ -214,7 +221,10 @@ fn beyond_its_size_the_oldest_events_go() {
     let events: Vec<u64> = left.iter().filter_map(|(_, record)| Some(record.targets().first()?.seq)).collect();
     assert_eq!(events.last(), Some(&20_000));
     let first = events[0];
+    // Of every job the last event stays.
+    let first = *events.iter().find(|seq| **seq % 100 != 0).unwrap_or(&first);
     let gaps = (first..=20_000).filter(|seq| !events.contains(seq)).count();
+    assert!((1..=200).all(|job| events.contains(&(job * 100))));
     assert!(gaps < 300, "what is left hangs together: {gaps}");
     assert_eq!(left.iter().filter(|(_, record)| record.kind() == "job_accepted").count(), 200, "jobs stay");
 }
@@ -232,6 +242,39 @@ fn what_was_asked_for_stays_until_it_is_answered() {
     journal.compact().unwrap();
     let kept: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
     assert_eq!(kept, [about("credentials_asked", "job", &job(2))]);
+}
+
+/// Else a restart would show it once more: the history, the terminal, or both.
+#[test]
+fn what_a_session_was_shown_last_of_a_job_stays() {
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+    let mut records = vec![opened(), accepted(&job(0)), accepted(&job(1))];
+    for position in 0..100 {
+        records.push(unwatched(&job(0), position));
+    }
+    let shown = |seq: u64| {
+        record(&format!(
+            r#"{{"v":1,"t":"session_event","job":"{}","trace":"{TRACE}","kind":"job.event","position":{seq},
+                "to":{{"session":"{SESSION}","seq":{seq},"id":"01J00000000000000000000000"}},
+                "payload":{{"kind":"log","ts":"2026-01-01T00:00:00.000Z","body":{{"message":"{}"}}}}}}"#,
+            job(0),
+            "x".repeat(200)
+        ))
+    };
+    records.extend((1..=50).map(shown));
+    records.extend((51..=80).map(|seq| event(&job(1), seq - 51, seq)));
+    records.push(record(&format!(r#"{{"v":1,"t":"acknowledged","session":"{SESSION}","seq":80}}"#)));
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    journal.compact().unwrap();
+    let left: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
+    let events = |kind: &str| left.iter().filter(|record| record.kind() == kind).collect::<Vec<_>>();
+    let numbers =
+        |kind: &str| events(kind).iter().filter_map(|record| Some(record.targets().first()?.seq)).collect::<Vec<_>>();
+    assert_eq!(numbers("session_event"), [50]);
+    assert_eq!(numbers("job_event"), [80]);
+    let positions: Vec<u64> = events("job_event").iter().filter_map(|record| Some(record.position()?.0)).collect();
+    assert_eq!(positions, [99, 29]);
 }
 
 #[test]
@@ -257,4 +300,66 @@ fn credentials_stay_until_they_are_revoked() {
     let text = |(_, record): &(u64, Record)| String::from_utf8(record.encode()).unwrap();
     assert!(kept.iter().any(|record| text(record).contains("\"a\"")));
     assert_eq!(kept.iter().filter(|record| text(record).contains("\"b\"")).count(), 3);
+}
+
+#[test]
+fn a_reader_comes_to_everything_once() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let records = history(9);
+    let (before, later) = records.split_at(700);
+    for part in before.chunks(100) {
+        journal.commit(part).unwrap();
+    }
+    let reader = SqliteJournal::look(place.0.join("journal")).unwrap();
+    let numbers = |from: u64| {
+        let (mut at, mut numbers) = (from, Vec::new());
+        while let Some(committed) = reader.after(at).unwrap() {
+            numbers.extend(committed.records.iter().map(|(seq, _)| *seq));
+            at = committed.last;
+        }
+        numbers
+    };
+    assert!(numbers(0).into_iter().eq(1..=700));
+    assert!(numbers(350).into_iter().eq(351..=700), "in the middle of what was committed together");
+    assert!(reader.after(700).unwrap().is_none());
+    journal.commit(later).unwrap();
+    let last = records.len() as u64;
+    assert!(numbers(700).into_iter().eq(701..=last));
+    // It goes on where rows were written anew.
+    for number in 0..8 {
+        journal.commit(&[(last + 1 + number, about("job_forgotten", "job", &job(number)))]).unwrap();
+    }
+    journal.commit(&[(last + 9, about("session_closed", "session", SESSION))]).unwrap();
+    journal.compact().unwrap();
+    assert_eq!(numbers(350).last(), loaded(&mut journal).last().map(|(seq, _)| seq));
+}
+
+#[test]
+fn a_journal_tells_what_it_is_about() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let credential =
+        |kind: &str, id: &str| record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)));
+    let mut records = history(2);
+    let mut push = |record| records.push((records.len() as u64 + 1, record));
+    push(accepted(&job(7)));
+    push(credential("credential_issued", "a"));
+    push(credential("credential_issued", "b"));
+    push(credential("credential_revoked", "a"));
+    push(about("credentials_asked", "job", &job(1)));
+    push(about("credentials_asked", "job", &job(2)));
+    push(about("credentials_answered", "job", &job(2)));
+    journal.commit(&records).unwrap();
+    let contents = journal.contents().unwrap();
+    assert_eq!((contents.sessions, contents.credentials_unrevoked, contents.credentials_unanswered), (1, 1, 1));
+    assert!(contents.oldest_event.is_some());
+    assert_eq!((contents.jobs_unfinished, contents.ended(FinalStatus::Success)), (3, 0));
+    let events = records.iter().filter(|(_, record)| !record.targets().is_empty()).count() as u64;
+    assert_eq!(contents.events, events);
+    let last = records.len() as u64;
+    journal.commit(&[(last + 1, about("session_closed", "session", SESSION))]).unwrap();
+    journal.commit(&[(last + 2, about("job_forgotten", "job", &job(7)))]).unwrap();
+    let contents = journal.contents().unwrap();
+    assert_eq!((contents.sessions, contents.jobs_unfinished), (0, 2));
 }

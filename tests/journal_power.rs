@@ -102,7 +102,7 @@ impl Written {
         let end = self.ends.last().copied().unwrap();
         let near = |at: &usize| {
             let within = at.saturating_sub(LOG_HEAD) % FRAME;
-            *at <= LOG_HEAD || within <= FRAME_HEAD || within > FRAME - 2 || within % 997 == 0
+            *at <= LOG_HEAD || within <= FRAME_HEAD || within > FRAME - 2 || within.is_multiple_of(997)
         };
         // The last commit is looked at more closely.
         let last = self.ends.iter().rev().nth(1).copied().unwrap_or(0);

@@ -46,10 +46,9 @@ impl Time {
         self.0 / 1_000
     }
 
-    /// Parses an RFC 3339 timestamp with any offset. Times before 1970 are `None`.
+    /// Parses an RFC 3339 timestamp with any offset. Times before 1970 and, in UTC, after 9999 are `None`.
     pub fn parse_rfc3339(text: &str) -> Option<Time> {
-        // jiff also reads what RFC 3339 does not have: a zone annotation, an hour without minutes.
-        if text.len() > 64 || text.contains(['[', ' ']) || !text.is_ascii() {
+        if text.len() > 64 || !has_form(text) {
             return None;
         }
         let pieces = Pieces::parse(text).ok()?;
@@ -60,6 +59,7 @@ impl Time {
             _ => return None,
         };
         let since = local.duration_since(EPOCH).checked_sub(SignedDuration::from_secs(offset))?;
+        EPOCH.checked_add(since).ok()?;
         u64::try_from(since.as_micros()).ok().map(Time)
     }
 
@@ -72,4 +72,17 @@ impl Time {
         let _ = write!(out, "{at:.3}Z");
         out
     }
+}
+
+/// `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`. jiff reads more: a zone annotation, an hour without minutes.
+fn has_form(text: &str) -> bool {
+    let Some((local, rest)) = text.split_at_checked(19) else { return false };
+    let separators = [(4, b"--"), (7, b"--"), (10, b"Tt"), (13, b"::"), (16, b"::")];
+    let dated =
+        separators.iter().all(|(at, either)| local.as_bytes().get(*at).is_some_and(|byte| either.contains(byte)));
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|digit: char| digit.is_ascii_digit()),
+        None => rest,
+    };
+    dated && matches!(offset.as_bytes(), b"Z" | b"z" | [b'+' | b'-', _, _, b':', _, _])
 }

@@ -65,7 +65,7 @@ pub(crate) fn busy() -> World {
 }
 
 /// Frames that the clients have seen of each session, if only so many stores are durable.
-fn seen(w: &World, stores: usize) -> Vec<(String, Vec<Frame>)> {
+pub(crate) fn seen(w: &World, stores: usize) -> Vec<(String, Vec<Frame>)> {
     let mut sessions: Vec<(String, Vec<Frame>)> = Vec::new();
     for (after, _, frame) in &w.history {
         let Some(session) = frame["session_id"].as_str().filter(|_| *after <= stores as u64) else { continue };
@@ -78,12 +78,12 @@ fn seen(w: &World, stores: usize) -> Vec<(String, Vec<Frame>)> {
     sessions
 }
 
-fn token_of(frames: &[Frame]) -> &str {
+pub(crate) fn token_of(frames: &[Frame]) -> &str {
     let welcome = frames.iter().rev().find(|frame| frame.kind() == "session.welcome").unwrap();
     welcome.payload()["resume_token"].as_str().unwrap()
 }
 
-fn acked(w: &World, stores: usize, session: &str) -> u64 {
+pub(crate) fn acked(w: &World, stores: usize, session: &str) -> u64 {
     let mut acks = w.stored.iter().take(stores).filter_map(|(_, record)| match record {
         Record::Acknowledged { session: of, seq } if of.to_string() == session => Some(*seq),
         _ => None,

@@ -58,4 +58,10 @@ fn ours_records_of_another_form_are_told_apart() {
         assert!(matches!(text(damaged), Err(RecordError::Damaged(_))), "{damaged:?}");
     }
     assert!(matches!(Record::decode(b"\xff"), Err(RecordError::Damaged(_))));
+    // Behind the year 9999 no deadline would ever be in the future: the runtime could not tell time any more.
+    for (at, fine) in [(253_402_300_799_999_999_u64, true), (253_402_300_800_000_000, false), (u64::MAX, false)] {
+        let detached =
+            format!(r#"{{"v":1,"t":"session_detached","session":"sess_01J00000000000000000000000","at":{at}}}"#);
+        assert_eq!(text(&detached).is_ok(), fine, "{at}");
+    }
 }

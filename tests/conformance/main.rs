@@ -13,6 +13,8 @@ mod durability_damage;
 mod durability_form;
 mod durability_replay;
 mod durability_stuck;
+mod durability_transcript;
+mod durability_watching;
 mod s10_delegation;
 mod s10_families;
 mod s5_envelope;

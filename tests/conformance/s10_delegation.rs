@@ -364,3 +364,26 @@ fn s10_many_children_at_once_do_not_cost_a_slow_client_its_connection() {
     let accepted = w.drain(a).iter().filter(|frame| frame.kind() == "job.accepted").count();
     assert_eq!(accepted, 900);
 }
+
+/// §9.3: what the lease does not cover is refused before anything is done.
+#[test]
+fn s9_3_a_refused_delegation_is_not_dispatched() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let lease = json!({"agent.delegate": ["slow"], "cost.budget": ["USD:1"], "fs.read": ["/a"]});
+    let job = w.submit(a, json!({"agent": "slow", "lease_request": lease}));
+    w.events.clear();
+    for (body, code) in [
+        (json!({"agent": "echo"}), "PERMISSION_DENIED"),
+        (json!({"agent": "slow", "lease_request": {"fs.read": ["/b"]}}), "LEASE_SUBSET_VIOLATION"),
+        (json!({"agent": "slow", "lease_request": {"cost.budget": ["USD:2"]}}), "LEASE_SUBSET_VIOLATION"),
+    ] {
+        refused(&mut w, a, &job, body.clone(), code);
+        let mut submit = body;
+        submit["parent_job_id"] = json!(job.id);
+        w.refused(a, submit, code);
+    }
+    let asked = w.events.iter().find(|event| matches!(event, Event::Submitted { .. } | Event::Start { .. }));
+    assert!(asked.is_none(), "{asked:?}");
+    assert_eq!(w.list(a, json!({})).payload()["jobs"].as_array().map(Vec::len), Some(1));
+}

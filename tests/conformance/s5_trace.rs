@@ -98,3 +98,27 @@ fn s11_trace_id_is_not_compared_by_idempotency_and_the_first_stays() {
     assert_eq!(again.job(), first.job());
     assert_eq!(again["trace_id"], TRACE);
 }
+
+#[test]
+fn s11_a_sub_agent_gets_the_context_of_its_parent() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let mut frame = submit(json!(TRACE));
+    frame["payload"]["lease_request"] = json!({"agent.delegate": ["*"]});
+    let context = json!({"traceparent": format!("00-{TRACE}-00f067aa0ba902b7-01"), "tracestate": "a=b"});
+    frame["extensions"] = json!({"x-vendor.opentelemetry.tracecontext": context});
+    w.send_frame(a, &frame);
+    let accepted = w.expect(a, "job.accepted");
+    let parent = w.of(&accepted);
+    let child = w.delegate(&parent, &json!({"agent": "echo"})).unwrap();
+    let view = w.runtime.job(child).unwrap();
+    assert_eq!(view.trace_id.to_string(), TRACE);
+    let extensions: Value = serde_json::from_str(view.extensions.unwrap().get()).unwrap();
+    assert_eq!(extensions["x-vendor.opentelemetry.tracecontext"], context);
+    // One that another client submits under the parent has the same trace, whatever its own frame says.
+    let mut other = submit(json!("0af7651916cd43dd8448eb211c80319c"));
+    (other["id"], other["payload"]["parent_job_id"]) = (json!("child"), json!(parent.id));
+    w.drain(a);
+    w.send_frame(a, &other);
+    assert_eq!(w.expect(a, "job.accepted")["trace_id"], TRACE);
+}

@@ -365,3 +365,20 @@ fn s6_5_a_replay_that_was_cut_short_does_not_push_out_what_the_client_has_not_go
     assert_eq!(told.iter().filter(|id| **id == own.id).count(), 3, "its own events");
     assert_eq!(told.iter().filter(|id| **id == job.id).count(), 21, "and the whole history");
 }
+
+#[test]
+fn s6_5_what_is_not_acknowledged_is_kept_as_long_as_its_session() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    for n in 2..=6 {
+        w.log(&job, &n.to_string());
+    }
+    w.drain(a);
+    ack(&mut w, a, 3);
+    w.cut(a);
+    w.log(&job, "7");
+    w.advance(599_000_000);
+    let b = w.resume(a, 3);
+    assert_eq!(seqs(&w.drain(b)), [4, 5, 6, 7], "an ack frees what it names, and nothing after it");
+}

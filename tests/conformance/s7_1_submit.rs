@@ -124,6 +124,48 @@ fn s7_5_once_resolved_a_version_is_fixed() {
     w.finish(&job, "1");
 }
 
+/// While it runs, while it waits, to everybody who asks.
+#[test]
+fn s7_5_no_job_moves_to_another_version() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let spec = |version: &str| AgentSpec {
+        name: "one".into(),
+        versions: vec![version.into()],
+        default: None,
+        max_concurrent: Some(1),
+    };
+    w.runtime.register(spec("1")).unwrap();
+    let submit = json!({"agent": "one", "idempotency_key": "k"});
+    let running = w.submit(a, submit.clone());
+    w.ask(a, json!({"agent": "one"}));
+    let accepted = w.expect(a, "job.accepted");
+    let waiting = w.of(&accepted);
+    w.runtime.register(spec("2")).unwrap();
+    w.events.clear();
+    let b = w.login("tok-alice");
+    for job in [&running, &waiting] {
+        assert_eq!(w.subscribe(b, json!({"job_id": job.id})).payload()["agent"], "one@1");
+        assert_eq!(w.runtime.job(job.key).unwrap().version, Some("1"));
+    }
+    w.ask(a, submit);
+    assert_eq!(w.expect(a, "job.accepted").payload()["agent"], "one@1", "a repeat is the job of before");
+    w.finish(&running, "1");
+    w.told("Start", |event| matches!(event, Event::Start { job } if *job == waiting.key).then_some(()));
+    assert_eq!(w.runtime.job(waiting.key).unwrap().version, Some("1"), "what the host runs");
+    let resumed = w.resume(a, 0);
+    let frames = w.drain(resumed);
+    let again: Vec<&Value> =
+        frames.iter().filter(|frame| frame.kind() == "job.accepted").map(|frame| &frame.payload()["agent"]).collect();
+    assert_eq!(again, ["one@1", "one@1"], "announced again as it was");
+    w.finish(&waiting, "1");
+    w.drain(resumed);
+    for row in w.list(resumed, json!({})).payload()["jobs"].as_array().unwrap() {
+        assert_eq!(row["agent"], "one@1");
+    }
+    assert_eq!(w.job(resumed, "one").accepted.payload()["agent"], "one@2");
+}
+
 #[test]
 fn s7_5_bad_agent_specs_are_refused_to_the_host() {
     let mut w = World::new();

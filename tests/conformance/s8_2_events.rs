@@ -99,6 +99,9 @@ fn s8_2_malformed_bodies_and_unknown_kinds_are_refused_to_the_agent() {
     ] {
         assert!(Body::raw(kind, &json_text(body)).is_err(), "{kind} {body}");
     }
+    let (minus, one) = (Number::parse("-0.5").unwrap(), Number::from(1_u32));
+    assert!(Body::progress(&minus, None, None, None).is_err());
+    assert!(Body::progress(&one, Some(&minus), None, None).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! §9.5: leases that expire.
 
-use nuncio_core::arcp::{Body, Refused};
+use nuncio_core::arcp::{Body, ErrorCode, Event, FinalStatus, Refused};
 use nuncio_tests::world::{Job, MILLI, SECOND, World};
 use serde_json::{Value, json};
 
@@ -180,4 +180,142 @@ fn s9_5_a_job_without_expiry_goes_on() {
     w.advance(365 * 24 * 3600 * SECOND);
     w.quiet(a);
     assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
+}
+
+#[test]
+fn s9_5_after_an_attempt_neither_a_timeout_nor_the_parents_end_is_the_reason() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let mut submit = expiring(AT);
+    submit["max_runtime_sec"] = json!(10);
+    let job = w.submit(a, submit);
+    w.now = w.now.plus_micros(10 * SECOND);
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
+    w.advance(0);
+    w.advance(SECOND);
+    lease_expired(&mut w, a);
+
+    let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"tool.call": ["t"], "agent.delegate": ["*"]}}));
+    let constraints = json!({"expires_at": "2026-05-13T19:31:00Z"});
+    let body = json!({"agent": "slow", "lease_request": {"tool.call": ["t"]}, "lease_constraints": constraints});
+    w.delegate(&parent, &body).unwrap();
+    let frames = w.drain(a);
+    let child = w.of(frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap());
+    w.now = w.now.plus_secs(60);
+    assert_eq!(w.authorize(&child, "tool.call", "t"), Err("LEASE_EXPIRED"));
+    w.drain(a);
+    w.finish(&parent, "1");
+    let error = w.expect(a, "job.error");
+    assert_eq!((error.job(), &error.payload()["code"]), (child.id.as_str(), &json!("LEASE_EXPIRED")));
+    w.expect(a, "job.result");
+}
+
+#[test]
+fn s9_5_every_kind_of_operation_is_lease_expired() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let lease = json!({
+        "fs.read": ["/**"], "fs.write": ["/**"], "net.fetch": ["https://e.test/**"], "tool.call": ["*"],
+        "agent.delegate": ["*"], "model.use": ["*"], "x-vendor.acme.cap": ["*"],
+    });
+    let operations = [
+        ("fs.read", "/a"),
+        ("fs.write", "/a"),
+        ("net.fetch", "https://e.test/a"),
+        ("tool.call", "t"),
+        ("agent.delegate", "echo"),
+        ("model.use", "m"),
+        ("x-vendor.acme.cap", "c"),
+    ];
+    let job = w.submit(a, json!({"agent": "slow", "lease_request": lease, "lease_constraints": {"expires_at": AT}}));
+    w.advance(10 * SECOND - 1);
+    for (namespace, target) in operations {
+        assert_eq!(w.authorize(&job, namespace, target), Ok(()), "{namespace}");
+    }
+    w.advance(1);
+    for (namespace, target) in operations {
+        assert_eq!(w.authorize(&job, namespace, target), Err("LEASE_EXPIRED"), "{namespace}");
+    }
+    w.refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "LEASE_EXPIRED");
+}
+
+/// Everything that keeps a session or a job alive, and everything that names its lease again.
+#[test]
+fn s9_5_nothing_extends_a_lease() {
+    let mut w = World::with(|config| config.provisioner = true);
+    let a = w.login("tok-alice");
+    let mut submit = expiring(AT);
+    submit["lease_request"]["model.use"] = json!(["m"]);
+    submit["lease_request"]["cost.budget"] = json!(["USD:1"]);
+    submit["idempotency_key"] = json!("k");
+    let job = w.submit(a, submit.clone());
+    let later = json!({"expires_at": "2026-05-13T20:30:10Z"});
+    w.advance(9 * SECOND);
+    w.send(a, "session.ping", json!({"nonce": "n"}));
+    w.send(a, "session.pong", json!({"ping_nonce": "n"}));
+    w.send(a, "session.ack", json!({"last_processed_seq": 1}));
+    w.send(a, "session.list_jobs", json!({}));
+    w.log(&job, "alive");
+    w.cost(&job, "0.25", "USD");
+    w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
+    w.drain(a);
+    // The same submit again is the same lease; with a later end it is another one.
+    w.ask(a, submit.clone());
+    let again = w.expect(a, "job.accepted");
+    assert_eq!(again.payload()["lease_constraints"], job.accepted.payload()["lease_constraints"]);
+    submit["lease_constraints"] = later.clone();
+    w.refused(a, submit, "DUPLICATE_KEY");
+    assert_eq!(
+        w.delegate(&job, &json!({"agent": "echo", "lease_constraints": later})),
+        Err("LEASE_SUBSET_VIOLATION"),
+        "nor is a child's longer"
+    );
+    let b = w.login("tok-alice");
+    let watch = json!({"job_id": job.id, "history": true, "lease_constraints": later});
+    let subscribed = w.subscribe(b, watch);
+    assert_eq!(subscribed.payload()["lease_constraints"], job.accepted.payload()["lease_constraints"]);
+    let a = w.resume(a, 1);
+    w.drain(a);
+    w.drain(b);
+    let view = w.runtime.job(job.key).unwrap();
+    assert_eq!(view.expires_at, Some(nuncio_tests::world::START.plus_secs(10)));
+    w.advance(SECOND - 1);
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
+    w.advance(1);
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
+    w.send(a, "session.ping", json!({"nonce": "n"}));
+    w.expect(a, "session.pong");
+    w.advance(SECOND);
+    lease_expired(&mut w, a);
+}
+
+#[test]
+fn s14_an_expiration_is_told_to_the_host() {
+    for attempted in [false, true] {
+        let (mut w, _, job) = expired();
+        if attempted {
+            let _ = w.authorize(&job, "tool.call", "t");
+        }
+        w.advance(SECOND);
+        let (status, code) = w.told("Ended", |event| match event {
+            Event::Ended { job: ended, status, fault, .. } if *ended == job.key => {
+                Some((*status, fault.as_ref().map(|fault| fault.code)))
+            }
+            _ => None,
+        });
+        assert_eq!((status, code), (FinalStatus::Error, Some(ErrorCode::LeaseExpired)), "attempted: {attempted}");
+    }
+}
+
+#[test]
+fn s14_a_clock_that_steps_back_gives_no_authority_back() {
+    let (mut w, a, job) = expired();
+    let before = w.now;
+    for back in [1, SECOND, 3600 * SECOND] {
+        w.now = nuncio_core::time::Time(before.0 - back);
+        assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"), "{back} µs back");
+    }
+    w.now = before;
+    w.advance(SECOND);
+    lease_expired(&mut w, a);
 }

@@ -162,3 +162,33 @@ fn s9_6_a_blocked_cost_is_not_counted() {
     w.emit(&job, &cost);
     is(&remaining(&mut w, a), f64::from(99 - counted));
 }
+
+#[test]
+fn s9_6_every_kind_of_operation_is_checked_against_every_counter() {
+    for exhausted in ["USD", "credits"] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let lease = json!({
+            "fs.read": ["/**"], "fs.write": ["/**"], "net.fetch": ["https://e.test/**"], "tool.call": ["*"],
+            "agent.delegate": ["*"], "x-vendor.acme.cap": ["*"], "cost.budget": ["USD:1", "credits:1"],
+        });
+        let job = w.submit(a, json!({"agent": "slow", "lease_request": lease}));
+        w.drain(a);
+        for (cost, answer) in [("0.75", Ok(())), ("0.25", Err("BUDGET_EXHAUSTED"))] {
+            w.cost(&job, cost, exhausted);
+            for (namespace, target) in [
+                ("fs.read", "/a"),
+                ("fs.write", "/a"),
+                ("net.fetch", "https://e.test/a"),
+                ("tool.call", "t"),
+                ("agent.delegate", "echo"),
+                ("x-vendor.acme.cap", "c"),
+            ] {
+                assert_eq!(w.authorize(&job, namespace, target), answer, "{namespace} after {cost} {exhausted}");
+            }
+        }
+        assert_eq!(w.delegate(&job, &json!({"agent": "echo"})), Err("BUDGET_EXHAUSTED"));
+        w.drain(a);
+        w.refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "BUDGET_EXHAUSTED");
+    }
+}

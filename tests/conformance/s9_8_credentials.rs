@@ -236,23 +236,60 @@ fn s9_8_without_negotiation_none_may_be_given() {
     assert!(w.drain(a).iter().all(|frame| !frame.text().contains("secret-")));
 }
 
+fn credential(id: &str, value: &str) -> Credential {
+    let endpoint = "https://e/".into();
+    Credential { id: id.into(), value: Secret::new(value), endpoint, profile: None, constraints: None }
+}
+
+#[test]
+fn s9_8_1_a_credential_has_an_id_of_its_own_a_value_and_an_endpoint() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    w.on_submit = OnSubmit::Hold;
+    let key = w.held(a, leased());
+    w.secret("good-value", "alice");
+    for bad in [
+        vec![credential("", "good-value")],
+        vec![credential("c", "")],
+        vec![Credential { endpoint: String::new(), ..credential("c", "good-value") }],
+        vec![credential("c", "good-value"), credential("c", "another-value")],
+    ] {
+        assert!(matches!(w.start_with(key, bad), Err(Refused::Invalid(_))));
+        w.quiet(a);
+    }
+    w.start_with(key, vec![credential("c", "good-value")]).unwrap();
+    assert_eq!(w.expect(a, "job.accepted").payload()["credentials"][0]["value"], "good-value");
+}
+
 #[test]
 fn s9_8_2_a_value_is_not_reused_across_jobs() {
     let mut w = world();
+    w.auto_revoke = false;
     let a = w.login("tok-alice");
-    let one = Credential {
-        id: "c".into(),
-        value: Secret::new("same-value"),
-        endpoint: "https://e/".into(),
-        profile: None,
-        constraints: None,
-    };
-    w.secret("same-value", "alice");
+    let first = w.submit(a, leased());
+    let used = value(&first);
     w.on_submit = OnSubmit::Hold;
-    let first = w.held(a, leased());
-    w.start_with(first, vec![one.clone(), Credential { value: Secret::new("other"), ..one.clone() }]).unwrap_err();
-    w.start_with(first, vec![one]).unwrap();
+    let second = w.held(a, leased());
+    let refused = |refused: Result<(), Refused>| assert!(matches!(refused, Err(Refused::Invalid(_))), "{refused:?}");
+    refused(w.start_with(second, vec![credential("cred_2", &used)]));
+    w.secret("own-value", "alice");
+    refused(w.start_with(second, vec![credential("cred_2", "own-value"), credential("cred_3", "own-value")]));
+    w.start_with(second, vec![credential("cred_2", "own-value")]).unwrap();
+    let accepted = w.expect(a, "job.accepted");
+    let second = w.of(&accepted);
+    w.event(a, "status");
+    // Nor by a rotation; and who rotates to the value there is would see it revoked.
+    refused(w.rotate(&second, "cred_2", &used, "alice"));
+    refused(w.rotate(&second, "cred_2", "own-value", "alice"));
+    w.rotate(&second, "cred_2", "newer-value", "alice").unwrap();
+    refused(w.rotate(&first, "cred_1", "own-value", "alice"));
+    // Until it is revoked a value is good upstream, and so another job's.
+    w.finish(&first, "1");
+    let third = w.held(a, leased());
+    refused(w.start_with(third, vec![credential("cred_4", &used)]));
     w.drain(a);
+    w.secret("third-value", "alice");
+    w.start_with(third, vec![credential("cred_4", "third-value")]).unwrap();
 }
 
 #[test]
@@ -329,7 +366,8 @@ fn s9_8_a_rotated_value_is_not_told_to_an_owner_that_has_not_negotiated_credenti
     // The same principal takes the job over, on a connection that anybody can listen to.
     let b = w.login_via("tok-alice", &FEATURES, Via::Plain);
     w.ask(b, submit);
-    w.expect(b, "job.accepted");
+    assert!(w.expect(b, "job.accepted").payload().get("credentials").is_none());
+    assert!(w.subscribe(b, json!({"job_id": job.id})).payload().get("credentials").is_none());
     w.rotate(&job, "cred_1", "secret-rotated", "alice").unwrap();
     let rotated = w.event(b, "status");
     assert_eq!(rotated.body()["phase"], "credential_rotated");

@@ -5,6 +5,7 @@
 //! - `raw`: conversations in plain frames, one for each thing the deployed runtimes get wrong (wire.md §9), each showing
 //!   that ours gets it right.
 //! - [`own_loop`]: a part of both against the example without a driver.
+//! - [`restart`]: the Python client across a runtime that is killed and started again.
 //! - [`python_runtime`]: our own client against the same agents on the Python SDK (`py/python_runtime.py`).
 //!
 //! Not here: that client's stdio transport. `interop_agents` has no stdio; it can be tested against `nuncio serve --stdio`.
@@ -13,5 +14,6 @@
 mod cases;
 mod own_loop;
 mod python_runtime;
+mod restart;
 mod smol_driver;
 mod tokio_driver;

@@ -36,7 +36,7 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must come to, or the simulator has gone blind.
-const SEEN: [&str; 34] = [
+const SEEN: [&str; 46] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
     "PERMISSION_DENIED",
@@ -50,6 +50,7 @@ const SEEN: [&str; 34] = [
     "client closed",
     "client restarted",
     "clock jumped",
+    "crashed",
     "cut",
     "delegated",
     "delegation refused",
@@ -57,11 +58,21 @@ const SEEN: [&str; 34] = [
     "error",
     "half open",
     "host silent",
+    "interrupted",
+    "job lost in a crash",
+    "journal healed",
+    "journal stuck",
     "minted",
     "numbered",
+    "old events let go",
     "refused",
+    "refused while stuck",
+    "replay truncated",
     "replayed",
+    "replayed from disk",
+    "restored",
     "resumed",
+    "revoked after a crash",
     "rotated",
     "session closed",
     "spent",
@@ -70,6 +81,7 @@ const SEEN: [&str; 34] = [
     "subscribe",
     "success",
     "timed_out",
+    "torn tail",
     "unblocked",
 ];
 

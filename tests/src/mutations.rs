@@ -33,7 +33,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 }
 
 /// The mistakes.
-pub const MUTATIONS: [Mutation; 24] = [
+pub const MUTATIONS: [Mutation; 36] = [
     at(
         "a resume repeats the last event",
         "arcp/log.rs",
@@ -167,5 +167,77 @@ pub const MUTATIONS: [Mutation; 24] = [
         "lease/inclusion.rs",
         "if parents.contains(child) {",
         "if parents.iter().any(|parent| child.as_str().starts_with(parent.as_str().trim_end_matches('*'))) {",
+    ),
+    at(
+        "restart: the newest token is not known",
+        "arcp/runtime/restore/sessions.rs",
+        "        session.newest = newest;\n",
+        "",
+    ),
+    at(
+        "restart: a resume was not stored",
+        "arcp/runtime/greeting.rs",
+        "        if resumed {\n            self.journal_token(key);",
+        "        if resumed {",
+    ),
+    at(
+        "restart: what has ended ends again",
+        "arcp/runtime/restore/events.rs",
+        "        job.state = JobState::of(terminal.status);\n",
+        "        let _ = JobState::of(terminal.status);\n",
+    ),
+    at(
+        "restart: a number is left out",
+        "arcp/log.rs",
+        "        self.high = seq;\n        true",
+        "        self.high = seq;\n        self.base += 1;\n        true",
+    ),
+    at(
+        "restart: keys are forgotten",
+        "arcp/runtime/restore/sessions.rs",
+        "            runtime.records.insert(key, IdempotencyRecord {",
+        "            let _ = (key, IdempotencyRecord {",
+    ),
+    at(
+        "restart: credentials are forgotten",
+        "arcp/runtime/restore/mod.rs",
+        "            runtime.revoke(job, id, None, values);",
+        "            let _ = (job, id, values);",
+    ),
+    at(
+        "restart: a cancel was not stored",
+        "arcp/runtime/end.rs",
+        "            Some(Record::JobDoomed { job, cancelled })",
+        "            Some(Record::JobDoomed { job, cancelled: false }).filter(|_| !cancelled)",
+    ),
+    at(
+        "restart: a terminal after a whole history comes again",
+        "arcp/runtime/restore/events.rs",
+        "            if let (Some(key), Some(id)) = (self.number(target, ulid, &record), id) {\n                self.runtime.unwatch(key, id);\n            }",
+        "            self.number(target, ulid, &record);",
+    ),
+    at(
+        "restart: jobs are let go before all numbers are known",
+        "arcp/runtime/restore/events.rs",
+        "        runtime.evict_restored();",
+        "        runtime.evict();",
+    ),
+    at(
+        "a frame does not wait for its store",
+        "arcp/runtime/pump.rs",
+        "            open.after = stored;",
+        "            open.after = stored.saturating_sub(1);",
+    ),
+    at(
+        "new work is taken while the journal is stuck",
+        "arcp/runtime/journal.rs",
+        "        } else if self.paused {",
+        "        } else if self.paused && self.draining {",
+    ),
+    at(
+        "what is read back has other numbers",
+        "arcp/log.rs",
+        "        self.past_from = self.sent + 1;",
+        "        self.past_from = self.sent;",
     ),
 ];

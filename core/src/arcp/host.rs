@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::digest::{Digest, sha256};
 use super::error::{ErrorCode, Fault};
 use super::ids::{JobUlid, SessionId};
 use crate::budget::Amounts;
@@ -59,6 +60,10 @@ impl Secret {
     /// The text. Do not log it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        sha256(self.0.as_bytes())
     }
 }
 

@@ -52,7 +52,7 @@ pub use ids::{JobUlid, ResultId, SessionId};
 pub use job::{JobEvent, JobState};
 pub use record::{
     JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
-    Target, Watching,
+    Target, Transcribed, Transcript, Watching,
 };
 pub use runtime::{Restored, Runtime};
 /// Raw JSON text of user data: passed through as it was written.

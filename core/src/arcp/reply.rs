@@ -13,7 +13,7 @@ use crate::budget::Budget;
 use crate::time::Time;
 
 /// What decides the form of a payload: what the session negotiated and how it is spoken to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) features: Features,
     pub(crate) python: bool,

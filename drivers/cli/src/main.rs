@@ -7,14 +7,17 @@ mod demo;
 mod follow;
 mod interrupt;
 mod jobs;
+mod journal;
 mod kept;
 mod logs;
 mod man;
+mod replay;
 mod security;
 #[cfg(test)]
 mod security_tests;
 mod serve;
 mod show;
+mod signals;
 mod submit;
 mod tail;
 mod text;
@@ -38,8 +41,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a runtime and a client in this process, cuts their connection, and checks that nothing is lost
-    Demo,
+    /// Runs a runtime and a client, cuts their connection or kills the runtime, and checks that nothing is lost
+    Demo(demo::Options),
     /// Serves agents, any program among them, on a WebSocket or on stdin and stdout
     Serve(Box<serve::Options>),
     /// Submits a job: events on stderr, the result on stdout
@@ -50,6 +53,10 @@ enum Command {
     Jobs(jobs::Options),
     /// Cancels a job
     Cancel(cancel::Options),
+    /// Prints what a session was sent, from a journal
+    Replay(replay::Options),
+    /// Checks a journal, tells what is in it, makes it smaller
+    Journal(journal::Options),
     /// Prints a script that completes this command's arguments in a shell
     Completions(man::Completions),
     /// Writes man pages
@@ -80,16 +87,18 @@ async fn run(arguments: Arguments) -> ExitCode {
         // They say themselves what becomes of their connection.
         #[cfg(unix)]
         Command::AgentGuard(_) => LevelFilter::ERROR,
-        Command::Demo
+        Command::Demo(_)
         | Command::Submit(_)
         | Command::Tail(_)
         | Command::Jobs(_)
         | Command::Cancel(_)
+        | Command::Replay(_)
+        | Command::Journal(_)
         | Command::Completions(_)
         | Command::Man(_) => LevelFilter::ERROR,
     });
     match arguments.command {
-        Command::Demo => match demo::run().await {
+        Command::Demo(options) => match demo::run(&options).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
@@ -98,6 +107,8 @@ async fn run(arguments: Arguments) -> ExitCode {
         Command::Tail(options) => tail::run(options).await.into(),
         Command::Jobs(options) => jobs::run(options).await.into(),
         Command::Cancel(options) => cancel::run(options).await.into(),
+        Command::Replay(options) => told(replay::run(options).await),
+        Command::Journal(options) => told(journal::run(&options)),
         Command::Completions(options) => told(options.run(Arguments::command())),
         Command::Man(options) => told(options.run(Arguments::command())),
         #[cfg(unix)]

@@ -14,6 +14,11 @@ pub(crate) fn tell(line: &str) {
     let _gone = writeln!(io::stderr(), "{}", plain(line));
 }
 
+/// So many of them: `1 job`, `2 jobs`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// A line on stdout that nobody has to read.
 pub(crate) fn show(line: &str) {
     // As above.

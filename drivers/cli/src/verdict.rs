@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::journal::Unusable;
 use nuncio_tokio::{ClientBuildError, ClientError, CloseReason, ConnectError, FinalStatus, RequestFailure, SessionEnd};
 
 /// The end of every help of a command that follows a job.
@@ -83,6 +84,10 @@ pub(crate) enum Trouble {
     Broken(&'static str),
     #[error("cannot write {0}: {1}; jobs go on in the runtime without a reader")]
     Output(String, #[source] std::io::Error),
+    #[error(transparent)]
+    Journal(#[from] Unusable),
+    #[error("{0}")]
+    Absent(String),
     #[error("the system refused: {0}")]
     System(#[source] std::io::Error),
 }
@@ -92,7 +97,13 @@ impl Trouble {
         match self {
             Trouble::Usage(_) => Verdict::Usage,
             Trouble::Unwelcome(_) | Trouble::Refused(_) => Verdict::Refused,
-            Trouble::Unreachable(_) | Trouble::Lost(_) | Trouble::Broken(_) | Trouble::System(_) => Verdict::Lost,
+            Trouble::Absent(_) => Verdict::Failed,
+            Trouble::Journal(unusable) if unusable.is_damaged() => Verdict::Failed,
+            Trouble::Unreachable(_)
+            | Trouble::Lost(_)
+            | Trouble::Broken(_)
+            | Trouble::System(_)
+            | Trouble::Journal(_) => Verdict::Lost,
             Trouble::Output(..) => Verdict::NotWritten,
         }
     }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{run, stderr, stdout};
+use support::{nuncio, run, stderr, stdout};
 
 #[test]
 fn the_demonstration_loses_nothing_and_says_so() {
@@ -16,12 +16,31 @@ fn the_demonstration_loses_nothing_and_says_so() {
     assert_eq!(said.lines().last(), Some("OK: cut 1, resumed 1, lost 0."));
 }
 
+#[cfg(unix)]
 #[test]
-fn the_demonstration_is_short_and_has_no_colours_in_a_file() {
-    let output = run(&["demo"]);
+fn a_killed_runtime_loses_nothing_and_it_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = nuncio(&["demo", "--restart"]).env("TMPDIR", folder.path()).output().expect("the binary runs");
     let said = stdout(&output);
-    assert!(said.lines().count() <= 40, "{said}");
-    assert!(!said.contains('\u{1b}'), "{said}");
-    assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");
-    assert!(!said.contains("demo-token"), "a token is shown");
+    assert!(output.status.success(), "{said}\n{}", stderr(&output));
+    for what in
+        ["is KILLED (SIGKILL)", "RESUMED", "restored 1 session and 3 jobs", "; 2 jobs interrupted", "the same job"]
+    {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    assert_eq!(said.lines().last(), Some("OK: killed 1, restarted 1, resumed 1, lost 0."));
+    let left = std::fs::read_dir(folder.path()).expect("the folder").count();
+    assert_eq!(left, 0, "the journal is gone");
+}
+
+#[test]
+fn the_demonstrations_are_short_and_have_no_colours_in_a_file() {
+    for demo in [&["demo"][..], &["demo", "--restart"]] {
+        let output = run(demo);
+        let said = stdout(&output);
+        assert!(said.lines().count() <= 40, "{said}");
+        assert!(!said.contains('\u{1b}'), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() <= 120), "{said}");
+        assert!(!said.contains("demo-token"), "a token is shown");
+    }
 }

@@ -141,16 +141,16 @@ impl<D: Driver> ServerBuilder<D> {
         let seed = seed().map_err(BuildError::System)?;
         let clock = Clock::start();
         let (mut config, mut journal) = (self.config, self.journal);
-        let (runtime, durable) = match &mut journal {
+        let (runtime, restored) = match &mut journal {
             Some(journal) => {
                 config.journal = nuncio_core::arcp::Journal::Readable;
                 let (runtime, restored) = journal::restore(config, seed, clock.now(), &mut **journal)?;
                 info!(?restored, "restored from the journal");
-                (runtime, restored.last_store)
+                (runtime, Some(restored))
             }
             None => {
                 config.journal = nuncio_core::arcp::Journal::None;
-                (Runtime::new(config, seed, clock.now()), 0)
+                (Runtime::new(config, seed, clock.now()), None)
             }
         };
         let (keeper, orders) = Keeper::new();
@@ -158,7 +158,7 @@ impl<D: Driver> ServerBuilder<D> {
         let parts = Parts {
             clock,
             runtime,
-            durable,
+            durable: restored.map_or(0, |restored| restored.last_store),
             keeper: journal.is_some().then(|| Arc::clone(&keeper)),
             registry: self.registry,
             verifier,
@@ -173,7 +173,7 @@ impl<D: Driver> ServerBuilder<D> {
             let thread = std::thread::Builder::new().name("nuncio-journal".to_owned());
             thread.spawn(move || journal::keep(&hub, &keeper, journal, &orders)).map_err(BuildError::System)?;
         }
-        Ok(D::server(Server::begin(hub), thread))
+        Ok(D::server(Server::begin(hub, restored), thread))
     }
 }
 

@@ -43,9 +43,9 @@ pub use client::{
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
-pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
 #[cfg(feature = "sqlite")]
-pub use journal::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use journal::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use journal::{Journal, JournalError, MemoryJournal, Replayed};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use listen::{Accept, ListenOptions, Listening};
@@ -56,8 +56,8 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, SamePrincipal, Secret, SessionId, Stats, Totals,
-    Via,
+    Json, Number, Policy, Record, RecordError, Refused, ReplayRange, Restored, SamePrincipal, Secret, SessionId, Stats,
+    Totals, Via,
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, OriginPolicy, ServerOptions};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_lite::future::or;
-use nuncio_core::arcp::{Config, ConnId, Stats, Via};
+use nuncio_core::arcp::{Config, ConnId, Restored, Stats, Via};
 use nuncio_link::{Closed, Link, LinkOptions, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info_span};
 
@@ -31,6 +31,7 @@ pub struct Server {
 
 struct Inner {
     hub: Arc<Hub>,
+    restored: Option<Restored>,
 }
 
 /// A connection that was handed to a server.
@@ -48,11 +49,11 @@ impl Connection {
 }
 
 impl Server {
-    pub(crate) fn begin(hub: Arc<Hub>) -> Server {
+    pub(crate) fn begin(hub: Arc<Hub>, restored: Option<Restored>) -> Server {
         hub.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
         // What a restored runtime has to say.
         hub.run(|_, _| ());
-        Server { inner: Arc::new(Inner { hub }) }
+        Server { inner: Arc::new(Inner { hub, restored }) }
     }
 
     /// The limits and names the server was built with.
@@ -68,6 +69,11 @@ impl Server {
     /// What the server holds and has counted, for metrics. It looks at every session and job: once per scrape.
     pub fn stats(&self) -> Stats {
         self.inner.hub.look(nuncio_core::arcp::Runtime::stats)
+    }
+
+    /// What the server was restored from; `None` without a journal.
+    pub fn restored(&self) -> Option<Restored> {
+        self.inner.restored
     }
 
     /// Ends gracefully: takes no connections, sessions and submits any more, lets running jobs come to their end for as

@@ -109,8 +109,8 @@ pub use nuncio_shared::{
     IntoOutput, InvalidPolicy, JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Journal, JournalError,
     Json, ListQuery, ListenOptions, Listening, LostReason, MemoryJournal, Number, OriginPolicy, Outcome, Output,
     PeerCertificate, Policy, Product, Provisioner, Raw, Reconnect, Record, RecordError, Refused, Rejection,
-    RemoteFault, ReplayRange, Replayed, RequestFailure, ResultWriter, ResumePoint, Revocation, SamePrincipal, Secret,
-    ServerOptions, SessionEnd, SessionEvent, SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe,
+    RemoteFault, ReplayRange, Replayed, RequestFailure, Restored, ResultWriter, ResumePoint, Revocation, SamePrincipal,
+    Secret, ServerOptions, SessionEnd, SessionEvent, SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe,
     Subscribed, Subscription, Time, Totals, Update, Verifier, Via, Welcome,
 };
 #[cfg(feature = "tls")]
@@ -119,7 +119,7 @@ pub use nuncio_shared::{
     NoPrincipal, ServerTls, TlsError,
 };
 #[cfg(feature = "sqlite")]
-pub use nuncio_shared::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use nuncio_shared::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
 #[cfg(feature = "jwt")]
 pub use nuncio_shared::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 pub use server::Server;

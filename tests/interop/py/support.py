@@ -185,6 +185,8 @@ async def run(client, agent, input=None, **submit):
 def main():
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--url")
+    parser.add_argument("--server", help="the command of a server, for scripts that start it themselves")
+    parser.add_argument("--journal", help="the file that it is to keep")
     parser.add_argument("--case", action="append", choices=sorted(_cases), help="only these; default: all of the script")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--limit", type=float, default=90.0, help="seconds a case may take before it counts as hung")

@@ -4,6 +4,7 @@ mod bad_input;
 mod hostile;
 mod jobs;
 mod leases;
+mod restart;
 mod sessions;
 
 use super::serve;

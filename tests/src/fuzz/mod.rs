@@ -11,6 +11,7 @@ mod ids;
 mod lease;
 mod lines;
 mod link;
+mod restore;
 mod round_trip;
 mod runtime;
 mod simulation;
@@ -23,6 +24,7 @@ pub use envelope::envelope;
 pub use lease::lease_inclusion;
 pub use lines::lines;
 pub use link::link_bytes;
+pub use restore::restore_records;
 pub use round_trip::round_trip;
 pub use runtime::runtime_frames;
 pub use simulation::simulation;
@@ -32,7 +34,7 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("client_frames", client_frames),
@@ -40,6 +42,7 @@ pub const TARGETS: [Target; 11] = [
     ("lease_inclusion", lease_inclusion),
     ("lines", lines),
     ("link_bytes", link_bytes),
+    ("restore_records", restore_records),
     ("round_trip", round_trip),
     ("runtime_frames", runtime_frames),
     ("simulation", simulation),

@@ -16,6 +16,7 @@ impl Sim {
     /// been told, every session that a client still has was sent all that was foretold.
     pub(super) fn heal(&mut self) {
         self.healing = true;
+        self.disk.stuck = false;
         for link in self.links.values_mut() {
             link.stalled = false;
             // What was half open is found out.
@@ -35,6 +36,8 @@ impl Sim {
                 self.model.delivered(session);
             }
         }
+        let held = &self.disk.held;
+        assert!(held.is_empty(), "live_after_healing: these wait for a journal that is up to date: {held:?}");
         self.quiet();
     }
 
@@ -49,7 +52,7 @@ impl Sim {
                 }
                 self.take(who, usize::MAX);
             }
-            let mut moved = self.carry();
+            let mut moved = self.carry(true);
             while !self.host.asks.is_empty() {
                 moved = true;
                 self.answer(draw);

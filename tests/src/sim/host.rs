@@ -1,8 +1,9 @@
 //! The host: it answers at once, late or never.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobId, Refused, Secret};
+use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobId, JobUlid, Refused, ReplayId, Secret};
+use nuncio_core::time::Time;
 
 use super::draw::Draw;
 use super::{Sim, note};
@@ -24,11 +25,40 @@ pub(super) struct Host {
     /// Agents that wait for room.
     pub(super) blocked: BTreeSet<JobId>,
     /// Values that are good upstream, with their jobs.
-    pub(super) minted: BTreeMap<String, JobId>,
+    pub(super) minted: BTreeMap<String, Minted>,
+    /// Names of the jobs of this runtime.
+    pub(super) names: HashMap<JobId, JobUlid>,
+    /// Parts of jobs' histories that are to be read back, and since when.
+    pub(super) reads: Vec<(Time, ReplayId, JobUlid)>,
     pub(super) next_secret: u64,
 }
 
+/// A value that is good upstream.
+#[derive(Debug)]
+pub(super) struct Minted {
+    pub(super) job: JobUlid,
+    /// The number of the record that tells of it.
+    pub(super) stored: Option<u64>,
+    /// A frame with it has left the runtime.
+    pub(super) shown: bool,
+}
+
 impl Host {
+    /// The runtime has told a peer of these values.
+    pub(super) fn shows(&mut self, text: &str) {
+        if text.contains("-upstream") {
+            for (value, minted) in &mut self.minted {
+                minted.shown |= text.contains(value.as_str());
+            }
+        }
+    }
+
+    /// The process dies. What it had minted is good upstream all the same.
+    pub(super) fn crash(&mut self) {
+        let (minted, next_secret) = (std::mem::take(&mut self.minted), self.next_secret);
+        *self = Host { minted, next_secret, ..Host::default() };
+    }
+
     pub(super) fn forget(&mut self, job: JobId) {
         self.running.retain(|known| *known != job);
         self.stopping.remove(&job);
@@ -51,14 +81,26 @@ impl Sim {
         match ask {
             Event::Authenticate { conn, token, .. } => self.authenticate(conn, token.expose()),
             Event::Submitted { job, credentials } => self.decide(job, credentials, draw),
-            Event::Revoke { revocation, value, .. } => {
+            Event::Replay { replay, range, max_events, max_bytes } => {
+                self.read_back(replay, &range, max_events, max_bytes, draw);
+            }
+            Event::Revoke { revocation, job, value, .. } => {
                 let fails = !self.healing && draw.chance(self.params.revoke_fails);
                 let answer = if fails {
                     self.runtime.revoke_failed(self.now, revocation)
                 } else {
-                    let value = value.expect("a value of this process");
-                    let known = self.host.minted.remove(value.expose());
-                    assert!(known.is_some(), "§9.8.2 credentials_confined: a value was revoked twice or never minted");
+                    match value {
+                        Some(value) => {
+                            let known = self.host.minted.remove(value.expose());
+                            let known = known.is_some_and(|minted| minted.job == job);
+                            assert!(known, "§9.8.2 credentials_confined: a value was revoked twice or never minted");
+                        }
+                        // Of a runtime before this one: all that the job had.
+                        None => {
+                            self.count("revoked after a crash");
+                            self.host.minted.retain(|_, minted| minted.job != job);
+                        }
+                    }
                     self.runtime.revoked(self.now, revocation)
                 };
                 assert_eq!(answer, Ok(()), "§9.8.2: the runtime waits for this");
@@ -82,6 +124,7 @@ impl Sim {
     }
 
     fn decide(&mut self, job: JobId, credentials: bool, draw: &mut Draw<'_, '_>) {
+        let id = self.ulid(job);
         note(|| format!("  host decides on {job:?}"));
         if !self.healing && draw.chance(self.params.declines) {
             let fault = Fault::new(ErrorCode::PermissionDenied, "declined by the host");
@@ -91,11 +134,11 @@ impl Sim {
         }
         let minted = if credentials && draw.chance(40) { vec![self.mint(job)] } else { Vec::new() };
         let answer = self.runtime.start(self.now, job, minted);
-        let asked = self.model.job(job).is_some_and(|job| job.state == super::model::State::Asked);
+        let asked = self.model.job(id).is_some_and(|job| job.state == super::model::State::Asked);
         match answer {
-            Ok(()) if self.model.job(job).is_some() => {
+            Ok(()) if self.model.job(id).is_some() => {
                 assert!(asked, "§7.3: a job was started twice");
-                self.model.accepted(job, self.now);
+                self.model.accepted(id, self.now);
             }
             Ok(()) => {}
             Err(Refused::Stale) => assert!(!asked, "§7.1: a job that waits for its host is gone"),
@@ -120,7 +163,8 @@ impl Sim {
         let value = format!("value-{}-upstream", self.host.next_secret);
         let principal = self.runtime.job(job).map(|view| view.principal.to_string());
         self.invariants.checker.secret(&value, principal.as_deref().unwrap_or(MALLORY));
-        self.host.minted.insert(value.clone(), job);
+        let job = self.ulid(job);
+        self.host.minted.insert(value.clone(), Minted { job, stored: None, shown: false });
         value
     }
 }

@@ -140,6 +140,9 @@ impl Sim {
         // A few bytes of it are others.
         let mut frame = frame.to_vec();
         for _ in 0..=draw.below(3) {
+            if frame.is_empty() {
+                break;
+            }
             let at = draw.below(frame.len());
             match draw.below(3) {
                 0 => frame[at] = draw.one(b"\"{}[],:0e-\\\x00\xffn"),

@@ -29,8 +29,8 @@ struct Session {
     /// What a subscribe has named: several watches may follow each other.
     watched: HashSet<String>,
     features: HashSet<String>,
-    /// Every token of the session that may not be good any more.
-    dead: HashSet<String>,
+    /// Every token of the session that may not be good any more, once the record of this number is committed.
+    dead: HashMap<String, u64>,
     tokens: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl Invariants {
     }
 
     /// A frame that the runtime is about to read; the session it belongs to.
-    pub(super) fn received(&mut self, id: ConnId, frame: &[u8]) -> Option<String> {
+    pub(super) fn received(&mut self, id: ConnId, frame: &[u8], last_store: u64) -> Option<String> {
         if let Ok(text) = std::str::from_utf8(frame) {
             self.checker.received(id, text);
         }
@@ -72,7 +72,9 @@ impl Invariants {
                 conn.proved = true;
                 let session = self.sessions.get_mut(name)?;
                 let others = session.tokens.iter().filter(|token| **token != conn.issued);
-                session.dead.extend(others.cloned());
+                for token in others {
+                    session.dead.entry(token.clone()).or_insert(last_store + 1);
+                }
             }
             let text = std::str::from_utf8(frame).unwrap_or_default();
             if text.contains("job.subscribe") {
@@ -155,10 +157,33 @@ impl Invariants {
         all
     }
 
+    /// The runtime is gone, with what it had not written down: a token may be good again.
+    pub(super) fn crashed(&mut self, left: u64) {
+        self.conns.clear();
+        for session in self.sessions.values_mut() {
+            session.dead.retain(|_, at| *at <= left);
+        }
+    }
+
+    /// A frame of a hostile peer's session, which a restarted runtime takes for sent.
+    pub(super) fn recorded(&mut self, frame: &Frame) {
+        self.checker.recorded(frame);
+        let session = self.sessions.get_mut(frame["session_id"].as_str().unwrap_or_default());
+        if let (Some(session), Some(seq)) = (session, frame.seq()) {
+            session.highest = session.highest.max(seq);
+            session.log.entry(seq).or_insert_with(|| frame.text().to_owned());
+        }
+    }
+
+    /// The highest number that a session was shown.
+    pub(super) fn highest(&self, session: &str) -> u64 {
+        self.sessions.get(session).map_or(0, |session| session.highest)
+    }
+
     /// Those that were proved to be out of date.
     pub(super) fn dead_tokens(&self) -> Vec<(String, String)> {
         let mut all = self.tokens();
-        all.retain(|(name, token)| self.sessions[name].dead.contains(token));
+        all.retain(|(name, token)| self.sessions[name].dead.contains_key(token));
         all
     }
 }
@@ -188,7 +213,7 @@ fn unwritten_not_freed(session: &Session, seq: u64, frame: &Frame) {
 fn resume_token_once(session: &Session, conn: &Conn, before: bool, frame: &Frame) {
     match &conn.resumed_with {
         Some(token) => {
-            assert!(!session.dead.contains(token), "§6.3 resume_token_once: {frame:?}");
+            assert!(!session.dead.contains_key(token), "§6.3 resume_token_once: {frame:?}");
             assert!(session.tokens.contains(token), "§6.3 resume_token_once: not a token of this: {frame:?}");
         }
         None => assert!(!before, "§6.3: a session was taken up without a token: {frame:?}"),

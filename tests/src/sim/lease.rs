@@ -87,7 +87,8 @@ pub(super) fn amounts(lease: &Value) -> Option<BTreeMap<String, Cents>> {
     Some(amounts)
 }
 
-fn cents(digits: &str) -> Option<Cents> {
+/// The hundredths of a number's text.
+pub(super) fn cents(digits: &str) -> Option<Cents> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction: Cents = format!("{fraction:0<2}").parse().ok()?;
     Some(whole.parse::<Cents>().ok()? * 100 + fraction)

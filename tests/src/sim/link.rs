@@ -29,6 +29,8 @@ pub(super) struct Link {
     pub(super) dead: bool,
     /// The runtime never hears of the loss.
     pub(super) half_open: bool,
+    /// The connection is gone for the runtime, though the last frames may wait for the journal.
+    pub(super) closed: bool,
     /// The runtime is done with the connection: it closed it, or was told that it is closed.
     pub(super) runtime_done: bool,
     /// The peer is done with it.
@@ -47,6 +49,7 @@ impl Link {
             stalled: false,
             dead: false,
             half_open: false,
+            closed: false,
             runtime_done: false,
             peer_done: false,
         }

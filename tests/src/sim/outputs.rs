@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use bytes::Bytes;
-use nuncio_core::arcp::{ConnId, Event, Output, Via};
+use nuncio_core::arcp::{ConnId, Event, JobId, JobUlid, Output, ReplayRange, Via};
 use nuncio_core::time::Time;
 use serde_json::Value;
 
@@ -28,41 +28,64 @@ impl Sim {
     /// Acts on everything the runtime has put out, and compares it with what was foretold.
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.runtime.poll_output() {
-            self.act(output);
+            self.observe(output);
         }
+        self.let_go();
         self.model.step_over(self.now);
         self.model.conserved();
         Self::bounded(self.runtime.bytes_held(), self.params.log_events);
         self.links.retain(|_, link| !link.is_over());
     }
 
-    fn act(&mut self, output: Output) {
-        match output {
-            Output::Store { seq, .. } => {
-                assert_eq!(seq, self.last_store + 1, "stores count from 1 without gaps");
-                self.last_store = seq;
+    /// What the runtime says is compared with what was foretold as soon as it says it; what depends on a record waits
+    /// until that is committed, as in a driver.
+    fn observe(&mut self, output: Output) {
+        match &output {
+            Output::Store { seq, record } => {
+                assert_eq!(*seq, self.last_store + 1, "stores count on without gaps");
+                self.last_store = *seq;
+                self.stored(*seq, record);
+                return;
             }
             Output::Send { conn, frame, after } => {
-                assert_eq!(after, self.last_store, "a Send names the last store before it");
-                self.digest.write(&frame);
-                self.send(conn, &frame);
+                // What tells of nothing that was stored does not wait for a journal that is stuck.
+                let free = self.disk.paused && *after < self.last_store;
+                assert!(*after == self.last_store || free, "a Send names the last store before it");
+                self.digest.write(frame);
+                self.announced(*conn, frame);
             }
-            Output::Reading { conn } => assert!(self.runtime.reading(conn), "Reading was told and is not so"),
+            Output::Reading { conn } => assert!(self.runtime.reading(*conn), "Reading was told and is not so"),
             Output::Close { conn, code, .. } => {
-                self.digest.write_u16(code);
-                let link = self.link_of(conn);
+                self.digest.write_u16(*code);
+                let link = self.link_of(*conn);
                 note(|| format!("  runtime closes link {link} ({code})"));
                 let link = self.links.get_mut(&link).expect("an open link");
-                assert!(!link.runtime_done, "quiet: a connection is closed twice");
-                link.runtime_done = true;
-                link.up.clear();
-                self.invariants.closed(conn);
+                assert!(!link.closed, "quiet: a connection is closed twice");
+                link.closed = true;
             }
             Output::Event { event, after } => {
-                assert_eq!(after, self.last_store, "an Event names the last store before it");
+                assert_eq!(*after, self.last_store, "an Event names the last store before it");
                 self.digest.write_u8(1);
-                self.told(event);
+                self.foretold(event);
             }
+        }
+        self.disk.held.push_back(output);
+    }
+
+    /// What depended on a record may happen now.
+    pub(super) fn act(&mut self, output: Output) {
+        match output {
+            Output::Store { .. } | Output::Reading { .. } => {}
+            Output::Send { conn, frame, .. } => self.send(conn, &frame),
+            Output::Close { conn, .. } => {
+                let number = self.link_of(conn);
+                if let Some(link) = self.links.get_mut(&number).filter(|link| !link.runtime_done) {
+                    link.runtime_done = true;
+                    link.up.clear();
+                    self.invariants.closed(conn);
+                }
+            }
+            Output::Event { event, .. } => self.told(event),
         }
     }
 
@@ -70,15 +93,33 @@ impl Sim {
         *self.by_conn.get(&conn).expect("a connection of this run")
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &Bytes) {
+    /// The runtime has decided on a frame.
+    fn announced(&mut self, conn: ConnId, bytes: &Bytes) {
         let number = self.link_of(conn);
         let text = std::str::from_utf8(bytes).expect("a frame is UTF-8");
         note(|| format!("  runtime -> {number}: {text}"));
+        let link = self.links.get_mut(&number).filter(|link| !link.closed);
+        let link = link.unwrap_or_else(|| panic!("quiet: a frame for a closed connection: {text}"));
+        let End::Client(peer) = link.peer else { return };
+        if text.contains("\"session.welcome\"") {
+            let frame = Frame::parse(text);
+            let session = frame["session_id"].as_str().unwrap_or_default();
+            assert!(!self.disk.paused, "ours: a session is begun while nothing can be stored: {text}");
+            let features = self.peers[peer].checked_features(&frame);
+            let principal = self.peers[peer].principal;
+            self.count(if self.model.knows_session(session) { "resumed" } else { "welcomed" });
+            self.model.opened(session, principal, features);
+        }
+    }
+
+    /// A frame leaves the runtime, if its connection is still there.
+    fn send(&mut self, conn: ConnId, bytes: &Bytes) {
+        let number = self.link_of(conn);
+        let text = std::str::from_utf8(bytes).expect("a frame is UTF-8");
         let frame = Frame::parse(text);
         let config = self.runtime.config();
         let (window, window_bytes) = (config.send_window, config.send_window_bytes);
-        let link = self.links.get_mut(&number).filter(|link| !link.runtime_done);
-        let link = link.unwrap_or_else(|| panic!("quiet: a frame for a closed connection: {text}"));
+        let Some(link) = self.links.get_mut(&number).filter(|link| !link.runtime_done) else { return };
         link.down_queue.push_back(bytes.clone());
         let outstanding: usize = link.down_queue.iter().map(Bytes::len).sum();
         assert!(link.down_queue.len() <= window, "bounded: {} frames are outstanding", link.down_queue.len());
@@ -90,16 +131,19 @@ impl Sim {
         let new = self.invariants.sent(conn, &frame);
         let session = frame["session_id"].as_str().unwrap_or_default();
         match (frame.kind(), honest) {
-            ("session.welcome", Some(peer)) => {
-                let features = self.peers[peer].checked_features(&frame);
-                let principal = self.peers[peer].principal;
-                self.count(if self.model.knows_session(session) { "resumed" } else { "welcomed" });
-                self.model.opened(session, principal, features);
-            }
             ("session.error", Some(_)) => self.count("refused"),
-            ("job.accepted", _) if self.model.knows_session(session) => self.check_accepted(&frame),
+            ("job.accepted", _) if self.model.knows_session(session) => {
+                self.check_accepted(&frame);
+                self.model.shown(frame.job());
+            }
+            ("job.cancelled", Some(_)) => self.model.promised(frame.job()),
+            ("job.subscribed", Some(_)) => {
+                let truncated = frame.payload()["history_truncated"] == true;
+                self.model.answered(session, frame.job(), truncated);
+            }
             _ => {}
         }
+        self.host.shows(text);
         // A resumed connection is shown again what was compared before.
         if frame.seq().is_some() {
             self.count(if new { "numbered" } else { "replayed" });
@@ -131,7 +175,7 @@ impl Sim {
             let Some(frame) = link.up.pop_front() else { break };
             delivered += 1;
             note(|| format!("{} {number} -> runtime: {}", self.now.to_rfc3339(), String::from_utf8_lossy(&frame)));
-            let session = self.invariants.received(conn, &frame);
+            let session = self.invariants.received(conn, &frame, self.last_store);
             if let (End::Client(_), Some(session)) = (peer, session) {
                 self.foretell(&session, &frame);
             }
@@ -148,6 +192,7 @@ impl Sim {
     fn end_up(&mut self, number: usize) {
         let Some(link) = self.links.get_mut(&number) else { return };
         link.runtime_done = true;
+        link.closed = true;
         let conn = link.conn;
         note(|| format!("  runtime reads the end of link {number}"));
         self.invariants.closed(conn);
@@ -193,51 +238,82 @@ impl Sim {
         written
     }
 
-    fn told(&mut self, event: Event) {
-        note(|| format!("  host is told {event:?}"));
+    /// The wire id of a job the host was told of.
+    pub(super) fn ulid(&self, job: JobId) -> JobUlid {
+        self.host.names[&job]
+    }
+
+    /// The same for a job that may be from before a restart: if it is not kept any more, its terminal was stored last.
+    fn ended_ulid(&self, job: JobId) -> Option<JobUlid> {
+        let kept = || self.runtime.job(job).map(|view| view.id);
+        self.host.names.get(&job).copied().or_else(kept).or(self.disk.last_ended)
+    }
+
+    /// What the host is going to be told, for the model.
+    fn foretold(&mut self, event: &Event) {
+        note(|| format!("  runtime tells {event:?}"));
         match event {
             Event::SessionClosed { session } => {
                 self.count("session closed");
                 self.model.closed(&session.to_string());
             }
             Event::Submitted { job, .. } => {
-                let view = self.runtime.job(job).expect("a job the host is asked about");
-                let (principal, name) = (view.principal.to_string(), view.id.to_string());
+                let view = self.runtime.job(*job).expect("a job the host is asked about");
+                let (principal, id) = (view.principal.to_string(), view.id);
+                self.host.names.insert(*job, id);
+                assert!(!self.disk.paused, "ours: {id} is new work while nothing can be stored");
                 if principal != MALLORY {
-                    self.model.submitted(job, &name);
+                    self.model.submitted(id);
                     self.count("submitted");
                 }
-                self.host.asks.push(event);
             }
-            Event::RefusedFrame { .. } => self.model.refused(),
-            Event::Authenticate { .. } | Event::Revoke { .. } => self.host.asks.push(event),
-            Event::Start { job } => {
-                if self.model.job(job).is_some() {
-                    self.model.started(job, self.now);
+            Event::RefusedFrame { .. } => {
+                if self.disk.paused {
+                    self.count("refused while stuck");
                 }
-                self.host.running.push(job);
+                self.model.refused();
+            }
+            Event::Start { job } => {
+                let id = self.ulid(*job);
+                if self.model.job(id).is_some() {
+                    self.model.started(id, self.now);
+                }
             }
             Event::Cancel { job, .. } => {
-                if self.model.job(job).is_some() {
-                    self.model.told_to_stop(job);
+                let id = self.ulid(*job);
+                if self.model.job(id).is_some() {
+                    self.model.told_to_stop(id);
                 }
-                self.host.stopping.insert(job);
             }
+            Event::Ended { job, status, fault, .. } => {
+                let Some(id) = self.ended_ulid(*job).filter(|id| self.model.job(*id).is_some()) else { return };
+                self.count(status.as_str());
+                let code = fault.as_ref().map(|fault| fault.code.as_str());
+                self.model.ended(id, status.as_str(), code, self.now);
+            }
+            Event::Subscription { principal, granted, .. } if **principal != *MALLORY => {
+                self.model.subscription(*granted);
+            }
+            Event::Replay { replay, range: ReplayRange::Job { job, .. }, .. } => {
+                self.host.reads.push((self.now, *replay, *job));
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, event: Event) {
+        note(|| format!("  host is told {event:?}"));
+        match event {
+            Event::Submitted { .. } | Event::Authenticate { .. } | Event::Revoke { .. } | Event::Replay { .. } => {
+                self.host.asks.push(event);
+            }
+            Event::Start { job } => self.host.running.push(job),
+            Event::Cancel { job, .. } => drop(self.host.stopping.insert(job)),
             Event::Unblocked { job } => {
                 self.count("unblocked");
                 self.host.blocked.remove(&job);
             }
-            Event::Ended { job, status, fault, .. } => {
-                if self.model.job(job).is_some() {
-                    self.count(status.as_str());
-                    let code = fault.as_ref().map(|fault| fault.code.as_str());
-                    self.model.ended(job, status.as_str(), code, self.now);
-                }
-                self.host.forget(job);
-            }
-            Event::Subscription { principal, granted, .. } if &*principal != MALLORY => {
-                self.model.subscription(granted);
-            }
+            Event::Ended { job, .. } => self.host.forget(job),
             _ => {}
         }
     }

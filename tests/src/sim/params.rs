@@ -1,6 +1,6 @@
 //! What a run is like: its limits, its peers and how often what goes wrong, drawn once per run.
 
-use nuncio_core::arcp::Config;
+use nuncio_core::arcp::{Config, Journal};
 
 use super::draw::Draw;
 
@@ -31,6 +31,13 @@ pub(super) struct Params {
     pub(super) resume_window: u32,
     pub(super) retained: usize,
     pub(super) writer_chunk: usize,
+    pub(super) journal: Journal,
+    /// How often everything stored is committed after a step.
+    pub(super) fast_journal: usize,
+    /// So many records are left when old events are let go.
+    pub(super) retention: Option<u64>,
+    pub(super) history_events: usize,
+    pub(super) store_window: u64,
 }
 
 impl Params {
@@ -38,6 +45,15 @@ impl Params {
         let often = |draw: &mut Draw<'_, '_>| draw.one(&[100, 100, 95, 70, 20]);
         let seldom = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 25]);
         let fault = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 0, 1, 3, 8]);
+        let journal = draw.one(&[
+            Journal::None,
+            Journal::Kept,
+            Journal::Readable,
+            Journal::None,
+            Journal::Kept,
+            Journal::Readable,
+        ]);
+        let kept = |weight: usize| if journal.is_kept() { weight } else { 0 };
         Params {
             clients: 1 + draw.below(4),
             hostiles: draw.one(&[0, 0, 1, 2]),
@@ -66,6 +82,10 @@ impl Params {
                 fault(draw) / 2,
                 // Hostile.
                 draw.one(&[0, 8, 20]),
+                // Commit, crash, jam.
+                kept(draw.one(&[8, 3])),
+                kept(draw.one(&[0, 1, 2, 4])),
+                kept(fault(draw) / 2),
             ],
             log_events: draw.one(&[10_000, 10_000, 60, 12]),
             send_window: draw.one(&[64, 64, 8, 1]),
@@ -73,8 +93,14 @@ impl Params {
             back_pressure: draw.one(&[1_000, 5]),
             heartbeat: draw.one(&[30, 30, 5]),
             resume_window: draw.one(&[600, 600, 20]),
-            retained: draw.one(&[10_000, 10_000, 3]),
+            // What is read back of a job that is no longer kept has lost its `job.accepted`.
+            retained: if journal == Journal::Readable { 10_000 } else { draw.one(&[10_000, 10_000, 3]) },
             writer_chunk: draw.one(&[65_536, 8]),
+            journal,
+            fast_journal: often(draw),
+            retention: draw.one(&[None, None, None, Some(20)]),
+            history_events: if journal == Journal::Readable { draw.one(&[10_000, 20, 4]) } else { 10_000 },
+            store_window: draw.one(&[16_384, 16_384, 16]),
         }
     }
 
@@ -89,6 +115,9 @@ impl Params {
             resume_window_secs: self.resume_window,
             retained_jobs: self.retained,
             writer_chunk_bytes: self.writer_chunk,
+            journal: self.journal,
+            history_events: self.history_events,
+            store_window: self.store_window,
             ..Config::default()
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Peer {
     /// Events its application has not taken.
     pub(super) untaken: usize,
     pub(super) session: Option<String>,
+    /// The last resume token it was given.
+    pub(super) token: Option<String>,
     /// The last event it was shown, and by which handles.
     last: (u64, HashSet<HandleId>),
     /// Handles whose end has not come, with the job once it is known.
@@ -45,6 +47,14 @@ impl Peer {
         let asked: BTreeSet<String> = asked.map(|feature| feature.as_str().to_owned()).collect();
         assert_eq!(features, asked, "§6.2 only_negotiated: {welcome:?}");
         features
+    }
+
+    /// A welcome brings a token.
+    fn given(&mut self, frame: &[u8]) {
+        let text = std::str::from_utf8(frame).unwrap_or_default();
+        if text.contains("\"session.welcome\"") {
+            self.token = Frame::parse(text).payload()["resume_token"].as_str().map(str::to_owned);
+        }
     }
 
     /// Its end of a handle; one that comes twice is a fault.
@@ -75,6 +85,7 @@ impl Sim {
             leaving: false,
             untaken: 0,
             session: None,
+            token: None,
             last: (0, HashSet::new()),
             handles: HashMap::new(),
             order: Vec::new(),
@@ -212,6 +223,7 @@ impl Sim {
                         break;
                     }
                     let Some(frame) = link.down.pop_front() else { break };
+                    self.peers[who].given(&frame);
                     self.peers[who].client.handle_frame(self.now, &frame);
                     self.drain_peer(who);
                 }

@@ -22,10 +22,13 @@ pub(super) enum Step {
     Restart,
     Jump,
     Attack,
+    Commit,
+    Crash,
+    Jam,
 }
 
 impl Step {
-    const ALL: [Step; 14] = [
+    const ALL: [Step; 17] = [
         Step::Deliver,
         Step::Write,
         Step::Command,
@@ -40,6 +43,9 @@ impl Step {
         Step::Restart,
         Step::Jump,
         Step::Attack,
+        Step::Commit,
+        Step::Crash,
+        Step::Jam,
     ];
 }
 
@@ -84,6 +90,9 @@ impl Sim {
                 if let Some(link) = self.links.get_mut(&link) {
                     link.stalled = matches!(step, Step::Stall);
                 }
+                if matches!(step, Step::Release) {
+                    self.disk.stuck = false;
+                }
             }
             Step::Restart => {
                 let who = draw.below(self.peers.len());
@@ -101,6 +110,11 @@ impl Sim {
                 }
             }
             Step::Attack => self.attack(draw),
+            Step::Commit => {
+                self.commit();
+            }
+            Step::Crash => self.crash(draw),
+            Step::Jam => self.disk.stuck = true,
         }
         self.settle(draw);
         self.quiet();
@@ -108,6 +122,10 @@ impl Sim {
 
     /// What is fast in this run happens by itself.
     fn settle(&mut self, draw: &mut Draw<'_, '_>) {
+        let prompt = self.disk.is_behind() && draw.chance(self.params.fast_journal);
+        if prompt {
+            self.commit();
+        }
         if draw.chance(self.params.fast_host) {
             while !self.host.asks.is_empty() {
                 self.answer(draw);
@@ -120,17 +138,20 @@ impl Sim {
             }
         }
         if draw.chance(self.params.fast_network) {
-            self.carry();
+            self.carry(prompt);
         }
         if draw.chance(self.params.fast_host) {
             while !self.host.asks.is_empty() {
                 self.answer(draw);
             }
         }
+        if prompt {
+            self.commit();
+        }
     }
 
-    /// Everything on the way arrives; whether anything was.
-    pub(super) fn carry(&mut self) -> bool {
+    /// Everything on the way arrives, and is committed on the way if the journal is prompt; whether anything was.
+    pub(super) fn carry(&mut self, prompt: bool) -> bool {
         let mut any = false;
         for _ in 0..10_000 {
             let links: Vec<usize> = self.links.keys().copied().collect();
@@ -139,6 +160,7 @@ impl Sim {
                 moved += self.write_up(link, usize::MAX) + self.write_down(link, usize::MAX);
                 moved += self.deliver_up(link, usize::MAX) + self.deliver_down(link, usize::MAX);
             }
+            moved += usize::from(prompt && self.commit());
             if moved == 0 {
                 return any;
             }
@@ -180,6 +202,7 @@ impl Sim {
 
     /// Whatever is due goes off.
     pub(super) fn fire(&mut self) {
+        self.overdue_replays();
         self.runtime.handle_timeout(self.now);
         self.drain();
         for who in 0..self.peers.len() {

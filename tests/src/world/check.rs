@@ -106,6 +106,16 @@ impl Checker {
         }
     }
 
+    /// A frame that a restarted runtime takes for sent, though it never was: it may be claimed from now on.
+    pub(crate) fn recorded(&mut self, frame: &Frame) {
+        let session = self.sessions.get_mut(frame["session_id"].as_str().unwrap_or_default());
+        if let (Some(session), Some(seq)) = (session, frame.seq()) {
+            session.highest = session.highest.max(seq);
+            session.log.entry(seq).or_insert_with(|| frame.text().to_owned());
+            session.first.entry(frame.job().to_owned()).or_insert(seq);
+        }
+    }
+
     pub(crate) fn secret(&mut self, value: &str, principal: &str) {
         self.secrets.push((value.to_owned(), Some(principal.to_owned())));
     }

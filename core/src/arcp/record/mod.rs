@@ -5,12 +5,14 @@
 //!
 //! - everything of a session after its `session_closed`, and of a job after its `job_forgotten` and `key_forgotten`;
 //! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
-//!   session's numbers go on from there;
+//!   session's numbers go on from there; nor, of a job that is not forgotten, its last event, and the last record that
+//!   an open session was shown of it: how long its history was, and how much of it has been shown, is known from there;
 //! - credential records, once as many were revoked as issued under one job and id, and once the answer to what the host
 //!   was asked is there.
 
 mod decode;
 mod encode;
+mod transcript;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -20,6 +22,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub use self::decode::RecordError;
+pub use self::transcript::{Transcribed, Transcript};
 use super::digest::Digest;
 use super::feature::Features;
 use super::host::FinalStatus;
@@ -344,6 +347,11 @@ impl Record {
         } else {
             self.targets().first().and_then(|target| self.entry(target)).map_or(0, |entry| entry.payload.len())
         }
+    }
+
+    /// How the job ended, of a `job_ended`.
+    pub fn final_status(&self) -> Option<FinalStatus> {
+        if let Record::JobEnded(record) = self { Some(record.status) } else { None }
     }
 
     /// Whether it is a job accepted under an idempotency key: there will be a `key_forgotten`.

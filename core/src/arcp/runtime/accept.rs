@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use super::Runtime;
 use super::pump::credentials_now;
 use crate::arcp::body::Body;
 use crate::arcp::conn::Reply;
+use crate::arcp::digest::Digest;
 use crate::arcp::error::{ErrorCode, Fault};
 use crate::arcp::event::{Event, Timer};
 use crate::arcp::feature::{Feature, Features};
@@ -26,13 +28,14 @@ impl Runtime {
     ///
     /// Errors, all of which change nothing but that credentials which came too late are revoked: [`Refused::Stale`],
     /// [`Refused::NotNegotiated`] for credentials nobody may be shown, [`Refused::Limit`], [`Refused::Invalid`] for an
-    /// empty member or a repeated id.
+    /// empty member, a repeated id, or a value that another credential has and that was not revoked yet (§9.8.2).
     pub fn start(&mut self, now: Time, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
         self.tick(now);
         let Some(data) = self.jobs.get(job).filter(|job| job.state == JobState::Asked) else {
             if let Some((ulid, features)) = self.refused_before(job) {
                 for credential in credentials {
                     self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
+                    self.values.insert(credential.value.digest());
                     self.revoke(ulid, credential.id, Some(credential.value), 1);
                 }
                 self.host_answered(ulid, features);
@@ -45,6 +48,11 @@ impl Runtime {
             return Err(Refused::Limit { limit: "credentials_per_job", max: max as u64 });
         }
         let (ulid, features) = (data.accepted.id, data.features);
+        let values: BTreeSet<Digest> = credentials.iter().map(|credential| credential.value.digest()).collect();
+        if values.len() < credentials.len() || !values.is_disjoint(&self.values) {
+            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
+        }
+        self.values.extend(values);
         for credential in &credentials {
             self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
         }

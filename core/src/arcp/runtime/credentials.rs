@@ -35,7 +35,8 @@ impl Runtime {
     /// Gives a job's credential a new value (§9.8.2): its owner is told, everybody else learns only that it was rotated,
     /// and the prior value is revoked.
     ///
-    /// Errors: [`Refused::Invalid`] if the job has no such credential or the value is empty; else as [`Runtime::emit`].
+    /// Errors: [`Refused::Invalid`] if the job has no such credential, or the value is empty or one that a credential has,
+    /// be it this one, and that was not revoked yet; else as [`Runtime::emit`].
     pub fn rotate(&mut self, now: Time, job: JobId, credential: &str, value: Secret) -> Result<(), Refused> {
         self.tick(now);
         self.running(job)?;
@@ -46,6 +47,10 @@ impl Runtime {
         if !known {
             return Err(Refused::Invalid(Cow::Borrowed("the job has no such credential")));
         }
+        let digest = value.digest();
+        if self.values.contains(&digest) {
+            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
+        }
         let secret = Body::rotated(credential, Some(value.expose()));
         self.room(job, 1, secret.json().len())?;
         let Some(data) = self.jobs.get_mut(job) else { return Err(Refused::Stale) };
@@ -54,6 +59,7 @@ impl Runtime {
             return Err(Refused::Stale);
         };
         let prior = core::mem::replace(&mut known.value, value);
+        self.values.insert(digest);
         self.store(Record::CredentialIssued { job: ulid, id: credential.into() });
         self.append(job, &Body::rotated(credential, None), Some(&secret));
         self.revoke(ulid, credential.into(), Some(prior), 1);
@@ -102,6 +108,9 @@ impl Runtime {
         self.tick(now);
         let done = self.revocations.remove(revocation).ok_or(Refused::Stale)?;
         self.disarm(done.retry_at, Timer::Revocation, revocation);
+        if let Some(value) = &done.value {
+            self.values.remove(&value.digest());
+        }
         match done.id {
             Some(id) => {
                 for _ in 0..done.values {

@@ -112,7 +112,7 @@ impl Runtime {
 
     /// Asks for a child job that does a part of this one, with a part of its lease (§10). The `delegate` event and, if it
     /// is refused, the `tool_result` with the error are emitted here. The child starts once the host has answered
-    /// [`Event::Submitted`]; [`Event::Ended`] tells how it ended.
+    /// [`Event::Submitted`](crate::arcp::Event::Submitted); [`Event::Ended`](crate::arcp::Event::Ended) tells how it ended.
     ///
     /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`].
     pub fn delegate(&mut self, now: Time, job: JobId, request: &Delegate<'_>) -> Result<JobId, Denied> {

@@ -110,6 +110,8 @@ impl Runtime {
     /// whatever else happens to it.
     pub(super) fn end_fault(&mut self, id: JobId, event: JobEvent, fault: Fault) {
         let Some(job) = self.jobs.get(id) else { return };
+        // Neither its own time nor its parent's end comes before the refusal it was given (§9.5).
+        let event = if job.expired && job.state == JobState::Running { JobEvent::Expire } else { event };
         let Some(state) = job.state.next(event) else { return };
         let fault = match (state, job.expired) {
             (JobState::Cancelled, _) => cancelled(),

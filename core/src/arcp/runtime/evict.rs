@@ -24,6 +24,24 @@ impl Runtime {
             }
             self.forget_job(id);
         }
+        self.evict_records();
+        self.arm_eviction();
+    }
+
+    /// Keeps ended jobs within their limits while records are restored. Those that somebody is being shown wait until all
+    /// numbers are known, and age is looked at in the end.
+    pub(super) fn evict_restored(&mut self) {
+        while self.ended.len() > self.config.retained_jobs || self.ended_bytes > self.config.retained_bytes {
+            let unwatched = |(_, id): &(Time, JobId)| self.jobs.get(*id).is_none_or(|job| job.watchers.is_empty());
+            let Some(at) = self.ended.iter().position(unwatched) else { break };
+            let Some((_, id)) = self.ended.remove(at) else { break };
+            self.forget_job(id);
+        }
+        self.evict_records();
+    }
+
+    fn evict_records(&mut self) {
+        let now = self.now;
         let keep = self.config.idempotency_secs.saturating_mul(1_000_000);
         loop {
             let over = self.records.len() > self.config.idempotency_records
@@ -34,7 +52,6 @@ impl Runtime {
                 None => break,
             }
         }
-        self.arm_eviction();
     }
 
     fn arm_eviction(&mut self) {

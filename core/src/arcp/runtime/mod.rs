@@ -95,6 +95,8 @@ pub struct Runtime {
     /// Bytes held by records whose job is no longer kept.
     record_bytes: usize,
     revocations: SlotMap<RevocationId, Revocation>,
+    /// Digests of the credential values that are good upstream: no other credential may have them.
+    values: BTreeSet<Digest>,
     replays: SlotMap<ReplayId, Replay>,
     /// The last jobs that were refused while their host may still answer.
     late: VecDeque<(JobId, JobUlid, Features)>,
@@ -145,6 +147,7 @@ impl Runtime {
             record_order: BTreeMap::new(),
             record_bytes: 0,
             revocations: SlotMap::with_key(),
+            values: BTreeSet::new(),
             replays: SlotMap::with_key(),
             late: VecDeque::new(),
             timers: Timers::default(),
@@ -226,6 +229,7 @@ impl Runtime {
             + self.record_bytes
             + self.records.len() * 160
             + self.revocations.len() * 256
+            + self.values.len() * 64
             + self.replays.len() * 256
             + self.timers.len() * 32
     }

@@ -5,16 +5,20 @@
 //!    |                                                          |
 //! follow.rs --reports--> ledger.rs: is everything there? <--counts
 //! ```
+//!
+//! With `--restart` it is the other one, in [`restart`].
 
 mod agents;
 mod follow;
 mod ledger;
 mod proxy;
+mod restart;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use nuncio_tokio::{Client, ClientBuildError, ClientError, ClientOptions, Server, StaticTokens, Submit, Transport};
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -35,6 +39,22 @@ const MEANWHILE: u64 = 12;
 /// Far more than it takes; a demonstration that hangs is a failed one.
 const DEADLINE: Duration = Duration::from_mins(1);
 
+const EXAMPLE: &str = "\
+Examples:
+  nuncio demo
+  nuncio demo --restart
+
+The last line says OK and what was lost: nothing. Exit codes: 0 it held, 1 it did not.";
+
+/// What `nuncio demo` takes.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Options {
+    /// Kills the runtime, a process of its own with a journal, while jobs run, and starts it again
+    #[arg(long)]
+    restart: bool,
+}
+
 /// Why the demonstration failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
@@ -50,6 +70,10 @@ pub(crate) enum DemoError {
     Submit(#[from] ClientError),
     #[error("the request could not be written: {0}")]
     Request(#[from] serde_json::Error),
+    #[error("the runtime did not start: {0}")]
+    Runtime(String),
+    #[error("{0}")]
+    Journal(#[from] nuncio_tokio::JournalError),
     #[error("the check failed: {0}")]
     Check(String),
 }
@@ -60,7 +84,10 @@ pub(crate) fn say(who: &str, what: &str) {
 }
 
 /// Runs it and checks it.
-pub(crate) async fn run() -> Result<(), DemoError> {
+pub(crate) async fn run(options: &Options) -> Result<(), DemoError> {
+    if options.restart {
+        return restart::run().await;
+    }
     tokio::time::timeout(DEADLINE, demonstrate()).await.unwrap_or(Err(DemoError::Hangs))
 }
 

@@ -8,12 +8,12 @@
 
 #[cfg(unix)]
 mod exec;
+mod journal;
 mod limits;
 mod metrics;
 mod offer;
 mod options;
 mod program;
-mod signals;
 mod units;
 
 use std::fmt::Write as _;
@@ -25,7 +25,9 @@ use std::time::Duration;
 
 use nuncio_tokio::{BuildError, ListenOptions, Listening, Server};
 
+use crate::journal::Unusable;
 use crate::security::SecurityError;
+use crate::signals::Signals;
 use crate::text::{show, tell};
 #[cfg(unix)]
 pub(crate) use exec::{GuardOptions, guard};
@@ -33,7 +35,7 @@ use limits::LimitError;
 use offer::Offer;
 pub(crate) use options::Options;
 use options::Settings;
-use signals::Signals;
+pub(crate) use units::Span;
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,10 @@ pub(crate) enum ServeError {
     #[cfg(not(unix))]
     #[error("programs as agents need Unix; use nuncio_tokio to write the agent in Rust")]
     Platform,
+    #[error("{0} is given and no journal; give --journal FILE, too")]
+    NoJournal(&'static str),
+    #[error(transparent)]
+    Journal(Unusable),
     #[error(transparent)]
     Limit(#[from] LimitError),
     #[error(transparent)]
@@ -90,6 +96,7 @@ impl ServeError {
             | ServeError::Unknown(_)
             | ServeError::NoAgents
             | ServeError::Program { .. }
+            | ServeError::NoJournal(_)
             | ServeError::Limit(_)
             | ServeError::Security(_)
             | ServeError::Address(..)
@@ -120,7 +127,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Some(address) => resolve(address, &settings).await?,
         None => Vec::new(),
     };
-    let offer = Offer::new(&settings)?;
+    let offer = Offer::new(&settings, check)?;
     let options = settings.security.listen_options()?;
     if check {
         offer.summarize(&settings);
@@ -135,6 +142,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         let got = metrics::serve(address, &offer.server).await;
         let got = got.map_err(|error| ServeError::Listen(address.clone(), error))?;
         tell(&format!("nuncio: metrics on http://{got}/metrics"));
+    }
+    if let Some(journal) = &settings.journal {
+        journal.tell(&offer.server);
     }
     ready(&offer, listening.as_ref(), settings.stdio)?;
     if settings.stdio {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use nuncio_tokio::{Claim, Config, Rejection, Server, ServerBuilder};
+use nuncio_tokio::{BuildError, Claim, Config, Rejection, Server, ServerBuilder};
 
 use super::options::{AgentSetting, Settings};
 use super::program::Program;
@@ -20,7 +20,8 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    pub(super) fn new(settings: &Settings) -> Result<Offer, ServeError> {
+    /// With its journal, unless it is only to be `checked`.
+    pub(super) fn new(settings: &Settings, checked: bool) -> Result<Offer, ServeError> {
         let mut config = Config { compat: settings.compat, ..Config::default() };
         settings.limits.apply(&mut config)?;
         let frame_bytes = config.frame_bytes;
@@ -49,9 +50,19 @@ impl Offer {
         if !programs.is_empty() {
             return Err(ServeError::Platform);
         }
-        let (builder, generated) = admitting(builder, settings)?;
+        let (mut builder, generated) = admitting(builder, settings)?;
+        match &settings.journal {
+            Some(journal) if checked => journal.look()?,
+            Some(journal) => builder = builder.journal(journal.open()?),
+            None => {}
+        }
+        let server = builder.build().map_err(|error| match (error, &settings.journal) {
+            // What is wrong inside shows when all of it is read.
+            (BuildError::Journal(error), Some(journal)) => journal.unusable(error),
+            (error, _) => ServeError::Build(error),
+        })?;
         Ok(Offer {
-            server: builder.build()?,
+            server,
             generated,
             programs,
             #[cfg(unix)]
@@ -74,6 +85,9 @@ impl Offer {
         }
         if settings.stdio {
             line("stdio", "serves whoever starts it".to_owned());
+        }
+        if let Some(journal) = &settings.journal {
+            line("journal", journal.summary());
         }
         line("compat", settings.compat_name().to_owned());
         line(

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use nuncio_tokio::Compat;
 use serde::Deserialize;
 
 use super::ServeError;
+use super::journal::{Durability, JournalSetting, Survives};
 use super::limits::Limits;
 use super::program::CommandLine;
 use super::units::Span;
@@ -62,6 +64,8 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(super) check: bool,
     #[command(flatten)]
+    durability: Durability,
+    #[command(flatten)]
     security: Security,
     #[command(flatten)]
     limits: Limits,
@@ -79,6 +83,10 @@ struct File {
     compat: Option<Dialect>,
     drain: Option<Span>,
     kill_grace: Option<Span>,
+    journal: Option<PathBuf>,
+    sync: Option<Survives>,
+    retain: Option<Span>,
+    journal_max: Option<ByteSize>,
     security: Security,
     limits: Limits,
     agents: BTreeMap<AgentName, Entry>,
@@ -208,6 +216,7 @@ pub(crate) struct Settings {
     pub(crate) compat: Compat,
     pub(crate) drain: Span,
     pub(crate) kill_grace: Span,
+    pub(crate) journal: Option<JournalSetting>,
     pub(crate) security: Security,
     pub(crate) limits: Limits,
 }
@@ -260,6 +269,8 @@ impl Options {
             Some(Dialect::Spec) => Compat::Spec,
             Some(Dialect::Python11) => Compat::Python11,
         };
+        let kept =
+            Durability { journal: file.journal, sync: file.sync, retain: file.retain, journal_max: file.journal_max };
         Ok(Settings {
             file: self.config,
             listen: if stdio { listen } else { Some(listen.unwrap_or_else(|| "127.0.0.1:7777".to_owned())) },
@@ -272,6 +283,7 @@ impl Options {
             compat,
             drain: self.drain.or(file.drain).unwrap_or(Span(Duration::from_secs(10))),
             kill_grace: self.kill_grace.or(file.kill_grace).unwrap_or(Span(Duration::from_secs(5))),
+            journal: self.durability.or(kept).settle()?,
             security: self.security.or(file.security),
             limits: self.limits.or(file.limits),
         })

@@ -13,7 +13,7 @@ fn help(arguments: &[&str]) -> String {
 
 #[test]
 fn every_help_shows_an_example() {
-    for part in ["submit", "tail", "jobs", "cancel", "completions", "man"] {
+    for part in ["demo", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
         let help = help(&[part]);
         assert!(help.contains("Example") && help.contains(&format!("nuncio {part} ")), "{help}");
         insta::assert_snapshot!(part, help);
@@ -23,7 +23,7 @@ fn every_help_shows_an_example() {
 #[test]
 fn the_help_names_every_part() {
     let help = help(&[]);
-    for part in ["demo", "serve", "submit", "tail", "jobs", "cancel", "completions", "man"] {
+    for part in ["demo", "serve", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(part)), "{part}: {help}");
     }
 }
@@ -54,7 +54,17 @@ fn there_is_a_man_page_for_every_part() {
     let runtime = Runtime::start();
     let folder = runtime.folder.path().join("share/man1");
     assert_eq!(runtime.run(&["man", folder.to_str().unwrap()]).code, Some(0));
-    for part in ["nuncio", "nuncio-submit", "nuncio-tail", "nuncio-jobs", "nuncio-cancel", "nuncio-serve"] {
+    for part in [
+        "nuncio",
+        "nuncio-submit",
+        "nuncio-tail",
+        "nuncio-jobs",
+        "nuncio-cancel",
+        "nuncio-serve",
+        "nuncio-replay",
+        "nuncio-journal",
+        "nuncio-journal-check",
+    ] {
         let page = std::fs::read_to_string(folder.join(format!("{part}.1"))).unwrap();
         assert!(page.contains(".TH"), "{part}");
     }

@@ -39,7 +39,13 @@ pub struct Serving {
 impl Serving {
     pub fn start(arguments: &[&str]) -> Serving {
         let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--demo-agents"]);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
+        Serving::of(command)
+    }
+
+    /// By a command of one's own.
+    pub fn of(mut command: Command) -> Serving {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let said = told(child.stderr.take().expect("stderr is piped"));
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));

@@ -29,6 +29,9 @@ struct OpenSession {
 struct KeptJob {
     keyed: bool,
     forgotten: bool,
+    /// The numbers of the records of its last event, and of the last that each session was shown.
+    last: u64,
+    shown: HashMap<SessionId, u64>,
 }
 
 impl Living {
@@ -52,12 +55,12 @@ impl Living {
             }
             Record::JobAccepted(_) => {
                 if let Some(job) = record.job() {
-                    self.jobs.entry(job).or_insert(KeptJob { keyed: record.is_keyed(), forgotten: false });
+                    self.jobs.entry(job).or_insert(KeptJob { keyed: record.is_keyed(), ..KeptJob::default() });
                 }
             }
             Record::JobForgotten { job } => {
                 if let Some(kept) = self.jobs.get_mut(job) {
-                    kept.forgotten = true;
+                    *kept = KeptJob { keyed: kept.keyed, forgotten: true, ..KeptJob::default() };
                     self.drop_job(*job);
                 }
             }
@@ -85,9 +88,16 @@ impl Living {
             }
             _ => {}
         }
+        let mut job = record.job().and_then(|job| self.jobs.get_mut(&job)).filter(|job| !job.forgotten);
+        if let (Some(job), true) = (&mut job, record.position().is_some()) {
+            job.last = seq;
+        }
         for target in record.targets() {
             if let Some(session) = self.sessions.get_mut(&target.session) {
                 session.highest = session.highest.max(target.seq);
+                if let Some(job) = &mut job {
+                    job.shown.insert(target.session, seq);
+                }
             }
         }
     }
@@ -108,8 +118,11 @@ impl Living {
             | Record::JobForgotten { .. }
             | Record::KeyForgotten { .. } => job().is_some(),
             Record::JobEnded(_) => job().is_some() || self.is_owed(record, fresh),
-            Record::JobEvent(_) => (fresh && job().is_some_and(|job| !job.forgotten)) || self.is_owed(record, fresh),
-            Record::SessionEvent(_) => self.is_owed(record, fresh),
+            Record::JobEvent(_) => {
+                let kept = job().is_some_and(|job| !job.forgotten && (fresh || job.last == seq));
+                kept || self.is_owed(record, fresh) || self.is_last(seq, record)
+            }
+            Record::SessionEvent(_) => self.is_owed(record, fresh) || self.is_last(seq, record),
             Record::CredentialsAsked { job } => self.asked.contains(job),
             Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
                 self.issued.contains_key(&(*job, id.clone()))
@@ -124,6 +137,15 @@ impl Living {
         record.targets().iter().any(|target| {
             let session = self.sessions.get(&target.session);
             session.is_some_and(|session| target.seq == session.highest || (fresh && target.seq > session.acked))
+        })
+    }
+
+    /// Whether it says how much of a job that is kept an open session was shown.
+    fn is_last(&self, seq: u64, record: &Record) -> bool {
+        let job = record.job().and_then(|job| self.jobs.get(&job));
+        record.targets().iter().any(|target| {
+            let shown = job.and_then(|job| job.shown.get(&target.session));
+            shown == Some(&seq) && self.sessions.contains_key(&target.session)
         })
     }
 

@@ -14,7 +14,7 @@ use nuncio_core::time::Time;
 pub(crate) use keeper::{Keeper, Order, keep};
 pub use memory::MemoryJournal;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use sqlite::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
 
 /// Keeps records. It is used from one thread of the server's own, which it may block: frames and events that depend on a
 /// record wait until it is committed, everything else goes on.

@@ -8,11 +8,14 @@ mod logs;
 
 use std::error::Error;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use nuncio_shared::driver::Driver;
-use nuncio_shared::{AnyPrincipal, BuildError, Compat, Config, Listening, ServerBuilder, StaticTokens};
+use nuncio_shared::{
+    AnyPrincipal, BuildError, Compat, Config, Listening, ServerBuilder, SqliteJournal, SqliteOptions, StaticTokens,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::credentials::VirtualKeys;
@@ -50,6 +53,9 @@ struct Options {
     /// Jobs of one agent that run at once; further ones wait as pending
     #[arg(long, value_name = "N")]
     max_concurrent_jobs: Option<u32>,
+    /// Keep sessions, jobs and events in this file, so that they outlive the process
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -102,6 +108,9 @@ impl Options {
         }
         if let Some(jobs) = self.max_concurrent_jobs {
             builder = agents::NAMES.iter().fold(builder, |builder, name| builder.max_concurrent(name, jobs));
+        }
+        if let Some(file) = &self.journal {
+            builder = builder.journal(SqliteJournal::open(file, SqliteOptions::default())?);
         }
         builder.build()
     }

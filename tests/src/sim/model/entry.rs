@@ -32,6 +32,8 @@ pub(in super::super) enum Ending {
         status: String,
         code: String,
     },
+    /// The runtime was restarted while the job was not at its end.
+    Restarted,
 }
 
 impl Entry {
@@ -52,6 +54,11 @@ impl Entry {
                 Some(_) => Entry::End(Ending::Streamed(payload["result_size"].as_u64().unwrap_or(u64::MAX))),
                 None => Entry::End(Ending::Value(payload["result"].clone())),
             },
+            ("job.error", _) if payload["details"]["reason"] == "runtime restarted" => {
+                let error = payload["final_status"] == "error" && payload["code"] == "INTERNAL_ERROR";
+                assert!(error, "a restart ends a job otherwise: {frame:?}");
+                Entry::End(Ending::Restarted)
+            }
             ("job.error", _) => {
                 Entry::End(Ending::Fault { status: text(&payload["final_status"]), code: text(&payload["code"]) })
             }

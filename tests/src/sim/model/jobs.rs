@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nuncio_core::arcp::JobId;
+use nuncio_core::arcp::JobUlid;
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl Model {
     }
 
     /// A submit with a key of before was not refused: there may have been no room for its answer.
-    pub(super) fn submitted_again(&mut self, session: &str, id: JobId) {
+    pub(super) fn submitted_again(&mut self, session: &str, id: JobUlid) {
         let job = self.job_mut(id);
         if job.state == State::Asked {
             job.waiters.push(session.to_owned());
@@ -33,8 +33,9 @@ impl Model {
         }
         if let Some(ending) = job.ending.clone() {
             // The terminal again, under a new number.
+            let place = job.history.len().saturating_sub(1);
             let watch = self.watch_mut(session, id);
-            watch.expected.push(Entry::End(ending));
+            watch.expected.push((place, Entry::End(ending)));
             return;
         }
         if job.owner.is_none() {
@@ -50,9 +51,9 @@ impl Model {
     }
 
     /// The host is asked: somebody must have asked for it, once (§7.2).
-    pub(in super::super) fn submitted(&mut self, id: JobId, name: &str) {
+    pub(in super::super) fn submitted(&mut self, id: JobUlid) {
         let source = self.source.take();
-        let source = source.unwrap_or_else(|| panic!("§7.2 idempotent_submit: nobody asked for {name}"));
+        let source = source.unwrap_or_else(|| panic!("§7.2 idempotent_submit: nobody asked for {id}"));
         let job = match &source {
             Source::Submit { session, payload } => self.of_submit(session, payload),
             Source::Child { parent, delegate_id, lease, expires_at } => {
@@ -64,8 +65,7 @@ impl Model {
             let before = self.keys.insert(key.clone(), record);
             assert!(before.is_none(), "§7.2 idempotent_submit: {} ran twice", key.1);
         }
-        let job = Job { id: name.to_owned(), ..job };
-        self.ids.insert(job.id.clone(), id);
+        let job = Job { id: id.to_string(), ..job };
         self.jobs.insert(id, job);
     }
 
@@ -82,7 +82,7 @@ impl Model {
         job
     }
 
-    fn of_parent(&mut self, parent: JobId, delegate_id: &str, lease: &Value, expires_at: Option<Time>) -> Job {
+    fn of_parent(&mut self, parent: JobUlid, delegate_id: &str, lease: &Value, expires_at: Option<Time>) -> Job {
         let above = self.job_mut(parent).clone();
         assert!(
             expires_at.zip(above.expires_at).is_none_or(|(ours, theirs)| ours <= theirs),
@@ -101,7 +101,7 @@ impl Model {
     }
 
     /// The host has said yes.
-    pub(in super::super) fn accepted(&mut self, id: JobId, now: Time) {
+    pub(in super::super) fn accepted(&mut self, id: JobUlid, now: Time) {
         let open: BTreeSet<String> = self.sessions.keys().cloned().collect();
         let job = self.job_mut(id);
         job.state = State::Pending;
@@ -121,7 +121,7 @@ impl Model {
     }
 
     /// The agent runs (§7.3).
-    pub(in super::super) fn started(&mut self, id: JobId, now: Time) {
+    pub(in super::super) fn started(&mut self, id: JobUlid, now: Time) {
         let job = self.job_mut(id);
         assert_eq!(job.state, State::Pending, "§7.3: {} starts", job.id);
         job.state = State::Running;
@@ -137,7 +137,7 @@ impl Model {
         }
     }
 
-    fn cancel_family(&mut self, id: JobId, now: Time) {
+    fn cancel_family(&mut self, id: JobUlid, now: Time) {
         let job = self.job_mut(id);
         if matches!(job.state, State::Cancelling | State::Ended) {
             return;
@@ -153,34 +153,39 @@ impl Model {
         }
     }
 
-    pub(in super::super) fn children(&self, id: JobId) -> Vec<JobId> {
+    pub(in super::super) fn children(&self, id: JobUlid) -> Vec<JobUlid> {
         let children = self.jobs.iter().filter(|(_, job)| job.parent == Some(id) && job.state != State::Ended);
         children.map(|(child, _)| *child).collect()
     }
 
     /// The agent was asked to stop: somebody who may must have wanted it.
-    pub(in super::super) fn told_to_stop(&self, id: JobId) {
+    pub(in super::super) fn told_to_stop(&self, id: JobUlid) {
         let job = &self.jobs[&id];
         let meant = matches!(job.state, State::Cancelling | State::Ended);
         assert!(meant, "§7.4 cancel_only_by_owner: {} was told to stop by nobody", job.id);
     }
 
     /// The agent returned, or failed.
-    pub(in super::super) fn returned(&mut self, id: JobId, ending: Ending) {
+    pub(in super::super) fn returned(&mut self, id: JobUlid, ending: Ending) {
         self.job_mut(id).planned = Some(ending);
     }
 
-    pub(in super::super) fn dooms(&mut self, id: JobId) {
+    pub(in super::super) fn dooms(&mut self, id: JobUlid) {
         self.job_mut(id).doomed = true;
     }
 
     /// The terminal: by a cause that there was, and the first one (§7.3, §7.4, §9.5).
-    pub(in super::super) fn ended(&mut self, id: JobId, status: &str, code: Option<&str>, now: Time) {
+    pub(in super::super) fn ended(&mut self, id: JobUlid, status: &str, code: Option<&str>, now: Time) {
         let job = self.job_mut(id);
         assert_ne!(job.state, State::Ended, "§7.3 terminal_is_terminal: {} ended twice", job.id);
         let code = code.unwrap_or_default().to_owned();
         if job.state == State::Asked {
             self.declined(id, &code);
+            return;
+        }
+        if job.interrupted {
+            let ending = self.interrupted(id, status, &code);
+            self.conclude(id, ending);
             return;
         }
         let planned = job.planned.take();
@@ -202,12 +207,17 @@ impl Model {
                 let success = planned.filter(|planned| !matches!(planned, Ending::Fault { .. }));
                 (!cancelling && !job.doomed && success.is_some(), success.unwrap_or(ending))
             }
-            ("timed_out", "TIMEOUT") => (!cancelling && ran_out, ending),
+            ("timed_out", "TIMEOUT") => (!cancelling && !job.doomed && ran_out, ending),
             ("error", "LEASE_EXPIRED") => (!cancelling && expired, ending),
             _ => (!cancelling && !job.doomed && planned.as_ref() == Some(&ending), ending),
         };
         let job = &self.jobs[&id];
         assert!(caused, "§7.3: {} ended as {status} {code} without a cause: {job:?}", job.id);
+        self.conclude(id, ending);
+    }
+
+    fn conclude(&mut self, id: JobUlid, ending: Ending) {
+        let job = &self.jobs[&id];
         assert!(self.children(id).is_empty(), "§10: {} ended before its children", job.id);
         self.append(id, Entry::End(ending.clone()));
         let job = self.job_mut(id);
@@ -221,7 +231,7 @@ impl Model {
         self.leave_family(id);
     }
 
-    fn declined(&mut self, id: JobId, code: &str) {
+    fn declined(&mut self, id: JobUlid, code: &str) {
         let job = self.job_mut(id);
         job.state = State::Ended;
         let (parent, delegate_id) = (job.parent, job.delegate_id.clone());
@@ -234,7 +244,7 @@ impl Model {
         }
     }
 
-    pub(super) fn watch_mut(&mut self, session: &str, id: JobId) -> &mut Watch {
+    pub(super) fn watch_mut(&mut self, session: &str, id: JobUlid) -> &mut Watch {
         let session = self.sessions.get_mut(session).expect("a session of the model");
         session.watches.entry(id).or_default()
     }
@@ -261,6 +271,7 @@ impl Job {
             started: None,
             grace: None,
             doomed: false,
+            interrupted: false,
             waiters: Vec::new(),
             history: Vec::new(),
             planned: None,

@@ -4,6 +4,7 @@
 //! the answers of `authorize`; the budget of every family; and by which causes a job may end. It knows nothing of
 //! connections, credit or logs: those decide when something is shown, never what.
 
+mod crash;
 mod entry;
 mod jobs;
 mod money;
@@ -11,12 +12,13 @@ mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use nuncio_core::arcp::JobId;
+use nuncio_core::arcp::JobUlid;
 use nuncio_core::time::Time;
 use serde_json::Value;
 
 use super::lease::Counter;
 use crate::world::{Frame, SECOND};
+pub(super) use crash::Left;
 pub(super) use entry::{Ending, Entry};
 
 /// §9.5: a job may outlive its lease by so much.
@@ -42,7 +44,7 @@ pub(super) struct Job {
     pub(super) state: State,
     pub(super) lease: Value,
     pub(super) expires_at: Option<Time>,
-    pub(super) parent: Option<JobId>,
+    pub(super) parent: Option<JobUlid>,
     /// Of its first owner; a child has its parent's (§10).
     pub(super) features: BTreeSet<String>,
     delegate_id: Option<String>,
@@ -54,6 +56,8 @@ pub(super) struct Job {
     grace: Option<Time>,
     /// An operation was refused as expired: it can only end so (§9.5).
     doomed: bool,
+    /// The runtime was restarted before it ended: its end is next.
+    interrupted: bool,
     waiters: Vec<String>,
     history: Vec<Entry>,
     /// What its agent made of it, until the terminal is told.
@@ -68,13 +72,17 @@ pub(super) struct Job {
 /// What a session is shown of a job.
 #[derive(Clone, Debug, Default)]
 struct Watch {
-    expected: Vec<Entry>,
+    /// What it is shown, with the place in the job's history.
+    expected: Vec<(usize, Entry)>,
     seen: usize,
     /// New events are added.
     live: bool,
     /// What comes is no longer foretold: the subscription was repeated, or ended in the middle.
     loose: bool,
     subscriber: bool,
+    /// Subscriptions that were decided, and those whose answer has left the runtime.
+    decided: u32,
+    answered: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,36 +90,40 @@ struct Session {
     principal: String,
     features: BTreeSet<String>,
     acked: bool,
-    watches: BTreeMap<JobId, Watch>,
+    watches: BTreeMap<JobUlid, Watch>,
 }
 
 /// What asks for a job.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Submit { session: String, payload: Value },
-    Child { parent: JobId, delegate_id: String, lease: Value, expires_at: Option<Time> },
+    Child { parent: JobUlid, delegate_id: String, lease: Value, expires_at: Option<Time> },
 }
 
 #[derive(Clone, Debug)]
 struct KeyRecord {
-    job: JobId,
+    job: JobUlid,
     params: Value,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     sessions: BTreeMap<String, Session>,
-    pub(super) jobs: BTreeMap<JobId, Job>,
-    ids: HashMap<String, JobId>,
+    pub(super) jobs: BTreeMap<JobUlid, Job>,
     keys: HashMap<(String, String), KeyRecord>,
     source: Option<Source>,
     /// Subscribe asked for in this step: session, job, history.
-    asking: Option<(String, JobId, bool)>,
+    asking: Option<(String, JobUlid, bool)>,
     /// Submitted once more in this step.
-    again: Option<(String, JobId)>,
+    again: Option<(String, JobUlid)>,
     seen: Vec<(String, Frame)>,
     /// Ended because an ancestor ends: which must be so once the step is over.
-    orphans: Vec<JobId>,
+    orphans: Vec<JobUlid>,
+    /// Sessions that have closed: it may turn out that nobody has written that down.
+    gone: BTreeMap<String, Session>,
+    /// Jobs whose `job.accepted` has left the runtime, and those whose `job.cancelled` has: these will be.
+    shown: BTreeSet<JobUlid>,
+    promised: BTreeSet<JobUlid>,
 }
 
 impl Model {
@@ -123,7 +135,9 @@ impl Model {
 
     /// §6.7, §6.3: its jobs go on without an owner.
     pub(super) fn closed(&mut self, session: &str) {
-        self.sessions.remove(session);
+        if let Some(closed) = self.sessions.remove(session) {
+            self.gone.insert(session.to_owned(), closed);
+        }
         for job in self.jobs.values_mut().filter(|job| job.owner.as_deref() == Some(session)) {
             job.owner = None;
         }
@@ -139,25 +153,25 @@ impl Model {
         }
     }
 
-    pub(super) fn job(&self, id: JobId) -> Option<&Job> {
+    pub(super) fn job(&self, id: JobUlid) -> Option<&Job> {
         self.jobs.get(&id)
     }
 
-    pub(super) fn named(&self, id: &str) -> Option<JobId> {
-        self.ids.get(id).copied()
+    pub(super) fn named(&self, id: &str) -> Option<JobUlid> {
+        JobUlid::parse(id).filter(|id| self.jobs.contains_key(id))
     }
 
-    pub(super) fn live(&self) -> impl Iterator<Item = (JobId, &Job)> {
+    pub(super) fn live(&self) -> impl Iterator<Item = (JobUlid, &Job)> {
         let live = self.jobs.iter().filter(|(_, job)| job.state != State::Ended);
         live.map(|(id, job)| (*id, job))
     }
 
     /// The agent may act.
-    pub(super) fn runs(&self, id: JobId) -> bool {
+    pub(super) fn runs(&self, id: JobUlid) -> bool {
         self.jobs.get(&id).is_some_and(|job| matches!(job.state, State::Running | State::Cancelling))
     }
 
-    fn job_mut(&mut self, id: JobId) -> &mut Job {
+    fn job_mut(&mut self, id: JobUlid) -> &mut Job {
         self.jobs.get_mut(&id).expect("the model knows the job")
     }
 

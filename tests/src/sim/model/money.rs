@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nuncio_core::arcp::JobId;
+use nuncio_core::arcp::JobUlid;
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::{Ending, Entry, Model};
 
 impl Model {
     /// The job whose counters a job spends from: its own, or the nearest above (ours).
-    fn purse(&self, id: JobId) -> Option<JobId> {
+    pub(super) fn purse(&self, id: JobUlid) -> Option<JobUlid> {
         let mut at = Some(id);
         while let Some(job) = at {
             if self.jobs[&job].budget.is_some() {
@@ -23,13 +23,13 @@ impl Model {
     }
 
     /// What is left, by currency; nothing where there is no budget.
-    pub(in super::super) fn remaining(&self, id: JobId) -> BTreeMap<String, Cents> {
+    pub(in super::super) fn remaining(&self, id: JobUlid) -> BTreeMap<String, Cents> {
         let budget = self.purse(id).and_then(|purse| self.jobs[&purse].budget.as_ref());
         budget.into_iter().flatten().map(|(currency, counter)| (currency.clone(), counter.remaining())).collect()
     }
 
     /// A cost was emitted (§9.6).
-    pub(in super::super) fn spent(&mut self, id: JobId, currency: &str, cents: Cents, body: Value) {
+    pub(in super::super) fn spent(&mut self, id: JobUlid, currency: &str, cents: Cents, body: Value) {
         self.append(id, Entry::event("metric", body));
         let Some(purse) = self.purse(id) else { return };
         let counter = self.job_mut(purse).budget.as_mut().and_then(|budget| budget.get_mut(currency));
@@ -40,7 +40,7 @@ impl Model {
         }
     }
 
-    pub(super) fn set_aside(&mut self, parent: JobId, budget: &BTreeMap<String, Counter>) {
+    pub(super) fn set_aside(&mut self, parent: JobUlid, budget: &BTreeMap<String, Counter>) {
         let above = self.job_mut(parent);
         let ours = above.budget.as_mut();
         let ours = ours.unwrap_or_else(|| panic!("§9.4 no_expansion: a child has a budget, its parent none"));
@@ -54,7 +54,7 @@ impl Model {
     }
 
     /// What a child has left returns to its parent.
-    pub(super) fn leave_family(&mut self, id: JobId) {
+    pub(super) fn leave_family(&mut self, id: JobUlid) {
         let job = &self.jobs[&id];
         let (Some(parent), Some(budget)) = (job.parent, job.budget.clone()) else { return };
         if let Some(ours) = &mut self.job_mut(parent).budget {
@@ -68,7 +68,7 @@ impl Model {
     }
 
     /// One event per currency, where there is room for it.
-    pub(super) fn show_remaining(&mut self, id: JobId) {
+    pub(super) fn show_remaining(&mut self, id: JobUlid) {
         if self.runs(id) && self.jobs[&id].budget.is_some() {
             for (currency, left) in self.remaining(id) {
                 self.append(id, Entry::remaining(&currency, left, true));
@@ -79,7 +79,7 @@ impl Model {
     /// The answer to an operation: expired, pattern, budget, in this order (§9.3).
     pub(in super::super) fn authority(
         &self,
-        id: JobId,
+        id: JobUlid,
         namespace: &str,
         target: &str,
         now: Time,
@@ -98,7 +98,7 @@ impl Model {
     }
 
     /// Whether a child's lease lets it do something that its parent may not (§9.4).
-    pub(in super::super) fn expands(&self, parent: JobId, lease: &Value) -> bool {
+    pub(in super::super) fn expands(&self, parent: JobUlid, lease: &Value) -> bool {
         let ours = &self.jobs[&parent].lease;
         let more =
             |(namespace, target): &(&str, &str)| covers(lease, namespace, target) && !covers(ours, namespace, target);
@@ -127,7 +127,7 @@ impl Model {
     }
 
     /// A piece of the streamed result was taken (§8.4).
-    pub(in super::super) fn wrote(&mut self, id: JobId, data: &str, last: bool) {
+    pub(in super::super) fn wrote(&mut self, id: JobUlid, data: &str, last: bool) {
         let streams = self.jobs[&id].features.contains("result_chunk");
         let job = self.job_mut(id);
         job.bytes += data.len() as u64;
@@ -143,7 +143,7 @@ impl Model {
     }
 
     /// The agent returned what it has streamed; without a stream that is `null`.
-    pub(in super::super) fn finished_stream(&mut self, id: JobId) {
+    pub(in super::super) fn finished_stream(&mut self, id: JobUlid) {
         let job = &self.jobs[&id];
         let streams = job.features.contains("result_chunk");
         let (chunks, bytes, gathered, open) = (job.chunks, job.bytes, job.gathered.clone(), !job.closed_stream);

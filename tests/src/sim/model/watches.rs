@@ -1,17 +1,18 @@
 //! Who is shown what (wire.md §2 "Order", §3 "Subscribe"), and the comparison with what was sent.
 
-use nuncio_core::arcp::JobId;
+use nuncio_core::arcp::JobUlid;
 
 use super::{Entry, Model, State};
 use crate::world::Frame;
 
 impl Model {
     /// An event of a job goes to everyone who is shown the job and has the feature it needs.
-    pub(in super::super) fn append(&mut self, id: JobId, entry: Entry) {
+    pub(in super::super) fn append(&mut self, id: JobUlid, entry: Entry) {
+        let place = self.jobs[&id].history.len();
         for session in self.sessions.values_mut() {
             let shown = entry.needs().is_none_or(|feature| session.features.contains(feature));
             if let Some(watch) = session.watches.get_mut(&id).filter(|watch| watch.live && shown) {
-                watch.expected.push(entry.clone());
+                watch.expected.push((place, entry.clone()));
             }
         }
         self.job_mut(id).history.push(entry);
@@ -36,6 +37,7 @@ impl Model {
         let entries = job.history.clone();
         let features = self.sessions[&session].features.clone();
         let watch = self.watch_mut(&session, id);
+        watch.decided += 1;
         if watch.live && !watch.subscriber {
             // One's own live job: nothing comes twice.
             return;
@@ -47,11 +49,12 @@ impl Model {
         let again = watch.live && !history;
         watch.subscriber = true;
         watch.live = !ended;
-        let shown = |entry: &&Entry| entry.needs().is_none_or(|feature| features.contains(feature));
+        let shown = |(_, entry): &(usize, Entry)| entry.needs().is_none_or(|feature| features.contains(feature));
+        let mut placed = entries.into_iter().enumerate();
         if history {
-            watch.expected.extend(entries.iter().filter(shown).cloned());
+            watch.expected.extend(placed.filter(shown));
         } else if ended && !again {
-            watch.expected.extend(entries.last().cloned());
+            watch.expected.extend(placed.next_back());
         }
     }
 
@@ -65,6 +68,23 @@ impl Model {
         }
     }
 
+    /// The answer to a subscription has left the runtime. What was truncated begins anywhere.
+    pub(in super::super) fn answered(&mut self, session: &str, name: &str, truncated: bool) {
+        let Some(id) = self.named(name).filter(|_| self.sessions.contains_key(session)) else { return };
+        let watch = self.watch_mut(session, id);
+        watch.answered += 1;
+        watch.loose |= truncated;
+    }
+
+    /// Of a job's history something could not be read back.
+    pub(in super::super) fn unread(&mut self, id: JobUlid) {
+        for session in self.sessions.values_mut() {
+            if let Some(watch) = session.watches.get_mut(&id).filter(|watch| watch.subscriber) {
+                watch.loose = true;
+            }
+        }
+    }
+
     /// A numbered frame that a session had not been sent before.
     pub(in super::super) fn saw(&mut self, session: &str, frame: &Frame) {
         self.seen.push((session.to_owned(), frame.clone()));
@@ -74,8 +94,8 @@ impl Model {
     pub(super) fn compare(&mut self, name: &str, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(name) else { return };
         let acked = session.acked;
-        let id = self.ids.get(frame.job());
-        let watch = id.and_then(|id| session.watches.get_mut(id));
+        let id = JobUlid::parse(frame.job());
+        let watch = id.and_then(|id| session.watches.get_mut(&id));
         let watch = watch.unwrap_or_else(|| panic!("§7.6 no_leak: {name} is not shown this job: {frame:?}"));
         let entry = Entry::of(frame);
         if watch.loose || (entry.is_phase("back_pressure") && acked) {
@@ -87,7 +107,7 @@ impl Model {
             watch.loose = true;
             return;
         }
-        while let Some(expected) = watch.expected.get(watch.seen) {
+        while let Some((_, expected)) = watch.expected.get(watch.seen) {
             watch.seen += 1;
             if expected.agrees(&entry) {
                 return;
@@ -101,7 +121,7 @@ impl Model {
     pub(in super::super) fn delivered(&self, name: &str) {
         let Some(session) = self.sessions.get(name) else { return };
         for (id, watch) in session.watches.iter().filter(|(_, watch)| !watch.loose) {
-            let missing = watch.expected.iter().skip(watch.seen).find(|entry| !entry.may_be_left_out());
+            let missing = watch.expected.iter().skip(watch.seen).find(|(_, entry)| !entry.may_be_left_out());
             let job = &self.jobs[id].id;
             assert!(missing.is_none(), "live_after_healing: {name} was never sent {missing:?} of {job}");
         }

@@ -7,12 +7,11 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{RecordError, amount, bytes, damaged, envelope, features, kind, trace};
+use super::{RecordError, amount, bytes, damaged, envelope, features, kind, time, trace};
 use crate::arcp::host::FinalStatus;
 use crate::arcp::ids::{JobUlid, SessionId};
 use crate::arcp::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
 use crate::arcp::wire::{Int, Text};
-use crate::time::Time;
 
 #[derive(Deserialize)]
 pub(super) struct RawTarget<'a> {
@@ -131,7 +130,7 @@ impl RawEnded<'_> {
         Ok(Record::JobEnded(Box::new(JobEnded {
             job: self.job,
             trace_id: trace(&self.trace)?,
-            at: Time(self.at),
+            at: time(self.at)?,
             status: FinalStatus::parse(self.status.as_str()).ok_or_else(|| damaged("status"))?,
             kind: kind(&self.kind)?,
             payload: bytes(self.payload),

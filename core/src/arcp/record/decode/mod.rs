@@ -56,7 +56,8 @@ impl Record {
             "session_opened" => read::<RawOpened<'_>>(text)?.record(),
             "session_token" => read::<RawToken<'_>>(text)?.record(),
             "session_detached" => {
-                read(text).map(|RawDetached { session, at }| Record::SessionDetached { session, at: Time(at) })
+                let RawDetached { session, at } = read(text)?;
+                Ok(Record::SessionDetached { session, at: time(at)? })
             }
             "session_closed" => read(text).map(|RawSession { session }| Record::SessionClosed { session }),
             "acknowledged" => read(text).map(|RawAck { session, seq }| Record::Acknowledged { session, seq: seq.0 }),
@@ -84,6 +85,12 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, RecordError> {
 
 fn damaged(what: &str) -> RecordError {
     RecordError::Damaged(alloc::format!("its member {what} makes no sense"))
+}
+
+/// A restarted runtime lives no earlier than its records: one of them must not put it behind the end of all deadlines.
+fn time(micros: u64) -> Result<Time, RecordError> {
+    const YEAR_10000: u64 = 253_402_300_800_000_000;
+    if micros < YEAR_10000 { Ok(Time(micros)) } else { Err(damaged("at")) }
 }
 
 #[derive(Deserialize)]
@@ -157,7 +164,7 @@ impl RawOpened<'_> {
             python: self.python,
             stdio: self.stdio,
             token: digest(&self.token, "token")?,
-            at: Time(self.at),
+            at: time(self.at)?,
         })))
     }
 }
@@ -222,13 +229,13 @@ impl RawAccepted<'_> {
             agent: self.agent.into(),
             version: self.version.map(Into::into),
             lease: Lease::parse(self.lease.get()).map_err(|_| damaged("lease"))?,
-            expires_at: self.expires_at.map(Time),
+            expires_at: self.expires_at.map(time).transpose()?,
             budget: self.budget.as_ref().map(budget).transpose()?,
             parent: self.parent,
             delegate_id: self.delegate_id.map(Into::into),
             trace_id: trace(&self.trace)?,
-            created_at: Time(self.created_at),
-            accepted_at: Time(self.at),
+            created_at: time(self.created_at)?,
+            accepted_at: time(self.at)?,
         };
         Ok(Record::JobAccepted(Box::new(JobAccepted {
             accepted: Arc::new(accepted),

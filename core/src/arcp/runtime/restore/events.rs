@@ -92,10 +92,14 @@ impl Restoring {
             python: ended.python.clone(),
         });
         let record = Record::JobEnded(ended.into());
+        let id = self.job(ulid);
         for target in record.targets() {
-            self.number(target, ulid, &record);
+            // It was shown live: whatever history the session had asked for came before.
+            if let (Some(key), Some(id)) = (self.number(target, ulid, &record), id) {
+                self.runtime.unwatch(key, id);
+            }
         }
-        let id = self.job(ulid)?;
+        let id = id?;
         let runtime = &mut self.runtime;
         let job = runtime.jobs.get_mut(id).filter(|job| job.terminal.is_none())?;
         job.state = JobState::of(terminal.status);
@@ -117,7 +121,7 @@ impl Restoring {
         runtime.return_budget(id, parent);
         runtime.ended.push_back((at, id));
         runtime.ended_bytes += bytes;
-        runtime.evict();
+        runtime.evict_restored();
         Some(())
     }
 }

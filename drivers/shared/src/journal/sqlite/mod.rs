@@ -5,9 +5,11 @@
 //! `session_spans` and `job_spans`. `SQLite` does not notice when a disk changes what was written; `sum` does.
 
 mod batch;
+mod read;
 mod tend;
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use nuncio_core::arcp::{Record, ReplayRange};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use self::batch::Batch;
+pub use self::read::{Committed, JournalContents};
 use self::tend::Tending;
 use super::living::Living;
 use super::memory::Answer;
@@ -100,13 +103,19 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Opens a journal, or begins a new one.
+    /// Opens a journal, or begins a new one, for the owner of the process alone: events may be nobody else's business.
     ///
     /// Errors: [`JournalError::Locked`], [`JournalError::Version`], [`JournalError::Damaged`] for a file that is no
     /// journal, [`JournalError::Full`], [`JournalError::Io`]. Damage inside shows when it is loaded.
     pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<SqliteJournal, JournalError> {
         let path = path.as_ref().to_owned();
         let lock = lock(&path)?;
+        // Never one that is there: closing it would take the locks of this process away from it.
+        match private().create_new(true).open(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(JournalError::Io(error.to_string())),
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let db = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
         let mut journal = SqliteJournal::of(path, db, options, Some(lock));
@@ -115,7 +124,8 @@ impl SqliteJournal {
     }
 
     /// Opens a journal that another process may be using, to look at it: [`load`](Journal::load),
-    /// [`replay`](Journal::replay) and [`stats`](SqliteJournal::stats) work, commits fail.
+    /// [`after`](SqliteJournal::after), [`replay`](Journal::replay), [`stats`](SqliteJournal::stats) and the like work,
+    /// commits fail.
     pub fn look(path: impl AsRef<Path>) -> Result<SqliteJournal, JournalError> {
         let path = path.as_ref().to_owned();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -185,9 +195,7 @@ impl SqliteJournal {
 
     fn prepare(&mut self) -> Result<(), JournalError> {
         self.db.busy_timeout(BUSY).map_err(fault)?;
-        let tables: i64 =
-            self.db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
-        if tables == 0 {
+        if self.is_empty()? {
             self.db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL").map_err(fault)?;
             let begin = format!(
                 "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {SCHEMA} COMMIT"
@@ -203,8 +211,17 @@ impl SqliteJournal {
         self.db.execute_batch(&pragmas).map_err(fault)
     }
 
+    fn is_empty(&self) -> Result<bool, JournalError> {
+        let tables: i64 =
+            self.db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
+        Ok(tables == 0)
+    }
+
     /// Whether the file is a journal of this version.
     fn check_form(&self) -> Result<(), JournalError> {
+        if self.is_empty()? {
+            return Err(JournalError::Io("nothing was ever written to it".to_owned()));
+        }
         let pragma = |name: &str| self.db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
         if pragma("application_id").map_err(fault)? != APPLICATION {
             return Err(JournalError::Damaged("the file is a database of another program".to_owned()));
@@ -355,10 +372,19 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// To write a file that is its owner's alone if it has to be made.
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 fn lock(path: &Path) -> Result<File, JournalError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(beside);
+    let file = private().create(true).truncate(false).open(beside);
     let file = file.map_err(|error| JournalError::Io(error.to_string()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -1,0 +1,106 @@
+//! What one session was sent, read from a journal.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{First, Record};
+use crate::arcp::ids::{JobUlid, SessionId};
+use crate::arcp::job::Accepted;
+use crate::arcp::reply::{self, Form};
+use crate::arcp::session::job_head;
+use crate::arcp::wire;
+
+/// Reads a session's frames from the records of a journal, which it is given in the order of their numbers: its numbered
+/// frames as a resume sends them again (§6.3), each with the `job.accepted` that goes directly before it. Credentials are
+/// not in a journal, so these frames have none.
+///
+/// It holds what it has to know of every job that is not forgotten, as a [`Runtime`](crate::arcp::Runtime) does.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    session: SessionId,
+    form: Option<Form>,
+    known: bool,
+    closed: bool,
+    jobs: BTreeMap<JobUlid, Job>,
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    accepted: Arc<Accepted>,
+    forgotten: bool,
+    keyed: bool,
+}
+
+/// A numbered frame of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcribed {
+    /// Its number in the session.
+    pub seq: u64,
+    /// The job it is of.
+    pub job: JobUlid,
+    /// The `job.accepted` that goes directly before it: it is the first the session is sent of the job.
+    pub accepted: Option<Bytes>,
+    /// The frame: one UTF-8 JSON text without line breaks.
+    pub frame: Bytes,
+}
+
+impl Transcript {
+    /// Of this session, from the beginning of a journal on.
+    pub const fn new(session: SessionId) -> Transcript {
+        Transcript { session, form: None, known: false, closed: false, jobs: BTreeMap::new() }
+    }
+
+    /// Whether anything of the session was among the records.
+    pub const fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Whether the session is gone for good: it has no more frames.
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes the next record; the frame that the session was sent for it.
+    pub fn take(&mut self, record: &Record) -> Option<Transcribed> {
+        self.known |= record.session() == Some(self.session);
+        if let Record::SessionOpened(opened) = record
+            && opened.session == self.session
+        {
+            self.form = Some(Form { features: opened.features, python: opened.python });
+        } else if let Record::SessionClosed { session } = record {
+            self.closed |= *session == self.session;
+        } else if let Record::JobAccepted(job) = record {
+            let (accepted, keyed) = (Arc::clone(&job.accepted), job.key.is_some());
+            self.jobs.insert(accepted.id, Job { accepted, forgotten: false, keyed });
+        } else if let Record::JobForgotten { job } = record {
+            self.forget(*job, |job| job.forgotten = true);
+        } else if let Record::KeyForgotten { job } = record {
+            self.forget(*job, |job| job.keyed = false);
+        }
+        let (seq, frame) = record.frame(self.session)?;
+        self.known = true;
+        let target = record.targets().iter().find(|target| target.session == self.session)?;
+        let job = record.job()?;
+        let accepted = target.first.as_ref().and_then(|first| self.accepted(first, job));
+        Some(Transcribed { seq, job, accepted, frame })
+    }
+
+    fn accepted(&self, first: &First, job: JobUlid) -> Option<Bytes> {
+        // The form of `python-1.1` is not sent it again.
+        let form = self.form.filter(|form| !form.python)?;
+        let accepted = &self.jobs.get(&job)?.accepted;
+        let payload = reply::accepted(accepted, form, &[], first.request_id.as_deref());
+        Some(wire::frame(first.id, "job.accepted", &job_head(self.session, accepted), None, &[&payload]))
+    }
+
+    /// What is known of a job goes with the last who may ask for it.
+    fn forget(&mut self, job: JobUlid, change: impl FnOnce(&mut Job)) {
+        let Some(known) = self.jobs.get_mut(&job) else { return };
+        change(known);
+        if known.forgotten && !known.keyed {
+            self.jobs.remove(&job);
+        }
+    }
+}

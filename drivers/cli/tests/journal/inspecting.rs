@@ -1,0 +1,123 @@
+//! `nuncio journal`.
+
+use std::os::unix::fs::FileExt as _;
+
+use nuncio_tests::raw::Wire;
+use serde_json::{Value, json};
+
+use crate::support::{run, stderr, stdout};
+use crate::{Folder, serve};
+
+/// A journal with jobs that ended in several ways, one of them by a kill.
+fn used(folder: &Folder) -> String {
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    let mut wire = Wire::connect(&serving.url, "t");
+    for submit in [json!({"agent": "echo"}), json!({"agent": "progress"}), json!({"agent": "fail"})] {
+        wire.run(&submit);
+    }
+    wire.submit(&json!({"agent": "slow", "input": {"ticks": 1_000_000}}));
+    wire.until("progress", |frame| frame["payload"]["kind"] == "progress");
+    serving.stop("KILL");
+    journal
+}
+
+fn stats(journal: &str) -> Value {
+    let output = run(&["journal", "stats", journal, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    serde_json::from_str(stdout(&output)).unwrap()
+}
+
+#[test]
+fn a_sound_journal_is_called_so() {
+    let folder = Folder::new();
+    let journal = used(&folder);
+    let output = run(&["journal", "check", &journal]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("sound: "), "{}", stdout(&output));
+    let serving = serve(&journal);
+    assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0), "while it is used");
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_damaged_journal_is_called_so() {
+    let folder = Folder::new();
+    let journal = used(&folder);
+    // Its end writes everything to the one file.
+    serve(&journal).stop("TERM");
+    let bytes = std::fs::read(&journal).unwrap();
+    let file = std::fs::File::options().write(true).open(&journal).unwrap();
+    // A page that is not used any more may hold it, too.
+    for (at, _) in bytes.windows(12).enumerate().filter(|(_, window)| *window == b"job_accepted") {
+        file.write_all_at(b"J", at as u64).unwrap();
+    }
+    for arguments in [&["check"][..], &["compact"]] {
+        let output = run(&[&["journal"], arguments, &[&journal]].concat());
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{arguments:?}");
+        assert!(stderr(&output).contains("are not what was written; restore it from a copy"), "{}", stderr(&output));
+    }
+    let serve = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal]);
+    assert_eq!(serve.status.code(), Some(1));
+    assert!(stderr(&serve).contains("are not what was written; restore it from a copy"), "{}", stderr(&serve));
+}
+
+#[test]
+fn the_contents_are_counted() {
+    let folder = Folder::new();
+    let journal = used(&folder);
+    let before = stats(&journal);
+    assert_eq!(before["jobs"], json!({"unfinished": 1, "success": 2, "error": 1, "cancelled": 0, "timed_out": 0}));
+    assert_eq!((&before["sessions"], &before["credentials_unrevoked"]), (&json!(1), &json!(0)));
+    assert_eq!(before["records"], before["last_record"], "nothing was let go");
+    assert!(before["oldest_event"].as_str().unwrap().ends_with('Z'), "{before}");
+    let serving = serve(&journal);
+    serving.submit("t", &["echo"]);
+    let after = stats(&journal);
+    assert_eq!(after["jobs"], json!({"unfinished": 0, "success": 3, "error": 2, "cancelled": 0, "timed_out": 0}));
+    let text = run(&["journal", "stats", &journal]);
+    assert_eq!(text.status.code(), Some(0));
+    for what in ["0 unfinished, 3 success, 2 error", "0 not revoked", "the oldest of "] {
+        assert!(stdout(&text).contains(what), "{what}: {}", stdout(&text));
+    }
+}
+
+#[test]
+fn a_compact_journal_holds_what_is_needed() {
+    let folder = Folder::new();
+    let journal = used(&folder);
+    let serving = serve(&journal);
+    let output = run(&["journal", "compact", &journal]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(6), ""));
+    assert!(stderr(&output).contains("is in use by another process"), "{}", stderr(&output));
+    serving.stop("TERM");
+    let before = stats(&journal);
+    let output = run(&["journal", "compact", &journal]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains(" records stay in "), "{}", stdout(&output));
+    let after = stats(&journal);
+    assert_eq!((&after["jobs"], &after["sessions"]), (&before["jobs"], &before["sessions"]));
+    assert_eq!(after["events"], before["events"], "whoever has not acknowledged them may ask for them");
+    assert_eq!(run(&["journal", "compact", &journal, "--retain", "0s"]).status.code(), Some(0));
+    assert!(stats(&journal)["events"].as_u64() < after["events"].as_u64());
+    assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0));
+    assert_eq!(serve(&journal).stop("TERM").0, Some(0));
+}
+
+#[test]
+fn what_is_not_there_is_not_made() {
+    let folder = Folder::new();
+    for action in ["check", "stats", "compact"] {
+        let output = run(&["journal", action, &folder.file("journal")]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(6), ""), "{action}");
+        assert!(stderr(&output).contains("is it there"), "{}", stderr(&output));
+    }
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
+    std::fs::write(folder.path("empty"), "").unwrap();
+    let output = run(&["journal", "check", &folder.file("empty")]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(stderr(&output).contains("nothing was ever written to it"), "{}", stderr(&output));
+    // For a server that is as good as none.
+    assert_eq!(serve(&folder.file("empty")).stop("TERM").0, Some(0));
+    assert_eq!(run(&["journal", "check", &folder.file("empty")]).status.code(), Some(0));
+}

@@ -1,0 +1,53 @@
+//! What outlives `nuncio serve`: its journal, and the commands that look into it.
+//!
+//! - [`serving`]: a server that is killed and started again, and every reason why one does not start.
+//! - [`replaying`]: `nuncio replay`. [`inspecting`]: `nuncio journal`.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+mod inspecting;
+mod replaying;
+mod serving;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use support::{Serving, stderr};
+
+/// A folder that is gone after the test.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The path as an argument.
+    fn file(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn serve(journal: &str) -> Serving {
+    Serving::start(&["--token", "t=me", "--journal", journal])
+}
+
+/// The id of the job that a submit told of.
+fn accepted(output: &Output) -> String {
+    let line = stderr(output).lines().find(|line| line.starts_with("accepted"));
+    let id = line.and_then(|line| line.split_whitespace().find(|word| word.starts_with("job_")));
+    id.unwrap_or_else(|| panic!("no job in {}", stderr(output))).to_owned()
+}

@@ -1,0 +1,157 @@
+//! A journal from its beginning on, a little at a time, and what is in it.
+
+use std::collections::{HashMap, HashSet};
+
+use nuncio_core::arcp::{FinalStatus, JobUlid, Record, SessionId};
+use nuncio_core::time::Time;
+use rusqlite::OptionalExtension as _;
+
+use super::batch::Batch;
+use super::{JournalError, SqliteJournal, fault, readable, signed};
+
+/// Records that were committed together.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// When they were committed.
+    pub at: Time,
+    /// The number of the last one, for the next [`SqliteJournal::after`].
+    pub last: u64,
+    /// The records with their numbers. Those of a kind that came with a later version are not among them.
+    pub records: Vec<(u64, Record)>,
+}
+
+/// What a journal is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalContents {
+    /// Sessions that are not closed.
+    pub sessions: u64,
+    /// Jobs that have not ended. Those of a server that is gone will, with the next one.
+    pub jobs_unfinished: u64,
+    /// Ended jobs that are not forgotten, in the order of [`JournalContents::ended`].
+    jobs_ended: [u64; 4],
+    /// Events and terminals.
+    pub events: u64,
+    /// When the oldest of them was committed.
+    pub oldest_event: Option<Time>,
+    /// Credential values that were issued and not revoked.
+    pub credentials_unrevoked: u64,
+    /// Jobs whose host was asked for credentials and has not answered: some may be good that nobody knows of.
+    pub credentials_unanswered: u64,
+}
+
+impl JournalContents {
+    /// Jobs that have ended so (§7.3) and are not forgotten.
+    pub fn ended(&self, status: FinalStatus) -> u64 {
+        let [success, error, cancelled, timed_out] = self.jobs_ended;
+        match status {
+            FinalStatus::Success => success,
+            FinalStatus::Error => error,
+            FinalStatus::Cancelled => cancelled,
+            FinalStatus::TimedOut => timed_out,
+        }
+    }
+}
+
+impl SqliteJournal {
+    /// The first records with a number greater than this, as far as they were committed together; `None` at the end, where
+    /// more may come. Nothing is held between two calls, so that a reader who takes its time is in nobody's way.
+    pub fn after(&self, number: u64) -> Result<Option<Committed>, JournalError> {
+        // The batch that holds the next number, else the one that begins after it.
+        let sql = "SELECT first, at, sum, data, last FROM batches WHERE first >= coalesce(
+                (SELECT first FROM (SELECT first, last FROM batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1)
+                 WHERE last > ?1), ?1 + 1)
+             ORDER BY first LIMIT 1";
+        let mut statement = self.db.prepare_cached(sql).map_err(fault)?;
+        let row = statement.query_row([signed(number)], |row| Ok((Batch::of(row), row.get::<_, i64>(4)?)));
+        let Some((batch, last)) = row.optional().map_err(fault)? else { return Ok(None) };
+        let batch = batch?;
+        // Whatever a damaged row says: the next one comes after it.
+        let last = u64::try_from(last.max(batch.first)).unwrap_or(number).max(number + 1);
+        let mut committed = Committed { at: batch.at, last, records: Vec::new() };
+        for line in batch.lines() {
+            let (seq, record) = line?;
+            if seq > number
+                && let Some(record) = readable(record)?
+            {
+                committed.records.push((seq, record));
+            }
+        }
+        Ok(Some(committed))
+    }
+
+    /// Reads all of it to tell what it is about.
+    pub fn contents(&self) -> Result<JournalContents, JournalError> {
+        let mut counting = Counting::default();
+        let mut at = 0;
+        while let Some(committed) = self.after(at)? {
+            at = committed.last;
+            for (_, record) in &committed.records {
+                counting.note(record, committed.at);
+            }
+        }
+        Ok(counting.finish())
+    }
+}
+
+#[derive(Default)]
+struct Counting {
+    sessions: HashSet<SessionId>,
+    jobs: HashMap<JobUlid, Option<FinalStatus>>,
+    credentials: HashMap<(JobUlid, String), u64>,
+    asked: HashSet<JobUlid>,
+    contents: JournalContents,
+}
+
+impl Counting {
+    fn note(&mut self, record: &Record, at: Time) {
+        if !record.targets().is_empty() {
+            self.contents.events += 1;
+            self.contents.oldest_event.get_or_insert(at);
+        }
+        match record {
+            Record::SessionOpened(_) => {
+                self.sessions.extend(record.session());
+            }
+            Record::SessionClosed { session } => {
+                self.sessions.remove(session);
+            }
+            Record::JobAccepted(_) => {
+                self.jobs.extend(record.job().map(|job| (job, None)));
+            }
+            Record::JobEnded(_) => {
+                if let Some(status) = record.job().and_then(|job| self.jobs.get_mut(&job)) {
+                    *status = record.final_status();
+                }
+            }
+            Record::JobForgotten { job } => {
+                self.jobs.remove(job);
+            }
+            Record::CredentialsAsked { job } => {
+                self.asked.insert(*job);
+            }
+            Record::CredentialsAnswered { job } => {
+                self.asked.remove(job);
+            }
+            Record::CredentialIssued { job, id } => *self.credentials.entry((*job, id.clone())).or_default() += 1,
+            Record::CredentialRevoked { job, id } => {
+                if let Some(values) = self.credentials.get_mut(&(*job, id.clone())) {
+                    *values = values.saturating_sub(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> JournalContents {
+        let count = |status: FinalStatus| self.jobs.values().filter(|ended| **ended == Some(status)).count() as u64;
+        let of = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
+        JournalContents {
+            sessions: self.sessions.len() as u64,
+            jobs_unfinished: self.jobs.values().filter(|ended| ended.is_none()).count() as u64,
+            jobs_ended: of.map(count),
+            credentials_unrevoked: self.credentials.values().sum(),
+            credentials_unanswered: self.asked.len() as u64,
+            ..self.contents
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Ours: what a session is shown of the jobs of others is the same after a restart.
+
+use nuncio_tests::world::Frame;
+use serde_json::json;
+
+use crate::durability::world;
+
+#[test]
+fn s7_3_a_terminal_after_a_whole_history_comes_once() {
+    let mut w = world();
+    let (a, b) = (w.login("tok-alice"), w.login("tok-alice2"));
+    let job = w.job(a, "slow");
+    w.log(&job, "one");
+    w.subscribe(b, json!({"job_id": job.id, "history": true}));
+    let shown = w.drain(b).len() as u64;
+    // Nothing between the history and the terminal says that the history was over.
+    w.finish(&job, "1");
+    let last = w.expect(b, "job.result").seq().unwrap();
+    assert_eq!(last, shown + 1);
+    let (session, token) = (w.session(b), w.token(b));
+    assert!(w.restart().is_clean());
+    let b = w.resume_as("tok-alice", &session, &token, 0);
+    w.expect(b, "session.welcome");
+    let frames = w.drain(b);
+    assert_eq!(frames.iter().filter_map(Frame::seq).max(), Some(last), "{frames:?}");
+}
+
+#[test]
+fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
+    let mut w = world();
+    w.restart_with(|config| {
+        config.retained_jobs = 1;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let first = w.job(a, "slow");
+    for message in ["one", "two", "three"] {
+        w.log(&first, message);
+    }
+    w.finish(&first, "1");
+    // A session that acknowledges and is far behind is told so under a job of its own, before its subscription ends.
+    let b = w.login("tok-alice2");
+    let own = w.job(b, "slow");
+    w.withhold(b);
+    w.subscribe(b, json!({"job_id": first.id, "history": true}));
+    let (session, token) = (w.session(b), w.token(b));
+    w.cut(b);
+    w.drain(a);
+    let second = w.job(a, "slow");
+    w.finish(&second, "1");
+    w.log(&own, "mine");
+    let stored: Vec<(u64, String)> = w
+        .stored
+        .iter()
+        .filter_map(|(_, record)| {
+            let target = record.targets().iter().find(|target| target.session.to_string() == session);
+            target.and_then(|target| record.frame(target.session))
+        })
+        .map(|(seq, text)| (seq, String::from_utf8(text.to_vec()).unwrap()))
+        .collect();
+    assert!(stored.iter().any(|(_, text)| text.contains("subscription_dropped")));
+    assert!(w.restart().is_clean());
+    let b = w.resume_as("tok-alice", &session, &token, 0);
+    w.expect(b, "session.welcome");
+    let again = w.drain(b);
+    for (seq, text) in stored {
+        let frame = again.iter().find(|frame| frame.seq() == Some(seq)).unwrap();
+        assert_eq!(frame.text(), text);
+    }
+}

@@ -1,0 +1,273 @@
+//! A journal that is not what a runtime wrote.
+
+use std::sync::OnceLock;
+
+use arbitrary::Unstructured;
+use nuncio_core::arcp::{AgentSpec, Body, Config, ConnId, Event, JobResult, Journal, Output, Record, Runtime, Via};
+use nuncio_core::time::Time;
+use serde_json::{Value, json};
+
+use crate::world::{START, World, json_text};
+
+/// Records of a run, a line each, and the sessions with their resume tokens.
+struct Run {
+    lines: Vec<Vec<u8>>,
+    sessions: Vec<(String, String)>,
+}
+
+/// Jobs that end and jobs that do not, a family, a key, a credential, subscriptions, acks, a resume.
+fn run() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let mut w = World::with(|config| {
+            config.journal = Journal::Kept;
+            config.provisioner = true;
+        });
+        let (a, b) = (w.login("tok-alice"), w.login("tok-alice2"));
+        let lease = json!({"agent.delegate": ["*"], "cost.budget": ["USD:5.00"], "model.use": ["tier/*"]});
+        let first = w.submit(a, json!({"agent": "slow", "lease_request": lease, "idempotency_key": "k"}));
+        w.cost(&first, "0.25", "USD");
+        w.delegate(&first, &json!({"agent": "slow", "delegate_id": "d1", "lease_request": {"cost.budget": ["USD:1"]}}))
+            .expect("a child");
+        w.subscribe(b, json!({"job_id": first.id, "history": true}));
+        w.drain(a);
+        w.drain(b);
+        let second = w.submit(b, json!({"agent": "echo", "max_runtime_sec": 60}));
+        w.log(&second, "one");
+        w.finish(&second, "7");
+        w.send(b, "session.ack", json!({"last_processed_seq": 3}));
+        w.subscribe(a, json!({"job_id": second.id, "history": true}));
+        w.drain(a);
+        let a = w.resume(a, 2);
+        w.send(a, "job.cancel", json!({"job_id": first.id}));
+        w.log(&first, "two");
+        let sessions = [a, b].map(|conn| (w.session(conn), w.token(conn)));
+        let lines = w.stored.iter().map(|(_, record)| record.encode()).collect();
+        Run { lines, sessions: sessions.into() }
+    })
+}
+
+/// Whatever records there are, a runtime comes of them that holds little, and serves whoever comes.
+///
+/// The first byte: bit 0, whether lines follow (each with its number before it, if it is not the next one) or changes to the
+/// records of a run; bit 1, whether the journal can be read back; bit 2, whether the limits are small.
+pub fn restore_records(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let lines = if first & 1 == 0 { written(data) } else { changed(&mut Unstructured::new(data)) };
+    let mut records = Vec::new();
+    for (seq, line) in lines {
+        match Record::decode(&line) {
+            Ok(record) => {
+                let again = Record::decode(&record.encode());
+                assert_eq!(
+                    again.as_ref().map(Record::encode),
+                    Ok(record.encode()),
+                    "a record is read as it was written"
+                );
+                records.push((seq, record));
+            }
+            // A journal stops or passes over it; either way somebody reads why.
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    let count = records.len() as u64;
+    let (runtime, restored) = Runtime::restore(config(*first), [5; 32], START, records.iter().cloned());
+    assert_eq!(restored.applied + restored.repeated + restored.ignored, count, "{restored:?}");
+    let mut served = Served { runtime, records, after: restored.last_store, sent: Vec::new() };
+    for spec in ["echo", "slow"] {
+        served.runtime.register(AgentSpec::new(spec)).expect("a good name");
+    }
+    served.drain();
+    served.is_small();
+    for (session, token) in &run().sessions {
+        served.resume(session, token);
+    }
+    served.fresh();
+    served.is_small();
+    for seconds in [1, 700, 100_000] {
+        served.runtime.handle_timeout(START.plus_secs(seconds));
+        served.drain();
+    }
+    served.runtime.handle_timeout(Time::MAX);
+    served.drain();
+    served.is_small();
+}
+
+/// The lines of a file, with their numbers.
+fn written(data: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut next = 1;
+    let mut lines = Vec::new();
+    for line in data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let number = std::str::from_utf8(&line[..digits]).ok().and_then(|digits| digits.parse().ok());
+        let seq: u64 = number.unwrap_or(next);
+        next = seq.saturating_add(1);
+        lines.push((seq, line[digits..].to_vec()));
+    }
+    lines
+}
+
+/// The records of a run with bytes changed, lines dropped, repeated, moved, cut off, renumbered.
+fn changed(bytes: &mut Unstructured<'_>) -> Vec<(u64, Vec<u8>)> {
+    let mut lines: Vec<(u64, Vec<u8>)> = (1..).zip(run().lines.iter().cloned()).collect();
+    for _ in 0..40 {
+        if bytes.is_empty() || lines.is_empty() {
+            break;
+        }
+        let mut place = |lines: &[_]| bytes.int_in_range(0..=lines.len() - 1).unwrap_or(0);
+        let (one, other) = (place(&lines), place(&lines));
+        match bytes.int_in_range(0..=7).unwrap_or(0_u8) {
+            0 => drop(lines.remove(one)),
+            1 => {
+                let line = lines[one].clone();
+                lines.insert(other, line);
+            }
+            2 => lines.swap(one, other),
+            3 => {
+                // Another place, with a number that fits there.
+                let text = lines[one].1.clone();
+                lines[other].1 = text;
+            }
+            4 => lines.truncate(one),
+            5 => lines[one].0 = bytes.arbitrary().unwrap_or(0),
+            6 => {
+                let text = &mut lines[one].1;
+                let at = bytes.int_in_range(0..=text.len().max(1) - 1).unwrap_or(0);
+                if let (Some(byte), Ok(new)) = (text.get_mut(at), bytes.arbitrary()) {
+                    *byte = new;
+                }
+            }
+            _ => {
+                // A number somewhere in it becomes another one.
+                let number = bytes.arbitrary::<u64>().unwrap_or(0).to_string();
+                let text = &mut lines[one].1;
+                if let Some(at) = text.iter().rposition(u8::is_ascii_digit) {
+                    let from = text[..at].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
+                    text.splice(from..=at, number.into_bytes());
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn config(flags: u8) -> Config {
+    let mut config = Config { provisioner: true, journal: Journal::Kept, ..Config::default() };
+    if flags & 2 != 0 {
+        config.journal = Journal::Readable;
+        config.history_events = 2;
+    }
+    if flags & 4 != 0 {
+        config.log_events = 4;
+        config.log_bytes = 4 << 10;
+        config.history_events = 3;
+        config.retained_jobs = 2;
+        config.idempotency_records = 1;
+        config.jobs = 2;
+        config.subscriptions = 1;
+        config.submit_ids = 1;
+    }
+    config
+}
+
+/// A restored runtime, its host and its journal.
+struct Served {
+    runtime: Runtime,
+    records: Vec<(u64, Record)>,
+    after: u64,
+    /// Frames, since somebody looked.
+    sent: Vec<(ConnId, Value)>,
+}
+
+impl Served {
+    fn drain(&mut self) {
+        while let Some(output) = self.runtime.poll_output() {
+            match output {
+                Output::Store { seq, record } => {
+                    assert_eq!(seq, self.after + 1, "stores count on");
+                    self.after = seq;
+                    self.runtime.handle_stored(START, seq);
+                    self.records.push((seq, record));
+                }
+                Output::Send { conn, frame, .. } => {
+                    let frame: Value = serde_json::from_slice(&frame).expect("a frame is JSON");
+                    self.sent.push((conn, frame));
+                    self.runtime.handle_sent(START, conn, 1);
+                }
+                Output::Event { event, .. } => self.told(&event),
+                Output::Reading { .. } | Output::Close { .. } => {}
+            }
+        }
+    }
+
+    fn told(&mut self, event: &Event) {
+        match *event {
+            Event::Authenticate { conn, .. } => {
+                self.runtime.admit(START, conn, "alice").expect("it waits for this");
+            }
+            Event::Submitted { job, .. } => {
+                self.runtime.start(START, job, Vec::new()).expect("it waits for this");
+            }
+            Event::Start { job } => {
+                self.runtime.emit(START, job, &Body::thought("at work")).expect("a job that runs");
+                let done = json_text("1");
+                self.runtime.finish(START, job, JobResult::Inline(&done)).expect("a job that runs");
+            }
+            // As a journal would that does not look closely.
+            Event::Replay { replay, max_events, .. } => {
+                let records: Vec<Record> = self.records.iter().map(|(_, record)| record.clone()).collect();
+                let first = records.get(..max_events).unwrap_or(&records);
+                self.runtime.replay(START, replay, first, false).expect("it waits for this");
+            }
+            Event::Revoke { revocation, .. } => self.runtime.revoked(START, revocation).expect("it waits for this"),
+            _ => {}
+        }
+    }
+
+    fn hello(&mut self, payload: &Value) -> ConnId {
+        let conn = self.runtime.handle_open(START, Via::Memory);
+        self.say(conn, "h", "session.hello", payload);
+        conn
+    }
+
+    fn say(&mut self, conn: ConnId, id: &str, kind: &str, payload: &Value) {
+        let frame = json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string();
+        self.runtime.handle_frame(START, conn, frame.as_bytes());
+        self.drain();
+    }
+
+    /// The numbers of a session that goes on have no gap; it may be refused.
+    fn resume(&mut self, session: &str, token: &str) {
+        for last in [0, 3] {
+            self.sent.clear();
+            let resume = json!({"session_id": session, "resume_token": token, "last_event_seq": last});
+            let conn = self.hello(&json!({"auth": {"scheme": "bearer", "token": "t"}, "resume": resume}));
+            let mut next = last + 1;
+            for (_, frame) in self.sent.iter().filter(|(to, _)| *to == conn) {
+                if let Some(seq) = frame["event_seq"].as_u64() {
+                    assert_eq!(seq, next, "§8.3: {frame}");
+                    next += 1;
+                }
+            }
+            self.runtime.handle_close(START, conn);
+            self.drain();
+        }
+    }
+
+    /// A client that was never here before finds a runtime that works.
+    fn fresh(&mut self) {
+        self.sent.clear();
+        let conn = self.hello(&json!({"auth": {"scheme": "bearer", "token": "t"}, "capabilities": {"features": []}}));
+        self.say(conn, "s", "job.submit", &json!({"agent": "echo", "input": 1}));
+        let kinds: Vec<&str> = self.sent.iter().filter_map(|(_, frame)| frame["type"].as_str()).collect();
+        let expected = ["session.welcome", "job.accepted", "job.event", "job.event", "job.result"];
+        assert_eq!(kinds, expected, "{:?}", self.sent);
+        let numbers: Vec<u64> = self.sent.iter().filter_map(|(_, frame)| frame["event_seq"].as_u64()).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+    }
+
+    fn is_small(&self) {
+        let held = self.runtime.bytes_held();
+        assert!(held < 4 << 20, "bounded: {held} bytes are held");
+    }
+}

@@ -1,0 +1,154 @@
+//! The process dies, at any point between a store and what depends on it, and comes back from what the journal has.
+
+use nuncio_core::arcp::{Output, Runtime, Via};
+use serde_json::json;
+
+use super::draw::Draw;
+use super::host::TOKENS;
+use super::model::Left;
+use super::{Sim, note, register};
+use crate::world::Frame;
+
+/// A run has so many crashes at most.
+const CRASHES: u32 = 4;
+
+impl Sim {
+    pub(super) fn crash(&mut self, draw: &mut Draw<'_, '_>) {
+        if !self.disk.is_kept() || self.crashes >= CRASHES {
+            return;
+        }
+        self.crashes += 1;
+        self.count("crashed");
+        // Of what was not committed any beginning may be there.
+        let torn = usize::try_from(self.last_store - self.disk.committed).unwrap_or(0);
+        let left = self.disk.committed + draw.below(torn + 1) as u64;
+        if left > self.disk.committed && left < self.last_store {
+            self.count("torn tail");
+        }
+        note(|| format!("  crash: of {} stores {left} are left", self.last_store));
+        let sessions = self.peers.iter().filter(|peer| !peer.closed).filter_map(|peer| peer.session.clone());
+        let open: Vec<String> = sessions.filter(|session| self.model.knows_session(session)).collect();
+        self.lose(left, draw);
+        let lost = self.model.crashed(&Left::of(&self.disk.records));
+        for _ in 0..lost {
+            self.count("job lost in a crash");
+        }
+        for session in open {
+            assert!(self.model.knows_session(&session), "journal: {session} was welcomed and is forgotten");
+        }
+        self.claimable();
+        self.restore(left);
+        self.fire();
+        self.resumable();
+    }
+
+    /// Connections, agents and everything in memory are gone.
+    fn lose(&mut self, left: u64, draw: &mut Draw<'_, '_>) {
+        self.disk.records.retain(|(seq, _)| *seq <= left);
+        self.disk.held.clear();
+        self.disk.paused = false;
+        self.disk.committed = left;
+        self.disk.last_ended = None;
+        self.last_store = left;
+        for link in self.links.values_mut().filter(|link| !link.runtime_done) {
+            // What was given to the socket may still arrive.
+            let down = draw.below(link.down.len() + 1);
+            link.cut(down, 0);
+            link.down_queue.clear();
+            link.runtime_done = true;
+            link.closed = true;
+        }
+        self.by_conn.clear();
+        self.invariants.crashed(left);
+        self.host.crash();
+        for (value, minted) in &self.host.minted {
+            let recorded = minted.stored.is_some_and(|stored| stored <= left);
+            assert!(recorded || !minted.shown, "§14: {value} was shown and nobody knows of it");
+        }
+        // A value that nobody could write down is lost with the process.
+        self.host.minted.retain(|_, minted| minted.stored.is_some_and(|stored| stored <= left));
+    }
+
+    /// What was stored and not sent counts as sent after a restart. Only hostile peers claim what they have not seen.
+    fn claimable(&mut self) {
+        for (_, record) in &self.disk.records {
+            for target in record.targets() {
+                if !self.model.knows_session(&target.session.to_string()) {
+                    let (_, text) = record.frame(target.session).expect("a target has a frame");
+                    self.invariants.recorded(&Frame::parse(std::str::from_utf8(&text).expect("a frame is UTF-8")));
+                }
+            }
+        }
+    }
+
+    fn restore(&mut self, left: u64) {
+        let mut seed = [8; 32];
+        seed[..4].copy_from_slice(&self.crashes.to_be_bytes());
+        let records = self.disk.read();
+        let running = Left::of(&self.disk.records).running();
+        let (runtime, restored) = Runtime::restore(self.params.config(), seed, self.now, records);
+        note(|| format!("  {restored:?}"));
+        self.runtime = runtime;
+        register(&mut self.runtime);
+        assert!(restored.is_clean(), "restart: {restored:?}, {:?}", self.passed_over());
+        assert_eq!(restored.last_store, left, "restart: the number of the last record");
+        assert_eq!(restored.interrupted, running as u64, "restart: jobs that were not at their end");
+        for _ in 0..running {
+            self.count("interrupted");
+        }
+        self.count("restored");
+        self.drain();
+        self.model.restarted();
+    }
+
+    /// The records that a restart does not carry out.
+    fn passed_over(&self) -> Vec<String> {
+        let records = self.disk.read();
+        let ignored = |count: usize| {
+            let first = records.iter().take(count).cloned();
+            Runtime::restore(self.params.config(), [0; 32], self.now, first).1.ignored
+        };
+        let over = (0..records.len()).filter(|at| ignored(at + 1) > ignored(*at));
+        over.map(|at| format!("{} {}", records[at].0, String::from_utf8_lossy(&records[at].1.encode()))).collect()
+    }
+
+    /// §6.3: every client's last token is good, and nothing is asked for again that it has seen.
+    fn resumable(&self) {
+        if self.params.log_events < 1_000 || self.params.retention.is_some() {
+            return;
+        }
+        for peer in self.peers.iter().filter(|peer| !peer.closed) {
+            let (Some(session), Some(token)) = (&peer.session, &peer.token) else { continue };
+            if !self.model.knows_session(session) {
+                continue;
+            }
+            let last = self.invariants.highest(session);
+            let bearer = TOKENS.iter().find(|(_, principal)| *principal == peer.principal).expect("a principal").0;
+            let hello = json!({"arcp": "1.1", "id": "probe", "type": "session.hello", "payload": {
+                "auth": {"scheme": "bearer", "token": bearer},
+                "resume": {"session_id": session, "resume_token": token, "last_event_seq": last},
+            }});
+            let mut runtime = self.runtime.clone();
+            let conn = runtime.handle_open(self.now, Via::Tls);
+            runtime.handle_frame(self.now, conn, hello.to_string().as_bytes());
+            runtime.admit(self.now, conn, peer.principal).expect("a connection that waits");
+            let mut welcomed = false;
+            let mut next = last + 1;
+            while let Some(output) = runtime.poll_output() {
+                let Output::Send { frame, .. } = output else { continue };
+                let frame = Frame::parse(std::str::from_utf8(&frame).expect("a frame is UTF-8"));
+                assert_ne!(
+                    frame.kind(),
+                    "session.error",
+                    "§6.3: {session} cannot be resumed after a restart: {frame:?}"
+                );
+                welcomed |= frame.kind() == "session.welcome";
+                if let Some(seq) = frame.seq() {
+                    assert_eq!(seq, next, "§8.3 seq_gap_free: {frame:?}");
+                    next += 1;
+                }
+            }
+            assert!(welcomed, "§6.3: {session} is not welcomed after a restart");
+        }
+    }
+}
