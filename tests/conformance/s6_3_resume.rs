@@ -336,6 +336,27 @@ fn s6_3_a_held_authentication_resumes_nothing_until_it_is_answered() {
 }
 
 #[test]
+fn s6_3_the_later_hello_has_the_session_whichever_is_answered_first() {
+    let mut w = World::new();
+    let a = dropped(&mut w);
+    let (session, token) = (w.session(a), w.token(a));
+    w.on_authenticate = OnAuthenticate::Hold;
+    // The client has lost b, which nobody else knows yet, and tries again.
+    let b = w.resume_as("tok-alice", &session, &token, 3);
+    let c = w.resume_as("tok-alice", &session, &token, 3);
+    for conn in [c, b] {
+        w.runtime.admit(w.now, conn, "alice").unwrap();
+        w.advance(0);
+    }
+    w.expect(c, "session.welcome");
+    w.refusal(b, "RESUME_WINDOW_EXPIRED");
+    assert_eq!(w.closed(c), None);
+    w.on_authenticate = OnAuthenticate::Table;
+    w.cut(c);
+    w.resume(c, 3);
+}
+
+#[test]
 fn s6_3_a_session_resume_after_the_welcome_is_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");

@@ -104,7 +104,7 @@ pub(crate) fn run(mut serve: Serve, points: &[(Point, u32)]) -> Tally {
     shared.trap.kill();
 
     let clients = [&*talker, acker, holder, &watcher];
-    for client in clients {
+    for client in &clients {
         complete(client);
     }
     let mut tally = Tally { kills: points.len(), credentials, records: sound(&serve.journal), ..Tally::default() };

@@ -33,7 +33,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 }
 
 /// The mistakes.
-pub const MUTATIONS: [Mutation; 36] = [
+pub const MUTATIONS: [Mutation; 37] = [
     at(
         "a resume repeats the last event",
         "arcp/log.rs",
@@ -143,6 +143,12 @@ pub const MUTATIONS: [Mutation; 36] = [
         "arcp/runtime/end.rs",
         "            self.revoke(ulid, credential.id, Some(credential.value), 1);",
         "            drop(credential);",
+    ),
+    at(
+        "restart: what was being minted is not revoked",
+        "arcp/runtime/credentials.rs",
+        "            self.store(Record::CredentialsAsked { job: ulid });",
+        "            let _ = ulid;",
     ),
     at(
         "a lease does not expire",

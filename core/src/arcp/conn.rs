@@ -67,6 +67,8 @@ pub(crate) struct Conn {
     pub(crate) via: Via,
     pub(crate) state: ConnState,
     pub(crate) greeting: Option<Box<Greeting>>,
+    /// The how-manieth hello of the runtime its hello was.
+    pub(crate) hello: u64,
     pub(crate) session: Option<SessionKey>,
     pub(crate) replies: VecDeque<Reply>,
     pub(crate) reply_bytes: usize,
@@ -97,6 +99,7 @@ impl Conn {
             via,
             state: ConnState::Greeting,
             greeting: None,
+            hello: 0,
             session: None,
             replies: VecDeque::new(),
             reply_bytes: 0,

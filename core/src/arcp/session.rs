@@ -196,6 +196,8 @@ pub(crate) struct Session {
     pub(crate) conn: Option<ConnId>,
     /// Counts its connections.
     pub(crate) epoch: u32,
+    /// The hello that its last connection began with.
+    pub(crate) hello: u64,
     /// SHA-256 of the newest resume token, and of the last one the client has proved to hold.
     pub(crate) newest: [u8; 32],
     pub(crate) proved: Option<[u8; 32]>,

@@ -83,8 +83,6 @@ impl Sim {
             let recorded = minted.stored.is_some_and(|stored| stored <= left);
             assert!(recorded || !minted.shown, "§14: {value} was shown and nobody knows of it");
         }
-        // A value that nobody could write down is lost with the process.
-        self.host.minted.retain(|_, minted| minted.stored.is_some_and(|stored| stored <= left));
     }
 
     /// What was stored and not sent counts as sent after a restart. Only hostile peers claim what they have not seen.

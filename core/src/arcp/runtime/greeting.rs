@@ -80,6 +80,8 @@ impl Runtime {
         }
         if let Some(conn) = self.conns.get_mut(request.conn) {
             conn.state = ConnState::Authenticating;
+            self.hellos += 1;
+            conn.hello = self.hellos;
         }
         let principal = self.claimed(&claim).and_then(|key| self.sessions.get(key)).map(|s| Arc::clone(&s.principal));
         match principal {
@@ -105,6 +107,8 @@ impl Runtime {
         let at = self.now.plus_micros(self.config.auth_timeout);
         let Some(open) = self.conns.get_mut(conn) else { return };
         let Some(state) = open.state.next(ConnEvent::Hello) else { return };
+        self.hellos += 1;
+        open.hello = self.hellos;
         open.state = state;
         open.greeting = Some(greeting.into());
         let before = open.greeting_at.replace(at);
@@ -174,6 +178,7 @@ impl Runtime {
             stdio: via == Via::Stdio,
             conn: None,
             epoch: 0,
+            hello: 0,
             newest: [0; 32],
             proved: None,
             log: Log::new(),
@@ -239,12 +244,16 @@ impl Runtime {
         }
         let replays = self.replays();
         let key = self.claimed(claim).ok_or_else(gone)?;
-        let via = self.conns.get(conn).map_or(Via::Plain, |open| open.via);
+        let (via, hello) = self.conns.get(conn).map_or((Via::Plain, 0), |open| (open.via, open.hello));
         let offered = self.offered(via);
         let session = self.sessions.get_mut(key).ok_or_else(gone)?;
         let newest = bool::from(session.newest.ct_eq(&claim.token));
         let proved = session.proved.is_some_and(|token| bool::from(token.ct_eq(&claim.token)));
         if &*session.principal != principal || !(newest || proved) {
+            return Err(gone());
+        }
+        // Whoever sent a later one has given up on this connection, and has, or will have, the token of that one.
+        if hello < session.hello {
             return Err(gone());
         }
         match session.log.resume(claim.last) {
@@ -304,7 +313,9 @@ impl Runtime {
         let hash = sha256(token.as_bytes());
         let now = self.now;
         let interval = self.config.heartbeat_interval_secs.max(1);
+        let hello = self.conns.get(conn).map_or(0, |open| open.hello);
         let Some(session) = self.sessions.get_mut(key) else { return };
+        session.hello = hello;
         session.newest = hash;
         session.goodbye = false;
         session.conn = Some(conn);

@@ -76,6 +76,8 @@ pub struct Runtime {
     paused: bool,
     conns: SlotMap<ConnId, Conn>,
     ungreeted: usize,
+    /// Counts hellos, in the order in which they came.
+    hellos: u64,
     sessions: SlotMap<SessionKey, Session>,
     session_ids: BTreeMap<SessionId, SessionKey>,
     tokens: BTreeMap<Digest, SessionKey>,
@@ -133,6 +135,7 @@ impl Runtime {
             paused: false,
             conns: SlotMap::with_key(),
             ungreeted: 0,
+            hellos: 0,
             sessions: SlotMap::with_key(),
             session_ids: BTreeMap::new(),
             tokens: BTreeMap::new(),

@@ -38,6 +38,7 @@ impl Restoring {
             stdio: opened.stdio,
             conn: None,
             epoch: 0,
+            hello: 0,
             newest: opened.token,
             proved: None,
             log: Log::new(),

@@ -402,3 +402,24 @@ fn fault(error: rusqlite::Error) -> JournalError {
         _ => JournalError::Io(error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_the_disk_where_it_is_to() {
+        let path = std::env::temp_dir().join(format!("nuncio-sync-{}", std::process::id()));
+        for (sync, level) in [(Sync::Full, 2), (Sync::Normal, 1), (Sync::Full, 2)] {
+            let journal = SqliteJournal::open(&path, SqliteOptions { sync, ..SqliteOptions::default() }).unwrap();
+            let pragma = |name: &str| journal.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(pragma("synchronous"), level, "{sync:?}");
+            let mode: String = journal.db.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+        }
+        for suffix in ["", ".lock"] {
+            std::fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The model of a power loss: of a journal file there is everything that was synced, and of what was written after that
+//! any part. What was committed is there up to some commit, and nothing of the rest.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nuncio_core::arcp::{Config, Journal as Keeps, Output, Runtime};
+use nuncio_core::time::Time;
+use nuncio_shared::{Journal, JournalError, Record, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tests::world::World;
+use serde_json::json;
+
+/// The head of a write-ahead log and of each of its frames, in the file format of `SQLite`.
+const LOG_HEAD: usize = 32;
+const FRAME_HEAD: usize = 24;
+const FRAME: usize = FRAME_HEAD + 4096;
+
+type Numbered = (u64, Record);
+
+/// A directory that is gone after the test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("nuncio-power-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        // In memory, where there is such a place: thousands of files are opened and closed, none of them for long.
+        let memory = PathBuf::from("/dev/shm");
+        let path = if memory.is_dir() { memory } else { std::env::temp_dir() }.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn open(&self, sync: Sync) -> Result<SqliteJournal, JournalError> {
+        SqliteJournal::open(self.0.join("journal"), SqliteOptions { sync, ..SqliteOptions::default() })
+    }
+
+    fn read(&self) -> Files {
+        let read = |name| std::fs::read(self.0.join(name)).unwrap();
+        Files { data: read("journal"), log: read("journal-wal") }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left lies in the directory of temporary files.
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What is on the disk.
+#[derive(Clone)]
+struct Files {
+    data: Vec<u8>,
+    log: Vec<u8>,
+}
+
+/// A journal that was being written, and what it consists of.
+struct Written {
+    files: Files,
+    /// The records, commit by commit.
+    commits: Vec<Vec<Numbered>>,
+    /// So many commits are not in the log any more.
+    before: usize,
+    /// Where in the log the others end.
+    ends: Vec<usize>,
+}
+
+impl Written {
+    /// Writes commits, and looks at the files while the journal is still open.
+    fn of(sync: Sync, commits: Vec<Vec<Numbered>>) -> Written {
+        let place = Place::new();
+        let mut journal = place.open(sync).unwrap();
+        for commit in &commits {
+            journal.commit(commit).unwrap();
+        }
+        let files = place.read();
+        let mut ends = files.commits();
+        // What is more than that is the journal's own beginning.
+        let own = ends.len().saturating_sub(commits.len());
+        ends.drain(..own);
+        Written { before: commits.len() - ends.len(), files, commits, ends }
+    }
+
+    /// The records that are there if the log is whole up to here.
+    fn up_to(&self, whole: usize) -> Vec<Numbered> {
+        let commits = self.before + self.ends.iter().filter(|end| **end <= whole).count();
+        self.commits.iter().take(commits).flatten().cloned().collect()
+    }
+
+    /// After a power loss the log is whole up to here.
+    fn survives(&self, files: &Files, whole: usize, what: &str) {
+        let records = files.loaded().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let expected = self.up_to(whole);
+        let (found, wanted) = (records.len(), expected.len());
+        assert!(records == expected, "{what}: {found} records instead of {wanted}");
+    }
+
+    /// Places in the log where something may be different: around every frame, in its head, and now and then within.
+    fn places(&self) -> Vec<usize> {
+        let end = self.ends.last().copied().unwrap();
+        let near = |at: &usize| {
+            let within = at.saturating_sub(LOG_HEAD) % FRAME;
+            *at <= LOG_HEAD || within <= FRAME_HEAD || within > FRAME - 2 || within.is_multiple_of(997)
+        };
+        // The last commit is looked at more closely.
+        let last = self.ends.iter().rev().nth(1).copied().unwrap_or(0);
+        let places = (0..=end)
+            .filter(|at| near(at) && (*at >= last || at.is_multiple_of(11) || at.saturating_sub(LOG_HEAD) % FRAME < 2));
+        places.collect()
+    }
+}
+
+impl Files {
+    /// Where the commits in the log end.
+    fn commits(&self) -> Vec<usize> {
+        let number = |at: usize| u32::from_be_bytes(self.log[at..at + 4].try_into().unwrap());
+        let salts = &self.log[16..24];
+        let frames = (LOG_HEAD..).step_by(FRAME).take_while(|at| at + FRAME <= self.log.len());
+        // Frames from before the log was begun anew have other salts.
+        let own = frames.take_while(|at| &self.log[at + 8..at + 16] == salts);
+        own.filter(|at| number(at + 4) != 0).map(|at| at + FRAME).collect()
+    }
+
+    /// Writes the files, opens the journal, reads it, goes on with it, and reads it again.
+    fn loaded(&self) -> Result<Vec<Numbered>, JournalError> {
+        let place = Place::new();
+        std::fs::write(place.0.join("journal"), &self.data).unwrap();
+        std::fs::write(place.0.join("journal-wal"), &self.log).unwrap();
+        load(&mut place.open(Sync::Normal)?)
+    }
+}
+
+fn load(journal: &mut SqliteJournal) -> Result<Vec<Numbered>, JournalError> {
+    let mut records = Vec::new();
+    journal.load(&mut |seq, record| {
+        records.push((seq, record));
+        true
+    })?;
+    Ok(records)
+}
+
+/// What a runtime stores while much happens, in commits of different sizes.
+fn run(jobs: usize, events: usize) -> Vec<Vec<Numbered>> {
+    let mut w = World::with(|config| config.journal = Keeps::Kept);
+    let a = w.login("tok-alice");
+    let b = w.login("tok-alice2");
+    let mut cuts = vec![w.stored.len()];
+    for number in 0..jobs {
+        let submit =
+            json!({"agent": "slow", "idempotency_key": number.to_string(), "lease_request": {"agent.delegate": ["*"]}});
+        let job = w.submit(a, submit);
+        cuts.push(w.stored.len());
+        w.subscribe(b, json!({"job_id": job.id, "history": true}));
+        for event in 0..events {
+            w.log(&job, &format!("event {event}"));
+            cuts.push(w.stored.len());
+        }
+        w.delegate(&job, &json!({"agent": "slow"})).unwrap();
+        w.finish(&job, "1");
+        w.drain(a);
+        w.drain(b);
+        w.send(a, "session.ack", json!({"last_processed_seq": 2}));
+        cuts.push(w.stored.len());
+    }
+    cuts.dedup();
+    let records = w.records(w.stored.len());
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    let commits = starts.zip(&cuts).map(|(from, to)| records[from..*to].to_vec());
+    commits.filter(|commit| !commit.is_empty()).collect()
+}
+
+fn young(sync: Sync) -> Written {
+    let written = Written::of(sync, run(2, 3));
+    assert_eq!(written.before, 0, "all of it is in the log");
+    written
+}
+
+/// One whose log was begun anew.
+fn old(sync: Sync) -> Written {
+    let written = Written::of(sync, run(3, 55));
+    assert!(written.before > 0 && written.ends.len() > 2, "{} {}", written.before, written.ends.len());
+    written
+}
+
+#[test]
+fn a_log_that_ends_anywhere_holds_every_commit_before_its_end() {
+    for written in [young(Sync::Full), young(Sync::Normal), old(Sync::Full)] {
+        for at in written.places() {
+            let mut files = written.files.clone();
+            files.log.truncate(at);
+            written.survives(&files, at, &format!("cut at {at}"));
+        }
+    }
+}
+
+#[test]
+fn what_comes_after_the_whole_part_does_not_matter() {
+    for written in [young(Sync::Full), old(Sync::Full)] {
+        let frames = (LOG_HEAD..*written.ends.last().unwrap()).step_by(FRAME);
+        for at in frames.flat_map(|frame| [frame, frame + 7, frame + FRAME_HEAD, frame + FRAME / 2]) {
+            let mut files = written.files.clone();
+            // A file that has grown, and whose new part was never written.
+            files.log[at..].fill(0);
+            written.survives(&files, at, &format!("zeros from {at}"));
+            // Or was something else once.
+            let mut junk = 7_u8;
+            files.log[at..].fill_with(|| {
+                junk = junk.wrapping_mul(31).wrapping_add(17);
+                junk
+            });
+            written.survives(&files, at, &format!("junk from {at}"));
+            // Its frames in another order.
+            let mut files = written.files.clone();
+            let (first, rest) = files.log[at..].split_at_mut((FRAME / 2).min(written.files.log.len() - at));
+            let length = first.len().min(rest.len());
+            first[..length].swap_with_slice(&mut rest[..length]);
+            let same = files.log.iter().zip(&written.files.log).take_while(|(now, before)| now == before).count();
+            written.survives(&files, same, &format!("swapped from {at}"));
+        }
+    }
+}
+
+#[test]
+fn a_hole_ends_the_log() {
+    let written = young(Sync::Normal);
+    // Without syncs blocks reach the disk in any order.
+    for at in (0..written.files.log.len()).step_by(512) {
+        let mut files = written.files.clone();
+        let end = (at + 4096).min(files.log.len());
+        files.log[at..end].fill(0);
+        let same = files.log.iter().zip(&written.files.log).take_while(|(now, before)| now == before).count();
+        written.survives(&files, same, &format!("a hole at {at}"));
+    }
+}
+
+#[test]
+fn a_changed_bit_ends_the_log() {
+    let written = young(Sync::Full);
+    for at in written.places().into_iter().filter(|at| *at < written.files.log.len()) {
+        let mut files = written.files.clone();
+        files.log[at] ^= 1 << (at % 8);
+        match files.loaded() {
+            // What only says how the log is read may be read as something else: never as other records.
+            Err(error) => assert!(at < LOG_HEAD, "{at}: {error}"),
+            Ok(records) if at < LOG_HEAD => assert!(written.up_to(usize::MAX).starts_with(&records), "{at}"),
+            Ok(records) => assert_eq!(records.len(), written.up_to(at).len(), "{at}"),
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_was_torn_is_done_again() {
+    let written = young(Sync::Full);
+    let whole = *written.ends.last().unwrap();
+    // The pages of the log, as they are on their way into the file.
+    let log = &written.files.log;
+    let frames: Vec<usize> = (LOG_HEAD..whole).step_by(FRAME).collect();
+    let page = |frame: &usize| u32::from_be_bytes(log[*frame..frame + 4].try_into().unwrap()) as usize - 1;
+    for done in 0..=frames.len() {
+        for torn in [4096, 512, 0] {
+            let mut files = written.files.clone();
+            for (index, frame) in frames.iter().enumerate().take(done) {
+                let start = page(frame) * 4096;
+                files.data.resize(files.data.len().max(start + 4096), 0);
+                // Of the last one only a part was written.
+                let length = if index + 1 == done { torn } else { 4096 };
+                files.data[start..start + length].copy_from_slice(&log[frame + FRAME_HEAD..][..length]);
+            }
+            written.survives(&files, whole, &format!("{done} pages, {torn} bytes of the last"));
+        }
+    }
+}
+
+#[test]
+fn a_runtime_is_restored_from_whatever_is_left_and_goes_on() {
+    let written = young(Sync::Full);
+    for at in std::iter::once(0).chain(written.ends.iter().copied()) {
+        let mut files = written.files.clone();
+        files.log.truncate(at);
+        let place = Place::new();
+        std::fs::write(place.0.join("journal"), &files.data).unwrap();
+        std::fs::write(place.0.join("journal-wal"), &files.log).unwrap();
+        let mut journal = place.open(Sync::Full).unwrap();
+        let mut records = load(&mut journal).unwrap();
+        let config = Config { journal: Keeps::Kept, ..Config::default() };
+        let (mut runtime, restored) = Runtime::restore(config, [3; 32], Time(0), records.clone());
+        assert!(restored.is_clean(), "{at}: {restored:?}");
+        assert_eq!(restored.last_store, records.len() as u64);
+        let mut stores = Vec::new();
+        while let Some(output) = runtime.poll_output() {
+            if let Output::Store { seq, record } = output {
+                stores.push((seq, record));
+            }
+        }
+        journal.commit(&stores).unwrap();
+        drop(journal);
+        records.append(&mut stores);
+        let mut journal = place.open(Sync::Full).unwrap();
+        journal.check().unwrap();
+        assert_eq!(load(&mut journal).unwrap(), records, "{at}");
+    }
+}
