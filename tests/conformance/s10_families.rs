@@ -254,3 +254,32 @@ fn s10_a_child_that_waits_for_a_slot_ends_with_its_parent() {
     let terminals: Vec<Frame> = w.drain(a).into_iter().filter(|frame| frame.kind() != "job.event").collect();
     assert_eq!((terminals[0].job(), terminals[1].job()), (accepted.job(), job.id.as_str()));
 }
+
+/// A child that names one currency would else spend the others without end, which its parent may not (§9.4).
+#[test]
+fn s9_4_a_currency_that_a_child_does_not_name_is_its_parents() {
+    let mut w = World::new();
+    let (a, job) = parent(&mut w, &json!(["USD:5", "credits:10"]));
+    let (kid, _) = child(&mut w, a, &job, &json!(["USD:2"]));
+    let (grandkid, _) = child(&mut w, a, &kid, &json!(["USD:1"]));
+    w.cost(&kid, "4", "credits");
+    assert_eq!(counters(&w.drain(a), &kid), [("credits".to_owned(), 6.0)], "what is left of the parent's");
+    w.cost(&grandkid, "6", "credits");
+    assert_eq!(counters(&w.drain(a), &grandkid), [("credits".to_owned(), 0.0)]);
+    for spender in [&grandkid, &kid, &job] {
+        assert_eq!(w.authorize(spender, "tool.call", "t"), Err("BUDGET_EXHAUSTED"), "{}", spender.id);
+    }
+    w.finish(&kid, "1");
+    let told = counters(&w.drain(a), &job);
+    assert!(told.ends_with(&[("USD".to_owned(), 5.0), ("credits".to_owned(), 0.0)]), "{told:?}");
+}
+
+#[test]
+fn s9_6_a_parents_own_counter_does_not_exhaust_a_child_with_amounts() {
+    let mut w = World::new();
+    let (a, job) = parent(&mut w, &json!(["USD:5"]));
+    let (kid, _) = child(&mut w, a, &job, &json!(["USD:2"]));
+    w.cost(&job, "3", "USD");
+    assert_eq!(w.authorize(&job, "tool.call", "t"), Err("BUDGET_EXHAUSTED"));
+    assert_eq!(w.authorize(&kid, "tool.call", "t"), Ok(()), "its own were set aside");
+}

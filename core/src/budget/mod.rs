@@ -157,9 +157,9 @@ impl Budget {
         self.0.get(currency).map(|counter| counter.spent)
     }
 
-    /// A currency of which nothing remains (§9.6: any counter ≤ 0), if there is one.
-    pub fn exhausted(&self) -> Option<&Currency> {
-        self.remaining().find_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
+    /// The currencies of which nothing remains (§9.6: any counter ≤ 0).
+    pub fn exhausted(&self) -> impl Iterator<Item = &Currency> {
+        self.remaining().filter_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
     }
 
     /// Whether no currency is budgeted.

@@ -242,3 +242,28 @@ fn events_of_unknown_jobs_are_bounded_by_their_bytes_too() {
     assert!(lines.iter().all(|line| line.starts_with("gap ")), "{lines:?}");
     assert!((1..4).contains(&lines.len()), "the oldest are given up, not all: {lines:?}");
 }
+
+#[test]
+fn no_credential_is_kept_once_it_was_handed_on() {
+    let value = "x".repeat(100_000);
+    let with = |value: &str| {
+        let mut desk = Desk::live();
+        desk.submit();
+        let id = desk.id_of("job.submit");
+        let credentials =
+            format!(r#""credentials":[{{"id":"c","scheme":"bearer","value":"{value}","endpoint":"https://e"}}]"#);
+        let lines = desk.frame(&plain("job.accepted", &format!(r#""job_id":"j","request_id":"{id}",{credentials}"#)));
+        assert_eq!(lines, ["h0 accepted j"]);
+        let mut held = vec![desk.client.bytes_held()];
+        desk.subscribe("j");
+        desk.frame(&plain("job.subscribed", &format!(r#""job_id":"j","current_status":"running",{credentials}"#)));
+        held.push(desk.client.bytes_held());
+        let rotated = format!(r#"{{"phase":"credential_rotated","credential_id":"c","id":"c","value":"{value}"}}"#);
+        assert_eq!(desk.frame(&kind("j", 1, "status", &rotated)).len(), 2, "both handles are told");
+        held.push(desk.client.bytes_held());
+        desk.frame(&success("j", 2));
+        held.push(desk.client.bytes_held());
+        held
+    };
+    assert_eq!(with(&value), with("x"), "what it holds does not depend on what it was shown");
+}

@@ -83,7 +83,7 @@ fn family(steps: &[u8]) {
                 format!("{sign}{digits}{}", "0".repeat(zeros))
             });
             assert_eq!(shown, expected);
-            assert_eq!(budget.exhausted().is_some(), *left <= 0);
+            assert_eq!(budget.exhausted().next().is_some(), *left <= 0);
         }
         let remaining: i128 = family.iter().map(|(_, left, _)| left).sum();
         assert_eq!(remaining + spent, 1000);

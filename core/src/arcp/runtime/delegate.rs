@@ -53,7 +53,7 @@ impl Runtime {
         if model {
             return Ok(());
         }
-        match self.budget_of(id).and_then(|budget| budget.exhausted()) {
+        match self.exhausted(id) {
             Some(currency) => {
                 let message = alloc::format!("the budget in {} is used up", currency.as_str());
                 Err(Fault::new(ErrorCode::BudgetExhausted, message))

@@ -49,10 +49,7 @@ impl Runtime {
     }
 
     fn emit_cost(&mut self, id: JobId, body: &Body, unit: &str, amount: Option<&Amount>) -> Result<(), Refused> {
-        let holder = self
-            .budget_holder(id)
-            .filter(|holder| self.jobs.get(*holder).and_then(|job| job.budget.as_ref()?.remaining_of(unit)).is_some());
-        let Some(holder) = holder else {
+        let Some(holder) = self.purse(id, unit) else {
             self.room(id, 1, body.json().len())?;
             self.append(id, body, None);
             return Ok(());

@@ -54,7 +54,7 @@ use super::job::{Job, JobState};
 use super::session::{Session, SessionState};
 use super::stats::{Stats, Totals};
 use super::timers::Timers;
-use crate::budget::Budget;
+use crate::budget::{Budget, Currency};
 use crate::time::Time;
 
 /// All connections, sessions and jobs of one ARCP runtime.
@@ -280,20 +280,33 @@ impl Runtime {
         self.outputs.push_back(Output::Event { event, after: self.stored });
     }
 
-    /// The budget a job spends from: its own, or that of the nearest ancestor that has one.
-    fn budget_holder(&self, id: JobId) -> Option<JobId> {
-        let mut at = id;
-        loop {
-            let job = self.jobs.get(at)?;
-            if job.budget.is_some() {
-                return Some(at);
-            }
-            at = job.parent?;
-        }
+    /// The budgets a job spends from, the nearest first: its own and those above it.
+    fn budgets(&self, id: JobId) -> impl Iterator<Item = (JobId, &Budget)> {
+        let mut at = Some(id);
+        let line = core::iter::from_fn(move || {
+            let id = at?;
+            let job = self.jobs.get(id)?;
+            at = job.parent;
+            Some((id, job))
+        });
+        line.filter_map(|(id, job)| Some((id, job.budget.as_ref()?)))
     }
 
+    /// Whose counter a job spends this currency from: the nearest one's that has it. A lease that names other currencies
+    /// alone would else be more than its parent's (§9.4).
+    fn purse(&self, id: JobId, currency: &str) -> Option<JobId> {
+        self.budgets(id).find(|(_, budget)| budget.remaining_of(currency).is_some()).map(|(holder, _)| holder)
+    }
+
+    /// The budget that is shown of a job: its own, or the nearest above it.
     fn budget_of(&self, id: JobId) -> Option<&Budget> {
-        self.budget_holder(id).and_then(|holder| self.jobs.get(holder)).and_then(|job| job.budget.as_ref())
+        self.budgets(id).next().map(|(_, budget)| budget)
+    }
+
+    /// A currency of which nothing remains for a job, if there is one.
+    fn exhausted(&self, id: JobId) -> Option<&Currency> {
+        let mut all = self.budgets(id).flat_map(|(holder, budget)| budget.exhausted().map(move |one| (holder, one)));
+        all.find_map(|(holder, currency)| (self.purse(id, currency.as_str()) == Some(holder)).then_some(currency))
     }
 
     fn arm(&mut self, at: Time, timer: Timer, key: impl Key) {

@@ -10,16 +10,18 @@ use super::super::lease::{Cents, Counter, OPERATIONS, amounts, covers};
 use super::{Ending, Entry, Model};
 
 impl Model {
-    /// The job whose counters a job spends from: its own, or the nearest above (ours).
+    /// The job whose counters a job shows: itself, or the nearest above (ours).
     pub(super) fn purse(&self, id: JobUlid) -> Option<JobUlid> {
-        let mut at = Some(id);
-        while let Some(job) = at {
-            if self.jobs[&job].budget.is_some() {
-                return at;
-            }
-            at = self.jobs[&job].parent;
-        }
-        None
+        self.line(id).into_iter().find(|at| self.jobs[at].budget.is_some())
+    }
+
+    /// A job and those above it.
+    fn line(&self, id: JobUlid) -> Vec<JobUlid> {
+        std::iter::successors(Some(id), |at| self.jobs[at].parent).collect()
+    }
+
+    fn counts(&self, id: JobUlid, currency: &str) -> bool {
+        self.jobs[&id].budget.as_ref().is_some_and(|budget| budget.contains_key(currency))
     }
 
     /// What is left, by currency; nothing where there is no budget.
@@ -31,7 +33,7 @@ impl Model {
     /// A cost was emitted (§9.6).
     pub(in super::super) fn spent(&mut self, id: JobUlid, currency: &str, cents: Cents, body: Value) {
         self.append(id, Entry::event("metric", body));
-        let Some(purse) = self.purse(id) else { return };
+        let Some(purse) = self.line(id).into_iter().find(|at| self.counts(*at, currency)) else { return };
         let counter = self.job_mut(purse).budget.as_mut().and_then(|budget| budget.get_mut(currency));
         if let Some(counter) = counter {
             counter.spent += cents;
@@ -91,7 +93,11 @@ impl Model {
         if !covers(&job.lease, namespace, target) {
             return Err("PERMISSION_DENIED");
         }
-        if namespace != "model.use" && self.remaining(id).values().any(|left| *left <= 0) {
+        let mut left: BTreeMap<&String, Cents> = BTreeMap::new();
+        for (currency, counter) in self.line(id).iter().filter_map(|at| self.jobs[at].budget.as_ref()).flatten() {
+            left.entry(currency).or_insert(counter.remaining());
+        }
+        if namespace != "model.use" && left.values().any(|left| *left <= 0) {
             return Err("BUDGET_EXHAUSTED");
         }
         Ok(())

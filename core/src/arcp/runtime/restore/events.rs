@@ -56,7 +56,7 @@ impl Restoring {
         job.history.push(Past { seq, needs, payload: event.payload }, max_events, max_bytes);
         job.last_seq = seq;
         if let Some((unit, amount)) = event.cost
-            && let Some(holder) = self.runtime.budget_holder(id)
+            && let Some(holder) = self.runtime.purse(id, &unit)
             && let Some(budget) = self.runtime.jobs.get_mut(holder).and_then(|job| job.budget.as_mut())
         {
             // It was counted once, so it can be counted.
