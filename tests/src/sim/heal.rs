@@ -32,7 +32,7 @@ impl Sim {
         }
         self.mend();
         for peer in &self.peers {
-            if let Some(session) = peer.session.as_ref().filter(|_| !peer.closed && peer.link.is_some()) {
+            if let Some(session) = peer.session.as_ref().filter(|_| !peer.closed && peer.is_live()) {
                 self.model.delivered(session);
             }
         }
@@ -88,7 +88,7 @@ impl Sim {
         }
         for peer in self.peers.iter().filter(|peer| !peer.closed) {
             let open = peer.handles.keys().filter(|handle| !peer.dropped.contains(*handle)).count();
-            let settled = open == 0 && peer.untaken == 0 && (peer.link.is_some() || peer.leaving);
+            let settled = open == 0 && peer.untaken == 0 && (peer.is_live() || peer.leaving);
             if !settled {
                 let state = (&peer.handles, peer.untaken, peer.link, peer.wants, &peer.client);
                 parts.insert("client", format!("{state:?}"));

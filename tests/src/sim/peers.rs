@@ -19,6 +19,8 @@ pub(super) struct Peer {
     pub(super) principal: &'static str,
     features: Features,
     pub(super) link: Option<usize>,
+    /// The link it was welcomed on last.
+    pub(super) welcomed: Option<usize>,
     /// It wants a transport.
     pub(super) wants: bool,
     pub(super) closed: bool,
@@ -39,6 +41,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    pub(super) fn is_live(&self) -> bool {
+        self.link.is_some() && self.link == self.welcomed
+    }
+
     /// What its session has is what both sides offer (§6.2).
     pub(super) fn checked_features(&self, welcome: &Frame) -> BTreeSet<String> {
         let features = welcome.payload()["capabilities"]["features"].as_array().into_iter().flatten();
@@ -80,6 +86,7 @@ impl Sim {
             principal,
             features,
             link: None,
+            welcomed: None,
             wants: true,
             closed: false,
             leaving: false,
@@ -167,6 +174,7 @@ impl Sim {
                     assert_eq!(*before, welcome.session_id, "client: another session without a word");
                 }
                 peer.session = Some(welcome.session_id);
+                peer.welcomed = peer.link;
             }
             ClientEvent::Accepted { handle, accepted } => {
                 let job = peer.handles.get_mut(&handle).expect("client: an unknown handle was accepted");
