@@ -204,6 +204,27 @@ fn a_session_counts_on_though_all_its_events_are_too_old() {
 }
 
 #[test]
+fn a_server_that_never_writes_much_at_a_time_lets_go_all_the_same() {
+    let place = Place::new();
+    let too_old = SqliteOptions { retain: Duration::ZERO, ..options() };
+    let mut records = history(9);
+    for number in 0..9 {
+        records.push((records.len() as u64 + 1, about("job_forgotten", "job", &job(number))));
+    }
+    for part in records.chunks(100) {
+        // Every part by a process of its own.
+        let mut journal = place.open(too_old);
+        loaded(&mut journal);
+        journal.commit(part).unwrap();
+        while journal.tend().unwrap() {}
+    }
+    let mut journal = place.open(too_old);
+    loaded(&mut journal);
+    while journal.tend().unwrap() {}
+    assert!(loaded(&mut journal).len() < 150);
+}
+
+#[test]
 fn beyond_its_size_the_oldest_events_go() {
     const MAX: u64 = 1 << 20;
     let place = Place::new();

@@ -286,6 +286,8 @@ impl Journal for SqliteJournal {
             Ok(true)
         })?;
         self.living = living;
+        // How much of it was written since the last look nobody knows: servers that never run for long must tidy up, too.
+        self.tending = Tending::now();
         Ok(())
     }
 
