@@ -321,6 +321,21 @@ fn s9_8_2_a_childs_credentials_end_with_its_parent() {
 }
 
 #[test]
+fn s9_8_2_what_is_minted_for_a_child_whose_parent_has_ended_is_revoked() {
+    let mut w = world();
+    let (a, parent) = job(&mut w);
+    w.on_submit = OnSubmit::Hold;
+    let child =
+        w.delegate(&parent, &json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"]}})).unwrap();
+    let minted = w.credential(child, "2");
+    w.finish(&parent, "1");
+    assert_eq!(revocation(&mut w).unwrap().2, value(&parent));
+    assert_eq!(w.start_with(child, vec![minted.clone()]), Err(Refused::Stale));
+    assert_eq!(revocation(&mut w).expect("it is revoked").2, minted.value.expose());
+    assert!(w.drain(a).iter().all(|frame| !frame.text().contains(minted.value.expose())));
+}
+
+#[test]
 fn s14_beyond_the_waiting_revocations_submits_that_need_credentials_are_refused() {
     let mut w = World::with(|config| {
         config.provisioner = true;

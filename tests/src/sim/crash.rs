@@ -18,6 +18,7 @@ impl Sim {
             return;
         }
         self.crashes += 1;
+        self.bustle(draw);
         self.count("crashed");
         // Of what was not committed any beginning may be there.
         let torn = usize::try_from(self.last_store - self.disk.committed).unwrap_or(0);
@@ -40,6 +41,23 @@ impl Sim {
         self.restore(left);
         self.fire();
         self.resumable();
+    }
+
+    /// Something is under way that nobody has committed.
+    fn bustle(&mut self, draw: &mut Draw<'_, '_>) {
+        for _ in 0..draw.below(5) {
+            match draw.below(4) {
+                0 => {
+                    let links: Vec<usize> = self.links.keys().copied().collect();
+                    let link = draw.pick(&links).copied().unwrap_or_default();
+                    self.write_up(link, usize::MAX);
+                    self.deliver_up(link, 1 + draw.below(3));
+                }
+                1 => self.answer(draw),
+                2 => self.command(draw),
+                _ => self.act_agent(draw),
+            }
+        }
     }
 
     /// Connections, agents and everything in memory are gone.

@@ -101,6 +101,11 @@ impl Sim {
         let link = self.links.get_mut(&number).filter(|link| !link.closed);
         let link = link.unwrap_or_else(|| panic!("quiet: a frame for a closed connection: {text}"));
         let End::Client(peer) = link.peer else { return };
+        if text.contains("\"history_truncated\":true") {
+            // It may be lost with its connection: the events are not.
+            let frame = Frame::parse(text);
+            self.model.truncated(frame["session_id"].as_str().unwrap_or_default(), frame.job());
+        }
         if text.contains("\"session.welcome\"") {
             let frame = Frame::parse(text);
             let session = frame["session_id"].as_str().unwrap_or_default();
@@ -137,10 +142,7 @@ impl Sim {
                 self.model.shown(frame.job());
             }
             ("job.cancelled", Some(_)) => self.model.promised(frame.job()),
-            ("job.subscribed", Some(_)) => {
-                let truncated = frame.payload()["history_truncated"] == true;
-                self.model.answered(session, frame.job(), truncated);
-            }
+            ("job.subscribed", Some(_)) => self.model.answered(session, frame.job()),
             _ => {}
         }
         self.host.shows(text);

@@ -45,6 +45,7 @@ struct Conn {
     session: Option<String>,
     token: String,
     python: bool,
+    greeted: bool,
     /// The number the next event must have.
     next: u64,
     /// The number it resumed behind.
@@ -138,6 +139,7 @@ impl Checker {
     pub(crate) fn received(&mut self, conn: ConnId, text: &str) {
         let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
         let Some(conn) = self.conns.get_mut(&conn) else { return };
+        let first = !std::mem::replace(&mut conn.greeted, true);
         if let Some(session) = &conn.session {
             // Its answer may be lost with the connection, and is not repeated: its events are.
             if self.overlapping
@@ -146,6 +148,10 @@ impl Checker {
             {
                 session.subscribed.insert(frame["payload"]["job_id"].as_str().unwrap_or_default().to_owned());
             }
+            return;
+        }
+        // Its welcome may still wait for the journal.
+        if !first {
             return;
         }
         let payload = &frame["payload"];

@@ -165,9 +165,8 @@ impl Model {
                     ));
                 }
             }
-            let purse = self.purse(id);
             for (unit, cost) in costs {
-                let budget = purse.and_then(|purse| self.job_mut(purse).budget.as_mut());
+                let budget = self.purse(id, &unit).and_then(|purse| self.job_mut(purse).budget.as_mut());
                 if let Some(counter) = budget.and_then(|budget| budget.get_mut(&unit)) {
                     counter.spent += cost;
                 }

@@ -10,30 +10,26 @@ use super::super::lease::{Cents, Counter, OPERATIONS, amounts, covers};
 use super::{Ending, Entry, Model};
 
 impl Model {
-    /// The job whose counters a job shows: itself, or the nearest above (ours).
-    pub(super) fn purse(&self, id: JobUlid) -> Option<JobUlid> {
-        self.line(id).into_iter().find(|at| self.jobs[at].budget.is_some())
-    }
-
     /// A job and those above it.
-    fn line(&self, id: JobUlid) -> Vec<JobUlid> {
-        std::iter::successors(Some(id), |at| self.jobs[at].parent).collect()
+    fn line(&self, id: JobUlid) -> impl Iterator<Item = JobUlid> {
+        std::iter::successors(Some(id), |at| self.jobs[at].parent)
     }
 
-    fn counts(&self, id: JobUlid, currency: &str) -> bool {
-        self.jobs[&id].budget.as_ref().is_some_and(|budget| budget.contains_key(currency))
+    /// The job whose counter a job spends a currency from: itself, or the nearest above that has it (ours).
+    pub(super) fn purse(&self, id: JobUlid, currency: &str) -> Option<JobUlid> {
+        self.line(id).find(|at| self.jobs[at].budget.as_ref().is_some_and(|budget| budget.contains_key(currency)))
     }
 
-    /// What is left, by currency; nothing where there is no budget.
+    /// What a job shows to be left, by currency, of the nearest budget; nothing where there is none.
     pub(in super::super) fn remaining(&self, id: JobUlid) -> BTreeMap<String, Cents> {
-        let budget = self.purse(id).and_then(|purse| self.jobs[&purse].budget.as_ref());
+        let budget = self.line(id).find_map(|at| self.jobs[&at].budget.as_ref());
         budget.into_iter().flatten().map(|(currency, counter)| (currency.clone(), counter.remaining())).collect()
     }
 
     /// A cost was emitted (§9.6).
     pub(in super::super) fn spent(&mut self, id: JobUlid, currency: &str, cents: Cents, body: Value) {
         self.append(id, Entry::event("metric", body));
-        let Some(purse) = self.line(id).into_iter().find(|at| self.counts(*at, currency)) else { return };
+        let Some(purse) = self.purse(id, currency) else { return };
         let counter = self.job_mut(purse).budget.as_mut().and_then(|budget| budget.get_mut(currency));
         if let Some(counter) = counter {
             counter.spent += cents;
@@ -94,7 +90,7 @@ impl Model {
             return Err("PERMISSION_DENIED");
         }
         let mut left: BTreeMap<&String, Cents> = BTreeMap::new();
-        for (currency, counter) in self.line(id).iter().filter_map(|at| self.jobs[at].budget.as_ref()).flatten() {
+        for (currency, counter) in self.line(id).filter_map(|at| self.jobs[&at].budget.as_ref()).flatten() {
             left.entry(currency).or_insert(counter.remaining());
         }
         if namespace != "model.use" && left.values().any(|left| *left <= 0) {

@@ -68,12 +68,18 @@ impl Model {
         }
     }
 
-    /// The answer to a subscription has left the runtime. What was truncated begins anywhere.
-    pub(in super::super) fn answered(&mut self, session: &str, name: &str, truncated: bool) {
+    /// The answer to a subscription has left the runtime.
+    pub(in super::super) fn answered(&mut self, session: &str, name: &str) {
         let Some(id) = self.named(name).filter(|_| self.sessions.contains_key(session)) else { return };
         let watch = self.watch_mut(session, id);
         watch.answered += 1;
-        watch.loose |= truncated;
+    }
+
+    /// A history is not whole any more: it begins anywhere.
+    pub(in super::super) fn truncated(&mut self, session: &str, name: &str) {
+        if let Some(id) = self.named(name).filter(|_| self.sessions.contains_key(session)) {
+            self.watch_mut(session, id).loose = true;
+        }
     }
 
     /// Of a job's history something could not be read back.
