@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nuncio_shared::{FinalStatus, Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
+use nuncio_core::arcp::Runtime;
+use nuncio_shared::{
+    Config, FinalStatus, Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync, Time,
+};
 
 const SESSION: &str = "sess_01J00000000000000000000000";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -201,6 +204,66 @@ fn a_session_counts_on_though_all_its_events_are_too_old() {
     assert!(left.len() < 150, "{}", left.len());
     assert!(left.iter().any(|(_, record)| record.targets().iter().any(|target| target.seq == 900)));
     assert!(left.iter().any(|(_, record)| record.kind() == "session_opened"));
+}
+
+#[test]
+fn a_server_that_never_writes_much_at_a_time_lets_go_all_the_same() {
+    let place = Place::new();
+    let too_old = SqliteOptions { retain: Duration::ZERO, ..options() };
+    let mut records = history(9);
+    for number in 0..9 {
+        records.push((records.len() as u64 + 1, about("job_forgotten", "job", &job(number))));
+    }
+    for part in records.chunks(100) {
+        // Every part by a process of its own.
+        let mut journal = place.open(too_old);
+        loaded(&mut journal);
+        journal.commit(part).unwrap();
+        while journal.tend().unwrap() {}
+    }
+    let mut journal = place.open(too_old);
+    loaded(&mut journal);
+    while journal.tend().unwrap() {}
+    assert!(loaded(&mut journal).len() < 150);
+}
+
+#[test]
+fn nothing_comes_to_life_again() {
+    const OTHER: &str = "sess_01J00000000000000000000001";
+    let place = Place::new();
+    let mut journal = place.open(options());
+    // What begins is among much that stays, what ends is not.
+    let mut records: Vec<Record> = history(1).into_iter().map(|(_, record)| record).collect();
+    let text = String::from_utf8(opened().encode()).unwrap();
+    records.push(record(&text.replace(SESSION, OTHER)));
+    records.push(about("credentials_asked", "job", &job(7)));
+    records.push(record(&format!(r#"{{"v":1,"t":"credential_issued","job":"{}","id":"c"}}"#, job(7))));
+    records.push(accepted(&job(7)));
+    let begun = records.len();
+    records.push(about("credentials_answered", "job", &job(7)));
+    records.push(record(&format!(
+        r#"{{"v":1,"t":"job_ended","job":"{}","trace":"{TRACE}","at":1,"status":"success","kind":"job.result","seq":1,
+            "to":[],"payload":{{"final_status":"success"}}}}"#,
+        job(7)
+    )));
+    records.push(record(&format!(r#"{{"v":1,"t":"credential_revoked","job":"{}","id":"c"}}"#, job(7))));
+    records.push(about("job_forgotten", "job", &job(7)));
+    records.push(about("session_closed", "session", OTHER));
+    let records: Vec<(u64, Record)> = (1..).zip(records).collect();
+    journal.commit(&records[..begun]).unwrap();
+    journal.commit(&records[begun..]).unwrap();
+    for _ in 0..2 {
+        loaded(&mut journal);
+        while journal.tend().unwrap() {}
+        let left = loaded(&mut journal);
+        let (runtime, restored) = Runtime::restore(Config::default(), [1; 32], Time(0), left);
+        assert_eq!((restored.interrupted, restored.unrevoked, restored.unanswered), (1, 0, 0), "but for the first job");
+        assert_eq!(runtime.stats().sessions_detached, 1);
+    }
+    // All of it goes where it can.
+    journal.compact().unwrap();
+    let begins = loaded(&mut journal).iter().filter(|(_, record)| record.kind() == "session_opened").count();
+    assert!((1..=2).contains(&begins));
 }
 
 #[test]

@@ -9,6 +9,9 @@
 //!   an open session was shown of it: how long its history was, and how much of it has been shown, is known from there;
 //! - credential records, once as many were revoked as issued under one job and id, and once the answer to what the host
 //!   was asked is there.
+//!
+//! What begins a session or a job, asks for credentials or issues one goes before what ends it, or it would come to life
+//! again; a `job_ended` does not go before its `job_accepted`.
 
 mod decode;
 mod encode;

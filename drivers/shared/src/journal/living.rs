@@ -13,6 +13,17 @@ pub(crate) struct Living {
     issued: HashMap<(JobUlid, String), u32>,
     /// Jobs whose credentials were asked for, without an answer.
     asked: HashSet<JobUlid>,
+    over: Over,
+}
+
+/// What is over, and whose first record is still there: its last one has to stay, or it would come to life again.
+#[derive(Debug, Default)]
+struct Over {
+    sessions: HashSet<SessionId>,
+    jobs: HashSet<JobUlid>,
+    /// How many values are on record as issued, revoked or not.
+    issued: HashMap<(JobUlid, String), u32>,
+    asked: HashSet<JobUlid>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +62,8 @@ impl Living {
                 session.highest = session.highest.max(*acked);
             }),
             Record::SessionClosed { session } => {
-                self.sessions.remove(session);
+                let known = self.sessions.remove(session).is_some();
+                self.over.sessions.extend(known.then_some(*session));
             }
             Record::JobAccepted(_) => {
                 if let Some(job) = record.job() {
@@ -72,11 +84,15 @@ impl Living {
             }
             Record::CredentialsAsked { job } => {
                 self.asked.insert(*job);
+                self.over.asked.insert(*job);
             }
             Record::CredentialsAnswered { job } => {
                 self.asked.remove(job);
             }
-            Record::CredentialIssued { job, id } => *self.issued.entry((*job, id.clone())).or_default() += 1,
+            Record::CredentialIssued { job, id } => {
+                *self.issued.entry((*job, id.clone())).or_default() += 1;
+                *self.over.issued.entry((*job, id.clone())).or_default() += 1;
+            }
             Record::CredentialRevoked { job, id } => {
                 let key = (*job, id.clone());
                 if let Some(values) = self.issued.get_mut(&key) {
@@ -111,24 +127,55 @@ impl Living {
             Record::SessionToken(_) => session().is_some_and(|session| session.token == seq),
             Record::SessionDetached { .. } => session().is_some_and(|session| session.detached == seq),
             Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
-            Record::SessionClosed { .. } | Record::CredentialsAnswered { .. } => false,
+            Record::SessionClosed { session } => self.over.sessions.contains(session),
+            Record::CredentialsAnswered { job } => self.over.asked.contains(job),
             Record::Watching(_) | Record::Unwatched { .. } => session().is_some() && job().is_some(),
-            Record::JobAccepted(_)
-            | Record::JobDoomed { .. }
-            | Record::JobForgotten { .. }
-            | Record::KeyForgotten { .. } => job().is_some(),
-            Record::JobEnded(_) => job().is_some() || self.is_owed(record, fresh),
+            Record::JobAccepted(_) | Record::JobDoomed { .. } => job().is_some(),
+            Record::JobForgotten { job: of } | Record::KeyForgotten { job: of } => {
+                job().is_some() || self.over.jobs.contains(of)
+            }
+            Record::JobEnded(_) => {
+                let over = record.job().is_some_and(|job| self.over.jobs.contains(&job));
+                over || job().is_some() || self.is_owed(record, fresh)
+            }
             Record::JobEvent(_) => {
                 let kept = job().is_some_and(|job| !job.forgotten && (fresh || job.last == seq));
                 kept || self.is_owed(record, fresh) || self.is_last(seq, record)
             }
             Record::SessionEvent(_) => self.is_owed(record, fresh) || self.is_last(seq, record),
             Record::CredentialsAsked { job } => self.asked.contains(job),
-            Record::CredentialIssued { job, id } | Record::CredentialRevoked { job, id } => {
-                self.issued.contains_key(&(*job, id.clone()))
+            Record::CredentialIssued { job, id } => self.issued.contains_key(&(*job, id.clone())),
+            Record::CredentialRevoked { job, id } => {
+                let key = (*job, id.clone());
+                self.issued.contains_key(&key) || self.over.issued.contains_key(&key)
             }
             // A kind that this version does not know the rules of.
             _ => true,
+        }
+    }
+
+    /// Takes notice of a record that is not there any more.
+    pub(crate) fn gone(&mut self, record: &Record) {
+        match (record, record.session(), record.job()) {
+            (Record::SessionOpened(_), Some(session), _) => {
+                self.over.sessions.remove(&session);
+            }
+            (Record::JobAccepted(_), _, Some(job)) => {
+                self.over.jobs.remove(&job);
+            }
+            (Record::CredentialsAsked { job }, ..) => {
+                self.over.asked.remove(job);
+            }
+            (Record::CredentialIssued { job, id }, ..) => {
+                let key = (*job, id.clone());
+                if let Some(values) = self.over.issued.get_mut(&key) {
+                    *values -= 1;
+                    if *values == 0 {
+                        self.over.issued.remove(&key);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -158,6 +205,7 @@ impl Living {
     fn drop_job(&mut self, job: JobUlid) {
         if self.jobs.get(&job).is_some_and(|kept| kept.forgotten && !kept.keyed) {
             self.jobs.remove(&job);
+            self.over.jobs.insert(job);
         }
     }
 }

@@ -78,7 +78,12 @@ impl Journal for MemoryJournal {
         // Twice as many as before are worth a look.
         if records.all.len() > 1024 + 2 * records.tended {
             let Records { all, living, tended } = &mut *records;
-            all.retain(|(seq, record)| living.needs(*seq, record, true));
+            let needed = |(seq, record): &(u64, Record)| living.needs(*seq, record, true);
+            let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(all).into_iter().partition(needed);
+            *all = kept;
+            for (_, record) in &gone {
+                living.gone(record);
+            }
             *tended = all.len();
         }
         Ok(false)

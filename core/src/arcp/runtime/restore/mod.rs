@@ -229,10 +229,12 @@ impl Restoring {
             }
             Record::CredentialRevoked { job, id } => {
                 let key = (job, id);
-                let values = self.issued.get_mut(&key)?;
-                *values -= 1;
-                if *values == 0 {
-                    self.issued.remove(&key);
+                // The record of its issue may have been let go of before.
+                if let Some(values) = self.issued.get_mut(&key) {
+                    *values -= 1;
+                    if *values == 0 {
+                        self.issued.remove(&key);
+                    }
                 }
                 Some(())
             }

@@ -79,10 +79,11 @@ impl SqliteJournal {
     fn thin(&mut self, batch: &Batch) -> Result<(), JournalError> {
         let fresh = !self.is_over()? && wall().since(batch.at) < micros(self.options.retain);
         let mut draft = Draft::new(u64::try_from(batch.first).unwrap_or(0), batch.at);
+        let mut gone = Vec::new();
         for line in batch.lines() {
             let (seq, text) = line?;
             match readable(text)? {
-                Some(record) if !self.living.needs(seq, &record, fresh) => {}
+                Some(record) if !self.living.needs(seq, &record, fresh) => gone.push(record),
                 Some(record) => draft.push(seq, &record),
                 // Of a later version: nobody here knows who needs it.
                 None => return Ok(()),
@@ -96,6 +97,10 @@ impl SqliteJournal {
         if !draft.is_empty() {
             draft.insert(&transaction).map_err(fault)?;
         }
-        transaction.commit().map_err(fault)
+        transaction.commit().map_err(fault)?;
+        for record in &gone {
+            self.living.gone(record);
+        }
+        Ok(())
     }
 }
