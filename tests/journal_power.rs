@@ -186,8 +186,8 @@ fn old(sync: Sync) -> Written {
 
 #[test]
 fn a_log_that_ends_anywhere_holds_every_commit_before_its_end() {
-    for written in [young(Sync::Full), young(Sync::Normal), old(Sync::Full)] {
-        for at in written.places() {
+    for (written, step) in [(young(Sync::Full), 1), (young(Sync::Normal), 5), (old(Sync::Full), 11)] {
+        for at in written.places().into_iter().step_by(step) {
             let mut files = written.files.clone();
             files.log.truncate(at);
             written.survives(&files, at, &format!("cut at {at}"));
@@ -199,8 +199,11 @@ fn a_log_that_ends_anywhere_holds_every_commit_before_its_end() {
 fn what_comes_after_the_whole_part_does_not_matter() {
     for written in [young(Sync::Full), old(Sync::Full)] {
         let frames = (LOG_HEAD..*written.ends.last().unwrap()).step_by(FRAME);
+        let mut whole = written.files.clone();
+        // Of what is left from before the log was begun anew a little will do.
+        whole.log.truncate(written.ends.last().unwrap() + 2 * FRAME);
         for at in frames.flat_map(|frame| [frame, frame + 7, frame + FRAME_HEAD, frame + FRAME / 2]) {
-            let mut files = written.files.clone();
+            let mut files = whole.clone();
             // A file that has grown, and whose new part was never written.
             files.log[at..].fill(0);
             written.survives(&files, at, &format!("zeros from {at}"));
@@ -212,11 +215,11 @@ fn what_comes_after_the_whole_part_does_not_matter() {
             });
             written.survives(&files, at, &format!("junk from {at}"));
             // Its frames in another order.
-            let mut files = written.files.clone();
-            let (first, rest) = files.log[at..].split_at_mut((FRAME / 2).min(written.files.log.len() - at));
+            let mut files = whole.clone();
+            let (first, rest) = files.log[at..].split_at_mut((FRAME / 2).min(whole.log.len() - at));
             let length = first.len().min(rest.len());
             first[..length].swap_with_slice(&mut rest[..length]);
-            let same = files.log.iter().zip(&written.files.log).take_while(|(now, before)| now == before).count();
+            let same = files.log.iter().zip(&whole.log).take_while(|(now, before)| now == before).count();
             written.survives(&files, same, &format!("swapped from {at}"));
         }
     }

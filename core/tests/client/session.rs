@@ -166,13 +166,36 @@ fn a_runtime_that_cannot_tell_now_is_asked_again() {
 
 #[test]
 fn a_refused_resume_is_the_end() {
-    for code in ["RESUME_WINDOW_EXPIRED", "PERMISSION_DENIED", "INVALID_REQUEST"] {
+    for code in ["RESUME_WINDOW_EXPIRED", "INVALID_REQUEST"] {
         let mut desk = Desk::live();
         desk.cut();
         desk.open();
         let lines = desk.frame(&error(&format!(r#""code":"{code}","message":"gone","retryable":false"#)));
         assert_eq!(lines, ["drop 1000", &format!("closed: {code}: gone")]);
     }
+}
+
+/// A Python runtime denies a session that it believes to be on its old connection still.
+#[test]
+fn a_denied_resume_is_tried_again_a_few_times() {
+    let denied = error(r#""code":"PERMISSION_DENIED","message":"no resumable session","retryable":false"#);
+    let mut desk = Desk::live();
+    desk.cut();
+    for attempt in 1..=8 {
+        desk.open();
+        let again = format!("connect {attempt} resume=true");
+        assert_eq!(desk.frame(&denied), ["drop 1000", "lost PERMISSION_DENIED", &*again]);
+    }
+    desk.open();
+    assert_eq!(desk.frame(&denied), ["drop 1000", "closed: PERMISSION_DENIED: no resumable session"]);
+}
+
+#[test]
+fn a_denied_session_is_denied_for_good() {
+    let mut desk = Desk::idle(ClientConfig::default());
+    desk.open();
+    let lines = desk.frame(&error(r#""code":"PERMISSION_DENIED","message":"no","retryable":false"#));
+    assert_eq!(lines, ["drop 1000", "closed: PERMISSION_DENIED: no"]);
 }
 
 #[test]

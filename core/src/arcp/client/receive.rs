@@ -28,6 +28,9 @@ const MAX_INTERVAL: u64 = 86_400;
 /// An envelope whose payload is not read yet.
 pub(super) type Frame<'a> = Envelope<'a, &'a RawValue>;
 
+/// Failed attempts after which a session that the runtime denies is given up.
+const RESUME_ATTEMPTS: u32 = 8;
+
 impl Client {
     /// Exactly one message came in. The frame is [`Bytes`] because event bodies and results are handed on as slices of
     /// it, without a copy; a driver that has only `&[u8]` copies once (`Bytes::copy_from_slice`).
@@ -180,8 +183,14 @@ impl Client {
     }
 
     fn greeting_refused(&mut self, fault: RemoteFault) {
-        let again = fault.retryable && matches!(fault.known(), Some(ErrorCode::InternalError) | None);
-        if again || fault.known() == Some(ErrorCode::HeartbeatLost) {
+        let again = match fault.known() {
+            Some(ErrorCode::InternalError) | None => fault.retryable,
+            Some(ErrorCode::HeartbeatLost) => true,
+            // The Python SDK's runtime says so, too, as long as it has not noticed that the old connection is gone.
+            Some(ErrorCode::PermissionDenied) => self.session.is_some() && self.attempt < RESUME_ATTEMPTS,
+            Some(_) => false,
+        };
+        if again {
             self.drop_transport(1000, "refused for now");
             self.lose(LostReason::Refused(fault));
         } else {
