@@ -1,5 +1,6 @@
 //! Ours: what a session is shown of the jobs of others is the same after a restart.
 
+use nuncio_core::arcp::Runtime;
 use nuncio_tests::world::Frame;
 use serde_json::json;
 
@@ -67,4 +68,22 @@ fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
         let frame = again.iter().find(|frame| frame.seq() == Some(seq)).unwrap();
         assert_eq!(frame.text(), text);
     }
+}
+
+#[test]
+fn s7_6_a_history_that_was_let_go_is_said_to_be_truncated() {
+    let mut w = world();
+    let a = w.login_without("tok-alice", &["progress"]);
+    let job = w.job(a, "slow");
+    // Not shown to the owner, it has the number of the event before it.
+    w.raw(&job, "progress", &json!({"current": 1}));
+    let first = w.stored.iter().position(|(_, record)| record.position() == Some((0, 1)));
+    assert!(w.stored.iter().any(|(_, record)| record.position() == Some((1, 1))));
+    let records = w.records(w.stored.len());
+    let kept = records.into_iter().enumerate().filter(|(at, _)| Some(*at) != first).map(|(_, record)| record);
+    let (runtime, _) = Runtime::restore(w.runtime.config().clone(), [3; 32], w.now, kept);
+    w.adopt(runtime);
+    let b = w.login("tok-alice2");
+    let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
+    assert_eq!(subscribed.payload()["history_truncated"], true);
 }

@@ -52,7 +52,9 @@ impl Restoring {
         if position < job.history.end() {
             return None;
         }
-        job.history.skip_to(position, seq);
+        // An event that its owner was not shown has the number of the one before it, which may be gone.
+        let shared = !event.to.iter().any(|target| target.seq == seq);
+        job.history.skip_to(position, seq.saturating_add(u64::from(shared)));
         job.history.push(Past { seq, needs, payload: event.payload }, max_events, max_bytes);
         job.last_seq = seq;
         if let Some((unit, amount)) = event.cost
