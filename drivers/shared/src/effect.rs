@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::or;
-use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Secret};
+use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Refused, Secret};
 use tracing::{debug, info, warn};
 
 use crate::agent;
@@ -116,10 +116,22 @@ impl Hub {
                         .iter()
                         .map(|credential| Revocation::of(id, &credential.id, &credential.value))
                         .collect();
-                    if let Err(refused) = hub.run(|state, now| state.runtime.start(now, job, credentials)) {
-                        warn!(job = %id, %refused, "credentials came for a job that does not take them");
-                        for revocation in late {
-                            hub.revoke_until_done(revocation).await;
+                    match hub.run(|state, now| state.runtime.start(now, job, credentials)) {
+                        Ok(()) => {}
+                        Err(Refused::Stale) => {
+                            warn!(job = %id, "credentials came too late for their job");
+                            for revocation in late {
+                                hub.revoke_until_done(revocation).await;
+                            }
+                        }
+                        // By the job: a value among them may be another job's, too.
+                        Err(refused) => {
+                            warn!(job = %id, %refused, "credentials are not as the protocol has them");
+                            hub.revoke_until_done(Revocation { job: id, id: None, value: None, attempt: 0 }).await;
+                            let fault =
+                                Fault::new(ErrorCode::InternalError, "the job's credentials could not be issued");
+                            // Refused is an answer that came too late.
+                            drop(hub.run(|state, now| state.runtime.decline(now, job, fault)));
                         }
                     }
                 }

@@ -53,7 +53,8 @@ pub struct Revocation {
     /// The job it was minted for.
     pub job: JobUlid,
     /// The credential's id. `None` if the process ended after [`issue`](Provisioner::issue) was asked and before its answer
-    /// was on record: then everything that was minted for the job is to be revoked, if anything was.
+    /// was on record, or if that answer could not be used: then everything that was minted for the job is to be revoked,
+    /// if anything was.
     pub id: Option<String>,
     /// The very value to revoke: a rotated credential has had several. `None` after a restart, since values are not
     /// recorded: then every value this credential has ever had is to be revoked.
@@ -68,17 +69,17 @@ pub struct Revocation {
 /// [journal](crate::ServerBuilder::journal) the order is: a record that they are asked for, [`issue`](Provisioner::issue),
 /// a record of each, and only then does the client see them; so that after a crash everything is revoked: by its id, or by
 /// its job if the crash came in the middle of `issue`. An issuer should therefore be able to tell what it minted for a
-/// job.
-/// Without one, credentials outlive a crash for as long as their issuer lets them.
+/// job. Without a journal, credentials outlive a crash for as long as their issuer lets them.
 ///
 /// The methods run on a thread of the driver's own, in a tokio runtime with timers and sockets. One that blocks delays
 /// the hellos and submits of others. A panic counts as a failure.
 pub trait Provisioner: Send + Sync + 'static {
-    /// The job's credentials, none if it needs none. A fault refuses the submit; its message goes to the client. The
-    /// answer has a deadline, `Config::submit_timeout`; credentials that come later are revoked.
+    /// The job's credentials, none if it needs none; no value is that of another credential (§9.8.2). A fault refuses the
+    /// submit; its message goes to the client. The answer has a deadline, `Config::submit_timeout`; credentials that come
+    /// later are revoked.
     fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
 
-    /// Revokes a credential by its value, all its values by its id, or everything by its job. What fails is tried again; what was revoked before
-    /// must be `Ok`.
+    /// Revokes a credential by its value, all its values by its id, or everything by its job. What fails is tried again;
+    /// what was revoked before must be `Ok`.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;
 }

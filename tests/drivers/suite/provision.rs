@@ -216,3 +216,22 @@ fn what_is_to_be_revoked_waits_for_a_provisioner() {
         assert_eq!((revocation.id.as_deref(), revocation.value), (Some("cred_1"), None));
     });
 }
+
+#[test]
+fn a_value_that_another_job_has_refuses_the_submit() {
+    within(async {
+        let (told, revoked) = unbounded();
+        let server = builder().agent("holds", holds).provisioner(Mint(told)).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let first = client.submit(&Submit::new("holds")).await.unwrap();
+        let error = client.submit(&Submit::new("echo")).await.unwrap_err();
+        let ClientError::Failed(RequestFailure::Refused(fault)) = error else { panic!("{error}") };
+        assert_eq!(
+            (fault.code.as_str(), fault.message.as_str()),
+            ("INTERNAL_ERROR", "the job's credentials could not be issued")
+        );
+        let revocation = revoked.recv().await.unwrap();
+        assert_ne!(revocation.job.to_string(), first.job_id(), "the first job keeps its credential");
+        assert_eq!((revocation.id, revocation.value), (None, None), "whatever was minted for the second");
+    });
+}
