@@ -153,6 +153,10 @@ fn a_range_is_read_back() {
     assert_eq!(read.records.len(), 60);
     let read = journal.replay(&of_job(0, 390), 1000, usize::MAX).unwrap();
     assert_eq!((numbers(&read.records), read.truncated), ((391..=400).collect(), false));
+    for after in 300..400 {
+        let read = journal.replay(&of_job(0, after), 1, usize::MAX).unwrap();
+        assert_eq!((numbers(&read.records), read.truncated), (vec![after + 1], false), "after {after}");
+    }
 }
 
 #[test]
@@ -275,6 +279,30 @@ fn what_a_session_was_shown_last_of_a_job_stays() {
     assert_eq!(numbers("job_event"), [80]);
     let positions: Vec<u64> = events("job_event").iter().filter_map(|record| Some(record.position()?.0)).collect();
     assert_eq!(positions, [99, 29]);
+}
+
+#[test]
+fn a_history_that_has_lost_its_middle_is_said_to_be_truncated() {
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+    // A session stays at the first event it was shown.
+    let mut records = vec![opened(), accepted(&job(0)), event(&job(0), 0, 1)];
+    records.extend((1..100).map(|position| unwatched(&job(0), position)));
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    let of = accepted(&job(0)).job().unwrap();
+    let mut truncated = |after| {
+        let read = journal.replay(&ReplayRange::Job { job: of, position: 0, after }, 1, usize::MAX).unwrap();
+        read.truncated || read.records.is_empty()
+    };
+    assert!([0, 1, 50].into_iter().all(|after| !truncated(after)));
+    journal.compact().unwrap();
+    let mut truncated = |after| {
+        let read = journal.replay(&ReplayRange::Job { job: of, position: 0, after }, 1, usize::MAX).unwrap();
+        read.truncated || read.records.is_empty()
+    };
+    for after in [0, 1, 50] {
+        assert!(truncated(after), "after {after}");
+    }
 }
 
 /// What says how a session is shown a job.

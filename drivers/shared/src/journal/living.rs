@@ -49,8 +49,9 @@ struct Shown {
 struct KeptJob {
     keyed: bool,
     forgotten: bool,
-    /// The number of the record of its last event.
+    /// The number of the record of its last event, and that event's position.
     last: u64,
+    position: Option<u64>,
     /// Open sessions that were shown it.
     sessions: HashSet<SessionId>,
 }
@@ -139,8 +140,9 @@ impl Living {
             _ => {}
         }
         let mut job = record.job().and_then(|id| Some((id, self.jobs.get_mut(&id).filter(|job| !job.forgotten)?)));
-        if let (Some((_, job)), true) = (&mut job, record.position().is_some()) {
+        if let (Some((_, job)), Some((position, _))) = (&mut job, record.position()) {
             job.last = seq;
+            job.position = Some(position);
         }
         for target in record.targets() {
             if let Some(session) = self.sessions.get_mut(&target.session) {
@@ -197,6 +199,11 @@ impl Living {
             // A kind that this version does not know the rules of.
             _ => true,
         }
+    }
+
+    /// Where the last event of a job is that is kept.
+    pub(crate) fn last_position(&self, job: JobUlid) -> Option<u64> {
+        self.jobs.get(&job)?.position
     }
 
     /// Whether an open session may still ask for the event, or counts on from it.
