@@ -15,7 +15,7 @@ use crate::auth::{Claim, PeerCertificate, Verifier};
 use crate::clock::Clock;
 use crate::driver::{Io, Spawn};
 use crate::job::{Ended, Job};
-use crate::journal::{Keeper, Order};
+use crate::journal::{Keeper, Question};
 use crate::pipe::{Pipe, lock};
 use crate::provision::{Grant, Provisioner};
 use crate::sync::{CancellationToken, Signal};
@@ -105,7 +105,7 @@ pub(crate) enum Effect {
         value: Option<Secret>,
         attempt: u32,
     },
-    Replay(Order),
+    Replay(Question),
     SessionLive {
         session: SessionId,
         principal: Arc<str>,

@@ -11,7 +11,7 @@ use tracing::Span;
 use crate::auth::Claim;
 use crate::hub::{Effect, State};
 use crate::job::{Ended, Job};
-use crate::journal::Order;
+use crate::journal::Question;
 use crate::pipe::Pipe;
 use crate::provision::Grant;
 
@@ -152,7 +152,7 @@ impl State {
                 effects.push(Effect::Revoke { revocation, job, id, value, attempt });
             }
             Event::Replay { replay, range, max_events, max_bytes } => {
-                effects.push(Effect::Replay(Order::Replay { replay, range, max_events, max_bytes }));
+                effects.push(Effect::Replay(Question { replay, range, max_events, max_bytes }));
             }
             Event::Subscription { principal, job, owner, granted } => {
                 effects.push(Effect::Subscription { principal, job, owner, granted });
