@@ -146,22 +146,8 @@ impl Hub {
         for spec in parts.registry.specs() {
             runtime.register(spec)?;
         }
-        let state = State {
-            runtime,
-            conns: HashMap::new(),
-            certificates: HashMap::new(),
-            jobs: HashMap::new(),
-            awaited: HashMap::new(),
-            held: VecDeque::new(),
-            held_conns: HashMap::new(),
-            held_events: 0,
-            unrecorded: Vec::new(),
-            committed: parts.durable,
-            records: parts.keeper.is_some(),
-            credentials: parts.provisioner.is_some(),
-            armed: Time::MAX,
-            drained: false,
-        };
+        let (records, credentials) = (parts.keeper.is_some(), parts.provisioner.is_some());
+        let state = State::new(runtime, parts.durable, records, credentials);
         Ok(Hub {
             state: Mutex::new(state),
             connections: AtomicUsize::new(0),
