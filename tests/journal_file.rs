@@ -156,6 +156,10 @@ fn a_range_is_read_back() {
     assert_eq!(read.records.len(), 60);
     let read = journal.replay(&of_job(0, 390), 1000, usize::MAX).unwrap();
     assert_eq!((numbers(&read.records), read.truncated), ((391..=400).collect(), false));
+    for after in 300..400 {
+        let read = journal.replay(&of_job(0, after), 1, usize::MAX).unwrap();
+        assert_eq!((numbers(&read.records), read.truncated), (vec![after + 1], false), "after {after}");
+    }
 }
 
 #[test]
@@ -338,6 +342,73 @@ fn what_a_session_was_shown_last_of_a_job_stays() {
     assert_eq!(numbers("job_event"), [80]);
     let positions: Vec<u64> = events("job_event").iter().filter_map(|record| Some(record.position()?.0)).collect();
     assert_eq!(positions, [99, 29]);
+}
+
+#[test]
+fn a_history_that_has_lost_its_middle_is_said_to_be_truncated() {
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+    // A session stays at the first event it was shown.
+    let mut records = vec![opened(), accepted(&job(0)), event(&job(0), 0, 1)];
+    records.extend((1..100).map(|position| unwatched(&job(0), position)));
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    let of = accepted(&job(0)).job().unwrap();
+    let mut truncated = |after| {
+        let read = journal.replay(&ReplayRange::Job { job: of, position: 0, after }, 1, usize::MAX).unwrap();
+        read.truncated || read.records.is_empty()
+    };
+    assert!([0, 1, 50].into_iter().all(|after| !truncated(after)));
+    journal.compact().unwrap();
+    let mut truncated = |after| {
+        let read = journal.replay(&ReplayRange::Job { job: of, position: 0, after }, 1, usize::MAX).unwrap();
+        read.truncated || read.records.is_empty()
+    };
+    for after in [0, 1, 50] {
+        assert!(truncated(after), "after {after}");
+    }
+}
+
+/// What says how a session is shown a job.
+fn watching(job: &str, more: &str) -> Record {
+    record(&format!(r#"{{"v":1,"t":"watching","session":"{SESSION}","job":"{job}"{more}}}"#))
+}
+
+/// Else a peer that subscribes again and again would make the journal grow for as long as the job and its session last.
+#[test]
+fn what_was_subscribed_again_and_again_goes() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let unwatched = || record(&format!(r#"{{"v":1,"t":"unwatched","session":"{SESSION}","job":"{}"}}"#, job(1)));
+    let owner = watching(&job(0), r#","role":"owner","request_id":"m0","announced":"01J00000000000000000000000""#);
+    let from = watching(&job(1), r#","role":"subscriber","from":3"#);
+    let again = watching(&job(1), r#","role":"subscriber""#);
+    let mut records = vec![opened(), accepted(&job(0)), accepted(&job(1)), owner.clone()];
+    for _ in 0..500 {
+        records.push(watching(&job(1), r#","role":"subscriber","from":0"#));
+        records.push(unwatched());
+    }
+    for _ in 0..500 {
+        records.push(from.clone());
+        records.push(again.clone());
+    }
+    for number in 0..3_000 {
+        records.push(watching(&job(0), &format!(r#","role":"owner","request_id":"again {number}""#)));
+    }
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    journal.compact().unwrap();
+    let left: Vec<Record> = loaded(&mut journal).into_iter().map(|(_, record)| record).collect();
+    assert!(left.len() < 1_700, "{}", left.len());
+    let of = |number: u64| left.iter().filter(move |record| record.job() == accepted(&job(number)).job());
+    let (gone, stays): (Vec<_>, Vec<_>) = of(1).partition(|record| record.kind() == "unwatched");
+    assert!(gone.len() < 256, "{}", gone.len());
+    assert!(stays.ends_with(&[&from, &again]), "the session is shown it from there");
+    let last = watching(&job(0), r#","role":"owner","request_id":"again 2999""#);
+    assert_eq!(of(0).next_back(), Some(&last));
+
+    // They go with the session.
+    let at = journal.stats().unwrap().last;
+    journal.commit(&[(at + 1, about("session_closed", "session", SESSION))]).unwrap();
+    assert!(journal.compact().unwrap().records < 10);
 }
 
 #[test]

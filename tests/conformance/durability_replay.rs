@@ -240,3 +240,20 @@ fn ours_without_a_readable_journal_nothing_is_asked() {
     assert_eq!(subscribed.payload()["history_truncated"], true);
     assert_eq!(w.replayed, 0);
 }
+
+#[test]
+fn ours_one_session_does_not_have_all_of_the_journals_time() {
+    let (mut w, _, _, job) = long();
+    let greedy = w.login("tok-alice2");
+    let other = w.login("tok-alice");
+    w.on_replay = OnReplay::Hold;
+    let ask = json!({"job_id": job.id, "history": true, "from_event_seq": 0});
+    let refused = (0..1_000).any(|_| {
+        w.send(greedy, "job.subscribe", ask.clone());
+        w.drain(greedy).iter().any(|frame| frame.kind() == "session.error")
+    });
+    assert!(refused);
+    w.on_replay = OnReplay::Answer;
+    w.send(other, "job.subscribe", ask);
+    assert_eq!(messages(&w.drain(other)), expected(0), "there is room for everybody else");
+}

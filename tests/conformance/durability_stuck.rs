@@ -127,3 +127,39 @@ fn ours_paused_refusals_and_pongs_wait_for_nothing() {
     w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
     assert!(w.history.last().unwrap().0 <= durable);
 }
+
+#[test]
+fn ours_who_resumes_again_and_again_does_not_make_what_waits_grow() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let (session, token) = (w.session(a), w.token(a));
+    w.stuck = true;
+    let stored = w.stored.len();
+    let refused = (0..2_000).find(|_| {
+        let resumed = w.resume_as("tok-alice", &session, &token, 0);
+        w.drain(resumed).iter().any(|frame| frame.kind() == "session.error")
+    });
+    assert!(refused.is_some(), "it ends at last");
+    assert!(w.stored.len() - stored < 2_000, "{} records wait", w.stored.len() - stored);
+    w.stuck = false;
+    w.settle();
+    let resumed = w.resume_as("tok-alice", &session, &token, 0);
+    w.expect(resumed, "session.welcome");
+}
+
+#[test]
+fn ours_a_stranger_is_refused_whatever_becomes_of_the_journal() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    let durable = w.stored.len() as u64;
+    // It hangs: nobody has said that it cannot be written.
+    w.stuck = true;
+    w.log(&job, "waits");
+    for frame in ["{}", r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{}}"#] {
+        let stranger = w.open();
+        w.send_text(stranger, frame);
+        w.refusal(stranger, if frame == "{}" { "INVALID_REQUEST" } else { "UNAUTHENTICATED" });
+        assert!(w.history.last().unwrap().0 <= durable, "{frame}");
+    }
+}

@@ -237,8 +237,8 @@ pub const MUTATIONS: [Mutation; 37] = [
     at(
         "new work is taken while the journal is stuck",
         "arcp/runtime/journal.rs",
-        "        } else if self.paused {",
-        "        } else if self.paused && self.draining {",
+        "        } else if self.stuck() {",
+        "        } else if self.stuck() && self.draining {",
     ),
     at(
         "what is read back has other numbers",

@@ -92,7 +92,7 @@ pub struct Config {
     pub idempotency_bytes: usize,
     /// Seconds an idempotency record is kept. Default 24 h.
     pub idempotency_secs: u64,
-    /// Ids of submits remembered in a session. Default 256.
+    /// Ids of submits remembered in a session. Default 256; beyond a thousand a restart may forget them.
     pub submit_ids: usize,
     /// The longest page of `session.jobs` (§6.6). Default 1 000; 100 where the request says nothing.
     pub list_page: usize,
@@ -125,7 +125,8 @@ pub struct Config {
     /// Questions to the journal that are not answered yet, beyond which no resume or subscription may ask another.
     /// Default 1 000.
     pub replays: usize,
-    /// Stores not yet reported as durable, from which on agents wait. Only with a journal. Default 16 384.
+    /// Stores not yet reported as durable, from which on agents wait; from twice as many on, and at least a thousand, no
+    /// new work is taken as if by [`Runtime::pause`](super::Runtime::pause). Only with a journal. Default 16 384.
     pub store_window: u64,
 }
 

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use crate::agent;
 use crate::auth::{Claim, Rejection};
 use crate::hub::{Effect, Hub};
+use crate::journal::Order;
 use crate::provision::{Grant, Revocation};
 use crate::sync::caught;
 
@@ -60,9 +61,9 @@ impl Hub {
                     }));
                 }));
             }
-            Effect::Replay(order) => {
+            Effect::Replay(question) => {
                 if let Some(keeper) = &self.keeper {
-                    keeper.order(order);
+                    keeper.order(Order::Replay(question));
                 }
             }
             Effect::SessionLive { session, principal, resumed } => {

@@ -15,7 +15,7 @@ use crate::auth::{Claim, PeerCertificate, Verifier};
 use crate::clock::Clock;
 use crate::driver::{Io, Spawn};
 use crate::job::{Ended, Job};
-use crate::journal::{Keeper, Order};
+use crate::journal::{Keeper, Question};
 use crate::pipe::{Pipe, lock};
 use crate::provision::{Grant, Provisioner};
 use crate::sync::{CancellationToken, Signal};
@@ -105,7 +105,7 @@ pub(crate) enum Effect {
         value: Option<Secret>,
         attempt: u32,
     },
-    Replay(Order),
+    Replay(Question),
     SessionLive {
         session: SessionId,
         principal: Arc<str>,
@@ -146,22 +146,8 @@ impl Hub {
         for spec in parts.registry.specs() {
             runtime.register(spec)?;
         }
-        let state = State {
-            runtime,
-            conns: HashMap::new(),
-            certificates: HashMap::new(),
-            jobs: HashMap::new(),
-            awaited: HashMap::new(),
-            held: VecDeque::new(),
-            held_conns: HashMap::new(),
-            held_events: 0,
-            unrecorded: Vec::new(),
-            committed: parts.durable,
-            records: parts.keeper.is_some(),
-            credentials: parts.provisioner.is_some(),
-            armed: Time::MAX,
-            drained: false,
-        };
+        let (records, credentials) = (parts.keeper.is_some(), parts.provisioner.is_some());
+        let state = State::new(runtime, parts.durable, records, credentials);
         Ok(Hub {
             state: Mutex::new(state),
             connections: AtomicUsize::new(0),

@@ -1,9 +1,10 @@
 //! What becomes of a machine's outputs, in their order, while its lock is held.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output};
+use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output, Runtime};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
 use tracing::Span;
@@ -11,11 +12,32 @@ use tracing::Span;
 use crate::auth::Claim;
 use crate::hub::{Effect, State};
 use crate::job::{Ended, Job};
-use crate::journal::Order;
+use crate::journal::Question;
 use crate::pipe::Pipe;
 use crate::provision::Grant;
 
 impl State {
+    /// Around a machine whose records are durable up to this one. `records` says that there is a place for further ones,
+    /// `credentials` that somebody mints them.
+    pub(crate) fn new(runtime: Runtime, durable: u64, records: bool, credentials: bool) -> State {
+        State {
+            runtime,
+            conns: HashMap::new(),
+            certificates: HashMap::new(),
+            jobs: HashMap::new(),
+            awaited: HashMap::new(),
+            held: VecDeque::new(),
+            held_conns: HashMap::new(),
+            held_events: 0,
+            unrecorded: Vec::new(),
+            committed: durable,
+            records,
+            credentials,
+            armed: Time::MAX,
+            drained: false,
+        }
+    }
+
     /// Moves all outputs on, as far as their records are durable. What is for one connection stays in its order.
     pub(crate) fn drain(&mut self, now: Time, effects: &mut Vec<Effect>) {
         loop {
@@ -38,7 +60,7 @@ impl State {
 
     fn is_durable(&self, output: &Output) -> bool {
         match output {
-            Output::Event { event: Event::Authenticate { .. }, .. }
+            Output::Event { event: Event::Authenticate { .. } | Event::RefusedFrame { .. }, .. }
             | Output::Store { .. }
             | Output::Reading { .. }
             | Output::Close { .. } => true,
@@ -47,7 +69,8 @@ impl State {
     }
 
     fn is_behind_held(&self, output: &Output) -> bool {
-        if let Output::Event { event: Event::Authenticate { .. }, .. } = output {
+        // No record says of them, and as many may come as a peer likes, whatever becomes of the journal.
+        if let Output::Event { event: Event::Authenticate { .. } | Event::RefusedFrame { .. }, .. } = output {
             return false;
         }
         match conn_of(output) {
@@ -75,6 +98,13 @@ impl State {
                 }
             }
             None => self.held_events -= 1,
+        }
+    }
+
+    /// What waits for a connection that is over goes: nobody takes it, and a peer may come and go as often as it likes.
+    pub(crate) fn discard(&mut self, conn: ConnId) {
+        if self.held_conns.remove(&conn).is_some() {
+            self.held.retain(|output| conn_of(output) != Some(conn));
         }
     }
 
@@ -152,7 +182,7 @@ impl State {
                 effects.push(Effect::Revoke { revocation, job, id, value, attempt });
             }
             Event::Replay { replay, range, max_events, max_bytes } => {
-                effects.push(Effect::Replay(Order::Replay { replay, range, max_events, max_bytes }));
+                effects.push(Effect::Replay(Question { replay, range, max_events, max_bytes }));
             }
             Event::Subscription { principal, job, owner, granted } => {
                 effects.push(Effect::Subscription { principal, job, owner, granted });
@@ -209,5 +239,67 @@ fn wake(effects: &mut Vec<Effect>, pipe: &Arc<Pipe>) {
     let woken = |effect: &Effect| matches!(effect, Effect::Wake(other) if Arc::ptr_eq(other, pipe));
     if !effects.iter().any(woken) {
         effects.push(Effect::Wake(Arc::clone(pipe)));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use nuncio_core::arcp::{Config, Journal, Via};
+
+    use super::*;
+
+    const NOW: Time = Time(1_700_000_000_000_000);
+
+    /// Of a journal that takes records and never says that they are durable.
+    fn state() -> State {
+        let config = Config { journal: Journal::Kept, ..Config::default() };
+        State::new(Runtime::new(config, [7; 32], NOW), 0, true, false)
+    }
+
+    impl State {
+        fn says(&mut self, conn: ConnId, frame: &str) -> Vec<Effect> {
+            let mut effects = Vec::new();
+            self.runtime.handle_frame(NOW, conn, frame.as_bytes());
+            self.drain(NOW, &mut effects);
+            effects
+        }
+
+        /// Its welcome waits for the journal.
+        fn login(&mut self) -> ConnId {
+            let conn = self.runtime.handle_open(NOW, Via::Memory);
+            let hello = r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{
+                "client":{"name":"c","version":"1"},"auth":{"scheme":"bearer","token":"t"},"capabilities":{}}}"#;
+            let asked = self.says(conn, hello);
+            assert!(matches!(&*asked, [Effect::Authenticate { .. }]));
+            self.runtime.admit(NOW, conn, "alice").unwrap();
+            self.drain(NOW, &mut Vec::new());
+            assert!(self.held_conns.contains_key(&conn));
+            conn
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_refused_frames_does_not_wait_for_the_journal() {
+        let mut state = state();
+        let conn = state.login();
+        let before = state.held_events;
+        for _ in 0..50 {
+            let effects = state.says(conn, r#"{"arcp":"1.1","id":"2","type":"no.such","payload":{}}"#);
+            assert!(effects.iter().any(|effect| matches!(effect, Effect::RefusedFrame { .. })));
+        }
+        assert_eq!(state.held_events, before);
+    }
+
+    #[test]
+    fn what_waits_for_a_connection_goes_with_it() {
+        let mut state = state();
+        let conn = state.login();
+        let frames = |state: &State| state.held.iter().filter(|output| conn_of(output).is_some()).count();
+        assert!(frames(&state) > 0);
+        state.runtime.handle_close(NOW, conn);
+        state.discard(conn);
+        state.drain(NOW, &mut Vec::new());
+        assert_eq!(frames(&state), 0);
     }
 }

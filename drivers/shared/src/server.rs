@@ -275,6 +275,7 @@ impl Port for ServerPort {
         self.hub.run(|state, now| {
             state.runtime.handle_close(now, self.conn);
             state.conns.remove(&self.conn);
+            state.discard(self.conn);
             state.certificates.remove(&self.conn);
         });
     }

@@ -48,8 +48,10 @@ impl Sim {
                 return;
             }
             Output::Send { conn, frame, after } => {
-                // What tells of nothing that was stored does not wait for a journal that is stuck.
-                let free = self.disk.paused && *after < self.last_store;
+                // What tells of nothing that was stored does not wait for a journal that is stuck, nor do refusals of those
+                // who have not been welcomed.
+                let refusal = frame.windows(15).any(|part| part == br#""session.error""#);
+                let free = (self.disk.paused || refusal) && *after < self.last_store;
                 assert!(*after == self.last_store || free, "a Send names the last store before it");
                 self.digest.write(frame);
                 self.announced(*conn, frame);

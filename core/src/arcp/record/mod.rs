@@ -7,6 +7,9 @@
 //! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
 //!   session's numbers go on from there; nor, of a job that is not forgotten, its last event, and the last record that
 //!   an open session was shown of it: how long its history was, and how much of it has been shown, is known from there;
+//! - of one session and one job, a `watching` that another follows, but not the last that makes the session its owner,
+//!   the last that begins a history, nor those that answered the last thousand submits of the session; a `watching` of
+//!   neither kind that an `unwatched` follows, and an `unwatched` that another follows;
 //! - credential records, once as many were revoked as issued under one job and id, and once the answer to what the host
 //!   was asked is there.
 //!
@@ -172,6 +175,28 @@ pub struct Watching {
     pub(crate) request_id: Option<Box<str>>,
     /// The `job.accepted` that goes before the job's first event.
     pub(crate) announced: Option<EnvelopeId>,
+}
+
+impl Watching {
+    /// Whether the session is shown the job.
+    pub fn is_shown(&self) -> bool {
+        self.role.is_some()
+    }
+
+    /// Whether the job is the session's own.
+    pub fn is_owner(&self) -> bool {
+        self.role == Some(Role::Owner)
+    }
+
+    /// Whether the session is shown the job's history first.
+    pub fn begins_history(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// Whether a submit was answered with the job.
+    pub fn answers_submit(&self) -> bool {
+        self.request_id.is_some()
+    }
 }
 
 /// The number a frame has in one session.

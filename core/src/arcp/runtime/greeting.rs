@@ -239,7 +239,7 @@ impl Runtime {
         request_id: Option<&str>,
         past: Option<VecDeque<Entry>>,
     ) -> Result<(), Fault> {
-        if self.paused {
+        if self.stuck() {
             self.closed_for_work()?;
         }
         let replays = self.replays();

@@ -9,6 +9,9 @@ use crate::arcp::record::{Record, SessionEventRecord, SessionToken, Target};
 use crate::arcp::session::Role;
 use crate::time::Time;
 
+/// So many stores have to wait at least before the journal is held to be stuck.
+const FAR_BEHIND: u64 = 1_024;
+
 impl Runtime {
     /// Everything up to this store is durable. Late, repeated or early reports are harmless. Without
     /// [`Config::journal`](crate::arcp::Config) it means nothing.
@@ -41,12 +44,19 @@ impl Runtime {
     pub(super) fn closed_for_work(&self) -> Result<(), Fault> {
         let why = if self.draining {
             "the runtime is shutting down; try again later"
-        } else if self.paused {
+        } else if self.stuck() {
             "the runtime cannot store anything at the moment; try again later"
         } else {
             return Ok(());
         };
         Err(Fault::new(ErrorCode::InternalError, why))
+    }
+
+    /// Whether nothing more is taken on that has to be stored: the journal cannot be written, or is so far behind that it is
+    /// not what agents alone can bring about. Else whoever resumes again and again makes what waits grow without end.
+    pub(super) fn stuck(&self) -> bool {
+        let far = self.config.store_window.saturating_mul(2).max(FAR_BEHIND);
+        self.paused || (self.config.journal.is_kept() && self.stored - self.durable >= far)
     }
 
     pub(super) fn store(&mut self, record: Record) {

@@ -164,9 +164,11 @@ impl Runtime {
 
     fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding) {
         let (now, stall) = (self.now, self.config.stall_timeout);
-        let (stored, paused) = (self.stored, self.paused);
+        let (stored, stuck, kept) = (self.stored, self.stuck(), self.config.journal.is_kept());
         let Some(open) = self.conns.get_mut(conn) else { return };
-        if !(paused && meta.free) {
+        // Who has not been welcomed, which waits for a store, is told of nothing that was stored.
+        let stranger = kept && open.after == 0;
+        if !(meta.free && (stuck || stranger)) {
             open.after = stored;
         }
         let after = open.after;

@@ -86,6 +86,11 @@ impl Runtime {
         Ok(())
     }
 
+    /// Whether an answer to this [`Event::Replay`] is still waited for.
+    pub fn asks(&self, replay: ReplayId) -> bool {
+        self.replays.contains_key(replay)
+    }
+
     pub(super) fn replay_lapsed(&mut self, replay: ReplayId) {
         // Refused is what was answered.
         let _ = self.replay_failed(self.now, replay);
@@ -225,6 +230,11 @@ impl Runtime {
     /// Where does the history of a job begin that a subscription asks for?
     pub(super) fn fetch_start(&mut self, key: SessionKey, id: JobId, request_id: &str, from: u64) -> Result<(), Fault> {
         self.replay_room()?;
+        // One session may not have all of the journal's time: as many wait for it as replies wait for a connection.
+        let own = |replay: &&Replay| matches!(&replay.wants, Wants::Start { session, .. } if *session == key);
+        if self.replays.values().filter(own).count() >= self.config.reply_frames {
+            return Err(Fault::limit("reply_frames", self.config.reply_frames as u64));
+        }
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
         let range = ReplayRange::Job { job: job.accepted.id, position: 0, after: from };
         let wants = Wants::Start { session: key, job: id, request_id: request_id.into(), from };

@@ -1,8 +1,11 @@
 //! Which records are still needed, by the rules of [`Record`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use nuncio_core::arcp::{JobUlid, Record, SessionId};
+
+/// So many submits of a session are known to have been answered.
+const SUBMITS: usize = 1_024;
 
 /// What there is in a journal, as far as it decides what may go.
 #[derive(Debug, Default)]
@@ -34,15 +37,34 @@ struct OpenSession {
     token: u64,
     detached: u64,
     ack: u64,
+    /// The jobs it was shown.
+    jobs: HashMap<JobUlid, Shown>,
+    /// The numbers of the last records that say which submits were answered, the oldest first.
+    submits: VecDeque<u64>,
+}
+
+/// The numbers of the last records that say how a session is shown a job.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Of an event or a terminal.
+    event: u64,
+    watching: u64,
+    /// Of one that makes it the owner.
+    owner: u64,
+    /// Of one that begins a history.
+    from: u64,
+    unwatched: u64,
 }
 
 #[derive(Debug, Default)]
 struct KeptJob {
     keyed: bool,
     forgotten: bool,
-    /// The numbers of the records of its last event, and of the last that each session was shown.
+    /// The number of the record of its last event, and that event's position.
     last: u64,
-    shown: HashMap<SessionId, u64>,
+    position: Option<u64>,
+    /// Open sessions that were shown it.
+    sessions: HashSet<SessionId>,
 }
 
 impl Living {
@@ -62,9 +84,33 @@ impl Living {
                 session.highest = session.highest.max(*acked);
             }),
             Record::SessionClosed { session } => {
-                let known = self.sessions.remove(session).is_some();
-                self.over.sessions.extend(known.then_some(*session));
+                let open = self.sessions.remove(session);
+                self.over.sessions.extend(open.is_some().then_some(*session));
+                for job in open.map(|open| open.jobs).unwrap_or_default().into_keys() {
+                    if let Some(kept) = self.jobs.get_mut(&job) {
+                        kept.sessions.remove(session);
+                    }
+                }
             }
+            Record::Watching(watching) => {
+                self.show(record, |shown| {
+                    if watching.is_shown() {
+                        shown.watching = seq;
+                    }
+                    if watching.is_owner() {
+                        shown.owner = seq;
+                    }
+                    if watching.begins_history() {
+                        shown.from = seq;
+                    }
+                });
+                if watching.answers_submit() {
+                    self.update(record, |session| session.answered(seq));
+                }
+            }
+            Record::Unwatched { .. } => self.show(record, |shown| {
+                *shown = Shown { watching: 0, from: 0, unwatched: seq, ..*shown };
+            }),
             Record::JobAccepted(_) => {
                 if let Some(job) = record.job() {
                     self.jobs.entry(job).or_insert(KeptJob { keyed: record.is_keyed(), ..KeptJob::default() });
@@ -72,7 +118,13 @@ impl Living {
             }
             Record::JobForgotten { job } => {
                 if let Some(kept) = self.jobs.get_mut(job) {
+                    let sessions = std::mem::take(&mut kept.sessions);
                     *kept = KeptJob { keyed: kept.keyed, forgotten: true, ..KeptJob::default() };
+                    for session in sessions {
+                        if let Some(open) = self.sessions.get_mut(&session) {
+                            open.jobs.remove(job);
+                        }
+                    }
                     self.drop_job(*job);
                 }
             }
@@ -104,17 +156,29 @@ impl Living {
             }
             _ => {}
         }
-        let mut job = record.job().and_then(|job| self.jobs.get_mut(&job)).filter(|job| !job.forgotten);
-        if let (Some(job), true) = (&mut job, record.position().is_some()) {
+        let mut job = record.job().and_then(|id| Some((id, self.jobs.get_mut(&id).filter(|job| !job.forgotten)?)));
+        if let (Some((_, job)), Some((position, _))) = (&mut job, record.position()) {
             job.last = seq;
+            job.position = Some(position);
         }
         for target in record.targets() {
             if let Some(session) = self.sessions.get_mut(&target.session) {
                 session.highest = session.highest.max(target.seq);
-                if let Some(job) = &mut job {
-                    job.shown.insert(target.session, seq);
+                if let Some((id, job)) = &mut job {
+                    job.sessions.insert(target.session);
+                    session.jobs.entry(*id).or_default().event = seq;
                 }
             }
+        }
+    }
+
+    /// Takes notice of how a session is shown a job.
+    fn show(&mut self, record: &Record, change: impl FnOnce(&mut Shown)) {
+        let (Some(session), Some(job)) = (record.session(), record.job()) else { return };
+        let kept = self.jobs.get_mut(&job).filter(|kept| !kept.forgotten);
+        if let (Some(open), Some(kept)) = (self.sessions.get_mut(&session), kept) {
+            kept.sessions.insert(session);
+            change(open.jobs.entry(job).or_default());
         }
     }
 
@@ -129,7 +193,13 @@ impl Living {
             Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
             Record::SessionClosed { session } => self.over.sessions.contains(session),
             Record::CredentialsAnswered { job } => self.over.asked.contains(job),
-            Record::Watching(_) | Record::Unwatched { .. } => session().is_some() && job().is_some(),
+            // Whoever subscribes again and again says the same again and again.
+            Record::Watching(_) => session().is_some_and(|session| {
+                let shown = self.shown(record);
+                let last = shown.is_some_and(|shown| [shown.watching, shown.owner, shown.from].contains(&seq));
+                last || (job().is_some() && session.submits.contains(&seq))
+            }),
+            Record::Unwatched { .. } => self.shown(record).is_some_and(|shown| seq == shown.unwatched),
             Record::JobAccepted(_) | Record::JobDoomed { .. } => job().is_some(),
             Record::JobForgotten { job: of } | Record::KeyForgotten { job: of } => {
                 job().is_some() || self.over.jobs.contains(of)
@@ -179,6 +249,11 @@ impl Living {
         }
     }
 
+    /// Where the last event of a job is that is kept.
+    pub(crate) fn last_position(&self, job: JobUlid) -> Option<u64> {
+        self.jobs.get(&job)?.position
+    }
+
     /// Whether an open session may still ask for the event, or counts on from it.
     fn is_owed(&self, record: &Record, fresh: bool) -> bool {
         record.targets().iter().any(|target| {
@@ -189,11 +264,15 @@ impl Living {
 
     /// Whether it says how much of a job that is kept an open session was shown.
     fn is_last(&self, seq: u64, record: &Record) -> bool {
-        let job = record.job().and_then(|job| self.jobs.get(&job));
+        let Some(job) = record.job() else { return false };
         record.targets().iter().any(|target| {
-            let shown = job.and_then(|job| job.shown.get(&target.session));
-            shown == Some(&seq) && self.sessions.contains_key(&target.session)
+            let shown = self.sessions.get(&target.session).and_then(|session| session.jobs.get(&job));
+            shown.is_some_and(|shown| shown.event == seq)
         })
+    }
+
+    fn shown(&self, record: &Record) -> Option<&Shown> {
+        self.sessions.get(&record.session()?)?.jobs.get(&record.job()?)
     }
 
     fn update(&mut self, record: &Record, change: impl FnOnce(&mut OpenSession)) {
@@ -206,6 +285,15 @@ impl Living {
         if self.jobs.get(&job).is_some_and(|kept| kept.forgotten && !kept.keyed) {
             self.jobs.remove(&job);
             self.over.jobs.insert(job);
+        }
+    }
+}
+
+impl OpenSession {
+    fn answered(&mut self, seq: u64) {
+        self.submits.push_back(seq);
+        if self.submits.len() > SUBMITS {
+            self.submits.pop_front();
         }
     }
 }

@@ -105,13 +105,15 @@ pub(super) struct Answer {
     max_bytes: usize,
     bytes: usize,
     records: Vec<Record>,
-    /// A record from before the range, or its very beginning, was seen.
+    /// The position of the last event before the range that was seen.
+    before: Option<u64>,
+    /// Nothing is missing between it, or the very beginning, and the first event of the range.
     whole: bool,
 }
 
 impl Answer {
     pub(super) fn new(range: ReplayRange, max_events: usize, max_bytes: usize) -> Answer {
-        Answer { range, max_events, max_bytes, bytes: 0, records: Vec::new(), whole: false }
+        Answer { range, max_events, max_bytes, bytes: 0, records: Vec::new(), before: None, whole: false }
     }
 
     /// False if there is no room for more.
@@ -123,9 +125,13 @@ impl Answer {
             }
             ReplayRange::Job { job, position, after } => {
                 match record.position().filter(|_| record.job() == Some(job)) {
-                    Some((at, number)) => {
-                        self.whole |= at <= position || number <= after;
-                        at >= position && number > after
+                    Some((at, number)) if at >= position && number > after => {
+                        self.whole |= self.records.is_empty() && (at == position || follows(self.before, at));
+                        true
+                    }
+                    Some((at, _)) => {
+                        self.before = self.before.max(Some(at));
+                        false
                     }
                     None => false,
                 }
@@ -143,14 +149,24 @@ impl Answer {
         true
     }
 
-    /// Whether anything from before the range, or its very beginning, is there.
+    /// The position of the first event, if it is not known that nothing is missing before it.
     #[cfg(feature = "sqlite")]
-    pub(super) fn seen_before(&mut self, seen: bool) {
-        self.whole |= seen;
+    pub(super) fn in_doubt(&self) -> Option<u64> {
+        self.records.first().filter(|_| !self.whole)?.position().map(|(at, _)| at)
+    }
+
+    /// Whether nothing is missing before the first event.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn settle(&mut self, whole: bool) {
+        self.whole = whole;
     }
 
     pub(super) fn finish(self) -> Replayed {
         let job = matches!(self.range, ReplayRange::Job { .. });
         Replayed { records: self.records, truncated: job && !self.whole }
     }
+}
+
+fn follows(before: Option<u64>, at: u64) -> bool {
+    before.is_some_and(|before| before.checked_add(1) == Some(at))
 }

@@ -11,7 +11,7 @@ use std::sync::mpsc::sync_channel;
 use nuncio_core::arcp::{Config, Record, RecordError, ReplayRange, Restored, Runtime};
 use nuncio_core::time::Time;
 
-pub(crate) use keeper::{Keeper, Order, keep};
+pub(crate) use keeper::{Keeper, Order, Question, keep};
 pub use memory::MemoryJournal;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};

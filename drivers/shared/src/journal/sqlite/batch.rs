@@ -123,6 +123,11 @@ impl Draft {
         }
     }
 
+    /// The few events of it that are left are kept for what else they say: no history is read from them.
+    pub(super) fn leave_histories(&mut self) {
+        self.jobs.clear();
+    }
+
     /// Writes it; returns the bytes that this took.
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<u64> {
         let first = signed(self.first);

@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nuncio_core::arcp::{Record, ReplayRange};
+use nuncio_core::arcp::{JobUlid, Record, ReplayRange};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use self::batch::Batch;
@@ -257,6 +257,26 @@ impl SqliteJournal {
         Ok(())
     }
 
+    /// Whether the event before this position is there, and has a number of at most this.
+    fn is_begun_at(&self, job: JobUlid, position: u64, number: u64) -> Result<bool, JournalError> {
+        let sql = "SELECT 1 FROM job_spans WHERE job = ?1 AND high + 1 = ?2 AND high_number <= ?3";
+        let before = self.db.query_row(sql, params![job.to_string(), signed(position), signed(number)], |_| Ok(()));
+        Ok(before.optional().map_err(fault)?.is_some())
+    }
+
+    /// Whether events of a job are missing behind the first one with a greater number.
+    fn has_gaps(&self, job: JobUlid, number: u64) -> Result<bool, JournalError> {
+        let sql = "SELECT max(high), max(low > before + 1) FROM (
+                SELECT low, high, lag(high) OVER (ORDER BY low) AS before FROM job_spans
+                WHERE job = ?1 AND high_number > ?2)";
+        let (end, gaps): (Option<i64>, Option<bool>) = self
+            .db
+            .query_row(sql, params![job.to_string(), signed(number)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(fault)?;
+        let cut = self.living.last_position(job).is_some_and(|last| end != Some(signed(last)));
+        Ok(cut || gaps == Some(true))
+    }
+
     /// Finds out what is needed.
     fn learn(&mut self) -> Result<(), JournalError> {
         let mut living = Living::default();
@@ -333,19 +353,23 @@ impl Journal for SqliteJournal {
         let (low, high) = (signed(low), signed(high));
         let mut rows = self.db.prepare(sql).map_err(fault)?;
         let mut rows = rows.query(params![name, low, high]).map_err(fault)?;
-        while let Some(row) = rows.next().map_err(fault)? {
+        'read: while let Some(row) = rows.next().map_err(fault)? {
             let batch = Batch::of(row)?;
             for line in batch.lines() {
                 let Some(record) = readable(line?.1)? else { continue };
                 if !answer.take(&record) {
-                    return Ok(answer.finish());
+                    break 'read;
                 }
             }
         }
-        if let ReplayRange::Job { job, after, .. } = range {
-            let sql = "SELECT 1 FROM job_spans WHERE job = ?1 AND (low = 0 OR low_number <= ?2) LIMIT 1";
-            let before = self.db.query_row(sql, params![job.to_string(), signed(*after)], |_| Ok(()));
-            answer.seen_before(before.optional().map_err(fault)?.is_some());
+        if let ReplayRange::Job { job, position, after } = *range {
+            if let Some(first) = answer.in_doubt() {
+                answer.settle(self.is_begun_at(job, first, after)?);
+            }
+            // Further on nobody looks at what is missing.
+            if position == 0 && self.has_gaps(job, after)? {
+                answer.settle(false);
+            }
         }
         Ok(answer.finish())
     }

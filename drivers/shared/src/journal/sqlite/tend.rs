@@ -92,6 +92,9 @@ impl SqliteJournal {
         if draft.len() > batch.data.len() / 4 * 3 {
             return Ok(());
         }
+        if !fresh {
+            draft.leave_histories();
+        }
         let transaction = self.db.transaction().map_err(fault)?;
         delete(&transaction, batch.first).map_err(fault)?;
         if !draft.is_empty() {
