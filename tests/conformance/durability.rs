@@ -392,3 +392,21 @@ fn ours_restarts_follow_on_each_other() {
         assert!(w.restart().is_clean());
     }
 }
+
+#[test]
+fn ours_a_session_that_said_goodbye_makes_room_after_a_restart_too() {
+    let mut w = World::with(|config| {
+        config.journal = Journal::Kept;
+        config.sessions_per_principal = 1;
+    });
+    let a = w.login("tok-alice");
+    w.send(a, "session.close", json!({}));
+    let (mut after, _) = w.crashed_at(w.stored.len());
+    let b = after.login("tok-alice");
+    after.cut(b);
+    // Gone without a word: it may come back.
+    let (mut after, _) = after.crashed_at(after.stored.len());
+    let c = after.open();
+    after.hello(c, "tok-alice", &[]);
+    assert_eq!(after.recv(c).payload()["details"]["limit"], "sessions_per_principal");
+}

@@ -27,7 +27,9 @@ impl Record {
                 let object = object.plain("session", record.session).plain("newest", digest(&record.newest));
                 object.opt_plain("proved", record.proved.as_ref().map(digest))
             }
-            Record::SessionDetached { session, at } => object.plain("session", session).value("at", at.0),
+            Record::SessionDetached { session, at, goodbye } => {
+                flag(object.plain("session", session).value("at", at.0), "goodbye", *goodbye)
+            }
             Record::SessionClosed { session } => object.plain("session", session),
             Record::Acknowledged { session, seq } => object.plain("session", session).value("seq", seq),
             Record::JobAccepted(record) => accepted(object, record),

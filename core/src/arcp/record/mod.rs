@@ -57,6 +57,8 @@ pub enum Record {
         session: SessionId,
         /// When: the resume window counts from here.
         at: Time,
+        /// Its client had said goodbye.
+        goodbye: bool,
     },
     /// A session is gone for good.
     SessionClosed {

@@ -93,10 +93,10 @@ impl Runtime {
         session.log.forget_past();
         session.lapses = Some(lapses);
         session.hurry();
-        let (id, at) = (session.id, self.now);
+        let (id, at, goodbye) = (session.id, self.now, session.goodbye);
         self.arm(lapses, Timer::ResumeWindow, key);
         self.journal_ack(key, true);
-        self.journal(|_| Some(Record::SessionDetached { session: id, at }));
+        self.journal(|_| Some(Record::SessionDetached { session: id, at, goodbye }));
         self.event(Event::SessionDetached { session: id });
         // What is left of a replay waits for the next connection: in the log it would push out what was not sent yet.
         self.unblock(key);

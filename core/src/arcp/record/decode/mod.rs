@@ -56,8 +56,8 @@ impl Record {
             "session_opened" => read::<RawOpened<'_>>(text)?.record(),
             "session_token" => read::<RawToken<'_>>(text)?.record(),
             "session_detached" => {
-                let RawDetached { session, at } = read(text)?;
-                Ok(Record::SessionDetached { session, at: time(at)? })
+                let RawDetached { session, at, goodbye } = read(text)?;
+                Ok(Record::SessionDetached { session, at: time(at)?, goodbye })
             }
             "session_closed" => read(text).map(|RawSession { session }| Record::SessionClosed { session }),
             "acknowledged" => read(text).map(|RawAck { session, seq }| Record::Acknowledged { session, seq: seq.0 }),
@@ -109,6 +109,8 @@ struct RawSession {
 struct RawDetached {
     session: SessionId,
     at: u64,
+    #[serde(default)]
+    goodbye: bool,
 }
 
 #[derive(Deserialize)]

@@ -149,14 +149,16 @@ impl Restoring {
             Record::SessionToken(token) => {
                 let key = self.session(token.session)?;
                 self.set_tokens(key, token.newest, token.proved)?;
-                self.runtime.sessions.get_mut(key)?.lapses = None;
+                let session = self.runtime.sessions.get_mut(key)?;
+                (session.lapses, session.goodbye) = (None, false);
                 Some(())
             }
-            Record::SessionDetached { session, at } => {
+            Record::SessionDetached { session, at, goodbye } => {
                 self.latest = self.latest.max(at);
                 let window = u64::from(self.runtime.config.resume_window_secs.max(1));
                 let key = self.session(session)?;
-                self.runtime.sessions.get_mut(key)?.lapses = Some(at.plus_secs(window));
+                let session = self.runtime.sessions.get_mut(key)?;
+                (session.lapses, session.goodbye) = (Some(at.plus_secs(window)), goodbye);
                 Some(())
             }
             Record::SessionClosed { session } => self.closed(session),
@@ -274,7 +276,7 @@ impl Restoring {
             let lapses = *session.lapses.get_or_insert(now.plus_secs(window));
             runtime.arm(lapses, Timer::ResumeWindow, key);
             if !detached {
-                runtime.journal(|_| Some(Record::SessionDetached { session: id, at: now }));
+                runtime.journal(|_| Some(Record::SessionDetached { session: id, at: now, goodbye: false }));
             }
         }
         let live: Vec<JobId> = runtime.job_ids.values().copied().collect();
