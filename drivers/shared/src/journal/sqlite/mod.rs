@@ -13,8 +13,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nuncio_core::arcp::{JobUlid, Record, ReplayRange};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use nuncio_core::arcp::{Record, ReplayRange};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use self::batch::Batch;
 pub use self::read::{Committed, JournalContents};
@@ -255,26 +255,6 @@ impl SqliteJournal {
             }
         }
         Ok(())
-    }
-
-    /// Whether the event before this position is there, and has a number of at most this.
-    fn is_begun_at(&self, job: JobUlid, position: u64, number: u64) -> Result<bool, JournalError> {
-        let sql = "SELECT 1 FROM job_spans WHERE job = ?1 AND high + 1 = ?2 AND high_number <= ?3";
-        let before = self.db.query_row(sql, params![job.to_string(), signed(position), signed(number)], |_| Ok(()));
-        Ok(before.optional().map_err(fault)?.is_some())
-    }
-
-    /// Whether events of a job are missing behind the first one with a greater number.
-    fn has_gaps(&self, job: JobUlid, number: u64) -> Result<bool, JournalError> {
-        let sql = "SELECT max(high), max(low > before + 1) FROM (
-                SELECT low, high, lag(high) OVER (ORDER BY low) AS before FROM job_spans
-                WHERE job = ?1 AND high_number > ?2)";
-        let (end, gaps): (Option<i64>, Option<bool>) = self
-            .db
-            .query_row(sql, params![job.to_string(), signed(number)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(fault)?;
-        let cut = self.living.last_position(job).is_some_and(|last| end != Some(signed(last)));
-        Ok(cut || gaps == Some(true))
     }
 
     /// Finds out what is needed.

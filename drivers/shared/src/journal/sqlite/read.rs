@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use nuncio_core::arcp::{FinalStatus, JobUlid, Record, SessionId};
 use nuncio_core::time::Time;
-use rusqlite::OptionalExtension as _;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::batch::Batch;
 use super::{JournalError, SqliteJournal, fault, readable, signed};
@@ -77,6 +77,26 @@ impl SqliteJournal {
             }
         }
         Ok(Some(committed))
+    }
+
+    /// Whether the event before this position is there, and has a number of at most this.
+    pub(super) fn is_begun_at(&self, job: JobUlid, position: u64, number: u64) -> Result<bool, JournalError> {
+        let sql = "SELECT 1 FROM job_spans WHERE job = ?1 AND high + 1 = ?2 AND high_number <= ?3";
+        let before = self.db.query_row(sql, params![job.to_string(), signed(position), signed(number)], |_| Ok(()));
+        Ok(before.optional().map_err(fault)?.is_some())
+    }
+
+    /// Whether events of a job are missing behind the first one with a greater number.
+    pub(super) fn has_gaps(&self, job: JobUlid, number: u64) -> Result<bool, JournalError> {
+        let sql = "SELECT max(high), max(low > before + 1) FROM (
+                SELECT low, high, lag(high) OVER (ORDER BY low) AS before FROM job_spans
+                WHERE job = ?1 AND high_number > ?2)";
+        let (end, gaps): (Option<i64>, Option<bool>) = self
+            .db
+            .query_row(sql, params![job.to_string(), signed(number)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(fault)?;
+        let cut = self.living.last_position(job).is_some_and(|last| end != Some(signed(last)));
+        Ok(cut || gaps == Some(true))
     }
 
     /// Reads all of it to tell what it is about.
