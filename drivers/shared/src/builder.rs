@@ -139,13 +139,14 @@ impl<D: Driver> ServerBuilder<D> {
         };
         let hooks = D::thread("nuncio-hooks").map_err(BuildError::System)?;
         let seed = seed().map_err(BuildError::System)?;
-        let clock = Clock::start();
+        let mut clock = Clock::start();
         let (mut config, mut journal) = (self.config, self.journal);
         let (runtime, restored) = match &mut journal {
             Some(journal) => {
                 config.journal = nuncio_core::arcp::Journal::Readable;
                 let (runtime, restored) = journal::restore(config, seed, clock.now(), &mut **journal)?;
                 info!(?restored, "restored from the journal");
+                clock = clock.no_earlier(restored.now);
                 (runtime, Some(restored))
             }
             None => {

@@ -16,6 +16,11 @@ impl Clock {
         Clock { wall: wall(), start: Instant::now() }
     }
 
+    /// The same, but not behind a time that was already told.
+    pub(crate) fn no_earlier(self, told: Time) -> Clock {
+        Clock { wall: self.wall.max(told), ..self }
+    }
+
     pub(crate) fn now(&self) -> Time {
         self.wall.plus_micros(micros(self.start.elapsed()))
     }

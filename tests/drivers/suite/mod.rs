@@ -1,6 +1,7 @@
 use super::{client, server};
 
 mod chaos;
+mod clock;
 mod context;
 mod jobs;
 mod journal;

@@ -40,6 +40,9 @@ pub struct Restored {
     /// Jobs whose host was asked for credentials and is not on record as having answered: whatever they were, they are
     /// asked to be revoked.
     pub unanswered: u64,
+    /// The runtime's time: what was given, or the time of the latest record, if the clock was set back since. Its clock
+    /// must go on from here, or no deadline passes until it has caught up.
+    pub now: Time,
 }
 
 impl Runtime {
@@ -50,7 +53,8 @@ impl Runtime {
     /// Sessions are there without a connection and can be resumed; one that had a connection has a whole resume window
     /// from `now`. Jobs that were not at their end have ended: `INTERNAL_ERROR` with details
     /// `{"reason":"runtime restarted"}`, or as what they were doomed to end as. Unrevoked credentials are asked to be
-    /// revoked, without their values, and those of a job whose host was about to mint them without their ids. All this is in the outputs, with its stores.
+    /// revoked, without their values, and those of a job whose host was about to mint them without their ids. All this is
+    /// in the outputs, with its stores.
     ///
     /// It is total. A record that does not fit to what came before is passed over, and counted in [`Restored`]; where
     /// events are missing, a session keeps what comes after the gap. Everything is bounded by `config`, whatever the
@@ -260,6 +264,7 @@ impl Restoring {
         runtime.ids = Ids::resume(seed, self.last_id);
         runtime.drained = false;
         let now = runtime.now;
+        self.restored.now = now;
         for forgotten in core::mem::take(&mut self.forgotten) {
             runtime.journal(|_| {
                 Some(match forgotten {
