@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// The job
     #[arg(value_name = "JOB")]
     job_id: String,
-    /// Why, for those who look at the job later
+    /// Why; the job's agent is told
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Does not wait for the job's end: it is enough that the runtime has taken the request up

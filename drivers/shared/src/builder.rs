@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use nuncio_core::arcp::{Config, Policy, Runtime};
 use serde::de::DeserializeOwned;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::agent::{Agent, Failure, Function, IntoOutput, Registry};
 use crate::auth::Verifier;
@@ -150,6 +150,9 @@ impl<D: Driver> ServerBuilder<D> {
                 (runtime, Some(restored))
             }
             None => {
+                if self.provisioner.is_some() {
+                    warn!("credentials without a journal: those of a process that dies are not revoked by it");
+                }
                 config.journal = nuncio_core::arcp::Journal::None;
                 (Runtime::new(config, seed, clock.now()), None)
             }

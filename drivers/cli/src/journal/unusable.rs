@@ -32,7 +32,7 @@ impl std::fmt::Display for Unusable {
             JournalError::Full => write!(f, "the disk of the journal {file} is full; make room there and try again"),
             JournalError::Damaged(what) => write!(
                 f,
-                "the journal {file} is damaged: {what}; restore it from a copy, or move it away to begin a new one"
+                "the journal {file} is damaged, or is none: {what}; if the path is right, restore it from a copy, or begin a new one elsewhere"
             ),
             JournalError::Version { found, known } => write!(
                 f,

@@ -133,7 +133,7 @@ fn what_is_no_journal_is_said_so() {
     file.write_all_at(&9_u32.to_be_bytes(), 60).unwrap();
     insta::assert_snapshot!(complaint(&journal), @"nuncio: the journal FILE has the version 9, this nuncio reads version 1; use the nuncio that wrote it, or move it away to begin a new one");
     std::fs::write(&journal, "this has never been a journal. ".repeat(100)).unwrap();
-    insta::assert_snapshot!(complaint(&journal), @"nuncio: the journal FILE is damaged: file is not a database; restore it from a copy, or move it away to begin a new one");
+    insta::assert_snapshot!(complaint(&journal), @"nuncio: the journal FILE is damaged, or is none: file is not a database; if the path is right, restore it from a copy, or begin a new one elsewhere");
 }
 
 #[test]

@@ -57,7 +57,9 @@ pub enum JournalError {
     #[error("the disk of the journal is full")]
     Full,
     /// It is no journal, or not one any more.
-    #[error("the journal is damaged: {0}; restore it from a copy, or move it away to begin a new one")]
+    #[error(
+        "the file is damaged, or is no journal: {0}; if it is the right file, restore it from a copy, or begin a new journal elsewhere"
+    )]
     Damaged(String),
     /// Another version wrote it.
     #[error("the journal has the version {found}, this program reads version {known}")]

@@ -307,7 +307,7 @@ impl Restoring {
 }
 
 fn restarted() -> Fault {
-    Fault::new(ErrorCode::InternalError, "the runtime was restarted while the job ran; submit it again")
+    Fault::new(ErrorCode::InternalError, "the runtime restarted while it ran; submit it again with a new key")
         .with_detail("reason", "runtime restarted")
 }
 
