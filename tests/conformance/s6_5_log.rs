@@ -382,3 +382,19 @@ fn s6_5_what_is_not_acknowledged_is_kept_as_long_as_its_session() {
     let b = w.resume(a, 3);
     assert_eq!(seqs(&w.drain(b)), [4, 5, 6, 7], "an ack frees what it names, and nothing after it");
 }
+
+#[test]
+fn ours_credit_comes_back_with_what_was_written() {
+    let mut w = World::with(|config| config.send_window_bytes = 2_048);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    for _ in 0..100 {
+        w.log(&job, &"x".repeat(500));
+    }
+    w.drain(a);
+    w.withhold(a);
+    for _ in 0..3 {
+        w.log(&job, "x");
+    }
+    assert_eq!(w.drain(a).len(), 3, "three small frames fit into the window");
+}
