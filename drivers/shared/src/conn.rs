@@ -68,7 +68,7 @@ pub(crate) async fn run<P: Port>(
     let abort = CancelOnDrop(CancellationToken::new());
     let aborted = abort.0.clone();
     io.spawn(Box::pin(async move {
-        or(writer.run(output), aborted.cancelled()).await;
+        or(aborted.cancelled(), writer.run(output)).await;
         drop(done);
     }));
     let mut reader = Reader { io: &*io, link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
