@@ -87,7 +87,8 @@ impl Serve {
         let journal = SqliteJournal::open(&self.journal, SqliteOptions { sync, ..SqliteOptions::default() });
         let upstream = Upstream::at(&self.upstream);
         let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-bob", "bob");
-        let mut config = Config::default();
+        // In the end the clients repeat all their submits.
+        let mut config = Config { submit_ids: 1_000, ..Config::default() };
         if self.small {
             (config.log_events, config.history_events, config.send_window) = (24, 8, 16);
         }
