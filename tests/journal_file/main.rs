@@ -1,0 +1,248 @@
+//! A journal file gives back what was written to it, and lets go of what nobody needs.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
+mod letting_go;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nuncio_shared::{FinalStatus, Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
+
+const SESSION: &str = "sess_01J00000000000000000000000";
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A file in a directory that is gone after the test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("nuncio-file-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn open(&self, options: SqliteOptions) -> SqliteJournal {
+        SqliteJournal::open(self.0.join("journal"), options).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left lies in the directory of temporary files.
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options() -> SqliteOptions {
+    SqliteOptions { sync: Sync::Normal, ..SqliteOptions::default() }
+}
+
+fn record(text: &str) -> Record {
+    Record::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn job(number: u64) -> String {
+    format!("job_01J0000000000000000{number:07}")
+}
+
+fn opened() -> Record {
+    let token = "A".repeat(43);
+    record(&format!(
+        r#"{{"v":1,"t":"session_opened","session":"{SESSION}","principal":"p","features":[],"token":"{token}","at":1}}"#
+    ))
+}
+
+fn accepted(job: &str) -> Record {
+    record(&format!(
+        r#"{{"v":1,"t":"job_accepted","job":"{job}","principal":"p","agent":"a","lease":{{}},"features":[],
+            "trace":"{TRACE}","created_at":1,"at":1}}"#
+    ))
+}
+
+fn event(job: &str, position: u64, seq: u64) -> Record {
+    record(&format!(
+        r#"{{"v":1,"t":"job_event","job":"{job}","trace":"{TRACE}","position":{position},"seq":{seq},
+            "to":[{{"session":"{SESSION}","seq":{seq},"id":"01J00000000000000000000000"}}],
+            "payload":{{"kind":"log","ts":"2026-01-01T00:00:00.000Z","body":{{"level":"info","message":"{}"}}}}}}"#,
+        "x".repeat(200)
+    ))
+}
+
+/// An event that nobody was shown live.
+fn unwatched(job: &str, position: u64) -> Record {
+    let text = String::from_utf8(event(job, position, position + 1).encode()).unwrap();
+    let (before, rest) = text.split_once("\"to\":[").unwrap();
+    record(&format!("{before}\"to\":[{}", &rest[rest.find(']').unwrap()..]))
+}
+
+fn about(kind: &str, member: &str, id: &str) -> Record {
+    record(&format!(r#"{{"v":1,"t":"{kind}","{member}":"{id}"}}"#))
+}
+
+/// A session with jobs of 100 events each.
+fn history(jobs: u64) -> Vec<(u64, Record)> {
+    let mut records = vec![opened()];
+    let mut seq = 0;
+    for number in 0..jobs {
+        records.push(accepted(&job(number)));
+        for position in 0..100 {
+            seq += 1;
+            records.push(event(&job(number), position, seq));
+        }
+    }
+    (1..).zip(records).collect()
+}
+
+fn loaded(journal: &mut SqliteJournal) -> Vec<(u64, Record)> {
+    let mut records = Vec::new();
+    journal
+        .load(&mut |seq, record| {
+            records.push((seq, record));
+            true
+        })
+        .unwrap();
+    records
+}
+
+fn session() -> SessionId {
+    SessionId::parse(SESSION).unwrap()
+}
+
+#[test]
+fn what_is_committed_is_there() {
+    let place = Place::new();
+    let records = history(7);
+    let mut journal = place.open(options());
+    for part in records.chunks(37) {
+        journal.commit(part).unwrap();
+    }
+    assert_eq!(loaded(&mut journal), records);
+    drop(journal);
+    let mut journal = place.open(options());
+    assert_eq!(loaded(&mut journal), records);
+    let stats = journal.check().unwrap();
+    assert_eq!((stats.records, stats.first, stats.last), (708, 1, 708));
+    while journal.tend().unwrap() {}
+    assert_eq!(loaded(&mut journal), records, "all of it is needed");
+    let stats = journal.compact().unwrap();
+    assert_eq!(stats.records, 708);
+}
+
+#[test]
+fn a_range_is_read_back() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    for part in history(9).chunks(50) {
+        journal.commit(part).unwrap();
+    }
+    let numbers = |records: &[Record]| -> Vec<u64> { records.iter().map(|r| r.targets()[0].seq).collect() };
+    for (after, before, max) in [(0, 901, 5), (499, 520, 100), (895, 900, 100), (0, 2, 1), (250, 901, 300)] {
+        let range = ReplayRange::Session { session: session(), after, before };
+        let read = journal.replay(&range, max, usize::MAX).unwrap();
+        let expected: Vec<u64> = (after + 1..before).take(max).collect();
+        assert_eq!(numbers(&read.records), expected);
+    }
+    let range = ReplayRange::Session { session: session(), after: 10, before: 900 };
+    let few = journal.replay(&range, 500, 1).unwrap();
+    assert_eq!(numbers(&few.records), [11], "the first one is always there");
+    let of_job = |position, after| ReplayRange::Job { job: accepted(&job(3)).job().unwrap(), position, after };
+    let read = journal.replay(&of_job(0, 0), 1000, usize::MAX).unwrap();
+    assert_eq!((read.records.len(), read.truncated), (100, false));
+    let read = journal.replay(&of_job(40, 0), 1000, usize::MAX).unwrap();
+    assert_eq!(read.records.len(), 60);
+    let read = journal.replay(&of_job(0, 390), 1000, usize::MAX).unwrap();
+    assert_eq!((numbers(&read.records), read.truncated), ((391..=400).collect(), false));
+    for after in 300..400 {
+        let read = journal.replay(&of_job(0, after), 1, usize::MAX).unwrap();
+        assert_eq!((numbers(&read.records), read.truncated), (vec![after + 1], false), "after {after}");
+    }
+}
+
+#[test]
+fn a_history_that_has_lost_its_middle_is_said_to_be_truncated() {
+    let place = Place::new();
+    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+    // A session stays at the first event it was shown.
+    let mut records = vec![opened(), accepted(&job(0)), event(&job(0), 0, 1)];
+    records.extend((1..100).map(|position| unwatched(&job(0), position)));
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    let of = accepted(&job(0)).job().unwrap();
+    let mut truncated = |after| {
+        let read = journal.replay(&ReplayRange::Job { job: of, position: 0, after }, 1, usize::MAX).unwrap();
+        read.truncated || read.records.is_empty()
+    };
+    assert!([0, 1, 50].into_iter().all(|after| !truncated(after)));
+    journal.compact().unwrap();
+    let mut truncated = |after| {
+        let read = journal.replay(&ReplayRange::Job { job: of, position: 0, after }, 1, usize::MAX).unwrap();
+        read.truncated || read.records.is_empty()
+    };
+    for after in [0, 1, 50] {
+        assert!(truncated(after), "after {after}");
+    }
+}
+
+#[test]
+fn a_reader_comes_to_everything_once() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let records = history(9);
+    let (before, later) = records.split_at(700);
+    for part in before.chunks(100) {
+        journal.commit(part).unwrap();
+    }
+    let reader = SqliteJournal::look(place.0.join("journal")).unwrap();
+    let numbers = |from: u64| {
+        let (mut at, mut numbers) = (from, Vec::new());
+        while let Some(committed) = reader.after(at).unwrap() {
+            numbers.extend(committed.records.iter().map(|(seq, _)| *seq));
+            at = committed.last;
+        }
+        numbers
+    };
+    assert!(numbers(0).into_iter().eq(1..=700));
+    assert!(numbers(350).into_iter().eq(351..=700), "in the middle of what was committed together");
+    assert!(reader.after(700).unwrap().is_none());
+    journal.commit(later).unwrap();
+    let last = records.len() as u64;
+    assert!(numbers(700).into_iter().eq(701..=last));
+    // It goes on where rows were written anew.
+    for number in 0..8 {
+        journal.commit(&[(last + 1 + number, about("job_forgotten", "job", &job(number)))]).unwrap();
+    }
+    journal.commit(&[(last + 9, about("session_closed", "session", SESSION))]).unwrap();
+    journal.compact().unwrap();
+    assert_eq!(numbers(350).last(), loaded(&mut journal).last().map(|(seq, _)| seq));
+}
+
+#[test]
+fn a_journal_tells_what_it_is_about() {
+    let place = Place::new();
+    let mut journal = place.open(options());
+    let credential =
+        |kind: &str, id: &str| record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)));
+    let mut records = history(2);
+    let mut push = |record| records.push((records.len() as u64 + 1, record));
+    push(accepted(&job(7)));
+    push(credential("credential_issued", "a"));
+    push(credential("credential_issued", "b"));
+    push(credential("credential_revoked", "a"));
+    push(about("credentials_asked", "job", &job(1)));
+    push(about("credentials_asked", "job", &job(2)));
+    push(about("credentials_answered", "job", &job(2)));
+    journal.commit(&records).unwrap();
+    let contents = journal.contents().unwrap();
+    assert_eq!((contents.sessions, contents.credentials_unrevoked, contents.credentials_unanswered), (1, 1, 1));
+    assert!(contents.oldest_event.is_some());
+    assert_eq!((contents.jobs_unfinished, contents.ended(FinalStatus::Success)), (3, 0));
+    let events = records.iter().filter(|(_, record)| !record.targets().is_empty()).count() as u64;
+    assert_eq!(contents.events, events);
+    let last = records.len() as u64;
+    journal.commit(&[(last + 1, about("session_closed", "session", SESSION))]).unwrap();
+    journal.commit(&[(last + 2, about("job_forgotten", "job", &job(7)))]).unwrap();
+    let contents = journal.contents().unwrap();
+    assert_eq!((contents.sessions, contents.jobs_unfinished), (0, 2));
+}
