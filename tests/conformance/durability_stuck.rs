@@ -43,6 +43,26 @@ fn ours_agents_wait_for_a_slow_journal() {
     }
 }
 
+/// Else a client would get no more between two commits than is given to its connection at once.
+#[test]
+fn ours_an_event_waits_for_its_own_record_and_for_no_later_one() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.drain(a);
+    let before = w.history.len();
+    w.withhold(a);
+    let recorded: Vec<u64> = (0..100)
+        .map(|_| {
+            w.log(&job, "x");
+            w.stored.len() as u64
+        })
+        .collect();
+    w.release(a);
+    let waited: Vec<u64> = w.history[before..].iter().map(|(after, ..)| *after).collect();
+    assert_eq!(waited, recorded);
+}
+
 #[test]
 fn ours_a_job_can_end_while_its_agent_would_wait() {
     let mut w = world();

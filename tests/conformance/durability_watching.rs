@@ -70,6 +70,38 @@ fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
     }
 }
 
+/// Else the restart would forget a job that its clients still know of.
+#[test]
+fn ours_a_job_that_somebody_was_shown_makes_no_other_go_before_it() {
+    let mut w = world();
+    w.restart_with(|config| {
+        config.retained_jobs = 2;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let first = w.job(a, "slow");
+    for message in ["one", "two", "three"] {
+        w.log(&first, message);
+    }
+    w.finish(&first, "1");
+    w.drain(a);
+    let second = w.job(a, "slow");
+    w.finish(&second, "2");
+    w.drain(a);
+    let b = w.login("tok-alice2");
+    w.withhold(b);
+    w.subscribe(b, json!({"job_id": first.id, "history": true}));
+    w.cut(b);
+    w.drain(a);
+    let third = w.job(a, "slow");
+    w.finish(&third, "3");
+    w.drain(a);
+    let before = w.list(a, json!({})).payload()["jobs"].clone();
+    assert!(w.restart().is_clean());
+    let a = w.login("tok-alice");
+    assert_eq!(w.list(a, json!({})).payload()["jobs"], before);
+}
+
 #[test]
 fn s7_6_a_history_that_was_let_go_is_said_to_be_truncated() {
     let mut w = world();

@@ -33,7 +33,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 }
 
 /// The mistakes.
-pub const MUTATIONS: [Mutation; 37] = [
+pub const MUTATIONS: [Mutation; 39] = [
     at(
         "a resume repeats the last event",
         "arcp/log.rs",
@@ -231,8 +231,20 @@ pub const MUTATIONS: [Mutation; 37] = [
     at(
         "a frame does not wait for its store",
         "arcp/runtime/pump.rs",
-        "            open.after = stored;",
-        "            open.after = stored.saturating_sub(1);",
+        "            After::Free | After::All => stored,",
+        "            After::Free | After::All => stored.saturating_sub(1),",
+    ),
+    at(
+        "an event does not wait for its record",
+        "arcp/runtime/emit.rs",
+        "self.stored + 1 } else { u64::MAX };",
+        "self.stored } else { u64::MAX };",
+    ),
+    at(
+        "a terminal does not wait for its record",
+        "arcp/runtime/emit.rs",
+        "self.stored + 1 } else { u64::MAX };",
+        "self.stored + 1 } else { 0 };",
     ),
     at(
         "new work is taken while the journal is stuck",

@@ -52,7 +52,6 @@ pub(crate) struct Outstanding {
     pub(crate) bytes: usize,
     pub(crate) seq: Option<u64>,
     pub(crate) subscribed: Option<JobId>,
-    pub(crate) free: bool,
 }
 
 /// How a connection is closed once its queue is empty.

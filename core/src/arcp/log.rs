@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) secret: Option<Bytes>,
     /// On the first entry of a job: its `job.accepted`, which goes directly before it on every new connection.
     pub(crate) accepted: Option<Box<Announcement>>,
+    /// The store that has to be durable before it is sent; beyond the last one: all there are by then.
+    pub(crate) after: u64,
 }
 
 /// A `job.accepted` that can be written again with the same id.

@@ -7,6 +7,7 @@ use nuncio_core::arcp::{ConnId, JobUlid, Journal, Output, Record, Refused, Repla
 
 use super::draw::Draw;
 use super::{Sim, note};
+use crate::world::Frame;
 
 pub(super) struct Disk {
     kind: Journal,
@@ -42,6 +43,15 @@ impl Disk {
 
     pub(super) fn is_kept(&self) -> bool {
         self.kind.is_kept()
+    }
+
+    /// The record of a numbered frame.
+    pub(super) fn record_of(&self, frame: &[u8]) -> Option<u64> {
+        let frame = Frame::parse(std::str::from_utf8(frame).ok()?);
+        let (session, numbered) = (frame["session_id"].as_str()?, frame.seq()?);
+        let session = SessionId::parse(session)?;
+        let is_it = |record: &Record| record.targets().iter().any(|to| (to.session, to.seq) == (session, numbered));
+        self.records.iter().rev().find_map(|(seq, record)| is_it(record).then_some(*seq))
     }
 
     /// Whether something is stored that is not committed.

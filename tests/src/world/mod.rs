@@ -81,6 +81,8 @@ pub struct World {
     checker: Checker,
     next_id: u64,
     last_store: u64,
+    /// The store that every numbered frame is recorded by.
+    recorded: HashMap<(String, u64), u64>,
     durable: u64,
     /// Whether all stores of the runtime are this world's.
     strict: bool,
@@ -127,6 +129,7 @@ impl World {
             checker,
             next_id: 0,
             last_store: 0,
+            recorded: HashMap::new(),
             durable: 0,
             strict: true,
         }

@@ -34,13 +34,13 @@ impl World {
             Output::Store { seq, record } => {
                 assert!(!self.strict || seq == self.last_store + 1, "stores count from 1 without gaps");
                 self.last_store = seq;
+                for target in record.targets() {
+                    self.recorded.insert((target.session.to_string(), target.seq), seq);
+                }
                 self.stored.push((self.history.len() as u64, record));
             }
             Output::Send { conn, frame, after } => {
                 let text = std::str::from_utf8(&frame).expect("a frame is UTF-8");
-                // A refusal may tell of nothing that was stored.
-                let free = self.stuck || text.contains(r#""type":"session.error""#);
-                assert!(free || after == self.last_store, "a Send names the last store before it");
                 assert!(after <= self.last_store, "a Send names a store before it");
                 self.take(conn, text, after);
             }
@@ -63,6 +63,7 @@ impl World {
 
     fn take(&mut self, conn: ConnId, text: &str, after: u64) {
         let frame = Frame::parse(text);
+        self.waits(&frame, after);
         self.checker.sent(conn, &frame);
         let config = self.runtime.config();
         let (window, window_bytes) = (config.send_window, config.send_window_bytes);
@@ -74,6 +75,20 @@ impl World {
         assert!(line.unsent.len() == 1 || bytes <= window_bytes, "{bytes} bytes are outstanding");
         line.inbox.push_back(frame.clone());
         self.history.push((after, conn, frame));
+    }
+
+    /// A numbered frame waits for its record at least, all others for everything that was stored before.
+    fn waits(&self, frame: &Frame, after: u64) {
+        match frame.seq() {
+            Some(seq) => {
+                let session = frame["session_id"].as_str().unwrap_or_default().to_owned();
+                let recorded = self.recorded.get(&(session, seq));
+                assert!(recorded.is_none_or(|recorded| after >= *recorded), "its record is not awaited: {frame:?}");
+            }
+            // A refusal may tell of nothing that was stored.
+            None if self.stuck || frame.kind() == "session.error" => {}
+            None => assert_eq!(after, self.last_store, "a Send names the last store before it"),
+        }
     }
 
     /// Reports frames as written where that is not withheld.

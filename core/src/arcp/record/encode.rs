@@ -129,7 +129,8 @@ fn ended(object: Object, record: &JobEnded) -> Object {
 }
 
 fn targets(to: &[Target]) -> String {
-    let mut out = String::from("[");
+    let mut out = String::with_capacity(2 + to.len() * 160);
+    out.push('[');
     for (index, one) in to.iter().enumerate() {
         if index > 0 {
             out.push(',');

@@ -280,7 +280,9 @@ impl Runtime {
         let session = self.sessions.get_mut(key)?;
         let live = session.conn.is_some();
         let first = accepted.as_deref().map(|a| First { id: a.id, request_id: a.request_id.clone() });
-        let entry = Entry { id, kind, head, payload, secret, accepted };
+        // The next store is the record of an event; those of terminals may come after others.
+        let after = if kind == "job.event" { self.stored + 1 } else { u64::MAX };
+        let entry = Entry { id, kind, head, payload, secret, accepted, after };
         let seq = session.log.push(entry, live, max_events, max_bytes);
         Some(Target { session: session.id, seq, id, first, python: session.python })
     }

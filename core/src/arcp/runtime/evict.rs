@@ -29,12 +29,21 @@ impl Runtime {
     }
 
     /// Keeps ended jobs within their limits while records are restored. Those that somebody is being shown wait until all
-    /// numbers are known, and age is looked at in the end.
+    /// numbers are known, and no other goes in their place; age is looked at in the end.
     pub(super) fn evict_restored(&mut self) {
-        while self.ended.len() > self.config.retained_jobs || self.ended_bytes > self.config.retained_bytes {
-            let unwatched = |(_, id): &(Time, JobId)| self.jobs.get(*id).is_none_or(|job| job.watchers.is_empty());
-            let Some(at) = self.ended.iter().position(unwatched) else { break };
-            let Some((_, id)) = self.ended.remove(at) else { break };
+        loop {
+            let (mut waiting, mut bytes) = (0, 0);
+            for job in self.ended.iter().map_while(|(_, id)| self.jobs.get(*id)) {
+                if job.watchers.is_empty() {
+                    break;
+                }
+                waiting += 1;
+                bytes += job.held();
+            }
+            let over = self.ended.len() - waiting > self.config.retained_jobs
+                || self.ended_bytes.saturating_sub(bytes) > self.config.retained_bytes;
+            let Some((_, id)) = self.ended.get(waiting).copied().filter(|_| over) else { break };
+            self.ended.remove(waiting);
             self.forget_job(id);
         }
         self.evict_records();

@@ -20,13 +20,24 @@ const PYTHON_SUBSCRIPTION_DELAY: u64 = 50_000;
 
 /// What goes next to a connection.
 enum Next {
-    Frame(Bytes, Outstanding),
+    Frame(Bytes, Outstanding, After),
     /// Events of a subscription's history can be appended.
     Refill(SessionKey),
     /// The next events are in the journal only.
     Fetch(SessionKey),
     /// Nothing, or no credit for it.
     Wait,
+}
+
+/// What has to be durable before a frame is sent.
+#[derive(Clone, Copy)]
+enum After {
+    /// Everything that is stored by now.
+    All,
+    /// This store.
+    Store(u64),
+    /// Nothing, if the journal is stuck: the frame tells of nothing that was stored.
+    Free,
 }
 
 impl Runtime {
@@ -78,7 +89,7 @@ impl Runtime {
     pub(super) fn pump(&mut self, conn: ConnId) {
         loop {
             match self.next_frame(conn) {
-                Next::Frame(frame, meta) => self.send(conn, frame, meta),
+                Next::Frame(frame, meta, after) => self.send(conn, frame, meta, after),
                 Next::Refill(key) => {
                     if !self.refill(key) {
                         break;
@@ -102,8 +113,8 @@ impl Runtime {
                 return Next::Wait;
             }
             open.ping = None;
-            let meta = Outstanding { bytes: ping.len(), seq: None, subscribed: None, free: true };
-            return Next::Frame(ping, meta);
+            let meta = Outstanding { bytes: ping.len(), seq: None, subscribed: None };
+            return Next::Frame(ping, meta, After::Free);
         }
         let key = open.session;
         let session = key.and_then(|key| self.sessions.get_mut(key));
@@ -113,8 +124,8 @@ impl Runtime {
                 return Next::Wait;
             }
             if let Some(reply) = open.take_reply(sent, hold) {
-                let meta = Outstanding { bytes: len, seq: None, subscribed: reply.subscribed, free: reply.free };
-                return Next::Frame(reply.frame, meta);
+                let meta = Outstanding { bytes: len, seq: None, subscribed: reply.subscribed };
+                return Next::Frame(reply.frame, meta, if reply.free { After::Free } else { After::All });
             }
         }
         let (Some(session), Some(key)) = (session, key) else { return Next::Wait };
@@ -147,8 +158,8 @@ impl Runtime {
                 return Next::Wait;
             }
             announcement.epoch = epoch;
-            let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None, free: false };
-            return Next::Frame(frame, meta);
+            let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None };
+            return Next::Frame(frame, meta, After::All);
         }
         if !open.has_credit(entry.frame_len(), frames, bytes) {
             return Next::Wait;
@@ -157,21 +168,24 @@ impl Runtime {
         // Payloads were made from text.
         let Ok(payload) = core::str::from_utf8(payload) else { return Next::Wait };
         let frame = wire::frame(entry.id, entry.kind, &entry.head, Some(seq), &[payload]);
+        let after = After::Store(entry.after);
         session.log.advance();
-        let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None, free: false };
-        Next::Frame(frame, meta)
+        let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None };
+        Next::Frame(frame, meta, after)
     }
 
-    fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding) {
+    fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding, after: After) {
         let (now, stall) = (self.now, self.config.stall_timeout);
         let (stored, stuck, kept) = (self.stored, self.stuck(), self.config.journal.is_kept());
         let Some(open) = self.conns.get_mut(conn) else { return };
         // Who has not been welcomed, which waits for a store, is told of nothing that was stored.
         let stranger = kept && open.after == 0;
-        if !(meta.free && (stuck || stranger)) {
-            open.after = stored;
-        }
-        let after = open.after;
+        let after = match after {
+            After::Free if stuck || stranger => open.after,
+            After::Free | After::All => stored,
+            After::Store(seq) => open.after.max(seq.min(stored)),
+        };
+        open.after = after;
         if open.outstanding.is_empty() {
             open.last_written = now;
         }

@@ -204,7 +204,7 @@ impl Runtime {
             let head = wire::head(&session.id, Some(&numbered.trace_id), Some(&numbered.job)).into();
             let accepted = target.first.as_ref().and_then(|first| self.announcement(first, numbered.job));
             let (id, kind, payload) = (target.id, numbered.kind, numbered.payload.clone());
-            entries.push_back(Entry { id, kind, head, payload, secret: None, accepted });
+            entries.push_back(Entry { id, kind, head, payload, secret: None, accepted, after: 0 });
             next += 1;
         }
         entries

@@ -288,5 +288,7 @@ impl Job {
 fn params(payload: &Value) -> Value {
     let names =
         ["agent", "input", "lease_request", "lease_constraints", "max_runtime_sec", "parent_job_id", "delegate_id"];
-    names.iter().map(|name| payload.get(*name).cloned().unwrap_or(Value::Null)).collect()
+    // An empty lease is as good as none, and `null` is no input.
+    let given = |name: &&str| payload.get(*name).filter(|value| **value != json!({}) || *name == "input");
+    names.iter().map(|name| given(name).cloned().unwrap_or(Value::Null)).collect()
 }

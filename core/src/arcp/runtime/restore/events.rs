@@ -18,7 +18,7 @@ impl Restoring {
         let head = wire::head(&target.session, Some(&numbered.trace_id), Some(&job)).into();
         let accepted = target.first.as_ref().and_then(|first| self.runtime.announcement(first, job));
         let (kind, payload) = (numbered.kind, numbered.payload.clone());
-        let entry = Entry { id: target.id, kind, head, payload, secret: None, accepted };
+        let entry = Entry { id: target.id, kind, head, payload, secret: None, accepted, after: 0 };
         let (max_events, max_bytes) = (self.runtime.config.log_events, self.runtime.config.log_bytes);
         let id = self.job(job);
         let session = self.runtime.sessions.get_mut(key)?;

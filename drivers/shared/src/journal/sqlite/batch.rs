@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lz4_flex::block::{compress_prepend_size, decompress, uncompressed_size};
-use nuncio_core::arcp::Record;
+use nuncio_core::arcp::{JobUlid, Record, SessionId};
 use nuncio_core::time::Time;
 use rusqlite::{Connection, Row, params};
 use sha2::{Digest as _, Sha256};
@@ -41,8 +41,8 @@ pub(super) struct Draft {
     at: Time,
     data: Vec<u8>,
     records: usize,
-    sessions: BTreeMap<String, Span>,
-    jobs: BTreeMap<String, Span>,
+    sessions: BTreeMap<SessionId, Span>,
+    jobs: BTreeMap<JobUlid, Span>,
 }
 
 impl Batch {
@@ -116,10 +116,10 @@ impl Draft {
         self.data.extend_from_slice(&record.encode());
         self.data.push(b'\n');
         for target in record.targets() {
-            widen(&mut self.sessions, target.session.to_string(), target.seq, target.seq);
+            widen(&mut self.sessions, target.session, target.seq, target.seq);
         }
         if let (Some(job), Some((position, number))) = (record.job(), record.position()) {
-            widen(&mut self.jobs, job.to_string(), position, number);
+            widen(&mut self.jobs, job, position, number);
         }
     }
 
@@ -138,7 +138,7 @@ impl Draft {
         for (session, span) in &self.sessions {
             // A number that stands twice is of a damaged journal: its first place counts.
             db.prepare_cached("INSERT OR IGNORE INTO session_spans VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-                session,
+                session.to_string(),
                 signed(span.low),
                 signed(span.high),
                 first
@@ -146,7 +146,7 @@ impl Draft {
         }
         for (job, span) in &self.jobs {
             db.prepare_cached("INSERT OR IGNORE INTO job_spans VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-                job,
+                job.to_string(),
                 signed(span.low),
                 signed(span.high),
                 signed(span.low_number),
@@ -162,8 +162,8 @@ fn sum(data: &[u8]) -> i64 {
     Sha256::digest(data).first_chunk().copied().map_or(0, i64::from_be_bytes)
 }
 
-fn widen(spans: &mut BTreeMap<String, Span>, name: String, at: u64, number: u64) {
-    let span = spans.entry(name).or_insert(Span { low: at, high: at, low_number: number, high_number: number });
+fn widen<I: Ord>(spans: &mut BTreeMap<I, Span>, id: I, at: u64, number: u64) {
+    let span = spans.entry(id).or_insert(Span { low: at, high: at, low_number: number, high_number: number });
     span.low = span.low.min(at);
     span.high = span.high.max(at);
     span.low_number = span.low_number.min(number);
