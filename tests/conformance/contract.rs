@@ -2,7 +2,7 @@
 
 use nuncio_core::arcp::{Event, JobUlid, Refused, Via};
 use nuncio_core::time::Time;
-use nuncio_tests::world::{FEATURES, SECOND, START, World};
+use nuncio_tests::world::{FEATURES, OnSubmit, SECOND, START, World};
 use serde_json::json;
 
 #[test]
@@ -221,4 +221,21 @@ fn contract_a_submit_outlives_its_connection() {
     w.cut(a);
     w.start(key);
     w.told("Start", |event| matches!(event, Event::Start { .. }).then_some(()));
+}
+
+#[test]
+fn contract_reading_is_told_only_while_it_is_so() {
+    let mut w = World::with(|config| (config.reply_frames, config.send_window) = (1, 1));
+    let a = w.login_without("tok-alice", &["heartbeat"]);
+    w.on_submit = OnSubmit::Hold;
+    for _ in 0..2 {
+        w.send(a, "job.submit", json!({"agent": "slow"}));
+    }
+    w.withhold(a);
+    // The first refusal is sent, the second waits: the world sees to it that nobody is told to read on.
+    w.advance(31 * SECOND);
+    assert!(!w.runtime.reading(a));
+    w.release(a);
+    assert!(w.runtime.reading(a));
+    assert_eq!(w.drain(a).len(), 2);
 }

@@ -9,7 +9,7 @@ use slotmap::Key;
 use super::Runtime;
 use crate::arcp::conn::{Conn, Reply};
 use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
+use crate::arcp::event::{Event, Output, Timer};
 use crate::arcp::host::{ConnId, JobId, SessionKey, Via};
 use crate::arcp::ids::SessionId;
 use crate::arcp::request;
@@ -261,6 +261,10 @@ impl Runtime {
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.queue(reply);
         if open.replies.len() >= max_frames || open.reply_bytes >= max_bytes {
+            if !open.paused {
+                // What was to be told is over before it was told.
+                self.outputs.retain(|output| !matches!(output, Output::Reading { conn: other } if *other == conn));
+            }
             open.paused = true;
         }
         let overrun = open.replies.len() > max_frames.saturating_mul(REPLY_OVERRUN)
