@@ -86,6 +86,11 @@ impl Sim {
             let host = (&self.host.running, self.host.asks.len(), self.host.minted.len());
             parts.insert("host", format!("{host:?}"));
         }
+        // Questions that a silent host has lost run into their deadline.
+        let reads = self.host.reads.iter().filter(|(_, replay, _)| self.runtime.asks(*replay)).count();
+        if reads > 0 {
+            parts.insert("reads", reads.to_string());
+        }
         for peer in self.peers.iter().filter(|peer| !peer.closed) {
             let open = peer.handles.keys().filter(|handle| !peer.dropped.contains(*handle)).count();
             let settled = open == 0 && peer.untaken == 0 && (peer.is_live() || peer.leaving);
