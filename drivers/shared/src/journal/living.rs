@@ -1,6 +1,6 @@
 //! Which records are still needed, by the rules of [`Record`].
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nuncio_core::arcp::{JobUlid, Record, SessionId};
 
@@ -10,23 +10,23 @@ const SUBMITS: usize = 1_024;
 /// What there is in a journal, as far as it decides what may go.
 #[derive(Debug, Default)]
 pub(crate) struct Living {
-    sessions: HashMap<SessionId, OpenSession>,
-    jobs: HashMap<JobUlid, KeptJob>,
+    sessions: BTreeMap<SessionId, OpenSession>,
+    jobs: BTreeMap<JobUlid, KeptJob>,
     /// Credential values that were issued and not revoked.
-    issued: HashMap<(JobUlid, String), u32>,
+    issued: BTreeMap<(JobUlid, String), u32>,
     /// Jobs whose credentials were asked for, without an answer.
-    asked: HashSet<JobUlid>,
+    asked: BTreeSet<JobUlid>,
     over: Over,
 }
 
 /// What is over, and whose first record is still there: its last one has to stay, or it would come to life again.
 #[derive(Debug, Default)]
 struct Over {
-    sessions: HashSet<SessionId>,
-    jobs: HashSet<JobUlid>,
+    sessions: BTreeSet<SessionId>,
+    jobs: BTreeSet<JobUlid>,
     /// How many values are on record as issued, revoked or not.
-    issued: HashMap<(JobUlid, String), u32>,
-    asked: HashSet<JobUlid>,
+    issued: BTreeMap<(JobUlid, String), u32>,
+    asked: BTreeSet<JobUlid>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ struct OpenSession {
     detached: u64,
     ack: u64,
     /// The jobs it was shown.
-    jobs: HashMap<JobUlid, Shown>,
+    jobs: BTreeMap<JobUlid, Shown>,
     /// The numbers of the last records that say which submits were answered, the oldest first.
     submits: VecDeque<u64>,
 }
@@ -64,7 +64,7 @@ struct KeptJob {
     last: u64,
     position: Option<u64>,
     /// Open sessions that were shown it.
-    sessions: HashSet<SessionId>,
+    sessions: BTreeSet<SessionId>,
 }
 
 impl Living {
