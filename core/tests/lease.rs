@@ -70,6 +70,9 @@ fn s9_2_an_empty_request_allows_nothing() {
     assert_eq!(lease.to_json(), "{}");
     assert!(lease.budget().is_none());
     assert!(!lease.covers(&Operation::new("tool.call", "search").unwrap()));
+    for named in [r#"{"tool.call":["a"]}"#, r#"{"cost.budget":["USD:1"]}"#] {
+        assert!(!Lease::parse(named).unwrap().is_empty());
+    }
 }
 
 #[test]
@@ -133,8 +136,10 @@ fn ours_a_lease_is_bounded() {
     let grows = serde_json::json!({ "net.fetch": [format!("https://h/?{}", "/".repeat(2_000))] }).to_string();
     assert!(matches!(refused(&grows), LeaseError::Pattern { reason, .. } if reason == too_long));
 
-    let target = "t".repeat(MAX_TARGET_BYTES + 1);
-    assert!(matches!(Operation::new("tool.call", &target), Err(TargetError::Refused(CanonicalError::TooLong { .. }))));
+    let target = |bytes: usize| Operation::new("tool.call", &"t".repeat(bytes));
+    assert!(target(MAX_TARGET_BYTES).is_ok());
+    let too_long = target(MAX_TARGET_BYTES + 1);
+    assert!(matches!(too_long, Err(TargetError::Refused(CanonicalError::TooLong { .. }))));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Shows that the tests find mistakes: makes each of `nuncio_tests::mutations` in a copy of the workspace, and wants the
 //! simulator or the conformance tests to fail there.
 //!
-//! `cargo run -p nuncio-tests --bin mutations [-- NAME]`, for all of them or those whose name holds NAME. The copy and what
-//! is built of it are below `target/mutations/`.
+//! `cargo run -p nuncio-tests --bin mutations [-- NAME…]`, for all of them or those whose name holds a NAME. The copy and
+//! what is built of it are below `target/mutations/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use nuncio_tests::sim;
 const SEEDS: u64 = 2_000;
 
 fn main() -> ExitCode {
-    let wanted = std::env::args().nth(1).unwrap_or_default();
-    if wanted == "--sweep" {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == ["--sweep"] {
         return match sim::sweep(0, SEEDS) {
             Ok(_) => ExitCode::SUCCESS,
             Err(seed) => {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 /// Makes every mistake; how many were not found.
-fn run(wanted: &str) -> Result<usize, String> {
+fn run(wanted: &[String]) -> Result<usize, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let place = root.join("target/mutations");
     let tree = place.join("tree");
@@ -50,7 +50,8 @@ fn run(wanted: &str) -> Result<usize, String> {
         return Err("the simulator fails without a mistake".into());
     }
     let mut missed = 0;
-    for mutation in MUTATIONS.iter().filter(|mutation| mutation.name.contains(wanted)) {
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
+    for mutation in MUTATIONS.iter().filter(|mutation| is_wanted(mutation.name)) {
         let by = find(mutation, &root, &tree, &place)?;
         println!("{:<56} {}", mutation.name, by.unwrap_or("NOT FOUND"));
         missed += usize::from(by.is_none());

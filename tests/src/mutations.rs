@@ -166,7 +166,7 @@ pub const MUTATIONS: [Mutation; 39] = [
         "a key used again runs again",
         "arcp/runtime/repeat.rs",
         "        let Some(record) = self.records.get(record_key) else { return Ok(false) };",
-        "        let Some(record) = self.records.get(record_key).filter(|_| key.is_null()) else { return Ok(false) };",
+        "        let Some(record) = self.records.get(record_key).filter(|_| request_id.is_empty()) else { return Ok(false) };",
     ),
     at(
         "inclusion by text",

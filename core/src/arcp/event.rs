@@ -15,7 +15,7 @@ use crate::time::Time;
 /// What a runtime puts out, in one order. A driver acts on them in that order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// To be made durable before any later `Send` or `Event` is acted on.
+    /// To be made durable before any `Send` or `Event` is acted on whose `after` is this number or a greater one.
     Store {
         /// Counts from 1 without gaps, over restarts too.
         seq: u64,
@@ -28,7 +28,7 @@ pub enum Output {
         conn: ConnId,
         /// One UTF-8 JSON text without line breaks.
         frame: Bytes,
-        /// The last `Store` before it.
+        /// The `Store` that has to be durable first: one before it, not always the last.
         after: u64,
     },
     /// `reading(conn)` is true again.

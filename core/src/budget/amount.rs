@@ -77,14 +77,6 @@ impl Amount {
         exact_decimal(integer, fraction, exponent).map(Amount)
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote, also of an amount below zero.
-    pub(crate) fn parse_signed(text: &str) -> Result<Amount, AmountError> {
-        match text.strip_prefix('-') {
-            Some(text) => Amount::from_json_number(text).map(|amount| Amount(-amount.0)),
-            None => Amount::from_json_number(text),
-        }
-    }
-
     /// Whether this is more than zero.
     pub fn is_positive(self) -> bool {
         self.0 > Decimal::ZERO

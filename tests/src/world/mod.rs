@@ -75,7 +75,7 @@ pub struct World {
     pub events: VecDeque<Event>,
     /// What was to be stored, with the number of sends before it.
     pub stored: Vec<(u64, Record)>,
-    /// `(stores before it, frame)` of every frame sent.
+    /// `(the store it waits for, where to, frame)` of every frame sent.
     pub history: Vec<(u64, ConnId, Frame)>,
     lines: HashMap<ConnId, Line>,
     checker: Checker,

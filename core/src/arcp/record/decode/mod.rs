@@ -305,7 +305,7 @@ fn bytes(payload: &RawValue) -> Bytes {
 }
 
 fn amount(text: &str) -> Result<Amount, RecordError> {
-    Amount::parse_signed(text).map_err(|_| damaged("an amount"))
+    Amount::from_json_number(text).map_err(|_| damaged("an amount"))
 }
 
 fn budget(remaining: &BTreeMap<Text<'_>, &RawValue>) -> Result<Budget, RecordError> {
