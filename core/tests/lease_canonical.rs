@@ -308,6 +308,9 @@ fn net_canonicalising_never_widens_a_pattern() {
         assert_eq!(pattern("net.fetch", given), Err(reason), "{given}");
     }
     assert!(!covers("net.fetch", "https://**?q", "https://h/a/?q"), "`**` inside a segment is one segment still");
+    for given in ["https://**", "https://**/a", "https://**?q"] {
+        assert_eq!(target("net.fetch", given), Err(Host), "only patterns have hosts with a `*`: {given}");
+    }
 }
 
 #[test]
