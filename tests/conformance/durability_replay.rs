@@ -229,6 +229,22 @@ fn s7_6_a_journal_that_fails_leaves_what_is_in_memory() {
     assert_eq!(messages(&w.drain(b)), expected(ROUNDS - 20));
 }
 
+/// The journal may let go of events after it has said where they begin.
+#[test]
+fn s7_6_what_was_let_go_meanwhile_is_passed_over() {
+    let (mut w, _, _, job) = long();
+    let b = w.login("tok-alice2");
+    w.on_replay = OnReplay::Hold;
+    w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
+    let (replay, range, max_events, max_bytes) = asked(&mut w);
+    w.read_back(replay, &range, 0, max_events, max_bytes);
+    w.settle();
+    let (replay, ..) = asked(&mut w);
+    w.runtime.replay(w.now, replay, &[], true).unwrap();
+    w.settle();
+    assert_eq!(messages(&w.drain(b)), expected(ROUNDS - 20));
+}
+
 #[test]
 fn ours_without_a_readable_journal_nothing_is_asked() {
     let (mut w, session, token, job) = long();
