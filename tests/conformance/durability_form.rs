@@ -4,7 +4,22 @@ use nuncio_core::arcp::{Record, RecordError};
 use nuncio_tests::world::Frame;
 use serde_json::json;
 
-use crate::durability::busy;
+use crate::durability::{acked, busy, world};
+
+#[test]
+fn ours_what_was_acknowledged_is_on_record_when_the_connection_ends() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.log(&job, "one");
+    w.log(&job, "two");
+    let session = w.session(a);
+    for seq in [1, 2] {
+        w.send(a, "session.ack", json!({"last_processed_seq": seq}));
+    }
+    w.cut(a);
+    assert_eq!(acked(&w, w.stored.len(), &session), 2);
+}
 
 #[test]
 fn ours_listings_and_histories_are_as_before() {

@@ -79,10 +79,12 @@ fn s6_5_a_full_log_drops_the_oldest_written_event() {
     assert_eq!(seqs(&w.drain(a)), (2..=20).collect::<Vec<_>>());
     w.cut(a);
     let (session, token) = (w.session(a), w.token(a));
-    let b = w.resume_as("tok-alice", &session, &token, 10);
-    w.refusal(b, "RESUME_WINDOW_EXPIRED");
-    let c = w.resume(a, 18);
-    assert_eq!(seqs(&w.drain(c)), [19, 20]);
+    for gone in [10, 15] {
+        let b = w.resume_as("tok-alice", &session, &token, gone);
+        w.refusal(b, "RESUME_WINDOW_EXPIRED");
+    }
+    let c = w.resume(a, 16);
+    assert_eq!(seqs(&w.drain(c)), [17, 18, 19, 20], "as many as there is room for");
 }
 
 #[test]

@@ -160,10 +160,15 @@ fn s7_6_evicted_history_is_told() {
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
     assert_eq!(subscribed.payload()["history_truncated"], true);
     assert_eq!(messages(&w.drain(b)), ["7", "8", "9"], "from the oldest kept");
-    let c = w.login("tok-alice");
-    let subscribed = w.subscribe(c, json!({"job_id": job.id, "history": true, "from_event_seq": 7}));
-    assert!(subscribed.payload().get("history_truncated").is_none_or(|truncated| truncated == false));
-    assert_eq!(messages(&w.drain(c)), ["8", "9"]);
+    for (from, is_truncated, kept) in
+        [(5, true, vec!["7", "8", "9"]), (6, false, vec!["7", "8", "9"]), (7, false, vec!["8", "9"])]
+    {
+        let c = w.login("tok-alice");
+        let subscribed = w.subscribe(c, json!({"job_id": job.id, "history": true, "from_event_seq": from}));
+        let truncated = subscribed.payload().get("history_truncated");
+        assert_eq!(truncated.is_some_and(|truncated| *truncated == true), is_truncated, "after {from}");
+        assert_eq!(messages(&w.drain(c)), kept);
+    }
 }
 
 #[test]

@@ -251,6 +251,19 @@ fn limit_send_window_bytes_always_allow_one_frame() {
 }
 
 #[test]
+fn limit_send_window_bytes_count_the_frame_that_is_next() {
+    let mut w = World::with(|config| config.send_window_bytes = 2_000);
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.drain(a);
+    w.withhold(a);
+    for _ in 0..3 {
+        w.log(&job, &"x".repeat(1_000));
+    }
+    assert_eq!(w.drain(a).len(), 1, "two of them are more than may be outstanding");
+}
+
+#[test]
 fn limit_retained_jobs() {
     let mut w = World::with(|config| config.retained_jobs = 3);
     let a = w.login("tok-alice");
