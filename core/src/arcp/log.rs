@@ -184,10 +184,10 @@ impl Log {
         self.high = self.high.max(self.sent);
     }
 
-    /// What a journal has to read back before anything else can be sent: the numbers between these two.
+    /// What a journal has to read back before anything else can be sent, where there is nothing to [`Log::peek`] at: the
+    /// numbers between these two.
     pub(crate) fn missing(&self) -> Option<(u64, u64)> {
-        let unread = self.past.is_empty() || self.past_from + (self.past.len() as u64) <= self.sent + 1;
-        (self.sent + 1 < self.base && unread).then_some((self.sent, self.base))
+        (self.sent + 1 < self.base).then_some((self.sent, self.base))
     }
 
     /// A journal has read back the entries after `sent`.
