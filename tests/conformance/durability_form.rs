@@ -17,8 +17,12 @@ fn ours_what_was_acknowledged_is_on_record_when_the_connection_ends() {
     for seq in [1, 2] {
         w.send(a, "session.ack", json!({"last_processed_seq": seq}));
     }
+    let token = w.token(a);
     w.cut(a);
     assert_eq!(acked(&w, w.stored.len(), &session), 2);
+    w.restart();
+    let gone = w.resume_as("tok-alice", &session, &token, 1);
+    w.refusal(gone, "RESUME_WINDOW_EXPIRED");
 }
 
 #[test]
