@@ -1,10 +1,27 @@
 //! Ours: what a session is shown of the jobs of others is the same after a restart.
 
-use nuncio_core::arcp::Runtime;
-use nuncio_tests::world::Frame;
+use nuncio_core::arcp::{ConnId, Runtime};
+use nuncio_tests::world::{Frame, Job, World};
 use serde_json::json;
 
 use crate::durability::world;
+
+/// A world that keeps so many jobs when they have ended, a session in it, and its first job, which has.
+fn ended(kept: usize) -> (World, ConnId, Job) {
+    let mut w = world();
+    w.restart_with(|config| {
+        config.retained_jobs = kept;
+        config.send_window = 1;
+    });
+    let a = w.login("tok-alice");
+    let first = w.job(a, "slow");
+    for message in ["one", "two", "three"] {
+        w.log(&first, message);
+    }
+    w.finish(&first, "1");
+    w.drain(a);
+    (w, a, first)
+}
 
 #[test]
 fn s7_3_a_terminal_after_a_whole_history_comes_once() {
@@ -28,17 +45,7 @@ fn s7_3_a_terminal_after_a_whole_history_comes_once() {
 
 #[test]
 fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
-    let mut w = world();
-    w.restart_with(|config| {
-        config.retained_jobs = 1;
-        config.send_window = 1;
-    });
-    let a = w.login("tok-alice");
-    let first = w.job(a, "slow");
-    for message in ["one", "two", "three"] {
-        w.log(&first, message);
-    }
-    w.finish(&first, "1");
+    let (mut w, a, first) = ended(1);
     // A session that acknowledges and is far behind is told so under a job of its own, before its subscription ends.
     let b = w.login("tok-alice2");
     let own = w.job(b, "slow");
@@ -73,18 +80,7 @@ fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
 /// Else the restart would forget a job that its clients still know of.
 #[test]
 fn ours_a_job_that_somebody_was_shown_makes_no_other_go_before_it() {
-    let mut w = world();
-    w.restart_with(|config| {
-        config.retained_jobs = 2;
-        config.send_window = 1;
-    });
-    let a = w.login("tok-alice");
-    let first = w.job(a, "slow");
-    for message in ["one", "two", "three"] {
-        w.log(&first, message);
-    }
-    w.finish(&first, "1");
-    w.drain(a);
+    let (mut w, a, first) = ended(2);
     let second = w.job(a, "slow");
     w.finish(&second, "2");
     w.drain(a);

@@ -234,8 +234,6 @@ fn what_was_subscribed_again_and_again_goes() {
 fn credentials_stay_until_they_are_revoked() {
     let place = Place::new();
     let mut journal = place.open(options());
-    let credential =
-        |kind: &str, id: &str| record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)));
     let records: Vec<(u64, Record)> = (1..)
         .zip([
             credential("credential_issued", "a"),

@@ -82,6 +82,11 @@ fn about(kind: &str, member: &str, id: &str) -> Record {
     record(&format!(r#"{{"v":1,"t":"{kind}","{member}":"{id}"}}"#))
 }
 
+/// Of the job 1.
+fn credential(kind: &str, id: &str) -> Record {
+    record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)))
+}
+
 /// A session with jobs of 100 events each.
 fn history(jobs: u64) -> Vec<(u64, Record)> {
     let mut records = vec![opened()];
@@ -222,8 +227,6 @@ fn a_reader_comes_to_everything_once() {
 fn a_journal_tells_what_it_is_about() {
     let place = Place::new();
     let mut journal = place.open(options());
-    let credential =
-        |kind: &str, id: &str| record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)));
     let mut records = history(2);
     let mut push = |record| records.push((records.len() as u64 + 1, record));
     push(accepted(&job(7)));

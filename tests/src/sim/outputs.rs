@@ -53,10 +53,9 @@ impl Sim {
                 let refusal = frame.windows(15).any(|part| part == br#""session.error""#);
                 let free = (self.disk.paused || refusal) && *after < self.last_store;
                 // An event waits for its own record at least, if it has one.
-                let numbered = frame.windows(12).any(|part| part == br#""event_seq":"#);
                 let recorded = || match self.disk.record_of(frame) {
                     Some(record) => record <= *after,
-                    None => numbered && !self.disk.is_kept(),
+                    None => !self.disk.is_kept() && frame.windows(12).any(|part| part == br#""event_seq":"#),
                 };
                 let waits = *after == self.last_store || (*after < self.last_store && recorded());
                 assert!(waits || free, "a Send names the last store before it, or its own");
