@@ -54,9 +54,9 @@ fn contract_early_and_spurious_timeouts_are_harmless() {
         w.runtime.handle_timeout(w.now);
     }
     w.advance(0);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(29 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn contract_connections_are_never_confused() {
     w.cut(a);
     let b = w.login("tok-bob");
     assert_ne!(a, b);
-    w.force(a, br#"{"arcp":"1.1","id":"x","type":"session.list_jobs","payload":{}}"#);
+    w.send_bytes(a, br#"{"arcp":"1.1","id":"x","type":"session.list_jobs","payload":{}}"#);
     w.runtime.handle_sent(w.now, a, 5);
     w.runtime.handle_close(w.now, a);
     w.advance(0);
-    w.quiet(b);
+    w.expect_nothing(b);
     assert_eq!(w.closed(b), None);
     assert!(!w.runtime.reading(a));
     w.job(b, "echo");
@@ -146,11 +146,11 @@ fn contract_token_guesses_need_a_connection_each() {
     let a = w.open();
     w.hello(a, "guess-1", &FEATURES);
     w.refusal(a, "UNAUTHENTICATED");
-    w.force(
+    w.send_bytes(
         a,
         br#"{"arcp":"1.1","id":"h","type":"session.hello","payload":{"auth":{"scheme":"bearer","token":"tok-alice"}}}"#,
     );
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn contract_frames_before_authentication_hold_no_memory() {
         "x".repeat(900_000)
     );
     for _ in 0..10 {
-        w.force(a, frame.as_bytes());
+        w.send_bytes(a, frame.as_bytes());
     }
     w.advance(3 * SECOND);
     assert!(w.runtime.bytes_held() < before + 100_000);
@@ -176,12 +176,12 @@ fn contract_a_client_that_repeats_a_key_and_stops_reading_holds_nobody_up() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let b = w.login("tok-bob");
-    w.withhold(a);
+    w.hold_writes(a);
     for _ in 0..10_000 {
         if !w.runtime.reading(a) {
             break;
         }
-        w.ask(a, json!({"agent": "echo", "idempotency_key": "k"}));
+        w.send_submit(a, json!({"agent": "echo", "idempotency_key": "k"}));
     }
     assert!(!w.runtime.reading(a), "its replies are bounded");
     w.job(b, "echo");
@@ -209,7 +209,7 @@ fn contract_answers_nobody_waits_for_are_stale() {
     assert_eq!(w.runtime.start(w.now, job.key, vec![]), Err(Refused::Stale));
     assert_eq!(w.runtime.decline(w.now, job.key, fault), Err(Refused::Stale));
     w.advance(0);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -217,10 +217,10 @@ fn contract_a_submit_outlives_its_connection() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = nuncio_tests::world::OnSubmit::Hold;
-    let key = w.held(a, json!({"agent": "echo"}));
+    let key = w.submit_held(a, json!({"agent": "echo"}));
     w.cut(a);
     w.start(key);
-    w.told("Start", |event| matches!(event, Event::Start { .. }).then_some(()));
+    w.host_event("Start", |event| matches!(event, Event::Start { .. }).then_some(()));
 }
 
 #[test]
@@ -231,11 +231,11 @@ fn contract_reading_is_told_only_while_it_is_so() {
     for _ in 0..2 {
         w.send(a, "job.submit", json!({"agent": "slow"}));
     }
-    w.withhold(a);
+    w.hold_writes(a);
     // The first refusal is sent, the second waits: the world sees to it that nobody is told to read on.
     w.advance(31 * SECOND);
     assert!(!w.runtime.reading(a));
-    w.release(a);
+    w.release_writes(a);
     assert!(w.runtime.reading(a));
     assert_eq!(w.drain(a).len(), 2);
 }

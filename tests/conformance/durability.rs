@@ -26,7 +26,7 @@ pub(crate) fn busy() -> World {
     let mut submit = leased();
     submit["idempotency_key"] = json!("key-1");
     let first = w.submit(a, submit.clone());
-    w.ask(b, submit);
+    w.send_submit(b, submit);
     w.drain(b);
     w.cost(&first, "0.25", "USD");
     w.rotate(&first, "cred_1", "rotated-value", "alice").unwrap();
@@ -46,7 +46,7 @@ pub(crate) fn busy() -> World {
     w.finish(&second, r#"{"answer": 42}"#);
     w.drain(b);
     let narrow = w.job(b, "narrow");
-    w.ask(b, json!({"agent": "narrow"}));
+    w.send_submit(b, json!({"agent": "narrow"}));
     w.drain(a);
     w.subscribe(a, json!({"job_id": narrow.id, "history": true}));
     w.log(&narrow, "four");
@@ -241,7 +241,7 @@ fn ours_a_running_job_ends_with_the_reason() {
     assert_eq!(end.payload()["final_status"], "error");
     assert_eq!(end.payload()["retryable"], true);
     assert_eq!(end.payload()["details"], json!({"reason": "runtime restarted"}));
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn s9_8_unrevoked_credentials_are_asked_for_again_until_they_are_revoked() {
     for _ in 0..2 {
         let restored = w.restart();
         assert_eq!(restored.unrevoked, 1, "one credential, whatever values it had");
-        let ask = w.told("Revoke", |event| match event {
+        let ask = w.host_event("Revoke", |event| match event {
             Event::Revoke { job, id, value, attempt, .. } => Some((*job, id.clone()?, value.is_none(), *attempt)),
             _ => None,
         });
@@ -291,17 +291,17 @@ fn s7_2_an_idempotent_retry_is_answered_with_the_job_of_before() {
         w.restart();
         // In a new session, and in the one of before.
         let b = w.login("tok-alice2");
-        w.ask(b, submit.clone());
+        w.send_submit(b, submit.clone());
         let accepted = w.expect(b, "job.accepted");
         assert_eq!(accepted.job(), job.id);
         assert_eq!(accepted.payload()["accepted_at"], job.accepted.payload()["accepted_at"]);
         let end = w.recv(b);
         assert_eq!(end.kind(), if how == "ended" { "job.result" } else { "job.error" });
-        w.refused(b, json!({"agent": "slow", "input": {"x": 2}, "idempotency_key": "k"}), "DUPLICATE_KEY");
+        w.submit_refused(b, json!({"agent": "slow", "input": {"x": 2}, "idempotency_key": "k"}), "DUPLICATE_KEY");
         let a = w.resume_as("tok-alice", &session, &token, 0);
         w.expect(a, "session.welcome");
         w.drain(a);
-        w.ask(a, submit);
+        w.send_submit(a, submit);
         assert_eq!(w.expect(a, "job.accepted").job(), job.id);
     }
 }
@@ -310,7 +310,7 @@ fn s7_2_an_idempotent_retry_is_answered_with_the_job_of_before() {
 fn s5_a_submit_is_not_run_again_for_its_id() {
     let mut w = world();
     let a = w.login("tok-alice");
-    let id = w.ask(a, json!({"agent": "slow"}));
+    let id = w.send_submit(a, json!({"agent": "slow"}));
     let job = w.expect(a, "job.accepted");
     let (session, token) = (w.session(a), w.token(a));
     w.restart();

@@ -20,7 +20,7 @@ fn holding() -> (World, ConnId) {
 /// The jobs that the restarted runtime wants everything revoked of.
 fn unknown(w: &mut World) -> Vec<JobUlid> {
     let mut jobs = Vec::new();
-    while let Some((job, id, value)) = w.maybe_told(|event| match event {
+    while let Some((job, id, value)) = w.try_host_event(|event| match event {
         Event::Revoke { job, id, value, .. } => Some((*job, id.clone(), value.clone())),
         _ => None,
     }) {
@@ -38,7 +38,7 @@ fn asked(w: &World) -> Vec<JobUlid> {
 #[test]
 fn ours_what_the_host_was_asked_to_mint_is_revoked_by_its_job() {
     let (mut w, a) = holding();
-    let job = w.held(a, leased());
+    let job = w.submit_held(a, leased());
     let id = w.runtime.job(job).unwrap().id;
     assert_eq!(asked(&w), [id], "it is on record before the host is asked");
     w.auto_revoke = false;
@@ -70,7 +70,7 @@ fn ours_an_answer_of_the_host_is_on_record_with_what_it_minted() {
     for how in ["started", "declined", "lapsed, then started", "lapsed, then declined"] {
         let (mut w, a) = holding();
         w.auto_revoke = false;
-        let job = w.held(a, leased());
+        let job = w.submit_held(a, leased());
         let minted = vec![w.credential(job, "1")];
         if how.starts_with("lapsed") {
             w.advance(30 * SECOND);

@@ -37,7 +37,7 @@ fn expected(from: u64) -> Vec<String> {
 }
 
 fn asked(w: &mut World) -> (ReplayId, ReplayRange, usize, usize) {
-    w.told("Replay", |event| match event {
+    w.host_event("Replay", |event| match event {
         Event::Replay { replay, range, max_events, max_bytes } => Some((*replay, *range, *max_events, *max_bytes)),
         _ => None,
     })
@@ -77,9 +77,9 @@ fn ours_little_is_held_while_it_is_read_back() {
     let before = w.runtime.bytes_held();
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 0);
-    w.quiet(c);
+    w.expect_nothing(c);
     let mut asks = 0;
-    while let Some((replay, range, max_events, max_bytes)) = w.maybe_told(|event| match event {
+    while let Some((replay, range, max_events, max_bytes)) = w.try_host_event(|event| match event {
         Event::Replay { replay, range, max_events, max_bytes } => Some((*replay, *range, *max_events, *max_bytes)),
         _ => None,
     }) {
@@ -172,7 +172,7 @@ fn ours_questions_are_bounded() {
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 5);
     let d = w.resume_as("tok-alice", &session, &token, 5);
-    w.quiet(c);
+    w.expect_nothing(c);
     let refused = w.refusal(d, "INTERNAL_ERROR");
     assert_eq!(refused.payload()["details"], json!({"limit": "replays", "max": 1}));
 }

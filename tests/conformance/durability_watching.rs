@@ -49,7 +49,7 @@ fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
     // A session that acknowledges and is far behind is told so under a job of its own, before its subscription ends.
     let b = w.login("tok-alice2");
     let own = w.job(b, "slow");
-    w.withhold(b);
+    w.hold_writes(b);
     w.subscribe(b, json!({"job_id": first.id, "history": true}));
     let (session, token) = (w.session(b), w.token(b));
     w.cut(b);
@@ -85,7 +85,7 @@ fn ours_a_job_that_somebody_was_shown_makes_no_other_go_before_it() {
     w.finish(&second, "2");
     w.drain(a);
     let b = w.login("tok-alice2");
-    w.withhold(b);
+    w.hold_writes(b);
     w.subscribe(b, json!({"job_id": first.id, "history": true}));
     w.cut(b);
     w.drain(a);

@@ -24,7 +24,7 @@ fn refused(w: &mut World, conn: nuncio_core::arcp::ConnId, job: &Job, mut body: 
     assert_eq!(result.body()["error"]["code"], code);
     assert_eq!(result.body()["error"]["retryable"], code == "INTERNAL_ERROR");
     assert!(result.body().get("result").is_none());
-    w.quiet(conn);
+    w.expect_nothing(conn);
     w.log(job, "the parent goes on");
     w.event(conn, "log");
     result
@@ -50,8 +50,8 @@ fn s10_the_childs_frames() {
     assert_eq!(w.key(accepted.job()), child);
     let running = w.event(a, "status");
     assert_eq!((running.job(), &running.body()["phase"]), (accepted.job(), &json!("running")));
-    w.quiet(a);
-    let child = w.of(&accepted);
+    w.expect_nothing(a);
+    let child = w.job_of(&accepted);
     let view = w.runtime.job(child.key).unwrap();
     assert_eq!((view.parent, view.delegate_id), (Some(job.key), Some("del_1")));
     assert_eq!(view.input.unwrap().get(), r#"{"from":"parent"}"#);
@@ -59,7 +59,7 @@ fn s10_the_childs_frames() {
     assert_eq!(w.event(a, "log").job(), child.id);
     w.finish(&child, "1");
     w.expect(a, "job.result");
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish(&job, "1");
     w.expect(a, "job.result");
 }
@@ -250,7 +250,7 @@ fn s10_depth_is_limited() {
         w.delegate(&current, &json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}})).unwrap();
         w.event(a, "delegate");
         let accepted = w.expect(a, "job.accepted");
-        current = w.of(&accepted);
+        current = w.job_of(&accepted);
         w.event(a, "status");
     }
     let result = refused(&mut w, a, &current, json!({"agent": "slow"}), "INTERNAL_ERROR");
@@ -262,10 +262,10 @@ fn s10_the_childs_accepted_is_held_while_a_submit_is_unanswered() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["*"]}));
     w.on_submit = OnSubmit::Hold;
-    let submitted = w.held(a, json!({"agent": "echo"}));
+    let submitted = w.submit_held(a, json!({"agent": "echo"}));
     let child = w.delegate(&job, &json!({"agent": "slow", "delegate_id": "d"})).unwrap();
     // If the host is asked about the child too, it agrees.
-    while let Some(key) = w.maybe_told(|event| match event {
+    while let Some(key) = w.try_host_event(|event| match event {
         Event::Submitted { job, .. } if *job == child => Some(*job),
         _ => None,
     }) {
@@ -292,7 +292,7 @@ fn s10_a_declined_child_is_a_refused_delegation() {
         (&result.body()["call_id"], &result.body()["error"]["code"]),
         (&json!("d"), &json!("PERMISSION_DENIED"))
     );
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "goes on");
 }
 
@@ -306,7 +306,7 @@ fn s10_a_watcher_of_the_parent_subscribes_for_itself() {
     w.event(a, "delegate");
     let accepted = w.expect(a, "job.accepted");
     w.event(b, "delegate");
-    w.quiet(b);
+    w.expect_nothing(b);
     let subscribed = w.subscribe(b, json!({"job_id": accepted.job(), "history": true}));
     assert_eq!(subscribed.payload()["parent_job_id"], job.id.as_str());
     w.event(b, "status");
@@ -322,19 +322,19 @@ fn s10_a_submit_with_a_parent() {
     assert_eq!(child.accepted.payload()["parent_job_id"], job.id.as_str());
     assert_eq!(child.accepted.payload()["delegate_id"], "d");
     assert_eq!(child.accepted["trace_id"], job.accepted["trace_id"]);
-    w.refused(a, json!({"agent": "slow", "parent_job_id": job.id, "delegate_id": "e"}), "PERMISSION_DENIED");
-    w.refused(
+    w.submit_refused(a, json!({"agent": "slow", "parent_job_id": job.id, "delegate_id": "e"}), "PERMISSION_DENIED");
+    w.submit_refused(
         a,
         json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "f", "lease_request": {"fs.write": ["/ws/a"]}}),
         "LEASE_SUBSET_VIOLATION",
     );
-    w.refused(a, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "d"}), "INVALID_REQUEST");
-    w.refused(a, json!({"agent": "echo", "parent_job_id": "job_01M7XYPH85GSFKWQXBK44MZHS9"}), "JOB_NOT_FOUND");
+    w.submit_refused(a, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "d"}), "INVALID_REQUEST");
+    w.submit_refused(a, json!({"agent": "echo", "parent_job_id": "job_01M7XYPH85GSFKWQXBK44MZHS9"}), "JOB_NOT_FOUND");
     let b = w.login("tok-bob");
-    w.refused(b, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "g"}), "JOB_NOT_FOUND");
+    w.submit_refused(b, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "g"}), "JOB_NOT_FOUND");
     w.finish(&job, "1");
     w.drain(a);
-    w.refused(a, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "h"}), "JOB_NOT_FOUND");
+    w.submit_refused(a, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "h"}), "JOB_NOT_FOUND");
 }
 
 #[test]
@@ -344,10 +344,10 @@ fn s10_a_declined_submit_leaves_its_delegate_id_free() {
     let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
     let child = json!({"agent": "echo", "parent_job_id": parent.id, "delegate_id": "d"});
     w.on_submit = OnSubmit::Decline(ErrorCode::PermissionDenied);
-    w.refused(a, child.clone(), "PERMISSION_DENIED");
+    w.submit_refused(a, child.clone(), "PERMISSION_DENIED");
     w.on_submit = OnSubmit::Start;
     w.submit(a, child.clone());
-    w.refused(a, child, "INVALID_REQUEST");
+    w.submit_refused(a, child, "INVALID_REQUEST");
 }
 
 #[test]
@@ -355,12 +355,12 @@ fn s10_many_children_at_once_do_not_cost_a_slow_client_its_connection() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
-    w.withhold(a);
+    w.hold_writes(a);
     for _ in 0..900 {
         w.delegate(&parent, &json!({"agent": "slow"})).unwrap();
     }
     assert_eq!(w.closed(a), None, "the client did nothing wrong");
-    w.release(a);
+    w.release_writes(a);
     let accepted = w.drain(a).iter().filter(|frame| frame.kind() == "job.accepted").count();
     assert_eq!(accepted, 900);
 }
@@ -381,7 +381,7 @@ fn s9_3_a_refused_delegation_is_not_dispatched() {
         refused(&mut w, a, &job, body.clone(), code);
         let mut submit = body;
         submit["parent_job_id"] = json!(job.id);
-        w.refused(a, submit, code);
+        w.submit_refused(a, submit, code);
     }
     let asked = w.events.iter().find(|event| matches!(event, Event::Submitted { .. } | Event::Start { .. }));
     assert!(asked.is_none(), "{asked:?}");

@@ -26,7 +26,7 @@ fn child(w: &mut World, conn: ConnId, job: &Job, amounts: &Value) -> (Job, Vec<F
     w.delegate(job, &json!({"agent": "slow", "lease_request": lease})).unwrap();
     let frames = w.drain(conn);
     let accepted = frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap().clone();
-    (w.of(&accepted), frames)
+    (w.job_of(&accepted), frames)
 }
 
 /// The counters told under a job: (currency, value).
@@ -161,7 +161,7 @@ fn s10_a_parents_end_ends_its_children_deepest_first() {
     assert_eq!(terminals[2].kind(), "job.result");
     assert_eq!(counters(&frames, &job).last(), usd(5.0).last(), "the budget is returned before the parent's terminal");
     let mut ended = Vec::new();
-    while let Some(end) = w.maybe_told(|event| match event {
+    while let Some(end) = w.try_host_event(|event| match event {
         Event::Ended { job, status, .. } => Some((*job, *status)),
         _ => None,
     }) {
@@ -209,7 +209,7 @@ fn s10_when_the_parent_is_cancelled_its_children_are_told_in_the_same_instant() 
     let (grandkid, _) = child(&mut w, a, &kid, &json!(null));
     w.send(a, "job.cancel", json!({"job_id": job.id, "reason": "user"}));
     for key in [job.key, kid.key, grandkid.key] {
-        w.told("Cancel", |event| matches!(event, Event::Cancel { job, .. } if *job == key).then_some(()));
+        w.host_event("Cancel", |event| matches!(event, Event::Cancel { job, .. } if *job == key).then_some(()));
     }
     let frames = w.drain(a);
     assert_eq!(
@@ -237,7 +237,7 @@ fn s10_the_owner_may_cancel_a_child_alone() {
     w.log(&job, "the parent goes on");
     w.event(a, "log");
     assert!(
-        w.maybe_told(|event| matches!(event, Event::Cancel { job: key, .. } if *key == job.key).then_some(()))
+        w.try_host_event(|event| matches!(event, Event::Cancel { job: key, .. } if *key == job.key).then_some(()))
             .is_none()
     );
 }

@@ -13,7 +13,7 @@ fn survives(w: &mut World, conn: nuncio_core::arcp::ConnId, text: &str) -> Frame
     w.send_text(conn, text);
     let error = w.refusal(conn, "INVALID_REQUEST");
     assert_eq!(w.closed(conn), None, "the session survives {text}");
-    w.quiet(conn);
+    w.expect_nothing(conn);
     w.list(conn, json!({}));
     error
 }
@@ -140,7 +140,7 @@ fn s5_nesting_over_64_is_invalid() {
     survives(&mut w, a, &nested(5_000));
     // Brackets within strings nest nothing.
     let text = "[{".repeat(200);
-    w.ask(a, json!({"agent": "echo", "input": text}));
+    w.send_submit(a, json!({"agent": "echo", "input": text}));
     w.expect(a, "job.accepted");
 }
 
@@ -160,14 +160,14 @@ fn s5_integers_are_from_0_to_2_pow_53_minus_1() {
         );
     }
     w.send_text(a, r#"{"arcp":"1.1","id":"x","type":"session.ack","payload":{"last_processed_seq":9007199254740991}}"#);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
 fn s5_a_binary_frame_of_utf8_is_one_like_any_other_and_bad_utf8_is_malformed() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    w.force(a, b"{\"arcp\":\"1.1\",\"id\":\"x\xff\",\"type\":\"session.list_jobs\",\"payload\":{}}");
+    w.send_bytes(a, b"{\"arcp\":\"1.1\",\"id\":\"x\xff\",\"type\":\"session.list_jobs\",\"payload\":{}}");
     w.refusal(a, "INVALID_REQUEST");
     assert_eq!(w.closed(a), None);
 }
@@ -232,7 +232,7 @@ fn s5_another_session_id_is_invalid_and_not_executed() {
         assert_eq!(error["session_id"], w.session(a).as_str());
     }
     assert_eq!(w.list(a, json!({})).payload()["jobs"], json!([]));
-    w.quiet(other);
+    w.expect_nothing(other);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn s5_an_optional_vendor_message_is_ignored() {
     let mut frame = envelope("x-vendor.acme.thing", &json!({"a": 1}));
     frame["extensions"] = json!({"optional": true});
     w.send_frame(a, &frame);
-    w.quiet(a);
+    w.expect_nothing(a);
     frame["extensions"] = json!({"optional": false});
     survives(&mut w, a, &frame.to_string());
     // Only vendor messages can be optional.
@@ -290,7 +290,7 @@ fn s5_session_error_pong_and_closed_are_ignored() {
         ("session.closed", json!({})),
     ] {
         w.send(a, kind, payload);
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     assert_eq!(w.closed(a), None);
 }
@@ -304,7 +304,7 @@ fn s5_a_second_hello_is_invalid() {
     assert_eq!(error.payload()["request_id"], id.as_str());
     assert_eq!(w.closed(a), None);
     assert!(
-        w.maybe_told(
+        w.try_host_event(
             |event| matches!(event, Event::Authenticate { token, .. } if token.expose() == "tok-bob").then_some(())
         )
         .is_none()
@@ -320,7 +320,7 @@ fn s5_extensions_may_be_anything_unknown() {
     frame["extensions"] = json!({"x-vendor.acme.deep": {"a": [1, 2, {"b": null}]}});
     w.send_frame(a, &frame);
     let accepted = w.expect(a, "job.accepted");
-    let job = w.of(&accepted);
+    let job = w.job_of(&accepted);
     let view = w.runtime.job(job.key).unwrap();
     assert_eq!(view.extensions.unwrap().get(), r#"{"x-vendor.acme.deep":{"a":[1,2,{"b":null}]}}"#);
 }
@@ -398,6 +398,6 @@ fn s5_a_frame_that_the_link_gave_up_is_answered_like_one_that_came() {
         // The connection is gone: once more is nothing.
         w.runtime.handle_unreadable(w.now, a, code);
         w.settle();
-        w.quiet(b);
+        w.expect_nothing(b);
     }
 }

@@ -15,7 +15,7 @@ fn s11_a_trace_id_is_echoed_on_every_frame_of_the_job() {
     let a = w.login("tok-alice");
     w.send_frame(a, &submit(json!(TRACE)));
     let accepted = w.expect(a, "job.accepted");
-    let job = w.of(&accepted);
+    let job = w.job_of(&accepted);
     w.log(&job, "x");
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.finish(&job, "1");
@@ -75,7 +75,7 @@ fn s11_the_w3c_context_reaches_the_agent_through_the_extension() {
     frame["extensions"] = json!({"x-vendor.opentelemetry.tracecontext": context});
     w.send_frame(a, &frame);
     let accepted = w.expect(a, "job.accepted");
-    let job = w.of(&accepted);
+    let job = w.job_of(&accepted);
     let view = w.runtime.job(job.key).unwrap();
     let extensions: Value = serde_json::from_str(view.extensions.unwrap().get()).unwrap();
     assert_eq!(extensions["x-vendor.opentelemetry.tracecontext"], context);
@@ -109,7 +109,7 @@ fn s11_a_sub_agent_gets_the_context_of_its_parent() {
     frame["extensions"] = json!({"x-vendor.opentelemetry.tracecontext": context});
     w.send_frame(a, &frame);
     let accepted = w.expect(a, "job.accepted");
-    let parent = w.of(&accepted);
+    let parent = w.job_of(&accepted);
     let child = w.delegate(&parent, &json!({"agent": "echo"})).unwrap();
     let view = w.runtime.job(child).unwrap();
     assert_eq!(view.trace_id.to_string(), TRACE);

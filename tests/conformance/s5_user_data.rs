@@ -30,7 +30,7 @@ fn s5_input_reaches_the_agent_byte_for_byte() {
         let a = w.login("tok-alice");
         w.send_text(a, &submit(input));
         let accepted = w.expect(a, "job.accepted");
-        let job = w.of(&accepted);
+        let job = w.job_of(&accepted);
         assert_eq!(w.runtime.job(job.key).unwrap().input.unwrap().get(), input);
     }
 }
@@ -52,7 +52,7 @@ fn s5_result_passes_byte_for_byte() {
         w.finish(&job, result);
         let terminal = w.expect(a, "job.result");
         assert_eq!(terminal.raw(&["payload", "result"]), result);
-        let told = w.told("Ended", |event| match event {
+        let told = w.host_event("Ended", |event| match event {
             Event::Ended { result, .. } => Some(result.clone()),
             _ => None,
         });
@@ -109,7 +109,7 @@ fn s5_an_event_that_would_not_fit_is_refused() {
     let big = Body::log("info", &"x".repeat(8192), None);
     let refused = w.try_emit(&job, &big).unwrap_err();
     assert!(matches!(refused, Refused::TooLarge { max: 8192, .. }), "{refused:?}");
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "small");
     w.event(a, "log");
 
@@ -117,7 +117,7 @@ fn s5_an_event_that_would_not_fit_is_refused() {
     let job = w.job(b, "echo");
     let refused = w.try_emit(&job, &Body::log("info", &"x".repeat(4096), None)).unwrap_err();
     assert!(matches!(refused, Refused::TooLarge { max: 4096, .. }), "{refused:?}");
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn s5_an_oversized_inline_result_is_an_error_where_not_negotiated() {
     assert_eq!(error.payload()["code"], "INTERNAL_ERROR");
     assert_eq!(error.payload()["details"]["limit"], "frame_bytes");
     assert_eq!(error.payload()["final_status"], "error");
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn s6_2_the_welcome_says_everything() {
     assert_eq!(payload["accepted_at"], "2026-05-13T19:30:00.000Z");
     assert_eq!(payload["capabilities"]["encodings"], json!(["json"]));
     assert_eq!(names(&payload["capabilities"]["features"]), FEATURES);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 fn names(value: &Value) -> Vec<&str> {
@@ -131,12 +131,12 @@ fn s6_1_the_verifier_sees_token_and_client_and_decides_the_identity() {
         json!({"client": {"name": "c", "version": "1", "principal": "bob"}, "auth": {"scheme": "bearer", "token": "tok-alice"}}),
     );
     w.expect(a, "session.welcome");
-    let (token, client) = w.told("Authenticate", |event| match event {
+    let (token, client) = w.host_event("Authenticate", |event| match event {
         Event::Authenticate { token, client, .. } => Some((token.expose().to_owned(), client.clone())),
         _ => None,
     });
     assert_eq!((token.as_str(), client.as_str()), ("tok-alice", "c"));
-    let (principal, resumed) = w.told("SessionLive", |event| match event {
+    let (principal, resumed) = w.host_event("SessionLive", |event| match event {
         Event::SessionLive { principal, resumed, .. } => Some((principal.to_string(), *resumed)),
         _ => None,
     });

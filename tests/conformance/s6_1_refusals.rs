@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// One session.error, then a close; nothing else.
 fn dead(w: &mut World, conn: ConnId, code: &str) -> nuncio_tests::world::Frame {
     let error = w.refusal(conn, code);
-    w.quiet(conn);
+    w.expect_nothing(conn);
     assert!(w.closed(conn).is_some(), "a close follows: {error:?}");
     error
 }
@@ -45,9 +45,9 @@ fn s6_1_a_hello_without_usable_auth_is_unauthenticated() {
         let error = w.expect(a, "session.error");
         let code = error.payload()["code"].as_str().unwrap().to_owned();
         assert!(code == "UNAUTHENTICATED" || code == "INVALID_REQUEST", "{auth:?}: {error:?}");
-        w.quiet(a);
+        w.expect_nothing(a);
         assert!(w.closed(a).is_some());
-        assert!(w.maybe_told(|event| matches!(event, Event::Authenticate { .. }).then_some(())).is_none());
+        assert!(w.try_host_event(|event| matches!(event, Event::Authenticate { .. }).then_some(())).is_none());
     }
 }
 
@@ -65,11 +65,11 @@ fn s6_1_no_hello_within_the_deadline_closes() {
     let a = w.open();
     assert_eq!(w.timer(), Some((START.plus_secs(10), Timer::Greeting)));
     w.advance(10 * SECOND - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.closed(a), None);
     w.advance(1);
     assert_eq!(w.recv(a).kind(), "session.error");
-    w.quiet(a);
+    w.expect_nothing(a);
     assert!(w.closed(a).is_some());
 }
 
@@ -81,7 +81,7 @@ fn s6_1_no_authentication_answer_is_an_internal_error() {
     w.advance(5 * SECOND);
     w.hello(a, "tok-alice", &FEATURES);
     w.advance(10 * SECOND - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(1);
     dead(&mut w, a, "INTERNAL_ERROR");
     assert_eq!(w.runtime.admit(w.now, a, "alice"), Err(Refused::Stale), "a late answer changes nothing");
@@ -135,7 +135,7 @@ fn s6_1_a_frame_between_hello_and_welcome_closes() {
     let a = w.open();
     w.hello(a, "tok-alice", &FEATURES);
     assert!(!w.runtime.reading(a), "not read from while the host is asked");
-    w.force(a, br#"{"arcp":"1.1","id":"early","type":"job.submit","payload":{"agent":"echo"}}"#);
+    w.send_bytes(a, br#"{"arcp":"1.1","id":"early","type":"job.submit","payload":{"agent":"echo"}}"#);
     let error = dead(&mut w, a, "INVALID_REQUEST");
     assert_eq!(error.payload()["request_id"], "early");
     assert_eq!(w.runtime.admit(w.now, a, "alice"), Err(Refused::Stale));
@@ -190,16 +190,16 @@ fn s6_1_frames_after_the_close_are_ignored() {
     let a = w.open();
     w.send(a, "nonsense", json!({}));
     w.drain(a);
-    w.force(
+    w.send_bytes(
         a,
         br#"{"arcp":"1.1","id":"x","type":"session.hello","payload":{"auth":{"scheme":"bearer","token":"tok-alice"}}}"#,
     );
-    w.quiet(a);
+    w.expect_nothing(a);
     assert!(!w.runtime.reading(a));
     w.cut(a);
     w.cut(a);
     w.advance(100 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn s6_1_a_close_while_authenticating_is_forgotten() {
     w.cut(a);
     assert_eq!(w.runtime.admit(w.now, a, "alice"), Err(Refused::Stale));
     w.advance(SECOND);
-    assert!(w.maybe_told(|event| matches!(event, Event::SessionLive { .. }).then_some(())).is_none());
+    assert!(w.try_host_event(|event| matches!(event, Event::SessionLive { .. }).then_some(())).is_none());
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn s12_refused_frames_are_told_to_the_host() {
     let a = w.login("tok-alice");
     w.send(a, "nonsense", json!({}));
     w.refusal(a, "INVALID_REQUEST");
-    let code = w.told("RefusedFrame", |event| match event {
+    let code = w.host_event("RefusedFrame", |event| match event {
         Event::RefusedFrame { conn, code, .. } if *conn == a => Some(*code),
         _ => None,
     });

@@ -29,7 +29,7 @@ fn s6_2_submits_that_use_unnegotiated_features_are_invalid() {
     ] {
         let mut w = World::new();
         let a = w.login_without("tok-alice", &[feature]);
-        w.refused(a, payload.clone(), "INVALID_REQUEST");
+        w.submit_refused(a, payload.clone(), "INVALID_REQUEST");
         let b = w.login("tok-alice");
         w.submit(b, payload);
     }
@@ -43,7 +43,7 @@ fn s6_2_an_unnegotiated_ack_is_ignored() {
     w.log(&job, "2");
     w.drain(a);
     w.send(a, "session.ack", json!({"last_processed_seq": 2}));
-    w.quiet(a);
+    w.expect_nothing(a);
     let b = w.resume(a, 0);
     assert_eq!(w.drain(b).iter().filter_map(Frame::seq).collect::<Vec<_>>(), [1, 2], "nothing was freed");
 }
@@ -57,7 +57,7 @@ fn s6_2_progress_is_left_out_without_a_gap() {
     w.subscribe(b, json!({"job_id": job.id}));
     let number = Number::from(1_u32);
     w.emit(&job, &Body::progress(&number, None, None, None).unwrap());
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.event(b, "progress").seq(), Some(1), "a watcher that negotiated it gets it");
     w.log(&job, "after");
     assert_eq!(w.event(a, "log").seq(), Some(2), "no number was used");
@@ -76,7 +76,7 @@ fn s6_2_result_chunks_of_a_watched_job_are_left_out() {
     w.expect(a, "job.result");
     let terminal = w.expect(b, "job.result");
     assert_eq!(terminal.seq(), Some(1));
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn s6_2_the_writer_delivers_inline_without_result_chunk() {
     let job = w.job(a, "echo");
     w.chunk(&job, Chunk::Text("hello "), false).unwrap();
     w.chunk(&job, Chunk::Text("world"), true).unwrap();
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish_streamed(&job);
     let terminal = w.expect(a, "job.result");
     assert_eq!(terminal.payload()["result"], "hello world");
@@ -101,7 +101,7 @@ fn s6_2_a_raw_result_chunk_is_refused_without_result_chunk() {
     let body = json!({"result_id": "r", "chunk_seq": 0, "data": "x", "encoding": "utf8", "more": true});
     let body = Body::raw("result_chunk", &json_text(&body.to_string())).unwrap();
     assert!(matches!(w.try_emit(&job, &body), Err(Refused::NotNegotiated(_))));
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish(&job, "1");
     w.expect(a, "job.result");
 }
@@ -125,7 +125,7 @@ fn s6_2_without_provisioned_credentials_none_are_asked_for_or_shown() {
     let a = w.login_without("tok-alice", &["provisioned_credentials"]);
     let job = w.submit(a, json!({"agent": "echo", "lease_request": {"model.use": ["tier-fast/*"]}}));
     assert!(job.accepted.payload().get("credentials").is_none());
-    let credentials = w.told("Submitted", |event| match event {
+    let credentials = w.host_event("Submitted", |event| match event {
         nuncio_core::arcp::Event::Submitted { credentials, .. } => Some(*credentials),
         _ => None,
     });
@@ -137,7 +137,7 @@ fn s6_2_unnegotiated_heartbeat_sends_no_ping_and_gives_nobody_up() {
     let mut w = World::new();
     let a = w.login_without("tok-alice", &["heartbeat"]);
     w.advance(1_000 * 1_000_000);
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.closed(a), None);
     // A ping is answered, negotiated or not.
     w.send(a, "session.ping", json!({"nonce": "n1", "sent_at": "2026-05-13T19:30:00.000Z"}));

@@ -30,9 +30,9 @@ fn s6_3_accepted_goes_directly_before_the_first_event_that_is_written_again() {
 fn s6_3_accepted_is_sent_before_the_first_event_after_a_cut_too() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    w.withhold(a);
+    w.hold_writes(a);
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, json!({"agent": "echo"}));
+    let key = w.submit_held(a, json!({"agent": "echo"}));
     w.cut(a);
     // The client never saw the accepted: its job starts while nobody is there.
     w.start(key);
@@ -60,7 +60,7 @@ fn s6_3_unnumbered_frames_are_not_replayed() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     w.send(a, "session.list_jobs", json!({}));
     w.send(a, "session.list_jobs", json!({}));
     w.send(a, "job.cancel", json!({"job_id": job.id}));
@@ -75,7 +75,7 @@ fn s6_3_queued_events_survive_a_cut() {
     let mut w = World::with(|config| config.send_window = 4);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 2..=200 {
         w.log(&job, &n.to_string());
     }
@@ -103,7 +103,7 @@ fn s6_3_replay_and_live_have_no_seam() {
     w.cut(a);
     let (session, token) = (w.session(a), w.token(a));
     let b = w.open();
-    w.withhold(b);
+    w.hold_writes(b);
     w.send(
         b,
         "session.hello",
@@ -112,7 +112,7 @@ fn s6_3_replay_and_live_have_no_seam() {
     );
     w.log(&job, "live");
     w.expect(b, "session.welcome");
-    w.release(b);
+    w.release_writes(b);
     let frames = w.drain(b);
     assert_eq!(frames.iter().filter_map(Frame::seq).collect::<Vec<_>>(), (1..=11).collect::<Vec<_>>());
 }

@@ -30,7 +30,7 @@ fn s6_3_hello_with_payload_resume() {
     let b = w.resume(a, 1);
     assert_eq!(seqs(&w.drain(b)), [2, 3]);
     assert_ne!(w.token(a), w.token(b), "the token rotates with every welcome");
-    let resumed = w.told("SessionLive", |event| match event {
+    let resumed = w.host_event("SessionLive", |event| match event {
         Event::SessionLive { conn, resumed, .. } if *conn == b => Some(*resumed),
         _ => None,
     });
@@ -99,7 +99,7 @@ fn s6_3_session_resume_without_auth_where_the_config_allows_it() {
     w.send(b, "session.resume", json!({"resume_token": w.token(a), "last_event_seq": 2}));
     w.expect(b, "session.welcome");
     assert_eq!(seqs(&w.drain(b)), [3]);
-    let principal = w.told("SessionLive", |event| match event {
+    let principal = w.host_event("SessionLive", |event| match event {
         Event::SessionLive { conn, principal, .. } if *conn == b => Some(principal.to_string()),
         _ => None,
     });
@@ -177,7 +177,7 @@ fn s6_3_the_other_token_of_the_same_principal_will_do() {
     let (session, token) = (w.session(a), w.token(a));
     let b = w.resume_as("tok-alice2", &session, &token, 3);
     w.expect(b, "session.welcome");
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn s6_3_caught_up_is_resumed_and_beyond_sent_is_invalid() {
     w.refusal(b, "INVALID_REQUEST");
     assert!(w.closed(b).is_some());
     let c = w.resume(a, 3);
-    w.quiet(c);
+    w.expect_nothing(c);
 }
 
 #[test]
@@ -233,24 +233,24 @@ fn s6_3_a_live_connection_is_replaced_and_closed_with_1008() {
     w.drain(a);
     let b = w.resume(a, 0);
     assert_eq!(w.closed(a), Some(1008));
-    w.quiet(a);
+    w.expect_nothing(a);
     w.drain(b);
     w.log(&job, "to b");
     w.event(b, "log");
-    w.quiet(a);
+    w.expect_nothing(a);
     // What arrives late from the old one is nothing.
-    w.force(a, br#"{"arcp":"1.1","id":"late","type":"job.submit","payload":{"agent":"echo"}}"#);
+    w.send_bytes(a, br#"{"arcp":"1.1","id":"late","type":"job.submit","payload":{"agent":"echo"}}"#);
     w.cut(a);
-    w.quiet(b);
+    w.expect_nothing(b);
     assert_eq!(w.list(b, json!({})).payload()["jobs"].as_array().unwrap().len(), 1);
-    assert!(w.maybe_told(|event| matches!(event, Event::SessionDetached { .. }).then_some(())).is_none());
+    assert!(w.try_host_event(|event| matches!(event, Event::SessionDetached { .. }).then_some(())).is_none());
 }
 
 #[test]
 fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
     let mut w = World::with(|config| config.send_window = 2);
     let a = w.login("tok-alice");
-    w.withhold(a);
+    w.hold_writes(a);
     let job = w.job(a, "echo");
     for n in 0..5 {
         w.log(&job, &n.to_string());
@@ -258,8 +258,8 @@ fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
     w.drain(a);
     let b = w.resume(a, 1);
     assert_eq!(w.closed(a), Some(1008), "no frame and no linger");
-    w.release(a);
-    w.quiet(a);
+    w.release_writes(a);
+    w.expect_nothing(a);
     assert_eq!(seqs(&w.drain(b)), [2, 3, 4, 5, 6]);
 }
 
@@ -267,7 +267,7 @@ fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
 fn s6_3_the_window_lapses_after_its_seconds_detached() {
     let mut w = World::with(|config| config.resume_window_secs = 60);
     let a = dropped(&mut w);
-    w.told("SessionDetached", |event| matches!(event, Event::SessionDetached { .. }).then_some(()));
+    w.host_event("SessionDetached", |event| matches!(event, Event::SessionDetached { .. }).then_some(()));
     w.advance(60 * SECOND - 1);
     let b = w.resume(a, 3);
     w.advance(3600 * SECOND);
@@ -279,7 +279,7 @@ fn s6_3_the_window_lapses_after_its_seconds_detached() {
     let (session, token) = (w.session(b), w.token(b));
     let c = w.resume_as("tok-alice", &session, &token, 3);
     w.refusal(c, "RESUME_WINDOW_EXPIRED");
-    w.told("SessionClosed", |event| matches!(event, Event::SessionClosed { .. }).then_some(()));
+    w.host_event("SessionClosed", |event| matches!(event, Event::SessionClosed { .. }).then_some(()));
 }
 
 #[test]

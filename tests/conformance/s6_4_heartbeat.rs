@@ -14,12 +14,12 @@ fn s6_4_an_idle_peer_is_pinged_after_one_interval() {
     let a = w.login("tok-alice");
     assert_eq!(w.timer(), Some((START.plus_secs(30), Timer::Heartbeat)));
     w.advance(30 * SECOND - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(1);
     let ping = w.expect(a, "session.ping");
     assert_eq!(ping.payload()["sent_at"], "2026-05-13T19:30:30.000Z");
     assert!(ping.payload()["nonce"].as_str().is_some_and(|nonce| !nonce.is_empty()));
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -91,13 +91,13 @@ fn s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on() {
     let job = w.job(a, "slow");
     w.advance(60 * SECOND - 1);
     w.expect(a, "session.ping");
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.closed(a), None);
     w.advance(1);
     w.refusal(a, "HEARTBEAT_LOST");
-    w.quiet(a);
+    w.expect_nothing(a);
     assert!(w.closed(a).is_some());
-    w.told("SessionDetached", |event| matches!(event, Event::SessionDetached { .. }).then_some(()));
+    w.host_event("SessionDetached", |event| matches!(event, Event::SessionDetached { .. }).then_some(()));
     w.log(&job, "still here");
     w.finish(&job, "1");
     let b = w.resume(a, 1);
@@ -146,13 +146,13 @@ fn s6_4_a_ping_goes_ahead_of_queued_events() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 0..10 {
         w.log(&job, &n.to_string());
     }
     assert_eq!(w.drain(a).len(), 1);
     w.advance(30 * SECOND);
-    w.written(a, 1);
+    w.report_written(a, 1);
     let kinds: Vec<String> = w.drain(a).iter().map(|frame| frame.kind().to_owned()).collect();
     assert_eq!(kinds, ["session.ping"]);
 }
@@ -174,7 +174,7 @@ fn s6_4_a_detached_session_is_not_pinged() {
     let a = w.login("tok-alice");
     w.cut(a);
     w.advance(300 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -182,11 +182,11 @@ fn s6_4_a_peer_that_never_reads_is_closed_after_the_stall_timeout() {
     let mut w = World::with(|config| config.stall_timeout = 20 * SECOND);
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     w.log(&job, "never written");
     w.advance(20 * SECOND);
     assert!(w.closed(a).is_some());
-    w.release(a);
+    w.release_writes(a);
     let b = w.resume(a, 1);
     assert_eq!(w.drain(b).iter().filter_map(Frame::seq).collect::<Vec<_>>(), [2]);
 }

@@ -21,7 +21,7 @@ fn body(text: &str) -> Body {
 }
 
 fn unblocked(w: &mut World, job: &Job) -> bool {
-    w.maybe_told(|event| matches!(event, Event::Unblocked { job: key } if *key == job.key).then_some(())).is_some()
+    w.try_host_event(|event| matches!(event, Event::Unblocked { job: key } if *key == job.key).then_some(())).is_some()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn s6_5_acks_backwards_or_beyond_are_ignored() {
     w.drain(a);
     for seq in [0, 99, 2, 1, 0, 3, 9_007_199_254_740_991] {
         ack(&mut w, a, seq);
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     w.log(&job, "3");
     assert_eq!(w.event(a, "log").seq(), Some(3));
@@ -61,7 +61,7 @@ fn s6_5_an_ack_of_what_was_not_yet_written_is_ignored() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 2..=5 {
         w.log(&job, &n.to_string());
     }
@@ -110,7 +110,7 @@ fn s6_5_an_agent_waits_only_when_the_log_is_full_of_unwritten_events() {
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
-    w.withhold(a);
+    w.hold_writes(a);
     let mut taken = 0;
     while w.try_emit(&job, &body("x")).is_ok() {
         taken += 1;
@@ -119,10 +119,10 @@ fn s6_5_an_agent_waits_only_when_the_log_is_full_of_unwritten_events() {
     assert!(taken >= 5, "{taken} events of 8 were taken");
     assert_eq!(w.try_emit(&job, &body("x")), Err(Refused::Blocked));
     assert!(!unblocked(&mut w, &job));
-    w.written(a, 2);
+    w.report_written(a, 2);
     assert!(unblocked(&mut w, &job), "written frames make room");
     w.log(&job, "again");
-    w.release(a);
+    w.release_writes(a);
     let frames = w.drain(a);
     assert_eq!(seqs(&frames).last(), Some(&(taken + 2)), "nothing was lost");
 }
@@ -135,7 +135,7 @@ fn s6_5_bytes_block_like_events() {
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
-    w.withhold(a);
+    w.hold_writes(a);
     let big = body(&"x".repeat(1000));
     let mut taken = 0;
     while w.try_emit(&job, &big).is_ok() {
@@ -144,7 +144,7 @@ fn s6_5_bytes_block_like_events() {
     }
     assert!(taken >= 7, "{taken}");
     assert_eq!(w.try_emit(&job, &big), Err(Refused::Blocked));
-    w.release(a);
+    w.release_writes(a);
     assert!(unblocked(&mut w, &job));
     w.emit(&job, &big);
 }
@@ -156,12 +156,12 @@ fn s6_5_bytes_that_were_written_block_nobody() {
         let a = w.login("tok-alice");
         let job = w.job(a, "echo");
         let big = body(&"x".repeat(1000));
-        w.withhold(a);
+        w.hold_writes(a);
         w.emit(&job, &big);
         for _ in 0..before {
             // There is always one that is not written.
             w.emit(&job, &big);
-            w.written(a, 1);
+            w.report_written(a, 1);
         }
         (0..12).take_while(|_| w.try_emit(&job, &big).is_ok()).count()
     });
@@ -176,12 +176,12 @@ fn s6_5_a_terminal_is_never_blocked() {
     });
     let a = w.login("tok-alice");
     let jobs = [w.job(a, "echo"), w.job(a, "echo"), w.job(a, "echo")];
-    w.withhold(a);
+    w.hold_writes(a);
     while w.try_emit(&jobs[0], &body("x")).is_ok() {}
     for job in &jobs {
         w.finish(job, "1");
     }
-    w.release(a);
+    w.release_writes(a);
     let terminals = w.drain(a).iter().filter(|frame| frame.kind() == "job.result").count();
     assert_eq!(terminals, 3);
 }
@@ -208,7 +208,7 @@ fn s6_5_losing_the_connection_unblocks() {
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
-    w.withhold(a);
+    w.hold_writes(a);
     while w.try_emit(&job, &body("x")).is_ok() {}
     w.cut(a);
     assert!(unblocked(&mut w, &job));
@@ -318,19 +318,19 @@ fn s6_5_one_stalled_watcher_does_not_stop_the_owner() {
     let b = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.subscribe(b, json!({"job_id": job.id}));
-    w.withhold(b);
+    w.hold_writes(b);
     for n in 0..100 {
         w.log(&job, &n.to_string());
     }
     assert_eq!(w.drain(a).len(), 100);
-    w.release(b);
+    w.release_writes(b);
     let frames = w.drain(b);
     let last = frames.last().unwrap();
     assert_eq!(last.body()["phase"], "subscription_dropped", "a subscription that would make an agent wait ends");
     assert_eq!(last.job(), job.id);
     assert!(last.body()["message"].is_string());
     w.log(&job, "more");
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn s6_5_a_takeover_that_leaves_room_lets_a_waiting_agent_go_on() {
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.drain(a);
-    w.withhold(a);
+    w.hold_writes(a);
     let body = Body::thought("x");
     let mut last = 1;
     while w.try_emit(&job, &body).is_ok() {
@@ -348,7 +348,7 @@ fn s6_5_a_takeover_that_leaves_room_lets_a_waiting_agent_go_on() {
     w.drain(a);
     // The client has got everything, though nobody has reported that it was written.
     w.resume(a, last);
-    w.told("Unblocked", |event| matches!(event, Event::Unblocked { .. }).then_some(()));
+    w.host_event("Unblocked", |event| matches!(event, Event::Unblocked { .. }).then_some(()));
     assert_eq!(w.try_emit(&job, &body), Ok(()));
 }
 
@@ -363,8 +363,8 @@ fn s6_5_an_agent_that_waits_for_its_owner_wakes_though_a_subscriber_that_was_beh
     let job = w.job(a, "slow");
     let other = w.job(b, "slow");
     w.subscribe(b, json!({"job_id": job.id}));
-    w.withhold(a);
-    w.withhold(b);
+    w.hold_writes(a);
+    w.hold_writes(b);
     for _ in 0..3 {
         w.log(&job, &"x".repeat(5_000));
     }
@@ -372,9 +372,9 @@ fn s6_5_an_agent_that_waits_for_its_owner_wakes_though_a_subscriber_that_was_beh
     while w.try_emit(&other, &Body::log("info", "more", None)).is_ok() {}
     assert_eq!(w.try_emit(&job, &Body::log("info", &"x".repeat(5_000), None)), Err(Refused::Blocked));
     w.send(b, "job.unsubscribe", json!({"job_id": job.id}));
-    w.release(a);
+    w.release_writes(a);
     let woken = |event: &Event| matches!(event, Event::Unblocked { job: woken } if *woken == job.key).then_some(());
-    w.told("Unblocked", woken);
+    w.host_event("Unblocked", woken);
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn s6_5_a_replay_that_was_cut_short_does_not_push_out_what_the_client_has_not_go
     }
     let b = w.login("tok-alice");
     let own = w.job(b, "slow");
-    w.withhold(b);
+    w.hold_writes(b);
     for message in ["2", "3", "4"] {
         w.log(&own, message);
     }
@@ -428,7 +428,7 @@ fn ours_credit_comes_back_with_what_was_written() {
         w.log(&job, &"x".repeat(500));
     }
     w.drain(a);
-    w.withhold(a);
+    w.hold_writes(a);
     for _ in 0..3 {
         w.log(&job, "x");
     }

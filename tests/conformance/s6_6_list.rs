@@ -54,7 +54,7 @@ fn s6_6_statuses() {
     let timed_out = w.submit_after_drain(a, json!({"agent": "echo", "max_runtime_sec": 1}));
     w.advance(2 * SECOND);
     let running = w.submit_after_drain(a, json!({"agent": "narrow"}));
-    w.ask(a, json!({"agent": "narrow"}));
+    w.send_submit(a, json!({"agent": "narrow"}));
     let pending = w.expect(a, "job.accepted").job().to_owned();
     for (status, id) in [
         ("success", &success.id),
@@ -311,7 +311,7 @@ fn s6_6_a_job_that_was_not_accepted_is_not_listed() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, json!({"agent": "echo"}));
+    let key = w.submit_held(a, json!({"agent": "echo"}));
     w.decline(key, nuncio_core::arcp::ErrorCode::PermissionDenied);
     w.refusal(a, "PERMISSION_DENIED");
     assert_eq!(ids(&w.list(a, json!({}))), [""; 0]);

@@ -12,7 +12,7 @@ fn s6_7_close_and_bye_are_answered_and_closed_with_1000() {
             let a = w.login("tok-alice");
             w.send(a, kind, payload);
             w.expect(a, "session.closed");
-            w.quiet(a);
+            w.expect_nothing(a);
             assert_eq!(w.closed(a), Some(1000));
         }
     }
@@ -40,21 +40,21 @@ fn s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever() {
         config.linger = 2 * SECOND;
     });
     let a = w.login("tok-alice");
-    w.withhold(a);
+    w.hold_writes(a);
     for _ in 0..3 {
         w.send(a, "session.list_jobs", json!({}));
     }
     w.send(a, "session.close", json!({}));
     assert_eq!(w.closed(a), None, "replies wait");
-    w.written(a, 1);
-    w.written(a, 1);
-    w.written(a, 1);
+    w.report_written(a, 1);
+    w.report_written(a, 1);
+    w.report_written(a, 1);
     let kinds: Vec<_> = w.drain(a).iter().map(|frame| frame.kind().to_owned()).collect();
     assert_eq!(kinds, ["session.jobs", "session.jobs", "session.jobs", "session.closed"]);
     assert_eq!(w.closed(a), Some(1000));
 
     let b = w.login("tok-alice");
-    w.withhold(b);
+    w.hold_writes(b);
     w.send(b, "session.list_jobs", json!({}));
     w.send(b, "session.close", json!({}));
     w.advance(2 * SECOND);
@@ -65,10 +65,10 @@ fn s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever() {
 fn s6_7_frames_after_close_are_not_executed() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    w.withhold(a);
+    w.hold_writes(a);
     w.send(a, "session.close", json!({}));
-    w.force(a, br#"{"arcp":"1.1","id":"late","type":"job.submit","payload":{"agent":"echo"}}"#);
-    w.release(a);
+    w.send_bytes(a, br#"{"arcp":"1.1","id":"late","type":"job.submit","payload":{"agent":"echo"}}"#);
+    w.release_writes(a);
     let frames = w.drain(a);
     assert!(frames.iter().all(|frame| frame.kind() != "job.accepted"), "{frames:?}");
     let b = w.login("tok-alice");
@@ -82,7 +82,7 @@ fn s6_7_a_closed_session_lapses_like_a_dropped_one() {
     let (session, token) = (w.session(a), w.token(a));
     w.send(a, "session.close", json!({}));
     w.advance(601 * SECOND);
-    w.told("SessionClosed", |event| matches!(event, Event::SessionClosed { .. }).then_some(()));
+    w.host_event("SessionClosed", |event| matches!(event, Event::SessionClosed { .. }).then_some(()));
     let b = w.resume_as("tok-alice", &session, &token, 0);
     w.refusal(b, "RESUME_WINDOW_EXPIRED");
 }
@@ -94,7 +94,7 @@ fn s6_3_a_lapsed_sessions_jobs_run_on() {
     let job = w.job(a, "slow");
     w.cut(a);
     w.advance(601 * SECOND);
-    w.told("SessionClosed", |event| matches!(event, Event::SessionClosed { .. }).then_some(()));
+    w.host_event("SessionClosed", |event| matches!(event, Event::SessionClosed { .. }).then_some(()));
     w.log(&job, "nobody listens");
     assert!(w.runtime.job(job.key).unwrap().session.is_none());
     let b = w.login("tok-alice");
@@ -111,24 +111,24 @@ fn shutdown_takes_no_new_sessions_and_submits_and_tells_when_drained() {
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.shutdown();
-    assert!(w.maybe_told(|event| matches!(event, Event::Drained).then_some(())).is_none());
+    assert!(w.try_host_event(|event| matches!(event, Event::Drained).then_some(())).is_none());
     w.drain(a);
     if w.closed(a).is_none() {
-        w.refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
+        w.submit_refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
     }
     let b = w.open();
     w.hello(b, "tok-alice", &[]);
     w.refusal(b, "INTERNAL_ERROR");
     assert!(w.closed(b).is_some());
     w.finish(&job, "1");
-    w.told("Drained", |event| matches!(event, Event::Drained).then_some(()));
+    w.host_event("Drained", |event| matches!(event, Event::Drained).then_some(()));
 }
 
 #[test]
 fn shutdown_without_jobs_is_drained_at_once() {
     let mut w = World::new();
     w.shutdown();
-    w.told("Drained", |event| matches!(event, Event::Drained).then_some(()));
+    w.host_event("Drained", |event| matches!(event, Event::Drained).then_some(()));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn abort_ends_every_job_and_closes_every_connection_with_1001() {
     let terminal = frames.iter().find(|frame| frame.kind() == "job.error").unwrap();
     assert_eq!(terminal.payload()["code"], "INTERNAL_ERROR");
     assert_eq!((w.closed(a), w.closed(b)), (Some(1001), Some(1001)));
-    let fault = w.told("Ended", |event| match event {
+    let fault = w.host_event("Ended", |event| match event {
         Event::Ended { job: key, fault, .. } if *key == job.key => Some(fault.clone()),
         _ => None,
     });

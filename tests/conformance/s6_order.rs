@@ -12,13 +12,13 @@ fn s6_order_delegate_then_the_childs_accepted_then_its_events() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 0..5 {
         w.log(&job, &n.to_string());
     }
     let child = w.delegate(&job, &json!({"agent": "echo", "delegate_id": "d"})).unwrap();
     let id = w.runtime.job(child).unwrap().id.to_string();
-    w.release(a);
+    w.release_writes(a);
     let frames = w.drain(a);
     let delegate = place(&frames, |frame| frame.event() == "delegate");
     let accepted = place(&frames, |frame| frame.kind() == "job.accepted");
@@ -31,12 +31,12 @@ fn s6_order_accepted_comes_before_its_first_event_when_frames_wait() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 0..5 {
         w.log(&job, &n.to_string());
     }
-    w.ask(a, json!({"agent": "echo"}));
-    w.release(a);
+    w.send_submit(a, json!({"agent": "echo"}));
+    w.release_writes(a);
     let frames = w.drain(a);
     let accepted = place(&frames, |frame| frame.kind() == "job.accepted");
     let id = frames[accepted].job().to_owned();
@@ -48,15 +48,15 @@ fn s6_order_replies_do_not_wait_for_the_whole_log() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 0..100 {
         w.log(&job, &n.to_string());
     }
     w.send(a, "session.list_jobs", json!({}));
     w.drain(a);
-    w.written(a, 1);
+    w.report_written(a, 1);
     let next = w.drain(a);
-    w.written(a, 1);
+    w.report_written(a, 1);
     let after = w.drain(a);
     assert!(
         next.iter().chain(&after).any(|frame| frame.kind() == "session.jobs"),
@@ -107,5 +107,5 @@ fn s7_6_unsubscribing_what_is_not_watched_is_silent() {
     let job = w.job(a, "slow");
     let b = w.login("tok-alice");
     w.send(b, "job.unsubscribe", json!({"job_id": job.id}));
-    w.quiet(b);
+    w.expect_nothing(b);
 }

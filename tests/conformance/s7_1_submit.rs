@@ -47,13 +47,13 @@ fn s7_1_the_host_is_asked_before_accept_and_told_to_start_after() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, json!({"agent": "echo"}));
-    w.quiet(a);
-    assert!(w.maybe_told(|event| matches!(event, Event::Start { .. }).then_some(())).is_none());
+    let key = w.submit_held(a, json!({"agent": "echo"}));
+    w.expect_nothing(a);
+    assert!(w.try_host_event(|event| matches!(event, Event::Start { .. }).then_some(())).is_none());
     w.start(key);
     w.expect(a, "job.accepted");
     w.event(a, "status");
-    let started = w.told("Start", |event| match event {
+    let started = w.host_event("Start", |event| match event {
         Event::Start { job } => Some(*job),
         _ => None,
     });
@@ -91,7 +91,7 @@ fn s7_1_shapes() {
         json!({"agent": "echo", "max_runtime_sec": "5"}),
         json!({"agent": "echo", "max_runtime_sec": 4_294_967_296_u64}),
     ] {
-        w.refused(a, payload, "INVALID_REQUEST");
+        w.submit_refused(a, payload, "INVALID_REQUEST");
     }
     w.submit(a, json!({"agent": "echo", "idempotency_key": "k".repeat(256), "max_runtime_sec": 4_294_967_295_u64}));
     w.submit(a, json!({"agent": "echo", "idempotency_key": "k", "max_runtime_sec": 1}));
@@ -104,10 +104,10 @@ fn s7_5_agents_and_versions() {
     assert_eq!(w.job(a, "ver").accepted.payload()["agent"], "ver@2.0.0");
     assert_eq!(w.job(a, "ver@1.0.0").accepted.payload()["agent"], "ver@1.0.0");
     assert_eq!(w.job(a, "echo").accepted.payload()["agent"], "echo", "bare if unversioned");
-    w.refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
-    w.refused(a, json!({"agent": "nobody@1"}), "AGENT_NOT_AVAILABLE");
-    w.refused(a, json!({"agent": "ver@3.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
-    w.refused(a, json!({"agent": "echo@1.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "nobody@1"}), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "ver@3.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "echo@1.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn s7_5_once_resolved_a_version_is_fixed() {
     w.runtime.register(replaced).unwrap();
     assert_eq!(w.list(a, json!({})).payload()["jobs"][0]["agent"], "ver@2.0.0");
     assert_eq!(w.job(a, "ver").accepted.payload()["agent"], "ver@3.0.0");
-    w.refused(a, json!({"agent": "ver@2.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "ver@2.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
     w.finish(&job, "1");
 }
 
@@ -138,9 +138,9 @@ fn s7_5_no_job_moves_to_another_version() {
     w.runtime.register(spec("1")).unwrap();
     let submit = json!({"agent": "one", "idempotency_key": "k"});
     let running = w.submit(a, submit.clone());
-    w.ask(a, json!({"agent": "one"}));
+    w.send_submit(a, json!({"agent": "one"}));
     let accepted = w.expect(a, "job.accepted");
-    let waiting = w.of(&accepted);
+    let waiting = w.job_of(&accepted);
     w.runtime.register(spec("2")).unwrap();
     w.events.clear();
     let b = w.login("tok-alice");
@@ -148,10 +148,10 @@ fn s7_5_no_job_moves_to_another_version() {
         assert_eq!(w.subscribe(b, json!({"job_id": job.id})).payload()["agent"], "one@1");
         assert_eq!(w.runtime.job(job.key).unwrap().version, Some("1"));
     }
-    w.ask(a, submit);
+    w.send_submit(a, submit);
     assert_eq!(w.expect(a, "job.accepted").payload()["agent"], "one@1", "a repeat is the job of before");
     w.finish(&running, "1");
-    w.told("Start", |event| matches!(event, Event::Start { job } if *job == waiting.key).then_some(()));
+    w.host_event("Start", |event| matches!(event, Event::Start { job } if *job == waiting.key).then_some(()));
     assert_eq!(w.runtime.job(waiting.key).unwrap().version, Some("1"), "what the host runs");
     let resumed = w.resume(a, 0);
     let frames = w.drain(resumed);
@@ -206,21 +206,21 @@ fn s7_1_the_order_of_checks() {
         payload
     };
     // shape before everything
-    w.refused(a, submit("nobody", &bad_lease, Some("used"), json!(0)), "INVALID_REQUEST");
+    w.submit_refused(a, submit("nobody", &bad_lease, Some("used"), json!(0)), "INVALID_REQUEST");
     // negotiated before the idempotency record
-    w.refused(a, submit("nobody", &json!({"model.use": ["x"]}), Some("used"), json!(1)), "INVALID_REQUEST");
+    w.submit_refused(a, submit("nobody", &json!({"model.use": ["x"]}), Some("used"), json!(1)), "INVALID_REQUEST");
     // the record before the agent
-    w.refused(a, submit("nobody", &json!({}), Some("used"), json!(1)), "DUPLICATE_KEY");
+    w.submit_refused(a, submit("nobody", &json!({}), Some("used"), json!(1)), "DUPLICATE_KEY");
     // the agent before the expiry and the limits
-    w.refused(a, submit("nobody", &json!({}), None, json!(1)), "AGENT_NOT_AVAILABLE");
-    w.refused(a, submit("nobody", &json!({"fs.read": ["relative"]}), None, json!(1)), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, submit("nobody", &json!({}), None, json!(1)), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, submit("nobody", &json!({"fs.read": ["relative"]}), None, json!(1)), "AGENT_NOT_AVAILABLE");
     // the lease and the expiry before the limits
-    w.refused(a, submit("echo", &json!({"fs.read": ["relative"]}), None, json!(1)), "INVALID_REQUEST");
-    w.refused(a, submit("echo", &json!({}), None, json!(1)), "INVALID_REQUEST");
+    w.submit_refused(a, submit("echo", &json!({"fs.read": ["relative"]}), None, json!(1)), "INVALID_REQUEST");
+    w.submit_refused(a, submit("echo", &json!({}), None, json!(1)), "INVALID_REQUEST");
     // the limits before the host is asked
-    w.told("Submitted", |event| matches!(event, Event::Submitted { .. }).then_some(()));
-    w.refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
-    assert!(w.maybe_told(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none());
+    w.host_event("Submitted", |event| matches!(event, Event::Submitted { .. }).then_some(()));
+    w.submit_refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
+    assert!(w.try_host_event(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none());
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn s7_1_a_declined_submit_is_refused_with_the_hosts_fault() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Decline(ErrorCode::PermissionDenied);
-    let error = w.refused(a, json!({"agent": "echo"}), "PERMISSION_DENIED");
+    let error = w.submit_refused(a, json!({"agent": "echo"}), "PERMISSION_DENIED");
     assert_eq!(error.payload()["message"], "declined by the host");
 }
 
@@ -237,7 +237,7 @@ fn s7_1_a_host_that_does_not_answer_is_an_internal_error() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, json!({"agent": "echo"}));
+    let key = w.submit_held(a, json!({"agent": "echo"}));
     w.advance(30 * SECOND);
     let frames = w.drain(a);
     let error = frames.iter().find(|frame| frame.kind() == "session.error").unwrap();
@@ -317,10 +317,10 @@ fn s7_1_jobs_beyond_an_agents_slots_wait_as_pending() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let first = w.job(a, "narrow");
-    w.ask(a, json!({"agent": "narrow"}));
+    w.send_submit(a, json!({"agent": "narrow"}));
     let accepted = w.expect(a, "job.accepted");
-    w.quiet(a);
-    let second = w.of(&accepted);
+    w.expect_nothing(a);
+    let second = w.job_of(&accepted);
     assert!(matches!(w.try_emit(&second, &nuncio_core::arcp::Body::thought("x")), Err(Refused::NotRunning)));
     w.finish(&first, "1");
     w.expect(a, "job.result");
@@ -334,7 +334,7 @@ fn s7_1_a_refused_request_touches_nothing_else() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
     w.log(&job, "2");
     assert_eq!(w.event(a, "log").seq(), Some(2));
     w.finish(&job, "1");

@@ -14,15 +14,15 @@ fn s7_2_the_same_submit_gets_the_same_accepted() {
     let a = w.login("tok-alice");
     let job = w.submit(a, keyed(json!(1)));
     w.advance(SECOND);
-    let id = w.ask(a, keyed(json!(1)));
+    let id = w.send_submit(a, keyed(json!(1)));
     let again = w.expect(a, "job.accepted");
     let mut expected = job.accepted.payload().clone();
     expected["request_id"] = json!(id);
     assert_eq!(*again.payload(), expected, "the same payload, but its own request_id");
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "one copy");
     w.event(a, "log");
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn s7_2_the_budget_is_the_initial_one() {
     let job = w.submit(a, submit.clone());
     w.cost(&job, "2", "USD");
     w.drain(a);
-    w.ask(a, submit);
+    w.send_submit(a, submit);
     assert_eq!(w.expect(a, "job.accepted").payload()["budget"]["USD"].as_f64(), Some(5.0));
 }
 
@@ -44,12 +44,12 @@ fn s7_2_an_ended_job_is_answered_with_its_terminal_again() {
     let job = w.submit(a, keyed(json!(1)));
     w.finish(&job, r#"{"z":1.0}"#);
     let first = w.expect(a, "job.result");
-    w.ask(a, keyed(json!(1)));
+    w.send_submit(a, keyed(json!(1)));
     assert_eq!(w.expect(a, "job.accepted").job(), job.id);
     let again = w.expect(a, "job.result");
     assert_eq!(again.payload(), first.payload());
     assert_eq!(again.seq(), first.seq().map(|seq| seq + 1), "under a new number");
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn s7_2_conflicting_parameters_are_duplicate_key() {
     ] {
         let mut other = base.clone();
         other[member] = value;
-        let error = w.refused(a, other, "DUPLICATE_KEY");
+        let error = w.submit_refused(a, other, "DUPLICATE_KEY");
         assert_eq!(error.payload()["details"], json!({"existing_job_id": job.id}));
     }
 }
@@ -102,7 +102,7 @@ fn s7_2_key_order_and_number_spelling_do_not_count() {
         let again = w.recv(a);
         assert_eq!(again.kind(), "job.accepted", "{payload}: {again:?}");
         assert_eq!(again.job(), first.job());
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     w.send_text(a, &submit("5", r#"{"agent":"echo","input":{"a":1.5,"b":["x",100]},"idempotency_key":"k"}"#));
     w.refusal(a, "DUPLICATE_KEY");
@@ -137,13 +137,13 @@ fn s7_2_racing_duplicate_gets_the_same_answer() {
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, keyed(json!(1)));
-    let same = w.ask(a, keyed(json!(1)));
-    let other = w.ask(b, keyed(json!(1)));
-    w.refused(b, keyed(json!(2)), "DUPLICATE_KEY");
-    w.quiet(a);
-    w.quiet(b);
-    assert!(w.maybe_told(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none(), "one is asked");
+    let key = w.submit_held(a, keyed(json!(1)));
+    let same = w.send_submit(a, keyed(json!(1)));
+    let other = w.send_submit(b, keyed(json!(1)));
+    w.submit_refused(b, keyed(json!(2)), "DUPLICATE_KEY");
+    w.expect_nothing(a);
+    w.expect_nothing(b);
+    assert!(w.try_host_event(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none(), "one is asked");
     w.start(key);
     let accepted: Vec<_> = w.drain(a).into_iter().filter(|frame| frame.kind() == "job.accepted").collect();
     assert_eq!(accepted.len(), 2);
@@ -159,8 +159,8 @@ fn s7_2_racing_duplicate_of_a_refused_submit_is_refused_too_and_leaves_no_record
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, keyed(json!(1)));
-    let same = w.ask(a, keyed(json!(1)));
+    let key = w.submit_held(a, keyed(json!(1)));
+    let same = w.send_submit(a, keyed(json!(1)));
     w.decline(key, ErrorCode::PermissionDenied);
     w.refusal(a, "PERMISSION_DENIED");
     let second = w.refusal(a, "PERMISSION_DENIED");
@@ -175,7 +175,7 @@ fn s7_2_a_refused_submit_leaves_no_record() {
     let a = w.login("tok-alice");
     let mut refused = keyed(json!(1));
     refused["agent"] = json!("nobody");
-    w.refused(a, refused, "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, refused, "AGENT_NOT_AVAILABLE");
     w.submit(a, keyed(json!(1)));
 }
 
@@ -187,10 +187,10 @@ fn s7_2_another_session_becomes_a_watcher_from_now_on() {
     w.log(&job, "before");
     // No subscribe is needed, negotiated or not.
     let b = w.login_without("tok-alice2", &["subscribe"]);
-    let id = w.ask(b, keyed(json!(1)));
+    let id = w.send_submit(b, keyed(json!(1)));
     let accepted = w.expect(b, "job.accepted");
     assert_eq!(accepted.payload()["request_id"], id.as_str());
-    w.quiet(b);
+    w.expect_nothing(b);
     w.log(&job, "after");
     let event = w.event(b, "log");
     assert_eq!((event.seq(), &event.body()["message"]), (Some(1), &json!("after")));
@@ -210,10 +210,10 @@ fn s7_2_another_session_gets_the_terminal_of_an_ended_job() {
     let job = w.submit(a, keyed(json!(1)));
     w.finish(&job, "1");
     let b = w.login("tok-alice");
-    w.ask(b, keyed(json!(1)));
+    w.send_submit(b, keyed(json!(1)));
     w.expect(b, "job.accepted");
     assert_eq!(w.expect(b, "job.result").seq(), Some(1));
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -226,9 +226,9 @@ fn s7_2_another_session_becomes_the_owner_if_the_owner_is_closed() {
     w.cut(a);
     w.advance(601 * SECOND);
     let b = w.login("tok-alice");
-    w.ask(b, submit);
+    w.send_submit(b, submit);
     w.expect(b, "job.accepted");
-    w.quiet(b);
+    w.expect_nothing(b);
     assert_eq!(w.runtime.job(job.key).unwrap().session.map(|id| id.to_string()), Some(w.session(b)));
     // Children and the right to cancel come with it.
     w.delegate(&job, &json!({"agent": "slow"})).unwrap();
@@ -246,7 +246,7 @@ fn s7_2_a_detached_owner_is_still_the_owner() {
     let job = w.submit(a, keyed(json!(1)));
     w.cut(a);
     let b = w.login("tok-alice");
-    w.ask(b, keyed(json!(1)));
+    w.send_submit(b, keyed(json!(1)));
     w.expect(b, "job.accepted");
     w.send(b, "job.cancel", json!({"job_id": job.id}));
     w.refusal(b, "PERMISSION_DENIED");
@@ -260,7 +260,7 @@ fn s7_2_records_last_24_hours() {
     w.finish(&job, "1");
     w.drain(a);
     w.advance(24 * 3600 * SECOND - 2 * SECOND);
-    w.ask(a, keyed(json!(1)));
+    w.send_submit(a, keyed(json!(1)));
     assert_eq!(w.expect(a, "job.accepted").job(), job.id);
     w.drain(a);
     w.advance(3 * SECOND);
@@ -279,9 +279,9 @@ fn s7_2_records_of_terminal_jobs_go_first() {
     w.drain(a);
     w.submit(a, keyed("third"));
     w.submit(a, keyed("fourth"));
-    w.ask(a, keyed("live"));
+    w.send_submit(a, keyed("live"));
     assert_eq!(w.expect(a, "job.accepted").job(), live.id, "the record of a live job stays");
-    w.ask(a, keyed("ended"));
+    w.send_submit(a, keyed("ended"));
     assert_ne!(w.expect(a, "job.accepted").job(), ended.id);
 }
 
@@ -293,12 +293,12 @@ fn s7_2_credentials_are_those_valid_now_and_none_once_terminal() {
     let job = w.submit(a, submit.clone());
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     w.drain(a);
-    w.ask(a, submit.clone());
+    w.send_submit(a, submit.clone());
     let again = w.expect(a, "job.accepted");
     assert_eq!(again.payload()["credentials"][0]["value"], "rotated-value");
     w.finish(&job, "1");
     w.drain(a);
-    w.ask(a, submit);
+    w.send_submit(a, submit);
     assert!(w.expect(a, "job.accepted").payload().get("credentials").is_none());
 }
 
@@ -307,9 +307,9 @@ fn s7_2_a_racing_duplicate_owns_the_job_if_the_first_session_closed_meanwhile() 
     let mut w = World::with(|config| config.resume_window_secs = 1);
     w.on_submit = OnSubmit::Hold;
     let a = w.login("tok-alice");
-    let job = w.held(a, keyed(json!(1)));
+    let job = w.submit_held(a, keyed(json!(1)));
     let b = w.login("tok-alice");
-    w.ask(b, keyed(json!(1)));
+    w.send_submit(b, keyed(json!(1)));
     w.send(a, "session.close", json!({}));
     w.advance(2 * SECOND);
     w.start(job);
@@ -344,7 +344,7 @@ fn s7_2_a_refused_submit_pushes_out_no_record() {
     w.finish(&job, "1");
     w.drain(a);
     let b = w.login("tok-bob");
-    w.refused(b, json!({"agent": "nobody", "idempotency_key": "other"}), "AGENT_NOT_AVAILABLE");
-    w.ask(a, keyed(json!(1)));
+    w.submit_refused(b, json!({"agent": "nobody", "idempotency_key": "other"}), "AGENT_NOT_AVAILABLE");
+    w.send_submit(a, keyed(json!(1)));
     assert_eq!(w.expect(a, "job.accepted").job(), job.id);
 }

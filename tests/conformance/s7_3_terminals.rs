@@ -5,7 +5,7 @@ use nuncio_tests::world::{SECOND, START, World, json_text};
 use serde_json::json;
 
 fn ended(w: &mut World) -> (FinalStatus, Option<ErrorCode>) {
-    w.told("Ended", |event| match event {
+    w.host_event("Ended", |event| match event {
         Event::Ended { status, fault, .. } => Some((*status, fault.as_ref().map(|fault| fault.code))),
         _ => None,
     })
@@ -105,9 +105,9 @@ fn s7_3_a_pending_job_takes_no_commands() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.job(a, "narrow");
-    w.ask(a, json!({"agent": "narrow"}));
+    w.send_submit(a, json!({"agent": "narrow"}));
     let accepted = w.expect(a, "job.accepted");
-    let job = w.of(&accepted);
+    let job = w.job_of(&accepted);
     assert_eq!(w.try_emit(&job, &Body::thought("x")), Err(Refused::NotRunning));
     assert_eq!(w.try_finish(&job, "2"), Err(Refused::NotRunning));
 }
@@ -117,17 +117,17 @@ fn s7_1_max_runtime_counts_from_start() {
     let mut w = World::new();
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let first = w.job(a, "narrow");
-    w.ask(a, json!({"agent": "narrow", "max_runtime_sec": 10}));
+    w.send_submit(a, json!({"agent": "narrow", "max_runtime_sec": 10}));
     let accepted = w.expect(a, "job.accepted");
-    let job = w.of(&accepted);
+    let job = w.job_of(&accepted);
     w.advance(100 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish(&first, "1");
     w.drain(a);
     assert_eq!(w.timer(), Some((START.plus_secs(110), Timer::Runtime)));
     assert_eq!(w.runtime.job(job.key).unwrap().deadline, Some(START.plus_secs(110)));
     w.advance(10 * SECOND - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(1);
     let error = w.expect(a, "job.error");
     assert_eq!(error.payload()["final_status"], "timed_out");
@@ -143,7 +143,7 @@ fn s7_1_the_longest_max_runtime_does_not_overflow() {
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.submit(a, json!({"agent": "slow", "max_runtime_sec": 4_294_967_295_u64}));
     w.advance(100 * 24 * 3600 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "runs on");
 }
 

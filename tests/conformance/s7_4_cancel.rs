@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 fn asked(w: &mut World, job: &Job) -> Option<(Option<String>, u64)> {
     let now = w.now;
-    w.maybe_told(|event| match event {
+    w.try_host_event(|event| match event {
         Event::Cancel { job: key, reason, deadline } if *key == job.key => Some((reason.clone(), deadline.since(now))),
         _ => None,
     })
@@ -16,7 +16,7 @@ fn terminal(w: &mut World, conn: nuncio_core::arcp::ConnId) -> Value {
     let error = w.expect(conn, "job.error");
     assert_eq!(error.payload()["final_status"], "cancelled");
     assert_eq!(error.payload()["code"], "CANCELLED");
-    w.quiet(conn);
+    w.expect_nothing(conn);
     error.payload().clone()
 }
 
@@ -35,7 +35,7 @@ fn s7_4_cancelled_then_the_terminal() {
         w.send_frame(a, &frame);
         let cancelled = w.expect(a, "job.cancelled");
         assert_eq!(*cancelled.payload(), json!({"job_id": job.id, "reason": "user", "request_id": "c"}));
-        w.quiet(a);
+        w.expect_nothing(a);
         assert_eq!(asked(&mut w, &job), Some((Some("user".into()), 30 * SECOND)));
         w.fail(&job, "INTERNAL_ERROR", "stopped").unwrap();
         terminal(&mut w, a);
@@ -64,7 +64,7 @@ fn s7_4_an_agent_that_finishes_meanwhile_is_cancelled_too() {
     w.expect(a, "job.cancelled");
     w.finish(&job, "1");
     terminal(&mut w, a);
-    let (status, code) = w.told("Ended", |event| match event {
+    let (status, code) = w.host_event("Ended", |event| match event {
         Event::Ended { status, fault, .. } => Some((*status, fault.as_ref().map(|fault| fault.code))),
         _ => None,
     });
@@ -79,7 +79,7 @@ fn s7_4_the_grace_ends() {
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.expect(a, "job.cancelled");
     w.advance(5 * SECOND - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(1);
     terminal(&mut w, a);
     assert_eq!(w.try_finish(&job, "\"late\""), Err(Refused::Terminal));
@@ -125,7 +125,7 @@ fn s7_4_a_job_that_has_ended_here_gets_no_answer() {
     w.finish(&job, "1");
     w.expect(a, "job.result");
     w.send(a, "job.cancel", json!({"job_id": job.id}));
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.closed(a), None);
 }
 
@@ -181,9 +181,9 @@ fn s7_4_a_job_waiting_for_a_slot_ends_at_once() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.job(a, "narrow");
-    w.ask(a, json!({"agent": "narrow"}));
+    w.send_submit(a, json!({"agent": "narrow"}));
     let accepted = w.expect(a, "job.accepted");
-    let job = w.of(&accepted);
+    let job = w.job_of(&accepted);
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.expect(a, "job.cancelled");
     terminal(&mut w, a);
@@ -200,7 +200,7 @@ fn s7_4_first_cause_wins_over_a_timeout() {
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.expect(a, "job.cancelled");
     w.advance(5 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish(&job, "1");
     terminal(&mut w, a);
 }
@@ -219,7 +219,7 @@ fn s7_4_first_cause_wins_over_an_expiry() {
     w.advance(5 * SECOND);
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
     w.advance(5 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish(&job, "1");
     terminal(&mut w, a);
 }
@@ -250,7 +250,7 @@ fn s7_4_a_job_the_host_was_only_asked_about_is_not_found() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, json!({"agent": "echo"}));
+    let key = w.submit_held(a, json!({"agent": "echo"}));
     let id = w.runtime.job(key).unwrap().id.to_string();
     w.send(a, "job.cancel", json!({"job_id": id}));
     w.refusal(a, "JOB_NOT_FOUND");
@@ -261,12 +261,12 @@ fn s6_order_cancelled_comes_before_the_terminal_even_when_frames_wait() {
     let mut w = World::with(|config| config.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     w.log(&job, "1");
     w.log(&job, "2");
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.finish(&job, "1");
-    w.release(a);
+    w.release_writes(a);
     let kinds: Vec<String> = w.drain(a).iter().map(|frame| frame.kind().to_owned()).collect();
     let at = |kind: &str| kinds.iter().position(|known| known == kind).unwrap();
     assert!(at("job.cancelled") < at("job.error"), "{kinds:?}");

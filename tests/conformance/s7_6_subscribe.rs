@@ -45,7 +45,7 @@ fn s7_6_subscribed_says_everything() {
     assert_eq!(payload["replayed"], false);
     assert!(payload.get("history_truncated").is_none_or(|truncated| truncated == false));
     assert!(payload.get("credentials").is_none());
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn s7_6_history_up_to_date_or_beyond() {
     let b = w.login("tok-alice");
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true, "from_event_seq": 1}));
     assert_eq!(subscribed.payload()["replayed"], true, "history was asked for");
-    w.quiet(b);
+    w.expect_nothing(b);
     w.log(&job, "live");
     w.event(b, "log");
 }
@@ -127,7 +127,7 @@ fn s7_6_without_history_from_event_seq_replays_nothing() {
     ] {
         let subscribed = w.subscribe(b, request);
         assert_eq!(subscribed.payload()["replayed"], false);
-        w.quiet(b);
+        w.expect_nothing(b);
     }
 }
 
@@ -199,18 +199,18 @@ fn s7_6_the_own_live_job_gets_no_second_copy() {
     let job = w.job(a, "echo");
     let subscribed = w.subscribe(a, json!({"job_id": job.id, "history": true}));
     assert_eq!(subscribed.payload()["replayed"], false);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "2");
     w.event(a, "log");
-    w.quiet(a);
+    w.expect_nothing(a);
     // Unsubscribing an own job has no effect.
     w.send(a, "job.unsubscribe", json!({"job_id": job.id}));
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "3");
     w.event(a, "log");
     w.finish(&job, "1");
     w.expect(a, "job.result");
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn s7_6_repeating_a_subscription_replays_again_and_live_stays_single() {
     w.subscribe(b, json!({"job_id": job.id, "history": true}));
     assert_eq!(messages(&w.drain(b)), ["running", "2"]);
     w.subscribe(b, json!({"job_id": job.id}));
-    w.quiet(b);
+    w.expect_nothing(b);
     w.log(&job, "3");
     assert_eq!(messages(&w.drain(b)), ["3"]);
 }
@@ -238,9 +238,9 @@ fn s7_6_unsubscribe_is_silent_and_ends_the_stream() {
     let b = w.login("tok-alice");
     w.subscribe(b, json!({"job_id": job.id}));
     w.send(b, "job.unsubscribe", json!({"job_id": job.id}));
-    w.quiet(b);
+    w.expect_nothing(b);
     w.log(&job, "2");
-    w.quiet(b);
+    w.expect_nothing(b);
     w.subscribe(b, json!({"job_id": job.id}));
     w.log(&job, "3");
     assert_eq!(w.event(b, "log").seq(), Some(1));
@@ -264,7 +264,7 @@ fn s7_6_same_principal_only_by_default() {
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "existence does not leak: {answers:?}");
     w.log(&job, "2");
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn s14_every_subscribe_is_told() {
     let c = w.login("tok-alice2");
     w.subscribe(c, json!({"job_id": job.id}));
     for (principal, granted) in [("bob", false), ("alice", true)] {
-        let told = w.told("Subscription", |event| match event {
+        let told = w.host_event("Subscription", |event| match event {
             Event::Subscription { principal, job, owner, granted } => {
                 Some((principal.to_string(), job.to_string(), owner.to_string(), *granted))
             }
@@ -340,5 +340,5 @@ fn s7_6_an_observer_has_no_authority() {
     w.subscribe(b, json!({"job_id": job.id}));
     w.send(b, "job.cancel", json!({"job_id": job.id}));
     w.refusal(b, "PERMISSION_DENIED");
-    w.refused(b, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "d"}), "JOB_NOT_FOUND");
+    w.submit_refused(b, json!({"agent": "echo", "parent_job_id": job.id, "delegate_id": "d"}), "JOB_NOT_FOUND");
 }

@@ -77,12 +77,12 @@ fn s6_order_subscribed_comes_before_its_frames_and_live_waits_for_the_replay() {
         w.log(&job, &n.to_string());
     }
     let b = w.login("tok-alice");
-    w.withhold(b);
+    w.hold_writes(b);
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
     for n in 21..=30 {
         w.log(&job, &n.to_string());
     }
-    w.release(b);
+    w.release_writes(b);
     let frames = w.drain(b);
     assert_eq!(frames[0].kind(), "job.subscribed");
     let messages: Vec<_> =
@@ -100,12 +100,12 @@ fn s7_6_a_dropped_subscription_ends_and_can_be_renewed() {
     let b = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.subscribe(b, json!({"job_id": job.id}));
-    w.withhold(b);
+    w.hold_writes(b);
     for n in 2..=50 {
         w.log(&job, &n.to_string());
         w.drain(a);
     }
-    w.release(b);
+    w.release_writes(b);
     let frames = w.drain(b);
     let drops: Vec<&Frame> = frames
         .iter()
@@ -114,7 +114,7 @@ fn s7_6_a_dropped_subscription_ends_and_can_be_renewed() {
     assert_eq!(drops.len(), 1);
     assert_eq!(drops[0].seq(), frames.last().unwrap().seq(), "it is the last event");
     w.log(&job, "51");
-    w.quiet(b);
+    w.expect_nothing(b);
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true, "from_event_seq": 49}));
     assert_eq!(subscribed.payload()["replayed"], true);
     assert!(w.drain(b).iter().any(|frame| frame.body()["message"] == "51"));
@@ -151,7 +151,7 @@ fn s7_6_the_owner_waits_for_its_own_session_only() {
     let b = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.subscribe(b, json!({"job_id": job.id}));
-    w.withhold(a);
+    w.hold_writes(a);
     let mut taken = 0;
     let blocked = loop {
         match w.try_emit(&job, &nuncio_core::arcp::Body::log("info", "x", None)) {
@@ -177,12 +177,12 @@ fn s7_6_a_subscriber_is_told_if_the_job_is_forgotten_before_it_was_shown() {
     }
     w.finish(&job, "1");
     let b = w.login("tok-alice");
-    w.withhold(b);
+    w.hold_writes(b);
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
     w.drain(a);
     let next = w.job(a, "slow");
     w.finish(&next, "1");
-    w.release(b);
+    w.release_writes(b);
     let frames = w.drain(b);
     let last = frames.last().expect("a frame");
     assert_eq!((last.job(), &last.body()["phase"]), (job.id.as_str(), &json!("subscription_dropped")), "{frames:?}");

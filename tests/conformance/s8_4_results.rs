@@ -277,7 +277,7 @@ fn s8_4_chunks_block_like_events() {
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
-    w.withhold(a);
+    w.hold_writes(a);
     let mut written = String::new();
     for n in 0..20 {
         let piece = n.to_string();
@@ -287,7 +287,7 @@ fn s8_4_chunks_block_like_events() {
         written.push_str(&piece);
     }
     assert!(written.len() < 20, "the writer waits");
-    w.release(a);
+    w.release_writes(a);
     w.finish_streamed(&job);
     let frames = w.drain(a);
     let assembled: String = chunks(&frames).iter().map(|body| body["data"].as_str().unwrap()).collect();

@@ -48,7 +48,7 @@ fn s9_2_bad_leases_are_invalid() {
         json!({"cost.budget": []}),
         json!({"cost.budget": [format!("USD:{}", "9".repeat(60))]}),
     ] {
-        w.refused(a, json!({"agent": "echo", "lease_request": lease}), "INVALID_REQUEST");
+        w.submit_refused(a, json!({"agent": "echo", "lease_request": lease}), "INVALID_REQUEST");
     }
 }
 

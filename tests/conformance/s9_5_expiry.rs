@@ -18,7 +18,7 @@ fn expired() -> (World, nuncio_core::arcp::ConnId, Job) {
     w.advance(10 * SECOND - 1);
     assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
     w.advance(1);
-    w.quiet(a);
+    w.expect_nothing(a);
     (w, a, job)
 }
 
@@ -27,7 +27,7 @@ fn lease_expired(w: &mut World, conn: nuncio_core::arcp::ConnId) {
     assert_eq!(error.payload()["code"], "LEASE_EXPIRED");
     assert_eq!(error.payload()["final_status"], "error");
     assert_eq!(error.payload()["retryable"], false);
-    w.quiet(conn);
+    w.expect_nothing(conn);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn s9_5_expires_at_must_be_utc_valid_and_in_the_future() {
         "",
         "2026-13-14T00:00:00Z",
     ] {
-        w.refused(a, expiring(bad), "INVALID_REQUEST");
+        w.submit_refused(a, expiring(bad), "INVALID_REQUEST");
     }
 }
 
@@ -80,7 +80,7 @@ fn s9_5_from_expires_at_every_operation_is_lease_expired() {
 fn s9_5_without_an_attempt_the_job_ends_after_the_grace() {
     let (mut w, a, job) = expired();
     w.advance(SECOND - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(1);
     lease_expired(&mut w, a);
     assert_eq!(w.try_finish(&job, "1"), Err(Refused::Terminal));
@@ -100,7 +100,7 @@ fn s9_5_without_an_attempt_it_may_still_end_by_itself() {
 fn s9_5_after_an_attempt_the_next_tool_result_ends_it() {
     let (mut w, a, job) = expired();
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
-    w.quiet(a);
+    w.expect_nothing(a);
     w.log(&job, "unwinding");
     w.event(a, "log");
     let error = json!({"call_id": "c3", "error": {"code": "LEASE_EXPIRED", "message": "expired", "retryable": false}});
@@ -127,7 +127,7 @@ fn s9_5_after_an_attempt_the_grace_ends_it_at_the_latest() {
     w.advance(900 * MILLI);
     let _ = w.authorize(&job, "tool.call", "t");
     w.advance(100 * MILLI - 1);
-    w.quiet(a);
+    w.expect_nothing(a);
     w.advance(1);
     lease_expired(&mut w, a);
     assert_eq!(w.try_emit(&job, &Body::thought("x")), Err(Refused::Terminal));
@@ -152,7 +152,7 @@ fn s9_5_pending_jobs_too() {
     w.job(a, "narrow");
     let mut submit = expiring(AT);
     submit["agent"] = json!("narrow");
-    w.ask(a, submit);
+    w.send_submit(a, submit);
     w.expect(a, "job.accepted");
     w.advance(11 * SECOND);
     lease_expired(&mut w, a);
@@ -165,7 +165,7 @@ fn s9_5_any_future_date_works() {
     let far = w.submit(a, expiring("9999-12-31T23:59:59Z"));
     let month = w.submit(a, expiring("2026-07-13T19:30:00Z"));
     w.advance(25 * 24 * 3600 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.authorize(&month, "tool.call", "t"), Ok(()));
     w.advance(40 * 24 * 3600 * SECOND);
     lease_expired(&mut w, a);
@@ -178,7 +178,7 @@ fn s9_5_a_job_without_expiry_goes_on() {
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.submit(a, json!({"agent": "slow", "lease_request": {"tool.call": ["t"]}}));
     w.advance(365 * 24 * 3600 * SECOND);
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
 }
 
@@ -200,7 +200,7 @@ fn s9_5_after_an_attempt_neither_a_timeout_nor_the_parents_end_is_the_reason() {
     let body = json!({"agent": "slow", "lease_request": {"tool.call": ["t"]}, "lease_constraints": constraints});
     w.delegate(&parent, &body).unwrap();
     let frames = w.drain(a);
-    let child = w.of(frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap());
+    let child = w.job_of(frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap());
     w.now = w.now.plus_secs(60);
     assert_eq!(w.authorize(&child, "tool.call", "t"), Err("LEASE_EXPIRED"));
     w.drain(a);
@@ -236,7 +236,7 @@ fn s9_5_every_kind_of_operation_is_lease_expired() {
     for (namespace, target) in operations {
         assert_eq!(w.authorize(&job, namespace, target), Err("LEASE_EXPIRED"), "{namespace}");
     }
-    w.refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "LEASE_EXPIRED");
+    w.submit_refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "LEASE_EXPIRED");
 }
 
 /// Everything that keeps a session or a job alive, and everything that names its lease again.
@@ -260,11 +260,11 @@ fn s9_5_nothing_extends_a_lease() {
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     w.drain(a);
     // The same submit again is the same lease; with a later end it is another one.
-    w.ask(a, submit.clone());
+    w.send_submit(a, submit.clone());
     let again = w.expect(a, "job.accepted");
     assert_eq!(again.payload()["lease_constraints"], job.accepted.payload()["lease_constraints"]);
     submit["lease_constraints"] = later.clone();
-    w.refused(a, submit, "DUPLICATE_KEY");
+    w.submit_refused(a, submit, "DUPLICATE_KEY");
     assert_eq!(
         w.delegate(&job, &json!({"agent": "echo", "lease_constraints": later})),
         Err("LEASE_SUBSET_VIOLATION"),
@@ -297,7 +297,7 @@ fn s14_an_expiration_is_told_to_the_host() {
             let _ = w.authorize(&job, "tool.call", "t");
         }
         w.advance(SECOND);
-        let (status, code) = w.told("Ended", |event| match event {
+        let (status, code) = w.host_event("Ended", |event| match event {
             Event::Ended { job: ended, status, fault, .. } if *ended == job.key => {
                 Some((*status, fault.as_ref().map(|fault| fault.code)))
             }

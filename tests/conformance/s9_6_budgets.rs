@@ -90,7 +90,7 @@ fn s9_6_what_is_no_exact_amount_is_refused_without_a_decrement() {
         let body = Body::metric("cost.x", &Number::parse(value).unwrap(), Some("USD"), None);
         let refused = body.and_then(|body| w.try_emit(&job, &body));
         assert!(matches!(refused, Err(Refused::Invalid(_))), "{value}: {refused:?}");
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     assert!(Number::try_from(f64::NAN).is_err() && Number::try_from(f64::INFINITY).is_err());
     w.cost(&job, "0.25", "USD");
@@ -110,7 +110,7 @@ fn s9_6_other_metrics_and_currencies_do_not_count() {
     ] {
         w.raw(&job, "metric", &body);
         assert_eq!(*w.event(a, "metric").body(), body);
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
 }
@@ -122,7 +122,7 @@ fn s9_6_without_a_budget_nothing_is_counted() {
     let job = w.submit(a, json!({"agent": "echo", "lease_request": {"tool.call": ["t"]}}));
     w.cost(&job, "1000000", "USD");
     w.event(a, "metric");
-    w.quiet(a);
+    w.expect_nothing(a);
     assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
 }
 
@@ -150,14 +150,14 @@ fn s9_6_a_blocked_cost_is_not_counted() {
         config.send_window = 1;
     });
     let (a, job) = budgeted(&mut w, json!(["USD:100"]));
-    w.withhold(a);
+    w.hold_writes(a);
     let cost = Body::metric("cost.inference", &Number::from(1_u32), Some("USD"), None).unwrap();
     let mut counted: u32 = 0;
     while w.try_emit(&job, &cost).is_ok() {
         counted += 1;
         assert!(counted < 10);
     }
-    w.release(a);
+    w.release_writes(a);
     w.drain(a);
     w.emit(&job, &cost);
     is(&remaining(&mut w, a), f64::from(99 - counted));
@@ -189,6 +189,6 @@ fn s9_6_every_kind_of_operation_is_checked_against_every_counter() {
         }
         assert_eq!(w.delegate(&job, &json!({"agent": "echo"})), Err("BUDGET_EXHAUSTED"));
         w.drain(a);
-        w.refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "BUDGET_EXHAUSTED");
+        w.submit_refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "BUDGET_EXHAUSTED");
     }
 }

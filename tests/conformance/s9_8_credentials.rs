@@ -20,7 +20,7 @@ fn job(w: &mut World) -> (ConnId, Job) {
 
 /// The next revocation that is asked: (key, id, value, attempt).
 fn revocation(w: &mut World) -> Option<(RevocationId, String, String, u32)> {
-    w.maybe_told(|event| match event {
+    w.try_host_event(|event| match event {
         Event::Revoke { revocation, id, value, attempt, .. } => {
             Some((*revocation, id.clone()?, value.as_ref()?.expose().to_owned(), *attempt))
         }
@@ -74,7 +74,7 @@ fn s9_8_none_minted_none_shown() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.submit(a, json!({"agent": "slow"}));
-    let asked = w.told("Submitted", |event| match event {
+    let asked = w.host_event("Submitted", |event| match event {
         Event::Submitted { credentials, .. } => Some(*credentials),
         _ => None,
     });
@@ -203,7 +203,7 @@ fn s9_8_2_rotations_of_what_is_not_there_are_refused() {
     let mut w = world();
     let (a, job) = job(&mut w);
     assert!(w.rotate(&job, "cred_9", "x-value", "alice").is_err());
-    w.quiet(a);
+    w.expect_nothing(a);
     w.finish(&job, "1");
     assert!(w.rotate(&job, "cred_1", "y-value", "alice").is_err());
     assert!(revocation(&mut w).is_some());
@@ -215,7 +215,7 @@ fn s9_8_minted_late_or_for_a_refused_submit_are_revoked() {
     let mut w = world();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, leased());
+    let key = w.submit_held(a, leased());
     let minted = w.credential(key, "1");
     w.advance(30 * SECOND);
     w.drain(a);
@@ -230,7 +230,7 @@ fn s9_8_without_negotiation_none_may_be_given() {
     let mut w = world();
     let a = w.login_without("tok-alice", &["provisioned_credentials"]);
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, leased());
+    let key = w.submit_held(a, leased());
     let minted = w.credential(key, "1");
     assert!(w.start_with(key, vec![minted]).is_err());
     assert!(w.drain(a).iter().all(|frame| !frame.text().contains("secret-")));
@@ -246,7 +246,7 @@ fn s9_8_1_a_credential_has_an_id_of_its_own_a_value_and_an_endpoint() {
     let mut w = world();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, leased());
+    let key = w.submit_held(a, leased());
     w.secret("good-value", "alice");
     for bad in [
         vec![credential("", "good-value")],
@@ -255,7 +255,7 @@ fn s9_8_1_a_credential_has_an_id_of_its_own_a_value_and_an_endpoint() {
         vec![credential("c", "good-value"), credential("c", "another-value")],
     ] {
         assert!(matches!(w.start_with(key, bad), Err(Refused::Invalid(_))));
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     w.start_with(key, vec![credential("c", "good-value")]).unwrap();
     assert_eq!(w.expect(a, "job.accepted").payload()["credentials"][0]["value"], "good-value");
@@ -269,14 +269,14 @@ fn s9_8_2_a_value_is_not_reused_across_jobs() {
     let first = w.submit(a, leased());
     let used = value(&first);
     w.on_submit = OnSubmit::Hold;
-    let second = w.held(a, leased());
+    let second = w.submit_held(a, leased());
     let refused = |refused: Result<(), Refused>| assert!(matches!(refused, Err(Refused::Invalid(_))), "{refused:?}");
     refused(w.start_with(second, vec![credential("cred_2", &used)]));
     w.secret("own-value", "alice");
     refused(w.start_with(second, vec![credential("cred_2", "own-value"), credential("cred_3", "own-value")]));
     w.start_with(second, vec![credential("cred_2", "own-value")]).unwrap();
     let accepted = w.expect(a, "job.accepted");
-    let second = w.of(&accepted);
+    let second = w.job_of(&accepted);
     w.event(a, "status");
     // Nor by a rotation; and who rotates to the value there is would see it revoked.
     refused(w.rotate(&second, "cred_2", &used, "alice"));
@@ -285,7 +285,7 @@ fn s9_8_2_a_value_is_not_reused_across_jobs() {
     refused(w.rotate(&first, "cred_1", "own-value", "alice"));
     // Until it is revoked a value is good upstream, and so another job's.
     w.finish(&first, "1");
-    let third = w.held(a, leased());
+    let third = w.submit_held(a, leased());
     refused(w.start_with(third, vec![credential("cred_4", &used)]));
     w.drain(a);
     w.secret("third-value", "alice");
@@ -300,7 +300,7 @@ fn s9_8_too_many_credentials_are_refused_to_the_host() {
     });
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
-    let key = w.held(a, leased());
+    let key = w.submit_held(a, leased());
     let minted: Vec<Credential> = ["1", "2", "3"].iter().map(|suffix| w.credential(key, suffix)).collect();
     assert!(matches!(w.start_with(key, minted), Err(Refused::Limit { limit: "credentials_per_job", max: 2 })));
 }
@@ -345,7 +345,7 @@ fn s14_beyond_the_waiting_revocations_submits_that_need_credentials_are_refused(
     let (a, job) = job(&mut w);
     w.finish(&job, "1");
     w.drain(a);
-    let error = w.refused(a, leased(), "INTERNAL_ERROR");
+    let error = w.submit_refused(a, leased(), "INTERNAL_ERROR");
     assert_eq!(error.payload()["details"]["limit"], "revocations");
 }
 
@@ -354,7 +354,7 @@ fn s9_8_a_declined_submit_shows_nothing() {
     let mut w = world();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Decline(ErrorCode::InternalError);
-    w.refused(a, leased(), "INTERNAL_ERROR");
+    w.submit_refused(a, leased(), "INTERNAL_ERROR");
     assert!(!w.stored.iter().any(|(_, record)| matches!(record, Record::CredentialIssued { .. })));
 }
 
@@ -380,7 +380,7 @@ fn s9_8_a_rotated_value_is_not_told_to_an_owner_that_has_not_negotiated_credenti
     w.advance(2 * SECOND);
     // The same principal takes the job over, on a connection that anybody can listen to.
     let b = w.login_via("tok-alice", &FEATURES, Via::Plain);
-    w.ask(b, submit);
+    w.send_submit(b, submit);
     assert!(w.expect(b, "job.accepted").payload().get("credentials").is_none());
     assert!(w.subscribe(b, json!({"job_id": job.id})).payload().get("credentials").is_none());
     w.rotate(&job, "cred_1", "secret-rotated", "alice").unwrap();

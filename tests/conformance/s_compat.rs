@@ -87,7 +87,7 @@ fn compat_python_a_childs_accepted_is_not_sent_but_its_events_are() {
     w.event(a, "delegate");
     let running = w.event(a, "status");
     assert_eq!(w.key(running.job()), child);
-    w.quiet(a);
+    w.expect_nothing(a);
 }
 
 #[test]
@@ -123,15 +123,15 @@ fn compat_python_a_subscriptions_frames_start_50_ms_after_its_answer() {
     let b = w.login_python("tok-alice");
     let own = w.job(b, "echo");
     w.subscribe(b, json!({"job_id": job.id, "history": true}));
-    w.quiet(b);
+    w.expect_nothing(b);
     assert_eq!(w.timer().map(|(at, timer)| (at.since(w.now), timer)), Some((50 * MILLI, Timer::Subscription)));
     w.log(&job, "3");
     w.log(&own, "other frames go on");
     let frame = w.event(b, "log");
     assert_eq!((frame.job(), frame.seq()), (own.id.as_str(), Some(2)));
-    w.quiet(b);
+    w.expect_nothing(b);
     w.advance(50 * MILLI - 1);
-    w.quiet(b);
+    w.expect_nothing(b);
     w.advance(1);
     let frames = w.drain(b);
     assert_eq!(frames.len(), 3, "running, 2 and 3");
@@ -156,13 +156,13 @@ fn compat_python_the_delay_counts_from_when_the_answer_was_written() {
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     let b = w.login_python("tok-alice");
-    w.withhold(b);
+    w.hold_writes(b);
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
     w.expect(b, "job.subscribed");
     w.advance(200 * MILLI);
-    w.quiet(b);
-    w.release(b);
-    w.quiet(b);
+    w.expect_nothing(b);
+    w.release_writes(b);
+    w.expect_nothing(b);
     w.advance(50 * MILLI);
     w.event(b, "status");
 }
@@ -176,11 +176,11 @@ fn compat_python_a_terminal_within_the_delay() {
     w.subscribe(b, json!({"job_id": job.id}));
     w.log(&job, "2");
     w.finish(&job, "1");
-    w.quiet(b);
+    w.expect_nothing(b);
     w.advance(50 * MILLI);
     w.event(b, "log");
     w.expect(b, "job.result");
-    w.quiet(b);
+    w.expect_nothing(b);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn compat_python_a_takeover_before_the_answer_was_written_does_not_hold_the_subs
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     let b = w.login_python("tok-alice");
-    w.withhold(b);
+    w.hold_writes(b);
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
     let c = w.resume(b, 0);
     w.log(&job, "2");

@@ -93,7 +93,7 @@ fn limit_jobs() {
     let b = w.login("tok-bob");
     let job = w.job(a, "slow");
     w.job(b, "slow");
-    limit(&w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs", 2);
+    limit(&w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs", 2);
     w.finish(&job, "1");
     w.drain(a);
     w.job(a, "slow");
@@ -105,7 +105,7 @@ fn limit_jobs_per_session() {
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.job(a, "slow");
-    limit(&w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs_per_session", 2);
+    limit(&w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs_per_session", 2);
     let b = w.login("tok-alice");
     w.job(b, "slow");
     w.finish(&job, "1");
@@ -182,17 +182,17 @@ fn limit_pattern_work() {
 fn limit_replies_stop_reading() {
     let mut w = World::with(|config| config.reply_frames = 4);
     let a = w.login("tok-alice");
-    w.withhold(a);
+    w.hold_writes(a);
     let mut asked = 0;
     while w.runtime.reading(a) {
         w.send(a, "session.list_jobs", json!({}));
         asked += 1;
         assert!(asked < 200, "replies are bounded");
     }
-    w.written(a, w.unsent(a));
-    w.release(a);
+    w.report_written(a, w.unsent(a));
+    w.release_writes(a);
     assert!(w.runtime.reading(a));
-    assert!(w.told_readable(a));
+    assert!(w.reading_announced(a));
     assert_eq!(w.drain(a).len(), asked);
 }
 
@@ -206,14 +206,14 @@ fn limit_reply_bytes_stop_reading() {
     for _ in 0..3 {
         w.job(a, "slow");
     }
-    w.withhold(a);
+    w.hold_writes(a);
     let mut asked = 0;
     while w.runtime.reading(a) {
         w.send(a, "session.list_jobs", json!({}));
         asked += 1;
         assert!(asked < 50, "replies are bounded in bytes");
     }
-    w.release(a);
+    w.release_writes(a);
     assert!(w.runtime.reading(a));
     assert_eq!(w.drain(a).len(), asked);
 }
@@ -223,16 +223,16 @@ fn limit_send_window() {
     let mut w = World::with(|config| config.send_window = 3);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     for n in 0..10 {
         w.log(&job, &n.to_string());
     }
     assert_eq!((w.drain(a).len(), w.unsent(a)), (3, 3));
-    w.written(a, 2);
+    w.report_written(a, 2);
     assert_eq!((w.drain(a).len(), w.unsent(a)), (2, 3));
     // Reports that are too many or late are harmless.
-    w.written(a, 1_000);
-    w.release(a);
+    w.report_written(a, 1_000);
+    w.release_writes(a);
     assert_eq!(w.drain(a).len(), 5);
 }
 
@@ -241,12 +241,12 @@ fn limit_send_window_bytes_always_allow_one_frame() {
     let mut w = World::with(|config| config.send_window_bytes = 1_000);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.withhold(a);
+    w.hold_writes(a);
     for _ in 0..3 {
         w.log(&job, &"x".repeat(2_000));
     }
     assert_eq!(w.drain(a).len(), 1);
-    w.written(a, 1);
+    w.report_written(a, 1);
     assert_eq!(w.drain(a).len(), 1);
 }
 
@@ -256,7 +256,7 @@ fn limit_send_window_bytes_count_the_frame_that_is_next() {
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.drain(a);
-    w.withhold(a);
+    w.hold_writes(a);
     for _ in 0..3 {
         w.log(&job, &"x".repeat(1_000));
     }
@@ -372,10 +372,10 @@ fn limit_idempotency_bytes() {
         ended.push(job.id);
     }
     // The newest record is still there, the oldest is not: its key is free again.
-    w.ask(a, keyed("k99".into()));
+    w.send_submit(a, keyed("k99".into()));
     assert_eq!(w.expect(a, "job.accepted").job(), ended[99]);
     w.drain(a);
-    w.ask(a, keyed("k0".into()));
+    w.send_submit(a, keyed("k0".into()));
     assert_ne!(w.expect(a, "job.accepted").job(), ended[0]);
 }
 

@@ -14,7 +14,7 @@ fn limit_unanswered_copies_of_a_submit() {
     let submit = json!({"arcp": "1.1", "id": "same", "type": "job.submit", "payload": {"agent": "echo"}});
     for _ in 0..3 {
         w.send_frame(a, &submit);
-        w.quiet(a);
+        w.expect_nothing(a);
     }
     w.send_frame(a, &submit);
     limit(&w.recv(a), "jobs_per_session", 3);
@@ -27,13 +27,13 @@ fn limit_copies_of_an_ended_submit_fill_no_log() {
     let submit = json!({"agent": "echo", "idempotency_key": "k"});
     let job = w.submit(a, submit.clone());
     w.finish(&job, "1");
-    w.withhold(a);
+    w.hold_writes(a);
     // A client that reads, but asks again for each frame that it is given room for.
     for _ in 0..30_000 {
         if w.runtime.reading(a) {
-            w.ask(a, submit.clone());
+            w.send_submit(a, submit.clone());
         } else {
-            w.written(a, 1);
+            w.report_written(a, 1);
         }
     }
     assert!(w.runtime.bytes_held() < 512 << 10, "{} bytes are held", w.runtime.bytes_held());
@@ -49,10 +49,10 @@ fn limit_jobs_a_session_is_attached_to() {
     }
     let b = w.login("tok-alice");
     for key in ["1", "2"] {
-        w.ask(b, submit(key));
+        w.send_submit(b, submit(key));
         w.expect(b, "job.accepted");
     }
-    w.ask(b, submit("3"));
+    w.send_submit(b, submit("3"));
     limit(&w.recv(b), "subscriptions", 2);
 }
 
@@ -70,9 +70,9 @@ fn limit_jobs_a_session_takes_over() {
     }
     w.advance(2 * SECOND);
     let b = w.login("tok-alice");
-    w.ask(b, submit("1"));
+    w.send_submit(b, submit("1"));
     w.expect(b, "job.accepted");
-    w.ask(b, submit("2"));
+    w.send_submit(b, submit("2"));
     limit(&w.recv(b), "jobs_per_session", 1);
 }
 
@@ -87,7 +87,7 @@ fn limit_delegations_per_job() {
         w.finish(&job, "1");
         w.drain(a);
     }
-    w.ask(a, child("3"));
+    w.send_submit(a, child("3"));
     limit(&w.recv(a), "delegations_per_job", 2);
 }
 
@@ -126,7 +126,7 @@ fn limit_a_lease_that_no_frame_could_show_is_refused() {
         let a = w.login_via("tok-alice", &FEATURES, via);
         // Three times as long in its canonical form.
         let patterns: Vec<String> = (0..900).map(|n| format!("https://h/{n}?{}", "/".repeat(1_000))).collect();
-        w.ask(a, json!({"agent": "echo", "lease_request": {"net.fetch": patterns}}));
+        w.send_submit(a, json!({"agent": "echo", "lease_request": {"net.fetch": patterns}}));
         let error = w.refusal(a, "INTERNAL_ERROR");
         assert_eq!(error.payload()["details"]["limit"], "frame_bytes");
     }
@@ -140,7 +140,7 @@ fn limit_frames_of_a_job_are_not_larger_than_each_of_its_watchers_takes() {
     let submit = json!({"agent": "slow", "idempotency_key": "k"});
     let job = w.submit(a, submit.clone());
     let pipe = w.login_via("tok-alice", &FEATURES, Via::Stdio);
-    w.ask(pipe, submit.clone());
+    w.send_submit(pipe, submit.clone());
     w.expect(pipe, "job.accepted");
     let watcher = w.login_via("tok-alice", &FEATURES, Via::Stdio);
     w.log(&job, &large);
@@ -153,7 +153,7 @@ fn limit_frames_of_a_job_are_not_larger_than_each_of_its_watchers_takes() {
     // Afterwards it is no better.
     w.subscribe(watcher, json!({"job_id": job.id}));
     w.expect(watcher, "job.error");
-    w.ask(pipe, submit);
+    w.send_submit(pipe, submit);
     w.expect(pipe, "job.accepted");
     w.expect(pipe, "job.error");
 }

@@ -31,7 +31,7 @@ fn stats_show_jobs_by_their_state_and_count_their_ends() {
     w.fail(&bad, "INTERNAL_ERROR", "no").unwrap();
     w.send(a, "job.cancel", json!({"job_id": kept.id}));
     w.on_submit = OnSubmit::Hold;
-    w.held(a, json!({"agent": "echo"}));
+    w.submit_held(a, json!({"agent": "echo"}));
     let stats = w.runtime.stats();
     assert_eq!((stats.jobs_pending, stats.jobs_running, stats.jobs_cancelling, stats.jobs_kept), (1, 0, 1, 2));
     assert_eq!(stats.totals.jobs, 3, "one was not accepted yet");
@@ -56,8 +56,8 @@ fn stats_count_an_event_once_however_many_watch_it() {
 fn stats_count_refusals_by_code() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    w.refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
-    w.refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
+    w.submit_refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
     let b = w.open();
     w.hello(b, "tok-mallory", &[]);
     let totals = w.runtime.stats().totals;
@@ -80,7 +80,7 @@ fn stats_count_agents_that_wait_and_sessions_that_are_told() {
     w.log(&job, "3");
     w.log(&job, "4");
     assert_eq!(w.runtime.stats().totals.back_pressure, 1);
-    w.withhold(a);
+    w.hold_writes(a);
     let body = nuncio_core::arcp::Body::log("info", "more", None);
     while w.try_emit(&job, &body).is_ok() {}
     assert_eq!(w.try_emit(&job, &body), Err(Refused::Blocked));

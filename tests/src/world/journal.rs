@@ -25,13 +25,13 @@ impl World {
 
     /// The same with another configuration.
     pub fn restart_with(&mut self, change: impl FnOnce(&mut Config)) -> Restored {
-        let conns: Vec<_> = self.lines.keys().copied().collect();
+        let conns: Vec<_> = self.transports.keys().copied().collect();
         for conn in conns {
             self.checker.closed(conn);
-            self.line(conn).gone = true;
+            self.transport(conn).gone = true;
         }
         // A new runtime counts its connections anew: the old ones are not asked for any more.
-        self.lines.clear();
+        self.transports.clear();
         self.events.clear();
         let mut config = self.runtime.config().clone();
         change(&mut config);
@@ -64,7 +64,7 @@ impl World {
     pub fn adopt(&mut self, mut runtime: Runtime) {
         super::register(&mut runtime);
         self.runtime = runtime;
-        self.lines.clear();
+        self.transports.clear();
         // Its stores go on from what it was restored from.
         self.strict = false;
         self.pump();

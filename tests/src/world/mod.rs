@@ -6,8 +6,8 @@
 #![expect(clippy::missing_panics_doc, reason = "everything here panics where a rule is broken")]
 #![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
 
-mod ask;
 mod check;
+mod client;
 mod frame;
 mod host;
 mod journal;
@@ -19,8 +19,8 @@ use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobId, JobUlid, Record
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
-pub use ask::FEATURES;
 pub(crate) use check::Checker;
+pub use client::FEATURES;
 pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;
@@ -43,7 +43,7 @@ pub struct Job {
     pub accepted: Frame,
 }
 
-struct Line {
+struct Transport {
     inbox: VecDeque<Frame>,
     /// Bytes of the frames that were sent and not reported as written.
     unsent: VecDeque<usize>,
@@ -70,14 +70,14 @@ pub struct World {
     /// How many records were read back.
     pub replayed: usize,
     /// Whether the journal takes nothing: no store is reported as durable.
-    pub stuck: bool,
+    pub journal_stalled: bool,
     /// Everything the host was told and that no test has taken yet.
     pub events: VecDeque<Event>,
     /// What was to be stored, with the number of sends before it.
     pub stored: Vec<(u64, Record)>,
     /// `(the store it waits for, where to, frame)` of every frame sent.
     pub history: Vec<(u64, ConnId, Frame)>,
-    lines: HashMap<ConnId, Line>,
+    transports: HashMap<ConnId, Transport>,
     checker: Checker,
     next_id: u64,
     last_store: u64,
@@ -121,11 +121,11 @@ impl World {
             auto_revoke: true,
             on_replay: OnReplay::Answer,
             replayed: 0,
-            stuck: false,
+            journal_stalled: false,
             events: VecDeque::new(),
             stored: Vec::new(),
             history: Vec::new(),
-            lines: HashMap::new(),
+            transports: HashMap::new(),
             checker,
             next_id: 0,
             last_store: 0,
@@ -146,7 +146,7 @@ impl World {
         let config = self.runtime.config();
         let limit = if via == Via::Stdio { config.stdio_frame_bytes } else { config.frame_bytes };
         self.checker.opened(conn, limit);
-        let line = Line {
+        let transport = Transport {
             inbox: VecDeque::new(),
             unsent: VecDeque::new(),
             withheld: false,
@@ -154,7 +154,7 @@ impl World {
             gone: false,
             readable: true,
         };
-        self.lines.insert(conn, line);
+        self.transports.insert(conn, transport);
         self.pump();
         conn
     }
@@ -162,7 +162,7 @@ impl World {
     /// The transport is lost.
     pub fn cut(&mut self, conn: ConnId) {
         self.checker.closed(conn);
-        self.line(conn).gone = true;
+        self.transport(conn).gone = true;
         self.runtime.handle_close(self.now, conn);
         self.pump();
     }
@@ -182,11 +182,11 @@ impl World {
     /// Hands in the text of a frame, as long as the connection is read from.
     pub fn send_text(&mut self, conn: ConnId, text: &str) {
         assert!(self.runtime.reading(conn), "the connection is not read from");
-        self.force(conn, text.as_bytes());
+        self.send_bytes(conn, text.as_bytes());
     }
 
     /// Hands in bytes without asking whether the connection is read from.
-    pub fn force(&mut self, conn: ConnId, frame: &[u8]) {
+    pub fn send_bytes(&mut self, conn: ConnId, frame: &[u8]) {
         if let Ok(text) = std::str::from_utf8(frame) {
             self.checker.received(conn, text);
         }
@@ -196,13 +196,13 @@ impl World {
 
     /// The next frame.
     pub fn recv(&mut self, conn: ConnId) -> Frame {
-        let closed = self.lines[&conn].close;
+        let closed = self.transports[&conn].close;
         self.try_recv(conn).unwrap_or_else(|| panic!("a frame was expected; closed: {closed:?}"))
     }
 
     /// The next frame, if one was sent.
     pub fn try_recv(&mut self, conn: ConnId) -> Option<Frame> {
-        self.line(conn).inbox.pop_front()
+        self.transport(conn).inbox.pop_front()
     }
 
     /// The next frame, of this type.
@@ -228,43 +228,43 @@ impl World {
 
     /// All frames that wait.
     pub fn drain(&mut self, conn: ConnId) -> Vec<Frame> {
-        self.line(conn).inbox.drain(..).collect()
+        self.transport(conn).inbox.drain(..).collect()
     }
 
     /// Nothing was sent.
-    pub fn quiet(&mut self, conn: ConnId) {
+    pub fn expect_nothing(&mut self, conn: ConnId) {
         let frames = self.drain(conn);
         assert!(frames.is_empty(), "nothing was to be sent: {frames:#?}");
     }
 
     /// The close code, if the runtime closed the connection.
     pub fn closed(&self, conn: ConnId) -> Option<u16> {
-        self.lines[&conn].close.map(|(code, _)| code)
+        self.transports[&conn].close.map(|(code, _)| code)
     }
 
     /// From now on no frame of the connection is reported as written.
-    pub fn withhold(&mut self, conn: ConnId) {
-        self.line(conn).withheld = true;
+    pub fn hold_writes(&mut self, conn: ConnId) {
+        self.transport(conn).withheld = true;
     }
 
     /// Reports so many frames as written; the connection stays withheld.
-    pub fn written(&mut self, conn: ConnId, frames: usize) {
+    pub fn report_written(&mut self, conn: ConnId, frames: usize) {
         for _ in 0..frames {
-            self.line(conn).unsent.pop_front();
+            self.transport(conn).unsent.pop_front();
         }
         self.runtime.handle_sent(self.now, conn, frames);
         self.pump();
     }
 
     /// Reports everything as written, now and later.
-    pub fn release(&mut self, conn: ConnId) {
-        self.line(conn).withheld = false;
+    pub fn release_writes(&mut self, conn: ConnId) {
+        self.transport(conn).withheld = false;
         self.pump();
     }
 
     /// How many frames were sent and not reported as written.
     pub fn unsent(&self, conn: ConnId) -> usize {
-        self.lines[&conn].unsent.len()
+        self.transports[&conn].unsent.len()
     }
 
     /// Lets time pass; every timer goes off at its time.
@@ -289,8 +289,8 @@ impl World {
     }
 
     /// Whether `Output::Reading` told that the connection is read from again.
-    pub fn told_readable(&self, conn: ConnId) -> bool {
-        self.lines[&conn].readable
+    pub fn reading_announced(&self, conn: ConnId) -> bool {
+        self.transports[&conn].readable
     }
 
     /// The host's key of a job.
@@ -299,12 +299,12 @@ impl World {
     }
 
     /// Takes the first event of the host that fits.
-    pub fn told<T>(&mut self, what: &str, fits: impl Fn(&Event) -> Option<T>) -> T {
-        self.maybe_told(fits).unwrap_or_else(|| panic!("the host was not told: {what}; {:#?}", self.events))
+    pub fn host_event<T>(&mut self, what: &str, fits: impl Fn(&Event) -> Option<T>) -> T {
+        self.try_host_event(fits).unwrap_or_else(|| panic!("the host was not told: {what}; {:#?}", self.events))
     }
 
     /// Takes the first event of the host that fits, if there is one.
-    pub fn maybe_told<T>(&mut self, fits: impl Fn(&Event) -> Option<T>) -> Option<T> {
+    pub fn try_host_event<T>(&mut self, fits: impl Fn(&Event) -> Option<T>) -> Option<T> {
         let (index, found) = self.events.iter().enumerate().find_map(|(index, event)| Some((index, fits(event)?)))?;
         self.events.remove(index);
         Some(found)
@@ -316,8 +316,8 @@ impl World {
         format!("msg_{}", self.next_id)
     }
 
-    fn line(&mut self, conn: ConnId) -> &mut Line {
-        self.lines.get_mut(&conn).expect("a connection of this world")
+    fn transport(&mut self, conn: ConnId) -> &mut Transport {
+        self.transports.get_mut(&conn).expect("a connection of this world")
     }
 }
 

@@ -17,7 +17,7 @@ impl World {
                 self.act(output);
             }
             idle &= !self.report();
-            if !self.stuck && self.durable < self.last_store {
+            if !self.journal_stalled && self.durable < self.last_store {
                 self.durable = self.last_store;
                 self.runtime.handle_stored(self.now, self.last_store);
                 idle = false;
@@ -46,12 +46,12 @@ impl World {
             }
             Output::Reading { conn } => {
                 assert!(self.runtime.reading(conn), "Reading was told and is not so");
-                self.line(conn).readable = true;
+                self.transport(conn).readable = true;
             }
             Output::Close { conn, code, reason } => {
-                let line = self.line(conn);
-                assert!(line.close.is_none() && !line.gone, "a connection is closed twice");
-                line.close = Some((code, reason));
+                let transport = self.transport(conn);
+                assert!(transport.close.is_none() && !transport.gone, "a connection is closed twice");
+                transport.close = Some((code, reason));
                 self.checker.closed(conn);
             }
             Output::Event { event, after } => {
@@ -67,13 +67,13 @@ impl World {
         self.checker.sent(conn, &frame);
         let config = self.runtime.config();
         let (window, window_bytes) = (config.send_window, config.send_window_bytes);
-        let line = self.line(conn);
-        assert!(line.close.is_none() && !line.gone, "a frame for a closed connection: {text}");
-        line.unsent.push_back(text.len());
-        let bytes: usize = line.unsent.iter().sum();
-        assert!(line.unsent.len() <= window, "{} frames are outstanding", line.unsent.len());
-        assert!(line.unsent.len() == 1 || bytes <= window_bytes, "{bytes} bytes are outstanding");
-        line.inbox.push_back(frame.clone());
+        let transport = self.transport(conn);
+        assert!(transport.close.is_none() && !transport.gone, "a frame for a closed connection: {text}");
+        transport.unsent.push_back(text.len());
+        let bytes: usize = transport.unsent.iter().sum();
+        assert!(transport.unsent.len() <= window, "{} frames are outstanding", transport.unsent.len());
+        assert!(transport.unsent.len() == 1 || bytes <= window_bytes, "{bytes} bytes are outstanding");
+        transport.inbox.push_back(frame.clone());
         self.history.push((after, conn, frame));
     }
 
@@ -86,7 +86,7 @@ impl World {
                 assert!(recorded.is_none_or(|recorded| after >= *recorded), "its record is not awaited: {frame:?}");
             }
             // A refusal may tell of nothing that was stored.
-            None if self.stuck || frame.kind() == "session.error" => {}
+            None if self.journal_stalled || frame.kind() == "session.error" => {}
             None => assert_eq!(after, self.last_store, "a Send names the last store before it"),
         }
     }
@@ -94,10 +94,10 @@ impl World {
     /// Reports frames as written where that is not withheld.
     fn report(&mut self) -> bool {
         let mut ready = Vec::new();
-        for (conn, line) in &mut self.lines {
-            if !line.withheld && !line.unsent.is_empty() {
-                ready.push((*conn, line.unsent.len()));
-                line.unsent.clear();
+        for (conn, transport) in &mut self.transports {
+            if !transport.withheld && !transport.unsent.is_empty() {
+                ready.push((*conn, transport.unsent.len()));
+                transport.unsent.clear();
             }
         }
         // A HashMap's order must not decide what a test sees.

@@ -96,16 +96,16 @@ impl World {
     }
 
     /// Submits; returns the frame's id and reads nothing.
-    pub fn ask(&mut self, conn: ConnId, payload: Value) -> String {
+    pub fn send_submit(&mut self, conn: ConnId, payload: Value) -> String {
         self.send(conn, "job.submit", payload)
     }
 
     /// Submits and reads `job.accepted` and the first event, `status` running.
     pub fn submit(&mut self, conn: ConnId, payload: Value) -> Job {
-        let request = self.ask(conn, payload);
+        let request = self.send_submit(conn, payload);
         let accepted = self.expect(conn, "job.accepted");
         assert_eq!(accepted.payload()["request_id"], request.as_str(), "{accepted:?}");
-        let job = self.of(&accepted);
+        let job = self.job_of(&accepted);
         let running = self.event(conn, "status");
         assert_eq!(running.body()["phase"], "running", "{running:?}");
         assert_eq!(running.job(), job.id);
@@ -118,28 +118,28 @@ impl World {
     }
 
     /// The job of a `job.accepted`.
-    pub fn of(&self, accepted: &Frame) -> Job {
+    pub fn job_of(&self, accepted: &Frame) -> Job {
         Job { key: self.key(accepted.job()), id: accepted.job().to_owned(), accepted: accepted.clone() }
     }
 
     /// Submits while the host holds; the key of the asked job.
-    pub fn held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobId {
+    pub fn submit_held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobId {
         let asked = |event: &Event| match event {
             Event::Submitted { job, .. } => Some(*job),
             _ => None,
         };
         // What the host was asked before is answered.
-        while self.maybe_told(asked).is_some() {}
-        self.ask(conn, payload);
-        self.told("Submitted", asked)
+        while self.try_host_event(asked).is_some() {}
+        self.send_submit(conn, payload);
+        self.host_event("Submitted", asked)
     }
 
     /// Submits and expects a refusal with this code.
-    pub fn refused(&mut self, conn: ConnId, payload: Value, code: &str) -> Frame {
-        let id = self.ask(conn, payload.clone());
+    pub fn submit_refused(&mut self, conn: ConnId, payload: Value, code: &str) -> Frame {
+        let id = self.send_submit(conn, payload.clone());
         let error = self.refusal(conn, code);
         assert_eq!(error.payload()["request_id"], id.as_str(), "{payload}: {error:?}");
-        self.quiet(conn);
+        self.expect_nothing(conn);
         error
     }
 

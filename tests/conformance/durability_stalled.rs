@@ -17,7 +17,7 @@ fn fill(w: &mut World, job: &Job) -> usize {
 }
 
 fn unblocked(w: &mut World, job: &Job) -> bool {
-    w.maybe_told(|event| match event {
+    w.try_host_event(|event| match event {
         Event::Unblocked { job } => Some(*job),
         _ => None,
     }) == Some(job.key)
@@ -32,11 +32,11 @@ fn ours_agents_wait_for_a_slow_journal() {
         if detached {
             w.cut(a);
         }
-        w.stuck = true;
+        w.journal_stalled = true;
         let taken = fill(&mut w, &job);
         assert_eq!(taken, 16);
         assert!(!unblocked(&mut w, &job));
-        w.stuck = false;
+        w.journal_stalled = false;
         w.settle();
         assert!(unblocked(&mut w, &job));
         w.log(&job, "y");
@@ -51,14 +51,14 @@ fn ours_an_event_waits_for_its_own_record_and_for_no_later_one() {
     let job = w.job(a, "slow");
     w.drain(a);
     let before = w.history.len();
-    w.withhold(a);
+    w.hold_writes(a);
     let recorded: Vec<u64> = (0..100)
         .map(|_| {
             w.log(&job, "x");
             w.stored.len() as u64
         })
         .collect();
-    w.release(a);
+    w.release_writes(a);
     let waited: Vec<u64> = w.history[before..].iter().map(|(after, ..)| *after).collect();
     assert_eq!(waited, recorded);
 }
@@ -68,10 +68,10 @@ fn ours_a_job_can_end_while_its_agent_would_wait() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.stuck = true;
+    w.journal_stalled = true;
     fill(&mut w, &job);
     w.finish(&job, "1");
-    w.stuck = false;
+    w.journal_stalled = false;
     w.settle();
     assert_eq!(w.drain(a).last().unwrap().kind(), "job.result");
 }
@@ -81,7 +81,7 @@ fn ours_without_a_journal_no_agent_waits_for_one() {
     let mut w = World::with(|config| config.store_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
-    w.stuck = true;
+    w.journal_stalled = true;
     for _ in 0..100 {
         w.log(&job, "x");
     }
@@ -96,7 +96,7 @@ fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
     w.send(a, "session.ping", json!({"nonce": "n"}));
     w.drain(a);
     let durable = w.stored.len() as u64;
-    w.stuck = true;
+    w.journal_stalled = true;
     w.runtime.pause(w.now);
     w.log(&job, "waits");
     let waits = w.history.last().unwrap().0;
@@ -114,12 +114,12 @@ fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
     // On one that is owed an event, order counts.
     w.event(a, "log");
     let stores = w.stored.len();
-    w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
+    w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
     assert_eq!(w.history.last().unwrap().0, waits);
     assert_eq!(w.stored.len(), stores, "a refusal is not stored");
     assert_eq!(w.delegate(&job, &json!({"agent": "slow"})).unwrap_err(), "PERMISSION_DENIED");
 
-    w.stuck = false;
+    w.journal_stalled = false;
     w.runtime.proceed(w.now);
     w.settle();
     w.drain(a);
@@ -137,14 +137,14 @@ fn ours_paused_refusals_and_pongs_wait_for_nothing() {
     let durable = w.stored.len() as u64;
     let b = w.login("tok-alice2");
     let job = w.job(b, "slow");
-    w.stuck = true;
+    w.journal_stalled = true;
     w.runtime.pause(w.now);
     w.log(&job, "waits");
     assert!(w.stored.len() as u64 > durable);
     w.send(a, "session.ping", json!({"nonce": "n"}));
     w.expect(a, "session.pong");
     assert!(w.history.last().unwrap().0 <= durable);
-    w.refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
+    w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
     assert!(w.history.last().unwrap().0 <= durable);
 }
 
@@ -153,7 +153,7 @@ fn ours_who_resumes_again_and_again_does_not_make_what_waits_grow() {
     let mut w = world();
     let a = w.login("tok-alice");
     let (session, token) = (w.session(a), w.token(a));
-    w.stuck = true;
+    w.journal_stalled = true;
     let stored = w.stored.len();
     let refused = (0..2_000).find(|_| {
         let resumed = w.resume_as("tok-alice", &session, &token, 0);
@@ -161,7 +161,7 @@ fn ours_who_resumes_again_and_again_does_not_make_what_waits_grow() {
     });
     assert!(refused.is_some(), "it ends at last");
     assert!(w.stored.len() - stored < 2_000, "{} records wait", w.stored.len() - stored);
-    w.stuck = false;
+    w.journal_stalled = false;
     w.settle();
     let resumed = w.resume_as("tok-alice", &session, &token, 0);
     w.expect(resumed, "session.welcome");
@@ -174,7 +174,7 @@ fn ours_a_stranger_is_refused_whatever_becomes_of_the_journal() {
     let job = w.job(a, "slow");
     let durable = w.stored.len() as u64;
     // It hangs: nobody has said that it cannot be written.
-    w.stuck = true;
+    w.journal_stalled = true;
     w.log(&job, "waits");
     for frame in ["{}", r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{}}"#] {
         let stranger = w.open();
