@@ -22,7 +22,11 @@ extern crate alloc;
 
 pub mod arcp;
 pub mod budget;
+mod digest;
+mod json;
 pub mod lease;
+mod random;
+mod secret;
 pub mod time;
 pub mod trace;
 

@@ -88,7 +88,7 @@ fn s9_6_what_is_no_exact_amount_is_refused_without_a_decrement() {
     let (a, job) = budgeted(&mut w, json!(["USD:1"]));
     for value in ["1e400", "1e60", "0.00000000000000000000000000000000000000000001"] {
         let body = Body::metric("cost.x", &Number::parse(value).unwrap(), Some("USD"), None);
-        let refused = body.and_then(|body| w.try_emit(&job, &body));
+        let refused = body.map_err(Refused::from).and_then(|body| w.try_emit(&job, &body));
         assert!(matches!(refused, Err(Refused::Invalid(_))), "{value}: {refused:?}");
         w.expect_nothing(a);
     }

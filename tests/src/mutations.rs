@@ -36,26 +36,26 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 pub const MUTATIONS: [Mutation; 39] = [
     at(
         "a resume repeats the last event",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "        self.sent = last;\n        self.written = last;",
         "        self.sent = last.saturating_sub(1);\n        self.written = last;",
     ),
     at(
         "a resume leaves out an event",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "        self.sent = last;\n        self.written = last;",
         "        self.sent = last + 1;\n        self.written = last;",
     ),
-    at("an ack beyond what was sent is believed", "arcp/log.rs", "if seq > self.high || ", "if "),
+    at("an ack beyond what was sent is believed", "arcp/runtime/log.rs", "if seq > self.high || ", "if "),
     at(
         "unwritten events are freed while the connection is up",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "if (live && self.base > self.written) || self.entries.len() == 1 {",
         "if self.entries.len() == 1 {",
     ),
     at(
         "the lag is never forgotten",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "            self.lagging = false;",
         "            self.lagging = true;",
     ),
@@ -92,7 +92,7 @@ pub const MUTATIONS: [Mutation; 39] = [
     ),
     at(
         "a cancelled job succeeds",
-        "arcp/job.rs",
+        "arcp/runtime/job.rs",
         "            (JobState::Running, JobEvent::Finish) => Some(JobState::Success),",
         "            (JobState::Running | JobState::Cancelling, JobEvent::Finish) => Some(JobState::Success),",
     ),
@@ -128,7 +128,7 @@ pub const MUTATIONS: [Mutation; 39] = [
     ),
     at(
         "a rotated secret is replayed",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "if let Some(secret) = entry.secret.take() {",
         "if let Some(secret) = entry.secret.clone() {",
     ),
@@ -194,7 +194,7 @@ pub const MUTATIONS: [Mutation; 39] = [
     ),
     at(
         "restart: a number is left out",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "        self.high = seq;\n        true",
         "        self.high = seq;\n        self.base += 1;\n        true",
     ),
@@ -254,7 +254,7 @@ pub const MUTATIONS: [Mutation; 39] = [
     ),
     at(
         "what is read back has other numbers",
-        "arcp/log.rs",
+        "arcp/runtime/log.rs",
         "        self.past_from = self.sent + 1;",
         "        self.past_from = self.sent;",
     ),

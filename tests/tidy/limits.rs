@@ -106,7 +106,7 @@ fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
 
 #[test]
 fn every_limit_of_the_runtime_is_hit() {
-    check(&fields("core/src/arcp/config.rs", "Config"), &RUNTIME, "tests/conformance");
+    check(&fields("core/src/arcp/runtime/config.rs", "Config"), &RUNTIME, "tests/conformance");
 }
 
 #[test]

@@ -1,61 +1,40 @@
 //! ARCP v1.1: the [`Runtime`], which serves jobs, and the [`Client`], which submits them.
 //!
 //! ```text
-//!  frame in                                                                               frame out
-//!     |                                                                                       ^
-//!   wire.rs       bytes -> head and raw payload              head and payload -> bytes  wire.rs
-//!     |                                                                                       |
-//!   request.rs    typed once                                         reply.rs body.rs   json.rs
-//!     |                                                                                       |
-//!   runtime/      one match of (state, type)  -> session.rs job.rs    log.rs    conn.rs ------+
-//!                                                 |                  the event log is the send queue
-//!   Output::Event <- the host is told or asked ---+--- the host commands and answers -> runtime/
+//! wire/      what is said: types, reading, writing; it has no state
+//! runtime/   the serving machine: connections, sessions, jobs
+//! client/    the submitting machine: one session of one application
 //! ```
 //!
 //! The rules, with the specification's sections, stand where they are carried out: grep for `§9.5`. Rules that are marked
 //! "ours" are not in the specification.
 
-mod body;
 pub mod client;
-mod config;
-mod conn;
-mod digest;
-mod error;
-mod event;
-mod feature;
-mod host;
-mod ids;
-mod job;
-mod json;
-pub mod lines;
-mod log;
-mod record;
-mod reply;
-mod request;
-mod runtime;
-mod session;
-mod stats;
-mod timers;
+pub(crate) mod runtime;
 pub mod wire;
 
-pub use body::{Body, Number};
 pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
-pub use config::{Access, AnyPrincipal, Compat, Config, Journal, Policy, SamePrincipal};
-pub use error::{ErrorCode, Fault};
-pub use event::{Event, Output, ReplayRange, Timer};
-pub use feature::{Feature, Features};
-pub use host::{
-    AgentSpec, Chunk, ConnId, Credential, Delegate, Denied, Failure, FinalStatus, JobId, JobResult, JobView, Refused,
-    ReplayId, RevocationId, Secret, Via,
+pub use runtime::config::{Access, AnyPrincipal, Compat, Config, Journal, Policy, SamePrincipal};
+pub use runtime::event::{Event, Output, ReplayRange, Timer};
+pub use runtime::host::{
+    ConnId, Delegate, Denied, Failure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
 };
-pub use ids::{JobUlid, ResultId, SessionId};
-pub use job::{JobEvent, JobState};
-pub use record::{
+pub use runtime::job::{JobEvent, JobState};
+pub use runtime::record::{
     JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
     Target, Transcribed, Transcript, Watching,
 };
+pub use runtime::session::{ConnEvent, ConnState, SessionEvent, SessionState};
+pub use runtime::stats::{Stats, Totals};
 pub use runtime::{Restored, Runtime};
-/// Raw JSON text of user data: passed through as it was written.
+pub use wire::agent::AgentSpec;
+pub use wire::body::{Body, Chunk, InvalidBody, Number};
+pub use wire::credential::Credential;
+pub use wire::error::{ErrorCode, Fault};
+pub use wire::feature::{Feature, Features};
+pub use wire::ids::{JobUlid, ResultId, SessionId};
+pub use wire::job::FinalStatus;
+
+pub use crate::secret::Secret;
+/// Raw JSON text of user data, passed through as it was written.
 pub use serde_json::value::RawValue as Json;
-pub use session::{ConnEvent, ConnState, SessionEvent, SessionState};
-pub use stats::{Stats, Totals};

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use nuncio_core::arcp::lines::{Lines, append_line};
+use nuncio_core::arcp::wire::lines::{Lines, append_line};
 use tungstenite::{Utf8Bytes, protocol::Role};
 
 use crate::{

@@ -114,6 +114,12 @@ impl From<Refused> for Failure {
     }
 }
 
+impl From<arcp::InvalidBody> for Failure {
+    fn from(invalid: arcp::InvalidBody) -> Failure {
+        Failure::internal(invalid.to_string())
+    }
+}
+
 impl From<Failure> for arcp::Failure {
     fn from(failure: Failure) -> arcp::Failure {
         arcp::Failure { code: failure.code, message: failure.message, details: failure.details }

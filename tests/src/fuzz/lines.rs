@@ -1,6 +1,6 @@
 //! Newline framing in pieces against the whole text at once.
 
-use nuncio_core::arcp::lines::{Lines, append_line};
+use nuncio_core::arcp::wire::lines::{Lines, append_line};
 
 /// Lines come out as a plain split has them, whatever the pieces; a written line is read back.
 ///

@@ -15,8 +15,8 @@ use super::message::{JobsPayload, NotePayload};
 use super::receive::{Frame, payload};
 use super::requests::{Request, What};
 use super::track::{Role, Track};
-use crate::arcp::host::FinalStatus;
-use crate::arcp::wire::Text;
+use crate::arcp::wire::job::FinalStatus;
+use crate::json::Text;
 
 impl Client {
     /// `job.accepted`: of a submit, of a child, or once more after a resume.

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use super::config::ClientConfig;
 use super::message::slice;
 use super::value::Product;
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::wire::envelope::Int;
+use crate::json::Text;
 
 /// Standard base64, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

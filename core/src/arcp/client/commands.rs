@@ -14,9 +14,9 @@ use super::requests::{Needs, Request, What};
 use super::state::{State, Step};
 use super::track::{Cancel, MAX_JOB_ID, Role, Track};
 use super::{Client, CloseReason};
-use crate::arcp::feature::Feature;
-use crate::arcp::json::{Object, on_one_line};
-use crate::arcp::wire::Text;
+use crate::arcp::wire::feature::Feature;
+use crate::json::Text;
+use crate::json::{Object, on_one_line};
 
 /// What a frame needs beside its payload, at most: ids, names and punctuation of the envelope.
 const HEAD_BYTES: usize = 1_024;
@@ -35,7 +35,7 @@ impl Client {
                 return Err(invalid("an idempotency key has 1 to 256 bytes"));
             }
             Some(key) => Cow::Borrowed(&**key),
-            None => Cow::Owned(alloc::format!("auto-{}", ulid::Ulid(self.ids.random_u128()))),
+            None => Cow::Owned(alloc::format!("auto-{}", ulid::Ulid(self.random.random_u128()))),
         };
         let extensions = match submit.extensions {
             Some(extensions) if !extensions.get().starts_with('{') => {

@@ -3,8 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::arcp::feature::Features;
-use crate::arcp::host::Secret;
+use crate::arcp::wire::feature::Features;
+use crate::secret::Secret;
 
 /// What a [`Client`](super::Client) is made with. No table or queue of the client grows past what stands here.
 #[derive(Clone)]

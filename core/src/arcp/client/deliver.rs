@@ -17,7 +17,8 @@ use super::sequence::Arrival;
 use super::track::{JobKey, Role, Track};
 use super::value::{ChunkEvent, EventKind, JobEvent, Outcome, Product, Raw, Stamp};
 use super::{Client, ClientConfig};
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::wire::envelope::Int;
+use crate::json::Text;
 
 const NULL: Bytes = Bytes::from_static(b"null");
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::ask::{HandleId, RequestId};
 use super::value::{Accepted, ChunkEvent, JobEvent, JobPage, Outcome, RemoteFault, Subscribed, Welcome};
-use crate::arcp::host::Credential;
+use crate::arcp::wire::credential::Credential;
 
 /// What a client puts out, in one order. A driver acts on them in that order.
 #[derive(Clone)]

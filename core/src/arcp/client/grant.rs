@@ -11,8 +11,10 @@ use serde_json::value::RawValue;
 
 use super::message::{Maybe, some_raw};
 use super::value::{Accepted, Subscribed};
-use crate::arcp::host::{Credential, Secret};
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::envelope::Int;
+use crate::json::Text;
+use crate::secret::Secret;
 use crate::trace::TraceId;
 
 /// `job.accepted` and `job.subscribed`, whose members overlap.

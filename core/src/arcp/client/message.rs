@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::value::{AgentInfo, JobPage, JobRow, Raw, RemoteFault};
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::FinalStatus;
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::job::FinalStatus;
+use crate::json::Text;
 use crate::trace::TraceId;
 
 /// A member that is absent unless it can be read.

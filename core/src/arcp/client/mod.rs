@@ -46,9 +46,10 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::fmt;
 
-use super::feature::Features;
-use super::host::Secret;
-use super::ids::{EnvelopeId, Ids};
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::random::Random;
+use crate::secret::Secret;
 use crate::time::Time;
 use liveness::{Acks, Liveness};
 use outbox::Outbox;
@@ -61,7 +62,7 @@ use track::{Held, Tracks};
 #[derive(Clone)]
 pub struct Client {
     config: ClientConfig,
-    ids: Ids,
+    random: Random,
     now: Time,
     state: State,
     session: Option<Session>,
@@ -103,7 +104,7 @@ impl Client {
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Time) -> Client {
         Client {
             config,
-            ids: Ids::new(seed),
+            random: Random::new(seed),
             now,
             state: State::Idle,
             session: None,

@@ -16,10 +16,11 @@ use super::sequence::Sequence;
 use super::state::{State, Step};
 use super::value::{RemoteFault, Welcome};
 use super::{Client, Session};
-use crate::arcp::error::ErrorCode;
-use crate::arcp::feature::Feature;
-use crate::arcp::host::Secret;
-use crate::arcp::wire::{Envelope, Text};
+use crate::arcp::wire::envelope::Envelope;
+use crate::arcp::wire::error::ErrorCode;
+use crate::arcp::wire::feature::Feature;
+use crate::json::Text;
+use crate::secret::Secret;
 use crate::time::Time;
 
 /// The longest heartbeat interval that is taken at its word, in seconds.
@@ -170,7 +171,7 @@ impl Client {
         match self.state {
             State::Greeting => self.greeting_refused(fault),
             State::Closing => {
-                let id = error.request_id.as_str().and_then(crate::arcp::ids::EnvelopeId::parse);
+                let id = error.request_id.as_str().and_then(crate::arcp::wire::ids::EnvelopeId::parse);
                 let ours = id.is_some() && id == self.close_id;
                 if ours || (id.is_none() && fault.known() == Some(ErrorCode::InvalidRequest)) {
                     self.drop_transport(1000, "closed");

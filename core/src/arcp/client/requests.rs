@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::ask::{HandleId, RequestId};
 use super::event::Failed;
-use crate::arcp::feature::Feature;
-use crate::arcp::ids::EnvelopeId;
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::EnvelopeId;
 use crate::time::Time;
 use crate::trace::TraceId;
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::state::State;
 use super::{Client, Session};
-use crate::arcp::ids::EnvelopeId;
-use crate::arcp::json::Object;
-use crate::arcp::wire;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::json::Object;
 
 /// Pings of the runtime that wait to be answered; of more, the oldest are forgotten.
 const PONGS: usize = 16;
@@ -30,8 +30,8 @@ impl Client {
             .json("capabilities", &capabilities)
             .opt_json("resume", resume.as_deref())
             .close();
-        let id = self.ids.envelope(self.now);
-        self.out.send(wire::frame(id, "session.hello", "", None, &[&payload]));
+        let id = EnvelopeId::next(&mut self.random, self.now);
+        self.out.send(envelope::frame(id, "session.hello", "", None, &[&payload]));
     }
 
     /// Keeps a ping's nonce for its pong.
@@ -58,23 +58,23 @@ impl Client {
         let now = self.now;
         if let Some(nonce) = self.pongs.pop_front() {
             let payload = Object::new().text("ping_nonce", &nonce).plain("received_at", now.to_rfc3339()).close();
-            let id = self.ids.envelope(now);
+            let id = EnvelopeId::next(&mut self.random, now);
             return self.control(id, "session.pong", &payload);
         }
         if self.ping {
             self.ping = false;
-            let nonce = self.ids.token("p_");
+            let nonce = self.random.token("p_");
             let payload = Object::new().plain("nonce", nonce).plain("sent_at", now.to_rfc3339()).close();
-            let id = self.ids.envelope(now);
+            let id = EnvelopeId::next(&mut self.random, now);
             return self.control(id, "session.ping", &payload);
         }
         if let Some(seq) = self.session.as_mut().and_then(|session| session.acks.send()) {
             let payload = Object::new().value("last_processed_seq", seq).close();
-            let id = self.ids.envelope(now);
+            let id = EnvelopeId::next(&mut self.random, now);
             return self.control(id, "session.ack", &payload);
         }
         if let Some(payload) = self.goodbye.take() {
-            let id = self.ids.envelope(now);
+            let id = EnvelopeId::next(&mut self.random, now);
             self.close_id = Some(id);
             return self.control(id, "session.close", &payload);
         }
@@ -82,24 +82,24 @@ impl Client {
             return None;
         }
         let session = self.session.as_ref()?;
-        let id = self.ids.envelope(now);
+        let id = EnvelopeId::next(&mut self.random, now);
         let deadline = self.out.clock.read(now).plus_micros(self.config.request_timeout);
         self.requests.send(id, deadline, |request| {
             let trace = request.trace.as_ref().map(|trace| trace as &dyn core::fmt::Display);
             let job = request.job.as_ref().map(|job| job as &dyn core::fmt::Display);
-            let head = wire::head(&session.id, trace, job);
+            let head = envelope::head(&session.id, trace, job);
             match &request.extensions {
                 Some(extensions) => {
-                    wire::frame(id, request.kind, &head, None, &[&request.payload, ",\"extensions\":", extensions])
+                    envelope::frame(id, request.kind, &head, None, &[&request.payload, ",\"extensions\":", extensions])
                 }
-                None => wire::frame(id, request.kind, &head, None, &[&request.payload]),
+                None => envelope::frame(id, request.kind, &head, None, &[&request.payload]),
             }
         })
     }
 
     fn control(&self, id: EnvelopeId, kind: &str, payload: &str) -> Option<Bytes> {
         let session = self.session.as_ref()?;
-        Some(wire::frame(id, kind, &wire::head(&session.id, None, None), None, &[payload]))
+        Some(envelope::frame(id, kind, &envelope::head(&session.id, None, None), None, &[payload]))
     }
 }
 

@@ -11,7 +11,7 @@ use slotmap::SlotMap;
 use super::ask::{HandleId, RequestId};
 use super::chunks::Stream;
 use super::value::Outcome;
-use crate::arcp::host::FinalStatus;
+use crate::arcp::wire::job::FinalStatus;
 use crate::time::Time;
 
 /// Ids of jobs that are over for this client: their late frames are dropped without a word.

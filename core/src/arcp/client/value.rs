@@ -9,9 +9,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::ask::HandleId;
-use crate::arcp::error::ErrorCode;
-use crate::arcp::feature::Features;
-use crate::arcp::host::{Credential, FinalStatus, Secret};
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::error::ErrorCode;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::job::FinalStatus;
+use crate::secret::Secret;
 use crate::trace::TraceId;
 
 /// A live session (§6.2).

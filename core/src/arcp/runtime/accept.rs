@@ -8,19 +8,21 @@ use alloc::vec::Vec;
 
 use super::Runtime;
 use super::pump::credentials_now;
-use crate::arcp::body::Body;
-use crate::arcp::conn::Reply;
-use crate::arcp::digest::Digest;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::{Credential, FinalStatus, JobId, Refused, SessionKey};
-use crate::arcp::ids::{EnvelopeId, JobUlid};
-use crate::arcp::job::{JobEvent, JobState, Waiter};
-use crate::arcp::log::Announcement;
-use crate::arcp::record::{JobAccepted, Record, Watching};
-use crate::arcp::session::{Role, Watch, job_head};
-use crate::arcp::{reply, wire};
+use crate::arcp::runtime::conn::Reply;
+use crate::arcp::runtime::event::{Event, Timer};
+use crate::arcp::runtime::host::{JobId, Refused, SessionKey};
+use crate::arcp::runtime::job::{JobEvent, JobState, Waiter};
+use crate::arcp::runtime::log::Announcement;
+use crate::arcp::runtime::record::{JobAccepted, Record, Watching};
+use crate::arcp::runtime::session::{Role, Watch, job_head};
+use crate::arcp::wire::body::Body;
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid};
+use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::{envelope, reply};
+use crate::digest::Digest;
 use crate::time::Time;
 
 impl Runtime {
@@ -213,8 +215,8 @@ impl Runtime {
     pub(super) fn show_past_terminal(
         &mut self,
         key: SessionKey,
-        accepted: &crate::arcp::job::Accepted,
-        terminal: &crate::arcp::job::Terminal,
+        accepted: &crate::arcp::wire::job::Accepted,
+        terminal: &crate::arcp::wire::job::Terminal,
         announcement: Option<Box<Announcement>>,
     ) {
         let Some(session) = self.sessions.get(key) else { return };
@@ -232,10 +234,10 @@ impl Runtime {
         &mut self,
         key: SessionKey,
         id: Option<JobId>,
-        accepted: &Arc<crate::arcp::job::Accepted>,
+        accepted: &Arc<crate::arcp::wire::job::Accepted>,
         request_id: Option<&str>,
     ) -> Option<Box<Announcement>> {
-        let envelope = self.ids.envelope(self.now);
+        let envelope = EnvelopeId::next(&mut self.random, self.now);
         let session = self.sessions.get(key)?;
         let form = session.form();
         let submitter = session.principal == accepted.principal;
@@ -251,7 +253,7 @@ impl Runtime {
             epoch: if session.conn.is_some() { session.epoch } else { 0 },
         };
         if let Some(conn) = session.conn {
-            let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
+            let frame = envelope::frame(envelope, "job.accepted", &head, None, &[&payload]);
             self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: false });
         }
         Some(announcement.into())
@@ -260,7 +262,7 @@ impl Runtime {
     /// The `job.accepted` of a delegated job: behind its `delegate` event, and not while a submit is unanswered. The
     /// Python client would bind it to somebody else's submit and is sent none.
     fn announce_child(&mut self, key: SessionKey, id: JobId, after: u64) {
-        let envelope = self.ids.envelope(self.now);
+        let envelope = EnvelopeId::next(&mut self.random, self.now);
         if self.sessions.get(key).is_some_and(|session| session.python) {
             self.journal_watching(key, id, None, None, None);
             return;
@@ -281,7 +283,7 @@ impl Runtime {
         }
         self.journal_watching(key, id, None, None, Some(envelope));
         if let Some(conn) = conn {
-            let frame = wire::frame(envelope, "job.accepted", &head, None, &[&payload]);
+            let frame = envelope::frame(envelope, "job.accepted", &head, None, &[&payload]);
             self.queue(conn, Reply { frame, after, hold: true, subscribed: None, free: false });
             self.pump(conn);
         }

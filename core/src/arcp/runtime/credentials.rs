@@ -4,12 +4,13 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 use super::Runtime;
-use crate::arcp::body::Body;
-use crate::arcp::event::{Event, Timer};
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::{JobId, Refused, RevocationId, Secret};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::record::Record;
+use crate::arcp::runtime::event::{Event, Timer};
+use crate::arcp::runtime::host::{JobId, Refused, RevocationId};
+use crate::arcp::runtime::record::Record;
+use crate::arcp::wire::body::Body;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::JobUlid;
+use crate::secret::Secret;
 use crate::time::Time;
 
 /// Microseconds before a failed revocation is tried again: doubled each time, up to an hour.

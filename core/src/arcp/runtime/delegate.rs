@@ -7,14 +7,15 @@ use alloc::sync::Arc;
 use super::Runtime;
 use super::submit::Ask;
 use super::terms::{check_agent_ref, check_negotiated, parse_lease, split_agent};
-use crate::arcp::body::Body;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::host::{Delegate, Denied, JobId, Refused};
-use crate::arcp::job::JobEvent;
-use crate::arcp::json::Object;
-use crate::arcp::request::{Constraints, blame};
-use crate::arcp::wire::Text;
+use crate::arcp::runtime::host::{Delegate, Denied, JobId, Refused};
+use crate::arcp::runtime::job::JobEvent;
+use crate::arcp::wire::body::Body;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::request::{Constraints, blame};
 use crate::budget::Amounts;
+use crate::json::Object;
+use crate::json::Text;
 use crate::lease::{Namespace, Operation};
 use crate::time::Time;
 
@@ -122,7 +123,7 @@ impl Runtime {
             Some(id) => Cow::Borrowed(id),
             None => {
                 let mut id = alloc::string::String::from("del_");
-                self.ids.envelope(self.now).push_to(&mut id);
+                EnvelopeId::next(&mut self.random, self.now).push_to(&mut id);
                 Cow::Owned(id)
             }
         };

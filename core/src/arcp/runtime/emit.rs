@@ -8,14 +8,15 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Runtime;
-use crate::arcp::body::{Body, Meta};
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::{JobId, Refused, SessionKey};
-use crate::arcp::job::{JobEvent, Past};
-use crate::arcp::log::{Announcement, Entry, frame_len};
-use crate::arcp::record::{First, JobEventRecord, Record, Target};
-use crate::arcp::reply;
-use crate::arcp::session::Role;
+use crate::arcp::runtime::host::{JobId, Refused, SessionKey};
+use crate::arcp::runtime::job::{JobEvent, Past};
+use crate::arcp::runtime::log::{Announcement, Entry, frame_len};
+use crate::arcp::runtime::record::{First, JobEventRecord, Record, Target};
+use crate::arcp::runtime::session::Role;
+use crate::arcp::wire::body::{Body, Meta};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::reply;
 use crate::budget::{Amount, Budget};
 use crate::time::Time;
 
@@ -275,7 +276,7 @@ impl Runtime {
         secret: Option<Bytes>,
         accepted: Option<Box<Announcement>>,
     ) -> Option<Target> {
-        let id = self.ids.envelope(self.now);
+        let id = EnvelopeId::next(&mut self.random, self.now);
         let (max_events, max_bytes) = (self.config.log_events, self.config.log_bytes);
         let session = self.sessions.get_mut(key)?;
         let live = session.conn.is_some();

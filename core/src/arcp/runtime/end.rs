@@ -8,16 +8,18 @@ use bytes::Bytes;
 
 use super::Runtime;
 use super::frames::Request;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
-use crate::arcp::host::{Failure, FinalStatus, JobId, Refused, SessionKey};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::job::{JobEvent, JobState, Terminal};
-use crate::arcp::json::Object;
-use crate::arcp::record::{JobEnded, Record};
-use crate::arcp::reply::{self, Success};
-use crate::arcp::request;
-use crate::arcp::session::Role;
+use crate::arcp::runtime::event::{Event, Timer};
+use crate::arcp::runtime::host::{Failure, JobId, Refused, SessionKey};
+use crate::arcp::runtime::job::{JobEvent, JobState};
+use crate::arcp::runtime::record::{JobEnded, Record};
+use crate::arcp::runtime::session::Role;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::job::Terminal;
+use crate::arcp::wire::reply::{self, Success};
+use crate::arcp::wire::request;
+use crate::json::Object;
 use crate::time::Time;
 
 /// Characters that go out of an agent's own message and of a client's reason: escaped they still fit the smallest frame.
@@ -178,7 +180,7 @@ impl Runtime {
             self.revoke(ulid, credential.id, Some(credential.value), 1);
         }
         self.show_terminal(id, &terminal);
-        let bytes = self.jobs.get(id).map_or(0, crate::arcp::job::Job::held);
+        let bytes = self.jobs.get(id).map_or(0, crate::arcp::runtime::job::Job::held);
         self.live_jobs -= 1;
         if let Some(session) = owner.and_then(|key| self.sessions.get_mut(key)) {
             session.jobs -= 1;

@@ -1,10 +1,10 @@
 //! Ended jobs and idempotency records grow old and make room, the oldest first.
 
 use super::Runtime;
-use crate::arcp::event::Timer;
-use crate::arcp::host::JobId;
-use crate::arcp::ids::JobUlid;
-use crate::arcp::record::Record;
+use crate::arcp::runtime::event::Timer;
+use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::record::Record;
+use crate::arcp::wire::ids::JobUlid;
 use crate::time::Time;
 
 impl Runtime {

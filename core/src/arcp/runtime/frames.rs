@@ -7,15 +7,17 @@ use alloc::string::ToString;
 use slotmap::Key;
 
 use super::Runtime;
-use crate::arcp::conn::{Conn, Reply};
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Output, Timer};
-use crate::arcp::host::{ConnId, JobId, SessionKey, Via};
-use crate::arcp::ids::SessionId;
-use crate::arcp::request;
-use crate::arcp::session::{ConnEvent, ConnState};
-use crate::arcp::wire::{self, Envelope};
-use crate::arcp::{reply, session};
+use crate::arcp::runtime::conn::{Conn, Reply};
+use crate::arcp::runtime::event::{Event, Output, Timer};
+use crate::arcp::runtime::host::{ConnId, JobId, SessionKey, Via};
+use crate::arcp::runtime::session;
+use crate::arcp::runtime::session::{ConnEvent, ConnState};
+use crate::arcp::wire::envelope::{self, Envelope};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::reply;
+use crate::arcp::wire::request;
 use crate::time::Time;
 
 /// An envelope id is echoed and remembered, so it may not be a novel.
@@ -119,11 +121,11 @@ impl Runtime {
     fn read(&mut self, conn: ConnId, frame: &[u8]) -> Result<(), (Option<Box<str>>, Fault, bool)> {
         let malformed = |sentence: Cow<'static, str>| (None, Fault::invalid(sentence), true);
         let text = core::str::from_utf8(frame).map_err(|_| malformed("the frame is not UTF-8".into()))?;
-        let salvaged = |fault: Fault| (wire::salvage_id(text).map(Into::into), fault, true);
-        if wire::too_deep(text) {
+        let salvaged = |fault: Fault| (envelope::salvage_id(text).map(Into::into), fault, true);
+        if crate::json::too_deep(text) {
             return Err(salvaged(Fault::invalid(alloc::format!(
                 "the frame nests deeper than {} levels",
-                wire::MAX_DEPTH
+                crate::json::MAX_DEPTH
             ))));
         }
         let envelope = Envelope::parse(text).map_err(|error| {
@@ -131,7 +133,7 @@ impl Runtime {
         })?;
         let id = envelope.id.as_ref().map_or("", |id| id.as_str());
         let named = |fault: Fault| ((!id.is_empty()).then(|| id.into()), fault, false);
-        if !matches!(envelope.arcp.as_ref().map(wire::Text::as_str), Some("1.1" | "1")) {
+        if !matches!(envelope.arcp.as_ref().map(crate::json::Text::as_str), Some("1.1" | "1")) {
             return Err(named(Fault::invalid("the member arcp must be \"1.1\" or \"1\"")));
         }
         if id.is_empty() || id.len() > MAX_ID {
@@ -215,10 +217,11 @@ impl Runtime {
         let head = match session.and_then(|key| self.sessions.get(key)) {
             Some(session) => session.head.to_string(),
             // TypeScript drops a frame without session_id, so a refusal before the welcome has one of its own.
-            None => wire::head(&SessionId(self.ids.random_u128()), None, None),
+            None => envelope::head(&SessionId(self.random.random_u128()), None, None),
         };
         let payload = reply::error(fault, request_id);
-        let frame = wire::frame(self.ids.envelope(self.now), "session.error", &head, None, &[&payload]);
+        let frame =
+            envelope::frame(EnvelopeId::next(&mut self.random, self.now), "session.error", &head, None, &[&payload]);
         self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: true });
         self.event(Event::RefusedFrame { conn, code: fault.code, message: fault.message.clone() });
     }
@@ -233,7 +236,7 @@ impl Runtime {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(conn) = session.conn else { return };
         let head = session.head.clone();
-        let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
+        let frame = envelope::frame(EnvelopeId::next(&mut self.random, self.now), kind, &head, None, &[payload]);
         self.queue(conn, Reply { frame, after: 0, hold: false, subscribed: None, free: true });
     }
 
@@ -251,7 +254,7 @@ impl Runtime {
             Some(job) => session::job_head(session.id, &job.accepted).into(),
             None => session.head.clone(),
         };
-        let frame = wire::frame(self.ids.envelope(self.now), kind, &head, None, &[payload]);
+        let frame = envelope::frame(EnvelopeId::next(&mut self.random, self.now), kind, &head, None, &[payload]);
         let subscribed = job.filter(|_| subscribed);
         self.queue(conn, Reply { frame, after: 0, hold: false, subscribed, free: false });
     }
@@ -290,7 +293,7 @@ impl Runtime {
         let Some(state) = open.state.next(ConnEvent::End) else { return };
         let early = matches!(open.state, ConnState::Greeting | ConnState::Authenticating);
         open.state = state;
-        open.ending = Some(crate::arcp::conn::Ending { code, reason });
+        open.ending = Some(crate::arcp::runtime::conn::Ending { code, reason });
         open.linger_at = Some(at);
         open.ping = None;
         open.drop_late_replies();

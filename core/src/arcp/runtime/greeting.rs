@@ -8,21 +8,25 @@ use subtle::ConstantTimeEq as _;
 
 use super::Runtime;
 use super::frames::Request;
-use crate::arcp::config::Compat;
-use crate::arcp::conn::{Claim, Greeting, Reply};
-use crate::arcp::digest::sha256;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::{ConnId, Refused, Secret, SessionKey, Via};
-use crate::arcp::ids::SessionId;
-use crate::arcp::json::Object;
-use crate::arcp::log::{Entry, Log, ResumeError};
-use crate::arcp::record::{Record, SessionOpened};
-use crate::arcp::request::{self, Auth, Capabilities};
-use crate::arcp::session::{ConnEvent, ConnState, Session, SessionEvent, SessionState};
-use crate::arcp::wire::{self, Text};
-use crate::arcp::{Output, reply};
+use crate::arcp::runtime::config::Compat;
+use crate::arcp::runtime::conn::{Claim, Greeting, Reply};
+use crate::arcp::runtime::event::Output;
+use crate::arcp::runtime::event::{Event, Timer};
+use crate::arcp::runtime::host::{ConnId, Refused, SessionKey, Via};
+use crate::arcp::runtime::log::{Entry, Log, ResumeError};
+use crate::arcp::runtime::record::{Record, SessionOpened};
+use crate::arcp::runtime::session::{ConnEvent, ConnState, Session, SessionEvent, SessionState};
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::reply;
+use crate::arcp::wire::request::{self, Auth, Capabilities};
+use crate::digest::sha256;
+use crate::json::Object;
+use crate::json::Text;
+use crate::secret::Secret;
 use crate::time::Time;
 
 /// A bearer token is at most this long.
@@ -166,7 +170,7 @@ impl Runtime {
         {
             return Err(Fault::limit("sessions_per_principal", self.config.sessions_per_principal as u64));
         }
-        let id = SessionId(self.ids.random_u128());
+        let id = SessionId(self.random.random_u128());
         let via = self.conns.get(conn).map_or(Via::Plain, |open| open.via);
         *self.principals.entry(Arc::clone(&principal)).or_default() += 1;
         let key = self.sessions.insert(Session {
@@ -190,7 +194,7 @@ impl Runtime {
             jobs: 0,
             unanswered: 0,
             submits: VecDeque::new(),
-            head: wire::head(&id, None, None).into(),
+            head: envelope::head(&id, None, None).into(),
             lapses: None,
             goodbye: false,
         });
@@ -309,7 +313,7 @@ impl Runtime {
 
     /// Ties a session to a connection and welcomes it; the resume token rotates.
     fn bind(&mut self, conn: ConnId, key: SessionKey, resumed: bool) {
-        let token = self.ids.token("rt_");
+        let token = self.random.token("rt_");
         let hash = sha256(token.as_bytes());
         let now = self.now;
         let interval = self.config.heartbeat_interval_secs.max(1);
@@ -353,8 +357,9 @@ impl Runtime {
             .plain("accepted_at", now.to_rfc3339())
             .json("capabilities", &reply::capabilities(features, self.agents.values().map(|agent| &agent.spec)))
             .close();
-        let head = wire::head(&id, None, None);
-        let frame = wire::frame(self.ids.envelope(now), "session.welcome", &head, None, &[&payload]);
+        let head = envelope::head(&id, None, None);
+        let frame =
+            envelope::frame(EnvelopeId::next(&mut self.random, now), "session.welcome", &head, None, &[&payload]);
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.state = ConnState::Bound;
         open.session = Some(key);

@@ -1,12 +1,12 @@
 //! What goes to the journal, and what waits for it.
 
 use super::Runtime;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::Output;
-use crate::arcp::host::{JobId, SessionKey};
-use crate::arcp::ids::SessionId;
-use crate::arcp::record::{Record, SessionEventRecord, SessionToken, Target};
-use crate::arcp::session::Role;
+use crate::arcp::runtime::event::Output;
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::record::{Record, SessionEventRecord, SessionToken, Target};
+use crate::arcp::runtime::session::Role;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::SessionId;
 use crate::time::Time;
 
 /// So many stores have to wait at least before the journal is held to be stuck.
@@ -94,7 +94,7 @@ impl Runtime {
     /// A frame that was numbered for one session alone.
     pub(super) fn journal_shown(
         &mut self,
-        accepted: &crate::arcp::job::Accepted,
+        accepted: &crate::arcp::wire::job::Accepted,
         kind: &'static str,
         payload: &bytes::Bytes,
         position: Option<u64>,

@@ -7,14 +7,14 @@ use core::ops::Bound;
 use super::Runtime;
 use super::frames::Request;
 use super::terms::check_agent_ref;
-use crate::arcp::config::Access;
-use crate::arcp::error::Fault;
-use crate::arcp::feature::Feature;
-use crate::arcp::host::SessionKey;
-use crate::arcp::ids::JobUlid;
-use crate::arcp::reply;
-use crate::arcp::request::{self, ListFilter};
-use crate::arcp::wire::Text;
+use crate::arcp::runtime::config::Access;
+use crate::arcp::runtime::host::SessionKey;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::reply;
+use crate::arcp::wire::request::{self, ListFilter};
+use crate::json::Text;
 use crate::time::Time;
 
 /// Every status a job has on the wire (§7.3).

@@ -13,24 +13,34 @@
 //! ```
 
 mod accept;
+pub(crate) mod config;
+pub(crate) mod conn;
 mod credentials;
 mod delegate;
 mod emit;
 mod end;
+pub(crate) mod event;
 mod evict;
 mod frames;
 mod greeting;
+pub(crate) mod host;
+pub(crate) mod job;
 mod journal;
 mod list;
+pub(crate) mod log;
 mod pump;
+pub(crate) mod record;
 mod repeat;
 mod replay;
 mod restore;
+pub(crate) mod session;
 mod sessions;
+pub(crate) mod stats;
 mod stream;
 mod submit;
 mod terms;
 mod timeout;
+mod timers;
 mod watch;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,18 +53,20 @@ use self::credentials::Revocation;
 use self::repeat::Record as IdempotencyRecord;
 use self::replay::Replay;
 pub use self::restore::Restored;
-use super::config::Config;
-use super::conn::Conn;
-use super::digest::Digest;
-use super::event::{Event, Output, Timer};
-use super::feature::Features;
-use super::host::{AgentSpec, ConnId, JobId, JobView, Refused, ReplayId, RevocationId, SessionKey};
-use super::ids::{Ids, JobUlid, SessionId};
-use super::job::{Job, JobState};
-use super::session::{Session, SessionState};
-use super::stats::{Stats, Totals};
-use super::timers::Timers;
+use crate::arcp::runtime::config::Config;
+use crate::arcp::runtime::conn::Conn;
+use crate::arcp::runtime::event::{Event, Output, Timer};
+use crate::arcp::runtime::host::{ConnId, JobId, JobView, Refused, ReplayId, RevocationId, SessionKey};
+use crate::arcp::runtime::job::{Job, JobState};
+use crate::arcp::runtime::session::{Session, SessionState};
+use crate::arcp::runtime::stats::{Stats, Totals};
+use crate::arcp::runtime::timers::Timers;
+use crate::arcp::wire::agent::AgentSpec;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::budget::{Budget, Currency};
+use crate::digest::Digest;
+use crate::random::Random;
 use crate::time::Time;
 
 /// All connections, sessions and jobs of one ARCP runtime.
@@ -64,7 +76,7 @@ use crate::time::Time;
 #[derive(Clone, Debug)]
 pub struct Runtime {
     config: Arc<Config>,
-    ids: Ids,
+    random: Random,
     now: Time,
     outputs: VecDeque<Output>,
     stored: u64,
@@ -126,7 +138,7 @@ impl Runtime {
     pub fn new(config: Config, seed: [u8; 32], now: Time) -> Runtime {
         Runtime {
             config: Arc::new(config),
-            ids: Ids::new(seed),
+            random: Random::new(seed),
             now,
             outputs: VecDeque::new(),
             stored: 0,

@@ -5,14 +5,16 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::Runtime;
-use crate::arcp::conn::Outstanding;
-use crate::arcp::event::{Output, Timer};
-use crate::arcp::feature::Feature;
-use crate::arcp::host::{ConnId, Credential, SessionKey};
-use crate::arcp::job::Job;
-use crate::arcp::session::{ConnState, Session};
-use crate::arcp::wire;
-use crate::arcp::{reply, session};
+use crate::arcp::runtime::conn::Outstanding;
+use crate::arcp::runtime::event::{Output, Timer};
+use crate::arcp::runtime::host::{ConnId, SessionKey};
+use crate::arcp::runtime::job::Job;
+use crate::arcp::runtime::session;
+use crate::arcp::runtime::session::{ConnState, Session};
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::reply;
 use crate::time::Time;
 
 /// How long the events of a subscription wait after its `job.subscribed`, in a `python-1.1` session.
@@ -153,7 +155,7 @@ impl Runtime {
             let shown = credentials_now(self.jobs.get(announcement.job), submitter, form);
             let payload = reply::accepted(accepted, form, shown, announcement.request_id.as_deref());
             let head = session::job_head(session_id, accepted);
-            let frame = wire::frame(announcement.id, "job.accepted", &head, None, &[&payload]);
+            let frame = envelope::frame(announcement.id, "job.accepted", &head, None, &[&payload]);
             if !open.has_credit(frame.len(), frames, bytes) {
                 return Next::Wait;
             }
@@ -167,7 +169,7 @@ impl Runtime {
         let payload = entry.secret.as_ref().unwrap_or(&entry.payload);
         // Payloads were made from text.
         let Ok(payload) = core::str::from_utf8(payload) else { return Next::Wait };
-        let frame = wire::frame(entry.id, entry.kind, &entry.head, Some(seq), &[payload]);
+        let frame = envelope::frame(entry.id, entry.kind, &entry.head, Some(seq), &[payload]);
         let after = After::Store(entry.after);
         session.log.advance();
         let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None };

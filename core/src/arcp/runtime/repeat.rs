@@ -7,15 +7,17 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::Runtime;
-use crate::arcp::digest::{Digest, member};
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::host::{JobId, SessionKey};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::job::{Accepted, JobState, Terminal, Waiter};
-use crate::arcp::json::push_json_str;
-use crate::arcp::request::Submit;
-use crate::arcp::session::Sent;
-use crate::arcp::wire::Text;
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::job::{JobState, Waiter};
+use crate::arcp::runtime::session::Sent;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::{Accepted, Terminal};
+use crate::arcp::wire::request::Submit;
+use crate::digest::Digest;
+use crate::digest::member;
+use crate::json::Text;
+use crate::json::push_json_str;
 use crate::lease::Lease;
 use crate::time::Time;
 

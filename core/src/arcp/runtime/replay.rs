@@ -5,17 +5,17 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::Runtime;
-use crate::arcp::config::Journal;
-use crate::arcp::conn::Claim;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, ReplayRange, Timer};
-use crate::arcp::host::{ConnId, JobId, Refused, ReplayId, SessionKey};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::job::Accepted;
-use crate::arcp::log::{Announcement, Entry};
-use crate::arcp::record::{First, Record};
-use crate::arcp::session::ConnState;
-use crate::arcp::wire;
+use crate::arcp::runtime::config::Journal;
+use crate::arcp::runtime::conn::Claim;
+use crate::arcp::runtime::event::{Event, ReplayRange, Timer};
+use crate::arcp::runtime::host::{ConnId, JobId, Refused, ReplayId, SessionKey};
+use crate::arcp::runtime::log::{Announcement, Entry};
+use crate::arcp::runtime::record::{First, Record};
+use crate::arcp::runtime::session::ConnState;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::Accepted;
 use crate::time::Time;
 
 /// A question to the journal.
@@ -201,7 +201,7 @@ impl Runtime {
             let target = record.targets().iter().find(|target| target.session == session.id && target.seq == next);
             let Some(target) = target.filter(|target| target.seq < session.log.base()) else { continue };
             let Some(numbered) = record.entry(target) else { continue };
-            let head = wire::head(&session.id, Some(&numbered.trace_id), Some(&numbered.job)).into();
+            let head = envelope::head(&session.id, Some(&numbered.trace_id), Some(&numbered.job)).into();
             let accepted = target.first.as_ref().and_then(|first| self.announcement(first, numbered.job));
             let (id, kind, payload) = (target.id, numbered.kind, numbered.payload.clone());
             entries.push_back(Entry { id, kind, head, payload, secret: None, accepted, after: 0 });

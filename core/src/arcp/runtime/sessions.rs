@@ -2,15 +2,16 @@
 
 use super::Runtime;
 use super::frames::Request;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
-use crate::arcp::feature::Feature;
-use crate::arcp::host::{ConnId, JobId, SessionKey};
-use crate::arcp::json::Object;
-use crate::arcp::record::Record;
-use crate::arcp::request;
-use crate::arcp::session::{Role, SessionEvent};
-use crate::arcp::wire;
+use crate::arcp::runtime::event::{Event, Timer};
+use crate::arcp::runtime::host::{ConnId, JobId, SessionKey};
+use crate::arcp::runtime::record::Record;
+use crate::arcp::runtime::session::{Role, SessionEvent};
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::request;
+use crate::json::Object;
 
 /// A nonce is repeated in the pong, so it may not be as large as a frame.
 const MAX_NONCE: usize = 1024;
@@ -64,12 +65,12 @@ impl Runtime {
         if now.since(idle_since) >= interval && now.since(open.last_ping) >= interval {
             open.last_ping = now;
             let head = open.session.and_then(|key| self.sessions.get(key)).map(|session| session.head.clone());
-            let nonce = self.ids.envelope(now);
+            let nonce = EnvelopeId::next(&mut self.random, now);
             let mut text = alloc::string::String::from("p_");
             nonce.push_to(&mut text);
             let payload = Object::new().plain("nonce", text).plain("sent_at", now.to_rfc3339()).close();
-            let id = self.ids.envelope(now);
-            let frame = wire::frame(id, "session.ping", head.as_deref().unwrap_or(""), None, &[&payload]);
+            let id = EnvelopeId::next(&mut self.random, now);
+            let frame = envelope::frame(id, "session.ping", head.as_deref().unwrap_or(""), None, &[&payload]);
             if let Some(open) = self.conns.get_mut(conn) {
                 open.ping = Some(frame);
             }

@@ -7,14 +7,15 @@ use base64::Engine as _;
 use bytes::Bytes;
 
 use super::Runtime;
-use crate::arcp::body::{Body, ChunkMeta};
-use crate::arcp::error::Fault;
-use crate::arcp::feature::Feature;
-use crate::arcp::host::{Chunk, JobId, JobResult, Refused};
-use crate::arcp::ids::ResultId;
-use crate::arcp::job::{JobEvent, JobState, Stream, Tail};
-use crate::arcp::json::push_json_str;
-use crate::arcp::reply::Success;
+use crate::arcp::runtime::host::{JobId, JobResult, Refused};
+use crate::arcp::runtime::job::{JobEvent, JobState, Stream, Tail};
+use crate::arcp::wire::body::Chunk;
+use crate::arcp::wire::body::{Body, ChunkMeta};
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::ResultId;
+use crate::arcp::wire::reply::Success;
+use crate::json::push_json_str;
 use crate::time::Time;
 
 impl Runtime {
@@ -124,7 +125,7 @@ impl Runtime {
         }
         let result_id = match known {
             Some(id) => id,
-            None => ResultId(self.ids.monotonic(self.now)),
+            None => ResultId(self.random.monotonic(self.now)),
         };
         // Escapes and base64 may make a chunk larger than a small frame: it is halved until it fits.
         let (body, taken) = loop {
@@ -195,11 +196,11 @@ impl Runtime {
     fn finish_inline(&mut self, id: JobId, json: &str) {
         let Some(job) = self.jobs.get(id) else { return };
         let max = self.frame_limit(job.owner);
-        let json = crate::arcp::json::on_one_line(json);
+        let json = crate::json::on_one_line(json);
         if Runtime::event_len(json.len()) <= max {
             self.end_success(id, &Success::Inline(&json));
         } else if job.features.has(Feature::ResultChunk) && job.stream.is_none() {
-            let result_id = ResultId(self.ids.monotonic(self.now));
+            let result_id = ResultId(self.random.monotonic(self.now));
             let tail = Tail { result: Bytes::copy_from_slice(json.as_bytes()), at: 0, result_id };
             if let Some(job) = self.jobs.get_mut(id) {
                 job.tail = Some(tail);

@@ -12,16 +12,17 @@ use super::Runtime;
 use super::frames::Request;
 use super::repeat::{Record, digest};
 use super::terms::{check_agent_ref, check_negotiated, parse_expiry, parse_lease, split_agent};
-use crate::arcp::digest::sha256;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::Timer;
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::{JobId, SessionKey};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::job::{Accepted, Deadlines, History, Job, JobState};
-use crate::arcp::request::{self, Submit};
-use crate::arcp::wire::Text;
+use crate::arcp::runtime::event::Timer;
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::job::{Deadlines, History, Job, JobState};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::request::{self, Submit};
 use crate::budget::Budget;
+use crate::digest::sha256;
+use crate::json::Text;
 use crate::lease::Lease;
 use crate::trace::TraceId;
 
@@ -163,7 +164,7 @@ impl Runtime {
         }
         let submit_at = now.plus_micros(self.config.submit_timeout);
         let accepted = Accepted {
-            id: JobUlid(self.ids.monotonic(now)),
+            id: JobUlid(self.random.monotonic(now)),
             principal: ask.principal,
             agent: name.into(),
             version: version.map(Into::into),
@@ -245,7 +246,7 @@ impl Runtime {
 
     fn mint_trace(&mut self) -> TraceId {
         loop {
-            if let Some(trace) = TraceId::from_bytes(self.ids.random_u128().to_be_bytes()) {
+            if let Some(trace) = TraceId::from_bytes(self.random.random_u128().to_be_bytes()) {
                 return trace;
             }
         }

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use crate::arcp::error::Fault;
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::host::{AgentSpec, Refused};
+use crate::arcp::runtime::host::Refused;
+use crate::arcp::wire::agent::AgentSpec;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::feature::{Feature, Features};
 use crate::lease::{Lease, Namespace};
 use crate::time::Time;
 

@@ -4,11 +4,11 @@ use slotmap::KeyData;
 
 use super::Runtime;
 use super::end::timed_out;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Event, Timer};
-use crate::arcp::host::{ConnId, JobId, ReplayId, RevocationId, SessionKey};
-use crate::arcp::job::{JobEvent, JobState};
-use crate::arcp::session::ConnState;
+use crate::arcp::runtime::event::{Event, Timer};
+use crate::arcp::runtime::host::{ConnId, JobId, ReplayId, RevocationId, SessionKey};
+use crate::arcp::runtime::job::{JobEvent, JobState};
+use crate::arcp::runtime::session::ConnState;
+use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::time::Time;
 
 impl Runtime {

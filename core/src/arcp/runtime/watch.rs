@@ -5,16 +5,16 @@ use alloc::sync::Arc;
 use super::Runtime;
 use super::frames::Request;
 use super::pump::credentials_now;
-use crate::arcp::config::Access;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::Event;
-use crate::arcp::feature::Feature;
-use crate::arcp::host::{JobId, SessionKey};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::job::Accepted;
-use crate::arcp::reply::{self, Subscribed};
-use crate::arcp::request;
-use crate::arcp::session::{Cursor, Role, Session};
+use crate::arcp::runtime::config::Access;
+use crate::arcp::runtime::event::Event;
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::session::{Cursor, Role, Session};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::reply::{self, Subscribed};
+use crate::arcp::wire::request;
 use crate::time::Time;
 
 impl Runtime {

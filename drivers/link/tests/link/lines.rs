@@ -1,6 +1,6 @@
 //! Newline framing: the core's `Lines`, and the link over it.
 
-use nuncio_core::arcp::lines::{LineTooLong, Lines, append_line};
+use nuncio_core::arcp::wire::lines::{LineTooLong, Lines, append_line};
 use nuncio_link::{Cause, Link, LinkEvent, LinkOptions, code};
 use proptest::prelude::*;
 

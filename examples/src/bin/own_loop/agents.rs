@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_core::arcp::{AgentSpec, Body, Failure, JobView, Json, Number, Refused};
+use nuncio_core::arcp::{AgentSpec, Body, Failure, JobView, Json, Number};
 use nuncio_core::time::Time;
 use serde_json::{Value, json, value::to_raw_value};
 
@@ -83,9 +83,8 @@ pub(crate) fn cancelled() -> Steps {
 }
 
 fn progress(at: u64, total: u64, units: &str, message: Option<&str>) -> Step {
-    let body: Result<Body, Refused> =
-        Body::progress(&Number::from(at), Some(&Number::from(total)), Some(units), message);
-    body.map_or_else(|_| broken(), Step::Emit)
+    Body::progress(&Number::from(at), Some(&Number::from(total)), Some(units), message)
+        .map_or_else(|_| broken(), Step::Emit)
 }
 
 fn finish(result: &Value) -> Step {

@@ -3,19 +3,21 @@
 use alloc::sync::Arc;
 
 use super::Restoring;
-use crate::arcp::host::{FinalStatus, SessionKey};
-use crate::arcp::ids::JobUlid;
-use crate::arcp::job::{JobState, Past, Terminal};
-use crate::arcp::log::Entry;
-use crate::arcp::record::{JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
-use crate::arcp::wire::{self, MAX_INTEGER};
+use crate::arcp::runtime::host::SessionKey;
+use crate::arcp::runtime::job::{JobState, Past};
+use crate::arcp::runtime::log::Entry;
+use crate::arcp::runtime::record::{JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
+use crate::arcp::wire::envelope::{self, MAX_INTEGER};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::job::Terminal;
 
 impl Restoring {
     /// Puts a frame into a session's log.
     pub(super) fn number(&mut self, target: &Target, job: JobUlid, record: &Record) -> Option<SessionKey> {
         let key = self.session(target.session)?;
         let numbered = record.entry(target).filter(|_| target.seq <= MAX_INTEGER)?;
-        let head = wire::head(&target.session, Some(&numbered.trace_id), Some(&job)).into();
+        let head = envelope::head(&target.session, Some(&numbered.trace_id), Some(&job)).into();
         let accepted = target.first.as_ref().and_then(|first| self.runtime.announcement(first, job));
         let (kind, payload) = (numbered.kind, numbered.payload.clone());
         let entry = Entry { id: target.id, kind, head, payload, secret: None, accepted, after: 0 };

@@ -11,14 +11,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Runtime;
-use crate::arcp::config::Config;
-use crate::arcp::error::{ErrorCode, Fault};
-use crate::arcp::event::{Output, Timer};
-use crate::arcp::host::{JobId, SessionKey};
-use crate::arcp::ids::{Ids, JobUlid, SessionId};
-use crate::arcp::job::{JobEvent, JobState};
-use crate::arcp::record::Record;
-use crate::arcp::wire::MAX_INTEGER;
+use crate::arcp::runtime::config::Config;
+use crate::arcp::runtime::event::{Output, Timer};
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::job::{JobEvent, JobState};
+use crate::arcp::runtime::record::Record;
+use crate::arcp::wire::envelope::MAX_INTEGER;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::random::Random;
 use crate::time::Time;
 
 /// What became of the records that a runtime was restored from.
@@ -261,7 +262,7 @@ impl Restoring {
         runtime.stored = self.last_store;
         runtime.durable = self.last_store;
         runtime.now = self.latest;
-        runtime.ids = Ids::resume(seed, self.last_id);
+        runtime.random = Random::resume(seed, self.last_id);
         runtime.drained = false;
         let now = runtime.now;
         self.restored.now = now;

@@ -5,14 +5,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Restoring;
-use crate::arcp::host::SessionKey;
-use crate::arcp::ids::SessionId;
-use crate::arcp::job::{Deadlines, History, Job, JobState};
-use crate::arcp::log::Log;
-use crate::arcp::record::{First, JobAccepted, SessionOpened, Watching};
+use crate::arcp::runtime::host::SessionKey;
+use crate::arcp::runtime::job::{Deadlines, History, Job, JobState};
+use crate::arcp::runtime::log::Log;
+use crate::arcp::runtime::record::{First, JobAccepted, SessionOpened, Watching};
 use crate::arcp::runtime::repeat::Record as IdempotencyRecord;
-use crate::arcp::session::{Cursor, Role, Session, SessionState};
-use crate::arcp::wire;
+use crate::arcp::runtime::session::{Cursor, Role, Session, SessionState};
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::ids::SessionId;
 use crate::budget::Budget;
 use crate::time::Time;
 
@@ -50,7 +50,7 @@ impl Restoring {
             jobs: 0,
             unanswered: 0,
             submits: VecDeque::new(),
-            head: wire::head(&opened.session, None, None).into(),
+            head: envelope::head(&opened.session, None, None).into(),
             lapses: None,
             goodbye: false,
         });

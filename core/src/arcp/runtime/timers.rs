@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::event::Timer;
+use crate::arcp::runtime::event::Timer;
 use crate::time::Time;
 
 /// A deadline of one entity: the key is the slab key of the connection, session, job or revocation.

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::error::Fault;
-use super::feature::{Feature, Features};
-use super::wire::{Int, Text, duplicate_member};
+use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::json::{Text, duplicate_member};
 
 #[derive(Deserialize)]
 pub(crate) struct Hello<'a> {
@@ -112,7 +113,7 @@ pub(crate) struct Submit<'a> {
     #[serde(borrow)]
     pub(crate) agent: Text<'a>,
     // A null is user data, too.
-    #[serde(borrow, default, deserialize_with = "super::body::present")]
+    #[serde(borrow, default, deserialize_with = "crate::arcp::wire::body::present")]
     pub(crate) input: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) lease_request: Option<&'a RawValue>,

@@ -15,21 +15,21 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::digest::Digest;
-use super::feature::Features;
-use super::host::{Credential, FinalStatus, JobId, SessionKey};
-use super::ids::{JobUlid, ResultId};
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::ResultId;
+use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::job::{Accepted, Terminal};
 use crate::budget::{Amounts, Budget};
-use crate::lease::Lease;
+use crate::digest::Digest;
 use crate::time::Time;
-use crate::trace::TraceId;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,62 +163,6 @@ impl JobState {
             JobState::TimedOut => Some(FinalStatus::TimedOut),
             JobState::Asked | JobState::Pending | JobState::Running | JobState::Cancelling | JobState::Gone => None,
         }
-    }
-}
-
-/// What `job.accepted` says of a job, for whichever session it is said to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    pub(crate) id: JobUlid,
-    pub(crate) principal: Arc<str>,
-    pub(crate) agent: Box<str>,
-    pub(crate) version: Option<Box<str>>,
-    pub(crate) lease: Lease,
-    pub(crate) expires_at: Option<Time>,
-    /// The budget at acceptance, its parent's if it draws on that.
-    pub(crate) budget: Option<Budget>,
-    pub(crate) parent: Option<JobUlid>,
-    pub(crate) delegate_id: Option<Box<str>>,
-    pub(crate) trace_id: TraceId,
-    /// When the submit came: `created_at` of listings.
-    pub(crate) created_at: Time,
-    pub(crate) accepted_at: Time,
-}
-
-impl Accepted {
-    /// `name@version`, or the bare name for an agent without versions.
-    pub(crate) fn agent_ref(&self, versions: bool) -> String {
-        match &self.version {
-            Some(version) if versions => alloc::format!("{}@{version}", self.agent),
-            _ => String::from(&*self.agent),
-        }
-    }
-
-    pub(crate) fn held(&self) -> usize {
-        self.lease.bytes_held() + self.agent.len() + 256
-    }
-}
-
-/// How a job ended, in the two forms that sessions may speak.
-#[derive(Clone, Debug)]
-pub(crate) struct Terminal {
-    pub(crate) status: FinalStatus,
-    pub(crate) kind: &'static str,
-    pub(crate) payload: Bytes,
-    /// What the Python SDK 1.1.3 must be sent instead: `job.result` for a cancelled or timed-out job.
-    pub(crate) python: Option<Bytes>,
-}
-
-impl Terminal {
-    pub(crate) fn for_form(&self, python: bool) -> (&'static str, &Bytes) {
-        match &self.python {
-            Some(payload) if python => ("job.result", payload),
-            _ => (self.kind, &self.payload),
-        }
-    }
-
-    pub(crate) fn held(&self) -> usize {
-        self.payload.len() + self.python.as_ref().map_or(0, Bytes::len) + 64
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`Lines`] cuts what was read into lines, [`append_line`] writes a frame as a line.
 //!
 //! ```
-//! use nuncio_core::arcp::lines::{Lines, append_line};
+//! use nuncio_core::arcp::wire::lines::{Lines, append_line};
 //!
 //! let mut wire = Vec::new();
 //! append_line(b"{\n  \"type\": \"session.ping\"\n}", &mut wire);

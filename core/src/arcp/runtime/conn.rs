@@ -5,10 +5,10 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::feature::Features;
-use super::host::{JobId, SessionKey, Via};
-use super::ids::SessionId;
-use super::session::ConnState;
+use crate::arcp::runtime::host::{JobId, SessionKey, Via};
+use crate::arcp::runtime::session::ConnState;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::SessionId;
 use crate::time::Time;
 
 /// A hello that waits for the host.

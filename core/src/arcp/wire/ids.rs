@@ -1,12 +1,12 @@
-//! Identifiers and the one random source they come from.
+//! Identifiers as they stand on the wire (§5).
 
 use alloc::string::String;
 use core::fmt;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
 use ulid::Ulid;
 
+use crate::json::Text;
+use crate::random::Random;
 use crate::time::Time;
 
 /// An envelope id as we send it: an upper-case Crockford ULID (§5).
@@ -14,6 +14,11 @@ use crate::time::Time;
 pub(crate) struct EnvelopeId(pub(crate) u128);
 
 impl EnvelopeId {
+    /// The id of the next frame a machine sends.
+    pub(crate) fn next(random: &mut Random, now: Time) -> EnvelopeId {
+        EnvelopeId(random.monotonic(now))
+    }
+
     /// The id of a text that one of ours may be quoted as.
     pub(crate) fn parse(text: &str) -> Option<EnvelopeId> {
         parse_ulid(text).map(EnvelopeId)
@@ -74,7 +79,7 @@ macro_rules! wire_id {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = super::wire::Text::deserialize(deserializer)?;
+                let text = Text::deserialize(deserializer)?;
                 $name::parse(text.as_str()).ok_or_else(|| serde::de::Error::custom(concat!("no id with ", $prefix)))
             }
         }
@@ -96,68 +101,3 @@ wire_id!(
     ResultId,
     "res_"
 );
-
-/// The seeded source of every id, nonce and token of one machine.
-#[derive(Clone)]
-pub(crate) struct Ids {
-    rng: ChaCha20Rng,
-    last: u128,
-}
-
-impl Ids {
-    pub(crate) fn new(seed: [u8; 32]) -> Ids {
-        Ids { rng: ChaCha20Rng::from_seed(seed), last: 0 }
-    }
-
-    /// The source of a runtime that goes on where another one, perhaps of the same seed, had made `last`.
-    pub(crate) fn resume(seed: [u8; 32], last: u128) -> Ids {
-        let mut mixed = seed.to_vec();
-        mixed.extend_from_slice(&last.to_be_bytes());
-        let mut ids = Ids { rng: ChaCha20Rng::from_seed(super::digest::sha256(&mixed)), last };
-        // Frames that are not recorded had ids, too: a later millisecond is out of their way.
-        let millis = (last >> 80).saturating_add(u128::from(last > 0));
-        ids.last = (millis << 80) | (ids.random_u128() & ((1 << 79) - 1));
-        ids
-    }
-
-    /// A ULID greater than every one before: +1 within a millisecond.
-    pub(crate) fn monotonic(&mut self, now: Time) -> u128 {
-        let millis = now.millis();
-        self.last = if self.last >> 80 >= u128::from(millis) {
-            self.last.saturating_add(1)
-        } else {
-            // The top bit of the random part stays clear, so that +1 has room within the millisecond.
-            let random = self.random_u128() & ((1 << 79) - 1);
-            (u128::from(millis) << 80) | random
-        };
-        self.last
-    }
-
-    pub(crate) fn envelope(&mut self, now: Time) -> EnvelopeId {
-        EnvelopeId(self.monotonic(now))
-    }
-
-    /// 128 bits that say nothing about any other id.
-    pub(crate) fn random_u128(&mut self) -> u128 {
-        (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64())
-    }
-
-    /// `prefix` and 256 random bits in hex.
-    pub(crate) fn token(&mut self, prefix: &str) -> String {
-        use fmt::Write as _;
-        let mut bytes = [0; 32];
-        self.rng.fill_bytes(&mut bytes);
-        let mut out = String::from(prefix);
-        for byte in bytes {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{byte:02x}");
-        }
-        out
-    }
-}
-
-impl fmt::Debug for Ids {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ids").finish_non_exhaustive()
-    }
-}

@@ -1,7 +1,7 @@
-//! What is journalled: the values of [`Output::Store`](super::Output::Store), and their bytes.
+//! What is journalled: the values of [`Output::Store`](crate::arcp::Output::Store), and their bytes.
 //!
 //! A journal keeps [`Record::encode`]d records under the numbers of their stores, and gives them back in that order, to
-//! [`Runtime::restore`](super::Runtime::restore) and to [`Event::Replay`](super::Event::Replay). What it may forget:
+//! [`Runtime::restore`](crate::arcp::Runtime::restore) and to [`Event::Replay`](crate::arcp::Event::Replay). What it may forget:
 //!
 //! - everything of a session after its `session_closed`, and of a job after its `job_forgotten` and `key_forgotten`;
 //! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
@@ -29,21 +29,21 @@ use bytes::Bytes;
 
 pub use self::decode::RecordError;
 pub use self::transcript::{Transcribed, Transcript};
-use super::digest::Digest;
-use super::feature::Features;
-use super::host::FinalStatus;
-use super::ids::{EnvelopeId, JobUlid, SessionId};
-use super::job::Accepted;
-use super::session::Role;
-use super::wire;
+use crate::arcp::runtime::session::Role;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};
+use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::job::FinalStatus;
 use crate::budget::Amount;
+use crate::digest::Digest;
 use crate::time::Time;
 use crate::trace::TraceId;
 
 /// One thing a restarted runtime has to know. Secrets are not in it: of a resume token there is a hash, of a credential
 /// its id.
 ///
-/// But for credentials, records are made only if [`Config::journal`](super::Config) is set.
+/// But for credentials, records are made only if [`Config::journal`](crate::arcp::Config) is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record {
@@ -393,9 +393,9 @@ impl Record {
     pub fn frame(&self, session: SessionId) -> Option<(u64, Bytes)> {
         let target = self.targets().iter().find(|target| target.session == session)?;
         let entry = self.entry(target)?;
-        let head = wire::head(&session, Some(&entry.trace_id), Some(&entry.job));
+        let head = envelope::head(&session, Some(&entry.trace_id), Some(&entry.job));
         let payload = core::str::from_utf8(entry.payload).ok()?;
-        Some((target.seq, wire::frame(target.id, entry.kind, &head, Some(target.seq), &[payload])))
+        Some((target.seq, envelope::frame(target.id, entry.kind, &head, Some(target.seq), &[payload])))
     }
 
     pub(crate) fn entry(&self, target: &Target) -> Option<Numbered<'_>> {

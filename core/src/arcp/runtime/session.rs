@@ -16,12 +16,12 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use super::feature::Features;
-use super::host::{ConnId, JobId};
-use super::ids::{JobUlid, SessionId};
-use super::job::Accepted;
-use super::log::{Announcement, Log};
-use super::wire;
+use crate::arcp::runtime::host::{ConnId, JobId};
+use crate::arcp::runtime::log::{Announcement, Log};
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::job::Accepted;
 use crate::time::Time;
 
 /// Where a session stands.
@@ -249,5 +249,5 @@ impl Session {
 
 /// The head of a job's frames in a session.
 pub(crate) fn job_head(session: SessionId, job: &Accepted) -> String {
-    wire::head(&session, Some(&job.trace_id), Some(&job.id))
+    envelope::head(&session, Some(&job.trace_id), Some(&job.id))
 }

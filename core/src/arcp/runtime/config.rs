@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::feature::Features;
+use crate::arcp::wire::feature::Features;
 
-/// What a [`Runtime`](super::Runtime) is made with. Every limit is refused with a wire error and never grown past.
+/// What a [`Runtime`](crate::arcp::Runtime) is made with. Every limit is refused with a wire error and never grown past.
 #[derive(Clone)]
 pub struct Config {
     /// `runtime.name` of the welcome.
@@ -34,11 +34,11 @@ pub struct Config {
     pub resume_window_secs: u32,
     /// Microseconds from open to hello. Default 10 s.
     pub hello_timeout: u64,
-    /// Microseconds the host has to answer [`Event::Authenticate`](super::Event::Authenticate). Default 10 s.
+    /// Microseconds the host has to answer [`Event::Authenticate`](crate::arcp::Event::Authenticate). Default 10 s.
     pub auth_timeout: u64,
-    /// Microseconds the host has to answer [`Event::Submitted`](super::Event::Submitted). Default 30 s.
+    /// Microseconds the host has to answer [`Event::Submitted`](crate::arcp::Event::Submitted). Default 30 s.
     pub submit_timeout: u64,
-    /// Microseconds the host has to answer [`Event::Replay`](super::Event::Replay). Default 10 s.
+    /// Microseconds the host has to answer [`Event::Replay`](crate::arcp::Event::Replay). Default 10 s.
     pub replay_timeout: u64,
     /// Microseconds a cancelled agent has to end (§7.4). Default 30 s.
     pub cancel_grace: u64,
@@ -52,7 +52,7 @@ pub struct Config {
 
     /// Bytes of the largest frame, in and out. Default 1 MiB.
     pub frame_bytes: usize,
-    /// Bytes of the largest outgoing frame on [`Via::Stdio`](super::Via::Stdio). Default 60 KiB, as Python reads at most 64.
+    /// Bytes of the largest outgoing frame on [`Via::Stdio`](crate::arcp::Via::Stdio). Default 60 KiB, as Python reads at most 64.
     pub stdio_frame_bytes: usize,
     /// Connections. Default 10 000.
     pub connections: usize,
@@ -126,7 +126,7 @@ pub struct Config {
     /// Default 1 000.
     pub replays: usize,
     /// Stores not yet reported as durable, from which on agents wait; from twice as many on, and at least a thousand, no
-    /// new work is taken as if by [`Runtime::pause`](super::Runtime::pause). Only with a journal. Default 16 384.
+    /// new work is taken as if by [`Runtime::pause`](crate::arcp::Runtime::pause). Only with a journal. Default 16 384.
     pub store_window: u64,
 }
 
@@ -204,13 +204,13 @@ impl fmt::Debug for Config {
 /// What a host keeps beyond the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Journal {
-    /// Nothing but credentials, if it wants: [`Output::Store`](super::Output::Store) tells of nothing else.
+    /// Nothing but credentials, if it wants: [`Output::Store`](crate::arcp::Output::Store) tells of nothing else.
     #[default]
     None,
-    /// Everything that [`Runtime::restore`](super::Runtime::restore) needs. The host reports what is durable with
-    /// [`Runtime::handle_stored`](super::Runtime::handle_stored).
+    /// Everything that [`Runtime::restore`](crate::arcp::Runtime::restore) needs. The host reports what is durable with
+    /// [`Runtime::handle_stored`](crate::arcp::Runtime::handle_stored).
     Kept,
-    /// The same, and it can be read while the runtime runs: the host answers [`Event::Replay`](super::Event::Replay), so
+    /// The same, and it can be read while the runtime runs: the host answers [`Event::Replay`](crate::arcp::Event::Replay), so
     /// that sessions and jobs reach back beyond what is in memory.
     Readable,
 }

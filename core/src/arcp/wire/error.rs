@@ -120,7 +120,7 @@ impl Fault {
         Fault::new(ErrorCode::InvalidRequest, message)
     }
 
-    /// `INTERNAL_ERROR` because a limit of [`Config`](super::Config) was reached: details `{limit,max}` (ours).
+    /// `INTERNAL_ERROR` because a limit of [`Config`](crate::arcp::Config) was reached: details `{limit,max}` (ours).
     pub fn limit(limit: &'static str, max: u64) -> Fault {
         Fault {
             code: ErrorCode::InternalError,

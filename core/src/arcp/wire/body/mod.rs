@@ -6,10 +6,12 @@ use alloc::string::{String, ToString};
 use base64::Engine as _;
 use serde_json::value::RawValue;
 
-use super::host::Refused;
-use super::json::{Object, on_one_line};
-use super::wire::Text;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::ids::ResultId;
 use crate::budget::{Amount, AmountError};
+use crate::json::Text;
+use crate::json::too_deep;
+use crate::json::{Object, on_one_line};
 
 mod shape;
 
@@ -18,6 +20,20 @@ use shape::{Artifact, Log, Metric, Progress, Status, Thought, ToolCall, ToolResu
 
 /// The name of an event kind, vendor kinds included, is at most this long.
 const MAX_KIND: usize = 256;
+
+/// A piece of a streamed result (§8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunk<'a> {
+    /// Text: `encoding` is `utf8`.
+    Text(&'a str),
+    /// Bytes: `encoding` is `base64`.
+    Bytes(&'a [u8]),
+}
+
+/// A value that an event body may not have; the message says which and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidBody(pub(crate) Cow<'static, str>);
 
 /// A checked and serialised event body with its kind; made outside any lock, emitted by reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +113,13 @@ impl From<u32> for Number {
 }
 
 impl TryFrom<f64> for Number {
-    type Error = Refused;
+    type Error = InvalidBody;
 
     /// NaN and infinities are no JSON numbers.
-    fn try_from(value: f64) -> Result<Number, Refused> {
+    fn try_from(value: f64) -> Result<Number, InvalidBody> {
         serde_json::Number::from_f64(value)
             .map(|number| Number(number.to_string()))
-            .ok_or(Refused::Invalid(Cow::Borrowed("NaN and infinities are no numbers in JSON")))
+            .ok_or(invalid("NaN and infinities are not JSON numbers"))
     }
 }
 
@@ -113,8 +129,8 @@ impl From<rust_decimal::Decimal> for Number {
     }
 }
 
-fn invalid(sentence: impl Into<Cow<'static, str>>) -> Refused {
-    Refused::Invalid(sentence.into())
+fn invalid(sentence: impl Into<Cow<'static, str>>) -> InvalidBody {
+    InvalidBody(sentence.into())
 }
 
 impl Body {
@@ -156,7 +172,7 @@ impl Body {
     }
 
     /// `tool_result` `{call_id, error{code, message, retryable, details?}}`
-    pub fn tool_error(call_id: &str, fault: &super::error::Fault) -> Body {
+    pub fn tool_error(call_id: &str, fault: &Fault) -> Body {
         let error = Object::new()
             .text("code", fault.code.as_str())
             .text("message", &fault.message)
@@ -171,7 +187,7 @@ impl Body {
 
     /// `status` `{phase, message?}`. The phases `running`, `back_pressure`, `credential_rotated` and
     /// `subscription_dropped` are the runtime's own.
-    pub fn status(phase: &str, message: Option<&str>) -> Result<Body, Refused> {
+    pub fn status(phase: &str, message: Option<&str>) -> Result<Body, InvalidBody> {
         if phase == "credential_rotated" {
             return Err(invalid("a credential is rotated with rotate(), which redacts its value"));
         }
@@ -189,13 +205,13 @@ impl Body {
         value: &Number,
         unit: Option<&str>,
         dimensions: Option<&RawValue>,
-    ) -> Result<Body, Refused> {
+    ) -> Result<Body, InvalidBody> {
         let meta = Body::metric_meta(name, value, unit)?;
         let object = Object::new().text("name", name).json("value", value.as_str()).opt_text("unit", unit);
         Ok(Body { meta, ..Body::plain("metric", object.raw("dimensions", dimensions)) })
     }
 
-    fn metric_meta(name: &str, value: &Number, unit: Option<&str>) -> Result<Meta, Refused> {
+    fn metric_meta(name: &str, value: &Number, unit: Option<&str>) -> Result<Meta, InvalidBody> {
         if name == "cost.budget.remaining" {
             return Err(invalid("cost.budget.remaining is emitted by the runtime alone"));
         }
@@ -231,7 +247,7 @@ impl Body {
         total: Option<&Number>,
         units: Option<&str>,
         message: Option<&str>,
-    ) -> Result<Body, Refused> {
+    ) -> Result<Body, InvalidBody> {
         if current.is_negative() || total.is_some_and(Number::is_negative) {
             return Err(invalid("progress cannot be negative"));
         }
@@ -243,10 +259,10 @@ impl Body {
         Ok(Body { meta: Meta::Progress, ..Body::plain("progress", object) })
     }
 
-    pub(crate) fn chunk(result_id: super::ids::ResultId, seq: u64, data: super::host::Chunk<'_>, more: bool) -> Body {
+    pub(crate) fn chunk(result_id: ResultId, seq: u64, data: Chunk<'_>, more: bool) -> Body {
         let (data, encoding, decoded) = match data {
-            super::host::Chunk::Text(text) => (Cow::Borrowed(text), "utf8", text.len()),
-            super::host::Chunk::Bytes(bytes) => {
+            Chunk::Text(text) => (Cow::Borrowed(text), "utf8", text.len()),
+            Chunk::Bytes(bytes) => {
                 (Cow::Owned(base64::engine::general_purpose::STANDARD.encode(bytes)), "base64", bytes.len())
             }
         };
@@ -286,9 +302,9 @@ impl Body {
     /// Any kind with a body of one's own: the kinds of §8.2 are checked by their shapes, `x-vendor.*` bodies are free.
     ///
     /// A malformed `result_chunk` is not refused here: emitting it ends the job with `INVALID_REQUEST` (§8.4).
-    /// `delegate` is refused: [`Runtime::delegate`](super::Runtime::delegate) emits it.
-    pub fn raw(kind: &str, body: &RawValue) -> Result<Body, Refused> {
-        if super::wire::too_deep(body.get()) {
+    /// `delegate` is refused: [`Runtime::delegate`](crate::arcp::Runtime::delegate) emits it.
+    pub fn raw(kind: &str, body: &RawValue) -> Result<Body, InvalidBody> {
+        if too_deep(body.get()) {
             return Err(invalid("the body nests too deeply"));
         }
         let shape = |what: &str| invalid(alloc::format!("the body is no {what} of §8.2"));

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ChunkMeta;
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::wire::envelope::Int;
+use crate::json::Text;
 
 pub(super) fn plain_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::wire::Text;
+use crate::json::Text;
 
 pub(crate) type Digest = [u8; 32];
 

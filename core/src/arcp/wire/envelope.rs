@@ -1,7 +1,6 @@
 //! Envelopes: bytes to a typed head with a raw payload, and back (§5).
 
-use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -11,44 +10,13 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::ids::EnvelopeId;
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::json::Text;
 
-/// The deepest nesting of arrays and objects that is accepted.
-pub const MAX_DEPTH: usize = 64;
 /// The largest integer that every JSON peer reads exactly: 2^53 − 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 /// Members of an envelope that are not ours: more than these are refused, so that looking for duplicates stays cheap.
 const MAX_UNKNOWN_MEMBERS: usize = 64;
-
-/// A string that borrows from the frame where it holds no escape.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text<'a>(pub Cow<'a, str>);
-
-impl Text<'_> {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_string())))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
 
 /// An integer of the protocol: 0 ..= 2^53 − 1, written without fraction or exponent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,66 +142,6 @@ pub(crate) fn salvage_id(text: &str) -> Option<String> {
     }
     let found: IdOnly<'_> = serde_json::from_str(text).ok()?;
     (!found.id.as_str().is_empty()).then(|| found.id.0.into_owned())
-}
-
-/// Whether arrays and objects nest deeper than [`MAX_DEPTH`]. Exact on valid JSON; harmless on anything else.
-pub(crate) fn too_deep(text: &str) -> bool {
-    let mut depth = 0_usize;
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                while let Some(inner) = bytes.next() {
-                    match inner {
-                        b'\\' => {
-                            bytes.next();
-                        }
-                        b'"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// The first member name that stands twice in a JSON object, if the text is one.
-pub(crate) fn duplicate_member(object: &str) -> Option<String> {
-    struct Keys<'a>(Vec<Text<'a>>);
-    impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct KeysVisitor;
-            impl<'de> Visitor<'de> for KeysVisitor {
-                type Value = Keys<'de>;
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a JSON object")
-                }
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
-                    let mut keys = Vec::new();
-                    while let Some((key, IgnoredAny)) = map.next_entry()? {
-                        keys.push(key);
-                    }
-                    Ok(Keys(keys))
-                }
-            }
-            deserializer.deserialize_map(KeysVisitor)
-        }
-    }
-    let mut keys = serde_json::from_str::<Keys<'_>>(object).ok()?.0;
-    keys.sort_unstable();
-    keys.windows(2)
-        .find(|pair| matches!(pair, [first, second] if first == second))
-        .and_then(|pair| pair.first())
-        .map(|key| key.as_str().to_string())
 }
 
 /// The members between `type` and `event_seq` of a frame, as JSON text with a trailing comma.

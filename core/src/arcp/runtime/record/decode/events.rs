@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{RecordError, amount, bytes, damaged, envelope, features, kind, time, trace};
-use crate::arcp::host::FinalStatus;
-use crate::arcp::ids::{JobUlid, SessionId};
-use crate::arcp::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::runtime::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
+use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::job::FinalStatus;
+use crate::json::Text;
 
 #[derive(Deserialize)]
 pub(super) struct RawTarget<'a> {

@@ -4,16 +4,13 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::fmt;
 
 use serde_json::value::RawValue;
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
-use super::digest::{Digest, sha256};
-use super::error::{ErrorCode, Fault};
-use super::ids::{JobUlid, SessionId};
+use crate::arcp::wire::body::InvalidBody;
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::budget::Amounts;
 use crate::lease::Lease;
 use crate::time::Time;
@@ -46,87 +43,12 @@ pub enum Via {
     Memory,
 }
 
-/// A text that is never printed: a bearer token, a credential's value. Its memory is wiped when it is dropped, and it is
-/// compared in a time that depends on the lengths alone.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Wraps a secret text.
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(Zeroizing::new(text.into()))
-    }
-
-    /// The text. Do not log it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn digest(&self) -> Digest {
-        sha256(self.0.as_bytes())
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Secret) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
-    }
-}
-
-impl Eq for Secret {}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-/// An agent a runtime has on offer (§7.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentSpec {
-    /// `[a-z0-9][a-z0-9._-]*`
-    pub name: String,
-    /// The versions on offer, each `[a-zA-Z0-9.+_-]+`; empty for an agent without versions.
-    pub versions: Vec<String>,
-    /// What a bare name resolves to; the last of `versions` if it says nothing.
-    pub default: Option<String>,
-    /// Jobs of the agent that may run at once; further ones wait in `pending`.
-    pub max_concurrent: Option<u32>,
-}
-
-impl AgentSpec {
-    /// An agent without versions and without a limit.
-    pub fn new(name: impl Into<String>) -> AgentSpec {
-        AgentSpec { name: name.into(), versions: Vec::new(), default: None, max_concurrent: None }
-    }
-
-    /// The version a bare name resolves to.
-    pub fn resolved_default(&self) -> Option<&str> {
-        self.default.as_deref().or(self.versions.last().map(String::as_str))
-    }
-}
-
-/// A credential the host minted for one job (§9.8.1). On the wire its `scheme` is `bearer`.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    /// Names the credential within its job.
-    pub id: String,
-    /// The material.
-    pub value: Secret,
-    /// The base URL it is good at.
-    pub endpoint: String,
-    /// The API spoken there, such as `openai`.
-    pub profile: Option<String>,
-    /// What the upstream enforces: a JSON object with dotted keys, such as `{"model.use":["tier-fast/*"]}`.
-    pub constraints: Option<Box<RawValue>>,
-}
-
 /// How an agent's job succeeds.
 #[derive(Clone, Debug)]
 pub enum JobResult<'a> {
     /// An inline result: any JSON value.
     Inline(&'a RawValue),
-    /// The result is what [`Runtime::write_chunk`](super::Runtime::write_chunk) streamed, or nothing at all.
+    /// The result is what [`Runtime::write_chunk`](crate::arcp::Runtime::write_chunk) streamed, or nothing at all.
     Streamed {
         /// `summary` of the terminal.
         summary: Option<Cow<'a, str>>,
@@ -142,15 +64,6 @@ pub struct Failure {
     pub message: String,
     /// A JSON object.
     pub details: Option<Box<RawValue>>,
-}
-
-/// A piece of a streamed result (§8.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chunk<'a> {
-    /// Text: `encoding` is `utf8`.
-    Text(&'a str),
-    /// Bytes: `encoding` is `base64`.
-    Bytes(&'a [u8]),
 }
 
 /// What an agent asks of a sub-agent (§10).
@@ -174,7 +87,7 @@ pub enum Denied {
     /// The runtime refuses it with this fault, which belongs into a `tool_result`.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The event cannot be taken now: repeat after [`Event::Unblocked`](super::Event::Unblocked).
+    /// The event cannot be taken now: repeat after [`Event::Unblocked`](crate::arcp::Event::Unblocked).
     #[error("the job's event log is full of unsent events")]
     Blocked,
     /// The job has ended or never ran.
@@ -205,7 +118,7 @@ pub enum Refused {
     /// The job is not running yet.
     #[error("the job is not running yet")]
     NotRunning,
-    /// The owner's log is full of unsent events: repeat after [`Event::Unblocked`](super::Event::Unblocked).
+    /// The owner's log is full of unsent events: repeat after [`Event::Unblocked`](crate::arcp::Event::Unblocked).
     #[error("the job's event log is full of unsent events")]
     Blocked,
     /// The owner session did not negotiate the feature this needs.
@@ -222,7 +135,7 @@ pub enum Refused {
     /// A limit of the configuration is reached.
     #[error("the limit {limit} of {max} is reached")]
     Limit {
-        /// The limit's name in [`Config`](super::Config).
+        /// The limit's name in [`Config`](crate::arcp::Config).
         limit: &'static str,
         /// Its value.
         max: u64,
@@ -232,33 +145,9 @@ pub enum Refused {
     Invalid(Cow<'static, str>),
 }
 
-/// How a job ended: its `final_status` (§7.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinalStatus {
-    /// `success`
-    Success,
-    /// `error`
-    Error,
-    /// `cancelled`
-    Cancelled,
-    /// `timed_out`
-    TimedOut,
-}
-
-impl FinalStatus {
-    /// The status as it stands on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            FinalStatus::Success => "success",
-            FinalStatus::Error => "error",
-            FinalStatus::Cancelled => "cancelled",
-            FinalStatus::TimedOut => "timed_out",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<FinalStatus> {
-        let all = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
-        all.into_iter().find(|status| status.as_str() == text)
+impl From<InvalidBody> for Refused {
+    fn from(invalid: InvalidBody) -> Refused {
+        Refused::Invalid(invalid.0)
     }
 }
 
@@ -276,7 +165,7 @@ pub struct JobView<'a> {
     /// The resolved version.
     pub version: Option<&'a str>,
     /// Where it stands.
-    pub state: super::job::JobState,
+    pub state: crate::arcp::runtime::job::JobState,
     /// The input as it was sent.
     pub input: Option<&'a RawValue>,
     /// The effective lease.

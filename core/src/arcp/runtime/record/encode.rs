@@ -9,11 +9,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 
 use super::{JobAccepted, JobEnded, JobEventRecord, Record, SessionEventRecord, SessionOpened, Target, Watching};
-use crate::arcp::digest::Digest;
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::ids::EnvelopeId;
-use crate::arcp::json::{Object, push_json_str};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::EnvelopeId;
 use crate::budget::Budget;
+use crate::digest::Digest;
+use crate::json::{Object, push_json_str};
 
 impl Record {
     /// The record as one line of JSON, without the line's end: `{"v":1,"t":"job_event",…}`. Payloads stand in it as they
@@ -89,7 +89,7 @@ fn watching(object: Object, record: &Watching) -> Object {
     let object = object
         .plain("session", record.session)
         .plain("job", record.job)
-        .opt_plain("role", record.role.map(crate::arcp::session::Role::as_str))
+        .opt_plain("role", record.role.map(crate::arcp::runtime::session::Role::as_str))
         .opt_text("request_id", record.request_id.as_deref())
         .opt_plain("announced", record.announced.map(envelope));
     count(object, "from", record.from)

@@ -15,9 +15,9 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use super::host::JobId;
-use super::ids::EnvelopeId;
-use super::job::Accepted;
+use crate::arcp::runtime::host::JobId;
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::job::Accepted;
 
 /// What an entry costs beside its payload.
 const ENTRY_BYTES: usize = 96;

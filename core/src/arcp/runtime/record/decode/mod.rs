@@ -16,13 +16,14 @@ use serde_json::value::RawValue;
 
 use self::events::{RawEnded, RawEvent, RawShown};
 use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
-use crate::arcp::digest::Digest;
-use crate::arcp::feature::{Feature, Features};
-use crate::arcp::ids::{EnvelopeId, JobUlid, SessionId};
-use crate::arcp::job::Accepted;
-use crate::arcp::session::Role;
-use crate::arcp::wire::{Int, Text};
+use crate::arcp::runtime::session::Role;
+use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};
+use crate::arcp::wire::job::Accepted;
 use crate::budget::{Amount, Amounts, Budget, Currency};
+use crate::digest::Digest;
+use crate::json::Text;
 use crate::lease::Lease;
 use crate::time::Time;
 use crate::trace::TraceId;
@@ -80,7 +81,7 @@ impl Record {
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, RecordError> {
-    serde_json::from_str(text).map_err(|error| RecordError::Damaged(crate::arcp::request::blame(&error)))
+    serde_json::from_str(text).map_err(|error| RecordError::Damaged(crate::arcp::wire::request::blame(&error)))
 }
 
 fn damaged(what: &str) -> RecordError {

@@ -2,14 +2,16 @@
 
 use alloc::string::String;
 
-use super::body::Body;
-use super::error::Fault;
-use super::feature::{Feature, Features};
-use super::host::{AgentSpec, Credential, FinalStatus};
-use super::ids::JobUlid;
-use super::job::{Accepted, Terminal};
-use super::json::{Object, push_json_str};
+use crate::arcp::wire::agent::AgentSpec;
+use crate::arcp::wire::body::Body;
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::job::{Accepted, Terminal};
 use crate::budget::Budget;
+use crate::json::{Object, push_json_str};
 use crate::time::Time;
 
 /// What decides the form of a payload: what the session negotiated and how it is spoken to.

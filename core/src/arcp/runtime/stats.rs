@@ -1,7 +1,7 @@
 //! What a runtime has done and holds, for the metrics of its host.
 
-use super::error::ErrorCode;
-use super::host::FinalStatus;
+use crate::arcp::wire::error::ErrorCode;
+use crate::arcp::wire::job::FinalStatus;
 
 /// A look at a runtime: what it holds now, and what it counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Stats {
     pub jobs_cancelling: usize,
     /// Ended jobs that are still kept.
     pub jobs_kept: usize,
-    /// Bytes held: [`Runtime::bytes_held`](super::Runtime::bytes_held).
+    /// Bytes held: [`Runtime::bytes_held`](crate::arcp::Runtime::bytes_held).
     pub bytes_held: usize,
     /// What was counted.
     pub totals: Totals,

@@ -6,11 +6,11 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::{First, Record};
-use crate::arcp::ids::{JobUlid, SessionId};
-use crate::arcp::job::Accepted;
-use crate::arcp::reply::{self, Form};
-use crate::arcp::session::job_head;
-use crate::arcp::wire;
+use crate::arcp::runtime::session::job_head;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::reply::{self, Form};
 
 /// Reads a session's frames from the records of a journal, which it is given in the order of their numbers: its numbered
 /// frames as a resume sends them again (§6.3), each with the `job.accepted` that goes directly before it. Credentials are
@@ -92,7 +92,7 @@ impl Transcript {
         let form = self.form.filter(|form| !form.python)?;
         let accepted = &self.jobs.get(&job)?.accepted;
         let payload = reply::accepted(accepted, form, &[], first.request_id.as_deref());
-        Some(wire::frame(first.id, "job.accepted", &job_head(self.session, accepted), None, &[&payload]))
+        Some(envelope::frame(first.id, "job.accepted", &job_head(self.session, accepted), None, &[&payload]))
     }
 
     /// What is known of a job goes with the last who may ask for it.

@@ -6,10 +6,12 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{ErrorCode, Fault};
-use super::host::{ConnId, FinalStatus, JobId, ReplayId, RevocationId, Secret};
-use super::ids::{JobUlid, SessionId};
-use super::record::Record;
+use crate::arcp::runtime::host::{ConnId, JobId, ReplayId, RevocationId};
+use crate::arcp::runtime::record::Record;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::job::FinalStatus;
+use crate::secret::Secret;
 use crate::time::Time;
 
 /// What a runtime puts out, in one order. A driver acts on them in that order.
@@ -22,7 +24,7 @@ pub enum Output {
         /// What to keep.
         record: Record,
     },
-    /// A frame for a connection; [`Runtime::handle_sent`](super::Runtime::handle_sent) reports that it was written.
+    /// A frame for a connection; [`Runtime::handle_sent`](crate::arcp::Runtime::handle_sent) reports that it was written.
     Send {
         /// Where to.
         conn: ConnId,
@@ -57,8 +59,8 @@ pub enum Output {
 /// What the host is told or asked.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Asked: whose token is this? [`Runtime::admit`](super::Runtime::admit) or
-    /// [`Runtime::reject`](super::Runtime::reject) answers. It depends on no store: whoever comes while the journal is slow
+    /// Asked: whose token is this? [`Runtime::admit`](crate::arcp::Runtime::admit) or
+    /// [`Runtime::reject`](crate::arcp::Runtime::reject) answers. It depends on no store: whoever comes while the journal is slow
     /// or stuck is asked about, and answered, all the same.
     Authenticate {
         /// The connection that waits.
@@ -89,10 +91,10 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
-    /// Asked: may this job be started, with which credentials? [`Runtime::start`](super::Runtime::start) or
-    /// [`Runtime::decline`](super::Runtime::decline) answers.
+    /// Asked: may this job be started, with which credentials? [`Runtime::start`](crate::arcp::Runtime::start) or
+    /// [`Runtime::decline`](crate::arcp::Runtime::decline) answers.
     Submitted {
-        /// The job; [`Runtime::job`](super::Runtime::job) shows it.
+        /// The job; [`Runtime::job`](crate::arcp::Runtime::job) shows it.
         job: JobId,
         /// Whether the session negotiated credentials; without, none may be given.
         credentials: bool,
@@ -111,7 +113,7 @@ pub enum Event {
         /// When the job ends without it.
         deadline: Time,
     },
-    /// [`Refused::Blocked`](super::Refused::Blocked) or [`Denied::Blocked`](super::Denied::Blocked) no longer holds.
+    /// [`Refused::Blocked`](crate::arcp::Refused::Blocked) or [`Denied::Blocked`](crate::arcp::Denied::Blocked) no longer holds.
     Unblocked {
         /// The job.
         job: JobId,
@@ -127,8 +129,8 @@ pub enum Event {
         /// The inline result as JSON text; absent for a streamed one.
         result: Option<Bytes>,
     },
-    /// Asked: this credential is to be revoked upstream. [`Runtime::revoked`](super::Runtime::revoked) or
-    /// [`Runtime::revoke_failed`](super::Runtime::revoke_failed) answers; a failure is asked again.
+    /// Asked: this credential is to be revoked upstream. [`Runtime::revoked`](crate::arcp::Runtime::revoked) or
+    /// [`Runtime::revoke_failed`](crate::arcp::Runtime::revoke_failed) answers; a failure is asked again.
     Revoke {
         /// Names the ask.
         revocation: RevocationId,
@@ -143,9 +145,9 @@ pub enum Event {
         /// How often it was asked before.
         attempt: u32,
     },
-    /// Asked: events that are no longer in memory. [`Runtime::replay`](super::Runtime::replay) or
-    /// [`Runtime::replay_failed`](super::Runtime::replay_failed) answers. Only with
-    /// [`Journal::Readable`](super::Journal::Readable).
+    /// Asked: events that are no longer in memory. [`Runtime::replay`](crate::arcp::Runtime::replay) or
+    /// [`Runtime::replay_failed`](crate::arcp::Runtime::replay_failed) answers. Only with
+    /// [`Journal::Readable`](crate::arcp::Journal::Readable).
     Replay {
         /// Names the ask.
         replay: ReplayId,
@@ -176,14 +178,14 @@ pub enum Event {
         /// The sentence of the answer.
         message: Cow<'static, str>,
     },
-    /// After [`Runtime::shutdown`](super::Runtime::shutdown): no job is left.
+    /// After [`Runtime::shutdown`](crate::arcp::Runtime::shutdown): no job is left.
     Drained,
 }
 
 /// What is asked of a journal: the first of these events, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayRange {
-    /// The records that have a [`Target`](super::Target) in this session with a number between the two, both exclusive.
+    /// The records that have a [`Target`](crate::arcp::Target) in this session with a number between the two, both exclusive.
     Session {
         /// Which.
         session: SessionId,
@@ -203,7 +205,7 @@ pub enum ReplayRange {
     },
 }
 
-/// The next deadline's reason, as [`Runtime::poll_timeout`](super::Runtime::poll_timeout) names it.
+/// The next deadline's reason, as [`Runtime::poll_timeout`](crate::arcp::Runtime::poll_timeout) names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// No hello, or no answer to `Authenticate`.
