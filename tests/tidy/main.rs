@@ -1,6 +1,7 @@
-//! What the layout promises: dependencies, purity, sizes, documented items, tests of every limit, the conformance map.
+//! What the layout promises: dependencies, purity, sizes, documented items, tests of every limit, the conformance map, no circles.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 
+mod circles;
 mod limits;
 mod map;
 mod source;

@@ -1,0 +1,162 @@
+//! Which method of a type calls which, for the types whose methods stand in several files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+use syn::{Block, FnArg, ImplItem, Item, Pat, Signature, Type};
+
+use super::graph::Graph;
+use super::names::{Named, Package, is_test};
+
+/// A type by the module that defines it and by its name there.
+type TypeName = (usize, String);
+
+/// A method of a type, or a function that is given a value of it.
+struct Function<'a> {
+    /// The module that it stands in.
+    module: usize,
+    signature: &'a Signature,
+    block: &'a Block,
+    /// Whether `self` in it is the type.
+    is_method: bool,
+}
+
+/// The composers of a package: the types whose methods stand in several files, each with the graph of its calls.
+pub(crate) fn graphs(package: &Package) -> BTreeMap<String, Graph> {
+    let mut types: BTreeMap<TypeName, Vec<Function>> = BTreeMap::new();
+    for (module, item) in items(package) {
+        let Item::Impl(block) = item else { continue };
+        let Some(name) = type_name(package, module, &block.self_ty) else { continue };
+        let methods = block.items.iter().filter_map(|item| match item {
+            ImplItem::Fn(method) if !method.attrs.iter().any(is_test) => {
+                Some(Function { module, signature: &method.sig, block: &method.block, is_method: true })
+            }
+            _ => None,
+        });
+        types.entry(name).or_default().extend(methods);
+    }
+    types.retain(|_, methods| {
+        methods.iter().map(|method| package.file(method.module)).collect::<BTreeSet<_>>().len() > 1
+    });
+    for (module, item) in items(package) {
+        let Item::Fn(function) = item else { continue };
+        for (name, functions) in &mut types {
+            let is_given = function.sig.inputs.iter().any(|input| match input {
+                FnArg::Typed(input) => type_name(package, module, &input.ty).as_ref() == Some(name),
+                FnArg::Receiver(_) => false,
+            });
+            if is_given {
+                let (signature, block) = (&function.sig, &*function.block);
+                functions.push(Function { module, signature, block, is_method: false });
+            }
+        }
+    }
+    types.iter().map(|(name, functions)| (name.1.clone(), graph(package, name, functions))).collect()
+}
+
+fn items(package: &Package) -> impl Iterator<Item = (usize, &Item)> {
+    package.modules.iter().enumerate().flat_map(|(at, module)| module.items.iter().map(move |item| (at, item)))
+}
+
+/// The type of the package that a type names, behind references.
+fn type_name(package: &Package, module: usize, of: &Type) -> Option<TypeName> {
+    match of {
+        Type::Reference(reference) => type_name(package, module, &reference.elem),
+        Type::Path(path) => {
+            let names: Vec<String> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+            match package.resolve(module, &names)? {
+                Named::Item(definer) => Some((definer, names.last()?.clone())),
+                Named::Module(_) => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn graph(package: &Package, name: &TypeName, functions: &[Function]) -> Graph {
+    let mut graph = Graph::default();
+    let label = |function: &Function| format!("{} ({})", function.signature.ident, package.file(function.module));
+    for function in functions {
+        let given = function.signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Receiver(_) if function.is_method => Some("self".to_owned()),
+            FnArg::Typed(input) if type_name(package, function.module, &input.ty).as_ref() == Some(name) => {
+                match &*input.pat {
+                    Pat::Ident(name) => Some(name.ident.to_string()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+        let mut calls =
+            Calls { name: &name.1, given: given.collect(), methods: BTreeSet::new(), paths: BTreeSet::new() };
+        calls.visit_block(function.block);
+        for called in functions {
+            let own = called.signature.ident.to_string();
+            let is_called = if called.is_method { calls.methods.contains(&own) } else { calls.paths.contains(&own) };
+            if is_called {
+                graph.add(&label(function), &label(called), String::new);
+            }
+        }
+    }
+    graph
+}
+
+/// What a function calls on the type.
+struct Calls<'a> {
+    name: &'a str,
+    /// The variables that are the type.
+    given: BTreeSet<String>,
+    methods: BTreeSet<String>,
+    /// The last names of other paths.
+    paths: BTreeSet<String>,
+}
+
+impl Calls<'_> {
+    /// Finds `self.name` and `Self::name` in a macro's tokens.
+    fn visit_tokens(&mut self, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (at, token) in tokens.iter().enumerate() {
+            match token {
+                TokenTree::Group(group) => self.visit_tokens(group.stream()),
+                TokenTree::Ident(name) => {
+                    let word = |back: usize| at.checked_sub(back).map(|at| tokens[at].to_string()).unwrap_or_default();
+                    let on_value = word(1) == "." && self.given.contains(&word(2)) && word(3) != ".";
+                    let on_type = word(1) == ":" && ["Self", self.name].contains(&&*word(3));
+                    if on_value || on_type {
+                        self.methods.insert(name.to_string());
+                    } else {
+                        self.paths.insert(name.to_string());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Calls<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if let syn::Expr::Path(receiver) = &*call.receiver
+            && receiver.path.get_ident().is_some_and(|name| self.given.contains(&name.to_string()))
+        {
+            self.methods.insert(call.method.to_string());
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
+        if let Some(last) = names.next() {
+            match names.next() {
+                Some(of) if of == "Self" || of == self.name => self.methods.insert(last),
+                _ => self.paths.insert(last),
+            };
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        self.visit_tokens(call.tokens.clone());
+    }
+}

@@ -1,0 +1,98 @@
+//! Circles between files and between methods; the aim is none. This command prints them:
+//!
+//! ```text
+//! cargo test -p nuncio-tests --test tidy -- circles --nocapture
+//! ```
+//!
+//! # Imports
+//!
+//! A file depends on another if its code names an item that the other *defines*. The name may stand in a `use`, in a
+//! path, behind a glob, in the tokens of a macro or in a serde attribute. Imports and re-exports are followed to the
+//! definition: `use crate::Server` in a file is an edge to `server.rs`, not to `lib.rs`. A circle is a strongly connected
+//! component of two or more files. These rules apply to parents and children:
+//!
+//! - `mod child;` is no edge, and neither is a `pub use` of an item of a child or of its children: a parent lists what is
+//!   in its folder. A `use` without `pub` is one, and so is every use of the re-exported item in the parent's own code.
+//! - A path that ends at a module (`use super::wire;`) is no edge; `wire::Head` is one, to the file that defines `Head`.
+//! - A child that names an item defined in its parent's file depends on the parent. Together with a parent that uses
+//!   items of the child this is a circle, whatever the item is.
+//! - A type whose `impl` blocks stand in several files is one thing: `use super::Runtime` in `submit.rs` is an edge to the
+//!   file that defines `Runtime`, but a call of `self.submit()` in that file names no item of `submit.rs` and is no edge.
+//!   What goes on between the parts of such a type is the second count.
+//!
+//! What is compiled for tests only is left out.
+//!
+//! # Calls
+//!
+//! For every type whose methods stand in several files, a method calls another if it contains `self.name(…)`,
+//! `Self::name` or `Type::name`, or the same on a parameter of that type; functions that are given such a value take part.
+//! A circle is a strongly connected component of two or more of them; a method that calls itself is none. Calls from a component back to the type that holds
+//! it cannot be made without an import circle, so that the two counts together cover all of them. What a closure or a
+//! trait object does with a value that was moved into it is not seen.
+
+mod calls;
+mod graph;
+mod imports;
+mod names;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::graph::Graph;
+use self::names::Package;
+
+/// The root file of each package, and the number of its files that stand in import circles today. A change that lowers
+/// the number lowers it here too.
+const IMPORTS: [(&str, usize); 6] = [
+    ("core/src/lib.rs", 20),
+    ("drivers/link/src/lib.rs", 3),
+    ("drivers/shared/src/lib.rs", 22),
+    ("drivers/tokio/src/lib.rs", 4),
+    ("drivers/smol/src/lib.rs", 4),
+    ("drivers/cli/src/main.rs", 19),
+];
+
+/// The number of methods that stand in circles of calls today, for each type that has any.
+const CALLS: [(&str, &str, usize); 1] = [("core/src/lib.rs", "Runtime", 33)];
+
+/// Counts the nodes of a graph that stand in circles.
+fn caught(graph: &Graph) -> usize {
+    graph.circles().iter().map(BTreeSet::len).sum()
+}
+
+/// Prints a count, and returns what is wrong with it unless it is the allowed one.
+fn compare(what: &str, found: usize, allowed: usize, report: &str) -> Option<String> {
+    println!("{what}: {found} in circles\n{report}");
+    match found {
+        _ if found > allowed => Some(format!("{what}: {found} in circles, {allowed} allowed\n{report}")),
+        _ if found < allowed => {
+            Some(format!("{what}: lower the allowance in tests/tidy/circles from {allowed} to {found}"))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn files_import_each_other_in_no_more_circles_than_allowed() {
+    let mut failures = Vec::new();
+    for (file, allowed) in IMPORTS {
+        let graph = imports::graph(&Package::read(file));
+        failures.extend(compare(&format!("files of {file}"), caught(&graph), allowed, &graph.report()));
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn methods_call_each_other_in_no_more_circles_than_allowed() {
+    let mut failures = Vec::new();
+    for (file, _) in IMPORTS {
+        let mut allowed: BTreeMap<&str, usize> =
+            CALLS.iter().filter(|(of, ..)| *of == file).map(|(_, name, count)| (*name, *count)).collect();
+        for (name, graph) in calls::graphs(&Package::read(file)) {
+            let allowed = allowed.remove(&*name).unwrap_or_default();
+            failures.extend(compare(&format!("methods of {name} in {file}"), caught(&graph), allowed, &graph.report()));
+        }
+        failures
+            .extend(allowed.keys().map(|name| format!("{name} has one file now; take it out of tests/tidy/circles")));
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
