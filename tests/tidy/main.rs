@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 
 mod circles;
+mod floors;
 mod limits;
 mod map;
 mod source;

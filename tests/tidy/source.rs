@@ -55,25 +55,6 @@ fn core_has_no_clock_io_randomness_or_hash_order() {
 }
 
 #[test]
-fn leaves_import_no_profile_and_profiles_not_each_other() {
-    let profiles = ["arcp", "cap", "caracal"];
-    for path in rust_files("core/src") {
-        let within = path.strip_prefix("core/src").unwrap().to_string_lossy().into_owned();
-        if within == "lib.rs" {
-            continue;
-        }
-        let own = within.split(['/', '.']).next().unwrap().to_owned();
-        let foreign = profiles.iter().filter(|profile| **profile != own);
-        let text = read(&path);
-        for profile in foreign {
-            for (at, line) in code(&text) {
-                assert!(!line.contains(&format!("crate::{profile}")), "{}:{at} imports {profile}", path.display());
-            }
-        }
-    }
-}
-
-#[test]
 fn every_package_has_the_lints() {
     let workspace = read("Cargo.toml");
     for lint in ["missing_docs = \"warn\"", "unreachable_pub = \"warn\"", "unwrap_used = \"warn\""] {

@@ -1,25 +1,43 @@
 //! Who depends on whom, as cargo resolves it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use super::root;
 
-/// The names of the packages that one is built from, without tests.
-fn packages(of: &str) -> Vec<String> {
+/// The packages of the workspace, and those of it that each may be built from. Nothing imports a driver but the command,
+/// the tests and the examples.
+const MEMBERS: [(&str, &[&str]); 9] = [
+    ("nuncio-core", &[]),
+    ("nuncio-link", &["nuncio-core"]),
+    ("nuncio-shared", &["nuncio-core", "nuncio-link"]),
+    ("nuncio-tokio", &["nuncio-core", "nuncio-link", "nuncio-shared"]),
+    ("nuncio-smol", &["nuncio-core", "nuncio-link", "nuncio-shared"]),
+    ("nuncio-cli", &["nuncio-core", "nuncio-tokio"]),
+    ("nuncio-tests", &["nuncio-core", "nuncio-link"]),
+    ("nuncio-examples", &["nuncio-core", "nuncio-link", "nuncio-shared", "nuncio-tokio", "nuncio-smol"]),
+    ("nuncio-fuzz", &["nuncio-core", "nuncio-link", "nuncio-tests"]),
+];
+
+/// What a subcommand of cargo prints.
+fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["tree", "--offline", "-p", of, "-e", "normal", "--prefix", "none", "--no-dedupe", "-f", "{p}"])
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let output = Command::new(cargo).args(arguments).arg("--offline").current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The names of the packages that one is built from with all its features, without tests.
+fn packages(of: &str) -> BTreeSet<String> {
+    let text =
+        cargo(&["tree", "-p", of, "--all-features", "-e", "normal", "--prefix", "none", "--no-dedupe", "-f", "{p}"]);
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 fn assert_free(of: &str, banned: &[&str]) {
-    for name in packages(of) {
-        assert!(!banned.contains(&name.as_str()), "{of} is built from {name}");
+    let packages = packages(of);
+    for name in banned {
+        assert!(!packages.contains(*name), "{of} is built from {name}");
     }
 }
 
@@ -32,15 +50,31 @@ fn core_needs_no_operating_system() {
 }
 
 #[test]
-fn link_needs_no_runtime() {
-    assert_free("nuncio-link", &["tokio", "smol", "async-io", "async-std", "mio"]);
+fn link_and_shared_need_no_runtime() {
+    for of in ["nuncio-link", "nuncio-shared"] {
+        assert_free(of, &["tokio", "smol", "async-io", "async-std", "async-executor", "mio"]);
+    }
 }
 
 #[test]
-fn only_the_ends_import_a_driver() {
-    assert_free("nuncio-core", &["nuncio-link", "nuncio-tokio", "nuncio-smol", "nuncio-cli", "nuncio-shared"]);
-    assert_free("nuncio-link", &["nuncio-tokio", "nuncio-smol", "nuncio-cli", "nuncio-shared"]);
-    assert_free("nuncio-tokio", &["nuncio-smol", "nuncio-cli", "smol", "async-io"]);
-    assert_free("nuncio-smol", &["nuncio-tokio", "nuncio-cli", "tokio"]);
-    assert_free("nuncio-shared", &["nuncio-tokio", "nuncio-smol", "nuncio-cli", "tokio", "smol"]);
+fn a_driver_brings_its_own_runtime_only() {
+    assert_free("nuncio-tokio", &["smol", "async-io"]);
+    assert_free("nuncio-smol", &["tokio", "hyper"]);
+}
+
+#[test]
+fn packages_depend_on_the_floors_below_only() {
+    let text = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut members: BTreeMap<&str, &[&str]> = MEMBERS.into();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let allowed = members.remove(name).unwrap_or_else(|| panic!("{name} has no row in this test"));
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let on = dependency["name"].as_str().unwrap();
+            let in_tests = dependency["kind"] == "dev";
+            assert!(!on.starts_with("nuncio-") || in_tests || allowed.contains(&on), "{name} depends on {on}");
+        }
+    }
+    assert!(members.is_empty(), "there is no package {members:?}");
 }

@@ -15,6 +15,12 @@ impl Graph {
         self.edges.entry(from.to_owned()).or_default().entry(to.to_owned()).or_insert_with(reason);
     }
 
+    /// Every edge with its reason.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let pairs = self.edges.iter().flat_map(|(from, to)| to.iter().map(move |(to, reason)| (from, to, reason)));
+        pairs.map(|(from, to, reason)| (from.as_str(), to.as_str(), reason.as_str()))
+    }
+
     /// The circles: strongly connected components of two or more nodes, each in alphabetical order.
     pub(crate) fn circles(&self) -> Vec<BTreeSet<&str>> {
         let reach: BTreeMap<&str, BTreeSet<&str>> = self.edges.keys().map(|node| (&**node, self.reach(node))).collect();

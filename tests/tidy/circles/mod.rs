@@ -32,8 +32,8 @@
 
 mod calls;
 mod graph;
-mod imports;
-mod names;
+pub(crate) mod imports;
+pub(crate) mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ use self::names::Package;
 /// The root file of each package, and the number of its files that stand in import circles today. A change that lowers
 /// the number lowers it here too.
 const IMPORTS: [(&str, usize); 6] = [
-    ("core/src/lib.rs", 20),
+    ("core/src/lib.rs", 17),
     ("drivers/link/src/lib.rs", 3),
     ("drivers/shared/src/lib.rs", 22),
     ("drivers/tokio/src/lib.rs", 4),
