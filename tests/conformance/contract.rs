@@ -1,4 +1,4 @@
-//! design.md §2: the contract of the machine itself.
+//! The contract of the machine itself (design.md §2).
 
 use nuncio_core::arcp::{Event, JobUlid, Refused, Via};
 use nuncio_core::time::Time;
@@ -6,7 +6,7 @@ use nuncio_tests::world::{FEATURES, OnSubmit, SECOND, START, World};
 use serde_json::json;
 
 #[test]
-fn contract_several_inputs_before_draining_stay_correct() {
+fn contract_several_inputs_may_precede_draining() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -72,7 +72,7 @@ fn contract_a_late_timeout_does_what_was_due() {
 }
 
 #[test]
-fn contract_connections_are_never_confused() {
+fn contract_late_inputs_of_a_closed_connection_reach_no_other() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.cut(a);
@@ -89,7 +89,7 @@ fn contract_connections_are_never_confused() {
 }
 
 #[test]
-fn contract_a_clone_goes_on_alike() {
+fn contract_a_clone_produces_the_same_outputs() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.job(a, "slow");
@@ -111,7 +111,7 @@ fn contract_a_clone_goes_on_alike() {
 }
 
 #[test]
-fn contract_another_seed_makes_other_ids() {
+fn contract_a_different_seed_gives_different_ids() {
     let mut one = nuncio_core::arcp::Runtime::new(nuncio_core::arcp::Config::default(), [1; 32], START);
     let mut two = nuncio_core::arcp::Runtime::new(nuncio_core::arcp::Config::default(), [2; 32], START);
     let welcome = |runtime: &mut nuncio_core::arcp::Runtime| {
@@ -133,7 +133,7 @@ fn contract_another_seed_makes_other_ids() {
 }
 
 #[test]
-fn contract_one_silent_connection_stops_nobody() {
+fn contract_a_silent_connection_does_not_block_others() {
     let mut w = World::new();
     w.open();
     let a = w.login("tok-alice");
@@ -141,7 +141,7 @@ fn contract_one_silent_connection_stops_nobody() {
 }
 
 #[test]
-fn contract_token_guesses_need_a_connection_each() {
+fn contract_each_token_guess_needs_a_new_connection() {
     let mut w = World::new();
     let a = w.open();
     w.hello(a, "guess-1", &FEATURES);
@@ -172,7 +172,7 @@ fn contract_frames_before_authentication_hold_no_memory() {
 }
 
 #[test]
-fn contract_a_client_that_repeats_a_key_and_stops_reading_holds_nobody_up() {
+fn contract_a_client_that_stops_reading_does_not_block_others() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let b = w.login("tok-bob");
@@ -183,7 +183,7 @@ fn contract_a_client_that_repeats_a_key_and_stops_reading_holds_nobody_up() {
         }
         w.send_submit(a, json!({"agent": "echo", "idempotency_key": "k"}));
     }
-    assert!(!w.runtime.reading(a), "its replies are bounded");
+    assert!(!w.runtime.reading(a), "the number of queued replies is bounded");
     w.job(b, "echo");
 }
 
@@ -199,7 +199,7 @@ fn contract_jobs_are_found_by_their_wire_id() {
 }
 
 #[test]
-fn contract_answers_nobody_waits_for_are_stale() {
+fn contract_unsolicited_host_answers_are_stale() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -224,7 +224,7 @@ fn contract_a_submit_outlives_its_connection() {
 }
 
 #[test]
-fn contract_reading_is_told_only_while_it_is_so() {
+fn contract_reading_is_announced_only_while_it_is_true() {
     let mut w = World::with(|config| (config.reply_frames, config.send_window) = (1, 1));
     let a = w.login_without("tok-alice", &["heartbeat"]);
     w.on_submit = OnSubmit::Hold;
@@ -232,7 +232,7 @@ fn contract_reading_is_told_only_while_it_is_so() {
         w.send(a, "job.submit", json!({"agent": "slow"}));
     }
     w.hold_writes(a);
-    // The first refusal is sent, the second waits: the world sees to it that nobody is told to read on.
+    // The first refusal is sent and the second is queued. The world asserts that `Reading` is not announced meanwhile.
     w.advance(31 * SECOND);
     assert!(!w.runtime.reading(a));
     w.release_writes(a);

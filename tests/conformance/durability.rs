@@ -1,4 +1,4 @@
-//! Ours: what was acknowledged survives the runtime.
+//! Ours: what was acknowledged survives a restart of the runtime.
 
 use nuncio_core::arcp::{ConnId, Event, Journal, Record};
 use nuncio_tests::world::{Frame, Job, OnSubmit, SECOND, World};
@@ -17,7 +17,8 @@ fn leased() -> Value {
     }})
 }
 
-/// Everything a session can be told: jobs that end in every way, delegation, budgets, credentials, watchers, acks, retries.
+/// A world whose clients have seen everything: jobs with every outcome, delegation, budgets, credentials, watchers,
+/// acks and retries.
 pub(crate) fn busy() -> World {
     let mut w = world();
     let a = w.login("tok-alice");
@@ -64,8 +65,8 @@ pub(crate) fn busy() -> World {
     w
 }
 
-/// Frames that the clients have seen of each session, if only so many stores are durable.
-pub(crate) fn seen(w: &World, stores: usize) -> Vec<(String, Vec<Frame>)> {
+/// The frames that the clients have seen of each session if only the first `stores` records are durable.
+pub(crate) fn frames_seen(w: &World, stores: usize) -> Vec<(String, Vec<Frame>)> {
     let mut sessions: Vec<(String, Vec<Frame>)> = Vec::new();
     for (after, _, frame) in &w.history {
         let Some(session) = frame["session_id"].as_str().filter(|_| *after <= stores as u64) else { continue };
@@ -83,7 +84,7 @@ pub(crate) fn token_of(frames: &[Frame]) -> &str {
     welcome.payload()["resume_token"].as_str().unwrap()
 }
 
-pub(crate) fn acked(w: &World, stores: usize, session: &str) -> u64 {
+pub(crate) fn last_ack(w: &World, stores: usize, session: &str) -> u64 {
     let mut acks = w.stored.iter().take(stores).filter_map(|(_, record)| match record {
         Record::Acknowledged { session: of, seq } if of.to_string() == session => Some(*seq),
         _ => None,
@@ -92,14 +93,14 @@ pub(crate) fn acked(w: &World, stores: usize, session: &str) -> u64 {
 }
 
 #[test]
-fn ours_restored_at_every_prefix_sessions_resume_without_a_gap() {
+fn ours_sessions_resume_without_a_gap_after_a_crash_at_any_store() {
     let w = busy();
     assert!(w.stored.len() > 40, "{} stores", w.stored.len());
     for stores in 0..=w.stored.len() {
         let (mut after, restored) = w.crashed_at(stores);
         assert!(restored.is_clean(), "{stores}: {restored:?}");
-        for (session, frames) in seen(&w, stores) {
-            let from = acked(&w, stores, &session);
+        for (session, frames) in frames_seen(&w, stores) {
+            let from = last_ack(&w, stores, &session);
             let c = after.resume_as("tok-alice", &session, token_of(&frames), from);
             let welcome = after.recv(c);
             assert_eq!(welcome.kind(), "session.welcome", "{stores}: {welcome:?}");
@@ -107,32 +108,32 @@ fn ours_restored_at_every_prefix_sessions_resume_without_a_gap() {
             let numbered: Vec<&Frame> = replayed.iter().filter(|frame| frame.seq().is_some()).collect();
             let numbers: Vec<u64> = numbered.iter().filter_map(|frame| frame.seq()).collect();
             let expected: Vec<u64> = (from + 1..).take(numbers.len()).collect();
-            assert_eq!(numbers, expected, "{stores}: no gap");
+            assert_eq!(numbers, expected, "{stores} stores: the numbers have no gap");
             for frame in frames.iter().filter(|frame| frame.seq().is_some_and(|seq| seq > from)) {
                 let index = usize::try_from(frame.seq().unwrap() - from - 1).unwrap();
                 let again = numbered.get(index).unwrap_or_else(|| panic!("{stores}: lost {frame:?}"));
                 let secret = frame.text().contains("credential_rotated");
                 assert!(secret || again.text() == frame.text(), "{stores}: {frame:?} became {again:?}");
             }
-            one_terminal_each(&frames, &replayed, from, stores);
+            assert_one_terminal_per_job(&frames, &replayed, from, stores);
         }
     }
 }
 
-/// Every job that the session was shown has ended, once, and nothing comes after.
-fn one_terminal_each(frames: &[Frame], replayed: &[Frame], from: u64, stores: usize) {
+/// Asserts that every job shown to the session ended exactly once, with the terminal as its last frame.
+fn assert_one_terminal_per_job(frames: &[Frame], replayed: &[Frame], from: u64, stores: usize) {
     let before = frames.iter().filter(|frame| frame.seq().is_some_and(|seq| seq <= from));
     let all: Vec<&Frame> = before.chain(replayed.iter().filter(|frame| frame.seq().is_some())).collect();
     for job in all.iter().map(|frame| frame.job()) {
         let mut of_job = all.iter().filter(|frame| frame.job() == job);
         let ends = of_job.clone().filter(|frame| frame.kind() != "job.event").count();
-        assert_eq!(ends, 1, "{stores}: the terminals of {job}");
-        assert_ne!(of_job.next_back().unwrap().kind(), "job.event", "{stores}: the last of {job}");
+        assert_eq!(ends, 1, "{stores} stores: job {job} has one terminal");
+        assert_ne!(of_job.next_back().unwrap().kind(), "job.event", "{stores} stores: the last frame of job {job}");
     }
 }
 
 #[test]
-fn ours_records_precede_what_depends_on_them() {
+fn ours_records_precede_the_frames_that_depend_on_them() {
     let w = busy();
     let mut numbers = 0;
     for (after, _, frame) in &w.history {
@@ -174,7 +175,7 @@ fn ours_records_precede_what_depends_on_them() {
 }
 
 #[test]
-fn ours_one_record_per_event_whoever_watches() {
+fn ours_one_record_per_event_however_many_watch() {
     let mut w = world();
     let (a, b) = (w.login("tok-alice"), w.login("tok-alice2"));
     let job = w.job(a, "slow");
@@ -211,7 +212,7 @@ fn ours_no_secret_is_recorded() {
     assert!(secrets.len() > 6);
     for (_, record) in &w.stored {
         let text = String::from_utf8(record.encode()).unwrap();
-        assert!(!text.contains('\n'), "a record is one line");
+        assert!(!text.contains('\n'), "a record is a single line");
         for secret in &secrets {
             assert!(!text.contains(secret.as_str()), "{secret} in {text}");
             assert!(!format!("{record:?}").contains(secret.as_str()), "{secret} in {record:?}");
@@ -219,16 +220,16 @@ fn ours_no_secret_is_recorded() {
     }
 }
 
-pub(crate) fn running(w: &mut World) -> (ConnId, Job) {
+pub(crate) fn start_leased_job(w: &mut World) -> (ConnId, Job) {
     let a = w.login("tok-alice");
     let job = w.submit(a, leased());
     (a, job)
 }
 
 #[test]
-fn ours_a_running_job_ends_with_the_reason() {
+fn ours_a_job_interrupted_by_a_restart_ends_with_the_reason() {
     let mut w = world();
-    let (a, job) = running(&mut w);
+    let (a, job) = start_leased_job(&mut w);
     let (session, token) = (w.session(a), w.token(a));
     w.log(&job, "x");
     w.drain(a);
@@ -245,9 +246,9 @@ fn ours_a_running_job_ends_with_the_reason() {
 }
 
 #[test]
-fn s7_4_a_cancelled_job_ends_cancelled_all_the_same() {
+fn s7_4_a_job_being_cancelled_ends_as_cancelled_after_a_restart() {
     let mut w = world();
-    let (a, job) = running(&mut w);
+    let (a, job) = start_leased_job(&mut w);
     let (session, token) = (w.session(a), w.token(a));
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.restart();
@@ -258,14 +259,14 @@ fn s7_4_a_cancelled_job_ends_cancelled_all_the_same() {
 }
 
 #[test]
-fn s9_8_unrevoked_credentials_are_asked_for_again_until_they_are_revoked() {
+fn s9_8_revocation_is_requested_after_every_restart_until_it_succeeds() {
     let mut w = world();
     w.auto_revoke = false;
-    let (_, job) = running(&mut w);
+    let (_, job) = start_leased_job(&mut w);
     w.rotate(&job, "cred_1", "another", "alice").unwrap();
     for _ in 0..2 {
         let restored = w.restart();
-        assert_eq!(restored.unrevoked, 1, "one credential, whatever values it had");
+        assert_eq!(restored.unrevoked, 1, "a rotated credential counts once");
         let ask = w.host_event("Revoke", |event| match event {
             Event::Revoke { job, id, value, attempt, .. } => Some((*job, id.clone()?, value.is_none(), *attempt)),
             _ => None,
@@ -274,11 +275,11 @@ fn s9_8_unrevoked_credentials_are_asked_for_again_until_they_are_revoked() {
     }
     w.auto_revoke = true;
     assert_eq!(w.restart().unrevoked, 1);
-    assert_eq!(w.restart().unrevoked, 0, "it is on record as revoked");
+    assert_eq!(w.restart().unrevoked, 0, "the revocation is on record");
 }
 
 #[test]
-fn s7_2_an_idempotent_retry_is_answered_with_the_job_of_before() {
+fn s7_2_an_idempotent_retry_after_a_restart_gets_the_original_job() {
     for how in ["running", "ended"] {
         let mut w = world();
         let a = w.login("tok-alice");
@@ -289,7 +290,7 @@ fn s7_2_an_idempotent_retry_is_answered_with_the_job_of_before() {
         }
         let (session, token) = (w.session(a), w.token(a));
         w.restart();
-        // In a new session, and in the one of before.
+        // The retry is sent in a new session and in the original one.
         let b = w.login("tok-alice2");
         w.send_submit(b, submit.clone());
         let accepted = w.expect(b, "job.accepted");
@@ -307,7 +308,7 @@ fn s7_2_an_idempotent_retry_is_answered_with_the_job_of_before() {
 }
 
 #[test]
-fn s5_a_submit_is_not_run_again_for_its_id() {
+fn s5_a_repeated_submit_id_does_not_run_again_after_a_restart() {
     let mut w = world();
     let a = w.login("tok-alice");
     let id = w.send_submit(a, json!({"agent": "slow"}));
@@ -323,19 +324,19 @@ fn s5_a_submit_is_not_run_again_for_its_id() {
 }
 
 #[test]
-fn s6_3_tokens_live_and_die_as_before() {
+fn s6_3_resume_tokens_survive_a_restart() {
     let mut w = world();
     let a = w.login("tok-alice");
     let (session, first) = (w.session(a), w.token(a));
     let b = w.resume(a, 0);
     let second = w.token(b);
-    // Not proved: both are good.
+    // The client has not yet proved that it holds the second token: both are valid.
     let (mut both, _) = w.crashed_at(w.stored.len());
     let c = both.resume_as("tok-alice", &session, &first, 0);
     both.expect(c, "session.welcome");
     let d = both.resume_as("tok-alice", &session, &second, 0);
     both.refusal(d, "RESUME_WINDOW_EXPIRED");
-    // Proved: the first one is dead.
+    // Once the second token is proved, the first is invalid.
     w.send(b, "session.ping", json!({"nonce": "n"}));
     w.restart();
     let c = w.resume_as("tok-alice", &session, &first, 0);
@@ -365,11 +366,11 @@ fn s6_3_the_resume_window_counts_from_the_loss_or_the_restart() {
     assert_eq!(closed, 2);
     let sessions = w.restart();
     assert!(sessions.is_clean());
-    assert!(w.timer().is_none(), "no session is left to lapse: {:?}", w.timer());
+    assert!(w.timer().is_none(), "no session is waiting for its window to lapse: {:?}", w.timer());
 }
 
 #[test]
-fn ours_restarts_follow_on_each_other() {
+fn ours_a_session_survives_several_restarts() {
     let mut w = world();
     let a = w.login("tok-alice");
     let (session, mut token) = (w.session(a), w.token(a));
@@ -394,7 +395,7 @@ fn ours_restarts_follow_on_each_other() {
 }
 
 #[test]
-fn ours_a_session_that_said_goodbye_makes_room_after_a_restart_too() {
+fn ours_a_closed_session_makes_room_after_a_restart_too() {
     let mut w = World::with(|config| {
         config.journal = Journal::Kept;
         config.sessions_per_principal = 1;
@@ -404,7 +405,7 @@ fn ours_a_session_that_said_goodbye_makes_room_after_a_restart_too() {
     let (mut after, _) = w.crashed_at(w.stored.len());
     let b = after.login("tok-alice");
     after.cut(b);
-    // Gone without a word: it may come back.
+    // A session that was cut without a close may be resumed, so it still counts.
     let (mut after, _) = after.crashed_at(after.stored.len());
     let c = after.open();
     after.hello(c, "tok-alice", &[]);

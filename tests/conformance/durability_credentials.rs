@@ -1,4 +1,4 @@
-//! Ours: no credential is good for ever, whenever the runtime dies.
+//! Ours: no credential stays valid forever, whenever the runtime crashes.
 
 use nuncio_core::arcp::{ConnId, ErrorCode, Event, JobUlid, Record, Refused};
 use nuncio_tests::world::{OnSubmit, SECOND, World};
@@ -10,15 +10,15 @@ fn leased() -> Value {
     json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"], "agent.delegate": ["*"]}})
 }
 
-fn holding() -> (World, ConnId) {
+fn holding_world() -> (World, ConnId) {
     let mut w = world();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
     (w, a)
 }
 
-/// The jobs that the restarted runtime wants everything revoked of.
-fn unknown(w: &mut World) -> Vec<JobUlid> {
+/// The jobs whose credentials the restarted runtime wants revoked without naming them.
+fn jobs_to_revoke(w: &mut World) -> Vec<JobUlid> {
     let mut jobs = Vec::new();
     while let Some((job, id, value)) = w.try_host_event(|event| match event {
         Event::Revoke { job, id, value, .. } => Some((*job, id.clone(), value.clone())),
@@ -30,45 +30,45 @@ fn unknown(w: &mut World) -> Vec<JobUlid> {
     jobs
 }
 
-fn asked(w: &World) -> Vec<JobUlid> {
+fn jobs_asked(w: &World) -> Vec<JobUlid> {
     let asked = w.stored.iter().filter(|(_, record)| matches!(record, Record::CredentialsAsked { .. }));
     asked.filter_map(|(_, record)| record.job()).collect()
 }
 
 #[test]
-fn ours_what_the_host_was_asked_to_mint_is_revoked_by_its_job() {
-    let (mut w, a) = holding();
+fn ours_credentials_the_host_may_have_minted_are_revoked_by_job() {
+    let (mut w, a) = holding_world();
     let job = w.submit_held(a, leased());
     let id = w.runtime.job(job).unwrap().id;
-    assert_eq!(asked(&w), [id], "it is on record before the host is asked");
+    assert_eq!(jobs_asked(&w), [id], "the request is on record before the host is asked");
     w.auto_revoke = false;
     for _ in 0..2 {
-        // The host may have minted, or not: nobody knows.
+        // The host may or may not have minted credentials.
         let restored = w.restart();
         assert_eq!((restored.unanswered, restored.unrevoked, restored.interrupted), (1, 0, 0));
-        assert_eq!(unknown(&mut w), [id]);
+        assert_eq!(jobs_to_revoke(&mut w), [id]);
     }
     w.auto_revoke = true;
     assert_eq!(w.restart().unanswered, 1);
-    assert_eq!(w.restart().unanswered, 0, "it is on record as revoked");
+    assert_eq!(w.restart().unanswered, 0, "the revocation is on record");
 }
 
 #[test]
-fn ours_a_delegated_job_is_asked_for_in_the_same_way() {
+fn ours_credentials_of_a_delegated_job_are_revoked_the_same_way() {
     let mut w = world();
     let a = w.login("tok-alice");
     let parent = w.submit(a, leased());
     w.on_submit = OnSubmit::Hold;
     w.delegate(&parent, &json!({"agent": "slow", "delegate_id": "d1"})).unwrap();
     assert_eq!(w.restart().unanswered, 1);
-    let child = *asked(&w).last().unwrap();
+    let child = *jobs_asked(&w).last().unwrap();
     assert_ne!(child.to_string(), parent.id);
 }
 
 #[test]
-fn ours_an_answer_of_the_host_is_on_record_with_what_it_minted() {
+fn ours_the_hosts_answer_is_recorded_with_what_it_minted() {
     for how in ["started", "declined", "lapsed, then started", "lapsed, then declined"] {
-        let (mut w, a) = holding();
+        let (mut w, a) = holding_world();
         w.auto_revoke = false;
         let job = w.submit_held(a, leased());
         let minted = vec![w.credential(job, "1")];
@@ -76,7 +76,7 @@ fn ours_an_answer_of_the_host_is_on_record_with_what_it_minted() {
             w.advance(30 * SECOND);
             assert!(w.drain(a).iter().any(|frame| frame.kind() == "session.error"));
             let stores = w.stored.len();
-            assert_eq!(w.crashed_at(stores).1.unanswered, 1, "{how}: the host may still be about to mint");
+            assert_eq!(w.crashed_at(stores).1.unanswered, 1, "{how}: the host may still mint credentials");
         }
         let fault = nuncio_core::arcp::Fault::new(ErrorCode::InternalError, "declined");
         let stored = w.stored.len();
@@ -89,7 +89,8 @@ fn ours_an_answer_of_the_host_is_on_record_with_what_it_minted() {
                 w.settle();
             }
         }
-        // Wherever the answer is torn, what was minted is revoked: all of the job's, or by name.
+        // Wherever the journal is cut, the credentials are revoked: by name if they are on record, otherwise all of the
+        // job's.
         for stores in stored..=w.stored.len() {
             let restored = w.crashed_at(stores).1;
             let answered = |(_, r): &(u64, Record)| matches!(r, Record::CredentialsAnswered { .. });

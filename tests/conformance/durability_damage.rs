@@ -1,4 +1,4 @@
-//! Ours: whatever a journal holds, restoring from it is total.
+//! Ours: restoring never fails, whatever the journal holds.
 
 use nuncio_core::arcp::{Record, Restored, Runtime};
 use nuncio_tests::world::World;
@@ -48,7 +48,7 @@ fn ours_any_record_may_be_missing() {
 }
 
 #[test]
-fn ours_any_two_records_may_have_changed_places() {
+fn ours_any_two_records_may_be_swapped() {
     let w = busy();
     let records = w.records(w.stored.len());
     for first in (0..records.len()).step_by(3) {
@@ -64,9 +64,9 @@ fn ours_any_two_records_may_have_changed_places() {
 }
 
 #[test]
-fn ours_after_a_gap_a_session_goes_on_behind_it() {
+fn ours_a_session_continues_after_a_gap_in_the_journal() {
     let mut w = crate::durability::world();
-    let (a, job) = crate::durability::running(&mut w);
+    let (a, job) = crate::durability::start_leased_job(&mut w);
     for message in ["one", "two", "three"] {
         w.log(&job, message);
     }
@@ -76,7 +76,7 @@ fn ours_after_a_gap_a_session_goes_on_behind_it() {
     let kept = records.into_iter().enumerate().filter(|(index, _)| Some(*index) != lost).map(|(_, record)| record);
     let (runtime, _) = restore(&w, kept);
     w.adopt(runtime);
-    // The number before the gap cannot be resumed from, the ones behind it can.
+    // The window begins after the gap: a resume from before it is refused.
     let c = w.resume_as("tok-alice", &session, &token, 2);
     w.refusal(c, "RESUME_WINDOW_EXPIRED");
     let c = w.resume_as("tok-alice", &session, &token, 3);
@@ -86,7 +86,7 @@ fn ours_after_a_gap_a_session_goes_on_behind_it() {
 }
 
 #[test]
-fn ours_every_cut_and_every_changed_byte_is_an_error_or_a_record() {
+fn ours_a_truncated_record_is_an_error_and_an_altered_one_is_harmless() {
     let w = busy();
     let mut kinds: Vec<&str> = Vec::new();
     for (_, record) in &w.stored {
@@ -96,7 +96,10 @@ fn ours_every_cut_and_every_changed_byte_is_an_error_or_a_record() {
         kinds.push(record.kind());
         let bytes = record.encode();
         for end in 0..bytes.len() {
-            assert!(Record::decode(&bytes[..end]).is_err(), "a part of a record is none: {end}");
+            assert!(
+                Record::decode(&bytes[..end]).is_err(),
+                "the first {end} bytes of a record are not a record: {end}"
+            );
         }
         for at in 0..bytes.len() {
             for value in [0, b'"', b'{', b'0', b'9', b'z', 0xff] {
@@ -115,7 +118,7 @@ fn ours_every_cut_and_every_changed_byte_is_an_error_or_a_record() {
 }
 
 #[test]
-fn ours_the_largest_numbers_do_no_harm() {
+fn ours_the_largest_numbers_are_harmless() {
     let w = busy();
     let max = json!(9_007_199_254_740_991_u64);
     let mut changed = 0;
@@ -139,7 +142,7 @@ fn ours_the_largest_numbers_do_no_harm() {
     assert!(changed > 40);
 }
 
-/// Lets a restored runtime do what it will do in any case.
+/// Lets a restored runtime produce its outputs and run its timers.
 fn exercise(runtime: &mut Runtime, w: &World) {
     while runtime.poll_output().is_some() {}
     for _ in 0..50 {

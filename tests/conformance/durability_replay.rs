@@ -1,4 +1,4 @@
-//! Ours: what is no longer in memory is read back from the journal (§6.3, §7.6).
+//! Ours: events that are no longer in memory are read back from the journal (§6.3, §7.6).
 
 use nuncio_core::arcp::{Event, Journal, ReplayId, ReplayRange};
 use nuncio_tests::world::{Frame, Job, OnReplay, SECOND, World};
@@ -14,8 +14,8 @@ fn world() -> World {
     })
 }
 
-/// A session that has long lost the beginning of its job from memory: (world, session, token, job).
-fn long() -> (World, String, String, Job) {
+/// A world whose job has emitted far more events than are kept in memory, with its session, resume token and job.
+fn long_job() -> (World, String, String, Job) {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -36,7 +36,7 @@ fn expected(from: u64) -> Vec<String> {
     (from..ROUNDS).map(|round| format!("round {round}")).collect()
 }
 
-fn asked(w: &mut World) -> (ReplayId, ReplayRange, usize, usize) {
+fn replay_request(w: &mut World) -> (ReplayId, ReplayRange, usize, usize) {
     w.host_event("Replay", |event| match event {
         Event::Replay { replay, range, max_events, max_bytes } => Some((*replay, *range, *max_events, *max_bytes)),
         _ => None,
@@ -44,9 +44,9 @@ fn asked(w: &mut World) -> (ReplayId, ReplayRange, usize, usize) {
 }
 
 #[test]
-fn s6_3_a_resume_reaches_behind_memory() {
+fn s6_3_a_resume_reads_older_events_from_the_journal() {
     for last in [0, 1, 7, 450] {
-        let (mut w, session, token, _) = long();
+        let (mut w, session, token, _) = long_job();
         let c = w.resume_as("tok-alice", &session, &token, last);
         w.expect(c, "session.welcome");
         let frames = w.drain(c);
@@ -54,14 +54,14 @@ fn s6_3_a_resume_reaches_behind_memory() {
         assert_eq!(numbers, (last + 1..=ROUNDS + 1).collect::<Vec<_>>());
         assert_eq!(messages(&frames), expected(last.saturating_sub(1)));
         let accepted = frames.first().unwrap().kind() == "job.accepted";
-        assert_eq!(accepted, last == 0, "it goes before the job's first event");
+        assert_eq!(accepted, last == 0, "job.accepted precedes the job's first event");
         assert!(w.replayed > 0);
     }
 }
 
 #[test]
-fn s6_3_and_beyond_a_restart_too() {
-    let (mut w, session, token, job) = long();
+fn s6_3_a_resume_after_a_restart_reads_the_journal_too() {
+    let (mut w, session, token, job) = long_job();
     w.restart();
     let c = w.resume_as("tok-alice", &session, &token, 3);
     w.expect(c, "session.welcome");
@@ -72,8 +72,8 @@ fn s6_3_and_beyond_a_restart_too() {
 }
 
 #[test]
-fn ours_little_is_held_while_it_is_read_back() {
-    let (mut w, session, token, _) = long();
+fn ours_reading_back_holds_little_memory() {
+    let (mut w, session, token, _) = long_job();
     let before = w.runtime.bytes_held();
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 0);
@@ -95,11 +95,11 @@ fn ours_little_is_held_while_it_is_read_back() {
 }
 
 #[test]
-fn ours_new_events_follow_what_is_read_back() {
-    let (mut w, session, token, job) = long();
+fn ours_new_events_follow_the_events_read_back() {
+    let (mut w, session, token, job) = long_job();
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 400);
-    let (replay, range, max_events, max_bytes) = asked(&mut w);
+    let (replay, range, max_events, max_bytes) = replay_request(&mut w);
     w.log(&job, "late");
     w.on_replay = OnReplay::Answer;
     w.read_back(replay, &range, 0, max_events, max_bytes);
@@ -112,8 +112,8 @@ fn ours_new_events_follow_what_is_read_back() {
 }
 
 #[test]
-fn s6_3_what_the_journal_has_not_is_a_closed_window() {
-    let (mut w, session, token, _) = long();
+fn s6_3_a_resume_from_before_the_pruned_journal_is_refused() {
+    let (mut w, session, token, _) = long_job();
     w.on_replay = OnReplay::Pruned(300);
     let c = w.resume_as("tok-alice", &session, &token, 5);
     w.refusal(c, "RESUME_WINDOW_EXPIRED");
@@ -122,9 +122,9 @@ fn s6_3_what_the_journal_has_not_is_a_closed_window() {
 }
 
 #[test]
-fn ours_a_journal_that_fails_costs_a_try_and_no_session() {
+fn ours_a_failed_read_refuses_the_resume_and_keeps_the_session() {
     for answer in [OnReplay::Fail, OnReplay::Hold] {
-        let (mut w, session, token, _) = long();
+        let (mut w, session, token, _) = long_job();
         w.on_replay = answer;
         let c = w.resume_as("tok-alice", &session, &token, 5);
         w.advance(11 * SECOND);
@@ -137,14 +137,14 @@ fn ours_a_journal_that_fails_costs_a_try_and_no_session() {
 }
 
 #[test]
-fn ours_a_journal_that_fails_later_costs_the_connection() {
-    let (mut w, session, token, _) = long();
+fn ours_a_read_that_fails_midway_closes_the_connection() {
+    let (mut w, session, token, _) = long_job();
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 5);
-    let (replay, range, max_events, max_bytes) = asked(&mut w);
+    let (replay, range, max_events, max_bytes) = replay_request(&mut w);
     w.read_back(replay, &range, 0, max_events, max_bytes);
     w.settle();
-    let (replay, ..) = asked(&mut w);
+    let (replay, ..) = replay_request(&mut w);
     w.runtime.replay_failed(w.now, replay).unwrap();
     w.settle();
     assert_eq!(w.closed(c), Some(1011));
@@ -156,18 +156,18 @@ fn ours_a_journal_that_fails_later_costs_the_connection() {
 
 #[test]
 fn ours_a_late_answer_is_stale() {
-    let (mut w, session, token, _) = long();
+    let (mut w, session, token, _) = long_job();
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 5);
-    let (replay, ..) = asked(&mut w);
+    let (replay, ..) = replay_request(&mut w);
     w.cut(c);
     w.advance(11 * SECOND);
     assert!(w.runtime.replay(w.now, replay, &[], false).is_err());
 }
 
 #[test]
-fn ours_questions_are_bounded() {
-    let (mut w, session, token, _) = long();
+fn ours_replays_are_limited() {
+    let (mut w, session, token, _) = long_job();
     w.restart_with(|config| config.replays = 1);
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 5);
@@ -178,8 +178,8 @@ fn ours_questions_are_bounded() {
 }
 
 #[test]
-fn s7_6_a_history_reaches_behind_memory() {
-    let (mut w, _, _, job) = long();
+fn s7_6_a_history_is_read_from_the_journal() {
+    let (mut w, _, _, job) = long_job();
     for ended in [false, true] {
         if ended {
             w.finish(&job, "1");
@@ -200,16 +200,16 @@ fn s7_6_a_history_reaches_behind_memory() {
 }
 
 #[test]
-fn s7_6_from_a_number_on() {
-    let (mut w, _, _, job) = long();
+fn s7_6_a_history_from_a_given_number_is_read_from_the_journal() {
+    let (mut w, _, _, job) = long_job();
     let b = w.login("tok-alice2");
     w.subscribe(b, json!({"job_id": job.id, "history": true, "from_event_seq": 101}));
     assert_eq!(messages(&w.drain(b)), expected(100));
 }
 
 #[test]
-fn s7_6_a_pruned_history_is_said_to_be_truncated() {
-    let (mut w, _, _, job) = long();
+fn s7_6_a_pruned_history_is_marked_truncated() {
+    let (mut w, _, _, job) = long_job();
     w.on_replay = OnReplay::Pruned(300);
     let b = w.login("tok-alice2");
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
@@ -220,8 +220,8 @@ fn s7_6_a_pruned_history_is_said_to_be_truncated() {
 }
 
 #[test]
-fn s7_6_a_journal_that_fails_leaves_what_is_in_memory() {
-    let (mut w, _, _, job) = long();
+fn s7_6_a_failed_read_still_shows_what_is_in_memory() {
+    let (mut w, _, _, job) = long_job();
     w.on_replay = OnReplay::Fail;
     let b = w.login("tok-alice2");
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
@@ -229,25 +229,25 @@ fn s7_6_a_journal_that_fails_leaves_what_is_in_memory() {
     assert_eq!(messages(&w.drain(b)), expected(ROUNDS - 20));
 }
 
-/// The journal may let go of events after it has said where they begin.
+/// The journal may prune events between two reads of the same replay.
 #[test]
-fn s7_6_what_was_let_go_meanwhile_is_passed_over() {
-    let (mut w, _, _, job) = long();
+fn s7_6_events_pruned_during_the_replay_are_skipped() {
+    let (mut w, _, _, job) = long_job();
     let b = w.login("tok-alice2");
     w.on_replay = OnReplay::Hold;
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
-    let (replay, range, max_events, max_bytes) = asked(&mut w);
+    let (replay, range, max_events, max_bytes) = replay_request(&mut w);
     w.read_back(replay, &range, 0, max_events, max_bytes);
     w.settle();
-    let (replay, ..) = asked(&mut w);
+    let (replay, ..) = replay_request(&mut w);
     w.runtime.replay(w.now, replay, &[], true).unwrap();
     w.settle();
     assert_eq!(messages(&w.drain(b)), expected(ROUNDS - 20));
 }
 
 #[test]
-fn ours_without_a_readable_journal_nothing_is_asked() {
-    let (mut w, session, token, job) = long();
+fn ours_without_a_readable_journal_no_replay_is_requested() {
+    let (mut w, session, token, job) = long_job();
     w.restart_with(|config| config.journal = Journal::Kept);
     let c = w.resume_as("tok-alice", &session, &token, 5);
     w.refusal(c, "RESUME_WINDOW_EXPIRED");
@@ -258,8 +258,8 @@ fn ours_without_a_readable_journal_nothing_is_asked() {
 }
 
 #[test]
-fn ours_one_session_does_not_have_all_of_the_journals_time() {
-    let (mut w, _, _, job) = long();
+fn ours_one_session_cannot_use_up_all_replays() {
+    let (mut w, _, _, job) = long_job();
     let greedy = w.login("tok-alice2");
     let other = w.login("tok-alice");
     w.on_replay = OnReplay::Hold;
@@ -271,5 +271,5 @@ fn ours_one_session_does_not_have_all_of_the_journals_time() {
     assert!(refused);
     w.on_replay = OnReplay::Answer;
     w.send(other, "job.subscribe", ask);
-    assert_eq!(messages(&w.drain(other)), expected(0), "there is room for everybody else");
+    assert_eq!(messages(&w.drain(other)), expected(0), "other sessions can still replay");
 }

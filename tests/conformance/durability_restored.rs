@@ -1,13 +1,13 @@
-//! Ours: what a restored runtime shows and holds, and what a record looks like.
+//! Ours: what a restored runtime shows and holds, and the format of records.
 
 use nuncio_core::arcp::{Record, RecordError};
 use nuncio_tests::world::Frame;
 use serde_json::json;
 
-use crate::durability::{acked, busy, world};
+use crate::durability::{busy, last_ack, world};
 
 #[test]
-fn ours_what_was_acknowledged_is_on_record_when_the_connection_ends() {
+fn ours_acknowledgements_are_recorded_when_the_connection_ends() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -19,14 +19,14 @@ fn ours_what_was_acknowledged_is_on_record_when_the_connection_ends() {
     }
     let token = w.token(a);
     w.cut(a);
-    assert_eq!(acked(&w, w.stored.len(), &session), 2);
+    assert_eq!(last_ack(&w, w.stored.len(), &session), 2);
     w.restart();
     let gone = w.resume_as("tok-alice", &session, &token, 1);
     w.refusal(gone, "RESUME_WINDOW_EXPIRED");
 }
 
 #[test]
-fn ours_listings_and_histories_are_as_before() {
+fn ours_listings_and_histories_survive_a_restart() {
     let mut w = busy();
     let a = w.login("tok-alice");
     let before = w.list(a, json!({}));
@@ -47,12 +47,12 @@ fn ours_listings_and_histories_are_as_before() {
             .stored
             .iter()
             .filter(|(_, record)| record.position().is_some() && record.job().is_some_and(|id| job == id.to_string()));
-        assert_eq!(shown.len(), recorded.count() + 1, "all events and the terminal");
+        assert_eq!(shown.len(), recorded.count() + 1, "job.subscribed is followed by all events and the terminal");
     }
 }
 
 #[test]
-fn ours_a_restart_with_less_room_stays_within_it() {
+fn ours_a_restart_with_smaller_limits_stays_within_them() {
     let w = busy();
     let mut small = w.crashed_at(w.stored.len()).0;
     small.restart_with(|config| {
@@ -67,7 +67,7 @@ fn ours_a_restart_with_less_room_stays_within_it() {
 }
 
 #[test]
-fn ours_records_of_another_form_are_told_apart() {
+fn ours_unknown_versions_and_kinds_are_distinguished_from_damage() {
     let text = |text: &str| Record::decode(text.as_bytes());
     assert_eq!(text(r#"{"v":2,"t":"job_event"}"#), Err(RecordError::Version(2)));
     assert_eq!(text(r#"{"v":1,"t":"later_kind","x":1}"#), Err(RecordError::Unknown("later_kind".into())));
@@ -77,7 +77,7 @@ fn ours_records_of_another_form_are_told_apart() {
         assert!(matches!(text(damaged), Err(RecordError::Damaged(_))), "{damaged:?}");
     }
     assert!(matches!(Record::decode(b"\xff"), Err(RecordError::Damaged(_))));
-    // Behind the year 9999 no deadline would ever be in the future: the runtime could not tell time any more.
+    // A time past the year 9999 is refused: it would make every deadline lie in the past.
     for (at, fine) in [(253_402_300_799_999_999_u64, true), (253_402_300_800_000_000, false), (u64::MAX, false)] {
         let detached =
             format!(r#"{{"v":1,"t":"session_detached","session":"sess_01J00000000000000000000000","at":{at}}}"#);

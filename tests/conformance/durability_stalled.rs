@@ -1,4 +1,4 @@
-//! Ours: a journal that is slow makes agents wait, one that fails stops new work and nothing else.
+//! Ours: a slow journal makes agents wait; a failed one stops new work and nothing else.
 
 use nuncio_core::arcp::{Body, Event, Journal, Refused};
 use nuncio_tests::world::{Job, World};
@@ -13,7 +13,7 @@ fn world() -> World {
 
 fn fill(w: &mut World, job: &Job) -> usize {
     let body = Body::log("info", "x", None);
-    (0..1000).find(|_| w.try_emit(job, &body) == Err(Refused::Blocked)).expect("agents wait at last")
+    (0..1000).find(|_| w.try_emit(job, &body) == Err(Refused::Blocked)).expect("the agent is blocked eventually")
 }
 
 fn unblocked(w: &mut World, job: &Job) -> bool {
@@ -43,7 +43,7 @@ fn ours_agents_wait_for_a_slow_journal() {
     }
 }
 
-/// Else a client would get no more between two commits than is given to its connection at once.
+/// Otherwise a client would receive at most one send window of frames per commit.
 #[test]
 fn ours_an_event_waits_for_its_own_record_and_for_no_later_one() {
     let mut w = world();
@@ -64,7 +64,7 @@ fn ours_an_event_waits_for_its_own_record_and_for_no_later_one() {
 }
 
 #[test]
-fn ours_a_job_can_end_while_its_agent_would_wait() {
+fn ours_a_job_can_end_while_its_agent_is_blocked() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -88,7 +88,7 @@ fn ours_without_a_journal_no_agent_waits_for_one() {
 }
 
 #[test]
-fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
+fn ours_a_paused_runtime_refuses_new_work_and_serves_the_rest() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -102,7 +102,7 @@ fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
     let waits = w.history.last().unwrap().0;
     assert_eq!(waits, durable + 1, "an event waits for its record");
 
-    // What is not recorded does not wait for it, on a connection to which nothing was sent that does.
+    // A refusal does not wait for records, unless an earlier frame of the same connection does.
     let other = w.open();
     w.hello(other, "tok-alice", &[]);
     w.refusal(other, "INTERNAL_ERROR");
@@ -111,7 +111,7 @@ fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
     w.refusal(resumed, "INTERNAL_ERROR");
     assert_eq!(w.history.last().unwrap().0, 0);
 
-    // On one that is owed an event, order counts.
+    // On a connection with an event outstanding, order is kept: the refusal follows the event.
     w.event(a, "log");
     let stores = w.stored.len();
     w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR");
@@ -129,7 +129,7 @@ fn ours_paused_it_refuses_new_work_at_once_and_serves_what_it_can() {
 }
 
 #[test]
-fn ours_paused_refusals_and_pongs_wait_for_nothing() {
+fn ours_refusals_and_pongs_do_not_wait_while_paused() {
     let mut w = world();
     let a = w.login("tok-alice");
     w.send(a, "session.ping", json!({"nonce": "n"}));
@@ -149,7 +149,7 @@ fn ours_paused_refusals_and_pongs_wait_for_nothing() {
 }
 
 #[test]
-fn ours_who_resumes_again_and_again_does_not_make_what_waits_grow() {
+fn ours_repeated_resumes_do_not_grow_the_pending_stores() {
     let mut w = world();
     let a = w.login("tok-alice");
     let (session, token) = (w.session(a), w.token(a));
@@ -159,7 +159,7 @@ fn ours_who_resumes_again_and_again_does_not_make_what_waits_grow() {
         let resumed = w.resume_as("tok-alice", &session, &token, 0);
         w.drain(resumed).iter().any(|frame| frame.kind() == "session.error")
     });
-    assert!(refused.is_some(), "it ends at last");
+    assert!(refused.is_some(), "the resumes are refused eventually");
     assert!(w.stored.len() - stored < 2_000, "{} records wait", w.stored.len() - stored);
     w.journal_stalled = false;
     w.settle();
@@ -168,12 +168,12 @@ fn ours_who_resumes_again_and_again_does_not_make_what_waits_grow() {
 }
 
 #[test]
-fn ours_a_stranger_is_refused_whatever_becomes_of_the_journal() {
+fn ours_a_stranger_is_refused_while_the_journal_hangs() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     let durable = w.stored.len() as u64;
-    // It hangs: nobody has said that it cannot be written.
+    // The journal hangs, but no write error was reported.
     w.journal_stalled = true;
     w.log(&job, "waits");
     for frame in ["{}", r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{}}"#] {

@@ -1,10 +1,10 @@
-//! Ours: a journal shows what a session was sent.
+//! Ours: a transcript of a session can be read from its journal.
 
 use nuncio_core::arcp::{SessionId, Transcribed, Transcript};
 use nuncio_tests::world::{Frame, World};
 use serde_json::json;
 
-use crate::durability::{acked, busy, seen, token_of, world};
+use crate::durability::{busy, frames_seen, last_ack, token_of, world};
 
 fn transcript(w: &World, session: &str) -> (Transcript, Vec<Transcribed>) {
     let mut transcript = Transcript::new(SessionId::parse(session).unwrap());
@@ -13,7 +13,7 @@ fn transcript(w: &World, session: &str) -> (Transcript, Vec<Transcribed>) {
     (transcript, frames)
 }
 
-/// The lines of what comes after a number.
+/// The lines of all frames after `from`.
 fn lines(frames: &[Transcribed], from: u64) -> Vec<String> {
     let after = frames.iter().filter(|frame| frame.seq > from);
     let bytes = after.flat_map(|frame| frame.accepted.iter().chain([&frame.frame]));
@@ -24,11 +24,11 @@ fn lines(frames: &[Transcribed], from: u64) -> Vec<String> {
 fn ours_a_transcript_is_what_a_resume_sends() {
     let w = busy();
     let (mut after, _) = w.crashed_at(w.stored.len());
-    let sessions = seen(&w, w.stored.len());
+    let sessions = frames_seen(&w, w.stored.len());
     assert!(sessions.len() >= 3);
     let mut announced = 0;
     for (session, frames) in sessions {
-        let from = acked(&w, w.stored.len(), &session);
+        let from = last_ack(&w, w.stored.len(), &session);
         let c = after.resume_as("tok-alice", &session, token_of(&frames), from);
         assert_eq!(after.recv(c).kind(), "session.welcome");
         let resumed: Vec<Frame> = after.drain(c);
@@ -37,14 +37,14 @@ fn ours_a_transcript_is_what_a_resume_sends() {
         let expected: Vec<&str> = resumed.iter().map(Frame::text).collect();
         assert_eq!(lines(&transcribed, from), expected);
         announced += transcribed.iter().filter(|frame| frame.accepted.is_some()).count();
-        // From the very beginning nothing is missing, and nothing stands twice.
+        // The transcript is complete from the first event, without repetition.
         assert!(transcribed.iter().map(|frame| frame.seq).eq(1..=transcribed.len() as u64));
     }
     assert!(announced > 3, "{announced}");
 }
 
 #[test]
-fn ours_a_transcript_knows_who_was_there_and_who_is_gone() {
+fn ours_a_transcript_distinguishes_known_closed_and_unknown_sessions() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");

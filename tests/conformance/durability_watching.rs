@@ -1,4 +1,4 @@
-//! Ours: what a session is shown of the jobs of others is the same after a restart.
+//! Ours: a restart does not change what a session sees of other sessions' jobs.
 
 use nuncio_core::arcp::{ConnId, Runtime};
 use nuncio_tests::world::{Frame, Job, World};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::durability::world;
 
-/// A world that keeps so many jobs when they have ended, a session in it, and its first job, which has.
+/// A world that retains `kept` ended jobs, with a session and its first job, which has ended.
 fn ended(kept: usize) -> (World, ConnId, Job) {
     let mut w = world();
     w.restart_with(|config| {
@@ -24,14 +24,14 @@ fn ended(kept: usize) -> (World, ConnId, Job) {
 }
 
 #[test]
-fn s7_3_a_terminal_after_a_whole_history_comes_once() {
+fn s7_3_a_terminal_after_a_replayed_history_comes_once() {
     let mut w = world();
     let (a, b) = (w.login("tok-alice"), w.login("tok-alice2"));
     let job = w.job(a, "slow");
     w.log(&job, "one");
     w.subscribe(b, json!({"job_id": job.id, "history": true}));
     let shown = w.drain(b).len() as u64;
-    // Nothing between the history and the terminal says that the history was over.
+    // No event between the history and the terminal marks the end of the history.
     w.finish(&job, "1");
     let last = w.expect(b, "job.result").seq().unwrap();
     assert_eq!(last, shown + 1);
@@ -44,9 +44,9 @@ fn s7_3_a_terminal_after_a_whole_history_comes_once() {
 }
 
 #[test]
-fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
+fn s6_3_numbers_stay_the_same_after_a_dropped_subscription() {
     let (mut w, a, first) = ended(1);
-    // A session that acknowledges and is far behind is told so under a job of its own, before its subscription ends.
+    // A session of the same principal, with a live job of its own.
     let b = w.login("tok-alice2");
     let own = w.job(b, "slow");
     w.hold_writes(b);
@@ -77,9 +77,9 @@ fn s6_3_numbers_name_the_same_where_a_subscription_ended_for_want_of_room() {
     }
 }
 
-/// Else the restart would forget a job that its clients still know of.
+/// Otherwise a restart would drop a job that clients still see in their lists.
 #[test]
-fn ours_a_job_that_somebody_was_shown_makes_no_other_go_before_it() {
+fn ours_a_watched_job_does_not_change_the_eviction_order() {
     let (mut w, a, first) = ended(2);
     let second = w.job(a, "slow");
     w.finish(&second, "2");
@@ -99,11 +99,11 @@ fn ours_a_job_that_somebody_was_shown_makes_no_other_go_before_it() {
 }
 
 #[test]
-fn s7_6_a_history_that_was_let_go_is_said_to_be_truncated() {
+fn s7_6_a_history_that_lost_records_is_marked_truncated() {
     let mut w = world();
     let a = w.login_without("tok-alice", &["progress"]);
     let job = w.job(a, "slow");
-    // Not shown to the owner, it has the number of the event before it.
+    // The owner is not shown this event, so it shares the number of the event before it.
     w.raw(&job, "progress", &json!({"current": 1}));
     let first = w.stored.iter().position(|(_, record)| record.position() == Some((0, 1)));
     assert!(w.stored.iter().any(|(_, record)| record.position() == Some((1, 1))));

@@ -1,10 +1,13 @@
-//! The server's side of `wire.md`, rule by rule, over `Runtime` alone.
+//! The server side of `wire.md`, rule by rule, over `Runtime` alone: in virtual time and without IO.
 //!
-//! A test is named by the section its rule comes from, and asserts the rule as `wire.md` and the specification have it.
-//! Virtual time, no IO; what holds for every frame is checked by the world itself (`nuncio_tests::world`).
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
-#![expect(clippy::many_single_char_names, reason = "w is the world, a, b, c are connections in their order")]
-#![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
+//! Each test is named after the section that its rule comes from, and asserts the rule as `wire.md` and the
+//! specification state it. The world itself (`nuncio_tests::world`) checks the rules that hold for every frame.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![expect(
+    clippy::many_single_char_names,
+    reason = "w is the world; a, b and c are connections in the order they were opened"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "payloads are written inline with json!")]
 
 mod contract;
 mod durability;

@@ -1,4 +1,4 @@
-//! §10, §9.4: delegation: its frames, its checks and their order.
+//! §10, §9.4: the frames of a delegation, its checks and their order.
 
 use nuncio_core::arcp::{ErrorCode, Event};
 use nuncio_tests::world::{Frame, Job, OnSubmit, World};
@@ -10,8 +10,15 @@ fn parent(w: &mut World, lease: Value) -> (nuncio_core::arcp::ConnId, Job) {
     (a, job)
 }
 
-/// The delegation is refused with this code, in a `tool_result` of the parent, which goes on.
-fn refused(w: &mut World, conn: nuncio_core::arcp::ConnId, job: &Job, mut body: Value, code: &str) -> Frame {
+/// Asserts that the delegation is refused with this code in a `tool_result` of the parent, and that the parent
+/// continues.
+fn expect_delegation_refused(
+    w: &mut World,
+    conn: nuncio_core::arcp::ConnId,
+    job: &Job,
+    mut body: Value,
+    code: &str,
+) -> Frame {
     if body.get("delegate_id").is_none() {
         body["delegate_id"] = json!(w.fresh_id());
     }
@@ -31,7 +38,7 @@ fn refused(w: &mut World, conn: nuncio_core::arcp::ConnId, job: &Job, mut body: 
 }
 
 #[test]
-fn s10_the_childs_frames() {
+fn s10_the_frames_of_a_delegation() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["*"], "fs.read": ["/ws/**"]}));
     let body = json!({"delegate_id": "del_1", "agent": "ver", "input": {"from": "parent"}, "lease_request": {"fs.read": ["/ws/a/**"]}});
@@ -46,7 +53,7 @@ fn s10_the_childs_frames() {
     assert!(payload.get("request_id").is_none());
     assert_eq!(payload["agent"], "ver@2.0.0");
     assert_eq!(payload["lease"], json!({"fs.read": ["/ws/a/**"]}));
-    assert_eq!(accepted["trace_id"], job.accepted["trace_id"], "the parent's trace");
+    assert_eq!(accepted["trace_id"], job.accepted["trace_id"], "the child has the parent's trace id");
     assert_eq!(w.key(accepted.job()), child);
     let running = w.event(a, "status");
     assert_eq!((running.job(), &running.body()["phase"]), (accepted.job(), &json!("running")));
@@ -65,7 +72,7 @@ fn s10_the_childs_frames() {
 }
 
 #[test]
-fn s10_an_absent_delegate_id_is_made_and_an_absent_lease_is_empty() {
+fn s10_an_absent_delegate_id_is_generated_and_an_absent_lease_is_empty() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["*"], "fs.read": ["/**"]}));
     w.delegate(&job, &json!({"agent": "echo"})).unwrap();
@@ -82,9 +89,9 @@ fn s10_the_pattern_is_compared_with_the_bare_name() {
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["ver"]}));
     w.delegate(&job, &json!({"agent": "ver@1.0.0"})).unwrap();
     w.drain(a);
-    refused(&mut w, a, &job, json!({"agent": "echo"}), "PERMISSION_DENIED");
+    expect_delegation_refused(&mut w, a, &job, json!({"agent": "echo"}), "PERMISSION_DENIED");
     let (b, none) = parent(&mut w, json!({"tool.call": ["*"]}));
-    refused(&mut w, b, &none, json!({"agent": "echo"}), "PERMISSION_DENIED");
+    expect_delegation_refused(&mut w, b, &none, json!({"agent": "echo"}), "PERMISSION_DENIED");
 }
 
 #[test]
@@ -117,16 +124,28 @@ fn s9_4_a_child_lease_is_a_subset() {
             w.event(a, "delegate");
             w.expect(a, "job.accepted");
         } else {
-            refused(&mut w, a, &job, json!({"agent": "echo", "lease_request": child}), "LEASE_SUBSET_VIOLATION");
+            expect_delegation_refused(
+                &mut w,
+                a,
+                &job,
+                json!({"agent": "echo", "lease_request": child}),
+                "LEASE_SUBSET_VIOLATION",
+            );
         }
     }
 }
 
 #[test]
-fn s9_4_model_use_without_a_parents_is_a_violation() {
+fn s9_4_model_use_that_the_parent_lacks_is_a_violation() {
     let mut w = World::with(|config| config.models_without_lease = true);
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["*"]}));
-    refused(&mut w, a, &job, json!({"agent": "echo", "lease_request": {"model.use": ["x"]}}), "LEASE_SUBSET_VIOLATION");
+    expect_delegation_refused(
+        &mut w,
+        a,
+        &job,
+        json!({"agent": "echo", "lease_request": {"model.use": ["x"]}}),
+        "LEASE_SUBSET_VIOLATION",
+    );
 }
 
 #[test]
@@ -162,12 +181,12 @@ fn s9_4_expiry_is_the_earlier_one_and_may_not_be_later() {
         w.event(a, "status");
     }
     let later = json!({"agent": "echo", "lease_constraints": {"expires_at": "2026-05-13T20:00:01Z"}});
-    refused(&mut w, a, &job, later, "LEASE_SUBSET_VIOLATION");
+    expect_delegation_refused(&mut w, a, &job, later, "LEASE_SUBSET_VIOLATION");
     let past = json!({"agent": "echo", "lease_constraints": {"expires_at": "2026-05-13T19:00:00Z"}});
-    refused(&mut w, a, &job, past, "INVALID_REQUEST");
+    expect_delegation_refused(&mut w, a, &job, past, "INVALID_REQUEST");
 }
 
-/// Each delegation breaks one rule and the later ones: the earlier is told.
+/// Each delegation breaks one rule and all later ones: the first check decides the answer.
 #[test]
 fn s10_the_order_of_checks() {
     let mut w = World::with(|config| config.jobs_per_session = 1);
@@ -178,18 +197,30 @@ fn s10_the_order_of_checks() {
             "lease_constraints": {"expires_at": "2026-05-13T19:30:10Z"}}),
     );
     let wide = json!({"fs.read": ["/**"]});
-    // known before subset, subset before limits
-    refused(&mut w, a, &job, json!({"agent": "nobody", "lease_request": wide}), "AGENT_NOT_AVAILABLE");
-    refused(&mut w, a, &job, json!({"agent": "echo", "lease_request": wide}), "LEASE_SUBSET_VIOLATION");
-    let limit = refused(&mut w, a, &job, json!({"agent": "echo"}), "INTERNAL_ERROR");
+    // The agent must be known before the subset is checked, and the subset before the limits.
+    expect_delegation_refused(
+        &mut w,
+        a,
+        &job,
+        json!({"agent": "nobody", "lease_request": wide}),
+        "AGENT_NOT_AVAILABLE",
+    );
+    expect_delegation_refused(
+        &mut w,
+        a,
+        &job,
+        json!({"agent": "echo", "lease_request": wide}),
+        "LEASE_SUBSET_VIOLATION",
+    );
+    let limit = expect_delegation_refused(&mut w, a, &job, json!({"agent": "echo"}), "INTERNAL_ERROR");
     assert_eq!(limit.body()["error"]["details"]["limit"], "jobs_per_session");
-    // budget before known
+    // The budget is checked before the agent.
     w.cost(&job, "1", "USD");
     w.drain(a);
-    refused(&mut w, a, &job, json!({"agent": "nobody", "lease_request": wide}), "BUDGET_EXHAUSTED");
-    // pattern before budget
-    refused(&mut w, a, &job, json!({"agent": "slow", "lease_request": wide}), "PERMISSION_DENIED");
-    // expired before pattern; the refusal's tool_result is the last event of the job
+    expect_delegation_refused(&mut w, a, &job, json!({"agent": "nobody", "lease_request": wide}), "BUDGET_EXHAUSTED");
+    // The pattern is checked before the budget.
+    expect_delegation_refused(&mut w, a, &job, json!({"agent": "slow", "lease_request": wide}), "PERMISSION_DENIED");
+    // The expiry is checked before the pattern; the refusal's tool_result is the job's last event.
     w.advance(10_000_000);
     assert_eq!(w.delegate(&job, &json!({"agent": "slow", "delegate_id": "late"})), Err("LEASE_EXPIRED"));
     let frames = w.drain(a);
@@ -202,7 +233,7 @@ fn s10_the_order_of_checks() {
 fn s10_unknown_versions() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, json!({"agent.delegate": ["*"]}));
-    refused(&mut w, a, &job, json!({"agent": "ver@9"}), "AGENT_VERSION_NOT_AVAILABLE");
+    expect_delegation_refused(&mut w, a, &job, json!({"agent": "ver@9"}), "AGENT_VERSION_NOT_AVAILABLE");
 }
 
 #[test]
@@ -253,7 +284,7 @@ fn s10_depth_is_limited() {
         current = w.job_of(&accepted);
         w.event(a, "status");
     }
-    let result = refused(&mut w, a, &current, json!({"agent": "slow"}), "INTERNAL_ERROR");
+    let result = expect_delegation_refused(&mut w, a, &current, json!({"agent": "slow"}), "INTERNAL_ERROR");
     assert_eq!(result.body()["error"]["details"], json!({"limit": "delegation_depth", "max": 3}));
 }
 
@@ -264,7 +295,7 @@ fn s10_the_childs_accepted_is_held_while_a_submit_is_unanswered() {
     w.on_submit = OnSubmit::Hold;
     let submitted = w.submit_held(a, json!({"agent": "echo"}));
     let child = w.delegate(&job, &json!({"agent": "slow", "delegate_id": "d"})).unwrap();
-    // If the host is asked about the child too, it agrees.
+    // If the host is asked about the child too, it accepts.
     while let Some(key) = w.try_host_event(|event| match event {
         Event::Submitted { job, .. } if *job == child => Some(*job),
         _ => None,
@@ -365,7 +396,7 @@ fn s10_many_children_at_once_do_not_cost_a_slow_client_its_connection() {
     assert_eq!(accepted, 900);
 }
 
-/// §9.3: what the lease does not cover is refused before anything is done.
+/// §9.3: an operation that the lease does not cover is refused before it has any effect.
 #[test]
 fn s9_3_a_refused_delegation_is_not_dispatched() {
     let mut w = World::new();
@@ -378,7 +409,7 @@ fn s9_3_a_refused_delegation_is_not_dispatched() {
         (json!({"agent": "slow", "lease_request": {"fs.read": ["/b"]}}), "LEASE_SUBSET_VIOLATION"),
         (json!({"agent": "slow", "lease_request": {"cost.budget": ["USD:2"]}}), "LEASE_SUBSET_VIOLATION"),
     ] {
-        refused(&mut w, a, &job, body.clone(), code);
+        expect_delegation_refused(&mut w, a, &job, body.clone(), code);
         let mut submit = body;
         submit["parent_job_id"] = json!(job.id);
         w.submit_refused(a, submit, code);

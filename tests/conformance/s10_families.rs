@@ -1,4 +1,4 @@
-//! §10, §9.6: families: who ends with whom, and who pays.
+//! §10, §9.6: families: in which order parents and children end, and whose budget pays.
 
 use nuncio_core::arcp::{ConnId, Event, FinalStatus};
 use nuncio_tests::world::{Frame, Job, SECOND, World};
@@ -17,7 +17,7 @@ fn submit(w: &mut World, a: ConnId, mut lease: Value, amounts: &Value) -> Job {
     w.submit(a, json!({"agent": "slow", "lease_request": lease}))
 }
 
-/// Delegates with these amounts; the child and everything that was sent.
+/// Delegates with these amounts; returns the child and all frames that were sent.
 fn child(w: &mut World, conn: ConnId, job: &Job, amounts: &Value) -> (Job, Vec<Frame>) {
     let mut lease = json!({"agent.delegate": ["*"], "tool.call": ["t"]});
     if !amounts.is_null() {
@@ -29,10 +29,12 @@ fn child(w: &mut World, conn: ConnId, job: &Job, amounts: &Value) -> (Job, Vec<F
     (w.job_of(&accepted), frames)
 }
 
-/// The counters told under a job: (currency, value).
+/// The remaining counters reported under a job: (currency, value).
 fn counters(frames: &[Frame], job: &Job) -> Vec<(String, f64)> {
-    let told = frames.iter().filter(|frame| frame.job() == job.id && frame.body()["name"] == "cost.budget.remaining");
-    told.map(|frame| (frame.body()["unit"].as_str().unwrap().to_owned(), frame.body()["value"].as_f64().unwrap()))
+    let counted =
+        frames.iter().filter(|frame| frame.job() == job.id && frame.body()["name"] == "cost.budget.remaining");
+    counted
+        .map(|frame| (frame.body()["unit"].as_str().unwrap().to_owned(), frame.body()["value"].as_f64().unwrap()))
         .collect()
 }
 
@@ -53,7 +55,7 @@ fn s9_6_a_childs_amounts_are_set_aside_and_what_is_left_returns() {
     let (a, job) = parent(&mut w, &json!(["USD:5"]));
     let (kid, frames) = child(&mut w, a, &job, &json!(["USD:2"]));
     assert_eq!(kid.accepted.payload()["budget"]["USD"].as_f64(), Some(2.0));
-    assert_eq!(counters(&frames, &job), usd(3.0), "told on the parent after the set-aside");
+    assert_eq!(counters(&frames, &job), usd(3.0), "reported on the parent after the set-aside");
     assert!((remaining(&mut w, &job) - 3.0).abs() < 1e-9);
     w.cost(&kid, "0.5", "USD");
     assert_eq!(counters(&w.drain(a), &kid), usd(1.5));
@@ -61,8 +63,8 @@ fn s9_6_a_childs_amounts_are_set_aside_and_what_is_left_returns() {
     let frames = w.drain(a);
     assert_eq!(counters(&frames, &job), usd(4.5), "what is left returns");
     let terminal = frames.iter().position(|frame| frame.kind() == "job.result").unwrap();
-    let told = frames.iter().position(|frame| frame.job() == job.id).unwrap();
-    assert!(terminal < told, "after its last event");
+    let counted = frames.iter().position(|frame| frame.job() == job.id).unwrap();
+    assert!(terminal < counted, "the rest returns after the child's last event");
     w.cost(&job, "1", "USD");
     assert_eq!(counters(&w.drain(a), &job), usd(3.5));
 }
@@ -79,18 +81,18 @@ fn s9_6_a_negative_rest_returns_too() {
 }
 
 #[test]
-fn s9_6_all_currencies_are_told() {
+fn s9_6_every_currency_is_reported() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, &json!(["USD:5", "credits:10"]));
     let (kid, frames) = child(&mut w, a, &job, &json!(["USD:2", "credits:1"]));
     let expected = |usd: f64, credits: f64| vec![("USD".to_owned(), usd), ("credits".to_owned(), credits)];
-    let mut told = counters(&frames, &job);
-    told.sort_by(|one, two| one.0.cmp(&two.0));
-    assert_eq!(told, expected(3.0, 9.0), "one per currency");
+    let mut counted = counters(&frames, &job);
+    counted.sort_by(|one, two| one.0.cmp(&two.0));
+    assert_eq!(counted, expected(3.0, 9.0), "one event per currency");
     w.finish(&kid, "1");
-    let mut told = counters(&w.drain(a), &job);
-    told.sort_by(|one, two| one.0.cmp(&two.0));
-    assert_eq!(told, expected(5.0, 10.0));
+    let mut counted = counters(&w.drain(a), &job);
+    counted.sort_by(|one, two| one.0.cmp(&two.0));
+    assert_eq!(counted, expected(5.0, 10.0));
 }
 
 #[test]
@@ -106,7 +108,7 @@ fn s9_6_more_than_remains_is_a_violation() {
     child(&mut w, a, &job, &json!(["USD:0.5"]));
     let (_, poor) = parent(&mut w, &json!(null));
     let body = json!({"agent": "slow", "lease_request": {"cost.budget": ["USD:1"]}});
-    assert_eq!(w.delegate(&poor, &body), Err("LEASE_SUBSET_VIOLATION"), "a parent without cost.budget");
+    assert_eq!(w.delegate(&poor, &body), Err("LEASE_SUBSET_VIOLATION"), "the parent has no cost.budget");
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn s9_6_a_child_without_amounts_draws_on_its_parent() {
     w.cost(&job, "1", "USD");
     let (kid, _) = child(&mut w, a, &job, &json!(null));
     assert!(kid.accepted.payload()["lease"].get("cost.budget").is_none(), "its lease shows none");
-    assert_eq!(kid.accepted.payload()["budget"]["USD"].as_f64(), Some(4.0), "the parent's remaining");
+    assert_eq!(kid.accepted.payload()["budget"]["USD"].as_f64(), Some(4.0), "the parent's remaining amount");
     w.cost(&kid, "1.5", "USD");
     w.drain(a);
     assert!((remaining(&mut w, &job) - 2.5).abs() < 1e-9);
@@ -179,7 +181,7 @@ fn s10_a_parents_end_ends_its_children_deepest_first() {
 }
 
 #[test]
-fn s10_however_the_parent_ends() {
+fn s10_children_end_before_their_parent_however_it_ends() {
     for how in ["fail", "cancel", "timeout"] {
         let mut w = World::new();
         let a = w.login("tok-alice");
@@ -202,7 +204,7 @@ fn s10_however_the_parent_ends() {
 }
 
 #[test]
-fn s10_when_the_parent_is_cancelled_its_children_are_told_in_the_same_instant() {
+fn s10_cancelling_a_parent_cancels_its_children_at_once() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, &json!(null));
     let (kid, _) = child(&mut w, a, &job, &json!(null));
@@ -215,7 +217,7 @@ fn s10_when_the_parent_is_cancelled_its_children_are_told_in_the_same_instant() 
     assert_eq!(
         frames.iter().filter(|frame| frame.kind() == "job.cancelled").count(),
         1,
-        "only what was asked is answered"
+        "only the requested cancel is answered"
     );
     w.finish(&kid, "1");
     let terminals: Vec<Frame> = w.drain(a).into_iter().filter(|frame| frame.kind() == "job.error").collect();
@@ -255,23 +257,24 @@ fn s10_a_child_that_waits_for_a_slot_ends_with_its_parent() {
     assert_eq!((terminals[0].job(), terminals[1].job()), (accepted.job(), job.id.as_str()));
 }
 
-/// A child that names one currency would else spend the others without end, which its parent may not (§9.4).
+/// Otherwise a child that names only one currency could spend the others without limit, which its parent may not
+/// (§9.4).
 #[test]
-fn s9_4_a_currency_that_a_child_does_not_name_is_its_parents() {
+fn s9_4_a_currency_the_child_does_not_name_is_drawn_from_the_parent() {
     let mut w = World::new();
     let (a, job) = parent(&mut w, &json!(["USD:5", "credits:10"]));
     let (kid, _) = child(&mut w, a, &job, &json!(["USD:2"]));
     let (grandkid, _) = child(&mut w, a, &kid, &json!(["USD:1"]));
     w.cost(&kid, "4", "credits");
-    assert_eq!(counters(&w.drain(a), &kid), [("credits".to_owned(), 6.0)], "what is left of the parent's");
+    assert_eq!(counters(&w.drain(a), &kid), [("credits".to_owned(), 6.0)], "what remains of the parent's amount");
     w.cost(&grandkid, "6", "credits");
     assert_eq!(counters(&w.drain(a), &grandkid), [("credits".to_owned(), 0.0)]);
     for spender in [&grandkid, &kid, &job] {
         assert_eq!(w.authorize(spender, "tool.call", "t"), Err("BUDGET_EXHAUSTED"), "{}", spender.id);
     }
     w.finish(&kid, "1");
-    let told = counters(&w.drain(a), &job);
-    assert!(told.ends_with(&[("USD".to_owned(), 5.0), ("credits".to_owned(), 0.0)]), "{told:?}");
+    let counted = counters(&w.drain(a), &job);
+    assert!(counted.ends_with(&[("USD".to_owned(), 5.0), ("credits".to_owned(), 0.0)]), "{counted:?}");
 }
 
 #[test]
@@ -281,5 +284,5 @@ fn s9_6_a_parents_own_counter_does_not_exhaust_a_child_with_amounts() {
     let (kid, _) = child(&mut w, a, &job, &json!(["USD:2"]));
     w.cost(&job, "3", "USD");
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("BUDGET_EXHAUSTED"));
-    assert_eq!(w.authorize(&kid, "tool.call", "t"), Ok(()), "its own were set aside");
+    assert_eq!(w.authorize(&kid, "tool.call", "t"), Ok(()), "its own amounts were set aside");
 }

@@ -8,7 +8,7 @@ fn envelope(kind: &str, payload: &Value) -> Value {
     json!({"arcp": "1.1", "id": "e1", "type": kind, "payload": payload})
 }
 
-/// The frame is refused with `INVALID_REQUEST`, the session survives and answers the next request.
+/// Asserts that the frame is refused with `INVALID_REQUEST` and that the session survives and answers the next request.
 fn survives(w: &mut World, conn: nuncio_core::arcp::ConnId, text: &str) -> Frame {
     w.send_text(conn, text);
     let error = w.refusal(conn, "INVALID_REQUEST");
@@ -68,7 +68,7 @@ fn s5_any_non_empty_string_is_an_id() {
 }
 
 #[test]
-fn s5_an_empty_missing_or_unstringly_id_is_invalid() {
+fn s5_an_empty_missing_or_non_string_id_is_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     for frame in [
@@ -112,13 +112,13 @@ fn s5_duplicate_members_are_invalid_in_envelope_and_payload() {
         r#"{"arcp":"1.1","id":"x","type":"job.submit","payload":{"agent":"echo","agent":"slow"}}"#,
         r#"{"arcp":"1.1","id":"x","type":"job.submit","payload":{"agent":"echo","input":1,"input":1}}"#,
         r#"{"arcp":"1.1","id":"x","type":"job.submit","payload":{"agent":"echo","un":1,"un":2}}"#,
-        // An escape does not make another name.
+        // The same name, written with an escape.
         r#"{"arcp":"1.1","id":"x","type":"job.submit","payload":{"agent":"echo","\u0061gent":"slow"}}"#,
     ] {
         survives(&mut w, a, frame);
     }
     let page = w.list(a, json!({}));
-    assert_eq!(page.payload()["jobs"], json!([]), "nothing ran");
+    assert_eq!(page.payload()["jobs"], json!([]), "no job was started");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn s5_nesting_over_64_is_invalid() {
     let error = survives(&mut w, a, &nested(63));
     assert_eq!(error["session_id"], w.session(a).as_str());
     survives(&mut w, a, &nested(5_000));
-    // Brackets within strings nest nothing.
+    // Brackets inside strings do not nest.
     let text = "[{".repeat(200);
     w.send_submit(a, json!({"agent": "echo", "input": text}));
     w.expect(a, "job.accepted");
@@ -164,7 +164,7 @@ fn s5_integers_are_from_0_to_2_pow_53_minus_1() {
 }
 
 #[test]
-fn s5_a_binary_frame_of_utf8_is_one_like_any_other_and_bad_utf8_is_malformed() {
+fn s5_bad_utf8_is_malformed_and_the_session_survives() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.send_bytes(a, b"{\"arcp\":\"1.1\",\"id\":\"x\xff\",\"type\":\"session.list_jobs\",\"payload\":{}}");
@@ -194,7 +194,7 @@ fn s5_malformed_json_after_the_welcome_is_invalid_and_the_session_survives() {
 }
 
 #[test]
-fn s5_a_payload_that_is_no_object_is_invalid() {
+fn s5_a_payload_that_is_not_an_object_is_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     for payload in ["null", "[]", "1", "\"x\""] {
@@ -206,7 +206,7 @@ fn s5_a_payload_that_is_no_object_is_invalid() {
 }
 
 #[test]
-fn s5_session_id_absent_empty_or_own_is_this_connections() {
+fn s5_an_absent_empty_or_own_session_id_is_accepted() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let own = w.session(a);
@@ -337,7 +337,7 @@ fn s5_a_flood_of_malformed_frames_closes() {
         w.send_text(a, "{");
         refused += 1;
     }
-    assert!(w.closed(a).is_some(), "a flood closes");
+    assert!(w.closed(a).is_some(), "a flood closes the connection");
     assert!((5..=7).contains(&refused), "{refused} frames were answered, the limit is 5");
     let b = w.login_without("tok-alice", &["heartbeat"]);
     for _ in 0..4 {
@@ -361,7 +361,7 @@ fn s5_a_frame_beyond_the_limit_closes_with_1009() {
         w.send_frame(a, &frame);
         assert_eq!(w.closed(a), Some(1009));
         let frames = w.drain(a);
-        assert!(frames.iter().all(|frame| frame.kind() == "session.error"), "nothing ran: {frames:?}");
+        assert!(frames.iter().all(|frame| frame.kind() == "session.error"), "no job was started: {frames:?}");
     }
     let a = w.login_via("tok-alice", &["list_jobs"], Via::Stdio);
     w.send_frame(a, &envelope("job.submit", &json!({"agent": "echo", "input": "x".repeat(4096)})));
@@ -382,7 +382,7 @@ fn s5_a_frame_of_exactly_the_limit_is_accepted() {
 }
 
 #[test]
-fn s5_a_frame_that_the_link_gave_up_is_answered_like_one_that_came() {
+fn s5_a_frame_rejected_by_the_link_is_answered_like_any_other() {
     for (code, said) in [(1009, "frame_bytes"), (1007, "UTF-8")] {
         let mut w = World::new();
         let a = w.login("tok-alice");
@@ -395,7 +395,7 @@ fn s5_a_frame_that_the_link_gave_up_is_answered_like_one_that_came() {
         w.log(&job, "it goes on");
         let b = w.resume(a, 1);
         assert_eq!(w.event(b, "log").body()["message"], "it goes on");
-        // The connection is gone: once more is nothing.
+        // Once the connection is closed, another report has no effect.
         w.runtime.handle_unreadable(w.now, a, code);
         w.settle();
         w.expect_nothing(b);

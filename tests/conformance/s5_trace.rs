@@ -1,4 +1,4 @@
-//! §5 and §11: trace ids and contexts.
+//! §5, §11: trace ids and trace contexts.
 
 use nuncio_tests::world::World;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ fn s11_a_whole_traceparent_is_accepted() {
 }
 
 #[test]
-fn s11_anything_else_is_as_absent() {
+fn s11_any_other_trace_id_is_treated_as_absent() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     for trace in [
@@ -115,7 +115,7 @@ fn s11_a_sub_agent_gets_the_context_of_its_parent() {
     assert_eq!(view.trace_id.to_string(), TRACE);
     let extensions: Value = serde_json::from_str(view.extensions.unwrap().get()).unwrap();
     assert_eq!(extensions["x-vendor.opentelemetry.tracecontext"], context);
-    // One that another client submits under the parent has the same trace, whatever its own frame says.
+    // A job that a client submits under the parent has the parent's trace id, whatever its own frame says.
     let mut other = submit(json!("0af7651916cd43dd8448eb211c80319c"));
     (other["id"], other["payload"]["parent_job_id"]) = (json!("child"), json!(parent.id));
     w.drain(a);

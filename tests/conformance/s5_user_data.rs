@@ -1,4 +1,4 @@
-//! §5: user data passes through as the text it was.
+//! §5: user data is passed through as the text that was received.
 
 use nuncio_core::arcp::{Body, Event, Refused, Via};
 use nuncio_tests::world::{World, json_text};
@@ -74,7 +74,7 @@ fn s5_bodies_pass_byte_for_byte() {
 }
 
 #[test]
-fn s5_raw_line_breaks_become_blanks_and_nothing_else_changes() {
+fn s5_raw_line_breaks_become_spaces_and_nothing_else_changes() {
     let mut w = World::new();
     let a = w.login_via("tok-alice", &[], Via::Stdio);
     let job = w.job(a, "echo");
@@ -164,7 +164,7 @@ fn s5_nulls_within_user_data_are_kept() {
     let terminal = w.expect(a, "job.result");
     assert!(
         terminal.payload()["result"].is_null() && terminal.payload().get("result").is_some(),
-        "result is shown: {terminal:?}"
+        "a null result is shown: {terminal:?}"
     );
     let job = w.job(a, "echo");
     w.raw(&job, "tool_result", &json!({"call_id": "c", "result": null}));

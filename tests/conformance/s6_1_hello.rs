@@ -5,7 +5,7 @@ use nuncio_tests::world::{FEATURES, World};
 use serde_json::{Value, json};
 
 #[test]
-fn s6_2_the_welcome_says_everything() {
+fn s6_2_the_welcome_is_complete() {
     let mut w = World::with(|config| {
         config.provisioner = true;
         config.heartbeat_interval_secs = 17;
@@ -38,11 +38,11 @@ fn s6_2_the_resume_token_is_rt_and_256_bits_of_hex() {
     let token = w.token(a);
     let hex = token.strip_prefix("rt_").unwrap();
     assert!(hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
-    assert!(!token.contains(&w.session(a)["sess_".len()..]), "the token says nothing about the session");
+    assert!(!token.contains(&w.session(a)["sess_".len()..]), "the token does not contain the session id");
 }
 
 #[test]
-fn s6_2_agents_are_rich_where_agent_versions_was_negotiated() {
+fn s6_2_agents_are_objects_when_agent_versions_was_negotiated() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let welcome = w.welcome(a);
@@ -50,7 +50,7 @@ fn s6_2_agents_are_rich_where_agent_versions_was_negotiated() {
     let of = |name: &str| agents.iter().find(|agent| agent["name"] == name).unwrap();
     assert_eq!(agents.len(), 4);
     assert_eq!(*of("ver"), json!({"name": "ver", "versions": ["1.0.0", "2.0.0"], "default": "2.0.0"}));
-    assert_eq!(*of("echo"), json!({"name": "echo", "versions": []}), "unversioned: no default");
+    assert_eq!(*of("echo"), json!({"name": "echo", "versions": []}), "an agent without versions has no default");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn s6_2_no_capabilities_are_no_features() {
         w.send(a, "session.hello", payload);
         let welcome = w.expect(a, "session.welcome");
         assert_eq!(welcome.payload()["capabilities"]["features"], json!([]));
-        assert!(welcome.payload().get("heartbeat_interval_sec").is_none(), "only when negotiated");
+        assert!(welcome.payload().get("heartbeat_interval_sec").is_none(), "shown only when negotiated");
     }
 }
 

@@ -1,11 +1,11 @@
-//! §6.1, §12: what is refused before the welcome, each with one `session.error` and a close.
+//! §6.1, §12: refusals before the welcome: one `session.error`, then a close.
 
 use nuncio_core::arcp::{ConnId, ErrorCode, Event, Fault, Refused, Timer};
 use nuncio_tests::world::{FEATURES, OnAuthenticate, SECOND, START, World};
 use serde_json::{Value, json};
 
-/// One session.error, then a close; nothing else.
-fn dead(w: &mut World, conn: ConnId, code: &str) -> nuncio_tests::world::Frame {
+/// Expects one `session.error`, then a close, and nothing else.
+fn expect_refused_and_closed(w: &mut World, conn: ConnId, code: &str) -> nuncio_tests::world::Frame {
     let error = w.refusal(conn, code);
     w.expect_nothing(conn);
     assert!(w.closed(conn).is_some(), "a close follows: {error:?}");
@@ -21,9 +21,9 @@ fn s6_1_a_bad_token_is_unauthenticated_and_closes() {
     let mut w = World::new();
     let a = w.open();
     let id = w.hello(a, "tok-mallory", &FEATURES);
-    let error = dead(&mut w, a, "UNAUTHENTICATED");
+    let error = expect_refused_and_closed(&mut w, a, "UNAUTHENTICATED");
     assert_eq!(error.payload()["request_id"], id.as_str());
-    assert!(!error.text().contains("mallory"), "text never carries internals");
+    assert!(!error.text().contains("mallory"), "the message does not repeat the token");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn s6_1_missing_auth_is_unauthenticated() {
     let mut w = World::new();
     let a = w.open();
     w.send(a, "session.hello", json!({"client": {"name": "c", "version": "1"}}));
-    dead(&mut w, a, "UNAUTHENTICATED");
+    expect_refused_and_closed(&mut w, a, "UNAUTHENTICATED");
 }
 
 #[test]
@@ -83,20 +83,20 @@ fn s6_1_no_authentication_answer_is_an_internal_error() {
     w.advance(10 * SECOND - 1);
     w.expect_nothing(a);
     w.advance(1);
-    dead(&mut w, a, "INTERNAL_ERROR");
+    expect_refused_and_closed(&mut w, a, "INTERNAL_ERROR");
     assert_eq!(w.runtime.admit(w.now, a, "alice"), Err(Refused::Stale), "a late answer changes nothing");
     assert_eq!(w.runtime.reject(w.now, a, Fault::new(ErrorCode::Unauthenticated, "x")), Err(Refused::Stale));
 }
 
 #[test]
-fn s6_1_a_verifier_that_cannot_tell_is_an_internal_error() {
+fn s6_1_an_unavailable_verifier_is_an_internal_error() {
     let mut w = World::new();
     w.on_authenticate = OnAuthenticate::Hold;
     let a = w.open();
     w.hello(a, "tok-alice", &FEATURES);
     w.runtime.reject(w.now, a, Fault::new(ErrorCode::InternalError, "the verifier is away")).unwrap();
     w.advance(0);
-    dead(&mut w, a, "INTERNAL_ERROR");
+    expect_refused_and_closed(&mut w, a, "INTERNAL_ERROR");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn s6_1_a_wrong_first_frame_closes() {
         let mut w = World::new();
         let a = w.open();
         let id = w.send(a, kind, json!({"agent": "echo", "nonce": "n"}));
-        let error = dead(&mut w, a, "INVALID_REQUEST");
+        let error = expect_refused_and_closed(&mut w, a, "INVALID_REQUEST");
         assert_eq!(error.payload()["request_id"], id.as_str());
     }
 }
@@ -124,7 +124,7 @@ fn s6_1_malformed_json_before_the_welcome_closes() {
         let mut w = World::new();
         let a = w.open();
         w.send_text(a, text);
-        dead(&mut w, a, "INVALID_REQUEST");
+        expect_refused_and_closed(&mut w, a, "INVALID_REQUEST");
     }
 }
 
@@ -134,15 +134,15 @@ fn s6_1_a_frame_between_hello_and_welcome_closes() {
     w.on_authenticate = OnAuthenticate::Hold;
     let a = w.open();
     w.hello(a, "tok-alice", &FEATURES);
-    assert!(!w.runtime.reading(a), "not read from while the host is asked");
+    assert!(!w.runtime.reading(a), "the connection is not read while the host is asked");
     w.send_bytes(a, br#"{"arcp":"1.1","id":"early","type":"job.submit","payload":{"agent":"echo"}}"#);
-    let error = dead(&mut w, a, "INVALID_REQUEST");
+    let error = expect_refused_and_closed(&mut w, a, "INVALID_REQUEST");
     assert_eq!(error.payload()["request_id"], "early");
     assert_eq!(w.runtime.admit(w.now, a, "alice"), Err(Refused::Stale));
 }
 
 #[test]
-fn s6_1_reading_stops_while_authenticating_and_is_told_again() {
+fn s6_1_reading_stops_during_authentication_and_resumes() {
     let mut w = World::new();
     w.on_authenticate = OnAuthenticate::Hold;
     let a = w.open();
@@ -168,7 +168,7 @@ fn s6_1_malformed_hellos_close() {
         let mut w = World::new();
         let a = w.open();
         w.send(a, "session.hello", payload);
-        dead(&mut w, a, "INVALID_REQUEST");
+        expect_refused_and_closed(&mut w, a, "INVALID_REQUEST");
     }
 }
 
@@ -215,7 +215,7 @@ fn s6_1_a_close_while_authenticating_is_forgotten() {
 }
 
 #[test]
-fn s12_refused_frames_are_told_to_the_host() {
+fn s12_refused_frames_are_reported_to_the_host() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.send(a, "nonsense", json!({}));

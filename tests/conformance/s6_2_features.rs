@@ -1,4 +1,4 @@
-//! §6.2: a feature outside the negotiated set is not used, in either direction.
+//! §6.2: a feature that was not negotiated is not used in either direction.
 
 use nuncio_core::arcp::{Body, Chunk, Number, Refused};
 use nuncio_tests::world::{Frame, World, json_text};
@@ -114,7 +114,11 @@ fn s6_2_agent_is_the_bare_name_without_agent_versions() {
     assert_eq!(job.accepted.payload()["agent"], "ver");
     assert_eq!(w.list(a, json!({})).payload()["jobs"][0]["agent"], "ver");
     let b = w.login("tok-alice");
-    assert_eq!(w.list(b, json!({})).payload()["jobs"][0]["agent"], "ver@2.0.0", "it was resolved all the same");
+    assert_eq!(
+        w.list(b, json!({})).payload()["jobs"][0]["agent"],
+        "ver@2.0.0",
+        "the version was resolved nevertheless"
+    );
     let subscribed = w.subscribe(a, json!({"job_id": job.id}));
     assert_eq!(subscribed.payload()["agent"], "ver");
 }
@@ -133,13 +137,13 @@ fn s6_2_without_provisioned_credentials_none_are_asked_for_or_shown() {
 }
 
 #[test]
-fn s6_2_unnegotiated_heartbeat_sends_no_ping_and_gives_nobody_up() {
+fn s6_2_without_heartbeat_no_ping_is_sent_and_no_session_is_lost() {
     let mut w = World::new();
     let a = w.login_without("tok-alice", &["heartbeat"]);
     w.advance(1_000 * 1_000_000);
     w.expect_nothing(a);
     assert_eq!(w.closed(a), None);
-    // A ping is answered, negotiated or not.
+    // A ping is always answered, negotiated or not.
     w.send(a, "session.ping", json!({"nonce": "n1", "sent_at": "2026-05-13T19:30:00.000Z"}));
     assert_eq!(w.expect(a, "session.pong").payload()["ping_nonce"], "n1");
 }

@@ -1,4 +1,4 @@
-//! §6.3, §8.3: what is written again after a cut, and in which order.
+//! §6.3, §8.3: what is replayed after a cut, and in which order.
 
 use nuncio_core::arcp::Chunk;
 use nuncio_tests::world::{Frame, OnSubmit, World};
@@ -12,7 +12,7 @@ fn kinds(frames: &[Frame]) -> Vec<String> {
 }
 
 #[test]
-fn s6_3_accepted_goes_directly_before_the_first_event_that_is_written_again() {
+fn s6_3_accepted_directly_precedes_the_first_replayed_event() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let one = w.job(a, "echo");
@@ -27,14 +27,14 @@ fn s6_3_accepted_goes_directly_before_the_first_event_that_is_written_again() {
 }
 
 #[test]
-fn s6_3_accepted_is_sent_before_the_first_event_after_a_cut_too() {
+fn s6_3_accepted_precedes_a_first_event_after_a_cut_too() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.hold_writes(a);
     w.on_submit = OnSubmit::Hold;
     let key = w.submit_held(a, json!({"agent": "echo"}));
     w.cut(a);
-    // The client never saw the accepted: its job starts while nobody is there.
+    // The client never saw `job.accepted`: its job starts while the session is detached.
     w.start(key);
     let b = w.resume(a, 0);
     let frames = w.drain(b);
@@ -42,7 +42,7 @@ fn s6_3_accepted_is_sent_before_the_first_event_after_a_cut_too() {
 }
 
 #[test]
-fn s6_3_a_job_whose_first_event_is_past_gets_no_accepted_again() {
+fn s6_3_accepted_is_not_repeated_once_the_first_event_is_past() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -93,7 +93,7 @@ fn s6_3_queued_events_survive_a_cut() {
 }
 
 #[test]
-fn s6_3_replay_and_live_have_no_seam() {
+fn s6_3_live_events_follow_the_replay_without_a_gap() {
     let mut w = World::with(|config| config.send_window = 2);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -132,7 +132,7 @@ fn s6_3_the_welcome_comes_first() {
 }
 
 #[test]
-fn s8_3_numbers_go_on_over_a_resume() {
+fn s8_3_numbers_continue_across_a_resume() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -163,8 +163,8 @@ fn s6_3_replays_are_repeatable() {
 }
 
 #[test]
-fn s6_3_a_resume_may_go_back_before_a_later_one() {
-    // last_event_seq is checked against what was sent, not against what an earlier resume asked for.
+fn s6_3_a_resume_may_start_before_an_earlier_resume() {
+    // `last_event_seq` is compared with what was sent, not with what an earlier resume asked for.
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -176,7 +176,7 @@ fn s6_3_a_resume_may_go_back_before_a_later_one() {
 }
 
 #[test]
-fn s6_3_the_submits_ids_are_remembered_over_a_resume() {
+fn s6_3_submit_ids_are_remembered_across_a_resume() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let submit = json!({"arcp": "1.1", "id": "once", "type": "job.submit", "payload": {"agent": "echo"}});

@@ -1,4 +1,4 @@
-//! §6.3: resuming a session: its three forms, its refusals, its tokens.
+//! §6.3: resuming a session: the three forms, the refusals and the tokens.
 
 use nuncio_core::arcp::{ConnId, Event};
 use nuncio_tests::world::{FEATURES, Frame, OnAuthenticate, SECOND, World};
@@ -8,7 +8,7 @@ fn auth(token: &str) -> Value {
     json!({"scheme": "bearer", "token": token})
 }
 
-/// A session with events 1..=3 on a connection that was cut.
+/// Creates a session with events 1..=3 whose connection was cut.
 fn dropped(w: &mut World) -> ConnId {
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -39,7 +39,7 @@ fn s6_3_hello_with_payload_resume() {
 
 #[test]
 fn s6_3_session_resume_as_first_frame() {
-    // The session is named in the payload, on the envelope, or found by the token.
+    // The session id is in the payload, on the envelope, or absent: then the token identifies the session.
     for place in 0..3 {
         let mut w = World::new();
         let a = dropped(&mut w);
@@ -104,7 +104,7 @@ fn s6_3_session_resume_without_auth_where_the_config_allows_it() {
         _ => None,
     });
     assert_eq!(principal, "alice", "the principal is the session's");
-    // A wrong token gets what it always gets; a bearer that is there is still asked.
+    // A wrong token gets the usual answer, and a bearer token that is present is still verified.
     let c = w.open();
     w.send(c, "session.resume", json!({"resume_token": "rt_wrong", "last_event_seq": 0}));
     w.refusal(c, "RESUME_WINDOW_EXPIRED");
@@ -171,7 +171,7 @@ fn s6_3_wrong_token_other_principal_unknown_and_lapsed_get_the_same_answer() {
 }
 
 #[test]
-fn s6_3_the_other_token_of_the_same_principal_will_do() {
+fn s6_3_another_bearer_of_the_same_principal_may_resume() {
     let mut w = World::new();
     let a = dropped(&mut w);
     let (session, token) = (w.session(a), w.token(a));
@@ -206,11 +206,11 @@ fn s6_3_an_evicted_event_is_resume_window_expired() {
     w.refusal(b, "RESUME_WINDOW_EXPIRED");
     assert!(w.closed(b).is_some());
     let c = w.resume(a, 5);
-    assert_eq!(seqs(&w.drain(c)), [6], "the record stayed");
+    assert_eq!(seqs(&w.drain(c)), [6], "the session still exists");
 }
 
 #[test]
-fn s6_3_an_acked_event_is_no_longer_there() {
+fn s6_3_an_acknowledged_event_is_gone() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -238,7 +238,7 @@ fn s6_3_a_live_connection_is_replaced_and_closed_with_1008() {
     w.log(&job, "to b");
     w.event(b, "log");
     w.expect_nothing(a);
-    // What arrives late from the old one is nothing.
+    // Frames that arrive late on the old connection are ignored.
     w.send_bytes(a, br#"{"arcp":"1.1","id":"late","type":"job.submit","payload":{"agent":"echo"}}"#);
     w.cut(a);
     w.expect_nothing(b);
@@ -257,7 +257,7 @@ fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
     }
     w.drain(a);
     let b = w.resume(a, 1);
-    assert_eq!(w.closed(a), Some(1008), "no frame and no linger");
+    assert_eq!(w.closed(a), Some(1008), "closed without a frame and without lingering");
     w.release_writes(a);
     w.expect_nothing(a);
     assert_eq!(seqs(&w.drain(b)), [2, 3, 4, 5, 6]);
@@ -283,12 +283,12 @@ fn s6_3_the_window_lapses_after_its_seconds_detached() {
 }
 
 #[test]
-fn s6_3_two_tokens_are_good_until_the_newest_is_proved() {
+fn s6_3_two_tokens_are_valid_until_the_newest_is_proved() {
     let mut w = World::new();
     let a = dropped(&mut w);
     let session = w.session(a);
     let first = w.token(a);
-    // The welcome of b is lost: the client still holds the first token only.
+    // The welcome on `b` is lost: the client still holds only the first token.
     let b = w.resume(a, 3);
     let second = w.token(b);
     w.cut(b);
@@ -296,19 +296,19 @@ fn s6_3_two_tokens_are_good_until_the_newest_is_proved() {
     w.expect(c, "session.welcome");
     let third = w.token(c);
     w.cut(c);
-    // Two at most: the one the client has proved and the newest.
+    // At most two tokens are valid: the last one the client has proved and the newest.
     let d = w.resume_as("tok-alice", &session, &second, 3);
     w.refusal(d, "RESUME_WINDOW_EXPIRED");
     let e = w.resume_as("tok-alice", &session, &third, 3);
     w.expect(e, "session.welcome");
-    // The third was proved by its use.
+    // The third token was proved by its use.
     w.cut(e);
     let f = w.resume_as("tok-alice", &session, &first, 3);
     w.refusal(f, "RESUME_WINDOW_EXPIRED");
 }
 
 #[test]
-fn s6_3_the_first_frame_on_the_new_connection_proves_the_newest() {
+fn s6_3_the_first_frame_on_the_new_connection_proves_the_newest_token() {
     let mut w = World::new();
     let a = dropped(&mut w);
     let session = w.session(a);
@@ -322,13 +322,13 @@ fn s6_3_the_first_frame_on_the_new_connection_proves_the_newest() {
 }
 
 #[test]
-fn s6_3_a_held_authentication_resumes_nothing_until_it_is_answered() {
+fn s6_3_nothing_is_resumed_before_authentication_is_answered() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_authenticate = OnAuthenticate::Hold;
     let (session, token) = (w.session(a), w.token(a));
     let b = w.resume_as("tok-alice", &session, &token, 0);
-    assert_eq!(w.closed(a), None, "nobody is replaced before the bearer was seen");
+    assert_eq!(w.closed(a), None, "the old connection stays until the bearer token was verified");
     w.runtime.admit(w.now, b, "alice").unwrap();
     w.advance(0);
     w.expect(b, "session.welcome");
@@ -336,12 +336,12 @@ fn s6_3_a_held_authentication_resumes_nothing_until_it_is_answered() {
 }
 
 #[test]
-fn s6_3_the_later_hello_has_the_session_whichever_is_answered_first() {
+fn s6_3_the_later_hello_gets_the_session_whichever_is_answered_first() {
     let mut w = World::new();
     let a = dropped(&mut w);
     let (session, token) = (w.session(a), w.token(a));
     w.on_authenticate = OnAuthenticate::Hold;
-    // The client has lost b, which nobody else knows yet, and tries again.
+    // The client has lost `b`, which the runtime has not noticed yet, and tries again.
     let b = w.resume_as("tok-alice", &session, &token, 3);
     let c = w.resume_as("tok-alice", &session, &token, 3);
     for conn in [c, b] {
@@ -377,7 +377,7 @@ fn s6_3_a_hello_without_resume_is_a_new_session() {
 }
 
 #[test]
-fn s6_3_a_lost_welcome_does_not_lose_the_session_for_who_names_it_by_its_token_alone() {
+fn s6_3_a_lost_welcome_does_not_lose_a_session_named_by_token_alone() {
     let mut w = World::new();
     let a = dropped(&mut w);
     let first = w.token(a);

@@ -4,7 +4,7 @@ use nuncio_core::arcp::{Event, Timer};
 use nuncio_tests::world::{Frame, SECOND, START, World};
 use serde_json::json;
 
-fn alive(w: &mut World, conn: nuncio_core::arcp::ConnId) {
+fn send_pong(w: &mut World, conn: nuncio_core::arcp::ConnId) {
     w.send(conn, "session.pong", json!({"ping_nonce": "whatever", "received_at": "2026-05-13T19:30:00Z"}));
 }
 
@@ -28,7 +28,7 @@ fn s6_4_nonces_differ() {
     let a = w.login("tok-alice");
     w.advance(30 * SECOND);
     let first = w.expect(a, "session.ping");
-    alive(&mut w, a);
+    send_pong(&mut w, a);
     w.advance(30 * SECOND);
     let second = w.expect(a, "session.ping");
     assert_ne!(first.payload()["nonce"], second.payload()["nonce"]);
@@ -53,7 +53,7 @@ fn s6_4_a_talking_peer_is_pinged_if_we_are_silent() {
     let a = w.login("tok-alice");
     for _ in 0..3 {
         w.advance(10 * SECOND);
-        alive(&mut w, a);
+        send_pong(&mut w, a);
     }
     let pings = w.drain(a).iter().filter(|frame| frame.kind() == "session.ping").count();
     assert_eq!(pings, 1, "nothing was sent for one interval");
@@ -65,10 +65,10 @@ fn s6_4_at_most_one_ping_per_interval() {
     let a = w.login("tok-alice");
     for _ in 0..100 {
         w.advance(SECOND);
-        alive(&mut w, a);
+        send_pong(&mut w, a);
     }
     let pings = w.drain(a).iter().filter(|frame| frame.kind() == "session.ping").count();
-    assert_eq!(pings, 3, "one each 30 s of 100 s");
+    assert_eq!(pings, 3, "one every 30 s within 100 s");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn s6_4_a_busy_connection_is_not_pinged() {
     let job = w.job(a, "echo");
     for _ in 0..100 {
         w.advance(SECOND);
-        alive(&mut w, a);
+        send_pong(&mut w, a);
         w.log(&job, "busy");
     }
     assert!(w.drain(a).iter().all(|frame| frame.kind() != "session.ping"));
@@ -106,7 +106,7 @@ fn s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on() {
 }
 
 #[test]
-fn s6_4_any_inbound_frame_is_life() {
+fn s6_4_any_inbound_frame_counts_as_life() {
     for (kind, payload) in [
         ("session.ack", json!({"last_processed_seq": 0})),
         ("session.pong", json!({})),

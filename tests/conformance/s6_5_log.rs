@@ -1,4 +1,4 @@
-//! §6.5: the event log, acknowledgements, back-pressure, and who waits.
+//! §6.5: the event log, acknowledgements, back-pressure, and when agents wait.
 
 use nuncio_core::arcp::{Body, ConnId, Event, Refused};
 use nuncio_tests::world::{Frame, Job, World};
@@ -12,7 +12,7 @@ fn seqs(frames: &[Frame]) -> Vec<u64> {
     frames.iter().filter_map(Frame::seq).collect()
 }
 
-fn pressure(frames: &[Frame]) -> Vec<&Frame> {
+fn back_pressure(frames: &[Frame]) -> Vec<&Frame> {
     frames.iter().filter(|frame| frame.event() == "status" && frame.body()["phase"] == "back_pressure").collect()
 }
 
@@ -42,7 +42,7 @@ fn s6_5_acks_backwards_or_beyond_are_ignored() {
 }
 
 #[test]
-fn s6_5_an_ack_that_goes_back_does_not_make_the_client_late() {
+fn s6_5_a_backwards_ack_does_not_increase_the_lag() {
     let mut w = World::with(|config| config.back_pressure = 4);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -53,7 +53,7 @@ fn s6_5_an_ack_that_goes_back_does_not_make_the_client_late() {
     ack(&mut w, a, 1);
     w.log(&job, "5");
     w.log(&job, "6");
-    assert!(pressure(&w.drain(a)).is_empty());
+    assert!(back_pressure(&w.drain(a)).is_empty());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn s6_5_a_full_log_drops_the_oldest_written_event() {
         w.refusal(b, "RESUME_WINDOW_EXPIRED");
     }
     let c = w.resume(a, 16);
-    assert_eq!(seqs(&w.drain(c)), [17, 18, 19, 20], "as many as there is room for");
+    assert_eq!(seqs(&w.drain(c)), [17, 18, 19, 20], "the log keeps as many events as fit");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn s6_5_bytes_block_like_events() {
 }
 
 #[test]
-fn s6_5_bytes_that_were_written_block_nobody() {
+fn s6_5_written_bytes_do_not_block() {
     let taken = [0, 50].map(|before| {
         let mut w = World::with(|config| (config.log_bytes, config.send_window) = (10_000, 2));
         let a = w.login("tok-alice");
@@ -159,7 +159,7 @@ fn s6_5_bytes_that_were_written_block_nobody() {
         w.hold_writes(a);
         w.emit(&job, &big);
         for _ in 0..before {
-            // There is always one that is not written.
+            // One event is always outstanding.
             w.emit(&job, &big);
             w.report_written(a, 1);
         }
@@ -187,7 +187,7 @@ fn s6_5_a_terminal_is_never_blocked() {
 }
 
 #[test]
-fn s6_5_detached_sessions_block_nobody() {
+fn s6_5_detached_sessions_do_not_block_agents() {
     let mut w = World::with(|config| config.log_events = 8);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -201,7 +201,7 @@ fn s6_5_detached_sessions_block_nobody() {
 }
 
 #[test]
-fn s6_5_losing_the_connection_unblocks() {
+fn s6_5_losing_the_connection_unblocks_the_agent() {
     let mut w = World::with(|config| {
         config.log_events = 8;
         config.send_window = 1;
@@ -223,11 +223,11 @@ fn s6_5_back_pressure_needs_a_session_that_has_acked() {
     for n in 0..50 {
         w.log(&job, &n.to_string());
     }
-    assert!(pressure(&w.drain(a)).is_empty());
+    assert!(back_pressure(&w.drain(a)).is_empty());
 }
 
 #[test]
-fn s6_5_back_pressure_once_and_again_after_half() {
+fn s6_5_back_pressure_is_signalled_once_and_again_after_half() {
     let mut w = World::with(|config| config.back_pressure = 10);
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
@@ -238,27 +238,27 @@ fn s6_5_back_pressure_once_and_again_after_half() {
         w.log(&job, &n.to_string());
     }
     let frames = w.drain(a);
-    let told = pressure(&frames);
-    assert_eq!(told.len(), 1, "one, whatever the lag");
-    assert_eq!(told[0].job(), job.id);
-    assert!(told[0].body()["message"].as_str().is_some_and(|message| !message.is_empty()));
-    let at = told[0].seq().unwrap();
-    assert_eq!(at, 13, "told as soon as 11 are not acknowledged, the first of them the second");
+    let signals = back_pressure(&frames);
+    assert_eq!(signals.len(), 1, "one signal, however large the lag");
+    assert_eq!(signals[0].job(), job.id);
+    assert!(signals[0].body()["message"].as_str().is_some_and(|message| !message.is_empty()));
+    let at = signals[0].seq().unwrap();
+    assert_eq!(at, 13, "signalled as soon as 11 events, from the second on, are unacknowledged");
     let last = frames.last().and_then(Frame::seq).unwrap();
-    // Half, and not below: not again.
+    // The lag falls to half the threshold, but not below it.
     ack(&mut w, a, last - 5);
     for n in 0..10 {
         w.log(&job, &n.to_string());
     }
     let frames = w.drain(a);
-    assert!(pressure(&frames).is_empty(), "the lag never fell below half");
+    assert!(back_pressure(&frames).is_empty(), "the lag never fell below half");
     let last = frames.last().and_then(Frame::seq).unwrap();
     ack(&mut w, a, last);
     for n in 0..20 {
         w.log(&job, &n.to_string());
     }
-    assert_eq!(pressure(&w.drain(a)).len(), 1, "again after it fell below half");
-    assert!(pressure(&w.drain(b)).is_empty(), "not to other watchers");
+    assert_eq!(back_pressure(&w.drain(a)).len(), 1, "signalled again after the lag fell below half");
+    assert!(back_pressure(&w.drain(b)).is_empty(), "other watchers get no signal");
 }
 
 #[test]
@@ -270,12 +270,12 @@ fn s6_5_back_pressure_is_not_in_the_jobs_history() {
     for n in 0..20 {
         w.log(&job, &n.to_string());
     }
-    assert_eq!(pressure(&w.drain(a)).len(), 1);
+    assert_eq!(back_pressure(&w.drain(a)).len(), 1);
     let b = w.login("tok-alice");
     w.subscribe(b, json!({"job_id": job.id, "history": true}));
     let frames = w.drain(b);
     assert_eq!(frames.len(), 21);
-    assert!(pressure(&frames).is_empty());
+    assert!(back_pressure(&frames).is_empty());
 }
 
 #[test]
@@ -293,9 +293,9 @@ fn s6_5_back_pressure_comes_under_the_most_recent_live_job() {
         w.log(&old, &n.to_string());
     }
     let frames = w.drain(a);
-    let told = pressure(&frames);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].job(), recent.id, "not {}", ended.id);
+    let signals = back_pressure(&frames);
+    assert_eq!(signals.len(), 1);
+    assert_eq!(signals[0].job(), recent.id, "not {}", ended.id);
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn s6_5_one_stalled_watcher_does_not_stop_the_owner() {
 }
 
 #[test]
-fn s6_5_a_takeover_that_leaves_room_lets_a_waiting_agent_go_on() {
+fn s6_5_a_takeover_that_makes_room_unblocks_the_agent() {
     let mut w = World::with(|config| config.log_events = 8);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -346,14 +346,14 @@ fn s6_5_a_takeover_that_leaves_room_lets_a_waiting_agent_go_on() {
         last += 1;
     }
     w.drain(a);
-    // The client has got everything, though nobody has reported that it was written.
+    // The client has received everything, although no frame was reported as written.
     w.resume(a, last);
     w.host_event("Unblocked", |event| matches!(event, Event::Unblocked { .. }).then_some(()));
     assert_eq!(w.try_emit(&job, &body), Ok(()));
 }
 
 #[test]
-fn s6_5_an_agent_that_waits_for_its_owner_wakes_though_a_subscriber_that_was_behind_too_has_left() {
+fn s6_5_an_agent_blocked_by_its_owner_is_unblocked_after_a_slow_subscriber_left() {
     let mut w = World::with(|config| {
         config.log_events = 20;
         config.log_bytes = 20_000;
@@ -368,7 +368,7 @@ fn s6_5_an_agent_that_waits_for_its_owner_wakes_though_a_subscriber_that_was_beh
     for _ in 0..3 {
         w.log(&job, &"x".repeat(5_000));
     }
-    // The subscriber's log fills with events of its own; the owner's has some bytes left, but not enough.
+    // The subscriber's log fills with its own events; the owner's has some bytes left, but not enough.
     while w.try_emit(&other, &Body::log("info", "more", None)).is_ok() {}
     assert_eq!(w.try_emit(&job, &Body::log("info", &"x".repeat(5_000), None)), Err(Refused::Blocked));
     w.send(b, "job.unsubscribe", json!({"job_id": job.id}));
@@ -378,7 +378,7 @@ fn s6_5_an_agent_that_waits_for_its_owner_wakes_though_a_subscriber_that_was_beh
 }
 
 #[test]
-fn s6_5_a_replay_that_was_cut_short_does_not_push_out_what_the_client_has_not_got() {
+fn s6_5_an_interrupted_replay_evicts_nothing_the_client_has_not_received() {
     let mut w = World::with(|config| {
         config.log_events = 16;
         config.send_window = 4;
@@ -397,13 +397,13 @@ fn s6_5_a_replay_that_was_cut_short_does_not_push_out_what_the_client_has_not_go
     w.send(b, "job.subscribe", json!({"job_id": job.id, "history": true}));
     w.cut(b);
     let c = w.resume(b, 1);
-    let told: Vec<String> = w.drain(c).iter().map(|frame| frame.job().to_owned()).collect();
-    assert_eq!(told.iter().filter(|id| **id == own.id).count(), 3, "its own events");
-    assert_eq!(told.iter().filter(|id| **id == job.id).count(), 21, "and the whole history");
+    let jobs: Vec<String> = w.drain(c).iter().map(|frame| frame.job().to_owned()).collect();
+    assert_eq!(jobs.iter().filter(|id| **id == own.id).count(), 3, "its own events");
+    assert_eq!(jobs.iter().filter(|id| **id == job.id).count(), 21, "and the whole history");
 }
 
 #[test]
-fn s6_5_what_is_not_acknowledged_is_kept_as_long_as_its_session() {
+fn s6_5_unacknowledged_events_are_kept_as_long_as_the_session() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -420,7 +420,7 @@ fn s6_5_what_is_not_acknowledged_is_kept_as_long_as_its_session() {
 }
 
 #[test]
-fn ours_credit_comes_back_with_what_was_written() {
+fn ours_credit_returns_as_frames_are_written() {
     let mut w = World::with(|config| config.send_window_bytes = 2_048);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");

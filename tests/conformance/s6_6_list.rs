@@ -12,7 +12,7 @@ fn ids(page: &Frame) -> Vec<String> {
 }
 
 #[test]
-fn s6_6_an_entry_says_everything() {
+fn s6_6_an_entry_is_complete() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job =
@@ -165,7 +165,7 @@ fn s6_6_bad_values_are_invalid() {
 }
 
 #[test]
-fn s6_6_pages_oldest_first() {
+fn s6_6_pages_list_the_oldest_jobs_first() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let jobs: Vec<String> = (0..7).map(|_| w.job(a, "echo").id).collect();
@@ -185,7 +185,7 @@ fn s6_6_pages_oldest_first() {
 }
 
 #[test]
-fn s6_6_a_full_last_page_ends() {
+fn s6_6_a_full_last_page_ends_the_list() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     for _ in 0..4 {
@@ -208,7 +208,7 @@ fn s6_6_the_cursor_is_stable_while_jobs_come_and_go() {
     let jobs: Vec<_> = (0..6).map(|_| w.job(a, "echo")).collect();
     let page = w.list(a, json!({"limit": 3}));
     assert_eq!(ids(&page), [jobs[0].id.clone(), jobs[1].id.clone(), jobs[2].id.clone()]);
-    // The cursor's own job and one before it go, another comes.
+    // The cursor's own job and an earlier one end, and a new one starts.
     w.finish(&jobs[2], "1");
     w.finish(&jobs[0], "1");
     w.drain(a);
@@ -218,7 +218,7 @@ fn s6_6_the_cursor_is_stable_while_jobs_come_and_go() {
 }
 
 #[test]
-fn s6_6_a_cursor_is_good_in_another_session() {
+fn s6_6_a_cursor_is_valid_in_another_session() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let jobs: Vec<String> = (0..3).map(|_| w.job(a, "echo").id).collect();
@@ -249,7 +249,7 @@ fn s6_6_no_leak_across_principals() {
     let b = w.login("tok-bob");
     assert_eq!(ids(&w.list(b, json!({}))), [""; 0]);
     let other = w.login("tok-alice2");
-    assert_eq!(ids(&w.list(other, json!({}))).len(), 1, "the principal's, not the session's");
+    assert_eq!(ids(&w.list(other, json!({}))).len(), 1, "the list covers the principal, not the session");
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn s6_6_the_policy_sees_observer_owner_and_agent() {
 }
 
 #[test]
-fn s14_never_credentials() {
+fn s14_lists_never_contain_credentials() {
     let mut w = World::with(|config| config.provisioner = true);
     let a = w.login("tok-alice");
     let job = w.submit(a, json!({"agent": "echo", "lease_request": {"model.use": ["tier-fast/*"]}}));
@@ -293,7 +293,7 @@ fn s14_never_credentials() {
 }
 
 #[test]
-fn s6_6_ended_jobs_go_with_the_retention() {
+fn s6_6_ended_jobs_are_dropped_after_the_retention() {
     let mut w = World::with(|config| config.retention_secs = 100);
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.job(a, "echo");
@@ -328,7 +328,7 @@ fn s6_6_a_child_shows_its_parent() {
     assert_eq!(page.payload()["jobs"][0]["parent_job_id"], parent.id.as_str());
 }
 
-/// It would take minutes, were each job compared with each of them.
+/// Comparing each job with each status would take minutes.
 #[test]
 fn s6_6_a_filter_may_name_any_number_of_statuses() {
     let mut w = World::new();

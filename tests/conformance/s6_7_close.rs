@@ -1,4 +1,4 @@
-//! §6.7: closing a session, and what of it remains.
+//! §6.7: closing a session, and what remains of it.
 
 use nuncio_core::arcp::{ErrorCode, Event};
 use nuncio_tests::world::{Frame, SECOND, World};
@@ -45,7 +45,7 @@ fn s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever() {
         w.send(a, "session.list_jobs", json!({}));
     }
     w.send(a, "session.close", json!({}));
-    assert_eq!(w.closed(a), None, "replies wait");
+    assert_eq!(w.closed(a), None, "the connection stays open while replies are queued");
     w.report_written(a, 1);
     w.report_written(a, 1);
     w.report_written(a, 1);
@@ -106,7 +106,7 @@ fn s6_3_a_lapsed_sessions_jobs_run_on() {
 }
 
 #[test]
-fn shutdown_takes_no_new_sessions_and_submits_and_tells_when_drained() {
+fn shutdown_refuses_sessions_and_submits_and_reports_when_drained() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");

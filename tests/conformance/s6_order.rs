@@ -1,10 +1,10 @@
-//! wire.md §2 "Order": what comes before what, also when nothing is written for a while.
+//! wire.md §2 "Order": the order of frames, also when some of them are queued.
 
 use nuncio_tests::world::{Frame, World};
 use serde_json::json;
 
-fn place(frames: &[Frame], fits: impl Fn(&Frame) -> bool) -> usize {
-    frames.iter().position(fits).unwrap_or_else(|| panic!("not there: {frames:#?}"))
+fn position(frames: &[Frame], fits: impl Fn(&Frame) -> bool) -> usize {
+    frames.iter().position(fits).unwrap_or_else(|| panic!("no frame matches: {frames:#?}"))
 }
 
 #[test]
@@ -20,9 +20,9 @@ fn s6_order_delegate_then_the_childs_accepted_then_its_events() {
     let id = w.runtime.job(child).unwrap().id.to_string();
     w.release_writes(a);
     let frames = w.drain(a);
-    let delegate = place(&frames, |frame| frame.event() == "delegate");
-    let accepted = place(&frames, |frame| frame.kind() == "job.accepted");
-    let first = place(&frames, |frame| frame.kind() == "job.event" && frame.job() == id);
+    let delegate = position(&frames, |frame| frame.event() == "delegate");
+    let accepted = position(&frames, |frame| frame.kind() == "job.accepted");
+    let first = position(&frames, |frame| frame.kind() == "job.event" && frame.job() == id);
     assert!(delegate < accepted && accepted < first, "{frames:#?}");
 }
 
@@ -38,9 +38,9 @@ fn s6_order_accepted_comes_before_its_first_event_when_frames_wait() {
     w.send_submit(a, json!({"agent": "echo"}));
     w.release_writes(a);
     let frames = w.drain(a);
-    let accepted = place(&frames, |frame| frame.kind() == "job.accepted");
+    let accepted = position(&frames, |frame| frame.kind() == "job.accepted");
     let id = frames[accepted].job().to_owned();
-    assert!(accepted < place(&frames, |frame| frame.kind() == "job.event" && frame.job() == id));
+    assert!(accepted < position(&frames, |frame| frame.kind() == "job.event" && frame.job() == id));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn s6_order_replies_are_in_the_order_of_their_requests() {
 
 #[test]
 fn s12_no_session_error_about_an_accepted_job() {
-    // TypeScript and Python clients fail all their handles on any session.error.
+    // TypeScript and Python clients fail all their open handles on any `session.error`.
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.submit(

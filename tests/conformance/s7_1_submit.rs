@@ -1,11 +1,11 @@
-//! §7.1, §7.5: submits, the order of their checks, agents and versions.
+//! §7.1, §7.5: submits and the order of their checks, agents and versions.
 
 use nuncio_core::arcp::{AgentSpec, ErrorCode, Event, Refused};
 use nuncio_tests::world::{OnSubmit, SECOND, World};
 use serde_json::{Value, json};
 
 #[test]
-fn s7_1_accepted_says_everything() {
+fn s7_1_accepted_is_complete() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let lease = json!({"fs.read": ["/workspace/myapp/**"], "cost.budget": ["USD:5.00", "credits:1000"], "model.use": ["tier-fast/*"]});
@@ -23,7 +23,7 @@ fn s7_1_accepted_says_everything() {
     let expires = payload["lease_constraints"]["expires_at"].as_str().unwrap();
     assert!(expires.starts_with("2026-05-13T23:42:00") && expires.ends_with('Z'), "{expires}");
     for absent in ["parent_job_id", "delegate_id", "credentials"] {
-        assert!(payload.get(absent).is_none(), "{absent} is omitted");
+        assert!(payload.get(absent).is_none(), "{absent} is absent");
     }
     let view = w.runtime.job(job.key).unwrap();
     assert_eq!((view.agent, view.version), ("ver", Some("2.0.0")));
@@ -62,7 +62,7 @@ fn s7_1_the_host_is_asked_before_accept_and_told_to_start_after() {
 }
 
 #[test]
-fn s7_1_shapes() {
+fn s7_1_malformed_submits_are_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     for payload in [
@@ -103,7 +103,7 @@ fn s7_5_agents_and_versions() {
     let a = w.login("tok-alice");
     assert_eq!(w.job(a, "ver").accepted.payload()["agent"], "ver@2.0.0");
     assert_eq!(w.job(a, "ver@1.0.0").accepted.payload()["agent"], "ver@1.0.0");
-    assert_eq!(w.job(a, "echo").accepted.payload()["agent"], "echo", "bare if unversioned");
+    assert_eq!(w.job(a, "echo").accepted.payload()["agent"], "echo", "an agent without versions has a bare name");
     w.submit_refused(a, json!({"agent": "nobody"}), "AGENT_NOT_AVAILABLE");
     w.submit_refused(a, json!({"agent": "nobody@1"}), "AGENT_NOT_AVAILABLE");
     w.submit_refused(a, json!({"agent": "ver@3.0.0"}), "AGENT_VERSION_NOT_AVAILABLE");
@@ -124,7 +124,7 @@ fn s7_5_once_resolved_a_version_is_fixed() {
     w.finish(&job, "1");
 }
 
-/// While it runs, while it waits, to everybody who asks.
+/// The version stays the same while the job runs, while it waits, and in every answer about it.
 #[test]
 fn s7_5_no_job_moves_to_another_version() {
     let mut w = World::new();
@@ -149,15 +149,15 @@ fn s7_5_no_job_moves_to_another_version() {
         assert_eq!(w.runtime.job(job.key).unwrap().version, Some("1"));
     }
     w.send_submit(a, submit);
-    assert_eq!(w.expect(a, "job.accepted").payload()["agent"], "one@1", "a repeat is the job of before");
+    assert_eq!(w.expect(a, "job.accepted").payload()["agent"], "one@1", "a repeated submit gets the original job");
     w.finish(&running, "1");
     w.host_event("Start", |event| matches!(event, Event::Start { job } if *job == waiting.key).then_some(()));
-    assert_eq!(w.runtime.job(waiting.key).unwrap().version, Some("1"), "what the host runs");
+    assert_eq!(w.runtime.job(waiting.key).unwrap().version, Some("1"), "the host starts the original version");
     let resumed = w.resume(a, 0);
     let frames = w.drain(resumed);
     let again: Vec<&Value> =
         frames.iter().filter(|frame| frame.kind() == "job.accepted").map(|frame| &frame.payload()["agent"]).collect();
-    assert_eq!(again, ["one@1", "one@1"], "announced again as it was");
+    assert_eq!(again, ["one@1", "one@1"], "the replayed job.accepted is unchanged");
     w.finish(&waiting, "1");
     w.drain(resumed);
     for row in w.list(resumed, json!({})).payload()["jobs"].as_array().unwrap() {
@@ -189,7 +189,7 @@ fn s7_5_bad_agent_specs_are_refused_to_the_host() {
     }
 }
 
-/// Each submit breaks one rule and every later one: the earlier is told.
+/// Each submit breaks one rule and all later ones: the first check decides the answer.
 #[test]
 fn s7_1_the_order_of_checks() {
     let mut w = World::with(|config| config.jobs_per_session = 1);
@@ -205,19 +205,19 @@ fn s7_1_the_order_of_checks() {
         }
         payload
     };
-    // shape before everything
+    // The shape is checked first.
     w.submit_refused(a, submit("nobody", &bad_lease, Some("used"), json!(0)), "INVALID_REQUEST");
-    // negotiated before the idempotency record
+    // Negotiated features are checked before the idempotency record.
     w.submit_refused(a, submit("nobody", &json!({"model.use": ["x"]}), Some("used"), json!(1)), "INVALID_REQUEST");
-    // the record before the agent
+    // The idempotency record is checked before the agent.
     w.submit_refused(a, submit("nobody", &json!({}), Some("used"), json!(1)), "DUPLICATE_KEY");
-    // the agent before the expiry and the limits
+    // The agent is checked before the lease and the expiry.
     w.submit_refused(a, submit("nobody", &json!({}), None, json!(1)), "AGENT_NOT_AVAILABLE");
     w.submit_refused(a, submit("nobody", &json!({"fs.read": ["relative"]}), None, json!(1)), "AGENT_NOT_AVAILABLE");
-    // the lease and the expiry before the limits
+    // The lease and the expiry are checked before the limits.
     w.submit_refused(a, submit("echo", &json!({"fs.read": ["relative"]}), None, json!(1)), "INVALID_REQUEST");
     w.submit_refused(a, submit("echo", &json!({}), None, json!(1)), "INVALID_REQUEST");
-    // the limits before the host is asked
+    // The limits are checked before the host is asked.
     w.host_event("Submitted", |event| matches!(event, Event::Submitted { .. }).then_some(()));
     w.submit_refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
     assert!(w.try_host_event(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none());
@@ -259,13 +259,13 @@ fn s5_a_repeated_submit_id_is_answered_again_and_does_not_run_again() {
     assert_eq!(again.job(), first.job());
     assert_eq!(again.payload(), first.payload());
     assert_eq!(w.list(a, json!({})).payload()["jobs"].as_array().unwrap().len(), 1);
-    // Also while the host is still asked, and after a refusal.
+    // A repeated id does not run again while the host is still being asked either.
     w.on_submit = OnSubmit::Hold;
     let frame = json!({"arcp": "1.1", "id": "held", "type": "job.submit", "payload": {"agent": "echo"}});
     w.send_frame(a, &frame);
     w.send_frame(a, &frame);
     let asked: Vec<_> = w.events.iter().filter(|event| matches!(event, Event::Submitted { .. })).cloned().collect();
-    assert_eq!(asked.len(), 2, "one for each job");
+    assert_eq!(asked.len(), 2, "the host is asked once per job");
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn s7_1_jobs_beyond_an_agents_slots_wait_as_pending() {
 }
 
 #[test]
-fn s7_1_a_refused_request_touches_nothing_else() {
+fn s7_1_a_refused_request_affects_nothing_else() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");

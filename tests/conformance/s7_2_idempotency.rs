@@ -20,7 +20,7 @@ fn s7_2_the_same_submit_gets_the_same_accepted() {
     expected["request_id"] = json!(id);
     assert_eq!(*again.payload(), expected, "the same payload, but its own request_id");
     w.expect_nothing(a);
-    w.log(&job, "one copy");
+    w.log(&job, "sent once");
     w.event(a, "log");
     w.expect_nothing(a);
 }
@@ -143,7 +143,10 @@ fn s7_2_racing_duplicate_gets_the_same_answer() {
     w.submit_refused(b, keyed(json!(2)), "DUPLICATE_KEY");
     w.expect_nothing(a);
     w.expect_nothing(b);
-    assert!(w.try_host_event(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none(), "one is asked");
+    assert!(
+        w.try_host_event(|event| matches!(event, Event::Submitted { .. }).then_some(())).is_none(),
+        "the host is asked once"
+    );
     w.start(key);
     let accepted: Vec<_> = w.drain(a).into_iter().filter(|frame| frame.kind() == "job.accepted").collect();
     assert_eq!(accepted.len(), 2);
@@ -185,7 +188,7 @@ fn s7_2_another_session_becomes_a_watcher_from_now_on() {
     let a = w.login("tok-alice");
     let job = w.submit(a, keyed(json!(1)));
     w.log(&job, "before");
-    // No subscribe is needed, negotiated or not.
+    // No subscribe is needed, and the feature need not be negotiated.
     let b = w.login_without("tok-alice2", &["subscribe"]);
     let id = w.send_submit(b, keyed(json!(1)));
     let accepted = w.expect(b, "job.accepted");
@@ -194,7 +197,7 @@ fn s7_2_another_session_becomes_a_watcher_from_now_on() {
     w.log(&job, "after");
     let event = w.event(b, "log");
     assert_eq!((event.seq(), &event.body()["message"]), (Some(1), &json!("after")));
-    // While the owner exists it may not cancel.
+    // While the owner session exists, this one may not cancel.
     w.send(b, "job.cancel", json!({"job_id": job.id}));
     w.refusal(b, "PERMISSION_DENIED");
     w.drain(a);
@@ -230,7 +233,7 @@ fn s7_2_another_session_becomes_the_owner_if_the_owner_is_closed() {
     w.expect(b, "job.accepted");
     w.expect_nothing(b);
     assert_eq!(w.runtime.job(job.key).unwrap().session.map(|id| id.to_string()), Some(w.session(b)));
-    // Children and the right to cancel come with it.
+    // Children and the right to cancel move with the ownership.
     w.delegate(&job, &json!({"agent": "slow"})).unwrap();
     w.event(b, "delegate");
     w.expect(b, "job.accepted");
@@ -269,7 +272,7 @@ fn s7_2_records_last_24_hours() {
 }
 
 #[test]
-fn s7_2_records_of_terminal_jobs_go_first() {
+fn s7_2_records_of_terminal_jobs_are_evicted_first() {
     let mut w = World::with(|config| config.idempotency_records = 3);
     let a = w.login("tok-alice");
     let keyed = |key: &str| json!({"agent": "echo", "idempotency_key": key});
@@ -321,7 +324,7 @@ fn s7_2_a_racing_duplicate_owns_the_job_if_the_first_session_closed_meanwhile() 
 }
 
 #[test]
-fn s7_2_the_sign_counts_where_the_exponent_is_beyond_reckoning() {
+fn s7_2_the_sign_counts_even_with_a_huge_exponent() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let submit = |id: &str, input: &str| {
@@ -337,7 +340,7 @@ fn s7_2_the_sign_counts_where_the_exponent_is_beyond_reckoning() {
 }
 
 #[test]
-fn s7_2_a_refused_submit_pushes_out_no_record() {
+fn s7_2_a_refused_submit_evicts_no_record() {
     let mut w = World::with(|config| config.idempotency_records = 1);
     let a = w.login("tok-alice");
     let job = w.submit(a, keyed(json!(1)));

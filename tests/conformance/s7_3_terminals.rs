@@ -58,7 +58,7 @@ fn s7_3_an_agents_failure_is_always_error() {
 }
 
 #[test]
-fn s12_a_code_of_its_own_becomes_internal_error() {
+fn s12_an_agents_own_code_becomes_internal_error() {
     for code in ["MY_CODE", "", "permission_denied", "RATE_LIMITED \" \\"] {
         let mut w = World::new();
         let a = w.login("tok-alice");

@@ -4,7 +4,7 @@ use nuncio_core::arcp::{Body, ErrorCode, Event, FinalStatus, Refused};
 use nuncio_tests::world::{Job, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
 
-fn asked(w: &mut World, job: &Job) -> Option<(Option<String>, u64)> {
+fn cancel_request(w: &mut World, job: &Job) -> Option<(Option<String>, u64)> {
     let now = w.now;
     w.try_host_event(|event| match event {
         Event::Cancel { job: key, reason, deadline } if *key == job.key => Some((reason.clone(), deadline.since(now))),
@@ -12,7 +12,7 @@ fn asked(w: &mut World, job: &Job) -> Option<(Option<String>, u64)> {
     })
 }
 
-fn terminal(w: &mut World, conn: nuncio_core::arcp::ConnId) -> Value {
+fn expect_cancelled(w: &mut World, conn: nuncio_core::arcp::ConnId) -> Value {
     let error = w.expect(conn, "job.error");
     assert_eq!(error.payload()["final_status"], "cancelled");
     assert_eq!(error.payload()["code"], "CANCELLED");
@@ -21,7 +21,7 @@ fn terminal(w: &mut World, conn: nuncio_core::arcp::ConnId) -> Value {
 }
 
 #[test]
-fn s7_4_cancelled_then_the_terminal() {
+fn s7_4_cancelled_precedes_the_terminal() {
     for on_envelope in [true, false] {
         let mut w = World::new();
         let a = w.login("tok-alice");
@@ -36,9 +36,9 @@ fn s7_4_cancelled_then_the_terminal() {
         let cancelled = w.expect(a, "job.cancelled");
         assert_eq!(*cancelled.payload(), json!({"job_id": job.id, "reason": "user", "request_id": "c"}));
         w.expect_nothing(a);
-        assert_eq!(asked(&mut w, &job), Some((Some("user".into()), 30 * SECOND)));
+        assert_eq!(cancel_request(&mut w, &job), Some((Some("user".into()), 30 * SECOND)));
         w.fail(&job, "INTERNAL_ERROR", "stopped").unwrap();
-        terminal(&mut w, a);
+        expect_cancelled(&mut w, a);
     }
 }
 
@@ -51,7 +51,7 @@ fn s7_4_a_reason_is_optional() {
         w.send_frame(a, &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": job.id, "payload": payload}));
         let cancelled = w.expect(a, "job.cancelled");
         assert!(cancelled.payload().get("reason").is_none());
-        assert_eq!(asked(&mut w, &job).unwrap().0, None);
+        assert_eq!(cancel_request(&mut w, &job).unwrap().0, None);
     }
 }
 
@@ -63,7 +63,7 @@ fn s7_4_an_agent_that_finishes_meanwhile_is_cancelled_too() {
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.expect(a, "job.cancelled");
     w.finish(&job, "1");
-    terminal(&mut w, a);
+    expect_cancelled(&mut w, a);
     let (status, code) = w.host_event("Ended", |event| match event {
         Event::Ended { status, fault, .. } => Some((*status, fault.as_ref().map(|fault| fault.code))),
         _ => None,
@@ -72,7 +72,7 @@ fn s7_4_an_agent_that_finishes_meanwhile_is_cancelled_too() {
 }
 
 #[test]
-fn s7_4_the_grace_ends() {
+fn s7_4_the_grace_period_ends() {
     let mut w = World::with(|config| config.cancel_grace = 5 * SECOND);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -81,7 +81,7 @@ fn s7_4_the_grace_ends() {
     w.advance(5 * SECOND - 1);
     w.expect_nothing(a);
     w.advance(1);
-    terminal(&mut w, a);
+    expect_cancelled(&mut w, a);
     assert_eq!(w.try_finish(&job, "\"late\""), Err(Refused::Terminal));
 }
 
@@ -96,7 +96,7 @@ fn s7_4_during_the_grace_events_and_authorize_still_work() {
     w.event(a, "log");
     assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
     w.finish(&job, "1");
-    terminal(&mut w, a);
+    expect_cancelled(&mut w, a);
     assert_eq!(w.try_emit(&job, &Body::thought("x")), Err(Refused::Terminal));
 }
 
@@ -110,15 +110,15 @@ fn s7_4_repeated_while_pending_is_answered_again() {
         assert_eq!(w.expect(a, "job.cancelled").payload()["request_id"], id.as_str());
         w.advance(SECOND);
     }
-    assert!(asked(&mut w, &job).is_some());
-    assert!(asked(&mut w, &job).is_none(), "the agent is asked once");
+    assert!(cancel_request(&mut w, &job).is_some());
+    assert!(cancel_request(&mut w, &job).is_none(), "the agent is asked once");
     w.advance(30 * SECOND);
     let frames = w.drain(a);
     assert_eq!(frames.iter().filter(|frame| frame.kind() == "job.error").count(), 1, "the grace counts from the first");
 }
 
 #[test]
-fn s7_4_a_job_that_has_ended_here_gets_no_answer() {
+fn s7_4_cancelling_a_job_that_ended_in_this_session_gets_no_answer() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -130,7 +130,7 @@ fn s7_4_a_job_that_has_ended_here_gets_no_answer() {
 }
 
 #[test]
-fn s7_4_unknown_and_invisible_jobs_are_not_found_with_one_answer() {
+fn s7_4_unknown_and_invisible_jobs_get_the_same_answer() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -146,7 +146,7 @@ fn s7_4_unknown_and_invisible_jobs_are_not_found_with_one_answer() {
         answers.push(payload);
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
-    assert_eq!(asked(&mut w, &job), None);
+    assert_eq!(cancel_request(&mut w, &job), None);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn s7_4_only_the_owning_session_may_cancel() {
     w.subscribe(b, json!({"job_id": job.id}));
     w.send(b, "job.cancel", json!({"job_id": job.id}));
     w.refusal(b, "PERMISSION_DENIED");
-    assert_eq!(asked(&mut w, &job), None);
+    assert_eq!(cancel_request(&mut w, &job), None);
     let c = w.resume(a, 1);
     w.send(c, "job.cancel", json!({"job_id": job.id}));
     w.expect(c, "job.cancelled");
@@ -186,7 +186,7 @@ fn s7_4_a_job_waiting_for_a_slot_ends_at_once() {
     let job = w.job_of(&accepted);
     w.send(a, "job.cancel", json!({"job_id": job.id}));
     w.expect(a, "job.cancelled");
-    terminal(&mut w, a);
+    expect_cancelled(&mut w, a);
     let started = w.events.iter().any(|event| matches!(event, Event::Start { job: key } if *key == job.key));
     assert!(!started, "the agent never ran");
 }
@@ -202,7 +202,7 @@ fn s7_4_first_cause_wins_over_a_timeout() {
     w.advance(5 * SECOND);
     w.expect_nothing(a);
     w.finish(&job, "1");
-    terminal(&mut w, a);
+    expect_cancelled(&mut w, a);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn s7_4_first_cause_wins_over_an_expiry() {
     w.advance(5 * SECOND);
     w.expect_nothing(a);
     w.finish(&job, "1");
-    terminal(&mut w, a);
+    expect_cancelled(&mut w, a);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn s7_4_a_cancel_that_names_two_jobs_or_none_is_invalid() {
     w.refusal(a, "INVALID_REQUEST");
     w.send(a, "job.cancel", json!({}));
     w.refusal(a, "INVALID_REQUEST");
-    assert_eq!((asked(&mut w, &one), asked(&mut w, &two)), (None, None));
+    assert_eq!((cancel_request(&mut w, &one), cancel_request(&mut w, &two)), (None, None));
     w.send_frame(
         a,
         &json!({"arcp": "1.1", "id": "c", "type": "job.cancel", "job_id": one.id, "payload": {"job_id": one.id}}),
@@ -246,7 +246,7 @@ fn s7_4_a_cancel_that_names_two_jobs_or_none_is_invalid() {
 }
 
 #[test]
-fn s7_4_a_job_the_host_was_only_asked_about_is_not_found() {
+fn s7_4_a_job_that_is_not_yet_accepted_is_not_found() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;

@@ -1,4 +1,4 @@
-//! §7.6: subscribing: the answer, replay and live, who may.
+//! §7.6: subscribing: the answer, the replay, live events and access.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn messages(frames: &[Frame]) -> Vec<String> {
 }
 
 #[test]
-fn s7_6_subscribed_says_everything() {
+fn s7_6_subscribed_is_complete() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let other = w.job(a, "echo");
@@ -38,7 +38,7 @@ fn s7_6_subscribed_says_everything() {
     assert_eq!(payload["agent"], "ver@2.0.0");
     assert_eq!(payload["lease"], lease);
     assert_eq!(payload["lease_constraints"], job.accepted.payload()["lease_constraints"]);
-    assert_eq!(payload["budget"]["USD"].as_f64(), Some(3.58), "remaining now");
+    assert_eq!(payload["budget"]["USD"].as_f64(), Some(3.58), "the remaining amount");
     assert!(payload.get("parent_job_id").is_some_and(Value::is_null), "null shown");
     assert_eq!(payload["trace_id"], job.accepted["trace_id"]);
     assert_eq!(payload["subscribed_from"], 4, "the job's last number in the owner's numbering");
@@ -61,8 +61,8 @@ fn s7_6_live_events_are_renumbered_into_the_subscribers_stream() {
     w.log(&job, "live");
     let first = w.event(b, "log");
     let original = w.drain(a).pop().unwrap();
-    assert_eq!(first.seq(), Some(2), "shared with the own jobs");
-    assert_eq!(first.payload(), original.payload(), "original ts and payload");
+    assert_eq!(first.seq(), Some(2), "the counter is shared with the session's own jobs");
+    assert_eq!(first.payload(), original.payload(), "the original timestamp and payload");
     assert_ne!(first["id"], original["id"], "a new envelope id");
     w.log(&own, "own");
     assert_eq!(w.event(b, "log").seq(), Some(3));
@@ -103,7 +103,7 @@ fn s7_6_history_is_replayed_after_the_answer_then_live() {
 }
 
 #[test]
-fn s7_6_history_up_to_date_or_beyond() {
+fn s7_6_a_history_that_is_up_to_date_replays_nothing() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -132,7 +132,7 @@ fn s7_6_without_history_from_event_seq_replays_nothing() {
 }
 
 #[test]
-fn s7_6_bad_shapes() {
+fn s7_6_malformed_subscribes_are_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -149,7 +149,7 @@ fn s7_6_bad_shapes() {
 }
 
 #[test]
-fn s7_6_evicted_history_is_told() {
+fn s7_6_evicted_history_is_marked_truncated() {
     let mut w = World::with(|config| config.history_events = 3);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -159,7 +159,7 @@ fn s7_6_evicted_history_is_told() {
     let b = w.login("tok-alice");
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));
     assert_eq!(subscribed.payload()["history_truncated"], true);
-    assert_eq!(messages(&w.drain(b)), ["7", "8", "9"], "from the oldest kept");
+    assert_eq!(messages(&w.drain(b)), ["7", "8", "9"], "from the oldest event kept");
     for (from, is_truncated, kept) in
         [(5, true, vec!["7", "8", "9"]), (6, false, vec!["7", "8", "9"]), (7, false, vec!["8", "9"])]
     {
@@ -172,7 +172,7 @@ fn s7_6_evicted_history_is_told() {
 }
 
 #[test]
-fn s7_6_an_ended_job_gives_its_terminal() {
+fn s7_6_subscribing_to_an_ended_job_delivers_its_terminal() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -182,10 +182,10 @@ fn s7_6_an_ended_job_gives_its_terminal() {
     let b = w.login("tok-alice");
     let subscribed = w.subscribe(b, json!({"job_id": job.id}));
     assert_eq!(subscribed.payload()["current_status"], "success");
-    assert_eq!(messages(&w.drain(b)), ["job.result"], "also without history");
+    assert_eq!(messages(&w.drain(b)), ["job.result"], "the terminal comes without history too");
     w.subscribe(b, json!({"job_id": job.id, "history": true}));
     assert_eq!(messages(&w.drain(b)), ["running", "2", "job.result"]);
-    // In the own session too: a new watch.
+    // In the owner's session too, subscribing to an ended job is a new watch.
     w.subscribe(a, json!({"job_id": job.id}));
     assert_eq!(messages(&w.drain(a)), ["job.result"]);
     w.subscribe(a, json!({"job_id": job.id, "history": true}));
@@ -193,7 +193,7 @@ fn s7_6_an_ended_job_gives_its_terminal() {
 }
 
 #[test]
-fn s7_6_the_own_live_job_gets_no_second_copy() {
+fn s7_6_subscribing_to_an_own_live_job_sends_no_second_copy() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -203,7 +203,7 @@ fn s7_6_the_own_live_job_gets_no_second_copy() {
     w.log(&job, "2");
     w.event(a, "log");
     w.expect_nothing(a);
-    // Unsubscribing an own job has no effect.
+    // Unsubscribing from an own job has no effect.
     w.send(a, "job.unsubscribe", json!({"job_id": job.id}));
     w.expect_nothing(a);
     w.log(&job, "3");
@@ -286,7 +286,7 @@ fn s7_6_visible_but_forbidden_is_permission_denied() {
 }
 
 #[test]
-fn s14_every_subscribe_is_told() {
+fn s14_every_subscribe_is_reported_to_the_host() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -320,7 +320,7 @@ fn s14_credentials_follow_the_submitter_only() {
     let c = w.login("tok-alice2");
     let alices = w.subscribe(c, json!({"job_id": job.id}));
     assert_eq!(alices.payload()["credentials"], job.accepted.payload()["credentials"]);
-    // The value of a rotation is not for bob either; the world checks every frame.
+    // The value of a rotation is not shown to bob either; the world checks every frame for it.
     w.drain(b);
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     let rotated = w.event(b, "status");

@@ -1,11 +1,11 @@
-//! §7.6, §7.7: subscriptions over time: detached sessions, ownerless jobs, slow watchers, order.
+//! §7.6, §7.7: subscriptions over time: detached sessions, jobs without an owner, slow watchers, order.
 
 use nuncio_core::arcp::Refused;
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
 
 #[test]
-fn s7_6_subscriptions_go_on_while_detached_and_after_a_resume() {
+fn s7_6_subscriptions_continue_while_detached_and_after_a_resume() {
     let mut w = World::new();
     let a = w.login("tok-bob");
     let job = w.job(a, "echo");
@@ -23,7 +23,7 @@ fn s7_6_subscriptions_go_on_while_detached_and_after_a_resume() {
 }
 
 #[test]
-fn s13_3_the_owner_may_go_and_watchers_stay() {
+fn s13_3_watchers_stay_when_the_owner_goes() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -38,7 +38,7 @@ fn s13_3_the_owner_may_go_and_watchers_stay() {
 }
 
 #[test]
-fn s7_6_an_ownerless_job_goes_on_counting_from_its_last() {
+fn s7_6_an_ownerless_job_continues_its_numbers() {
     let mut w = World::new();
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.job(a, "echo");
@@ -161,11 +161,11 @@ fn s7_6_the_owner_waits_for_its_own_session_only() {
         assert!(taken < 50);
     };
     assert_eq!(blocked, Refused::Blocked);
-    assert_eq!(w.drain(b).len(), taken, "what was refused went to nobody");
+    assert_eq!(w.drain(b).len(), taken, "a refused event is sent to nobody");
 }
 
 #[test]
-fn s7_6_a_subscriber_is_told_if_the_job_is_forgotten_before_it_was_shown() {
+fn s7_6_a_subscription_is_dropped_if_its_job_is_evicted_before_the_replay() {
     let mut w = World::with(|config| {
         config.retained_jobs = 1;
         config.send_window = 2;

@@ -1,11 +1,11 @@
-//! §8.1–§8.3: event kinds, their bodies, their numbers.
+//! §8.1–§8.3: event kinds, their bodies and their numbers.
 
 use nuncio_core::arcp::{Body, ErrorCode, Fault, Number, Refused};
 use nuncio_tests::world::{Frame, MILLI, World, json_text};
 use serde_json::{Value, json};
 
 #[test]
-fn s8_2_every_kind_as_it_is_emitted() {
+fn s8_2_every_kind_is_emitted_as_specified() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");

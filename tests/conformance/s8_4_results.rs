@@ -1,4 +1,4 @@
-//! §8.4: streamed results, by the writer and by raw chunks.
+//! §8.4: results streamed by the writer and by raw chunks.
 
 use nuncio_core::arcp::{Body, Chunk, JobResult, Refused, Via};
 use nuncio_tests::world::{FEATURES, Frame, Job, World, json_text};
@@ -78,7 +78,7 @@ fn s8_4_a_failing_agent_leaves_the_stream_open_and_no_result_id() {
 }
 
 #[test]
-fn s8_4_none_after_the_last() {
+fn s8_4_no_chunk_follows_the_last() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -89,7 +89,7 @@ fn s8_4_none_after_the_last() {
 }
 
 #[test]
-fn s8_4_never_mixed_with_an_inline_result() {
+fn s8_4_chunks_are_never_mixed_with_an_inline_result() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -113,13 +113,13 @@ fn s8_4_a_streamed_result_without_chunks_is_an_empty_inline_one_or_stream() {
 }
 
 #[test]
-fn s8_4_the_writer_splits_at_64_kib_and_48_where_small() {
+fn s8_4_the_writer_splits_at_64_kib_or_48_for_small_frames() {
     for (via, python, size) in [(Via::Tls, false, 64 << 10), (Via::Stdio, false, 48 << 10), (Via::Tls, true, 48 << 10)]
     {
         let mut w = World::new();
         let a = if python { w.login_python("tok-alice") } else { w.login_via("tok-alice", &FEATURES, via) };
         let job = w.job(a, "echo");
-        // Escapes and base64 need more room than the data: on stdio the frame limit is close.
+        // On stdio, base64 brings a chunk close to the frame limit.
         let data = vec![b'x'; 200_000];
         let mut rest = &data[..];
         while !rest.is_empty() {
@@ -258,7 +258,7 @@ fn s14_a_result_beyond_the_cap_is_an_internal_error() {
 }
 
 #[test]
-fn s8_4_a_raw_chunk_beyond_the_frame_limit_is_no_result() {
+fn s8_4_a_raw_chunk_beyond_the_frame_limit_is_not_sent() {
     let mut w = World::with(|config| config.frame_bytes = 4096);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -286,7 +286,7 @@ fn s8_4_chunks_block_like_events() {
         }
         written.push_str(&piece);
     }
-    assert!(written.len() < 20, "the writer waits");
+    assert!(written.len() < 20, "the writer is blocked");
     w.release_writes(a);
     w.finish_streamed(&job);
     let frames = w.drain(a);

@@ -1,4 +1,4 @@
-//! §9.1–§9.3, §9.7: the grammar of leases, and what they allow.
+//! §9.1–§9.3, §9.7: the grammar of leases and what they allow.
 
 use nuncio_core::lease::Operation;
 use nuncio_tests::world::{Job, World};
@@ -123,7 +123,7 @@ fn s9_2_stars_stay_within_a_segment_and_the_rest_is_literal() {
     ] {
         assert_eq!(w.authorize(&job, "fs.read", target).is_ok(), allowed, "{target}");
     }
-    assert_eq!(w.authorize(&job, "tool.call", "a/b"), Err("PERMISSION_DENIED"), "* is one segment");
+    assert_eq!(w.authorize(&job, "tool.call", "a/b"), Err("PERMISSION_DENIED"), "* matches within one segment");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn s9_2_urls_are_compared_in_canonical_form() {
 }
 
 #[test]
-fn s9_7_models() {
+fn s9_7_a_model_must_match_a_pattern() {
     let mut w = World::new();
     let job = with(&mut w, json!({"model.use": ["tier-fast/*", "anthropic/claude-3-haiku-*"]}));
     assert_eq!(w.model(&job, "tier-fast/a"), Ok(()));
@@ -169,7 +169,7 @@ fn s9_7_a_config_may_allow_models_without_a_lease() {
     let job = with(&mut w, json!({}));
     assert_eq!(w.model(&job, "anything"), Ok(()));
     let named = with(&mut w, json!({"model.use": ["tier-fast/*"]}));
-    assert_eq!(w.model(&named, "anything"), Err("PERMISSION_DENIED"), "what is named is enforced");
+    assert_eq!(w.model(&named, "anything"), Err("PERMISSION_DENIED"), "a model.use that is present is enforced");
 }
 
 #[test]
@@ -189,11 +189,11 @@ fn s9_3_an_empty_lease_allows_nothing() {
 }
 
 #[test]
-fn s9_3_a_budget_is_no_operation() {
+fn s9_3_a_budget_is_not_an_operation() {
     assert!(Operation::new("cost.budget", "USD:1").is_err());
 }
 
-/// Expired, then pattern, then budget: each earlier one is told.
+/// The checks run in the order expiry, pattern, budget: the first that fails decides the answer.
 #[test]
 fn s9_3_the_order_of_the_operation_check() {
     let mut w = World::new();
@@ -204,11 +204,15 @@ fn s9_3_the_order_of_the_operation_check() {
             "lease_constraints": {"expires_at": "2026-05-13T19:30:10Z"}}),
     );
     w.cost(&job, "1", "USD");
-    assert_eq!(w.authorize(&job, "tool.call", "u"), Err("PERMISSION_DENIED"), "pattern before budget");
+    assert_eq!(
+        w.authorize(&job, "tool.call", "u"),
+        Err("PERMISSION_DENIED"),
+        "the pattern is checked before the budget"
+    );
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("BUDGET_EXHAUSTED"));
-    assert_eq!(w.model(&job, "m"), Ok(()), "not for model.use");
+    assert_eq!(w.model(&job, "m"), Ok(()), "the budget is not checked for model.use");
     assert_eq!(w.model(&job, "other"), Err("PERMISSION_DENIED"));
     w.advance(10_000_000);
-    assert_eq!(w.authorize(&job, "tool.call", "u"), Err("LEASE_EXPIRED"), "expiry before pattern");
+    assert_eq!(w.authorize(&job, "tool.call", "u"), Err("LEASE_EXPIRED"), "the expiry is checked before the pattern");
     assert_eq!(w.model(&job, "other"), Err("LEASE_EXPIRED"));
 }

@@ -10,7 +10,7 @@ fn expiring(expires_at: &str) -> Value {
     json!({"agent": "slow", "lease_request": {"tool.call": ["t"], "agent.delegate": ["*"]}, "lease_constraints": {"expires_at": expires_at}})
 }
 
-/// A world without heartbeats at the very microsecond of the expiry.
+/// A world at the very microsecond at which its job's lease expires.
 fn expired() -> (World, nuncio_core::arcp::ConnId, Job) {
     let mut w = World::new();
     let a = w.login("tok-alice");
@@ -22,7 +22,7 @@ fn expired() -> (World, nuncio_core::arcp::ConnId, Job) {
     (w, a, job)
 }
 
-fn lease_expired(w: &mut World, conn: nuncio_core::arcp::ConnId) {
+fn expect_lease_expired(w: &mut World, conn: nuncio_core::arcp::ConnId) {
     let error = w.expect(conn, "job.error");
     assert_eq!(error.payload()["code"], "LEASE_EXPIRED");
     assert_eq!(error.payload()["final_status"], "error");
@@ -57,7 +57,7 @@ fn s9_5_plus_zero_is_utc_and_echoed_with_z() {
     let job = w.submit(a, expiring("2026-05-14T00:00:00+00:00"));
     let echoed = job.accepted.payload()["lease_constraints"]["expires_at"].as_str().unwrap();
     assert!(echoed.starts_with("2026-05-14T00:00:00") && echoed.ends_with('Z'), "{echoed}");
-    // Python writes microseconds.
+    // The Python client writes microseconds.
     w.submit(a, expiring("2026-05-14T00:00:00.315377Z"));
 }
 
@@ -82,7 +82,7 @@ fn s9_5_without_an_attempt_the_job_ends_after_the_grace() {
     w.advance(SECOND - 1);
     w.expect_nothing(a);
     w.advance(1);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
     assert_eq!(w.try_finish(&job, "1"), Err(Refused::Terminal));
 }
 
@@ -106,7 +106,7 @@ fn s9_5_after_an_attempt_the_next_tool_result_ends_it() {
     let error = json!({"call_id": "c3", "error": {"code": "LEASE_EXPIRED", "message": "expired", "retryable": false}});
     w.raw(&job, "tool_result", &error);
     assert_eq!(*w.event(a, "tool_result").body(), error);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn s9_5_after_an_attempt_returning_ends_it() {
     let (mut w, a, job) = expired();
     let _ = w.authorize(&job, "tool.call", "t");
     let _ = w.try_finish(&job, "1");
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
     let (mut w, a, job) = expired();
     let _ = w.authorize(&job, "tool.call", "t");
     let _ = w.fail(&job, "PERMISSION_DENIED", "x");
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn s9_5_after_an_attempt_the_grace_ends_it_at_the_latest() {
     w.advance(100 * MILLI - 1);
     w.expect_nothing(a);
     w.advance(1);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
     assert_eq!(w.try_emit(&job, &Body::thought("x")), Err(Refused::Terminal));
 }
 
@@ -146,7 +146,7 @@ fn s9_5_a_refused_delegation_is_an_attempt() {
 }
 
 #[test]
-fn s9_5_pending_jobs_too() {
+fn s9_5_pending_jobs_expire_too() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     w.job(a, "narrow");
@@ -155,7 +155,7 @@ fn s9_5_pending_jobs_too() {
     w.send_submit(a, submit);
     w.expect(a, "job.accepted");
     w.advance(11 * SECOND);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn s9_5_any_future_date_works() {
     w.expect_nothing(a);
     assert_eq!(w.authorize(&month, "tool.call", "t"), Ok(()));
     w.advance(40 * 24 * 3600 * SECOND);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
     assert_eq!(w.authorize(&far, "tool.call", "t"), Ok(()));
 }
 
@@ -183,7 +183,7 @@ fn s9_5_a_job_without_expiry_goes_on() {
 }
 
 #[test]
-fn s9_5_after_an_attempt_neither_a_timeout_nor_the_parents_end_is_the_reason() {
+fn s9_5_after_an_attempt_no_later_cause_replaces_lease_expired() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let mut submit = expiring(AT);
@@ -193,7 +193,7 @@ fn s9_5_after_an_attempt_neither_a_timeout_nor_the_parents_end_is_the_reason() {
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("LEASE_EXPIRED"));
     w.advance(0);
     w.advance(SECOND);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
 
     let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"tool.call": ["t"], "agent.delegate": ["*"]}}));
     let constraints = json!({"expires_at": "2026-05-13T19:31:00Z"});
@@ -239,7 +239,7 @@ fn s9_5_every_kind_of_operation_is_lease_expired() {
     w.submit_refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "LEASE_EXPIRED");
 }
 
-/// Everything that keeps a session or a job alive, and everything that names its lease again.
+/// Neither activity in the session or the job nor a request that names the lease again extends it.
 #[test]
 fn s9_5_nothing_extends_a_lease() {
     let mut w = World::with(|config| config.provisioner = true);
@@ -259,7 +259,7 @@ fn s9_5_nothing_extends_a_lease() {
     w.cost(&job, "0.25", "USD");
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     w.drain(a);
-    // The same submit again is the same lease; with a later end it is another one.
+    // The same submit again has the same lease; with a later expiry it is a different submit.
     w.send_submit(a, submit.clone());
     let again = w.expect(a, "job.accepted");
     assert_eq!(again.payload()["lease_constraints"], job.accepted.payload()["lease_constraints"]);
@@ -268,7 +268,7 @@ fn s9_5_nothing_extends_a_lease() {
     assert_eq!(
         w.delegate(&job, &json!({"agent": "echo", "lease_constraints": later})),
         Err("LEASE_SUBSET_VIOLATION"),
-        "nor is a child's longer"
+        "a child's lease may not expire later either"
     );
     let b = w.login("tok-alice");
     let watch = json!({"job_id": job.id, "history": true, "lease_constraints": later});
@@ -286,11 +286,11 @@ fn s9_5_nothing_extends_a_lease() {
     w.send(a, "session.ping", json!({"nonce": "n"}));
     w.expect(a, "session.pong");
     w.advance(SECOND);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
 }
 
 #[test]
-fn s14_an_expiration_is_told_to_the_host() {
+fn s14_an_expiration_is_reported_to_the_host() {
     for attempted in [false, true] {
         let (mut w, _, job) = expired();
         if attempted {
@@ -308,7 +308,7 @@ fn s14_an_expiration_is_told_to_the_host() {
 }
 
 #[test]
-fn s14_a_clock_that_steps_back_gives_no_authority_back() {
+fn s14_a_clock_that_steps_back_restores_no_authority() {
     let (mut w, a, job) = expired();
     let before = w.now;
     for back in [1, SECOND, 3600 * SECOND] {
@@ -317,5 +317,5 @@ fn s14_a_clock_that_steps_back_gives_no_authority_back() {
     }
     w.now = before;
     w.advance(SECOND);
-    lease_expired(&mut w, a);
+    expect_lease_expired(&mut w, a);
 }

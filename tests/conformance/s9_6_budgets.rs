@@ -10,7 +10,7 @@ fn budgeted(w: &mut World, amounts: Value) -> (ConnId, Job) {
     (a, job)
 }
 
-/// The metric and the remaining counter that follows it, as written.
+/// Reads the cost metric and the `cost.budget.remaining` that follows it; returns its value as written.
 fn remaining(w: &mut World, conn: ConnId) -> String {
     let cost = w.event(conn, "metric");
     assert_eq!(cost.body()["name"], "cost.inference");
@@ -20,7 +20,7 @@ fn remaining(w: &mut World, conn: ConnId) -> String {
     rest.raw(&["payload", "body", "value"])
 }
 
-fn is(text: &str, expected: f64) {
+fn assert_value(text: &str, expected: f64) {
     assert_eq!(text.parse::<f64>().unwrap().to_bits(), expected.to_bits(), "{text} is not {expected}");
 }
 
@@ -29,11 +29,11 @@ fn s9_6_costs_decrement_and_the_rest_follows() {
     let mut w = World::new();
     let (a, job) = budgeted(&mut w, json!(["USD:5.00", "credits:10"]));
     w.cost(&job, "1.42", "USD");
-    is(&remaining(&mut w, a), 3.58);
+    assert_value(&remaining(&mut w, a), 3.58);
     w.cost(&job, "4", "credits");
-    is(&remaining(&mut w, a), 6.0);
+    assert_value(&remaining(&mut w, a), 6.0);
     w.cost(&job, "0.58", "USD");
-    is(&remaining(&mut w, a), 3.0);
+    assert_value(&remaining(&mut w, a), 3.0);
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn s9_6_decimals_are_exact() {
     for n in 1..=10 {
         assert_eq!(w.authorize(&job, "tool.call", "t"), Ok(()));
         w.cost(&job, "0.1", "USD");
-        is(&remaining(&mut w, a), f64::from(10 - n) / 10.0);
+        assert_value(&remaining(&mut w, a), f64::from(10 - n) / 10.0);
     }
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("BUDGET_EXHAUSTED"), "ten times 0.1 is 1");
 }
@@ -62,12 +62,12 @@ fn s9_6_the_exhausting_event_is_delivered_and_the_job_lives() {
     let mut w = World::new();
     let (a, job) = budgeted(&mut w, json!(["USD:1"]));
     w.cost(&job, "1.5", "USD");
-    is(&remaining(&mut w, a), -0.5);
+    assert_value(&remaining(&mut w, a), -0.5);
     assert_eq!(w.authorize(&job, "tool.call", "t"), Err("BUDGET_EXHAUSTED"));
     w.log(&job, "still here");
     w.event(a, "log");
     w.cost(&job, "1", "USD");
-    is(&remaining(&mut w, a), -1.5);
+    assert_value(&remaining(&mut w, a), -1.5);
     w.finish(&job, "1");
     w.expect(a, "job.result");
 }
@@ -79,11 +79,11 @@ fn s9_6_negative_costs_are_refused_without_a_decrement() {
     assert!(Body::metric("cost.x", &Number::parse("-0.5").unwrap(), Some("USD"), None).is_err());
     assert!(Body::raw("metric", &json_text(r#"{"name":"cost.x","value":-0.5,"unit":"USD"}"#)).is_err());
     w.cost(&job, "0.25", "USD");
-    is(&remaining(&mut w, a), 0.75);
+    assert_value(&remaining(&mut w, a), 0.75);
 }
 
 #[test]
-fn s9_6_what_is_no_exact_amount_is_refused_without_a_decrement() {
+fn s9_6_inexact_amounts_are_refused_without_a_decrement() {
     let mut w = World::new();
     let (a, job) = budgeted(&mut w, json!(["USD:1"]));
     for value in ["1e400", "1e60", "0.00000000000000000000000000000000000000000001"] {
@@ -94,7 +94,7 @@ fn s9_6_what_is_no_exact_amount_is_refused_without_a_decrement() {
     }
     assert!(Number::try_from(f64::NAN).is_err() && Number::try_from(f64::INFINITY).is_err());
     w.cost(&job, "0.25", "USD");
-    is(&remaining(&mut w, a), 0.75);
+    assert_value(&remaining(&mut w, a), 0.75);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn s9_6_the_remaining_counter_is_part_of_the_job_for_watchers() {
     let b = w.login("tok-alice");
     w.subscribe(b, json!({"job_id": job.id}));
     w.cost(&job, "0.25", "USD");
-    is(&remaining(&mut w, b), 0.75);
+    assert_value(&remaining(&mut w, b), 0.75);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn s9_6_a_blocked_cost_is_not_counted() {
     w.release_writes(a);
     w.drain(a);
     w.emit(&job, &cost);
-    is(&remaining(&mut w, a), f64::from(99 - counted));
+    assert_value(&remaining(&mut w, a), f64::from(99 - counted));
 }
 
 #[test]

@@ -12,14 +12,14 @@ fn leased() -> Value {
     json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"], "agent.delegate": ["*"]}})
 }
 
-fn job(w: &mut World) -> (ConnId, Job) {
+fn start_job(w: &mut World) -> (ConnId, Job) {
     let a = w.login("tok-alice");
     let job = w.submit(a, leased());
     (a, job)
 }
 
-/// The next revocation that is asked: (key, id, value, attempt).
-fn revocation(w: &mut World) -> Option<(RevocationId, String, String, u32)> {
+/// Takes the next revocation request: `(key, id, value, attempt)`.
+fn next_revocation(w: &mut World) -> Option<(RevocationId, String, String, u32)> {
     w.try_host_event(|event| match event {
         Event::Revoke { revocation, id, value, attempt, .. } => {
             Some((*revocation, id.clone()?, value.as_ref()?.expose().to_owned(), *attempt))
@@ -28,14 +28,14 @@ fn revocation(w: &mut World) -> Option<(RevocationId, String, String, u32)> {
     })
 }
 
-fn value(job: &Job) -> String {
+fn credential_value(job: &Job) -> String {
     job.accepted.payload()["credentials"][0]["value"].as_str().unwrap().to_owned()
 }
 
 #[test]
-fn s9_8_1_the_shape() {
+fn s9_8_1_the_shape_of_a_credential() {
     let mut w = world();
-    let (_, job) = job(&mut w);
+    let (_, job) = start_job(&mut w);
     assert_eq!(
         job.accepted.payload()["credentials"],
         json!([{
@@ -50,7 +50,7 @@ fn s9_8_1_the_shape() {
 }
 
 #[test]
-fn s9_8_1_no_empty_member() {
+fn s9_8_1_absent_members_are_omitted() {
     let mut w = world();
     let a = w.login("tok-alice");
     let bare = Credential {
@@ -70,7 +70,7 @@ fn s9_8_1_no_empty_member() {
 }
 
 #[test]
-fn s9_8_none_minted_none_shown() {
+fn s9_8_none_are_shown_if_none_were_minted() {
     let mut w = world();
     let a = w.login("tok-alice");
     let job = w.submit(a, json!({"agent": "slow"}));
@@ -83,9 +83,9 @@ fn s9_8_none_minted_none_shown() {
 }
 
 #[test]
-fn s14_each_is_recorded_before_it_is_sent() {
+fn s14_each_credential_is_recorded_before_it_is_sent() {
     let mut w = world();
-    let (a, job) = job(&mut w);
+    let (a, job) = start_job(&mut w);
     let recorded = w.stored.iter().find_map(|(sends, record)| match record {
         Record::CredentialIssued { job: id, id: credential } if id.to_string() == job.id && credential == "cred_1" => {
             Some(*sends)
@@ -102,19 +102,19 @@ fn s14_each_is_recorded_before_it_is_sent() {
         .filter(|(_, record)| matches!(record, Record::CredentialIssued { .. }))
         .map(|(sends, _)| *sends)
         .collect();
-    assert_eq!(issued.len(), 2, "a rotated one is another");
+    assert_eq!(issued.len(), 2, "a rotation is recorded as a new credential");
     assert!(issued[1] <= sent as u64);
 }
 
 #[test]
-fn s9_8_2_revoked_at_every_terminal() {
+fn s9_8_2_credentials_are_revoked_at_every_terminal() {
     for how in ["success", "error", "cancelled", "timed_out", "abort"] {
         let mut w = world();
         let a = w.login("tok-alice");
         let mut submit = leased();
         submit["max_runtime_sec"] = json!(10);
         let job = w.submit(a, submit);
-        assert!(revocation(&mut w).is_none());
+        assert!(next_revocation(&mut w).is_none());
         match how {
             "success" => w.finish(&job, "1"),
             "error" => w.fail(&job, "INTERNAL_ERROR", "x").unwrap(),
@@ -125,9 +125,9 @@ fn s9_8_2_revoked_at_every_terminal() {
             "timed_out" => w.advance(10 * SECOND),
             _ => w.abort(),
         }
-        let (_, id, revoked, attempt) = revocation(&mut w).unwrap_or_else(|| panic!("{how}"));
-        assert_eq!((id.as_str(), revoked, attempt), ("cred_1", value(&job), 0), "{how}");
-        assert!(revocation(&mut w).is_none());
+        let (_, id, revoked, attempt) = next_revocation(&mut w).unwrap_or_else(|| panic!("{how}"));
+        assert_eq!((id.as_str(), revoked, attempt), ("cred_1", credential_value(&job), 0), "{how}");
+        assert!(next_revocation(&mut w).is_none());
         assert!(w.stored.iter().any(|(_, record)| matches!(record, Record::CredentialRevoked { .. })), "{how}");
     }
 }
@@ -136,20 +136,20 @@ fn s9_8_2_revoked_at_every_terminal() {
 fn s9_8_2_a_failed_revocation_is_retried() {
     let mut w = world();
     w.auto_revoke = false;
-    let (_, job) = job(&mut w);
+    let (_, job) = start_job(&mut w);
     w.finish(&job, "1");
     for expected in 0..5 {
-        let (key, _, revoked, attempt) = revocation(&mut w).unwrap();
-        assert_eq!((revoked, attempt), (value(&job), expected));
+        let (key, _, revoked, attempt) = next_revocation(&mut w).unwrap();
+        assert_eq!((revoked, attempt), (credential_value(&job), expected));
         w.runtime.revoke_failed(w.now, key).unwrap();
         w.advance(0);
-        assert!(revocation(&mut w).is_none(), "not at once");
+        assert!(next_revocation(&mut w).is_none(), "the retry is not immediate");
         w.advance(24 * 3600 * SECOND);
     }
-    let (key, ..) = revocation(&mut w).unwrap();
+    let (key, ..) = next_revocation(&mut w).unwrap();
     w.runtime.revoked(w.now, key).unwrap();
     w.advance(24 * 3600 * SECOND);
-    assert!(revocation(&mut w).is_none());
+    assert!(next_revocation(&mut w).is_none());
     assert_eq!(w.runtime.revoked(w.now, key), Err(Refused::Stale));
     assert_eq!(w.runtime.revoke_failed(w.now, key), Err(Refused::Stale));
 }
@@ -157,7 +157,7 @@ fn s9_8_2_a_failed_revocation_is_retried() {
 #[test]
 fn s9_8_2_rotation_shows_the_new_value_once_and_revokes_the_prior() {
     let mut w = world();
-    let (a, job) = job(&mut w);
+    let (a, job) = start_job(&mut w);
     let b = w.login("tok-alice");
     w.subscribe(b, json!({"job_id": job.id}));
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
@@ -166,29 +166,33 @@ fn s9_8_2_rotation_shows_the_new_value_once_and_revokes_the_prior() {
         *status.body(),
         json!({"phase": "credential_rotated", "credential_id": "cred_1", "id": "cred_1", "value": "rotated-value"})
     );
-    let (_, id, revoked, _) = revocation(&mut w).unwrap();
-    assert_eq!((id.as_str(), revoked), ("cred_1", value(&job)), "the prior value, by value");
-    // Written once: redacted everywhere from now on.
+    let (_, id, revoked, _) = next_revocation(&mut w).unwrap();
+    assert_eq!((id.as_str(), revoked), ("cred_1", credential_value(&job)), "the prior value is revoked by value");
+    // Once it was written, the value is redacted everywhere else.
     let again = w.resume(a, 0);
     let frames = w.drain(again);
     let replayed = frames.iter().find(|frame| frame.body()["phase"] == "credential_rotated").unwrap();
     assert!(!replayed.text().contains("rotated-value"), "{replayed:?}");
     assert_eq!(replayed.body()["credential_id"], "cred_1");
     let accepted = frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap();
-    assert_eq!(accepted.payload()["credentials"][0]["value"], "rotated-value", "credentials as valid now");
+    assert_eq!(accepted.payload()["credentials"][0]["value"], "rotated-value", "the currently valid value");
     let c = w.login("tok-alice");
     let subscribed = w.subscribe(c, json!({"job_id": job.id, "history": true}));
-    assert_eq!(subscribed.payload()["credentials"][0]["value"], "rotated-value", "later the owner reads it here");
+    assert_eq!(
+        subscribed.payload()["credentials"][0]["value"],
+        "rotated-value",
+        "the owner can read the value in job.subscribed"
+    );
     assert!(w.drain(c).iter().all(|frame| !frame.text().contains("rotated-value")));
     assert_eq!(w.runtime.job(job.key).unwrap().credentials[0].value.expose(), "rotated-value");
     w.finish(&job, "1");
-    assert_eq!(revocation(&mut w).unwrap().2, "rotated-value");
+    assert_eq!(next_revocation(&mut w).unwrap().2, "rotated-value");
 }
 
 #[test]
 fn s9_8_2_a_rotation_that_was_not_written_is_written_after_the_resume() {
     let mut w = world();
-    let (a, job) = job(&mut w);
+    let (a, job) = start_job(&mut w);
     w.cut(a);
     w.rotate(&job, "cred_1", "rotated-value", "alice").unwrap();
     let b = w.resume(a, 1);
@@ -199,19 +203,19 @@ fn s9_8_2_a_rotation_that_was_not_written_is_written_after_the_resume() {
 }
 
 #[test]
-fn s9_8_2_rotations_of_what_is_not_there_are_refused() {
+fn s9_8_2_rotating_an_unknown_credential_is_refused() {
     let mut w = world();
-    let (a, job) = job(&mut w);
+    let (a, job) = start_job(&mut w);
     assert!(w.rotate(&job, "cred_9", "x-value", "alice").is_err());
     w.expect_nothing(a);
     w.finish(&job, "1");
     assert!(w.rotate(&job, "cred_1", "y-value", "alice").is_err());
-    assert!(revocation(&mut w).is_some());
-    assert!(revocation(&mut w).is_none());
+    assert!(next_revocation(&mut w).is_some());
+    assert!(next_revocation(&mut w).is_none());
 }
 
 #[test]
-fn s9_8_minted_late_or_for_a_refused_submit_are_revoked() {
+fn s9_8_credentials_minted_too_late_are_revoked() {
     let mut w = world();
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
@@ -220,13 +224,13 @@ fn s9_8_minted_late_or_for_a_refused_submit_are_revoked() {
     w.advance(30 * SECOND);
     w.drain(a);
     assert_eq!(w.start_with(key, vec![minted.clone()]), Err(Refused::Stale));
-    let (_, _, revoked, _) = revocation(&mut w).expect("a late credential is revoked");
+    let (_, _, revoked, _) = next_revocation(&mut w).expect("a late credential is revoked");
     assert_eq!(revoked, minted.value.expose());
     assert!(w.history.iter().all(|(_, _, frame)| frame.kind() != "job.accepted"));
 }
 
 #[test]
-fn s9_8_without_negotiation_none_may_be_given() {
+fn s9_8_without_the_feature_the_host_may_give_no_credentials() {
     let mut w = world();
     let a = w.login_without("tok-alice", &["provisioned_credentials"]);
     w.on_submit = OnSubmit::Hold;
@@ -267,7 +271,7 @@ fn s9_8_2_a_value_is_not_reused_across_jobs() {
     w.auto_revoke = false;
     let a = w.login("tok-alice");
     let first = w.submit(a, leased());
-    let used = value(&first);
+    let used = credential_value(&first);
     w.on_submit = OnSubmit::Hold;
     let second = w.submit_held(a, leased());
     let refused = |refused: Result<(), Refused>| assert!(matches!(refused, Err(Refused::Invalid(_))), "{refused:?}");
@@ -278,12 +282,12 @@ fn s9_8_2_a_value_is_not_reused_across_jobs() {
     let accepted = w.expect(a, "job.accepted");
     let second = w.job_of(&accepted);
     w.event(a, "status");
-    // Nor by a rotation; and who rotates to the value there is would see it revoked.
+    // A rotation may not reuse a value either, not even the current one, which would then be revoked.
     refused(w.rotate(&second, "cred_2", &used, "alice"));
     refused(w.rotate(&second, "cred_2", "own-value", "alice"));
     w.rotate(&second, "cred_2", "newer-value", "alice").unwrap();
     refused(w.rotate(&first, "cred_1", "own-value", "alice"));
-    // Until it is revoked a value is good upstream, and so another job's.
+    // Until it is revoked, a value is valid upstream, and may not be given to another job.
     w.finish(&first, "1");
     let third = w.submit_held(a, leased());
     refused(w.start_with(third, vec![credential("cred_4", &used)]));
@@ -308,41 +312,41 @@ fn s9_8_too_many_credentials_are_refused_to_the_host() {
 #[test]
 fn s9_8_2_a_childs_credentials_end_with_its_parent() {
     let mut w = world();
-    let (a, parent) = job(&mut w);
+    let (a, parent) = start_job(&mut w);
     let body = json!({"agent": "slow", "delegate_id": "d", "lease_request": {"model.use": ["tier-fast/*"]}});
     w.delegate(&parent, &body).unwrap();
     let frames = w.drain(a);
     let accepted = frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap();
     let childs = accepted.payload()["credentials"][0]["value"].as_str().unwrap().to_owned();
     w.finish(&parent, "1");
-    let first = revocation(&mut w).unwrap().2;
-    let second = revocation(&mut w).unwrap().2;
-    assert_eq!((first, second), (childs, value(&parent)), "the child's first");
+    let first = next_revocation(&mut w).unwrap().2;
+    let second = next_revocation(&mut w).unwrap().2;
+    assert_eq!((first, second), (childs, credential_value(&parent)), "the child's credential is revoked first");
 }
 
 #[test]
-fn s9_8_2_what_is_minted_for_a_child_whose_parent_has_ended_is_revoked() {
+fn s9_8_2_credentials_minted_for_a_child_after_its_parent_ended_are_revoked() {
     let mut w = world();
-    let (a, parent) = job(&mut w);
+    let (a, parent) = start_job(&mut w);
     w.on_submit = OnSubmit::Hold;
     let child =
         w.delegate(&parent, &json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"]}})).unwrap();
     let minted = w.credential(child, "2");
     w.finish(&parent, "1");
-    assert_eq!(revocation(&mut w).unwrap().2, value(&parent));
+    assert_eq!(next_revocation(&mut w).unwrap().2, credential_value(&parent));
     assert_eq!(w.start_with(child, vec![minted.clone()]), Err(Refused::Stale));
-    assert_eq!(revocation(&mut w).expect("it is revoked").2, minted.value.expose());
+    assert_eq!(next_revocation(&mut w).expect("it is revoked").2, minted.value.expose());
     assert!(w.drain(a).iter().all(|frame| !frame.text().contains(minted.value.expose())));
 }
 
 #[test]
-fn s14_beyond_the_waiting_revocations_submits_that_need_credentials_are_refused() {
+fn s14_submits_with_credentials_are_refused_beyond_the_revocation_limit() {
     let mut w = World::with(|config| {
         config.provisioner = true;
         config.revocations = 1;
     });
     w.auto_revoke = false;
-    let (a, job) = job(&mut w);
+    let (a, job) = start_job(&mut w);
     w.finish(&job, "1");
     w.drain(a);
     let error = w.submit_refused(a, leased(), "INTERNAL_ERROR");
@@ -361,13 +365,13 @@ fn s9_8_a_declined_submit_shows_nothing() {
 #[test]
 fn s9_8_secrets_are_not_printed() {
     let mut w = world();
-    let (_, job) = job(&mut w);
+    let (_, job) = start_job(&mut w);
     let printed = format!("{:?}", w.runtime.job(job.key).unwrap().credentials);
     assert!(!printed.contains("secret-"), "{printed}");
 }
 
 #[test]
-fn s9_8_a_rotated_value_is_not_told_to_an_owner_that_has_not_negotiated_credentials() {
+fn s9_8_a_rotated_value_is_not_shown_to_an_owner_without_the_feature() {
     let mut w = World::with(|config| {
         config.provisioner = true;
         config.resume_window_secs = 1;
@@ -378,7 +382,7 @@ fn s9_8_a_rotated_value_is_not_told_to_an_owner_that_has_not_negotiated_credenti
     assert!(job.accepted.payload().get("credentials").is_some());
     w.send(a, "session.close", json!({}));
     w.advance(2 * SECOND);
-    // The same principal takes the job over, on a connection that anybody can listen to.
+    // The same principal takes over the job on a connection that is not encrypted.
     let b = w.login_via("tok-alice", &FEATURES, Via::Plain);
     w.send_submit(b, submit);
     assert!(w.expect(b, "job.accepted").payload().get("credentials").is_none());

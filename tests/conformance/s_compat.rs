@@ -5,7 +5,7 @@ use nuncio_tests::world::{FEATURES, MILLI, SECOND, World};
 use serde_json::json;
 
 #[test]
-fn compat_auto_knows_python_by_its_empty_agents() {
+fn compat_auto_recognises_python_by_empty_agents() {
     for (compat, agents, python) in [
         (Compat::Auto, Some(json!([])), true),
         (Compat::Auto, None, false),
@@ -57,14 +57,14 @@ fn compat_python_cancelled_and_timed_out_jobs_end_by_a_result() {
     let terminal = w.expect(a, "job.result");
     assert_eq!(terminal.job(), job.id);
     assert_eq!(*terminal.payload(), json!({"final_status": "timed_out", "completed_at": "2026-05-13T19:30:05.000Z"}));
-    // Errors stay errors.
+    // A job that fails ends with `job.error` as usual.
     let job = w.job(a, "slow");
     w.fail(&job, "PERMISSION_DENIED", "x").unwrap();
     assert_eq!(w.expect(a, "job.error").payload()["final_status"], "error");
 }
 
 #[test]
-fn compat_the_form_is_the_watching_sessions() {
+fn compat_the_form_is_that_of_the_watching_session() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let b = w.login_python("tok-alice");
@@ -108,7 +108,7 @@ fn compat_python_a_resume_keeps_the_form() {
     let mut w = World::new();
     let a = w.login_python("tok-alice");
     w.cut(a);
-    // World::resume says hello without "agents".
+    // `World::resume` sends a hello without `agents`.
     let b = w.resume(a, 0);
     let job = w.submit(b, json!({"agent": "echo", "lease_request": {"cost.budget": ["USD:1"]}}));
     assert!(job.accepted.payload()["budget"]["USD"].is_string());
@@ -168,7 +168,7 @@ fn compat_python_the_delay_counts_from_when_the_answer_was_written() {
 }
 
 #[test]
-fn compat_python_a_terminal_within_the_delay() {
+fn compat_python_a_terminal_waits_for_the_delay() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -184,7 +184,7 @@ fn compat_python_a_terminal_within_the_delay() {
 }
 
 #[test]
-fn compat_python_a_takeover_before_the_answer_was_written_does_not_hold_the_subscription_for_ever() {
+fn compat_python_a_takeover_before_the_answer_was_written_does_not_block_the_subscription() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -199,7 +199,7 @@ fn compat_python_a_takeover_before_the_answer_was_written_does_not_hold_the_subs
 }
 
 #[test]
-fn compat_python_back_pressure_is_not_told_under_a_subscription_that_has_not_started() {
+fn compat_python_back_pressure_is_not_signalled_under_a_pending_subscription() {
     let mut w = World::with(|config| config.back_pressure = 2);
     let b = w.login_python("tok-alice");
     let own = w.job(b, "slow");

@@ -1,4 +1,4 @@
-//! Real frames of the deployed clients: every one is accepted in a fitting state.
+//! Real frames of the deployed clients: each is accepted in a suitable state.
 
 use nuncio_core::arcp::{ConnId, Via};
 use nuncio_tests::world::{FEATURES, Frame, Job, World};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const PYTHON: &str = include_str!("../data/py-client.jsonl");
 const TYPESCRIPT: &str = include_str!("../data/ts-client.jsonl");
 
-/// The fixture's agents, the fixture's lease namespaces, a fitting clock: 2026-11-21T02:20:00Z.
+/// A world with the agents that the fixtures name.
 fn world() -> World {
     let mut w = World::with(|config| config.provisioner = true);
     for agent in ["ops", "delegate"] {
@@ -23,7 +23,7 @@ fn world() -> World {
     w
 }
 
-/// A session with a running job and enough events to ack.
+/// Creates a session with a running job and enough events to acknowledge.
 fn session(w: &mut World) -> (ConnId, Job) {
     let a = w.login_via("tok-alice", &FEATURES, Via::Tls);
     let job = w.job(a, "slow");
@@ -64,7 +64,7 @@ fn fixtures_every_client_frame_is_accepted() {
         let mut w = world();
         let frames = answer(&mut w, line);
         let first = frames.first().map_or("nothing", |frame| frame.kind());
-        // One TypeScript line carries an empty `cost.budget`, which is no lease.
+        // One TypeScript line has an empty `cost.budget`, which is not a valid lease.
         if line.contains(r#""cost.budget": []"#) {
             assert_eq!(frames[0].payload()["code"], "INVALID_REQUEST");
             continue;

@@ -1,10 +1,11 @@
-//! Limits of `Config`, each hit once: refused with `INTERNAL_ERROR`, `details{limit,max}`, and never grown past.
+//! Each limit of `Config` is hit once: the request is refused with `INTERNAL_ERROR` and `details{limit,max}`, and the
+//! limit is never exceeded.
 
 use nuncio_core::arcp::{Event, Refused};
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
 
-pub(crate) fn limit(error: &Frame, name: &str, max: u64) {
+pub(crate) fn assert_limit(error: &Frame, name: &str, max: u64) {
     assert_eq!(error.payload()["code"], "INTERNAL_ERROR");
     assert_eq!(error.payload()["details"], json!({"limit": name, "max": max}), "{error:?}");
 }
@@ -15,7 +16,7 @@ fn limit_connections() {
     let a = w.login("tok-alice");
     w.login("tok-alice");
     let c = w.open();
-    limit(&w.recv(c), "connections", 2);
+    assert_limit(&w.recv(c), "connections", 2);
     assert!(w.closed(c).is_some());
     w.cut(a);
     w.login("tok-alice");
@@ -27,7 +28,7 @@ fn limit_ungreeted() {
     let a = w.open();
     w.open();
     let c = w.open();
-    limit(&w.recv(c), "ungreeted", 2);
+    assert_limit(&w.recv(c), "ungreeted", 2);
     assert!(w.closed(c).is_some());
     w.hello(a, "tok-alice", &[]);
     w.expect(a, "session.welcome");
@@ -43,16 +44,16 @@ fn limit_sessions() {
     w.login("tok-bob");
     let c = w.open();
     w.hello(c, "tok-alice", &[]);
-    limit(&w.recv(c), "sessions", 2);
+    assert_limit(&w.recv(c), "sessions", 2);
     assert!(w.closed(c).is_some());
     // A resume needs no new session.
     w.resume(a, 0);
 }
 
 #[test]
-fn limit_sessions_per_principal_does_not_count_sessions_that_said_goodbye_and_are_idle() {
+fn limit_sessions_per_principal_does_not_count_closed_idle_sessions() {
     let mut w = World::with(|config| config.sessions_per_principal = 2);
-    // Working on, gone without a word, and gone with one while its job runs: these are kept.
+    // Sessions that are still counted: one closed while its job runs, and one that was cut.
     let a = w.login("tok-alice");
     w.job(a, "echo");
     w.send(a, "session.close", json!({}));
@@ -60,10 +61,10 @@ fn limit_sessions_per_principal_does_not_count_sessions_that_said_goodbye_and_ar
     w.cut(b);
     let c = w.open();
     w.hello(c, "tok-alice", &[]);
-    limit(&w.recv(c), "sessions_per_principal", 2);
+    assert_limit(&w.recv(c), "sessions_per_principal", 2);
     let b = w.resume(b, 0);
     w.send(b, "session.close", json!({}));
-    // Now it is idle: a command after the other is let in, however many.
+    // A closed session without jobs is not counted: short commands may follow each other without limit.
     for _ in 0..10 {
         let d = w.login("tok-alice");
         w.send(d, "session.close", json!({}));
@@ -77,10 +78,10 @@ fn limit_sessions_per_principal() {
     let a = w.login("tok-alice");
     let b = w.open();
     w.hello(b, "tok-alice2", &[]);
-    limit(&w.recv(b), "sessions_per_principal", 1);
+    assert_limit(&w.recv(b), "sessions_per_principal", 1);
     assert!(w.closed(b).is_some());
     w.login("tok-bob");
-    // A lapsed session makes room.
+    // A session whose window has lapsed makes room.
     w.cut(a);
     w.advance(601 * SECOND);
     w.login("tok-alice");
@@ -93,7 +94,7 @@ fn limit_jobs() {
     let b = w.login("tok-bob");
     let job = w.job(a, "slow");
     w.job(b, "slow");
-    limit(&w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs", 2);
+    assert_limit(&w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs", 2);
     w.finish(&job, "1");
     w.drain(a);
     w.job(a, "slow");
@@ -105,7 +106,7 @@ fn limit_jobs_per_session() {
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.job(a, "slow");
-    limit(&w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs_per_session", 2);
+    assert_limit(&w.submit_refused(a, json!({"agent": "slow"}), "INTERNAL_ERROR"), "jobs_per_session", 2);
     let b = w.login("tok-alice");
     w.job(b, "slow");
     w.finish(&job, "1");
@@ -122,8 +123,8 @@ fn limit_subscriptions() {
     w.subscribe(b, json!({"job_id": jobs[0].id}));
     w.subscribe(b, json!({"job_id": jobs[1].id}));
     w.send(b, "job.subscribe", json!({"job_id": jobs[2].id}));
-    limit(&w.recv(b), "subscriptions", 2);
-    // A repeated one is none more; an ended or given up one makes room.
+    assert_limit(&w.recv(b), "subscriptions", 2);
+    // Repeating a subscription does not count again; an ended or cancelled one makes room.
     w.subscribe(b, json!({"job_id": jobs[1].id}));
     w.send(b, "job.unsubscribe", json!({"job_id": jobs[0].id}));
     w.subscribe(b, json!({"job_id": jobs[2].id}));
@@ -175,7 +176,7 @@ fn limit_pattern_work() {
         json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"], "fs.read": ["/a*b*c*d/**", "/x/**/y*z"]}}),
     );
     let body = json!({"agent": "echo", "lease_request": {"fs.read": ["/a*b*c*d/**/e*f*g", "/x/**/y*z"]}});
-    assert_eq!(w.delegate(&job, &body), Err("LEASE_SUBSET_VIOLATION"), "beyond the work bound it is refused");
+    assert_eq!(w.delegate(&job, &body), Err("LEASE_SUBSET_VIOLATION"), "refused beyond the work bound");
 }
 
 #[test]
@@ -230,7 +231,7 @@ fn limit_send_window() {
     assert_eq!((w.drain(a).len(), w.unsent(a)), (3, 3));
     w.report_written(a, 2);
     assert_eq!((w.drain(a).len(), w.unsent(a)), (2, 3));
-    // Reports that are too many or late are harmless.
+    // Excess and late reports are harmless.
     w.report_written(a, 1_000);
     w.release_writes(a);
     assert_eq!(w.drain(a).len(), 5);
@@ -371,7 +372,7 @@ fn limit_idempotency_bytes() {
         w.drain(a);
         ended.push(job.id);
     }
-    // The newest record is still there, the oldest is not: its key is free again.
+    // The newest record is still kept; the oldest was evicted, so its key is free again.
     w.send_submit(a, keyed("k99".into()));
     assert_eq!(w.expect(a, "job.accepted").job(), ended[99]);
     w.drain(a);
@@ -380,7 +381,7 @@ fn limit_idempotency_bytes() {
 }
 
 #[test]
-fn limit_ended_jobs_end_for_the_host() {
+fn limit_ended_is_the_last_host_event_of_a_job() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");

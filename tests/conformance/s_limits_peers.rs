@@ -1,13 +1,13 @@
-//! What a peer could grow, or have sent, by messages that cost it little.
+//! What a peer could make grow, or make the runtime send, with cheap messages.
 
 use nuncio_core::arcp::Via;
 use nuncio_tests::world::{FEATURES, OnSubmit, SECOND, World};
 use serde_json::json;
 
-use crate::s_limits::limit;
+use crate::s_limits::assert_limit;
 
 #[test]
-fn limit_unanswered_copies_of_a_submit() {
+fn limit_pending_copies_of_a_submit() {
     let mut w = World::with(|config| config.jobs_per_session = 3);
     w.on_submit = OnSubmit::Hold;
     let a = w.login("tok-alice");
@@ -17,18 +17,18 @@ fn limit_unanswered_copies_of_a_submit() {
         w.expect_nothing(a);
     }
     w.send_frame(a, &submit);
-    limit(&w.recv(a), "jobs_per_session", 3);
+    assert_limit(&w.recv(a), "jobs_per_session", 3);
 }
 
 #[test]
-fn limit_copies_of_an_ended_submit_fill_no_log() {
+fn limit_copies_of_an_ended_submit_do_not_fill_the_log() {
     let mut w = World::with(|config| config.log_events = 50);
     let a = w.login("tok-alice");
     let submit = json!({"agent": "echo", "idempotency_key": "k"});
     let job = w.submit(a, submit.clone());
     w.finish(&job, "1");
     w.hold_writes(a);
-    // A client that reads, but asks again for each frame that it is given room for.
+    // The client reads, and repeats its submit as soon as there is room for the answer.
     for _ in 0..30_000 {
         if w.runtime.reading(a) {
             w.send_submit(a, submit.clone());
@@ -53,7 +53,7 @@ fn limit_jobs_a_session_is_attached_to() {
         w.expect(b, "job.accepted");
     }
     w.send_submit(b, submit("3"));
-    limit(&w.recv(b), "subscriptions", 2);
+    assert_limit(&w.recv(b), "subscriptions", 2);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn limit_jobs_a_session_takes_over() {
     w.send_submit(b, submit("1"));
     w.expect(b, "job.accepted");
     w.send_submit(b, submit("2"));
-    limit(&w.recv(b), "jobs_per_session", 1);
+    assert_limit(&w.recv(b), "jobs_per_session", 1);
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn limit_delegations_per_job() {
         w.drain(a);
     }
     w.send_submit(a, child("3"));
-    limit(&w.recv(a), "delegations_per_job", 2);
+    assert_limit(&w.recv(a), "delegations_per_job", 2);
 }
 
-/// The world checks that no frame is larger than its connection takes.
+/// The world checks that no frame exceeds the limit of its connection.
 #[test]
-fn limit_frames_that_repeat_what_a_peer_said_are_not_larger_than_frames_may_be() {
+fn limit_frames_that_echo_a_peer_stay_within_the_frame_limit() {
     for via in [Via::Tls, Via::Stdio] {
         let mut w = World::new();
         let a = w.login_via("tok-alice", &FEATURES, via);
@@ -120,11 +120,11 @@ fn limit_frames_that_repeat_what_a_peer_said_are_not_larger_than_frames_may_be()
 }
 
 #[test]
-fn limit_a_lease_that_no_frame_could_show_is_refused() {
+fn limit_a_lease_too_large_for_a_frame_is_refused() {
     for via in [Via::Tls, Via::Stdio] {
         let mut w = World::new();
         let a = w.login_via("tok-alice", &FEATURES, via);
-        // Three times as long in its canonical form.
+        // The canonical form is three times as long.
         let patterns: Vec<String> = (0..900).map(|n| format!("https://h/{n}?{}", "/".repeat(1_000))).collect();
         w.send_submit(a, json!({"agent": "echo", "lease_request": {"net.fetch": patterns}}));
         let error = w.refusal(a, "INTERNAL_ERROR");
@@ -133,7 +133,7 @@ fn limit_a_lease_that_no_frame_could_show_is_refused() {
 }
 
 #[test]
-fn limit_frames_of_a_job_are_not_larger_than_each_of_its_watchers_takes() {
+fn limit_frames_of_a_job_fit_every_watcher() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let large = "x".repeat(100_000);
@@ -150,7 +150,7 @@ fn limit_frames_of_a_job_are_not_larger_than_each_of_its_watchers_takes() {
     w.finish(&job, &format!("{large:?}"));
     let terminal = w.expect(pipe, "job.error");
     assert_eq!(terminal.payload()["details"]["limit"], "frame_bytes");
-    // Afterwards it is no better.
+    // The same limit applies after the job has ended.
     w.subscribe(watcher, json!({"job_id": job.id}));
     w.expect(watcher, "job.error");
     w.send_submit(pipe, submit);

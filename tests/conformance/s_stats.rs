@@ -34,7 +34,7 @@ fn stats_show_jobs_by_their_state_and_count_their_ends() {
     w.submit_held(a, json!({"agent": "echo"}));
     let stats = w.runtime.stats();
     assert_eq!((stats.jobs_pending, stats.jobs_running, stats.jobs_cancelling, stats.jobs_kept), (1, 0, 1, 2));
-    assert_eq!(stats.totals.jobs, 3, "one was not accepted yet");
+    assert_eq!(stats.totals.jobs, 3, "one job is not accepted yet");
     let ended = |status| stats.totals.ended(status);
     assert_eq!((ended(FinalStatus::Success), ended(FinalStatus::Error), ended(FinalStatus::Cancelled)), (1, 1, 0));
     assert_eq!(ended(FinalStatus::TimedOut), 0);
@@ -62,13 +62,13 @@ fn stats_count_refusals_by_code() {
     w.hello(b, "tok-mallory", &[]);
     let totals = w.runtime.stats().totals;
     assert_eq!(totals.refused(ErrorCode::AgentNotAvailable), 2);
-    assert_eq!(totals.refused(ErrorCode::Unauthenticated), 1, "a hello that was turned away");
+    assert_eq!(totals.refused(ErrorCode::Unauthenticated), 1, "the refused hello");
     let all: u64 = ErrorCode::ALL.into_iter().map(|code| totals.refused(code)).sum();
     assert_eq!(all, 3);
 }
 
 #[test]
-fn stats_count_agents_that_wait_and_sessions_that_are_told() {
+fn stats_count_blocked_agents_and_back_pressure() {
     let mut w = World::with(|config| {
         config.log_events = 4;
         config.back_pressure = 2;
@@ -84,5 +84,5 @@ fn stats_count_agents_that_wait_and_sessions_that_are_told() {
     let body = nuncio_core::arcp::Body::log("info", "more", None);
     while w.try_emit(&job, &body).is_ok() {}
     assert_eq!(w.try_emit(&job, &body), Err(Refused::Blocked));
-    assert_eq!(w.runtime.stats().totals.blocked, 1, "it waits once, however often it asks");
+    assert_eq!(w.runtime.stats().totals.blocked, 1, "an agent is counted once, however often it retries");
 }
