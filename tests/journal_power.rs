@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nuncio_core::arcp::{Config, Journal as Keeps, Output, Runtime};
 use nuncio_core::time::Time;
-use nuncio_shared::{Journal, JournalError, Record, SqliteJournal, SqliteOptions, Sync};
+use nuncio_shared::arcp::journal::{Journal, JournalError, Record, SqliteJournal, SqliteOptions, Sync};
 use nuncio_tests::world::World;
 use serde_json::json;
 

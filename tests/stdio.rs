@@ -4,8 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use nuncio_shared::arcp::{Failure, JobContext, ServerBuilder, SessionEnd, Submit};
+use nuncio_shared::auth::StaticTokens;
 use nuncio_shared::driver::Driver;
-use nuncio_shared::{Failure, JobContext, ServerBuilder, SessionEnd, StaticTokens, Submit};
 use serde_json::{Value, json};
 
 const DRIVERS: [&str; 2] = ["tokio", "smol"];
@@ -15,11 +16,11 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", "tokio", mark] => runtime.block_on(async {
-            offer(nuncio_tokio::Server::builder()).build().unwrap().serve_stdio().await;
+            offer(nuncio_tokio::arcp::Server::builder()).build().unwrap().serve_stdio().await;
             std::fs::write(mark, "ended by itself").unwrap();
         }),
         ["serve", "smol", mark] => smol::block_on(async {
-            offer(nuncio_smol::Server::builder()).build().unwrap().serve_stdio().await;
+            offer(nuncio_smol::arcp::Server::builder()).build().unwrap().serve_stdio().await;
             std::fs::write(mark, "ended by itself").unwrap();
         }),
         // The harness's own arguments do not matter.
@@ -28,17 +29,17 @@ fn main() {
                 let (program, mark) = (std::env::current_exe().unwrap(), mark(server));
                 let mut command = tokio::process::Command::new(&program);
                 command.arg("serve").arg(server).arg(&mark);
-                serves(nuncio_tokio::Client::spawn(command, "tok-alice").connect().await.unwrap(), &mark).await;
+                serves(nuncio_tokio::arcp::Client::spawn(command, "tok-alice").connect().await.unwrap(), &mark).await;
                 let mut command = smol::process::Command::new(&program);
                 command.arg("serve").arg(server).arg(&mark);
-                serves(nuncio_smol::Client::spawn(command, "tok-alice").connect().await.unwrap(), &mark).await;
+                serves(nuncio_smol::arcp::Client::spawn(command, "tok-alice").connect().await.unwrap(), &mark).await;
             }
             for program in ["true", "/nonexistent/runtime"] {
                 let command = tokio::process::Command::new(program);
-                let error = nuncio_tokio::Client::spawn(command, "t").connect().await.unwrap_err();
+                let error = nuncio_tokio::arcp::Client::spawn(command, "t").connect().await.unwrap_err();
                 assert!(error.to_string().contains("could not be reached"), "{error}");
                 let command = smol::process::Command::new(program);
-                let error = nuncio_smol::Client::spawn(command, "t").connect().await.unwrap_err();
+                let error = nuncio_smol::arcp::Client::spawn(command, "t").connect().await.unwrap_err();
                 assert!(error.to_string().contains("could not be reached"), "{error}");
             }
         }),
@@ -60,7 +61,7 @@ fn offer<D: Driver>(builder: ServerBuilder<D>) -> ServerBuilder<D> {
 }
 
 /// `client` is the driver's; what it does is the same.
-async fn serves(client: impl std::ops::Deref<Target = nuncio_shared::Client>, mark: &Path) {
+async fn serves(client: impl std::ops::Deref<Target = nuncio_shared::arcp::Client>, mark: &Path) {
     // Larger than a line that Python could read, and with line breaks: it is cut into chunks that fit.
     let input = json!({"text": "line\n".repeat(40_000)});
     let mut job = client.submit(&Submit::new("echo").input(&input).unwrap()).await.unwrap();

@@ -16,7 +16,7 @@ macro_rules! clients {
         $(mod $driver {
             use std::time::Duration;
 
-            use nuncio_shared::{FinalStatus, ListQuery, Reconnect, Submit, Subscribe};
+            use nuncio_shared::arcp::{FinalStatus, ListQuery, Reconnect, Submit, Subscribe};
             use nuncio_tests::proxy::{Plan, Proxy, Step};
             use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nuncio_tests::peers::{Server, python, wanted};
-use nuncio_tokio::{
+use nuncio_tokio::arcp::{
     Client, ClientBuildError, ClientError, FinalStatus, JobHandle, ListQuery, Outcome, Product, RequestFailure, Submit,
     Subscribe, Time,
 };

@@ -1,7 +1,7 @@
 //! What nobody needs goes, and nothing else.
 
 use nuncio_core::arcp::Runtime;
-use nuncio_shared::{Config, Time};
+use nuncio_shared::arcp::{Config, Time};
 
 use super::*;
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nuncio_shared::{FinalStatus, Journal, Record, ReplayRange, SessionId, SqliteJournal, SqliteOptions, Sync};
+use nuncio_shared::arcp::journal::{Journal, Record, ReplayRange, SqliteJournal, SqliteOptions, Sync};
+use nuncio_shared::arcp::{FinalStatus, SessionId};
 
 const SESSION: &str = "sess_01J00000000000000000000000";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";

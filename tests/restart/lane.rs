@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use nuncio_shared::{Journal as _, Record, SqliteJournal, SqliteOptions, Time};
+use nuncio_shared::arcp::Time;
+use nuncio_shared::arcp::journal::{Journal as _, Record, SqliteJournal, SqliteOptions};
 use nuncio_tests::raw::PATIENCE;
 use serde_json::Value;
 
@@ -169,7 +170,7 @@ pub(crate) fn sound(journal: &Path) -> u64 {
             true
         })
         .unwrap();
-    let config = nuncio_shared::Config::default();
+    let config = nuncio_shared::arcp::Config::default();
     let (_, restored) = nuncio_core::arcp::Runtime::restore(config, [7; 32], Time(0), records);
     assert!(restored.is_clean(), "{restored:?}");
     assert_eq!((restored.interrupted, restored.unrevoked), (0, 0), "all jobs have ended, all credentials are revoked");

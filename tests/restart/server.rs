@@ -5,11 +5,14 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nuncio_shared::driver::Driver;
-use nuncio_shared::{
-    BoxFuture, Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Output, Provisioner, Refused,
-    Revocation, Secret, ServerBuilder, SqliteJournal, SqliteOptions, StaticTokens, Sync,
+use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions, Sync};
+use nuncio_shared::arcp::{
+    Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Output, Provisioner, Refused, Revocation,
+    Secret, ServerBuilder,
 };
+use nuncio_shared::auth::StaticTokens;
+use nuncio_shared::driver::Driver;
+use nuncio_shared::io::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -64,14 +67,16 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let served = if self.smol {
             smol::block_on(async {
-                let server = self.offer(nuncio_smol::Server::builder())?.build().map_err(|error| error.to_string())?;
+                let server =
+                    self.offer(nuncio_smol::arcp::Server::builder())?.build().map_err(|error| error.to_string())?;
                 let listening = server.listen("127.0.0.1:0").await.map_err(|error| error.to_string())?;
                 ready(listening.url());
                 Ok::<_, String>(())
             })
         } else {
             runtime.block_on(async {
-                let server = self.offer(nuncio_tokio::Server::builder())?.build().map_err(|error| error.to_string())?;
+                let server =
+                    self.offer(nuncio_tokio::arcp::Server::builder())?.build().map_err(|error| error.to_string())?;
                 let listening = server.listen("127.0.0.1:0").await.map_err(|error| error.to_string())?;
                 ready(listening.url());
                 Ok(())
@@ -215,7 +220,7 @@ impl Provisioner for Upstream {
             }
             let value = self.ask(&format!("mint {} cred_1", grant.job));
             let value =
-                value.map_err(|error| Fault::new(nuncio_shared::ErrorCode::InternalError, error.to_string()))?;
+                value.map_err(|error| Fault::new(nuncio_shared::arcp::ErrorCode::InternalError, error.to_string()))?;
             Ok(vec![Credential {
                 id: "cred_1".to_owned(),
                 value: Secret::new(value),

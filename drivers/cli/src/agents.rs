@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::{Failure, JobContext, Output, ServerBuilder};
+use nuncio_tokio::arcp::{Failure, JobContext, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! `nuncio cancel`.
 
 use clap::Args;
-use nuncio_tokio::{
+use nuncio_tokio::arcp::{
     Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, RemoteFault, RequestFailure,
     SessionEnd, Subscribe, Subscription,
 };

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use nuncio_tokio::{Client, ClientBuildError, ClientBuilder, Secret};
+use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Secret};
 
 use crate::security::ClientSecurity;
 use crate::text::tell;

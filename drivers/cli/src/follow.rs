@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use nuncio_tokio::{ClientError, FinalStatus, Follow, JobHandle, Outcome, Product, SessionEvents, Update};
+use nuncio_tokio::arcp::{ClientError, FinalStatus, Follow, JobHandle, Outcome, Product, SessionEvents, Update};
 
 use crate::interrupt::Interrupts;
 use crate::show::{Show, Who};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use console::Term;
-use nuncio_tokio::{Client, JobRow, Json, ListQuery, Time};
+use nuncio_tokio::arcp::{Client, JobRow, Json, ListQuery, Time};
 use serde::Serialize;
 
 use crate::connect::Connection;

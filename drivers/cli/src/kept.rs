@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nuncio_tokio::{ResumePoint, Secret, Time};
+use nuncio_tokio::arcp::{ResumePoint, Secret, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::times::now;

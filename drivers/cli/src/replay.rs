@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 use nuncio_core::arcp::{JobUlid, Transcript};
-use nuncio_tokio::{SessionId, SqliteJournal};
+use nuncio_tokio::arcp::SessionId;
+use nuncio_tokio::arcp::journal::SqliteJournal;
 
 use crate::journal::Unusable;
 use crate::signals::Signals;

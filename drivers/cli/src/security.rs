@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nuncio_tokio::{
-    Authorities, CertificatePrincipals, ClientCertificates, ClientTls, HostPolicy, Identity, JwtKeyError, JwtKeys,
-    JwtVerifier, ListenOptions, NameKind, OriginPolicy, Secret, ServerTls, StaticTokens, TlsError, Verifier,
+use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy, Secret};
+use nuncio_tokio::auth::{
+    Authorities, CertificatePrincipals, ClientCertificates, ClientTls, Identity, JwtKeyError, JwtKeys, JwtVerifier,
+    NameKind, ServerTls, StaticTokens, TlsError, Verifier,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -123,7 +124,7 @@ pub(crate) enum SecurityError {
     #[error("{given} needs {missing}, too")]
     Incomplete { given: &'static str, missing: &'static str },
     #[error("--allow-host or --allow-origin: {0}")]
-    Policy(#[from] nuncio_tokio::InvalidPolicy),
+    Policy(#[from] nuncio_tokio::arcp::InvalidPolicy),
 }
 
 impl Security {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use nuncio_tokio::{Claim, Rejection, Verifier};
+use nuncio_tokio::auth::{Claim, Rejection, Verifier};
 use rcgen::CertifiedKey;
 
 use crate::security::{ClientSecurity, Security};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use nuncio_tokio::Subscribe;
+use nuncio_tokio::arcp::Subscribe;
 
 use crate::connect::Connection;
 use crate::follow::{Following, follow};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::SignedDuration;
-use nuncio_tokio::Time;
+use nuncio_tokio::arcp::Time;
 
 /// A time from now, or ago: `90s`, `10m`, `1h30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

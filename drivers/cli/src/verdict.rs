@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use crate::journal::Unusable;
-use nuncio_tokio::{ClientBuildError, ClientError, CloseReason, ConnectError, FinalStatus, RequestFailure, SessionEnd};
+use nuncio_tokio::arcp::{
+    ClientBuildError, ClientError, CloseReason, ConnectError, FinalStatus, RequestFailure, SessionEnd,
+};
 
 /// The end of every help of a command that follows a job.
 pub(crate) const EXIT_CODES: &str = "\

@@ -6,7 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use nuncio_tokio::{Client, Submit};
+use nuncio_tokio::arcp::{Client, Submit};
 use serde_json::{Value, json};
 use support::{Serving, nuncio, run, stderr, stdout};
 

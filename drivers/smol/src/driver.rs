@@ -1,12 +1,14 @@
 use std::io;
 use std::sync::Arc;
 
-use nuncio_shared::driver::{Driver, Spawn};
-use nuncio_shared::{BoxFuture, BuildError};
+use nuncio_shared::arcp::BuildError;
+use nuncio_shared::driver::Driver;
+use nuncio_shared::io::BoxFuture;
+use nuncio_shared::io::Spawn;
 use smol::Executor;
 
-use crate::client::Client;
-use crate::server::Server;
+use crate::arcp::Client;
+use crate::arcp::Server;
 use crate::thread::IoThread;
 
 /// The smol driver.
@@ -30,13 +32,13 @@ impl Driver for Smol {
         })
     }
 
-    fn server(server: nuncio_shared::Server, thread: Arc<IoThread>) -> Server {
+    fn server(server: nuncio_shared::arcp::Server, thread: Arc<IoThread>) -> Server {
         // The server holds it, and smol's sockets belong to no thread.
         drop(thread);
         Server::of(server)
     }
 
-    fn client(client: nuncio_shared::Client) -> Client {
+    fn client(client: nuncio_shared::arcp::Client) -> Client {
         Client::of(client)
     }
 }

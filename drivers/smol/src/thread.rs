@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nuncio_shared::driver::Io;
-use nuncio_shared::{BoxFuture, CancellationToken};
+use nuncio_shared::io::Io;
+use nuncio_shared::io::{BoxFuture, CancellationToken};
 use smol::{Executor, Timer};
 
 /// A thread that carries connections and timers, so that agents and applications that block their own threads stall
 /// nobody's session.
 ///
-/// A server and a client start one each; many clients of one process can [share one](crate::ClientBuilder::io_thread).
+/// A server and a client start one each; many clients of one process can [share one](crate::arcp::ClientBuilder::io_thread).
 /// It ends when nobody uses it any more.
 #[derive(Debug)]
 pub struct IoThread {

@@ -1,12 +1,14 @@
 use std::io;
 use std::sync::Arc;
 
-use nuncio_shared::driver::{Driver, Spawn};
-use nuncio_shared::{BoxFuture, BuildError};
+use nuncio_shared::arcp::BuildError;
+use nuncio_shared::driver::Driver;
+use nuncio_shared::io::BoxFuture;
+use nuncio_shared::io::Spawn;
 use tokio::runtime::Handle;
 
-use crate::client::Client;
-use crate::server::Server;
+use crate::arcp::Client;
+use crate::arcp::Server;
 use crate::thread::IoThread;
 
 /// The tokio driver.
@@ -33,11 +35,11 @@ impl Driver for Tokio {
         }))
     }
 
-    fn server(server: nuncio_shared::Server, thread: Arc<IoThread>) -> Server {
+    fn server(server: nuncio_shared::arcp::Server, thread: Arc<IoThread>) -> Server {
         Server::of(server, thread)
     }
 
-    fn client(client: nuncio_shared::Client) -> Client {
+    fn client(client: nuncio_shared::arcp::Client) -> Client {
         Client::of(client)
     }
 }

@@ -4,7 +4,8 @@
 //! is written here touches sockets, processes, tasks and timers.
 //!
 //! ```
-//! use nuncio_tokio::{Client, Failure, JobContext, Server, StaticTokens, Submit};
+//! use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Submit};
+//! use nuncio_tokio::auth::StaticTokens;
 //! use serde::Deserialize;
 //! use serde_json::{Value, json};
 //!
@@ -49,18 +50,18 @@
 //!
 //! Features, all off by default: `tls` speaks `wss://` on both sides (`ServerTls`, `ClientTls`) and turns client
 //! certificates into principals (`CertificatePrincipals`); `jwt` takes JSON Web Tokens (`JwtVerifier`); `hyper` and `axum`
-//! mount a server on an HTTP server that is there already (`MountOptions`). Verifiers are combined by [`Verifier::or`]. A
-//! connection has one attempt at a token; [`Config`] bounds the sessions of a principal and the jobs of a session.
+//! mount a server on an HTTP server that is there already (`MountOptions`). Verifiers are combined by [`Verifier::or`](auth::Verifier::or). A
+//! connection has one attempt at a token; [`Config`](arcp::Config) bounds the sessions of a principal and the jobs of a session.
 //!
 //! # Threads
 //!
 //! A server and a client each start a thread that carries their connections and timers; a server starts another one for
-//! its [`Verifier`] and [`Provisioner`]. Agents run on the runtime the server was built on, applications on theirs: one
+//! its [`Verifier`](auth::Verifier) and [`Provisioner`](arcp::Provisioner). Agents run on the runtime the server was built on, applications on theirs: one
 //! that blocks its thread, or never yields, stalls no connection and no other session.
 //!
 //! # Restarts
 //!
-//! With a [`Journal`], sessions, jobs and events outlive the process: clients resume as if the connection had been lost.
+//! With a [`Journal`](arcp::journal::Journal), sessions, jobs and events outlive the process: clients resume as if the connection had been lost.
 //! `SqliteJournal` (feature `sqlite`) keeps one in a file. Nothing leaves the server that the journal has not committed;
 //! everything that waits is one commit.
 //!
@@ -82,50 +83,14 @@
 //! # Dropping
 //!
 //! Every future here can be dropped at any await: what the protocol has begun goes on, or is released. A dropped
-//! [`JobHandle`] leaves its job running, a dropped [`Subscription`] ends, a dropped [`Client`] says goodbye, a dropped
-//! [`Server`] ends everything it runs.
+//! [`JobHandle`](arcp::JobHandle) leaves its job running, a dropped [`Subscription`](arcp::Subscription) ends, a dropped [`Client`](arcp::Client) says goodbye, a dropped
+//! [`Server`](arcp::Server) ends everything it runs.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "axum")]
-pub mod axum;
-mod client;
+pub mod arcp;
 mod driver;
-#[cfg(feature = "hyper")]
-mod host;
-mod memory;
-mod server;
-mod stdio;
 mod thread;
 
-pub use client::{Client, Transport};
 pub use driver::Tokio;
-#[cfg(feature = "hyper")]
-pub use host::MountOptions;
-pub use nuncio_shared::{
-    Accepted, Access, Agent, AgentInfo, AnyPrincipal, AutoAck, Body, BoxFuture, BuildError, CancellationToken, Child,
-    ChildOutcome, ChunkEvent, Chunks, Claim, ClientBuildError, ClientConfig, ClientError, ClientOptions, ClientRefused,
-    CloseReason, Collected, Compat, Config, ConnectError, Connection, Credential, Delegation, Denied, Either,
-    ErrorCode, EventKind, Events, Failure, Fault, Feature, Features, FinalStatus, Follow, Grant, HostPolicy,
-    IntoOutput, InvalidPolicy, JobContext, JobControl, JobEvent, JobHandle, JobPage, JobRow, Journal, JournalError,
-    Json, ListQuery, ListenOptions, Listening, LostReason, MemoryJournal, Number, OriginPolicy, Outcome, Output,
-    PeerCertificate, Policy, Product, Provisioner, Raw, Reconnect, Record, RecordError, Refused, Rejection,
-    RemoteFault, ReplayRange, Replayed, RequestFailure, Restored, ResultWriter, ResumePoint, Revocation, SamePrincipal,
-    Secret, ServerOptions, SessionEnd, SessionEvent, SessionEvents, SessionId, StaticTokens, Stats, Submit, Subscribe,
-    Subscribed, Subscription, Time, Totals, Update, Verifier, Via, Welcome,
-};
-#[cfg(feature = "tls")]
-pub use nuncio_shared::{
-    Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,
-    NoPrincipal, ServerTls, TlsError,
-};
-#[cfg(feature = "sqlite")]
-pub use nuncio_shared::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
-#[cfg(feature = "jwt")]
-pub use nuncio_shared::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
-pub use server::Server;
+pub use nuncio_shared::{auth, io};
 pub use thread::IoThread;
-
-/// Makes a [`Server`].
-pub type ServerBuilder = nuncio_shared::ServerBuilder<Tokio>;
-/// Makes a [`Client`].
-pub type ClientBuilder = nuncio_shared::ClientBuilder<Tokio>;

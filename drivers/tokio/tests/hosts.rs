@@ -13,7 +13,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use nuncio_tokio::{Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, Via, axum::handler};
+use nuncio_tokio::arcp::{
+    Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, Via, axum::handler,
+};
 use support::{builder, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -86,7 +88,7 @@ async fn a_nested_route_with_hosts_and_origins_of_its_own() {
         let server = builder().build().unwrap();
         let origins = OriginPolicy::list(["https://page.example"]).unwrap();
         let options = MountOptions::for_hosts(["agents.example"]).unwrap().origins(origins);
-        let inner = Router::new().route("/arcp", nuncio_tokio::axum::handler_with(server, options));
+        let inner = Router::new().route("/arcp", nuncio_tokio::arcp::axum::handler_with(server, options));
         let address = application(Router::new().nest("/v1", inner)).await;
         for (host, status) in [("agents.example", 101), ("localhost", 403)] {
             let to = format!("GET /v1/arcp?x=1 HTTP/1.1\r\nOrigin: https://page.example\r\nHost: {host}\r\n");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use nuncio_tokio::{Claim, JwtError, JwtKeyError, JwtKeys, JwtVerifier, Rejection, Verifier};
+use nuncio_tokio::auth::{Claim, JwtError, JwtKeyError, JwtKeys, JwtVerifier, Rejection, Verifier};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 

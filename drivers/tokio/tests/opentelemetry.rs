@@ -5,7 +5,9 @@ mod support;
 
 use std::sync::LazyLock;
 
-use nuncio_tokio::{Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, ServerBuilder, Submit, Time};
+use nuncio_tokio::arcp::{
+    Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, ServerBuilder, Submit, Time,
+};
 use opentelemetry::trace::{SpanId, SpanKind, TracerProvider as _};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! What only this driver has: a runtime for agents that must be there, and can go away.
 #![allow(missing_docs, clippy::unwrap_used, reason = "what a test cannot do without fails it")]
 
-use nuncio_tokio::{BuildError, Client, ErrorCode, FinalStatus, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{BuildError, Client, ErrorCode, FinalStatus, JobContext, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::Value;
 
 #[test]

@@ -8,12 +8,15 @@ mod support;
 use std::io;
 
 use certificates::{Authority, names};
-use nuncio_tokio::{
-    BoxFuture, CertificatePrincipals, Claim, Client, ClientBuildError, ClientCertificates, ClientTls, Config,
-    Credential, Fault, FinalStatus, Grant, JobContext, ListQuery, ListenOptions, Listening, NameKind, NoPrincipal,
-    PeerCertificate, Provisioner, Rejection, Revocation, Secret, Server, ServerTls, SessionEnd, StaticTokens, Submit,
-    Verifier, Via,
+use nuncio_tokio::arcp::{
+    Client, ClientBuildError, Config, Credential, Fault, FinalStatus, Grant, JobContext, ListQuery, ListenOptions,
+    Listening, Provisioner, Revocation, Secret, Server, SessionEnd, Submit, Via,
 };
+use nuncio_tokio::auth::{
+    CertificatePrincipals, Claim, ClientCertificates, ClientTls, NameKind, NoPrincipal, PeerCertificate, Rejection,
+    ServerTls, StaticTokens, Verifier,
+};
+use nuncio_tokio::io::BoxFuture;
 use rcgen::SanType;
 use serde_json::{Value, json};
 use support::{builder, within};
@@ -324,13 +327,13 @@ fn what_is_wrong_with_a_file_is_said() {
     let pair = Authority::new("ours").server();
     let other = Authority::new("theirs").server();
     let error = |certificate: &str, key: &str| {
-        let identity = nuncio_tokio::Identity::from_pem(certificate.as_bytes(), key.as_bytes());
+        let identity = nuncio_tokio::auth::Identity::from_pem(certificate.as_bytes(), key.as_bytes());
         identity.and_then(ServerTls::new).unwrap_err().to_string()
     };
     assert!(error("", &pair.key).contains("holds no certificate"));
     assert!(error(&pair.certificate, "").contains("holds no unencrypted private key"));
     assert!(error(&pair.certificate, &other.key).contains("cannot be used"));
-    let missing = nuncio_tokio::Identity::from_files("/nowhere/cert.pem", "/nowhere/key.pem").unwrap_err();
+    let missing = nuncio_tokio::auth::Identity::from_files("/nowhere/cert.pem", "/nowhere/key.pem").unwrap_err();
     assert!(missing.to_string().starts_with("/nowhere/cert.pem cannot be read"), "{missing}");
     assert!(!format!("{:?}", pair.identity()).contains("key:"));
 }

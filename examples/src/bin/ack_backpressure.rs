@@ -6,9 +6,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nuncio_tokio::{
-    Client, ClientConfig, Config, EventKind, Failure, FinalStatus, JobContext, Server, StaticTokens, Submit,
-};
+use nuncio_tokio::arcp::{Client, ClientConfig, Config, EventKind, Failure, FinalStatus, JobContext, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::Value;
 
 const EVENTS: u64 = 3_000;

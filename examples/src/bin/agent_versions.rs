@@ -4,7 +4,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, ErrorCode, Failure, JobContext, RemoteFault, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, JobContext, RemoteFault, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 
 async fn v1(words: Vec<String>, ctx: JobContext) -> Result<String, Failure> {
     assert_eq!(ctx.version(), Some("1.0.0"));

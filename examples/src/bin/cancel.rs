@@ -5,7 +5,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use nuncio_tokio::{Client, ErrorCode, Failure, FinalStatus, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, FinalStatus, JobContext, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use tokio::sync::Notify;
 
 #[tokio::main]
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let outcome = unwanted.outcome().await?;
     assert_eq!(outcome.status, FinalStatus::Cancelled);
-    assert_eq!(outcome.fault.as_ref().and_then(nuncio_tokio::RemoteFault::known), Some(ErrorCode::Cancelled));
+    assert_eq!(outcome.fault.as_ref().and_then(nuncio_tokio::arcp::RemoteFault::known), Some(ErrorCode::Cancelled));
     assert_eq!(logged, [r#"{"level":"info","message":"tidying up: no longer needed"}"#]);
 
     proceed.notify_one();

@@ -4,9 +4,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{
-    Client, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Number, Server, StaticTokens, Submit,
-};
+use nuncio_tokio::arcp::{Client, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Number, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
 /// Asks a paid service again and again, until it may not any more.

@@ -6,10 +6,10 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nuncio_tokio::{
-    Claim, Client, ClientBuildError, CloseReason, ErrorCode, Failure, JobContext, Rejection, RemoteFault, Server,
-    SessionEnd, Submit,
+use nuncio_tokio::arcp::{
+    Client, ClientBuildError, CloseReason, ErrorCode, Failure, JobContext, RemoteFault, Server, SessionEnd, Submit,
 };
+use nuncio_tokio::auth::{Claim, Rejection};
 
 /// Stands for an identity service. A real one is asked over the network, which is why a verifier is async.
 #[derive(Default)]

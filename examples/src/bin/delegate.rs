@@ -4,9 +4,10 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{
-    Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, Number, Server, StaticTokens, Submit, Update,
+use nuncio_tokio::arcp::{
+    Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, Number, Server, Submit, Update,
 };
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
 /// The sub-agent: it has what its parent gave it, and nothing else.

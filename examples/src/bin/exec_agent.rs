@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::process::Stdio;
 
-use nuncio_tokio::{Client, ErrorCode, FinalStatus, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, FinalStatus, Submit};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut job = client.submit(&Submit::new("count").input(&pages)?).await?;
     let outcome = job.outcome().await?;
     assert_eq!(outcome.status, FinalStatus::Error);
-    assert_eq!(outcome.fault.as_ref().and_then(nuncio_tokio::RemoteFault::known), Some(ErrorCode::InternalError));
+    assert_eq!(outcome.fault.as_ref().and_then(nuncio_tokio::arcp::RemoteFault::known), Some(ErrorCode::InternalError));
 
     // Pieces of a result that a shell script prints are a streamed result.
     let mut job = client.submit(&Submit::new("shout").input(&"hello world")?).await?;

@@ -7,9 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nuncio_tokio::{
-    Client, Config, Failure, FinalStatus, JobContext, LostReason, Server, SessionEvent, StaticTokens, Submit,
-};
+use nuncio_tokio::arcp::{Client, Config, Failure, FinalStatus, JobContext, LostReason, Server, SessionEvent, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

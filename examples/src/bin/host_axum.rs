@@ -5,7 +5,8 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
-use nuncio_tokio::{Client, Failure, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/", get(|| async { "the agents are at /arcp" }))
         // For requests that name this machine; `handler_with` takes the names of others.
-        .route("/arcp", nuncio_tokio::axum::handler(server.clone()));
+        .route("/arcp", nuncio_tokio::arcp::axum::handler(server.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, app).await });

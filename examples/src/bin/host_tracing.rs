@@ -5,7 +5,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nuncio_tokio::{Client, Delegation, Failure, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, Delegation, Failure, JobContext, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::json;

@@ -6,7 +6,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nuncio_tokio::{Client, ErrorCode, Failure, JobContext, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, JobContext, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::json;
 
 /// What one wants to have happened once, however often it was asked for.

@@ -5,9 +5,8 @@
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nuncio_tokio::{
-    Client, ErrorCode, Failure, FinalStatus, JobContext, RemoteFault, Server, StaticTokens, Submit, Time,
-};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, FinalStatus, JobContext, RemoteFault, Server, Submit, Time};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
 /// Knows how much time there is, and hands in what it has before it is up.

@@ -4,7 +4,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, ErrorCode, Failure, FinalStatus, JobContext, RemoteFault, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, FinalStatus, JobContext, RemoteFault, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
 /// Reads what it may read, and reports what it may not.

@@ -4,7 +4,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, Failure, JobContext, JobRow, ListQuery, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, JobRow, ListQuery, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 
 async fn nap((): (), ctx: JobContext) -> Result<(), Failure> {
     ctx.cancelled().await;

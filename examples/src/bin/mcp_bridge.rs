@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use nuncio_tokio::{Client, Failure, JobContext, JobHandle, Server, StaticTokens, Submit, Update};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, JobHandle, Server, Submit, Update};
+use nuncio_tokio::auth::StaticTokens;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, JsonObject, ListToolsResult,
     PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,

@@ -4,9 +4,10 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{
-    Client, ClientConfig, EventKind, Failure, Feature, Features, JobContext, Refused, Server, StaticTokens, Submit,
+use nuncio_tokio::arcp::{
+    Client, ClientConfig, EventKind, Failure, Feature, Features, JobContext, Refused, Server, Submit,
 };
+use nuncio_tokio::auth::StaticTokens;
 use serde::Deserialize;
 
 async fn copy(files: Vec<String>, ctx: JobContext) -> Result<usize, Failure> {

@@ -6,10 +6,12 @@ use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nuncio_tokio::{
-    AnyPrincipal, BoxFuture, Client, Config, Credential, Failure, Fault, Grant, JobContext, Provisioner, Revocation,
-    Secret, Server, StaticTokens, Submit, Subscribe,
+use nuncio_tokio::arcp::{
+    AnyPrincipal, Client, Config, Credential, Failure, Fault, Grant, JobContext, Provisioner, Revocation, Secret,
+    Server, Submit, Subscribe,
 };
+use nuncio_tokio::auth::StaticTokens;
+use nuncio_tokio::io::BoxFuture;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 

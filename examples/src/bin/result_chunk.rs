@@ -4,10 +4,10 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{
-    Client, ClientConfig, ClientError, Failure, Feature, Features, JobContext, Output, Product, Server, StaticTokens,
-    Submit,
+use nuncio_tokio::arcp::{
+    Client, ClientConfig, ClientError, Failure, Feature, Features, JobContext, Output, Product, Server, Submit,
 };
+use nuncio_tokio::auth::StaticTokens;
 
 const PIXELS: usize = 300_000;
 

@@ -6,7 +6,8 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
-use nuncio_tokio::{Client, Failure, FinalStatus, JobContext, Server, SessionEvent, StaticTokens, Submit, Update};
+use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Server, SessionEvent, Submit, Update};
+use nuncio_tokio::auth::StaticTokens;
 use tokio::io::{AsyncReadExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 

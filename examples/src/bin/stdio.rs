@@ -4,7 +4,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, Failure, JobContext, Server, SessionEnd, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, SessionEnd, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 use tokio::process::Command;
 

@@ -5,7 +5,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nuncio_tokio::{Client, Failure, FinalStatus, JobContext, Output, Product, Server, StaticTokens, Submit, Update};
+use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Output, Product, Server, Submit, Update};
+use nuncio_tokio::auth::StaticTokens;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -5,10 +5,11 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use nuncio_tokio::{
+use nuncio_tokio::arcp::{
     Access, Client, Config, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Policy, RemoteFault, Server,
-    StaticTokens, Submit, Subscribe,
+    Submit, Subscribe,
 };
+use nuncio_tokio::auth::StaticTokens;
 use tokio::sync::Notify;
 
 /// Colleagues may look over each other's shoulders; to anybody else, a job does not exist.

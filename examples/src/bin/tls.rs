@@ -5,10 +5,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{
-    Authorities, Client, ClientTls, Failure, Identity, JobContext, ListenOptions, Server, ServerTls, StaticTokens,
-    Submit,
-};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, ListenOptions, Server, Submit};
+use nuncio_tokio::auth::{Authorities, ClientTls, Identity, ServerTls, StaticTokens};
 
 async fn echo(input: String, _: JobContext) -> Result<String, Failure> {
     Ok(input)

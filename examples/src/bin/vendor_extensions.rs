@@ -4,7 +4,8 @@
 
 use std::error::Error;
 
-use nuncio_tokio::{Client, ErrorCode, EventKind, Failure, JobContext, Refused, Server, StaticTokens, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, EventKind, Failure, JobContext, Refused, Server, Submit};
+use nuncio_tokio::auth::StaticTokens;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures_lite::{AsyncRead, AsyncWrite};
-pub(crate) use nuncio_smol::{Client, Server, ServerBuilder, Transport};
+pub(crate) use nuncio_smol::arcp::{Client, Server, ServerBuilder, Transport};
 use smol::Executor;
 
 use super::Workers;

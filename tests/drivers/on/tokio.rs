@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures_lite::{AsyncRead, AsyncWrite};
-pub(crate) use nuncio_tokio::{Client, Server, ServerBuilder, Transport};
+pub(crate) use nuncio_tokio::arcp::{Client, Server, ServerBuilder, Transport};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 

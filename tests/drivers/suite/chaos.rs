@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nuncio_shared::{Failure, FinalStatus, JobContext, JobHandle, Reconnect, Submit, Update};
+use nuncio_shared::arcp::{Failure, FinalStatus, JobContext, JobHandle, Reconnect, Submit, Update};
 use nuncio_tests::proxy::{Plan, Proxy, Step};
 use serde_json::{Value, json};
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use nuncio_shared::{FinalStatus, Journal, MemoryJournal, Record, Submit};
+use nuncio_shared::arcp::journal::{Journal, MemoryJournal, Record};
+use nuncio_shared::arcp::{FinalStatus, Submit};
 use serde_json::Value;
 
 use super::support::{builder, connect, within};
 
-async fn holds(_: Value, _: nuncio_shared::JobContext) -> Result<Value, nuncio_shared::Failure> {
+async fn holds(_: Value, _: nuncio_shared::arcp::JobContext) -> Result<Value, nuncio_shared::arcp::Failure> {
     std::future::pending().await
 }
 

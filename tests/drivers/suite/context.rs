@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::client::Client;
 use super::server;
 use super::support::{builder, connect, memory, within};
-use nuncio_shared::{
+use nuncio_shared::arcp::{
     Body, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Number, Refused, Submit, Update,
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn every_kind_of_event_arrives_in_order() {
             ctx.thought("hm").await?;
             ctx.tool_call("c1", "search.web", &json!({"q": "x"})).await?;
             ctx.tool_result("c1", &json!({"hits": 1})).await?;
-            ctx.tool_error("c2", &nuncio_shared::Fault::new(ErrorCode::Timeout, "too slow")).await?;
+            ctx.tool_error("c2", &nuncio_shared::arcp::Fault::new(ErrorCode::Timeout, "too slow")).await?;
             ctx.status("phase-1", Some("going")).await?;
             ctx.metric("rows", 12, Some("rows")).await?;
             ctx.metric_with("rows", Number::parse("1.50").unwrap(), None, &json!({"a": "b"})).await?;
@@ -212,7 +212,7 @@ async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
     }))
 }
 
-async fn delegating(client: &Client, child_lease: Value) -> nuncio_shared::JobHandle {
+async fn delegating(client: &Client, child_lease: Value) -> nuncio_shared::arcp::JobHandle {
     let submit = Submit::new("parent")
         .input(&child_lease)
         .unwrap()
@@ -280,11 +280,12 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
                 Ok(())
             }
         };
-        let config = nuncio_shared::Config { log_events: 16, send_window: 4, ..nuncio_shared::Config::default() };
-        let tokens = nuncio_shared::StaticTokens::new().with("tok-alice", "alice");
+        let config =
+            nuncio_shared::arcp::Config { log_events: 16, send_window: 4, ..nuncio_shared::arcp::Config::default() };
+        let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice");
         let server =
             super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
-        let config = nuncio_shared::ClientConfig { events: 8, ..nuncio_shared::ClientConfig::default() };
+        let config = nuncio_shared::arcp::ClientConfig { events: 8, ..nuncio_shared::arcp::ClientConfig::default() };
         let client = Client::over(memory(&server), "tok-alice").config(config).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
         // Nobody reads: the agent comes to a halt long before its end.
@@ -330,7 +331,7 @@ fn agents_that_block_every_worker_stall_no_session() {
         }
         // Every worker is blocked now; a session can be opened, and asks are answered.
         let other = connect(&server, "tok-alice2").await;
-        let page = other.list(&nuncio_shared::ListQuery::default()).await.unwrap();
+        let page = other.list(&nuncio_shared::arcp::ListQuery::default()).await.unwrap();
         assert_eq!(page.jobs.iter().filter(|job| job.status == "running").count(), WORKERS);
         gate.wait();
         for job in &mut jobs {

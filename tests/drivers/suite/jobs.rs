@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::client::Client;
 use super::server::Server;
 use super::support::{builder, connect, memory, within};
-use nuncio_shared::{
+use nuncio_shared::arcp::{
     BuildError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery, Output,
-    RequestFailure, SessionEnd, StaticTokens, Submit, Subscribe, Update,
+    RequestFailure, SessionEnd, Submit, Subscribe, Update,
 };
+use nuncio_shared::auth::StaticTokens;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -215,7 +216,7 @@ fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
                 Ok(())
             }
         };
-        let config = nuncio_shared::Config { cancel_grace: 1_000, ..nuncio_shared::Config::default() };
+        let config = nuncio_shared::arcp::Config { cancel_grace: 1_000, ..nuncio_shared::arcp::Config::default() };
         let tokens = StaticTokens::new().with("tok-alice", "alice");
         let server = Server::builder().config(config).verifier(tokens).agent("stubborn", stubborn).build().unwrap();
         let client = connect(&server, "tok-alice").await;
@@ -256,7 +257,7 @@ fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
 #[test]
 fn a_policy_of_ones_own_opens_jobs_to_others() {
     within(async {
-        let server = builder().policy(nuncio_shared::AnyPrincipal).build().unwrap();
+        let server = builder().policy(nuncio_shared::arcp::AnyPrincipal).build().unwrap();
         let owner = connect(&server, "tok-alice").await;
         let mut job = owner.submit(&Submit::new("echo")).await.unwrap();
         job.outcome().await.unwrap();
@@ -282,9 +283,9 @@ fn a_wrong_token_opens_nothing_and_says_so() {
 #[test]
 fn a_verifier_of_ones_own_decides() {
     within(async {
-        let verifier = |claim: nuncio_shared::Claim| async move {
+        let verifier = |claim: nuncio_shared::auth::Claim| async move {
             match claim.token.expose() {
-                "down" => Err(nuncio_shared::Rejection::Unavailable),
+                "down" => Err(nuncio_shared::auth::Rejection::Unavailable),
                 "panic" => panic!("no verdict"),
                 token => Ok(format!("user-{token}")),
             }

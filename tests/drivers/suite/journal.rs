@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nuncio_shared::{
-    Body, BuildError, ClientError, ClientOptions, Config, ErrorCode, Failure, FinalStatus, JobContext, Journal,
-    JournalError, ListQuery, MemoryJournal, Reconnect, Record, ReplayRange, Replayed, RequestFailure, SqliteJournal,
-    SqliteOptions, Submit, Subscribe, Sync,
+use nuncio_shared::arcp::journal::{
+    Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed, SqliteJournal, SqliteOptions, Sync,
+};
+use nuncio_shared::arcp::{
+    Body, BuildError, ClientError, ClientOptions, Config, ErrorCode, Failure, FinalStatus, JobContext, ListQuery,
+    Reconnect, RequestFailure, Submit, Subscribe,
 };
 use serde_json::Value;
 use smol::io::{AsyncRead, AsyncWrite};
@@ -176,7 +178,7 @@ impl Road {
 }
 
 /// Reads events up to the last number; panics where one is missing or repeated.
-async fn read_numbers(job: &mut nuncio_shared::JobHandle) -> u64 {
+async fn read_numbers(job: &mut nuncio_shared::arcp::JobHandle) -> u64 {
     let mut expected = 0;
     while let Some(event) = job.events().next().await {
         if event.kind.as_str() == "metric" {

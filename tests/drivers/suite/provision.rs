@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::support::{builder, connect, within};
-use nuncio_shared::{
-    BoxFuture, ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Journal, JournalError,
-    MemoryJournal, Provisioner, Record, ReplayRange, Replayed, RequestFailure, Revocation, Secret, Submit,
+use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
+use nuncio_shared::arcp::{
+    ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Provisioner, RequestFailure, Revocation,
+    Secret, Submit,
 };
+use nuncio_shared::io::BoxFuture;
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::lock::Semaphore;
@@ -96,7 +98,7 @@ fn submit(agent: &str) -> Submit {
     Submit::new(agent).lease(&json!({"model.use": ["fast/*"]})).unwrap()
 }
 
-async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_shared::Failure> {
+async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_shared::arcp::Failure> {
     ctx.rotate("cred_1", Secret::new("sk-2"))?;
     Ok(ctx.credentials()[0].value.expose().to_owned())
 }
@@ -115,7 +117,7 @@ fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
         assert_eq!(heard.recv().await.unwrap(), "issue for alice");
         assert_eq!(heard.recv().await.unwrap(), "record cred_1");
         // Nothing leaves while it is not on record: an answer that needs no record waits behind it, too.
-        let query = nuncio_shared::ListQuery::default();
+        let query = nuncio_shared::arcp::ListQuery::default();
         let waiting = client.list(&query);
         let mut waiting = std::pin::pin!(waiting);
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
@@ -192,7 +194,7 @@ impl Provisioner for Mint {
 }
 
 /// Until its process ends.
-async fn holds(_: Value, _: JobContext) -> Result<Value, nuncio_shared::Failure> {
+async fn holds(_: Value, _: JobContext) -> Result<Value, nuncio_shared::arcp::Failure> {
     std::future::pending().await
 }
 

@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::client::{Client, Transport};
-use nuncio_shared::{
+use nuncio_shared::arcp::{
     Body, ClientBuildError, ClientError, ConnectError, FinalStatus, JobContext, Reconnect, SessionEnd, SessionEvent,
-    StaticTokens, Submit,
+    Submit,
 };
+use nuncio_shared::auth::StaticTokens;
 use serde_json::Value;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::unix::UnixStream;
@@ -26,7 +27,7 @@ fn quick() -> Reconnect {
     Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
 }
 
-async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_shared::Failure> {
+async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_shared::arcp::Failure> {
     for number in 0..EVENTS {
         ctx.emit(&Body::metric("n", &number.into(), None, None)?).await?;
     }
@@ -137,7 +138,7 @@ fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
             let transport = match (servers.pop(), cutter.take()) {
                 (Some(server), Some(at)) => {
                     let (ours, theirs) = UnixStream::pair().unwrap();
-                    server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Memory);
+                    server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Memory);
                     Transport::lines(client::wrap(Tied { stream: ours, at }))
                 }
                 (Some(server), None) => inside(&server),
@@ -166,7 +167,7 @@ fn the_number_of_attempts_can_be_bounded() {
             }
             left -= 1;
             let (ours, theirs) = UnixStream::pair().unwrap();
-            server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Memory);
+            server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Memory);
             std::future::ready(Ok(Transport::lines(client::wrap(Cut { stream: ours, left: 10_000 }))))
         };
         let policy = Reconnect { attempts: Some(3), ..quick() };
@@ -205,7 +206,7 @@ fn a_first_connection_that_fails_is_an_error_at_once() {
                 std::future::pending::<()>().await;
             })
             .detach();
-            let options = nuncio_shared::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
+            let options = nuncio_shared::arcp::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
             Ok(Transport::websocket(client::wrap(ours), options))
         };
         let timeout = Duration::from_millis(20);
@@ -226,7 +227,7 @@ fn a_first_connection_that_fails_is_an_error_at_once() {
 #[test]
 fn without_reconnecting_a_lost_connection_ends_the_session() {
     within(async {
-        let config = nuncio_shared::Config { resume_window_secs: 1, ..nuncio_shared::Config::default() };
+        let config = nuncio_shared::arcp::Config { resume_window_secs: 1, ..nuncio_shared::arcp::Config::default() };
         let tokens = StaticTokens::new().with("t", "p");
         let server =
             super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();

@@ -8,10 +8,11 @@ use super::client::Client;
 use super::server;
 use super::server::{Server, ServerBuilder};
 use super::support::{builder, connect, within};
-use nuncio_shared::{
+use nuncio_shared::arcp::{
     ClientBuildError, ClientError, Config, ConnectError, ErrorCode, FinalStatus, HostPolicy, JobContext, ListenOptions,
-    RequestFailure, SessionEnd, StaticTokens, Submit,
+    RequestFailure, SessionEnd, Submit,
 };
+use nuncio_shared::auth::StaticTokens;
 use serde_json::Value;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::net::TcpStream;
@@ -118,7 +119,7 @@ fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
         let server = configured(Config { frame_bytes: 1_000, ..Config::default() }).build().unwrap();
         for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
-            let connection = server.accept_lines(server::wrap(theirs), nuncio_shared::Via::Stdio);
+            let connection = server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Stdio);
             ours.write_all(&sent).await.unwrap();
             let mut answer = String::new();
             ours.read_to_string(&mut answer).await.unwrap();

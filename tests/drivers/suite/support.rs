@@ -4,7 +4,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nuncio_shared::{ClientOptions, Failure, JobContext, StaticTokens};
+use nuncio_shared::arcp::{ClientOptions, Failure, JobContext};
+use nuncio_shared::auth::StaticTokens;
 use serde_json::{Value, json};
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
@@ -36,7 +37,7 @@ pub(crate) fn memory(server: &Server) -> impl FnMut() -> std::future::Ready<io::
 
 /// A connection in the same process.
 pub(crate) fn inside(server: &Server) -> Transport {
-    nuncio_shared::Transport::from(server.connect_memory()).into()
+    nuncio_shared::arcp::Transport::from(server.connect_memory()).into()
 }
 
 /// A stream that breaks once so many bytes were read from it.

@@ -1,6 +1,6 @@
 //! A session that one client leaves and another takes up.
 
-use nuncio_shared::{
+use nuncio_shared::arcp::{
     ClientBuildError, ClientError, CloseReason, ErrorCode, Failure, FinalStatus, JobContext, RequestFailure,
     ResumePoint, Secret, SessionEnd, Submit, Subscribe,
 };
@@ -37,7 +37,7 @@ fn who_takes_a_session_up_may_cancel_its_jobs() {
         job.cancel(Some("enough")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
         // What was not agreed on at first is known again.
-        assert!(owner.list(&nuncio_shared::ListQuery::default()).await.is_ok());
+        assert!(owner.list(&nuncio_shared::arcp::ListQuery::default()).await.is_ok());
     });
 }
 

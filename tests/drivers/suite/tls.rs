@@ -1,6 +1,7 @@
 //! WebSocket over TLS, each driver with each.
 
-use nuncio_shared::{Authorities, ClientTls, FinalStatus, Identity, ListenOptions, Listening, ServerTls, Submit};
+use nuncio_shared::arcp::{FinalStatus, ListenOptions, Listening, Submit};
+use nuncio_shared::auth::{Authorities, ClientTls, Identity, ServerTls};
 
 use super::client::Client;
 use super::server::Server;

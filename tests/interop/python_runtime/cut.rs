@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use nuncio_tokio::{Client, ClientOptions, ListQuery, Submit, Transport};
+use nuncio_tokio::arcp::{Client, ClientOptions, ListQuery, Submit, Transport};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;

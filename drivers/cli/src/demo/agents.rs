@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::{Delegation, Failure, JobContext, Number, Output, ServerBuilder};
+use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Number, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use nuncio_tokio::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, SessionEvent, SessionEvents, Update};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, SessionEvent, SessionEvents, Update};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::UnboundedSender;

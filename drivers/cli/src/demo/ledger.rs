@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nuncio_core::budget::{Amount, Amounts, Budget, parse_amount};
-use nuncio_tokio::{EventKind, FinalStatus, JobEvent, Product};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, Product};
 use serde::Deserialize;
 
 use super::agents::{Emitted, PIECES};

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_tokio::{Client, ClientBuildError, ClientError, ClientOptions, Server, StaticTokens, Submit, Transport};
+use nuncio_tokio::arcp::{Client, ClientBuildError, ClientError, ClientOptions, Server, Submit, Transport};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -61,7 +62,7 @@ pub(crate) enum DemoError {
     #[error("the demonstration did not come to its end within {} s", DEADLINE.as_secs())]
     Hangs,
     #[error("{0}")]
-    Server(#[from] nuncio_tokio::BuildError),
+    Server(#[from] nuncio_tokio::arcp::BuildError),
     #[error("the system refused a socket: {0}")]
     Socket(#[from] io::Error),
     #[error("the client could not connect: {0}")]
@@ -73,7 +74,7 @@ pub(crate) enum DemoError {
     #[error("the runtime did not start: {0}")]
     Runtime(String),
     #[error("{0}")]
-    Journal(#[from] nuncio_tokio::JournalError),
+    Journal(#[from] nuncio_tokio::arcp::journal::JournalError),
     #[error("the check failed: {0}")]
     Check(String),
 }

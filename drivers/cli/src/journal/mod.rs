@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
-use nuncio_tokio::{FinalStatus, JournalContents, JournalStats, SqliteJournal, SqliteOptions};
+use nuncio_tokio::arcp::FinalStatus;
+use nuncio_tokio::arcp::journal::{JournalContents, JournalStats, SqliteJournal, SqliteOptions};
 use serde::Serialize;
 
 use crate::serve::Span;
@@ -113,7 +114,7 @@ pub(crate) fn run(options: &Options) -> Result<Verdict, Trouble> {
 /// Looks at a journal that somebody may be using.
 pub(crate) fn look<T>(
     file: &Path,
-    at: impl FnOnce(&SqliteJournal) -> Result<T, nuncio_tokio::JournalError>,
+    at: impl FnOnce(&SqliteJournal) -> Result<T, nuncio_tokio::arcp::journal::JournalError>,
 ) -> Result<T, Unusable> {
     SqliteJournal::look(file).and_then(|journal| at(&journal)).map_err(|error| Unusable::new(file, error))
 }
@@ -169,7 +170,7 @@ impl Stats<'_> {
             first_record: stats.first,
             last_record: stats.last,
             events: contents.events,
-            oldest_event: contents.oldest_event.map(nuncio_tokio::Time::to_rfc3339),
+            oldest_event: contents.oldest_event.map(nuncio_tokio::arcp::Time::to_rfc3339),
             sessions: contents.sessions,
             jobs: Jobs {
                 unfinished: contents.jobs_unfinished,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nuncio_tokio::JournalError;
+use nuncio_tokio::arcp::journal::JournalError;
 
 /// A journal that cannot be used: a sentence that says what to do, too.
 #[derive(Debug)]

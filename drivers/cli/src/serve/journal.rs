@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use nuncio_tokio::{JournalError, Server, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tokio::arcp::Server;
+use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal, SqliteOptions, Sync};
 use serde::Deserialize;
 
 use super::ServeError;

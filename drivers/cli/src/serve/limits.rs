@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use bytesize::ByteSize;
 use clap::Args;
-use nuncio_tokio::Config;
+use nuncio_tokio::arcp::Config;
 use serde::Deserialize;
 
 use super::units::Span;

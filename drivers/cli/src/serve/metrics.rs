@@ -11,7 +11,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use nuncio_tokio::{CancellationToken, ErrorCode, FinalStatus, Server, Stats};
+use nuncio_tokio::arcp::{ErrorCode, FinalStatus, Server, Stats};
+use nuncio_tokio::io::CancellationToken;
 use tokio::net::TcpListener;
 
 /// What the endpoints show.

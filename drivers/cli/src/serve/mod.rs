@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nuncio_tokio::{BuildError, ListenOptions, Listening, Server};
+use nuncio_tokio::arcp::{BuildError, ListenOptions, Listening, Server};
 
 use crate::journal::Unusable;
 use crate::security::SecurityError;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use nuncio_tokio::{BuildError, Claim, Config, Rejection, Server, ServerBuilder};
+use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder};
+use nuncio_tokio::auth::{Claim, Rejection};
 
 use super::options::{AgentSetting, Settings};
 use super::program::Program;
@@ -197,7 +198,7 @@ fn admitting(builder: ServerBuilder, settings: &Settings) -> Result<(ServerBuild
         return Ok((builder.verifier(anybody), None));
     }
     let token = random_token()?;
-    Ok((builder.verifier(nuncio_tokio::StaticTokens::new().with(&token, LOCAL)), Some(token)))
+    Ok((builder.verifier(nuncio_tokio::auth::StaticTokens::new().with(&token, LOCAL)), Some(token)))
 }
 
 /// 192 bits, in hexadecimal.

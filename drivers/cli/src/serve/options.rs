@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use nuncio_tokio::Compat;
+use nuncio_tokio::arcp::Compat;
 use serde::Deserialize;
 
 use super::ServeError;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use console::Style;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use nuncio_tokio::{EventKind, JobEvent};
+use nuncio_tokio::arcp::{EventKind, JobEvent};
 
 use super::{Who, words};
 use crate::text::plain;

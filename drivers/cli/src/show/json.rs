@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use nuncio_tokio::{Accepted, ChunkEvent, JobEvent, Json, Outcome, Product, Raw, SessionEvent, Subscribed};
+use nuncio_tokio::arcp::{Accepted, ChunkEvent, JobEvent, Json, Outcome, Product, Raw, SessionEvent, Subscribed};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use console::Term;
-use nuncio_tokio::{
+use nuncio_tokio::arcp::{
     Accepted, ChunkEvent, EventKind, FinalStatus, JobEvent, Outcome, Product, SessionEvent, Subscribed,
 };
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use console::{Alignment, Style, pad_str};
-use nuncio_tokio::JobRow;
+use nuncio_tokio::arcp::JobRow;
 
 use crate::text::plain;
 

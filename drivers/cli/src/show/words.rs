@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nuncio_tokio::{EventKind, FinalStatus, Json, Outcome, Product, SessionEvent};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, Json, Outcome, Product, SessionEvent};
 use serde::Deserialize;
 
 use crate::verdict::Verdict;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use nuncio_core::budget::parse_amount;
 use nuncio_core::trace::TraceId;
-use nuncio_tokio::{Json, Submit};
+use nuncio_tokio::arcp::{Json, Submit};
 use serde_json::{Map, Value};
 
 use crate::text::tell;

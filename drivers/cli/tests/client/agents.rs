@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_tokio::{Delegation, Failure, JobContext, Number, Output, Secret, ServerBuilder};
+use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Number, Output, Secret, ServerBuilder};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

@@ -3,9 +3,9 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-use nuncio_tokio::{
-    BoxFuture, Credential, Fault, Grant, Listening, Provisioner, Revocation, Secret, Server, StaticTokens,
-};
+use nuncio_tokio::arcp::{Credential, Fault, Grant, Listening, Provisioner, Revocation, Secret, Server};
+use nuncio_tokio::auth::StaticTokens;
+use nuncio_tokio::io::BoxFuture;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nuncio_tokio::{Client, Submit, Time};
+use nuncio_tokio::arcp::{Client, Submit, Time};
 
 use support::{Serving, nuncio, send, stderr, stdout};
 

@@ -1,7 +1,7 @@
 //! Certificates, made for one test.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
 
-use nuncio_tokio::{Authorities, Identity};
+use nuncio_tokio::auth::{Authorities, Identity};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd};
 
 /// An authority that signs whatever a test needs.

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::{Client, Failure, JobContext, Server, ServerBuilder, StaticTokens};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, ServerBuilder};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
 /// Fails a test that would hang. No test depends on how long anything takes.

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use nuncio_shared::{BoxFuture, Credential, Fault, Grant, Json, Provisioner, Revocation, Secret};
+use nuncio_shared::arcp::{Credential, Fault, Grant, Json, Provisioner, Revocation, Secret};
+use nuncio_shared::io::BoxFuture;
 use serde_json::{Map, Value};
 
 /// Issues one credential to each job whose lease names `model.use`.

@@ -12,10 +12,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions};
+use nuncio_shared::arcp::{AnyPrincipal, BuildError, Compat, Config, Listening, ServerBuilder};
+use nuncio_shared::auth::StaticTokens;
 use nuncio_shared::driver::Driver;
-use nuncio_shared::{
-    AnyPrincipal, BuildError, Compat, Config, Listening, ServerBuilder, SqliteJournal, SqliteOptions, StaticTokens,
-};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::credentials::VirtualKeys;
@@ -124,14 +124,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let address = ("127.0.0.1", options.port);
     // Of either driver; it is the same from here on.
-    let server: nuncio_shared::Server = match options.driver {
+    let server: nuncio_shared::arcp::Server = match options.driver {
         Runtime::Tokio => {
-            let server = options.server(nuncio_tokio::Server::builder())?;
+            let server = options.server(nuncio_tokio::arcp::Server::builder())?;
             announce(&server.listen(address).await?)?;
             (*server).clone()
         }
         Runtime::Smol => {
-            let server = options.server(nuncio_smol::Server::builder())?;
+            let server = options.server(nuncio_smol::arcp::Server::builder())?;
             announce(&server.listen(address).await?)?;
             (*server).clone()
         }

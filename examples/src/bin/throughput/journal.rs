@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nuncio_tokio::{SqliteJournal, SqliteOptions, Sync};
+use nuncio_tokio::arcp::journal::{SqliteJournal, SqliteOptions, Sync};
 
 use crate::nuncio::Nuncio;
 use crate::recorded::Frames;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nuncio_tokio::{
-    Client, Failure, FinalStatus, JobContext, Listening, Server, SqliteJournal, StaticTokens, Submit, Update,
-};
+use nuncio_tokio::arcp::journal::SqliteJournal;
+use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Listening, Server, Submit, Update};
+use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
 use crate::recorded::Frames;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nuncio_tokio::{FinalStatus, Outcome};
+use nuncio_tokio::arcp::{FinalStatus, Outcome};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -13,9 +13,8 @@ mod watch;
 use std::path::Path;
 
 use nuncio_core::arcp::Transcript;
-use nuncio_tokio::{
-    Client, ClientOptions, JournalError, SessionEvent, SessionEvents, SessionId, SqliteJournal, Submit, Transport,
-};
+use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
+use nuncio_tokio::arcp::{Client, ClientOptions, SessionEvent, SessionEvents, SessionId, Submit, Transport};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -1,6 +1,6 @@
 //! What the client sees of its jobs, as reports to one place.
 
-use nuncio_tokio::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, Update};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, Update};
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
 

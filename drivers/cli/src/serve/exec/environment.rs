@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use nuncio_core::trace::{SpanId, TraceContext, TraceFlags, TraceParent};
-use nuncio_tokio::JobContext;
+use nuncio_tokio::arcp::JobContext;
 use serde_json::value::RawValue;
 use tokio::process::Command;
 

@@ -18,7 +18,8 @@ mod talk;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_tokio::{Agent, BoxFuture, CancellationToken, Failure, JobContext, Json, Output};
+use nuncio_tokio::arcp::{Agent, Failure, JobContext, Json, Output};
+use nuncio_tokio::io::{BoxFuture, CancellationToken};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
 

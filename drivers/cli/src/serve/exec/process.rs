@@ -4,7 +4,8 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 
-use nuncio_tokio::{CancellationToken, Failure, JobContext, Output};
+use nuncio_tokio::arcp::{Failure, JobContext, Output};
+use nuncio_tokio::io::CancellationToken;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tokio::process::{Child, Command};

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nuncio_core::lease::Operation;
-use nuncio_tokio::{Body, ChildOutcome, Delegation, ErrorCode, Failure, Fault, Json, Output};
+use nuncio_tokio::arcp::{Body, ChildOutcome, Delegation, ErrorCode, Failure, Fault, Json, Output};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a program may choose to have echoed in the answers to a question.

@@ -1,7 +1,7 @@
 //! What each line means, and what is answered.
 
 use nuncio_core::lease::Operation;
-use nuncio_tokio::{ErrorCode, Failure, Fault, Json, Output};
+use nuncio_tokio::arcp::{ErrorCode, Failure, Fault, Json, Output};
 use serde_json::json;
 
 use super::{Ending, Id, Piece, Said, allowed, delegated, denied, input, invalid, not_delegated, read};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::{CancellationToken, Delegation, Denied, JobContext, Refused, ResultWriter};
+use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Refused, ResultWriter};
+use nuncio_tokio::io::CancellationToken;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;

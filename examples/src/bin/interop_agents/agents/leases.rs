@@ -1,6 +1,6 @@
 //! Agents that ask their lease.
 
-use nuncio_shared::{Delegation, Denied, Failure, JobContext, Json, Secret};
+use nuncio_shared::arcp::{Delegation, Denied, Failure, JobContext, Json, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use smol::future::or;

@@ -4,8 +4,8 @@ mod leases;
 mod plain;
 mod streams;
 
+use nuncio_shared::arcp::{Failure, JobContext, ServerBuilder};
 use nuncio_shared::driver::Driver;
-use nuncio_shared::{Failure, JobContext, ServerBuilder};
 use smol::Timer;
 use smol::future::or;
 

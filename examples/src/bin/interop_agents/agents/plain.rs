@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_shared::{Failure, JobContext, Json};
+use nuncio_shared::arcp::{Failure, JobContext, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

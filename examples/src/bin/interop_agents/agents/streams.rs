@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use nuncio_shared::{Failure, JobContext, Json, Output};
+use nuncio_shared::arcp::{Failure, JobContext, Json, Output};
 use serde::Deserialize;
 use serde_json::json;
 

@@ -1,0 +1,119 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use nuncio_core::arcp::client::{AutoAck, ResumePoint};
+use nuncio_core::arcp::{ClientConfig, Secret};
+
+use super::backoff::Reconnect;
+use super::connect::Connector;
+use super::hub::Hub;
+use super::supervise::Supervisor;
+use super::{Client, Shared};
+use crate::arcp::error::ClientBuildError;
+use crate::arcp::server::seed;
+use crate::driver::Driver;
+use crate::io::Io as _;
+
+/// Makes a client, on the driver `D`.
+pub struct ClientBuilder<D: Driver> {
+    connector: Box<dyn Connector<D::Thread>>,
+    token: Secret,
+    config: ClientConfig,
+    reconnect: Option<Reconnect>,
+    connect_timeout: Duration,
+    io: Option<Arc<D::Thread>>,
+    resume: Option<ResumePoint>,
+}
+
+impl<D: Driver> ClientBuilder<D> {
+    /// For a driver: a client over connections from there.
+    pub fn new(connector: Box<dyn Connector<D::Thread>>, token: impl Into<String>) -> ClientBuilder<D> {
+        ClientBuilder {
+            connector,
+            token: Secret::new(token),
+            config: ClientConfig::default(),
+            reconnect: Some(Reconnect::default()),
+            connect_timeout: Duration::from_secs(10),
+            io: None,
+            resume: None,
+        }
+    }
+
+    /// All limits, intervals, names and features; the token stays the one given before. Called first, for later calls
+    /// change parts of it.
+    pub fn config(mut self, config: ClientConfig) -> ClientBuilder<D> {
+        self.config = config;
+        self
+    }
+
+    /// When events are acknowledged without being asked to; `None` for never. Default: 32 events or 250 ms.
+    pub fn auto_ack(mut self, auto_ack: Option<AutoAck>) -> ClientBuilder<D> {
+        self.config.auto_ack = auto_ack;
+        self
+    }
+
+    /// How a lost connection is made again; `None` if its loss is the session's end.
+    pub fn reconnect(mut self, reconnect: Option<Reconnect>) -> ClientBuilder<D> {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// Whom a client of a `wss://` URL trusts, and as whom it shows itself. Default: the authorities of the system, and
+    /// no certificate. Without effect on connections of other kinds.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::auth::tls::ClientTls) -> ClientBuilder<D> {
+        self.connector.set_tls(tls);
+        self
+    }
+
+    /// How long each attempt may take until the connection is upgraded. Default 10 s; the welcome has a deadline of its
+    /// own, `ClientConfig::welcome_timeout`.
+    pub fn connect_timeout(mut self, timeout: Duration) -> ClientBuilder<D> {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// A thread to share with other clients. Default: one of the client's own.
+    pub fn io_thread(mut self, thread: Arc<D::Thread>) -> ClientBuilder<D> {
+        self.io = Some(thread);
+        self
+    }
+
+    /// Takes up a session that another client has left, of this process or another (§6.3). Its jobs are this client's own
+    /// again; [`Client::subscribe`] gives a handle for each, and what comes before that is passed over.
+    pub fn resume(mut self, point: ResumePoint) -> ClientBuilder<D> {
+        self.resume = Some(point);
+        self
+    }
+
+    /// Connects once and opens the session. Dropped while it waits, the session is closed again.
+    pub async fn connect(mut self) -> Result<D::Client, ClientBuildError> {
+        let io = match self.io {
+            Some(thread) => thread,
+            None => D::thread("nuncio-client").map_err(ClientBuildError::System)?,
+        };
+        self.config.token = self.token;
+        let hub = Arc::new(Hub::new(self.config, seed().map_err(ClientBuildError::System)?, self.resume));
+        let client = Client { shared: Arc::new(Shared { hub: Arc::clone(&hub) }) };
+        let supervisor = Supervisor {
+            hub: Arc::clone(&hub),
+            io: Arc::clone(&io),
+            connector: self.connector,
+            reconnect: self.reconnect,
+            connect_timeout: self.connect_timeout,
+        };
+        io.spawn(Box::pin(Arc::clone(&hub).keep_time(io.clone())));
+        io.spawn(Box::pin(supervisor.run()));
+        let welcomed = hub.welcome.wait(|welcome| welcome.as_ref().map(|_| Ok(())));
+        let over = hub.end.wait(|end| end.clone().map(Err));
+        or(welcomed, over).await.map_err(ClientBuildError::Session)?;
+        Ok(D::client(client))
+    }
+}
+
+impl<D: Driver> std::fmt::Debug for ClientBuilder<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

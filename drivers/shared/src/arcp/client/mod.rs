@@ -1,0 +1,155 @@
+//! The client: one session with a runtime, over as many connections as it takes.
+
+mod backoff;
+mod builder;
+mod connect;
+mod handle;
+mod hub;
+mod ledger;
+mod route;
+mod session;
+mod slot;
+mod submit;
+mod supervise;
+mod url;
+
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use nuncio_core::arcp::client::{JobPage, ListQuery, ResumePoint, Subscribe, Welcome};
+
+use tracing::Instrument as _;
+
+pub use backoff::Reconnect;
+pub use builder::ClientBuilder;
+pub use connect::{Connector, Function, Transport};
+pub use handle::{Chunks, Collected, Events, Follow, JobControl, JobHandle, Subscription, Update};
+pub use session::{SessionEvent, SessionEvents};
+pub use submit::Submit;
+pub use url::Url;
+
+use crate::arcp::agent::span;
+use crate::arcp::error::{ClientError, SessionEnd};
+use handle::Follower;
+use hub::{Hub, State};
+use slot::Slot;
+
+/// A session with a runtime.
+///
+/// When its connection is lost it connects again and resumes: nobody who uses it notices but for a pause. It gives up
+/// when the runtime no longer has the session, and then says so everywhere. Requests made meanwhile wait.
+///
+/// When the last clone and the last handle are dropped the session is closed, in the background; [`Client::close`] waits
+/// for it. Jobs go on in the runtime in either case.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What clones and handles share.
+pub(crate) struct Shared {
+    hub: Arc<Hub>,
+}
+
+impl Client {
+    /// What the runtime said of itself and the session, at the last welcome. `None` only where there was none yet.
+    pub fn welcome(&self) -> Option<Arc<Welcome>> {
+        self.shared.hub.welcome.value()
+    }
+
+    /// What another client needs to take this session up with [`ClientBuilder::resume`]: after this one, for the session has
+    /// one client at a time. `None` where the runtime gave no token.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        self.shared.hub.look(|state| state.client.resume_point())
+    }
+
+    /// Submits a job and waits until it is accepted (§7.1). Dropped while it waits, the job may run nevertheless, with
+    /// nobody following it.
+    pub async fn submit(&self, submit: &Submit) -> Result<JobHandle, ClientError> {
+        let span = span::of_submit(submit);
+        let shown = span.clone();
+        async {
+            #[cfg(feature = "opentelemetry")]
+            let submit = submit.below(&shown);
+            let follower = self.follow(|state, now| state.client.submit(now, &submit.request()))?;
+            let job = follower.accepted().await?;
+            shown.record("arcp.job_id", job.job_id());
+            Ok(job)
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Watches a job (§7.6): of another session, or after this client has forgotten it.
+    pub async fn subscribe(&self, job_id: &str, subscribe: Subscribe) -> Result<Subscription, ClientError> {
+        let follower = self.follow(|state, now| state.client.subscribe(now, job_id, subscribe))?;
+        follower.subscribed().await
+    }
+
+    /// A page of the jobs that may be seen (§6.6).
+    pub async fn list(&self, query: &ListQuery<'_>) -> Result<JobPage, ClientError> {
+        let (sender, answer) = oneshot::channel();
+        self.shared.hub.run(|state, now| {
+            let request = state.client.list(now, query).map_err(|refused| state.refusal(refused))?;
+            state.lists.insert(request, sender);
+            Ok::<_, ClientError>(())
+        })?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.hub.gone()))
+    }
+
+    /// Acknowledges all events up to a number of the session, or all that were taken (§6.5). Not needed where the client
+    /// does so by itself, as it does by default.
+    pub fn ack(&self, seq: Option<u64>) -> Result<(), ClientError> {
+        self.shared.hub.run(|state, now| state.client.ack(now, seq).map_err(|refused| state.refusal(refused)))
+    }
+
+    /// What happens to the session from now on.
+    pub fn session_events(&self) -> SessionEvents {
+        let receiver = self.shared.hub.audience.activate_cloned();
+        SessionEvents { receiver, over: self.shared.hub.look(|state| state.end.is_some()) }
+    }
+
+    /// Says goodbye, waits for the answer a second at most, and closes the connection (§6.7). Accepted jobs go on.
+    pub async fn close(&self) -> SessionEnd {
+        self.shared.hub.run(|state, now| state.client.close(now, None));
+        self.shared.hub.end.wait(Clone::clone).await
+    }
+
+    /// Why the session is over, if it is.
+    pub fn ended(&self) -> Option<SessionEnd> {
+        self.shared.hub.ended()
+    }
+
+    /// Bytes held by queues and tables; an estimate.
+    pub fn bytes_held(&self) -> usize {
+        self.shared.hub.look(|state| state.client.bytes_held())
+    }
+
+    fn follow(
+        &self,
+        ask: impl FnOnce(
+            &mut State,
+            nuncio_core::time::Time,
+        ) -> Result<nuncio_core::arcp::client::HandleId, nuncio_core::arcp::client::ClientRefused>,
+    ) -> Result<Follower, ClientError> {
+        let slot = Arc::new(Slot::default());
+        let handle = self.shared.hub.run(|state, now| {
+            let handle = ask(state, now).map_err(|refused| state.refusal(refused))?;
+            state.slots.insert(handle, Arc::clone(&slot));
+            Ok::<_, ClientError>(handle)
+        })?;
+        Ok(Follower::new(Arc::clone(&self.shared), handle, slot))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.hub.run(|state, now| state.client.close(now, None));
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use nuncio_core::arcp::{Json, client};
+use nuncio_core::time::Time;
+use nuncio_core::trace::TraceId;
+use serde::Serialize;
+
+/// A job to be submitted (§7.1).
+///
+/// ```
+/// # fn main() -> Result<(), serde_json::Error> {
+/// use nuncio_shared::Submit;
+///
+/// let submit = Submit::new("weekly-report")
+///     .input(&serde_json::json!({"week": "2026-W19"}))?
+///     .lease(&serde_json::json!({"net.fetch": ["https://example.com/**"]}))?
+///     .idempotency_key("weekly-report-2026-W19");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Submit {
+    agent: String,
+    input: Option<Box<Json>>,
+    lease: Option<Box<Json>>,
+    expires_at: Option<Time>,
+    idempotency_key: Option<String>,
+    max_runtime_sec: Option<u32>,
+    parent_job_id: Option<String>,
+    delegate_id: Option<String>,
+    trace_id: Option<TraceId>,
+    extensions: Option<Box<Json>>,
+}
+
+impl Submit {
+    /// A job for an agent, `name` or `name@version`, without input and with an empty lease.
+    pub fn new(agent: impl Into<String>) -> Submit {
+        Submit {
+            agent: agent.into(),
+            input: None,
+            lease: None,
+            expires_at: None,
+            idempotency_key: None,
+            max_runtime_sec: None,
+            parent_job_id: None,
+            delegate_id: None,
+            trace_id: None,
+            extensions: None,
+        }
+    }
+
+    /// The input: any value serde can write. A [`Json`] goes as the text it is.
+    pub fn input(mut self, input: &impl Serialize) -> Result<Submit, serde_json::Error> {
+        self.input = Some(serde_json::value::to_raw_value(input)?);
+        Ok(self)
+    }
+
+    /// The lease: an object of namespaces and patterns (§9.2), such as `{"fs.read": ["/workspace/**"]}`.
+    pub fn lease(mut self, lease: &impl Serialize) -> Result<Submit, serde_json::Error> {
+        self.lease = Some(serde_json::value::to_raw_value(lease)?);
+        Ok(self)
+    }
+
+    /// When the lease ends (§9.5).
+    pub fn expires_at(mut self, time: Time) -> Submit {
+        self.expires_at = Some(time);
+        self
+    }
+
+    /// What makes a repeated submit the same job, 1 to 256 bytes (§7.2). Without, the client makes one up for its own
+    /// repetitions after a lost connection.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Submit {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// How long the agent may run, in whole seconds, rounded up.
+    pub fn max_runtime(mut self, runtime: Duration) -> Submit {
+        let seconds = runtime.as_secs().saturating_add(u64::from(runtime.subsec_nanos() > 0));
+        self.max_runtime_sec = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// The job this one is delegated by, and its name within it.
+    pub fn parent(mut self, job_id: impl Into<String>, delegate_id: impl Into<String>) -> Submit {
+        self.parent_job_id = Some(job_id.into());
+        self.delegate_id = Some(delegate_id.into());
+        self
+    }
+
+    /// The trace of the job (§11). Without, it is that of the caller's span (ours; with the feature `opentelemetry`), else
+    /// the runtime makes one.
+    pub fn trace_id(mut self, trace_id: TraceId) -> Submit {
+        self.trace_id = Some(trace_id);
+        self
+    }
+
+    /// Vendor extensions: an object whose keys begin with `x-vendor.`. With the feature `opentelemetry`, the W3C trace
+    /// context of the caller's span is added as `x-vendor.opentelemetry.tracecontext`, unless that key is here, even if it
+    /// is `null`.
+    pub fn extensions(mut self, extensions: &impl Serialize) -> Result<Submit, serde_json::Error> {
+        self.extensions = Some(serde_json::value::to_raw_value(extensions)?);
+        Ok(self)
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// With the context of a span, unless the caller has set one; its trace is the job's, unless the caller has set one.
+    #[cfg(feature = "opentelemetry")]
+    pub(super) fn below(&self, span: &tracing::Span) -> std::borrow::Cow<'_, Submit> {
+        use crate::arcp::agent::span::opentelemetry::{extended, sent};
+        let context = sent(span);
+        let extended = context
+            .and_then(|context| Some((extended(self.extensions.as_deref(), &context)?, context.parent.trace_id)));
+        let Some((extensions, trace_id)) = extended else { return std::borrow::Cow::Borrowed(self) };
+        let trace_id = self.trace_id.or(Some(trace_id));
+        std::borrow::Cow::Owned(Submit { extensions: Some(extensions), trace_id, ..self.clone() })
+    }
+
+    pub(super) fn request(&self) -> client::Submit<'_> {
+        client::Submit {
+            agent: self.agent.as_str().into(),
+            input: self.input.as_deref(),
+            lease_request: self.lease.as_deref(),
+            expires_at: self.expires_at,
+            idempotency_key: self.idempotency_key.as_deref().map(Into::into),
+            max_runtime_sec: self.max_runtime_sec,
+            parent_job_id: self.parent_job_id.as_deref().map(Into::into),
+            delegate_id: self.delegate_id.as_deref().map(Into::into),
+            trace_id: self.trace_id,
+            extensions: self.extensions.as_deref(),
+        }
+    }
+}

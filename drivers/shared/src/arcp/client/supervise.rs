@@ -1,0 +1,193 @@
+//! Connecting, and connecting again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use futures_lite::future::or;
+use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
+use tracing::{Instrument, debug, info, info_span};
+
+use super::backoff::{Backoff, Reconnect};
+use super::connect::{Connector, Transport};
+use super::hub::Hub;
+use super::session::SessionEvent;
+use crate::arcp::error::{ConnectError, SessionEnd};
+use crate::io::conn::{self, Patience, Port};
+use crate::io::pipe::Pipe;
+use crate::io::sync::CancellationToken;
+use crate::io::{Io, timeout};
+
+/// What a client does to have a connection.
+pub(super) struct Supervisor<T> {
+    pub(super) hub: Arc<Hub>,
+    pub(super) io: Arc<T>,
+    pub(super) connector: Box<dyn Connector<T>>,
+    /// None: a lost connection ends the session.
+    pub(super) reconnect: Option<Reconnect>,
+    /// For a connection and its upgrade.
+    pub(super) connect_timeout: Duration,
+}
+
+/// What a connection that is to end may still take.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl<T: Io> Supervisor<T> {
+    /// Connects whenever the machine wants it, until the session has ended.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(self.reconnect.unwrap_or_default());
+        let mut connection: Option<oneshot::Receiver<()>> = None;
+        let abandoned = CancellationToken::new();
+        while let Some(attempt) = self.wanted().await {
+            let pause = backoff.pause(Instant::now());
+            if self.hub.look(|state| state.link.welcomed) {
+                info!(attempt, ?pause, "reconnecting");
+                self.hub.announce(SessionEvent::Reconnecting { attempt, after: pause });
+            }
+            if !pause.is_zero() && self.ended_within(pause).await {
+                break;
+            }
+            match timeout(&*self.io, self.connect_timeout, self.connector.connect(&self.io)).await {
+                // Closed meanwhile: there is nobody to connect.
+                Some(Ok(_)) if self.hub.ended().is_some() => break,
+                Some(Ok(transport)) => connection = Some(self.open(transport, abandoned.clone())),
+                Some(Err(error)) => self.failed(ConnectError::Io(Arc::new(error))),
+                None => self.failed(ConnectError::TimedOut),
+            }
+        }
+        if let Some(connection) = connection {
+            // The last frames get their time; a runtime that does not take them is left alone.
+            timeout(&*self.io, LINGER * 3, connection).await;
+            abandoned.cancel();
+        }
+    }
+
+    /// The number of failed attempts before the one that is wanted; `None` when there are to be no more.
+    async fn wanted(&mut self) -> Option<u32> {
+        loop {
+            if self.hub.ended().is_some() {
+                return None;
+            }
+            if let Some(attempt) = self.hub.run(|state, _| state.link.wanted.take()) {
+                if self.may(attempt) {
+                    return Some(attempt);
+                }
+                continue;
+            }
+            self.hub.wanted.notified().await;
+        }
+    }
+
+    /// Whether another attempt makes sense; if not, the session is ended.
+    fn may(&self, attempt: u32) -> bool {
+        let (welcomed, last, passed) =
+            self.hub.run(|state, now| (state.link.welcomed, state.link.last.clone(), state.link.window_passed(now)));
+        let last = last.unwrap_or(ConnectError::Ended("the connection was lost".to_owned()));
+        let end = if welcomed {
+            match (self.reconnect, passed) {
+                (Some(_), Some(window_secs)) => SessionEnd::WindowPassed { window_secs, last },
+                (Some(policy), None) if policy.attempts.is_none_or(|most| attempt < most) => return true,
+                (Some(_) | None, _) => SessionEnd::GaveUp { attempts: attempt, last },
+            }
+        } else if attempt == 0 {
+            return true;
+        } else {
+            SessionEnd::Unreachable(last)
+        };
+        self.hub.give_up(end);
+        false
+    }
+
+    async fn ended_within(&mut self, pause: Duration) -> bool {
+        timeout(&*self.io, pause, self.hub.end.wait(|end| end.as_ref().map(drop))).await.is_some()
+    }
+
+    fn failed(&self, error: ConnectError) {
+        debug!(%error, "the attempt to connect failed");
+        self.hub.run(|state, now| {
+            state.link.last = Some(error);
+            state.client.handle_connect_failed(now);
+        });
+    }
+
+    /// Begins a connection; it ends at the latest when it is abandoned.
+    fn open(&self, mut transport: Transport, abandoned: CancellationToken) -> oneshot::Receiver<()> {
+        let pipe = Arc::new(Pipe::default());
+        let (epoch, max_message) =
+            self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().frame_bytes));
+        let link = transport.link(max_message);
+        let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch });
+        let patience = Patience { open: Some(self.connect_timeout), linger: LINGER };
+        let connection = conn::run(self.io.clone(), transport.stream, link, pipe, port, patience);
+        let (done, ended) = oneshot::channel();
+        let connection = async move {
+            or(connection, abandoned.cancelled()).await;
+            drop(done);
+        };
+        self.io.spawn(Box::pin(connection.instrument(info_span!("connection", epoch))));
+        ended
+    }
+}
+
+/// A connection of the client machine.
+struct ClientPort {
+    hub: Arc<Hub>,
+    epoch: u64,
+}
+
+impl Port for ClientPort {
+    fn opened(&self, _request: Option<&Request>) {
+        self.hub.run(|state, now| {
+            if state.link.is_current(self.epoch) {
+                state.link.opened = true;
+                state.client.handle_open(now);
+            }
+        });
+    }
+
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
+        self.hub.run(|state, now| {
+            if !state.link.is_current(self.epoch) {
+                frames.clear();
+            }
+            while state.client.reading() {
+                let Some(frame) = frames.pop_front() else { break };
+                state.client.handle_frame(now, &Bytes::from(frame));
+            }
+        });
+    }
+
+    fn spoiled(&self, _closed: &Closed) {}
+
+    fn sent(&self, frames: usize) {
+        self.hub.run(|state, now| {
+            if state.link.is_current(self.epoch) {
+                state.client.handle_sent(now, frames);
+            }
+        });
+    }
+
+    fn ended(&self, closed: &Closed) {
+        debug!(code = closed.code, reason = closed.reason, "the connection is over");
+        self.hub.run(|state, now| {
+            if state.link.is_current(self.epoch) {
+                let opened = state.link.opened;
+                state.link.detach();
+                state.link.last = Some(match closed.cause {
+                    Cause::Refused { status } => ConnectError::Upgrade { status, reason: closed.reason.clone() },
+                    Cause::Peer | Cause::Us | Cause::Fault | Cause::Lost => ConnectError::Ended(closed.reason.clone()),
+                });
+                if opened {
+                    match closed.cause {
+                        Cause::Peer => state.client.handle_peer_close(now, closed.code),
+                        _ => state.client.handle_close(now),
+                    }
+                } else {
+                    state.client.handle_connect_failed(now);
+                }
+            }
+        });
+    }
+}

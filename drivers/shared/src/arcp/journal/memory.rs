@@ -1,0 +1,172 @@
+//! A journal that survives a server, and not its process.
+
+use std::sync::{Arc, Mutex};
+
+use nuncio_core::arcp::{Record, ReplayRange};
+
+use super::living::Living;
+use super::{Journal, JournalError, Replayed};
+use crate::io::sync::lock;
+
+/// Records in memory: for tests, and for servers that are stopped and started again within one process. Clones share
+/// their records; one server at a time may use them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryJournal {
+    records: Arc<Mutex<Records>>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    all: Vec<(u64, Record)>,
+    living: Living,
+    /// So many there were when they were looked through last.
+    tended: usize,
+}
+
+impl MemoryJournal {
+    /// Without records.
+    pub fn new() -> MemoryJournal {
+        MemoryJournal::default()
+    }
+
+    /// A copy, as a crash at this moment would leave it.
+    pub fn snapshot(&self) -> MemoryJournal {
+        let copy = MemoryJournal::new();
+        for (seq, record) in &lock(&self.records).all {
+            lock(&copy.records).push(*seq, record.clone());
+        }
+        copy
+    }
+
+    /// The records.
+    pub fn records(&self) -> Vec<(u64, Record)> {
+        lock(&self.records).all.clone()
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
+        for (seq, record) in self.records() {
+            if !each(seq, record) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
+        let mut all = lock(&self.records);
+        for (seq, record) in records {
+            all.push(*seq, record.clone());
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self, range: &ReplayRange, max_events: usize, max_bytes: usize) -> Result<Replayed, JournalError> {
+        let records = lock(&self.records);
+        let mut answer = Answer::new(*range, max_events, max_bytes);
+        for (_, record) in &records.all {
+            if !answer.take(record) {
+                break;
+            }
+        }
+        Ok(answer.finish())
+    }
+
+    fn tend(&mut self) -> Result<bool, JournalError> {
+        let mut records = lock(&self.records);
+        // Twice as many as before are worth a look.
+        if records.all.len() > 1024 + 2 * records.tended {
+            let Records { all, living, tended } = &mut *records;
+            let needed = |(seq, record): &(u64, Record)| living.needs(*seq, record, true);
+            let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(all).into_iter().partition(needed);
+            *all = kept;
+            for (_, record) in &gone {
+                living.gone(record);
+            }
+            *tended = all.len();
+        }
+        Ok(false)
+    }
+}
+
+impl Records {
+    fn push(&mut self, seq: u64, record: Record) {
+        self.living.note(seq, &record);
+        self.all.push((seq, record));
+    }
+}
+
+/// Gathers the answer to a [`ReplayRange`] from records in their order.
+#[derive(Debug)]
+pub(super) struct Answer {
+    range: ReplayRange,
+    max_events: usize,
+    max_bytes: usize,
+    bytes: usize,
+    records: Vec<Record>,
+    /// The position of the last event before the range that was seen.
+    before: Option<u64>,
+    /// Nothing is missing between it, or the very beginning, and the first event of the range.
+    whole: bool,
+}
+
+impl Answer {
+    pub(super) fn new(range: ReplayRange, max_events: usize, max_bytes: usize) -> Answer {
+        Answer { range, max_events, max_bytes, bytes: 0, records: Vec::new(), before: None, whole: false }
+    }
+
+    /// False if there is no room for more.
+    pub(super) fn take(&mut self, record: &Record) -> bool {
+        let wanted = match self.range {
+            ReplayRange::Session { session, after, before } => {
+                let target = record.targets().iter().find(|target| target.session == session);
+                target.is_some_and(|target| target.seq > after && target.seq < before)
+            }
+            ReplayRange::Job { job, position, after } => {
+                match record.position().filter(|_| record.job() == Some(job)) {
+                    Some((at, number)) if at >= position && number > after => {
+                        self.whole |= self.records.is_empty() && (at == position || follows(self.before, at));
+                        true
+                    }
+                    Some((at, _)) => {
+                        self.before = self.before.max(Some(at));
+                        false
+                    }
+                    None => false,
+                }
+            }
+        };
+        if !wanted {
+            return true;
+        }
+        let bytes = record.targets().len() * 100 + record.payload_len();
+        if self.records.len() >= self.max_events || (self.bytes >= self.max_bytes && !self.records.is_empty()) {
+            return false;
+        }
+        self.bytes += bytes;
+        self.records.push(record.clone());
+        true
+    }
+
+    /// The position of the first event, if it is not known that nothing is missing before it.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn in_doubt(&self) -> Option<u64> {
+        self.records.first().filter(|_| !self.whole)?.position().map(|(at, _)| at)
+    }
+
+    /// Whether nothing is missing before the first event.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn settle(&mut self, whole: bool) {
+        self.whole = whole;
+    }
+
+    pub(super) fn finish(self) -> Replayed {
+        let job = matches!(self.range, ReplayRange::Job { .. });
+        Replayed { records: self.records, truncated: job && !self.whole }
+    }
+}
+
+fn follows(before: Option<u64>, at: u64) -> bool {
+    before.is_some_and(|before| before.checked_add(1) == Some(at))
+}

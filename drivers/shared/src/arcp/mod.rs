@@ -1,0 +1,35 @@
+//! The agent runtime control protocol: the server, its agents, the client, and the journal.
+
+pub(crate) mod agent;
+pub(crate) mod client;
+pub(crate) mod error;
+pub mod journal;
+pub(crate) mod server;
+
+pub use agent::context::JobContext;
+pub use agent::delegate::{Child, ChildOutcome, Delegation};
+pub use agent::writer::ResultWriter;
+pub use agent::{Agent, Failure, IntoOutput, Output};
+pub use client::{
+    Chunks, Client, ClientBuilder, Collected, Connector, Events, Follow, Function, JobControl, JobHandle, Reconnect,
+    SessionEvent, SessionEvents, Submit, Subscription, Transport, Update, Url,
+};
+pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use nuncio_core::arcp::client::{
+    Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
+    JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, ResumePoint, Subscribe,
+    Subscribed, Welcome,
+};
+pub use nuncio_core::arcp::{
+    Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
+    JobUlid, Json, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, Via,
+};
+pub use nuncio_core::budget::{Amounts, Budget};
+pub use nuncio_core::lease::{Lease, Operation};
+pub use nuncio_core::time::Time;
+pub use nuncio_core::trace::TraceId;
+pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, ServerOptions};
+pub use server::builder::ServerBuilder;
+pub use server::listen::{Accept, ListenOptions, Listening};
+pub use server::provision::{Grant, Provisioner, Revocation};
+pub use server::{Connection, Door, Opened, Server};

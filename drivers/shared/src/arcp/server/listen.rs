@@ -1,0 +1,185 @@
+//! Sockets that are listened on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_lite::future::or;
+use nuncio_core::arcp::Via;
+use nuncio_link::{HostPolicy, Link, OriginPolicy, ServerOptions};
+use tracing::{info, warn};
+
+#[cfg(feature = "tls")]
+use crate::arcp::server::Opened;
+use crate::arcp::server::{Connection, Door, Server};
+#[cfg(feature = "tls")]
+use crate::auth::tls::ServerTls;
+use crate::io::BoxFuture;
+use crate::io::sync::CancellationToken;
+use crate::io::{Io, Stream};
+
+/// Where and for whom a WebSocket is served.
+#[derive(Clone, Debug, Default)]
+pub struct ListenOptions {
+    /// The path of the endpoint. Default `/arcp`.
+    pub path: Option<String>,
+    /// Which `Host` a request may name. Default: on a loopback address those of this machine, elsewhere any; a server
+    /// that trusts its network should list its names against DNS rebinding.
+    pub hosts: Option<HostPolicy>,
+    /// Which web pages may connect. Default: none.
+    pub origins: Option<OriginPolicy>,
+    /// Who could listen to the connections. Default: [`Via::Loopback`] for peers on this machine, else [`Via::Plain`].
+    /// Behind a proxy that ends TLS, [`Via::Tls`].
+    pub via: Option<Via>,
+    /// Speaks TLS: the URL is a `wss://` one, and connections are [`Via::Tls`] unless `via` says otherwise.
+    #[cfg(feature = "tls")]
+    pub tls: Option<ServerTls>,
+}
+
+/// A socket that is listened on. It goes on when this is dropped, until the server ends.
+#[derive(Debug)]
+pub struct Listening {
+    address: SocketAddr,
+    url: String,
+    stop: CancellationToken,
+}
+
+impl Listening {
+    /// The address, with the port that the system chose if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a client on this machine connects to, such as `ws://127.0.0.1:7777/arcp`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Takes no more connections here; those that are there go on.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// A socket of a driver that listens.
+pub trait Accept: Send + Sync + 'static {
+    /// The next connection, and from where.
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, SocketAddr)>>;
+}
+
+impl Server {
+    /// For a driver: serves WebSocket on a socket that listens at this address.
+    pub fn listen(&self, socket: impl Accept, address: SocketAddr, options: ListenOptions) -> Listening {
+        let hosts = options.hosts.unwrap_or(if address.ip().to_canonical().is_loopback() {
+            HostPolicy::Loopback
+        } else {
+            HostPolicy::Any
+        });
+        let mut accepts = ServerOptions::new(hosts);
+        accepts.link = self.link_options();
+        if let Some(path) = options.path {
+            accepts.path = path;
+        }
+        if let Some(origins) = options.origins {
+            accepts.origins = origins;
+        }
+        #[cfg(feature = "tls")]
+        let scheme = if options.tls.is_some() { "wss" } else { "ws" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "ws";
+        let url = format!("{scheme}://{}{}", reachable(address), accepts.path);
+        let stop = CancellationToken::new();
+        let accepting = Accepting {
+            socket,
+            door: self.door(),
+            io: Arc::clone(self.io()),
+            options: Arc::new(accepts),
+            via: options.via,
+            #[cfg(feature = "tls")]
+            tls: options.tls,
+            stop: stop.clone(),
+            stopping: self.stopping(),
+        };
+        self.io().spawn(Box::pin(accepting.run()));
+        info!(%address, "listening");
+        Listening { address, url, stop }
+    }
+}
+
+struct Accepting<A> {
+    socket: A,
+    door: Door,
+    io: Arc<dyn Io>,
+    options: Arc<ServerOptions>,
+    via: Option<Via>,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
+    stop: CancellationToken,
+    stopping: CancellationToken,
+}
+
+impl<A: Accept> Accepting<A> {
+    async fn run(self) {
+        while let Some((stream, peer)) = self.next().await {
+            if self.attach(stream, peer).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// `None` once the server is gone.
+    fn attach(&self, stream: Stream, peer: SocketAddr) -> Option<Connection> {
+        let link = Link::server(Arc::clone(&self.options));
+        let name = peer.to_string();
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            let opening = async move {
+                let (stream, certificate) = tls.shake_hands(stream).await?;
+                Ok(Opened { stream, certificate })
+            };
+            return self.door.attach_opening(opening, link, self.via.unwrap_or(Via::Tls), &name);
+        }
+        let loopback = peer.ip().to_canonical().is_loopback();
+        let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
+        self.door.attach(stream, link, via, &name)
+    }
+
+    /// The next connection; `None` when there are to be no more.
+    async fn next(&self) -> Option<(Stream, SocketAddr)> {
+        /// Without file descriptors or memory, trying again at once would only burn the processor.
+        const PAUSE: Duration = Duration::from_millis(50);
+        loop {
+            let stopped = async {
+                or(self.stop.cancelled(), self.stopping.cancelled()).await;
+                None
+            };
+            match or(stopped, async { Some(self.socket.accept().await) }).await? {
+                Ok(connection) => return Some(connection),
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    self.io.sleep_until(Instant::now() + PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a connection was gone before it was accepted.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// The address as one can connect to it: an unspecified one is this machine's.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,240 @@
+//! The keys of token issuers, from memory and from files that change.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use tracing::{info, warn};
+
+use super::JwtError;
+use crate::io::sync::lock;
+
+/// HS256 is as strong as its secret (RFC 7518 §3.2).
+const MIN_SECRET: usize = 32;
+
+/// Bytes of the modulus of an RSA key (RFC 7518 §3.3).
+const MIN_MODULUS: usize = 256;
+
+/// Bytes of an uncompressed point on P-256.
+const P256_POINT: usize = 65;
+
+const PRIVATE: &[u8] = b" PRIVATE KEY-----";
+
+/// An unknown `kid` makes a file be read again, but not more often than this.
+const REREAD: Duration = Duration::from_secs(5);
+
+/// Keys that tokens may be signed with.
+pub struct JwtKeys {
+    source: Source,
+}
+
+enum Source {
+    Fixed(Arc<[JwtKey]>),
+    File { path: PathBuf, held: Mutex<Held> },
+}
+
+/// What was read from a file, and when.
+struct Held {
+    keys: Arc<[JwtKey]>,
+    stamp: Option<Stamp>,
+    read: Instant,
+}
+
+/// What of a file changes with its contents.
+type Stamp = (Option<SystemTime>, u64);
+
+/// A key, and the one algorithm it is for.
+#[derive(Clone)]
+pub(super) struct JwtKey {
+    kid: Option<String>,
+    pub(super) algorithm: Algorithm,
+    pub(super) key: DecodingKey,
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum JwtKeyError {
+    /// Shorter than its algorithm's output: it could be guessed (RFC 7518 §3.2).
+    #[error("the secret has {0} bytes; HS256 needs at least 32")]
+    ShortSecret(usize),
+    /// No PEM of a public key on a curve or of RSA.
+    #[error("this is no PEM of an RSA key or of a key on the curve P-256 (-----BEGIN PUBLIC KEY-----)")]
+    Pem,
+    /// An issuer's own key, which has no business here.
+    #[error("this is the private key, with which anybody could make tokens; give the public one")]
+    Private,
+    /// An RSA key that is too short for RS256 (RFC 7518 §3.3).
+    #[error("the RSA key has fewer than 2048 bits")]
+    ShortModulus,
+    /// A file cannot be read.
+    #[error("{} cannot be read: {error}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No JSON Web Key Set.
+    #[error("{} holds no JSON Web Key Set: {error}", path.display())]
+    Set {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        error: serde_json::Error,
+    },
+    /// No key in it can be used.
+    #[error("{} holds no key for HS256, RS256 or ES256", .0.display())]
+    Empty(PathBuf),
+}
+
+impl JwtKeys {
+    /// A secret shared with the issuer: HS256.
+    pub fn secret(secret: &[u8]) -> Result<JwtKeys, JwtKeyError> {
+        if secret.len() < MIN_SECRET {
+            return Err(JwtKeyError::ShortSecret(secret.len()));
+        }
+        Ok(JwtKeys::fixed(Algorithm::HS256, DecodingKey::from_secret(secret)))
+    }
+
+    /// The public key of an issuer, as PEM: RS256 or ES256, by what it is.
+    pub fn pem(pem: &[u8]) -> Result<JwtKeys, JwtKeyError> {
+        if pem.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
+            return Err(JwtKeyError::Private);
+        }
+        let bytes = |key: &DecodingKey| key.try_get_as_bytes().map_or(0, <[u8]>::len);
+        if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+            // The modulus is all but a few bytes of the encoding.
+            return if bytes(&key) < MIN_MODULUS {
+                Err(JwtKeyError::ShortModulus)
+            } else {
+                Ok(JwtKeys::fixed(Algorithm::RS256, key))
+            };
+        }
+        match DecodingKey::from_ec_pem(pem) {
+            Ok(key) if bytes(&key) == P256_POINT => Ok(JwtKeys::fixed(Algorithm::ES256, key)),
+            Ok(_) | Err(_) => Err(JwtKeyError::Pem),
+        }
+    }
+
+    /// A file with a JSON Web Key Set (RFC 7517 §5). It is read again when it has changed, and when a token names a key
+    /// that is not in it, then at most every 5 s. What it holds while it cannot be read stays valid.
+    pub fn jwks_file(path: impl AsRef<Path>) -> Result<JwtKeys, JwtKeyError> {
+        let path = path.as_ref().to_owned();
+        let stamp = stamp(&path);
+        let held = Held { keys: read(&path)?, stamp, read: Instant::now() };
+        Ok(JwtKeys { source: Source::File { path, held: Mutex::new(held) } })
+    }
+
+    fn fixed(algorithm: Algorithm, key: DecodingKey) -> JwtKeys {
+        JwtKeys { source: Source::Fixed([JwtKey { kid: None, algorithm, key }].into()) }
+    }
+
+    /// The key that a token names, or the only one it can mean.
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<JwtKey, JwtError> {
+        let keys = match &self.source {
+            // Its one key has no name here, whatever the issuer calls it.
+            Source::Fixed(keys) => return choose(keys, None, algorithm),
+            Source::File { path, held } => lock(held).refreshed(path, false),
+        };
+        match (choose(&keys, kid, algorithm), &self.source) {
+            (Err(JwtError::UnknownKey(_)), Source::File { path, held }) => {
+                choose(&lock(held).refreshed(path, true), kid, algorithm)
+            }
+            (chosen, _) => chosen,
+        }
+    }
+}
+
+fn choose(keys: &[JwtKey], kid: Option<&str>, algorithm: Algorithm) -> Result<JwtKey, JwtError> {
+    let Some(kid) = kid else {
+        return match keys {
+            [only] if only.algorithm == algorithm => Ok(only.clone()),
+            [_] => Err(JwtError::Algorithm),
+            keys => {
+                let mut possible = keys.iter().filter(|key| key.algorithm == algorithm);
+                match (possible.next(), possible.next()) {
+                    (Some(only), None) => Ok(only.clone()),
+                    _ => Err(JwtError::NoKeyNamed),
+                }
+            }
+        };
+    };
+    let named = keys.iter().find(|key| key.kid.as_deref() == Some(kid));
+    let named = named.ok_or_else(|| JwtError::UnknownKey(kid.chars().take(64).collect()))?;
+    if named.algorithm == algorithm { Ok(named.clone()) } else { Err(JwtError::Algorithm) }
+}
+
+impl Held {
+    /// The keys, read again if the file is another, or if that is `wanted` and was not done just now.
+    fn refreshed(&mut self, path: &Path, wanted: bool) -> Arc<[JwtKey]> {
+        let stamp = stamp(path);
+        let changed = stamp.is_some() && stamp != self.stamp;
+        if changed || (wanted && self.read.elapsed() >= REREAD) {
+            self.read = Instant::now();
+            self.stamp = stamp;
+            match read(path) {
+                Ok(keys) => {
+                    info!(path = %path.display(), keys = keys.len(), "the keys were read again");
+                    self.keys = keys;
+                }
+                Err(error) => warn!(%error, "the keys could not be read again; the former ones stay valid"),
+            }
+        }
+        Arc::clone(&self.keys)
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    std::fs::metadata(path).ok().map(|found| (found.modified().ok(), found.len()))
+}
+
+fn read(path: &Path) -> Result<Arc<[JwtKey]>, JwtKeyError> {
+    let text = std::fs::read(path).map_err(|error| JwtKeyError::File { path: path.to_owned(), error })?;
+    // One key of a kind that is not known here does not spoil the others.
+    let set: Set = serde_json::from_slice(&text).map_err(|error| JwtKeyError::Set { path: path.to_owned(), error })?;
+    let keys: Arc<[JwtKey]> = set.keys.into_iter().filter_map(key).collect();
+    if keys.is_empty() { Err(JwtKeyError::Empty(path.to_owned())) } else { Ok(keys) }
+}
+
+#[derive(serde::Deserialize)]
+struct Set {
+    keys: Vec<serde_json::Value>,
+}
+
+fn key(json: serde_json::Value) -> Option<JwtKey> {
+    let jwk: Jwk = serde_json::from_value(json).ok()?;
+    let signs = !matches!(&jwk.common.public_key_use, Some(used) if *used != PublicKeyUse::Signature);
+    let (algorithm, named) = match &jwk.algorithm {
+        AlgorithmParameters::OctetKey(_) => (Algorithm::HS256, KeyAlgorithm::HS256),
+        // As base64url without padding.
+        AlgorithmParameters::RSA(key) if key.n.len() < MIN_MODULUS * 4 / 3 => return None,
+        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::ES256, KeyAlgorithm::ES256)
+        }
+        _ => return None,
+    };
+    if !signs || jwk.common.key_algorithm.is_some_and(|other| other != named) {
+        return None;
+    }
+    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    if algorithm == Algorithm::HS256 && key.try_get_as_bytes().is_ok_and(|secret| secret.len() < MIN_SECRET) {
+        return None;
+    }
+    Some(JwtKey { kid: jwk.common.key_id, algorithm, key })
+}
+
+impl fmt::Debug for JwtKeys {
+    /// Without the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("JwtKeys");
+        if let Source::File { path, .. } = &self.source {
+            shown.field("path", path);
+        }
+        shown.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,295 @@
+//! A connection's two tasks: bytes from a stream through a link into a machine, and back.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_channel::oneshot;
+use futures_lite::future::or;
+use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use nuncio_link::{Cause, Closed, Link, LinkEvent, Refusal, Request, Utf8Bytes, code};
+
+use crate::io::BoxFuture;
+use crate::io::pipe::Pipe;
+use crate::io::sync::CancellationToken;
+use crate::io::sync::lock;
+use crate::io::{Io, Stream, timeout};
+
+/// The machine at the other end of a connection.
+pub(crate) trait Port: Send + Sync + 'static {
+    /// Frames can go both ways.
+    fn opened(&self, request: Option<&Request>);
+    /// Hands in frames from the front for as long as the machine reads; what it took is removed.
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>);
+    /// The input cannot be read on, but the output can be written: the machine may have something to say before the end.
+    fn spoiled(&self, closed: &Closed);
+    /// That many frames were given to the socket.
+    fn sent(&self, frames: usize);
+    /// The connection is over.
+    fn ended(&self, closed: &Closed);
+}
+
+/// How long a connection may take for what no machine watches over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// From the start to the upgrade; none where the machine has a deadline of its own.
+    pub(crate) open: Option<Duration>,
+    /// From the wish to close to the end.
+    pub(crate) linger: Duration,
+}
+
+/// Frames handed to a machine under one lock.
+const BATCH: usize = 64;
+/// What a writer keeps allocated while it has nothing to write.
+const KEPT_CAPACITY: usize = 16 * 1024;
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Where every connection of the thread reads into: an idle one holds no buffer.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// Carries one connection to its end.
+pub(crate) async fn run<P: Port>(
+    io: Arc<dyn Io>,
+    stream: Stream,
+    link: Link,
+    pipe: Arc<Pipe>,
+    port: Arc<P>,
+    patience: Patience,
+) {
+    let (mut input, output) = futures_lite::io::split(stream);
+    let link = Arc::new(Mutex::new(link));
+    let writer = Writer { link: Arc::clone(&link), pipe: Arc::clone(&pipe), port: Arc::clone(&port) };
+    let (done, written) = oneshot::channel::<()>();
+    let abort = CancelOnDrop(CancellationToken::new());
+    let aborted = abort.0.clone();
+    io.spawn(Box::pin(async move {
+        or(aborted.cancelled(), writer.run(output)).await;
+        drop(done);
+    }));
+    let mut reader = Reader { io: &*io, link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
+    let closed = reader.run(&mut input).await;
+    let in_time = reader.deadline.as_ref().is_none_or(|deadline| Instant::now() < deadline.at);
+    port.ended(&closed);
+    pipe.finish();
+    if in_time && timeout(&*io, patience.linger, written).await.is_some() {
+        // Closing with unread input would make the system discard what the peer has not read yet.
+        timeout(&*io, patience.linger, discard(&mut input)).await;
+    }
+}
+
+/// A connection that is dropped takes its writer with it.
+struct CancelOnDrop(CancellationToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+struct Deadline {
+    at: Instant,
+    timer: BoxFuture<'static, ()>,
+}
+
+impl Deadline {
+    fn after(io: &dyn Io, pause: Duration) -> Deadline {
+        let at = Instant::now() + pause;
+        Deadline { at, timer: io.sleep_until(at) }
+    }
+}
+
+/// What a reader was woken by.
+enum Woken {
+    Late,
+    Pipe,
+    Input(io::Result<()>),
+}
+
+struct Reader<'a, P> {
+    io: &'a dyn Io,
+    link: &'a Mutex<Link>,
+    pipe: &'a Pipe,
+    port: &'a P,
+    patience: Patience,
+    deadline: Option<Deadline>,
+}
+
+impl<P: Port> Reader<'_, P> {
+    async fn run<R: AsyncRead + Unpin>(&mut self, input: &mut R) -> Closed {
+        let mut frames = VecDeque::new();
+        if let Some(open) = self.patience.open {
+            self.deadline = Some(Deadline::after(self.io, open));
+        }
+        loop {
+            let ended = self.poll_link(&mut frames);
+            let full = frames.len() >= BATCH;
+            if !frames.is_empty() {
+                self.port.receive(&mut frames);
+            }
+            if let Some(closed) = ended {
+                // Lines can still be written where no more are read.
+                if closed.cause == Cause::Fault && lock(self.link).is_open() {
+                    self.port.spoiled(&closed);
+                }
+                return closed;
+            }
+            if self.pipe.is_broken() {
+                return lost("the connection could not be written to");
+            }
+            if self.pipe.is_closing() {
+                frames.clear();
+                if self.deadline.is_none() {
+                    self.deadline = Some(Deadline::after(self.io, self.patience.linger));
+                }
+            }
+            if full && frames.is_empty() {
+                continue;
+            }
+            let wants_input = frames.is_empty() && lock(self.link).wants_input();
+            let late = async {
+                match &mut self.deadline {
+                    Some(deadline) => deadline.timer.as_mut().await,
+                    None => std::future::pending().await,
+                }
+                Woken::Late
+            };
+            let told = async {
+                self.pipe.readable.notified().await;
+                Woken::Pipe
+            };
+            let read = async {
+                if !wants_input {
+                    return std::future::pending().await;
+                }
+                Woken::Input(receive(input, self.link).await)
+            };
+            match or(late, or(told, read)).await {
+                Woken::Late => return lost("the peer did not do its part in time"),
+                Woken::Pipe | Woken::Input(Ok(())) => {}
+                Woken::Input(Err(error)) => return lost(&error.to_string()),
+            }
+        }
+    }
+
+    /// Takes what the link has, at most a batch of frames.
+    fn poll_link(&mut self, frames: &mut VecDeque<Utf8Bytes>) -> Option<Closed> {
+        let mut opened = None;
+        let mut closed = None;
+        let mut link = lock(self.link);
+        while frames.len() < BATCH && closed.is_none() {
+            match link.poll_event() {
+                Some(LinkEvent::Open(request)) => opened = Some(request),
+                Some(LinkEvent::Frame(text)) => frames.push_back(text),
+                Some(LinkEvent::Closed(how)) => closed = Some(how),
+                None => break,
+            }
+        }
+        let has_output = !link.output().is_empty();
+        drop(link);
+        if has_output {
+            self.pipe.writable.notify();
+        }
+        if let Some(request) = opened {
+            self.deadline = None;
+            self.port.opened(request.as_ref());
+        }
+        closed
+    }
+}
+
+/// Reads once; the link is told of the bytes, or of the end.
+async fn receive<R: AsyncRead + Unpin>(input: &mut R, link: &Mutex<Link>) -> io::Result<()> {
+    read_into(input, |bytes| match bytes {
+        [] => lock(link).receive_end(),
+        bytes => lock(link).receive(bytes),
+    })
+    .await
+}
+
+async fn discard<R: AsyncRead + Unpin>(input: &mut R) {
+    let mut more = true;
+    while more && read_into(input, |bytes| more = !bytes.is_empty()).await.is_ok() {}
+}
+
+async fn read_into<R: AsyncRead + Unpin>(input: &mut R, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    std::future::poll_fn(|cx| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let count = ready!(Pin::new(&mut *input).poll_read(cx, scratch))?;
+            take(scratch.get(..count).unwrap_or_default());
+            Poll::Ready(Ok(()))
+        })
+    })
+    .await
+}
+
+struct Writer<P> {
+    link: Arc<Mutex<Link>>,
+    pipe: Arc<Pipe>,
+    port: Arc<P>,
+}
+
+impl<P: Port> Writer<P> {
+    async fn run<W: AsyncWrite + Unpin>(self, mut output: W) {
+        let mut frames = Vec::new();
+        let mut bytes = Vec::new();
+        loop {
+            let orders = self.pipe.take(&mut frames);
+            let count = frames.len();
+            let paused;
+            {
+                let mut link = lock(&self.link);
+                for frame in frames.drain(..) {
+                    link.send(&frame);
+                }
+                if let Some((code, reason)) = orders.close {
+                    // A request that never came ran into the deadline of the hello.
+                    link.refuse(if code == code::POLICY { Refusal::Slow } else { Refusal::Busy });
+                    link.close(code, reason);
+                    self.pipe.readable.notify();
+                }
+                // What it answers to pings has piled up, and the reader waits until it is written.
+                paused = !link.wants_input();
+                link.take_output(&mut bytes);
+            }
+            if !bytes.is_empty() {
+                if write(&mut output, &bytes).await.is_err() {
+                    self.pipe.broken();
+                    return;
+                }
+                bytes.clear();
+            }
+            if paused {
+                self.pipe.readable.notify();
+            }
+            if count > 0 {
+                self.port.sent(count);
+            } else if orders.finish {
+                // The peer may have gone already; there is nobody left to tell.
+                drop(output.close().await);
+                return;
+            } else {
+                bytes.shrink_to(KEPT_CAPACITY);
+                self.pipe.writable.notified().await;
+            }
+        }
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(output: &mut W, bytes: &[u8]) -> io::Result<()> {
+    output.write_all(bytes).await?;
+    output.flush().await
+}
+
+pub(crate) fn lost(reason: &str) -> Closed {
+    Closed { cause: Cause::Lost, code: code::ABNORMAL, reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "conn_tests.rs"]
+mod tests;

@@ -1,0 +1,207 @@
+//! A connection with a machine that only counts and echoes.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use event_listener::Event;
+use futures_channel::oneshot;
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, Request, ServerOptions, Utf8Bytes};
+
+use super::{Patience, Port, run};
+use crate::io::BoxFuture;
+use crate::io::memory::End;
+use crate::io::pipe::Pipe;
+use crate::io::sync::lock;
+use crate::io::{Io, timeout};
+
+/// Takes frames while it is open; a server echoes them.
+#[derive(Default)]
+struct Machine {
+    pipe: Arc<Pipe>,
+    server: bool,
+    shut: AtomicBool,
+    opened: AtomicBool,
+    sent: AtomicUsize,
+    frames: Mutex<Vec<String>>,
+    ended: Mutex<Option<Closed>>,
+    changed: Event,
+}
+
+impl Machine {
+    async fn until<T>(&self, mut reached: impl FnMut(&Machine) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.listen();
+            if let Some(found) = reached(self) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    fn put(&self, frame: &str) {
+        self.pipe.push(Bytes::copy_from_slice(frame.as_bytes()));
+        self.pipe.wake();
+    }
+}
+
+impl Port for Machine {
+    fn opened(&self, _request: Option<&Request>) {
+        self.opened.store(true, Ordering::SeqCst);
+        self.changed.notify(usize::MAX);
+    }
+
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
+        while !self.shut.load(Ordering::SeqCst) {
+            let Some(frame) = frames.pop_front() else { break };
+            if self.server {
+                self.put(frame.as_str());
+            }
+            lock(&self.frames).push(frame.as_str().to_owned());
+        }
+        self.changed.notify(usize::MAX);
+    }
+
+    fn spoiled(&self, _closed: &Closed) {
+        self.put("spoiled");
+    }
+
+    fn sent(&self, frames: usize) {
+        self.sent.fetch_add(frames, Ordering::SeqCst);
+        self.changed.notify(usize::MAX);
+    }
+
+    fn ended(&self, closed: &Closed) {
+        *lock(&self.ended) = Some(closed.clone());
+        self.changed.notify(usize::MAX);
+    }
+}
+
+fn machine(server: bool) -> Arc<Machine> {
+    Arc::new(Machine { server, ..Machine::default() })
+}
+
+/// Tasks and timers of smol's own thread.
+struct Smol;
+
+impl Io for Smol {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        smol::spawn(task).detach();
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            smol::Timer::at(at).await;
+        })
+    }
+}
+
+fn start(machine: &Arc<Machine>, link: Link, stream: End) -> oneshot::Receiver<()> {
+    let patience = Patience { open: None, linger: Duration::from_millis(50) };
+    let (done, ended) = oneshot::channel();
+    let connection =
+        run(Arc::new(Smol), Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(machine), patience);
+    smol::spawn(async move {
+        connection.await;
+        drop(done);
+    })
+    .detach();
+    ended
+}
+
+fn pair(buffer: usize) -> (Arc<Machine>, Arc<Machine>) {
+    let (ours, theirs) = End::pair(buffer);
+    let (client, server) = (machine(false), machine(true));
+    let options = ClientOptions::new("ws://localhost/arcp").expect("the URL is one");
+    let _client = start(&client, Link::client(&options), ours);
+    let _server = start(&server, Link::server(Arc::new(ServerOptions::new(HostPolicy::Loopback))), theirs);
+    (client, server)
+}
+
+fn within<T>(test: impl Future<Output = T>) -> T {
+    smol::block_on(timeout(&Smol, Duration::from_mins(1), test)).expect("the test hangs")
+}
+
+#[test]
+fn frames_go_both_ways_in_order_however_small_the_pipe() {
+    for buffer in [7, 1_000, 1_000_000] {
+        within(async {
+            let (client, _server) = pair(buffer);
+            client.until(|client| client.opened.load(Ordering::SeqCst).then_some(())).await;
+            let sent: Vec<_> = (0..1_000).map(|number| format!("frame {number}")).collect();
+            for frame in &sent {
+                client.put(frame);
+            }
+            client.until(|client| (lock(&client.frames).len() == sent.len()).then_some(())).await;
+            assert_eq!(*lock(&client.frames), sent);
+            client.until(|client| (client.sent.load(Ordering::SeqCst) == sent.len()).then_some(())).await;
+        });
+    }
+}
+
+#[test]
+fn a_machine_that_does_not_read_is_given_nothing_until_it_does() {
+    within(async {
+        let (client, server) = pair(1 << 20);
+        client.until(|client| client.opened.load(Ordering::SeqCst).then_some(())).await;
+        server.shut.store(true, Ordering::SeqCst);
+        for number in 0..300 {
+            client.put(&number.to_string());
+        }
+        client.until(|client| (client.sent.load(Ordering::SeqCst) == 300).then_some(())).await;
+        assert!(lock(&server.frames).is_empty());
+        server.shut.store(false, Ordering::SeqCst);
+        server.pipe.read_on();
+        server.pipe.wake();
+        server.until(|server| (lock(&server.frames).len() == 300).then_some(())).await;
+    });
+}
+
+#[test]
+fn a_close_is_told_to_the_peer_after_what_was_sent_before() {
+    within(async {
+        let (client, server) = pair(64);
+        client.until(|client| client.opened.load(Ordering::SeqCst).then_some(())).await;
+        server.pipe.push(Bytes::from_static(b"last"));
+        server.pipe.close(1001, "done");
+        server.pipe.wake();
+        let closed = client.until(|client| lock(&client.ended).clone()).await;
+        assert_eq!((closed.cause, closed.code, closed.reason.as_str()), (Cause::Peer, 1001, "done"));
+        assert_eq!(*lock(&client.frames), ["last"]);
+        let closed = server.until(|server| lock(&server.ended).clone()).await;
+        assert_eq!(closed.cause, Cause::Us);
+    });
+}
+
+#[test]
+fn a_peer_that_ignores_a_close_is_left_at_the_deadline() {
+    within(async {
+        let (mut peer, theirs) = End::pair(64);
+        let server = machine(true);
+        let connection = start(&server, Link::lines(nuncio_link::LinkOptions::default()), theirs);
+        // More than the pipe holds, and nobody reads.
+        server.put(&"x".repeat(1_000));
+        server.pipe.close(1008, "too slow");
+        server.pipe.wake();
+        let _over = connection.await;
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).await.expect("the other half is dropped");
+        assert!(rest.len() < 1_000);
+    });
+}
+
+#[test]
+fn lines_that_cannot_be_read_are_answered_before_the_end() {
+    within(async {
+        let (mut peer, theirs) = End::pair(64);
+        let server = machine(true);
+        let _connection = start(&server, Link::lines(nuncio_link::LinkOptions::default()), theirs);
+        peer.write_all(b"good\n\xff\n").await.expect("the pipe is open");
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).await.expect("text");
+        assert_eq!(answer, "good\nspoiled\n");
+    });
+}

@@ -1,0 +1,43 @@
+//! A transport within one process.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_lite::{AsyncRead, AsyncWrite};
+use piper::{Reader, Writer, pipe};
+
+/// One end of a connection.
+pub(crate) struct End {
+    reader: Reader,
+    writer: Writer,
+}
+
+impl End {
+    /// Both ends of a connection that holds so many bytes in each direction.
+    pub(crate) fn pair(bytes: usize) -> (End, End) {
+        let (to, writer) = pipe(bytes);
+        let (reader, from) = pipe(bytes);
+        (End { reader, writer }, End { reader: to, writer: from })
+    }
+}
+
+impl AsyncRead for End {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.reader).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_close(cx)
+    }
+}

@@ -1,0 +1,43 @@
+//! A server as a route of an [`axum`] application (feature `axum`).
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use nuncio_tokio::arcp::{MountOptions, Server};
+//! use nuncio_tokio::auth::StaticTokens;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder().verifier(StaticTokens::new().with("secret", "me@example.com")).build()?;
+//! let options = MountOptions::for_hosts(["agents.example"])?;
+//! let app = Router::new()
+//!     .route("/", get(|| async { "agents are at /arcp" }))
+//!     .route("/arcp", nuncio_tokio::arcp::axum::handler_with(server.clone(), options));
+//! let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+use axum::extract::Request;
+use axum::routing::{MethodRouter, any};
+
+use crate::arcp::MountOptions;
+use crate::arcp::Server;
+
+/// The endpoint for requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`. An application that is reached
+/// by other names lists them: [`handler_with`].
+pub fn handler<S>(server: Server) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    handler_with(server, MountOptions::default())
+}
+
+/// The endpoint for the requests that the options let in. All others get a 4xx with a sentence.
+///
+/// Connections that are upgraded are the server's: they end with [`shutdown`](nuncio_shared::arcp::Server::shutdown), not with the application.
+pub fn handler_with<S>(server: Server, options: MountOptions) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    any(move |mut request: Request| std::future::ready(server.upgrade(&mut request, &options)))
+}

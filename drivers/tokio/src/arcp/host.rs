@@ -1,0 +1,92 @@
+//! Mounting a server on an HTTP server that is there already (feature `hyper`; with `axum` as one of its routes).
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use nuncio_link::{HostPolicy, InvalidPolicy, Link, OriginPolicy, Refusal, ServerOptions};
+
+use crate::arcp::Server;
+use nuncio_shared::arcp::{Opened, Via};
+use nuncio_shared::auth::PeerCertificate;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+/// Which upgrade requests are taken, and what is known of those who send them.
+#[derive(Clone, Debug)]
+pub struct MountOptions {
+    options: Arc<ServerOptions>,
+    via: Via,
+    certificate: Option<PeerCertificate>,
+}
+
+impl MountOptions {
+    /// For requests that name one of these hosts, such as `agents.example` or `127.0.0.1:7777`: what a web page cannot
+    /// forge by pointing a name of its own here.
+    pub fn for_hosts<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<MountOptions, InvalidPolicy> {
+        Ok(MountOptions::new(HostPolicy::list(hosts)?))
+    }
+
+    /// For requests that name such a host, no web page, over connections that others could listen to.
+    pub fn new(hosts: HostPolicy) -> MountOptions {
+        MountOptions { options: Arc::new(ServerOptions::new(hosts)), via: Via::Plain, certificate: None }
+    }
+
+    /// Which web pages may connect. Default: none.
+    pub fn origins(mut self, origins: OriginPolicy) -> MountOptions {
+        Arc::make_mut(&mut self.options).origins = origins;
+        self
+    }
+
+    /// Who could listen to the connections. Default: [`Via::Plain`], where credentials are not shown. [`Via::Tls`] where
+    /// the HTTP server or a proxy before it speaks TLS.
+    pub fn via(mut self, via: Via) -> MountOptions {
+        self.via = via;
+        self
+    }
+
+    /// The certificate that the client has shown to the HTTP server, which has verified it.
+    pub fn certificate(mut self, certificate: PeerCertificate) -> MountOptions {
+        self.certificate = Some(certificate);
+        self
+    }
+}
+
+impl Default for MountOptions {
+    /// For requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`.
+    fn default() -> MountOptions {
+        MountOptions::new(HostPolicy::Loopback)
+    }
+}
+
+impl Server {
+    /// Answers an upgrade request of a [`hyper`] server that [serves upgrades], and serves the WebSocket that comes of
+    /// it until either side ends it, or [`shutdown`](nuncio_shared::arcp::Server::shutdown) does. Any other request gets a 4xx with a sentence, one that
+    /// comes after the shutdown a 503. Its path is not looked at.
+    ///
+    /// [serves upgrades]: hyper::server::conn::http1::Connection::with_upgrades
+    pub fn upgrade<B>(&self, request: &mut Request<B>, options: &MountOptions) -> Response<String> {
+        if self.stopping().is_cancelled() {
+            return Refusal::Busy.response();
+        }
+        let mut head = Request::new(());
+        head.method_mut().clone_from(request.method());
+        head.uri_mut().clone_from(request.uri());
+        head.headers_mut().clone_from(request.headers());
+        *head.version_mut() = request.version();
+        let (_, response) = match options.options.upgrade(&head) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refusal.response(),
+        };
+        let upgrading = hyper::upgrade::on(request);
+        // The machine puts a deadline on it, as on every connection that has not said hello.
+        let certificate = options.certificate.clone();
+        let opening = async move {
+            let stream = TokioIo::new(upgrading.await.map_err(io::Error::other)?);
+            Ok(Opened { stream: Box::pin(stream.compat()), certificate })
+        };
+        let link = Link::server_upgraded(self.link_options());
+        self.attach_opening(opening, link, options.via, "upgraded request");
+        response.map(|()| String::new())
+    }
+}
