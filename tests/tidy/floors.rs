@@ -56,8 +56,8 @@ fn may_import(from: Floor, to: Floor) -> bool {
         (Floor::Root, _) | (_, Floor::Ground) => true,
         (Floor::Ground, _) => false,
         (_, Floor::Authority) => true,
-        (Floor::Machine(own, _), Floor::Wire(other)) => own == other,
-        (Floor::Front(own), Floor::Wire(other) | Floor::Machine(other, _)) => own == other,
+        (Floor::Machine(own, _) | Floor::Front(own), Floor::Wire(other))
+        | (Floor::Front(own), Floor::Machine(other, _)) => own == other,
         _ => false,
     }
 }
