@@ -1,4 +1,4 @@
-//! One canonical text per resource (wire.md §5), and no way out of a lease by spelling.
+//! One canonical text per resource (core/docs/arcp.md §9.2), and no way out of a lease by spelling.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

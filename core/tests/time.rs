@@ -1,4 +1,4 @@
-//! Timestamps: any RFC 3339 comes in (wire.md §1), one form goes out.
+//! Timestamps: any RFC 3339 comes in (core/docs/arcp.md §5), one form goes out.
 
 use nuncio_core::time::Time;
 

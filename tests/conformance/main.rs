@@ -1,7 +1,7 @@
-//! The server side of `wire.md`, rule by rule, over `Runtime` alone: in virtual time and without IO.
+//! The server side of the specification, rule by rule, over `Runtime` alone: in virtual time and without IO.
 //!
-//! Each test is named after the section that its rule comes from, and asserts the rule as `wire.md` and the
-//! specification state it. The world itself (`nuncio_tests::world`) checks the rules that hold for every frame.
+//! Each test is named after the section that its rule comes from, and asserts the rule as the specification and, where
+//! that is silent, `core/docs/arcp.md` state it. The world itself (`nuncio_tests::world`) checks the rules that hold for every frame.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![expect(
     clippy::many_single_char_names,

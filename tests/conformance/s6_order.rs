@@ -1,4 +1,4 @@
-//! wire.md §2 "Order": the order of frames, also when some of them are queued.
+//! core/docs/arcp.md, "Order of frames": the order of frames, also when some of them are queued.
 
 use nuncio_tests::world::{Frame, World};
 use serde_json::json;

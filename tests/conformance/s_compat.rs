@@ -1,4 +1,4 @@
-//! wire.md §7: the `python-1.1` form.
+//! core/docs/arcp.md, "The python-1.1 form".
 
 use nuncio_core::arcp::{Compat, Timer};
 use nuncio_tests::world::{FEATURES, MILLI, SECOND, World};

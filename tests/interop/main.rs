@@ -2,8 +2,8 @@
 //!
 //! - `python_client`: the unchanged Python client (the pip package, driven by the scripts in `py/`) against our
 //!   `interop_agents`, for every feature it has.
-//! - `raw`: conversations in plain frames, one for each thing the deployed runtimes get wrong (wire.md §9), each showing
-//!   that ours gets it right.
+//! - `raw`: conversations in plain frames, one for each thing that the deployed runtimes get wrong (core/docs/arcp.md,
+//!   "Faults of other implementations"), each showing that ours gets it right.
 //! - [`own_loop`]: a part of both against the example without a driver.
 //! - [`restart`]: the Python client across a runtime that is killed and started again.
 //! - [`python_runtime`]: our own client against the same agents on the Python SDK (`py/python_runtime.py`).

@@ -1,4 +1,5 @@
-//! What the layout promises: dependencies, purity, sizes, documented items, tests of every limit, the conformance map, no circles.
+//! What the layout promises: dependencies, purity, sizes, documented items, no circles, a test of every limit, and pages
+//! whose references lead somewhere.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 
 mod circles;
@@ -7,6 +8,7 @@ mod limits;
 mod map;
 mod source;
 mod tree;
+mod wire_rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Streamed results (§8.4, wire.md §4).
+//! Streamed results (core/docs/arcp.md §8.4).
 
 use crate::support::{Desk, kind, result};
 use nuncio_core::arcp::client::ClientConfig;

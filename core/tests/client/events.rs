@@ -1,4 +1,4 @@
-//! Events: exactly once, in order, whatever the runtime counts (§8, wire.md §4, §8).
+//! Events: exactly once, in order, whatever the runtime counts (core/docs/arcp.md §8 and "The client").
 
 use crate::support::{Desk, SECOND, accepted, event, job_error, kind, plain, result, success};
 use bytes::Bytes;

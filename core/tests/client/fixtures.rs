@@ -1,4 +1,4 @@
-//! Real frames of the deployed runtimes: every line is accepted (wire.md §8).
+//! Real frames of the deployed runtimes: every line is accepted (core/docs/arcp.md, "The client").
 
 use crate::support::{Desk, accepted, event, plain, welcome};
 use nuncio_core::arcp::client::{ClientConfig, ListQuery};

@@ -1,4 +1,5 @@
-//! Handles over their life: repeats after a resume, shared jobs, release, unsubscribe (wire.md §8).
+//! Handles over their life: repeats after a resume, shared jobs, release, unsubscribe (core/docs/arcp.md,
+//! "The client").
 
 use crate::support::{Desk, SECOND, START, accepted, event, job_error, kind, plain, success, welcome};
 use nuncio_core::arcp::Secret;

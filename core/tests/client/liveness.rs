@@ -1,4 +1,4 @@
-//! Signs of life, acknowledgements, credit and back-pressure (§6.4, §6.5, wire.md §2).
+//! Signs of life, acknowledgements, credit and back-pressure (core/docs/arcp.md §6.4, §6.5).
 
 use crate::support::{Desk, FEATURES, SECOND, event, plain, welcome_with};
 use nuncio_core::arcp::client::{AutoAck, ClientConfig, ClientTimer};

@@ -1,4 +1,4 @@
-//! The client machine through its public API: what it sends, and what it survives (wire.md §8).
+//! The client machine through its public API: what it sends, and what it survives (core/docs/arcp.md, "The client").
 #![allow(clippy::unwrap_used, reason = "a broken expectation is a failed test")]
 
 mod chunks;

@@ -1,4 +1,4 @@
-//! Requests and whose answer comes: correlation, refusals, repeats (wire.md §1, §3, §8).
+//! Requests and whose answer comes: correlation, refusals, repeats (core/docs/arcp.md §7 and "The client").
 
 use crate::support::{Desk, SECOND, START, accepted, error, event, job_error, plain, result, success};
 use nuncio_core::arcp::Json;

@@ -1,4 +1,4 @@
-//! The client's session: greeting, loss, resume, close (wire.md §2, §8).
+//! The client's session: greeting, loss, resume, close (core/docs/arcp.md §6 and "The client").
 
 use crate::support::{Desk, FEATURES, SECOND, error, event, plain, welcome, welcome_with};
 use nuncio_core::arcp::client::{ClientConfig, ClientEvent, ClientOutput, ClientRefused, Submit, Welcome};

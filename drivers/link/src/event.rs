@@ -7,8 +7,8 @@ pub enum LinkEvent {
     /// Frames may go both ways from now on. Holds what the client asked for where this link read it: on the server side
     /// of an upgrade of its own; elsewhere `None`.
     Open(Option<Request>),
-    /// One message: text, or binary that holds UTF-8 (wire.md §1). It shares memory with its neighbours: who keeps it
-    /// for long should copy it.
+    /// One message: text, or binary that holds UTF-8 (core/docs/arcp.md §4). It shares memory with its neighbours; a
+    /// caller that keeps it for long should copy it.
     Frame(Utf8Bytes),
     /// The end. What [`Link::output`](crate::Link::output) still holds (a close frame, an HTTP refusal) is to be
     /// written, then the connection dropped.

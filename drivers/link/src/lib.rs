@@ -73,7 +73,7 @@
 //! # What it promises
 //!
 //! - The events do not depend on how the input is cut into pieces.
-//! - Text comes in, and binary that holds UTF-8 (wire.md §1); text goes out. Pings are answered.
+//! - Text comes in, and binary that holds UTF-8 (core/docs/arcp.md §4); text goes out. Pings are answered.
 //! - After the first fault of the peer nothing more is read, and the close code (1002, 1007, 1009) is in the output.
 //! - Memory is bounded in both directions. Input: one message within [`LinkOptions::max_message`], plus the bytes of one
 //!   [`Link::receive`]; a length that only a header claims is refused beyond the limit and reserved, untouched, within

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkOptions {
     /// The longest message that is taken in, in bytes; a longer one ends the link with 1009. Default 1 MiB; a driver
-    /// passes the limit of the core's `Config` (wire.md §1).
+    /// passes the limit of the core's `Config` (core/docs/arcp.md §4).
     pub max_message: usize,
 }
 

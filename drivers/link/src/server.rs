@@ -22,7 +22,7 @@ use crate::{
 /// Which upgrade requests a server accepts. One value, behind an [`Arc`], serves all connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// The path of the endpoint, exactly; a query is passed over. Default `/arcp` (wire.md §1).
+    /// The path of the endpoint, exactly; a query is passed over. Default `/arcp` (core/docs/arcp.md §4).
     pub path: String,
     /// Which `Host` a request may name; no default, for it depends on where the server listens.
     pub hosts: HostPolicy,

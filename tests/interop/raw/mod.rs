@@ -1,4 +1,5 @@
-//! What the deployed runtimes get wrong (wire.md §9), and Nuncio does not: one conversation each, in plain frames.
+//! Faults of the deployed runtimes that Nuncio does not have: one conversation each, in plain frames (core/docs/arcp.md,
+//! "Faults of other implementations").
 
 mod bad_input;
 mod hostile;

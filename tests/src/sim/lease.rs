@@ -1,4 +1,4 @@
-//! Leases and budgets as wire.md §5 has them, for the few namespaces and patterns that the simulator's clients use.
+//! Leases and budgets after core/docs/arcp.md §9, for the few namespaces and patterns that the simulator's clients use.
 
 use std::collections::BTreeMap;
 

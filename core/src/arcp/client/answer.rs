@@ -1,4 +1,4 @@
-//! Answers to requests, and which request they belong to (wire.md §8).
+//! Answers to requests, and which request they belong to (core/docs/arcp.md, "The client").
 
 use alloc::boxed::Box;
 use alloc::string::ToString;

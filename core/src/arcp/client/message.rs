@@ -1,4 +1,5 @@
-//! What a runtime sends, read generously: a member of an unexpected type counts as absent (wire.md §8).
+//! What a runtime sends, read generously: a member of an unexpected type counts as absent (core/docs/arcp.md,
+//! "The client").
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

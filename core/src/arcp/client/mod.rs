@@ -11,7 +11,8 @@
 //!
 //! A client is told when a transport is up and when it is lost, and says when it wants the next one; the session goes
 //! on over all of them. Every event reaches the application once and in order, by its number in the session; unanswered
-//! requests are repeated after a resume. Whatever the deployed runtimes get wrong is survived (wire.md §8).
+//! requests are repeated after a resume. Whatever the deployed runtimes get wrong is survived (core/docs/arcp.md,
+//! "The client").
 
 mod answer;
 mod ask;

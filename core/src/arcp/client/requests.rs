@@ -1,4 +1,5 @@
-//! Requests: waiting for credit, sent and unanswered, and which one an answer belongs to (wire.md §8).
+//! Requests: waiting for credit, sent and unanswered, and which one an answer belongs to (core/docs/arcp.md,
+//! "The client").
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

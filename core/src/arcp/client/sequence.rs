@@ -7,7 +7,8 @@ pub(super) struct Sequence {
     last: u64,
     /// The highest number of the session's own jobs.
     own: u64,
-    /// Whether the runtime counts subscribed jobs separately, so that numbers collide (wire.md §8).
+    /// Whether the runtime counts subscribed jobs separately, so that numbers collide (core/docs/arcp.md,
+    /// "The client").
     collides: bool,
     /// Where a gap was seen that the session was resumed for.
     retried: Option<u64>,

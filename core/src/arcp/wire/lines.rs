@@ -1,4 +1,4 @@
-//! Newline framing: one JSON object a line, the form ARCP has on stdio (§4, wire.md §1).
+//! Newline framing: one JSON object a line, the form ARCP has on stdio (core/docs/arcp.md §4).
 //!
 //! [`Lines`] cuts what was read into lines, [`append_line`] writes a frame as a line.
 //!

@@ -1,4 +1,4 @@
-//! How jobs come to be and how they end (wire.md §3).
+//! How jobs come to be and how they end (core/docs/arcp.md §7).
 
 use std::collections::{BTreeMap, BTreeSet};
 

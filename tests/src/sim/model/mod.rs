@@ -1,4 +1,5 @@
-//! The reference: what wire.md says must come of what was put in, written without a look at the core.
+//! The reference: what must come of what was put in, after the specification and core/docs/arcp.md, written without a
+//! look at the core.
 //!
 //! It foretells, for every session and every job that session is shown, the exact sequence of events and the terminal;
 //! the answers of `authorize`; the budget of every family; and by which causes a job may end. It knows nothing of
@@ -35,7 +36,7 @@ pub(super) enum State {
     Ended,
 }
 
-/// A job as wire.md §3 has it.
+/// A job as core/docs/arcp.md §7 has it.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) id: String,

@@ -1,4 +1,4 @@
-//! Authority: budgets of families, expiry, patterns (wire.md §5).
+//! Authority: budgets of families, expiry, patterns (core/docs/arcp.md §9).
 
 use std::collections::BTreeMap;
 

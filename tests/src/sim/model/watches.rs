@@ -1,4 +1,4 @@
-//! Who is shown what (wire.md §2 "Order", §3 "Subscribe"), and the comparison with what was sent.
+//! Who is shown what (core/docs/arcp.md §7.6 and "Order of frames"), and the comparison with what was sent.
 
 use nuncio_core::arcp::JobUlid;
 

@@ -1,0 +1,48 @@
+//! `core/docs/arcp.md`: every reference to it from the sources leads to one of its headings.
+
+use std::collections::BTreeSet;
+
+use super::{read, rust_files};
+
+/// The page, as comments name it: `core/docs/arcp.md §6.3`, or `core/docs/arcp.md, "The client"`.
+const PAGE: &str = "core/docs/arcp.md";
+
+/// The sections (`§6.3`) and titles that the text between a mention and the end of its parenthesis or sentence names.
+fn named(text: &str) -> Vec<String> {
+    let end = text.find([')', ';', ':']).unwrap_or(text.len()).min(text.find(". ").unwrap_or(text.len()));
+    let text = &text[..end];
+    let sections = text.split('§').skip(1).map(|rest| {
+        let number = rest.split(|next: char| next != '.' && !next.is_ascii_digit()).next().unwrap_or_default();
+        format!("§{}", number.trim_end_matches('.'))
+    });
+    let titles = text.split('"').skip(1).step_by(2).map(str::to_owned);
+    sections.chain(titles).collect()
+}
+
+#[test]
+fn references_lead_to_headings() {
+    let page = read(PAGE);
+    let headings: BTreeSet<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let leads = |name: &str| {
+        headings.iter().any(|heading| match heading.strip_prefix(name) {
+            Some(rest) => name.starts_with('§') && rest.starts_with([' ', '.']) || rest.is_empty(),
+            None => false,
+        })
+    };
+    let mut mentions = 0;
+    for path in ["core", "drivers", "tests"].iter().flat_map(|folder| rust_files(folder)) {
+        if path.starts_with("tests/tidy") {
+            continue;
+        }
+        let text = read(&path);
+        // A mention may go on in the next line of its comment.
+        let text: String = text.lines().map(|line| line.trim_start().trim_start_matches(['/', '!'])).collect();
+        for rest in text.split(PAGE).skip(1) {
+            mentions += 1;
+            for name in named(rest.trim_start_matches('`')) {
+                assert!(leads(&name), "{}: {PAGE} has no heading {name}", path.display());
+            }
+        }
+    }
+    assert!(mentions > 20, "only {mentions} mentions were found");
+}
