@@ -1,12 +1,13 @@
-//! What the test targets of this package share.
+//! Code shared by the test targets of this package.
 //!
 //! - [`fuzz`]: the bodies of the fuzz targets.
 //! - [`mutations`]: deliberate mistakes in the core, which the tests must find.
-//! - [`world`]: one runtime without IO, in virtual time, with the standing checks of every frame.
-//! - [`peers`]: foreign programs from the package registries, installed at first use, and processes that end with the test.
-//! - [`proxy`]: a TCP proxy that cuts, stalls, delays, half-closes and trickles at chosen bytes.
+//! - [`peers`]: foreign programs from the package registries, installed at first use, and processes that end with the
+//!   test.
+//! - [`proxy`]: a TCP proxy that cuts, stalls, half-closes and trickles at chosen bytes.
+//! - [`raw`]: a WebSocket conversation in plain JSON frames, for frames that no client would send.
 //! - [`sim`]: the simulator: a runtime, clients, hostile peers and a host, all driven by the bytes of a seed.
-//! - [`raw`]: a WebSocket conversation in plain JSON frames, for what no client would send.
+//! - [`world`]: one runtime without IO in virtual time, with rules that are checked on every frame.
 
 pub mod fuzz;
 pub mod mutations;

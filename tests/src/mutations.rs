@@ -1,29 +1,32 @@
-//! Deliberate mistakes, one line each: a suite that does not turn red for one of them has a hole.
+//! Deliberate mistakes in the core, one line each. If the suites pass with one of them, they have a hole.
 
 use std::fs;
 use std::path::Path;
 
-/// One mistake.
+/// A mistake.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutation {
-    /// What is wrong with it.
+    /// A description of the mistake.
     pub name: &'static str,
-    /// Below `core/src/`.
+    /// The path of the file below `core/src/`.
     pub file: &'static str,
-    /// A text that stands in the file once.
+    /// A text that occurs in the file exactly once.
     pub original: &'static str,
-    /// What it becomes.
+    /// The text that replaces it.
     pub replacement: &'static str,
 }
 
 impl Mutation {
-    /// The file's text with the mistake. Errors: a sentence, if the original does not stand there exactly once.
+    /// Returns the file's text with the mistake.
+    ///
+    /// # Errors
+    /// A sentence if the file cannot be read or the original does not occur exactly once.
     pub fn apply(&self, root: &Path) -> Result<String, String> {
         let path = root.join("core/src").join(self.file);
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         match text.matches(self.original).count() {
             1 => Ok(text.replacen(self.original, self.replacement, 1)),
-            count => Err(format!("mutation {:?} fits {count} times into {}, not once", self.name, path.display())),
+            count => Err(format!("mutation {:?} matches {count} times in {}, not once", self.name, path.display())),
         }
     }
 }
@@ -32,7 +35,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
     Mutation { name, file, original, replacement }
 }
 
-/// The mistakes.
+/// All mistakes.
 pub const MUTATIONS: [Mutation; 39] = [
     at(
         "a resume repeats the last event",
@@ -41,7 +44,7 @@ pub const MUTATIONS: [Mutation; 39] = [
         "        self.sent = last.saturating_sub(1);\n        self.written = last;",
     ),
     at(
-        "a resume leaves out an event",
+        "a resume skips an event",
         "arcp/runtime/log.rs",
         "        self.sent = last;\n        self.written = last;",
         "        self.sent = last + 1;\n        self.written = last;",
@@ -54,7 +57,7 @@ pub const MUTATIONS: [Mutation; 39] = [
         "if self.entries.len() == 1 {",
     ),
     at(
-        "the lag is never forgotten",
+        "the lag is never reset",
         "arcp/runtime/log.rs",
         "            self.lagging = false;",
         "            self.lagging = true;",
@@ -66,13 +69,13 @@ pub const MUTATIONS: [Mutation; 39] = [
         "        if !resumed { session.newest = hash; }",
     ),
     at(
-        "an old resume token stays good",
+        "an old resume token stays valid",
         "arcp/runtime/greeting.rs",
         "!(newest || proved)",
         "!(newest || proved || claim.last < 9)",
     ),
     at(
-        "anybody may resume a session",
+        "another principal may resume a session",
         "arcp/runtime/greeting.rs",
         "if &*session.principal != principal || !(newest",
         "if !(newest",
@@ -83,13 +86,13 @@ pub const MUTATIONS: [Mutation; 39] = [
         "            counter.remaining = counter.remaining.add_downwards(ended.remaining);",
         "",
     ),
-    at("more than remains is set aside", "budget/mod.rs", "if amount > remaining {", "if amount > counter.granted {"),
     at(
-        "a budget of nothing is not exhausted",
+        "more than the remaining budget is set aside",
         "budget/mod.rs",
-        "(!remaining.is_positive())",
-        "(remaining.is_negative())",
+        "if amount > remaining {",
+        "if amount > counter.granted {",
     ),
+    at("a budget of zero is not exhausted", "budget/mod.rs", "(!remaining.is_positive())", "(remaining.is_negative())"),
     at(
         "a cancelled job succeeds",
         "arcp/runtime/job.rs",
@@ -97,13 +100,13 @@ pub const MUTATIONS: [Mutation; 39] = [
         "            (JobState::Running | JobState::Cancelling, JobEvent::Finish) => Some(JobState::Success),",
     ),
     at(
-        "anybody who sees a job may cancel it",
+        "any session that sees a job may cancel it",
         "arcp/runtime/end.rs",
         "        if job.owner != Some(key) {",
         "        if job.owner.is_none() {",
     ),
     at(
-        "a terminal comes twice",
+        "a terminal is sent twice",
         "arcp/runtime/end.rs",
         "let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };",
         "let _ = self.show(key, id, kind, payload.clone(), None); let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };",
@@ -121,7 +124,7 @@ pub const MUTATIONS: [Mutation; 39] = [
         "            open.outstanding_bytes -= sent.bytes / 2;",
     ),
     at(
-        "a session with unread events blocks for ever",
+        "an agent is never unblocked",
         "arcp/runtime/pump.rs",
         "                session.log.wrote(seq);\n                self.unblock(key);",
         "                session.log.wrote(seq);",
@@ -145,7 +148,7 @@ pub const MUTATIONS: [Mutation; 39] = [
         "            drop(credential);",
     ),
     at(
-        "restart: what was being minted is not revoked",
+        "restart: credentials that may have been minted are not revoked",
         "arcp/runtime/credentials.rs",
         "            self.store(Record::CredentialsAsked { job: ulid });",
         "            let _ = ulid;",
@@ -163,13 +166,13 @@ pub const MUTATIONS: [Mutation; 39] = [
         "            Meta::Progress => Features::NONE,",
     ),
     at(
-        "a key used again runs again",
+        "a repeated idempotency key runs again",
         "arcp/runtime/repeat.rs",
         "        let Some(record) = self.records.get(record_key) else { return Ok(false) };",
         "        let Some(record) = self.records.get(record_key).filter(|_| request_id.is_empty()) else { return Ok(false) };",
     ),
     at(
-        "inclusion by text",
+        "lease inclusion compares prefixes",
         "lease/inclusion.rs",
         "if parents.contains(child) {",
         "if parents.iter().any(|parent| child.as_str().starts_with(parent.as_str().trim_end_matches('*'))) {",
@@ -187,19 +190,19 @@ pub const MUTATIONS: [Mutation; 39] = [
         "        if resumed {",
     ),
     at(
-        "restart: what has ended ends again",
+        "restart: an ended job ends again",
         "arcp/runtime/restore/events.rs",
         "        job.state = JobState::of(terminal.status);\n",
         "        let _ = JobState::of(terminal.status);\n",
     ),
     at(
-        "restart: a number is left out",
+        "restart: a number is skipped",
         "arcp/runtime/log.rs",
         "        self.high = seq;\n        true",
         "        self.high = seq;\n        self.base += 1;\n        true",
     ),
     at(
-        "restart: keys are forgotten",
+        "restart: idempotency keys are forgotten",
         "arcp/runtime/restore/sessions.rs",
         "            runtime.records.insert(key, IdempotencyRecord {",
         "            let _ = (key, IdempotencyRecord {",
@@ -217,13 +220,13 @@ pub const MUTATIONS: [Mutation; 39] = [
         "            Some(Record::JobDoomed { job, cancelled: false }).filter(|_| !cancelled)",
     ),
     at(
-        "restart: a terminal after a whole history comes again",
+        "restart: a terminal after a replayed history is sent again",
         "arcp/runtime/restore/events.rs",
         "            if let (Some(key), Some(id)) = (self.number(target, ulid, &record), id) {\n                self.runtime.unwatch(key, id);\n            }",
         "            self.number(target, ulid, &record);",
     ),
     at(
-        "restart: jobs are let go before all numbers are known",
+        "restart: jobs are evicted before all numbers are known",
         "arcp/runtime/restore/events.rs",
         "        runtime.evict_restored();",
         "        runtime.evict();",
@@ -247,13 +250,13 @@ pub const MUTATIONS: [Mutation; 39] = [
         "self.stored + 1 } else { 0 };",
     ),
     at(
-        "new work is taken while the journal is stuck",
+        "new work is accepted while the journal is stalled",
         "arcp/runtime/journal.rs",
         "        } else if self.stuck() {",
         "        } else if self.stuck() && self.draining {",
     ),
     at(
-        "what is read back has other numbers",
+        "replayed events have different numbers",
         "arcp/runtime/log.rs",
         "        self.past_from = self.sent + 1;",
         "        self.past_from = self.sent;",

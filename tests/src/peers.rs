@@ -1,11 +1,12 @@
 //! Foreign peers: where they come from, and processes that live as long as their guard.
 //!
-//! The Python package is installed from its registry into `target/peers/` when a test first asks for it ([`python`]); our own
-//! server binary is built by cargo when a test first asks for it ([`example`]). What is missing on the machine is a
-//! failure with a sentence that says what to install; with `NUNCIO_PEERS=off` in the environment tests that need a foreign
-//! peer print their name and pass ([`wanted`]).
+//! The Python package is installed from its registry into `target/peers/` when a test first asks for it ([`python`]).
+//! Our own binaries are built by cargo when a test first asks for them ([`example`], [`binary`]). A peer that is
+//! missing on the machine fails the test with a sentence that says what to install; with `NUNCIO_PEERS=off` in the
+//! environment, tests that need a foreign peer print their name and pass ([`wanted`]).
 //!
-//! Nothing here sleeps: a server is up when it has printed its `READY` line, a script is over when its output has ended.
+//! Nothing here sleeps: a server is ready when it has printed its `READY` line, and a script is over when its output
+//! has ended.
 
 mod binary;
 mod process;
@@ -17,7 +18,8 @@ pub use python::{python, script};
 
 use std::path::PathBuf;
 
-/// Whether tests with foreign peers are to run. With `NUNCIO_PEERS=off` it prints the name of the test and says no.
+/// Returns whether tests with foreign peers should run. With `NUNCIO_PEERS=off` it prints the test's name and returns
+/// false.
 pub fn wanted(test: &str) -> bool {
     let off = std::env::var("NUNCIO_PEERS").is_ok_and(|v| v.eq_ignore_ascii_case("off"));
     if off {
@@ -26,19 +28,19 @@ pub fn wanted(test: &str) -> bool {
     !off
 }
 
-/// The folder of the package's interop sources: scripts and requirements.
+/// Returns the folder with the interop scripts and their requirements.
 fn sources() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("interop/py")
 }
 
-/// The folder cargo put this test's binary under, `target/<profile>`.
+/// Returns the folder of the test's binaries, `target/<profile>`.
 fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test is known");
     let deps = test.parent().expect("a test binary lies in a folder");
     deps.parent().expect("that folder is target/<profile>/deps").to_path_buf()
 }
 
-/// The target folder, which cargo marks with a `CACHEDIR.TAG`.
+/// Returns the target folder, which cargo marks with a `CACHEDIR.TAG`.
 fn target_dir() -> PathBuf {
     let profile = profile_dir();
     let marked = profile.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists());

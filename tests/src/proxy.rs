@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves at chosen bytes: it cuts, stalls, delays, half-closes and trickles. It never sleeps.
+//! A TCP proxy that cuts, stalls, half-closes or trickles a connection at chosen bytes. It never sleeps.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,33 +6,33 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// What becomes of the bytes of one direction. After the last step the rest passes.
+/// A step in the treatment of one direction. After the last step, all remaining bytes pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// So many bytes pass.
+    /// Passes this many bytes.
     Pass(usize),
-    /// So many bytes pass, each in a write of its own.
+    /// Passes this many bytes, each in a write of its own.
     Trickle(usize),
-    /// Nothing passes until the other direction has carried so many bytes in all.
+    /// Passes nothing until the other direction has carried this many bytes in total.
     After(usize),
-    /// Nothing passes until [`Proxy::release`].
+    /// Passes nothing until [`Proxy::release`] is called.
     Stall,
-    /// The receiver sees the end of the stream; the other direction goes on.
+    /// Ends the stream for the receiver; the other direction continues.
     HalfClose,
-    /// Both directions break.
+    /// Breaks both directions.
     Cut,
 }
 
-/// What becomes of one connection.
+/// The treatment of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// From who connects to the proxy.
+    /// Steps for the bytes from the client to the server.
     pub up: Vec<Step>,
-    /// To who connects to the proxy.
+    /// Steps for the bytes from the server to the client.
     pub down: Vec<Step>,
 }
 
-/// A proxy on a free port of this machine. It ends with the process.
+/// A proxy on a free local port. It runs until the process ends.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -49,7 +49,8 @@ struct State {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of `server`; `plan` says what becomes of each connection, by its number from 0.
+    /// Starts a proxy in front of `server`; `plan` returns the treatment of each connection by its number, counted from
+    /// 0.
     ///
     /// # Panics
     /// If there is no free port.
@@ -61,7 +62,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let number = shared.connections.fetch_add(1, Ordering::SeqCst);
-                // A server that is gone is a connection that ends.
+                // If the server is gone, the client's connection just ends.
                 let Ok(upstream) = TcpStream::connect(server) else { continue };
                 connect(&client, &upstream, plan(number), &shared);
             }
@@ -69,43 +70,43 @@ impl Proxy {
         Proxy { address, state }
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The WebSocket URL of the server behind it.
+    /// Returns the WebSocket URL of the server through the proxy.
     pub fn url(&self) -> String {
         format!("ws://{}/arcp", self.address)
     }
 
-    /// Connections so far.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Connections that were cut so far.
+    /// Returns the number of connections cut so far.
     pub fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
     }
 
-    /// Times that a direction stalled so far.
+    /// Returns how often a direction has stalled so far.
     pub fn stalled(&self) -> usize {
         self.state.stalled.load(Ordering::SeqCst)
     }
 
-    /// Lets all that is stalled go on, and all that would stall later.
+    /// Releases all stalled directions, and all that reach a stall later.
     pub fn release(&self) {
         *lock(&self.state.released) = true;
         self.state.release.notify_all();
     }
 }
 
-/// What the two directions of a connection know of each other.
+/// The state shared by the two directions of a connection.
 struct Connection {
     client: TcpStream,
     server: TcpStream,
-    /// Bytes carried up and down.
+    /// Bytes carried so far, to the server and to the client.
     carried: Mutex<[usize; 2]>,
     moved: Condvar,
     over: AtomicBool,
@@ -154,9 +155,9 @@ impl Connection {
                     true
                 }
                 Step::HalfClose => {
-                    // The peer may be gone; then it is over anyway.
+                    // If the peer is already gone, the stream has ended anyway.
                     let _gone = to.shutdown(Shutdown::Write);
-                    // What still comes is not for anybody.
+                    // Anything that still arrives is discarded.
                     let _end = std::io::copy(&mut &*from, &mut std::io::sink());
                     false
                 }
@@ -172,7 +173,7 @@ impl Connection {
         }
     }
 
-    /// False once either end is gone.
+    /// Passes up to `left` bytes; returns false once either end is gone.
     fn pass(&self, direction: usize, mut from: &TcpStream, mut to: &TcpStream, mut left: usize, piece: usize) -> bool {
         let mut buffer = vec![0; piece];
         while left > 0 {
@@ -180,7 +181,7 @@ impl Connection {
             let Some(space) = buffer.get_mut(..most) else { return false };
             let count = match from.read(space) {
                 Ok(0) => {
-                    // A half that ends ends for the other side, too.
+                    // The end of one side's stream is passed on to the other.
                     let _gone = to.shutdown(Shutdown::Write);
                     self.wake();
                     return false;
@@ -206,7 +207,7 @@ impl Connection {
 
     fn end(&self) {
         for socket in [&self.client, &self.server] {
-            // It may be shut down already.
+            // The socket may already be shut down.
             let _gone = socket.shutdown(Shutdown::Both);
         }
         self.wake();

@@ -1,7 +1,8 @@
-//! A WebSocket conversation in plain JSON frames, blocking, for what no client library would send or show.
+//! A blocking WebSocket conversation in plain JSON frames, for frames that no client library would send or show.
 //!
-//! Every wait has a deadline far beyond what a working runtime needs ([`PATIENCE`]); a frame that does not come is a panic
-//! that shows the last frames that did. Nothing is answered or sent by itself, but WebSocket's own pings.
+//! Every wait has a deadline far beyond what a working runtime needs ([`PATIENCE`]); if no frame arrives by then, it
+//! panics and shows the last frames received. Nothing is answered or sent automatically except the WebSocket protocol's
+//! own pongs.
 
 use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Error, Message, WebSocket};
 
-/// How long a wait may take before it counts as lost.
+/// How long to wait for a frame before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Every feature of §6.2 and §9.7–9.8.
+/// All features of §6.2 and §9.7–9.8.
 pub const FEATURES: [&str; 11] = [
     "heartbeat",
     "ack",
@@ -28,16 +29,16 @@ pub const FEATURES: [&str; 11] = [
     "agent_versions",
 ];
 
-/// One connection and, after the welcome, its session.
+/// A connection and, after the welcome, its session.
 #[derive(Debug)]
 pub struct Wire {
     socket: WebSocket<TcpStream>,
     requests: u32,
-    /// Every frame received so far, in order.
+    /// All frames received so far, in order.
     pub seen: Vec<Value>,
-    /// The session's id, from the last welcome; empty before.
+    /// The session id from the last welcome, or empty before it.
     pub session_id: String,
-    /// The newest resume token; empty before the welcome.
+    /// The newest resume token, or empty before the welcome.
     pub resume_token: String,
 }
 
@@ -45,10 +46,10 @@ pub struct Wire {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended(pub Option<u16>);
 
-/// What a client must keep to resume: session, token, last event seen (§6.3).
+/// What a client needs to resume a session (§6.3).
 #[derive(Debug, Clone)]
-pub struct Point {
-    /// The session's id.
+pub struct ResumePoint {
+    /// The session id.
     pub session_id: String,
     /// The newest resume token.
     pub resume_token: String,
@@ -57,7 +58,7 @@ pub struct Point {
 }
 
 impl Wire {
-    /// Connects and upgrades; says nothing yet.
+    /// Connects and upgrades, without sending a frame.
     ///
     /// # Panics
     /// If the address does not accept a WebSocket.
@@ -84,25 +85,25 @@ impl Wire {
     }
 
     /// Resumes a session on a new connection; the replay is still to be received.
-    pub fn resume(url: &str, token: &str, point: &Point) -> Self {
+    pub fn resume(url: &str, token: &str, point: &ResumePoint) -> Self {
         let mut wire = Self::open(url);
         wire.send(&hello(token, &FEATURES, &point.json()));
         wire.welcomed();
         wire
     }
 
-    /// Tries a resume that is to be refused: the code, and how the connection ended.
-    pub fn resume_refused(url: &str, token: &str, point: &Point) -> (String, Ended) {
+    /// Attempts a resume that must be refused; returns the error code and how the connection ended.
+    pub fn resume_refused(url: &str, token: &str, point: &ResumePoint) -> (String, Ended) {
         let mut wire = Self::open(url);
         wire.send(&hello(token, &FEATURES, &point.json()));
         let error = wire.until_type("session.error");
         (text(&error, "/payload/code"), wire.ending())
     }
 
-    /// Takes the session's id and token from the welcome, which must be the next frame.
+    /// Takes the session id and the resume token from the welcome, which must be the next frame.
     ///
     /// # Panics
-    /// If it is another frame, or none.
+    /// If the next frame is not a welcome or the connection ends.
     pub fn welcomed(&mut self) {
         let welcome = self.receive().expect("the connection stays open");
         assert_eq!(welcome["type"], "session.welcome", "{welcome}");
@@ -110,27 +111,27 @@ impl Wire {
         self.resume_token = text(&welcome, "/payload/resume_token");
     }
 
-    /// Sends a value as one text frame.
+    /// Sends a value as a text frame.
     pub fn send(&mut self, frame: &Value) {
         self.send_text(&frame.to_string());
     }
 
-    /// Sends any text as one text frame.
+    /// Sends any text as a text frame.
     ///
     /// # Panics
-    /// If the connection does not take it.
+    /// If the connection is closed.
     pub fn send_text(&mut self, frame: &str) {
         self.socket.send(Message::text(frame)).expect("the connection takes a frame");
     }
 
-    /// Sends a request in an envelope of its own; hands back its id.
+    /// Sends a request in a new envelope and returns its id.
     pub fn request(&mut self, kind: &str, payload: &Value) -> String {
         let frame = self.envelope(kind, payload);
         self.send(&frame);
         text(&frame, "/id")
     }
 
-    /// A request in an envelope of its own that is not sent yet.
+    /// Returns a request in a new envelope, without sending it.
     pub fn envelope(&mut self, kind: &str, payload: &Value) -> Value {
         self.requests += 1;
         let port = self.socket.get_ref().local_addr().map_or(0, |a| a.port());
@@ -139,13 +140,13 @@ impl Wire {
         })
     }
 
-    /// The next frame.
+    /// Receives the next frame.
     ///
     /// # Errors
-    /// How the connection ended, if it did.
+    /// How the connection ended, if it has.
     ///
     /// # Panics
-    /// If nothing comes, or something that is no JSON object.
+    /// If no frame arrives in time, or one that is not a JSON object.
     pub fn receive(&mut self) -> Result<Value, Ended> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -158,19 +159,19 @@ impl Wire {
                 }
                 Ok(Message::Close(frame)) => return Err(Ended(frame.map(|f| f.code.into()))),
                 Ok(Message::Binary(_)) => panic!("the runtime sends text frames only"),
-                Ok(_) => assert!(Instant::now() < deadline, "only pings come: {self}"),
+                Ok(_) => assert!(Instant::now() < deadline, "only control frames arrived: {self}"),
                 Err(Error::Io(e)) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    panic!("nothing comes: {self}")
+                    panic!("no frame arrived: {self}")
                 }
                 Err(_) => return Err(Ended(None)),
             }
         }
     }
 
-    /// The next frame that is not numbered: the events and ends of jobs are passed over.
+    /// Receives the next frame without a number, skipping the events and terminals of jobs.
     ///
     /// # Panics
-    /// If the connection ends before one comes.
+    /// If the connection ends first.
     pub fn receive_past_events(&mut self) -> Value {
         loop {
             let frame = self.receive().unwrap_or_else(|ended| panic!("the connection ended ({ended:?}): {self}"));
@@ -180,10 +181,10 @@ impl Wire {
         }
     }
 
-    /// The first frame, of those already seen or still to come, that meets the condition.
+    /// Returns the first frame, among those already received and those still to come, that meets the condition.
     ///
     /// # Panics
-    /// If the connection ends before one comes.
+    /// If the connection ends first.
     pub fn until(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         if let Some(found) = self.seen.iter().find(|f| condition(f)) {
             return found.clone();
@@ -197,22 +198,22 @@ impl Wire {
         }
     }
 
-    /// [`Wire::until`] the first frame of a type.
+    /// Returns the first frame of a type, as [`Wire::until`] does.
     pub fn until_type(&mut self, kind: &str) -> Value {
         self.until(kind, |f| f["type"] == kind)
     }
 
-    /// The answer to a request: the frame whose `request_id` names it.
+    /// Returns the answer to a request: the frame whose `request_id` names it.
     pub fn answer(&mut self, request: &str) -> Value {
         self.until(&format!("the answer to {request}"), |f| {
             f.pointer("/payload/request_id").is_some_and(|r| r == request)
         })
     }
 
-    /// Sends a request that is to be refused: the code of the `session.error`.
+    /// Sends a request that must be refused; returns the code of the `session.error`.
     ///
     /// # Panics
-    /// If it is answered otherwise, or not at all.
+    /// If it gets another answer, or none.
     pub fn refused(&mut self, kind: &str, payload: &Value) -> String {
         let request = self.request(kind, payload);
         let error = self.answer(&request);
@@ -220,10 +221,10 @@ impl Wire {
         text(&error, "/payload/code")
     }
 
-    /// Submits a job that is to be accepted: its `job.accepted`.
+    /// Submits a job that must be accepted; returns its `job.accepted`.
     ///
     /// # Panics
-    /// If it is answered otherwise, or not at all.
+    /// If it gets another answer, or none.
     pub fn submit(&mut self, payload: &Value) -> Value {
         let request = self.request("job.submit", payload);
         let accepted = self.answer(&request);
@@ -231,19 +232,19 @@ impl Wire {
         accepted
     }
 
-    /// Submits a job and waits for its end: its id and its terminal.
+    /// Submits a job and waits until it ends; returns its id and its terminal.
     pub fn run(&mut self, payload: &Value) -> (String, Value) {
         let job = job_id(&self.submit(payload));
         let terminal = self.terminal(&job);
         (job, terminal)
     }
 
-    /// The terminal of a job.
+    /// Waits for the terminal of a job.
     pub fn terminal(&mut self, job: &str) -> Value {
         self.until(&format!("the terminal of {job}"), |f| is_terminal(f) && f["job_id"] == job)
     }
 
-    /// The jobs this session may list, all pages.
+    /// Lists all jobs that this session can see, over all pages.
     pub fn list(&mut self) -> Vec<Value> {
         let (mut jobs, mut cursor) = (Vec::new(), Value::Null);
         loop {
@@ -257,7 +258,7 @@ impl Wire {
         }
     }
 
-    /// Receives to the end of the connection and says how it ended.
+    /// Receives until the connection ends; returns how it ended.
     pub fn ending(&mut self) -> Ended {
         loop {
             if let Err(ended) = self.receive() {
@@ -266,33 +267,33 @@ impl Wire {
         }
     }
 
-    /// The events seen of a job as (kind, body).
+    /// Returns the events received for a job as (kind, body).
     pub fn events(&self, job: &str) -> Vec<(String, Value)> {
         let of_job = self.seen.iter().filter(|f| f["type"] == "job.event" && f["job_id"] == job);
         of_job.map(|f| (text(f, "/payload/kind"), f["payload"]["body"].clone())).collect()
     }
 
-    /// The terminals seen of a job.
+    /// Returns the terminals received for a job.
     pub fn terminals(&self, job: &str) -> Vec<&Value> {
         self.seen.iter().filter(|f| is_terminal(f) && f["job_id"] == job).collect()
     }
 
-    /// Where this client stands now.
-    pub fn point(&self) -> Point {
+    /// Returns the point from which this client could resume.
+    pub fn point(&self) -> ResumePoint {
         let (session_id, resume_token) = (self.session_id.clone(), self.resume_token.clone());
-        Point { session_id, resume_token, last_event_seq: seqs(&self.seen).last().copied().unwrap_or(0) }
+        ResumePoint { session_id, resume_token, last_event_seq: seqs(&self.seen).last().copied().unwrap_or(0) }
     }
 
-    /// Drops the connection as a broken network would: no close frame, what is unread is lost.
+    /// Breaks the connection as a network failure would: without a close frame, and discarding what is unread.
     pub fn cut(self) -> Vec<Value> {
         self.breaker().cut();
         self.seen
     }
 
-    /// A second hand on the connection, to end it from another thread while this one is stuck.
+    /// Returns a handle that can end the connection from another thread.
     ///
     /// # Panics
-    /// If the system has no more handles.
+    /// If the socket cannot be cloned.
     pub fn breaker(&self) -> Breaker {
         Breaker(self.socket.get_ref().try_clone().expect("a socket can be cloned"))
     }
@@ -300,53 +301,53 @@ impl Wire {
     /// Sends a binary frame.
     ///
     /// # Panics
-    /// If the connection does not take it.
+    /// If the connection is closed.
     pub fn send_binary(&mut self, bytes: &[u8]) {
         self.socket.send(Message::binary(bytes.to_vec())).expect("the connection takes a frame");
     }
 
-    /// Says that nothing more will be sent, and reads on.
+    /// Ends the sending direction of the connection; frames can still be received.
     ///
     /// # Panics
-    /// If the connection is gone.
+    /// If the socket is closed.
     pub fn half_close(&self) {
         self.socket.get_ref().shutdown(Shutdown::Write).expect("the socket is open");
     }
 
-    /// Sends frames until the connection takes no more; says how many it took.
+    /// Sends frames until the connection breaks; returns how many were sent.
     pub fn send_until_broken(&mut self, frames: impl Iterator<Item = Value>) -> usize {
         frames.take_while(|frame| self.socket.send(Message::text(frame.to_string())).is_ok()).count()
     }
 }
 
 impl std::fmt::Display for Wire {
-    /// The last frames seen, for a failure's message.
+    /// Shows the last frames received, for failure messages.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{} frames seen; the last of them:", self.seen.len())?;
+        writeln!(f, "{} frames received, the last of them:", self.seen.len())?;
         self.seen.iter().rev().take(8).rev().try_for_each(|frame| writeln!(f, "  {frame:.400}"))
     }
 }
 
-/// See [`Wire::breaker`].
+/// A handle that ends a connection from another thread; see [`Wire::breaker`].
 #[derive(Debug)]
 pub struct Breaker(TcpStream);
 
 impl Breaker {
     /// Ends the connection in both directions.
     pub fn cut(&self) {
-        // Already ended: the same.
+        // It may already be shut down.
         drop(self.0.shutdown(Shutdown::Both));
     }
 }
 
-impl Point {
-    /// The `resume` member of a hello.
+impl ResumePoint {
+    /// Returns the `resume` member of a hello.
     pub fn json(&self) -> Value {
         json!({"session_id": self.session_id, "resume_token": self.resume_token, "last_event_seq": self.last_event_seq})
     }
 }
 
-/// A `session.hello`; `resume` is left out if it is null.
+/// Returns a `session.hello`, without `resume` if that is null.
 pub fn hello(token: &str, features: &[&str], resume: &Value) -> Value {
     let mut payload = json!({
         "client": {"name": "nuncio-raw", "version": "1"},
@@ -359,38 +360,38 @@ pub fn hello(token: &str, features: &[&str], resume: &Value) -> Value {
     json!({"arcp": "1.1", "id": ulid(0, 0), "type": "session.hello", "payload": payload})
 }
 
-/// An id in the form of a ULID, which some runtimes insist on.
+/// Returns an id in the form of a ULID, which some runtimes require.
 fn ulid(connection: u16, request: u32) -> String {
     format!("01M7XXZ4{connection:08}{request:010}")
 }
 
-/// The text at a JSON pointer; empty if there is none.
+/// Returns the string at a JSON pointer, or an empty one if there is none.
 pub fn text(frame: &Value, pointer: &str) -> String {
     frame.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// The job a frame belongs to.
+/// Returns the id of the job that a frame belongs to.
 pub fn job_id(frame: &Value) -> String {
     text(frame, "/job_id")
 }
 
-/// The numbers of the numbered frames, in order.
+/// Returns the numbers of the numbered frames, in order.
 pub fn seqs<'a>(frames: impl IntoIterator<Item = &'a Value>) -> Vec<u64> {
     frames.into_iter().filter_map(|f| f["event_seq"].as_u64()).collect()
 }
 
-/// The frames carry 1, 2, 3, … without a gap or a repeat (§8.3).
+/// Asserts that the frames are numbered 1, 2, 3, … without a gap or a repetition (§8.3).
 ///
 /// # Panics
-/// If they do not.
+/// If they are not.
 pub fn assert_gapless<'a>(frames: impl IntoIterator<Item = &'a Value>) {
     let seqs = seqs(frames);
-    assert!(!seqs.is_empty(), "there are numbered frames");
+    assert!(!seqs.is_empty(), "no frame is numbered");
     let broken = seqs.iter().zip(1..).find(|&(&got, want)| got != want);
     assert_eq!(broken, None, "(got, want) of the first wrong number of {}", seqs.len());
 }
 
-/// Whether a frame is the end of a job.
+/// Returns whether a frame is the terminal of a job.
 pub fn is_terminal(frame: &Value) -> bool {
     frame["type"] == "job.result" || frame["type"] == "job.error"
 }

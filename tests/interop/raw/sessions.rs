@@ -1,4 +1,4 @@
-use nuncio_tests::raw::{Ended, Point, Wire, assert_gapless, job_id, seqs, text};
+use nuncio_tests::raw::{Ended, ResumePoint, Wire, assert_gapless, job_id, seqs, text};
 use serde_json::{Value, json};
 
 use super::serve;
@@ -70,11 +70,11 @@ fn a_wrong_resume_destroys_nothing() {
     wire.run(&json!({"agent": "echo"}));
     let right = wire.point();
     wire.cut();
-    let wrong = Point { resume_token: format!("rt_{}", "0".repeat(64)), ..right.clone() };
+    let wrong = ResumePoint { resume_token: format!("rt_{}", "0".repeat(64)), ..right.clone() };
     for _ in 0..3 {
         assert_eq!(Wire::resume_refused(server.url(), "tok-alice", &wrong).0, "RESUME_WINDOW_EXPIRED");
     }
-    let beyond = Point { last_event_seq: right.last_event_seq + 1, ..right.clone() };
+    let beyond = ResumePoint { last_event_seq: right.last_event_seq + 1, ..right.clone() };
     assert_eq!(Wire::resume_refused(server.url(), "tok-alice", &beyond).0, "INVALID_REQUEST");
     let mut back = Wire::resume(server.url(), "tok-alice", &right);
     back.run(&json!({"agent": "echo"}));
@@ -116,9 +116,9 @@ fn what_was_acked_is_gone_and_what_was_not_is_kept() {
     wire.list();
     let point = wire.point();
     wire.cut();
-    let acked = Point { last_event_seq: 20, ..point.clone() };
+    let acked = ResumePoint { last_event_seq: 20, ..point.clone() };
     assert_eq!(Wire::resume_refused(server.url(), "tok-alice", &acked).0, "RESUME_WINDOW_EXPIRED");
-    let kept = Point { last_event_seq: 50, ..point };
+    let kept = ResumePoint { last_event_seq: 50, ..point };
     let mut back = Wire::resume(server.url(), "tok-alice", &kept);
     back.until("the last event", |f| f["event_seq"] == 102);
     assert_eq!(seqs(&back.seen), (51..=102).collect::<Vec<_>>());
@@ -168,7 +168,7 @@ fn job_accepted_is_written_again_before_the_first_event_of_a_resume() {
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let accepted = wire.submit(&slow(5));
     let job = job_id(&accepted);
-    let unread = Point { last_event_seq: 0, ..wire.point() };
+    let unread = ResumePoint { last_event_seq: 0, ..wire.point() };
     wire.cut();
     let mut back = Wire::resume(server.url(), "tok-alice", &unread);
     back.terminal(&job);

@@ -5,24 +5,24 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{profile_dir, target_dir};
 
-/// The path of a binary of `nuncio-examples`: `interop_agents`, `own_loop`.
+/// Returns the path of a binary of `nuncio-examples`, such as `interop_agents` or `own_loop`.
 ///
-/// `cargo build` brings it up to date once per test process, with the profile and target folder of the running test: cargo
-/// builds the binaries of a package only beside that package's own tests, and an old binary would be worse than none.
+/// `cargo build` brings it up to date once per test process, with the profile and target folder of the running test.
+/// Cargo builds binaries only for the tests of their own package, and an outdated binary would be worse than none.
 ///
 /// # Panics
-/// If cargo cannot build it; its output says why.
+/// If cargo cannot build it; the message contains cargo's output.
 pub fn example(name: &str) -> PathBuf {
     binary("nuncio-examples", name)
 }
 
-/// The path of a binary of any package of the workspace, in the same way.
+/// Returns the path of a binary of any package of the workspace, in the same way.
 ///
 /// # Panics
-/// If cargo cannot build it; its output says why.
+/// If cargo cannot build it; the message contains cargo's output.
 pub fn binary(package: &str, name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    // A build that failed fails the next test, too.
+    // If a build fails, the next test tries it again.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     built.entry(name.to_owned()).or_insert_with(|| build(package, name)).clone()
 }
@@ -46,6 +46,6 @@ fn build(package: &str, name: &str) -> PathBuf {
         "cargo could not build {name} of {package}:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    // A test for another target triple lies in target/<triple>/<profile>; the server is built for the host.
+    // With an explicit target triple the test lies in target/<triple>/<profile>, but the binary is built for the host.
     target_dir().join(folder.file_name().unwrap_or_default()).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A server process that has said it listens. It is killed when the guard is dropped; if the test has failed by then, what
-/// the server wrote to stderr is shown.
+/// A server process that has printed its `READY` line. It is killed when the guard is dropped; if the test has failed
+/// by then, the server's stderr is printed.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -15,10 +15,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits for its line `READY <url> …` on stdout, at most a minute.
+    /// Starts a server and waits up to a minute for its line `READY <url> …` on stdout.
     ///
     /// # Panics
-    /// If it cannot be started, or ends or stays silent before that line; with what it wrote to stderr.
+    /// If it cannot be started, or does not print the line in time.
     pub fn start(mut command: Command) -> Self {
         let mut child = spawn(&mut command);
         let log = Log::of(child.stderr.take().expect("stderr is piped"));
@@ -27,44 +27,44 @@ impl Server {
         let deadline = Instant::now() + Duration::from_mins(1);
         while server.url.is_empty() {
             let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-            let line = line.unwrap_or_else(|_| panic!("{command:?} did not say READY"));
+            let line = line.unwrap_or_else(|_| panic!("{command:?} did not print READY"));
             server.url = ready(&line).map(str::to_owned).unwrap_or_default();
         }
         server
     }
 
-    /// The address from the `READY` line, `ws://127.0.0.1:<port>/arcp`.
+    /// Returns the URL from the `READY` line, `ws://127.0.0.1:<port>/arcp`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The host and port of [`Server::url`].
+    /// Returns the host and port of [`Server::url`].
     ///
     /// # Panics
-    /// If the address is no `ws://` address.
+    /// If the URL is not a `ws://` URL.
     pub fn address(&self) -> &str {
         let rest = self.url.strip_prefix("ws://").expect("the server speaks plain WebSocket");
         rest.split('/').next().unwrap_or(rest)
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What the server wrote to stderr so far.
+    /// Returns what the server has written to stderr so far.
     pub fn log(&self) -> String {
         self.log.text()
     }
 
-    /// Asks the server to end (`SIGINT`) and waits until it has, at most half a minute.
+    /// Sends the server `SIGINT` and waits up to half a minute until it has ended.
     ///
     /// # Panics
     /// If the signal cannot be sent or the process does not end.
     pub fn interrupt(mut self) -> ExitStatus {
         let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|s| s.success()), "a signal can be sent to the server");
-        // Its stderr ends with it: no need to poll the process.
+        // The stderr stream ends with the process, so there is no need to poll.
         assert!(self.log.ended_within(Duration::from_secs(30)), "the server does not end on SIGINT");
         self.child.wait().expect("the server can be waited for")
     }
@@ -82,22 +82,22 @@ impl Drop for Server {
 /// How a program ended and what it printed.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Its exit status; `None` if it was killed at the time limit.
+    /// The exit status, or `None` if the program was killed at the time limit.
     pub status: Option<ExitStatus>,
-    /// Its standard output.
+    /// The standard output.
     pub stdout: String,
-    /// Its standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
 impl Outcome {
-    /// Whether it ended by itself, with status 0.
+    /// Returns whether the program ended by itself with status 0.
     pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|s| s.success())
     }
 }
 
-/// Runs a program to its end, which is when its stdout ends; it is killed if that takes longer than `limit`.
+/// Runs a program until its stdout ends, or kills it after `limit`.
 ///
 /// # Panics
 /// If it cannot be started.
@@ -120,7 +120,7 @@ fn spawn(command: &mut Command) -> Child {
 }
 
 fn end(child: &mut Child) {
-    // It may have ended by itself, which is no failure of the test.
+    // It may already have ended by itself.
     drop(child.kill());
     drop(child.wait());
 }
@@ -129,19 +129,20 @@ fn ready(line: &str) -> Option<&str> {
     line.strip_prefix("READY ")?.split_whitespace().next()
 }
 
-/// The lines of a stream; the channel closes at its end. It is read to the end, so that the writer never blocks on it.
+/// Returns a channel with the lines of a stream; it closes when the stream ends. The stream is read to its end, so that
+/// the writer never blocks on it.
 fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            // Nobody listens after READY.
+            // After READY there is no receiver.
             drop(sender.send(line));
         }
     });
     receiver
 }
 
-/// A stream that is read to its end in the background.
+/// A stream that a background thread reads to its end.
 #[derive(Debug)]
 struct Log {
     text: Arc<Mutex<Vec<u8>>>,
@@ -167,7 +168,8 @@ impl Log {
         String::from_utf8_lossy(&self.text.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// Nothing is ever sent: the channel closes when the stream has ended.
+    /// Returns whether the stream ends within the limit. Nothing is ever sent: the channel closes when the stream has
+    /// ended.
     fn ended_within(&self, limit: Duration) -> bool {
         matches!(self.ended.recv_timeout(limit), Err(mpsc::RecvTimeoutError::Disconnected))
     }

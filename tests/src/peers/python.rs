@@ -6,23 +6,24 @@ use std::time::Duration;
 
 use super::{Outcome, run_to_end, sources, target_dir};
 
-/// The interpreter of a virtual environment with the packages of `interop/py/requirements.txt`.
+/// Returns the interpreter of a virtual environment with the packages of `interop/py/requirements.txt`.
 ///
-/// It is made in `target/peers/python` at first use, with the interpreter `NUNCIO_PYTHON` (default `python3`), and again when
-/// the requirements have changed. A lock on a file beside it keeps test processes from making it together.
+/// The environment is created in `target/peers/python` at first use, with the interpreter named by `NUNCIO_PYTHON`
+/// (default `python3`), and again when the requirements have changed. A lock file keeps test processes from creating it
+/// at the same time.
 ///
 /// # Panics
-/// If there is no Python of at least 3.11, or its packages cannot be installed; the message says what to install.
+/// If there is no Python 3.11 or later, or its packages cannot be installed; the message says what to install.
 pub fn python() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| install(&target_dir().join("peers"))).clone()
 }
 
-/// Runs a script of `interop/py` to its end, at most `limit` long.
+/// Runs a script of `interop/py` to its end, for at most `limit`.
 pub fn script(name: &str, arguments: &[&str], limit: Duration) -> Outcome {
     let mut command = Command::new(python());
     command.arg("-u").arg(sources().join(name)).args(arguments);
-    // The scripts import one another; the sources stay free of compiled files.
+    // The scripts import one another; this keeps compiled files out of the sources.
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     run_to_end(command, limit)
 }
@@ -58,7 +59,7 @@ fn install(peers: &Path) -> PathBuf {
     interpreter
 }
 
-/// Runs a step of the installation; panics with the advice and what the step printed.
+/// Runs a step of the installation; panics with the advice and the step's stderr if it fails.
 fn must(step: &mut Command, advice: &str) {
     let off = "(NUNCIO_PEERS=off skips these tests)";
     match step.output() {

@@ -1,4 +1,4 @@
-//! What holds for every frame a runtime sends, whatever the test is about.
+//! Rules that hold for every frame a runtime sends, whatever the test is about.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,19 +24,19 @@ const TYPES: [&str; 12] = [
 const MEMBERS: [&str; 9] =
     ["arcp", "id", "type", "session_id", "trace_id", "job_id", "event_seq", "payload", "extensions"];
 
-/// What a connection's session has been told so far.
+/// What the checker knows about a session from the frames it was sent.
 #[derive(Default)]
 struct Session {
     principal: String,
     features: Vec<String>,
     python: bool,
     highest: u64,
-    /// Texts by number: a replay repeats them.
+    /// The text of each numbered frame: a replay has to repeat it.
     log: HashMap<u64, String>,
-    /// Jobs whose terminal was the last word.
+    /// The jobs whose last frame was a terminal.
     ended: HashSet<String>,
     subscribed: HashSet<String>,
-    /// The number of each job's first event: a client that resumes behind it knows the job.
+    /// The number of each job's first event. A client that resumes after it knows the job.
     first: HashMap<String, u64>,
 }
 
@@ -46,28 +46,29 @@ struct Conn {
     token: String,
     python: bool,
     greeted: bool,
-    /// The number the next event must have.
+    /// The number that the next event must have.
     next: u64,
-    /// The number it resumed behind.
+    /// The number that the connection resumed from.
     resumed: u64,
     known: HashSet<String>,
     closed: bool,
     frame_bytes: usize,
 }
 
-/// The standing invariants, fed with every frame in both directions.
+/// Checks the standing rules on every frame in both directions.
 #[derive(Default)]
 pub(crate) struct Checker {
     compat: Compat,
     conns: HashMap<ConnId, Conn>,
     sessions: HashMap<String, Session>,
-    /// Envelope ids seen, with the frame's type, session and number.
+    /// The envelope ids seen, with the type, session and number of their frame.
     ids: HashMap<String, (String, String, Option<u64>)>,
-    /// Secret texts with the principal that may read them; `None`: nobody.
+    /// Secret texts with the only principal that may read them, or `None` if no principal may.
     secrets: Vec<(String, Option<String>)>,
     tokens: Vec<String>,
     principals: HashMap<String, String>,
-    /// A job is asked for again while its terminal is still on the way: `ended` cannot be told from here.
+    /// Whether clients may ask for a job again while its terminal is still on the way. Then a frame after a terminal is
+    /// not necessarily an error.
     overlapping: bool,
 }
 
@@ -76,7 +77,7 @@ impl Checker {
         Checker { compat, ..Checker::default() }
     }
 
-    /// Leaves it to the caller to see that nothing follows a terminal.
+    /// Turns off the check that nothing follows a terminal; the caller has to check it instead.
     pub(crate) fn overlapping(&mut self) {
         self.overlapping = true;
     }
@@ -86,7 +87,7 @@ impl Checker {
         self.secrets.push((token.to_owned(), None));
     }
 
-    /// What the clients of another world know of its secrets, and of these of its frames.
+    /// Takes over the secrets of another world, and what its clients know from `frames`.
     pub(super) fn inherit<'a>(&mut self, other: &Checker, frames: impl Iterator<Item = &'a Frame>) {
         self.secrets.clone_from(&other.secrets);
         for frame in frames {
@@ -107,7 +108,8 @@ impl Checker {
         }
     }
 
-    /// A frame that a restarted runtime takes for sent, though it never was: it may be claimed from now on.
+    /// Registers a frame that a restarted runtime counts as sent although no client received it: clients may resume
+    /// from it.
     pub(crate) fn recorded(&mut self, frame: &Frame) {
         let session = self.sessions.get_mut(frame["session_id"].as_str().unwrap_or_default());
         if let (Some(session), Some(seq)) = (session, frame.seq()) {
@@ -135,13 +137,13 @@ impl Checker {
         self.conns.get(&conn)?.session.as_deref()
     }
 
-    /// What a client sends decides where a resume goes on.
+    /// Registers a frame sent by a client: a hello decides from which number a resume continues.
     pub(crate) fn received(&mut self, conn: ConnId, text: &str) {
         let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
         let Some(conn) = self.conns.get_mut(&conn) else { return };
         let first = !std::mem::replace(&mut conn.greeted, true);
         if let Some(session) = &conn.session {
-            // Its answer may be lost with the connection, and is not repeated: its events are.
+            // The answer may be lost with the connection; it is not repeated, but the subscription's events are.
             if self.overlapping
                 && frame["type"] == "job.subscribe"
                 && let Some(session) = self.sessions.get_mut(session)
@@ -150,7 +152,7 @@ impl Checker {
             }
             return;
         }
-        // Its welcome may still wait for the journal.
+        // The welcome to an earlier hello may still be waiting for the journal.
         if !first {
             return;
         }
@@ -194,14 +196,14 @@ impl Checker {
         assert!(text.len() <= conn.frame_bytes, "a frame of {} bytes", text.len());
         assert!(!text.contains(['\n', '\r']), "a frame of more than one line: {text}");
         assert_eq!(frame["arcp"], "1.1", "{text}");
-        assert!(TYPES.contains(&frame.kind()), "no type of a runtime: {text}");
+        assert!(TYPES.contains(&frame.kind()), "not a type that a runtime sends: {text}");
         for (name, value) in frame.as_object().expect("an object") {
             assert!(MEMBERS.contains(&name.as_str()), "unknown member {name}: {text}");
             assert!(!value.is_null(), "{name} is null: {text}");
         }
         assert!(frame.payload().is_object(), "no payload: {text}");
         let numbered = matches!(frame.kind(), "job.event" | "job.result" | "job.error");
-        assert_eq!(frame.seq().is_some(), numbered, "event_seq belongs on events and terminals alone: {text}");
+        assert_eq!(frame.seq().is_some(), numbered, "event_seq belongs on events and terminals only: {text}");
         let session = frame["session_id"].as_str().unwrap_or_default().to_owned();
         assert!(is_id(&session, "sess_"), "no session_id: {text}");
         if let Some(bound) = &conn.session {
@@ -217,16 +219,16 @@ impl Checker {
             assert!(frame.get("trace_id").is_some(), "no trace_id on a frame of a job: {text}");
         }
         let envelope = frame["id"].as_str().unwrap_or_default();
-        assert!(is_id(envelope, ""), "the id is no ULID: {text}");
+        assert!(is_id(envelope, ""), "the id is not a ULID: {text}");
         let seen = (frame.kind().to_owned(), session, frame.seq());
         let before = self.ids.entry(envelope.to_owned()).or_insert_with(|| seen.clone());
         assert_eq!(*before, seen, "an id was used for two frames: {text}");
         if !numbered && frame.kind() != "job.accepted" {
-            self.ids.insert(envelope.to_owned(), (String::from("never again"), String::new(), None));
+            self.ids.insert(envelope.to_owned(), (String::from("used once"), String::new(), None));
         }
     }
 
-    #[expect(clippy::unused_self, reason = "the checks read alike")]
+    #[expect(clippy::unused_self, reason = "all checks are called the same way")]
     fn nulls(&self, frame: &Frame) {
         let nullable: &[&str] = match frame.kind() {
             "session.jobs" => &["next_cursor"],
@@ -244,7 +246,7 @@ impl Checker {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "the checks read alike")]
+    #[expect(clippy::unused_self, reason = "all checks are called the same way")]
     fn timestamps(&self, frame: &Frame) {
         let members = ["accepted_at", "completed_at", "ts", "sent_at", "received_at", "created_at", "submitted_at"];
         let jobs = frame.payload()["jobs"].as_array().into_iter().flatten();
@@ -252,7 +254,7 @@ impl Checker {
             for member in members {
                 if let Some(time) = place.get(member) {
                     let time = time.as_str().unwrap_or_default();
-                    assert!(is_timestamp(time), "{member} is no RFC 3339 with milliseconds and Z: {frame:?}");
+                    assert!(is_timestamp(time), "{member} is not an RFC 3339 time with milliseconds and Z: {frame:?}");
                 }
             }
         }
@@ -273,7 +275,7 @@ impl Checker {
                 );
                 let rotation = frame.event() == "status" && frame.body()["phase"] == "credential_rotated";
                 let place = rotation || matches!(frame.kind(), "job.accepted" | "job.subscribed");
-                assert!(place, "a secret where none belongs: {frame:?}");
+                assert!(place, "a secret in a frame that may not carry one: {frame:?}");
             }
         }
     }
@@ -329,7 +331,7 @@ impl Checker {
         let known = conn.known.contains(frame.job()) || session.subscribed.contains(frame.job()) || session.python;
         let first = *session.first.entry(frame.job().to_owned()).or_insert(seq);
         let known = known || first <= conn.resumed;
-        assert!(known, "an event before its job.accepted: {frame:?}");
+        assert!(known, "an event before the job.accepted of its job: {frame:?}");
         if seq <= session.highest {
             let before = &session.log[&seq];
             let redacted = before.contains("credential_rotated");
@@ -337,7 +339,7 @@ impl Checker {
         } else {
             session.highest = seq;
             session.log.insert(seq, frame.text().to_owned());
-            assert!(overlapping || !session.ended.contains(frame.job()), "something after the terminal: {frame:?}");
+            assert!(overlapping || !session.ended.contains(frame.job()), "a frame after the terminal: {frame:?}");
             if frame.kind() != "job.event" {
                 session.ended.insert(frame.job().to_owned());
             }
@@ -392,15 +394,15 @@ fn error(frame: &Frame) {
 fn fault(frame: &Frame) {
     let payload = frame.payload();
     let code = payload["code"].as_str().and_then(ErrorCode::parse);
-    let code = code.unwrap_or_else(|| panic!("the code is none of the 15: {frame:?}"));
+    let code = code.unwrap_or_else(|| panic!("the code is not one of the 15: {frame:?}"));
     assert_eq!(payload["retryable"], code == ErrorCode::InternalError, "{frame:?}");
     assert!(payload["message"].as_str().is_some_and(|message| !message.is_empty()), "{frame:?}");
     let details = payload.get("details").map(Value::as_object);
     let some = details.is_none_or(|details| details.is_some_and(|details| !details.is_empty()));
-    assert!(some, "details are an object, or absent if there are none: {frame:?}");
+    assert!(some, "details must be a non-empty object or absent: {frame:?}");
 }
 
-/// A prefix and an upper-case Crockford ULID.
+/// Returns whether the text is `prefix` and an upper-case Crockford ULID.
 pub(super) fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|ulid| {
         ulid.len() == 26 && ulid.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))

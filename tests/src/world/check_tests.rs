@@ -1,4 +1,4 @@
-//! The checker must be able to fail: each frame here breaks one rule.
+//! The checker must be able to fail: each case breaks one rule.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -63,13 +63,13 @@ fn every_broken_rule_is_found() {
     let body = json!({"kind": "log", "ts": "2026-05-13T19:30:00.000Z", "body": {}});
     let cases: Vec<(&str, Vec<Frame>)> = vec![
         ("gap", vec![event(3, 1), event(4, 3)]),
-        ("not from one", vec![event(3, 2)]),
+        ("does not start at one", vec![event(3, 2)]),
         ("repeated number", vec![event(3, 1), event(4, 1)]),
         ("repeated id", vec![event(3, 1), event(3, 2)]),
         ("after the terminal", vec![result(3, 1), event(4, 2)]),
         ("two terminals", vec![result(3, 1), result(4, 2)]),
         ("no number", vec![frame(3, "job.event", &body, &json!({"job_id": JOB, "trace_id": TRACE}))]),
-        ("number where none belongs", vec![frame(3, "session.closed", &json!({}), &json!({"event_seq": 1}))]),
+        ("number on an unnumbered frame", vec![frame(3, "session.closed", &json!({}), &json!({"event_seq": 1}))]),
         ("unknown type", vec![frame(3, "session.open", &json!({}), &json!({}))]),
         ("version", vec![frame(3, "session.closed", &json!({}), &json!({"arcp": "1"}))]),
         ("lower-case id", vec![frame(3, "session.closed", &json!({}), &json!({"id": "01m7xyphefxzs43j3q7gf7tk63"}))]),
@@ -112,7 +112,7 @@ fn every_broken_rule_is_found() {
         }));
         if broken.is_ok() {
             let _ = std::panic::take_hook();
-            panic!("not found: {name}");
+            panic!("the checker accepted: {name}");
         }
     }
     let _ = std::panic::take_hook();

@@ -1,11 +1,11 @@
-//! What clients say: hellos, resumes, submits.
+//! The client side: hellos, resumes and requests.
 
 use nuncio_core::arcp::{ConnId, Event, Via};
 use serde_json::{Value, json};
 
 use super::{Frame, Job, World};
 
-/// The eleven features.
+/// All eleven features of the specification.
 pub const FEATURES: [&str; 11] = [
     "heartbeat",
     "ack",
@@ -21,28 +21,28 @@ pub const FEATURES: [&str; 11] = [
 ];
 
 impl World {
-    /// Says hello with these features; returns the frame's id.
+    /// Sends a hello with these features and returns the frame's id.
     pub fn hello(&mut self, conn: ConnId, token: &str, features: &[&str]) -> String {
         self.send(conn, "session.hello", hello(token, features))
     }
 
-    /// A session of a TLS connection with all features.
+    /// Opens a session with all features on a TLS connection.
     pub fn login(&mut self, token: &str) -> ConnId {
         self.login_with(token, &FEATURES)
     }
 
-    /// A session with these features only.
+    /// Opens a session with only these features on a TLS connection.
     pub fn login_with(&mut self, token: &str, features: &[&str]) -> ConnId {
         self.login_via(token, features, Via::Tls)
     }
 
-    /// A session with all features but these.
+    /// Opens a session with all features except these on a TLS connection.
     pub fn login_without(&mut self, token: &str, without: &[&str]) -> ConnId {
         let features: Vec<&str> = FEATURES.into_iter().filter(|feature| !without.contains(feature)).collect();
         self.login_with(token, &features)
     }
 
-    /// A session of a connection of some kind.
+    /// Opens a session with these features on a connection of the given kind.
     pub fn login_via(&mut self, token: &str, features: &[&str], via: Via) -> ConnId {
         let conn = self.open_via(via);
         self.hello(conn, token, features);
@@ -50,7 +50,7 @@ impl World {
         conn
     }
 
-    /// A session of the Python client 1.1.3, which says `"agents": []`.
+    /// Opens a session as the Python client 1.1.3 does, which sends `"agents": []`.
     pub fn login_python(&mut self, token: &str) -> ConnId {
         let conn = self.open();
         let mut payload = hello(token, &FEATURES);
@@ -60,24 +60,24 @@ impl World {
         conn
     }
 
-    /// The session of a connection.
+    /// Returns the session id of a connection.
     pub fn session(&self, conn: ConnId) -> String {
         self.checker.session(conn).expect("a welcomed connection").to_owned()
     }
 
-    /// The resume token the welcome of a connection carried.
+    /// Returns the resume token from the welcome of a connection.
     pub fn token(&self, conn: ConnId) -> String {
         self.welcome(conn).payload()["resume_token"].as_str().expect("a token").to_owned()
     }
 
-    /// The welcome of a connection.
+    /// Returns the welcome of a connection.
     pub fn welcome(&self, conn: ConnId) -> Frame {
         let mut welcomes =
             self.history.iter().rev().filter(|(_, to, frame)| *to == conn && frame.kind() == "session.welcome");
         welcomes.next().expect("a welcome").2.clone()
     }
 
-    /// Opens a connection that resumes the session of `old` as `token`'s principal; the answer is not read.
+    /// Opens a connection that resumes `session` with the bearer `token`; the answer is left in the inbox.
     pub fn resume_as(&mut self, token: &str, session: &str, resume_token: &str, last: u64) -> ConnId {
         let conn = self.open();
         let mut payload = hello(token, &FEATURES);
@@ -86,21 +86,21 @@ impl World {
         conn
     }
 
-    /// Resumes alice's session of `old` on a new connection and reads the welcome.
+    /// Resumes alice's session of the connection `old` on a new connection and reads the welcome.
     pub fn resume(&mut self, old: ConnId, last: u64) -> ConnId {
         let (session, token) = (self.session(old), self.token(old));
         let conn = self.resume_as("tok-alice", &session, &token, last);
         let welcome = self.expect(conn, "session.welcome");
-        assert_eq!(welcome["session_id"], session.as_str(), "the session goes on");
+        assert_eq!(welcome["session_id"], session.as_str(), "the session is resumed");
         conn
     }
 
-    /// Submits; returns the frame's id and reads nothing.
+    /// Sends `job.submit` and returns the frame's id; the answer is left in the inbox.
     pub fn send_submit(&mut self, conn: ConnId, payload: Value) -> String {
         self.send(conn, "job.submit", payload)
     }
 
-    /// Submits and reads `job.accepted` and the first event, `status` running.
+    /// Submits and reads `job.accepted` and the first event, `status` "running".
     pub fn submit(&mut self, conn: ConnId, payload: Value) -> Job {
         let request = self.send_submit(conn, payload);
         let accepted = self.expect(conn, "job.accepted");
@@ -112,29 +112,29 @@ impl World {
         job
     }
 
-    /// Submits a job of this agent without a lease.
+    /// Submits a job of this agent without a lease and reads its first frames.
     pub fn job(&mut self, conn: ConnId, agent: &str) -> Job {
         self.submit(conn, json!({"agent": agent}))
     }
 
-    /// The job of a `job.accepted`.
+    /// Returns the job of a `job.accepted`.
     pub fn job_of(&self, accepted: &Frame) -> Job {
         Job { key: self.key(accepted.job()), id: accepted.job().to_owned(), accepted: accepted.clone() }
     }
 
-    /// Submits while the host holds; the key of the asked job.
+    /// Submits while the host holds its answers, and returns the key of the job that the host was asked about.
     pub fn submit_held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobId {
         let asked = |event: &Event| match event {
             Event::Submitted { job, .. } => Some(*job),
             _ => None,
         };
-        // What the host was asked before is answered.
+        // Earlier questions to the host are already answered.
         while self.try_host_event(asked).is_some() {}
         self.send_submit(conn, payload);
         self.host_event("Submitted", asked)
     }
 
-    /// Submits and expects a refusal with this code.
+    /// Submits and expects a refusal with this code, and nothing else.
     pub fn submit_refused(&mut self, conn: ConnId, payload: Value, code: &str) -> Frame {
         let id = self.send_submit(conn, payload.clone());
         let error = self.refusal(conn, code);
@@ -151,7 +151,7 @@ impl World {
         subscribed
     }
 
-    /// Lists and reads the page.
+    /// Lists jobs and reads the page.
     pub fn list(&mut self, conn: ConnId, payload: Value) -> Frame {
         let id = self.send(conn, "session.list_jobs", payload);
         let page = self.expect(conn, "session.jobs");

@@ -1,4 +1,4 @@
-//! A frame as it stood on the wire.
+//! A frame as it was sent on the wire.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::ops::Deref;
 use nuncio_core::arcp::Json;
 use serde_json::{Map, Value};
 
-/// A frame a runtime sent: its text, and what it says. Indexing reads the value.
+/// A frame that a runtime sent: its text and its value. Indexing reads the value.
 #[derive(Clone)]
 pub struct Frame {
     text: String,
@@ -15,50 +15,53 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Reads a frame; anything but a JSON object is a fault of the runtime.
+    /// Parses a frame.
+    ///
+    /// # Panics
+    /// If the text is not a JSON object, which is a fault of the runtime.
     pub fn parse(text: &str) -> Frame {
         let value = serde_json::from_str(text).unwrap_or_else(|_| lenient(text));
-        assert!(value.is_object(), "a frame is no JSON object: {text}");
+        assert!(value.is_object(), "a frame is not a JSON object: {text}");
         Frame { text: text.to_owned(), value }
     }
 
-    /// The text as it was sent.
+    /// Returns the text as it was sent.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The message type.
+    /// Returns the message type.
     pub fn kind(&self) -> &str {
         self.value["type"].as_str().unwrap_or_default()
     }
 
-    /// The payload.
+    /// Returns the payload.
     pub fn payload(&self) -> &Value {
         &self.value["payload"]
     }
 
-    /// The kind of a `job.event`.
+    /// Returns the kind of a `job.event`.
     pub fn event(&self) -> &str {
         self.value["payload"]["kind"].as_str().unwrap_or_default()
     }
 
-    /// The body of a `job.event`.
+    /// Returns the body of a `job.event`.
     pub fn body(&self) -> &Value {
         &self.value["payload"]["body"]
     }
 
-    /// The number of an event in its session.
+    /// Returns the event's number in its session.
     pub fn seq(&self) -> Option<u64> {
         self.value["event_seq"].as_u64()
     }
 
-    /// The job the frame is about.
+    /// Returns the id of the job that the frame is about.
     pub fn job(&self) -> &str {
         let job = self.value["job_id"].as_str().or(self.value["payload"]["job_id"].as_str());
         job.unwrap_or_default()
     }
 
-    /// The raw text of a member of the payload, exactly as it was sent.
+    /// Returns the text of a member as it was sent; `path` leads to it from the envelope.
     pub fn raw(&self, path: &[&str]) -> String {
         let mut text = self.text.clone();
         for name in path {
@@ -84,7 +87,7 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// The value of a text that holds what serde's `Value` cannot (a number beyond f64, a lone surrogate): such members
+/// Parses a text that contains what serde's `Value` cannot hold (a number beyond f64, a lone surrogate): such members
 /// become the string `"unreadable"`.
 fn lenient(text: &str) -> Value {
     if let Ok(value) = serde_json::from_str::<Value>(text) {

@@ -1,4 +1,4 @@
-//! The host's side: who is who, and what becomes of jobs.
+//! The host side: authentication, answers to submits, and the commands of agents.
 
 use nuncio_core::arcp::{
     Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Failure, Fault, JobId, JobResult, Json,
@@ -14,32 +14,33 @@ pub(super) const TOKENS: [(&str, &str); 3] = [("tok-alice", "alice"), ("tok-alic
 /// How [`Event::Authenticate`] is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnAuthenticate {
-    /// At once, by the table of tokens.
+    /// At once, from the table of tokens.
     Table,
-    /// Not at all.
+    /// Not at all: the test answers.
     Hold,
 }
 
 /// How [`Event::Submitted`] is answered.
 #[derive(Clone, Debug)]
 pub enum OnSubmit {
-    /// Started at once; with one credential where the session negotiated them and the lease names `model.use`.
+    /// Starts the job at once, with one credential if the session negotiated credentials and the lease names
+    /// `model.use`.
     Start,
     /// Not at all: the test answers.
     Hold,
-    /// Declined with this code.
+    /// Declines the job with this code.
     Decline(ErrorCode),
-    /// Started at once with these credentials.
+    /// Starts the job at once with these credentials.
     Credentials(Vec<Credential>),
 }
 
-/// Raw JSON of a text.
+/// Returns a text as raw JSON.
 pub fn json_text(text: &str) -> Box<Json> {
     Json::from_string(text.to_owned()).expect("JSON")
 }
 
 impl World {
-    /// A credential for a job: its value is `secret-` and the job's id, with a suffix.
+    /// Creates a credential for a job. Its value is `secret-`, the job's id and the suffix.
     pub fn credential(&mut self, job: JobId, suffix: &str) -> Credential {
         let view = self.runtime.job(job).expect("a job");
         let value = format!("secret-{}-{suffix}", view.id);
@@ -54,7 +55,7 @@ impl World {
         }
     }
 
-    /// Makes known that only `principal` may read a secret.
+    /// Declares a secret that only `principal` may read.
     pub fn secret(&mut self, value: &str, principal: &str) {
         self.checker.secret(value, principal);
     }
@@ -77,10 +78,10 @@ impl World {
         let answer = if let Some((_, principal)) = TOKENS.iter().find(|(known, _)| *known == token) {
             self.runtime.admit(self.now, conn, principal)
         } else {
-            let fault = Fault::new(ErrorCode::Unauthenticated, "the token is not known");
+            let fault = Fault::new(ErrorCode::Unauthenticated, "the token is unknown");
             self.runtime.reject(self.now, conn, fault)
         };
-        answer.expect("the connection waits for this");
+        answer.expect("the connection is waiting for this answer");
     }
 
     fn submitted(&mut self, job: JobId, credentials: bool) {
@@ -98,12 +99,12 @@ impl World {
             OnSubmit::Decline(code) => self.runtime.decline(self.now, job, Fault::new(code, "declined by the host")),
             OnSubmit::Credentials(minted) => self.runtime.start(self.now, job, minted),
         };
-        answer.expect("the job waits for this");
+        answer.expect("the job is waiting for this answer");
     }
 
     /// Starts a held job.
     pub fn start(&mut self, job: JobId) {
-        self.runtime.start(self.now, job, Vec::new()).expect("the job waits for this");
+        self.runtime.start(self.now, job, Vec::new()).expect("the job is waiting for this answer");
         self.pump();
     }
 
@@ -117,18 +118,18 @@ impl World {
     /// Declines a held job.
     pub fn decline(&mut self, job: JobId, code: ErrorCode) {
         let fault = Fault::new(code, "declined by the host");
-        self.runtime.decline(self.now, job, fault).expect("the job waits for this");
+        self.runtime.decline(self.now, job, fault).expect("the job is waiting for this answer");
         self.pump();
     }
 
-    /// Emits a body.
+    /// Emits an event and returns the runtime's answer.
     pub fn try_emit(&mut self, job: &Job, body: &Body) -> Result<(), Refused> {
         let emitted = self.runtime.emit(self.now, job.key, body);
         self.pump();
         emitted
     }
 
-    /// Emits a body.
+    /// Emits an event that must be accepted.
     pub fn emit(&mut self, job: &Job, body: &Body) {
         self.try_emit(job, body).expect("an accepted event");
     }
@@ -138,19 +139,19 @@ impl World {
         self.emit(job, &Body::log("info", message, None));
     }
 
-    /// Emits a raw body of any kind.
+    /// Emits an event of any kind with a raw body.
     pub fn raw(&mut self, job: &Job, kind: &str, body: &Value) {
         let body = Body::raw(kind, &json_text(&body.to_string())).expect("a body");
         self.emit(job, &body);
     }
 
-    /// Emits a cost metric.
+    /// Emits a metric named `cost.inference`.
     pub fn cost(&mut self, job: &Job, value: &str, unit: &str) {
         let value = Number::parse(value).expect("a number");
         self.emit(job, &Body::metric("cost.inference", &value, Some(unit), None).expect("a metric"));
     }
 
-    /// Asks for an operation; the code if it is refused.
+    /// Authorizes an operation; the error is the code of the refusal.
     pub fn authorize(&mut self, job: &Job, namespace: &str, target: &str) -> Result<(), &'static str> {
         let operation = Operation::new(namespace, target).map_err(|_| "PERMISSION_DENIED")?;
         let answer = self.runtime.authorize(self.now, job.key, &operation);
@@ -162,19 +163,19 @@ impl World {
         }
     }
 
-    /// Asks for a model; the code if it is refused.
+    /// Authorizes the use of a model; the error is the code of the refusal.
     pub fn model(&mut self, job: &Job, name: &str) -> Result<(), &'static str> {
         self.authorize(job, "model.use", name)
     }
 
-    /// Writes a piece of the streamed result.
+    /// Writes a chunk of the streamed result and returns the runtime's answer.
     pub fn chunk(&mut self, job: &Job, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
         let taken = self.runtime.write_chunk(self.now, job.key, chunk, last);
         self.pump();
         taken
     }
 
-    /// Ends a job with an inline result.
+    /// Ends a job with an inline result and returns the runtime's answer.
     pub fn try_finish(&mut self, job: &Job, result: &str) -> Result<(), Refused> {
         let finished = self.runtime.finish(self.now, job.key, JobResult::Inline(&json_text(result)));
         self.pump();
@@ -193,7 +194,7 @@ impl World {
         self.pump();
     }
 
-    /// Ends a job with a failure.
+    /// Ends a job with a failure and returns the runtime's answer.
     pub fn fail(&mut self, job: &Job, code: &str, message: &str) -> Result<(), Refused> {
         let failure = Failure { code: code.to_owned(), message: message.to_owned(), details: None };
         let failed = self.runtime.fail(self.now, job.key, failure);
@@ -201,7 +202,7 @@ impl World {
         failed
     }
 
-    /// Delegates; the child's key or the code of the refusal.
+    /// Delegates; returns the child's key or the code of the refusal.
     pub fn delegate(&mut self, job: &Job, body: &Value) -> Result<JobId, &'static str> {
         let raw = |name: &str| body.get(name).map(|value| json_text(&value.to_string()));
         let (input, lease, constraints) = (raw("input"), raw("lease_request"), raw("lease_constraints"));
@@ -221,7 +222,7 @@ impl World {
         }
     }
 
-    /// Rotates a credential; the new value is known to be a secret of `principal`.
+    /// Rotates a credential; only `principal` may read the new value.
     pub fn rotate(&mut self, job: &Job, id: &str, value: &str, principal: &str) -> Result<(), Refused> {
         self.checker.secret(value, principal);
         let rotated = self.runtime.rotate(self.now, job.key, id, Secret::new(value));
@@ -229,13 +230,13 @@ impl World {
         rotated
     }
 
-    /// Takes no new work.
+    /// Shuts the runtime down: it accepts no new work.
     pub fn shutdown(&mut self) {
         self.runtime.shutdown(self.now);
         self.pump();
     }
 
-    /// Ends everything.
+    /// Aborts the runtime: every job ends and every connection is closed.
     pub fn abort(&mut self) {
         self.runtime.abort(self.now);
         self.pump();

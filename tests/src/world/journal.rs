@@ -7,9 +7,9 @@ use super::{START, World};
 /// How [`Event::Replay`] is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnReplay {
-    /// At once, from what was stored.
+    /// At once, from the stored records.
     Answer,
-    /// At once, from what was stored after so many records: the others are pruned.
+    /// At once, from the stored records without the first so many, which are pruned.
     Pruned(usize),
     /// At once: the journal cannot be read.
     Fail,
@@ -18,19 +18,19 @@ pub enum OnReplay {
 }
 
 impl World {
-    /// The runtime dies and is restored from everything it had stored. Its connections are lost.
+    /// Replaces the runtime with one restored from all stored records. All connections are lost.
     pub fn restart(&mut self) -> Restored {
         self.restart_with(|_| {})
     }
 
-    /// The same with another configuration.
+    /// Restarts with another configuration.
     pub fn restart_with(&mut self, change: impl FnOnce(&mut Config)) -> Restored {
         let conns: Vec<_> = self.transports.keys().copied().collect();
         for conn in conns {
             self.checker.closed(conn);
             self.transport(conn).gone = true;
         }
-        // A new runtime counts its connections anew: the old ones are not asked for any more.
+        // The new runtime assigns connection ids anew, so the old ones are dropped.
         self.transports.clear();
         self.events.clear();
         let mut config = self.runtime.config().clone();
@@ -43,7 +43,7 @@ impl World {
         restored
     }
 
-    /// Another world, whose runtime is restored from the first records of this one.
+    /// Returns another world whose runtime is restored from the first `stores` records of this one.
     pub fn crashed_at(&self, stores: usize) -> (World, Restored) {
         let mut world = World::with(|config| *config = self.runtime.config().clone());
         let records = self.records(stores);
@@ -60,35 +60,35 @@ impl World {
         (world, restored)
     }
 
-    /// Goes on with a runtime that was restored elsewhere.
+    /// Continues with a runtime that was restored elsewhere.
     pub fn adopt(&mut self, mut runtime: Runtime) {
         super::register(&mut runtime);
         self.runtime = runtime;
         self.transports.clear();
-        // Its stores go on from what it was restored from.
+        // Its store numbers continue after the records it was restored from.
         self.strict = false;
         self.pump();
     }
 
-    /// Lets everything happen that was caused past this world.
+    /// Processes the effects of commands that were given to the runtime directly.
     pub fn settle(&mut self) {
         self.pump();
     }
 
-    /// The first records, as a journal gives them back.
+    /// Returns the first `stores` records as a journal reads them back.
     pub fn records(&self, stores: usize) -> Vec<(u64, Record)> {
         let numbered = self.stored.iter().take(stores).zip(1..);
         numbered
             .map(|((_, record), seq)| {
                 let bytes = record.encode();
                 let read = Record::decode(&bytes).unwrap_or_else(|error| panic!("{error}: {record:?}"));
-                assert_eq!(read, *record, "a record is read as it was written");
+                assert_eq!(read, *record, "a record is read back unchanged");
                 (seq, read)
             })
             .collect()
     }
 
-    /// A seed that no runtime of this world had.
+    /// Returns a seed that differs from those of all earlier runtimes of this world.
     fn seed(&self) -> [u8; 32] {
         let mut seed = [9; 32];
         seed[..8].copy_from_slice(&self.last_store.to_be_bytes());
@@ -101,7 +101,7 @@ impl World {
             OnReplay::Answer => 0,
             OnReplay::Pruned(records) => records,
             OnReplay::Fail => {
-                self.runtime.replay_failed(self.now, *replay).expect("a question");
+                self.runtime.replay_failed(self.now, *replay).expect("the runtime is waiting for this replay");
                 return;
             }
             OnReplay::Hold => return,
@@ -109,7 +109,7 @@ impl World {
         self.read_back(*replay, range, pruned, *max_events, *max_bytes);
     }
 
-    /// Answers a question from what was stored.
+    /// Answers a replay request from the stored records.
     pub fn read_back(
         &mut self,
         replay: ReplayId,
@@ -130,7 +130,7 @@ impl World {
             records.push(record.clone());
         }
         self.replayed += records.len();
-        self.runtime.replay(self.now, replay, &records, truncated).expect("a question");
+        self.runtime.replay(self.now, replay, &records, truncated).expect("the runtime is waiting for this replay");
     }
 }
 

@@ -1,10 +1,10 @@
-//! A world of one runtime in virtual time: no IO, frames as JSON, a host that answers at once unless it is told
-//! otherwise, and standing invariants that are checked on every frame.
+//! A world with one runtime in virtual time: no IO, frames as JSON, a host that answers at once unless configured
+//! otherwise, and rules that are checked on every frame.
 //!
-//! A [`World`] panics where a rule is broken: it is for tests.
+//! A [`World`] is for tests: it panics when a rule is broken.
 
-#![expect(clippy::missing_panics_doc, reason = "everything here panics where a rule is broken")]
-#![expect(clippy::needless_pass_by_value, reason = "payloads are written in place with json!")]
+#![expect(clippy::missing_panics_doc, reason = "everything here panics when a rule is broken")]
+#![expect(clippy::needless_pass_by_value, reason = "payloads are written inline with json!")]
 
 mod check;
 mod client;
@@ -25,27 +25,27 @@ pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;
 
-/// 2026-05-13T19:30:00.000Z, when every world begins.
+/// The time at which every world begins: 2026-05-13T19:30:00.000Z.
 pub const START: Time = Time(1_778_700_600_000_000);
-/// A second in the unit of [`Time`].
+/// One second in the unit of [`Time`].
 pub const SECOND: u64 = 1_000_000;
-/// A millisecond in the unit of [`Time`].
+/// One millisecond in the unit of [`Time`].
 pub const MILLI: u64 = 1_000;
 
-/// A job as both sides name it.
+/// A job with the names that both sides use for it.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The host's key.
     pub key: JobId,
     /// The id on the wire.
     pub id: String,
-    /// The `job.accepted` it came with.
+    /// The job's `job.accepted`.
     pub accepted: Frame,
 }
 
 struct Transport {
     inbox: VecDeque<Frame>,
-    /// Bytes of the frames that were sent and not reported as written.
+    /// Sizes in bytes of the frames that were sent and not yet reported as written.
     unsent: VecDeque<usize>,
     withheld: bool,
     close: Option<(u16, &'static str)>,
@@ -53,11 +53,11 @@ struct Transport {
     readable: bool,
 }
 
-/// One runtime and everything around it.
+/// One runtime with its clients, its host and its journal.
 pub struct World {
     /// The machine under test.
     pub runtime: Runtime,
-    /// The present.
+    /// The current time.
     pub now: Time,
     /// How [`Event::Authenticate`] is answered.
     pub on_authenticate: OnAuthenticate,
@@ -67,24 +67,24 @@ pub struct World {
     pub auto_revoke: bool,
     /// How [`Event::Replay`] is answered.
     pub on_replay: OnReplay,
-    /// How many records were read back.
+    /// The number of records that were read back from the journal.
     pub replayed: usize,
-    /// Whether the journal takes nothing: no store is reported as durable.
+    /// Whether the journal has stalled: no store is reported as durable.
     pub journal_stalled: bool,
-    /// Everything the host was told and that no test has taken yet.
+    /// Events for the host that no test has taken yet.
     pub events: VecDeque<Event>,
-    /// What was to be stored, with the number of sends before it.
+    /// The stored records, each with the number of frames sent before it.
     pub stored: Vec<(u64, Record)>,
-    /// `(the store it waits for, where to, frame)` of every frame sent.
+    /// Every frame that was sent, with the store it waits for and its connection.
     pub history: Vec<(u64, ConnId, Frame)>,
     transports: HashMap<ConnId, Transport>,
     checker: Checker,
     next_id: u64,
     last_store: u64,
-    /// The store that every numbered frame is recorded by.
+    /// The number of the store that records each numbered frame.
     recorded: HashMap<(String, u64), u64>,
     durable: u64,
-    /// Whether all stores of the runtime are this world's.
+    /// Whether all stores of the runtime were made in this world, so that they count from 1.
     strict: bool,
 }
 
@@ -95,15 +95,15 @@ impl Default for World {
 }
 
 impl World {
-    /// A world with the default configuration.
+    /// Creates a world with the default configuration.
     pub fn new() -> World {
         World::with(|_| {})
     }
 
-    /// A world with another configuration.
+    /// Creates a world with a changed configuration.
     ///
-    /// Agents: `echo` and `slow` without versions, `ver` 1.0.0 and 2.0.0 (default 2.0.0), `narrow` which runs one job at
-    /// a time. Tokens: `tok-alice` and `tok-alice2` for alice, `tok-bob` for bob.
+    /// Agents: `echo` and `slow` without versions, `ver` with versions 1.0.0 and 2.0.0 (the default), and `narrow`,
+    /// which runs one job at a time. Tokens: `tok-alice` and `tok-alice2` for alice, `tok-bob` for bob.
     pub fn with(change: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::default();
         change(&mut config);
@@ -140,7 +140,7 @@ impl World {
         self.open_via(Via::Tls)
     }
 
-    /// Opens a connection.
+    /// Opens a connection of the given kind.
     pub fn open_via(&mut self, via: Via) -> ConnId {
         let conn = self.runtime.handle_open(self.now, via);
         let config = self.runtime.config();
@@ -159,7 +159,7 @@ impl World {
         conn
     }
 
-    /// The transport is lost.
+    /// Cuts a connection: its transport is lost.
     pub fn cut(&mut self, conn: ConnId) {
         self.checker.closed(conn);
         self.transport(conn).gone = true;
@@ -167,25 +167,25 @@ impl World {
         self.pump();
     }
 
-    /// Hands in a message with a payload; returns its id.
+    /// Sends a message with this payload and returns its id.
     pub fn send(&mut self, conn: ConnId, kind: &str, payload: Value) -> String {
         let id = self.fresh_id();
         self.send_frame(conn, &json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}));
         id
     }
 
-    /// Hands in a whole envelope.
+    /// Sends an envelope.
     pub fn send_frame(&mut self, conn: ConnId, frame: &Value) {
         self.send_text(conn, &frame.to_string());
     }
 
-    /// Hands in the text of a frame, as long as the connection is read from.
+    /// Sends the text of a frame on a connection that the runtime reads from.
     pub fn send_text(&mut self, conn: ConnId, text: &str) {
         assert!(self.runtime.reading(conn), "the connection is not read from");
         self.send_bytes(conn, text.as_bytes());
     }
 
-    /// Hands in bytes without asking whether the connection is read from.
+    /// Sends the bytes of a frame, whether or not the runtime reads from the connection.
     pub fn send_bytes(&mut self, conn: ConnId, frame: &[u8]) {
         if let Ok(text) = std::str::from_utf8(frame) {
             self.checker.received(conn, text);
@@ -194,60 +194,60 @@ impl World {
         self.pump();
     }
 
-    /// The next frame.
+    /// Reads the next frame.
     pub fn recv(&mut self, conn: ConnId) -> Frame {
         let closed = self.transports[&conn].close;
         self.try_recv(conn).unwrap_or_else(|| panic!("a frame was expected; closed: {closed:?}"))
     }
 
-    /// The next frame, if one was sent.
+    /// Reads the next frame, if there is one.
     pub fn try_recv(&mut self, conn: ConnId) -> Option<Frame> {
         self.transport(conn).inbox.pop_front()
     }
 
-    /// The next frame, of this type.
+    /// Reads the next frame, which must have this type.
     pub fn expect(&mut self, conn: ConnId, kind: &str) -> Frame {
         let frame = self.recv(conn);
         assert_eq!(frame.kind(), kind, "{frame:?}");
         frame
     }
 
-    /// The next frame, a `job.event` of this kind.
+    /// Reads the next frame, which must be a `job.event` of this kind.
     pub fn event(&mut self, conn: ConnId, kind: &str) -> Frame {
         let frame = self.expect(conn, "job.event");
         assert_eq!(frame.event(), kind, "{frame:?}");
         frame
     }
 
-    /// The next frame, a `session.error` with this code.
+    /// Reads the next frame, which must be a `session.error` with this code.
     pub fn refusal(&mut self, conn: ConnId, code: &str) -> Frame {
         let frame = self.expect(conn, "session.error");
         assert_eq!(frame.payload()["code"], code, "{frame:?}");
         frame
     }
 
-    /// All frames that wait.
+    /// Reads all frames in the inbox.
     pub fn drain(&mut self, conn: ConnId) -> Vec<Frame> {
         self.transport(conn).inbox.drain(..).collect()
     }
 
-    /// Nothing was sent.
+    /// Asserts that no frame is in the inbox.
     pub fn expect_nothing(&mut self, conn: ConnId) {
         let frames = self.drain(conn);
-        assert!(frames.is_empty(), "nothing was to be sent: {frames:#?}");
+        assert!(frames.is_empty(), "no frame was expected: {frames:#?}");
     }
 
-    /// The close code, if the runtime closed the connection.
+    /// Returns the close code if the runtime has closed the connection.
     pub fn closed(&self, conn: ConnId) -> Option<u16> {
         self.transports[&conn].close.map(|(code, _)| code)
     }
 
-    /// From now on no frame of the connection is reported as written.
+    /// Stops reporting frames of the connection as written.
     pub fn hold_writes(&mut self, conn: ConnId) {
         self.transport(conn).withheld = true;
     }
 
-    /// Reports so many frames as written; the connection stays withheld.
+    /// Reports `frames` frames as written; later ones are still held back.
     pub fn report_written(&mut self, conn: ConnId, frames: usize) {
         for _ in 0..frames {
             self.transport(conn).unsent.pop_front();
@@ -256,24 +256,24 @@ impl World {
         self.pump();
     }
 
-    /// Reports everything as written, now and later.
+    /// Reports all frames as written, and does so from now on.
     pub fn release_writes(&mut self, conn: ConnId) {
         self.transport(conn).withheld = false;
         self.pump();
     }
 
-    /// How many frames were sent and not reported as written.
+    /// Returns the number of frames that were sent and not yet reported as written.
     pub fn unsent(&self, conn: ConnId) -> usize {
         self.transports[&conn].unsent.len()
     }
 
-    /// Lets time pass; every timer goes off at its time.
+    /// Advances time; every timer fires at its deadline.
     pub fn advance(&mut self, micros: u64) {
         let until = self.now.plus_micros(micros);
         let mut here = 0;
         while let Some((at, timer)) = self.runtime.poll_timeout().filter(|(at, _)| *at <= until) {
             here = if at > self.now { 0 } else { here + 1 };
-            assert!(here < 10_000, "the timer {timer:?} goes off for ever");
+            assert!(here < 10_000, "the timer {timer:?} fires again and again");
             self.now = self.now.max(at);
             self.runtime.handle_timeout(self.now);
             self.pump();
@@ -283,34 +283,34 @@ impl World {
         self.pump();
     }
 
-    /// The next deadline.
+    /// Returns the next deadline and its timer.
     pub fn timer(&self) -> Option<(Time, Timer)> {
         self.runtime.poll_timeout()
     }
 
-    /// Whether `Output::Reading` told that the connection is read from again.
+    /// Returns whether `Output::Reading` announced that the connection is read from again.
     pub fn reading_announced(&self, conn: ConnId) -> bool {
         self.transports[&conn].readable
     }
 
-    /// The host's key of a job.
+    /// Returns the host's key of a job.
     pub fn key(&self, id: &str) -> JobId {
         self.runtime.find(JobUlid::parse(id).expect("a job id")).expect("a known job")
     }
 
-    /// Takes the first event of the host that fits.
+    /// Takes the first host event that matches; panics if there is none.
     pub fn host_event<T>(&mut self, what: &str, fits: impl Fn(&Event) -> Option<T>) -> T {
-        self.try_host_event(fits).unwrap_or_else(|| panic!("the host was not told: {what}; {:#?}", self.events))
+        self.try_host_event(fits).unwrap_or_else(|| panic!("no such event for the host: {what}; {:#?}", self.events))
     }
 
-    /// Takes the first event of the host that fits, if there is one.
+    /// Takes the first host event that matches, if there is one.
     pub fn try_host_event<T>(&mut self, fits: impl Fn(&Event) -> Option<T>) -> Option<T> {
         let (index, found) = self.events.iter().enumerate().find_map(|(index, event)| Some((index, fits(event)?)))?;
         self.events.remove(index);
         Some(found)
     }
 
-    /// An id for the next frame.
+    /// Returns an id for the next frame.
     pub fn fresh_id(&mut self) -> String {
         self.next_id += 1;
         format!("msg_{}", self.next_id)

@@ -1,14 +1,14 @@
-//! Draining a runtime's outputs, as a driver would.
+//! Drains the runtime's outputs as a driver would.
 
 use nuncio_core::arcp::{ConnId, Event, Output};
 
 use super::{Frame, World};
 
-/// More than any default configuration may hold in a test.
+/// A memory bound, in bytes, that no test may exceed.
 const MEMORY: usize = 1 << 30;
 
 impl World {
-    /// Drains all outputs, reports what was written, and lets the host answer, until nothing is left to do.
+    /// Processes all outputs, reports frames as written and lets the host answer, until nothing is left to do.
     pub(super) fn pump(&mut self) {
         loop {
             let mut idle = true;
@@ -45,7 +45,7 @@ impl World {
                 self.take(conn, text, after);
             }
             Output::Reading { conn } => {
-                assert!(self.runtime.reading(conn), "Reading was told and is not so");
+                assert!(self.runtime.reading(conn), "Reading was announced, but the connection is not read from");
                 self.transport(conn).readable = true;
             }
             Output::Close { conn, code, reason } => {
@@ -63,7 +63,7 @@ impl World {
 
     fn take(&mut self, conn: ConnId, text: &str, after: u64) {
         let frame = Frame::parse(text);
-        self.waits(&frame, after);
+        self.assert_waits(&frame, after);
         self.checker.sent(conn, &frame);
         let config = self.runtime.config();
         let (window, window_bytes) = (config.send_window, config.send_window_bytes);
@@ -77,21 +77,24 @@ impl World {
         self.history.push((after, conn, frame));
     }
 
-    /// A numbered frame waits for its record at least, all others for everything that was stored before.
-    fn waits(&self, frame: &Frame, after: u64) {
+    /// Asserts that a numbered frame waits at least for its own record, and any other for all records stored before it.
+    fn assert_waits(&self, frame: &Frame, after: u64) {
         match frame.seq() {
             Some(seq) => {
                 let session = frame["session_id"].as_str().unwrap_or_default().to_owned();
                 let recorded = self.recorded.get(&(session, seq));
-                assert!(recorded.is_none_or(|recorded| after >= *recorded), "its record is not awaited: {frame:?}");
+                assert!(
+                    recorded.is_none_or(|recorded| after >= *recorded),
+                    "a frame does not wait for its record: {frame:?}"
+                );
             }
-            // A refusal may tell of nothing that was stored.
+            // A refusal need not wait: it depends on no record.
             None if self.journal_stalled || frame.kind() == "session.error" => {}
             None => assert_eq!(after, self.last_store, "a Send names the last store before it"),
         }
     }
 
-    /// Reports frames as written where that is not withheld.
+    /// Reports frames as written unless the test holds them back; returns whether there were any.
     fn report(&mut self) -> bool {
         let mut ready = Vec::new();
         for (conn, transport) in &mut self.transports {
@@ -100,7 +103,7 @@ impl World {
                 transport.unsent.clear();
             }
         }
-        // A HashMap's order must not decide what a test sees.
+        // The order of a HashMap must not influence a test.
         ready.sort();
         for (conn, frames) in &ready {
             self.runtime.handle_sent(self.now, *conn, *frames);
