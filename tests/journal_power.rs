@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nuncio_core::arcp::{Config, Journal as Keeps, Output, Runtime};
+use nuncio_core::arcp::{Config, Journaling, Output, Runtime};
 use nuncio_core::time::Time;
 use nuncio_shared::arcp::journal::{Journal, JournalError, Record, SqliteJournal, SqliteOptions, Sync};
 use nuncio_tests::world::World;
@@ -143,7 +143,7 @@ fn load(journal: &mut SqliteJournal) -> Result<Vec<Numbered>, JournalError> {
 
 /// What a runtime stores while much happens, in commits of different sizes.
 fn run(jobs: usize, events: usize) -> Vec<Vec<Numbered>> {
-    let mut w = World::with(|config| config.journal = Keeps::Kept);
+    let mut w = World::with(|config| config.journal = Journaling::Kept);
     let a = w.login("tok-alice");
     let b = w.login("tok-alice2");
     let mut cuts = vec![w.stored.len()];
@@ -287,7 +287,7 @@ fn a_runtime_is_restored_from_whatever_is_left_and_goes_on() {
         std::fs::write(place.0.join("journal-wal"), &files.log).unwrap();
         let mut journal = place.open(Sync::Full).unwrap();
         let mut records = load(&mut journal).unwrap();
-        let config = Config { journal: Keeps::Kept, ..Config::default() };
+        let config = Config::default().with(|config| config.journal = Journaling::Kept);
         let (mut runtime, restored) = Runtime::restore(config, [3; 32], Time(0), records.clone());
         assert!(restored.is_clean(), "{at}: {restored:?}");
         assert_eq!(restored.last_store, records.len() as u64);

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt::Write as _;
+use core::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
@@ -17,9 +18,19 @@ const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
+/// Whole microseconds of a duration, saturating.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Time {
     /// The end of time: what a deadline that can never pass is compared with.
     pub const MAX: Time = Time(u64::MAX);
+
+    /// This time plus a duration in whole microseconds, saturating.
+    pub fn plus(self, duration: Duration) -> Time {
+        self.plus_micros(micros(duration))
+    }
 
     /// This time plus a number of microseconds, saturating.
     pub const fn plus_micros(self, micros: u64) -> Time {

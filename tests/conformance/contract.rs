@@ -225,7 +225,7 @@ fn contract_a_submit_outlives_its_connection() {
 
 #[test]
 fn contract_reading_is_announced_only_while_it_is_true() {
-    let mut w = World::with(|config| (config.reply_frames, config.send_window) = (1, 1));
+    let mut w = World::with(|config| (config.limits.reply_frames, config.limits.send_window) = (1, 1));
     let a = w.login_without("tok-alice", &["heartbeat"]);
     w.on_submit = OnSubmit::Hold;
     for _ in 0..2 {

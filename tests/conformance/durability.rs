@@ -1,12 +1,12 @@
 //! Ours: what was acknowledged survives a restart of the runtime.
 
-use nuncio_core::arcp::{ConnId, Event, Journal, Record};
+use nuncio_core::arcp::{ConnId, Event, Journaling, Record};
 use nuncio_tests::world::{Frame, Job, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
 
 pub(crate) fn world() -> World {
     World::with(|config| {
-        config.journal = Journal::Kept;
+        config.journal = Journaling::Kept;
         config.provisioner = true;
     })
 }
@@ -397,8 +397,8 @@ fn ours_a_session_survives_several_restarts() {
 #[test]
 fn ours_a_closed_session_makes_room_after_a_restart_too() {
     let mut w = World::with(|config| {
-        config.journal = Journal::Kept;
-        config.sessions_per_principal = 1;
+        config.journal = Journaling::Kept;
+        config.limits.sessions_per_principal = 1;
     });
     let a = w.login("tok-alice");
     w.send(a, "session.close", json!({}));

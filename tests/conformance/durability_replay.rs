@@ -1,6 +1,6 @@
 //! Ours: events that are no longer in memory are read back from the journal (§6.3, §7.6).
 
-use nuncio_core::arcp::{Event, Journal, ReplayId, ReplayRange};
+use nuncio_core::arcp::{Event, Journaling, ReplayId, ReplayRange};
 use nuncio_tests::world::{Frame, Job, OnReplay, SECOND, World};
 use serde_json::json;
 
@@ -8,9 +8,9 @@ const ROUNDS: u64 = 500;
 
 fn world() -> World {
     World::with(|config| {
-        config.journal = Journal::Readable;
-        config.log_events = 20;
-        config.history_events = 20;
+        config.journal = Journaling::Readable;
+        config.limits.log_events = 20;
+        config.limits.history_events = 20;
     })
 }
 
@@ -84,7 +84,10 @@ fn ours_reading_back_holds_little_memory() {
         _ => None,
     }) {
         asks += 1;
-        assert!(max_events <= w.runtime.config().send_window && max_bytes <= w.runtime.config().send_window_bytes);
+        assert!(
+            max_events <= w.runtime.config().limits.send_window
+                && max_bytes <= w.runtime.config().limits.send_window_bytes
+        );
         w.read_back(replay, &range, 0, max_events, max_bytes);
         w.settle();
         assert!(w.runtime.bytes_held() < before + 64 * 1024, "{} bytes", w.runtime.bytes_held());
@@ -168,7 +171,7 @@ fn ours_a_late_answer_is_stale() {
 #[test]
 fn ours_replays_are_limited() {
     let (mut w, session, token, _) = long_job();
-    w.restart_with(|config| config.replays = 1);
+    w.restart_with(|config| config.limits.replays = 1);
     w.on_replay = OnReplay::Hold;
     let c = w.resume_as("tok-alice", &session, &token, 5);
     let d = w.resume_as("tok-alice", &session, &token, 5);
@@ -248,7 +251,7 @@ fn s7_6_events_pruned_during_the_replay_are_skipped() {
 #[test]
 fn ours_without_a_readable_journal_no_replay_is_requested() {
     let (mut w, session, token, job) = long_job();
-    w.restart_with(|config| config.journal = Journal::Kept);
+    w.restart_with(|config| config.journal = Journaling::Kept);
     let c = w.resume_as("tok-alice", &session, &token, 5);
     w.refusal(c, "RESUME_WINDOW_EXPIRED");
     let b = w.login("tok-alice2");

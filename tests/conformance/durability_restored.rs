@@ -56,12 +56,12 @@ fn ours_a_restart_with_smaller_limits_stays_within_them() {
     let w = busy();
     let mut small = w.crashed_at(w.stored.len()).0;
     small.restart_with(|config| {
-        config.sessions = 1;
-        config.log_events = 3;
-        config.history_events = 2;
-        config.retained_jobs = 1;
-        config.idempotency_records = 1;
-        config.jobs = 1;
+        config.limits.sessions = 1;
+        config.limits.log_events = 3;
+        config.limits.history_events = 2;
+        config.limits.retained_jobs = 1;
+        config.limits.idempotency_records = 1;
+        config.limits.jobs = 1;
     });
     assert!(small.runtime.bytes_held() < 20_000, "{}", small.runtime.bytes_held());
 }

@@ -1,13 +1,13 @@
 //! Ours: a slow journal makes agents wait; a failed one stops new work and nothing else.
 
-use nuncio_core::arcp::{Body, Event, Journal, Refused};
+use nuncio_core::arcp::{Body, Event, Journaling, Refused};
 use nuncio_tests::world::{Job, World};
 use serde_json::json;
 
 fn world() -> World {
     World::with(|config| {
-        config.journal = Journal::Kept;
-        config.store_window = 16;
+        config.journal = Journaling::Kept;
+        config.limits.store_window = 16;
     })
 }
 
@@ -78,7 +78,7 @@ fn ours_a_job_can_end_while_its_agent_is_blocked() {
 
 #[test]
 fn ours_without_a_journal_no_agent_waits_for_one() {
-    let mut w = World::with(|config| config.store_window = 1);
+    let mut w = World::with(|config| config.limits.store_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.journal_stalled = true;

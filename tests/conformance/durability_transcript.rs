@@ -55,7 +55,7 @@ fn ours_a_transcript_distinguishes_known_closed_and_unknown_sessions() {
     assert_eq!(frames[0].job.to_string(), job.id);
     let (unknown, frames) = transcript(&w, &stranger);
     assert_eq!((unknown.is_known(), frames.len()), (false, 0));
-    let window = u64::from(w.runtime.config().resume_window_secs);
+    let window = w.runtime.config().resume_window.as_secs();
     w.send(a, "session.close", json!({}));
     w.cut(a);
     w.advance((window + 1) * nuncio_tests::world::SECOND);

@@ -10,8 +10,8 @@ use crate::durability::world;
 fn ended(kept: usize) -> (World, ConnId, Job) {
     let mut w = world();
     w.restart_with(|config| {
-        config.retained_jobs = kept;
-        config.send_window = 1;
+        config.limits.retained_jobs = kept;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let first = w.job(a, "slow");

@@ -189,7 +189,7 @@ fn s9_4_expiry_is_the_earlier_one_and_may_not_be_later() {
 /// Each delegation breaks one rule and all later ones: the first check decides the answer.
 #[test]
 fn s10_the_order_of_checks() {
-    let mut w = World::with(|config| config.jobs_per_session = 1);
+    let mut w = World::with(|config| config.limits.jobs_per_session = 1);
     let a = w.login("tok-alice");
     let job = w.submit(
         a,
@@ -273,7 +273,7 @@ fn s10_a_delegate_id_is_unique_per_parent() {
 
 #[test]
 fn s10_depth_is_limited() {
-    let mut w = World::with(|config| config.delegation_depth = 3);
+    let mut w = World::with(|config| config.limits.delegation_depth = 3);
     let (a, root) = parent(&mut w, json!({"agent.delegate": ["*"]}));
     let mut current = root;
     for _ in 0..3 {

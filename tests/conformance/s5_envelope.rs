@@ -327,7 +327,7 @@ fn s5_extensions_may_be_anything_unknown() {
 
 #[test]
 fn s5_a_flood_of_malformed_frames_closes() {
-    let mut w = World::with(|config| config.bad_frames = 5);
+    let mut w = World::with(|config| config.limits.bad_frames = 5);
     let a = w.login("tok-alice");
     let mut refused = 0;
     for _ in 0..20 {
@@ -354,7 +354,7 @@ fn s5_a_flood_of_malformed_frames_closes() {
 
 #[test]
 fn s5_a_frame_beyond_the_limit_closes_with_1009() {
-    let mut w = World::with(|config| config.frame_bytes = 4096);
+    let mut w = World::with(|config| config.limits.frame_bytes = 4096);
     for via in [Via::Tls, Via::Memory] {
         let a = w.login_via("tok-alice", &["list_jobs"], via);
         let frame = envelope("job.submit", &json!({"agent": "echo", "input": "x".repeat(4096)}));
@@ -371,7 +371,7 @@ fn s5_a_frame_beyond_the_limit_closes_with_1009() {
 
 #[test]
 fn s5_a_frame_of_exactly_the_limit_is_accepted() {
-    let mut w = World::with(|config| config.frame_bytes = 4096);
+    let mut w = World::with(|config| config.limits.frame_bytes = 4096);
     let a = w.login("tok-alice");
     let empty = envelope("job.submit", &json!({"agent": "echo", "input": ""})).to_string();
     let input = "x".repeat(4096 - empty.len());

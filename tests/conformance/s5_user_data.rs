@@ -101,8 +101,8 @@ fn s5_a_metric_value_is_passed_as_written() {
 #[test]
 fn s5_an_event_that_would_not_fit_is_refused() {
     let mut w = World::with(|config| {
-        config.frame_bytes = 8192;
-        config.stdio_frame_bytes = 4096;
+        config.limits.frame_bytes = 8192;
+        config.limits.stdio_frame_bytes = 4096;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -122,7 +122,7 @@ fn s5_an_event_that_would_not_fit_is_refused() {
 
 #[test]
 fn s5_an_oversized_inline_result_is_streamed_where_negotiated() {
-    let mut w = World::with(|config| config.frame_bytes = 8192);
+    let mut w = World::with(|config| config.limits.frame_bytes = 8192);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     let text = format!("\"{}\"", "x".repeat(20_000));
@@ -144,7 +144,7 @@ fn s5_an_oversized_inline_result_is_streamed_where_negotiated() {
 
 #[test]
 fn s5_an_oversized_inline_result_is_an_error_where_not_negotiated() {
-    let mut w = World::with(|config| config.frame_bytes = 8192);
+    let mut w = World::with(|config| config.limits.frame_bytes = 8192);
     let a = w.login_without("tok-alice", &["result_chunk"]);
     let job = w.job(a, "echo");
     w.finish(&job, &format!("\"{}\"", "x".repeat(20_000)));

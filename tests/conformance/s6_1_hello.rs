@@ -3,13 +3,14 @@
 use nuncio_core::arcp::{Config, Event, Features, Via};
 use nuncio_tests::world::{FEATURES, World};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[test]
 fn s6_2_the_welcome_is_complete() {
     let mut w = World::with(|config| {
         config.provisioner = true;
-        config.heartbeat_interval_secs = 17;
-        config.resume_window_secs = 90;
+        config.heartbeat_interval = Duration::from_secs(17);
+        config.resume_window = Duration::from_secs(90);
         config.name = "conformance-runtime".into();
         config.version = "9.8.7".into();
     });
@@ -160,17 +161,18 @@ fn s6_2_same_seed_and_inputs_give_the_same_bytes() {
 #[test]
 fn s6_2_default_configuration_is_as_documented() {
     let config = Config::default();
-    assert_eq!(config.resume_window_secs, 600);
-    assert_eq!(config.frame_bytes, 1 << 20);
-    assert_eq!(config.stdio_frame_bytes, 60 << 10);
-    assert_eq!((config.log_events, config.log_bytes), (10_000, 16 << 20));
-    assert_eq!(config.submit_ids, 256);
-    assert_eq!(config.back_pressure, 1_000);
-    assert_eq!(config.cancel_grace, 30_000_000);
-    assert_eq!(config.expiry_grace, 1_000_000);
-    assert_eq!((config.idempotency_records, config.idempotency_secs), (100_000, 86_400));
-    assert_eq!((config.writer_chunk_bytes, config.small_writer_chunk_bytes), (64 << 10, 48 << 10));
-    assert_eq!((config.chunk_bytes, config.result_bytes), (1 << 20, 256 << 20));
-    assert_eq!(config.delegation_depth, 8);
+    assert_eq!(config.resume_window, Duration::from_mins(10));
+    assert_eq!(config.limits.frame_bytes, 1 << 20);
+    assert_eq!(config.limits.stdio_frame_bytes, 60 << 10);
+    assert_eq!((config.limits.log_events, config.limits.log_bytes), (10_000, 16 << 20));
+    assert_eq!(config.limits.submit_ids, 256);
+    assert_eq!(config.limits.back_pressure, 1_000);
+    assert_eq!(config.cancel_grace, Duration::from_secs(30));
+    assert_eq!(config.expiry_grace, Duration::from_secs(1));
+    assert_eq!(config.limits.idempotency_records, 100_000);
+    assert_eq!(config.idempotency_window, Duration::from_hours(24));
+    assert_eq!((config.limits.writer_chunk_bytes, config.limits.small_writer_chunk_bytes), (64 << 10, 48 << 10));
+    assert_eq!((config.limits.chunk_bytes, config.limits.result_bytes), (1 << 20, 256 << 20));
+    assert_eq!(config.limits.delegation_depth, 8);
     assert!(!config.resume_by_token && !config.models_without_lease);
 }

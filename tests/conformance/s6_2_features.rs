@@ -37,7 +37,7 @@ fn s6_2_submits_that_use_unnegotiated_features_are_invalid() {
 
 #[test]
 fn s6_2_an_unnegotiated_ack_is_ignored() {
-    let mut w = World::with(|config| config.log_events = 4);
+    let mut w = World::with(|config| config.limits.log_events = 4);
     let a = w.login_without("tok-alice", &["ack"]);
     let job = w.job(a, "echo");
     w.log(&job, "2");

@@ -57,7 +57,7 @@ fn s6_3_accepted_is_not_repeated_once_the_first_event_is_past() {
 
 #[test]
 fn s6_3_unnumbered_frames_are_not_replayed() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);
@@ -72,7 +72,7 @@ fn s6_3_unnumbered_frames_are_not_replayed() {
 
 #[test]
 fn s6_3_queued_events_survive_a_cut() {
-    let mut w = World::with(|config| config.send_window = 4);
+    let mut w = World::with(|config| config.limits.send_window = 4);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.hold_writes(a);
@@ -94,7 +94,7 @@ fn s6_3_queued_events_survive_a_cut() {
 
 #[test]
 fn s6_3_live_events_follow_the_replay_without_a_gap() {
-    let mut w = World::with(|config| config.send_window = 2);
+    let mut w = World::with(|config| config.limits.send_window = 2);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for n in 2..=10 {

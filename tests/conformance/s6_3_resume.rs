@@ -3,6 +3,7 @@
 use nuncio_core::arcp::{ConnId, Event};
 use nuncio_tests::world::{FEATURES, Frame, OnAuthenticate, SECOND, World};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn auth(token: &str) -> Value {
     json!({"scheme": "bearer", "token": token})
@@ -194,7 +195,7 @@ fn s6_3_caught_up_is_resumed_and_beyond_sent_is_invalid() {
 
 #[test]
 fn s6_3_an_evicted_event_is_resume_window_expired() {
-    let mut w = World::with(|config| config.log_events = 3);
+    let mut w = World::with(|config| config.limits.log_events = 3);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for n in 2..=6 {
@@ -248,7 +249,7 @@ fn s6_3_a_live_connection_is_replaced_and_closed_with_1008() {
 
 #[test]
 fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
-    let mut w = World::with(|config| config.send_window = 2);
+    let mut w = World::with(|config| config.limits.send_window = 2);
     let a = w.login("tok-alice");
     w.hold_writes(a);
     let job = w.job(a, "echo");
@@ -265,7 +266,7 @@ fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
 
 #[test]
 fn s6_3_the_window_lapses_after_its_seconds_detached() {
-    let mut w = World::with(|config| config.resume_window_secs = 60);
+    let mut w = World::with(|config| config.resume_window = Duration::from_mins(1));
     let a = dropped(&mut w);
     w.host_event("SessionDetached", |event| matches!(event, Event::SessionDetached { .. }).then_some(()));
     w.advance(60 * SECOND - 1);

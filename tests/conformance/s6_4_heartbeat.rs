@@ -3,6 +3,7 @@
 use nuncio_core::arcp::{Event, Timer};
 use nuncio_tests::world::{Frame, SECOND, START, World};
 use serde_json::json;
+use std::time::Duration;
 
 fn send_pong(w: &mut World, conn: nuncio_core::arcp::ConnId) {
     w.send(conn, "session.pong", json!({"ping_nonce": "whatever", "received_at": "2026-05-13T19:30:00Z"}));
@@ -143,7 +144,7 @@ fn s6_4_every_ping_is_answered() {
 
 #[test]
 fn s6_4_a_ping_goes_ahead_of_queued_events() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);
@@ -179,7 +180,7 @@ fn s6_4_a_detached_session_is_not_pinged() {
 
 #[test]
 fn s6_4_a_peer_that_never_reads_is_closed_after_the_stall_timeout() {
-    let mut w = World::with(|config| config.stall_timeout = 20 * SECOND);
+    let mut w = World::with(|config| config.stall_timeout = Duration::from_secs(20));
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.job(a, "slow");
     w.hold_writes(a);

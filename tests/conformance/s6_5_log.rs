@@ -43,7 +43,7 @@ fn s6_5_acks_backwards_or_beyond_are_ignored() {
 
 #[test]
 fn s6_5_a_backwards_ack_does_not_increase_the_lag() {
-    let mut w = World::with(|config| config.back_pressure = 4);
+    let mut w = World::with(|config| config.limits.back_pressure = 4);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for text in ["2", "3", "4"] {
@@ -58,7 +58,7 @@ fn s6_5_a_backwards_ack_does_not_increase_the_lag() {
 
 #[test]
 fn s6_5_an_ack_of_what_was_not_yet_written_is_ignored() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.hold_writes(a);
@@ -85,7 +85,7 @@ fn s6_5_nothing_is_freed_by_age() {
 
 #[test]
 fn s6_5_a_full_log_drops_the_oldest_written_event() {
-    let mut w = World::with(|config| config.log_events = 4);
+    let mut w = World::with(|config| config.limits.log_events = 4);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for n in 2..=20 {
@@ -105,8 +105,8 @@ fn s6_5_a_full_log_drops_the_oldest_written_event() {
 #[test]
 fn s6_5_an_agent_waits_only_when_the_log_is_full_of_unwritten_events() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 2;
+        config.limits.log_events = 8;
+        config.limits.send_window = 2;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -130,8 +130,8 @@ fn s6_5_an_agent_waits_only_when_the_log_is_full_of_unwritten_events() {
 #[test]
 fn s6_5_bytes_block_like_events() {
     let mut w = World::with(|config| {
-        config.log_bytes = 10_000;
-        config.send_window = 1;
+        config.limits.log_bytes = 10_000;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -152,7 +152,7 @@ fn s6_5_bytes_block_like_events() {
 #[test]
 fn s6_5_written_bytes_do_not_block() {
     let taken = [0, 50].map(|before| {
-        let mut w = World::with(|config| (config.log_bytes, config.send_window) = (10_000, 2));
+        let mut w = World::with(|config| (config.limits.log_bytes, config.limits.send_window) = (10_000, 2));
         let a = w.login("tok-alice");
         let job = w.job(a, "echo");
         let big = body(&"x".repeat(1000));
@@ -171,8 +171,8 @@ fn s6_5_written_bytes_do_not_block() {
 #[test]
 fn s6_5_a_terminal_is_never_blocked() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 1;
+        config.limits.log_events = 8;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let jobs = [w.job(a, "echo"), w.job(a, "echo"), w.job(a, "echo")];
@@ -188,7 +188,7 @@ fn s6_5_a_terminal_is_never_blocked() {
 
 #[test]
 fn s6_5_detached_sessions_do_not_block_agents() {
-    let mut w = World::with(|config| config.log_events = 8);
+    let mut w = World::with(|config| config.limits.log_events = 8);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.cut(a);
@@ -203,8 +203,8 @@ fn s6_5_detached_sessions_do_not_block_agents() {
 #[test]
 fn s6_5_losing_the_connection_unblocks_the_agent() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 1;
+        config.limits.log_events = 8;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -217,7 +217,7 @@ fn s6_5_losing_the_connection_unblocks_the_agent() {
 
 #[test]
 fn s6_5_back_pressure_needs_a_session_that_has_acked() {
-    let mut w = World::with(|config| config.back_pressure = 10);
+    let mut w = World::with(|config| config.limits.back_pressure = 10);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for n in 0..50 {
@@ -228,7 +228,7 @@ fn s6_5_back_pressure_needs_a_session_that_has_acked() {
 
 #[test]
 fn s6_5_back_pressure_is_signalled_once_and_again_after_half() {
-    let mut w = World::with(|config| config.back_pressure = 10);
+    let mut w = World::with(|config| config.limits.back_pressure = 10);
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -263,7 +263,7 @@ fn s6_5_back_pressure_is_signalled_once_and_again_after_half() {
 
 #[test]
 fn s6_5_back_pressure_is_not_in_the_jobs_history() {
-    let mut w = World::with(|config| config.back_pressure = 5);
+    let mut w = World::with(|config| config.limits.back_pressure = 5);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     ack(&mut w, a, 1);
@@ -280,7 +280,7 @@ fn s6_5_back_pressure_is_not_in_the_jobs_history() {
 
 #[test]
 fn s6_5_back_pressure_comes_under_the_most_recent_live_job() {
-    let mut w = World::with(|config| config.back_pressure = 5);
+    let mut w = World::with(|config| config.limits.back_pressure = 5);
     let a = w.login("tok-alice");
     let old = w.job(a, "echo");
     let ended = w.job(a, "echo");
@@ -311,8 +311,8 @@ fn s6_5_a_bad_ack_is_invalid() {
 #[test]
 fn s6_5_one_stalled_watcher_does_not_stop_the_owner() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 1;
+        config.limits.log_events = 8;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
@@ -335,7 +335,7 @@ fn s6_5_one_stalled_watcher_does_not_stop_the_owner() {
 
 #[test]
 fn s6_5_a_takeover_that_makes_room_unblocks_the_agent() {
-    let mut w = World::with(|config| config.log_events = 8);
+    let mut w = World::with(|config| config.limits.log_events = 8);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.drain(a);
@@ -355,8 +355,8 @@ fn s6_5_a_takeover_that_makes_room_unblocks_the_agent() {
 #[test]
 fn s6_5_an_agent_blocked_by_its_owner_is_unblocked_after_a_slow_subscriber_left() {
     let mut w = World::with(|config| {
-        config.log_events = 20;
-        config.log_bytes = 20_000;
+        config.limits.log_events = 20;
+        config.limits.log_bytes = 20_000;
     });
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
@@ -380,8 +380,8 @@ fn s6_5_an_agent_blocked_by_its_owner_is_unblocked_after_a_slow_subscriber_left(
 #[test]
 fn s6_5_an_interrupted_replay_evicts_nothing_the_client_has_not_received() {
     let mut w = World::with(|config| {
-        config.log_events = 16;
-        config.send_window = 4;
+        config.limits.log_events = 16;
+        config.limits.send_window = 4;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
@@ -421,7 +421,7 @@ fn s6_5_unacknowledged_events_are_kept_as_long_as_the_session() {
 
 #[test]
 fn ours_credit_returns_as_frames_are_written() {
-    let mut w = World::with(|config| config.send_window_bytes = 2_048);
+    let mut w = World::with(|config| config.limits.send_window_bytes = 2_048);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for _ in 0..100 {

@@ -1,6 +1,7 @@
 //! §6.6: listing jobs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_core::arcp::{Access, AnyPrincipal, Policy};
 use nuncio_tests::world::{Frame, OnSubmit, SECOND, World};
@@ -203,7 +204,7 @@ fn s6_6_a_full_last_page_ends_the_list() {
 
 #[test]
 fn s6_6_the_cursor_is_stable_while_jobs_come_and_go() {
-    let mut w = World::with(|config| config.retained_jobs = 0);
+    let mut w = World::with(|config| config.limits.retained_jobs = 0);
     let a = w.login("tok-alice");
     let jobs: Vec<_> = (0..6).map(|_| w.job(a, "echo")).collect();
     let page = w.list(a, json!({"limit": 3}));
@@ -294,7 +295,7 @@ fn s14_lists_never_contain_credentials() {
 
 #[test]
 fn s6_6_ended_jobs_are_dropped_after_the_retention() {
-    let mut w = World::with(|config| config.retention_secs = 100);
+    let mut w = World::with(|config| config.job_retention = Duration::from_secs(100));
     let a = w.login_without("tok-alice", &["heartbeat"]);
     let job = w.job(a, "echo");
     let live = w.job(a, "echo");

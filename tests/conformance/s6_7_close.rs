@@ -3,6 +3,7 @@
 use nuncio_core::arcp::{ErrorCode, Event};
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
+use std::time::Duration;
 
 #[test]
 fn s6_7_close_and_bye_are_answered_and_closed_with_1000() {
@@ -36,8 +37,8 @@ fn s6_7_jobs_run_on_and_the_session_stays_resumable() {
 #[test]
 fn s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever() {
     let mut w = World::with(|config| {
-        config.send_window = 1;
-        config.linger = 2 * SECOND;
+        config.limits.send_window = 1;
+        config.linger = Duration::from_secs(2);
     });
     let a = w.login("tok-alice");
     w.hold_writes(a);

@@ -9,7 +9,7 @@ fn position(frames: &[Frame], fits: impl Fn(&Frame) -> bool) -> usize {
 
 #[test]
 fn s6_order_delegate_then_the_childs_accepted_then_its_events() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
     w.hold_writes(a);
@@ -28,7 +28,7 @@ fn s6_order_delegate_then_the_childs_accepted_then_its_events() {
 
 #[test]
 fn s6_order_accepted_comes_before_its_first_event_when_frames_wait() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);
@@ -45,7 +45,7 @@ fn s6_order_accepted_comes_before_its_first_event_when_frames_wait() {
 
 #[test]
 fn s6_order_replies_do_not_wait_for_the_whole_log() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);

@@ -192,7 +192,7 @@ fn s7_5_bad_agent_specs_are_refused_to_the_host() {
 /// Each submit breaks one rule and all later ones: the first check decides the answer.
 #[test]
 fn s7_1_the_order_of_checks() {
-    let mut w = World::with(|config| config.jobs_per_session = 1);
+    let mut w = World::with(|config| config.limits.jobs_per_session = 1);
     let a = w.login_without("tok-alice", &["model.use"]);
     w.submit(a, json!({"agent": "echo", "idempotency_key": "used", "input": 1}));
     let past = json!({"expires_at": "2020-01-01T00:00:00Z"});
@@ -295,7 +295,7 @@ fn s5_other_frames_are_not_deduplicated_by_id() {
 
 #[test]
 fn s5_the_last_256_submit_ids_are_remembered() {
-    let mut w = World::with(|config| config.submit_ids = 4);
+    let mut w = World::with(|config| config.limits.submit_ids = 4);
     let a = w.login("tok-alice");
     let frame =
         |id: usize| json!({"arcp": "1.1", "id": format!("s{id}"), "type": "job.submit", "payload": {"agent": "echo"}});

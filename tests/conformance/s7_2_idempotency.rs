@@ -3,6 +3,7 @@
 use nuncio_core::arcp::{ErrorCode, Event};
 use nuncio_tests::world::{OnSubmit, SECOND, World};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn keyed(input: Value) -> Value {
     json!({"agent": "echo", "input": input, "idempotency_key": "k"})
@@ -273,7 +274,7 @@ fn s7_2_records_last_24_hours() {
 
 #[test]
 fn s7_2_records_of_terminal_jobs_are_evicted_first() {
-    let mut w = World::with(|config| config.idempotency_records = 3);
+    let mut w = World::with(|config| config.limits.idempotency_records = 3);
     let a = w.login("tok-alice");
     let keyed = |key: &str| json!({"agent": "echo", "idempotency_key": key});
     let live = w.submit(a, keyed("live"));
@@ -307,7 +308,7 @@ fn s7_2_credentials_are_those_valid_now_and_none_once_terminal() {
 
 #[test]
 fn s7_2_a_racing_duplicate_owns_the_job_if_the_first_session_closed_meanwhile() {
-    let mut w = World::with(|config| config.resume_window_secs = 1);
+    let mut w = World::with(|config| config.resume_window = Duration::from_secs(1));
     w.on_submit = OnSubmit::Hold;
     let a = w.login("tok-alice");
     let job = w.submit_held(a, keyed(json!(1)));
@@ -341,7 +342,7 @@ fn s7_2_the_sign_counts_even_with_a_huge_exponent() {
 
 #[test]
 fn s7_2_a_refused_submit_evicts_no_record() {
-    let mut w = World::with(|config| config.idempotency_records = 1);
+    let mut w = World::with(|config| config.limits.idempotency_records = 1);
     let a = w.login("tok-alice");
     let job = w.submit(a, keyed(json!(1)));
     w.finish(&job, "1");

@@ -3,6 +3,7 @@
 use nuncio_core::arcp::{Body, ErrorCode, Event, FinalStatus, Refused};
 use nuncio_tests::world::{Job, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn cancel_request(w: &mut World, job: &Job) -> Option<(Option<String>, u64)> {
     let now = w.now;
@@ -73,7 +74,7 @@ fn s7_4_an_agent_that_finishes_meanwhile_is_cancelled_too() {
 
 #[test]
 fn s7_4_the_grace_period_ends() {
-    let mut w = World::with(|config| config.cancel_grace = 5 * SECOND);
+    let mut w = World::with(|config| config.cancel_grace = Duration::from_secs(5));
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.send(a, "job.cancel", json!({"job_id": job.id}));
@@ -258,7 +259,7 @@ fn s7_4_a_job_that_is_not_yet_accepted_is_not_found() {
 
 #[test]
 fn s6_order_cancelled_comes_before_the_terminal_even_when_frames_wait() {
-    let mut w = World::with(|config| config.send_window = 1);
+    let mut w = World::with(|config| config.limits.send_window = 1);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);

@@ -150,7 +150,7 @@ fn s7_6_malformed_subscribes_are_invalid() {
 
 #[test]
 fn s7_6_evicted_history_is_marked_truncated() {
-    let mut w = World::with(|config| config.history_events = 3);
+    let mut w = World::with(|config| config.limits.history_events = 3);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for n in 2..=9 {

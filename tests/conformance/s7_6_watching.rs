@@ -70,7 +70,7 @@ fn s7_6_history_outlives_the_owners_acks() {
 
 #[test]
 fn s6_order_subscribed_comes_before_its_frames_and_live_waits_for_the_replay() {
-    let mut w = World::with(|config| config.send_window = 2);
+    let mut w = World::with(|config| config.limits.send_window = 2);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     for n in 2..=20 {
@@ -93,8 +93,8 @@ fn s6_order_subscribed_comes_before_its_frames_and_live_waits_for_the_replay() {
 #[test]
 fn s7_6_a_dropped_subscription_ends_and_can_be_renewed() {
     let mut w = World::with(|config| {
-        config.log_events = 10;
-        config.send_window = 1;
+        config.limits.log_events = 10;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
@@ -144,8 +144,8 @@ fn s7_6_several_watchers_see_the_same_bodies() {
 #[test]
 fn s7_6_the_owner_waits_for_its_own_session_only() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 1;
+        config.limits.log_events = 8;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let b = w.login("tok-alice");
@@ -167,8 +167,8 @@ fn s7_6_the_owner_waits_for_its_own_session_only() {
 #[test]
 fn s7_6_a_subscription_is_dropped_if_its_job_is_evicted_before_the_replay() {
     let mut w = World::with(|config| {
-        config.retained_jobs = 1;
-        config.send_window = 2;
+        config.limits.retained_jobs = 1;
+        config.limits.send_window = 2;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");

@@ -139,7 +139,7 @@ fn s8_4_the_writer_splits_at_64_kib_or_48_for_small_frames() {
 
 #[test]
 fn s8_4_text_is_split_at_character_boundaries() {
-    let mut w = World::with(|config| config.writer_chunk_bytes = 10);
+    let mut w = World::with(|config| config.limits.writer_chunk_bytes = 10);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     let text = "äöü🦀".repeat(20);
@@ -233,7 +233,7 @@ fn s8_4_a_raw_stream_left_open_gets_the_empty_final_chunk() {
 
 #[test]
 fn s14_a_chunk_beyond_the_cap_is_an_internal_error() {
-    let mut w = World::with(|config| config.chunk_bytes = 100);
+    let mut w = World::with(|config| config.limits.chunk_bytes = 100);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     let _ = raw_chunk(&mut w, &job, &chunk("r", 0, &"x".repeat(101), true));
@@ -244,7 +244,7 @@ fn s14_a_chunk_beyond_the_cap_is_an_internal_error() {
 
 #[test]
 fn s14_a_result_beyond_the_cap_is_an_internal_error() {
-    let mut w = World::with(|config| config.result_bytes = 100);
+    let mut w = World::with(|config| config.limits.result_bytes = 100);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.chunk(&job, Chunk::Text(&"x".repeat(100)), false).unwrap();
@@ -259,7 +259,7 @@ fn s14_a_result_beyond_the_cap_is_an_internal_error() {
 
 #[test]
 fn s8_4_a_raw_chunk_beyond_the_frame_limit_is_not_sent() {
-    let mut w = World::with(|config| config.frame_bytes = 4096);
+    let mut w = World::with(|config| config.limits.frame_bytes = 4096);
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     let refused = raw_chunk(&mut w, &job, &chunk("r", 0, &"x".repeat(5000), true));
@@ -272,8 +272,8 @@ fn s8_4_a_raw_chunk_beyond_the_frame_limit_is_not_sent() {
 #[test]
 fn s8_4_chunks_block_like_events() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 1;
+        config.limits.log_events = 8;
+        config.limits.send_window = 1;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");

@@ -146,8 +146,8 @@ fn s9_6_the_remaining_counter_is_part_of_the_job_for_watchers() {
 #[test]
 fn s9_6_a_blocked_cost_is_not_counted() {
     let mut w = World::with(|config| {
-        config.log_events = 8;
-        config.send_window = 1;
+        config.limits.log_events = 8;
+        config.limits.send_window = 1;
     });
     let (a, job) = budgeted(&mut w, json!(["USD:100"]));
     w.hold_writes(a);

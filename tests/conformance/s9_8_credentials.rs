@@ -3,6 +3,7 @@
 use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Record, Refused, RevocationId, Secret, Via};
 use nuncio_tests::world::{FEATURES, Job, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn world() -> World {
     World::with(|config| config.provisioner = true)
@@ -300,7 +301,7 @@ fn s9_8_2_a_value_is_not_reused_across_jobs() {
 fn s9_8_too_many_credentials_are_refused_to_the_host() {
     let mut w = World::with(|config| {
         config.provisioner = true;
-        config.credentials_per_job = 2;
+        config.limits.credentials_per_job = 2;
     });
     let a = w.login("tok-alice");
     w.on_submit = OnSubmit::Hold;
@@ -343,7 +344,7 @@ fn s9_8_2_credentials_minted_for_a_child_after_its_parent_ended_are_revoked() {
 fn s14_submits_with_credentials_are_refused_beyond_the_revocation_limit() {
     let mut w = World::with(|config| {
         config.provisioner = true;
-        config.revocations = 1;
+        config.limits.revocations = 1;
     });
     w.auto_revoke = false;
     let (a, job) = start_job(&mut w);
@@ -374,7 +375,7 @@ fn s9_8_secrets_are_not_printed() {
 fn s9_8_a_rotated_value_is_not_shown_to_an_owner_without_the_feature() {
     let mut w = World::with(|config| {
         config.provisioner = true;
-        config.resume_window_secs = 1;
+        config.resume_window = Duration::from_secs(1);
     });
     let a = w.login("tok-alice");
     let submit = json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"]}, "idempotency_key": "k"});

@@ -200,7 +200,7 @@ fn compat_python_a_takeover_before_the_answer_was_written_does_not_block_the_sub
 
 #[test]
 fn compat_python_back_pressure_is_not_signalled_under_a_pending_subscription() {
-    let mut w = World::with(|config| config.back_pressure = 2);
+    let mut w = World::with(|config| config.limits.back_pressure = 2);
     let b = w.login_python("tok-alice");
     let own = w.job(b, "slow");
     w.send(b, "session.ack", json!({"last_processed_seq": 1}));

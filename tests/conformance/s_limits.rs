@@ -12,7 +12,7 @@ pub(crate) fn assert_limit(error: &Frame, name: &str, max: u64) {
 
 #[test]
 fn limit_connections() {
-    let mut w = World::with(|config| config.connections = 2);
+    let mut w = World::with(|config| config.limits.connections = 2);
     let a = w.login("tok-alice");
     w.login("tok-alice");
     let c = w.open();
@@ -24,7 +24,7 @@ fn limit_connections() {
 
 #[test]
 fn limit_ungreeted() {
-    let mut w = World::with(|config| config.ungreeted = 2);
+    let mut w = World::with(|config| config.limits.ungreeted = 2);
     let a = w.open();
     w.open();
     let c = w.open();
@@ -39,7 +39,7 @@ fn limit_ungreeted() {
 
 #[test]
 fn limit_sessions() {
-    let mut w = World::with(|config| config.sessions = 2);
+    let mut w = World::with(|config| config.limits.sessions = 2);
     let a = w.login("tok-alice");
     w.login("tok-bob");
     let c = w.open();
@@ -52,7 +52,7 @@ fn limit_sessions() {
 
 #[test]
 fn limit_sessions_per_principal_does_not_count_closed_idle_sessions() {
-    let mut w = World::with(|config| config.sessions_per_principal = 2);
+    let mut w = World::with(|config| config.limits.sessions_per_principal = 2);
     // Sessions that are still counted: one closed while its job runs, and one that was cut.
     let a = w.login("tok-alice");
     w.job(a, "echo");
@@ -74,7 +74,7 @@ fn limit_sessions_per_principal_does_not_count_closed_idle_sessions() {
 
 #[test]
 fn limit_sessions_per_principal() {
-    let mut w = World::with(|config| config.sessions_per_principal = 1);
+    let mut w = World::with(|config| config.limits.sessions_per_principal = 1);
     let a = w.login("tok-alice");
     let b = w.open();
     w.hello(b, "tok-alice2", &[]);
@@ -89,7 +89,7 @@ fn limit_sessions_per_principal() {
 
 #[test]
 fn limit_jobs() {
-    let mut w = World::with(|config| config.jobs = 2);
+    let mut w = World::with(|config| config.limits.jobs = 2);
     let a = w.login("tok-alice");
     let b = w.login("tok-bob");
     let job = w.job(a, "slow");
@@ -102,7 +102,7 @@ fn limit_jobs() {
 
 #[test]
 fn limit_jobs_per_session() {
-    let mut w = World::with(|config| config.jobs_per_session = 2);
+    let mut w = World::with(|config| config.limits.jobs_per_session = 2);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.job(a, "slow");
@@ -116,7 +116,7 @@ fn limit_jobs_per_session() {
 
 #[test]
 fn limit_subscriptions() {
-    let mut w = World::with(|config| config.subscriptions = 2);
+    let mut w = World::with(|config| config.limits.subscriptions = 2);
     let a = w.login("tok-alice");
     let jobs: Vec<_> = (0..3).map(|_| w.job(a, "slow")).collect();
     let b = w.login("tok-alice");
@@ -135,7 +135,7 @@ fn limit_subscriptions() {
 
 #[test]
 fn limit_list_page() {
-    let mut w = World::with(|config| config.list_page = 3);
+    let mut w = World::with(|config| config.limits.list_page = 3);
     let a = w.login("tok-alice");
     for _ in 0..5 {
         w.job(a, "slow");
@@ -147,7 +147,7 @@ fn limit_list_page() {
 
 #[test]
 fn limit_a_page_never_exceeds_the_frame() {
-    let mut w = World::with(|config| config.frame_bytes = 8192);
+    let mut w = World::with(|config| config.limits.frame_bytes = 8192);
     let a = w.login("tok-alice");
     let patterns: Vec<String> = (0..60).map(|n| format!("/workspace/directory-{n}/**")).collect();
     let ids: Vec<String> =
@@ -169,7 +169,7 @@ fn limit_a_page_never_exceeds_the_frame() {
 
 #[test]
 fn limit_pattern_work() {
-    let mut w = World::with(|config| config.pattern_work = 10);
+    let mut w = World::with(|config| config.limits.pattern_work = 10);
     let a = w.login("tok-alice");
     let job = w.submit(
         a,
@@ -181,7 +181,7 @@ fn limit_pattern_work() {
 
 #[test]
 fn limit_replies_stop_reading() {
-    let mut w = World::with(|config| config.reply_frames = 4);
+    let mut w = World::with(|config| config.limits.reply_frames = 4);
     let a = w.login("tok-alice");
     w.hold_writes(a);
     let mut asked = 0;
@@ -200,8 +200,8 @@ fn limit_replies_stop_reading() {
 #[test]
 fn limit_reply_bytes_stop_reading() {
     let mut w = World::with(|config| {
-        config.reply_bytes = 4_000;
-        config.send_window_bytes = 1_000;
+        config.limits.reply_bytes = 4_000;
+        config.limits.send_window_bytes = 1_000;
     });
     let a = w.login("tok-alice");
     for _ in 0..3 {
@@ -221,7 +221,7 @@ fn limit_reply_bytes_stop_reading() {
 
 #[test]
 fn limit_send_window() {
-    let mut w = World::with(|config| config.send_window = 3);
+    let mut w = World::with(|config| config.limits.send_window = 3);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);
@@ -239,7 +239,7 @@ fn limit_send_window() {
 
 #[test]
 fn limit_send_window_bytes_always_allow_one_frame() {
-    let mut w = World::with(|config| config.send_window_bytes = 1_000);
+    let mut w = World::with(|config| config.limits.send_window_bytes = 1_000);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.hold_writes(a);
@@ -253,7 +253,7 @@ fn limit_send_window_bytes_always_allow_one_frame() {
 
 #[test]
 fn limit_send_window_bytes_count_the_frame_that_is_next() {
-    let mut w = World::with(|config| config.send_window_bytes = 2_000);
+    let mut w = World::with(|config| config.limits.send_window_bytes = 2_000);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.drain(a);
@@ -266,7 +266,7 @@ fn limit_send_window_bytes_count_the_frame_that_is_next() {
 
 #[test]
 fn limit_retained_jobs() {
-    let mut w = World::with(|config| config.retained_jobs = 3);
+    let mut w = World::with(|config| config.limits.retained_jobs = 3);
     let a = w.login("tok-alice");
     let jobs: Vec<_> = (0..6).map(|_| w.job(a, "echo")).collect();
     for job in &jobs {
@@ -284,7 +284,7 @@ fn limit_retained_jobs() {
 
 #[test]
 fn limit_retained_bytes() {
-    let mut w = World::with(|config| config.retained_bytes = 100_000);
+    let mut w = World::with(|config| config.limits.retained_bytes = 100_000);
     let a = w.login("tok-alice");
     for _ in 0..20 {
         let job = w.job(a, "echo");
@@ -301,8 +301,8 @@ fn limit_retained_bytes() {
 #[test]
 fn limit_memory_is_returned() {
     let mut w = World::with(|config| {
-        config.retained_jobs = 0;
-        config.idempotency_records = 10;
+        config.limits.retained_jobs = 0;
+        config.limits.idempotency_records = 10;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -326,8 +326,8 @@ fn limit_memory_is_returned() {
 #[test]
 fn limit_the_log_is_bounded_in_bytes() {
     let mut w = World::with(|config| {
-        config.log_bytes = 100_000;
-        config.history_bytes = 100_000;
+        config.limits.log_bytes = 100_000;
+        config.limits.history_bytes = 100_000;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
@@ -344,7 +344,7 @@ fn limit_the_log_is_bounded_in_bytes() {
 
 #[test]
 fn limit_history_bytes() {
-    let mut w = World::with(|config| config.history_bytes = 10_000);
+    let mut w = World::with(|config| config.limits.history_bytes = 10_000);
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     for _ in 0..10 {
@@ -361,8 +361,8 @@ fn limit_history_bytes() {
 fn limit_idempotency_bytes() {
     let keyed = |key: String| json!({"agent": "echo", "idempotency_key": key});
     let mut w = World::with(|config| {
-        config.retained_jobs = 0;
-        config.idempotency_bytes = 5_000;
+        config.limits.retained_jobs = 0;
+        config.limits.idempotency_bytes = 5_000;
     });
     let a = w.login("tok-alice");
     let mut ended = Vec::new();

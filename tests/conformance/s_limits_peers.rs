@@ -3,12 +3,13 @@
 use nuncio_core::arcp::Via;
 use nuncio_tests::world::{FEATURES, OnSubmit, SECOND, World};
 use serde_json::json;
+use std::time::Duration;
 
 use crate::s_limits::assert_limit;
 
 #[test]
 fn limit_pending_copies_of_a_submit() {
-    let mut w = World::with(|config| config.jobs_per_session = 3);
+    let mut w = World::with(|config| config.limits.jobs_per_session = 3);
     w.on_submit = OnSubmit::Hold;
     let a = w.login("tok-alice");
     let submit = json!({"arcp": "1.1", "id": "same", "type": "job.submit", "payload": {"agent": "echo"}});
@@ -22,7 +23,7 @@ fn limit_pending_copies_of_a_submit() {
 
 #[test]
 fn limit_copies_of_an_ended_submit_do_not_fill_the_log() {
-    let mut w = World::with(|config| config.log_events = 50);
+    let mut w = World::with(|config| config.limits.log_events = 50);
     let a = w.login("tok-alice");
     let submit = json!({"agent": "echo", "idempotency_key": "k"});
     let job = w.submit(a, submit.clone());
@@ -41,7 +42,7 @@ fn limit_copies_of_an_ended_submit_do_not_fill_the_log() {
 
 #[test]
 fn limit_jobs_a_session_is_attached_to() {
-    let mut w = World::with(|config| config.subscriptions = 2);
+    let mut w = World::with(|config| config.limits.subscriptions = 2);
     let a = w.login("tok-alice");
     let submit = |key: &str| json!({"agent": "slow", "idempotency_key": key});
     for key in ["1", "2", "3"] {
@@ -59,8 +60,8 @@ fn limit_jobs_a_session_is_attached_to() {
 #[test]
 fn limit_jobs_a_session_takes_over() {
     let mut w = World::with(|config| {
-        config.jobs_per_session = 1;
-        config.resume_window_secs = 1;
+        config.limits.jobs_per_session = 1;
+        config.resume_window = Duration::from_secs(1);
     });
     let submit = |key: &str| json!({"agent": "slow", "idempotency_key": key});
     for key in ["1", "2"] {
@@ -78,7 +79,7 @@ fn limit_jobs_a_session_takes_over() {
 
 #[test]
 fn limit_delegations_per_job() {
-    let mut w = World::with(|config| config.delegations_per_job = 2);
+    let mut w = World::with(|config| config.limits.delegations_per_job = 2);
     let a = w.login("tok-alice");
     let parent = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
     let child = |id: &str| json!({"agent": "echo", "parent_job_id": parent.id, "delegate_id": id});

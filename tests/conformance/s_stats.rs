@@ -70,8 +70,8 @@ fn stats_count_refusals_by_code() {
 #[test]
 fn stats_count_blocked_agents_and_back_pressure() {
     let mut w = World::with(|config| {
-        config.log_events = 4;
-        config.back_pressure = 2;
+        config.limits.log_events = 4;
+        config.limits.back_pressure = 2;
     });
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");

@@ -93,9 +93,10 @@ impl Serve {
         let upstream = Upstream::at(&self.upstream);
         let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-bob", "bob");
         // In the end the clients repeat all their submits.
-        let mut config = Config { submit_ids: 1_000, ..Config::default() };
+        let mut config = Config::default();
+        config.limits.submit_ids = 1_000;
         if self.small {
-            (config.log_events, config.history_events, config.send_window) = (24, 8, 16);
+            (config.limits.log_events, config.limits.history_events, config.limits.send_window) = (24, 8, 16);
         }
         Ok(builder
             .config(config)

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// What is no limit: names, choices, policies.
-const NO_LIMITS: [&str; 11] = [
+const NO_LIMITS: [&str; 12] = [
     "name",
     "version",
     "token",
@@ -15,14 +15,15 @@ const NO_LIMITS: [&str; 11] = [
     "models_without_lease",
     "auto_ack",
     "journal",
+    "limits",
 ];
 
 const RUNTIME: [(&str, &str); 48] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
-    ("heartbeat_interval_secs", "s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on"),
-    ("resume_window_secs", "s6_3_the_window_lapses_after_its_seconds_detached"),
+    ("heartbeat_interval", "s6_4_two_silent_intervals_are_heartbeat_lost_and_jobs_go_on"),
+    ("resume_window", "s6_3_the_window_lapses_after_its_seconds_detached"),
     ("hello_timeout", "s6_1_no_hello_within_the_deadline_closes"),
     ("auth_timeout", "s6_1_no_authentication_answer_is_an_internal_error"),
     ("submit_timeout", "s7_1_a_host_that_does_not_answer_is_an_internal_error"),
@@ -47,10 +48,10 @@ const RUNTIME: [(&str, &str); 48] = [
     ("history_bytes", "limit_history_bytes"),
     ("retained_jobs", "limit_retained_jobs"),
     ("retained_bytes", "limit_retained_bytes"),
-    ("retention_secs", "s6_6_ended_jobs_are_dropped_after_the_retention"),
+    ("job_retention", "s6_6_ended_jobs_are_dropped_after_the_retention"),
     ("idempotency_records", "s7_2_records_of_terminal_jobs_are_evicted_first"),
     ("idempotency_bytes", "limit_idempotency_bytes"),
-    ("idempotency_secs", "s7_2_records_last_24_hours"),
+    ("idempotency_window", "s7_2_records_last_24_hours"),
     ("submit_ids", "s5_the_last_256_submit_ids_are_remembered"),
     ("list_page", "limit_list_page"),
     ("send_window", "limit_send_window"),
@@ -106,7 +107,9 @@ fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
 
 #[test]
 fn every_limit_of_the_runtime_is_hit() {
-    check(&fields("core/src/arcp/runtime/config.rs", "Config"), &RUNTIME, "tests/conformance");
+    let settings = "core/src/arcp/runtime/config.rs";
+    let limits = [fields(settings, "Config"), fields(settings, "Limits")].concat();
+    check(&limits, &RUNTIME, "tests/conformance");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) mod runtime;
 pub mod wire;
 
 pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
-pub use runtime::config::{Access, AnyPrincipal, Compat, Config, Journal, Policy, SamePrincipal};
+pub use runtime::config::{Access, AnyPrincipal, Compat, Config, Journaling, Limits, Policy, SamePrincipal};
 pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{
     ConnId, Delegate, Denied, Failure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,

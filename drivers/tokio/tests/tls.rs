@@ -6,6 +6,7 @@ mod certificates;
 mod support;
 
 use std::io;
+use std::time::Duration;
 
 use certificates::{Authority, names};
 use nuncio_tokio::arcp::{
@@ -225,7 +226,7 @@ async fn ends(mut stream: TcpStream) {
 async fn half_open_handshakes_disturb_nobody_and_end_at_the_deadline_of_the_hello() {
     within(async {
         let authority = Authority::new("ours");
-        let config = Config { hello_timeout: 2_000_000, ..Config::default() };
+        let config = Config::default().with(|config| config.hello_timeout = Duration::from_secs(2));
         let (_server, listening) = configured(config, &authority).await;
         let mut silent = Vec::new();
         for sent in [&b""[..], b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
@@ -246,7 +247,10 @@ async fn half_open_handshakes_disturb_nobody_and_end_at_the_deadline_of_the_hell
 async fn handshakes_count_as_connections_that_were_not_greeted() {
     within(async {
         let authority = Authority::new("ours");
-        let config = Config { hello_timeout: 3_600_000_000, ungreeted: 2, ..Config::default() };
+        let config = Config::default().with(|config| {
+            config.hello_timeout = Duration::from_hours(1);
+            config.limits.ungreeted = 2;
+        });
         let (_server, listening) = configured(config, &authority).await;
         let first = TcpStream::connect(listening.address()).await.unwrap();
         let second = TcpStream::connect(listening.address()).await.unwrap();

@@ -29,7 +29,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<_, Failure>(())
         }
     };
-    let config = Config { log_events: 64, back_pressure: 100, ..Config::default() };
+    let config = Config::default().with(|config| {
+        config.limits.log_events = 64;
+        config.limits.back_pressure = 100;
+    });
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().config(config).verifier(tokens).agent("flood", flood).build()?;
     // In memory, for the buffers of a TCP connection hold more than this example sends.

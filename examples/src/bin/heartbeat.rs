@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_tokio::arcp::{Client, Config, Failure, FinalStatus, JobContext, LostReason, Server, SessionEvent, Submit};
 use nuncio_tokio::auth::StaticTokens;
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     // The server says how often; after two intervals of silence either side gives the connection up. 30 is usual.
-    let config = Config { heartbeat_interval_secs: 1, ..Config::default() };
+    let config = Config::default().with(|config| config.heartbeat_interval = Duration::from_secs(1));
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().config(config).verifier(tokens).agent("patient", patient).build()?;
     let listening = server.listen("127.0.0.1:0").await?;

@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     let tokens = StaticTokens::new().with("secret", "me").with("curious", "you");
-    let config = Config { policy: Arc::new(AnyPrincipal), ..Config::default() };
+    let config = Config::default().with(|config| config.policy = Arc::new(AnyPrincipal));
     let server = Server::builder().config(config).verifier(tokens).provisioner(vault).agent("ask", ask).build()?;
     // Keys are shown over TLS, pipes and loopback only.
     let listening = server.listen("127.0.0.1:0").await?;

@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with("cook", "cook@bakery.example")
         .with("chef", "chef@bakery.example")
         .with("guest", "guest@elsewhere.example");
-    let config = Config { policy: Arc::new(Colleagues), ..Config::default() };
+    let config = Config::default().with(|config| config.policy = Arc::new(Colleagues));
     let server = Server::builder().config(config).verifier(tokens).agent("bake", bake).build()?;
     let listening = server.listen("127.0.0.1:0").await?;
 

@@ -280,8 +280,10 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
                 Ok(())
             }
         };
-        let config =
-            nuncio_shared::arcp::Config { log_events: 16, send_window: 4, ..nuncio_shared::arcp::Config::default() };
+        let config = nuncio_shared::arcp::Config::default().with(|config| {
+            config.limits.log_events = 16;
+            config.limits.send_window = 4;
+        });
         let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice");
         let server =
             super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();

@@ -1,6 +1,7 @@
 //! Agents run, succeed, fail and panic; clients follow them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::client::Client;
 use super::server::Server;
@@ -216,7 +217,8 @@ fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
                 Ok(())
             }
         };
-        let config = nuncio_shared::arcp::Config { cancel_grace: 1_000, ..nuncio_shared::arcp::Config::default() };
+        let config =
+            nuncio_shared::arcp::Config::default().with(|config| config.cancel_grace = Duration::from_millis(1));
         let tokens = StaticTokens::new().with("tok-alice", "alice");
         let server = Server::builder().config(config).verifier(tokens).agent("stubborn", stubborn).build().unwrap();
         let client = connect(&server, "tok-alice").await;

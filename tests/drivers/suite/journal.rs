@@ -247,7 +247,12 @@ fn a_server_that_was_shut_down_is_restored_from_its_file() {
 fn events_reach_back_into_the_file() {
     within(async {
         let directory = Directory::new();
-        let config = || Config { log_events: 50, history_events: 50, ..Config::default() };
+        let config = || {
+            Config::default().with(|config| {
+                config.limits.log_events = 50;
+                config.limits.history_events = 50;
+            })
+        };
         let file = directory.file("journal");
         let journal = SqliteJournal::open(&file, SqliteOptions { sync: Sync::Normal, ..Default::default() }).unwrap();
         let (done, counted) = smol::channel::unbounded();

@@ -227,7 +227,8 @@ fn a_first_connection_that_fails_is_an_error_at_once() {
 #[test]
 fn without_reconnecting_a_lost_connection_ends_the_session() {
     within(async {
-        let config = nuncio_shared::arcp::Config { resume_window_secs: 1, ..nuncio_shared::arcp::Config::default() };
+        let config =
+            nuncio_shared::arcp::Config::default().with(|config| config.resume_window = Duration::from_secs(1));
         let tokens = StaticTokens::new().with("t", "p");
         let server =
             super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();

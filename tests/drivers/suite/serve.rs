@@ -20,7 +20,7 @@ use smol::net::unix::UnixStream;
 
 /// The peers of these tests do not answer a close.
 fn configured(config: Config) -> ServerBuilder {
-    let config = Config { linger: 50_000, ..config };
+    let config = config.with(|config| config.linger = Duration::from_millis(50));
     let echo = |input: Value, _: JobContext| async move { Ok(input) };
     let tokens = StaticTokens::new().with("tok-alice", "alice");
     Server::builder().config(config).verifier(tokens).agent("echo", echo)
@@ -55,7 +55,9 @@ fn silent_connections_do_not_keep_others_from_being_accepted() {
 #[test]
 fn a_connection_that_never_upgrades_is_refused_at_the_deadline_of_the_hello() {
     within(async {
-        let server = configured(Config { hello_timeout: 30_000, ..Config::default() }).build().unwrap();
+        let server = configured(Config::default().with(|config| config.hello_timeout = Duration::from_millis(30)))
+            .build()
+            .unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         for sent in ["", "GET /arcp HTTP/1.1\r\nHost: localhost\r\n"] {
             let mut stream = TcpStream::connect(listening.address()).await.unwrap();
@@ -69,7 +71,9 @@ fn a_connection_that_never_upgrades_is_refused_at_the_deadline_of_the_hello() {
 #[test]
 fn a_web_socket_without_a_hello_is_closed_at_the_deadline() {
     within(async {
-        let server = configured(Config { hello_timeout: 30_000, ..Config::default() }).build().unwrap();
+        let server = configured(Config::default().with(|config| config.hello_timeout = Duration::from_millis(30)))
+            .build()
+            .unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let mut stream = TcpStream::connect(listening.address()).await.unwrap();
         let request = "GET /arcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -84,7 +88,7 @@ fn a_web_socket_without_a_hello_is_closed_at_the_deadline() {
 #[test]
 fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
     within(async {
-        let server = configured(Config { connections: 2, ..Config::default() }).build().unwrap();
+        let server = configured(Config::default().with(|config| config.limits.connections = 2)).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let first = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
         let silent = TcpStream::connect(listening.address()).await.unwrap();
@@ -116,7 +120,7 @@ fn a_host_that_is_not_on_the_list_is_forbidden() {
 #[test]
 fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
     within(async {
-        let server = configured(Config { frame_bytes: 1_000, ..Config::default() }).build().unwrap();
+        let server = configured(Config::default().with(|config| config.limits.frame_bytes = 1_000)).build().unwrap();
         for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             let connection = server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Stdio);
@@ -195,7 +199,7 @@ fn a_dropped_server_ends_its_sessions() {
 #[test]
 fn a_submit_that_is_too_large_for_the_server_fails_and_the_session_goes_on() {
     within(async {
-        let server = configured(Config { frame_bytes: 4_000, ..Config::default() }).build().unwrap();
+        let server = configured(Config::default().with(|config| config.limits.frame_bytes = 4_000)).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let client = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
         let error = client.submit(&Submit::new("echo").input(&"x".repeat(10_000)).unwrap()).await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use arbitrary::Unstructured;
-use nuncio_core::arcp::{AgentSpec, Body, Config, ConnId, Event, JobResult, Journal, Output, Record, Runtime, Via};
+use nuncio_core::arcp::{AgentSpec, Body, Config, ConnId, Event, JobResult, Journaling, Output, Record, Runtime, Via};
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
     RUN.get_or_init(|| {
         let mut w = World::with(|config| {
-            config.journal = Journal::Kept;
+            config.journal = Journaling::Kept;
             config.provisioner = true;
         });
         let (a, b) = (w.login("tok-alice"), w.login("tok-alice2"));
@@ -152,20 +152,23 @@ fn changed(bytes: &mut Unstructured<'_>) -> Vec<(u64, Vec<u8>)> {
 }
 
 fn config(flags: u8) -> Config {
-    let mut config = Config { provisioner: true, journal: Journal::Kept, ..Config::default() };
+    let mut config = Config::default().with(|config| {
+        config.provisioner = true;
+        config.journal = Journaling::Kept;
+    });
     if flags & 2 != 0 {
-        config.journal = Journal::Readable;
-        config.history_events = 2;
+        config.journal = Journaling::Readable;
+        config.limits.history_events = 2;
     }
     if flags & 4 != 0 {
-        config.log_events = 4;
-        config.log_bytes = 4 << 10;
-        config.history_events = 3;
-        config.retained_jobs = 2;
-        config.idempotency_records = 1;
-        config.jobs = 2;
-        config.subscriptions = 1;
-        config.submit_ids = 1;
+        config.limits.log_events = 4;
+        config.limits.log_bytes = 4 << 10;
+        config.limits.history_events = 3;
+        config.limits.retained_jobs = 2;
+        config.limits.idempotency_records = 1;
+        config.limits.jobs = 2;
+        config.limits.subscriptions = 1;
+        config.limits.submit_ids = 1;
     }
     config
 }

@@ -28,25 +28,25 @@ struct Host {
 impl Host {
     fn new(small: bool) -> Host {
         let now = Time(1_779_000_000_000_000);
-        let mut config = Config { provisioner: true, ..Config::default() };
+        let mut config = Config::default().with(|config| config.provisioner = true);
         if small {
-            config.log_events = 6;
-            config.history_events = 4;
-            config.send_window = 3;
-            config.jobs = 8;
-            config.jobs_per_session = 4;
-            config.subscriptions = 2;
-            config.sessions = 3;
-            config.retained_jobs = 3;
-            config.idempotency_records = 3;
-            config.submit_ids = 2;
-            config.reply_frames = 4;
-            config.bad_frames = 5;
-            config.back_pressure = 3;
-            config.pattern_work = 500;
-            config.frame_bytes = 4096;
-            config.writer_chunk_bytes = 16;
-            config.result_bytes = 200;
+            config.limits.log_events = 6;
+            config.limits.history_events = 4;
+            config.limits.send_window = 3;
+            config.limits.jobs = 8;
+            config.limits.jobs_per_session = 4;
+            config.limits.subscriptions = 2;
+            config.limits.sessions = 3;
+            config.limits.retained_jobs = 3;
+            config.limits.idempotency_records = 3;
+            config.limits.submit_ids = 2;
+            config.limits.reply_frames = 4;
+            config.limits.bad_frames = 5;
+            config.limits.back_pressure = 3;
+            config.limits.pattern_work = 500;
+            config.limits.frame_bytes = 4096;
+            config.limits.writer_chunk_bytes = 16;
+            config.limits.result_bytes = 200;
         }
         let mut runtime = Runtime::new(config, [7; 32], now);
         for name in ["echo", "ver"] {
@@ -80,7 +80,7 @@ impl Host {
     }
 
     fn sent(&mut self, conn: ConnId, frame: &[u8]) {
-        assert!(frame.len() <= self.runtime.config().frame_bytes, "a frame of {} bytes", frame.len());
+        assert!(frame.len() <= self.runtime.config().limits.frame_bytes, "a frame of {} bytes", frame.len());
         let frame = self.ids.learn(frame);
         if let Some(seq) = frame["event_seq"].as_u64() {
             let before = self.last.insert(conn, seq);

@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use nuncio_core::arcp::{ConnId, JobUlid, Journal, Output, Record, Refused, ReplayId, ReplayRange, SessionId};
+use nuncio_core::arcp::{ConnId, JobUlid, Journaling, Output, Record, Refused, ReplayId, ReplayRange, SessionId};
 
 use super::draw::Draw;
 use super::{Sim, note};
 use crate::world::Frame;
 
 pub(super) struct Disk {
-    kind: Journal,
+    kind: Journaling,
     /// All that the runtime has stored and no crash has lost; what a retention has let go is still here.
     pub(super) records: Vec<(u64, Record)>,
     /// Old events up to this number were let go.
@@ -28,7 +28,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(kind: Journal) -> Disk {
+    pub(super) fn new(kind: Journaling) -> Disk {
         Disk {
             kind,
             records: Vec::new(),
@@ -207,7 +207,7 @@ impl Sim {
     pub(super) fn overdue_replays(&mut self) {
         let timeout = self.runtime.config().replay_timeout;
         for (since, _, job) in &self.host.reads {
-            if since.plus_micros(timeout) <= self.now {
+            if since.plus(timeout) <= self.now {
                 self.model.unread(*job);
             }
         }

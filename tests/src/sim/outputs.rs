@@ -15,7 +15,7 @@ use crate::world::Frame;
 impl Sim {
     pub(super) fn open(&mut self, peer: End, via: Via) -> usize {
         let conn = self.runtime.handle_open(self.now, via);
-        self.invariants.opened(conn, self.runtime.config().frame_bytes);
+        self.invariants.opened(conn, self.runtime.config().limits.frame_bytes);
         let link = self.next_link;
         self.next_link += 1;
         note(|| format!("{} link {link} opens for {peer:?}", self.now.to_rfc3339()));
@@ -131,7 +131,7 @@ impl Sim {
         let text = std::str::from_utf8(bytes).expect("a frame is UTF-8");
         let frame = Frame::parse(text);
         let config = self.runtime.config();
-        let (window, window_bytes) = (config.send_window, config.send_window_bytes);
+        let (window, window_bytes) = (config.limits.send_window, config.limits.send_window_bytes);
         let Some(link) = self.links.get_mut(&number).filter(|link| !link.runtime_done) else { return };
         link.down_queue.push_back(bytes.clone());
         let outstanding: usize = link.down_queue.iter().map(Bytes::len).sum();

@@ -1,6 +1,7 @@
 //! What a run is like: its limits, its peers and how often what goes wrong, drawn once per run.
 
-use nuncio_core::arcp::{Config, Journal};
+use nuncio_core::arcp::{Config, Journaling};
+use std::time::Duration;
 
 use super::draw::Draw;
 
@@ -27,11 +28,11 @@ pub(super) struct Params {
     pub(super) send_window: usize,
     pub(super) reply_frames: usize,
     pub(super) back_pressure: u64,
-    pub(super) heartbeat: u32,
-    pub(super) resume_window: u32,
+    pub(super) heartbeat: u64,
+    pub(super) resume_window: u64,
     pub(super) retained: usize,
     pub(super) writer_chunk: usize,
-    pub(super) journal: Journal,
+    pub(super) journal: Journaling,
     /// How often everything stored is committed after a step.
     pub(super) fast_journal: usize,
     /// So many records are left when old events are let go.
@@ -46,12 +47,12 @@ impl Params {
         let seldom = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 25]);
         let fault = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 0, 1, 3, 8]);
         let journal = draw.one(&[
-            Journal::None,
-            Journal::Kept,
-            Journal::Readable,
-            Journal::None,
-            Journal::Kept,
-            Journal::Readable,
+            Journaling::Off,
+            Journaling::Kept,
+            Journaling::Readable,
+            Journaling::Off,
+            Journaling::Kept,
+            Journaling::Readable,
         ]);
         let kept = |weight: usize| if journal.is_kept() { weight } else { 0 };
         Params {
@@ -94,31 +95,30 @@ impl Params {
             heartbeat: draw.one(&[30, 30, 5]),
             resume_window: draw.one(&[600, 600, 20]),
             // What is read back of a job that is no longer kept has lost its `job.accepted`.
-            retained: if journal == Journal::Readable { 10_000 } else { draw.one(&[10_000, 10_000, 3]) },
+            retained: if journal == Journaling::Readable { 10_000 } else { draw.one(&[10_000, 10_000, 3]) },
             writer_chunk: draw.one(&[65_536, 8]),
             journal,
             fast_journal: often(draw),
             retention: draw.one(&[None, None, None, Some(20)]),
-            history_events: if journal == Journal::Readable { draw.one(&[10_000, 20, 4]) } else { 10_000 },
+            history_events: if journal == Journaling::Readable { draw.one(&[10_000, 20, 4]) } else { 10_000 },
             store_window: draw.one(&[16_384, 16_384, 16]),
         }
     }
 
     pub(super) fn config(&self) -> Config {
-        Config {
-            provisioner: true,
-            log_events: self.log_events,
-            send_window: self.send_window,
-            reply_frames: self.reply_frames,
-            back_pressure: self.back_pressure,
-            heartbeat_interval_secs: self.heartbeat,
-            resume_window_secs: self.resume_window,
-            retained_jobs: self.retained,
-            writer_chunk_bytes: self.writer_chunk,
-            journal: self.journal,
-            history_events: self.history_events,
-            store_window: self.store_window,
-            ..Config::default()
-        }
+        Config::default().with(|config| {
+            config.provisioner = true;
+            config.heartbeat_interval = Duration::from_secs(self.heartbeat);
+            config.resume_window = Duration::from_secs(self.resume_window);
+            config.journal = self.journal;
+            config.limits.log_events = self.log_events;
+            config.limits.send_window = self.send_window;
+            config.limits.reply_frames = self.reply_frames;
+            config.limits.back_pressure = self.back_pressure;
+            config.limits.retained_jobs = self.retained;
+            config.limits.writer_chunk_bytes = self.writer_chunk;
+            config.limits.history_events = self.history_events;
+            config.limits.store_window = self.store_window;
+        })
     }
 }

@@ -144,7 +144,7 @@ impl World {
     pub fn open_via(&mut self, via: Via) -> ConnId {
         let conn = self.runtime.handle_open(self.now, via);
         let config = self.runtime.config();
-        let limit = if via == Via::Stdio { config.stdio_frame_bytes } else { config.frame_bytes };
+        let limit = if via == Via::Stdio { config.limits.stdio_frame_bytes } else { config.limits.frame_bytes };
         self.checker.opened(conn, limit);
         let transport = Transport {
             inbox: VecDeque::new(),

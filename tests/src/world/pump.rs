@@ -66,7 +66,7 @@ impl World {
         self.assert_waits(&frame, after);
         self.checker.sent(conn, &frame);
         let config = self.runtime.config();
-        let (window, window_bytes) = (config.send_window, config.send_window_bytes);
+        let (window, window_bytes) = (config.limits.send_window, config.limits.send_window_bytes);
         let transport = self.transport(conn);
         assert!(transport.close.is_none() && !transport.gone, "a frame for a closed connection: {text}");
         transport.unsent.push_back(text.len());

@@ -45,7 +45,7 @@ impl Runtime {
             return Err(Refused::Stale);
         };
         check_credentials(&credentials, data.features.has(Feature::ProvisionedCredentials))?;
-        let max = self.config.credentials_per_job;
+        let max = self.config.limits.credentials_per_job;
         if credentials.len() > max {
             return Err(Refused::Limit { limit: "credentials_per_job", max: max as u64 });
         }
@@ -104,7 +104,7 @@ impl Runtime {
         let key = job.key.clone();
         let waiters = core::mem::take(&mut job.waiters);
         let submit_at = job.deadlines.submit.take();
-        let expiry = accepted.expires_at.map(|at| at.plus_micros(grace).max(now.plus_micros(1)));
+        let expiry = accepted.expires_at.map(|at| at.plus(grace).max(now.plus_micros(1)));
         job.deadlines.expiry = expiry;
         let own_budget = job.granted.is_some();
         self.job_ids.insert(accepted.id, id);

@@ -1,138 +1,183 @@
-//! Every limit, interval and policy of a runtime.
+//! The settings of a runtime: features, policy, intervals and limits.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 
 use crate::arcp::wire::feature::Features;
 
-/// What a [`Runtime`](crate::arcp::Runtime) is made with. Every limit is refused with a wire error and never grown past.
+/// The settings of a [`Runtime`](crate::arcp::Runtime): what it offers, its intervals, its limits and its policy.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use nuncio_core::arcp::Config;
+///
+/// let config = Config::default().with(|config| {
+///     config.resume_window = Duration::from_mins(1);
+///     config.limits.jobs_per_session = 20;
+/// });
+/// assert_eq!(config.limits.jobs_per_session, 20);
+/// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Config {
-    /// `runtime.name` of the welcome.
+    /// `runtime.name` of the welcome. Default: `nuncio`.
     pub name: String,
-    /// `runtime.version` of the welcome.
+    /// `runtime.version` of the welcome. Default: the version of this crate.
     pub version: String,
-    /// The features on offer (§6.2). `provisioned_credentials` is offered only if [`Config::provisioner`] is set, too.
+    /// The features on offer (§6.2). Default: all. `provisioned_credentials` also needs [`Config::provisioner`].
     pub features: Features,
-    /// Whether the host mints credentials (§9.8); without, the feature is never offered.
+    /// Whether the host mints credentials (§9.8). Default: no, and the feature is never offered.
     pub provisioner: bool,
-    /// How the sessions of the deployed Python client are spoken to (ours).
+    /// The form of the protocol that sessions are spoken to in (ours). Default: [`Compat::Auto`].
     pub compat: Compat,
-    /// Who may see and watch whose jobs (§6.6, §7.6).
+    /// Who may see and watch whose jobs (§6.6, §7.6). Default: [`SamePrincipal`].
     pub policy: Arc<dyn Policy>,
-    /// Whether `session.resume` without `auth` is enough: the token proves the session's principal. Default: no.
+    /// Whether `session.resume` may come without `auth`, the resume token proving the principal. Default: no.
     pub resume_by_token: bool,
-    /// What the host keeps beyond the process. Default: nothing.
-    pub journal: Journal,
-    /// Whether a lease without `model.use` lets its job use any model (§9.7). Default: no.
+    /// What the host stores beyond the life of the process. Default: [`Journaling::Off`].
+    pub journal: Journaling,
+    /// Whether a job whose lease does not name `model.use` may use any model (§9.7). Default: no.
     pub models_without_lease: bool,
 
-    /// Seconds between signs of life (§6.4). Default 30.
-    pub heartbeat_interval_secs: u32,
-    /// Seconds a session without a connection stays resumable (§6.3). Default 600.
-    pub resume_window_secs: u32,
-    /// Microseconds from open to hello. Default 10 s.
-    pub hello_timeout: u64,
-    /// Microseconds the host has to answer [`Event::Authenticate`](crate::arcp::Event::Authenticate). Default 10 s.
-    pub auth_timeout: u64,
-    /// Microseconds the host has to answer [`Event::Submitted`](crate::arcp::Event::Submitted). Default 30 s.
-    pub submit_timeout: u64,
-    /// Microseconds the host has to answer [`Event::Replay`](crate::arcp::Event::Replay). Default 10 s.
-    pub replay_timeout: u64,
-    /// Microseconds a cancelled agent has to end (§7.4). Default 30 s.
-    pub cancel_grace: u64,
-    /// Microseconds a job may outlive its lease (§14). Default 1 s.
-    pub expiry_grace: u64,
-    /// Microseconds a closing connection has to take what is queued for it. Default 2 s.
-    pub linger: u64,
-    /// Microseconds without a single frame written, while some are outstanding, after which a connection is closed.
-    /// Default 60 s. Without it a peer that never reads would hold its agents for ever.
-    pub stall_timeout: u64,
+    /// The interval between signs of life (§6.4), in whole seconds and at least one. Default: 30 s.
+    pub heartbeat_interval: Duration,
+    /// How long a session without a connection stays resumable (§6.3), in whole seconds and at least one.
+    /// Default: 10 minutes.
+    pub resume_window: Duration,
+    /// The time a new connection has for its hello. Default: 10 s.
+    pub hello_timeout: Duration,
+    /// The time the host has to answer [`Event::Authenticate`](crate::arcp::Event::Authenticate). Default: 10 s.
+    pub auth_timeout: Duration,
+    /// The time the host has to answer [`Event::Submitted`](crate::arcp::Event::Submitted). Default: 30 s.
+    pub submit_timeout: Duration,
+    /// The time the host has to answer [`Event::Replay`](crate::arcp::Event::Replay). Default: 10 s.
+    pub replay_timeout: Duration,
+    /// The time a cancelled agent has to end by itself (§7.4). Default: 30 s.
+    pub cancel_grace: Duration,
+    /// How long a job may outlive its lease (§14). Default: 1 s.
+    pub expiry_grace: Duration,
+    /// The time a closing connection has to take the frames queued for it. Default: 2 s.
+    pub linger: Duration,
+    /// How long a connection may go without taking a frame while some are outstanding; then it is closed. A peer that
+    /// never reads would otherwise hold its agents for ever. Default: 60 s.
+    pub stall_timeout: Duration,
+    /// How long an ended job is kept for listings, subscriptions and idempotent retries. Default: 24 h.
+    pub job_retention: Duration,
+    /// How long an idempotency key is remembered (§7.2). Default: 24 h.
+    pub idempotency_window: Duration,
 
-    /// Bytes of the largest frame, in and out. Default 1 MiB.
+    /// The bounds of everything the runtime holds and accepts.
+    pub limits: Limits,
+}
+
+/// The limits of a [`Runtime`](crate::arcp::Runtime). Whatever would exceed one is refused with a wire error that names
+/// it, and the memory of the runtime is bounded by their sum.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of the largest frame, in and out. Default: 1 MiB.
     pub frame_bytes: usize,
-    /// Bytes of the largest outgoing frame on [`Via::Stdio`](crate::arcp::Via::Stdio). Default 60 KiB, as Python reads at most 64.
+    /// Bytes of the largest outgoing frame on [`Via::Stdio`](crate::arcp::Via::Stdio). Default: 60 KiB, since the Python
+    /// SDK reads at most 64 KiB.
     pub stdio_frame_bytes: usize,
-    /// Connections. Default 10 000.
+    /// Connections. Default: 10 000.
     pub connections: usize,
-    /// Connections that have not been welcomed yet. Default 1 000.
+    /// Connections that have not been welcomed yet. Default: 1 000.
     pub ungreeted: usize,
-    /// Sessions, with and without a connection. Default 10 000.
+    /// Sessions, with and without a connection. Default: 10 000.
     pub sessions: usize,
-    /// Sessions of one principal (§14). Default 1 000.
+    /// Sessions of one principal (§14). Default: 1 000.
     pub sessions_per_principal: usize,
-    /// Jobs that have not ended. Default 100 000.
+    /// Jobs that have not ended. Default: 100 000.
     pub jobs: usize,
-    /// Jobs of one session that have not ended. Default 1 000.
+    /// Jobs of one session that have not ended. Default: 1 000.
     pub jobs_per_session: usize,
-    /// Depth of delegation below a submitted job (§10). Default 8.
+    /// Levels of delegation below a submitted job (§10). Default: 8.
     pub delegation_depth: u32,
-    /// Names of delegations that one job remembers, which have to be different (§10). Default 10 000.
+    /// Delegations of one job; their names have to differ (§10). Default: 10 000.
     pub delegations_per_job: usize,
-    /// Jobs of others that one session is shown: subscriptions (§7.6), and repeats of their submits (§7.2). Default 1 000.
+    /// Jobs of other sessions that one session watches: by subscription (§7.6) or by repeating their submit (§7.2).
+    /// Default: 1 000.
     pub subscriptions: usize,
-    /// Events kept for a session (§6.5). Default 10 000.
+    /// Events kept for a session (§6.5). Default: 10 000.
     pub log_events: usize,
-    /// Payload bytes of the events kept for a session. Default 16 MiB.
+    /// Payload bytes of the events kept for a session. Default: 16 MiB.
     pub log_bytes: usize,
-    /// Events kept of a job for its subscribers. Default 10 000.
+    /// Events kept of a job for its subscribers. Default: 10 000.
     pub history_events: usize,
-    /// Payload bytes of the events kept of a job. Default 16 MiB.
+    /// Payload bytes of the events kept of a job. Default: 16 MiB.
     pub history_bytes: usize,
-    /// Ended jobs kept for listing, subscribing and idempotent retries. Default 10 000.
+    /// Ended jobs kept for listings, subscriptions and idempotent retries. Default: 10 000.
     pub retained_jobs: usize,
-    /// Bytes held by ended jobs. Default 64 MiB.
+    /// Bytes held by ended jobs. Default: 64 MiB.
     pub retained_bytes: usize,
-    /// Seconds an ended job is kept. Default 24 h.
-    pub retention_secs: u64,
-    /// Idempotency records. Default 100 000.
+    /// Idempotency records. Default: 100 000.
     pub idempotency_records: usize,
-    /// Bytes held by idempotency records of jobs that are no longer kept. Default 64 MiB.
+    /// Bytes held by idempotency records whose job is no longer kept. Default: 64 MiB.
     pub idempotency_bytes: usize,
-    /// Seconds an idempotency record is kept. Default 24 h.
-    pub idempotency_secs: u64,
-    /// Ids of submits remembered in a session. Default 256; beyond a thousand a restart may forget them.
+    /// Submit ids remembered in a session. Default: 256. A restart may forget all but the last thousand.
     pub submit_ids: usize,
-    /// The longest page of `session.jobs` (§6.6). Default 1 000; 100 where the request says nothing.
+    /// Rows of the longest page of `session.jobs` (§6.6). Default: 1 000; a request that names no limit gets 100.
     pub list_page: usize,
-    /// Frames given to a connection and not yet reported as sent. Default 64.
+    /// Frames given to a connection and not yet reported as sent. Default: 64.
     pub send_window: usize,
-    /// Bytes given to a connection and not yet reported as sent; one frame is always allowed. Default 256 KiB.
+    /// Bytes given to a connection and not yet reported as sent; one frame is always allowed. Default: 256 KiB.
     pub send_window_bytes: usize,
-    /// Replies waiting for a connection before it is no longer read from. Default 64.
+    /// Replies that wait for a connection before it is no longer read from. Default: 64.
     pub reply_frames: usize,
-    /// Bytes of replies waiting for a connection before it is no longer read from. Default 1 MiB.
+    /// Bytes of replies that wait for a connection before it is no longer read from. Default: 1 MiB.
     pub reply_bytes: usize,
-    /// Malformed frames a welcomed connection may send in one minute before it is closed. Default 100.
+    /// Malformed frames that a welcomed connection may send within a minute before it is closed. Default: 100.
     pub bad_frames: u32,
-    /// Unacknowledged events of a session that has acked, above which it is told of back-pressure (§6.5). Default 1 000.
+    /// Unacknowledged events of a session that acknowledges, above which it receives a back-pressure event (§6.5).
+    /// Default: 1 000.
     pub back_pressure: u64,
-    /// Steps spent on one lease comparison (§9.4). Default 1 000 000.
+    /// Steps spent on one comparison of two leases (§9.4). Default: 1 000 000.
     pub pattern_work: u64,
-    /// Decoded bytes of one result chunk (§8.4, §14). Default 1 MiB.
+    /// Decoded bytes of one result chunk (§8.4, §14). Default: 1 MiB.
     pub chunk_bytes: usize,
-    /// Decoded bytes of one streamed result. Default 256 MiB.
+    /// Decoded bytes of one streamed result. Default: 256 MiB.
     pub result_bytes: u64,
-    /// Decoded bytes per chunk of the result writer. Default 64 KiB.
+    /// Decoded bytes per chunk of the result writer. Default: 64 KiB.
     pub writer_chunk_bytes: usize,
-    /// The same on stdio and towards `python-1.1` sessions. Default 48 KiB.
+    /// Decoded bytes per chunk of the result writer on stdio and towards `python-1.1` sessions. Default: 48 KiB.
     pub small_writer_chunk_bytes: usize,
-    /// Credentials of one job. Default 16.
+    /// Credentials of one job. Default: 16.
     pub credentials_per_job: usize,
-    /// Credentials waiting to be revoked; beyond, submits that need credentials are refused. Default 10 000.
+    /// Credentials waiting to be revoked, beyond which submits that need credentials are refused. Default: 10 000.
     pub revocations: usize,
-    /// Questions to the journal that are not answered yet, beyond which no resume or subscription may ask another.
-    /// Default 1 000.
+    /// Unanswered [`Event::Replay`](crate::arcp::Event::Replay)s, beyond which a resume or subscription that needs another
+    /// one is refused. Default: 1 000.
     pub replays: usize,
-    /// Stores not yet reported as durable, from which on agents wait; from twice as many on, and at least a thousand, no
-    /// new work is taken as if by [`Runtime::pause`](crate::arcp::Runtime::pause). Only with a journal. Default 16 384.
+    /// Stores not yet reported as durable, beyond which agents wait. From twice as many on, and at least 1 024, the runtime
+    /// takes no new work, as after [`Runtime::pause`](crate::arcp::Runtime::pause). Only with a journal. Default: 16 384.
     pub store_window: u64,
+}
+
+impl Config {
+    /// Returns this configuration with some settings changed.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Config {
+        change(&mut self);
+        self
+    }
+
+    /// The heartbeat interval in whole seconds, as the welcome names it.
+    pub(crate) fn heartbeat_secs(&self) -> u64 {
+        self.heartbeat_interval.as_secs().max(1)
+    }
+
+    /// The resume window in whole seconds, as the welcome names it.
+    pub(crate) fn resume_window_secs(&self) -> u64 {
+        self.resume_window.as_secs().max(1)
+    }
 }
 
 impl Default for Config {
     fn default() -> Config {
-        const SECOND: u64 = 1_000_000;
         Config {
             name: String::from("nuncio"),
             version: String::from(env!("CARGO_PKG_VERSION")),
@@ -141,18 +186,28 @@ impl Default for Config {
             compat: Compat::Auto,
             policy: Arc::new(SamePrincipal),
             resume_by_token: false,
-            journal: Journal::None,
+            journal: Journaling::Off,
             models_without_lease: false,
-            heartbeat_interval_secs: 30,
-            resume_window_secs: 600,
-            hello_timeout: 10 * SECOND,
-            auth_timeout: 10 * SECOND,
-            submit_timeout: 30 * SECOND,
-            replay_timeout: 10 * SECOND,
-            cancel_grace: 30 * SECOND,
-            expiry_grace: SECOND,
-            linger: 2 * SECOND,
-            stall_timeout: 60 * SECOND,
+            heartbeat_interval: Duration::from_secs(30),
+            resume_window: Duration::from_mins(10),
+            hello_timeout: Duration::from_secs(10),
+            auth_timeout: Duration::from_secs(10),
+            submit_timeout: Duration::from_secs(30),
+            replay_timeout: Duration::from_secs(10),
+            cancel_grace: Duration::from_secs(30),
+            expiry_grace: Duration::from_secs(1),
+            linger: Duration::from_secs(2),
+            stall_timeout: Duration::from_mins(1),
+            job_retention: Duration::from_hours(24),
+            idempotency_window: Duration::from_hours(24),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
             frame_bytes: 1 << 20,
             stdio_frame_bytes: 60 << 10,
             connections: 10_000,
@@ -170,10 +225,8 @@ impl Default for Config {
             history_bytes: 16 << 20,
             retained_jobs: 10_000,
             retained_bytes: 64 << 20,
-            retention_secs: 24 * 3_600,
             idempotency_records: 100_000,
             idempotency_bytes: 64 << 20,
-            idempotency_secs: 24 * 3_600,
             submit_ids: 256,
             list_page: 1_000,
             send_window: 64,
@@ -201,24 +254,24 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What a host keeps beyond the process.
+/// What the host of a runtime stores beyond the life of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Journal {
-    /// Nothing but credentials, if it wants: [`Output::Store`](crate::arcp::Output::Store) tells of nothing else.
+pub enum Journaling {
+    /// Nothing. [`Output::Store`](crate::arcp::Output::Store) still names credentials, so that a host can revoke them.
     #[default]
-    None,
+    Off,
     /// Everything that [`Runtime::restore`](crate::arcp::Runtime::restore) needs. The host reports what is durable with
     /// [`Runtime::handle_stored`](crate::arcp::Runtime::handle_stored).
     Kept,
-    /// The same, and it can be read while the runtime runs: the host answers [`Event::Replay`](crate::arcp::Event::Replay), so
-    /// that sessions and jobs reach back beyond what is in memory.
+    /// As [`Journaling::Kept`], and the journal can be read while the runtime runs: the host answers
+    /// [`Event::Replay`](crate::arcp::Event::Replay), so that sessions and jobs reach back beyond what is in memory.
     Readable,
 }
 
-impl Journal {
-    /// Whether there is one.
+impl Journaling {
+    /// Whether anything is stored.
     pub const fn is_kept(self) -> bool {
-        matches!(self, Journal::Kept | Journal::Readable)
+        matches!(self, Journaling::Kept | Journaling::Readable)
     }
 }
 

@@ -80,7 +80,7 @@ impl Runtime {
     ) -> Result<Option<Time>, Fault> {
         let Some(parent) = self.jobs.get(parent) else { return Ok(expires_at) };
         let violation = |message: alloc::string::String| Fault::new(ErrorCode::LeaseSubsetViolation, message);
-        let mut work = self.config.pattern_work;
+        let mut work = self.config.limits.pattern_work;
         parent.accepted.lease.includes(lease, &mut work).map_err(|error| violation(error.to_string()))?;
         match (parent.accepted.expires_at, expires_at) {
             (Some(ours), Some(theirs)) if theirs > ours => {

@@ -104,8 +104,8 @@ impl Runtime {
     /// Bytes of the largest frame a job's owner takes.
     pub(super) fn frame_limit(&self, owner: Option<SessionKey>) -> usize {
         match owner.and_then(|key| self.sessions.get(key)) {
-            Some(session) if session.stdio => self.config.stdio_frame_bytes.min(self.config.frame_bytes),
-            _ => self.config.frame_bytes,
+            Some(session) if session.stdio => self.config.limits.stdio_frame_bytes.min(self.config.limits.frame_bytes),
+            _ => self.config.limits.frame_bytes,
         }
     }
 
@@ -178,8 +178,8 @@ impl Runtime {
         let (unwritten, unwritten_bytes) = session.log.unwritten();
         session.conn.is_none()
             || unwritten == 0
-            || (unwritten + events <= session.emit_room(self.config.log_events)
-                && unwritten_bytes.saturating_add(bytes) <= self.config.log_bytes)
+            || (unwritten + events <= session.emit_room(self.config.limits.log_events)
+                && unwritten_bytes.saturating_add(bytes) <= self.config.limits.log_bytes)
     }
 
     /// Appends an event to the log of every watcher and to the job's history. `secret` is the owner's version of it.
@@ -222,7 +222,7 @@ impl Runtime {
                 to.push(target);
             }
         }
-        let (max_events, max_bytes) = (self.config.history_events, self.config.history_bytes);
+        let (max_events, max_bytes) = (self.config.limits.history_events, self.config.limits.history_bytes);
         let Some(job) = self.jobs.get_mut(id) else { return };
         job.last_seq = match numbered {
             // A later owner's numbers may be smaller than what was counted before it came.
@@ -277,7 +277,7 @@ impl Runtime {
         accepted: Option<Box<Announcement>>,
     ) -> Option<Target> {
         let id = EnvelopeId::next(&mut self.random, self.now);
-        let (max_events, max_bytes) = (self.config.log_events, self.config.log_bytes);
+        let (max_events, max_bytes) = (self.config.limits.log_events, self.config.limits.log_bytes);
         let session = self.sessions.get_mut(key)?;
         let live = session.conn.is_some();
         let first = accepted.as_deref().map(|a| First { id: a.id, request_id: a.request_id.clone() });
@@ -290,7 +290,7 @@ impl Runtime {
 
     /// Tells a session that acks that it is far behind (§6.5): in its own stream only, under its most recent live job.
     pub(super) fn press(&mut self, key: SessionKey) {
-        let threshold = self.config.back_pressure;
+        let threshold = self.config.limits.back_pressure;
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.log.back_pressure(threshold) {
             return;
@@ -312,7 +312,7 @@ impl Runtime {
 
     /// Appends the next event of a subscription's history, if one may be shown now.
     pub(super) fn refill(&mut self, key: SessionKey) -> bool {
-        let (now, window) = (self.now, self.config.send_window);
+        let (now, window) = (self.now, self.config.limits.send_window);
         let Some(session) = self.sessions.get(key) else { return false };
         if session.conn.is_some() && session.log.unwritten().0 >= window {
             return false;

@@ -63,7 +63,7 @@ impl Runtime {
             self.end_cancelled(id, JobEvent::Cancel);
             return;
         }
-        let deadline = self.now.plus_micros(self.config.cancel_grace);
+        let deadline = self.now.plus(self.config.cancel_grace);
         job.state = state;
         job.deadlines.grace = Some(deadline);
         let children = job.children.clone();

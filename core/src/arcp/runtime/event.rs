@@ -147,7 +147,7 @@ pub enum Event {
     },
     /// Asked: events that are no longer in memory. [`Runtime::replay`](crate::arcp::Runtime::replay) or
     /// [`Runtime::replay_failed`](crate::arcp::Runtime::replay_failed) answers. Only with
-    /// [`Journal::Readable`](crate::arcp::Journal::Readable).
+    /// [`Journaling::Readable`](crate::arcp::Journaling::Readable).
     Replay {
         /// Names the ask.
         replay: ReplayId,

@@ -5,15 +5,16 @@ use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::JobId;
 use crate::arcp::runtime::record::Record;
 use crate::arcp::wire::ids::JobUlid;
-use crate::time::Time;
+use crate::time::{Time, micros};
 
 impl Runtime {
     /// Lets go of what is too old or too much.
     pub(super) fn evict(&mut self) {
         let now = self.now;
-        let retention = self.config.retention_secs.saturating_mul(1_000_000);
+        let retention = micros(self.config.job_retention);
         while let Some((at, id)) = self.ended.front().copied() {
-            let over = self.ended.len() > self.config.retained_jobs || self.ended_bytes > self.config.retained_bytes;
+            let over = self.ended.len() > self.config.limits.retained_jobs
+                || self.ended_bytes > self.config.limits.retained_bytes;
             if !over && now.since(at) < retention {
                 break;
             }
@@ -40,8 +41,8 @@ impl Runtime {
                 waiting += 1;
                 bytes += job.held();
             }
-            let over = self.ended.len() - waiting > self.config.retained_jobs
-                || self.ended_bytes.saturating_sub(bytes) > self.config.retained_bytes;
+            let over = self.ended.len() - waiting > self.config.limits.retained_jobs
+                || self.ended_bytes.saturating_sub(bytes) > self.config.limits.retained_bytes;
             let Some((_, id)) = self.ended.get(waiting).copied().filter(|_| over) else { break };
             self.ended.remove(waiting);
             self.forget_job(id);
@@ -51,10 +52,10 @@ impl Runtime {
 
     fn evict_records(&mut self) {
         let now = self.now;
-        let keep = self.config.idempotency_secs.saturating_mul(1_000_000);
+        let keep = micros(self.config.idempotency_window);
         loop {
-            let over = self.records.len() > self.config.idempotency_records
-                || self.record_bytes > self.config.idempotency_bytes;
+            let over = self.records.len() > self.config.limits.idempotency_records
+                || self.record_bytes > self.config.limits.idempotency_bytes;
             let old = self.oldest_record().filter(|(_, at)| now.since(*at) >= keep);
             match if over { self.oldest_ended_record() } else { old } {
                 Some((ulid, _)) => self.forget_record(ulid),
@@ -64,8 +65,8 @@ impl Runtime {
     }
 
     fn arm_eviction(&mut self) {
-        let job = self.ended.front().map(|(at, _)| at.plus_secs(self.config.retention_secs));
-        let record = self.oldest_record().map(|(_, at)| at.plus_secs(self.config.idempotency_secs));
+        let job = self.ended.front().map(|(at, _)| at.plus(self.config.job_retention));
+        let record = self.oldest_record().map(|(_, at)| at.plus(self.config.idempotency_window));
         let next = match (job, record) {
             (Some(job), Some(record)) => Some(job.min(record)),
             (job, record) => job.or(record),
@@ -126,7 +127,7 @@ impl Runtime {
 
     /// Room for one more record: the oldest of an ended job goes, or the oldest of all.
     pub(super) fn make_record_room(&mut self) {
-        while self.records.len() >= self.config.idempotency_records.max(1) {
+        while self.records.len() >= self.config.limits.idempotency_records.max(1) {
             match self.oldest_ended_record().or_else(|| self.oldest_record()) {
                 Some((ulid, _)) => self.forget_record(ulid),
                 None => return,

@@ -43,10 +43,10 @@ impl Runtime {
         let now = self.tick(now);
         let conn = self.conns.insert(Conn::new(via, now));
         self.ungreeted += 1;
-        let limit = if self.conns.len() > self.config.connections {
-            Some(("connections", self.config.connections))
-        } else if self.ungreeted > self.config.ungreeted {
-            Some(("ungreeted", self.config.ungreeted))
+        let limit = if self.conns.len() > self.config.limits.connections {
+            Some(("connections", self.config.limits.connections))
+        } else if self.ungreeted > self.config.limits.ungreeted {
+            Some(("ungreeted", self.config.limits.ungreeted))
         } else {
             None
         };
@@ -57,7 +57,7 @@ impl Runtime {
                 self.end(conn, 1013, "too many connections");
             }
             None => {
-                let at = now.plus_micros(self.config.hello_timeout);
+                let at = now.plus(self.config.hello_timeout);
                 if let Some(open) = self.conns.get_mut(conn) {
                     open.greeting_at = Some(at);
                 }
@@ -80,7 +80,7 @@ impl Runtime {
         if !early {
             self.prove(conn);
         }
-        if frame.len() > self.config.frame_bytes {
+        if frame.len() > self.config.limits.frame_bytes {
             self.refuse_oversized(conn);
             return;
         }
@@ -113,7 +113,7 @@ impl Runtime {
     }
 
     fn refuse_oversized(&mut self, conn: ConnId) {
-        self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.frame_bytes as u64));
+        self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.limits.frame_bytes as u64));
         self.end(conn, 1009, "the frame is larger than the limit");
     }
 
@@ -190,7 +190,7 @@ impl Runtime {
     }
 
     fn count_bad_frame(&mut self, conn: ConnId) {
-        let (now, limit) = (self.now, self.config.bad_frames);
+        let (now, limit) = (self.now, self.config.limits.bad_frames);
         let Some(open) = self.conns.get_mut(conn) else { return };
         if now.since(open.bad_since) >= BAD_FRAMES_PERIOD {
             open.bad_since = now;
@@ -260,7 +260,7 @@ impl Runtime {
     }
 
     pub(super) fn queue(&mut self, conn: ConnId, reply: Reply) {
-        let (max_frames, max_bytes) = (self.config.reply_frames, self.config.reply_bytes);
+        let (max_frames, max_bytes) = (self.config.limits.reply_frames, self.config.limits.reply_bytes);
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.queue(reply);
         if open.replies.len() >= max_frames || open.reply_bytes >= max_bytes {
@@ -288,7 +288,7 @@ impl Runtime {
 
     /// No frame follows but what is queued: the connection closes when that is written, or when it had its time.
     pub(super) fn end(&mut self, conn: ConnId, code: u16, reason: &'static str) {
-        let at = self.now.plus_micros(self.config.linger);
+        let at = self.now.plus(self.config.linger);
         let Some(open) = self.conns.get_mut(conn) else { return };
         let Some(state) = open.state.next(ConnEvent::End) else { return };
         let early = matches!(open.state, ConnState::Greeting | ConnState::Authenticating);

@@ -108,7 +108,7 @@ impl Runtime {
     }
 
     fn ask(&mut self, conn: ConnId, greeting: Greeting, token: Secret, client: String) {
-        let at = self.now.plus_micros(self.config.auth_timeout);
+        let at = self.now.plus(self.config.auth_timeout);
         let Some(open) = self.conns.get_mut(conn) else { return };
         let Some(state) = open.state.next(ConnEvent::Hello) else { return };
         self.hellos += 1;
@@ -162,13 +162,13 @@ impl Runtime {
 
     fn open(&mut self, conn: ConnId, greeting: &Greeting, principal: Arc<str>) -> Result<(), Fault> {
         self.closed_for_work()?;
-        if self.sessions.len() >= self.config.sessions && !self.make_session_room(None) {
-            return Err(Fault::limit("sessions", self.config.sessions as u64));
+        if self.sessions.len() >= self.config.limits.sessions && !self.make_session_room(None) {
+            return Err(Fault::limit("sessions", self.config.limits.sessions as u64));
         }
-        if self.sessions_of(&principal) >= self.config.sessions_per_principal
+        if self.sessions_of(&principal) >= self.config.limits.sessions_per_principal
             && !self.make_session_room(Some(&principal))
         {
-            return Err(Fault::limit("sessions_per_principal", self.config.sessions_per_principal as u64));
+            return Err(Fault::limit("sessions_per_principal", self.config.limits.sessions_per_principal as u64));
         }
         let id = SessionId(self.random.random_u128());
         let via = self.conns.get(conn).map_or(Via::Plain, |open| open.via);
@@ -316,7 +316,7 @@ impl Runtime {
         let token = self.random.token("rt_");
         let hash = sha256(token.as_bytes());
         let now = self.now;
-        let interval = self.config.heartbeat_interval_secs.max(1);
+        let interval = self.config.heartbeat_secs();
         let hello = self.conns.get(conn).map_or(0, |open| open.hello);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.hello = hello;
@@ -349,7 +349,7 @@ impl Runtime {
             .plain("session_id", id)
             .json("runtime", &self.runtime_info())
             .plain("resume_token", token)
-            .value("resume_window_sec", self.config.resume_window_secs.max(1));
+            .value("resume_window_sec", self.config.resume_window_secs());
         if heartbeat {
             payload = payload.value("heartbeat_interval_sec", interval);
         }
@@ -366,7 +366,7 @@ impl Runtime {
         open.last_ping = now;
         open.last_sent = now;
         let greeting_at = open.greeting_at.take();
-        let heartbeat_at = heartbeat.then(|| now.plus_secs(u64::from(interval)));
+        let heartbeat_at = heartbeat.then(|| now.plus_secs(interval));
         open.heartbeat_at = heartbeat_at;
         self.ungreeted -= 1;
         self.disarm(greeting_at, Timer::Greeting, conn);

@@ -19,7 +19,7 @@ impl Runtime {
         self.tick(now);
         self.durable = self.durable.max(seq.min(self.stored));
         // Half of the window is free before agents wake, so that they do not wake for every commit.
-        if self.stored - self.durable <= self.config.store_window / 2 {
+        if self.stored - self.durable <= self.config.limits.store_window / 2 {
             for job in core::mem::take(&mut self.unstored) {
                 self.resume_agent(job);
             }
@@ -55,7 +55,7 @@ impl Runtime {
     /// Whether nothing more is taken on that has to be stored: the journal cannot be written, or is so far behind that it is
     /// not what agents alone can bring about. Else whoever resumes again and again makes what waits grow without end.
     pub(super) fn stuck(&self) -> bool {
-        let far = self.config.store_window.saturating_mul(2).max(FAR_BEHIND);
+        let far = self.config.limits.store_window.saturating_mul(2).max(FAR_BEHIND);
         self.paused || (self.config.journal.is_kept() && self.stored - self.durable >= far)
     }
 
@@ -75,7 +75,7 @@ impl Runtime {
 
     /// Whether so much is not durable yet that agents have to wait.
     pub(super) fn behind(&self) -> bool {
-        self.config.journal.is_kept() && self.stored - self.durable >= self.config.store_window.max(1)
+        self.config.journal.is_kept() && self.stored - self.durable >= self.config.limits.store_window.max(1)
     }
 
     pub(super) fn session_id(&self, key: Option<SessionKey>) -> Option<SessionId> {
@@ -118,7 +118,7 @@ impl Runtime {
         if !self.config.journal.is_kept() {
             return;
         }
-        let stride = if now { 1 } else { (self.config.log_events as u64 / 16).clamp(1, 256) };
+        let stride = if now { 1 } else { (self.config.limits.log_events as u64 / 16).clamp(1, 256) };
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(acked) = session.log.acked() else { return };
         if session.recorded_ack.is_none_or(|recorded| acked >= recorded.saturating_add(stride)) {

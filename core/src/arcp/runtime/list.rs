@@ -28,9 +28,9 @@ impl Runtime {
     pub(super) fn on_list(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let list: request::ListJobs<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::ListJobs)?;
-        let limit = list.limit.map_or(DEFAULT_LIMIT.min(self.config.list_page as u64), |limit| limit.0);
-        if limit == 0 || limit > self.config.list_page as u64 {
-            return Err(Fault::invalid(alloc::format!("limit is 1 to {}", self.config.list_page)));
+        let limit = list.limit.map_or(DEFAULT_LIMIT.min(self.config.limits.list_page as u64), |limit| limit.0);
+        if limit == 0 || limit > self.config.limits.list_page as u64 {
+            return Err(Fault::invalid(alloc::format!("limit is 1 to {}", self.config.limits.list_page)));
         }
         let after = match &list.cursor {
             Some(cursor) => Bound::Excluded(

@@ -108,7 +108,7 @@ impl Runtime {
     }
 
     fn next_frame(&mut self, conn: ConnId) -> Next {
-        let (frames, bytes) = (self.config.send_window, self.config.send_window_bytes);
+        let (frames, bytes) = (self.config.limits.send_window, self.config.limits.send_window_bytes);
         let Some(open) = self.conns.get_mut(conn) else { return Next::Wait };
         if let Some(ping) = open.ping.clone() {
             if !open.has_credit(ping.len(), frames, bytes) {
@@ -194,7 +194,7 @@ impl Runtime {
         open.outstanding.push_back(meta);
         open.outstanding_bytes += meta.bytes;
         open.last_sent = now;
-        let stall_at = now.plus_micros(stall);
+        let stall_at = now.plus(stall);
         let arm = open.stall_at.is_none();
         if arm {
             open.stall_at = Some(stall_at);
@@ -207,7 +207,7 @@ impl Runtime {
 
     /// Closes what has nothing left to send, reads on where replies have gone.
     fn settle(&mut self, conn: ConnId) {
-        let (max_frames, max_bytes) = (self.config.reply_frames, self.config.reply_bytes);
+        let (max_frames, max_bytes) = (self.config.limits.reply_frames, self.config.limits.reply_bytes);
         let Some(open) = self.conns.get_mut(conn) else { return };
         match open.state {
             ConnState::Closing => {

@@ -49,7 +49,7 @@ impl Runtime {
             return;
         }
         session.submits.push_back(Sent { id: request_id.into(), job: id, ulid: job.accepted.id });
-        if session.submits.len() > self.config.submit_ids {
+        if session.submits.len() > self.config.limits.submit_ids {
             session.submits.pop_front();
         }
     }
@@ -107,7 +107,7 @@ impl Runtime {
     fn may_answer(&self, key: SessionKey, id: JobId) -> Result<(), Fault> {
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let job = self.jobs.get(id);
-        let (subscriptions, jobs) = (self.config.subscriptions, self.config.jobs_per_session);
+        let (subscriptions, jobs) = (self.config.limits.subscriptions, self.config.limits.jobs_per_session);
         match job.map(|job| (job.state, job.owner)) {
             Some((JobState::Asked, _)) if session.unanswered >= jobs => {
                 Err(Fault::limit("jobs_per_session", jobs as u64))
@@ -126,7 +126,7 @@ impl Runtime {
             Some((JobState::Asked | JobState::Pending | JobState::Running | JobState::Cancelling, None)) => Ok(()),
             // Its terminal comes again.
             _ if self.session_has_room(key, 1, 0) => Ok(()),
-            _ => Err(Fault::limit("log_events", self.config.log_events as u64)),
+            _ => Err(Fault::limit("log_events", self.config.limits.log_events as u64)),
         }
     }
 }

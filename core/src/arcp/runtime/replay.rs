@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::Runtime;
-use crate::arcp::runtime::config::Journal;
+use crate::arcp::runtime::config::Journaling;
 use crate::arcp::runtime::conn::Claim;
 use crate::arcp::runtime::event::{Event, ReplayRange, Timer};
 use crate::arcp::runtime::host::{ConnId, JobId, Refused, ReplayId, SessionKey};
@@ -98,7 +98,7 @@ impl Runtime {
 
     /// Whether the journal can be asked for what is no longer in memory.
     pub(super) fn replays(&self) -> bool {
-        self.config.journal == Journal::Readable
+        self.config.journal == Journaling::Readable
     }
 
     fn take_replay(&mut self, id: ReplayId) -> Result<Wants, Refused> {
@@ -108,16 +108,16 @@ impl Runtime {
     }
 
     fn ask_journal(&mut self, wants: Wants, range: ReplayRange, max_events: usize) {
-        let deadline = self.now.plus_micros(self.config.replay_timeout);
+        let deadline = self.now.plus(self.config.replay_timeout);
         let replay = self.replays.insert(Replay { wants, deadline });
         self.arm(deadline, Timer::Replay, replay);
-        let max_bytes = self.config.send_window_bytes;
+        let max_bytes = self.config.limits.send_window_bytes;
         self.event(Event::Replay { replay, range, max_events, max_bytes });
     }
 
     fn replay_room(&self) -> Result<(), Fault> {
-        if self.replays.len() >= self.config.replays {
-            return Err(Fault::limit("replays", self.config.replays as u64));
+        if self.replays.len() >= self.config.limits.replays {
+            return Err(Fault::limit("replays", self.config.limits.replays as u64));
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Runtime {
         self.disarm(greeting_at, Timer::Greeting, conn);
         let (claim, request_id) = (claim.clone(), request_id.map(Into::into));
         let wants = Wants::Resume { conn, claim, principal: principal.into(), request_id };
-        self.ask_journal(wants, range, self.config.send_window.max(1));
+        self.ask_journal(wants, range, self.config.limits.send_window.max(1));
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl Runtime {
         session.fetching = true;
         let wants = Wants::Log { session: key, epoch: session.epoch };
         let range = ReplayRange::Session { session: session.id, after, before };
-        self.ask_journal(wants, range, self.config.send_window.max(1));
+        self.ask_journal(wants, range, self.config.limits.send_window.max(1));
     }
 
     fn log_answered(&mut self, key: SessionKey, epoch: u32, records: Option<&[Record]>) {
@@ -197,7 +197,7 @@ impl Runtime {
         let mut entries = VecDeque::new();
         let Some(session) = self.sessions.get(key) else { return entries };
         let mut next = after.saturating_add(1);
-        for record in records.iter().take(self.config.send_window.max(1)) {
+        for record in records.iter().take(self.config.limits.send_window.max(1)) {
             let target = record.targets().iter().find(|target| target.session == session.id && target.seq == next);
             let Some(target) = target.filter(|target| target.seq < session.log.base()) else { continue };
             let Some(numbered) = record.entry(target) else { continue };
@@ -232,8 +232,8 @@ impl Runtime {
         self.replay_room()?;
         // One session may not have all of the journal's time: as many wait for it as replies wait for a connection.
         let own = |replay: &&Replay| matches!(&replay.wants, Wants::Start { session, .. } if *session == key);
-        if self.replays.values().filter(own).count() >= self.config.reply_frames {
-            return Err(Fault::limit("reply_frames", self.config.reply_frames as u64));
+        if self.replays.values().filter(own).count() >= self.config.limits.reply_frames {
+            return Err(Fault::limit("reply_frames", self.config.limits.reply_frames as u64));
         }
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
         let range = ReplayRange::Job { job: job.accepted.id, position: 0, after: from };
@@ -249,7 +249,7 @@ impl Runtime {
         let Some(cursor) = watch.and_then(|watch| watch.cursor.as_mut()) else { return };
         cursor.asked = true;
         let range = ReplayRange::Job { job, position, after: cursor.after };
-        self.ask_journal(Wants::History { session: key, job: id }, range, self.config.send_window.max(1));
+        self.ask_journal(Wants::History { session: key, job: id }, range, self.config.limits.send_window.max(1));
     }
 
     fn history_answered(&mut self, key: SessionKey, id: JobId, records: &[Record]) {
@@ -260,7 +260,7 @@ impl Runtime {
         let Some(job) = self.jobs.get(id) else { return };
         // Nothing is left of it: the subscription goes on with what is in memory.
         let mut next = job.history.begin();
-        let window = self.config.send_window.max(1);
+        let window = self.config.limits.send_window.max(1);
         let events: VecDeque<_> = self.events_of(id, at, after, records).take(window).collect();
         if let Some((last, _)) = events.back() {
             next = last + 1;

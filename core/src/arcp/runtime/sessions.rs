@@ -32,7 +32,7 @@ impl Runtime {
         let ack: request::Ack = request::decode_owned(request.kind, request.envelope.payload)?;
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
         if session.features.has(Feature::Ack) {
-            session.log.ack(ack.last_processed_seq.0, self.config.back_pressure);
+            session.log.ack(ack.last_processed_seq.0, self.config.limits.back_pressure);
             self.journal_ack(key, false);
             self.unblock(key);
         }
@@ -52,7 +52,7 @@ impl Runtime {
     /// Whether two peers still hear of each other: a ping after an idle interval, the end after two silent ones (§6.4).
     pub(super) fn heartbeat(&mut self, conn: ConnId) {
         let now = self.now;
-        let interval = u64::from(self.config.heartbeat_interval_secs.max(1)) * 1_000_000;
+        let interval = self.config.heartbeat_secs() * 1_000_000;
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.heartbeat_at = None;
         if now.since(open.last_received) >= 2 * interval {
@@ -85,7 +85,7 @@ impl Runtime {
 
     /// The session has no connection any more: it waits for a resume.
     pub(super) fn detach(&mut self, key: SessionKey) {
-        let lapses = self.now.plus_secs(u64::from(self.config.resume_window_secs.max(1)));
+        let lapses = self.now.plus_secs(self.config.resume_window_secs());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(state) = session.state.next(SessionEvent::Lost) else { return };
         session.state = state;
@@ -136,7 +136,7 @@ impl Runtime {
 
     /// Lets agents go on that wait for room in this session's log.
     pub(super) fn unblock(&mut self, key: SessionKey) {
-        let (max_events, max_bytes) = (self.config.log_events, self.config.log_bytes);
+        let (max_events, max_bytes) = (self.config.limits.log_events, self.config.limits.log_bytes);
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.blocked.is_empty() {
             return;

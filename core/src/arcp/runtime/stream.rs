@@ -33,8 +33,8 @@ impl Runtime {
         let fits = Runtime::event_len(body.json().len()) <= self.frame_limit(job.owner);
         let fault = match (chunk, &job.stream) {
             (Err(sentence), _) => Some(Fault::invalid(*sentence)),
-            (Ok(chunk), _) if chunk.decoded > self.config.chunk_bytes => {
-                Some(Fault::limit("chunk_bytes", self.config.chunk_bytes as u64))
+            (Ok(chunk), _) if chunk.decoded > self.config.limits.chunk_bytes => {
+                Some(Fault::limit("chunk_bytes", self.config.limits.chunk_bytes as u64))
             }
             (Ok(_), _) if !fits => Some(Fault::limit("frame_bytes", self.frame_limit(job.owner) as u64)),
             (Ok(chunk), None) if chunk.seq != 0 => Some(Fault::invalid("the first chunk_seq of a result must be 0")),
@@ -47,7 +47,8 @@ impl Runtime {
             }
             (Ok(chunk), stream) => {
                 let total = stream.as_ref().map_or(0, |stream| stream.bytes) + chunk.decoded as u64;
-                (total > self.config.result_bytes).then(|| Fault::limit("result_bytes", self.config.result_bytes))
+                (total > self.config.limits.result_bytes)
+                    .then(|| Fault::limit("result_bytes", self.config.limits.result_bytes))
             }
         };
         if let Some(fault) = fault {
@@ -109,8 +110,11 @@ impl Runtime {
         let max = self.frame_limit(data.owner);
         let total = data.stream.as_ref().map_or(0, |stream| stream.bytes);
         let seq = data.stream.as_ref().map_or(0, |stream| stream.next);
-        let per_chunk =
-            if data.small_chunks { self.config.small_writer_chunk_bytes } else { self.config.writer_chunk_bytes };
+        let per_chunk = if data.small_chunks {
+            self.config.limits.small_writer_chunk_bytes
+        } else {
+            self.config.limits.writer_chunk_bytes
+        };
         let known = data.stream.as_ref().and_then(|stream| ResultId::parse(&stream.result_id)).or(id);
         if known.is_none() && data.stream.is_some() {
             return Err(Refused::Invalid(Cow::Borrowed("the job streams a result of its own already")));
@@ -119,7 +123,7 @@ impl Runtime {
             Chunk::Text(text) => text.len(),
             Chunk::Bytes(bytes) => bytes.len(),
         };
-        let mut take = len.min(per_chunk.min(self.config.chunk_bytes));
+        let mut take = len.min(per_chunk.min(self.config.limits.chunk_bytes));
         if len == 0 && !last {
             return Ok(0);
         }
@@ -139,8 +143,8 @@ impl Runtime {
             }
             take /= 2;
         };
-        if total + taken as u64 > self.config.result_bytes {
-            let limit = self.config.result_bytes;
+        if total + taken as u64 > self.config.limits.result_bytes {
+            let limit = self.config.limits.result_bytes;
             self.end_fault(job, JobEvent::Fail, Fault::limit("result_bytes", limit));
             return Err(Refused::Limit { limit: "result_bytes", max: limit });
         }

@@ -162,7 +162,7 @@ impl Runtime {
         if let (Some(amounts), Some(parent)) = (&granted, ask.parent) {
             self.set_aside(parent, amounts)?;
         }
-        let submit_at = now.plus_micros(self.config.submit_timeout);
+        let submit_at = now.plus(self.config.submit_timeout);
         let accepted = Accepted {
             id: JobUlid(self.random.monotonic(now)),
             principal: ask.principal,
@@ -224,22 +224,23 @@ impl Runtime {
     /// The limits that one more job may reach; what comes back is its depth.
     fn check_limits(&self, ask: &Ask<'_>) -> Result<u32, Fault> {
         let depth = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.depth + 1);
-        if depth > self.config.delegation_depth {
-            return Err(Fault::limit("delegation_depth", u64::from(self.config.delegation_depth)));
+        if depth > self.config.limits.delegation_depth {
+            return Err(Fault::limit("delegation_depth", u64::from(self.config.limits.delegation_depth)));
         }
         let in_session = ask.owner.and_then(|key| self.sessions.get(key)).map_or(0, |session| session.jobs);
         let named = ask.parent.and_then(|id| self.jobs.get(id)).map_or(0, |parent| parent.delegate_ids.len());
-        if ask.delegate_id.is_some() && named >= self.config.delegations_per_job {
-            return Err(Fault::limit("delegations_per_job", self.config.delegations_per_job as u64));
+        if ask.delegate_id.is_some() && named >= self.config.limits.delegations_per_job {
+            return Err(Fault::limit("delegations_per_job", self.config.limits.delegations_per_job as u64));
         }
-        if self.live_jobs >= self.config.jobs {
-            return Err(Fault::limit("jobs", self.config.jobs as u64));
+        if self.live_jobs >= self.config.limits.jobs {
+            return Err(Fault::limit("jobs", self.config.limits.jobs as u64));
         }
-        if in_session >= self.config.jobs_per_session {
-            return Err(Fault::limit("jobs_per_session", self.config.jobs_per_session as u64));
+        if in_session >= self.config.limits.jobs_per_session {
+            return Err(Fault::limit("jobs_per_session", self.config.limits.jobs_per_session as u64));
         }
-        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.revocations {
-            return Err(Fault::limit("revocations", self.config.revocations as u64));
+        if ask.features.has(Feature::ProvisionedCredentials) && self.revocations.len() >= self.config.limits.revocations
+        {
+            return Err(Fault::limit("revocations", self.config.limits.revocations as u64));
         }
         Ok(depth)
     }

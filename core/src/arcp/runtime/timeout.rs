@@ -63,7 +63,7 @@ impl Runtime {
         if open.outstanding.is_empty() {
             return;
         }
-        let at = open.last_written.plus_micros(stall);
+        let at = open.last_written.plus(stall);
         if at <= now {
             self.cut(conn, 1008, "the peer does not read");
             return;

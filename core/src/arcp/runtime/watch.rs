@@ -38,8 +38,8 @@ impl Runtime {
             }
             Access::Observed => {}
         }
-        if !known && watches >= self.config.subscriptions {
-            return Err(Fault::limit("subscriptions", self.config.subscriptions as u64));
+        if !known && watches >= self.config.limits.subscriptions {
+            return Err(Fault::limit("subscriptions", self.config.limits.subscriptions as u64));
         }
         let history = subscribe.history.unwrap_or(false);
         let from = subscribe.from_event_seq.map_or(0, |seq| seq.0);

@@ -23,9 +23,10 @@ pub(super) struct Offer {
 impl Offer {
     /// With its journal, unless it is only to be `checked`.
     pub(super) fn new(settings: &Settings, checked: bool) -> Result<Offer, ServeError> {
-        let mut config = Config { compat: settings.compat, ..Config::default() };
+        let mut config = Config::default();
+        config.compat = settings.compat;
         settings.limits.apply(&mut config)?;
-        let frame_bytes = config.frame_bytes;
+        let frame_bytes = config.limits.frame_bytes;
         let programs = find(&settings.agents)?;
         if programs.is_empty() && !settings.demo_agents {
             return Err(ServeError::NoAgents);

@@ -48,12 +48,6 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-impl Span {
-    pub(crate) fn micros(self) -> u64 {
-        u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Span;

@@ -28,10 +28,10 @@ struct Options {
     port: u16,
     /// Seconds between signs of life
     #[arg(long, value_name = "SECONDS")]
-    heartbeat: Option<u32>,
+    heartbeat: Option<u64>,
     /// Seconds a session without a connection stays resumable
     #[arg(long, value_name = "SECONDS")]
-    resume_window: Option<u32>,
+    resume_window: Option<u64>,
     /// Milliseconds a cancelled agent has to end
     #[arg(long, value_name = "MS")]
     cancel_grace_ms: Option<u64>,
@@ -86,15 +86,21 @@ impl From<Form> for Compat {
 
 impl Options {
     fn config(&self) -> Config {
-        let default = Config::default();
-        Config {
-            heartbeat_interval_secs: self.heartbeat.unwrap_or(default.heartbeat_interval_secs),
-            resume_window_secs: self.resume_window.unwrap_or(default.resume_window_secs),
-            cancel_grace: self.cancel_grace_ms.map_or(default.cancel_grace, |ms| ms.saturating_mul(1_000)),
-            back_pressure: self.back_pressure.unwrap_or(default.back_pressure),
-            compat: self.compat.into(),
-            ..default
+        let mut config = Config::default();
+        config.compat = self.compat.into();
+        if let Some(secs) = self.heartbeat {
+            config.heartbeat_interval = Duration::from_secs(secs);
         }
+        if let Some(secs) = self.resume_window {
+            config.resume_window = Duration::from_secs(secs);
+        }
+        if let Some(ms) = self.cancel_grace_ms {
+            config.cancel_grace = Duration::from_millis(ms);
+        }
+        if let Some(events) = self.back_pressure {
+            config.limits.back_pressure = events;
+        }
+        config
     }
 
     fn server<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<D::Server, BuildError> {

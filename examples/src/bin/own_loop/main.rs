@@ -30,7 +30,7 @@ struct Options {
     port: u16,
     /// Seconds between signs of life
     #[arg(long, default_value_t = 30)]
-    heartbeat: u32,
+    heartbeat: u64,
 }
 
 struct Conn {
@@ -74,7 +74,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 impl Server {
     fn bind(options: &Options) -> Result<Server, Box<dyn Error>> {
-        let config = Config { heartbeat_interval_secs: options.heartbeat, ..Config::default() };
+        let config =
+            Config::default().with(|config| config.heartbeat_interval = Duration::from_secs(options.heartbeat));
         let micros = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;

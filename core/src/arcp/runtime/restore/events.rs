@@ -21,7 +21,7 @@ impl Restoring {
         let accepted = target.first.as_ref().and_then(|first| self.runtime.announcement(first, job));
         let (kind, payload) = (numbered.kind, numbered.payload.clone());
         let entry = Entry { id: target.id, kind, head, payload, secret: None, accepted, after: 0 };
-        let (max_events, max_bytes) = (self.runtime.config.log_events, self.runtime.config.log_bytes);
+        let (max_events, max_bytes) = (self.runtime.config.limits.log_events, self.runtime.config.limits.log_bytes);
         let id = self.job(job);
         let session = self.runtime.sessions.get_mut(key)?;
         if !session.log.restore(target.seq, entry, max_events, max_bytes) {
@@ -49,7 +49,8 @@ impl Restoring {
         }
         let Record::JobEvent(event) = record else { return None };
         let id = id?;
-        let (max_events, max_bytes) = (self.runtime.config.history_events, self.runtime.config.history_bytes);
+        let (max_events, max_bytes) =
+            (self.runtime.config.limits.history_events, self.runtime.config.limits.history_bytes);
         let job = self.runtime.jobs.get_mut(id).filter(|job| job.terminal.is_none())?;
         if position < job.history.end() {
             return None;

@@ -137,7 +137,8 @@ impl Restoring {
             None if known => self.restored.applied += 1,
             None => self.restored.ignored += 1,
         }
-        let room = self.runtime.config.retained_jobs.saturating_add(self.runtime.config.idempotency_records);
+        let room =
+            self.runtime.config.limits.retained_jobs.saturating_add(self.runtime.config.limits.idempotency_records);
         for output in core::mem::take(&mut self.runtime.outputs) {
             let Output::Store { record, .. } = output else { continue };
             let Some(forgotten) = Forgotten::of(&record) else { continue };
@@ -160,7 +161,7 @@ impl Restoring {
             }
             Record::SessionDetached { session, at, goodbye } => {
                 self.latest = self.latest.max(at);
-                let window = u64::from(self.runtime.config.resume_window_secs.max(1));
+                let window = self.runtime.config.resume_window_secs();
                 let key = self.session(session)?;
                 let session = self.runtime.sessions.get_mut(key)?;
                 (session.lapses, session.goodbye) = (Some(at.plus_secs(window)), goodbye);
@@ -212,7 +213,7 @@ impl Restoring {
             }
             Record::CredentialsAsked { job } => {
                 self.last_id = self.last_id.max(job.0);
-                let room = self.runtime.config.jobs.saturating_add(self.runtime.config.revocations);
+                let room = self.runtime.config.limits.jobs.saturating_add(self.runtime.config.limits.revocations);
                 if self.asked.len() >= room {
                     return None;
                 }
@@ -225,8 +226,9 @@ impl Restoring {
                 Some(())
             }
             Record::CredentialIssued { job, id } => {
-                let held = self.runtime.config.jobs.saturating_mul(self.runtime.config.credentials_per_job);
-                let room = self.issued.len() < held.saturating_add(self.runtime.config.revocations);
+                let held =
+                    self.runtime.config.limits.jobs.saturating_mul(self.runtime.config.limits.credentials_per_job);
+                let room = self.issued.len() < held.saturating_add(self.runtime.config.limits.revocations);
                 if !room && !self.issued.contains_key(&(job, id.clone())) {
                     return None;
                 }
@@ -274,7 +276,7 @@ impl Restoring {
                 })
             });
         }
-        let window = u64::from(runtime.config.resume_window_secs.max(1));
+        let window = runtime.config.resume_window_secs();
         let sessions: Vec<SessionKey> = runtime.session_ids.values().copied().collect();
         for key in sessions {
             let Some(session) = runtime.sessions.get_mut(key) else { continue };

@@ -20,7 +20,7 @@ impl Restoring {
     pub(super) fn opened(&mut self, opened: SessionOpened) -> Option<()> {
         self.latest = self.latest.max(opened.at);
         let runtime = &mut self.runtime;
-        let full = runtime.sessions.len() >= runtime.config.sessions;
+        let full = runtime.sessions.len() >= runtime.config.limits.sessions;
         if full || runtime.session_ids.contains_key(&opened.session) {
             return None;
         }
@@ -83,7 +83,8 @@ impl Restoring {
         let accepted = record.accepted;
         self.last_id = self.last_id.max(accepted.id.0);
         self.latest = self.latest.max(accepted.accepted_at).max(accepted.created_at);
-        if self.runtime.job_ids.contains_key(&accepted.id) || self.runtime.live_jobs >= self.runtime.config.jobs {
+        if self.runtime.job_ids.contains_key(&accepted.id) || self.runtime.live_jobs >= self.runtime.config.limits.jobs
+        {
             return None;
         }
         let parent = accepted.parent.and_then(|parent| self.job(parent));
@@ -163,7 +164,7 @@ impl Restoring {
         }
         if !runtime.sessions.get(key)?.watches.contains_key(&id) {
             let watches = runtime.sessions.get(key)?.watches.len();
-            if watches >= runtime.config.subscriptions.saturating_add(runtime.config.jobs_per_session) {
+            if watches >= runtime.config.limits.subscriptions.saturating_add(runtime.config.limits.jobs_per_session) {
                 return None;
             }
             runtime.watch(key, id, role);

@@ -143,7 +143,7 @@ impl<D: Driver> ServerBuilder<D> {
         let (mut config, mut journal) = (self.config, self.journal);
         let (runtime, restored) = match &mut journal {
             Some(journal) => {
-                config.journal = nuncio_core::arcp::Journal::Readable;
+                config.journal = nuncio_core::arcp::Journaling::Readable;
                 let (runtime, restored) = journal::restore(config, seed, clock.now(), &mut **journal)?;
                 info!(?restored, "restored from the journal");
                 clock = clock.no_earlier(restored.now);
@@ -153,7 +153,7 @@ impl<D: Driver> ServerBuilder<D> {
                 if self.provisioner.is_some() {
                     warn!("credentials without a journal: those of a process that dies are not revoked by it");
                 }
-                config.journal = nuncio_core::arcp::Journal::None;
+                config.journal = nuncio_core::arcp::Journaling::Off;
                 (Runtime::new(config, seed, clock.now()), None)
             }
         };

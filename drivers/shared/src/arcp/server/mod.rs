@@ -103,7 +103,7 @@ impl Server {
 
     /// For a driver: the limits its links have.
     pub fn link_options(&self) -> LinkOptions {
-        LinkOptions { max_message: self.inner.hub.look(|runtime| runtime.config().frame_bytes) }
+        LinkOptions { max_message: self.inner.hub.look(|runtime| runtime.config().limits.frame_bytes) }
     }
 
     pub(crate) fn io(&self) -> &Arc<dyn Io> {
@@ -191,7 +191,7 @@ async fn end(hub: &Arc<Hub>) {
 }
 
 fn linger(hub: &Hub) -> Duration {
-    Duration::from_micros(hub.look(|runtime| runtime.config().linger))
+    hub.look(|runtime| runtime.config().linger)
 }
 
 /// A stream that bytes can go over, and who is at its other end.

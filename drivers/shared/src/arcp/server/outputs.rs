@@ -245,7 +245,7 @@ fn wake(effects: &mut Vec<Effect>, pipe: &Arc<Pipe>) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests {
-    use nuncio_core::arcp::{Config, Journal, Via};
+    use nuncio_core::arcp::{Config, Journaling, Via};
 
     use super::*;
 
@@ -253,7 +253,7 @@ mod tests {
 
     /// Of a journal that takes records and never says that they are durable.
     fn state() -> State {
-        let config = Config { journal: Journal::Kept, ..Config::default() };
+        let config = Config::default().with(|config| config.journal = Journaling::Kept);
         State::new(Runtime::new(config, [7; 32], NOW), 0, true, false)
     }
 
