@@ -1,8 +1,9 @@
-//! What the layout promises: dependencies, purity, sizes, documented items, no circles, a test of every limit, and pages
-//! whose references lead somewhere.
+//! What the layout promises: dependencies, purity, sizes, documented items, no circles, a test of every limit, pages whose
+//! references lead somewhere, and licences.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 
 mod circles;
+mod deny;
 mod floors;
 mod limits;
 mod map;

@@ -20,7 +20,7 @@ const MEMBERS: [(&str, &[&str]); 9] = [
 ];
 
 /// What a subcommand of cargo prints.
-fn cargo(arguments: &[&str]) -> String {
+pub(crate) fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo).args(arguments).arg("--offline").current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -45,7 +45,7 @@ use self::names::Package;
 const IMPORTS: [(&str, usize); 6] = [
     ("core/src/lib.rs", 17),
     ("drivers/link/src/lib.rs", 3),
-    ("drivers/shared/src/lib.rs", 22),
+    ("drivers/shared/src/lib.rs", 17),
     ("drivers/tokio/src/lib.rs", 4),
     ("drivers/smol/src/lib.rs", 4),
     ("drivers/cli/src/main.rs", 19),
