@@ -1,4 +1,4 @@
-//! Every committed fuzz input goes through its target: what a fuzzer found once stays fixed.
+//! Runs every committed fuzz input through its target, so that what a fuzzer found once stays fixed.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn seeds_replay() {
     assert_eq!(programs, TARGETS.len(), "each program is a target");
 }
 
-/// A panic of a target must come through here, too; the bytes are none that a peer would send.
+/// Every target must accept any bytes without a panic.
 #[test]
 fn targets_take_anything() {
     for (_, run) in TARGETS {

@@ -1,9 +1,9 @@
-//! Every pair of the eleven features, and each message that needs one of them.
+//! Every pair of the eleven features, with each message that needs some of them.
 
 use nuncio_tests::world::{FEATURES, World};
 use serde_json::{Value, json};
 
-/// The features without which a message is `INVALID_REQUEST`, and the message.
+/// Messages, each with the features without which it is `INVALID_REQUEST`.
 fn requests() -> Vec<(Vec<&'static str>, &'static str, Value)> {
     let job = "job_01M7XYPH85GSFKWQXBK44MZHS9";
     let submit = |rest: Value| {
@@ -53,7 +53,7 @@ fn every_pair_of_features_with_every_message() {
                 });
                 let negotiated = needs.iter().all(|need| need == first || need == second);
                 assert_eq!(invalid, !negotiated, "{first} and {second}: {kind} {payload}: {answers:?}");
-                assert_eq!(w.closed(a), None, "the session goes on");
+                assert_eq!(w.closed(a), None, "the session survives");
             }
         }
     }

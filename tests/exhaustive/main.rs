@@ -1,8 +1,8 @@
-//! Everything that can happen, in every order, where that is little: one client, one job, at most two cuts.
+//! Everything that can happen, in every order, in a small world: one client, one job, at most two cuts.
 //!
-//! A state is a clone of both machines and of the wire between them; from each, every possible step is taken, up to a
-//! depth; from where the walk ends, the wire heals and everything must arrive.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+//! A state is a clone of both machines and of the wire between them. From each state every possible step is taken, up
+//! to a depth. Where the walk ends, no more faults occur and everything must arrive.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod features;
 
@@ -20,22 +20,22 @@ const NOW: Time = Time(1_779_000_000_000_000);
 const CUTS: usize = 2;
 const EVENTS: usize = 2;
 
-/// What can happen next.
+/// A step of the walk.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// The oldest frame of the client arrives.
     Up,
     /// The oldest frame of the runtime arrives.
     Down,
-    /// The client's end breaks; the runtime learns of it with the other one.
+    /// The client's end of the transport breaks; the runtime notices with `CutRuntime`.
     CutClient,
-    /// The runtime's end breaks.
+    /// The runtime's end of the transport breaks.
     CutRuntime,
-    /// A broken client connects again; the runtime may not have noticed.
+    /// A disconnected client connects again; the runtime may not have noticed the cut.
     Connect,
     /// The agent emits.
     Emit,
-    /// The agent ends.
+    /// The agent ends with a result.
     Finish,
     /// The application cancels.
     Cancel,
@@ -49,9 +49,9 @@ struct World {
     runtime: Runtime,
     client: Client,
     handle: nuncio_core::arcp::client::HandleId,
-    /// The connection of the client's transport, while it has one.
+    /// The connection of the client's transport, if it is connected.
     conn: Option<ConnId>,
-    /// The last connection the runtime has not been told the end of.
+    /// The last connection whose end the runtime was not told of.
     open: Option<ConnId>,
     up: VecDeque<Bytes>,
     down: VecDeque<Bytes>,
@@ -61,7 +61,7 @@ struct World {
     emitted: usize,
     ended: Option<FinalStatus>,
     cancelled: bool,
-    /// What the application was told.
+    /// The texts of the thoughts that the application received.
     thoughts: Vec<String>,
     outcome: Option<FinalStatus>,
 }
@@ -102,7 +102,7 @@ impl World {
                     self.up.push_back(frame);
                     self.client.handle_sent(NOW, 1);
                 }
-                ClientOutput::Event(event) => self.told(event),
+                ClientOutput::Event(event) => self.observe(event),
                 ClientOutput::CloseTransport { .. } => self.drop_transport(),
                 ClientOutput::Connect { .. } | ClientOutput::Reading => {}
             }
@@ -124,39 +124,39 @@ impl World {
                 Output::Event { event: Event::Start { job }, .. } => {
                     self.job = Some(job);
                     self.starts += 1;
-                    assert_eq!(self.starts, 1, "idempotent_submit (§7.2): one run, however often it is asked for");
+                    assert_eq!(self.starts, 1, "§7.2: the job runs once, however often it is submitted");
                 }
                 Output::Event { event: Event::Ended { status, .. }, .. } => {
-                    assert_eq!(self.ended.replace(status), None, "terminal_is_terminal (§7.3)");
+                    assert_eq!(self.ended.replace(status), None, "§7.3: a job ends once");
                 }
                 _ => {}
             }
         }
     }
 
-    fn told(&mut self, event: ClientEvent) {
+    fn observe(&mut self, event: ClientEvent) {
         self.client.handle_taken(NOW, 1);
         match event {
             ClientEvent::Job(event) if event.kind.as_str() == "thought" => {
-                assert_eq!(self.outcome, None, "nothing follows a terminal (§7.3)");
+                assert_eq!(self.outcome, None, "§7.3: nothing follows a terminal");
                 self.thoughts.push(event.body.as_str().to_owned());
             }
             ClientEvent::Terminal { outcome, .. } => {
-                assert!(self.outcome.replace(outcome.status).is_none(), "one terminal (§7.3)");
+                assert!(self.outcome.replace(outcome.status).is_none(), "§7.3: a job has one terminal");
             }
             ClientEvent::Gap { .. } | ClientEvent::Closed(_) | ClientEvent::RequestFailed { .. } => panic!("{event:?}"),
             _ => {}
         }
     }
 
-    /// Both directions of the client's transport are gone.
+    /// Drops both directions of the client's transport.
     fn drop_transport(&mut self) {
         self.conn = None;
         self.up.clear();
         self.down.clear();
     }
 
-    /// Whether the step was possible.
+    /// Takes a step; returns whether it was possible.
     fn step(&mut self, step: Step) -> bool {
         match (step, self.conn, self.job) {
             (Step::Up, Some(conn), _) => {
@@ -199,25 +199,25 @@ impl World {
         true
     }
 
-    /// The wire heals, the agent ends: everything arrives, once and in order.
-    fn heal(mut self, path: &[Step]) {
+    /// Lets everything arrive and the agent end, without further faults: each event arrives once and in order.
+    fn converge(mut self, path: &[Step]) {
         for _ in 0..200 {
             let moved = [Step::Connect, Step::Up, Step::Down].into_iter().any(|step| self.step(step));
             if !moved && !self.step(Step::Finish) {
                 break;
             }
         }
-        assert_eq!(self.outcome, self.ended, "live_after_healing: {path:?}");
-        assert!(self.outcome.is_some(), "live_after_healing: {path:?}");
+        assert_eq!(self.outcome, self.ended, "ours, the client learns the outcome: {path:?}");
+        assert!(self.outcome.is_some(), "ours, the job ends: {path:?}");
         let expected: Vec<String> = (0..self.emitted).map(|n| format!("{{\"text\":\"{n}\"}}")).collect();
-        assert_eq!(self.thoughts, expected, "seq_gap_free (§8.3): {path:?}");
+        assert_eq!(self.thoughts, expected, "§8.3, no event is lost or repeated: {path:?}");
     }
 }
 
-/// Walks every path to a depth; counts those it healed.
+/// Walks every path up to a depth; returns the number of paths.
 fn walk(world: &World, path: &mut Vec<Step>, depth: usize) -> u64 {
     if depth == 0 {
-        world.clone().heal(path);
+        world.clone().converge(path);
         return 1;
     }
     let mut count = 0;
@@ -230,13 +230,13 @@ fn walk(world: &World, path: &mut Vec<Step>, depth: usize) -> u64 {
         path.pop();
     }
     if count == 0 {
-        world.clone().heal(path);
+        world.clone().converge(path);
         count = 1;
     }
     count
 }
 
-/// The steps up to where a path forks.
+/// Returns the state after these steps.
 fn after(steps: &[Step]) -> World {
     let mut world = World::new();
     for step in steps {
@@ -252,7 +252,7 @@ fn every_order_from_the_hello() {
 
 #[test]
 fn every_order_from_the_submit() {
-    // hello, welcome; the submit is on its way.
+    // After the hello and the welcome, the submit is on its way.
     assert!(walk(&after(&[Step::Up, Step::Down]), &mut Vec::new(), 7) > 1_000);
 }
 

@@ -1,8 +1,8 @@
-//! Shows that the tests find mistakes: makes each of `nuncio_tests::mutations` in a copy of the workspace, and wants the
-//! simulator or the conformance tests to fail there.
+//! Shows that the tests find mistakes: applies each of `nuncio_tests::mutations` to a copy of the workspace, where the
+//! simulator or the conformance tests must then fail.
 //!
-//! `cargo run -p nuncio-tests --bin mutations [-- NAME…]`, for all of them or those whose name holds a NAME. The copy and
-//! what is built of it are below `target/mutations/`.
+//! `cargo run -p nuncio-tests --bin mutations [-- NAME…]` runs all mutations, or those whose name contains a NAME. The
+//! copy and its build are below `target/mutations/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 use nuncio_tests::mutations::{MUTATIONS, Mutation};
 use nuncio_tests::sim;
 
-/// Seeds that a mistake has to be found in.
+/// The number of seeds within which a mistake has to be found.
 const SEEDS: u64 = 2_000;
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes every mistake; how many were not found.
+/// Applies every wanted mutation; returns how many were not found.
 fn run(wanted: &[String]) -> Result<usize, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let place = root.join("target/mutations");
@@ -47,7 +47,7 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     let copied = copy(&root, &tree).map_err(|error| format!("the workspace cannot be copied: {error}"));
     copied?;
     if !green(&tree, &place, Suite::Simulation) {
-        return Err("the simulator fails without a mistake".into());
+        return Err("the simulator fails without a mutation".into());
     }
     let mut missed = 0;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
@@ -65,7 +65,7 @@ enum Suite {
     Conformance,
 }
 
-/// Which suite turns red.
+/// Returns the name of the suite that fails with the mutation, if one does.
 fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<Option<&'static str>, String> {
     let text = mutation.apply(root)?;
     let write = |text: &str| {
@@ -108,7 +108,7 @@ fn green(tree: &Path, place: &Path, suite: Suite) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Copies what is built, without what was built of it.
+/// Copies the sources, without build results.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     let mut open: Vec<PathBuf> = vec![PathBuf::new()];
     while let Some(folder) = open.pop() {
@@ -125,7 +125,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
                 continue;
             }
             let text = fs::read(entry.path())?;
-            // Untouched files stay as they are, or cargo builds everything again.
+            // Unchanged files are not written, so that cargo does not rebuild everything.
             if fs::read(to.join(&path)).ok().as_ref() != Some(&text) {
                 fs::write(to.join(&path), text)?;
             }

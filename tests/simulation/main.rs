@@ -1,13 +1,14 @@
 //! The simulator over many seeds.
 //!
-//! `NUNCIO_SIM_SEEDS=N` runs more of them, `NUNCIO_SIM_FROM=N` begins elsewhere, `NUNCIO_SIM_SEED=N` replays one and shows
-//! what happened. `NUNCIO_SIM_INPUT=FILE` does the same with what the fuzz target `simulation` found.
+//! `NUNCIO_SIM_SEEDS=N` runs N seeds and `NUNCIO_SIM_FROM=N` starts at seed N. `NUNCIO_SIM_SEED=N` replays one seed and
+//! prints its transcript; `NUNCIO_SIM_INPUT=FILE` does the same with an input that the fuzz target `simulation` has
+//! found.
 
 use nuncio_tests::{mutations, sim};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, but is {text:?}")))
 }
 
 #[test]
@@ -30,12 +31,12 @@ fn seeds() {
     println!("{sweep}");
     if from == 0 && seeds >= 2_000 {
         for what in SEEN {
-            assert!(sweep.counts.contains_key(what), "no seed came to: {what}");
+            assert!(sweep.counts.contains_key(what), "no seed covers: {what}");
         }
     }
 }
 
-/// What 2 000 seeds must come to, or the simulator has gone blind.
+/// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
 const SEEN: [&str; 46] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
@@ -60,13 +61,13 @@ const SEEN: [&str; 46] = [
     "host silent",
     "interrupted",
     "job lost in a crash",
-    "journal healed",
-    "journal stuck",
+    "journal recovered",
+    "journal stalled",
     "minted",
     "numbered",
-    "old events let go",
+    "old events pruned",
     "refused",
-    "refused while stuck",
+    "refused while stalled",
     "replay truncated",
     "replayed",
     "replayed from disk",
@@ -92,7 +93,8 @@ fn deterministic_same_bytes_same_outputs() {
     }
 }
 
-/// The mutations are run by `cargo run -p nuncio-tests --bin mutations`; here only that each can still be made.
+/// Running the mutations takes `cargo run -p nuncio-tests --bin mutations`; this only checks that each of them still
+/// applies.
 #[test]
 fn mutations_still_match() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -11,23 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Error, Message, WebSocket};
 
+pub use crate::world::FEATURES;
+
 /// How long to wait for a frame before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// All features of §6.2 and §9.7–9.8.
-pub const FEATURES: [&str; 11] = [
-    "heartbeat",
-    "ack",
-    "list_jobs",
-    "subscribe",
-    "lease_expires_at",
-    "cost.budget",
-    "model.use",
-    "provisioned_credentials",
-    "progress",
-    "result_chunk",
-    "agent_versions",
-];
 
 /// A connection and, after the welcome, its session.
 #[derive(Debug)]

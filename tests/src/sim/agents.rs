@@ -1,4 +1,5 @@
-//! Agents: they emit, spend, ask, delegate, stream, rotate, return, fail, and go on when they are told to stop.
+//! Agents: they emit, spend, authorize, delegate, stream, rotate, return, fail, and may go on after they were asked to
+//! stop.
 
 use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, Failure, JobId, JobResult, Number, Refused, Secret};
 use nuncio_core::lease::Operation;
@@ -6,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::draw::Draw;
 use super::lease::{self, OPERATIONS};
-use super::model::{Ending, Entry, Source};
+use super::model::{Ending, Entry, Source, rules};
 use super::{Sim, note};
 use crate::world::json_text;
 
 impl Sim {
-    /// One agent does one thing.
+    /// Lets one agent act once.
     pub(super) fn act_agent(&mut self, draw: &mut Draw<'_, '_>) {
         let Some(job) = draw.pick(&self.host.running).copied() else { return };
         if self.host.blocked.contains(&job) && draw.chance(70) {
@@ -38,7 +39,7 @@ impl Sim {
                 let body = Body::tool_result("c1", &result);
                 self.emit(job, &body, "tool_result", json!({"call_id": "c1", "result": {"ok": 1}}));
             }
-            4 => self.ask(job, draw),
+            4 => self.authorize(job, draw),
             5 => self.delegate(job, draw),
             6 => self.stream(job, draw),
             7 => self.rotate(job),
@@ -49,25 +50,25 @@ impl Sim {
         self.drain();
     }
 
-    /// What became of a command, seen from the model; whether it was carried out.
+    /// Compares the runtime's answer to a command with the model; returns whether the command was carried out.
     fn carried_out(&mut self, job: JobId, answer: &Result<(), Refused>) -> bool {
         let id = self.ulid(job);
-        note(|| format!("  agent of {job:?}: {answer:?}"));
+        note(|| format!("  agent of {job:?} gets {answer:?}"));
         match answer {
             Ok(()) => {
                 let runs = self.model.job(id).is_none() || self.model.runs(id);
-                assert!(runs, "§7.3 terminal_is_terminal: a job that does not run acts");
+                rules::only_running_jobs_act(id, runs);
                 self.model.job(id).is_some()
             }
             Err(Refused::Blocked) => {
                 self.count("blocked");
                 let small = self.params.log_events < 1_000 || self.params.store_window < 1_000;
-                assert!(small, "§6.5: an agent waits though there is room");
+                rules::agents_wait_only_for_room(id, small);
                 self.host.blocked.insert(job);
                 false
             }
             Err(refused) => {
-                assert!(!self.model.runs(id), "§7.3: refused to a running job: {refused}");
+                rules::no_running_job_is_refused(id, self.model.runs(id), refused);
                 false
             }
         }
@@ -93,17 +94,17 @@ impl Sim {
         let answer = self.runtime.emit(self.now, job, &body);
         if self.carried_out(job, &answer) {
             let value = json!({"name": "cost.inference", "value": number, "unit": unit});
-            self.model.spent(id, unit, quarters * 25, value);
+            self.model.cost_emitted(id, unit, quarters * 25, value);
             self.count("spent");
         }
     }
 
-    fn ask(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+    fn authorize(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let (namespace, target) = draw.one(&OPERATIONS);
         let operation = Operation::new(namespace, target).expect("a good target");
         let answer = self.runtime.authorize(self.now, job, &operation);
-        note(|| format!("  agent of {job:?} asks for {namespace} {target}: {answer:?}"));
+        note(|| format!("  agent of {job:?} authorizes {namespace} {target}: {answer:?}"));
         if self.model.job(id).is_none() {
             return;
         }
@@ -111,16 +112,16 @@ impl Sim {
             Ok(()) => Ok(()),
             Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
             Err(denied) => {
-                assert!(!self.model.runs(id), "§9.3: refused to a running job: {denied}");
+                rules::no_running_job_is_refused(id, self.model.runs(id), &denied);
                 return;
             }
         };
-        assert!(self.model.runs(id), "§9.3: a job that does not run may act");
-        let foretold = self.model.authority(id, namespace, target, self.now);
-        assert_eq!(code, foretold, "§9.3 no_authority_after_expiry: {namespace} {target}");
+        rules::only_running_jobs_act(id, self.model.runs(id));
+        let predicted = self.model.authority(id, namespace, target, self.now);
+        rules::authority_follows_the_lease(&format!("{namespace} {target}"), code, predicted);
         self.count(code.err().unwrap_or("authorized"));
         if code == Err("LEASE_EXPIRED") {
-            self.model.dooms(id);
+            self.model.doom(id);
         }
     }
 
@@ -129,7 +130,7 @@ impl Sim {
         let agent = draw.one(&["echo", "narrow", "echo"]);
         let delegate_id = format!("d{}", draw.below(6));
         let modelled = self.model.job(id);
-        // The parent's own lease without its budget is a subset, and so is nothing at all.
+        // The parent's own lease without its budget is a subset, and so is an empty lease.
         let lease = match (draw.below(3), modelled) {
             (0, Some(parent)) => {
                 let mut lease = parent.lease.clone();
@@ -149,13 +150,11 @@ impl Sim {
             lease_request: Some(&text),
             lease_constraints: None,
         };
-        let foretold = modelled.map(|_| self.model.authority(id, "agent.delegate", agent, self.now));
+        let predicted = modelled.map(|_| self.model.authority(id, "agent.delegate", agent, self.now));
         let expands = modelled.is_some() && self.model.expands(id, &lease);
         let answer = self.runtime.delegate(self.now, job, &request);
         note(|| format!("  agent of {job:?} delegates {delegate_id} to {agent} with {lease}: {answer:?}"));
-        if foretold.is_none() {
-            return;
-        }
+        let Some(predicted) = predicted else { return };
         let carried = match &answer {
             Ok(_) | Err(Denied::Fault(_)) => Ok(()),
             Err(Denied::Blocked) => Err(Refused::Blocked),
@@ -168,21 +167,21 @@ impl Sim {
         self.model.append(id, Entry::event("delegate", body));
         match answer {
             Ok(_) => {
-                assert!(!expands, "§9.4 no_expansion: {lease} was granted to a child");
-                assert_eq!(foretold, Some(Ok(())), "§10: delegated without the right to");
+                rules::no_child_lease_expands(expands, &lease);
+                rules::authority_follows_the_lease("agent.delegate", Ok(()), predicted);
                 self.count("delegated");
-                self.model.asks(Source::Child { parent: id, delegate_id, lease, expires_at: None });
+                self.model.request(Source::Child { parent: id, delegate_id, lease, expires_at: None });
             }
             Err(Denied::Fault(fault)) => {
                 let code = fault.code.as_str();
                 self.count("delegation refused");
-                // The name of the delegation was used, or nothing can be stored.
+                // A repeated delegation id and a stalled journal are refused before the other checks.
                 let used = code == "INVALID_REQUEST" || self.disk.paused;
-                if let (Some(Err(expected)), false) = (foretold, used) {
-                    assert_eq!(code, expected, "§10: the order of the checks");
+                if predicted.is_err() && !used {
+                    rules::authority_follows_the_lease("agent.delegate", Err(code), predicted);
                 }
                 if code == "LEASE_EXPIRED" {
-                    self.model.dooms(id);
+                    self.model.doom(id);
                 }
                 self.model.append(id, Entry::Refused { call: delegate_id, code: code.to_owned() });
             }
@@ -202,7 +201,7 @@ impl Sim {
             Ok(taken) => {
                 if self.carried_out(job, &Ok(())) {
                     let last = last && taken == text.len();
-                    self.model.wrote(id, &text[..taken], last);
+                    self.model.chunk_written(id, &text[..taken], last);
                     self.count("streamed");
                 }
             }
@@ -229,12 +228,12 @@ impl Sim {
         }
     }
 
-    /// Returns a value, or what was streamed.
+    /// Ends a job with a value or with what was streamed.
     pub(super) fn finish(&mut self, job: JobId, streamed: bool) {
         let id = self.ulid(job);
         let value = json_text("{\"done\":true}");
         let result = if streamed { JobResult::Streamed { summary: None } } else { JobResult::Inline(&value) };
-        // An inline result after chunks would be the agent's fault: it returns what it has streamed.
+        // An agent that has written chunks returns its stream: an inline result would be its own fault.
         let wrote = self.model.job(id).is_some_and(super::model::Job::has_streamed);
         let result = if wrote { JobResult::Streamed { summary: None } } else { result };
         let inline = matches!(result, JobResult::Inline(_));
@@ -243,7 +242,7 @@ impl Sim {
             if inline {
                 self.model.returned(id, Ending::Value(json!({"done": true})));
             } else {
-                self.model.finished_stream(id);
+                self.model.stream_finished(id);
             }
         }
         self.drain();

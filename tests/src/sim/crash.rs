@@ -1,15 +1,16 @@
-//! The process dies, at any point between a store and what depends on it, and comes back from what the journal has.
+//! The process crashes, at any point between a store and the outputs that depend on it, and is restored from the
+//! journal.
 
 use nuncio_core::arcp::{Output, Runtime, Via};
 use serde_json::json;
 
 use super::draw::Draw;
 use super::host::TOKENS;
-use super::model::Left;
+use super::model::{Recovered, rules};
 use super::{Sim, note, register};
 use crate::world::Frame;
 
-/// A run has so many crashes at most.
+/// The maximum number of crashes in a run.
 const CRASHES: u32 = 4;
 
 impl Sim {
@@ -18,9 +19,9 @@ impl Sim {
             return;
         }
         self.crashes += 1;
-        self.bustle(draw);
+        self.work_without_commit(draw);
         self.count("crashed");
-        // Of what was not committed any beginning may be there.
+        // Any number of the uncommitted records may survive, in order.
         let torn = usize::try_from(self.last_store - self.disk.committed).unwrap_or(0);
         let left = self.disk.committed + draw.below(torn + 1) as u64;
         if left > self.disk.committed && left < self.last_store {
@@ -29,22 +30,22 @@ impl Sim {
         note(|| format!("  crash: of {} stores {left} are left", self.last_store));
         let sessions = self.peers.iter().filter(|peer| !peer.closed).filter_map(|peer| peer.session.clone());
         let open: Vec<String> = sessions.filter(|session| self.model.knows_session(session)).collect();
-        self.lose(left, draw);
-        let lost = self.model.crashed(&Left::of(&self.disk.records));
+        self.lose_uncommitted(left, draw);
+        let lost = self.model.crashed(&Recovered::of(&self.disk.records));
         for _ in 0..lost {
             self.count("job lost in a crash");
         }
         for session in open {
-            assert!(self.model.knows_session(&session), "journal: {session} was welcomed and is forgotten");
+            rules::no_welcomed_session_is_lost(&session, self.model.knows_session(&session));
         }
-        self.claimable();
+        self.count_stored_as_sent();
         self.restore(left);
-        self.fire();
-        self.resumable();
+        self.fire_timers();
+        self.every_session_can_be_resumed();
     }
 
-    /// Something is under way that nobody has committed.
-    fn bustle(&mut self, draw: &mut Draw<'_, '_>) {
+    /// Starts some work whose records are not committed before the crash.
+    fn work_without_commit(&mut self, draw: &mut Draw<'_, '_>) {
         for _ in 0..draw.below(5) {
             match draw.below(4) {
                 0 => {
@@ -60,8 +61,8 @@ impl Sim {
         }
     }
 
-    /// Connections, agents and everything in memory are gone.
-    fn lose(&mut self, left: u64, draw: &mut Draw<'_, '_>) {
+    /// Drops connections, agents, everything in memory, and the records after `left`.
+    fn lose_uncommitted(&mut self, left: u64, draw: &mut Draw<'_, '_>) {
         self.disk.records.retain(|(seq, _)| *seq <= left);
         self.disk.held.clear();
         self.disk.paused = false;
@@ -69,7 +70,7 @@ impl Sim {
         self.disk.last_ended = None;
         self.last_store = left;
         for link in self.links.values_mut().filter(|link| !link.runtime_done) {
-            // What was given to the socket may still arrive.
+            // Frames already given to the socket may still arrive.
             let down = draw.below(link.down.len() + 1);
             link.cut(down, 0);
             link.down_queue.clear();
@@ -81,12 +82,13 @@ impl Sim {
         self.host.crash();
         for (value, minted) in &self.host.minted {
             let recorded = minted.stored.is_some_and(|stored| stored <= left);
-            assert!(recorded || !minted.shown, "§14: {value} was shown and nobody knows of it");
+            rules::credentials_are_recorded_before_they_are_shown(value, recorded, minted.shown);
         }
     }
 
-    /// What was stored and not sent counts as sent after a restart. Only hostile peers claim what they have not seen.
-    fn claimable(&mut self) {
+    /// Counts frames that were stored but not sent as sent, as a restarted runtime does. Only hostile peers resume from
+    /// frames that they have not received.
+    fn count_stored_as_sent(&mut self) {
         for (_, record) in &self.disk.records {
             for target in record.targets() {
                 if !self.model.knows_session(&target.session.to_string()) {
@@ -101,14 +103,14 @@ impl Sim {
         let mut seed = [8; 32];
         seed[..4].copy_from_slice(&self.crashes.to_be_bytes());
         let records = self.disk.read();
-        let running = Left::of(&self.disk.records).running();
+        let running = Recovered::of(&self.disk.records).running();
         let (runtime, restored) = Runtime::restore(self.params.config(), seed, self.now, records);
         note(|| format!("  {restored:?}"));
         self.runtime = runtime;
         register(&mut self.runtime);
-        assert!(restored.is_clean(), "restart: {restored:?}, {:?}", self.passed_over());
-        assert_eq!(restored.last_store, left, "restart: the number of the last record");
-        assert_eq!(restored.interrupted, running as u64, "restart: jobs that were not at their end");
+        assert!(restored.is_clean(), "restart: {restored:?}, {:?}", self.ignored_records());
+        assert_eq!(restored.last_store, left, "restart: the number of the last surviving record");
+        assert_eq!(restored.interrupted, running as u64, "restart: the number of interrupted jobs");
         for _ in 0..running {
             self.count("interrupted");
         }
@@ -117,8 +119,8 @@ impl Sim {
         self.model.restarted();
     }
 
-    /// The records that a restart does not carry out.
-    fn passed_over(&self) -> Vec<String> {
+    /// Returns the records that a restart ignores.
+    fn ignored_records(&self) -> Vec<String> {
         let records = self.disk.read();
         let ignored = |count: usize| {
             let first = records.iter().take(count).cloned();
@@ -128,8 +130,8 @@ impl Sim {
         over.map(|at| format!("{} {}", records[at].0, String::from_utf8_lossy(&records[at].1.encode()))).collect()
     }
 
-    /// §6.3: every client's last token is good, and nothing is asked for again that it has seen.
-    fn resumable(&self) {
+    /// §6.3: after a crash, every client can resume with its newest token and from its last event.
+    fn every_session_can_be_resumed(&self) {
         if self.params.log_events < 1_000 || self.params.retention.is_some() {
             return;
         }
@@ -147,24 +149,20 @@ impl Sim {
             let mut runtime = self.runtime.clone();
             let conn = runtime.handle_open(self.now, Via::Tls);
             runtime.handle_frame(self.now, conn, hello.to_string().as_bytes());
-            runtime.admit(self.now, conn, peer.principal).expect("a connection that waits");
+            runtime.admit(self.now, conn, peer.principal).expect("the connection is waiting for this answer");
             let mut welcomed = false;
             let mut next = last + 1;
             while let Some(output) = runtime.poll_output() {
                 let Output::Send { frame, .. } = output else { continue };
                 let frame = Frame::parse(std::str::from_utf8(&frame).expect("a frame is UTF-8"));
-                assert_ne!(
-                    frame.kind(),
-                    "session.error",
-                    "§6.3: {session} cannot be resumed after a restart: {frame:?}"
-                );
+                assert_ne!(frame.kind(), "session.error", "§6.3 every_session_can_be_resumed: {session}: {frame:?}");
                 welcomed |= frame.kind() == "session.welcome";
                 if let Some(seq) = frame.seq() {
-                    assert_eq!(seq, next, "§8.3 seq_gap_free: {frame:?}");
+                    assert_eq!(seq, next, "§8.3 event_numbers_have_no_gap: {frame:?}");
                     next += 1;
                 }
             }
-            assert!(welcomed, "§6.3: {session} is not welcomed after a restart");
+            assert!(welcomed, "§6.3 every_session_can_be_resumed: {session} gets no welcome");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The journal: a driver's part between the runtime's records and what depends on them, on a disk that may be slow, stuck
-//! or short of room.
+//! The journal: what a driver does between a record and the outputs that depend on it, on a disk that may be slow,
+//! stalled or pruned.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -7,21 +7,21 @@ use nuncio_core::arcp::{ConnId, JobUlid, Journaling, Output, Record, Refused, Re
 
 use super::draw::Draw;
 use super::{Sim, note};
-use crate::world::Frame;
+use crate::world::{Frame, in_range};
 
 pub(super) struct Disk {
     kind: Journaling,
-    /// All that the runtime has stored and no crash has lost; what a retention has let go is still here.
+    /// All records that no crash has lost, including those that were pruned.
     pub(super) records: Vec<(u64, Record)>,
-    /// Old events up to this number were let go.
+    /// Events up to this number were pruned, except those that [`Disk::required`] names.
     pub(super) pruned: u64,
-    /// Everything up to this number is durable.
+    /// Records up to this number are durable.
     pub(super) committed: u64,
-    /// Commits fail.
-    pub(super) stuck: bool,
-    /// The runtime knows.
+    /// Whether commits fail.
+    pub(super) stalled: bool,
+    /// Whether the runtime was told that commits fail.
     pub(super) paused: bool,
-    /// Outputs that wait for a commit, in their order.
+    /// Outputs that wait for a commit, in order.
     pub(super) held: VecDeque<Output>,
     /// The job whose terminal was stored last.
     pub(super) last_ended: Option<JobUlid>,
@@ -34,7 +34,7 @@ impl Disk {
             records: Vec::new(),
             pruned: 0,
             committed: 0,
-            stuck: false,
+            stalled: false,
             paused: false,
             held: VecDeque::new(),
             last_ended: None,
@@ -45,7 +45,7 @@ impl Disk {
         self.kind.is_kept()
     }
 
-    /// The record of a numbered frame.
+    /// Returns the number of the record of a numbered frame.
     pub(super) fn record_of(&self, frame: &[u8]) -> Option<u64> {
         let frame = Frame::parse(std::str::from_utf8(frame).ok()?);
         let (session, numbered) = (frame["session_id"].as_str()?, frame.seq()?);
@@ -54,45 +54,46 @@ impl Disk {
         self.records.iter().rev().find_map(|(seq, record)| is_it(record).then_some(*seq))
     }
 
-    /// Whether something is stored that is not committed.
+    /// Returns whether some records are not committed yet.
     pub(super) fn is_behind(&self) -> bool {
         self.records.last().is_some_and(|(seq, _)| *seq > self.committed)
     }
 
-    /// The records as a journal gives them back: old events are gone, but for those that sessions count on from.
+    /// Returns the records as a journal reads them back: without old events, except those that sessions still count
+    /// from.
     pub(super) fn read(&self) -> Vec<(u64, Record)> {
-        let counted = self.counted();
+        let required = self.required();
         let kept = self.records.iter().filter(|(seq, record)| {
-            *seq > self.pruned || record.targets().is_empty() && record.position().is_none() || counted.contains(seq)
+            *seq > self.pruned || record.targets().is_empty() && record.position().is_none() || required.contains(seq)
         });
         kept.map(|(seq, record)| {
             let bytes = record.encode();
             let read = Record::decode(&bytes).unwrap_or_else(|error| panic!("{error}: {record:?}"));
-            assert_eq!(read.encode(), bytes, "a record is read as it was written");
+            assert_eq!(read.encode(), bytes, "a record is read back unchanged");
             (*seq, read)
         })
         .collect()
     }
 
-    /// What may not be let go by the rules of [`Record`]: of every session the last number, also of each of its jobs; of
-    /// every job the last event, and its terminal.
-    fn counted(&self) -> HashSet<u64> {
+    /// Returns the records that may not be pruned by the rules of [`Record`]: the last number of each session, and of
+    /// each of its jobs; the last event of each job, and its terminal.
+    fn required(&self) -> HashSet<u64> {
         let mut last: HashMap<SessionId, u64> = HashMap::new();
         let mut of_job: HashMap<(Option<SessionId>, JobUlid), u64> = HashMap::new();
-        let mut counted = HashSet::new();
+        let mut required = HashSet::new();
         for (seq, record) in &self.records {
             for target in record.targets() {
                 last.insert(target.session, *seq);
                 of_job.extend(record.job().map(|job| ((Some(target.session), job), *seq)));
             }
             match (record.kind(), record.job()) {
-                ("job_ended", _) => drop(counted.insert(*seq)),
+                ("job_ended", _) => drop(required.insert(*seq)),
                 ("job_event", Some(job)) => drop(of_job.insert((None, job), *seq)),
                 _ => {}
             }
         }
-        counted.extend(last.into_values().chain(of_job.into_values()));
-        counted
+        required.extend(last.into_values().chain(of_job.into_values()));
+        required
     }
 }
 
@@ -116,15 +117,15 @@ impl Sim {
         }
     }
 
-    /// Everything that waits becomes durable, if the disk can; whether anything has.
+    /// Commits all records if the disk can; returns whether it did.
     pub(super) fn commit(&mut self) -> bool {
         if !self.disk.is_behind() {
             return false;
         }
-        if self.disk.stuck {
+        if self.disk.stalled {
             if !self.disk.paused {
-                self.count("journal stuck");
-                note(|| "  the journal is stuck".to_owned());
+                self.count("journal stalled");
+                note(|| "  the journal has stalled".to_owned());
                 self.disk.paused = true;
                 self.runtime.pause(self.now);
                 self.drain();
@@ -135,7 +136,7 @@ impl Sim {
         note(|| format!("  committed up to {}", self.last_store));
         self.runtime.handle_stored(self.now, self.disk.committed);
         if self.disk.paused {
-            self.count("journal healed");
+            self.count("journal recovered");
             self.disk.paused = false;
             self.runtime.proceed(self.now);
         }
@@ -143,16 +144,15 @@ impl Sim {
         if let Some(keep) = self.params.retention {
             let pruned = self.disk.committed.saturating_sub(keep);
             if pruned > self.disk.pruned + keep {
-                self.count("old events let go");
+                self.count("old events pruned");
                 self.disk.pruned = pruned;
             }
         }
         true
     }
 
-    /// What waits for a commit happens, once that is done: what is for one connection in its order, and so is what is for
-    /// the host.
-    pub(super) fn let_go(&mut self) {
+    /// Performs the outputs whose records are committed, in order for each connection and for the host.
+    pub(super) fn release_held(&mut self) {
         let mut behind: HashSet<Option<ConnId>> = HashSet::new();
         for output in std::mem::take(&mut self.disk.held) {
             let (whom, after) = match &output {
@@ -165,12 +165,12 @@ impl Sim {
                 behind.insert(whom);
                 self.disk.held.push_back(output);
             } else {
-                self.act(output);
+                self.deliver(output);
             }
         }
     }
 
-    /// Reads events back for the runtime.
+    /// Answers a replay request of the runtime.
     pub(super) fn read_back(
         &mut self,
         replay: ReplayId,
@@ -180,9 +180,9 @@ impl Sim {
         draw: &mut Draw<'_, '_>,
     ) {
         self.host.reads.retain(|(_, read, _)| *read != replay);
-        let answer = if !self.healing && draw.chance(self.params.declines) {
+        let answer = if !self.converging && draw.chance(self.params.declines) {
             self.count("disk unreadable");
-            self.unread(range);
+            self.history_unreadable(range);
             self.runtime.replay_failed(self.now, replay)
         } else {
             let (records, truncated) = self.disk.range(range, max_events, max_bytes);
@@ -190,40 +190,40 @@ impl Sim {
             self.count(if records.is_empty() { "nothing left on disk" } else { "replayed from disk" });
             if truncated || records.is_empty() {
                 self.count("replay truncated");
-                self.unread(range);
+                self.history_unreadable(range);
             }
             self.runtime.replay(self.now, replay, &records, truncated)
         };
         assert!(matches!(answer, Ok(()) | Err(Refused::Stale)), "{answer:?}");
     }
 
-    fn unread(&mut self, range: &ReplayRange) {
+    fn history_unreadable(&mut self, range: &ReplayRange) {
         if let ReplayRange::Job { job, .. } = range {
-            self.model.unread(*job);
+            self.model.history_unreadable(*job);
         }
     }
 
-    /// Answers that come too late are like none.
+    /// Registers replays whose answer comes too late, which has the same effect as a failed read.
     pub(super) fn overdue_replays(&mut self) {
         let timeout = self.runtime.config().replay_timeout;
         for (since, _, job) in &self.host.reads {
             if since.plus(timeout) <= self.now {
-                self.model.unread(*job);
+                self.model.history_unreadable(*job);
             }
         }
     }
 }
 
 impl Disk {
-    /// The first records of a range, and whether some before them were let go.
+    /// Returns the first records of a range, and whether earlier ones were pruned.
     fn range(&self, range: &ReplayRange, max_events: usize, max_bytes: usize) -> (Vec<Record>, bool) {
-        let counted = self.counted();
+        let required = self.required();
         let mut truncated = false;
         let mut bytes = 0;
         let mut records = Vec::new();
         let durable = self.records.iter().take_while(|(seq, _)| *seq <= self.committed);
-        for (seq, record) in durable.filter(|(_, record)| wanted(record, range)) {
-            if *seq <= self.pruned && !counted.contains(seq) {
+        for (seq, record) in durable.filter(|(_, record)| in_range(record, range)) {
+            if *seq <= self.pruned && !required.contains(seq) {
                 truncated = true;
                 continue;
             }
@@ -234,17 +234,5 @@ impl Disk {
             records.push(record.clone());
         }
         (records, truncated)
-    }
-}
-
-fn wanted(record: &Record, range: &ReplayRange) -> bool {
-    match range {
-        ReplayRange::Session { session, after, before } => record
-            .targets()
-            .iter()
-            .any(|target| target.session == *session && target.seq > *after && target.seq < *before),
-        ReplayRange::Job { job, position, after } => {
-            record.job() == Some(*job) && record.position().is_some_and(|(at, seq)| at >= *position && seq > *after)
-        }
     }
 }

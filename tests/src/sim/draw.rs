@@ -1,8 +1,8 @@
-//! Choices, read from the bytes of a seed or of a fuzzer.
+//! Choices that are read from the bytes of a seed or of a fuzzer.
 
 use arbitrary::Unstructured;
 
-/// Choices; when the bytes are used up, the first of everything.
+/// A source of choices. Once the bytes are used up, it always returns the first choice.
 pub(super) struct Draw<'a, 'b>(pub(super) &'a mut Unstructured<'b>);
 
 impl Draw<'_, '_> {
@@ -10,7 +10,7 @@ impl Draw<'_, '_> {
         self.0.is_empty()
     }
 
-    /// `0..n`; 0 if there is nothing to choose from.
+    /// Returns a number in `0..n`, or 0 if `n` is 0.
     pub(super) fn below(&mut self, n: usize) -> usize {
         if n <= 1 { 0 } else { self.0.int_in_range(0..=n - 1).unwrap_or(0) }
     }
@@ -19,7 +19,7 @@ impl Draw<'_, '_> {
         self.0.int_in_range(from..=to).unwrap_or(from)
     }
 
-    /// True so many times of a hundred; never once the bytes are used up.
+    /// Returns true in `percent` of 100 cases, but never once the bytes are used up.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         percent > 0 && !self.is_over() && self.below(100) < percent
     }
@@ -32,7 +32,7 @@ impl Draw<'_, '_> {
         of[self.below(of.len())]
     }
 
-    /// The place of a weight, as often as it weighs.
+    /// Returns an index, with a probability proportional to its weight.
     pub(super) fn weighted(&mut self, weights: &[usize]) -> usize {
         let mut at = self.below(weights.iter().sum());
         for (place, weight) in weights.iter().enumerate() {

@@ -6,45 +6,46 @@ use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobId, JobU
 use nuncio_core::time::Time;
 
 use super::draw::Draw;
+use super::model::rules;
 use super::{Sim, note};
 
-/// The hostile peers' principal: nothing of it is foretold.
+/// The principal of the hostile peers: the model predicts nothing about its sessions and jobs.
 pub(super) const MALLORY: &str = "mallory";
 
-/// Bearer tokens, of whom.
+/// The bearer tokens with their principals.
 pub(super) const TOKENS: [(&str, &str); 4] =
     [("bearer-alice-1", "alice"), ("bearer-alice-2", "alice"), ("bearer-bob-1", "bob"), ("bearer-mallory-1", MALLORY)];
 
 #[derive(Default)]
 pub(super) struct Host {
-    /// What it was asked and has not answered.
-    pub(super) asks: Vec<Event>,
+    /// Questions from the runtime that are not answered yet.
+    pub(super) questions: Vec<Event>,
     pub(super) running: Vec<JobId>,
-    /// Agents that were asked to stop.
+    /// Jobs whose agents were asked to stop.
     pub(super) stopping: BTreeSet<JobId>,
-    /// Agents that wait for room.
+    /// Jobs whose agents are blocked.
     pub(super) blocked: BTreeSet<JobId>,
-    /// Values that are good upstream, with their jobs.
+    /// Credential values that are valid upstream.
     pub(super) minted: BTreeMap<String, Minted>,
-    /// Names of the jobs of this runtime.
+    /// The wire ids of the jobs of the current runtime.
     pub(super) names: HashMap<JobId, JobUlid>,
-    /// Parts of jobs' histories that are to be read back, and since when.
+    /// Replays of job histories that were requested, with the time of the request.
     pub(super) reads: Vec<(Time, ReplayId, JobUlid)>,
     pub(super) next_secret: u64,
 }
 
-/// A value that is good upstream.
+/// A credential value that is valid upstream.
 #[derive(Debug)]
 pub(super) struct Minted {
     pub(super) job: JobUlid,
-    /// The number of the record that tells of it.
+    /// The number of the record that mentions the credential.
     pub(super) stored: Option<u64>,
-    /// A frame with it has left the runtime.
+    /// Whether a frame with the value was sent.
     pub(super) shown: bool,
 }
 
 impl Host {
-    /// The runtime has told a peer of these values.
+    /// Marks the values in a frame that is being sent as shown.
     pub(super) fn shows(&mut self, text: &str) {
         if text.contains("-upstream") {
             for (value, minted) in &mut self.minted {
@@ -53,7 +54,7 @@ impl Host {
         }
     }
 
-    /// The process dies. What it had minted is good upstream all the same.
+    /// Forgets everything but the credential values, which stay valid upstream after a crash.
     pub(super) fn crash(&mut self) {
         let (minted, next_secret) = (std::mem::take(&mut self.minted), self.next_secret);
         *self = Host { minted, next_secret, ..Host::default() };
@@ -67,14 +68,14 @@ impl Host {
 }
 
 impl Sim {
-    /// Answers one question, as the run's host does.
+    /// Answers one question, or leaves it unanswered if the run's host is silent.
     pub(super) fn answer(&mut self, draw: &mut Draw<'_, '_>) {
-        if self.host.asks.is_empty() {
+        if self.host.questions.is_empty() {
             return;
         }
-        let at = draw.below(self.host.asks.len());
-        let ask = self.host.asks.remove(at);
-        if !self.healing && draw.chance(self.params.silent_host) && !matches!(ask, Event::Revoke { .. }) {
+        let at = draw.below(self.host.questions.len());
+        let ask = self.host.questions.remove(at);
+        if !self.converging && draw.chance(self.params.silent_host) && !matches!(ask, Event::Revoke { .. }) {
             self.count("host silent");
             return;
         }
@@ -85,7 +86,7 @@ impl Sim {
                 self.read_back(replay, &range, max_events, max_bytes, draw);
             }
             Event::Revoke { revocation, job, value, .. } => {
-                let fails = !self.healing && draw.chance(self.params.revoke_fails);
+                let fails = !self.converging && draw.chance(self.params.revoke_fails);
                 let answer = if fails {
                     self.runtime.revoke_failed(self.now, revocation)
                 } else {
@@ -93,9 +94,9 @@ impl Sim {
                         Some(value) => {
                             let known = self.host.minted.remove(value.expose());
                             let known = known.is_some_and(|minted| minted.job == job);
-                            assert!(known, "§9.8.2 credentials_confined: a value was revoked twice or never minted");
+                            rules::a_credential_is_revoked_once(known);
                         }
-                        // Of a runtime before this one: all that the job had.
+                        // The request comes from an earlier runtime: it covers all values of the job.
                         None => {
                             self.count("revoked after a crash");
                             self.host.minted.retain(|_, minted| minted.job != job);
@@ -103,7 +104,7 @@ impl Sim {
                     }
                     self.runtime.revoked(self.now, revocation)
                 };
-                assert_eq!(answer, Ok(()), "§9.8.2: the runtime waits for this");
+                assert_eq!(answer, Ok(()), "§9.8.2: the runtime is waiting for this answer");
             }
             _ => {}
         }
@@ -115,18 +116,18 @@ impl Sim {
         let answer = match known {
             Some((_, principal)) => self.runtime.admit(self.now, conn, principal),
             None => {
-                let fault = Fault::new(ErrorCode::Unauthenticated, "the token is not known");
+                let fault = Fault::new(ErrorCode::Unauthenticated, "the token is unknown");
                 self.runtime.reject(self.now, conn, fault)
             }
         };
-        // It may be too late.
+        // The answer may come too late.
         assert!(matches!(answer, Ok(()) | Err(Refused::Stale)), "{answer:?}");
     }
 
     fn decide(&mut self, job: JobId, credentials: bool, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         note(|| format!("  host decides on {job:?}"));
-        if !self.healing && draw.chance(self.params.declines) {
+        if !self.converging && draw.chance(self.params.declines) {
             let fault = Fault::new(ErrorCode::PermissionDenied, "declined by the host");
             let answer = self.runtime.decline(self.now, job, fault);
             assert!(matches!(answer, Ok(()) | Err(Refused::Stale)), "{answer:?}");
@@ -137,16 +138,16 @@ impl Sim {
         let asked = self.model.job(id).is_some_and(|job| job.state == super::model::State::Asked);
         match answer {
             Ok(()) if self.model.job(id).is_some() => {
-                assert!(asked, "§7.3: a job was started twice");
+                rules::only_asked_jobs_are_accepted(id, true, asked);
                 self.model.accepted(id, self.now);
             }
             Ok(()) => {}
-            Err(Refused::Stale) => assert!(!asked, "§7.1: a job that waits for its host is gone"),
+            Err(Refused::Stale) => rules::only_asked_jobs_are_accepted(id, false, asked),
             Err(refused) => panic!("{refused}"),
         }
     }
 
-    /// A credential whose value only the submitter's principal may ever read.
+    /// Mints a credential whose value only the submitter's principal may read.
     fn mint(&mut self, job: JobId) -> Credential {
         self.count("minted");
         Credential {

@@ -1,4 +1,5 @@
-//! Hostile peers: arbitrary bytes, mutated, repeated and reordered frames, other sessions' ids and tokens, old hellos.
+//! Hostile peers: arbitrary bytes, altered, repeated and reordered frames, ids and tokens of other sessions, old
+//! hellos.
 
 use bytes::Bytes;
 use nuncio_core::arcp::Via;
@@ -18,7 +19,7 @@ pub(super) struct Hostile {
 }
 
 impl Hostile {
-    pub(super) fn saw(&mut self, frame: &[u8]) {
+    pub(super) fn observe(&mut self, frame: &[u8]) {
         let Ok(frame) = serde_json::from_slice::<Value>(frame) else { return };
         if frame["type"] == "session.welcome" {
             self.session = frame["payload"]["session_id"].as_str().map(str::to_owned);
@@ -28,7 +29,7 @@ impl Hostile {
 }
 
 impl Sim {
-    /// A hostile peer does one thing. What is its own it may use; nothing else may come of it.
+    /// Lets a hostile peer act once. It may use its own session; nothing else may have an effect.
     pub(super) fn attack(&mut self, draw: &mut Draw<'_, '_>) {
         let who = draw.below(self.hostiles.len());
         if self.hostiles.is_empty() {
@@ -44,16 +45,16 @@ impl Sim {
             return;
         };
         if draw.chance(8) {
-            // It vanishes without a word.
+            // The transport is lost without a close.
             if let Some(link) = self.links.get_mut(&link) {
                 link.cut(0, 0);
             }
             return;
         }
         let frame = self.forge(who, draw);
-        self.throw(link, frame.clone());
+        self.send_raw(link, frame.clone());
         if draw.chance(10) {
-            self.throw(link, frame);
+            self.send_raw(link, frame);
         }
     }
 
@@ -67,21 +68,21 @@ impl Sim {
         let victims: Vec<String> = self.model_sessions();
         match draw.below(6) {
             0 => {
-                // The session of another principal, with a guessed token.
+                // Another principal's session with a guessed token.
                 let session = draw.pick(&victims).cloned().unwrap_or_default();
                 hello["resume"] =
                     json!({"session_id": session, "resume_token": "rt_00", "last_event_seq": draw.below(4)});
             }
             1 => {
-                // The same with the very token: the principal is another one (§6.3).
+                // Another principal's session with its real token: the principals differ (§6.3).
                 let stolen = self.invariants.tokens();
                 if let Some((session, token)) = draw.pick(&stolen).cloned() {
                     hello["resume"] = json!({"session_id": session, "resume_token": token, "last_event_seq": 0});
                 }
             }
             2 => {
-                // An old hello of somebody, repeated whole: its token is dead.
-                let dead = self.invariants.dead_tokens();
+                // A complete old hello of another client, whose resume token is outdated.
+                let dead = self.invariants.outdated_tokens();
                 if let Some((session, token)) = draw.pick(&dead).cloned() {
                     hello["auth"]["token"] = json!(TOKENS[draw.below(3)].0);
                     hello["resume"] = json!({"session_id": session, "resume_token": token, "last_event_seq": 0});
@@ -98,7 +99,7 @@ impl Sim {
             _ => {}
         }
         let frame = self.envelope(who, "session.hello", &hello);
-        self.throw(link, frame);
+        self.send_raw(link, frame);
     }
 
     fn envelope(&mut self, who: usize, kind: &str, payload: &Value) -> Bytes {
@@ -122,7 +123,7 @@ impl Sim {
             6 => self.envelope(who, "session.close", &json!({})),
             7 => self.envelope(who, "job.submit", &json!({"agent": "echo", "parent_job_id": job})),
             8 => {
-                // The session of somebody else in the envelope: refused, not executed.
+                // A frame that names another session: it is refused and not executed.
                 let session = draw.pick(&self.model_sessions()).cloned().unwrap_or_default();
                 let frame = json!({"arcp": "1.1", "id": "x", "type": "job.cancel", "session_id": session,
                                    "payload": {"job_id": job}});
@@ -137,7 +138,7 @@ impl Sim {
         if !draw.chance(25) {
             return frame;
         }
-        // A few bytes of it are others.
+        // Some bytes of the frame are altered.
         let mut frame = frame.to_vec();
         for _ in 0..=draw.below(3) {
             if frame.is_empty() {

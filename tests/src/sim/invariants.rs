@@ -1,4 +1,4 @@
-//! What holds for everything on the wire, whoever the peers are: one function per rule.
+//! Rules that hold for every frame on the wire, whoever the peers are: one function per rule.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,10 +12,10 @@ use crate::world::{Checker, Frame};
 #[derive(Default)]
 struct Conn {
     session: Option<String>,
-    /// The token its hello resumed with, and the one its welcome brought.
+    /// The token with which its hello resumed, and the one that its welcome issued.
     resumed_with: Option<String>,
     issued: String,
-    /// The runtime has read something after the welcome: the issued token was received.
+    /// Whether the runtime has read a frame after the welcome, which proves that the issued token was received.
     proved: bool,
     next: u64,
     greeted: bool,
@@ -26,17 +26,17 @@ struct Session {
     highest: u64,
     log: HashMap<u64, String>,
     ended: BTreeSet<String>,
-    /// What a subscribe has named: several watches may follow each other.
+    /// Names in subscribe requests, job ids among them: a job may be watched several times.
     watched: HashSet<String>,
     features: HashSet<String>,
-    /// Every token of the session that may not be good any more, once the record of this number is committed.
-    dead: HashMap<String, u64>,
+    /// Tokens that are invalid once the record with this number is committed.
+    outdated: HashMap<String, u64>,
     tokens: Vec<String>,
 }
 
-/// The standing invariants of a run.
+/// The state that the rules are checked against.
 pub(super) struct Invariants {
-    /// The shape of frames, and who may read which secret.
+    /// Checks the shape of frames and which principal may read which secret.
     pub(super) checker: Checker,
     conns: HashMap<ConnId, Conn>,
     sessions: HashMap<String, Session>,
@@ -61,7 +61,7 @@ impl Invariants {
         self.checker.closed(conn);
     }
 
-    /// A frame that the runtime is about to read; the session it belongs to.
+    /// Registers a frame that the runtime is about to read; returns the session of its connection.
     pub(super) fn received(&mut self, id: ConnId, frame: &[u8], last_store: u64) -> Option<String> {
         if let Ok(text) = std::str::from_utf8(frame) {
             self.checker.received(id, text);
@@ -73,7 +73,7 @@ impl Invariants {
                 let session = self.sessions.get_mut(name)?;
                 let others = session.tokens.iter().filter(|token| **token != conn.issued);
                 for token in others {
-                    session.dead.entry(token.clone()).or_insert(last_store + 1);
+                    session.outdated.entry(token.clone()).or_insert(last_store + 1);
                 }
             }
             let text = std::str::from_utf8(frame).unwrap_or_default();
@@ -99,13 +99,13 @@ impl Invariants {
         None
     }
 
-    /// A frame of the runtime; whether it is a numbered one for the first time.
+    /// Checks a frame that the runtime sends; returns whether it is a numbered frame sent for the first time.
     pub(super) fn sent(&mut self, id: ConnId, frame: &Frame) -> bool {
         self.checker.sent(id, frame);
         match frame.kind() {
             "session.welcome" => self.welcomed(id, frame),
             "job.accepted" | "job.subscribed" => {
-                // A new watch of an ended job shows its terminal once more.
+                // A new watch of an ended job repeats the terminal.
                 let name = frame["session_id"].as_str().unwrap_or_default();
                 if let Some(session) = self.sessions.get_mut(name) {
                     session.ended.remove(frame.job());
@@ -117,14 +117,14 @@ impl Invariants {
         let conn = self.conns.get_mut(&id).expect("an open connection");
         let name = conn.session.clone().expect("an event after the welcome");
         let session = self.sessions.get_mut(&name).expect("a welcomed session");
-        seq_gap_free(conn, seq, frame);
-        only_negotiated(session, frame);
+        event_numbers_have_no_gap(conn, seq, frame);
+        only_negotiated_features_are_used(session, frame);
         if seq <= session.highest {
-            same_payload_for_seq(session, seq, frame);
+            a_number_always_names_the_same_event(session, seq, frame);
             return false;
         }
-        unwritten_not_freed(session, seq, frame);
-        terminal_is_terminal(session, frame);
+        no_unwritten_event_is_skipped(session, seq, frame);
+        nothing_follows_a_terminal(session, frame);
         session.highest = seq;
         session.log.insert(seq, frame.text().to_owned());
         true
@@ -139,33 +139,33 @@ impl Invariants {
         let session = self.sessions.entry(name.clone()).or_default();
         let features = payload["capabilities"]["features"].as_array().into_iter().flatten();
         session.features = features.filter_map(Value::as_str).map(str::to_owned).collect();
-        resume_token_once(session, conn, before, frame);
+        outdated_tokens_are_refused(session, conn, before, frame);
         session.tokens.push(issued.clone());
         conn.issued = issued;
         conn.session = Some(name);
     }
 
-    /// Every token that was ever issued, with its session: what a thief may have.
+    /// Returns every token that was ever issued, with its session: what an attacker may have stolen.
     pub(super) fn tokens(&self) -> Vec<(String, String)> {
         let all = self
             .sessions
             .iter()
             .flat_map(|(name, session)| session.tokens.iter().map(|token| (name.clone(), token.clone())));
         let mut all: Vec<_> = all.collect();
-        // A HashMap's order must not decide what a run does.
+        // The order of a HashMap must not influence a run.
         all.sort();
         all
     }
 
-    /// The runtime is gone, with what it had not written down: a token may be good again.
+    /// Forgets all connections and all effects of lost records: an outdated token may be valid again.
     pub(super) fn crashed(&mut self, left: u64) {
         self.conns.clear();
         for session in self.sessions.values_mut() {
-            session.dead.retain(|_, at| *at <= left);
+            session.outdated.retain(|_, at| *at <= left);
         }
     }
 
-    /// A frame of a hostile peer's session, which a restarted runtime takes for sent.
+    /// Registers a frame of a hostile peer's session that a restarted runtime counts as sent.
     pub(super) fn recorded(&mut self, frame: &Frame) {
         self.checker.recorded(frame);
         let session = self.sessions.get_mut(frame["session_id"].as_str().unwrap_or_default());
@@ -175,83 +175,84 @@ impl Invariants {
         }
     }
 
-    /// The highest number that a session was shown.
+    /// Returns the highest number that a session was sent.
     pub(super) fn highest(&self, session: &str) -> u64 {
         self.sessions.get(session).map_or(0, |session| session.highest)
     }
 
-    /// Those that were proved to be out of date.
-    pub(super) fn dead_tokens(&self) -> Vec<(String, String)> {
+    /// Returns the tokens that are outdated because a later one was proved.
+    pub(super) fn outdated_tokens(&self) -> Vec<(String, String)> {
         let mut all = self.tokens();
-        all.retain(|(name, token)| self.sessions[name].dead.contains_key(token));
+        all.retain(|(name, token)| self.sessions[name].outdated.contains_key(token));
         all
     }
 }
 
-/// §8.3: the numbers on a connection go on behind where it resumed, one by one.
-fn seq_gap_free(conn: &mut Conn, seq: u64, frame: &Frame) {
-    assert_eq!(seq, conn.next, "§8.3 seq_gap_free: {frame:?}");
+/// §8.3: the numbers on a connection continue from where it resumed, without a gap.
+fn event_numbers_have_no_gap(conn: &mut Conn, seq: u64, frame: &Frame) {
+    assert_eq!(seq, conn.next, "§8.3 event_numbers_have_no_gap: {frame:?}");
     conn.next += 1;
 }
 
-/// §6.3: a number names the same event whenever it is written, but for a secret that was written once.
-fn same_payload_for_seq(session: &Session, seq: u64, frame: &Frame) {
+/// §6.3: a number names the same event whenever it is sent, except that a secret is sent only once.
+fn a_number_always_names_the_same_event(session: &Session, seq: u64, frame: &Frame) {
     let before = &session.log[&seq];
     if frame.body()["phase"] == "credential_rotated" {
-        assert!(frame.body().get("value").is_none() || before == frame.text(), "§9.8.2: {frame:?}");
+        let redacted = frame.body().get("value").is_none() || before == frame.text();
+        assert!(redacted, "§9.8.2 a_number_always_names_the_same_event: {frame:?}");
     } else {
-        assert_eq!(before, frame.text(), "§6.3 same_payload_for_seq");
+        assert_eq!(before, frame.text(), "§6.3 a_number_always_names_the_same_event");
     }
 }
 
-/// §6.5: what was never written is not passed over while the session lives.
-fn unwritten_not_freed(session: &Session, seq: u64, frame: &Frame) {
-    assert_eq!(seq, session.highest + 1, "§6.5 unwritten_not_freed: {frame:?}");
+/// §6.5: an event that was never written is not skipped while its session exists.
+fn no_unwritten_event_is_skipped(session: &Session, seq: u64, frame: &Frame) {
+    assert_eq!(seq, session.highest + 1, "§6.5 no_unwritten_event_is_skipped: {frame:?}");
 }
 
-/// §6.3: a token is dead once a later one was proved; a session is taken up with a token of its own.
-fn resume_token_once(session: &Session, conn: &Conn, before: bool, frame: &Frame) {
+/// §6.3: a session is resumed only with one of its own tokens, and not with one that a later token has outdated.
+fn outdated_tokens_are_refused(session: &Session, conn: &Conn, resumed: bool, frame: &Frame) {
     match &conn.resumed_with {
         Some(token) => {
-            assert!(!session.dead.contains_key(token), "§6.3 resume_token_once: {frame:?}");
-            assert!(session.tokens.contains(token), "§6.3 resume_token_once: not a token of this: {frame:?}");
+            assert!(!session.outdated.contains_key(token), "§6.3 outdated_tokens_are_refused: {frame:?}");
+            assert!(session.tokens.contains(token), "§6.3 outdated_tokens_are_refused: not its own: {frame:?}");
         }
-        None => assert!(!before, "§6.3: a session was taken up without a token: {frame:?}"),
+        None => assert!(!resumed, "§6.3 outdated_tokens_are_refused: resumed without a token: {frame:?}"),
     }
 }
 
-/// §7.3: nothing follows a job's terminal in a session, unless it asks for the job again: by a subscribe, or by a submit
-/// with the same key, which brings the terminal once more. How often, the model knows.
-fn terminal_is_terminal(session: &mut Session, frame: &Frame) {
+/// §7.3: nothing follows a job's terminal in a session, unless the session asks for the job again: by a subscribe, or by
+/// a submit with the same key, which repeats the terminal. The model checks how often.
+fn nothing_follows_a_terminal(session: &mut Session, frame: &Frame) {
     let again = session.watched.contains(frame.job()) || frame.kind() != "job.event";
-    assert!(again || !session.ended.contains(frame.job()), "§7.3 terminal_is_terminal: {frame:?}");
+    assert!(again || !session.ended.contains(frame.job()), "§7.3 nothing_follows_a_terminal: {frame:?}");
     if frame.kind() != "job.event" {
         session.ended.insert(frame.job().to_owned());
     }
 }
 
-/// §6.2: nothing that the session did not negotiate.
-fn only_negotiated(session: &Session, frame: &Frame) {
+/// §6.2: a session is sent no event whose feature it did not negotiate.
+fn only_negotiated_features_are_used(session: &Session, frame: &Frame) {
     for (kind, feature) in [("progress", "progress"), ("result_chunk", "result_chunk")] {
         let fine = frame.event() != kind || session.features.contains(feature);
-        assert!(fine, "§6.2 only_negotiated: {frame:?}");
+        assert!(fine, "§6.2 only_negotiated_features_are_used: {frame:?}");
     }
 }
 
 impl Sim {
-    /// Ours: memory is bounded by the limits, and these runs are small.
-    pub(super) fn bounded(held: usize, log_events: usize) {
+    /// Ours: memory is bounded by the limits, which are far above what these short runs need.
+    pub(super) fn memory_is_bounded(held: usize, log_events: usize) {
         let most = if log_events < 1_000 { 4 << 20 } else { 64 << 20 };
-        assert!(held < most, "bounded: {held} bytes are held");
+        assert!(held < most, "ours memory_is_bounded: {held} bytes are held");
     }
 
-    /// §6.4: nothing is overdue once the timers went off, and a spurious call does nothing.
-    pub(super) fn quiet(&mut self) {
+    /// §6.4: once the timers have fired, nothing is overdue and another timeout has no effect.
+    pub(super) fn nothing_is_overdue(&mut self) {
         self.runtime.handle_timeout(self.now);
         let more = self.runtime.poll_output();
-        assert!(more.is_none(), "quiet: a spurious timeout put out {more:?}");
+        assert!(more.is_none(), "§6.4 nothing_is_overdue: another timeout led to {more:?}");
         if let Some((at, timer)) = self.runtime.poll_timeout() {
-            assert!(at > self.now, "quiet: {timer:?} is overdue");
+            assert!(at > self.now, "§6.4 nothing_is_overdue: {timer:?}");
         }
     }
 }

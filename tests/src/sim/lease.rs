@@ -1,4 +1,5 @@
-//! Leases and budgets after core/docs/arcp.md §9, for the few namespaces and patterns that the simulator's clients use.
+//! Leases and budgets as core/docs/arcp.md §9 describes them, for the namespaces and patterns that the simulator's
+//! clients use.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
 
-/// Hundredths of a currency. The simulator's amounts are multiples of a quarter, which a JSON number holds exactly.
+/// Hundredths of a currency. The simulator's amounts are multiples of a quarter, which a JSON number represents
+/// exactly.
 pub(super) type Cents = i64;
 
-/// Every operation an agent of the simulator tries.
+/// All operations that the simulator's agents try.
 pub(super) const OPERATIONS: [(&str, &str); 13] = [
     ("fs.read", "/ws"),
     ("fs.read", "/ws/a"),
@@ -34,7 +36,7 @@ const PATTERNS: [(&str, &[&[&str]]); 5] = [
     ("model.use", &[&["tier/*"], &["tier/a"], &["**"]]),
 ];
 
-/// A lease request.
+/// Draws a lease request.
 pub(super) fn draw(draw: &mut Draw<'_, '_>, budget: bool, model: bool) -> Value {
     let mut lease = Map::new();
     for (namespace, choices) in PATTERNS {
@@ -50,7 +52,7 @@ pub(super) fn draw(draw: &mut Draw<'_, '_>, budget: bool, model: bool) -> Value 
     Value::Object(lease)
 }
 
-/// Whether the patterns of a namespace cover a target.
+/// Returns whether the patterns of a namespace cover a target.
 pub(super) fn covers(lease: &Value, namespace: &str, target: &str) -> bool {
     let patterns = lease[namespace].as_array().into_iter().flatten().filter_map(Value::as_str);
     let target: Vec<&str> = target.split('/').collect();
@@ -76,7 +78,7 @@ fn within(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// The amounts a lease asks for; `None` without `cost.budget`.
+/// Returns the amounts that a lease requests, or `None` without `cost.budget`.
 pub(super) fn amounts(lease: &Value) -> Option<BTreeMap<String, Cents>> {
     let list = lease.get("cost.budget")?.as_array()?;
     let mut amounts = BTreeMap::new();
@@ -87,29 +89,29 @@ pub(super) fn amounts(lease: &Value) -> Option<BTreeMap<String, Cents>> {
     Some(amounts)
 }
 
-/// The hundredths of a number's text.
+/// Parses an amount into hundredths.
 pub(super) fn cents(digits: &str) -> Option<Cents> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction: Cents = format!("{fraction:0<2}").parse().ok()?;
     Some(whole.parse::<Cents>().ok()? * 100 + fraction)
 }
 
-/// What is left of an amount, as JSON has it.
-#[expect(clippy::cast_precision_loss, reason = "hundreds of quarters, not more")]
+/// Returns an amount as a JSON number.
+#[expect(clippy::cast_precision_loss, reason = "amounts are at most some hundreds")]
 pub(super) fn number(cents: Cents) -> f64 {
     cents as f64 / 100.0
 }
 
-/// One currency of a job's budget (§9.6).
+/// The counter of one currency in a job's budget (§9.6).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counter {
     pub(super) granted: Cents,
     pub(super) spent: Cents,
-    pub(super) aside: Cents,
+    pub(super) set_aside: Cents,
 }
 
 impl Counter {
     pub(super) fn remaining(self) -> Cents {
-        self.granted - self.spent - self.aside
+        self.granted - self.spent - self.set_aside
     }
 }

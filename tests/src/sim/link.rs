@@ -1,39 +1,39 @@
-//! A connection between a peer and the runtime, with everything that can go wrong on the way.
+//! A connection between a peer and the runtime, with all the faults of a transport.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use nuncio_core::arcp::ConnId;
 
-/// Who is at the other end.
+/// The peer of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Client(usize),
     Hostile(usize),
 }
 
-/// Frames are in order in each direction, and only the last ones can be lost: this is a transport, not a datagram.
+/// Frames stay in order in each direction, and only the last ones can be lost, as on a reliable transport.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts of a transport")]
 pub(super) struct Link {
     pub(super) peer: End,
     pub(super) conn: ConnId,
-    /// Given by the runtime and not written yet; written and on the way.
+    /// Frames that the runtime has sent: not yet written, and written but not yet delivered.
     pub(super) down_queue: VecDeque<Bytes>,
     pub(super) down: VecDeque<Bytes>,
     pub(super) up_queue: VecDeque<Bytes>,
     pub(super) up: VecDeque<Bytes>,
-    /// The socket takes nothing more from the runtime: its credit does not come back.
+    /// Whether the socket accepts nothing more from the runtime, so that its credit does not return.
     pub(super) stalled: bool,
-    /// What is written from now on is lost.
-    pub(super) dead: bool,
-    /// The runtime never hears of the loss.
+    /// Whether the transport is broken: frames written from now on are lost.
+    pub(super) broken: bool,
+    /// Whether the runtime never notices the loss.
     pub(super) half_open: bool,
-    /// The connection is gone for the runtime, though the last frames may wait for the journal.
+    /// Whether the connection is gone for the runtime; its last frames may still wait for the journal.
     pub(super) closed: bool,
-    /// The runtime is done with the connection: it closed it, or was told that it is closed.
+    /// Whether the runtime has closed the connection or was told that it is closed.
     pub(super) runtime_done: bool,
-    /// The peer is done with it.
+    /// Whether the peer has closed the connection or was told that it is closed.
     pub(super) peer_done: bool,
 }
 
@@ -47,7 +47,7 @@ impl Link {
             up_queue: VecDeque::new(),
             up: VecDeque::new(),
             stalled: false,
-            dead: false,
+            broken: false,
             half_open: false,
             closed: false,
             runtime_done: false,
@@ -55,22 +55,22 @@ impl Link {
         }
     }
 
-    /// The transport breaks: of what is on the way so many frames still arrive.
+    /// Breaks the transport: only the first `down` and `up` frames on the way still arrive.
     pub(super) fn cut(&mut self, down: usize, up: usize) {
-        self.dead = true;
+        self.broken = true;
         self.down.truncate(down);
         self.up.truncate(up);
         self.up_queue.clear();
     }
 
-    /// Gives frames of the runtime to the socket; how many.
+    /// Writes frames of the runtime to the socket; returns how many.
     pub(super) fn write_down(&mut self, frames: usize) -> usize {
         if self.stalled {
             return 0;
         }
         let taken = frames.min(self.down_queue.len());
         let written = self.down_queue.drain(..taken);
-        if self.dead || self.peer_done {
+        if self.broken || self.peer_done {
             drop(written);
         } else {
             self.down.extend(written);
@@ -78,11 +78,11 @@ impl Link {
         taken
     }
 
-    /// Gives frames of the peer to the socket; how many.
+    /// Writes frames of the peer to the socket; returns how many.
     pub(super) fn write_up(&mut self, frames: usize) -> usize {
         let taken = frames.min(self.up_queue.len());
         let written = self.up_queue.drain(..taken);
-        if self.dead || self.runtime_done {
+        if self.broken || self.runtime_done {
             drop(written);
         } else {
             self.up.extend(written);
@@ -90,15 +90,15 @@ impl Link {
         taken
     }
 
-    /// The runtime would read the end of the stream now.
+    /// Returns whether the runtime would read the end of the stream now.
     pub(super) fn up_ended(&self) -> bool {
-        let ended = self.peer_done && self.up_queue.is_empty() || self.dead;
+        let ended = self.peer_done && self.up_queue.is_empty() || self.broken;
         ended && !self.half_open && self.up.is_empty() && !self.runtime_done
     }
 
-    /// The peer would read the end of the stream now.
+    /// Returns whether the peer would read the end of the stream now.
     pub(super) fn down_ended(&self) -> bool {
-        let ended = self.runtime_done && self.down_queue.is_empty() || self.dead;
+        let ended = self.runtime_done && self.down_queue.is_empty() || self.broken;
         ended && self.down.is_empty() && !self.peer_done
     }
 

@@ -1,51 +1,60 @@
-//! The simulator: one runtime, clients of ours, hostile peers, and a host with agents, in virtual time on transports that
-//! break. Everything that happens is read from bytes, so that the same [`run`] is a seeded test, a fuzz target and the
+//! The simulator: one runtime, clients of this workspace, hostile peers, and a host with agents, in virtual time and on
+//! transports that break. Every choice is read from bytes, so that the same [`run`] is a seeded test, a fuzz target and the
 //! replay of a corpus.
 //!
 //! ```text
-//!   peers.rs  clients of ours   \                            / host.rs    answers, or does not; agents that do anything
-//!   hostile.rs raw frames       --- link.rs --- Runtime --- <
-//!                                       |                    \ model/     foretells what must come of it
-//!   disk.rs   commits, or does not -----'         crash.rs     lets the runtime die and come back
-//!   steps.rs  draws what happens        `--- invariants.rs   after every step; heal.rs at the end
+//!   peers.rs    clients      \                            / host.rs     answers, late or never
+//!   hostile.rs  raw frames   --- link.rs --- Runtime --- <  agents.rs   do anything
+//!                                   |                    \ model/      predicts what must follow
+//!   disk.rs     the journal  -------'         crash.rs     crashes and restores the runtime
+//!   steps.rs    draws what happens next       invariants.rs checked after every step
+//!                                             convergence.rs ends the run
 //! ```
 //!
-//! The named invariants of the design and where they are checked:
+//! Every rule is a function. Its name is part of the message of a failed run:
 //!
-//! | name | rule | where |
+//! | rule | § | where |
 //! |---|---|---|
-//! | `seq_gap_free` | §8.3 | `invariants` |
-//! | `same_payload_for_seq` | §6.3 | `invariants` |
-//! | `unwritten_not_freed` | §6.5 | `invariants`, and the model's `delivered` |
-//! | `resume_token_once` | §6.3 | `invariants` |
-//! | `terminal_is_terminal` | §7.3 | the model's `ended`, `invariants` |
-//! | `idempotent_submit` | §7.2 | the model's `submitted` |
-//! | `jobs_outlive_sessions` | §6.7 | the model's `ended`: a session's end is no cause |
-//! | `no_expansion` | §9.4 | the model's `expands`, `set_aside` |
-//! | `no_authority_after_expiry` | §9.5 | the model's `authority`, `step_over` |
-//! | `budget_conserved` | §9.6 | the model's `conserved` |
-//! | `credentials_confined`, `no_leak` | §9.8, §14 | `invariants` |
-//! | `only_negotiated` | §6.2 | `invariants` |
-//! | `cancel_only_by_owner` | §7.4 | the model's `told_to_stop`, `ended` |
-//! | `bounded` | ours | `invariants` |
-//! | `quiet` | §6.4 | `invariants` |
-//! | `total` | ours | whatever panics fails the run |
-//! | `nothing_acknowledged_lost` | ours | the model's `crashed`: what was shown, or answered, is left |
-//! | `resumable_after_a_crash` | §6.3 | `crash`: every client's last token is good |
-//! | `ends_once_restarted` | §7.3 | the model's `interrupted`, `restarted`: as was promised, or by the restart |
-//! | `recorded_before_shown` | §14 | `crash`: no credential that a client saw is forgotten |
-//! | `deterministic` | ours | [`Report::digest`], compared by the test |
-//! | `live_after_healing` | ours | `heal` |
+//! | `event_numbers_have_no_gap` | §8.3 | `invariants` |
+//! | `a_number_always_names_the_same_event` | §6.3 | `invariants` |
+//! | `no_unwritten_event_is_skipped` | §6.5 | `invariants` |
+//! | `outdated_tokens_are_refused` | §6.3 | `invariants` |
+//! | `nothing_follows_a_terminal` | §7.3 | `invariants` |
+//! | `only_negotiated_features_are_used` | §6.2 | `invariants` |
+//! | `memory_is_bounded` | ours | `invariants` |
+//! | `nothing_is_overdue` | §6.4 | `invariants` |
+//! | shape of frames, secrets | §5, §14 | `world::Checker` |
+//! | `every_job_is_requested`, `a_key_runs_one_job` | §7.2 | `model::rules` |
+//! | `only_asked_jobs_are_accepted` | §7.1 | `model::rules` |
+//! | `only_pending_jobs_start`, `only_running_jobs_act`, `no_running_job_is_refused` | §7.3 | `model::rules` |
+//! | `a_job_ends_once`, `a_returned_job_ends`, `every_end_has_a_cause` | §7.3, §6.7 | `model::rules` |
+//! | `only_the_owner_cancels`, `no_job_outlives_its_grace` | §7.4 | `model::rules` |
+//! | `no_job_outlives_its_runtime` | §7.1 | `model::rules` |
+//! | `only_the_principal_watches` | §7.6 | `model::rules` |
+//! | `agents_wait_only_for_room` | §6.5 | `model::rules` |
+//! | `authority_follows_the_lease`, `no_job_outlives_its_lease` | §9.3, §9.5 | `model::rules` |
+//! | `no_child_lease_expands`, `no_child_lease_outlives_its_parents`, `no_child_exceeds_its_parents_budget` | §9.4 | `model::rules` |
+//! | `budgets_are_conserved` | §9.6 | `model::rules` |
+//! | `a_credential_is_revoked_once` | §9.8.2 | `model::rules` |
+//! | `credentials_are_recorded_before_they_are_shown` | §14 | `model::rules` |
+//! | `children_end_before_their_parent` | §10 | `model::rules` |
+//! | `no_welcomed_session_is_lost`, `no_acknowledged_job_is_lost`, `no_sent_event_is_lost` | ours | `model::rules` |
+//! | `an_interrupted_job_keeps_its_end`, `every_interrupted_job_ends` | §7.3 | `model::rules` |
+//! | `every_session_can_be_resumed` | §6.3 | `crash` |
+//! | `every_run_converges`, `everything_predicted_is_sent` | ours | `convergence`, `model::rules` |
+//! | equal bytes lead to equal outputs | ours | [`Report::digest`], compared by the test |
+//! | no input leads to a panic | ours | a panic fails the run |
 //!
-//! In two of three runs there is a journal. What depends on a record then waits until that is committed, as in a driver; the
-//! disk is slow, stuck, lets go of old events, and is read back from. A crash leaves everything that was committed and any
-//! beginning of what was not: `Sim::runtime` is replaced by what is restored from it, and the model goes on from what is left.
+//! Two of three runs have a journal. Outputs that depend on a record wait until it is committed, as in a driver; the disk
+//! may be slow, stalled or pruned, and events are read back from it. After a crash, everything that was committed and some
+//! of the following records survive: `Sim::runtime` is replaced by one that is restored from them, and the model continues
+//! from what they describe.
 
 mod agents;
+mod convergence;
 mod crash;
 mod disk;
 mod draw;
-mod heal;
 mod host;
 mod hostile;
 mod invariants;
@@ -80,7 +89,7 @@ use params::Params;
 use peers::Peer;
 pub use sweep::{Sweep, seed, show, show_bytes, sweep};
 
-/// The bytes of a seed.
+/// Returns the bytes of a seed.
 pub fn bytes_of(seed: u64) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let len = [300, 800, 1_000, 2_400][usize::try_from(seed % 4).unwrap_or(0)];
@@ -89,14 +98,14 @@ pub fn bytes_of(seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// What a run has done.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Steps drawn.
+    /// The number of steps drawn.
     pub steps: u64,
-    /// A digest of everything the runtime put out: the same bytes give the same.
+    /// A digest of everything the runtime sent: equal for equal bytes.
     pub digest: u64,
-    /// How often what happened.
+    /// How often each kind of thing happened.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
@@ -104,12 +113,12 @@ thread_local! {
     static TRANSCRIPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// From now on the runs of this thread write down what happens.
+/// Starts recording a transcript of the runs on this thread.
 pub fn record() {
     TRANSCRIPT.with(|lines| *lines.borrow_mut() = Some(Vec::new()));
 }
 
-/// What was written down, which ends the recording.
+/// Ends the recording and returns the transcript.
 pub fn recorded() -> Vec<String> {
     TRANSCRIPT.with(|lines| lines.borrow_mut().take()).unwrap_or_default()
 }
@@ -122,7 +131,10 @@ fn note(line: impl FnOnce() -> String) {
     });
 }
 
-/// One run. Panics where an invariant does not hold or the model foretells something else.
+/// Runs the simulator once.
+///
+/// # Panics
+/// If a rule is broken or the runtime does something else than the model predicts.
 pub fn run(bytes: &mut Unstructured<'_>) -> Report {
     let mut draw = Draw(bytes);
     let params = Params::draw(&mut draw);
@@ -133,11 +145,11 @@ pub fn run(bytes: &mut Unstructured<'_>) -> Report {
         steps += 1;
         sim.step(&mut draw);
     }
-    sim.heal();
+    sim.converge();
     Report { steps, digest: sim.digest.finish(), counts: sim.counts }
 }
 
-/// Everything there is.
+/// The whole simulation.
 struct Sim {
     params: Params,
     now: Time,
@@ -155,12 +167,12 @@ struct Sim {
     last_store: u64,
     disk: Disk,
     crashes: u32,
-    healing: bool,
+    converging: bool,
     digest: DefaultHasher,
     counts: BTreeMap<&'static str, u64>,
 }
 
-/// The agents on offer, with how many of their jobs run at once.
+/// The registered agents, with the maximum number of jobs that each runs at once.
 const AGENTS: [(&str, Option<u32>); 3] = [("echo", None), ("slow", None), ("narrow", Some(1))];
 
 impl Sim {
@@ -183,7 +195,7 @@ impl Sim {
             last_store: 0,
             disk: Disk::new(params.journal),
             crashes: 0,
-            healing: false,
+            converging: false,
             digest: DefaultHasher::new(),
             counts: BTreeMap::new(),
             params,

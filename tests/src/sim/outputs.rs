@@ -25,63 +25,65 @@ impl Sim {
         link
     }
 
-    /// Acts on everything the runtime has put out, and compares it with what was foretold.
+    /// Processes all outputs of the runtime and compares them with the model.
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.runtime.poll_output() {
             self.observe(output);
         }
-        self.let_go();
+        self.release_held();
         self.model.step_over(self.now);
-        self.model.conserved();
-        Self::bounded(self.runtime.bytes_held(), self.params.log_events);
+        self.model.check_budgets();
+        Self::memory_is_bounded(self.runtime.bytes_held(), self.params.log_events);
         self.links.retain(|_, link| !link.is_over());
     }
 
-    /// What the runtime says is compared with what was foretold as soon as it says it; what depends on a record waits
-    /// until that is committed, as in a driver.
+    /// Compares an output with the model as soon as the runtime produces it. Outputs that depend on a record are
+    /// performed once it is committed, as in a driver.
     fn observe(&mut self, output: Output) {
         match &output {
             Output::Store { seq, record } => {
-                assert_eq!(*seq, self.last_store + 1, "stores count on without gaps");
+                assert_eq!(*seq, self.last_store + 1, "store numbers have no gap");
                 self.last_store = *seq;
                 self.stored(*seq, record);
                 return;
             }
             Output::Send { conn, frame, after } => {
-                // What tells of nothing that was stored does not wait for a journal that is stuck, nor do refusals of those
-                // who have not been welcomed.
+                // Frames that depend on no record do not wait for a stalled journal; nor do refusals before the
+                // welcome.
                 let refusal = frame.windows(15).any(|part| part == br#""session.error""#);
                 let free = (self.disk.paused || refusal) && *after < self.last_store;
-                // An event waits for its own record at least, if it has one.
+                // An event waits at least for its own record, if it has one.
                 let recorded = || match self.disk.record_of(frame) {
                     Some(record) => record <= *after,
                     None => !self.disk.is_kept() && frame.windows(12).any(|part| part == br#""event_seq":"#),
                 };
                 let waits = *after == self.last_store || (*after < self.last_store && recorded());
-                assert!(waits || free, "a Send names the last store before it, or its own");
+                assert!(waits || free, "a Send names the last store before it, or its own record");
                 self.digest.write(frame);
-                self.announced(*conn, frame);
+                self.observe_frame(*conn, frame);
             }
-            Output::Reading { conn } => assert!(self.runtime.reading(*conn), "Reading was told and is not so"),
+            Output::Reading { conn } => {
+                assert!(self.runtime.reading(*conn), "Reading was announced, but the connection is not read from");
+            }
             Output::Close { conn, code, .. } => {
                 self.digest.write_u16(*code);
                 let link = self.link_of(*conn);
                 note(|| format!("  runtime closes link {link} ({code})"));
                 let link = self.links.get_mut(&link).expect("an open link");
-                assert!(!link.closed, "quiet: a connection is closed twice");
+                assert!(!link.closed, "a connection is closed twice");
                 link.closed = true;
             }
             Output::Event { event, after } => {
                 assert_eq!(*after, self.last_store, "an Event names the last store before it");
                 self.digest.write_u8(1);
-                self.foretold(event);
+                self.predict_event(event);
             }
         }
         self.disk.held.push_back(output);
     }
 
-    /// What depended on a record may happen now.
-    pub(super) fn act(&mut self, output: Output) {
+    /// Performs an output whose records are committed.
+    pub(super) fn deliver(&mut self, output: Output) {
         match output {
             Output::Store { .. } | Output::Reading { .. } => {}
             Output::Send { conn, frame, .. } => self.send(conn, &frame),
@@ -93,7 +95,7 @@ impl Sim {
                     self.invariants.closed(conn);
                 }
             }
-            Output::Event { event, .. } => self.told(event),
+            Output::Event { event, .. } => self.deliver_event(event),
         }
     }
 
@@ -101,23 +103,23 @@ impl Sim {
         *self.by_conn.get(&conn).expect("a connection of this run")
     }
 
-    /// The runtime has decided on a frame.
-    fn announced(&mut self, conn: ConnId, bytes: &Bytes) {
+    /// Compares a frame with the model when the runtime produces it.
+    fn observe_frame(&mut self, conn: ConnId, bytes: &Bytes) {
         let number = self.link_of(conn);
         let text = std::str::from_utf8(bytes).expect("a frame is UTF-8");
         note(|| format!("  runtime -> {number}: {text}"));
         let link = self.links.get_mut(&number).filter(|link| !link.closed);
-        let link = link.unwrap_or_else(|| panic!("quiet: a frame for a closed connection: {text}"));
+        let link = link.unwrap_or_else(|| panic!("a frame for a closed connection: {text}"));
         let End::Client(peer) = link.peer else { return };
         if text.contains("\"history_truncated\":true") {
-            // It may be lost with its connection: the events are not.
+            // The frame may be lost with its connection, but the events it announces are not.
             let frame = Frame::parse(text);
-            self.model.truncated(frame["session_id"].as_str().unwrap_or_default(), frame.job());
+            self.model.history_truncated(frame["session_id"].as_str().unwrap_or_default(), frame.job());
         }
         if text.contains("\"session.welcome\"") {
             let frame = Frame::parse(text);
             let session = frame["session_id"].as_str().unwrap_or_default();
-            assert!(!self.disk.paused, "ours: a session is begun while nothing can be stored: {text}");
+            assert!(!self.disk.paused, "ours: a session starts while the journal is stalled: {text}");
             let features = self.peers[peer].checked_features(&frame);
             let principal = self.peers[peer].principal;
             self.count(if self.model.knows_session(session) { "resumed" } else { "welcomed" });
@@ -125,7 +127,7 @@ impl Sim {
         }
     }
 
-    /// A frame leaves the runtime, if its connection is still there.
+    /// Sends a frame if its connection is still open.
     fn send(&mut self, conn: ConnId, bytes: &Bytes) {
         let number = self.link_of(conn);
         let text = std::str::from_utf8(bytes).expect("a frame is UTF-8");
@@ -135,8 +137,8 @@ impl Sim {
         let Some(link) = self.links.get_mut(&number).filter(|link| !link.runtime_done) else { return };
         link.down_queue.push_back(bytes.clone());
         let outstanding: usize = link.down_queue.iter().map(Bytes::len).sum();
-        assert!(link.down_queue.len() <= window, "bounded: {} frames are outstanding", link.down_queue.len());
-        assert!(link.down_queue.len() == 1 || outstanding <= window_bytes, "bounded: {outstanding} bytes");
+        assert!(link.down_queue.len() <= window, "ours: {} frames are outstanding", link.down_queue.len());
+        assert!(link.down_queue.len() == 1 || outstanding <= window_bytes, "ours: {outstanding} bytes are outstanding");
         let honest = match link.peer {
             End::Client(peer) => Some(peer),
             End::Hostile(_) => None,
@@ -147,33 +149,37 @@ impl Sim {
             ("session.error", Some(_)) => self.count("refused"),
             ("job.accepted", _) if self.model.knows_session(session) => {
                 self.check_accepted(&frame);
-                self.model.shown(frame.job());
+                self.model.accepted_sent(frame.job());
             }
-            ("job.cancelled", Some(_)) => self.model.promised(frame.job()),
+            ("job.cancelled", Some(_)) => self.model.cancelled_sent(frame.job()),
             ("job.subscribed", Some(_)) => self.model.answered(session, frame.job()),
             _ => {}
         }
         self.host.shows(text);
-        // A resumed connection is shown again what was compared before.
+        // A resumed connection repeats frames that were compared before.
         if frame.seq().is_some() {
             self.count(if new { "numbered" } else { "replayed" });
             if new && self.model.knows_session(session) {
-                self.model.saw(session, &frame);
+                self.model.record_sent(session, &frame);
             }
         }
     }
 
-    /// What a session is granted is what it asked for (§7.1).
+    /// §7.1: what a session is granted is what it requested.
     fn check_accepted(&self, frame: &Frame) {
         let id = self.model.named(frame.job());
         let job = id.and_then(|id| self.model.job(id)).unwrap_or_else(|| panic!("an unknown job: {frame:?}"));
         let payload = frame.payload();
-        assert_eq!(payload["lease"], job.lease, "§9.4 no_expansion: {frame:?}");
+        assert_eq!(payload["lease"], job.lease, "§7.1: a different lease was granted: {frame:?}");
         let expires_at = payload["lease_constraints"]["expires_at"].as_str();
-        assert_eq!(expires_at, job.expires_at.map(Time::to_rfc3339).as_deref(), "§9.5: {frame:?}");
+        assert_eq!(
+            expires_at,
+            job.expires_at.map(Time::to_rfc3339).as_deref(),
+            "§7.1: a different expiry was granted: {frame:?}"
+        );
     }
 
-    /// Hands in frames of a peer, as far as the runtime reads; how many.
+    /// Hands frames of a peer to the runtime as long as it reads; returns how many.
     pub(super) fn deliver_up(&mut self, number: usize, frames: usize) -> usize {
         let mut delivered = 0;
         while delivered < frames {
@@ -187,7 +193,7 @@ impl Sim {
             note(|| format!("{} {number} -> runtime: {}", self.now.to_rfc3339(), String::from_utf8_lossy(&frame)));
             let session = self.invariants.received(conn, &frame, self.last_store);
             if let (End::Client(_), Some(session)) = (peer, session) {
-                self.foretell(&session, &frame);
+                self.predict(&session, &frame);
             }
             self.runtime.handle_frame(self.now, conn, &frame);
             self.drain();
@@ -198,7 +204,7 @@ impl Sim {
         delivered
     }
 
-    /// The runtime reads the end of the stream.
+    /// Lets the runtime read the end of the stream.
     fn end_up(&mut self, number: usize) {
         let Some(link) = self.links.get_mut(&number) else { return };
         link.runtime_done = true;
@@ -207,13 +213,13 @@ impl Sim {
         note(|| format!("  runtime reads the end of link {number}"));
         self.invariants.closed(conn);
         self.runtime.handle_close(self.now, conn);
-        // Late and repeated: normal.
+        // Late and repeated reports are allowed.
         self.runtime.handle_close(self.now, conn);
         self.runtime.handle_sent(self.now, conn, 3);
         self.drain();
     }
 
-    fn foretell(&mut self, session: &str, frame: &[u8]) {
+    fn predict(&mut self, session: &str, frame: &[u8]) {
         let Ok(value) = serde_json::from_slice::<Value>(frame) else { return };
         let payload = &value["payload"];
         let job = payload["job_id"].as_str().unwrap_or_default();
@@ -236,7 +242,7 @@ impl Sim {
         }
     }
 
-    /// Gives what the runtime has sent to the socket.
+    /// Writes frames of the runtime to the socket and reports them; returns how many.
     pub(super) fn write_down(&mut self, number: usize, frames: usize) -> usize {
         let Some(link) = self.links.get_mut(&number) else { return 0 };
         let written = link.write_down(frames);
@@ -248,20 +254,21 @@ impl Sim {
         written
     }
 
-    /// The wire id of a job the host was told of.
+    /// Returns the wire id of a job that the host knows.
     pub(super) fn ulid(&self, job: JobId) -> JobUlid {
         self.host.names[&job]
     }
 
-    /// The same for a job that may be from before a restart: if it is not kept any more, its terminal was stored last.
+    /// Returns the wire id of an ended job. The host may know it only from before a restart; if the runtime no longer
+    /// keeps it, its terminal was stored last.
     fn ended_ulid(&self, job: JobId) -> Option<JobUlid> {
         let kept = || self.runtime.job(job).map(|view| view.id);
         self.host.names.get(&job).copied().or_else(kept).or(self.disk.last_ended)
     }
 
-    /// What the host is going to be told, for the model.
-    fn foretold(&mut self, event: &Event) {
-        note(|| format!("  runtime tells {event:?}"));
+    /// Compares an event with the model when the runtime produces it.
+    fn predict_event(&mut self, event: &Event) {
+        note(|| format!("  runtime emits {event:?}"));
         match event {
             Event::SessionClosed { session } => {
                 self.count("session closed");
@@ -271,7 +278,7 @@ impl Sim {
                 let view = self.runtime.job(*job).expect("a job the host is asked about");
                 let (principal, id) = (view.principal.to_string(), view.id);
                 self.host.names.insert(*job, id);
-                assert!(!self.disk.paused, "ours: {id} is new work while nothing can be stored");
+                assert!(!self.disk.paused, "ours: {id} is new work while the journal is stalled");
                 if principal != MALLORY {
                     self.model.submitted(id);
                     self.count("submitted");
@@ -279,7 +286,7 @@ impl Sim {
             }
             Event::RefusedFrame { .. } => {
                 if self.disk.paused {
-                    self.count("refused while stuck");
+                    self.count("refused while stalled");
                 }
                 self.model.refused();
             }
@@ -292,7 +299,7 @@ impl Sim {
             Event::Cancel { job, .. } => {
                 let id = self.ulid(*job);
                 if self.model.job(id).is_some() {
-                    self.model.told_to_stop(id);
+                    self.model.asked_to_stop(id);
                 }
             }
             Event::Ended { job, status, fault, .. } => {
@@ -311,11 +318,11 @@ impl Sim {
         }
     }
 
-    fn told(&mut self, event: Event) {
-        note(|| format!("  host is told {event:?}"));
+    fn deliver_event(&mut self, event: Event) {
+        note(|| format!("  host receives {event:?}"));
         match event {
             Event::Submitted { .. } | Event::Authenticate { .. } | Event::Revoke { .. } | Event::Replay { .. } => {
-                self.host.asks.push(event);
+                self.host.questions.push(event);
             }
             Event::Start { job } => self.host.running.push(job),
             Event::Cancel { job, .. } => drop(self.host.stopping.insert(job)),

@@ -1,23 +1,23 @@
-//! What a run is like: its limits, its peers and how often what goes wrong, drawn once per run.
+//! The parameters of a run, drawn once: its limits, its peers, and how often each fault occurs.
 
 use nuncio_core::arcp::{Config, Journaling};
 use std::time::Duration;
 
 use super::draw::Draw;
 
-/// Percentages are often zero: a fault that never happens lets the others go far.
+/// Percentages are often zero: without one kind of fault, a run gets further in the others.
 #[derive(Clone, Debug)]
 pub(super) struct Params {
     pub(super) clients: usize,
     pub(super) hostiles: usize,
-    /// How often everything on the way is delivered at once after a step.
+    /// How often everything on the way is delivered right after a step.
     pub(super) fast_network: usize,
-    /// How often the host answers a question at once, and how often never.
+    /// How often the host answers at once, and how often it never does.
     pub(super) fast_host: usize,
     pub(super) silent_host: usize,
     /// How often an application takes its events at once.
     pub(super) fast_application: usize,
-    /// How often an agent that is asked to stop goes on.
+    /// How often an agent that was asked to stop goes on.
     pub(super) stubborn: usize,
     /// How often the host declines, and how often a revocation fails.
     pub(super) declines: usize,
@@ -33,9 +33,9 @@ pub(super) struct Params {
     pub(super) retained: usize,
     pub(super) writer_chunk: usize,
     pub(super) journal: Journaling,
-    /// How often everything stored is committed after a step.
+    /// How often all records are committed right after a step.
     pub(super) fast_journal: usize,
-    /// So many records are left when old events are let go.
+    /// The number of records that remain when old events are pruned.
     pub(super) retention: Option<u64>,
     pub(super) history_events: usize,
     pub(super) store_window: u64,
@@ -81,9 +81,9 @@ impl Params {
                 4,
                 fault(draw) / 2,
                 fault(draw) / 2,
-                // Hostile.
+                // Attack.
                 draw.one(&[0, 8, 20]),
-                // Commit, crash, jam.
+                // Commit, crash, stall journal.
                 kept(draw.one(&[8, 3])),
                 kept(draw.one(&[0, 1, 2, 4])),
                 kept(fault(draw) / 2),
@@ -94,7 +94,7 @@ impl Params {
             back_pressure: draw.one(&[1_000, 5]),
             heartbeat: draw.one(&[30, 30, 5]),
             resume_window: draw.one(&[600, 600, 20]),
-            // What is read back of a job that is no longer kept has lost its `job.accepted`.
+            // Without the retained job, a replay from the journal would lack its `job.accepted`.
             retained: if journal == Journaling::Readable { 10_000 } else { draw.one(&[10_000, 10_000, 3]) },
             writer_chunk: draw.one(&[65_536, 8]),
             journal,

@@ -1,4 +1,4 @@
-//! Clients of ours, and the applications that use them.
+//! Clients of this workspace and the applications that use them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -19,24 +19,24 @@ pub(super) struct Peer {
     pub(super) principal: &'static str,
     features: Features,
     pub(super) link: Option<usize>,
-    /// The link it was welcomed on last.
+    /// The link on which it was last welcomed.
     pub(super) welcomed: Option<usize>,
-    /// It wants a transport.
+    /// Whether it wants a transport.
     pub(super) wants: bool,
     pub(super) closed: bool,
-    /// It was told to close.
+    /// Whether it was told to close.
     pub(super) leaving: bool,
-    /// Events its application has not taken.
+    /// The number of events that its application has not taken.
     pub(super) untaken: usize,
     pub(super) session: Option<String>,
-    /// The last resume token it was given.
+    /// The newest resume token it received.
     pub(super) token: Option<String>,
-    /// The last event it was shown, and by which handles.
+    /// The number of the last event it was shown, and the handles that were shown it.
     last: (u64, HashSet<HandleId>),
-    /// Handles whose end has not come, with the job once it is known.
+    /// Handles whose end has not been reported, with their job once it is known.
     pub(super) handles: HashMap<HandleId, Option<String>>,
     order: Vec<HandleId>,
-    /// Subscriptions that the runtime has ended.
+    /// Subscriptions that the runtime has dropped.
     pub(super) dropped: HashSet<HandleId>,
 }
 
@@ -45,25 +45,25 @@ impl Peer {
         self.link.is_some() && self.link == self.welcomed
     }
 
-    /// What its session has is what both sides offer (§6.2).
+    /// Returns the features of the session, which must be those that both sides offer (§6.2).
     pub(super) fn checked_features(&self, welcome: &Frame) -> BTreeSet<String> {
         let features = welcome.payload()["capabilities"]["features"].as_array().into_iter().flatten();
         let features: BTreeSet<String> = features.filter_map(Value::as_str).map(str::to_owned).collect();
         let asked = Feature::ALL.into_iter().filter(|feature| self.features.has(*feature));
         let asked: BTreeSet<String> = asked.map(|feature| feature.as_str().to_owned()).collect();
-        assert_eq!(features, asked, "§6.2 only_negotiated: {welcome:?}");
+        assert_eq!(features, asked, "§6.2: the features that both sides offer: {welcome:?}");
         features
     }
 
-    /// A welcome brings a token.
-    fn given(&mut self, frame: &[u8]) {
+    /// Remembers the resume token of a welcome.
+    fn keep_token(&mut self, frame: &[u8]) {
         let text = std::str::from_utf8(frame).unwrap_or_default();
         if text.contains("\"session.welcome\"") {
             self.token = Frame::parse(text).payload()["resume_token"].as_str().map(str::to_owned);
         }
     }
 
-    /// Its end of a handle; one that comes twice is a fault.
+    /// Registers the end of a handle, which must come only once.
     fn end(&mut self, handle: HandleId) {
         self.order.retain(|known| *known != handle);
         assert!(self.handles.remove(&handle).is_some(), "client: {handle:?} ended twice");
@@ -74,7 +74,7 @@ impl Sim {
     pub(super) fn new_peer(&mut self, who: usize) -> Peer {
         self.next_seed = self.next_seed.wrapping_add(1);
         let (token, principal) = TOKENS[who % 3];
-        // The last ones want less.
+        // The last clients offer fewer features.
         let features = match who {
             2 => Features::ALL.without(Feature::Progress).without(Feature::ResultChunk),
             3 => Features::ALL.without(Feature::Ack).without(Feature::Heartbeat),
@@ -110,7 +110,7 @@ impl Sim {
         self.drain_peer(who);
     }
 
-    /// The process of a client dies and comes back without its session.
+    /// Replaces a client with a new one that has no session, as if its process had crashed.
     pub(super) fn restart(&mut self, who: usize) {
         note(|| format!("  client {who} restarts"));
         if let Some(link) = self.peers[who].link.and_then(|link| self.links.get_mut(&link)) {
@@ -146,19 +146,19 @@ impl Sim {
                 ClientOutput::Reading => {}
                 ClientOutput::Event(event) => {
                     self.peers[who].untaken += 1;
-                    self.seen_by(who, event);
+                    self.observe_event(who, event);
                 }
             }
         }
         let held = self.peers[who].client.bytes_held();
-        assert!(held < 32 << 20, "bounded: client {who} holds {held} bytes");
+        assert!(held < 32 << 20, "ours: client {who} holds {held} bytes");
     }
 
-    /// What the application is shown.
-    fn seen_by(&mut self, who: usize, event: ClientEvent) {
+    /// Registers an event that the application is shown.
+    fn observe_event(&mut self, who: usize, event: ClientEvent) {
         note(|| format!("  client {who}: {event:?}"));
         let peer = &mut self.peers[who];
-        // One event reaches every handle of its job, each once.
+        // An event is shown once for each handle of its job.
         let mut in_order = |seq: u64, handle: HandleId| {
             let (last, ref mut told) = peer.last;
             assert!(seq >= last, "client: event {seq} came after {last}");
@@ -171,7 +171,7 @@ impl Sim {
         match event {
             ClientEvent::Welcome(welcome) => {
                 if let Some(before) = &peer.session {
-                    assert_eq!(*before, welcome.session_id, "client: another session without a word");
+                    assert_eq!(*before, welcome.session_id, "client: a resume led to another session");
                 }
                 peer.session = Some(welcome.session_id);
                 peer.welcomed = peer.link;
@@ -187,15 +187,15 @@ impl Sim {
             }
             ClientEvent::Job(event) => {
                 in_order(event.seq, event.handle);
-                // The last event of a subscription that would have made the agent wait (§7.6): no terminal follows.
+                // A dropped subscription (§7.6) ends with this event: no terminal follows.
                 if event.body.as_str().contains("\"subscription_dropped\"") {
                     peer.dropped.insert(event.handle);
                 }
             }
             ClientEvent::Chunk(chunk) => in_order(chunk.seq, chunk.handle),
             ClientEvent::Terminal { handle, .. } => peer.end(handle),
-            ClientEvent::ChunkFault { reason, .. } => panic!("client: a good stream is called bad: {reason}"),
-            ClientEvent::Gap { from, to } => panic!("§8.3 seq_gap_free: a client lost {from}..={to}"),
+            ClientEvent::ChunkFault { reason, .. } => panic!("client: a correct stream is rejected: {reason}"),
+            ClientEvent::Gap { from, to } => panic!("§8.3: a client lost {from}..={to}"),
             ClientEvent::RequestFailed { request, why } => {
                 use nuncio_core::arcp::client::Failed;
                 if let Failed::Submit(handle) | Failed::Subscribe(handle) = request {
@@ -217,7 +217,7 @@ impl Sim {
         }
     }
 
-    /// Hands frames of the runtime to a client; how many.
+    /// Hands frames of the runtime to a client; returns how many.
     pub(super) fn deliver_down(&mut self, number: usize, frames: usize) -> usize {
         let mut delivered = 0;
         while delivered < frames {
@@ -231,13 +231,13 @@ impl Sim {
                         break;
                     }
                     let Some(frame) = link.down.pop_front() else { break };
-                    self.peers[who].given(&frame);
+                    self.peers[who].keep_token(&frame);
                     self.peers[who].client.handle_frame(self.now, &frame);
                     self.drain_peer(who);
                 }
                 End::Hostile(who) => {
                     let Some(frame) = link.down.pop_front() else { break };
-                    self.hostiles[who].saw(&frame);
+                    self.hostiles[who].observe(&frame);
                 }
             }
             delivered += 1;
@@ -254,7 +254,7 @@ impl Sim {
         delivered
     }
 
-    /// Gives what a client has sent to the socket.
+    /// Writes frames of a client to the socket; returns how many.
     pub(super) fn write_up(&mut self, number: usize, frames: usize) -> usize {
         let Some(link) = self.links.get_mut(&number) else { return 0 };
         let written = link.write_up(frames);
@@ -267,7 +267,7 @@ impl Sim {
         written
     }
 
-    pub(super) fn take(&mut self, who: usize, events: usize) {
+    pub(super) fn take_events(&mut self, who: usize, events: usize) {
         let peer = &mut self.peers[who];
         let events = events.min(peer.untaken);
         peer.untaken -= events;
@@ -275,7 +275,7 @@ impl Sim {
         self.drain_peer(who);
     }
 
-    /// An application asks for something.
+    /// Lets an application send a request.
     pub(super) fn command(&mut self, draw: &mut Draw<'_, '_>) {
         let who = draw.below(self.peers.len());
         if self.peers[who].closed && draw.chance(50) {
@@ -333,7 +333,7 @@ impl Sim {
         let lease = lease::draw(draw, true, true);
         let input = json_text(&format!("{{\"n\":{}}}", draw.below(3)));
         let text = json_text(&lease.to_string());
-        // Whole seconds, as they stand on the wire.
+        // Timestamps on the wire are drawn in whole seconds.
         let second = Time(self.now.0 / SECOND * SECOND);
         let expires_at = draw.chance(30).then(|| second.plus_secs(draw.one(&[1, 2, 4, 4, 20, 60])));
         let max_runtime_sec = draw.chance(15).then(|| 1 + u32::from(draw.chance(50)) * 40);
@@ -347,7 +347,7 @@ impl Sim {
             max_runtime_sec,
             ..Submit::default()
         };
-        // A key is reused with the same parameters, or with others.
+        // A key may be reused with the same parameters or with others.
         let peer = &mut self.peers[who];
         if let Ok(handle) = peer.client.submit(self.now, &submit) {
             peer.handles.insert(handle, None);
@@ -355,8 +355,8 @@ impl Sim {
         }
     }
 
-    /// Bytes that a hostile peer wants to be on the way.
-    pub(super) fn throw(&mut self, number: usize, frame: Bytes) {
+    /// Queues bytes that a hostile peer sends.
+    pub(super) fn send_raw(&mut self, number: usize, frame: Bytes) {
         if let Some(link) = self.links.get_mut(&number) {
             link.up_queue.push_back(frame);
         }

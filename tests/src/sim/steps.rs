@@ -1,11 +1,11 @@
-//! The steps of a run: one is drawn, everything is drained, everything is checked.
+//! The steps of a run: a step is drawn, everything is drained, and the rules are checked.
 
 use super::draw::Draw;
 use super::link::End;
 use super::{Sim, note};
 use crate::world::{MILLI, SECOND};
 
-/// What may happen in a step, in the order of its weights.
+/// A kind of step, in the order of `Params::weights`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Deliver,
@@ -24,7 +24,7 @@ pub(super) enum Step {
     Attack,
     Commit,
     Crash,
-    Jam,
+    StallJournal,
 }
 
 impl Step {
@@ -45,7 +45,7 @@ impl Step {
         Step::Attack,
         Step::Commit,
         Step::Crash,
-        Step::Jam,
+        Step::StallJournal,
     ];
 }
 
@@ -76,7 +76,7 @@ impl Sim {
             Step::Take => {
                 let who = draw.below(self.peers.len());
                 let events = 1 + draw.below(40);
-                self.take(who, events);
+                self.take_events(who, events);
             }
             Step::Answer => self.answer(draw),
             Step::Agent => self.act_agent(draw),
@@ -91,7 +91,7 @@ impl Sim {
                     link.stalled = matches!(step, Step::Stall);
                 }
                 if matches!(step, Step::Release) {
-                    self.disk.stuck = false;
+                    self.disk.stalled = false;
                 }
             }
             Step::Restart => {
@@ -100,13 +100,13 @@ impl Sim {
                 self.restart(who);
             }
             Step::Jump => {
-                // The clock of the machine jumps ahead: every timer is late.
+                // The machine's clock jumps ahead: every timer fires late.
                 if self.jumps < 5 {
                     self.jumps += 1;
                     self.count("clock jumped");
                     let to = self.now.plus_secs(draw.one(&[40, 700, 4_000]));
                     self.now = to;
-                    self.fire();
+                    self.fire_timers();
                 }
             }
             Step::Attack => self.attack(draw),
@@ -114,34 +114,34 @@ impl Sim {
                 self.commit();
             }
             Step::Crash => self.crash(draw),
-            Step::Jam => self.disk.stuck = true,
+            Step::StallJournal => self.disk.stalled = true,
         }
-        self.settle(draw);
-        self.quiet();
+        self.run_prompt_parts(draw);
+        self.nothing_is_overdue();
     }
 
-    /// What is fast in this run happens by itself.
-    fn settle(&mut self, draw: &mut Draw<'_, '_>) {
+    /// Does everything that happens promptly in this run.
+    fn run_prompt_parts(&mut self, draw: &mut Draw<'_, '_>) {
         let prompt = self.disk.is_behind() && draw.chance(self.params.fast_journal);
         if prompt {
             self.commit();
         }
         if draw.chance(self.params.fast_host) {
-            while !self.host.asks.is_empty() {
+            while !self.host.questions.is_empty() {
                 self.answer(draw);
             }
         }
         if draw.chance(self.params.fast_application) {
             for who in 0..self.peers.len() {
-                self.take(who, usize::MAX);
+                self.take_events(who, usize::MAX);
                 self.connect(who);
             }
         }
         if draw.chance(self.params.fast_network) {
-            self.carry(prompt);
+            self.deliver_all(prompt);
         }
         if draw.chance(self.params.fast_host) {
-            while !self.host.asks.is_empty() {
+            while !self.host.questions.is_empty() {
                 self.answer(draw);
             }
         }
@@ -150,8 +150,9 @@ impl Sim {
         }
     }
 
-    /// Everything on the way arrives, and is committed on the way if the journal is prompt; whether anything was.
-    pub(super) fn carry(&mut self, prompt: bool) -> bool {
+    /// Delivers everything on the way, and commits between if the journal is prompt; returns whether there was
+    /// anything.
+    pub(super) fn deliver_all(&mut self, prompt: bool) -> bool {
         let mut any = false;
         for _ in 0..10_000 {
             let links: Vec<usize> = self.links.keys().copied().collect();
@@ -166,7 +167,7 @@ impl Sim {
             }
             any = true;
         }
-        panic!("quiet: the peers talk for ever");
+        panic!("the peers do not come to rest");
     }
 
     fn cut(&mut self, number: usize, half_open: bool, draw: &mut Draw<'_, '_>) {
@@ -182,7 +183,7 @@ impl Sim {
         }
     }
 
-    /// Time passes, and every timer goes off at its time.
+    /// Lets time pass; every timer fires at its deadline.
     pub(super) fn wait(&mut self, micros: u64) {
         let until = self.now.plus_micros(micros);
         for _ in 0..10_000 {
@@ -191,17 +192,17 @@ impl Sim {
             let next = runtime.into_iter().chain(clients).min().filter(|at| *at <= until);
             let Some(at) = next else {
                 self.now = until;
-                self.fire();
+                self.fire_timers();
                 return;
             };
             self.now = self.now.max(at);
-            self.fire();
+            self.fire_timers();
         }
-        panic!("quiet: a timer goes off for ever");
+        panic!("a timer fires again and again");
     }
 
-    /// Whatever is due goes off.
-    pub(super) fn fire(&mut self) {
+    /// Fires every timer that is due.
+    pub(super) fn fire_timers(&mut self) {
         self.overdue_replays();
         self.runtime.handle_timeout(self.now);
         self.drain();

@@ -1,4 +1,4 @@
-//! Many seeds, on two threads, and one seed once more with everything that happened.
+//! Runs many seeds on two threads, or one seed with a transcript.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,48 +11,50 @@ use arbitrary::Unstructured;
 
 use super::{Report, bytes_of, record, recorded, run};
 
-/// The run of a seed.
+/// Runs a seed.
 pub fn seed(seed: u64) -> Report {
     run(&mut Unstructured::new(&bytes_of(seed)))
 }
 
-/// What a sweep has done.
+/// The outcome of a sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Runs.
+    /// The number of seeds.
     pub seeds: u64,
-    /// Steps of all of them.
+    /// The number of steps in all runs.
     pub steps: u64,
-    /// Seconds they took.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// How often what happened.
+    /// How often each kind of thing happened.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
-/// Runs so many seeds. Errors: a seed that fails.
+/// Runs `seeds` seeds, beginning with `from`.
+///
+/// # Errors
+/// The number of a seed that fails.
 ///
 /// # Panics
-///
-/// Where a thread of its own did.
+/// If a lock is poisoned.
 pub fn sweep(from: u64, seeds: u64) -> Result<Sweep, u64> {
     let next = AtomicU64::new(from);
     let totals = Mutex::new((0_u64, BTreeMap::<&'static str, u64>::new()));
     let failed = Mutex::new(None);
     let begin = Instant::now();
     let work = || {
-        while failed.lock().expect("no panic within").is_none() {
+        while failed.lock().expect("no thread panics while it holds the lock").is_none() {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= from + seeds {
                 break;
             }
             if let Ok(report) = catch_unwind(AssertUnwindSafe(|| seed(at))) {
-                let mut totals = totals.lock().expect("no panic within");
+                let mut totals = totals.lock().expect("no thread panics while it holds the lock");
                 totals.0 += report.steps;
                 for (what, count) in report.counts {
                     *totals.1.entry(what).or_default() += count;
                 }
             } else {
-                *failed.lock().expect("no panic within") = Some(at);
+                *failed.lock().expect("no thread panics while it holds the lock") = Some(at);
             }
         }
     };
@@ -60,15 +62,15 @@ pub fn sweep(from: u64, seeds: u64) -> Result<Sweep, u64> {
         scope.spawn(work);
         work();
     });
-    let (steps, counts) = totals.into_inner().expect("no panic within");
-    match failed.into_inner().expect("no panic within") {
+    let (steps, counts) = totals.into_inner().expect("no thread panics while it holds the lock");
+    match failed.into_inner().expect("no thread panics while it holds the lock") {
         Some(seed) => Err(seed),
         None => Ok(Sweep { seeds, steps, seconds: begin.elapsed().as_secs_f64(), counts }),
     }
 }
 
 impl fmt::Display for Sweep {
-    #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
+    #[expect(clippy::cast_precision_loss, reason = "the rate is only printed")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = self.steps as f64 / self.seconds;
         writeln!(f, "{} seeds, {} steps in {:.1} s: {rate:.0} a second", self.seeds, self.steps, self.seconds)?;
@@ -79,14 +81,16 @@ impl fmt::Display for Sweep {
     }
 }
 
-/// Runs a seed again and shows the last lines of what happened, its operations and frames; whether it fails.
+/// Runs a seed again and prints the last lines of its transcript; returns whether it fails.
 pub fn show(at: u64, lines: usize) -> bool {
     let failed = show_bytes(&bytes_of(at), lines);
-    println!("the whole: NUNCIO_SIM_SEED={at} cargo test -p nuncio-tests --test simulation -- --nocapture seeds");
+    println!(
+        "for the whole transcript: NUNCIO_SIM_SEED={at} cargo test -p nuncio-tests --test simulation -- --nocapture seeds"
+    );
     failed
 }
 
-/// The same for the bytes of a run.
+/// Runs an input and prints the last lines of its transcript; returns whether it fails.
 pub fn show_bytes(bytes: &[u8], lines: usize) -> bool {
     record();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut Unstructured::new(bytes))));

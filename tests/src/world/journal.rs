@@ -119,10 +119,10 @@ impl World {
         max_bytes: usize,
     ) {
         let before: Vec<&Record> = self.stored.iter().take(pruned).map(|(_, record)| record).collect();
-        let truncated = before.iter().any(|record| wanted(record, range));
+        let truncated = before.iter().any(|record| in_range(record, range));
         let mut bytes = 0;
         let mut records = Vec::new();
-        for (_, record) in self.stored.iter().skip(pruned).filter(|(_, record)| wanted(record, range)) {
+        for (_, record) in self.stored.iter().skip(pruned).filter(|(_, record)| in_range(record, range)) {
             if records.len() == max_events || bytes > max_bytes {
                 break;
             }
@@ -134,7 +134,8 @@ impl World {
     }
 }
 
-fn wanted(record: &Record, range: &ReplayRange) -> bool {
+/// Returns whether a replay of the range contains the record.
+pub(crate) fn in_range(record: &Record, range: &ReplayRange) -> bool {
     match range {
         ReplayRange::Session { session, after, before } => record
             .targets()

@@ -24,6 +24,7 @@ pub use client::FEATURES;
 pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;
+pub(crate) use journal::in_range;
 
 /// The time at which every world begins: 2026-05-13T19:30:00.000Z.
 pub const START: Time = Time(1_778_700_600_000_000);

@@ -1,7 +1,7 @@
-//! What a crash leaves behind: all that was committed, and of what came after it the beginning (ours).
+//! What a crash leaves behind: all committed records and some of the following ones, in order (ours).
 //!
-//! Which events are left is read from the records, one by one, and compared with what was foretold; what becomes of
-//! sessions, jobs, keys and budgets then follows from that.
+//! The surviving events are read from the records and compared with the predicted ones; the state of sessions, jobs,
+//! keys and budgets then follows from them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -9,12 +9,12 @@ use nuncio_core::arcp::{JobUlid, Record, SessionId};
 use serde_json::{Value, json};
 
 use super::super::lease::cents;
-use super::{Ending, Entry, Model, State};
+use super::{Ending, Entry, Model, State, rules};
 use crate::world::Frame;
 
-/// What a journal still says.
+/// The state that the surviving records describe.
 #[derive(Default)]
-pub(in super::super) struct Left {
+pub(in super::super) struct Recovered {
     opened: BTreeSet<String>,
     closed: BTreeSet<String>,
     accepted: BTreeSet<JobUlid>,
@@ -26,9 +26,9 @@ pub(in super::super) struct Left {
     numbered: HashMap<(String, JobUlid), Vec<Entry>>,
 }
 
-impl Left {
-    pub(in super::super) fn of(records: &[(u64, Record)]) -> Left {
-        let mut left = Left::default();
+impl Recovered {
+    pub(in super::super) fn of(records: &[(u64, Record)]) -> Recovered {
+        let mut left = Recovered::default();
         for (_, record) in records {
             left.note(record);
         }
@@ -53,47 +53,47 @@ impl Left {
         for target in record.targets() {
             let (_, text) = record.frame(target.session).expect("a target has a frame");
             let frame = Frame::parse(std::str::from_utf8(&text).expect("a frame is UTF-8"));
-            let job = record.job().expect("an event is of a job");
+            let job = record.job().expect("an event belongs to a job");
             self.numbered.entry((target.session.to_string(), job)).or_default().push(Entry::of(&frame));
         }
     }
 
-    /// Jobs that were accepted and have not ended.
+    /// Returns the number of jobs that were accepted and have not ended.
     pub(in super::super) fn running(&self) -> usize {
         self.accepted.difference(&self.ended).count()
     }
 }
 
-/// How much of what was foretold these are.
-fn matched(foretold: &[(usize, Entry)], left: &[Entry], what: &str) -> usize {
+/// Returns the length of the predicted prefix that the surviving entries match.
+fn match_prefix(predicted: &[(usize, Entry)], left: &[Entry], what: &str) -> usize {
     let mut at = 0;
     for entry in left {
         loop {
-            let (_, expected) = foretold.get(at).unwrap_or_else(|| panic!("journal: {what} has {entry:?} beyond all"));
+            let (_, expected) =
+                predicted.get(at).unwrap_or_else(|| panic!("journal: {what} has {entry:?}, which nothing predicts"));
             at += 1;
             if expected.agrees(entry) {
                 break;
             }
-            assert!(expected.may_be_left_out(), "journal: {what} has {entry:?} instead of {expected:?}");
+            assert!(expected.may_be_left_out(), "journal: {what} has {entry:?} and not {expected:?}");
         }
     }
     at
 }
 
 impl Model {
-    /// The runtime is gone, and this is left of what it knew; how many jobs nobody knows any more.
-    pub(in super::super) fn crashed(&mut self, left: &Left) -> usize {
+    /// The runtime crashed: only what the surviving records describe remains. Returns the number of lost jobs.
+    pub(in super::super) fn crashed(&mut self, left: &Recovered) -> usize {
         self.source = None;
-        self.asking = None;
-        self.again = None;
+        self.subscribing = None;
+        self.resubmitted = None;
         self.orphans.clear();
-        self.sessions.append(&mut self.gone);
+        self.sessions.append(&mut self.closed_sessions);
         self.sessions.retain(|name, _| left.opened.contains(name) && !left.closed.contains(name));
         let before = self.jobs.len();
         self.jobs.retain(|id, _| left.accepted.contains(id));
         let jobs = &self.jobs;
-        let forgotten = self.shown.iter().find(|id| !jobs.contains_key(*id));
-        assert!(forgotten.is_none(), "journal: {forgotten:?} was acknowledged and is forgotten");
+        rules::no_acknowledged_job_is_lost(self.accepted_sent.iter().copied().filter(|id| !jobs.contains_key(id)));
         self.keys.retain(|_, record| left.accepted.contains(&record.job));
         self.cut_histories(left);
         self.cut_watches(left);
@@ -101,11 +101,11 @@ impl Model {
         before - self.jobs.len()
     }
 
-    fn cut_histories(&mut self, left: &Left) {
+    fn cut_histories(&mut self, left: &Recovered) {
         for (id, job) in self.jobs.iter_mut().filter(|(id, _)| !left.ended.contains(*id)) {
             let placed: Vec<_> = job.history.iter().cloned().enumerate().collect();
             let events = left.events.get(id).map_or(&[][..], Vec::as_slice);
-            job.history.truncate(matched(&placed, events, &job.id));
+            job.history.truncate(match_prefix(&placed, events, &job.id));
             job.interrupted = true;
             job.planned = None;
             job.ending = None;
@@ -113,7 +113,7 @@ impl Model {
         }
     }
 
-    fn cut_watches(&mut self, left: &Left) {
+    fn cut_watches(&mut self, left: &Recovered) {
         for (name, session) in &mut self.sessions {
             let acked = session.acked;
             session.watches.retain(|id, watch| {
@@ -121,22 +121,22 @@ impl Model {
                 let key = (name.clone(), *id);
                 let numbered = left.numbered.get(&key);
                 if numbered.is_none() && !left.watching.contains(&key) {
-                    assert_eq!(watch.seen, 0, "journal: {name} was shown {} and it is forgotten", job.id);
+                    rules::no_sent_event_is_lost(name, job, watch.sent, 0);
                     return false;
                 }
                 let told = numbered.map_or(&[][..], Vec::as_slice);
                 let dropped = watch.subscriber && told.iter().any(|entry| entry.is_phase("subscription_dropped"));
-                watch.loose |= dropped || (watch.subscriber && watch.answered < watch.decided);
-                if watch.loose {
+                watch.unpredictable |= dropped || (watch.subscriber && watch.answered < watch.decided);
+                if watch.unpredictable {
                     return true;
                 }
                 let told: Vec<Entry> =
                     told.iter().filter(|entry| !(acked && entry.is_phase("back_pressure"))).cloned().collect();
-                let at = matched(&watch.expected, &told, &job.id);
-                assert!(watch.seen <= at, "journal: {name} was shown more of {} than is left", job.id);
+                let at = match_prefix(&watch.expected, &told, &job.id);
+                rules::no_sent_event_is_lost(name, job, watch.sent, at);
                 let rest = watch.expected.split_off(at);
                 if watch.subscriber {
-                    // History that was still to be shown.
+                    // History that was still to be replayed.
                     watch.expected.extend(rest.into_iter().filter(|(place, _)| *place < job.history.len()));
                 }
                 watch.live = job.interrupted;
@@ -145,14 +145,14 @@ impl Model {
         }
     }
 
-    /// What was spent and set aside, from the events that are left.
+    /// Recomputes what was spent and set aside from the surviving events.
     fn count_budgets(&mut self) {
         for counter in self.jobs.values_mut().flat_map(|job| job.budget.iter_mut()).flat_map(BTreeMap::values_mut) {
             counter.spent = 0;
-            counter.aside = 0;
+            counter.set_aside = 0;
         }
         let ids: Vec<JobUlid> = self.jobs.keys().copied().collect();
-        // Children come after their parents.
+        // Children are counted before their parents.
         for id in ids.into_iter().rev() {
             let mut costs = Vec::new();
             for entry in &self.jobs[&id].history {
@@ -166,7 +166,7 @@ impl Model {
                 }
             }
             for (unit, cost) in costs {
-                let budget = self.purse(id, &unit).and_then(|purse| self.job_mut(purse).budget.as_mut());
+                let budget = self.payer(id, &unit).and_then(|payer| self.job_mut(payer).budget.as_mut());
                 if let Some(counter) = budget.and_then(|budget| budget.get_mut(&unit)) {
                     counter.spent += cost;
                 }
@@ -180,9 +180,9 @@ impl Model {
             };
             let Some(ours) = self.job_mut(parent).budget.as_mut() else { continue };
             for (unit, child) in budget {
-                let counter = ours.get_mut(&unit).expect("it was set aside from there");
+                let counter = ours.get_mut(&unit).expect("the child's amounts were set aside from its parent's");
                 if live {
-                    counter.aside += child.granted;
+                    counter.set_aside += child.granted;
                 } else {
                     counter.spent += child.granted - child.remaining();
                 }
@@ -190,37 +190,30 @@ impl Model {
         }
     }
 
-    /// How a job ends that was not at its end: as it was told that it would, or by the restart.
+    /// Returns the outcome of a job that a crash interrupted.
     pub(super) fn interrupted(&mut self, id: JobUlid, status: &str, code: &str) -> Ending {
-        let promised = self.promised.contains(&id);
+        let cancelled = self.cancelled_sent.contains(&id);
         let job = self.job_mut(id);
         job.interrupted = false;
-        let fine = match (status, code) {
-            ("error", "INTERNAL_ERROR") => !promised,
-            ("cancelled", "CANCELLED") => job.grace.is_some(),
-            ("error", "LEASE_EXPIRED") => job.doomed && !promised,
-            _ => false,
-        };
-        assert!(fine, "restart: {} ended as {status} {code}, {:?}, promised {promised}", job.id, job.state);
+        rules::an_interrupted_job_keeps_its_end(job, status, code, cancelled);
         if code == "INTERNAL_ERROR" {
             return Ending::Restarted;
         }
         Ending::Fault { status: status.to_owned(), code: code.to_owned() }
     }
 
-    /// Everything that was not at its end is now.
+    /// The runtime was restored: every job that was interrupted has ended.
     pub(in super::super) fn restarted(&self) {
-        let left = self.jobs.values().find(|job| job.interrupted || job.state != State::Ended);
-        assert!(left.is_none(), "restart: {left:?} has not ended");
+        rules::every_interrupted_job_ends(self.jobs.values());
     }
 
-    /// `job.accepted` has left the runtime.
-    pub(in super::super) fn shown(&mut self, name: &str) {
-        self.shown.extend(self.named(name));
+    /// `job.accepted` was sent.
+    pub(in super::super) fn accepted_sent(&mut self, name: &str) {
+        self.accepted_sent.extend(self.named(name));
     }
 
-    /// `job.cancelled` has left the runtime.
-    pub(in super::super) fn promised(&mut self, name: &str) {
-        self.promised.extend(self.named(name));
+    /// `job.cancelled` was sent.
+    pub(in super::super) fn cancelled_sent(&mut self, name: &str) {
+        self.cancelled_sent.extend(self.named(name));
     }
 }

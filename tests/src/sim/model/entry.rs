@@ -1,38 +1,38 @@
-//! What a numbered frame says, as far as the model foretells it.
+//! The content of a numbered frame, as far as the model predicts it.
 
 use serde_json::Value;
 
 use super::super::lease::{Cents, number};
 use crate::world::Frame;
 
-/// One event or terminal of a job in one session's stream.
+/// An event or terminal of a job in a session's stream.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) enum Entry {
     /// An agent's event, passed through.
     Event { kind: String, body: Value },
-    /// `cost.budget.remaining`; one that a full log may leave out is optional (ours).
+    /// `cost.budget.remaining`, which a full log may omit if it is optional (ours).
     Remaining { currency: String, left: f64, optional: bool },
-    /// A credential was rotated; whether its value is shown depends on who reads.
+    /// A credential was rotated; whether the value is shown depends on the reader.
     Rotated(String),
     /// The `tool_result` of a refused delegation.
     Refused { call: String, code: String },
-    /// A piece of a streamed result.
+    /// A chunk of a streamed result.
     Chunk { seq: u64, data: String, more: bool },
     /// The terminal.
     End(Ending),
 }
 
-/// How a job ends.
+/// The outcome of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) enum Ending {
     Value(Value),
-    /// Decoded bytes.
+    /// The size in decoded bytes.
     Streamed(u64),
     Fault {
         status: String,
         code: String,
     },
-    /// The runtime was restarted while the job was not at its end.
+    /// The runtime was restarted before the job ended.
     Restarted,
 }
 
@@ -45,7 +45,7 @@ impl Entry {
         Entry::Remaining { currency: currency.to_owned(), left: number(left), optional }
     }
 
-    /// What a frame of the runtime says.
+    /// Reads the content of a frame that the runtime sent.
     pub(super) fn of(frame: &Frame) -> Entry {
         let (payload, body) = (frame.payload(), frame.body());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -80,7 +80,7 @@ impl Entry {
         }
     }
 
-    /// The feature a session must have to be shown this (§6.2).
+    /// Returns the feature that a session needs to be sent this (§6.2).
     pub(super) fn needs(&self) -> Option<&'static str> {
         match self {
             Entry::Event { kind, .. } if kind == "progress" => Some("progress"),

@@ -1,4 +1,4 @@
-//! How jobs come to be and how they end (core/docs/arcp.md §7).
+//! How jobs start and how they end (core/docs/arcp.md §7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,24 +7,24 @@ use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
 use super::super::lease::{Counter, amounts};
-use super::{CANCEL_GRACE, EXPIRY_GRACE, Ending, Entry, Job, KeyRecord, Model, Source, State, Watch};
+use super::{CANCEL_GRACE, EXPIRY_GRACE, Ending, Entry, Job, KeyRecord, Model, Source, State, Watch, rules};
 use crate::world::SECOND;
 
 impl Model {
-    /// `job.submit` of a session (§7.1, §7.2).
+    /// A session sent `job.submit` (§7.1, §7.2).
     pub(in super::super) fn submit(&mut self, session: &str, payload: &Value) {
         let Some(submitter) = self.sessions.get(session) else { return };
         let key = payload["idempotency_key"].as_str().map(|key| (submitter.principal.clone(), key.to_owned()));
         if let Some(record) = key.and_then(|key| self.keys.get(&key)).cloned() {
             if record.params == params(payload) {
-                self.again = Some((session.to_owned(), record.job));
+                self.resubmitted = Some((session.to_owned(), record.job));
             }
             return;
         }
         self.source = Some(Source::Submit { session: session.to_owned(), payload: payload.clone() });
     }
 
-    /// A submit with a key of before was not refused: there may have been no room for its answer.
+    /// A submit with a known key was not refused. A refusal would mean that there was no room for the answer.
     pub(super) fn submitted_again(&mut self, session: &str, id: JobUlid) {
         let job = self.job_mut(id);
         if job.state == State::Asked {
@@ -32,7 +32,7 @@ impl Model {
             return;
         }
         if let Some(ending) = job.ending.clone() {
-            // The terminal again, under a new number.
+            // The terminal is sent again under a new number.
             let place = job.history.len().saturating_sub(1);
             let watch = self.watch_mut(session, id);
             watch.expected.push((place, Entry::End(ending)));
@@ -46,14 +46,13 @@ impl Model {
         watch.subscriber = false;
     }
 
-    pub(in super::super) fn asks(&mut self, source: Source) {
+    pub(in super::super) fn request(&mut self, source: Source) {
         self.source = Some(source);
     }
 
-    /// The host is asked: somebody must have asked for it, once (§7.2).
+    /// The host is asked about a new job (§7.2).
     pub(in super::super) fn submitted(&mut self, id: JobUlid) {
-        let source = self.source.take();
-        let source = source.unwrap_or_else(|| panic!("§7.2 idempotent_submit: nobody asked for {id}"));
+        let source = rules::every_job_is_requested(self.source.take(), id);
         let job = match &source {
             Source::Submit { session, payload } => self.of_submit(session, payload),
             Source::Child { parent, delegate_id, lease, expires_at } => {
@@ -63,7 +62,7 @@ impl Model {
         if let (Some(key), Source::Submit { payload, .. }) = (&job.key, &source) {
             let record = KeyRecord { job: id, params: params(payload) };
             let before = self.keys.insert(key.clone(), record);
-            assert!(before.is_none(), "§7.2 idempotent_submit: {} ran twice", key.1);
+            rules::a_key_runs_one_job(before.as_ref(), &key.1);
         }
         let job = Job { id: id.to_string(), ..job };
         self.jobs.insert(id, job);
@@ -84,11 +83,7 @@ impl Model {
 
     fn of_parent(&mut self, parent: JobUlid, delegate_id: &str, lease: &Value, expires_at: Option<Time>) -> Job {
         let above = self.job_mut(parent).clone();
-        assert!(
-            expires_at.zip(above.expires_at).is_none_or(|(ours, theirs)| ours <= theirs),
-            "§9.4 no_expansion: a child of {} outlives its lease",
-            above.id
-        );
+        rules::no_child_lease_outlives_its_parents(expires_at, &above);
         let mut job =
             Job::new(&above.principal, lease.clone(), expires_at.or(above.expires_at), above.features.clone());
         job.owner = above.owner;
@@ -100,7 +95,7 @@ impl Model {
         job
     }
 
-    /// The host has said yes.
+    /// The host has accepted the job.
     pub(in super::super) fn accepted(&mut self, id: JobUlid, now: Time) {
         let open: BTreeSet<String> = self.sessions.keys().cloned().collect();
         let job = self.job_mut(id);
@@ -120,16 +115,16 @@ impl Model {
         }
     }
 
-    /// The agent runs (§7.3).
+    /// The agent starts (§7.3).
     pub(in super::super) fn started(&mut self, id: JobUlid, now: Time) {
         let job = self.job_mut(id);
-        assert_eq!(job.state, State::Pending, "§7.3: {} starts", job.id);
+        rules::only_pending_jobs_start(job);
         job.state = State::Running;
         job.started = Some(now);
         self.append(id, Entry::event("status", json!({"phase": "running"})));
     }
 
-    /// `job.cancel` of a session (§7.4).
+    /// A session sent `job.cancel` (§7.4).
     pub(in super::super) fn cancel(&mut self, session: &str, name: &str, now: Time) {
         let Some(id) = self.named(name) else { return };
         if self.jobs[&id].owner.as_deref() == Some(session) && self.jobs[&id].state != State::Asked {
@@ -142,11 +137,11 @@ impl Model {
         if matches!(job.state, State::Cancelling | State::Ended) {
             return;
         }
-        // A waiting job ends at once, and has no grace that could be waited for.
+        // A pending job ends at once, without a grace period.
         job.grace = Some(if job.state == State::Pending { now } else { now.plus_micros(CANCEL_GRACE) });
         job.state = State::Cancelling;
         for child in self.children(id) {
-            // One that the host was only asked about is dropped.
+            // A child that the host was only asked about is dropped.
             if self.jobs[&child].state != State::Asked {
                 self.cancel_family(child, now);
             }
@@ -158,26 +153,25 @@ impl Model {
         children.map(|(child, _)| *child).collect()
     }
 
-    /// The agent was asked to stop: somebody who may must have wanted it.
-    pub(in super::super) fn told_to_stop(&self, id: JobUlid) {
+    /// The agent is asked to stop.
+    pub(in super::super) fn asked_to_stop(&self, id: JobUlid) {
         let job = &self.jobs[&id];
-        let meant = matches!(job.state, State::Cancelling | State::Ended);
-        assert!(meant, "§7.4 cancel_only_by_owner: {} was told to stop by nobody", job.id);
+        rules::only_the_owner_cancels(job, matches!(job.state, State::Cancelling | State::Ended));
     }
 
-    /// The agent returned, or failed.
+    /// The agent returned or failed.
     pub(in super::super) fn returned(&mut self, id: JobUlid, ending: Ending) {
         self.job_mut(id).planned = Some(ending);
     }
 
-    pub(in super::super) fn dooms(&mut self, id: JobUlid) {
+    pub(in super::super) fn doom(&mut self, id: JobUlid) {
         self.job_mut(id).doomed = true;
     }
 
     /// The terminal: by a cause that there was, and the first one (§7.3, §7.4, §9.5).
     pub(in super::super) fn ended(&mut self, id: JobUlid, status: &str, code: Option<&str>, now: Time) {
         let job = self.job_mut(id);
-        assert_ne!(job.state, State::Ended, "§7.3 terminal_is_terminal: {} ended twice", job.id);
+        rules::a_job_ends_once(job);
         let code = code.unwrap_or_default().to_owned();
         if job.state == State::Asked {
             self.declined(id, &code);
@@ -198,7 +192,7 @@ impl Model {
             ("cancelled", "CANCELLED") => {
                 let own = cancelling && (planned.is_some() || job.grace.is_some_and(|at| now >= at));
                 if !own {
-                    assert!(job.parent.is_some(), "§7.4 cancel_only_by_owner: {} was cancelled too early", job.id);
+                    rules::only_the_owner_cancels(job, job.parent.is_some());
                     self.orphans.push(id);
                 }
                 (true, ending)
@@ -211,14 +205,12 @@ impl Model {
             ("error", "LEASE_EXPIRED") => (!cancelling && expired, ending),
             _ => (!cancelling && !job.doomed && planned.as_ref() == Some(&ending), ending),
         };
-        let job = &self.jobs[&id];
-        assert!(caused, "§7.3: {} ended as {status} {code} without a cause: {job:?}", job.id);
+        rules::every_end_has_a_cause(&self.jobs[&id], caused, status, &code);
         self.conclude(id, ending);
     }
 
     fn conclude(&mut self, id: JobUlid, ending: Ending) {
-        let job = &self.jobs[&id];
-        assert!(self.children(id).is_empty(), "§10: {} ended before its children", job.id);
+        rules::children_end_before_their_parent(&self.jobs[&id], &self.children(id));
         self.append(id, Entry::End(ending.clone()));
         let job = self.job_mut(id);
         job.state = State::Ended;
@@ -278,17 +270,17 @@ impl Job {
             ending: None,
             chunks: 0,
             bytes: 0,
-            gathered: String::new(),
+            collected: String::new(),
             closed_stream: false,
         }
     }
 }
 
-/// What two submits under one key are compared by (§7.2).
+/// Returns the parameters by which two submits with the same key are compared (§7.2).
 fn params(payload: &Value) -> Value {
     let names =
         ["agent", "input", "lease_request", "lease_constraints", "max_runtime_sec", "parent_job_id", "delegate_id"];
-    // An empty lease is as good as none, and `null` is no input.
+    // An empty lease is the same as none; a `null` input is the same as none.
     let given = |name: &&str| payload.get(*name).filter(|value| **value != json!({}) || *name == "input");
     names.iter().map(|name| given(name).cloned().unwrap_or(Value::Null)).collect()
 }

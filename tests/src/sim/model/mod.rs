@@ -1,14 +1,15 @@
-//! The reference: what must come of what was put in, after the specification and core/docs/arcp.md, written without a
-//! look at the core.
+//! The reference model: what must happen according to the specification and core/docs/arcp.md, written without looking
+//! at the core.
 //!
-//! It foretells, for every session and every job that session is shown, the exact sequence of events and the terminal;
-//! the answers of `authorize`; the budget of every family; and by which causes a job may end. It knows nothing of
-//! connections, credit or logs: those decide when something is shown, never what.
+//! For every session and every job that the session is shown, it predicts the exact sequence of events and the
+//! terminal; it also predicts the answers of `authorize`, the budget of every family, and the causes by which a job may
+//! end. It knows nothing of connections, credit or logs: those decide when something is shown, never what.
 
+mod authority;
 mod crash;
 mod entry;
 mod jobs;
-mod money;
+pub(super) mod rules;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,12 +20,12 @@ use serde_json::Value;
 
 use super::lease::Counter;
 use crate::world::{Frame, SECOND};
-pub(super) use crash::Left;
+pub(super) use crash::Recovered;
 pub(super) use entry::{Ending, Entry};
 
-/// §9.5: a job may outlive its lease by so much.
+/// §9.5: the time after which a job ends whose lease has expired.
 const EXPIRY_GRACE: u64 = SECOND;
-/// §7.4: a cancelled agent has so much time.
+/// §7.4: the time that a cancelled agent has to end.
 const CANCEL_GRACE: u64 = 30 * SECOND;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) enum State {
     Ended,
 }
 
-/// A job as core/docs/arcp.md §7 has it.
+/// A job as core/docs/arcp.md §7 describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) id: String,
@@ -46,7 +47,7 @@ pub(super) struct Job {
     pub(super) lease: Value,
     pub(super) expires_at: Option<Time>,
     pub(super) parent: Option<JobUlid>,
-    /// Of its first owner; a child has its parent's (§10).
+    /// The features of its first owner; a child has those of its parent (§10).
     pub(super) features: BTreeSet<String>,
     delegate_id: Option<String>,
     key: Option<(String, String)>,
@@ -55,33 +56,33 @@ pub(super) struct Job {
     accepted_at: Time,
     started: Option<Time>,
     grace: Option<Time>,
-    /// An operation was refused as expired: it can only end so (§9.5).
+    /// Whether an operation was refused as expired, so that the job can only end with `LEASE_EXPIRED` (§9.5).
     doomed: bool,
-    /// The runtime was restarted before it ended: its end is next.
+    /// Whether the runtime was restarted before the job ended, so that the job ends next.
     interrupted: bool,
     waiters: Vec<String>,
     history: Vec<Entry>,
-    /// What its agent made of it, until the terminal is told.
+    /// The outcome that the agent has reported, until the terminal is sent.
     planned: Option<Ending>,
     pub(super) ending: Option<Ending>,
     chunks: u64,
     bytes: u64,
-    gathered: String,
+    collected: String,
     pub(super) closed_stream: bool,
 }
 
 /// What a session is shown of a job.
 #[derive(Clone, Debug, Default)]
 struct Watch {
-    /// What it is shown, with the place in the job's history.
+    /// The entries that it is shown, each with its place in the job's history.
     expected: Vec<(usize, Entry)>,
-    seen: usize,
-    /// New events are added.
+    sent: usize,
+    /// Whether new events are added.
     live: bool,
-    /// What comes is no longer foretold: the subscription was repeated, or ended in the middle.
-    loose: bool,
+    /// Whether further entries cannot be predicted: the subscription was repeated, or ended in the middle.
+    unpredictable: bool,
     subscriber: bool,
-    /// Subscriptions that were decided, and those whose answer has left the runtime.
+    /// The number of subscriptions that were decided, and of those whose answer was sent.
     decided: u32,
     answered: u32,
 }
@@ -94,7 +95,7 @@ struct Session {
     watches: BTreeMap<JobUlid, Watch>,
 }
 
-/// What asks for a job.
+/// The origin of a job.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Submit { session: String, payload: Value },
@@ -113,18 +114,18 @@ pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobUlid, Job>,
     keys: HashMap<(String, String), KeyRecord>,
     source: Option<Source>,
-    /// Subscribe asked for in this step: session, job, history.
-    asking: Option<(String, JobUlid, bool)>,
-    /// Submitted once more in this step.
-    again: Option<(String, JobUlid)>,
-    seen: Vec<(String, Frame)>,
-    /// Ended because an ancestor ends: which must be so once the step is over.
+    /// The subscribe that is processed in this step: session, job, history.
+    subscribing: Option<(String, JobUlid, bool)>,
+    /// The submit that is repeated in this step.
+    resubmitted: Option<(String, JobUlid)>,
+    sent: Vec<(String, Frame)>,
+    /// Jobs that ended because an ancestor ends, which must be true at the end of the step.
     orphans: Vec<JobUlid>,
-    /// Sessions that have closed: it may turn out that nobody has written that down.
-    gone: BTreeMap<String, Session>,
-    /// Jobs whose `job.accepted` has left the runtime, and those whose `job.cancelled` has: these will be.
-    shown: BTreeSet<JobUlid>,
-    promised: BTreeSet<JobUlid>,
+    /// Closed sessions: a crash may lose the record of their closing.
+    closed_sessions: BTreeMap<String, Session>,
+    /// Jobs whose `job.accepted` was sent, and those whose `job.cancelled` was sent.
+    accepted_sent: BTreeSet<JobUlid>,
+    cancelled_sent: BTreeSet<JobUlid>,
 }
 
 impl Model {
@@ -134,10 +135,10 @@ impl Model {
         self.sessions.entry(session.to_owned()).or_insert(fresh);
     }
 
-    /// §6.7, §6.3: its jobs go on without an owner.
+    /// A session closed: its jobs continue without an owner (§6.7, §6.3).
     pub(super) fn closed(&mut self, session: &str) {
         if let Some(closed) = self.sessions.remove(session) {
-            self.gone.insert(session.to_owned(), closed);
+            self.closed_sessions.insert(session.to_owned(), closed);
         }
         for job in self.jobs.values_mut().filter(|job| job.owner.as_deref() == Some(session)) {
             job.owner = None;
@@ -167,7 +168,7 @@ impl Model {
         live.map(|(id, job)| (*id, job))
     }
 
-    /// The agent may act.
+    /// Returns whether the agent may act.
     pub(super) fn runs(&self, id: JobUlid) -> bool {
         self.jobs.get(&id).is_some_and(|job| matches!(job.state, State::Running | State::Cancelling))
     }
@@ -176,21 +177,21 @@ impl Model {
         self.jobs.get_mut(&id).expect("the model knows the job")
     }
 
-    /// What was asked for in this step was refused.
+    /// The request that is processed in this step was refused.
     pub(super) fn refused(&mut self) {
         self.source = None;
-        self.asking = None;
-        self.again = None;
+        self.subscribing = None;
+        self.resubmitted = None;
     }
 
-    /// The step is over: what was asked for and not answered was refused.
+    /// The step is over: a request that was not answered was refused.
     pub(super) fn step_over(&mut self, now: Time) {
         self.source = None;
-        self.asking = None;
-        if let Some((session, job)) = self.again.take() {
+        self.subscribing = None;
+        if let Some((session, job)) = self.resubmitted.take() {
             self.submitted_again(&session, job);
         }
-        for frame in std::mem::take(&mut self.seen) {
+        for frame in std::mem::take(&mut self.sent) {
             self.compare(&frame.0, &frame.1);
         }
         for orphan in std::mem::take(&mut self.orphans) {
@@ -200,20 +201,14 @@ impl Model {
                 ended |= self.jobs[&parent].state == State::Ended;
                 at = self.jobs[&parent].parent;
             }
-            assert!(ended, "§7.4 cancel_only_by_owner: {} was cancelled without a cause", self.jobs[&orphan].id);
+            rules::only_the_owner_cancels(&self.jobs[&orphan], ended);
         }
         for job in self.jobs.values().filter(|job| job.state != State::Ended) {
-            assert!(job.planned.is_none(), "§7.3: the agent of {} has returned and it has not ended", job.id);
-            let late = |at: Option<Time>| at.is_some_and(|at| at < now);
+            rules::a_returned_job_ends(job);
             if job.state != State::Asked {
-                // A host may answer after the lease is over: the job then ends the next time timers go off.
-                let over = job.expires_at.map(|at| at.plus_micros(EXPIRY_GRACE).max(job.accepted_at.plus_micros(1)));
-                let cancelling = job.state == State::Cancelling;
-                assert!(cancelling || !late(over), "§9.5 no_authority_after_expiry: {} outlives its lease", job.id);
-                assert!(!late(job.grace), "§7.4: {} outlives its grace", job.id);
-                let runtime = job.started.zip(job.max_runtime);
-                let over = runtime.map(|(started, seconds)| started.plus_micros(seconds * SECOND));
-                assert!(cancelling || !late(over), "§7.1: {} outlives max_runtime_sec", job.id);
+                rules::no_job_outlives_its_lease(job, now);
+                rules::no_job_outlives_its_grace(job, now);
+                rules::no_job_outlives_its_runtime(job, now);
             }
         }
     }

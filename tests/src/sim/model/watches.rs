@@ -1,12 +1,12 @@
-//! Who is shown what (core/docs/arcp.md §7.6 and "Order of frames"), and the comparison with what was sent.
+//! Which session is shown what (core/docs/arcp.md §7.6 and "Order of frames"), and the comparison with what was sent.
 
 use nuncio_core::arcp::JobUlid;
 
-use super::{Entry, Model, State};
+use super::{Entry, Model, State, rules};
 use crate::world::Frame;
 
 impl Model {
-    /// An event of a job goes to everyone who is shown the job and has the feature it needs.
+    /// Adds an event to a job and to every session that is shown the job and has the feature it needs.
     pub(in super::super) fn append(&mut self, id: JobUlid, entry: Entry) {
         let place = self.jobs[&id].history.len();
         for session in self.sessions.values_mut() {
@@ -18,18 +18,18 @@ impl Model {
         self.job_mut(id).history.push(entry);
     }
 
-    /// `job.subscribe` of a session (§7.6).
+    /// A session sent `job.subscribe` (§7.6).
     pub(in super::super) fn subscribe(&mut self, session: &str, name: &str, history: bool) {
         let known = self.named(name).filter(|_| self.sessions.contains_key(session));
-        self.asking = known.map(|id| (session.to_owned(), id, history));
+        self.subscribing = known.map(|id| (session.to_owned(), id, history));
     }
 
     /// The subscription was decided.
     pub(in super::super) fn subscription(&mut self, granted: bool) {
-        let Some((session, id, history)) = self.asking.take() else { return };
+        let Some((session, id, history)) = self.subscribing.take() else { return };
         let job = &self.jobs[&id];
         let same = self.sessions[&session].principal == job.principal;
-        assert_eq!(granted, same, "§7.6: only the submitter's principal may watch {}", job.id);
+        rules::only_the_principal_watches(job, granted, same);
         if !granted {
             return;
         }
@@ -39,12 +39,12 @@ impl Model {
         let watch = self.watch_mut(&session, id);
         watch.decided += 1;
         if watch.live && !watch.subscriber {
-            // One's own live job: nothing comes twice.
+            // A session's own live job is not shown twice.
             return;
         }
-        // A replay that is repeated before it was over may begin again anywhere, and share its terminal.
-        if watch.subscriber && (watch.seen < watch.expected.len() || (watch.live && history)) {
-            watch.loose = true;
+        // A replay that is repeated before it was over may start anywhere, and both share one terminal.
+        if watch.subscriber && (watch.sent < watch.expected.len() || (watch.live && history)) {
+            watch.unpredictable = true;
         }
         let again = watch.live && !history;
         watch.subscriber = true;
@@ -58,78 +58,77 @@ impl Model {
         }
     }
 
-    /// `job.unsubscribe` of a session: silent, and no effect on one's own job.
+    /// A session sent `job.unsubscribe`, which is silent and has no effect on an own job.
     pub(in super::super) fn unsubscribe(&mut self, session: &str, name: &str) {
         let Some(id) = self.named(name) else { return };
         let watch = self.sessions.get_mut(session).and_then(|session| session.watches.get_mut(&id));
         if let Some(watch) = watch.filter(|watch| watch.subscriber) {
             watch.live = false;
-            watch.loose = true;
+            watch.unpredictable = true;
         }
     }
 
-    /// The answer to a subscription has left the runtime.
+    /// `job.subscribed` was sent.
     pub(in super::super) fn answered(&mut self, session: &str, name: &str) {
         let Some(id) = self.named(name).filter(|_| self.sessions.contains_key(session)) else { return };
         let watch = self.watch_mut(session, id);
         watch.answered += 1;
     }
 
-    /// A history is not whole any more: it begins anywhere.
-    pub(in super::super) fn truncated(&mut self, session: &str, name: &str) {
+    /// A history was truncated: it may start anywhere.
+    pub(in super::super) fn history_truncated(&mut self, session: &str, name: &str) {
         if let Some(id) = self.named(name).filter(|_| self.sessions.contains_key(session)) {
-            self.watch_mut(session, id).loose = true;
+            self.watch_mut(session, id).unpredictable = true;
         }
     }
 
-    /// Of a job's history something could not be read back.
-    pub(in super::super) fn unread(&mut self, id: JobUlid) {
+    /// A part of a job's history could not be read back.
+    pub(in super::super) fn history_unreadable(&mut self, id: JobUlid) {
         for session in self.sessions.values_mut() {
             if let Some(watch) = session.watches.get_mut(&id).filter(|watch| watch.subscriber) {
-                watch.loose = true;
+                watch.unpredictable = true;
             }
         }
     }
 
-    /// A numbered frame that a session had not been sent before.
-    pub(in super::super) fn saw(&mut self, session: &str, frame: &Frame) {
-        self.seen.push((session.to_owned(), frame.clone()));
+    /// A numbered frame was sent to a session for the first time.
+    pub(in super::super) fn record_sent(&mut self, session: &str, frame: &Frame) {
+        self.sent.push((session.to_owned(), frame.clone()));
     }
 
-    /// What was sent is the next thing that was foretold.
+    /// Asserts that the frame is the next predicted entry.
     pub(super) fn compare(&mut self, name: &str, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(name) else { return };
         let acked = session.acked;
         let id = JobUlid::parse(frame.job());
         let watch = id.and_then(|id| session.watches.get_mut(&id));
-        let watch = watch.unwrap_or_else(|| panic!("§7.6 no_leak: {name} is not shown this job: {frame:?}"));
+        let watch = watch.unwrap_or_else(|| panic!("§7.6: {name} does not watch this job: {frame:?}"));
         let entry = Entry::of(frame);
-        if watch.loose || (entry.is_phase("back_pressure") && acked) {
+        if watch.unpredictable || (entry.is_phase("back_pressure") && acked) {
             return;
         }
         if entry.is_phase("subscription_dropped") && watch.subscriber {
-            // What was asked for since is not told apart from what will not come any more.
+            // Entries requested since cannot be distinguished from those that are no longer sent.
             watch.live = false;
-            watch.loose = true;
+            watch.unpredictable = true;
             return;
         }
-        while let Some((_, expected)) = watch.expected.get(watch.seen) {
-            watch.seen += 1;
+        while let Some((_, expected)) = watch.expected.get(watch.sent) {
+            watch.sent += 1;
             if expected.agrees(&entry) {
                 return;
             }
-            assert!(expected.may_be_left_out(), "model: {name} expected {expected:?} and was sent {frame:?}");
+            assert!(expected.may_be_left_out(), "model: {name} was sent {frame:?} and not {expected:?}");
         }
-        panic!("model: {name} expected nothing more of this job and was sent {frame:?}");
+        panic!("model: {name} was sent {frame:?}, which nothing predicts");
     }
 
-    /// After healing: everything that was foretold to these sessions was sent.
-    pub(in super::super) fn delivered(&self, name: &str) {
+    /// Once no more faults occur, a session that is connected has been sent everything that was predicted.
+    pub(in super::super) fn check_delivery(&self, name: &str) {
         let Some(session) = self.sessions.get(name) else { return };
-        for (id, watch) in session.watches.iter().filter(|(_, watch)| !watch.loose) {
-            let missing = watch.expected.iter().skip(watch.seen).find(|(_, entry)| !entry.may_be_left_out());
-            let job = &self.jobs[id].id;
-            assert!(missing.is_none(), "live_after_healing: {name} was never sent {missing:?} of {job}");
+        for (id, watch) in session.watches.iter().filter(|(_, watch)| !watch.unpredictable) {
+            let missing = watch.expected.iter().skip(watch.sent).find(|(_, entry)| !entry.may_be_left_out());
+            rules::everything_predicted_is_sent(name, &self.jobs[id], missing);
         }
     }
 }

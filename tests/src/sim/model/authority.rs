@@ -1,4 +1,4 @@
-//! Authority: budgets of families, expiry, patterns (core/docs/arcp.md §9).
+//! Authority: budgets of families, expiry and patterns (core/docs/arcp.md §9).
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,31 @@ use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
 use super::super::lease::{Cents, Counter, OPERATIONS, amounts, covers};
-use super::{Ending, Entry, Model};
+use super::{Ending, Entry, Model, rules};
 
 impl Model {
-    /// A job and those above it.
-    fn line(&self, id: JobUlid) -> impl Iterator<Item = JobUlid> {
+    /// Returns a job and its ancestors, the nearest first.
+    fn ancestry(&self, id: JobUlid) -> impl Iterator<Item = JobUlid> {
         std::iter::successors(Some(id), |at| self.jobs[at].parent)
     }
 
-    /// The job whose counter a job spends a currency from: itself, or the nearest above that has it (ours).
-    pub(super) fn purse(&self, id: JobUlid, currency: &str) -> Option<JobUlid> {
-        self.line(id).find(|at| self.jobs[at].budget.as_ref().is_some_and(|budget| budget.contains_key(currency)))
+    /// Returns the job whose counter pays for a job's costs in a currency: the job itself, or the nearest ancestor that
+    /// has the currency (ours).
+    pub(super) fn payer(&self, id: JobUlid, currency: &str) -> Option<JobUlid> {
+        self.ancestry(id).find(|at| self.jobs[at].budget.as_ref().is_some_and(|budget| budget.contains_key(currency)))
     }
 
-    /// What a job shows to be left, by currency, of the nearest budget; nothing where there is none.
+    /// Returns the remaining amounts that a job reports, by currency: those of the nearest budget, or none.
     pub(in super::super) fn remaining(&self, id: JobUlid) -> BTreeMap<String, Cents> {
-        let budget = self.line(id).find_map(|at| self.jobs[&at].budget.as_ref());
+        let budget = self.ancestry(id).find_map(|at| self.jobs[&at].budget.as_ref());
         budget.into_iter().flatten().map(|(currency, counter)| (currency.clone(), counter.remaining())).collect()
     }
 
-    /// A cost was emitted (§9.6).
-    pub(in super::super) fn spent(&mut self, id: JobUlid, currency: &str, cents: Cents, body: Value) {
+    /// An agent emitted a cost (§9.6).
+    pub(in super::super) fn cost_emitted(&mut self, id: JobUlid, currency: &str, cents: Cents, body: Value) {
         self.append(id, Entry::event("metric", body));
-        let Some(purse) = self.purse(id, currency) else { return };
-        let counter = self.job_mut(purse).budget.as_mut().and_then(|budget| budget.get_mut(currency));
+        let Some(payer) = self.payer(id, currency) else { return };
+        let counter = self.job_mut(payer).budget.as_mut().and_then(|budget| budget.get_mut(currency));
         if let Some(counter) = counter {
             counter.spent += cents;
             let left = counter.remaining();
@@ -39,33 +40,31 @@ impl Model {
     }
 
     pub(super) fn set_aside(&mut self, parent: JobUlid, budget: &BTreeMap<String, Counter>) {
-        let above = self.job_mut(parent);
-        let ours = above.budget.as_mut();
-        let ours = ours.unwrap_or_else(|| panic!("§9.4 no_expansion: a child has a budget, its parent none"));
+        let mut parents = self.job_mut(parent).budget.as_mut();
         for (currency, child) in budget {
-            let counter = ours.get_mut(currency);
-            let counter = counter.unwrap_or_else(|| panic!("§9.4 no_expansion: the parent has no {currency}"));
-            let left = counter.remaining();
-            assert!(child.granted <= left, "§9.4 budget_conserved: {} of {left} set aside", child.granted);
-            counter.aside += child.granted;
+            let counter = parents.as_mut().and_then(|budget| budget.get_mut(currency));
+            rules::no_child_exceeds_its_parents_budget(child.granted, counter.as_deref(), currency);
+            if let Some(counter) = counter {
+                counter.set_aside += child.granted;
+            }
         }
     }
 
-    /// What a child has left returns to its parent.
+    /// An ended job returns what is left of its amounts to its parent.
     pub(super) fn leave_family(&mut self, id: JobUlid) {
         let job = &self.jobs[&id];
         let (Some(parent), Some(budget)) = (job.parent, job.budget.clone()) else { return };
         if let Some(ours) = &mut self.job_mut(parent).budget {
             for (currency, child) in budget {
-                let counter = ours.get_mut(&currency).expect("it was set aside from there");
-                counter.aside -= child.granted;
+                let counter = ours.get_mut(&currency).expect("the child's amounts were set aside from its parent's");
+                counter.set_aside -= child.granted;
                 counter.spent += child.granted - child.remaining();
             }
         }
         self.show_remaining(parent);
     }
 
-    /// One event per currency, where there is room for it.
+    /// Predicts one `cost.budget.remaining` per currency; a full log may omit them.
     pub(super) fn show_remaining(&mut self, id: JobUlid) {
         if self.runs(id) && self.jobs[&id].budget.is_some() {
             for (currency, left) in self.remaining(id) {
@@ -74,7 +73,7 @@ impl Model {
         }
     }
 
-    /// The answer to an operation: expired, pattern, budget, in this order (§9.3).
+    /// Predicts the answer to an operation; the checks are made in the order expiry, pattern, budget (§9.3).
     pub(in super::super) fn authority(
         &self,
         id: JobUlid,
@@ -90,7 +89,7 @@ impl Model {
             return Err("PERMISSION_DENIED");
         }
         let mut left: BTreeMap<&String, Cents> = BTreeMap::new();
-        for (currency, counter) in self.line(id).filter_map(|at| self.jobs[&at].budget.as_ref()).flatten() {
+        for (currency, counter) in self.ancestry(id).filter_map(|at| self.jobs[&at].budget.as_ref()).flatten() {
             left.entry(currency).or_insert(counter.remaining());
         }
         if namespace != "model.use" && left.values().any(|left| *left <= 0) {
@@ -99,7 +98,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a child's lease lets it do something that its parent may not (§9.4).
+    /// Returns whether a child's lease would allow what its parent's does not (§9.4).
     pub(in super::super) fn expands(&self, parent: JobUlid, lease: &Value) -> bool {
         let ours = &self.jobs[&parent].lease;
         let more =
@@ -113,8 +112,8 @@ impl Model {
         OPERATIONS.iter().any(more) || too_much
     }
 
-    /// No family has spent more than its root was granted, but for what is on the counters (§9.6).
-    pub(in super::super) fn conserved(&self) {
+    /// Compares what each job has set aside with the amounts of its children (§9.6).
+    pub(in super::super) fn check_budgets(&self) {
         for (id, job) in &self.jobs {
             for (currency, counter) in job.budget.iter().flatten() {
                 let set_aside: Cents = self
@@ -123,18 +122,18 @@ impl Model {
                     .filter_map(|child| self.jobs[child].budget.as_ref()?.get(currency))
                     .map(|child| child.granted)
                     .sum();
-                assert_eq!(counter.aside, set_aside, "§9.6 budget_conserved: {} {currency}", job.id);
+                rules::budgets_are_conserved(job, currency, counter.set_aside, set_aside);
             }
         }
     }
 
-    /// A piece of the streamed result was taken (§8.4).
-    pub(in super::super) fn wrote(&mut self, id: JobUlid, data: &str, last: bool) {
+    /// An agent wrote a chunk of the streamed result (§8.4).
+    pub(in super::super) fn chunk_written(&mut self, id: JobUlid, data: &str, last: bool) {
         let streams = self.jobs[&id].features.contains("result_chunk");
         let job = self.job_mut(id);
         job.bytes += data.len() as u64;
         if !streams {
-            job.gathered.push_str(data);
+            job.collected.push_str(data);
             job.chunks += 1;
             return;
         }
@@ -144,12 +143,12 @@ impl Model {
         self.append(id, Entry::Chunk { seq, data: data.to_owned(), more: !last });
     }
 
-    /// The agent returned what it has streamed; without a stream that is `null`.
-    pub(in super::super) fn finished_stream(&mut self, id: JobUlid) {
+    /// An agent ended with its streamed result, which is `null` without chunks.
+    pub(in super::super) fn stream_finished(&mut self, id: JobUlid) {
         let job = &self.jobs[&id];
         let streams = job.features.contains("result_chunk");
-        let (chunks, bytes, gathered, open) = (job.chunks, job.bytes, job.gathered.clone(), !job.closed_stream);
-        // Nothing follows a cancel or an expiry but their own terminals.
+        let (chunks, bytes, collected, open) = (job.chunks, job.bytes, job.collected.clone(), !job.closed_stream);
+        // A cancelled job and one with an expired lease get no final chunk, only their terminal.
         let ends_well = job.state == super::State::Running && !job.doomed;
         if streams && chunks > 0 && open && ends_well {
             self.append(id, Entry::Chunk { seq: chunks, data: String::new(), more: false });
@@ -157,7 +156,7 @@ impl Model {
         let ending = match (chunks, streams) {
             (0, _) => Ending::Value(Value::Null),
             (_, true) => Ending::Streamed(bytes),
-            (_, false) => Ending::Value(json!(gathered)),
+            (_, false) => Ending::Value(json!(collected)),
         };
         self.returned(id, ending);
     }

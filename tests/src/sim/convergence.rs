@@ -1,6 +1,7 @@
-//! The end of every run: nothing goes wrong any more, and everything must come to rest in a bounded number of steps.
+//! The end of every run: no more faults occur, and everything must come to rest in a bounded number of steps.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use arbitrary::Unstructured;
 
@@ -8,41 +9,42 @@ use super::Sim;
 use super::draw::Draw;
 use crate::world::SECOND;
 
-/// Rounds of healing; each one lets time pass by a second or more.
+/// The maximum number of rounds until everything is at rest; each lets a second or more pass.
 const ROUNDS: usize = 260;
 
 impl Sim {
-    /// `live_after_healing`: transports hold, the host answers, agents return; then every job has ended, every client has
-    /// been told, every session that a client still has was sent all that was foretold.
-    pub(super) fn heal(&mut self) {
-        self.healing = true;
-        self.disk.stuck = false;
+    /// Ends the run: once no more faults occur, the host answers and the agents return, every job ends,
+    /// every client learns the outcome, and every session that a client still has is sent everything that was predicted.
+    pub(super) fn converge(&mut self) {
+        self.converging = true;
+        self.disk.stalled = false;
         for link in self.links.values_mut() {
             link.stalled = false;
-            // What was half open is found out.
+            // Half-open connections are noticed.
             link.half_open = false;
         }
         for round in 0..ROUNDS {
-            self.mend();
-            // Not after time has passed: who waits for more than a heartbeat at once is lost, and comes back.
-            if self.healed() {
+            self.run_without_faults();
+            // Checked before time passes: a client that waits longer than the heartbeat is lost and has to resume again.
+            let unsettled = self.unsettled_parts();
+            if unsettled.is_empty() {
                 break;
             }
-            assert!(round + 1 < ROUNDS, "live_after_healing: {}", self.unhealed());
+            every_run_converges(round + 1 < ROUNDS, &unsettled);
             self.wait(if round < 60 { SECOND } else { 10 * SECOND });
         }
         for peer in &self.peers {
             if let Some(session) = peer.session.as_ref().filter(|_| !peer.closed && peer.is_live()) {
-                self.model.delivered(session);
+                self.model.check_delivery(session);
             }
         }
-        let held = &self.disk.held;
-        assert!(held.is_empty(), "live_after_healing: these wait for a journal that is up to date: {held:?}");
-        self.quiet();
+        every_run_converges(self.disk.held.is_empty(), &self.disk.held);
+        self.nothing_is_overdue();
     }
 
-    fn mend(&mut self) {
-        // The first of every choice: yes, and at once.
+    /// Lets everything happen that is possible without letting time pass.
+    fn run_without_faults(&mut self) {
+        // With the bytes used up, every choice is the first one: the host agrees at once.
         let mut bytes = Unstructured::new(&[]);
         let draw = &mut Draw(&mut bytes);
         for _ in 0..50 {
@@ -50,10 +52,10 @@ impl Sim {
                 if !self.peers[who].closed {
                     self.connect(who);
                 }
-                self.take(who, usize::MAX);
+                self.take_events(who, usize::MAX);
             }
-            let mut moved = self.carry(true);
-            while !self.host.asks.is_empty() {
+            let mut moved = self.deliver_all(true);
+            while !self.host.questions.is_empty() {
                 moved = true;
                 self.answer(draw);
             }
@@ -65,28 +67,21 @@ impl Sim {
                 return;
             }
         }
-        panic!("live_after_healing: the peers do not come to rest");
+        every_run_converges(false, &"frames and questions never end");
     }
 
-    fn healed(&self) -> bool {
-        self.unhealed_parts().is_empty()
-    }
-
-    fn unhealed(&self) -> String {
-        format!("{:?}", self.unhealed_parts())
-    }
-
-    fn unhealed_parts(&self) -> BTreeMap<&'static str, String> {
+    /// Returns what has not come to rest, by part.
+    fn unsettled_parts(&self) -> BTreeMap<&'static str, String> {
         let mut parts = BTreeMap::new();
         let live: Vec<_> = self.model.live().map(|(_, job)| format!("{} {:?}", job.id, job.state)).collect();
         if !live.is_empty() {
             parts.insert("jobs", live.join(", "));
         }
-        if !self.host.running.is_empty() || !self.host.asks.is_empty() || !self.host.minted.is_empty() {
-            let host = (&self.host.running, self.host.asks.len(), self.host.minted.len());
+        if !self.host.running.is_empty() || !self.host.questions.is_empty() || !self.host.minted.is_empty() {
+            let host = (&self.host.running, self.host.questions.len(), self.host.minted.len());
             parts.insert("host", format!("{host:?}"));
         }
-        // Questions that a silent host has lost run into their deadline.
+        // A replay that a silent host never answered runs into its deadline.
         let reads = self.host.reads.iter().filter(|(_, replay, _)| self.runtime.asks(*replay)).count();
         if reads > 0 {
             parts.insert("reads", reads.to_string());
@@ -101,4 +96,9 @@ impl Sim {
         }
         parts
     }
+}
+
+/// Ours: once no more faults occur, everything comes to rest in a bounded number of steps.
+fn every_run_converges(at_rest: bool, unsettled: &impl Debug) {
+    assert!(at_rest, "ours every_run_converges: {unsettled:?}");
 }
