@@ -1,4 +1,5 @@
-//! `deny.toml` without cargo-deny: licences, refused crates, and versions beside each other, on the platform of the test.
+//! Dependencies as cargo resolves them on this platform: what `deny.toml` says of licences, refused crates and duplicate
+//! versions, without cargo-deny; and the oldest Rust that they support.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -61,6 +62,8 @@ struct Package {
     name: String,
     version: String,
     license: Option<String>,
+    /// The oldest Rust that it supports.
+    rust_version: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -191,4 +194,16 @@ fn no_crate_has_two_versions_but_those_listed() {
     assert!(versions.is_empty(), "several versions: {versions:?}");
     let unused: Vec<&String> = skips.iter().map(|skip| &skip.spec).filter(|spec| !used.contains(*spec)).collect();
     assert!(unused.is_empty(), "deny.toml skips versions that are gone: {unused:?}");
+}
+
+#[test]
+fn no_dependency_needs_a_later_rust() {
+    let number = |version: &str| -> Vec<u32> { version.split('.').map(|part| part.parse().unwrap()).collect() };
+    let packages = metadata().packages;
+    let own = packages.iter().find(|package| package.name == "nuncio-core").unwrap();
+    let oldest = own.rust_version.as_deref().unwrap();
+    for package in &packages {
+        let needs = package.rust_version.as_deref().unwrap_or(oldest);
+        assert!(number(needs) <= number(oldest), "{} needs Rust {needs}, we promise {oldest}", package.name);
+    }
 }

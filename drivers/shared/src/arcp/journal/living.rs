@@ -249,7 +249,8 @@ impl Living {
         }
     }
 
-    /// Where the last event of a job is that is kept.
+    /// The position of the last event of a job that is kept.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn last_position(&self, job: JobUlid) -> Option<u64> {
         self.jobs.get(&job)?.position
     }
