@@ -1,7 +1,7 @@
-//! Equality of submits as JSON values (§7.2): the digest of a canonical form.
+//! SHA-256 digests: of secrets, and of JSON values.
 //!
-//! Key order and the spelling of numbers do not count, the order of arrays does. The texts are valid JSON already: they
-//! were read as raw values.
+//! Two JSON values have the same digest if they are equal as values: the order of keys and the spelling of numbers and
+//! escapes do not count, the order of arrays does. Submits that repeat an idempotency key are compared in this way (§7.2).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,14 +13,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::json::Text;
 
+/// A SHA-256 digest.
 pub(crate) type Digest = [u8; 32];
 
-/// SHA-256 of bytes: what is kept of a resume token.
+/// Returns the digest of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-/// Adds a named JSON value to a digest; `None` is the default, whatever that is.
+/// Adds a member of an object to a digest. `None` is an absent member, which differs from every value.
 pub(crate) fn member(hasher: &mut Sha256, name: &str, json: Option<&str>) {
     hasher.update(name.as_bytes());
     match json {
@@ -32,8 +33,9 @@ pub(crate) fn member(hasher: &mut Sha256, name: &str, json: Option<&str>) {
     }
 }
 
-/// The digest of one JSON value, whose nesting was bounded before. A lone surrogate is no text: values that hold one are
-/// equal if they are spelled alike.
+/// Returns the digest of one valid JSON value, whose nesting was bounded before.
+///
+/// A string with a lone surrogate cannot be decoded. Values that hold one are equal only if they are written alike.
 fn value(json: &str) -> Digest {
     let mut hasher = Sha256::new();
     match json.as_bytes().first() {
@@ -74,7 +76,7 @@ fn value(json: &str) -> Digest {
     hasher.finalize().into()
 }
 
-/// A number in one spelling: sign, significant digits, exponent.
+/// Returns the canonical spelling of a number: sign, significant digits, exponent.
 fn number(text: &str) -> String {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -85,7 +87,7 @@ fn number(text: &str) -> String {
         return String::from("0");
     }
     let trailing = digits.len() - digits.trim_end_matches('0').len();
-    // An exponent that does not fit is as good as its text: two such numbers are equal if they are spelled alike.
+    // Numbers whose exponent does not fit are equal only if they are written alike.
     let sign = if negative { "-" } else { "" };
     let Ok(exponent) = exponent.parse::<i64>() else {
         return alloc::format!("{sign}{text}");
@@ -94,6 +96,7 @@ fn number(text: &str) -> String {
     alloc::format!("{sign}{significant}e{}", exponent.saturating_add(shift))
 }
 
+/// The members of an object in the order they were written.
 struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

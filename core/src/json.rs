@@ -1,6 +1,4 @@
-//! JSON text: borrowed strings, checks of shape, and writing objects member by member.
-//!
-//! Absent members are left out, never written as `null`.
+//! JSON text: reading strings without a copy, checks of the structure, and writing objects member by member.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -12,15 +10,15 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The deepest nesting of arrays and objects that is accepted.
+/// The deepest nesting of arrays and objects that is accepted (ours).
 pub const MAX_DEPTH: usize = 64;
 
-/// A string that borrows from the frame where it holds no escape.
+/// A JSON string, borrowed from the text it was read from unless it contains an escape.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
-    /// The text.
+    /// Returns the string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,7 +43,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Whether arrays and objects nest deeper than [`MAX_DEPTH`]. Exact on valid JSON; harmless on anything else.
+/// Deserialises a member that is present, even as `null`. With `#[serde(default)]` an absent one is `None`.
+pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Returns whether arrays and objects nest deeper than [`MAX_DEPTH`]. The answer is exact for valid JSON; any other text
+/// gets some answer.
 pub(crate) fn too_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     let mut bytes = text.bytes();
@@ -75,7 +79,7 @@ pub(crate) fn too_deep(text: &str) -> bool {
     false
 }
 
-/// The first member name that stands twice in a JSON object, if the text is one.
+/// Returns a member name that occurs twice in a JSON object, if there is one. Any other text has none.
 pub(crate) fn duplicate_member(object: &str) -> Option<String> {
     struct Keys<'a>(Vec<Text<'a>>);
     impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
@@ -105,7 +109,7 @@ pub(crate) fn duplicate_member(object: &str) -> Option<String> {
         .map(|key| key.as_str().to_string())
 }
 
-/// A JSON object under construction.
+/// Writes a JSON object. Optional members that are absent are left out, never written as `null`.
 pub(crate) struct Object {
     out: String,
 }
@@ -129,14 +133,14 @@ impl Object {
         self.out.push(':');
     }
 
-    /// A member with a string.
+    /// Adds a string.
     pub(crate) fn text(mut self, key: &str, value: &str) -> Object {
         self.key(key);
         push_json_str(&mut self.out, value);
         self
     }
 
-    /// A member with a string that needs no escapes: an id, a timestamp.
+    /// Adds a string that needs no escapes, such as an id or a timestamp.
     pub(crate) fn plain(mut self, key: &str, value: impl fmt::Display) -> Object {
         self.key(key);
         // Writing to a String cannot fail.
@@ -144,21 +148,21 @@ impl Object {
         self
     }
 
-    /// A member with a value whose display form is JSON: a number, a boolean, `null`.
+    /// Adds a value whose display form is JSON: a number, a boolean or `null`.
     pub(crate) fn value(mut self, key: &str, value: impl fmt::Display) -> Object {
         self.key(key);
         let _ = write!(self.out, "{value}");
         self
     }
 
-    /// A member with JSON text; raw line breaks become spaces.
+    /// Adds JSON text; raw line breaks in it become spaces.
     pub(crate) fn json(mut self, key: &str, json: &str) -> Object {
         self.key(key);
         self.out.push_str(&on_one_line(json));
         self
     }
 
-    /// A member with user data, if there is any.
+    /// Adds JSON text that belongs to a user, if there is any.
     pub(crate) fn raw(self, key: &str, value: Option<&RawValue>) -> Object {
         match value {
             Some(value) => self.json(key, value.get()),
@@ -166,7 +170,7 @@ impl Object {
         }
     }
 
-    /// A member with a string, if there is one.
+    /// Adds a string, if there is one.
     pub(crate) fn opt_text(self, key: &str, value: Option<&str>) -> Object {
         match value {
             Some(value) => self.text(key, value),
@@ -174,7 +178,7 @@ impl Object {
         }
     }
 
-    /// A member with a plain string, if there is one.
+    /// Adds a string that needs no escapes, if there is one.
     pub(crate) fn opt_plain(self, key: &str, value: Option<impl fmt::Display>) -> Object {
         match value {
             Some(value) => self.plain(key, value),
@@ -182,7 +186,15 @@ impl Object {
         }
     }
 
-    /// A member with JSON text, if there is any.
+    /// Adds a value whose display form is JSON, if there is one.
+    pub(crate) fn opt_value(self, key: &str, value: Option<impl fmt::Display>) -> Object {
+        match value {
+            Some(value) => self.value(key, value),
+            None => self,
+        }
+    }
+
+    /// Adds JSON text, if there is any.
     pub(crate) fn opt_json(self, key: &str, value: Option<&str>) -> Object {
         match value {
             Some(value) => self.json(key, value),
@@ -190,7 +202,7 @@ impl Object {
         }
     }
 
-    /// A member with a string, or a `null` that is shown.
+    /// Adds a string that needs no escapes, or `null` if there is none.
     pub(crate) fn null_or_plain(self, key: &str, value: Option<impl fmt::Display>) -> Object {
         match value {
             Some(value) => self.plain(key, value),
@@ -198,23 +210,23 @@ impl Object {
         }
     }
 
-    /// The whole text.
+    /// Returns the text of the object.
     pub(crate) fn close(mut self) -> String {
         self.out.push('}');
         self.out
     }
 }
 
-/// JSON text without the raw line breaks that a pretty-printed value holds, so that a frame is one line on stdio.
+/// Replaces the raw line breaks of pretty-printed JSON by spaces, so that a frame is one line on stdio.
 pub(crate) fn on_one_line(json: &str) -> Cow<'_, str> {
-    // In valid JSON a raw CR or LF is white space between tokens.
+    // In valid JSON a raw CR or LF can only be white space between tokens.
     match memchr2(b'\r', b'\n', json.as_bytes()) {
         Some(_) => Cow::Owned(json.replace(['\r', '\n'], " ")),
         None => Cow::Borrowed(json),
     }
 }
 
-/// A JSON string literal of `text`, appended to `out`.
+/// Appends `text` to `out` as a JSON string.
 pub(crate) fn push_json_str(out: &mut String, text: &str) {
     let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {

@@ -1,20 +1,30 @@
-//! Agent control protocol machines: bytes in, events out.
+//! State machines for agent control protocols: bytes go in, events come out.
 //!
-//! Nothing here does IO, reads a clock or makes randomness of its own; a host brings all three.
+//! The machines do no IO, read no clock and have no randomness of their own. A driver provides all three; the crates
+//! `nuncio-tokio` and `nuncio-smol` are such drivers, and an event loop of your own can be another.
+//!
+//! ```text
+//! arcp/                                        ARCP: Runtime serves jobs, Client submits them
+//! lease/ budget/                               authority that only narrows
+//! time trace secret  digest random json        values that every protocol may use
+//! ```
+//!
+//! A module uses only the modules of its own line and of the lines below it.
 //!
 //! # The contract of a machine
 //!
-//! A machine has four classes of methods, always with the same verbs.
+//! A machine has four classes of methods, which always use the same verbs:
 //!
-//! * **The wire**, `handle_*`: total functions of what the transport did. A peer's fault becomes outputs — an error frame, a
-//!   close — and never a panic or an `Err`.
-//! * **The host**: commands and answers. A caller's own fault is an `Err(Refused)` that changed nothing.
-//! * **Out**: `poll_output`, one ordered stream of owned values. Several inputs may be handed in before it is drained.
-//! * **Time**: `poll_timeout` names the next deadline and its reason; `handle_timeout` early or for nothing is harmless.
+//! * **The wire**, `handle_*`: the transport reports what it did. These functions are total: a fault of the peer becomes
+//!   outputs (an error frame, a close), never a panic or an `Err`.
+//! * **The host**, commands and answers: a fault of the caller is an `Err` that changed nothing.
+//! * **Outputs**, `poll_output`: one ordered stream of owned values. Several inputs may be handed in before it is drained.
+//! * **Time**, `poll_timeout` and `handle_timeout`: the next deadline with its reason, and the report that it has passed. A
+//!   report that comes early or without a reason is harmless.
 //!
-//! Every method takes the present [`Time`](time::Time), which never steps back; the same seed and the same inputs give
-//! byte-identical outputs. Whatever needs IO or policy is asked with an event and answered with a command, and the
-//! question has a deadline. Every limit is in the machine's configuration, and memory is bounded by their sum.
+//! Every input carries the present [`Time`](time::Time), which never steps back. The same seed and the same inputs produce
+//! byte-identical outputs. Whatever needs IO or a decision of the host is asked with an event, answered with a command, and
+//! has a deadline. Every limit is part of the machine's configuration, and its memory is bounded by their sum.
 #![no_std]
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -30,7 +40,7 @@ mod secret;
 pub mod time;
 pub mod trace;
 
-/// The example of the README is compiled and run.
+/// The example in the README is compiled and run as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

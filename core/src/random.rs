@@ -1,4 +1,4 @@
-//! The one source of randomness of a machine.
+//! The one source of randomness of a machine: ids that grow with time, unguessable ids, and tokens.
 
 use alloc::string::String;
 use core::fmt;
@@ -9,10 +9,14 @@ use rand_core::{Rng, SeedableRng};
 use crate::digest::sha256;
 use crate::time::Time;
 
-/// The seeded source of every id, nonce and token of one machine.
+/// The random 80 bits of a ULID without their top bit, so that counting up within a millisecond cannot overflow them.
+const RANDOM_BITS: u128 = (1 << 79) - 1;
+
+/// A seeded CSPRNG (`ChaCha20`). The same seed and the same calls give the same values.
 #[derive(Clone)]
 pub(crate) struct Random {
     rng: ChaCha20Rng,
+    /// The last monotonic ULID.
     last: u128,
 }
 
@@ -21,36 +25,34 @@ impl Random {
         Random { rng: ChaCha20Rng::from_seed(seed), last: 0 }
     }
 
-    /// The source of a runtime that goes on where another one, perhaps of the same seed, had made `last`.
+    /// Continues after a restart: `last` is the newest ULID on record of a machine that may have had the same seed.
     pub(crate) fn resume(seed: [u8; 32], last: u128) -> Random {
         let mut mixed = seed.to_vec();
         mixed.extend_from_slice(&last.to_be_bytes());
-        let mut ids = Random { rng: ChaCha20Rng::from_seed(sha256(&mixed)), last };
-        // Frames that are not recorded had ids, too: a later millisecond is out of their way.
+        let mut random = Random { rng: ChaCha20Rng::from_seed(sha256(&mixed)), last };
+        // The former machine may have used later ULIDs for frames without a record: begin in the next millisecond.
         let millis = (last >> 80).saturating_add(u128::from(last > 0));
-        ids.last = (millis << 80) | (ids.random_u128() & ((1 << 79) - 1));
-        ids
+        random.last = (millis << 80) | (random.random_u128() & RANDOM_BITS);
+        random
     }
 
-    /// A ULID greater than every one before: +1 within a millisecond.
+    /// Returns a ULID greater than every one before. Within a millisecond it is the last one plus one.
     pub(crate) fn monotonic(&mut self, now: Time) -> u128 {
-        let millis = now.millis();
-        self.last = if self.last >> 80 >= u128::from(millis) {
+        let millis = u128::from(now.millis());
+        self.last = if self.last >> 80 >= millis {
             self.last.saturating_add(1)
         } else {
-            // The top bit of the random part stays clear, so that +1 has room within the millisecond.
-            let random = self.random_u128() & ((1 << 79) - 1);
-            (u128::from(millis) << 80) | random
+            (millis << 80) | (self.random_u128() & RANDOM_BITS)
         };
         self.last
     }
 
-    /// 128 bits that say nothing about any other id.
+    /// Returns 128 random bits.
     pub(crate) fn random_u128(&mut self) -> u128 {
         (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64())
     }
 
-    /// `prefix` and 256 random bits in hex.
+    /// Returns `prefix` followed by 256 random bits in hexadecimal digits.
     pub(crate) fn token(&mut self, prefix: &str) -> String {
         use fmt::Write as _;
         let mut bytes = [0; 32];

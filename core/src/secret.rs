@@ -1,4 +1,4 @@
-//! Texts that are never printed.
+//! Texts that must not be printed: [`Secret`].
 
 use alloc::string::String;
 use core::fmt;
@@ -8,22 +8,33 @@ use zeroize::Zeroizing;
 
 use crate::digest::{Digest, sha256};
 
-/// A text that is never printed: a bearer token, a credential's value. Its memory is wiped when it is dropped, and it is
-/// compared in a time that depends on the lengths alone.
+/// A text that must not be printed, such as a bearer token or the value of a credential.
+///
+/// Its `Debug` form does not contain it, its memory is wiped when it is dropped, and two secrets are compared in a time
+/// that depends on their lengths alone.
+///
+/// ```
+/// use nuncio_core::arcp::Secret;
+///
+/// let token = Secret::new("s3cret");
+/// assert_eq!(format!("{token:?}"), "Secret");
+/// assert_eq!(token.expose(), "s3cret");
+/// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Wraps a secret text.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(Zeroizing::new(text.into()))
     }
 
-    /// The text. Do not log it.
+    /// Returns the text. It must not be logged.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
+    /// Returns the SHA-256 digest, which can be stored in place of the secret.
     pub(crate) fn digest(&self) -> Digest {
         sha256(self.0.as_bytes())
     }

@@ -1,8 +1,8 @@
 //! W3C Trace Context (§11): [`TraceId`], [`TraceParent`], [`TraceState`] and the envelope extension that carries them.
 //!
-//! The wire's `trace_id` is the bare trace id. What W3C has beyond it (the caller's span, the flags, `tracestate`)
-//! rides in the envelope's `extensions` under [`TraceContext::EXTENSION`], a convention of the SDKs and not of the
-//! specification. A context that cannot be read is as good as absent: nothing here is an error to the peer.
+//! The `trace_id` of an envelope is the bare trace id. The rest of the W3C context (the caller's span, the flags and
+//! `tracestate`) travels in the envelope's `extensions` under [`TraceContext::EXTENSION`], which is a convention of the
+//! SDKs and not part of the specification. A context that cannot be read counts as absent and is never refused.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -15,24 +15,23 @@ use serde::{Deserialize, Serialize};
 pub struct TraceId([u8; 16]);
 
 impl TraceId {
-    /// The id with these bytes; `None` if all of them are zero.
+    /// Returns the id with these bytes, or `None` if all of them are zero.
     pub fn from_bytes(bytes: [u8; 16]) -> Option<TraceId> {
         (bytes != [0; 16]).then_some(TraceId(bytes))
     }
 
-    /// Parses 32 lower-case hexadecimal digits, the only form Nuncio sends.
+    /// Parses 32 lower-case hexadecimal digits, the form that Nuncio sends. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<TraceId> {
         TraceId::from_bytes(parse_hex(text)?)
     }
 
-    /// Parses what peers put into `trace_id`: the bare id, or a whole `traceparent`, whose trace id is taken (ours).
-    ///
-    /// `None` for anything else, which counts as an absent `trace_id`.
+    /// Parses the forms that peers send as `trace_id`: the bare id, or a whole `traceparent`, whose trace id is taken
+    /// (ours). Returns `None` for any other text, which counts as an absent `trace_id`.
     pub fn parse_lenient(text: &str) -> Option<TraceId> {
         TraceId::parse(text).or_else(|| Some(TraceParent::parse(text)?.trace_id))
     }
 
-    /// The 16 bytes.
+    /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -49,17 +48,17 @@ impl fmt::Display for TraceId {
 pub struct SpanId([u8; 8]);
 
 impl SpanId {
-    /// The id with these bytes; `None` if all of them are zero.
+    /// Returns the id with these bytes, or `None` if all of them are zero.
     pub fn from_bytes(bytes: [u8; 8]) -> Option<SpanId> {
         (bytes != [0; 8]).then_some(SpanId(bytes))
     }
 
-    /// Parses 16 lower-case hexadecimal digits.
+    /// Parses 16 lower-case hexadecimal digits. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<SpanId> {
         SpanId::from_bytes(parse_hex(text)?)
     }
 
-    /// The 8 bytes.
+    /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
@@ -71,48 +70,57 @@ impl fmt::Display for SpanId {
     }
 }
 
-/// The flags of a `traceparent`: the two that W3C defines. Reserved bits are dropped, as W3C asks of who forwards them.
+/// The two flags of a `traceparent` that W3C defines. Reserved bits are dropped, as W3C requires when forwarding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TraceFlags(u8);
 
 impl TraceFlags {
-    /// The caller recorded its span (bit 0).
+    /// The caller may have recorded its span (bit 0).
     pub const SAMPLED: TraceFlags = TraceFlags(0x01);
-    /// The trace id is random in its last seven bytes (bit 1, W3C level 2).
+    /// The last seven bytes of the trace id are random (bit 1, W3C level 2).
     pub const RANDOM: TraceFlags = TraceFlags(0x02);
 
-    /// The flags of this byte, without the reserved bits.
+    /// Returns the flags in this byte, without the reserved bits.
     pub const fn from_byte(byte: u8) -> TraceFlags {
         TraceFlags(byte & (Self::SAMPLED.0 | Self::RANDOM.0))
     }
 
-    /// The byte.
+    /// Returns the flags as a byte.
     pub const fn byte(self) -> u8 {
         self.0
     }
 
-    /// Whether the caller recorded its span.
+    /// Returns whether the caller may have recorded its span.
     pub const fn sampled(self) -> bool {
         self.0 & Self::SAMPLED.0 != 0
     }
 }
 
-/// A W3C `traceparent`: which trace, which span of it called, and its flags.
+/// A W3C `traceparent`: a trace, the calling span, and flags. It is formatted as version 00.
 ///
-/// Formatted as version 00, whatever version it was parsed from.
+/// ```
+/// use nuncio_core::trace::TraceParent;
+///
+/// let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// let parent = TraceParent::parse(text).unwrap();
+/// assert!(parent.flags.sampled());
+/// assert_eq!(parent.to_string(), text);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceParent {
-    /// The trace.
+    /// The id of the trace.
     pub trace_id: TraceId,
-    /// The calling span.
+    /// The id of the calling span.
     pub span_id: SpanId,
-    /// What the caller says of the trace.
+    /// The flags.
     pub flags: TraceFlags,
 }
 
 impl TraceParent {
-    /// Parses a `traceparent`. Version 00 must have its exact form; of a later version the four fields of version 00
-    /// are read and what follows after a `-` is ignored; version `ff` is invalid. Anything else is `None`.
+    /// Parses a `traceparent`, or returns `None` for a malformed one.
+    ///
+    /// Version 00 must have its exact form. Of a later version the four fields of version 00 are read, and everything
+    /// after the next `-` is ignored. Version `ff` is invalid.
     pub fn parse(text: &str) -> Option<TraceParent> {
         let mut fields = text.splitn(5, '-');
         let [version] = parse_hex(fields.next()?)?;
@@ -132,42 +140,43 @@ impl fmt::Display for TraceParent {
     }
 }
 
-/// A W3C `tracestate`, carried and not looked into.
+/// A W3C `tracestate`, passed on without being interpreted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TraceState(Box<str>);
 
 impl TraceState {
-    /// The longest `tracestate` that is carried: 512 bytes, what W3C asks everybody to be able to.
+    /// The longest `tracestate` that is passed on, in bytes: the length that W3C requires to be propagated.
     pub const MAX_BYTES: usize = 512;
 
-    /// Takes a `tracestate` of 1 to 512 printable ASCII bytes, the characters an HTTP header may have; else `None`.
+    /// Parses a `tracestate` of 1 to 512 printable ASCII characters, spaces and tabs. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<TraceState> {
         let printable = text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
         (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable).then(|| TraceState(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The trace context of one envelope beyond its `trace_id`.
+/// The W3C trace context that an envelope carries beside its `trace_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TraceContext {
     /// The caller's `traceparent`.
     pub parent: TraceParent,
-    /// The caller's `tracestate`, if it sent one that can be carried.
+    /// The caller's `tracestate`, if it sent one that can be passed on.
     pub state: Option<TraceState>,
 }
 
 impl TraceContext {
-    /// The key of the context in the envelope's `extensions` (the SDKs' convention).
+    /// The member of the envelope's `extensions` that holds the context (a convention of the SDKs).
     pub const EXTENSION: &'static str = "x-vendor.opentelemetry.tracecontext";
 
-    /// Parses the raw JSON text of the extension, `{"traceparent", "tracestate"?}`; other members are ignored.
+    /// Parses the JSON text of the extension, `{"traceparent", "tracestate"?}`. Other members are ignored.
     ///
-    /// `None` without a readable `traceparent`. An unreadable `tracestate` is dropped alone, as W3C has it.
+    /// Returns `None` if the `traceparent` is absent or malformed. A malformed `tracestate` is dropped by itself, as W3C
+    /// requires.
     pub fn from_json(json: &str) -> Option<TraceContext> {
         let members: Members<String> = serde_json::from_str(json).ok()?;
         let parent = TraceParent::parse(&members.traceparent)?;
@@ -175,7 +184,7 @@ impl TraceContext {
         Some(TraceContext { parent, state })
     }
 
-    /// The JSON text of the extension.
+    /// Returns the JSON text of the extension.
     pub fn to_json(&self) -> String {
         let traceparent = alloc::format!("{}", self.parent);
         let tracestate = self.state.as_ref().map(TraceState::as_str);
@@ -217,7 +226,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
     }
 }
 
-/// In one piece: ids stand in every frame and record.
+/// Writes lower-case hexadecimal digits with a single call, since ids are part of every frame and record.
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; 32];

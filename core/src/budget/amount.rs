@@ -1,4 +1,4 @@
-//! Currencies and exact decimals, and their texts.
+//! [`Currency`] and [`Amount`]: units, exact decimals, and their texts.
 
 use alloc::boxed::Box;
 use core::borrow::Borrow;
@@ -6,16 +6,20 @@ use core::fmt;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// A currency, or any unit a runtime budgets: `[A-Za-z][A-Za-z0-9_-]*` (§9.6 `currency`), at most 32 bytes (ours).
-/// Case-sensitive.
+/// A currency, or any other unit that a runtime budgets: `[A-Za-z][A-Za-z0-9_-]*` (§9.6), at most 32 bytes (ours),
+/// case-sensitive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency(Box<str>);
 
 impl Currency {
-    /// The longest currency, in bytes.
+    /// The length of the longest currency, in bytes.
     pub const MAX_BYTES: usize = 32;
 
-    /// Parses a currency, or [`AmountError::Currency`].
+    /// Parses a currency.
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError::Currency`] for a malformed one.
     pub fn parse(text: &str) -> Result<Currency, AmountError> {
         let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic());
         let goes_on_well = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
@@ -26,7 +30,7 @@ impl Currency {
         }
     }
 
-    /// The text.
+    /// Returns the currency as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -44,9 +48,9 @@ impl fmt::Display for Currency {
     }
 }
 
-/// An exact decimal amount, normalised (no trailing zeros, no negative zero), written in plain decimal notation.
+/// An exact decimal without trailing zeros, written in plain decimal notation.
 ///
-/// What is parsed is never negative; what remains of a budget can be.
+/// A parsed amount is never negative; what remains of a budget can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(Decimal);
 
@@ -54,10 +58,12 @@ impl Amount {
     /// Zero.
     pub const ZERO: Amount = Amount(Decimal::ZERO);
 
-    /// Reads the raw text of a JSON number: exponents are allowed (`1e-2`), `-0` is zero.
+    /// Parses the text of a JSON number. Exponents are allowed (`1e-2`), and `-0` is zero.
     ///
-    /// Errors: [`AmountError::NotANumber`] for what JSON has no number for, [`AmountError::Negative`],
-    /// [`AmountError::Overflow`] and [`AmountError::TooManyDigits`] for what an amount cannot hold exactly.
+    /// # Errors
+    ///
+    /// [`AmountError::NotANumber`] for any other text, [`AmountError::Negative`], and [`AmountError::Overflow`] or
+    /// [`AmountError::TooManyDigits`] for a number that an amount cannot hold exactly.
     pub fn from_json_number(text: &str) -> Result<Amount, AmountError> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(unsigned) => (true, unsigned),
@@ -77,7 +83,7 @@ impl Amount {
         exact_decimal(integer, fraction, exponent).map(Amount)
     }
 
-    /// Whether this is more than zero.
+    /// Returns whether the amount is greater than zero.
     pub fn is_positive(self) -> bool {
         self.0 > Decimal::ZERO
     }
@@ -88,7 +94,7 @@ impl Amount {
 
     pub(super) fn exact_add(self, other: Amount) -> Result<Amount, AmountError> {
         let sum = self.0.checked_add(other.0).ok_or(AmountError::Overflow)?;
-        // A sum that does not fit is rounded by the library, to a smaller scale.
+        // The library rounds a sum that does not fit, which shows in a smaller scale.
         if sum.scale() < self.0.scale().max(other.0.scale()) {
             return Err(AmountError::TooManyDigits);
         }
@@ -99,12 +105,12 @@ impl Amount {
         self.exact_add(Amount(-other.0))
     }
 
-    /// The exact sum; where it has too many digits the next larger one, and at most the largest amount.
+    /// Returns the sum, rounded up if it has too many digits, and at most the largest amount.
     pub(super) fn add_upwards(self, other: Amount) -> Amount {
         self.rounded_add(other, RoundingStrategy::ToPositiveInfinity).unwrap_or(Amount(Decimal::MAX))
     }
 
-    /// The exact sum; where it has too many digits the next smaller one, and at least the smallest amount.
+    /// Returns the sum, rounded down if it has too many digits, and at least the smallest amount.
     pub(super) fn add_downwards(self, other: Amount) -> Amount {
         self.rounded_add(other, RoundingStrategy::ToNegativeInfinity).unwrap_or(Amount(Decimal::MIN))
     }
@@ -123,10 +129,12 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Parses an amount string of a `cost.budget` list, `currency:digits[.digits]` (§9.6 `amount`).
+/// Parses an amount string of a `cost.budget` list: `currency:digits[.digits]` (§9.6).
 ///
-/// Errors: [`AmountError::Syntax`], [`AmountError::Currency`], and [`AmountError::Overflow`] or
-/// [`AmountError::TooManyDigits`] for what an amount cannot hold exactly.
+/// # Errors
+///
+/// [`AmountError::Syntax`], [`AmountError::Currency`], and [`AmountError::Overflow`] or [`AmountError::TooManyDigits`]
+/// for a decimal that an amount cannot hold exactly.
 pub fn parse_amount(text: &str) -> Result<(Currency, Amount), AmountError> {
     let (currency, decimal) = text.split_once(':').ok_or(AmountError::Syntax)?;
     let currency = Currency::parse(currency)?;
@@ -134,7 +142,7 @@ pub fn parse_amount(text: &str) -> Result<(Currency, Amount), AmountError> {
     Ok((currency, Amount(exact_decimal(integer, fraction, 0)?)))
 }
 
-/// Why a text is no amount, or a sum cannot be held.
+/// Why a text is not an amount, or a sum cannot be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// A budget entry is not `currency:digits[.digits]`.
@@ -143,7 +151,7 @@ pub enum AmountError {
     /// A currency is not `[A-Za-z][A-Za-z0-9_-]*` of at most 32 bytes.
     #[error("a currency is a letter followed by letters, digits, underscores and hyphens, at most 32 bytes")]
     Currency,
-    /// A metric value is no JSON number.
+    /// The value of a metric is not a JSON number.
     #[error("the value is not a JSON number")]
     NotANumber,
     /// The value is below zero.
@@ -152,12 +160,12 @@ pub enum AmountError {
     /// The integer part is too large to be held.
     #[error("the amount is too large")]
     Overflow,
-    /// The value would have to be rounded to be held.
+    /// The value could only be held after rounding.
     #[error("the amount has too many digits to be held exactly")]
     TooManyDigits,
 }
 
-/// Splits `digits[.digits]`; the fraction is empty if there is no point.
+/// Splits `digits[.digits]`. Without a point the fraction is empty.
 fn split_digits(text: &str) -> Option<(&str, &str)> {
     let (integer, fraction) = match text.split_once('.') {
         Some((_, "")) => return None,
@@ -168,7 +176,7 @@ fn split_digits(text: &str) -> Option<(&str, &str)> {
     (!integer.is_empty() && digits(integer) && digits(fraction)).then_some((integer, fraction))
 }
 
-/// Reads `[+-]digits`, saturating.
+/// Parses `[+-]digits`, saturating.
 fn parse_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -177,7 +185,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
     Some(text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX }))
 }
 
-/// `integer.fraction × 10^exponent`, exactly. Both parts are ASCII digits, of any number.
+/// Returns `integer.fraction × 10^exponent`. Both parts are any number of ASCII digits.
 fn exact_decimal(integer: &str, fraction: &str, exponent: i64) -> Result<Decimal, AmountError> {
     let digits = [integer, fraction].concat();
     let significant = digits.trim_end_matches('0');
@@ -202,5 +210,5 @@ fn exact_decimal(integer: &str, fraction: &str, exponent: i64) -> Result<Decimal
     Decimal::try_from_i128_with_scale(coefficient, scale).map_err(|_| too_much)
 }
 
-/// The digits of 2^96.
+/// The number of digits of 2^96.
 const MAX_DIGITS: i64 = 29;

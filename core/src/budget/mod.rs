@@ -1,8 +1,8 @@
-//! Exact money: [`Currency`], [`Amount`], [`Amounts`] and the counters of a [`Budget`] (§9.6).
+//! Exact amounts of money: [`Currency`], [`Amount`], [`Amounts`] and the counters of a [`Budget`] (§9.6).
 //!
-//! No amount is ever a binary float. Every amount is a decimal of at most 28 digits after the point and an integer
+//! No amount is ever a binary float. An amount is a decimal with at most 28 digits after the point and an integer
 //! coefficient below 2^96 (about 28 digits in all). Arithmetic is exact or refused, with one documented exception
-//! ([`Budget::give_back`]). Amounts are normalised: `5.00` is `5` wherever it is written.
+//! ([`Budget::give_back`]). Amounts are normalised: `5.00` is written as `5`.
 
 mod amount;
 
@@ -13,18 +13,21 @@ use core::fmt::{self, Write as _};
 
 pub use self::amount::{Amount, AmountError, Currency, parse_amount};
 
-/// Amounts by currency, at most one each, in the order of the currencies' bytes.
+/// At most one amount for each currency, ordered by the bytes of the currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Amounts(BTreeMap<Currency, Amount>);
 
 impl Amounts {
-    /// No amounts.
+    /// Returns an empty set of amounts.
     pub const fn new() -> Amounts {
         Amounts(BTreeMap::new())
     }
 
-    /// Adds an amount; the same currency twice is summed (ours). A sum that cannot be held is an error and changes
-    /// nothing.
+    /// Adds an amount to that of its currency (ours).
+    ///
+    /// # Errors
+    ///
+    /// [`AmountError`] for a sum that cannot be held exactly. Nothing is changed then.
     pub fn add(&mut self, currency: Currency, amount: Amount) -> Result<(), AmountError> {
         match self.0.entry(currency) {
             btree_map::Entry::Vacant(entry) => {
@@ -38,31 +41,46 @@ impl Amounts {
         Ok(())
     }
 
-    /// The amount in this currency.
+    /// Returns the amount in this currency.
     pub fn of(&self, currency: &str) -> Option<Amount> {
         self.0.get(currency).copied()
     }
 
-    /// All of them.
+    /// Returns the amounts with their currencies.
     pub fn iter(&self) -> impl Iterator<Item = (&Currency, Amount)> {
         self.0.iter().map(|(currency, amount)| (currency, *amount))
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no amounts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// An upper estimate of the heap memory this holds, in bytes.
+    /// Returns an upper estimate of the heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
         self.0.len().saturating_mul(2 * size_of::<(Currency, Amount)>() + Currency::MAX_BYTES)
     }
 }
 
-/// The counters of a job's `cost.budget` (§9.6), one per currency.
+/// The counters of a job's `cost.budget` (§9.6), one for each currency.
 ///
-/// What remains is what was granted, less what was spent, less what is set aside for children that have amounts of
-/// their own (ours). So a family never spends more than its root was granted, but for the events that exhaust it.
+/// What remains is what was granted, less what was spent, less what is set aside for delegated jobs that have amounts of
+/// their own (ours). A job and its descendants together therefore never spend more than the job was granted, except for
+/// the costs that exhaust it.
+///
+/// ```
+/// use nuncio_core::budget::{Amount, Amounts, Budget, parse_amount};
+///
+/// let mut granted = Amounts::new();
+/// let (usd, five) = parse_amount("USD:5.00")?;
+/// granted.add(usd, five)?;
+///
+/// let mut budget = Budget::new(granted);
+/// let remaining = budget.spend("USD", Amount::from_json_number("1.42")?)?;
+/// assert_eq!(remaining.unwrap().to_string(), "3.58");
+/// assert_eq!(budget.to_json_numbers(), r#"{"USD":3.58}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Budget(BTreeMap<Currency, Counter>);
 
@@ -74,17 +92,19 @@ struct Counter {
 }
 
 impl Budget {
-    /// A budget of which nothing is spent.
+    /// Creates a budget of which nothing has been spent.
     pub fn new(granted: Amounts) -> Budget {
         let full = |granted| Counter { granted, spent: Amount::ZERO, remaining: granted };
         Budget(granted.0.into_iter().map(|(currency, granted)| (currency, full(granted))).collect())
     }
 
-    /// Counts a cost and returns what remains, which may be less than nothing: the cost that exhausts a budget is
-    /// counted. `None` if the currency is not budgeted.
+    /// Counts a cost and returns what remains, or `None` if the currency is not budgeted. What remains may be negative,
+    /// because the cost that exhausts a budget is counted in full.
     ///
-    /// Errors: [`BudgetError::Amount`] for a negative cost, or one after which a counter could not be exact. Nothing is
-    /// counted then.
+    /// # Errors
+    ///
+    /// [`BudgetError::Amount`] for a negative cost, or one after which a counter could not be exact. Nothing is counted
+    /// then.
     pub fn spend(&mut self, currency: &str, cost: Amount) -> Result<Option<Amount>, BudgetError> {
         if cost.is_negative() {
             return Err(AmountError::Negative.into());
@@ -98,10 +118,12 @@ impl Budget {
         Ok(Some(remaining))
     }
 
-    /// Sets the amounts of a child aside (ours, §9.4).
+    /// Sets amounts aside for a delegated job (ours, §9.4).
     ///
-    /// Errors, all of which change nothing and mean `LEASE_SUBSET_VIOLATION`: [`BudgetError::NotBudgeted`],
-    /// [`BudgetError::MoreThanRemains`], [`BudgetError::Amount`] where a counter could not be exact.
+    /// # Errors
+    ///
+    /// [`BudgetError::NotBudgeted`], [`BudgetError::MoreThanRemains`], and [`BudgetError::Amount`] if a counter could not
+    /// be exact. All of them mean `LEASE_SUBSET_VIOLATION`, and change nothing.
     pub fn set_aside(&mut self, amounts: &Amounts) -> Result<(), BudgetError> {
         let mut after = self.clone();
         for (currency, amount) in amounts.iter() {
@@ -121,12 +143,12 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes back what a child has left of the amounts that were set aside for it, also if that is less than nothing;
-    /// what it spent counts as spent here. What it has itself set aside stays set aside.
+    /// Takes back what an ended child has left of the amounts that were set aside for it, even if that is negative, and
+    /// counts what the child spent as spent here. What the child has itself set aside stays set aside.
     ///
-    /// A child's end cannot be refused: where a sum would have too many digits it is rounded against the family (more
-    /// spent, less remaining), and a counter that would overflow stays at its extreme. Neither happens to budgets whose
-    /// amounts and costs together span fewer than 28 digits.
+    /// The end of a job cannot be refused. A sum with too many digits is therefore rounded, to more spent and less
+    /// remaining, and a counter that would overflow stays at its extreme. Neither happens to budgets whose amounts and
+    /// costs together span fewer than 28 digits.
     pub fn give_back(&mut self, child: &Budget) {
         for (currency, ended) in &child.0 {
             let Some(counter) = self.0.get_mut(currency) else {
@@ -137,43 +159,44 @@ impl Budget {
         }
     }
 
-    /// What remains, per currency, in the order of the currencies' bytes.
+    /// Returns what remains in each currency, ordered by the bytes of the currency.
     pub fn remaining(&self) -> impl Iterator<Item = (&Currency, Amount)> {
         self.0.iter().map(|(currency, counter)| (currency, counter.remaining))
     }
 
-    /// What remains in this currency; `None` if it is not budgeted.
+    /// Returns what remains in this currency, or `None` if it is not budgeted.
     pub fn remaining_of(&self, currency: &str) -> Option<Amount> {
         self.0.get(currency).map(|counter| counter.remaining)
     }
 
-    /// What was granted in this currency; `None` if it is not budgeted.
+    /// Returns what was granted in this currency, or `None` if it is not budgeted.
     pub fn granted_of(&self, currency: &str) -> Option<Amount> {
         self.0.get(currency).map(|counter| counter.granted)
     }
 
-    /// What was spent in this currency, by the job and by its ended children; `None` if it is not budgeted.
+    /// Returns what the job and its ended children spent in this currency, or `None` if it is not budgeted.
     pub fn spent_of(&self, currency: &str) -> Option<Amount> {
         self.0.get(currency).map(|counter| counter.spent)
     }
 
-    /// The currencies of which nothing remains (§9.6: any counter ≤ 0).
+    /// Returns the currencies of which nothing remains: those whose counter is at or below zero (§9.6).
     pub fn exhausted(&self) -> impl Iterator<Item = &Currency> {
         self.remaining().filter_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
     }
 
-    /// Whether no currency is budgeted.
+    /// Returns whether no currency is budgeted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What remains as a JSON object of numbers, `{"USD":3.58}`: the exact decimal text, no exponent, no trailing
-    /// zeros.
+    /// Returns what remains as a JSON object of numbers, such as `{"USD":3.58}`: exact decimals without an exponent or
+    /// trailing zeros.
     pub fn to_json_numbers(&self) -> String {
         self.to_json(|out, _, remaining| write!(out, "{remaining}"))
     }
 
-    /// What remains as a JSON object of amount strings, `{"USD":"USD:3.58"}`: what the Python 1.1.3 client reads.
+    /// Returns what remains as a JSON object of amount strings, such as `{"USD":"USD:3.58"}`: the form that the Python
+    /// SDK 1.1.3 reads.
     pub fn to_json_amounts(&self) -> String {
         self.to_json(|out, currency, remaining| write!(out, "\"{currency}:{remaining}\""))
     }
@@ -182,7 +205,7 @@ impl Budget {
         let mut out = String::from("{");
         for (index, (currency, remaining)) in self.remaining().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            // Writing to a String cannot fail. A currency has nothing that JSON escapes.
+            // Writing to a String cannot fail, and a currency has no character that JSON escapes.
             let _ = write!(out, "{comma}\"{currency}\":");
             let _ = value(&mut out, currency, remaining);
         }
@@ -190,25 +213,25 @@ impl Budget {
         out
     }
 
-    /// An upper estimate of the heap memory this holds, in bytes.
+    /// Returns an upper estimate of the heap memory this holds, in bytes.
     pub fn bytes_held(&self) -> usize {
         self.0.len().saturating_mul(2 * size_of::<(Currency, Counter)>() + Currency::MAX_BYTES)
     }
 }
 
-/// Why a cost is not counted or a child's amounts are not set aside.
+/// Why a cost was not counted, or amounts were not set aside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
-    /// The amount itself, or a sum with it.
+    /// The amount, or a sum with it, cannot be held.
     #[error(transparent)]
     Amount(#[from] AmountError),
     /// The parent has no budget in this currency.
     #[error("the parent has no budget in {currency}")]
     NotBudgeted {
-        /// The child's currency.
+        /// The currency that the child asks for.
         currency: Currency,
     },
-    /// The child asks for more than remains.
+    /// The child asks for more than what remains.
     #[error("the child asks for more {currency} than the {remaining} that remain")]
     MoreThanRemains {
         /// The currency.

@@ -1,26 +1,27 @@
-//! Whether everything one pattern matches is matched by one of many (§9.4), decided exactly.
+//! Decides whether everything that a child's pattern matches is matched by some pattern of its parent (§9.4).
 //!
-//! A pattern is its own hardest target. Read as a text, with each `**` replaced by any number of segments `*`, it is
-//! matched by itself, and no pattern has a literal `*`: whoever matches that text takes every `*` of it by a wildcard,
-//! and so matches whatever else could stand in its place. Hence the parents cover a child's pattern if and only if each
-//! of these texts is matched by some parent; without a `**` there is one such text.
+//! The decision is exact. It rests on one observation: a pattern is its own hardest target. Replace every `**` of the
+//! child's pattern by some number of segments `*`, and read the result as a target. The child's pattern matches it. A
+//! parent's pattern has no literal `*`, so if it matches this target, it matches each `*` of it with a wildcard, and with
+//! that wildcard everything that could stand in place of the `*`. Hence the parent covers the child's pattern if and only
+//! if each of these targets is matched by some pattern of the parent. Without a `**` there is exactly one of them.
 //!
-//! With `**` there are infinitely many. We walk the child's segments and, beside them, the set of all places the
-//! parents' patterns can be at after the same text. A `**` branches: it is over, or takes up one more `*`. A branch
-//! ends where it met the same child place before beside a set that accepts no more. The number of sets can be
-//! exponential in the number of `**`, hence the bound on the work.
+//! With a `**` there are infinitely many. The search walks through the child's segments and keeps the set of all places
+//! that the parent's patterns can have reached on the same text. At a `**` it branches: either the `**` ends, or it takes
+//! up one more `*`. A branch is dropped at a place of the child that was visited before with a set that accepted no more
+//! than the present one. The number of sets can be exponential in the number of `**`, which is why the work is bounded.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::pattern::segment_matches;
-use super::{Namespace, Pattern};
+use super::namespace::Namespace;
+use super::pattern::{Pattern, segment_matches};
 
-/// Why a lease is not within another.
+/// Why a lease does not include another. Both cases mean `LEASE_SUBSET_VIOLATION`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubsetError {
-    /// The child's pattern matches something that no pattern of the parent does.
+    /// The child's pattern matches something that no pattern of the parent matches.
     #[error("the parent's lease does not cover the pattern {pattern:?} of {namespace}", pattern = .pattern.as_str())]
     Violation {
         /// The namespace.
@@ -28,8 +29,8 @@ pub enum SubsetError {
         /// The child's pattern.
         pattern: Pattern,
     },
-    /// The work that was allowed is used up and the answer is not found, so it is no.
-    #[error("whether the parent's lease covers the pattern {pattern:?} of {namespace} takes too long to find out",
+    /// The allowed work was used up before an answer was found.
+    #[error("it takes too long to decide whether the parent's lease covers the pattern {pattern:?} of {namespace}",
         pattern = .pattern.as_str())]
     TooComplex {
         /// The namespace.
@@ -39,7 +40,7 @@ pub enum SubsetError {
     },
 }
 
-/// Whether each of `children` is within the union of `parents`.
+/// Checks that each of `children` is included in the union of `parents`.
 pub(super) fn check(
     namespace: &Namespace,
     parents: &[Pattern],
@@ -65,10 +66,10 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The elementary steps that are left.
+/// The number of elementary steps that are left.
 struct Work<'a>(&'a mut u64);
 
-/// No steps are left.
+/// The allowed steps are used up.
 struct Exhausted;
 
 impl Work<'_> {
@@ -79,18 +80,18 @@ impl Work<'_> {
     }
 }
 
-/// A place in a pattern, between two segments: what may come next.
+/// What a pattern accepts next at one of its places.
 #[derive(Clone, Copy)]
 enum Part<'a> {
-    /// One segment that this matches.
+    /// One segment that matches this glob.
     Glob(&'a str),
-    /// Any number of segments.
+    /// Any number of segments, written `**`.
     Deep,
-    /// Nothing.
+    /// Nothing: the text must end here.
     End,
 }
 
-/// The parts of a pattern. A run of `**` means the same as one.
+/// Splits a pattern into its parts. A run of `**` means the same as one.
 fn parts(pattern: &str) -> impl Iterator<Item = Part<'_>> {
     let mut segments = pattern.split('/').peekable();
     let parts = core::iter::from_fn(move || match segments.next()? {
@@ -103,17 +104,17 @@ fn parts(pattern: &str) -> impl Iterator<Item = Part<'_>> {
     parts.chain([Part::End])
 }
 
-/// Patterns, one after the other. A place is an index into `parts`; a set of places is sorted.
+/// Several patterns, one after the other. A place is an index into `parts`; a set of places is sorted.
 struct Union<'a> {
     parts: Vec<Part<'a>>,
-    /// By place: where its pattern starts.
+    /// For each place, the first place of its pattern.
     starts: Vec<usize>,
 }
 
 impl<'a> Union<'a> {
     fn of(patterns: &'a [Pattern], work: &mut Work<'_>) -> Result<Union<'a>, Exhausted> {
         let mut union = Union { parts: Vec::new(), starts: Vec::new() };
-        // No segment at all, and the one empty segment, are no targets: whatever a child says of them is covered.
+        // No segment at all and one empty segment are not valid targets, so they count as covered.
         union.add([Part::End]);
         union.add([Part::Glob(""), Part::End]);
         for pattern in patterns {
@@ -129,11 +130,11 @@ impl<'a> Union<'a> {
         self.starts.resize(self.parts.len(), start);
     }
 
-    /// Whether every target `child` matches is matched by one of the patterns.
+    /// Returns whether every target that `child` matches is matched by one of the patterns.
     fn includes(&self, child: &Pattern, work: &mut Work<'_>) -> Result<bool, Exhausted> {
         let child: Vec<Part<'_>> = parts(child.as_str()).collect();
-        // By the child's place: the sets it was met beside.
-        let mut met: Vec<Vec<Box<[usize]>>> = vec![Vec::new(); child.len()];
+        // For each place of the child, the sets that it was visited with.
+        let mut visited: Vec<Vec<Box<[usize]>>> = vec![Vec::new(); child.len()];
         let mut open = vec![(0, self.start(work)?)];
         while let Some((place, set)) = open.pop() {
             if self.accepts_everything(&set) {
@@ -142,11 +143,11 @@ impl<'a> Union<'a> {
             match child.get(place) {
                 Some(Part::Glob(segment)) => open.push((place.saturating_add(1), self.step(&set, segment, work)?)),
                 Some(Part::Deep) => {
-                    let Some(met) = met.get_mut(place) else { continue };
-                    if self.any_accepts_no_more(met, &set, work)? {
+                    let Some(visited) = visited.get_mut(place) else { continue };
+                    if self.any_accepts_no_more(visited, &set, work)? {
                         continue;
                     }
-                    met.push(set.as_slice().into());
+                    visited.push(set.as_slice().into());
                     open.push((place, self.step(&set, "*", work)?));
                     open.push((place.saturating_add(1), set));
                 }
@@ -160,6 +161,7 @@ impl<'a> Union<'a> {
         Ok(true)
     }
 
+    /// Returns the places before the first segment.
     fn start(&self, work: &mut Work<'_>) -> Result<Vec<usize>, Exhausted> {
         let mut set = Vec::new();
         let starts = self.starts.iter().enumerate().filter(|(place, start)| place == *start);
@@ -170,7 +172,7 @@ impl<'a> Union<'a> {
         Ok(set)
     }
 
-    /// The places after one more segment.
+    /// Returns the places after one more segment.
     fn step(&self, set: &[usize], segment: &str, work: &mut Work<'_>) -> Result<Vec<usize>, Exhausted> {
         let mut after = Vec::new();
         for place in set {
@@ -190,7 +192,7 @@ impl<'a> Union<'a> {
         Ok(after)
     }
 
-    /// Adds a place, and the one after it if that is reached without a segment.
+    /// Adds a place, and the next one if a `**` reaches it without a segment.
     fn enter(&self, place: usize, set: &mut Vec<usize>) {
         set.push(place);
         if matches!(self.part(place), Part::Deep) {
@@ -198,7 +200,7 @@ impl<'a> Union<'a> {
         }
     }
 
-    /// Sorts a set and takes out the places before a `**` of the same pattern: what they accept, it accepts.
+    /// Sorts a set and removes the places before a `**` of the same pattern, which accepts everything they accept.
     fn prune(&self, set: &mut Vec<usize>) {
         set.sort_unstable_by(|left, right| right.cmp(left));
         set.dedup();
@@ -213,15 +215,20 @@ impl<'a> Union<'a> {
         set.reverse();
     }
 
-    /// Whether one of the sets in `met` accepts at most what `set` accepts, as far as can be told place by place: each
-    /// of its places is in `set`, or superseded there.
-    fn any_accepts_no_more(&self, met: &[Box<[usize]>], set: &[usize], work: &mut Work<'_>) -> Result<bool, Exhausted> {
-        for earlier in met {
+    /// Returns whether one of the `visited` sets accepts at most what `set` accepts, judged place by place: each of its
+    /// places is in `set`, or is superseded by a `**` in it.
+    fn any_accepts_no_more(
+        &self,
+        visited: &[Box<[usize]>],
+        set: &[usize],
+        work: &mut Work<'_>,
+    ) -> Result<bool, Exhausted> {
+        for earlier in visited {
             work.spend(earlier.len().saturating_add(set.len()).saturating_add(1))?;
             let mut others = set.iter().copied().peekable();
             let accepts_no_more = earlier.iter().all(|place| {
                 while others.next_if(|other| other < place).is_some() {}
-                // What lies between a place and a `**` that supersedes it is superseded too, and was taken out.
+                // Places between this one and a `**` that supersedes it are superseded too, and were removed.
                 others.peek().is_some_and(|other| {
                     let supersedes = matches!(self.part(*other), Part::Deep) && self.pattern_start(*other) <= *place;
                     other == place || supersedes
@@ -234,7 +241,7 @@ impl<'a> Union<'a> {
         Ok(false)
     }
 
-    /// Whether a pattern has only a `**` left.
+    /// Returns whether one of the places is a final `**`.
     fn accepts_everything(&self, set: &[usize]) -> bool {
         set.iter().any(|place| {
             let next = self.part(place.saturating_add(1));

@@ -3,37 +3,38 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-/// A namespace of a lease: one of the seven that §9.2 reserves, or a vendor's own.
+/// A namespace of a lease: one of the seven that §9.2 reserves, or a vendor's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Namespace {
-    /// `fs.read`: reading files; targets are absolute paths.
+    /// `fs.read`: reading files. Targets are absolute paths.
     FsRead,
-    /// `fs.write`: writing files; targets are absolute paths.
+    /// `fs.write`: writing files. Targets are absolute paths.
     FsWrite,
-    /// `net.fetch`: outbound requests; targets are absolute URLs.
+    /// `net.fetch`: outbound requests. Targets are absolute URLs.
     NetFetch,
-    /// `tool.call`: calling registered tools; targets are their names.
+    /// `tool.call`: calling registered tools. Targets are their names.
     ToolCall,
-    /// `agent.delegate`: delegating to agents; targets are their bare names.
+    /// `agent.delegate`: delegating to other agents. Targets are their bare names.
     AgentDelegate,
-    /// `cost.budget`: cost ceilings; its entries are amounts and not patterns (§9.6).
+    /// `cost.budget`: cost ceilings. Its entries are amounts, not patterns (§9.6).
     CostBudget,
-    /// `model.use`: choosing models; targets are their names (§9.7).
+    /// `model.use`: choosing models. Targets are their names (§9.7).
     ModelUse,
-    /// `x-vendor.<vendor>.<name>`: a vendor's own.
+    /// `x-vendor.<vendor>.<name>`: a namespace that a vendor defines.
     Vendor(VendorNamespace),
 }
 
-/// The text of a vendor's namespace, checked.
+/// The checked text of a vendor's namespace, `x-vendor.` included.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VendorNamespace(Box<str>);
 
 impl Namespace {
-    /// The longest namespace, in bytes (ours).
+    /// The length of the longest namespace, in bytes (ours).
     pub const MAX_BYTES: usize = 256;
 
-    /// Parses a namespace. A vendor's is `x-vendor.` and at least two labels between dots, each of ASCII letters,
-    /// digits, `_` and `-` (ours). `None` for anything else.
+    /// Parses a namespace, or returns `None` for a text that is not one.
+    ///
+    /// A vendor's is `x-vendor.` and at least two labels between dots, each of ASCII letters, digits, `_` and `-` (ours).
     pub fn parse(text: &str) -> Option<Namespace> {
         match text {
             "fs.read" => Some(Namespace::FsRead),
@@ -52,7 +53,7 @@ impl Namespace {
         }
     }
 
-    /// The text.
+    /// Returns the namespace as it is written in a lease.
     pub fn as_str(&self) -> &str {
         match self {
             Namespace::FsRead => "fs.read",

@@ -1,13 +1,18 @@
-//! What an agent is about to do.
+//! What an agent is about to do: [`Operation`].
 
 use alloc::boxed::Box;
 
 use super::canonical::{self, CanonicalError};
-use super::{MAX_TARGET_BYTES, Namespace, shown};
+use super::excerpt::excerpt;
+use super::namespace::Namespace;
 
-/// One operation that needs authority: a namespace and the canonical form of a target (§9.3).
+/// The longest target of an operation as it is given, in bytes. It can grow threefold in its canonical form.
+pub const MAX_TARGET_BYTES: usize = 16 * 1024;
+
+/// One operation that needs authority: a namespace and a target in canonical form (§9.3).
 ///
-/// An agent acts on [`Operation::target`], the text that was compared with the lease, and not on the one it began with.
+/// An agent must act on [`Operation::target`], the text that was compared with the lease, and not on the text that it
+/// made the operation from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     namespace: Namespace,
@@ -15,18 +20,22 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// An operation on a target, which is canonicalised as its namespace asks.
+    /// Creates an operation; the target is brought into the canonical form of its namespace.
+    ///
+    /// # Errors
     ///
     /// Every error means `PERMISSION_DENIED`.
     pub fn new(namespace: &str, target: &str) -> Result<Operation, TargetError> {
         match Namespace::parse(namespace) {
             Some(Namespace::CostBudget) => Err(TargetError::NotAnOperation),
             Some(namespace) => Operation::on(namespace, target),
-            None => Err(TargetError::UnknownNamespace(shown(namespace))),
+            None => Err(TargetError::UnknownNamespace(excerpt(namespace))),
         }
     }
 
-    /// The use of a model (§9.7).
+    /// Creates the operation of using a model (§9.7).
+    ///
+    /// # Errors
     ///
     /// Every error means `PERMISSION_DENIED`.
     pub fn model(name: &str) -> Result<Operation, TargetError> {
@@ -41,24 +50,24 @@ impl Operation {
         Ok(Operation { namespace, target })
     }
 
-    /// The namespace.
+    /// Returns the namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// The target, in canonical form.
+    /// Returns the target in canonical form.
     pub fn target(&self) -> &str {
         &self.target
     }
 }
 
-/// Why something is no operation. All of it means `PERMISSION_DENIED`.
+/// Why an [`Operation`] is refused before it is compared with a lease. Every case means `PERMISSION_DENIED`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Neither a reserved namespace nor a vendor's.
+    /// The namespace is neither reserved nor a vendor's. Holds the beginning of its text.
     #[error("there is no namespace {0:?}")]
     UnknownNamespace(Box<str>),
-    /// `cost.budget` bounds operations and is none.
+    /// The namespace is `cost.budget`, which limits operations but has none of its own.
     #[error("cost.budget is not an operation")]
     NotAnOperation,
     /// The target has no canonical form.

@@ -1,4 +1,4 @@
-//! One pattern, and whether it matches. The language is described in the module above.
+//! One pattern, and whether it matches. The pattern language is described in the documentation of the parent module.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -6,9 +6,12 @@ use alloc::string::String;
 use serde::Serialize;
 
 use super::canonical::{self, CanonicalError};
-use super::{MAX_PATTERN_BYTES, Namespace};
+use super::namespace::Namespace;
 
-/// The steps that one authorisation may take: about one for every byte that is compared.
+/// The longest pattern, as given and in its canonical form, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 4096;
+
+/// The number of steps that one authorisation may take: about one for every byte that is compared.
 pub(super) const MATCH_WORK: u64 = 4_000_000;
 
 /// A pattern of a lease in canonical form, or an amount string of its `cost.budget`.
@@ -18,32 +21,37 @@ pub struct Pattern(Box<str>);
 
 impl Pattern {
     pub(super) fn parse(namespace: &Namespace, text: &str) -> Result<Pattern, CanonicalError> {
-        let within_bound = |text: &str| text.len() <= MAX_PATTERN_BYTES;
-        let canonical = Some(text).filter(|text| within_bound(text)).map(|text| canonical::pattern(namespace, text));
-        match canonical.transpose()?.filter(|text| within_bound(text)) {
-            Some(canonical) => Ok(Pattern(canonical.into())),
-            None => Err(CanonicalError::TooLong { max: MAX_PATTERN_BYTES }),
+        let too_long = CanonicalError::TooLong { max: MAX_PATTERN_BYTES };
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(too_long);
         }
+        let canonical = canonical::pattern(namespace, text)?;
+        if canonical.len() > MAX_PATTERN_BYTES {
+            return Err(too_long);
+        }
+        Ok(Pattern(canonical.into()))
     }
 
-    /// An entry of `cost.budget`, which was read as an amount.
+    /// Wraps an entry of `cost.budget` that was read as an amount.
     pub(super) fn amount(text: String) -> Pattern {
         Pattern(text.into())
     }
 
-    /// The text.
+    /// Returns the text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this matches a canonical target. `work` is reduced by the steps taken; with none left nothing matches.
+    /// Returns whether this matches a canonical target. `work` is reduced by the steps taken; with none left nothing
+    /// matches.
     ///
-    /// The leftmost match of what follows a `**` is as good as any other, since the next `**` takes up whatever comes
-    /// after it. So there is one place to go back to, and the steps are at most the product of the lengths.
+    /// After a `**` the leftmost match of what follows is as good as any later one, since the next `**` can take up
+    /// whatever comes in between. So only the last `**` has to be tried again, and the number of steps is at most the
+    /// product of the lengths.
     pub(super) fn matches(&self, target: &str, work: &mut u64) -> bool {
         let mut pattern = self.0.split('/');
         let mut target = target.split('/');
-        // After the last `**`: the pattern that follows it, and the target from where that is tried.
+        // The rest of the pattern after the last `**`, and the target from where that rest was last tried.
         let mut retry = None;
         loop {
             let matched = match pattern.next() {
@@ -56,15 +64,14 @@ impl Pattern {
                 }
                 Some(glob) => match target.next() {
                     Some(segment) => {
-                        let steps = cost(glob, segment);
-                        let Some(left) = work.checked_sub(steps) else {
+                        let Some(left) = work.checked_sub(cost(glob, segment)) else {
                             *work = 0;
                             return false;
                         };
                         *work = left;
                         segment_matches(glob, segment)
                     }
-                    // The target is too short, and shorter still from any later start.
+                    // The target is too short, and would be shorter still from any later start.
                     None => return false,
                 },
                 None if target.next().is_none() => return true,
@@ -73,7 +80,7 @@ impl Pattern {
             if matched {
                 continue;
             }
-            // A segment more for the last `**`.
+            // Try again with one more segment for the last `**`.
             let Some((after, start)) = &mut retry else {
                 return false;
             };
@@ -86,13 +93,14 @@ impl Pattern {
     }
 }
 
-/// The steps [`segment_matches`] takes at most: only a run between two `*` is searched for in the whole segment.
+/// Returns the most steps [`segment_matches`] takes: only a run between two `*` is searched for in the whole segment.
 fn cost(glob: &str, segment: &str) -> u64 {
     let searched = if glob.matches('*').nth(1).is_some() { segment.len() } else { 0 };
     glob.len().saturating_add(searched).saturating_add(1) as u64
 }
 
-/// Whether a pattern's segment matches a target's. Linear: every literal run is searched once, leftmost.
+/// Returns whether a segment of a pattern, other than `**`, matches a segment of a target. Takes linear time: every
+/// literal run is searched for once, leftmost.
 pub(super) fn segment_matches(glob: &str, segment: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else {
         return glob == segment;

@@ -43,7 +43,7 @@ use self::names::Package;
 /// The root file of each package, and the number of its files that stand in import circles today. A change that lowers
 /// the number lowers it here too.
 const IMPORTS: [(&str, usize); 6] = [
-    ("core/src/lib.rs", 17),
+    ("core/src/lib.rs", 8),
     ("drivers/link/src/lib.rs", 3),
     ("drivers/shared/src/lib.rs", 17),
     ("drivers/tokio/src/lib.rs", 4),

@@ -12,7 +12,7 @@ use super::value::{AgentInfo, JobPage, JobRow, Raw, RemoteFault};
 use crate::arcp::wire::envelope::Int;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::job::FinalStatus;
-use crate::json::Text;
+use crate::json::{Text, present};
 use crate::trace::TraceId;
 
 /// A member that is absent unless it can be read.
@@ -191,11 +191,6 @@ pub(super) struct TerminalPayload<'a> {
     pub(super) summary: Maybe<Text<'a>>,
     #[serde(borrow)]
     pub(super) completed_at: Maybe<Text<'a>>,
-}
-
-/// A member that is there, `null` included.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl TerminalPayload<'_> {

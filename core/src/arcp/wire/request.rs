@@ -113,7 +113,7 @@ pub(crate) struct Submit<'a> {
     #[serde(borrow)]
     pub(crate) agent: Text<'a>,
     // A null is user data, too.
-    #[serde(borrow, default, deserialize_with = "crate::arcp::wire::body::present")]
+    #[serde(borrow, default, deserialize_with = "crate::json::present")]
     pub(crate) input: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) lease_request: Option<&'a RawValue>,

@@ -36,7 +36,7 @@ fn an_event_has_a_kind_and_a_body_of_its_shape() {
     assert_eq!((body.kind(), body.json()), ("progress", r#"{"current":1,"total":2}"#));
     assert!(matches!(said(r#"{"body":[1],"kind":"x-vendor.acme.any"}"#), Said::Event(_)));
     insta::assert_snapshot!(reason(r#"{"kind":"progress","body":{"current":-1}}"#), @"progress cannot be negative");
-    insta::assert_snapshot!(reason(r#"{"kind":"nonsense","body":{}}"#), @"the kind is none of §8.2 and no x-vendor.<vendor>.<name>");
+    insta::assert_snapshot!(reason(r#"{"kind":"nonsense","body":{}}"#), @"the kind is neither one of §8.2 nor an x-vendor.<vendor>.<name>");
     insta::assert_snapshot!(reason(r#"{"kind":7,"body":{}}"#), @"kind: invalid type: integer `7`, expected a string");
     insta::assert_snapshot!(reason(r#"{"kind":"delegate","body":{}}"#), @r#"a delegation is asked for with {"delegate": {...}}, which is checked"#);
 }

@@ -4,14 +4,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 
-use super::canonical::CanonicalError;
+use super::error::CanonicalError;
 
-/// The canonical form of a URL.
+/// Returns the canonical form of a URL.
 pub(super) fn target(text: &str) -> Result<String, CanonicalError> {
     canonicalise(text, Kind::Target)
 }
 
-/// The canonical form of a pattern of URLs.
+/// Returns the canonical form of a URL pattern.
 pub(super) fn pattern(text: &str) -> Result<String, CanonicalError> {
     if text == "**" { Ok(text.into()) } else { canonicalise(text, Kind::Pattern) }
 }
@@ -23,7 +23,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Whether this part of a text has wildcards and stands for many.
+    /// Returns whether this part of a text contains a wildcard.
     fn is_wild(self, part: &str) -> bool {
         self == Kind::Pattern && part.contains('*')
     }
@@ -50,13 +50,13 @@ fn canonicalise(text: &str, kind: Kind) -> Result<String, CanonicalError> {
     let default_port = default_port(&out);
     out.push_str("://");
     match (authority, path, query) {
-        // Whole segments: no host to look at, and a path only where one is written.
+        // A `**` for the whole authority: there is no host to check. Alone, it also covers every path.
         ("**", None, None) if kind == Kind::Pattern => {
             out.push_str(authority);
             return Ok(out);
         }
         ("**", Some(_), _) if kind == Kind::Pattern => out.push_str(authority),
-        // The `**` of `https://**?q` is part of a longer segment and means `*`; it must not come to stand alone.
+        // The `**` of `https://**?q` is part of a longer segment and means `*`; it must not become a segment by itself.
         ("**", None, Some(_)) if kind == Kind::Pattern => out.push('*'),
         (_, _, _) => push_authority(&mut out, authority, default_port, kind)?,
     }
@@ -79,7 +79,7 @@ fn canonical_scheme(scheme: &str, kind: Kind) -> Result<String, CanonicalError> 
     }
 }
 
-/// The default port of a scheme that has one, and always has a host.
+/// Returns the default port of a scheme. The schemes that have one also require a host.
 fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),
@@ -135,12 +135,12 @@ fn push_authority(
     Ok(())
 }
 
-/// The number of a port without wildcards; `None` for an empty one, which is the default.
+/// Parses a port without wildcards; an empty one, which means the default, is `None`.
 fn canonical_port(port: &str) -> Result<Option<u16>, CanonicalError> {
     if port.is_empty() {
         return Ok(None);
     }
-    // The standard library would take a sign.
+    // `u16::from_str` would accept a leading `+`.
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(CanonicalError::Port);
     }
@@ -176,14 +176,14 @@ fn canonical_name(host: &str, kind: Kind) -> Result<&str, CanonicalError> {
     Ok(name)
 }
 
-/// Writes a path, of which the leading `/` was taken off.
+/// Appends the canonical form of a path, which is given without its leading `/`.
 fn push_path(out: &mut String, path: &str, kind: Kind) -> Result<(), CanonicalError> {
     let path = decode_unreserved(path)?;
     if path.contains("%2f") || path.contains("%5c") {
         return Err(CanonicalError::EscapedSeparator);
     }
     let mut resolved: Vec<&str> = Vec::new();
-    // A path that ends in a dot segment names the directory, with the trailing slash.
+    // A path that ends in a dot segment names a directory and keeps its trailing slash.
     let mut ends_in_dots = false;
     for segment in path.split('/') {
         ends_in_dots = matches!(segment, "." | "..");
@@ -206,7 +206,7 @@ fn push_path(out: &mut String, path: &str, kind: Kind) -> Result<(), CanonicalEr
     Ok(())
 }
 
-/// Decodes the escapes of unreserved characters and writes the others in lower case.
+/// Decodes the escapes of unreserved characters and writes all other escapes in lower case.
 fn decode_unreserved(text: &str) -> Result<String, CanonicalError> {
     let mut parts = text.split('%');
     let mut out = String::from(parts.next().unwrap_or_default());
@@ -227,7 +227,7 @@ fn decode_unreserved(text: &str) -> Result<String, CanonicalError> {
     Ok(out)
 }
 
-/// RFC 3986 §2.3.
+/// Returns whether a byte is an unreserved character (RFC 3986 §2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }

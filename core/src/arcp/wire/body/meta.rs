@@ -1,0 +1,30 @@
+//! The part of a body that a runtime acts on.
+
+use alloc::string::String;
+
+use crate::budget::{Amount, AmountError};
+
+/// What a runtime has to know of a body that it does not read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Meta {
+    /// Nothing: the body is passed on.
+    Plain,
+    /// The body is a `progress`, which only sessions with that feature receive (§8.2.1).
+    Progress,
+    /// The body is a `tool_result`, after which a job that was refused an expired operation ends (§9.5).
+    ToolResult,
+    /// The body is a metric named `cost.*` with a unit, which may decrement a budget (§9.6).
+    Cost { unit: String, amount: Result<Amount, AmountError> },
+    /// The body is a chunk of a streamed result, or a malformed one with the sentence that says why (§8.4).
+    Chunk(Result<ChunkMeta, &'static str>),
+}
+
+/// The place of a chunk in its result, and its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkMeta {
+    pub(crate) result_id: String,
+    pub(crate) seq: u64,
+    /// Bytes of the decoded data.
+    pub(crate) decoded: usize,
+    pub(crate) more: bool,
+}
