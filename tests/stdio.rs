@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nuncio_shared::arcp::{Failure, JobContext, ServerBuilder, SessionEnd, Submit};
+use nuncio_shared::arcp::{Client, Failure, JobContext, ServerBuilder, SessionEnd, Submit};
 use nuncio_shared::auth::StaticTokens;
-use nuncio_shared::driver::Driver;
+use nuncio_shared::io::Driver;
 use serde_json::{Value, json};
 
 const DRIVERS: [&str; 2] = ["tokio", "smol"];
@@ -60,8 +60,7 @@ fn offer<D: Driver>(builder: ServerBuilder<D>) -> ServerBuilder<D> {
     builder.verifier(StaticTokens::new().with("tok-alice", "alice")).agent("echo", echo)
 }
 
-/// `client` is the driver's; what it does is the same.
-async fn serves(client: impl std::ops::Deref<Target = nuncio_shared::arcp::Client>, mark: &Path) {
+async fn serves<D: Driver>(client: Client<D>, mark: &Path) {
     // Larger than a line that Python could read, and with line breaks: it is cut into chunks that fit.
     let input = json!({"text": "line\n".repeat(40_000)});
     let mut job = client.submit(&Submit::new("echo").input(&input).unwrap()).await.unwrap();

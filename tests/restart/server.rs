@@ -11,8 +11,8 @@ use nuncio_shared::arcp::{
     Secret, ServerBuilder,
 };
 use nuncio_shared::auth::StaticTokens;
-use nuncio_shared::driver::Driver;
 use nuncio_shared::io::BoxFuture;
+use nuncio_shared::io::Driver;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,44 +1,55 @@
+//! What smol provides to servers and clients.
+
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 
-use nuncio_shared::arcp::BuildError;
-use nuncio_shared::driver::Driver;
-use nuncio_shared::io::BoxFuture;
-use nuncio_shared::io::Spawn;
+use nuncio_shared::io::{Address, BoxFuture, Driver, Process, Spawn, Stream};
 use smol::Executor;
+use smol::process::Command;
 
-use crate::arcp::Client;
-use crate::arcp::Server;
+use crate::socket::{self, Listener};
 use crate::thread::IoThread;
+use crate::{process, stdio};
 
-/// The smol driver.
+/// The smol driver, the `D` of [`nuncio_shared`].
 #[derive(Clone, Copy, Debug)]
 pub struct Smol;
 
 impl Driver for Smol {
     type Thread = IoThread;
     type Agents = Arc<Executor<'static>>;
-    type Server = Server;
-    type Client = Client;
+    type Listener = Listener;
+    type Command = Command;
 
     fn thread(name: &str) -> io::Result<Arc<IoThread>> {
         IoThread::start(name)
     }
 
-    fn agents(chosen: Option<Arc<Executor<'static>>>) -> Result<Spawn, BuildError> {
-        Ok(match chosen {
+    fn agents(chosen: Option<Arc<Executor<'static>>>) -> Option<Spawn> {
+        Some(match chosen {
             Some(executor) => Arc::new(move |agent: BoxFuture<'static, ()>| executor.spawn(agent).detach()),
             None => Arc::new(|agent: BoxFuture<'static, ()>| smol::spawn(agent).detach()),
         })
     }
 
-    fn server(server: nuncio_shared::arcp::Server, thread: Arc<IoThread>) -> Server {
-        // The server holds it, and smol's sockets belong to no thread.
-        drop(thread);
-        Server::of(server)
+    fn connect(host: String, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
+        Box::pin(socket::connect(host, port))
     }
 
-    fn client(client: nuncio_shared::arcp::Client) -> Client {
-        Client::of(client)
+    fn bind(address: Address, _thread: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Listener>> {
+        Box::pin(socket::bind(address))
+    }
+
+    fn listener(socket: TcpListener, _thread: &Arc<IoThread>) -> io::Result<Listener> {
+        Listener::new(socket)
+    }
+
+    fn stdio() -> Stream {
+        stdio::stdio()
+    }
+
+    fn spawn(command: Command) -> io::Result<Process> {
+        process::spawn(command)
     }
 }

@@ -1,45 +1,55 @@
+//! What tokio provides to servers and clients.
+
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 
-use nuncio_shared::arcp::BuildError;
-use nuncio_shared::driver::Driver;
-use nuncio_shared::io::BoxFuture;
-use nuncio_shared::io::Spawn;
+use nuncio_shared::io::{Address, BoxFuture, Driver, Process, Spawn, Stream};
+use tokio::process::Command;
 use tokio::runtime::Handle;
 
-use crate::arcp::Client;
-use crate::arcp::Server;
+use crate::socket::{self, Listener};
 use crate::thread::IoThread;
+use crate::{process, stdio};
 
-/// The tokio driver.
+/// The tokio driver, the `D` of [`nuncio_shared`].
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
 impl Driver for Tokio {
     type Thread = IoThread;
     type Agents = Handle;
-    type Server = Server;
-    type Client = Client;
+    type Listener = Listener;
+    type Command = Command;
 
     fn thread(name: &str) -> io::Result<Arc<IoThread>> {
         IoThread::start(name)
     }
 
-    fn agents(chosen: Option<Handle>) -> Result<Spawn, BuildError> {
-        let handle = match chosen {
-            Some(handle) => handle,
-            None => Handle::try_current().map_err(|_| BuildError::NoRuntime)?,
-        };
-        Ok(Arc::new(move |agent: BoxFuture<'static, ()>| {
+    fn agents(chosen: Option<Handle>) -> Option<Spawn> {
+        let handle = chosen.or_else(|| Handle::try_current().ok())?;
+        Some(Arc::new(move |agent: BoxFuture<'static, ()>| {
             handle.spawn(agent);
         }))
     }
 
-    fn server(server: nuncio_shared::arcp::Server, thread: Arc<IoThread>) -> Server {
-        Server::of(server, thread)
+    fn connect(host: String, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
+        Box::pin(socket::connect(host, port))
     }
 
-    fn client(client: nuncio_shared::arcp::Client) -> Client {
-        Client::of(client)
+    fn bind(address: Address, thread: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Listener>> {
+        Box::pin(socket::bind(address, Arc::clone(thread)))
+    }
+
+    fn listener(socket: TcpListener, thread: &Arc<IoThread>) -> io::Result<Listener> {
+        Listener::new(socket, thread)
+    }
+
+    fn stdio() -> Stream {
+        stdio::stdio()
+    }
+
+    fn spawn(command: Command) -> io::Result<Process> {
+        process::spawn(command)
     }
 }

@@ -89,8 +89,15 @@
 
 pub mod arcp;
 mod driver;
+mod process;
+mod socket;
+mod stdio;
+mod stream;
 mod thread;
 
 pub use driver::Tokio;
+#[doc(inline)]
 pub use nuncio_shared::{auth, io};
+pub use socket::Listener;
+pub use stream::stream;
 pub use thread::IoThread;

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use nuncio_tokio::arcp::{
-    Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, Via, axum::handler,
+    Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, Via, axum::handler, upgrade,
 };
 use support::{builder, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,7 +118,7 @@ async fn a_shutdown_ends_mounted_sessions_and_the_application_goes_on() {
 
 fn route(server: &Server, mut request: Request<Incoming>) -> Response<String> {
     match request.uri().path() {
-        "/arcp" => server.upgrade(&mut request, &MountOptions::default()),
+        "/arcp" => upgrade(&server, &mut request, &MountOptions::default()),
         _ => Response::new("the page".to_owned()),
     }
 }
@@ -151,7 +151,7 @@ async fn a_connection_has_one_attempt_at_a_token() {
     within(async {
         let server = builder().build().unwrap();
         let (mut client, theirs) = tokio::io::duplex(1 << 16);
-        server.accept_lines(theirs, Via::Memory);
+        server.accept_lines(nuncio_tokio::stream(theirs), Via::Memory);
         let hello = |id: u32, token: &str| {
             format!(
                 "{{\"arcp\":\"1.1\",\"id\":\"m{id}\",\"type\":\"session.hello\",\"payload\":{{\"client\":{{\"name\":\"guesser\",\

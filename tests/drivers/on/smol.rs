@@ -1,15 +1,9 @@
 use std::sync::Arc;
 
-use futures_lite::{AsyncRead, AsyncWrite};
-pub(crate) use nuncio_smol::arcp::{Client, Server, ServerBuilder, Transport};
+pub(crate) use nuncio_smol::arcp::{Client, Server, ServerBuilder};
 use smol::Executor;
 
 use super::Workers;
-
-/// The driver's form of a stream.
-pub(crate) fn wrap<S: AsyncRead + AsyncWrite + Send + 'static>(stream: S) -> S {
-    stream
-}
 
 pub(crate) fn workers(threads: usize) -> Workers<Arc<Executor<'static>>> {
     let executor = Arc::new(Executor::new());

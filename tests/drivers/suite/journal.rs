@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nuncio_shared::arcp::journal::{
@@ -13,14 +13,13 @@ use nuncio_shared::arcp::journal::{
 };
 use nuncio_shared::arcp::{
     Body, BuildError, ClientError, ClientOptions, Config, ErrorCode, Failure, FinalStatus, JobContext, ListQuery,
-    Reconnect, RequestFailure, Submit, Subscribe,
+    Reconnect, RequestFailure, Submit, Subscribe, Transport,
 };
 use serde_json::Value;
 use smol::io::{AsyncRead, AsyncWrite};
-use smol::lock::Semaphore;
 use smol::net::TcpStream;
 
-use super::client::{self, Client, Transport};
+use super::client::Client;
 use super::server::{Server, ServerBuilder};
 use super::support::{builder, connect, memory, within};
 
@@ -89,7 +88,7 @@ struct Breakable {
 #[derive(Default)]
 struct Breaking {
     broken: AtomicBool,
-    reader: Mutex<Option<Waker>>,
+    reader: Mutex<Option<std::task::Waker>>,
 }
 
 impl Breaking {
@@ -165,15 +164,14 @@ impl Road {
         let stream = TcpStream::connect((options.host(), options.port())).await?;
         let breaking = Arc::new(Breaking::default());
         self.state.lock().unwrap().connections.push(Arc::clone(&breaking));
-        Ok(Transport::websocket(client::wrap(Breakable { stream, breaking }), options))
+        Ok(Transport::websocket(Box::pin(Breakable { stream, breaking }), options))
     }
 
     async fn client(&self, token: &str) -> Client {
         let road = self.clone();
         let (first, longest) = (Duration::from_micros(1), Duration::from_millis(1));
         let quick = Reconnect { first, longest, ..Reconnect::default() };
-        let client = Client::over(move || road.clone().connect(), token).reconnect(Some(quick));
-        client.connect().await.unwrap()
+        Client::over(move || road.clone().connect(), token).reconnect(Some(quick)).connect().await.unwrap()
     }
 }
 
@@ -295,7 +293,7 @@ fn events_reach_back_into_the_file() {
 struct Fragile {
     inner: MemoryJournal,
     fails: Arc<AtomicBool>,
-    failed: Arc<Semaphore>,
+    failed: Arc<smol::lock::Semaphore>,
 }
 
 impl Journal for Fragile {
@@ -320,7 +318,7 @@ impl Journal for Fragile {
 fn a_full_disk_refuses_new_work_and_loses_nothing() {
     within(async {
         let inner = MemoryJournal::new();
-        let (fails, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
+        let (fails, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(smol::lock::Semaphore::new(0)));
         let journal = Fragile { inner: inner.clone(), fails: Arc::clone(&fails), failed: Arc::clone(&failed) };
         let server = server(journal).build().unwrap();
         let bystander = connect(&server, "tok-alice").await;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::client::{Client, Transport};
+use super::client::Client;
 use nuncio_shared::arcp::{
     Body, ClientBuildError, ClientError, ConnectError, FinalStatus, JobContext, Reconnect, SessionEnd, SessionEvent,
-    Submit,
+    Submit, Transport,
 };
 use nuncio_shared::auth::StaticTokens;
 use serde_json::Value;
@@ -18,7 +18,6 @@ use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::unix::UnixStream;
 
 use super::support::{Cut, builder, cut_websocket, inside, within};
-use super::{client, server};
 
 const EVENTS: u64 = 2_000;
 
@@ -138,8 +137,8 @@ fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
             let transport = match (servers.pop(), cutter.take()) {
                 (Some(server), Some(at)) => {
                     let (ours, theirs) = UnixStream::pair().unwrap();
-                    server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Memory);
-                    Transport::lines(client::wrap(Tied { stream: ours, at }))
+                    server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Memory);
+                    Transport::lines(Box::pin(Tied { stream: ours, at }))
                 }
                 (Some(server), None) => inside(&server),
                 (None, _) => return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into())),
@@ -167,8 +166,8 @@ fn the_number_of_attempts_can_be_bounded() {
             }
             left -= 1;
             let (ours, theirs) = UnixStream::pair().unwrap();
-            server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Memory);
-            std::future::ready(Ok(Transport::lines(client::wrap(Cut { stream: ours, left: 10_000 }))))
+            server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Memory);
+            std::future::ready(Ok(Transport::lines(Box::pin(Cut { stream: ours, left: 10_000 }))))
         };
         let policy = Reconnect { attempts: Some(3), ..quick() };
         let client = Client::over(connector, "tok-alice").reconnect(Some(policy)).connect().await.unwrap();
@@ -207,7 +206,7 @@ fn a_first_connection_that_fails_is_an_error_at_once() {
             })
             .detach();
             let options = nuncio_shared::arcp::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
-            Ok(Transport::websocket(client::wrap(ours), options))
+            Ok(Transport::websocket(Box::pin(ours), options))
         };
         let timeout = Duration::from_millis(20);
         let error = Client::over(silent, "t").connect_timeout(timeout).connect().await.unwrap_err();

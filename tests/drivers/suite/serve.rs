@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
-use super::server;
 use super::server::{Server, ServerBuilder};
 use super::support::{builder, connect, within};
 use nuncio_shared::arcp::{
@@ -123,7 +122,7 @@ fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
         let server = configured(Config::default().with(|config| config.limits.frame_bytes = 1_000)).build().unwrap();
         for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
-            let connection = server.accept_lines(server::wrap(theirs), nuncio_shared::arcp::Via::Stdio);
+            let connection = server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Stdio);
             ours.write_all(&sent).await.unwrap();
             let mut answer = String::new();
             ours.read_to_string(&mut answer).await.unwrap();

@@ -4,13 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nuncio_shared::arcp::{ClientOptions, Failure, JobContext};
+use nuncio_shared::arcp::{ClientOptions, Failure, JobContext, Transport};
 use nuncio_shared::auth::StaticTokens;
 use serde_json::{Value, json};
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 
-use super::client::{self, Client, Transport};
+use super::client::Client;
 use super::server::{Server, ServerBuilder};
 pub(crate) use crate::on::within;
 
@@ -37,7 +37,7 @@ pub(crate) fn memory(server: &Server) -> impl FnMut() -> std::future::Ready<io::
 
 /// A connection in the same process.
 pub(crate) fn inside(server: &Server) -> Transport {
-    nuncio_shared::arcp::Transport::from(server.connect_memory()).into()
+    server.connect_memory()
 }
 
 /// A stream that breaks once so many bytes were read from it.
@@ -81,5 +81,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
 pub(crate) async fn cut_websocket(url: String, left: usize) -> io::Result<Transport> {
     let options = ClientOptions::new(&url).map_err(io::Error::other)?;
     let stream = TcpStream::connect((options.host(), options.port())).await?;
-    Ok(Transport::websocket(client::wrap(Cut { stream, left }), options))
+    Ok(Transport::websocket(Box::pin(Cut { stream, left }), options))
 }

@@ -78,7 +78,7 @@ fn an_ended_job_is_replayed_after_a_cut() {
                 let stream = TcpStream::connect((options.host(), options.port())).await?;
                 // The next connection is whole.
                 *flow.lock().unwrap() = Flow::Open;
-                Ok(Transport::websocket(Fuse { stream, flow }, options))
+                Ok(Transport::websocket(nuncio_tokio::stream(Fuse { stream, flow }), options))
             }
         };
         let client = Client::over(connector, "tok-alice").connect().await.unwrap();

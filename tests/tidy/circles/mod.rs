@@ -46,8 +46,8 @@ const IMPORTS: [(&str, usize); 6] = [
     ("core/src/lib.rs", 8),
     ("drivers/link/src/lib.rs", 3),
     ("drivers/shared/src/lib.rs", 17),
-    ("drivers/tokio/src/lib.rs", 4),
-    ("drivers/smol/src/lib.rs", 4),
+    ("drivers/tokio/src/lib.rs", 0),
+    ("drivers/smol/src/lib.rs", 0),
     ("drivers/cli/src/main.rs", 19),
 ];
 

@@ -110,7 +110,7 @@ async fn demonstrate() -> Result<(), DemoError> {
         let url = url.clone();
         async move {
             let options = ClientOptions::new(&url).map_err(io::Error::other)?;
-            Ok(Transport::websocket(TcpStream::connect(address).await?, options))
+            Ok(Transport::websocket(nuncio_tokio::stream(TcpStream::connect(address).await?), options))
         }
     };
     let client = Client::over(dial, TOKEN).connect().await?;

@@ -12,14 +12,12 @@ use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use nuncio_tokio::arcp::{ErrorCode, FinalStatus, Server, Stats};
-use nuncio_tokio::io::CancellationToken;
 use tokio::net::TcpListener;
 
 /// What the endpoints show.
 #[derive(Clone)]
 struct Shown {
     server: Server,
-    stopping: CancellationToken,
     recorder: Arc<PrometheusRecorder>,
     metrics: PrometheusHandle,
 }
@@ -31,7 +29,7 @@ pub(super) async fn serve(address: &str, server: &Server) -> io::Result<SocketAd
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     with_local_recorder(&recorder, describe);
-    let shown = Shown { server: server.clone(), stopping: server.stopping(), recorder: Arc::new(recorder), metrics };
+    let shown = Shown { server: server.clone(), recorder: Arc::new(recorder), metrics };
     let routes = Router::new()
         .route("/metrics", get(scrape))
         // It answers, so it lives.
@@ -47,7 +45,7 @@ pub(super) async fn serve(address: &str, server: &Server) -> io::Result<SocketAd
 }
 
 async fn readiness(State(shown): State<Shown>) -> impl IntoResponse {
-    if shown.stopping.is_cancelled() {
+    if shown.server.is_stopping() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     } else {
         (StatusCode::OK, "ready\n")

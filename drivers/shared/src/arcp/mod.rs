@@ -11,8 +11,8 @@ pub use agent::delegate::{Child, ChildOutcome, Delegation};
 pub use agent::writer::ResultWriter;
 pub use agent::{Agent, Failure, IntoOutput, Output};
 pub use client::{
-    Chunks, Client, ClientBuilder, Collected, Connector, Events, Follow, Function, JobControl, JobHandle, Reconnect,
-    SessionEvent, SessionEvents, Submit, Subscription, Transport, Update, Url,
+    Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobHandle, Reconnect, SessionEvent,
+    SessionEvents, Submit, Subscription, Transport, Update,
 };
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
 pub use nuncio_core::arcp::client::{
@@ -29,7 +29,4 @@ pub use nuncio_core::lease::{Lease, Operation};
 pub use nuncio_core::time::Time;
 pub use nuncio_core::trace::TraceId;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, ServerOptions};
-pub use server::builder::ServerBuilder;
-pub use server::listen::{Accept, ListenOptions, Listening};
-pub use server::provision::{Grant, Provisioner, Revocation};
-pub use server::{Connection, Door, Opened, Server};
+pub use server::{Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Server, ServerBuilder};

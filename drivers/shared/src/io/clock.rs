@@ -1,8 +1,11 @@
-//! The only place that reads a clock.
+//! The only file that reads a clock, and waiting by it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_lite::future::or;
 use nuncio_core::time::Time;
+
+use super::driver::Io;
 
 /// The wall clock, sampled once, plus monotonic time: it never steps back, whatever is done to the machine's clock.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +16,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { wall: wall(), start: Instant::now() }
+        Clock { wall: wall(), start: monotonic() }
     }
 
-    /// The same, but not behind a time that was already told.
+    /// Returns the clock, moved forward if it is behind `told`, a time that has already been used.
     pub(crate) fn no_earlier(self, told: Time) -> Clock {
         Clock { wall: self.wall.max(told), ..self }
     }
@@ -25,24 +28,44 @@ impl Clock {
         self.wall.plus_micros(micros(self.start.elapsed()))
     }
 
-    /// When a deadline is due for timers, which do not reach as far as [`Time`] does.
+    /// Converts a deadline for timers, which do not reach as far as [`Time`] does.
     pub(crate) fn instant(&self, deadline: Time) -> Instant {
         const FAR: Duration = Duration::from_hours(30 * 365 * 24);
         let after_start = Duration::from_micros(deadline.since(self.wall)).min(FAR);
         self.start + after_start
     }
 
-    /// How long it is until a deadline; zero if it has passed.
+    /// Returns the time until a deadline; zero if it has passed.
     pub(crate) fn until(&self, deadline: Time) -> Duration {
         Duration::from_micros(deadline.since(self.now()))
     }
 }
 
-/// The wall clock, which may be set back: for the age of what outlives the process.
+/// Reads the wall clock, which may be set back: for the age of what outlives the process.
 pub(crate) fn wall() -> Time {
     Time(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
+/// Reads the monotonic clock: for pauses and timeouts.
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
+}
+
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Waits for this long.
+pub(crate) async fn sleep(io: &dyn Io, pause: Duration) {
+    io.sleep_until(monotonic() + pause).await;
+}
+
+/// Returns the future's value, or `None` if it takes longer than `limit`.
+pub(crate) async fn timeout<T>(io: &dyn Io, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let timer = io.sleep_until(monotonic() + limit);
+    or(async { Some(future.await) }, async {
+        timer.await;
+        None
+    })
+    .await
 }

@@ -13,11 +13,12 @@ use futures_lite::future::or;
 use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use nuncio_link::{Cause, Closed, Link, LinkEvent, Refusal, Request, Utf8Bytes, code};
 
-use crate::io::BoxFuture;
+use super::clock::{monotonic, timeout};
+use super::driver::Io;
+use super::{BoxFuture, Stream};
 use crate::io::pipe::Pipe;
 use crate::io::sync::CancellationToken;
 use crate::io::sync::lock;
-use crate::io::{Io, Stream, timeout};
 
 /// The machine at the other end of a connection.
 pub(crate) trait Port: Send + Sync + 'static {
@@ -74,7 +75,7 @@ pub(crate) async fn run<P: Port>(
     }));
     let mut reader = Reader { io: &*io, link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
     let closed = reader.run(&mut input).await;
-    let in_time = reader.deadline.as_ref().is_none_or(|deadline| Instant::now() < deadline.at);
+    let in_time = reader.deadline.as_ref().is_none_or(|deadline| monotonic() < deadline.at);
     port.ended(&closed);
     pipe.finish();
     if in_time && timeout(&*io, patience.linger, written).await.is_some() {
@@ -99,7 +100,7 @@ struct Deadline {
 
 impl Deadline {
     fn after(io: &dyn Io, pause: Duration) -> Deadline {
-        let at = Instant::now() + pause;
+        let at = monotonic() + pause;
         Deadline { at, timer: io.sleep_until(at) }
     }
 }

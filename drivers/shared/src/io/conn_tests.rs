@@ -13,10 +13,11 @@ use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, Request, Serve
 
 use super::{Patience, Port, run};
 use crate::io::BoxFuture;
+use crate::io::Io;
+use crate::io::clock::timeout;
 use crate::io::memory::End;
 use crate::io::pipe::Pipe;
 use crate::io::sync::lock;
-use crate::io::{Io, timeout};
 
 /// Takes frames while it is open; a server echoes them.
 #[derive(Default)]

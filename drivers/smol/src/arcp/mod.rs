@@ -1,17 +1,15 @@
 //! The agent runtime control protocol: the server, its agents, the client, and the journal.
 
-mod client;
-mod memory;
-mod server;
-mod stdio;
-
-pub use client::{Client, Transport};
+#[doc(inline)]
 pub use nuncio_shared::arcp::*;
-pub use server::Server;
 
 use crate::driver::Smol;
 
+/// A runtime in the sense of the specification, on smol.
+pub type Server = nuncio_shared::arcp::Server<Smol>;
 /// Makes a [`Server`].
 pub type ServerBuilder = nuncio_shared::arcp::ServerBuilder<Smol>;
+/// A session with a runtime, on smol.
+pub type Client = nuncio_shared::arcp::Client<Smol>;
 /// Makes a [`Client`].
 pub type ClientBuilder = nuncio_shared::arcp::ClientBuilder<Smol>;

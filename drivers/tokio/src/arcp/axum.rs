@@ -20,8 +20,7 @@
 use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 
-use crate::arcp::MountOptions;
-use crate::arcp::Server;
+use crate::arcp::{MountOptions, Server, upgrade};
 
 /// The endpoint for requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`. An application that is reached
 /// by other names lists them: [`handler_with`].
@@ -34,10 +33,10 @@ where
 
 /// The endpoint for the requests that the options let in. All others get a 4xx with a sentence.
 ///
-/// Connections that are upgraded are the server's: they end with [`shutdown`](nuncio_shared::arcp::Server::shutdown), not with the application.
+/// Connections that are upgraded are the server's: they end with [`shutdown`](Server::shutdown), not with the application.
 pub fn handler_with<S>(server: Server, options: MountOptions) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    any(move |mut request: Request| std::future::ready(server.upgrade(&mut request, &options)))
+    any(move |mut request: Request| std::future::ready(upgrade(&server, &mut request, &options)))
 }

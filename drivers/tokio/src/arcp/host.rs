@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use nuncio_link::{HostPolicy, InvalidPolicy, Link, OriginPolicy, Refusal, ServerOptions};
+use nuncio_link::{HostPolicy, InvalidPolicy, OriginPolicy, Refusal, ServerOptions};
+use nuncio_shared::arcp::Via;
+use nuncio_shared::auth::PeerCertificate;
 
 use crate::arcp::Server;
-use nuncio_shared::arcp::{Opened, Via};
-use nuncio_shared::auth::PeerCertificate;
-use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use crate::stream;
 
 /// Which upgrade requests are taken, and what is known of those who send them.
 #[derive(Clone, Debug)]
@@ -59,34 +59,28 @@ impl Default for MountOptions {
     }
 }
 
-impl Server {
-    /// Answers an upgrade request of a [`hyper`] server that [serves upgrades], and serves the WebSocket that comes of
-    /// it until either side ends it, or [`shutdown`](nuncio_shared::arcp::Server::shutdown) does. Any other request gets a 4xx with a sentence, one that
-    /// comes after the shutdown a 503. Its path is not looked at.
-    ///
-    /// [serves upgrades]: hyper::server::conn::http1::Connection::with_upgrades
-    pub fn upgrade<B>(&self, request: &mut Request<B>, options: &MountOptions) -> Response<String> {
-        if self.stopping().is_cancelled() {
-            return Refusal::Busy.response();
-        }
-        let mut head = Request::new(());
-        head.method_mut().clone_from(request.method());
-        head.uri_mut().clone_from(request.uri());
-        head.headers_mut().clone_from(request.headers());
-        *head.version_mut() = request.version();
-        let (_, response) = match options.options.upgrade(&head) {
-            Ok(accepted) => accepted,
-            Err(refusal) => return refusal.response(),
-        };
-        let upgrading = hyper::upgrade::on(request);
-        // The machine puts a deadline on it, as on every connection that has not said hello.
-        let certificate = options.certificate.clone();
-        let opening = async move {
-            let stream = TokioIo::new(upgrading.await.map_err(io::Error::other)?);
-            Ok(Opened { stream: Box::pin(stream.compat()), certificate })
-        };
-        let link = Link::server_upgraded(self.link_options());
-        self.attach_opening(opening, link, options.via, "upgraded request");
-        response.map(|()| String::new())
+/// Answers an upgrade request of a [`hyper`] server that [serves upgrades], and has `server` serve the WebSocket that
+/// comes of it until either side ends it, or [`Server::shutdown`] does.
+///
+/// A request that is not let in is answered with a 4xx and a sentence, and any request after the shutdown with a 503. The
+/// path of the request is not looked at.
+///
+/// [serves upgrades]: hyper::server::conn::http1::Connection::with_upgrades
+pub fn upgrade<B>(server: &Server, request: &mut Request<B>, options: &MountOptions) -> Response<String> {
+    if server.is_stopping() {
+        return Refusal::Busy.response();
     }
+    let mut head = Request::new(());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    *head.version_mut() = request.version();
+    let (_, response) = match options.options.upgrade(&head) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return refusal.response(),
+    };
+    let upgrading = hyper::upgrade::on(request);
+    let upgrading = async move { Ok(stream(TokioIo::new(upgrading.await.map_err(io::Error::other)?))) };
+    server.accept_upgrading(upgrading, options.via, options.certificate.clone());
+    response.map(|()| String::new())
 }

@@ -2,22 +2,21 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
-mod client;
 #[cfg(feature = "hyper")]
 mod host;
-mod memory;
-mod server;
-mod stdio;
 
-pub use client::{Client, Transport};
 #[cfg(feature = "hyper")]
-pub use host::MountOptions;
+pub use host::{MountOptions, upgrade};
+#[doc(inline)]
 pub use nuncio_shared::arcp::*;
-pub use server::Server;
 
 use crate::driver::Tokio;
 
+/// A runtime in the sense of the specification, on tokio.
+pub type Server = nuncio_shared::arcp::Server<Tokio>;
 /// Makes a [`Server`].
 pub type ServerBuilder = nuncio_shared::arcp::ServerBuilder<Tokio>;
+/// A session with a runtime, on tokio.
+pub type Client = nuncio_shared::arcp::Client<Tokio>;
 /// Makes a [`Client`].
 pub type ClientBuilder = nuncio_shared::arcp::ClientBuilder<Tokio>;

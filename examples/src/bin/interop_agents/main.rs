@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions};
-use nuncio_shared::arcp::{AnyPrincipal, BuildError, Compat, Config, Listening, ServerBuilder};
+use nuncio_shared::arcp::{AnyPrincipal, BuildError, Compat, Config, Listening, Server, ServerBuilder};
 use nuncio_shared::auth::StaticTokens;
-use nuncio_shared::driver::Driver;
+use nuncio_shared::io::Driver;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::credentials::VirtualKeys;
@@ -103,7 +103,7 @@ impl Options {
         config
     }
 
-    fn server<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<D::Server, BuildError> {
+    fn server<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<Server<D>, BuildError> {
         let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-alice2", "alice").with("tok-bob", "bob");
         let mut builder = agents::offer(builder.config(self.config()).verifier(tokens));
         if self.open_policy {
@@ -120,34 +120,30 @@ impl Options {
         }
         builder.build()
     }
+
+    /// Serves the agents on a driver until a signal ends it.
+    async fn serve<D: Driver>(&self) -> Result<(), Box<dyn Error>> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let server = self.server::<D>(Server::builder())?;
+        announce(&server.listen(("127.0.0.1", self.port)).await?)?;
+        stopped(&mut interrupt, &mut terminate).await;
+        tokio::select! {
+            _ = server.shutdown(Duration::from_secs(1)) => {}
+            () = stopped(&mut interrupt, &mut terminate) => {}
+        }
+        Ok(())
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     logs::install();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let address = ("127.0.0.1", options.port);
-    // Of either driver; it is the same from here on.
-    let server: nuncio_shared::arcp::Server = match options.driver {
-        Runtime::Tokio => {
-            let server = options.server(nuncio_tokio::arcp::Server::builder())?;
-            announce(&server.listen(address).await?)?;
-            (*server).clone()
-        }
-        Runtime::Smol => {
-            let server = options.server(nuncio_smol::arcp::Server::builder())?;
-            announce(&server.listen(address).await?)?;
-            (*server).clone()
-        }
-    };
-    stopped(&mut interrupt, &mut terminate).await;
-    tokio::select! {
-        _ = server.shutdown(Duration::from_secs(1)) => {}
-        () = stopped(&mut interrupt, &mut terminate) => {}
+    match options.driver {
+        Runtime::Tokio => options.serve::<nuncio_tokio::Tokio>().await,
+        Runtime::Smol => options.serve::<nuncio_smol::Smol>().await,
     }
-    Ok(())
 }
 
 fn announce(listening: &Listening) -> io::Result<()> {

@@ -106,7 +106,7 @@ async fn dial(mut addresses: latest::Receiver<Option<String>>) -> std::io::Resul
     let url = addresses.wait_for(Option::is_some).await.map_err(std::io::Error::other)?.clone().unwrap_or_default();
     let options = ClientOptions::new(&url).map_err(std::io::Error::other)?;
     let stream = TcpStream::connect((options.host(), options.port())).await?;
-    Ok(Transport::websocket(stream, options))
+    Ok(Transport::websocket(nuncio_tokio::stream(stream), options))
 }
 
 async fn watch_session(mut events: SessionEvents, reports: UnboundedSender<Report>) {

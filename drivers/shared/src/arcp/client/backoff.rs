@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use crate::io::random::fraction;
+
 /// How a client comes back after its connection was lost.
 ///
 /// The first attempt is made at once. The pause before each further one is drawn between half and all of a value that
@@ -62,12 +64,6 @@ impl Backoff {
             }
         }
     }
-}
-
-/// A random number from 0 to 1. A system without randomness at this moment is not worth an error.
-fn fraction() -> f64 {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    f64::from(random) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

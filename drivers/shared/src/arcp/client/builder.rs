@@ -1,23 +1,24 @@
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
 use nuncio_core::arcp::client::{AutoAck, ResumePoint};
 use nuncio_core::arcp::{ClientConfig, Secret};
+use nuncio_link::InvalidUrl;
 
 use super::backoff::Reconnect;
-use super::connect::Connector;
+use super::connect::{Connector, Function, Program, Url};
 use super::hub::Hub;
 use super::supervise::Supervisor;
+use super::transport::Transport;
 use super::{Client, Shared};
 use crate::arcp::error::ClientBuildError;
-use crate::arcp::server::seed;
-use crate::driver::Driver;
-use crate::io::Io as _;
+use crate::io::{Driver, Io as _, random};
 
 /// Makes a client, on the driver `D`.
 pub struct ClientBuilder<D: Driver> {
-    connector: Box<dyn Connector<D::Thread>>,
+    connector: Box<dyn Connector<D>>,
     token: Secret,
     config: ClientConfig,
     reconnect: Option<Reconnect>,
@@ -26,9 +27,33 @@ pub struct ClientBuilder<D: Driver> {
     resume: Option<ResumePoint>,
 }
 
+impl<D: Driver> Client<D> {
+    /// Returns a builder of a client for a `ws://` URL, or with the feature `tls` a `wss://` URL, and a bearer token.
+    pub fn builder(url: &str, token: impl Into<String>) -> Result<ClientBuilder<D>, InvalidUrl> {
+        Ok(ClientBuilder::new(Box::new(Url::new(url)?), token))
+    }
+
+    /// Returns a builder of a client over connections of the application's own. `connect` is called on the client's
+    /// thread, for the first connection and whenever the last one was lost.
+    pub fn over<F, R>(connect: F, token: impl Into<String>) -> ClientBuilder<D>
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = io::Result<Transport>> + Send + 'static,
+    {
+        ClientBuilder::new(Box::new(Function(connect)), token)
+    }
+
+    /// Returns a builder of a client that starts a child process and speaks to it on the child's stdin and stdout (§4).
+    /// The child's stderr stays as the command says.
+    ///
+    /// The session ends with the child. A child that does not end within 5 s of the end of its input is killed.
+    pub fn spawn(command: D::Command, token: impl Into<String>) -> ClientBuilder<D> {
+        ClientBuilder::new(Box::new(Program(Some(command))), token).reconnect(None)
+    }
+}
+
 impl<D: Driver> ClientBuilder<D> {
-    /// For a driver: a client over connections from there.
-    pub fn new(connector: Box<dyn Connector<D::Thread>>, token: impl Into<String>) -> ClientBuilder<D> {
+    fn new(connector: Box<dyn Connector<D>>, token: impl Into<String>) -> ClientBuilder<D> {
         ClientBuilder {
             connector,
             token: Secret::new(token),
@@ -88,14 +113,14 @@ impl<D: Driver> ClientBuilder<D> {
     }
 
     /// Connects once and opens the session. Dropped while it waits, the session is closed again.
-    pub async fn connect(mut self) -> Result<D::Client, ClientBuildError> {
+    pub async fn connect(mut self) -> Result<Client<D>, ClientBuildError> {
         let io = match self.io {
             Some(thread) => thread,
             None => D::thread("nuncio-client").map_err(ClientBuildError::System)?,
         };
         self.config.token = self.token;
-        let hub = Arc::new(Hub::new(self.config, seed().map_err(ClientBuildError::System)?, self.resume));
-        let client = Client { shared: Arc::new(Shared { hub: Arc::clone(&hub) }) };
+        let hub = Arc::new(Hub::new(self.config, random::seed().map_err(ClientBuildError::System)?, self.resume));
+        let client = Client::new(Arc::new(Shared { hub: Arc::clone(&hub) }));
         let supervisor = Supervisor {
             hub: Arc::clone(&hub),
             io: Arc::clone(&io),
@@ -108,7 +133,7 @@ impl<D: Driver> ClientBuilder<D> {
         let welcomed = hub.welcome.wait(|welcome| welcome.as_ref().map(|_| Ok(())));
         let over = hub.end.wait(|end| end.clone().map(Err));
         or(welcomed, over).await.map_err(ClientBuildError::Session)?;
-        Ok(D::client(client))
+        Ok(client)
     }
 }
 

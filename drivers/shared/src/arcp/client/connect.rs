@@ -1,90 +1,110 @@
-//! Where a client's connections come from.
+//! Where the connections of a client come from.
 
 use std::io;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use nuncio_link::{ClientOptions, Link, LinkOptions};
+use nuncio_link::{ClientOptions, InvalidUrl};
 
-use crate::io::BoxFuture;
-use crate::io::{Duplex, Stream};
+use super::transport::Transport;
+#[cfg(feature = "tls")]
+use crate::auth::tls::{Authorities, ClientTls, TlsError};
+use crate::io::{BoxFuture, Driver};
 
-/// A connected stream, and how frames are written on it.
-pub struct Transport {
-    pub(super) stream: Stream,
-    framing: Framing,
-}
+/// Makes the connections of a client, on the client's own thread.
+pub(super) trait Connector<D: Driver>: Send + 'static {
+    /// Makes a connection. It is called again whenever the last connection was lost.
+    fn connect(&mut self, thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>>;
 
-enum Framing {
-    WebSocket(Box<ClientOptions>),
-    Upgraded,
-    Lines,
-}
-
-impl Transport {
-    /// A stream to a WebSocket server, which is asked to upgrade: TCP, TLS, anything.
-    pub fn websocket<S>(stream: S, options: ClientOptions) -> Transport
-    where
-        S: Duplex + 'static,
-    {
-        Transport { stream: Box::pin(stream), framing: Framing::WebSocket(Box::new(options)) }
-    }
-
-    /// A WebSocket that somebody else has upgraded.
-    pub fn upgraded<S>(stream: S) -> Transport
-    where
-        S: Duplex + 'static,
-    {
-        Transport { stream: Box::pin(stream), framing: Framing::Upgraded }
-    }
-
-    /// A stream of newline-delimited frames, the form of stdio (§4).
-    pub fn lines<S>(stream: S) -> Transport
-    where
-        S: Duplex + 'static,
-    {
-        Transport { stream: Box::pin(stream), framing: Framing::Lines }
-    }
-
-    pub(super) fn link(&mut self, max_message: usize) -> Link {
-        let options = LinkOptions { max_message };
-        match &mut self.framing {
-            Framing::WebSocket(client) => {
-                client.link = options;
-                Link::client(client)
-            }
-            Framing::Upgraded => Link::client_upgraded(options),
-            Framing::Lines => Link::lines(options),
-        }
-    }
-}
-
-impl std::fmt::Debug for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transport").finish_non_exhaustive()
-    }
-}
-
-/// Makes connections, on the client's own thread.
-pub trait Connector<T>: Send + 'static {
-    /// The next connection. It is asked for whenever the former was lost.
-    fn connect(&mut self, io: &Arc<T>) -> BoxFuture<'static, io::Result<Transport>>;
-
-    /// How TLS is spoken, for those that do.
+    /// Sets how TLS is spoken, for connectors that do.
     #[cfg(feature = "tls")]
-    fn set_tls(&mut self, _tls: crate::auth::tls::ClientTls) {}
+    fn set_tls(&mut self, _tls: ClientTls) {}
 }
 
-/// A function as a connector.
-pub struct Function<F>(pub F);
+/// Calls a function of the application.
+pub(super) struct Function<F>(pub(super) F);
 
-impl<T, F, R, S> Connector<T> for Function<F>
+impl<D, F, R> Connector<D> for Function<F>
 where
+    D: Driver,
     F: FnMut() -> R + Send + 'static,
-    R: Future<Output = io::Result<S>> + Send + 'static,
-    S: Into<Transport>,
+    R: Future<Output = io::Result<Transport>> + Send + 'static,
 {
-    fn connect(&mut self, _io: &Arc<T>) -> BoxFuture<'static, io::Result<Transport>> {
-        let connecting = (self.0)();
-        Box::pin(async move { connecting.await.map(Into::into) })
+    fn connect(&mut self, _thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
+        Box::pin((self.0)())
+    }
+}
+
+/// Starts a child process, once: its session ends with it.
+pub(super) struct Program<C>(pub(super) Option<C>);
+
+impl<D: Driver> Connector<D> for Program<D::Command> {
+    fn connect(&mut self, thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
+        let ended = || io::Error::new(io::ErrorKind::BrokenPipe, "the child process has ended");
+        let spawned = self.0.take().ok_or_else(ended).and_then(D::spawn);
+        let transport = spawned.map(|process| Transport::lines(process.into_stream(thread)));
+        Box::pin(std::future::ready(transport))
+    }
+}
+
+/// Connects to a URL: by TCP, with TLS if the scheme says so, and WebSocket.
+pub(super) struct Url<D> {
+    options: ClientOptions,
+    /// `None` until TLS is first needed or configured.
+    #[cfg(feature = "tls")]
+    tls: Option<ClientTls>,
+    driver: PhantomData<fn(D)>,
+}
+
+impl<D> Url<D> {
+    pub(super) fn new(url: &str) -> Result<Url<D>, InvalidUrl> {
+        Ok(Url {
+            options: ClientOptions::new(url)?,
+            #[cfg(feature = "tls")]
+            tls: None,
+            driver: PhantomData,
+        })
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&mut self) -> Result<ClientTls, TlsError> {
+        if let Some(tls) = &self.tls {
+            return Ok(tls.clone());
+        }
+        let tls = ClientTls::new(Authorities::system()?)?;
+        Ok(self.tls.insert(tls).clone())
+    }
+}
+
+impl<D: Driver> Connector<D> for Url<D> {
+    #[cfg(feature = "tls")]
+    fn set_tls(&mut self, tls: ClientTls) {
+        self.tls = Some(tls);
+    }
+
+    #[cfg(feature = "tls")]
+    fn connect(&mut self, _thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
+        let options = self.options.clone();
+        let tls = options.tls().then(|| self.tls());
+        let dialled = D::connect(options.host().to_owned(), options.port());
+        Box::pin(async move {
+            let stream = match tls {
+                None => dialled.await?,
+                Some(tls) => tls.map_err(io::Error::other)?.shake_hands(dialled.await?, options.host()).await?,
+            };
+            Ok(Transport::websocket(stream, options))
+        })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn connect(&mut self, _thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
+        let options = self.options.clone();
+        if options.tls() {
+            let error = "this program was built without the driver's feature `tls`, so wss:// needs a connector of its \
+                         own: see Client::over";
+            return Box::pin(std::future::ready(Err(io::Error::new(io::ErrorKind::Unsupported, error))));
+        }
+        let dialled = D::connect(options.host().to_owned(), options.port());
+        Box::pin(async move { Ok(Transport::websocket(dialled.await?, options)) })
     }
 }

@@ -11,8 +11,9 @@ mod session;
 mod slot;
 mod submit;
 mod supervise;
-mod url;
+mod transport;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
@@ -22,11 +23,10 @@ use tracing::Instrument as _;
 
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
-pub use connect::{Connector, Function, Transport};
 pub use handle::{Chunks, Collected, Events, Follow, JobControl, JobHandle, Subscription, Update};
 pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
-pub use url::Url;
+pub use transport::Transport;
 
 use crate::arcp::agent::span;
 use crate::arcp::error::{ClientError, SessionEnd};
@@ -41,9 +41,9 @@ use slot::Slot;
 ///
 /// When the last clone and the last handle are dropped the session is closed, in the background; [`Client::close`] waits
 /// for it. Jobs go on in the runtime in either case.
-#[derive(Clone)]
-pub struct Client {
+pub struct Client<D> {
     shared: Arc<Shared>,
+    driver: PhantomData<fn(D)>,
 }
 
 /// What clones and handles share.
@@ -51,7 +51,11 @@ pub(crate) struct Shared {
     hub: Arc<Hub>,
 }
 
-impl Client {
+impl<D> Client<D> {
+    fn new(shared: Arc<Shared>) -> Client<D> {
+        Client { shared, driver: PhantomData }
+    }
+
     /// What the runtime said of itself and the session, at the last welcome. `None` only where there was none yet.
     pub fn welcome(&self) -> Option<Arc<Welcome>> {
         self.shared.hub.welcome.value()
@@ -148,7 +152,13 @@ impl Drop for Shared {
     }
 }
 
-impl std::fmt::Debug for Client {
+impl<D> Clone for Client<D> {
+    fn clone(&self) -> Client<D> {
+        Client::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<D> std::fmt::Debug for Client<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
     }

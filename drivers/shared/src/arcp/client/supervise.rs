@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -11,20 +11,22 @@ use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info, info_span};
 
 use super::backoff::{Backoff, Reconnect};
-use super::connect::{Connector, Transport};
+use super::connect::Connector;
 use super::hub::Hub;
 use super::session::SessionEvent;
+use super::transport::Transport;
 use crate::arcp::error::{ConnectError, SessionEnd};
+use crate::io::clock::{monotonic, timeout};
 use crate::io::conn::{self, Patience, Port};
 use crate::io::pipe::Pipe;
 use crate::io::sync::CancellationToken;
-use crate::io::{Io, timeout};
+use crate::io::{Driver, Io as _};
 
 /// What a client does to have a connection.
-pub(super) struct Supervisor<T> {
+pub(super) struct Supervisor<D: Driver> {
     pub(super) hub: Arc<Hub>,
-    pub(super) io: Arc<T>,
-    pub(super) connector: Box<dyn Connector<T>>,
+    pub(super) io: Arc<D::Thread>,
+    pub(super) connector: Box<dyn Connector<D>>,
     /// None: a lost connection ends the session.
     pub(super) reconnect: Option<Reconnect>,
     /// For a connection and its upgrade.
@@ -34,14 +36,14 @@ pub(super) struct Supervisor<T> {
 /// What a connection that is to end may still take.
 const LINGER: Duration = Duration::from_secs(1);
 
-impl<T: Io> Supervisor<T> {
+impl<D: Driver> Supervisor<D> {
     /// Connects whenever the machine wants it, until the session has ended.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.reconnect.unwrap_or_default());
         let mut connection: Option<oneshot::Receiver<()>> = None;
         let abandoned = CancellationToken::new();
         while let Some(attempt) = self.wanted().await {
-            let pause = backoff.pause(Instant::now());
+            let pause = backoff.pause(monotonic());
             if self.hub.look(|state| state.link.welcomed) {
                 info!(attempt, ?pause, "reconnecting");
                 self.hub.announce(SessionEvent::Reconnecting { attempt, after: pause });

@@ -9,12 +9,12 @@ use crate::arcp::agent::context::JobContext;
 use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, Registry};
 use crate::arcp::error::BuildError;
 use crate::arcp::journal::{self, Journal, Keeper};
+use crate::arcp::server::Server;
 use crate::arcp::server::hub::{Hub, Parts};
 use crate::arcp::server::provision::Provisioner;
-use crate::arcp::server::{Server, seed};
 use crate::auth::Verifier;
-use crate::driver::Driver;
 use crate::io::clock::Clock;
+use crate::io::{Driver, random};
 
 /// Makes a server, on the driver `D`.
 pub struct ServerBuilder<D: Driver> {
@@ -28,9 +28,15 @@ pub struct ServerBuilder<D: Driver> {
     driver: PhantomData<D>,
 }
 
+impl<D: Driver> Server<D> {
+    /// Returns a builder, which is given agents, a verifier and limits.
+    pub fn builder() -> ServerBuilder<D> {
+        ServerBuilder::new()
+    }
+}
+
 impl<D: Driver> ServerBuilder<D> {
-    /// For a driver: a builder of nothing yet.
-    pub fn empty() -> ServerBuilder<D> {
+    pub(crate) fn new() -> ServerBuilder<D> {
         ServerBuilder {
             config: Config::default(),
             registry: Registry::default(),
@@ -127,18 +133,18 @@ impl<D: Driver> ServerBuilder<D> {
     }
 
     /// Starts the server. It has no connections yet.
-    pub fn build(self) -> Result<D::Server, BuildError> {
+    pub fn build(self) -> Result<Server<D>, BuildError> {
         let verifier = self.verifier.ok_or(BuildError::NoVerifier)?;
         if let Some(fault) = self.registry.fault() {
             return Err(BuildError::Agent(fault));
         }
-        let agents = D::agents(self.agents)?;
+        let agents = D::agents(self.agents).ok_or(BuildError::NoRuntime)?;
         let thread = match self.io {
             Some(thread) => thread,
             None => D::thread("nuncio-io").map_err(BuildError::System)?,
         };
         let hooks = D::thread("nuncio-hooks").map_err(BuildError::System)?;
-        let seed = seed().map_err(BuildError::System)?;
+        let seed = random::seed().map_err(BuildError::System)?;
         let mut clock = Clock::start();
         let (mut config, mut journal) = (self.config, self.journal);
         let (runtime, restored) = match &mut journal {
@@ -177,7 +183,7 @@ impl<D: Driver> ServerBuilder<D> {
             let thread = std::thread::Builder::new().name("nuncio-journal".to_owned());
             thread.spawn(move || journal::keep(&hub, &keeper, journal, &orders)).map_err(BuildError::System)?;
         }
-        Ok(D::server(Server::begin(hub, restored), thread))
+        Ok(Server::begin(hub, restored, thread))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a hub does for its machine once the lock is free.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::future::or;
 use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Refused, Secret};
@@ -12,6 +12,7 @@ use crate::arcp::journal::Order;
 use crate::arcp::server::hub::{Effect, Hub};
 use crate::arcp::server::provision::{Grant, Revocation};
 use crate::auth::{Claim, Rejection};
+use crate::io::clock::sleep;
 use crate::io::sync::caught;
 
 /// Why a timer's task has woken.
@@ -168,7 +169,7 @@ impl Hub {
         let mut pause = Duration::from_millis(500);
         while !self.revoke(revocation.clone()).await {
             revocation.attempt = revocation.attempt.saturating_add(1);
-            self.hooks.sleep_until(Instant::now() + pause).await;
+            sleep(&*self.hooks, pause).await;
             pause = (pause * 2).min(LONGEST);
         }
     }

@@ -8,6 +8,7 @@ use event_listener::Event as Listeners;
 use futures_channel::oneshot;
 use nuncio_core::arcp::{ConnId, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId};
 use nuncio_core::time::Time;
+use nuncio_link::LinkOptions;
 use tracing::Span;
 
 use crate::arcp::agent::Registry;
@@ -193,6 +194,11 @@ impl Hub {
     /// Looks without an input.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Runtime) -> R) -> R {
         look(&lock(&self.state).runtime)
+    }
+
+    /// Returns the limits of the server's links.
+    pub(crate) fn link_options(&self) -> LinkOptions {
+        LinkOptions { max_message: self.look(|runtime| runtime.config().limits.frame_bytes) }
     }
 
     pub(crate) fn connection_begins(&self) {

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures_lite::future::or;
 use nuncio_core::arcp::Via;
@@ -11,13 +11,14 @@ use nuncio_link::{HostPolicy, Link, OriginPolicy, ServerOptions};
 use tracing::{info, warn};
 
 #[cfg(feature = "tls")]
-use crate::arcp::server::Opened;
-use crate::arcp::server::{Connection, Door, Server};
+use super::connection::Opened;
+use super::connection::{Connection, attach, opened};
+use super::hub::Hub;
 #[cfg(feature = "tls")]
 use crate::auth::tls::ServerTls;
-use crate::io::BoxFuture;
+use crate::io::clock::sleep;
 use crate::io::sync::CancellationToken;
-use crate::io::{Io, Stream};
+use crate::io::{Accept, Io, Stream};
 
 /// Where and for whom a WebSocket is served.
 #[derive(Clone, Debug, Default)]
@@ -62,54 +63,46 @@ impl Listening {
     }
 }
 
-/// A socket of a driver that listens.
-pub trait Accept: Send + Sync + 'static {
-    /// The next connection, and from where.
-    fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, SocketAddr)>>;
-}
-
-impl Server {
-    /// For a driver: serves WebSocket on a socket that listens at this address.
-    pub fn listen(&self, socket: impl Accept, address: SocketAddr, options: ListenOptions) -> Listening {
-        let hosts = options.hosts.unwrap_or(if address.ip().to_canonical().is_loopback() {
-            HostPolicy::Loopback
-        } else {
-            HostPolicy::Any
-        });
-        let mut accepts = ServerOptions::new(hosts);
-        accepts.link = self.link_options();
-        if let Some(path) = options.path {
-            accepts.path = path;
-        }
-        if let Some(origins) = options.origins {
-            accepts.origins = origins;
-        }
-        #[cfg(feature = "tls")]
-        let scheme = if options.tls.is_some() { "wss" } else { "ws" };
-        #[cfg(not(feature = "tls"))]
-        let scheme = "ws";
-        let url = format!("{scheme}://{}{}", reachable(address), accepts.path);
-        let stop = CancellationToken::new();
-        let accepting = Accepting {
-            socket,
-            door: self.door(),
-            io: Arc::clone(self.io()),
-            options: Arc::new(accepts),
-            via: options.via,
-            #[cfg(feature = "tls")]
-            tls: options.tls,
-            stop: stop.clone(),
-            stopping: self.stopping(),
-        };
-        self.io().spawn(Box::pin(accepting.run()));
-        info!(%address, "listening");
-        Listening { address, url, stop }
+/// Serves WebSocket on a listening socket, on the server's thread.
+pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, options: ListenOptions) -> Listening {
+    let hosts = options.hosts.unwrap_or(if address.ip().to_canonical().is_loopback() {
+        HostPolicy::Loopback
+    } else {
+        HostPolicy::Any
+    });
+    let mut accepts = ServerOptions::new(hosts);
+    accepts.link = hub.link_options();
+    if let Some(path) = options.path {
+        accepts.path = path;
     }
+    if let Some(origins) = options.origins {
+        accepts.origins = origins;
+    }
+    #[cfg(feature = "tls")]
+    let scheme = if options.tls.is_some() { "wss" } else { "ws" };
+    #[cfg(not(feature = "tls"))]
+    let scheme = "ws";
+    let url = format!("{scheme}://{}{}", reachable(address), accepts.path);
+    let stop = CancellationToken::new();
+    let accepting = Accepting {
+        socket,
+        hub: Arc::downgrade(hub),
+        io: Arc::clone(&hub.io),
+        options: Arc::new(accepts),
+        via: options.via,
+        #[cfg(feature = "tls")]
+        tls: options.tls,
+        stop: stop.clone(),
+        stopping: hub.stopping.clone(),
+    };
+    hub.io.spawn(Box::pin(accepting.run()));
+    info!(%address, "listening");
+    Listening { address, url, stop }
 }
 
 struct Accepting<A> {
     socket: A,
-    door: Door,
+    hub: Weak<Hub>,
     io: Arc<dyn Io>,
     options: Arc<ServerOptions>,
     via: Option<Via>,
@@ -128,8 +121,9 @@ impl<A: Accept> Accepting<A> {
         }
     }
 
-    /// `None` once the server is gone.
+    /// Returns `None` once the server is gone.
     fn attach(&self, stream: Stream, peer: SocketAddr) -> Option<Connection> {
+        let hub = self.hub.upgrade()?;
         let link = Link::server(Arc::clone(&self.options));
         let name = peer.to_string();
         #[cfg(feature = "tls")]
@@ -138,11 +132,11 @@ impl<A: Accept> Accepting<A> {
                 let (stream, certificate) = tls.shake_hands(stream).await?;
                 Ok(Opened { stream, certificate })
             };
-            return self.door.attach_opening(opening, link, self.via.unwrap_or(Via::Tls), &name);
+            return Some(attach(&hub, opening, link, self.via.unwrap_or(Via::Tls), &name));
         }
         let loopback = peer.ip().to_canonical().is_loopback();
         let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
-        self.door.attach(stream, link, via, &name)
+        Some(attach(&hub, opened(stream), link, via, &name))
     }
 
     /// The next connection; `None` when there are to be no more.
@@ -159,7 +153,7 @@ impl<A: Accept> Accepting<A> {
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
-                    self.io.sleep_until(Instant::now() + PAUSE).await;
+                    sleep(&*self.io, PAUSE).await;
                 }
             }
         }

@@ -5,7 +5,7 @@ mod plain;
 mod streams;
 
 use nuncio_shared::arcp::{Failure, JobContext, ServerBuilder};
-use nuncio_shared::driver::Driver;
+use nuncio_shared::io::Driver;
 use smol::Timer;
 use smol::future::or;
 

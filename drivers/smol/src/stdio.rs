@@ -1,23 +1,18 @@
-//! Standard input and output as a transport (§4).
+//! Standard input and output.
 
 use std::io::{self, Stdin, Stdout};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nuncio_shared::arcp::Via;
+use nuncio_shared::io::Stream;
 use smol::Unblock;
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::arcp::Server;
+use crate::stream;
 
-impl Server {
-    /// Serves the parent process on this one's stdin and stdout, until stdin ends.
-    ///
-    /// Nothing else may be written to stdout: let logs go to stderr.
-    pub async fn serve_stdio(&self) {
-        let stdio = Stdio { input: Unblock::new(io::stdin()), output: Unblock::new(io::stdout()) };
-        self.accept_lines(stdio, Via::Stdio).ended().await;
-    }
+/// Returns stdin and stdout as one stream.
+pub(crate) fn stdio() -> Stream {
+    stream(Stdio { input: Unblock::new(io::stdin()), output: Unblock::new(io::stdout()) })
 }
 
 struct Stdio {

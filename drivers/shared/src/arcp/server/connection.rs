@@ -1,0 +1,134 @@
+//! Connections of a server, from the moment they are accepted.
+
+use std::collections::VecDeque;
+use std::future::Ready;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use futures_lite::future::or;
+use nuncio_core::arcp::{ConnId, Via};
+use nuncio_link::{Closed, Link, Request, Utf8Bytes};
+use tracing::{Instrument, debug, info_span};
+
+use crate::arcp::server::hub::Hub;
+use crate::auth::PeerCertificate;
+use crate::io::Stream;
+use crate::io::conn::{self, Patience, Port};
+use crate::io::pipe::Pipe;
+
+/// A connection that was handed to a server.
+#[derive(Debug)]
+pub struct Connection {
+    ended: oneshot::Receiver<()>,
+}
+
+impl Connection {
+    /// Waits until the connection has ended. Dropping the `Connection` does not end it.
+    pub async fn ended(self) {
+        // The sender is dropped without a value.
+        let _over = self.ended.await;
+    }
+}
+
+/// A stream whose handshake is done.
+pub(crate) struct Opened {
+    pub(crate) stream: Stream,
+    /// The certificate that the peer has presented and TLS has verified.
+    pub(crate) certificate: Option<PeerCertificate>,
+}
+
+/// Returns a stream that needs no handshake.
+pub(crate) fn opened(stream: Stream) -> Ready<io::Result<Opened>> {
+    std::future::ready(Ok(Opened { stream, certificate: None }))
+}
+
+/// Hands a connection to the machine and carries it to its end, on the server's thread.
+///
+/// The machine counts the connection from now on and applies the deadline of the hello to it, although `opening` may
+/// still have a handshake to do. `via` says who could listen to the connection; `peer` is its name in the log.
+pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, link: Link, via: Via, peer: &str) -> Connection
+where
+    O: Future<Output = io::Result<Opened>> + Send + 'static,
+{
+    let (done, ended) = oneshot::channel::<()>();
+    if hub.ending.is_cancelled() {
+        return Connection { ended };
+    }
+    let pipe = Arc::new(Pipe::default());
+    let conn = hub.run(|state, now| {
+        let conn = state.runtime.handle_open(now, via);
+        state.conns.insert(conn, Arc::clone(&pipe));
+        conn
+    });
+    let span = info_span!("connection", ?conn, peer);
+    let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn });
+    // The machine's deadline for the hello covers the upgrade.
+    let patience = Patience { open: None, linger: linger(hub) };
+    let over = Arc::clone(hub);
+    over.connection_begins();
+    let connection = async move {
+        let late = async {
+            pipe.closing().await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))
+        };
+        match or(opening, late).await {
+            Ok(Opened { stream, certificate }) => {
+                if let Some(certificate) = certificate {
+                    port.hub.run(|state, _| state.certificates.insert(conn, certificate));
+                }
+                conn::run(Arc::clone(&over.io), stream, link, pipe, port, patience).await;
+            }
+            Err(error) => port.ended(&conn::lost(&error.to_string())),
+        }
+        over.connection_is_over();
+        drop(done);
+    };
+    hub.io.spawn(Box::pin(connection.instrument(span)));
+    Connection { ended }
+}
+
+/// How long a connection that is being closed may take for its last frames.
+pub(crate) fn linger(hub: &Hub) -> Duration {
+    hub.look(|runtime| runtime.config().linger)
+}
+
+/// A connection of the runtime machine.
+struct ServerPort {
+    hub: Arc<Hub>,
+    conn: ConnId,
+}
+
+impl Port for ServerPort {
+    fn opened(&self, request: Option<&Request>) {
+        debug!(conn = ?self.conn, host = request.map(|request| &*request.host), "the connection is open");
+    }
+
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
+        self.hub.run(|state, now| {
+            while state.runtime.reading(self.conn) {
+                let Some(frame) = frames.pop_front() else { break };
+                state.runtime.handle_frame(now, self.conn, frame.as_bytes());
+            }
+        });
+    }
+
+    fn spoiled(&self, closed: &Closed) {
+        self.hub.run(|state, now| state.runtime.handle_unreadable(now, self.conn, closed.code));
+    }
+
+    fn sent(&self, frames: usize) {
+        self.hub.run(|state, now| state.runtime.handle_sent(now, self.conn, frames));
+    }
+
+    fn ended(&self, closed: &Closed) {
+        debug!(conn = ?self.conn, code = closed.code, reason = closed.reason, "the connection has ended");
+        self.hub.run(|state, now| {
+            state.runtime.handle_close(now, self.conn);
+            state.conns.remove(&self.conn);
+            state.discard(self.conn);
+            state.certificates.remove(&self.conn);
+        });
+    }
+}

@@ -1,0 +1,16 @@
+//! Randomness of the operating system.
+
+use std::io;
+
+/// Returns a seed for a machine's random number generator.
+pub(crate) fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(seed)
+}
+
+/// Returns a random number from 0 to 1, or one half if the system has no randomness to give.
+pub(crate) fn fraction() -> f64 {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    f64::from(random) / f64::from(u32::MAX)
+}
