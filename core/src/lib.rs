@@ -42,5 +42,5 @@ pub mod trace;
 
 /// The example in the README is compiled and run as a doctest.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -101,3 +101,8 @@ pub use nuncio_shared::{auth, io};
 pub use socket::Listener;
 pub use stream::stream;
 pub use thread::IoThread;
+
+/// The example of the workspace's README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
