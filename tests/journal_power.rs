@@ -1,95 +1,66 @@
-//! The model of a power loss: of a journal file there is everything that was synced, and of what was written after that
-//! any part. What was committed is there up to some commit, and nothing of the rest.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! A model of a power loss: everything in a journal file that was synced survives, and any part of what was written
+//! later. After a restart, all records up to some commit are there, and none of the others.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use nuncio_core::arcp::{Config, Journaling, Output, Runtime};
 use nuncio_core::time::Time;
 use nuncio_shared::arcp::journal::{Journal, JournalError, Record, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tests::temp_dir::TempDir;
 use nuncio_tests::world::World;
 use serde_json::json;
 
-/// The head of a write-ahead log and of each of its frames, in the file format of `SQLite`.
+/// The sizes of the header of a write-ahead log and of each of its frames, in the file format of `SQLite`.
 const LOG_HEAD: usize = 32;
 const FRAME_HEAD: usize = 24;
 const FRAME: usize = FRAME_HEAD + 4096;
 
 type Numbered = (u64, Record);
 
-/// A directory that is gone after the test.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Place {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("nuncio-power-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        // In memory, where there is such a place: thousands of files are opened and closed, none of them for long.
-        let memory = PathBuf::from("/dev/shm");
-        let path = if memory.is_dir() { memory } else { std::env::temp_dir() }.join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Place(path)
-    }
-
-    fn open(&self, sync: Sync) -> Result<SqliteJournal, JournalError> {
-        SqliteJournal::open(self.0.join("journal"), SqliteOptions { sync, ..SqliteOptions::default() })
-    }
-
-    fn read(&self) -> Files {
-        let read = |name| std::fs::read(self.0.join(name)).unwrap();
-        Files { data: read("journal"), log: read("journal-wal") }
-    }
+fn open(directory: &TempDir, sync: Sync) -> Result<SqliteJournal, JournalError> {
+    SqliteJournal::open(directory.file("journal"), SqliteOptions { sync, ..SqliteOptions::default() })
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        // What is left lies in the directory of temporary files.
-        let _left = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What is on the disk.
+/// The files of a journal.
 #[derive(Clone)]
 struct Files {
     data: Vec<u8>,
     log: Vec<u8>,
 }
 
-/// A journal that was being written, and what it consists of.
+/// A journal whose files were read while it was open.
 struct Written {
     files: Files,
-    /// The records, commit by commit.
+    /// The records of each commit.
     commits: Vec<Vec<Numbered>>,
-    /// So many commits are not in the log any more.
+    /// The number of commits that are no longer in the log.
     before: usize,
-    /// Where in the log the others end.
+    /// The offsets in the log at which the other commits end.
     ends: Vec<usize>,
 }
 
 impl Written {
-    /// Writes commits, and looks at the files while the journal is still open.
+    /// Writes commits, and reads the files while the journal is still open.
     fn of(sync: Sync, commits: Vec<Vec<Numbered>>) -> Written {
-        let place = Place::new();
-        let mut journal = place.open(sync).unwrap();
+        let directory = TempDir::in_memory();
+        let mut journal = open(&directory, sync).unwrap();
         for commit in &commits {
             journal.commit(commit).unwrap();
         }
-        let files = place.read();
+        let files = Files::read(&directory);
         let mut ends = files.commits();
-        // What is more than that is the journal's own beginning.
+        // The remaining commits created the journal itself.
         let own = ends.len().saturating_sub(commits.len());
         ends.drain(..own);
         Written { before: commits.len() - ends.len(), files, commits, ends }
     }
 
-    /// The records that are there if the log is whole up to here.
+    /// Returns the records that survive if the log is intact up to this offset.
     fn up_to(&self, whole: usize) -> Vec<Numbered> {
         let commits = self.before + self.ends.iter().filter(|end| **end <= whole).count();
         self.commits.iter().take(commits).flatten().cloned().collect()
     }
 
-    /// After a power loss the log is whole up to here.
+    /// Asserts what survives if the log is intact up to this offset.
     fn survives(&self, files: &Files, whole: usize, what: &str) {
         let records = files.loaded().unwrap_or_else(|error| panic!("{what}: {error}"));
         let expected = self.up_to(whole);
@@ -97,14 +68,14 @@ impl Written {
         assert!(records == expected, "{what}: {found} records instead of {wanted}");
     }
 
-    /// Places in the log where something may be different: around every frame, in its head, and now and then within.
+    /// Returns offsets in the log at which it is damaged: around every frame, in its header, and at some places within.
     fn places(&self) -> Vec<usize> {
         let end = self.ends.last().copied().unwrap();
         let near = |at: &usize| {
             let within = at.saturating_sub(LOG_HEAD) % FRAME;
             *at <= LOG_HEAD || within <= FRAME_HEAD || within > FRAME - 2 || within.is_multiple_of(997)
         };
-        // The last commit is looked at more closely.
+        // The last commit is tested at more offsets.
         let last = self.ends.iter().rev().nth(1).copied().unwrap_or(0);
         let places = (0..=end)
             .filter(|at| near(at) && (*at >= last || at.is_multiple_of(11) || at.saturating_sub(LOG_HEAD) % FRAME < 2));
@@ -113,22 +84,27 @@ impl Written {
 }
 
 impl Files {
-    /// Where the commits in the log end.
+    fn read(directory: &TempDir) -> Files {
+        let read = |name| std::fs::read(directory.file(name)).unwrap();
+        Files { data: read("journal"), log: read("journal-wal") }
+    }
+
+    /// Returns the offsets at which the commits in the log end.
     fn commits(&self) -> Vec<usize> {
         let number = |at: usize| u32::from_be_bytes(self.log[at..at + 4].try_into().unwrap());
         let salts = &self.log[16..24];
         let frames = (LOG_HEAD..).step_by(FRAME).take_while(|at| at + FRAME <= self.log.len());
-        // Frames from before the log was begun anew have other salts.
+        // Frames left over from before the log was restarted have different salts.
         let own = frames.take_while(|at| &self.log[at + 8..at + 16] == salts);
         own.filter(|at| number(at + 4) != 0).map(|at| at + FRAME).collect()
     }
 
-    /// Writes the files, opens the journal, reads it, goes on with it, and reads it again.
+    /// Writes the files to another directory, opens the journal, and reads it.
     fn loaded(&self) -> Result<Vec<Numbered>, JournalError> {
-        let place = Place::new();
-        std::fs::write(place.0.join("journal"), &self.data).unwrap();
-        std::fs::write(place.0.join("journal-wal"), &self.log).unwrap();
-        load(&mut place.open(Sync::Normal)?)
+        let directory = TempDir::in_memory();
+        std::fs::write(directory.file("journal"), &self.data).unwrap();
+        std::fs::write(directory.file("journal-wal"), &self.log).unwrap();
+        load(&mut open(&directory, Sync::Normal)?)
     }
 }
 
@@ -141,7 +117,7 @@ fn load(journal: &mut SqliteJournal) -> Result<Vec<Numbered>, JournalError> {
     Ok(records)
 }
 
-/// What a runtime stores while much happens, in commits of different sizes.
+/// Returns what a runtime stores during many operations, in commits of different sizes.
 fn run(jobs: usize, events: usize) -> Vec<Vec<Numbered>> {
     let mut w = World::with(|config| config.journal = Journaling::Kept);
     let a = w.login("tok-alice");
@@ -173,11 +149,11 @@ fn run(jobs: usize, events: usize) -> Vec<Vec<Numbered>> {
 
 fn young(sync: Sync) -> Written {
     let written = Written::of(sync, run(2, 3));
-    assert_eq!(written.before, 0, "all of it is in the log");
+    assert_eq!(written.before, 0, "all commits are in the log");
     written
 }
 
-/// One whose log was begun anew.
+/// Returns a journal whose log was restarted.
 fn old(sync: Sync) -> Written {
     let written = Written::of(sync, run(3, 55));
     assert!(written.before > 0 && written.ends.len() > 2, "{} {}", written.before, written.ends.len());
@@ -185,7 +161,7 @@ fn old(sync: Sync) -> Written {
 }
 
 #[test]
-fn a_log_that_ends_anywhere_holds_every_commit_before_its_end() {
+fn a_truncated_log_keeps_every_commit_before_its_end() {
     for (written, step) in [(young(Sync::Full), 1), (young(Sync::Normal), 5), (old(Sync::Full), 11)] {
         for at in written.places().into_iter().step_by(step) {
             let mut files = written.files.clone();
@@ -196,25 +172,25 @@ fn a_log_that_ends_anywhere_holds_every_commit_before_its_end() {
 }
 
 #[test]
-fn what_comes_after_the_whole_part_does_not_matter() {
+fn anything_after_the_intact_part_is_ignored() {
     for written in [young(Sync::Full), old(Sync::Full)] {
         let frames = (LOG_HEAD..*written.ends.last().unwrap()).step_by(FRAME);
         let mut whole = written.files.clone();
-        // Of what is left from before the log was begun anew a little will do.
+        // A few of the frames from before the log was restarted are enough.
         whole.log.truncate(written.ends.last().unwrap() + 2 * FRAME);
         for at in frames.flat_map(|frame| [frame, frame + 7, frame + FRAME_HEAD, frame + FRAME / 2]) {
             let mut files = whole.clone();
-            // A file that has grown, and whose new part was never written.
+            // The file was extended, but the new part was never written.
             files.log[at..].fill(0);
             written.survives(&files, at, &format!("zeros from {at}"));
-            // Or was something else once.
+            // The new part contains old data.
             let mut junk = 7_u8;
             files.log[at..].fill_with(|| {
                 junk = junk.wrapping_mul(31).wrapping_add(17);
                 junk
             });
             written.survives(&files, at, &format!("junk from {at}"));
-            // Its frames in another order.
+            // The frames were written in a different order.
             let mut files = whole.clone();
             let (first, rest) = files.log[at..].split_at_mut((FRAME / 2).min(whole.log.len() - at));
             let length = first.len().min(rest.len());
@@ -226,9 +202,9 @@ fn what_comes_after_the_whole_part_does_not_matter() {
 }
 
 #[test]
-fn a_hole_ends_the_log() {
+fn a_hole_in_the_log_ends_it() {
     let written = young(Sync::Normal);
-    // Without syncs blocks reach the disk in any order.
+    // Without syncs, blocks reach the disk in any order.
     for at in (0..written.files.log.len()).step_by(512) {
         let mut files = written.files.clone();
         let end = (at + 4096).min(files.log.len());
@@ -239,13 +215,13 @@ fn a_hole_ends_the_log() {
 }
 
 #[test]
-fn a_changed_bit_ends_the_log() {
+fn a_flipped_bit_ends_the_log() {
     let written = young(Sync::Full);
     for at in written.places().into_iter().filter(|at| *at < written.files.log.len()) {
         let mut files = written.files.clone();
         files.log[at] ^= 1 << (at % 8);
         match files.loaded() {
-            // What only says how the log is read may be read as something else: never as other records.
+            // A damaged header may make the log unreadable or end it early, but never yields other records.
             Err(error) => assert!(at < LOG_HEAD, "{at}: {error}"),
             Ok(records) if at < LOG_HEAD => assert!(written.up_to(usize::MAX).starts_with(&records), "{at}"),
             Ok(records) => assert_eq!(records.len(), written.up_to(at).len(), "{at}"),
@@ -254,10 +230,10 @@ fn a_changed_bit_ends_the_log() {
 }
 
 #[test]
-fn a_checkpoint_that_was_torn_is_done_again() {
+fn a_torn_checkpoint_is_repeated() {
     let written = young(Sync::Full);
     let whole = *written.ends.last().unwrap();
-    // The pages of the log, as they are on their way into the file.
+    // The pages of the log are copied into the file.
     let log = &written.files.log;
     let frames: Vec<usize> = (LOG_HEAD..whole).step_by(FRAME).collect();
     let page = |frame: &usize| u32::from_be_bytes(log[*frame..frame + 4].try_into().unwrap()) as usize - 1;
@@ -267,7 +243,7 @@ fn a_checkpoint_that_was_torn_is_done_again() {
             for (index, frame) in frames.iter().enumerate().take(done) {
                 let start = page(frame) * 4096;
                 files.data.resize(files.data.len().max(start + 4096), 0);
-                // Of the last one only a part was written.
+                // The last page was written only in part.
                 let length = if index + 1 == done { torn } else { 4096 };
                 files.data[start..start + length].copy_from_slice(&log[frame + FRAME_HEAD..][..length]);
             }
@@ -277,15 +253,15 @@ fn a_checkpoint_that_was_torn_is_done_again() {
 }
 
 #[test]
-fn a_runtime_is_restored_from_whatever_is_left_and_goes_on() {
+fn a_runtime_is_restored_from_every_surviving_commit() {
     let written = young(Sync::Full);
     for at in std::iter::once(0).chain(written.ends.iter().copied()) {
         let mut files = written.files.clone();
         files.log.truncate(at);
-        let place = Place::new();
-        std::fs::write(place.0.join("journal"), &files.data).unwrap();
-        std::fs::write(place.0.join("journal-wal"), &files.log).unwrap();
-        let mut journal = place.open(Sync::Full).unwrap();
+        let directory = TempDir::in_memory();
+        std::fs::write(directory.file("journal"), &files.data).unwrap();
+        std::fs::write(directory.file("journal-wal"), &files.log).unwrap();
+        let mut journal = open(&directory, Sync::Full).unwrap();
         let mut records = load(&mut journal).unwrap();
         let config = Config::default().with(|config| config.journal = Journaling::Kept);
         let (mut runtime, restored) = Runtime::restore(config, [3; 32], Time(0), records.clone());
@@ -300,7 +276,7 @@ fn a_runtime_is_restored_from_whatever_is_left_and_goes_on() {
         journal.commit(&stores).unwrap();
         drop(journal);
         records.append(&mut stores);
-        let mut journal = place.open(Sync::Full).unwrap();
+        let mut journal = open(&directory, Sync::Full).unwrap();
         journal.check().unwrap();
         assert_eq!(load(&mut journal).unwrap(), records, "{at}");
     }

@@ -1,6 +1,6 @@
-//! A child process as a runtime, of either driver for clients of either. This program is its own child, so it has no test
-//! harness that would write to stdout.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test program")]
+//! A child process as a runtime, with the server of either driver for clients of either. This program is its own child,
+//! so it does without a test harness that would write to stdout.
+#![allow(missing_docs, clippy::unwrap_used, reason = "this is a test program")]
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn main() {
             offer(nuncio_smol::arcp::Server::builder()).build().unwrap().serve_stdio().await;
             std::fs::write(mark, "ended by itself").unwrap();
         }),
-        // The harness's own arguments do not matter.
+        // Other arguments, which the harness may pass, are ignored.
         _ => runtime.block_on(async {
             for server in DRIVERS {
                 let (program, mark) = (std::env::current_exe().unwrap(), mark(server));
@@ -44,11 +44,11 @@ fn main() {
             }
         }),
     }
-    // A read of stdin may still be under way.
+    // A read of stdin may still be pending.
     runtime.shutdown_background();
 }
 
-/// Where a child writes that it ended by itself.
+/// The file in which a child writes that it ended by itself.
 fn mark(server: &str) -> PathBuf {
     std::env::temp_dir().join(format!("nuncio-stdio-{server}-{}", std::process::id()))
 }
@@ -60,15 +60,17 @@ fn offer<D: Driver>(builder: ServerBuilder<D>) -> ServerBuilder<D> {
     builder.verifier(StaticTokens::new().with("tok-alice", "alice")).agent("echo", echo)
 }
 
+/// Lets a client of either driver run a job in the child.
 async fn serves<D: Driver>(client: Client<D>, mark: &Path) {
-    // Larger than a line that Python could read, and with line breaks: it is cut into chunks that fit.
+    // The input is longer than a line that Python could read, and contains line breaks: it is split into chunks that
+    // fit.
     let input = json!({"text": "line\n".repeat(40_000)});
     let mut job = client.submit(&Submit::new("echo").input(&input).unwrap()).await.unwrap();
     let answer: Value = job.collect(1 << 20).await.unwrap().json().unwrap();
     assert_eq!(answer, json!({"echoed": input}));
     assert!(matches!(client.close().await, SessionEnd::Closed(_)));
     drop((job, client));
-    // The child is given the time to end by itself.
+    // The child needs a moment to end by itself.
     while std::fs::read_to_string(mark).ok().as_deref() != Some("ended by itself") {
         tokio::task::yield_now().await;
     }

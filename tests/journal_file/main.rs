@@ -1,40 +1,19 @@
-//! A journal file gives back what was written to it, and lets go of what nobody needs.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! A journal file returns what was written to it, and is pruned of what is no longer needed.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-mod letting_go;
+mod pruning;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nuncio_shared::arcp::journal::{Journal, Record, ReplayRange, SqliteJournal, SqliteOptions, Sync};
 use nuncio_shared::arcp::{FinalStatus, SessionId};
+use nuncio_tests::temp_dir::TempDir;
 
 const SESSION: &str = "sess_01J00000000000000000000000";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// A file in a directory that is gone after the test.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Place {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("nuncio-file-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Place(path)
-    }
-
-    fn open(&self, options: SqliteOptions) -> SqliteJournal {
-        SqliteJournal::open(self.0.join("journal"), options).unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // What is left lies in the directory of temporary files.
-        let _left = std::fs::remove_dir_all(&self.0);
-    }
+fn open(directory: &TempDir, options: SqliteOptions) -> SqliteJournal {
+    SqliteJournal::open(directory.file("journal"), options).unwrap()
 }
 
 fn options() -> SqliteOptions {
@@ -72,7 +51,7 @@ fn event(job: &str, position: u64, seq: u64) -> Record {
     ))
 }
 
-/// An event that nobody was shown live.
+/// Returns an event that no session was shown live.
 fn unwatched(job: &str, position: u64) -> Record {
     let text = String::from_utf8(event(job, position, position + 1).encode()).unwrap();
     let (before, rest) = text.split_once("\"to\":[").unwrap();
@@ -83,12 +62,12 @@ fn about(kind: &str, member: &str, id: &str) -> Record {
     record(&format!(r#"{{"v":1,"t":"{kind}","{member}":"{id}"}}"#))
 }
 
-/// Of the job 1.
+/// Returns a record about a credential of job 1.
 fn credential(kind: &str, id: &str) -> Record {
     record(&format!(r#"{{"v":1,"t":"{kind}","job":"{}","id":"{id}"}}"#, job(1)))
 }
 
-/// A session with jobs of 100 events each.
+/// Returns the records of a session with jobs of 100 events each.
 fn history(jobs: u64) -> Vec<(u64, Record)> {
     let mut records = vec![opened()];
     let mut seq = 0;
@@ -118,29 +97,29 @@ fn session() -> SessionId {
 }
 
 #[test]
-fn what_is_committed_is_there() {
-    let place = Place::new();
+fn committed_records_are_read_back() {
+    let directory = TempDir::new();
     let records = history(7);
-    let mut journal = place.open(options());
+    let mut journal = open(&directory, options());
     for part in records.chunks(37) {
         journal.commit(part).unwrap();
     }
     assert_eq!(loaded(&mut journal), records);
     drop(journal);
-    let mut journal = place.open(options());
+    let mut journal = open(&directory, options());
     assert_eq!(loaded(&mut journal), records);
     let stats = journal.check().unwrap();
     assert_eq!((stats.records, stats.first, stats.last), (708, 1, 708));
     while journal.tend().unwrap() {}
-    assert_eq!(loaded(&mut journal), records, "all of it is needed");
+    assert_eq!(loaded(&mut journal), records, "all records are needed");
     let stats = journal.compact().unwrap();
     assert_eq!(stats.records, 708);
 }
 
 #[test]
 fn a_range_is_read_back() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     for part in history(9).chunks(50) {
         journal.commit(part).unwrap();
     }
@@ -153,7 +132,7 @@ fn a_range_is_read_back() {
     }
     let range = ReplayRange::Session { session: session(), after: 10, before: 900 };
     let few = journal.replay(&range, 500, 1).unwrap();
-    assert_eq!(numbers(&few.records), [11], "the first one is always there");
+    assert_eq!(numbers(&few.records), [11], "the first record is always returned");
     let of_job = |position, after| ReplayRange::Job { job: accepted(&job(3)).job().unwrap(), position, after };
     let read = journal.replay(&of_job(0, 0), 1000, usize::MAX).unwrap();
     assert_eq!((read.records.len(), read.truncated), (100, false));
@@ -168,10 +147,10 @@ fn a_range_is_read_back() {
 }
 
 #[test]
-fn a_history_that_has_lost_its_middle_is_said_to_be_truncated() {
-    let place = Place::new();
-    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
-    // A session stays at the first event it was shown.
+fn a_history_with_a_gap_is_marked_truncated() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, SqliteOptions { retain: Duration::ZERO, ..options() });
+    // The session is still at the first event.
     let mut records = vec![opened(), accepted(&job(0)), event(&job(0), 0, 1)];
     records.extend((1..100).map(|position| unwatched(&job(0), position)));
     journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
@@ -192,15 +171,15 @@ fn a_history_that_has_lost_its_middle_is_said_to_be_truncated() {
 }
 
 #[test]
-fn a_reader_comes_to_everything_once() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+fn a_reader_reads_every_record_once() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     let records = history(9);
     let (before, later) = records.split_at(700);
     for part in before.chunks(100) {
         journal.commit(part).unwrap();
     }
-    let reader = SqliteJournal::look(place.0.join("journal")).unwrap();
+    let reader = SqliteJournal::look(directory.file("journal")).unwrap();
     let numbers = |from: u64| {
         let (mut at, mut numbers) = (from, Vec::new());
         while let Some(committed) = reader.after(at).unwrap() {
@@ -210,12 +189,12 @@ fn a_reader_comes_to_everything_once() {
         numbers
     };
     assert!(numbers(0).into_iter().eq(1..=700));
-    assert!(numbers(350).into_iter().eq(351..=700), "in the middle of what was committed together");
+    assert!(numbers(350).into_iter().eq(351..=700), "from the middle of a commit");
     assert!(reader.after(700).unwrap().is_none());
     journal.commit(later).unwrap();
     let last = records.len() as u64;
     assert!(numbers(700).into_iter().eq(701..=last));
-    // It goes on where rows were written anew.
+    // The reader continues where rows were rewritten.
     for number in 0..8 {
         journal.commit(&[(last + 1 + number, about("job_forgotten", "job", &job(number)))]).unwrap();
     }
@@ -225,9 +204,9 @@ fn a_reader_comes_to_everything_once() {
 }
 
 #[test]
-fn a_journal_tells_what_it_is_about() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+fn the_contents_of_a_journal_are_counted() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     let mut records = history(2);
     let mut push = |record| records.push((records.len() as u64 + 1, record));
     push(accepted(&job(7)));

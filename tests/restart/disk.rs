@@ -1,96 +1,97 @@
-//! A disk without room, as the system shows it: the size of files is limited, from outside, while the server runs.
+//! A full disk: while the server runs, the size of its files is limited from outside.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use nuncio_tests::raw::{hello, text};
+use nuncio_tests::temp_dir::TempDir;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
-use super::client::{Client, FEATURES, Habits, TALKER};
-use super::lane::{Place, Shared, sound};
+use super::client::{Client, FEATURES, Profile, TALKER};
+use super::connection::Connection;
+use super::issuer::Issuer;
 use super::ledger::Connected;
-use super::line::Line;
+use super::process::ServerProcess;
+use super::scenario::{Shared, check_journal};
 use super::server::Serve;
-use super::trap::Trap;
-use super::upstream::Upstream;
 
-const ASKING: Habits = Habits { name: "asking", agents: &["talk"], ..TALKER };
-const BYSTANDER: Habits = Habits { name: "bystander", ..ASKING };
+const ASKING: Profile = Profile { name: "asking", agents: &["talk"], ..TALKER };
+const BYSTANDER: Profile = Profile { name: "bystander", ..ASKING };
 
-/// Says why a server does not start where it cannot write, and starts where it can.
+/// A server that cannot write says why it does not start, and starts once it can.
 pub(crate) fn full_at_the_start(smol: bool) {
-    let place = Place::new(&format!("start-{smol}"));
+    let directory = TempDir::new();
     let shared = Arc::new(Shared::default());
-    let serve = serve(smol, &place, Upstream::open(&shared.trap).1);
+    let serve = serve(smol, &directory, Issuer::open(&shared.process).1);
     for known in [false, true] {
-        let why = shared.trap.start_by(&mut limited(&serve, "ulimit -S -f 0;"), None).unwrap_err();
+        let why = shared.process.start_with(&mut limited(&serve, "ulimit -S -f 0;"), None).unwrap_err();
         assert!(why.contains("journal"), "{known}: {why}");
-        assert!(shared.trap.start(&serve, None).unwrap().is_some(), "with room it starts");
-        shared.trap.kill();
+        assert!(shared.process.start(&serve, None).unwrap().is_some(), "the server starts once it can write");
+        shared.process.kill();
     }
 }
 
-/// The disk is full in the middle of a commit, after so many bytes of it. Nobody is told what is not written, nothing that
-/// was told is lost; `again` says that there is room again before the server is killed.
+/// The disk becomes full in the middle of a commit, after `room` bytes of it. No client is sent what is not written,
+/// and nothing that was sent is lost. With `again`, there is room again before the server is killed.
 pub(crate) fn full_at_run_time(smol: bool, room: u64, again: bool) {
-    let place = Place::new(&format!("run-{smol}-{room}-{again}"));
+    let directory = TempDir::new();
     let shared = Arc::new(Shared::default());
-    let serve = serve(smol, &place, Upstream::open(&shared.trap).1);
-    let url = shared.trap.start_by(&mut limited(&serve, ""), None).unwrap().unwrap();
-    let [mut asking, mut bystander] = [ASKING, BYSTANDER].map(|habits| Client::new(habits, &shared));
-    let (mut line, mut on) = asking.greet(&url, 0).unwrap();
-    let (mut other, mut other_on) = bystander.greet(&url, 0).unwrap();
-    submit(&mut asking, &mut line, 0);
-    end(&mut asking, &mut line, &mut on);
-    // Its first frame proves its token: its next ones store nothing.
+    let serve = serve(smol, &directory, Issuer::open(&shared.process).1);
+    let url = shared.process.start_with(&mut limited(&serve, ""), None).unwrap().unwrap();
+    let [mut asking, mut bystander] = [ASKING, BYSTANDER].map(|profile| Client::new(profile, &shared));
+    let (mut connection, mut on) = asking.connect(&url, 0).unwrap();
+    let (mut other, mut other_on) = bystander.connect(&url, 0).unwrap();
+    submit(&mut asking, &mut connection, 0);
+    end(&mut asking, &mut connection, &mut on);
+    // The client's first frame proves its token, so that its next frames store nothing.
     pong(&mut bystander, &mut other, &mut other_on);
 
     let written = std::fs::metadata(wal(&serve.journal)).unwrap().len();
-    limit(&shared.trap, Some(written + room));
-    submit(&mut asking, &mut line, 1);
-    shared.trap.wait_for("the journal cannot be written");
+    limit(&shared.process, Some(written + room));
+    submit(&mut asking, &mut connection, 1);
+    shared.process.wait_for("the journal cannot be written");
     submit(&mut bystander, &mut other, 0);
     let refused = bystander.read_any(&mut other, &mut other_on).unwrap();
     assert_eq!((refused.kind.as_str(), &refused.payload["code"]), ("session.error", &json!("INTERNAL_ERROR")));
     assert_eq!(refused.payload["retryable"], true);
     pong(&mut bystander, &mut other, &mut other_on);
-    let mut third = Line::open(&url).unwrap();
+    let mut third = Connection::open(&url).unwrap();
     third.send(&hello(TALKER.token, &FEATURES, &Value::Null));
     let answer: Value = serde_json::from_str(&third.read().unwrap()).unwrap();
     assert!(text(&answer, "/payload/message").contains("cannot store"), "no session is opened: {answer}");
 
     if again {
-        limit(&shared.trap, None);
-        end(&mut asking, &mut line, &mut on);
-        // The server goes on a moment after that is told.
+        limit(&shared.process, None);
+        end(&mut asking, &mut connection, &mut on);
+        // The server accepts new work a moment after the events were sent.
         loop {
             let index = bystander.submits.len() - 1;
-            bystander.ask(&mut other, index, true);
+            bystander.submit(&mut other, index, true);
             if bystander.read_any(&mut other, &mut other_on).unwrap().kind == "job.accepted" {
                 break;
             }
         }
         end(&mut bystander, &mut other, &mut other_on);
     }
-    shared.trap.kill();
-    // What was on its way when it was killed.
-    while asking.read(&mut line, &mut on).is_some() {}
-    assert_eq!(asking.submits[1].job.is_some(), again, "what is not written is not answered");
+    shared.process.kill();
+    // Frames may have been on their way when the server was killed.
+    while asking.read(&mut connection, &mut on).is_some() {}
+    assert_eq!(asking.submits[1].job.is_some(), again, "a submit is answered if and only if it was written");
 
-    let url = shared.trap.start(&serve, None).unwrap().unwrap();
+    let url = shared.process.start(&serve, None).unwrap().unwrap();
     asking.finish(&url);
     bystander.finish(&url);
-    shared.trap.kill();
-    sound(&serve.journal);
+    shared.process.kill();
+    check_journal(&serve.journal);
 }
 
-fn serve(smol: bool, place: &Place, upstream: String) -> Serve {
-    Serve { smol, full: true, small: false, logs: true, journal: place.file(), upstream }
+fn serve(smol: bool, directory: &TempDir, issuer: String) -> Serve {
+    Serve { smol, full: true, small: false, logs: true, journal: directory.file("journal"), issuer }
 }
 
-/// A server whose writes fail beyond the limit; by default the signal would end it.
+/// Returns a command that starts a server whose writes fail beyond the limit, instead of ending it with a signal.
 fn limited(serve: &Serve, first: &str) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("trap '' XFSZ; {first} exec \"$0\" \"$@\""));
@@ -98,8 +99,8 @@ fn limited(serve: &Serve, first: &str) -> Command {
     command
 }
 
-fn limit(trap: &Trap, bytes: Option<u64>) {
-    let process = Pid::from_raw(trap.id()).unwrap();
+fn limit(process: &ServerProcess, bytes: Option<u64>) {
+    let process = Pid::from_raw(process.id()).unwrap();
     prlimit(Some(process), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
 }
 
@@ -109,18 +110,18 @@ fn wal(journal: &Path) -> PathBuf {
     name.into()
 }
 
-fn submit(client: &mut Client, line: &mut Line, number: usize) {
-    client.want(number);
-    client.ask(line, number, true);
+fn submit(client: &mut Client, connection: &mut Connection, number: usize) {
+    client.plan_submit(number);
+    client.submit(connection, number, true);
 }
 
-fn end(client: &mut Client, line: &mut Line, on: &mut Connected) {
-    while client.under_way() > 0 {
-        client.read(line, on).unwrap();
+fn end(client: &mut Client, connection: &mut Connection, on: &mut Connected) {
+    while client.unfinished() > 0 {
+        client.read(connection, on).unwrap();
     }
 }
 
-fn pong(client: &mut Client, line: &mut Line, on: &mut Connected) {
-    client.request(line, "session.ping", &json!({"nonce": "n"}));
-    assert_eq!(client.read(line, on).unwrap().kind, "session.pong");
+fn pong(client: &mut Client, connection: &mut Connection, on: &mut Connected) {
+    client.request(connection, "session.ping", &json!({"nonce": "n"}));
+    assert_eq!(client.read(connection, on).unwrap().kind, "session.pong");
 }

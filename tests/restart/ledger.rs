@@ -1,4 +1,4 @@
-//! What a client has seen of its session, which no restart may change.
+//! What a client was sent in its session, which no restart may change.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// One frame.
+/// A frame as it is parsed.
 #[derive(Debug, Deserialize)]
 struct Read<'a> {
     id: String,
@@ -18,20 +18,20 @@ struct Read<'a> {
     payload: &'a RawValue,
 }
 
-/// What a frame was, once it was checked.
+/// A frame that was checked.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: String,
     pub(crate) job: String,
     pub(crate) payload: Value,
-    /// Numbered, and not seen before.
+    /// Whether the frame is numbered and was received for the first time.
     pub(crate) fresh: bool,
 }
 
-/// What was seen on one connection.
+/// What was received on one connection.
 #[derive(Debug)]
 pub(crate) struct Connected {
-    /// The number the next event has.
+    /// The number that the next event must have.
     next: u64,
     announced: HashSet<String>,
 }
@@ -50,19 +50,19 @@ impl Connected {
 pub(crate) struct Ledger {
     owner: bool,
     frames: BTreeMap<u64, String>,
-    /// The payloads of every `job.accepted`, by its envelope's id.
+    /// The payload of every `job.accepted`, by the id of its envelope.
     announcements: HashMap<String, Value>,
     jobs: HashMap<String, Job>,
-    /// How many frames were the same again.
+    /// The number of frames that were received again and compared.
     pub(crate) compared: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Job {
-    /// Its `job.accepted`, without what may differ.
+    /// Its `job.accepted`, without the members that may differ.
     accepted: Option<Value>,
     first: Option<u64>,
-    /// The payloads of its events, in their order.
+    /// The payloads of its events, in order.
     pub(crate) events: Vec<String>,
     /// The number and payload of its first terminal.
     pub(crate) terminal: Option<(u64, String)>,
@@ -70,7 +70,7 @@ pub(crate) struct Job {
 }
 
 impl Ledger {
-    /// `owner`: every job in it belongs to its session.
+    /// Creates a ledger. With `owner`, all its jobs belong to the session.
     pub(crate) fn of(owner: bool) -> Ledger {
         Ledger { owner, ..Ledger::default() }
     }
@@ -91,10 +91,10 @@ impl Ledger {
         self.jobs.get(id)
     }
 
-    /// Takes notice of a frame.
+    /// Checks and records a frame.
     ///
     /// # Panics
-    /// If it breaks a promise.
+    /// If the frame breaks a rule.
     pub(crate) fn take(&mut self, on: &mut Connected, text: &str) -> Frame {
         let read: Read<'_> = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let job = read.job_id.clone().unwrap_or_default();
@@ -102,7 +102,7 @@ impl Ledger {
         let mut fresh = false;
         match read.event_seq {
             Some(seq) => {
-                assert_eq!(seq, on.next, "numbers have no gap: {text}");
+                assert_eq!(seq, on.next, "the numbers have no gap: {text}");
                 on.next += 1;
                 fresh = self.numbered(on, seq, &job, &read, &payload, text);
             }
@@ -120,30 +120,30 @@ impl Ledger {
         let known = self.jobs.entry(job.to_owned()).or_default();
         let first = *known.first.get_or_insert(seq) == seq;
         if self.owner && first {
-            assert!(on.announced.contains(job), "its job.accepted goes before the first event: {text}");
+            assert!(on.announced.contains(job), "job.accepted precedes the first event: {text}");
         }
         if let Some(before) = self.frames.get(&seq) {
             assert!(before == text || is_redacted(before, text), "{seq} was\n  {before}\nand is\n  {text}");
             self.compared += 1;
             return false;
         }
-        assert!(self.frames.keys().next_back().is_none_or(|last| *last < seq), "{seq} comes late: {text}");
+        assert!(self.frames.keys().next_back().is_none_or(|last| *last < seq), "number {seq} is out of order: {text}");
         self.frames.insert(seq, text.to_owned());
         let raw = read.payload.get().to_owned();
         if read.kind == "job.event" {
             if self.owner {
-                assert!(known.terminal.is_none(), "an event after the job's end: {text}");
+                assert!(known.terminal.is_none(), "an event after the terminal: {text}");
             }
             known.events.push(raw);
         } else {
             let reason = payload.pointer("/details/reason").and_then(Value::as_str);
             match (payload["final_status"].as_str(), payload["code"].as_str(), reason) {
-                (Some("success"), None, None) => assert!(!known.cancelled, "it was cancelled: {text}"),
+                (Some("success"), None, None) => assert!(!known.cancelled, "the job was cancelled: {text}"),
                 (Some("cancelled"), Some("CANCELLED"), None) => {}
                 (Some("error"), Some("INTERNAL_ERROR"), Some("runtime restarted")) => {
-                    assert!(!known.cancelled, "it was cancelled: {text}");
+                    assert!(!known.cancelled, "the job was cancelled: {text}");
                 }
-                _ => panic!("no end that was to be expected: {text}"),
+                _ => panic!("an unexpected terminal: {text}"),
             }
             match &known.terminal {
                 Some((_, before)) => assert_eq!(*before, raw, "a job ends once"),
@@ -155,21 +155,21 @@ impl Ledger {
 
     fn accepted(&mut self, job: &str, envelope: &str, mut payload: Value) {
         let members = payload.as_object_mut().unwrap();
-        // Values are shown as they are now.
+        // Credentials are shown with their current values, which may differ.
         members.remove("credentials");
         if let Some(before) = self.announcements.insert(envelope.to_owned(), payload.clone()) {
-            assert_eq!(before, payload, "a job.accepted is written again as it was");
+            assert_eq!(before, payload, "a job.accepted is repeated unchanged");
         }
         payload.as_object_mut().unwrap().remove("request_id");
         let known = self.jobs.entry(job.to_owned()).or_default();
         match &known.accepted {
-            Some(before) => assert_eq!(*before, payload, "a job was accepted once"),
+            Some(before) => assert_eq!(*before, payload, "a job is accepted once"),
             None => known.accepted = Some(payload),
         }
     }
 }
 
-/// A rotated credential's value is shown once (§9.8.2).
+/// Returns whether `now` is `before` without the value of a rotated credential, which is sent only once (§9.8.2).
 fn is_redacted(before: &str, now: &str) -> bool {
     let mut before: Value = serde_json::from_str(before).unwrap();
     let now: Value = serde_json::from_str(now).unwrap();

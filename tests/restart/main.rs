@@ -1,25 +1,26 @@
 //! What was acknowledged survives SIGKILL: a server process is killed at 200 points under load and restarted on its
-//! journal, and its clients compare what they are told with what they were told before.
+//! journal, and its clients compare what they are sent with what they were sent before.
 //!
-//! This program is its own server, so it has no test harness that would write to stdout.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test program")]
+//! This program is its own server, so it does without a test harness that would write to stdout.
+#![allow(missing_docs, clippy::unwrap_used, reason = "this is a test program")]
 
 mod client;
+mod connection;
 #[cfg(target_os = "linux")]
 mod disk;
-mod lane;
+mod issuer;
 mod ledger;
-mod line;
+mod process;
+mod scenario;
 mod server;
-mod trap;
-mod upstream;
 
 use std::thread;
 use std::time::Instant;
 
-use lane::{Place, Tally};
+use nuncio_tests::temp_dir::TempDir;
+use process::KillPoint;
+use scenario::Tally;
 use server::Serve;
-use trap::Point;
 
 const LANES: u32 = 8;
 const KILLS: u32 = 25;
@@ -36,7 +37,7 @@ fn main() {
             disk::full_at_run_time(smol, room, again);
         }
     }
-    // `cargo test --test restart -- 3` runs one lane; the harness's other arguments do not matter.
+    // `cargo test --test restart -- 3` runs one lane; other arguments, which the harness may pass, are ignored.
     let only: Option<u32> = arguments.iter().find_map(|argument| argument.parse().ok());
     let begun = Instant::now();
     let tallies: Vec<Tally> = thread::scope(|scope| {
@@ -63,34 +64,34 @@ fn main() {
 }
 
 fn killed(lane: u32) -> Tally {
-    let place = Place::new(&lane.to_string());
+    let directory = TempDir::new();
     let serve = Serve {
         smol: lane % 4 == 3,
         full: lane.is_multiple_of(2),
         small: lane >= LANES / 2,
         logs: false,
-        journal: place.file(),
-        upstream: String::new(),
+        journal: directory.file("journal"),
+        issuer: String::new(),
     };
     let points: Vec<_> = (0..KILLS).map(|kill| point(kill * LANES + lane)).collect();
-    lane::run(serve, &points)
+    scenario::run(serve, &points)
 }
 
-/// The last moment of the server with this number.
-fn point(number: u32) -> (Point, u32) {
+/// Returns the point at which the server with this number is killed.
+fn point(number: u32) -> (KillPoint, u32) {
     let round = number / 20;
     match number % 20 {
-        // A different number for every one.
-        0 | 2 | 4 | 5 | 7 | 9 | 11 | 13 | 15 => (Point::Fresh, 1 + number),
-        1 | 10 => (Point::Frame, 1 + number),
-        3 => (Point::Submit, 1 + round * 3),
-        16 => (Point::Submit, 2 + round * 3),
-        6 => (Point::Ack, 1 + round),
-        8 => (Point::Cancel, 1 + round / 3),
-        12 => (Point::Mint, 1 + round),
-        14 => (Point::Minted, 1 + round),
-        17 => (Point::Rotate, 1 + round),
-        18 => (if round.is_multiple_of(2) { Point::Revoke } else { Point::Revoked }, 1 + round),
-        _ => (if round.is_multiple_of(2) { Point::Opening } else { Point::Ready }, 1),
+        // Every server counts to a different number.
+        0 | 2 | 4 | 5 | 7 | 9 | 11 | 13 | 15 => (KillPoint::Fresh, 1 + number),
+        1 | 10 => (KillPoint::Frame, 1 + number),
+        3 => (KillPoint::Submit, 1 + round * 3),
+        16 => (KillPoint::Submit, 2 + round * 3),
+        6 => (KillPoint::Ack, 1 + round),
+        8 => (KillPoint::Cancel, 1 + round / 3),
+        12 => (KillPoint::Mint, 1 + round),
+        14 => (KillPoint::Minted, 1 + round),
+        17 => (KillPoint::Rotate, 1 + round),
+        18 => (if round.is_multiple_of(2) { KillPoint::Revoke } else { KillPoint::Revoked }, 1 + round),
+        _ => (if round.is_multiple_of(2) { KillPoint::Opening } else { KillPoint::Ready }, 1),
     }
 }

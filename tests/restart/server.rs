@@ -1,4 +1,4 @@
-//! The server that is killed: this program again, as a child process.
+//! The server that is killed: this program itself, as a child process.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -16,19 +16,19 @@ use nuncio_shared::io::Driver;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What the child is started with.
+/// The arguments of the child process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of a command line")]
 pub(crate) struct Serve {
     pub(crate) smol: bool,
     pub(crate) full: bool,
-    /// Few events are held in memory: the journal is read back.
+    /// Whether few events are held in memory, so that the journal is read back.
     pub(crate) small: bool,
-    /// What goes wrong is said on stdout.
+    /// Whether warnings are logged to stdout.
     pub(crate) logs: bool,
     pub(crate) journal: PathBuf,
-    /// Where credentials come from.
-    pub(crate) upstream: String,
+    /// The address of the issuer of credentials.
+    pub(crate) issuer: String,
 }
 
 impl Serve {
@@ -41,24 +41,23 @@ impl Serve {
             flag("small", self.small),
             flag("logs", self.logs),
             self.journal.display().to_string(),
-            self.upstream.clone(),
+            self.issuer.clone(),
         ]
     }
 
     pub(crate) fn parse(arguments: &[String]) -> Option<Serve> {
-        let [serve, smol, full, small, logs, journal, upstream] = arguments else { return None };
+        let [serve, smol, full, small, logs, journal, issuer] = arguments else { return None };
         (serve == "serve").then(|| Serve {
             smol: smol == "smol",
             full: full == "full",
             small: small == "small",
             logs: logs == "logs",
             journal: journal.into(),
-            upstream: upstream.clone(),
+            issuer: issuer.clone(),
         })
     }
 
-    /// Serves until the other end of stdin is gone, or the process is killed. Says `OPENING`, and `READY <url>` or
-    /// `FAILED <why>`, on stdout.
+    /// Serves until stdin ends or the process is killed. Prints `OPENING`, then `READY <url>` or `FAILED <why>`.
     pub(crate) fn run(&self) {
         println!("OPENING");
         if self.logs {
@@ -90,9 +89,9 @@ impl Serve {
     fn offer<D: Driver>(&self, builder: ServerBuilder<D>) -> Result<ServerBuilder<D>, String> {
         let sync = if self.full { Sync::Full } else { Sync::Normal };
         let journal = SqliteJournal::open(&self.journal, SqliteOptions { sync, ..SqliteOptions::default() });
-        let upstream = Upstream::at(&self.upstream);
+        let issuer = IssuerClient::at(&self.issuer);
         let tokens = StaticTokens::new().with("tok-alice", "alice").with("tok-bob", "bob");
-        // In the end the clients repeat all their submits.
+        // At the end the clients repeat all their submits.
         let mut config = Config::default();
         config.limits.submit_ids = 1_000;
         if self.small {
@@ -107,17 +106,17 @@ impl Serve {
             .agent("delegate", delegate)
             .agent("wait", wait)
             .agent("rotate", {
-                let upstream = upstream.clone();
-                move |_: Value, ctx| rotate(upstream.clone(), ctx)
+                let issuer = issuer.clone();
+                move |_: Value, ctx| rotate(issuer.clone(), ctx)
             })
-            .provisioner(upstream))
+            .provisioner(issuer))
     }
 }
 
-/// Tells the parent, and waits until it is gone.
+/// Prints the URL, and waits until the parent is gone.
 fn ready(url: &str) {
     println!("READY {url}");
-    // What the parent writes means nothing; it ends with it.
+    // The parent writes nothing; stdin ends when it does.
     let _end = io::stdin().read_to_end(&mut Vec::new());
 }
 
@@ -127,7 +126,7 @@ struct Talk {
     size: usize,
 }
 
-/// Says much and spends a little.
+/// Emits many events and a small cost.
 async fn talk(input: Talk, ctx: JobContext) -> Result<Value, Failure> {
     let text = "x".repeat(input.size);
     for number in 0..input.events {
@@ -150,7 +149,7 @@ async fn stream(input: Talk, ctx: JobContext) -> Result<Output, Failure> {
 
 async fn delegate(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     let asked = Delegation::new("talk").input(&input).map_err(|error| Failure::invalid(error.to_string()))?;
-    // What credentials are minted for goes on to the child.
+    // If the lease has credentials minted, the child's has, too.
     let lease: Value = serde_json::from_str(&ctx.lease().to_json()).unwrap_or_default();
     let asked = match lease.get("model.use") {
         Some(models) => asked.lease(&json!({ "model.use": models })).map_err(|e| Failure::invalid(e.to_string()))?,
@@ -162,7 +161,7 @@ async fn delegate(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     Ok(json!({ "child": outcome.status.as_str() }))
 }
 
-/// Until it is cancelled.
+/// Waits until it is cancelled.
 async fn wait(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.status("waiting", None).await?;
     ctx.cancelled().await;
@@ -170,15 +169,15 @@ async fn wait(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     Ok(Value::Null)
 }
 
-async fn rotate(upstream: Upstream, ctx: JobContext) -> Result<Value, Failure> {
+async fn rotate(issuer: IssuerClient, ctx: JobContext) -> Result<Value, Failure> {
     for turn in 0..2 {
         for credential in ctx.credentials() {
-            let value = upstream.ask(&format!("rotate {} {}", ctx.job_id(), credential.id)).map_err(failed)?;
+            let value = issuer.ask(&format!("rotate {} {}", ctx.job_id(), credential.id)).map_err(failed)?;
             while let Err(refused) = ctx.rotate(&credential.id, Secret::new(value.as_str())) {
                 if refused != Refused::Blocked {
                     return Err(refused.into());
                 }
-                // What is emitted waits for room.
+                // An emitted event waits until there is room.
                 ctx.thought("no room").await?;
             }
             ctx.log("info", &format!("rotated {turn}")).await?;
@@ -187,18 +186,18 @@ async fn rotate(upstream: Upstream, ctx: JobContext) -> Result<Value, Failure> {
     Ok(Value::Null)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "it is an argument of map_err")]
 fn failed(error: io::Error) -> Failure {
     Failure::internal(error.to_string())
 }
 
-/// The child's end of the issuer of credentials: one line out, one line back.
+/// The child's connection to the issuer of credentials: one line is sent, one line is received.
 #[derive(Clone)]
-struct Upstream(Arc<Mutex<BufReader<TcpStream>>>);
+struct IssuerClient(Arc<Mutex<BufReader<TcpStream>>>);
 
-impl Upstream {
-    fn at(address: &str) -> Upstream {
-        Upstream(Arc::new(Mutex::new(BufReader::new(TcpStream::connect(address).unwrap()))))
+impl IssuerClient {
+    fn at(address: &str) -> IssuerClient {
+        IssuerClient(Arc::new(Mutex::new(BufReader::new(TcpStream::connect(address).unwrap()))))
     }
 
     fn ask(&self, request: &str) -> io::Result<String> {
@@ -213,7 +212,7 @@ impl Upstream {
     }
 }
 
-impl Provisioner for Upstream {
+impl Provisioner for IssuerClient {
     fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
         Box::pin(async move {
             if !grant.lease.to_json().contains("model.use") {

@@ -7,6 +7,7 @@
 //! - [`proxy`]: a TCP proxy that cuts, stalls, half-closes and trickles at chosen bytes.
 //! - [`raw`]: a WebSocket conversation in plain JSON frames, for frames that no client would send.
 //! - [`sim`]: the simulator: a runtime, clients, hostile peers and a host, all driven by the bytes of a seed.
+//! - [`temp_dir`]: a directory for a test's files.
 //! - [`world`]: one runtime without IO in virtual time, with rules that are checked on every frame.
 
 pub mod fuzz;
@@ -15,4 +16,5 @@ pub mod peers;
 pub mod proxy;
 pub mod raw;
 pub mod sim;
+pub mod temp_dir;
 pub mod world;

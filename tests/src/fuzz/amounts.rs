@@ -1,8 +1,9 @@
-//! Amounts against digits moved by hand, budgets against integers.
+//! Amounts against decimal digits in text, and budgets against integers.
 
 use nuncio_core::budget::{Amount, Amounts, Budget, Currency, parse_amount};
 
-/// A read amount has the value of its text, and is read again from its own; a family's sums are those of integers.
+/// A parsed amount has the value of its text, and its own text is parsed to the same amount. The sums of a family's
+/// budgets are those of integers.
 pub fn amounts(data: &[u8]) {
     let Some(text) = data.split(|byte| *byte == b'\n').next().and_then(|text| std::str::from_utf8(text).ok()) else {
         return;
@@ -13,17 +14,17 @@ pub fn amounts(data: &[u8]) {
         assert_eq!(Amount::from_json_number(&shown), Ok(amount));
         assert!(
             serde_json::from_str::<serde_json::Number>(text).is_ok() || text.len() > 30,
-            "{text:?} is no JSON number"
+            "{text:?} is not a JSON number"
         );
     }
     if let Ok((currency, amount)) = parse_amount(text) {
-        assert_eq!(value(&amount.to_string()), value(text.split_once(':').expect("it was read").1), "{text:?}");
+        assert_eq!(value(&amount.to_string()), value(text.split_once(':').expect("it was parsed").1), "{text:?}");
         assert_eq!(parse_amount(&format!("{currency}:{amount}")), Ok((currency, amount)));
     }
     family(data.get(text.len() + 1..).unwrap_or_default());
 }
 
-/// The significant digits and the power of ten behind them; `None` for zero.
+/// Returns the significant digits and the power of ten by which they are multiplied, or `None` for zero.
 fn value(text: &str) -> Option<(String, i64)> {
     let text = text.trim_start_matches('-').to_lowercase();
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -38,7 +39,7 @@ fn value(text: &str) -> Option<(String, i64)> {
     Some((significant, power + exponent.trim_start_matches('+').parse::<i64>().ok()?))
 }
 
-/// Three bytes a step: what to do, with whom, how many hundredths.
+/// Applies steps of three bytes: the operation, the budget it affects, and the amount in hundredths.
 fn family(steps: &[u8]) {
     let hundredths = |count: i128| Amount::from_json_number(&format!("{count}e-2")).expect("a small amount");
     let granted = |count: i128| {

@@ -1,13 +1,14 @@
-//! Canonical forms: there is one, and nothing escapes by its spelling.
+//! Canonical forms are unique, and no spelling escapes a lease.
 
 use nuncio_core::lease::{Lease, Namespace, Operation};
 use serde_json::{Value, json};
 
 const NAMESPACES: [&str; 5] = ["fs.read", "net.fetch", "tool.call", "model.use", "x-vendor.acme.door"];
 
-/// A canonical form is its own, for targets and patterns; a path or URL that a lease covers is where the lease says.
+/// The canonical form of a target or pattern is its own canonical form, and a path or URL that a lease covers lies
+/// within the lease.
 ///
-/// The first byte chooses the namespace.
+/// The first byte selects the namespace.
 pub fn canonical(data: &[u8]) {
     let Some((first, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
@@ -37,7 +38,7 @@ fn target(namespace: &str, text: &str) {
     };
     assert!(path.split('/').all(|segment| segment != ".."), "{text:?} -> {canonical:?}");
     if !root.is_empty() {
-        let lease = Lease::parse(&lease.to_string()).expect("a good lease");
+        let lease = Lease::parse(&lease.to_string()).expect("a valid lease");
         let inside = canonical == root || canonical.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
         assert!(!lease.covers(&operation) || inside, "{text:?} -> {canonical:?}");
     }
@@ -45,12 +46,12 @@ fn target(namespace: &str, text: &str) {
 
 fn pattern(namespace: &str, text: &str) {
     let Ok(lease) = Lease::parse(&json!({ namespace: [text] }).to_string()) else { return };
-    let again = Lease::parse(&lease.to_json()).expect("a canonical lease is good");
+    let again = Lease::parse(&lease.to_json()).expect("a canonical lease is valid");
     assert_eq!(again, lease, "{text:?}");
     assert!(lease.includes(&again, &mut 1_000_000).is_ok(), "{text:?} includes itself");
     let known = Namespace::parse(namespace).expect("it was parsed");
     let canonical = lease.patterns(&known).first().expect("one pattern").as_str();
-    // A pattern without wildcards is a target, and matches it.
+    // A pattern without wildcards is also a target, and matches it.
     if !canonical.contains('*')
         && let Ok(operation) = Operation::new(namespace, canonical)
     {

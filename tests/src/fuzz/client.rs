@@ -1,4 +1,4 @@
-//! Lines of bytes as the frames of a runtime; the client has submitted, subscribed and listed.
+//! Lines of bytes as frames of a runtime, for a client with open requests.
 
 use bytes::Bytes;
 use nuncio_core::arcp::client::{HandleId, ListQuery, Submit, Subscribe};
@@ -7,10 +7,10 @@ use nuncio_core::time::Time;
 
 use super::ids::Ids;
 
-/// No panic, whole frames, memory within its bound.
+/// The client does not panic, sends complete frames, and keeps its memory bounded.
 ///
-/// An empty line cuts the connection. A line that begins with `!` is a command of the application or of time. The first
-/// byte says whether the limits are small.
+/// An empty line cuts the connection. A line that begins with `!` is a command of the application or lets time pass.
+/// The first byte selects small limits.
 pub fn client_frames(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
     let mut now = Time(1_779_000_000_000_000);

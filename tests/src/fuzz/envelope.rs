@@ -3,11 +3,11 @@
 use nuncio_core::arcp::wire::{Envelope, MAX_INTEGER, Text};
 use serde_json::Value;
 
-/// An envelope that is read has the members that any JSON reader sees.
+/// A parsed envelope has the members that any JSON parser sees.
 pub fn envelope(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(envelope) = Envelope::parse(text) else { return };
-    // A lone surrogate is passed through in a payload and is no string anywhere else.
+    // A lone surrogate is passed through in a payload, but is not a string for `serde_json`.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     let members: [(&str, &Option<Text<'_>>); 6] = [
         ("arcp", &envelope.arcp),

@@ -1,18 +1,18 @@
-//! Ids that a machine made, for input that was written before they were.
+//! Generated ids in fuzz inputs, which were written before the ids were generated.
 
 use nuncio_core::arcp::wire::Envelope;
 use serde_json::Value;
 
-/// More ids than this are not needed to tell them apart.
+/// The maximum number of ids that are remembered.
 const KEPT: usize = 40;
 
-/// Ids and tokens in the order they were first sent. In input, `$0` is the first of them, `$1` the second, and so on
-/// through the bytes that follow `0`.
+/// Ids and tokens in the order in which they were first sent. In an input, `$0` stands for the first of them, `$1` for
+/// the second, and so on through the bytes after `0`.
 #[derive(Default)]
 pub(super) struct Ids(Vec<String>);
 
 impl Ids {
-    /// Learns the ids of a sent frame, and checks that it is one.
+    /// Remembers the ids of a sent frame, after checking that it is a valid frame.
     pub(super) fn learn(&mut self, frame: &[u8]) -> Value {
         let text = std::str::from_utf8(frame).expect("a sent frame is text");
         Envelope::<Value>::parse(text).expect("a sent frame is an envelope");
@@ -27,7 +27,7 @@ impl Ids {
         value
     }
 
-    /// The input with ids in the place of `$` and what follows.
+    /// Returns the input with `$` and the following byte replaced by an id.
     pub(super) fn insert(&self, line: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(line.len());
         let mut bytes = line.iter();

@@ -1,14 +1,14 @@
-//! Matching and inclusion against a matcher that is slow and plain, over all short targets.
+//! Matching and inclusion of patterns against a simple, slow matcher, over all short targets.
 
 use std::cell::OnceCell;
 
 use nuncio_core::lease::{Lease, Operation};
 
-/// Targets of at most this many characters are all tried.
+/// The maximum length of the targets, all of which are tried.
 const LONGEST: usize = 6;
 
-/// Two patterns' lists and all short targets: what covers what is what the slow matcher says; inclusion holds if and only
-/// if there is no target that the child covers and the parent does not.
+/// Takes a child pattern and a list of parent patterns. A pattern covers a target if and only if the slow matcher says
+/// so, and the child is included if and only if no target is covered by the child and not by the parent.
 pub fn lease_inclusion(data: &[u8]) {
     thread_local! {
         static TARGETS: OnceCell<Vec<Operation>> = const { OnceCell::new() };
@@ -30,7 +30,7 @@ pub fn lease_inclusion(data: &[u8]) {
             assert_eq!(parent.covers(operation), by_parent, "{parent_texts:?} on {target:?}");
             assert!(
                 !included || !by_child || by_parent,
-                "{parent_texts:?} does not include {child_text:?}: {target:?}"
+                "{parent_texts:?} should not include {child_text:?}: {target:?}"
             );
         }
     });
@@ -43,12 +43,12 @@ pub fn lease_inclusion(data: &[u8]) {
     }
 }
 
-/// `a`, `b`, `/` and `*` only: all that matters to the matcher.
+/// Maps bytes to `a`, `b`, `/` and `*`: other characters make no difference to the matcher.
 fn text(bytes: &[u8]) -> String {
     bytes.iter().take(7).map(|byte| ['a', 'b', '/', '*'][usize::from(byte % 4)]).collect()
 }
 
-/// Every text of `a`, `b`, `c` and `/`; no pattern has a `c`.
+/// Returns all texts of `a`, `b`, `c` and `/`; no pattern contains a `c`.
 fn short_targets() -> Vec<Operation> {
     let mut all = vec![String::new()];
     let mut from = 0;
@@ -61,7 +61,7 @@ fn short_targets() -> Vec<Operation> {
     all.iter().filter_map(|target| Operation::new("tool.call", target).ok()).collect()
 }
 
-/// Whether a pattern matches, by the definition: every way to read a wildcard is tried.
+/// Returns whether a pattern matches by definition: every way to expand a wildcard is tried.
 fn matches(pattern: &str, target: &str) -> bool {
     fn path(pattern: &[&str], target: &[&str]) -> bool {
         match pattern.split_first() {
@@ -84,7 +84,7 @@ fn matches(pattern: &str, target: &str) -> bool {
     path(&pattern.split('/').collect::<Vec<_>>(), &target.split('/').collect::<Vec<_>>())
 }
 
-/// Targets of a pattern: `**` as up to nine segments, `*` as little or much.
+/// Returns targets that a pattern matches, with `**` as up to nine segments and `*` as short and longer texts.
 fn instances(pattern: &str) -> Vec<String> {
     let mut all: Vec<Vec<String>> = vec![Vec::new()];
     for part in pattern.split('/') {

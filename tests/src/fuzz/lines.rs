@@ -1,10 +1,10 @@
-//! Newline framing in pieces against the whole text at once.
+//! Newline framing of a text in pieces against the whole text.
 
 use nuncio_core::arcp::wire::lines::{Lines, append_line};
 
-/// Lines come out as a plain split has them, whatever the pieces; a written line is read back.
+/// Lines are the same as those of a plain split, however the text is cut into pieces, and a written line is read back.
 ///
-/// The first byte is the limit, the second how the rest is cut.
+/// The first byte is the limit, and the second determines the sizes of the pieces.
 pub fn lines(data: &[u8]) {
     let [limit, step, text @ ..] = data else { return };
     let limit = usize::from(*limit);
@@ -23,7 +23,7 @@ pub fn lines(data: &[u8]) {
         while let Some(line) = lines.next_line() {
             found.push(line.ok().map(<[u8]>::to_vec));
         }
-        assert!(lines.buffered() <= limit + 1 + piece.len(), "{} bytes wait", lines.buffered());
+        assert!(lines.buffered() <= limit + 1 + piece.len(), "{} bytes are buffered", lines.buffered());
         if rest.is_empty() {
             break;
         }

@@ -1,10 +1,11 @@
-//! Bytes into every kind of link.
+//! Bytes for every kind of link.
 
 use std::sync::Arc;
 
 use nuncio_link::{ClientOptions, HostPolicy, Link, LinkOptions, ServerOptions};
 
-/// No panic, memory within its bound. The first byte chooses the kind of link; each piece begins with its size.
+/// The link does not panic and keeps its memory bounded. The first byte selects the kind of link; each piece begins
+/// with its size.
 pub fn link_bytes(data: &[u8]) {
     let Some((kind, mut rest)) = data.split_first() else { return };
     let options = LinkOptions { max_message: 1 << 16 };

@@ -1,7 +1,7 @@
-//! The bodies of the fuzz targets, so that libFuzzer and `cargo test` run the same.
+//! The bodies of the fuzz targets, which libFuzzer and `cargo test` both run.
 //!
-//! A body takes any bytes, and panics if what it holds does not hold.
-#![expect(clippy::missing_panics_doc, reason = "a body fails by panicking")]
+//! A body accepts any bytes and panics if the property it tests does not hold.
+#![expect(clippy::missing_panics_doc, reason = "a body panics to report a failure")]
 
 mod amounts;
 mod canonical;
@@ -30,10 +30,10 @@ pub use runtime::runtime_frames;
 pub use simulation::simulation;
 pub use texts::texts;
 
-/// A target's name, which its seeds and its program have too, and its body.
+/// The name of a target, which is also that of its seeds and its program, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target.
+/// All targets.
 pub const TARGETS: [Target; 12] = [
     ("amounts", amounts),
     ("canonical", canonical),

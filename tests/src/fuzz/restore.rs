@@ -1,4 +1,4 @@
-//! A journal that is not what a runtime wrote.
+//! Restoring from journals that no runtime has written.
 
 use std::sync::OnceLock;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::world::{START, World, json_text};
 
-/// Records of a run, a line each, and the sessions with their resume tokens.
+/// The records of a run, one per line, and its sessions with their resume tokens.
 struct Run {
     lines: Vec<Vec<u8>>,
     sessions: Vec<(String, String)>,
 }
 
-/// Jobs that end and jobs that do not, a family, a key, a credential, subscriptions, acks, a resume.
+/// A run with ended and running jobs, a delegation, an idempotency key, a credential, subscriptions, acks and a resume.
 fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
     RUN.get_or_init(|| {
@@ -47,10 +47,10 @@ fn run() -> &'static Run {
     })
 }
 
-/// Whatever records there are, a runtime comes of them that holds little, and serves whoever comes.
+/// A runtime that is restored from any records holds little memory and serves clients.
 ///
-/// The first byte: bit 0, whether lines follow (each with its number before it, if it is not the next one) or changes to the
-/// records of a run; bit 1, whether the journal can be read back; bit 2, whether the limits are small.
+/// In the first byte, bit 0 selects whether lines follow (each with its record number in front, unless it is the next
+/// one) or changes to the records of a run; bit 1 selects a journal that can be read back; bit 2 selects small limits.
 pub fn restore_records(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
     let lines = if first & 1 == 0 { written(data) } else { changed(&mut Unstructured::new(data)) };
@@ -59,14 +59,10 @@ pub fn restore_records(data: &[u8]) {
         match Record::decode(&line) {
             Ok(record) => {
                 let again = Record::decode(&record.encode());
-                assert_eq!(
-                    again.as_ref().map(Record::encode),
-                    Ok(record.encode()),
-                    "a record is read as it was written"
-                );
+                assert_eq!(again.as_ref().map(Record::encode), Ok(record.encode()), "a record is read back unchanged");
                 records.push((seq, record));
             }
-            // A journal stops or passes over it; either way somebody reads why.
+            // Whether a journal stops at such a record or skips it, the message says why.
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
@@ -75,25 +71,25 @@ pub fn restore_records(data: &[u8]) {
     assert_eq!(restored.applied + restored.repeated + restored.ignored, count, "{restored:?}");
     let mut served = Served { runtime, records, after: restored.last_store, sent: Vec::new() };
     for spec in ["echo", "slow"] {
-        served.runtime.register(AgentSpec::new(spec)).expect("a good name");
+        served.runtime.register(AgentSpec::new(spec)).expect("a valid name");
     }
     served.drain();
-    served.is_small();
+    served.assert_small();
     for (session, token) in &run().sessions {
         served.resume(session, token);
     }
     served.fresh();
-    served.is_small();
+    served.assert_small();
     for seconds in [1, 700, 100_000] {
         served.runtime.handle_timeout(START.plus_secs(seconds));
         served.drain();
     }
     served.runtime.handle_timeout(Time::MAX);
     served.drain();
-    served.is_small();
+    served.assert_small();
 }
 
-/// The lines of a file, with their numbers.
+/// Returns the lines of a file with their record numbers.
 fn written(data: &[u8]) -> Vec<(u64, Vec<u8>)> {
     let mut next = 1;
     let mut lines = Vec::new();
@@ -107,7 +103,7 @@ fn written(data: &[u8]) -> Vec<(u64, Vec<u8>)> {
     lines
 }
 
-/// The records of a run with bytes changed, lines dropped, repeated, moved, cut off, renumbered.
+/// Returns the records of a run with some of them altered, dropped, repeated, moved, truncated or renumbered.
 fn changed(bytes: &mut Unstructured<'_>) -> Vec<(u64, Vec<u8>)> {
     let mut lines: Vec<(u64, Vec<u8>)> = (1..).zip(run().lines.iter().cloned()).collect();
     for _ in 0..40 {
@@ -124,7 +120,7 @@ fn changed(bytes: &mut Unstructured<'_>) -> Vec<(u64, Vec<u8>)> {
             }
             2 => lines.swap(one, other),
             3 => {
-                // Another place, with a number that fits there.
+                // The text moves to another place, with the number of that place.
                 let text = lines[one].1.clone();
                 lines[other].1 = text;
             }
@@ -138,7 +134,7 @@ fn changed(bytes: &mut Unstructured<'_>) -> Vec<(u64, Vec<u8>)> {
                 }
             }
             _ => {
-                // A number somewhere in it becomes another one.
+                // The last number in the text is replaced.
                 let number = bytes.arbitrary::<u64>().unwrap_or(0).to_string();
                 let text = &mut lines[one].1;
                 if let Some(at) = text.iter().rposition(u8::is_ascii_digit) {
@@ -173,12 +169,12 @@ fn config(flags: u8) -> Config {
     config
 }
 
-/// A restored runtime, its host and its journal.
+/// A restored runtime with its host and its journal.
 struct Served {
     runtime: Runtime,
     records: Vec<(u64, Record)>,
     after: u64,
-    /// Frames, since somebody looked.
+    /// Frames that were sent since the list was last cleared.
     sent: Vec<(ConnId, Value)>,
 }
 
@@ -187,7 +183,7 @@ impl Served {
         while let Some(output) = self.runtime.poll_output() {
             match output {
                 Output::Store { seq, record } => {
-                    assert_eq!(seq, self.after + 1, "stores count on");
+                    assert_eq!(seq, self.after + 1, "store numbers continue");
                     self.after = seq;
                     self.runtime.handle_stored(START, seq);
                     self.records.push((seq, record));
@@ -197,49 +193,51 @@ impl Served {
                     self.sent.push((conn, frame));
                     self.runtime.handle_sent(START, conn, 1);
                 }
-                Output::Event { event, .. } => self.told(&event),
+                Output::Event { event, .. } => self.answer(&event),
                 Output::Reading { .. } | Output::Close { .. } => {}
             }
         }
     }
 
-    fn told(&mut self, event: &Event) {
+    fn answer(&mut self, event: &Event) {
         match *event {
             Event::Authenticate { conn, .. } => {
-                self.runtime.admit(START, conn, "alice").expect("it waits for this");
+                self.runtime.admit(START, conn, "alice").expect("the connection is waiting for this answer");
             }
             Event::Submitted { job, .. } => {
-                self.runtime.start(START, job, Vec::new()).expect("it waits for this");
+                self.runtime.start(START, job, Vec::new()).expect("the job is waiting for this answer");
             }
             Event::Start { job } => {
-                self.runtime.emit(START, job, &Body::thought("at work")).expect("a job that runs");
+                self.runtime.emit(START, job, &Body::thought("at work")).expect("a running job");
                 let done = json_text("1");
-                self.runtime.finish(START, job, JobResult::Inline(&done)).expect("a job that runs");
+                self.runtime.finish(START, job, JobResult::Inline(&done)).expect("a running job");
             }
-            // As a journal would that does not look closely.
+            // A journal that ignores the requested range.
             Event::Replay { replay, max_events, .. } => {
                 let records: Vec<Record> = self.records.iter().map(|(_, record)| record.clone()).collect();
                 let first = records.get(..max_events).unwrap_or(&records);
-                self.runtime.replay(START, replay, first, false).expect("it waits for this");
+                self.runtime.replay(START, replay, first, false).expect("the runtime is waiting for this replay");
             }
-            Event::Revoke { revocation, .. } => self.runtime.revoked(START, revocation).expect("it waits for this"),
+            Event::Revoke { revocation, .. } => {
+                self.runtime.revoked(START, revocation).expect("the runtime is waiting for this answer");
+            }
             _ => {}
         }
     }
 
     fn hello(&mut self, payload: &Value) -> ConnId {
         let conn = self.runtime.handle_open(START, Via::Memory);
-        self.say(conn, "h", "session.hello", payload);
+        self.send(conn, "h", "session.hello", payload);
         conn
     }
 
-    fn say(&mut self, conn: ConnId, id: &str, kind: &str, payload: &Value) {
+    fn send(&mut self, conn: ConnId, id: &str, kind: &str, payload: &Value) {
         let frame = json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string();
         self.runtime.handle_frame(START, conn, frame.as_bytes());
         self.drain();
     }
 
-    /// The numbers of a session that goes on have no gap; it may be refused.
+    /// A resume is refused, or the numbers continue without a gap.
     fn resume(&mut self, session: &str, token: &str) {
         for last in [0, 3] {
             self.sent.clear();
@@ -257,11 +255,11 @@ impl Served {
         }
     }
 
-    /// A client that was never here before finds a runtime that works.
+    /// A new client can use the runtime.
     fn fresh(&mut self) {
         self.sent.clear();
         let conn = self.hello(&json!({"auth": {"scheme": "bearer", "token": "t"}, "capabilities": {"features": []}}));
-        self.say(conn, "s", "job.submit", &json!({"agent": "echo", "input": 1}));
+        self.send(conn, "s", "job.submit", &json!({"agent": "echo", "input": 1}));
         let kinds: Vec<&str> = self.sent.iter().filter_map(|(_, frame)| frame["type"].as_str()).collect();
         let expected = ["session.welcome", "job.accepted", "job.event", "job.event", "job.result"];
         assert_eq!(kinds, expected, "{:?}", self.sent);
@@ -269,8 +267,8 @@ impl Served {
         assert_eq!(numbers, [1, 2, 3]);
     }
 
-    fn is_small(&self) {
+    fn assert_small(&self) {
         let held = self.runtime.bytes_held();
-        assert!(held < 4 << 20, "bounded: {held} bytes are held");
+        assert!(held < 4 << 20, "{held} bytes are held");
     }
 }

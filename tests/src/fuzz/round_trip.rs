@@ -1,4 +1,4 @@
-//! Our client and our runtime, face to face: what one encodes, the other decodes to the same.
+//! A client and a runtime of this workspace: what one encodes, the other decodes to the same value.
 
 use nuncio_core::arcp::client::Submit;
 use nuncio_core::arcp::{
@@ -9,7 +9,7 @@ use nuncio_core::time::Time;
 
 const NOW: Time = Time(1_779_000_000_000_000);
 
-/// Both ends of one wire, and what came out of them.
+/// Both ends of a connection, and the events of the client.
 struct Wire {
     runtime: Runtime,
     client: Client,
@@ -44,10 +44,10 @@ impl Wire {
                         self.runtime.handle_sent(NOW, self.conn, 1);
                     }
                     Output::Event { event: Event::Authenticate { conn, .. }, .. } => {
-                        self.runtime.admit(NOW, conn, "alice").expect("it waits for this");
+                        self.runtime.admit(NOW, conn, "alice").expect("the connection is waiting for this answer");
                     }
                     Output::Event { event: Event::Submitted { job, .. }, .. } => {
-                        self.runtime.start(NOW, job, Vec::new()).expect("it waits for this");
+                        self.runtime.start(NOW, job, Vec::new()).expect("the job is waiting for this answer");
                     }
                     Output::Event { event: Event::Start { job }, .. } => self.started = Some(job),
                     _ => {}
@@ -60,7 +60,8 @@ impl Wire {
     }
 }
 
-/// Texts, a line each: the idempotency key, the input, then the kinds and bodies of events, the last is the result.
+/// The lines of the input are the idempotency key, the job's input, and then kinds and bodies of events; the last body
+/// is also the result.
 pub fn round_trip(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.split('\n');
@@ -68,7 +69,7 @@ pub fn round_trip(data: &[u8]) {
     let json = |text: &str| serde_json::from_str::<Box<Json>>(text.trim()).ok();
     let input = json(input);
     let mut runtime = Runtime::new(Config::default(), [7; 32], NOW);
-    runtime.register(AgentSpec::new("echo")).expect("a good name");
+    runtime.register(AgentSpec::new("echo")).expect("a valid name");
     let mut client = Client::new(ClientConfig { token: Secret::new("t"), ..ClientConfig::default() }, [8; 32], NOW);
     let conn = runtime.handle_open(NOW, Via::Memory);
     client.handle_open(NOW);
@@ -84,8 +85,8 @@ pub fn round_trip(data: &[u8]) {
     let mut wire = Wire { runtime, client, conn, started: None, seen: Vec::new() };
     wire.settle();
     let Some(job) = wire.started else { return };
-    let received = wire.runtime.job(job).expect("it runs").input.map(|raw| raw.get().to_owned());
-    // An absent input and null are one.
+    let received = wire.runtime.job(job).expect("a running job").input.map(|raw| raw.get().to_owned());
+    // A null input is the same as none.
     let told = |text: Option<String>| text.filter(|text| text != "null").map(|text| one_line(&text));
     assert_eq!(told(received), told(input.map(|raw| raw.get().to_owned())));
     wire.seen.clear();
@@ -98,7 +99,7 @@ pub fn round_trip(data: &[u8]) {
             emitted.push((body.kind().to_owned(), body.json().to_owned()));
         }
     }
-    // Chunks and an inline result end the job as an error (§8.4).
+    // An inline result after chunks ends the job with an error (§8.4).
     let streamed = emitted.iter().any(|(kind, _)| kind == "result_chunk");
     let result = emitted.last().map_or("null".to_owned(), |(_, body)| body.clone());
     let result = Json::from_string(result).expect("JSON");
@@ -118,13 +119,13 @@ pub fn round_trip(data: &[u8]) {
         }
     }
     assert!(ended, "the job has ended");
-    // Chunks are put together, and the runtime's own events stand between.
+    // Chunks are assembled by the client, and the runtime adds events of its own.
     for (kind, body) in emitted.iter().filter(|(kind, _)| kind != "result_chunk") {
         assert!(read.iter().any(|(other, text)| kind == other && one_line(body) == one_line(text)), "{kind} {body}");
     }
 }
 
-/// Line breaks between tokens are white space.
+/// Replaces line breaks between tokens by spaces, as the runtime does.
 fn one_line(json: &str) -> String {
     json.replace(['\n', '\r'], " ")
 }

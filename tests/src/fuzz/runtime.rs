@@ -1,4 +1,4 @@
-//! Lines of bytes as the frames of one connection after the other, beside an agent that answers and emits.
+//! Lines of bytes as frames of one connection after another, with an agent that emits events.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use super::ids::Ids;
 
 const HELLO: &[u8] = br#"{"arcp":"1.1","id":"h","type":"session.hello","payload":{"auth":{"scheme":"bearer","token":"t"},"capabilities":{"features":["heartbeat","ack","list_jobs","subscribe","lease_expires_at","cost.budget","model.use","provisioned_credentials","progress","result_chunk","agent_versions"]}}}"#;
 
-/// The host of a runtime that is fed.
+/// A runtime with its host.
 struct Host {
     runtime: Runtime,
     now: Time,
     conn: ConnId,
     ids: Ids,
-    /// Jobs whose agent runs.
+    /// Jobs whose agents run.
     running: Vec<JobId>,
-    /// The last number each connection was sent.
+    /// The last number that each connection was sent.
     last: BTreeMap<ConnId, u64>,
-    withholding: bool,
+    writes_held: bool,
     started: u32,
 }
 
@@ -54,7 +54,7 @@ impl Host {
             if name == "ver" {
                 spec.versions = vec!["1.0.0".into(), "2.0.0".into()];
             }
-            runtime.register(spec).expect("a good name");
+            runtime.register(spec).expect("a valid name");
         }
         let conn = runtime.handle_open(now, Via::Memory);
         Host {
@@ -64,7 +64,7 @@ impl Host {
             ids: Ids::default(),
             running: Vec::new(),
             last: BTreeMap::new(),
-            withholding: false,
+            writes_held: false,
             started: 0,
         }
     }
@@ -73,7 +73,7 @@ impl Host {
         while let Some(output) = self.runtime.poll_output() {
             match output {
                 Output::Send { conn, frame, .. } => self.sent(conn, &frame),
-                Output::Event { event, .. } => self.told(event),
+                Output::Event { event, .. } => self.answer(event),
                 Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => {}
             }
         }
@@ -86,25 +86,25 @@ impl Host {
             let before = self.last.insert(conn, seq);
             assert!(before.is_none_or(|before| seq == before + 1), "{seq} follows {before:?}");
         }
-        if !self.withholding {
+        if !self.writes_held {
             self.runtime.handle_sent(self.now, conn, 1);
         }
     }
 
-    fn told(&mut self, event: Event) {
+    fn answer(&mut self, event: Event) {
         match event {
-            // The last connection decides whose it is: two principals.
+            // The token decides between two principals.
             Event::Authenticate { conn, token, .. } => {
                 let principal = if token.expose().starts_with('t') { "alice" } else { "bob" };
-                self.runtime.admit(self.now, conn, principal).expect("it waits for this");
+                self.runtime.admit(self.now, conn, principal).expect("the connection is waiting for this answer");
             }
             Event::Submitted { job, .. } => {
-                self.runtime.start(self.now, job, Vec::new()).expect("it waits for this");
+                self.runtime.start(self.now, job, Vec::new()).expect("the job is waiting for this answer");
             }
             Event::Start { job } => {
                 let _ = self.runtime.emit(self.now, job, &Body::thought("at work"));
                 self.started += 1;
-                // Every second job goes on running.
+                // Every second job keeps running.
                 if self.started.is_multiple_of(2) {
                     self.finish(job);
                 } else if self.running.len() < 64 {
@@ -123,7 +123,7 @@ impl Host {
         let _ = self.runtime.finish(self.now, job, JobResult::Inline(&done));
     }
 
-    /// What no frame can say: a line that begins with `!`.
+    /// Runs a command, which is a line that begins with `!`, for what frames cannot express.
     fn command(&mut self, what: u8, text: &[u8]) {
         let job = self.running.last().copied();
         match (what, job) {
@@ -132,9 +132,9 @@ impl Host {
                 let at = self.runtime.poll_timeout().map_or(self.now, |(at, _)| at);
                 self.now = self.now.max(at);
             }
-            (b'w', _) => self.withholding = true,
+            (b'w', _) => self.writes_held = true,
             (b'r', _) => {
-                self.withholding = false;
+                self.writes_held = false;
                 self.runtime.handle_sent(self.now, self.conn, 1000);
             }
             (b'o', _) => self.conn = self.runtime.handle_open(self.now, Via::Plain),
@@ -198,9 +198,10 @@ impl Host {
     }
 }
 
-/// No panic, whole frames within the limit, numbers without a gap, memory within its bound.
+/// The runtime does not panic, sends complete frames within the limit, numbers events without a gap, and keeps its
+/// memory bounded.
 ///
-/// The first byte says whether a session is there already and whether the limits are small.
+/// The first byte selects whether a session is already open and whether the limits are small.
 pub fn runtime_frames(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
     let mut host = Host::new(first & 2 != 0);

@@ -1,10 +1,10 @@
-//! The simulator, with the bytes as its choices.
+//! The simulator, with the input as its choices.
 
 use arbitrary::Unstructured;
 
 use crate::sim;
 
-/// One run of the [simulator](crate::sim).
+/// Runs the [simulator](crate::sim) once.
 pub fn simulation(data: &[u8]) {
     sim::run(&mut Unstructured::new(data));
 }

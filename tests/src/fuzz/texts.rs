@@ -1,9 +1,10 @@
-//! Timestamps against the arithmetic of a calendar, trace contexts against their own texts.
+//! Timestamps against calendar arithmetic, and trace contexts against their own texts.
 
 use nuncio_core::time::Time;
 use nuncio_core::trace::{SpanId, TraceContext, TraceId, TraceParent, TraceState};
 
-/// What is read is written so that the same is read again; a timestamp has the value that the calendar gives it.
+/// A parsed text is formatted so that it is parsed to the same value, and a timestamp has the value that the calendar
+/// gives it.
 pub fn texts(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(time) = Time::parse_rfc3339(text) {
@@ -39,7 +40,8 @@ pub fn texts(data: &[u8]) {
 /// 9999-12-31T23:59:59.999999Z
 const LAST: Time = Time(253_402_300_799_999_999);
 
-/// Microseconds since 1970 of `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`, counted day by day from the year 0.
+/// Returns the microseconds since 1970 of `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`, counted day by day from the
+/// year 0.
 fn calendar(text: &str) -> Option<i64> {
     let digits = |range: std::ops::Range<usize>| -> Option<i64> {
         let part = text.get(range)?;

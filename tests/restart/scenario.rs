@@ -1,7 +1,7 @@
-//! One journal, the servers that live on it one after the other, and their clients.
+//! A scenario: one journal, the servers that run on it one after the other, and their clients.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -10,105 +10,109 @@ use nuncio_shared::arcp::journal::{Journal as _, Record, SqliteJournal, SqliteOp
 use nuncio_tests::raw::PATIENCE;
 use serde_json::Value;
 
-use super::client::{Client, Habits, TALKER, WATCHER};
+use super::client::{Client, Profile, TALKER, WATCHER};
+use super::issuer::Issuer;
+use super::process::{KillPoint, ServerProcess};
 use super::server::Serve;
-use super::trap::{Point, Trap};
-use super::upstream::Upstream;
 
-/// What the threads of a lane share.
+/// What the threads of a scenario share.
 #[derive(Default)]
 pub(crate) struct Shared {
-    pub(crate) trap: Arc<Trap>,
-    board: Mutex<Vec<(Value, String)>>,
+    pub(crate) process: Arc<ServerProcess>,
+    accepted: Mutex<Vec<(Value, String)>>,
 }
 
 impl Shared {
-    /// The keyed submits of one principal, and the jobs they were answered with.
-    pub(crate) fn board(&self) -> MutexGuard<'_, Vec<(Value, String)>> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The submits with keys of one principal, with the jobs they were answered with.
+    pub(crate) fn accepted_submits(&self) -> MutexGuard<'_, Vec<(Value, String)>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a lane has done.
+/// What a scenario has done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kills: usize,
     pub(crate) jobs: usize,
-    /// Numbered frames that clients have seen.
+    /// The number of numbered frames that clients received.
     pub(crate) events: usize,
-    /// How often they saw one again, and it was the same.
+    /// How often a frame was received again, unchanged.
     pub(crate) compared: u64,
     pub(crate) credentials: u64,
     pub(crate) records: u64,
 }
 
-const ACKER: Habits =
-    Habits { name: "acker", acks: true, agents: &["delegate", "talk", "stream"], at_once: 2, ..TALKER };
-const HOLDER: Habits = Habits {
+const ACKER: Profile =
+    Profile { name: "acker", acks: true, agents: &["delegate", "talk", "stream"], concurrent: 2, ..TALKER };
+const HOLDER: Profile = Profile {
     name: "holder",
     token: "tok-bob",
     acks: false,
     credentials: true,
     agents: &["rotate", "talk", "delegate"],
-    at_once: 3,
+    concurrent: 3,
 };
 
-/// Kills a server at every one of these points, one after the other, and looks at what is left.
-pub(crate) fn run(mut serve: Serve, points: &[(Point, u32)]) -> Tally {
+/// Kills a server at each of these points, one after the other, and checks what is left.
+pub(crate) fn run(mut serve: Serve, points: &[(KillPoint, u32)]) -> Tally {
     let shared = Arc::new(Shared::default());
-    let (upstream, address) = Upstream::open(&shared.trap);
-    serve.upstream = address;
-    let mut workers = [TALKER, ACKER, HOLDER].map(|habits| Client::new(habits, &shared));
+    let (issuer, address) = Issuer::open(&shared.process);
+    serve.issuer = address;
+    let mut workers = [TALKER, ACKER, HOLDER].map(|profile| Client::new(profile, &shared));
     let mut watcher = Client::new(WATCHER, &shared);
     for point in points {
-        let url = shared.trap.start(&serve, Some(*point)).unwrap_or_else(|why| panic!("{point:?}: {why}"));
+        let url = shared.process.start(&serve, Some(*point)).unwrap_or_else(|why| panic!("{point:?}: {why}"));
         if let Some(url) = &url {
             thread::scope(|scope| {
                 for worker in &mut workers {
                     let shared = &shared;
                     scope.spawn(move || {
-                        let _guard = Guard { trap: &shared.trap, serve: point };
+                        let _guard = Guard { process: &shared.process, serve: point };
                         worker.work(url);
                     });
                 }
                 scope.spawn(|| {
-                    let _guard = Guard { trap: &shared.trap, serve: point };
+                    let _guard = Guard { process: &shared.process, serve: point };
                     watcher.watch(url);
                 });
                 scope.spawn(|| {
-                    let _guard = Guard { trap: &shared.trap, serve: point };
-                    Client::new(Habits { name: "newcomer", ..WATCHER }, &shared).drop_in(url);
+                    let _guard = Guard { process: &shared.process, serve: point };
+                    Client::new(Profile { name: "newcomer", ..WATCHER }, &shared).visit(url);
                 });
             });
         }
-        shared.trap.kill();
+        shared.process.kill();
     }
 
-    upstream.relent();
-    let url = shared.trap.start(&serve, None).unwrap().unwrap();
+    issuer.stop_failing();
+    let url = shared.process.start(&serve, None).unwrap().unwrap();
     thread::scope(|scope| {
         for worker in &mut workers {
             let (url, shared) = (&url, &shared);
             scope.spawn(move || {
-                let _guard = Guard { trap: &shared.trap, serve: &(Point::Ready, 0) };
+                let _guard = Guard { process: &shared.process, serve: &(KillPoint::Ready, 0) };
                 worker.finish(url);
             });
         }
     });
-    assert!(SqliteJournal::open(&serve.journal, SqliteOptions::default()).is_err(), "the server has it");
+    assert!(
+        SqliteJournal::open(&serve.journal, SqliteOptions::default()).is_err(),
+        "a second process cannot open the journal"
+    );
     let [talker, acker, holder] = &mut workers;
     assert_eq!(listed(talker, &url), wanted(&[talker, acker]), "every submit is one job");
     assert_eq!(listed(holder, &url), wanted(&[holder]), "every submit is one job");
-    watcher.look_back(&url);
-    whole_histories(talker, &watcher, Client::new(WATCHER, &shared), &url);
-    let credentials = upstream.all_revoked(PATIENCE);
-    shared.trap.kill();
+    watcher.read_again(&url);
+    assert_whole_histories(talker, &watcher, Client::new(WATCHER, &shared), &url);
+    let credentials = issuer.all_revoked(PATIENCE);
+    shared.process.kill();
 
     let clients = [&*talker, acker, holder, &watcher];
     for client in &clients {
-        complete(client);
+        assert_complete(client);
     }
-    let mut tally = Tally { kills: points.len(), credentials, records: sound(&serve.journal), ..Tally::default() };
+    let mut tally =
+        Tally { kills: points.len(), credentials, records: check_journal(&serve.journal), ..Tally::default() };
     for client in clients {
         tally.jobs += client.submits.len();
         tally.events += client.ledger.len();
@@ -124,12 +128,12 @@ fn listed(client: &mut Client, url: &str) -> BTreeSet<String> {
 fn wanted(clients: &[&Client]) -> BTreeSet<String> {
     let submits: Vec<_> = clients.iter().flat_map(|client| &client.submits).collect();
     let jobs: BTreeSet<String> = submits.iter().filter_map(|submit| submit.job.clone()).collect();
-    assert_eq!(jobs.len(), submits.len(), "every submit has a job of its own");
+    assert_eq!(jobs.len(), submits.len(), "each submit has its own job");
     jobs
 }
 
-/// A job that succeeded has said everything before.
-fn complete(client: &Client) {
+/// Asserts that a job that succeeded has emitted all its events.
+fn assert_complete(client: &Client) {
     let talks = client.submits.iter().filter(|submit| submit.payload["agent"] == "talk");
     for submit in talks {
         let job = client.ledger.job(submit.job.as_ref().unwrap()).unwrap();
@@ -137,30 +141,30 @@ fn complete(client: &Client) {
             job.terminal.as_ref().is_some_and(|(_, payload)| payload.contains(r#""final_status":"success""#));
         let said = job.events.iter().filter(|event| event.contains(r#""kind":"log""#)).count() as u64;
         let wanted = submit.payload["input"]["events"].as_u64().unwrap();
-        assert!(said == wanted || (!succeeded && said < wanted), "{} has said {said}", submit.payload);
+        assert!(said == wanted || (!succeeded && said < wanted), "{} has emitted {said} events", submit.payload);
     }
 }
 
-/// Who subscribes later is shown what the owner was shown.
-fn whole_histories(owner: &Client, watcher: &Client, mut late: Client, url: &str) {
+/// Asserts that later subscribers are shown the same events as the owner.
+fn assert_whole_histories(owner: &Client, watcher: &Client, mut late: Client, url: &str) {
     let jobs: Vec<&String> = owner.submits.iter().filter_map(|submit| submit.job.as_ref()).collect();
     for job in jobs.iter().step_by((jobs.len() / 8).max(1)) {
         let seen = owner.ledger.job(job).unwrap();
         let (events, end) = late.history(url, job);
         assert_eq!(events, seen.events, "the events of {job}");
-        assert_eq!(Some(end), seen.terminal.clone().map(|(_, payload)| payload), "the end of {job}");
+        assert_eq!(Some(end), seen.terminal.clone().map(|(_, payload)| payload), "the terminal of {job}");
     }
     for (job, seen) in watcher.ledger.jobs() {
-        // Of other owners' jobs nothing is known here.
+        // The owner knows nothing about other owners' jobs.
         let Some(own) = owner.ledger.job(job) else { continue };
         for event in &seen.events {
-            assert!(own.events.contains(event), "{job} was shown {event}, its owner was not");
+            assert!(own.events.contains(event), "a watcher of {job} was shown {event}, but its owner was not");
         }
     }
 }
 
-/// The file has no fault, and every record in it fits; returns how many there are.
-pub(crate) fn sound(journal: &Path) -> u64 {
+/// Asserts that a journal file has no faults and that all its records apply; returns how many there are.
+pub(crate) fn check_journal(journal: &Path) -> u64 {
     let mut journal = SqliteJournal::open(journal, SqliteOptions::default()).unwrap();
     let stats = journal.check().unwrap();
     let mut records: Vec<(u64, Record)> = Vec::new();
@@ -177,39 +181,17 @@ pub(crate) fn sound(journal: &Path) -> u64 {
     stats.records
 }
 
-/// A failed client takes the server with it, so that the others do not wait for it.
+/// Kills the server if a client fails, so that the other clients do not wait for it.
 struct Guard<'a> {
-    trap: &'a Trap,
-    serve: &'a (Point, u32),
+    process: &'a ServerProcess,
+    serve: &'a (KillPoint, u32),
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("at {:?}", self.serve);
-            self.trap.kill();
+            self.process.kill();
         }
-    }
-}
-
-/// A directory that is gone after the test.
-pub(crate) struct Place(PathBuf);
-
-impl Place {
-    pub(crate) fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("nuncio-restart-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Place(path)
-    }
-
-    pub(crate) fn file(&self) -> PathBuf {
-        self.0.join("journal")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // What is left lies in the directory of temporary files.
-        let _left = std::fs::remove_dir_all(&self.0);
     }
 }

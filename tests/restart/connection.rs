@@ -1,4 +1,4 @@
-//! A connection to a server that may be gone at any moment.
+//! A connection to a server that may be killed at any moment.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -7,27 +7,27 @@ use nuncio_tests::raw::PATIENCE;
 use serde_json::Value;
 use tungstenite::{Error, Message, WebSocket};
 
-pub(crate) struct Line(WebSocket<TcpStream>);
+pub(crate) struct Connection(WebSocket<TcpStream>);
 
-impl Line {
-    /// `None` if nobody is there any more.
-    pub(crate) fn open(url: &str) -> Option<Line> {
+impl Connection {
+    /// Connects, or returns `None` if the server is gone.
+    pub(crate) fn open(url: &str) -> Option<Connection> {
         let address = url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap();
         let stream = TcpStream::connect(address).ok()?;
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Some(Line(tungstenite::client(url, stream).ok()?.0))
+        Some(Connection(tungstenite::client(url, stream).ok()?.0))
     }
 
-    /// Whether it arrives shows in what comes back.
+    /// Sends a frame. A failure is ignored: it shows in what is read.
     pub(crate) fn send(&mut self, frame: &Value) {
         drop(self.0.send(Message::text(frame.to_string())));
     }
 
-    /// The next frame; `None` at the end of the connection.
+    /// Reads the next frame, or returns `None` at the end of the connection.
     ///
     /// # Panics
-    /// If nothing comes.
+    /// If no frame arrives in time.
     pub(crate) fn read(&mut self) -> Option<String> {
         loop {
             match self.0.read() {
@@ -35,7 +35,7 @@ impl Line {
                 Ok(Message::Close(_)) => return None,
                 Ok(_) => {}
                 Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    panic!("nothing comes")
+                    panic!("no frame arrived")
                 }
                 Err(_) => return None,
             }

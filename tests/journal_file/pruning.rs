@@ -1,4 +1,4 @@
-//! What nobody needs goes, and nothing else.
+//! What is no longer needed is pruned, and nothing else.
 
 use nuncio_core::arcp::Runtime;
 use nuncio_shared::arcp::{Config, Time};
@@ -6,9 +6,9 @@ use nuncio_shared::arcp::{Config, Time};
 use super::*;
 
 #[test]
-fn what_was_acknowledged_and_forgotten_goes() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+fn acknowledged_events_of_forgotten_jobs_are_pruned() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     let mut records = history(9);
     let mut push = |record| records.push((records.len() as u64 + 1, record));
     push(record(&format!(r#"{{"v":1,"t":"acknowledged","session":"{SESSION}","seq":650}}"#)));
@@ -19,13 +19,13 @@ fn what_was_acknowledged_and_forgotten_goes() {
     journal.compact().unwrap();
     let left = loaded(&mut journal);
     let events: Vec<u64> = left.iter().filter_map(|(_, record)| Some(record.targets().first()?.seq)).collect();
-    // A row is written anew only if much of it goes.
+    // A row is rewritten only if much of it can be pruned.
     assert!(events.len() < 500, "{}", events.len());
-    assert!((651..=900).all(|seq| events.contains(&seq)), "nobody has acknowledged these");
+    assert!((651..=900).all(|seq| events.contains(&seq)), "unacknowledged events are kept");
     let accepted = left.iter().filter(|(_, record)| record.kind() == "job_accepted").count();
     assert!(accepted < 9);
-    assert!(left.windows(2).all(|pair| pair[0].0 < pair[1].0), "the order stays");
-    // What is gone is known to be gone.
+    assert!(left.windows(2).all(|pair| pair[0].0 < pair[1].0), "the order is kept");
+    // A replay of pruned events is marked as truncated.
     let range = ReplayRange::Job { job: about("job_forgotten", "job", &job(0)).job().unwrap(), position: 0, after: 0 };
     assert!(journal.replay(&range, 10, 1000).unwrap().truncated);
 
@@ -36,9 +36,9 @@ fn what_was_acknowledged_and_forgotten_goes() {
 }
 
 #[test]
-fn a_session_counts_on_though_all_its_events_are_too_old() {
-    let place = Place::new();
-    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+fn a_session_keeps_its_last_number_when_all_its_events_are_too_old() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, SqliteOptions { retain: Duration::ZERO, ..options() });
     let mut records = history(9);
     for number in 0..9 {
         records.push((records.len() as u64 + 1, about("job_forgotten", "job", &job(number))));
@@ -54,32 +54,32 @@ fn a_session_counts_on_though_all_its_events_are_too_old() {
 }
 
 #[test]
-fn a_server_that_never_writes_much_at_a_time_lets_go_all_the_same() {
-    let place = Place::new();
+fn a_journal_written_in_small_parts_is_pruned_too() {
+    let directory = TempDir::new();
     let too_old = SqliteOptions { retain: Duration::ZERO, ..options() };
     let mut records = history(9);
     for number in 0..9 {
         records.push((records.len() as u64 + 1, about("job_forgotten", "job", &job(number))));
     }
     for part in records.chunks(100) {
-        // Every part by a process of its own.
-        let mut journal = place.open(too_old);
+        // Each part is written by a process of its own.
+        let mut journal = open(&directory, too_old);
         loaded(&mut journal);
         journal.commit(part).unwrap();
         while journal.tend().unwrap() {}
     }
-    let mut journal = place.open(too_old);
+    let mut journal = open(&directory, too_old);
     loaded(&mut journal);
     while journal.tend().unwrap() {}
     assert!(loaded(&mut journal).len() < 150);
 }
 
 #[test]
-fn nothing_comes_to_life_again() {
+fn pruning_revives_nothing_that_has_ended() {
     const OTHER: &str = "sess_01J00000000000000000000001";
-    let place = Place::new();
-    let mut journal = place.open(options());
-    // What begins is among much that stays, what ends is not.
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
+    // The first records are in a commit that must be kept, the last ones in one that need not be.
     let mut records: Vec<Record> = history(1).into_iter().map(|(_, record)| record).collect();
     let text = String::from_utf8(opened().encode()).unwrap();
     records.push(record(&text.replace(SESSION, OTHER)));
@@ -104,25 +104,29 @@ fn nothing_comes_to_life_again() {
         while journal.tend().unwrap() {}
         let left = loaded(&mut journal);
         let (runtime, restored) = Runtime::restore(Config::default(), [1; 32], Time(0), left);
-        assert_eq!((restored.interrupted, restored.unrevoked, restored.unanswered), (1, 0, 0), "but for the first job");
+        assert_eq!(
+            (restored.interrupted, restored.unrevoked, restored.unanswered),
+            (1, 0, 0),
+            "only the first job is unfinished"
+        );
         assert_eq!(runtime.stats().sessions_detached, 1);
     }
-    // All of it goes where it can.
+    // A compaction prunes all of it that can be pruned.
     journal.compact().unwrap();
     let begins = loaded(&mut journal).iter().filter(|(_, record)| record.kind() == "session_opened").count();
     assert!((1..=2).contains(&begins));
 }
 
 #[test]
-fn beyond_its_size_the_oldest_events_go() {
+fn beyond_the_size_limit_the_oldest_events_are_pruned() {
     const MAX: u64 = 1 << 20;
-    let place = Place::new();
-    let mut journal = place.open(SqliteOptions { max_bytes: Some(MAX), ..options() });
+    let directory = TempDir::new();
+    let mut journal = open(&directory, SqliteOptions { max_bytes: Some(MAX), ..options() });
     for part in history(200).chunks(100) {
         journal.commit(part).unwrap();
         while journal.tend().unwrap() {}
     }
-    // It is looked at again after some growth.
+    // The size is checked again only after some growth.
     let stats = journal.stats().unwrap();
     assert!(stats.bytes < MAX + (8 << 20), "{stats:?}");
     let stats = journal.compact().unwrap();
@@ -131,18 +135,18 @@ fn beyond_its_size_the_oldest_events_go() {
     let events: Vec<u64> = left.iter().filter_map(|(_, record)| Some(record.targets().first()?.seq)).collect();
     assert_eq!(events.last(), Some(&20_000));
     let first = events[0];
-    // Of every job the last event stays.
+    // The last event of each job is kept.
     let first = *events.iter().find(|seq| **seq % 100 != 0).unwrap_or(&first);
     let gaps = (first..=20_000).filter(|seq| !events.contains(seq)).count();
     assert!((1..=200).all(|job| events.contains(&(job * 100))));
-    assert!(gaps < 300, "what is left hangs together: {gaps}");
-    assert_eq!(left.iter().filter(|(_, record)| record.kind() == "job_accepted").count(), 200, "jobs stay");
+    assert!(gaps < 300, "the remaining events are contiguous: {gaps} gaps");
+    assert_eq!(left.iter().filter(|(_, record)| record.kind() == "job_accepted").count(), 200, "the jobs are kept");
 }
 
 #[test]
-fn what_was_asked_for_stays_until_it_is_answered() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+fn a_credential_request_is_kept_until_it_is_answered() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     let records = [
         about("credentials_asked", "job", &job(1)),
         about("credentials_asked", "job", &job(2)),
@@ -154,11 +158,11 @@ fn what_was_asked_for_stays_until_it_is_answered() {
     assert_eq!(kept, [about("credentials_asked", "job", &job(2))]);
 }
 
-/// Else a restart would show it once more: the history, the terminal, or both.
+/// Otherwise a restart would show the history, the terminal or both once more.
 #[test]
-fn what_a_session_was_shown_last_of_a_job_stays() {
-    let place = Place::new();
-    let mut journal = place.open(SqliteOptions { retain: Duration::ZERO, ..options() });
+fn the_last_event_of_a_job_that_a_session_was_shown_is_kept() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, SqliteOptions { retain: Duration::ZERO, ..options() });
     let mut records = vec![opened(), accepted(&job(0)), accepted(&job(1))];
     for position in 0..100 {
         records.push(unwatched(&job(0), position));
@@ -187,16 +191,16 @@ fn what_a_session_was_shown_last_of_a_job_stays() {
     assert_eq!(positions, [99, 29]);
 }
 
-/// What says how a session is shown a job.
+/// Returns a record of how a session watches a job.
 fn watching(job: &str, more: &str) -> Record {
     record(&format!(r#"{{"v":1,"t":"watching","session":"{SESSION}","job":"{job}"{more}}}"#))
 }
 
-/// Else a peer that subscribes again and again would make the journal grow for as long as the job and its session last.
+/// Otherwise repeated subscriptions would make the journal grow for as long as the job and its session exist.
 #[test]
-fn what_was_subscribed_again_and_again_goes() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+fn repeated_subscriptions_are_pruned() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     let unwatched = || record(&format!(r#"{{"v":1,"t":"unwatched","session":"{SESSION}","job":"{}"}}"#, job(1)));
     let owner = watching(&job(0), r#","role":"owner","request_id":"m0","announced":"01J00000000000000000000000""#);
     let from = watching(&job(1), r#","role":"subscriber","from":3"#);
@@ -220,20 +224,20 @@ fn what_was_subscribed_again_and_again_goes() {
     let of = |number: u64| left.iter().filter(move |record| record.job() == accepted(&job(number)).job());
     let (gone, stays): (Vec<_>, Vec<_>) = of(1).partition(|record| record.kind() == "unwatched");
     assert!(gone.len() < 256, "{}", gone.len());
-    assert!(stays.ends_with(&[&from, &again]), "the session is shown it from there");
+    assert!(stays.ends_with(&[&from, &again]), "the current subscription is kept");
     let last = watching(&job(0), r#","role":"owner","request_id":"again 2999""#);
     assert_eq!(of(0).next_back(), Some(&last));
 
-    // They go with the session.
+    // The subscriptions are pruned with their session.
     let at = journal.stats().unwrap().last;
     journal.commit(&[(at + 1, about("session_closed", "session", SESSION))]).unwrap();
     assert!(journal.compact().unwrap().records < 10);
 }
 
 #[test]
-fn credentials_stay_until_they_are_revoked() {
-    let place = Place::new();
-    let mut journal = place.open(options());
+fn credentials_are_kept_until_they_are_revoked() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, options());
     let records: Vec<(u64, Record)> = (1..)
         .zip([
             credential("credential_issued", "a"),
