@@ -1,4 +1,5 @@
-//! Who may import whom in core: ground floor ← lease, budget ← wire ← machines.
+//! Who may import whom. In core: ground floor ← lease, budget ← wire ← machines. In `drivers/shared`: io ← auth ← protocols
+//! ← bridges between them. Protocols never import each other.
 
 use std::collections::BTreeSet;
 
@@ -76,6 +77,28 @@ fn files_of_core_import_from_the_floors_below_only() {
     let wrong: BTreeSet<String> = graph
         .edges()
         .filter(|(from, to, _)| !may_import(floor(from).unwrap(), floor(to).unwrap()))
+        .map(|(from, to, reason)| format!("{from} imports {to}: {reason}"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The rooms of `drivers/shared`, each with its floor. Rooms of one floor do not import each other.
+const SHARED: [(&str, usize); 6] = [("io", 0), ("auth", 1), ("arcp", 2), ("cap", 2), ("caracal", 2), ("bridge", 3)];
+
+#[test]
+fn rooms_of_the_shared_driver_import_from_the_floors_below_only() {
+    let room = |file: &str| {
+        let name = file.split('/').next().unwrap().to_owned();
+        let (_, floor) = SHARED.into_iter().find(|(room, _)| *room == name).unwrap_or_else(|| panic!("no room {name}"));
+        (name, floor)
+    };
+    let graph = imports::graph(&Package::read("drivers/shared/src/lib.rs"));
+    let wrong: BTreeSet<String> = graph
+        .edges()
+        .filter(|(from, to, _)| {
+            let ((own, from), (other, to)) = (room(from), room(to));
+            own != other && from <= to
+        })
         .map(|(from, to, reason)| format!("{from} imports {to}: {reason}"))
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
