@@ -79,7 +79,7 @@ fn a_broken_stream_is_told_once_and_the_job_ends_as_it_ends() {
         kind("j", 2, "result_chunk", r#"{"result_id":"other","chunk_seq":1,"data":"","encoding":"utf8","more":true}"#);
     let faults = [
         (chunk(2, 2, "", "utf8", true), "a chunk is missing"),
-        (chunk(2, 1, "?", "base64", true), "the data of a chunk is no base64"),
+        (chunk(2, 1, "?", "base64", true), "the data of a chunk is not valid base64"),
         (chunk(2, 1, "", "rot13", true), "the encoding of a chunk is neither utf8 nor base64"),
         (other, "a chunk belongs to another result"),
     ];

@@ -7,24 +7,24 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::Client;
-use super::ask::{HandleId, RequestId};
-use super::commands::{cancel_payload, plain_id};
 use super::event::ClientEvent;
-use super::grant::GrantPayload;
-use super::message::{JobsPayload, NotePayload};
-use super::receive::{Frame, payload};
+use super::receive::Frame;
 use super::requests::{Request, What};
 use super::track::{Role, Track};
+use super::types::{HandleId, RequestId};
+use crate::arcp::wire::ids::is_plain;
 use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::reply::read::{self, payload};
+use crate::arcp::wire::request::write;
 use crate::json::Text;
 
 impl Client {
     /// `job.accepted`: of a submit, of a child, or once more after a resume.
     pub(super) fn accepted(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
-        let grant: GrantPayload<'_> = payload(envelope);
+        let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
-        let Some(job_id) = grant.job_id.as_str().or(on_envelope).filter(|id| plain_id(id)) else { return };
-        let delegated = grant.parent_job_id.0.is_some() || grant.delegate_id.0.is_some();
+        let Some(job_id) = grant.job_id.as_str().or(on_envelope).filter(|id| is_plain(id)) else { return };
+        let delegated = grant.is_delegated();
         let is_submit = |request: &Request| matches!(request.what, What::Submit(_));
         let request = match grant.request_id.as_str() {
             Some(id) => self.requests.by_envelope(id).filter(|id| self.requests.get(*id).is_some_and(is_submit)),
@@ -66,7 +66,7 @@ impl Client {
 
     /// `job.subscribed`
     pub(super) fn subscribed(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
-        let grant: GrantPayload<'_> = payload(envelope);
+        let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let job_id = grant.job_id.as_str().or(on_envelope).unwrap_or_default();
         let of_job = |request: &Request| {
@@ -78,7 +78,7 @@ impl Client {
         };
         let Some(handle) = request.and_then(|id| self.answered(id)) else { return };
         let subscribed = Box::new(grant.subscribed(frame, job_id, envelope.trace_id.as_ref()));
-        let ended = grant.current_status.as_str().and_then(final_status);
+        let ended = grant.current_status.as_str().and_then(FinalStatus::parse);
         self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
         if let Some(outcome) = self.tracks.handles.get_mut(handle).and_then(|track| track.parked.take()) {
             self.end(handle, outcome, frame.len());
@@ -90,7 +90,7 @@ impl Client {
 
     /// `job.cancelled`
     pub(super) fn cancelled(&mut self, envelope: &Frame<'_>) {
-        let note: NotePayload<'_> = payload(envelope);
+        let note: read::Cancelled<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let request = match (note.request_id.as_str(), note.job_id.as_str().or(on_envelope)) {
             (Some(id), _) => self.requests.by_envelope(id),
@@ -110,7 +110,7 @@ impl Client {
 
     /// `session.jobs`
     pub(super) fn jobs(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
-        let jobs: JobsPayload<'_> = payload(envelope);
+        let jobs: read::Jobs<'_> = payload(envelope);
         let is_list = |request: &Request| request.what == What::List;
         let request = match jobs.request_id.as_str() {
             Some(id) => self.requests.by_envelope(id).filter(|id| self.requests.get(*id).is_some_and(is_list)),
@@ -134,7 +134,7 @@ impl Client {
         let Some(track) = self.tracks.handles.get_mut(handle) else { return };
         let job: Arc<str> = Arc::from(job_id.to_string());
         for cancel in &mut track.cancels {
-            let payload = cancel_payload(job_id, cancel.reason.take().as_deref());
+            let payload = write::cancel(job_id, cancel.reason.take().as_deref());
             self.requests.complete(cancel.request, job.clone(), payload);
         }
     }
@@ -148,16 +148,5 @@ impl Client {
         let key = self.tracks.find(job_id)?;
         let members = &self.tracks.jobs.get(key)?.members;
         members.iter().copied().find(|handle| !self.released(*handle))
-    }
-}
-
-/// The end a `current_status` names, if it is one.
-fn final_status(text: &str) -> Option<FinalStatus> {
-    match text {
-        "success" => Some(FinalStatus::Success),
-        "error" => Some(FinalStatus::Error),
-        "cancelled" => Some(FinalStatus::Cancelled),
-        "timed_out" => Some(FinalStatus::TimedOut),
-        _ => None,
     }
 }

@@ -2,24 +2,11 @@
 
 use alloc::string::{String, ToString};
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::GeneralPurpose;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::config::ClientConfig;
-use super::message::slice;
-use super::value::Product;
-use crate::arcp::wire::envelope::Int;
-use crate::json::Text;
-
-/// Standard base64, with or without padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use super::types::Product;
+use crate::arcp::wire::reply::read::ResultChunk;
 
 /// The longest `result_id`: it is kept for every handle that is streamed to.
 const MAX_RESULT_ID: usize = 256;
@@ -49,16 +36,6 @@ pub(super) enum Taken {
     Broken(&'static str),
 }
 
-#[derive(Deserialize)]
-struct ChunkBody<'a> {
-    #[serde(borrow)]
-    result_id: Option<Text<'a>>,
-    chunk_seq: Int,
-    data: Text<'a>,
-    encoding: Text<'a>,
-    more: bool,
-}
-
 impl Stream {
     /// Takes a chunk. The first may be of the middle: a subscription, and a submit that was answered by a job of before
     /// (§7.2), see the rest of a stream.
@@ -66,7 +43,7 @@ impl Stream {
         if self.broken {
             return Taken::Skip;
         }
-        let Ok(chunk) = serde_json::from_str::<ChunkBody<'_>>(body) else {
+        let Ok(chunk) = serde_json::from_str::<ResultChunk<'_>>(body) else {
             self.broken = true;
             return Taken::Unreadable;
         };
@@ -79,9 +56,8 @@ impl Stream {
         }
     }
 
-    fn accept(&mut self, config: &ClientConfig, frame: &Bytes, chunk: &ChunkBody<'_>) -> Result<Taken, &'static str> {
-        let Int(chunk_seq) = chunk.chunk_seq;
-        let id = chunk.result_id.as_ref().map_or("", Text::as_str);
+    fn accept(&mut self, config: &ClientConfig, frame: &Bytes, chunk: &ResultChunk<'_>) -> Result<Taken, &'static str> {
+        let (id, chunk_seq) = (chunk.result_id(), chunk.seq());
         let first = self.next == 0 && !self.finished;
         if first {
             if id.len() > MAX_RESULT_ID {
@@ -102,14 +78,17 @@ impl Stream {
         if chunk_seq > self.next {
             return Err("a chunk is missing");
         }
-        let data = decode(config, frame, chunk)?;
+        let data = chunk.data(frame)?;
+        if data.len() > config.chunk_bytes {
+            return Err("a chunk is larger than the limit");
+        }
         self.bytes = self.bytes.saturating_add(data.len() as u64);
         if self.bytes > config.result_bytes {
             return Err("the result is larger than the limit");
         }
         self.next = chunk_seq.saturating_add(1);
-        self.finished = !chunk.more;
-        Ok(Taken::Chunk { chunk_seq, data, text: chunk.encoding.as_str() == "utf8", more: chunk.more })
+        self.finished = !chunk.more();
+        Ok(Taken::Chunk { chunk_seq, data, text: chunk.is_text(), more: chunk.more() })
     }
 
     /// What the terminal of the job makes of it.
@@ -127,17 +106,4 @@ impl Stream {
     pub(super) fn empty(result_id: Option<String>, size: Option<u64>) -> Product {
         Product::Streamed { result_id, bytes: 0, complete: size.is_none_or(|size| size == 0) }
     }
-}
-
-fn decode(config: &ClientConfig, frame: &Bytes, chunk: &ChunkBody<'_>) -> Result<Bytes, &'static str> {
-    let text = chunk.data.as_str();
-    let data = match chunk.encoding.as_str() {
-        "utf8" | "utf-8" => slice(frame, text),
-        "base64" => Bytes::from(BASE64.decode(text).map_err(|_| "the data of a chunk is no base64")?),
-        _ => return Err("the encoding of a chunk is neither utf8 nor base64"),
-    };
-    if data.len() > config.chunk_bytes {
-        return Err("a chunk is larger than the limit");
-    }
-    Ok(data)
 }

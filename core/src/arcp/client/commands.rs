@@ -2,52 +2,38 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use serde_json::value::RawValue;
-
-use super::ask::{ClientRefused, HandleId, ListQuery, RequestId, Submit, Subscribe};
-use super::requests::{Needs, Request, What};
+use super::requests::{Request, What};
 use super::state::{State, Step};
-use super::track::{Cancel, MAX_JOB_ID, Role, Track};
+use super::track::{Cancel, Role, Track};
+use super::types::{ClientRefused, HandleId, RequestId};
 use super::{Client, CloseReason};
-use crate::arcp::wire::feature::Feature;
-use crate::json::Text;
-use crate::json::{Object, on_one_line};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::is_plain;
+use crate::arcp::wire::request::write::{self, ListQuery, Submit, Subscribe};
+use crate::json::on_one_line;
 
 /// What a frame needs beside its payload, at most: ids, names and punctuation of the envelope.
 const HEAD_BYTES: usize = 1_024;
-/// The longest idempotency key (§7.2; ours).
-const MAX_KEY: usize = 256;
 
 /// Everything queues until the session is live, and over a lost transport.
 impl Client {
     /// Submits a job. `Accepted` or `RequestFailed` answers with the same handle.
     pub fn submit(&mut self, now: crate::time::Time, submit: &Submit<'_>) -> Result<HandleId, ClientRefused> {
         self.clock(now);
-        let needs = submit_needs(submit)?;
-        self.check(&needs)?;
+        let needs = submit.check().map_err(invalid)?;
+        self.check(needs)?;
         let key = match &submit.idempotency_key {
-            Some(key) if key.is_empty() || key.len() > MAX_KEY => {
-                return Err(invalid("an idempotency key has 1 to 256 bytes"));
-            }
             Some(key) => Cow::Borrowed(&**key),
             None => Cow::Owned(alloc::format!("auto-{}", ulid::Ulid(self.random.random_u128()))),
-        };
-        let extensions = match submit.extensions {
-            Some(extensions) if !extensions.get().starts_with('{') => {
-                return Err(invalid("extensions are a JSON object"));
-            }
-            extensions => extensions.map(|json| Box::from(on_one_line(json.get()))),
         };
         let request = Request {
             what: What::Submit(HandleId::default()),
             kind: "job.submit",
-            payload: submit_payload(submit, &key),
-            extensions,
+            payload: write::submit(submit, &key),
+            extensions: submit.extensions.map(|json| Box::from(on_one_line(json.get()))),
             job: None,
             trace: submit.trace_id,
             needs,
@@ -69,10 +55,10 @@ impl Client {
             Role::Submit if track.asked.is_some() => None,
             Role::Submit | Role::Subscribe | Role::Child => self.tracks.id(handle).cloned(),
         };
-        let payload = job.as_ref().map_or_else(String::new, |job| cancel_payload(job, reason));
+        let payload = job.as_ref().map_or_else(String::new, |job| write::cancel(job, reason));
         let (kind, what) = ("job.cancel", What::Cancel(handle));
         let waits = job.is_none();
-        let request = Request { what, kind, payload, extensions: None, job, trace: None, needs: Needs::new() };
+        let request = Request { what, kind, payload, extensions: None, job, trace: None, needs: Features::NONE };
         self.room(&request, reason.map_or(0, str::len))?;
         let id = self.requests.add(request);
         if let Some(track) = self.tracks.handles.get_mut(handle) {
@@ -88,12 +74,12 @@ impl Client {
     /// Asks for a page of jobs (§6.6). `Jobs` or `RequestFailed` answers.
     pub fn list(&mut self, now: crate::time::Time, query: &ListQuery<'_>) -> Result<RequestId, ClientRefused> {
         self.clock(now);
-        let needs = Needs::from([Feature::ListJobs]);
-        self.check(&needs)?;
+        let needs = Features::NONE.with(Feature::ListJobs);
+        self.check(needs)?;
         let request = Request {
             what: What::List,
             kind: "session.list_jobs",
-            payload: list_payload(query),
+            payload: write::list_jobs(query),
             extensions: None,
             job: None,
             trace: None,
@@ -118,19 +104,15 @@ impl Client {
         subscribe: Subscribe,
     ) -> Result<HandleId, ClientRefused> {
         self.clock(now);
-        if !plain_id(job_id) {
+        if !is_plain(job_id) {
             return Err(invalid("a job id has 1 to 256 bytes and needs no escapes"));
         }
-        let needs = Needs::from([Feature::Subscribe]);
-        self.check(&needs)?;
-        let mut payload = Object::new().plain("job_id", job_id);
-        if let Some(seq) = subscribe.from_event_seq {
-            payload = payload.value("from_event_seq", seq);
-        }
+        let needs = Features::NONE.with(Feature::Subscribe);
+        self.check(needs)?;
         let request = Request {
             what: What::Subscribe(HandleId::default()),
             kind: "job.subscribe",
-            payload: payload.value("history", subscribe.history).close(),
+            payload: write::subscribe(job_id, subscribe),
             extensions: None,
             job: Some(Arc::from(job_id)),
             trace: None,
@@ -154,7 +136,7 @@ impl Client {
     /// was acknowledged before sends nothing.
     pub fn ack(&mut self, now: crate::time::Time, seq: Option<u64>) -> Result<(), ClientRefused> {
         self.clock(now);
-        self.check(&Needs::from([Feature::Ack]))?;
+        self.check(Features::NONE.with(Feature::Ack))?;
         if let Some(session) = &mut self.session {
             let last = session.seq.last();
             session.acks.want(seq.unwrap_or_else(|| self.out.processed(last)).min(last));
@@ -190,7 +172,7 @@ impl Client {
         }
         if self.state == State::Closing {
             self.fail_all();
-            self.goodbye = Some(Object::new().opt_text("reason", reason).close());
+            self.goodbye = Some(write::close(reason));
             self.closing = Some(self.now.plus_micros(self.config.close_timeout));
             self.flush();
             return;
@@ -202,12 +184,12 @@ impl Client {
     }
 
     /// Whether the session has what a request needs; before the first welcome this shows when it is sent.
-    fn check(&self, needs: &Needs) -> Result<(), ClientRefused> {
+    fn check(&self, needs: Features) -> Result<(), ClientRefused> {
         if matches!(self.state, State::Closing | State::Closed) {
             return Err(ClientRefused::Closed);
         }
         let features = self.session.as_ref().map_or(self.config.features, |session| session.features);
-        match needs.iter().find(|feature| !features.has(**feature)) {
+        match needs.iter().find(|feature| !features.has(*feature)) {
             Some(feature) => Err(ClientRefused::NotNegotiated(feature.as_str())),
             None => Ok(()),
         }
@@ -276,11 +258,11 @@ impl Client {
             let request = self.requests.add(Request {
                 what: What::Unsubscribe,
                 kind: "job.unsubscribe",
-                payload: Object::new().plain("job_id", &id).close(),
+                payload: write::unsubscribe(&id),
                 extensions: None,
                 job: Some(id),
                 trace: None,
-                needs: Needs::new(),
+                needs: Features::NONE,
             });
             self.requests.enqueue(request);
             self.flush();
@@ -290,91 +272,4 @@ impl Client {
 
 fn invalid(sentence: &'static str) -> ClientRefused {
     ClientRefused::Invalid(Cow::Borrowed(sentence))
-}
-
-/// Whether an id can stand in an envelope as it is.
-pub(super) fn plain_id(id: &str) -> bool {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    !id.is_empty() && id.len() <= MAX_JOB_ID && id.bytes().all(plain)
-}
-
-/// The payload of `job.cancel`: some runtimes look for the job here, some want a reason.
-pub(super) fn cancel_payload(job: &str, reason: Option<&str>) -> String {
-    Object::new().plain("job_id", job).text("reason", reason.unwrap_or("cancelled by the client")).close()
-}
-
-fn submit_payload(submit: &Submit<'_>, key: &str) -> String {
-    let constraints =
-        submit.expires_at.map(|expires_at| Object::new().plain("expires_at", expires_at.to_rfc3339()).close());
-    let mut payload = Object::new()
-        .text("agent", &submit.agent)
-        .raw("input", submit.input)
-        .raw("lease_request", submit.lease_request)
-        .opt_json("lease_constraints", constraints.as_deref())
-        .text("idempotency_key", key);
-    if let Some(seconds) = submit.max_runtime_sec {
-        payload = payload.value("max_runtime_sec", seconds);
-    }
-    payload
-        .opt_text("parent_job_id", submit.parent_job_id.as_deref())
-        .opt_text("delegate_id", submit.delegate_id.as_deref())
-        .close()
-}
-
-/// What a submit uses of the negotiable features (§6.2).
-fn submit_needs(submit: &Submit<'_>) -> Result<Needs, ClientRefused> {
-    if submit.agent.is_empty() {
-        return Err(invalid("a submit names an agent"));
-    }
-    if submit.max_runtime_sec == Some(0) {
-        return Err(invalid("max_runtime_sec is at least 1"));
-    }
-    let mut needs = Needs::new();
-    if submit.agent.contains('@') {
-        needs.push(Feature::AgentVersions);
-    }
-    if submit.expires_at.is_some() {
-        needs.push(Feature::LeaseExpiresAt);
-    }
-    if let Some(lease) = submit.lease_request {
-        let namespaces = namespaces(lease).ok_or_else(|| invalid("lease_request is a JSON object"))?;
-        for (namespace, feature) in [("cost.budget", Feature::CostBudget), ("model.use", Feature::ModelUse)] {
-            if namespaces.iter().any(|name| name.as_str() == namespace) {
-                needs.push(feature);
-            }
-        }
-    }
-    Ok(needs)
-}
-
-fn namespaces(lease: &RawValue) -> Option<Vec<Text<'_>>> {
-    serde_json::from_str::<BTreeMap<Text<'_>, &RawValue>>(lease.get()).ok().map(|lease| lease.into_keys().collect())
-}
-
-fn list_payload(query: &ListQuery<'_>) -> String {
-    let mut filter = Object::new();
-    let mut filtered = false;
-    if !query.status.is_empty() {
-        let names: Vec<&str> = query.status.iter().map(|name| &**name).collect();
-        filter = filter.json("status", &serde_json::to_string(&names).unwrap_or_default());
-        filtered = true;
-    }
-    if let Some(agent) = &query.agent {
-        filter = filter.text("agent", agent);
-        filtered = true;
-    }
-    for (name, time) in [("created_after", query.created_after), ("created_before", query.created_before)] {
-        if let Some(time) = time {
-            filter = filter.plain(name, time.to_rfc3339());
-            filtered = true;
-        }
-    }
-    let mut payload = Object::new();
-    if filtered {
-        payload = payload.json("filter", &filter.close());
-    }
-    if let Some(limit) = query.limit {
-        payload = payload.value("limit", limit);
-    }
-    payload.opt_text("cursor", query.cursor.as_deref()).close()
 }

@@ -6,21 +6,18 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::ask::HandleId;
 use super::chunks::{Stream, Taken};
-use super::commands::plain_id;
 use super::event::{ClientEvent, LostReason, RequestFailure};
-use super::message::{ErrorPayload, EventFrame, TerminalPayload, raw};
-use super::receive::{Frame, payload};
+use super::receive::Frame;
 use super::requests::What;
 use super::sequence::Arrival;
 use super::track::{JobKey, Role, Track};
-use super::value::{ChunkEvent, EventKind, JobEvent, Outcome, Product, Raw, Stamp};
+use super::types::{ChunkEvent, HandleId, JobEvent, Outcome, Product};
 use super::{Client, ClientConfig};
 use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::ids::is_plain;
+use crate::arcp::wire::reply::read::{self, EventFrame, EventKind, Raw, Timestamp, payload};
 use crate::json::Text;
-
-const NULL: Bytes = Bytes::from_static(b"null");
 
 impl Client {
     /// `job.event`. `counted`: it comes from the wire; else it was held, and counted when it came.
@@ -31,8 +28,8 @@ impl Client {
         let Some(key) = self.route(job_id, seq, late, frame) else { return };
         let Some(payload) = &event.payload else { return };
         let kind = EventKind::parse(payload.kind.as_ref().map_or("", Text::as_str));
-        let body = payload.body.map_or(Raw(NULL), |body| raw(frame, body));
-        let ts = Stamp::new(payload.ts.map_or("", RawValue::get));
+        let body = payload.body.map_or(Raw::NULL, |body| Raw::new(frame, body));
+        let ts = Timestamp::new(payload.ts.map_or("", RawValue::get));
 
         let before = if seq == 0 { self.last_seq() } else { seq.saturating_sub(1) };
         let Some(job) = self.tracks.jobs.get(key) else { return };
@@ -57,8 +54,8 @@ impl Client {
     pub(super) fn terminal(&mut self, frame: &Bytes, envelope: &Frame<'_>, counted: bool) {
         let seq = envelope.event_seq.map_or(0, |Int(seq)| seq);
         let Some(late) = self.arrive(seq, counted) else { return };
-        let end: TerminalPayload<'_> = payload(envelope);
-        let error: ErrorPayload<'_> = payload(envelope);
+        let end: read::Terminal<'_> = payload(envelope);
+        let error: read::Error<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let Some(job_id) = on_envelope.or(end.job_id.as_str()) else { return };
         let kind = envelope.kind.as_ref().map_or("", Text::as_str);
@@ -154,7 +151,7 @@ impl Client {
         if let Some(key) = self.tracks.find(job_id) {
             return Some(key);
         }
-        if late || !plain_id(job_id) || self.tracks.is_retired(job_id) {
+        if late || !is_plain(job_id) || self.tracks.is_retired(job_id) {
             return None;
         }
         self.held.push(job_id, seq, frame.clone());
@@ -166,11 +163,11 @@ impl Client {
 
     /// Whether a `job.error` is no end of a job: it is the first that is heard of it, or it says that another submit
     /// had its key.
-    fn refuses_submit(&mut self, job_id: &str, error: &ErrorPayload<'_>) -> bool {
+    fn refuses_submit(&mut self, job_id: &str, error: &read::Error<'_>) -> bool {
         let unheard = self.tracks.find(job_id).is_none() && !self.tracks.is_retired(job_id) && !self.held.holds(job_id);
         // In a session of a former client it may as well be a job of that one's.
         let inherited = self.session.as_ref().is_some_and(|session| session.inherited);
-        (unheard && !inherited) || error.duplicates(job_id)
+        (unheard && !inherited) || error.is_duplicate_of(job_id)
     }
 
     fn delivered(&mut self, key: JobKey, seq: u64, late: bool, delivered: bool) {
@@ -203,7 +200,7 @@ fn chunk_or_event(config: &ClientConfig, track: &mut Track, frame: &Bytes, event
 }
 
 /// What a terminal has to show: chunks win over an inline `null`.
-fn product(track: &mut Track, end: &TerminalPayload<'_>, frame: &Bytes) -> Product {
+fn product(track: &mut Track, end: &read::Terminal<'_>, frame: &Bytes) -> Product {
     let (id, size) = (end.result_id.owned(), end.result_size.value());
     match (track.stream.take(), end.inline(frame)) {
         (Some(stream), _) => stream.product(id, size),

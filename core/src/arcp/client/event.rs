@@ -6,9 +6,9 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::ask::{HandleId, RequestId};
-use super::value::{Accepted, ChunkEvent, JobEvent, JobPage, Outcome, RemoteFault, Subscribed, Welcome};
+use super::types::{ChunkEvent, HandleId, JobEvent, Outcome, RequestId, Welcome};
 use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::reply::read::{Accepted, JobPage, RemoteFault, Subscribed};
 
 /// What a client puts out, in one order. A driver acts on them in that order.
 #[derive(Clone)]

@@ -3,13 +3,12 @@
 use alloc::boxed::Box;
 
 use super::Client;
-use super::ask::{HandleId, RequestId};
 use super::event::{ClientEvent, ClientOutput, CloseReason, LostReason, RequestFailure};
 use super::liveness::Liveness;
 use super::requests::What;
 use super::state::{State, Step};
 use super::track::Tracks;
-use super::value::{Outcome, Product};
+use super::types::{HandleId, Outcome, Product, RequestId};
 use crate::time::Time;
 
 impl Client {

@@ -4,7 +4,7 @@
 //! state.rs    where the client is                requests.rs  what is unanswered, and whose answer came
 //! sequence.rs which event number is next         track.rs     jobs, handles, events of unknown jobs
 //! liveness.rs pings, silence, acknowledgements   chunks.rs    streamed results
-//! outbox.rs   credit, and what nobody has taken  message.rs   what a runtime sends
+//! outbox.rs   credit, and what nobody has taken
 //!
 //! application --commands.rs--> requests --send.rs--> transport --receive.rs--> deliver.rs, answer.rs --> application
 //! ```
@@ -15,16 +15,13 @@
 //! "The client").
 
 mod answer;
-mod ask;
 mod chunks;
 mod commands;
 mod config;
 mod deliver;
 mod event;
-mod grant;
 mod lifecycle;
 mod liveness;
-mod message;
 mod outbox;
 mod receive;
 mod requests;
@@ -32,15 +29,14 @@ mod send;
 mod sequence;
 mod state;
 mod track;
-mod value;
+mod types;
 
-pub use ask::{ClientRefused, HandleId, ListQuery, RequestId, Submit, Subscribe};
 pub use config::{AutoAck, ClientConfig};
 pub use event::{ClientEvent, ClientOutput, ClientTimer, CloseReason, Failed, LostReason, RequestFailure};
-pub use value::{
-    Accepted, AgentInfo, ChunkEvent, EventKind, JobEvent, JobPage, JobRow, Outcome, Product, Raw, RemoteFault,
-    ResumePoint, Subscribed, Welcome,
-};
+pub use types::{ChunkEvent, ClientRefused, HandleId, JobEvent, Outcome, Product, RequestId, ResumePoint, Welcome};
+
+pub use super::wire::reply::read::{Accepted, AgentInfo, EventKind, JobPage, JobRow, Raw, RemoteFault, Subscribed};
+pub use super::wire::request::write::{ListQuery, Submit, Subscribe};
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

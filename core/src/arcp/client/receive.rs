@@ -4,21 +4,19 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::commands::plain_id;
 use super::event::{ClientEvent, CloseReason, LostReason, RequestFailure};
 use super::liveness::Acks;
-use super::message::{ErrorPayload, EventFrame, NotePayload, WelcomePayload};
 use super::requests::What;
 use super::sequence::Sequence;
 use super::state::{State, Step};
-use super::value::{RemoteFault, Welcome};
+use super::types::Welcome;
 use super::{Client, Session};
 use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::error::ErrorCode;
-use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::is_plain;
+use crate::arcp::wire::reply::read::{self, EventFrame, RemoteFault, payload};
 use crate::json::Text;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -27,7 +25,7 @@ use crate::time::Time;
 const MAX_INTERVAL: u64 = 86_400;
 
 /// An envelope whose payload is not read yet.
-pub(super) type Frame<'a> = Envelope<'a, &'a RawValue>;
+pub(super) type Frame<'a> = Envelope<'a>;
 
 /// Failed attempts after which a session that the runtime denies is given up.
 const RESUME_ATTEMPTS: u32 = 8;
@@ -78,7 +76,7 @@ impl Client {
             "session.welcome" => self.welcome(&envelope),
             "session.error" => self.error(frame, &envelope),
             "session.ping" => {
-                let ping: NotePayload<'_> = payload(&envelope);
+                let ping: read::Ping<'_> = payload(&envelope);
                 self.owe_pong(ping.nonce.as_str().unwrap_or_default());
             }
             "session.closed" if self.state == State::Closing => {
@@ -100,18 +98,17 @@ impl Client {
         if self.state != State::Greeting {
             return;
         }
-        let welcome: WelcomePayload<'_> = payload(envelope);
+        let welcome: read::Welcome<'_> = payload(envelope);
         let on_envelope = envelope.session_id.as_ref().map(Text::as_str).filter(|id| !id.is_empty());
-        let Some(id) = on_envelope.or(welcome.session_id.as_str()).filter(|id| plain_id(id)) else {
+        let Some(id) = on_envelope.or(welcome.session_id.as_str()).filter(|id| is_plain(id)) else {
             return self.refuse(1002, "malformed", CloseReason::Protocol("the welcome names no session"));
         };
         let resumed = self.session.is_some();
         if self.session.as_ref().is_some_and(|session| session.id != id) {
             return self.refuse(1000, "not the session that was to be resumed", CloseReason::SessionReplaced);
         }
-        let capabilities = welcome.capabilities.0.unwrap_or_default();
         let token = welcome.resume_token.owned().map(Secret::new);
-        let features = capabilities.features().intersection(self.config.features);
+        let features = welcome.features().intersection(self.config.features);
         let session = self.session.get_or_insert_with(|| Session {
             id: String::from(id),
             token: None,
@@ -133,16 +130,15 @@ impl Client {
         self.attempt = 0;
         let heard = self.out.clock.read(self.now);
         self.live.start(interval.map(|seconds| seconds.saturating_mul(1_000_000)), self.now, heard);
-        let runtime = welcome.runtime.0.unwrap_or_default();
         let event = ClientEvent::Welcome(Box::new(Welcome {
             session_id: String::from(id),
             resumed,
             features,
-            agents: capabilities.agents(),
+            agents: welcome.agents(),
             heartbeat_interval_sec: interval.and_then(|seconds| u32::try_from(seconds).ok()),
             resume_window_sec: welcome.resume_window_sec.value(),
-            runtime_name: runtime.name.owned().unwrap_or_default(),
-            runtime_version: runtime.version.owned().unwrap_or_default(),
+            runtime_name: welcome.runtime_name(),
+            runtime_version: welcome.runtime_version(),
         }));
         self.emit(event, envelope.payload.map_or(0, |payload| payload.get().len()));
         self.fail_unnegotiated();
@@ -152,8 +148,8 @@ impl Client {
     fn fail_unnegotiated(&mut self) {
         let Some(features) = self.session.as_ref().map(|session| session.features) else { return };
         for id in self.requests.ids() {
-            let mut needs = self.requests.get(id).into_iter().flat_map(|request| &request.needs);
-            if let Some(missing) = needs.find(|feature| !features.has(**feature)).copied() {
+            let needs = self.requests.get(id).map_or(Features::NONE, |request| request.needs);
+            if let Some(missing) = needs.iter().find(|feature| !features.has(*feature)) {
                 self.fail(id, RequestFailure::NotNegotiated(missing.as_str()));
             }
         }
@@ -161,7 +157,7 @@ impl Client {
 
     /// `session.error`: of a request, or of the session; never of an accepted job.
     fn error(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
-        let error: ErrorPayload<'_> = payload(envelope);
+        let error: read::Error<'_> = payload(envelope);
         let fault = error.fault(frame).unwrap_or_else(|| RemoteFault {
             code: String::from(ErrorCode::InternalError.as_str()),
             message: String::from("the runtime sent an error without a code"),
@@ -199,7 +195,7 @@ impl Client {
         }
     }
 
-    fn live_error(&mut self, error: &ErrorPayload<'_>, fault: RemoteFault) {
+    fn live_error(&mut self, error: &read::Error<'_>, fault: RemoteFault) {
         let named = error.request_id.as_str();
         if let Some(id) = named.and_then(|id| self.requests.by_envelope(id)) {
             return self.fail(id, RequestFailure::Refused(fault));
@@ -220,9 +216,4 @@ impl Client {
             None => self.emit(ClientEvent::Notice(Box::new(fault)), 0),
         }
     }
-}
-
-/// The payload of a frame; one that cannot be read counts as empty.
-pub(super) fn payload<'a, P: Deserialize<'a> + Default>(envelope: &Frame<'a>) -> P {
-    envelope.payload.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
 }

@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::ask::{HandleId, RequestId};
 use super::event::Failed;
-use crate::arcp::wire::feature::Feature;
+use super::types::{HandleId, RequestId};
+use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::time::Time;
 use crate::trace::TraceId;
@@ -40,11 +40,8 @@ pub(super) struct Request {
     pub(super) job: Option<Arc<str>>,
     pub(super) trace: Option<TraceId>,
     /// The features without which it may not be sent.
-    pub(super) needs: Needs,
+    pub(super) needs: Features,
 }
-
-/// A few features, in the order they are checked.
-pub(super) type Needs = Vec<Feature>;
 
 #[derive(Clone, Debug)]
 struct Entry {

@@ -1,15 +1,14 @@
 //! What goes out, and when: as the transport's credit lasts, signs of life first.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 
 use bytes::Bytes;
 
+use super::Client;
 use super::state::State;
-use super::{Client, Session};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
-use crate::json::Object;
+use crate::arcp::wire::request::write;
 
 /// Pings of the runtime that wait to be answered; of more, the oldest are forgotten.
 const PONGS: usize = 16;
@@ -18,18 +17,20 @@ const NONCE: usize = 1_024;
 
 impl Client {
     pub(super) fn send_hello(&mut self) {
-        let config = &self.config;
-        let features = serde_json::to_string(&config.features).unwrap_or_default();
-        let capabilities = Object::new().json("encodings", "[\"json\"]").json("features", &features).close();
-        let client = Object::new().text("name", &config.name).text("version", &config.version).close();
-        let auth = Object::new().text("scheme", "bearer").text("token", config.token.expose()).close();
-        let resume = self.session.as_ref().and_then(resume);
-        let payload = Object::with_capacity(512)
-            .json("client", &client)
-            .json("auth", &auth)
-            .json("capabilities", &capabilities)
-            .opt_json("resume", resume.as_deref())
-            .close();
+        let resume = self.session.as_ref().and_then(|session| {
+            Some(write::Resume {
+                session_id: &session.id,
+                token: session.token.as_ref()?.expose(),
+                last_event_seq: session.seq.resume_from(),
+            })
+        });
+        let payload = write::hello(&write::Hello {
+            name: &self.config.name,
+            version: &self.config.version,
+            token: self.config.token.expose(),
+            features: self.config.features,
+            resume,
+        });
         let id = EnvelopeId::next(&mut self.random, self.now);
         self.out.send(envelope::frame(id, "session.hello", "", None, &[&payload]));
     }
@@ -57,19 +58,19 @@ impl Client {
     fn next_frame(&mut self) -> Option<Bytes> {
         let now = self.now;
         if let Some(nonce) = self.pongs.pop_front() {
-            let payload = Object::new().text("ping_nonce", &nonce).plain("received_at", now.to_rfc3339()).close();
+            let payload = write::pong(&nonce, now);
             let id = EnvelopeId::next(&mut self.random, now);
             return self.control(id, "session.pong", &payload);
         }
         if self.ping {
             self.ping = false;
             let nonce = self.random.token("p_");
-            let payload = Object::new().plain("nonce", nonce).plain("sent_at", now.to_rfc3339()).close();
+            let payload = write::ping(&nonce, now);
             let id = EnvelopeId::next(&mut self.random, now);
             return self.control(id, "session.ping", &payload);
         }
         if let Some(seq) = self.session.as_mut().and_then(|session| session.acks.send()) {
-            let payload = Object::new().value("last_processed_seq", seq).close();
+            let payload = write::ack(seq);
             let id = EnvelopeId::next(&mut self.random, now);
             return self.control(id, "session.ack", &payload);
         }
@@ -101,14 +102,4 @@ impl Client {
         let session = self.session.as_ref()?;
         Some(envelope::frame(id, kind, &envelope::head(&session.id, None, None), None, &[payload]))
     }
-}
-
-/// `resume` of a hello (§6.3): the last number received, and the newest token.
-fn resume(session: &Session) -> Option<String> {
-    let token = session.token.as_ref()?;
-    let resume = Object::new()
-        .text("session_id", &session.id)
-        .text("resume_token", token.expose())
-        .value("last_event_seq", session.seq.resume_from());
-    Some(resume.close())
 }

@@ -8,16 +8,14 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use slotmap::SlotMap;
 
-use super::ask::{HandleId, RequestId};
 use super::chunks::Stream;
-use super::value::Outcome;
+use super::types::{HandleId, Outcome, RequestId};
+use crate::arcp::wire::ids::MAX_ID_BYTES;
 use crate::arcp::wire::job::FinalStatus;
 use crate::time::Time;
 
 /// Ids of jobs that are over for this client: their late frames are dropped without a word.
 const RETIRED: usize = 1_024;
-/// The longest job id that is kept.
-pub(super) const MAX_JOB_ID: usize = 256;
 
 slotmap::new_key_type! {
     /// A job of the session.
@@ -181,7 +179,7 @@ impl Tracks {
     }
 
     pub(super) fn retire(&mut self, id: Arc<str>) {
-        if id.len() > MAX_JOB_ID || !self.is_retired.insert(id.clone()) {
+        if id.len() > MAX_ID_BYTES || !self.is_retired.insert(id.clone()) {
             return;
         }
         self.retired.push_back(id);
@@ -203,10 +201,10 @@ impl Tracks {
     }
 
     pub(super) fn bytes_held(&self) -> usize {
-        let job = size_of::<Job>() + size_of::<HandleId>() + MAX_JOB_ID;
+        let job = size_of::<Job>() + size_of::<HandleId>() + MAX_ID_BYTES;
         let tracks = self.handles.len().saturating_mul(size_of::<Track>());
         let jobs = self.jobs.len().saturating_mul(job);
-        tracks.saturating_add(jobs).saturating_add(self.retired.len().saturating_mul(MAX_JOB_ID))
+        tracks.saturating_add(jobs).saturating_add(self.retired.len().saturating_mul(MAX_ID_BYTES))
     }
 }
 

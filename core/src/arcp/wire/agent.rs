@@ -1,28 +1,36 @@
-//! Agents as a welcome lists them (§6.2, §7.5).
+//! Agents as a runtime offers them (§6.2, §7.5).
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// An agent a runtime has on offer (§7.5).
+/// An agent that a runtime offers (§7.5).
+///
+/// ```
+/// use nuncio_core::arcp::AgentSpec;
+///
+/// let agent = AgentSpec { versions: vec!["1".into(), "2".into()], ..AgentSpec::new("summarise") };
+/// assert_eq!(agent.resolved_default(), Some("2"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentSpec {
-    /// `[a-z0-9][a-z0-9._-]*`
+    /// The bare name: `[a-z0-9][a-z0-9._-]*`.
     pub name: String,
-    /// The versions on offer, each `[a-zA-Z0-9.+_-]+`; empty for an agent without versions.
+    /// The versions, each `[a-zA-Z0-9.+_-]+`; empty for an agent without versions.
     pub versions: Vec<String>,
-    /// What a bare name resolves to; the last of `versions` if it says nothing.
+    /// The version that the bare name stands for. If it is absent, that is the last of `versions`.
     pub default: Option<String>,
-    /// Jobs of the agent that may run at once; further ones wait in `pending`.
+    /// The number of jobs of the agent that may run at once, without a limit if it is absent. Further jobs wait in
+    /// `pending`.
     pub max_concurrent: Option<u32>,
 }
 
 impl AgentSpec {
-    /// An agent without versions and without a limit.
+    /// Creates an agent without versions and without a limit.
     pub fn new(name: impl Into<String>) -> AgentSpec {
         AgentSpec { name: name.into(), versions: Vec::new(), default: None, max_concurrent: None }
     }
 
-    /// The version a bare name resolves to.
+    /// Returns the version that the bare name stands for, or `None` for an agent without versions.
     pub fn resolved_default(&self) -> Option<&str> {
         self.default.as_deref().or(self.versions.last().map(String::as_str))
     }

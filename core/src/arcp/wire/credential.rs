@@ -1,4 +1,4 @@
-//! Credentials as a submitter sees them (§9.8.1).
+//! Provisioned credentials (§9.8.1).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -7,17 +7,17 @@ use serde_json::value::RawValue;
 
 use crate::secret::Secret;
 
-/// A credential the host minted for one job (§9.8.1). On the wire its `scheme` is `bearer`.
+/// A bearer credential that was minted for one job (§9.8.1).
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// Names the credential within its job.
+    /// The name of the credential within its job.
     pub id: String,
-    /// The material.
+    /// The bearer token.
     pub value: Secret,
-    /// The base URL it is good at.
+    /// The base URL of the service that accepts it.
     pub endpoint: String,
-    /// The API spoken there, such as `openai`.
+    /// The API of that service, such as `openai`.
     pub profile: Option<String>,
-    /// What the upstream enforces: a JSON object with dotted keys, such as `{"model.use":["tier-fast/*"]}`.
+    /// The limits that the service enforces: a JSON object with dotted keys, such as `{"model.use":["tier-fast/*"]}`.
     pub constraints: Option<Box<RawValue>>,
 }

@@ -1,4 +1,4 @@
-//! Envelopes: bytes to a typed head with a raw payload, and back (§5).
+//! Envelopes: the members that every frame has, and its payload (§5).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,10 +15,10 @@ use crate::json::Text;
 
 /// The largest integer that every JSON peer reads exactly: 2^53 − 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
-/// Members of an envelope that are not ours: more than these are refused, so that looking for duplicates stays cheap.
+/// The most unknown members of an envelope, so that looking for duplicates stays cheap (ours).
 const MAX_UNKNOWN_MEMBERS: usize = 64;
 
-/// An integer of the protocol: 0 ..= 2^53 − 1, written without fraction or exponent.
+/// An integer of the protocol: at most 2^53 − 1, written without a fraction or exponent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Int(pub u64);
 
@@ -32,33 +32,37 @@ impl<'de> Deserialize<'de> for Int {
     }
 }
 
-/// A received envelope; `P` is what its payload is read as, in the same pass.
+/// A received envelope. Its payload is read as a `P` in the same pass.
 ///
-/// Unknown members are ignored (§5). `null` counts as absent.
+/// Unknown members are ignored (§5), and `null` counts as absent.
 #[derive(Clone, Debug)]
 pub struct Envelope<'a, P = &'a RawValue> {
-    /// The protocol version, `"1.1"` or `"1"`.
+    /// The version of the protocol, `"1.1"` or `"1"`.
     pub arcp: Option<Text<'a>>,
-    /// The sender's id of this frame.
+    /// The id of the frame, chosen by its sender.
     pub id: Option<Text<'a>>,
     /// The message type, such as `job.submit`.
     pub kind: Option<Text<'a>>,
-    /// The session the frame belongs to.
+    /// The session that the frame belongs to.
     pub session_id: Option<Text<'a>>,
-    /// The trace (§11).
+    /// The trace id (§11).
     pub trace_id: Option<Text<'a>>,
-    /// The job the frame is about.
+    /// The job that the frame is about.
     pub job_id: Option<Text<'a>>,
-    /// The number of an event in its session (§8.3).
+    /// The number of the event in its session (§8.3).
     pub event_seq: Option<Int>,
     /// The payload.
     pub payload: Option<P>,
-    /// Vendor extensions, untouched.
+    /// The vendor extensions as they were written.
     pub extensions: Option<&'a RawValue>,
 }
 
 impl<'a, P: Deserialize<'a>> Envelope<'a, P> {
-    /// Reads one frame. The text must be one JSON object; what its members mean is checked later.
+    /// Reads a frame, which must be one JSON object. The meaning of its members is not checked.
+    ///
+    /// # Errors
+    ///
+    /// The error of `serde_json` for a malformed frame, a member of the wrong type, or a member that occurs twice.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -107,7 +111,7 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for EnvelopeVisitor<'a, P> {
                 _ => 0,
             };
             if seen & bit != 0 || unknown.contains(&key) {
-                return Err(A::Error::custom(format_args!("the member {:?} stands there twice", key.as_str())));
+                return Err(A::Error::custom(format_args!("the member {:?} occurs twice", key.as_str())));
             }
             seen |= bit;
             match bit {
@@ -133,7 +137,7 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for EnvelopeVisitor<'a, P> {
     }
 }
 
-/// The id of a frame that is no good otherwise, for the `request_id` of its refusal.
+/// Returns the `id` of a frame that could not be read as an envelope, for the `request_id` of its refusal.
 pub(crate) fn salvage_id(text: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct IdOnly<'a> {
@@ -144,9 +148,8 @@ pub(crate) fn salvage_id(text: &str) -> Option<String> {
     (!found.id.as_str().is_empty()).then(|| found.id.0.into_owned())
 }
 
-/// The members between `type` and `event_seq` of a frame, as JSON text with a trailing comma.
-///
-/// All frames of one job to one session share it.
+/// Returns the members between `type` and `event_seq` as JSON text with a trailing comma. They are the same in all frames
+/// of one job to one session. The three ids must need no escapes.
 pub(crate) fn head(
     session: &dyn fmt::Display,
     trace: Option<&dyn fmt::Display>,
@@ -154,7 +157,7 @@ pub(crate) fn head(
 ) -> String {
     use fmt::Write as _;
     let mut out = String::with_capacity(160);
-    // Writing to a String cannot fail; none of the three needs escapes.
+    // Writing to a String cannot fail.
     let _ = write!(out, "\"session_id\":\"{session}\",");
     if let Some(trace) = trace {
         let _ = write!(out, "\"trace_id\":\"{trace}\",");
@@ -165,7 +168,7 @@ pub(crate) fn head(
     out
 }
 
-/// One whole frame. `payload` is JSON text.
+/// Returns a whole frame. The parts of `payload` are JSON text, written one after the other.
 pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
     use fmt::Write as _;
     let len: usize = payload.iter().map(|part| part.len()).sum();

@@ -1,4 +1,4 @@
-//! The 15 error codes of §12 and the fault every refusal is made of.
+//! The error codes of §12, and the fault that a refusal reports.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -7,40 +7,40 @@ use serde::Serialize;
 /// An error code of the specification (§12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorCode {
-    /// The lease, or the policy, does not allow the operation.
+    /// The lease or the policy does not allow the operation.
     PermissionDenied,
-    /// A delegation asked for more than the parent's lease holds (§9.4).
+    /// A delegation asks for more than its parent's lease allows (§9.4).
     LeaseSubsetViolation,
-    /// The job does not exist or is not visible to the principal.
+    /// The job does not exist, or is not visible to the principal.
     JobNotFound,
-    /// An idempotency key was used before with other parameters (§7.2).
+    /// The idempotency key was used before with other parameters (§7.2).
     DuplicateKey,
-    /// No such agent is registered.
+    /// There is no agent of this name.
     AgentNotAvailable,
-    /// The agent has no such version (§7.5).
+    /// The agent does not have this version (§7.5).
     AgentVersionNotAvailable,
-    /// The job ended because its client cancelled it (§7.4).
+    /// The job was cancelled by its client (§7.4).
     Cancelled,
     /// The job ran longer than `max_runtime_sec`.
     Timeout,
-    /// The session can no longer be resumed from there (§6.3).
+    /// The session can no longer be resumed from this event (§6.3).
     ResumeWindowExpired,
-    /// Nothing was heard from the peer for two intervals (§6.4).
+    /// Nothing was received from the peer for two heartbeat intervals (§6.4).
     HeartbeatLost,
-    /// `expires_at` of the lease has passed (§9.5).
+    /// The lease has expired (§9.5).
     LeaseExpired,
-    /// A `cost.budget` counter is at or below zero (§9.6).
+    /// A counter of `cost.budget` is at or below zero (§9.6).
     BudgetExhausted,
-    /// The message is malformed, or uses what was not negotiated.
+    /// The message is malformed, or uses a feature that was not negotiated.
     InvalidRequest,
-    /// Missing or invalid authentication (§6.1).
+    /// The authentication is missing or invalid (§6.1).
     Unauthenticated,
-    /// A fault or a limit of the runtime; the only retryable code.
+    /// The runtime has a fault, or a limit of it is reached. This is the only retryable code.
     InternalError,
 }
 
 impl ErrorCode {
-    /// Every code, in the order of §12.
+    /// All codes, in the order of §12.
     pub const ALL: [ErrorCode; 15] = [
         ErrorCode::PermissionDenied,
         ErrorCode::LeaseSubsetViolation,
@@ -59,7 +59,7 @@ impl ErrorCode {
         ErrorCode::InternalError,
     ];
 
-    /// The code as it stands on the wire.
+    /// Returns the code as it is written on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             ErrorCode::PermissionDenied => "PERMISSION_DENIED",
@@ -80,12 +80,12 @@ impl ErrorCode {
         }
     }
 
-    /// The code of a wire text, if it is one of the 15.
+    /// Returns the code that is written like this, or `None` if it is not one of §12.
     pub fn parse(text: &str) -> Option<ErrorCode> {
         ErrorCode::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
-    /// Whether a retry can help: true for `INTERNAL_ERROR` alone (§12).
+    /// Returns whether a retry can help, which is true for `INTERNAL_ERROR` alone (§12).
     pub const fn retryable(self) -> bool {
         matches!(self, ErrorCode::InternalError)
     }
@@ -97,30 +97,31 @@ impl Serialize for ErrorCode {
     }
 }
 
-/// Why something was refused or failed: a code, a sentence for people, details for machines.
+/// Why a request was refused or a job failed: a code, a sentence for people, and details for programs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct Fault {
     /// The code of §12.
     pub code: ErrorCode,
-    /// What happened and what to do; never empty, never an internal.
+    /// A sentence that says what happened and what to do. It is never empty, and shows nothing internal.
     pub message: Cow<'static, str>,
-    /// A JSON object, absent if there is nothing to add.
+    /// The JSON text of an object, if there is something to add.
     pub details: Option<String>,
 }
 
 impl Fault {
-    /// A fault without details.
+    /// Creates a fault without details.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Fault {
         Fault { code, message: message.into(), details: None }
     }
 
-    /// `INVALID_REQUEST` with a sentence.
+    /// Creates an `INVALID_REQUEST`.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(ErrorCode::InvalidRequest, message)
     }
 
-    /// `INTERNAL_ERROR` because a limit of [`Config`](crate::arcp::Config) was reached: details `{limit,max}` (ours).
+    /// Creates the `INTERNAL_ERROR` of a limit of [`Config`](crate::arcp::Config) that is reached, with the details
+    /// `{limit, max}` (ours).
     pub fn limit(limit: &'static str, max: u64) -> Fault {
         Fault {
             code: ErrorCode::InternalError,
@@ -129,7 +130,7 @@ impl Fault {
         }
     }
 
-    /// The same fault with a details object `{key: text}`.
+    /// Returns the fault with the details `{key: text}`.
     pub fn with_detail(mut self, key: &'static str, text: &str) -> Fault {
         let text = serde_json::Value::from(text).to_string();
         self.details = Some(alloc::format!("{{\"{key}\":{text}}}"));

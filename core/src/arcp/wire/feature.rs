@@ -1,8 +1,8 @@
-//! The eleven negotiable features of §6.2.
+//! The features that are negotiated at hello and welcome (§6.2).
 
 use serde::ser::SerializeSeq;
 
-/// A feature that two peers may agree on at hello and welcome (§6.2).
+/// A feature that two peers can negotiate (§6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Feature {
@@ -31,7 +31,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// All features, in the order of the specification's example.
+    /// All features, in the order of the example in §6.2.
     pub const ALL: [Feature; 11] = [
         Feature::Heartbeat,
         Feature::Ack,
@@ -46,7 +46,7 @@ impl Feature {
         Feature::AgentVersions,
     ];
 
-    /// The flag as it stands on the wire.
+    /// Returns the feature as it is written on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Feature::Heartbeat => "heartbeat",
@@ -63,43 +63,51 @@ impl Feature {
         }
     }
 
-    /// The feature of a wire text; unknown flags are ignored by both peers.
+    /// Returns the feature that is written like this, or `None` for an unknown one, which both peers ignore.
     pub fn parse(text: &str) -> Option<Feature> {
         Feature::ALL.into_iter().find(|feature| feature.as_str() == text)
     }
 }
 
 /// A set of features.
+///
+/// ```
+/// use nuncio_core::arcp::{Feature, Features};
+///
+/// let features = Features::ALL.without(Feature::Progress);
+/// assert!(features.has(Feature::Ack));
+/// assert!(!features.has(Feature::Progress));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features(u16);
 
 impl Features {
-    /// No features: what a hello without capabilities negotiates.
+    /// The empty set, which a hello without capabilities negotiates.
     pub const NONE: Features = Features(0);
-    /// All eleven.
+    /// All features.
     pub const ALL: Features = Features((1 << Feature::ALL.len()) - 1);
 
-    /// Whether the set holds `feature`.
+    /// Returns whether the set contains `feature`.
     pub const fn has(self, feature: Feature) -> bool {
         self.0 & (1 << feature as u8) != 0
     }
 
-    /// The set with `feature`.
+    /// Returns the set with `feature`.
     pub const fn with(self, feature: Feature) -> Features {
         Features(self.0 | (1 << feature as u8))
     }
 
-    /// The set without `feature`.
+    /// Returns the set without `feature`.
     pub const fn without(self, feature: Feature) -> Features {
         Features(self.0 & !(1 << feature as u8))
     }
 
-    /// What both sets hold.
+    /// Returns the features that are in both sets.
     pub const fn intersection(self, other: Features) -> Features {
         Features(self.0 & other.0)
     }
 
-    /// The features of the set, in the order of [`Feature::ALL`].
+    /// Returns the features of the set, in the order of [`Feature::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Feature> {
         Feature::ALL.into_iter().filter(move |feature| self.has(*feature))
     }

@@ -1,4 +1,4 @@
-//! Identifiers as they stand on the wire (§5).
+//! The identifiers of the wire (§5): those that Nuncio makes, and the limits of those that a peer makes.
 
 use alloc::string::String;
 use core::fmt;
@@ -9,21 +9,31 @@ use crate::json::Text;
 use crate::random::Random;
 use crate::time::Time;
 
-/// An envelope id as we send it: an upper-case Crockford ULID (§5).
+/// The longest id of a peer that is kept, in bytes.
+pub(crate) const MAX_ID_BYTES: usize = 256;
+
+/// Returns whether an id of a peer can be kept, and written into an envelope without escapes.
+pub(crate) fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(plain)
+}
+
+/// The id of an envelope that Nuncio sends: an upper-case Crockford ULID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EnvelopeId(pub(crate) u128);
 
 impl EnvelopeId {
-    /// The id of the next frame a machine sends.
+    /// Returns a new id, greater than every one before.
     pub(crate) fn next(random: &mut Random, now: Time) -> EnvelopeId {
         EnvelopeId(random.monotonic(now))
     }
 
-    /// The id of a text that one of ours may be quoted as.
+    /// Parses the text of an id that a peer quotes. Returns `None` for an id that Nuncio cannot have sent.
     pub(crate) fn parse(text: &str) -> Option<EnvelopeId> {
         parse_ulid(text).map(EnvelopeId)
     }
 
+    /// Appends the text of the id.
     pub(crate) fn push_to(self, out: &mut String) {
         push_ulid(self.0, out);
     }
@@ -35,7 +45,7 @@ fn push_ulid(value: u128, out: &mut String) {
 }
 
 fn parse_ulid(text: &str) -> Option<u128> {
-    // A ULID has 128 bits in 26 characters: the first one is at most 7.
+    // A ULID has 128 bits in 26 characters, so the first one is at most 7.
     let canonical = text.len() == ulid::ULID_LEN
         && text.as_bytes().first().is_some_and(|first| *first <= b'7')
         && text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
@@ -52,7 +62,7 @@ macro_rules! wire_id {
         pub struct $name(pub(crate) u128);
 
         impl $name {
-            /// The id of its wire text; `None` for a text this runtime cannot have made.
+            /// Parses the id as it is written on the wire. Returns `None` for an id that Nuncio cannot have made.
             pub fn parse(text: &str) -> Option<$name> {
                 text.strip_prefix($prefix).and_then(parse_ulid).map($name)
             }
@@ -80,24 +90,24 @@ macro_rules! wire_id {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Text::deserialize(deserializer)?;
-                $name::parse(text.as_str()).ok_or_else(|| serde::de::Error::custom(concat!("no id with ", $prefix)))
+                $name::parse(text.as_str()).ok_or_else(|| serde::de::Error::custom(concat!("the id is not ", $prefix, " and a ULID")))
             }
         }
     };
 }
 
 wire_id!(
-    /// A session's id on the wire: `sess_` and a ULID straight from the CSPRNG.
+    /// The id of a session: `sess_` and 128 random bits, written as a ULID.
     SessionId,
     "sess_"
 );
 wire_id!(
-    /// A job's id on the wire: `job_` and a ULID that grows with every job.
+    /// The id of a job: `job_` and a ULID that is greater with every job.
     JobUlid,
     "job_"
 );
 wire_id!(
-    /// A streamed result's id on the wire: `res_` and a ULID (§8.4).
+    /// The id of a streamed result: `res_` and a ULID (§8.4).
     ResultId,
     "res_"
 );

@@ -1,4 +1,4 @@
-//! What the frames of a job are made of: its `job.accepted` and its terminal (§7.1, §7.3).
+//! What the frames of a job describe: its acceptance and its end (§7.1, §7.3).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -12,7 +12,7 @@ use crate::lease::Lease;
 use crate::time::Time;
 use crate::trace::TraceId;
 
-/// What `job.accepted` says of a job, for whichever session it is said to.
+/// The facts of an accepted job that do not change, as `job.accepted`, `job.subscribed` and listings show them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) id: JobUlid,
@@ -21,18 +21,18 @@ pub(crate) struct Accepted {
     pub(crate) version: Option<Box<str>>,
     pub(crate) lease: Lease,
     pub(crate) expires_at: Option<Time>,
-    /// The budget at acceptance, its parent's if it draws on that.
+    /// The budget at acceptance; that of its parent if the job draws on it.
     pub(crate) budget: Option<Budget>,
     pub(crate) parent: Option<JobUlid>,
     pub(crate) delegate_id: Option<Box<str>>,
     pub(crate) trace_id: TraceId,
-    /// When the submit came: `created_at` of listings.
+    /// The time of the submit, the `created_at` of listings.
     pub(crate) created_at: Time,
     pub(crate) accepted_at: Time,
 }
 
 impl Accepted {
-    /// `name@version`, or the bare name for an agent without versions.
+    /// Returns `name@version`, or the bare name if the agent has no versions or `versions` is false.
     pub(crate) fn agent_ref(&self, versions: bool) -> String {
         match &self.version {
             Some(version) if versions => alloc::format!("{}@{version}", self.agent),
@@ -40,22 +40,24 @@ impl Accepted {
         }
     }
 
+    /// Returns an upper estimate of the memory this holds, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.lease.bytes_held() + self.agent.len() + 256
     }
 }
 
-/// How a job ended, in the two forms that sessions may speak.
+/// The terminal message of a job: its type and payload.
 #[derive(Clone, Debug)]
 pub(crate) struct Terminal {
     pub(crate) status: FinalStatus,
     pub(crate) kind: &'static str,
     pub(crate) payload: Bytes,
-    /// What the Python SDK 1.1.3 must be sent instead: `job.result` for a cancelled or timed-out job.
+    /// The payload of the `job.result` that the Python SDK 1.1.3 receives instead for a cancelled or timed-out job.
     pub(crate) python: Option<Bytes>,
 }
 
 impl Terminal {
+    /// Returns the message type and the payload for a session in the Python form or not.
     pub(crate) fn for_form(&self, python: bool) -> (&'static str, &Bytes) {
         match &self.python {
             Some(payload) if python => ("job.result", payload),
@@ -63,26 +65,27 @@ impl Terminal {
         }
     }
 
+    /// Returns an upper estimate of the memory this holds, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.payload.len() + self.python.as_ref().map_or(0, Bytes::len) + 64
     }
 }
 
-/// How a job ended: its `final_status` (§7.3).
+/// How a job ended, the `final_status` of its terminal message (§7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinalStatus {
-    /// `success`
+    /// `success`: the agent finished.
     Success,
-    /// `error`
+    /// `error`: the agent failed, or the runtime ended the job.
     Error,
-    /// `cancelled`
+    /// `cancelled`: the job was cancelled (§7.4).
     Cancelled,
-    /// `timed_out`
+    /// `timed_out`: the job ran longer than its `max_runtime_sec`.
     TimedOut,
 }
 
 impl FinalStatus {
-    /// The status as it stands on the wire.
+    /// Returns the status as it is written on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             FinalStatus::Success => "success",
@@ -92,6 +95,7 @@ impl FinalStatus {
         }
     }
 
+    /// Returns the status that is written like this.
     pub(crate) fn parse(text: &str) -> Option<FinalStatus> {
         let all = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
         all.into_iter().find(|status| status.as_str() == text)

@@ -1,6 +1,6 @@
 //! Newline framing: one JSON object a line, the form ARCP has on stdio (core/docs/arcp.md §4).
 //!
-//! [`Lines`] cuts what was read into lines, [`append_line`] writes a frame as a line.
+//! [`Lines`] splits the bytes that were read into lines, and [`append_line`] writes a frame as a line.
 //!
 //! ```
 //! use nuncio_core::arcp::wire::lines::{Lines, append_line};
@@ -19,23 +19,23 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// Cuts a stream of bytes into lines, whatever the pieces it comes in.
+/// Splits a stream of bytes, read in pieces of any size, into lines.
 ///
-/// A line ends with `\n` or `\r\n`; empty lines are skipped; [`Lines::finish`] makes the rest of an ended stream a
-/// line. The bytes of a line are handed out as they came: whether they are UTF-8 is the reader's question.
+/// A line ends with `\n` or `\r\n`. Empty lines are skipped, and after [`Lines::finish`] the rest of the stream is a line.
+/// The bytes of a line are returned as they were read, without a check that they are UTF-8.
 ///
-/// A line over the limit is reported once and ends the stream: later input is dropped and nothing more comes out. Ours;
-/// what follows such a line could be anybody's.
+/// A line above the limit is reported once and ends the stream: later input is dropped, because there is no telling where
+/// the next frame begins (ours).
 ///
-/// Memory: a caller that takes all lines after each [`push`](Lines::push) finds at most the limit, one `\r` and the last
-/// piece [`buffered`](Lines::buffered).
+/// A caller that takes all lines after each [`push`](Lines::push) leaves at most the limit, one `\r` and the last piece
+/// in the buffer ([`Lines::buffered`]).
 #[derive(Clone)]
 pub struct Lines {
     max_line: usize,
     buffer: Vec<u8>,
-    /// Where the first line not handed out begins.
+    /// The start of the first line that was not returned yet.
     start: usize,
-    /// No newline stands in `start..scanned`.
+    /// The end of the bytes that are known to contain no newline.
     scanned: usize,
     input: Input,
 }
@@ -47,21 +47,22 @@ enum Input {
     Overrun,
 }
 
-/// A line has more bytes than the limit given to [`Lines::new`].
+/// A line has more bytes than the limit that was given to [`Lines::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a line is longer than {max_line} bytes")]
 pub struct LineTooLong {
-    /// The limit, in bytes without the line's end.
+    /// The limit in bytes, not counting the end of the line.
     pub max_line: usize,
 }
 
 impl Lines {
-    /// Lines of at most `max_line` bytes, not counting their end.
+    /// Creates a splitter for lines of at most `max_line` bytes, not counting their end.
     pub const fn new(max_line: usize) -> Self {
         Self { max_line, buffer: Vec::new(), start: 0, scanned: 0, input: Input::Going }
     }
 
-    /// Takes what was read next. Dropped after [`finish`](Lines::finish) and after a line that was too long.
+    /// Takes the bytes that were read next. They are dropped after [`finish`](Lines::finish), and after a line that was too
+    /// long.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.input == Input::Going {
             self.compact();
@@ -69,14 +70,18 @@ impl Lines {
         }
     }
 
-    /// The stream has ended: what is left is its last line.
+    /// Reports the end of the stream: the bytes that are left are its last line.
     pub fn finish(&mut self) {
         if self.input == Input::Going {
             self.input = Input::Finished;
         }
     }
 
-    /// The next line without its end, or `None` until more is pushed. The error comes once, then always `None`.
+    /// Returns the next line without its end, or `None` until more bytes are pushed.
+    ///
+    /// # Errors
+    ///
+    /// [`LineTooLong`], once; after it the result is always `None`.
     pub fn next_line(&mut self) -> Option<Result<&[u8], LineTooLong>> {
         match self.next_span()? {
             Ok(span) => self.buffer.get(span).map(Ok),
@@ -84,7 +89,7 @@ impl Lines {
         }
     }
 
-    /// How many bytes wait to become lines.
+    /// Returns the number of bytes that are not part of a returned line.
     pub fn buffered(&self) -> usize {
         self.buffer.len().saturating_sub(self.start)
     }
@@ -99,7 +104,7 @@ impl Lines {
             } else {
                 self.scanned = self.buffer.len();
                 let rest = self.buffer.get(start..)?;
-                // A `\r` may yet turn out to belong to the line's end.
+                // A final `\r` may turn out to belong to the end of the line.
                 let line_end = usize::from(rest.ends_with(b"\r"));
                 if rest.len() > self.max_line.saturating_add(line_end) {
                     return Some(Err(self.overrun()));
@@ -130,7 +135,7 @@ impl Lines {
         LineTooLong { max_line: self.max_line }
     }
 
-    /// Gives the space of lines already handed out back, moving no byte more often than once per byte handed out.
+    /// Frees the space of the lines that were returned. At most one byte is moved for each byte that was returned.
     fn compact(&mut self) {
         const KEPT_CAPACITY: usize = 64 * 1024;
 
@@ -150,8 +155,8 @@ impl Lines {
 
 /// Appends `frame` and a newline to `out`.
 ///
-/// Raw CR and LF bytes inside are written as spaces: in JSON they can only be white space between tokens, and a
-/// pretty-printed payload, passed through as it came, would break the framing.
+/// Raw CR and LF bytes inside the frame are written as spaces. In JSON they can only be white space between tokens, and
+/// the line breaks of a pretty-printed payload would break the framing.
 pub fn append_line(frame: &[u8], out: &mut Vec<u8>) {
     out.reserve(frame.len().saturating_add(1));
     out.extend(frame.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));

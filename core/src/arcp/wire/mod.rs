@@ -1,6 +1,17 @@
-//! What is said: the types of ARCP v1.1, and their reading and writing (§5–§9).
+//! The frames of ARCP v1.1 as types, with their reading and writing (§5–§9).
 //!
-//! Nothing here has a state. The runtime and the client are built on it.
+//! ```text
+//!              written by the          read by the
+//! request/     client,  write.rs  -->  runtime, read.rs     hello, submit, cancel, list, subscribe, …
+//! reply/       runtime, write.rs  -->  client,  read/       welcome, accepted, event, result, error, …
+//!
+//! envelope, ids, error, feature, lines                      the parts that every frame has
+//! agent, credential, job, body/                             the things that frames describe
+//! ```
+//!
+//! No module here has a state, and none knows the runtime or the client. What is written has one strict form. What is
+//! read is read strictly by the runtime, which refuses malformed requests, and generously by the client, which has to get
+//! along with every deployed runtime.
 
 pub(crate) mod agent;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! The payloads a runtime sends, as JSON text.
+//! The payloads that a runtime sends, as JSON text.
 
 use alloc::string::String;
 
@@ -14,10 +14,11 @@ use crate::budget::Budget;
 use crate::json::{Object, push_json_str};
 use crate::time::Time;
 
-/// What decides the form of a payload: what the session negotiated and how it is spoken to.
+/// The form in which a session receives payloads: fixed by the features it negotiated and by its dialect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) features: Features,
+    /// Whether the session is in the form that the Python SDK 1.1.3 reads.
     pub(crate) python: bool,
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn error(fault: &Fault, request_id: Option<&str>) -> String {
         .close()
 }
 
-/// `capabilities` of the welcome (§6.2).
+/// The `capabilities` of a welcome (§6.2).
 pub(crate) fn capabilities<'a>(features: Features, agents: impl Iterator<Item = &'a AgentSpec>) -> String {
     let rich = features.has(Feature::AgentVersions);
     let mut list = String::from("[");
@@ -82,8 +83,8 @@ fn constraints(expires_at: Option<Time>) -> Option<String> {
     expires_at.map(|at| Object::new().plain("expires_at", at.to_rfc3339()).close())
 }
 
-/// `credentials` (§9.8.1).
-pub(crate) fn credentials(credentials: &[Credential]) -> String {
+/// The `credentials` of a job (§9.8.1).
+fn credentials(credentials: &[Credential]) -> String {
     let mut out = String::from("[");
     for credential in credentials {
         if out.len() > 1 {
@@ -102,7 +103,7 @@ pub(crate) fn credentials(credentials: &[Credential]) -> String {
     out
 }
 
-/// `job.accepted` (§7.1). `credentials` is empty for everyone but the submitter.
+/// `job.accepted` (§7.1). Only the submitter is shown credentials.
 pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request_id: Option<&str>) -> String {
     let mut object = Object::with_capacity(512)
         .plain("job_id", job.id)
@@ -122,7 +123,7 @@ pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request
         .close()
 }
 
-/// What `job.subscribed` says beside the job itself (§7.6).
+/// The members of a `job.subscribed` that depend on the subscription and on the present state of the job (§7.6).
 pub(crate) struct Subscribed<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) status: &'static str,
@@ -173,7 +174,7 @@ pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64)
         .close()
 }
 
-/// `session.jobs` around its rows.
+/// `session.jobs` (§6.6): the page around its rows, which are separated by commas.
 pub(crate) fn jobs(request_id: &str, rows: &str, next: Option<JobUlid>) -> String {
     Object::with_capacity(rows.len() + 128)
         .text("request_id", request_id)
@@ -182,7 +183,7 @@ pub(crate) fn jobs(request_id: &str, rows: &str, next: Option<JobUlid>) -> Strin
         .close()
 }
 
-/// `job.event` around a body.
+/// `job.event` (§8.2).
 pub(crate) fn event(body: &Body, ts: &str) -> String {
     let mut out = String::with_capacity(body.json().len() + body.kind().len() + 64);
     // A kind has no character that needs an escape.
@@ -192,15 +193,12 @@ pub(crate) fn event(body: &Body, ts: &str) -> String {
     out
 }
 
-/// How a job succeeded.
+/// The result of a job that succeeded.
 pub(crate) enum Success<'a> {
-    /// JSON text.
+    /// The JSON text of the result.
     Inline(&'a str),
-    Streamed {
-        result_id: &'a str,
-        bytes: u64,
-        summary: Option<&'a str>,
-    },
+    /// The result was sent in chunks (§8.4).
+    Streamed { result_id: &'a str, bytes: u64, summary: Option<&'a str> },
 }
 
 /// `job.result` of a success (§7.3, §8.4).
@@ -220,7 +218,7 @@ pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
     }
 }
 
-/// `job.error` (§7.3), with its other form for Python where it has one.
+/// `job.error` (§7.3), with the form for the Python SDK if that differs.
 pub(crate) fn failure(status: FinalStatus, fault: &Fault, completed_at: &str) -> Terminal {
     let payload = Object::new()
         .plain("final_status", status.as_str())

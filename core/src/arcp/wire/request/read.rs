@@ -1,4 +1,6 @@
-//! What a client sends, typed once: the payloads of §6 and §7 as a runtime reads them.
+//! The payloads that a client sends, as a runtime reads them.
+//!
+//! Reading is strict: a duplicate member, a missing one or one of the wrong type is refused. Unknown members are ignored.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -13,6 +15,7 @@ use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::json::{Text, duplicate_member};
 
+/// A `session.hello` (§6.2).
 #[derive(Deserialize)]
 pub(crate) struct Hello<'a> {
     #[serde(borrow)]
@@ -23,7 +26,7 @@ pub(crate) struct Hello<'a> {
     pub(crate) capabilities: Option<Capabilities<'a>>,
     #[serde(borrow)]
     pub(crate) resume: Option<Resume<'a>>,
-    // The Java SDK resumes with top-level members.
+    // The Java SDK resumes with these top-level members.
     #[serde(borrow)]
     pub(crate) session_id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -31,12 +34,14 @@ pub(crate) struct Hello<'a> {
     pub(crate) last_event_seq: Option<Int>,
 }
 
+/// The `client` of a hello.
 #[derive(Deserialize)]
 pub(crate) struct ClientInfo<'a> {
     #[serde(borrow)]
     pub(crate) name: Option<Text<'a>>,
 }
 
+/// The `auth` of a hello or a resume (§6.1).
 #[derive(Deserialize)]
 pub(crate) struct Auth<'a> {
     #[serde(borrow)]
@@ -45,6 +50,7 @@ pub(crate) struct Auth<'a> {
     pub(crate) token: Option<Text<'a>>,
 }
 
+/// The `capabilities` of a hello.
 #[derive(Deserialize)]
 pub(crate) struct Capabilities<'a> {
     #[serde(borrow)]
@@ -54,17 +60,18 @@ pub(crate) struct Capabilities<'a> {
 }
 
 impl Capabilities<'_> {
-    /// The features both know; unknown ones are ignored.
+    /// Returns the features that the client names; unknown ones are ignored.
     pub(crate) fn features(&self) -> Features {
         self.features.iter().flatten().filter_map(|flag| Feature::parse(flag.as_str())).collect()
     }
 
-    /// `"agents": []`, which only the Python client 1.1.3 sends.
+    /// Returns whether there is an `"agents": []`, which only the Python SDK 1.1.3 sends.
     pub(crate) fn is_python11(&self) -> bool {
         self.agents.is_some_and(|agents| serde_json::from_str::<[(); 0]>(agents.get()).is_ok())
     }
 }
 
+/// A `session.resume`, or the `resume` of a hello (§6.3).
 #[derive(Deserialize)]
 pub(crate) struct Resume<'a> {
     #[serde(borrow)]
@@ -76,17 +83,20 @@ pub(crate) struct Resume<'a> {
     pub(crate) auth: Option<Auth<'a>>,
 }
 
+/// A `session.ping` (§6.4).
 #[derive(Deserialize)]
 pub(crate) struct Ping<'a> {
     #[serde(borrow)]
     pub(crate) nonce: Text<'a>,
 }
 
+/// A `session.ack` (§6.5).
 #[derive(Deserialize)]
 pub(crate) struct Ack {
     pub(crate) last_processed_seq: Int,
 }
 
+/// A `session.list_jobs` (§6.6).
 #[derive(Deserialize)]
 pub(crate) struct ListJobs<'a> {
     #[serde(borrow)]
@@ -96,6 +106,7 @@ pub(crate) struct ListJobs<'a> {
     pub(crate) cursor: Option<Text<'a>>,
 }
 
+/// The `filter` of a `session.list_jobs`.
 #[derive(Default, Deserialize)]
 pub(crate) struct ListFilter<'a> {
     #[serde(borrow)]
@@ -108,11 +119,12 @@ pub(crate) struct ListFilter<'a> {
     pub(crate) created_before: Option<Text<'a>>,
 }
 
+/// A `job.submit` (§7.1).
 #[derive(Deserialize)]
 pub(crate) struct Submit<'a> {
     #[serde(borrow)]
     pub(crate) agent: Text<'a>,
-    // A null is user data, too.
+    // A `null` is a value of the user.
     #[serde(borrow, default, deserialize_with = "crate::json::present")]
     pub(crate) input: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -128,12 +140,14 @@ pub(crate) struct Submit<'a> {
     pub(crate) delegate_id: Option<Text<'a>>,
 }
 
+/// The `lease_constraints` of a submit (§9.5).
 #[derive(Default, Deserialize)]
 pub(crate) struct Constraints<'a> {
     #[serde(borrow)]
     pub(crate) expires_at: Option<Text<'a>>,
 }
 
+/// A `job.cancel` (§7.4).
 #[derive(Deserialize)]
 pub(crate) struct Cancel<'a> {
     #[serde(borrow)]
@@ -142,6 +156,7 @@ pub(crate) struct Cancel<'a> {
     pub(crate) reason: Option<Text<'a>>,
 }
 
+/// A `job.subscribe` (§7.6).
 #[derive(Deserialize)]
 pub(crate) struct Subscribe<'a> {
     #[serde(borrow)]
@@ -150,19 +165,21 @@ pub(crate) struct Subscribe<'a> {
     pub(crate) history: Option<bool>,
 }
 
+/// A `job.unsubscribe` (§7.6).
 #[derive(Deserialize)]
 pub(crate) struct Unsubscribe<'a> {
     #[serde(borrow)]
     pub(crate) job_id: Option<Text<'a>>,
 }
 
+/// A `session.close` (§6.7).
 #[derive(Deserialize)]
 pub(crate) struct Close {
     #[expect(dead_code, reason = "only the shape is checked")]
-    reason: Option<alloc::string::String>,
+    reason: Option<String>,
 }
 
-/// `extensions.optional` of a vendor message: true if it may be ignored.
+/// The `extensions` of a vendor's message, as far as they say whether it may be ignored (§5).
 #[derive(Deserialize)]
 pub(crate) struct Optional {
     #[serde(default)]
@@ -170,6 +187,10 @@ pub(crate) struct Optional {
 }
 
 /// Reads a payload; an absent one counts as `{}`.
+///
+/// # Errors
+///
+/// `INVALID_REQUEST` for a malformed one.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(kind: &str, payload: Option<&'a RawValue>) -> Result<T, Fault> {
     let text = payload.map_or("{}", RawValue::get);
     if let Some(member) = duplicate_member(text) {
@@ -178,7 +199,7 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(kind: &str, payload: Option<&'a Raw
     serde_json::from_str(text).map_err(|error| shape_fault(kind, &error))
 }
 
-/// The same for payloads that borrow nothing.
+/// Reads a payload like [`decode`], for types that borrow nothing from it.
 pub(crate) fn decode_owned<T: DeserializeOwned>(kind: &str, payload: Option<&RawValue>) -> Result<T, Fault> {
     decode(kind, payload)
 }
@@ -187,27 +208,31 @@ fn shape_fault(kind: &str, error: &serde_json::Error) -> Fault {
     Fault::invalid(alloc::format!("the payload of {kind} is malformed: {}", blame(error)))
 }
 
-/// What is wrong with a JSON text, without the values in it: they may be secrets.
+/// Returns what is wrong with a JSON text. The values in it are not quoted, because they may be secrets.
 pub(crate) fn blame(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let names_only =
+    let without_values =
         ["missing field", "duplicate field", "the member", "the envelope", "an integer", "EOF", "expected"];
-    if names_only.iter().any(|start| text.starts_with(start)) {
+    if without_values.iter().any(|start| text.starts_with(start)) {
         return text;
     }
     let (line, column) = (error.line(), error.column());
     if error.is_data() {
-        alloc::format!("a member has a value of the wrong kind at line {line} column {column}")
+        alloc::format!("a member has a value of the wrong type at line {line} column {column}")
     } else {
-        alloc::format!("it is no JSON at line {line} column {column}")
+        alloc::format!("it is not valid JSON at line {line} column {column}")
     }
 }
 
-/// A job id from the payload or, failing that, the envelope.
+/// Returns the job id of the payload or, failing that, of the envelope.
+///
+/// # Errors
+///
+/// `INVALID_REQUEST` if there is none in either.
 pub(crate) fn job_id<'a>(payload: Option<Text<'a>>, envelope: Option<&Text<'a>>) -> Result<Cow<'a, str>, Fault> {
     payload
         .or_else(|| envelope.cloned())
         .filter(|id| !id.as_str().is_empty())
         .map(|id| id.0)
-        .ok_or_else(|| Fault::invalid("the message names no job_id"))
+        .ok_or_else(|| Fault::invalid("the message has no job_id"))
 }

@@ -1,0 +1,8 @@
+//! The frames that a runtime sends: welcome, errors, answers, events and terminals (§6–§8).
+
+pub(crate) mod read;
+mod write;
+
+pub(crate) use self::write::{
+    Form, Subscribed, Success, accepted, capabilities, error, event, failure, jobs, row, subscribed, success,
+};

@@ -1,0 +1,63 @@
+//! The body of a `result_chunk` (§8.4).
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::raw::slice;
+use crate::arcp::wire::envelope::Int;
+use crate::json::Text;
+
+/// Standard base64, with or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One chunk of a streamed result.
+#[derive(Deserialize)]
+pub(crate) struct ResultChunk<'a> {
+    #[serde(borrow)]
+    result_id: Option<Text<'a>>,
+    chunk_seq: Int,
+    data: Text<'a>,
+    encoding: Text<'a>,
+    more: bool,
+}
+
+impl ResultChunk<'_> {
+    /// Returns the id of the result; empty if the runtime sends none.
+    pub(crate) fn result_id(&self) -> &str {
+        self.result_id.as_ref().map_or("", Text::as_str)
+    }
+
+    /// Returns the place of the chunk in its result, from 0.
+    pub(crate) fn seq(&self) -> u64 {
+        self.chunk_seq.0
+    }
+
+    /// Returns whether more chunks follow.
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+
+    /// Returns whether the data was sent as text.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.encoding.as_str(), "utf8" | "utf-8")
+    }
+
+    /// Returns the decoded data; text without escapes shares the memory of the frame.
+    pub(crate) fn data(&self, frame: &Bytes) -> Result<Bytes, &'static str> {
+        let data = self.data.as_str();
+        if self.is_text() {
+            return Ok(slice(frame, data));
+        }
+        if self.encoding.as_str() != "base64" {
+            return Err("the encoding of a chunk is neither utf8 nor base64");
+        }
+        BASE64.decode(data).map(Bytes::from).map_err(|_| "the data of a chunk is not valid base64")
+    }
+}

@@ -1,0 +1,105 @@
+//! `session.jobs`, a page of jobs (§6.6).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::maybe::Maybe;
+use super::raw::Raw;
+use crate::arcp::wire::envelope::Int;
+use crate::json::Text;
+use crate::trace::TraceId;
+
+/// A page of jobs (§6.6).
+#[derive(Clone, Debug)]
+pub struct JobPage {
+    /// The jobs; Nuncio's runtime lists the oldest first.
+    pub jobs: Vec<JobRow>,
+    /// The cursor of the next page, for [`ListQuery::cursor`](crate::arcp::client::ListQuery::cursor). Absent on the last
+    /// page.
+    pub next_cursor: Option<String>,
+}
+
+/// A job in a [`JobPage`].
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    /// The job's id.
+    pub job_id: String,
+    /// The agent: `name@version`, or the bare name.
+    pub agent: String,
+    /// The state: `pending`, `running`, `success`, `error`, `cancelled` or `timed_out`, as the runtime says.
+    pub status: String,
+    /// The effective lease.
+    pub lease: Option<Raw>,
+    /// The job that delegated this one.
+    pub parent_job_id: Option<String>,
+    /// The `created_at`, or `submitted_at`, as it was written.
+    pub created_at: Option<String>,
+    /// The job's trace.
+    pub trace_id: Option<TraceId>,
+    /// The number of the job's last event, in the numbering of its owner.
+    pub last_event_seq: Option<u64>,
+}
+
+/// A `session.jobs`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Jobs<'a> {
+    #[serde(borrow)]
+    pub(crate) request_id: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    jobs: Maybe<Vec<Maybe<Row<'a>>>>,
+    #[serde(borrow)]
+    next_cursor: Maybe<Text<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Row<'a> {
+    #[serde(borrow)]
+    job_id: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    agent: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    status: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    lease: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parent_job_id: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    created_at: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    submitted_at: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    trace_id: Maybe<Text<'a>>,
+    last_event_seq: Maybe<Int>,
+}
+
+impl Jobs<'_> {
+    /// Returns the page. Rows without a job id are left out.
+    pub(crate) fn page(&self, frame: &Bytes) -> JobPage {
+        let rows = self.jobs.0.iter().flatten().filter_map(|row| row.0.as_ref());
+        JobPage {
+            jobs: rows.filter_map(|row| row.job(frame)).collect(),
+            next_cursor: self.next_cursor.owned().filter(|cursor| !cursor.is_empty()),
+        }
+    }
+}
+
+impl Row<'_> {
+    fn job(&self, frame: &Bytes) -> Option<JobRow> {
+        Some(JobRow {
+            job_id: self.job_id.owned()?,
+            agent: self.agent.owned().unwrap_or_default(),
+            status: self.status.owned().unwrap_or_default(),
+            lease: Raw::unless_null(frame, self.lease),
+            parent_job_id: self.parent_job_id.owned(),
+            created_at: self.created_at.owned().or_else(|| self.submitted_at.owned()),
+            trace_id: self.trace_id.trace_id(),
+            last_event_seq: self.last_event_seq.value(),
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! The payloads that a runtime sends, as a client reads them.
+//!
+//! The deployed runtimes differ in names, types and optional members. Reading is therefore generous: unknown members are
+//! ignored, and a member of an unexpected type counts as absent ([`Maybe`]).
+
+mod chunk;
+mod control;
+mod error;
+mod event;
+mod grant;
+mod jobs;
+mod maybe;
+mod raw;
+mod terminal;
+mod welcome;
+
+pub(crate) use self::chunk::ResultChunk;
+pub(crate) use self::control::{Cancelled, Ping};
+pub(crate) use self::error::Error;
+pub use self::error::RemoteFault;
+pub use self::event::EventKind;
+pub(crate) use self::event::{EventFrame, Timestamp};
+pub(crate) use self::grant::Grant;
+pub use self::grant::{Accepted, Subscribed};
+pub(crate) use self::jobs::Jobs;
+pub use self::jobs::{JobPage, JobRow};
+pub(crate) use self::maybe::payload;
+pub use self::raw::Raw;
+pub(crate) use self::terminal::Terminal;
+pub use self::welcome::AgentInfo;
+pub(crate) use self::welcome::Welcome;

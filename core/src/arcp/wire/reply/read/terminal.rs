@@ -1,0 +1,55 @@
+//! `job.result` and `job.error` (§7.3).
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::RemoteFault;
+use super::maybe::Maybe;
+use super::raw::Raw;
+use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::error::ErrorCode;
+use crate::arcp::wire::job::FinalStatus;
+use crate::json::{Text, present};
+
+/// A `job.result` or `job.error`. Each of them may have any `final_status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Terminal<'a> {
+    #[serde(borrow)]
+    pub(crate) job_id: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    final_status: Maybe<Text<'a>>,
+    #[serde(borrow, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) result_id: Maybe<Text<'a>>,
+    pub(crate) result_size: Maybe<Int>,
+    #[serde(borrow)]
+    pub(crate) summary: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) completed_at: Maybe<Text<'a>>,
+}
+
+impl Terminal<'_> {
+    /// Returns how the job ended: as `final_status` says, or else as the error code and the message type suggest.
+    pub(crate) fn status(&self, kind: &str, fault: Option<&RemoteFault>) -> FinalStatus {
+        if let Some(status) = self.final_status.as_str().and_then(FinalStatus::parse) {
+            return status;
+        }
+        match fault.map(RemoteFault::known) {
+            Some(Some(ErrorCode::Cancelled)) => FinalStatus::Cancelled,
+            Some(Some(ErrorCode::Timeout)) => FinalStatus::TimedOut,
+            Some(_) => FinalStatus::Error,
+            None if kind == "job.error" => FinalStatus::Error,
+            None => FinalStatus::Success,
+        }
+    }
+
+    /// Returns the inline result: `result`, or `output` as some runtimes call it.
+    pub(crate) fn inline(&self, frame: &Bytes) -> Option<Raw> {
+        self.result.or(self.output).map(|result| Raw::new(frame, result))
+    }
+}

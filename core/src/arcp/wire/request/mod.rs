@@ -1,0 +1,9 @@
+//! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7).
+
+mod read;
+pub(crate) mod write;
+
+pub(crate) use self::read::{
+    Ack, Auth, Cancel, Capabilities, Close, Constraints, Hello, ListFilter, ListJobs, Optional, Ping, Resume, Submit,
+    Subscribe, Unsubscribe, blame, decode, decode_owned, job_id,
+};
