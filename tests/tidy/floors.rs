@@ -1,4 +1,4 @@
-//! Who may import whom. In core: ground floor ← lease, budget ← wire ← machines. In `drivers/shared`: io ← auth ← protocols
+//! Which file may import which. In core: ground floor ← lease, budget ← wire ← machines. In `drivers/shared`: io ← auth ← protocols
 //! ← bridges between them. Protocols never import each other.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ const PROTOCOLS: [(&str, &[&str]); 3] = [
 enum Floor<'a> {
     /// `lib.rs`.
     Root,
-    /// Values that every protocol may use: the files beside `lib.rs`.
+    /// A file beside `lib.rs`: values that every protocol may use.
     Ground,
     /// `lease/` and `budget/`.
     Authority,

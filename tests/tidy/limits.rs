@@ -1,8 +1,8 @@
-//! Every limit and deadline of the two configurations has a test that hits it.
+//! Every limit and deadline of the two configurations has a test that reaches it.
 
 use super::{has_test, read, rust_files};
 
-/// What is no limit: names, choices, policies.
+/// Fields that are not limits: names, choices, policies.
 const NO_LIMITS: [&str; 12] = [
     "name",
     "version",
@@ -97,25 +97,25 @@ fn fields(path: &str, name: &str) -> Vec<String> {
 fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
     let sources: Vec<String> = rust_files(tests).iter().map(read).collect();
     for field in fields {
-        assert!(table.iter().any(|(name, _)| name == field), "no test hits {field}");
+        assert!(table.iter().any(|(name, _)| name == field), "no test reaches {field}");
     }
     for (field, test) in table {
-        assert!(fields.iter().any(|name| name == field), "{field} is no limit any more");
+        assert!(fields.iter().any(|name| name == field), "there is no limit {field}");
         assert!(sources.iter().any(|text| has_test(text, test)), "{field}: there is no test {test}");
     }
 }
 
 #[test]
-fn every_limit_of_the_runtime_is_hit() {
+fn every_limit_of_the_runtime_is_reached() {
     let settings = "core/src/arcp/runtime/config.rs";
     let limits = [fields(settings, "Config"), fields(settings, "Limits")].concat();
     check(&limits, &RUNTIME, "tests/conformance");
 }
 
 #[test]
-fn every_limit_of_the_client_is_hit() {
+fn every_limit_of_the_client_is_reached() {
     let mut limits = fields("core/src/arcp/client/config.rs", "ClientConfig");
-    // One sum over the chunks of a result, hit in the same test as one chunk's.
+    // The sum over the chunks of a result; the test for one chunk reaches it as well.
     limits.retain(|field| field != "result_bytes");
     check(&limits, &CLIENT, "core/tests/client");
 }

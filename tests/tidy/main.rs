@@ -1,6 +1,6 @@
 //! What the layout promises: dependencies, purity, sizes, documented items, no circles, a test of every limit, pages whose
 //! references lead somewhere, and licences.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod circles;
 mod deny;
@@ -44,7 +44,7 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Whether a test of this name stands in a file.
+/// Whether a file has a test of this name.
 fn has_test(text: &str, name: &str) -> bool {
     text.contains(&format!("fn {name}()")) || text.contains(&format!("fn {name}(("))
 }

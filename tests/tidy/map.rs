@@ -1,10 +1,10 @@
-//! `core/CONFORMANCE.md`: its code and tests exist, and no section is without a test.
+//! `core/CONFORMANCE.md`: the code and the tests that it names exist, and every key word of the specification has a row.
 
 use std::collections::BTreeMap;
 
 use super::{has_test, read, rust_files};
 
-/// Statements of the specification with MUST, MUST NOT, SHOULD or REQUIRED, by section: counted in its text.
+/// The number of key words (MUST, MUST NOT, SHOULD, REQUIRED) in each section of the specification.
 const STATEMENTS: [(&str, usize); 26] = [
     ("§2.2", 1),
     ("§5", 1),
@@ -91,5 +91,5 @@ fn every_statement_of_the_specification_has_a_row() {
         let rows = found.remove(section).unwrap_or_default();
         assert_eq!(rows, count, "{section}: {rows} rows for {count} statements");
     }
-    assert!(found.is_empty(), "sections the specification states nothing in: {found:?}");
+    assert!(found.is_empty(), "the specification has no key words in {found:?}");
 }

@@ -1,11 +1,11 @@
-//! The text of the sources.
+//! Rules about the text of the sources.
 
 use super::{read, root, rust_files};
 
-/// Lines of the longest file: the design says about 400.
+/// The most lines that a file may have. The aim is about 400.
 const LONGEST: usize = 440;
 
-/// Without comments, which may name what the code may not.
+/// The lines that are not comments, with their numbers. Comments may name what code may not use.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
     lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
@@ -45,7 +45,6 @@ fn core_has_no_clock_io_randomness_or_hash_order() {
         let tested = text.find("#[cfg(test)]").unwrap_or(text.len());
         for (at, line) in code(&text[..tested]) {
             for word in banned {
-                // core::time::Duration and the like are not what is meant.
                 assert!(!line.contains(word), "{}:{at}: {word}", path.display());
             }
         }
@@ -64,7 +63,7 @@ fn every_package_has_the_lints() {
     for member in members.split('"').skip(1).step_by(2) {
         let manifest = read(root().join(member).join("Cargo.toml"));
         assert!(manifest.contains("[lints]\nworkspace = true"), "{member} does not take the workspace's lints");
-        // A test's root file is nobody's interface; what it shares is documented all the same.
+        // The root file of a test has no interface to document.
         let sources = rust_files(member).into_iter().filter(|path| !path.iter().any(|part| part == "tests"));
         for path in sources {
             assert!(!read(&path).contains(&["allow(", "missing_docs"].concat()), "{}", path.display());

@@ -1,4 +1,4 @@
-//! Who depends on whom, as cargo resolves it.
+//! Dependencies between packages, as cargo resolves them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Which method of a type calls which, for the types whose methods stand in several files.
+//! Which method of a type calls which.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +22,8 @@ struct Function<'a> {
     is_method: bool,
 }
 
-/// The composers of a package: the types whose methods stand in several files, each with the graph of its calls.
-pub(crate) fn graphs(package: &Package) -> BTreeMap<String, Graph> {
+/// The types of a package that have methods, each with its name, the file that defines it and the graph of its calls.
+pub(crate) fn graphs(package: &Package) -> Vec<(String, String, Graph)> {
     let mut types: BTreeMap<TypeName, Vec<Function>> = BTreeMap::new();
     for (module, item) in items(package) {
         let Item::Impl(block) = item else { continue };
@@ -36,9 +36,6 @@ pub(crate) fn graphs(package: &Package) -> BTreeMap<String, Graph> {
         });
         types.entry(name).or_default().extend(methods);
     }
-    types.retain(|_, methods| {
-        methods.iter().map(|method| package.file(method.module)).collect::<BTreeSet<_>>().len() > 1
-    });
     for (module, item) in items(package) {
         let Item::Fn(function) = item else { continue };
         for (name, functions) in &mut types {
@@ -52,7 +49,10 @@ pub(crate) fn graphs(package: &Package) -> BTreeMap<String, Graph> {
             }
         }
     }
-    types.iter().map(|(name, functions)| (name.1.clone(), graph(package, name, functions))).collect()
+    types
+        .iter()
+        .map(|(name, functions)| (name.1.clone(), package.file(name.0), graph(package, name, functions)))
+        .collect()
 }
 
 fn items(package: &Package) -> impl Iterator<Item = (usize, &Item)> {
