@@ -76,6 +76,15 @@ fn type_name(package: &Package, module: usize, of: &Type) -> Option<TypeName> {
 
 fn graph(package: &Package, name: &TypeName, functions: &[Function]) -> Graph {
     let mut graph = Graph::default();
+    let callers: BTreeSet<String> = functions
+        .iter()
+        .filter(|function| {
+            let mut lends = Lends { name: &name.1, found: false };
+            lends.visit_signature(function.signature);
+            lends.found
+        })
+        .map(|function| function.signature.ident.to_string())
+        .collect();
     let label = |function: &Function| format!("{} ({})", function.signature.ident, package.file(function.module));
     for function in functions {
         let given = function.signature.inputs.iter().filter_map(|input| match input {
@@ -88,8 +97,13 @@ fn graph(package: &Package, name: &TypeName, functions: &[Function]) -> Graph {
             }
             _ => None,
         });
-        let mut calls =
-            Calls { name: &name.1, given: given.collect(), methods: BTreeSet::new(), paths: BTreeSet::new() };
+        let mut calls = Calls {
+            name: &name.1,
+            callers: &callers,
+            given: given.collect(),
+            methods: BTreeSet::new(),
+            paths: BTreeSet::new(),
+        };
         calls.visit_block(function.block);
         for called in functions {
             let own = called.signature.ident.to_string();
@@ -102,9 +116,32 @@ fn graph(package: &Package, name: &TypeName, functions: &[Function]) -> Graph {
     graph
 }
 
+/// Whether a signature takes a closure that is lent a value of the type: `impl FnOnce(&mut Runtime)`.
+struct Lends<'a> {
+    name: &'a str,
+    found: bool,
+}
+
+impl<'ast> Visit<'ast> for Lends<'_> {
+    fn visit_parenthesized_generic_arguments(&mut self, arguments: &'ast syn::ParenthesizedGenericArguments) {
+        self.found |= arguments.inputs.iter().any(|input| is_named(&input.ty, self.name));
+    }
+}
+
+/// Whether a type, behind references, has this name, or is `Self`.
+fn is_named(of: &Type, name: &str) -> bool {
+    match of {
+        Type::Reference(reference) => is_named(&reference.elem, name),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == name || last.ident == "Self"),
+        _ => false,
+    }
+}
+
 /// What a function calls on the type.
 struct Calls<'a> {
     name: &'a str,
+    /// The functions that lend the type to a closure.
+    callers: &'a BTreeSet<String>,
     /// The variables that are the type.
     given: BTreeSet<String>,
     methods: BTreeSet<String>,
@@ -113,6 +150,21 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
+    /// Notes the parameters of closures that a function is given which lends them the type.
+    fn lend<'e>(&mut self, caller: &str, arguments: impl IntoIterator<Item = &'e syn::Expr>) {
+        if !self.callers.contains(caller) {
+            return;
+        }
+        for argument in arguments {
+            let syn::Expr::Closure(closure) = argument else { continue };
+            let names = closure.inputs.iter().filter_map(|input| match input {
+                Pat::Ident(name) => Some(name.ident.to_string()),
+                _ => None,
+            });
+            self.given.extend(names);
+        }
+    }
+
     /// Finds `self.name` and `Self::name` in a macro's tokens.
     fn visit_tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
@@ -141,8 +193,30 @@ impl<'ast> Visit<'ast> for Calls<'_> {
             && receiver.path.get_ident().is_some_and(|name| self.given.contains(&name.to_string()))
         {
             self.methods.insert(call.method.to_string());
+            self.lend(&call.method.to_string(), &call.args);
         }
         visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        if let syn::Expr::Path(function) = &*call.func
+            && let Some(last) = function.path.segments.last()
+        {
+            self.lend(&last.ident.to_string(), &call.args);
+        }
+        visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_closure(&mut self, closure: &'ast syn::ExprClosure) {
+        for input in &closure.inputs {
+            if let Pat::Type(typed) = input
+                && is_named(&typed.ty, self.name)
+                && let Pat::Ident(name) = &*typed.pat
+            {
+                self.given.insert(name.ident.to_string());
+            }
+        }
+        visit::visit_expr_closure(self, closure);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

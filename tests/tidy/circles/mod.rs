@@ -25,10 +25,10 @@
 //! # Calls
 //!
 //! A method of a type calls another one if it contains `self.name(…)`, `Self::name` or `Type::name`, or the same on a
-//! parameter of that type; functions that are given such a value take part. A circle is a strongly connected component
-//! of two or more of them; a method that calls itself is not one. A component cannot call the type that holds it without
-//! an import circle, so that the two counts together cover both. Calls on a value that a closure or a trait object is
-//! given are not seen.
+//! parameter of that type, its own or that of a closure to which a method lends the value (`self.input(|this| …)`).
+//! Functions that are given such a value take part. A circle is a strongly connected component of two or more of them; a
+//! method that calls itself is not one. A component cannot call the type that holds it without an import circle, so that
+//! the two counts together cover both. Calls through a trait object are not seen.
 
 mod calls;
 mod graph;
