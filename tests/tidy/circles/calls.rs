@@ -234,3 +234,26 @@ impl<'ast> Visit<'ast> for Calls<'_> {
         self.visit_tokens(call.tokens.clone());
     }
 }
+
+#[test]
+fn calls_on_self_on_the_type_and_in_closures_are_seen() {
+    let package = Package::parse(
+        "
+        struct Machine { part: Part }
+        struct Part;
+        impl Machine {
+            fn input<R>(&mut self, handle: impl FnOnce(&mut Machine) -> R) -> R { handle(self) }
+            fn first(&mut self) { self.input(|this| this.second()) }
+            fn second(&mut self) { helper(self); assert!(self.third()); }
+            fn third(&mut self) -> bool { self.part.first(); true }
+        }
+        fn helper(machine: &mut Machine) { Machine::fourth(machine) }
+        impl Machine { fn fourth(&mut self) { self.first() } }
+        impl Part { fn first(&mut self) {} }
+        ",
+    );
+    let all = graphs(&package);
+    let (_, _, machine) = all.iter().find(|(name, ..)| name == "Machine").unwrap();
+    let circle = ["first (lib.rs)", "fourth (lib.rs)", "helper (lib.rs)", "second (lib.rs)"];
+    assert_eq!(machine.circles(), [BTreeSet::from(circle)]);
+}

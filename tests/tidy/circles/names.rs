@@ -51,6 +51,13 @@ impl Package {
         package
     }
 
+    /// Reads a package of one file from its text.
+    pub(crate) fn parse(text: &str) -> Package {
+        let mut package = Package { modules: Vec::new(), macros: BTreeMap::new() };
+        package.add(Path::new("lib.rs"), Path::new(""), syn::parse_file(text).unwrap().items, None);
+        package
+    }
+
     fn add_file(&mut self, file: &Path, parent: Option<usize>) -> usize {
         let text = read(file);
         let items = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display())).items;
