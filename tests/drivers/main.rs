@@ -1,9 +1,9 @@
-//! The drivers' tests, written once in `suite/` and run for every pair of server and client driver.
+//! The drivers' tests, written once in `suite/` and run for every pair of a server driver and a client driver.
 //!
-//! A test awaits on its own thread, in reach of a tokio runtime, for a tokio server wants one for its agents; nothing in it
-//! depends on either runtime otherwise.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
-#![allow(clippy::duplicate_mod, reason = "the same tests are made of every pair")]
+//! Each test awaits on its own thread and within a tokio runtime, which a tokio server needs for its agents. Otherwise
+//! no test depends on either runtime.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(clippy::duplicate_mod, reason = "every pair compiles the same tests")]
 
 mod on;
 mod own_loop;

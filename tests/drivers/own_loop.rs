@@ -1,4 +1,4 @@
-//! Our clients, of either driver, against the example without one: `own_loop` on mio.
+//! Clients of both drivers against the `own_loop` example, a server on mio without a driver.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ fn serve() -> Server {
     Server::start(command)
 }
 
-/// What a client of a driver does with it.
+/// Defines the tests for the client of each driver.
 macro_rules! clients {
     ($($driver:ident),+) => {
         $(mod $driver {

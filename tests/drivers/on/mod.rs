@@ -1,4 +1,4 @@
-//! What the suite takes from a driver.
+//! What the suite needs from each driver.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use futures_lite::future::or;
 pub(crate) mod smol;
 pub(crate) mod tokio;
 
-/// Runs a test, or fails one that hangs. No test depends on how long anything takes.
+/// Runs a test, and fails it if it hangs. No test depends on how long anything takes.
 pub(crate) fn within<T>(test: impl Future<Output = T>) -> T {
     let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let entered = runtime.enter();
@@ -17,14 +17,14 @@ pub(crate) fn within<T>(test: impl Future<Output = T>) -> T {
     };
     let answer = ::smol::block_on(or(test, hangs));
     drop(entered);
-    // What agents still do is none of the test's business.
+    // Agents that are still running do not matter to the test.
     runtime.shutdown_background();
     answer
 }
 
-/// Threads for agents, as many as are asked for.
+/// A given number of threads for agents.
 pub(crate) struct Workers<A> {
-    /// What a server is given.
+    /// The runtime that a server is given for its agents.
     pub(crate) agents: A,
     _keep: Arc<dyn Send + Sync>,
 }

@@ -7,7 +7,7 @@ use super::Workers;
 
 pub(crate) fn workers(threads: usize) -> Workers<Arc<Executor<'static>>> {
     let executor = Arc::new(Executor::new());
-    // The threads end when nobody holds the other half any more.
+    // The threads end when the sender is dropped.
     let (keep, over) = smol::channel::bounded::<()>(1);
     for _ in 0..threads {
         let (executor, over) = (Arc::clone(&executor), over.clone());

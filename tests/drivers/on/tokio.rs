@@ -10,7 +10,7 @@ pub(crate) fn workers(threads: usize) -> Workers<Handle> {
     Workers { agents: runtime.handle().clone(), _keep: Arc::new(Background(Some(runtime))) }
 }
 
-/// A runtime that is not waited for.
+/// A runtime that is dropped without waiting for its tasks.
 struct Background(Option<tokio::runtime::Runtime>);
 
 impl Drop for Background {

@@ -1,5 +1,5 @@
-//! Real sockets behind a proxy that cuts, stalls, delays, half-closes and trickles: every event arrives once and in order,
-//! every job has one terminal.
+//! Real sockets behind a proxy that cuts, stalls, delays, half-closes and trickles: every event arrives once and in
+//! order, and every job has one terminal.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,10 +16,10 @@ const SESSIONS: usize = 20;
 const JOBS: usize = 10;
 const EVENTS: u64 = 40;
 
-/// Counts to its input.
+/// Logs the numbers from 1 to its input.
 async fn counts(to: u64, ctx: JobContext) -> Result<u64, Failure> {
     for number in 1..=to {
-        ctx.log_with("debug", "a line of a log, as long as they are", &json!({"number": number})).await?;
+        ctx.log_with("debug", "a log line of ordinary length", &json!({"number": number})).await?;
     }
     Ok(to)
 }
@@ -43,8 +43,8 @@ async fn submit(client: &Client, events: u64) -> JobHandle {
     client.submit(&Submit::new("counts").input(&events).unwrap()).await.unwrap()
 }
 
-/// Reads a job to its end: each of its events once and in order, and one end.
-async fn all(job: &mut JobHandle, events: u64) {
+/// Reads a job to its end: each event comes once and in order, and the job ends once.
+async fn read_all(job: &mut JobHandle, events: u64) {
     let (mut expected, mut last) = (0, 0);
     while let Some(update) = job.next().await {
         let Update::Event(event) = update else { continue };
@@ -60,13 +60,14 @@ async fn all(job: &mut JobHandle, events: u64) {
     assert_eq!(outcome.unwrap().status, FinalStatus::Success);
 }
 
-/// Ten jobs in each of twenty sessions: each of their events once and in order, one session and one end each.
+/// Runs ten jobs in each of twenty sessions: each event comes once and in order, and each session and each job ends
+/// once.
 async fn work(server: &Server, proxy: &Proxy, events: u64) {
     let sessions = (0..SESSIONS).map(|_| async {
         let client = connect(proxy).await;
         let jobs = (0..JOBS).map(|_| async {
             let mut job = submit(&client, events).await;
-            all(&mut job, events).await;
+            read_all(&mut job, events).await;
         });
         join(jobs).await;
         client
@@ -82,7 +83,7 @@ fn jobs_of_many_sessions_survive_a_cut_every_few_kilobytes() {
     within(async {
         let (server, address) = serve().await;
         let proxy = Proxy::start(address, |number| {
-            // Somewhere else in the frames each time; now and then what the client says is cut, not what it hears.
+            // Each connection is cut at a different place within a frame; some are cut in the client's direction only.
             let bytes = 5_000 + number * 977 % 6_007;
             let cut = |bytes| vec![Step::Pass(bytes), Step::Cut];
             if number % 7 == 3 {
@@ -97,22 +98,22 @@ fn jobs_of_many_sessions_survive_a_cut_every_few_kilobytes() {
 }
 
 #[test]
-fn a_server_that_is_heard_and_does_not_hear_loses_nothing() {
+fn nothing_is_lost_while_the_server_cannot_read() {
     within(async {
         let (_server, address) = serve().await;
         // The upgrade, the hello and the first submit pass; acknowledgements and the second submit do not.
         let proxy = Proxy::start(address, |_| Plan { up: vec![Step::Pass(2_000), Step::Stall], ..Plan::default() });
         let client = connect(&proxy).await;
         let mut first = submit(&client, 2_000).await;
-        all(&mut first, 2_000).await;
-        // The stall is somewhere in the acknowledgements by now, or in this.
+        read_all(&mut first, 2_000).await;
+        // The stall occurs somewhere in the acknowledgements, or in this submit at the latest.
         let long = json!({"text": "x".repeat(4_000)});
         let second = async {
             let mut job = client.submit(&Submit::new("echo").input(&long).unwrap()).await.unwrap();
             assert_eq!(job.collect(10_000).await.unwrap().json::<Value>().unwrap(), json!({ "echoed": long }));
         };
         let mut second = std::pin::pin!(second);
-        assert!(futures_lite::future::poll_once(second.as_mut()).await.is_none(), "nobody has heard of it");
+        assert!(futures_lite::future::poll_once(second.as_mut()).await.is_none(), "the server has not read the submit");
         proxy.release();
         second.await;
         assert_eq!(proxy.connections(), 1);
@@ -123,7 +124,7 @@ fn a_server_that_is_heard_and_does_not_hear_loses_nothing() {
 fn jobs_of_many_sessions_survive_a_server_that_stops_reading() {
     within(async {
         let (server, address) = serve().await;
-        // Every connection stalls somewhere among its submits, until all the others do.
+        // Every connection stalls somewhere among its submits, until all of them do.
         let proxy = Proxy::start(address, |number| Plan {
             up: vec![Step::Pass(900 + number * 97), Step::Stall],
             ..Plan::default()
@@ -135,7 +136,7 @@ fn jobs_of_many_sessions_survive_a_server_that_stops_reading() {
             proxy.release();
         };
         futures_lite::future::zip(work(&server, &proxy, EVENTS), release).await;
-        assert_eq!(proxy.connections(), SESSIONS, "a pause is no loss");
+        assert_eq!(proxy.connections(), SESSIONS, "a stalled connection is not lost");
     });
 }
 
@@ -151,7 +152,7 @@ fn jobs_of_many_sessions_survive_reading_byte_by_byte() {
 }
 
 #[test]
-fn a_half_of_a_connection_that_ends_is_an_end_and_the_session_goes_on() {
+fn a_half_closed_connection_is_resumed() {
     within(async {
         let (_server, address) = serve().await;
         let proxy = Proxy::start(address, |number| match number {
@@ -161,26 +162,26 @@ fn a_half_of_a_connection_that_ends_is_an_end_and_the_session_goes_on() {
         });
         let client = connect(&proxy).await;
         let mut job = submit(&client, 2_000).await;
-        all(&mut job, 2_000).await;
+        read_all(&mut job, 2_000).await;
         assert!(client.welcome().unwrap().resumed);
     });
 }
 
 #[test]
-fn answers_that_are_late_are_answers() {
+fn late_answers_are_accepted() {
     within(async {
         let (_server, address) = serve().await;
-        // The 101 passes; of the welcome nothing is seen before the hello is on its way.
+        // The 101 response passes, but the welcome is held back until the hello is on its way.
         let down = vec![Step::Pass(150), Step::After(300), Step::Trickle(100)];
         let proxy = Proxy::start(address, move |_| Plan { down: down.clone(), ..Plan::default() });
         let client = connect(&proxy).await;
         let mut job = submit(&client, 50).await;
-        all(&mut job, 50).await;
+        read_all(&mut job, 50).await;
         assert_eq!(proxy.connections(), 1);
     });
 }
 
-/// All of them at once.
+/// Runs all futures at once.
 async fn join<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {

@@ -13,10 +13,10 @@ async fn holds(_: Value, _: nuncio_shared::arcp::JobContext) -> Result<Value, nu
 }
 
 #[test]
-fn deadlines_pass_though_the_journal_is_of_a_later_time() {
+fn deadlines_pass_even_if_the_journal_is_from_the_future() {
     within(async {
         let mut journal = MemoryJournal::new();
-        // In the year 2100.
+        // The record is from the year 2100.
         let record = format!(
             r#"{{"v":1,"t":"session_opened","session":"sess_01J00000000000000000000000","principal":"p","features":[],
                 "token":"{}","at":4102444800000000}}"#,

@@ -1,10 +1,10 @@
-//! Everything a job's context offers.
+//! Everything that a job's context offers.
 
 use std::sync::Arc;
 
 use super::client::Client;
 use super::server;
-use super::support::{builder, connect, memory, within};
+use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
     Body, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Number, Refused, Submit, Update,
 };
@@ -26,7 +26,7 @@ fn every_kind_of_event_arrives_in_order() {
             ctx.artifact("arcp://a/1", "text/plain", Some(3), Some("ab")).await?;
             ctx.progress(1, Some(2.into()), Some("u"), Some("m")).await?;
             ctx.event("x-vendor.acme.custom", &json!({"anything": [1, 2]})).await?;
-            ctx.emit(&Body::thought("made before")).await?;
+            ctx.emit(&Body::thought("made beforehand")).await?;
             Ok(())
         };
         let server = builder().agent("emits", emits).build().unwrap();
@@ -58,7 +58,7 @@ fn every_kind_of_event_arrives_in_order() {
             ),
             ("progress", json!({"current": 1, "total": 2, "units": "u", "message": "m"})),
             ("x-vendor.acme.custom", json!({"anything": [1, 2]})),
-            ("thought", json!({"text": "made before"})),
+            ("thought", json!({"text": "made beforehand"})),
         ];
         let expected: Vec<_> = expected.into_iter().map(|(kind, body)| (kind.to_owned(), body)).collect();
         assert_eq!(seen, expected);
@@ -67,7 +67,7 @@ fn every_kind_of_event_arrives_in_order() {
 }
 
 #[test]
-fn bodies_that_break_a_rule_are_refused_and_harm_nothing() {
+fn invalid_bodies_are_refused_and_the_job_continues() {
     within(async {
         let emits = |_: Value, ctx: JobContext| async move {
             let invalid = |refused: Result<(), Refused>| matches!(refused, Err(Refused::Invalid(_)));
@@ -89,7 +89,7 @@ fn bodies_that_break_a_rule_are_refused_and_harm_nothing() {
 }
 
 #[test]
-fn the_lease_bounds_what_is_authorised_and_the_budget_what_is_spent() {
+fn the_lease_and_the_budget_limit_operations() {
     within(async {
         let spends = |_: Value, ctx: JobContext| async move {
             let code = |denied: Denied| denied.fault().code.as_str();
@@ -237,7 +237,7 @@ fn a_child_can_be_awaited_by_its_parent_and_followed_by_the_client() {
             }
         }
         assert_eq!(delegated, 1);
-        let mut child = child.expect("the client is told of the child");
+        let mut child = child.expect("the client learns about the child");
         assert_eq!(child.info().parent_job_id.as_deref(), Some(job.job_id()));
         assert_eq!(child.info().delegate_id.as_deref(), Some("del_1"));
         assert_eq!(child.info().trace_id, job.info().trace_id);
@@ -288,9 +288,9 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
         let server =
             super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
         let config = nuncio_shared::arcp::ClientConfig { events: 8, ..nuncio_shared::arcp::ClientConfig::default() };
-        let client = Client::over(memory(&server), "tok-alice").config(config).connect().await.unwrap();
+        let client = Client::over(memory_connector(&server), "tok-alice").config(config).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
-        // Nobody reads: the agent comes to a halt long before its end.
+        // The client does not read, so the agent is blocked long before its end.
         assert!(is_blocked.recv().await.unwrap() < EVENTS - 1);
         let mut expected = 0;
         while let Some(event) = job.events().next().await {
@@ -306,7 +306,7 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
 }
 
 #[test]
-fn agents_that_block_every_worker_stall_no_session() {
+fn blocking_agents_do_not_stall_sessions() {
     const WORKERS: usize = 2;
     let workers = server::workers(WORKERS);
     let gate = Arc::new(std::sync::Barrier::new(WORKERS + 1));
@@ -331,7 +331,7 @@ fn agents_that_block_every_worker_stall_no_session() {
             assert_eq!(events.next().await.unwrap().kind.as_str(), "status");
             assert_eq!(events.next().await.unwrap().kind.as_str(), "log");
         }
-        // Every worker is blocked now; a session can be opened, and asks are answered.
+        // While every worker is blocked, a session can be opened and requests are answered.
         let other = connect(&server, "tok-alice2").await;
         let page = other.list(&nuncio_shared::arcp::ListQuery::default()).await.unwrap();
         assert_eq!(page.jobs.iter().filter(|job| job.status == "running").count(), WORKERS);

@@ -1,11 +1,11 @@
-//! Agents run, succeed, fail and panic; clients follow them.
+//! Agents run, succeed, fail and panic, and clients follow them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
 use super::server::Server;
-use super::support::{builder, connect, memory, within};
+use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
     BuildError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery, Output,
     RequestFailure, SessionEnd, Submit, Subscribe, Update,
@@ -57,7 +57,7 @@ fn many_jobs_of_many_clients_at_once() {
 }
 
 #[test]
-fn input_is_typed_and_a_wrong_one_is_the_clients_fault() {
+fn input_is_typed_and_mismatched_input_is_invalid() {
     #[derive(Deserialize)]
     struct Pair {
         a: u32,
@@ -89,7 +89,7 @@ fn raw_input_arrives_as_it_was_written() {
 }
 
 #[test]
-fn versions_resolve_as_7_5_has_it() {
+fn versions_resolve_as_in_section_7_5() {
     within(async {
         let version = |_: Value, ctx: JobContext| async move { Ok(format!("{:?}", ctx.version())) };
         let server = builder()
@@ -126,14 +126,14 @@ fn a_panic_is_an_internal_error_without_its_text() {
         let fault = outcome.fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InternalError));
         assert!(!format!("{fault:?}").contains("secret"), "{fault:?}");
-        // The server goes on.
+        // The server continues.
         let mut job = client.submit(&Submit::new("echo")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
     });
 }
 
 #[test]
-fn an_agents_failure_is_told_with_its_code_and_details() {
+fn an_agents_failure_keeps_its_code_and_details() {
     within(async {
         let fails = |code: String, _: JobContext| async move {
             Err::<(), _>(Failure::new(code, "no luck").with_details(&json!({"k": 1})))
@@ -165,7 +165,7 @@ fn jobs_beyond_an_agents_limit_wait_as_pending() {
         let server = builder().agent("waits", waits).max_concurrent("waits", 1).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut first = client.submit(&Submit::new("waits")).await.unwrap();
-        // `running`
+        // This is `status` "running".
         assert!(matches!(first.next().await, Some(Update::Event(_))));
         let mut second = client.submit(&Submit::new("waits")).await.unwrap();
         let page = client.list(&ListQuery::default()).await.unwrap();
@@ -223,7 +223,7 @@ fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
         let server = Server::builder().config(config).verifier(tokens).agent("stubborn", stubborn).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&Submit::new("stubborn")).await.unwrap();
-        // It runs.
+        // The job is running.
         assert!(job.next().await.is_some());
         job.cancel(None).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
@@ -257,7 +257,7 @@ fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
 }
 
 #[test]
-fn a_policy_of_ones_own_opens_jobs_to_others() {
+fn a_custom_policy_shows_jobs_to_others() {
     within(async {
         let server = builder().policy(nuncio_shared::arcp::AnyPrincipal).build().unwrap();
         let owner = connect(&server, "tok-alice").await;
@@ -275,7 +275,7 @@ fn a_wrong_token_opens_nothing_and_says_so() {
     within(async {
         let server = builder().build().unwrap();
         for token in ["", "tok-alic", "tok-alice3"] {
-            let error = Client::over(memory(&server), token).connect().await.unwrap_err();
+            let error = Client::over(memory_connector(&server), token).connect().await.unwrap_err();
             let ClientBuildError::Session(SessionEnd::Closed(reason)) = error else { panic!("{error}") };
             assert!(reason.to_string().starts_with("UNAUTHENTICATED"), "{reason}");
         }
@@ -283,7 +283,7 @@ fn a_wrong_token_opens_nothing_and_says_so() {
 }
 
 #[test]
-fn a_verifier_of_ones_own_decides() {
+fn a_custom_verifier_decides() {
     within(async {
         let verifier = |claim: nuncio_shared::auth::Claim| async move {
             match claim.token.expose() {
@@ -298,14 +298,14 @@ fn a_verifier_of_ones_own_decides() {
         let mut job = client.submit(&Submit::new("whoami")).await.unwrap();
         assert_eq!(job.collect(CAP).await.unwrap().json::<String>().unwrap(), "user-x");
         for token in ["down", "panic"] {
-            let error = Client::over(memory(&server), token).connect().await.unwrap_err();
+            let error = Client::over(memory_connector(&server), token).connect().await.unwrap_err();
             assert!(error.to_string().contains("INTERNAL_ERROR"), "{error}");
         }
     });
 }
 
 #[test]
-fn a_streamed_result_is_chunks_or_collected_within_a_cap() {
+fn a_streamed_result_is_read_in_chunks_or_collected_up_to_a_cap() {
     within(async {
         let streams = |_: Value, ctx: JobContext| async move {
             let mut writer = ctx.writer();
@@ -338,7 +338,7 @@ fn a_streamed_result_is_chunks_or_collected_within_a_cap() {
 }
 
 #[test]
-fn a_server_that_makes_no_sense_is_not_built() {
+fn an_inconsistent_server_is_not_built() {
     within(async {
         let agent = |_: Value, _: JobContext| async move { Ok(()) };
         let tokens = || StaticTokens::new().with("t", "p");

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,43 +15,18 @@ use nuncio_shared::arcp::{
     Body, BuildError, ClientError, ClientOptions, Config, ErrorCode, Failure, FinalStatus, JobContext, ListQuery,
     Reconnect, RequestFailure, Submit, Subscribe, Transport,
 };
+use nuncio_tests::temp_dir::TempDir;
 use serde_json::Value;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 
 use super::client::Client;
 use super::server::{Server, ServerBuilder};
-use super::support::{builder, connect, memory, within};
+use super::support::{builder, connect, memory_connector, within};
 
 const EVENTS: u64 = 300;
 
-/// A directory that is gone after the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Directory {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        // Every pair of drivers has a number of its own.
-        let pair = module_path!().replace("::", "-");
-        let name = format!("nuncio-{pair}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What is left lies in the directory of temporary files.
-        let _left = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The file as a crash would leave it.
+/// Copies the file as a crash would leave it.
 fn crash(from: &Path, to: &Path) {
     for suffix in ["", "-wal"] {
         let name = |path: &Path| {
@@ -67,7 +42,7 @@ fn sqlite(path: &Path) -> SqliteJournal {
     SqliteJournal::open(path, SqliteOptions::default()).unwrap()
 }
 
-/// Emits, then waits for ever.
+/// Emits events and then never ends.
 async fn counts(_: Value, ctx: JobContext) -> Result<u64, Failure> {
     for number in 0..EVENTS {
         ctx.emit(&Body::metric("n", &number.into(), None, None)?).await?;
@@ -79,19 +54,19 @@ fn server(journal: impl Journal) -> ServerBuilder {
     builder().agent("counts", counts).journal(journal)
 }
 
-/// A stream that ends when it is told to.
+/// A stream that can be broken.
 struct Breakable {
     stream: TcpStream,
-    breaking: Arc<Breaking>,
+    breaker: Arc<Breaker>,
 }
 
 #[derive(Default)]
-struct Breaking {
+struct Breaker {
     broken: AtomicBool,
     reader: Mutex<Option<std::task::Waker>>,
 }
 
-impl Breaking {
+impl Breaker {
     fn check(&self, cx: &Context<'_>) -> io::Result<()> {
         *self.reader.lock().unwrap() = Some(cx.waker().clone());
         if self.broken.load(Ordering::SeqCst) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
@@ -100,14 +75,14 @@ impl Breaking {
 
 impl AsyncRead for Breakable {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.breaking.check(cx)?;
+        self.breaker.check(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Breakable {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.breaking.broken.load(Ordering::SeqCst) {
+        if self.breaker.broken.load(Ordering::SeqCst) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
@@ -122,37 +97,37 @@ impl AsyncWrite for Breakable {
     }
 }
 
-/// Where a client is led to, and how it is cut off from there.
+/// The server that a client is connected to, with a way to cut it off.
 #[derive(Clone, Default)]
-struct Road {
-    state: Arc<Mutex<RoadState>>,
+struct Route {
+    state: Arc<Mutex<RouteState>>,
 }
 
 #[derive(Default)]
-struct RoadState {
+struct RouteState {
     url: Option<String>,
-    connections: Vec<Arc<Breaking>>,
+    connections: Vec<Arc<Breaker>>,
 }
 
-impl Road {
-    async fn to(server: &Server) -> Road {
-        let road = Road::default();
-        road.lead(server).await;
-        road
+impl Route {
+    async fn to(server: &Server) -> Route {
+        let route = Route::default();
+        route.lead_to(server).await;
+        route
     }
 
-    async fn lead(&self, server: &Server) {
+    async fn lead_to(&self, server: &Server) {
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         self.state.lock().unwrap().url = Some(listening.url().to_owned());
     }
 
-    /// Nothing comes through any more.
+    /// Cuts all connections, and refuses new ones.
     fn cut(&self) {
         let mut state = self.state.lock().unwrap();
         state.url = None;
-        for breaking in state.connections.drain(..) {
-            breaking.broken.store(true, Ordering::SeqCst);
-            if let Some(reader) = breaking.reader.lock().unwrap().take() {
+        for breaker in state.connections.drain(..) {
+            breaker.broken.store(true, Ordering::SeqCst);
+            if let Some(reader) = breaker.reader.lock().unwrap().take() {
                 reader.wake();
             }
         }
@@ -162,20 +137,20 @@ impl Road {
         let url = self.state.lock().unwrap().url.clone().ok_or(io::ErrorKind::ConnectionRefused)?;
         let options = ClientOptions::new(&url).map_err(io::Error::other)?;
         let stream = TcpStream::connect((options.host(), options.port())).await?;
-        let breaking = Arc::new(Breaking::default());
-        self.state.lock().unwrap().connections.push(Arc::clone(&breaking));
-        Ok(Transport::websocket(Box::pin(Breakable { stream, breaking }), options))
+        let breaker = Arc::new(Breaker::default());
+        self.state.lock().unwrap().connections.push(Arc::clone(&breaker));
+        Ok(Transport::websocket(Box::pin(Breakable { stream, breaker }), options))
     }
 
     async fn client(&self, token: &str) -> Client {
-        let road = self.clone();
+        let route = self.clone();
         let (first, longest) = (Duration::from_micros(1), Duration::from_millis(1));
         let quick = Reconnect { first, longest, ..Reconnect::default() };
-        Client::over(move || road.clone().connect(), token).reconnect(Some(quick)).connect().await.unwrap()
+        Client::over(move || route.clone().connect(), token).reconnect(Some(quick)).connect().await.unwrap()
     }
 }
 
-/// Reads events up to the last number; panics where one is missing or repeated.
+/// Reads all numbers; panics if one is missing or repeated.
 async fn read_numbers(job: &mut nuncio_shared::arcp::JobHandle) -> u64 {
     let mut expected = 0;
     while let Some(event) = job.events().next().await {
@@ -192,28 +167,28 @@ async fn read_numbers(job: &mut nuncio_shared::arcp::JobHandle) -> u64 {
 }
 
 #[test]
-fn a_session_goes_on_after_a_crash() {
+fn a_session_continues_after_a_crash() {
     within(async {
-        let directory = Directory::new();
+        let directory = TempDir::new();
         let (first, second) = (directory.file("first"), directory.file("second"));
         let server_a = server(sqlite(&first)).build().unwrap();
-        let road = Road::to(&server_a).await;
-        let client = road.client("tok-alice").await;
+        let route = Route::to(&server_a).await;
+        let client = route.client("tok-alice").await;
         let submit = Submit::new("counts").idempotency_key("once");
         let mut job = client.submit(&submit).await.unwrap();
         let id = job.job_id().to_owned();
         assert_eq!(read_numbers(&mut job).await, EVENTS);
 
-        road.cut();
+        route.cut();
         crash(&first, &second);
         let server_b = server(sqlite(&second)).build().unwrap();
-        road.lead(&server_b).await;
+        route.lead_to(&server_b).await;
 
         let outcome = job.outcome().await.unwrap();
         assert_eq!(outcome.status, FinalStatus::Error);
         let again = client.submit(&submit).await.unwrap();
         assert_eq!(again.job_id(), id, "an idempotent retry is the same job");
-        // And the session works.
+        // The resumed session can be used.
         let mut echo = client.submit(&Submit::new("echo")).await.unwrap();
         assert_eq!(echo.outcome().await.unwrap().status, FinalStatus::Success);
         let page = client.list(&ListQuery::default()).await.unwrap();
@@ -224,7 +199,7 @@ fn a_session_goes_on_after_a_crash() {
 #[test]
 fn a_server_that_was_shut_down_is_restored_from_its_file() {
     within(async {
-        let directory = Directory::new();
+        let directory = TempDir::new();
         let file = directory.file("journal");
         let mut first_job = None;
         for round in 0..3 {
@@ -242,9 +217,9 @@ fn a_server_that_was_shut_down_is_restored_from_its_file() {
 }
 
 #[test]
-fn events_reach_back_into_the_file() {
+fn older_events_are_read_from_the_file() {
     within(async {
-        let directory = Directory::new();
+        let directory = TempDir::new();
         let config = || {
             Config::default().with(|config| {
                 config.limits.log_events = 50;
@@ -265,16 +240,16 @@ fn events_reach_back_into_the_file() {
             }
         };
         let server = builder().config(config()).agent("counts", counts).journal(journal).build().unwrap();
-        let road = Road::to(&server).await;
-        let client = road.client("tok-alice").await;
+        let route = Route::to(&server).await;
+        let client = route.client("tok-alice").await;
         let mut job = client.submit(&Submit::new("counts")).await.unwrap();
         let id = job.job_id().to_owned();
-        // The client is away while the job goes on far beyond what is held in memory.
-        road.cut();
+        // The client is disconnected while the job emits far more events than are held in memory.
+        route.cut();
         counted.recv().await.unwrap();
-        road.lead(&server).await;
+        route.lead_to(&server).await;
         assert_eq!(read_numbers(&mut job).await, EVENTS);
-        // A late subscriber reads all of the history.
+        // A late subscriber reads the whole history.
         let late = connect(&server, "tok-alice").await;
         let mut late = late.subscribe(&id, Subscribe { history: true, ..Subscribe::default() }).await.unwrap();
         for expected in 0..EVENTS {
@@ -289,7 +264,7 @@ fn events_reach_back_into_the_file() {
     });
 }
 
-/// A journal that can be told to fail.
+/// A journal whose commits can be made to fail.
 struct Fragile {
     inner: MemoryJournal,
     fails: Arc<AtomicBool>,
@@ -323,28 +298,28 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
         let server = server(journal).build().unwrap();
         let bystander = connect(&server, "tok-alice").await;
         let client = connect(&server, "tok-alice").await;
-        // Its first frame proves its token, so that its next one stores nothing.
+        // The bystander's first frame proves its token, so that its next one stores nothing.
         bystander.list(&ListQuery::default()).await.unwrap();
         fails.store(true, Ordering::SeqCst);
         let asking = smol::spawn({
             let client = client.clone();
             async move { client.submit(&Submit::new("echo")).await }
         });
-        // The server has noticed once it tries again.
+        // When the server commits again, it has noticed the failure.
         for _ in 0..2 {
             failed.acquire().await.forget();
         }
         let refused = bystander.submit(&Submit::new("echo")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.code, ErrorCode::InternalError.as_str());
-        let refused = Client::over(memory(&server), "tok-alice").reconnect(None).connect().await.unwrap_err();
-        assert!(refused.to_string().contains("cannot store"), "who comes is refused at once: {refused}");
-        assert!(!asking.is_finished(), "what is not stored is not acknowledged");
+        let refused = Client::over(memory_connector(&server), "tok-alice").reconnect(None).connect().await.unwrap_err();
+        assert!(refused.to_string().contains("cannot store"), "new connections are refused at once: {refused}");
+        assert!(!asking.is_finished(), "a submit that is not stored is not answered");
         fails.store(false, Ordering::SeqCst);
         let mut job = asking.await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         let mut later = loop {
-            // The server goes on with the commit that succeeds.
+            // The server accepts new work once a commit has succeeded.
             match bystander.submit(&Submit::new("echo")).await {
                 Ok(job) => break job,
                 Err(ClientError::Failed(RequestFailure::Refused(_))) => smol::future::yield_now().await,
@@ -352,14 +327,17 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
             }
         };
         assert_eq!(later.outcome().await.unwrap().status, FinalStatus::Success);
-        assert!(inner.records().windows(2).all(|pair| pair[0].0 + 1 == pair[1].0), "every record, once, in order");
+        assert!(
+            inner.records().windows(2).all(|pair| pair[0].0 + 1 == pair[1].0),
+            "every record is stored once and in order"
+        );
     });
 }
 
 #[test]
-fn what_cannot_be_used_is_said_at_the_start() {
+fn an_unusable_file_is_reported_at_the_start() {
     within(async {
-        let directory = Directory::new();
+        let directory = TempDir::new();
         let file = directory.file("journal");
         let open = || SqliteJournal::open(&file, SqliteOptions::default());
         let held = open().unwrap();
@@ -380,7 +358,7 @@ fn what_cannot_be_used_is_said_at_the_start() {
             changed[at..at + bytes.len()].copy_from_slice(bytes);
             std::fs::write(&file, changed).unwrap();
         };
-        // The version and the owner stand in the header of an SQLite file.
+        // The version and the application id are in the header of an SQLite file.
         with(60, &9_u32.to_be_bytes());
         assert!(matches!(open().unwrap_err(), JournalError::Version { found: 9, known: 1 }));
         with(68, &7_u32.to_be_bytes());
@@ -389,11 +367,11 @@ fn what_cannot_be_used_is_said_at_the_start() {
             .unwrap();
         assert!(matches!(open().unwrap_err(), JournalError::Damaged(_)));
 
-        // Damage in the middle shows when the records are read.
+        // Damage within the file is found when the records are read.
         let mut changed = sound.clone();
         let places: Vec<usize> = (0..sound.len() - 10).filter(|at| sound[*at..].starts_with(b"job_accept")).collect();
         for at in places {
-            // A disk that changes a letter makes a kind that nobody knows.
+            // A changed letter leads to an unknown kind of record.
             changed[at] = b'J';
         }
         std::fs::write(&file, changed).unwrap();
@@ -407,9 +385,9 @@ fn what_cannot_be_used_is_said_at_the_start() {
 }
 
 #[test]
-fn others_may_look_while_a_server_writes() {
+fn others_may_read_while_a_server_writes() {
     within(async {
-        let directory = Directory::new();
+        let directory = TempDir::new();
         let path = directory.file("journal");
         let server = builder().journal(sqlite(&path)).build().unwrap();
         let client = connect(&server, "tok-alice").await;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::lock::Semaphore;
 
-/// Tells what it is asked.
+/// An issuer that reports its calls.
 struct Issuer {
     told: Sender<String>,
     fail_revocations: AtomicU32,
@@ -61,7 +61,7 @@ impl Provisioner for Issuer {
     }
 }
 
-/// Tells which credentials it is to record, and does so when it is let.
+/// A journal that reports which credentials it records, and waits for a permit before it does.
 struct Recorder {
     told: Sender<String>,
     may_record: Arc<Semaphore>,
@@ -116,7 +116,7 @@ fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
         });
         assert_eq!(heard.recv().await.unwrap(), "issue for alice");
         assert_eq!(heard.recv().await.unwrap(), "record cred_1");
-        // Nothing leaves while it is not on record: an answer that needs no record waits behind it, too.
+        // Nothing is sent before the credential is on record; even an answer that needs no record waits behind it.
         let query = nuncio_shared::arcp::ListQuery::default();
         let waiting = client.list(&query);
         let mut waiting = std::pin::pin!(waiting);
@@ -152,7 +152,7 @@ fn a_rotated_credential_is_revoked_by_its_former_value_and_again_at_the_end() {
 }
 
 #[test]
-fn a_revocation_that_fails_is_tried_again() {
+fn a_failed_revocation_is_retried() {
     within(async {
         let (issuer, heard) = issuer();
         issuer.fail_revocations.store(1, Ordering::SeqCst);
@@ -167,7 +167,7 @@ fn a_revocation_that_fails_is_tried_again() {
 }
 
 #[test]
-fn a_provisioner_that_refuses_refuses_the_submit() {
+fn a_refusing_provisioner_refuses_the_submit() {
     within(async {
         let (issuer, _heard) = issuer();
         let server = builder().provisioner(issuer).build().unwrap();
@@ -178,7 +178,7 @@ fn a_provisioner_that_refuses_refuses_the_submit() {
     });
 }
 
-/// Mints for every job, and tells what is to be revoked.
+/// An issuer that mints for every job and reports its revocations.
 struct Mint(Sender<Revocation>);
 
 impl Provisioner for Mint {
@@ -193,13 +193,13 @@ impl Provisioner for Mint {
     }
 }
 
-/// Until its process ends.
+/// Runs until its process ends.
 async fn holds(_: Value, _: JobContext) -> Result<Value, nuncio_shared::arcp::Failure> {
     std::future::pending().await
 }
 
 #[test]
-fn what_is_to_be_revoked_waits_for_a_provisioner() {
+fn pending_revocations_wait_for_a_provisioner() {
     within(async {
         let journal = MemoryJournal::new();
         let (told, revoked) = unbounded();
@@ -212,7 +212,7 @@ fn what_is_to_be_revoked_waits_for_a_provisioner() {
         connect(&without, "tok-alice").await.submit(&Submit::new("echo")).await.unwrap().outcome().await.unwrap();
         without.shutdown(Duration::from_secs(5)).await;
         let revocations = crashed.records().iter().filter(|(_, record)| record.kind() == "credential_revoked").count();
-        assert_eq!(revocations, 0, "nobody has revoked it");
+        assert_eq!(revocations, 0, "no revocation is on record");
         let _with = builder().journal(crashed).provisioner(Mint(told)).build().unwrap();
         let revocation = revoked.recv().await.unwrap();
         assert_eq!((revocation.id.as_deref(), revocation.value), (Some("cred_1"), None));
@@ -220,7 +220,7 @@ fn what_is_to_be_revoked_waits_for_a_provisioner() {
 }
 
 #[test]
-fn a_value_that_another_job_has_refuses_the_submit() {
+fn a_credential_value_in_use_refuses_the_submit() {
     within(async {
         let (told, revoked) = unbounded();
         let server = builder().agent("holds", holds).provisioner(Mint(told)).build().unwrap();
@@ -234,6 +234,6 @@ fn a_value_that_another_job_has_refuses_the_submit() {
         );
         let revocation = revoked.recv().await.unwrap();
         assert_ne!(revocation.job.to_string(), first.job_id(), "the first job keeps its credential");
-        assert_eq!((revocation.id, revocation.value), (None, None), "whatever was minted for the second");
+        assert_eq!((revocation.id, revocation.value), (None, None), "everything minted for the second job is revoked");
     });
 }

@@ -1,4 +1,4 @@
-//! Connections are lost; sessions are not.
+//! Connections are lost, but sessions are not.
 
 use std::io;
 use std::pin::Pin;
@@ -17,11 +17,11 @@ use serde_json::Value;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::unix::UnixStream;
 
-use super::support::{Cut, builder, cut_websocket, inside, within};
+use super::support::{Cut, builder, cut_websocket, memory_transport, within};
 
 const EVENTS: u64 = 2_000;
 
-/// Quick, for tests that lose many connections.
+/// Returns a policy that reconnects quickly, for tests that lose many connections.
 fn quick() -> Reconnect {
     Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
 }
@@ -34,7 +34,7 @@ async fn floods(_: Value, ctx: JobContext) -> Result<u64, nuncio_shared::arcp::F
 }
 
 #[test]
-fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
+fn repeated_cuts_lose_and_repeat_nothing() {
     within(async {
         let server = builder().agent("floods", floods).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -42,7 +42,7 @@ fn a_connection_cut_again_and_again_loses_and_repeats_nothing() {
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
         let connector = move || {
-            // Somewhere in the middle of frames, and never enough for all of them.
+            // Each connection is cut within a frame, long before all events have arrived.
             let number = counted.fetch_add(1, Ordering::SeqCst);
             cut_websocket(url.clone(), 20_000 + 7_919 * (number % 5))
         };
@@ -76,7 +76,7 @@ fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
         };
         let server = builder().agent("counts", counts).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
-        // The first connection breaks at every byte after the upgrade in turn: before, in, and after the answer.
+        // The first connection is cut at increasing numbers of bytes: before, within and after the answer.
         for first in (700..2_200).step_by(50) {
             let before = runs.load(Ordering::SeqCst);
             let url = listening.url().to_owned();
@@ -85,7 +85,7 @@ fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
             let built = Client::over(connector, "tok-alice").reconnect(Some(quick())).connect().await;
             let client = match built {
                 Ok(client) => client,
-                // The welcome itself was cut off: nothing is retried before the first one.
+                // The welcome was cut off: a first connection that fails is not retried.
                 Err(ClientBuildError::Session(SessionEnd::Unreachable(_))) => continue,
                 Err(error) => panic!("{error}"),
             };
@@ -98,7 +98,7 @@ fn a_submit_whose_answer_was_lost_is_repeated_and_runs_once() {
 }
 
 #[test]
-fn the_application_can_watch_its_session_come_and_go() {
+fn session_events_report_losses_and_resumes() {
     within(async {
         let server = builder().agent("floods", floods).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
@@ -112,7 +112,7 @@ fn the_application_can_watch_its_session_come_and_go() {
         job.outcome().await.unwrap();
         assert!(matches!(events.next().await, Some(SessionEvent::Lost(_))));
         assert!(matches!(events.next().await, Some(SessionEvent::Reconnecting { .. })));
-        let Some(SessionEvent::Live(welcome)) = events.next().await else { panic!("it does not come back") };
+        let Some(SessionEvent::Live(welcome)) = events.next().await else { panic!("the session is not resumed") };
         assert!(welcome.resumed);
         assert_eq!(welcome.session_id, session);
         client.close().await;
@@ -121,7 +121,7 @@ fn the_application_can_watch_its_session_come_and_go() {
 }
 
 #[test]
-fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
+fn an_expired_session_ends_with_a_clear_error() {
     within(async {
         let forever = |_: Value, ctx: JobContext| async move {
             ctx.cancelled().await;
@@ -130,7 +130,7 @@ fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
         let first = builder().agent("forever", forever).build().unwrap();
         let second = builder().build().unwrap();
         let (cut, at) = UnixStream::pair().unwrap();
-        // The first server's connection lasts until `cut` is dropped; then there is only the second server.
+        // The first server's connection lasts until `cut` is dropped; the next connection leads to the second server.
         let mut servers = vec![second.clone(), first.clone()];
         let mut cutter = Some(at);
         let connector = move || {
@@ -140,7 +140,7 @@ fn a_runtime_that_no_longer_has_the_session_ends_it_with_a_clear_error() {
                     server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Memory);
                     Transport::lines(Box::pin(Tied { stream: ours, at }))
                 }
-                (Some(server), None) => inside(&server),
+                (Some(server), None) => memory_transport(&server),
                 (None, _) => return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into())),
             };
             std::future::ready(Ok(transport))
@@ -173,7 +173,7 @@ fn the_number_of_attempts_can_be_bounded() {
         let client = Client::over(connector, "tok-alice").reconnect(Some(policy)).connect().await.unwrap();
         let mut events = client.session_events();
         let payload = "x".repeat(20_000);
-        // The answer is longer than the connection lives.
+        // The answer is longer than what the connection carries before it breaks.
         let submit = Submit::new("echo").input(&payload).unwrap();
         if let Ok(mut job) = client.submit(&submit).await {
             job.outcome().await.unwrap_err();
@@ -182,7 +182,7 @@ fn the_number_of_attempts_can_be_bounded() {
             match events.next().await {
                 Some(SessionEvent::Over(end)) => break end,
                 Some(_) => {}
-                None => panic!("no end is told"),
+                None => panic!("the end is not reported"),
             }
         };
         assert!(matches!(end, SessionEnd::GaveUp { attempts: 3, last: ConnectError::Io(_) }), "{end}");
@@ -199,7 +199,7 @@ fn a_first_connection_that_fails_is_an_error_at_once() {
 
         let silent = || async {
             let (ours, theirs) = UnixStream::pair().unwrap();
-            // Kept, and never answered.
+            // The other end is kept open and never answers.
             smol::spawn(async move {
                 let _theirs = theirs;
                 std::future::pending::<()>().await;
@@ -241,7 +241,7 @@ fn without_reconnecting_a_lost_connection_ends_the_session() {
     });
 }
 
-/// A stream that breaks when another one does.
+/// A stream that breaks when another one is closed.
 struct Tied {
     stream: UnixStream,
     at: UnixStream,

@@ -1,4 +1,4 @@
-//! Sockets that behave badly, and servers that end.
+//! Connections that misbehave, and servers that shut down.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::net::TcpStream;
 use smol::net::unix::UnixStream;
 
-/// The peers of these tests do not answer a close.
+/// Returns a builder with a short linger, because the peers of these tests do not answer a close.
 fn configured(config: Config) -> ServerBuilder {
     let config = config.with(|config| config.linger = Duration::from_millis(50));
     let echo = |input: Value, _: JobContext| async move { Ok(input) };
@@ -33,7 +33,7 @@ async fn echoes(url: &str) {
 
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset is an end, too.
+    // A reset ends the stream too.
     let _end = stream.read_to_end(&mut bytes).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -117,7 +117,7 @@ fn a_host_that_is_not_on_the_list_is_forbidden() {
 }
 
 #[test]
-fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
+fn invalid_and_too_long_lines_are_answered_before_the_end() {
     within(async {
         let server = configured(Config::default().with(|config| config.limits.frame_bytes = 1_000)).build().unwrap();
         for (sent, fault) in [(vec![0xff, b'\n'], "INVALID_REQUEST"), (vec![b'x'; 2_000], "frame_bytes")] {
@@ -133,7 +133,7 @@ fn lines_that_are_no_text_or_too_long_are_answered_before_the_end() {
 }
 
 #[test]
-fn a_shutdown_lets_running_jobs_end_and_takes_no_others() {
+fn a_shutdown_lets_running_jobs_end_and_refuses_new_ones() {
     within(async {
         let gate = Arc::new(smol::lock::Semaphore::new(0));
         let inside = Arc::clone(&gate);

@@ -1,4 +1,4 @@
-//! What the tests of this suite share.
+//! Helpers of this suite.
 
 use std::io;
 use std::pin::Pin;
@@ -24,23 +24,25 @@ async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     Ok(json!({ "echoed": input }))
 }
 
-/// A client in the same process.
+/// Connects a client in the same process.
 pub(crate) async fn connect(server: &Server, token: &str) -> Client {
-    Client::over(memory(server), token).connect().await.unwrap()
+    Client::over(memory_connector(server), token).connect().await.unwrap()
 }
 
-/// A connector that always reaches this server.
-pub(crate) fn memory(server: &Server) -> impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static {
+/// Returns a connector that always reaches this server.
+pub(crate) fn memory_connector(
+    server: &Server,
+) -> impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static {
     let server = server.clone();
-    move || std::future::ready(Ok(inside(&server)))
+    move || std::future::ready(Ok(memory_transport(&server)))
 }
 
-/// A connection in the same process.
-pub(crate) fn inside(server: &Server) -> Transport {
+/// Returns a connection in the same process.
+pub(crate) fn memory_transport(server: &Server) -> Transport {
     server.connect_memory()
 }
 
-/// A stream that breaks once so many bytes were read from it.
+/// A stream that breaks when a given number of bytes has been read from it.
 pub(crate) struct Cut<S> {
     pub(crate) stream: S,
     pub(crate) left: usize,
@@ -77,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
     }
 }
 
-/// A WebSocket that breaks once so many bytes were read from it.
+/// Opens a WebSocket that breaks when a given number of bytes has been read from it.
 pub(crate) async fn cut_websocket(url: String, left: usize) -> io::Result<Transport> {
     let options = ClientOptions::new(&url).map_err(io::Error::other)?;
     let stream = TcpStream::connect((options.host(), options.port())).await?;

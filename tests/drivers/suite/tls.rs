@@ -1,4 +1,4 @@
-//! WebSocket over TLS, each driver with each.
+//! WebSocket over TLS, with every pair of drivers.
 
 use nuncio_shared::arcp::{FinalStatus, ListenOptions, Listening, Submit};
 use nuncio_shared::auth::{Authorities, ClientTls, Identity, ServerTls};
@@ -7,7 +7,7 @@ use super::client::Client;
 use super::server::Server;
 use super::support::{builder, within};
 
-/// A certificate for this machine that is its own authority.
+/// A self-signed certificate for this machine.
 struct Pem {
     certificate: String,
     key: String,
@@ -39,21 +39,21 @@ fn a_client_that_trusts_the_server_gets_through() {
         let (_server, listening) = pem.serve().await;
         assert!(listening.url().starts_with("wss://"));
         let client = Client::builder(listening.url(), "tok-alice").unwrap().tls(pem.trusted()).connect().await.unwrap();
-        // More than one TLS record in each direction.
+        // The message needs more than one TLS record in each direction.
         let mut job = client.submit(&Submit::new("echo").input(&"x".repeat(100_000)).unwrap()).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
     });
 }
 
 #[test]
-fn a_client_that_trusts_another_is_told_and_the_server_goes_on() {
+fn a_client_that_does_not_trust_the_server_gets_an_error() {
     within(async {
         let (pem, other) = (Pem::new(), Pem::new());
         let (_server, listening) = pem.serve().await;
         let connect = |tls| Client::builder(listening.url(), "tok-alice").unwrap().tls(tls).connect();
         let error = connect(other.trusted()).await.unwrap_err().to_string();
         assert!(error.contains("certificate"), "{error}");
-        // Neither does a connection that never finishes its handshake keep others out.
+        // A connection that never finishes its handshake does not block others.
         let _silent = smol::net::TcpStream::connect(listening.address()).await.unwrap();
         connect(pem.trusted()).await.unwrap();
     });

@@ -1,4 +1,4 @@
-//! A session that one client leaves and another takes up.
+//! A session that is closed by one client and resumed by another.
 
 use nuncio_shared::arcp::{
     ClientBuildError, ClientError, CloseReason, ErrorCode, Failure, FinalStatus, JobContext, RequestFailure,
@@ -7,7 +7,7 @@ use nuncio_shared::arcp::{
 use serde_json::Value;
 
 use super::client::Client;
-use super::support::{builder, connect, memory, within};
+use super::support::{builder, connect, memory_connector, within};
 
 async fn waits(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log("info", "waiting").await?;
@@ -16,7 +16,7 @@ async fn waits(_: Value, ctx: JobContext) -> Result<Value, Failure> {
 }
 
 #[test]
-fn who_takes_a_session_up_may_cancel_its_jobs() {
+fn a_client_that_resumes_a_session_may_cancel_its_jobs() {
     within(async {
         let server = builder().agent("waits", waits).build().unwrap();
         let first = connect(&server, "tok-alice").await;
@@ -24,35 +24,35 @@ fn who_takes_a_session_up_may_cancel_its_jobs() {
         let point = first.resume_point().unwrap();
         first.close().await;
 
-        // Of the same principal, and yet not the owner (§7.4).
+        // Another session of the same principal is not the owner (§7.4).
         let other = connect(&server, "tok-alice2").await;
         let watch = other.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
         let refused = watch.cancel(None).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.known(), Some(ErrorCode::PermissionDenied));
 
-        let owner = Client::over(memory(&server), "tok-alice").resume(point).connect().await.unwrap();
+        let owner = Client::over(memory_connector(&server), "tok-alice").resume(point).connect().await.unwrap();
         assert!(owner.welcome().unwrap().resumed);
         let mut job = owner.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
         job.cancel(Some("enough")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
-        // What was not agreed on at first is known again.
+        // The session still has the features of its first hello.
         assert!(owner.list(&nuncio_shared::arcp::ListQuery::default()).await.is_ok());
     });
 }
 
 #[test]
-fn a_wrong_token_or_another_principal_takes_nothing_up() {
+fn a_wrong_token_or_another_principal_resumes_nothing() {
     within(async {
         let server = builder().agent("waits", waits).build().unwrap();
         let first = connect(&server, "tok-alice").await;
         first.submit(&Submit::new("waits")).await.unwrap();
         let point = first.resume_point().unwrap();
-        assert!(!format!("{point:?}").contains(point.token.expose()), "a token is never printed");
+        assert!(!format!("{point:?}").contains(point.token.expose()), "a token is not printed");
         first.close().await;
         let forged = ResumePoint { token: Secret::new("rt_0"), ..point.clone() };
         for (point, token) in [(forged, "tok-alice"), (point, "tok-bob")] {
-            let refused = Client::over(memory(&server), token).resume(point).connect().await.unwrap_err();
+            let refused = Client::over(memory_connector(&server), token).resume(point).connect().await.unwrap_err();
             let ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(fault))) = refused else {
                 panic!("{refused}")
             };
