@@ -1,4 +1,4 @@
-//! A job to its end, and those it delegates.
+//! Follows a job, and the jobs it delegates, to the job's end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,63 +7,64 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use nuncio_tokio::arcp::{ClientError, FinalStatus, Follow, JobHandle, Outcome, Product, SessionEvents, Update};
 
-use crate::interrupt::Interrupts;
-use crate::show::{Show, Who};
-use crate::verdict::Trouble;
+use crate::error::Error;
+use crate::output::{FollowedJob, Printer};
+use crate::signals::Interrupts;
 
-/// What is expected of a job.
+/// How a job is followed.
 pub(crate) struct Following {
-    /// The first Ctrl-C cancels it.
-    pub(crate) cancel: Option<Interrupts>,
-    /// A streamed result without its beginning is an error.
-    pub(crate) whole: bool,
+    /// If set, the first Ctrl-C cancels the job.
+    pub(crate) cancel_on: Option<Interrupts>,
+    /// Whether a streamed result whose first chunks are missing is an error.
+    pub(crate) needs_whole_result: bool,
 }
 
-/// Shows what happens to the job until it has ended.
+/// Prints what happens to a job until it has ended.
 pub(crate) async fn follow<I: Unpin>(
     session: &mut SessionEvents,
     root: Follow<I>,
-    who: Who,
-    show: &mut Show,
+    job: FollowedJob,
+    printer: &mut Printer,
     mut following: Following,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, Error> {
     let control = root.control();
-    let mut family = Family { root, who, children: Vec::new() };
-    let mut asked = None;
-    let mut fault = None;
+    let mut family = Family { root, job, children: Vec::new() };
+    let mut cancelling = None;
+    let mut chunk_fault = None;
     loop {
         tokio::select! {
             biased;
-            () = pressed(&mut following.cancel), if asked.is_none() => {
-                show.say("cancelling the job; Ctrl-C again leaves at once").await;
+            () = interrupted(&mut following.cancel_on), if cancelling.is_none() => {
+                printer.message("cancelling the job; press Ctrl-C again to leave at once").await;
                 let control = control.clone();
-                following.cancel = None;
-                asked = Some(Box::pin(async move { control.cancel(Some("interrupted")).await }));
+                following.cancel_on = None;
+                cancelling = Some(Box::pin(async move { control.cancel(Some("interrupted")).await }));
             }
-            answer = answered(&mut asked) => {
-                asked = None;
+            answer = answered(&mut cancelling) => {
+                cancelling = None;
                 if let Err(error) = answer {
-                    show.say(&format!("nuncio: the job could not be cancelled: {error}; Ctrl-C leaves it alone")).await;
+                    let sentence = format!("nuncio: cannot cancel the job: {error}; press Ctrl-C to leave it running");
+                    printer.message(&sentence).await;
                 }
             }
-            Some(event) = session.next() => show.session(&event).await?,
+            Some(event) = session.next() => printer.session(&event).await?,
             step = family.next() => match step {
-                Step::Update(who, Update::Event(event)) => show.event(&who, &event).await?,
-                Step::Update(who, Update::Chunk(chunk)) if !who.child => show.chunk(&who, &chunk).await?,
-                Step::Update(who, Update::ChunkFault(reason)) if !who.child => {
-                    show.say(&format!("no more of the result is shown: {reason}")).await;
-                    fault = Some(reason);
+                Step::Update(job, Update::Event(event)) => printer.event(&job, &event).await?,
+                Step::Update(job, Update::Chunk(chunk)) if !job.is_child => printer.chunk(&job, &chunk).await?,
+                Step::Update(job, Update::ChunkFault(reason)) if !job.is_child => {
+                    printer.message(&format!("the rest of the result is not printed: {reason}")).await;
+                    chunk_fault = Some(reason);
                 }
-                // Credentials are for the job; a child's result goes to its parent.
+                // A child's result goes to its parent, and credentials are not printed.
                 Step::Update(..) => {}
-                Step::Child(who, child) => {
-                    show.accepted(&who, child.info()).await?;
-                    family.children.push((who, *child));
+                Step::Child(job, child) => {
+                    printer.accepted(&job, child.info()).await?;
+                    family.children.push((job, *child));
                 }
-                Step::ChildEnded(who, mut child) => {
-                    // The session's end is the root's, too.
+                Step::ChildEnded(job, mut child) => {
+                    // An error means that the session has ended, which the root reports.
                     if let Ok(outcome) = child.outcome().await {
-                        show.child_ended(&who, &outcome).await?;
+                        printer.child_ended(&job, &outcome).await?;
                     }
                 }
                 Step::Over => break,
@@ -72,14 +73,16 @@ pub(crate) async fn follow<I: Unpin>(
     }
     let outcome = family.root.outcome().await.map_err(ClientError::Ended)?;
     match outcome.result {
-        Product::Streamed { complete: false, .. } if following.whole && outcome.status == FinalStatus::Success => {
-            Err(Trouble::Broken(fault.unwrap_or("the job ended before all of it came")))
+        Product::Streamed { complete: false, .. }
+            if following.needs_whole_result && outcome.status == FinalStatus::Success =>
+        {
+            Err(Error::Incomplete(chunk_fault.unwrap_or("the job ended before all of its chunks arrived")))
         }
         Product::Streamed { .. } | Product::None | Product::Inline(_) | Product::Unknown => Ok(outcome),
     }
 }
 
-async fn pressed(interrupts: &mut Option<Interrupts>) {
+async fn interrupted(interrupts: &mut Option<Interrupts>) {
     match interrupts {
         Some(interrupts) => interrupts.reach(1).await,
         None => std::future::pending().await,
@@ -93,17 +96,17 @@ async fn answered<T>(request: &mut Option<Pin<Box<impl Future<Output = T>>>>) ->
     }
 }
 
-/// A job and those that it, and they, delegate: read together, for what one of them does not read stops all.
+/// A job with its descendants. They are read together, because a job that is not read holds up the session's others.
 struct Family<I> {
     root: Follow<I>,
-    who: Who,
-    children: Vec<(Who, JobHandle)>,
+    job: FollowedJob,
+    children: Vec<(FollowedJob, JobHandle)>,
 }
 
 enum Step {
-    Update(Who, Update),
-    Child(Who, Box<JobHandle>),
-    ChildEnded(Who, Box<JobHandle>),
+    Update(FollowedJob, Update),
+    Child(FollowedJob, Box<JobHandle>),
+    ChildEnded(FollowedJob, Box<JobHandle>),
     Over,
 }
 
@@ -117,8 +120,8 @@ impl<I: Unpin> Family<I> {
             return Poll::Ready(step);
         }
         match Pin::new(&mut self.root).poll_next(cx) {
-            Poll::Ready(Some(update)) => Poll::Ready(step(&self.who, update)),
-            // What came from a child while the root was asked.
+            Poll::Ready(Some(update)) => Poll::Ready(step(&self.job, update)),
+            // Children may have become ready since they were polled above.
             Poll::Ready(None) => match self.poll_children(cx) {
                 Poll::Ready(step) => Poll::Ready(step),
                 Poll::Pending => Poll::Ready(Step::Over),
@@ -129,12 +132,12 @@ impl<I: Unpin> Family<I> {
 
     fn poll_children(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         for place in 0..self.children.len() {
-            let (who, child) = &mut self.children[place];
+            let (job, child) = &mut self.children[place];
             match Pin::new(child).poll_next(cx) {
-                Poll::Ready(Some(update)) => return Poll::Ready(step(who, update)),
+                Poll::Ready(Some(update)) => return Poll::Ready(step(job, update)),
                 Poll::Ready(None) => {
-                    let (who, child) = self.children.remove(place);
-                    return Poll::Ready(Step::ChildEnded(who, Box::new(child)));
+                    let (job, child) = self.children.remove(place);
+                    return Poll::Ready(Step::ChildEnded(job, Box::new(child)));
                 }
                 Poll::Pending => {}
             }
@@ -143,13 +146,13 @@ impl<I: Unpin> Family<I> {
     }
 }
 
-fn step(who: &Who, update: Update) -> Step {
+fn step(job: &FollowedJob, update: Update) -> Step {
     match update {
         Update::Child(child) => {
             let agent = child.info().agent.as_deref().unwrap_or("child");
-            let who = Who { job_id: Arc::from(child.job_id()), agent: Arc::from(agent), child: true };
-            Step::Child(who, child)
+            let job = FollowedJob { job_id: Arc::from(child.job_id()), agent: Arc::from(agent), is_child: true };
+            Step::Child(job, child)
         }
-        update => Step::Update(who.clone(), update),
+        update => Step::Update(job.clone(), update),
     }
 }

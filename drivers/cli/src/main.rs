@@ -1,39 +1,43 @@
-//! The `nuncio` command: serve agents, submit jobs, and see both at once in a demonstration.
+//! The `nuncio` command: serves agents, submits and follows jobs, and inspects journals.
+//!
+//! Each subcommand is a module of [`commands`], with its options beside it. The other modules are what subcommands share.
 
-mod agents;
-mod cancel;
-mod connect;
-mod demo;
+mod commands;
+mod connection;
+mod detached;
+mod error;
+mod exit;
 mod follow;
-mod interrupt;
-mod jobs;
-mod journal;
-mod kept;
-mod logs;
-mod man;
-mod replay;
-mod security;
-#[cfg(test)]
-mod security_tests;
-mod serve;
-mod show;
+mod journal_file;
+mod logging;
+mod output;
 mod signals;
-mod submit;
-mod tail;
 mod text;
-mod times;
-mod verdict;
+mod time;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
-use verdict::{Trouble, Verdict};
 
-/// Controls long-running agent jobs over ARCP v1.1.
+use commands::{cancel, completions, demo, jobs, journal, man, replay, serve, submit, tail};
+use error::Error;
+use exit::Exit;
+use output::terminal;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio demo
+  nuncio serve --token s3cret=me --demo-agents
+  nuncio submit echo --url ws://127.0.0.1:7777/arcp --token s3cret --input '\"hi\"'
+
+`nuncio COMMAND --help` shows examples, environment variables and exit codes of a command.
+RUST_LOG sets what is logged on stderr, such as `debug` or `nuncio_shared=trace,warn`.";
+
+/// Control long-running agent jobs over ARCP v1.1
 #[derive(Debug, Parser)]
-#[command(name = "nuncio", version, propagate_version = true)]
+#[command(name = "nuncio", version, propagate_version = true, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -41,27 +45,27 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a runtime and a client, cuts their connection or kills the runtime, and checks that nothing is lost
+    /// Show that jobs survive a lost connection or a killed runtime
     Demo(demo::Options),
-    /// Serves agents, any program among them, on a WebSocket or on stdin and stdout
+    /// Serve agents over WebSocket, or over stdin and stdout
     Serve(Box<serve::Options>),
-    /// Submits a job: events on stderr, the result on stdout
+    /// Submit a job and follow it to its end
     Submit(submit::Options),
-    /// Follows a job: what has happened, then what happens, until it ends
+    /// Follow a job that is already submitted
     Tail(tail::Options),
-    /// Lists jobs
+    /// List jobs
     Jobs(jobs::Options),
-    /// Cancels a job
+    /// Cancel a job
     Cancel(cancel::Options),
-    /// Prints what a session was sent, from a journal
+    /// Print the frames that a session was sent, from a journal
     Replay(replay::Options),
-    /// Checks a journal, tells what is in it, makes it smaller
+    /// Inspect, check or compact a journal
     Journal(journal::Options),
-    /// Prints a script that completes this command's arguments in a shell
-    Completions(man::Completions),
-    /// Writes man pages
-    Man(man::Man),
-    /// Ends the programs of a nuncio that was killed
+    /// Print a completion script for a shell
+    Completions(completions::Options),
+    /// Write man pages
+    Man(man::Options),
+    /// End the programs of a nuncio process that was killed
     #[cfg(unix)]
     #[command(hide = true)]
     AgentGuard(serve::GuardOptions),
@@ -69,65 +73,34 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    show::colours();
-    match Builder::new_multi_thread().enable_all().build() {
+    terminal::detect_colors();
+    let exit = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(run(arguments));
-            // A read or write that nobody answers does not keep the command.
+            let exit = runtime.block_on(run(arguments.command));
+            // Does not wait for a blocking read of stdin, or write to stdout, that may never return.
             runtime.shutdown_background();
-            code
+            exit
         }
-        Err(error) => complain(&error),
-    }
+        Err(error) => output::report(&Error::System(error)),
+    };
+    exit.into()
 }
 
-async fn run(arguments: Arguments) -> ExitCode {
-    logs::install(match arguments.command {
-        Command::Serve(_) => LevelFilter::WARN,
-        // They say themselves what becomes of their connection.
-        #[cfg(unix)]
-        Command::AgentGuard(_) => LevelFilter::ERROR,
-        Command::Demo(_)
-        | Command::Submit(_)
-        | Command::Tail(_)
-        | Command::Jobs(_)
-        | Command::Cancel(_)
-        | Command::Replay(_)
-        | Command::Journal(_)
-        | Command::Completions(_)
-        | Command::Man(_) => LevelFilter::ERROR,
-    });
-    match arguments.command {
-        Command::Demo(options) => match demo::run(&options).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&error),
-        },
+async fn run(command: Command) -> Exit {
+    // The other commands report their own connection's troubles; what a server logs is all an operator sees.
+    logging::install(if matches!(command, Command::Serve(_)) { LevelFilter::WARN } else { LevelFilter::ERROR });
+    match command {
+        Command::Demo(options) => demo::run(&options).await,
         Command::Serve(options) => serve::run(*options).await,
-        Command::Submit(options) => submit::run(options).await.into(),
-        Command::Tail(options) => tail::run(options).await.into(),
-        Command::Jobs(options) => jobs::run(options).await.into(),
-        Command::Cancel(options) => cancel::run(options).await.into(),
-        Command::Replay(options) => told(replay::run(options).await),
-        Command::Journal(options) => told(journal::run(&options)),
-        Command::Completions(options) => told(options.run(Arguments::command())),
-        Command::Man(options) => told(options.run(Arguments::command())),
+        Command::Submit(options) => submit::run(options).await,
+        Command::Tail(options) => tail::run(options).await,
+        Command::Jobs(options) => jobs::run(options).await,
+        Command::Cancel(options) => cancel::run(options).await,
+        Command::Replay(options) => replay::run(options).await,
+        Command::Journal(options) => journal::run(&options),
+        Command::Completions(options) => completions::run(&options, Arguments::command()),
+        Command::Man(options) => man::run(&options, Arguments::command()),
         #[cfg(unix)]
-        Command::AgentGuard(options) => {
-            serve::guard(&options);
-            ExitCode::SUCCESS
-        }
+        Command::AgentGuard(options) => serve::guard(&options),
     }
-}
-
-fn told(done: Result<Verdict, Trouble>) -> ExitCode {
-    let verdict = done.unwrap_or_else(|trouble| {
-        text::tell(&format!("nuncio: {trouble}"));
-        trouble.verdict()
-    });
-    verdict.into()
-}
-
-fn complain(error: &dyn std::error::Error) -> ExitCode {
-    text::tell(&format!("nuncio: {error}"));
-    ExitCode::FAILURE
 }

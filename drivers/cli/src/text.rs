@@ -1,26 +1,25 @@
-//! Lines for people, on stderr and stdout.
+//! Lines of text for people, on stderr and stdout.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 
-/// The text without anything a terminal would act on, and on one line: much of it was written by others.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+/// Replaces control characters with spaces. What agents and runtimes write must not move a terminal's cursor, and has to
+/// stay on one line.
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
     if text.contains(char::is_control) { Cow::Owned(text.replace(char::is_control, " ")) } else { Cow::Borrowed(text) }
 }
 
-/// A line on stderr.
-pub(crate) fn tell(line: &str) {
-    // Whoever reads it may have gone; what is done for them goes on.
-    let _gone = writeln!(io::stderr(), "{}", plain(line));
+/// Prints a line on stderr. A reader that has closed it does not stop the command.
+pub(crate) fn eprint_line(line: &str) {
+    let _closed = writeln!(io::stderr(), "{}", sanitize(line));
 }
 
-/// So many of them: `1 job`, `2 jobs`.
-pub(crate) fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+/// Prints a line on stdout. A reader that has closed it does not stop the command.
+pub(crate) fn print_line(line: &str) {
+    let _closed = writeln!(io::stdout(), "{}", sanitize(line));
 }
 
-/// A line on stdout that nobody has to read.
-pub(crate) fn show(line: &str) {
-    // As above.
-    let _gone = writeln!(io::stdout(), "{}", plain(line));
+/// Formats a number with its noun: `1 job`, `2 jobs`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

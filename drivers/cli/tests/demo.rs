@@ -1,11 +1,11 @@
-//! `nuncio demo` as a user runs it.
+//! `nuncio demo`.
 
 mod support;
 
 use support::{nuncio, run, stderr, stdout};
 
 #[test]
-fn the_demonstration_loses_nothing_and_says_so() {
+fn a_cut_connection_loses_nothing() {
     let output = run(&["demo"]);
     let said = stdout(&output);
     assert!(output.status.success(), "{said}\n{}", stderr(&output));
@@ -18,7 +18,7 @@ fn the_demonstration_loses_nothing_and_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn a_killed_runtime_loses_nothing_and_it_says_so() {
+fn a_killed_runtime_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = nuncio(&["demo", "--restart"]).env("TMPDIR", folder.path()).output().expect("the binary runs");
     let said = stdout(&output);
@@ -30,11 +30,11 @@ fn a_killed_runtime_loses_nothing_and_it_says_so() {
     }
     assert_eq!(said.lines().last(), Some("OK: killed 1, restarted 1, resumed 1, lost 0."));
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
-    assert_eq!(left, 0, "the journal is gone");
+    assert_eq!(left, 0, "the journal is deleted");
 }
 
 #[test]
-fn the_demonstrations_are_short_and_have_no_colours_in_a_file() {
+fn the_output_is_short_and_has_no_colours_in_a_file() {
     for demo in [&["demo"][..], &["demo", "--restart"]] {
         let output = run(demo);
         let said = stdout(&output);

@@ -1,4 +1,4 @@
-//! The client's commands against the runtime of the Python SDK 1.1.3. With `NUNCIO_PEERS=off` they are skipped by name.
+//! The client's commands with the runtime of the Python SDK 1.1.3. With `NUNCIO_PEERS=off` these tests are skipped.
 
 mod support;
 
@@ -91,7 +91,7 @@ fn ctrl_c_tail_jobs_and_cancel() {
         line.clear();
         assert_ne!(shown.read_line(&mut line).expect("a line"), 0, "no history");
     }
-    // That runtime lets any session of the same principal cancel.
+    // This runtime lets any session of the same principal cancel.
     let output = run(&server, &["cancel", &submit.2]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     std::io::copy(&mut shown, &mut std::io::sink()).expect("stderr can be read");

@@ -1,4 +1,4 @@
-//! `nuncio serve` over TLS, with JSON Web Tokens, and its metrics; as an operator has them.
+//! `nuncio serve` with TLS, JSON Web Tokens and metrics.
 
 mod support;
 
@@ -12,7 +12,7 @@ use nuncio_tests::peers::{python, wanted};
 use serde_json::json;
 use support::{Serving, nuncio, run, stderr, stdout};
 
-/// A folder that is there for one test.
+/// A temporary folder of one test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -31,12 +31,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // The next test run does not mind it.
+        // A folder that stays does not disturb the next run.
         drop(fs::remove_dir_all(&self.0));
     }
 }
 
-/// A certificate for this machine that is its own authority, and its key.
+/// A self-signed certificate for this machine, and its key.
 fn certificate(folder: &Folder) -> (String, String) {
     let made =
         rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
@@ -52,7 +52,7 @@ fn token(principal: &str, expires_in: i64) -> String {
 }
 
 #[test]
-fn jobs_go_over_tls_with_json_web_tokens() {
+fn tls_and_json_web_tokens() {
     let folder = Folder::new("secured");
     let (cert, key) = certificate(&folder);
     let secret = folder.file("secret", SECRET);
@@ -66,7 +66,7 @@ fn jobs_go_over_tls_with_json_web_tokens() {
 
     let untrusted = serving.submit(&good, &["echo"]);
     assert_eq!(untrusted.status.code(), Some(6), "{}", stderr(&untrusted));
-    assert!(stderr(&untrusted).contains("--ca-file"), "it says what to do: {}", stderr(&untrusted));
+    assert!(stderr(&untrusted).contains("--ca-file"), "the message says what to do: {}", stderr(&untrusted));
     for bad in [token("me@example.com", -600), "no token".to_owned()] {
         let refused = serving.submit(&bad, &["echo", "--ca-file", &cert]);
         assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
@@ -75,8 +75,8 @@ fn jobs_go_over_tls_with_json_web_tokens() {
 }
 
 #[test]
-fn the_python_client_speaks_to_a_server_with_tls_and_json_web_tokens() {
-    if !wanted("the_python_client_speaks_to_a_server_with_tls_and_json_web_tokens") {
+fn tls_and_json_web_tokens_with_the_python_client() {
+    if !wanted("tls_and_json_web_tokens_with_the_python_client") {
         return;
     }
     let folder = Folder::new("python-tls");
@@ -93,7 +93,7 @@ fn the_python_client_speaks_to_a_server_with_tls_and_json_web_tokens() {
 }
 
 #[test]
-fn what_cannot_be_secured_is_said_before_it_is_served() {
+fn a_check_finds_errors_in_security_options() {
     let folder = Folder::new("unsecured");
     let (cert, key) = certificate(&folder);
     let text = folder.file("text", "no key");
@@ -119,7 +119,7 @@ fn http(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn metrics_count_what_happens() {
+fn metrics_count_jobs_sessions_and_refusals() {
     let mut serving = Serving::start(&["--token", "t=me", "--metrics", "127.0.0.1:0"]);
     let said = serving.until("metrics on http://");
     let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");

@@ -1,4 +1,4 @@
-//! `nuncio serve` and `nuncio submit` as a user runs them.
+//! `nuncio serve` and `nuncio submit` together.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{Serving, nuncio, run, send, stderr, stdout};
 const TOKEN: [&str; 2] = ["--token", "tok-alice=alice"];
 
 #[test]
-fn a_job_goes_there_and_its_result_comes_back() {
+fn a_submitted_job_returns_its_result() {
     let serving = Serving::start(&TOKEN);
     let output = serving.submit("tok-alice", &["echo", "--input", r#"{"a":1}"#]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -35,15 +35,15 @@ fn progress_is_on_stderr() {
 }
 
 #[test]
-fn without_a_token_one_is_made_up_on_loopback() {
+fn on_loopback_a_token_is_generated() {
     let serving = Serving::start(&[]);
-    let token = serving.generated.clone().expect("a token is shown");
+    let token = serving.generated.clone().expect("a token is printed");
     assert_eq!(serving.submit(&token, &["echo"]).status.code(), Some(0));
     assert_eq!(serving.submit("another", &["echo"]).status.code(), Some(5));
 }
 
 #[test]
-fn without_a_token_nothing_else_than_loopback_is_served() {
+fn without_a_token_only_loopback_is_served() {
     let output = run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--token"), "{}", stderr(&output));
@@ -51,7 +51,7 @@ fn without_a_token_nothing_else_than_loopback_is_served() {
 }
 
 #[test]
-fn a_failed_job_has_a_code_of_its_own() {
+fn a_failed_job_has_its_own_exit_code() {
     let serving = Serving::start(&TOKEN);
     let output = serving.submit("tok-alice", &["fail", "--input", r#"{"message":"out of paper"}"#]);
     assert_eq!(output.status.code(), Some(1));
@@ -59,7 +59,7 @@ fn a_failed_job_has_a_code_of_its_own() {
 }
 
 #[test]
-fn a_refused_submit_has_a_code_of_its_own() {
+fn a_refused_submit_has_its_own_exit_code() {
     let serving = Serving::start(&TOKEN);
     let output = serving.submit("tok-alice", &["no-such-agent"]);
     assert_eq!(output.status.code(), Some(5));
@@ -76,15 +76,15 @@ fn a_wrong_token_is_refused_and_not_shown() {
 }
 
 #[test]
-fn a_job_that_takes_too_long_has_a_code_of_its_own() {
+fn a_job_that_times_out_has_its_own_exit_code() {
     let serving = Serving::start(&TOKEN);
     let output = serving.submit("tok-alice", &["slow", "--input", r#"{"ticks":1000000}"#, "--max-runtime", "1"]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
 }
 
 #[test]
-fn nobody_there_is_said_so() {
-    // A port that was free a moment ago, and that nobody is told of.
+fn an_unreachable_runtime_is_an_error() {
+    // A port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
     let output = run(&["submit", "--url", &format!("ws://{free}/arcp"), "--token", "t", "echo"]);
     assert_eq!(output.status.code(), Some(6));
@@ -92,7 +92,7 @@ fn nobody_there_is_said_so() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_wrong_usage() {
+fn invalid_arguments_are_invalid_usage() {
     let submit = ["submit", "--url", "ws://127.0.0.1:1/arcp", "--token", "t", "echo"];
     assert_eq!(run(&[&submit[..], &["--input", "{"]].concat()).status.code(), Some(2));
     assert_eq!(run(&[&submit[..], &["--max-runtime", "0"]].concat()).status.code(), Some(2));
@@ -108,7 +108,7 @@ fn url_and_token_may_come_from_the_environment() {
 }
 
 #[test]
-fn an_idempotency_key_makes_it_the_same_job() {
+fn the_same_idempotency_key_finds_the_same_job() {
     let serving = Serving::start(&TOKEN);
     let submit = || serving.submit("tok-alice", &["echo", "--idempotency-key", "k"]);
     let accepted = |text: &str| text.lines().find(|line| line.starts_with("accepted")).map(str::to_owned);
@@ -136,7 +136,7 @@ fn ctrl_c_cancels_the_job() {
     let mut child = command.spawn().expect("the binary runs");
     let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped"));
     let mut line = String::new();
-    // By the first progress the job runs, and Ctrl-C is listened for.
+    // At the first progress event the job runs, and the command listens for Ctrl-C.
     while !line.contains(" progress ") {
         line.clear();
         assert_ne!(lines.read_line(&mut line).expect("a line"), 0, "it ended too early");
@@ -149,7 +149,7 @@ fn ctrl_c_cancels_the_job() {
 
 #[cfg(unix)]
 #[test]
-fn signals_end_a_server_well() {
+fn signals_stop_a_server() {
     for signal in ["INT", "TERM"] {
         let serving = Serving::start(&TOKEN);
         assert_eq!(serving.stop(signal), (Some(0), String::new()));
@@ -158,7 +158,7 @@ fn signals_end_a_server_well() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_goes_away_is_no_panic() {
+fn a_closed_pipe_is_not_a_panic() {
     let serving = Serving::start(&TOKEN);
     let script = r#""$0" submit --url "$1" --token tok-alice progress --input '{"n":500}' 2>&1 >/dev/null | head -n 1"#;
     let mut command = std::process::Command::new("bash");

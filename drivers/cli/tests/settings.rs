@@ -1,4 +1,4 @@
-//! Flags, configuration file, `--check` and `--stdio`, as an operator has them.
+//! Flags, configuration file, `--check` and `--stdio` of `nuncio serve`.
 #![cfg(unix)]
 
 mod support;
@@ -10,7 +10,7 @@ use nuncio_tokio::arcp::{Client, Submit};
 use serde_json::{Value, json};
 use support::{Serving, nuncio, run, stderr, stdout};
 
-/// A configuration file that is there for one test.
+/// A temporary configuration file of one test.
 struct File(PathBuf);
 
 impl File {
@@ -28,7 +28,7 @@ impl File {
         run(&[&["serve", "--check", "--config", self.path()][..], more].concat())
     }
 
-    /// The complaint, without what is different everywhere.
+    /// What `--check` says is wrong, without the path of the file.
     #[track_caller]
     fn complaint(&self) -> String {
         let output = self.check(&[]);
@@ -39,7 +39,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // The next test run does not mind it.
+        // A file that stays does not disturb the next run.
         drop(std::fs::remove_file(&self.0));
     }
 }
@@ -75,7 +75,7 @@ cancel-grace = 20
 "#;
 
 #[test]
-fn check_shows_what_would_be_served() {
+fn check_prints_what_would_be_served() {
     let file = File::new("whole", WHOLE);
     let output = file.check(&["--agent", "pretty=sh", "--jobs-per-session", "8"]);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
@@ -100,11 +100,11 @@ fn check_shows_what_would_be_served() {
 }
 
 #[test]
-fn a_file_is_served_and_flags_win() {
+fn flags_take_precedence_over_the_file() {
     let file = File::new("served", &WHOLE.replace("compat = \"python-1.1\"", ""));
     let serving = Serving::start(&["--config", file.path(), "--token", "mine=me", "--path", "/mine"]);
     assert!(serving.url.ends_with("/mine"), "{}", serving.url);
-    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(5), "the token of the file is replaced");
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(5), "the tokens of the file are replaced");
     let report = serving.submit("mine", &["report"]);
     assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));
     assert!(stderr(&report).contains("info: one"), "{}", stderr(&report));
@@ -113,7 +113,7 @@ fn a_file_is_served_and_flags_win() {
 }
 
 #[test]
-fn a_mistake_in_the_file_is_shown_where_it_is() {
+fn an_error_in_the_file_is_reported_with_its_position() {
     let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
     insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `metrics`, `stdio`, `demo-agents`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `security`, `limits`, `agents`; see nuncio serve --help"##);
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
@@ -131,30 +131,30 @@ fn a_mistake_in_the_file_is_shown_where_it_is() {
 }
 
 #[test]
-fn a_mistake_in_what_it_means_is_shown_with_what_to_do() {
+fn an_invalid_configuration_is_reported_with_what_to_do() {
     let program = File::new("program", "[agents.a]\ncommand = \"/no/such/program\"\n");
-    insta::assert_snapshot!(program.complaint(), @"nuncio: the program of agent a cannot be run: /no/such/program: cannot find binary path; is it installed, on PATH and executable?");
+    insta::assert_snapshot!(program.complaint(), @"nuncio: cannot run the program /no/such/program of agent a: cannot find binary path; check that it is installed, on PATH and executable");
     let none = File::new("none", "");
-    insta::assert_snapshot!(none.complaint(), @"nuncio: nothing is offered; give --agent NAME=COMMAND, or --demo-agents to try nuncio out");
+    insta::assert_snapshot!(none.complaint(), @"nuncio: there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out");
     let frame = File::new("frame", "demo-agents = true\n[limits]\nframe-bytes = \"1 KiB\"\n");
-    insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB cannot be: at least 4 KiB are needed");
+    insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB is out of range: the minimum is 4 KiB");
     let versions = File::new("versions", "[agents.a]\ncommand = \"sh\"\n[agents.\"a@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(versions.complaint(), @r##"
     nuncio: the agent "a" has both a version and none
     "##);
     let differ = "[agents.\"a@1\"]\ncommand = \"sh\"\nmax-concurrent = 1\n[agents.\"a@2\"]\ncommand = \"sh\"\nmax-concurrent = 2\n";
     insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"
-    nuncio: the versions of agent "a" have different max-concurrent; it counts for all of them together: give it once
+    nuncio: the versions of agent "a" have different values of max-concurrent, which counts for all of them together; give it for one version only
     "##);
     let name = File::new("name", "[agents.\"@1\"]\ncommand = \"sh\"\n");
-    insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is no agent: write NAME or NAME@VERSION; see nuncio serve --help"##);
+    insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is not an agent; write NAME or NAME@VERSION; see nuncio serve --help"##);
     let missing = run(&["serve", "--config", "/no/such/file.toml"]);
     assert_eq!(missing.status.code(), Some(2));
-    insta::assert_snapshot!(stderr(&missing), @"nuncio: the configuration file /no/such/file.toml cannot be read: No such file or directory (os error 2)");
+    insta::assert_snapshot!(stderr(&missing), @"nuncio: cannot read the configuration file /no/such/file.toml: No such file or directory (os error 2)");
 }
 
 #[test]
-fn wrong_flags_are_wrong_usage() {
+fn invalid_flags_are_invalid_usage() {
     for flags in [
         &["--agent", "no-command"][..],
         &["--agent", "a="],
@@ -174,21 +174,21 @@ fn wrong_flags_are_wrong_usage() {
 }
 
 #[test]
-fn an_address_that_is_none_is_said_so() {
+fn an_invalid_address_is_reported() {
     let output = run(&["serve", "--check", "--demo-agents", "--listen", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("HOST:PORT"), "{}", stderr(&output));
 }
 
 #[test]
-fn limits_hold() {
+fn limits_are_applied() {
     let serving = Serving::start(&["--token", "t=me", "--result-bytes", "4 B"]);
     assert_eq!(serving.submit("t", &["chunks"]).status.code(), Some(1));
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
 }
 
 #[tokio::test]
-async fn stdio_serves_whoever_started_it() {
+async fn stdio_serves_the_process_that_started_it() {
     let started = nuncio(&["serve", "--stdio", "--demo-agents", "--agent", "it=sh -c 'echo {\\\"result\\\":7}'"]);
     let client = Client::spawn(started.into(), "anything").connect().await.expect("a session");
     let submit = Submit::new("echo").input(&json!({ "a": 1 })).expect("JSON");
@@ -201,19 +201,19 @@ async fn stdio_serves_whoever_started_it() {
 }
 
 #[tokio::test]
-async fn stdio_with_tokens_lets_in_nobody_else() {
+async fn stdio_with_tokens_refuses_other_tokens() {
     let start = || nuncio(&["serve", "--stdio", "--demo-agents", "--token", "t=me"]).into();
     assert!(Client::spawn(start(), "other").connect().await.is_err());
     assert!(Client::spawn(start(), "t").connect().await.is_ok());
 }
 
 #[test]
-fn help_tells_how_to_write_an_agent() {
-    let output = run(&["serve", "--help"]);
+fn help_describes_how_to_write_an_agent() {
+    let output = nuncio(&["serve", "--help"]).env("COLUMNS", "80").output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(0));
     for what in ["--agent", "NUNCIO_LEASE", r#"{"authorize""#, "[security]", "--kill-grace", "READY"] {
         assert!(stdout(&output).contains(what), "{what}");
     }
     assert!(!stdout(&output).contains("agent-guard"));
-    assert!(stdout(&output).lines().all(|line| line.chars().count() <= 120), "{}", stdout(&output));
+    assert!(stdout(&output).lines().all(|line| line.chars().count() <= 80), "{}", stdout(&output));
 }

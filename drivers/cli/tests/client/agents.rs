@@ -1,4 +1,4 @@
-//! Agents that do the next thing when the test says so.
+//! Agents that wait for the test before each step.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Number, Output, Secret
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-/// What agents wait for: one permit each time.
+/// A gate at which agents wait. The test lets them pass one at a time.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Semaphore>);
 
@@ -19,15 +19,15 @@ impl Gate {
         self.0.add_permits(times);
     }
 
-    /// Fails as a cancelled job does.
+    /// Waits for a permit, or fails if the job is cancelled.
     async fn pass(&self, ctx: &JobContext) -> Result<(), Failure> {
         tokio::select! {
-            () = self.pass_stubbornly() => Ok(()),
+            () = self.pass_always() => Ok(()),
             () = ctx.cancelled() => Err(Failure::new("CANCELLED", "it was cancelled")),
         }
     }
 
-    async fn pass_stubbornly(&self) {
+    async fn pass_always(&self) {
         self.0.acquire().await.unwrap().forget();
     }
 }
@@ -61,7 +61,7 @@ async fn fail(input: Value, _ctx: JobContext) -> Result<Value, Failure> {
     Err(Failure::new("INTERNAL_ERROR", input.as_str().unwrap_or("out of paper")))
 }
 
-/// One event of each kind, as a hostile agent writes them.
+/// One event of each kind, with control characters as a hostile agent writes them.
 async fn kinds(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log_with("warn", "red \u{1b}[31malert\u{1b}[2J", &json!({"k": 1})).await?;
     ctx.thought("two\nlines").await?;
@@ -93,7 +93,7 @@ async fn rotates(_: Value, ctx: JobContext) -> Result<usize, Failure> {
     Ok(ctx.credentials().len())
 }
 
-/// Four steps, a permit before each but the first.
+/// Reports four steps, with a permit after each.
 async fn steps_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
     for step in 1_u64..=4 {
         ctx.progress(step, Some(4_u64.into()), Some("steps"), Some("climbing")).await?;
@@ -126,7 +126,7 @@ async fn pieces_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Output, Fail
 
 async fn stubborn_one(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
     ctx.log("info", "not listening").await?;
-    gate.pass_stubbornly().await;
+    gate.pass_always().await;
     Ok(json!("done anyway"))
 }
 

@@ -1,4 +1,4 @@
-//! The token, and a connection that is lost.
+//! The token, and lost connections.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::runtime::{Running, Runtime};
 
 #[test]
-fn the_token_may_be_in_a_file_and_a_flag_wins_over_the_environment() {
+fn the_token_may_be_in_a_file_and_flags_take_precedence() {
     let runtime = Runtime::start();
     let path = runtime.path("token");
     fs::write(&path, "tok-alice\n").unwrap();
@@ -23,7 +23,7 @@ fn the_token_may_be_in_a_file_and_a_flag_wins_over_the_environment() {
 }
 
 #[test]
-fn a_token_that_is_not_there_is_wrong_usage() {
+fn a_missing_token_is_invalid_usage() {
     let runtime = Runtime::start();
     let output = runtime.command(&["jobs"]).env_remove("NUNCIO_TOKEN").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -39,7 +39,7 @@ fn a_token_that_is_not_there_is_wrong_usage() {
 
 #[cfg(unix)]
 #[test]
-fn a_token_that_others_can_read_is_remarked_on() {
+fn a_token_file_that_others_can_read_is_reported() {
     let runtime = Runtime::start();
     let path = runtime.path("token");
     fs::write(&path, "tok-alice").unwrap();
@@ -50,7 +50,7 @@ fn a_token_that_others_can_read_is_remarked_on() {
 }
 
 #[test]
-fn a_token_is_shown_nowhere() {
+fn a_token_is_never_printed() {
     let runtime = Runtime::start();
     for arguments in [&["submit", "--help"][..], &["jobs", "--help"], &["submit", "echo"], &["submit", "nobody"]] {
         let mut command = runtime.command(arguments);
@@ -62,7 +62,7 @@ fn a_token_is_shown_nowhere() {
 }
 
 #[test]
-fn credentials_of_a_job_are_shown_nowhere() {
+fn credentials_of_a_job_are_never_printed() {
     let runtime = Runtime::start();
     for flags in [&[][..], &["--json"]] {
         let submit = ["submit", "rotates", "--lease", r#"{"model.use":["*"]}"#];
@@ -75,9 +75,9 @@ fn credentials_of_a_job_are_shown_nowhere() {
 }
 
 #[test]
-fn nobody_there_is_6_and_says_what_to_look_at() {
+fn an_unreachable_runtime_is_6_and_says_what_to_check() {
     let runtime = Runtime::start();
-    // A port that was free a moment ago, and that nobody is told of.
+    // A port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for command in [&["submit", "echo"][..], &["jobs"], &["tail", "job_1"], &["cancel", "job_1"]] {
         let done = runtime.run(&[command, &["--url", &format!("ws://{free}/arcp")]].concat());
@@ -87,7 +87,7 @@ fn nobody_there_is_6_and_says_what_to_look_at() {
 }
 
 #[test]
-fn a_lost_connection_is_shown_and_made_again() {
+fn a_lost_connection_is_reported_and_restored() {
     for flags in [&[][..], &["--json"]] {
         let runtime = Runtime::start();
         let proxy = Proxy::start(runtime.listening.address());
@@ -106,11 +106,11 @@ fn a_lost_connection_is_shown_and_made_again() {
 }
 
 #[test]
-fn a_session_that_the_runtime_no_longer_has_is_6() {
+fn a_lost_session_is_6() {
     let (runtime, other) = (Runtime::start(), Runtime::start());
     let proxy = Proxy::start(runtime.listening.address());
     let running = through(&proxy, &runtime, &[]);
-    proxy.lead_to(other.listening.address());
+    proxy.redirect(other.listening.address());
     proxy.cut();
     let done = running.end();
     assert_eq!(done.code, Some(6), "{}", done.stderr);
@@ -118,7 +118,7 @@ fn a_session_that_the_runtime_no_longer_has_is_6() {
     runtime.gate.open(1);
 }
 
-/// A job that waits, followed over the proxy.
+/// A job that waits, followed through the proxy.
 fn through(proxy: &Proxy, runtime: &Runtime, flags: &[&str]) -> Running {
     let mut command = runtime.command(&[&["submit", "waits"], flags].concat());
     command.env("NUNCIO_URL", format!("ws://{}/arcp", proxy.address));
@@ -138,7 +138,7 @@ fn private(path: &str) {
     let _ = path;
 }
 
-/// Stands between, and cuts when it is told to.
+/// A TCP proxy that can cut its connections.
 struct Proxy {
     address: SocketAddr,
     to: Arc<Mutex<SocketAddr>>,
@@ -156,7 +156,7 @@ impl Proxy {
                 let far = TcpStream::connect(*to.lock().unwrap()).unwrap();
                 for (mut from, mut into) in [(&near, &far), (&far, &near)].map(|(a, b)| (copy(a), copy(b))) {
                     std::thread::spawn(move || {
-                        // It ends with either side.
+                        // Ends when either side does.
                         drop(io::copy(&mut from, &mut into));
                         drop(into.shutdown(Shutdown::Both));
                     });
@@ -169,12 +169,12 @@ impl Proxy {
 
     fn cut(&self) {
         for stream in self.open.lock().unwrap().drain(..) {
-            // The other side may have ended it.
+            // Fails if the other side has closed it.
             drop(stream.shutdown(Shutdown::Both));
         }
     }
 
-    fn lead_to(&self, to: SocketAddr) {
+    fn redirect(&self, to: SocketAddr) {
         *self.to.lock().unwrap() = to;
     }
 }

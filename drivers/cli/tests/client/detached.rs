@@ -1,11 +1,11 @@
-//! Jobs that are submitted here, and followed and cancelled from elsewhere.
+//! Jobs that one command submits and others follow and cancel.
 
 use serde_json::json;
 
 use crate::runtime::Runtime;
 
 #[test]
-fn detach_prints_the_job_and_leaves_it_to_run() {
+fn detach_prints_the_job_and_leaves_it_running() {
     let runtime = Runtime::start();
     let done = runtime.run(&["submit", "waits", "--detach"]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
@@ -22,7 +22,7 @@ fn detach_prints_the_job_and_leaves_it_to_run() {
 }
 
 #[test]
-fn tail_shows_history_then_what_happens_and_ends_with_the_job() {
+fn tail_shows_past_then_new_events_and_ends_with_the_job() {
     let runtime = Runtime::start();
     let mut submit = runtime.start_command(&["submit", "steps"]);
     let job = submit.accepted();
@@ -36,7 +36,7 @@ fn tail_shows_history_then_what_happens_and_ends_with_the_job() {
     assert!(done.stderr.contains("4/4 steps"), "{}", done.stderr);
     assert_eq!(submit.end().code, Some(0));
 
-    // After its end, too; and without what happened before.
+    // The same after the job's end, and without the history.
     let all = runtime.run(&["tail", &job, "--json"]).lines();
     let steps = all.iter().filter(|line| line["kind"] == "progress").count();
     assert_eq!((steps, &all.last().unwrap()["exit_code"]), (4, &json!(0)));
@@ -82,18 +82,18 @@ fn a_detached_job_can_be_cancelled() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(done.stderr.contains("was cancelled"), "{}", done.stderr);
     assert_eq!(runtime.run(&["tail", job.trim()]).code, Some(3));
-    // Again, it is cancelled already.
+    // Cancelling it again succeeds.
     assert_eq!(runtime.run(&["cancel", job.trim()]).code, Some(0));
     let kept = std::fs::read_dir(runtime.folder.path().join("nuncio")).unwrap();
-    assert_eq!(kept.count(), 0, "nothing is kept of it");
+    assert_eq!(kept.count(), 0, "its session is deleted");
 }
 
 #[test]
-fn a_cancel_need_not_wait_for_the_end() {
+fn cancel_can_return_before_the_end() {
     let runtime = Runtime::start();
     let job = runtime.run(&["submit", "stubborn", "--detach"]).stdout;
     for _ in 0..2 {
-        // Twice: the session was left, and is taken up again.
+        // The second time, the session is resumed again.
         let done = runtime.run(&["cancel", job.trim(), "--no-wait"]);
         assert_eq!(done.code, Some(0), "{}", done.stderr);
     }
@@ -103,7 +103,7 @@ fn a_cancel_need_not_wait_for_the_end() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_kept_is_for_its_owner_and_holds_no_bearer_token() {
+fn a_saved_session_is_private_and_holds_no_bearer_token() {
     use std::os::unix::fs::PermissionsExt as _;
     let runtime = Runtime::start();
     let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
@@ -113,7 +113,7 @@ fn what_is_kept_is_for_its_owner_and_holds_no_bearer_token() {
     assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("rt_") && !text.contains("tok-alice"), "{text}");
-    // With it, and yet not that principal.
+    // The saved session is of no use to another principal.
     let done = runtime.run(&["cancel", job.trim(), "--token", "tok-bob"]);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     let done = runtime.run(&["cancel", job.trim()]);
@@ -121,7 +121,7 @@ fn what_is_kept_is_for_its_owner_and_holds_no_bearer_token() {
 }
 
 #[test]
-fn a_session_that_is_gone_can_not_be_taken_up() {
+fn a_session_that_has_lapsed_cannot_be_resumed() {
     let runtime = Runtime::start();
     let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
     let file = runtime.folder.path().join(format!("nuncio/{}.json", job.trim()));
@@ -131,14 +131,14 @@ fn a_session_that_is_gone_can_not_be_taken_up() {
     let done = runtime.run(&["cancel", job.trim()]);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     assert!(done.stderr.contains("--idempotency-key"), "{}", done.stderr);
-    // Of another runtime's job of the same name nothing is taken.
+    // The session of another runtime is not used.
     kept["url"] = json!("ws://elsewhere/arcp");
     std::fs::write(&file, kept.to_string()).unwrap();
     assert!(runtime.run(&["cancel", job.trim()]).stderr.contains("--detach"));
 }
 
 #[test]
-fn only_who_submitted_a_job_may_cancel_it() {
+fn only_the_session_that_submitted_a_job_may_cancel_it() {
     let runtime = Runtime::start();
     let mut submit = runtime.start_command(&["submit", "waits"]);
     let job = submit.accepted();
@@ -150,5 +150,5 @@ fn only_who_submitted_a_job_may_cancel_it() {
     assert_eq!(submit.end().code, Some(0));
     let done = runtime.run(&["cancel", &job]);
     assert_eq!(done.code, Some(1), "{}", done.stderr);
-    assert!(done.stderr.contains("has ended before: success"), "{}", done.stderr);
+    assert!(done.stderr.contains("had already ended: success"), "{}", done.stderr);
 }

@@ -1,9 +1,9 @@
-//! What the command says of itself.
+//! Help texts, completions and man pages.
 
 use crate::runtime::Runtime;
 use crate::support::{run, stdout};
 
-/// Of a part of the command, without the lines that others add to.
+/// The long help of a command, at the width that is used where there is no terminal.
 fn help(arguments: &[&str]) -> String {
     let mut command = crate::support::nuncio(arguments);
     let output = command.arg("--help").env_remove("COLUMNS").output().unwrap();
@@ -12,24 +12,24 @@ fn help(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn every_help_shows_an_example() {
-    for part in ["demo", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
-        let help = help(&[part]);
-        assert!(help.contains("Example") && help.contains(&format!("nuncio {part} ")), "{help}");
-        insta::assert_snapshot!(part, help);
+fn every_command_has_an_example() {
+    for command in ["demo", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
+        let help = help(&[command]);
+        assert!(help.contains("Example") && help.contains(&format!("nuncio {command} ")), "{help}");
+        insta::assert_snapshot!(command, help);
     }
 }
 
 #[test]
-fn the_help_names_every_part() {
+fn the_help_names_every_command() {
     let help = help(&[]);
-    for part in ["demo", "serve", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
-        assert!(help.lines().any(|line| line.trim_start().starts_with(part)), "{part}: {help}");
+    for command in ["demo", "serve", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {help}");
     }
 }
 
 #[test]
-fn completions_are_made_for_every_shell() {
+fn every_shell_has_completions() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = run(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0));
@@ -41,7 +41,7 @@ fn completions_are_made_for_every_shell() {
 }
 
 #[test]
-fn bash_takes_the_completions() {
+fn bash_loads_the_completions() {
     let script = "set -e; source <(\"$0\" completions bash); COMP_WORDS=(nuncio sub); COMP_CWORD=1; \
                   _nuncio nuncio sub nuncio; echo \"${COMPREPLY[@]}\"";
     let output =
@@ -50,11 +50,11 @@ fn bash_takes_the_completions() {
 }
 
 #[test]
-fn there_is_a_man_page_for_every_part() {
+fn every_command_has_a_man_page() {
     let runtime = Runtime::start();
     let folder = runtime.folder.path().join("share/man1");
     assert_eq!(runtime.run(&["man", folder.to_str().unwrap()]).code, Some(0));
-    for part in [
+    for command in [
         "nuncio",
         "nuncio-submit",
         "nuncio-tail",
@@ -65,8 +65,8 @@ fn there_is_a_man_page_for_every_part() {
         "nuncio-journal",
         "nuncio-journal-check",
     ] {
-        let page = std::fs::read_to_string(folder.join(format!("{part}.1"))).unwrap();
-        assert!(page.contains(".TH"), "{part}");
+        let page = std::fs::read_to_string(folder.join(format!("{command}.1"))).unwrap();
+        assert!(page.contains(".TH"), "{command}");
     }
     let page = std::fs::read_to_string(folder.join("nuncio-submit.1")).unwrap();
     assert!(page.contains("Exit codes"), "{page}");

@@ -1,4 +1,4 @@
-//! `--json`: lines for programs.
+//! `--json`.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn types(done: &Done) -> Vec<String> {
 }
 
 #[test]
-fn accepted_events_and_outcome_are_one_object_a_line() {
+fn accepted_events_and_outcome_are_one_object_per_line() {
     let runtime = Runtime::start();
     let done = runtime.run(&["submit", "echo", "--input", "[1]", "--json", "--budget", "USD:1.5"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
@@ -51,11 +51,11 @@ fn failures_and_refusals_are_lines_with_their_exit_code() {
     let done = runtime.run(&["submit", "nobody", "--json"]);
     let end = done.lines().pop().unwrap();
     assert_eq!((done.code, &end["exit_code"], &end["type"]), (Some(5), &json!(5), &json!("error")));
-    assert!(!done.stderr.is_empty(), "people read it, too");
+    assert!(!done.stderr.is_empty(), "the error is also on stderr");
 }
 
 #[test]
-fn delegated_jobs_have_lines_of_their_own() {
+fn delegated_jobs_have_their_own_lines() {
     let runtime = Runtime::start();
     runtime.gate.open(1);
     let done = runtime.run(&["submit", "parent", "--json", "--lease", r#"{"agent.delegate":["echo"]}"#]);

@@ -43,14 +43,14 @@ fn filters_choose_by_agent_state_and_time() {
     for wrong in [&["--status", "done"][..], &["--since", "yesterday"], &["--limit", "0"], &["--limit", "1", "--all"]] {
         assert_eq!(runtime.run(&[&["jobs"], wrong].concat()).code, Some(2), "{wrong:?}");
     }
-    // Jobs of others are not shown.
+    // Jobs of other principals are not listed.
     assert_eq!(runtime.run(&["jobs", "--token", "tok-bob"]).stdout, "");
     runtime.gate.open(1);
     assert_eq!(waiting.end().code, Some(0));
 }
 
 #[test]
-fn pages_go_on_where_the_last_one_ended() {
+fn a_page_continues_where_the_last_one_ended() {
     let runtime = Runtime::start();
     let submitted: Vec<String> =
         (0..5).map(|_| runtime.run(&["submit", "echo", "--detach"]).stdout.trim().to_owned()).collect();
@@ -68,7 +68,7 @@ fn pages_go_on_where_the_last_one_ended() {
 
 #[cfg(unix)]
 #[test]
-fn a_watch_without_a_terminal_tells_what_has_changed() {
+fn a_watch_without_a_terminal_prints_what_has_changed() {
     let runtime = Runtime::start();
     let mut job = runtime.start_command(&["submit", "waits"]);
     job.until("waiting");

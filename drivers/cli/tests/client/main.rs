@@ -1,11 +1,11 @@
-//! The client's side of the command as a user and a program have it, against a runtime in the test's process.
+//! The client's commands, with a runtime in the test's process.
 //!
-//! - [`submitting`]: results, flags, exit codes. [`json`]: lines for programs. [`connection`]: token, reconnecting.
+//! - [`submitting`]: results, flags, exit codes. [`json`]: `--json`. [`connection`]: the token, reconnecting.
 //! - [`terminal`]: bars, colours and Ctrl-C on a pseudo-terminal. [`listing`]: `jobs`. [`detached`]: `tail`, `cancel`.
-//! - [`help`]: every help, completions, man pages.
+//! - [`help`]: help texts, completions, man pages.
 //!
-//! Agents wait for permits that the test gives: nothing sleeps.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! Agents wait for permits that the test issues, so nothing sleeps.
+#![allow(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
 
 mod agents;
 mod connection;

@@ -1,4 +1,4 @@
-//! A runtime in this process, and the command beside it.
+//! A runtime in the test's process, and the commands that talk to it.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -14,7 +14,7 @@ use crate::support;
 
 pub(crate) const TOKEN: &str = "tok-alice";
 
-/// A runtime with the test's agents; what commands keep goes to a folder of its own.
+/// A runtime with the test's agents, and a temporary folder for what commands save.
 pub(crate) struct Runtime {
     pub(crate) gate: Gate,
     pub(crate) folder: TempDir,
@@ -41,7 +41,7 @@ impl Runtime {
         self.listening.url()
     }
 
-    /// The command, with nothing from the environment of the test but what it needs.
+    /// A command whose environment does not depend on that of the test.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = support::nuncio(arguments);
         for name in ["NUNCIO_TOKEN_FILE", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"] {
@@ -56,7 +56,7 @@ impl Runtime {
         self.command(arguments).output().unwrap().into()
     }
 
-    /// Started, with stderr to be read line by line.
+    /// Starts a command whose stderr is read line by line.
     pub(crate) fn start_command(&self, arguments: &[&str]) -> Running {
         Running::of(self.command(arguments))
     }
@@ -105,7 +105,7 @@ impl From<Output> for Done {
 }
 
 impl Done {
-    /// Each line of stdout as JSON.
+    /// The lines of stdout as JSON.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.stdout.lines().map(read).collect()
@@ -127,7 +127,7 @@ impl Running {
         Running { child, errors, seen: String::new(), out: Vec::new() }
     }
 
-    /// Reads stderr up to a line with this text, and returns that.
+    /// Reads stderr to the next line that contains `text`.
     pub(crate) fn until(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
@@ -139,7 +139,7 @@ impl Running {
         }
     }
 
-    /// Reads stdout up to a line with this text, and returns that.
+    /// Reads stdout to the next line that contains `text`.
     pub(crate) fn read_out(&mut self, text: &str) -> String {
         let stdout = self.child.stdout.as_mut().unwrap();
         let mut line = Vec::new();
@@ -156,7 +156,7 @@ impl Running {
         }
     }
 
-    /// The job's id, from the line that says it is accepted.
+    /// The job's id, from the line that reports it as accepted.
     pub(crate) fn accepted(&mut self) -> String {
         self.until("accepted ").split(' ').nth(1).unwrap().to_owned()
     }
@@ -166,7 +166,7 @@ impl Running {
         support::send("INT", &self.child);
     }
 
-    /// The end; all of stderr is there.
+    /// Waits for the end, and reads the rest of the output.
     pub(crate) fn end(mut self) -> Done {
         self.errors.read_to_string(&mut self.seen).unwrap();
         let mut stdout = std::mem::take(&mut self.out);
@@ -178,7 +178,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if it has ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }

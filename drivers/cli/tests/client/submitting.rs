@@ -1,4 +1,4 @@
-//! `nuncio submit`: what comes back, and the exit codes.
+//! `nuncio submit`: results and exit codes.
 
 use std::fs;
 
@@ -19,16 +19,16 @@ fn a_failed_job_is_1() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_says_what_is_right() {
+fn invalid_usage_is_2_and_says_what_is_valid() {
     let runtime = Runtime::start();
     for (arguments, advice) in [
-        (&["echo", "--input", "hello"][..], "quotes of its own"),
+        (&["echo", "--input", "hello"][..], "with its quotes"),
         (&["echo", "--input", "@/no/such/file"], "cannot read /no/such/file"),
-        (&["echo", "--lease", "[1]"], "no JSON object"),
+        (&["echo", "--lease", "[1]"], "not a JSON object"),
         (&["echo", "--budget", "five"], "USD:5"),
         (&["echo", "--budget", "USD:1", "--lease", r#"{"cost.budget":["USD:2"]}"#], "not both"),
         (&["echo", "--expires-in", "soon"], "10m"),
-        (&["echo", "--max-runtime", "0"], "a second at least"),
+        (&["echo", "--max-runtime", "0"], "shortest runtime is 1s"),
         (&["echo", "--trace-id", "0"], "32 lower-case"),
         (&["echo", "--detach", "--output", "file"], "--detach"),
         (&["echo", "--url", "http://127.0.0.1:1"], "ws://"),
@@ -53,7 +53,7 @@ fn ctrl_c_cancels_the_job_which_is_3() {
 }
 
 #[test]
-fn a_job_that_takes_too_long_is_4() {
+fn a_job_that_times_out_is_4() {
     let done = Runtime::start().run(&["submit", "waits", "--max-runtime", "1s"]);
     assert_eq!(done.code, Some(4), "{}", done.stderr);
     assert!(done.stderr.contains("--max-runtime"), "{}", done.stderr);
@@ -65,7 +65,7 @@ fn a_refusal_is_5_and_says_what_to_do() {
     for (arguments, advice) in [
         (&["nobody"][..], "AGENT_NOT_AVAILABLE"),
         (&["echo", "--lease", r#"{"no.such":["x"]}"#], "INVALID_REQUEST"),
-        (&["echo", "--token", "tok-mallory"], "is the token right?"),
+        (&["echo", "--token", "tok-mallory"], "check the token"),
     ] {
         let done = runtime.run(&[&["submit"], arguments].concat());
         assert_eq!(done.code, Some(5), "{arguments:?}: {}", done.stderr);
@@ -104,7 +104,7 @@ fn a_second_ctrl_c_leaves_at_once_which_is_130() {
     running.interrupt();
     let done = running.end();
     assert_eq!(done.code, Some(130), "{}", done.stderr);
-    assert!(done.stderr.contains("may still run"), "{}", done.stderr);
+    assert!(done.stderr.contains("may still be running"), "{}", done.stderr);
     runtime.gate.open(1);
 }
 
@@ -148,7 +148,7 @@ fn the_trace_id_may_be_a_traceparent() {
 }
 
 #[test]
-fn a_streamed_result_is_on_stdout_byte_for_byte_as_it_comes() {
+fn a_streamed_result_is_on_stdout_byte_for_byte_as_it_arrives() {
     use std::io::Read as _;
     let runtime = Runtime::start();
     let mut running = runtime.start_command(&["submit", "pieces"]);
@@ -163,7 +163,7 @@ fn a_streamed_result_is_on_stdout_byte_for_byte_as_it_comes() {
 }
 
 #[test]
-fn a_file_has_the_result_whole_or_not_at_all() {
+fn a_file_has_the_complete_result_or_is_not_touched() {
     let runtime = Runtime::start();
     let path = runtime.path("result");
     fs::write(&path, "before").unwrap();
@@ -175,12 +175,12 @@ fn a_file_has_the_result_whole_or_not_at_all() {
     let done = runtime.run(&["submit", "echo", "-o", &path]);
     assert_eq!((done.code, fs::read_to_string(&path).unwrap().as_str()), (Some(0), "{\"echoed\":null}\n"));
     let names = fs::read_dir(runtime.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(names.collect::<Vec<_>>(), ["result"], "nothing else is left");
+    assert_eq!(names.collect::<Vec<_>>(), ["result"], "no other file is left");
     assert_eq!(runtime.run(&["submit", "echo", "-o", "/dev/null"]).code, Some(0));
 }
 
 #[test]
-fn events_are_lines_without_anything_a_terminal_acts_on() {
+fn events_are_lines_without_control_characters() {
     let done = Runtime::start().run(&["submit", "kinds"]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let lines: Vec<&str> = done.stderr.lines().filter(|line| line.starts_with('#')).collect();
@@ -198,11 +198,11 @@ fn events_are_lines_without_anything_a_terminal_acts_on() {
     #10 log info: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
     "##);
     assert!(!done.stderr.contains('\u{1b}'), "{}", done.stderr);
-    assert!(lines.iter().all(|line| line.len() < 600), "long values are cut");
+    assert!(lines.iter().all(|line| line.len() < 600), "long values are shortened");
 }
 
 #[test]
-fn delegated_jobs_are_told_of_too() {
+fn delegated_jobs_are_shown_too() {
     let runtime = Runtime::start();
     runtime.gate.open(1);
     let done = runtime.run(&["submit", "parent", "--lease", r#"{"agent.delegate":["echo"]}"#]);

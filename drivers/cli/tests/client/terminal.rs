@@ -1,4 +1,4 @@
-//! The command on a pseudo-terminal.
+//! The commands on a pseudo-terminal.
 
 use std::process::{Command, Stdio};
 
@@ -6,16 +6,16 @@ use rexpect::session::{PtySession, spawn_command};
 
 use crate::runtime::Runtime;
 
-/// A test that hangs fails; none depends on how long anything takes.
+/// Milliseconds after which a test that hangs fails. No test depends on how long anything takes.
 const DEADLINE: u64 = 30_000;
 
 fn on_a_terminal(mut command: Command) -> PtySession {
-    // Of the process that has the terminal.
+    // The pseudo-terminal is the child's stdin.
     command.stdin(Stdio::inherit());
     spawn_command(command, Some(DEADLINE)).unwrap()
 }
 
-/// Waits until it has ended: all that was shown since, and the exit code.
+/// Waits for the end. Returns the rest of the output and the exit code.
 fn end(mut session: PtySession) -> (String, i32) {
     let shown = session.exp_eof().unwrap();
     match session.process().wait().unwrap() {
@@ -35,7 +35,7 @@ fn determinate_progress_is_a_bar() {
     let (shown, code) = end(session);
     assert_eq!(code, 0);
     assert!(shown.contains(r#"{"steps":4}"#) && shown.contains("the job succeeded"), "{shown}");
-    assert!(!shown.contains("#1 progress") && !shown.contains(" progress "), "it is no line: {shown}");
+    assert!(!shown.contains("#1 progress") && !shown.contains(" progress "), "it is not printed as a line: {shown}");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn indeterminate_progress_is_a_spinner() {
     let mut session = on_a_terminal(runtime.command(&["submit", "pulses"]));
     let (before, _) = session.exp_regex("12 rows").unwrap();
     assert!(!before.contains('%'), "{before}");
-    // It turns: the same is drawn again although nothing has happened.
+    // The spinner turns: it is drawn again although nothing has happened.
     session.exp_regex("12 rows").unwrap();
     runtime.gate.open(1);
     assert_eq!(end(session).1, 0);
@@ -60,17 +60,17 @@ fn a_budget_is_a_gauge() {
     runtime.gate.open(1);
     let (shown, code) = end(session);
     assert_eq!(code, 0);
-    assert!(!shown.contains("cost.budget.remaining"), "it is no line: {shown}");
+    assert!(!shown.contains("cost.budget.remaining"), "it is not printed as a line: {shown}");
 }
 
 #[test]
-fn colours_are_for_a_terminal_that_wants_them() {
+fn colours_need_a_terminal_that_supports_them() {
     let runtime = Runtime::start();
     let colours =
         |shown: &str| shown.contains("\u{1b}[3") || shown.contains("\u{1b}[1m") || shown.contains("\u{1b}[2m");
     let (shown, _) = end(on_a_terminal(runtime.command(&["submit", "kinds"])));
     assert!(colours(&shown), "{shown:?}");
-    assert!(!shown.contains("\u{1b}[31malert"), "those of the agent are none: {shown:?}");
+    assert!(!shown.contains("\u{1b}[31malert"), "control characters of the agent have no effect: {shown:?}");
     let (shown, _) = end(on_a_terminal(runtime.command(&["jobs"])));
     assert!(colours(&shown), "{shown:?}");
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
@@ -84,11 +84,11 @@ fn colours_are_for_a_terminal_that_wants_them() {
     }
     let mut forced = runtime.command(&["submit", "kinds"]);
     let output = forced.env("CLICOLOR_FORCE", "1").output().unwrap();
-    assert!(!output.stderr.contains(&0x1b), "never where there is no terminal");
+    assert!(!output.stderr.contains(&0x1b), "there are none without a terminal");
 }
 
 #[test]
-fn ctrl_c_cancels_and_waits_and_a_second_one_leaves() {
+fn ctrl_c_cancels_and_a_second_one_leaves() {
     let runtime = Runtime::start();
     let mut session = on_a_terminal(runtime.command(&["submit", "waits"]));
     session.exp_string("waiting").unwrap();
@@ -100,14 +100,14 @@ fn ctrl_c_cancels_and_waits_and_a_second_one_leaves() {
     let mut session = on_a_terminal(runtime.command(&["submit", "stubborn"]));
     session.exp_string("not listening").unwrap();
     session.send_control('c').unwrap();
-    session.exp_string("Ctrl-C again leaves at once").unwrap();
+    session.exp_string("press Ctrl-C again to leave at once").unwrap();
     session.send_control('c').unwrap();
     assert_eq!(end(session).1, 130);
     runtime.gate.open(1);
 }
 
 #[test]
-fn an_input_that_is_typed_can_be_given_up() {
+fn typing_the_input_can_be_interrupted() {
     let runtime = Runtime::start();
     let mut session = on_a_terminal(runtime.command(&["submit", "echo", "--input", "-"]));
     session.exp_string("Ctrl-D").unwrap();
@@ -126,7 +126,7 @@ fn an_input_that_is_typed_can_be_given_up() {
 }
 
 #[test]
-fn a_streamed_result_on_a_terminal_moves_no_cursor() {
+fn a_streamed_result_does_not_control_the_terminal() {
     let runtime = Runtime::start();
     let (shown, code) = end(on_a_terminal(runtime.command(&["submit", "binary"])));
     assert_eq!(code, 0);
@@ -135,7 +135,7 @@ fn a_streamed_result_on_a_terminal_moves_no_cursor() {
 }
 
 #[test]
-fn a_result_that_goes_to_a_file_leaves_the_bars() {
+fn bars_stay_while_a_result_is_written_to_a_file() {
     let runtime = Runtime::start();
     let mut session = on_a_terminal(runtime.command(&["submit", "pieces", "--output", &runtime.path("result")]));
     session.exp_regex("pieces.*result 6 B").unwrap();
@@ -145,7 +145,7 @@ fn a_result_that_goes_to_a_file_leaves_the_bars() {
 }
 
 #[test]
-fn a_watch_shows_the_jobs_in_place() {
+fn a_watch_redraws_the_list_in_place() {
     let runtime = Runtime::start();
     let mut job = runtime.start_command(&["submit", "waits"]);
     job.until("waiting");
@@ -153,7 +153,7 @@ fn a_watch_shows_the_jobs_in_place() {
     session.exp_regex("waits.*running").unwrap();
     runtime.gate.open(1);
     let (drawn, _) = session.exp_regex("waits.*success").unwrap();
-    assert!(drawn.contains("\u{1b}[2K") || drawn.contains("\u{1b}[1A"), "the lines before are taken back: {drawn:?}");
+    assert!(drawn.contains("\u{1b}[2K") || drawn.contains("\u{1b}[1A"), "the earlier lines are replaced: {drawn:?}");
     assert_eq!(job.end().code, Some(0));
     session.send_control('c').unwrap();
     assert_eq!(end(session).1, 0);

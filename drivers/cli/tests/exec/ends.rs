@@ -1,4 +1,4 @@
-//! How programs end: with their job, with nuncio, and never after it.
+//! Programs end with their job and with nuncio, and leave nothing behind.
 
 use super::*;
 
@@ -14,10 +14,10 @@ fn a_cancelled_job_ends_the_program_and_its_children() {
 }
 
 #[test]
-fn a_cancelled_program_may_say_goodbye() {
+fn a_cancelled_program_may_clean_up() {
     let serving = python(
         r#"def stop(*_):
-    print("tidied up", flush=True)
+    print("cleaned up", flush=True)
     sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
 print("ready", flush=True)
@@ -29,7 +29,7 @@ time.sleep(1000000)"#,
     send("INT", &job.child);
     let (code, rest) = job.end();
     assert_eq!(code, Some(3), "{rest}");
-    assert!(rest.contains("tidied up"), "{rest}");
+    assert!(rest.contains("cleaned up"), "{rest}");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_program_that_ignores_sigterm_is_killed() {
 }
 
 #[test]
-fn a_job_out_of_time_ends_its_program() {
+fn a_job_that_times_out_ends_its_program() {
     let serving = python(STUBBORN, &["--kill-grace", "100ms"]);
     let mut job = Following::start(&serving, &["--max-runtime", "2"]);
     let pids = job.pids();
@@ -75,7 +75,7 @@ async fn an_expired_lease_ends_the_program() {
 
 #[test]
 fn back_pressure_reaches_the_program_and_loses_nothing() {
-    // Far more than the log holds.
+    // Far more events than the log holds.
     let serving = python(
         r#"hear()
 for n in range(5000): say(kind="progress", body={"current": n, "message": "x" * 500})
@@ -89,7 +89,7 @@ say(result="all")
 }
 
 #[test]
-fn a_program_that_is_gone_by_then_fails_its_job_alone() {
+fn a_program_that_was_deleted_fails_only_its_own_job() {
     let directory = Scratch::new("gone");
     let program = directory.0.join("agent");
     std::fs::copy("/bin/true", &program).expect("a copy");
@@ -102,8 +102,8 @@ fn a_program_that_is_gone_by_then_fails_its_job_alone() {
 }
 
 #[test]
-fn sigterm_lets_running_jobs_come_to_their_end() {
-    // The program ends when it is told to, over a pipe of the test's own.
+fn sigterm_lets_running_jobs_end() {
+    // The program ends when the test writes to this pipe.
     let directory = Scratch::new("drain");
     let fifo = directory.0.join("go");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
@@ -118,7 +118,7 @@ fn sigterm_lets_running_jobs_come_to_their_end() {
 }
 
 #[test]
-fn after_the_drain_programs_are_ended_with_all_they_started() {
+fn after_the_drain_programs_are_ended_with_their_children() {
     let serving = python(FAMILY, &["--drain", "0s"]);
     let mut job = Following::start(&serving, &[]);
     let pids = job.pids();
@@ -138,7 +138,7 @@ fn a_second_signal_ends_everything_at_once() {
 }
 
 #[test]
-fn not_even_a_killed_nuncio_leaves_programs_behind() {
+fn a_killed_nuncio_leaves_no_programs_behind() {
     let serving = python(STUBBORN, &["--kill-grace", "100ms"]);
     let mut job = Following::start(&serving, &[]);
     let pids = job.pids();

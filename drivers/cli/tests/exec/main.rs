@@ -1,4 +1,4 @@
-//! Any program as an agent, as a user runs it: real processes, pipes and sockets.
+//! Programs as agents, with real processes, pipes and sockets.
 #![cfg(unix)]
 
 mod ends;
@@ -16,7 +16,7 @@ use support::{Serving, nuncio, send, stderr, stdout};
 
 const TOKEN: [&str; 2] = ["--token", "t=alice"];
 
-/// Serves `name=command` beside the demonstration's agents.
+/// A server with the demo agents and those of the arguments.
 fn serving(arguments: &[&str]) -> Serving {
     Serving::start(&[&TOKEN[..], arguments].concat())
 }
@@ -51,7 +51,7 @@ fn succeeded(output: &Output) -> String {
     stdout(output).trim_end().to_owned()
 }
 
-/// What the events of this kind say, in order.
+/// The text of each event of a kind, in order.
 fn bodies(output: &Output, kind: &str) -> Vec<String> {
     let kind = format!(" {kind} ");
     let body = |line: &str| line.split_once(&kind).map(|(_, body)| body.to_owned());
@@ -73,7 +73,7 @@ impl Following {
         Following { child, lines }
     }
 
-    /// The next line with this in it.
+    /// Reads to the next line that contains `what`.
     #[track_caller]
     fn until(&mut self, what: &str) -> String {
         let mut seen = String::new();
@@ -87,7 +87,7 @@ impl Following {
         }
     }
 
-    /// The process ids that the program tells in a log message, `pids 1 2`.
+    /// The process ids that the program logs, as in `pids 1 2`.
     #[track_caller]
     fn pids(&mut self) -> Vec<u32> {
         let line = self.until("pids ");
@@ -105,13 +105,13 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if it has ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Waits until these processes have ended. It polls, for nobody tells of the end of somebody else's child.
+/// Waits until these processes have ended. It polls, because the system reports the end of a process only to its parent.
 #[track_caller]
 fn all_end(pids: &[u32]) {
     let deadline = std::time::Instant::now() + Duration::from_mins(1);
@@ -121,7 +121,7 @@ fn all_end(pids: &[u32]) {
     }
 }
 
-/// Zombies have ended: in a container there may be nobody to bury them.
+/// Returns whether a process runs. A zombie does not: in a container there may be no init process to reap it.
 fn is_running(pid: u32) -> bool {
     let state = std::process::Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output();
     let state = state.expect("ps runs").stdout;
@@ -132,12 +132,12 @@ fn examples() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/exec_agent")
 }
 
-/// A program with a grandchild, both of which tell who they are and then wait for ever.
+/// A program with a child. It logs the ids of both, which then wait for ever.
 const FAMILY: &str = "child = subprocess.Popen(['sleep', '1000000'])
 print('pids', os.getpid(), child.pid, flush=True)
 time.sleep(1000000)";
 
-/// The same, but SIGTERM means nothing to either of them.
+/// The same, but both ignore SIGTERM.
 const STUBBORN: &str = "signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen(['sleep', '1000000'])
 print('pids', os.getpid(), child.pid, flush=True)
@@ -178,7 +178,7 @@ fn chunks_are_a_streamed_result() {
 }
 
 #[test]
-fn an_exit_status_that_is_not_zero_is_a_failure_that_names_it() {
+fn a_failed_exit_status_fails_the_job_and_is_named() {
     let serving = shell(r#"echo '{"result":1}'; exit 37"#, &[]);
     let output = submit(&serving, &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -186,7 +186,7 @@ fn an_exit_status_that_is_not_zero_is_a_failure_that_names_it() {
 }
 
 #[test]
-fn a_signal_is_a_failure_that_names_it() {
+fn a_signal_fails_the_job_and_is_named() {
     let serving = shell("kill -SEGV $$", &[]);
     let output = submit(&serving, &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -194,7 +194,7 @@ fn a_signal_is_a_failure_that_names_it() {
 }
 
 #[test]
-fn a_program_can_say_why_it_fails() {
+fn a_program_can_give_the_error() {
     let serving = shell(r#"echo '{"error":{"code":"INVALID_REQUEST","message":"no pages"}}'; exit 1"#, &[]);
     let output = submit(&serving, &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -202,7 +202,7 @@ fn a_program_can_say_why_it_fails() {
 }
 
 #[test]
-fn a_line_that_makes_no_sense_is_told_and_does_not_end_the_job() {
+fn an_invalid_line_is_reported_and_does_not_end_the_job() {
     let serving = python(
         r#"hear()
 say(kind="progress", body={"current": -1})
@@ -221,7 +221,7 @@ say(result=[first["invalid"]["line"], second["invalid"]["line"], second["invalid
 }
 
 #[test]
-fn a_line_that_is_too_long_is_dropped_and_the_next_one_counts() {
+fn a_line_that_is_too_long_is_dropped_and_the_next_is_read() {
     let serving = python(
         r#"hear()
 print("x" * 100000)
@@ -233,20 +233,20 @@ say(result=hear()["invalid"]["reason"])
 }
 
 #[test]
-fn a_program_that_reads_no_answers_is_not_held_up_by_what_it_did_not_ask() {
+fn reports_of_invalid_lines_do_not_block_a_program_that_does_not_read_them() {
     let serving = shell(r#"for n in $(seq 1000); do echo '{"nonsense":1}'; done; echo '{"result":"done"}'"#, &[]);
     assert_eq!(succeeded(&submit(&serving, &[])), r#""done""#);
 }
 
 #[test]
-fn a_program_that_does_not_read_its_input_is_no_failure() {
+fn a_program_need_not_read_its_input() {
     let serving = shell(r#"exec <&-; echo '{"result":"who cares"}'"#, &["--frame-bytes", "1 MiB"]);
     let input = format!("\"{}\"", "x".repeat(100_000));
     assert_eq!(succeeded(&submit(&serving, &["--input", &input])), r#""who cares""#);
 }
 
 #[test]
-fn what_a_program_leaves_behind_is_ended_with_it() {
+fn processes_left_behind_are_ended_with_the_program() {
     let serving = shell("sleep 1000000 & echo pids $$ $!", &[]);
     let output = submit(&serving, &[]);
     assert_eq!(succeeded(&output), "null");
@@ -257,7 +257,7 @@ fn what_a_program_leaves_behind_is_ended_with_it() {
 }
 
 #[test]
-fn the_environment_tells_of_the_job_and_nothing_of_nuncio() {
+fn the_environment_describes_the_job_and_hides_nuncios_own_variables() {
     let serving = python(
         r#"hear()
 say(result={name: value for name, value in os.environ.items() if name.startswith(("NUNCIO_", "TRACE"))})
@@ -286,7 +286,7 @@ fn json(text: &serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
-fn it_may_ask_what_its_lease_allows() {
+fn a_program_may_ask_what_its_lease_allows() {
     let serving = python(
         r#"hear()
 say(authorize={"cap": "net.fetch", "target": "https://example.com/a"}, id=1)
@@ -303,7 +303,7 @@ say(result=[yes, no["id"], no["authorize"]["allowed"], no["authorize"]["code"], 
 }
 
 #[test]
-fn it_may_delegate_and_hears_what_became_of_it() {
+fn a_program_may_delegate_and_is_sent_the_outcome() {
     let serving = python(
         r#"hear()
 say(delegate={"agent": "echo", "input": {"n": 1}}, id="a")
@@ -346,7 +346,7 @@ fn the_example_in_shell_works() {
     assert!(stderr(&output).contains("it was loud"), "{}", stderr(&output));
 }
 
-/// A directory that is there for one test.
+/// A temporary directory of one test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -359,7 +359,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // The next test run does not mind it.
+        // A directory that stays does not disturb the next run.
         drop(std::fs::remove_dir_all(&self.0));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{run, stderr, stdout};
 use crate::{Folder, serve};
 
-/// A journal with jobs that ended in several ways, one of them by a kill.
+/// A journal of jobs that ended in several ways, one of them because the server was killed.
 fn used(folder: &Folder) -> String {
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -29,26 +29,26 @@ fn stats(journal: &str) -> Value {
 }
 
 #[test]
-fn a_sound_journal_is_called_so() {
+fn a_sound_journal_passes_the_check() {
     let folder = Folder::new();
     let journal = used(&folder);
     let output = run(&["journal", "check", &journal]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).starts_with("sound: "), "{}", stdout(&output));
     let serving = serve(&journal);
-    assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0), "while it is used");
+    assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0), "while a server uses it");
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
 }
 
 #[test]
-fn a_damaged_journal_is_called_so() {
+fn damage_is_found() {
     let folder = Folder::new();
     let journal = used(&folder);
-    // Its end writes everything to the one file.
+    // When a server stops, everything is in one file.
     serve(&journal).stop("TERM");
     let bytes = std::fs::read(&journal).unwrap();
     let file = std::fs::File::options().write(true).open(&journal).unwrap();
-    // A page that is not used any more may hold it, too.
+    // Pages that are no longer used may contain the text, too.
     for (at, _) in bytes.windows(12).enumerate().filter(|(_, window)| *window == b"job_accepted") {
         file.write_all_at(b"J", at as u64).unwrap();
     }
@@ -56,7 +56,7 @@ fn a_damaged_journal_is_called_so() {
         let output = run(&[&["journal"], arguments, &[&journal]].concat());
         assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{arguments:?}");
         assert!(
-            stderr(&output).contains("are not what was written; if the path is right, restore it"),
+            stderr(&output).contains("are not what was written; if the path is right, restore the file"),
             "{}",
             stderr(&output)
         );
@@ -64,7 +64,7 @@ fn a_damaged_journal_is_called_so() {
     let serve = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal]);
     assert_eq!(serve.status.code(), Some(1));
     assert!(
-        stderr(&serve).contains("are not what was written; if the path is right, restore it"),
+        stderr(&serve).contains("are not what was written; if the path is right, restore the file"),
         "{}",
         stderr(&serve)
     );
@@ -77,7 +77,7 @@ fn the_contents_are_counted() {
     let before = stats(&journal);
     assert_eq!(before["jobs"], json!({"unfinished": 1, "success": 2, "error": 1, "cancelled": 0, "timed_out": 0}));
     assert_eq!((&before["sessions"], &before["credentials_unrevoked"]), (&json!(1), &json!(0)));
-    assert_eq!(before["records"], before["last_record"], "nothing was let go");
+    assert_eq!(before["records"], before["last_record"], "nothing was deleted");
     assert!(before["oldest_event"].as_str().unwrap().ends_with('Z'), "{before}");
     let serving = serve(&journal);
     serving.submit("t", &["echo"]);
@@ -91,7 +91,7 @@ fn the_contents_are_counted() {
 }
 
 #[test]
-fn a_compact_journal_holds_what_is_needed() {
+fn compacting_keeps_what_is_needed() {
     let folder = Folder::new();
     let journal = used(&folder);
     let serving = serve(&journal);
@@ -102,10 +102,10 @@ fn a_compact_journal_holds_what_is_needed() {
     let before = stats(&journal);
     let output = run(&["journal", "compact", &journal]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains(" records stay in "), "{}", stdout(&output));
+    assert!(stdout(&output).contains("compacted from "), "{}", stdout(&output));
     let after = stats(&journal);
     assert_eq!((&after["jobs"], &after["sessions"]), (&before["jobs"], &before["sessions"]));
-    assert_eq!(after["events"], before["events"], "whoever has not acknowledged them may ask for them");
+    assert_eq!(after["events"], before["events"], "a client that has not acknowledged them may ask for them");
     assert_eq!(run(&["journal", "compact", &journal, "--retain", "0s"]).status.code(), Some(0));
     assert!(stats(&journal)["events"].as_u64() < after["events"].as_u64());
     assert_eq!(run(&["journal", "check", &journal]).status.code(), Some(0));
@@ -113,19 +113,19 @@ fn a_compact_journal_holds_what_is_needed() {
 }
 
 #[test]
-fn what_is_not_there_is_not_made() {
+fn a_missing_journal_is_not_created() {
     let folder = Folder::new();
     for action in ["check", "stats", "compact"] {
         let output = run(&["journal", action, &folder.file("journal")]);
         assert_eq!((output.status.code(), stdout(&output)), (Some(6), ""), "{action}");
-        assert!(stderr(&output).contains("is it there"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("check that the path is right"), "{}", stderr(&output));
     }
     assert!(folder.names().is_empty(), "{:?}", folder.names());
     std::fs::write(folder.path("empty"), "").unwrap();
     let output = run(&["journal", "check", &folder.file("empty")]);
     assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains("nothing was ever written to it"), "{}", stderr(&output));
-    // For a server that is as good as none.
+    // A server treats an empty file like a missing one.
     assert_eq!(serve(&folder.file("empty")).stop("TERM").0, Some(0));
     assert_eq!(run(&["journal", "check", &folder.file("empty")]).status.code(), Some(0));
 }

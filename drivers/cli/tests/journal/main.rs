@@ -1,9 +1,9 @@
-//! What outlives `nuncio serve`: its journal, and the commands that look into it.
+//! The journal of `nuncio serve`, and the commands that read it.
 //!
-//! - [`serving`]: a server that is killed and started again, and every reason why one does not start.
+//! - [`serving`]: a server that is killed and restarted, and every reason for which one does not start.
 //! - [`replaying`]: `nuncio replay`. [`inspecting`]: `nuncio journal`.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+#![allow(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
 
 mod inspecting;
 mod replaying;
@@ -16,7 +16,7 @@ use std::process::Output;
 
 use support::{Serving, stderr};
 
-/// A folder that is gone after the test.
+/// A temporary folder of one test.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -28,7 +28,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// The path as an argument.
+    /// A path in the folder, as an argument.
     fn file(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
@@ -45,7 +45,7 @@ fn serve(journal: &str) -> Serving {
     Serving::start(&["--token", "t=me", "--journal", journal])
 }
 
-/// The id of the job that a submit told of.
+/// The id of the job that `nuncio submit` has printed.
 fn accepted(output: &Output) -> String {
     let line = stderr(output).lines().find(|line| line.starts_with("accepted"));
     let id = line.and_then(|line| line.split_whitespace().find(|word| word.starts_with("job_")));

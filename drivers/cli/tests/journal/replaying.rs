@@ -18,7 +18,7 @@ fn frames(output: &Output) -> Vec<Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What a resume would repeat of what a client has seen.
+/// The frames that a resume would repeat, of those that a client has received.
 fn repeatable(seen: &[Value]) -> Vec<Value> {
     seen.iter().filter(|frame| !frame["event_seq"].is_null() || frame["type"] == "job.accepted").cloned().collect()
 }
@@ -37,14 +37,14 @@ impl Following {
         Following { child, lines }
     }
 
-    /// `None` at the end.
+    /// The next frame; `None` at the end.
     fn next(&mut self) -> Option<Value> {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap())
     }
 
-    /// Its exit code, once it has ended.
+    /// Closes stdout and waits for the end: the exit code and stderr.
     fn ended(self) -> (Option<i32>, String) {
         drop(self.lines);
         let output = self.child.wait_with_output().unwrap();
@@ -53,7 +53,7 @@ impl Following {
 }
 
 #[test]
-fn what_a_session_was_sent_is_printed_as_it_was_sent() {
+fn frames_are_printed_as_they_were_sent() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -77,7 +77,7 @@ fn what_a_session_was_sent_is_printed_as_it_was_sent() {
 }
 
 #[test]
-fn a_session_of_another_is_not_printed() {
+fn other_sessions_are_not_printed() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -91,7 +91,7 @@ fn a_session_of_another_is_not_printed() {
 }
 
 #[test]
-fn what_comes_is_followed_until_a_signal() {
+fn new_frames_are_followed_until_a_signal() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -103,7 +103,7 @@ fn what_comes_is_followed_until_a_signal() {
         while printed.len() < repeatable(&wire.seen).len() {
             printed.push(following.next().unwrap());
         }
-        // It has come to the end, and goes on.
+        // At the end of the journal it waits for more.
         wire.run(&json!({"agent": "progress", "input": {"n": 2}}));
         while printed.len() < repeatable(&wire.seen).len() {
             printed.push(following.next().unwrap());
@@ -116,7 +116,7 @@ fn what_comes_is_followed_until_a_signal() {
 }
 
 #[test]
-fn what_is_followed_ends_with_its_session() {
+fn following_ends_with_the_session() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = Serving::start(&["--token", "t=me", "--journal", &journal, "--resume-window", "1s"]);
@@ -134,7 +134,7 @@ fn what_is_followed_ends_with_its_session() {
 }
 
 #[test]
-fn a_reader_who_leaves_ends_it() {
+fn a_closed_pipe_ends_it() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -146,7 +146,7 @@ fn a_reader_who_leaves_ends_it() {
 }
 
 #[test]
-fn what_was_let_go_is_told() {
+fn deleted_events_are_reported() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -158,30 +158,30 @@ fn what_was_let_go_is_told() {
     let output = replay(&journal, &wire.session_id, &[]);
     let left = frames(&output);
     assert!(left.len() < 100, "{}", left.len());
-    assert_eq!(left.last(), repeatable(&wire.seen).last(), "the last one is always there");
+    assert_eq!(left.last(), repeatable(&wire.seen).last(), "the last one is never deleted");
     assert!(stderr(&output).contains("are no longer in the journal"), "{}", stderr(&output));
 }
 
 #[test]
-fn what_cannot_be_printed_is_said_so() {
+fn an_unknown_session_or_journal_is_an_error() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
     let wire = Wire::connect(&serving.url, "t");
-    assert_eq!(frames(&replay(&journal, &wire.session_id, &[])), Vec::<Value>::new(), "it was sent nothing yet");
+    assert_eq!(frames(&replay(&journal, &wire.session_id, &[])), Vec::<Value>::new(), "it has no frames yet");
     let unknown = replay(&journal, "sess_00000000000000000000000000", &[]);
     assert_eq!((unknown.status.code(), stdout(&unknown)), (Some(1), ""));
-    assert!(stderr(&unknown).contains("has nothing of sess_0000"), "{}", stderr(&unknown));
+    assert!(stderr(&unknown).contains("has no session sess_0000"), "{}", stderr(&unknown));
     assert_eq!(replay(&journal, "sess_1", &[]).status.code(), Some(2));
     let missing = replay(&folder.file("another"), &wire.session_id, &[]);
     assert_eq!(missing.status.code(), Some(6));
-    assert!(stderr(&missing).contains("another cannot be used"), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("cannot use the journal"), "{}", stderr(&missing));
     assert!(!folder.names().contains(&"another".to_owned()));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_under_stdout_is_said_so() {
+fn a_full_disk_under_stdout_is_an_error() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);

@@ -11,7 +11,7 @@ use crate::support::{Serving, run, stderr, stdout};
 use crate::{Folder, accepted, serve};
 
 #[test]
-fn a_killed_server_goes_on_where_it_was() {
+fn a_killed_server_continues_from_its_journal() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let mut serving = serve(&journal);
@@ -30,7 +30,7 @@ fn a_killed_server_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_job_that_ran_is_told_to_have_ended() {
+fn a_job_that_was_running_has_ended_after_a_restart() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -48,7 +48,7 @@ fn a_job_that_ran_is_told_to_have_ended() {
 }
 
 #[test]
-fn a_journal_is_its_owners_alone() {
+fn a_journal_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::new();
     let serving = serve(&folder.file("journal"));
@@ -61,21 +61,21 @@ fn a_journal_is_its_owners_alone() {
 }
 
 #[test]
-fn a_journal_in_use_is_said_so() {
+fn a_journal_in_use_is_refused() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
     let second = ["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal];
     let output = run(&second);
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
-    assert!(stderr(&output).contains("is in use by another process; stop that one first"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is in use by another process; stop that process"), "{}", stderr(&output));
     let check = run(&[&second[..], &["--check"]].concat());
-    assert_eq!(check.status.code(), Some(0), "a check disturbs nobody: {}", stderr(&check));
+    assert_eq!(check.status.code(), Some(0), "a check does not need the journal for itself: {}", stderr(&check));
     assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
 }
 
 #[test]
-fn a_check_makes_no_journal() {
+fn a_check_creates_no_journal() {
     let folder = Folder::new();
     let check = ["serve", "--demo-agents", "--check", "--journal"];
     let output = run(&[&check[..], &[&folder.file("journal"), "--sync", "normal", "--journal-max", "1GiB"]].concat());
@@ -91,7 +91,7 @@ fn a_check_makes_no_journal() {
 }
 
 #[test]
-fn the_file_has_the_names_of_the_flags() {
+fn the_configuration_file_uses_the_names_of_the_flags() {
     let folder = Folder::new();
     let (config, journal) = (folder.file("config.toml"), folder.file("journal"));
     let text = format!("demo-agents = true\njournal = {journal:?}\nsync = \"normal\"\nretain = \"2h\"\n");
@@ -106,7 +106,7 @@ fn the_file_has_the_names_of_the_flags() {
 }
 
 #[test]
-fn what_is_said_of_no_journal_is_a_mistake() {
+fn journal_options_without_a_journal_are_refused() {
     for flags in [["--sync", "full"], ["--retain", "1h"], ["--journal-max", "1GiB"]] {
         let output = run(&[&["serve", "--demo-agents", "--check"][..], &flags].concat());
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
@@ -115,7 +115,7 @@ fn what_is_said_of_no_journal_is_a_mistake() {
 }
 
 #[test]
-fn what_is_no_journal_is_said_so() {
+fn a_file_that_is_not_a_journal_is_refused() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let serving = serve(&journal);
@@ -125,33 +125,33 @@ fn what_is_no_journal_is_said_so() {
         let check = run(&["serve", "--demo-agents", "--check", "--journal", journal]);
         let output = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", journal]);
         assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
-        assert_eq!((check.status.code(), stderr(&check)), (Some(1), stderr(&output)), "a check sees it, too");
+        assert_eq!((check.status.code(), stderr(&check)), (Some(1), stderr(&output)), "a check finds it, too");
         stderr(&output).replace(journal, "FILE")
     };
     let file = std::fs::File::options().write(true).open(&journal).unwrap();
-    // The version stands in the header of an SQLite file.
+    // The header of an SQLite file holds the version.
     file.write_all_at(&9_u32.to_be_bytes(), 60).unwrap();
-    insta::assert_snapshot!(complaint(&journal), @"nuncio: the journal FILE has the version 9, this nuncio reads version 1; use the nuncio that wrote it, or move it away to begin a new one");
+    insta::assert_snapshot!(complaint(&journal), @"nuncio: the journal FILE has version 9, and this nuncio reads version 1; use the nuncio that wrote it, or start a new journal at another path");
     std::fs::write(&journal, "this has never been a journal. ".repeat(100)).unwrap();
-    insta::assert_snapshot!(complaint(&journal), @"nuncio: the journal FILE is damaged, or is none: file is not a database; if the path is right, restore it from a copy, or begin a new one elsewhere");
+    insta::assert_snapshot!(complaint(&journal), @"nuncio: FILE is damaged or not a journal: file is not a database; if the path is right, restore the file from a copy, or start a new journal at another path");
 }
 
 #[test]
-fn a_file_that_cannot_be_made_is_said_so() {
+fn a_file_that_cannot_be_created_is_refused() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("folder")).unwrap();
     for journal in [folder.file("folder"), folder.file("no/such/journal"), "/dev/null/journal".to_owned()] {
         let output = run(&["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal", &journal]);
         assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
         assert!(
-            stderr(&output).contains("is it there, is there room, and may nuncio use its folder"),
+            stderr(&output).contains("check that the path is right, that nuncio may read and write the file and its folder, and that the disk has space"),
             "{}",
             stderr(&output)
         );
     }
 }
 
-/// A server whose files cannot grow beyond so many kilobytes, as on a full disk.
+/// A server whose files cannot grow beyond `kilobytes`, as on a full disk.
 fn confined(journal: &str, kilobytes: u32) -> Command {
     let mut command = Command::new("bash");
     let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
@@ -161,7 +161,7 @@ fn confined(journal: &str, kilobytes: u32) -> Command {
 }
 
 #[test]
-fn a_disk_without_room_is_said_so_at_the_start() {
+fn a_full_disk_prevents_the_start() {
     let folder = Folder::new();
     let output = confined(&folder.file("journal"), 1).output().unwrap();
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{}", stderr(&output));
@@ -169,16 +169,16 @@ fn a_disk_without_room_is_said_so_at_the_start() {
 }
 
 #[test]
-fn a_disk_that_fills_up_stops_new_work_and_costs_nothing_that_was_taken() {
+fn a_disk_that_fills_up_stops_new_work_and_loses_no_accepted_job() {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let mut serving = Serving::of(confined(&journal, 400));
     let mut bystander = Wire::connect(&serving.url, "t");
-    // Its first frame proves its token, so that its next one stores nothing.
+    // Its first frame proves its token, so that the next one has nothing to store.
     bystander.list();
     let (accepted, taken) = mpsc::channel();
     let url = serving.url.clone();
-    // What it waits for when the disk is full it waits for until the end of the server.
+    // When the disk is full, this thread waits for an answer until the server ends.
     std::thread::spawn(move || {
         let mut filler = Wire::connect(&url, "t");
         for number in 0_u64.. {

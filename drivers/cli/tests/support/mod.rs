@@ -1,4 +1,4 @@
-//! The binary, as a user has it.
+//! Runs the binary.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read};
@@ -26,13 +26,13 @@ pub fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).expect("stderr is text")
 }
 
-/// A `nuncio serve` on a free port, ended with the test.
+/// A `nuncio serve` on a free port, which ends with the test.
 pub struct Serving {
     pub child: Child,
     out: BufReader<ChildStdout>,
-    said: Receiver<String>,
+    errors: Receiver<String>,
     pub url: String,
-    /// The token that it made up, if it did.
+    /// The token that the server generated, if it did.
     pub generated: Option<String>,
 }
 
@@ -43,11 +43,11 @@ impl Serving {
         Serving::of(command)
     }
 
-    /// By a command of one's own.
+    /// Starts a server with the command.
     pub fn of(mut command: Command) -> Serving {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
-        let said = told(child.stderr.take().expect("stderr is piped"));
+        let errors = lines(child.stderr.take().expect("stderr is piped"));
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut generated = None;
         loop {
@@ -57,7 +57,7 @@ impl Serving {
                 Some(("TOKEN", token)) => generated = Some(token.to_owned()),
                 Some(("READY", url)) => {
                     let url = url.to_owned();
-                    return Serving { child, out, said, url, generated };
+                    return Serving { child, out, errors, url, generated };
                 }
                 _ => panic!("unexpected line {line:?}"),
             }
@@ -69,23 +69,23 @@ impl Serving {
         command.args(arguments).output().expect("the binary runs")
     }
 
-    /// Waits until this is said on stderr.
+    /// Waits for a line on stderr that contains `what`.
     pub fn until(&mut self, what: &str) -> String {
         loop {
-            let line = self.said.recv().expect("it says so before it ends");
+            let line = self.errors.recv().expect("the line is printed before the end");
             if line.contains(what) {
                 return line;
             }
         }
     }
 
-    /// Sends the signal and waits for the end: the exit code, and what else was on stdout.
+    /// Sends the signal and waits for the end. Returns the exit code and the rest of stdout.
     pub fn stop(self, signal: &str) -> (Option<i32>, String) {
         send(signal, &self.child);
         self.ended()
     }
 
-    /// Waits for the end.
+    /// Waits for the end. Returns the exit code and the rest of stdout.
     pub fn ended(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("it ends");
         let mut rest = String::new();
@@ -94,13 +94,13 @@ impl Serving {
     }
 }
 
-/// The lines of stderr, which are shown with the test, too.
-fn told(stderr: ChildStderr) -> Receiver<String> {
+/// The lines of stderr, which are also printed with the test's own output.
+fn lines(stderr: ChildStderr) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             eprintln!("{line}");
-            // Most tests do not listen.
+            // Fails once the test no longer reads them.
             drop(sender.send(line));
         }
     });
@@ -109,7 +109,7 @@ fn told(stderr: ChildStderr) -> Receiver<String> {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if it has ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,0 +1,138 @@
+//! `nuncio cancel`.
+
+use clap::Args;
+use nuncio_tokio::arcp::{
+    Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, RemoteFault, RequestFailure,
+    SessionEnd, Subscribe, Subscription,
+};
+
+use crate::connection::Connection;
+use crate::detached;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output;
+use crate::signals::Interrupts;
+use crate::text::eprint_line;
+
+const AFTER_HELP: &str = "\
+Example:
+  job=$(nuncio submit report --detach)
+  nuncio cancel \"$job\" --reason 'wrong week'
+
+Only the session that submitted a job may cancel it. `nuncio submit --detach`
+saves that session on this machine, and `nuncio cancel` resumes it. Cancel a job
+that is being followed with Ctrl-C in its own terminal.
+
+Exit codes:
+  0    the job is cancelled, now or by an earlier request
+  1    the job ended otherwise
+  2    invalid usage
+  5    the runtime refused: the token, or only another session may cancel the job
+  6    the runtime cannot be reached, or the session is lost
+  130  left by Ctrl-C before the job's end";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Id of the job
+    #[arg(value_name = "JOB")]
+    job_id: String,
+    /// Reason to pass to the agent. It does not appear in the job's final error
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Return as soon as the runtime has accepted the request, without waiting for the job's end
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish(run_until_interrupted(&options).await)
+}
+
+async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
+    tokio::select! {
+        exit = cancel(options) => exit,
+        () = interrupts.reach(1) => {
+            eprint_line("nuncio: interrupted; the job may still be cancelled");
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn cancel(options: &Options) -> Result<Exit, Error> {
+    let client = options.connection.connect().await?;
+    let subscription = client.subscribe(&options.job_id, Subscribe::default()).await?;
+    let status = subscription.info().current_status.as_deref().unwrap_or("running");
+    if !matches!(status, "pending" | "running") {
+        eprint_line(&format!("the job had already ended: {status}"));
+        client.close().await;
+        return Ok(if status == FinalStatus::Cancelled.as_str() { Exit::Success } else { Exit::Failed });
+    }
+    match subscription.cancel(options.reason.as_deref()).await {
+        Ok(()) => finish(options, client, subscription).await,
+        Err(ClientError::Failed(RequestFailure::Refused(fault)))
+            if fault.known() == Some(ErrorCode::PermissionDenied) =>
+        {
+            let (owner, job) = resume_owner(options, &subscription, &fault).await?;
+            client.close().await;
+            job.cancel(options.reason.as_deref()).await?;
+            finish(options, owner, job).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Resumes the session that submitted the job, if it was saved, and subscribes to the job in it.
+async fn resume_owner(
+    options: &Options,
+    subscription: &Subscription,
+    fault: &RemoteFault,
+) -> Result<(Client, Subscription), Error> {
+    let (url, job_id) = (options.connection.url(), subscription.job_id());
+    let Some(point) = detached::find(url, job_id) else {
+        return Err(Error::Refused(format!(
+            "the runtime refused the request: {fault}; press Ctrl-C where the job is followed. A job can be cancelled \
+             from elsewhere if it is submitted with --detach, on the same machine and with the same --url"
+        )));
+    };
+    let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {
+        ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(fault)))
+            if fault.known() == Some(ErrorCode::ResumeWindowExpired) =>
+        {
+            Error::Refused(format!(
+                "only the session that submitted the job may cancel it, and the runtime no longer has that session \
+                 ({fault}). If the job has an --idempotency-key, submit it again with the same key: that session then \
+                 owns the job, and Ctrl-C cancels it"
+            ))
+        }
+        error => error.into(),
+    })?;
+    let window_secs = owner.welcome().and_then(|welcome| welcome.resume_window_sec);
+    if let Some(point) = owner.resume_point()
+        && let Err(error) = detached::save(url, job_id, &point, window_secs)
+    {
+        eprint_line(&format!("nuncio: cannot save the session, so it cannot be resumed again: {error}"));
+    }
+    let job = owner.subscribe(job_id, Subscribe::default()).await?;
+    Ok((owner, job))
+}
+
+async fn finish(options: &Options, client: Client, mut job: Subscription) -> Result<Exit, Error> {
+    if options.no_wait {
+        eprint_line("the runtime is cancelling the job");
+        client.close().await;
+        return Ok(Exit::Success);
+    }
+    let outcome = job.outcome().await.map_err(ClientError::Ended)?;
+    detached::delete(job.job_id());
+    client.close().await;
+    if outcome.status == FinalStatus::Cancelled {
+        eprint_line("the job was cancelled");
+        return Ok(Exit::Success);
+    }
+    eprint_line(&format!("the job ended before it could be cancelled: {}", outcome.status.as_str()));
+    Ok(Exit::Failed)
+}

@@ -1,0 +1,44 @@
+//! `nuncio demo`: [`cut`] cuts a connection while a job runs, [`restart`] kills the runtime.
+
+mod cut;
+mod error;
+mod narration;
+mod restart;
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::exit::Exit;
+use crate::text::eprint_line;
+use error::DemoError;
+
+/// Far longer than either demonstration takes.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio demo
+  nuncio demo --restart
+
+The last line is OK with what was cut, resumed and lost, and the exit code 0; or
+an error, and the exit code 1.";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Instead of cutting the connection, kill the runtime while jobs run, and restart it from its journal
+    #[arg(long)]
+    restart: bool,
+}
+
+pub(crate) async fn run(options: &Options) -> Exit {
+    let demonstration = async { if options.restart { restart::run().await } else { cut::run().await } };
+    match tokio::time::timeout(TIMEOUT, demonstration).await.unwrap_or(Err(DemoError::TimedOut(TIMEOUT))) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            eprint_line(&format!("nuncio: {error}"));
+            Exit::Failed
+        }
+    }
+}

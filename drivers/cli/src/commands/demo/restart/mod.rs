@@ -1,0 +1,121 @@
+//! `nuncio demo --restart`: a runtime that is killed while jobs run, and restarted from its journal.
+//!
+//! ```text
+//! client <--TCP--> process.rs: a nuncio serve --journal, killed and restarted
+//!    |                                       |
+//! reports.rs ------> ledger.rs <---- what the journal says was sent
+//! ```
+
+mod ledger;
+mod process;
+mod reports;
+
+use std::path::Path;
+
+use nuncio_core::arcp::Transcript;
+use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
+use nuncio_tokio::arcp::{Client, ClientOptions, SessionId, Submit, Transport};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::watch;
+
+use super::error::DemoError;
+use super::narration::narrate;
+use crate::text::print_line;
+use ledger::{Ledger, Sent};
+use process::{Process, TOKEN};
+use reports::{report_job, report_session};
+
+/// Steps of the jobs that run for a while.
+const STEPS: u64 = 60;
+/// The step of the first of these jobs at which the runtime is killed.
+const KILLED_AT: u64 = 24;
+/// Milliseconds between two steps, so that a person can follow the job.
+const PACE_MS: u64 = 15;
+const IDEMPOTENCY_KEY: &str = "once";
+
+pub(super) async fn run() -> Result<(), DemoError> {
+    print_line("A runtime in a process of its own, with a journal. It is killed while jobs run, and restarted.");
+    print_line("");
+    let folder = tempfile::Builder::new().prefix("nuncio-demo-").tempdir()?;
+    let journal = folder.path().join("journal");
+    let mut runtime = Process::start(&journal).await?;
+    narrate("runtime", &format!("{} is process {}; {}", runtime.url(), runtime.id(), runtime.greeting()));
+
+    let (address, addresses) = watch::channel(Some(runtime.url().to_owned()));
+    let client = Client::over(move || dial(addresses.clone()), TOKEN).connect().await?;
+    let session = client.welcome().map(|welcome| welcome.session_id.clone()).unwrap_or_default();
+    narrate("client", &format!("session {session} is live"));
+    let session = SessionId::parse(&session).ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
+    let (reports, mut inbox) = unbounded_channel();
+    tokio::spawn(report_session(client.session_events(), reports.clone()));
+
+    let mut ledger = Ledger::default();
+    let done = client.submit(&Submit::new("progress").input(&json!({ "n": 5 }))?).await?;
+    narrate("client", &format!("submits {}: progress, of 5 steps", done.job_id()));
+    tokio::spawn(report_job("progress", done, reports.clone()));
+    ledger.until(&mut inbox, |ledger| ledger.ended("progress")).await;
+    let keyed = slow()?.idempotency_key(IDEMPOTENCY_KEY);
+    let first = client.submit(&keyed).await?;
+    let first_id = first.job_id().to_owned();
+    narrate("client", &format!("submits {first_id}: slow 1, of {STEPS} steps, with an idempotency key"));
+    tokio::spawn(report_job("slow 1", first, reports.clone()));
+    let second = client.submit(&slow()?).await?;
+    narrate("client", &format!("submits {}: slow 2, of {STEPS} steps", second.job_id()));
+    tokio::spawn(report_job("slow 2", second, reports.clone()));
+    ledger.until(&mut inbox, |ledger| ledger.steps("slow 1") >= KILLED_AT).await;
+
+    address.send_replace(None);
+    let killed = runtime.id();
+    runtime.kill().await?;
+    ledger.killed(&sent(&journal, session)?);
+    narrate("runtime", &format!("process {killed} is KILLED (SIGKILL), {}", ledger.at_the_kill()));
+    let mut runtime = Process::start(&journal).await?;
+    narrate("runtime", &format!("process {} takes over; {}", runtime.id(), runtime.greeting()));
+    address.send_replace(Some(runtime.url().to_owned()));
+    ledger.until(&mut inbox, |ledger| ledger.ended("slow 1") && ledger.ended("slow 2")).await;
+
+    let again = client.submit(&keyed).await?;
+    let same = again.job_id() == first_id;
+    let which = if same { "the same job, which does not run twice" } else { "another job" };
+    narrate("client", &format!("submits slow 1 again with its key: {}, {which}", again.job_id()));
+    ledger.retried(same);
+    tokio::spawn(report_job("retry", again, reports.clone()));
+    let third = client.submit(&slow()?).await?;
+    narrate("client", &format!("submits {}: slow 3, a retry without a key", third.job_id()));
+    tokio::spawn(report_job("slow 3", third, reports));
+    ledger.until(&mut inbox, |ledger| ledger.ended("retry") && ledger.ended("slow 3")).await;
+
+    let sent = sent(&journal, session)?;
+    client.close().await;
+    runtime.kill().await?;
+    ledger.close(&sent).map_err(DemoError::Check)
+}
+
+fn slow() -> Result<Submit, serde_json::Error> {
+    Submit::new("slow").input(&json!({ "ticks": STEPS, "tick_ms": PACE_MS }))
+}
+
+/// Connects to the process that runs, or waits for the next one.
+async fn dial(mut addresses: watch::Receiver<Option<String>>) -> std::io::Result<Transport> {
+    let url = addresses.wait_for(Option::is_some).await.map_err(std::io::Error::other)?.clone().unwrap_or_default();
+    let options = ClientOptions::new(&url).map_err(std::io::Error::other)?;
+    let stream = TcpStream::connect((options.host(), options.port())).await?;
+    Ok(Transport::websocket(nuncio_tokio::stream(stream), options))
+}
+
+/// The frames that a session was sent, according to the journal.
+fn sent(journal: &Path, session: SessionId) -> Result<Vec<Sent>, JournalError> {
+    let journal = SqliteJournal::look(journal)?;
+    let mut transcript = Transcript::new(session);
+    let (mut sent, mut at) = (Vec::new(), 0);
+    while let Some(committed) = journal.after(at)? {
+        at = committed.last;
+        for frame in committed.records.iter().filter_map(|(_, record)| transcript.take(record)) {
+            let envelope: Value = serde_json::from_slice(&frame.frame).unwrap_or_default();
+            sent.push(Sent { seq: frame.seq, body: envelope.pointer("/payload/body").cloned() });
+        }
+    }
+    Ok(sent)
+}

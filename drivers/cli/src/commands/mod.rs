@@ -1,0 +1,12 @@
+//! The subcommands, each with its options.
+
+pub(crate) mod cancel;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod jobs;
+pub(crate) mod journal;
+pub(crate) mod man;
+pub(crate) mod replay;
+pub(crate) mod serve;
+pub(crate) mod submit;
+pub(crate) mod tail;

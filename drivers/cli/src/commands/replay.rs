@@ -1,0 +1,204 @@
+//! `nuncio replay`.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_core::arcp::{JobUlid, Transcript};
+use nuncio_tokio::arcp::SessionId;
+use nuncio_tokio::arcp::journal::SqliteJournal;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::journal_file::JournalFileError;
+use crate::output;
+use crate::signals::Termination;
+use crate::text::eprint_line;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio journal sessions my.journal
+  nuncio replay --journal my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
+  nuncio replay --journal my.journal --session sess_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB \\
+    --follow | jq .payload
+
+Prints the session's numbered frames as a resume sends them, each job.accepted
+before the first frame of its job, one JSON envelope per line. The journal is
+only read, and a nuncio may be using it. With --follow, the command ends when
+the session is closed, or at Ctrl-C with exit code 0.
+
+Exit codes:
+  0    the frames were printed
+  1    the journal is damaged, or does not have the session
+  2    invalid usage
+  6    the journal cannot be read
+  7    stdout cannot be written
+  130  left by Ctrl-C before all frames were printed";
+
+/// How often a journal that is followed is read again.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long after a signal a line that is being printed may take to complete.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// File of the journal, as given to `nuncio serve --journal`
+    #[arg(long, value_name = "FILE")]
+    journal: PathBuf,
+    /// Id of the session; `nuncio journal sessions FILE` lists them
+    #[arg(long, value_name = "SESSION", value_parser = session)]
+    session: SessionId,
+    /// Print only frames with a number greater than this
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    after_seq: u64,
+    /// Print only frames of this job
+    #[arg(long, value_name = "JOB", value_parser = job)]
+    job: Option<JobUlid>,
+    /// Continue with frames that are written to the journal from now on
+    #[arg(long)]
+    follow: bool,
+}
+
+fn session(text: &str) -> Result<SessionId, &'static str> {
+    SessionId::parse(text)
+        .ok_or("a session id is sess_ and 26 characters; `nuncio journal sessions FILE` lists those of a journal")
+}
+
+fn job(text: &str) -> Result<JobUlid, &'static str> {
+    JobUlid::parse(text).ok_or("a job id is job_ and 26 characters, as `nuncio jobs` shows it")
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish(print_until_terminated(options).await)
+}
+
+async fn print_until_terminated(options: Options) -> Result<Exit, Error> {
+    let mut termination = Termination::listen().map_err(Error::System)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let follows = options.follow;
+    // On a thread of its own, so that a signal is noticed while a slow reader blocks stdout.
+    let mut printing = tokio::task::spawn_blocking({
+        let stop = Arc::clone(&stop);
+        move || Replay::open(options, stop)?.print()
+    });
+    tokio::select! {
+        printed = &mut printing => printed.unwrap_or_else(|error| Err(Error::System(error.into()))),
+        () = termination.requested() => {
+            stop.store(true, Ordering::SeqCst);
+            // Lets the thread complete the line it is printing, unless nothing reads it.
+            drop(tokio::time::timeout(STOP_TIMEOUT, printing).await);
+            Ok(if follows { Exit::Success } else { Exit::Interrupted })
+        }
+    }
+}
+
+struct Replay {
+    options: Options,
+    stop: Arc<AtomicBool>,
+    journal: SqliteJournal,
+    transcript: Transcript,
+    /// The number of the last record that was read.
+    last_record: u64,
+    /// The number of the last frame that was read.
+    last_seq: u64,
+}
+
+/// Whether stdout is still read.
+#[derive(PartialEq, Eq)]
+enum Reader {
+    Present,
+    Gone,
+}
+
+impl Replay {
+    fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
+        let journal = SqliteJournal::look(&options.journal);
+        let journal = journal.map_err(|error| JournalFileError::new(&options.journal, error))?;
+        let (transcript, last_seq) = (Transcript::new(options.session), options.after_seq);
+        Ok(Replay { options, stop, journal, transcript, last_record: 0, last_seq })
+    }
+
+    fn print(mut self) -> Result<Exit, Error> {
+        if self.catch_up()? == Reader::Gone || self.is_stopped() {
+            return Ok(Exit::Success);
+        }
+        if !self.transcript.is_known() {
+            let file = self.options.journal.display();
+            return Err(Error::NotFound(format!(
+                "the journal {file} has no session {}; `nuncio journal sessions {file}` lists those it has",
+                self.options.session
+            )));
+        }
+        while self.options.follow && !self.is_stopped() {
+            if self.transcript.is_closed() {
+                eprint_line("nuncio: the session is closed");
+                break;
+            }
+            std::thread::sleep(POLL_INTERVAL);
+            if is_closed(&io::stdout()) || self.catch_up()? == Reader::Gone {
+                break;
+            }
+        }
+        Ok(Exit::Success)
+    }
+
+    /// Prints the frames that have been written since the last call.
+    fn catch_up(&mut self) -> Result<Reader, Error> {
+        while !self.is_stopped() {
+            let committed = self.journal.after(self.last_record);
+            let committed = committed.map_err(|error| JournalFileError::new(&self.options.journal, error))?;
+            let Some(committed) = committed else { break };
+            self.last_record = committed.last;
+            let mut lines = Vec::new();
+            for (_, record) in &committed.records {
+                let sent = self.transcript.take(record);
+                let Some(sent) = sent.filter(|sent| sent.seq > self.last_seq) else { continue };
+                let expected = self.last_seq + 1;
+                self.last_seq = sent.seq;
+                if sent.seq > expected {
+                    eprint_line(&missing(expected, sent.seq - 1));
+                }
+                if self.options.job.is_none_or(|job| job == sent.job) {
+                    for frame in sent.accepted.iter().chain([&sent.frame]) {
+                        lines.extend_from_slice(frame);
+                        lines.push(b'\n');
+                    }
+                }
+            }
+            let mut out = io::stdout().lock();
+            match out.write_all(&lines).and_then(|()| out.flush()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Reader::Gone),
+                Err(error) => return Err(Error::stdout(error)),
+            }
+        }
+        Ok(Reader::Present)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+fn missing(from: u64, to: u64) -> String {
+    let which = if from == to { format!("event {from} is") } else { format!("events {from} to {to} are") };
+    format!("nuncio: {which} no longer in the journal: acknowledged, or older than --retain of `nuncio serve`")
+}
+
+/// Returns whether the reader of a pipe has closed it.
+#[cfg(unix)]
+fn is_closed(out: &io::Stdout) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut polled = [PollFd::new(out, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&at_once)).is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+fn is_closed(_: &io::Stdout) -> bool {
+    false
+}

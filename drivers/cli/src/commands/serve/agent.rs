@@ -1,0 +1,144 @@
+//! Programs as agents, as the command line and the configuration file name them.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+/// `NAME` or `NAME@VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct AgentName(String);
+
+impl TryFrom<String> for AgentName {
+    type Error = String;
+
+    /// Splits the name from the version. The characters of both are checked when the server is built.
+    fn try_from(text: String) -> Result<AgentName, String> {
+        let (name, version) = text.split_once('@').unwrap_or((&text, "1"));
+        if name.is_empty() || version.is_empty() {
+            return Err(format!("{text:?} is not an agent; write NAME or NAME@VERSION"));
+        }
+        Ok(AgentName(text))
+    }
+}
+
+impl AgentName {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.0.split_once('@').map_or(&self.0, |(name, _)| name)
+    }
+
+    pub(super) fn version(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, version)| version)
+    }
+}
+
+/// The value of `--agent`: `NAME[@VERSION]=COMMAND`.
+#[derive(Clone, Debug)]
+pub(super) struct NamedCommand {
+    pub(super) agent: AgentName,
+    pub(super) command: CommandLine,
+}
+
+impl FromStr for NamedCommand {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NamedCommand, String> {
+        let (agent, command) = text.split_once('=').ok_or("write it as NAME=COMMAND, or NAME@VERSION=COMMAND")?;
+        let agent = AgentName::try_from(agent.to_owned())?;
+        Ok(NamedCommand { agent, command: command.parse().map_err(|error: CommandError| error.to_string())? })
+    }
+}
+
+/// The value of `--max-concurrent`: `NAME=COUNT`.
+#[derive(Clone, Debug)]
+pub(super) struct Concurrency {
+    pub(super) name: String,
+    pub(super) jobs: NonZeroU32,
+}
+
+impl FromStr for Concurrency {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Concurrency, &'static str> {
+        const FORMAT: &str = "write it as NAME=COUNT, with a count of at least 1";
+        let (name, jobs) = text.split_once('=').ok_or(FORMAT)?;
+        Ok(Concurrency { name: name.to_owned(), jobs: jobs.parse().map_err(|_| FORMAT)? })
+    }
+}
+
+/// A command as words. It is written as a shell command is, but no shell runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CommandLine(Vec<String>);
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error("the command is empty; write the program and its arguments, such as python3 agent.py")]
+    Empty,
+    #[error("the command cannot be split into words: {0}")]
+    Quotes(#[from] shell_words::ParseError),
+}
+
+impl FromStr for CommandLine {
+    type Err = CommandError;
+
+    fn from_str(text: &str) -> Result<CommandLine, CommandError> {
+        CommandLine::new(shell_words::split(text)?)
+    }
+}
+
+impl CommandLine {
+    fn new(words: Vec<String>) -> Result<CommandLine, CommandError> {
+        if words.first().is_none_or(String::is_empty) { Err(CommandError::Empty) } else { Ok(CommandLine(words)) }
+    }
+
+    /// The first word.
+    pub(super) fn program(&self) -> &str {
+        self.0.first().map_or("", String::as_str)
+    }
+}
+
+impl<'de> Deserialize<'de> for CommandLine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CommandLine, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a command is a string, or an array of words")]
+        enum Written {
+            Line(String),
+            Words(Vec<String>),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Line(line) => line.parse(),
+            Written::Words(words) => CommandLine::new(words),
+        }
+        .map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&shell_words::join(&self.0))
+    }
+}
+
+/// A program that was found and can be run.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) command: CommandLine,
+    pub(super) path: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// Whether the program may ask questions, for whose answers its stdin stays open after the input.
+    pub(super) questions: bool,
+}
+
+impl Program {
+    /// Finds the program, on `PATH` unless its name contains a slash.
+    pub(super) fn find(command: CommandLine, questions: bool) -> Result<Program, which::Error> {
+        let (name, arguments) = command.0.split_first().ok_or(which::Error::CannotFindBinaryPath)?;
+        Ok(Program { path: which::which(name)?, arguments: arguments.to_vec(), questions, command })
+    }
+}

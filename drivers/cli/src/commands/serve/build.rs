@@ -1,0 +1,155 @@
+//! Builds the server that the settings describe.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder};
+use nuncio_tokio::auth::{Claim, Rejection, StaticTokens};
+
+use super::agent::Program;
+use super::demo_agents;
+use super::error::ServeError;
+#[cfg(unix)]
+use super::exec::Host;
+use super::settings::{AgentSetting, Settings};
+
+/// The principal of whoever started a server for which no tokens are given.
+const LOCAL_PRINCIPAL: &str = "local";
+
+/// A server with all of its agents, which does not listen yet.
+pub(super) struct Service {
+    pub(super) server: Server,
+    /// The token that was generated, because none was given.
+    pub(super) generated_token: Option<String>,
+    /// The agents that are programs, by name and version.
+    pub(super) programs: Vec<(String, Program)>,
+    #[cfg(unix)]
+    host: Option<Host>,
+}
+
+impl Service {
+    /// Builds the server. With `check_only`, its journal is looked at and neither opened nor created.
+    pub(super) fn build(settings: &Settings, check_only: bool) -> Result<Service, ServeError> {
+        let mut config = Config::default();
+        config.compat = settings.compat;
+        settings.limits.apply(&mut config)?;
+        let max_line = config.limits.frame_bytes;
+        let programs = find_programs(&settings.agents)?;
+        if programs.is_empty() && !settings.demo_agents {
+            return Err(ServeError::NoAgents);
+        }
+        let mut builder = Server::builder().config(config);
+        if settings.demo_agents {
+            builder = demo_agents::add(builder);
+        }
+        for setting in &settings.agents {
+            if let Some(version) = setting.agent.version().filter(|_| setting.is_default) {
+                builder = builder.default_version(setting.agent.name(), version);
+            }
+        }
+        for (name, jobs) in &settings.max_concurrent {
+            if !settings.has_agent(name, &demo_agents::NAMES) {
+                return Err(ServeError::UnknownAgent(name.clone()));
+            }
+            builder = builder.max_concurrent(name, jobs.get());
+        }
+        #[cfg(unix)]
+        let (builder, host) = with_programs(builder, &programs, settings, max_line)?;
+        #[cfg(not(unix))]
+        if !programs.is_empty() {
+            return Err(ServeError::Platform);
+        }
+        let (mut builder, generated_token) = with_verifier(builder, settings)?;
+        match &settings.journal {
+            Some(journal) if check_only => journal.check()?,
+            Some(journal) => builder = builder.journal(journal.open()?),
+            None => {}
+        }
+        let server = builder.build().map_err(|error| match (error, &settings.journal) {
+            // The server reads the whole journal, and so finds damage that opening it does not.
+            (BuildError::Journal(error), Some(journal)) => journal.error(error),
+            (error, _) => ServeError::Build(error),
+        })?;
+        Ok(Service {
+            server,
+            generated_token,
+            programs,
+            #[cfg(unix)]
+            host,
+        })
+    }
+
+    /// Shuts down: lets running jobs end until `drain` has passed, then ends them. Returns when no program runs any more,
+    /// and whether all jobs ended by themselves.
+    pub(super) async fn shutdown(&self, drain: Duration) -> bool {
+        let drained = self.server.shutdown(drain).await;
+        #[cfg(unix)]
+        if let Some(host) = &self.host {
+            host.idle().await;
+        }
+        drained
+    }
+
+    /// Kills every program and shuts down, within a few seconds.
+    pub(super) async fn kill(&self) {
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        #[cfg(unix)]
+        if let Some(host) = &self.host {
+            host.kill_all();
+        }
+        drop(tokio::time::timeout(TIMEOUT, self.shutdown(Duration::ZERO)).await);
+    }
+}
+
+fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, ServeError> {
+    let find = |setting: &AgentSetting| {
+        let agent = setting.agent.as_str().to_owned();
+        match Program::find(setting.command.clone(), setting.questions) {
+            Ok(program) => Ok((agent, program)),
+            Err(error) => Err(ServeError::Program { agent, program: setting.command.program().to_owned(), error }),
+        }
+    };
+    agents.iter().map(find).collect()
+}
+
+#[cfg(unix)]
+fn with_programs(
+    mut builder: ServerBuilder,
+    programs: &[(String, Program)],
+    settings: &Settings,
+    max_line: usize,
+) -> Result<(ServerBuilder, Option<Host>), ServeError> {
+    if programs.is_empty() {
+        return Ok((builder, None));
+    }
+    let host = Host::start(settings.kill_grace.get(), max_line)?;
+    for (agent, program) in programs {
+        builder = builder.agent_object(agent, super::exec::agent(program.clone(), host.clone()));
+    }
+    Ok((builder, Some(host)))
+}
+
+/// Adds the verifier of the settings. If they let nobody in, a token is generated; or any token is accepted, if only stdin
+/// and stdout are served, which nobody can reach but the process that started this one.
+fn with_verifier(builder: ServerBuilder, settings: &Settings) -> Result<(ServerBuilder, Option<String>), ServeError> {
+    if !settings.security.is_empty() {
+        return Ok((builder.verifier(settings.security.verifier()?), None));
+    }
+    if settings.listen.is_none() {
+        let anyone = |_: Claim| std::future::ready(Ok::<_, Rejection>(LOCAL_PRINCIPAL.to_owned()));
+        return Ok((builder.verifier(anyone), None));
+    }
+    let token = random_token()?;
+    Ok((builder.verifier(StaticTokens::new().with(&token, LOCAL_PRINCIPAL)), Some(token)))
+}
+
+/// 192 random bits in hexadecimal.
+fn random_token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    }))
+}

@@ -1,0 +1,57 @@
+//! `nuncio serve --check`: prints what would be served.
+
+use nuncio_tokio::arcp::Compat;
+
+use super::build::Service;
+use super::demo_agents;
+use super::settings::Settings;
+use crate::text::print_line;
+
+pub(super) fn print(service: &Service, settings: &Settings) {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, text: String| lines.push(format!("{name:<8} {text}"));
+    if let Some(file) = &settings.file {
+        line("file", file.display().to_string());
+    }
+    if let Some(address) = &settings.listen {
+        let path = settings.path.as_ref().map_or("/arcp", |path| path.as_str());
+        line("listen", format!("{address}, path {path}"));
+    }
+    if settings.stdio {
+        line("stdio", "one client, on stdin and stdout".to_owned());
+    }
+    if let Some(address) = &settings.metrics {
+        line("metrics", address.clone());
+    }
+    if let Some(journal) = &settings.journal {
+        line("journal", journal.summary());
+    }
+    let compat = match settings.compat {
+        Compat::Auto => "auto",
+        Compat::Spec => "spec",
+        Compat::Python11 => "python-1.1",
+    };
+    line("compat", compat.to_owned());
+    line(
+        "admits",
+        if settings.security.is_empty() { "a generated token".to_owned() } else { settings.security.summary() },
+    );
+    if settings.demo_agents {
+        line("agents", format!("{} (built in)", demo_agents::NAMES.join(", ")));
+    }
+    for (agent, program) in &service.programs {
+        let questions = if program.questions { "" } else { " (no questions)" };
+        line("agent", format!("{agent}: {}{questions}", program.command));
+    }
+    for (name, jobs) in &settings.max_concurrent {
+        line("at once", format!("{jobs} of {name}"));
+    }
+    for limit in settings.limits.given() {
+        line("limit", limit);
+    }
+    line("stopping", format!("drain {}, from SIGTERM to SIGKILL {}", settings.drain, settings.kill_grace));
+    lines.push("valid: it would be served".to_owned());
+    for line in &lines {
+        print_line(line);
+    }
+}

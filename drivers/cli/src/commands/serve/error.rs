@@ -1,0 +1,89 @@
+//! Why `nuncio serve` does not start.
+
+use std::io;
+use std::path::PathBuf;
+
+use nuncio_tokio::arcp::BuildError;
+
+use super::limits::LimitError;
+use super::security::SecurityError;
+use crate::exit::Exit;
+use crate::journal_file::JournalFileError;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    #[error("cannot read the configuration file {}: {error}", path.display())]
+    FileUnreadable {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("the configuration file {} is not valid: {complaint}; see nuncio serve --help", path.display())]
+    FileInvalid { path: PathBuf, complaint: String },
+    #[error(
+        "the versions of agent {0:?} have different values of max-concurrent, which counts for all of them together; \
+         give it for one version only"
+    )]
+    DifferentConcurrency(String),
+    #[error("--max-concurrent names {0:?}, which is not an agent of this server")]
+    UnknownAgent(String),
+    #[error("there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out")]
+    NoAgents,
+    #[error(
+        "cannot run the program {program} of agent {agent}: {error}; check that it is installed, on PATH and executable"
+    )]
+    Program { agent: String, program: String, error: which::Error },
+    #[cfg(not(unix))]
+    #[error("programs can be agents on Unix only; write the agent in Rust, with nuncio_tokio")]
+    Platform,
+    #[error("--{0} needs --journal FILE")]
+    NoJournal(&'static str),
+    #[error(transparent)]
+    Journal(JournalFileError),
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error(transparent)]
+    Security(#[from] SecurityError),
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("cannot resolve the address {0:?}: {1}; write it as HOST:PORT")]
+    Address(String, #[source] io::Error),
+    #[error(
+        "refusing to listen on {0} without a token, because anyone who reaches it could run agents; give --token \
+         TOKEN=PRINCIPAL, or listen on a loopback address such as 127.0.0.1:7777"
+    )]
+    Unprotected(String),
+    #[error("cannot listen on {0}: {1}; check that no other program does, and that the port is allowed")]
+    Listen(String, #[source] io::Error),
+    #[error("the operating system refused a resource: {0}")]
+    System(#[from] io::Error),
+    #[error("the operating system returned no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+impl ServeError {
+    /// `Usage` if the flags or the file have to be corrected, `Failed` if they are right and cannot be carried out.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            ServeError::FileUnreadable { .. }
+            | ServeError::FileInvalid { .. }
+            | ServeError::DifferentConcurrency(_)
+            | ServeError::UnknownAgent(_)
+            | ServeError::NoAgents
+            | ServeError::Program { .. }
+            | ServeError::NoJournal(_)
+            | ServeError::Limit(_)
+            | ServeError::Security(_)
+            | ServeError::Address(..)
+            | ServeError::Build(BuildError::Agent(_)) => Exit::Usage,
+            #[cfg(not(unix))]
+            ServeError::Platform => Exit::Failed,
+            ServeError::Journal(_)
+            | ServeError::Build(_)
+            | ServeError::Unprotected(_)
+            | ServeError::Listen(..)
+            | ServeError::System(_)
+            | ServeError::Random(_) => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What all programs of a server share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_tokio::io::CancellationToken;
+use tokio::sync::watch;
+
+use super::guard::Guard;
+
+/// Counts the programs that run, and holds how they are ended. Clones share everything.
+#[derive(Clone)]
+pub(in crate::commands::serve) struct Host(Arc<Shared>);
+
+struct Shared {
+    running: watch::Sender<usize>,
+    guard: Guard,
+    kill_grace: Duration,
+    max_line: usize,
+    kill_all: CancellationToken,
+}
+
+impl Host {
+    /// Starts the guard process. A program has `kill_grace` between SIGTERM and SIGKILL, and writes lines of at most
+    /// `max_line` bytes.
+    pub(in crate::commands::serve) fn start(kill_grace: Duration, max_line: usize) -> std::io::Result<Host> {
+        let guard = Guard::start(kill_grace)?;
+        let (running, kill_all) = (watch::Sender::new(0), CancellationToken::new());
+        Ok(Host(Arc::new(Shared { running, guard, kill_grace, max_line, kill_all })))
+    }
+
+    /// Waits until no program runs. After the server's end no other is started.
+    pub(in crate::commands::serve) async fn idle(&self) {
+        // Cannot fail, because the sender lives as long as this.
+        drop(self.0.running.subscribe().wait_for(|running| *running == 0).await);
+    }
+
+    /// Sends SIGKILL to every program that runs, and to every one that is told to end from now on.
+    pub(in crate::commands::serve) fn kill_all(&self) {
+        self.0.kill_all.cancel();
+    }
+
+    /// Counts a program as running until the returned value is dropped.
+    pub(super) fn count_running(&self) -> Running {
+        self.0.running.send_modify(|running| *running += 1);
+        Running(Arc::clone(&self.0))
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+
+    pub(super) fn kill_grace(&self) -> Duration {
+        self.0.kill_grace
+    }
+
+    pub(super) fn max_line(&self) -> usize {
+        self.0.max_line
+    }
+
+    /// Returns whether [`kill_all`](Host::kill_all) was called.
+    pub(super) fn is_killing(&self) -> bool {
+        self.0.kill_all.is_cancelled()
+    }
+
+    /// Waits until [`kill_all`](Host::kill_all) is called.
+    pub(super) async fn killed(&self) {
+        self.0.kill_all.cancelled().await;
+    }
+}
+
+/// A program that runs.
+pub(super) struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|running| *running -= 1);
+    }
+}

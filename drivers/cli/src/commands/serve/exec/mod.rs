@@ -1,0 +1,60 @@
+//! Runs any program as an agent.
+//!
+//! ```text
+//! job --> process.rs: one run of a program, which may outlast its job
+//!            |   |        \-- group.rs: its process group     host.rs: what all programs share
+//!            |   |                                            guard.rs: ends them if nuncio is killed
+//!            |  stdio.rs: between its pipes and the job
+//!            |     |
+//!            |  lines.rs, protocol.rs: bytes <-> lines <-> messages, without IO
+//!            |
+//!         environment.rs: its environment variables
+//! ```
+
+mod environment;
+mod group;
+mod guard;
+mod host;
+mod lines;
+mod process;
+mod protocol;
+mod stdio;
+
+use std::sync::Arc;
+
+use nuncio_tokio::arcp::{Agent, Failure, JobContext, Json, Output};
+use nuncio_tokio::io::BoxFuture;
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use super::agent::Program;
+pub(crate) use guard::{GuardOptions, guard};
+pub(super) use host::Host;
+
+/// An agent that runs `program` once for every job.
+pub(super) fn agent(program: Program, host: Host) -> Arc<dyn Agent> {
+    Arc::new(Exec { program: Arc::new(program), host })
+}
+
+struct Exec {
+    program: Arc<Program>,
+    host: Host,
+}
+
+impl Agent for Exec {
+    fn run(&self, _input: Option<Box<Json>>, ctx: JobContext) -> BoxFuture<'static, Result<Output, Failure>> {
+        let (sender, result) = oneshot::channel();
+        let (program, host, running) = (Arc::clone(&self.program), self.host.clone(), self.host.count_running());
+        // A task of its own, because the job's end drops the returned future, and the program has to be ended all the same.
+        let run = async move {
+            let ended = process::run(&program, &host, ctx).await;
+            // Fails if the job has ended already.
+            drop(sender.send(ended));
+            drop(running);
+        };
+        tokio::spawn(run.in_current_span());
+        Box::pin(async move {
+            result.await.unwrap_or_else(|_| Err(Failure::internal("the program was stopped before it had ended")))
+        })
+    }
+}

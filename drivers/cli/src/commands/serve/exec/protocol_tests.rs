@@ -1,0 +1,163 @@
+//! Tests of the messages.
+
+use nuncio_core::lease::Operation;
+use nuncio_tokio::arcp::{ErrorCode, Failure, Fault, Json, Output};
+use serde_json::json;
+
+use super::{Chunk, Ending, Id, Message, allowed, delegated, denied, input, invalid, not_delegated, parse};
+
+fn message(line: &str) -> Message {
+    parse(line.as_bytes()).expect("the line is not empty")
+}
+
+fn raw(json: &str) -> Box<Json> {
+    Json::from_string(json.to_owned()).expect("JSON")
+}
+
+fn reason(line: &str) -> String {
+    match message(line) {
+        Message::Invalid(reason) => reason,
+        other => panic!("{line} is {other:?}"),
+    }
+}
+
+#[test]
+fn a_line_that_is_not_a_json_object_is_text() {
+    for line in ["hello", "  hello \r", "42", "[1]", "\"x\"", "null", "{'a': 1}", "{\"result\": 1", "{} {}"] {
+        assert!(matches!(message(line), Message::Text(text) if text == line.trim()), "{line}");
+    }
+    assert!(matches!(parse(b"\xff\xfe"), Some(Message::Text(text)) if text == "\u{fffd}\u{fffd}"));
+    assert!(parse(b" \t").is_none());
+}
+
+#[test]
+fn an_event_has_a_kind_and_a_body_of_that_kind() {
+    let Message::Event(body) = message(r#"{"kind":"progress","body":{"current":1,"total":2}}"#) else {
+        panic!("an event")
+    };
+    assert_eq!((body.kind(), body.json()), ("progress", r#"{"current":1,"total":2}"#));
+    assert!(matches!(message(r#"{"body":[1],"kind":"x-vendor.acme.any"}"#), Message::Event(_)));
+    insta::assert_snapshot!(reason(r#"{"kind":"progress","body":{"current":-1}}"#), @"progress cannot be negative");
+    insta::assert_snapshot!(reason(r#"{"kind":"nonsense","body":{}}"#), @"the kind is neither one of §8.2 nor an x-vendor.<vendor>.<name>");
+    insta::assert_snapshot!(reason(r#"{"kind":7,"body":{}}"#), @"kind: invalid type: integer `7`, expected a string");
+    insta::assert_snapshot!(reason(r#"{"kind":"delegate","body":{}}"#), @r#"write {"delegate": {...}} to delegate, not an event"#);
+}
+
+#[test]
+fn an_object_that_is_not_a_message_is_invalid_for_a_reason() {
+    insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `id`");
+    insta::assert_snapshot!(reason(r#"{"result":1,"result":2}"#), @"duplicate field `result`");
+    let mixed = reason("{}");
+    insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two may also have an id");
+    for line in [r#"{"result":1,"chunk":"a"}"#, r#"{"kind":"log"}"#, r#"{"body":{}}"#, r#"{"result":1,"id":1}"#] {
+        assert_eq!(reason(line), mixed, "{line}");
+    }
+}
+
+#[test]
+fn a_result_may_be_null() {
+    assert!(matches!(message(r#"{"result":null}"#), Message::Result(json) if json.get() == "null"));
+    assert!(
+        matches!(message(r#" {"result": [1, {"a": 0.10}]} "#), Message::Result(json) if json.get() == r#"[1, {"a": 0.10}]"#)
+    );
+}
+
+#[test]
+fn a_chunk_is_text_or_base64() {
+    let chunk = |line| match message(line) {
+        Message::Chunk(chunk) => chunk,
+        other => panic!("{line} is {other:?}"),
+    };
+    assert_eq!(chunk(r#"{"chunk":"a\nb"}"#), Chunk::Text("a\nb".to_owned()));
+    assert_eq!(chunk(r#"{"chunk":{"base64":"AP8="}}"#), Chunk::Bytes(vec![0, 255]));
+    insta::assert_snapshot!(reason(r#"{"chunk":{"base64":"?"}}"#), @"chunk: not valid Base64: Invalid symbol 63, offset 0.");
+    insta::assert_snapshot!(reason(r#"{"chunk":7}"#), @r#"chunk: write a string, or {"base64": "..."}"#);
+}
+
+#[test]
+fn questions_carry_an_id_of_any_kind() {
+    let Message::Authorize(id, question) = message(r#"{"authorize":{"cap":"net.fetch","target":"a"},"id":{"n":1}}"#)
+    else {
+        panic!("a question")
+    };
+    assert_eq!((question.cap.as_str(), question.target.as_str()), ("net.fetch", "a"));
+    assert_eq!(id.expect("the id").get(), r#"{"n":1}"#);
+    assert!(matches!(message(r#"{"delegate":{"agent":"search"}}"#), Message::Delegate(None, _)));
+    insta::assert_snapshot!(reason(r#"{"authorize":{"cap":"x"}}"#), @"authorize: missing field `target`");
+    insta::assert_snapshot!(reason(r#"{"delegate":{"agnt":"x"}}"#), @"delegate: unknown field `agnt`, expected one of `agent`, `delegate_id`, `input`, `lease_request`, `lease_constraints`");
+}
+
+#[test]
+fn answers_are_one_line_each() {
+    let id: Id = Some(raw("7"));
+    let operation = Operation::new("net.fetch", "https://example.com/a").expect("an operation");
+    let fault = Fault::new(ErrorCode::PermissionDenied, "no\nway");
+    let answers = [
+        allowed(&id, &operation),
+        denied(&id, &fault),
+        delegated(&None, "job_1"),
+        not_delegated(&id, &fault),
+        invalid(3, "because"),
+        input(Some(&raw("{\n  \"a\": 1\n}"))),
+        input(None),
+    ];
+    assert!(answers.iter().all(|answer| answer.matches('\n').count() == 1 && answer.ends_with('\n')));
+    insta::assert_snapshot!(answers.concat(), @r#"
+    {"authorize":{"allowed":true,"target":"https://example.com/a"},"id":7}
+    {"authorize":{"allowed":false,"code":"PERMISSION_DENIED","reason":"no\nway"},"id":7}
+    {"delegate":{"job_id":"job_1"}}
+    {"delegate":{"error":{"code":"PERMISSION_DENIED","message":"no\nway"}},"id":7}
+    {"invalid":{"line":3,"reason":"because"}}
+    {   "a": 1 }
+    null
+    "#);
+}
+
+fn show(ended: Result<Output, Failure>) -> String {
+    match ended {
+        Ok(Output::Inline(json)) => json.get().to_owned(),
+        Ok(Output::Streamed { .. }) => "streamed".to_owned(),
+        Err(failure) => format!("{failure:?}"),
+    }
+}
+
+#[test]
+fn the_first_result_counts_and_only_with_success() {
+    let mut ending = Ending::default();
+    assert_eq!(ending.result(raw("1")), Ok(()));
+    assert!(ending.result(raw("2")).is_err());
+    assert!(ending.chunk().is_err());
+    assert_eq!(show(ending.conclude(true, "exit status: 0", &json!({}))), "1");
+
+    let mut ending = Ending::default();
+    assert_eq!(ending.result(raw("1")), Ok(()));
+    let failed = show(ending.conclude(false, "exit status: 3", &json!({ "exit_status": 3 })));
+    assert!(failed.contains("exit status: 3") && failed.contains("INTERNAL_ERROR"), "{failed}");
+}
+
+#[test]
+fn the_result_is_null_without_a_message() {
+    assert_eq!(show(Ending::default().conclude(true, "", &json!({}))), "null");
+}
+
+#[test]
+fn chunks_are_the_result() {
+    let mut ending = Ending::default();
+    assert_eq!((ending.chunk(), ending.chunk()), (Ok(()), Ok(())));
+    assert!(ending.result(raw("1")).is_err());
+    assert_eq!(show(ending.conclude(true, "", &json!({}))), "streamed");
+}
+
+#[test]
+fn an_error_fails_the_job_whatever_the_exit_status() {
+    for success in [true, false] {
+        let Message::Failure(failure) = message(r#"{"error":{"code":"INVALID_REQUEST","message":"no pages"}}"#) else {
+            panic!("an error")
+        };
+        let mut ending = Ending::default();
+        assert_eq!(ending.failure(failure), Ok(()));
+        let failed = show(ending.conclude(success, "exit status: 1", &json!({})));
+        assert!(failed.contains("INVALID_REQUEST") && failed.contains("no pages"), "{failed}");
+    }
+    assert!(matches!(message(r#"{"error":{"message":"m"}}"#), Message::Failure(_)));
+}

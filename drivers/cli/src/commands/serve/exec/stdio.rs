@@ -1,0 +1,245 @@
+//! Between a program's pipes and its job.
+
+use std::time::Duration;
+
+use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Refused, ResultWriter};
+use nuncio_tokio::io::CancellationToken;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::ChildStdin;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::lines::{Line, LineSplitter, LongLine};
+use super::protocol::{self, Chunk, Ending, Id, Message, Question};
+
+/// Answers that may wait for a program to read them. When there are more, its stdout is no longer read.
+const MAX_ANSWERS: usize = 64;
+/// Bytes of the longest log message made of a line. A longer line becomes several messages.
+const MAX_LOG_MESSAGE: usize = 8 * 1024;
+/// Bytes that are read at once.
+const READ_BUFFER: usize = 16 * 1024;
+/// How long the pipes are read after the program's end, while a process that has left its group holds them open.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(1);
+
+pub(super) fn answers() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
+    mpsc::channel(MAX_ANSWERS)
+}
+
+/// Writes the input, then the answers to questions as they come. Without `questions`, closes stdin after the input.
+pub(super) async fn write_stdin(
+    mut stdin: ChildStdin,
+    input: String,
+    mut answers: mpsc::Receiver<String>,
+    questions: bool,
+) {
+    let mut line = Some(input);
+    if !questions {
+        answers.close();
+    }
+    while let Some(text) = line {
+        // A program may close its stdin or end without reading all of it. How it ends decides about the job.
+        if let Err(error) = stdin.write_all(text.as_bytes()).await {
+            debug!(%error, "the program does not read its stdin");
+            return;
+        }
+        line = answers.recv().await;
+    }
+}
+
+/// A pipe of the program, which is read to its end, or until it should have ended.
+struct Pipe<R> {
+    input: R,
+    ended: CancellationToken,
+    buffer: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Pipe<R> {
+    fn new(input: R, ended: CancellationToken) -> Pipe<R> {
+        Pipe { input, ended, buffer: vec![0; READ_BUFFER] }
+    }
+
+    /// Reads the next bytes; none at the end.
+    async fn read(&mut self) -> &[u8] {
+        let Pipe { input, ended, buffer } = self;
+        let read = tokio::select! {
+            biased;
+            read = input.read(buffer) => read.unwrap_or_else(|error| {
+                debug!(%error, "a pipe of the program cannot be read");
+                0
+            }),
+            () = async { ended.cancelled().await; tokio::time::sleep(PIPE_TIMEOUT).await } => 0,
+        };
+        &self.buffer[..read]
+    }
+}
+
+/// Turns the lines of a program's stderr into log events.
+pub(super) async fn log_stderr(stderr: impl AsyncRead + Unpin, ctx: JobContext, ended: CancellationToken) {
+    let mut pipe = Pipe::new(stderr, ended);
+    let mut splitter = LineSplitter::new(MAX_LOG_MESSAGE, LongLine::Split);
+    let source = json!({ "source": "stderr" });
+    loop {
+        let mut bytes = pipe.read().await;
+        let is_end = bytes.is_empty();
+        while let Some(line) = splitter.next(&mut bytes).or_else(|| is_end.then(|| splitter.finish()).flatten()) {
+            if let Line::Complete(line) = line
+                && !line.trim_ascii().is_empty()
+            {
+                // Fails after the job's end. The rest is read all the same, so that the program can write it and end.
+                drop(ctx.log_with("warn", &String::from_utf8_lossy(&line), &source).await);
+            }
+        }
+        if is_end {
+            return;
+        }
+    }
+}
+
+/// Acts on the lines of a program's stdout.
+pub(super) struct Listener {
+    ctx: JobContext,
+    writer: ResultWriter,
+    answers: mpsc::Sender<String>,
+    ending: Ending,
+    line: u64,
+}
+
+impl Listener {
+    pub(super) fn new(ctx: JobContext, answers: mpsc::Sender<String>) -> Listener {
+        Listener { writer: ctx.writer(), ctx, answers, ending: Ending::default(), line: 0 }
+    }
+
+    /// Reads stdout to its end. While an event waits for room nothing is read, so the program waits too.
+    pub(super) async fn listen(
+        mut self,
+        stdout: impl AsyncRead + Unpin,
+        ended: CancellationToken,
+        max_line: usize,
+    ) -> Ending {
+        let mut pipe = Pipe::new(stdout, ended);
+        let mut splitter = LineSplitter::new(max_line, LongLine::Drop);
+        loop {
+            let mut bytes = pipe.read().await;
+            let is_end = bytes.is_empty();
+            while let Some(line) = splitter.next(&mut bytes).or_else(|| is_end.then(|| splitter.finish()).flatten()) {
+                self.line += 1;
+                let message = match line {
+                    Line::Complete(line) => protocol::parse(&line),
+                    Line::TooLong => Some(Message::Invalid(format!("the line is longer than {max_line} bytes"))),
+                };
+                if let Some(message) = message {
+                    self.act(message).await;
+                }
+            }
+            if is_end {
+                return self.ending;
+            }
+        }
+    }
+
+    async fn act(&mut self, message: Message) {
+        let done = match message {
+            Message::Text(text) => self.log("info", &text).await,
+            Message::Event(body) => self.ctx.emit(&body).await.map_err(LineError::Refused),
+            Message::Result(result) => self.ending.result(result).map_err(LineError::Misplaced),
+            Message::Failure(failure) => self.ending.failure(failure).map_err(LineError::Misplaced),
+            Message::Chunk(chunk) => self.write(chunk).await,
+            Message::Authorize(id, question) => {
+                let answer = self.authorize(&id, &question);
+                self.answer(answer).await;
+                Ok(())
+            }
+            Message::Delegate(id, delegation) => {
+                self.delegate(id, &delegation).await;
+                Ok(())
+            }
+            Message::Invalid(reason) => Err(LineError::Invalid(reason)),
+        };
+        let reason = match done {
+            // After the job's end there is nobody to report an error to.
+            Ok(()) | Err(LineError::Refused(Refused::Terminal | Refused::Stale)) => return,
+            Err(LineError::Refused(refused)) => refused.to_string(),
+            Err(LineError::Misplaced(reason)) => reason.to_owned(),
+            Err(LineError::Invalid(reason)) => reason,
+        };
+        // Does not wait for room, because a program that asks nothing may never read its stdin.
+        drop(self.answers.try_send(protocol::invalid(self.line, &reason)));
+        let attributes = json!({ "source": "nuncio", "line": self.line });
+        let message = format!("a line of the program's output is ignored: {reason}");
+        drop(self.ctx.log_with("warn", &message, &attributes).await);
+    }
+
+    async fn log(&self, level: &str, text: &str) -> Result<(), LineError> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.floor_char_boundary(MAX_LOG_MESSAGE);
+            let (message, after) = rest.split_at(end);
+            let source = json!({ "source": "stdout" });
+            self.ctx.log_with(level, message, &source).await.map_err(LineError::Refused)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, chunk: Chunk) -> Result<(), LineError> {
+        self.ending.chunk().map_err(LineError::Misplaced)?;
+        match chunk {
+            Chunk::Text(text) => self.writer.write_text(&text).await.map_err(LineError::Refused),
+            Chunk::Bytes(bytes) => self.writer.write_bytes(&bytes).await.map_err(LineError::Refused),
+        }
+    }
+
+    fn authorize(&self, id: &Id, question: &Question) -> String {
+        let Question { cap, target } = question;
+        let decision =
+            if cap == "model.use" { self.ctx.authorize_model(target) } else { self.ctx.authorize(cap, target) };
+        match decision {
+            Ok(operation) => protocol::allowed(id, &operation),
+            Err(denied) => protocol::denied(id, &denied.fault()),
+        }
+    }
+
+    async fn delegate(&self, id: Id, delegation: &Delegation) {
+        let mut child = match self.ctx.delegate(delegation).await {
+            Ok(child) => child,
+            Err(denied) => return self.answer(protocol::not_delegated(&id, &denied.fault())).await,
+        };
+        let Some(job) = child.job_id().map(|job| job.to_string()) else {
+            // A child without an id was declined at once, and has ended already.
+            let fault = child.outcome().await.fault.unwrap_or_else(|| Denied::NotRunning.fault());
+            return self.answer(protocol::not_delegated(&id, &fault)).await;
+        };
+        self.answer(protocol::delegated(&id, &job)).await;
+        let (ctx, answers) = (self.ctx.clone(), self.answers.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                outcome = child.outcome() => {
+                    // Fails if the program has ended.
+                    drop(answers.send(protocol::outcome(&id, &job, &outcome)).await);
+                }
+                () = ctx.cancelled() => {}
+            }
+        });
+    }
+
+    /// Sends an answer to a question. While there is no room for it, nothing more of stdout is read.
+    async fn answer(&self, line: String) {
+        tokio::select! {
+            biased;
+            // Fails if the program has closed its stdin.
+            sent = self.answers.send(line) => drop(sent),
+            () = self.ctx.cancelled() => {}
+        }
+    }
+}
+
+/// Why a line has no effect.
+enum LineError {
+    /// The runtime refuses the event.
+    Refused(Refused),
+    /// The message contradicts an earlier one.
+    Misplaced(&'static str),
+    /// The line is not a message.
+    Invalid(String),
+}

@@ -1,0 +1,87 @@
+//! The configuration file of `nuncio serve`.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use super::agent::{AgentName, CommandLine};
+use super::error::ServeError;
+use super::journal::SyncMode;
+use super::limits::Limits;
+use super::options::{Dialect, EndpointPath};
+use super::security::Security;
+use crate::time::HumanDuration;
+
+/// The file. Its keys are the names of the flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct File {
+    pub(super) listen: Option<String>,
+    pub(super) path: Option<EndpointPath>,
+    pub(super) metrics: Option<String>,
+    pub(super) stdio: bool,
+    pub(super) demo_agents: bool,
+    pub(super) compat: Option<Dialect>,
+    pub(super) drain: Option<HumanDuration>,
+    pub(super) kill_grace: Option<HumanDuration>,
+    pub(super) journal: Option<PathBuf>,
+    pub(super) sync: Option<SyncMode>,
+    pub(super) retain: Option<HumanDuration>,
+    pub(super) journal_max: Option<ByteSize>,
+    pub(super) security: Security,
+    pub(super) limits: Limits,
+    pub(super) agents: BTreeMap<AgentName, Agent>,
+}
+
+/// A table of `[agents]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Agent {
+    pub(super) command: CommandLine,
+    #[serde(default = "yes")]
+    pub(super) questions: bool,
+    #[serde(default)]
+    pub(super) default: bool,
+    pub(super) max_concurrent: Option<NonZeroU32>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl File {
+    pub(super) fn read(path: &Path) -> Result<File, ServeError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ServeError::FileUnreadable { path: path.to_owned(), error })?;
+        toml::from_str(&text)
+            .map_err(|error| ServeError::FileInvalid { path: path.to_owned(), complaint: complaint(&text, &error) })
+    }
+
+    /// The `max-concurrent` of each agent. It counts for all versions of an agent together.
+    pub(super) fn max_concurrent(&self) -> Result<BTreeMap<String, NonZeroU32>, ServeError> {
+        let mut limits = BTreeMap::new();
+        for (agent, table) in &self.agents {
+            let Some(jobs) = table.max_concurrent else { continue };
+            if limits.insert(agent.name().to_owned(), jobs).is_some_and(|other| other != jobs) {
+                return Err(ServeError::DifferentConcurrency(agent.name().to_owned()));
+            }
+        }
+        Ok(limits)
+    }
+}
+
+/// Describes an error with its line and column. The line itself is left out, and so are values in the table of secrets.
+fn complaint(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
+    let before = &text[..at];
+    let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
+    let line = before.matches('\n').count();
+    let table = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
+    let is_secret = [table, text.lines().nth(line)].into_iter().flatten().any(|line| line.contains("security"));
+    let message = error.message();
+    let message = if is_secret && message.contains("invalid") { "this value is not valid here" } else { message };
+    format!("line {}, column {column}: {message}", line + 1)
+}

@@ -1,0 +1,162 @@
+//! The journal of `nuncio serve`: its options, and what was restored from it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use nuncio_tokio::arcp::Server;
+use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal, SqliteOptions, Sync};
+use serde::Deserialize;
+
+use super::error::ServeError;
+use crate::journal_file::{self, JournalFileError};
+use crate::text::{count, eprint_line};
+use crate::time::HumanDuration;
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Journal")]
+pub(super) struct JournalOptions {
+    /// Keep sessions, jobs and events in this file, so that they survive a restart. It is created if it does not exist
+    /// [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(super) journal: Option<PathBuf>,
+    /// What a committed record survives: full, a power loss; normal, only the end of the process, which is faster
+    /// [default: full]
+    #[arg(long, value_enum)]
+    pub(super) sync: Option<SyncMode>,
+    /// How long the journal keeps events that a client may still ask for [default: 24h]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) retain: Option<HumanDuration>,
+    /// Size of the journal above which the oldest events are deleted before --retain has passed [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) journal_max: Option<ByteSize>,
+}
+
+/// [`Sync`] as an option.
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SyncMode {
+    Full,
+    Normal,
+}
+
+/// A journal to use.
+#[derive(Clone, Debug)]
+pub(super) struct JournalSetting {
+    file: PathBuf,
+    options: SqliteOptions,
+}
+
+impl JournalOptions {
+    /// These options, and `others` where they are not given.
+    pub(super) fn or(self, others: JournalOptions) -> JournalOptions {
+        JournalOptions {
+            journal: self.journal.or(others.journal),
+            sync: self.sync.or(others.sync),
+            retain: self.retain.or(others.retain),
+            journal_max: self.journal_max.or(others.journal_max),
+        }
+    }
+
+    pub(super) fn setting(self) -> Result<Option<JournalSetting>, ServeError> {
+        let Some(file) = self.journal else {
+            let given = [
+                (self.sync.is_some(), "sync"),
+                (self.retain.is_some(), "retain"),
+                (self.journal_max.is_some(), "journal-max"),
+            ];
+            return match given.into_iter().find(|(is_given, _)| *is_given) {
+                Some((_, name)) => Err(ServeError::NoJournal(name)),
+                None => Ok(None),
+            };
+        };
+        let defaults = SqliteOptions::default();
+        let options = SqliteOptions {
+            sync: match self.sync {
+                None | Some(SyncMode::Full) => Sync::Full,
+                Some(SyncMode::Normal) => Sync::Normal,
+            },
+            retain: self.retain.map_or(defaults.retain, HumanDuration::get),
+            max_bytes: self.journal_max.map(|size| size.as_u64()),
+        };
+        Ok(Some(JournalSetting { file, options }))
+    }
+}
+
+impl JournalSetting {
+    pub(super) fn open(&self) -> Result<SqliteJournal, ServeError> {
+        SqliteJournal::open(&self.file, self.options).map_err(|error| self.error(error))
+    }
+
+    /// Checks that the journal can be opened, without opening it: a server may be using it.
+    pub(super) fn check(&self) -> Result<(), ServeError> {
+        if !self.is_new() {
+            return journal_file::inspect(&self.file, |_| Ok(())).map_err(ServeError::Journal);
+        }
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match folder.metadata() {
+            Ok(metadata) if metadata.is_dir() => Ok(()),
+            Ok(_) => Err(self.error(JournalError::Io(format!("{} is not a folder", folder.display())))),
+            Err(error) => Err(self.error(JournalError::Io(error.to_string()))),
+        }
+    }
+
+    /// Returns whether a server would create the journal. An empty file counts as none.
+    fn is_new(&self) -> bool {
+        self.file.metadata().map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |file| file.len() == 0)
+    }
+
+    pub(super) fn error(&self, error: JournalError) -> ServeError {
+        ServeError::Journal(JournalFileError::new(&self.file, error))
+    }
+
+    /// The line of `--check`.
+    pub(super) fn summary(&self) -> String {
+        let new = if self.is_new() { " (new)" } else { "" };
+        let sync = match self.options.sync {
+            Sync::Full => "full",
+            Sync::Normal => "normal",
+        };
+        let retain = HumanDuration::new(self.options.retain);
+        let mut text = format!("{}{new}, sync {sync}, events kept {retain}", self.file.display());
+        if let Some(max) = self.options.max_bytes {
+            // Writing into a string cannot fail.
+            let _infallible = write!(text, ", at most {}", ByteSize(max).display().iec());
+        }
+        text
+    }
+
+    /// Prints what a server has restored from the journal.
+    pub(super) fn print_restored(&self, server: &Server) {
+        let Some(restored) = server.restored() else { return };
+        let file = self.file.display();
+        if restored.last_store == 0 {
+            eprint_line(&format!("nuncio: the journal {file} is new"));
+            return;
+        }
+        let stats = server.stats();
+        let sessions = stats.sessions_live + stats.sessions_detached;
+        let jobs = stats.jobs_pending + stats.jobs_running + stats.jobs_cancelling + stats.jobs_kept;
+        let mut text = format!(
+            "nuncio: restored {} and {} from the journal {file}",
+            count(sessions as u64, "session"),
+            count(jobs as u64, "job")
+        );
+        // Writing into a string cannot fail.
+        if restored.interrupted > 0 {
+            let _infallible = write!(text, "; {} interrupted", count(restored.interrupted, "job"));
+        }
+        if restored.unrevoked > 0 {
+            let _infallible = write!(text, "; {} to revoke", count(restored.unrevoked, "credential"));
+        }
+        eprint_line(&text);
+        let skipped = restored.repeated + restored.ignored;
+        if skipped > 0 {
+            eprint_line(&format!(
+                "nuncio: {} of the journal contradicted others or exceeded a limit, and had no effect",
+                count(skipped, "record")
+            ));
+        }
+    }
+}

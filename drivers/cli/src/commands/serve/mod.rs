@@ -1,0 +1,154 @@
+//! `nuncio serve`.
+//!
+//! ```text
+//! options.rs + file.rs --settings.rs--> Settings --build.rs--> Service: the server and its programs
+//!                                          |                      |
+//!                                       check.rs            run, below, until a signal or the end of stdin
+//! ```
+//!
+//! [`exec`] runs programs as agents.
+
+mod agent;
+mod build;
+mod check;
+mod demo_agents;
+mod error;
+#[cfg(unix)]
+mod exec;
+mod file;
+mod journal;
+mod limits;
+mod metrics;
+mod options;
+mod security;
+#[cfg(test)]
+mod security_tests;
+mod settings;
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+use nuncio_tokio::arcp::{ListenOptions, Listening};
+
+use crate::exit::Exit;
+use crate::signals::Termination;
+use crate::text::eprint_line;
+use build::Service;
+use error::ServeError;
+#[cfg(unix)]
+pub(crate) use exec::{GuardOptions, guard};
+pub(crate) use options::Options;
+use settings::Settings;
+
+/// Serves until a signal, or until the end of stdin with `--stdio`.
+pub(crate) async fn run(options: Options) -> Exit {
+    match serve(options).await {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            // An error in the configuration file may span several lines.
+            for line in format!("nuncio: {error}").lines() {
+                eprint_line(line);
+            }
+            error.exit()
+        }
+    }
+}
+
+async fn serve(options: Options) -> Result<(), ServeError> {
+    let check_only = options.check;
+    let settings = Settings::new(options)?;
+    let addresses = match &settings.listen {
+        Some(address) => resolve(address, &settings).await?,
+        None => Vec::new(),
+    };
+    let service = Service::build(&settings, check_only)?;
+    let listen_options = settings.security.listen_options()?;
+    if check_only {
+        check::print(&service, &settings);
+        return Ok(());
+    }
+    let mut termination = Termination::listen()?;
+    let listening = match &settings.listen {
+        Some(address) => Some(listen(&service, address, &addresses, listen_options, &settings).await?),
+        None => None,
+    };
+    if let Some(address) = &settings.metrics {
+        let bound = metrics::serve(address, &service.server).await;
+        let bound = bound.map_err(|error| ServeError::Listen(address.clone(), error))?;
+        eprint_line(&format!("nuncio: metrics on http://{bound}/metrics"));
+    }
+    if let Some(journal) = &settings.journal {
+        journal.print_restored(&service.server);
+    }
+    print_ready(&service, listening.as_ref(), settings.stdio)?;
+    if settings.stdio {
+        tokio::select! {
+            () = service.server.serve_stdio() => {}
+            () = termination.requested() => {}
+        }
+    } else {
+        termination.requested().await;
+    }
+    stop(&service, &settings, &mut termination).await;
+    Ok(())
+}
+
+async fn stop(service: &Service, settings: &Settings, termination: &mut Termination) {
+    eprint_line(&format!(
+        "nuncio: stopping; running jobs have {} to end, a second signal ends them at once",
+        settings.drain
+    ));
+    tokio::select! {
+        drained = service.shutdown(settings.drain.get()) => {
+            if !drained {
+                eprint_line("nuncio: the jobs that were still running have been ended");
+            }
+            eprint_line("nuncio: stopped");
+        }
+        () = termination.requested() => {
+            service.kill().await;
+            eprint_line("nuncio: stopped at once");
+        }
+    }
+}
+
+async fn resolve(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, ServeError> {
+    let found = tokio::net::lookup_host(address).await;
+    let addresses: Vec<SocketAddr> = found.map_err(|error| ServeError::Address(address.to_owned(), error))?.collect();
+    let is_loopback = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
+    if settings.security.is_empty() && !is_loopback {
+        return Err(ServeError::Unprotected(address.to_owned()));
+    }
+    Ok(addresses)
+}
+
+async fn listen(
+    service: &Service,
+    address: &str,
+    addresses: &[SocketAddr],
+    options: ListenOptions,
+    settings: &Settings,
+) -> Result<Listening, ServeError> {
+    let path = settings.path.as_ref().map(|path| path.as_str().to_owned());
+    let listening = service.server.listen_with(addresses, ListenOptions { path, ..options }).await;
+    listening.map_err(|error| ServeError::Listen(address.to_owned(), error))
+}
+
+/// Prints the generated token, if there is one, and where the server listens: on stdout, or on stderr if stdout is served.
+fn print_ready(service: &Service, listening: Option<&Listening>, stdio: bool) -> Result<(), io::Error> {
+    let mut lines = String::new();
+    if let Some(token) = &service.generated_token {
+        // Writing into a string cannot fail.
+        let _infallible = writeln!(lines, "TOKEN {token}");
+    }
+    let url = listening.map_or("stdio", Listening::url);
+    let _infallible = writeln!(lines, "READY {url}");
+    if stdio {
+        io::stderr().write_all(lines.as_bytes())
+    } else {
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes())?;
+        out.flush()
+    }
+}

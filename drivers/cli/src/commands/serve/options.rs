@@ -1,0 +1,117 @@
+//! The command-line options of `nuncio serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use nuncio_tokio::arcp::Compat;
+use serde::Deserialize;
+
+use super::agent::{Concurrency, NamedCommand};
+use super::journal::JournalOptions;
+use super::limits::Limits;
+use super::security::Security;
+use crate::time::HumanDuration;
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = include_str!("after.md"),
+    after_long_help = concat!(include_str!("after.md"), "\n", include_str!("agents.md"), "\n", include_str!("file.md")),
+)]
+pub(crate) struct Options {
+    /// TOML file with any of these options. Flags take precedence over it
+    #[arg(long, value_name = "FILE", env = "NUNCIO_CONFIG", hide_env_values = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Check flags, configuration file and programs, print what would be served, and exit
+    #[arg(long)]
+    pub(super) check: bool,
+
+    /// Address to listen on, as HOST:PORT; port 0 takes a free port [default: 127.0.0.1:7777]
+    #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
+    pub(super) listen: Option<String>,
+    /// Path of the WebSocket endpoint [default: /arcp]
+    #[arg(long, value_name = "PATH", value_parser = endpoint, help_heading = "Endpoints")]
+    pub(super) path: Option<EndpointPath>,
+    /// Serve one client on stdin and stdout. Without --listen, do not listen on an address
+    #[arg(long, help_heading = "Endpoints")]
+    pub(super) stdio: bool,
+    /// Address to serve /metrics (for Prometheus), /healthz and /readyz on [default: none]
+    #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
+    pub(super) metrics: Option<String>,
+    /// Form of the protocol to speak: recognised from the client's hello, that of the specification, or that of the
+    /// Python SDK 1.1 [default: auto]
+    #[arg(long, value_enum, help_heading = "Endpoints")]
+    pub(super) compat: Option<Dialect>,
+
+    /// Offer a program as an agent. Repeat it for more agents
+    #[arg(long = "agent", value_name = "NAME[@VERSION]=COMMAND", help_heading = "Agents")]
+    pub(super) agents: Vec<NamedCommand>,
+    /// Run at most this many jobs of an agent at once, all of its versions together. Repeat it for more agents
+    /// [default: no limit]
+    #[arg(long = "max-concurrent", value_name = "NAME=COUNT", help_heading = "Agents")]
+    pub(super) max_concurrent: Vec<Concurrency>,
+    /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
+    #[arg(long, help_heading = "Agents")]
+    pub(super) demo_agents: bool,
+    /// Time that running jobs have to end after SIGINT or SIGTERM [default: 10s]
+    #[arg(long, value_name = "DURATION", help_heading = "Agents")]
+    pub(super) drain: Option<HumanDuration>,
+    /// Time that a program has to end between SIGTERM and SIGKILL [default: 5s]
+    #[arg(long, value_name = "DURATION", help_heading = "Agents")]
+    pub(super) kill_grace: Option<HumanDuration>,
+
+    #[command(flatten)]
+    pub(super) journal: JournalOptions,
+    #[command(flatten)]
+    pub(super) security: Security,
+    #[command(flatten)]
+    pub(super) limits: Limits,
+}
+
+/// The path of the endpoint, which starts with a slash.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct EndpointPath(String);
+
+impl EndpointPath {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EndpointPath {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<EndpointPath, &'static str> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
+        if text.starts_with('/') && is_plain {
+            Ok(EndpointPath(text))
+        } else {
+            Err("a path starts with / and has no spaces, ? or #")
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Result<EndpointPath, &'static str> {
+    EndpointPath::try_from(text.to_owned())
+}
+
+/// [`Compat`] as an option.
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Dialect {
+    Auto,
+    Spec,
+    #[serde(rename = "python-1.1")]
+    #[value(name = "python-1.1")]
+    Python11,
+}
+
+impl From<Dialect> for Compat {
+    fn from(dialect: Dialect) -> Compat {
+        match dialect {
+            Dialect::Auto => Compat::Auto,
+            Dialect::Spec => Compat::Spec,
+            Dialect::Python11 => Compat::Python11,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Who may connect to `nuncio serve`: tokens, JSON Web Tokens, TLS, client certificates, hosts and origins.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy, Secret};
+use nuncio_tokio::auth::{
+    Authorities, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, JwtKeys, JwtVerifier, NameKind,
+    ServerTls, StaticTokens, TlsError, Verifier,
+};
+use serde::{Deserialize, Deserializer};
+
+/// The options, and the table `[security]` of the configuration file.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Authentication")]
+pub(super) struct Security {
+    /// Accept this bearer token, as this principal. Repeat it, or separate tokens with commas, for more
+    ///
+    /// Other users of this machine can read it in the list of processes; prefer --token-file or the environment variable.
+    /// Without any way to authenticate, a token is generated and printed, and only a loopback address is served.
+    #[arg(
+        long = "token",
+        value_name = "TOKEN=PRINCIPAL",
+        env = "NUNCIO_TOKENS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    #[serde(rename = "token")]
+    tokens: Vec<Token>,
+    /// Accept the tokens in this file, which has a TOKEN=PRINCIPAL per line and comments that start with #
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Accept JSON Web Tokens that are signed with the secret in this file (HS256)
+    #[arg(long, value_name = "FILE", group = "jwt_keys")]
+    jwt_secret_file: Option<PathBuf>,
+    /// Accept JSON Web Tokens whose signature the public key in this PEM file verifies (RS256 or ES256)
+    #[arg(long, value_name = "FILE", group = "jwt_keys")]
+    jwt_key: Option<PathBuf>,
+    /// Accept JSON Web Tokens whose signature a key of this JSON Web Key Set verifies. The file is read again when it
+    /// changes
+    #[arg(long, value_name = "FILE", group = "jwt_keys")]
+    jwt_jwks: Option<PathBuf>,
+    /// Accept only JSON Web Tokens for this audience (aud). Repeat it to allow more [default: tokens without one]
+    #[arg(long, value_name = "AUDIENCE")]
+    jwt_audience: Vec<String>,
+    /// Accept only JSON Web Tokens of this issuer (iss). Repeat it to allow more [default: any]
+    #[arg(long, value_name = "ISSUER")]
+    jwt_issuer: Vec<String>,
+    /// Seconds by which the clocks of this machine and of the issuer may differ [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    jwt_leeway: Option<u64>,
+    /// Claim of a JSON Web Token that is the principal [default: sub]
+    #[arg(long, value_name = "CLAIM")]
+    jwt_principal: Option<String>,
+
+    /// Serve TLS with the certificate in this PEM file, which its intermediate certificates may follow
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tls_key: Option<PathBuf>,
+    /// Require a client certificate that an authority in this PEM file has signed. A name in it is the principal
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    client_ca: Option<PathBuf>,
+    /// Accept clients without a certificate that have a token
+    #[arg(long, help_heading = "TLS")]
+    client_cert_optional: bool,
+    /// Kind of name in a client certificate that is the principal. Repeat it for more; the first kind that the certificate
+    /// has is taken [default: uri, email, dns, common-name]
+    #[arg(long, value_name = "KIND", value_enum, help_heading = "TLS")]
+    client_principal: Vec<CertificateName>,
+
+    /// Accept only requests to this host, such as agents.example or agents.example:7777. Repeat it for more [default: this
+    /// machine's own names if it listens on loopback, else any]
+    #[arg(long = "allow-host", value_name = "HOST", help_heading = "Web access")]
+    #[serde(rename = "allow-host")]
+    hosts: Vec<String>,
+    /// Accept connections from web pages of this origin, such as `https://console.example`. Repeat it for more [default:
+    /// none]
+    #[arg(long = "allow-origin", value_name = "ORIGIN", help_heading = "Web access")]
+    #[serde(rename = "allow-origin")]
+    origins: Vec<String>,
+}
+
+/// A kind of name in a client certificate.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum CertificateName {
+    /// URI alternative name, such as a SPIFFE id
+    Uri,
+    /// E-mail alternative name
+    Email,
+    /// DNS alternative name
+    Dns,
+    /// Common name of the subject
+    CommonName,
+}
+
+impl From<CertificateName> for NameKind {
+    fn from(name: CertificateName) -> NameKind {
+        match name {
+            CertificateName::Uri => NameKind::Uri,
+            CertificateName::Email => NameKind::Email,
+            CertificateName::Dns => NameKind::Dns,
+            CertificateName::CommonName => NameKind::CommonName,
+        }
+    }
+}
+
+/// Options that contradict each other, or name a file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SecurityError {
+    #[error("{flag}: cannot read {}: {error}", path.display())]
+    File { flag: &'static str, path: PathBuf, error: std::io::Error },
+    #[error("--token-file: line {line} of {} is not valid: {error}", path.display())]
+    TokenFile { path: PathBuf, line: usize, error: &'static str },
+    #[error("{flag}: {error}")]
+    Jwt { flag: &'static str, error: JwtKeyError },
+    #[error("give only one of --jwt-secret-file, --jwt-key and --jwt-jwks")]
+    ManyJwtKeys,
+    #[error("{0} needs a key for JSON Web Tokens: --jwt-secret-file, --jwt-key or --jwt-jwks")]
+    NoJwtKey(&'static str),
+    #[error("{flag}: {error}")]
+    Tls { flag: &'static str, error: TlsError },
+    #[error("{given} needs {missing}")]
+    Incomplete { given: &'static str, missing: &'static str },
+    #[error("--allow-host or --allow-origin: {0}")]
+    Policy(#[from] nuncio_tokio::arcp::InvalidPolicy),
+}
+
+impl Security {
+    /// These options, and `others` where they are not given. Tokens are replaced together, and so are keys for JSON Web
+    /// Tokens, and the certificate with its key.
+    pub(super) fn or(self, others: Security) -> Security {
+        let (tokens, jwt, tls) = (self.has_tokens(), self.has_jwt(), self.has_tls());
+        Security {
+            tokens: pick(tokens, self.tokens, others.tokens),
+            token_file: pick(tokens, self.token_file, others.token_file),
+            jwt_secret_file: pick(jwt, self.jwt_secret_file, others.jwt_secret_file),
+            jwt_key: pick(jwt, self.jwt_key, others.jwt_key),
+            jwt_jwks: pick(jwt, self.jwt_jwks, others.jwt_jwks),
+            jwt_audience: pick(!self.jwt_audience.is_empty(), self.jwt_audience, others.jwt_audience),
+            jwt_issuer: pick(!self.jwt_issuer.is_empty(), self.jwt_issuer, others.jwt_issuer),
+            jwt_leeway: self.jwt_leeway.or(others.jwt_leeway),
+            jwt_principal: self.jwt_principal.or(others.jwt_principal),
+            tls_cert: pick(tls, self.tls_cert, others.tls_cert),
+            tls_key: pick(tls, self.tls_key, others.tls_key),
+            client_ca: self.client_ca.or(others.client_ca),
+            client_cert_optional: self.client_cert_optional || others.client_cert_optional,
+            client_principal: pick(!self.client_principal.is_empty(), self.client_principal, others.client_principal),
+            hosts: pick(!self.hosts.is_empty(), self.hosts, others.hosts),
+            origins: pick(!self.origins.is_empty(), self.origins, others.origins),
+        }
+    }
+
+    /// Returns whether there is no way to authenticate.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_tokens() && !self.has_jwt() && self.client_ca.is_none()
+    }
+
+    /// The line of `--check`: the ways to authenticate, without a secret.
+    pub(super) fn summary(&self) -> String {
+        let mut principals: Vec<&str> = self.tokens.iter().map(|token| &*token.principal).collect();
+        principals.sort_unstable();
+        principals.dedup();
+        let mut ways = Vec::new();
+        if !principals.is_empty() {
+            ways.push(format!("tokens of {}", principals.join(", ")));
+        }
+        if let Some(path) = &self.token_file {
+            ways.push(format!("tokens in {}", path.display()));
+        }
+        if self.has_jwt() {
+            ways.push("JSON Web Tokens".to_owned());
+        }
+        if self.client_ca.is_some() {
+            ways.push("client certificates".to_owned());
+        }
+        ways.join("; ")
+    }
+
+    /// Verifies tokens first, then JSON Web Tokens, then client certificates.
+    pub(super) fn verifier(&self) -> Result<Box<dyn Verifier>, SecurityError> {
+        let mut tokens = StaticTokens::new();
+        for token in self.tokens.iter().chain(&self.tokens_of_file()?) {
+            tokens = tokens.with(token.secret.expose(), &token.principal);
+        }
+        let mut verifier: Box<dyn Verifier> = Box::new(tokens);
+        if let Some(jwt) = self.jwt()? {
+            verifier = Box::new(verifier.or(jwt));
+        }
+        if self.client_ca.is_some() {
+            let kinds = self.client_principal.iter().copied().map(NameKind::from);
+            let certificates = if self.client_principal.is_empty() {
+                CertificatePrincipals::new()
+            } else {
+                CertificatePrincipals::by(kinds)
+            };
+            verifier = Box::new(verifier.or(certificates));
+        }
+        Ok(verifier)
+    }
+
+    /// TLS, hosts and origins. The path is left to the caller.
+    pub(super) fn listen_options(&self) -> Result<ListenOptions, SecurityError> {
+        let mut options = ListenOptions { tls: self.tls()?, ..ListenOptions::default() };
+        if !self.hosts.is_empty() {
+            options.hosts = Some(HostPolicy::list(self.hosts.iter().map(String::as_str))?);
+        }
+        if !self.origins.is_empty() {
+            options.origins = Some(OriginPolicy::list(self.origins.iter().map(String::as_str))?);
+        }
+        Ok(options)
+    }
+
+    fn has_tokens(&self) -> bool {
+        !self.tokens.is_empty() || self.token_file.is_some()
+    }
+
+    fn has_jwt(&self) -> bool {
+        self.jwt_secret_file.is_some() || self.jwt_key.is_some() || self.jwt_jwks.is_some()
+    }
+
+    fn has_tls(&self) -> bool {
+        self.tls_cert.is_some() || self.tls_key.is_some()
+    }
+
+    fn tokens_of_file(&self) -> Result<Vec<Token>, SecurityError> {
+        let Some(path) = &self.token_file else { return Ok(Vec::new()) };
+        let text = read("--token-file", path)?;
+        let text = String::from_utf8_lossy(&text);
+        let lines = (1..).zip(text.lines().map(str::trim));
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        lines
+            .map(|(line, text)| {
+                text.parse().map_err(|error| SecurityError::TokenFile { path: path.clone(), line, error })
+            })
+            .collect()
+    }
+
+    fn jwt(&self) -> Result<Option<JwtVerifier>, SecurityError> {
+        let (flag, keys) = match (&self.jwt_secret_file, &self.jwt_key, &self.jwt_jwks) {
+            (None, None, None) => return self.no_jwt(),
+            (Some(path), None, None) => {
+                let secret = read("--jwt-secret-file", path)?;
+                // Editors end a file with a line break that is not part of the secret.
+                ("--jwt-secret-file", JwtKeys::secret(secret.trim_ascii_end()))
+            }
+            (None, Some(path), None) => ("--jwt-key", JwtKeys::pem(&read("--jwt-key", path)?)),
+            (None, None, Some(path)) => ("--jwt-jwks", JwtKeys::jwks_file(path)),
+            _ => return Err(SecurityError::ManyJwtKeys),
+        };
+        let mut jwt = JwtVerifier::new(keys.map_err(|error| SecurityError::Jwt { flag, error })?);
+        if !self.jwt_audience.is_empty() {
+            jwt = jwt.audience(self.jwt_audience.iter().cloned());
+        }
+        if !self.jwt_issuer.is_empty() {
+            jwt = jwt.issuer(self.jwt_issuer.iter().cloned());
+        }
+        if let Some(seconds) = self.jwt_leeway {
+            jwt = jwt.leeway(Duration::from_secs(seconds));
+        }
+        if let Some(claim) = &self.jwt_principal {
+            jwt = jwt.principal_claim(claim);
+        }
+        Ok(Some(jwt))
+    }
+
+    fn no_jwt(&self) -> Result<Option<JwtVerifier>, SecurityError> {
+        let given = [
+            ("--jwt-audience", !self.jwt_audience.is_empty()),
+            ("--jwt-issuer", !self.jwt_issuer.is_empty()),
+            ("--jwt-leeway", self.jwt_leeway.is_some()),
+            ("--jwt-principal", self.jwt_principal.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(SecurityError::NoJwtKey(flag)),
+            None => Ok(None),
+        }
+    }
+
+    fn tls(&self) -> Result<Option<ServerTls>, SecurityError> {
+        let tls_flag = |flag| move |error| SecurityError::Tls { flag, error };
+        let incomplete = |given, missing| Err(SecurityError::Incomplete { given, missing });
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Identity::from_files(certificate, key).map_err(tls_flag("--tls-cert"))?,
+            (Some(_), None) => return incomplete("--tls-cert", "--tls-key"),
+            (None, Some(_)) => return incomplete("--tls-key", "--tls-cert"),
+            (None, None) if self.client_ca.is_some() => return incomplete("--client-ca", "--tls-cert and --tls-key"),
+            (None, None) => return Ok(None),
+        };
+        let tls = match &self.client_ca {
+            None if self.client_cert_optional => return incomplete("--client-cert-optional", "--client-ca"),
+            None if !self.client_principal.is_empty() => return incomplete("--client-principal", "--client-ca"),
+            None => ServerTls::new(identity),
+            Some(path) => {
+                let authorities = Authorities::from_file(path).map_err(tls_flag("--client-ca"))?;
+                let clients =
+                    if self.client_cert_optional { ClientCertificates::Optional } else { ClientCertificates::Required };
+                ServerTls::mutual(identity, authorities, clients)
+            }
+        };
+        tls.map(Some).map_err(tls_flag("--tls-cert"))
+    }
+}
+
+fn pick<T>(is_given: bool, own: T, other: T) -> T {
+    if is_given { own } else { other }
+}
+
+/// A bearer token and its principal.
+#[derive(Clone, Debug)]
+struct Token {
+    secret: Secret,
+    principal: String,
+}
+
+impl FromStr for Token {
+    type Err = &'static str;
+
+    /// Splits at the last `=`: a token may contain `=`, as Base64 does, and a principal may not.
+    fn from_str(text: &str) -> Result<Token, &'static str> {
+        let (secret, principal) = text.rsplit_once('=').ok_or("write it as TOKEN=PRINCIPAL")?;
+        if secret.is_empty() || principal.is_empty() {
+            return Err("neither the token nor the principal may be empty");
+        }
+        Ok(Token { secret: Secret::new(secret), principal: principal.to_owned() })
+    }
+}
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Token, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, SecurityError> {
+    std::fs::read(path).map_err(|error| SecurityError::File { flag, path: path.to_owned(), error })
+}

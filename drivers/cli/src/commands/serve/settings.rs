@@ -1,0 +1,107 @@
+//! What to serve: the flags and the configuration file combined. Flags take precedence.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nuncio_tokio::arcp::Compat;
+
+use super::agent::{AgentName, CommandLine, NamedCommand};
+use super::error::ServeError;
+use super::file::{Agent, File};
+use super::journal::{JournalOptions, JournalSetting};
+use super::limits::Limits;
+use super::options::{EndpointPath, Options};
+use super::security::Security;
+use crate::time::HumanDuration;
+
+const LISTEN: &str = "127.0.0.1:7777";
+const DRAIN: HumanDuration = HumanDuration::new(Duration::from_secs(10));
+const KILL_GRACE: HumanDuration = HumanDuration::new(Duration::from_secs(5));
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) file: Option<PathBuf>,
+    /// `None` if only stdin and stdout are served.
+    pub(super) listen: Option<String>,
+    pub(super) path: Option<EndpointPath>,
+    pub(super) metrics: Option<String>,
+    pub(super) stdio: bool,
+    pub(super) agents: Vec<AgentSetting>,
+    pub(super) max_concurrent: BTreeMap<String, NonZeroU32>,
+    pub(super) demo_agents: bool,
+    pub(super) compat: Compat,
+    pub(super) drain: HumanDuration,
+    pub(super) kill_grace: HumanDuration,
+    pub(super) journal: Option<JournalSetting>,
+    pub(super) security: Security,
+    pub(super) limits: Limits,
+}
+
+/// A program to offer as an agent.
+#[derive(Debug)]
+pub(super) struct AgentSetting {
+    pub(super) agent: AgentName,
+    pub(super) command: CommandLine,
+    pub(super) questions: bool,
+    /// Whether the name without a version means this version.
+    pub(super) is_default: bool,
+}
+
+impl Settings {
+    /// Reads the configuration file, if one is given, and combines it with the flags.
+    pub(super) fn new(options: Options) -> Result<Settings, ServeError> {
+        let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let stdio = options.stdio || file.stdio;
+        let listen = options.listen.or(file.listen.clone());
+        let mut max_concurrent = file.max_concurrent()?;
+        max_concurrent.extend(options.max_concurrent.into_iter().map(|limit| (limit.name, limit.jobs)));
+        let journal = JournalOptions {
+            journal: file.journal,
+            sync: file.sync,
+            retain: file.retain,
+            journal_max: file.journal_max,
+        };
+        Ok(Settings {
+            file: options.config,
+            listen: if stdio { listen } else { Some(listen.unwrap_or_else(|| LISTEN.to_owned())) },
+            path: options.path.or(file.path),
+            metrics: options.metrics.or(file.metrics),
+            stdio,
+            agents: agents(file.agents, options.agents),
+            max_concurrent,
+            demo_agents: options.demo_agents || file.demo_agents,
+            compat: options.compat.or(file.compat).map_or(Compat::Auto, Compat::from),
+            drain: options.drain.or(file.drain).unwrap_or(DRAIN),
+            kill_grace: options.kill_grace.or(file.kill_grace).unwrap_or(KILL_GRACE),
+            journal: options.journal.or(journal).setting()?,
+            security: options.security.or(file.security),
+            limits: options.limits.or(file.limits),
+        })
+    }
+
+    /// Returns whether an agent of this name is offered.
+    pub(super) fn has_agent(&self, name: &str, demo_agents: &[&str]) -> bool {
+        self.agents.iter().any(|setting| setting.agent.name() == name)
+            || self.demo_agents && demo_agents.contains(&name)
+    }
+}
+
+/// The agents of the file, and those of the flags, which replace agents of the same name and version.
+fn agents(of_file: BTreeMap<AgentName, Agent>, of_flags: Vec<NamedCommand>) -> Vec<AgentSetting> {
+    let mut agents: Vec<AgentSetting> = of_file
+        .into_iter()
+        .map(|(agent, Agent { command, questions, default, .. })| AgentSetting {
+            agent,
+            command,
+            questions,
+            is_default: default,
+        })
+        .collect();
+    for NamedCommand { agent, command } in of_flags {
+        agents.retain(|other| other.agent != agent);
+        agents.push(AgentSetting { agent, command, questions: true, is_default: false });
+    }
+    agents
+}

@@ -1,0 +1,165 @@
+//! The job to submit, from the command line.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_core::budget::parse_amount;
+use nuncio_core::trace::TraceId;
+use nuncio_tokio::arcp::{Json, Submit};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::text::eprint_line;
+use crate::time::{HumanDuration, now, positive_duration};
+
+/// Bytes of a file or of stdin that are read; no frame can hold more.
+const MAX_INPUT: u64 = 64 << 20;
+
+#[derive(Args, Debug)]
+pub(super) struct Request {
+    /// Agent to run, as NAME or NAME@VERSION
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    /// Input of the agent: JSON text, @FILE for a file that holds it, or - for stdin [default: none]
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    input: Option<Document>,
+    #[arg(long, value_name = "JSON|@FILE")]
+    #[arg(help = r#"What the job may do, such as {"net.fetch":["https://example.com/**"]} [default: nothing]"#)]
+    lease: Option<Document>,
+    /// Let the lease, and with it the job, expire this time from now, such as 90s, 10m or 1h30m [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    expires_in: Option<Duration>,
+    /// Amount the job may spend, such as USD:5. Repeat it for other currencies [default: no budget]
+    #[arg(long = "budget", value_name = "CURRENCY:AMOUNT", value_parser = amount)]
+    budgets: Vec<String>,
+    /// Name for this submit, of at most 256 characters. Submitting again with the same key finds the same job instead of
+    /// starting another
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Time after which a running job is ended, in whole seconds such as 90 or 10m [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = runtime)]
+    max_runtime: Option<Duration>,
+    /// Trace that the job belongs to: 32 hexadecimal digits, or a W3C traceparent [default: a new one]
+    #[arg(long, value_name = "ID", value_parser = trace)]
+    trace_id: Option<TraceId>,
+}
+
+impl Request {
+    pub(super) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// Reads the files it names and builds the request.
+    pub(super) fn read(&self) -> Result<Submit, Error> {
+        let invalid = |error| Error::Usage(format!("cannot encode the request: {error}"));
+        let mut submit = Submit::new(&self.agent);
+        if let Some(input) = &self.input {
+            submit = submit.input(&input.read("--input")?).map_err(invalid)?;
+        }
+        if let Some(lease) = self.lease()? {
+            submit = submit.lease(&lease).map_err(invalid)?;
+        }
+        if let Some(expires_in) = self.expires_in {
+            submit = submit.expires_at(now().plus_micros(HumanDuration::new(expires_in).micros()));
+        }
+        if let Some(key) = &self.idempotency_key {
+            submit = submit.idempotency_key(key);
+        }
+        if let Some(runtime) = self.max_runtime {
+            submit = submit.max_runtime(runtime);
+        }
+        if let Some(trace_id) = self.trace_id {
+            submit = submit.trace_id(trace_id);
+        }
+        Ok(submit)
+    }
+
+    /// The lease, with the budgets in it.
+    fn lease(&self) -> Result<Option<Map<String, Value>>, Error> {
+        const BUDGET: &str = "cost.budget";
+        let mut lease = match &self.lease {
+            Some(lease) => {
+                let json = lease.read("--lease")?;
+                Some(serde_json::from_str(json.get()).map_err(|_| {
+                    let sentence = r#"--lease is not a JSON object; write it as {"net.fetch":["https://…"]}"#;
+                    Error::Usage(sentence.to_owned())
+                })?)
+            }
+            None => None,
+        };
+        if !self.budgets.is_empty() {
+            let lease = lease.get_or_insert_with(Map::new);
+            if lease.contains_key(BUDGET) {
+                return Err(Error::Usage("give the budget in --lease or with --budget, not both".to_owned()));
+            }
+            lease.insert(BUDGET.to_owned(), self.budgets.iter().cloned().map(Value::String).collect());
+        }
+        Ok(lease)
+    }
+}
+
+/// A JSON text, or where to read it.
+#[derive(Clone, Debug)]
+enum Document {
+    Inline(Box<Json>),
+    File(PathBuf),
+    Stdin,
+}
+
+impl FromStr for Document {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Document, String> {
+        match text.strip_prefix('@') {
+            Some("-") => Ok(Document::Stdin),
+            Some("") => Err("the file's name is missing; write @FILE".to_owned()),
+            Some(path) => Ok(Document::File(path.into())),
+            None if text == "-" => Ok(Document::Stdin),
+            None => serde_json::from_str(text).map(Document::Inline).map_err(|error| {
+                format!("not valid JSON: {error}; write a string with its quotes, as '\"text\"', and a file as @FILE")
+            }),
+        }
+    }
+}
+
+impl Document {
+    fn read(&self, flag: &str) -> Result<Box<Json>, Error> {
+        let mut text = String::new();
+        let (name, read) = match self {
+            Document::Inline(json) => return Ok(json.clone()),
+            Document::File(path) => {
+                let file = std::fs::File::open(path);
+                (path.display().to_string(), file.and_then(|file| file.take(MAX_INPUT).read_to_string(&mut text)))
+            }
+            Document::Stdin => {
+                if std::io::stdin().is_terminal() {
+                    eprint_line(&format!("type the JSON for {flag}, then press Ctrl-D on an empty line"));
+                }
+                ("stdin".to_owned(), std::io::stdin().take(MAX_INPUT).read_to_string(&mut text))
+            }
+        };
+        read.map_err(|error| Error::Usage(format!("{flag}: cannot read {name}: {error}")))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::Usage(format!("{flag}: {name} does not hold valid JSON: {error}")))
+    }
+}
+
+fn runtime(text: &str) -> Result<Duration, &'static str> {
+    let runtime = text.parse::<HumanDuration>()?.get();
+    match runtime.as_secs() {
+        0 => Err("the shortest runtime is 1s"),
+        seconds if seconds < u64::from(u32::MAX) => Ok(runtime),
+        _ => Err("the longest runtime is 4294967294s"),
+    }
+}
+
+fn amount(text: &str) -> Result<String, String> {
+    parse_amount(text).map(|_| text.to_owned()).map_err(|error| format!("{error}; write it as USD:5 or EUR:0.25"))
+}
+
+fn trace(text: &str) -> Result<TraceId, &'static str> {
+    TraceId::parse_lenient(text).ok_or("a trace id is 32 lower-case hexadecimal digits that are not all zero")
+}

@@ -1,0 +1,76 @@
+//! `nuncio tail`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use nuncio_tokio::arcp::Subscribe;
+
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::{self, Exit};
+use crate::follow::{Following, follow};
+use crate::output::{self, FollowedJob, Printer};
+use crate::signals::Interrupts;
+use crate::text::eprint_line;
+
+const AFTER_HELP: &str = "\
+Example:
+  nuncio tail job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
+
+Events are printed on stderr and the result on stdout. Ctrl-C stops following;
+the job goes on.";
+
+#[derive(Args, Debug)]
+#[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
+pub(crate) struct Options {
+    /// Id of the job, as `nuncio submit` and `nuncio jobs` show it
+    #[arg(value_name = "JOB")]
+    job_id: String,
+    /// Skip events from before now
+    #[arg(long, conflicts_with = "from")]
+    no_history: bool,
+    /// Skip events up to and including this number, as counted in the session that submitted the job
+    #[arg(long, value_name = "SEQ")]
+    from: Option<u64>,
+    /// Write the result to this file instead of stdout. The file is replaced when the job has succeeded, and not touched
+    /// otherwise
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["no_history", "from"])]
+    output: Option<PathBuf>,
+    /// Print a JSON object per line on stdout: the job, its events and its outcome
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish_with(options.json, run_until_interrupted(&options).await).await
+}
+
+async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
+    tokio::select! {
+        exit = tail(options) => exit,
+        () = interrupts.reach(1) => {
+            eprint_line("nuncio: interrupted; the job goes on");
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn tail(options: &Options) -> Result<Exit, Error> {
+    let mut printer = Printer::new(options.json, options.output.as_deref())?;
+    let client = options.connection.connect().await?;
+    let mut session = client.session_events();
+    let subscribe = Subscribe { history: !options.no_history, from_event_seq: options.from };
+    let subscription = client.subscribe(&options.job_id, subscribe).await?;
+    let agent = subscription.info().agent.as_deref().unwrap_or("job");
+    let job = FollowedJob { job_id: Arc::from(subscription.job_id()), agent: Arc::from(agent), is_child: false };
+    printer.subscribed(&job, subscription.info()).await?;
+    let needs_whole_result = !options.no_history && options.from.is_none();
+    let following = Following { cancel_on: None, needs_whole_result };
+    let outcome = follow(&mut session, subscription, job.clone(), &mut printer, following).await?;
+    client.close().await;
+    printer.outcome(&job, &outcome).await
+}

@@ -1,0 +1,107 @@
+//! Connection options: which runtime a client's command talks to, and with which token.
+
+mod tls;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Secret};
+
+use crate::error::Error;
+use crate::text::eprint_line;
+use tls::TlsOptions;
+
+/// Bytes of a token file that are read; no token is longer.
+const MAX_TOKEN: u64 = 64 * 1024;
+
+/// The runtime, the token and TLS.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// URL of the runtime, such as `ws://127.0.0.1:7777/arcp`
+    #[arg(long, value_name = "URL", env = "NUNCIO_URL", hide_env_values = true)]
+    url: String,
+    /// Bearer token. Other users of this machine can read it in the list of processes; prefer --token-file or the
+    /// environment variable `NUNCIO_TOKEN`
+    #[arg(long, value_name = "TOKEN", value_parser = secret, conflicts_with = "token_file")]
+    token: Option<Secret>,
+    /// File that holds the bearer token [default: the token in `NUNCIO_TOKEN`, or in the file that
+    /// `NUNCIO_TOKEN_FILE` names]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsOptions,
+}
+
+fn secret(text: &str) -> Result<Secret, &'static str> {
+    if text.is_empty() { Err("the token is empty") } else { Ok(Secret::new(text)) }
+}
+
+impl Connection {
+    /// Opens a session.
+    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        Ok(self.builder()?.connect().await?)
+    }
+
+    /// A client that is not connected yet.
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
+        let token = self.token()?;
+        let builder = Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?;
+        Ok(match self.tls.client_tls()? {
+            Some(tls) => builder.tls(tls),
+            None => builder,
+        })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn token(&self) -> Result<Secret, Error> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => return Ok(token.clone()),
+            (None, Some(file)) => return read_token(file),
+            (None, None) => {}
+        }
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (variable("NUNCIO_TOKEN"), variable("NUNCIO_TOKEN_FILE")) {
+            (Some(token), _) => Ok(Secret::new(token)),
+            (None, Some(file)) => read_token(Path::new(&file)),
+            (None, None) => Err(Error::Usage(
+                "there is no token; set NUNCIO_TOKEN, or give --token-file FILE or --token TOKEN".to_owned(),
+            )),
+        }
+    }
+}
+
+fn read_token(path: &Path) -> Result<Secret, Error> {
+    let name = path.display();
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| {
+        if is_open_to_others(&file)? {
+            eprint_line(&format!("nuncio: other users can read the token file {name}; run `chmod 600 {name}`"));
+        }
+        file.take(MAX_TOKEN).read_to_string(&mut text)
+    });
+    read.map_err(|error| Error::Usage(format!("cannot read the token file {name}: {error}")))?;
+    match text.trim() {
+        "" => Err(Error::Usage(format!("there is no token in {name}; write the token into it, on one line"))),
+        token => Ok(Secret::new(token)),
+    }
+}
+
+/// Returns whether the file is a regular one, not a pipe, that users other than its owner may read.
+#[cfg(unix)]
+fn is_open_to_others(file: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
+fn is_open_to_others(_file: &File) -> std::io::Result<bool> {
+    Ok(false)
+}

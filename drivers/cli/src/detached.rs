@@ -1,0 +1,106 @@
+//! The sessions that `nuncio submit --detach` saves for `nuncio cancel`. Only the session that submitted a job may cancel
+//! it (§7.4), so `cancel` resumes that session.
+//!
+//! There is one file per job in `$XDG_STATE_HOME/nuncio` (default `~/.local/state/nuncio`; on Windows
+//! `%LOCALAPPDATA%\nuncio`), readable by its owner only. It holds a resume token, which is useless without the bearer
+//! token, and the bearer token is not saved.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nuncio_tokio::arcp::{ResumePoint, Secret, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::time::now;
+
+/// How long a session is taken to be resumable if the runtime does not say.
+const DEFAULT_WINDOW: Duration = Duration::from_mins(10);
+
+#[derive(Serialize, Deserialize)]
+struct SavedSession {
+    url: String,
+    session_id: String,
+    resume_token: String,
+    last_event_seq: u64,
+    until: String,
+}
+
+/// Saves a job's session and deletes the files of lapsed ones. Returns the time until which the session can be resumed.
+pub(crate) fn save(url: &str, job_id: &str, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<String> {
+    let folder = folder()?;
+    create_private(&folder)?;
+    let until = now().plus_secs(window_secs.unwrap_or(DEFAULT_WINDOW.as_secs())).to_rfc3339();
+    let session = SavedSession {
+        url: url.to_owned(),
+        session_id: point.session_id.clone(),
+        resume_token: point.token.expose().to_owned(),
+        last_event_seq: point.last_event_seq,
+        until: until.clone(),
+    };
+    // A temporary file is readable by its owner only, and keeps that mode under its new name.
+    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(&folder)?;
+    file.write_all(&serde_json::to_vec(&session)?)?;
+    file.persist(path(&folder, job_id)?).map_err(|error| error.error)?;
+    delete_lapsed(&folder);
+    Ok(until)
+}
+
+/// Finds the saved session that submitted a job to the runtime at `url`.
+pub(crate) fn find(url: &str, job_id: &str) -> Option<ResumePoint> {
+    let session = read(&path(&folder().ok()?, job_id).ok()?)?;
+    (session.url == url).then(|| ResumePoint {
+        session_id: session.session_id,
+        token: Secret::new(session.resume_token),
+        last_event_seq: session.last_event_seq,
+    })
+}
+
+/// Deletes a job's session, if one was saved.
+pub(crate) fn delete(job_id: &str) {
+    if let Ok(path) = folder().and_then(|folder| path(&folder, job_id)) {
+        let _not_saved = fs::remove_file(path);
+    }
+}
+
+fn read(path: &Path) -> Option<SavedSession> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn folder() -> io::Result<PathBuf> {
+    let variable = if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" };
+    let state = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    Ok(state.ok_or_else(|| io::Error::other("there is no home folder"))?.join("nuncio"))
+}
+
+/// The file of a job. The runtime chose the id, so an id that could lead out of the folder is refused.
+fn path(folder: &Path, job_id: &str) -> io::Result<PathBuf> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if job_id.is_empty() || job_id.len() > 128 || !job_id.bytes().all(is_plain) {
+        return Err(io::Error::other("the job's id cannot be used as a file name"));
+    }
+    Ok(folder.join(format!("{job_id}.json")))
+}
+
+fn create_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Deletes the files of sessions that can no longer be resumed. A file that cannot be read or deleted stays.
+fn delete_lapsed(folder: &Path) {
+    let has_lapsed = |path: &Path| {
+        let is_session = path.extension().is_some_and(|extension| extension == "json");
+        let until = is_session.then(|| read(path)).flatten().and_then(|session| Time::parse_rfc3339(&session.until));
+        until.is_some_and(|until| until < now())
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    for path in entries.map(|entry| entry.path()).filter(|path| has_lapsed(path)) {
+        let _stays = fs::remove_file(path);
+    }
+}

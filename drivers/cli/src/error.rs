@@ -1,0 +1,99 @@
+//! Why a client's command fails, what to do about it, and its exit code.
+
+use nuncio_tokio::arcp::{ClientBuildError, ClientError, CloseReason, ConnectError, RequestFailure, SessionEnd};
+
+use crate::exit::Exit;
+use crate::journal_file::JournalFileError;
+
+/// Why a command fails: a sentence that says what happened and what to do next.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}; check that the runtime is running there and that --url is right")]
+    Unreachable(String),
+    #[error("{0}; check the token, which is taken from --token, --token-file, NUNCIO_TOKEN or NUNCIO_TOKEN_FILE")]
+    Unauthenticated(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}; jobs go on in the runtime: list them with `nuncio jobs`, follow one with `nuncio tail JOB`")]
+    Lost(String),
+    #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
+    Incomplete(&'static str),
+    #[error("cannot write {0}: {1}; jobs go on in the runtime without a reader")]
+    Write(String, #[source] std::io::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalFileError),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("the operating system refused a resource: {0}")]
+    System(#[source] std::io::Error),
+}
+
+impl Error {
+    pub(crate) fn stdout(error: std::io::Error) -> Error {
+        Error::Write("stdout".to_owned(), error)
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Error::Usage(_) => Exit::Usage,
+            Error::Unauthenticated(_) | Error::Refused(_) => Exit::Refused,
+            Error::NotFound(_) => Exit::Failed,
+            Error::Journal(error) if error.is_content() => Exit::Failed,
+            Error::Unreachable(_) | Error::Lost(_) | Error::Incomplete(_) | Error::System(_) | Error::Journal(_) => {
+                Exit::Lost
+            }
+            Error::Write(..) => Exit::NotWritten,
+        }
+    }
+}
+
+impl From<ClientBuildError> for Error {
+    fn from(error: ClientBuildError) -> Error {
+        let sentence = error.to_string();
+        match error {
+            ClientBuildError::Url(_) => Error::Usage(format!("{sentence}; write --url as ws://HOST:PORT/arcp")),
+            ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(_))) => Error::Unauthenticated(sentence),
+            ClientBuildError::Session(SessionEnd::Unreachable(ConnectError::Refused(_))) => Error::Refused(sentence),
+            ClientBuildError::Session(_) | ClientBuildError::System(_) => Error::Unreachable(sentence),
+        }
+    }
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Error {
+        let sentence = error.to_string();
+        match error {
+            ClientError::Refused(_) => Error::Refused(format!("this request cannot be sent: {sentence}")),
+            ClientError::Failed(RequestFailure::NotNegotiated(feature)) => {
+                Error::Refused(format!("the runtime does not offer {feature}, which this request needs"))
+            }
+            ClientError::Failed(RequestFailure::Refused(fault)) => Error::Refused(match advice(&fault.code) {
+                Some(advice) => format!("the runtime refused the request: {sentence}; {advice}"),
+                None => format!("the runtime refused the request: {sentence}"),
+            }),
+            ClientError::Failed(RequestFailure::TooLarge { .. }) => Error::Refused(format!(
+                "{sentence}; pass large data by reference, or raise --frame-bytes of the runtime"
+            )),
+            ClientError::ResultBroken(reason) => Error::Incomplete(reason),
+            ClientError::Ended(_) | ClientError::Failed(_) | ClientError::ResultTooLarge { .. } => {
+                Error::Lost(sentence)
+            }
+        }
+    }
+}
+
+/// What to do about a refusal with this code (§12).
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AGENT_NOT_AVAILABLE" | "AGENT_VERSION_NOT_AVAILABLE" => {
+            "check the agent's name and version, and that this runtime offers it"
+        }
+        "DUPLICATE_KEY" => "a different request was made with this --idempotency-key: use a new one",
+        "JOB_NOT_FOUND" => "list jobs with `nuncio jobs`; it shows only those of your principal",
+        "LEASE_EXPIRED" => "give the job a later end with --expires-in",
+        "INVALID_REQUEST" => "correct the request and try again",
+        _ => return None,
+    })
+}

@@ -1,0 +1,60 @@
+//! The file of a journal, opened to read, and what can be wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
+
+/// Opens a journal to read and applies `read` to it. Another process may be using the journal.
+pub(crate) fn inspect<T>(
+    file: &Path,
+    read: impl FnOnce(&SqliteJournal) -> Result<T, JournalError>,
+) -> Result<T, JournalFileError> {
+    SqliteJournal::look(file).and_then(|journal| read(&journal)).map_err(|error| JournalFileError::new(file, error))
+}
+
+/// Why a journal cannot be used, with its file and what to do.
+#[derive(Debug)]
+pub(crate) struct JournalFileError {
+    file: PathBuf,
+    error: JournalError,
+}
+
+impl JournalFileError {
+    pub(crate) fn new(file: &Path, error: JournalError) -> JournalFileError {
+        JournalFileError { file: file.to_owned(), error }
+    }
+
+    /// Returns whether the file could be read and its contents are wrong.
+    pub(crate) fn is_content(&self) -> bool {
+        matches!(self.error, JournalError::Damaged(_) | JournalError::Version { .. })
+    }
+}
+
+impl std::fmt::Display for JournalFileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let file = self.file.display();
+        match &self.error {
+            JournalError::Locked(_) => {
+                write!(f, "the journal {file} is in use by another process; stop that process, or use another file")
+            }
+            JournalError::Full => write!(f, "the disk of the journal {file} is full; free some space and try again"),
+            JournalError::Damaged(what) => write!(
+                f,
+                "{file} is damaged or not a journal: {what}; if the path is right, restore the file from a copy, or \
+                 start a new journal at another path"
+            ),
+            JournalError::Version { found, known } => write!(
+                f,
+                "the journal {file} has version {found}, and this nuncio reads version {known}; use the nuncio that \
+                 wrote it, or start a new journal at another path"
+            ),
+            JournalError::Io(what) => write!(
+                f,
+                "cannot use the journal {file}: {what}; check that the path is right, that nuncio may read and write \
+                 the file and its folder, and that the disk has space"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for JournalFileError {}

@@ -1,0 +1,239 @@
+//! The output for people: events, outcomes and changes of the connection as text.
+
+use std::borrow::Cow;
+
+use nuncio_tokio::arcp::{EventKind, FinalStatus, Json, Outcome, Product, SessionEvent};
+use serde::Deserialize;
+
+use super::redact;
+
+/// Characters of an event that are shown on a line; `--json` shows all of them.
+const MAX_CHARS: usize = 400;
+
+/// An event's body as text. A body that does not have the shape of its kind is shown as JSON.
+pub(super) fn event(kind: &EventKind, body: &str) -> String {
+    if redact::is_rotation(kind, body) {
+        return rotation(body);
+    }
+    let text = match kind {
+        EventKind::Log => log(body),
+        EventKind::Thought => read::<Thought<'_>>(body).map(|thought| thought.text.into_owned()),
+        EventKind::ToolCall => tool_call(body),
+        EventKind::ToolResult => tool_result(body),
+        EventKind::Status => status(body),
+        EventKind::Metric => metric(body),
+        EventKind::ArtifactRef => artifact(body),
+        EventKind::Delegate => read::<Delegate<'_>>(body).map(|delegate| match delegate.delegate_id {
+            Some(id) => format!("{} as {id}", delegate.agent),
+            None => delegate.agent.into_owned(),
+        }),
+        EventKind::Progress => progress(body),
+        EventKind::ResultChunk | EventKind::Other(_) => None,
+    };
+    shortened(&text.unwrap_or_else(|| body.to_owned()))
+}
+
+/// A `progress` event as text.
+pub(super) fn progress(body: &str) -> Option<String> {
+    let Progress { current, total, units, message } = read(body)?;
+    let of = total.map(|total| format!("/{}", total.get())).unwrap_or_default();
+    let units = units.map(|units| format!(" {units}")).unwrap_or_default();
+    let message = message.map(|message| format!(", {message}")).unwrap_or_default();
+    Some(format!("{}{of}{units}{message}", current.get()))
+}
+
+/// The share of the work that a `progress` event says is done, from 0 to 1, if it gives a total.
+pub(super) fn fraction(body: &str) -> Option<f64> {
+    let progress: Progress<'_> = read(body)?;
+    let total: f64 = progress.total?.get().parse().ok()?;
+    let current: f64 = progress.current.get().parse().ok()?;
+    (total > 0.0).then(|| (current / total).clamp(0.0, 1.0))
+}
+
+/// The currency and amount of a `cost.budget.remaining` metric (§9.6).
+pub(super) fn remaining(body: &str) -> Option<(String, String)> {
+    let metric: Metric<'_> = read(body)?;
+    (metric.name == "cost.budget.remaining")
+        .then(|| Some((metric.unit?.into_owned(), metric.value.get().to_owned())))?
+}
+
+/// How a job ended, to follow its name in a sentence.
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    let verb = match outcome.status {
+        FinalStatus::Success => "succeeded",
+        FinalStatus::Error => "failed",
+        FinalStatus::Cancelled => "was cancelled",
+        FinalStatus::TimedOut => "timed out",
+    };
+    let summary = outcome.summary.as_ref().map(|summary| format!(": {summary}")).unwrap_or_default();
+    let why = outcome.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
+    let unknown = match outcome.result {
+        Product::Unknown => "; the runtime no longer has its result",
+        Product::None | Product::Inline(_) | Product::Streamed { .. } => "",
+    };
+    format!("{verb}{summary}{why}{unknown}")
+}
+
+/// A change of the connection; `None` for the first connection and the end of the session.
+pub(super) fn session(event: &SessionEvent) -> Option<String> {
+    match event {
+        SessionEvent::Live(welcome) if welcome.resumed => Some("connection restored, session resumed".to_owned()),
+        SessionEvent::Lost(reason) => Some(format!("connection lost ({reason}), reconnecting")),
+        SessionEvent::Reconnecting { attempt, after } if *attempt > 0 => {
+            Some(format!("attempt {attempt} to reconnect failed; the next one starts in {:.1} s", after.as_secs_f64()))
+        }
+        SessionEvent::Gap { from, to } => {
+            Some(format!("events {from} to {to} are lost, because the runtime no longer has them"))
+        }
+        SessionEvent::Notice(fault) => Some(format!("the runtime reports an error: {fault}")),
+        SessionEvent::Live(_) | SessionEvent::Reconnecting { .. } | SessionEvent::Over(_) => None,
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Option<T> {
+    serde_json::from_str(body).ok()
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()),
+        None => text.to_owned(),
+    }
+}
+
+fn after(what: &str, value: Option<&Json>) -> String {
+    value.map(|value| format!("{what}{}", value.get())).unwrap_or_default()
+}
+
+fn log(body: &str) -> Option<String> {
+    let Log { level, message, attributes } = read(body)?;
+    Some(format!("{level}: {message}{}", after(" ", attributes)))
+}
+
+fn tool_call(body: &str) -> Option<String> {
+    let ToolCall { tool, args, call_id } = read(body)?;
+    let call_id = call_id.map(|id| format!(" ({id})")).unwrap_or_default();
+    Some(format!("{tool}{}{call_id}", after(" ", args)))
+}
+
+fn tool_result(body: &str) -> Option<String> {
+    let ToolResult { call_id, result, error } = read(body)?;
+    let call_id = call_id.unwrap_or_default();
+    Some(match error {
+        Some(Fault { code, message }) => format!("({call_id}) failed: {code}: {message}"),
+        None => format!("({call_id}){}", after(" ", result)),
+    })
+}
+
+/// Returns whether a `tool_result` carries an error.
+pub(super) fn is_error(body: &str) -> bool {
+    read::<ToolResult<'_>>(body).is_some_and(|result| result.error.is_some())
+}
+
+fn status(body: &str) -> Option<String> {
+    let Status { phase, message } = read(body)?;
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    Some(format!("{phase}{message}"))
+}
+
+fn metric(body: &str) -> Option<String> {
+    let Metric { name, value, unit, dimensions } = read(body)?;
+    let unit = unit.map(|unit| format!(" {unit}")).unwrap_or_default();
+    Some(format!("{name} {}{unit}{}", value.get(), after(" ", dimensions)))
+}
+
+fn artifact(body: &str) -> Option<String> {
+    let Artifact { uri, content_type, byte_size } = read(body)?;
+    let kind = content_type.map(|kind| format!(" {kind}")).unwrap_or_default();
+    let size = byte_size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+    Some(format!("{uri}{kind}{size}"))
+}
+
+fn rotation(body: &str) -> String {
+    let id = read::<Rotation<'_>>(body).and_then(|rotation| rotation.credential_id).unwrap_or_default();
+    format!("credential_rotated {id}")
+}
+
+#[derive(Deserialize)]
+struct Log<'a> {
+    level: Cow<'a, str>,
+    message: Cow<'a, str>,
+    #[serde(borrow)]
+    attributes: Option<&'a Json>,
+}
+
+#[derive(Deserialize)]
+struct Thought<'a> {
+    text: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall<'a> {
+    #[serde(alias = "name")]
+    tool: Cow<'a, str>,
+    #[serde(borrow, alias = "arguments")]
+    args: Option<&'a Json>,
+    #[serde(alias = "tool_call_id")]
+    call_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ToolResult<'a> {
+    #[serde(alias = "tool_call_id")]
+    call_id: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "output")]
+    result: Option<&'a Json>,
+    error: Option<Fault<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Fault<'a> {
+    code: Cow<'a, str>,
+    message: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Status<'a> {
+    phase: Cow<'a, str>,
+    message: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Rotation<'a> {
+    credential_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Metric<'a> {
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    value: &'a Json,
+    unit: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "dims")]
+    dimensions: Option<&'a Json>,
+}
+
+#[derive(Deserialize)]
+struct Artifact<'a> {
+    uri: Cow<'a, str>,
+    #[serde(alias = "media_type")]
+    content_type: Option<Cow<'a, str>>,
+    #[serde(alias = "size_bytes")]
+    byte_size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Progress<'a> {
+    #[serde(borrow)]
+    current: &'a Json,
+    #[serde(borrow)]
+    total: Option<&'a Json>,
+    units: Option<Cow<'a, str>>,
+    message: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Delegate<'a> {
+    agent: Cow<'a, str>,
+    delegate_id: Option<Cow<'a, str>>,
+}

@@ -1,0 +1,11 @@
+//! A job whose progress is printed.
+
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub(crate) struct FollowedJob {
+    pub(crate) job_id: Arc<str>,
+    pub(crate) agent: Arc<str>,
+    /// Whether the job was delegated, directly or not, by the job that the command follows.
+    pub(crate) is_child: bool,
+}

@@ -1,0 +1,103 @@
+//! Durations as people write them, and the current time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::SignedDuration;
+use nuncio_tokio::arcp::Time;
+use serde::{Deserialize, Deserializer};
+
+/// A duration as it is written on the command line and in the configuration file: `90s`, `10m`, `1h 30m`, `250ms`. A
+/// number without a unit is seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HumanDuration(Duration);
+
+impl HumanDuration {
+    pub(crate) const fn new(duration: Duration) -> HumanDuration {
+        HumanDuration(duration)
+    }
+
+    pub(crate) const fn get(self) -> Duration {
+        self.0
+    }
+
+    /// The duration in microseconds, or `u64::MAX` if that is too small for it.
+    pub(crate) fn micros(self) -> u64 {
+        u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl FromStr for HumanDuration {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<HumanDuration, &'static str> {
+        const FORMAT: &str = "write a duration as 90s, 10m, 1h 30m or 250ms";
+        if let Ok(seconds) = text.parse() {
+            return Ok(HumanDuration(Duration::from_secs(seconds)));
+        }
+        let parsed: SignedDuration = text.parse().map_err(|_| FORMAT)?;
+        Duration::try_from(parsed).map(HumanDuration).map_err(|_| FORMAT)
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SignedDuration::try_from(self.0) {
+            Ok(duration) => write!(f, "{duration:#}"),
+            Err(_) => write!(f, "{}s", self.0.as_secs()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a duration is a string such as \"10m\", or a number of seconds")]
+        enum Written {
+            Seconds(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Seconds(seconds) => Ok(HumanDuration(Duration::from_secs(seconds))),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// Parses a duration that must not be zero.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = text.parse::<HumanDuration>()?.get();
+    if duration.is_zero() { Err("the duration must be longer than zero") } else { Ok(duration) }
+}
+
+/// The current time of the system's clock.
+pub(crate) fn now() -> Time {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(HumanDuration(since_epoch).micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HumanDuration;
+
+    #[test]
+    fn durations_are_written_with_their_unit() {
+        for (text, millis) in
+            [("10m", 600_000), ("1h 30m", 5_400_000), ("1h30m", 5_400_000), ("250ms", 250), ("10", 10_000), ("0s", 0)]
+        {
+            assert_eq!(text.parse::<HumanDuration>().map(|duration| duration.get().as_millis()), Ok(millis), "{text}");
+        }
+        for text in ["", "ten", "-5s", "10 parsecs", "1.5.2s"] {
+            assert!(text.parse::<HumanDuration>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_displayed_as_it_can_be_parsed() {
+        for text in ["10m", "1h 30m", "250ms", "0s"] {
+            let duration: HumanDuration = text.parse().expect("a duration");
+            assert_eq!(duration.to_string().parse(), Ok(duration), "{text}");
+        }
+    }
+}
