@@ -7,9 +7,9 @@ mod deny;
 mod floors;
 mod limits;
 mod map;
+mod pages;
 mod source;
 mod tree;
-mod wire_rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,11 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// Every `.rs` file below a folder, as paths from the root.
 fn rust_files(folder: &str) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+/// Every file with an extension below a folder, as paths from the root.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut open = vec![root().join(folder)];
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
@@ -35,7 +40,7 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
             if !skipped {
                 open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|own| own == extension) {
             files.push(path.strip_prefix(root()).unwrap().to_owned());
         }
     }

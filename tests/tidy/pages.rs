@@ -1,8 +1,10 @@
-//! `core/docs/arcp.md`: every reference to it from the sources leads to one of its headings.
+//! The pages of the repository: links lead to files, and references to `core/docs/arcp.md` from the sources lead to its
+//! headings.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::{read, rust_files};
+use super::{files, read, root, rust_files};
 
 /// The page, as comments name it: `core/docs/arcp.md §6.3`, or `core/docs/arcp.md, "The client"`.
 const PAGE: &str = "core/docs/arcp.md";
@@ -45,4 +47,26 @@ fn references_lead_to_headings() {
         }
     }
     assert!(mentions > 20, "only {mentions} mentions were found");
+}
+
+#[test]
+fn links_lead_to_files() {
+    let mut links = 0;
+    for page in [".github", "core", "drivers", "fuzz"].iter().flat_map(|folder| files(folder, "md")) {
+        links += check_links(&page);
+    }
+    links += check_links(Path::new("README.md"));
+    assert!(links > 20, "only {links} links were found");
+}
+
+/// Checks the relative links of a page, and returns their number.
+fn check_links(page: &Path) -> usize {
+    let text = read(page);
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+    let relative = targets.filter(|target| !target.is_empty() && !target.starts_with("http"));
+    let found = relative.map(|target| {
+        let file = root().join(page).parent().unwrap().join(target);
+        assert!(file.exists(), "{}: there is no {target}", page.display());
+    });
+    found.count()
 }
