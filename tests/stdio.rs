@@ -65,7 +65,7 @@ async fn serves<D: Driver>(client: Client<D>, mark: &Path) {
     // The input is longer than a line that Python could read, and contains line breaks: it is split into chunks that
     // fit.
     let input = json!({"text": "line\n".repeat(40_000)});
-    let mut job = client.submit(&Submit::new("echo").input(&input).unwrap()).await.unwrap();
+    let mut job = client.submit(&Submit::new("echo").input(&input)).await.unwrap();
     let answer: Value = job.collect(1 << 20).await.unwrap().json().unwrap();
     assert_eq!(answer, json!({"echoed": input}));
     assert!(matches!(client.close().await, SessionEnd::Closed(_)));

@@ -37,13 +37,13 @@ macro_rules! clients {
                 within(async {
                     let server = serve();
                     let client = connect(server.url()).await;
-                    let mut job = client.submit(&Submit::new("echo").input(&json!({"a": [1, null]})).unwrap()).await.unwrap();
+                    let mut job = client.submit(&Submit::new("echo").input(&json!({"a": [1, null]}))).await.unwrap();
                     let answer: Value = job.collect(1_000).await.unwrap().json().unwrap();
                     assert_eq!(answer, json!({"echoed": {"a": [1, null]}}));
                     let mut job = client.submit(&Submit::new("ver")).await.unwrap();
                     let answer: Value = job.collect(1_000).await.unwrap().json().unwrap();
                     assert_eq!(answer, json!({"ran": "ver@2.0.0"}));
-                    let fails = Submit::new("fail").input(&json!({"code": "TIMEOUT", "message": "no"})).unwrap();
+                    let fails = Submit::new("fail").input(&json!({"code": "TIMEOUT", "message": "no"}));
                     let mut job = client.submit(&fails).await.unwrap();
                     assert_eq!(job.outcome().await.unwrap().fault.unwrap().message, "no");
                     assert_eq!(client.list(&ListQuery::default()).await.unwrap().jobs.len(), 3);
@@ -73,7 +73,7 @@ macro_rules! clients {
                     let cut = |number: usize| vec![Step::Pass(6_000 + number * 977 % 4_001), Step::Cut];
                     let proxy = Proxy::start(address, move |number| Plan { down: cut(number), ..Plan::default() });
                     let client = connect(&proxy.url()).await;
-                    let flood = Submit::new("flood").input(&json!({"n": 1000, "size": 50})).unwrap();
+                    let flood = Submit::new("flood").input(&json!({"n": 1000, "size": 50}));
                     let mut job = client.submit(&flood).await.unwrap();
                     let mut expected = 0;
                     while let Some(event) = job.events().next().await {

@@ -35,7 +35,7 @@ impl Peer {
     }
 
     async fn submit(&self, agent: &str, input: Value) -> JobHandle {
-        self.client.submit(&Submit::new(agent).input(&input).unwrap()).await.unwrap()
+        self.client.submit(&Submit::new(agent).input(&input)).await.unwrap()
     }
 
     async fn echoes(&self) {
@@ -138,8 +138,8 @@ fn leases_and_budgets() {
             {"cap": "fs.read", "target": "/ws/a"}, {"cap": "fs.read", "target": "/etc/passwd"},
             {"metric": {"name": "cost.x", "value": 0.6, "unit": "USD"}},
         ]});
-        let submit = Submit::new("ops").input(&ops).unwrap();
-        let submit = submit.lease(&json!({"fs.read": ["/ws/**"], "cost.budget": ["USD:1.00"]})).unwrap();
+        let submit = Submit::new("ops").input(&ops);
+        let submit = submit.lease(&json!({"fs.read": ["/ws/**"], "cost.budget": ["USD:1.00"]}));
         let job = peer.client.submit(&submit).await.unwrap();
         // That runtime writes budgets as numbers or as amounts, by version; both are read.
         assert_eq!(job.info().budget.len(), 1);
@@ -220,7 +220,7 @@ fn versions_and_unknown_agents() {
 fn idempotency() {
     with_python("idempotency", async {
         let peer = Peer::new(&[]).await;
-        let submit = |n: u64| Submit::new("slow").input(&json!({"ticks": n})).unwrap().idempotency_key("k");
+        let submit = |n: u64| Submit::new("slow").input(&json!({"ticks": n})).idempotency_key("k");
         let first = peer.client.submit(&submit(5)).await.unwrap();
         let again = peer.client.submit(&submit(5)).await.unwrap();
         assert_eq!(first.job_id(), again.job_id());

@@ -148,11 +148,11 @@ async fn stream(input: Talk, ctx: JobContext) -> Result<Output, Failure> {
 }
 
 async fn delegate(input: Value, ctx: JobContext) -> Result<Value, Failure> {
-    let asked = Delegation::new("talk").input(&input).map_err(|error| Failure::invalid(error.to_string()))?;
-    // If the lease has credentials minted, the child's has, too.
+    let asked = Delegation::new("talk").input(&input);
+    // If the lease has credentials minted, the child\'s has, too.
     let lease: Value = serde_json::from_str(&ctx.lease().to_json()).unwrap_or_default();
     let asked = match lease.get("model.use") {
-        Some(models) => asked.lease(&json!({ "model.use": models })).map_err(|e| Failure::invalid(e.to_string()))?,
+        Some(models) => asked.lease(&json!({ "model.use": models })),
         None => asked,
     };
     let mut child = ctx.delegate(&asked).await?;

@@ -65,6 +65,7 @@ impl From<ClientError> for Error {
     fn from(error: ClientError) -> Error {
         let sentence = error.to_string();
         match error {
+            ClientError::Invalid(_) => Error::Usage(sentence),
             ClientError::Refused(_) => Error::Refused(format!("this request cannot be sent: {sentence}")),
             ClientError::Failed(RequestFailure::NotNegotiated(feature)) => {
                 Error::Refused(format!("the runtime does not offer {feature}, which this request needs"))

@@ -31,8 +31,8 @@
 //!
 //! let client = Client::builder(listening.url(), "secret")?.connect().await?;
 //! let submit = Submit::new("count")
-//!     .input(&json!({"words": ["to", "be", "or"]}))?
-//!     .lease(&json!({"tool.call": ["counter"]}))?;
+//!     .input(&json!({"words": ["to", "be", "or"]}))
+//!     .lease(&json!({"tool.call": ["counter"]}));
 //! let mut job = client.submit(&submit).await?;
 //! while let Some(event) = job.events().next().await {
 //!     println!("{}: {}", event.kind.as_str(), event.body.as_str());

@@ -30,7 +30,7 @@ async fn application(app: Router) -> SocketAddr {
 }
 
 async fn echoes(client: &Client) {
-    let mut job = client.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+    let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
 

@@ -31,7 +31,7 @@ static EXPORTER: LazyLock<InMemorySpanExporter> = LazyLock::new(|| {
 
 /// Delegates, charges, and answers with what it was sent.
 async fn parent((): (), ctx: JobContext) -> Result<Value, Failure> {
-    let work = Delegation::new("child").lease(&json!({"tool.call": ["x"]})).unwrap();
+    let work = Delegation::new("child").lease(&json!({"tool.call": ["x"]}));
     let mut child = ctx.delegate(&work).await?;
     let outcome = child.outcome().await;
     ctx.metric("cost.search", 1, Some("USD")).instrument(info_span!("search")).await?;
@@ -52,7 +52,7 @@ fn runtime() -> ServerBuilder {
 
 fn asked() -> Submit {
     let lease = json!({"tool.call": ["x"], "agent.delegate": ["child"], "cost.budget": ["USD:4.00"]});
-    Submit::new("parent").lease(&lease).unwrap().expires_at(Time::parse_rfc3339(EXPIRES).unwrap())
+    Submit::new("parent").lease(&lease).expires_at(Time::parse_rfc3339(EXPIRES).unwrap())
 }
 
 /// The spans of the trace that one belongs to, once all of them have ended.
@@ -89,7 +89,7 @@ async fn one_trace_leads_from_the_caller_to_the_delegated_child() {
         let server = runtime().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let client = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
-        let submit = asked().extensions(&json!({"x-vendor.birdwatch.season": "spring"})).unwrap();
+        let submit = asked().extensions(&json!({"x-vendor.birdwatch.season": "spring"}));
         let job = client.submit(&submit).instrument(info_span!("caller", test = "one")).await.unwrap();
         let job_id = job.job_id().to_owned();
         let wire = job.info().trace_id.unwrap().to_string();
@@ -167,7 +167,7 @@ async fn a_context_that_the_caller_sends_is_left_alone() {
         let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
         let context = json!({"traceparent": format!("00-{trace}-{span}-01"), "tracestate": "rojo=1"});
         for own in [context, Value::Null] {
-            let submit = asked().extensions(&json!({ EXTENSION: own })).unwrap();
+            let submit = asked().extensions(&json!({ EXTENSION: own }));
             let job = client.submit(&submit).instrument(info_span!("caller")).await.unwrap();
             assert_eq!(answer(job).await["extensions"], json!({ EXTENSION: own }));
         }
@@ -184,7 +184,7 @@ async fn a_failed_job_says_so_with_its_code() {
     within(async {
         let server = runtime().build().unwrap();
         let client = support::connect(&server, "tok-alice").await;
-        let submit = Submit::new("child").input(&json!("no unit")).unwrap();
+        let submit = Submit::new("child").input(&json!("no unit"));
         let mut job = client.submit(&submit).instrument(info_span!("caller", test = "four")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
         let spans = trace_with(&["caller", "job"], |span| values(span, "test") == ["four"]).await;

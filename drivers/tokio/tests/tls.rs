@@ -38,7 +38,7 @@ async fn connect_as(listening: &Listening, tls: ClientTls, token: &str) -> Resul
 }
 
 async fn echoes(client: &Client) {
-    let mut job = client.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+    let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
 
@@ -309,7 +309,7 @@ async fn credentials_are_shown_over_tls_and_not_where_others_could_read_them() {
     within(async {
         let authority = Authority::new("ours");
         let server = builder().provisioner(Minter).build().unwrap();
-        let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]})).unwrap();
+        let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]}));
         for (via, shown) in [(None, 1), (Some(Via::Plain), 0)] {
             let tls = Some(ServerTls::new(authority.server().identity()).unwrap());
             let options = ListenOptions { tls, via, ..ListenOptions::default() };

@@ -40,11 +40,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::over(server.memory_connector(), "secret").config(config).auto_ack(None).connect().await?;
 
     // A client that has acknowledged once is expected to go on with it. By default it does so by itself.
-    client.submit(&Submit::new("flood").input(&1)?).await?.outcome().await?;
+    client.submit(&Submit::new("flood").input(&1)).await?.outcome().await?;
     client.ack(None)?;
     emitted.store(0, Ordering::Relaxed);
 
-    let mut job = client.submit(&Submit::new("flood").input(&EVENTS)?).await?;
+    let mut job = client.submit(&Submit::new("flood").input(&EVENTS)).await?;
     let (mut taken, mut told) = (0, 0);
     while let Some(event) = job.events().next().await {
         let body: Value = event.body.parse()?;

@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (wanted, resolved, joined) in
         [("join", "join@1.0.0", "to be"), ("join@1.0.0", "join@1.0.0", "to be"), ("join@2.0.0", "join@2.0.0", "to-be")]
     {
-        let mut job = client.submit(&Submit::new(wanted).input(&["to", "be"])?).await?;
+        let mut job = client.submit(&Submit::new(wanted).input(&["to", "be"])).await?;
         // The answer says which one it is: a later default changes nothing for this job.
         assert_eq!(job.info().agent.as_deref(), Some(resolved));
         assert_eq!(job.collect(0).await?.json::<String>()?, joined);

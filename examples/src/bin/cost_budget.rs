@@ -4,9 +4,11 @@
 
 use std::error::Error;
 
-use nuncio_tokio::arcp::{Client, ErrorCode, EventKind, Failure, FinalStatus, JobContext, Number, Server, Submit};
+use nuncio_tokio::arcp::{
+    Client, ErrorCode, EventKind, Failure, FinalStatus, JobContext, LeaseRequest, Namespace, Number, Server, Submit,
+};
 use nuncio_tokio::auth::StaticTokens;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Asks a paid service again and again, until it may not any more.
 async fn ask(price: String, ctx: JobContext) -> Result<u32, Failure> {
@@ -38,9 +40,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder().verifier(tokens).agent("ask", ask).agent("spendthrift", spendthrift).build()?;
     let listening = server.listen("127.0.0.1:0").await?;
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
-    let lease = json!({"tool.call": ["oracle.*"], "cost.budget": ["USD:1.00"]});
+    let lease = LeaseRequest::new().allow(Namespace::ToolCall, "oracle.*").budget("USD", "1.00");
 
-    let mut job = client.submit(&Submit::new("ask").input(&"0.10")?.lease(&lease)?).await?;
+    let mut job = client.submit(&Submit::new("ask").input(&"0.10").lease(&lease)).await?;
     assert_eq!(job.info().budget, [("USD".to_owned(), "1".to_owned())]);
     // The runtime keeps the account, and tells it after each charge.
     let mut left = Vec::new();
@@ -55,10 +57,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(job.collect(0).await?.json::<u32>()?, 10);
 
     // A price is known only afterwards: one call may go below zero, the next is refused.
-    let mut job = client.submit(&Submit::new("ask").input(&"0.40")?.lease(&lease)?).await?;
+    let mut job = client.submit(&Submit::new("ask").input(&"0.40").lease(&lease)).await?;
     assert_eq!(job.collect(0).await?.json::<u32>()?, 3);
 
-    let outcome = client.submit(&Submit::new("spendthrift").lease(&lease)?).await?.outcome().await?;
+    let outcome = client.submit(&Submit::new("spendthrift").lease(&lease)).await?.outcome().await?;
     assert_eq!(outcome.status, FinalStatus::Error);
     assert_eq!(outcome.fault.and_then(|fault| fault.known()), Some(ErrorCode::BudgetExhausted));
     Ok(())

@@ -5,7 +5,8 @@
 use std::error::Error;
 
 use nuncio_tokio::arcp::{
-    Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, Number, Server, Submit, Update,
+    Client, Delegation, Failure, FinalStatus, JobContext, JobHandle, LeaseRequest, Namespace, Number, Server, Submit,
+    Update,
 };
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ async fn square(number: u64, ctx: JobContext) -> Result<u64, Failure> {
 async fn sum(numbers: Vec<u64>, ctx: JobContext) -> Result<Value, Failure> {
     let mut children = Vec::new();
     for number in &numbers {
-        let work = delegation(&json!({"tool.call": ["calculator"]}), *number)?;
+        let work = Delegation::new("square").input(number).lease(&tools("calculator"));
         children.push(ctx.delegate(&work).await?);
     }
     let mut sum = 0;
@@ -31,15 +32,14 @@ async fn sum(numbers: Vec<u64>, ctx: JobContext) -> Result<Value, Failure> {
         sum += squared;
     }
     // A child never gets more than its parent has.
-    let greedy = ctx.delegate(&delegation(&json!({"tool.call": ["*"]}), 1)?).await;
+    let greedy = ctx.delegate(&Delegation::new("square").input(&1).lease(&tools("*"))).await;
     let refused = greedy.err().map(|denied| denied.fault().code.as_str());
     let left = ctx.budget().map(|budget| budget.to_json_numbers());
     Ok(json!({ "sum": sum, "refused": refused, "left": left }))
 }
 
-fn delegation(lease: &Value, number: u64) -> Result<Delegation, Failure> {
-    let delegation = Delegation::new("square").input(&number).and_then(|work| work.lease(lease));
-    delegation.map_err(|error| Failure::internal(error.to_string()))
+fn tools(pattern: &str) -> LeaseRequest {
+    LeaseRequest::new().allow(Namespace::ToolCall, pattern)
 }
 
 #[tokio::main]
@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
 
     let lease = json!({"tool.call": ["calculator"], "agent.delegate": ["square"], "cost.budget": ["USD:1.00"]});
-    let submit = Submit::new("sum").input(&[1, 2, 3])?.lease(&lease)?;
+    let submit = Submit::new("sum").input(&[1, 2, 3]).lease(&lease);
     let mut job = client.submit(&submit).await?;
     // The client sees the children as jobs of its own: it could follow or cancel each.
     let mut children: Vec<JobHandle> = Vec::new();

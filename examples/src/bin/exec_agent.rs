@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // It asks before it counts, and the lease says yes.
     let pages = json!({"pages": ["to be", "or not to be"]});
-    let submit = Submit::new("count").input(&pages)?.lease(&json!({"tool.call": ["counter"]}))?;
+    let submit = Submit::new("count").input(&pages).lease(&json!({"tool.call": ["counter"]}));
     let mut job = client.submit(&submit).await?;
     let mut progress = 0;
     while let Some(event) = job.events().next().await {
@@ -39,13 +39,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!((progress, job.collect(0).await?.json::<Value>()?), (2, json!({"words": 6})));
 
     // Without the lease it is told no, and ends with a status that is a failure.
-    let mut job = client.submit(&Submit::new("count").input(&pages)?).await?;
+    let mut job = client.submit(&Submit::new("count").input(&pages)).await?;
     let outcome = job.outcome().await?;
     assert_eq!(outcome.status, FinalStatus::Error);
     assert_eq!(outcome.fault.as_ref().and_then(nuncio_tokio::arcp::RemoteFault::known), Some(ErrorCode::InternalError));
 
     // Pieces of a result that a shell script prints are a streamed result.
-    let mut job = client.submit(&Submit::new("shout").input(&"hello world")?).await?;
+    let mut job = client.submit(&Submit::new("shout").input(&"hello world")).await?;
     assert_eq!(job.collect(1_000).await?.text(), Some("HELLO! WORLD! "));
     client.close().await;
     Ok(())

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let client = Client::builder(&format!("ws://{address}/arcp"), "secret")?.connect().await?;
-    let mut job = client.submit(&Submit::new("echo").input(&"beside other routes")?).await?;
+    let mut job = client.submit(&Submit::new("echo").input(&"beside other routes")).await?;
     let answer: String = job.collect(1_000).await?.json()?;
     assert_eq!(answer, "beside other routes");
 

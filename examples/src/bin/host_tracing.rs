@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().verifier(tokens).agent("report", report).agent("search", search).build()?;
     let client = Client::over(server.memory_connector(), "secret").connect().await?;
-    let submit = Submit::new("report").lease(&json!({"agent.delegate": ["search"], "cost.budget": ["USD:5"]}))?;
+    let submit = Submit::new("report").lease(&json!({"agent.delegate": ["search"], "cost.budget": ["USD:5"]}));
     let page = async { client.submit(&submit).await?.collect(0).await };
     page.instrument(info_span!("page")).await?;
     client.close().await;

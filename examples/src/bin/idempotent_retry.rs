@@ -11,8 +11,8 @@ use nuncio_tokio::auth::StaticTokens;
 use serde_json::json;
 
 /// What one wants to have happened once, however often it was asked for.
-fn payment(amount: u32) -> Result<Submit, serde_json::Error> {
-    Ok(Submit::new("pay").input(&json!({"to": "landlord", "amount": amount}))?.idempotency_key("rent-2026-05"))
+fn payment(amount: u32) -> Submit {
+    Submit::new("pay").input(&json!({"to": "landlord", "amount": amount})).idempotency_key("rent-2026-05")
 }
 
 #[tokio::main]
@@ -28,20 +28,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listening = server.listen("127.0.0.1:0").await?;
 
     let first = Client::builder(listening.url(), "secret")?.connect().await?;
-    let mut job = first.submit(&payment(900)?).await?;
+    let mut job = first.submit(&payment(900)).await?;
     let receipt = job.collect(0).await?.text().map(str::to_owned);
     first.close().await;
 
     // A second client of the same principal knows nothing of the first, and asks for the same.
     let again = Client::builder(listening.url(), "secret")?.connect().await?;
-    let mut repeated = again.submit(&payment(900)?).await?;
+    let mut repeated = again.submit(&payment(900)).await?;
     println!("{} is {}", repeated.job_id(), job.job_id());
     assert_eq!(repeated.job_id(), job.job_id(), "the same job is accepted again");
     assert_eq!(repeated.collect(0).await?.text().map(str::to_owned), receipt, "and its result told again");
     assert_eq!(payments.load(Ordering::Relaxed), 1, "the agent ran once");
 
     // A key stands for one request: another amount under it is a mistake, and refused.
-    let refused = again.submit(&payment(950)?).await.err().ok_or("another request under a used key was taken")?;
+    let refused = again.submit(&payment(950)).await.err().ok_or("another request under a used key was taken")?;
     println!("{refused}");
     let fault = refused.fault().ok_or("the runtime did not refuse it")?;
     assert_eq!(fault.known(), Some(ErrorCode::DuplicateKey));
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Keys of different principals have nothing to do with each other.
     let other = Client::builder(listening.url(), "other")?.connect().await?;
-    let mut theirs = other.submit(&payment(900)?).await?;
+    let mut theirs = other.submit(&payment(900)).await?;
     theirs.outcome().await?;
     assert_ne!(theirs.job_id(), job.job_id());
     assert_eq!(payments.load(Ordering::Relaxed), 2);

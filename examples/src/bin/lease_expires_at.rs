@@ -46,9 +46,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The server's clock decides, so leave room for the difference; here there is none.
     let soon = now()?.plus_secs(3);
-    let mut prudent = client.submit(&Submit::new("prudent").lease(&lease)?.expires_at(soon)).await?;
-    let mut stubborn = client.submit(&Submit::new("stubborn").lease(&lease)?.expires_at(soon)).await?;
-    let mut forgetful = client.submit(&Submit::new("forgetful").lease(&lease)?.expires_at(soon)).await?;
+    let mut prudent = client.submit(&Submit::new("prudent").lease(&lease).expires_at(soon)).await?;
+    let mut stubborn = client.submit(&Submit::new("stubborn").lease(&lease).expires_at(soon)).await?;
+    let mut forgetful = client.submit(&Submit::new("forgetful").lease(&lease).expires_at(soon)).await?;
     let granted: Value = prudent.info().lease_constraints.as_ref().ok_or("the answer says when it ends")?.parse()?;
     println!("granted until {}", granted["expires_at"]);
     let until = granted["expires_at"].as_str().and_then(Time::parse_rfc3339);
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // What is over cannot be granted.
-    let past = Submit::new("prudent").lease(&lease)?.expires_at(soon);
+    let past = Submit::new("prudent").lease(&lease).expires_at(soon);
     let refused = client.submit(&past).await.err().ok_or("a lease that has ended was granted")?;
     println!("{refused}");
     assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));

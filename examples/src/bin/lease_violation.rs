@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
     let lease = json!({"fs.read": ["/workspace/**"]});
 
-    let mut job = client.submit(&Submit::new("collect").lease(&lease)?).await?;
+    let mut job = client.submit(&Submit::new("collect").lease(&lease)).await?;
     let mut denied = Vec::new();
     while let Some(event) = job.events().next().await {
         let body: Value = event.body.parse()?;
@@ -55,14 +55,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let read: Vec<String> = job.collect(0).await?.json()?;
     assert_eq!(read, ["/workspace/notes.md", "/workspace/drafts/a.md"]);
 
-    let outcome = client.submit(&Submit::new("vandal").lease(&lease)?).await?.outcome().await?;
+    let outcome = client.submit(&Submit::new("vandal").lease(&lease)).await?.outcome().await?;
     assert_eq!(outcome.status, FinalStatus::Error);
     let fault = outcome.fault.ok_or("a failed job says why")?;
     assert_eq!(fault.known(), Some(ErrorCode::PermissionDenied));
     assert!(!fault.retryable, "the same attempt would be refused again");
 
     // A lease that makes no sense is refused before there is a job.
-    let nonsense = Submit::new("collect").lease(&json!({"fs.levitate": ["/**"]}))?;
+    let nonsense = Submit::new("collect").lease(&json!({"fs.levitate": ["/**"]}));
     let refused = client.submit(&nonsense).await.err().ok_or("a namespace that does not exist was taken")?;
     println!("{refused}");
     assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut done = Vec::new();
     for word in ["a", "b", "c", "d", "e"] {
-        let mut job = client.submit(&Submit::new("echo").input(&word)?).await?;
+        let mut job = client.submit(&Submit::new("echo").input(&word)).await?;
         job.outcome().await?;
         done.push(job.job_id().to_owned());
     }

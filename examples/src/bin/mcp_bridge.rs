@@ -64,7 +64,7 @@ impl Bridge {
         input: &Value,
         context: &RequestContext<RoleServer>,
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
-        let mut job = self.0.submit(&Submit::new(agent).input(input)?).await?;
+        let mut job = self.0.submit(&Submit::new(agent).input(input)).await?;
         loop {
             let update = tokio::select! {
                 update = job.next() => update,

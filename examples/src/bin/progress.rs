@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().verifier(tokens).agent("copy", copy).build()?;
     let listening = server.listen("127.0.0.1:0").await?;
-    let submit = Submit::new("copy").input(&["a.txt", "b.txt", "c.txt", "d.txt"])?;
+    let submit = Submit::new("copy").input(&["a.txt", "b.txt", "c.txt", "d.txt"]);
 
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
     let mut job = client.submit(&submit).await?;

@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listening = server.listen("127.0.0.1:0").await?;
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
 
-    let mut job = client.submit(&Submit::new("ask").lease(&json!({"model.use": ["fast/*"]}))?).await?;
+    let mut job = client.submit(&Submit::new("ask").lease(&json!({"model.use": ["fast/*"]}))).await?;
     println!("{:?}", job.info().credentials);
     assert!(job.info().credentials.iter().any(|credential| credential.value.expose() == "sk-me-1"));
     assert!(job.collect(0).await?.json::<bool>()?, "the job's own keys were good");

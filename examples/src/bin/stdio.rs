@@ -28,7 +28,7 @@ async fn talk() -> Result<(), Box<dyn Error>> {
     command.arg("serve");
     let client = Client::spawn(command, "secret").connect().await?;
     // Line breaks are no trouble: a frame is one line whatever is in it.
-    let mut job = client.submit(&Submit::new("shout").input(&"to be\nor not")?).await?;
+    let mut job = client.submit(&Submit::new("shout").input(&"to be\nor not")).await?;
     let answer: Value = job.collect(0).await?.json()?;
     println!("{answer}");
 

@@ -41,8 +41,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
     let submit = Submit::new("report")
-        .input(&json!({"week": "2026-W19"}))?
-        .lease(&json!({"tool.call": ["search.*"]}))?
+        .input(&json!({"week": "2026-W19"}))
+        .lease(&json!({"tool.call": ["search.*"]}))
         .max_runtime(Duration::from_mins(1));
     let mut job = client.submit(&submit).await?;
     let (mut kinds, mut text) = (Vec::new(), Vec::new());

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let tls = ClientTls::new(Authorities::from_pem(certificate.as_bytes())?)?;
     let client = Client::builder(listening.url(), "secret")?.tls(tls).connect().await?;
-    let mut job = client.submit(&Submit::new("echo").input(&"over TLS")?).await?;
+    let mut job = client.submit(&Submit::new("echo").input(&"over TLS")).await?;
     let answer: String = job.collect(1_000).await?.json()?;
     assert_eq!(answer, "over TLS");
     client.close().await;

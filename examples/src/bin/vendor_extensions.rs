@@ -45,8 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
 
     let submit = Submit::new("watch")
-        .lease(&json!({"x-vendor.birdwatch.camera": ["pond/*"]}))?
-        .extensions(&json!({"x-vendor.birdwatch.season": "spring"}))?;
+        .lease(&json!({"x-vendor.birdwatch.camera": ["pond/*"]}))
+        .extensions(&json!({"x-vendor.birdwatch.season": "spring"}));
     let mut job = client.submit(&submit).await?;
     let mut sightings = Vec::new();
     while let Some(event) = job.events().next().await {

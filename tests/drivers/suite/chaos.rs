@@ -40,7 +40,7 @@ async fn connect(proxy: &Proxy) -> Client {
 }
 
 async fn submit(client: &Client, events: u64) -> JobHandle {
-    client.submit(&Submit::new("counts").input(&events).unwrap()).await.unwrap()
+    client.submit(&Submit::new("counts").input(&events)).await.unwrap()
 }
 
 /// Reads a job to its end: each event comes once and in order, and the job ends once.
@@ -109,7 +109,7 @@ fn nothing_is_lost_while_the_server_cannot_read() {
         // The stall occurs somewhere in the acknowledgements, or in this submit at the latest.
         let long = json!({"text": "x".repeat(4_000)});
         let second = async {
-            let mut job = client.submit(&Submit::new("echo").input(&long).unwrap()).await.unwrap();
+            let mut job = client.submit(&Submit::new("echo").input(&long)).await.unwrap();
             assert_eq!(job.collect(10_000).await.unwrap().json::<Value>().unwrap(), json!({ "echoed": long }));
         };
         let mut second = std::pin::pin!(second);

@@ -108,7 +108,7 @@ fn the_lease_and_the_budget_limit_operations() {
         let server = builder().agent("spends", spends).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let lease = json!({"fs.read": ["/ws/**"], "model.use": ["fast/*"], "cost.budget": ["USD:1.00"]});
-        let mut job = client.submit(&Submit::new("spends").lease(&lease).unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("spends").lease(&lease)).await.unwrap();
         assert_eq!(job.info().budget, [("USD".to_owned(), "1".to_owned())]);
         let seen: Value = job.collect(10_000).await.unwrap().json().unwrap();
         let denied = json!({"Err": "PERMISSION_DENIED"});
@@ -152,12 +152,9 @@ fn a_context_knows_its_job() {
         let extensions = json!({"x-vendor.opentelemetry.tracecontext": {"traceparent": "t"}});
         let submit = Submit::new("knows")
             .input(&json!({"a": 1}))
-            .unwrap()
             .lease(&json!({"tool.call": ["x.*"]}))
-            .unwrap()
             .max_runtime(std::time::Duration::from_millis(59_500))
-            .extensions(&extensions)
-            .unwrap();
+            .extensions(&extensions);
         let mut job = client.submit(&submit).await.unwrap();
         let seen: Value = job.collect(10_000).await.unwrap().json().unwrap();
         let expected = json!({
@@ -201,7 +198,7 @@ fn a_context_that_outlives_its_job_can_do_nothing() {
 }
 
 async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
-    let delegation = Delegation::new("echo").input(&"from the parent").unwrap().lease(&lease).unwrap();
+    let delegation = Delegation::new("echo").input(&"from the parent").lease(&lease);
     let mut child = ctx.delegate(&delegation.delegate_id("del_1")).await?;
     let outcome = child.outcome().await;
     assert_eq!(outcome.status, child.outcome().await.status);
@@ -213,11 +210,8 @@ async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
 }
 
 async fn delegating(client: &Client, child_lease: Value) -> nuncio_shared::arcp::JobHandle {
-    let submit = Submit::new("parent")
-        .input(&child_lease)
-        .unwrap()
-        .lease(&json!({"agent.delegate": ["echo"], "fs.read": ["/ws/**"]}))
-        .unwrap();
+    let submit =
+        Submit::new("parent").input(&child_lease).lease(&json!({"agent.delegate": ["echo"], "fs.read": ["/ws/**"]}));
     client.submit(&submit).await.unwrap()
 }
 

@@ -22,7 +22,7 @@ fn echo_over_websocket() {
         let server = builder().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let client = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
-        let submit = Submit::new("echo").input(&json!({"hi": [1, null, "x"]})).unwrap();
+        let submit = Submit::new("echo").input(&json!({"hi": [1, null, "x"]}));
         let mut job = client.submit(&submit).await.unwrap();
         let mut kinds = Vec::new();
         while let Some(event) = job.events().next().await {
@@ -45,7 +45,7 @@ fn many_jobs_of_many_clients_at_once() {
         for number in 0..200 {
             let client = clients[number % 2].clone();
             waiting.push(smol::spawn(async move {
-                let mut job = client.submit(&Submit::new("echo").input(&number).unwrap()).await.unwrap();
+                let mut job = client.submit(&Submit::new("echo").input(&number)).await.unwrap();
                 let answer: Value = job.collect(CAP).await.unwrap().json().unwrap();
                 assert_eq!(answer, json!({"echoed": number}));
             }));
@@ -67,9 +67,9 @@ fn input_is_typed_and_mismatched_input_is_invalid() {
         let server =
             builder().agent("add", |pair: Pair, _: JobContext| async move { Ok(pair.a + pair.b) }).build().unwrap();
         let client = connect(&server, "tok-alice").await;
-        let mut job = client.submit(&Submit::new("add").input(&json!({"a": 2, "b": 3})).unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("add").input(&json!({"a": 2, "b": 3}))).await.unwrap();
         assert_eq!(job.collect(CAP).await.unwrap().json::<u32>().unwrap(), 5);
-        let mut job = client.submit(&Submit::new("add").input(&"no pair").unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("add").input(&"no pair")).await.unwrap();
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InvalidRequest));
     });
@@ -83,7 +83,7 @@ fn raw_input_arrives_as_it_was_written() {
         let client = connect(&server, "tok-alice").await;
         let text = r#"{"z":1.00,"a":12345678901234567890123}"#;
         let input = Json::from_string(text.to_owned()).unwrap();
-        let mut job = client.submit(&Submit::new("raw").input(&input).unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("raw").input(&input)).await.unwrap();
         assert_eq!(job.collect(CAP).await.unwrap().text(), Some(text));
     });
 }
@@ -140,11 +140,11 @@ fn an_agents_failure_keeps_its_code_and_details() {
         };
         let server = builder().agent("fails", fails).build().unwrap();
         let client = connect(&server, "tok-alice").await;
-        let mut job = client.submit(&Submit::new("fails").input(&"AGENT_NOT_AVAILABLE").unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("fails").input(&"AGENT_NOT_AVAILABLE")).await.unwrap();
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!((fault.code.as_str(), fault.message.as_str()), ("AGENT_NOT_AVAILABLE", "no luck"));
         assert_eq!(fault.details.unwrap().as_str(), r#"{"k":1}"#);
-        let mut job = client.submit(&Submit::new("fails").input(&"MY_OWN").unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("fails").input(&"MY_OWN")).await.unwrap();
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InternalError));
     });
@@ -236,7 +236,7 @@ fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
     within(async {
         let server = builder().build().unwrap();
         let owner = connect(&server, "tok-alice").await;
-        let mut job = owner.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+        let mut job = owner.submit(&Submit::new("echo").input(&1)).await.unwrap();
         job.outcome().await.unwrap();
         let second = connect(&server, "tok-alice2").await;
         let history = Subscribe { history: true, from_event_seq: None };

@@ -7,6 +7,7 @@ mod handover;
 mod jobs;
 mod journal;
 mod provision;
+mod requests;
 mod resume;
 mod serve;
 mod support;

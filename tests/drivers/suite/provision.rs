@@ -95,7 +95,7 @@ impl Journal for Recorder {
 }
 
 fn submit(agent: &str) -> Submit {
-    Submit::new(agent).lease(&json!({"model.use": ["fast/*"]})).unwrap()
+    Submit::new(agent).lease(&json!({"model.use": ["fast/*"]}))
 }
 
 async fn rotates(_: Value, ctx: JobContext) -> Result<String, nuncio_shared::arcp::Failure> {

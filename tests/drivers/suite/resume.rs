@@ -174,7 +174,7 @@ fn the_number_of_attempts_can_be_bounded() {
         let mut events = client.session_events();
         let payload = "x".repeat(20_000);
         // The answer is longer than what the connection carries before it breaks.
-        let submit = Submit::new("echo").input(&payload).unwrap();
+        let submit = Submit::new("echo").input(&payload);
         if let Ok(mut job) = client.submit(&submit).await {
             job.outcome().await.unwrap_err();
         }

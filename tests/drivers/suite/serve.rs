@@ -27,7 +27,7 @@ fn configured(config: Config) -> ServerBuilder {
 
 async fn echoes(url: &str) {
     let client = Client::builder(url, "tok-alice").unwrap().connect().await.unwrap();
-    let mut job = client.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+    let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
 
@@ -201,9 +201,9 @@ fn a_submit_that_is_too_large_for_the_server_fails_and_the_session_goes_on() {
         let server = configured(Config::default().with(|config| config.limits.frame_bytes = 4_000)).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let client = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
-        let error = client.submit(&Submit::new("echo").input(&"x".repeat(10_000)).unwrap()).await.unwrap_err();
+        let error = client.submit(&Submit::new("echo").input(&"x".repeat(10_000))).await.unwrap_err();
         assert!(matches!(error, ClientError::Failed(RequestFailure::TooLarge { .. })), "{error}");
-        let mut job = client.submit(&Submit::new("echo").input(&1).unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
     });
 }

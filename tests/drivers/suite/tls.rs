@@ -40,7 +40,7 @@ fn a_client_that_trusts_the_server_gets_through() {
         assert!(listening.url().starts_with("wss://"));
         let client = Client::builder(listening.url(), "tok-alice").unwrap().tls(pem.trusted()).connect().await.unwrap();
         // The message needs more than one TLS record in each direction.
-        let mut job = client.submit(&Submit::new("echo").input(&"x".repeat(100_000)).unwrap()).await.unwrap();
+        let mut job = client.submit(&Submit::new("echo").input(&"x".repeat(100_000))).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
     });
 }

@@ -85,7 +85,7 @@ fn an_ended_job_is_replayed_after_a_cut() {
         *flow.lock().unwrap() = Flow::Held(None);
         let submitting = tokio::spawn({
             let client = client.clone();
-            async move { client.submit(&Submit::new("echo").input(&json!(1)).unwrap()).await.unwrap() }
+            async move { client.submit(&Submit::new("echo").input(&json!(1))).await.unwrap() }
         });
         // The job of a session that breaks dies there, so it has to end first; another session sees it.
         let ended = ListQuery { status: vec!["success".into()], ..ListQuery::default() };

@@ -131,8 +131,7 @@ async fn stubborn_one(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Fa
 }
 
 async fn parent_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
-    let child = Delegation::new("echo").delegate_id("d1");
-    let child = child.input(&json!("from the parent")).map_err(|error| Failure::internal(error.to_string()))?;
+    let child = Delegation::new("echo").delegate_id("d1").input(&json!("from the parent"));
     let found = ctx.delegate(&child).await?.outcome().await.result().unwrap_or("null").to_owned();
     gate.pass(&ctx).await?;
     Ok(json!({ "child": found }))

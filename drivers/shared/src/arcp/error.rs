@@ -4,6 +4,8 @@ use std::io;
 
 use nuncio_core::arcp::client::{ClientRefused, CloseReason, RemoteFault, RequestFailure};
 
+use crate::arcp::value::InvalidValue;
+
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -30,6 +32,9 @@ pub enum ClientError {
     /// The session is over.
     #[error(transparent)]
     Ended(#[from] SessionEnd),
+    /// A value in it cannot be written as JSON: nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] InvalidValue),
     /// This side refuses it: nothing was sent.
     #[error(transparent)]
     Refused(#[from] ClientRefused),
@@ -53,7 +58,8 @@ impl ClientError {
         match self {
             ClientError::Failed(RequestFailure::Refused(fault)) => Some(fault),
             ClientError::Ended(end) => end.fault(),
-            ClientError::Refused(_)
+            ClientError::Invalid(_)
+            | ClientError::Refused(_)
             | ClientError::Failed(_)
             | ClientError::ResultTooLarge { .. }
             | ClientError::ResultBroken(_) => None,

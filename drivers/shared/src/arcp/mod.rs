@@ -4,7 +4,9 @@ pub(crate) mod agent;
 pub(crate) mod client;
 pub(crate) mod error;
 pub mod journal;
+pub(crate) mod lease;
 pub(crate) mod server;
+pub(crate) mod value;
 
 pub use agent::context::JobContext;
 pub use agent::delegate::{Child, ChildOutcome, Delegation};
@@ -15,6 +17,7 @@ pub use client::{
     SessionEvents, Submit, Subscription, Transport, Update,
 };
 pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
     JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, ResumePoint, Subscribe,
@@ -24,9 +27,12 @@ pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
     JobUlid, Json, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, Via,
 };
-pub use nuncio_core::budget::{Amounts, Budget};
-pub use nuncio_core::lease::{Lease, Operation};
+pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, Currency};
+pub use nuncio_core::lease::{
+    CanonicalError, Lease, LeaseError, Namespace, Operation, Pattern, TargetError, VendorNamespace,
+};
 pub use nuncio_core::time::Time;
 pub use nuncio_core::trace::TraceId;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, ServerOptions};
 pub use server::{Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Server, ServerBuilder};
+pub use value::InvalidValue;

@@ -68,7 +68,7 @@ impl Nuncio {
 
     async fn events(&self, count: u64) -> Result<Duration, Box<dyn Error + Send + Sync>> {
         let started = Instant::now();
-        let mut job = self.client.submit(&Submit::new("flood").input(&count)?).await?;
+        let mut job = self.client.submit(&Submit::new("flood").input(&count)).await?;
         let mut logs = 0;
         while let Some(update) = job.next().await {
             let Update::Event(event) = update else { continue };
@@ -115,7 +115,7 @@ impl Nuncio {
 
 /// One echo, from the submit to the end.
 async fn run(client: &Client, number: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut job = client.submit(&Submit::new("echo").input(&number)?).await?;
+    let mut job = client.submit(&Submit::new("echo").input(&number)).await?;
     let answer: Value = job.collect(0).await?.json()?;
     assert_eq!(answer["echoed"], number);
     Ok(())

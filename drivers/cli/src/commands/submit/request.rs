@@ -54,13 +54,12 @@ impl Request {
 
     /// Reads the files it names and builds the request.
     pub(super) fn read(&self) -> Result<Submit, Error> {
-        let invalid = |error| Error::Usage(format!("cannot encode the request: {error}"));
         let mut submit = Submit::new(&self.agent);
         if let Some(input) = &self.input {
-            submit = submit.input(&input.read("--input")?).map_err(invalid)?;
+            submit = submit.input(&input.read("--input")?);
         }
         if let Some(lease) = self.lease()? {
-            submit = submit.lease(&lease).map_err(invalid)?;
+            submit = submit.lease(&lease);
         }
         if let Some(expires_in) = self.expires_in {
             submit = submit.expires_at(now().plus_micros(HumanDuration::new(expires_in).micros()));

@@ -249,9 +249,10 @@ impl JobContext {
     /// Gives a part of the work to another agent of this runtime (§10). The child runs on its own, with a lease within
     /// this job's; its outcome can be awaited.
     pub async fn delegate(&self, delegation: &Delegation) -> Result<Child, Denied> {
+        let request = delegation.request()?;
         let attempt = || {
             self.hub.run(|state, now| {
-                let child = state.runtime.delegate(now, self.job.key, &delegation.request())?;
+                let child = state.runtime.delegate(now, self.job.key, &request)?;
                 let id = state.runtime.job(child).map(|view| view.id);
                 Ok((id, state.await_end(child)))
             })

@@ -1,68 +1,94 @@
 //! Work given to another agent (§10).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use futures_channel::oneshot;
-use nuncio_core::arcp::{Delegate, Fault, FinalStatus, JobUlid, Json};
+use nuncio_core::arcp::{Delegate, Denied, Fault, FinalStatus, JobUlid, Json};
 use nuncio_core::time::Time;
 use serde::Serialize;
 
 use crate::arcp::agent::job::Ended;
+use crate::arcp::value::Invalid;
 
-/// What is asked of a sub-agent.
+/// Work for another agent of the same runtime (§10), for [`JobContext::delegate`](crate::arcp::JobContext::delegate).
+///
+/// ```
+/// # use nuncio_shared::arcp::{Delegation, Failure, JobContext, LeaseRequest, Namespace};
+/// async fn summarise(pages: Vec<String>, ctx: JobContext) -> Result<usize, Failure> {
+///     let search = Delegation::new("search")
+///         .input(&pages)
+///         .lease(&LeaseRequest::new().allow(Namespace::ToolCall, "search.*").budget("USD", "0.10"));
+///     let mut child = ctx.delegate(&search).await?;
+///     let found = child.outcome().await;
+///     Ok(found.result().map_or(0, str::len))
+/// }
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "work is delegated by `JobContext::delegate`"]
 pub struct Delegation {
     agent: String,
     delegate_id: Option<String>,
     input: Option<Box<Json>>,
     lease_request: Option<Box<Json>>,
     lease_constraints: Option<Box<Json>>,
+    invalid: Invalid,
 }
 
 impl Delegation {
     /// Work for an agent, `name` or `name@version`, with an empty lease and no input.
     pub fn new(agent: impl Into<String>) -> Delegation {
-        Delegation { agent: agent.into(), delegate_id: None, input: None, lease_request: None, lease_constraints: None }
+        Delegation {
+            agent: agent.into(),
+            delegate_id: None,
+            input: None,
+            lease_request: None,
+            lease_constraints: None,
+            invalid: Invalid::default(),
+        }
     }
 
-    /// Names the delegation within its parent; by default the runtime does.
+    /// Sets the name of the delegation within its parent; by default the runtime makes one.
     pub fn delegate_id(mut self, id: impl Into<String>) -> Delegation {
         self.delegate_id = Some(id.into());
         self
     }
 
-    /// The input, any value serde can write.
-    pub fn input(mut self, input: &impl Serialize) -> Result<Delegation, serde_json::Error> {
-        self.input = Some(serde_json::value::to_raw_value(input)?);
-        Ok(self)
-    }
-
-    /// The lease: an object of namespaces and patterns, within the parent's.
-    pub fn lease(mut self, lease: &impl Serialize) -> Result<Delegation, serde_json::Error> {
-        self.lease_request = Some(serde_json::value::to_raw_value(lease)?);
-        Ok(self)
-    }
-
-    /// When the child's lease ends; by default with its parent's.
-    pub fn expires_at(mut self, time: Time) -> Delegation {
-        self.lease_constraints =
-            serde_json::value::RawValue::from_string(format!("{{\"expires_at\":\"{}\"}}", time.to_rfc3339())).ok();
+    /// Sets the input: any value that serde can write.
+    pub fn input(mut self, input: &impl Serialize) -> Delegation {
+        self.input = self.invalid.json("input", input);
         self
     }
 
-    /// The raw `lease_constraints`.
-    pub fn lease_constraints(mut self, constraints: &impl Serialize) -> Result<Delegation, serde_json::Error> {
-        self.lease_constraints = Some(serde_json::value::to_raw_value(constraints)?);
-        Ok(self)
+    /// Sets the lease, which must be within the parent's: a [`LeaseRequest`](crate::arcp::LeaseRequest), a
+    /// [`Lease`](crate::arcp::Lease) such as the parent's own, or any value that serde writes as an object of namespaces
+    /// and patterns.
+    pub fn lease(mut self, lease: &impl Serialize) -> Delegation {
+        self.lease_request = self.invalid.json("lease", lease);
+        self
     }
 
-    pub(crate) fn request(&self) -> Delegate<'_> {
-        Delegate {
+    /// Sets when the child's lease ends; by default it ends with its parent's.
+    pub fn expires_at(self, time: Time) -> Delegation {
+        self.lease_constraints(&BTreeMap::from([("expires_at", time.to_rfc3339())]))
+    }
+
+    /// Sets the `lease_constraints` as an object.
+    pub fn lease_constraints(mut self, constraints: &impl Serialize) -> Delegation {
+        self.lease_constraints = self.invalid.json("lease constraints", constraints);
+        self
+    }
+
+    /// The request for the machine, or the first value that could not be written.
+    pub(crate) fn request(&self) -> Result<Delegate<'_>, Denied> {
+        self.invalid.check().map_err(|invalid| Fault::invalid(invalid.to_string()))?;
+        Ok(Delegate {
             delegate_id: self.delegate_id.as_deref().map(Into::into),
             agent: self.agent.as_str().into(),
             input: self.input.as_deref(),
             lease_request: self.lease_request.as_deref(),
             lease_constraints: self.lease_constraints.as_deref(),
-        }
+        })
     }
 }
 

@@ -75,7 +75,8 @@ impl<D> Client<D> {
         async {
             #[cfg(feature = "opentelemetry")]
             let submit = submit.below(&shown);
-            let follower = self.follow(|state, now| state.client.submit(now, &submit.request()))?;
+            let request = submit.request()?;
+            let follower = self.follow(|state, now| state.client.submit(now, &request))?;
             let job = follower.accepted().await?;
             shown.record("arcp.job_id", job.job_id());
             Ok(job)

@@ -5,20 +5,25 @@ use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use serde::Serialize;
 
+use crate::arcp::value::{Invalid, InvalidValue};
+
 /// A job to be submitted (§7.1).
 ///
-/// ```
-/// # fn main() -> Result<(), serde_json::Error> {
-/// use nuncio_shared::Submit;
+/// A value that cannot be written as JSON is reported by [`Client::submit`](crate::arcp::Client::submit), which sends
+/// nothing then.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// # use nuncio_shared::arcp::{LeaseRequest, Namespace, Submit};
 /// let submit = Submit::new("weekly-report")
-///     .input(&serde_json::json!({"week": "2026-W19"}))?
-///     .lease(&serde_json::json!({"net.fetch": ["https://example.com/**"]}))?
-///     .idempotency_key("weekly-report-2026-W19");
-/// # Ok(())
-/// # }
+///     .input(&["2026-W19", "2026-W20"])
+///     .lease(&LeaseRequest::new().allow(Namespace::NetFetch, "https://example.com/**").budget("USD", "2.50"))
+///     .max_runtime(Duration::from_secs(600))
+///     .idempotency_key("weekly-report-2026-W20");
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a job is submitted by `Client::submit`"]
 pub struct Submit {
     agent: String,
     input: Option<Box<Json>>,
@@ -30,6 +35,7 @@ pub struct Submit {
     delegate_id: Option<String>,
     trace_id: Option<TraceId>,
     extensions: Option<Box<Json>>,
+    invalid: Invalid,
 }
 
 impl Submit {
@@ -46,61 +52,63 @@ impl Submit {
             delegate_id: None,
             trace_id: None,
             extensions: None,
+            invalid: Invalid::default(),
         }
     }
 
-    /// The input: any value serde can write. A [`Json`] goes as the text it is.
-    pub fn input(mut self, input: &impl Serialize) -> Result<Submit, serde_json::Error> {
-        self.input = Some(serde_json::value::to_raw_value(input)?);
-        Ok(self)
+    /// Sets the input: any value that serde can write. A [`Json`] is sent as the text it is.
+    pub fn input(mut self, input: &impl Serialize) -> Submit {
+        self.input = self.invalid.json("input", input);
+        self
     }
 
-    /// The lease: an object of namespaces and patterns (§9.2), such as `{"fs.read": ["/workspace/**"]}`.
-    pub fn lease(mut self, lease: &impl Serialize) -> Result<Submit, serde_json::Error> {
-        self.lease = Some(serde_json::value::to_raw_value(lease)?);
-        Ok(self)
+    /// Sets the lease (§9.2): a [`LeaseRequest`](crate::arcp::LeaseRequest), a [`Lease`](crate::arcp::Lease), or any value
+    /// that serde writes as an object of namespaces and patterns, such as `json!({"fs.read": ["/workspace/**"]})`.
+    pub fn lease(mut self, lease: &impl Serialize) -> Submit {
+        self.lease = self.invalid.json("lease", lease);
+        self
     }
 
-    /// When the lease ends (§9.5).
+    /// Sets when the lease ends (§9.5).
     pub fn expires_at(mut self, time: Time) -> Submit {
         self.expires_at = Some(time);
         self
     }
 
-    /// What makes a repeated submit the same job, 1 to 256 bytes (§7.2). Without, the client makes one up for its own
-    /// repetitions after a lost connection.
+    /// Sets the key that makes a repeated submit the same job, 1 to 256 bytes (§7.2). Without one the client makes a key
+    /// for its own repetitions after a lost connection.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Submit {
         self.idempotency_key = Some(key.into());
         self
     }
 
-    /// How long the agent may run, in whole seconds, rounded up.
+    /// Sets how long the agent may run, in whole seconds, rounded up.
     pub fn max_runtime(mut self, runtime: Duration) -> Submit {
         let seconds = runtime.as_secs().saturating_add(u64::from(runtime.subsec_nanos() > 0));
         self.max_runtime_sec = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 
-    /// The job this one is delegated by, and its name within it.
+    /// Sets the job that delegates this one, and the name of the delegation within it.
     pub fn parent(mut self, job_id: impl Into<String>, delegate_id: impl Into<String>) -> Submit {
         self.parent_job_id = Some(job_id.into());
         self.delegate_id = Some(delegate_id.into());
         self
     }
 
-    /// The trace of the job (§11). Without, it is that of the caller's span (ours; with the feature `opentelemetry`), else
-    /// the runtime makes one.
+    /// Sets the trace of the job (§11). Without one it is that of the caller's span (ours; with the feature
+    /// `opentelemetry`), or the runtime makes one.
     pub fn trace_id(mut self, trace_id: TraceId) -> Submit {
         self.trace_id = Some(trace_id);
         self
     }
 
-    /// Vendor extensions: an object whose keys begin with `x-vendor.`. With the feature `opentelemetry`, the W3C trace
-    /// context of the caller's span is added as `x-vendor.opentelemetry.tracecontext`, unless that key is here, even if it
-    /// is `null`.
-    pub fn extensions(mut self, extensions: &impl Serialize) -> Result<Submit, serde_json::Error> {
-        self.extensions = Some(serde_json::value::to_raw_value(extensions)?);
-        Ok(self)
+    /// Sets the vendor extensions: an object whose keys begin with `x-vendor.`. With the feature `opentelemetry`, the W3C
+    /// trace context of the caller's span is added as `x-vendor.opentelemetry.tracecontext`, unless that key is here, even
+    /// if it is `null`.
+    pub fn extensions(mut self, extensions: &impl Serialize) -> Submit {
+        self.extensions = self.invalid.json("extensions", extensions);
+        self
     }
 
     pub(crate) fn agent(&self) -> &str {
@@ -119,8 +127,10 @@ impl Submit {
         std::borrow::Cow::Owned(Submit { extensions: Some(extensions), trace_id, ..self.clone() })
     }
 
-    pub(super) fn request(&self) -> client::Submit<'_> {
-        client::Submit {
+    /// The request for the machine, or the first value that could not be written.
+    pub(super) fn request(&self) -> Result<client::Submit<'_>, InvalidValue> {
+        self.invalid.check()?;
+        Ok(client::Submit {
             agent: self.agent.as_str().into(),
             input: self.input.as_deref(),
             lease_request: self.lease.as_deref(),
@@ -131,6 +141,6 @@ impl Submit {
             delegate_id: self.delegate_id.as_deref().map(Into::into),
             trace_id: self.trace_id,
             extensions: self.extensions.as_deref(),
-        }
+        })
     }
 }

@@ -127,18 +127,18 @@ impl Default for Delegate {
 }
 
 impl Delegate {
-    fn delegation(&self) -> Result<Delegation, serde_json::Error> {
+    fn delegation(&self) -> Delegation {
         let mut asked = Delegation::new(&self.agent).delegate_id(&self.delegate_id);
         asked = match &self.input {
-            Some(input) => asked.input(input)?,
-            None => asked.input(&json!({"from": "parent"}))?,
+            Some(input) => asked.input(input),
+            None => asked.input(&json!({"from": "parent"})),
         };
         if let Some(lease) = &self.lease_request {
-            asked = asked.lease(lease)?;
+            asked = asked.lease(lease);
         }
         match &self.lease_constraints {
             Some(constraints) => asked.lease_constraints(constraints),
-            None => Ok(asked),
+            None => asked,
         }
     }
 }
@@ -149,8 +149,7 @@ pub(super) async fn delegate(input: Option<Delegate>, ctx: JobContext) -> Result
     for metric in &input.metrics {
         ctx.event("metric", metric).await?;
     }
-    let asked = input.delegation().map_err(|error| Failure::invalid(error.to_string()))?;
-    let mut child = match ctx.delegate(&asked).await {
+    let mut child = match ctx.delegate(&input.delegation()).await {
         Ok(child) => child,
         Err(Denied::Fault(_)) => return Ok(json!({"delegated": false})),
         Err(denied) => return Err(denied.into()),

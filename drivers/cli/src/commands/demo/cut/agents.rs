@@ -63,11 +63,10 @@ async fn report(input: Report, ctx: JobContext, emitted: Emitted) -> Result<Outp
     fetch(&ctx, &emitted, "c2", "https://intranet.test/salaries").await?;
     pages(&ctx, &emitted, 1, input.pages / 3, input.pages).await?;
 
-    let search = Delegation::new("search").delegate_id("find-quotes");
-    let search = search.input(&json!({ "query": "quotes" })).map_err(|error| Failure::internal(error.to_string()))?;
-    let search = search
-        .lease(&json!({ "net.fetch": ["https://example.com/quotes/**"], "cost.budget": ["USD:0.30"] }))
-        .map_err(|error| Failure::internal(error.to_string()))?;
+    let search = Delegation::new("search")
+        .delegate_id("find-quotes")
+        .input(&json!({ "query": "quotes" }))
+        .lease(&json!({ "net.fetch": ["https://example.com/quotes/**"], "cost.budget": ["USD:0.30"] }));
     let mut child = ctx.delegate(&search).await?;
     emitted.one_more();
     pages(&ctx, &emitted, input.pages / 3 + 1, input.pages, input.pages).await?;

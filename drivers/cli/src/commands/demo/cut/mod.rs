@@ -62,11 +62,11 @@ pub(super) async fn run() -> Result<(), DemoError> {
     narrate("client", &format!("session {session} is live"));
     let session_reports = tokio::spawn(report_session(client.session_events(), reports.clone()));
 
-    let submit = Submit::new("report").input(&json!({ "pages": agents::PAGES }))?.lease(&json!({
+    let submit = Submit::new("report").input(&json!({ "pages": agents::PAGES })).lease(&json!({
         "net.fetch": ["https://example.com/**"],
         "agent.delegate": ["search"],
         "cost.budget": ["USD:1.00"],
-    }))?;
+    }));
     narrate("client", "submits report, which may fetch https://example.com/**, delegate to search, spend USD 1.00");
     let job = client.submit(&submit).await?;
     narrate("runtime", &format!("accepts {}", job.job_id()));

@@ -52,16 +52,16 @@ pub(super) async fn run() -> Result<(), DemoError> {
     tokio::spawn(report_session(client.session_events(), reports.clone()));
 
     let mut ledger = Ledger::default();
-    let done = client.submit(&Submit::new("progress").input(&json!({ "n": 5 }))?).await?;
+    let done = client.submit(&Submit::new("progress").input(&json!({ "n": 5 }))).await?;
     narrate("client", &format!("submits {}: progress, of 5 steps", done.job_id()));
     tokio::spawn(report_job("progress", done, reports.clone()));
     ledger.until(&mut inbox, |ledger| ledger.ended("progress")).await;
-    let keyed = slow()?.idempotency_key(IDEMPOTENCY_KEY);
+    let keyed = slow().idempotency_key(IDEMPOTENCY_KEY);
     let first = client.submit(&keyed).await?;
     let first_id = first.job_id().to_owned();
     narrate("client", &format!("submits {first_id}: slow 1, of {STEPS} steps, with an idempotency key"));
     tokio::spawn(report_job("slow 1", first, reports.clone()));
-    let second = client.submit(&slow()?).await?;
+    let second = client.submit(&slow()).await?;
     narrate("client", &format!("submits {}: slow 2, of {STEPS} steps", second.job_id()));
     tokio::spawn(report_job("slow 2", second, reports.clone()));
     ledger.until(&mut inbox, |ledger| ledger.steps("slow 1") >= KILLED_AT).await;
@@ -82,7 +82,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     narrate("client", &format!("submits slow 1 again with its key: {}, {which}", again.job_id()));
     ledger.retried(same);
     tokio::spawn(report_job("retry", again, reports.clone()));
-    let third = client.submit(&slow()?).await?;
+    let third = client.submit(&slow()).await?;
     narrate("client", &format!("submits {}: slow 3, a retry without a key", third.job_id()));
     tokio::spawn(report_job("slow 3", third, reports));
     ledger.until(&mut inbox, |ledger| ledger.ended("retry") && ledger.ended("slow 3")).await;
@@ -93,7 +93,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     ledger.close(&sent).map_err(DemoError::Check)
 }
 
-fn slow() -> Result<Submit, serde_json::Error> {
+fn slow() -> Submit {
     Submit::new("slow").input(&json!({ "ticks": STEPS, "tick_ms": PACE_MS }))
 }
 

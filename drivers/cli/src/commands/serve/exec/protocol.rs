@@ -100,7 +100,7 @@ fn message(members: Members<'_>) -> Result<Message, String> {
             member("authorize", question).map(|question| Message::Authorize(id.map(Json::to_owned), question))
         }
         (None, None, None, None, None, None, Some(delegate), id) => {
-            let delegation = member("delegate", delegate).and_then(delegation)?;
+            let delegation = member("delegate", delegate).map(delegation)?;
             Ok(Message::Delegate(id.map(Json::to_owned), Box::new(delegation)))
         }
         _ => Err("a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two \
@@ -168,25 +168,21 @@ struct RawDelegation {
     lease_constraints: Option<Box<Json>>,
 }
 
-fn delegation(raw: RawDelegation) -> Result<Delegation, String> {
+fn delegation(raw: RawDelegation) -> Delegation {
     let mut delegation = Delegation::new(raw.agent);
     if let Some(id) = raw.delegate_id {
         delegation = delegation.delegate_id(id);
     }
-    let set = |delegation: Delegation| -> Result<Delegation, serde_json::Error> {
-        let mut delegation = delegation;
-        if let Some(input) = raw.input {
-            delegation = delegation.input(&input)?;
-        }
-        if let Some(lease) = raw.lease_request {
-            delegation = delegation.lease(&lease)?;
-        }
-        if let Some(constraints) = raw.lease_constraints {
-            delegation = delegation.lease_constraints(&constraints)?;
-        }
-        Ok(delegation)
-    };
-    set(delegation).map_err(|error| format!("delegate: {}", without_position(&error)))
+    if let Some(input) = raw.input {
+        delegation = delegation.input(&input);
+    }
+    if let Some(lease) = raw.lease_request {
+        delegation = delegation.lease(&lease);
+    }
+    if let Some(constraints) = raw.lease_constraints {
+        delegation = delegation.lease_constraints(&constraints);
+    }
+    delegation
 }
 
 /// An answer to a program, which is one line.
