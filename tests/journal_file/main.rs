@@ -110,7 +110,7 @@ fn committed_records_are_read_back() {
     assert_eq!(loaded(&mut journal), records);
     let stats = journal.check().unwrap();
     assert_eq!((stats.records, stats.first, stats.last), (708, 1, 708));
-    while journal.tend().unwrap() {}
+    while journal.compact_step().unwrap() {}
     assert_eq!(loaded(&mut journal), records, "all records are needed");
     let stats = journal.compact().unwrap();
     assert_eq!(stats.records, 708);

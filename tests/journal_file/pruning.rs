@@ -66,11 +66,11 @@ fn a_journal_written_in_small_parts_is_pruned_too() {
         let mut journal = open(&directory, too_old);
         loaded(&mut journal);
         journal.commit(part).unwrap();
-        while journal.tend().unwrap() {}
+        while journal.compact_step().unwrap() {}
     }
     let mut journal = open(&directory, too_old);
     loaded(&mut journal);
-    while journal.tend().unwrap() {}
+    while journal.compact_step().unwrap() {}
     assert!(loaded(&mut journal).len() < 150);
 }
 
@@ -101,7 +101,7 @@ fn pruning_revives_nothing_that_has_ended() {
     journal.commit(&records[begun..]).unwrap();
     for _ in 0..2 {
         loaded(&mut journal);
-        while journal.tend().unwrap() {}
+        while journal.compact_step().unwrap() {}
         let left = loaded(&mut journal);
         let (runtime, restored) = Runtime::restore(Config::default(), [1; 32], Time(0), left);
         assert_eq!(
@@ -124,7 +124,7 @@ fn beyond_the_size_limit_the_oldest_events_are_pruned() {
     let mut journal = open(&directory, SqliteOptions { max_bytes: Some(MAX), ..options() });
     for part in history(200).chunks(100) {
         journal.commit(part).unwrap();
-        while journal.tend().unwrap() {}
+        while journal.compact_step().unwrap() {}
     }
     // The size is checked again only after some growth.
     let stats = journal.stats().unwrap();

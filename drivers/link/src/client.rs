@@ -10,9 +10,9 @@ use tungstenite::{
 };
 
 use crate::{
-    LinkOptions,
     event::{Cause, Closed, code},
     head::{Head, HeadError},
+    options::LinkOptions,
     policy::{AllowedHost, default_port},
 };
 

@@ -96,6 +96,7 @@ mod client;
 mod event;
 mod head;
 mod link;
+mod options;
 mod policy;
 mod refusal;
 mod server;
@@ -103,7 +104,8 @@ mod socket;
 
 pub use client::{ClientOptions, InvalidHeader, InvalidUrl};
 pub use event::{Cause, Closed, LinkEvent, Request, code};
-pub use link::{Link, LinkOptions};
+pub use link::Link;
+pub use options::LinkOptions;
 pub use policy::{AllowedHost, AllowedOrigin, HostPolicy, InvalidPolicy, OriginPolicy};
 pub use refusal::Refusal;
 pub use server::ServerOptions;

@@ -7,24 +7,11 @@ use crate::{
     buffer::{Buffer, Output},
     client::{Awaited, ClientOptions},
     event::{Cause, Closed, LinkEvent, code},
+    options::LinkOptions,
     refusal::Refusal,
     server::{ServerOptions, Upgrade},
     socket::{OWN_OUTPUT_LIMIT, Pipe, Socket, Step},
 };
-
-/// What every kind of link needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkOptions {
-    /// The longest message that is taken in, in bytes; a longer one ends the link with 1009. Default 1 MiB; a driver
-    /// passes the limit of the core's `Config` (core/docs/arcp.md §4).
-    pub max_message: usize,
-}
-
-impl Default for LinkOptions {
-    fn default() -> Self {
-        Self { max_message: 1 << 20 }
-    }
-}
 
 /// One connection's framing: bytes from the socket in, frames out, and back.
 ///

@@ -12,9 +12,9 @@ use tungstenite::{
 };
 
 use crate::{
-    LinkOptions,
     event::Request,
     head::Head,
+    options::LinkOptions,
     policy::{AllowedHost, HostPolicy, OriginPolicy},
     refusal::Refusal,
 };

@@ -118,7 +118,7 @@ async fn a_shutdown_ends_mounted_sessions_and_the_application_goes_on() {
 
 fn route(server: &Server, mut request: Request<Incoming>) -> Response<String> {
     match request.uri().path() {
-        "/arcp" => upgrade(&server, &mut request, &MountOptions::default()),
+        "/arcp" => upgrade(server, &mut request, &MountOptions::default()),
         _ => Response::new("the page".to_owned()),
     }
 }

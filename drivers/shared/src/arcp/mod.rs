@@ -8,10 +8,7 @@ pub(crate) mod lease;
 pub(crate) mod server;
 pub(crate) mod value;
 
-pub use agent::context::JobContext;
-pub use agent::delegate::{Child, ChildOutcome, Delegation};
-pub use agent::writer::ResultWriter;
-pub use agent::{Agent, Failure, IntoOutput, Output};
+pub use agent::{Agent, Child, ChildOutcome, Delegation, Failure, IntoOutput, JobContext, Output, ResultWriter};
 pub use client::{
     Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobHandle, Reconnect, SessionEvent,
     SessionEvents, Submit, Subscription, Transport, Update,

@@ -2,19 +2,17 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Body, Credential, Denied, Fault, JobUlid, Json, Number, Refused, Secret, SessionId};
+use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobUlid, Json, Number, Refused, Secret, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use serde::Serialize;
 
-use crate::arcp::agent::delegate::{Child, Delegation};
-use crate::arcp::agent::job::Job;
-use crate::arcp::agent::writer::ResultWriter;
+use super::delegate::{Child, Delegation};
+use super::job::Job;
 use crate::arcp::server::hub::Hub;
 use crate::io::sync::CancellationToken;
 
@@ -38,53 +36,53 @@ impl JobContext {
 
     /// The job's id on the wire.
     pub fn job_id(&self) -> JobUlid {
-        self.job.id
+        self.job.info.id
     }
 
     /// The session that owned the job when it started, unless it was closed by then.
     pub fn session_id(&self) -> Option<SessionId> {
-        self.job.session
+        self.job.info.session
     }
 
     /// Who submitted the job.
     pub fn principal(&self) -> &str {
-        &self.job.principal
+        &self.job.info.principal
     }
 
     /// The agent's bare name.
     pub fn agent(&self) -> &str {
-        &self.job.agent
+        &self.job.info.agent
     }
 
     /// The version that was resolved, if the agent has versions (§7.5).
     pub fn version(&self) -> Option<&str> {
-        self.job.version.as_deref()
+        self.job.info.version.as_deref()
     }
 
     /// The input as it was sent.
     pub fn input(&self) -> Option<&Json> {
-        self.job.input.as_deref()
+        self.job.info.input.as_deref()
     }
 
     /// What the job may do (§9).
     pub fn lease(&self) -> &Lease {
-        &self.job.lease
+        &self.job.info.lease
     }
 
     /// When the lease ends (§9.5).
     pub fn expires_at(&self) -> Option<Time> {
-        self.job.expires_at
+        self.job.info.expires_at
     }
 
     /// When `max_runtime_sec` ends the job (§7.1).
     pub fn deadline(&self) -> Option<Time> {
-        self.job.deadline
+        self.job.info.deadline
     }
 
     /// How long the job still has until lease or deadline end it, whichever is first; `None` if neither does.
     pub fn time_left(&self) -> Option<Duration> {
-        let end = [self.job.expires_at, self.job.deadline].into_iter().flatten().min()?;
-        Some(self.hub.clock.until(end))
+        let end = [self.job.info.expires_at, self.job.info.deadline].into_iter().flatten().min()?;
+        Some(self.hub.until(end))
     }
 
     /// What is left of the budget now; the parent's, if the job draws on that. `None` without a budget (§9.6).
@@ -99,38 +97,38 @@ impl JobContext {
 
     /// The trace that all frames of the job carry (§11).
     pub fn trace_id(&self) -> TraceId {
-        self.job.trace_id
+        self.job.info.trace_id
     }
 
     /// The submit's `extensions`, untouched: a W3C `traceparent` is under `x-vendor.opentelemetry.tracecontext`.
     pub fn extensions(&self) -> Option<&Json> {
-        self.job.extensions.as_deref()
+        self.job.info.extensions.as_deref()
     }
 
     /// How the parent named this job, if it was delegated (§10).
     pub fn delegate_id(&self) -> Option<&str> {
-        self.job.delegate_id.as_deref()
+        self.job.info.delegate_id.as_deref()
     }
 
     /// Cancelled when the job is to stop (§7.4), and when it has ended. After `Config::cancel_grace` the agent is
     /// dropped.
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.job.cancelled
+        self.job.cancellation()
     }
 
     /// Waits until the job is to stop.
     pub async fn cancelled(&self) {
-        self.job.cancelled.cancelled().await;
+        self.job.cancellation().cancelled().await;
     }
 
     /// Whether the job is to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.job.cancelled.is_cancelled()
+        self.job.cancellation().is_cancelled()
     }
 
     /// Why the client wants the job to stop, if it said so.
     pub fn cancel_reason(&self) -> Option<&str> {
-        self.job.reason.get().map(String::as_str)
+        self.job.cancel_reason()
     }
 
     /// `log` (§8.2).
@@ -215,7 +213,7 @@ impl JobContext {
     ///
     /// Now and then it yields, so that an agent that does nothing but emit can be dropped.
     pub async fn emit(&self, body: &Body) -> Result<(), Refused> {
-        self.breathe().await;
+        self.job.breathe().await;
         self.unblocked(|| self.try_emit(body), |refused| matches!(refused, Refused::Blocked)).await
     }
 
@@ -261,31 +259,20 @@ impl JobContext {
         Ok(Child::new(id, ended))
     }
 
-    /// Streams the job's result (§8.4): return [`Output::Streamed`](crate::arcp::Output::Streamed) afterwards. Towards a
-    /// session that does not take chunks the result arrives inline.
-    pub fn writer(&self) -> ResultWriter {
-        ResultWriter::new(self.clone())
-    }
-
     /// Gives a credential of this job another value (§9.8.2): the owner is told, the value before is revoked.
     pub fn rotate(&self, credential: &str, value: Secret) -> Result<(), Refused> {
         self.hub.run(|state, now| state.runtime.rotate(now, self.job.key, credential, value))
     }
 
-    pub(crate) fn write_chunk(&self, chunk: nuncio_core::arcp::Chunk<'_>, last: bool) -> Result<usize, Refused> {
-        self.hub.run(|state, now| state.runtime.write_chunk(now, self.job.key, chunk, last))
-    }
-
-    /// Lets other tasks of the thread go on, now and then.
-    pub(crate) async fn breathe(&self) {
-        const EVENTS: u32 = 128;
-        if self.job.emitted.fetch_add(1, Ordering::Relaxed) % EVENTS == EVENTS - 1 {
-            futures_lite::future::yield_now().await;
-        }
+    /// Writes a piece of the result and returns how many bytes of it were taken; waits while the owner's log is full.
+    pub(super) async fn write_chunk(&self, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
+        self.job.breathe().await;
+        let attempt = || self.hub.run(|state, now| state.runtime.write_chunk(now, self.job.key, chunk, last));
+        self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await
     }
 
     /// Repeats an attempt after each time the log has room again.
-    pub(crate) async fn unblocked<T, E>(
+    async fn unblocked<T, E>(
         &self,
         mut attempt: impl FnMut() -> Result<T, E>,
         blocked: impl Fn(&E) -> bool,
@@ -296,7 +283,7 @@ impl JobContext {
         }
         loop {
             // To be listening before the next attempt: the room may come directly after it.
-            let room = self.job.unblocked.listen();
+            let room = self.job.room();
             match attempt() {
                 Err(refused) if blocked(&refused) => room.await,
                 answer => return answer,
@@ -307,7 +294,10 @@ impl JobContext {
 
 impl std::fmt::Debug for JobContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobContext").field("job", &self.job.id).field("agent", &self.job.agent).finish_non_exhaustive()
+        f.debug_struct("JobContext")
+            .field("job", &self.job.info.id)
+            .field("agent", &self.job.info.agent)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use nuncio_core::arcp::{Delegate, Denied, Fault, FinalStatus, JobUlid, Json};
 use nuncio_core::time::Time;
 use serde::Serialize;
 
-use crate::arcp::agent::job::Ended;
+use super::job::Ended;
 use crate::arcp::value::Invalid;
 
 /// Work for another agent of the same runtime (§10), for [`JobContext::delegate`](crate::arcp::JobContext::delegate).

@@ -1,10 +1,10 @@
-//! A running job, as the driver's side of it.
+//! A running job, as the server's tasks and its agent share it.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 use nuncio_core::arcp::{Fault, FinalStatus, JobId, JobUlid, JobView, Json, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::Lease;
@@ -12,109 +12,145 @@ use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use tracing::Span;
 
-use crate::arcp::agent::span;
-use crate::io::sync::CancellationToken;
-use crate::io::sync::lock;
+use crate::io::sync::{CancellationToken, lock};
 
-/// What a hub and an agent's contexts share of a running job.
+/// A running job: what it is, and the signals that stop its agent or let it go on.
 pub(crate) struct Job {
     pub(crate) key: JobId,
+    pub(crate) info: JobInfo,
+    /// The agent's span, from its start to the job's end.
+    span: Mutex<Span>,
+    /// Cancelled when the agent is to stop.
+    cancelled: CancellationToken,
+    cancel_reason: OnceLock<String>,
+    /// Cancelled when the job has ended; the agent is dropped then.
+    ended: CancellationToken,
+    /// Notified when the owner's event log has room again.
+    room: Event,
+    emitted: AtomicU32,
+}
+
+/// What was known of a job when its agent started.
+pub(crate) struct JobInfo {
     pub(crate) id: JobUlid,
     pub(crate) session: Option<SessionId>,
+    pub(crate) principal: Arc<str>,
     pub(crate) agent: String,
     pub(crate) version: Option<String>,
     pub(crate) input: Option<Box<Json>>,
-    pub(crate) trace_id: TraceId,
-    pub(crate) unblocked: Event,
-    pub(crate) principal: Arc<str>,
     pub(crate) lease: Lease,
     pub(crate) expires_at: Option<Time>,
     pub(crate) deadline: Option<Time>,
+    /// The remaining budget, as JSON.
+    pub(crate) budget: Option<String>,
+    pub(crate) trace_id: TraceId,
     pub(crate) extensions: Option<Box<Json>>,
     pub(crate) delegate_id: Option<String>,
-    /// What was left of the budget at the start, as JSON.
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: FinalStatus,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) result: Option<Bytes>,
+    /// The remaining budget, as JSON.
     pub(crate) budget: Option<String>,
-    /// The span of its agent, until the job's end.
-    span: Mutex<Span>,
-    pub(crate) cancelled: CancellationToken,
-    pub(crate) reason: OnceLock<String>,
-    /// Counts what was emitted.
-    pub(crate) emitted: AtomicU32,
-    /// Its agent is to be dropped.
-    ended: CancellationToken,
 }
 
 impl Job {
-    pub(crate) fn of(key: JobId, view: &JobView<'_>) -> Job {
-        Job {
-            key,
+    pub(crate) fn new(key: JobId, view: &JobView<'_>) -> Job {
+        let info = JobInfo {
             id: view.id,
             session: view.session,
+            principal: Arc::clone(view.principal),
             agent: view.agent.to_owned(),
             version: view.version.map(str::to_owned),
             input: view.input.map(Json::to_owned),
-            trace_id: view.trace_id,
-            unblocked: Event::new(),
-            principal: Arc::clone(view.principal),
             lease: view.lease.clone(),
             expires_at: view.expires_at,
             deadline: view.deadline,
+            budget: view.budget.map(Budget::to_json_numbers),
+            trace_id: view.trace_id,
             extensions: view.extensions.map(Json::to_owned),
             delegate_id: view.delegate_id.map(str::to_owned),
-            budget: view.budget.map(Budget::to_json_numbers),
+        };
+        Job {
+            key,
+            info,
             span: Mutex::new(Span::none()),
             cancelled: CancellationToken::new(),
-            reason: OnceLock::new(),
-            emitted: AtomicU32::new(0),
+            cancel_reason: OnceLock::new(),
             ended: CancellationToken::new(),
+            room: Event::new(),
+            emitted: AtomicU32::new(0),
         }
     }
 
+    /// Asks the agent to stop. The first reason counts.
     pub(crate) fn cancel(&self, reason: Option<String>) {
         if let Some(reason) = reason {
-            // The first reason stays.
-            drop(self.reason.set(reason));
+            drop(self.cancel_reason.set(reason));
         }
         self.cancelled.cancel();
     }
 
-    /// Keeps the span of the agent, for its children and its end. It must not outlive the agent by a context that does.
-    pub(crate) fn show(&self, span: &Span) {
+    pub(crate) fn cancellation(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+
+    pub(crate) fn cancel_reason(&self) -> Option<&str> {
+        self.cancel_reason.get().map(String::as_str)
+    }
+
+    /// Wakes every task that waits for room in the owner's event log.
+    pub(crate) fn unblock(&self) {
+        self.room.notify(usize::MAX);
+    }
+
+    /// Returns a future of the next time the log has room, or the job has ended.
+    pub(crate) fn room(&self) -> EventListener {
+        self.room.listen()
+    }
+
+    /// Counts an event of the agent, and lets other tasks of the thread run now and then, so that an agent that does
+    /// nothing but emit can be dropped.
+    pub(crate) async fn breathe(&self) {
+        const EVENTS: u32 = 128;
+        if self.emitted.fetch_add(1, Ordering::Relaxed) % EVENTS == EVENTS - 1 {
+            futures_lite::future::yield_now().await;
+        }
+    }
+
+    /// Keeps the agent's span for the spans of its children and for the job's end. It is given up at the end, since a
+    /// context may outlive the agent.
+    pub(crate) fn enter(&self, span: &Span) {
         let mut kept = lock(&self.span);
         if !self.has_ended() {
             *kept = span.clone();
         }
     }
 
-    /// The span of the agent; none before it starts and after the job's end.
+    /// Returns the agent's span; an empty one before its start and after the job's end.
     pub(crate) fn span(&self) -> Span {
         lock(&self.span).clone()
     }
 
-    /// Stops whatever still runs for the job.
-    pub(crate) fn end(&self, ended: &Ended) {
+    /// Stops everything that still runs for the job, and returns the agent's span.
+    pub(crate) fn end(&self) -> Span {
         self.ended.cancel();
-        span::end(&std::mem::replace(&mut *lock(&self.span), Span::none()), ended);
+        let span = std::mem::replace(&mut *lock(&self.span), Span::none());
         self.cancelled.cancel();
-        self.unblocked.notify(usize::MAX);
+        self.room.notify(usize::MAX);
+        span
     }
 
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.is_cancelled()
     }
 
-    /// Waits for the end of the job.
+    /// Waits until the job has ended.
     pub(crate) async fn over(&self) {
         self.ended.cancelled().await;
     }
-}
-
-/// How a job ended, as the machine says it.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: FinalStatus,
-    pub(crate) fault: Option<Fault>,
-    pub(crate) result: Option<Bytes>,
-    /// What is left of the budget, as JSON.
-    pub(crate) budget: Option<String>,
 }

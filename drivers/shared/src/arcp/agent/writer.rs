@@ -2,50 +2,57 @@
 
 use nuncio_core::arcp::{Chunk, Refused};
 
-use crate::arcp::agent::context::JobContext;
+use super::JobContext;
 
-/// Streams a job's result in pieces; the runtime cuts them into chunks. From [`JobContext::writer`].
+/// Streams a job's result in pieces, which the runtime cuts into chunks. From [`JobContext::writer`].
 ///
-/// Text and bytes can be mixed. A writer that is dropped without [`finish`](ResultWriter::finish) leaves the stream
-/// open, and the runtime ends it when the agent returns; several writers of one job continue one stream.
+/// Text and bytes can be mixed. Several writers of one job continue one stream. If the last writer is dropped without
+/// [`finish`](ResultWriter::finish), the runtime ends the stream when the agent returns.
+///
+/// Every method waits while the owner's event log is full. If its future is dropped while it waits, a part may have been
+/// written.
 #[derive(Debug)]
 pub struct ResultWriter {
     ctx: JobContext,
 }
 
-impl ResultWriter {
-    pub(crate) fn new(ctx: JobContext) -> ResultWriter {
-        ResultWriter { ctx }
+impl JobContext {
+    /// Returns a writer for the job's result (§8.4). The agent returns [`Output::Streamed`](crate::arcp::Output::Streamed)
+    /// afterwards. A session that has not negotiated chunks receives the result inline.
+    pub fn writer(&self) -> ResultWriter {
+        ResultWriter { ctx: self.clone() }
     }
+}
 
-    /// Writes text; waits while the owner's log is full. Dropped while it waits, a part may have been written.
+impl ResultWriter {
+    /// Writes text.
     pub async fn write_text(&mut self, text: &str) -> Result<(), Refused> {
         if text.is_empty() { Ok(()) } else { self.text(text, false).await }
     }
 
-    /// Writes bytes; waits while the owner's log is full. Dropped while it waits, a part may have been written.
+    /// Writes bytes.
     pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         if bytes.is_empty() { Ok(()) } else { self.bytes(bytes, false).await }
     }
 
-    /// Writes the last text: no empty chunk is needed after it.
+    /// Writes the last text and ends the stream with its chunk.
     pub async fn finish_text(mut self, text: &str) -> Result<(), Refused> {
         self.text(text, true).await
     }
 
-    /// Writes the last bytes: no empty chunk is needed after them.
+    /// Writes the last bytes and ends the stream with their chunk.
     pub async fn finish_bytes(mut self, bytes: &[u8]) -> Result<(), Refused> {
         self.bytes(bytes, true).await
     }
 
-    /// Ends the stream.
+    /// Ends the stream with an empty chunk.
     pub async fn finish(mut self) -> Result<(), Refused> {
         self.text("", true).await
     }
 
     async fn text(&mut self, mut text: &str, last: bool) -> Result<(), Refused> {
         loop {
-            let written = self.chunk(Chunk::Text(text), last).await?;
+            let written = self.ctx.write_chunk(Chunk::Text(text), last).await?;
             text = text.get(written..).unwrap_or_default();
             if text.is_empty() {
                 return Ok(());
@@ -55,16 +62,11 @@ impl ResultWriter {
 
     async fn bytes(&mut self, mut bytes: &[u8], last: bool) -> Result<(), Refused> {
         loop {
-            let written = self.chunk(Chunk::Bytes(bytes), last).await?;
+            let written = self.ctx.write_chunk(Chunk::Bytes(bytes), last).await?;
             bytes = bytes.get(written..).unwrap_or_default();
             if bytes.is_empty() {
                 return Ok(());
             }
         }
-    }
-
-    async fn chunk(&self, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
-        self.ctx.breathe().await;
-        self.ctx.unblocked(|| self.ctx.write_chunk(chunk, last), |refused| matches!(refused, Refused::Blocked)).await
     }
 }

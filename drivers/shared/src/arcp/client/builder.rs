@@ -7,12 +7,13 @@ use nuncio_core::arcp::client::{AutoAck, ResumePoint};
 use nuncio_core::arcp::{ClientConfig, Secret};
 use nuncio_link::InvalidUrl;
 
+use super::Client;
 use super::backoff::Reconnect;
 use super::connect::{Connector, Function, Program, Url};
 use super::hub::Hub;
+use super::owner::Owner;
 use super::supervise::Supervisor;
 use super::transport::Transport;
-use super::{Client, Shared};
 use crate::arcp::error::ClientBuildError;
 use crate::io::{Driver, Io as _, random};
 
@@ -120,7 +121,7 @@ impl<D: Driver> ClientBuilder<D> {
         };
         self.config.token = self.token;
         let hub = Arc::new(Hub::new(self.config, random::seed().map_err(ClientBuildError::System)?, self.resume));
-        let client = Client::new(Arc::new(Shared { hub: Arc::clone(&hub) }));
+        let client = Client::new(Arc::new(Owner { hub: Arc::clone(&hub) }));
         let supervisor = Supervisor {
             hub: Arc::clone(&hub),
             io: Arc::clone(&io),

@@ -9,9 +9,8 @@ use futures_core::Stream;
 use nuncio_core::arcp::Credential;
 use nuncio_core::arcp::client::{Accepted, ChunkEvent, HandleId, JobEvent, Outcome, Product, Subscribed};
 
-use super::Shared;
-use super::hub::Numbered;
-use super::slot::{Answer, Item, Slot};
+use super::owner::Owner;
+use super::slot::{Answer, Item, Numbered, Slot};
 use crate::arcp::error::{ClientError, SessionEnd};
 
 /// A job that this client submitted, or that one of its jobs delegated.
@@ -81,7 +80,7 @@ impl Collected {
 /// Cancels a job from elsewhere than where its handle is. From [`Follow::control`].
 #[derive(Clone)]
 pub struct JobControl {
-    shared: Arc<Shared>,
+    owner: Arc<Owner>,
     handle: HandleId,
     job_id: Arc<str>,
 }
@@ -96,12 +95,12 @@ impl JobControl {
     /// outcome shows which. Only a job's owner may.
     pub async fn cancel(&self, reason: Option<&str>) -> Result<(), ClientError> {
         let (sender, answer) = oneshot::channel();
-        self.shared.hub.run(|state, now| {
+        self.owner.hub.run(|state, now| {
             let request = state.client.cancel(now, self.handle, reason)?;
             state.cancels.insert(request, sender);
             Ok::<_, ClientError>(())
         })?;
-        answer.await.unwrap_or_else(|_| Err(self.shared.hub.gone()))
+        answer.await.unwrap_or_else(|_| Err(self.owner.hub.gone()))
     }
 }
 
@@ -119,7 +118,7 @@ impl<I> Follow<I> {
     /// What can be done with the job from elsewhere.
     pub fn control(&self) -> JobControl {
         JobControl {
-            shared: Arc::clone(&self.follower.shared),
+            owner: Arc::clone(&self.follower.owner),
             handle: self.follower.handle,
             job_id: Arc::clone(&self.job_id),
         }
@@ -260,7 +259,7 @@ impl Stream for Chunks<'_> {
 
 /// The reader of one handle's queue.
 pub(super) struct Follower {
-    shared: Arc<Shared>,
+    owner: Arc<Owner>,
     handle: HandleId,
     slot: Arc<Slot>,
     /// Taken from the slot, not yet shown.
@@ -273,15 +272,15 @@ pub(super) struct Follower {
 const REPORT: usize = 32;
 
 impl Follower {
-    pub(super) fn new(shared: Arc<Shared>, handle: HandleId, slot: Arc<Slot>) -> Follower {
-        Follower { shared, handle, slot, items: Numbered::new(), shown: Vec::new() }
+    pub(super) fn new(owner: Arc<Owner>, handle: HandleId, slot: Arc<Slot>) -> Follower {
+        Follower { owner, handle, slot, items: Numbered::new(), shown: Vec::new() }
     }
 
     /// Waits for the answer of the request that made the handle.
     pub(super) async fn accepted(self) -> Result<JobHandle, ClientError> {
         match self.answer().await? {
             Answer::Accepted(accepted) => Ok(self.job(*accepted)),
-            Answer::Subscribed(_) => Err(self.shared.hub.gone()),
+            Answer::Subscribed(_) => Err(self.owner.hub.gone()),
         }
     }
 
@@ -291,7 +290,7 @@ impl Follower {
             Answer::Subscribed(info) => {
                 Ok(Follow { job_id: Arc::from(info.job_id.as_str()), info: *info, follower: self })
             }
-            Answer::Accepted(_) => Err(self.shared.hub.gone()),
+            Answer::Accepted(_) => Err(self.owner.hub.gone()),
         }
     }
 
@@ -305,7 +304,7 @@ impl Follower {
 
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Update>> {
         if self.items.is_empty() || self.shown.len() >= REPORT {
-            self.shared.hub.taken(&mut self.shown);
+            self.owner.hub.taken(&mut self.shown);
         }
         if self.items.is_empty() && ready!(self.slot.poll_items(cx.waker(), &mut self.items)).is_none() {
             return Poll::Ready(None);
@@ -318,7 +317,7 @@ impl Follower {
                 Item::ChunkFault(reason) => Update::ChunkFault(reason),
                 Item::Credentials(credentials) => Update::Credentials(credentials),
                 Item::Child(handle, accepted, slot) => {
-                    let follower = Follower::new(Arc::clone(&self.shared), handle, slot);
+                    let follower = Follower::new(Arc::clone(&self.owner), handle, slot);
                     Update::Child(Box::new(follower.job(*accepted)))
                 }
             }
@@ -341,10 +340,10 @@ impl Drop for Follower {
         for (index, item) in self.items.drain(..).chain(unread) {
             taken.push(index);
             if let Item::Child(child, _, slot) = item {
-                children.push(Follower::new(Arc::clone(&self.shared), child, slot));
+                children.push(Follower::new(Arc::clone(&self.owner), child, slot));
             }
         }
-        self.shared.hub.run(|state, now| {
+        self.owner.hub.run(|state, now| {
             state.slots.remove(&self.handle);
             state.client.release(now, self.handle);
             for index in taken {

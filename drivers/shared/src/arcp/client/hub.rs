@@ -1,6 +1,6 @@
 //! The client machine behind one lock, and what becomes of its outputs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -305,6 +305,3 @@ impl Effects {
         }
     }
 }
-
-/// A queue of updates with the numbers they have in the ledger.
-pub(super) type Numbered<T> = VecDeque<(u64, T)>;

@@ -6,9 +6,11 @@ mod connect;
 mod handle;
 mod hub;
 mod ledger;
+mod owner;
 mod route;
 mod session;
 mod slot;
+mod span;
 mod submit;
 mod supervise;
 mod transport;
@@ -28,10 +30,10 @@ pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
 pub use transport::Transport;
 
-use crate::arcp::agent::span;
 use crate::arcp::error::{ClientError, SessionEnd};
 use handle::Follower;
-use hub::{Hub, State};
+use hub::State;
+use owner::Owner;
 use slot::Slot;
 
 /// A session with a runtime.
@@ -42,35 +44,30 @@ use slot::Slot;
 /// When the last clone and the last handle are dropped the session is closed, in the background; [`Client::close`] waits
 /// for it. Jobs go on in the runtime in either case.
 pub struct Client<D> {
-    shared: Arc<Shared>,
+    owner: Arc<Owner>,
     driver: PhantomData<fn(D)>,
 }
 
-/// What clones and handles share.
-pub(crate) struct Shared {
-    hub: Arc<Hub>,
-}
-
 impl<D> Client<D> {
-    fn new(shared: Arc<Shared>) -> Client<D> {
-        Client { shared, driver: PhantomData }
+    fn new(owner: Arc<Owner>) -> Client<D> {
+        Client { owner, driver: PhantomData }
     }
 
     /// What the runtime said of itself and the session, at the last welcome. `None` only where there was none yet.
     pub fn welcome(&self) -> Option<Arc<Welcome>> {
-        self.shared.hub.welcome.value()
+        self.owner.hub.welcome.value()
     }
 
     /// What another client needs to take this session up with [`ClientBuilder::resume`]: after this one, for the session has
     /// one client at a time. `None` where the runtime gave no token.
     pub fn resume_point(&self) -> Option<ResumePoint> {
-        self.shared.hub.look(|state| state.client.resume_point())
+        self.owner.hub.look(|state| state.client.resume_point())
     }
 
     /// Submits a job and waits until it is accepted (§7.1). Dropped while it waits, the job may run nevertheless, with
     /// nobody following it.
     pub async fn submit(&self, submit: &Submit) -> Result<JobHandle, ClientError> {
-        let span = span::of_submit(submit);
+        let span = span::of_submit(submit.agent());
         let shown = span.clone();
         async {
             #[cfg(feature = "opentelemetry")]
@@ -94,40 +91,40 @@ impl<D> Client<D> {
     /// A page of the jobs that may be seen (§6.6).
     pub async fn list(&self, query: &ListQuery<'_>) -> Result<JobPage, ClientError> {
         let (sender, answer) = oneshot::channel();
-        self.shared.hub.run(|state, now| {
+        self.owner.hub.run(|state, now| {
             let request = state.client.list(now, query).map_err(|refused| state.refusal(refused))?;
             state.lists.insert(request, sender);
             Ok::<_, ClientError>(())
         })?;
-        answer.await.unwrap_or_else(|_| Err(self.shared.hub.gone()))
+        answer.await.unwrap_or_else(|_| Err(self.owner.hub.gone()))
     }
 
     /// Acknowledges all events up to a number of the session, or all that were taken (§6.5). Not needed where the client
     /// does so by itself, as it does by default.
     pub fn ack(&self, seq: Option<u64>) -> Result<(), ClientError> {
-        self.shared.hub.run(|state, now| state.client.ack(now, seq).map_err(|refused| state.refusal(refused)))
+        self.owner.hub.run(|state, now| state.client.ack(now, seq).map_err(|refused| state.refusal(refused)))
     }
 
     /// What happens to the session from now on.
     pub fn session_events(&self) -> SessionEvents {
-        let receiver = self.shared.hub.audience.activate_cloned();
-        SessionEvents { receiver, over: self.shared.hub.look(|state| state.end.is_some()) }
+        let receiver = self.owner.hub.audience.activate_cloned();
+        SessionEvents { receiver, over: self.owner.hub.look(|state| state.end.is_some()) }
     }
 
     /// Says goodbye, waits for the answer a second at most, and closes the connection (§6.7). Accepted jobs go on.
     pub async fn close(&self) -> SessionEnd {
-        self.shared.hub.run(|state, now| state.client.close(now, None));
-        self.shared.hub.end.wait(Clone::clone).await
+        self.owner.hub.run(|state, now| state.client.close(now, None));
+        self.owner.hub.end.wait(Clone::clone).await
     }
 
     /// Why the session is over, if it is.
     pub fn ended(&self) -> Option<SessionEnd> {
-        self.shared.hub.ended()
+        self.owner.hub.ended()
     }
 
     /// Bytes held by queues and tables; an estimate.
     pub fn bytes_held(&self) -> usize {
-        self.shared.hub.look(|state| state.client.bytes_held())
+        self.owner.hub.look(|state| state.client.bytes_held())
     }
 
     fn follow(
@@ -138,24 +135,18 @@ impl<D> Client<D> {
         ) -> Result<nuncio_core::arcp::client::HandleId, nuncio_core::arcp::client::ClientRefused>,
     ) -> Result<Follower, ClientError> {
         let slot = Arc::new(Slot::default());
-        let handle = self.shared.hub.run(|state, now| {
+        let handle = self.owner.hub.run(|state, now| {
             let handle = ask(state, now).map_err(|refused| state.refusal(refused))?;
             state.slots.insert(handle, Arc::clone(&slot));
             Ok::<_, ClientError>(handle)
         })?;
-        Ok(Follower::new(Arc::clone(&self.shared), handle, slot))
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.hub.run(|state, now| state.client.close(now, None));
+        Ok(Follower::new(Arc::clone(&self.owner), handle, slot))
     }
 }
 
 impl<D> Clone for Client<D> {
     fn clone(&self) -> Client<D> {
-        Client::new(Arc::clone(&self.shared))
+        Client::new(Arc::clone(&self.owner))
     }
 }
 

@@ -1,14 +1,17 @@
 //! What waits for the reader of one handle.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use nuncio_core::arcp::Credential;
 use nuncio_core::arcp::client::{Accepted, ChunkEvent, HandleId, JobEvent, Outcome, Subscribed};
 
-use super::hub::Numbered;
 use crate::arcp::error::{ClientError, SessionEnd};
 use crate::io::sync::lock;
+
+/// A queue of items with their numbers in the ledger.
+pub(super) type Numbered<T> = VecDeque<(u64, T)>;
 
 /// The queue between a client machine and the reader of one handle. Bounded by the machine, which stops reading.
 #[derive(Default)]

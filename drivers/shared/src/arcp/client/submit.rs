@@ -118,7 +118,7 @@ impl Submit {
     /// With the context of a span, unless the caller has set one; its trace is the job's, unless the caller has set one.
     #[cfg(feature = "opentelemetry")]
     pub(super) fn below(&self, span: &tracing::Span) -> std::borrow::Cow<'_, Submit> {
-        use crate::arcp::agent::span::opentelemetry::{extended, sent};
+        use super::span::opentelemetry::{extended, sent};
         let context = sent(span);
         let extended = context
             .and_then(|context| Some((extended(self.extensions.as_deref(), &context)?, context.parent.trace_id)));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use nuncio_core::arcp::{Record, ReplayRange};
 
-use super::living::Living;
+use super::retention::Retention;
 use super::{Journal, JournalError, Replayed};
 use crate::io::sync::lock;
 
@@ -18,7 +18,7 @@ pub struct MemoryJournal {
 #[derive(Debug, Default)]
 struct Records {
     all: Vec<(u64, Record)>,
-    living: Living,
+    retention: Retention,
     /// So many there were when they were looked through last.
     tended: usize,
 }
@@ -73,16 +73,16 @@ impl Journal for MemoryJournal {
         Ok(answer.finish())
     }
 
-    fn tend(&mut self) -> Result<bool, JournalError> {
+    fn compact_step(&mut self) -> Result<bool, JournalError> {
         let mut records = lock(&self.records);
         // Twice as many as before are worth a look.
         if records.all.len() > 1024 + 2 * records.tended {
-            let Records { all, living, tended } = &mut *records;
-            let needed = |(seq, record): &(u64, Record)| living.needs(*seq, record, true);
+            let Records { all, retention, tended } = &mut *records;
+            let needed = |(seq, record): &(u64, Record)| retention.needs(*seq, record, true);
             let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(all).into_iter().partition(needed);
             *all = kept;
             for (_, record) in &gone {
-                living.gone(record);
+                retention.removed(record);
             }
             *tended = all.len();
         }
@@ -92,7 +92,7 @@ impl Journal for MemoryJournal {
 
 impl Records {
     fn push(&mut self, seq: u64, record: Record) {
-        self.living.note(seq, &record);
+        self.retention.observe(seq, &record);
         self.all.push((seq, record));
     }
 }

@@ -1,19 +1,20 @@
 //! What a server keeps beyond its process, so that sessions and jobs survive it.
 
-mod keeper;
-mod living;
 mod memory;
+mod orders;
+mod retention;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+pub(crate) mod worker;
 
 use std::sync::mpsc::sync_channel;
 
 use nuncio_core::arcp::{Config, Runtime};
 use nuncio_core::time::Time;
 
-pub(crate) use keeper::{Keeper, Order, Question, keep};
 pub use memory::MemoryJournal;
 pub use nuncio_core::arcp::{Record, RecordError, ReplayRange, Restored};
+pub(crate) use orders::{Order, Orders, Replay};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
 
@@ -33,8 +34,9 @@ pub trait Journal: Send + 'static {
     /// Reads back the first records of a range: at most `max_events`, and none more once they have `max_bytes`.
     fn replay(&mut self, range: &ReplayRange, max_events: usize, max_bytes: usize) -> Result<Replayed, JournalError>;
 
-    /// Lets go of a little of what is not needed any more, in some milliseconds; true if there is more to do at once.
-    fn tend(&mut self) -> Result<bool, JournalError> {
+    /// Removes some of the records that are no longer needed, in a few milliseconds. Returns whether more can be removed
+    /// right away.
+    fn compact_step(&mut self) -> Result<bool, JournalError> {
         Ok(false)
     }
 }

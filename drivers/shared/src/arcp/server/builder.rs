@@ -5,10 +5,11 @@ use nuncio_core::arcp::{Config, Policy, Runtime};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
-use crate::arcp::agent::context::JobContext;
-use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, Registry};
+use crate::arcp::agent::registry::Registry;
+use crate::arcp::agent::run::Runner;
+use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, JobContext};
 use crate::arcp::error::BuildError;
-use crate::arcp::journal::{self, Journal, Keeper};
+use crate::arcp::journal::{self, Journal, Orders, worker};
 use crate::arcp::server::Server;
 use crate::arcp::server::hub::{Hub, Parts};
 use crate::arcp::server::provision::Provisioner;
@@ -147,7 +148,7 @@ impl<D: Driver> ServerBuilder<D> {
         let seed = random::seed().map_err(BuildError::System)?;
         let mut clock = Clock::start();
         let (mut config, mut journal) = (self.config, self.journal);
-        let (runtime, restored) = match &mut journal {
+        let (mut runtime, restored) = match &mut journal {
             Some(journal) => {
                 config.journal = nuncio_core::arcp::Journaling::Readable;
                 let (runtime, restored) = journal::restore(config, seed, clock.now(), &mut **journal)?;
@@ -163,25 +164,24 @@ impl<D: Driver> ServerBuilder<D> {
                 (Runtime::new(config, seed, clock.now()), None)
             }
         };
-        let (keeper, orders) = Keeper::new();
-        let keeper = Arc::new(keeper);
+        for spec in self.registry.specs() {
+            runtime.register(spec).map_err(|refused| BuildError::Agent(refused.to_string()))?;
+        }
+        let (orders, received) = Orders::new();
         let parts = Parts {
-            clock,
-            runtime,
-            durable: restored.map_or(0, |restored| restored.last_store),
-            keeper: journal.is_some().then(|| Arc::clone(&keeper)),
-            registry: self.registry,
             verifier,
             provisioner: self.provisioner,
-            agents,
+            agents: Box::new(Runner::new(self.registry, agents)),
+            journal: journal.is_some().then(|| Arc::clone(&orders)),
             io: thread.clone(),
             hooks,
         };
-        let hub = Arc::new(Hub::new(parts).map_err(|refused| BuildError::Agent(refused.to_string()))?);
+        let durable = restored.map_or(0, |restored| restored.last_store);
+        let hub = Arc::new(Hub::new(clock, runtime, durable, parts));
         if let Some(journal) = journal {
             let hub = Arc::clone(&hub);
             let thread = std::thread::Builder::new().name("nuncio-journal".to_owned());
-            thread.spawn(move || journal::keep(&hub, &keeper, journal, &orders)).map_err(BuildError::System)?;
+            thread.spawn(move || worker::run(&hub, &orders, &received, journal)).map_err(BuildError::System)?;
         }
         Ok(Server::begin(hub, restored, thread))
     }

@@ -57,11 +57,7 @@ where
         return Connection { ended };
     }
     let pipe = Arc::new(Pipe::default());
-    let conn = hub.run(|state, now| {
-        let conn = state.runtime.handle_open(now, via);
-        state.conns.insert(conn, Arc::clone(&pipe));
-        conn
-    });
+    let conn = hub.run(|state, now| state.open(now, via, Arc::clone(&pipe)));
     let span = info_span!("connection", ?conn, peer);
     let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn });
     // The machine's deadline for the hello covers the upgrade.
@@ -76,16 +72,16 @@ where
         match or(opening, late).await {
             Ok(Opened { stream, certificate }) => {
                 if let Some(certificate) = certificate {
-                    port.hub.run(|state, _| state.certificates.insert(conn, certificate));
+                    port.hub.run(|state, _| state.certify(conn, certificate));
                 }
-                conn::run(Arc::clone(&over.io), stream, link, pipe, port, patience).await;
+                conn::run(Arc::clone(&over.parts.io), stream, link, pipe, port, patience).await;
             }
             Err(error) => port.ended(&conn::lost(&error.to_string())),
         }
         over.connection_is_over();
         drop(done);
     };
-    hub.io.spawn(Box::pin(connection.instrument(span)));
+    hub.parts.io.spawn(Box::pin(connection.instrument(span)));
     Connection { ended }
 }
 
@@ -124,11 +120,6 @@ impl Port for ServerPort {
 
     fn ended(&self, closed: &Closed) {
         debug!(conn = ?self.conn, code = closed.code, reason = closed.reason, "the connection has ended");
-        self.hub.run(|state, now| {
-            state.runtime.handle_close(now, self.conn);
-            state.conns.remove(&self.conn);
-            state.discard(self.conn);
-            state.certificates.remove(&self.conn);
-        });
+        self.hub.run(|state, now| state.close(now, self.conn));
     }
 }

@@ -1,226 +1,156 @@
-//! The runtime machine behind one lock, and the order in which its outputs are acted on.
+//! What the tasks of a server share: the machine behind one lock, and the signals around it.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use event_listener::Event as Listeners;
-use futures_channel::oneshot;
-use nuncio_core::arcp::{ConnId, Fault, JobId, Output, Record, RevocationId, Runtime, Secret, SessionId};
+use futures_lite::future::or;
+use nuncio_core::arcp::{Record, Runtime};
 use nuncio_core::time::Time;
 use nuncio_link::LinkOptions;
 use tracing::Span;
 
-use crate::arcp::agent::Registry;
-use crate::arcp::agent::job::{Ended, Job};
-use crate::arcp::journal::{Keeper, Question};
-use crate::arcp::server::provision::{Grant, Provisioner};
-use crate::auth::{Claim, PeerCertificate, Verifier};
+use super::action::{Actions, Host};
+use super::dispatch::State;
+use super::provision::Provisioner;
+use crate::arcp::agent::job::Job;
+use crate::arcp::journal::Orders;
+use crate::auth::Verifier;
+use crate::io::Io;
 use crate::io::clock::Clock;
-use crate::io::pipe::Pipe;
-use crate::io::sync::lock;
-use crate::io::sync::{CancellationToken, Signal};
-use crate::io::{Io, Spawn};
+use crate::io::sync::{CancellationToken, Signal, lock};
 
-/// What a server's tasks share.
+/// What the tasks of a server share.
 pub(crate) struct Hub {
     state: Mutex<State>,
-    /// Connections whose last byte is not out yet.
+    clock: Clock,
+    pub(super) parts: Parts,
+    /// Connections whose last byte has not been written yet.
     connections: AtomicUsize,
-    pub(crate) clock: Clock,
-    /// The next deadline has come nearer.
-    pub(crate) timer: Signal,
-    /// Where records are made durable.
-    pub(crate) keeper: Option<Arc<Keeper>>,
-    /// The server is to accept no more connections.
-    pub(crate) stopping: CancellationToken,
-    /// The server takes no connection at all any more.
-    pub(crate) ending: CancellationToken,
-    /// The server has ended.
-    pub(crate) stopped: CancellationToken,
+    /// The machine's next deadline is earlier than the timer thinks.
+    timer: Signal,
     /// A connection was removed, or no job is left.
-    pub(crate) emptied: Listeners,
-    pub(crate) registry: Registry,
-    pub(crate) verifier: Arc<dyn Verifier>,
-    pub(crate) provisioner: Option<Arc<dyn Provisioner>>,
-    /// Where agents run.
-    pub(crate) agents: Spawn,
-    /// Where connections run.
-    pub(crate) io: Arc<dyn Io>,
-    /// Where verifier and provisioner run.
-    pub(crate) hooks: Arc<dyn Io>,
+    emptied: Listeners,
+    /// Cancelled when the server accepts no more sockets.
+    pub(super) stopping: CancellationToken,
+    /// Cancelled when the server takes no connection of any kind.
+    pub(super) ending: CancellationToken,
+    /// Cancelled when the server has ended.
+    pub(super) stopped: CancellationToken,
 }
 
-/// The machine and what the driver keeps beside it.
-pub(crate) struct State {
-    pub(crate) runtime: Runtime,
-    pub(crate) conns: HashMap<ConnId, Arc<Pipe>>,
-    /// Of connections whose other end has shown one.
-    pub(crate) certificates: HashMap<ConnId, PeerCertificate>,
-    pub(crate) jobs: HashMap<JobId, Arc<Job>>,
-    pub(crate) awaited: HashMap<JobId, oneshot::Sender<Ended>>,
-    /// Outputs whose records are not durable yet, and everything behind them.
-    pub(crate) held: VecDeque<Output>,
-    /// How many of them are of each connection, and how many are of none.
-    pub(crate) held_conns: HashMap<ConnId, usize>,
-    pub(crate) held_events: usize,
-    pub(crate) unrecorded: Vec<(u64, Record)>,
-    /// The last record that is durable.
-    pub(crate) committed: u64,
-    /// Whether there is a journal.
-    pub(crate) records: bool,
-    pub(crate) credentials: bool,
-    /// What the timer waits for.
-    pub(crate) armed: Time,
-    pub(crate) drained: bool,
+/// What a server was given.
+pub(super) struct Parts {
+    pub(super) verifier: Arc<dyn Verifier>,
+    pub(super) provisioner: Option<Arc<dyn Provisioner>>,
+    pub(super) agents: Box<dyn Agents>,
+    /// The orders of the journal's thread, if there is a journal.
+    pub(super) journal: Option<Arc<Orders>>,
+    /// The thread of connections and timers.
+    pub(super) io: Arc<dyn Io>,
+    /// The thread of the verifier and the provisioner.
+    pub(super) hooks: Arc<dyn Io>,
 }
 
-/// What is done once the lock is free again.
-pub(crate) enum Effect {
-    Wake(Arc<Pipe>),
-    Authenticate {
-        conn: ConnId,
-        claim: Claim,
-    },
-    Provision {
-        job: JobId,
-        grant: Box<Grant>,
-    },
-    Run {
-        job: Arc<Job>,
-        parent: Span,
-    },
-    Cancel {
-        job: Arc<Job>,
-        reason: Option<String>,
-    },
-    Unblock(Arc<Job>),
-    End {
-        job: Option<Arc<Job>>,
-        awaited: Option<oneshot::Sender<Ended>>,
-        ended: Ended,
-    },
-    Revoke {
-        revocation: RevocationId,
-        job: nuncio_core::arcp::JobUlid,
-        id: Option<String>,
-        value: Option<Secret>,
-        attempt: u32,
-    },
-    Replay(Question),
-    SessionLive {
-        session: SessionId,
-        principal: Arc<str>,
-        resumed: bool,
-    },
-    SessionDetached(SessionId),
-    SessionClosed(SessionId),
-    Subscription {
-        principal: Arc<str>,
-        job: nuncio_core::arcp::JobUlid,
-        owner: Arc<str>,
-        granted: bool,
-    },
-    RefusedFrame {
-        conn: ConnId,
-        fault: Fault,
-    },
-    Emptied,
-}
-
-pub(crate) struct Parts {
-    pub(crate) clock: Clock,
-    pub(crate) runtime: Runtime,
-    /// The last of its stores that is durable.
-    pub(crate) durable: u64,
-    pub(crate) keeper: Option<Arc<Keeper>>,
-    pub(crate) registry: Registry,
-    pub(crate) verifier: Arc<dyn Verifier>,
-    pub(crate) provisioner: Option<Arc<dyn Provisioner>>,
-    pub(crate) agents: Spawn,
-    pub(crate) io: Arc<dyn Io>,
-    pub(crate) hooks: Arc<dyn Io>,
+/// Starts the agents of jobs. Agents know the hub; the hub knows no more of agents than this.
+pub(crate) trait Agents: Send + Sync {
+    /// Starts the agent of a job, in a span below `parent`.
+    fn start(&self, hub: &Arc<Hub>, job: &Arc<Job>, parent: &Span);
 }
 
 impl Hub {
-    pub(crate) fn new(parts: Parts) -> Result<Hub, nuncio_core::arcp::Refused> {
-        let mut runtime = parts.runtime;
-        for spec in parts.registry.specs() {
-            runtime.register(spec)?;
-        }
-        let (records, credentials) = (parts.keeper.is_some(), parts.provisioner.is_some());
-        let state = State::new(runtime, parts.durable, records, credentials);
-        Ok(Hub {
+    /// `durable` is the number of the machine's last record that is durable.
+    pub(super) fn new(clock: Clock, runtime: Runtime, durable: u64, parts: Parts) -> Hub {
+        let state = State::new(runtime, durable, parts.journal.is_some(), parts.provisioner.is_some());
+        Hub {
             state: Mutex::new(state),
+            clock,
+            parts,
             connections: AtomicUsize::new(0),
-            clock: parts.clock,
             timer: Signal::default(),
-            keeper: parts.keeper,
+            emptied: Listeners::new(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             stopped: CancellationToken::new(),
-            emptied: Listeners::new(),
-            registry: parts.registry,
-            verifier: parts.verifier,
-            provisioner: parts.provisioner,
-            agents: parts.agents,
-            io: parts.io,
-            hooks: parts.hooks,
-        })
+        }
     }
 
-    /// Runs one input, queues all outputs in the machine's order, frees the lock, then wakes whom they concern.
+    /// Gives the machine one input, dispatches all its outputs in their order, and acts on them once the lock is free.
     pub(crate) fn run<R>(self: &Arc<Self>, input: impl FnOnce(&mut State, Time) -> R) -> R {
-        let mut effects = Vec::new();
+        let mut actions = Actions::default();
         let mut state = lock(&self.state);
         let now = self.clock.now();
         let answer = input(&mut state, now);
-        state.drain(now, &mut effects);
-        let nearer = state.arm();
-        let unrecorded = !state.unrecorded.is_empty();
+        state.dispatch(now, &mut actions);
+        let earlier = state.arm();
+        let records = state.has_records();
         drop(state);
-        if nearer {
+        if earlier {
             self.timer.notify();
         }
-        if let Some(keeper) = self.keeper.as_ref().filter(|_| unrecorded) {
-            keeper.commit();
+        if let Some(journal) = self.parts.journal.as_ref().filter(|_| records) {
+            journal.commit();
         }
-        for effect in effects {
-            self.perform(effect);
-        }
+        actions.perform(self as &dyn Host);
         answer
     }
 
-    /// Looks without an input.
+    /// Reads from the machine without an input.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Runtime) -> R) -> R {
         look(&lock(&self.state).runtime)
     }
 
+    /// Returns the time until a deadline; zero if it has passed.
+    pub(crate) fn until(&self, deadline: Time) -> Duration {
+        self.clock.until(deadline)
+    }
+
     /// Returns the limits of the server's links.
-    pub(crate) fn link_options(&self) -> LinkOptions {
+    pub(super) fn link_options(&self) -> LinkOptions {
         LinkOptions { max_message: self.look(|runtime| runtime.config().limits.frame_bytes) }
     }
 
-    pub(crate) fn connection_begins(&self) {
+    /// Takes the records to be made durable next, with their numbers.
+    pub(crate) fn take_records(&self) -> Vec<(u64, Record)> {
+        lock(&self.state).take_records()
+    }
+
+    /// Notes that all records up to this one are durable. `again` says that commits failed before.
+    pub(crate) fn committed(self: &Arc<Self>, seq: u64, again: bool) {
+        self.run(|state, now| {
+            state.committed(now, seq);
+            if again {
+                state.runtime.proceed(now);
+            }
+        });
+    }
+
+    pub(super) fn connection_begins(&self) {
         self.connections.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(crate) fn connection_is_over(&self) {
+    pub(super) fn connection_is_over(&self) {
         self.connections.fetch_sub(1, Ordering::SeqCst);
         self.emptied.notify(usize::MAX);
     }
 
     /// Waits until no connection is left.
-    pub(crate) async fn disconnected(&self) {
-        self.until(|| self.connections.load(Ordering::SeqCst) == 0).await;
+    pub(super) async fn disconnected(&self) {
+        self.emptied_until(|| self.connections.load(Ordering::SeqCst) == 0).await;
     }
 
     /// Waits until no job is left, after the machine was told to shut down.
-    pub(crate) async fn drained(&self) {
-        self.until(|| lock(&self.state).drained).await;
+    pub(super) async fn drained(&self) {
+        self.emptied_until(|| lock(&self.state).is_drained()).await;
     }
 
-    async fn until(&self, reached: impl Fn() -> bool) {
+    /// Checks the drained state anew in [`drained`](Hub::drained).
+    pub(super) fn notify_drained(&self) {
+        self.emptied.notify(usize::MAX);
+    }
+
+    async fn emptied_until(&self, reached: impl Fn() -> bool) {
         loop {
             let emptied = self.emptied.listen();
             if reached() {
@@ -230,24 +160,21 @@ impl Hub {
         }
     }
 
-    /// The deadline that the timer waits for.
-    pub(crate) fn armed(&self) -> Time {
-        lock(&self.state).armed
-    }
-
-    /// The records to be made durable next, with their numbers.
-    pub(crate) fn take_records(&self) -> Vec<(u64, Record)> {
-        std::mem::take(&mut lock(&self.state).unrecorded)
-    }
-
-    /// Everything up to this record is durable; `again` says that it was not possible for a while.
-    pub(crate) fn committed(self: &Arc<Self>, last: u64, again: bool) {
-        self.run(|state, now| {
-            state.committed = state.committed.max(last);
-            state.runtime.handle_stored(now, last);
-            if again {
-                state.runtime.proceed(now);
+    /// Hands the machine its deadlines, until the server has ended.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        while !self.stopped.is_cancelled() {
+            let due = self.clock.instant(lock(&self.state).armed());
+            let expired = async {
+                self.parts.io.sleep_until(due).await;
+                true
+            };
+            let changed = async {
+                or(self.stopped.cancelled(), self.timer.notified()).await;
+                false
+            };
+            if or(changed, expired).await {
+                self.run(State::expire);
             }
-        });
+        }
     }
 }

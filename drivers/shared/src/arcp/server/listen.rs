@@ -87,7 +87,7 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
     let accepting = Accepting {
         socket,
         hub: Arc::downgrade(hub),
-        io: Arc::clone(&hub.io),
+        io: Arc::clone(&hub.parts.io),
         options: Arc::new(accepts),
         via: options.via,
         #[cfg(feature = "tls")]
@@ -95,7 +95,7 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
         stop: stop.clone(),
         stopping: hub.stopping.clone(),
     };
-    hub.io.spawn(Box::pin(accepting.run()));
+    hub.parts.io.spawn(Box::pin(accepting.run()));
     info!(%address, "listening");
     Listening { address, url, stop }
 }

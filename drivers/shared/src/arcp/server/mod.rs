@@ -9,12 +9,14 @@ use futures_channel::oneshot;
 use nuncio_core::arcp::{Config, Restored, Runtime, Stats, Via};
 use nuncio_link::{Link, ServerOptions};
 
-pub(crate) mod builder;
+mod action;
+mod builder;
 mod connection;
-pub(crate) mod effect;
+mod dispatch;
+mod gate;
+mod host;
 pub(crate) mod hub;
 mod listen;
-mod outputs;
 mod provision;
 
 pub use builder::ServerBuilder;
@@ -51,7 +53,7 @@ const MEMORY_BUFFER: usize = 64 * 1024;
 
 impl<D: Driver> Server<D> {
     pub(crate) fn begin(hub: Arc<Hub>, restored: Option<Restored>, thread: Arc<D::Thread>) -> Server<D> {
-        hub.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
+        hub.parts.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
         // A restored runtime has outputs already.
         hub.run(|_, _| ());
         Server { inner: Arc::new(Inner { hub, restored }), thread }
@@ -163,10 +165,10 @@ impl<D: Driver> Server<D> {
         let hub = Arc::clone(&self.inner.hub);
         let (done, drained) = oneshot::channel();
         // On the server's thread, so that it goes on if this future is dropped.
-        self.inner.hub.io.spawn(Box::pin(async move {
+        self.inner.hub.parts.io.spawn(Box::pin(async move {
             hub.stopping.cancel();
             hub.run(|state, now| state.runtime.shutdown(now));
-            let drained = timeout(&*hub.io, drain, hub.drained()).await.is_some();
+            let drained = timeout(&*hub.parts.io, drain, hub.drained()).await.is_some();
             end(&hub).await;
             // The receiver is gone if the future was dropped.
             let _gone = done.send(drained);
@@ -193,7 +195,7 @@ impl Drop for Inner {
         // No connection is accepted until `end` runs.
         hub.stopping.cancel();
         hub.ending.cancel();
-        self.hub.io.spawn(Box::pin(async move { end(&hub).await }));
+        self.hub.parts.io.spawn(Box::pin(async move { end(&hub).await }));
     }
 }
 
@@ -206,11 +208,11 @@ async fn end(hub: &Arc<Hub>) {
     hub.ending.cancel();
     hub.run(|state, now| state.runtime.abort(now));
     // A peer that does not read its last frames is not waited for.
-    timeout(&*hub.io, linger(hub) * 3, hub.disconnected()).await;
+    timeout(&*hub.parts.io, linger(hub) * 3, hub.disconnected()).await;
     hub.stopped.cancel();
-    if let Some(keeper) = &hub.keeper {
-        keeper.order(Order::Stop);
+    if let Some(journal) = &hub.parts.journal {
+        journal.send(Order::Stop);
         // A disk that hangs is not waited for.
-        timeout(&*hub.io, LAST_COMMIT, keeper.ended()).await;
+        timeout(&*hub.parts.io, LAST_COMMIT, journal.ended()).await;
     }
 }

@@ -63,6 +63,12 @@ pub struct Revocation {
     pub attempt: u32,
 }
 
+impl Revocation {
+    pub(super) fn of(job: JobUlid, credential: &Credential) -> Revocation {
+        Revocation { job, id: Some(credential.id.clone()), value: Some(credential.value.clone()), attempt: 0 }
+    }
+}
+
 /// Mints credentials, and revokes them.
 ///
 /// Credentials are offered to sessions that negotiated them over a connection nobody listens to. With a

@@ -1,7 +1,6 @@
 //! The keys of token issuers, from memory and from files that change.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +9,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, P
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tracing::{info, warn};
 
-use super::JwtError;
+use super::error::{JwtError, JwtKeyError};
+use crate::io::clock::monotonic;
 use crate::io::sync::lock;
 
 /// HS256 is as strong as its secret (RFC 7518 §3.2).
@@ -55,42 +55,6 @@ pub(super) struct JwtKey {
     pub(super) key: DecodingKey,
 }
 
-/// Why there are no keys.
-#[derive(Debug, thiserror::Error)]
-pub enum JwtKeyError {
-    /// Shorter than its algorithm's output: it could be guessed (RFC 7518 §3.2).
-    #[error("the secret has {0} bytes; HS256 needs at least 32")]
-    ShortSecret(usize),
-    /// No PEM of a public key on a curve or of RSA.
-    #[error("this is no PEM of an RSA key or of a key on the curve P-256 (-----BEGIN PUBLIC KEY-----)")]
-    Pem,
-    /// An issuer's own key, which has no business here.
-    #[error("this is the private key, with which anybody could make tokens; give the public one")]
-    Private,
-    /// An RSA key that is too short for RS256 (RFC 7518 §3.3).
-    #[error("the RSA key has fewer than 2048 bits")]
-    ShortModulus,
-    /// A file cannot be read.
-    #[error("{} cannot be read: {error}", path.display())]
-    File {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// No JSON Web Key Set.
-    #[error("{} holds no JSON Web Key Set: {error}", path.display())]
-    Set {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        error: serde_json::Error,
-    },
-    /// No key in it can be used.
-    #[error("{} holds no key for HS256, RS256 or ES256", .0.display())]
-    Empty(PathBuf),
-}
-
 impl JwtKeys {
     /// A secret shared with the issuer: HS256.
     pub fn secret(secret: &[u8]) -> Result<JwtKeys, JwtKeyError> {
@@ -125,7 +89,7 @@ impl JwtKeys {
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<JwtKeys, JwtKeyError> {
         let path = path.as_ref().to_owned();
         let stamp = stamp(&path);
-        let held = Held { keys: read(&path)?, stamp, read: Instant::now() };
+        let held = Held { keys: read(&path)?, stamp, read: monotonic() };
         Ok(JwtKeys { source: Source::File { path, held: Mutex::new(held) } })
     }
 
@@ -173,8 +137,8 @@ impl Held {
     fn refreshed(&mut self, path: &Path, wanted: bool) -> Arc<[JwtKey]> {
         let stamp = stamp(path);
         let changed = stamp.is_some() && stamp != self.stamp;
-        if changed || (wanted && self.read.elapsed() >= REREAD) {
-            self.read = Instant::now();
+        if changed || (wanted && monotonic().duration_since(self.read) >= REREAD) {
+            self.read = monotonic();
             self.stamp = stamp;
             match read(path) {
                 Ok(keys) => {

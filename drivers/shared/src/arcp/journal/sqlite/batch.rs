@@ -8,7 +8,8 @@ use nuncio_core::time::Time;
 use rusqlite::{Connection, Row, params};
 use sha2::{Digest as _, Sha256};
 
-use super::{JournalError, fault, signed};
+use super::convert::{fault, signed};
+use crate::arcp::journal::JournalError;
 
 /// More records than these, or bytes, are in several rows, so that reading back a few events reads little.
 const MAX_RECORDS: usize = 256;

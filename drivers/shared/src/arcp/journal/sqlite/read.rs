@@ -7,7 +7,9 @@ use nuncio_core::time::Time;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::batch::Batch;
-use super::{JournalError, SqliteJournal, fault, readable, signed};
+use super::convert::{fault, readable, signed};
+use super::journal::SqliteJournal;
+use crate::arcp::journal::JournalError;
 
 /// Records that were committed together.
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ impl SqliteJournal {
                 (SELECT first FROM (SELECT first, last FROM batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1)
                  WHERE last > ?1), ?1 + 1)
              ORDER BY first LIMIT 1";
-        let mut statement = self.db.prepare_cached(sql).map_err(fault)?;
+        let mut statement = self.database.connection().prepare_cached(sql).map_err(fault)?;
         let row = statement.query_row([signed(number)], |row| Ok((Batch::of(row), row.get::<_, i64>(4)?)));
         let Some((batch, last)) = row.optional().map_err(fault)? else { return Ok(None) };
         let batch = batch?;
@@ -82,7 +84,11 @@ impl SqliteJournal {
     /// Whether the event before this position is there, and has a number of at most this.
     pub(super) fn is_begun_at(&self, job: JobUlid, position: u64, number: u64) -> Result<bool, JournalError> {
         let sql = "SELECT 1 FROM job_spans WHERE job = ?1 AND high + 1 = ?2 AND high_number <= ?3";
-        let before = self.db.query_row(sql, params![job.to_string(), signed(position), signed(number)], |_| Ok(()));
+        let before = self.database.connection().query_row(
+            sql,
+            params![job.to_string(), signed(position), signed(number)],
+            |_| Ok(()),
+        );
         Ok(before.optional().map_err(fault)?.is_some())
     }
 
@@ -92,10 +98,11 @@ impl SqliteJournal {
                 SELECT low, high, lag(high) OVER (ORDER BY low) AS before FROM job_spans
                 WHERE job = ?1 AND high_number > ?2)";
         let (end, gaps): (Option<i64>, Option<bool>) = self
-            .db
+            .database
+            .connection()
             .query_row(sql, params![job.to_string(), signed(number)], |row| Ok((row.get(0)?, row.get(1)?)))
             .map_err(fault)?;
-        let cut = self.living.last_position(job).is_some_and(|last| end != Some(signed(last)));
+        let cut = self.retention.last_position(job).is_some_and(|last| end != Some(signed(last)));
         Ok(cut || gaps == Some(true))
     }
 

@@ -9,7 +9,7 @@ const SUBMITS: usize = 1_024;
 
 /// What there is in a journal, as far as it decides what may go.
 #[derive(Debug, Default)]
-pub(crate) struct Living {
+pub(crate) struct Retention {
     sessions: BTreeMap<SessionId, OpenSession>,
     jobs: BTreeMap<JobUlid, KeptJob>,
     /// Credential values that were issued and not revoked.
@@ -67,9 +67,9 @@ struct KeptJob {
     sessions: BTreeSet<SessionId>,
 }
 
-impl Living {
+impl Retention {
     /// Takes notice of a record, in the order of their numbers.
-    pub(crate) fn note(&mut self, seq: u64, record: &Record) {
+    pub(crate) fn observe(&mut self, seq: u64, record: &Record) {
         match record {
             Record::SessionOpened(_) => {
                 if let Some(session) = record.session() {
@@ -225,7 +225,7 @@ impl Living {
     }
 
     /// Takes notice of a record that is not there any more.
-    pub(crate) fn gone(&mut self, record: &Record) {
+    pub(crate) fn removed(&mut self, record: &Record) {
         match (record, record.session(), record.job()) {
             (Record::SessionOpened(_), Some(session), _) => {
                 self.over.sessions.remove(&session);

@@ -1,0 +1,238 @@
+//! The thread that a journal works on.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use super::orders::{Order, Orders, Replay};
+use super::{Journal, JournalError};
+use crate::arcp::server::hub::Hub;
+use crate::io::clock::monotonic;
+
+/// After a step of compaction, the next one waits this many times as long as the step has taken.
+const COMPACTION_REST: u32 = 8;
+/// The pause after a failed commit; it doubles with every further failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Carries out the orders of a server until one says to stop.
+pub(crate) fn run(hub: &Arc<Hub>, orders: &Orders, received: &Receiver<Order>, mut journal: Box<dyn Journal>) {
+    let todo = Todo::new(orders, received);
+    let mut worker = Worker { hub, journal: &mut *journal, todo, pause: FIRST_PAUSE, compact_at: None };
+    worker.work();
+    // Whoever waits for the end may open the file right away, so it is closed first.
+    drop(journal);
+    orders.set_ended();
+}
+
+/// Orders that were received and are not carried out yet.
+struct Todo<'a> {
+    orders: &'a Orders,
+    received: &'a Receiver<Order>,
+    commit: bool,
+    replays: VecDeque<Replay>,
+    /// The last task was a commit, so a replay comes next.
+    committed: bool,
+    stopped: bool,
+}
+
+/// The next thing to do.
+#[derive(Debug)]
+enum Task {
+    Commit,
+    Replay(Replay),
+    Nothing,
+}
+
+impl<'a> Todo<'a> {
+    fn new(orders: &'a Orders, received: &'a Receiver<Order>) -> Todo<'a> {
+        Todo { orders, received, commit: false, replays: VecDeque::new(), committed: false, stopped: false }
+    }
+
+    /// Waits until there is something to do, or until `until`. Commits and replays take turns, so that a commit waits for
+    /// one replay at most.
+    fn next(&mut self, until: Option<Instant>) -> Task {
+        if !self.commit && self.replays.is_empty() && !self.stopped {
+            self.wait(until);
+        }
+        while let Ok(order) = self.received.try_recv() {
+            self.receive(order);
+        }
+        let replay_first = self.committed && !self.replays.is_empty();
+        self.committed = self.commit && !replay_first;
+        if self.committed {
+            self.commit = false;
+            return Task::Commit;
+        }
+        self.replays.pop_front().map_or(Task::Nothing, Task::Replay)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) {
+        let order = match until {
+            Some(at) => self.received.recv_timeout(at.saturating_duration_since(monotonic())),
+            None => self.received.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match order {
+            Ok(order) => self.receive(order),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.stopped = true,
+        }
+    }
+
+    fn receive(&mut self, order: Order) {
+        match order {
+            Order::Commit => {
+                self.orders.commit_received();
+                self.commit = true;
+            }
+            Order::Replay(replay) => self.replays.push_back(replay),
+            Order::Stop => self.stopped = true,
+        }
+    }
+}
+
+struct Worker<'a> {
+    hub: &'a Arc<Hub>,
+    journal: &'a mut dyn Journal,
+    todo: Todo<'a>,
+    pause: Duration,
+    /// When the next step of compaction is due; `None` until there is something to compact.
+    compact_at: Option<Instant>,
+}
+
+impl Worker<'_> {
+    fn work(&mut self) {
+        while !self.todo.stopped {
+            match self.todo.next(self.compact_at) {
+                Task::Commit => {
+                    self.commit();
+                    self.compact_at.get_or_insert_with(monotonic);
+                }
+                Task::Replay(replay) => self.replay(&replay),
+                Task::Nothing => {}
+            }
+            if self.compact_at.is_some_and(|at| at <= monotonic()) {
+                self.compact();
+            }
+        }
+        self.commit();
+    }
+
+    /// Commits every record that waits, in one transaction, and tries again until this succeeds. Until then the machine
+    /// takes no new work.
+    fn commit(&mut self) {
+        let mut records = self.hub.take_records();
+        let mut failed = false;
+        loop {
+            let Some(last) = records.last().map(|(seq, _)| *seq) else { return };
+            match caught(|| self.journal.commit(&records)) {
+                Ok(()) => {
+                    self.pause = FIRST_PAUSE;
+                    if failed {
+                        info!("the journal can be written again");
+                    }
+                    self.hub.committed(last, failed);
+                    return;
+                }
+                Err(error) => {
+                    if !failed {
+                        self.hub.run(|state, now| state.runtime.pause(now));
+                        warn!(%error, "the journal cannot be written; new work is refused until it can");
+                    }
+                    failed = true;
+                    if self.todo.stopped {
+                        warn!(records = records.len(), "the server ends with records that could not be written");
+                        return;
+                    }
+                    self.rest();
+                    records.extend(self.hub.take_records());
+                }
+            }
+        }
+    }
+
+    /// Lets the pause before the next attempt to commit pass, and serves replays meanwhile.
+    fn rest(&mut self) {
+        let until = monotonic() + self.pause;
+        self.pause = (self.pause * 2).min(LAST_PAUSE);
+        while !self.todo.stopped && monotonic() < until {
+            match self.todo.next(Some(until)) {
+                Task::Replay(replay) => self.replay(&replay),
+                // The records that have come are committed with the next attempt.
+                Task::Commit | Task::Nothing => {}
+            }
+        }
+    }
+
+    fn replay(&mut self, replay: &Replay) {
+        let Replay { id, range, max_events, max_bytes } = replay;
+        // The machine may have given up on it; reading takes time.
+        if !self.hub.look(|runtime| runtime.asks(*id)) {
+            return;
+        }
+        let read = caught(|| self.journal.replay(range, *max_events, *max_bytes));
+        if let Err(error) = &read {
+            warn!(%error, "the journal cannot be read");
+        }
+        let answered = self.hub.run(|state, now| match read {
+            Ok(read) => state.runtime.replay(now, *id, &read.records, read.truncated),
+            Err(_) => state.runtime.replay_failed(now, *id),
+        });
+        if let Err(refused) = answered {
+            debug!(%refused, "events were read back too late");
+        }
+    }
+
+    fn compact(&mut self) {
+        let began = monotonic();
+        let more = caught(|| self.journal.compact_step()).unwrap_or_else(|error| {
+            warn!(%error, "the journal could not be compacted");
+            false
+        });
+        self.compact_at = more.then(|| {
+            let now = monotonic();
+            now + now.duration_since(began) * COMPACTION_REST
+        });
+    }
+}
+
+/// Turns a panic of the journal into an error, so that the thread lives on and the server does not wait for ever.
+fn caught<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(JournalError::Io("the journal panicked".to_owned())))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use nuncio_core::arcp::{ReplayId, ReplayRange, SessionId};
+
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_one_replay_at_most() {
+        let (orders, received) = Orders::new();
+        let mut todo = Todo::new(&orders, &received);
+        for after in 0..3 {
+            let session = SessionId::parse("sess_01J00000000000000000000000").unwrap();
+            let range = ReplayRange::Session { session, after, before: 9 };
+            orders.send(Order::Replay(Replay { id: ReplayId::default(), range, max_events: 1, max_bytes: 1 }));
+        }
+        let mut done = Vec::new();
+        for round in 0..7 {
+            if round < 3 {
+                orders.commit();
+            }
+            done.push(match todo.next(Some(monotonic())) {
+                Task::Commit => "commit".to_owned(),
+                Task::Replay(Replay { range: ReplayRange::Session { after, .. }, .. }) => after.to_string(),
+                Task::Replay(_) => "job".to_owned(),
+                Task::Nothing => "nothing".to_owned(),
+            });
+        }
+        assert_eq!(done, ["commit", "0", "commit", "1", "2", "nothing", "nothing"]);
+    }
+}

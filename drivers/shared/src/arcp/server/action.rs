@@ -1,0 +1,69 @@
+//! What is done about the machine's outputs once its lock is free.
+
+use std::sync::Arc;
+
+use nuncio_core::arcp::{ConnId, JobId, RevocationId};
+use tracing::Span;
+
+use super::provision::{Grant, Revocation};
+use crate::arcp::agent::job::Job;
+use crate::arcp::journal::Replay;
+use crate::auth::Claim;
+use crate::io::pipe::Pipe;
+
+/// What the machine asks its host to do. The answers are inputs of the machine.
+pub(crate) trait Host {
+    /// Finds the principal of a hello.
+    fn authenticate(&self, conn: ConnId, claim: Claim);
+    /// Issues credentials for a job.
+    fn provision(&self, job: JobId, grant: Grant);
+    /// Revokes a credential.
+    fn revoke(&self, id: RevocationId, revocation: Revocation);
+    /// Reads events back from the journal.
+    fn replay(&self, replay: Replay);
+    /// Starts the agent of a job, in a span below `parent`.
+    fn start(&self, job: Arc<Job>, parent: Span);
+    /// Notes that no job is left, after the machine was told to shut down.
+    fn drained(&self);
+}
+
+/// Something to do once the lock is free.
+type Action = Box<dyn FnOnce(&dyn Host)>;
+
+/// Everything to do once the lock is free, in the machine's order.
+#[derive(Default)]
+pub(crate) struct Actions {
+    /// Connections with something to write or to read; each is woken once, and before anything else.
+    wakes: Vec<Arc<Pipe>>,
+    rest: Vec<Action>,
+}
+
+impl Actions {
+    /// Wakes the tasks of a connection.
+    pub(super) fn wake(&mut self, pipe: &Arc<Pipe>) {
+        if !self.wakes.iter().any(|other| Arc::ptr_eq(other, pipe)) {
+            self.wakes.push(Arc::clone(pipe));
+        }
+    }
+
+    pub(super) fn push(&mut self, action: impl FnOnce(&dyn Host) + 'static) {
+        self.rest.push(Box::new(action));
+    }
+
+    pub(super) fn perform(self, host: &dyn Host) {
+        for pipe in self.wakes {
+            pipe.wake();
+        }
+        for action in self.rest {
+            action(host);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Actions {
+    /// Returns the number of actions, without the connections to be woken.
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a server does for its machine: it asks the verifier, the provisioner, the journal and the agents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Refused, RevocationId};
+use tracing::{Span, debug, warn};
+
+use super::action::Host;
+use super::hub::Hub;
+use super::provision::{Grant, Revocation};
+use crate::arcp::agent::job::Job;
+use crate::arcp::journal::{Order, Replay};
+use crate::auth::{Claim, Rejection};
+use crate::io::clock::sleep;
+use crate::io::sync::caught;
+
+impl Host for Arc<Hub> {
+    fn authenticate(&self, conn: ConnId, claim: Claim) {
+        self.parts.hooks.spawn(Box::pin(authenticate(Arc::clone(self), conn, claim)));
+    }
+
+    fn provision(&self, job: JobId, grant: Grant) {
+        self.parts.hooks.spawn(Box::pin(provision(Arc::clone(self), job, grant)));
+    }
+
+    fn revoke(&self, id: RevocationId, revocation: Revocation) {
+        let hub = Arc::clone(self);
+        self.parts.hooks.spawn(Box::pin(async move {
+            let revoked = revoke(&hub, &revocation).await;
+            let answered =
+                hub.run(
+                    |state, now| {
+                        if revoked { state.runtime.revoked(now, id) } else { state.runtime.revoke_failed(now, id) }
+                    },
+                );
+            if let Err(refused) = answered {
+                debug!(job = %revocation.job, %refused, "a revocation was answered too late");
+            }
+        }));
+    }
+
+    fn replay(&self, replay: Replay) {
+        if let Some(journal) = &self.parts.journal {
+            journal.send(Order::Replay(replay));
+        }
+    }
+
+    fn start(&self, job: Arc<Job>, parent: Span) {
+        self.parts.agents.start(self, &job, &parent);
+    }
+
+    fn drained(&self) {
+        self.notify_drained();
+    }
+}
+
+async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
+    let verifier = &hub.parts.verifier;
+    let verdict = caught(async { verifier.verify(claim).await }).await.unwrap_or_else(|| {
+        warn!("the verifier panicked");
+        Err(Rejection::Unavailable)
+    });
+    let answered = hub.run(|state, now| match &verdict {
+        Ok(principal) => state.runtime.admit(now, conn, principal.as_str()),
+        Err(rejection) => state.runtime.reject(now, conn, rejection.fault()),
+    });
+    if let Err(refused) = answered {
+        debug!(?conn, %refused, "the verifier answered too late");
+    }
+}
+
+async fn provision(hub: Arc<Hub>, job: JobId, grant: Grant) {
+    let Some(provisioner) = &hub.parts.provisioner else { return };
+    let id = grant.job;
+    let issued = caught(async { provisioner.issue(&grant).await }).await.unwrap_or_else(|| {
+        warn!(job = %id, "the provisioner panicked");
+        Err(not_issued())
+    });
+    let credentials = match issued {
+        Ok(credentials) => credentials,
+        Err(fault) => return decline(&hub, job, &grant, fault),
+    };
+    let late: Vec<_> = credentials.iter().map(|credential| Revocation::of(id, credential)).collect();
+    match hub.run(|state, now| state.runtime.start(now, job, credentials)) {
+        Ok(()) => {}
+        Err(Refused::Stale) => {
+            warn!(job = %id, "credentials were issued too late for their job and are revoked");
+            for revocation in late {
+                revoke_until_done(&hub, revocation).await;
+            }
+        }
+        Err(refused) => {
+            warn!(job = %id, %refused, "the provisioner's credentials are invalid and are revoked");
+            // By the job, since one of the values may belong to another job as well.
+            revoke_until_done(&hub, Revocation { job: id, id: None, value: None, attempt: 0 }).await;
+            decline(&hub, job, &grant, not_issued());
+        }
+    }
+}
+
+fn decline(hub: &Arc<Hub>, job: JobId, grant: &Grant, fault: Fault) {
+    if let Err(refused) = hub.run(|state, now| state.runtime.decline(now, job, fault)) {
+        debug!(job = %grant.job, %refused, "the provisioner answered too late");
+    }
+}
+
+fn not_issued() -> Fault {
+    Fault::new(ErrorCode::InternalError, "the job's credentials could not be issued")
+}
+
+/// Returns whether the credential is revoked.
+async fn revoke(hub: &Hub, revocation: &Revocation) -> bool {
+    let (job, id) = (revocation.job, &revocation.id);
+    // A journal can hold credentials from a time when the server had a provisioner. They stay in it until one is there.
+    let Some(provisioner) = &hub.parts.provisioner else {
+        warn!(%job, credential = id, "a credential cannot be revoked without a provisioner; trying again later");
+        return false;
+    };
+    match caught(async { provisioner.revoke(revocation).await }).await {
+        Some(Ok(())) => true,
+        Some(Err(error)) => {
+            warn!(%job, credential = id, %error, "a credential was not revoked; trying again later");
+            false
+        }
+        None => {
+            warn!(%job, credential = id, "the provisioner panicked while revoking; trying again later");
+            false
+        }
+    }
+}
+
+/// Revokes credentials that the machine has not taken and does not track.
+async fn revoke_until_done(hub: &Hub, mut revocation: Revocation) {
+    const LONGEST: Duration = Duration::from_mins(1);
+    let mut pause = Duration::from_millis(500);
+    while !revoke(hub, &revocation).await {
+        revocation.attempt = revocation.attempt.saturating_add(1);
+        sleep(&*hub.parts.hooks, pause).await;
+        pause = (pause * 2).min(LONGEST);
+    }
+}
