@@ -32,53 +32,55 @@ impl Runtime {
     /// [`Refused::NotNegotiated`] for credentials nobody may be shown, [`Refused::Limit`], [`Refused::Invalid`] for an
     /// empty member, a repeated id, or a value that another credential has and that was not revoked yet (§9.8.2).
     pub fn start(&mut self, now: Time, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
-        self.tick(now);
-        let Some(data) = self.jobs.get(job).filter(|job| job.state == JobState::Asked) else {
-            if let Some((ulid, features)) = self.refused_before(job) {
-                for credential in credentials {
-                    self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
-                    self.values.insert(credential.value.digest());
-                    self.revoke(ulid, credential.id, Some(credential.value), 1);
+        self.input(now, |this| {
+            let Some(data) = this.jobs.get(job).filter(|job| job.state == JobState::Asked) else {
+                if let Some((ulid, features)) = this.refused_before(job) {
+                    for credential in credentials {
+                        this.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
+                        this.values.insert(credential.value.digest());
+                        this.revoke(ulid, credential.id, Some(credential.value), 1);
+                    }
+                    this.host_answered(ulid, features);
                 }
-                self.host_answered(ulid, features);
+                return Err(Refused::Stale);
+            };
+            check_credentials(&credentials, data.features.has(Feature::ProvisionedCredentials))?;
+            let max = this.config.limits.credentials_per_job;
+            if credentials.len() > max {
+                return Err(Refused::Limit { limit: "credentials_per_job", max: max as u64 });
             }
-            return Err(Refused::Stale);
-        };
-        check_credentials(&credentials, data.features.has(Feature::ProvisionedCredentials))?;
-        let max = self.config.limits.credentials_per_job;
-        if credentials.len() > max {
-            return Err(Refused::Limit { limit: "credentials_per_job", max: max as u64 });
-        }
-        let (ulid, features) = (data.accepted.id, data.features);
-        let values: BTreeSet<Digest> = credentials.iter().map(|credential| credential.value.digest()).collect();
-        if values.len() < credentials.len() || !values.is_disjoint(&self.values) {
-            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
-        }
-        self.values.extend(values);
-        for credential in &credentials {
-            self.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
-        }
-        self.host_answered(ulid, features);
-        self.accept(job, credentials);
-        self.run(job);
-        Ok(())
+            let (ulid, features) = (data.accepted.id, data.features);
+            let values: BTreeSet<Digest> = credentials.iter().map(|credential| credential.value.digest()).collect();
+            if values.len() < credentials.len() || !values.is_disjoint(&this.values) {
+                return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
+            }
+            this.values.extend(values);
+            for credential in &credentials {
+                this.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
+            }
+            this.host_answered(ulid, features);
+            this.accept(job, credentials);
+            this.run(job);
+            Ok(())
+        })
     }
 
     /// Answers [`Event::Submitted`]: the job is refused with this fault.
     ///
     /// Errors: [`Refused::Stale`].
     pub fn decline(&mut self, now: Time, job: JobId, fault: Fault) -> Result<(), Refused> {
-        self.tick(now);
-        let asked = self.jobs.get(job).filter(|job| job.state == JobState::Asked);
-        let Some((ulid, features)) = asked.map(|job| (job.accepted.id, job.features)) else {
-            if let Some((ulid, features)) = self.refused_before(job) {
-                self.host_answered(ulid, features);
-            }
-            return Err(Refused::Stale);
-        };
-        self.host_answered(ulid, features);
-        self.drop_asked(job, fault);
-        Ok(())
+        self.input(now, |this| {
+            let asked = this.jobs.get(job).filter(|job| job.state == JobState::Asked);
+            let Some((ulid, features)) = asked.map(|job| (job.accepted.id, job.features)) else {
+                if let Some((ulid, features)) = this.refused_before(job) {
+                    this.host_answered(ulid, features);
+                }
+                return Err(Refused::Stale);
+            };
+            this.host_answered(ulid, features);
+            this.drop_asked(job, fault);
+            Ok(())
+        })
     }
 
     /// A job that was refused before the host had answered.
@@ -141,7 +143,7 @@ impl Runtime {
             let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
             session.unanswered = session.unanswered.saturating_sub(1);
             self.answer_submit(waiter.session, &waiter.request_id, id);
-            self.pump_session(waiter.session);
+            self.touch_session(waiter.session);
         }
         if let (true, Some(parent)) = (own_budget, parent) {
             self.show_remaining(parent);
@@ -226,7 +228,7 @@ impl Runtime {
             self.journal_shown(accepted, kind, &payload, None, to);
             self.press(key);
         }
-        self.pump_session(key);
+        self.touch_session(key);
     }
 
     /// Queues a `job.accepted`; what it returns can be written again before the job's first event.
@@ -285,7 +287,7 @@ impl Runtime {
         if let Some(conn) = conn {
             let frame = envelope::frame(envelope, "job.accepted", &head, None, &[&payload]);
             self.queue(conn, Reply { frame, after, hold: true, subscribed: None, free: false });
-            self.pump(conn);
+            self.touch(conn);
         }
     }
 
@@ -319,7 +321,7 @@ impl Runtime {
             session.submits.retain(|sent| sent.ulid != ulid);
             if let Some(conn) = session.conn {
                 self.refuse(conn, Some(&waiter.request_id), &fault);
-                self.pump(conn);
+                self.touch(conn);
             }
         }
         if let (Some(parent), Some(delegate_id)) = (parent, delegate_id)
@@ -367,11 +369,9 @@ impl Runtime {
         self.event(Event::Start { job: id });
     }
 
-    /// A running job of the agent has ended: the next one waiting runs.
-    pub(super) fn free_slot(&mut self, agent: &str) {
-        let Some(agent) = self.agents.get_mut(agent) else { return };
-        agent.running = agent.running.saturating_sub(1);
-        if let Some(next) = agent.waiting.pop_front() {
+    /// Runs the next job that waits for a slot of this agent.
+    pub(super) fn run_next(&mut self, agent: &str) {
+        if let Some(next) = self.agents.get_mut(agent).and_then(|agent| agent.waiting.pop_front()) {
             self.run(next);
         }
     }

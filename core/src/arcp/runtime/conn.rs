@@ -90,6 +90,8 @@ pub(crate) struct Conn {
     pub(crate) heartbeat_at: Option<Time>,
     pub(crate) stall_at: Option<Time>,
     pub(crate) linger_at: Option<Time>,
+    /// It stands in the queue of connections to flush.
+    pub(crate) touched: bool,
 }
 
 impl Conn {
@@ -119,6 +121,7 @@ impl Conn {
             heartbeat_at: None,
             stall_at: None,
             linger_at: None,
+            touched: false,
         }
     }
 

@@ -39,32 +39,34 @@ impl Runtime {
     /// Errors: [`Refused::Invalid`] if the job has no such credential, or the value is empty or one that a credential has,
     /// be it this one, and that was not revoked yet; else as [`Runtime::emit`].
     pub fn rotate(&mut self, now: Time, job: JobId, credential: &str, value: Secret) -> Result<(), Refused> {
-        self.tick(now);
-        self.running(job)?;
-        if value.expose().is_empty() {
-            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is not empty")));
-        }
-        let known = self.jobs.get(job).is_some_and(|job| job.credentials.iter().any(|known| known.id == credential));
-        if !known {
-            return Err(Refused::Invalid(Cow::Borrowed("the job has no such credential")));
-        }
-        let digest = value.digest();
-        if self.values.contains(&digest) {
-            return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
-        }
-        let secret = Body::rotated(credential, Some(value.expose()));
-        self.room(job, 1, secret.json().len())?;
-        let Some(data) = self.jobs.get_mut(job) else { return Err(Refused::Stale) };
-        let ulid = data.accepted.id;
-        let Some(known) = data.credentials.iter_mut().find(|known| known.id == credential) else {
-            return Err(Refused::Stale);
-        };
-        let prior = core::mem::replace(&mut known.value, value);
-        self.values.insert(digest);
-        self.store(Record::CredentialIssued { job: ulid, id: credential.into() });
-        self.append(job, &Body::rotated(credential, None), Some(&secret));
-        self.revoke(ulid, credential.into(), Some(prior), 1);
-        Ok(())
+        self.input(now, |this| {
+            this.running(job)?;
+            if value.expose().is_empty() {
+                return Err(Refused::Invalid(Cow::Borrowed("a credential's value is not empty")));
+            }
+            let known =
+                this.jobs.get(job).is_some_and(|job| job.credentials.iter().any(|known| known.id == credential));
+            if !known {
+                return Err(Refused::Invalid(Cow::Borrowed("the job has no such credential")));
+            }
+            let digest = value.digest();
+            if this.values.contains(&digest) {
+                return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
+            }
+            let secret = Body::rotated(credential, Some(value.expose()));
+            this.room(job, 1, secret.json().len())?;
+            let Some(data) = this.jobs.get_mut(job) else { return Err(Refused::Stale) };
+            let ulid = data.accepted.id;
+            let Some(known) = data.credentials.iter_mut().find(|known| known.id == credential) else {
+                return Err(Refused::Stale);
+            };
+            let prior = core::mem::replace(&mut known.value, value);
+            this.values.insert(digest);
+            this.store(Record::CredentialIssued { job: ulid, id: credential.into() });
+            this.append(job, &Body::rotated(credential, None), Some(&secret));
+            this.revoke(ulid, credential.into(), Some(prior), 1);
+            Ok(())
+        })
     }
 
     /// Asks the host to make a job, and its credentials if they can be shown. That it was asked is on record first, for it
@@ -106,21 +108,22 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Stale`] if nothing was asked.
     pub fn revoked(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
-        self.tick(now);
-        let done = self.revocations.remove(revocation).ok_or(Refused::Stale)?;
-        self.disarm(done.retry_at, Timer::Revocation, revocation);
-        if let Some(value) = &done.value {
-            self.values.remove(&value.digest());
-        }
-        match done.id {
-            Some(id) => {
-                for _ in 0..done.values {
-                    self.store(Record::CredentialRevoked { job: done.job, id: id.clone() });
-                }
+        self.input(now, |this| {
+            let done = this.revocations.remove(revocation).ok_or(Refused::Stale)?;
+            this.disarm(done.retry_at, Timer::Revocation, revocation);
+            if let Some(value) = &done.value {
+                this.values.remove(&value.digest());
             }
-            None => self.store(Record::CredentialsAnswered { job: done.job }),
-        }
-        Ok(())
+            match done.id {
+                Some(id) => {
+                    for _ in 0..done.values {
+                        this.store(Record::CredentialRevoked { job: done.job, id: id.clone() });
+                    }
+                }
+                None => this.store(Record::CredentialsAnswered { job: done.job }),
+            }
+            Ok(())
+        })
     }
 
     /// Answers [`Event::Revoke`]: the upstream could not be told. It is asked again, later each time, without end: a
@@ -128,14 +131,16 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Stale`] if nothing was asked, or the next attempt waits already.
     pub fn revoke_failed(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
-        let now = self.tick(now);
-        let failed = self.revocations.get_mut(revocation).filter(|r| r.retry_at.is_none()).ok_or(Refused::Stale)?;
-        let delay = FIRST_RETRY.saturating_mul(1 << failed.attempt.min(31)).min(LAST_RETRY);
-        let at = now.plus_micros(delay);
-        failed.attempt = failed.attempt.saturating_add(1);
-        failed.retry_at = Some(at);
-        self.arm(at, Timer::Revocation, revocation);
-        Ok(())
+        self.input(now, |this| {
+            let now = this.now;
+            let failed = this.revocations.get_mut(revocation).filter(|r| r.retry_at.is_none()).ok_or(Refused::Stale)?;
+            let delay = FIRST_RETRY.saturating_mul(1 << failed.attempt.min(31)).min(LAST_RETRY);
+            let at = now.plus_micros(delay);
+            failed.attempt = failed.attempt.saturating_add(1);
+            failed.retry_at = Some(at);
+            this.arm(at, Timer::Revocation, revocation);
+            Ok(())
+        })
     }
 
     pub(super) fn revoke_again(&mut self, id: RevocationId) {

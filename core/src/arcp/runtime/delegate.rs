@@ -28,9 +28,10 @@ impl Runtime {
     /// Errors: [`Denied::Fault`] with `LEASE_EXPIRED`, `PERMISSION_DENIED` or `BUDGET_EXHAUSTED`;
     /// [`Denied::NotRunning`]. After `LEASE_EXPIRED` the job can only end so (§9.5).
     pub fn authorize(&mut self, now: Time, job: JobId, operation: &Operation) -> Result<(), Denied> {
-        self.tick(now);
-        self.running(job).map_err(|_| Denied::NotRunning)?;
-        self.check(job, operation).map_err(Denied::Fault)
+        self.input(now, |this| {
+            this.running(job).map_err(|_| Denied::NotRunning)?;
+            this.check(job, operation).map_err(Denied::Fault)
+        })
     }
 
     fn check(&mut self, id: JobId, operation: &Operation) -> Result<(), Fault> {
@@ -117,48 +118,49 @@ impl Runtime {
     ///
     /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`].
     pub fn delegate(&mut self, now: Time, job: JobId, request: &Delegate<'_>) -> Result<JobId, Denied> {
-        self.tick(now);
-        self.running(job).map_err(|_| Denied::NotRunning)?;
-        let delegate_id: Cow<'_, str> = match &request.delegate_id {
-            Some(id) => Cow::Borrowed(id),
-            None => {
-                let mut id = alloc::string::String::from("del_");
-                EnvelopeId::next(&mut self.random, self.now).push_to(&mut id);
-                Cow::Owned(id)
-            }
-        };
-        let body = Object::new()
-            .text("delegate_id", &delegate_id)
-            .text("agent", &request.agent)
-            .raw("input", request.input)
-            .raw("lease_request", request.lease_request)
-            .raw("lease_constraints", request.lease_constraints)
-            .close();
-        match self.room(job, 2, body.len() + 4096) {
-            Ok(()) => {}
-            Err(Refused::Blocked) => return Err(Denied::Blocked),
-            Err(refused) => return Err(Denied::Fault(Fault::invalid(refused.to_string()))),
-        }
-        self.append(job, &Body::delegated(body), None);
-        let made = self.delegated(job, &delegate_id, request);
-        match made {
-            Ok(child) => {
-                let owner = self.jobs.get(job).and_then(|job| job.owner).and_then(|key| self.sessions.get(key));
-                let seq = owner.map_or(0, |session| session.log.next() - 1);
-                if let Some(child) = self.jobs.get_mut(child) {
-                    child.delegated_at = seq;
+        self.input(now, |this| {
+            this.running(job).map_err(|_| Denied::NotRunning)?;
+            let delegate_id: Cow<'_, str> = match &request.delegate_id {
+                Some(id) => Cow::Borrowed(id),
+                None => {
+                    let mut id = alloc::string::String::from("del_");
+                    EnvelopeId::next(&mut this.random, this.now).push_to(&mut id);
+                    Cow::Owned(id)
                 }
-                self.ask_host(child);
-                Ok(child)
+            };
+            let body = Object::new()
+                .text("delegate_id", &delegate_id)
+                .text("agent", &request.agent)
+                .raw("input", request.input)
+                .raw("lease_request", request.lease_request)
+                .raw("lease_constraints", request.lease_constraints)
+                .close();
+            match this.room(job, 2, body.len() + 4096) {
+                Ok(()) => {}
+                Err(Refused::Blocked) => return Err(Denied::Blocked),
+                Err(refused) => return Err(Denied::Fault(Fault::invalid(refused.to_string()))),
             }
-            Err(fault) => {
-                self.append(job, &Body::tool_error(&delegate_id, &fault), None);
-                if self.jobs.get(job).is_some_and(|job| job.expired) {
-                    self.end_expired(job, JobEvent::Expire);
+            this.append(job, &Body::delegated(body), None);
+            let made = this.delegated(job, &delegate_id, request);
+            match made {
+                Ok(child) => {
+                    let owner = this.jobs.get(job).and_then(|job| job.owner).and_then(|key| this.sessions.get(key));
+                    let seq = owner.map_or(0, |session| session.log.next() - 1);
+                    if let Some(child) = this.jobs.get_mut(child) {
+                        child.delegated_at = seq;
+                    }
+                    this.ask_host(child);
+                    Ok(child)
                 }
-                Err(Denied::Fault(fault))
+                Err(fault) => {
+                    this.append(job, &Body::tool_error(&delegate_id, &fault), None);
+                    if this.jobs.get(job).is_some_and(|job| job.expired) {
+                        this.end_expired(job, JobEvent::Expire);
+                    }
+                    Err(Denied::Fault(fault))
+                }
             }
-        }
+        })
     }
 
     fn delegated(&mut self, parent: JobId, delegate_id: &str, request: &Delegate<'_>) -> Result<JobId, Fault> {

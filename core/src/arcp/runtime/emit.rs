@@ -27,26 +27,27 @@ impl Runtime {
     /// [`Event::Unblocked`](crate::arcp::Event)); [`Refused::TooLarge`], [`Refused::NotNegotiated`],
     /// [`Refused::Invalid`] for what may not be sent; [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     pub fn emit(&mut self, now: Time, job: JobId, body: &Body) -> Result<(), Refused> {
-        self.tick(now);
-        self.running(job)?;
-        match &body.meta {
-            Meta::Chunk(chunk) => self.emit_chunk(job, body, chunk),
-            Meta::Cost { unit, amount } => self.emit_cost(job, body, unit, amount.as_ref().ok()),
-            Meta::ToolResult => {
-                self.room(job, 1, body.json().len())?;
-                self.append(job, body, None);
-                // §9.5: the agent has heard that its lease is over.
-                if self.jobs.get(job).is_some_and(|job| job.expired) {
-                    self.end_expired(job, JobEvent::Expire);
+        self.input(now, |this| {
+            this.running(job)?;
+            match &body.meta {
+                Meta::Chunk(chunk) => this.emit_chunk(job, body, chunk),
+                Meta::Cost { unit, amount } => this.emit_cost(job, body, unit, amount.as_ref().ok()),
+                Meta::ToolResult => {
+                    this.room(job, 1, body.json().len())?;
+                    this.append(job, body, None);
+                    // §9.5: the agent has heard that its lease is over.
+                    if this.jobs.get(job).is_some_and(|job| job.expired) {
+                        this.end_expired(job, JobEvent::Expire);
+                    }
+                    Ok(())
                 }
-                Ok(())
+                Meta::Plain | Meta::Progress => {
+                    this.room(job, 1, body.json().len())?;
+                    this.append(job, body, None);
+                    Ok(())
+                }
             }
-            Meta::Plain | Meta::Progress => {
-                self.room(job, 1, body.json().len())?;
-                self.append(job, body, None);
-                Ok(())
-            }
-        }
+        })
     }
 
     fn emit_cost(&mut self, id: JobId, body: &Body, unit: &str, amount: Option<&Amount>) -> Result<(), Refused> {
@@ -240,14 +241,7 @@ impl Runtime {
         for index in 0.. {
             let Some(key) = self.jobs.get(id).and_then(|job| job.watchers.get(index)).copied() else { break };
             self.press(key);
-        }
-        self.pump_watchers(id);
-    }
-
-    pub(super) fn pump_watchers(&mut self, id: JobId) {
-        for index in 0.. {
-            let Some(key) = self.jobs.get(id).and_then(|job| job.watchers.get(index)).copied() else { break };
-            self.pump_session(key);
+            self.touch_session(key);
         }
     }
 
@@ -391,7 +385,7 @@ impl Runtime {
         self.show_alone(key, id, "job.event", &payload, None);
         self.journal_unwatched(key, id);
         self.unwatch(key, id);
-        self.pump_session(key);
+        self.touch_session(key);
     }
 
     /// The session is not shown the job any more.

@@ -54,34 +54,41 @@ impl Runtime {
         Ok(())
     }
 
-    /// Asks a job's agent, and those of its children, to stop.
+    /// Asks a job's agent, and those of the jobs below it, to stop.
     fn cancel(&mut self, id: JobId, reason: Option<&str>) {
-        let Some(job) = self.jobs.get_mut(id) else { return };
-        let finished = job.tail.is_some();
-        let Some(state) = job.state.next(JobEvent::Cancel) else { return };
+        let mut open = Vec::from([id]);
+        while let Some(id) = open.pop() {
+            if self.jobs.get(id).is_some_and(|job| job.state == JobState::Asked) {
+                self.drop_asked(id, cancelled());
+            } else if self.cancel_one(id, reason)
+                && let Some(job) = self.jobs.get(id)
+            {
+                open.extend(job.children.iter().rev());
+            }
+        }
+    }
+
+    /// Asks a job's agent to stop; says whether it was, and the agents below it are still to be asked.
+    fn cancel_one(&mut self, id: JobId, reason: Option<&str>) -> bool {
+        let Some(job) = self.jobs.get_mut(id) else { return false };
+        let Some(state) = job.state.next(JobEvent::Cancel) else { return false };
         if job.state == JobState::Pending {
             self.end_cancelled(id, JobEvent::Cancel);
-            return;
+            return false;
         }
+        let finished = job.tail.is_some();
         let deadline = self.now.plus(self.config.cancel_grace);
         job.state = state;
         job.deadlines.grace = Some(deadline);
-        let children = job.children.clone();
         self.arm(deadline, Timer::Grace, id);
         if finished {
             // Its agent has returned: nothing is left to be asked.
             self.end_cancelled(id, JobEvent::GraceOver);
-            return;
+            return false;
         }
         self.journal_doom(id, true);
         self.event(Event::Cancel { job: id, reason: reason.map(Into::into), deadline });
-        for child in children {
-            match self.jobs.get(child).map(|job| job.state) {
-                Some(JobState::Asked) => self.drop_asked(child, cancelled()),
-                Some(_) => self.cancel(child, reason),
-                None => {}
-            }
-        }
+        true
     }
 
     /// The agent failed. A code outside the 15 becomes `INTERNAL_ERROR` with details `{code}`.
@@ -89,32 +96,39 @@ impl Runtime {
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
     pub fn fail(&mut self, now: Time, job: JobId, failure: Failure) -> Result<(), Refused> {
-        self.tick(now);
-        self.running(job)?;
-        let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
-        let message: String = message.chars().take(MAX_MESSAGE).collect();
-        let fault = match ErrorCode::parse(&failure.code) {
-            Some(code) => {
-                let limit = self.frame_limit(self.jobs.get(job).and_then(|job| job.owner)) / 2;
-                let details = failure.details.as_ref().map(|details| details.get()).filter(|text| text.len() <= limit);
-                Fault { details: details.map(Into::into), ..Fault::new(code, message) }
-            }
-            None => {
-                let code: String = failure.code.chars().take(256).collect();
-                Fault::new(ErrorCode::InternalError, message).with_detail("code", &code)
-            }
-        };
-        self.end_fault(job, JobEvent::Fail, fault);
-        Ok(())
+        self.input(now, |this| {
+            this.running(job)?;
+            let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
+            let message: String = message.chars().take(MAX_MESSAGE).collect();
+            let fault = match ErrorCode::parse(&failure.code) {
+                Some(code) => {
+                    let limit = this.frame_limit(this.jobs.get(job).and_then(|job| job.owner)) / 2;
+                    let details =
+                        failure.details.as_ref().map(|details| details.get()).filter(|text| text.len() <= limit);
+                    Fault { details: details.map(Into::into), ..Fault::new(code, message) }
+                }
+                None => {
+                    let code: String = failure.code.chars().take(256).collect();
+                    Fault::new(ErrorCode::InternalError, message).with_detail("code", &code)
+                }
+            };
+            this.end_fault(job, JobEvent::Fail, fault);
+            Ok(())
+        })
     }
 
     /// Ends a job that does not succeed. A job that was cancelled, or whose lease was refused as expired, ends so,
     /// whatever else happens to it.
     pub(super) fn end_fault(&mut self, id: JobId, event: JobEvent, fault: Fault) {
+        if self.jobs.get(id).is_some_and(|job| job.ending(event).is_some()) {
+            self.end_descendants(id);
+            self.end_one(id, event, fault);
+        }
+    }
+
+    fn end_one(&mut self, id: JobId, event: JobEvent, fault: Fault) {
         let Some(job) = self.jobs.get(id) else { return };
-        // Neither its own time nor its parent's end comes before the refusal it was given (§9.5).
-        let event = if job.expired && job.state == JobState::Running { JobEvent::Expire } else { event };
-        let Some(state) = job.state.next(event) else { return };
+        let Some(state) = job.ending(event) else { return };
         let fault = match (state, job.expired) {
             (JobState::Cancelled, _) => cancelled(),
             (JobState::Error, true) => expired(),
@@ -145,6 +159,7 @@ impl Runtime {
             Success::Inline(json) => Some(Bytes::copy_from_slice(json.as_bytes())),
             Success::Streamed { .. } => None,
         };
+        self.end_descendants(id);
         self.conclude(id, state, terminal, None, result);
     }
 
@@ -156,7 +171,6 @@ impl Runtime {
         fault: Option<Fault>,
         result: Option<Bytes>,
     ) {
-        self.end_children(id);
         let now = self.now;
         let terminal = Arc::new(terminal);
         let Some(job) = self.jobs.get_mut(id) else { return };
@@ -259,20 +273,33 @@ impl Runtime {
         });
         for key in watchers {
             self.press(key);
-            self.pump_session(key);
+            self.touch_session(key);
         }
     }
 
-    /// Before a job's terminal each of its children ends, deepest first.
-    fn end_children(&mut self, id: JobId) {
-        let children = self.jobs.get(id).map(|job| job.children.clone()).unwrap_or_default();
-        for child in children {
+    /// Ends the jobs below this one, deepest first: each of them before the terminal of the one above it.
+    fn end_descendants(&mut self, id: JobId) {
+        for child in self.descendants(id) {
             match self.jobs.get(child).map(|job| job.state) {
                 Some(JobState::Asked) => self.drop_asked(child, cancelled()),
-                Some(_) => self.end_cancelled(child, JobEvent::ParentEnded),
+                Some(_) => self.end_one(child, JobEvent::ParentEnded, cancelled()),
                 None => {}
             }
         }
+    }
+
+    /// The jobs below this one, each before the one it was delegated by.
+    fn descendants(&self, id: JobId) -> Vec<JobId> {
+        let children = |id: JobId| self.jobs.get(id).map_or(&[][..], |job| &job.children);
+        let mut open: Vec<JobId> = children(id).to_vec();
+        let mut found = Vec::new();
+        while let Some(id) = open.pop() {
+            found.push(id);
+            open.extend(children(id));
+        }
+        // Found parents first and siblings last to first: the other way round is what is wanted.
+        found.reverse();
+        found
     }
 
     /// A child's budget returns to its parent, after the child's last event.

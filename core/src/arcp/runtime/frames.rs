@@ -40,76 +40,81 @@ pub(super) struct Request<'a> {
 impl Runtime {
     /// A transport is up. It has until [`Config::hello_timeout`](crate::arcp::Config) to say hello.
     pub fn handle_open(&mut self, now: Time, via: Via) -> ConnId {
-        let now = self.tick(now);
-        let conn = self.conns.insert(Conn::new(via, now));
-        self.ungreeted += 1;
-        let limit = if self.conns.len() > self.config.limits.connections {
-            Some(("connections", self.config.limits.connections))
-        } else if self.ungreeted > self.config.limits.ungreeted {
-            Some(("ungreeted", self.config.limits.ungreeted))
-        } else {
-            None
-        };
-        match limit {
-            Some((limit, max)) => {
-                self.refuse(conn, None, &Fault::limit(limit, max as u64));
-                // Nothing was queued before, so the frame had credit: the connection takes no place in the table.
-                self.end(conn, 1013, "too many connections");
-            }
-            None => {
-                let at = now.plus(self.config.hello_timeout);
-                if let Some(open) = self.conns.get_mut(conn) {
-                    open.greeting_at = Some(at);
+        self.input(now, |this| {
+            let now = this.now;
+            let conn = this.conns.insert(Conn::new(via, now));
+            this.ungreeted += 1;
+            let limit = if this.conns.len() > this.config.limits.connections {
+                Some(("connections", this.config.limits.connections))
+            } else if this.ungreeted > this.config.limits.ungreeted {
+                Some(("ungreeted", this.config.limits.ungreeted))
+            } else {
+                None
+            };
+            match limit {
+                Some((limit, max)) => {
+                    this.refuse(conn, None, &Fault::limit(limit, max as u64));
+                    // Nothing was queued before, so the frame had credit: the connection takes no place in the table.
+                    this.end(conn, 1013, "too many connections");
                 }
-                self.arm(at, Timer::Greeting, conn);
+                None => {
+                    let at = now.plus(this.config.hello_timeout);
+                    if let Some(open) = this.conns.get_mut(conn) {
+                        open.greeting_at = Some(at);
+                    }
+                    this.arm(at, Timer::Greeting, conn);
+                }
             }
-        }
-        conn
+            conn
+        })
     }
 
     /// One whole frame of a peer. Frames of a connection that is gone or going are ignored.
     pub fn handle_frame(&mut self, now: Time, conn: ConnId, frame: &[u8]) {
-        let now = self.tick(now);
-        let Some(open) = self.conns.get_mut(conn) else { return };
-        let early = match open.state {
-            ConnState::Greeting | ConnState::Authenticating => true,
-            ConnState::Bound => false,
-            ConnState::Closing | ConnState::Gone => return,
-        };
-        open.last_received = now;
-        if !early {
-            self.prove(conn);
-        }
-        if frame.len() > self.config.limits.frame_bytes {
-            self.refuse_oversized(conn);
-            return;
-        }
-        if let Err((id, fault, malformed)) = self.read(conn, frame) {
-            self.refuse(conn, id.as_deref(), &fault);
-            if early {
-                self.end(conn, 1008, "the session was refused");
-            } else if malformed {
-                self.count_bad_frame(conn);
+        self.input(now, |this| {
+            let now = this.now;
+            let Some(open) = this.conns.get_mut(conn) else { return };
+            let early = match open.state {
+                ConnState::Greeting | ConnState::Authenticating => true,
+                ConnState::Bound => false,
+                ConnState::Closing | ConnState::Gone => return,
+            };
+            open.last_received = now;
+            if !early {
+                this.prove(conn);
             }
-        }
-        self.pump(conn);
+            if frame.len() > this.config.limits.frame_bytes {
+                this.refuse_oversized(conn);
+                return;
+            }
+            if let Err((id, fault, malformed)) = this.read(conn, frame) {
+                this.refuse(conn, id.as_deref(), &fault);
+                if early {
+                    this.end(conn, 1008, "the session was refused");
+                } else if malformed {
+                    this.count_bad_frame(conn);
+                }
+            }
+            this.touch(conn);
+        })
     }
 
     /// The link could not hand a frame in and reads no more: it was too large (`code` 1009), or no text (any other close
     /// code). It is answered as if it had come here, and the connection ends.
     pub fn handle_unreadable(&mut self, now: Time, conn: ConnId, code: u16) {
-        self.tick(now);
-        let state = self.conns.get(conn).map_or(ConnState::Gone, |open| open.state);
-        if matches!(state, ConnState::Closing | ConnState::Gone) {
-            return;
-        }
-        if code == 1009 {
-            self.refuse_oversized(conn);
-        } else {
-            self.refuse(conn, None, &Fault::invalid("the frame is not UTF-8"));
-            self.end(conn, code, "the frame is no text");
-        }
-        self.pump(conn);
+        self.input(now, |this| {
+            let state = this.conns.get(conn).map_or(ConnState::Gone, |open| open.state);
+            if matches!(state, ConnState::Closing | ConnState::Gone) {
+                return;
+            }
+            if code == 1009 {
+                this.refuse_oversized(conn);
+            } else {
+                this.refuse(conn, None, &Fault::invalid("the frame is not UTF-8"));
+                this.end(conn, code, "the frame is no text");
+            }
+            this.touch(conn);
+        })
     }
 
     fn refuse_oversized(&mut self, conn: ConnId) {
@@ -261,6 +266,7 @@ impl Runtime {
 
     pub(super) fn queue(&mut self, conn: ConnId, reply: Reply) {
         let (max_frames, max_bytes) = (self.config.limits.reply_frames, self.config.limits.reply_bytes);
+        self.touch(conn);
         let Some(open) = self.conns.get_mut(conn) else { return };
         open.queue(reply);
         if open.replies.len() >= max_frames || open.reply_bytes >= max_bytes {
@@ -309,7 +315,7 @@ impl Runtime {
         if let Some(key) = session {
             self.detach(key);
         }
-        self.pump(conn);
+        self.touch(conn);
     }
 
     /// The connection is closed at once; what is queued for it is dropped.
@@ -321,8 +327,9 @@ impl Runtime {
 
     /// The transport is gone. Late or repeated calls are ignored.
     pub fn handle_close(&mut self, now: Time, conn: ConnId) {
-        self.tick(now);
-        self.forget(conn);
+        self.input(now, |this| {
+            this.forget(conn);
+        })
     }
 
     /// Takes a connection out of the table; its session waits for a resume.

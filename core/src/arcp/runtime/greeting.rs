@@ -126,20 +126,21 @@ impl Runtime {
     /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer. That the session cannot be
     /// opened or resumed is the peer's fault, not the host's: it is told so.
     pub fn admit(&mut self, now: Time, conn: ConnId, principal: &str) -> Result<(), Refused> {
-        let greeting = self.answered(now, conn)?;
-        let principal = match self.principals.get_key_value(principal) {
-            Some((known, _)) => Arc::clone(known),
-            None => Arc::from(principal),
-        };
-        let outcome = match &greeting.resume {
-            Some(claim) => self.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
-            None => self.open(conn, &greeting, principal),
-        };
-        if let Err(fault) = outcome {
-            self.turn_away(conn, greeting.request_id.as_deref(), &fault);
-        }
-        self.pump(conn);
-        Ok(())
+        self.input(now, |this| {
+            let greeting = this.answered(conn)?;
+            let principal = match this.principals.get_key_value(principal) {
+                Some((known, _)) => Arc::clone(known),
+                None => Arc::from(principal),
+            };
+            let outcome = match &greeting.resume {
+                Some(claim) => this.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
+                None => this.open(conn, &greeting, principal),
+            };
+            if let Err(fault) = outcome {
+                this.turn_away(conn, greeting.request_id.as_deref(), &fault);
+            }
+            Ok(())
+        })
     }
 
     /// Answers [`Event::Authenticate`]: `UNAUTHENTICATED` for a bad token, `INTERNAL_ERROR` if the verifier cannot tell.
@@ -148,13 +149,14 @@ impl Runtime {
     /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
     pub fn reject(&mut self, now: Time, conn: ConnId, fault: Fault) -> Result<(), Refused> {
-        let greeting = self.answered(now, conn)?;
-        self.turn_away(conn, greeting.request_id.as_deref(), &fault);
-        Ok(())
+        self.input(now, |this| {
+            let greeting = this.answered(conn)?;
+            this.turn_away(conn, greeting.request_id.as_deref(), &fault);
+            Ok(())
+        })
     }
 
-    fn answered(&mut self, now: Time, conn: ConnId) -> Result<Greeting, Refused> {
-        self.tick(now);
+    fn answered(&mut self, conn: ConnId) -> Result<Greeting, Refused> {
         let open = self.conns.get_mut(conn).filter(|open| open.state == ConnState::Authenticating);
         let greeting = open.and_then(|open| open.greeting.take()).ok_or(Refused::Stale)?;
         Ok(*greeting)

@@ -321,6 +321,12 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Where an end of the job leads. A refused lease comes before its own time and its parent's end (§9.5).
+    pub(crate) fn ending(&self, event: JobEvent) -> Option<JobState> {
+        let refused = self.expired && self.state == JobState::Running;
+        self.state.next(if refused { JobEvent::Expire } else { event })
+    }
+
     pub(crate) fn held(&self) -> usize {
         let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
         self.accepted.held()

@@ -16,28 +16,31 @@ impl Runtime {
     /// Everything up to this store is durable. Late, repeated or early reports are harmless. Without
     /// [`Config::journal`](crate::arcp::Config) it means nothing.
     pub fn handle_stored(&mut self, now: Time, seq: u64) {
-        self.tick(now);
-        self.durable = self.durable.max(seq.min(self.stored));
-        // Half of the window is free before agents wake, so that they do not wake for every commit.
-        if self.stored - self.durable <= self.config.limits.store_window / 2 {
-            for job in core::mem::take(&mut self.unstored) {
-                self.resume_agent(job);
+        self.input(now, |this| {
+            this.durable = this.durable.max(seq.min(this.stored));
+            // Half of the window is free before agents wake, so that they do not wake for every commit.
+            if this.stored - this.durable <= this.config.limits.store_window / 2 {
+                for job in core::mem::take(&mut this.unstored) {
+                    this.wake(job);
+                }
             }
-        }
+        })
     }
 
     /// The journal cannot be written for now: hellos, resumes, submits and delegations are refused with
     /// `INTERNAL_ERROR`, and refusals and pongs wait for no store. What was taken on before goes on, as far as nothing of
     /// it has to be stored.
     pub fn pause(&mut self, now: Time) {
-        self.tick(now);
-        self.paused = true;
+        self.input(now, |this| {
+            this.paused = true;
+        })
     }
 
     /// The journal can be written again.
     pub fn proceed(&mut self, now: Time) {
-        self.tick(now);
-        self.paused = false;
+        self.input(now, |this| {
+            this.paused = false;
+        })
     }
 
     /// Why no new work is taken, if it is not.

@@ -21,6 +21,7 @@ mod emit;
 mod end;
 pub(crate) mod event;
 mod evict;
+mod flush;
 mod frames;
 mod greeting;
 pub(crate) mod host;
@@ -50,6 +51,7 @@ use alloc::sync::Arc;
 use slotmap::{Key, SlotMap};
 
 use self::credentials::Revocation;
+use self::flush::Work;
 use self::repeat::Record as IdempotencyRecord;
 use self::replay::Replay;
 pub use self::restore::Restored;
@@ -79,6 +81,7 @@ pub struct Runtime {
     random: Random,
     now: Time,
     outputs: VecDeque<Output>,
+    work: Work,
     stored: u64,
     /// The last store that the host reported as durable.
     durable: u64,
@@ -141,6 +144,7 @@ impl Runtime {
             random: Random::new(seed),
             now,
             outputs: VecDeque::new(),
+            work: Work::default(),
             stored: 0,
             durable: 0,
             unstored: BTreeSet::new(),
@@ -274,11 +278,6 @@ impl Runtime {
             }
         }
         stats
-    }
-
-    fn tick(&mut self, now: Time) -> Time {
-        self.now = self.now.max(now);
-        self.now
     }
 
     fn stamp(&mut self) -> &str {

@@ -46,27 +46,29 @@ impl Runtime {
     /// The driver gave this many frames to the socket: their credit returns. Late reports, and reports of more than was
     /// sent, are ignored.
     pub fn handle_sent(&mut self, now: Time, conn: ConnId, frames: usize) {
-        let now = self.tick(now);
-        let Some(open) = self.conns.get_mut(conn) else { return };
-        let mut written = None;
-        let mut subscribed = None;
-        for _ in 0..frames {
-            let Some(sent) = open.outstanding.pop_front() else { break };
-            open.outstanding_bytes -= sent.bytes;
-            open.last_written = now;
-            written = sent.seq.or(written);
-            subscribed = sent.subscribed.or(subscribed);
-        }
-        if let Some(key) = open.session {
-            if let (Some(seq), Some(session)) = (written, self.sessions.get_mut(key)) {
-                session.log.wrote(seq);
-                self.unblock(key);
+        self.input(now, |this| {
+            let now = this.now;
+            let Some(open) = this.conns.get_mut(conn) else { return };
+            let mut written = None;
+            let mut subscribed = None;
+            for _ in 0..frames {
+                let Some(sent) = open.outstanding.pop_front() else { break };
+                open.outstanding_bytes -= sent.bytes;
+                open.last_written = now;
+                written = sent.seq.or(written);
+                subscribed = sent.subscribed.or(subscribed);
             }
-            if subscribed.is_some() {
-                self.start_subscriptions(key, now);
+            if let Some(key) = open.session {
+                if let (Some(seq), Some(session)) = (written, this.sessions.get_mut(key)) {
+                    session.log.wrote(seq);
+                    this.unblock(key);
+                }
+                if subscribed.is_some() {
+                    this.start_subscriptions(key, now);
+                }
             }
-        }
-        self.pump(conn);
+            this.touch(conn);
+        })
     }
 
     /// `job.subscribed` was written: its events follow in a moment.
@@ -79,12 +81,6 @@ impl Runtime {
             }
         }
         self.arm(at, Timer::Subscription, key);
-    }
-
-    pub(super) fn pump_session(&mut self, key: SessionKey) {
-        if let Some(conn) = self.sessions.get(key).and_then(|session| session.conn) {
-            self.pump(conn);
-        }
     }
 
     /// Sends whatever may be sent.

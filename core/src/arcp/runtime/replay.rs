@@ -44,25 +44,26 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Stale`] if nothing was asked, or not answered in time.
     pub fn replay(&mut self, now: Time, replay: ReplayId, records: &[Record], truncated: bool) -> Result<(), Refused> {
-        self.tick(now);
-        let wants = self.take_replay(replay)?;
-        match wants {
-            Wants::Resume { conn, claim, principal, request_id } => {
-                let key = self.waiting_resume(conn).and_then(|()| self.claimed(&claim));
-                let past = key.map(|key| self.entries(key, claim.last, records)).unwrap_or_default();
-                self.resume_answered(conn, request_id.as_deref(), |this| {
-                    this.resume(conn, &claim, &principal, request_id.as_deref(), Some(past))
-                });
+        self.input(now, |this| {
+            let wants = this.take_replay(replay)?;
+            match wants {
+                Wants::Resume { conn, claim, principal, request_id } => {
+                    let key = this.waiting_resume(conn).and_then(|()| this.claimed(&claim));
+                    let past = key.map(|key| this.entries(key, claim.last, records)).unwrap_or_default();
+                    this.resume_answered(conn, request_id.as_deref(), |this| {
+                        this.resume(conn, &claim, &principal, request_id.as_deref(), Some(past))
+                    });
+                }
+                Wants::Log { session, epoch } => this.log_answered(session, epoch, Some(records)),
+                Wants::Start { session, job, request_id, from } => {
+                    let first = this.events_of(job, 0, from, records).next().map(|(position, _)| (position, truncated));
+                    this.subscribe(session, job, &request_id, Some(from), first);
+                    this.touch_session(session);
+                }
+                Wants::History { session, job } => this.history_answered(session, job, records),
             }
-            Wants::Log { session, epoch } => self.log_answered(session, epoch, Some(records)),
-            Wants::Start { session, job, request_id, from } => {
-                let first = self.events_of(job, 0, from, records).next().map(|(position, _)| (position, truncated));
-                self.subscribe(session, job, &request_id, Some(from), first);
-                self.pump_session(session);
-            }
-            Wants::History { session, job } => self.history_answered(session, job, records),
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Answers [`Event::Replay`]: the journal cannot be read. A resume is refused with `INTERNAL_ERROR`, a session that is
@@ -70,20 +71,21 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Stale`] if nothing was asked, or not answered in time.
     pub fn replay_failed(&mut self, now: Time, replay: ReplayId) -> Result<(), Refused> {
-        self.tick(now);
-        let wants = self.take_replay(replay)?;
-        match wants {
-            Wants::Resume { conn, request_id, .. } => {
-                self.resume_answered(conn, request_id.as_deref(), |_| Err(unreadable()));
+        self.input(now, |this| {
+            let wants = this.take_replay(replay)?;
+            match wants {
+                Wants::Resume { conn, request_id, .. } => {
+                    this.resume_answered(conn, request_id.as_deref(), |_| Err(unreadable()));
+                }
+                Wants::Log { session, epoch } => this.log_answered(session, epoch, None),
+                Wants::Start { session, job, request_id, from } => {
+                    this.subscribe(session, job, &request_id, Some(from), None);
+                    this.touch_session(session);
+                }
+                Wants::History { session, job } => this.drop_subscription(session, job),
             }
-            Wants::Log { session, epoch } => self.log_answered(session, epoch, None),
-            Wants::Start { session, job, request_id, from } => {
-                self.subscribe(session, job, &request_id, Some(from), None);
-                self.pump_session(session);
-            }
-            Wants::History { session, job } => self.drop_subscription(session, job),
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Whether an answer to this [`Event::Replay`] is still waited for.
@@ -160,7 +162,7 @@ impl Runtime {
         if let Err(fault) = resume(self) {
             self.turn_away(conn, request_id, &fault);
         }
-        self.pump(conn);
+        self.touch(conn);
     }
 
     /// The next events that a connection needs are in the journal only.
@@ -189,7 +191,7 @@ impl Runtime {
                 session.log.fill(past);
             }
         }
-        self.pump(conn);
+        self.touch(conn);
     }
 
     /// What a session is sent after a number, as far as the records have it without a gap.
@@ -276,7 +278,7 @@ impl Runtime {
                 self.show_alone(key, id, "job.event", &event.payload, Some(position));
             }
         }
-        self.pump_session(key);
+        self.touch_session(key);
     }
 
     /// The events of a job in a journal's answer, with their positions, which grow.

@@ -74,7 +74,7 @@ impl Runtime {
             if let Some(open) = self.conns.get_mut(conn) {
                 open.ping = Some(frame);
             }
-            self.pump(conn);
+            self.touch(conn);
         }
         let Some(open) = self.conns.get_mut(conn) else { return };
         let idle = open.last_sent.min(open.last_received).max(open.last_ping).plus_micros(interval);
@@ -130,7 +130,7 @@ impl Runtime {
         self.journal(|_| Some(Record::SessionClosed { session: id }));
         self.event(Event::SessionClosed { session: id });
         for job in session.blocked {
-            self.resume_agent(job);
+            self.wake(job);
         }
     }
 
@@ -148,7 +148,7 @@ impl Runtime {
             || (events + (room / 8).max(1) <= room && bytes.saturating_add(max_bytes / 8) <= max_bytes);
         if ready {
             for job in core::mem::take(&mut session.blocked) {
-                self.resume_agent(job);
+                self.wake(job);
             }
         }
     }

@@ -76,29 +76,30 @@ impl Runtime {
     ///
     /// Errors: as [`Runtime::emit`]; a result over its limit ends the job and is [`Refused::Limit`].
     pub fn write_chunk(&mut self, now: Time, job: JobId, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
-        self.tick(now);
-        self.running(job)?;
-        let Some(data) = self.jobs.get_mut(job) else { return Err(Refused::Stale) };
-        if data.features.has(Feature::ResultChunk) {
-            return self.push_chunk(job, None, chunk, last);
-        }
-        let owner = data.owner;
-        let gathered = data.gathered.get_or_insert_default();
-        let bytes = match chunk {
-            Chunk::Text(text) => text.as_bytes(),
-            Chunk::Bytes(bytes) => {
-                gathered.binary = true;
-                bytes
+        self.input(now, |this| {
+            this.running(job)?;
+            let Some(data) = this.jobs.get_mut(job) else { return Err(Refused::Stale) };
+            if data.features.has(Feature::ResultChunk) {
+                return this.push_chunk(job, None, chunk, last);
             }
-        };
-        gathered.data.extend_from_slice(bytes);
-        let held = gathered.data.len();
-        let max = self.frame_limit(owner);
-        if held > max {
-            self.end_fault(job, JobEvent::Fail, Fault::limit("frame_bytes", max as u64));
-            return Err(Refused::Limit { limit: "frame_bytes", max: max as u64 });
-        }
-        Ok(bytes.len())
+            let owner = data.owner;
+            let gathered = data.gathered.get_or_insert_default();
+            let bytes = match chunk {
+                Chunk::Text(text) => text.as_bytes(),
+                Chunk::Bytes(bytes) => {
+                    gathered.binary = true;
+                    bytes
+                }
+            };
+            gathered.data.extend_from_slice(bytes);
+            let held = gathered.data.len();
+            let max = this.frame_limit(owner);
+            if held > max {
+                this.end_fault(job, JobEvent::Fail, Fault::limit("frame_bytes", max as u64));
+                return Err(Refused::Limit { limit: "frame_bytes", max: max as u64 });
+            }
+            Ok(bytes.len())
+        })
     }
 
     /// One chunk of the writer. `id` names the result where it is known before.
@@ -172,29 +173,30 @@ impl Runtime {
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
     pub fn finish(&mut self, now: Time, job: JobId, result: JobResult<'_>) -> Result<(), Refused> {
-        self.tick(now);
-        self.running(job)?;
-        let Some(data) = self.jobs.get(job) else { return Err(Refused::Stale) };
-        if data.state == JobState::Cancelling {
-            self.end_cancelled(job, JobEvent::Finish);
-            return Ok(());
-        }
-        if data.expired {
-            self.end_expired(job, JobEvent::Expire);
-            return Ok(());
-        }
-        let streamed = data.stream.is_some() || data.gathered.is_some();
-        match &result {
-            JobResult::Inline(raw) if streamed && raw.get().trim() == "null" => self.finish_stream(job, None),
-            JobResult::Inline(_) if streamed => {
-                let fault = Fault::invalid("a job has an inline result or streamed chunks, never both");
-                self.end_fault(job, JobEvent::Fail, fault);
+        self.input(now, |this| {
+            this.running(job)?;
+            let Some(data) = this.jobs.get(job) else { return Err(Refused::Stale) };
+            if data.state == JobState::Cancelling {
+                this.end_cancelled(job, JobEvent::Finish);
+                return Ok(());
             }
-            JobResult::Inline(raw) => self.finish_inline(job, raw.get()),
-            JobResult::Streamed { summary } if streamed => self.finish_stream(job, summary.as_deref()),
-            JobResult::Streamed { .. } => self.finish_inline(job, "null"),
-        }
-        Ok(())
+            if data.expired {
+                this.end_expired(job, JobEvent::Expire);
+                return Ok(());
+            }
+            let streamed = data.stream.is_some() || data.gathered.is_some();
+            match &result {
+                JobResult::Inline(raw) if streamed && raw.get().trim() == "null" => this.finish_stream(job, None),
+                JobResult::Inline(_) if streamed => {
+                    let fault = Fault::invalid("a job has an inline result or streamed chunks, never both");
+                    this.end_fault(job, JobEvent::Fail, fault);
+                }
+                JobResult::Inline(raw) => this.finish_inline(job, raw.get()),
+                JobResult::Streamed { summary } if streamed => this.finish_stream(job, summary.as_deref()),
+                JobResult::Streamed { .. } => this.finish_inline(job, "null"),
+            }
+            Ok(())
+        })
     }
 
     fn finish_inline(&mut self, id: JobId, json: &str) {
@@ -227,9 +229,13 @@ impl Runtime {
                 }
             }
             self.finish_inline(id, &json);
-            return;
+        } else {
+            self.close_stream(id, summary);
         }
-        if let Some(stream) = job.stream.as_ref().filter(|stream| stream.open) {
+    }
+
+    fn close_stream(&mut self, id: JobId, summary: Option<&str>) {
+        if let Some(stream) = self.jobs.get(id).and_then(|job| job.stream.as_ref()).filter(|stream| stream.open) {
             let (result_id, seq) = (stream.result_id.clone(), stream.next);
             let body = Body::last_chunk(&result_id, seq);
             if let Some(stream) = self.jobs.get_mut(id).and_then(|job| job.stream.as_mut()) {
@@ -259,7 +265,7 @@ impl Runtime {
                     }
                     if taken == rest.len() {
                         job.tail = None;
-                        self.finish_stream(id, None);
+                        self.close_stream(id, None);
                         return;
                     }
                 }

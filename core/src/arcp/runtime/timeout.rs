@@ -14,33 +14,35 @@ use crate::time::Time;
 impl Runtime {
     /// Does what is due. Early or for nothing it changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        let now = self.tick(now);
-        while let Some((_, timer, key)) = self.timers.expired(now) {
-            let key = KeyData::from_ffi(key);
-            match timer {
-                Timer::Greeting => self.greeting_lapsed(key.into()),
-                Timer::Heartbeat => self.heartbeat(key.into()),
-                Timer::Stall => self.stalled(key.into()),
-                Timer::Linger => {
-                    let conn = ConnId::from(key);
-                    if let Some(ending) = self.conns.get(conn).and_then(|open| open.ending) {
-                        self.cut(conn, ending.code, ending.reason);
+        self.input(now, |this| {
+            let now = this.now;
+            while let Some((_, timer, key)) = this.timers.expired(now) {
+                let key = KeyData::from_ffi(key);
+                match timer {
+                    Timer::Greeting => this.greeting_lapsed(key.into()),
+                    Timer::Heartbeat => this.heartbeat(key.into()),
+                    Timer::Stall => this.stalled(key.into()),
+                    Timer::Linger => {
+                        let conn = ConnId::from(key);
+                        if let Some(ending) = this.conns.get(conn).and_then(|open| open.ending) {
+                            this.cut(conn, ending.code, ending.reason);
+                        }
+                    }
+                    Timer::ResumeWindow => this.lapse(SessionKey::from(key)),
+                    Timer::Subscription => this.touch_session(SessionKey::from(key)),
+                    Timer::Submit => this.submit_lapsed(JobId::from(key)),
+                    Timer::Runtime => this.end_fault(JobId::from(key), JobEvent::Timeout, timed_out()),
+                    Timer::Expiry => this.end_expired(JobId::from(key), JobEvent::Expire),
+                    Timer::Grace => this.end_cancelled(JobId::from(key), JobEvent::GraceOver),
+                    Timer::Revocation => this.revoke_again(RevocationId::from(key)),
+                    Timer::Replay => this.replay_lapsed(ReplayId::from(key)),
+                    Timer::Eviction => {
+                        this.eviction_at = None;
+                        this.evict();
                     }
                 }
-                Timer::ResumeWindow => self.lapse(SessionKey::from(key)),
-                Timer::Subscription => self.pump_session(SessionKey::from(key)),
-                Timer::Submit => self.submit_lapsed(JobId::from(key)),
-                Timer::Runtime => self.end_fault(JobId::from(key), JobEvent::Timeout, timed_out()),
-                Timer::Expiry => self.end_expired(JobId::from(key), JobEvent::Expire),
-                Timer::Grace => self.end_cancelled(JobId::from(key), JobEvent::GraceOver),
-                Timer::Revocation => self.revoke_again(RevocationId::from(key)),
-                Timer::Replay => self.replay_lapsed(ReplayId::from(key)),
-                Timer::Eviction => {
-                    self.eviction_at = None;
-                    self.evict();
-                }
             }
-        }
+        })
     }
 
     fn greeting_lapsed(&mut self, conn: ConnId) {
@@ -74,9 +76,10 @@ impl Runtime {
 
     /// Takes no new sessions and no new submits from here on; [`Event::Drained`] comes once no job is left.
     pub fn shutdown(&mut self, now: Time) {
-        self.tick(now);
-        self.draining = true;
-        self.check_drained();
+        self.input(now, |this| {
+            this.draining = true;
+            this.check_drained();
+        })
     }
 
     pub(super) fn check_drained(&mut self) {
@@ -88,21 +91,23 @@ impl Runtime {
 
     /// Ends every job with `INTERNAL_ERROR` and closes every connection (1001) once its queue is empty.
     pub fn abort(&mut self, now: Time) {
-        self.tick(now);
-        self.draining = true;
-        let fault = Fault::new(ErrorCode::InternalError, "the runtime is shutting down; submit the job again later");
-        let jobs: alloc::vec::Vec<JobId> = self.jobs.keys().collect();
-        for id in jobs {
-            match self.jobs.get(id).map(|job| job.state) {
-                Some(JobState::Asked) => self.drop_asked(id, fault.clone()),
-                Some(_) => self.end_fault(id, JobEvent::Abort, fault.clone()),
-                None => {}
+        self.input(now, |this| {
+            this.draining = true;
+            let fault =
+                Fault::new(ErrorCode::InternalError, "the runtime is shutting down; submit the job again later");
+            let jobs: alloc::vec::Vec<JobId> = this.jobs.keys().collect();
+            for id in jobs {
+                match this.jobs.get(id).map(|job| job.state) {
+                    Some(JobState::Asked) => this.drop_asked(id, fault.clone()),
+                    Some(_) => this.end_fault(id, JobEvent::Abort, fault.clone()),
+                    None => {}
+                }
             }
-        }
-        let conns: alloc::vec::Vec<ConnId> = self.conns.keys().collect();
-        for conn in conns {
-            self.end(conn, 1001, "the runtime is shutting down");
-        }
-        self.check_drained();
+            let conns: alloc::vec::Vec<ConnId> = this.conns.keys().collect();
+            for conn in conns {
+                this.end_after_flush(conn, 1001, "the runtime is shutting down");
+            }
+            this.check_drained();
+        })
     }
 }

@@ -304,6 +304,7 @@ impl Restoring {
             runtime.revoke_all(job);
         }
         runtime.evict();
+        runtime.flush();
         self.restored.last_store = self.last_store;
         (self.runtime, self.restored)
     }
