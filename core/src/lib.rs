@@ -37,6 +37,7 @@ mod json;
 pub mod lease;
 mod random;
 mod secret;
+mod state;
 pub mod time;
 pub mod trace;
 

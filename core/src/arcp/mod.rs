@@ -19,12 +19,11 @@ pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{
     ConnId, Delegate, Denied, Failure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
 };
-pub use runtime::job::{JobEvent, JobState};
+pub use runtime::jobs::state::JobState;
 pub use runtime::record::{
     JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
     Target, Transcribed, Transcript, Watching,
 };
-pub use runtime::session::{ConnEvent, ConnState, SessionEvent, SessionState};
 pub use runtime::stats::{Stats, Totals};
 pub use runtime::{Restored, Runtime};
 pub use wire::agent::AgentSpec;

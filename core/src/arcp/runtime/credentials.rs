@@ -1,23 +1,36 @@
-//! Provisioned credentials: rotation and revocation (§9.8).
+//! Provisioned credentials: who has which, and which are still to be revoked (§9.8).
 
 use alloc::borrow::Cow;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::Runtime;
+use slotmap::SlotMap;
+
 use crate::arcp::runtime::event::{Event, Timer};
 use crate::arcp::runtime::host::{JobId, Refused, RevocationId};
-use crate::arcp::runtime::record::Record;
-use crate::arcp::wire::body::Body;
-use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::runtime::timers::{Deadline, Timers};
+use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::ids::JobUlid;
+use crate::digest::Digest;
 use crate::secret::Secret;
 use crate::time::Time;
 
-/// Microseconds before a failed revocation is tried again: doubled each time, up to an hour.
+/// Microseconds before a failed revocation is tried again the first time; doubled each time.
 const FIRST_RETRY: u64 = 1_000_000;
+/// Microseconds before a failed revocation is tried again at most.
 const LAST_RETRY: u64 = 3_600_000_000;
 
-/// A credential value that is still good upstream though its job no longer needs it.
+/// The credentials of live jobs, and the values that the host is asked to revoke.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Credentials {
+    of_jobs: BTreeMap<JobId, Vec<Credential>>,
+    /// Digests of all values that are valid upstream: no other credential may have one of them.
+    values: BTreeSet<Digest>,
+    revocations: SlotMap<RevocationId, Revocation>,
+}
+
+/// A value that is valid upstream though its job no longer needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Revocation {
     job: JobUlid,
@@ -28,125 +41,141 @@ pub(super) struct Revocation {
     /// Values that were issued and are not on record as revoked.
     values: u32,
     attempt: u32,
-    /// When it is asked again; `None` while the host is asked.
-    retry_at: Option<Time>,
+    /// When it is asked for again; clear while the host is asked.
+    retry: Deadline,
 }
 
-impl Runtime {
-    /// Gives a job's credential a new value (§9.8.2): its owner is told, everybody else learns only that it was rotated,
-    /// and the prior value is revoked.
-    ///
-    /// Errors: [`Refused::Invalid`] if the job has no such credential, or the value is empty or one that a credential has,
-    /// be it this one, and that was not revoked yet; else as [`Runtime::emit`].
-    pub fn rotate(&mut self, now: Time, job: JobId, credential: &str, value: Secret) -> Result<(), Refused> {
-        self.input(now, |this| {
-            this.running(job)?;
-            if value.expose().is_empty() {
-                return Err(Refused::Invalid(Cow::Borrowed("a credential's value is not empty")));
-            }
-            let known =
-                this.jobs.get(job).is_some_and(|job| job.credentials.iter().any(|known| known.id == credential));
-            if !known {
-                return Err(Refused::Invalid(Cow::Borrowed("the job has no such credential")));
-            }
-            let digest = value.digest();
-            if this.values.contains(&digest) {
-                return Err(Refused::Invalid(Cow::Borrowed("a credential's value is that of no other credential")));
-            }
-            let secret = Body::rotated(credential, Some(value.expose()));
-            this.room(job, 1, secret.json().len())?;
-            let Some(data) = this.jobs.get_mut(job) else { return Err(Refused::Stale) };
-            let ulid = data.accepted.id;
-            let Some(known) = data.credentials.iter_mut().find(|known| known.id == credential) else {
-                return Err(Refused::Stale);
-            };
-            let prior = core::mem::replace(&mut known.value, value);
-            this.values.insert(digest);
-            this.store(Record::CredentialIssued { job: ulid, id: credential.into() });
-            this.append(job, &Body::rotated(credential, None), Some(&secret));
-            this.revoke(ulid, credential.into(), Some(prior), 1);
-            Ok(())
-        })
+impl Revocation {
+    pub(super) fn job(&self) -> JobUlid {
+        self.job
     }
 
-    /// Asks the host to make a job, and its credentials if they can be shown. That it was asked is on record first, for it
-    /// may mint them and never come to say so.
-    pub(super) fn ask_host(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get(id) else { return };
-        let (ulid, credentials) = (job.accepted.id, job.features.has(Feature::ProvisionedCredentials));
-        if credentials {
-            self.store(Record::CredentialsAsked { job: ulid });
+    /// The credential, or `None` for whatever was minted for the job.
+    pub(super) fn credential(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Values that were issued and are not on record as revoked.
+    pub(super) fn values(&self) -> u32 {
+        self.values
+    }
+
+    fn event(&self, revocation: RevocationId) -> Event {
+        let (id, value) = (self.id.clone(), self.value.clone());
+        Event::Revoke { revocation, job: self.job, id, value, attempt: self.attempt }
+    }
+}
+
+fn invalid(sentence: &'static str) -> Refused {
+    Refused::Invalid(Cow::Borrowed(sentence))
+}
+
+impl Credentials {
+    /// The credentials of a job that are valid now.
+    pub(super) fn of(&self, job: JobId) -> &[Credential] {
+        self.of_jobs.get(&job).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a job may be issued these credentials: their ids and values are there, and no two are the same.
+    pub(super) fn check(&self, credentials: &[Credential], max: usize) -> Result<(), Refused> {
+        for (index, credential) in credentials.iter().enumerate() {
+            if credential.id.is_empty() || credential.value.expose().is_empty() || credential.endpoint.is_empty() {
+                return Err(invalid("a credential needs an id, a value and an endpoint"));
+            }
+            if credentials.iter().take(index).any(|earlier| earlier.id == credential.id) {
+                return Err(invalid("two credentials of the job have the same id"));
+            }
         }
-        self.event(Event::Submitted { job: id, credentials });
+        if credentials.len() > max {
+            return Err(Refused::Limit { limit: "credentials_per_job", max: max as u64 });
+        }
+        let values: BTreeSet<Digest> = credentials.iter().map(|credential| credential.value.digest()).collect();
+        if values.len() < credentials.len() || !values.is_disjoint(&self.values) {
+            return Err(invalid("another credential has the same value"));
+        }
+        Ok(())
     }
 
-    /// The host has answered, and what it has minted is on record.
-    pub(super) fn host_answered(&mut self, ulid: JobUlid, features: Features) {
-        if features.has(Feature::ProvisionedCredentials) {
-            self.store(Record::CredentialsAnswered { job: ulid });
+    /// Issues checked credentials to a job.
+    pub(super) fn issue(&mut self, job: JobId, credentials: Vec<Credential>) {
+        self.values.extend(credentials.iter().map(|credential| credential.value.digest()));
+        if !credentials.is_empty() {
+            self.of_jobs.insert(job, credentials);
         }
     }
 
-    /// Asks for the revocation of one value, or of so many unknown ones.
-    pub(super) fn revoke(&mut self, job: JobUlid, id: String, value: Option<Secret>, values: u32) {
-        self.ask_to_revoke(job, Some(id), value, values);
+    /// Notes a value that was minted for a job that does not need it.
+    pub(super) fn note_value(&mut self, value: &Secret) {
+        self.values.insert(value.digest());
     }
 
-    /// Asks for the revocation of whatever the host has minted for a job.
-    pub(super) fn revoke_all(&mut self, job: JobUlid) {
-        self.ask_to_revoke(job, None, None, 0);
+    /// Whether a job's credential may get a value.
+    pub(super) fn check_rotation(&self, job: JobId, id: &str, value: &Secret) -> Result<(), Refused> {
+        if value.expose().is_empty() {
+            return Err(invalid("the value of a credential is empty"));
+        }
+        if !self.of(job).iter().any(|known| known.id == id) {
+            return Err(invalid("the job has no credential of this id"));
+        }
+        if self.values.contains(&value.digest()) {
+            return Err(invalid("another credential has the same value"));
+        }
+        Ok(())
     }
 
-    fn ask_to_revoke(&mut self, job: JobUlid, id: Option<String>, value: Option<Secret>, values: u32) {
-        let revocation = Revocation { job, id: id.clone(), value: value.clone(), values, attempt: 0, retry_at: None };
-        let revocation = self.revocations.insert(revocation);
-        self.event(Event::Revoke { revocation, job, id, value, attempt: 0 });
+    /// Gives a job's credential a checked value; returns the one before.
+    pub(super) fn rotate(&mut self, job: JobId, id: &str, value: Secret) -> Option<Secret> {
+        let known = self.of_jobs.get_mut(&job)?.iter_mut().find(|known| known.id == id)?;
+        self.values.insert(value.digest());
+        Some(core::mem::replace(&mut known.value, value))
     }
 
-    /// Answers [`Event::Revoke`]: the value, or without one every value of the credential or of the job, is no longer
-    /// good upstream.
-    ///
-    /// Errors: [`Refused::Stale`] if nothing was asked.
-    pub fn revoked(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
-        self.input(now, |this| {
-            let done = this.revocations.remove(revocation).ok_or(Refused::Stale)?;
-            this.disarm(done.retry_at, Timer::Revocation, revocation);
-            if let Some(value) = &done.value {
-                this.values.remove(&value.digest());
-            }
-            match done.id {
-                Some(id) => {
-                    for _ in 0..done.values {
-                        this.store(Record::CredentialRevoked { job: done.job, id: id.clone() });
-                    }
-                }
-                None => this.store(Record::CredentialsAnswered { job: done.job }),
-            }
-            Ok(())
-        })
+    /// Takes the credentials of a job that has ended.
+    pub(super) fn withdraw(&mut self, job: JobId) -> Vec<Credential> {
+        self.of_jobs.remove(&job).unwrap_or_default()
     }
 
-    /// Answers [`Event::Revoke`]: the upstream could not be told. It is asked again, later each time, without end: a
-    /// runtime that cannot revoke may not offer credentials at all (§14).
-    ///
-    /// Errors: [`Refused::Stale`] if nothing was asked, or the next attempt waits already.
-    pub fn revoke_failed(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
-        self.input(now, |this| {
-            let now = this.now;
-            let failed = this.revocations.get_mut(revocation).filter(|r| r.retry_at.is_none()).ok_or(Refused::Stale)?;
-            let delay = FIRST_RETRY.saturating_mul(1 << failed.attempt.min(31)).min(LAST_RETRY);
-            let at = now.plus_micros(delay);
-            failed.attempt = failed.attempt.saturating_add(1);
-            failed.retry_at = Some(at);
-            this.arm(at, Timer::Revocation, revocation);
-            Ok(())
-        })
+    /// Values that are still to be revoked.
+    pub(super) fn unrevoked(&self) -> usize {
+        self.revocations.len()
     }
 
-    pub(super) fn revoke_again(&mut self, id: RevocationId) {
-        let Some(revocation) = self.revocations.get_mut(id) else { return };
-        revocation.retry_at = None;
-        let Revocation { job, id: credential, value, attempt, .. } = revocation.clone();
-        self.event(Event::Revoke { revocation: id, job, id: credential, value, attempt });
+    /// Asks for the revocation of a credential's value, or of `values` unknown ones. Without an id, of whatever was minted
+    /// for the job.
+    pub(super) fn revoke(&mut self, job: JobUlid, id: Option<String>, value: Option<Secret>, values: u32) -> Event {
+        let retry = Deadline::new(Timer::Revocation);
+        let revocation = Revocation { job, id, value, values, attempt: 0, retry };
+        let id = self.revocations.insert(revocation.clone());
+        revocation.event(id)
+    }
+
+    /// The host has revoked a value.
+    pub(super) fn revoked(&mut self, id: RevocationId, timers: &mut Timers) -> Result<Revocation, Refused> {
+        let mut done = self.revocations.remove(id).ok_or(Refused::Stale)?;
+        done.retry.clear(id, timers);
+        if let Some(value) = &done.value {
+            self.values.remove(&value.digest());
+        }
+        Ok(done)
+    }
+
+    /// The host could not revoke a value: it is asked again, later each time, without end.
+    pub(super) fn revoke_failed(&mut self, id: RevocationId, now: Time, timers: &mut Timers) -> Result<(), Refused> {
+        let failed = self.revocations.get_mut(id).filter(|failed| failed.retry.is_clear()).ok_or(Refused::Stale)?;
+        let delay = FIRST_RETRY.saturating_mul(1 << failed.attempt.min(31)).min(LAST_RETRY);
+        failed.attempt = failed.attempt.saturating_add(1);
+        failed.retry.set(now.plus_micros(delay), id, timers);
+        Ok(())
+    }
+
+    /// The time has come to ask for a revocation again.
+    pub(super) fn retry(&mut self, id: RevocationId) -> Option<Event> {
+        let revocation = self.revocations.get_mut(id)?;
+        revocation.retry.passed();
+        Some(revocation.event(id))
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.revocations.len() * 256 + self.values.len() * 64
     }
 }

@@ -1,90 +1,179 @@
-//! The end of every input: what it left to be done is done, in one place and without recursion.
+//! The end of every input: what it left to be done is done here, in one loop.
 //!
 //! ```text
-//! input --> one handler --> flush: agents that may go on | jobs whose agent has a slot | connections that may send
-//!                             ^---------------------------- each may leave more ---------------------------'
+//! input -> one handler -> flush:  agents that may go on -> jobs that got a slot -> connections that may send
+//!                           ^--------------- each may leave more to be done ---------------'
 //! ```
 
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use bytes::Bytes;
 
 use super::Runtime;
-use crate::arcp::runtime::host::{ConnId, JobId, SessionKey};
+use super::conns::Settled;
+use super::conns::conn::{Conn, Unnumbered};
+use super::conns::credit::Outstanding;
+use super::host::{ConnId, JobId, SessionKey};
+use super::sessions::log::Announcement;
+use super::sessions::session::{Numbered, Session};
+use crate::arcp::wire::{envelope, reply};
 use crate::time::Time;
 
-/// What an input left to be done at its end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Work {
-    /// Jobs that waited for room in a log or for the journal.
-    woken: VecDeque<JobId>,
-    /// Agents of which a running job has ended.
-    freed: VecDeque<Box<str>>,
-    /// Connections that may have something to send, to close or to read.
-    touched: VecDeque<ConnId>,
-    /// Connections that end once they were given what is due.
-    leaving: VecDeque<(ConnId, u16, &'static str)>,
+/// What has to be durable before a frame is sent.
+#[derive(Clone, Copy)]
+enum After {
+    /// Everything that is stored by now.
+    All,
+    /// This store.
+    Store(u64),
+    /// Nothing, if the journal is stuck: the frame says nothing about what was stored.
+    Free,
 }
 
 impl Runtime {
     /// Handles one input: dispatches it once, then flushes once.
     pub(super) fn input<R>(&mut self, now: Time, handle: impl FnOnce(&mut Runtime) -> R) -> R {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
         let result = handle(self);
         self.flush();
         result
     }
 
-    /// Notes that a job that waited may go on.
-    pub(super) fn wake(&mut self, job: JobId) {
-        self.work.woken.push_back(job);
-    }
-
-    /// Notes that a running job of this agent has ended.
-    pub(super) fn free_slot(&mut self, agent: &str) {
-        let Some(known) = self.agents.get_mut(agent) else { return };
-        known.running = known.running.saturating_sub(1);
-        if !known.waiting.is_empty() {
-            self.work.freed.push_back(agent.into());
-        }
-    }
-
-    /// Notes that a connection may have something to send.
-    pub(super) fn touch(&mut self, conn: ConnId) {
-        if let Some(open) = self.conns.get_mut(conn)
-            && !core::mem::replace(&mut open.touched, true)
-        {
-            self.work.touched.push_back(conn);
+    /// Does what is left to be done, until nothing is.
+    pub(super) fn flush(&mut self) {
+        loop {
+            if let Some(job) = self.jobs.next_woken() {
+                self.continue_agent(job);
+            } else if let Some(job) = self.agents.next_to_run() {
+                self.run(job);
+            } else if let Some(conn) = self.conns.next_touched() {
+                self.pump(conn);
+                self.settle(conn);
+            } else if let Some((conn, ending)) = self.conns.next_leaving() {
+                self.end_connection(conn, ending.code, ending.reason);
+            } else {
+                return;
+            }
         }
     }
 
     /// Notes that the connection of a session may have something to send.
-    pub(super) fn touch_session(&mut self, key: SessionKey) {
-        if let Some(conn) = self.sessions.get(key).and_then(|session| session.conn) {
-            self.touch(conn);
+    pub(super) fn touch(&mut self, key: SessionKey) {
+        if let Some(conn) = self.sessions.get(key).and_then(Session::conn) {
+            self.conns.touch(conn);
         }
     }
 
-    /// Notes that a connection ends once it was given what is due.
-    pub(super) fn end_after_flush(&mut self, conn: ConnId, code: u16, reason: &'static str) {
-        self.work.leaving.push_back((conn, code, reason));
+    /// Lets the agents go on that wait for room in a session's log.
+    pub(super) fn unblock(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            self.jobs.wake(session.unblock(&self.config.limits));
+        }
     }
 
-    pub(super) fn flush(&mut self) {
-        loop {
-            if let Some(job) = self.work.woken.pop_front() {
-                self.resume_agent(job);
-            } else if let Some(agent) = self.work.freed.pop_front() {
-                self.run_next(&agent);
-            } else if let Some(conn) = self.work.touched.pop_front() {
-                if let Some(open) = self.conns.get_mut(conn) {
-                    open.touched = false;
-                }
-                self.pump(conn);
-            } else if let Some((conn, code, reason)) = self.work.leaving.pop_front() {
-                self.end(conn, code, reason);
-            } else {
-                return;
+    /// A job that waited may go on: what is left of its result is sent, or its agent wakes.
+    fn continue_agent(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        if job.output().has_rest() {
+            self.send_rest(id);
+        } else if job.unblock() {
+            self.event(super::event::Event::Unblocked { job: id });
+        }
+    }
+
+    /// Sends whatever may be sent on a connection: pings, then replies, then events, while it has credit.
+    fn pump(&mut self, conn: ConnId) {
+        while self.send_unnumbered(conn) || self.send_numbered(conn) {}
+    }
+
+    /// Sends a ping or a reply, if one may go now. Returns whether it did.
+    fn send_unnumbered(&mut self, conn: ConnId) -> bool {
+        let Some(open) = self.conns.get_mut(conn) else { return false };
+        let session = open.session().and_then(|key| self.sessions.get(key));
+        let (sent, hold) = session.map_or((u64::MAX, false), |session| (session.sent_seq(), session.unanswered() > 0));
+        match open.next_unnumbered(sent, hold, &self.config.limits) {
+            Unnumbered::Ping(frame) => {
+                let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None };
+                self.send(conn, frame, meta, After::Free);
             }
+            Unnumbered::Reply(reply) => {
+                let (free, subscribed) = (reply.is_free(), reply.subscribed_job());
+                let frame = reply.into_frame();
+                let meta = Outstanding { bytes: frame.len(), seq: None, subscribed };
+                self.send(conn, frame, meta, if free { After::Free } else { After::All });
+            }
+            Unnumbered::NoCredit | Unnumbered::Nothing => return false,
+        }
+        true
+    }
+
+    /// Sends the next event of a session, or prepares it. Returns whether there may be another frame.
+    fn send_numbered(&mut self, conn: ConnId) -> bool {
+        let Some(open) = self.conns.get(conn) else { return false };
+        let Some(key) = open.session() else { return false };
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let limits = &self.config.limits;
+        // A reply that has no credit or is held back, and belongs before the next event, holds that back, too.
+        if !open.takes_event(session.sent_seq()) {
+            return false;
+        }
+        let hold = session.unanswered() > 0;
+        match session.next_numbered(|bytes| open.has_credit(bytes, limits), hold) {
+            Numbered::Event(frame, seq, after) => {
+                let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None };
+                self.send(conn, frame, meta, After::Store(after));
+                true
+            }
+            Numbered::Announcement(announcement) => self.send_announcement(conn, key, &announcement),
+            Numbered::Replay => self.replay_next(key),
+            Numbered::Missing => {
+                self.fetch_log(key);
+                false
+            }
+            Numbered::NoCredit | Numbered::Nothing => false,
+        }
+    }
+
+    /// Sends a `job.accepted` again that precedes the next event. Returns whether there was credit for it.
+    fn send_announcement(&mut self, conn: ConnId, key: SessionKey, announcement: &Announcement) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
+        let accepted = &announcement.accepted;
+        let shown = self.credentials_for(session, announcement.job, accepted);
+        let payload = reply::accepted(accepted, session.form(), shown, announcement.request_id.as_deref());
+        let head = session.job_head(accepted);
+        let frame = envelope::frame(announcement.id, "job.accepted", &head, None, &[&payload]);
+        if !self.conns.get(conn).is_some_and(|open| open.has_credit(frame.len(), &self.config.limits)) {
+            return false;
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.announced();
+        }
+        let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None };
+        self.send(conn, frame, meta, After::All);
+        true
+    }
+
+    /// Gives a frame to the driver of a connection.
+    fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding, after: After) {
+        let now = self.clock.now();
+        let stored = self.outputs.stored();
+        let Some(before) = self.conns.get(conn).map(Conn::depends_on) else { return };
+        // A peer that was not welcomed, which waits for a store, hears nothing about what was stored.
+        let stranger = self.durability.is_kept() && before == 0;
+        let after = match after {
+            After::Free if stranger || self.durability.is_stuck(stored) => before,
+            After::Free | After::All => stored,
+            After::Store(seq) => before.max(seq.min(stored)),
+        };
+        let stalled = now.plus(self.config.stall_timeout);
+        self.conns.give(conn, meta, after, now, stalled, &mut self.timers);
+        self.outputs.send(conn, frame, after);
+    }
+
+    /// Closes a connection that has sent its last frame, and reads on where replies have gone.
+    fn settle(&mut self, conn: ConnId) {
+        match self.conns.settle(conn, &self.config.limits) {
+            Settled::Flushed => self.close_flushed(conn),
+            Settled::Reading => self.outputs.reading(conn),
+            Settled::Idle => {}
         }
     }
 }

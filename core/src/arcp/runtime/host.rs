@@ -165,7 +165,7 @@ pub struct JobView<'a> {
     /// The resolved version.
     pub version: Option<&'a str>,
     /// Where it stands.
-    pub state: crate::arcp::runtime::job::JobState,
+    pub state: super::jobs::state::JobState,
     /// The input as it was sent.
     pub input: Option<&'a RawValue>,
     /// The effective lease.

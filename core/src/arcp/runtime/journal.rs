@@ -1,53 +1,47 @@
-//! What goes to the journal, and what waits for it.
+//! What the host stores, and what waits for it.
+
+use bytes::Bytes;
 
 use super::Runtime;
-use crate::arcp::runtime::event::Output;
-use crate::arcp::runtime::host::{JobId, SessionKey};
-use crate::arcp::runtime::record::{Record, SessionEventRecord, SessionToken, Target};
-use crate::arcp::runtime::session::Role;
+use super::host::{JobId, SessionKey};
+use super::record::{Record, SessionEventRecord, SessionToken, Target, Watching};
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::job::Accepted;
 use crate::time::Time;
-
-/// So many stores have to wait at least before the journal is held to be stuck.
-const FAR_BEHIND: u64 = 1_024;
 
 impl Runtime {
     /// Everything up to this store is durable. Late, repeated or early reports are harmless. Without
-    /// [`Config::journal`](crate::arcp::Config) it means nothing.
+    /// [`Config::journal`](crate::arcp::Config::journal) it means nothing.
     pub fn handle_stored(&mut self, now: Time, seq: u64) {
         self.input(now, |this| {
-            this.durable = this.durable.max(seq.min(this.stored));
-            // Half of the window is free before agents wake, so that they do not wake for every commit.
-            if this.stored - this.durable <= this.config.limits.store_window / 2 {
-                for job in core::mem::take(&mut this.unstored) {
-                    this.wake(job);
-                }
-            }
-        })
+            let ready = this.durability.reached(seq, this.outputs.stored());
+            this.jobs.wake(ready);
+        });
     }
 
     /// The journal cannot be written for now: hellos, resumes, submits and delegations are refused with
-    /// `INTERNAL_ERROR`, and refusals and pongs wait for no store. What was taken on before goes on, as far as nothing of
-    /// it has to be stored.
+    /// `INTERNAL_ERROR`, and refusals and pongs wait for no store. Sessions and jobs that are there go on, as far as
+    /// nothing of them has to be stored.
     pub fn pause(&mut self, now: Time) {
-        self.input(now, |this| {
-            this.paused = true;
-        })
+        self.input(now, |this| this.durability.pause());
     }
 
     /// The journal can be written again.
     pub fn proceed(&mut self, now: Time) {
-        self.input(now, |this| {
-            this.paused = false;
-        })
+        self.input(now, |this| this.durability.proceed());
     }
 
-    /// Why no new work is taken, if it is not.
-    pub(super) fn closed_for_work(&self) -> Result<(), Fault> {
-        let why = if self.draining {
+    /// Whether the journal is so far behind, or broken, that nothing more is accepted that has to be stored.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.durability.is_stuck(self.outputs.stored())
+    }
+
+    /// Refuses new work while the runtime shuts down or cannot store anything.
+    pub(super) fn open_for_work(&self) -> Result<(), Fault> {
+        let why = if self.drain.is_draining() {
             "the runtime is shutting down; try again later"
-        } else if self.stuck() {
+        } else if self.is_stuck() {
             "the runtime cannot store anything at the moment; try again later"
         } else {
             return Ok(());
@@ -55,84 +49,78 @@ impl Runtime {
         Err(Fault::new(ErrorCode::InternalError, why))
     }
 
-    /// Whether nothing more is taken on that has to be stored: the journal cannot be written, or is so far behind that it is
-    /// not what agents alone can bring about. Else whoever resumes again and again makes what waits grow without end.
-    pub(super) fn stuck(&self) -> bool {
-        let far = self.config.limits.store_window.saturating_mul(2).max(FAR_BEHIND);
-        self.paused || (self.config.journal.is_kept() && self.stored - self.durable >= far)
-    }
-
-    pub(super) fn store(&mut self, record: Record) {
-        self.stored += 1;
-        self.outputs.push_back(Output::Store { seq: self.stored, record });
-    }
-
-    /// Stores what only a journal is told.
-    pub(super) fn journal(&mut self, record: impl FnOnce(&Runtime) -> Option<Record>) {
-        if self.config.journal.is_kept()
+    /// Stores a record that is made only if there is a journal.
+    pub(super) fn record(&mut self, record: impl FnOnce(&Runtime) -> Option<Record>) {
+        if self.durability.is_kept()
             && let Some(record) = record(self)
         {
-            self.store(record);
+            self.outputs.store(record);
         }
     }
 
-    /// Whether so much is not durable yet that agents have to wait.
-    pub(super) fn behind(&self) -> bool {
-        self.config.journal.is_kept() && self.stored - self.durable >= self.config.limits.store_window.max(1)
-    }
-
-    pub(super) fn session_id(&self, key: Option<SessionKey>) -> Option<SessionId> {
-        self.sessions.get(key?).map(|session| session.id)
-    }
-
-    /// The tokens of a session that are good now.
-    pub(super) fn journal_token(&mut self, key: SessionKey) {
-        self.journal(|this| {
+    /// Records the tokens of a session that are valid now.
+    pub(super) fn record_tokens(&mut self, key: SessionKey) {
+        self.record(|this| {
             let session = this.sessions.get(key)?;
-            let (session, newest, proved) = (session.id, session.newest, session.proved);
-            Some(Record::SessionToken(SessionToken { session, newest, proved }.into()))
+            let (newest, proved) = session.tokens();
+            Some(Record::SessionToken(SessionToken { session: session.id(), newest, proved }.into()))
         });
     }
 
-    /// A frame that was numbered for one session alone.
-    pub(super) fn journal_shown(
+    /// Records what a client has processed, if it is at least `stride` events beyond what is on record.
+    pub(super) fn record_ack(&mut self, key: SessionKey, stride: u64) {
+        if !self.durability.is_kept() {
+            return;
+        }
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(seq) = session.record_ack(stride)
+        {
+            let session = session.id();
+            self.outputs.store(Record::Acknowledged { session, seq });
+        }
+    }
+
+    /// Records that a session is shown a job from now on, or that its submit was answered with it.
+    pub(super) fn record_watching(
         &mut self,
-        accepted: &crate::arcp::wire::job::Accepted,
+        key: SessionKey,
+        id: JobId,
+        request_id: Option<&str>,
+        from: Option<u64>,
+        announced: Option<EnvelopeId>,
+    ) {
+        self.record(|this| {
+            let (session, job) = (this.sessions.get(key)?, this.jobs.get(id)?.ulid());
+            let (role, request_id) = (session.role(id), request_id.map(Into::into));
+            Some(Record::Watching(Watching { session: session.id(), job, role, from, request_id, announced }.into()))
+        });
+    }
+
+    /// Records that a session is shown a job no longer.
+    pub(super) fn record_unwatched(&mut self, key: SessionKey, id: JobId) {
+        self.record(|this| {
+            let (session, job) = (this.sessions.get(key)?.id(), this.jobs.get(id)?.ulid());
+            Some(Record::Unwatched { session, job })
+        });
+    }
+
+    /// Records a frame that was numbered for one session alone.
+    pub(super) fn record_shown(
+        &mut self,
+        accepted: &Accepted,
         kind: &'static str,
-        payload: &bytes::Bytes,
+        payload: &Bytes,
         position: Option<u64>,
         to: Target,
     ) {
-        self.journal(|_| {
+        self.record(|_| {
             let (job, trace_id, payload) = (accepted.id, accepted.trace_id, payload.clone());
             Some(Record::SessionEvent(SessionEventRecord { job, trace_id, kind, payload, position, to }.into()))
         });
     }
 
-    pub(super) fn journal_unwatched(&mut self, key: SessionKey, id: JobId) {
-        self.journal(|this| {
-            let (session, job) = (this.session_id(Some(key))?, this.jobs.get(id)?.accepted.id);
-            Some(Record::Unwatched { session, job })
-        });
-    }
-
-    /// What a session's client has processed, if it has not been recorded for long, or at all costs.
-    pub(super) fn journal_ack(&mut self, key: SessionKey, now: bool) {
-        if !self.config.journal.is_kept() {
-            return;
-        }
-        let stride = if now { 1 } else { (self.config.limits.log_events as u64 / 16).clamp(1, 256) };
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(acked) = session.log.acked() else { return };
-        if session.recorded_ack.is_none_or(|recorded| acked >= recorded.saturating_add(stride)) {
-            session.recorded_ack = Some(acked);
-            let session = session.id;
-            self.store(Record::Acknowledged { session, seq: acked });
-        }
-    }
-
-    /// How a session is shown a job, for the journal.
-    pub(super) fn role_in(&self, key: SessionKey, id: JobId) -> Option<Role> {
-        self.sessions.get(key)?.watches.get(&id).map(|watch| watch.role)
+    /// Records that a job can no longer end well.
+    pub(super) fn record_doom(&mut self, id: JobId, cancelled: bool) {
+        self.record(|this| Some(Record::JobDoomed { job: this.jobs.get(id)?.ulid(), cancelled }));
     }
 }

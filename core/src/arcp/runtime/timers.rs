@@ -1,39 +1,77 @@
-//! All deadlines of a runtime in one ordered set; an entity knows its own deadline and takes it back by name.
+//! All deadlines of a runtime in one ordered set. What has a deadline holds it as a [`Deadline`].
 
 use alloc::collections::BTreeSet;
+
+use slotmap::{Key, KeyData};
 
 use crate::arcp::runtime::event::Timer;
 use crate::time::Time;
 
-/// A deadline of one entity: the key is the slab key of the connection, session, job or revocation.
-pub(crate) type Deadline = (Time, Timer, u64);
-
+/// The armed deadlines: when, why, and the slab key of the connection, session, job or question it belongs to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Timers(BTreeSet<Deadline>);
+pub(super) struct Timers(BTreeSet<(Time, Timer, u64)>);
 
 impl Timers {
-    pub(crate) fn arm(&mut self, at: Time, timer: Timer, key: u64) {
-        self.0.insert((at, timer, key));
-    }
-
-    pub(crate) fn disarm(&mut self, at: Option<Time>, timer: Timer, key: u64) {
-        if let Some(at) = at {
-            self.0.remove(&(at, timer, key));
-        }
-    }
-
     /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<(Time, Timer)> {
+    pub(super) fn next(&self) -> Option<(Time, Timer)> {
         self.0.first().map(|(at, timer, _)| (*at, *timer))
     }
 
     /// Takes out the earliest deadline that has passed.
-    pub(crate) fn expired(&mut self, now: Time) -> Option<Deadline> {
-        let first = *self.0.first()?;
-        (first.0 <= now).then(|| self.0.pop_first())?
+    pub(super) fn expired(&mut self, now: Time) -> Option<(Timer, KeyData)> {
+        let first = self.0.first()?;
+        if first.0 > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, timer, key)| (timer, KeyData::from_ffi(key)))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// Arms a deadline that is never taken back: it is harmless if it passes for nothing.
+    pub(super) fn arm(&mut self, at: Time, timer: Timer, key: impl Key) {
+        self.0.insert((at, timer, key.data().as_ffi()));
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.0.len() * 32
+    }
+}
+
+/// A deadline of one thing, which is armed or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    timer: Timer,
+    at: Option<Time>,
+}
+
+impl Deadline {
+    pub(super) const fn new(timer: Timer) -> Deadline {
+        Deadline { timer, at: None }
+    }
+
+    pub(super) fn at(&self) -> Option<Time> {
+        self.at
+    }
+
+    pub(super) fn is_clear(&self) -> bool {
+        self.at.is_none()
+    }
+
+    /// Arms the deadline, in place of an earlier one.
+    pub(super) fn set(&mut self, at: Time, key: impl Key, timers: &mut Timers) {
+        self.clear(key, timers);
+        self.at = Some(at);
+        timers.arm(at, self.timer, key);
+    }
+
+    /// Takes the deadline back.
+    pub(super) fn clear(&mut self, key: impl Key, timers: &mut Timers) {
+        if let Some(at) = self.at.take() {
+            timers.0.remove(&(at, self.timer, key.data().as_ffi()));
+        }
+    }
+
+    /// Notes that the deadline has passed and was taken out of the timers.
+    pub(super) fn passed(&mut self) {
+        self.at = None;
     }
 }

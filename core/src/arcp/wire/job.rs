@@ -6,7 +6,8 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ids::JobUlid;
+use super::envelope;
+use super::ids::{JobUlid, SessionId};
 use crate::budget::Budget;
 use crate::lease::Lease;
 use crate::time::Time;
@@ -38,6 +39,11 @@ impl Accepted {
             Some(version) if versions => alloc::format!("{}@{version}", self.agent),
             _ => String::from(&*self.agent),
         }
+    }
+
+    /// The head of the job's frames in a session.
+    pub(crate) fn head(&self, session: SessionId) -> String {
+        envelope::head(&session, Some(&self.trace_id), Some(&self.id))
     }
 
     /// Returns an upper estimate of the memory this holds, in bytes.

@@ -89,7 +89,7 @@ fn watching(object: Object, record: &Watching) -> Object {
     let object = object
         .plain("session", record.session)
         .plain("job", record.job)
-        .opt_plain("role", record.role.map(crate::arcp::runtime::session::Role::as_str))
+        .opt_plain("role", record.role.map(crate::arcp::runtime::sessions::watches::Role::as_str))
         .opt_text("request_id", record.request_id.as_deref())
         .opt_plain("announced", record.announced.map(envelope));
     count(object, "from", record.from)

@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 pub use self::decode::RecordError;
 pub use self::transcript::{Transcribed, Transcript};
-use crate::arcp::runtime::session::Role;
+use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};

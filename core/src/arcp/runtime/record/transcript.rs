@@ -6,7 +6,6 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::{First, Record};
-use crate::arcp::runtime::session::job_head;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::arcp::wire::job::Accepted;
@@ -92,7 +91,7 @@ impl Transcript {
         let form = self.form.filter(|form| !form.python)?;
         let accepted = &self.jobs.get(&job)?.accepted;
         let payload = reply::accepted(accepted, form, &[], first.request_id.as_deref());
-        Some(envelope::frame(first.id, "job.accepted", &job_head(self.session, accepted), None, &[&payload]))
+        Some(envelope::frame(first.id, "job.accepted", &accepted.head(self.session), None, &[&payload]))
     }
 
     /// What is known of a job goes with the last who may ask for it.

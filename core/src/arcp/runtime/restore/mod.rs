@@ -11,11 +11,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Runtime;
-use crate::arcp::runtime::config::Config;
-use crate::arcp::runtime::event::{Output, Timer};
-use crate::arcp::runtime::host::{JobId, SessionKey};
-use crate::arcp::runtime::job::{JobEvent, JobState};
-use crate::arcp::runtime::record::Record;
+use super::config::Config;
+use super::host::{JobId, SessionKey};
+use super::jobs::state::Cause;
+use super::record::Record;
 use crate::arcp::wire::envelope::MAX_INTEGER;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::{JobUlid, SessionId};
@@ -137,10 +136,9 @@ impl Restoring {
             None if known => self.restored.applied += 1,
             None => self.restored.ignored += 1,
         }
-        let room =
-            self.runtime.config.limits.retained_jobs.saturating_add(self.runtime.config.limits.idempotency_records);
-        for output in core::mem::take(&mut self.runtime.outputs) {
-            let Output::Store { record, .. } = output else { continue };
+        let limits = &self.runtime.config.limits;
+        let room = limits.retained_jobs.saturating_add(limits.idempotency_records);
+        for record in self.runtime.outputs.discard() {
             let Some(forgotten) = Forgotten::of(&record) else { continue };
             if told != Some(forgotten) && self.forgotten.len() < room {
                 self.forgotten.insert(forgotten);
@@ -151,28 +149,26 @@ impl Restoring {
     /// `None` for a record that is passed over.
     fn apply(&mut self, record: Record) -> Option<()> {
         match record {
-            Record::SessionOpened(opened) => self.opened(*opened),
+            Record::SessionOpened(opened) => self.opened(&opened),
             Record::SessionToken(token) => {
                 let key = self.session(token.session)?;
-                self.set_tokens(key, token.newest, token.proved)?;
-                let session = self.runtime.sessions.get_mut(key)?;
-                (session.lapses, session.goodbye) = (None, false);
+                let runtime = &mut self.runtime;
+                runtime.sessions.restore_tokens(key, token.newest, token.proved);
+                runtime.sessions.restore_lapse(key, None, false, &mut runtime.timers);
                 Some(())
             }
             Record::SessionDetached { session, at, goodbye } => {
                 self.latest = self.latest.max(at);
-                let window = self.runtime.config.resume_window_secs();
                 let key = self.session(session)?;
-                let session = self.runtime.sessions.get_mut(key)?;
-                (session.lapses, session.goodbye) = (Some(at.plus_secs(window)), goodbye);
+                let runtime = &mut self.runtime;
+                let lapses = at.plus_secs(runtime.config.resume_window_secs());
+                runtime.sessions.restore_lapse(key, Some(lapses), goodbye, &mut runtime.timers);
                 Some(())
             }
             Record::SessionClosed { session } => self.closed(session),
             Record::Acknowledged { session, seq } => {
-                let key = self.session(session)?;
-                let session = self.runtime.sessions.get_mut(key).filter(|_| seq <= MAX_INTEGER)?;
-                session.log.restore_ack(seq);
-                session.recorded_ack = Some(seq);
+                let key = self.session(session).filter(|_| seq <= MAX_INTEGER)?;
+                self.runtime.sessions.get_mut(key)?.restore_ack(seq);
                 Some(())
             }
             Record::JobAccepted(accepted) => self.accepted(*accepted),
@@ -186,29 +182,18 @@ impl Restoring {
             Record::SessionEvent(event) => self.shown(*event),
             Record::JobDoomed { job, cancelled } => {
                 let id = self.job(job)?;
-                let job = self.runtime.jobs.get_mut(id).filter(|job| job.state.is_live())?;
-                if cancelled {
-                    job.state = JobState::Cancelling;
-                } else {
-                    job.expired = true;
-                }
-                Some(())
+                self.runtime.jobs.restore_doom(id, cancelled)
             }
             Record::JobEnded(ended) => self.ended(*ended),
             Record::JobForgotten { job } => {
                 let id = self.job(job)?;
-                self.runtime.jobs.get(id).filter(|job| job.terminal.is_some())?;
-                if self.runtime.ended.front().is_some_and(|(_, first)| *first == id) {
-                    self.runtime.ended.pop_front();
-                } else {
-                    self.runtime.ended.retain(|(_, ended)| *ended != id);
-                }
+                self.runtime.jobs.get(id)?.terminal()?;
                 self.runtime.forget_job(id);
                 Some(())
             }
             Record::KeyForgotten { job } => {
-                self.runtime.record_order.get(&job)?;
-                self.runtime.forget_record(job);
+                self.runtime.idempotency.key_of(job)?;
+                self.runtime.forget_key(job);
                 Some(())
             }
             Record::CredentialsAsked { job } => {
@@ -251,57 +236,54 @@ impl Restoring {
     }
 
     fn session(&self, id: SessionId) -> Option<SessionKey> {
-        self.runtime.session_ids.get(&id).copied()
+        self.runtime.sessions.find(id)
     }
 
     fn job(&self, id: JobUlid) -> Option<JobId> {
-        self.runtime.job_ids.get(&id).copied()
+        self.runtime.jobs.find(id)
     }
 
     /// What the crash means for those who are there.
     fn finish(mut self, seed: [u8; 32]) -> (Runtime, Restored) {
         let runtime = &mut self.runtime;
-        runtime.stored = self.last_store;
-        runtime.durable = self.last_store;
-        runtime.now = self.latest;
+        runtime.outputs.continue_after(self.last_store);
+        runtime.durability.reached(self.last_store, self.last_store);
+        runtime.clock.advance(self.latest);
         runtime.random = Random::resume(seed, self.last_id);
-        runtime.drained = false;
-        let now = runtime.now;
+        let now = runtime.clock.now();
         self.restored.now = now;
         for forgotten in core::mem::take(&mut self.forgotten) {
-            runtime.journal(|_| {
+            runtime.record(|_| {
                 Some(match forgotten {
                     Forgotten::Job(job) => Record::JobForgotten { job },
                     Forgotten::Key(job) => Record::KeyForgotten { job },
                 })
             });
         }
-        let window = runtime.config.resume_window_secs();
-        let sessions: Vec<SessionKey> = runtime.session_ids.values().copied().collect();
-        for key in sessions {
-            let Some(session) = runtime.sessions.get_mut(key) else { continue };
-            let (id, detached) = (session.id, session.lapses.is_some());
-            let lapses = *session.lapses.get_or_insert(now.plus_secs(window));
-            runtime.arm(lapses, Timer::ResumeWindow, key);
-            if !detached {
-                runtime.journal(|_| Some(Record::SessionDetached { session: id, at: now, goodbye: false }));
-            }
+        let lapses = now.plus_secs(runtime.config.resume_window_secs());
+        for key in runtime.sessions.keys() {
+            let Some(session) = runtime.sessions.get(key).filter(|session| session.lapses().is_none()) else {
+                continue;
+            };
+            let id = session.id();
+            runtime.sessions.restore_lapse(key, Some(lapses), false, &mut runtime.timers);
+            runtime.record(|_| Some(Record::SessionDetached { session: id, at: now, goodbye: false }));
         }
-        let live: Vec<JobId> = runtime.job_ids.values().copied().collect();
+        let accepted: Vec<JobId> = runtime.jobs.after(None).map(|(id, _)| id).collect();
         // Children were made after their parents: the deepest end first.
-        for id in live.into_iter().rev() {
-            if runtime.jobs.get(id).is_some_and(|job| job.state.is_live()) {
+        for id in accepted.into_iter().rev() {
+            if runtime.jobs.get(id).is_some_and(|job| job.state().is_live()) {
                 self.restored.interrupted += 1;
-                runtime.end_fault(id, JobEvent::Abort, restarted());
+                runtime.end_fault(id, Cause::Aborted, restarted());
             }
         }
         for ((job, id), values) in core::mem::take(&mut self.issued) {
             self.restored.unrevoked += 1;
-            runtime.revoke(job, id, None, values);
+            runtime.revoke(job, Some(id), None, values);
         }
         for job in core::mem::take(&mut self.asked) {
             self.restored.unanswered += 1;
-            runtime.revoke_all(job);
+            runtime.revoke(job, None, None, 0);
         }
         runtime.evict();
         runtime.flush();

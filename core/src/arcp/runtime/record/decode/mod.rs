@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use self::events::{RawEnded, RawEvent, RawShown};
 use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
-use crate::arcp::runtime::session::Role;
+use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope::Int;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};

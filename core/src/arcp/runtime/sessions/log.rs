@@ -16,6 +16,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use crate::arcp::runtime::host::JobId;
+use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::job::Accepted;
 
@@ -57,6 +58,12 @@ impl Entry {
     /// At least the bytes of the frame this entry becomes.
     pub(crate) fn frame_len(&self) -> usize {
         frame_len(&self.head, self.secret.as_ref().unwrap_or(&self.payload).len())
+    }
+
+    /// The frame with its number, and the store it depends on; `None` for a payload that is not text, of which none is made.
+    pub(super) fn frame(&self, seq: u64) -> Option<(Bytes, u64)> {
+        let payload = core::str::from_utf8(self.secret.as_ref().unwrap_or(&self.payload)).ok()?;
+        Some((envelope::frame(self.id, self.kind, &self.head, Some(seq), &[payload]), self.after))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The words of a request that need no runtime to be judged: agent references, leases, expiry, features (§6.2, §7.5, §9).
+//! Rules of a request that need no runtime to be checked: agent references, leases, expiry, features (§6.2, §7.5, §9).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use crate::arcp::runtime::host::Refused;
+use super::host::Refused;
 use crate::arcp::wire::agent::AgentSpec;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
@@ -14,15 +14,15 @@ use crate::lease::{Lease, Namespace};
 use crate::time::Time;
 
 /// The lease of a request; an absent one is empty.
-pub(super) fn parse_lease(raw: Option<&RawValue>) -> Result<Lease, Fault> {
+pub(super) fn lease(raw: Option<&RawValue>) -> Result<Lease, Fault> {
     match raw {
         Some(raw) => Lease::parse(raw.get()).map_err(|error| Fault::invalid(alloc::format!("lease_request: {error}"))),
         None => Ok(Lease::default()),
     }
 }
 
-/// Nothing outside the negotiated features may be used (§6.2).
-pub(super) fn check_negotiated(
+/// Refuses whatever was not negotiated (§6.2).
+pub(super) fn negotiated(
     features: Features,
     agent: &str,
     lease: Option<&Lease>,
@@ -36,21 +36,24 @@ pub(super) fn check_negotiated(
         (Feature::ModelUse, names(Namespace::ModelUse)),
     ];
     match used.into_iter().find(|(feature, used)| *used && !features.has(*feature)) {
-        Some((feature, _)) => {
-            Err(Fault::invalid(alloc::format!("this session did not negotiate the feature {}", feature.as_str())))
-        }
+        Some((feature, _)) => Err(not_negotiated(feature)),
         None => Ok(()),
     }
 }
 
+pub(super) fn not_negotiated(feature: Feature) -> Fault {
+    Fault::invalid(alloc::format!("this session did not negotiate the feature {}", feature.as_str()))
+}
+
 /// `expires_at` in UTC (§9.5): `Z`, or `+00:00`.
-pub(super) fn parse_expiry(text: &str) -> Result<Time, Fault> {
+pub(super) fn expiry(text: &str) -> Result<Time, Fault> {
     let utc = text.ends_with(['Z', 'z']) || text.ends_with("+00:00");
     Time::parse_rfc3339(text).filter(|_| utc).ok_or_else(|| {
         Fault::invalid("lease_constraints.expires_at must be an RFC 3339 time in UTC, such as 2026-05-13T23:42:00Z")
     })
 }
 
+/// The name and the version of an agent reference.
 pub(super) fn split_agent(agent: &str) -> (&str, Option<&str>) {
     agent.split_once('@').map_or((agent, None), |(name, version)| (name, Some(version)))
 }
@@ -67,8 +70,8 @@ fn is_version(version: &str) -> bool {
         && version.len() <= 256
 }
 
-/// `name` or `name@version` as §7.5 writes them.
-pub(super) fn check_agent_ref(agent: &str) -> Result<(), Fault> {
+/// `name` or `name@version`, in the characters of §7.5.
+pub(super) fn agent_ref(agent: &str) -> Result<(), Fault> {
     let (name, version) = split_agent(agent);
     if is_name(name) && version.is_none_or(is_version) {
         Ok(())
@@ -77,22 +80,22 @@ pub(super) fn check_agent_ref(agent: &str) -> Result<(), Fault> {
     }
 }
 
-pub(super) fn check_agent(spec: &AgentSpec) -> Result<(), Refused> {
+pub(super) fn agent_spec(spec: &AgentSpec) -> Result<(), Refused> {
     let refuse = |sentence: &'static str| Err(Refused::Invalid(Cow::Borrowed(sentence)));
     if !is_name(&spec.name) {
-        return refuse("an agent's name starts with a-z or 0-9 and goes on with a-z 0-9 . _ -");
+        return refuse("the name of an agent starts with a-z or 0-9 and continues with a-z 0-9 . _ -");
     }
     if !spec.versions.iter().all(|version| is_version(version)) {
-        return refuse("a version has the characters a-z A-Z 0-9 . + _ -");
+        return refuse("the version of an agent consists of a-z A-Z 0-9 . + _ -");
     }
     let mut sorted: Vec<&String> = spec.versions.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
     if sorted.len() != spec.versions.len() {
-        return refuse("an agent's versions are different from each other");
+        return refuse("two versions of the agent are the same");
     }
     if spec.default.as_ref().is_some_and(|default| !spec.versions.contains(default)) {
-        return refuse("the default version is one of the versions");
+        return refuse("the default version of the agent is not one of its versions");
     }
     Ok(())
 }

@@ -1,0 +1,65 @@
+//! What a session may do, and know of a job (§6.2, §6.6, §7.6, §9.8).
+
+use super::Runtime;
+use super::config::Access;
+use super::host::{JobId, SessionKey};
+use super::sessions::session::Session;
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::Accepted;
+
+impl Runtime {
+    /// Refuses a feature that a session did not negotiate (§6.2).
+    pub(super) fn needs(&self, key: SessionKey, feature: Feature) -> Result<(), Fault> {
+        match self.sessions.get(key) {
+            Some(session) if !session.has(feature) => Err(super::validate::not_negotiated(feature)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a session may know of a job: everything of those of its own principal, else what the policy says.
+    pub(super) fn access(&self, session: &Session, job: &Accepted) -> Access {
+        if *session.principal() == job.principal {
+            Access::Observed
+        } else {
+            self.config.policy.access(session.principal(), &job.principal, &job.agent_ref(true))
+        }
+    }
+
+    /// The job that a session names, if its principal may know of it. Jobs that are not there and jobs that may not be
+    /// known get the same answer.
+    pub(super) fn visible(&self, key: SessionKey, named: &str) -> Result<JobId, Fault> {
+        let found = JobUlid::parse(named).and_then(|ulid| self.jobs.find(ulid));
+        let known = found.filter(|id| {
+            let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(*id)) else { return false };
+            self.access(session, job.accepted()) != Access::Hidden
+        });
+        known.ok_or_else(unknown_job)
+    }
+
+    /// The credentials that a session may see of a job: those of its own principal's jobs, while they live (§9.8, §14).
+    pub(super) fn credentials_for(&self, session: &Session, job: JobId, accepted: &Accepted) -> &[Credential] {
+        let live = self.jobs.get(job).is_some_and(|job| job.state().is_live());
+        if live && *session.principal() == accepted.principal && session.has(Feature::ProvisionedCredentials) {
+            self.credentials.of(job)
+        } else {
+            &[]
+        }
+    }
+
+    /// Bytes of the largest frame that a session takes; of a session that is closed, of any.
+    pub(super) fn frame_limit(&self, key: Option<SessionKey>) -> usize {
+        let limits = &self.config.limits;
+        match key.and_then(|key| self.sessions.get(key)) {
+            Some(session) if session.is_stdio() => limits.stdio_frame_bytes.min(limits.frame_bytes),
+            _ => limits.frame_bytes,
+        }
+    }
+}
+
+/// The one answer for a job that is not there and for one that may not be known.
+pub(super) fn unknown_job() -> Fault {
+    Fault::new(ErrorCode::JobNotFound, "there is no such job")
+}

@@ -1,0 +1,115 @@
+//! The agents on offer, and the slots in which their jobs run (§7.5).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+
+use crate::arcp::runtime::host::JobId;
+use crate::arcp::wire::agent::AgentSpec;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+
+/// All agents by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Agents {
+    known: BTreeMap<String, Agent>,
+    /// Agents of which a running job has ended while others wait.
+    freed: VecDeque<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+struct Agent {
+    spec: AgentSpec,
+    running: u32,
+    waiting: VecDeque<JobId>,
+}
+
+/// Whether a job may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// It has a slot now.
+    Taken,
+    /// It waits until another job of its agent ends.
+    Waiting,
+    /// There is no such agent.
+    NoAgent,
+}
+
+impl Agent {
+    fn has_slot(&self) -> bool {
+        self.spec.max_concurrent.is_none_or(|max| self.running < max)
+    }
+}
+
+impl Agents {
+    /// Offers an agent; one of the same name is replaced, and its jobs go on.
+    pub(super) fn register(&mut self, spec: AgentSpec) {
+        match self.known.get_mut(&spec.name) {
+            Some(agent) => agent.spec = spec,
+            None => {
+                let agent = Agent { running: 0, waiting: VecDeque::new(), spec };
+                self.known.insert(agent.spec.name.clone(), agent);
+            }
+        }
+    }
+
+    pub(super) fn specs(&self) -> impl Iterator<Item = &AgentSpec> {
+        self.known.values().map(|agent| &agent.spec)
+    }
+
+    /// The version that a reference means (§7.5); `None` for an agent without versions.
+    pub(super) fn resolve(&self, name: &str, pinned: Option<&str>) -> Result<Option<String>, Fault> {
+        let agent = self
+            .known
+            .get(name)
+            .ok_or_else(|| Fault::new(ErrorCode::AgentNotAvailable, alloc::format!("there is no agent {name:?}")))?;
+        match pinned {
+            None => Ok(agent.spec.resolved_default().map(Into::into)),
+            Some(version) if agent.spec.versions.iter().any(|known| known == version) => Ok(Some(version.into())),
+            Some(version) => Err(Fault::new(
+                ErrorCode::AgentVersionNotAvailable,
+                alloc::format!("the agent {name:?} has no version {version:?}"),
+            )),
+        }
+    }
+
+    /// Takes a slot for a job, or puts the job behind those that wait for one.
+    pub(super) fn claim(&mut self, name: &str, job: JobId) -> Slot {
+        let Some(agent) = self.known.get_mut(name) else { return Slot::NoAgent };
+        if agent.has_slot() {
+            agent.running += 1;
+            Slot::Taken
+        } else {
+            agent.waiting.push_back(job);
+            Slot::Waiting
+        }
+    }
+
+    /// Notes that a running job of the agent has ended.
+    pub(super) fn release(&mut self, name: &str) {
+        let Some(agent) = self.known.get_mut(name) else { return };
+        agent.running = agent.running.saturating_sub(1);
+        if !agent.waiting.is_empty() {
+            self.freed.push_back(name.into());
+        }
+    }
+
+    /// Notes that a job that may have been waiting for a slot has ended.
+    pub(super) fn leave(&mut self, name: &str, job: JobId) {
+        if let Some(agent) = self.known.get_mut(name) {
+            agent.waiting.retain(|waiting| *waiting != job);
+        }
+    }
+
+    /// Takes a freed slot for the job that has waited for it the longest.
+    pub(super) fn next_to_run(&mut self) -> Option<JobId> {
+        while let Some(name) = self.freed.pop_front() {
+            if let Some(agent) = self.known.get_mut(&*name).filter(|agent| agent.has_slot())
+                && let Some(job) = agent.waiting.pop_front()
+            {
+                agent.running += 1;
+                return Some(job);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,250 @@
+//! The host's answer to a submit, and the start of a job (§7.1, §7.3).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Runtime;
+use super::agents::Slot;
+use super::conns::replies::Reply;
+use super::event::Event;
+use super::host::{JobId, Refused, SessionKey};
+use super::jobs::state::{Cause, JobState};
+use super::record::{JobAccepted, Record};
+use super::sessions::log::Announcement;
+use super::sessions::session::Session;
+use super::sessions::watches::Role;
+use crate::arcp::wire::body::Body;
+use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid};
+use crate::arcp::wire::job::{Accepted, FinalStatus};
+use crate::arcp::wire::reply;
+use crate::time::Time;
+
+impl Runtime {
+    /// Answers [`Event::Submitted`]: the job is accepted, with these credentials. It runs when its agent has a slot.
+    ///
+    /// Errors, which change nothing except that credentials which come too late are revoked: [`Refused::Stale`],
+    /// [`Refused::NotNegotiated`] for credentials that the session may not see, [`Refused::Limit`], [`Refused::Invalid`]
+    /// for an empty member, a repeated id, or a value that another credential has and that was not revoked yet (§9.8.2).
+    pub fn start(&mut self, now: Time, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
+        self.input(now, |this| {
+            let asked = this.jobs.get(job).filter(|job| job.state() == JobState::Asked);
+            let Some((ulid, features)) = asked.map(|job| (job.ulid(), job.features())) else {
+                this.revoke_late(job, credentials);
+                return Err(Refused::Stale);
+            };
+            if !credentials.is_empty() && !features.has(Feature::ProvisionedCredentials) {
+                return Err(Refused::NotNegotiated("provisioned_credentials"));
+            }
+            this.credentials.check(&credentials, this.config.limits.credentials_per_job)?;
+            for credential in &credentials {
+                this.outputs.store(Record::CredentialIssued { job: ulid, id: credential.id.clone() });
+            }
+            this.credentials.issue(job, credentials);
+            this.host_answered(ulid, features);
+            this.accept(job);
+            if this.jobs.get(job).is_some_and(|job| job.state() == JobState::Pending) {
+                this.enqueue(job);
+            }
+            Ok(())
+        })
+    }
+
+    /// Answers [`Event::Submitted`]: the job is refused with this fault.
+    ///
+    /// Errors: [`Refused::Stale`].
+    pub fn decline(&mut self, now: Time, job: JobId, fault: Fault) -> Result<(), Refused> {
+        self.input(now, |this| {
+            let asked = this.jobs.get(job).filter(|job| job.state() == JobState::Asked);
+            let Some((ulid, features)) = asked.map(|job| (job.ulid(), job.features())) else {
+                if let Some(declined) = this.jobs.declined(job) {
+                    this.host_answered(declined.ulid, declined.features);
+                }
+                return Err(Refused::Stale);
+            };
+            this.host_answered(ulid, features);
+            this.drop_asked(job, fault);
+            Ok(())
+        })
+    }
+
+    /// Revokes credentials of a job that was declined before the host has answered.
+    fn revoke_late(&mut self, job: JobId, credentials: Vec<Credential>) {
+        let Some(declined) = self.jobs.declined(job) else { return };
+        for credential in credentials {
+            self.outputs.store(Record::CredentialIssued { job: declined.ulid, id: credential.id.clone() });
+            self.credentials.note_value(&credential.value);
+            self.revoke(declined.ulid, Some(credential.id), Some(credential.value), 1);
+        }
+        self.host_answered(declined.ulid, declined.features);
+    }
+
+    /// The host has answered, and what it has minted is on record.
+    fn host_answered(&mut self, ulid: JobUlid, features: Features) {
+        if features.has(Feature::ProvisionedCredentials) {
+            self.outputs.store(Record::CredentialsAnswered { job: ulid });
+        }
+    }
+
+    fn accept(&mut self, id: JobId) {
+        let now = self.clock.now();
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        // Its session may have closed while the host was asked.
+        let owner = job.owner().filter(|key| self.sessions.get(*key).is_some());
+        job.set_owner(owner);
+        let (parent, delegated_at, granted) = (job.parent(), job.delegated_at(), job.granted().is_some());
+        let grace = self.config.expiry_grace;
+        let expires = job.accepted().expires_at.map(|at| at.plus(grace).max(now.plus_micros(1)));
+        let Some((accepted, waiters)) = self.jobs.accept(id, now, expires, &mut self.timers) else { return };
+        self.totals.jobs += 1;
+        self.idempotency.accept(&accepted);
+        self.record_accepted(id);
+        if let Some(owner) = owner {
+            self.watch(owner, id, Role::Owner);
+            if waiters.is_empty() {
+                self.announce_child(owner, id, delegated_at);
+            }
+        }
+        for waiter in waiters {
+            // One that has closed meanwhile can own nothing.
+            let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
+            session.submit_answered();
+            self.answer_submit(waiter.session, &waiter.request_id, id);
+            self.touch(waiter.session);
+        }
+        if let (true, Some(parent)) = (granted, parent) {
+            self.show_remaining(parent);
+        }
+    }
+
+    fn record_accepted(&mut self, id: JobId) {
+        self.record(|this| {
+            let job = this.jobs.get(id)?;
+            let record = JobAccepted {
+                accepted: Arc::clone(job.accepted()),
+                owner: job.owner().and_then(|key| this.sessions.get(key)).map(Session::id),
+                features: job.features(),
+                small_chunks: job.has_small_chunks(),
+                key: this.idempotency.key_of(job.ulid()),
+            };
+            Some(Record::JobAccepted(record.into()))
+        });
+    }
+
+    /// Sends a `job.accepted`; what it returns can be written again before the job's first event.
+    pub(super) fn send_accepted(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        accepted: &Arc<Accepted>,
+        request_id: Option<&str>,
+    ) -> Option<Box<Announcement>> {
+        let envelope = EnvelopeId::next(&mut self.random, self.clock.now());
+        let session = self.sessions.get(key)?;
+        let shown = self.credentials_for(session, id, accepted);
+        let payload = reply::accepted(accepted, session.form(), shown, request_id);
+        let announcement = Announcement {
+            id: envelope,
+            job: id,
+            accepted: Arc::clone(accepted),
+            request_id: request_id.map(Into::into),
+            epoch: if session.conn().is_some() { session.epoch() } else { 0 },
+        };
+        if let Some(conn) = session.conn() {
+            let frame = envelope::frame(envelope, "job.accepted", &session.job_head(accepted), None, &[&payload]);
+            self.queue(conn, Reply::new(frame));
+        }
+        Some(announcement.into())
+    }
+
+    /// The `job.accepted` of a delegated job: behind its `delegate` event, and not while a submit is unanswered. The
+    /// Python client would bind it to another submit, and is sent none.
+    fn announce_child(&mut self, key: SessionKey, id: JobId, after: u64) {
+        let envelope = EnvelopeId::next(&mut self.random, self.clock.now());
+        let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
+        if session.is_python() {
+            self.record_watching(key, id, None, None, None);
+            return;
+        }
+        let accepted = Arc::clone(job.accepted());
+        let shown = self.credentials_for(session, id, &accepted);
+        let payload = reply::accepted(&accepted, session.form(), shown, None);
+        let head = session.job_head(&accepted);
+        // Where replies pile up already it goes before the child's first event, as it would after a cut: a queue that
+        // fills because of delegations is no fault of the peer.
+        let conn = session.conn().filter(|conn| self.conns.get(*conn).is_some_and(|open| !open.is_paused()));
+        let epoch = if conn.is_some() { session.epoch() } else { 0 };
+        if let Some(session) = self.sessions.get_mut(key) {
+            let announcement = Announcement { id: envelope, job: id, accepted, request_id: None, epoch };
+            session.announce(id, Some(announcement.into()));
+        }
+        self.record_watching(key, id, None, None, Some(envelope));
+        if let Some(conn) = conn {
+            let frame = envelope::frame(envelope, "job.accepted", &head, None, &[&payload]);
+            self.queue(conn, Reply::child(frame, after));
+        }
+    }
+
+    /// A job that the host was asked about does not come to be.
+    pub(super) fn drop_asked(&mut self, id: JobId, fault: Fault) {
+        let Some((job, waiters)) = self.jobs.decline(id, &mut self.timers) else { return };
+        let ulid = job.ulid();
+        if let Some(parent) = self.jobs.leave_family(id, job.parent(), job.budget()) {
+            self.show_remaining(parent);
+        }
+        if let Some(session) = job.owner().and_then(|key| self.sessions.get_mut(key)) {
+            session.job_ends();
+        }
+        self.idempotency.decline(ulid);
+        let delegated = waiters.is_empty();
+        for waiter in waiters {
+            let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
+            session.submit_answered();
+            session.forget_submits(ulid);
+            if let Some(conn) = session.conn() {
+                self.refuse(conn, Some(&waiter.request_id), &fault);
+            }
+        }
+        if let (Some(parent), Some(delegate_id)) = (job.parent(), &job.accepted().delegate_id)
+            && let Some(running) = self.jobs.get_mut(parent).filter(|job| job.state().is_running())
+        {
+            if delegated {
+                self.append(parent, &Body::tool_error(delegate_id, &fault), None);
+            } else {
+                // A refused submit leaves no trace; the name of a delegation stands in the parent's events.
+                running.forget_delegation(delegate_id);
+            }
+        }
+        self.event(Event::Ended { job: id, status: FinalStatus::Error, fault: Some(fault), result: None });
+        self.check_drained();
+    }
+
+    /// The host has not answered in time.
+    pub(super) fn submit_lapsed(&mut self, id: JobId) {
+        self.drop_asked(id, Fault::new(ErrorCode::InternalError, "the runtime could not start the job in time"));
+    }
+
+    /// Runs an accepted job, or puts it behind those that wait for a slot of its agent.
+    fn enqueue(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(id) else { return };
+        match self.agents.claim(&job.accepted().agent, id) {
+            Slot::Taken => self.run(id),
+            Slot::Waiting => {}
+            Slot::NoAgent => {
+                self.end_fault(id, Cause::Aborted, Fault::new(ErrorCode::InternalError, "the agent is gone"));
+            }
+        }
+    }
+
+    /// Runs a job that has a slot of its agent.
+    pub(super) fn run(&mut self, id: JobId) {
+        if self.jobs.run(id, self.clock.now(), &mut self.timers) {
+            self.append(id, &Body::status_unchecked("running", None), None);
+            self.event(Event::Start { job: id });
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Events of a job: numbered into every session that is shown it, and kept for those that will be (§8).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Runtime;
+use super::host::{JobId, SessionKey};
+use super::jobs::job::Job;
+use super::record::{First, JobEventRecord, Record, Target};
+use super::sessions::log::{Announcement, Entry, frame_len};
+use super::sessions::watches::Role;
+use crate::arcp::wire::body::{Body, Meta};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::reply;
+use crate::budget::Amount;
+
+/// The most bytes of an event frame of a job whose body has so many.
+pub(super) fn event_len(body: usize) -> usize {
+    // Head: session, trace and job id; payload: kind and ts.
+    frame_len("", body) + 160 + 320
+}
+
+impl Runtime {
+    /// Appends an event to the log of every watcher and to the job's history. `cost` is what it took from a budget.
+    pub(super) fn append(&mut self, id: JobId, body: &Body, cost: Option<(Box<str>, Amount)>) {
+        self.append_with(id, body, None, cost);
+    }
+
+    /// The same for an event whose owner sees `secret` in place of `body`.
+    pub(super) fn append_secret(&mut self, id: JobId, body: &Body, secret: &Body) {
+        self.append_with(id, body, Some(secret), None);
+    }
+
+    fn append_with(&mut self, id: JobId, body: &Body, secret: Option<&Body>, cost: Option<(Box<str>, Amount)>) {
+        self.totals.events += 1;
+        let payload: Bytes = reply::event(body, self.clock.text()).into();
+        let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.clock.text()).into());
+        let needs = match body.meta {
+            Meta::Progress => Features::NONE.with(Feature::Progress),
+            Meta::Chunk(_) => Features::NONE.with(Feature::ResultChunk),
+            Meta::Plain | Meta::ToolResult | Meta::Cost { .. } => Features::NONE,
+        };
+        let mut numbered = None;
+        let mut to = Vec::new();
+        for index in 0.. {
+            let Some(key) = self.watcher(id, index) else { break };
+            let Some(session) = self.sessions.get(key).filter(|session| session.is_shown_live(id)) else { continue };
+            let owner = session.role(id) == Some(Role::Owner);
+            // A later owner may not have negotiated credentials, and be on a connection that others can listen to.
+            let trusted = owner && session.has(Feature::ProvisionedCredentials);
+            // The owner's frames may be larger than those of a session that repeated its submit.
+            let fits = owner || event_len(body.json().len()) <= self.frame_limit(Some(key));
+            if !fits || session.features().intersection(needs) != needs {
+                continue;
+            }
+            let shown = self.show(key, id, "job.event", payload.clone(), secret.clone().filter(|_| trusted));
+            let Some(target) = shown else { continue };
+            if owner {
+                numbered = Some(target.seq);
+            }
+            if self.durability.is_kept() {
+                to.push(target);
+            }
+        }
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.number(numbered);
+        let (ulid, trace_id, seq) = (job.ulid(), job.accepted().trace_id, job.last_seq());
+        let position = job.remember(needs, payload.clone(), &self.config.limits);
+        self.record(|_| {
+            let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, to };
+            Some(Record::JobEvent(record.into()))
+        });
+        for index in 0.. {
+            let Some(key) = self.watcher(id, index) else { break };
+            self.press(key);
+            self.touch(key);
+        }
+    }
+
+    fn watcher(&self, id: JobId, index: usize) -> Option<SessionKey> {
+        self.jobs.get(id)?.watchers().get(index).copied()
+    }
+
+    /// Numbers a frame of a job into one session's log. The caller records it, then calls [`Runtime::press`].
+    pub(super) fn show(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        kind: &'static str,
+        payload: Bytes,
+        secret: Option<Bytes>,
+    ) -> Option<Target> {
+        let session = self.sessions.get_mut(key)?;
+        let head = session.watch_head(id)?;
+        let accepted = session.take_announcement(id);
+        self.number(key, kind, head, payload, secret, accepted)
+    }
+
+    /// Numbers a frame of a job that only this session is shown now, and records it.
+    pub(super) fn show_alone(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        kind: &'static str,
+        payload: &Bytes,
+        position: Option<u64>,
+    ) {
+        let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(job.accepted())) else { return };
+        if let Some(to) = self.show(key, id, kind, payload.clone(), None) {
+            self.record_shown(&accepted, kind, payload, position, to);
+            self.press(key);
+        }
+    }
+
+    /// Numbers a frame into a session's log. `accepted` precedes it on every new connection.
+    pub(super) fn number(
+        &mut self,
+        key: SessionKey,
+        kind: &'static str,
+        head: Arc<str>,
+        payload: Bytes,
+        secret: Option<Bytes>,
+        accepted: Option<Box<Announcement>>,
+    ) -> Option<Target> {
+        let id = EnvelopeId::next(&mut self.random, self.clock.now());
+        let session = self.sessions.get_mut(key)?;
+        let first = accepted.as_deref().map(|a| First { id: a.id, request_id: a.request_id.clone() });
+        // The next store is the record of an event; the record of a terminal may come after others.
+        let after = if kind == "job.event" { self.outputs.stored() + 1 } else { u64::MAX };
+        let entry = Entry { id, kind, head, payload, secret, accepted, after };
+        let seq = session.number(entry, &self.config.limits);
+        let target = Target { session: session.id(), seq, id, first, python: session.is_python() };
+        self.touch(key);
+        Some(target)
+    }
+
+    /// Emits a back-pressure event to a session that acknowledges and is far behind (§6.5): in its own stream only, under
+    /// its most recent live job.
+    pub(super) fn press(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(lag) = session.back_pressure(&self.config.limits) else { return };
+        // A subscription whose replay is still to come has no place for it.
+        let live = session.watched_live().filter_map(|id| Some((id, self.jobs.get(id)?)));
+        let live = live.filter(|(_, job)| job.state().is_live());
+        let Some((id, job)) = live.max_by_key(|(_, job)| Job::ulid(job)) else { return };
+        let accepted = Arc::clone(job.accepted());
+        self.totals.back_pressure += 1;
+        let message = alloc::format!("{lag} events are not acknowledged; acknowledge what you have processed");
+        let body = Body::status_unchecked("back_pressure", Some(&message));
+        let payload: Bytes = reply::event(&body, self.clock.text()).into();
+        if let Some(to) = self.show(key, id, "job.event", payload.clone(), None) {
+            self.record_shown(&accepted, "job.event", &payload, None, to);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Authority: what a job may do, and how much of it a child may have (§9.3–§9.6).
+
+use alloc::string::{String, ToString};
+
+use super::Runtime;
+use super::host::{Denied, JobId};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::lease::{Lease, Namespace, Operation};
+use crate::time::Time;
+
+impl Runtime {
+    /// Whether a running job may do this, now: expiry is checked first, then the pattern, then the budget (§9.3).
+    ///
+    /// Errors: [`Denied::Fault`] with `LEASE_EXPIRED`, `PERMISSION_DENIED` or `BUDGET_EXHAUSTED`;
+    /// [`Denied::NotRunning`]. After `LEASE_EXPIRED` the job can only end so (§9.5).
+    pub fn authorize(&mut self, now: Time, job: JobId, operation: &Operation) -> Result<(), Denied> {
+        self.input(now, |this| {
+            this.running(job).map_err(|_| Denied::NotRunning)?;
+            this.check_operation(job, operation).map_err(Denied::Fault)
+        })
+    }
+
+    fn check_operation(&mut self, id: JobId, operation: &Operation) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
+        if job.accepted().expires_at.is_some_and(|at| now >= at) {
+            if job.expire_lease() {
+                self.record_doom(id, false);
+            }
+            return Err(Fault::new(ErrorCode::LeaseExpired, "the job's lease has expired"));
+        }
+        let lease = &job.accepted().lease;
+        let model = *operation.namespace() == Namespace::ModelUse;
+        let free = model && self.config.models_without_lease && !lease.names(&Namespace::ModelUse);
+        if !free && !lease.covers(operation) {
+            let message =
+                alloc::format!("the lease does not cover {} {:?}", operation.namespace().as_str(), operation.target());
+            return Err(Fault::new(ErrorCode::PermissionDenied, message));
+        }
+        if model {
+            return Ok(());
+        }
+        match self.jobs.exhausted(id) {
+            Some(currency) => {
+                let message = alloc::format!("the budget in {} is used up", currency.as_str());
+                Err(Fault::new(ErrorCode::BudgetExhausted, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a parent may delegate to this agent; the pattern is matched with the bare name.
+    pub(super) fn may_delegate(&mut self, parent: JobId, agent: &str) -> Result<(), Fault> {
+        match Operation::new(Namespace::AgentDelegate.as_str(), agent) {
+            Ok(operation) => self.check_operation(parent, &operation),
+            Err(error) => Err(Fault::new(ErrorCode::PermissionDenied, error.to_string())),
+        }
+    }
+
+    /// Checks that a child's lease is within its parent's (§9.4), and returns when it expires.
+    pub(super) fn check_subset(
+        &self,
+        parent: JobId,
+        lease: &Lease,
+        expires_at: Option<Time>,
+    ) -> Result<Option<Time>, Fault> {
+        let Some(parent) = self.jobs.get(parent) else { return Ok(expires_at) };
+        let violation = |message: String| Fault::new(ErrorCode::LeaseSubsetViolation, message);
+        let mut work = self.config.limits.pattern_work;
+        parent.accepted().lease.includes(lease, &mut work).map_err(|error| violation(error.to_string()))?;
+        match (parent.accepted().expires_at, expires_at) {
+            (Some(ours), Some(theirs)) if theirs > ours => {
+                Err(violation("the lease would expire after its parent's".to_string()))
+            }
+            (Some(ours), None) => Ok(Some(ours)),
+            (_, theirs) => Ok(theirs),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Cancellation (§7.4).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Runtime;
+use super::dispatch::Request;
+use super::end::{MAX_MESSAGE, cancelled};
+use super::event::Event;
+use super::host::{JobId, SessionKey};
+use super::jobs::job::Job;
+use super::jobs::state::{Cause, JobState};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::request;
+use crate::json::Object;
+
+impl Runtime {
+    pub(super) fn on_cancel(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let cancel: request::Cancel<'_> = request::decode(request.kind, request.envelope.payload)?;
+        if let (Some(inner), Some(outer)) = (&cancel.job_id, &request.envelope.job_id)
+            && inner != outer
+        {
+            return Err(Fault::invalid("the message names two different jobs"));
+        }
+        let named = request::job_id(cancel.job_id, request.envelope.job_id.as_ref())?;
+        let id = self.visible(key, &named)?;
+        let reason: Option<String> = cancel.reason.map(|reason| reason.as_str().chars().take(MAX_MESSAGE).collect());
+        let Some(job) = self.jobs.get(id) else { return Ok(()) };
+        if job.owner() != Some(key) {
+            return Err(Fault::new(ErrorCode::PermissionDenied, "only the session that submitted a job may cancel it"));
+        }
+        if !job.state().is_live() {
+            // The terminal in the session's log is the answer.
+            return Ok(());
+        }
+        let payload = Object::new()
+            .plain("job_id", job.ulid())
+            .opt_text("reason", reason.as_deref())
+            .text("request_id", request.id)
+            .close();
+        self.reply(key, "job.cancelled", Some(id), &payload);
+        self.cancel(id, reason.as_deref());
+        Ok(())
+    }
+
+    /// Asks a job's agent, and those of the jobs below it, to stop.
+    fn cancel(&mut self, id: JobId, reason: Option<&str>) {
+        let mut open = Vec::from([id]);
+        while let Some(id) = open.pop() {
+            match self.jobs.get(id).map(Job::state) {
+                Some(JobState::Asked) => self.drop_asked(id, cancelled()),
+                Some(JobState::Pending) => self.end_cancelled(id, Cause::Cancelled),
+                _ if self.cancel_running(id, reason) => {
+                    open.extend(self.jobs.get(id).into_iter().flat_map(Job::children).rev());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks the agent of a running job to stop. Returns whether it was asked, and those below it are still to be.
+    fn cancel_running(&mut self, id: JobId, reason: Option<&str>) -> bool {
+        let deadline = self.clock.now().plus(self.config.cancel_grace);
+        if !self.jobs.cancel(id, deadline, &mut self.timers) {
+            return false;
+        }
+        if self.jobs.get(id).is_some_and(|job| job.output().has_rest()) {
+            // Its agent has returned: nothing is left to be asked.
+            self.end_cancelled(id, Cause::GraceOver);
+            return false;
+        }
+        self.record_doom(id, true);
+        self.event(Event::Cancel { job: id, reason: reason.map(Into::into), deadline });
+        true
+    }
+}

@@ -1,0 +1,403 @@
+//! One connection: its hello, its replies and credit, its signs of life.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+
+use super::credit::{Credit, Outstanding, Written};
+use super::replies::{Level, Replies, Reply};
+use super::state::ConnState;
+use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::event::Timer;
+use crate::arcp::runtime::host::{ConnId, SessionKey, Via};
+use crate::arcp::runtime::timers::{Deadline, Timers};
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::SessionId;
+use crate::digest::Digest;
+use crate::time::Time;
+
+/// Malformed frames are counted over this many microseconds.
+const BAD_FRAMES_PERIOD: u64 = 60_000_000;
+
+/// A hello that waits for the host's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Greeting {
+    pub(crate) request_id: Option<Box<str>>,
+    pub(crate) features: Features,
+    pub(crate) python: bool,
+    pub(crate) resume: Option<Claim>,
+}
+
+/// What a resume claims.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    /// The session; `None` if it is found by its token.
+    pub(crate) session: Option<SessionId>,
+    /// Whether a session was named that cannot be one of this runtime.
+    pub(crate) foreign: bool,
+    /// SHA-256 of the resume token.
+    pub(crate) token: Digest,
+    /// The last event the client has.
+    pub(crate) last: u64,
+}
+
+/// The close code and reason of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) code: u16,
+    pub(crate) reason: &'static str,
+}
+
+/// The next unnumbered frame of a connection.
+pub(crate) enum Unnumbered {
+    Ping(Bytes),
+    Reply(Reply),
+    /// There is one, and no credit for it.
+    NoCredit,
+    /// There is none.
+    Nothing,
+}
+
+/// What there is to do about a silent connection (§6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// Nothing was heard for two intervals.
+    Dead,
+    /// It is idle: it is pinged.
+    Ping,
+    /// It is not idle.
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Conn {
+    via: Via,
+    state: ConnState,
+    greeting: Option<Box<Greeting>>,
+    /// The position of its hello among all hellos of the runtime.
+    hello: u64,
+    session: Option<SessionKey>,
+    replies: Replies,
+    credit: Credit,
+    ping: Option<Bytes>,
+    /// The last store that a frame sent to it depends on.
+    after: u64,
+    last_received: Time,
+    last_sent: Time,
+    last_ping: Time,
+    /// Whether a frame came after the welcome: its client holds the newest resume token.
+    proved: bool,
+    /// Whether its frames are not read, because replies pile up.
+    paused: bool,
+    bad_frames: u32,
+    bad_since: Time,
+    ending: Option<Ending>,
+    touched: bool,
+    greeting_deadline: Deadline,
+    heartbeat_deadline: Deadline,
+    stall_deadline: Deadline,
+    linger_deadline: Deadline,
+}
+
+impl Conn {
+    pub(super) fn new(via: Via, now: Time) -> Conn {
+        Conn {
+            via,
+            state: ConnState::Greeting,
+            greeting: None,
+            hello: 0,
+            session: None,
+            replies: Replies::default(),
+            credit: Credit::new(now),
+            ping: None,
+            after: 0,
+            last_received: now,
+            last_sent: now,
+            last_ping: now,
+            proved: false,
+            paused: false,
+            bad_frames: 0,
+            bad_since: now,
+            ending: None,
+            touched: false,
+            greeting_deadline: Deadline::new(Timer::Greeting),
+            heartbeat_deadline: Deadline::new(Timer::Heartbeat),
+            stall_deadline: Deadline::new(Timer::Stall),
+            linger_deadline: Deadline::new(Timer::Linger),
+        }
+    }
+
+    pub(crate) fn via(&self) -> Via {
+        self.via
+    }
+
+    pub(crate) fn state(&self) -> ConnState {
+        self.state
+    }
+
+    pub(crate) fn session(&self) -> Option<SessionKey> {
+        self.session
+    }
+
+    /// The position of its hello among all hellos of the runtime.
+    pub(crate) fn hello_order(&self) -> u64 {
+        self.hello
+    }
+
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// The id of the hello that waits for the host's answer.
+    pub(crate) fn hello_id(&self) -> Option<Box<str>> {
+        self.greeting.as_ref().and_then(|greeting| greeting.request_id.clone())
+    }
+
+    /// Whether the connection was not welcomed yet, nor refused.
+    pub(super) fn is_ungreeted(&self) -> bool {
+        matches!(self.state, ConnState::Greeting | ConnState::Authenticating)
+    }
+
+    /// Whether its next frame may be handed in.
+    pub(crate) fn is_reading(&self) -> bool {
+        match self.state {
+            ConnState::Greeting | ConnState::Closing => true,
+            ConnState::Authenticating | ConnState::Gone => false,
+            ConnState::Bound => !self.paused,
+        }
+    }
+
+    /// Starts the time it has for its hello or, after that, the host for its answer.
+    pub(super) fn await_greeting(&mut self, id: ConnId, at: Time, timers: &mut Timers) {
+        self.greeting_deadline.set(at, id, timers);
+    }
+
+    /// Stops that time: another deadline counts from here on.
+    pub(super) fn stop_awaiting(&mut self, id: ConnId, timers: &mut Timers) {
+        self.greeting_deadline.clear(id, timers);
+    }
+
+    pub(super) fn hello(&mut self, order: u64, greeting: Option<Box<Greeting>>) -> bool {
+        if !self.state.hello() {
+            return false;
+        }
+        self.hello = order;
+        self.greeting = greeting;
+        true
+    }
+
+    /// Takes the hello that the host has answered.
+    pub(crate) fn take_greeting(&mut self) -> Option<Box<Greeting>> {
+        if self.state == ConnState::Authenticating { self.greeting.take() } else { None }
+    }
+
+    pub(super) fn admit(&mut self, session: SessionKey, now: Time) -> bool {
+        if !self.state.admit() {
+            return false;
+        }
+        self.session = Some(session);
+        self.last_ping = now;
+        self.last_sent = now;
+        true
+    }
+
+    pub(super) fn end(&mut self, ending: Ending) -> bool {
+        if !self.state.end() {
+            return false;
+        }
+        self.ending = Some(ending);
+        self.ping = None;
+        self.replies.drop_late();
+        true
+    }
+
+    pub(super) fn flushed(&mut self) -> bool {
+        self.state.flushed()
+    }
+
+    pub(super) fn lost(&mut self) -> bool {
+        self.state.lost()
+    }
+
+    /// Takes the session from it.
+    pub(super) fn unbind(&mut self) -> Option<SessionKey> {
+        self.session.take()
+    }
+
+    /// Notes that a frame came.
+    pub(crate) fn receive(&mut self, now: Time) {
+        self.last_received = now;
+    }
+
+    /// Notes that its client holds the newest resume token of its session; returns the session the first time.
+    pub(crate) fn prove(&mut self) -> Option<SessionKey> {
+        if core::mem::replace(&mut self.proved, true) { None } else { self.session }
+    }
+
+    /// Counts a malformed frame; returns whether there were too many.
+    pub(crate) fn count_bad_frame(&mut self, now: Time, limits: &Limits) -> bool {
+        if now.since(self.bad_since) >= BAD_FRAMES_PERIOD {
+            self.bad_since = now;
+            self.bad_frames = 0;
+        }
+        self.bad_frames += 1;
+        self.bad_frames > limits.bad_frames
+    }
+
+    pub(super) fn push(&mut self, reply: Reply) {
+        self.replies.push(reply);
+    }
+
+    pub(super) fn level(&self, limits: &Limits) -> Level {
+        self.replies.level(limits)
+    }
+
+    /// Stops reading; returns whether it was read before.
+    pub(super) fn pause(&mut self) -> bool {
+        !core::mem::replace(&mut self.paused, true)
+    }
+
+    /// Whether replies pile up.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Reads again, if replies have gone; returns whether it does again.
+    pub(super) fn resume_reading(&mut self, limits: &Limits) -> bool {
+        let resumes = self.state == ConnState::Bound && self.paused && self.replies.level(limits) == Level::Low;
+        self.paused &= !resumes;
+        resumes
+    }
+
+    /// Whether nothing is left to be sent before it closes.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.state == ConnState::Closing && self.replies.is_empty()
+    }
+
+    /// Queues a ping, which goes before everything else.
+    pub(crate) fn ping(&mut self, frame: Bytes) {
+        self.ping = Some(frame);
+    }
+
+    /// Takes the next ping or reply that may go once the event `sent` was sent. `hold` holds back the `job.accepted` of
+    /// delegated jobs.
+    pub(crate) fn next_unnumbered(&mut self, sent: u64, hold: bool, limits: &Limits) -> Unnumbered {
+        if let Some(ping) = self.ping.take() {
+            if self.credit.allows(ping.len(), limits) {
+                return Unnumbered::Ping(ping);
+            }
+            self.ping = Some(ping);
+            return Unnumbered::NoCredit;
+        }
+        match self.replies.next_len(sent, hold) {
+            Some(len) if !self.credit.allows(len, limits) => Unnumbered::NoCredit,
+            Some(_) => self.replies.take(sent, hold).map_or(Unnumbered::Nothing, Unnumbered::Reply),
+            None => Unnumbered::Nothing,
+        }
+    }
+
+    /// Whether the event after `sent` may go: it carries a session, and no reply has to go before.
+    pub(crate) fn takes_event(&self, sent: u64) -> bool {
+        self.state == ConnState::Bound && !self.replies.precede(sent)
+    }
+
+    pub(crate) fn has_credit(&self, bytes: usize, limits: &Limits) -> bool {
+        self.credit.allows(bytes, limits)
+    }
+
+    /// The last store that a frame sent to it depends on; 0 before the welcome.
+    pub(crate) fn depends_on(&self) -> u64 {
+        self.after
+    }
+
+    /// Notes that a frame was given to the driver; from then on it has until `stalled` to write one.
+    pub(super) fn give(
+        &mut self,
+        id: ConnId,
+        frame: Outstanding,
+        after: u64,
+        now: Time,
+        stalled: Time,
+        timers: &mut Timers,
+    ) {
+        self.after = after;
+        self.credit.take(frame, now);
+        self.last_sent = now;
+        if self.stall_deadline.is_clear() {
+            self.stall_deadline.set(stalled, id, timers);
+        }
+    }
+
+    /// Notes that the driver has written so many frames.
+    pub(crate) fn written(&mut self, frames: usize, now: Time) -> Written {
+        self.credit.give_back(frames, now)
+    }
+
+    /// The stall deadline has passed; returns since when nothing was written, if frames are outstanding.
+    pub(super) fn stall_passed(&mut self) -> Option<Time> {
+        self.stall_deadline.passed();
+        self.credit.waiting_since()
+    }
+
+    pub(super) fn watch_stall(&mut self, id: ConnId, at: Time, timers: &mut Timers) {
+        self.stall_deadline.set(at, id, timers);
+    }
+
+    pub(super) fn linger(&mut self, id: ConnId, at: Time, timers: &mut Timers) {
+        self.linger_deadline.set(at, id, timers);
+    }
+
+    pub(super) fn watch_heartbeat(&mut self, id: ConnId, at: Time, timers: &mut Timers) {
+        self.heartbeat_deadline.set(at, id, timers);
+    }
+
+    pub(super) fn stop_heartbeat(&mut self, id: ConnId, timers: &mut Timers) {
+        self.heartbeat_deadline.clear(id, timers);
+    }
+
+    /// The heartbeat deadline has passed: what is there to do?
+    pub(super) fn silence(&mut self, now: Time, interval: u64) -> Silence {
+        self.heartbeat_deadline.passed();
+        if now.since(self.last_received) >= 2 * interval {
+            return Silence::Dead;
+        }
+        let idle_since = self.last_sent.min(self.last_received);
+        if now.since(idle_since) >= interval && now.since(self.last_ping) >= interval {
+            self.last_ping = now;
+            return Silence::Ping;
+        }
+        Silence::None
+    }
+
+    /// When silence is looked at again.
+    pub(super) fn next_heartbeat(&self, now: Time, interval: u64) -> Time {
+        let idle = self.last_sent.min(self.last_received).max(self.last_ping).plus_micros(interval);
+        idle.min(self.last_received.plus_micros(2 * interval)).max(now.plus_micros(1))
+    }
+
+    /// The greeting deadline has passed.
+    pub(super) fn greeting_passed(&mut self) {
+        self.greeting_deadline.passed();
+    }
+
+    /// Takes all its deadlines back.
+    pub(super) fn clear_deadlines(&mut self, id: ConnId, timers: &mut Timers) {
+        self.greeting_deadline.clear(id, timers);
+        self.heartbeat_deadline.clear(id, timers);
+        self.stall_deadline.clear(id, timers);
+        self.linger_deadline.clear(id, timers);
+    }
+
+    /// Marks it as one that may have something to send; returns whether it was not marked before.
+    pub(super) fn touch(&mut self) -> bool {
+        !core::mem::replace(&mut self.touched, true)
+    }
+
+    pub(super) fn untouch(&mut self) {
+        self.touched = false;
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.replies.held() + self.credit.held() + 512
+    }
+}

@@ -1,0 +1,76 @@
+//! Frames that were given to the driver and not yet reported as written.
+
+use alloc::collections::VecDeque;
+
+use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::host::JobId;
+use crate::time::Time;
+
+/// A frame that was given to the driver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) bytes: usize,
+    /// Its number, if it is an event.
+    pub(crate) seq: Option<u64>,
+    /// The job it subscribed to, if that has to be known.
+    pub(crate) subscribed: Option<JobId>,
+}
+
+/// What a report of written frames says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// The last event among them.
+    pub(crate) seq: Option<u64>,
+    /// Whether a `job.subscribed` that events are timed from was among them.
+    pub(crate) subscribed: bool,
+}
+
+/// The window of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Credit {
+    outstanding: VecDeque<Outstanding>,
+    bytes: usize,
+    last_written: Time,
+}
+
+impl Credit {
+    pub(super) fn new(now: Time) -> Credit {
+        Credit { outstanding: VecDeque::new(), bytes: 0, last_written: now }
+    }
+
+    /// Whether a frame of so many bytes may be given; a single one always may.
+    pub(super) fn allows(&self, bytes: usize, limits: &Limits) -> bool {
+        self.outstanding.is_empty()
+            || (self.outstanding.len() < limits.send_window && self.bytes + bytes <= limits.send_window_bytes)
+    }
+
+    pub(super) fn take(&mut self, frame: Outstanding, now: Time) {
+        if self.outstanding.is_empty() {
+            self.last_written = now;
+        }
+        self.outstanding.push_back(frame);
+        self.bytes += frame.bytes;
+    }
+
+    /// The driver has written so many frames; more than were given are ignored.
+    pub(super) fn give_back(&mut self, frames: usize, now: Time) -> Written {
+        let mut written = Written::default();
+        for _ in 0..frames {
+            let Some(frame) = self.outstanding.pop_front() else { break };
+            self.bytes -= frame.bytes;
+            self.last_written = now;
+            written.seq = frame.seq.or(written.seq);
+            written.subscribed |= frame.subscribed.is_some();
+        }
+        written
+    }
+
+    /// Since when frames are outstanding without one being written.
+    pub(super) fn waiting_since(&self) -> Option<Time> {
+        (!self.outstanding.is_empty()).then_some(self.last_written)
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.outstanding.len() * 40
+    }
+}

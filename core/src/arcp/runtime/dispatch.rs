@@ -1,0 +1,204 @@
+//! What comes from the wire: connections and their frames, read and dispatched once.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+
+use super::Runtime;
+use super::conns::conn::Conn;
+use super::conns::state::ConnState;
+use super::host::{ConnId, SessionKey, Via};
+use super::sessions::session::Session;
+use crate::arcp::wire::envelope::{self, Envelope};
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::request;
+use crate::json::{self, Text};
+use crate::time::Time;
+
+/// The most bytes of an envelope id, which is repeated in answers and remembered.
+const MAX_ID: usize = 512;
+
+/// A frame whose envelope is valid.
+pub(super) struct Request<'a> {
+    pub(super) conn: ConnId,
+    pub(super) id: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) envelope: &'a Envelope<'a>,
+}
+
+/// Why a frame is refused.
+struct Refusal {
+    request_id: Option<Box<str>>,
+    fault: Fault,
+    /// Whether it was not a frame at all.
+    malformed: bool,
+}
+
+impl Runtime {
+    /// A transport is up. It has until [`Config::hello_timeout`](crate::arcp::Config::hello_timeout) to say hello.
+    pub fn handle_open(&mut self, now: Time, via: Via) -> ConnId {
+        self.input(now, |this| {
+            let now = this.clock.now();
+            let conn = this.conns.open(via, now);
+            let limits = &this.config.limits;
+            let limit = if this.conns.len() > limits.connections {
+                Some(("connections", limits.connections))
+            } else if this.conns.ungreeted() > limits.ungreeted {
+                Some(("ungreeted", limits.ungreeted))
+            } else {
+                None
+            };
+            match limit {
+                Some((limit, max)) => {
+                    this.refuse(conn, None, &Fault::limit(limit, max as u64));
+                    // Nothing was queued before, so the frame has credit: the connection takes no place in the table.
+                    this.end_connection(conn, 1013, "too many connections");
+                }
+                None => this.conns.await_hello(conn, now.plus(this.config.hello_timeout), &mut this.timers),
+            }
+            conn
+        })
+    }
+
+    /// One whole frame of a peer. Frames of a connection that is closed or closing are ignored.
+    pub fn handle_frame(&mut self, now: Time, conn: ConnId, frame: &[u8]) {
+        self.input(now, |this| {
+            let now = this.clock.now();
+            let Some(open) = this.conns.get_mut(conn) else { return };
+            let greeted = match open.state() {
+                ConnState::Greeting | ConnState::Authenticating => false,
+                ConnState::Bound => true,
+                ConnState::Closing | ConnState::Gone => return,
+            };
+            open.receive(now);
+            if greeted && let Some(key) = open.prove() {
+                this.prove(key);
+            }
+            if frame.len() > this.config.limits.frame_bytes {
+                this.refuse_oversized(conn);
+            } else if let Err(refusal) = this.read(conn, frame) {
+                this.refuse(conn, refusal.request_id.as_deref(), &refusal.fault);
+                if !greeted {
+                    this.end_connection(conn, 1008, "the session was refused");
+                } else if refusal.malformed {
+                    this.count_bad_frame(conn);
+                }
+            }
+            this.conns.touch(conn);
+        });
+    }
+
+    /// The link could not hand a frame in and reads no more: the frame was too large (`code` 1009) or not text (any other
+    /// close code). It is answered as if it had come here, and the connection ends.
+    pub fn handle_unreadable(&mut self, now: Time, conn: ConnId, code: u16) {
+        self.input(now, |this| {
+            let state = this.conns.get(conn).map_or(ConnState::Gone, Conn::state);
+            if matches!(state, ConnState::Closing | ConnState::Gone) {
+                return;
+            }
+            if code == 1009 {
+                this.refuse_oversized(conn);
+            } else {
+                this.refuse(conn, None, &Fault::invalid("the frame is not UTF-8"));
+                this.end_connection(conn, code, "the frame is not text");
+            }
+        });
+    }
+
+    fn refuse_oversized(&mut self, conn: ConnId) {
+        self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.limits.frame_bytes as u64));
+        self.end_connection(conn, 1009, "the frame is larger than the limit");
+    }
+
+    /// Reads and carries out one frame.
+    fn read(&mut self, conn: ConnId, frame: &[u8]) -> Result<(), Refusal> {
+        let malformed = |request_id: Option<Box<str>>, sentence: Cow<'static, str>| Refusal {
+            request_id,
+            fault: Fault::invalid(sentence),
+            malformed: true,
+        };
+        let text = core::str::from_utf8(frame).map_err(|_| malformed(None, "the frame is not UTF-8".into()))?;
+        let salvaged = |sentence| malformed(envelope::salvage_id(text).map(Into::into), sentence);
+        if json::too_deep(text) {
+            return Err(salvaged(alloc::format!("the frame nests deeper than {} levels", json::MAX_DEPTH).into()));
+        }
+        let envelope = Envelope::parse(text).map_err(|error| {
+            salvaged(alloc::format!("the frame is not an ARCP envelope: {}", request::blame(&error)).into())
+        })?;
+        let id = envelope.id.as_ref().map_or("", Text::as_str);
+        let named = |fault: Fault| Refusal { request_id: (!id.is_empty()).then(|| id.into()), fault, malformed: false };
+        if !matches!(envelope.arcp.as_ref().map(Text::as_str), Some("1.1" | "1")) {
+            return Err(named(Fault::invalid("the member arcp must be \"1.1\" or \"1\"")));
+        }
+        if id.is_empty() || id.len() > MAX_ID {
+            let fault = Fault::invalid("the member id must be a string of 1 to 512 bytes");
+            return Err(Refusal { request_id: None, fault, malformed: false });
+        }
+        let kind = envelope.kind.as_ref().map_or("", Text::as_str);
+        if kind.is_empty() {
+            return Err(named(Fault::invalid("the member type is missing")));
+        }
+        self.dispatch(&Request { conn, id, kind, envelope: &envelope }).map_err(named)
+    }
+
+    fn dispatch(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+        let Some(open) = self.conns.get(request.conn) else { return Ok(()) };
+        match (open.state(), open.session()) {
+            (ConnState::Greeting, _) => match request.kind {
+                "session.hello" => self.on_hello(request),
+                "session.resume" => self.on_resume(request),
+                _ => Err(Fault::invalid("the first frame must be session.hello or session.resume")),
+            },
+            (ConnState::Authenticating, _) => {
+                Err(Fault::invalid("no frame may be sent between session.hello and session.welcome"))
+            }
+            (ConnState::Bound, Some(key)) => self.dispatch_bound(key, request),
+            (ConnState::Bound, None) | (ConnState::Closing | ConnState::Gone, _) => Ok(()),
+        }
+    }
+
+    fn dispatch_bound(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let named = request.envelope.session_id.as_ref().map_or("", Text::as_str);
+        let own = self.sessions.get(key).map(Session::id);
+        if !named.is_empty() && SessionId::parse(named) != own {
+            return Err(Fault::invalid("the frame names another session than this connection's"));
+        }
+        match request.kind {
+            "job.submit" => self.on_submit(key, request),
+            "job.cancel" => self.on_cancel(key, request),
+            "job.subscribe" => self.on_subscribe(key, request),
+            "job.unsubscribe" => self.on_unsubscribe(key, request),
+            "session.ping" => self.on_ping(key, request),
+            "session.ack" => self.on_ack(key, request),
+            "session.list_jobs" => self.on_list(key, request),
+            "session.close" | "session.bye" => self.on_close(key, request),
+            "session.pong" | "session.error" | "session.closed" => Ok(()),
+            "session.hello" | "session.resume" => Err(Fault::invalid("this connection has a session already")),
+            "session.welcome" | "session.jobs" | "job.accepted" | "job.cancelled" | "job.event" | "job.result"
+            | "job.error" | "job.subscribed" => {
+                Err(Fault::invalid(alloc::format!("only a runtime sends {}", request.kind)))
+            }
+            vendor if vendor.starts_with("x-vendor.") && is_optional(request.envelope) => Ok(()),
+            other => Err(Fault::invalid(alloc::format!("the message type {other:?} is unknown"))),
+        }
+    }
+
+    fn count_bad_frame(&mut self, conn: ConnId) {
+        let (now, limits) = (self.clock.now(), &self.config.limits);
+        if self.conns.get_mut(conn).is_some_and(|open| open.count_bad_frame(now, limits)) {
+            self.end_connection(conn, 1008, "too many malformed frames");
+        }
+    }
+
+    /// Whether the next frame of this connection may be handed in. Asked before every frame.
+    pub fn reading(&self, conn: ConnId) -> bool {
+        self.conns.get(conn).is_some_and(Conn::is_reading)
+    }
+}
+
+fn is_optional(envelope: &Envelope<'_>) -> bool {
+    envelope
+        .extensions
+        .and_then(|extensions| serde_json::from_str::<request::Optional>(extensions.get()).ok())
+        .is_some_and(|extensions| extensions.optional)
+}

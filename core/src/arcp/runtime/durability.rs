@@ -1,0 +1,72 @@
+//! How far the journal has come, and the agents that wait for it.
+
+use alloc::collections::BTreeSet;
+
+use crate::arcp::runtime::config::{Config, Journaling};
+use crate::arcp::runtime::host::JobId;
+
+/// The fewest stores that have to be waiting before the journal counts as stuck.
+const FAR_BEHIND: u64 = 1_024;
+
+/// The last store that the host reported as durable, and what depends on it.
+#[derive(Clone, Debug)]
+pub(super) struct Durability {
+    journaling: Journaling,
+    /// Stores that may be waiting before agents wait too.
+    window: u64,
+    durable: u64,
+    /// The host reported that the journal cannot be written.
+    paused: bool,
+    /// Jobs whose agents wait for the journal.
+    waiting: BTreeSet<JobId>,
+}
+
+impl Durability {
+    pub(super) fn new(config: &Config) -> Durability {
+        let (journaling, window) = (config.journal, config.limits.store_window);
+        Durability { journaling, window, durable: 0, paused: false, waiting: BTreeSet::new() }
+    }
+
+    /// Whether sessions and jobs are recorded at all.
+    pub(super) fn is_kept(&self) -> bool {
+        self.journaling.is_kept()
+    }
+
+    /// Whether the journal can be asked for events that are no longer in memory.
+    pub(super) fn is_readable(&self) -> bool {
+        self.journaling == Journaling::Readable
+    }
+
+    /// Whether so much is not durable yet that agents have to wait.
+    pub(super) fn is_behind(&self, stored: u64) -> bool {
+        self.is_kept() && stored - self.durable >= self.window.max(1)
+    }
+
+    /// Whether nothing more is accepted that has to be stored: the journal cannot be written, or it is further behind than
+    /// agents alone can bring about. Without this, a client that resumes again and again would make the backlog grow
+    /// without bound.
+    pub(super) fn is_stuck(&self, stored: u64) -> bool {
+        let far = self.window.saturating_mul(2).max(FAR_BEHIND);
+        self.paused || (self.is_kept() && stored - self.durable >= far)
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    pub(super) fn proceed(&mut self) {
+        self.paused = false;
+    }
+
+    /// Notes that a job's agent waits for the journal.
+    pub(super) fn wait(&mut self, job: JobId) {
+        self.waiting.insert(job);
+    }
+
+    /// Notes that the stores up to `seq` are durable, and returns the jobs that may go on. Half of the window has to be
+    /// free before agents wake, so that they do not wake for every commit.
+    pub(super) fn reached(&mut self, seq: u64, stored: u64) -> BTreeSet<JobId> {
+        self.durable = self.durable.max(seq.min(stored));
+        if stored - self.durable <= self.window / 2 { core::mem::take(&mut self.waiting) } else { BTreeSet::new() }
+    }
+}

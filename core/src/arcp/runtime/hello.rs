@@ -1,0 +1,229 @@
+//! Hello, authentication and welcome (§6.1, §6.2).
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+
+use super::Runtime;
+use super::config::Compat;
+use super::conns::conn::{Claim, Conn, Greeting};
+use super::conns::replies::Reply;
+use super::dispatch::Request;
+use super::event::Event;
+use super::host::{ConnId, Refused, SessionKey, Via};
+use super::record::{Record, SessionOpened};
+use super::sessions::session::Opening;
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::{EnvelopeId, SessionId};
+use crate::arcp::wire::reply;
+use crate::arcp::wire::request::{self, Auth, Capabilities};
+use crate::digest::{Digest, sha256};
+use crate::json::{Object, Text};
+use crate::secret::Secret;
+use crate::time::Time;
+
+/// The most bytes of a bearer token.
+const MAX_TOKEN: usize = 16 << 10;
+
+impl Runtime {
+    pub(super) fn on_hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+        let hello: request::Hello<'_> = request::decode(request.kind, request.envelope.payload)?;
+        let token = bearer(hello.auth.as_ref())?;
+        let resume = match (hello.resume, hello.resume_token, hello.last_event_seq) {
+            (Some(resume), _, _) => {
+                let session = resume.session_id.as_ref().or(request.envelope.session_id.as_ref());
+                Some(claim(session, &resume.resume_token, resume.last_event_seq.0))
+            }
+            (None, Some(token), Some(last)) => {
+                let session = hello.session_id.as_ref().or(request.envelope.session_id.as_ref());
+                Some(claim(session, &token, last.0))
+            }
+            (None, Some(_), None) => return Err(Fault::invalid("a resume needs last_event_seq")),
+            (None, None, _) => None,
+        };
+        let asked = hello.capabilities.as_ref().map_or(Features::NONE, Capabilities::features);
+        let python = match self.config.compat {
+            Compat::Auto => hello.capabilities.as_ref().is_some_and(Capabilities::is_python11),
+            Compat::Spec => false,
+            Compat::Python11 => true,
+        };
+        let client = hello.client.and_then(|client| client.name).map_or_else(Default::default, |name| name.0);
+        let via = self.conns.get(request.conn).map_or(Via::Plain, Conn::via);
+        let greeting = Greeting {
+            request_id: Some(request.id.into()),
+            features: asked.intersection(self.offered(via)),
+            python,
+            resume,
+        };
+        self.authenticate(request.conn, greeting, token, client.chars().take(128).collect());
+        Ok(())
+    }
+
+    /// The features that this runtime offers to such a connection (§6.2, §14).
+    pub(super) fn offered(&self, via: Via) -> Features {
+        let confidential = match via {
+            Via::Tls | Via::Loopback | Via::Stdio | Via::Memory => true,
+            Via::Plain => false,
+        };
+        if self.config.provisioner && confidential {
+            self.config.features
+        } else {
+            self.config.features.without(Feature::ProvisionedCredentials)
+        }
+    }
+
+    /// Asks the host whose token it is.
+    pub(super) fn authenticate(&mut self, conn: ConnId, greeting: Greeting, token: Secret, client: String) {
+        let at = self.clock.now().plus(self.config.auth_timeout);
+        if self.conns.hello(conn, greeting.into(), at, &mut self.timers) {
+            self.event(Event::Authenticate { conn, token, client });
+        }
+    }
+
+    /// Answers [`Event::Authenticate`]: the token is this principal's.
+    ///
+    /// A session that cannot be opened or resumed is the peer's fault, not the host's: the peer gets the error.
+    ///
+    /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
+    pub fn admit(&mut self, now: Time, conn: ConnId, principal: &str) -> Result<(), Refused> {
+        self.input(now, |this| {
+            let greeting = this.answered_hello(conn)?;
+            let principal = this.sessions.principal(principal);
+            let outcome = match &greeting.resume {
+                Some(claim) => this.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
+                None => this.open(conn, &greeting, principal),
+            };
+            if let Err(fault) = outcome {
+                this.turn_away(conn, greeting.request_id.as_deref(), &fault);
+            }
+            Ok(())
+        })
+    }
+
+    /// Answers [`Event::Authenticate`]: `UNAUTHENTICATED` for a token that is not valid, `INTERNAL_ERROR` if the verifier
+    /// cannot tell. The connection is closed.
+    ///
+    /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
+    pub fn reject(&mut self, now: Time, conn: ConnId, fault: Fault) -> Result<(), Refused> {
+        self.input(now, |this| {
+            let greeting = this.answered_hello(conn)?;
+            this.turn_away(conn, greeting.request_id.as_deref(), &fault);
+            Ok(())
+        })
+    }
+
+    fn answered_hello(&mut self, conn: ConnId) -> Result<Box<Greeting>, Refused> {
+        self.conns.get_mut(conn).and_then(Conn::take_greeting).ok_or(Refused::Stale)
+    }
+
+    fn open(&mut self, conn: ConnId, greeting: &Greeting, principal: Arc<str>) -> Result<(), Fault> {
+        self.open_for_work()?;
+        let limits = &self.config.limits;
+        let (sessions, per_principal) = (limits.sessions, limits.sessions_per_principal);
+        if self.sessions.len() >= sessions && !self.make_room(None) {
+            return Err(Fault::limit("sessions", sessions as u64));
+        }
+        if self.sessions.of_principal(&principal) >= per_principal && !self.make_room(Some(&principal)) {
+            return Err(Fault::limit("sessions_per_principal", per_principal as u64));
+        }
+        let Some((via, hello)) = self.conns.get(conn).map(|open| (open.via(), open.hello_order())) else {
+            return Ok(());
+        };
+        let opening = Opening {
+            id: SessionId(self.random.random_u128()),
+            principal,
+            features: greeting.features,
+            python: greeting.python,
+            stdio: via == Via::Stdio,
+        };
+        let (token, hash) = self.mint_token();
+        let record = SessionOpened {
+            session: opening.id,
+            principal: Arc::clone(&opening.principal),
+            features: opening.features,
+            python: opening.python,
+            stdio: opening.stdio,
+            token: hash,
+            at: self.clock.now(),
+        };
+        let key = self.sessions.open(opening, conn, hello, hash);
+        self.record(|_| Some(Record::SessionOpened(record.into())));
+        self.totals.sessions += 1;
+        self.welcome(conn, key, &token, false);
+        Ok(())
+    }
+
+    /// Closes a session that its client has closed, to make room for a new one.
+    fn make_room(&mut self, principal: Option<&str>) -> bool {
+        let displaced = self.sessions.displaced(principal);
+        if let Some(key) = displaced {
+            self.lapse(key);
+        }
+        displaced.is_some()
+    }
+
+    /// A new resume token and its hash.
+    pub(super) fn mint_token(&mut self) -> (String, Digest) {
+        let token = self.random.token("rt_");
+        let hash = sha256(token.as_bytes());
+        (token, hash)
+    }
+
+    /// Welcomes a session that was tied to a connection under a new resume token.
+    pub(super) fn welcome(&mut self, conn: ConnId, key: SessionKey, token: &str, resumed: bool) {
+        let now = self.clock.now();
+        let Some(session) = self.sessions.get(key) else { return };
+        let (id, features, principal) = (session.id(), session.features(), Arc::clone(session.principal()));
+        let interval = self.config.heartbeat_secs();
+        let heartbeat = features.has(Feature::Heartbeat);
+        let runtime = Object::new().text("name", &self.config.name).text("version", &self.config.version).close();
+        let mut payload = Object::with_capacity(1024)
+            .plain("session_id", id)
+            .json("runtime", &runtime)
+            .plain("resume_token", token)
+            .value("resume_window_sec", self.config.resume_window_secs());
+        if heartbeat {
+            payload = payload.value("heartbeat_interval_sec", interval);
+        }
+        let payload = payload
+            .plain("accepted_at", now.to_rfc3339())
+            .json("capabilities", &reply::capabilities(features, self.agents.specs()))
+            .close();
+        let envelope_id = EnvelopeId::next(&mut self.random, now);
+        let frame = envelope::frame(envelope_id, "session.welcome", session.head(), None, &[&payload]);
+        let silence = heartbeat.then(|| now.plus_secs(interval));
+        self.conns.admit(conn, key, silence, now, &mut self.timers);
+        self.queue(conn, Reply::new(frame));
+        self.event(Event::SessionLive { session: id, conn, principal, resumed });
+        self.outputs.reading(conn);
+    }
+
+    /// The first frame after a welcome proves that the client holds the newest token: every other one becomes invalid.
+    pub(super) fn prove(&mut self, key: SessionKey) {
+        if self.sessions.prove(key) {
+            self.record_tokens(key);
+        }
+    }
+}
+
+/// The bearer token of an `auth` member.
+pub(super) fn bearer(auth: Option<&Auth<'_>>) -> Result<Secret, Fault> {
+    let token = auth
+        .filter(|auth| auth.scheme.as_ref().map_or("bearer", Text::as_str) == "bearer")
+        .and_then(|auth| auth.token.as_ref())
+        .map_or("", Text::as_str);
+    if token.is_empty() || token.len() > MAX_TOKEN {
+        return Err(Fault::new(ErrorCode::Unauthenticated, "a bearer token is needed in auth.token"));
+    }
+    Ok(Secret::new(token.to_string()))
+}
+
+/// What a resume claims.
+pub(super) fn claim(session: Option<&Text<'_>>, token: &Text<'_>, last: u64) -> Claim {
+    let named = session.map_or("", Text::as_str);
+    let id = SessionId::parse(named);
+    Claim { session: id, foreign: !named.is_empty() && id.is_none(), token: sha256(token.as_str().as_bytes()), last }
+}

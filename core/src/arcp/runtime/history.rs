@@ -1,0 +1,85 @@
+//! The history of a subscribed job, shown a few events at a time while the connection takes them (§7.6).
+
+use bytes::Bytes;
+
+use super::Runtime;
+use super::append::event_len;
+use super::host::{JobId, SessionKey};
+use super::jobs::history::Past;
+
+/// What comes next in a job's history.
+enum Next {
+    /// An event that the session takes.
+    Event(Bytes),
+    /// An event that needs a feature the session does not have.
+    Skip,
+    /// An event that is too large for the session.
+    TooLarge,
+    /// An event that is no longer in memory.
+    Dropped,
+    /// The job's terminal.
+    Terminal(&'static str, Bytes),
+    /// Nothing: the session is shown what comes.
+    Caught,
+}
+
+impl Runtime {
+    /// Appends the next event of a history to a session's log, if one may be shown now. Returns whether there may be more.
+    pub(super) fn replay_next(&mut self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
+        let ready = session.next_replay(self.clock.now(), self.config.limits.send_window);
+        let (Some((id, at)), connected) = (ready, session.conn().is_some()) else { return false };
+        let Some(next) = self.next_of_history(key, id, at) else {
+            self.unwatch(key, id);
+            return true;
+        };
+        match next {
+            Next::Event(payload) => {
+                self.advance_replay(key, id, at + 1);
+                self.show_alone(key, id, "job.event", &payload, Some(at));
+            }
+            Next::Skip => self.advance_replay(key, id, at + 1),
+            Next::Dropped if self.durability.is_readable() && connected => self.fetch_history(key, id, at),
+            // It goes on with the next connection.
+            Next::Dropped if self.durability.is_readable() => return false,
+            Next::Dropped | Next::TooLarge => self.drop_subscription(key, id),
+            Next::Terminal(kind, payload) => {
+                self.show_alone(key, id, kind, &payload, None);
+                self.unwatch(key, id);
+            }
+            Next::Caught => {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.caught_up(id);
+                }
+            }
+        }
+        true
+    }
+
+    /// What stands at a position of a job's history; `None` if the job is gone.
+    fn next_of_history(&self, key: SessionKey, id: JobId, at: u64) -> Option<Next> {
+        let (session, job) = (self.sessions.get(key)?, self.jobs.get(id)?);
+        Some(match (job.history().at(at), job.terminal()) {
+            (Err(()), _) => Next::Dropped,
+            (Ok(Some(Past { payload, .. })), _) if event_len(payload.len()) > self.frame_limit(Some(key)) => {
+                Next::TooLarge
+            }
+            (Ok(Some(past)), _) if session.features().intersection(past.needs) == past.needs => {
+                Next::Event(past.payload.clone())
+            }
+            (Ok(Some(_)), _) => Next::Skip,
+            (Ok(None), Some(terminal)) => {
+                let (kind, payload) = self.terminal_for(key, terminal);
+                Next::Terminal(kind, payload)
+            }
+            (Ok(None), None) => Next::Caught,
+        })
+    }
+
+    /// A history was shown up to a position.
+    pub(super) fn advance_replay(&mut self, key: SessionKey, id: JobId, at: u64) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.advance_replay(id, at);
+        }
+    }
+}

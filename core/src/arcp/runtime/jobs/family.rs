@@ -1,0 +1,76 @@
+//! Delegation: jobs above and below, and the budgets they share (§9.6, §10).
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::Jobs;
+use crate::arcp::runtime::host::JobId;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::budget::{Amounts, Budget, Currency};
+
+impl Jobs {
+    /// The budgets a job spends from, the nearest first: its own and those above it.
+    fn budgets(&self, id: JobId) -> impl Iterator<Item = (JobId, &Budget)> {
+        let mut at = Some(id);
+        let line = core::iter::from_fn(move || {
+            let id = at?;
+            let job = self.get(id)?;
+            at = job.parent();
+            Some((id, job))
+        });
+        line.filter_map(|(id, job)| Some((id, job.budget()?)))
+    }
+
+    /// The budget that is shown of a job: its own, or the nearest above it.
+    pub(in crate::arcp::runtime) fn budget_of(&self, id: JobId) -> Option<&Budget> {
+        self.budgets(id).next().map(|(_, budget)| budget)
+    }
+
+    /// The job whose budget a cost in this currency is taken from: the nearest that has the currency. A lease that names
+    /// only other currencies would otherwise be more than its parent's (§9.4).
+    pub(in crate::arcp::runtime) fn purse(&self, id: JobId, currency: &str) -> Option<JobId> {
+        self.budgets(id).find(|(_, budget)| budget.remaining_of(currency).is_some()).map(|(holder, _)| holder)
+    }
+
+    /// A currency of which nothing remains for a job, if there is one.
+    pub(in crate::arcp::runtime) fn exhausted(&self, id: JobId) -> Option<&Currency> {
+        let mut all = self.budgets(id).flat_map(|(holder, budget)| budget.exhausted().map(move |one| (holder, one)));
+        all.find_map(|(holder, currency)| (self.purse(id, currency.as_str()) == Some(holder)).then_some(currency))
+    }
+
+    /// Sets the amounts of a child aside from its parent's budget (ours).
+    pub(in crate::arcp::runtime) fn set_aside(&mut self, parent: JobId, amounts: &Amounts) -> Result<(), Fault> {
+        let violation = |message| Fault::new(ErrorCode::LeaseSubsetViolation, message);
+        let budget = self.get_mut(parent).and_then(|job| job.budget_mut());
+        let budget = budget.ok_or_else(|| violation("the parent's lease has no cost.budget".to_string()))?;
+        budget.set_aside(amounts).map_err(|error| violation(error.to_string()))
+    }
+
+    /// Takes an ended job out of its family; what is left of its budget returns to its parent. Returns the parent, if
+    /// that has changed its budget.
+    pub(in crate::arcp::runtime) fn leave_family(
+        &mut self,
+        id: JobId,
+        parent: Option<JobId>,
+        budget: Option<&Budget>,
+    ) -> Option<JobId> {
+        let job = self.get_mut(parent?)?;
+        job.release(id);
+        job.budget_mut()?.give_back(budget?);
+        parent
+    }
+
+    /// The jobs below this one that have not ended, each before the one that delegated it.
+    pub(in crate::arcp::runtime) fn descendants(&self, id: JobId) -> Vec<JobId> {
+        let children = |id: JobId| self.get(id).map_or(&[][..], |job| job.children());
+        let mut open: Vec<JobId> = children(id).to_vec();
+        let mut found = Vec::new();
+        while let Some(id) = open.pop() {
+            found.push(id);
+            open.extend(children(id));
+        }
+        // Parents were found first and siblings last to first; what is wanted is the other way round.
+        found.reverse();
+        found
+    }
+}

@@ -1,0 +1,461 @@
+//! One job: what was asked for, its place in its family, its events, and those that wait for it.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::history::{History, Past};
+use super::output::JobOutput;
+use super::state::{Cause, JobState};
+use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::event::Timer;
+use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::timers::{Deadline, Timers};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
+use crate::budget::{Amount, Amounts, Budget, BudgetError};
+use crate::time::Time;
+
+/// What a job is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct JobSpec {
+    pub(crate) accepted: Accepted,
+    /// The session it belongs to.
+    pub(crate) owner: Option<SessionKey>,
+    /// What that session negotiated.
+    pub(crate) features: Features,
+    /// Whether the chunks of its result are small: its owner is on stdio or a `python-1.1` session.
+    pub(crate) small_chunks: bool,
+    pub(crate) input: Option<Box<RawValue>>,
+    pub(crate) extensions: Option<Box<RawValue>>,
+    pub(crate) max_runtime_secs: Option<u64>,
+    pub(crate) parent: Option<JobId>,
+}
+
+/// A submit that waits for the host's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) session: SessionKey,
+    pub(crate) request_id: Box<str>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    state: JobState,
+    accepted: Arc<Accepted>,
+    /// The session that may cancel it, and whose event numbers are the job's; `None` once that is closed.
+    owner: Option<SessionKey>,
+    features: Features,
+    small_chunks: bool,
+    input: Option<Box<RawValue>>,
+    extensions: Option<Box<RawValue>>,
+    max_runtime_secs: Option<u64>,
+    /// Its own amounts; `None` if it draws on its parent's or has no budget.
+    granted: Option<Amounts>,
+    budget: Option<Budget>,
+    parent: Option<JobId>,
+    children: Vec<JobId>,
+    delegate_ids: BTreeSet<Box<str>>,
+    depth: u32,
+    /// The number of the parent's `delegate` event, which its `job.accepted` follows.
+    delegated_at: u64,
+    /// The owner's number of its last event.
+    last_seq: u64,
+    history: History,
+    /// The sessions it is shown in.
+    watchers: Vec<SessionKey>,
+    output: JobOutput,
+    waiters: Vec<Waiter>,
+    /// Whether an operation was refused because the lease had expired: the job can only end so (§9.5).
+    expired: bool,
+    /// Whether its agent waits for room in a log or for the journal.
+    blocked: bool,
+    submit_deadline: Deadline,
+    runtime_deadline: Deadline,
+    expiry_deadline: Deadline,
+    grace_deadline: Deadline,
+    terminal: Option<Arc<Terminal>>,
+}
+
+impl Job {
+    /// A job that the host is asked about.
+    pub(super) fn new(spec: JobSpec, depth: u32) -> Job {
+        let granted = spec.accepted.lease.budget().cloned();
+        Job {
+            state: JobState::Asked,
+            accepted: Arc::new(spec.accepted),
+            owner: spec.owner,
+            features: spec.features,
+            small_chunks: spec.small_chunks,
+            input: spec.input,
+            extensions: spec.extensions,
+            max_runtime_secs: spec.max_runtime_secs,
+            budget: granted.clone().map(Budget::new),
+            granted,
+            parent: spec.parent,
+            children: Vec::new(),
+            delegate_ids: BTreeSet::new(),
+            depth,
+            delegated_at: 0,
+            last_seq: 0,
+            history: History::default(),
+            watchers: Vec::new(),
+            output: JobOutput::default(),
+            waiters: Vec::new(),
+            expired: false,
+            blocked: false,
+            submit_deadline: Deadline::new(Timer::Submit),
+            runtime_deadline: Deadline::new(Timer::Runtime),
+            expiry_deadline: Deadline::new(Timer::Expiry),
+            grace_deadline: Deadline::new(Timer::Grace),
+            terminal: None,
+        }
+    }
+
+    // What was asked for.
+
+    pub(crate) fn state(&self) -> JobState {
+        self.state
+    }
+
+    pub(crate) fn ulid(&self) -> JobUlid {
+        self.accepted.id
+    }
+
+    pub(crate) fn accepted(&self) -> &Arc<Accepted> {
+        &self.accepted
+    }
+
+    /// The session that may cancel it, unless that is closed.
+    pub(crate) fn owner(&self) -> Option<SessionKey> {
+        self.owner
+    }
+
+    /// Gives it to a session, or to none once its session is closed.
+    pub(crate) fn set_owner(&mut self, owner: Option<SessionKey>) {
+        self.owner = owner;
+    }
+
+    /// The features of the session that submitted it.
+    pub(crate) fn features(&self) -> Features {
+        self.features
+    }
+
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// Whether the chunks of its result are small.
+    pub(crate) fn has_small_chunks(&self) -> bool {
+        self.small_chunks
+    }
+
+    pub(crate) fn input(&self) -> Option<&RawValue> {
+        self.input.as_deref()
+    }
+
+    pub(crate) fn extensions(&self) -> Option<&RawValue> {
+        self.extensions.as_deref()
+    }
+
+    // Its life.
+
+    pub(super) fn start_submit_deadline(&mut self, id: JobId, at: Time, timers: &mut Timers) {
+        self.submit_deadline.set(at, id, timers);
+    }
+
+    /// The host has accepted it. Returns the submits that wait for the answer.
+    pub(super) fn accept(
+        &mut self,
+        id: JobId,
+        now: Time,
+        budget: Option<Budget>,
+        expires: Option<Time>,
+        timers: &mut Timers,
+    ) -> Option<Vec<Waiter>> {
+        if !self.state.accept() {
+            return None;
+        }
+        let accepted = Arc::make_mut(&mut self.accepted);
+        accepted.accepted_at = now;
+        accepted.budget = budget;
+        self.submit_deadline.clear(id, timers);
+        if let Some(at) = expires {
+            self.expiry_deadline.set(at, id, timers);
+        }
+        Some(core::mem::take(&mut self.waiters))
+    }
+
+    /// The host has declined it, or the runtime has. Returns the submits that wait for the answer.
+    pub(super) fn decline(&mut self, id: JobId, timers: &mut Timers) -> Option<Vec<Waiter>> {
+        if !self.state.decline() {
+            return None;
+        }
+        self.submit_deadline.clear(id, timers);
+        Some(core::mem::take(&mut self.waiters))
+    }
+
+    /// Its agent has a slot.
+    pub(super) fn run(&mut self, id: JobId, now: Time, timers: &mut Timers) -> bool {
+        if !self.state.run() {
+            return false;
+        }
+        if let Some(secs) = self.max_runtime_secs {
+            self.runtime_deadline.set(now.plus_secs(secs), id, timers);
+        }
+        true
+    }
+
+    /// Asks it to stop until a deadline. Returns whether it was running; a job that waits for a slot ends instead.
+    pub(super) fn cancel(&mut self, id: JobId, deadline: Time, timers: &mut Timers) -> bool {
+        if self.state != JobState::Running || !self.state.cancel() {
+            return false;
+        }
+        self.grace_deadline.set(deadline, id, timers);
+        true
+    }
+
+    /// When `max_runtime_sec` ends it; known once it runs.
+    pub(crate) fn runtime_deadline(&self) -> Option<Time> {
+        self.runtime_deadline.at()
+    }
+
+    /// An operation is refused because its lease has expired: it can only end so (§9.5). Returns whether this is the first.
+    pub(crate) fn expire_lease(&mut self) -> bool {
+        !core::mem::replace(&mut self.expired, true)
+    }
+
+    /// Whether an operation was refused because its lease has expired.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expired
+    }
+
+    /// It is on record as cancelled.
+    pub(super) fn restore_cancelling(&mut self) {
+        if self.state == JobState::Pending && self.state.run() {
+            let _ = self.state.cancel();
+        }
+    }
+
+    /// The cause that counts: neither its own time nor its parent's end comes before a refusal as expired (§9.5).
+    fn effective(&self, cause: Cause) -> Cause {
+        if self.expired && self.state == JobState::Running { Cause::Expired } else { cause }
+    }
+
+    /// Whether a cause would end it now.
+    pub(crate) fn would_end(&self, cause: Cause) -> bool {
+        let mut state = self.state;
+        state.end(self.effective(cause)).is_some()
+    }
+
+    /// Ends it; its terminal follows. Returns how, if the cause ends it now.
+    pub(super) fn end(&mut self, id: JobId, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
+        let status = self.state.end(self.effective(cause))?;
+        self.end_deadlines(id, timers);
+        self.blocked = false;
+        self.output.end();
+        self.input = None;
+        self.extensions = None;
+        self.delegate_ids.clear();
+        Some(status)
+    }
+
+    fn end_deadlines(&mut self, id: JobId, timers: &mut Timers) {
+        self.submit_deadline.clear(id, timers);
+        self.runtime_deadline.clear(id, timers);
+        self.expiry_deadline.clear(id, timers);
+        self.grace_deadline.clear(id, timers);
+    }
+
+    pub(crate) fn terminal(&self) -> Option<&Arc<Terminal>> {
+        self.terminal.as_ref()
+    }
+
+    pub(super) fn set_terminal(&mut self, terminal: Arc<Terminal>) {
+        self.terminal = Some(terminal);
+    }
+
+    pub(super) fn restore_end(&mut self, terminal: Arc<Terminal>, seq: u64) {
+        self.state = JobState::ended(terminal.status);
+        self.terminal = Some(terminal);
+        self.last_seq = seq;
+    }
+
+    // Its family.
+
+    /// The job that delegated it.
+    pub(crate) fn parent(&self) -> Option<JobId> {
+        self.parent
+    }
+
+    /// The jobs it delegated that have not ended.
+    pub(crate) fn children(&self) -> &[JobId] {
+        &self.children
+    }
+
+    pub(super) fn adopt(&mut self, child: JobId, delegate_id: Option<&str>) {
+        self.children.push(child);
+        if let Some(delegate_id) = delegate_id {
+            self.delegate_ids.insert(delegate_id.into());
+        }
+    }
+
+    pub(super) fn release(&mut self, child: JobId) {
+        self.children.retain(|other| *other != child);
+    }
+
+    /// Levels of delegation above it.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The number of delegations it has named.
+    pub(crate) fn delegations(&self) -> usize {
+        self.delegate_ids.len()
+    }
+
+    pub(crate) fn has_delegated(&self, delegate_id: &str) -> bool {
+        self.delegate_ids.contains(delegate_id)
+    }
+
+    /// Lets a name be used again: its submit was refused and left no trace.
+    pub(crate) fn forget_delegation(&mut self, delegate_id: &str) {
+        self.delegate_ids.remove(delegate_id);
+    }
+
+    /// The number of the parent's `delegate` event, which its `job.accepted` follows.
+    pub(crate) fn delegated_at(&self) -> u64 {
+        self.delegated_at
+    }
+
+    /// It was delegated by the event of this number, and carries the extensions of its parent.
+    pub(crate) fn delegated(&mut self, at: u64, extensions: Option<Box<RawValue>>) {
+        self.delegated_at = at;
+        self.extensions = extensions;
+    }
+
+    /// The amounts its lease grants it; `None` if it draws on its parent's or has no budget.
+    pub(crate) fn granted(&self) -> Option<&Amounts> {
+        self.granted.as_ref()
+    }
+
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    pub(super) fn budget_mut(&mut self) -> Option<&mut Budget> {
+        self.budget.as_mut()
+    }
+
+    /// Takes a cost from its own budget; returns what remains of that currency, if the budget has it (§9.6).
+    pub(crate) fn spend(&mut self, unit: &str, amount: Amount) -> Result<Option<Amount>, BudgetError> {
+        self.budget.as_mut().map_or(Ok(None), |budget| budget.spend(unit, amount))
+    }
+
+    // Its events.
+
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The owner's number of its last event.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Notes the number that its owner's session gave to its last event or its terminal; `None` if it was not shown there.
+    pub(crate) fn number(&mut self, seq: Option<u64>) {
+        self.last_seq = match seq {
+            // A later owner's numbers may be smaller than what was counted before it came.
+            Some(seq) => seq.max(self.last_seq + 1),
+            None if self.owner.is_some() => self.last_seq,
+            None => self.last_seq + 1,
+        };
+    }
+
+    /// Keeps its last event, with the owner's number; returns its position in the history.
+    pub(crate) fn remember(&mut self, needs: Features, payload: Bytes, limits: &Limits) -> u64 {
+        let position = self.history.end();
+        let past = Past { seq: self.last_seq, needs, payload };
+        self.history.push(past, limits.history_events, limits.history_bytes);
+        position
+    }
+
+    /// Restores an event; `shared` says that no event before it has the owner's number `seq`. Returns whether it is new.
+    pub(crate) fn restore_event(
+        &mut self,
+        position: u64,
+        seq: u64,
+        shared: bool,
+        past: (Features, Bytes),
+        limits: &Limits,
+    ) -> bool {
+        if self.terminal.is_some() || position < self.history.end() {
+            return false;
+        }
+        self.history.skip_to(position, seq.saturating_add(u64::from(shared)));
+        let (needs, payload) = past;
+        self.history.push(Past { seq, needs, payload }, limits.history_events, limits.history_bytes);
+        self.last_seq = seq;
+        true
+    }
+
+    /// The sessions it is shown in.
+    pub(crate) fn watchers(&self) -> &[SessionKey] {
+        &self.watchers
+    }
+
+    pub(crate) fn add_watcher(&mut self, session: SessionKey) {
+        if !self.watchers.contains(&session) {
+            self.watchers.push(session);
+        }
+    }
+
+    pub(crate) fn remove_watcher(&mut self, session: SessionKey) {
+        self.watchers.retain(|watcher| *watcher != session);
+    }
+
+    /// What its agent has written of its result.
+    pub(crate) fn output(&self) -> &JobOutput {
+        &self.output
+    }
+
+    pub(crate) fn output_mut(&mut self) -> &mut JobOutput {
+        &mut self.output
+    }
+
+    // Those that wait.
+
+    /// A submit waits for the host's answer.
+    pub(crate) fn add_waiter(&mut self, session: SessionKey, request_id: &str) {
+        self.waiters.push(Waiter { session, request_id: request_id.into() });
+    }
+
+    /// Its agent waits for room in a log or for the journal. Returns whether it did not wait before.
+    pub(crate) fn block(&mut self) -> bool {
+        !core::mem::replace(&mut self.blocked, true)
+    }
+
+    /// Its agent may go on. Returns whether it waited.
+    pub(crate) fn unblock(&mut self) -> bool {
+        core::mem::take(&mut self.blocked)
+    }
+
+    pub(super) fn held(&self) -> usize {
+        let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
+        self.accepted.held()
+            + self.history.held()
+            + text(&self.input)
+            + text(&self.extensions)
+            + self.delegate_ids.iter().map(|id| id.len() + 48).sum::<usize>()
+            + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
+            + self.output.held()
+            + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
+            + 512
+    }
+}

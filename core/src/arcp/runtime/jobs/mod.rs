@@ -1,0 +1,264 @@
+//! All jobs of a runtime: those that live, and those that are kept after their end.
+
+mod family;
+pub(crate) mod history;
+pub(crate) mod job;
+pub(crate) mod output;
+pub(crate) mod state;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use slotmap::SlotMap;
+
+use self::job::{Job, JobSpec, Waiter};
+use self::state::Cause;
+use super::config::Limits;
+use super::host::{JobId, SessionKey};
+use super::timers::Timers;
+use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
+use crate::time::Time;
+
+/// How many declined jobs are remembered for an answer of the host that comes late.
+const LATE_ANSWERS: usize = 1024;
+
+/// The jobs by their wire ids, the order in which ended ones are forgotten, and the agents that may go on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Jobs {
+    table: SlotMap<JobId, Job>,
+    /// Every job that was accepted and is still kept. The ids grow, so this is the order in which they were made.
+    by_ulid: BTreeMap<JobUlid, JobId>,
+    /// Jobs that have not ended.
+    live: usize,
+    /// Ended jobs, the oldest first.
+    ended: VecDeque<(Time, JobId)>,
+    ended_bytes: usize,
+    /// The last jobs that were declined before the host had answered.
+    declined: VecDeque<Declined>,
+    /// Jobs that waited for room in a log or for the journal, and may go on.
+    woken: VecDeque<JobId>,
+}
+
+/// A job that was declined before the host had answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Declined {
+    id: JobId,
+    pub(super) ulid: JobUlid,
+    pub(super) features: Features,
+}
+
+/// What is left of a job that was taken out.
+#[derive(Debug)]
+pub(super) struct Forgotten {
+    pub(super) ulid: JobUlid,
+    pub(super) watchers: Vec<SessionKey>,
+    pub(super) terminal: Option<Arc<Terminal>>,
+}
+
+impl Jobs {
+    pub(super) fn get(&self, id: JobId) -> Option<&Job> {
+        self.table.get(id)
+    }
+
+    /// A job, for what changes nothing but itself.
+    pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+        self.table.get_mut(id)
+    }
+
+    /// The job of a wire id, while it is kept.
+    pub(super) fn find(&self, ulid: JobUlid) -> Option<JobId> {
+        self.by_ulid.get(&ulid).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
+        self.table.values()
+    }
+
+    /// All jobs, whether accepted or not.
+    pub(super) fn ids(&self) -> Vec<JobId> {
+        self.table.keys().collect()
+    }
+
+    /// The accepted jobs after a wire id, in the order in which they were made.
+    pub(super) fn after(&self, ulid: Option<JobUlid>) -> impl DoubleEndedIterator<Item = (JobId, &Job)> {
+        let from = ulid.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.by_ulid.range((from, Bound::Unbounded));
+        range.filter_map(|(_, id)| Some((*id, self.table.get(*id)?)))
+    }
+
+    /// Jobs that have not ended.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Makes a job that the host is asked about; it has until `answer_by` to answer.
+    pub(super) fn ask(&mut self, spec: JobSpec, answer_by: Time, timers: &mut Timers) -> JobId {
+        let id = self.insert(spec);
+        if let Some(job) = self.table.get_mut(id) {
+            job.start_submit_deadline(id, answer_by, timers);
+        }
+        id
+    }
+
+    /// Restores a job that was accepted.
+    pub(super) fn restore(&mut self, spec: JobSpec, timers: &mut Timers) -> JobId {
+        let (ulid, at, budget) = (spec.accepted.id, spec.accepted.accepted_at, spec.accepted.budget.clone());
+        let id = self.insert(spec);
+        if let Some(job) = self.table.get_mut(id) {
+            job.accept(id, at, budget, None, timers);
+        }
+        self.by_ulid.insert(ulid, id);
+        id
+    }
+
+    fn insert(&mut self, spec: JobSpec) -> JobId {
+        let (parent, delegate_id) = (spec.parent, spec.accepted.delegate_id.clone());
+        let depth = parent.and_then(|id| self.table.get(id)).map_or(0, |parent| parent.depth().saturating_add(1));
+        let id = self.table.insert(Job::new(spec, depth));
+        self.live += 1;
+        if let Some(parent) = parent.and_then(|id| self.table.get_mut(id)) {
+            parent.adopt(id, delegate_id.as_deref());
+        }
+        id
+    }
+
+    /// The host has accepted a job, whose lease ends it at `expires`. Returns what it is accepted as, and the submits that
+    /// wait for the answer.
+    pub(super) fn accept(
+        &mut self,
+        id: JobId,
+        now: Time,
+        expires: Option<Time>,
+        timers: &mut Timers,
+    ) -> Option<(Arc<Accepted>, Vec<Waiter>)> {
+        let budget = self.budget_of(id).cloned();
+        let job = self.table.get_mut(id)?;
+        let waiters = job.accept(id, now, budget, expires, timers)?;
+        self.by_ulid.insert(job.ulid(), id);
+        Some((Arc::clone(job.accepted()), waiters))
+    }
+
+    /// A job does not come to be: takes it out of its family and the table. Returns it with the submits that wait for the
+    /// answer.
+    pub(super) fn decline(&mut self, id: JobId, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
+        let waiters = self.table.get_mut(id)?.decline(id, timers)?;
+        let job = self.table.remove(id)?;
+        self.live -= 1;
+        self.declined.push_back(Declined { id, ulid: job.ulid(), features: job.features() });
+        if self.declined.len() > LATE_ANSWERS {
+            self.declined.pop_front();
+        }
+        Some((job, waiters))
+    }
+
+    /// A job that was declined before the host had answered.
+    pub(super) fn declined(&self, id: JobId) -> Option<Declined> {
+        self.declined.iter().find(|declined| declined.id == id).copied()
+    }
+
+    /// A job has a slot of its agent. Returns whether it waited for one.
+    pub(super) fn run(&mut self, id: JobId, now: Time, timers: &mut Timers) -> bool {
+        self.table.get_mut(id).is_some_and(|job| job.run(id, now, timers))
+    }
+
+    /// Asks a running job to stop until a deadline. Returns whether it was running.
+    pub(super) fn cancel(&mut self, id: JobId, deadline: Time, timers: &mut Timers) -> bool {
+        self.table.get_mut(id).is_some_and(|job| job.cancel(id, deadline, timers))
+    }
+
+    /// A job is on record as one that can only end as cancelled, or as expired.
+    pub(super) fn restore_doom(&mut self, id: JobId, cancelled: bool) -> Option<()> {
+        let job = self.table.get_mut(id).filter(|job| job.state().is_live())?;
+        if cancelled {
+            job.restore_cancelling();
+        } else {
+            job.expire_lease();
+        }
+        Some(())
+    }
+
+    /// Ends a job; [`Jobs::conclude`] follows once its watchers have its terminal. Returns how it ends, if the cause ends
+    /// it now.
+    pub(super) fn end(&mut self, id: JobId, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
+        self.table.get_mut(id)?.end(id, cause, timers)
+    }
+
+    pub(super) fn set_terminal(&mut self, id: JobId, terminal: Arc<Terminal>) {
+        if let Some(job) = self.table.get_mut(id) {
+            job.set_terminal(terminal);
+        }
+    }
+
+    /// An ended job is kept from now on, for listings, subscriptions and retries.
+    pub(super) fn conclude(&mut self, id: JobId, at: Time) {
+        let Some(job) = self.table.get(id) else { return };
+        self.ended_bytes += job.held();
+        self.ended.push_back((at, id));
+        self.live = self.live.saturating_sub(1);
+    }
+
+    /// Restores the end of a job. Returns `None` if it is known.
+    pub(super) fn restore_end(&mut self, id: JobId, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
+        self.table.get_mut(id).filter(|job| job.terminal().is_none())?.restore_end(terminal, seq);
+        Some(())
+    }
+
+    // Jobs that wait.
+
+    /// A job that waited for room in a log or for the journal may go on.
+    pub(super) fn wake(&mut self, jobs: impl IntoIterator<Item = JobId>) {
+        self.woken.extend(jobs);
+    }
+
+    pub(super) fn next_woken(&mut self) -> Option<JobId> {
+        self.woken.pop_front()
+    }
+
+    // Ended jobs.
+
+    /// When the oldest ended job ended.
+    pub(super) fn oldest_ended_at(&self) -> Option<Time> {
+        self.ended.front().map(|(at, _)| *at)
+    }
+
+    /// The ended job that has to go, because there are too many or because it ended before `expired`.
+    pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobId> {
+        let (at, id) = self.ended.front()?;
+        let over = self.ended.len() > limits.retained_jobs || self.ended_bytes > limits.retained_bytes;
+        (over || expired(*at)).then_some(*id)
+    }
+
+    /// The same while jobs are restored: those that a session is still shown stay until all numbers are known, and no
+    /// other goes in their place; age is looked at in the end.
+    pub(super) fn restored_surplus(&self, limits: &Limits) -> Option<JobId> {
+        let (mut shown, mut bytes) = (0, 0);
+        for job in self.ended.iter().map_while(|(_, id)| self.table.get(*id)) {
+            if job.watchers().is_empty() {
+                break;
+            }
+            shown += 1;
+            bytes += job.held();
+        }
+        let over = self.ended.len() - shown > limits.retained_jobs
+            || self.ended_bytes.saturating_sub(bytes) > limits.retained_bytes;
+        self.ended.get(shown).filter(|_| over).map(|(_, id)| *id)
+    }
+
+    /// Takes an ended job out.
+    pub(super) fn forget(&mut self, id: JobId) -> Option<Forgotten> {
+        let at = self.ended.iter().position(|(_, ended)| *ended == id)?;
+        self.ended.remove(at);
+        let job = self.table.remove(id)?;
+        self.ended_bytes = self.ended_bytes.saturating_sub(job.held());
+        self.by_ulid.remove(&job.ulid());
+        Some(Forgotten { ulid: job.ulid(), watchers: job.watchers().to_vec(), terminal: job.terminal().cloned() })
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.table.values().map(Job::held).sum()
+    }
+}

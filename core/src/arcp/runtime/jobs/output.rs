@@ -1,0 +1,173 @@
+//! The result of a job while it is made: streamed in chunks, gathered, or too large for one frame (§8.4).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use bytes::Bytes;
+
+use crate::arcp::wire::body::{Chunk, ChunkMeta};
+use crate::arcp::wire::ids::ResultId;
+use crate::json::push_json_str;
+
+/// A streamed result.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    result_id: Box<str>,
+    /// The number of the next chunk.
+    next: u64,
+    bytes: u64,
+    open: bool,
+}
+
+impl Stream {
+    pub(crate) fn result_id(&self) -> &str {
+        &self.result_id
+    }
+
+    /// The number of the next chunk.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next
+    }
+
+    /// Decoded bytes of its chunks.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// What is wrong with a chunk that the agent made itself, as the next of this stream.
+    fn rejects(&self, chunk: &ChunkMeta) -> Option<&'static str> {
+        if !self.open {
+            Some("a chunk follows the last one of its result")
+        } else if *self.result_id != *chunk.result_id {
+            Some("a job streams one result_id only")
+        } else if self.next != chunk.seq {
+            Some("the chunks of a result must be emitted in order")
+        } else {
+            None
+        }
+    }
+}
+
+/// What was written for a session that does not take chunks: it is delivered inline.
+#[derive(Clone, Debug, Default)]
+struct Gathered {
+    data: Vec<u8>,
+    binary: bool,
+}
+
+/// The rest of an inline result that is too large for a frame: it is sent as chunks while the log has room.
+#[derive(Clone, Debug)]
+struct Rest {
+    result: Bytes,
+    sent: usize,
+    result_id: ResultId,
+}
+
+/// What a job's agent has written of its result.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JobOutput {
+    stream: Option<Stream>,
+    gathered: Option<Gathered>,
+    rest: Option<Rest>,
+}
+
+impl JobOutput {
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    /// Whether anything was written.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.stream.is_some() || self.gathered.is_some()
+    }
+
+    /// What is wrong with a chunk that the agent made itself.
+    pub(crate) fn rejects(&self, chunk: &ChunkMeta) -> Option<&'static str> {
+        match &self.stream {
+            Some(stream) => stream.rejects(chunk),
+            None if chunk.seq != 0 => Some("the first chunk_seq of a result must be 0"),
+            None => None,
+        }
+    }
+
+    /// Decoded bytes of the chunks so far.
+    pub(crate) fn streamed_bytes(&self) -> u64 {
+        self.stream.as_ref().map_or(0, |stream| stream.bytes)
+    }
+
+    /// Notes that a chunk of so many decoded bytes was emitted.
+    pub(crate) fn push(&mut self, result_id: impl Into<Box<str>>, decoded: usize, more: bool) {
+        let stream =
+            self.stream.get_or_insert_with(|| Stream { result_id: result_id.into(), next: 0, bytes: 0, open: true });
+        stream.next += 1;
+        stream.bytes += decoded as u64;
+        stream.open = more;
+    }
+
+    /// Gathers a piece for an inline result; returns the bytes gathered so far.
+    pub(crate) fn gather(&mut self, chunk: Chunk<'_>) -> usize {
+        let gathered = self.gathered.get_or_insert_default();
+        let bytes = match chunk {
+            Chunk::Text(text) => text.as_bytes(),
+            Chunk::Bytes(bytes) => {
+                gathered.binary = true;
+                bytes
+            }
+        };
+        gathered.data.extend_from_slice(bytes);
+        gathered.data.len()
+    }
+
+    /// Takes what was gathered, as JSON: a string, in base64 unless all of it was text.
+    pub(crate) fn take_gathered(&mut self) -> Option<String> {
+        let gathered = self.gathered.take()?;
+        let mut json = String::new();
+        match core::str::from_utf8(&gathered.data) {
+            Ok(text) if !gathered.binary => push_json_str(&mut json, text),
+            _ => push_json_str(&mut json, &base64::engine::general_purpose::STANDARD.encode(&gathered.data)),
+        }
+        Some(json)
+    }
+
+    /// Keeps an inline result that is to be sent in chunks.
+    pub(crate) fn send_in_chunks(&mut self, result: Bytes, result_id: ResultId) {
+        self.rest = Some(Rest { result, sent: 0, result_id });
+    }
+
+    /// Whether the agent has returned and a part of its result is still to be sent.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// The id of a result that is sent in chunks, and what is left of it.
+    pub(crate) fn rest(&self) -> Option<(ResultId, Bytes)> {
+        self.rest.as_ref().map(|rest| (rest.result_id, rest.result.slice(rest.sent.min(rest.result.len())..)))
+    }
+
+    /// Notes that so many bytes of the rest were sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if let Some(rest) = self.rest.as_mut() {
+            rest.sent += bytes;
+            if rest.sent >= rest.result.len() {
+                self.rest = None;
+            }
+        }
+    }
+
+    /// The job has ended: only how its stream went is kept.
+    pub(super) fn end(&mut self) {
+        self.gathered = None;
+        self.rest = None;
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.gathered.as_ref().map_or(0, |gathered| gathered.data.len())
+            + self.rest.as_ref().map_or(0, |rest| rest.result.len())
+    }
+}

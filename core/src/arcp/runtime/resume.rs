@@ -1,0 +1,123 @@
+//! Resume: a session goes on over a new connection (§6.3).
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+
+use super::Runtime;
+use super::conns::conn::{Claim, Conn, Greeting};
+use super::dispatch::Request;
+use super::hello::{bearer, claim};
+use super::host::{ConnId, SessionKey, Via};
+use super::sessions::log::{Entry, ResumeError};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::request;
+
+impl Runtime {
+    /// `session.resume` as the first frame: the form of the specification, of C# and F#.
+    pub(super) fn on_resume(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+        let resume: request::Resume<'_> = request::decode(request.kind, request.envelope.payload)?;
+        let session = resume.session_id.as_ref().or(request.envelope.session_id.as_ref());
+        let claim = claim(session, &resume.resume_token, resume.last_event_seq.0);
+        if resume.auth.is_some() || !self.config.resume_by_token {
+            let token = bearer(resume.auth.as_ref())?;
+            let greeting = Greeting {
+                request_id: Some(request.id.into()),
+                features: Features::NONE,
+                python: false,
+                resume: Some(claim),
+            };
+            self.authenticate(request.conn, greeting, token, String::new());
+            return Ok(());
+        }
+        self.conns.hello_by_token(request.conn);
+        let session = self.sessions.claimed(&claim).and_then(|key| self.sessions.get(key));
+        let principal = session.map(|session| session.principal().clone()).ok_or_else(gone)?;
+        self.resume(request.conn, &claim, &principal, Some(request.id), None)
+    }
+
+    /// Resumes a session on a new connection, and takes it over from one that may still be up. Events that are only in the
+    /// journal are asked for first; `past` is the answer.
+    pub(super) fn resume(
+        &mut self,
+        conn: ConnId,
+        claim: &Claim,
+        principal: &str,
+        request_id: Option<&str>,
+        past: Option<VecDeque<Entry>>,
+    ) -> Result<(), Fault> {
+        if self.is_stuck() {
+            self.open_for_work()?;
+        }
+        let key = self.claimed_by(conn, claim, principal)?;
+        let Some(session) = self.sessions.get(key) else { return Err(gone()) };
+        match session.can_resume(claim.last) {
+            Err(ResumeError::BeyondSent) => {
+                return Err(Fault::invalid("last_event_seq is beyond what was sent in this session"));
+            }
+            Err(ResumeError::Freed) if past.as_ref().is_some_and(|past| !past.is_empty()) => {}
+            Err(ResumeError::Freed) if self.durability.is_readable() && past.is_none() => {
+                return self.fetch_resume(conn, key, claim, principal, request_id);
+            }
+            Err(ResumeError::Freed) => {
+                return Err(Fault::new(
+                    ErrorCode::ResumeWindowExpired,
+                    "the events after last_event_seq are no longer kept; open a new session and subscribe to its jobs",
+                ));
+            }
+            Ok(()) => {}
+        }
+        self.check_transport(conn, key)?;
+        let replaced = self.sessions.resume(key, claim, past.unwrap_or_default(), &mut self.timers);
+        if let Some(old) = replaced {
+            // The session goes on: only the connection is gone.
+            self.conns.unbind(old);
+            self.cut(old, 1008, "the session was resumed on another connection");
+        }
+        let hello = self.conns.get(conn).map_or(0, Conn::hello_order);
+        let (token, hash) = self.mint_token();
+        self.sessions.bind(key, conn, hello, hash);
+        self.record_tokens(key);
+        self.totals.resumes += 1;
+        self.welcome(conn, key, &token, true);
+        // Events that the client has need not be written again: there may be room now, and no report of it will come.
+        self.unblock(key);
+        Ok(())
+    }
+
+    /// The session that a connection claims, if it is the principal's and the token is valid.
+    fn claimed_by(&self, conn: ConnId, claim: &Claim, principal: &str) -> Result<SessionKey, Fault> {
+        let key = self.sessions.claimed(claim).ok_or_else(gone)?;
+        let session = self.sessions.get(key).ok_or_else(gone)?;
+        // A client that has sent a later hello has given up on this connection, and has, or will have, the token of the
+        // later one.
+        let hello = self.conns.get(conn).map_or(0, Conn::hello_order);
+        if **session.principal() != *principal || !session.holds(&claim.token) || hello < session.hello_order() {
+            return Err(gone());
+        }
+        Ok(key)
+    }
+
+    /// Refuses a connection that may not carry a session: credentials need a confidential one, large frames one that is
+    /// not stdio.
+    fn check_transport(&self, conn: ConnId, key: SessionKey) -> Result<(), Fault> {
+        let via = self.conns.get(conn).map_or(Via::Plain, Conn::via);
+        let Some(session) = self.sessions.get(key) else { return Err(gone()) };
+        let credentials = Feature::ProvisionedCredentials;
+        if session.has(credentials) && !self.offered(via).has(credentials) {
+            return Err(Fault::invalid("a session that carries credentials is not resumed on an open connection"));
+        }
+        if via == Via::Stdio && !session.is_stdio() {
+            return Err(Fault::invalid("a session with large frames is not resumed on stdio"));
+        }
+        Ok(())
+    }
+}
+
+/// The one answer to a resume that does not fit, whatever is wrong with it.
+fn gone() -> Fault {
+    Fault::new(
+        ErrorCode::ResumeWindowExpired,
+        "there is no session to resume with this id and token; open a new session",
+    )
+}

@@ -1,0 +1,213 @@
+//! All sessions of a runtime, and the ways to find one.
+
+pub(crate) mod log;
+pub(crate) mod session;
+pub(crate) mod state;
+pub(crate) mod watches;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use slotmap::SlotMap;
+
+use self::log::Entry;
+use self::session::{Opening, Session};
+use self::state::SessionState;
+use super::conns::conn::Claim;
+use super::host::{ConnId, SessionKey};
+use super::timers::Timers;
+use crate::arcp::wire::ids::SessionId;
+use crate::digest::Digest;
+use crate::time::Time;
+
+/// The sessions by id, by resume token and by principal, and the order in which they make room for new ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sessions {
+    table: SlotMap<SessionKey, Session>,
+    by_id: BTreeMap<SessionId, SessionKey>,
+    by_token: BTreeMap<Digest, SessionKey>,
+    /// The number of sessions of each principal.
+    principals: BTreeMap<Arc<str>, usize>,
+    /// Sessions that were closed by their clients, in the order in which they lapse.
+    closed: BTreeSet<(Time, SessionKey)>,
+}
+
+impl Sessions {
+    pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
+        self.table.get(key)
+    }
+
+    /// A session, for what changes nothing but itself.
+    pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.table.get_mut(key)
+    }
+
+    pub(super) fn find(&self, id: SessionId) -> Option<SessionKey> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The session that a resume claims, by its id or else by its token.
+    pub(super) fn claimed(&self, claim: &Claim) -> Option<SessionKey> {
+        match claim.session {
+            Some(id) => self.find(id),
+            None if claim.foreign => None,
+            None => self.by_token.get(&claim.token).copied(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.table.values()
+    }
+
+    /// All sessions, in the order of their ids.
+    pub(super) fn keys(&self) -> Vec<SessionKey> {
+        self.by_id.values().copied().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The number of sessions of a principal.
+    pub(super) fn of_principal(&self, principal: &str) -> usize {
+        self.principals.get(principal).copied().unwrap_or(0)
+    }
+
+    /// The name of a principal, shared by its sessions.
+    pub(super) fn principal(&self, name: &str) -> Arc<str> {
+        self.principals.get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
+    }
+
+    /// Opens a session on a connection; `token` is the hash of its resume token.
+    pub(super) fn open(&mut self, opening: Opening, conn: ConnId, hello: u64, token: Digest) -> SessionKey {
+        let key = self.insert(opening, SessionState::Live, token);
+        self.bind(key, conn, hello, token);
+        key
+    }
+
+    /// Restores a session, without a connection. Returns `None` if it is known.
+    pub(super) fn restore(&mut self, opening: Opening, token: Digest) -> Option<SessionKey> {
+        (!self.by_id.contains_key(&opening.id)).then(|| self.insert(opening, SessionState::Detached, token))
+    }
+
+    fn insert(&mut self, opening: Opening, state: SessionState, token: Digest) -> SessionKey {
+        *self.principals.entry(Arc::clone(&opening.principal)).or_default() += 1;
+        let id = opening.id;
+        let key = self.table.insert(Session::new(opening, state, token));
+        self.by_id.insert(id, key);
+        self.by_token.insert(token, key);
+        key
+    }
+
+    /// Ties a session to a connection under a new resume token.
+    pub(super) fn bind(&mut self, key: SessionKey, conn: ConnId, hello: u64, token: Digest) {
+        if let Some(session) = self.table.get_mut(key) {
+            session.bind(conn, hello, token);
+            self.by_token.insert(token, key);
+        }
+    }
+
+    /// A client that holds the claimed token resumes a session; `past` are the events that are only in the journal.
+    /// Returns the connection that is replaced.
+    pub(super) fn resume(
+        &mut self,
+        key: SessionKey,
+        claim: &Claim,
+        past: VecDeque<Entry>,
+        timers: &mut Timers,
+    ) -> Option<ConnId> {
+        let session = self.table.get_mut(key)?;
+        if let Some(at) = session.lapses() {
+            self.closed.remove(&(at, key));
+        }
+        let (invalid, replaced) = session.resume(key, claim.token, claim.last, past, timers)?;
+        if let Some(invalid) = invalid {
+            self.by_token.remove(&invalid);
+        }
+        replaced
+    }
+
+    /// The client of a session has proved to hold its newest token: every other one is invalid. Returns whether one was.
+    pub(super) fn prove(&mut self, key: SessionKey) -> bool {
+        let Some(old) = self.table.get_mut(key).and_then(Session::prove) else { return false };
+        self.by_token.remove(&old);
+        true
+    }
+
+    /// Restores the tokens that are valid.
+    pub(super) fn restore_tokens(&mut self, key: SessionKey, newest: Digest, proved: Option<Digest>) {
+        let Some(session) = self.table.get_mut(key) else { return };
+        let before = session.tokens();
+        session.set_tokens(newest, proved);
+        for token in before.1.into_iter().chain([before.0]) {
+            self.by_token.remove(&token);
+        }
+        for token in proved.into_iter().chain([newest]) {
+            self.by_token.insert(token, key);
+        }
+    }
+
+    /// The connection of a session is gone: it lapses at a time. Returns the session, if it had a connection.
+    pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> Option<&mut Session> {
+        let session = self.table.get_mut(key)?;
+        if !session.detach(key, at, timers) {
+            return None;
+        }
+        if session.is_closed() {
+            self.closed.insert((at, key));
+        }
+        Some(session)
+    }
+
+    /// Restores when a session lapses, and whether its client has closed it. `None`: that is not known yet.
+    pub(super) fn restore_lapse(&mut self, key: SessionKey, at: Option<Time>, closed: bool, timers: &mut Timers) {
+        let Some(session) = self.table.get_mut(key) else { return };
+        if let Some(before) = session.lapses() {
+            self.closed.remove(&(before, key));
+        }
+        session.lapse_at(key, at, closed, timers);
+        if let Some(at) = at.filter(|_| closed) {
+            self.closed.insert((at, key));
+        }
+    }
+
+    /// The resume window of a session is over, or its place is needed: takes it out.
+    pub(super) fn lapse(&mut self, key: SessionKey, timers: &mut Timers) -> Option<Session> {
+        let session = self.table.get_mut(key)?;
+        let at = session.lapses();
+        if !session.lapse(key, timers) {
+            return None;
+        }
+        if let Some(at) = at {
+            self.closed.remove(&(at, key));
+        }
+        let session = self.table.remove(key)?;
+        self.by_id.remove(&session.id());
+        let (newest, proved) = session.tokens();
+        for token in proved.into_iter().chain([newest]) {
+            self.by_token.remove(&token);
+        }
+        if let Some(count) = self.principals.get_mut(session.principal()) {
+            *count -= 1;
+            if *count == 0 {
+                self.principals.remove(session.principal());
+            }
+        }
+        Some(session)
+    }
+
+    /// The session that makes room for a new one of a principal, or of anybody: of those that their clients have closed,
+    /// without live jobs, the one that lapses first. A client that opens a session for every command would otherwise be
+    /// locked out by sessions that are never resumed.
+    pub(super) fn displaced(&self, principal: Option<&str>) -> Option<SessionKey> {
+        let fits = |session: &Session| {
+            session.is_idle() && principal.is_none_or(|principal| **session.principal() == *principal)
+        };
+        self.closed.iter().map(|(_, key)| *key).find(|key| self.table.get(*key).is_some_and(fits))
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.table.values().map(Session::held).sum()
+    }
+}

@@ -1,0 +1,189 @@
+//! The jobs that a session is shown, and how far each has been shown (§7.6).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+
+use super::log::Announcement;
+use crate::arcp::runtime::host::JobId;
+use crate::time::Time;
+
+/// Why a session is shown a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It submitted the job: it may cancel it, and its event numbers are the job's.
+    Owner,
+    /// It repeated an idempotent submit of another session.
+    Attached,
+    /// It subscribed.
+    Subscriber,
+}
+
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Role::Owner => "owner",
+            Role::Attached => "attached",
+            Role::Subscriber => "subscriber",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Role> {
+        [Role::Owner, Role::Attached, Role::Subscriber].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// The place in a job's history from which a session is shown its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    /// The next position.
+    at: u64,
+    /// Nothing is shown before this time (`python-1.1`); `Time::MAX` until `job.subscribed` was sent.
+    not_before: Time,
+    /// Of the events read back from the journal, only those with an owner's number after this are shown.
+    after: u64,
+    /// Whether the journal was asked for what comes next.
+    asked: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Watch {
+    role: Role,
+    head: Arc<str>,
+    /// `None` once its events are shown as they come.
+    cursor: Option<Cursor>,
+    /// The `job.accepted` that precedes the job's first event.
+    announcement: Option<Box<Announcement>>,
+}
+
+/// The watched jobs of one session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watches {
+    jobs: BTreeMap<JobId, Watch>,
+    /// The jobs that have a cursor.
+    replaying: BTreeSet<JobId>,
+}
+
+impl Watches {
+    /// Shows a job from now on.
+    pub(super) fn add(&mut self, job: JobId, role: Role, head: Arc<str>) {
+        self.jobs.insert(job, Watch { role, head, cursor: None, announcement: None });
+    }
+
+    pub(super) fn remove(&mut self, job: JobId) {
+        self.jobs.remove(&job);
+        self.replaying.remove(&job);
+    }
+
+    pub(super) fn role(&self, job: JobId) -> Option<Role> {
+        self.jobs.get(&job).map(|watch| watch.role)
+    }
+
+    pub(super) fn set_role(&mut self, job: JobId, role: Role) {
+        if let Some(watch) = self.jobs.get_mut(&job) {
+            watch.role = role;
+        }
+    }
+
+    pub(super) fn head(&self, job: JobId) -> Option<Arc<str>> {
+        self.jobs.get(&job).map(|watch| Arc::clone(&watch.head))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// The watched jobs with their roles.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (JobId, Role)> {
+        self.jobs.iter().map(|(job, watch)| (*job, watch.role))
+    }
+
+    /// The jobs whose events are shown as they come.
+    pub(super) fn live(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.iter().filter(|(_, watch)| watch.cursor.is_none()).map(|(job, _)| *job)
+    }
+
+    /// Whether the events of a job are shown as they come.
+    pub(super) fn is_live(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(|watch| watch.cursor.is_none())
+    }
+
+    pub(super) fn announce(&mut self, job: JobId, announcement: Option<Box<Announcement>>) {
+        if let Some(watch) = self.jobs.get_mut(&job) {
+            watch.announcement = announcement;
+        }
+    }
+
+    pub(super) fn take_announcement(&mut self, job: JobId) -> Option<Box<Announcement>> {
+        self.jobs.get_mut(&job)?.announcement.take()
+    }
+
+    /// Shows a job's history from position `at`, not before a time. Returns whether the job is watched.
+    pub(super) fn replay_from(&mut self, job: JobId, at: u64, after: u64, not_before: Time) -> bool {
+        let Some(watch) = self.jobs.get_mut(&job) else { return false };
+        watch.cursor = Some(Cursor { at, not_before, after, asked: false });
+        self.replaying.insert(job);
+        true
+    }
+
+    /// The history was shown to its end.
+    pub(super) fn caught_up(&mut self, job: JobId) {
+        self.replaying.remove(&job);
+        if let Some(watch) = self.jobs.get_mut(&job) {
+            watch.cursor = None;
+        }
+    }
+
+    /// Whether the history of some job is still to be shown.
+    pub(super) fn are_replaying(&self) -> bool {
+        !self.replaying.is_empty()
+    }
+
+    /// The first job whose history can be shown now, and the next position of it.
+    pub(super) fn next_replay(&self, now: Time) -> Option<(JobId, u64)> {
+        self.replaying.iter().find_map(|job| {
+            let cursor = self.jobs.get(job)?.cursor?;
+            (cursor.not_before <= now && !cursor.asked).then_some((*job, cursor.at))
+        })
+    }
+
+    fn cursor(&mut self, job: JobId) -> Option<&mut Cursor> {
+        self.jobs.get_mut(&job)?.cursor.as_mut()
+    }
+
+    /// The history was shown up to a position.
+    pub(super) fn advance(&mut self, job: JobId, at: u64) {
+        if let Some(cursor) = self.cursor(job) {
+            cursor.at = at;
+        }
+    }
+
+    /// The journal is asked for the next events; returns the number after which they count.
+    pub(super) fn ask(&mut self, job: JobId) -> Option<u64> {
+        let cursor = self.cursor(job)?;
+        cursor.asked = true;
+        Some(cursor.after)
+    }
+
+    /// The journal has answered; returns the next position, and the number after which events count.
+    pub(super) fn answered(&mut self, job: JobId) -> Option<(u64, u64)> {
+        let cursor = self.cursor(job)?;
+        cursor.asked = false;
+        Some((cursor.at, cursor.after))
+    }
+
+    /// A `job.subscribed` was sent: the events behind it follow at this time.
+    pub(super) fn start_at(&mut self, at: Time) {
+        let waiting = self.jobs.values_mut().filter_map(|watch| watch.cursor.as_mut());
+        for cursor in waiting.filter(|cursor| cursor.not_before == Time::MAX) {
+            cursor.not_before = at;
+        }
+    }
+
+    /// The connection is gone, and with it every `job.subscribed` that was not sent: nothing waits for that any more.
+    pub(super) fn start_all(&mut self) {
+        for cursor in self.jobs.values_mut().filter_map(|watch| watch.cursor.as_mut()) {
+            cursor.not_before = Time(0);
+        }
+    }
+}

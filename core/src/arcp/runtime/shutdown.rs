@@ -1,0 +1,78 @@
+//! Going down: slowly, or at once.
+
+use super::Runtime;
+use super::conns::conn::Ending;
+use super::event::Event;
+use super::jobs::job::Job;
+use super::jobs::state::{Cause, JobState};
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::time::Time;
+
+/// Whether a runtime goes down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// It takes new work.
+    #[default]
+    Open,
+    /// It takes none, and waits for its last job.
+    Draining,
+    /// No job is left, and the host knows it.
+    Drained,
+}
+
+impl Drain {
+    pub(super) fn is_draining(self) -> bool {
+        self != Drain::Open
+    }
+
+    fn begin(&mut self) {
+        if *self == Drain::Open {
+            *self = Drain::Draining;
+        }
+    }
+
+    /// Notes that no job is left. Returns whether the runtime was waiting for that.
+    fn complete(&mut self) -> bool {
+        let waiting = *self == Drain::Draining;
+        if waiting {
+            *self = Drain::Drained;
+        }
+        waiting
+    }
+}
+
+impl Runtime {
+    /// Takes no new sessions and no new submits from here on; [`Event::Drained`] comes once no job is left.
+    pub fn shutdown(&mut self, now: Time) {
+        self.input(now, |this| {
+            this.drain.begin();
+            this.check_drained();
+        });
+    }
+
+    pub(super) fn check_drained(&mut self) {
+        if self.jobs.live() == 0 && self.drain.complete() {
+            self.event(Event::Drained);
+        }
+    }
+
+    /// Ends every job with `INTERNAL_ERROR` and closes every connection (1001) once its queue is empty.
+    pub fn abort(&mut self, now: Time) {
+        self.input(now, |this| {
+            this.drain.begin();
+            let fault =
+                Fault::new(ErrorCode::InternalError, "the runtime is shutting down; submit the job again later");
+            for id in this.jobs.ids() {
+                match this.jobs.get(id).map(Job::state) {
+                    Some(JobState::Asked) => this.drop_asked(id, fault.clone()),
+                    Some(_) => this.end_fault(id, Cause::Aborted, fault.clone()),
+                    None => {}
+                }
+            }
+            for conn in this.conns.ids() {
+                this.conns.leave(conn, Ending { code: 1001, reason: "the runtime is shutting down" });
+            }
+            this.check_drained();
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! Subscriptions (§7.6).
+
+use alloc::sync::Arc;
+
+use super::Runtime;
+use super::access::unknown_job;
+use super::config::Access;
+use super::dispatch::Request;
+use super::event::Event;
+use super::host::{JobId, SessionKey};
+use super::sessions::watches::Role;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::reply::{self, Subscribed};
+use crate::arcp::wire::request;
+use crate::time::Time;
+
+impl Runtime {
+    pub(super) fn on_subscribe(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let subscribe: request::Subscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
+        self.needs(key, Feature::Subscribe)?;
+        let named = request::job_id(subscribe.job_id, request.envelope.job_id.as_ref())?;
+        let id = JobUlid::parse(&named).and_then(|ulid| self.jobs.find(ulid)).ok_or_else(unknown_job)?;
+        let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
+        let access = self.access(session, job.accepted());
+        let granted = access == Access::Observed;
+        let (principal, owner) = (Arc::clone(session.principal()), Arc::clone(&job.accepted().principal));
+        let (ulid, watched, others) = (job.ulid(), session.role(id).is_some(), session.watched_of_others());
+        self.event(Event::Subscription { principal, job: ulid, owner, granted });
+        match access {
+            Access::Hidden => return Err(unknown_job()),
+            Access::Listed => {
+                let message = "the policy does not let this principal watch the job";
+                return Err(Fault::new(ErrorCode::PermissionDenied, message));
+            }
+            Access::Observed => {}
+        }
+        let max = self.config.limits.subscriptions;
+        if !watched && others >= max {
+            return Err(Fault::limit("subscriptions", max as u64));
+        }
+        let history = subscribe.history.unwrap_or(false);
+        let from = subscribe.from_event_seq.map_or(0, |seq| seq.0);
+        if history && self.durability.is_readable() && self.begins_before_memory(key, id, from) {
+            return self.fetch_start(key, id, request.id, from);
+        }
+        self.subscribe(key, id, request.id, history.then_some(from), None);
+        Ok(())
+    }
+
+    /// Whether a session sees a job as its own, or as that of a submit it has repeated.
+    fn sees_as_own(&self, key: SessionKey, id: JobId) -> bool {
+        let role = self.sessions.get(key).and_then(|session| session.role(id));
+        let live = self.jobs.get(id).is_some_and(|job| job.state().is_live());
+        live && matches!(role, Some(Role::Owner | Role::Attached))
+    }
+
+    /// Whether a history begins with events that are no longer in memory.
+    fn begins_before_memory(&self, key: SessionKey, id: JobId, from: u64) -> bool {
+        !self.sees_as_own(key, id) && self.jobs.get(id).is_some_and(|job| job.history().after(from).1)
+    }
+
+    /// Answers, then shows the history after `from` if that was asked for, then what comes. `start` is where the journal
+    /// has the first event of the history, and whether earlier ones are gone.
+    pub(super) fn subscribe(
+        &mut self,
+        key: SessionKey,
+        id: JobId,
+        request_id: &str,
+        from: Option<u64>,
+        start: Option<(u64, bool)>,
+    ) {
+        let own = self.sees_as_own(key, id);
+        let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
+        let (role, python, connected) = (session.role(id), session.is_python(), session.conn().is_some());
+        let (live, end) = (job.state().is_live(), job.history().end());
+        let (start, truncated) = match from {
+            Some(from) if !own => start.unwrap_or_else(|| job.history().after(from)),
+            _ => (end, false),
+        };
+        let payload = reply::subscribed(
+            job.accepted(),
+            session.form(),
+            &Subscribed {
+                request_id,
+                status: job.state().as_str(),
+                budget: self.jobs.budget_of(id),
+                credentials: self.credentials_for(session, id, job.accepted()),
+                from: job.last_seq(),
+                replayed: from.is_some() && !own,
+                truncated,
+            },
+        );
+        self.reply_subscribed(key, id, &payload, python && !own);
+        if own {
+            return;
+        }
+        if role.is_none() {
+            self.watch(key, id, Role::Subscriber);
+        }
+        // A repeated subscription replays only if it asks for that. A delayed one and that of an ended job stand at a
+        // cursor, too.
+        let replays = from.is_some() || role.is_none();
+        let mut cursor = None;
+        if replays
+            && (start < end || !live || python)
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            let not_before = if python && connected { Time::MAX } else { self.clock.now() };
+            cursor = session.replay_from(id, start, from.unwrap_or(0), not_before).then_some(start);
+        }
+        self.record_watching(key, id, None, cursor, None);
+    }
+
+    pub(super) fn on_unsubscribe(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let unsubscribe: request::Unsubscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
+        self.needs(key, Feature::Subscribe)?;
+        let named = request::job_id(unsubscribe.job_id, request.envelope.job_id.as_ref())?;
+        let found = JobUlid::parse(&named).and_then(|ulid| self.jobs.find(ulid));
+        let subscribed =
+            |id: &JobId| self.sessions.get(key).and_then(|session| session.role(*id)) == Some(Role::Subscriber);
+        if let Some(id) = found.filter(subscribed) {
+            self.record_unwatched(key, id);
+            self.unwatch(key, id);
+        }
+        Ok(())
+    }
+}
