@@ -43,7 +43,7 @@ use self::names::Package;
 /// The root file of each package, and the number of its files that stand in import circles today. A change that lowers
 /// the number lowers it here too.
 const IMPORTS: [(&str, usize); 6] = [
-    ("core/src/lib.rs", 8),
+    ("core/src/lib.rs", 0),
     ("drivers/link/src/lib.rs", 0),
     ("drivers/shared/src/lib.rs", 0),
     ("drivers/tokio/src/lib.rs", 0),
@@ -52,7 +52,7 @@ const IMPORTS: [(&str, usize); 6] = [
 ];
 
 /// The number of methods that stand in circles of calls today, for each type that has any.
-const CALLS: [(&str, &str, usize); 1] = [("core/src/lib.rs", "Runtime", 33)];
+const CALLS: [(&str, &str, usize); 0] = [];
 
 /// Counts the nodes of a graph that stand in circles.
 fn caught(graph: &Graph) -> usize {

@@ -13,7 +13,8 @@ use super::conns::conn::{Conn, Unnumbered};
 use super::conns::credit::Outstanding;
 use super::host::{ConnId, JobId, SessionKey};
 use super::sessions::log::Announcement;
-use super::sessions::session::{Numbered, Session};
+use super::sessions::session::Session;
+use super::sessions::session::events::Numbered;
 use crate::arcp::wire::{envelope, reply};
 use crate::time::Time;
 

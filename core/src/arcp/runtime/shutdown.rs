@@ -8,39 +8,6 @@ use super::jobs::state::{Cause, JobState};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::time::Time;
 
-/// Whether a runtime goes down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Drain {
-    /// It takes new work.
-    #[default]
-    Open,
-    /// It takes none, and waits for its last job.
-    Draining,
-    /// No job is left, and the host knows it.
-    Drained,
-}
-
-impl Drain {
-    pub(super) fn is_draining(self) -> bool {
-        self != Drain::Open
-    }
-
-    fn begin(&mut self) {
-        if *self == Drain::Open {
-            *self = Drain::Draining;
-        }
-    }
-
-    /// Notes that no job is left. Returns whether the runtime was waiting for that.
-    fn complete(&mut self) -> bool {
-        let waiting = *self == Drain::Draining;
-        if waiting {
-            *self = Drain::Drained;
-        }
-        waiting
-    }
-}
-
 impl Runtime {
     /// Takes no new sessions and no new submits from here on; [`Event::Drained`] comes once no job is left.
     pub fn shutdown(&mut self, now: Time) {

@@ -18,6 +18,7 @@
 
 mod decode;
 mod encode;
+mod error;
 mod transcript;
 
 use alloc::boxed::Box;
@@ -27,7 +28,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-pub use self::decode::RecordError;
+pub use self::error::RecordError;
 pub use self::transcript::{Transcribed, Transcript};
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope;

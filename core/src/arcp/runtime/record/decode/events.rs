@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{RecordError, amount, bytes, damaged, envelope, features, kind, time, trace};
+use super::values::{amount, bytes, damaged, envelope, features, kind, time, trace};
+use crate::arcp::runtime::record::error::RecordError;
 use crate::arcp::runtime::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
 use crate::arcp::wire::envelope::Int;
 use crate::arcp::wire::ids::{JobUlid, SessionId};

@@ -1,6 +1,7 @@
 //! Reading records back. Nothing of what a journal may hold makes it panic.
 
 mod events;
+mod values;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -8,39 +9,19 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::events::{RawEnded, RawEvent, RawShown};
+use self::values::{budget, damaged, digest, envelope, features, time, trace};
+use super::error::RecordError;
 use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope::Int;
-use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::arcp::wire::job::Accepted;
-use crate::budget::{Amount, Amounts, Budget, Currency};
-use crate::digest::Digest;
 use crate::json::Text;
 use crate::lease::Lease;
-use crate::time::Time;
-use crate::trace::TraceId;
-
-/// Why bytes are no record this version knows.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// Another version wrote it, whose records this one cannot read.
-    #[error("the record has the version {0}, this program reads version {version}", version = Record::VERSION)]
-    Version(u64),
-    /// Of a kind that came later under the same version: it can be passed over.
-    #[error("the record is of the unknown kind {0:?}")]
-    Unknown(String),
-    /// Cut off, overwritten, or never a record.
-    #[error("the record is damaged: {0}")]
-    Damaged(String),
-}
 
 impl Record {
     /// Reads what [`Record::encode`] wrote. Unknown members are ignored.
@@ -82,16 +63,6 @@ impl Record {
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, RecordError> {
     serde_json::from_str(text).map_err(|error| RecordError::Damaged(crate::arcp::wire::request::blame(&error)))
-}
-
-fn damaged(what: &str) -> RecordError {
-    RecordError::Damaged(alloc::format!("its member {what} makes no sense"))
-}
-
-/// A restarted runtime lives no earlier than its records: one of them must not put it behind the end of all deadlines.
-fn time(micros: u64) -> Result<Time, RecordError> {
-    const YEAR_10000: u64 = 253_402_300_800_000_000;
-    if micros < YEAR_10000 { Ok(Time(micros)) } else { Err(damaged("at")) }
 }
 
 #[derive(Deserialize)]
@@ -277,43 +248,4 @@ impl RawWatching<'_> {
             announced: self.announced.map(|id| envelope(&id)).transpose()?,
         })))
     }
-}
-
-fn kind(kind: &Text<'_>) -> Result<&'static str, RecordError> {
-    let kinds = ["job.event", "job.result", "job.error"];
-    kinds.into_iter().find(|known| *known == kind.as_str()).ok_or_else(|| damaged("kind"))
-}
-
-fn features(flags: &[Text<'_>]) -> Features {
-    flags.iter().filter_map(|flag| Feature::parse(flag.as_str())).collect()
-}
-
-fn envelope(id: &Text<'_>) -> Result<EnvelopeId, RecordError> {
-    EnvelopeId::parse(id.as_str()).ok_or_else(|| damaged("id"))
-}
-
-fn trace(trace: &Text<'_>) -> Result<TraceId, RecordError> {
-    TraceId::parse(trace.as_str()).ok_or_else(|| damaged("trace"))
-}
-
-fn digest(text: &Text<'_>, what: &str) -> Result<Digest, RecordError> {
-    let bytes = STANDARD_NO_PAD.decode(text.as_str()).ok();
-    bytes.and_then(|bytes| Digest::try_from(bytes).ok()).ok_or_else(|| damaged(what))
-}
-
-fn bytes(payload: &RawValue) -> Bytes {
-    Bytes::copy_from_slice(payload.get().as_bytes())
-}
-
-fn amount(text: &str) -> Result<Amount, RecordError> {
-    Amount::from_json_number(text).map_err(|_| damaged("an amount"))
-}
-
-fn budget(remaining: &BTreeMap<Text<'_>, &RawValue>) -> Result<Budget, RecordError> {
-    let mut amounts = Amounts::new();
-    for (currency, raw) in remaining {
-        let currency = Currency::parse(currency.as_str()).map_err(|_| damaged("budget"))?;
-        amounts.add(currency, amount(raw.get())?).map_err(|_| damaged("budget"))?;
-    }
-    Ok(Budget::new(amounts))
 }

@@ -1,19 +1,19 @@
-//! One job: what was asked for, its place in its family, its events, and those that wait for it.
+//! One job: what was asked for, its life, its place in its family. `events.rs` has its events and its watchers.
+
+mod events;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::history::{History, Past};
-use super::output::JobOutput;
-use super::state::{Cause, JobState};
-use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::jobs::history::History;
+use crate::arcp::runtime::jobs::output::JobOutput;
+use crate::arcp::runtime::jobs::state::{Cause, JobState};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
@@ -117,8 +117,6 @@ impl Job {
         }
     }
 
-    // What was asked for.
-
     pub(crate) fn state(&self) -> JobState {
         self.state
     }
@@ -162,8 +160,6 @@ impl Job {
     pub(crate) fn extensions(&self) -> Option<&RawValue> {
         self.extensions.as_deref()
     }
-
-    // Its life.
 
     pub(super) fn start_submit_deadline(&mut self, id: JobId, at: Time, timers: &mut Timers) {
         self.submit_deadline.set(at, id, timers);
@@ -286,8 +282,6 @@ impl Job {
         self.last_seq = seq;
     }
 
-    // Its family.
-
     /// The job that delegated it.
     pub(crate) fn parent(&self) -> Option<JobId> {
         self.parent
@@ -356,80 +350,6 @@ impl Job {
     pub(crate) fn spend(&mut self, unit: &str, amount: Amount) -> Result<Option<Amount>, BudgetError> {
         self.budget.as_mut().map_or(Ok(None), |budget| budget.spend(unit, amount))
     }
-
-    // Its events.
-
-    pub(crate) fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The owner's number of its last event.
-    pub(crate) fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-
-    /// Notes the number that its owner's session gave to its last event or its terminal; `None` if it was not shown there.
-    pub(crate) fn number(&mut self, seq: Option<u64>) {
-        self.last_seq = match seq {
-            // A later owner's numbers may be smaller than what was counted before it came.
-            Some(seq) => seq.max(self.last_seq + 1),
-            None if self.owner.is_some() => self.last_seq,
-            None => self.last_seq + 1,
-        };
-    }
-
-    /// Keeps its last event, with the owner's number; returns its position in the history.
-    pub(crate) fn remember(&mut self, needs: Features, payload: Bytes, limits: &Limits) -> u64 {
-        let position = self.history.end();
-        let past = Past { seq: self.last_seq, needs, payload };
-        self.history.push(past, limits.history_events, limits.history_bytes);
-        position
-    }
-
-    /// Restores an event; `shared` says that no event before it has the owner's number `seq`. Returns whether it is new.
-    pub(crate) fn restore_event(
-        &mut self,
-        position: u64,
-        seq: u64,
-        shared: bool,
-        past: (Features, Bytes),
-        limits: &Limits,
-    ) -> bool {
-        if self.terminal.is_some() || position < self.history.end() {
-            return false;
-        }
-        self.history.skip_to(position, seq.saturating_add(u64::from(shared)));
-        let (needs, payload) = past;
-        self.history.push(Past { seq, needs, payload }, limits.history_events, limits.history_bytes);
-        self.last_seq = seq;
-        true
-    }
-
-    /// The sessions it is shown in.
-    pub(crate) fn watchers(&self) -> &[SessionKey] {
-        &self.watchers
-    }
-
-    pub(crate) fn add_watcher(&mut self, session: SessionKey) {
-        if !self.watchers.contains(&session) {
-            self.watchers.push(session);
-        }
-    }
-
-    pub(crate) fn remove_watcher(&mut self, session: SessionKey) {
-        self.watchers.retain(|watcher| *watcher != session);
-    }
-
-    /// What its agent has written of its result.
-    pub(crate) fn output(&self) -> &JobOutput {
-        &self.output
-    }
-
-    pub(crate) fn output_mut(&mut self) -> &mut JobOutput {
-        &mut self.output
-    }
-
-    // Those that wait.
 
     /// A submit waits for the host's answer.
     pub(crate) fn add_waiter(&mut self, session: SessionKey, request_id: &str) {

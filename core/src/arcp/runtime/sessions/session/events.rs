@@ -1,0 +1,178 @@
+//! The event log of a session, which is its send queue (§6.3, §6.5, §8.3).
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::Session;
+use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::host::{ConnId, JobId};
+use crate::arcp::runtime::sessions::log::{Announcement, Entry, ResumeError};
+
+/// What comes next on a session's connection.
+pub(crate) enum Numbered {
+    /// The `job.accepted` that precedes the next event.
+    Announcement(Box<Announcement>),
+    /// An event, and the store it depends on.
+    Event(Bytes, u64, u64),
+    /// There is one, and no credit for it.
+    NoCredit,
+    /// The next events are only in the journal.
+    Missing,
+    /// Events of a subscribed job's history may be appended.
+    Replay,
+    /// There is none.
+    Nothing,
+}
+
+impl Session {
+    /// Numbers an entry.
+    pub(crate) fn number(&mut self, entry: Entry, limits: &Limits) -> u64 {
+        self.log.push(entry, self.conn.is_some(), limits.log_events, limits.log_bytes)
+    }
+
+    /// The last number that was given.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.log.next() - 1
+    }
+
+    /// The number of the first event in memory.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.log.base()
+    }
+
+    /// The number of the last event that was given to its connection.
+    pub(crate) fn sent_seq(&self) -> u64 {
+        self.log.sent()
+    }
+
+    /// Whether a client that has all events up to `last` can go on from there (§6.3).
+    pub(crate) fn can_resume(&self, last: u64) -> Result<(), ResumeError> {
+        self.log.resume(last)
+    }
+
+    /// Takes what comes next on its connection, if `credit` allows so many bytes. `accepted` says whether an announcement
+    /// may go now; one that has gone on this connection, or is not wanted in this form, is passed over.
+    pub(crate) fn next_numbered(&mut self, credit: impl Fn(usize) -> bool, hold: bool) -> Numbered {
+        let (epoch, python, fetching, replaying) =
+            (self.epoch, self.python, self.fetching, self.watches.are_replaying());
+        let Some((seq, entry)) = self.log.peek() else {
+            return match self.log.missing() {
+                Some(_) if fetching => Numbered::Nothing,
+                Some(_) => Numbered::Missing,
+                None if replaying => Numbered::Replay,
+                None => Numbered::Nothing,
+            };
+        };
+        if let Some(announcement) = entry.accepted.as_deref().filter(|a| a.epoch != epoch && !python) {
+            if hold && announcement.request_id.is_none() {
+                return Numbered::Nothing;
+            }
+            return Numbered::Announcement(announcement.clone().into());
+        }
+        if !credit(entry.frame_len()) {
+            return Numbered::NoCredit;
+        }
+        // Payloads were made from text.
+        let Some((frame, after)) = entry.frame(seq) else { return Numbered::Nothing };
+        self.log.advance();
+        Numbered::Event(frame, seq, after)
+    }
+
+    /// The announcement of the next event was sent on this connection.
+    pub(crate) fn announced(&mut self) {
+        let epoch = self.epoch;
+        if let Some(announcement) = self.log.peek().and_then(|(_, entry)| entry.accepted.as_mut()) {
+            announcement.epoch = epoch;
+        }
+    }
+
+    /// The driver has written the events up to `seq`.
+    pub(crate) fn written(&mut self, seq: u64) {
+        self.log.wrote(seq);
+    }
+
+    /// The client has processed the events up to `seq` (§6.5); claims that go back, or beyond what was sent, are ignored.
+    pub(crate) fn acknowledge(&mut self, seq: u64, limits: &Limits) {
+        self.log.ack(seq, limits.back_pressure);
+    }
+
+    /// The acknowledgement that has to be recorded, if it is `stride` events beyond the last one that was.
+    pub(crate) fn record_ack(&mut self, stride: u64) -> Option<u64> {
+        let acked = self.log.acked()?;
+        if self.recorded_ack.is_some_and(|recorded| acked < recorded.saturating_add(stride)) {
+            return None;
+        }
+        self.recorded_ack = Some(acked);
+        Some(acked)
+    }
+
+    /// Restores a recorded acknowledgement.
+    pub(crate) fn restore_ack(&mut self, seq: u64) {
+        self.log.restore_ack(seq);
+        self.recorded_ack = Some(seq);
+    }
+
+    /// Restores a recorded entry; returns whether its number is new.
+    pub(crate) fn restore_entry(&mut self, seq: u64, entry: Entry, limits: &Limits) -> bool {
+        self.log.restore(seq, entry, limits.log_events, limits.log_bytes)
+    }
+
+    /// Events that are not acknowledged, if its client has fallen so far behind that it has to be said (§6.5).
+    pub(crate) fn back_pressure(&mut self, limits: &Limits) -> Option<u64> {
+        if self.log.back_pressure(limits.back_pressure) { Some(self.log.lag().unwrap_or(0)) } else { None }
+    }
+
+    /// The events that have to be read back from the journal: their numbers are between the two. It is asked for them.
+    pub(crate) fn fetch(&mut self) -> Option<(u64, u64)> {
+        let missing = self.log.missing()?;
+        self.fetching = true;
+        Some(missing)
+    }
+
+    /// The journal has answered a question of the connection of this epoch. Returns the connection, and the number after
+    /// which events are missing, unless an acknowledgement has made them needless.
+    pub(crate) fn fetched(&mut self, epoch: u32) -> Option<(ConnId, Option<u64>)> {
+        let conn = self.conn.filter(|_| self.epoch == epoch)?;
+        self.fetching = false;
+        Some((conn, self.log.missing().map(|(after, _)| after)))
+    }
+
+    /// Adds events that were read back from the journal.
+    pub(crate) fn fill(&mut self, past: VecDeque<Entry>) {
+        self.log.fill(past);
+    }
+
+    /// Whether so many events may be appended without pushing out any that were not written.
+    pub(crate) fn has_room(&self, events: usize, bytes: usize, limits: &Limits) -> bool {
+        let (unwritten, unwritten_bytes) = self.log.unwritten();
+        self.conn.is_none()
+            || unwritten == 0
+            || (unwritten + events <= self.emit_room(limits)
+                && unwritten_bytes.saturating_add(bytes) <= limits.log_bytes)
+    }
+
+    /// Events the log may hold unwritten before an agent waits: every watched job keeps room for its first and last.
+    fn emit_room(&self, limits: &Limits) -> usize {
+        limits.log_events.saturating_sub(2 * self.watches.len()).max(1)
+    }
+
+    /// Notes that a job's agent waits for room in the log.
+    pub(crate) fn block(&mut self, job: JobId) {
+        self.blocked.insert(job);
+    }
+
+    /// The jobs whose agents may go on. An eighth of the log has to be free before they wake, so that they do not wake for
+    /// every frame.
+    pub(crate) fn unblock(&mut self, limits: &Limits) -> BTreeSet<JobId> {
+        if self.blocked.is_empty() {
+            return BTreeSet::new();
+        }
+        let room = self.emit_room(limits);
+        let (events, bytes) = self.log.unwritten();
+        let ready = self.conn.is_none()
+            || (events + (room / 8).max(1) <= room && bytes.saturating_add(limits.log_bytes / 8) <= limits.log_bytes);
+        if ready { core::mem::take(&mut self.blocked) } else { BTreeSet::new() }
+    }
+}

@@ -1,0 +1,324 @@
+//! One session: who it belongs to, its connection and tokens, its submits. `events.rs` has its event log, `watching.rs` the
+//! jobs it is shown.
+
+pub(crate) mod events;
+mod watching;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use subtle::ConstantTimeEq as _;
+
+use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::event::Timer;
+use crate::arcp::runtime::host::{ConnId, JobId, SessionKey};
+use crate::arcp::runtime::sessions::log::{Entry, Log};
+use crate::arcp::runtime::sessions::state::SessionState;
+use crate::arcp::runtime::sessions::watches::Watches;
+use crate::arcp::runtime::timers::{Deadline, Timers};
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::reply::Form;
+use crate::digest::Digest;
+use crate::time::Time;
+
+/// What a session is opened with.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) id: SessionId,
+    pub(crate) principal: Arc<str>,
+    pub(crate) features: Features,
+    pub(crate) python: bool,
+    pub(crate) stdio: bool,
+}
+
+/// A submit that this session has sent before.
+#[derive(Clone, Debug)]
+struct Sent {
+    id: Box<str>,
+    job: JobId,
+    ulid: JobUlid,
+}
+
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with its rule; none is a state")]
+pub(crate) struct Session {
+    id: SessionId,
+    principal: Arc<str>,
+    state: SessionState,
+    features: Features,
+    python: bool,
+    stdio: bool,
+    conn: Option<ConnId>,
+    /// Counts its connections.
+    epoch: u32,
+    /// The order of the hello that its last connection began with.
+    hello: u64,
+    /// SHA-256 of the newest resume token.
+    newest: Digest,
+    /// SHA-256 of the last token that the client has proved to hold.
+    proved: Option<Digest>,
+    log: Log,
+    /// The last acknowledgement that is on record.
+    recorded_ack: Option<u64>,
+    /// Whether the journal was asked for its events and has not answered.
+    fetching: bool,
+    watches: Watches,
+    /// Jobs whose agents wait for room in the log.
+    blocked: BTreeSet<JobId>,
+    /// Jobs of this session that have not ended.
+    jobs: usize,
+    /// Submits that the host has not answered.
+    unanswered: usize,
+    submits: VecDeque<Sent>,
+    /// The head of frames that are about no job.
+    head: Arc<str>,
+    lapse: Deadline,
+    /// Whether its client has closed it: it may be resumed, and is the first to go where there is no room.
+    closed: bool,
+}
+
+impl Session {
+    /// A session without a connection.
+    pub(super) fn new(opening: Opening, state: SessionState, token: Digest) -> Session {
+        Session {
+            head: envelope::head(&opening.id, None, None).into(),
+            id: opening.id,
+            principal: opening.principal,
+            state,
+            features: opening.features,
+            python: opening.python,
+            stdio: opening.stdio,
+            conn: None,
+            epoch: 0,
+            hello: 0,
+            newest: token,
+            proved: None,
+            log: Log::new(),
+            recorded_ack: None,
+            fetching: false,
+            watches: Watches::default(),
+            blocked: BTreeSet::new(),
+            jobs: 0,
+            unanswered: 0,
+            submits: VecDeque::new(),
+            lapse: Deadline::new(Timer::ResumeWindow),
+            closed: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(crate) fn principal(&self) -> &Arc<str> {
+        &self.principal
+    }
+
+    pub(crate) fn state(&self) -> SessionState {
+        self.state
+    }
+
+    pub(crate) fn features(&self) -> Features {
+        self.features
+    }
+
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// Whether it is spoken to in the form of `python-1.1`.
+    pub(crate) fn is_python(&self) -> bool {
+        self.python
+    }
+
+    pub(crate) fn is_stdio(&self) -> bool {
+        self.stdio
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        Form { features: self.features, python: self.python }
+    }
+
+    pub(crate) fn conn(&self) -> Option<ConnId> {
+        self.conn
+    }
+
+    /// The number of its connections so far.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The order of the hello that its last connection began with.
+    pub(crate) fn hello_order(&self) -> u64 {
+        self.hello
+    }
+
+    /// Whether its client has closed it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The newest resume token and the last one that was proved, as hashes.
+    pub(crate) fn tokens(&self) -> (Digest, Option<Digest>) {
+        (self.newest, self.proved)
+    }
+
+    /// Whether this is the hash of a resume token that is valid. Compares in constant time.
+    pub(crate) fn holds(&self, token: &Digest) -> bool {
+        let newest = self.newest.ct_eq(token);
+        let proved = self.proved.map_or(0.into(), |proved| proved.ct_eq(token));
+        (newest | proved).into()
+    }
+
+    /// The head of frames that are about no job.
+    pub(crate) fn head(&self) -> &Arc<str> {
+        &self.head
+    }
+
+    /// The head of frames about a job.
+    pub(crate) fn job_head(&self, job: &Accepted) -> String {
+        job.head(self.id)
+    }
+
+    /// Ties it to a connection, which holds a new token. The others stay valid until the client proves to hold this one.
+    pub(super) fn bind(&mut self, conn: ConnId, hello: u64, token: Digest) {
+        self.hello = hello;
+        self.newest = token;
+        self.closed = false;
+        self.conn = Some(conn);
+        self.epoch += 1;
+    }
+
+    /// A client that holds `token` resumes it after event `last`; `past` are the events that are only in the journal.
+    /// Returns the token that is no longer valid, and the connection that is replaced.
+    pub(super) fn resume(
+        &mut self,
+        key: SessionKey,
+        token: Digest,
+        last: u64,
+        past: VecDeque<Entry>,
+        timers: &mut Timers,
+    ) -> Option<(Option<Digest>, Option<ConnId>)> {
+        if !self.state.resume() {
+            return None;
+        }
+        let other = if self.newest == token { self.proved } else { Some(self.newest) };
+        self.proved = Some(token);
+        self.log.rewind(last);
+        self.log.fill(past);
+        self.fetching = false;
+        self.lapse.clear(key, timers);
+        self.watches.start_all();
+        // The token that was used may be both: it is valid until the client has proved to hold the next one.
+        Some((other.filter(|other| *other != token), self.conn.take()))
+    }
+
+    /// The client has proved to hold the newest token; returns the one that is no longer valid.
+    pub(super) fn prove(&mut self) -> Option<Digest> {
+        self.proved.replace(self.newest).filter(|old| *old != self.newest)
+    }
+
+    pub(super) fn set_tokens(&mut self, newest: Digest, proved: Option<Digest>) {
+        (self.newest, self.proved) = (newest, proved);
+    }
+
+    /// Its client has closed it.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Its connection is gone: it lapses at a time. Returns whether it had one.
+    pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> bool {
+        if !self.state.lost() {
+            return false;
+        }
+        self.conn = None;
+        self.fetching = false;
+        self.log.forget_past();
+        self.watches.start_all();
+        self.lapse.set(at, key, timers);
+        true
+    }
+
+    /// The resume window is over. Returns whether it was detached.
+    pub(super) fn lapse(&mut self, key: SessionKey, timers: &mut Timers) -> bool {
+        self.lapse.clear(key, timers);
+        self.state.lapse()
+    }
+
+    /// A restored session that lapses at a time; `None` starts anew when everything is restored.
+    pub(super) fn lapse_at(&mut self, key: SessionKey, at: Option<Time>, closed: bool, timers: &mut Timers) {
+        self.closed = closed;
+        match at {
+            Some(at) => self.lapse.set(at, key, timers),
+            None => self.lapse.clear(key, timers),
+        }
+    }
+
+    /// When it lapses, if it is detached.
+    pub(crate) fn lapses(&self) -> Option<Time> {
+        self.lapse.at()
+    }
+
+    /// Whether nothing of it is going on.
+    pub(super) fn is_idle(&self) -> bool {
+        self.conn.is_none() && self.jobs == 0 && self.unanswered == 0
+    }
+
+    /// Jobs of this session that have not ended.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs
+    }
+
+    pub(crate) fn job_begins(&mut self) {
+        self.jobs += 1;
+    }
+
+    pub(crate) fn job_ends(&mut self) {
+        self.jobs = self.jobs.saturating_sub(1);
+    }
+
+    /// Submits that the host has not answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    pub(crate) fn await_answer(&mut self) {
+        self.unanswered += 1;
+    }
+
+    pub(crate) fn submit_answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    /// Remembers the id of a submit, so that its repetition is answered with the same job.
+    pub(crate) fn remember_submit(&mut self, id: &str, job: JobId, ulid: JobUlid, limits: &Limits) {
+        if self.submitted(id).is_some() {
+            return;
+        }
+        self.submits.push_back(Sent { id: id.into(), job, ulid });
+        if self.submits.len() > limits.submit_ids {
+            self.submits.pop_front();
+        }
+    }
+
+    /// The job of a submit that was sent before.
+    pub(crate) fn submitted(&self, id: &str) -> Option<JobId> {
+        self.submits.iter().find(|sent| *sent.id == *id).map(|sent| sent.job)
+    }
+
+    /// Forgets the submits of a job that never came to be.
+    pub(crate) fn forget_submits(&mut self, job: JobUlid) {
+        self.submits.retain(|sent| sent.ulid != job);
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        let submits: usize = self.submits.iter().map(|sent| sent.id.len() + 48).sum();
+        self.log.bytes_held() + submits + self.watches.len() * 256 + 512
+    }
+}

@@ -1,0 +1,109 @@
+//! The jobs that a session is shown (§7.6).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::Session;
+use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::sessions::log::Announcement;
+use crate::arcp::runtime::sessions::watches::Role;
+use crate::arcp::wire::job::Accepted;
+use crate::time::Time;
+
+impl Session {
+    /// Shows a job from now on.
+    pub(crate) fn watch(&mut self, job: JobId, accepted: &Accepted, role: Role) {
+        let head = self.job_head(accepted).into();
+        self.watches.add(job, role, head);
+    }
+
+    /// Shows a job no longer.
+    pub(crate) fn unwatch(&mut self, job: JobId) {
+        self.watches.remove(job);
+        self.blocked.remove(&job);
+    }
+
+    pub(crate) fn role(&self, job: JobId) -> Option<Role> {
+        self.watches.role(job)
+    }
+
+    pub(crate) fn set_role(&mut self, job: JobId, role: Role) {
+        self.watches.set_role(job, role);
+    }
+
+    /// The watched jobs with their roles.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = (JobId, Role)> {
+        self.watches.iter()
+    }
+
+    pub(crate) fn watched_len(&self) -> usize {
+        self.watches.len()
+    }
+
+    /// Watched jobs that are not its own.
+    pub(crate) fn watched_of_others(&self) -> usize {
+        self.watches.iter().filter(|(_, role)| *role != Role::Owner).count()
+    }
+
+    /// The watched jobs whose events are shown as they come.
+    pub(crate) fn watched_live(&self) -> impl Iterator<Item = JobId> {
+        self.watches.live()
+    }
+
+    /// Whether the events of a job are shown as they come.
+    pub(crate) fn is_shown_live(&self, job: JobId) -> bool {
+        self.watches.is_live(job)
+    }
+
+    /// Keeps a `job.accepted` that precedes the job's first event on every new connection.
+    pub(crate) fn announce(&mut self, job: JobId, announcement: Option<Box<Announcement>>) {
+        self.watches.announce(job, announcement);
+    }
+
+    pub(crate) fn take_announcement(&mut self, job: JobId) -> Option<Box<Announcement>> {
+        self.watches.take_announcement(job)
+    }
+
+    /// The head of frames about a watched job.
+    pub(crate) fn watch_head(&self, job: JobId) -> Option<Arc<str>> {
+        self.watches.head(job)
+    }
+
+    /// Shows a job's history from position `at`; returns whether the job is watched.
+    pub(crate) fn replay_from(&mut self, job: JobId, at: u64, after: u64, not_before: Time) -> bool {
+        self.watches.replay_from(job, at, after, not_before)
+    }
+
+    /// The first job whose history can be shown now, and the next position of it: only while few events wait.
+    pub(crate) fn next_replay(&self, now: Time, window: usize) -> Option<(JobId, u64)> {
+        if self.conn.is_some() && self.log.unwritten().0 >= window {
+            return None;
+        }
+        self.watches.next_replay(now)
+    }
+
+    /// The history of a job was shown up to a position.
+    pub(crate) fn advance_replay(&mut self, job: JobId, at: u64) {
+        self.watches.advance(job, at);
+    }
+
+    /// The journal is asked for the next events of a history; returns the number after which they count.
+    pub(crate) fn ask_history(&mut self, job: JobId) -> Option<u64> {
+        self.watches.ask(job)
+    }
+
+    /// The journal has answered; returns the next position, and the number after which events count.
+    pub(crate) fn history_answered(&mut self, job: JobId) -> Option<(u64, u64)> {
+        self.watches.answered(job)
+    }
+
+    /// The history of a job was shown to its end.
+    pub(crate) fn caught_up(&mut self, job: JobId) {
+        self.watches.caught_up(job);
+    }
+
+    /// A `job.subscribed` was sent: the events behind it follow at this time.
+    pub(crate) fn start_replays(&mut self, at: Time) {
+        self.watches.start_at(at);
+    }
+}
