@@ -20,8 +20,11 @@ pub(crate) enum Error {
     Lost(String),
     #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
     Incomplete(&'static str),
-    #[error("cannot write {0}: {1}; jobs go on in the runtime without a reader")]
+    #[error("cannot write {0}: {1}")]
     Write(String, #[source] std::io::Error),
+    /// The output of a job cannot be written.
+    #[error("{error}; the job is not affected: `nuncio tail {job_id}` shows its events and result")]
+    JobWrite { error: Box<Error>, job_id: String },
     #[error(transparent)]
     Journal(#[from] JournalFileError),
     #[error("{0}")]
@@ -35,6 +38,19 @@ impl Error {
         Error::Write("stdout".to_owned(), error)
     }
 
+    /// Adds how to see a job whose output cannot be written.
+    pub(crate) fn for_job(self, job_id: &str) -> Error {
+        match self {
+            Error::Write(..) => Error::JobWrite { error: Box::new(self), job_id: job_id.to_owned() },
+            other => other,
+        }
+    }
+
+    /// Returns whether the reader of stdout has closed it, as `head` does, which is no error to report.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Error::Write(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
@@ -44,7 +60,7 @@ impl Error {
             Error::Unreachable(_) | Error::Lost(_) | Error::Incomplete(_) | Error::System(_) | Error::Journal(_) => {
                 Exit::Lost
             }
-            Error::Write(..) => Exit::NotWritten,
+            Error::Write(..) | Error::JobWrite { .. } => Exit::NotWritten,
         }
     }
 }
@@ -94,7 +110,6 @@ fn advice(code: &str) -> Option<&'static str> {
         "DUPLICATE_KEY" => "a different request was made with this --idempotency-key: use a new one",
         "JOB_NOT_FOUND" => "list jobs with `nuncio jobs`; it shows only those of your principal",
         "LEASE_EXPIRED" => "give the job a later end with --expires-in",
-        "INVALID_REQUEST" => "correct the request and try again",
         _ => return None,
     })
 }

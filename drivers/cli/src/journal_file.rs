@@ -9,31 +9,51 @@ pub(crate) fn inspect<T>(
     file: &Path,
     read: impl FnOnce(&SqliteJournal) -> Result<T, JournalError>,
 ) -> Result<T, JournalFileError> {
-    SqliteJournal::look(file).and_then(|journal| read(&journal)).map_err(|error| JournalFileError::new(file, error))
+    open(file).and_then(|journal| read(&journal).map_err(|error| JournalFileError::new(file, error)))
+}
+
+/// Opens a journal to read. Another process may be using the journal.
+pub(crate) fn open(file: &Path) -> Result<SqliteJournal, JournalFileError> {
+    match file.try_exists() {
+        Ok(false) => Err(JournalFileError::Missing(file.to_owned())),
+        Ok(true) | Err(_) => SqliteJournal::look(file).map_err(|error| JournalFileError::new(file, error)),
+    }
 }
 
 /// Why a journal cannot be used, with its file and what to do.
 #[derive(Debug)]
-pub(crate) struct JournalFileError {
-    file: PathBuf,
-    error: JournalError,
+pub(crate) enum JournalFileError {
+    /// There is no file.
+    Missing(PathBuf),
+    Unusable {
+        file: PathBuf,
+        error: JournalError,
+    },
 }
 
 impl JournalFileError {
     pub(crate) fn new(file: &Path, error: JournalError) -> JournalFileError {
-        JournalFileError { file: file.to_owned(), error }
+        JournalFileError::Unusable { file: file.to_owned(), error }
     }
 
     /// Returns whether the file could be read and its contents are wrong.
     pub(crate) fn is_content(&self) -> bool {
-        matches!(self.error, JournalError::Damaged(_) | JournalError::Version { .. })
+        matches!(
+            self,
+            JournalFileError::Unusable { error: JournalError::Damaged(_) | JournalError::Version { .. }, .. }
+        )
     }
 }
 
 impl std::fmt::Display for JournalFileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let file = self.file.display();
-        match &self.error {
+        let (file, error) = match self {
+            JournalFileError::Missing(file) => {
+                return write!(f, "there is no journal {}; check that the path is right", file.display());
+            }
+            JournalFileError::Unusable { file, error } => (file.display(), error),
+        };
+        match error {
             JournalError::Locked(_) => {
                 write!(f, "the journal {file} is in use by another process; stop that process, or use another file")
             }

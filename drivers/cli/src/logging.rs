@@ -8,6 +8,8 @@ use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::text::eprint_line;
+
 /// Logs events of `level` and above, or those that `RUST_LOG` selects (`target=level,…`).
 pub(crate) fn install(level: LevelFilter) {
     let variable = std::env::var("RUST_LOG").ok();
@@ -19,7 +21,7 @@ pub(crate) fn install(level: LevelFilter) {
         .with_filter(selected.and(filter_fn(is_free_of_secrets)));
     tracing_subscriber::registry().with(layer).init();
     if let Err(error) = parsed {
-        tracing::error!(%error, "RUST_LOG is not valid and is ignored");
+        eprint_line(&format!("nuncio: RUST_LOG is not valid and is ignored: {error}"));
     }
 }
 

@@ -12,6 +12,7 @@ mod journal_file;
 mod logging;
 mod output;
 mod signals;
+mod size;
 mod text;
 mod time;
 

@@ -14,6 +14,9 @@ use serde::{Deserialize, Deserializer};
 pub(crate) struct HumanDuration(Duration);
 
 impl HumanDuration {
+    /// How to write a duration.
+    pub(crate) const FORMAT: &str = "write a duration as 90s, 10m, 1h 30m or 250ms";
+
     pub(crate) const fn new(duration: Duration) -> HumanDuration {
         HumanDuration(duration)
     }
@@ -32,12 +35,11 @@ impl FromStr for HumanDuration {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<HumanDuration, &'static str> {
-        const FORMAT: &str = "write a duration as 90s, 10m, 1h 30m or 250ms";
         if let Ok(seconds) = text.parse() {
             return Ok(HumanDuration(Duration::from_secs(seconds)));
         }
-        let parsed: SignedDuration = text.parse().map_err(|_| FORMAT)?;
-        Duration::try_from(parsed).map(HumanDuration).map_err(|_| FORMAT)
+        let parsed: SignedDuration = text.parse().map_err(|_| HumanDuration::FORMAT)?;
+        Duration::try_from(parsed).map(HumanDuration).map_err(|_| HumanDuration::FORMAT)
     }
 }
 

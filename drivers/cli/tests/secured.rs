@@ -97,17 +97,26 @@ fn a_check_finds_errors_in_security_options() {
     let folder = Folder::new("unsecured");
     let (cert, key) = certificate(&folder);
     let text = folder.file("text", "no key");
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--tls-cert", &cert], "--tls-key"),
         (&["--tls-cert", &text, "--tls-key", &key], "--tls-cert"),
         (&["--jwt-secret-file", "/nonexistent"], "--jwt-secret-file"),
         (&["--jwt-audience", "x"], "--jwt-secret-file, --jwt-key or --jwt-jwks"),
+        (&["--client-cert-optional"], "--client-cert-optional needs --client-ca"),
+        (&["--client-principal", "dns"], "--client-principal needs --client-ca"),
     ];
-    for (flags, said) in cases {
+    for (flags, expected) in cases {
         let output = run(&[&["serve", "--demo-agents", "--token", "t=p", "--check"], flags].concat());
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(said), "{flags:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{flags:?}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn options_for_json_web_tokens_need_a_key_even_if_a_token_is_generated() {
+    let output = run(&["serve", "--demo-agents", "--check", "--jwt-leeway", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--jwt-leeway needs a key"), "{}", stderr(&output));
 }
 
 fn http(address: &str, path: &str) -> String {

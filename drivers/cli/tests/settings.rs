@@ -167,6 +167,7 @@ fn invalid_flags_are_invalid_usage() {
         &["--max-concurrent", "a=0"],
         &["--demo-agents", "--max-concurrent", "nobody=1"],
         &["--demo-agents", "--heartbeat-interval", "10ms"],
+        &["--demo-agents", "--connections", "0"],
     ] {
         let output = run(&[&["serve", "--check"][..], flags].concat());
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{flags:?}: {}", stderr(&output));
@@ -178,6 +179,13 @@ fn an_invalid_address_is_reported() {
     let output = run(&["serve", "--check", "--demo-agents", "--listen", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("HOST:PORT"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_check_of_stdio_says_that_any_token_is_accepted() {
+    let output = run(&["serve", "--check", "--demo-agents", "--stdio"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("admits   any token\n"), "{}", stdout(&output));
 }
 
 #[test]

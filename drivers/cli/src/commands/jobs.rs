@@ -194,7 +194,7 @@ impl Page {
             return out.flush();
         }
         if self.jobs.is_empty() {
-            eprint_line("there are no such jobs, or they ended too long ago");
+            eprint_line("there are no jobs to list; the runtime forgets ended jobs after a while");
             return Ok(());
         }
         for line in table(&self.jobs) {

@@ -13,7 +13,7 @@ use nuncio_tokio::arcp::journal::SqliteJournal;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::journal_file::JournalFileError;
+use crate::journal_file::{self, JournalFileError};
 use crate::output;
 use crate::signals::Termination;
 use crate::text::eprint_line;
@@ -116,8 +116,7 @@ enum Reader {
 
 impl Replay {
     fn open(options: Options, stop: Arc<AtomicBool>) -> Result<Replay, Error> {
-        let journal = SqliteJournal::look(&options.journal);
-        let journal = journal.map_err(|error| JournalFileError::new(&options.journal, error))?;
+        let journal = journal_file::open(&options.journal)?;
         let (transcript, last_seq) = (Transcript::new(options.session), options.after_seq);
         Ok(Replay { options, stop, journal, transcript, last_record: 0, last_seq })
     }

@@ -67,10 +67,13 @@ async fn tail(options: &Options) -> Result<Exit, Error> {
     let subscription = client.subscribe(&options.job_id, subscribe).await?;
     let agent = subscription.info().agent.as_deref().unwrap_or("job");
     let job = FollowedJob { job_id: Arc::from(subscription.job_id()), agent: Arc::from(agent), is_child: false };
-    printer.subscribed(&job, subscription.info()).await?;
-    let needs_whole_result = !options.no_history && options.from.is_none();
-    let following = Following { cancel_on: None, needs_whole_result };
-    let outcome = follow(&mut session, subscription, job.clone(), &mut printer, following).await?;
-    client.close().await;
-    printer.outcome(&job, &outcome).await
+    let exit = async {
+        printer.subscribed(&job, subscription.info()).await?;
+        let needs_whole_result = !options.no_history && options.from.is_none();
+        let following = Following { cancel_on: None, needs_whole_result };
+        let outcome = follow(&mut session, subscription, job.clone(), &mut printer, following).await?;
+        client.close().await;
+        printer.outcome(&job, &outcome).await
+    };
+    exit.await.map_err(|error| error.for_job(&job.job_id))
 }

@@ -180,18 +180,21 @@ impl Job {
     }
 }
 
+impl Drop for Bars {
+    /// Removes the bars, if the command is left while jobs run.
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl Gauge {
     fn show(&self, amount: &str) {
         let left: f64 = amount.parse().unwrap_or_default();
         let share = if self.granted > 0.0 { (left / self.granted).clamp(0.0, 1.0) } else { 0.0 };
         self.bar.set_style(gauge(share < LOW));
         self.bar.set_position(steps(share));
-        self.bar.set_message(format!(
-            "{} {} of {} left",
-            sanitize(&self.currency),
-            sanitize(amount),
-            sanitize(&self.granted_text)
-        ));
+        let text = format!("{} {amount} of {} left", self.currency, self.granted_text);
+        self.bar.set_message(sanitize(&text).into_owned());
     }
 }
 

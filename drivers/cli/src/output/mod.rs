@@ -230,8 +230,10 @@ pub(crate) async fn finish_with(json: bool, result: Result<Exit, Error>) -> Exit
     exit
 }
 
-/// Reports an error on stderr.
+/// Reports an error on stderr, unless it is that nobody reads stdout any more.
 pub(crate) fn report(error: &Error) -> Exit {
-    eprint_line(&format!("nuncio: {error}"));
+    if !error.is_closed_pipe() {
+        eprint_line(&format!("nuncio: {error}"));
+    }
     error.exit()
 }

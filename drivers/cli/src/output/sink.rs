@@ -142,6 +142,8 @@ fn open_file(path: &Path) -> io::Result<Target> {
         Err(error) => return Err(error),
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A missing folder would be reported with the name of the temporary file.
+    folder.metadata()?;
     Ok(Target::New(temporary().tempfile_in(folder)?, path))
 }
 

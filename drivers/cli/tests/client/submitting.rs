@@ -30,6 +30,7 @@ fn invalid_usage_is_2_and_says_what_is_valid() {
         (&["echo", "--expires-in", "soon"], "10m"),
         (&["echo", "--max-runtime", "0"], "shortest runtime is 1s"),
         (&["echo", "--trace-id", "0"], "32 lower-case"),
+        (&["echo", "--idempotency-key", ""], "1 to 256 bytes"),
         (&["echo", "--detach", "--output", "file"], "--detach"),
         (&["echo", "--url", "http://127.0.0.1:1"], "ws://"),
     ] {
@@ -64,6 +65,7 @@ fn a_refusal_is_5_and_says_what_to_do() {
     let runtime = Runtime::start();
     for (arguments, advice) in [
         (&["nobody"][..], "AGENT_NOT_AVAILABLE"),
+        (&["nobody"], "it offers binary, breaks, echo, "),
         (&["echo", "--lease", r#"{"no.such":["x"]}"#], "INVALID_REQUEST"),
         (&["echo", "--token", "tok-mallory"], "check the token"),
     ] {
@@ -84,12 +86,17 @@ fn a_result_that_cannot_be_written_is_7() {
     let runtime = Runtime::start();
     let done = runtime.run(&["submit", "echo", "--output", "/no/such/folder/file"]);
     assert_eq!(done.code, Some(7), "{}", done.stderr);
+    let error = "nuncio: cannot write /no/such/folder/file: No such file or directory (os error 2)\n";
+    assert_eq!(done.stderr, error);
     assert!(runtime.run(&["jobs"]).stdout.is_empty(), "nothing was submitted");
     #[cfg(target_os = "linux")]
     {
         let mut command = runtime.command(&["submit", "echo"]);
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
-        assert_eq!(command.stdout(full).output().unwrap().status.code(), Some(7));
+        let output = command.stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(7));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("`nuncio tail job_"), "it says how to get the result: {stderr}");
     }
 }
 

@@ -91,6 +91,34 @@ fn the_contents_are_counted() {
 }
 
 #[test]
+fn sessions_are_listed_for_a_replay() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let serving = serve(&journal);
+    let mut first = Wire::connect(&serving.url, "t");
+    let (job, _) = first.run(&json!({"agent": "progress", "input": {"n": 2}}));
+    let second = Wire::connect(&serving.url, "t");
+    let sessions = || {
+        let output = run(&["journal", "sessions", &journal, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let lines = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let listed = sessions();
+    let ids: Vec<&Value> = listed.iter().map(|session| &session["session_id"]).collect();
+    assert_eq!(ids, [&json!(first.session_id), &json!(second.session_id)], "oldest first");
+    assert_eq!((&listed[0]["jobs"], &listed[0]["events"]), (&json!([job]), &json!(5)));
+    assert_eq!((&listed[0]["last_event_seq"], &listed[0]["closed"]), (&json!(5), &json!(false)));
+    assert_eq!((&listed[1]["jobs"], &listed[1]["last_event_seq"]), (&json!([]), &json!(0)));
+
+    let replay = run(&["replay", "--journal", &journal, "--session", ids[0].as_str().unwrap()]);
+    assert_eq!(replay.status.code(), Some(0), "{}", stderr(&replay));
+    let table = run(&["journal", "sessions", &journal]);
+    let line = stdout(&table).lines().nth(1).unwrap();
+    assert!(line.starts_with(&first.session_id) && line.ends_with("open"), "{line}");
+}
+
+#[test]
 fn compacting_keeps_what_is_needed() {
     let folder = Folder::new();
     let journal = used(&folder);
@@ -118,7 +146,7 @@ fn a_missing_journal_is_not_created() {
     for action in ["check", "stats", "compact"] {
         let output = run(&["journal", action, &folder.file("journal")]);
         assert_eq!((output.status.code(), stdout(&output)), (Some(6), ""), "{action}");
-        assert!(stderr(&output).contains("check that the path is right"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("there is no journal"), "{}", stderr(&output));
     }
     assert!(folder.names().is_empty(), "{:?}", folder.names());
     std::fs::write(folder.path("empty"), "").unwrap();

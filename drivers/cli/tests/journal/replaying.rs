@@ -175,7 +175,7 @@ fn an_unknown_session_or_journal_is_an_error() {
     assert_eq!(replay(&journal, "sess_1", &[]).status.code(), Some(2));
     let missing = replay(&folder.file("another"), &wire.session_id, &[]);
     assert_eq!(missing.status.code(), Some(6));
-    assert!(stderr(&missing).contains("cannot use the journal"), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("another; check that the path is right"), "{}", stderr(&missing));
     assert!(!folder.names().contains(&"another".to_owned()));
 }
 

@@ -7,7 +7,6 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use nuncio_tokio::arcp::journal::{SqliteJournal, SqliteOptions};
 
@@ -15,6 +14,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal_file::{self, JournalFileError};
 use crate::output;
+use crate::size;
 use crate::text::count;
 use crate::time::HumanDuration;
 use stats::Stats;
@@ -98,7 +98,7 @@ impl Action {
         match self {
             Action::Check { journal } => {
                 let stats = journal_file::inspect(&journal.file, SqliteJournal::check)?;
-                Ok(vec![format!("sound: {} in {}", count(stats.records, "record"), size(stats.bytes))])
+                Ok(vec![format!("sound: {} in {}", count(stats.records, "record"), size::format(stats.bytes))])
             }
             Action::Stats { journal: Journal { file }, json } => {
                 let read = |journal: &SqliteJournal| Ok((journal.stats()?, journal.contents()?));
@@ -124,7 +124,7 @@ fn compact(file: &Path, retain: Option<HumanDuration>) -> Result<String, Journal
         .and_then(|mut journal| journal.compact());
     let stats = compacted.map_err(|error| JournalFileError::new(file, error))?;
     let (records, after) = (count(stats.records, "record"), file_bytes(file));
-    Ok(format!("compacted from {} to {}, which hold {records}", size(before), size(after)))
+    Ok(format!("compacted from {} to {}, which hold {records}", size::format(before), size::format(after)))
 }
 
 fn print(lines: &[String]) -> io::Result<()> {
@@ -144,8 +144,4 @@ fn file_bytes(file: &Path) -> u64 {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     [file, Path::new(&log)].into_iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
-}
-
-fn size(bytes: u64) -> String {
-    ByteSize(bytes).display().iec().to_string()
 }

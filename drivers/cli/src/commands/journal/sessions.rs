@@ -29,7 +29,7 @@ struct Found {
     closed: bool,
 }
 
-/// Reads the sessions, oldest first: their ids sort by time.
+/// Reads the sessions, oldest first.
 pub(super) fn read(journal: &SqliteJournal) -> Result<Vec<Session>, JournalError> {
     let mut sessions = BTreeMap::new();
     let mut last = 0;
@@ -39,7 +39,9 @@ pub(super) fn read(journal: &SqliteJournal) -> Result<Vec<Session>, JournalError
             note(&mut sessions, record, committed.at);
         }
     }
-    Ok(sessions.into_iter().map(|(id, found)| Session::new(id, &found)).collect())
+    let mut sessions: Vec<(SessionId, Found)> = sessions.into_iter().collect();
+    sessions.sort_by_key(|(_, found)| found.opened_at);
+    Ok(sessions.iter().map(|(id, found)| Session::new(*id, found)).collect())
 }
 
 fn note(sessions: &mut BTreeMap<SessionId, Found>, record: &Record, at: Time) {

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use bytesize::ByteSize;
 use nuncio_tokio::arcp::journal::{JournalContents, JournalStats};
 use nuncio_tokio::arcp::{FinalStatus, Time};
 use serde::Serialize;
+
+use crate::size;
 
 #[derive(Serialize)]
 pub(super) struct Stats<'a> {
@@ -65,10 +66,9 @@ impl Stats<'_> {
     pub(super) fn lines(&self) -> Vec<String> {
         let Jobs { unfinished, success, error, cancelled, timed_out } = self.jobs;
         let oldest = self.oldest_event.as_ref().map(|at| format!(", the oldest of {at}")).unwrap_or_default();
-        let size = |bytes| ByteSize(bytes).display().iec().to_string();
         let rows = [
             ("file", self.file.display().to_string()),
-            ("size", format!("{} on disk, {} in use", size(self.file_bytes), size(self.bytes))),
+            ("size", format!("{} on disk, {} in use", size::format(self.file_bytes), size::format(self.bytes))),
             ("records", format!("{}, numbered {} to {}", self.records, self.first_record, self.last_record)),
             ("events", format!("{}{oldest}", self.events)),
             ("sessions", format!("{} connected or resumable", self.sessions)),

@@ -132,8 +132,10 @@ fn with_programs(
 /// Adds the verifier of the settings. If they let nobody in, a token is generated; or any token is accepted, if only stdin
 /// and stdout are served, which nobody can reach but the process that started this one.
 fn with_verifier(builder: ServerBuilder, settings: &Settings) -> Result<(ServerBuilder, Option<String>), ServeError> {
+    // Also finds options that need others, even if there is no way to authenticate.
+    let verifier = settings.security.verifier()?;
     if !settings.security.is_empty() {
-        return Ok((builder.verifier(settings.security.verifier()?), None));
+        return Ok((builder.verifier(verifier), None));
     }
     if settings.listen.is_none() {
         let anyone = |_: Claim| std::future::ready(Ok::<_, Rejection>(LOCAL_PRINCIPAL.to_owned()));

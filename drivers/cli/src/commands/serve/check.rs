@@ -34,7 +34,11 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     line("compat", compat.to_owned());
     line(
         "admits",
-        if settings.security.is_empty() { "a generated token".to_owned() } else { settings.security.summary() },
+        match (settings.security.is_empty(), &settings.listen) {
+            (false, _) => settings.security.summary(),
+            (true, Some(_)) => "a generated token".to_owned(),
+            (true, None) => "any token".to_owned(),
+        },
     );
     if settings.demo_agents {
         line("agents", format!("{} (built in)", demo_agents::NAMES.join(", ")));

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::error::ServeError;
 use crate::journal_file::{self, JournalFileError};
+use crate::size;
 use crate::text::{count, eprint_line};
 use crate::time::HumanDuration;
 
@@ -29,7 +30,7 @@ pub(super) struct JournalOptions {
     #[arg(long, value_name = "DURATION")]
     pub(super) retain: Option<HumanDuration>,
     /// Size of the journal above which the oldest events are deleted before --retain has passed [default: no limit]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) journal_max: Option<ByteSize>,
 }
 
@@ -122,7 +123,7 @@ impl JournalSetting {
         let mut text = format!("{}{new}, sync {sync}, events kept {retain}", self.file.display());
         if let Some(max) = self.options.max_bytes {
             // Writing into a string cannot fail.
-            let _infallible = write!(text, ", at most {}", ByteSize(max).display().iec());
+            let _infallible = write!(text, ", at most {}", size::format(max));
         }
         text
     }

@@ -1,6 +1,7 @@
 //! The limits of `nuncio serve`.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -8,6 +9,7 @@ use clap::Args;
 use nuncio_tokio::arcp::Config;
 use serde::Deserialize;
 
+use crate::size;
 use crate::time::HumanDuration;
 
 /// A limit whose value is out of range.
@@ -21,6 +23,47 @@ pub(super) struct LimitError {
 
 type Set = Result<(), &'static str>;
 
+/// A type of limits.
+trait Limit: FromStr {
+    /// How to write a value.
+    const FORMAT: &str;
+}
+
+impl Limit for NonZeroU32 {
+    const FORMAT: &str = POSITIVE;
+}
+
+impl Limit for NonZeroU64 {
+    const FORMAT: &str = POSITIVE;
+}
+
+impl Limit for NonZeroUsize {
+    const FORMAT: &str = POSITIVE;
+}
+
+impl Limit for u32 {
+    const FORMAT: &str = NUMBER;
+}
+
+impl Limit for usize {
+    const FORMAT: &str = NUMBER;
+}
+
+impl Limit for ByteSize {
+    const FORMAT: &str = size::FORMAT;
+}
+
+impl Limit for HumanDuration {
+    const FORMAT: &str = HumanDuration::FORMAT;
+}
+
+const NUMBER: &str = "write a whole number, such as 100";
+const POSITIVE: &str = "write a whole number that is at least 1, such as 100";
+
+fn parse<T: Limit>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| T::FORMAT)
+}
+
 /// Declares the limits. Each has a name, on the command line and in the file, a type, a placeholder for its help, and a
 /// function that sets it.
 macro_rules! limits {
@@ -30,7 +73,7 @@ macro_rules! limits {
         #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
         #[command(next_help_heading = "Limits")]
         pub(super) struct Limits {
-            $($(#[$attribute])* #[arg(long, value_name = $value)] $name: Option<$kind>,)*
+            $($(#[$attribute])* #[arg(long, value_name = $value, value_parser = parse::<$kind>)] $name: Option<$kind>,)*
         }
 
         impl Limits {

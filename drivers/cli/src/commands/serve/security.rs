@@ -286,6 +286,12 @@ impl Security {
     fn tls(&self) -> Result<Option<ServerTls>, SecurityError> {
         let tls_flag = |flag| move |error| SecurityError::Tls { flag, error };
         let incomplete = |given, missing| Err(SecurityError::Incomplete { given, missing });
+        if self.client_ca.is_none() && self.client_cert_optional {
+            return incomplete("--client-cert-optional", "--client-ca");
+        }
+        if self.client_ca.is_none() && !self.client_principal.is_empty() {
+            return incomplete("--client-principal", "--client-ca");
+        }
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Identity::from_files(certificate, key).map_err(tls_flag("--tls-cert"))?,
             (Some(_), None) => return incomplete("--tls-cert", "--tls-key"),
@@ -294,8 +300,6 @@ impl Security {
             (None, None) => return Ok(None),
         };
         let tls = match &self.client_ca {
-            None if self.client_cert_optional => return incomplete("--client-cert-optional", "--client-ca"),
-            None if !self.client_principal.is_empty() => return incomplete("--client-principal", "--client-ca"),
             None => ServerTls::new(identity),
             Some(path) => {
                 let authorities = Authorities::from_file(path).map_err(tls_flag("--client-ca"))?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use nuncio_tokio::arcp::{Client, ClientError, ErrorCode, RequestFailure, Welcome};
 
 use crate::connection::Connection;
 use crate::detached;
@@ -82,20 +83,46 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
         }
     };
     let mut session = client.session_events();
-    let handle = client.submit(&submit).await?;
+    let handle = client.submit(&submit).await.map_err(|error| refusal(error, &client))?;
     let agent = handle.info().agent.as_deref().unwrap_or(request.agent());
     let job = FollowedJob { job_id: Arc::from(handle.job_id()), agent: Arc::from(agent), is_child: false };
-    printer.accepted(&job, handle.info()).await?;
-    if options.detach {
-        let window_secs = client.welcome().and_then(|welcome| welcome.resume_window_sec);
-        let url = options.connection.url();
-        let saved = client.resume_point().map(|point| detached::save(url, &job.job_id, &point, window_secs));
+    let exit = async {
+        printer.accepted(&job, handle.info()).await?;
+        if options.detach {
+            let window_secs = client.welcome().and_then(|welcome| welcome.resume_window_sec);
+            let url = options.connection.url();
+            let saved = client.resume_point().map(|point| detached::save(url, &job.job_id, &point, window_secs));
+            client.close().await;
+            printer.detached(&job, saved).await?;
+            return Ok(Exit::Success);
+        }
+        let following = Following { cancel_on: Some(interrupts), needs_whole_result: true };
+        let outcome = follow(&mut session, handle, job.clone(), &mut printer, following).await?;
         client.close().await;
-        printer.detached(&job, saved).await?;
-        return Ok(Exit::Success);
+        printer.outcome(&job, &outcome).await
+    };
+    exit.await.map_err(|error: Error| error.for_job(&job.job_id))
+}
+
+/// Why the job was not accepted. If the runtime does not offer the agent, says which agents it offers.
+fn refusal(error: ClientError, client: &Client) -> Error {
+    let is_agent_missing = matches!(&error, ClientError::Failed(RequestFailure::Refused(fault))
+        if matches!(fault.known(), Some(ErrorCode::AgentNotAvailable | ErrorCode::AgentVersionNotAvailable)));
+    match client.welcome() {
+        Some(welcome) if is_agent_missing => {
+            let agents = agents(&welcome);
+            Error::Refused(format!("the runtime refused the request: {error}; it offers {agents}"))
+        }
+        Some(_) | None => error.into(),
     }
-    let following = Following { cancel_on: Some(interrupts), needs_whole_result: true };
-    let outcome = follow(&mut session, handle, job.clone(), &mut printer, following).await?;
-    client.close().await;
-    printer.outcome(&job, &outcome).await
+}
+
+/// The agents that a runtime offers, each with its versions.
+fn agents(welcome: &Welcome) -> String {
+    let names = welcome.agents.iter().map(|agent| match &*agent.versions {
+        [] => agent.name.clone(),
+        versions => format!("{} ({})", agent.name, versions.join(", ")),
+    });
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "no agents".to_owned() } else { names.join(", ") }
 }

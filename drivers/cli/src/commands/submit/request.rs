@@ -35,9 +35,9 @@ pub(super) struct Request {
     /// Amount the job may spend, such as USD:5. Repeat it for other currencies [default: no budget]
     #[arg(long = "budget", value_name = "CURRENCY:AMOUNT", value_parser = amount)]
     budgets: Vec<String>,
-    /// Name for this submit, of at most 256 characters. Submitting again with the same key finds the same job instead of
+    /// Name for this submit, of at most 256 bytes. Submitting again with the same key finds the same job instead of
     /// starting another
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = key)]
     idempotency_key: Option<String>,
     /// Time after which a running job is ended, in whole seconds such as 90 or 10m [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = runtime)]
@@ -144,6 +144,10 @@ impl Document {
         serde_json::from_str(&text)
             .map_err(|error| Error::Usage(format!("{flag}: {name} does not hold valid JSON: {error}")))
     }
+}
+
+fn key(text: &str) -> Result<String, &'static str> {
+    if (1..=256).contains(&text.len()) { Ok(text.to_owned()) } else { Err("a key has 1 to 256 bytes") }
 }
 
 fn runtime(text: &str) -> Result<Duration, &'static str> {

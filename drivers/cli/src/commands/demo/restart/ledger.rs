@@ -76,6 +76,10 @@ impl Ledger {
         self.steps.get(job).copied().unwrap_or(0)
     }
 
+    pub(super) fn resumed(&self) -> bool {
+        self.resumed > 0
+    }
+
     pub(super) fn ended(&self, job: &str) -> bool {
         self.ends.contains_key(job)
     }

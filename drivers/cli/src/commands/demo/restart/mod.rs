@@ -74,7 +74,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     let mut runtime = Process::start(&journal).await?;
     narrate("runtime", &format!("process {} takes over; {}", runtime.id(), runtime.greeting()));
     address.send_replace(Some(runtime.url().to_owned()));
-    ledger.until(&mut inbox, |ledger| ledger.ended("slow 1") && ledger.ended("slow 2")).await;
+    ledger.until(&mut inbox, |ledger| ledger.resumed() && ledger.ended("slow 1") && ledger.ended("slow 2")).await;
 
     let again = client.submit(&keyed).await?;
     let same = again.job_id() == first_id;
