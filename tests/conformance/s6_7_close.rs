@@ -1,6 +1,6 @@
 //! §6.7: closing a session, and what remains of it.
 
-use nuncio_core::arcp::{ErrorCode, Event};
+use nuncio_core::arcp::{ErrorCode, Event, JobState};
 use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::json;
 use std::time::Duration;
@@ -107,20 +107,51 @@ fn s6_3_a_lapsed_sessions_jobs_run_on() {
 }
 
 #[test]
-fn shutdown_refuses_sessions_and_submits_and_reports_when_drained() {
+fn a_shutdown_refuses_submits_and_reports_when_it_is_drained() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     w.shutdown();
     assert!(w.try_host_event(|event| matches!(event, Event::Drained).then_some(())).is_none());
     w.drain(a);
-    if w.closed(a).is_none() {
-        w.submit_refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
-    }
+    w.submit_refused(a, json!({"agent": "echo"}), "INTERNAL_ERROR");
+    w.submit_refused(a, json!({"agent": "echo", "parent_job_id": job.id}), "INTERNAL_ERROR");
+    w.finish(&job, "1");
+    w.host_event("Drained", |event| matches!(event, Event::Drained).then_some(()));
     let b = w.open();
     w.hello(b, "tok-alice", &[]);
     w.refusal(b, "INTERNAL_ERROR");
     assert!(w.closed(b).is_some());
+}
+
+#[test]
+fn clients_may_connect_list_cancel_and_resume_until_a_shutdown_is_drained() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.log(&job, "before");
+    let last = w.event(a, "log").seq().unwrap();
+    w.shutdown();
+    let b = w.login("tok-alice");
+    let rows = w.list(b, json!({}));
+    assert_eq!(rows.payload()["jobs"][0]["job_id"], job.id.as_str());
+    w.cut(a);
+    let a = w.resume(a, last);
+    w.send(a, "job.cancel", json!({"job_id": job.id}));
+    w.expect(a, "job.cancelled");
+    w.finish(&job, "1");
+    assert_eq!(w.expect(a, "job.error").payload()["code"], "CANCELLED");
+    w.host_event("Drained", |event| matches!(event, Event::Drained).then_some(()));
+}
+
+#[test]
+fn s10_a_running_job_delegates_until_a_shutdown_is_drained() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.submit(a, json!({"agent": "slow", "lease_request": {"agent.delegate": ["*"]}}));
+    w.shutdown();
+    let child = w.delegate(&job, &json!({"agent": "echo"})).unwrap();
+    assert_eq!(w.runtime.job(child).unwrap().state, JobState::Running);
     w.finish(&job, "1");
     w.host_event("Drained", |event| matches!(event, Event::Drained).then_some(()));
 }

@@ -247,8 +247,8 @@ pub const MUTATIONS: [Mutation; 39] = [
     at(
         "new work is accepted while the journal is stalled",
         "arcp/runtime/journal.rs",
-        "        } else if self.is_stuck() {",
-        "        } else if self.is_stuck() && self.drain.is_draining() {",
+        "        if self.is_stuck() {",
+        "        if self.is_stuck() && self.drain.is_draining() {",
     ),
     at(
         "replayed events have different numbers",

@@ -98,7 +98,7 @@ impl Runtime {
         };
         self.may_delegate(parent, validate::split_agent(&request.agent).0)?;
         validate::negotiated(features, &request.agent, proposal.lease.as_ref().ok(), expires_at)?;
-        self.open_for_work()?;
+        self.can_store()?;
         let child = self.propose(proposal)?;
         // The `delegate` event is the last of the owner's log.
         let at = owner.and_then(|key| self.sessions.get(key)).map_or(0, Session::last_seq);

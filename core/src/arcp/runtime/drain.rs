@@ -6,7 +6,7 @@ pub(super) enum Drain {
     /// It takes new work.
     #[default]
     Open,
-    /// It takes none, and waits for its last job.
+    /// It takes no submits, and waits for its last job.
     Draining,
     /// No job is left, and the host knows it.
     Drained,
@@ -15,6 +15,10 @@ pub(super) enum Drain {
 impl Drain {
     pub(super) fn is_draining(self) -> bool {
         self != Drain::Open
+    }
+
+    pub(super) fn is_drained(self) -> bool {
+        self == Drain::Drained
     }
 
     pub(super) fn begin(&mut self) {

@@ -13,6 +13,7 @@ use super::event::Event;
 use super::host::{ConnId, Refused, SessionKey, Via};
 use super::record::{Record, SessionOpened};
 use super::sessions::session::Opening;
+use super::shutdown::shutting_down;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::{Feature, Features};
@@ -120,7 +121,10 @@ impl Runtime {
     }
 
     fn open(&mut self, conn: ConnId, greeting: &Greeting, principal: Arc<str>) -> Result<(), Fault> {
-        self.open_for_work()?;
+        if self.drain.is_drained() {
+            return Err(shutting_down());
+        }
+        self.can_store()?;
         let limits = &self.config.limits;
         let (sessions, per_principal) = (limits.sessions, limits.sessions_per_principal);
         if self.sessions.len() >= sessions && !self.make_room(None) {

@@ -37,16 +37,13 @@ impl Runtime {
         self.durability.is_stuck(self.outputs.stored())
     }
 
-    /// Refuses new work while the runtime shuts down or cannot store anything.
-    pub(super) fn open_for_work(&self) -> Result<(), Fault> {
-        let why = if self.drain.is_draining() {
-            "the runtime is shutting down; try again later"
-        } else if self.is_stuck() {
-            "the runtime cannot store anything at the moment; try again later"
-        } else {
-            return Ok(());
-        };
-        Err(Fault::new(ErrorCode::InternalError, why))
+    /// Refuses whatever has to be stored while the runtime cannot store anything.
+    pub(super) fn can_store(&self) -> Result<(), Fault> {
+        if self.is_stuck() {
+            let why = "the runtime cannot store anything at the moment; try again later";
+            return Err(Fault::new(ErrorCode::InternalError, why));
+        }
+        Ok(())
     }
 
     /// Stores a record that is made only if there is a journal.

@@ -46,9 +46,7 @@ impl Runtime {
         request_id: Option<&str>,
         past: Option<VecDeque<Entry>>,
     ) -> Result<(), Fault> {
-        if self.is_stuck() {
-            self.open_for_work()?;
-        }
+        self.can_store()?;
         let key = self.claimed_by(conn, claim, principal)?;
         let Some(session) = self.sessions.get(key) else { return Err(gone()) };
         match session.can_resume(claim.last) {

@@ -9,7 +9,10 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::time::Time;
 
 impl Runtime {
-    /// Takes no new sessions and no new submits from here on; [`Event::Drained`] comes once no job is left.
+    /// Drains the runtime: it takes no new submits from here on, and [`Event::Drained`] comes once no job is left.
+    ///
+    /// Until then running jobs may still delegate, and clients may connect to list, watch and cancel jobs and to resume
+    /// their sessions. After that, new sessions are refused, too.
     pub fn shutdown(&mut self, now: Time) {
         self.input(now, |this| {
             this.drain.begin();
@@ -42,4 +45,9 @@ impl Runtime {
             this.check_drained();
         });
     }
+}
+
+/// The answer to new work while the runtime shuts down (§12).
+pub(super) fn shutting_down() -> Fault {
+    Fault::new(ErrorCode::InternalError, "the runtime is shutting down; try again later")
 }

@@ -13,6 +13,7 @@ use super::jobs::job::{Job, JobSpec};
 use super::record::Record;
 use super::retry::fingerprint;
 use super::sessions::session::Session;
+use super::shutdown::shutting_down;
 use super::validate;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::{Feature, Features};
@@ -66,7 +67,10 @@ impl Runtime {
         {
             return Ok(());
         }
-        self.open_for_work()?;
+        if self.drain.is_draining() {
+            return Err(shutting_down());
+        }
+        self.can_store()?;
         let parent = match &submit.parent_job_id {
             Some(named) => Some(self.parent_of(&principal, named.as_str())?),
             None => None,
