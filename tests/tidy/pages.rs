@@ -1,5 +1,5 @@
-//! The pages of the repository: links lead to files, and references to `core/docs/arcp.md` from the sources lead to its
-//! headings.
+//! The pages of the repository: links lead to files, the architecture names files that exist, and references to
+//! `core/docs/arcp.md` from the sources lead to its headings.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -69,4 +69,18 @@ fn check_links(page: &Path) -> usize {
         assert!(file.exists(), "{}: there is no {target}", page.display());
     });
     found.count()
+}
+
+#[test]
+fn the_architecture_of_core_names_files_that_exist() {
+    let files: Vec<String> =
+        rust_files("core/src").iter().chain(&rust_files("tests")).map(|path| format!("/{}", path.display())).collect();
+    let page = read("core/README.md");
+    let words = page.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_file = |word: &&str| word.ends_with('/') || word.rsplit_once('.').is_some_and(|(_, end)| end == "rs");
+    let named: BTreeSet<&str> = words.filter(is_file).filter(|word| !word.contains(' ')).collect();
+    assert!(named.len() > 20, "only {} files are named", named.len());
+    for name in named {
+        assert!(files.iter().any(|file| file.contains(&format!("/{name}"))), "core/README.md names {name}");
+    }
 }
