@@ -13,7 +13,7 @@ Exit codes:
   3    the job was cancelled, by Ctrl-C here or from elsewhere
   4    the job timed out
   5    the runtime refused the token or the request
-  6    the runtime cannot be reached, or the session or a part of the result is lost
+  6    the runtime is unreachable, or the session or part of the result is lost
   7    the result cannot be written
   130  left by Ctrl-C before the job's end";
 

@@ -33,8 +33,8 @@ Examples:
   nuncio serve --token s3cret=me --demo-agents
   nuncio submit echo --url ws://127.0.0.1:7777/arcp --token s3cret --input '\"hi\"'
 
-`nuncio COMMAND --help` shows examples, environment variables and exit codes of a command.
-RUST_LOG sets what is logged on stderr, such as `debug` or `nuncio_shared=trace,warn`.";
+`nuncio COMMAND --help` describes a command, with examples and exit codes.
+RUST_LOG sets what is logged on stderr, such as debug or warn,nuncio_shared=trace.";
 
 /// Control long-running agent jobs over ARCP v1.1
 #[derive(Debug, Parser)]

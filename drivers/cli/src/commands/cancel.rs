@@ -27,8 +27,8 @@ Exit codes:
   0    the job is cancelled, now or by an earlier request
   1    the job ended otherwise
   2    invalid usage
-  5    the runtime refused: the token, or only another session may cancel the job
-  6    the runtime cannot be reached, or the session is lost
+  5    the runtime refused the token, or this session may not cancel the job
+  6    the runtime is unreachable, or the session is lost
   130  left by Ctrl-C before the job's end";
 
 #[derive(Args, Debug)]

@@ -32,7 +32,7 @@ Exit codes:
   0    the jobs were listed; with --watch, Ctrl-C was pressed
   2    invalid usage
   5    the runtime refused the token or the request
-  6    the runtime cannot be reached, or the session is lost
+  6    the runtime is unreachable, or the session is lost
   7    stdout cannot be written
   130  left by Ctrl-C before the jobs were listed";
 

@@ -3,17 +3,24 @@
 use crate::runtime::Runtime;
 use crate::support::{run, stdout};
 
-/// The long help of a command, at the width that is used where there is no terminal.
+const COMMANDS: [&str; 10] =
+    ["demo", "serve", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"];
+
+/// The long help of a command, at the width that is used where there is no terminal: 100 columns.
 fn help(arguments: &[&str]) -> String {
+    help_at(100, arguments)
+}
+
+fn help_at(columns: u32, arguments: &[&str]) -> String {
     let mut command = crate::support::nuncio(arguments);
-    let output = command.arg("--help").env_remove("COLUMNS").output().unwrap();
+    let output = command.arg("--help").env("COLUMNS", columns.to_string()).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     stdout(&output).to_owned()
 }
 
 #[test]
 fn every_command_has_an_example() {
-    for command in ["demo", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
+    for command in COMMANDS.into_iter().filter(|command| *command != "serve") {
         let help = help(&[command]);
         assert!(help.contains("Example") && help.contains(&format!("nuncio {command} ")), "{help}");
         insta::assert_snapshot!(command, help);
@@ -21,9 +28,20 @@ fn every_command_has_an_example() {
 }
 
 #[test]
+fn examples_and_notes_fit_80_columns() {
+    fn notes(help: &str) -> &str {
+        &help[help.find("\nExample").unwrap()..]
+    }
+    for command in COMMANDS {
+        assert_eq!(notes(&help_at(80, &[command])), notes(&help_at(200, &[command])), "{command}");
+    }
+    assert_eq!(notes(&help_at(80, &[])), notes(&help_at(200, &[])));
+}
+
+#[test]
 fn the_help_names_every_command() {
     let help = help(&[]);
-    for command in ["demo", "serve", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"] {
+    for command in COMMANDS {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {help}");
     }
 }
@@ -70,4 +88,5 @@ fn every_command_has_a_man_page() {
     }
     let page = std::fs::read_to_string(folder.join("nuncio-submit.1")).unwrap();
     assert!(page.contains("Exit codes"), "{page}");
+    assert!(page.contains(".SH NOTES\n.nf\n"), "the lines of the notes are kept: {page}");
 }

@@ -14,7 +14,9 @@ use crate::time::HumanDuration;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = include_str!("after.md"),
+    after_help = concat!(include_str!("after.md"), "
+`nuncio serve --help` also describes the demo agents, how to write an agent as a
+program, and the configuration file."),
     after_long_help = concat!(include_str!("after.md"), "\n", include_str!("agents.md"), "\n", include_str!("file.md")),
 )]
 pub(crate) struct Options {

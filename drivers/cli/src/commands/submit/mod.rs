@@ -23,10 +23,10 @@ Example:
   export NUNCIO_URL=ws://127.0.0.1:7777/arcp NUNCIO_TOKEN_FILE=~/.nuncio-token
   nuncio submit report --input '{\"week\":\"2026-W19\"}' --budget USD:5 -o report.md
 
-Events are printed on stderr and the result on stdout. Ctrl-C cancels the job and
-waits for its end; a second Ctrl-C leaves at once. A job submitted with --detach
-can be cancelled by `nuncio cancel` on this machine, as long as the runtime keeps
-the session.";
+Events are printed on stderr and the result on stdout. Ctrl-C cancels the job
+and waits for its end; a second Ctrl-C leaves at once. A job submitted with
+--detach can be cancelled by `nuncio cancel` on this machine, as long as the
+runtime keeps the session.";
 
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
