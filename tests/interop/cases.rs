@@ -1,11 +1,12 @@
-//! The cases of the scripts in `py/` as tests, for any server.
+//! Turns the cases of the Python scripts in `py/` into tests, for any server.
 
 use std::time::Duration;
 
 use nuncio_tests::peers::{Server, script, wanted};
 
-/// `script { case [flags of the server], … }` makes a test of each case, and the table of them.
-/// Where it stands, `serve` starts a server with such flags.
+/// Expands `script { case [flags of the server], … }` to one test per case, and to `TABLE`, which lists the cases.
+///
+/// The module that invokes it has a function `serve` that starts a server with the flags.
 macro_rules! cases {
     ($($script:ident { $($case:ident $flags:tt),+ $(,)? })+) => {
         $(mod $script {
@@ -21,7 +22,7 @@ macro_rules! cases {
 
 pub(crate) use cases;
 
-/// One case against a server of its own.
+/// Runs one case against a server started for it.
 pub(crate) fn run(serve: fn(&[&str]) -> Server, name: &str, case: &str, flags: &[&str]) {
     if !wanted(&format!("{name}::{case}")) {
         return;
@@ -32,7 +33,7 @@ pub(crate) fn run(serve: fn(&[&str]) -> Server, name: &str, case: &str, flags: &
     assert!(outcome.succeeded() && checks > 0, "{}\n--- stderr of the script\n{}", outcome.stdout, outcome.stderr);
 }
 
-/// The cases a script has; none with `NUNCIO_PEERS=off`.
+/// Returns the names of a script's cases, or none with `NUNCIO_PEERS=off`.
 pub(crate) fn listed(name: &str) -> Vec<String> {
     if !wanted(&format!("{name} --list")) {
         return Vec::new();

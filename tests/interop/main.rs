@@ -1,15 +1,15 @@
-//! Interop over real sockets.
+//! Interoperability with the Python SDK over real sockets, and the faults of other runtimes that ours does not have.
 //!
-//! - `python_client`: the unchanged Python client (the pip package, driven by the scripts in `py/`) against our
-//!   `interop_agents`, for every feature it has.
-//! - `raw`: conversations in plain frames, one for each thing that the deployed runtimes get wrong (core/docs/arcp.md,
+//! - `python_client`: the unmodified Python client (the pip package, driven by the scripts in `py/`) against our
+//!   `interop_agents`, for every feature of the client.
+//! - `raw`: conversations in handwritten frames, one for each thing that deployed runtimes get wrong (core/docs/arcp.md,
 //!   "Faults of other implementations"), each showing that ours gets it right.
-//! - [`own_loop`]: a part of both against the example without a driver.
+//! - [`own_loop`]: part of both against the example that uses no driver.
 //! - [`restart`]: the Python client across a runtime that is killed and started again.
-//! - [`python_runtime`]: our own client against the same agents on the Python SDK (`py/python_runtime.py`).
+//! - [`python_runtime`]: our client against the same agents on the Python SDK (`py/python_runtime.py`).
 //!
-//! Not here: that client's stdio transport. `interop_agents` has no stdio; it can be tested against `nuncio serve --stdio`.
-#![allow(clippy::duplicate_mod, reason = "the same conversations are held with every server")]
+//! The Python client's stdio transport is not covered: `interop_agents` serves no stdio (`nuncio serve --stdio` does).
+#![allow(clippy::duplicate_mod, reason = "the same conversations run against every server")]
 
 mod cases;
 mod own_loop;

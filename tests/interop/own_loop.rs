@@ -1,4 +1,4 @@
-//! The example `own_loop`: the core and the link on `mio`, with some of the agents. It passes what needs no others.
+//! The example `own_loop`: the core and the link on `mio`, with some of the agents. Runs the cases that need only those.
 
 use std::process::Command;
 
@@ -21,16 +21,16 @@ fn serve(flags: &[&str]) -> Server {
 
 cases! {
     client_session {
-        credential_features_need_a_provisioner [], bad_token [], heartbeat_answered ["--heartbeat", "2"], heartbeat_lost ["--heartbeat", "1"], no_heartbeat_without_the_feature ["--heartbeat", "1"], ack [], auto_ack [], principals_are_apart [],
+        credential_features_need_a_provisioner [], bad_token [], heartbeat_answered ["--heartbeat", "2"], heartbeat_lost ["--heartbeat", "1"], no_heartbeat_without_the_feature ["--heartbeat", "1"], ack [], auto_ack [], principals_are_isolated [],
     }
     client_jobs {
-        submit [], inputs [], progress [], versions [], fail [], panic [], cancel [], cancel_is_the_owners [], timeout [], idempotency [], idempotency_races [], parent_of_a_submit [], bad_submits [],
+        submit [], inputs [], progress [], versions [], fail [], panic [], cancel [], only_the_owner_may_cancel [], timeout [], idempotency [], idempotency_races [], parent_of_a_submit [], bad_submits [],
     }
     client_leases {
-        expiry_without_an_attempt [],
+        expiry_without_an_operation [],
     }
     client_watch {
-        filters [], pages [], subscribe_live [], subscribe_with_history [], subscribe_to_many [], subscribe_to_ones_own [], subscribe_refused [], unsubscribe [],
+        filters [], pages [], subscribe_live [], subscribe_with_history [], subscribe_to_many [], subscribe_to_an_own_job [], subscribe_refused [], unsubscribe [],
     }
     client_resume {
         resume_after_a_drop [], resume_many_times [], resume_with_a_key [], resume_after_bye [], resume_when_caught_up [], resume_before_the_first_event [], wrong_resumes [], takeover [], subscriptions_survive [],
@@ -44,7 +44,7 @@ cases! {
 }
 
 #[test]
-fn all_of_them_are_cases_of_the_scripts() {
+fn the_scripts_have_every_case_of_the_table() {
     for (name, cases) in TABLE {
         let listed = listed(name);
         let unknown: Vec<_> = cases.iter().filter(|case| !listed.iter().any(|known| known == *case)).collect();

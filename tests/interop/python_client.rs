@@ -1,4 +1,4 @@
-//! One test per case of the scripts in `py/`: our server with the flags the case needs, then the case.
+//! One test per case of the scripts in `py/`, each against our server with the flags that the case needs.
 
 use super::serve;
 use crate::cases::{cases, listed};
@@ -8,19 +8,19 @@ cases! {
         connect [], connect_with_few_features [], credential_features_need_a_provisioner [], bad_token [],
         heartbeat_answered ["--heartbeat", "2"], heartbeat_lost ["--heartbeat", "1"],
         no_heartbeat_without_the_feature ["--heartbeat", "1"],
-        ack [], auto_ack [], back_pressure ["--back-pressure", "50"], principals_are_apart [],
+        ack [], auto_ack [], back_pressure ["--back-pressure", "50"], principals_are_isolated [],
     }
     client_jobs {
-        submit [], inputs [], events [], progress [], versions [], fail [], panic [], cancel [], cancel_is_the_owners [],
+        submit [], inputs [], events [], progress [], versions [], fail [], panic [], cancel [], only_the_owner_may_cancel [],
         stubborn ["--cancel-grace-ms", "300"], timeout [], idempotency [], idempotency_races [], parent_of_a_submit [],
         bad_submits [],
     }
     client_leases {
         patterns [], no_lease [], tools [], budget [], budget_is_exact [], budget_refusals [], expiry [],
-        expiry_without_an_attempt [], models [], credentials ["--creds"], rotation ["--creds", "--open-policy"],
+        expiry_without_an_operation [], models [], credentials ["--creds"], rotation ["--creds", "--open-policy"],
     }
     client_delegation {
-        delegate [], submit_beside_a_delegation [], refusals [], subsets [], family_budget [], cancelled_family [],
+        delegate [], submit_during_a_delegation [], refusals [], subsets [], family_budget [], cancelled_family [],
         cancelled_child [],
     }
     client_results {
@@ -29,7 +29,7 @@ cases! {
     }
     client_watch {
         list_jobs [], filters [], pages [], subscribe_live [], subscribe_with_history [], subscribe_to_many [],
-        subscribe_to_ones_own [], subscribe_refused [], open_policy ["--open-policy"], unsubscribe [],
+        subscribe_to_an_own_job [], subscribe_refused [], open_policy ["--open-policy"], unsubscribe [],
     }
     client_resume {
         resume_after_a_drop [], resume_many_times [], resume_with_a_key [], resume_after_bye [], resume_when_caught_up [],

@@ -1,6 +1,6 @@
-//! Our client against the runtime of the Python SDK 1.1.3: every feature that runtime has, and a drop and resume as far as
-//! it can do one.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! Our client against the runtime of the Python SDK 1.1.3: every feature of that runtime, and a drop and resume as far as
+//! it supports them.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod cut;
 
@@ -14,7 +14,7 @@ use nuncio_tokio::arcp::{
 };
 use serde_json::{Value, json};
 
-/// The Python runtime, and a client of it.
+/// The Python runtime and a client connected to it.
 struct Peer {
     server: Server,
     client: Client,
@@ -30,7 +30,7 @@ impl Peer {
         Peer { server, client }
     }
 
-    async fn another(&self, token: &str) -> Client {
+    async fn connect_as(&self, token: &str) -> Client {
         Client::builder(self.server.url(), token).unwrap().connect().await.unwrap()
     }
 
@@ -38,13 +38,13 @@ impl Peer {
         self.client.submit(&Submit::new(agent).input(&input)).await.unwrap()
     }
 
-    async fn echoes(&self) {
-        let (_, outcome) = all(self.submit("echo", json!({"n": 1})).await).await;
+    async fn assert_echoes(&self) {
+        let (_, outcome) = read_all(self.submit("echo", json!({"n": 1})).await).await;
         assert_eq!(inline(&outcome), json!({"echoed": {"n": 1}}));
     }
 }
 
-/// Runs a test on a runtime of its own; one that hangs fails. With `NUNCIO_PEERS=off` it passes.
+/// Runs a test on a new tokio runtime and fails it after two minutes. With `NUNCIO_PEERS=off` it is skipped.
 fn with_python(name: &str, test: impl Future<Output = ()>) {
     if !wanted(name) {
         return;
@@ -53,8 +53,8 @@ fn with_python(name: &str, test: impl Future<Output = ()>) {
     runtime.block_on(async { tokio::time::timeout(Duration::from_mins(2), test).await.expect("the test hangs") });
 }
 
-/// Every event of a job, kind and body, and how it ended.
-async fn all(mut job: JobHandle) -> (Vec<(String, Value)>, Outcome) {
+/// Reads a job to its end: the kind and body of every event, and the outcome.
+async fn read_all(mut job: JobHandle) -> (Vec<(String, Value)>, Outcome) {
     let mut events = Vec::new();
     while let Some(event) = job.events().next().await {
         events.push((event.kind.as_str().to_owned(), event.body.parse().unwrap()));
@@ -66,7 +66,7 @@ async fn all(mut job: JobHandle) -> (Vec<(String, Value)>, Outcome) {
 fn inline(outcome: &Outcome) -> Value {
     match &outcome.result {
         Product::Inline(raw) => raw.parse().unwrap(),
-        other => panic!("no inline result: {other:?}; {outcome:?}"),
+        other => panic!("not an inline result: {other:?}; {outcome:?}"),
     }
 }
 
@@ -77,7 +77,7 @@ fn fault(outcome: &Outcome) -> &str {
 fn refused<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
     match answer {
         Err(ClientError::Failed(RequestFailure::Refused(fault))) => fault.code,
-        other => panic!("no refusal: {other:?}"),
+        other => panic!("not refused: {other:?}"),
     }
 }
 
@@ -98,7 +98,7 @@ fn a_bad_token_is_unauthenticated() {
     with_python("a_bad_token_is_unauthenticated", async {
         let peer = Peer::new(&[]).await;
         let refused = Client::builder(peer.server.url(), "tok-nobody").unwrap().connect().await;
-        let Err(ClientBuildError::Session(end)) = refused else { panic!("a session with a bad token") };
+        let Err(ClientBuildError::Session(end)) = refused else { panic!("a bad token was accepted") };
         assert!(end.to_string().contains("UNAUTHENTICATED"), "{end}");
     });
 }
@@ -107,8 +107,8 @@ fn a_bad_token_is_unauthenticated() {
 fn echo_and_every_kind_of_event() {
     with_python("echo_and_every_kind_of_event", async {
         let peer = Peer::new(&[]).await;
-        peer.echoes().await;
-        let (events, outcome) = all(peer.submit("events", json!({})).await).await;
+        peer.assert_echoes().await;
+        let (events, outcome) = read_all(peer.submit("events", json!({})).await).await;
         let kinds: Vec<&str> = events.iter().map(|(kind, _)| kind.as_str()).collect();
         assert_eq!(
             kinds,
@@ -141,10 +141,10 @@ fn leases_and_budgets() {
         let submit = Submit::new("ops").input(&ops);
         let submit = submit.lease(&json!({"fs.read": ["/ws/**"], "cost.budget": ["USD:1.00"]}));
         let job = peer.client.submit(&submit).await.unwrap();
-        // That runtime writes budgets as numbers or as amounts, by version; both are read.
+        // That runtime writes budgets as numbers or as amounts, depending on its version; we read both.
         assert_eq!(job.info().budget.len(), 1);
         assert_eq!(job.info().budget[0].0, "USD");
-        let (events, outcome) = all(job).await;
+        let (events, outcome) = read_all(job).await;
         assert_eq!(inline(&outcome)["out"][1]["code"], "PERMISSION_DENIED");
         let remaining = events.iter().find(|(_, body)| body["name"] == "cost.budget.remaining").unwrap();
         assert_eq!(remaining.1["value"].as_f64(), Some(0.4));
@@ -158,7 +158,7 @@ fn a_lease_expires() {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let soon = Time(u64::try_from(since.as_micros()).unwrap()).plus_secs(1);
         let job = peer.client.submit(&Submit::new("slow").expires_at(soon)).await.unwrap();
-        let (_, outcome) = all(job).await;
+        let (_, outcome) = read_all(job).await;
         assert_eq!(fault(&outcome), "LEASE_EXPIRED");
     });
 }
@@ -177,9 +177,9 @@ fn streamed_results_are_collected() {
 fn failures_and_panics() {
     with_python("failures_and_panics", async {
         let peer = Peer::new(&[]).await;
-        let (_, outcome) = all(peer.submit("fail", json!({"code": "PERMISSION_DENIED"})).await).await;
+        let (_, outcome) = read_all(peer.submit("fail", json!({"code": "PERMISSION_DENIED"})).await).await;
         assert_eq!((outcome.status, fault(&outcome)), (FinalStatus::Error, "PERMISSION_DENIED"));
-        let (_, outcome) = all(peer.submit("fail", json!({"throw": "raw"})).await).await;
+        let (_, outcome) = read_all(peer.submit("fail", json!({"throw": "raw"})).await).await;
         assert_eq!(fault(&outcome), "INTERNAL_ERROR");
     });
 }
@@ -189,12 +189,12 @@ fn cancel_and_timeout() {
     with_python("cancel_and_timeout", async {
         let peer = Peer::new(&[]).await;
         let mut job = peer.submit("slow", json!({})).await;
-        assert!(job.events().next().await.is_some(), "it runs");
-        // That runtime does not answer a cancel; the terminal is the answer.
+        assert!(job.events().next().await.is_some(), "the job runs");
+        // That runtime sends no `job.cancelled`; the terminal is its only answer.
         job.cancel(Some("enough")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
         let slow = Submit::new("slow").max_runtime(Duration::from_secs(1));
-        let (_, outcome) = all(peer.client.submit(&slow).await.unwrap()).await;
+        let (_, outcome) = read_all(peer.client.submit(&slow).await.unwrap()).await;
         assert_eq!(outcome.status, FinalStatus::TimedOut);
     });
 }
@@ -204,14 +204,14 @@ fn versions_and_unknown_agents() {
     with_python("versions_and_unknown_agents", async {
         let peer = Peer::new(&[]).await;
         for (agent, ran) in [("ver", "ver@2.0.0"), ("ver@1.0.0", "ver@1.0.0")] {
-            let (_, outcome) = all(peer.submit(agent, json!(null)).await).await;
+            let (_, outcome) = read_all(peer.submit(agent, json!(null)).await).await;
             assert_eq!(inline(&outcome), json!({"ran": ran}));
         }
-        // A refused submit fails nothing else.
+        // A refused submit does not affect other jobs.
         let running = peer.submit("slow", json!({"ticks": 10, "tick_ms": 20})).await;
         assert_eq!(refused(peer.client.submit(&Submit::new("ver@9.9.9")).await), "AGENT_VERSION_NOT_AVAILABLE");
         assert_eq!(refused(peer.client.submit(&Submit::new("nobody")).await), "AGENT_NOT_AVAILABLE");
-        let (_, outcome) = all(running).await;
+        let (_, outcome) = read_all(running).await;
         assert_eq!(inline(&outcome), json!({"ticks": 10}));
     });
 }
@@ -225,7 +225,7 @@ fn idempotency() {
         let again = peer.client.submit(&submit(5)).await.unwrap();
         assert_eq!(first.job_id(), again.job_id());
         assert_eq!(refused(peer.client.submit(&submit(6)).await), "DUPLICATE_KEY");
-        let (_, outcome) = all(first).await;
+        let (_, outcome) = read_all(first).await;
         assert_eq!(inline(&outcome), json!({"ticks": 5}));
     });
 }
@@ -235,7 +235,7 @@ fn list_and_subscribe() {
     with_python("list_and_subscribe", async {
         let peer = Peer::new(&[]).await;
         let job = peer.submit("slow", json!({"ticks": 40, "tick_ms": 25})).await;
-        let watcher = peer.another("tok-alice2").await;
+        let watcher = peer.connect_as("tok-alice2").await;
         let page = watcher.list(&ListQuery { status: vec!["running".into()], ..ListQuery::default() }).await.unwrap();
         assert_eq!(page.jobs.iter().map(|row| row.job_id.as_str()).collect::<Vec<_>>(), [job.job_id()]);
         let subscribe = Subscribe { history: true, from_event_seq: Some(0) };
@@ -245,9 +245,9 @@ fn list_and_subscribe() {
             let body: Value = event.body.parse().unwrap();
             ticks.extend(body["current"].as_u64());
         }
-        assert_eq!(ticks, (0..40).collect::<Vec<_>>(), "history and live, each once and in order");
+        assert_eq!(ticks, (0..40).collect::<Vec<_>>(), "replayed and live events arrive once each and in order");
         assert_eq!(watch.outcome().await.unwrap().status, FinalStatus::Success);
-        let stranger = peer.another("tok-bob").await;
+        let stranger = peer.connect_as("tok-bob").await;
         assert!(
             ["PERMISSION_DENIED", "JOB_NOT_FOUND"]
                 .contains(&refused(stranger.subscribe(job.job_id(), subscribe).await.map(|_| ())).as_str())
@@ -259,19 +259,19 @@ fn list_and_subscribe() {
 fn heartbeats_keep_an_idle_session_alive() {
     with_python("heartbeats_keep_an_idle_session_alive", async {
         let peer = Peer::new(&["--heartbeat", "1"]).await;
-        // Five silent seconds but for pings, on either side.
-        let (_, outcome) = all(peer.submit("stubborn", json!({"ms": 5000})).await).await;
+        // For five seconds both sides send only pings and pongs.
+        let (_, outcome) = read_all(peer.submit("stubborn", json!({"ms": 5000})).await).await;
         assert_eq!(inline(&outcome), json!("stubborn-done"));
         assert!(peer.client.ended().is_none());
-        peer.echoes().await;
+        peer.assert_echoes().await;
     });
 }
 
 #[test]
-fn a_flood_comes_whole_and_in_order() {
-    with_python("a_flood_comes_whole_and_in_order", async {
+fn a_flood_arrives_complete_and_in_order() {
+    with_python("a_flood_arrives_complete_and_in_order", async {
         let peer = Peer::new(&[]).await;
-        let (events, outcome) = all(peer.submit("flood", json!({"n": 20_000, "size": 10})).await).await;
+        let (events, outcome) = read_all(peer.submit("flood", json!({"n": 20_000, "size": 10})).await).await;
         let messages: Vec<&str> = events.iter().filter_map(|(_, body)| body["message"].as_str()).collect();
         assert_eq!(messages.len(), 20_000);
         assert!(messages.iter().enumerate().all(|(i, message)| *message == format!("{}{i}", "x".repeat(10))));
@@ -288,8 +288,8 @@ fn a_hundred_jobs_at_once() {
             jobs.push((n, peer.submit("echo", json!(n)).await));
         }
         for (n, job) in jobs {
-            let (_, outcome) = all(job).await;
-            assert_eq!(inline(&outcome), json!({ "echoed": n }), "no answer goes to another's submit");
+            let (_, outcome) = read_all(job).await;
+            assert_eq!(inline(&outcome), json!({ "echoed": n }), "each submit gets its own result");
         }
     });
 }
@@ -301,6 +301,6 @@ fn credentials_are_shown_to_the_submitter() {
         let job = peer.submit("echo", json!(1)).await;
         let [credential] = job.info().credentials.as_slice() else { panic!("{:?}", job.info()) };
         assert_eq!(credential.value.expose(), format!("test-token-{}", job.job_id()));
-        assert!(!format!("{:?}", job.info()).contains("test-token"), "and never printed");
+        assert!(!format!("{:?}", job.info()).contains("test-token"), "the secret is not in the debug output");
     });
 }

@@ -9,7 +9,7 @@ mod python_client;
 #[path = "raw/mod.rs"]
 mod raw;
 
-/// The server on a free port.
+/// Starts the server on a free port.
 fn serve(flags: &[&str]) -> Server {
     let mut command = Command::new(example("interop_agents"));
     command.args(["--port", "0"]).args(flags);

@@ -1,4 +1,4 @@
-"""Delegation as the Python client sees it: children's events, refusals, the family's budget and its end."""
+"""Delegation as the Python client sees it: events of children, refusals, shared budgets, and cancellation."""
 
 from support import TERMINALS, case, check, equal, events_of, gapless, main, outcome, run, session
 
@@ -17,21 +17,21 @@ async def delegate(options):
         check(not [b for k, b in events if k == "tool_result"], "no_tool_result_on_success", events)
         child = _child(tap, handle)
         kinds = [f["payload"]["kind"] for f in tap.frames("job.event", job=child)]
-        equal(kinds, ["status", "log"], "the_childs_events_come_to_the_owner")
+        equal(kinds, ["status", "log"], "the_owner_receives_the_childs_events")
         ends = tap.frames(*TERMINALS)
         equal([f["job_id"] for f in ends], [child, handle.job_id], "the_child_ends_first")
         equal(ends[0]["payload"]["result"], {"echoed": {"from": "parent"}}, "the_childs_result")
         equal({f.get("trace_id") for f in tap.frames(job=child)}, {TRACE}, "the_child_has_the_trace")
         accepted = [f["job_id"] for f in tap.frames("job.accepted")]
-        equal(accepted, [handle.job_id], "this_client_is_not_told_of_the_childs_acceptance")
+        equal(accepted, [handle.job_id], "this_client_is_not_sent_the_childs_acceptance")
         parents = {j.job_id: j.parent_job_id for j in (await client.list_jobs()).jobs}
-        equal(parents, {handle.job_id: None, child: handle.job_id}, "the_list_shows_the_family")
+        equal(parents, {handle.job_id: None, child: handle.job_id}, "the_list_shows_parent_and_child")
         gapless(tap.received, "one_counter_for_both")
 
 
 @case
-async def submit_beside_a_delegation(options):
-    """A child's acceptance must not be taken for the answer to a submit: this client would bind it."""
+async def submit_during_a_delegation(options):
+    """This client takes any `job.accepted` for the answer to its submit, so it must not be sent those of children."""
     async with session(options) as (client, _):
         lease = {"agent.delegate": ["slow"]}
         parents = [
@@ -56,14 +56,14 @@ async def refusals(options):
             ("unknown_agent", everything, {"agent": "nobody"}, "AGENT_NOT_AVAILABLE"),
             ("unknown_version", everything, {"agent": "ver@9.9.9"}, "AGENT_VERSION_NOT_AVAILABLE"),
             ("more_files", everything | {"fs.read": ["/data/*"]}, {"lease_request": {"fs.read": ["/data/**"]}}, None),
-            ("a_class_is_no_wildcard", everything | {"tool.call": ["[!a]*"]}, {"lease_request": {"tool.call": ["*"]}}, None),
+            ("brackets_are_not_a_wildcard", everything | {"tool.call": ["[!a]*"]}, {"lease_request": {"tool.call": ["*"]}}, None),
             ("another_namespace", everything | {"fs.read": ["/**"]}, {"lease_request": {"fs.write": ["/a"]}}, None),
-            ("more_money", everything | {"cost.budget": ["USD:1"]}, {"lease_request": {"cost.budget": ["USD:1.01"]}}, None),
-            ("other_money", everything | {"cost.budget": ["USD:1"]}, {"lease_request": {"cost.budget": ["EUR:1"]}}, None),
-            ("money_of_the_poor", everything, {"lease_request": {"cost.budget": ["USD:1"]}}, None),
+            ("a_larger_budget", everything | {"cost.budget": ["USD:1"]}, {"lease_request": {"cost.budget": ["USD:1.01"]}}, None),
+            ("another_currency", everything | {"cost.budget": ["USD:1"]}, {"lease_request": {"cost.budget": ["EUR:1"]}}, None),
+            ("a_budget_its_parent_lacks", everything, {"lease_request": {"cost.budget": ["USD:1"]}}, None),
         ):
             _, events, end = await run(client, "delegate", body, lease_request=lease)
-            equal(getattr(end, "result", end), {"delegated": False}, f"{name}_is_refused_and_the_parent_goes_on")
+            equal(getattr(end, "result", end), {"delegated": False}, f"{name}_is_refused_and_the_parent_continues")
             errors = [(b["call_id"], b["error"]["code"]) for k, b in events if k == "tool_result" and "error" in b]
             equal(errors, [("del_1", code or "LEASE_SUBSET_VIOLATION")], f"{name}_is_reported_by_a_tool_result")
         equal({j.parent_job_id for j in (await client.list_jobs()).jobs}, {None}, "no_child_was_made")
@@ -95,7 +95,7 @@ async def family_budget(options):
         body = {"agent": "ops", "input": ops, "wait_ms": 5000, "lease_request": {"tool.call": ["*"], "cost.budget": ["USD:0.4"]}}
         handle, events, end = await run(client, "delegate", body, lease_request=lease)
         equal(end.result, {"delegated": True}, "a_child_with_a_share")
-        equal(_remaining(events), [0.6, 0.75], "the_share_is_set_aside_and_what_is_left_returns")
+        equal(_remaining(events), [0.6, 0.75], "the_share_is_reserved_and_its_rest_is_returned")
         result = tap.frames("job.result", job=_child(tap, handle))[0]["payload"]["result"]
         equal(result["budget"], {"USD": 0.15}, "the_child_spends_its_share")
     async with session(options) as (client, tap):
@@ -104,7 +104,7 @@ async def family_budget(options):
         handle, _, end = await run(client, "delegate", body, lease_request=lease)
         result = tap.frames("job.result", job=_child(tap, handle))[0]["payload"]["result"]
         equal(result["out"][1].get("code"), "BUDGET_EXHAUSTED", "a_child_without_a_share_draws_on_its_parent")
-        equal(end.result, {"delegated": True}, "the_parent_goes_on")
+        equal(end.result, {"delegated": True}, "the_parent_continues")
 
 
 @case
@@ -119,7 +119,7 @@ async def cancelled_family(options):
         end = await outcome(handle)
         equal(getattr(end, "final_status", end), "cancelled", "the_parent_is_cancelled")
         ends = [(f["job_id"], f["payload"]["final_status"]) for f in tap.frames(*TERMINALS)]
-        equal(ends, [(child, "cancelled"), (handle.job_id, "cancelled")], "its_child_before_it")
+        equal(ends, [(child, "cancelled"), (handle.job_id, "cancelled")], "the_child_ends_before_its_parent")
         check([k for k, _ in await events_of(handle)] == ["delegate"], "the_parents_events_are_its_own")
 
 
@@ -135,7 +135,7 @@ async def cancelled_child(options):
 
 
 def _child(tap, parent):
-    """The id of the only other job this session has heard of."""
+    """Returns the id of the only other job whose events this session has received."""
     others = {f["job_id"] for f in tap.frames("job.event")} - {parent.job_id}
     assert len(others) == 1, f"one child expected, found {others}"
     return others.pop()

@@ -51,7 +51,7 @@ async def submit(options):
         handle = await client.submit(agent="echo", input={"n": [1, 2.5, None], "ü": "☃\u0000"}, trace_id=trace)
         matches(handle.job_id, f"job_{ULID}", "job_id_form")
         equal((handle.agent_ref, handle.lease, handle.budget, handle.credentials), ("echo", {}, None, ()), "accepted")
-        equal(handle.trace_id, trace, "trace_id_is_kept")
+        equal(handle.trace_id, trace, "the_trace_id_is_unchanged")
         matches(handle.accepted.accepted_at, TIMESTAMP, "accepted_at")
         equal(handle.accepted.request_id, tap.sent[-1]["id"], "request_id_is_that_of_the_submit")
         result = await handle.done
@@ -117,7 +117,7 @@ async def versions(options):
         await raises(AgentNotAvailableError, client.submit(agent="nobody"), "unknown_agent")
         await raises(AgentNotAvailableError, client.submit(agent="nobody@1.0.0"), "unknown_agent_with_version")
         _, _, end = await run(client, "echo", 1)
-        equal(end.result, {"echoed": 1}, "the_session_goes_on")
+        equal(end.result, {"echoed": 1}, "the_session_continues")
 
 
 @case
@@ -131,7 +131,7 @@ async def fail(options):
             ended = [(f["type"], f["payload"]["final_status"]) for f in tap.frames(*TERMINALS, job=handle.job_id)]
             equal(ended, [("job.error", "error")], f"one_terminal_for_{code}")
         _, _, error = await run(client, "fail", {"code": "OUT_OF_PAPER"})
-        equal((type(error), error.details), (InternalError, {"code": "OUT_OF_PAPER"}), "a_code_of_its_own")
+        equal((type(error), error.details), (InternalError, {"code": "OUT_OF_PAPER"}), "an_unknown_code_becomes_internal_error")
         _, _, error = await run(client, "fail", {"code": "INVALID_REQUEST"})
         equal(str(error), "requested failure", "default_message")
         gapless(tap.received, "event_seq")
@@ -164,7 +164,7 @@ async def cancel(options):
         equal([f["type"] for f in ends], ["job.cancelled", "job.result"], "one_terminal_after_the_confirmation")
         listed = {j.job_id: j.status for j in (await client.list_jobs()).jobs}
         equal(listed[handle.job_id], "cancelled", "listed_as_cancelled")
-        check(tap.received[-1]["type"] == "session.jobs" and "event_seq" not in tap.received[-1], "nothing_after_it")
+        check(tap.received[-1]["type"] == "session.jobs" and "event_seq" not in tap.received[-1], "nothing_follows_the_terminal")
         await client.cancel_job(handle.job_id)
         await client.list_jobs()
         equal(tap.frames("session.error"), [], "cancelling_an_ended_job_is_no_error")
@@ -172,7 +172,7 @@ async def cancel(options):
 
 
 @case
-async def cancel_is_the_owners(options):
+async def only_the_owner_may_cancel(options):
     async with session(options) as (client, tap):
         handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
         for token, code in ((ALICE_TOO, "PERMISSION_DENIED"), (BOB, "JOB_NOT_FOUND")):
@@ -180,17 +180,17 @@ async def cancel_is_the_owners(options):
                 await other.cancel_job(handle.job_id)
                 error = (await taps.until(lambda t: t.frames("session.error")))[0]["payload"]
                 equal((error["code"], error.get("request_id")), (code, taps.sent[-1]["id"]), f"{token}_may_not_cancel")
-        equal((await outcome(handle)).result, {"ticks": 30}, "the_job_goes_on")
+        equal((await outcome(handle)).result, {"ticks": 30}, "the_job_continues")
         await client.cancel_job(f"job_{'0' * 26}")
         error = (await tap.until(lambda t: t.frames("session.error")))[0]["payload"]
         equal((error["code"], error.get("request_id")), ("JOB_NOT_FOUND", tap.sent[-1]["id"]), "unknown_job")
         _, _, end = await run(client, "echo", 1)
-        equal(end.result, {"echoed": 1}, "the_session_goes_on")
+        equal(end.result, {"echoed": 1}, "the_session_continues")
 
 
 @case
 async def stubborn(options):
-    """`--cancel-grace-ms 300`: an agent that ignores its cancellation is dropped; one that returns in time changes nothing."""
+    """`--cancel-grace-ms 300`: a job ends as cancelled, whether or not its agent returns within the grace period."""
     async with session(options) as (client, tap):
         for ms, name in ((20_000, "beyond_the_grace"), (100, "within_the_grace")):
             handle = await client.submit(agent="stubborn", input={"ms": ms})
@@ -219,9 +219,9 @@ async def idempotency(options):
         first = await client.submit(**ask)
         again = await client.submit(**ask)
         equal(again.job_id, first.job_id, "the_same_job_while_it_runs")
-        equal(again.accepted.accepted_at, first.accepted.accepted_at, "the_accepted_of_then")
+        equal(again.accepted.accepted_at, first.accepted.accepted_at, "the_original_acceptance")
         check(again.accepted.request_id != first.accepted.request_id, "with_its_own_request_id")
-        # Two handles of one job: the package hands its frames to the newest only.
+        # The job now has two handles; the package passes its frames to the newest one only.
         equal((await outcome(again)).result, {"ticks": 10}, "the_newest_handle_ends")
         equal(len(tap.frames(*TERMINALS, job=first.job_id)), 1, "no_second_copy")
         late = await client.submit(**ask)
@@ -237,9 +237,9 @@ async def idempotency(options):
         async with session(options, BOB) as (bob, _):
             his = await bob.submit(**ask)
             check(his.job_id != first.job_id, "keys_are_per_principal", his.job_id)
-        await raises(AgentNotAvailableError, client.submit(agent="nobody", idempotency_key="key-2"), "a_refused_submit")
+        await raises(AgentNotAvailableError, client.submit(agent="nobody", idempotency_key="key-2"), "a_submit_is_refused")
         _, _, end = await run(client, "echo", 1, idempotency_key="key-2")
-        equal(end.result, {"echoed": 1}, "leaves_no_record")
+        equal(end.result, {"echoed": 1}, "a_refused_submit_leaves_no_record")
 
 
 @case
@@ -259,9 +259,9 @@ async def parent_of_a_submit(options):
         parent = await client.submit(agent="slow", input={"ticks": 60, "tick_ms": 50}, lease_request=lease)
         child = await client.submit(agent="echo", parent_job_id=parent.job_id, lease_request={"fs.read": ["/ws/a"]})
         equal(child.accepted.parent_job_id, parent.job_id, "the_child_names_its_parent")
-        equal(child.trace_id, parent.trace_id, "and_has_its_trace")
+        equal(child.trace_id, parent.trace_id, "the_child_has_its_parents_trace")
         equal((await outcome(child)).result, {"echoed": None}, "the_child_ends")
-        # That client fails all its handles on any session.error, so the refusals come last and from bob's session.
+        # This client fails all its handles on any session.error, so the refusals come last and in bob's session.
         await raises(JobNotFoundError, bob.submit(agent="echo", parent_job_id=parent.job_id), "another_principals_parent")
         await raises(JobNotFoundError, bob.submit(agent="echo", parent_job_id=f"job_{'0' * 26}"), "unknown_parent")
         equal((await outcome(parent)).result, {"ticks": 60}, "the_parent_ends")
@@ -277,7 +277,7 @@ async def bad_submits(options):
             ({"fs.read": [""]}, "empty_pattern"),
             ({"fs.read": ["relative/*"]}, "relative_path"),
             ({"fs.read": ["/ws/../etc"]}, "dots_in_a_pattern"),
-            ({"cost.budget": ["5 dollars"]}, "no_amount"),
+            ({"cost.budget": ["5 dollars"]}, "malformed_amount"),
             ({"cost.budget": ["USD:-1"]}, "negative_amount"),
         ):
             submitted = client.submit(agent="echo", lease_request=lease)

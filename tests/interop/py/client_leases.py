@@ -31,7 +31,7 @@ LEASE = {
     "tool.call": ["search.*"],
     "x-vendor.acme.door": ["front"],
 }
-# (capability, target, allowed): `*` stays within a segment, `**` as a segment crosses them, the rest is literal.
+# (capability, target, allowed): `*` matches within a segment, a segment `**` any number of segments, the rest is literal.
 VERDICTS = [
     ("fs.read", "/ws/a/b/c", True),
     ("fs.read", "/ws", True),
@@ -153,9 +153,9 @@ async def budget_refusals(options):
         ops = [_cost("-5"), own, {"cap": "tool.call", "target": "a"}]
         _, events, end = await run(client, "ops", {"ops": ops}, lease_request={"cost.budget": ["USD:1"], "tool.call": ["*"]})
         out = end.result["out"]
-        equal([o.get("ok") for o in out], [False, False, True], "a_negative_charge_and_a_forged_rest_are_refused")
-        equal([k for k, _ in events], ["tool_call", "tool_result"], "and_make_no_event")
-        equal(end.result["budget"], {"USD": 1}, "and_change_nothing")
+        equal([o.get("ok") for o in out], [False, False, True], "a_negative_charge_and_a_forged_remainder_are_refused")
+        equal([k for k, _ in events], ["tool_call", "tool_result"], "refused_metrics_make_no_event")
+        equal(end.result["budget"], {"USD": 1}, "refused_metrics_change_no_budget")
 
 
 @case
@@ -166,7 +166,7 @@ async def expiry(options):
         far = LeaseConstraints(expires_at="2126-01-01T00:00:00Z")
         handle, _, end = await run(client, "ops", {"ops": [{"cap": "tool.call", "target": "a"}]},
                                    lease_request={"tool.call": ["*"]}, lease_constraints=far)  # fmt: skip
-        matches(handle.lease_constraints.expires_at, r"2126-01-01T00:00:00(\.000)?Z", "the_constraint_is_echoed")
+        matches(handle.lease_constraints.expires_at, r"2126-01-01T00:00:00(\.000)?Z", "the_constraint_is_in_the_acceptance")
         equal(end.result["out"][0]["ok"], True, "a_date_in_a_hundred_years")
         ops = [{"cap": "tool.call", "target": "a"}, {"sleep_ms": 1600}, {"cap": "tool.call", "target": "b"}, {"sleep_ms": 60_000}]
         handle = await client.submit(
@@ -180,7 +180,7 @@ async def expiry(options):
 
 
 @case
-async def expiry_without_an_attempt(options):
+async def expiry_without_an_operation(options):
     async with session(options) as (client, tap):
         handle, _, error = await run(client, "slow", {"ticks": 2000}, lease_constraints=_in_seconds(1))
         check(type(error) is LeaseExpiredError, "the_job_ends_as_lease_expired", repr(error))
@@ -197,14 +197,14 @@ async def models(options):
         codes = [o.get("code") for o in end.result["out"]]
         equal(codes, [None, "PERMISSION_DENIED", "PERMISSION_DENIED"], "only_the_leased_models")
         _, _, end = await run(client, "ops", {"ops": ops}, lease_request={})
-        equal({o.get("code") for o in end.result["out"]}, {"PERMISSION_DENIED"}, "without_model_use_none")
+        equal({o.get("code") for o in end.result["out"]}, {"PERMISSION_DENIED"}, "no_model_without_model_use")
         spent = [_cost("2"), ops[0], {"cap": "tool.call", "target": "a"}]
         lease = {"model.use": ["tier-fast/*"], "tool.call": ["*"], "cost.budget": ["USD:1"]}
         _, _, end = await run(client, "ops", {"ops": spent}, lease_request=lease)
-        equal([o.get("code") for o in end.result["out"][1:]], [None, "BUDGET_EXHAUSTED"], "the_budget_does_not_gate_models")
+        equal([o.get("code") for o in end.result["out"][1:]], [None, "BUDGET_EXHAUSTED"], "the_budget_does_not_restrict_models")
     async with session(options) as (client, _):
         submitted = client.submit(agent="echo", lease_request={"model.use": ["*"]})
-        await raises(InvalidRequestError, submitted, "model_use_was_not_negotiated")
+        await raises(InvalidRequestError, submitted, "model_use_is_refused_without_its_feature")
 
 
 @case
@@ -233,7 +233,7 @@ async def credentials(options):
 
 @case
 async def rotation(options):
-    """`--creds --open-policy`: the owner reads the new value once; no replay and no other principal ever does."""
+    """`--creds --open-policy`: the owner receives the new value once; no replay and no other principal has it."""
     async with session(options, features=ALL_FEATURES) as (client, tap):
         handle, events, end = await run(client, "rotate", lease_request={"model.use": ["*"]})
         equal(end.result, {"rotated": True}, "rotated")

@@ -1,4 +1,4 @@
-"""Many jobs, many events, and one refused request among them, with the Python client."""
+"""The Python client under load: many jobs, many events, and a refused request among running jobs."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def hundred_jobs(options):
         ends = await asyncio.gather(*map(outcome, handles))
         equal([e.result["ticks"] for e in ends], [60 + i % 7 for i in range(100)], "each_handle_gets_its_own_result")
         counts = [len(await events_of(h)) for h in handles]
-        equal(counts, [60 + i % 7 for i in range(100)], "and_all_of_its_own_events")
+        equal(counts, [60 + i % 7 for i in range(100)], "each_handle_gets_all_of_its_events")
         gapless(tap.received, "one_counter_for_all")
 
 
@@ -53,7 +53,7 @@ async def flood(options):
 
 @case
 async def refused_request(options):
-    """The runtime touches nothing but the refused request. That this client then fails all its handles is its own doing."""
+    """A refused request does not affect running jobs. The client then fails all its handles, which is its own choice."""
     async with session(options) as (client, tap), session(options, ALICE_TOO) as (other, _):
         handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
         beside = await other.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
@@ -67,15 +67,15 @@ async def refused_request(options):
         mine = await outcome(handle)
         check(type(mine) is AgentNotAvailableError, "this_client_fails_its_other_handle_by_itself", repr(mine))
         ends = await tap.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
-        equal(ends[0]["payload"].get("result"), {"ticks": 30}, "while_the_runtime_sends_the_job_to_its_end")
+        equal(ends[0]["payload"].get("result"), {"ticks": 30}, "the_runtime_still_sends_the_jobs_end")
         ticks = [f for f in tap.frames("job.event", job=handle.job_id) if f["payload"]["kind"] == "progress"]
-        equal(len(ticks), 30, "with_every_event")
+        equal(len(ticks), 30, "the_runtime_still_sends_every_event")
         errors = tap.frames("session.error")
         equal([e["payload"].get("request_id") for e in errors], [refused], "one_error_that_names_the_request")
-        equal(errors[0].get("session_id"), client.session_id, "and_the_session")
-        check("event_seq" not in errors[0] and errors[0] not in before, "and_is_not_numbered")
-        equal((await outcome(beside)).result, {"ticks": 30}, "other_sessions_do_not_notice")
-        equal((await (await client.submit(agent="echo", input=1)).done).result, {"echoed": 1}, "the_session_goes_on")
+        equal(errors[0].get("session_id"), client.session_id, "the_error_names_the_session")
+        check("event_seq" not in errors[0] and errors[0] not in before, "the_error_is_not_numbered")
+        equal((await outcome(beside)).result, {"ticks": 30}, "other_sessions_are_not_affected")
+        equal((await (await client.submit(agent="echo", input=1)).done).result, {"echoed": 1}, "the_session_continues")
         gapless(tap.received, "event_seq")
 
 

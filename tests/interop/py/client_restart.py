@@ -1,6 +1,6 @@
 """The Python client's own `resume()` across a runtime that is killed (SIGKILL) and started again with the same journal.
 
-`--server` is the command of the runtime without its port; `--journal` the file it keeps.
+`--server` is the command of the runtime without its port; `--journal` is its journal file.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from support import TERMINALS, case, check, dial, equal, gapless, main, new_clie
 
 
 class Runtime:
-    """The server as a process; it comes back on the port it had."""
+    """The process of the server. A restart keeps its port."""
 
     def __init__(self, options):
         self.command = [*shlex.split(options.server), "--journal", options.journal]
@@ -76,8 +76,8 @@ async def resume_after_a_restart(options):
         equal(set(back.negotiated_features), set(client.negotiated_features), "the_same_features")
         ends = await again.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
         equal((ends[0]["type"], ends[0]["payload"]["code"]), ("job.error", "INTERNAL_ERROR"), "the_job_has_ended")
-        equal(ends[0]["payload"]["retryable"], True, "it_may_be_run_again")
-        equal(ends[0]["payload"]["details"], {"reason": "runtime restarted"}, "it_is_told_why")
+        equal(ends[0]["payload"]["retryable"], True, "it_may_be_retried")
+        equal(ends[0]["payload"]["details"], {"reason": "runtime restarted"}, "the_error_has_the_reason")
         everything = tap.received + again.received
         gapless(everything, "no_gap_and_no_repeat")
         ticks = _ticks(everything)
@@ -85,7 +85,7 @@ async def resume_after_a_restart(options):
         equal(again.received[0]["type"], "session.welcome", "the_welcome_comes_first")
         _, _, end = await run(back, "echo", "after")
         equal(end.result, {"echoed": "after"}, "new_jobs_run_in_the_resumed_session")
-        gapless(tap.received + again.received, "numbers_go_on")
+        gapless(tap.received + again.received, "numbering_continues")
         statuses = sorted(job.status for job in (await back.list_jobs()).jobs)
         equal(statuses, ["error", "success", "success"], "jobs_of_both_runtimes_are_listed")
         await back.close()
@@ -93,7 +93,7 @@ async def resume_after_a_restart(options):
 
 @case
 async def resume_with_a_key_after_a_restart(options):
-    """How an application of this client gets its handles back: it submits again with the same keys."""
+    """An application of this client gets new handles of its jobs by submitting again with the same keys."""
     async with serving(options) as runtime:
         client, tap = new_client(), await dial(runtime.url)
         await client.connect(tap)
@@ -108,12 +108,12 @@ async def resume_with_a_key_after_a_restart(options):
         await client.resume(again, resume=_point(client))
         await again.until(lambda t: t.frames(*TERMINALS, job=second.job_id))
         back = await client.submit(**done)
-        equal((back.job_id, (await outcome(back)).result), (first.job_id, {"echoed": [1, 2]}), "a_result_is_kept")
+        equal((back.job_id, (await outcome(back)).result), (first.job_id, {"echoed": [1, 2]}), "the_result_is_available")
         back = await client.submit(**cut)
         end = await outcome(back)
         equal(back.job_id, second.job_id, "the_same_job")
-        told = isinstance(end, ARCPError) and (end.code, end.retryable)
-        equal(told, ("INTERNAL_ERROR", True), "its_handle_ends_as_the_job_did")
+        ended_with = isinstance(end, ARCPError) and (end.code, end.retryable)
+        equal(ended_with, ("INTERNAL_ERROR", True), "its_handle_ends_as_the_job_did")
         gapless(tap.received + again.received, "no_gap_and_no_repeat")
         await client.close()
 
@@ -125,7 +125,7 @@ async def resume_after_many_restarts(options):
         client, taps, jobs = new_client(), [await dial(runtime.url)], []
         await client.connect(taps[-1])
         for number in range(5):
-            # One handle at a time: this client does not tell those of before the drop from new ones.
+            # One handle at a time: this client cannot tell handles of the broken connection from new ones.
             handle = await client.submit(agent="slow", input={"ticks": 100_000, "tick_ms": 1})
             jobs.append(handle.job_id)
             await taps[-1].until(lambda t: len(t.frames("job.event", job=handle.job_id)) >= 10 + number)  # noqa: B023
@@ -147,7 +147,7 @@ async def resume_after_many_restarts(options):
 
 @case
 async def a_wrong_token_is_refused_after_a_restart(options):
-    """The token is still asked for, and still the same."""
+    """After a restart the resume token is still required and still the same."""
     async with serving(options) as runtime:
         client, tap = new_client(), await dial(runtime.url)
         await client.connect(tap)
@@ -167,7 +167,7 @@ async def a_wrong_token_is_refused_after_a_restart(options):
         await client.resume(again, resume=point)
         _, _, end = await run(client, "echo", 2)
         equal(end.result, {"echoed": 2}, "the_right_one_works")
-        gapless(tap.received + again.received, "numbers_go_on")
+        gapless(tap.received + again.received, "numbering_continues")
         await client.close()
 
 

@@ -5,7 +5,7 @@ import base64
 from arcp import InternalError, InvalidRequestError
 from support import TERMINALS, case, check, equal, events_of, gapless, main, outcome, run, session
 
-SMALL = 48 * 1024  # decoded bytes: the most this client is sent in one chunk
+SMALL = 48 * 1024  # the most decoded bytes that this client is sent in one chunk
 
 
 @case
@@ -19,11 +19,11 @@ async def collect(options):
             chunks = _chunks(tap, handle)
             _check_stream(chunks, end, name)
             equal([(c["data"], c["encoding"]) for c in chunks[:2]], [("hello ", "utf8"), ("d29ybGQ=", "base64")], f"{name}_encodings")
-            equal(await events_of(handle), [], f"{name}_chunks_are_no_events_of_the_handle")
+            equal(await events_of(handle), [], f"{name}_chunks_are_not_among_the_handles_events")
             if name == "default":
                 equal(end.summary, "2 chunks", "summary")
             if name == "named":
-                equal(end.result_id, "res_mine", "the_result_id_is_the_agents")
+                equal(end.result_id, "res_mine", "the_agent_chose_the_result_id")
         gapless(tap.received, "event_seq")
 
 
@@ -85,7 +85,7 @@ async def too_large_a_chunk(options):
 
 @case
 async def broken_streams(options):
-    """A chunk that breaks the rules is not sent and ends the job; what follows it changes nothing."""
+    """An invalid chunk is not sent and ends the job; later chunks have no effect."""
     good, second = _body(0), _body(1)
     async with session(options) as (client, tap):
         for bodies, sent, name in (
@@ -106,7 +106,7 @@ async def broken_streams(options):
         check(type(error) is InvalidRequestError, "chunks_and_an_inline_result_do_not_mix", repr(error))
         equal([f["type"] for f in tap.frames(*TERMINALS, job=handle.job_id)], ["job.error"], "one_terminal_for_the_mix")
         _, _, end = await run(client, "echo", 1)
-        equal(end.result, {"echoed": 1}, "the_session_goes_on")
+        equal(end.result, {"echoed": 1}, "the_session_continues")
         gapless(tap.received, "event_seq")
 
 
@@ -123,7 +123,7 @@ async def without_the_feature(options):
 def _check_stream(chunks, end, name):
     equal([c["chunk_seq"] for c in chunks], list(range(len(chunks))), f"{name}_chunks_are_contiguous_from_0")
     equal({c["result_id"] for c in chunks}, {end.result_id}, f"{name}_under_the_result_id_of_the_terminal")
-    equal([c["more"] for c in chunks], [True] * (len(chunks) - 1) + [False], f"{name}_only_the_last_is_the_last")
+    equal([c["more"] for c in chunks], [True] * (len(chunks) - 1) + [False], f"{name}_only_the_last_chunk_says_so")
 
 
 def _chunks(tap, handle):

@@ -42,13 +42,13 @@ async def resume_after_a_drop(options):
     equal(again.frames("job.accepted"), [], "this_client_is_not_sent_job_accepted_again")
     _, _, end = await run(back, "echo", "on")
     equal(end.result, {"echoed": "on"}, "new_jobs_run_in_the_resumed_session")
-    gapless(tap.received + again.received, "numbers_go_on")
+    gapless(tap.received + again.received, "numbering_continues")
     await back.close()
 
 
 @case
 async def resume_many_times(options):
-    """The same client object is used again, as the package allows; the job lives through every drop."""
+    """One client object resumes several times, as the package allows; the job survives every drop."""
     client = new_client()
     tap = await dial(options.url)
     await client.connect(tap)
@@ -73,7 +73,7 @@ async def resume_many_times(options):
 
 @case
 async def resume_with_a_key(options):
-    """How an application of this client gets its handle back: it submits again with the same key."""
+    """An application of this client gets a new handle of its job by submitting again with the same key."""
     client, tap = new_client(), await dial(options.url)
     await client.connect(tap)
     ask = {"agent": "slow", "input": {"ticks": 40, "tick_ms": 50}, "idempotency_key": "again"}
@@ -101,7 +101,7 @@ async def resume_after_bye(options):
     back, again = new_client(), await dial(options.url)
     await back.resume(again, resume=_point(client))
     ends = await again.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
-    equal(ends[0]["payload"]["result"], {"ticks": 20}, "the_job_ran_on")
+    equal(ends[0]["payload"]["result"], {"ticks": 20}, "the_job_continued")
     gapless(tap.received + again.received, "no_event_is_lost")
     await back.close()
 
@@ -117,8 +117,8 @@ async def resume_when_caught_up(options):
     await back.resume(again, resume=_point(client))
     equal(again.frames("job.event", *TERMINALS), [], "nothing_is_repeated")
     handle, _, end = await run(back, "echo", 2)
-    equal(end.result, {"echoed": 2}, "live_frames_reach_the_new_connection")
-    gapless(tap.received + again.received, "numbers_go_on_and_do_not_start_again")
+    equal(end.result, {"echoed": 2}, "new_events_reach_the_new_connection")
+    gapless(tap.received + again.received, "numbering_continues")
     equal(handle.accepted.agent, "echo", "its_jobs_are_accepted")
     await back.close()
 
@@ -132,13 +132,13 @@ async def resume_before_the_first_event(options):
     await back.resume(again, resume=_point(client))
     _, _, end = await run(back, "echo", 1)
     equal(end.result, {"echoed": 1}, "an_unused_session_is_resumed")
-    gapless(again.received, "from_1")
+    gapless(again.received, "numbering_starts_at_1")
     await back.close()
 
 
 @case
 async def wrong_resumes(options):
-    """Each is refused alike and changes nothing: the right one still works."""
+    """Wrong resumes all get the same answer and change nothing: the right one still works."""
     client, tap = new_client(), await dial(options.url)
     await client.connect(tap)
     handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
@@ -156,23 +156,23 @@ async def wrong_resumes(options):
         error = await raises(ResumeWindowExpiredError, new_client(token).resume(taps, resume=point), f"{name}_is_refused")
         texts.add(str(error))
         await raises(TransportClosed, taps.recv(), f"{name}_is_followed_by_a_close")
-    equal(len(texts), 1, "the_answers_do_not_tell_them_apart")
+    equal(len(texts), 1, "the_answers_are_indistinguishable")
     refused = new_client("tok-nobody").resume(await dial(options.url), resume=right)
     await raises(UnauthenticatedError, refused, "the_bearer_is_checked_first")
     back, again = new_client(ALICE_TOO), await dial(options.url)
     await back.resume(again, resume=right)
     ends = await again.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
-    equal(ends[0]["payload"]["result"], {"ticks": 30}, "the_right_one_works_still")
+    equal(ends[0]["payload"]["result"], {"ticks": 30}, "the_right_one_still_works")
     gapless(tap.received + again.received, "no_event_is_lost")
     await back.list_jobs()  # the first frame on the new connection proves the new token
     old = new_client().resume(await dial(options.url), resume=right)
-    await raises(ResumeWindowExpiredError, old, "the_old_token_is_dead_now")
+    await raises(ResumeWindowExpiredError, old, "the_old_token_is_no_longer_valid")
     await back.close()
 
 
 @case
 async def takeover(options):
-    """A resume while the old connection is still up replaces it: the old one is closed with 1008."""
+    """A resume while the old connection is still open replaces it: the old one is closed with 1008."""
     client, tap = new_client(), await dial(options.url)
     await client.connect(tap)
     handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
@@ -185,23 +185,23 @@ async def takeover(options):
     equal(tap.frames("session.error", "session.closed"), [], "without_a_frame")
     await again.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
     until_then = [f for f in tap.received if f.get("event_seq", 0) <= point.last_event_seq]
-    gapless(until_then + again.received, "the_new_one_gets_all_the_rest")
+    gapless(until_then + again.received, "the_new_connection_gets_the_rest")
     await back.close()
 
 
 @case
 async def lapsed_window(options):
-    """`--resume-window 3`: afterwards the session is gone, the job is not."""
+    """`--resume-window 3`: after three seconds the session is gone, but its principal's jobs are not."""
     client, tap = new_client(), await dial(options.url)
     welcome = await client.connect(tap)
-    equal(welcome.resume_window_sec, 3, "the_window_is_told")
+    equal(welcome.resume_window_sec, 3, "the_welcome_has_the_window")
     await client.close()
     async with session(options, ALICE_TOO) as (other, _):
-        handle, _, _ = await run(other, "slow", {"ticks": 1, "tick_ms": 5000})  # the runtime's own clock
+        handle, _, _ = await run(other, "slow", {"ticks": 1, "tick_ms": 5000})  # five seconds by the runtime's clock
         back = new_client().resume(await dial(options.url), resume=_point(client))
         await raises(ResumeWindowExpiredError, back, "too_late")
         point = _point(other)
-        equal([j.job_id for j in (await other.list_jobs()).jobs], [handle.job_id], "jobs_are_listed_still")
+        equal([j.job_id for j in (await other.list_jobs()).jobs], [handle.job_id], "jobs_are_still_listed")
     back, again = new_client(), await dial(options.url)
     await back.resume(again, resume=point)
     _, _, end = await run(back, "echo", 1)
@@ -230,7 +230,7 @@ async def subscriptions_survive(options):
 
 
 def _point(client):
-    """Where this client stands: what an application keeps for its resume."""
+    """Returns what an application has to keep to resume this client's session."""
     return SessionResume(
         session_id=client.session_id, resume_token=client.welcome.resume_token, last_event_seq=client.latest_event_seq
     )

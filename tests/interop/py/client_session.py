@@ -57,26 +57,26 @@ async def connect(options):
 async def connect_with_few_features(options):
     async with session(options, features=("ack", "progress")) as (client, _):
         welcome = client.welcome
-        equal(set(welcome.capabilities.features), {"ack", "progress"}, "only_what_was_asked")
+        equal(set(welcome.capabilities.features), {"ack", "progress"}, "only_the_requested_features")
         equal(welcome.heartbeat_interval_sec, None, "no_heartbeat_interval")
         flat = all(isinstance(a, str) for a in welcome.capabilities.agents)
         check(flat and AGENTS <= set(welcome.capabilities.agents), "agents_are_plain_names", welcome.capabilities.agents)
         await raises(InvalidRequestError, client.list_jobs(), "the_client_refuses_list_jobs_itself")
         handle, _, end = await run(client, "ver")
         equal((handle.agent_ref, end.result), ("ver", {"ran": "ver@2.0.0"}), "agent_is_the_bare_name")
-        await raises(InvalidRequestError, client.submit(agent="ver@1.0.0"), "a_version_was_not_negotiated")
+        await raises(InvalidRequestError, client.submit(agent="ver@1.0.0"), "a_version_is_refused_without_its_feature")
         submit = client.submit(agent="echo", lease_request={"cost.budget": ["USD:1"]})
-        await raises(InvalidRequestError, submit, "a_budget_was_not_negotiated")
+        await raises(InvalidRequestError, submit, "a_budget_is_refused_without_its_feature")
     async with session(options, features=()) as (client, _):
         equal(client.negotiated_features, (), "no_features_at_all")
         _, events, end = await run(client, "progress", {"n": 3})
-        equal((events, end.result), ([], {"n": 3}), "progress_is_left_out_of_the_stream")
+        equal((events, end.result), ([], {"n": 3}), "progress_events_are_left_out")
 
 
 @case
 async def credential_features_need_a_provisioner(options):
     async with session(options, features=ALL_FEATURES) as (client, _):
-        equal(set(client.negotiated_features), set(ALL_FEATURES) - {"provisioned_credentials"}, "model_use_alone")
+        equal(set(client.negotiated_features), set(ALL_FEATURES) - {"provisioned_credentials"}, "only_model_use_is_negotiated")
 
 
 @case
@@ -92,7 +92,7 @@ async def bad_token(options):
 
 @case
 async def heartbeat_answered(options):
-    """`--heartbeat 2`: an idle client lives on because it answers the pings."""
+    """`--heartbeat 2`: an idle session stays open because the client answers the pings."""
     async with session(options) as (client, tap):
         equal(client.welcome.heartbeat_interval_sec, 2, "interval")
         await tap.until(lambda t: len(t.frames("session.ping")) >= 4)
@@ -107,7 +107,7 @@ async def heartbeat_answered(options):
 
 @case
 async def heartbeat_lost(options):
-    """`--heartbeat 1`: two silent intervals end the connection, not the job and not the session."""
+    """`--heartbeat 1`: two silent intervals end the connection, but neither the job nor the session."""
     tap, client = await dial(options.url), new_client()
     await client.connect(tap)
     tap.mute.add("session.pong")
@@ -122,7 +122,7 @@ async def heartbeat_lost(options):
     )
     await back.resume(again, resume=point)
     last = await again.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
-    equal(last[0]["payload"].get("result"), {"ticks": 80}, "the_job_went_on")
+    equal(last[0]["payload"].get("result"), {"ticks": 80}, "the_job_continued")
     gapless(tap.received + again.received, "no_event_is_lost")
     await back.close()
 
@@ -132,7 +132,7 @@ async def no_heartbeat_without_the_feature(options):
     """`--heartbeat 1`: a client that did not ask for heartbeats is never pinged."""
     async with session(options, features=("ack",)) as (client, tap):
         _, _, end = await run(client, "slow", {"ticks": 1, "tick_ms": 3500})
-        equal(end.result, {"ticks": 1}, "a_silent_session_lives")
+        equal(end.result, {"ticks": 1}, "a_silent_session_stays_open")
         equal(tap.frames("session.ping", "session.error"), [], "no_ping")
 
 
@@ -144,9 +144,9 @@ async def ack(options):
         await client.ack(3)  # backwards: ignored (§6.5)
         await client.ack(1_000_000_000)  # beyond what was sent: ignored, never an error
         _, events, _ = await run(client, "flood", {"n": 50})
-        equal(len(events), 50, "acks_of_any_value_do_no_harm")
+        equal(len(events), 50, "acks_out_of_range_are_ignored")
         equal(tap.frames("session.error"), [], "no_error")
-        gapless(tap.received, "numbers_go_on")
+        gapless(tap.received, "numbering_continues")
     async with session(options, features=()) as (client, tap):
         await tap.send(_frame(client, "session.ack", {"last_processed_seq": 1}))
         _, _, end = await run(client, "echo", 1)
@@ -159,16 +159,16 @@ async def auto_ack(options):
         await run(client, "flood", {"n": 100})
         acked = await tap.until(lambda t: [f for f in t.sent if f["type"] == "session.ack"])
         points = [f["payload"]["last_processed_seq"] for f in acked]
-        equal(points, sorted(set(points)), "acks_rise")
+        equal(points, sorted(set(points)), "acks_increase")
         _, events, _ = await run(client, "flood", {"n": 100})
-        equal(len(events), 100, "the_stream_goes_on")
-        gapless(tap.received, "numbers_go_on")
+        equal(len(events), 100, "the_stream_continues")
+        gapless(tap.received, "numbering_continues")
         equal(tap.frames("session.error"), [], "no_error")
 
 
 @case
 async def back_pressure(options):
-    """`--back-pressure 50`: one warning per crossing, only in a session that acks, only in its own stream."""
+    """`--back-pressure 50`: one warning each time a session's lag crosses the threshold, and only if the session acks."""
     async with session(options) as (client, tap), session(options) as (other, watch):
         await run(client, "flood", {"n": 300})
         equal(_warnings(tap), [], "a_session_that_never_acked_is_not_warned")
@@ -176,12 +176,12 @@ async def back_pressure(options):
         handle, _, _ = await run(client, "flood", {"n": 300})
         warned = _warnings(tap)
         equal(len(warned), 1, "one_warning")
-        check(warned and warned[0]["job_id"] == handle.job_id and warned[0]["payload"]["body"].get("message"), "its_form")
+        check(warned and warned[0]["job_id"] == handle.job_id and warned[0]["payload"]["body"].get("message"), "the_form_of_the_warning")
         await run(client, "flood", {"n": 100})
-        equal(len(_warnings(tap)), 1, "no_second_one_while_it_lags")
+        equal(len(_warnings(tap)), 1, "no_second_warning_while_it_lags")
         await client.ack(client.latest_event_seq)
         await run(client, "flood", {"n": 300})
-        equal(len(_warnings(tap)), 2, "again_after_it_caught_up")
+        equal(len(_warnings(tap)), 2, "another_warning_after_it_caught_up")
         gapless(tap.received, "warnings_are_numbered_like_all_events")
         watched = await other.subscribe(handle.job_id, history=True)
         await outcome(watched.handle)
@@ -189,11 +189,11 @@ async def back_pressure(options):
 
 
 @case
-async def principals_are_apart(options):
+async def principals_are_isolated(options):
     async with session(options) as (alice, _), session(options, BOB) as (bob, tap):
         await run(alice, "echo", "alice's")
-        equal((await bob.list_jobs()).jobs, (), "bob_sees_none_of_it")
-        equal(tap.frames("job.event", "job.accepted", *TERMINALS), [], "no_frame_of_it_reaches_bob")
+        equal((await bob.list_jobs()).jobs, (), "bob_lists_none_of_alices_jobs")
+        equal(tap.frames("job.event", "job.accepted", *TERMINALS), [], "no_frame_of_her_job_reaches_bob")
         check(alice.session_id != bob.session_id, "sessions_differ")
 
 

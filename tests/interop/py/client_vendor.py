@@ -15,16 +15,16 @@ async def vendor_events(options):
     async with session(options) as (client, _):
         _, events, _ = await run(client, "events")
         custom = [b for k, b in events if k == "x-vendor.acme.custom"]
-        equal(custom, [{"anything": [1, 2, 3]}], "a_vendor_event_is_passed_on")
+        equal(custom, [{"anything": [1, 2, 3]}], "a_vendor_event_reaches_the_client")
         ops = {"ops": [{"cap": "x-vendor.acme.door", "target": t} for t in ("front", "back")]}
         handle, _, end = await run(client, "ops", ops, lease_request={"x-vendor.acme.door": ["front"]})
         equal(handle.lease, {"x-vendor.acme.door": ["front"]}, "a_vendor_capability_is_leased")
-        equal([o["ok"] for o in end.result["out"]], [True, False], "and_enforced")
+        equal([o["ok"] for o in end.result["out"]], [True, False], "a_vendor_capability_is_enforced")
 
 
 @case
 async def unknown_members(options):
-    """Members nobody knows are ignored at every level."""
+    """Unknown members are ignored at every level."""
     info = ClientInfo(name="nuncio-interop", version="1", colour="green", principal="bob")
     wishes = Capabilities(features=(*V1_1_FEATURES, "x-vendor.acme.teleport"), shape="round")
     client, tap = ARCPClient(client=info, token=ALICE, capabilities=wishes, features=wishes.features), await dial(options.url)
@@ -44,18 +44,18 @@ async def vendor_messages(options):
     async with session(options) as (client, tap):
         await tap.send(_frame(client, "x-vendor.acme.poke", {"a": 1}) | {"extensions": {"optional": True}})
         await client.list_jobs()
-        equal(tap.frames("session.error"), [], "an_optional_one_is_ignored")
+        equal(tap.frames("session.error"), [], "an_optional_message_is_ignored")
         needed = _frame(client, "x-vendor.acme.poke", {"a": 1})
         await tap.send(needed)
         error = (await tap.until(lambda t: t.frames("session.error")))[0]["payload"]
-        equal((error["code"], error.get("request_id")), ("INVALID_REQUEST", needed["id"]), "another_one_is_refused")
+        equal((error["code"], error.get("request_id")), ("INVALID_REQUEST", needed["id"]), "any_other_message_is_refused")
         _, _, end = await run(client, "echo", 1)
-        equal(end.result, {"echoed": 1}, "the_session_goes_on")
+        equal(end.result, {"echoed": 1}, "the_session_continues")
 
 
 @case
 async def traced(options):
-    """The package's OpenTelemetry transport puts the W3C context beside the payload."""
+    """The package's OpenTelemetry transport adds the W3C trace context to the envelope."""
     tap = await dial(options.url)
     client = new_client()
     parent = trace.NonRecordingSpan(trace.SpanContext(TRACE, SPAN, is_remote=True, trace_flags=trace.TraceFlags(1)))
@@ -70,7 +70,7 @@ async def traced(options):
 
 @case
 async def errors_are_typed(options):
-    """Every refusal becomes the package's own class, with a message."""
+    """Every refusal raises the package's exception class for its code, with a message."""
     async with session(options) as (client, _):
         for agent, code in (("nobody", "AGENT_NOT_AVAILABLE"), ("ver@7", "AGENT_VERSION_NOT_AVAILABLE")):
             try:

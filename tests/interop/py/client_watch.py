@@ -40,7 +40,7 @@ async def list_jobs(options):
         entry = raw["jobs"][0]
         want = {"job_id", "agent", "status", "lease", "parent_job_id", "created_at", "submitted_at", "trace_id", "last_event_seq"}
         equal(set(entry), want, "members_of_an_entry")
-        check("next_cursor" in raw and entry["parent_job_id"] is None and entry["created_at"] == entry["submitted_at"], "nulls_are_shown")
+        check("next_cursor" in raw and entry["parent_job_id"] is None and entry["created_at"] == entry["submitted_at"], "null_members_are_sent")
         ends = {f["job_id"]: f["event_seq"] for f in tap.frames(*TERMINALS)}
         equal([j.last_event_seq for j in page.jobs], [ends[h.job_id] for h in ran], "last_event_seq")
         elsewhere = [j.job_id for j in (await other.list_jobs()).jobs]
@@ -72,7 +72,7 @@ async def filters(options):
         bad = client.list_jobs(filter=ListJobsFilter(created_after="yesterday"))
         await raises(InvalidRequestError, bad, "a_bad_time")
         await raises(InvalidRequestError, client.list_jobs(cursor="not a cursor"), "a_bad_cursor")
-        equal(len((await client.list_jobs()).jobs), 5, "the_session_goes_on")
+        equal(len((await client.list_jobs()).jobs), 5, "the_session_continues")
 
 
 @case
@@ -89,7 +89,7 @@ async def pages(options):
                 break
             if len(seen) == 6:
                 ran.append((await run(client, "echo", "meanwhile"))[0].job_id)
-        equal(seen, ran, "every_job_once_though_one_was_added")
+        equal(seen, ran, "every_job_once_including_the_one_added_meanwhile")
         equal(sizes, [3, 3, 3, 3], "pages_are_full")
 
 
@@ -107,7 +107,7 @@ async def subscribe_live(options):
         _same_stream(tap.frames("job.event", "job.result"), later, "every_event_after_subscribed_from")
         kinds = [k for k, _ in await events_of(watched.handle)]
         equal(len(kinds), len(later) - 1, "the_handle_saw_them_all")
-        gapless(tap.received, "in_the_watchers_own_numbers")
+        gapless(tap.received, "the_watcher_has_its_own_numbering")
 
 
 @case
@@ -121,14 +121,14 @@ async def subscribe_with_history(options):
         equal((await outcome(watched.handle)).result, {"ticks": 40}, "the_result")
         await outcome(handle)
         later = [f for f in owned.frames("job.event", "job.result", job=handle.job_id) if f["event_seq"] > floor]
-        _same_stream(tap.frames("job.event", "job.result"), later, "replay_and_live_without_a_seam")
+        _same_stream(tap.frames("job.event", "job.result"), later, "replayed_and_live_events_without_a_gap")
         equal(len(await events_of(watched.handle)), len(later) - 1, "the_handle_saw_them_all")
         again = await watcher.subscribe(handle.job_id, history=True)
         await outcome(again.handle)
         equal(len(await events_of(again.handle)), 40, "an_ended_job_can_be_replayed")
         bare = await watcher.subscribe(handle.job_id)
         equal((await outcome(bare.handle)).result, {"ticks": 40}, "its_terminal_comes_without_history_too")
-        equal(await events_of(bare.handle), [], "and_nothing_else")
+        equal(await events_of(bare.handle), [], "no_event_comes_without_history")
         gapless(tap.received, "one_counter_for_all_subscriptions")
         order = [f["type"] for f in tap.received if f.get("job_id") == handle.job_id]
         equal(order[0], "job.subscribed", "job_subscribed_comes_first")
@@ -143,12 +143,12 @@ async def subscribe_to_many(options):
         for i, subscription in enumerate(watched):
             equal((await outcome(subscription.handle)).result, {"ticks": 10 + i}, f"job_{i}_ends")
             equal(len(await events_of(subscription.handle)), 10 + i, f"job_{i}_is_complete")
-        equal((await outcome(own)).result, {"n": 20}, "beside_a_job_of_its_own")
+        equal((await outcome(own)).result, {"n": 20}, "the_watchers_own_job_ends")
         gapless(tap.received, "one_counter_for_all")
 
 
 @case
-async def subscribe_to_ones_own(options):
+async def subscribe_to_an_own_job(options):
     async with session(options) as (client, tap):
         handle = await client.submit(agent="slow", input={"ticks": 20, "tick_ms": 20})
         watched = await client.subscribe(handle.job_id, history=True)
@@ -167,15 +167,15 @@ async def subscribe_refused(options):
         unknown_id = f"job_{'0' * 26}"
         unknown = await raises(JobNotFoundError, bob.subscribe(unknown_id), "an_unknown_job")
         same = str(hidden).replace(handle.job_id, "J") == str(unknown).replace(unknown_id, "J")
-        check(same, "the_answers_do_not_tell_them_apart", (str(hidden), str(unknown)))
-        equal((await outcome(handle)).result, {"ticks": 20}, "the_job_goes_on")
+        check(same, "the_answers_are_indistinguishable", (str(hidden), str(unknown)))
+        equal((await outcome(handle)).result, {"ticks": 20}, "the_job_continues")
         equal(len((await bob.list_jobs()).jobs), 0, "bob_lists_nothing")
-        check(handle.job_id not in json.dumps(tap.frames("job.event", "session.jobs", *TERMINALS)), "bob_has_seen_nothing")
+        check(handle.job_id not in json.dumps(tap.frames("job.event", "session.jobs", *TERMINALS)), "bob_receives_nothing")
 
 
 @case
 async def open_policy(options):
-    """`--open-policy`: any principal may list and watch, and still not cancel."""
+    """`--open-policy`: any principal may list and watch every job, but not cancel it."""
     async with session(options) as (owner, _), session(options, BOB) as (bob, tap):
         handle = await owner.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
         equal([j.job_id for j in (await bob.list_jobs()).jobs], [handle.job_id], "bob_lists_it")
@@ -186,7 +186,7 @@ async def open_policy(options):
         await bob.cancel_job(handle.job_id)
         error = (await tap.until(lambda t: t.frames("session.error")))[0]["payload"]
         equal((error["code"], error.get("request_id")), ("PERMISSION_DENIED", tap.sent[-1]["id"]), "bob_may_not_cancel_it")
-        equal((await outcome(handle)).result, {"ticks": 30}, "it_goes_on")
+        equal((await outcome(handle)).result, {"ticks": 30}, "it_continues")
 
 
 @case
@@ -196,15 +196,15 @@ async def unsubscribe(options):
         await watcher.subscribe(handle.job_id)
         await tap.until(lambda t: len(_ticks(t, handle)) >= 3)
         await watcher.unsubscribe(handle.job_id)
-        await watcher.list_jobs()  # answered after the unsubscribe was: what came before it may still be on its way
+        await watcher.list_jobs()  # once this is answered, all events from before the unsubscribe have arrived
         silent_from = len(tap.frames(job=handle.job_id))
-        equal((await outcome(handle)).result, {"ticks": 40}, "the_owner_gets_all")
+        equal((await outcome(handle)).result, {"ticks": 40}, "the_owner_receives_the_result")
         await watcher.list_jobs()
         equal(len(tap.frames(job=handle.job_id)), silent_from, "the_watcher_gets_nothing_more")
-        equal(tap.frames("session.error"), [], "without_a_word")
+        equal(tap.frames("session.error"), [], "the_unsubscribe_is_not_an_error")
         await owner.unsubscribe(handle.job_id)
         _, _, end = await run(owner, "echo", 1)
-        check(end.result == {"echoed": 1} and not owned.frames("session.error"), "of_ones_own_job_it_has_no_effect")
+        check(end.result == {"echoed": 1} and not owned.frames("session.error"), "unsubscribing_from_an_own_job_has_no_effect")
         gapless(tap.received, "event_seq")
 
 
@@ -213,7 +213,7 @@ def _ticks(tap, handle):
 
 
 def _same_stream(got, want, name):
-    """The same events once each and in order: equal payloads, a new envelope id."""
+    """Checks that both streams have the same payloads in the same order, under different envelope ids."""
     equal([f["payload"] for f in got], [f["payload"] for f in want], name)
     check(not {f["id"] for f in got} & {f["id"] for f in want}, f"{name}_under_new_ids")
 

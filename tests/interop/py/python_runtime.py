@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The interop agents on the Python SDK: a foreign runtime for our own client. Same tokens, agents and inputs as
-`interop_agents`, as far as that SDK has them.
+"""The interop agents on the Python SDK, as a foreign runtime for our client. It has the tokens, agents and inputs of
+`interop_agents`, as far as the SDK supports them.
 
 usage: python python_runtime.py --port 0 [--heartbeat 30] [--resume-window 600] [--creds]
 """
@@ -99,7 +99,7 @@ async def ops(i, ctx):
     return {"out": out, "budget": {k: float(v) for k, v in ctx.budget.items()}}
 
 async def delegate(i, ctx):
-    # The Python SDK 1.1.3 has no delegate API; emit the raw event only.
+    # The Python SDK 1.1.3 has no API to delegate, so only the event is sent.
     b = {"delegate_id": "del_1", "agent": "echo", "input": {"from": "parent"}, **{k: v for k, v in (i or {}).items() if k not in ("wait_ms", "metrics")}}
     for m in (i or {}).get("metrics", []):
         await ctx.metric(m)

@@ -1,8 +1,8 @@
-"""What every script in this folder shares: cases, checks, and a transport that writes down what it carries.
+"""Shared by the scripts in this folder: cases, checks, and a transport that records the frames it carries.
 
-Each script drives the *unchanged* Python package (`requirements.txt`). It prints `ok NAME` or `not ok NAME: reason` for
+Each script drives the *unmodified* Python package (`requirements.txt`). It prints `ok NAME` or `not ok NAME: reason` for
 every check and exits with 1 if any of them failed. `Tap` is an ordinary user-supplied transport (the package's own
-`Transport` protocol): it lets a check look at the frames without touching the client.
+`Transport` protocol), so checks can look at the frames without a change to the client.
 """
 
 import argparse
@@ -26,13 +26,13 @@ _failed = []
 
 
 def case(function):
-    """Registers a case under its name; it is called with the parsed options."""
+    """Registers a case under the function's name. Cases are called with the parsed options."""
     _cases[function.__name__] = function
     return function
 
 
 def check(condition, name, detail=""):
-    """One assertion: prints its line and remembers a failure."""
+    """Prints the line of one check and remembers a failure."""
     if condition:
         print(f"ok {name}", flush=True)
     else:
@@ -41,25 +41,25 @@ def check(condition, name, detail=""):
 
 
 def equal(got, want, name):
-    """`got` is exactly `want`."""
+    """Checks that `got` equals `want`."""
     check(got == want, name, f"got {got!r}, want {want!r}")
 
 
 def matches(text, pattern, name):
-    """The whole text matches the pattern."""
+    """Checks that the whole text matches the pattern."""
     found = isinstance(text, str) and re.fullmatch(pattern, text) is not None
     check(found, name, f"{text!r} is not of the form {pattern}")
 
 
 def gapless(frames, name, first=1):
-    """The numbered frames carry `first`, `first + 1`, … without a gap or a repeat (§8.3)."""
+    """Checks that the numbered frames carry `first`, `first + 1`, … without a gap or a repeat (§8.3)."""
     seqs = [f["event_seq"] for f in frames if "event_seq" in f]
     wrong = [(i, s) for i, s in enumerate(seqs, first) if i != s]
     check(bool(seqs) and not wrong, name, f"{len(seqs)} numbers, first wrong (want, got): {wrong[:1]}")
 
 
 async def raises(error, awaitable, name):
-    """The awaitable raises exactly this class; hands the exception back (None if it did not)."""
+    """Checks that the awaitable raises exactly this class. Returns the exception, or None if nothing was raised."""
     try:
         value = await awaitable
     except Exception as e:  # noqa: BLE001
@@ -70,12 +70,12 @@ async def raises(error, awaitable, name):
 
 
 class Tap:
-    """A transport around another one that keeps every frame of both directions, in order."""
+    """A transport around another one that records every frame in both directions, in order."""
 
     def __init__(self, inner):
         self.inner = inner
         self.received, self.sent = [], []
-        self.mute = set()  # types of frames that are swallowed instead of sent
+        self.mute = set()  # the types of frames that are recorded but not sent
         self.ended = None
         self._changed = asyncio.Event()
 
@@ -110,16 +110,16 @@ class Tap:
         return self.inner._conn.close_code
 
     def cut(self):
-        """Drops the TCP connection with whatever is on it: no close frame."""
+        """Aborts the TCP connection without a close frame. Data in flight is lost."""
         self.inner._conn.transport.abort()
 
     def frames(self, *types, job=None):
-        """The frames received so far, of these types (none: all) and of this job (on the envelope or in the payload)."""
+        """Returns the frames received so far of these types (default: all) and of this job (default: any)."""
         of_type = [f for f in self.received if not types or f["type"] in types]
         return [f for f in of_type if job in (None, f.get("job_id"), f["payload"].get("job_id"))]
 
     async def until(self, condition):
-        """Waits until the condition over this tap holds (it is asked again after every frame); returns its value."""
+        """Waits until `condition(self)` is true, which is checked after every frame, and returns its value."""
         while True:
             changed = self._changed
             value = condition(self)
@@ -130,7 +130,7 @@ class Tap:
             await changed.wait()
 
     async def ending(self):
-        """Waits for the end of the connection."""
+        """Waits until the connection has ended."""
         while self.ended is None:
             await self._changed.wait()
 
@@ -151,7 +151,7 @@ def new_client(token=ALICE, **options):
 
 @asynccontextmanager
 async def session(options, token=ALICE, **client_options):
-    """A connected client and its tap; closed at the end."""
+    """Yields a connected client and its tap, and closes the client afterwards."""
     tap = await dial(options.url)
     client = new_client(token, **client_options)
     await client.connect(tap)
@@ -162,13 +162,13 @@ async def session(options, token=ALICE, **client_options):
 
 
 async def events_of(handle):
-    """Every event of the job up to its terminal, as (kind, body), without the runtime's own `status` "running"."""
+    """Returns the job's events as (kind, body), without the `status` "running" that the runtime itself sends."""
     events = [(e["kind"], e["body"]) async for e in handle.events()]
     return [e for e in events if e[0] != "status" or e[1].get("phase") != "running"]
 
 
 async def outcome(handle):
-    """The terminal: the payload, or the error the package made of it."""
+    """Returns the payload of the terminal, or the exception that the package makes of it."""
     try:
         return await handle.done
     except Exception as e:  # noqa: BLE001
@@ -176,7 +176,7 @@ async def outcome(handle):
 
 
 async def run(client, agent, input=None, **submit):
-    """Submits and waits: (handle, its events, its outcome)."""
+    """Submits a job and waits for its end. Returns the handle, the events and the outcome."""
     handle = await client.submit(agent=agent, input=input, **submit)
     end = await outcome(handle)
     return handle, await events_of(handle), end
@@ -185,9 +185,9 @@ async def run(client, agent, input=None, **submit):
 def main():
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--url")
-    parser.add_argument("--server", help="the command of a server, for scripts that start it themselves")
-    parser.add_argument("--journal", help="the file that it is to keep")
-    parser.add_argument("--case", action="append", choices=sorted(_cases), help="only these; default: all of the script")
+    parser.add_argument("--server", help="the command that starts a server, for scripts that start it themselves")
+    parser.add_argument("--journal", help="the file in which the server keeps its journal")
+    parser.add_argument("--case", action="append", choices=sorted(_cases), help="run only these cases (default: all)")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--limit", type=float, default=90.0, help="seconds a case may take before it counts as hung")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-//! A drop and a resume, as far as that runtime can do one: a job that has ended is replayed; one that runs dies there.
+//! Drop and resume, as far as the Python runtime supports them: it replays jobs that have ended, but kills running ones.
 
 use std::io;
 use std::pin::Pin;
@@ -10,18 +10,19 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Peer, all, inline, with_python};
+use super::{Peer, inline, read_all, with_python};
 
-/// What a connection lets through.
+/// How much a connection lets its reader read.
 enum Flow {
+    /// Everything.
     Open,
-    /// Nothing, until it is changed.
+    /// Nothing. Holds the waker of the waiting reader.
     Held(Option<Waker>),
-    /// That many bytes, then it breaks.
+    /// This many more bytes, then a connection reset.
     Left(usize),
 }
 
-/// A stream whose reading can be held and broken.
+/// A stream whose reading can be paused and cut off.
 struct Fuse {
     stream: TcpStream,
     flow: Arc<Mutex<Flow>>,
@@ -76,7 +77,7 @@ fn an_ended_job_is_replayed_after_a_cut() {
             async move {
                 let options = options?;
                 let stream = TcpStream::connect((options.host(), options.port())).await?;
-                // The next connection is whole.
+                // Every new connection starts open.
                 *flow.lock().unwrap() = Flow::Open;
                 Ok(Transport::websocket(nuncio_tokio::stream(Fuse { stream, flow }), options))
             }
@@ -87,19 +88,19 @@ fn an_ended_job_is_replayed_after_a_cut() {
             let client = client.clone();
             async move { client.submit(&Submit::new("echo").input(&json!(1))).await.unwrap() }
         });
-        // The job of a session that breaks dies there, so it has to end first; another session sees it.
+        // That runtime kills the jobs of a broken session, so the job has to end first; another session shows when.
         let ended = ListQuery { status: vec!["success".into()], ..ListQuery::default() };
         while peer.client.list(&ended).await.unwrap().jobs.is_empty() {}
-        // job.accepted comes through, and a part of the event behind it.
+        // Lets `job.accepted` through, and a part of the event that follows it.
         let held = std::mem::replace(&mut *flow.lock().unwrap(), Flow::Left(600));
         if let Flow::Held(Some(waker)) = held {
             waker.wake();
         }
-        let (events, outcome) = all(submitting.await.unwrap()).await;
-        assert_eq!(events.iter().filter(|(kind, _)| kind == "log").count(), 1, "once: {events:?}");
+        let (events, outcome) = read_all(submitting.await.unwrap()).await;
+        assert_eq!(events.iter().filter(|(kind, _)| kind == "log").count(), 1, "the event arrives once: {events:?}");
         assert_eq!(inline(&outcome), json!({"echoed": 1}));
-        // The replay may come before the welcome; an answer does not.
+        // The replay may arrive before the welcome; an answer does not.
         client.list(&ListQuery::default()).await.unwrap();
-        assert!(client.welcome().unwrap().resumed, "it was resumed");
+        assert!(client.welcome().unwrap().resumed, "the session was resumed");
     });
 }

@@ -10,9 +10,9 @@ use super::serve;
 #[test]
 fn a_silent_connection_does_not_keep_others_out() {
     let server = serve(&[]);
-    let silent: Vec<_> = (0..20).map(|_| TcpStream::connect(server.address()).expect("it accepts")).collect();
-    let mut half = TcpStream::connect(server.address()).expect("it accepts");
-    half.write_all(b"GET /arcp HTTP/1.1\r\nHost: ").expect("it reads");
+    let silent: Vec<_> = (0..20).map(|_| TcpStream::connect(server.address()).expect("the server accepts")).collect();
+    let mut half = TcpStream::connect(server.address()).expect("the server accepts");
+    half.write_all(b"GET /arcp HTTP/1.1\r\nHost: ").expect("the server reads");
     let ungreeted: Vec<_> = (0..20).map(|_| Wire::open(server.url())).collect();
     Wire::connect(server.url(), "tok-alice").run(&json!({"agent": "echo"}));
     drop((silent, half, ungreeted));
@@ -29,25 +29,25 @@ fn nothing_is_done_before_authentication() {
     assert!(error["session_id"].is_string(), "{error}");
     early.ending();
 
-    // Behind a bad hello, and together with it.
-    let mut guess = Wire::open(server.url());
-    guess.send(&hello("tok-nobody", &FEATURES, &Value::Null));
-    guess
+    // Submits that follow a bad hello without waiting for its answer.
+    let mut wrong = Wire::open(server.url());
+    wrong.send(&hello("tok-nobody", &FEATURES, &Value::Null));
+    wrong
         .send_until_broken((0..10_000).map(
             |i| json!({"arcp": "1.1", "id": format!("x{i}"), "type": "job.submit", "payload": {"agent": "echo"}}),
         ));
     let mut alice = Wire::connect(server.url(), "tok-alice");
     assert!(alice.list().is_empty(), "no job was made");
-    assert_eq!(alice.seen.len(), 2, "and nothing of it reached another session: {alice}");
+    assert_eq!(alice.seen.len(), 2, "and no frame reached another session: {alice}");
 }
 
 #[test]
-fn a_connection_has_one_guess() {
+fn a_connection_has_one_attempt_to_authenticate() {
     let server = serve(&[]);
     let mut wire = Wire::open(server.url());
     wire.send(&hello("tok-nobody", &FEATURES, &Value::Null));
     assert_eq!(text(&wire.until_type("session.error"), "/payload/code"), "UNAUTHENTICATED");
-    // The second guess is the right one and comes too late.
+    // The second hello has a valid token, but comes too late.
     wire.send_until_broken(std::iter::once(hello("tok-alice", &FEATURES, &Value::Null)));
     wire.ending();
     assert_eq!(wire.seen.len(), 1, "{wire}");
@@ -61,7 +61,7 @@ fn a_frame_beyond_the_limit_ends_the_connection() {
         let large = wire.envelope("job.submit", &json!({"agent": "echo", "input": "x".repeat(2 << 20)}));
         wire.send_until_broken(std::iter::once(large));
         let ended = wire.ending();
-        // What is unread when a connection is closed resets it, and may take the close frame with it.
+        // Closing a connection with unread data resets it, which may discard the close frame.
         assert!(matches!(ended, Ended(Some(1009) | None)), "{ended:?}");
     }
     Wire::connect(server.url(), "tok-alice").run(&json!({"agent": "echo"}));
@@ -91,15 +91,15 @@ fn an_unknown_message_does_not_stop_the_reader() {
 }
 
 #[test]
-fn repeating_a_key_without_reading_harms_nobody_else() {
+fn repeating_a_key_without_reading_harms_no_other_client() {
     let server = serve(&[]);
-    let mut deaf = Wire::connect(server.url(), "tok-alice");
-    let breaker = deaf.breaker();
+    let mut unread = Wire::connect(server.url(), "tok-alice");
+    let breaker = unread.breaker();
     let ask = json!({"agent": "echo", "input": "x".repeat(10_000), "idempotency_key": "again"});
-    deaf.run(&ask);
+    unread.run(&ask);
     let writer = thread::spawn(move || {
-        let frames: Vec<_> = (0..5000).map(|_| deaf.envelope("job.submit", &ask)).collect();
-        deaf.send_until_broken(frames.into_iter())
+        let frames: Vec<_> = (0..5000).map(|_| unread.envelope("job.submit", &ask)).collect();
+        unread.send_until_broken(frames.into_iter())
     });
     let mut wire = Wire::connect(server.url(), "tok-bob");
     for i in 0..200 {
@@ -108,35 +108,35 @@ fn repeating_a_key_without_reading_harms_nobody_else() {
     let mut other = Wire::connect(server.url(), "tok-alice2");
     other.run(&json!({"agent": "echo"}));
     breaker.cut();
-    writer.join().expect("the deaf client ends");
-    assert_eq!(other.list().len(), 2, "one job of the repeated key, one of this session");
+    writer.join().expect("the writer does not panic");
+    assert_eq!(other.list().len(), 2, "one job for the repeated key and one of this session");
 }
 
 #[cfg(target_os = "linux")]
 mod memory {
     use super::{Wire, job_id, json, seqs, serve, text};
 
-    /// A line of `/proc/<pid>/status`, in MiB.
+    /// Returns a field of `/proc/<pid>/status` in MiB.
     fn mebibytes(pid: u32, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server runs");
-        let line = status.lines().find_map(|l| l.strip_prefix(name)).expect("the kernel tells it");
-        line.split_whitespace().find_map(|w| w.parse::<u64>().ok()).expect("it is a number of KiB") >> 10
+        let line = status.lines().find_map(|l| l.strip_prefix(name)).expect("the kernel reports the field");
+        line.split_whitespace().find_map(|w| w.parse::<u64>().ok()).expect("the field is a number of KiB") >> 10
     }
 
     #[test]
     fn a_client_that_does_not_read_costs_a_bounded_queue() {
         let server = serve(&[]);
-        let mut deaf = Wire::connect(server.url(), "tok-alice");
-        // 100 MB of events; the log keeps 16 MiB, then the agent waits.
-        let flood = job_id(&deaf.submit(&json!({"agent": "flood", "input": {"n": 20_000, "size": 5000}})));
+        let mut unread = Wire::connect(server.url(), "tok-alice");
+        // 100 MB of events, of which the log keeps 16 MiB; then the agent waits.
+        let flood = job_id(&unread.submit(&json!({"agent": "flood", "input": {"n": 20_000, "size": 5000}})));
         let mut other = Wire::connect(server.url(), "tok-alice2");
         other.run(&json!({"agent": "slow", "input": {"ticks": 20, "tick_ms": 100}}));
         let status: Vec<_> = other.list().iter().map(|j| (text(j, "/job_id"), text(j, "/status"))).collect();
-        assert!(status.contains(&(flood.clone(), "running".into())), "the agent waits for its reader: {status:?}");
+        assert!(status.contains(&(flood.clone(), "running".into())), "the agent waits for the client: {status:?}");
         let peak = mebibytes(server.id(), "VmHWM:");
-        assert!(peak < 96, "the server has held {peak} MiB for one client that does not read");
-        deaf.terminal(&flood);
-        assert_eq!(seqs(&deaf.seen), (1..=20_002).collect::<Vec<_>>(), "and nothing was lost");
+        assert!(peak < 96, "the server used {peak} MiB for one client that does not read");
+        unread.terminal(&flood);
+        assert_eq!(seqs(&unread.seen), (1..=20_002).collect::<Vec<_>>(), "no event is lost");
     }
 
     #[test]

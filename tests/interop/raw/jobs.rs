@@ -24,7 +24,7 @@ fn every_job_accepted_names_its_submit() {
     let accepted = wire.seen.iter().filter(|f| f["type"] == "job.accepted");
     let (children, own): (Vec<_>, Vec<_>) = accepted.partition(|f| f["payload"]["parent_job_id"].is_string());
     assert_eq!((children.len(), own.len()), (10, 30));
-    assert!(children.iter().all(|f| f["payload"]["request_id"].is_null()), "a child answers no request");
+    assert!(children.iter().all(|f| f["payload"]["request_id"].is_null()), "a child's acceptance answers no request");
     assert_gapless(&wire.seen);
 }
 
@@ -33,20 +33,20 @@ fn a_child_is_announced_between_its_delegate_event_and_its_own_first() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let (parent, _) = wire.run(&json!({"agent": "delegate", "lease_request": {"agent.delegate": ["echo"]}}));
-    let place = |what: &str, found: &dyn Fn(&serde_json::Value) -> bool| {
+    let position = |what: &str, found: &dyn Fn(&serde_json::Value) -> bool| {
         wire.seen.iter().position(found).unwrap_or_else(|| panic!("{what}: {wire}"))
     };
-    let child = place("the child's job.accepted", &|f| f["payload"]["parent_job_id"] == parent.as_str());
-    let id = job_id(wire.seen.get(child).expect("it was found"));
-    let delegated = place("the delegate event", &|f| f["payload"]["kind"] == "delegate");
-    let first = place("the child's first event", &|f| f["type"] == "job.event" && f["job_id"] == id.as_str());
+    let child = position("the child's job.accepted", &|f| f["payload"]["parent_job_id"] == parent.as_str());
+    let id = job_id(wire.seen.get(child).expect("the position is in the list"));
+    let delegated = position("the delegate event", &|f| f["payload"]["kind"] == "delegate");
+    let first = position("the child's first event", &|f| f["type"] == "job.event" && f["job_id"] == id.as_str());
     let ends = [id.as_str(), parent.as_str()]
-        .map(|job| place("the end", &|f| f["job_id"] == job && f["payload"]["final_status"].is_string()));
+        .map(|job| position("the end", &|f| f["job_id"] == job && f["payload"]["final_status"].is_string()));
     assert!(delegated < child && child < first && first < ends[0] && ends[0] < ends[1], "{wire}");
 }
 
 #[test]
-fn one_refused_request_touches_no_other_job() {
+fn a_refused_request_affects_no_other_job() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let jobs: Vec<_> = (0..10)
@@ -68,7 +68,7 @@ fn a_broken_stream_ends_its_job_once() {
     let (job, end) =
         wire.run(&json!({"agent": "rawchunks", "input": {"bodies": [chunk(0), chunk(5), chunk(1)], "inline": 7}}));
     assert_eq!((text(&end, "/type"), text(&end, "/payload/code")), ("job.error".into(), "INVALID_REQUEST".into()));
-    // The agent has still returned a result: what it does after the end is not to be seen.
+    // The agent also returned a result, but nothing that it does after the end of its job is sent.
     wire.run(&json!({"agent": "echo"}));
     wire.list();
     assert_eq!(wire.terminals(&job).len(), 1);
@@ -98,7 +98,7 @@ fn a_job_that_waits_for_a_slot_can_be_cancelled() {
     wire.request("job.cancel", &json!({"job_id": waiting}));
     let end = wire.terminal(&waiting);
     assert_eq!(end["payload"]["final_status"], "cancelled");
-    assert!(wire.terminals(&running).is_empty(), "it did not have to wait for the other");
+    assert!(wire.terminals(&running).is_empty(), "the cancelled job did not wait for the running one");
     wire.request("job.cancel", &json!({"job_id": running}));
     assert_eq!(wire.terminal(&running)["payload"]["final_status"], "cancelled");
     let (_, end) = wire.run(&json!({"agent": "slow", "input": {"ticks": 1}}));
@@ -114,9 +114,9 @@ fn racing_duplicates_run_once() {
     let mut jobs = Vec::new();
     for (wire, request) in wires.iter_mut().zip(&requests) {
         let accepted = wire.answer(request);
-        assert_eq!(accepted["session_id"], wire.session_id.as_str(), "each in its own session");
+        assert_eq!(accepted["session_id"], wire.session_id.as_str(), "each submit is answered in its own session");
         let job = job_id(&accepted);
-        assert_eq!(wire.terminal(&job)["payload"]["result"], json!({"ticks": 5}), "and each sees the end");
+        assert_eq!(wire.terminal(&job)["payload"]["result"], json!({"ticks": 5}), "each session receives the end");
         jobs.push(job);
     }
     jobs.dedup();
@@ -125,7 +125,7 @@ fn racing_duplicates_run_once() {
 }
 
 #[test]
-fn a_far_deadline_is_not_a_near_one() {
+fn a_far_deadline_does_not_wrap_around() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     for limit in [json!({"max_runtime_sec": 2_147_484}), json!({"max_runtime_sec": u32::MAX})] {
@@ -150,7 +150,7 @@ fn a_panic_ends_its_job_and_nothing_else() {
 }
 
 #[test]
-fn a_client_of_the_specification_gets_its_forms() {
+fn budgets_and_timeouts_take_the_form_the_client_reads() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let accepted = wire.submit(&json!({"agent": "slow", "input": {"ticks": 2000}, "max_runtime_sec": 1, "lease_request": {"cost.budget": ["USD:1.50"]}}));
@@ -169,7 +169,7 @@ fn a_client_of_the_specification_gets_its_forms() {
 }
 
 #[test]
-fn the_server_ends_cleanly() {
+fn the_server_ends_cleanly_when_interrupted() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     wire.submit(&json!({"agent": "slow", "input": {"ticks": 2000}}));

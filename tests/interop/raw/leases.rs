@@ -7,14 +7,14 @@ fn cost(value: f64) -> Value {
     json!({"metric": {"name": "cost.inference", "value": value, "unit": "USD"}})
 }
 
-/// Runs `ops` under a lease: its answers and what it says is left.
+/// Runs `ops` under a lease and returns the answer to each operation and the budget that is left.
 fn ops(wire: &mut Wire, lease: &Value, ops: &Value) -> (Vec<Value>, Value) {
     let (_, end) = wire.run(&json!({"agent": "ops", "input": {"ops": ops}, "lease_request": lease}));
     let result = &end["payload"]["result"];
     (result["out"].as_array().cloned().unwrap_or_else(|| panic!("{end}")), result["budget"].clone())
 }
 
-/// Delegates under a lease and hands back the code of the refusal, if it was refused.
+/// Delegates under a lease and returns the code of the refusal, if there was one.
 fn delegate(wire: &mut Wire, lease: &Value, body: &Value) -> Option<String> {
     let (job, end) = wire.run(&json!({"agent": "delegate", "input": body, "lease_request": lease}));
     let refused =
@@ -46,7 +46,7 @@ fn a_lease_in_the_form_of_the_specification_is_enforced() {
         {"cap": "net.fetch", "target": "https://a.example/x"}, {"cap": "net.fetch", "target": "https://b.example/x"},
         {"cap": "tool.call", "target": "t.x"}, {"cap": "tool.call", "target": "u.x"},
     ]}}));
-    let out = end["payload"]["result"]["out"].as_array().expect("the agent answers each");
+    let out = end["payload"]["result"]["out"].as_array().expect("the agent answers each operation");
     let allowed: Vec<_> = out.iter().map(|o| o["ok"] == true).collect();
     assert_eq!(allowed, [true, false, false, true, false, true, false]);
     let calls = wire.events(&job).iter().filter(|(kind, _)| kind == "tool_call").count();
@@ -66,9 +66,9 @@ fn a_child_gets_no_more_than_its_parent_has() {
     ] {
         let lease = json!({"agent.delegate": ["echo"], namespace: [parent]});
         let refused = delegate(&mut wire, &lease, &json!({"lease_request": {namespace: [child]}}));
-        assert_eq!(refused.as_deref(), Some("LEASE_SUBSET_VIOLATION"), "{child} is more than {parent}");
+        assert_eq!(refused.as_deref(), Some("LEASE_SUBSET_VIOLATION"), "{child} allows more than {parent}");
         let equal = delegate(&mut wire, &lease, &json!({"lease_request": {namespace: [parent]}}));
-        assert_eq!(equal, None, "{parent} is no more than itself");
+        assert_eq!(equal, None, "{parent} allows no more than itself");
     }
 }
 
@@ -100,13 +100,13 @@ fn an_overspending_charge_is_delivered_and_counted() {
 }
 
 #[test]
-fn the_report_of_what_remains_is_no_cost() {
+fn the_remaining_budget_metric_is_not_a_charge() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let forged = json!({"metric": {"name": "cost.budget.remaining", "value": 0.5, "unit": "USD"}});
     let (out, left) = ops(&mut wire, &json!({"cost.budget": ["USD:1"]}), &json!([cost(0.25), forged, cost(0.25)]));
     assert_eq!(left["USD"].as_f64(), Some(0.5), "only the two charges were counted");
-    assert_eq!(out.get(1).map(|o| o["ok"].clone()), Some(json!(false)), "an agent may not report it itself");
+    assert_eq!(out.get(1).map(|o| o["ok"].clone()), Some(json!(false)), "an agent may not send that metric itself");
 }
 
 #[test]
@@ -115,11 +115,11 @@ fn a_family_spends_no_more_than_its_grant() {
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let lease = json!({"agent.delegate": ["ops"], "tool.call": ["*"], "cost.budget": ["USD:1"]});
     let call = json!({"cap": "tool.call", "target": "a"});
-    // With a share of its own: no more than what is left.
+    // A child with its own share gets no more than what is left.
     let spent =
         json!({"agent": "ops", "metrics": [cost(0.5)["metric"]], "lease_request": {"cost.budget": ["USD:0.6"]}});
     assert_eq!(delegate(&mut wire, &lease, &spent).as_deref(), Some("LEASE_SUBSET_VIOLATION"));
-    // Without one: it draws on its parent.
+    // A child without one draws on its parent's budget.
     let body = json!({"agent": "ops", "wait_ms": 5000, "input": {"ops": [call, cost(1.0), call]}, "lease_request": {"tool.call": ["*"]}});
     assert_eq!(delegate(&mut wire, &lease, &body), None);
     let child =
@@ -151,5 +151,5 @@ fn a_rotated_secret_stays_with_its_owner() {
         assert!(!seen.contains("rotated-secret") && !seen.contains("sk-virt"), "{wire}");
     }
     let seen = Value::from(owner.seen.clone()).to_string();
-    assert_eq!(seen.matches("rotated-secret").count(), 1, "the owner reads it once");
+    assert_eq!(seen.matches("rotated-secret").count(), 1, "the owner receives the new value once");
 }

@@ -1,5 +1,5 @@
-//! Faults of the deployed runtimes that Nuncio does not have: one conversation each, in plain frames (core/docs/arcp.md,
-//! "Faults of other implementations").
+//! Faults of deployed runtimes that Nuncio does not have: one conversation each, in handwritten frames
+//! (core/docs/arcp.md, "Faults of other implementations").
 
 mod bad_input;
 mod hostile;

@@ -8,7 +8,7 @@ fn slow(ticks: u32) -> Value {
 }
 
 #[test]
-fn a_job_lives_through_a_drop() {
+fn a_job_survives_a_drop() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let job = job_id(&wire.submit(&slow(50)));
@@ -21,7 +21,7 @@ fn a_job_lives_through_a_drop() {
 }
 
 #[test]
-fn a_job_lives_through_a_bye_and_a_close() {
+fn a_job_survives_a_bye_and_a_close() {
     let server = serve(&[]);
     for goodbye in ["session.bye", "session.close"] {
         let mut wire = Wire::connect(server.url(), "tok-alice");
@@ -36,7 +36,7 @@ fn a_job_lives_through_a_bye_and_a_close() {
 }
 
 #[test]
-fn events_that_wait_to_be_written_are_not_lost_in_a_drop() {
+fn unwritten_events_are_not_lost_in_a_drop() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let job = job_id(&wire.submit(&json!({"agent": "flood", "input": {"n": 8000, "size": 1000}})));
@@ -49,17 +49,17 @@ fn events_that_wait_to_be_written_are_not_lost_in_a_drop() {
 }
 
 #[test]
-fn a_resume_token_says_nothing_about_another() {
+fn resume_tokens_cannot_be_guessed_from_one_another() {
     let server = serve(&[]);
     let sessions: Vec<_> = (0..8).map(|_| Wire::connect(server.url(), "tok-alice")).collect();
     for wire in &sessions {
         let secret = wire.resume_token.strip_prefix("rt_").unwrap_or_default();
         assert_eq!(secret.len(), 64, "256 bits in hex: {}", wire.resume_token);
-        // Ids made one after the other share their time; a guess from one to the next starts there.
+        // ULIDs made at the same time begin alike; tokens must not, or one would help to guess the next.
         let alike = sessions.iter().filter(|other| other.resume_token.get(..12) == wire.resume_token.get(..12));
         assert_eq!(alike.count(), 1, "tokens begin differently");
         let id = wire.session_id.trim_start_matches("sess_").to_lowercase();
-        assert!(!secret.contains(&id), "the token does not hold the session's id");
+        assert!(!secret.contains(&id), "the token does not contain the session's id");
     }
 }
 
@@ -108,7 +108,7 @@ fn a_client_that_is_caught_up_resumes() {
 }
 
 #[test]
-fn what_was_acked_is_gone_and_what_was_not_is_kept() {
+fn only_events_that_were_not_acknowledged_can_be_replayed() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     wire.run(&json!({"agent": "flood", "input": {"n": 100}}));
@@ -125,14 +125,14 @@ fn what_was_acked_is_gone_and_what_was_not_is_kept() {
 }
 
 #[test]
-fn live_events_reach_the_resumed_connection_and_numbers_go_on() {
+fn live_events_reach_the_resumed_connection_and_numbering_continues() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     wire.run(&json!({"agent": "echo"}));
     let job = job_id(&wire.submit(&slow(60)));
     wire.until("the job's start", |f| f["job_id"] == job.as_str() && f["type"] == "job.event");
     let point = wire.point();
-    // The old connection is still up: the new one takes over, the old one ends without a frame.
+    // The old connection is still open: the new one replaces it, and the old one ends without another frame.
     let mut back = Wire::resume(server.url(), "tok-alice", &point);
     assert_eq!(wire.ending(), Ended(Some(1008)));
     back.run(&json!({"agent": "echo"}));
@@ -142,7 +142,7 @@ fn live_events_reach_the_resumed_connection_and_numbers_go_on() {
 }
 
 #[test]
-fn a_welcome_lost_in_the_cut_does_not_lose_the_session() {
+fn a_lost_welcome_does_not_lose_the_session() {
     let server = serve(&[]);
     let wire = Wire::connect(server.url(), "tok-alice");
     let old = wire.point();
@@ -150,12 +150,12 @@ fn a_welcome_lost_in_the_cut_does_not_lose_the_session() {
     let unread = Wire::resume(server.url(), "tok-alice", &old);
     let newest = unread.point();
     unread.cut();
-    // Nothing proved that the client holds the newest token, so the one before it is still good …
+    // No frame has shown that the client received the newest token, so the one before it is still valid …
     let mut back = Wire::resume(server.url(), "tok-alice", &old);
     back.list();
     let proved = back.point();
     back.cut();
-    // … until a frame on a resumed connection proves a later one.
+    // … until a frame on a resumed connection shows that the client has a later one.
     for dead in [&old, &newest] {
         assert_eq!(Wire::resume_refused(server.url(), "tok-alice", dead).0, "RESUME_WINDOW_EXPIRED");
     }
@@ -163,7 +163,7 @@ fn a_welcome_lost_in_the_cut_does_not_lose_the_session() {
 }
 
 #[test]
-fn job_accepted_is_written_again_before_the_first_event_of_a_resume() {
+fn job_accepted_is_repeated_before_the_first_event_after_a_resume() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     let accepted = wire.submit(&slow(5));
@@ -178,7 +178,7 @@ fn job_accepted_is_written_again_before_the_first_event_of_a_resume() {
 }
 
 #[test]
-fn a_session_lives_past_ten_thousand_envelopes() {
+fn a_session_survives_ten_thousand_envelopes() {
     let server = serve(&[]);
     let mut wire = Wire::connect(server.url(), "tok-alice");
     for _ in 0..105 {
@@ -187,7 +187,7 @@ fn a_session_lives_past_ten_thousand_envelopes() {
             wire.request("session.ping", &json!({"nonce": nonce, "sent_at": "2026-11-21T00:00:00Z"}));
         }
         for nonce in &nonces {
-            let pong = wire.receive().expect("the session goes on");
+            let pong = wire.receive().expect("the session continues");
             assert_eq!(
                 (text(&pong, "/type"), text(&pong, "/payload/ping_nonce")),
                 ("session.pong".into(), nonce.clone())
