@@ -1,6 +1,5 @@
-//! §9.6 and the family budget of Nuncio: amounts are exact, counters never drift.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Budgets (§9.6), also those that parents share with their children: amounts are exact and nothing is lost.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency, parse_amount};
 use proptest::prelude::*;
@@ -148,7 +147,7 @@ fn s9_6_the_same_currency_twice_is_summed() {
 }
 
 #[test]
-fn what_is_held_is_counted() {
+fn bytes_held_counts_the_entries() {
     assert!(Amounts::new().is_empty() && Budget::default().is_empty());
     assert!(!amounts(&["USD:0"]).is_empty() && !budget(&["USD:0"]).is_empty());
     let (none, one, two) = (amounts(&[]), amounts(&["USD:1"]), amounts(&["USD:1", "credits:4"]));
@@ -163,7 +162,7 @@ fn what_is_held_is_counted() {
 }
 
 #[test]
-fn s9_6_a_sum_that_cannot_be_held_is_refused_and_changes_nothing() {
+fn s9_6_a_sum_that_cannot_be_represented_is_refused_and_changes_nothing() {
     let mut amounts = amounts(&["USD:79228162514264337593543950335"]);
     let (usd, one) = parse_amount("USD:1").unwrap();
     assert_eq!(amounts.add(usd.clone(), one), Err(AmountError::Overflow));
@@ -187,7 +186,7 @@ fn s9_6_a_currency_without_budget_is_not_counted() {
 }
 
 #[test]
-fn s9_6_a_tenth_ten_times_is_one() {
+fn s9_6_ten_times_a_tenth_is_one() {
     let mut budget = budget(&["USD:1"]);
     for _ in 0..10 {
         assert_eq!(budget.exhausted().next(), None);
@@ -198,7 +197,7 @@ fn s9_6_a_tenth_ten_times_is_one() {
 }
 
 #[test]
-fn s9_6_the_cost_that_exhausts_is_counted() {
+fn s9_6_the_cost_that_exhausts_a_budget_is_counted() {
     let mut budget = budget(&["USD:1", "credits:5"]);
     assert_eq!(budget.spend("USD", amount("1.5")).unwrap().unwrap().to_string(), "-0.5");
     assert_eq!(budget.exhausted().next().map(Currency::as_str), Some("USD"));
@@ -255,7 +254,7 @@ fn s9_4_nothing_is_set_aside_from_an_overdrawn_budget() {
 }
 
 #[test]
-fn family_what_a_child_has_left_returns() {
+fn family_what_remains_of_a_childs_share_returns() {
     let mut parent = budget(&["USD:5"]);
     let grant = amounts(&["USD:2"]);
     parent.set_aside(&grant).unwrap();
@@ -268,7 +267,7 @@ fn family_what_a_child_has_left_returns() {
 }
 
 #[test]
-fn family_a_negative_rest_returns_too() {
+fn family_a_negative_remainder_returns_as_well() {
     let mut parent = budget(&["USD:5"]);
     let grant = amounts(&["USD:2"]);
     parent.set_aside(&grant).unwrap();
@@ -302,7 +301,7 @@ fn family_a_return_that_has_too_many_digits_is_rounded_against_the_family() {
 }
 
 #[test]
-fn family_an_overflowing_return_exhausts() {
+fn family_an_overflowing_return_exhausts_the_budget() {
     let mut parent = budget(&["USD:2"]);
     for _ in 0..3 {
         let mut child = budget(&["USD:0"]);
@@ -358,13 +357,13 @@ proptest! {
         }
     }
 
-    /// budget_conserved: whatever a family does, what remains of it and what it spent is what its root was granted.
+    /// What remains in a family and what it has spent always sum to what its root was granted.
     #[test]
     fn a_family_spends_its_roots_grant(
         grant in decimal(),
         steps in prop::collection::vec((0..3_u8, any::<prop::sample::Index>(), decimal()), 0..60),
     ) {
-        // The living, oldest first; a child's parent is before it.
+        // The jobs that have not ended, oldest first, so every parent precedes its children.
         let mut family: Vec<(Option<usize>, Budget)> = vec![(None, budget(&[&format!("USD:{}", grant.0)]))];
         let mut spent = 0;
         for (step, member, (text, value)) in steps {

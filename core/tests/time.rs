@@ -1,4 +1,4 @@
-//! Timestamps: any RFC 3339 comes in (core/docs/arcp.md §5), one form goes out.
+//! Timestamps: every RFC 3339 text is read (core/docs/arcp.md §5), and one form is written.
 
 use nuncio_core::time::Time;
 
@@ -18,7 +18,7 @@ fn any_offset_and_precision_is_read() {
 }
 
 #[test]
-fn what_is_not_rfc3339_is_not_read() {
+fn other_texts_are_refused() {
     for text in [
         "",
         "2026-05-13",
@@ -39,9 +39,9 @@ fn what_is_not_rfc3339_is_not_read() {
 }
 
 #[test]
-fn what_is_read_can_be_written() {
+fn every_time_that_is_read_can_be_written() {
     let last = Time::parse_rfc3339("9999-12-31T23:59:59.999Z").expect("the last millisecond that can be written");
     assert_eq!(last.to_rfc3339(), "9999-12-31T23:59:59.999Z");
-    assert_eq!(Time::parse_rfc3339("9999-12-31T23:59:59.999-00:01"), None, "in UTC it is of the year 10000");
-    assert_eq!(Time::MAX.to_rfc3339(), "9999-12-31T23:59:59.999Z", "an unlimited time has a text all the same");
+    assert_eq!(Time::parse_rfc3339("9999-12-31T23:59:59.999-00:01"), None, "in UTC it is in the year 10000");
+    assert_eq!(Time::MAX.to_rfc3339(), "9999-12-31T23:59:59.999Z", "the time after every deadline has a text as well");
 }

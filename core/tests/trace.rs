@@ -1,6 +1,5 @@
-//! §11: trace ids and contexts.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Trace ids and trace contexts (§11).
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use nuncio_core::trace::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState};
 use proptest::prelude::*;
@@ -9,7 +8,7 @@ const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[test]
-fn s1_a_trace_id_is_32_lower_case_hex_digits_and_not_zero() {
+fn s11_a_trace_id_is_32_lower_case_hex_digits_and_not_zero() {
     assert_eq!(TraceId::parse(ID).unwrap().to_string(), ID);
     for wrong in [
         "",
@@ -28,7 +27,7 @@ fn s1_a_trace_id_is_32_lower_case_hex_digits_and_not_zero() {
 }
 
 #[test]
-fn s1_a_whole_traceparent_gives_its_trace_id() {
+fn s11_a_whole_traceparent_gives_its_trace_id() {
     assert_eq!(TraceId::parse_lenient(PARENT), TraceId::parse(ID));
     assert_eq!(TraceId::parse_lenient(ID), TraceId::parse(ID));
     assert_eq!(TraceId::parse_lenient("trace_01"), None);
@@ -36,7 +35,7 @@ fn s1_a_whole_traceparent_gives_its_trace_id() {
 }
 
 #[test]
-fn w3c_version_00_has_its_exact_form() {
+fn w3c_version_00_is_read_strictly() {
     assert_eq!(TraceParent::parse(PARENT).unwrap().to_string(), PARENT);
     for wrong in [
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
@@ -85,7 +84,7 @@ fn w3c_a_tracestate_is_512_printable_bytes_at_most() {
 }
 
 #[test]
-fn s1_the_extension_carries_traceparent_and_tracestate() {
+fn s11_the_extension_carries_traceparent_and_tracestate() {
     let json = format!(r#"{{"traceparent":"{PARENT}","tracestate":"rojo=00f067aa0ba902b7,x=\"q\""}}"#);
     let context = TraceContext::from_json(&json).unwrap();
     assert_eq!(context.state.as_ref().map(TraceState::as_str), Some(r#"rojo=00f067aa0ba902b7,x="q""#));
@@ -94,7 +93,7 @@ fn s1_the_extension_carries_traceparent_and_tracestate() {
 }
 
 #[test]
-fn s1_an_unreadable_tracestate_is_dropped_alone() {
+fn s11_only_an_unreadable_tracestate_is_dropped() {
     for tracestate in ["null", "\"\"", "\"a\\nb\""] {
         let json = format!(r#"{{"traceparent":"{PARENT}","tracestate":{tracestate},"baggage":{{}}}}"#);
         let context = TraceContext::from_json(&json).unwrap();

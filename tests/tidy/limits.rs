@@ -71,20 +71,20 @@ const RUNTIME: [(&str, &str); 48] = [
 
 const CLIENT: [(&str, &str); 15] = [
     ("welcome_timeout", "no_welcome_in_time_is_a_lost_transport"),
-    ("request_timeout", "a_cancel_that_is_dropped_in_silence_times_out_and_the_job_goes_on"),
+    ("request_timeout", "a_cancel_without_an_answer_times_out_and_the_job_continues"),
     ("close_timeout", "close_ends_after_a_second_of_silence"),
-    ("frame_bytes", "one_frame_too_large_or_many_malformed_end_it"),
-    ("bad_frames", "one_frame_too_large_or_many_malformed_end_it"),
-    ("handles", "limits_are_refused_and_not_grown_past"),
-    ("requests", "limits_are_refused_and_not_grown_past"),
-    ("request_bytes", "requests_are_bounded_by_their_bytes_too"),
-    ("events", "reading_stops_while_events_pile_up_and_goes_on_at_half"),
-    ("event_bytes", "reading_stops_while_the_bytes_of_events_pile_up"),
-    ("held_events", "held_events_are_bounded_and_their_loss_is_told"),
-    ("held_bytes", "events_of_unknown_jobs_are_bounded_by_their_bytes_too"),
-    ("send_window", "credit_bounds_what_is_outstanding"),
-    ("send_window_bytes", "one_frame_is_always_allowed"),
-    ("chunk_bytes", "the_caps_hold"),
+    ("frame_bytes", "one_frame_too_large_or_many_malformed_close_the_client"),
+    ("bad_frames", "one_frame_too_large_or_many_malformed_close_the_client"),
+    ("handles", "requests_and_handles_beyond_their_limits_are_refused"),
+    ("requests", "requests_and_handles_beyond_their_limits_are_refused"),
+    ("request_bytes", "requests_are_also_bounded_by_their_bytes"),
+    ("events", "reading_stops_while_too_many_events_are_queued_and_continues_at_half"),
+    ("event_bytes", "reading_stops_while_too_many_bytes_of_events_are_queued"),
+    ("held_events", "held_events_are_bounded_and_their_loss_is_reported"),
+    ("held_bytes", "events_of_unknown_jobs_are_also_bounded_by_their_bytes"),
+    ("send_window", "frames_beyond_the_send_window_wait"),
+    ("send_window_bytes", "the_send_window_always_allows_one_frame"),
+    ("chunk_bytes", "chunks_and_results_beyond_their_limits_are_faults"),
 ];
 
 fn fields(path: &str, name: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Streamed results (core/docs/arcp.md §8.4).
 
-use crate::support::{Desk, kind, result};
+use crate::support::{Harness, kind, result};
 use nuncio_core::arcp::client::ClientConfig;
 
 fn chunk(seq: u64, chunk_seq: u64, data: &str, encoding: &str, more: bool) -> String {
@@ -16,9 +16,9 @@ fn end(seq: u64, members: &str) -> String {
 
 #[test]
 fn chunks_are_decoded_and_counted() {
-    let mut desk = Desk::live();
-    desk.job("j");
-    let lines = desk.frames([
+    let mut harness = Harness::live();
+    harness.job("j");
+    let lines = harness.frames([
         &*chunk(1, 0, "he\\u006clo ", "utf8", true),
         &chunk(2, 1, "d29ybGQ=", "base64", true),
         &chunk(3, 2, "IQ", "base64", false),
@@ -36,12 +36,12 @@ fn chunks_are_decoded_and_counted() {
 }
 
 #[test]
-fn the_last_chunk_may_be_empty_and_the_terminal_silent() {
+fn the_last_chunk_may_be_empty_and_the_terminal_may_omit_the_result_id() {
     for members in ["", r#","result":null"#, r#","result_id":"res_1""#] {
-        let mut desk = Desk::live();
-        desk.job("j");
+        let mut harness = Harness::live();
+        harness.job("j");
         let lines =
-            desk.frames([&*chunk(1, 0, "all", "utf8", true), &chunk(2, 1, "", "utf8", false), &end(3, members)]);
+            harness.frames([&*chunk(1, 0, "all", "utf8", true), &chunk(2, 1, "", "utf8", false), &end(3, members)]);
         assert_eq!(
             lines[1..],
             [r#"h0 #2 chunk 1 "" more=false"#, "h0 #3 success streamed 3 complete=true"],
@@ -53,28 +53,28 @@ fn the_last_chunk_may_be_empty_and_the_terminal_silent() {
 #[test]
 fn a_streamed_result_may_have_no_chunks() {
     for (members, complete) in [("", true), (r#","result_size":0"#, true), (r#","result_size":5"#, false)] {
-        let mut desk = Desk::live();
-        desk.job("j");
-        let lines = desk.frame(&end(1, &format!(r#","result_id":"res_1"{members}"#)));
+        let mut harness = Harness::live();
+        harness.job("j");
+        let lines = harness.frame(&end(1, &format!(r#","result_id":"res_1"{members}"#)));
         assert_eq!(lines, [format!("h0 #1 success streamed 0 complete={complete}")]);
     }
 }
 
 #[test]
-fn what_is_missing_is_not_called_complete() {
-    let mut desk = Desk::live();
-    desk.job("j");
-    let lines = desk.frames([&*chunk(1, 0, "abc", "utf8", true), &end(2, r#","result_id":"res_1""#)]);
-    assert_eq!(lines[1], "h0 #2 success streamed 3 complete=false", "no last chunk");
+fn an_incomplete_stream_is_not_reported_as_complete() {
+    let mut harness = Harness::live();
+    harness.job("j");
+    let lines = harness.frames([&*chunk(1, 0, "abc", "utf8", true), &end(2, r#","result_id":"res_1""#)]);
+    assert_eq!(lines[1], "h0 #2 success streamed 3 complete=false", "the last chunk is missing");
 
-    let mut desk = Desk::live();
-    desk.job("j");
-    let lines = desk.frames([&*chunk(1, 0, "abc", "utf8", false), &end(2, r#","result_size":4"#)]);
-    assert_eq!(lines[1], "h0 #2 success streamed 3 complete=false", "another size");
+    let mut harness = Harness::live();
+    harness.job("j");
+    let lines = harness.frames([&*chunk(1, 0, "abc", "utf8", false), &end(2, r#","result_size":4"#)]);
+    assert_eq!(lines[1], "h0 #2 success streamed 3 complete=false", "the size differs");
 }
 
 #[test]
-fn a_broken_stream_is_told_once_and_the_job_ends_as_it_ends() {
+fn a_broken_stream_is_reported_once_and_does_not_change_the_jobs_end() {
     let other =
         kind("j", 2, "result_chunk", r#"{"result_id":"other","chunk_seq":1,"data":"","encoding":"utf8","more":true}"#);
     let faults = [
@@ -84,49 +84,55 @@ fn a_broken_stream_is_told_once_and_the_job_ends_as_it_ends() {
         (other, "a chunk belongs to another result"),
     ];
     for (bad, reason) in faults {
-        let mut desk = Desk::live();
-        desk.job("j");
-        desk.frame(&chunk(1, 0, "abc", "utf8", true));
-        assert_eq!(desk.frame(&bad), [format!("h0 chunk fault: {reason}")]);
-        assert!(desk.frame(&chunk(3, 1, "def", "utf8", false)).is_empty());
-        assert_eq!(desk.frame(&end(4, "")), ["h0 #4 success streamed 3 complete=false"]);
+        let mut harness = Harness::live();
+        harness.job("j");
+        harness.frame(&chunk(1, 0, "abc", "utf8", true));
+        assert_eq!(harness.frame(&bad), [format!("h0 chunk fault: {reason}")]);
+        assert!(harness.frame(&chunk(3, 1, "def", "utf8", false)).is_empty());
+        assert_eq!(harness.frame(&end(4, "")), ["h0 #4 success streamed 3 complete=false"]);
     }
-    let mut desk = Desk::live();
-    desk.job("j");
-    desk.frame(&chunk(1, 0, "abc", "utf8", false));
-    assert_eq!(desk.frame(&chunk(2, 1, "d", "utf8", true)), ["h0 chunk fault: a chunk follows the last one"]);
+    let mut harness = Harness::live();
+    harness.job("j");
+    harness.frame(&chunk(1, 0, "abc", "utf8", false));
+    assert_eq!(harness.frame(&chunk(2, 1, "d", "utf8", true)), ["h0 chunk fault: a chunk follows the last one"]);
 }
 
 #[test]
-fn a_chunk_that_cannot_be_read_survives_as_an_event() {
-    let mut desk = Desk::live();
-    desk.job("j");
+fn a_chunk_that_cannot_be_read_is_delivered_as_an_event() {
+    let mut harness = Harness::live();
+    harness.job("j");
     let odd = kind("j", 1, "result_chunk", r#"{"data":7}"#);
-    assert_eq!(desk.frame(&odd), [r#"h0 #1 result_chunk {"data":7}"#]);
-    assert_eq!(desk.frame(&end(2, "")), ["h0 #2 success streamed 0 complete=false"]);
+    assert_eq!(harness.frame(&odd), [r#"h0 #1 result_chunk {"data":7}"#]);
+    assert_eq!(harness.frame(&end(2, "")), ["h0 #2 success streamed 0 complete=false"]);
 }
 
 #[test]
-fn the_caps_hold() {
-    let mut desk = Desk::live_with(ClientConfig { chunk_bytes: 4, result_bytes: 6, ..ClientConfig::default() });
-    desk.job("j");
-    assert_eq!(desk.frame(&chunk(1, 0, "YWJjZA==", "base64", true)), [r#"h0 #1 chunk 0 "abcd" more=true"#]);
-    assert_eq!(desk.frame(&chunk(2, 1, "abcd", "utf8", true)), ["h0 chunk fault: the result is larger than the limit"]);
-    let mut desk = Desk::live_with(ClientConfig { chunk_bytes: 4, ..ClientConfig::default() });
-    desk.job("j");
-    assert_eq!(desk.frame(&chunk(1, 0, "abcde", "utf8", true)), ["h0 chunk fault: a chunk is larger than the limit"]);
+fn chunks_and_results_beyond_their_limits_are_faults() {
+    let mut harness = Harness::live_with(ClientConfig { chunk_bytes: 4, result_bytes: 6, ..ClientConfig::default() });
+    harness.job("j");
+    assert_eq!(harness.frame(&chunk(1, 0, "YWJjZA==", "base64", true)), [r#"h0 #1 chunk 0 "abcd" more=true"#]);
+    assert_eq!(
+        harness.frame(&chunk(2, 1, "abcd", "utf8", true)),
+        ["h0 chunk fault: the result is larger than the limit"]
+    );
+    let mut harness = Harness::live_with(ClientConfig { chunk_bytes: 4, ..ClientConfig::default() });
+    harness.job("j");
+    assert_eq!(
+        harness.frame(&chunk(1, 0, "abcde", "utf8", true)),
+        ["h0 chunk fault: a chunk is larger than the limit"]
+    );
 }
 
 #[test]
-fn who_comes_into_the_middle_sees_the_rest() {
-    let mut subscribed = Desk::live();
+fn a_handle_that_starts_in_the_middle_of_a_stream_receives_the_rest() {
+    let mut subscribed = Harness::live();
     subscribed.subscribe("j");
     subscribed.frame(r#"{"type":"job.subscribed","payload":{"job_id":"j","current_status":"running"}}"#);
-    // §7.2: a submit may be answered by a job that has been running for long.
-    let mut attached = Desk::live();
+    // A submit may be answered with a job that is already running (§7.2).
+    let mut attached = Harness::live();
     attached.job("j");
-    for mut desk in [subscribed, attached] {
-        let lines = desk.frames([&*chunk(1, 5, "fgh", "utf8", true), &chunk(2, 6, "i", "utf8", false), &end(3, "")]);
+    for mut harness in [subscribed, attached] {
+        let lines = harness.frames([&*chunk(1, 5, "fgh", "utf8", true), &chunk(2, 6, "i", "utf8", false), &end(3, "")]);
         assert_eq!(
             lines,
             [
@@ -139,23 +145,23 @@ fn who_comes_into_the_middle_sees_the_rest() {
 }
 
 #[test]
-fn a_replayed_chunk_is_not_handed_out_twice() {
-    let mut desk = Desk::live();
-    desk.subscribe("j");
-    desk.frame(r#"{"type":"job.subscribed","payload":{"job_id":"j","current_status":"running"}}"#);
-    desk.frame(&chunk(1, 0, "a", "utf8", true));
-    assert!(desk.frame(&chunk(2, 0, "a", "utf8", true)).is_empty());
-    assert_eq!(desk.frame(&chunk(3, 1, "b", "utf8", true)), [r#"h0 #3 chunk 1 "b" more=true"#]);
+fn a_replayed_chunk_is_delivered_once() {
+    let mut harness = Harness::live();
+    harness.subscribe("j");
+    harness.frame(r#"{"type":"job.subscribed","payload":{"job_id":"j","current_status":"running"}}"#);
+    harness.frame(&chunk(1, 0, "a", "utf8", true));
+    assert!(harness.frame(&chunk(2, 0, "a", "utf8", true)).is_empty());
+    assert_eq!(harness.frame(&chunk(3, 1, "b", "utf8", true)), [r#"h0 #3 chunk 1 "b" more=true"#]);
 }
 
 #[test]
-fn the_id_of_a_result_is_not_as_long_as_a_frame() {
-    let mut desk = Desk::live();
-    desk.job("j");
-    let before = desk.client.bytes_held();
+fn a_result_id_that_is_too_long_is_a_fault() {
+    let mut harness = Harness::live();
+    harness.job("j");
+    let before = harness.client.bytes_held();
     let body =
         format!(r#"{{"result_id":"{}","chunk_seq":0,"data":"x","encoding":"utf8","more":true}}"#, "r".repeat(500_000));
-    let lines = desk.frame(&kind("j", 1, "result_chunk", &body));
+    let lines = harness.frame(&kind("j", 1, "result_chunk", &body));
     assert_eq!(lines, ["h0 chunk fault: the result_id of a chunk is too long"]);
-    assert!(desk.client.bytes_held() < before + 1_000);
+    assert!(harness.client.bytes_held() < before + 1_000);
 }

@@ -1,5 +1,5 @@
-//! The client machine through its public API: what it sends, and what it survives (core/docs/arcp.md, "The client").
-#![allow(clippy::unwrap_used, reason = "a broken expectation is a failed test")]
+//! Tests of the client state machine through its public interface (core/docs/arcp.md, "The client").
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod chunks;
 mod events;

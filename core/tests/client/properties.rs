@@ -1,4 +1,4 @@
-//! Whatever comes in: no panic, no growth, the same again for the same seed.
+//! Properties of the client for any sequence of inputs: no panic, bounded memory, ordered events, determinism.
 
 use bytes::Bytes;
 use nuncio_core::arcp::client::{
@@ -55,7 +55,7 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
-/// A frame of the protocol, with small numbers so that jobs, sequences and requests meet.
+/// Returns a frame of the protocol. Its numbers are small, so that different frames name the same jobs and sequences.
 fn known(which: u8, job: u8, number: u8) -> String {
     let (job, seq) = (format!("job{}", job % 5), u64::from(number % 24));
     match which % 18 {
@@ -101,8 +101,10 @@ fn small() -> ClientConfig {
     }
 }
 
-/// Runs the inputs, looks after the invariants, and returns everything that came out.
-fn run(inputs: &[Input], obey: bool) -> Vec<String> {
+/// Runs the inputs, checks the invariants, and returns every output.
+///
+/// With `pauses`, no frame comes in while the client does not want to read.
+fn run(inputs: &[Input], pauses: bool) -> Vec<String> {
     let mut client = Client::new(small(), [3; 32], START);
     let (mut now, mut out, mut handles): (Time, Vec<String>, Vec<HandleId>) = (START, Vec::new(), Vec::new());
     let mut order = std::collections::BTreeMap::<HandleId, u64>::new();
@@ -120,10 +122,10 @@ fn run(inputs: &[Input], obey: bool) -> Vec<String> {
                 let due = client.poll_timeout();
                 assert!(due.is_none_or(|(due, _)| due > now), "{due:?} is still due at {now:?}");
             }
-            Input::Frame(bytes) if client.reading() || !obey => {
+            Input::Frame(bytes) if client.reading() || !pauses => {
                 client.handle_frame(now, &Bytes::copy_from_slice(bytes));
             }
-            Input::Known(which, job, number) if client.reading() || !obey => {
+            Input::Known(which, job, number) if client.reading() || !pauses => {
                 client.handle_frame(now, &Bytes::from(known(*which, *job, *number)));
             }
             Input::Frame(_) | Input::Known(..) => {}
@@ -132,7 +134,7 @@ fn run(inputs: &[Input], obey: bool) -> Vec<String> {
             Input::Poll(count) => {
                 for _ in 0..*count {
                     let Some(output) = client.poll_output() else { break };
-                    check(&output, &mut order, &mut ended, &mut handles);
+                    check_order(&output, &mut order, &mut ended, &mut handles);
                     out.push(match &output {
                         ClientOutput::Send(frame) => {
                             serde_json::from_slice::<serde_json::Value>(frame).unwrap();
@@ -178,8 +180,8 @@ fn run(inputs: &[Input], obey: bool) -> Vec<String> {
     out
 }
 
-/// Numbers of a handle only grow, and nothing follows its end.
-fn check(
+/// Checks that the sequence numbers of a handle increase and that nothing follows its terminal.
+fn check_order(
     output: &ClientOutput,
     order: &mut std::collections::BTreeMap<HandleId, u64>,
     ended: &mut std::collections::BTreeSet<HandleId>,
@@ -208,17 +210,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn total_bounded_ordered(inputs in vec(input(), 0..400)) {
+    fn any_input_is_handled_within_bounds_and_in_order(inputs in vec(input(), 0..400)) {
         run(&inputs, true);
     }
 
     #[test]
-    fn a_careless_driver_is_survived(inputs in vec(input(), 0..400)) {
+    fn a_driver_that_does_not_pause_reading_does_no_harm(inputs in vec(input(), 0..400)) {
         run(&inputs, false);
     }
 
     #[test]
-    fn deterministic(inputs in vec(input(), 0..200)) {
+    fn equal_inputs_give_equal_outputs(inputs in vec(input(), 0..200)) {
         assert_eq!(run(&inputs, true), run(&inputs, true));
     }
 

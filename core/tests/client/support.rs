@@ -1,4 +1,4 @@
-//! A client at a desk: frames go in as text, everything that comes out is a line of text.
+//! A client whose frames go in as text and whose outputs come out as lines of text.
 
 use bytes::Bytes;
 use nuncio_core::arcp::FinalStatus;
@@ -13,36 +13,38 @@ use serde_json::Value;
 pub(crate) const START: Time = Time(1_795_219_200_000_000);
 pub(crate) const SECOND: u64 = 1_000_000;
 
-pub(crate) struct Desk {
+/// A client under test, and a record of what it has sent.
+pub(crate) struct Harness {
     pub(crate) client: Client,
     pub(crate) now: Time,
-    /// Every frame that was sent, oldest first.
+    /// Every frame that the client has sent, oldest first.
     pub(crate) sent: Vec<Value>,
-    /// Handles by the order they came: h0, h1 …
+    /// The handles in the order in which they appeared. The lines call them `h0`, `h1` …
     pub(crate) handles: Vec<HandleId>,
-    /// Whether frames are reported as sent, and events as taken, at once.
-    pub(crate) writes: bool,
-    pub(crate) takes: bool,
+    /// Whether each frame is reported as sent as soon as it is polled.
+    pub(crate) reports_sent: bool,
+    /// Whether each event is reported as taken as soon as it is polled.
+    pub(crate) reports_taken: bool,
 }
 
-impl Desk {
-    /// A client before its first transport.
-    pub(crate) fn idle(config: ClientConfig) -> Desk {
+impl Harness {
+    /// Returns a client that has no transport yet.
+    pub(crate) fn idle(config: ClientConfig) -> Harness {
         let client = Client::new(config, [7; 32], START);
-        Desk { client, now: START, sent: Vec::new(), handles: Vec::new(), writes: true, takes: true }
+        Harness { client, now: START, sent: Vec::new(), handles: Vec::new(), reports_sent: true, reports_taken: true }
     }
 
-    /// A client with a session `sess_1` and all features.
-    pub(crate) fn live() -> Desk {
-        Desk::live_with(ClientConfig::default())
+    /// Returns a client in session `sess_1` with all features.
+    pub(crate) fn live() -> Harness {
+        Harness::live_with(ClientConfig::default())
     }
 
-    pub(crate) fn live_with(config: ClientConfig) -> Desk {
-        let mut desk = Desk::idle(config);
-        desk.open();
-        desk.frame(&welcome("sess_1", "rt_1"));
-        assert!(desk.sent.len() == 1, "only the hello went out");
-        desk
+    pub(crate) fn live_with(config: ClientConfig) -> Harness {
+        let mut harness = Harness::idle(config);
+        harness.open();
+        harness.frame(&welcome("sess_1", "rt_1"));
+        assert!(harness.sent.len() == 1, "only the hello was sent");
+        harness
     }
 
     pub(crate) fn open(&mut self) -> Vec<String> {
@@ -50,13 +52,13 @@ impl Desk {
         self.drain()
     }
 
-    /// The transport is cut.
+    /// Cuts the transport.
     pub(crate) fn cut(&mut self) -> Vec<String> {
         self.client.handle_close(self.now);
         self.drain()
     }
 
-    /// The next transport, and the welcome of the resumed session.
+    /// Opens the next transport and welcomes the client to the resumed session.
     pub(crate) fn resume(&mut self) -> Vec<String> {
         let mut lines = self.open();
         lines.extend(self.frame(&welcome("sess_1", "rt_2")));
@@ -82,7 +84,7 @@ impl Desk {
         handle
     }
 
-    /// A submit that was accepted as `job`.
+    /// Submits a job, which the runtime accepts as `job`.
     pub(crate) fn job(&mut self, job: &str) -> HandleId {
         let handle = self.submit();
         let lines = self.frame(&accepted(job, Some(&self.id_of("job.submit"))));
@@ -90,7 +92,7 @@ impl Desk {
         handle
     }
 
-    /// One frame of the runtime comes in.
+    /// Passes one frame of the runtime to the client.
     pub(crate) fn frame(&mut self, text: &str) -> Vec<String> {
         self.client.handle_frame(self.now, &Bytes::copy_from_slice(text.as_bytes()));
         self.drain()
@@ -100,7 +102,7 @@ impl Desk {
         texts.into_iter().flat_map(|text| self.frame(text)).collect()
     }
 
-    /// Time passes; every deadline on the way is met.
+    /// Lets time pass, and calls the client at every deadline on the way.
     pub(crate) fn wait(&mut self, micros: u64) -> Vec<String> {
         let end = self.now.plus_micros(micros);
         let mut lines = Vec::new();
@@ -108,13 +110,16 @@ impl Desk {
             self.now = self.now.max(due);
             self.client.handle_timeout(self.now);
             lines.extend(self.drain());
-            assert!(self.client.poll_timeout().is_none_or(|(next, _)| next > self.now), "a deadline stays due");
+            assert!(
+                self.client.poll_timeout().is_none_or(|(next, _)| next > self.now),
+                "a deadline is still due after it was handled"
+            );
         }
         self.now = end;
         lines
     }
 
-    /// The id of the last frame of a type.
+    /// Returns the id of the last frame of this type that was sent.
     pub(crate) fn id_of(&self, kind: &str) -> String {
         self.last(kind)["id"].as_str().unwrap().to_owned()
     }
@@ -123,6 +128,7 @@ impl Desk {
         self.sent.iter().rev().find(|frame| frame["type"] == kind).unwrap_or_else(|| panic!("no {kind} was sent"))
     }
 
+    /// Polls all outputs, and returns a line for each.
     pub(crate) fn drain(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(output) = self.client.poll_output() {
@@ -132,7 +138,7 @@ impl Desk {
                     assert_eq!(frame["arcp"], "1.1");
                     let line = format!("> {}", frame["type"].as_str().unwrap());
                     self.sent.push(frame);
-                    if self.writes {
+                    if self.reports_sent {
                         self.client.handle_sent(self.now, 1);
                     }
                     line
@@ -142,7 +148,7 @@ impl Desk {
                 ClientOutput::Reading => "reading".to_owned(),
                 ClientOutput::Event(event) => {
                     let line = self.line(&event);
-                    if self.takes {
+                    if self.reports_taken {
                         self.client.handle_taken(self.now, 1);
                     }
                     line
@@ -248,7 +254,7 @@ pub(crate) fn welcome(session: &str, token: &str) -> String {
     welcome_with(session, token, "", FEATURES)
 }
 
-/// `more` are further members of the payload, each with a comma after it.
+/// Returns a welcome. `more` has further members of its payload, each followed by a comma.
 pub(crate) fn welcome_with(session: &str, token: &str, more: &str, features: &str) -> String {
     format!(
         r#"{{"arcp":"1.1","id":"w","type":"session.welcome","session_id":"{session}","payload":{{{more}"runtime":{{"name":"r","version":"1"}},"resume_token":"{token}","resume_window_sec":600,"capabilities":{{"encodings":["json"],"features":{features},"agents":["echo"]}}}}}}"#
@@ -286,12 +292,12 @@ pub(crate) fn success(job: &str, seq: u64) -> String {
     result(job, seq, r#""final_status":"success","result":1"#)
 }
 
-/// A `session.error` with these members in its payload.
+/// Returns a `session.error` with these members in its payload.
 pub(crate) fn error(members: &str) -> String {
     format!(r#"{{"arcp":"1.1","id":"x","type":"session.error","session_id":"sess_1","payload":{{{members}}}}}"#)
 }
 
-/// Any other frame of the session.
+/// Returns a frame of the session with this type and these members in its payload.
 pub(crate) fn plain(kind: &str, members: &str) -> String {
     format!(r#"{{"arcp":"1.1","id":"p","type":"{kind}","session_id":"sess_1","payload":{{{members}}}}}"#)
 }

@@ -1,9 +1,9 @@
-//! One canonical text per resource (core/docs/arcp.md §9.2), and no way out of a lease by spelling.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Every resource has one canonical text (core/docs/arcp.md §9.2), so no other spelling leads out of a lease.
 
 use nuncio_core::lease::{CanonicalError, Lease, LeaseError, Namespace, Operation, TargetError};
 use proptest::prelude::*;
+
+use crate::support::covers;
 
 fn target(namespace: &str, target: &str) -> Result<String, CanonicalError> {
     match Operation::new(namespace, target) {
@@ -19,11 +19,6 @@ fn pattern(namespace: &str, pattern: &str) -> Result<String, CanonicalError> {
         Err(LeaseError::Pattern { reason, .. }) => Err(reason),
         Err(other) => panic!("{other}"),
     }
-}
-
-fn covers(namespace: &str, pattern: &str, target: &str) -> bool {
-    let lease = Lease::parse(&serde_json::json!({ namespace: [pattern] }).to_string()).expect(pattern);
-    lease.covers(&Operation::new(namespace, target).expect(target))
 }
 
 #[test]
@@ -110,7 +105,7 @@ fn fs_patterns_that_begin_with_two_stars_begin_at_the_root() {
 }
 
 #[test]
-fn fs_no_spelling_leads_out() {
+fn fs_no_spelling_leads_out_of_the_lease() {
     for outside in ["/ws/../etc/passwd", "/ws/a/../../etc", "/ws/./../wsx", "/wsx", "/ws/.././ws2", "/"] {
         assert!(!covers("fs.read", "/ws/**", outside), "{outside}");
     }
@@ -153,7 +148,7 @@ fn net_scheme_and_host_are_lower_case_and_the_default_port_is_dropped() {
 }
 
 #[test]
-fn net_dot_segments_are_resolved_also_percent_encoded() {
+fn net_dot_segments_are_resolved_even_if_percent_encoded() {
     for (given, expected) in [
         ("https://h/a/../b", "https://h/b"),
         ("https://h/a/%2e%2E/b", "https://h/b"),
@@ -191,7 +186,7 @@ fn net_unreserved_escapes_are_decoded_and_the_others_lower_case() {
 }
 
 #[test]
-fn net_what_could_be_read_in_two_ways_is_refused() {
+fn net_ambiguous_urls_are_refused() {
     use CanonicalError::{
         Empty, Escape, EscapedSeparator, ForbiddenCharacter, Fragment, Host, NoScheme, Port, UserInfo,
     };
@@ -259,7 +254,7 @@ fn net_what_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn net_a_star_stands_in_patterns_only() {
+fn net_a_star_is_a_wildcard_in_patterns_only() {
     assert_eq!(target("net.fetch", "https://*/"), Err(CanonicalError::Host));
     assert_eq!(target("net.fetch", "https://h:*/"), Err(CanonicalError::Port));
     assert_eq!(target("net.fetch", "http*://h/"), Err(CanonicalError::NoScheme));
@@ -307,9 +302,9 @@ fn net_canonicalising_never_widens_a_pattern() {
     ] {
         assert_eq!(pattern("net.fetch", given), Err(reason), "{given}");
     }
-    assert!(!covers("net.fetch", "https://**?q", "https://h/a/?q"), "`**` inside a segment is one segment still");
+    assert!(!covers("net.fetch", "https://**?q", "https://h/a/?q"), "`**` inside a segment stays within that segment");
     for given in ["https://**", "https://**/a", "https://**?q"] {
-        assert_eq!(target("net.fetch", given), Err(Host), "only patterns have hosts with a `*`: {given}");
+        assert_eq!(target("net.fetch", given), Err(Host), "only patterns may have a `*` in the host: {given}");
     }
 }
 
@@ -345,7 +340,7 @@ fn net_patterns_cover_what_they_say() {
 }
 
 #[test]
-fn others_are_literal_without_a_parent_segment() {
+fn other_namespaces_are_literal_and_refuse_parent_segments() {
     for namespace in ["tool.call", "agent.delegate", "model.use", "x-vendor.a.b"] {
         for literal in ["a", "./a", "a//b", "/a/", "A b\n", "mcp:github/x", "a..b", "...", "%2e%2e"] {
             assert_eq!(target(namespace, literal).as_deref(), Ok(literal));
@@ -368,8 +363,8 @@ fn url() -> impl Strategy<Value = String> {
         .prop_map(|((scheme, host), (port, path, query))| format!("{scheme}://{host}{port}/{path}{query}"))
 }
 
-/// What a server is asked for, read from a canonical URL without the code under test.
-fn request(url: &str) -> (&str, Vec<&str>) {
+/// Splits a canonical URL into its authority and the segments of its path, without the code under test.
+fn parts(url: &str) -> (&str, Vec<&str>) {
     let (_, rest) = url.split_once("://").unwrap();
     let (authority, rest) = rest.split_once('/').unwrap();
     (authority, rest.split('?').next().unwrap().split('/').collect())
@@ -396,10 +391,10 @@ proptest! {
     }
 
     #[test]
-    fn net_canonical_form_is_stable_and_means_one_thing(url in url()) {
+    fn net_canonical_forms_are_stable_and_unambiguous(url in url()) {
         if let Ok(canonical) = target("net.fetch", &url) {
             prop_assert_eq!(target("net.fetch", &canonical), Ok(canonical.clone()));
-            let (authority, path) = request(&canonical);
+            let (authority, path) = parts(&canonical);
             prop_assert!(!authority.contains('@') && !authority.ends_with('.') && authority == authority.to_lowercase());
             prop_assert!(!path.contains(&".") && !path.contains(&".."), "{}", canonical);
             let expected = authority == "h" && path[0] == "a";
@@ -412,7 +407,7 @@ proptest! {
     }
 
     #[test]
-    fn net_patterns_are_canonicalised_as_targets_are(url in url()) {
+    fn net_patterns_are_canonicalised_like_targets(url in url()) {
         let as_pattern = pattern("net.fetch", &url);
         if !url.contains('*') {
             prop_assert_eq!(&as_pattern, &target("net.fetch", &url));

@@ -1,15 +1,11 @@
-//! §9.4: a child's lease within its parent's, decided exactly.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Whether a child's lease is a subset of its parent's is decided exactly (§9.4).
 
 use nuncio_core::lease::{Lease, Namespace, Operation, SubsetError};
 use proptest::prelude::*;
 
-const WORK: u64 = 1_000_000;
+use crate::support::{lease, slow_match};
 
-fn lease(namespace: &str, patterns: &[&str]) -> Lease {
-    Lease::parse(&serde_json::json!({ namespace: patterns }).to_string()).expect("the patterns are good")
-}
+const WORK: u64 = 1_000_000;
 
 fn includes(namespace: &str, parents: &[&str], children: &[&str]) -> bool {
     let mut work = WORK;
@@ -21,7 +17,7 @@ fn includes(namespace: &str, parents: &[&str], children: &[&str]) -> bool {
 }
 
 #[test]
-fn s9_4_per_pattern() {
+fn s9_4_path_patterns_are_compared_exactly() {
     for (parent, child, expected) in [
         ("/data/*", "/data/**", false),
         ("/data/**", "/data/*", true),
@@ -78,7 +74,7 @@ fn s9_4_per_pattern() {
 }
 
 #[test]
-fn s9_4_of_names() {
+fn s9_4_name_patterns_are_compared_exactly() {
     for (parent, child, expected) in [
         ("**", "*", true),
         ("**", "**", true),
@@ -119,7 +115,7 @@ fn s9_4_a_union_covers_what_no_single_pattern_does() {
 }
 
 #[test]
-fn s9_4_equal_is_a_subset_and_nothing_is_in_everything() {
+fn s9_4_an_equal_lease_and_an_empty_one_are_subsets() {
     let lease = Lease::parse(r#"{"fs.read":["/a/**"],"tool.call":["*"],"cost.budget":["USD:1"]}"#).unwrap();
     assert_eq!(lease.includes(&lease, &mut 1_000), Ok(()));
     assert_eq!(lease.includes(&Lease::default(), &mut 0), Ok(()));
@@ -147,7 +143,7 @@ fn s9_4_the_error_names_the_pattern() {
 }
 
 #[test]
-fn s9_4_amounts_are_compared_elsewhere() {
+fn s9_4_amounts_are_not_compared_as_patterns() {
     assert_eq!(lease("tool.call", &["a"]).includes(&lease("cost.budget", &["USD:1"]), &mut 0), Ok(()));
 }
 
@@ -162,8 +158,9 @@ fn s9_4_canonical_forms_are_compared() {
 }
 
 #[test]
-fn s9_4_beyond_the_work_bound_it_is_refused() {
-    // Each parent counts the segments between letters of its own, so that few sets of their places are comparable.
+fn s9_4_a_comparison_beyond_the_work_bound_is_refused() {
+    // Each parent requires a different number of segments between its letters, so the sets of positions in these
+    // patterns rarely contain each other.
     let stars = |count: usize| "*/".repeat(count);
     let parents: Vec<String> = (0..12)
         .flat_map(|i| (0..12).map(move |j| (i, j)))
@@ -202,29 +199,7 @@ fn s9_4_hostile_single_patterns_are_decided_quickly() {
     assert!(includes("tool.call", &[&format!("{deep}**")], &[&format!("{deep}**/x/**")]));
 }
 
-fn slow_match(pattern: &[&str], target: &[&str]) -> bool {
-    match (pattern.split_first(), target.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), None) => slow_match(rest, target),
-        (Some((&"**", rest)), Some((_, fewer))) => slow_match(rest, target) || slow_match(pattern, fewer),
-        (Some((glob, rest)), Some((segment, fewer))) => {
-            slow_glob(glob.as_bytes(), segment.as_bytes()) && slow_match(rest, fewer)
-        }
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-fn slow_glob(glob: &[u8], segment: &[u8]) -> bool {
-    match (glob.split_first(), segment.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), None) => slow_glob(rest, segment),
-        (Some((b'*', rest)), Some((_, fewer))) => slow_glob(rest, segment) || slow_glob(glob, fewer),
-        (Some((literal, rest)), Some((byte, fewer))) => literal == byte && slow_glob(rest, fewer),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-/// A text of at most `longest` characters that the child matches and no parent does.
+/// Returns a text of at most `longest` characters that the child matches and no parent matches.
 fn counterexample(parents: &[String], child: &str, alphabet: &[char], longest: usize) -> Option<String> {
     let mut texts = vec![String::new()];
     for _ in 0..longest {
@@ -241,21 +216,21 @@ fn counterexample(parents: &[String], child: &str, alphabet: &[char], longest: u
     None
 }
 
-fn decided(parents: &[String], child: &str) -> bool {
+fn is_included(parents: &[String], child: &str) -> bool {
     includes("tool.call", &parents.iter().map(String::as_str).collect::<Vec<_>>(), &[child])
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
-    /// `b` stands for every character the patterns do not name.
+    /// The letter `b` stands for all characters that do not occur in the patterns.
     #[test]
     fn inclusion_holds_iff_there_is_no_counterexample(
         parents in prop::collection::vec("(a|/|\\*|\\*|/\\*\\*|\\*\\*/){1,5}", 1..4),
         child in "(a|/|\\*|\\*|/\\*\\*|\\*\\*/){1,4}",
     ) {
         let counterexample = counterexample(&parents, &child, &['a', 'b', '/'], 7);
-        prop_assert_eq!(decided(&parents, &child), counterexample.is_none(), "{:?}", counterexample);
+        prop_assert_eq!(is_included(&parents, &child), counterexample.is_none(), "{:?}", counterexample);
     }
 
     #[test]
@@ -264,7 +239,7 @@ proptest! {
         child in "(a|b|\\*){1,4}",
     ) {
         let counterexample = counterexample(&parents, &child, &['a', 'b', 'c', '/'], 6);
-        prop_assert_eq!(decided(&parents, &child), counterexample.is_none(), "{:?}", counterexample);
+        prop_assert_eq!(is_included(&parents, &child), counterexample.is_none(), "{:?}", counterexample);
     }
 
     #[test]

@@ -1,6 +1,4 @@
-//! §9.1 to §9.3: the grammar of leases, what they cover.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The grammar of leases and what they cover (§9.1 to §9.3).
 
 use nuncio_core::budget::AmountError;
 use nuncio_core::lease::{
@@ -9,28 +7,22 @@ use nuncio_core::lease::{
 };
 use proptest::prelude::*;
 
-fn lease(namespace: &str, patterns: &[&str]) -> Lease {
-    Lease::parse(&serde_json::json!({ namespace: patterns }).to_string()).expect("the patterns are good")
-}
-
-fn covers(namespace: &str, pattern: &str, target: &str) -> bool {
-    lease(namespace, &[pattern]).covers(&Operation::new(namespace, target).expect(target))
-}
+use crate::support::{covers, lease, slow_match};
 
 fn refused(json: &str) -> LeaseError {
     Lease::parse(json).expect_err(json)
 }
 
-// The shape of a request
+// Requests
 
 #[test]
-fn s9_2_the_reserved_namespaces_and_vendors() {
+fn s9_2_reserved_and_vendor_namespaces_are_valid() {
     let json = concat!(
         r#"{"model.use":["m"],"fs.read":["/a"],"fs.write":["/b"],"net.fetch":["https://h/"],"tool.call":["t"],"#,
         r#""agent.delegate":["d"],"cost.budget":["USD:5.00"],"x-vendor.acme.db":["q"],"x-vendor.acme.db.more":["q"]}"#
     );
     let lease = Lease::parse(json).unwrap();
-    assert_eq!(lease.to_json(), json, "in the order of the request, amounts as they were given");
+    assert_eq!(lease.to_json(), json, "the order of the request and the text of its amounts are unchanged");
     assert!(lease.names(&Namespace::ModelUse));
     assert!(lease.names(&Namespace::parse("x-vendor.acme.db").unwrap()));
     assert!(!lease.names(&Namespace::parse("x-vendor.acme.other").unwrap()));
@@ -143,7 +135,7 @@ fn ours_a_lease_is_bounded() {
 }
 
 #[test]
-fn ours_what_a_lease_holds_grows_with_it() {
+fn ours_bytes_held_grows_with_the_lease() {
     let small = lease("tool.call", &["t"]).bytes_held();
     let large = lease("tool.call", &[&"t".repeat(1_000)]).bytes_held();
     assert!(small > 0);
@@ -152,7 +144,7 @@ fn ours_what_a_lease_holds_grows_with_it() {
 }
 
 #[test]
-fn ours_errors_quote_a_bounded_part() {
+fn ours_errors_quote_a_bounded_part_of_the_request() {
     let error = refused(&serde_json::json!({ "fs.read": ["a".repeat(4_000)] }).to_string()).to_string();
     assert!(error.len() < 300, "{error}");
 }
@@ -172,7 +164,7 @@ fn s9_6_budget_entries_are_amounts() {
     assert_eq!(Operation::new("cost.budget", "USD:1"), Err(TargetError::NotAnOperation));
 }
 
-// The pattern language
+// Patterns
 
 #[test]
 fn s9_2_a_star_is_any_run_within_a_segment() {
@@ -239,7 +231,7 @@ fn s9_2_two_stars_as_a_segment_are_any_number_of_segments() {
 }
 
 #[test]
-fn s9_2_two_stars_inside_a_segment_are_one() {
+fn s9_2_two_stars_inside_a_segment_are_one_star() {
     assert!(covers("tool.call", "a**b", "axb"));
     assert!(!covers("tool.call", "a**b", "a/b"));
     assert!(!covers("tool.call", "a**", "a/b"));
@@ -300,33 +292,9 @@ fn ours_matching_is_bounded_and_fails_closed() {
     assert!(!lease.covers(&Operation::new("tool.call", &format!("{}/x", segments("a", 8_000))).unwrap()));
 }
 
-// A second, slow reading of the language
-
-fn slow_match(pattern: &[&str], target: &[&str]) -> bool {
-    match (pattern.split_first(), target.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), None) => slow_match(rest, target),
-        (Some((&"**", rest)), Some((_, fewer))) => slow_match(rest, target) || slow_match(pattern, fewer),
-        (Some((glob, rest)), Some((segment, fewer))) => {
-            slow_glob(glob.as_bytes(), segment.as_bytes()) && slow_match(rest, fewer)
-        }
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-fn slow_glob(glob: &[u8], segment: &[u8]) -> bool {
-    match (glob.split_first(), segment.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), None) => slow_glob(rest, segment),
-        (Some((b'*', rest)), Some((_, fewer))) => slow_glob(rest, segment) || slow_glob(glob, fewer),
-        (Some((literal, rest)), Some((byte, fewer))) => literal == byte && slow_glob(rest, fewer),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
 proptest! {
     #[test]
-    fn matching_agrees_with_a_slow_reading(
+    fn matching_agrees_with_a_slow_matcher(
         pattern in "(a|b|/|\\*|\\*\\*|/\\*\\*/){1,9}",
         target in "(a|b|/){1,9}",
     ) {
