@@ -31,10 +31,10 @@ const AFTER_HELP: &str = "\
 Examples:
   nuncio demo
   nuncio serve --token s3cret=me --demo-agents
-  nuncio submit echo --url ws://127.0.0.1:7777/arcp --token s3cret --input '\"hi\"'
+  nuncio submit echo --url ws://127.0.0.1:7777/arcp --token s3cret --input 42
 
 `nuncio COMMAND --help` describes a command, with examples and exit codes.
-RUST_LOG sets what is logged on stderr, such as debug or warn,nuncio_shared=trace.";
+RUST_LOG sets what is logged on stderr: debug, or warn,nuncio_shared=trace.";
 
 /// Control long-running agent jobs over ARCP v1.1
 #[derive(Debug, Parser)]
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Exit {
-    // The other commands report their own connection's troubles; what a server logs is all an operator sees.
+    // A server has only its log to report trouble; the other commands print what happens to their connection.
     logging::install(if matches!(command, Command::Serve(_)) { LevelFilter::WARN } else { LevelFilter::ERROR });
     match command {
         Command::Demo(options) => demo::run(&options).await,

@@ -13,7 +13,7 @@ use super::error::ServeError;
 use super::exec::Host;
 use super::settings::{AgentSetting, Settings};
 
-/// The principal of whoever started a server for which no tokens are given.
+/// The principal of clients of a server for which no way to authenticate is given.
 const LOCAL_PRINCIPAL: &str = "local";
 
 /// A server with all of its agents, which does not listen yet.
@@ -28,7 +28,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Builds the server. With `check_only`, its journal is looked at and neither opened nor created.
+    /// Builds the server. With `check_only`, the journal is only inspected, and not created.
     pub(super) fn build(settings: &Settings, check_only: bool) -> Result<Service, ServeError> {
         let mut config = Config::default();
         config.compat = settings.compat;
@@ -48,7 +48,7 @@ impl Service {
             }
         }
         for (name, jobs) in &settings.max_concurrent {
-            if !settings.has_agent(name, &demo_agents::NAMES) {
+            if !is_offered(settings, name) {
                 return Err(ServeError::UnknownAgent(name.clone()));
             }
             builder = builder.max_concurrent(name, jobs.get());
@@ -112,6 +112,11 @@ fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, Serv
     agents.iter().map(find).collect()
 }
 
+fn is_offered(settings: &Settings, name: &str) -> bool {
+    settings.agents.iter().any(|setting| setting.agent.name() == name)
+        || settings.demo_agents && demo_agents::NAMES.contains(&name)
+}
+
 #[cfg(unix)]
 fn with_programs(
     mut builder: ServerBuilder,
@@ -129,10 +134,10 @@ fn with_programs(
     Ok((builder, Some(host)))
 }
 
-/// Adds the verifier of the settings. If they let nobody in, a token is generated; or any token is accepted, if only stdin
-/// and stdout are served, which nobody can reach but the process that started this one.
+/// Adds the verifier of the settings. If they have no way to authenticate, a token is generated and returned. If only stdin
+/// and stdout are served, any token is accepted instead: only the process that started this one can reach them.
 fn with_verifier(builder: ServerBuilder, settings: &Settings) -> Result<(ServerBuilder, Option<String>), ServeError> {
-    // Also finds options that need others, even if there is no way to authenticate.
+    // Built in any case, because it finds options that are missing others.
     let verifier = settings.security.verifier()?;
     if !settings.security.is_empty() {
         return Ok((builder.verifier(verifier), None));

@@ -53,10 +53,10 @@ impl Settings {
     /// Reads the configuration file, if one is given, and combines it with the flags.
     pub(super) fn new(options: Options) -> Result<Settings, ServeError> {
         let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-        let stdio = options.stdio || file.stdio;
-        let listen = options.listen.or(file.listen.clone());
         let mut max_concurrent = file.max_concurrent()?;
         max_concurrent.extend(options.max_concurrent.into_iter().map(|limit| (limit.name, limit.jobs)));
+        let stdio = options.stdio || file.stdio;
+        let listen = options.listen.or(file.listen);
         let journal = JournalOptions {
             journal: file.journal,
             sync: file.sync,
@@ -79,12 +79,6 @@ impl Settings {
             security: options.security.or(file.security),
             limits: options.limits.or(file.limits),
         })
-    }
-
-    /// Returns whether an agent of this name is offered.
-    pub(super) fn has_agent(&self, name: &str, demo_agents: &[&str]) -> bool {
-        self.agents.iter().any(|setting| setting.agent.name() == name)
-            || self.demo_agents && demo_agents.contains(&name)
     }
 }
 
