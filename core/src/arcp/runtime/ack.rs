@@ -13,7 +13,7 @@ use crate::time::Time;
 const PYTHON_SUBSCRIPTION_DELAY: u64 = 50_000;
 
 impl Runtime {
-    /// The driver has written so many frames to the socket: their credit returns. Late reports, and reports of more than
+    /// The driver has written a number of frames to the socket: their credit returns. Late reports, and reports of more than
     /// was sent, are ignored.
     pub fn handle_sent(&mut self, now: Time, conn: ConnId, frames: usize) {
         self.input(now, |this| {

@@ -18,7 +18,7 @@ use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::reply;
 use crate::budget::Amount;
 
-/// The most bytes of an event frame of a job whose body has so many.
+/// An upper bound of the bytes of an event frame whose body has a length.
 pub(super) fn event_len(body: usize) -> usize {
     // Head: session, trace and job id; payload: kind and ts.
     frame_len("", body) + 160 + 320

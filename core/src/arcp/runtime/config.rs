@@ -307,7 +307,7 @@ pub trait Policy: Send + Sync {
     fn access(&self, observer: &str, owner: &str, agent: &str) -> Access;
 }
 
-/// The default of §14: one's own jobs and nobody else's.
+/// The default of §14: a principal may list and watch its own jobs only.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SamePrincipal;
 
@@ -317,7 +317,7 @@ impl Policy for SamePrincipal {
     }
 }
 
-/// Everybody may list and watch everything; nobody else may cancel.
+/// Every principal may list and watch all jobs. Cancelling a job remains with the session that submitted it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyPrincipal;
 

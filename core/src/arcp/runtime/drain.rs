@@ -1,6 +1,6 @@
-//! Whether a runtime goes down.
+//! The shutdown of a runtime: whether it still takes work.
 
-/// Whether a runtime goes down.
+/// The shutdown of a runtime: whether it still takes work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Drain {
     /// It takes new work.

@@ -137,7 +137,7 @@ impl Runtime {
         }
     }
 
-    /// Makes sure that so many events may be appended. An agent waits for the sessions that may not lose them, and for the
+    /// Makes sure that a number of events may be appended. An agent waits for the sessions that may not lose them, and for the
     /// journal; a subscription that would make it wait ends (§7.6).
     pub(super) fn room(&mut self, id: JobId, events: usize, bytes: usize) -> Result<(), Refused> {
         let Some(job) = self.jobs.get(id) else { return Err(Refused::Stale) };
@@ -188,7 +188,7 @@ impl Runtime {
         }
     }
 
-    /// Whether so many events may be appended to a session's log.
+    /// Whether a number of events may be appended to a session's log.
     fn has_room(&self, key: SessionKey, events: usize, bytes: usize) -> bool {
         self.sessions.get(key).is_none_or(|session| session.has_room(events, bytes, &self.config.limits))
     }

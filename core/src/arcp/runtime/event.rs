@@ -1,4 +1,4 @@
-//! What a runtime says to its host: outputs in one order, events among them, and the names of its deadlines.
+//! The outputs of a runtime, the events among them, and the names of its deadlines.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -14,224 +14,228 @@ use crate::arcp::wire::job::FinalStatus;
 use crate::secret::Secret;
 use crate::time::Time;
 
-/// What a runtime puts out, in one order. A driver acts on them in that order.
+/// An output of a runtime. A driver acts on outputs in the order in which it polls them.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// To be made durable before any `Send` or `Event` is acted on whose `after` is this number or a greater one.
+    /// A record to store. It has to be durable before any `Send` or `Event` is acted on whose `after` is this number or a
+    /// greater one.
     Store {
-        /// Counts from 1 without gaps, over restarts too.
+        /// The number of the record: they count from 1 without gaps, over restarts too.
         seq: u64,
-        /// What to keep.
+        /// The record.
         record: Record,
     },
     /// A frame for a connection; [`Runtime::handle_sent`](crate::arcp::Runtime::handle_sent) reports that it was written.
     Send {
-        /// Where to.
+        /// The connection.
         conn: ConnId,
         /// One UTF-8 JSON text without line breaks.
         frame: Bytes,
-        /// The `Store` that has to be durable first: one before it, not always the last.
+        /// The number of the `Store` that has to be durable first. It is one that came before, not always the last; 0 if
+        /// the frame waits for none.
         after: u64,
     },
-    /// `reading(conn)` is true again.
+    /// [`Runtime::reading`](crate::arcp::Runtime::reading) is true again for a connection.
     Reading {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
-    /// The transport is to be closed once what was sent before is written. The connection is gone for the runtime.
+    /// The transport of a connection has to be closed, once the frames sent before are written. The runtime has already
+    /// forgotten the connection.
     Close {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// A WebSocket close code.
+        /// The WebSocket close code.
         code: u16,
-        /// For people.
+        /// The reason, as a sentence for people.
         reason: &'static str,
     },
-    /// Something for the host.
+    /// An event for the host.
     Event {
-        /// What.
+        /// The event.
         event: Event,
-        /// The last `Store` before it.
+        /// The number of the last `Store` before it, which has to be durable first.
         after: u64,
     },
 }
 
-/// What the host is told or asked.
+/// An event for the host, or a question that the host answers with a command.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Asked: whose token is this? [`Runtime::admit`](crate::arcp::Runtime::admit) or
-    /// [`Runtime::reject`](crate::arcp::Runtime::reject) answers. It depends on no store: whoever comes while the journal is slow
-    /// or stuck is asked about, and answered, all the same.
+    /// A question: whose token is this? [`Runtime::admit`](crate::arcp::Runtime::admit) or
+    /// [`Runtime::reject`](crate::arcp::Runtime::reject) answers it. It may be acted on at once, whatever its `after`
+    /// says, so that hellos are answered while the journal is slow or stuck.
     Authenticate {
         /// The connection that waits.
         conn: ConnId,
         /// The bearer token (§6.1).
         token: Secret,
-        /// `client.name` of the hello, for logs; it proves nothing.
+        /// The `client.name` of the hello, for logs only: anybody can claim it.
         client: String,
     },
-    /// A session is live: it was opened or resumed.
+    /// A session was opened or resumed.
     SessionLive {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// Its connection.
+        /// The connection that carries it.
         conn: ConnId,
-        /// Whose.
+        /// The principal it belongs to.
         principal: Arc<str>,
-        /// Whether it existed before.
+        /// Whether it was resumed.
         resumed: bool,
     },
-    /// A session has no connection any more; it is kept for the resume window.
+    /// A session has lost its connection; it can be resumed until the resume window is over.
     SessionDetached {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// A session is gone for good.
+    /// A session can no longer be resumed.
     SessionClosed {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Asked: may this job be started, with which credentials? [`Runtime::start`](crate::arcp::Runtime::start) or
-    /// [`Runtime::decline`](crate::arcp::Runtime::decline) answers.
+    /// A question: may this job be started, and with which credentials?
+    /// [`Runtime::start`](crate::arcp::Runtime::start) or [`Runtime::decline`](crate::arcp::Runtime::decline) answers it.
     Submitted {
         /// The job; [`Runtime::job`](crate::arcp::Runtime::job) shows it.
         job: JobId,
-        /// Whether the session negotiated credentials; without, none may be given.
+        /// Whether the session negotiated credentials; if not, none may be given.
         credentials: bool,
     },
-    /// The agent is to be run now.
+    /// The agent of a job has to be run now.
     Start {
         /// The job.
         job: JobId,
     },
-    /// The agent is asked to stop.
+    /// The agent of a job has to stop.
     Cancel {
         /// The job.
         job: JobId,
-        /// The client's reason.
+        /// The reason that the client gave.
         reason: Option<String>,
-        /// When the job ends without it.
+        /// When the runtime ends the job if the agent has not.
         deadline: Time,
     },
-    /// [`Refused::Blocked`](crate::arcp::Refused::Blocked) or [`Denied::Blocked`](crate::arcp::Denied::Blocked) no longer holds.
+    /// A job that was refused with [`Refused::Blocked`](crate::arcp::Refused::Blocked) or
+    /// [`Denied::Blocked`](crate::arcp::Denied::Blocked) may try again.
     Unblocked {
         /// The job.
         job: JobId,
     },
-    /// The job has ended, or was declined: its agent is dropped if it still runs. The last event of a job.
+    /// A job has ended or was declined: its agent is dropped if it still runs. This is the last event of a job.
     Ended {
-        /// The job; the key is dead once the job is evicted.
+        /// The job. The key is invalid once the job is no longer kept.
         job: JobId,
         /// How it ended.
         status: FinalStatus,
-        /// Why, unless it succeeded.
+        /// The fault, unless it succeeded.
         fault: Option<Fault>,
         /// The inline result as JSON text; absent for a streamed one.
         result: Option<Bytes>,
     },
-    /// Asked: this credential is to be revoked upstream. [`Runtime::revoked`](crate::arcp::Runtime::revoked) or
-    /// [`Runtime::revoke_failed`](crate::arcp::Runtime::revoke_failed) answers; a failure is asked again.
+    /// A request: this credential has to be revoked upstream. [`Runtime::revoked`](crate::arcp::Runtime::revoked) or
+    /// [`Runtime::revoke_failed`](crate::arcp::Runtime::revoke_failed) answers it; after a failure it comes again.
     Revoke {
-        /// Names the ask.
+        /// The id of the request, for the answer.
         revocation: RevocationId,
         /// The job it was minted for.
         job: JobUlid,
-        /// The credential's id. `None` if the runtime was restarted before it was told what it had asked for: then
-        /// everything that was minted for the job is to be revoked, if anything was.
+        /// The id of the credential. `None` if the runtime was restarted before the host had answered with the credentials:
+        /// then everything that was minted for the job has to be revoked, if anything was.
         id: Option<String>,
-        /// The very value to revoke: a rotated credential has had several. `None` after a restart, as values are not
-        /// recorded: then every value this credential has ever had is to be revoked.
+        /// The value to revoke; a rotated credential has had several. `None` after a restart, since values are not
+        /// recorded: then every value that the credential has ever had has to be revoked.
         value: Option<Secret>,
-        /// How often it was asked before.
+        /// How many times the request came before.
         attempt: u32,
     },
-    /// Asked: events that are no longer in memory. [`Runtime::replay`](crate::arcp::Runtime::replay) or
-    /// [`Runtime::replay_failed`](crate::arcp::Runtime::replay_failed) answers. Only with
+    /// A question to the journal: events that are no longer in memory. [`Runtime::replay`](crate::arcp::Runtime::replay) or
+    /// [`Runtime::replay_failed`](crate::arcp::Runtime::replay_failed) answers it. Only with
     /// [`Journaling::Readable`](crate::arcp::Journaling::Readable).
     Replay {
-        /// Names the ask.
+        /// The id of the question, for the answer.
         replay: ReplayId,
-        /// Which events.
+        /// The events that are wanted.
         range: ReplayRange,
-        /// More events than these are not taken. At least 1.
+        /// The most events that the answer may have, at least 1.
         max_events: usize,
-        /// The answer may stop once its payloads are longer than this; the first event is always in it.
+        /// The bytes of payload after which the answer may stop. The first event is always in it.
         max_bytes: usize,
     },
-    /// A subscription was decided (§14: every one is logged).
+    /// A subscription was granted or refused (§14: every one is logged).
     Subscription {
-        /// Who asked.
+        /// The principal that asked for it.
         principal: Arc<str>,
-        /// For which job.
+        /// The job.
         job: JobUlid,
-        /// Whose job.
+        /// The principal that the job belongs to.
         owner: Arc<str>,
         /// Whether it was granted.
         granted: bool,
     },
     /// A frame was refused with `session.error`; for counters and logs.
     RefusedFrame {
-        /// Where it came from.
+        /// The connection it came from.
         conn: ConnId,
         /// The code of the answer.
         code: ErrorCode,
         /// The sentence of the answer.
         message: Cow<'static, str>,
     },
-    /// After [`Runtime::shutdown`](crate::arcp::Runtime::shutdown): no job is left.
+    /// No job is left after a [`Runtime::shutdown`](crate::arcp::Runtime::shutdown).
     Drained,
 }
 
-/// What is asked of a journal: the first of these events, in their order.
+/// The events that a journal is asked for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayRange {
     /// The records that have a [`Target`](crate::arcp::Target) in this session with a number between the two, both exclusive.
     Session {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// The number before the first one.
+        /// The number before the first event.
         after: u64,
-        /// The number after the last one.
+        /// The number after the last event.
         before: u64,
     },
     /// The records of this job that have a [`position`](Record::position).
     Job {
-        /// Which.
+        /// The job.
         job: JobUlid,
         /// The first position.
         position: u64,
-        /// Only those with an owner's number greater than this.
+        /// Events whose number in the owner's session is not greater than this are left out.
         after: u64,
     },
 }
 
-/// The next deadline's reason, as [`Runtime::poll_timeout`](crate::arcp::Runtime::poll_timeout) names it.
+/// The reason of a deadline, as [`Runtime::poll_timeout`](crate::arcp::Runtime::poll_timeout) names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
-    /// No hello, or no answer to `Authenticate`.
+    /// A connection has sent no hello, or the host has not answered [`Event::Authenticate`].
     Greeting,
-    /// Ping, or give the peer up (§6.4).
+    /// A silent peer is pinged or given up (§6.4).
     Heartbeat,
-    /// Nothing was written for too long.
+    /// A connection takes no frames.
     Stall,
-    /// A closing connection has had its time.
+    /// A closing connection is closed, whether its queue is empty or not.
     Linger,
-    /// A detached session closes (§6.3).
+    /// The resume window of a session is over (§6.3).
     ResumeWindow,
-    /// The frames of a subscription may start (`python-1.1`).
+    /// The events of a subscription may start (`python-1.1`).
     Subscription,
-    /// No answer to `Submitted`.
+    /// The host has not answered [`Event::Submitted`].
     Submit,
-    /// `max_runtime_sec` (§7.1).
+    /// The `max_runtime_sec` of a job is over (§7.1).
     Runtime,
-    /// The lease's grace after `expires_at` (§9.5).
+    /// The lease of a job, and the grace after it, is over (§9.5).
     Expiry,
-    /// A cancelled agent has had its time (§7.4).
+    /// The time that a cancelled agent has to stop is over (§7.4).
     Grace,
-    /// A revocation is tried again (§9.8.2).
+    /// A failed revocation is tried again (§9.8.2).
     Revocation,
-    /// No answer to `Replay`.
+    /// The journal has not answered [`Event::Replay`].
     Replay,
-    /// Ended jobs and idempotency records grow old.
+    /// Ended jobs or idempotency records are old enough to be forgotten.
     Eviction,
 }

@@ -1,4 +1,4 @@
-//! The values of a host's commands and answers.
+//! The values of a host's commands and answers, and of what it gets back.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -21,17 +21,17 @@ slotmap::new_key_type! {
     pub struct ConnId;
     /// A job, as the host names it: index and generation. On the wire it is a [`JobUlid`].
     pub struct JobId;
-    /// A credential that is to be revoked.
+    /// A request to revoke a credential.
     pub struct RevocationId;
-    /// A question for the journal.
+    /// A question to the journal.
     pub struct ReplayId;
     pub(crate) struct SessionKey;
 }
 
-/// How a connection came in. Credentials travel on all but [`Via::Plain`] (§14).
+/// How a connection came in. Credentials are sent on all kinds except [`Via::Plain`] (§14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// TLS, whatever is inside.
+    /// TLS.
     Tls,
     /// An unencrypted socket of this machine.
     Loopback,
@@ -58,18 +58,18 @@ pub enum JobResult<'a> {
 /// How an agent's job fails (§7.3): `final_status` is `error`.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// A code of the agent's choice. One outside the 15 becomes `INTERNAL_ERROR` with details `{code}`.
+    /// A code of the agent's choice. One outside the 15 of §12 becomes `INTERNAL_ERROR` with details `{code}`.
     pub code: String,
-    /// For people; an empty one is replaced.
+    /// A sentence for people; an empty one is replaced.
     pub message: String,
-    /// A JSON object.
+    /// Details for machines: a JSON object.
     pub details: Option<Box<RawValue>>,
 }
 
-/// What an agent asks of a sub-agent (§10).
+/// A delegation: what an agent asks of another one (§10).
 #[derive(Clone, Debug, Default)]
 pub struct Delegate<'a> {
-    /// Unique within the parent; one is made if it is absent.
+    /// The name of the delegation, unique within the parent; one is made if it is absent.
     pub delegate_id: Option<Cow<'a, str>>,
     /// `name` or `name@version`.
     pub agent: Cow<'a, str>,
@@ -84,19 +84,19 @@ pub struct Delegate<'a> {
 /// Why an operation or a delegation may not be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// The runtime refuses it with this fault, which belongs into a `tool_result`.
+    /// The runtime refuses it with this fault, for the agent to put into a `tool_result`.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The event cannot be taken now: repeat after [`Event::Unblocked`](crate::arcp::Event::Unblocked).
+    /// The event cannot be appended now: repeat after [`Event::Unblocked`](crate::arcp::Event::Unblocked).
     #[error("the job's event log is full of unsent events")]
     Blocked,
-    /// The job has ended or never ran.
+    /// The job has ended, or does not run yet.
     #[error("the job is not running")]
     NotRunning,
 }
 
 impl Denied {
-    /// The fault to show, whatever the reason.
+    /// Returns the fault to show, whatever the reason.
     pub fn fault(&self) -> Fault {
         match self {
             Denied::Fault(fault) => fault.clone(),
@@ -106,11 +106,11 @@ impl Denied {
     }
 }
 
-/// Why a command was not carried out; nothing has changed.
+/// Why a command was not carried out. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The connection, job or credential is not there, or is not waiting for this answer.
-    #[error("nothing is waiting for this: the connection, job or credential is gone or was answered before")]
+    /// The connection, job or credential is gone, or does not wait for this answer.
+    #[error("nothing waits for this: the connection, job or credential is gone, or was answered before")]
     Stale,
     /// The job has ended.
     #[error("the job has ended")]
@@ -151,40 +151,40 @@ impl From<InvalidBody> for Refused {
     }
 }
 
-/// A job as its host sees it.
+/// A job as [`Runtime::job`](crate::arcp::Runtime::job) shows it.
 #[derive(Clone, Copy, Debug)]
 pub struct JobView<'a> {
     /// The id on the wire.
     pub id: JobUlid,
-    /// The owner session, unless it was closed.
+    /// The session that owns it, unless that is gone.
     pub session: Option<SessionId>,
-    /// Who submitted it.
+    /// The principal that submitted it.
     pub principal: &'a Arc<str>,
     /// The agent's bare name.
     pub agent: &'a str,
     /// The resolved version.
     pub version: Option<&'a str>,
-    /// Where it stands.
+    /// The state it is in.
     pub state: super::jobs::state::JobState,
-    /// The input as it was sent.
+    /// The input, as the text that was sent.
     pub input: Option<&'a RawValue>,
     /// The effective lease.
     pub lease: &'a Lease,
-    /// `lease_constraints.expires_at`, the parent's included.
+    /// When the lease expires: `lease_constraints.expires_at`, or the parent's if that is earlier.
     pub expires_at: Option<Time>,
     /// When `max_runtime_sec` ends the job; known once it runs.
     pub deadline: Option<Time>,
-    /// What is left of the budget, its parent's if it draws on that.
+    /// The budget it draws on: its own, or the nearest above it.
     pub budget: Option<&'a crate::budget::Budget>,
-    /// The credentials as valid now.
+    /// The credentials that are valid now.
     pub credentials: &'a [Credential],
-    /// The trace all frames of the job carry.
+    /// The trace id in all frames of the job.
     pub trace_id: TraceId,
-    /// The submit's `extensions`, untouched.
+    /// The `extensions` of the submit, as the text that was sent.
     pub extensions: Option<&'a RawValue>,
     /// The job that delegated this one.
     pub parent: Option<JobId>,
-    /// Names the delegation within the parent.
+    /// The name of the delegation within the parent.
     pub delegate_id: Option<&'a str>,
     /// The amounts the lease grants this job itself.
     pub granted: Option<&'a Amounts>,

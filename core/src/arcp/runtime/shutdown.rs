@@ -1,4 +1,4 @@
-//! Going down: slowly, or at once.
+//! Shutdown: by draining the jobs, or at once.
 
 use super::Runtime;
 use super::conns::conn::Ending;

@@ -1,18 +1,18 @@
-//! What a runtime has done and holds, for the metrics of its host.
+//! What a runtime holds and has counted, for metrics.
 
 use crate::arcp::wire::error::ErrorCode;
 use crate::arcp::wire::job::FinalStatus;
 
-/// A look at a runtime: what it holds now, and what it counted since it was made.
+/// What a runtime holds now, and what it has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Connections, welcomed or not.
     pub connections: usize,
     /// Sessions with a connection.
     pub sessions_live: usize,
-    /// Sessions that may be resumed.
+    /// Sessions without a connection, which can be resumed.
     pub sessions_detached: usize,
-    /// Jobs that wait for their host's answer or a slot of their agent.
+    /// Jobs that wait for the host's answer or for a slot of their agent.
     pub jobs_pending: usize,
     /// Jobs whose agent runs.
     pub jobs_running: usize,
@@ -22,33 +22,33 @@ pub struct Stats {
     pub jobs_kept: usize,
     /// Bytes held: [`Runtime::bytes_held`](crate::arcp::Runtime::bytes_held).
     pub bytes_held: usize,
-    /// What was counted.
+    /// The counters.
     pub totals: Totals,
 }
 
-/// Counted since the runtime was made; never goes back.
+/// Counters since the runtime was made, which only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Sessions opened.
     pub sessions: u64,
-    /// Connections that took a session up again (§6.3).
+    /// Sessions resumed (§6.3).
     pub resumes: u64,
     /// Jobs accepted, delegated ones included.
     pub jobs: u64,
-    /// Events of jobs, each counted once however many sessions watch (§8).
+    /// Events of jobs, each counted once, however many sessions are shown it (§8).
     pub events: u64,
     /// Times an agent had to wait for room in a log.
     pub blocked: u64,
-    /// Times a session was told of back-pressure (§6.5).
+    /// Back-pressure events (§6.5).
     pub back_pressure: u64,
-    /// Jobs ended, in the order of [`Totals::ended`].
+    /// Ended jobs, in the order of [`Totals::ended`].
     pub(super) ended: [u64; 4],
-    /// Frames and hellos refused, in the order of [`ErrorCode::ALL`].
+    /// Refused frames, in the order of [`ErrorCode::ALL`].
     pub(super) refused: [u64; 15],
 }
 
 impl Totals {
-    /// Jobs that ended so (§7.3).
+    /// Returns the number of jobs that ended with a status (§7.3).
     pub fn ended(&self, status: FinalStatus) -> u64 {
         let [success, error, cancelled, timed_out] = self.ended;
         match status {
@@ -59,7 +59,7 @@ impl Totals {
         }
     }
 
-    /// Requests refused with this code (§12), the hello among them.
+    /// Returns the number of frames refused with a code (§12), hellos included.
     pub fn refused(&self, code: ErrorCode) -> u64 {
         ErrorCode::ALL.into_iter().zip(self.refused).find(|(known, _)| *known == code).map_or(0, |(_, count)| count)
     }

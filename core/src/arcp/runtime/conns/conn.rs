@@ -328,7 +328,7 @@ impl Conn {
         }
     }
 
-    /// Notes that the driver has written so many frames.
+    /// Notes that the driver has written a number of frames.
     pub(crate) fn written(&mut self, frames: usize, now: Time) -> Written {
         self.credit.give_back(frames, now)
     }

@@ -38,7 +38,7 @@ impl Credit {
         Credit { outstanding: VecDeque::new(), bytes: 0, last_written: now }
     }
 
-    /// Whether a frame of so many bytes may be given; a single one always may.
+    /// Whether a frame of a length may be given. A single frame always may.
     pub(super) fn allows(&self, bytes: usize, limits: &Limits) -> bool {
         self.outstanding.is_empty()
             || (self.outstanding.len() < limits.send_window && self.bytes + bytes <= limits.send_window_bytes)
@@ -52,7 +52,7 @@ impl Credit {
         self.bytes += frame.bytes;
     }
 
-    /// The driver has written so many frames; more than were given are ignored.
+    /// Notes that the driver has written a number of frames. More than were given are ignored.
     pub(super) fn give_back(&mut self, frames: usize, now: Time) -> Written {
         let mut written = Written::default();
         for _ in 0..frames {

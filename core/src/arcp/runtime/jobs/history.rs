@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::arcp::wire::feature::Features;
 
-/// An event of a job as its subscribers may still read it, numbered by its owner.
+/// An event of a job that later subscribers can read, with its number in the owner's session.
 #[derive(Clone, Debug)]
 pub(crate) struct Past {
     pub(crate) seq: u64,
@@ -14,13 +14,13 @@ pub(crate) struct Past {
     pub(crate) payload: Bytes,
 }
 
-/// The last events of a job; positions count from the first event ever.
+/// The last events of a job. Positions count from the first event the job ever had.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     events: VecDeque<Past>,
     first: u64,
     bytes: usize,
-    /// The owner's number of the last event that was dropped.
+    /// The number, in the owner's session, of the last event that was dropped.
     dropped_to: u64,
 }
 
@@ -46,7 +46,8 @@ impl History {
         self.first
     }
 
-    /// The next event has this position and this owner's number: where that is not the one after the last, everything before is dropped.
+    /// Restores a gap: the next event has this position and this number in the owner's session. If events are missing
+    /// before it, all earlier ones are dropped.
     pub(crate) fn skip_to(&mut self, position: u64, seq: u64) {
         if position != self.end() {
             while !self.events.is_empty() {
@@ -62,13 +63,14 @@ impl History {
         self.first + self.events.len() as u64
     }
 
-    /// The position of the first event after the owner's number `seq`, and whether events in between were dropped.
+    /// The position of the first event after `seq`, a number in the owner's session, and whether events in between were
+    /// dropped.
     pub(crate) fn after(&self, seq: u64) -> (u64, bool) {
         let skipped = self.events.partition_point(|past| past.seq <= seq) as u64;
         (self.first + skipped, self.first > 0 && seq < self.dropped_to)
     }
 
-    /// The event at a position; `Err` if it was dropped.
+    /// The event at a position: `Err` if it was dropped, `None` if there is none yet.
     pub(crate) fn at(&self, position: u64) -> Result<Option<&Past>, ()> {
         let index = position.checked_sub(self.first).ok_or(())?;
         Ok(usize::try_from(index).ok().and_then(|index| self.events.get(index)))

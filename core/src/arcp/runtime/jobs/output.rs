@@ -101,7 +101,7 @@ impl JobOutput {
         self.stream.as_ref().map_or(0, |stream| stream.bytes)
     }
 
-    /// Notes that a chunk of so many decoded bytes was emitted.
+    /// Notes that a chunk was emitted, and its length in decoded bytes.
     pub(crate) fn push(&mut self, result_id: impl Into<Box<str>>, decoded: usize, more: bool) {
         let stream =
             self.stream.get_or_insert_with(|| Stream { result_id: result_id.into(), next: 0, bytes: 0, open: true });
@@ -150,7 +150,7 @@ impl JobOutput {
         self.rest.as_ref().map(|rest| (rest.result_id, rest.result.slice(rest.sent.min(rest.result.len())..)))
     }
 
-    /// Notes that so many bytes of the rest were sent.
+    /// Notes that this number of bytes of the rest was sent.
     pub(crate) fn sent(&mut self, bytes: usize) {
         if let Some(rest) = self.rest.as_mut() {
             rest.sent += bytes;

@@ -42,7 +42,7 @@ pub enum JobState {
 transitions!(JobState {
     /// The host has answered with `start`.
     accept: Asked => Pending;
-    /// The host has answered with `decline` or not in time, its parent has ended, or the runtime goes down.
+    /// The host has answered with `decline` or not in time, its parent has ended, or the runtime is aborted.
     decline: Asked => Gone;
     /// A slot of its agent is free.
     run: Pending => Running;
@@ -60,7 +60,7 @@ transitions!(JobState {
     grace_over: Cancelling => Cancelled;
     /// The job that delegated it ends.
     end_with_parent: Pending | Running | Cancelling => Cancelled;
-    /// The runtime goes down.
+    /// The runtime is aborted.
     abort: Pending | Running => Error, Cancelling => Cancelled;
 });
 
@@ -125,7 +125,7 @@ pub(crate) enum Cause {
     GraceOver,
     /// The job that delegated it ends.
     ParentEnded,
-    /// The runtime goes down.
+    /// The runtime is aborted.
     Aborted,
 }
 

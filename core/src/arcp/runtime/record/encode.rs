@@ -1,4 +1,4 @@
-//! Records as one line of JSON each.
+//! Writing records: one line of JSON each.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,8 +16,8 @@ use crate::digest::Digest;
 use crate::json::{Object, push_json_str};
 
 impl Record {
-    /// The record as one line of JSON, without the line's end: `{"v":1,"t":"job_event",…}`. Payloads stand in it as they
-    /// stand in frames.
+    /// Returns the record as one line of JSON without its line break: `{"v":1,"t":"job_event",…}`. Payloads have the same
+    /// text as in frames.
     pub fn encode(&self) -> Vec<u8> {
         let payload = if let Record::JobEvent(event) = self { event.payload.len() } else { 0 };
         let object = Object::with_capacity(400 + payload).value("v", Record::VERSION).plain("t", self.kind());

@@ -1,20 +1,25 @@
-//! What is journalled: the values of [`Output::Store`](crate::arcp::Output::Store), and their bytes.
+//! The records of a journal: the values of [`Output::Store`](crate::arcp::Output::Store), and their bytes.
 //!
-//! A journal keeps [`Record::encode`]d records under the numbers of their stores, and gives them back in that order, to
-//! [`Runtime::restore`](crate::arcp::Runtime::restore) and to [`Event::Replay`](crate::arcp::Event::Replay). What it may forget:
+//! A journal keeps [encoded](Record::encode) records under the numbers of their stores. It returns them in that order to
+//! [`Runtime::restore`](crate::arcp::Runtime::restore) and in answer to [`Event::Replay`](crate::arcp::Event::Replay).
 //!
-//! - everything of a session after its `session_closed`, and of a job after its `job_forgotten` and `key_forgotten`;
-//! - events, the oldest of a session first, but never the last record that holds a number of an open session: the
-//!   session's numbers go on from there; nor, of a job that is not forgotten, its last event, and the last record that
-//!   an open session was shown of it: how long its history was, and how much of it has been shown, is known from there;
-//! - of one session and one job, a `watching` that another follows, but not the last that makes the session its owner,
-//!   the last that begins a history, nor those that answered the last thousand submits of the session; a `watching` of
-//!   neither kind that an `unwatched` follows, and an `unwatched` that another follows;
-//! - credential records, once as many were revoked as issued under one job and id, and once the answer to what the host
-//!   was asked is there.
+//! A journal may drop these records:
 //!
-//! What begins a session or a job, asks for credentials or issues one goes before what ends it, or it would come to life
-//! again; a `job_ended` does not go before its `job_accepted`.
+//! - all records of a session after its `session_closed`, and all records of a job after its `job_forgotten` and, if it
+//!   has a key, its `key_forgotten`;
+//! - events, the oldest of a session first. These stay: the last record that holds a number of an open session, because
+//!   the numbers continue from it; the last event of a job that is not forgotten; and the last record of such a job that
+//!   an open session was shown, because how much of the history was shown is known from it;
+//! - a `watching` that is followed by another one for the same session and job. These stay: the last one that makes the
+//!   session the owner, the last one that begins a history, and those that answered the last thousand submits of the
+//!   session. If none of these, a `watching` that is followed by an `unwatched` may go, and so may an `unwatched` that is
+//!   followed by another one;
+//! - credential records, once as many values were revoked as issued under one job and id, and once the host's answer is
+//!   there.
+//!
+//! A record that begins something (a session, a job, a request for credentials, a credential) is dropped before the record
+//! that ends it; in the other order the ended thing would come back. A `job_ended` is not dropped before its
+//! `job_accepted`.
 
 mod decode;
 mod encode;
@@ -41,10 +46,10 @@ use crate::digest::Digest;
 use crate::time::Time;
 use crate::trace::TraceId;
 
-/// One thing a restarted runtime has to know. Secrets are not in it: of a resume token there is a hash, of a credential
-/// its id.
+/// One fact that a restarted runtime has to know. It holds no secrets: a resume token is recorded as a hash, a credential
+/// as its id.
 ///
-/// But for credentials, records are made only if [`Config::journal`](crate::arcp::Config) is set.
+/// Except for credentials, records are made only if [`Config::journal`](crate::arcp::Config) is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record {
@@ -54,23 +59,24 @@ pub enum Record {
     SessionToken(Box<SessionToken>),
     /// A session has lost its connection, or the runtime was restarted.
     SessionDetached {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// When: the resume window counts from here.
+        /// The time from which the resume window counts.
         at: Time,
-        /// Its client had said goodbye.
+        /// Whether its client had closed it.
         goodbye: bool,
     },
-    /// A session is gone for good.
+    /// A session can no longer be resumed.
     SessionClosed {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// A client has processed its session's events up to here. Not every ack is recorded: one that frees little waits.
+    /// A client has acknowledged its session's events up to a number. Not every acknowledgement is recorded, only those
+    /// that free many events.
     Acknowledged {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// The number.
+        /// The number of the last event.
         seq: u64,
     },
     /// A job was accepted.
@@ -86,13 +92,13 @@ pub enum Record {
     },
     /// An event of a job, and the number it has in every session that is shown it.
     JobEvent(Box<JobEventRecord>),
-    /// A numbered frame for one session alone: history it asked for, or the runtime's own word to it.
+    /// A numbered frame for one session alone: history it asked for, or a message of the runtime itself.
     SessionEvent(Box<SessionEventRecord>),
-    /// A job cannot end well any more: it was cancelled, or its lease was refused as expired.
+    /// A job can no longer succeed: it was cancelled, or an operation was refused because its lease had expired.
     JobDoomed {
         /// The job.
         job: JobUlid,
-        /// Whether it was cancelled; else its lease has expired.
+        /// Whether it was cancelled; otherwise its lease has expired.
         cancelled: bool,
     },
     /// A job has ended.
@@ -107,18 +113,18 @@ pub enum Record {
         /// The job.
         job: JobUlid,
     },
-    /// The host is asked for a job's credentials; stored before it is. Until it has answered, some may be good that nobody
-    /// knows of.
+    /// The host is about to be asked for a job's credentials. Until it has answered, credentials may be valid that are not
+    /// on record.
     CredentialsAsked {
         /// The job.
         job: JobUlid,
     },
-    /// The host has said which credentials it has minted for a job, or has revoked whatever they were.
+    /// The host has answered with the credentials it has minted for a job, or has revoked all of them.
     CredentialsAnswered {
         /// The job.
         job: JobUlid,
     },
-    /// A credential was minted, or got another value; stored before it is shown to anyone (§14).
+    /// A credential was minted or got another value. It is stored before a client sees it (§14).
     CredentialIssued {
         /// The job it is for.
         job: JobUlid,
@@ -170,9 +176,9 @@ pub struct JobAccepted {
 pub struct Watching {
     pub(crate) session: SessionId,
     pub(crate) job: JobUlid,
-    /// `None`: it is not shown, its submit was answered.
+    /// The role of the session; `None` if the job is not shown and only a submit was answered.
     pub(crate) role: Option<Role>,
-    /// Where in the job's history a subscription begins; `None`: with what comes.
+    /// The position in the job's history where a subscription begins; `None` if it begins with new events.
     pub(crate) from: Option<u64>,
     /// The submit that was answered.
     pub(crate) request_id: Option<Box<str>>,
@@ -196,13 +202,13 @@ impl Watching {
         self.from.is_some()
     }
 
-    /// Whether a submit was answered with the job.
+    /// Whether this records the answer to a submit.
     pub fn answers_submit(&self) -> bool {
         self.request_id.is_some()
     }
 }
 
-/// The number a frame has in one session.
+/// A session that is shown a frame, and the number of the frame in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The session.
@@ -212,11 +218,11 @@ pub struct Target {
     pub(crate) id: EnvelopeId,
     /// The `job.accepted` that goes directly before it.
     pub(crate) first: Option<First>,
-    /// The terminal has the form of `python-1.1` here.
+    /// Whether the session is spoken to in the form of `python-1.1`.
     pub(crate) python: bool,
 }
 
-/// A `job.accepted` as it can be written again.
+/// A `job.accepted` that can be sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct First {
     pub(crate) id: EnvelopeId,
@@ -228,13 +234,13 @@ pub(crate) struct First {
 pub struct JobEventRecord {
     pub(crate) job: JobUlid,
     pub(crate) trace_id: TraceId,
-    /// Counts the job's events from 0.
+    /// The position in the job's history, counted from 0.
     pub(crate) position: u64,
-    /// The owner's number.
+    /// The number of the event in the owner's session.
     pub(crate) seq: u64,
     pub(crate) needs: Features,
     pub(crate) payload: Bytes,
-    /// What it took from the budget.
+    /// What the event took from the budget.
     pub(crate) cost: Option<(Box<str>, Amount)>,
     pub(crate) to: Vec<Target>,
 }
@@ -270,7 +276,7 @@ impl Record {
     /// The version of the form that [`Record::encode`] writes.
     pub const VERSION: u32 = 1;
 
-    /// The kind's name, such as `job_event`.
+    /// Returns the name of the record's kind, such as `job_event`.
     pub fn kind(&self) -> &'static str {
         match self {
             Record::SessionOpened(_) => "session_opened",
@@ -294,7 +300,8 @@ impl Record {
         }
     }
 
-    /// The session it is about alone. The sessions that events are numbered in are [`Record::targets`].
+    /// Returns the session that the record is about; the sessions that an event is shown in are its
+    /// [`targets`](Record::targets).
     pub fn session(&self) -> Option<SessionId> {
         match self {
             Record::SessionOpened(record) => Some(record.session),
@@ -318,7 +325,7 @@ impl Record {
         }
     }
 
-    /// The job it is about.
+    /// Returns the job that the record is about.
     pub fn job(&self) -> Option<JobUlid> {
         match self {
             Record::JobAccepted(record) => Some(record.accepted.id),
@@ -342,7 +349,7 @@ impl Record {
         }
     }
 
-    /// The numbers an event or a terminal has in the sessions that are shown it; empty for all other records.
+    /// Returns the sessions that are shown an event or a terminal, with its numbers in them; empty for all other records.
     pub fn targets(&self) -> &[Target] {
         match self {
             Record::JobEvent(record) => &record.to,
@@ -366,12 +373,13 @@ impl Record {
         }
     }
 
-    /// Of an event in a job's history: its position, counted from 0, and the owner's number, which subscribers name it by.
+    /// Returns the position of an event in its job's history, counted from 0, and its number in the owner's session, by
+    /// which subscribers name it.
     pub fn position(&self) -> Option<(u64, u64)> {
         if let Record::JobEvent(record) = self { Some((record.position, record.seq)) } else { None }
     }
 
-    /// Bytes of the payload of an event or a terminal; 0 for all other records.
+    /// Returns the bytes of the payload of an event or a terminal, and 0 for all other records.
     pub fn payload_len(&self) -> usize {
         if let Record::JobEvent(record) = self {
             record.payload.len()
@@ -380,17 +388,17 @@ impl Record {
         }
     }
 
-    /// How the job ended, of a `job_ended`.
+    /// Returns how the job ended, for a `job_ended`.
     pub fn final_status(&self) -> Option<FinalStatus> {
         if let Record::JobEnded(record) = self { Some(record.status) } else { None }
     }
 
-    /// Whether it is a job accepted under an idempotency key: there will be a `key_forgotten`.
+    /// Whether this is a job that was accepted with an idempotency key, for which a `key_forgotten` will follow.
     pub fn is_keyed(&self) -> bool {
         if let Record::JobAccepted(record) = self { record.key.is_some() } else { false }
     }
 
-    /// The frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
+    /// Returns the frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
     pub fn frame(&self, session: SessionId) -> Option<(u64, Bytes)> {
         let target = self.targets().iter().find(|target| target.session == session)?;
         let entry = self.entry(target)?;

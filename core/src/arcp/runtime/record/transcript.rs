@@ -1,4 +1,4 @@
-//! What one session was sent, read from a journal.
+//! The frames that one session was sent, read from a journal.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -11,11 +11,11 @@ use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::arcp::wire::job::Accepted;
 use crate::arcp::wire::reply::{self, Form};
 
-/// Reads a session's frames from the records of a journal, which it is given in the order of their numbers: its numbered
-/// frames as a resume sends them again (§6.3), each with the `job.accepted` that goes directly before it. Credentials are
-/// not in a journal, so these frames have none.
+/// Reads the numbered frames of a session from the records of a journal, as a resume sends them again (§6.3), each with
+/// the `job.accepted` that directly precedes it. The records are read in the order of their numbers. Credentials are not
+/// in a journal, so these frames have none.
 ///
-/// It holds what it has to know of every job that is not forgotten, as a [`Runtime`](crate::arcp::Runtime) does.
+/// Its memory is bounded by the jobs that are not forgotten, as that of a [`Runtime`](crate::arcp::Runtime) is.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     session: SessionId,
@@ -35,28 +35,28 @@ struct Job {
 /// A numbered frame of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transcribed {
-    /// Its number in the session.
+    /// The number of the frame in the session.
     pub seq: u64,
-    /// The job it is of.
+    /// The job that the frame is about.
     pub job: JobUlid,
-    /// The `job.accepted` that goes directly before it: it is the first the session is sent of the job.
+    /// The `job.accepted` that directly precedes it, if this is the first frame of the job in the session.
     pub accepted: Option<Bytes>,
     /// The frame: one UTF-8 JSON text without line breaks.
     pub frame: Bytes,
 }
 
 impl Transcript {
-    /// Of this session, from the beginning of a journal on.
+    /// Returns a reader of a session's frames, for the records of a journal from its beginning.
     pub const fn new(session: SessionId) -> Transcript {
         Transcript { session, form: None, known: false, closed: false, jobs: BTreeMap::new() }
     }
 
-    /// Whether anything of the session was among the records.
+    /// Whether a record of the session was read.
     pub const fn is_known(&self) -> bool {
         self.known
     }
 
-    /// Whether the session is gone for good: it has no more frames.
+    /// Whether the session is closed: it has no more frames.
     pub const fn is_closed(&self) -> bool {
         self.closed
     }

@@ -1,7 +1,8 @@
-//! A runtime from its journal.
+//! Restoring a runtime from its journal.
 //!
-//! Records are applied in the order of their numbers, straight to sessions and jobs, without outputs. What the runtime does
-//! about the crash itself comes afterwards, and is stored like everything else.
+//! Records are applied in the order of their numbers, directly to sessions and jobs, without outputs. Then the runtime
+//! deals with the crash itself: it ends the jobs that were running, and starts the resume windows. That is output and
+//! stored like everything else.
 
 mod events;
 mod sessions;
@@ -21,44 +22,48 @@ use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::random::Random;
 use crate::time::Time;
 
-/// What became of the records that a runtime was restored from.
+/// A summary of a restore: how many records were applied, and what the restart has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// The number of the last record; 0 if there was none. The stores of the runtime go on from here.
+    /// The number of the last record; 0 if there was none. The stores of the runtime continue from here.
     pub last_store: u64,
-    /// Records that were carried out.
+    /// Records that were applied.
     pub applied: u64,
-    /// Records with a number that was not greater than the one before: repeated, or out of order. Passed over.
+    /// Records that were passed over because their number was not greater than the one before.
     pub repeated: u64,
-    /// Records about a session or job that is not there, or is known already, or is beyond a limit of the
-    /// [`Config`]. Passed over.
+    /// Records that were passed over because their session or job is not there, is known already, or exceeds a limit of
+    /// the [`Config`].
     pub ignored: u64,
-    /// Jobs that were not at their end: they have ended now.
+    /// Jobs that had not ended, and that the restart has ended.
     pub interrupted: u64,
-    /// Credentials that are asked to be revoked.
+    /// Credentials that the host is asked to revoke.
     pub unrevoked: u64,
-    /// Jobs whose host was asked for credentials and is not on record as having answered: whatever they were, they are
-    /// asked to be revoked.
+    /// Jobs for which the host was asked for credentials without an answer on record. The host is asked to revoke whatever
+    /// it has minted for them.
     pub unanswered: u64,
-    /// The runtime's time: what was given, or the time of the latest record, if the clock was set back since. Its clock
-    /// must go on from here, or no deadline passes until it has caught up.
+    /// The time of the runtime: the given one, or the time of the latest record if the clock was set back since. The host's
+    /// clock has to continue from here; otherwise no deadline passes until it has caught up.
     pub now: Time,
 }
 
 impl Runtime {
-    /// A runtime that goes on where the one that made these records has stopped. `records` are those of its
-    /// [`Output::Store`](crate::arcp::Output::Store)s with their numbers, as far as they are durable; those of every
-    /// runtime of one journal count on from one another.
+    /// Returns a runtime that continues where the one that made these records has stopped.
     ///
-    /// Sessions are there without a connection and can be resumed; one that had a connection has a whole resume window
-    /// from `now`. Jobs that were not at their end have ended: `INTERNAL_ERROR` with details
-    /// `{"reason":"runtime restarted"}`, or as what they were doomed to end as. Unrevoked credentials are asked to be
-    /// revoked, without their values, and those of a job whose host was about to mint them without their ids. All this is
-    /// in the outputs, with its stores.
+    /// `records` are the records of its [`Output::Store`](crate::arcp::Output::Store)s with their numbers, as far as they
+    /// are durable. The numbers of all runtimes of one journal continue each other.
     ///
-    /// It is total. A record that does not fit to what came before is passed over, and counted in [`Restored`]; where
-    /// events are missing, a session keeps what comes after the gap. Everything is bounded by `config`, whatever the
-    /// records say. Agents are to be registered anew. [`Config::journal`] should be set, or what follows is not stored.
+    /// - Sessions are restored without a connection and can be resumed. One that had a connection has a whole resume window
+    ///   from `now`.
+    /// - Jobs that had not ended end now: with `INTERNAL_ERROR` and details `{"reason":"runtime restarted"}`, or as they were
+    ///   already bound to end.
+    /// - The host is asked to revoke the credentials that were not: by their ids, without values, or, where it was about to
+    ///   mint them, by their job.
+    ///
+    /// All this is in the outputs, with its stores. Agents have to be registered again, and [`Config::journal`] should be
+    /// set, or nothing that follows is stored.
+    ///
+    /// The function is total. A record that does not fit those before it is passed over and counted in [`Restored`]; where
+    /// events are missing, a session keeps those after the gap. Whatever the records are, the limits of `config` hold.
     pub fn restore(
         config: Config,
         seed: [u8; 32],
@@ -86,14 +91,14 @@ struct Restoring {
     runtime: Runtime,
     restored: Restored,
     last_store: u64,
-    /// The greatest id that grows with time.
+    /// The greatest of the ids that grow with time.
     last_id: u128,
     latest: Time,
-    /// Values of credentials that were issued and not revoked.
+    /// The number of values that were issued and not revoked, by credential.
     issued: BTreeMap<(JobUlid, String), u32>,
-    /// Jobs whose host has not said which there are.
+    /// Jobs for which the host was asked for credentials and has not answered.
     asked: BTreeSet<JobUlid>,
-    /// What had no room, or grew too old, and is not on record as forgotten.
+    /// Jobs and keys that were dropped for lack of room, and are not on record as forgotten.
     forgotten: BTreeSet<Forgotten>,
 }
 
@@ -146,7 +151,7 @@ impl Restoring {
         }
     }
 
-    /// `None` for a record that is passed over.
+    /// Applies a record; returns `None` if it is passed over.
     fn apply(&mut self, record: Record) -> Option<()> {
         match record {
             Record::SessionOpened(opened) => self.opened(&opened),
@@ -243,7 +248,7 @@ impl Restoring {
         self.runtime.jobs.find(id)
     }
 
-    /// What the crash means for those who are there.
+    /// Deals with the crash itself, once all records are applied.
     fn finish(mut self, seed: [u8; 32]) -> (Runtime, Restored) {
         let runtime = &mut self.runtime;
         runtime.outputs.continue_after(self.last_store);
@@ -298,7 +303,7 @@ fn restarted() -> Fault {
 }
 
 impl Restored {
-    /// Whether every record was carried out.
+    /// Whether every record was applied.
     pub const fn is_clean(&self) -> bool {
         self.repeated == 0 && self.ignored == 0
     }

@@ -5,9 +5,10 @@
 //!         base                            written              sent                 next
 //! ```
 //!
-//! Append stamps `next`. Sending advances `sent` while the connection has credit; the driver's report advances `written`.
-//! An ack moves `base`; a resume sets `sent` and `written` back to the client's `last_event_seq`. What a peer claims is
-//! checked against `high`, the highest number ever given to a connection, which never goes back.
+//! An appended entry gets the number `next`. Sending advances `sent` while the connection has credit, and the driver's
+//! report advances `written`. An acknowledgement advances `base`. A resume sets `sent` and `written` back to the client's
+//! `last_event_seq`. The numbers that a peer claims are checked against `high`, the highest number ever given to a
+//! connection, which never goes back.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -20,7 +21,7 @@ use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::job::Accepted;
 
-/// What an entry costs beside its payload.
+/// The bytes that an entry holds beside its payload.
 const ENTRY_BYTES: usize = 96;
 
 /// One numbered frame of a session.
@@ -28,25 +29,26 @@ const ENTRY_BYTES: usize = 96;
 pub(crate) struct Entry {
     pub(crate) id: EnvelopeId,
     pub(crate) kind: &'static str,
-    /// Session, trace and job ids as they stand in the frame.
+    /// The session, trace and job ids, as the text in the frame.
     pub(crate) head: Arc<str>,
     pub(crate) payload: Bytes,
-    /// The payload with a credential's value, until it was written once (§9.8.2).
+    /// The payload with the value of a credential, until it was written once (§9.8.2).
     pub(crate) secret: Option<Bytes>,
-    /// On the first entry of a job: its `job.accepted`, which goes directly before it on every new connection.
+    /// On the first entry of a job: its `job.accepted`, which directly precedes it on every new connection.
     pub(crate) accepted: Option<Box<Announcement>>,
-    /// The store that has to be durable before it is sent; beyond the last one: all there are by then.
+    /// The store that has to be durable before the frame is sent. A number beyond the last store stands for all stores at
+    /// the time it is sent.
     pub(crate) after: u64,
 }
 
-/// A `job.accepted` that can be written again with the same id.
+/// A `job.accepted` that can be sent again with the same id.
 #[derive(Clone, Debug)]
 pub(crate) struct Announcement {
     pub(crate) id: EnvelopeId,
     pub(crate) job: JobId,
     pub(crate) accepted: Arc<Accepted>,
     pub(crate) request_id: Option<Box<str>>,
-    /// The connection epoch of the session in which it was last written; 0 is never.
+    /// The epoch of the connection on which it was last sent; 0 if it was not.
     pub(crate) epoch: u32,
 }
 
@@ -55,19 +57,20 @@ impl Entry {
         self.payload.len() + self.secret.as_ref().map_or(0, Bytes::len) + ENTRY_BYTES
     }
 
-    /// At least the bytes of the frame this entry becomes.
+    /// An upper bound of the bytes of its frame.
     pub(crate) fn frame_len(&self) -> usize {
         frame_len(&self.head, self.secret.as_ref().unwrap_or(&self.payload).len())
     }
 
-    /// The frame with its number, and the store it depends on; `None` for a payload that is not text, of which none is made.
+    /// The frame with its number, and the store it depends on. `None` for a payload that is not text; every payload is made
+    /// from text.
     pub(super) fn frame(&self, seq: u64) -> Option<(Bytes, u64)> {
         let payload = core::str::from_utf8(self.secret.as_ref().unwrap_or(&self.payload)).ok()?;
         Some((envelope::frame(self.id, self.kind, &self.head, Some(seq), &[payload]), self.after))
     }
 }
 
-/// At least the bytes of a frame with this head and payload length.
+/// An upper bound of the bytes of a frame with a head and a payload of a length.
 pub(crate) fn frame_len(head: &str, payload: usize) -> usize {
     // {"arcp":"1.1","id":"…26…","type":"session.list_jobs",…"event_seq":9007199254740991,"payload":…}
     payload + head.len() + 128
@@ -83,11 +86,11 @@ pub(crate) struct Log {
     sent: u64,
     written: u64,
     high: u64,
-    /// The last seq the client acknowledged; `None` if it never acks.
+    /// The last number that the client has acknowledged, if it ever has.
     acked: Option<u64>,
-    /// Whether the client was told of its lag and has not caught up since.
+    /// Whether a back-pressure event was emitted and the client has not caught up since.
     lagging: bool,
-    /// Entries from before `base` that a journal has read back: they go out and are not kept.
+    /// Entries from before `base` that were read back from the journal: they are sent and not kept.
     past: VecDeque<Entry>,
     /// The number of the first of them.
     past_from: u64,
@@ -112,12 +115,12 @@ impl Log {
         }
     }
 
-    /// The number the next entry gets.
+    /// The number of the next entry.
     pub(crate) fn next(&self) -> u64 {
         self.base + self.entries.len() as u64
     }
 
-    /// The number of the first entry kept.
+    /// The number of the first entry that is kept.
     pub(crate) fn base(&self) -> u64 {
         self.base
     }
@@ -130,20 +133,20 @@ impl Log {
         self.bytes + self.past_bytes
     }
 
-    /// The last number the client acknowledged.
+    /// The last number that the client has acknowledged.
     pub(crate) fn acked(&self) -> Option<u64> {
         self.acked
     }
 
-    /// Entries and bytes that were not yet written to the current connection.
+    /// The entries, and their bytes, that were not yet written to the current connection.
     pub(crate) fn unwritten(&self) -> (usize, usize) {
         // Both counts stay below the number of entries, which is a usize.
         let from = self.written.max(self.base - 1);
         (usize::try_from(self.next() - 1 - from).unwrap_or(usize::MAX), self.unwritten_bytes)
     }
 
-    /// Appends and stamps. `live` says that a connection waits for what is not written yet: such entries stay, whatever
-    /// the limits say; the caller has asked [`Log::unwritten`] before.
+    /// Appends an entry and returns its number. The oldest entries make room. While a connection is up (`live`), entries
+    /// that were not written to it stay even beyond the limits: the caller has checked [`Log::unwritten`] before.
     pub(crate) fn push(&mut self, entry: Entry, live: bool, max_events: usize, max_bytes: usize) -> u64 {
         let seq = self.next();
         self.bytes += entry.held();
@@ -185,33 +188,33 @@ impl Log {
         self.entries.get_mut(index).map(|entry| (seq, entry))
     }
 
-    /// The entry that [`Log::peek`] showed was given to the connection.
+    /// Notes that the entry which [`Log::peek`] has returned was given to the connection.
     pub(crate) fn advance(&mut self) {
         self.sent += 1;
         self.high = self.high.max(self.sent);
     }
 
-    /// What a journal has to read back before anything else can be sent, where there is nothing to [`Log::peek`] at: the
-    /// numbers between these two.
+    /// The entries that have to be read back from the journal before others can be sent: their numbers are between the
+    /// two. Meaningful when [`Log::peek`] has returned `None`.
     pub(crate) fn missing(&self) -> Option<(u64, u64)> {
         (self.sent + 1 < self.base).then_some((self.sent, self.base))
     }
 
-    /// A journal has read back the entries after `sent`.
+    /// Adds the entries after `sent`, which were read back from the journal.
     pub(crate) fn fill(&mut self, entries: VecDeque<Entry>) {
         self.past_from = self.sent + 1;
         self.past_bytes = entries.iter().map(Entry::held).sum();
         self.past = entries;
     }
 
-    /// What was read back is not needed any more.
+    /// Drops the entries that were read back.
     pub(crate) fn forget_past(&mut self) {
         self.past.clear();
         self.past_bytes = 0;
     }
 
-    /// An entry of a journal, while a session is restored: `false` if it is known. Where numbers are missing only what
-    /// comes after them is kept.
+    /// Restores an entry from a journal; returns `false` if it is known. Where numbers are missing, only the entries after
+    /// them are kept.
     pub(crate) fn restore(&mut self, seq: u64, entry: Entry, max_events: usize, max_bytes: usize) -> bool {
         if seq < self.next() {
             return false;
@@ -226,7 +229,7 @@ impl Log {
         true
     }
 
-    /// An ack of a journal: the client has processed everything up to `seq`.
+    /// Restores an acknowledgement from a journal: the client has processed the entries up to `seq`.
     pub(crate) fn restore_ack(&mut self, seq: u64) {
         if seq >= self.next() {
             self.start_at(seq.saturating_add(1));
@@ -244,7 +247,7 @@ impl Log {
         self.written = self.sent;
     }
 
-    /// The driver reports that everything up to `seq` was written.
+    /// Notes that the driver has written the entries up to `seq`.
     pub(crate) fn wrote(&mut self, seq: u64) {
         while self.written < seq {
             self.written += 1;
@@ -259,8 +262,8 @@ impl Log {
         }
     }
 
-    /// The client has processed everything up to `seq`; a claim that goes back or beyond what was sent is ignored. Below
-    /// half of `threshold` it may be told of back-pressure again.
+    /// Notes that the client has processed the entries up to `seq`. A number that goes back, or beyond what was sent, is
+    /// ignored. Once the lag is below half of `threshold`, back-pressure may be emitted again.
     pub(crate) fn ack(&mut self, seq: u64, threshold: u64) {
         if seq > self.high || self.acked.is_some_and(|acked| seq < acked) {
             return;
@@ -274,13 +277,13 @@ impl Log {
         }
     }
 
-    /// How far the client is behind, if it acknowledges at all.
+    /// The number of entries that the client has not acknowledged, if it ever acknowledges.
     pub(crate) fn lag(&self) -> Option<u64> {
         self.acked.map(|acked| (self.next() - 1).saturating_sub(acked))
     }
 
-    /// Whether the client is to be told of back-pressure now: once when the lag passes `threshold`, again only after it
-    /// fell below half (§6.5).
+    /// Whether a back-pressure event is due: once when the lag passes `threshold`, and again only after it fell below half
+    /// of that (§6.5).
     pub(crate) fn back_pressure(&mut self, threshold: u64) -> bool {
         let Some(lag) = self.lag() else { return false };
         let tell = !self.lagging && lag > threshold;
@@ -288,7 +291,7 @@ impl Log {
         tell
     }
 
-    /// Whether the log still holds everything after `last`, which the client may claim.
+    /// Whether a client that has everything up to `last` can continue: it was sent that much, and the log has the rest.
     pub(crate) fn resume(&self, last: u64) -> Result<(), ResumeError> {
         if last > self.high {
             Err(ResumeError::BeyondSent)
@@ -299,7 +302,7 @@ impl Log {
         }
     }
 
-    /// A new connection: everything after `last` is sent again.
+    /// Starts on a new connection, which is sent everything after `last`.
     pub(crate) fn rewind(&mut self, last: u64) {
         self.forget_past();
         self.sent = last;
@@ -309,7 +312,7 @@ impl Log {
     }
 }
 
-/// Why a session cannot be resumed from there (§6.3).
+/// Why a session cannot be resumed from a number (§6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResumeError {
     BeyondSent,

@@ -1,4 +1,4 @@
-//! Reading records back. Nothing of what a journal may hold makes it panic.
+//! Reading records back: total on any bytes.
 
 mod events;
 mod values;
@@ -24,10 +24,10 @@ use crate::json::Text;
 use crate::lease::Lease;
 
 impl Record {
-    /// Reads what [`Record::encode`] wrote. Unknown members are ignored.
+    /// Reads a record that [`Record::encode`] wrote. Unknown members are ignored.
     ///
-    /// Errors: a journal passes over [`RecordError::Unknown`] and stops at the others, for what was acknowledged would be
-    /// lost with them; only the last record of a file may be cut off, where its writer died.
+    /// Errors: a journal may pass over [`RecordError::Unknown`]. It stops at every other error, because what the record
+    /// acknowledged would be lost; only the last record of a file may be cut off, where its writer died.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         let text = core::str::from_utf8(bytes).map_err(|_| RecordError::Damaged("it is not UTF-8".to_string()))?;
         let head: Head<'_> = read(text)?;

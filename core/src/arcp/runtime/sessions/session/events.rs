@@ -52,8 +52,9 @@ impl Session {
         self.log.resume(last)
     }
 
-    /// Takes what comes next on its connection, if `credit` allows so many bytes. `accepted` says whether an announcement
-    /// may go now; one that has gone on this connection, or is not wanted in this form, is passed over.
+    /// Takes the next frame of its connection, if `credit` allows its bytes. `hold` holds back the announcements of
+    /// delegated jobs. An announcement that was already sent on this connection, or is not wanted in the session's form, is
+    /// passed over.
     pub(crate) fn next_numbered(&mut self, credit: impl Fn(usize) -> bool, hold: bool) -> Numbered {
         let (epoch, python, fetching, replaying) =
             (self.epoch, self.python, self.fetching, self.watches.are_replaying());
@@ -144,7 +145,7 @@ impl Session {
         self.log.fill(past);
     }
 
-    /// Whether so many events may be appended without pushing out any that were not written.
+    /// Whether a number of events may be appended without dropping any that were not written.
     pub(crate) fn has_room(&self, events: usize, bytes: usize, limits: &Limits) -> bool {
         let (unwritten, unwritten_bytes) = self.log.unwritten();
         self.conn.is_none()
