@@ -11,7 +11,7 @@ use super::human;
 use super::job::FollowedJob;
 use crate::text::sanitize;
 
-/// Positions of a bar, whatever the total; finer than a terminal can show.
+/// Positions of a bar, to which every total is scaled. A terminal cannot show more.
 const STEPS: u32 = 1_000;
 /// How often bars are drawn again and spinners turn.
 const TICK: Duration = Duration::from_millis(100);

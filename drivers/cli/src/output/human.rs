@@ -57,7 +57,7 @@ pub(super) fn remaining(body: &str) -> Option<(String, String)> {
         .then(|| Some((metric.unit?.into_owned(), metric.value.get().to_owned())))?
 }
 
-/// How a job ended, to follow its name in a sentence.
+/// How a job ended, as the end of a sentence that starts with the job.
 pub(super) fn outcome(outcome: &Outcome) -> String {
     let verb = match outcome.status {
         FinalStatus::Success => "succeeded",
@@ -101,27 +101,28 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn after(what: &str, value: Option<&Json>) -> String {
-    value.map(|value| format!("{what}{}", value.get())).unwrap_or_default()
+/// A space and the JSON, or nothing.
+fn suffix(value: Option<&Json>) -> String {
+    value.map(|value| format!(" {}", value.get())).unwrap_or_default()
 }
 
 fn log(body: &str) -> Option<String> {
     let Log { level, message, attributes } = read(body)?;
-    Some(format!("{level}: {message}{}", after(" ", attributes)))
+    Some(format!("{level}: {message}{}", suffix(attributes)))
 }
 
 fn tool_call(body: &str) -> Option<String> {
     let ToolCall { tool, args, call_id } = read(body)?;
     let call_id = call_id.map(|id| format!(" ({id})")).unwrap_or_default();
-    Some(format!("{tool}{}{call_id}", after(" ", args)))
+    Some(format!("{tool}{}{call_id}", suffix(args)))
 }
 
 fn tool_result(body: &str) -> Option<String> {
     let ToolResult { call_id, result, error } = read(body)?;
-    let call_id = call_id.unwrap_or_default();
+    let call_id = call_id.map(|id| format!("({id})")).unwrap_or_default();
     Some(match error {
-        Some(Fault { code, message }) => format!("({call_id}) failed: {code}: {message}"),
-        None => format!("({call_id}){}", after(" ", result)),
+        Some(Fault { code, message }) => format!("{call_id} failed: {code}: {message}"),
+        None => format!("{call_id}{}", suffix(result)),
     })
 }
 
@@ -139,7 +140,7 @@ fn status(body: &str) -> Option<String> {
 fn metric(body: &str) -> Option<String> {
     let Metric { name, value, unit, dimensions } = read(body)?;
     let unit = unit.map(|unit| format!(" {unit}")).unwrap_or_default();
-    Some(format!("{name} {}{unit}{}", value.get(), after(" ", dimensions)))
+    Some(format!("{name} {}{unit}{}", value.get(), suffix(dimensions)))
 }
 
 fn artifact(body: &str) -> Option<String> {

@@ -21,9 +21,10 @@ pub(super) struct LimitError {
     why: &'static str,
 }
 
+/// The result of setting a limit; the error says what is in range.
 type Set = Result<(), &'static str>;
 
-/// A type of limits.
+/// A type that the value of a limit has.
 trait Limit: FromStr {
     /// How to write a value.
     const FORMAT: &str;
@@ -106,66 +107,66 @@ limits! {
     /// Maximum size of a frame in either direction, and of a line that a program writes; at least 4 KiB [default: 1 MiB]
     frame_bytes: ByteSize, "SIZE", |config, size| bytes(&mut config.limits.frame_bytes, size, 4 << 10);
     /// Maximum number of connections [default: 10000]
-    connections: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.connections, count.get());
+    connections: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.connections, count.get());
     /// Maximum number of sessions, connected or not [default: 10000]
-    sessions: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.sessions, count.get());
+    sessions: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.sessions, count.get());
     /// Maximum number of sessions of one principal [default: 1000]
-    sessions_per_principal: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.sessions_per_principal, count.get());
+    sessions_per_principal: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.sessions_per_principal, count.get());
     /// Maximum number of jobs that have not ended [default: 100000]
-    jobs: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.jobs, count.get());
+    jobs: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs, count.get());
     /// Maximum number of jobs of one session that have not ended [default: 1000]
-    jobs_per_session: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.jobs_per_session, count.get());
+    jobs_per_session: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs_per_session, count.get());
     /// Maximum number of jobs that one session is subscribed to [default: 1000]
-    subscriptions: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.subscriptions, count.get());
+    subscriptions: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.subscriptions, count.get());
     /// Maximum depth of delegation [default: 8]
-    delegation_depth: u32, "COUNT", |config, count| to(&mut config.limits.delegation_depth, count);
+    delegation_depth: u32, "COUNT", |config, count| assign(&mut config.limits.delegation_depth, count);
     /// Maximum number of unacknowledged events that a session keeps [default: 10000]
-    log_events: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.log_events, count.get());
+    log_events: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.log_events, count.get());
     /// Maximum size of the unacknowledged events that a session keeps; at least 4 KiB [default: 16 MiB]
     log_bytes: ByteSize, "SIZE", |config, size| bytes(&mut config.limits.log_bytes, size, 4 << 10);
     /// Maximum number of events that a job keeps for later subscribers [default: 10000]
-    history_events: NonZeroUsize, "COUNT", |config, count| to(&mut config.limits.history_events, count.get());
+    history_events: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.history_events, count.get());
     /// Maximum size of the events that a job keeps for later subscribers; at least 4 KiB [default: 16 MiB]
     history_bytes: ByteSize, "SIZE", |config, size| bytes(&mut config.limits.history_bytes, size, 4 << 10);
     /// Maximum number of ended jobs that are kept [default: 10000]
-    retained_jobs: usize, "COUNT", |config, count| to(&mut config.limits.retained_jobs, count);
+    retained_jobs: usize, "COUNT", |config, count| assign(&mut config.limits.retained_jobs, count);
     /// Maximum size of the ended jobs that are kept [default: 64 MiB]
     retained_bytes: ByteSize, "SIZE", |config, size| bytes(&mut config.limits.retained_bytes, size, 0);
     /// Maximum size of a streamed result [default: 256 MiB]
-    result_bytes: ByteSize, "SIZE", |config, size| to(&mut config.limits.result_bytes, size.as_u64());
+    result_bytes: ByteSize, "SIZE", |config, size| assign(&mut config.limits.result_bytes, size.as_u64());
     /// Number of unacknowledged events above which a client is sent a back-pressure event [default: 1000]
-    back_pressure: NonZeroU64, "COUNT", |config, count| to(&mut config.limits.back_pressure, count.get());
+    back_pressure: NonZeroU64, "COUNT", |config, count| assign(&mut config.limits.back_pressure, count.get());
     /// Maximum number of malformed frames per minute and connection [default: 100]
-    bad_frames: NonZeroU32, "COUNT", |config, count| to(&mut config.limits.bad_frames, count.get());
+    bad_frames: NonZeroU32, "COUNT", |config, count| assign(&mut config.limits.bad_frames, count.get());
     /// Interval of heartbeats, in whole seconds [default: 30s]
     #[arg(help_heading = "Timeouts")]
     heartbeat_interval: HumanDuration, "DURATION", |config, duration| {
-        to(&mut config.heartbeat_interval, whole_seconds(duration)?)
+        assign(&mut config.heartbeat_interval, whole_seconds(duration)?)
     };
     /// Time for which a session without a connection can be resumed, in whole seconds [default: 10m]
     #[arg(help_heading = "Timeouts")]
     resume_window: HumanDuration, "DURATION", |config, duration| {
-        to(&mut config.resume_window, whole_seconds(duration)?)
+        assign(&mut config.resume_window, whole_seconds(duration)?)
     };
     /// Time that a client has to send its hello after connecting [default: 10s]
     #[arg(help_heading = "Timeouts")]
     hello_timeout: HumanDuration, "DURATION", |config, duration| positive(&mut config.hello_timeout, duration);
     /// Time that the agent of a cancelled job has to end [default: 30s]
     #[arg(help_heading = "Timeouts")]
-    cancel_grace: HumanDuration, "DURATION", |config, duration| to(&mut config.cancel_grace, duration.get());
+    cancel_grace: HumanDuration, "DURATION", |config, duration| assign(&mut config.cancel_grace, duration.get());
     /// Time after which a connection that reads nothing is closed [default: 1m]
     #[arg(help_heading = "Timeouts")]
     stall_timeout: HumanDuration, "DURATION", |config, duration| positive(&mut config.stall_timeout, duration);
     /// Time for which an ended job is kept, in whole seconds [default: 24h]
     #[arg(help_heading = "Timeouts")]
-    retention: HumanDuration, "DURATION", |config, duration| to(&mut config.job_retention, duration.get());
+    retention: HumanDuration, "DURATION", |config, duration| assign(&mut config.job_retention, duration.get());
     /// Time for which an idempotency key is remembered, in whole seconds [default: 24h]
     #[arg(help_heading = "Timeouts")]
-    idempotency: HumanDuration, "DURATION", |config, duration| to(&mut config.idempotency_window, whole_seconds(duration)?);
+    idempotency: HumanDuration, "DURATION", |config, duration| assign(&mut config.idempotency_window, whole_seconds(duration)?);
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions that set limits have one signature")]
-fn to<T>(field: &mut T, value: T) -> Set {
+fn assign<T>(field: &mut T, value: T) -> Set {
     *field = value;
     Ok(())
 }
@@ -174,11 +175,11 @@ fn bytes(field: &mut usize, size: ByteSize, least: u64) -> Set {
     if size.as_u64() < least {
         return Err("the minimum is 4 KiB");
     }
-    to(field, usize::try_from(size.as_u64()).map_err(|_| "this machine cannot address so many bytes")?)
+    assign(field, usize::try_from(size.as_u64()).map_err(|_| "this machine cannot address so many bytes")?)
 }
 
 fn positive(field: &mut Duration, duration: HumanDuration) -> Set {
-    if duration.get().is_zero() { Err("it must be longer than zero") } else { to(field, duration.get()) }
+    if duration.get().is_zero() { Err("it must be longer than zero") } else { assign(field, duration.get()) }
 }
 
 /// Drops fractions of a second, and refuses less than a second.

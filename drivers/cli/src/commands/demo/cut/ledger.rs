@@ -161,12 +161,12 @@ impl Ledger {
         );
         let success = Some(FinalStatus::Success);
         let checks = [
-            (cuts == 1, "the connection was not cut once"),
+            (cuts == 1, "the connection was not cut exactly once"),
             (self.resumed >= 1, "the client did not resume its session"),
             (lost == 0, "events were lost"),
-            (self.twice == 0, "events came twice"),
+            (self.twice == 0, "events were received twice"),
             (emitted.count() == self.of_agents, "the client received other events than the agents emitted"),
-            (self.parent == success && self.child == success, "not both jobs succeeded"),
+            (self.parent == success && self.child == success, "one of the two jobs did not succeed"),
             (self.refused_tools == 1, "the lease did not refuse exactly one tool call"),
             (self.result_complete && self.chunks == CHUNKS, "the streamed result is not complete"),
             (spent == Amount::from_json_number(EXPECTED_COST).ok(), "the charges do not add up"),
@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn a_repeated_number_is_noticed() {
-        assert_eq!(error(&[1, 2, 2]), "events came twice");
+        assert_eq!(error(&[1, 2, 2]), "events were received twice");
     }
 
     #[test]
     fn nothing_received_does_not_pass() {
-        assert_eq!(error(&[]), "not both jobs succeeded");
+        assert_eq!(error(&[]), "one of the two jobs did not succeed");
     }
 }

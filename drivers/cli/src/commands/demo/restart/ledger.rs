@@ -130,12 +130,12 @@ impl Ledger {
         let successes = ends(&["progress", "slow 3"], &End::Success);
         narrate("jobs", &format!("{interrupted} ended by the kill and can be retried, {successes} succeeded"));
         let checks = [
-            (self.kills == 1, "the runtime was not killed once"),
+            (self.kills == 1, "the runtime was not killed exactly once"),
             (self.resumed >= 1, "the client did not resume its session"),
             (self.unstored == 0, "the client had received events that the journal did not have"),
             (gapless, "the numbers of the session have a gap"),
             (lost == 0, "events were lost"),
-            (self.twice == 0, "events came twice"),
+            (self.twice == 0, "events were received twice"),
             (changed == 0, "events were changed"),
             (received == sent.len(), "the client received events that were never sent"),
             (interrupted == 2, "the two running jobs did not end with INTERNAL_ERROR, retryable"),
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_repeated_event_is_noticed() {
-        assert_eq!(error(&[(1, 1), (1, 1)], &[1], 1), "events came twice");
+        assert_eq!(error(&[(1, 1), (1, 1)], &[1], 1), "events were received twice");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::guard::Guard;
 
 /// Counts the programs that run, and holds how they are ended. Clones share everything.
 #[derive(Clone)]
-pub(in crate::commands::serve) struct Host(Arc<Shared>);
+pub(crate) struct Host(Arc<Shared>);
 
 struct Shared {
     running: watch::Sender<usize>,
@@ -23,20 +23,20 @@ struct Shared {
 impl Host {
     /// Starts the guard process. A program has `kill_grace` between SIGTERM and SIGKILL, and writes lines of at most
     /// `max_line` bytes.
-    pub(in crate::commands::serve) fn start(kill_grace: Duration, max_line: usize) -> std::io::Result<Host> {
+    pub(crate) fn start(kill_grace: Duration, max_line: usize) -> std::io::Result<Host> {
         let guard = Guard::start(kill_grace)?;
         let (running, kill_all) = (watch::Sender::new(0), CancellationToken::new());
         Ok(Host(Arc::new(Shared { running, guard, kill_grace, max_line, kill_all })))
     }
 
     /// Waits until no program runs. After the server's end no other is started.
-    pub(in crate::commands::serve) async fn idle(&self) {
+    pub(crate) async fn idle(&self) {
         // Cannot fail, because the sender lives as long as this.
         drop(self.0.running.subscribe().wait_for(|running| *running == 0).await);
     }
 
     /// Sends SIGKILL to every program that runs, and to every one that is told to end from now on.
-    pub(in crate::commands::serve) fn kill_all(&self) {
+    pub(crate) fn kill_all(&self) {
         self.0.kill_all.cancel();
     }
 
