@@ -70,7 +70,7 @@ impl World {
     fn new() -> World {
         let mut runtime = Runtime::new(Config::default(), [1; 32], NOW);
         runtime.register(AgentSpec::new("echo")).unwrap();
-        let mut client = Client::new(ClientConfig { token: Secret::new("t"), ..ClientConfig::default() }, [2; 32], NOW);
+        let mut client = Client::new(ClientConfig::new(Secret::new("t")), [2; 32], NOW);
         let handle = client.submit(NOW, &Submit { agent: "echo".into(), ..Submit::default() }).unwrap();
         let conn = runtime.handle_open(NOW, Via::Memory);
         client.handle_open(NOW);

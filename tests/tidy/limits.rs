@@ -114,7 +114,8 @@ fn every_limit_of_the_runtime_is_reached() {
 
 #[test]
 fn every_limit_of_the_client_is_reached() {
-    let mut limits = fields("core/src/arcp/client/config.rs", "ClientConfig");
+    let settings = "core/src/arcp/client/config.rs";
+    let mut limits = [fields(settings, "ClientConfig"), fields(settings, "ClientLimits")].concat();
     // The sum over the chunks of a result; the test for one chunk reaches it as well.
     limits.retain(|field| field != "result_bytes");
     check(&limits, &CLIENT, "core/tests/client");

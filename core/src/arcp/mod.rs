@@ -13,7 +13,7 @@ pub mod client;
 pub(crate) mod runtime;
 pub mod wire;
 
-pub use client::{Client, ClientConfig, ClientEvent, ClientOutput, ClientTimer};
+pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, ClientTimer};
 pub use runtime::config::{Access, AnyPrincipal, Compat, Config, Journaling, Limits, Policy, SamePrincipal};
 pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{

@@ -108,14 +108,17 @@ fn a_chunk_that_cannot_be_read_is_delivered_as_an_event() {
 
 #[test]
 fn chunks_and_results_beyond_their_limits_are_faults() {
-    let mut harness = Harness::live_with(ClientConfig { chunk_bytes: 4, result_bytes: 6, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| {
+        config.limits.chunk_bytes = 4;
+        config.limits.result_bytes = 6;
+    }));
     harness.job("j");
     assert_eq!(harness.frame(&chunk(1, 0, "YWJjZA==", "base64", true)), [r#"h0 #1 chunk 0 "abcd" more=true"#]);
     assert_eq!(
         harness.frame(&chunk(2, 1, "abcd", "utf8", true)),
         ["h0 chunk fault: the result is larger than the limit"]
     );
-    let mut harness = Harness::live_with(ClientConfig { chunk_bytes: 4, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.chunk_bytes = 4));
     harness.job("j");
     assert_eq!(
         harness.frame(&chunk(1, 0, "abcde", "utf8", true)),

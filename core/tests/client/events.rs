@@ -105,7 +105,7 @@ fn held_events_survive_a_reconnection() {
 
 #[test]
 fn held_events_are_bounded_and_their_loss_is_reported() {
-    let mut harness = Harness::live_with(ClientConfig { held_events: 2, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.held_events = 2));
     assert!(harness.frames([&*event("x", 1), &event("y", 2)]).is_empty());
     assert_eq!(harness.frame(&event("x", 3)), ["gap 1..=1"]);
     let child = |job: &str| plain("job.accepted", &format!(r#""job_id":"{job}","delegate_id":"d""#));

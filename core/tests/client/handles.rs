@@ -204,7 +204,7 @@ fn the_end_of_a_former_clients_job_does_not_refuse_a_submit() {
 
 #[test]
 fn requests_are_also_bounded_by_their_bytes() {
-    let mut harness = Harness::live_with(ClientConfig { request_bytes: 4_000, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.request_bytes = 4_000));
     let input = serde_json::value::to_raw_value(&"x".repeat(1_500)).unwrap();
     let submit = Submit { agent: "echo".into(), input: Some(&input), ..Submit::default() };
     harness.submit_as(&submit);
@@ -225,7 +225,7 @@ fn requests_are_also_bounded_by_their_bytes() {
 
 #[test]
 fn reading_stops_while_too_many_bytes_of_events_are_queued() {
-    let mut harness = Harness::live_with(ClientConfig { event_bytes: 2_000, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.event_bytes = 2_000));
     harness.job("j");
     harness.reports_taken = false;
     let long = |seq| kind("j", seq, "log", &format!(r#"{{"level":"info","message":"{}"}}"#, "x".repeat(900)));
@@ -243,7 +243,7 @@ fn reading_stops_while_too_many_bytes_of_events_are_queued() {
 
 #[test]
 fn events_of_unknown_jobs_are_also_bounded_by_their_bytes() {
-    let mut harness = Harness::live_with(ClientConfig { held_bytes: 2_000, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.held_bytes = 2_000));
     let long = |seq| kind("x", seq, "log", &format!(r#"{{"level":"info","message":"{}"}}"#, "x".repeat(900)));
     let lines: Vec<String> = (1..=4).flat_map(|seq| harness.frame(&long(seq))).collect();
     assert!(lines.iter().all(|line| line.starts_with("gap ")), "{lines:?}");

@@ -1,5 +1,7 @@
 //! Heartbeats, acknowledgements, the send window and back-pressure (core/docs/arcp.md §6.4, §6.5).
 
+use std::time::Duration;
+
 use crate::support::{FEATURES, Harness, SECOND, event, plain, welcome_with};
 use nuncio_core::arcp::client::{AutoAck, ClientConfig, ClientTimer};
 use serde_json::json;
@@ -12,7 +14,7 @@ fn with_heartbeat(config: ClientConfig) -> Harness {
 }
 
 fn without_acks() -> ClientConfig {
-    ClientConfig { auto_ack: None, ..ClientConfig::default() }
+    ClientConfig::default().with(|config| config.auto_ack = None)
 }
 
 #[test]
@@ -77,10 +79,10 @@ fn without_the_feature_silence_is_not_limited() {
 
 #[test]
 fn acks_are_sent_by_count_or_by_time() {
-    let mut harness = Harness::live_with(ClientConfig {
-        auto_ack: Some(AutoAck { events: 3, interval: 250_000 }),
-        ..ClientConfig::default()
-    });
+    let mut harness = Harness::live_with(
+        ClientConfig::default()
+            .with(|config| config.auto_ack = Some(AutoAck { events: 3, interval: Duration::from_millis(250) })),
+    );
     harness.job("j");
     harness.frames([&*event("j", 1), &event("j", 2)]);
     assert!(harness.sent.iter().all(|frame| frame["type"] != "session.ack"));
@@ -182,7 +184,7 @@ fn unanswered_pings_are_bounded() {
 
 #[test]
 fn reading_stops_while_too_many_events_are_queued_and_continues_at_half() {
-    let mut harness = Harness::live_with(ClientConfig { events: 4, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.events = 4));
     harness.job("j");
     harness.reports_taken = false;
     for seq in 1..=4 {
@@ -199,7 +201,7 @@ fn reading_stops_while_too_many_events_are_queued_and_continues_at_half() {
 
 #[test]
 fn events_that_were_not_polled_cannot_be_taken() {
-    let mut harness = Harness::live_with(ClientConfig { events: 1, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.events = 1));
     harness.job("j");
     harness.reports_taken = false;
     harness.client.handle_frame(harness.now, &bytes::Bytes::from(event("j", 1)));

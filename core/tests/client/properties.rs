@@ -87,18 +87,17 @@ fn known(which: u8, job: u8, number: u8) -> String {
 }
 
 fn small() -> ClientConfig {
-    ClientConfig {
-        events: 16,
-        event_bytes: 8 << 10,
-        held_events: 8,
-        held_bytes: 4 << 10,
-        handles: 8,
-        requests: 8,
-        request_bytes: 4 << 10,
-        send_window: 4,
-        frame_bytes: 4 << 10,
-        ..ClientConfig::default()
-    }
+    ClientConfig::default().with(|config| {
+        config.limits.events = 16;
+        config.limits.event_bytes = 8 << 10;
+        config.limits.held_events = 8;
+        config.limits.held_bytes = 4 << 10;
+        config.limits.handles = 8;
+        config.limits.requests = 8;
+        config.limits.request_bytes = 4 << 10;
+        config.limits.send_window = 4;
+        config.limits.frame_bytes = 4 << 10;
+    })
 }
 
 /// Runs the inputs, checks the invariants, and returns every output.

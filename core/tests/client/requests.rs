@@ -72,7 +72,7 @@ fn a_submit_without_key_gets_one() {
 
 #[test]
 fn invalid_requests_are_refused_locally() {
-    let mut harness = Harness::live_with(ClientConfig { frame_bytes: 4_000, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.frame_bytes = 4_000));
     let (number, text) = (raw("1"), raw(&format!("\"{}\"", "x".repeat(4_000))));
     let good = Submit { agent: "echo".into(), ..Submit::default() };
     let long = "k".repeat(257);
@@ -117,7 +117,10 @@ fn requests_for_unnegotiated_features_are_refused_locally() {
 
 #[test]
 fn requests_and_handles_beyond_their_limits_are_refused() {
-    let mut harness = Harness::live_with(ClientConfig { requests: 2, handles: 3, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| {
+        config.limits.requests = 2;
+        config.limits.handles = 3;
+    }));
     harness.job("j1");
     harness.submit();
     harness.submit();

@@ -17,13 +17,11 @@ fn first_welcome(frame: &str) -> Welcome {
 
 #[test]
 fn hello_names_the_client_and_its_features() {
-    let config = ClientConfig {
-        name: "app".into(),
-        version: "9".into(),
-        token: Secret::new("s3cret"),
-        features: Features::NONE.with(Feature::Ack).with(Feature::Progress),
-        ..ClientConfig::default()
-    };
+    let config = ClientConfig::new(Secret::new("s3cret")).with(|config| {
+        config.name = "app".into();
+        config.version = "9".into();
+        config.features = Features::NONE.with(Feature::Ack).with(Feature::Progress);
+    });
     let mut harness = Harness::idle(config);
     assert_eq!(harness.open(), ["> session.hello"]);
     let hello = &harness.sent[0];
@@ -41,7 +39,7 @@ fn hello_names_the_client_and_its_features() {
 
 #[test]
 fn debug_output_shows_no_token() {
-    let config = ClientConfig { token: Secret::new("s3cret"), ..ClientConfig::default() };
+    let config = ClientConfig::new(Secret::new("s3cret"));
     let mut harness = Harness::idle(config);
     harness.client.handle_open(harness.now);
     let hello = harness.client.poll_output();
@@ -50,7 +48,7 @@ fn debug_output_shows_no_token() {
 
 #[test]
 fn features_are_intersected_even_if_the_runtime_does_not() {
-    let config = ClientConfig { features: Features::NONE.with(Feature::Ack), ..ClientConfig::default() };
+    let config = ClientConfig::default().with(|config| config.features = Features::NONE.with(Feature::Ack));
     let mut harness = Harness::live_with(config);
     let list = harness.client.list(harness.now, &nuncio_core::arcp::client::ListQuery::default());
     assert_eq!(list, Err(ClientRefused::NotNegotiated("list_jobs")));
@@ -306,11 +304,11 @@ fn session_errors_lose_the_transport_or_close_the_client() {
 
 #[test]
 fn one_frame_too_large_or_many_malformed_close_the_client() {
-    let mut harness = Harness::live_with(ClientConfig { frame_bytes: 2_000, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.frame_bytes = 2_000));
     assert!(harness.frame(&" ".repeat(2_000)).is_empty());
     assert_eq!(harness.frame(&" ".repeat(2_001)), ["drop 1009", "closed: a frame is larger than the limit"]);
 
-    let mut harness = Harness::live_with(ClientConfig { bad_frames: 2, ..ClientConfig::default() });
+    let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.bad_frames = 2));
     assert!(harness.frames(["{", "[]", &plain("session.pong", ""), "", "nonsense"]).is_empty());
     assert_eq!(harness.frame("\u{0}"), ["drop 1002", "closed: too many frames are malformed"]);
 }

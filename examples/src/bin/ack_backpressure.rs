@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().config(config).verifier(tokens).agent("flood", flood).build()?;
     // In memory, for the buffers of a TCP connection hold more than this example sends.
-    let config = ClientConfig { events: 16, ..ClientConfig::default() };
+    let config = ClientConfig::default().with(|config| config.limits.events = 16);
     let client = Client::over(server.memory_connector(), "secret").config(config).auto_ack(None).connect().await?;
 
     // A client that has acknowledged once is expected to go on with it. By default it does so by itself.

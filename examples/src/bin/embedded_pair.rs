@@ -59,8 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut runtime = Runtime::new(Config::default(), [7; 32], now);
     runtime.register(AgentSpec::new("greet"))?;
     let conn: ConnId = runtime.handle_open(now, Via::Memory);
-    let mut client =
-        Client::new(ClientConfig { token: Secret::new("secret"), ..ClientConfig::default() }, [8; 32], now);
+    let mut client = Client::new(ClientConfig::new(Secret::new("secret")), [8; 32], now);
     client.handle_open(now);
     client.submit(now, &Submit { agent: "greet".into(), ..Submit::default() })?;
     let (mut to_runtime, mut to_client) = (Vec::new(), Vec::new());

@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(job.collect(0).await?.json::<usize>()?, 4);
 
     // The agent need not care who understands it: this session did not agree on the feature.
-    let plain = ClientConfig { features: Features::ALL.without(Feature::Progress), ..ClientConfig::default() };
+    let plain = ClientConfig::default().with(|config| config.features = Features::ALL.without(Feature::Progress));
     let client = Client::builder(listening.url(), "secret")?.config(plain).connect().await?;
     let mut job = client.submit(&submit).await?;
     while let Some(event) = job.events().next().await {

@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A client that does not take chunks gets the same inline; the agent does not notice.
     let streamed = client.submit(&Submit::new("story")).await?.collect(100).await?;
     assert_eq!(streamed.streamed, b"once upon a time");
-    let plain = ClientConfig { features: Features::ALL.without(Feature::ResultChunk), ..ClientConfig::default() };
+    let plain = ClientConfig::default().with(|config| config.features = Features::ALL.without(Feature::ResultChunk));
     let client = Client::builder(listening.url(), "secret")?.config(plain).connect().await?;
     let inline = client.submit(&Submit::new("story")).await?.collect(100).await?;
     assert_eq!(inline.json::<String>()?, "once upon a time");

@@ -281,7 +281,7 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
         let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice");
         let server =
             super::server::Server::builder().config(config).verifier(tokens).agent("floods", floods).build().unwrap();
-        let config = nuncio_shared::arcp::ClientConfig { events: 8, ..nuncio_shared::arcp::ClientConfig::default() };
+        let config = nuncio_shared::arcp::ClientConfig::default().with(|config| config.limits.events = 8);
         let client = Client::over(memory_connector(&server), "tok-alice").config(config).connect().await.unwrap();
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
         // The client does not read, so the agent is blocked long before its end.

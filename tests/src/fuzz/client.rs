@@ -14,17 +14,17 @@ use super::ids::Ids;
 pub fn client_frames(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
     let mut now = Time(1_779_000_000_000_000);
-    let mut config = ClientConfig { token: Secret::new("t"), ..ClientConfig::default() };
+    let mut config = ClientConfig::new(Secret::new("t"));
     if first & 1 != 0 {
-        config.handles = 4;
-        config.requests = 4;
-        config.events = 4;
-        config.held_events = 2;
-        config.held_bytes = 256;
-        config.send_window = 2;
-        config.bad_frames = 4;
-        config.chunk_bytes = 16;
-        config.result_bytes = 32;
+        config.limits.handles = 4;
+        config.limits.requests = 4;
+        config.limits.events = 4;
+        config.limits.held_events = 2;
+        config.limits.held_bytes = 256;
+        config.limits.send_window = 2;
+        config.limits.bad_frames = 4;
+        config.limits.chunk_bytes = 16;
+        config.limits.result_bytes = 32;
     }
     let mut client = Client::new(config, [7; 32], now);
     let mut ids = Ids::default();
@@ -48,7 +48,7 @@ pub fn client_frames(data: &[u8]) {
         while let Some(output) = client.poll_output() {
             match output {
                 ClientOutput::Send(frame) => {
-                    assert!(frame.len() <= client.config().frame_bytes);
+                    assert!(frame.len() <= client.config().limits.frame_bytes);
                     ids.learn(&frame);
                     client.handle_sent(now, 1);
                 }

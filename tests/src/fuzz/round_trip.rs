@@ -70,7 +70,7 @@ pub fn round_trip(data: &[u8]) {
     let input = json(input);
     let mut runtime = Runtime::new(Config::default(), [7; 32], NOW);
     runtime.register(AgentSpec::new("echo")).expect("a valid name");
-    let mut client = Client::new(ClientConfig { token: Secret::new("t"), ..ClientConfig::default() }, [8; 32], NOW);
+    let mut client = Client::new(ClientConfig::new(Secret::new("t")), [8; 32], NOW);
     let conn = runtime.handle_open(NOW, Via::Memory);
     client.handle_open(NOW);
     let submit = Submit {

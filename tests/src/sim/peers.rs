@@ -80,7 +80,7 @@ impl Sim {
             3 => Features::ALL.without(Feature::Ack).without(Feature::Heartbeat),
             _ => Features::ALL,
         };
-        let config = ClientConfig { token: Secret::new(token), features, ..ClientConfig::default() };
+        let config = ClientConfig::new(Secret::new(token)).with(|config| config.features = features);
         Peer {
             client: Client::new(config, [self.next_seed; 32], self.now),
             principal,

@@ -1,152 +1,126 @@
-//! Answers to requests, and which request they belong to (core/docs/arcp.md, "The client").
+//! Answers to requests, and to which request they belong.
+//!
+//! An answer quotes the envelope id of its request. Some runtimes quote none; their answers belong to the oldest request of
+//! the kind (`core/docs/arcp.md`, "The client").
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use super::Client;
 use super::event::ClientEvent;
-use super::receive::Frame;
-use super::requests::{Request, What};
-use super::track::{Role, Track};
-use super::types::{HandleId, RequestId};
+use super::jobs::Role;
+use super::requests::{Ask, Request};
+use super::types::HandleId;
+use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::ids::is_plain;
 use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::reply::read::{self, payload};
+use crate::arcp::wire::reply::read::{self, Accepted, payload};
 use crate::arcp::wire::request::write;
 use crate::json::Text;
 
 impl Client {
-    /// `job.accepted`: of a submit, of a child, or once more after a resume.
-    pub(super) fn accepted(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
+    /// `job.accepted`: a submit was accepted, a job was delegated, or the runtime repeats one of them after a resume.
+    pub(super) fn on_accepted(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let Some(job_id) = grant.job_id.as_str().or(on_envelope).filter(|id| is_plain(id)) else { return };
-        let delegated = grant.is_delegated();
-        let is_submit = |request: &Request| matches!(request.what, What::Submit(_));
-        let request = match grant.request_id.as_str() {
-            Some(id) => self.requests.by_envelope(id).filter(|id| self.requests.get(*id).is_some_and(is_submit)),
-            None if delegated => None,
-            None => self.requests.oldest(is_submit),
-        };
+        let quoted = grant.request_id.as_str();
+        let is_child = grant.is_delegated() && quoted.is_none();
+        let is_submit = |request: &Request| matches!(request.ask, Ask::Submit(_));
+        let request = if is_child { None } else { self.requests.answered_by(quoted, is_submit) };
         let accepted = Box::new(grant.accepted(frame, job_id, envelope.trace_id.as_ref()));
         let bytes = frame.len();
-        if let Some(handle) = request.and_then(|id| self.answered(id)) {
-            self.tracks.bind(handle, job_id);
-            if !self.released(handle) {
-                self.emit(ClientEvent::Accepted { handle, accepted }, bytes);
-            }
-            self.send_waiting_cancels(handle, job_id);
-        } else if let Some(key) = self.tracks.find(job_id) {
-            let members = self.tracks.jobs.get(key).map(|job| job.members.clone()).unwrap_or_default();
-            for handle in members {
-                if !accepted.credentials.is_empty() && !self.released(handle) {
+
+        if let Some(Ask::Submit(handle)) = request.and_then(|id| self.requests.remove(id)).map(|request| request.ask) {
+            self.submit_accepted(handle, accepted, bytes);
+        } else if let Some(job) = self.jobs.find(job_id) {
+            let followers: Vec<HandleId> = self.jobs.followers(job).collect();
+            for handle in followers {
+                if !accepted.credentials.is_empty() {
                     let credentials = accepted.credentials.clone();
                     self.emit(ClientEvent::Credentials { handle, credentials }, bytes);
                 }
             }
-        } else if delegated && grant.request_id.0.is_none() && self.tracks.handles.len() < self.config.handles {
-            let parent = grant.parent_job_id.as_str().and_then(|parent| self.follower(parent));
-            let handle = self.tracks.handles.insert(Track::new(Role::Child));
-            self.tracks.bind(handle, job_id);
+        } else if is_child && self.jobs.len() < self.config.limits.handles {
+            let parent = grant.parent_job_id.as_str().and_then(|parent| self.jobs.find(parent));
+            let parent = parent.and_then(|parent| self.jobs.followers(parent).next());
+            let handle = self.jobs.open(Role::Child);
+            self.jobs.bind(handle, job_id);
             self.emit(ClientEvent::Child { handle, parent, accepted }, bytes);
-        } else if grant.request_id.0.is_some() && self.requests.oldest(is_submit).is_some() {
-            // It may answer an early copy of a submit that was repeated often: what comes of the job is held until the
-            // answer to the last copy says so.
+        } else if quoted.is_some() && self.requests.oldest(is_submit).is_some() {
+            // This may answer a submit that was sent several times, quoting an id that is no longer remembered. The events
+            // of the job stay held until the last copy is answered.
             return;
         } else {
-            // Nobody waits for it any more, or there is no room for one more child.
+            // The submit was given up, or there is no room for another child.
             self.held.take(job_id);
-            return self.tracks.retire(Arc::from(job_id));
+            return self.jobs.retire(job_id);
         }
         self.release_held(job_id);
     }
 
-    /// `job.subscribed`
-    pub(super) fn subscribed(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
+    /// A submit was accepted. The cancels that waited for that are sent.
+    fn submit_accepted(&mut self, handle: HandleId, accepted: Box<Accepted>, bytes: usize) {
+        let job_id: Arc<str> = Arc::from(&*accepted.job_id);
+        self.jobs.answered(handle);
+        self.jobs.bind(handle, &job_id);
+        if !self.jobs.is_released(handle) {
+            self.emit(ClientEvent::Accepted { handle, accepted }, bytes);
+        }
+        for (request, reason) in self.jobs.take_cancels(handle) {
+            let payload = write::cancel(&job_id, reason.as_deref());
+            self.requests.complete(request, job_id.clone(), payload);
+        }
+    }
+
+    /// `job.subscribed`: a subscription has begun.
+    pub(super) fn on_subscribed(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let job_id = grant.job_id.as_str().or(on_envelope).unwrap_or_default();
-        let of_job = |request: &Request| {
-            matches!(request.what, What::Subscribe(_)) && request.job.as_deref().is_some_and(|job| job == job_id)
+        let is_subscribe = |request: &Request| {
+            matches!(request.ask, Ask::Subscribe(_)) && request.job.as_deref().is_some_and(|job| job == job_id)
         };
-        let request = match grant.request_id.as_str() {
-            Some(id) => self.requests.by_envelope(id).filter(|id| self.requests.get(*id).is_some_and(of_job)),
-            None => self.requests.oldest(of_job),
-        };
-        let Some(handle) = request.and_then(|id| self.answered(id)) else { return };
+        let request = self.requests.answered_by(grant.request_id.as_str(), is_subscribe);
+        let Some(request) = request.and_then(|id| self.requests.remove(id)) else { return };
+        let Ask::Subscribe(handle) = request.ask else { return };
+        let outcome = self.jobs.answered(handle);
         let subscribed = Box::new(grant.subscribed(frame, job_id, envelope.trace_id.as_ref()));
-        let ended = grant.current_status.as_str().and_then(FinalStatus::parse);
         self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
-        if let Some(outcome) = self.tracks.handles.get_mut(handle).and_then(|track| track.parked.take()) {
-            self.end(handle, outcome, frame.len());
-        } else if let Some(status) = ended {
-            let due = self.out.clock.read(self.now).plus_micros(self.config.request_timeout);
-            self.tracks.settle(handle, due, status);
+        if let Some(outcome) = outcome {
+            self.end_handle(handle, outcome, frame.len());
+        } else if let Some(status) = grant.current_status.as_str().and_then(FinalStatus::parse) {
+            let due = self.outbox.clock().read(self.now).plus(self.config.request_timeout);
+            self.jobs.owe(handle, status, due);
         }
     }
 
-    /// `job.cancelled`
-    pub(super) fn cancelled(&mut self, envelope: &Frame<'_>) {
-        let note: read::Cancelled<'_> = payload(envelope);
+    /// `job.cancelled`: a cancel has reached the runtime.
+    pub(super) fn on_cancelled(&mut self, envelope: &Envelope<'_>) {
+        let cancelled: read::Cancelled<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
-        let request = match (note.request_id.as_str(), note.job_id.as_str().or(on_envelope)) {
-            (Some(id), _) => self.requests.by_envelope(id),
-            (None, Some(job)) => self.requests.oldest(|request| {
-                matches!(request.what, What::Cancel(_)) && request.job.as_deref().is_some_and(|of| of == job)
-            }),
-            (None, None) => None,
+        let quoted = cancelled.request_id.as_str();
+        let job_id = cancelled.job_id.as_str().or(on_envelope);
+        let is_cancel = |request: &Request| {
+            let of_job = quoted.is_some() || request.job.as_deref().is_some_and(|job| Some(job) == job_id);
+            matches!(request.ask, Ask::Cancel(_)) && of_job
         };
-        let Some(id) = request else { return };
-        let Some(What::Cancel(handle)) = self.requests.get(id).map(|request| request.what) else { return };
-        self.requests.remove(id);
-        if let Some(track) = self.tracks.handles.get_mut(handle) {
-            track.cancels.retain(|cancel| cancel.request != id);
-        }
-        self.emit(ClientEvent::Cancelled { request: id, handle, acknowledged: true }, 0);
+        let Some(request) = self.requests.answered_by(quoted, is_cancel) else { return };
+        let Some(Ask::Cancel(handle)) = self.requests.remove(request).map(|request| request.ask) else { return };
+        self.jobs.remove_cancel(handle, request);
+        self.emit(ClientEvent::Cancelled { request, handle, acknowledged: true }, 0);
     }
 
-    /// `session.jobs`
-    pub(super) fn jobs(&mut self, frame: &Bytes, envelope: &Frame<'_>) {
+    /// `session.jobs`: a page of jobs.
+    pub(super) fn on_jobs(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let jobs: read::Jobs<'_> = payload(envelope);
-        let is_list = |request: &Request| request.what == What::List;
-        let request = match jobs.request_id.as_str() {
-            Some(id) => self.requests.by_envelope(id).filter(|id| self.requests.get(*id).is_some_and(is_list)),
-            None => self.requests.oldest(is_list),
-        };
-        let Some(request) = request else { return };
+        let is_list = |request: &Request| request.ask == Ask::List;
+        let Some(request) = self.requests.answered_by(jobs.request_id.as_str(), is_list) else { return };
         self.requests.remove(request);
         let page = Box::new(jobs.page(frame));
         self.emit(ClientEvent::Jobs { request, page }, frame.len());
-    }
-
-    /// The handle whose submit or subscribe is answered.
-    fn answered(&mut self, id: RequestId) -> Option<HandleId> {
-        let (What::Submit(handle) | What::Subscribe(handle)) = self.requests.remove(id)?.what else { return None };
-        self.tracks.handles.get_mut(handle)?.asked = None;
-        Some(handle)
-    }
-
-    /// The job is known: what was to cancel it goes out.
-    fn send_waiting_cancels(&mut self, handle: HandleId, job_id: &str) {
-        let Some(track) = self.tracks.handles.get_mut(handle) else { return };
-        let job: Arc<str> = Arc::from(job_id.to_string());
-        for cancel in &mut track.cancels {
-            let payload = write::cancel(job_id, cancel.reason.take().as_deref());
-            self.requests.complete(cancel.request, job.clone(), payload);
-        }
-    }
-
-    fn released(&self, handle: HandleId) -> bool {
-        self.tracks.handles.get(handle).is_none_or(|track| track.released)
-    }
-
-    /// A handle through which the application follows a job.
-    fn follower(&mut self, job_id: &str) -> Option<HandleId> {
-        let key = self.tracks.find(job_id)?;
-        let members = &self.tracks.jobs.get(key)?.members;
-        members.iter().copied().find(|handle| !self.released(*handle))
     }
 }

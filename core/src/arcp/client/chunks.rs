@@ -1,23 +1,23 @@
-//! Streamed results: chunks in order, within the caps, decoded (§8.4, §14).
+//! Streamed results: chunks in order, decoded, within the limits (§8.4, §14).
 
 use alloc::string::{String, ToString};
 
 use bytes::Bytes;
 
-use super::config::ClientConfig;
+use super::config::ClientLimits;
 use super::types::Product;
+use crate::arcp::wire::ids::MAX_ID_BYTES;
 use crate::arcp::wire::reply::read::ResultChunk;
 
-/// The longest `result_id`: it is kept for every handle that is streamed to.
-const MAX_RESULT_ID: usize = 256;
-
-/// The streamed result of one handle, as far as it has come.
+/// The streamed result of one handle, as far as it was received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
     id: String,
+    /// The number of the next chunk.
     next: u64,
+    /// Decoded bytes.
     bytes: u64,
-    /// Whether chunk 0 was seen.
+    /// Whether chunk 0 was received.
     whole: bool,
     finished: bool,
     broken: bool,
@@ -26,28 +26,28 @@ pub(super) struct Stream {
 /// What a chunk is to its stream.
 #[derive(Clone, Debug)]
 pub(super) enum Taken {
-    /// The next one.
+    /// The next chunk.
     Chunk { chunk_seq: u64, data: Bytes, text: bool, more: bool },
-    /// Seen before, or of no use any more.
+    /// A chunk that was received before, or belongs to a broken stream.
     Skip,
-    /// Not a chunk that can be read: handed on raw.
-    Unreadable,
-    /// It breaks the stream: why.
+    /// A malformed chunk, which is delivered as an ordinary event.
+    Malformed,
+    /// A chunk that breaks the stream. The sentence says why.
     Broken(&'static str),
 }
 
 impl Stream {
-    /// Takes a chunk. The first may be of the middle: a subscription, and a submit that was answered by a job of before
-    /// (§7.2), see the rest of a stream.
-    pub(super) fn take(&mut self, config: &ClientConfig, frame: &Bytes, body: &str) -> Taken {
+    /// Takes a chunk. The first one can be from the middle of a result, because a subscription, or a submit that repeats
+    /// the idempotency key of an earlier one (§7.2), may begin there.
+    pub(super) fn take(&mut self, limits: &ClientLimits, frame: &Bytes, body: &str) -> Taken {
         if self.broken {
             return Taken::Skip;
         }
         let Ok(chunk) = serde_json::from_str::<ResultChunk<'_>>(body) else {
             self.broken = true;
-            return Taken::Unreadable;
+            return Taken::Malformed;
         };
-        match self.accept(config, frame, &chunk) {
+        match self.accept(limits, frame, &chunk) {
             Ok(taken) => taken,
             Err(reason) => {
                 self.broken = true;
@@ -56,11 +56,11 @@ impl Stream {
         }
     }
 
-    fn accept(&mut self, config: &ClientConfig, frame: &Bytes, chunk: &ResultChunk<'_>) -> Result<Taken, &'static str> {
+    fn accept(&mut self, limits: &ClientLimits, frame: &Bytes, chunk: &ResultChunk<'_>) -> Result<Taken, &'static str> {
         let (id, chunk_seq) = (chunk.result_id(), chunk.seq());
-        let first = self.next == 0 && !self.finished;
-        if first {
-            if id.len() > MAX_RESULT_ID {
+        let is_first = self.next == 0 && !self.finished;
+        if is_first {
+            if id.len() > MAX_ID_BYTES {
                 return Err("the result_id of a chunk is too long");
             }
             self.id = id.to_string();
@@ -79,11 +79,11 @@ impl Stream {
             return Err("a chunk is missing");
         }
         let data = chunk.data(frame)?;
-        if data.len() > config.chunk_bytes {
+        if data.len() > limits.chunk_bytes {
             return Err("a chunk is larger than the limit");
         }
         self.bytes = self.bytes.saturating_add(data.len() as u64);
-        if self.bytes > config.result_bytes {
+        if self.bytes > limits.result_bytes {
             return Err("the result is larger than the limit");
         }
         self.next = chunk_seq.saturating_add(1);
@@ -91,18 +91,18 @@ impl Stream {
         Ok(Taken::Chunk { chunk_seq, data, text: chunk.is_text(), more: chunk.more() })
     }
 
-    /// What the terminal of the job makes of it.
+    /// Returns the result once the job has ended. `result_id` and `size` are those of the terminal message.
     pub(super) fn product(self, result_id: Option<String>, size: Option<u64>) -> Product {
-        let counted = size.is_none_or(|size| size == self.bytes);
+        let has_size = size.is_none_or(|size| size == self.bytes);
         let started = (!self.id.is_empty()).then_some(self.id);
         Product::Streamed {
-            complete: self.whole && self.finished && !self.broken && counted,
+            complete: self.whole && self.finished && !self.broken && has_size,
             bytes: self.bytes,
             result_id: result_id.or(started),
         }
     }
 
-    /// A result that is said to be streamed, and has no chunks at all.
+    /// Returns the result of a job whose terminal message names a streamed result, but which sent no chunks.
     pub(super) fn empty(result_id: Option<String>, size: Option<u64>) -> Product {
         Product::Streamed { result_id, bytes: 0, complete: size.is_none_or(|size| size == 0) }
     }

@@ -1,4 +1,4 @@
-//! What a client puts out.
+//! The outputs of a client, and the events among them.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,37 +10,39 @@ use super::types::{ChunkEvent, HandleId, JobEvent, Outcome, RequestId, Welcome};
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::reply::read::{Accepted, JobPage, RemoteFault, Subscribed};
 
-/// What a client puts out, in one order. A driver acts on them in that order.
+/// An output of a client. A driver acts on them in their order.
 #[derive(Clone)]
 pub enum ClientOutput {
-    /// A frame for the transport; [`Client::handle_sent`](super::Client::handle_sent) reports that it was written.
+    /// The frame is to be written to the transport. [`Client::handle_sent`](super::Client::handle_sent) reports that it
+    /// was.
     Send(Bytes),
-    /// A transport is wanted: connect, then call `handle_open`; if that fails, call `handle_connect_failed`, which asks
-    /// again. The first transport is opened without being asked for.
+    /// A transport is to be opened. [`Client::handle_open`](super::Client::handle_open) reports that it was;
+    /// [`Client::handle_connect_failed`](super::Client::handle_connect_failed) reports a failure and asks again. A driver
+    /// opens the first transport without being asked.
     Connect {
-        /// Failed attempts since the last welcome, from 0: what a backoff is computed from.
+        /// Failed attempts since the last welcome, from 0. The delay before the next attempt depends on them.
         attempt: u32,
         /// Whether there is a session to resume.
         resume: bool,
     },
-    /// The transport is to be closed once what was sent before is written. It is gone for the client: a
-    /// `handle_close` for it is not needed.
+    /// The transport is to be closed once all frames before this output were written. The client counts it as lost, so that
+    /// its end need not be reported.
     CloseTransport {
         /// A WebSocket close code.
         code: u16,
-        /// For people.
+        /// A sentence for people.
         reason: &'static str,
     },
     /// [`Client::reading`](super::Client::reading) is true again.
     Reading,
-    /// Something for the application. [`Client::handle_taken`](super::Client::handle_taken) reports that it took it.
+    /// The event is for the application. [`Client::handle_taken`](super::Client::handle_taken) reports that it took it.
     Event(ClientEvent),
 }
 
 impl fmt::Debug for ClientOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // A hello holds tokens.
+            // A hello contains tokens.
             ClientOutput::Send(frame) => f.debug_tuple("Send").field(&frame.len()).finish(),
             ClientOutput::Connect { attempt, resume } => {
                 f.debug_struct("Connect").field("attempt", attempt).field("resume", resume).finish()
@@ -54,107 +56,107 @@ impl fmt::Debug for ClientOutput {
     }
 }
 
-/// What the application is told. Large ones are boxed, so that the frequent ones stay small.
+/// An event for the application. The large ones are boxed, so that the frequent ones stay small.
 #[derive(Clone, Debug)]
 pub enum ClientEvent {
-    /// A session is live: it was opened, or resumed.
+    /// A session is live: it was opened or resumed.
     Welcome(Box<Welcome>),
-    /// The transport is gone; the session and its jobs are not. A `Connect` follows.
+    /// The transport was lost. The session and its jobs go on, and a [`ClientOutput::Connect`] follows.
     Lost(LostReason),
     /// A submit was accepted (§7.1).
     Accepted {
-        /// The submit's handle.
+        /// The handle of the submit.
         handle: HandleId,
-        /// What was granted.
+        /// What the job was granted.
         accepted: Box<Accepted>,
     },
-    /// A job delegated by one of this session's jobs was accepted: a handle of its own, which can be followed,
-    /// cancelled and released like any other (§10).
+    /// A job of this session has delegated a job (§10). The child has a handle of its own, which can be cancelled and
+    /// released like any other.
     Child {
-        /// The new handle.
+        /// The handle of the child.
         handle: HandleId,
-        /// The parent's handle, if it is still followed.
+        /// The handle of the parent, if the application still follows it.
         parent: Option<HandleId>,
-        /// What was granted; `parent_job_id` and `delegate_id` say by whom.
+        /// What the child was granted. Its `parent_job_id` and `delegate_id` name the delegation.
         accepted: Box<Accepted>,
     },
-    /// A subscription has begun (§7.6). A runtime that replays first shows events of the handle before this.
+    /// A subscription has begun (§7.6). Some runtimes replay events of the job before they say so.
     Subscribed {
-        /// The subscription's handle.
+        /// The handle of the subscription.
         handle: HandleId,
-        /// What may be known of the job.
+        /// The job, as the subscriber may know it.
         subscribed: Box<Subscribed>,
     },
-    /// The credentials of an accepted job, as they are valid now: they came again after a resume.
+    /// The runtime has sent the credentials of an accepted job again, as they are valid now. It does so after a resume.
     Credentials {
         /// The job's handle.
         handle: HandleId,
-        /// All of them.
+        /// All credentials of the job.
         credentials: Vec<Credential>,
     },
-    /// An event of a job (§8.2), each (session, seq) once and in order.
+    /// A job has emitted an event (§8.2). The events of a session arrive once and in order.
     Job(JobEvent),
-    /// A piece of a streamed result (§8.4), in order and without gaps.
+    /// A chunk of a streamed result was received (§8.4). Chunks arrive in order and without gaps.
     Chunk(ChunkEvent),
-    /// A streamed result cannot be put together: what is wrong with it. No more chunks follow; the terminal does.
+    /// A streamed result cannot be assembled. No more chunks follow, but the terminal event does.
     ChunkFault {
         /// The job's handle.
         handle: HandleId,
-        /// A sentence.
+        /// A sentence that says why.
         reason: &'static str,
     },
-    /// The job has ended (§7.3). The last event of a handle.
+    /// The job has ended (§7.3). This is the last event of its handle.
     Terminal {
-        /// The job's handle, dead from now on.
+        /// The job's handle, which is dead now.
         handle: HandleId,
-        /// How it ended.
+        /// How the job ended.
         outcome: Box<Outcome>,
     },
-    /// A cancel has reached the runtime (§7.4). The terminal follows.
+    /// A cancel has reached the runtime, or was overtaken by the end of the job (§7.4). The terminal event follows.
     Cancelled {
         /// The cancel.
         request: RequestId,
         /// The job's handle.
         handle: HandleId,
-        /// Whether `job.cancelled` said so; if not, the terminal did.
+        /// Whether the runtime has acknowledged the cancel, before the job ended.
         acknowledged: bool,
     },
-    /// A page of jobs (§6.6).
+    /// A page of jobs was received (§6.6).
     Jobs {
-        /// The request.
+        /// The list request.
         request: RequestId,
         /// The page.
         page: Box<JobPage>,
     },
-    /// A request was refused, or nobody answered it. It never is a job's end: an accepted job goes on.
+    /// A request was refused or not answered. This never ends a job that was accepted.
     RequestFailed {
-        /// Which.
+        /// The request.
         request: Failed,
-        /// Why.
+        /// The reason.
         why: Box<RequestFailure>,
     },
-    /// A complaint of the runtime that belongs to no request of ours.
+    /// The runtime has sent an error that belongs to no request of the client.
     Notice(Box<RemoteFault>),
-    /// Events that will not come any more, `from..=to`: a gap that was still there after a resume (§8.3), or events of
-    /// a job that was never accepted and for which there was no more room.
+    /// The events with the numbers `from..=to` were lost: they were still missing after a resume (§8.3), or belong to a job
+    /// that was not accepted before the client ran out of room for them.
     Gap {
         /// The first lost number.
         from: u64,
         /// The last lost number.
         to: u64,
     },
-    /// The end: nothing follows, every handle is dead.
+    /// The client is closed. This is the last event, and every handle is dead.
     Closed(Box<CloseReason>),
 }
 
-/// The request a [`ClientEvent::RequestFailed`] is about.
+/// The request that a [`ClientEvent::RequestFailed`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failed {
-    /// A submit; its handle is dead.
+    /// A submit. Its handle is dead.
     Submit(HandleId),
-    /// A subscribe; its handle is dead.
+    /// A subscribe. Its handle is dead.
     Subscribe(HandleId),
-    /// A cancel; its job goes on.
+    /// A cancel. Its job goes on.
     Cancel(RequestId, HandleId),
     /// A list.
     List(RequestId),
@@ -163,37 +165,37 @@ pub enum Failed {
 /// Why a request failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RequestFailure {
-    /// The runtime refused it.
+    /// The runtime refused the request.
     #[error(transparent)]
     Refused(RemoteFault),
-    /// There was no answer within [`ClientConfig::request_timeout`](super::ClientConfig::request_timeout).
+    /// The runtime did not answer within [`ClientConfig::request_timeout`](super::ClientConfig::request_timeout).
     #[error("the runtime did not answer in time")]
     TimedOut,
-    /// It was queued before the welcome, and the session does not have the feature it needs (§6.2).
+    /// The request was queued before the welcome, and the session does not have the feature that it needs (§6.2).
     #[error("the session did not negotiate {0}")]
     NotNegotiated(&'static str),
-    /// The runtime closed the connection on it (1009): it takes no frame as large as this. Sent again it would close the
-    /// next one, too.
-    #[error("the runtime does not take a request as large as this one: {bytes} bytes")]
+    /// The runtime closed the transport because the request was too large (1009). It is not sent again, because that would
+    /// close the next transport as well.
+    #[error("the runtime does not take a request of {bytes} bytes")]
     TooLarge {
         /// Bytes of the request.
         bytes: usize,
     },
-    /// The client was closed first.
+    /// The client was closed before the request was answered.
     #[error("the client was closed before the runtime answered")]
     Closed,
 }
 
-/// Why a transport is gone.
+/// Why a transport was lost.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LostReason {
-    /// The driver said so.
+    /// The driver reported it.
     #[error("the transport was lost")]
     Transport,
-    /// Nothing was received for two heartbeat intervals, or the runtime says it heard nothing (§6.4).
+    /// Nothing was received for two heartbeat intervals, or the runtime says that it received nothing (§6.4).
     #[error("nothing was heard from the runtime for two heartbeat intervals")]
     Heartbeat,
-    /// Event numbers are missing: the session is resumed once to get them (§8.3).
+    /// Event numbers are missing. The session is resumed once to receive them again (§8.3).
     #[error("the events from {from} to {to} are missing")]
     Gap {
         /// The first missing number.
@@ -201,46 +203,46 @@ pub enum LostReason {
         /// The last missing number.
         to: u64,
     },
-    /// There was no welcome in time.
+    /// The runtime did not answer the hello in time.
     #[error("the runtime did not welcome the client in time")]
     Greeting,
-    /// The runtime refused the session for now.
+    /// The runtime refused the session, but a later attempt can succeed.
     #[error(transparent)]
     Refused(RemoteFault),
-    /// The runtime closed the session without being asked.
-    #[error("the runtime said goodbye")]
+    /// The runtime closed the session of its own accord.
+    #[error("the runtime closed the session")]
     Goodbye,
 }
 
 /// Why a client is closed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CloseReason {
-    /// The application asked for it.
+    /// The application closed it.
     #[error("the application closed the client")]
     Asked,
-    /// The runtime refused the session for good: `UNAUTHENTICATED`, `RESUME_WINDOW_EXPIRED`, or
-    /// `PERMISSION_DENIED` on a resume. Jobs that were accepted go on.
+    /// The runtime refused the session for good: with `UNAUTHENTICATED`, `RESUME_WINDOW_EXPIRED`, or `PERMISSION_DENIED` for
+    /// a resume. Jobs that were accepted go on.
     #[error(transparent)]
     Refused(RemoteFault),
     /// The runtime answered a resume with another session.
     #[error("the runtime began a new session instead of resuming the old one")]
     SessionReplaced,
-    /// What the runtime sends is no ARCP: too large, or malformed too often.
+    /// The runtime does not speak ARCP: a frame was too large, or too many were malformed. The sentence says which.
     #[error("{0}")]
     Protocol(&'static str),
 }
 
-/// The next deadline's reason, as [`Client::poll_timeout`](super::Client::poll_timeout) names it.
+/// The reason of a deadline of [`Client::poll_timeout`](super::Client::poll_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientTimer {
-    /// No welcome.
+    /// The runtime has not welcomed the client.
     Greeting,
-    /// Ping, or give the runtime up (§6.4).
+    /// A ping is due, or the runtime counts as silent (§6.4).
     Heartbeat,
-    /// Acknowledge (§6.5).
+    /// An acknowledgement is due (§6.5).
     Ack,
-    /// A request was not answered, or the terminal of an ended job did not come.
+    /// A request was not answered, or the terminal message of an ended job was not received.
     Request,
-    /// No `session.closed`.
+    /// The runtime has not answered the `session.close`.
     Closing,
 }

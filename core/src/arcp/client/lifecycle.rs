@@ -1,153 +1,154 @@
-//! From state to state, and what fails on the way.
+//! The transports of a client: opened, lost, and closed.
 
 use alloc::boxed::Box;
 
 use super::Client;
 use super::event::{ClientEvent, ClientOutput, CloseReason, LostReason, RequestFailure};
-use super::liveness::Liveness;
-use super::requests::What;
-use super::state::{State, Step};
-use super::track::Tracks;
-use super::types::{HandleId, Outcome, Product, RequestId};
+use super::goodbye::Goodbye;
+use super::jobs::Jobs;
+use super::state::AfterLoss;
+use super::transport::Transport;
+use crate::arcp::wire::request::write;
 use crate::time::Time;
 
 impl Client {
-    /// Time never steps back.
-    pub(super) fn clock(&mut self, now: Time) {
-        self.now = self.now.max(now);
-    }
-
-    /// Takes a step, if it is one for this state.
-    pub(super) fn step(&mut self, step: Step) -> bool {
-        match self.state.next(step) {
-            Some(next) => {
-                self.state = next;
-                true
-            }
-            None => false,
+    /// Reports that a transport was opened. The hello is sent, which resumes the session if there is one (§6.2, §6.3).
+    ///
+    /// A transport that was still up counts as lost.
+    pub fn handle_open(&mut self, now: Time) {
+        self.advance(now);
+        if self.state.is_connected() {
+            self.lose(LostReason::Transport);
+        }
+        if self.state.open() {
+            self.outbox.purge();
+            let opened = self.outbox.clock().read(self.now);
+            self.transport = Transport::open(opened.plus(self.config.welcome_timeout));
+            self.send_hello();
         }
     }
 
-    pub(super) fn emit(&mut self, event: ClientEvent, bytes: usize) {
-        let before = self.session.as_ref().map_or(0, |session| session.seq.last());
-        self.out.event(&self.config, self.now, event, before, bytes);
+    /// Reports that the transport was lost. Asks for the next one with [`ClientOutput::Connect`], unless the client is
+    /// closed.
+    ///
+    /// Ignored while no transport is up. A driver must not report the end of an old transport after it has opened the
+    /// next.
+    pub fn handle_close(&mut self, now: Time) {
+        self.advance(now);
+        self.transport_lost();
     }
 
-    pub(super) fn drop_transport(&mut self, code: u16, reason: &'static str) {
-        self.out.push(ClientOutput::CloseTransport { code, reason });
+    /// Reports that the runtime closed the transport with this WebSocket close code; it is lost, as with
+    /// [`Client::handle_close`].
+    ///
+    /// The code 1009 means that a message was too large. The largest unanswered request then fails, because sending it
+    /// again would lose the next transport as well.
+    pub fn handle_peer_close(&mut self, now: Time, code: u16) {
+        const MESSAGE_TOO_BIG: u16 = 1009;
+        self.advance(now);
+        if code == MESSAGE_TOO_BIG
+            && self.state.is_connected()
+            && let Some((id, bytes)) = self.requests.largest_sent()
+        {
+            self.fail(id, RequestFailure::TooLarge { bytes });
+        }
+        self.transport_lost();
     }
 
-    /// The transport is gone, or was not to be had.
-    pub(super) fn lose(&mut self, reason: LostReason) {
-        let before = self.state;
-        if !self.step(Step::Lose) {
+    /// Reports that an attempt to connect has failed, be it the first one. Asks for the next one with
+    /// [`ClientOutput::Connect`].
+    pub fn handle_connect_failed(&mut self, now: Time) {
+        self.advance(now);
+        if self.state.is_connecting() {
+            self.lose(LostReason::Transport);
+        }
+    }
+
+    /// Closes the session (§6.7).
+    ///
+    /// Unanswered requests fail at once; accepted jobs go on without this client. The client waits for the answer of the
+    /// runtime for [`ClientConfig::close_timeout`](super::ClientConfig::close_timeout) at most and then closes the
+    /// transport. [`ClientEvent::Closed`] is its last event.
+    pub fn close(&mut self, now: Time, reason: Option<&str>) {
+        self.advance(now);
+        let was_connected = self.state.is_connected();
+        if !self.state.close() {
             return;
         }
-        self.forget_transport();
-        match before {
-            State::Live => self.attempt = 0,
-            State::Idle | State::Greeting | State::Lost => self.attempt = self.attempt.saturating_add(1),
-            State::Closing | State::Closed => return self.finish(CloseReason::Asked),
+        if self.state.is_closing() {
+            self.fail_all();
+            let due = self.now.plus(self.config.close_timeout);
+            self.goodbye = Some(Goodbye::new(write::close(reason), due));
+            self.flush();
+            return;
         }
-        if before.connected() {
-            self.emit(ClientEvent::Lost(reason), 0);
+        if was_connected {
+            self.close_transport(1000, "closed");
         }
-        self.out.push(ClientOutput::Connect { attempt: self.attempt, resume: self.session.is_some() });
+        self.end(CloseReason::Asked);
     }
 
-    /// The runtime will have nothing to do with this client any more.
-    pub(super) fn refuse(&mut self, code: u16, why: &'static str, reason: CloseReason) {
-        if self.step(Step::Refuse) {
-            self.drop_transport(code, why);
-            self.finish(reason);
-        }
-    }
-
-    /// The runtime has said goodbye, or had the time to.
-    pub(super) fn done(&mut self) {
-        if self.step(Step::Done) {
-            self.finish(CloseReason::Asked);
+    fn transport_lost(&mut self) {
+        if self.state.is_connected() {
+            self.outbox.purge();
+            self.lose(LostReason::Transport);
         }
     }
 
-    pub(super) fn forget_transport(&mut self) {
-        self.out.reset();
+    /// Asks the driver to close the transport.
+    pub(super) fn close_transport(&mut self, code: u16, reason: &'static str) {
+        self.outbox.push(ClientOutput::CloseTransport { code, reason });
+    }
+
+    /// The transport was lost, or could not be opened.
+    pub(super) fn lose(&mut self, reason: LostReason) {
+        match self.state.lose() {
+            Some(AfterLoss::Reconnect { attempt, was_connected }) => {
+                self.forget_transport();
+                if was_connected {
+                    self.emit(ClientEvent::Lost(reason), 0);
+                }
+                self.outbox.push(ClientOutput::Connect { attempt, resume: self.session.is_some() });
+            }
+            Some(AfterLoss::Close) => self.end(CloseReason::Asked),
+            None => {}
+        }
+    }
+
+    /// The runtime refuses the session for good, or does not speak ARCP. Closes the transport and the client.
+    pub(super) fn refused(&mut self, code: u16, sentence: &'static str, reason: CloseReason) {
+        if self.state.refuse() {
+            self.close_transport(code, sentence);
+            self.end(reason);
+        }
+    }
+
+    /// The runtime has closed the session that the application closed, or did not answer in time. Closes the transport and
+    /// the client.
+    pub(super) fn closed(&mut self) {
+        if self.state.finish() {
+            self.close_transport(1000, "closed");
+            self.end(CloseReason::Asked);
+        }
+    }
+
+    /// Forgets everything that belonged to the transport, and queues its unanswered requests again.
+    fn forget_transport(&mut self) {
+        self.outbox.transport_lost();
         self.requests.requeue();
-        self.pongs.clear();
-        self.ping = false;
-        self.greeting = None;
-        self.live = Liveness::default();
-        self.bad_frames = 0;
+        self.transport = Transport::default();
         if let Some(session) = &mut self.session {
-            session.acks.forget();
+            session.transport_lost();
         }
     }
 
-    /// The end: every request fails, every handle is dead.
-    pub(super) fn finish(&mut self, reason: CloseReason) {
+    /// The client is closed: every request fails, and every handle is dead.
+    fn end(&mut self, reason: CloseReason) {
         self.forget_transport();
         self.fail_all();
-        self.closing = None;
         self.goodbye = None;
-        self.tracks = Tracks::default();
+        self.jobs = Jobs::default();
         self.held.clear();
         self.emit(ClientEvent::Closed(Box::new(reason)), 0);
-    }
-
-    pub(super) fn fail_all(&mut self) {
-        for id in self.requests.ids() {
-            self.fail(id, RequestFailure::Closed);
-        }
-    }
-
-    /// A request has failed: the application is told, unless it has dropped the handle.
-    pub(super) fn fail(&mut self, id: RequestId, why: RequestFailure) {
-        let Some(request) = self.requests.remove(id) else { return };
-        let mut told = true;
-        match request.what {
-            What::Submit(handle) | What::Subscribe(handle) => {
-                if let Some(track) = self.tracks.remove(handle) {
-                    told = !track.released;
-                    for cancel in track.cancels {
-                        self.fail(cancel.request, why.clone());
-                    }
-                }
-            }
-            What::Cancel(handle) => {
-                if let Some(track) = self.tracks.handles.get_mut(handle) {
-                    track.cancels.retain(|cancel| cancel.request != id);
-                }
-            }
-            What::List | What::Unsubscribe => {}
-        }
-        if let Some(request) = request.failed(id).filter(|_| told) {
-            self.emit(ClientEvent::RequestFailed { request, why: Box::new(why) }, 0);
-        }
-    }
-
-    /// A runtime that said a job has ended, and owes its terminal.
-    pub(super) fn settle(&mut self, handle: HandleId) {
-        let Some((status, _)) = self.tracks.handles.get(handle).and_then(|track| track.owed) else { return };
-        let outcome =
-            Outcome { status, seq: 0, result: Product::Unknown, summary: None, fault: None, completed_at: None };
-        self.end(handle, Box::new(outcome), 0);
-    }
-
-    pub(super) fn greeting_due(&self) -> Option<Time> {
-        self.greeting.and_then(|due| self.out.clock.real(due))
-    }
-
-    pub(super) fn silence_due(&self) -> Option<Time> {
-        self.live.lost_due().and_then(|due| self.out.clock.real(due))
-    }
-
-    pub(super) fn ack_due(&self) -> Option<Time> {
-        self.session.as_ref().and_then(|session| session.acks.due(self.config.auto_ack))
-    }
-
-    pub(super) fn ack_taken(&mut self) {
-        if let Some(session) = &mut self.session {
-            session.acks.pass(self.out.processed(session.seq.last()));
-        }
     }
 }

@@ -1,13 +1,16 @@
-//! Requests: waiting for credit, sent and unanswered, and which one an answer belongs to (core/docs/arcp.md,
-//! "The client").
+//! The requests of a client: queued, sent, and answered.
+//!
+//! ```text
+//!   add --> waiting --enqueue, complete--> queued --next--> sent --answered_by, remove--> gone
+//!                                            ^               |
+//!                                            +----requeue----+   the transport was lost
+//! ```
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-use bytes::Bytes;
 
 use super::event::Failed;
 use super::types::{HandleId, RequestId};
@@ -16,38 +19,79 @@ use crate::arcp::wire::ids::EnvelopeId;
 use crate::time::Time;
 use crate::trace::TraceId;
 
-/// Envelope ids remembered of one request: it gets a new one at every resume, and an old one may be answered yet.
-const IDS: usize = 4;
+/// The number of envelope ids that are remembered of one request. It gets a new one whenever it is sent again, and the
+/// runtime may still answer an old one.
+const MAX_ENVELOPES: usize = 4;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum Ask {
     Submit(HandleId),
     Subscribe(HandleId),
     Cancel(HandleId),
     List,
-    /// Silent: nothing answers it.
+    /// Nothing answers an unsubscribe, so it is gone once it was sent.
     Unsubscribe,
 }
 
-/// A request as it is written when its turn comes.
+impl Ask {
+    /// Returns the message type.
+    pub(super) fn message_type(self) -> &'static str {
+        match self {
+            Ask::Submit(_) => "job.submit",
+            Ask::Subscribe(_) => "job.subscribe",
+            Ask::Cancel(_) => "job.cancel",
+            Ask::List => "session.list_jobs",
+            Ask::Unsubscribe => "job.unsubscribe",
+        }
+    }
+
+    /// Returns how a failure of the request `id` names it. The failure of an unsubscribe is not reported.
+    pub(super) fn failed(self, id: RequestId) -> Option<Failed> {
+        match self {
+            Ask::Submit(handle) => Some(Failed::Submit(handle)),
+            Ask::Subscribe(handle) => Some(Failed::Subscribe(handle)),
+            Ask::Cancel(handle) => Some(Failed::Cancel(id, handle)),
+            Ask::List => Some(Failed::List(id)),
+            Ask::Unsubscribe => None,
+        }
+    }
+}
+
+/// A request, which becomes a frame each time it is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    pub(super) what: What,
-    pub(super) kind: &'static str,
+    pub(super) ask: Ask,
     pub(super) payload: String,
     pub(super) extensions: Option<Box<str>>,
     pub(super) job: Option<Arc<str>>,
     pub(super) trace: Option<TraceId>,
-    /// The features without which it may not be sent.
+    /// The features that the session needs for it.
     pub(super) needs: Features,
+}
+
+impl Request {
+    /// Creates a request that needs no feature.
+    pub(super) fn new(ask: Ask, payload: String) -> Request {
+        Request { ask, payload, extensions: None, job: None, trace: None, needs: Features::NONE }
+    }
+
+    /// Returns the number of bytes that the request adds to a frame beside the ids of the envelope.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.payload.len().saturating_add(self.extensions.as_ref().map_or(0, |text| text.len()))
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Entry>().saturating_add(self.text_bytes())
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     request: Request,
-    ids: Vec<EnvelopeId>,
-    /// On the reading clock; set once it was sent on the present transport.
+    /// The envelope ids under which it was sent, oldest first.
+    envelopes: Vec<EnvelopeId>,
+    /// When the answer is overdue, if the request was sent on the present transport; on the reading clock.
     deadline: Option<Time>,
 }
 
@@ -62,47 +106,32 @@ pub(super) struct Requests {
     count: u64,
 }
 
-impl Request {
-    fn bytes(&self) -> usize {
-        let extensions = self.extensions.as_ref().map_or(0, |text| text.len());
-        size_of::<Entry>().saturating_add(self.payload.len()).saturating_add(extensions)
-    }
-
-    /// What a failure of it is about; a silent one does not fail.
-    pub(super) fn failed(&self, id: RequestId) -> Option<Failed> {
-        match self.what {
-            What::Submit(handle) => Some(Failed::Submit(handle)),
-            What::Subscribe(handle) => Some(Failed::Subscribe(handle)),
-            What::Cancel(handle) => Some(Failed::Cancel(id, handle)),
-            What::List => Some(Failed::List(id)),
-            What::Unsubscribe => None,
-        }
-    }
-}
-
 impl Requests {
+    /// Returns the number of requests.
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 
-    pub(super) const fn bytes(&self) -> usize {
+    /// Returns the number of bytes held.
+    pub(super) fn bytes_held(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a request; it waits outside the queue until [`Requests::enqueue`].
+    /// Adds a request. It is not sent until [`Requests::enqueue`].
     pub(super) fn add(&mut self, request: Request) -> RequestId {
         self.count = self.count.saturating_add(1);
         let id = RequestId(self.count);
         self.bytes = self.bytes.saturating_add(request.bytes());
-        self.open.insert(id, Entry { request, ids: Vec::new(), deadline: None });
+        self.open.insert(id, Entry { request, envelopes: Vec::new(), deadline: None });
         id
     }
 
+    /// Queues a request to be sent.
     pub(super) fn enqueue(&mut self, id: RequestId) {
         self.queue.push_back(id);
     }
 
-    /// Completes a request that waited for something, and puts it into the queue.
+    /// Adds the job and the payload to a request that waited for them, and queues it.
     pub(super) fn complete(&mut self, id: RequestId, job: Arc<str>, payload: String) {
         if let Some(entry) = self.open.get_mut(&id) {
             self.bytes = self.bytes.saturating_sub(entry.request.bytes());
@@ -113,37 +142,38 @@ impl Requests {
         }
     }
 
-    /// Writes the next request under a new envelope id. A silent one is done with.
-    pub(super) fn send(
+    /// Returns whether a request is queued.
+    pub(super) fn is_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Sends the next queued request under an envelope id: calls `write` with it, and expects the answer until `deadline`.
+    pub(super) fn next<T>(
         &mut self,
         envelope: EnvelopeId,
         deadline: Time,
-        write: impl FnOnce(&Request) -> Bytes,
-    ) -> Option<Bytes> {
+        write: impl FnOnce(&Request) -> T,
+    ) -> Option<T> {
         while let Some(id) = self.queue.pop_front() {
             let Some(entry) = self.open.get_mut(&id) else { continue };
-            let frame = write(&entry.request);
-            if entry.request.what == What::Unsubscribe {
+            let written = write(&entry.request);
+            if entry.request.ask == Ask::Unsubscribe {
                 self.remove(id);
-                return Some(frame);
+                return Some(written);
             }
-            if entry.ids.len() == IDS {
-                self.by_envelope.remove(&entry.ids.remove(0));
+            if entry.envelopes.len() == MAX_ENVELOPES {
+                self.by_envelope.remove(&entry.envelopes.remove(0));
             }
-            entry.ids.push(envelope);
+            entry.envelopes.push(envelope);
             entry.deadline = Some(deadline);
             self.by_envelope.insert(envelope, id);
             self.deadlines.insert((deadline, id));
-            return Some(frame);
+            return Some(written);
         }
         None
     }
 
-    pub(super) fn waiting(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    /// The transport is lost: whatever is unanswered is to be sent again, in the order it was asked.
+    /// The transport was lost: queues the unanswered requests again, in the order in which they were added.
     pub(super) fn requeue(&mut self) {
         self.deadlines.clear();
         let mut again: Vec<RequestId> = self.queue.drain(..).collect();
@@ -156,53 +186,66 @@ impl Requests {
         self.queue.extend(again);
     }
 
-    pub(super) fn by_envelope(&self, id: &str) -> Option<RequestId> {
-        self.by_envelope.get(&EnvelopeId::parse(id)?).copied()
+    /// Returns the request that was sent under the envelope id `quoted`.
+    pub(super) fn sent_as(&self, quoted: &str) -> Option<RequestId> {
+        self.by_envelope.get(&EnvelopeId::parse(quoted)?).copied()
     }
 
-    /// The oldest sent request that `wanted` accepts.
+    /// Returns the oldest request that was sent and is one of the `wanted`.
     pub(super) fn oldest(&self, mut wanted: impl FnMut(&Request) -> bool) -> Option<RequestId> {
-        let sent = |entry: &Entry| !entry.ids.is_empty();
-        self.open.iter().find(|(_, entry)| sent(entry) && wanted(&entry.request)).map(|(id, _)| *id)
+        let mut sent = self.open.iter().filter(|(_, entry)| !entry.envelopes.is_empty());
+        sent.find(|(_, entry)| wanted(&entry.request)).map(|(id, _)| *id)
     }
 
+    /// Returns the request that a frame answers: the one that it quotes or, since some runtimes quote none, the oldest
+    /// `wanted` one.
+    pub(super) fn answered_by(&self, quoted: Option<&str>, wanted: impl Fn(&Request) -> bool) -> Option<RequestId> {
+        match quoted {
+            Some(quoted) => self.sent_as(quoted).filter(|id| self.get(*id).is_some_and(wanted)),
+            None => self.oldest(wanted),
+        }
+    }
+
+    /// Returns a request.
     pub(super) fn get(&self, id: RequestId) -> Option<&Request> {
         self.open.get(&id).map(|entry| &entry.request)
     }
 
-    /// The largest request that was sent on the present transport, and its bytes.
+    /// Returns whether a request was ever sent.
+    pub(super) fn was_sent(&self, id: RequestId) -> bool {
+        self.open.get(&id).is_some_and(|entry| !entry.envelopes.is_empty())
+    }
+
+    /// Returns the largest request that was sent on the present transport, and its bytes.
     pub(super) fn largest_sent(&self) -> Option<(RequestId, usize)> {
         let sent = self.open.iter().filter(|(_, entry)| entry.deadline.is_some());
         sent.map(|(id, entry)| (*id, entry.request.bytes())).max_by_key(|(_, bytes)| *bytes)
     }
 
-    /// Whether it was ever given to a transport.
-    pub(super) fn was_sent(&self, id: RequestId) -> bool {
-        self.open.get(&id).is_some_and(|entry| !entry.ids.is_empty())
+    /// Returns the request whose answer is overdue first, and when.
+    pub(super) fn first_deadline(&self) -> Option<(Time, RequestId)> {
+        self.deadlines.first().copied()
     }
 
-    /// It was answered, or is given up. Its place in the queue is skipped later.
+    /// Returns all requests in the order in which they were added.
+    pub(super) fn ids(&self) -> Vec<RequestId> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Removes a request that was answered or is given up.
     pub(super) fn remove(&mut self, id: RequestId) -> Option<Request> {
         let entry = self.open.remove(&id)?;
         self.bytes = self.bytes.saturating_sub(entry.request.bytes());
-        for envelope in entry.ids {
+        for envelope in entry.envelopes {
             self.by_envelope.remove(&envelope);
         }
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, id));
         }
+        // The queue may still hold its id, which is skipped later.
         if self.queue.len() > self.open.len().saturating_mul(2) {
             self.queue.retain(|id| self.open.contains_key(id));
         }
         Some(entry.request)
-    }
-
-    /// All of them, in order.
-    pub(super) fn ids(&self) -> Vec<RequestId> {
-        self.open.keys().copied().collect()
-    }
-
-    pub(super) fn deadline(&self) -> Option<(Time, RequestId)> {
-        self.deadlines.first().copied()
     }
 }

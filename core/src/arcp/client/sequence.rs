@@ -1,39 +1,38 @@
-//! Event numbers of one session: what is next, what is missing, what to resume from (§8.3).
+//! The event numbers of a session: which is next, which are missing, and where to resume (§8.3).
 
 /// Counts the numbered frames of one session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sequence {
-    /// The highest number up to which everything has arrived, or was given up.
+    /// The highest number up to which all events were received or given up.
     last: u64,
-    /// The highest number of the session's own jobs.
+    /// The highest number of an event of the session's own jobs.
     own: u64,
-    /// Whether the runtime counts subscribed jobs separately, so that numbers collide (core/docs/arcp.md,
-    /// "The client").
+    /// Whether the runtime numbers the events of subscribed jobs separately, so that numbers occur twice.
     collides: bool,
-    /// Where a gap was seen that the session was resumed for.
+    /// The last number before a gap for which the session was resumed.
     retried: Option<u64>,
 }
 
-/// What a number means.
+/// What the number of a frame means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// The next one.
+    /// It is the next number.
     Next,
-    /// Not above the last one: seen before, or counted separately.
+    /// It is not above the last number: the event was received before, or is numbered separately.
     Late,
-    /// Numbers are missing: the frame does not count, the session is to be resumed.
+    /// Numbers are missing. The frame is dropped, and the session is to be resumed.
     Gap { from: u64, to: u64 },
-    /// Numbers are still missing after a resume: the frame counts, they are lost.
+    /// Numbers are still missing after a resume. The frame counts, and the missing events are given up.
     Lost { from: u64, to: u64 },
 }
 
 impl Sequence {
-    /// Goes on after a number.
-    pub(super) const fn after(last: u64) -> Sequence {
+    /// Continues after a number.
+    pub(super) fn after(last: u64) -> Sequence {
         Sequence { last, own: last, collides: false, retried: None }
     }
 
-    /// A numbered frame came in.
+    /// Takes the number of a frame that was received.
     pub(super) fn arrive(&mut self, seq: u64) -> Arrival {
         if seq <= self.last {
             return Arrival::Late;
@@ -53,7 +52,8 @@ impl Sequence {
         Arrival::Lost { from, to }
     }
 
-    /// A frame was handed out; `late` if its number was not above the last one.
+    /// A frame was delivered. `own` tells whether its job is the session's own, `late` whether its number was
+    /// [`Arrival::Late`].
     pub(super) fn delivered(&mut self, seq: u64, own: bool, late: bool) {
         self.collides |= late;
         if own {
@@ -61,13 +61,14 @@ impl Sequence {
         }
     }
 
-    /// The highest number received without a hole.
-    pub(super) const fn last(&self) -> u64 {
+    /// Returns the highest number up to which all events were received or given up.
+    pub(super) fn last(&self) -> u64 {
         self.last
     }
 
-    /// `last_event_seq` of a resume. A runtime whose numbers collide replays own jobs only, by their own count.
-    pub(super) const fn resume_from(&self) -> u64 {
+    /// Returns the `last_event_seq` of a resume. A runtime whose numbers collide replays the session's own jobs only, in
+    /// their numbering.
+    pub(super) fn resume_from(&self) -> u64 {
         if self.collides { self.own } else { self.last }
     }
 }

@@ -1,102 +1,178 @@
-//! The life of a client.
+//! The state of a client.
 //!
 //! ```text
-//! Idle --open--> Greeting --welcome--> Live --close--> Closing
-//!  |  \             |  |  ^             |  |             |
-//!  |   lose     lose|  |  |open         |  |refuse       |done, lose
-//!  |      \         v  |  |             |  |             v
-//!  |       +------> Lost--+ <--lose-----+  +---------> Closed
-//!  |                 | ^ |                               ^
-//!  |                 | +-+ lose                          |
-//!  +------close------+---close, Greeting: close, refuse--+
+//!            open              welcome          close            finish, lose
+//!    Idle -----------> Greeting -----> Live ----------> Closing -----+
+//!     |                 |    ^          |                  |         |
+//!     | lose       lose |    | open     | lose             | refuse  |
+//!     |                 v    |          |                  v         v
+//!     +---------------> Lost <----------+                  Closed <--+
+//!
+//!    Lost            --lose-->   Lost      another attempt to connect has failed
+//!    Greeting, Live  --refuse--> Closed
+//!    Idle, Greeting, Lost --close--> Closed
 //! ```
 //!
-//! A session survives `Lost`: the next greeting resumes it. `Closed` has no exit.
+//! A session survives `Lost`: the next greeting resumes it. No transition leaves `Closed`.
 
-/// Where a client is.
+use crate::state::transitions;
+
+/// The state of a client, and the number of attempts since its last welcome.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    phase: Phase,
+    /// Failed attempts to reach the runtime since the last welcome.
+    attempt: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+enum Phase {
     /// No transport was opened yet.
     Idle,
-    /// The hello is out.
+    /// The hello was sent.
     Greeting,
-    /// Welcomed.
+    /// The runtime has welcomed the client.
     Live,
-    /// No transport; the next one resumes the session, if there is one.
+    /// There is no transport. The next one resumes the session, if there is one.
     Lost,
-    /// `session.close` is out or waits for credit.
+    /// The application has closed the client, and `session.close` was sent or waits for credit.
     Closing,
-    /// The end.
+    /// The client is closed.
     Closed,
 }
 
-/// What happens to a client.
+transitions!(Phase {
+    /// A transport was opened.
+    open: Idle | Lost => Greeting;
+    /// The runtime sent `session.welcome`.
+    welcome: Greeting => Live;
+    /// The runtime refused the session for good, or does not speak ARCP.
+    refuse: Greeting | Live | Closing => Closed;
+    /// The transport was lost, or could not be opened.
+    lose: Idle | Greeting | Live | Lost => Lost, Closing => Closed;
+    /// The application closed the client.
+    close: Live => Closing, Idle | Greeting | Lost => Closed;
+    /// The runtime sent `session.closed`, or did not in time.
+    finish: Closing => Closed;
+});
+
+/// What a client does after its transport was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// A transport is up.
-    Open,
-    /// `session.welcome`
-    Welcome,
-    /// The runtime refuses the session for good.
-    Refuse,
-    /// The transport is gone, or could not be had.
-    Lose,
-    /// The application wants to end.
+pub(super) enum AfterLoss {
+    /// It asks for another transport.
+    Reconnect {
+        /// Failed attempts since the last welcome.
+        attempt: u32,
+        /// Whether a transport was up before.
+        was_connected: bool,
+    },
+    /// It is closed, because it was closing before.
     Close,
-    /// `session.closed`, or its deadline.
-    Done,
 }
 
 impl State {
-    /// The state after a step; `None` where the step is not for this state and is ignored.
-    pub(super) const fn next(self, step: Step) -> Option<State> {
-        match (self, step) {
-            (State::Idle | State::Lost, Step::Open) => Some(State::Greeting),
-            (State::Greeting, Step::Welcome) => Some(State::Live),
-            (State::Idle | State::Greeting | State::Live | State::Lost, Step::Lose) => Some(State::Lost),
-            (State::Live, Step::Close) => Some(State::Closing),
-            (State::Idle | State::Greeting | State::Lost, Step::Close)
-            | (State::Greeting | State::Live | State::Closing, Step::Refuse)
-            | (State::Closing, Step::Lose | Step::Done) => Some(State::Closed),
-            _ => None,
-        }
+    pub(super) fn new() -> State {
+        State { phase: Phase::Idle, attempt: 0 }
     }
 
-    /// Whether a transport is up.
-    pub(super) const fn connected(self) -> bool {
-        matches!(self, State::Greeting | State::Live | State::Closing)
+    /// A transport was opened. Returns whether a hello is to be sent.
+    pub(super) fn open(&mut self) -> bool {
+        self.phase.open()
+    }
+
+    /// The runtime sent `session.welcome`. Returns whether it was expected.
+    pub(super) fn welcome(&mut self) -> bool {
+        let welcomed = self.phase.welcome();
+        if welcomed {
+            self.attempt = 0;
+        }
+        welcomed
+    }
+
+    /// The runtime refused the session for good. Returns whether that closes the client.
+    pub(super) fn refuse(&mut self) -> bool {
+        self.phase.refuse()
+    }
+
+    /// The transport was lost, or could not be opened. Returns `None` if the client is closed already.
+    pub(super) fn lose(&mut self) -> Option<AfterLoss> {
+        let was_connected = self.is_connected();
+        let was_live = self.is_live();
+        if !self.phase.lose() {
+            return None;
+        }
+        if self.phase == Phase::Closed {
+            return Some(AfterLoss::Close);
+        }
+        if !was_live {
+            self.attempt = self.attempt.saturating_add(1);
+        }
+        Some(AfterLoss::Reconnect { attempt: self.attempt, was_connected })
+    }
+
+    /// The application closed the client. Returns whether anything has changed: the client is closing now if it was live,
+    /// and closed otherwise.
+    pub(super) fn close(&mut self) -> bool {
+        self.phase.close()
+    }
+
+    /// The runtime sent `session.closed`, or did not in time. Returns whether that closes the client.
+    pub(super) fn finish(&mut self) -> bool {
+        self.phase.finish()
+    }
+
+    /// Returns the number of failed attempts to reach the runtime since the last welcome.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Returns whether a transport is up.
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Greeting | Phase::Live | Phase::Closing)
+    }
+
+    /// Returns whether an attempt to connect can be under way.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Lost)
+    }
+
+    pub(super) fn is_greeting(&self) -> bool {
+        self.phase == Phase::Greeting
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.phase == Phase::Closing
+    }
+
+    /// Returns whether commands are refused.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Closed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{State, Step};
-    use alloc::format;
-    use alloc::string::String;
-    use core::fmt::Write as _;
+    use super::{AfterLoss, Phase, State};
+    use crate::state::table;
 
     #[test]
-    fn every_state_and_step() {
-        let steps = [Step::Open, Step::Welcome, Step::Refuse, Step::Lose, Step::Close, Step::Done];
-        let mut table = String::new();
-        let mut line = |first: &str, cells: [String; 6]| {
-            let [open, welcome, refuse, lose, close, done] = cells;
-            let line = format!("{first:8} {open:8} {welcome:8} {refuse:8} {lose:8} {close:8} {done}");
-            writeln!(table, "{line}").expect("a String takes everything");
-        };
-        line("", steps.map(|step| format!("{step:?}")));
-        for state in [State::Idle, State::Greeting, State::Live, State::Lost, State::Closing, State::Closed] {
-            let next = |step| state.next(step).map_or_else(|| String::from("-"), |next| format!("{next:?}"));
-            line(&format!("{state:?}"), steps.map(next));
-        }
-        insta::assert_snapshot!(table, @r"
-                 Open     Welcome  Refuse   Lose     Close    Done
-        Idle     Greeting -        -        Lost     Closed   -
-        Greeting -        Live     Closed   Lost     Closed   -
-        Live     -        -        Closed   Lost     Closing  -
-        Lost     Greeting -        -        Lost     Closed   -
-        Closing  -        -        Closed   Closed   -        Closed
-        Closed   -        -        -        -        -        -
-        ");
+    fn every_state_and_transition() {
+        use Phase::{Closed, Closing, Greeting, Idle, Live, Lost};
+        insta::assert_snapshot!(table(&[Idle, Greeting, Live, Lost, Closing, Closed]));
+    }
+
+    #[test]
+    fn attempts_count_from_the_last_welcome() {
+        let mut state = State::new();
+        let reconnect = |attempt, was_connected| Some(AfterLoss::Reconnect { attempt, was_connected });
+        assert_eq!(state.lose(), reconnect(1, false));
+        assert!(state.open());
+        assert_eq!(state.lose(), reconnect(2, true));
+        assert!(state.open() && state.welcome());
+        assert_eq!(state.lose(), reconnect(0, true));
     }
 }

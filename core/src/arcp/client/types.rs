@@ -36,7 +36,7 @@ pub enum ClientRefused {
     /// The session did not negotiate the feature that the command needs (§6.2).
     #[error("the session did not negotiate {0}")]
     NotNegotiated(&'static str),
-    /// The frame would be larger than [`ClientConfig::frame_bytes`](super::ClientConfig::frame_bytes).
+    /// The frame would be larger than [`ClientLimits::frame_bytes`](super::ClientLimits::frame_bytes).
     #[error("the request needs {bytes} bytes, and the limit is {max}")]
     TooLarge {
         /// Bytes of the frame.
@@ -47,7 +47,7 @@ pub enum ClientRefused {
     /// A limit of the configuration is reached. The command can succeed once a request was answered or a job has ended.
     #[error("the limit {limit} of {max} is reached")]
     Limit {
-        /// The name of the limit in [`ClientConfig`](super::ClientConfig).
+        /// The name of the limit in [`ClientLimits`](super::ClientLimits).
         limit: &'static str,
         /// Its value.
         max: usize,

@@ -22,7 +22,7 @@ pub type Subscription = Follow<Subscribed>;
 /// A job and the stream of what happens to it, over as many connections as it takes. See [`JobHandle`] and
 /// [`Subscription`].
 ///
-/// What is not read waits here, and all handles of a client together may hold `ClientConfig::events` events: **then the
+/// What is not read waits here, and all handles of a client together may hold `ClientLimits::events` events: **then the
 /// client reads no more from its connection**, for any handle, until some are taken. So read the handles of one client
 /// concurrently, or drop those that are of no interest; [`outcome`](Follow::outcome) and [`collect`](Follow::collect)
 /// pass over what is not read. Events count as processed, and are acknowledged, once the next is asked for.

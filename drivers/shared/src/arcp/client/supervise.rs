@@ -118,7 +118,7 @@ impl<D: Driver> Supervisor<D> {
     fn open(&self, mut transport: Transport, abandoned: CancellationToken) -> oneshot::Receiver<()> {
         let pipe = Arc::new(Pipe::default());
         let (epoch, max_message) =
-            self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().frame_bytes));
+            self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().limits.frame_bytes));
         let link = transport.link(max_message);
         let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch });
         let patience = Patience { open: Some(self.connect_timeout), linger: LINGER };

@@ -1,4 +1,4 @@
-//! `session.error`, and the error members of a terminal (§12).
+//! `session.error`, and the faults that runtimes report (§12).
 
 use alloc::string::String;
 
@@ -30,9 +30,25 @@ impl RemoteFault {
     pub fn known(&self) -> Option<ErrorCode> {
         ErrorCode::parse(&self.code)
     }
+
+    /// Returns the fault of the error members of a payload, if there is a code.
+    pub(super) fn read(
+        frame: &Bytes,
+        code: &Maybe<Text<'_>>,
+        message: &Maybe<Text<'_>>,
+        retryable: &Maybe<bool>,
+        details: Option<&RawValue>,
+    ) -> Option<RemoteFault> {
+        Some(RemoteFault {
+            code: code.owned()?,
+            message: message.owned().unwrap_or_default(),
+            retryable: retryable.0.unwrap_or_default(),
+            details: Raw::unless_null(frame, details),
+        })
+    }
 }
 
-/// A `session.error`, or the error members of a `job.error`.
+/// A `session.error`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Error<'a> {
@@ -50,23 +66,6 @@ pub(crate) struct Error<'a> {
 impl Error<'_> {
     /// Returns the fault, if there is a code.
     pub(crate) fn fault(&self, frame: &Bytes) -> Option<RemoteFault> {
-        Some(RemoteFault {
-            code: self.code.owned()?,
-            message: self.message.owned().unwrap_or_default(),
-            retryable: self.retryable.0.unwrap_or_default(),
-            details: Raw::unless_null(frame, self.details),
-        })
-    }
-
-    /// Returns whether this refuses a submit because its idempotency key belongs to `job` (§7.2).
-    pub(crate) fn is_duplicate_of(&self, job: &str) -> bool {
-        #[derive(Deserialize)]
-        struct Details<'a> {
-            #[serde(borrow)]
-            existing_job_id: Text<'a>,
-        }
-        let details = self.details.and_then(|json| serde_json::from_str::<Details<'_>>(json.get()).ok());
-        self.code.as_str() == Some(ErrorCode::DuplicateKey.as_str())
-            && details.is_some_and(|details| details.existing_job_id.as_str() == job)
+        RemoteFault::read(frame, &self.code, &self.message, &self.retryable, self.details)
     }
 }

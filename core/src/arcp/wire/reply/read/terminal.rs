@@ -31,6 +31,13 @@ pub(crate) struct Terminal<'a> {
     pub(crate) summary: Maybe<Text<'a>>,
     #[serde(borrow)]
     pub(crate) completed_at: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    code: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    message: Maybe<Text<'a>>,
+    retryable: Maybe<bool>,
+    #[serde(borrow)]
+    details: Option<&'a RawValue>,
 }
 
 impl Terminal<'_> {
@@ -46,6 +53,23 @@ impl Terminal<'_> {
             None if kind == "job.error" => FinalStatus::Error,
             None => FinalStatus::Success,
         }
+    }
+
+    /// Returns the fault, if there is a code.
+    pub(crate) fn fault(&self, frame: &Bytes) -> Option<RemoteFault> {
+        RemoteFault::read(frame, &self.code, &self.message, &self.retryable, self.details)
+    }
+
+    /// Returns whether this refuses a submit because its idempotency key belongs to `job` (§7.2).
+    pub(crate) fn is_duplicate_of(&self, job: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Details<'a> {
+            #[serde(borrow)]
+            existing_job_id: Text<'a>,
+        }
+        let details = self.details.and_then(|json| serde_json::from_str::<Details<'_>>(json.get()).ok());
+        self.code.as_str() == Some(ErrorCode::DuplicateKey.as_str())
+            && details.is_some_and(|details| details.existing_job_id.as_str() == job)
     }
 
     /// Returns the inline result: `result`, or `output` as some runtimes call it.

@@ -1,0 +1,53 @@
+//! Requests that fail, and handles whose job has ended.
+
+use alloc::boxed::Box;
+
+use super::Client;
+use super::event::{ClientEvent, RequestFailure};
+use super::requests::Ask;
+use super::types::{HandleId, Outcome, RequestId};
+
+impl Client {
+    /// A request has failed. The application is told, unless it has released the handle.
+    pub(super) fn fail(&mut self, id: RequestId, why: RequestFailure) {
+        let Some(request) = self.requests.remove(id) else { return };
+        let mut released = false;
+        match request.ask {
+            Ask::Submit(handle) | Ask::Subscribe(handle) => {
+                if let Some(closed) = self.jobs.close(handle) {
+                    released = closed.released;
+                    for cancel in closed.cancels {
+                        self.fail(cancel, why.clone());
+                    }
+                }
+            }
+            Ask::Cancel(handle) => self.jobs.remove_cancel(handle, id),
+            Ask::List | Ask::Unsubscribe => {}
+        }
+        if let Some(request) = request.ask.failed(id).filter(|_| !released) {
+            self.emit(ClientEvent::RequestFailed { request, why: Box::new(why) }, 0);
+        }
+    }
+
+    /// Every request fails, because the client is closed.
+    pub(super) fn fail_all(&mut self) {
+        for id in self.requests.ids() {
+            self.fail(id, RequestFailure::Closed);
+        }
+    }
+
+    /// The job of a handle has ended. That answers its cancels, and the terminal message is the last event of the handle.
+    pub(super) fn end_handle(&mut self, handle: HandleId, outcome: Box<Outcome>, bytes: usize) {
+        let Some(closed) = self.jobs.close(handle) else { return };
+        for request in closed.cancels {
+            if self.requests.remove(request).is_some() {
+                self.emit(ClientEvent::Cancelled { request, handle, acknowledged: false }, 0);
+            }
+        }
+        if !closed.released {
+            let before = if outcome.seq == 0 { self.last_seq() } else { outcome.seq.saturating_sub(1) };
+            let event = ClientEvent::Terminal { handle, outcome };
+            self.outbox.event(&self.config.limits, self.now, event, before, bytes);
+        }
+    }
+}

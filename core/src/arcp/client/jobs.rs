@@ -1,0 +1,345 @@
+//! The jobs of a client, and the handles through which its application follows them.
+//!
+//! ```text
+//!   HandleId --> Handle --.                 a submit:       open, asked, [accepted:] answered, bind … close
+//!   HandleId --> Handle --+--> Job "job_1"  a subscription: open, bind, asked, answered … close
+//!   HandleId --> Handle -----> Job "job_2"  a child:        open, bind … close
+//! ```
+//!
+//! A job is kept as long as a handle follows it. Afterwards its id is retired, so that late frames of it are dropped.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use slotmap::SlotMap;
+
+use super::chunks::Stream;
+use super::retired::Retired;
+use super::types::{HandleId, Outcome, RequestId};
+use crate::arcp::wire::ids::MAX_ID_BYTES;
+use crate::arcp::wire::job::FinalStatus;
+use crate::time::Time;
+
+slotmap::new_key_type! {
+    /// A job of the session.
+    pub(super) struct JobKey;
+}
+
+/// Where a handle comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Submit,
+    Subscription,
+    Child,
+}
+
+#[derive(Clone, Debug)]
+struct Handle {
+    role: Role,
+    job: Option<JobKey>,
+    /// The submit or subscribe, until it is answered.
+    asked: Option<RequestId>,
+    /// Whether the application has released the handle and receives no more events of it.
+    released: bool,
+    /// The highest number delivered.
+    seq: u64,
+    stream: Option<Box<Stream>>,
+    cancels: Vec<Cancel>,
+    /// The outcome of a job that ended before its subscription was answered.
+    parked: Option<Box<Outcome>>,
+    /// The status of a job that had ended before it was subscribed to, and when its terminal message is given up; on the
+    /// reading clock.
+    owed: Option<(FinalStatus, Time)>,
+}
+
+/// A cancel that was not answered yet.
+#[derive(Clone, Debug)]
+struct Cancel {
+    request: RequestId,
+    /// The reason, if the cancel waits for its job to be accepted.
+    reason: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    id: Arc<str>,
+    members: Vec<HandleId>,
+    /// Whether the job was submitted or delegated in this session, and not only subscribed to.
+    own: bool,
+}
+
+/// What a closed handle leaves behind.
+#[derive(Clone, Debug)]
+pub(super) struct ClosedHandle {
+    /// Whether the application had released it.
+    pub(super) released: bool,
+    /// The cancels that were not answered yet.
+    pub(super) cancels: Vec<RequestId>,
+}
+
+/// All jobs and handles of a client.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Jobs {
+    handles: SlotMap<HandleId, Handle>,
+    jobs: SlotMap<JobKey, Job>,
+    by_id: BTreeMap<Arc<str>, JobKey>,
+    /// The job that was looked up last. Often the next frame belongs to it, too.
+    last: Option<JobKey>,
+    /// The handles that wait for a terminal message, by their deadline.
+    owed: BTreeSet<(Time, HandleId)>,
+    retired: Retired,
+}
+
+impl Jobs {
+    // Handles.
+
+    /// Returns the number of handles.
+    pub(super) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Opens a handle that follows no job yet.
+    pub(super) fn open(&mut self, role: Role) -> HandleId {
+        self.handles.insert(Handle {
+            role,
+            job: None,
+            asked: None,
+            released: false,
+            seq: 0,
+            stream: None,
+            cancels: Vec::new(),
+            parked: None,
+            owed: None,
+        })
+    }
+
+    /// The submit or subscribe of a handle was queued.
+    pub(super) fn asked(&mut self, handle: HandleId, request: RequestId) {
+        if let Some(handle) = self.handles.get_mut(handle) {
+            handle.asked = Some(request);
+        }
+    }
+
+    /// The submit or subscribe of a handle was answered. Returns the outcome of a job that has ended in the meantime.
+    pub(super) fn answered(&mut self, handle: HandleId) -> Option<Box<Outcome>> {
+        let handle = self.handles.get_mut(handle)?;
+        handle.asked = None;
+        handle.parked.take()
+    }
+
+    /// Lets a handle follow a job.
+    pub(super) fn bind(&mut self, handle: HandleId, id: &str) {
+        let key = self.by_id.get(id).copied().unwrap_or_else(|| {
+            let id: Arc<str> = Arc::from(id);
+            self.retired.remove(&id);
+            let key = self.jobs.insert(Job { id: id.clone(), members: Vec::new(), own: false });
+            self.by_id.insert(id, key);
+            key
+        });
+        if let Some(member) = self.handles.get_mut(handle)
+            && let Some(job) = self.jobs.get_mut(key)
+        {
+            member.job = Some(key);
+            job.members.push(handle);
+            job.own |= member.role != Role::Subscription;
+        }
+    }
+
+    /// The application releases a handle. Returns where it comes from and its unanswered submit or subscribe, or `None` for
+    /// a dead handle.
+    pub(super) fn release(&mut self, handle: HandleId) -> Option<(Role, Option<RequestId>)> {
+        let handle = self.handles.get_mut(handle)?;
+        handle.released = true;
+        handle.stream = None;
+        Some((handle.role, handle.asked))
+    }
+
+    /// Closes a handle, and forgets its job if no other handle follows it.
+    pub(super) fn close(&mut self, handle: HandleId) -> Option<ClosedHandle> {
+        let Handle { job, released, cancels, owed, .. } = self.handles.remove(handle)?;
+        if let Some((_, due)) = owed {
+            self.owed.remove(&(due, handle));
+        }
+        if let Some(key) = job
+            && let Some(job) = self.jobs.get_mut(key)
+        {
+            job.members.retain(|member| *member != handle);
+            if job.members.is_empty()
+                && let Some(job) = self.jobs.remove(key)
+            {
+                self.by_id.remove(&job.id);
+                self.retired.add(job.id);
+            }
+        }
+        Some(ClosedHandle { released, cancels: cancels.into_iter().map(|cancel| cancel.request).collect() })
+    }
+
+    /// Returns where a handle comes from, or `None` for a dead handle.
+    pub(super) fn role(&self, handle: HandleId) -> Option<Role> {
+        self.handles.get(handle).map(|handle| handle.role)
+    }
+
+    /// Returns the submit or subscribe of a handle that was not answered yet.
+    pub(super) fn unanswered(&self, handle: HandleId) -> Option<RequestId> {
+        self.handles.get(handle)?.asked
+    }
+
+    /// Returns whether the application receives no more events of a handle.
+    pub(super) fn is_released(&self, handle: HandleId) -> bool {
+        self.handles.get(handle).is_none_or(|handle| handle.released)
+    }
+
+    /// Returns the id of the job that a handle follows.
+    pub(super) fn id(&self, handle: HandleId) -> Option<&Arc<str>> {
+        self.jobs.get(self.handles.get(handle)?.job?).map(|job| &job.id)
+    }
+
+    // Cancels.
+
+    /// A cancel of the handle's job was asked for. One that waits for the job to be accepted has a `reason`.
+    pub(super) fn add_cancel(&mut self, handle: HandleId, request: RequestId, reason: Option<Box<str>>) {
+        if let Some(handle) = self.handles.get_mut(handle) {
+            handle.cancels.push(Cancel { request, reason });
+        }
+    }
+
+    /// Returns the cancels of a handle with their reasons, which are given away.
+    pub(super) fn take_cancels(&mut self, handle: HandleId) -> Vec<(RequestId, Option<Box<str>>)> {
+        let cancels = self.handles.get_mut(handle).map(|handle| handle.cancels.iter_mut());
+        cancels.into_iter().flatten().map(|cancel| (cancel.request, cancel.reason.take())).collect()
+    }
+
+    /// A cancel was answered.
+    pub(super) fn remove_cancel(&mut self, handle: HandleId, request: RequestId) {
+        if let Some(handle) = self.handles.get_mut(handle) {
+            handle.cancels.retain(|cancel| cancel.request != request);
+        }
+    }
+
+    // Jobs.
+
+    /// Returns the job with this id, if a handle follows it.
+    pub(super) fn find(&mut self, id: &str) -> Option<JobKey> {
+        if let Some(last) = self.last
+            && self.jobs.get(last).is_some_and(|job| &*job.id == id)
+        {
+            return Some(last);
+        }
+        let found = self.by_id.get(id).copied();
+        self.last = found.or(self.last);
+        found
+    }
+
+    /// Returns whether the job is the session's own, and not only subscribed to.
+    pub(super) fn is_own(&self, job: JobKey) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.own)
+    }
+
+    /// Returns whether a subscription follows the job with this id.
+    pub(super) fn is_subscribed(&self, id: &str) -> bool {
+        let job = self.by_id.get(id).and_then(|key| self.jobs.get(*key));
+        let mut members = job.into_iter().flat_map(|job| &job.members);
+        members.any(|member| self.role(*member) == Some(Role::Subscription))
+    }
+
+    /// Returns the handles of a job that the application has not released.
+    pub(super) fn followers(&self, job: JobKey) -> impl Iterator<Item = HandleId> {
+        let members = self.jobs.get(job).into_iter().flat_map(|job| &job.members);
+        members.copied().filter(|handle| !self.is_released(*handle))
+    }
+
+    /// Returns whether late frames of the job with this id are to be dropped.
+    pub(super) fn is_retired(&self, id: &str) -> bool {
+        self.retired.contains(id)
+    }
+
+    /// Retires the id of a job that no handle follows.
+    pub(super) fn retire(&mut self, id: &str) {
+        self.retired.add(Arc::from(id));
+    }
+
+    // Delivery.
+
+    /// Offers an event to the handles of a job. Calls `deliver` with each that has not received it and was not released,
+    /// and with the stream of its result. Returns whether any handle, released or not, had not received it.
+    pub(super) fn deliver(
+        &mut self,
+        job: JobKey,
+        seq: u64,
+        mut deliver: impl FnMut(HandleId, &mut Option<Box<Stream>>),
+    ) -> bool {
+        let mut delivered = false;
+        for member in self.jobs.get(job).into_iter().flat_map(|job| &job.members) {
+            let Some(handle) = self.handles.get_mut(*member) else { continue };
+            if handle.receive(seq) {
+                delivered = true;
+                if !handle.released {
+                    deliver(*member, &mut handle.stream);
+                }
+            }
+        }
+        delivered
+    }
+
+    /// Offers a terminal message to the handles of a job. Returns those that have not received it, each with the stream of
+    /// its result.
+    pub(super) fn end(&mut self, job: JobKey, seq: u64) -> Vec<(HandleId, Option<Box<Stream>>)> {
+        let members = self.jobs.get(job).into_iter().flat_map(|job| &job.members);
+        members
+            .filter_map(|member| {
+                let handle = self.handles.get_mut(*member)?;
+                handle.receive(seq).then(|| (*member, handle.stream.take()))
+            })
+            .collect()
+    }
+
+    /// Keeps the outcome of a job whose subscription was not answered yet. Returns the outcome if it was, or if the handle
+    /// is no subscription.
+    pub(super) fn park(&mut self, handle: HandleId, outcome: Box<Outcome>) -> Option<Box<Outcome>> {
+        match self.handles.get_mut(handle) {
+            Some(handle) if handle.role == Role::Subscription && handle.asked.is_some() => {
+                handle.parked = Some(outcome);
+                None
+            }
+            _ => Some(outcome),
+        }
+    }
+
+    // Terminal messages that the runtime owes.
+
+    /// The job of a handle had ended before. Its terminal message is waited for until `due`.
+    pub(super) fn owe(&mut self, handle: HandleId, status: FinalStatus, due: Time) {
+        if let Some(owing) = self.handles.get_mut(handle) {
+            owing.owed = Some((status, due));
+            self.owed.insert((due, handle));
+        }
+    }
+
+    /// Returns the handle whose terminal message is given up first, with the status of its job and the deadline.
+    pub(super) fn first_owed(&self) -> Option<(Time, HandleId, FinalStatus)> {
+        let (due, handle) = self.owed.first().copied()?;
+        let (status, _) = self.handles.get(handle)?.owed?;
+        Some((due, handle, status))
+    }
+
+    /// Returns an upper estimate of the memory held, in bytes.
+    pub(super) fn bytes_held(&self) -> usize {
+        let job = size_of::<Job>() + size_of::<HandleId>() + MAX_ID_BYTES;
+        let handles = self.handles.len().saturating_mul(size_of::<Handle>());
+        let jobs = self.jobs.len().saturating_mul(job);
+        handles.saturating_add(jobs).saturating_add(self.retired.bytes_held())
+    }
+}
+
+impl Handle {
+    /// Takes the number of a frame. Returns whether the frame is new to this handle; an unnumbered one always is.
+    fn receive(&mut self, seq: u64) -> bool {
+        if self.parked.is_some() || (seq != 0 && seq <= self.seq) {
+            return false;
+        }
+        self.seq = self.seq.max(seq);
+        true
+    }
+}

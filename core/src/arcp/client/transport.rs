@@ -1,0 +1,131 @@
+//! What a client knows of its present transport: deadlines, signs of life, malformed frames (§6.4).
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use crate::time::Time;
+
+/// Pings that wait for their pong. Beyond them the oldest are forgotten.
+const MAX_PONGS: usize = 16;
+/// The longest nonce that is kept for a pong, in bytes.
+const MAX_NONCE_BYTES: usize = 1_024;
+
+/// The state of one transport, which is lost with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transport {
+    /// When the welcome is overdue; on the reading clock.
+    welcome_due: Option<Time>,
+    /// The heartbeat, if it was negotiated.
+    heartbeat: Option<Heartbeat>,
+    /// Whether a ping waits to be sent.
+    ping: bool,
+    /// The nonces of the runtime's pings that were not answered yet.
+    pongs: VecDeque<Box<str>>,
+    /// Malformed frames in a row.
+    bad_frames: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Heartbeat {
+    /// In microseconds.
+    interval: u64,
+    /// When the last frame was sent.
+    sent: Time,
+    /// When the last frame was received.
+    received: Time,
+    /// The same time on the reading clock.
+    heard: Time,
+    /// When the last ping was sent.
+    pinged: Time,
+}
+
+impl Transport {
+    /// Creates the state of a transport that was just opened.
+    pub(super) fn open(welcome_due: Time) -> Transport {
+        Transport { welcome_due: Some(welcome_due), ..Transport::default() }
+    }
+
+    /// The welcome was received. `interval` is that of the heartbeat in microseconds, if it was negotiated; `heard` is the
+    /// present time on the reading clock.
+    pub(super) fn welcome(&mut self, interval: Option<u64>, now: Time, heard: Time) {
+        self.welcome_due = None;
+        self.heartbeat = interval.map(|interval| Heartbeat { interval, sent: now, received: now, heard, pinged: now });
+    }
+
+    /// Returns when the welcome is overdue; on the reading clock.
+    pub(super) fn welcome_due(&self) -> Option<Time> {
+        self.welcome_due
+    }
+
+    /// A frame was sent.
+    pub(super) fn sent(&mut self, now: Time) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.sent = now;
+        }
+    }
+
+    /// A frame was received. `heard` is the present time on the reading clock.
+    pub(super) fn received(&mut self, now: Time, heard: Time) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.received = now;
+            heartbeat.heard = heard;
+        }
+    }
+
+    /// Returns when a ping is due: nothing was sent, or nothing received, for one interval, and no ping in it.
+    pub(super) fn ping_due(&self) -> Option<Time> {
+        self.heartbeat.map(|Heartbeat { interval, sent, received, pinged, .. }| {
+            sent.min(received).max(pinged).plus_micros(interval)
+        })
+    }
+
+    /// A ping is due.
+    pub(super) fn ping(&mut self, now: Time) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.pinged = now;
+            self.ping = true;
+        }
+    }
+
+    /// Returns whether a ping is to be sent, which is then done.
+    pub(super) fn next_ping(&mut self) -> bool {
+        core::mem::take(&mut self.ping)
+    }
+
+    /// Returns when the runtime counts as silent: nothing was received for two intervals; on the reading clock.
+    pub(super) fn silence_due(&self) -> Option<Time> {
+        self.heartbeat.map(|heartbeat| heartbeat.heard.plus_micros(heartbeat.interval.saturating_mul(2)))
+    }
+
+    /// The runtime sent a ping, which is to be answered.
+    pub(super) fn pinged(&mut self, nonce: &str) {
+        if nonce.len() > MAX_NONCE_BYTES {
+            return;
+        }
+        if self.pongs.len() == MAX_PONGS {
+            self.pongs.pop_front();
+        }
+        self.pongs.push_back(Box::from(nonce));
+    }
+
+    /// Returns the nonce of the next pong to send.
+    pub(super) fn next_pong(&mut self) -> Option<Box<str>> {
+        self.pongs.pop_front()
+    }
+
+    /// A malformed frame was received. Returns how many there were in a row.
+    pub(super) fn malformed(&mut self) -> u32 {
+        self.bad_frames = self.bad_frames.saturating_add(1);
+        self.bad_frames
+    }
+
+    /// A well-formed frame was received.
+    pub(super) fn well_formed(&mut self) {
+        self.bad_frames = 0;
+    }
+
+    /// Returns the number of bytes held.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.pongs.iter().map(|pong| pong.len()).sum()
+    }
+}
