@@ -1,4 +1,4 @@
-//! The one notion of time: [`Time`], Unix microseconds, always an argument.
+//! Points in time: [`Time`], in microseconds since the Unix epoch.
 
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -8,56 +8,68 @@ use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 
-// Civil times, not jiff::Timestamp: that ends a day before the year 9999 does.
+// A civil time, because `jiff::Timestamp` ends a day before the year 9999 does.
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// A point in time: microseconds since the Unix epoch, UTC.
 ///
-/// A machine never reads a clock. Its driver samples the wall clock once, adds monotonic time, and passes the sum to
-/// every `handle_*` method and command; a step back is clamped by the machine.
+/// A machine never reads a clock: its driver passes the present time to every `handle_*` method and command. A machine
+/// ignores a step back and stays at the latest time that it has seen.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use nuncio_core::time::Time;
+///
+/// let start = Time::parse_rfc3339("2026-11-21T01:00:00+01:00").unwrap();
+/// assert_eq!(start.plus(Duration::from_millis(1_500)).to_rfc3339(), "2026-11-21T00:00:01.500Z");
+/// assert!(start < Time::MAX);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
-/// Whole microseconds of a duration, saturating.
+/// Returns the whole microseconds of a duration, saturating.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Time {
-    /// The end of time: what a deadline that can never pass is compared with.
+    /// The latest time. A deadline at this time never passes.
     pub const MAX: Time = Time(u64::MAX);
 
-    /// This time plus a duration in whole microseconds, saturating.
+    /// Returns this time plus the whole microseconds of a duration, saturating.
     pub fn plus(self, duration: Duration) -> Time {
         self.plus_micros(micros(duration))
     }
 
-    /// This time plus a number of microseconds, saturating.
+    /// Returns this time plus a number of microseconds, saturating.
     pub const fn plus_micros(self, micros: u64) -> Time {
         Time(self.0.saturating_add(micros))
     }
 
-    /// This time plus a number of milliseconds, saturating.
+    /// Returns this time plus a number of milliseconds, saturating.
     pub const fn plus_millis(self, millis: u64) -> Time {
         self.plus_micros(millis.saturating_mul(1_000))
     }
 
-    /// This time plus a number of seconds, saturating.
+    /// Returns this time plus a number of seconds, saturating.
     pub const fn plus_secs(self, secs: u64) -> Time {
         self.plus_micros(secs.saturating_mul(1_000_000))
     }
 
-    /// Microseconds from `earlier` to this time; 0 if `earlier` is later.
+    /// Returns the microseconds from `earlier` to this time, or 0 if `earlier` is later.
     pub const fn since(self, earlier: Time) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Whole milliseconds since the epoch.
+    /// Returns the whole milliseconds since the Unix epoch.
     pub const fn millis(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// Parses an RFC 3339 timestamp with any offset. Times before 1970 and, in UTC, after 9999 are `None`.
+    /// Parses an RFC 3339 timestamp with any offset.
+    ///
+    /// Returns `None` for a malformed one, and for a time that in UTC is before the year 1970 or after 9999.
     pub fn parse_rfc3339(text: &str) -> Option<Time> {
         if text.len() > 64 || !has_form(text) {
             return None;
@@ -74,7 +86,7 @@ impl Time {
         u64::try_from(since.as_micros()).ok().map(Time)
     }
 
-    /// RFC 3339 in UTC with milliseconds and `Z`, the form every timestamp on the wire has.
+    /// Returns this time as RFC 3339 in UTC with milliseconds and `Z`, the form of every timestamp that Nuncio sends.
     pub fn to_rfc3339(self) -> String {
         let since = SignedDuration::from_millis(i64::try_from(self.millis()).unwrap_or(i64::MAX));
         let at = EPOCH.saturating_add(since);
@@ -85,7 +97,8 @@ impl Time {
     }
 }
 
-/// `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`. jiff reads more: a zone annotation, an hour without minutes.
+/// Returns whether a text has the form `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`. jiff also accepts others, such as
+/// an offset without minutes or a zone annotation.
 fn has_form(text: &str) -> bool {
     let Some((local, rest)) = text.split_at_checked(19) else { return false };
     let separators = [(4, b"--"), (7, b"--"), (10, b"Tt"), (13, b"::"), (16, b"::")];

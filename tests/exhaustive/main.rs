@@ -9,7 +9,7 @@ mod features;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use nuncio_core::arcp::client::Submit;
+use nuncio_core::arcp::client::SubmitArgs;
 use nuncio_core::arcp::{
     AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, FinalStatus, JobId,
     JobResult, Json, Output, Runtime, Secret, Via,
@@ -71,7 +71,7 @@ impl World {
         let mut runtime = Runtime::new(Config::default(), [1; 32], NOW);
         runtime.register(AgentSpec::new("echo")).unwrap();
         let mut client = Client::new(ClientConfig::new(Secret::new("t")), [2; 32], NOW);
-        let handle = client.submit(NOW, &Submit { agent: "echo".into(), ..Submit::default() }).unwrap();
+        let handle = client.submit(NOW, &SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() }).unwrap();
         let conn = runtime.handle_open(NOW, Via::Memory);
         client.handle_open(NOW);
         let mut world = World {

@@ -1,13 +1,13 @@
 //! ARCP v1.1: the [`Runtime`], which serves jobs, and the [`Client`], which submits them.
 //!
 //! ```text
-//! wire/      what is said: types, reading, writing; it has no state
-//! runtime/   the serving machine: connections, sessions, jobs
-//! client/    the submitting machine: one session of one application
+//! runtime/   the serving machine: connections, sessions, jobs        client/   one session of one application
+//!            \                                                         /
+//!             wire/   the frames as types, with their reading and writing
 //! ```
 //!
-//! The rules, with the specification's sections, stand where they are carried out: grep for `§9.5`. Rules that are marked
-//! "ours" are not in the specification.
+//! The two machines know `wire/`, but not each other. Comments name the section of the specification that a rule comes
+//! from, such as §9.5. Rules that are marked "ours" are not in the specification; `core/docs/arcp.md` explains them.
 
 pub mod client;
 pub(crate) mod runtime;
@@ -35,5 +35,5 @@ pub use wire::ids::{JobUlid, ResultId, SessionId};
 pub use wire::job::FinalStatus;
 
 pub use crate::secret::Secret;
-/// Raw JSON text of user data, passed through as it was written.
+/// JSON text that belongs to a user and is passed through as it was written.
 pub use serde_json::value::RawValue as Json;

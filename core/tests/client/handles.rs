@@ -3,7 +3,7 @@
 
 use crate::support::{Harness, SECOND, START, accepted, event, job_error, kind, plain, success, welcome};
 use nuncio_core::arcp::Secret;
-use nuncio_core::arcp::client::{Client, ClientConfig, ClientRefused, HandleId, ListQuery, ResumePoint, Submit};
+use nuncio_core::arcp::client::{Client, ClientConfig, ClientRefused, HandleId, ListQuery, ResumePoint, SubmitArgs};
 use serde_json::json;
 
 fn list(harness: &mut Harness) -> String {
@@ -164,7 +164,7 @@ fn a_request_too_large_for_the_runtime_fails_alone() {
     let mut harness = Harness::live();
     harness.submit();
     let input = serde_json::value::to_raw_value(&"x".repeat(10_000)).unwrap();
-    harness.submit_as(&Submit { agent: "echo".into(), input: Some(&input), ..Submit::default() });
+    harness.submit_as(&SubmitArgs { agent: "echo".into(), input: Some(&input), ..SubmitArgs::default() });
     // The runtime closes because the second submit is too large.
     harness.client.handle_peer_close(harness.now, 1009);
     let lines = harness.drain();
@@ -206,7 +206,7 @@ fn the_end_of_a_former_clients_job_does_not_refuse_a_submit() {
 fn requests_are_also_bounded_by_their_bytes() {
     let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.request_bytes = 4_000));
     let input = serde_json::value::to_raw_value(&"x".repeat(1_500)).unwrap();
-    let submit = Submit { agent: "echo".into(), input: Some(&input), ..Submit::default() };
+    let submit = SubmitArgs { agent: "echo".into(), input: Some(&input), ..SubmitArgs::default() };
     harness.submit_as(&submit);
     let id = harness.id_of("job.submit");
     let mut asked = 1;

@@ -148,7 +148,7 @@ fn an_explicit_ack_is_capped_and_never_decreases() {
 
 #[test]
 fn frames_beyond_the_send_window_wait() {
-    let mut harness = Harness::live_with(ClientConfig { send_window: 2, ..without_acks() });
+    let mut harness = Harness::live_with(without_acks().with(|config| config.limits.send_window = 2));
     harness.reports_sent = false;
     for _ in 0..5 {
         harness.submit();
@@ -163,7 +163,7 @@ fn frames_beyond_the_send_window_wait() {
 
 #[test]
 fn the_send_window_always_allows_one_frame() {
-    let mut harness = Harness::live_with(ClientConfig { send_window_bytes: 1, ..without_acks() });
+    let mut harness = Harness::live_with(without_acks().with(|config| config.limits.send_window_bytes = 1));
     harness.reports_sent = false;
     harness.submit();
     harness.submit();
@@ -174,7 +174,7 @@ fn the_send_window_always_allows_one_frame() {
 
 #[test]
 fn unanswered_pings_are_bounded() {
-    let mut harness = Harness::live_with(ClientConfig { send_window: 1, ..without_acks() });
+    let mut harness = Harness::live_with(without_acks().with(|config| config.limits.send_window = 1));
     harness.reports_sent = false;
     for n in 0..10_000 {
         harness.frame(&plain("session.ping", &format!(r#""nonce":"{}{n}""#, "x".repeat(900))));
@@ -211,7 +211,7 @@ fn events_that_were_not_polled_cannot_be_taken() {
 
 #[test]
 fn silence_and_unanswered_requests_do_not_count_while_reading_is_paused() {
-    let mut harness = with_heartbeat(ClientConfig { events: 1, ..without_acks() });
+    let mut harness = with_heartbeat(without_acks().with(|config| config.limits.events = 1));
     harness.job("j");
     harness.submit();
     harness.reports_taken = false;
@@ -227,7 +227,7 @@ fn silence_and_unanswered_requests_do_not_count_while_reading_is_paused() {
 
 #[test]
 fn a_driver_that_does_not_pause_reading_loses_the_transport() {
-    let mut harness = Harness::live_with(ClientConfig { events: 2, ..without_acks() });
+    let mut harness = Harness::live_with(without_acks().with(|config| config.limits.events = 2));
     harness.job("j");
     harness.reports_taken = false;
     let lines: Vec<String> = (1..=10).flat_map(|seq| harness.frame(&event("j", seq))).collect();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use nuncio_core::arcp::client::{
-    Client, ClientConfig, ClientEvent, ClientOutput, HandleId, ListQuery, Submit, Subscribe,
+    Client, ClientConfig, ClientEvent, ClientOutput, HandleId, ListQuery, SubmitArgs, Subscribe,
 };
 use nuncio_core::time::Time;
 use proptest::collection::vec;
@@ -144,7 +144,7 @@ fn run(inputs: &[Input], pauses: bool) -> Vec<String> {
                 }
             }
             Input::Submit => {
-                let submitted = client.submit(now, &Submit { agent: "echo".into(), ..Submit::default() });
+                let submitted = client.submit(now, &SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() });
                 handles.extend(submitted);
             }
             Input::Cancel(index) => {
@@ -238,7 +238,7 @@ proptest! {
         let mut client = Client::new(ClientConfig::default(), [0; 32], START);
         client.handle_open(START);
         client.handle_frame(START, &Bytes::from(welcome("sess_1", "t")));
-        client.submit(START, &Submit { agent: "echo".into(), ..Submit::default() }).unwrap();
+        client.submit(START, &SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() }).unwrap();
         let mut frame = known(which.0, which.1, which.2).into_bytes();
         let at = at.index(frame.len());
         frame[at] = byte;

@@ -3,7 +3,7 @@
 use crate::support::{Harness, SECOND, START, accepted, error, event, job_error, plain, result, success};
 use nuncio_core::arcp::Json;
 use nuncio_core::arcp::client::{
-    ClientConfig, ClientEvent, ClientOutput, ClientRefused, HandleId, ListQuery, Submit, Subscribe,
+    ClientConfig, ClientEvent, ClientOutput, ClientRefused, HandleId, ListQuery, SubmitArgs, Subscribe,
 };
 use nuncio_core::trace::TraceId;
 use serde_json::json;
@@ -28,7 +28,7 @@ fn submit_sends_every_member() {
     let mut harness = Harness::live();
     let (input, lease) = (raw("{\"a\":\n null}"), raw(r#"{"fs.read":["/ws/**"]}"#));
     let extensions = raw(r#"{"x-vendor.acme.note":1}"#);
-    let handle = harness.submit_as(&Submit {
+    let handle = harness.submit_as(&SubmitArgs {
         agent: "echo@1".into(),
         input: Some(&input),
         lease_request: Some(&lease),
@@ -74,20 +74,20 @@ fn a_submit_without_key_gets_one() {
 fn invalid_requests_are_refused_locally() {
     let mut harness = Harness::live_with(ClientConfig::default().with(|config| config.limits.frame_bytes = 4_000));
     let (number, text) = (raw("1"), raw(&format!("\"{}\"", "x".repeat(4_000))));
-    let good = Submit { agent: "echo".into(), ..Submit::default() };
+    let good = SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() };
     let long = "k".repeat(257);
     for bad in [
-        Submit::default(),
-        Submit { idempotency_key: Some("".into()), ..good.clone() },
-        Submit { idempotency_key: Some(long.into()), ..good.clone() },
-        Submit { max_runtime_sec: Some(0), ..good.clone() },
-        Submit { lease_request: Some(&number), ..good.clone() },
-        Submit { extensions: Some(&number), ..good.clone() },
+        SubmitArgs::default(),
+        SubmitArgs { idempotency_key: Some("".into()), ..good.clone() },
+        SubmitArgs { idempotency_key: Some(long.into()), ..good.clone() },
+        SubmitArgs { max_runtime_sec: Some(0), ..good.clone() },
+        SubmitArgs { lease_request: Some(&number), ..good.clone() },
+        SubmitArgs { extensions: Some(&number), ..good.clone() },
     ] {
         let refused = harness.client.submit(harness.now, &bad);
         assert!(matches!(refused, Err(ClientRefused::Invalid(_))), "{bad:?} gave {refused:?}");
     }
-    let large = harness.client.submit(harness.now, &Submit { input: Some(&text), ..good });
+    let large = harness.client.submit(harness.now, &SubmitArgs { input: Some(&text), ..good });
     assert!(matches!(large, Err(ClientRefused::TooLarge { max: 4_000, .. })));
     let subscribe = harness.client.subscribe(harness.now, "a\"b", Subscribe::default());
     assert!(matches!(subscribe, Err(ClientRefused::Invalid(_))));
@@ -101,12 +101,12 @@ fn requests_for_unnegotiated_features_are_refused_locally() {
     harness.frame(&crate::support::welcome_with("sess_1", "t", "", "[]"));
     let lease = raw(r#"{"cost.budget":["USD:1"]}"#);
     let models = raw(r#"{"fs.read":["/a"],"model.use":["m"]}"#);
-    let good = Submit { agent: "echo".into(), ..Submit::default() };
+    let good = SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() };
     for (submit, feature) in [
-        (Submit { agent: "echo@1".into(), ..good.clone() }, "agent_versions"),
-        (Submit { expires_at: Some(START.plus_secs(9)), ..good.clone() }, "lease_expires_at"),
-        (Submit { lease_request: Some(&lease), ..good.clone() }, "cost.budget"),
-        (Submit { lease_request: Some(&models), ..good }, "model.use"),
+        (SubmitArgs { agent: "echo@1".into(), ..good.clone() }, "agent_versions"),
+        (SubmitArgs { expires_at: Some(START.plus_secs(9)), ..good.clone() }, "lease_expires_at"),
+        (SubmitArgs { lease_request: Some(&lease), ..good.clone() }, "cost.budget"),
+        (SubmitArgs { lease_request: Some(&models), ..good }, "model.use"),
     ] {
         assert_eq!(harness.client.submit(harness.now, &submit), Err(ClientRefused::NotNegotiated(feature)));
     }
@@ -124,7 +124,7 @@ fn requests_and_handles_beyond_their_limits_are_refused() {
     harness.job("j1");
     harness.submit();
     harness.submit();
-    let submit = Submit { agent: "echo".into(), ..Submit::default() };
+    let submit = SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() };
     assert_eq!(harness.client.submit(harness.now, &submit), Err(ClientRefused::Limit { limit: "requests", max: 2 }));
     harness.frames([&*accepted("j2", None), &accepted("j3", None)]);
     assert_eq!(harness.client.submit(harness.now, &submit), Err(ClientRefused::Limit { limit: "handles", max: 3 }));

@@ -1,7 +1,7 @@
 //! The client's session: hello, loss, resume, close (core/docs/arcp.md §6 and "The client").
 
 use crate::support::{FEATURES, Harness, SECOND, error, event, plain, welcome, welcome_with};
-use nuncio_core::arcp::client::{ClientConfig, ClientEvent, ClientOutput, ClientRefused, Submit, Welcome};
+use nuncio_core::arcp::client::{ClientConfig, ClientEvent, ClientOutput, ClientRefused, SubmitArgs, Welcome};
 use nuncio_core::arcp::{Feature, Features, Secret};
 use serde_json::json;
 
@@ -88,7 +88,7 @@ fn requests_before_the_welcome_wait_for_it() {
 #[test]
 fn queued_requests_for_unnegotiated_features_fail() {
     let mut harness = Harness::idle(ClientConfig::default());
-    harness.submit_as(&Submit { agent: "echo@2".into(), ..Submit::default() });
+    harness.submit_as(&SubmitArgs { agent: "echo@2".into(), ..SubmitArgs::default() });
     harness.submit();
     harness.open();
     let lines = harness.frame(&welcome_with("sess_1", "t", "", r#"["ack"]"#));
@@ -153,7 +153,7 @@ fn a_bad_token_closes_the_client() {
     assert_eq!(lines, ["drop 1000", "h0 submit failed: closed", "closed: UNAUTHENTICATED: no"]);
     assert!(harness.open().is_empty());
     assert_eq!(
-        harness.client.submit(harness.now, &Submit { agent: "a".into(), ..Submit::default() }),
+        harness.client.submit(harness.now, &SubmitArgs { agent: "a".into(), ..SubmitArgs::default() }),
         Err(ClientRefused::Closed)
     );
 }

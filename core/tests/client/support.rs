@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use nuncio_core::arcp::FinalStatus;
 use nuncio_core::arcp::client::{
-    Client, ClientConfig, ClientEvent, ClientOutput, Failed, HandleId, LostReason, Product, RequestFailure, Submit,
+    Client, ClientConfig, ClientEvent, ClientOutput, Failed, HandleId, LostReason, Product, RequestFailure, SubmitArgs,
     Subscribe,
 };
 use nuncio_core::time::Time;
@@ -66,10 +66,10 @@ impl Harness {
     }
 
     pub(crate) fn submit(&mut self) -> HandleId {
-        self.submit_as(&Submit { agent: "echo".into(), ..Submit::default() })
+        self.submit_as(&SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() })
     }
 
-    pub(crate) fn submit_as(&mut self, submit: &Submit<'_>) -> HandleId {
+    pub(crate) fn submit_as(&mut self, submit: &SubmitArgs<'_>) -> HandleId {
         let handle = self.client.submit(self.now, submit).unwrap();
         self.handles.push(handle);
         self.drain();

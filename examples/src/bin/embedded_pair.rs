@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use nuncio_core::arcp::client::{Outcome, Product, Submit};
+use nuncio_core::arcp::client::{Outcome, Product, SubmitArgs};
 use nuncio_core::arcp::{AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config};
 use nuncio_core::arcp::{ConnId, Event, JobResult, Json, Output, Refused, Runtime, Secret, Via};
 use nuncio_core::time::Time;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let conn: ConnId = runtime.handle_open(now, Via::Memory);
     let mut client = Client::new(ClientConfig::new(Secret::new("secret")), [8; 32], now);
     client.handle_open(now);
-    client.submit(now, &Submit { agent: "greet".into(), ..Submit::default() })?;
+    client.submit(now, &SubmitArgs { agent: "greet".into(), ..SubmitArgs::default() })?;
     let (mut to_runtime, mut to_client) = (Vec::new(), Vec::new());
     let outcome = loop {
         if let Some(outcome) = application(&mut client, now, &mut to_runtime) {

@@ -1,7 +1,7 @@
 //! Lines of bytes as frames of a runtime, for a client with open requests.
 
 use bytes::Bytes;
-use nuncio_core::arcp::client::{HandleId, ListQuery, Submit, Subscribe};
+use nuncio_core::arcp::client::{HandleId, ListQuery, SubmitArgs, Subscribe};
 use nuncio_core::arcp::{Client, ClientConfig, ClientOutput, Secret};
 use nuncio_core::time::Time;
 
@@ -30,7 +30,7 @@ pub fn client_frames(data: &[u8]) {
     let mut ids = Ids::default();
     client.handle_open(now);
     let mut handles: Vec<HandleId> = Vec::new();
-    handles.extend(client.submit(now, &Submit { agent: "echo".into(), ..Submit::default() }));
+    handles.extend(client.submit(now, &SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() }));
     let _ = client.list(now, &ListQuery::default());
     handles.extend(client.subscribe(now, "job_01KRHD2GP0AW1PQQZEEHMZNQES", Subscribe::default()));
     for line in data.split(|byte| *byte == b'\n') {
@@ -67,7 +67,7 @@ fn command(client: &mut Client, now: &mut Time, what: u8, handles: &mut Vec<Hand
         (b'0'..=b'9', _) => *now = now.plus_millis(100 << (what - b'0')),
         (b'm', _) => *now = client.poll_timeout().map_or(*now, |(at, _)| at.max(*now)),
         (b's', _) if handles.len() < 64 => {
-            handles.extend(client.submit(*now, &Submit { agent: "ver@1.0.0".into(), ..Submit::default() }));
+            handles.extend(client.submit(*now, &SubmitArgs { agent: "ver@1.0.0".into(), ..SubmitArgs::default() }));
         }
         (b'l', _) => {
             let _ = client.list(*now, &ListQuery::default());

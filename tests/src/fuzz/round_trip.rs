@@ -1,6 +1,6 @@
 //! A client and a runtime of this workspace: what one encodes, the other decodes to the same value.
 
-use nuncio_core::arcp::client::Submit;
+use nuncio_core::arcp::client::SubmitArgs;
 use nuncio_core::arcp::{
     AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, JobId, JobResult, Json,
     Output, Runtime, Secret, Via,
@@ -73,11 +73,11 @@ pub fn round_trip(data: &[u8]) {
     let mut client = Client::new(ClientConfig::new(Secret::new("t")), [8; 32], NOW);
     let conn = runtime.handle_open(NOW, Via::Memory);
     client.handle_open(NOW);
-    let submit = Submit {
+    let submit = SubmitArgs {
         agent: "echo".into(),
         input: input.as_deref(),
         idempotency_key: (!key.is_empty()).then(|| key.into()),
-        ..Submit::default()
+        ..SubmitArgs::default()
     };
     if client.submit(NOW, &submit).is_err() {
         return;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
-use nuncio_core::arcp::client::{CloseReason, HandleId, ListQuery, RequestFailure, Submit, Subscribe};
+use nuncio_core::arcp::client::{CloseReason, HandleId, ListQuery, RequestFailure, SubmitArgs, Subscribe};
 use nuncio_core::arcp::{Client, ClientConfig, ClientEvent, ClientOutput, Feature, Features, Secret, Via};
 use nuncio_core::time::Time;
 use serde_json::Value;
@@ -338,14 +338,14 @@ impl Sim {
         let expires_at = draw.chance(30).then(|| second.plus_secs(draw.one(&[1, 2, 4, 4, 20, 60])));
         let max_runtime_sec = draw.chance(15).then(|| 1 + u32::from(draw.chance(50)) * 40);
         let key = draw.chance(30).then(|| format!("key-{}", draw.below(3)));
-        let submit = Submit {
+        let submit = SubmitArgs {
             agent: agent.into(),
             input: draw.chance(50).then_some(&*input),
             lease_request: (!draw.chance(10)).then_some(&*text),
             expires_at,
             idempotency_key: key.map(Into::into),
             max_runtime_sec,
-            ..Submit::default()
+            ..SubmitArgs::default()
         };
         // A key may be reused with the same parameters or with others.
         let peer = &mut self.peers[who];

@@ -13,7 +13,8 @@ use super::session::Session;
 use super::types::{ClientRefused, HandleId, RequestId};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::is_plain;
-use crate::arcp::wire::request::write::{self, ListQuery, Submit, Subscribe};
+use crate::arcp::wire::request::args::{ListQuery, SubmitArgs, Subscribe};
+use crate::arcp::wire::request::write;
 use crate::json::on_one_line;
 use crate::time::Time;
 
@@ -27,19 +28,19 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientRefused`] for a malformed submit, a feature that was not negotiated, a limit, and a closed client.
-    pub fn submit(&mut self, now: Time, submit: &Submit<'_>) -> Result<HandleId, ClientRefused> {
+    pub fn submit(&mut self, now: Time, args: &SubmitArgs<'_>) -> Result<HandleId, ClientRefused> {
         self.advance(now);
-        let needs = submit.check().map_err(invalid)?;
+        let needs = args.check().map_err(invalid)?;
         self.check_session(needs)?;
-        let key = match &submit.idempotency_key {
+        let key = match &args.idempotency_key {
             Some(key) => Cow::Borrowed(&**key),
             None => Cow::Owned(alloc::format!("auto-{}", ulid::Ulid(self.random.random_u128()))),
         };
         let request = Request {
-            extensions: submit.extensions.map(|json| Box::from(on_one_line(json.get()))),
-            trace: submit.trace_id,
+            extensions: args.extensions.map(|json| Box::from(on_one_line(json.get()))),
+            trace: args.trace_id,
             needs,
-            ..Request::new(Ask::Submit(HandleId::default()), write::submit(submit, &key))
+            ..Request::new(Ask::Submit(HandleId::default()), write::submit(args, &key))
         };
         self.check_room(&request, 0)?;
         self.check_handles()?;

@@ -59,7 +59,7 @@ pub use event::{ClientEvent, ClientOutput, ClientTimer, CloseReason, Failed, Los
 pub use types::{ChunkEvent, ClientRefused, HandleId, JobEvent, Outcome, Product, RequestId, ResumePoint, Welcome};
 
 pub use super::wire::reply::read::{Accepted, AgentInfo, EventKind, JobPage, JobRow, Raw, RemoteFault, Subscribed};
-pub use super::wire::request::write::{ListQuery, Submit, Subscribe};
+pub use super::wire::request::args::{ListQuery, SubmitArgs, Subscribe};
 use crate::random::Random;
 use crate::time::Time;
 use goodbye::Goodbye;
@@ -77,13 +77,13 @@ use transport::Transport;
 /// [`Client::reading`] before it hands in a frame, and calls [`Client::handle_timeout`] at [`Client::poll_timeout`].
 ///
 /// ```
-/// use nuncio_core::arcp::client::Submit;
+/// use nuncio_core::arcp::client::SubmitArgs;
 /// use nuncio_core::arcp::{Client, ClientConfig, ClientOutput, Secret};
 /// use nuncio_core::time::Time;
 ///
 /// let now = Time(1_779_000_000_000_000);
 /// let mut client = Client::new(ClientConfig::new(Secret::new("token")), [7; 32], now);
-/// let handle = client.submit(now, &Submit { agent: "echo".into(), ..Submit::default() })?;
+/// let handle = client.submit(now, &SubmitArgs { agent: "echo".into(), ..SubmitArgs::default() })?;
 ///
 /// // The transport is up: the hello goes out. The submit waits for the welcome.
 /// client.handle_open(now);

@@ -1,5 +1,6 @@
 //! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7).
 
+pub(crate) mod args;
 mod read;
 pub(crate) mod write;
 

@@ -128,9 +128,9 @@ impl Submit {
     }
 
     /// The request for the machine, or the first value that could not be written.
-    pub(super) fn request(&self) -> Result<client::Submit<'_>, InvalidValue> {
+    pub(super) fn request(&self) -> Result<client::SubmitArgs<'_>, InvalidValue> {
         self.invalid.check()?;
-        Ok(client::Submit {
+        Ok(client::SubmitArgs {
             agent: self.agent.as_str().into(),
             input: self.input.as_deref(),
             lease_request: self.lease.as_deref(),
