@@ -1,5 +1,5 @@
-//! A server mounted on HTTP servers that have other things to do, and on streams.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! A server mounted on HTTP servers that serve other routes as well, and on streams.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod support;
 
@@ -29,7 +29,7 @@ async fn application(app: Router) -> SocketAddr {
     address
 }
 
-async fn echoes(client: &Client) {
+async fn assert_echoes(client: &Client) {
     let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
@@ -38,7 +38,7 @@ async fn connect(address: SocketAddr) -> Client {
     Client::builder(&format!("ws://{address}/arcp"), "tok-alice").unwrap().reconnect(None).connect().await.unwrap()
 }
 
-/// The answer to an upgrade request, changed a little.
+/// Sends an upgrade request in which `from` is replaced by `to`, and returns the head of the answer.
 async fn answer(address: SocketAddr, from: &str, to: &str) -> String {
     let request = "GET /arcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -52,8 +52,8 @@ async fn answer(address: SocketAddr, from: &str, to: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Every rule of the endpoint, whoever has read the request.
-async fn keeps_the_rules(address: SocketAddr) {
+/// Asserts every rule of the endpoint, whichever HTTP server has read the request.
+async fn assert_endpoint_rules(address: SocketAddr) {
     for (from, to, status) in [
         ("localhost", "localhost", 101),
         ("localhost", "rebound.example", 403),
@@ -70,12 +70,12 @@ async fn keeps_the_rules(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn an_axum_application_serves_it_beside_its_routes() {
+async fn an_axum_application_serves_it_beside_other_routes() {
     within(async {
         let server = builder().build().unwrap();
         let address = application(Router::new().route("/arcp", handler(server.clone()))).await;
-        echoes(&connect(address).await).await;
-        keeps_the_rules(address).await;
+        assert_echoes(&connect(address).await).await;
+        assert_endpoint_rules(address).await;
         let page = answer(address, "/arcp", "/").await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     })
@@ -100,7 +100,7 @@ async fn a_nested_route_with_hosts_and_origins_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_shutdown_ends_mounted_sessions_and_the_application_goes_on() {
+async fn a_shutdown_ends_mounted_sessions_but_not_the_application() {
     within(async {
         let server = builder().build().unwrap();
         let address = application(Router::new().route("/arcp", handler(server.clone()))).await;
@@ -138,8 +138,8 @@ async fn a_hyper_server_hands_its_upgrades_over() {
                 tokio::spawn(serving.serve_connection(TokioIo::new(stream), service).with_upgrades());
             }
         });
-        echoes(&connect(address).await).await;
-        keeps_the_rules(address).await;
+        assert_echoes(&connect(address).await).await;
+        assert_endpoint_rules(address).await;
         let page = answer(address, "/arcp", "/").await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     })
@@ -147,7 +147,7 @@ async fn a_hyper_server_hands_its_upgrades_over() {
 }
 
 #[tokio::test]
-async fn a_connection_has_one_attempt_at_a_token() {
+async fn a_connection_has_one_attempt_to_authenticate() {
     within(async {
         let server = builder().build().unwrap();
         let (mut client, theirs) = tokio::io::duplex(1 << 16);

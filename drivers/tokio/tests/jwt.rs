@@ -1,5 +1,5 @@
-//! JSON Web Tokens, good and bad.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! JSON Web Tokens, valid and invalid.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,13 +26,13 @@ fn signed(claims: &Value) -> String {
     token(&Header::new(Algorithm::HS256), &EncodingKey::from_secret(SECRET), claims)
 }
 
-/// So many seconds from now.
+/// Returns the Unix time this many seconds from now.
 fn at(offset: i64) -> u64 {
     get_current_timestamp().saturating_add_signed(offset)
 }
 
 #[test]
-fn claims_are_kept_to() {
+fn claims_are_checked() {
     let strict = || hs256().audience(["nuncio", "other"]).issuer(["https://issuer.example"]);
     let good = json!({"sub": "alice", "exp": at(600), "aud": "nuncio", "iss": "https://issuer.example"});
     let with = |claim: &str, value: Value| {
@@ -62,7 +62,7 @@ fn claims_are_kept_to() {
         (without("sub"), missing("sub")),
         (with("sub", json!("")), Err(JwtError::NotAName("sub".to_owned()))),
         (with("sub", json!(7)), Err(JwtError::NotAName("sub".to_owned()))),
-        ("no token".to_owned(), Err(JwtError::Malformed)),
+        ("not a token".to_owned(), Err(JwtError::Malformed)),
         ("a.b.c".to_owned(), Err(JwtError::Malformed)),
     ] {
         assert_eq!(strict().principal(&token), verdict);
@@ -70,13 +70,13 @@ fn claims_are_kept_to() {
 }
 
 #[test]
-fn a_token_for_an_audience_is_not_for_a_server_that_expects_none() {
+fn a_token_for_an_audience_is_refused_by_a_server_that_expects_none() {
     let claims = json!({"sub": "alice", "exp": at(600), "aud": "somebody"});
     assert_eq!(hs256().principal(&signed(&claims)), Err(JwtError::Audience));
 }
 
 #[test]
-fn the_leeway_is_for_both_ends() {
+fn the_leeway_applies_to_both_ends() {
     let expired = signed(&json!({"sub": "alice", "exp": at(-600)}));
     let early = signed(&json!({"sub": "alice", "exp": at(7200), "nbf": at(600)}));
     let lenient = hs256().leeway(Duration::from_hours(1));
@@ -112,7 +112,7 @@ fn the_algorithm_follows_from_the_key() {
             assert_eq!(verifier.principal(token), Err(JwtError::Algorithm));
         }
     }
-    // The public key is known to everybody; as a secret it must be worth nothing.
+    // Everybody knows the public key, so it must not be accepted as the secret of HS256.
     let forged = token(&Header::new(Algorithm::HS256), &EncodingKey::from_secret(RSA_PUBLIC), &claims);
     assert_eq!(by_rsa.principal(&forged), Err(JwtError::Algorithm));
     let longer = token(&Header::new(Algorithm::RS512), &rsa_key, &claims);
@@ -125,7 +125,7 @@ fn the_algorithm_follows_from_the_key() {
 }
 
 #[test]
-fn a_signature_by_another_key_is_not_good() {
+fn a_signature_by_another_key_is_refused() {
     let claims = json!({"sub": "alice", "exp": at(600)});
     let other = EncodingKey::from_secret(b"another secret that is long enough too");
     let forged = token(&Header::new(Algorithm::HS256), &other, &claims);
@@ -142,12 +142,12 @@ fn keys_that_are_too_weak_or_too_secret_are_refused() {
     assert!(matches!(JwtKeys::pem(RSA_PRIVATE), Err(JwtKeyError::Private)));
     assert!(matches!(JwtKeys::pem(include_bytes!("data/rsa-small.pem")), Err(JwtKeyError::ShortModulus)));
     assert!(matches!(JwtKeys::pem(include_bytes!("data/p384-public.pem")), Err(JwtKeyError::Pem)));
-    assert!(matches!(JwtKeys::pem(b"no key"), Err(JwtKeyError::Pem)));
+    assert!(matches!(JwtKeys::pem(b"not a key"), Err(JwtKeyError::Pem)));
     let shown = format!("{:?}", hs256());
     assert!(!shown.contains("secret that"), "{shown}");
 }
 
-/// A file of this test alone, gone with it.
+/// A temporary file with a key set. It is removed when the value is dropped.
 struct File(PathBuf);
 
 impl File {
@@ -164,7 +164,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // It is the test's end.
+        // A file that cannot be removed is left to the system.
         let _gone = std::fs::remove_file(&self.0);
     }
 }
@@ -207,14 +207,14 @@ fn a_key_set_is_searched_by_kid_and_read_again_when_it_changes() {
     assert_eq!(verifier.principal(&confused), Err(JwtError::Algorithm));
     let by_encryption = token(&named("enc", Algorithm::ES256), &second, &claims);
     assert_eq!(verifier.principal(&by_encryption), Err(JwtError::UnknownKey("enc".to_owned())));
-    // Without a name the only key of its kind is meant.
+    // A token without a `kid` is checked with the only key for its algorithm.
     assert_eq!(verifier.principal(&token(&Header::new(Algorithm::ES256), &first, &claims)), alice());
 
     file.write(&[jwk("second", &second, Algorithm::ES256)]);
     assert_eq!(verifier.principal(&by_second), alice());
     assert_eq!(verifier.principal(&by_first), Err(JwtError::UnknownKey("first".to_owned())));
 
-    // A file that is being replaced locks nobody out.
+    // While a file cannot be read, its last keys stay in use.
     std::fs::write(&file.0, "{").unwrap();
     assert_eq!(verifier.principal(&by_second), alice());
     file.write(&[jwk("first", &first, Algorithm::ES256), jwk("second", &second, Algorithm::ES256)]);
@@ -227,12 +227,12 @@ fn a_file_without_keys_is_refused() {
     assert!(matches!(JwtKeys::jwks_file("/nowhere/jwks.json"), Err(JwtKeyError::File { .. })));
     let file = File::new("empty", &[]);
     assert!(matches!(JwtKeys::jwks_file(&file.0), Err(JwtKeyError::Empty(_))));
-    std::fs::write(&file.0, "no JSON").unwrap();
+    std::fs::write(&file.0, "not JSON").unwrap();
     assert!(matches!(JwtKeys::jwks_file(&file.0), Err(JwtKeyError::Set { .. })));
 }
 
 #[tokio::test]
-async fn the_client_is_told_nothing_but_that_its_token_is_not_good() {
+async fn the_client_only_learns_that_its_token_is_invalid() {
     let expired = signed(&json!({"sub": "alice", "exp": at(-3600)}));
     assert_eq!(hs256().verify(Claim::new(expired, "a client")).await, Err(Rejection::Invalid));
     let good = signed(&json!({"sub": "alice", "exp": at(600)}));

@@ -1,5 +1,5 @@
-//! One trace over client, runtime, agent and delegated child.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! One trace across the client, the runtime, the agent and a delegated child.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod support;
 
@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const EXTENSION: &str = "x-vendor.opentelemetry.tracecontext";
 const EXPIRES: &str = "2099-01-01T00:00:00Z";
 
-/// What all tests of this program export to; each looks for its own trace.
+/// The exporter that all tests in this binary share. Each test looks for its own trace.
 static EXPORTER: LazyLock<InMemorySpanExporter> = LazyLock::new(|| {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
@@ -29,7 +29,7 @@ static EXPORTER: LazyLock<InMemorySpanExporter> = LazyLock::new(|| {
     exporter
 });
 
-/// Delegates, charges, and answers with what it was sent.
+/// An agent that delegates, reports a cost, and returns the extensions and the trace id that it was given.
 async fn parent((): (), ctx: JobContext) -> Result<Value, Failure> {
     let work = Delegation::new("child").lease(&json!({"tool.call": ["x"]}));
     let mut child = ctx.delegate(&work).await?;
@@ -50,12 +50,12 @@ fn runtime() -> ServerBuilder {
     builder().agent("parent", parent).agent("child", child)
 }
 
-fn asked() -> Submit {
+fn submit_parent() -> Submit {
     let lease = json!({"tool.call": ["x"], "agent.delegate": ["child"], "cost.budget": ["USD:4.00"]});
     Submit::new("parent").lease(&lease).expires_at(Time::parse_rfc3339(EXPIRES).unwrap())
 }
 
-/// The spans of the trace that one belongs to, once all of them have ended.
+/// Returns the spans of the trace that has a span `is_it`, once it has spans with all these names.
 async fn trace_with(names: &[&str], is_it: impl Fn(&SpanData) -> bool) -> Vec<SpanData> {
     loop {
         let mut spans = EXPORTER.get_finished_spans().unwrap();
@@ -89,7 +89,7 @@ async fn one_trace_leads_from_the_caller_to_the_delegated_child() {
         let server = runtime().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let client = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
-        let submit = asked().extensions(&json!({"x-vendor.birdwatch.season": "spring"}));
+        let submit = submit_parent().extensions(&json!({"x-vendor.birdwatch.season": "spring"}));
         let job = client.submit(&submit).instrument(info_span!("caller", test = "one")).await.unwrap();
         let job_id = job.job_id().to_owned();
         let wire = job.info().trace_id.unwrap().to_string();
@@ -125,15 +125,15 @@ async fn one_trace_leads_from_the_caller_to_the_delegated_child() {
         assert_eq!(values(submit, "arcp.job_id"), [job_id.as_str()]);
         assert_eq!(values(parent, "arcp.budget.remaining"), [r#"{"USD":4}"#, r#"{"USD":3}"#]);
 
-        // Without a trace id of the caller's, the wire has that of the spans.
+        // Without a trace id from the caller, the wire has that of the spans.
         assert_eq!(wire, caller.span_context.trace_id().to_string());
         let traceparent = format!("00-{wire}-{}-01", submit.span_context.span_id());
         assert_eq!(
             answer["extensions"],
             json!({"x-vendor.birdwatch.season": "spring", EXTENSION: {"traceparent": traceparent}})
         );
-        let said = format!("{:?}", EXPORTER.get_finished_spans().unwrap());
-        assert!(!said.contains("tok-alice"), "{said}");
+        let exported = format!("{:?}", EXPORTER.get_finished_spans().unwrap());
+        assert!(!exported.contains("tok-alice"), "{exported}");
     })
     .await;
 }
@@ -144,13 +144,13 @@ async fn the_trace_id_on_the_wire_is_the_one_that_was_sent() {
         let server = runtime().build().unwrap();
         let client = support::connect(&server, "tok-alice").await;
         let sent = "0af7651916cd43dd8448eb211c80319c";
-        let submit = asked().trace_id(nuncio_core::trace::TraceId::parse(sent).unwrap());
+        let submit = submit_parent().trace_id(nuncio_core::trace::TraceId::parse(sent).unwrap());
         let job = client.submit(&submit).instrument(info_span!("caller", test = "two")).await.unwrap();
         assert_eq!(job.info().trace_id.unwrap().to_string(), sent);
         let answer = answer(job).await;
         assert_eq!((&answer["trace"], &answer["child"]["trace"]), (&json!(sent), &json!(sent)));
 
-        // The spans are in the caller's trace, and say which one the wire has.
+        // The spans are in the caller's trace, and an attribute has the trace id of the wire.
         let spans = trace_with(&["caller", "job", "look"], |span| values(span, "test") == ["two"]).await;
         let job = of_agent(&spans, "job", "parent");
         assert_ne!(job.span_context.trace_id().to_string(), sent);
@@ -160,14 +160,14 @@ async fn the_trace_id_on_the_wire_is_the_one_that_was_sent() {
 }
 
 #[tokio::test]
-async fn a_context_that_the_caller_sends_is_left_alone() {
+async fn a_context_that_the_caller_sends_is_unchanged() {
     within(async {
         let server = runtime().build().unwrap();
         let client = support::connect(&server, "tok-alice").await;
         let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
         let context = json!({"traceparent": format!("00-{trace}-{span}-01"), "tracestate": "rojo=1"});
         for own in [context, Value::Null] {
-            let submit = asked().extensions(&json!({ EXTENSION: own }));
+            let submit = submit_parent().extensions(&json!({ EXTENSION: own }));
             let job = client.submit(&submit).instrument(info_span!("caller")).await.unwrap();
             assert_eq!(answer(job).await["extensions"], json!({ EXTENSION: own }));
         }
@@ -180,7 +180,7 @@ async fn a_context_that_the_caller_sends_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_job_says_so_with_its_code() {
+async fn the_span_of_a_failed_job_has_its_error_code() {
     within(async {
         let server = runtime().build().unwrap();
         let client = support::connect(&server, "tok-alice").await;

@@ -1,5 +1,5 @@
-//! What only this driver has: a runtime for agents that must be there, and can go away.
-#![allow(missing_docs, clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! The tokio runtime of the agents, which only this driver has: it must exist, and it may shut down early.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use nuncio_tokio::arcp::{BuildError, Client, ErrorCode, FinalStatus, JobContext, Server, Submit};
 use nuncio_tokio::auth::StaticTokens;
@@ -12,7 +12,7 @@ fn without_a_tokio_runtime_no_server_is_built() {
 }
 
 #[tokio::test]
-async fn an_agents_runtime_that_goes_away_ends_its_jobs() {
+async fn jobs_fail_when_the_agents_runtime_shuts_down() {
     let agents = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let forever = |_: Value, _: JobContext| async move {
         std::future::pending::<()>().await;

@@ -1,5 +1,5 @@
-//! WebSocket over TLS, both ways, over real sockets.
-#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+//! WebSocket over TLS and mutual TLS, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -37,16 +37,16 @@ async fn connect_as(listening: &Listening, tls: ClientTls, token: &str) -> Resul
     Client::builder(listening.url(), token).unwrap().tls(tls).reconnect(None).connect().await
 }
 
-async fn echoes(client: &Client) {
+async fn assert_echoes(client: &Client) {
     let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
     assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
 
-/// The sentence of a connection that could not be made.
+/// Returns the error of a connection that could not be made.
 fn unreachable(connected: Result<Client, ClientBuildError>) -> String {
     match connected {
         Err(ClientBuildError::Session(SessionEnd::Unreachable(error))) => error.to_string(),
-        other => panic!("this should have been refused: {other:?}"),
+        other => panic!("the server is reachable: {other:?}"),
     }
 }
 
@@ -58,14 +58,14 @@ async fn a_job_runs_over_wss() {
         let listening = listen(&server, ServerTls::new(authority.server().identity()).unwrap()).await;
         assert!(listening.url().starts_with("wss://127.0.0.1:"), "{}", listening.url());
         let client = connect(&listening, ClientTls::new(authority.authorities()).unwrap()).await.unwrap();
-        echoes(&client).await;
+        assert_echoes(&client).await;
         client.close().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn certificates_that_prove_nothing_are_refused_and_the_error_says_why() {
+async fn untrusted_certificates_are_refused_and_the_error_says_why() {
     within(async {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let elsewhere = ours.sign(&names(&["agents.example"]));
@@ -92,13 +92,13 @@ async fn a_server_name_replaces_the_host_of_the_url() {
         let pair = authority.sign(&names(&["agents.example"]));
         let listening = listen(&server, ServerTls::new(pair.identity()).unwrap()).await;
         let tls = ClientTls::new(authority.authorities()).unwrap().server_name("agents.example").unwrap();
-        echoes(&connect(&listening, tls).await.unwrap()).await;
+        assert_echoes(&connect(&listening, tls).await.unwrap()).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn without_authorities_of_its_own_a_client_asks_the_system() {
+async fn without_authorities_a_client_uses_those_of_the_system() {
     within(async {
         let authority = Authority::new("unknown to the system");
         let server = builder().build().unwrap();
@@ -130,8 +130,8 @@ async fn the_two_protocols_do_not_mix() {
     .await;
 }
 
-/// Whose jobs the client sees is who it is.
-async fn sees_jobs(client: &Client) -> usize {
+/// Returns the number of jobs that the client's principal can see.
+async fn visible_jobs(client: &Client) -> usize {
     client.list(&ListQuery::default()).await.unwrap().jobs.len()
 }
 
@@ -149,14 +149,14 @@ async fn a_client_certificate_names_the_principal() {
 
         let worker = clients.client("worker-7", Vec::new());
         let by_certificate = connect_as(&listening, show(&worker), "no token of anybody").await.unwrap();
-        echoes(&by_certificate).await;
+        assert_echoes(&by_certificate).await;
         let again = connect_as(&listening, show(&clients.client("worker-7", Vec::new())), "-").await.unwrap();
-        assert_eq!(sees_jobs(&again).await, 1);
+        assert_eq!(visible_jobs(&again).await, 1);
         let other = connect_as(&listening, show(&clients.client("worker-8", Vec::new())), "-").await.unwrap();
-        assert_eq!(sees_jobs(&other).await, 0);
+        assert_eq!(visible_jobs(&other).await, 0);
 
-        let nobody = connect(&listening, ClientTls::new(authority.authorities()).unwrap()).await;
-        let error = unreachable(nobody);
+        let anonymous = connect(&listening, ClientTls::new(authority.authorities()).unwrap()).await;
+        let error = unreachable(anonymous);
         assert!(error.contains("wants a client certificate"), "{error}");
         let stranger = Authority::new("theirs").client("worker-7", Vec::new());
         let error = unreachable(connect(&listening, show(&stranger)).await);
@@ -173,7 +173,7 @@ async fn an_optional_client_certificate_can_be_left_out() {
         let optional = ClientCertificates::Optional;
         let tls = ServerTls::mutual(authority.server().identity(), authority.authorities(), optional);
         let listening = listen(&server, tls.unwrap()).await;
-        echoes(&connect(&listening, ClientTls::new(authority.authorities()).unwrap()).await.unwrap()).await;
+        assert_echoes(&connect(&listening, ClientTls::new(authority.authorities()).unwrap()).await.unwrap()).await;
     })
     .await;
 }
@@ -184,7 +184,7 @@ fn shown(pem: &str) -> PeerCertificate {
 }
 
 #[tokio::test]
-async fn the_principal_is_the_one_name_of_the_first_kind() {
+async fn the_principal_is_the_only_name_of_the_first_kind_present() {
     let clients = Authority::new("our clients");
     let uri = || SanType::URI("spiffe://example.org/worker".try_into().unwrap());
     let mail = || SanType::Rfc822Name("me@example.com".try_into().unwrap());
@@ -216,14 +216,14 @@ async fn configured(config: Config, authority: &Authority) -> (Server, Listening
     (server, listening)
 }
 
-/// Nothing is said, and the end comes.
-async fn ends(mut stream: TcpStream) {
+/// Asserts that the connection ends without another byte.
+async fn assert_ends(mut stream: TcpStream) {
     let read = stream.read(&mut [0; 1]).await;
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }
 
 #[tokio::test]
-async fn half_open_handshakes_disturb_nobody_and_end_at_the_deadline_of_the_hello() {
+async fn half_open_handshakes_block_no_client_and_end_at_the_hello_timeout() {
     within(async {
         let authority = Authority::new("ours");
         let config = Config::default().with(|config| config.hello_timeout = Duration::from_secs(2));
@@ -235,16 +235,16 @@ async fn half_open_handshakes_disturb_nobody_and_end_at_the_deadline_of_the_hell
             silent.push(stream);
         }
         let tls = ClientTls::new(authority.authorities()).unwrap();
-        echoes(&connect(&listening, tls).await.unwrap()).await;
+        assert_echoes(&connect(&listening, tls).await.unwrap()).await;
         for stream in silent {
-            ends(stream).await;
+            assert_ends(stream).await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn handshakes_count_as_connections_that_were_not_greeted() {
+async fn handshakes_count_as_ungreeted_connections() {
     within(async {
         let authority = Authority::new("ours");
         let config = Config::default().with(|config| {
@@ -254,8 +254,8 @@ async fn handshakes_count_as_connections_that_were_not_greeted() {
         let (_server, listening) = configured(config, &authority).await;
         let first = TcpStream::connect(listening.address()).await.unwrap();
         let second = TcpStream::connect(listening.address()).await.unwrap();
-        ends(TcpStream::connect(listening.address()).await.unwrap()).await;
-        // Who goes makes room.
+        assert_ends(TcpStream::connect(listening.address()).await.unwrap()).await;
+        // A connection that ends frees its place.
         drop((first, second));
         let tls = ClientTls::new(authority.authorities()).unwrap();
         let client = loop {
@@ -263,7 +263,7 @@ async fn handshakes_count_as_connections_that_were_not_greeted() {
                 break client;
             }
         };
-        echoes(&client).await;
+        assert_echoes(&client).await;
     })
     .await;
 }
@@ -275,7 +275,7 @@ async fn a_handshake_does_not_outlive_its_server() {
         let server = builder().build().unwrap();
         let listening = listen(&server, ServerTls::new(authority.server().identity()).unwrap()).await;
         let mut stream = TcpStream::connect(listening.address()).await.unwrap();
-        // The next one is there, so the first has been accepted.
+        // The next connection is open, so the first one has been accepted.
         let tls = ClientTls::new(authority.authorities()).unwrap();
         let client = connect(&listening, tls).await.unwrap();
         assert!(server.shutdown(std::time::Duration::ZERO).await);
@@ -305,12 +305,12 @@ impl Provisioner for Minter {
 }
 
 #[tokio::test]
-async fn credentials_are_shown_over_tls_and_not_where_others_could_read_them() {
+async fn credentials_are_sent_over_tls_but_not_over_plain_connections() {
     within(async {
         let authority = Authority::new("ours");
         let server = builder().provisioner(Minter).build().unwrap();
         let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]}));
-        for (via, shown) in [(None, 1), (Some(Via::Plain), 0)] {
+        for (via, expected) in [(None, 1), (Some(Via::Plain), 0)] {
             let tls = Some(ServerTls::new(authority.server().identity()).unwrap());
             let options = ListenOptions { tls, via, ..ListenOptions::default() };
             let listening = server.listen_with("127.0.0.1:0", options).await.unwrap();
@@ -320,14 +320,14 @@ async fn credentials_are_shown_over_tls_and_not_where_others_could_read_them() {
                 Ok(job) => job.info().credentials.len(),
                 Err(_) => 0,
             };
-            assert_eq!(credentials, shown, "{via:?}");
+            assert_eq!(credentials, expected, "{via:?}");
         }
     })
     .await;
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said() {
+fn errors_say_what_is_wrong_with_a_file() {
     let pair = Authority::new("ours").server();
     let other = Authority::new("theirs").server();
     let error = |certificate: &str, key: &str| {

@@ -1,4 +1,4 @@
-//! Memory, whatever the peer does.
+//! Memory is bounded, whatever the peer does.
 
 use nuncio_link::{Cause, Link, LinkEvent, LinkOptions, code};
 
@@ -6,10 +6,11 @@ use crate::support::*;
 
 const READ: usize = 4096;
 
-/// The longest pong, and the answers a link may have made before it stops.
+/// The most bytes of pongs that a link makes before it stops reading: its limit and one pong of the greatest length.
 const PONG_BOUND: usize = 16 * 1024 + 127;
 
-/// What a driver does with a peer that writes these bytes over and over and reads nothing.
+/// Plays the driver for a peer that writes these bytes again and again and reads nothing. Returns how many bytes were
+/// read, the most that the link held, and its ends.
 fn flood(link: &mut Link, bytes: &[u8], total: usize) -> (usize, usize, Vec<LinkEvent>) {
     let (mut read, mut held, mut ends) = (0, 0, Vec::new());
     for chunk in std::iter::repeat_n(bytes, total / bytes.len()) {
@@ -29,7 +30,7 @@ fn flood(link: &mut Link, bytes: &[u8], total: usize) -> (usize, usize, Vec<Link
 }
 
 #[test]
-fn a_flood_of_pings_is_not_read_on_while_the_pongs_are_not() {
+fn reading_stops_while_a_flood_of_pings_is_unanswered() {
     let mut link = open_server(1 << 20);
     let pings = client_frame(true, PING, &[b'p'; 100]).repeat(40);
     let (read, held, ends) = flood(&mut link, &pings, 50 << 20);
@@ -41,7 +42,7 @@ fn a_flood_of_pings_is_not_read_on_while_the_pongs_are_not() {
 }
 
 #[test]
-fn reading_goes_on_when_the_pongs_are_written_and_each_ping_is_answered_in_the_end() {
+fn reading_continues_when_pongs_are_written_and_every_ping_is_answered() {
     let mut link = open_server(1 << 20);
     let pings = client_frame(true, PING, &[b'p'; 100]).repeat(400);
     link.receive(&[pings, text("behind")].concat());
@@ -54,7 +55,7 @@ fn reading_goes_on_when_the_pongs_are_written_and_each_ping_is_answered_in_the_e
         if frames.is_empty() {
             assert!(!link.wants_input());
         }
-        // Written in pieces, as sockets do.
+        // Sockets write in pieces.
         while !link.output().is_empty() {
             let piece = link.output().len().min(1000);
             link.consume(piece);
@@ -67,8 +68,8 @@ fn reading_goes_on_when_the_pongs_are_written_and_each_ping_is_answered_in_the_e
 }
 
 #[test]
-fn frames_of_our_own_do_not_stop_the_reading() {
-    // Two links that both stop reading while their own frames wait would wait for each other for ever.
+fn our_own_frames_do_not_stop_reading() {
+    // If both links of a connection stopped reading while their own frames wait, they would wait for each other forever.
     let mut link = open_server(1 << 20);
     for _ in 0..1000 {
         link.send(&[b'a'; 1000]);
@@ -94,7 +95,7 @@ fn pongs_behind_frames_count_until_they_are_written() {
 }
 
 #[test]
-fn garbage_does_not_stay() {
+fn garbage_is_not_buffered() {
     let garbage: Vec<u8> = (0..READ).map(|at| u8::try_from((at * 31 + at / 7) % 256).unwrap_or(0)).collect();
     let letters = [b'G'; READ];
     let newlines = [b'\n'; READ];
@@ -117,7 +118,7 @@ fn garbage_does_not_stay() {
 }
 
 #[test]
-fn a_closed_link_takes_nothing() {
+fn a_closed_link_buffers_nothing() {
     let mut link = open_server(100);
     link.receive(&server_frame(true, TEXT, b"a fault"));
     assert_closed(drain(&mut link), Cause::Fault, code::PROTOCOL);
@@ -130,7 +131,7 @@ fn a_closed_link_takes_nothing() {
 }
 
 #[test]
-fn a_giant_length_is_refused_by_its_header_alone() {
+fn a_giant_length_is_refused_before_its_payload() {
     for length in [101, 70_000, u32::MAX as usize, usize::MAX >> 1, usize::MAX] {
         let mut link = open_server(100);
         let head = [header(true, TEXT, length, 0x80), vec![0; 4]].concat();
@@ -140,7 +141,7 @@ fn a_giant_length_is_refused_by_its_header_alone() {
 }
 
 #[test]
-fn a_message_in_endless_small_fragments_ends_at_the_limit() {
+fn a_message_of_endless_small_fragments_ends_at_the_limit() {
     let mut link = open_server(10_000);
     assert_eq!(feed(&mut link, &client_frame(false, TEXT, b"begin")), []);
     let fragments = client_frame(false, CONTINUATION, b"more").repeat(100);
@@ -150,7 +151,7 @@ fn a_message_in_endless_small_fragments_ends_at_the_limit() {
 }
 
 #[test]
-fn a_long_message_does_not_cost_its_size_for_ever() {
+fn the_buffer_of_a_long_message_is_released() {
     let mut link = open_server(4 << 20);
     let long = "a".repeat(4 << 20);
     assert_eq!(feed(&mut link, &text(&long)), [frame(&long)]);

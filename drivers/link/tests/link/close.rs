@@ -1,18 +1,22 @@
-//! The ways a link ends: codes, reasons, and who is told what.
+//! The ways in which a link ends: close codes and reasons, for the driver and for the peer.
 
 use nuncio_link::{Cause, Link, LinkEvent, code};
 
 use crate::support::*;
 
-/// The peer's bytes, and the close code they are answered with.
-fn fault(bytes: &[u8], code: u16) {
+/// Asserts that these bytes of the peer are a fault, which closes the link with this code.
+fn assert_fault(bytes: &[u8], code: u16) {
     let mut link = open_server(100);
     link.receive(&[bytes, &text("after")].concat());
     let closed = only_closed(drain(&mut link));
     assert_eq!((closed.cause, closed.code), (Cause::Fault, code), "{closed:?}");
     assert!(!closed.reason.is_empty());
 
-    assert_eq!(output(&mut link), server_frame(true, CLOSE, &close_payload(code, &closed.reason)), "the peer is told");
+    assert_eq!(
+        output(&mut link),
+        server_frame(true, CLOSE, &close_payload(code, &closed.reason)),
+        "the peer receives the close"
+    );
     assert!(link.is_finished() && !link.is_open() && !link.wants_input());
     assert_eq!(feed(&mut link, &text("later")), [], "nothing is read after a fault");
     assert!(!link.send(b"{}"));
@@ -24,11 +28,11 @@ fn fault(bytes: &[u8], code: u16) {
 
 #[test]
 fn a_message_over_the_limit_is_1009() {
-    fault(&client_frame(true, TEXT, &[b'a'; 101]), code::TOO_BIG);
-    fault(&client_frame(true, BINARY, &[b'a'; 101]), code::TOO_BIG);
+    assert_fault(&client_frame(true, TEXT, &[b'a'; 101]), code::TOO_BIG);
+    assert_fault(&client_frame(true, BINARY, &[b'a'; 101]), code::TOO_BIG);
     let fragments = [client_frame(false, TEXT, &[b'a'; 60]), client_frame(true, CONTINUATION, &[b'a'; 41])];
-    fault(&fragments.concat(), code::TOO_BIG);
-    fault(&header(true, TEXT, usize::MAX, 0x80), code::TOO_BIG);
+    assert_fault(&fragments.concat(), code::TOO_BIG);
+    assert_fault(&header(true, TEXT, usize::MAX, 0x80), code::TOO_BIG);
 
     let mut link = open_server(100);
     let longest = "a".repeat(100);
@@ -37,14 +41,14 @@ fn a_message_over_the_limit_is_1009() {
 
 #[test]
 fn a_message_that_is_not_utf8_is_1007() {
-    fault(&client_frame(true, TEXT, b"\xc3\x28"), code::NOT_UTF8);
-    fault(&client_frame(true, TEXT, b"cut \xe2\x82"), code::NOT_UTF8);
-    fault(&client_frame(true, BINARY, b"\xff"), code::NOT_UTF8);
+    assert_fault(&client_frame(true, TEXT, b"\xc3\x28"), code::NOT_UTF8);
+    assert_fault(&client_frame(true, TEXT, b"cut \xe2\x82"), code::NOT_UTF8);
+    assert_fault(&client_frame(true, BINARY, b"\xff"), code::NOT_UTF8);
     let fragments = [client_frame(false, TEXT, b"\xe2\x82"), client_frame(true, CONTINUATION, b"a")];
-    fault(&fragments.concat(), code::NOT_UTF8);
+    assert_fault(&fragments.concat(), code::NOT_UTF8);
     let fragments = [client_frame(false, BINARY, b"\xe2\x82"), client_frame(true, CONTINUATION, b"a")];
-    fault(&fragments.concat(), code::NOT_UTF8);
-    fault(&client_frame(true, CLOSE, &[0x03, 0xe8, 0xff]), code::NOT_UTF8);
+    assert_fault(&fragments.concat(), code::NOT_UTF8);
+    assert_fault(&client_frame(true, CLOSE, &[0x03, 0xe8, 0xff]), code::NOT_UTF8);
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn a_broken_protocol_is_1002() {
         assert_eq!((closed.cause, closed.code), (Cause::Fault, code::PROTOCOL), "{closed:?}");
         assert!(output(&mut link).ends_with(&server_frame(true, CLOSE, &close_payload(1002, &closed.reason))));
     }
-    fault(&server_frame(true, TEXT, b"not masked"), code::PROTOCOL);
+    assert_fault(&server_frame(true, TEXT, b"not masked"), code::PROTOCOL);
 
     let mut link = open_server(1000);
     assert_closed(feed(&mut link, &client_frame(true, PING, &[0; 126])), Cause::Fault, code::PROTOCOL);
@@ -81,7 +85,7 @@ fn a_broken_protocol_is_1002() {
 }
 
 #[test]
-fn frames_before_a_fault_are_still_told() {
+fn frames_before_a_fault_are_still_delivered() {
     let mut link = open_server(100);
     let events = feed(&mut link, &[text("good"), client_frame(true, TEXT, b"\xff")].concat());
     assert_eq!(events[0], frame("good"));
@@ -89,7 +93,7 @@ fn frames_before_a_fault_are_still_told() {
 }
 
 #[test]
-fn the_peers_close_is_told_with_its_reason_and_answered() {
+fn the_peers_close_is_reported_with_its_reason_and_answered() {
     for (code, reason) in [(1000, "done"), (1001, ""), (1008, "replaced"), (1011, "ä"), (3000, "x"), (4999, "y")] {
         let payload = close_payload(code, reason);
         let mut link = open_server(1000);
@@ -97,7 +101,7 @@ fn the_peers_close_is_told_with_its_reason_and_answered() {
         let closed = only_closed(feed(&mut link, &client_frame(true, CLOSE, &payload)));
         assert_eq!((closed.cause, closed.code, closed.reason.as_str()), (Cause::Peer, code, reason));
         let expected = [server_frame(true, TEXT, b"{}"), server_frame(true, CLOSE, &payload)].concat();
-        assert_eq!(output(&mut link), expected, "what was queued goes before the answer");
+        assert_eq!(output(&mut link), expected, "queued frames precede the answer");
         assert!(link.is_finished());
         assert!(!link.send(b"{}"));
 
@@ -116,7 +120,7 @@ fn a_close_without_code_is_1005_and_answered_without_one() {
 }
 
 #[test]
-fn a_close_with_a_code_that_must_not_be_sent_is_1002() {
+fn a_close_with_a_reserved_code_is_1002() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 2000, 5000] {
         let mut link = open_server(100);
         let closed = only_closed(feed(&mut link, &client_frame(true, CLOSE, &close_payload(code, "x"))));
@@ -126,7 +130,7 @@ fn a_close_with_a_code_that_must_not_be_sent_is_1002() {
 }
 
 #[test]
-fn our_close_waits_for_the_peers_and_drops_what_comes_before_it() {
+fn our_close_waits_for_the_peers_and_ignores_frames_before_it() {
     for code in [code::NORMAL, code::PROTOCOL, code::NOT_UTF8, code::POLICY, code::TOO_BIG] {
         let mut link = open_server(100);
         link.send(b"last words");
@@ -149,7 +153,7 @@ fn our_close_waits_for_the_peers_and_drops_what_comes_before_it() {
 }
 
 #[test]
-fn our_close_ends_with_the_connection_or_with_a_fault_too() {
+fn our_close_also_ends_with_the_connection_or_a_fault() {
     let endings: [fn(&mut Link); 2] = [Link::receive_end, |link| {
         link.receive(&server_frame(true, TEXT, b"x"));
     }];
@@ -164,7 +168,7 @@ fn our_close_ends_with_the_connection_or_with_a_fault_too() {
 }
 
 #[test]
-fn a_reason_is_cut_to_what_a_close_frame_holds() {
+fn a_reason_is_cut_to_fit_a_close_frame() {
     let mut link = open_server(100);
     link.close(code::NORMAL, &"ä".repeat(100));
     let frame = output(&mut link);
@@ -173,7 +177,7 @@ fn a_reason_is_cut_to_what_a_close_frame_holds() {
 }
 
 #[test]
-fn a_code_that_must_not_be_sent_is_left_out() {
+fn a_reserved_code_is_left_out() {
     for code in [0, 1005, 1006, 1015, 5000] {
         let mut link = open_server(100);
         link.close(code, "x");
@@ -193,7 +197,7 @@ fn a_connection_that_ends_without_a_close_is_lost() {
 }
 
 #[test]
-fn an_end_is_told_once() {
+fn an_end_is_reported_once() {
     let mut link = open_server(100);
     let close = client_frame(true, CLOSE, b"");
     link.receive(&[close.clone(), close].concat());

@@ -1,9 +1,9 @@
-//! Messages, fragments, pings.
+//! Messages, fragments and pings.
 
 use crate::support::*;
 
 #[test]
-fn text_comes_in_whatever_its_length_form() {
+fn text_is_read_in_every_length_form() {
     let mut link = open_server(1 << 20);
     for length in [0, 1, 125, 126, 65_535, 65_536, 1 << 20] {
         let payload = "a".repeat(length);
@@ -12,7 +12,7 @@ fn text_comes_in_whatever_its_length_form() {
 }
 
 #[test]
-fn binary_that_holds_utf8_comes_in() {
+fn binary_messages_of_utf8_are_read() {
     let mut link = open_server(100);
     let bytes = [
         client_frame(true, BINARY, "{\"a\":\"ä\"}".as_bytes()),
@@ -23,7 +23,7 @@ fn binary_that_holds_utf8_comes_in() {
 }
 
 #[test]
-fn fragments_are_put_together_and_may_cut_a_character() {
+fn fragments_are_joined_and_may_split_a_character() {
     let mut link = open_server(100);
     let bytes = [
         client_frame(false, TEXT, b"\xe2"),
@@ -54,7 +54,7 @@ fn every_ping_is_answered_with_its_payload() {
 }
 
 #[test]
-fn a_pong_is_passed_over() {
+fn a_pong_is_ignored() {
     let mut link = open_server(100);
     assert_eq!(feed(&mut link, &client_frame(true, PONG, b"unasked")), []);
     assert!(link.output().is_empty() && link.wants_input());
@@ -86,7 +86,7 @@ fn a_client_writes_text_frames_with_masks() {
 }
 
 #[test]
-fn many_frames_leave_together_and_may_be_consumed_in_pieces() {
+fn many_frames_are_written_together_and_may_be_consumed_in_pieces() {
     let mut link = open_server(100);
     let mut expected = Vec::new();
     for at in 0..64 {
@@ -112,7 +112,7 @@ fn many_frames_leave_together_and_may_be_consumed_in_pieces() {
 }
 
 #[test]
-fn events_wait_inside_until_they_are_polled() {
+fn events_wait_until_they_are_polled() {
     let mut link = open_server(100);
     assert_eq!(link.poll_event(), None);
     assert!(link.wants_input());

@@ -1,4 +1,4 @@
-//! Newline framing: the core's `Lines`, and the link over it.
+//! Newline framing: the core's `Lines`, and the link that uses it.
 
 use nuncio_core::arcp::wire::lines::{LineTooLong, Lines, append_line};
 use nuncio_link::{Cause, Link, LinkEvent, LinkOptions, code};
@@ -12,7 +12,7 @@ fn open_lines(max_message: usize) -> Link {
     link
 }
 
-/// What the rules say of a whole stream: the lines, and whether one was too long.
+/// Returns the lines that the rules give for a whole stream, and whether a line was too long.
 fn expected(stream: &[u8], max_line: usize) -> (Vec<Vec<u8>>, bool) {
     let mut lines = Vec::new();
     for line in stream.split(|&byte| byte == b'\n') {
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_appended_comes_out_as_one_line(frames in prop::collection::vec("[a\r\n ]{1,200}", 0..20)) {
+    fn an_appended_frame_is_read_back_as_one_line(frames in prop::collection::vec("[a\r\n ]{1,200}", 0..20)) {
         let mut stream = Vec::new();
         for frame in &frames {
             append_line(frame.as_bytes(), &mut stream);
@@ -76,7 +76,7 @@ proptest! {
 }
 
 #[test]
-fn a_line_over_the_limit_is_told_once_and_ends_everything() {
+fn a_line_over_the_limit_is_reported_once_and_ends_the_stream() {
     let mut lines = Lines::new(5);
     lines.push(b"12345\r\n12345\n123456\n1\n");
     assert_eq!(lines.next_line(), Some(Ok(&b"12345"[..])));
@@ -90,7 +90,7 @@ fn a_line_over_the_limit_is_told_once_and_ends_everything() {
 }
 
 #[test]
-fn a_line_without_end_is_too_long_before_it_ends() {
+fn a_line_is_too_long_before_its_end_is_read() {
     let mut lines = Lines::new(1000);
     lines.push(&[b'a'; 1000]);
     assert_eq!(lines.next_line(), None);
@@ -99,7 +99,7 @@ fn a_line_without_end_is_too_long_before_it_ends() {
 }
 
 #[test]
-fn the_links_lines_are_frames_and_its_end_is_normal() {
+fn lines_are_frames_and_the_end_is_a_normal_close() {
     let mut link = open_lines(100);
     assert!(link.is_open() && link.wants_input());
     assert_eq!(feed(&mut link, "{\"a\":\"ä\"}\r\n\n{}\n{\"b\"".as_bytes()), [frame("{\"a\":\"ä\"}"), frame("{}")]);
@@ -107,7 +107,7 @@ fn the_links_lines_are_frames_and_its_end_is_normal() {
     assert_eq!(feed(&mut link, b":1}"), []);
     link.receive_end();
     let events = drain(&mut link);
-    assert_eq!(events[0], frame("{\"b\":1}"), "the last line needs no end");
+    assert_eq!(events[0], frame("{\"b\":1}"), "the last line needs no newline");
     assert_closed(events[1..].to_vec(), Cause::Peer, code::NORMAL);
 
     assert!(link.send(b"{}"), "the other direction is still open");
@@ -115,7 +115,7 @@ fn the_links_lines_are_frames_and_its_end_is_normal() {
     assert_eq!(output(&mut link), b"{}\n");
     link.close(code::NORMAL, "");
     assert!(!link.send(b"{}"));
-    assert_eq!(drain(&mut link), [], "the end was told already");
+    assert_eq!(drain(&mut link), [], "the end was already reported");
     assert!(link.is_finished());
 }
 
@@ -135,7 +135,7 @@ fn faults_of_lines_have_the_codes_of_websocket() {
     assert_closed(events[1..].to_vec(), Cause::Fault, code::TOO_BIG);
     assert_eq!(feed(&mut link, b"later\n"), []);
     assert!(!link.wants_input());
-    assert!(link.send(b"{}"), "the error can still be told");
+    assert!(link.send(b"{}"), "an error can still be sent");
 
     let mut link = open_lines(5);
     assert_closed(feed(&mut link, b"\xff\nlater\n"), Cause::Fault, code::NOT_UTF8);
@@ -143,7 +143,7 @@ fn faults_of_lines_have_the_codes_of_websocket() {
 }
 
 #[test]
-fn our_close_of_lines_is_told_at_once() {
+fn our_close_of_lines_is_reported_at_once() {
     let mut link = open_lines(100);
     link.send(b"{}");
     link.receive(b"{\"unread\":1}\n");

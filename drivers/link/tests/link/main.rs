@@ -1,4 +1,4 @@
-//! The link by its public interface: what goes in, what comes out.
+//! Tests of the link through its public interface.
 
 mod bounds;
 mod close;

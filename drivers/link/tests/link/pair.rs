@@ -1,4 +1,4 @@
-//! A client and a server, joined by pipes that cut as they like.
+//! A client and a server, connected by pipes that split what they carry at any point.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::support::*;
 
-/// One direction: what was written and not yet read.
+/// One direction of the connection: the bytes that were written and not yet read.
 #[derive(Default)]
 struct Pipe(VecDeque<u8>);
 
@@ -62,7 +62,8 @@ impl Side {
     }
 }
 
-fn both(client: Link, server: Link, up: &[String], down: &[String], steps: &[[usize; 5]]) {
+/// Runs both sides: first in these steps of any size, then in large ones until both have ended.
+fn run(client: Link, server: Link, up: &[String], down: &[String], steps: &[[usize; 5]]) {
     let (mut client, mut server) = (Side::new(client, up.to_vec()), Side::new(server, down.to_vec()));
     let (mut upward, mut downward) = (Pipe::default(), Pipe::default());
     let fair = std::iter::repeat_n([4096; 5], 10_000);
@@ -74,7 +75,7 @@ fn both(client: Link, server: Link, up: &[String], down: &[String], steps: &[[us
         downward.carry(&mut server.link, &mut client.link, write_down, read_down);
 
         let all = client.frames().len() == down.len() && server.frames().len() == up.len();
-        // A link that closes before it is open says nothing: its end is that of the transport.
+        // A link that is closed before it is open writes no close frame, so the client waits until it is open.
         if all && !closing && client.link.is_open() {
             closing = true;
             client.link.close(code::NORMAL, "that was all");
@@ -107,19 +108,19 @@ proptest! {
     ) {
         let client = Link::client(&ClientOptions::new("ws://[::1]:7777/arcp").expect("a URL"));
         let server = Link::server(std::sync::Arc::new(ServerOptions::new(HostPolicy::Loopback)));
-        both(client, server, &up, &down, &steps);
+        run(client, server, &up, &down, &steps);
     }
 }
 
 #[test]
-fn a_conversation_of_nothing_has_an_end_too() {
+fn a_conversation_without_frames_ends_as_well() {
     let client = Link::client(&ClientOptions::new("ws://[::1]:7777/arcp").expect("a URL"));
     let server = Link::server(std::sync::Arc::new(ServerOptions::new(HostPolicy::Loopback)));
-    both(client, server, &[], &[], &[]);
+    run(client, server, &[], &[], &[]);
 }
 
 #[test]
-fn a_conversation_over_lines() {
+fn frames_are_exchanged_over_lines() {
     let (mut left, mut right) = (Link::lines(LinkOptions::default()), Link::lines(LinkOptions::default()));
     assert_eq!(drain(&mut left), [LinkEvent::Open(None)]);
     assert_eq!(drain(&mut right), [LinkEvent::Open(None)]);

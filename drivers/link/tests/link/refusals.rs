@@ -1,4 +1,4 @@
-//! The upgrade, where it is refused: one status for each reason, and a sentence that helps.
+//! Upgrades that are refused, each with a status and a sentence for its reason.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use nuncio_link::{
 
 use crate::support::*;
 
-/// Checks that these bytes are refused so, whole and byte by byte, and returns the response.
+/// Checks that these bytes are refused for this reason, in one read or byte by byte, and returns the response's head.
 fn refused(options: &ServerOptions, bytes: &[u8], refusal: Refusal) -> String {
     let options = Arc::new(options.clone());
     let mut bytewise = Link::server(options.clone());
@@ -42,7 +42,7 @@ fn accepted(options: &ServerOptions, bytes: &[u8]) {
 }
 
 fn replaced(from: &str, to: &str) -> Vec<u8> {
-    let request = String::from_utf8(plain_request()).expect("text");
+    let request = String::from_utf8(plain_request()).expect("a request is UTF-8");
     assert!(request.contains(from));
     request.replace(from, to).into_bytes()
 }
@@ -55,7 +55,7 @@ fn another_path_is_404() {
 }
 
 #[test]
-fn another_method_is_405_and_says_which_would_do() {
+fn another_method_is_405_and_names_the_allowed_one() {
     for method in ["POST", "HEAD", "OPTIONS"] {
         let head = refused(&options(), &replaced("GET ", &format!("{method} ")), Refusal::Method);
         assert!(head.contains("\r\nallow: get"), "{head}");
@@ -63,7 +63,7 @@ fn another_method_is_405_and_says_which_would_do() {
 }
 
 #[test]
-fn a_plain_request_is_426_and_says_to_what() {
+fn a_request_without_upgrade_is_426_and_names_the_protocol() {
     for bytes in [
         b"GET /arcp HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
         replaced("Upgrade: websocket", "Upgrade: h2c"),
@@ -76,7 +76,7 @@ fn a_plain_request_is_426_and_says_to_what() {
 }
 
 #[test]
-fn another_version_is_426_and_says_which_is_spoken() {
+fn another_version_is_426_and_names_the_supported_one() {
     for bytes in [replaced("Version: 13", "Version: 8"), replaced("Sec-WebSocket-Version: 13\r\n", "")] {
         let head = refused(&options(), &bytes, Refusal::Version);
         assert!(head.contains("\r\nsec-websocket-version: 13"), "{head}");
@@ -121,7 +121,7 @@ fn a_head_over_the_limit_is_431() {
 }
 
 #[test]
-fn a_loopback_server_answers_to_loopback_names_only() {
+fn a_loopback_server_accepts_loopback_hosts_only() {
     let options = ServerOptions::new(HostPolicy::Loopback);
     for host in ["localhost", "LOCALHOST:7777", "localhost.", "127.0.0.1", "127.8.8.8:1", "[::1]", "[::1]:7777"] {
         accepted(&options, &request("/arcp", host, &[]));
@@ -141,7 +141,7 @@ fn a_loopback_server_answers_to_loopback_names_only() {
 }
 
 #[test]
-fn the_host_of_an_absolute_target_goes_before_the_header() {
+fn the_host_of_an_absolute_target_overrides_the_header() {
     let options = ServerOptions::new(HostPolicy::Loopback);
     accepted(&options, &request("http://localhost/arcp", "evil.example", &[]));
     refused(&options, &request("http://evil.example/arcp", "localhost", &[]), Refusal::Host);
@@ -163,7 +163,7 @@ fn a_list_of_hosts_may_name_ports() {
 }
 
 #[test]
-fn pages_are_refused_unless_they_are_let_in() {
+fn web_pages_are_refused_unless_their_origin_is_allowed() {
     let origins = |origins| ServerOptions { origins, ..ServerOptions::new(HostPolicy::Any) };
     let from = |origin: &str| request("/arcp", "a.example:7777", &[&format!("Origin: {origin}")]);
     let without = request("/arcp", "a.example:7777", &[]);
@@ -207,7 +207,7 @@ fn two_origins_are_malformed() {
 }
 
 #[test]
-fn the_driver_may_refuse_until_the_request_is_there() {
+fn the_driver_may_refuse_before_the_request_is_complete() {
     for (refusal, status) in [(Refusal::Slow, 408), (Refusal::Busy, 503)] {
         let mut link = server();
         assert_eq!(feed(&mut link, b"GET /arcp HT"), []);
@@ -238,7 +238,7 @@ fn a_connection_that_ends_before_its_request_is_lost() {
 }
 
 #[test]
-fn a_response_shows_nothing_of_the_request() {
+fn a_response_repeats_nothing_of_the_request() {
     let secret = "ey-secret";
     let bytes = request(&format!("/{secret}"), secret, &[&format!("Authorization: Bearer {secret}")]);
     let mut link = server();

@@ -1,4 +1,4 @@
-//! Any split of the input gives the same events and the same answers.
+//! However the input is split into reads, events and output are the same.
 
 use nuncio_link::{ClientOptions, Link, LinkEvent, LinkOptions};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use crate::support::*;
 
 const MAX_MESSAGE: usize = 300;
 
-/// One thing a peer may write: mostly good, now and then not.
+/// Generates one piece of what a peer writes: mostly valid, sometimes not.
 fn piece(write: fn(bool, u8, &[u8]) -> Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let data = prop_oneof![Just(TEXT), Just(BINARY)];
     let payload = prop_oneof![
@@ -34,7 +34,7 @@ fn stream(write: fn(bool, u8, &[u8]) -> Vec<u8>) -> impl Strategy<Value = Vec<u8
     prop::collection::vec(piece(write), 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// Requests that are upgraded, and some that are not.
+/// Generates upgrade requests, some of which are refused.
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         10 => "[a-z]{0,60}".prop_map(|value| request("/arcp", "a", &[&format!("X: {value}")])),
@@ -54,7 +54,7 @@ fn cuts() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![prop::collection::vec(0_usize..6, 0..200), prop::collection::vec(0_usize..400, 0..40),]
 }
 
-/// Events and output, when `stream` comes in pieces of these lengths, then the rest, then the end.
+/// Returns events and output for a stream that arrives in pieces of these lengths, followed by the rest and the end.
 fn run(mut link: Link, stream: &[u8], cuts: &[usize]) -> (Vec<LinkEvent>, Vec<u8>) {
     let (mut events, mut written, mut rest) = (drain(&mut link), Vec::new(), stream);
     for cut in cuts.iter().copied().chain([stream.len()]) {
@@ -71,7 +71,7 @@ fn run(mut link: Link, stream: &[u8], cuts: &[usize]) -> (Vec<LinkEvent>, Vec<u8
     (events, written)
 }
 
-fn same(new: impl Fn() -> Link, stream: &[u8], cuts: &[usize]) -> Result<(), TestCaseError> {
+fn assert_same(new: impl Fn() -> Link, stream: &[u8], cuts: &[usize]) -> Result<(), TestCaseError> {
     let whole = run(new(), stream, &[]);
     prop_assert!(matches!(whole.0.last(), Some(LinkEvent::Closed(_))), "{:?}", whole.0);
     prop_assert_eq!(&run(new(), stream, cuts), &whole);
@@ -82,17 +82,17 @@ fn same(new: impl Fn() -> Link, stream: &[u8], cuts: &[usize]) -> Result<(), Tes
 
 proptest! {
     #[test]
-    fn of_a_server(request in any_request(), frames in stream(client_frame), cuts in cuts()) {
+    fn splits_change_nothing_for_a_server(request in any_request(), frames in stream(client_frame), cuts in cuts()) {
         let new = || {
             let link = LinkOptions { max_message: MAX_MESSAGE };
             Link::server(std::sync::Arc::new(nuncio_link::ServerOptions { link, ..options() }))
         };
-        same(new, &[request, frames].concat(), &cuts)?;
+        assert_same(new, &[request, frames].concat(), &cuts)?;
     }
 
     #[test]
-    fn of_an_upgraded_client(frames in stream(server_frame), cuts in cuts()) {
-        // A client's answers are masked at random: compared are their kinds and lengths.
+    fn splits_change_nothing_for_an_upgraded_client(frames in stream(server_frame), cuts in cuts()) {
+        // A client masks its frames at random, so the test compares them as a server reads them.
         let new = || Link::client_upgraded(LinkOptions { max_message: MAX_MESSAGE });
         let (whole, whole_output) = run(new(), &frames, &[]);
         let (split, split_output) = run(new(), &frames, &cuts);
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn of_a_client(
+    fn splits_change_nothing_for_a_client(
         frames in stream(server_frame),
         cuts in cuts(),
         change in prop_oneof![6 => Just(("", "")), 1 => Just(("101", "404")), 1 => Just(("websocket", "h2c"))],
@@ -112,7 +112,7 @@ proptest! {
         feed(&mut server, &output(&mut client));
         let answer = output_text(&mut server);
         let answer = if change.0.is_empty() { answer } else { answer.replace(change.0, change.1) };
-        // The key is random, so one link cannot be run twice: the events are those of an upgraded link after an `Open`.
+        // The key is random, so no second link can read the same stream. Its events are those of an upgraded link.
         let (split, _) = run(client, &[answer.as_bytes(), &frames].concat(), &cuts);
         if change.0.is_empty() {
             let (whole, _) = run(Link::client_upgraded(LinkOptions::default()), &frames, &[]);
@@ -123,16 +123,16 @@ proptest! {
     }
 
     #[test]
-    fn of_lines(stream in "[ab\r\nä]{0,600}", raw in prop::collection::vec(any::<u8>(), 0..40), cuts in cuts()) {
+    fn splits_change_nothing_for_lines(stream in "[ab\r\nä]{0,600}", raw in prop::collection::vec(any::<u8>(), 0..40), cuts in cuts()) {
         let new = || Link::lines(LinkOptions { max_message: 40 });
-        same(new, &[stream.as_bytes(), &raw].concat(), &cuts)?;
+        assert_same(new, &[stream.as_bytes(), &raw].concat(), &cuts)?;
     }
 
     #[test]
-    fn of_anything_at_all(stream in prop::collection::vec(any::<u8>(), 0..2000), cuts in cuts()) {
-        same(|| Link::server_upgraded(LinkOptions { max_message: MAX_MESSAGE }), &stream, &cuts)?;
-        same(server, &stream, &cuts)?;
-        same(|| Link::lines(LinkOptions { max_message: MAX_MESSAGE }), &stream, &cuts)?;
+    fn splits_change_nothing_for_arbitrary_bytes(stream in prop::collection::vec(any::<u8>(), 0..2000), cuts in cuts()) {
+        assert_same(|| Link::server_upgraded(LinkOptions { max_message: MAX_MESSAGE }), &stream, &cuts)?;
+        assert_same(server, &stream, &cuts)?;
+        assert_same(|| Link::lines(LinkOptions { max_message: MAX_MESSAGE }), &stream, &cuts)?;
     }
 }
 

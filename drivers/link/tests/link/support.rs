@@ -1,4 +1,4 @@
-//! Bytes as a peer would write them, and short ways to feed them.
+//! Bytes as a peer writes them, and helpers to feed them to a link.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xa;
 
-/// A frame as a client writes it; `fin` as the standard's first bit.
+/// Returns a frame as a client writes it. `fin` marks the last frame of a message.
 pub(crate) fn client_frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = header(fin, opcode, payload.len(), 0x80);
@@ -20,14 +20,14 @@ pub(crate) fn client_frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A frame as a server writes it.
+/// Returns a frame as a server writes it.
 pub(crate) fn server_frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(fin, opcode, payload.len(), 0);
     frame.extend_from_slice(payload);
     frame
 }
 
-/// A frame's header with a length that need not be true.
+/// Returns the header of a frame with this length, whether or not a payload follows.
 pub(crate) fn header(fin: bool, opcode: u8, length: usize, masked: u8) -> Vec<u8> {
     let first = if fin { 0x80 | opcode } else { opcode };
     match (u8::try_from(length), u16::try_from(length)) {
@@ -45,7 +45,7 @@ pub(crate) fn text(payload: &str) -> Vec<u8> {
     client_frame(true, TEXT, payload.as_bytes())
 }
 
-/// The request of RFC 6455 §1.3, with these header lines more.
+/// Returns the upgrade request of RFC 6455 §1.3 with additional header lines.
 pub(crate) fn request(target: &str, host: &str, more: &[&str]) -> Vec<u8> {
     let mut lines = vec![
         format!("GET {target} HTTP/1.1"),
@@ -71,7 +71,7 @@ pub(crate) fn server() -> Link {
     Link::server(Arc::new(options()))
 }
 
-/// A server's link past its upgrade.
+/// Returns a server's link after its upgrade.
 pub(crate) fn open_server(max_message: usize) -> Link {
     let mut link = Link::server_upgraded(LinkOptions { max_message });
     assert_eq!(link.poll_event(), Some(LinkEvent::Open(None)));
@@ -84,18 +84,18 @@ pub(crate) fn open_client() -> Link {
     link
 }
 
-/// All events there are.
+/// Returns all events of the link.
 pub(crate) fn drain(link: &mut Link) -> Vec<LinkEvent> {
     std::iter::from_fn(|| link.poll_event()).collect()
 }
 
-/// All events after these bytes.
+/// Passes the bytes to the link and returns all events.
 pub(crate) fn feed(link: &mut Link, bytes: &[u8]) -> Vec<LinkEvent> {
     link.receive(bytes);
     drain(link)
 }
 
-/// All events after these bytes, taken one by one.
+/// Passes the bytes to the link one by one and returns all events.
 pub(crate) fn feed_bytewise(link: &mut Link, bytes: &[u8]) -> Vec<LinkEvent> {
     bytes.iter().flat_map(|byte| feed(link, &[*byte])).collect()
 }
@@ -104,11 +104,11 @@ pub(crate) fn frame(payload: &str) -> LinkEvent {
     LinkEvent::Frame(payload.into())
 }
 
-/// The end that is the only event.
+/// Returns the `Closed` that is the only event.
 pub(crate) fn only_closed(events: Vec<LinkEvent>) -> Closed {
     match <[LinkEvent; 1]>::try_from(events) {
         Ok([LinkEvent::Closed(closed)]) => closed,
-        other => panic!("not one end alone: {other:?}"),
+        other => panic!("not a single Closed event: {other:?}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The upgrade, where it succeeds.
+//! Upgrades that succeed, and the client's side of the upgrade.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::support::*;
 fn opened(events: Vec<LinkEvent>) -> Request {
     match <[LinkEvent; 1]>::try_from(events) {
         Ok([LinkEvent::Open(Some(request))]) => request,
-        other => panic!("not one opening alone: {other:?}"),
+        other => panic!("not a single Open event: {other:?}"),
     }
 }
 
 #[test]
-fn the_answer_is_a_101_with_the_accept_key_of_the_standards_example() {
+fn the_answer_is_a_101_with_the_accept_key_of_the_rfcs_example() {
     let mut link = server();
     assert!(!link.is_open());
     assert!(link.wants_input());
@@ -38,7 +38,7 @@ fn the_answer_is_a_101_with_the_accept_key_of_the_standards_example() {
 }
 
 #[test]
-fn a_request_may_come_byte_by_byte() {
+fn a_request_may_arrive_byte_by_byte() {
     let mut link = server();
     let long = format!("X-Padding: {}", "a".repeat(4_000));
     let request = opened(feed_bytewise(&mut link, &request("/arcp", "a.example", &[&long])));
@@ -46,7 +46,7 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn request_and_first_frames_may_come_in_one_read() {
+fn request_and_first_frames_may_arrive_in_one_read() {
     let mut link = server();
     let bytes = [plain_request(), text("one"), text("two"), text("three")[..4].to_vec()].concat();
     let events = feed(&mut link, &bytes);
@@ -56,7 +56,7 @@ fn request_and_first_frames_may_come_in_one_read() {
 }
 
 #[test]
-fn a_query_is_kept_and_does_not_count_for_the_path() {
+fn a_query_is_kept_but_is_not_part_of_the_path() {
     let request = opened(feed(&mut server(), &request("/arcp?tenant=a", "a", &[])));
     assert_eq!(request.target, "/arcp?tenant=a");
 }
@@ -70,7 +70,7 @@ fn the_path_is_configured() {
 }
 
 #[test]
-fn the_first_offered_arcp_subprotocol_is_agreed_to() {
+fn the_first_arcp_subprotocol_offered_is_selected() {
     for (offer, agreed) in [
         ("Sec-WebSocket-Protocol: graphql-ws, arcp.v1, arcp", Some("arcp.v1")),
         ("Sec-WebSocket-Protocol: arcp", Some("arcp")),
@@ -88,8 +88,8 @@ fn the_first_offered_arcp_subprotocol_is_agreed_to() {
 }
 
 #[test]
-fn an_offer_to_compress_is_passed_over() {
-    // Python's `websockets` and Node's `ws` make it by default.
+fn an_offer_of_compression_is_ignored() {
+    // Python's `websockets` and Node's `ws` offer it by default.
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits";
     let mut link = server();
     opened(feed(&mut link, &request("/arcp", "a", &[offer])));
@@ -97,7 +97,7 @@ fn an_offer_to_compress_is_passed_over() {
 }
 
 #[test]
-fn a_link_upgraded_by_somebody_else_says_nothing_and_takes_the_rest() {
+fn a_link_upgraded_elsewhere_writes_no_upgrade_and_reads_frames() {
     let mut link = Link::server_upgraded(LinkOptions::default());
     assert!(link.is_open());
     assert!(link.output().is_empty());
@@ -109,7 +109,7 @@ fn a_link_upgraded_by_somebody_else_says_nothing_and_takes_the_rest() {
 }
 
 #[test]
-fn a_client_writes_its_request_at_once() {
+fn a_client_writes_its_request_immediately() {
     let options = ClientOptions::new("ws://127.0.0.1:7777/arcp?a=b#c")
         .expect("a URL")
         .header("Origin", "https://a.example")
@@ -122,11 +122,11 @@ fn a_client_writes_its_request_at_once() {
     assert!(request.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{request}");
     assert!(request.contains("\r\norigin: https://a.example\r\n"), "{request}");
     assert!(request.ends_with("\r\n\r\n"), "{request}");
-    assert_ne!(request, output_text(&mut Link::client(&options)), "each request has a key of its own");
+    assert_ne!(request, output_text(&mut Link::client(&options)), "each request has its own key");
 }
 
 #[test]
-fn a_url_says_where_to_connect() {
+fn a_url_names_the_host_the_port_and_tls() {
     for (url, tls, host, port) in [
         ("ws://a.example/arcp", false, "a.example", 80),
         ("wss://a.example", true, "a.example", 443),
@@ -153,7 +153,7 @@ fn headers_that_would_break_the_request_are_refused() {
     }
 }
 
-/// A client's link, and the answer a good server would give it.
+/// Returns a client's link and the answer of a server that accepts it.
 fn client_and_answer() -> (Link, String) {
     let mut client = Link::client(&ClientOptions::new("ws://a/arcp").expect("a URL"));
     let mut server = server();
@@ -162,7 +162,7 @@ fn client_and_answer() -> (Link, String) {
 }
 
 #[test]
-fn a_response_may_come_byte_by_byte_or_with_the_first_frames() {
+fn a_response_may_arrive_byte_by_byte_or_with_the_first_frames() {
     let (mut client, answer) = client_and_answer();
     assert_eq!(feed_bytewise(&mut client, answer.as_bytes()), [LinkEvent::Open(None)]);
     assert!(client.is_open());
@@ -172,16 +172,16 @@ fn a_response_may_come_byte_by_byte_or_with_the_first_frames() {
     assert_eq!(feed(&mut client, &bytes), [LinkEvent::Open(None), frame("first")]);
 }
 
-/// From a good answer and its accept line to a bad answer.
+/// Makes an invalid answer from a valid one and its accept line.
 type Change = fn(&str, &str) -> String;
 
 #[test]
-fn a_client_checks_what_the_standard_says() {
+fn a_client_checks_what_rfc_6455_requires() {
     let accept_line = |answer: &str| {
         answer
             .lines()
             .find(|line| line.to_ascii_lowercase().starts_with("sec-websocket-accept"))
-            .expect("the line is there")
+            .expect("a valid answer has this line")
             .to_owned()
     };
     let changes: [(&str, Change); 6] = [
@@ -203,7 +203,7 @@ fn a_client_checks_what_the_standard_says() {
 }
 
 #[test]
-fn a_client_tells_a_refusal_by_its_status() {
+fn a_client_reports_a_refusal_with_its_status() {
     let (mut client, _) = client_and_answer();
     let events = feed(&mut client, b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nlater");
     let closed = only_closed(events);
@@ -213,7 +213,7 @@ fn a_client_tells_a_refusal_by_its_status() {
 }
 
 #[test]
-fn a_client_takes_no_answer_that_is_not_http_or_has_no_end() {
+fn a_client_refuses_an_answer_that_is_not_http_or_has_no_end() {
     let (mut client, _) = client_and_answer();
     assert_closed(feed(&mut client, b"SSH-2.0-OpenSSH_9.6\r\n"), Cause::Fault, code::PROTOCOL);
 
@@ -228,7 +228,7 @@ fn a_client_takes_no_answer_that_is_not_http_or_has_no_end() {
 }
 
 #[test]
-fn a_client_that_gives_up_waiting_is_closed_at_once() {
+fn a_client_that_stops_waiting_is_closed_immediately() {
     let (mut client, _) = client_and_answer();
     client.close(code::NORMAL, "no answer in time");
     assert_closed(drain(&mut client), Cause::Us, code::NORMAL);

@@ -1,10 +1,10 @@
-//! Certificates, made for one test.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
+//! Certificates for one test.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test binary uses a part of this")]
 
 use nuncio_tokio::auth::{Authorities, Identity};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd};
 
-/// An authority that signs whatever a test needs.
+/// A certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -43,7 +43,7 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// For a server that is reached as `127.0.0.1` or `localhost`.
+    /// Returns the certificate of a server at `127.0.0.1` or `localhost`.
     pub fn server(&self) -> Pair {
         self.sign(&names(&["localhost", "127.0.0.1"]))
     }

@@ -1,5 +1,5 @@
-//! What the tests of this driver share.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses a part of it")]
+//! Helpers for the tests of this driver.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test binary uses a part of this")]
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, ServerBuilder};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
-/// Fails a test that would hang. No test depends on how long anything takes.
+/// Fails a test that hangs. Otherwise no test depends on how long anything takes.
 pub async fn within<T>(test: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_mins(1), test).await.expect("the test hangs")
 }
@@ -22,7 +22,7 @@ async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     Ok(json!({ "echoed": input }))
 }
 
-/// A client in the same process.
+/// Connects a client within the process.
 pub async fn connect(server: &Server, token: &str) -> Client {
     Client::over(server.memory_connector(), token).connect().await.expect("the session opens")
 }
