@@ -11,7 +11,6 @@ use nuncio_shared::arcp::{
     Secret, ServerBuilder,
 };
 use nuncio_shared::auth::StaticTokens;
-use nuncio_shared::io::BoxFuture;
 use nuncio_shared::io::Driver;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -213,32 +212,28 @@ impl IssuerClient {
 }
 
 impl Provisioner for IssuerClient {
-    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
-        Box::pin(async move {
-            if !grant.lease.to_json().contains("model.use") {
-                return Ok(Vec::new());
-            }
-            let value = self.ask(&format!("mint {} cred_1", grant.job));
-            let value =
-                value.map_err(|error| Fault::new(nuncio_shared::arcp::ErrorCode::InternalError, error.to_string()))?;
-            Ok(vec![Credential {
-                id: "cred_1".to_owned(),
-                value: Secret::new(value),
-                endpoint: "http://127.0.0.1:9/v1".to_owned(),
-                profile: None,
-                constraints: None,
-            }])
-        })
+    async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
+        if !grant.lease.to_json().contains("model.use") {
+            return Ok(Vec::new());
+        }
+        let value = self.ask(&format!("mint {} cred_1", grant.job));
+        let value =
+            value.map_err(|error| Fault::new(nuncio_shared::arcp::ErrorCode::InternalError, error.to_string()))?;
+        Ok(vec![Credential {
+            id: "cred_1".to_owned(),
+            value: Secret::new(value),
+            endpoint: "http://127.0.0.1:9/v1".to_owned(),
+            profile: None,
+            constraints: None,
+        }])
     }
 
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(async move {
-            let value = revocation.value.as_ref().map_or("*", |value| value.expose());
-            let id = revocation.id.as_deref().unwrap_or("*");
-            match self.ask(&format!("revoke {} {id} {value}", revocation.job))?.as_str() {
-                "done" => Ok(()),
-                other => Err(io::Error::other(other.to_owned())),
-            }
-        })
+    async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
+        let value = revocation.value.as_ref().map_or("*", |value| value.expose());
+        let id = revocation.id.as_deref().unwrap_or("*");
+        match self.ask(&format!("revoke {} {id} {value}", revocation.job))?.as_str() {
+            "done" => Ok(()),
+            other => Err(io::Error::other(other.to_owned())),
+        }
     }
 }

@@ -140,7 +140,7 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB is out of range: the minimum is 4 KiB");
     let versions = File::new("versions", "[agents.a]\ncommand = \"sh\"\n[agents.\"a@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(versions.complaint(), @r##"
-    nuncio: the agent "a" has both a version and none
+    nuncio: the agent "a" has versions and an unversioned implementation
     "##);
     let differ = "[agents.\"a@1\"]\ncommand = \"sh\"\nmax-concurrent = 1\n[agents.\"a@2\"]\ncommand = \"sh\"\nmax-concurrent = 2\n";
     insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"

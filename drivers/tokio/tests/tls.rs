@@ -17,7 +17,6 @@ use nuncio_tokio::auth::{
     CertificatePrincipals, Claim, ClientCertificates, ClientTls, NameKind, NoPrincipal, PeerCertificate, Rejection,
     ServerTls, StaticTokens, Verifier,
 };
-use nuncio_tokio::io::BoxFuture;
 use rcgen::SanType;
 use serde_json::{Value, json};
 use support::{builder, within};
@@ -289,18 +288,18 @@ async fn a_handshake_does_not_outlive_its_server() {
 struct Minter;
 
 impl Provisioner for Minter {
-    fn issue<'a>(&'a self, _: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
-        Box::pin(std::future::ready(Ok(vec![Credential {
+    async fn issue(&self, _: &Grant) -> Result<Vec<Credential>, Fault> {
+        Ok(vec![Credential {
             id: "cred_1".to_owned(),
             value: Secret::new("sk-1"),
             endpoint: "http://127.0.0.1:9/v1".to_owned(),
             profile: None,
             constraints: None,
-        }])))
+        }])
     }
 
-    fn revoke<'a>(&'a self, _: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(std::future::ready(Ok(())))
+    async fn revoke(&self, _: &Revocation) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -11,7 +11,6 @@ use nuncio_tokio::arcp::{
     Server, Submit, Subscribe,
 };
 use nuncio_tokio::auth::StaticTokens;
-use nuncio_tokio::io::BoxFuture;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -34,21 +33,21 @@ impl Vault {
 }
 
 impl Provisioner for Vault {
-    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+    async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
         // The grant has lease, budget and end, too: a key must not be good for more.
         let value = self.mint(&format!("sk-{}-1", grant.principal));
         let endpoint = "https://models.example.com/v1".to_owned();
         let credential = Credential { id: "models".to_owned(), value, endpoint, profile: None, constraints: None };
-        Box::pin(async { Ok(vec![credential]) })
+        Ok(vec![credential])
     }
 
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+    async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
         let Some(value) = &revocation.value else {
             // Asked by a restarted server, which knows no values. The keys of this vault are gone by then.
-            return Box::pin(async { Ok(()) });
+            return Ok(());
         };
         self.keys().retain(|valid| valid != value.expose());
-        Box::pin(async { self.revoked.send(value.expose().to_owned()).map_err(io::Error::other) })
+        self.revoked.send(value.expose().to_owned()).map_err(io::Error::other)
     }
 }
 

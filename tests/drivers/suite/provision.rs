@@ -11,7 +11,6 @@ use nuncio_shared::arcp::{
     ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Provisioner, RequestFailure, Revocation,
     Secret, Submit,
 };
-use nuncio_shared::io::BoxFuture;
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::lock::Semaphore;
@@ -33,31 +32,27 @@ fn recorder(issuer: &Issuer) -> (Recorder, Arc<Semaphore>) {
 }
 
 impl Provisioner for Issuer {
-    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
-        Box::pin(async move {
-            self.told.try_send(format!("issue for {}", grant.principal)).unwrap();
-            if grant.principal.as_ref() == "bob" {
-                return Err(Fault::new(ErrorCode::InternalError, "no credentials for bob"));
-            }
-            Ok(vec![Credential {
-                id: "cred_1".to_owned(),
-                value: Secret::new("sk-1"),
-                endpoint: "http://127.0.0.1:9/v1".to_owned(),
-                profile: Some("openai".to_owned()),
-                constraints: None,
-            }])
-        })
+    async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
+        self.told.try_send(format!("issue for {}", grant.principal)).unwrap();
+        if grant.principal.as_ref() == "bob" {
+            return Err(Fault::new(ErrorCode::InternalError, "no credentials for bob"));
+        }
+        Ok(vec![Credential {
+            id: "cred_1".to_owned(),
+            value: Secret::new("sk-1"),
+            endpoint: "http://127.0.0.1:9/v1".to_owned(),
+            profile: Some("openai".to_owned()),
+            constraints: None,
+        }])
     }
 
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(async move {
-            self.told.try_send(format!("revoke {}", revocation.value.as_ref().unwrap().expose())).unwrap();
-            if self.fail_revocations.load(Ordering::SeqCst) > 0 {
-                self.fail_revocations.fetch_sub(1, Ordering::SeqCst);
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Ok(())
-        })
+    async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
+        self.told.try_send(format!("revoke {}", revocation.value.as_ref().unwrap().expose())).unwrap();
+        if self.fail_revocations.load(Ordering::SeqCst) > 0 {
+            self.fail_revocations.fetch_sub(1, Ordering::SeqCst);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 }
 
@@ -182,14 +177,14 @@ fn a_refusing_provisioner_refuses_the_submit() {
 struct Mint(Sender<Revocation>);
 
 impl Provisioner for Mint {
-    fn issue<'a>(&'a self, _: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+    async fn issue(&self, _: &Grant) -> Result<Vec<Credential>, Fault> {
         let (id, endpoint) = ("cred_1".to_owned(), "http://127.0.0.1:9/v1".to_owned());
         let minted = Credential { id, value: Secret::new("sk-1"), endpoint, profile: None, constraints: None };
-        Box::pin(async move { Ok(vec![minted]) })
+        Ok(vec![minted])
     }
 
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(async move { self.0.send(revocation.clone()).await.map_err(io::Error::other) })
+    async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
+        self.0.send(revocation.clone()).await.map_err(io::Error::other)
     }
 }
 

@@ -5,7 +5,6 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use nuncio_tokio::arcp::{Credential, Fault, Grant, Listening, Provisioner, Revocation, Secret, Server};
 use nuncio_tokio::auth::StaticTokens;
-use nuncio_tokio::io::BoxFuture;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -70,7 +69,7 @@ impl Runtime {
 struct Issuer;
 
 impl Provisioner for Issuer {
-    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+    async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
         let credential = grant.agent.contains("rotates").then(|| Credential {
             id: "cred_1".to_owned(),
             value: Secret::new("sk-first"),
@@ -78,11 +77,11 @@ impl Provisioner for Issuer {
             profile: None,
             constraints: None,
         });
-        Box::pin(std::future::ready(Ok(credential.into_iter().collect())))
+        Ok(credential.into_iter().collect())
     }
 
-    fn revoke<'a>(&'a self, _revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
-        Box::pin(std::future::ready(Ok(())))
+    async fn revoke(&self, _revocation: &Revocation) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -6,26 +6,6 @@ use nuncio_core::arcp::client::{ClientRefused, CloseReason, RemoteFault, Request
 
 use crate::arcp::value::InvalidValue;
 
-/// Why a server cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Nobody would be let in.
-    #[error("a server needs a verifier: StaticTokens, or one of your own")]
-    NoVerifier,
-    /// There is no tokio runtime for the agents.
-    #[error("a server is to be built on a tokio runtime, or given one for its agents")]
-    NoRuntime,
-    /// An agent's name or versions make no sense.
-    #[error("{0}")]
-    Agent(String),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] crate::arcp::journal::JournalError),
-    /// The system gave no thread or no random numbers.
-    #[error("the system refused: {0}")]
-    System(#[source] io::Error),
-}
-
 /// Why a request of a client was not carried out.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientError {

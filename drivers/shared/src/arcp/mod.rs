@@ -13,7 +13,7 @@ pub use client::{
     Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobHandle, Reconnect, SessionEvent,
     SessionEvents, Submit, Subscription, Transport, Update,
 };
-pub use error::{BuildError, ClientBuildError, ClientError, ConnectError, SessionEnd};
+pub use error::{ClientBuildError, ClientError, ConnectError, SessionEnd};
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
@@ -31,5 +31,7 @@ pub use nuncio_core::lease::{
 pub use nuncio_core::time::Time;
 pub use nuncio_core::trace::TraceId;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, ServerOptions};
-pub use server::{Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Server, ServerBuilder};
+pub use server::{
+    BuildError, Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Server, ServerBuilder,
+};
 pub use value::InvalidValue;

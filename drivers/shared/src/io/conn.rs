@@ -1,4 +1,5 @@
-//! A connection's two tasks: bytes from a stream through a link into a machine, and back.
+//! The two tasks of a connection: the reader moves bytes from a stream through a link to a machine, the writer moves
+//! frames back.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,35 +23,35 @@ use crate::io::sync::lock;
 
 /// The machine at the other end of a connection.
 pub(crate) trait Port: Send + Sync + 'static {
-    /// Frames can go both ways.
+    /// The handshake is done; `request` is the one that a WebSocket server has accepted.
     fn opened(&self, request: Option<&Request>);
-    /// Hands in frames from the front for as long as the machine reads; what it took is removed.
+    /// Hands frames to the machine, from the front, for as long as it reads, and removes them.
     fn receive(&self, frames: &mut VecDeque<Utf8Bytes>);
-    /// The input cannot be read on, but the output can be written: the machine may have something to say before the end.
+    /// The input is faulty and is no longer read, but the machine may still send.
     fn spoiled(&self, closed: &Closed);
-    /// That many frames were given to the socket.
+    /// This many frames were written to the socket.
     fn sent(&self, frames: usize);
-    /// The connection is over.
+    /// The connection has ended.
     fn ended(&self, closed: &Closed);
 }
 
-/// How long a connection may take for what no machine watches over.
+/// Time limits of a connection that its machine does not apply itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// From the start to the upgrade; none where the machine has a deadline of its own.
+    /// From the start to the end of the handshake; `None` if the machine has a deadline for it.
     pub(crate) open: Option<Duration>,
-    /// From the wish to close to the end.
+    /// From the decision to close to the end.
     pub(crate) linger: Duration,
 }
 
-/// Frames handed to a machine under one lock.
+/// The most frames that are handed to a machine under one lock.
 const BATCH: usize = 64;
-/// What a writer keeps allocated while it has nothing to write.
-const KEPT_CAPACITY: usize = 16 * 1024;
+/// The capacity of a buffer that a writer keeps while it has nothing to write.
+const IDLE_CAPACITY: usize = 16 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// Where every connection of the thread reads into: an idle one holds no buffer.
+    /// The read buffer of every connection of the thread, so that an idle connection holds none.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
@@ -79,12 +80,12 @@ pub(crate) async fn run<P: Port>(
     port.ended(&closed);
     pipe.finish();
     if in_time && timeout(&*io, patience.linger, written).await.is_some() {
-        // Closing with unread input would make the system discard what the peer has not read yet.
+        // If a socket is closed with unread input, the system discards output that the peer has not read yet.
         timeout(&*io, patience.linger, discard(&mut input)).await;
     }
 }
 
-/// A connection that is dropped takes its writer with it.
+/// Ends the writer of a connection that is dropped.
 struct CancelOnDrop(CancellationToken);
 
 impl Drop for CancelOnDrop {
@@ -105,7 +106,7 @@ impl Deadline {
     }
 }
 
-/// What a reader was woken by.
+/// Why a reader continues.
 enum Woken {
     Late,
     Pipe,
@@ -134,14 +135,14 @@ impl<P: Port> Reader<'_, P> {
                 self.port.receive(&mut frames);
             }
             if let Some(closed) = ended {
-                // Lines can still be written where no more are read.
+                // On a link of lines the machine can still answer a faulty line.
                 if closed.cause == Cause::Fault && lock(self.link).is_open() {
                     self.port.spoiled(&closed);
                 }
                 return closed;
             }
             if self.pipe.is_broken() {
-                return lost("the connection could not be written to");
+                return lost("writing to the connection failed");
             }
             if self.pipe.is_closing() {
                 frames.clear();
@@ -171,14 +172,14 @@ impl<P: Port> Reader<'_, P> {
                 Woken::Input(receive(input, self.link).await)
             };
             match or(late, or(told, read)).await {
-                Woken::Late => return lost("the peer did not do its part in time"),
+                Woken::Late => return lost("the peer did not answer in time"),
                 Woken::Pipe | Woken::Input(Ok(())) => {}
                 Woken::Input(Err(error)) => return lost(&error.to_string()),
             }
         }
     }
 
-    /// Takes what the link has, at most a batch of frames.
+    /// Takes the events of the link, up to a batch of frames.
     fn poll_link(&mut self, frames: &mut VecDeque<Utf8Bytes>) -> Option<Closed> {
         let mut opened = None;
         let mut closed = None;
@@ -204,7 +205,7 @@ impl<P: Port> Reader<'_, P> {
     }
 }
 
-/// Reads once; the link is told of the bytes, or of the end.
+/// Reads once, and hands the bytes or the end of the stream to the link.
 async fn receive<R: AsyncRead + Unpin>(input: &mut R, link: &Mutex<Link>) -> io::Result<()> {
     read_into(input, |bytes| match bytes {
         [] => lock(link).receive_end(),
@@ -249,12 +250,12 @@ impl<P: Port> Writer<P> {
                     link.send(&frame);
                 }
                 if let Some((code, reason)) = orders.close {
-                    // A request that never came ran into the deadline of the hello.
+                    // A handshake that is still going on has run into the deadline of the hello, or the server is full.
                     link.refuse(if code == code::POLICY { Refusal::Slow } else { Refusal::Busy });
                     link.close(code, reason);
                     self.pipe.readable.notify();
                 }
-                // What it answers to pings has piled up, and the reader waits until it is written.
+                // The link reads no more until its answers to pings are written.
                 paused = !link.wants_input();
                 link.take_output(&mut bytes);
             }
@@ -271,11 +272,11 @@ impl<P: Port> Writer<P> {
             if count > 0 {
                 self.port.sent(count);
             } else if orders.finish {
-                // The peer may have gone already; there is nobody left to tell.
+                // It makes no difference if the peer has closed first.
                 drop(output.close().await);
                 return;
             } else {
-                bytes.shrink_to(KEPT_CAPACITY);
+                bytes.shrink_to(IDLE_CAPACITY);
                 self.pipe.writable.notified().await;
             }
         }

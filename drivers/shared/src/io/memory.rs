@@ -1,4 +1,4 @@
-//! A transport within one process.
+//! Streams within one process.
 
 use std::io;
 use std::pin::Pin;
@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 use futures_lite::{AsyncRead, AsyncWrite};
 use piper::{Reader, Writer, pipe};
 
-/// One end of a connection.
+/// One end of a stream.
 pub(crate) struct End {
     reader: Reader,
     writer: Writer,
 }
 
 impl End {
-    /// Both ends of a connection that holds so many bytes in each direction.
+    /// Returns both ends of a stream that buffers this many bytes in each direction.
     pub(crate) fn pair(bytes: usize) -> (End, End) {
         let (to, writer) = pipe(bytes);
         let (reader, from) = pipe(bytes);

@@ -1,4 +1,4 @@
-//! What a machine has put out for one connection, until its writer takes it.
+//! The queue between a machine and the tasks of one connection.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,15 +7,16 @@ use bytes::Bytes;
 
 use super::sync::{Signal, lock};
 
-/// A connection's queue between a machine and its two tasks. The machine's credit bounds it.
+/// The frames that a machine has sent on a connection and its writer has not taken yet, and the signals of both tasks.
+/// The machine's credit bounds the number of frames.
 #[derive(Debug, Default)]
 pub(crate) struct Pipe {
     queue: Mutex<Queue>,
-    /// For the writer: there is something to take.
+    /// Wakes the writer: there is something to take.
     pub(crate) writable: Signal,
-    /// For the reader: the machine reads again, output was written, or the connection is to end.
+    /// Wakes the reader: the machine reads again, the link accepts input again, or the connection is being closed.
     pub(crate) readable: Signal,
-    /// Whether the next wake is the reader's, too.
+    /// Whether the next [`wake`](Pipe::wake) concerns the reader, too.
     for_reader: AtomicBool,
 }
 
@@ -24,24 +25,27 @@ struct Queue {
     frames: Vec<Bytes>,
     close: Option<(u16, &'static str)>,
     finish: bool,
+    /// Writing has failed.
     broken: bool,
     closing: bool,
 }
 
-/// What a writer has to do besides writing frames.
+/// What a writer does after it has written the frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Orders {
-    /// To end the link with this code and reason, after the frames.
+    /// Closes the link with this code and reason.
     pub(crate) close: Option<(u16, &'static str)>,
-    /// To end once everything is written.
+    /// Ends the writer.
     pub(crate) finish: bool,
 }
 
 impl Pipe {
+    /// Queues a frame.
     pub(crate) fn push(&self, frame: Bytes) {
         lock(&self.queue).frames.push(frame);
     }
 
+    /// Closes the connection with this code and reason after the queued frames.
     pub(crate) fn close(&self, code: u16, reason: &'static str) {
         let mut queue = lock(&self.queue);
         queue.close = Some((code, reason));
@@ -49,12 +53,12 @@ impl Pipe {
         self.for_reader.store(true, Ordering::SeqCst);
     }
 
-    /// The machine reads again.
+    /// Notes that the machine reads again.
     pub(crate) fn read_on(&self) {
         self.for_reader.store(true, Ordering::SeqCst);
     }
 
-    /// Wakes whom the queued concerns, after the machine's lock is free.
+    /// Wakes the tasks. It is called once the machine's lock is free.
     pub(crate) fn wake(&self) {
         self.writable.notify();
         if self.for_reader.swap(false, Ordering::SeqCst) {
@@ -62,19 +66,19 @@ impl Pipe {
         }
     }
 
-    /// Nothing more comes: the writer ends once everything is written.
+    /// Ends the writer once everything is written.
     pub(crate) fn finish(&self) {
         lock(&self.queue).finish = true;
         self.writable.notify();
     }
 
-    /// The writer could not write.
+    /// Notes that writing has failed.
     pub(crate) fn broken(&self) {
         lock(&self.queue).broken = true;
         self.readable.notify();
     }
 
-    /// Moves the frames to `frames`, which is empty.
+    /// Swaps the queued frames with `frames`, which is empty.
     pub(crate) fn take(&self, frames: &mut Vec<Bytes>) -> Orders {
         let mut queue = lock(&self.queue);
         std::mem::swap(&mut queue.frames, frames);
@@ -85,7 +89,8 @@ impl Pipe {
         lock(&self.queue).broken
     }
 
-    /// Waits until the connection is to end. For whoever comes before the reader.
+    /// Waits until the connection is being closed. It takes the reader's wake-ups, so it is for the time before there is
+    /// a reader.
     pub(crate) async fn closing(&self) {
         while !self.is_closing() {
             self.readable.notified().await;

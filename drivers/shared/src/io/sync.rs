@@ -1,4 +1,4 @@
-//! Waking without an async runtime.
+//! Signals between tasks, on any async runtime.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use atomic_waker::AtomicWaker;
 use event_listener::Event;
 use futures_lite::FutureExt as _;
 
-/// Wakes the one task that waits for it. A wake that comes first is kept, and is one however often it came.
+/// Wakes the one task that waits for it. A wake-up that comes before the task waits is kept; several of them are one.
 #[derive(Debug, Default)]
 pub struct Signal {
     set: AtomicBool,
@@ -17,27 +17,38 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Wakes the waiter, or the next one.
+    /// Wakes the task that waits, or else the next one that does.
     pub fn notify(&self) {
         self.set.store(true, Ordering::SeqCst);
         self.waiter.wake();
     }
 
-    /// Waits for a wake. Dropped while it waits, none is lost. Only one task may wait at a time.
+    /// Waits for a wake-up. Only one task may wait at a time. No wake-up is lost if the future is dropped.
     pub async fn notified(&self) {
         std::future::poll_fn(|cx| {
             if self.set.swap(false, Ordering::SeqCst) {
                 return Poll::Ready(());
             }
             self.waiter.register(cx.waker());
-            // It may have been set before the waker was there.
+            // It may have been set before the waker was registered.
             if self.set.swap(false, Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
 }
 
-/// Tells any number of tasks, once and for ever, that something is to stop.
+/// Tells any number of tasks, once and for all, that something is to stop. Clones share their state.
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// use nuncio_shared::io::CancellationToken;
+///
+/// let token = CancellationToken::new();
+/// let clone = token.clone();
+/// token.cancel();
+/// clone.cancelled().await;
+/// # })
+/// ```
 #[derive(Clone, Default)]
 pub struct CancellationToken {
     state: Arc<Cancellation>,
@@ -50,27 +61,27 @@ struct Cancellation {
 }
 
 impl CancellationToken {
-    /// A token that nobody has cancelled.
+    /// Returns a token that is not cancelled.
     pub fn new() -> CancellationToken {
         CancellationToken::default()
     }
 
-    /// Cancels it, and with it all clones.
+    /// Cancels the token and all its clones.
     pub fn cancel(&self) {
         self.state.cancelled.store(true, Ordering::SeqCst);
         self.state.event.notify(usize::MAX);
     }
 
-    /// Whether it was cancelled.
+    /// Returns whether the token is cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.state.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Waits until it is cancelled.
+    /// Waits until the token is cancelled.
     pub async fn cancelled(&self) {
         while !self.is_cancelled() {
             let event = self.state.event.listen();
-            // It may have been cancelled before anybody listened.
+            // It may have been cancelled before this task listened.
             if self.is_cancelled() {
                 return;
             }
@@ -85,7 +96,7 @@ impl std::fmt::Debug for CancellationToken {
     }
 }
 
-/// A value that tasks wait to see change.
+/// A value whose changes tasks can wait for.
 #[derive(Debug)]
 pub(crate) struct Watch<T> {
     value: Mutex<T>,
@@ -106,7 +117,7 @@ impl<T: Clone> Watch<T> {
         self.changed.notify(usize::MAX);
     }
 
-    /// Waits until `find` finds something in the value.
+    /// Waits until `find` returns something for the value.
     pub(crate) async fn wait<R>(&self, mut find: impl FnMut(&T) -> Option<R>) -> R {
         loop {
             let changed = self.changed.listen();
@@ -118,13 +129,13 @@ impl<T: Clone> Watch<T> {
     }
 }
 
-/// What a hook of the application answers; `None` if it panicked.
+/// Returns the output of an application's future, or `None` if it panics.
 pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(hook).catch_unwind().await.ok()
 }
 
-/// Locks, also after a panic under the lock: that is a defect, and it is better met by one wrong connection than by an
-/// end of all.
+/// Locks a mutex, even if a thread has panicked while it held the lock: one faulty connection is better than the loss of
+/// all of them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,20 +3,19 @@
 use std::io;
 
 use nuncio_shared::arcp::{Credential, Fault, Grant, Json, Provisioner, Revocation, Secret};
-use nuncio_shared::io::BoxFuture;
 use serde_json::{Map, Value};
 
 /// Issues one credential to each job whose lease names `model.use`.
 pub(crate) struct VirtualKeys;
 
 impl Provisioner for VirtualKeys {
-    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
-        Box::pin(std::future::ready(Ok(key(grant).into_iter().collect())))
+    async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
+        Ok(key(grant).into_iter().collect())
     }
 
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+    async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
         tracing::info!(job = %revocation.job, id = revocation.id, "revoked");
-        Box::pin(std::future::ready(Ok(())))
+        Ok(())
     }
 }
 

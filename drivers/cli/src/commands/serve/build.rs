@@ -129,7 +129,7 @@ fn with_programs(
     }
     let host = Host::start(settings.kill_grace.get(), max_line)?;
     for (agent, program) in programs {
-        builder = builder.agent_object(agent, super::exec::agent(program.clone(), host.clone()));
+        builder = builder.agent_type(agent, super::exec::agent(program.clone(), host.clone()));
     }
     Ok((builder, Some(host)))
 }

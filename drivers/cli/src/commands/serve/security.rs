@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy, Secret};
 use nuncio_tokio::auth::{
-    Authorities, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, JwtKeys, JwtVerifier, NameKind,
-    ServerTls, StaticTokens, TlsError, Verifier,
+    Authorities, BoxVerifier, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, JwtKeys, JwtVerifier,
+    NameKind, ServerTls, StaticTokens, TlsError, Verifier,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -184,14 +184,14 @@ impl Security {
     }
 
     /// Verifies tokens first, then JSON Web Tokens, then client certificates.
-    pub(super) fn verifier(&self) -> Result<Box<dyn Verifier>, SecurityError> {
+    pub(super) fn verifier(&self) -> Result<BoxVerifier, SecurityError> {
         let mut tokens = StaticTokens::new();
         for token in self.tokens.iter().chain(&self.tokens_of_file()?) {
             tokens = tokens.with(token.secret.expose(), &token.principal);
         }
-        let mut verifier: Box<dyn Verifier> = Box::new(tokens);
+        let mut verifier = tokens.boxed();
         if let Some(jwt) = self.jwt()? {
-            verifier = Box::new(verifier.or(jwt));
+            verifier = verifier.or(jwt).boxed();
         }
         if self.client_ca.is_some() {
             let kinds = self.client_principal.iter().copied().map(NameKind::from);
@@ -200,7 +200,7 @@ impl Security {
             } else {
                 CertificatePrincipals::by(kinds)
             };
-            verifier = Box::new(verifier.or(certificates));
+            verifier = verifier.or(certificates).boxed();
         }
         Ok(verifier)
     }

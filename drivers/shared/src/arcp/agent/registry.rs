@@ -1,11 +1,11 @@
-//! The agents of a server.
+//! The agents of a server, by name and version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nuncio_core::arcp::AgentSpec;
 
-use super::Agent;
+use super::work::{Agent, DynAgent};
 
 /// The agents of a server, by name and version.
 #[derive(Default)]
@@ -13,23 +13,26 @@ pub(crate) struct Registry {
     agents: BTreeMap<String, Entry>,
 }
 
+/// The agents of one name.
 #[derive(Default)]
 struct Entry {
-    unversioned: Option<Arc<dyn Agent>>,
-    /// In the order they were added.
-    versions: Vec<(String, Arc<dyn Agent>)>,
+    unversioned: Option<Arc<dyn DynAgent>>,
+    /// The versions in the order in which they were added.
+    versions: Vec<(String, Arc<dyn DynAgent>)>,
     default: Option<String>,
     max_concurrent: Option<u32>,
 }
 
 impl Registry {
-    pub(crate) fn add(&mut self, agent: &str, run: Arc<dyn Agent>) {
-        match agent.split_once('@') {
-            None => self.entry(agent).unversioned = Some(run),
+    /// Adds an agent as `name` or `name@version`, or replaces it.
+    pub(crate) fn add(&mut self, name: &str, agent: impl Agent) {
+        let agent = Arc::new(agent);
+        match name.split_once('@') {
+            None => self.entry(name).unversioned = Some(agent),
             Some((name, version)) => {
                 let versions = &mut self.entry(name).versions;
                 versions.retain(|(other, _)| other != version);
-                versions.push((version.to_owned(), run));
+                versions.push((version.to_owned(), agent));
             }
         }
     }
@@ -42,12 +45,15 @@ impl Registry {
         self.entry(name).max_concurrent = Some(max);
     }
 
-    /// The first thing that makes no sense among the names.
+    /// Returns the first contradiction among the names.
     pub(crate) fn fault(&self) -> Option<String> {
         self.agents.iter().find_map(|(name, entry)| {
-            if entry.unversioned.is_some() != entry.versions.is_empty() {
-                let what = if entry.versions.is_empty() { "no implementation" } else { "both a version and none" };
-                return Some(format!("the agent {name:?} has {what}"));
+            match (entry.unversioned.is_some(), entry.versions.is_empty()) {
+                (false, true) => return Some(format!("the agent {name:?} has no implementation")),
+                (true, false) => {
+                    return Some(format!("the agent {name:?} has versions and an unversioned implementation"));
+                }
+                (true, true) | (false, false) => {}
             }
             let default = entry.default.as_ref()?;
             let known = entry.versions.iter().any(|(version, _)| version == default);
@@ -64,10 +70,10 @@ impl Registry {
         })
     }
 
-    pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Option<Arc<dyn Agent>> {
+    pub(super) fn find(&self, name: &str, version: Option<&str>) -> Option<Arc<dyn DynAgent>> {
         let entry = self.agents.get(name)?;
         let Some(version) = version else { return entry.unversioned.clone() };
-        entry.versions.iter().find(|(other, _)| other == version).map(|(_, run)| Arc::clone(run))
+        entry.versions.iter().find(|(other, _)| other == version).map(|(_, agent)| Arc::clone(agent))
     }
 
     fn entry(&mut self, name: &str) -> &mut Entry {

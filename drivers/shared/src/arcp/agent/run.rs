@@ -8,9 +8,12 @@ use futures_lite::future::or;
 use nuncio_core::arcp::{JobResult, Refused};
 use tracing::{Instrument as _, Span, debug, error, warn};
 
+use super::context::JobContext;
+use super::failure::Failure;
 use super::job::Job;
+use super::output::Output;
 use super::registry::Registry;
-use super::{Failure, JobContext, Output, span};
+use super::span;
 use crate::arcp::server::hub::{Agents, Hub};
 use crate::io::Spawn;
 
@@ -41,7 +44,7 @@ impl Agents for Runner {
         let running = async move {
             debug!("the agent starts");
             // `run` is called inside the block, since it may panic before it returns a future.
-            let work = async { agent.run(input, ctx).await };
+            let work = async { agent.run_boxed(input, ctx).await };
             let returned = async { Some(AssertUnwindSafe(work).catch_unwind().await) };
             let over = async {
                 guard.job.over().await;

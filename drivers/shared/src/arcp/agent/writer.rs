@@ -2,7 +2,7 @@
 
 use nuncio_core::arcp::{Chunk, Refused};
 
-use super::JobContext;
+use super::context::JobContext;
 
 /// Streams a job's result in pieces, which the runtime cuts into chunks. From [`JobContext::writer`].
 ///

@@ -1,28 +1,33 @@
+//! Building a server.
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Config, Policy, Runtime};
+use nuncio_core::arcp::{Config, Journaling, Policy, Restored, Runtime};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
+use super::Server;
+use super::error::BuildError;
+use super::hub::{Hub, Parts};
+use super::provision::{DynProvisioner, Provisioner};
 use crate::arcp::agent::registry::Registry;
 use crate::arcp::agent::run::Runner;
 use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, JobContext};
-use crate::arcp::error::BuildError;
 use crate::arcp::journal::{self, Journal, Orders, worker};
-use crate::arcp::server::Server;
-use crate::arcp::server::hub::{Hub, Parts};
-use crate::arcp::server::provision::Provisioner;
-use crate::auth::Verifier;
+use crate::auth::{BoxVerifier, Verifier};
 use crate::io::clock::Clock;
 use crate::io::{Driver, random};
 
-/// Makes a server, on the driver `D`.
+/// Makes a [`Server`]. From [`Server::builder`].
+///
+/// The methods can be called in any order; only the verifier is required.
 pub struct ServerBuilder<D: Driver> {
     config: Config,
+    policy: Option<Arc<dyn Policy>>,
     registry: Registry,
-    verifier: Option<Arc<dyn Verifier>>,
-    provisioner: Option<Arc<dyn Provisioner>>,
+    verifier: Option<BoxVerifier>,
+    provisioner: Option<Arc<dyn DynProvisioner>>,
     journal: Option<Box<dyn Journal>>,
     agents: Option<D::Agents>,
     io: Option<Arc<D::Thread>>,
@@ -30,16 +35,11 @@ pub struct ServerBuilder<D: Driver> {
 }
 
 impl<D: Driver> Server<D> {
-    /// Returns a builder, which is given agents, a verifier and limits.
+    /// Returns a builder with the default configuration and no agents.
     pub fn builder() -> ServerBuilder<D> {
-        ServerBuilder::new()
-    }
-}
-
-impl<D: Driver> ServerBuilder<D> {
-    pub(crate) fn new() -> ServerBuilder<D> {
         ServerBuilder {
             config: Config::default(),
+            policy: None,
             registry: Registry::default(),
             verifier: None,
             provisioner: None,
@@ -49,50 +49,51 @@ impl<D: Driver> ServerBuilder<D> {
             driver: PhantomData,
         }
     }
+}
 
-    /// All limits, intervals and names. Called first, for later calls change parts of it.
+impl<D: Driver> ServerBuilder<D> {
+    /// Sets all limits, intervals and names. The policy, the provisioner and the journal are set by methods of their own,
+    /// whatever the configuration says about them.
     pub fn config(mut self, config: Config) -> ServerBuilder<D> {
         self.config = config;
         self
     }
 
-    /// Whose tokens are valid: [`StaticTokens`](crate::auth::StaticTokens), or a verifier of one's own. Without, nothing can
-    /// be built.
+    /// Sets who finds the principals of clients: [`StaticTokens`](crate::auth::StaticTokens), or another [`Verifier`].
     pub fn verifier(mut self, verifier: impl Verifier) -> ServerBuilder<D> {
-        self.verifier = Some(Arc::new(verifier));
+        self.verifier = Some(verifier.boxed());
         self
     }
 
-    /// Who may list and watch whose jobs. Default: the same principal.
+    /// Sets which principals may list and watch whose jobs. Default: the policy of the configuration, which is
+    /// [`SamePrincipal`](crate::arcp::SamePrincipal) by default.
     pub fn policy(mut self, policy: impl Policy + 'static) -> ServerBuilder<D> {
-        self.config.policy = Arc::new(policy);
+        self.policy = Some(Arc::new(policy));
         self
     }
 
-    /// Who mints credentials for jobs (§9.8). Without, the feature is not offered, and what a journal says is still to be
-    /// revoked stays so.
+    /// Sets who issues credentials for jobs (§9.8). Without a provisioner the feature is not offered, and credentials that
+    /// a journal still has to revoke stay in it.
     pub fn provisioner(mut self, provisioner: impl Provisioner) -> ServerBuilder<D> {
-        self.config.provisioner = true;
         self.provisioner = Some(Arc::new(provisioner));
         self
     }
 
-    /// What outlives the process: sessions, jobs and events are restored from it when the server is built, and every frame
-    /// waits until what it tells is committed. Default: nothing does.
+    /// Sets the journal, which makes sessions, jobs and events outlive the process. A frame is sent once the records that
+    /// it depends on are committed. Default: none.
     ///
-    /// Jobs that were running end with `INTERNAL_ERROR`; sessions wait for their clients; credentials that are still
-    /// good are revoked. While the journal cannot be written the server takes no new work and serves what it can.
-    /// [`build`](ServerBuilder::build) reads all of it before it returns.
+    /// [`build`](ServerBuilder::build) restores the server from the journal: sessions wait for their clients, jobs that
+    /// were running end with `INTERNAL_ERROR`, and their credentials are revoked. While the journal cannot be written, the
+    /// server refuses new work and serves everything else.
     pub fn journal(mut self, journal: impl Journal) -> ServerBuilder<D> {
         self.journal = Some(Box::new(journal));
         self
     }
 
-    /// Puts an agent on offer, as `name` or as one version, `name@version`. A name offered before is replaced.
+    /// Adds an agent as `name` or `name@version`. It replaces an agent of the same name and version.
     ///
-    /// The input is read by serde (an absent one as `null`), and so is what the agent returns written; a
-    /// [`Json`](crate::arcp::Json) or `serde_json::Value` takes whatever comes. A panic ends the job with `INTERNAL_ERROR`
-    /// and does not show its text.
+    /// Serde reads the input, with `null` in place of a missing one, and writes the output. An agent that takes any input
+    /// takes a `serde_json::Value`. A panic ends the job with `INTERNAL_ERROR`; its text is not sent.
     pub fn agent<F, I, O, R>(self, name: &str, agent: F) -> ServerBuilder<D>
     where
         F: Fn(I, JobContext) -> R + Send + Sync + 'static,
@@ -100,70 +101,58 @@ impl<D: Driver> ServerBuilder<D> {
         O: IntoOutput + 'static,
         R: Future<Output = Result<O, Failure>> + Send + 'static,
     {
-        self.agent_object(name, Arc::new(Function::new(agent)))
+        self.agent_type(name, Function::new(agent))
     }
 
-    /// Puts an agent on offer that is no function.
-    pub fn agent_object(mut self, name: &str, agent: Arc<dyn Agent>) -> ServerBuilder<D> {
+    /// Adds an agent that is not a function.
+    pub fn agent_type(mut self, name: &str, agent: impl Agent) -> ServerBuilder<D> {
         self.registry.add(name, agent);
         self
     }
 
-    /// What the bare name of an agent resolves to. Default: the version added last.
+    /// Sets the version that the bare name of an agent stands for. Default: the version that was added last.
     pub fn default_version(mut self, name: &str, version: &str) -> ServerBuilder<D> {
         self.registry.set_default(name, version);
         self
     }
 
-    /// How many jobs of an agent, over all versions, may run at once; further ones wait as `pending`.
+    /// Sets how many jobs of an agent, over all its versions, run at once. Further jobs wait as `pending`.
     pub fn max_concurrent(mut self, name: &str, jobs: u32) -> ServerBuilder<D> {
         self.registry.set_concurrency(name, jobs);
         self
     }
 
-    /// Where agents run. Default: the driver's choice, see its `Server`.
+    /// Sets the executor of agents. Default: on tokio the runtime that `build` is called on, on smol the global executor.
     pub fn agent_runtime(mut self, runtime: D::Agents) -> ServerBuilder<D> {
         self.agents = Some(runtime);
         self
     }
 
-    /// The thread that carries connections and timers. Default: one of the server's own.
+    /// Sets the thread that carries connections and timers. Default: one of the server's own.
     pub fn io_thread(mut self, thread: Arc<D::Thread>) -> ServerBuilder<D> {
         self.io = Some(thread);
         self
     }
 
-    /// Starts the server. It has no connections yet.
+    /// Restores the server from its journal, if it has one, and starts it. It has no connections yet.
     pub fn build(self) -> Result<Server<D>, BuildError> {
         let verifier = self.verifier.ok_or(BuildError::NoVerifier)?;
         if let Some(fault) = self.registry.fault() {
             return Err(BuildError::Agent(fault));
         }
-        let agents = D::agents(self.agents).ok_or(BuildError::NoRuntime)?;
+        let spawn = D::agents(self.agents).ok_or(BuildError::NoRuntime)?;
         let thread = match self.io {
             Some(thread) => thread,
             None => D::thread("nuncio-io").map_err(BuildError::System)?,
         };
         let hooks = D::thread("nuncio-hooks").map_err(BuildError::System)?;
-        let seed = random::seed().map_err(BuildError::System)?;
-        let mut clock = Clock::start();
-        let (mut config, mut journal) = (self.config, self.journal);
-        let (mut runtime, restored) = match &mut journal {
-            Some(journal) => {
-                config.journal = nuncio_core::arcp::Journaling::Readable;
-                let (runtime, restored) = journal::restore(config, seed, clock.now(), &mut **journal)?;
-                info!(?restored, "restored from the journal");
-                clock = clock.no_earlier(restored.now);
-                (runtime, Some(restored))
-            }
-            None => {
-                if self.provisioner.is_some() {
-                    warn!("credentials without a journal: those of a process that dies are not revoked by it");
-                }
-                config.journal = nuncio_core::arcp::Journaling::Off;
-                (Runtime::new(config, seed, clock.now()), None)
-            }
-        };
+        let mut config = self.config;
+        config.provisioner = self.provisioner.is_some();
+        if let Some(policy) = self.policy {
+            config.policy = policy;
+        }
+        let mut journal = self.journal;
+        let (clock, mut runtime, restored) = start(config, journal.as_deref_mut())?;
         for spec in self.registry.specs() {
             runtime.register(spec).map_err(|refused| BuildError::Agent(refused.to_string()))?;
         }
@@ -171,7 +160,7 @@ impl<D: Driver> ServerBuilder<D> {
         let parts = Parts {
             verifier,
             provisioner: self.provisioner,
-            agents: Box::new(Runner::new(self.registry, agents)),
+            agents: Box::new(Runner::new(self.registry, spawn)),
             journal: journal.is_some().then(|| Arc::clone(&orders)),
             io: thread.clone(),
             hooks,
@@ -185,6 +174,26 @@ impl<D: Driver> ServerBuilder<D> {
         }
         Ok(Server::begin(hub, restored, thread))
     }
+}
+
+/// Makes the machine, from its journal if there is one.
+fn start(
+    mut config: Config,
+    journal: Option<&mut dyn Journal>,
+) -> Result<(Clock, Runtime, Option<Restored>), BuildError> {
+    let seed = random::seed().map_err(BuildError::System)?;
+    let clock = Clock::start();
+    let Some(journal) = journal else {
+        if config.provisioner {
+            warn!("without a journal, credentials of jobs are not revoked after a crash of this process");
+        }
+        config.journal = Journaling::Off;
+        return Ok((clock, Runtime::new(config, seed, clock.now()), None));
+    };
+    config.journal = Journaling::Readable;
+    let (runtime, restored) = journal::restore(config, seed, clock.now(), journal)?;
+    info!(?restored, "restored from the journal");
+    Ok((clock.no_earlier(restored.now), runtime, Some(restored)))
 }
 
 impl<D: Driver> std::fmt::Debug for ServerBuilder<D> {

@@ -11,7 +11,7 @@ use super::hub::Hub;
 use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::{Order, Replay};
-use crate::auth::{Claim, Rejection};
+use crate::auth::{Claim, Rejection, Verifier as _};
 use crate::io::clock::sleep;
 use crate::io::sync::caught;
 
@@ -73,7 +73,7 @@ async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
 async fn provision(hub: Arc<Hub>, job: JobId, grant: Grant) {
     let Some(provisioner) = &hub.parts.provisioner else { return };
     let id = grant.job;
-    let issued = caught(async { provisioner.issue(&grant).await }).await.unwrap_or_else(|| {
+    let issued = caught(async { provisioner.issue_boxed(&grant).await }).await.unwrap_or_else(|| {
         warn!(job = %id, "the provisioner panicked");
         Err(not_issued())
     });
@@ -93,7 +93,7 @@ async fn provision(hub: Arc<Hub>, job: JobId, grant: Grant) {
         Err(refused) => {
             warn!(job = %id, %refused, "the provisioner's credentials are invalid and are revoked");
             // By the job, since one of the values may belong to another job as well.
-            revoke_until_done(&hub, Revocation { job: id, id: None, value: None, attempt: 0 }).await;
+            revoke_until_done(&hub, Revocation::of_job(id)).await;
             decline(&hub, job, &grant, not_issued());
         }
     }
@@ -117,7 +117,7 @@ async fn revoke(hub: &Hub, revocation: &Revocation) -> bool {
         warn!(%job, credential = id, "a credential cannot be revoked without a provisioner; trying again later");
         return false;
     };
-    match caught(async { provisioner.revoke(revocation).await }).await {
+    match caught(async { provisioner.revoke_boxed(revocation).await }).await {
         Some(Ok(())) => true,
         Some(Err(error)) => {
             warn!(%job, credential = id, %error, "a credential was not revoked; trying again later");

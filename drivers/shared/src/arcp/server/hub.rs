@@ -13,10 +13,10 @@ use tracing::Span;
 
 use super::action::{Actions, Host};
 use super::dispatch::State;
-use super::provision::Provisioner;
+use super::provision::DynProvisioner;
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::Orders;
-use crate::auth::Verifier;
+use crate::auth::BoxVerifier;
 use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::sync::{CancellationToken, Signal, lock};
@@ -42,8 +42,8 @@ pub(crate) struct Hub {
 
 /// What a server was given.
 pub(super) struct Parts {
-    pub(super) verifier: Arc<dyn Verifier>,
-    pub(super) provisioner: Option<Arc<dyn Provisioner>>,
+    pub(super) verifier: BoxVerifier,
+    pub(super) provisioner: Option<Arc<dyn DynProvisioner>>,
     pub(super) agents: Box<dyn Agents>,
     /// The orders of the journal's thread, if there is a journal.
     pub(super) journal: Option<Arc<Orders>>,

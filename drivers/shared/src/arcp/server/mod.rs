@@ -13,6 +13,7 @@ mod action;
 mod builder;
 mod connection;
 mod dispatch;
+mod error;
 mod gate;
 mod host;
 pub(crate) mod hub;
@@ -21,6 +22,7 @@ mod provision;
 
 pub use builder::ServerBuilder;
 pub use connection::Connection;
+pub use error::BuildError;
 pub use listen::{ListenOptions, Listening};
 pub use provision::{Grant, Provisioner, Revocation};
 

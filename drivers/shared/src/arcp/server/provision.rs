@@ -1,4 +1,4 @@
-//! Credentials minted for one job (§9.8).
+//! Credentials that are issued for one job (§9.8).
 
 use std::io;
 use std::sync::Arc;
@@ -11,29 +11,30 @@ use nuncio_core::trace::TraceId;
 
 use crate::io::BoxFuture;
 
-/// The job that credentials are wanted for: they must allow no more than its lease does, for no longer.
+/// The job that credentials are issued for. They must allow no more than its lease does, and for no longer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Grant {
-    /// The job.
+    /// The job's id.
     pub job: JobUlid,
-    /// Who submitted it.
+    /// The principal that submitted the job.
     pub principal: Arc<str>,
     /// The agent's bare name.
     pub agent: String,
-    /// The resolved version.
+    /// The agent's resolved version, if it has versions.
     pub version: Option<String>,
     /// The effective lease.
     pub lease: Lease,
     /// When the lease ends.
     pub expires_at: Option<Time>,
-    /// The amounts the lease grants.
+    /// The amounts that the lease grants.
     pub granted: Option<Amounts>,
     /// The trace of the job.
     pub trace_id: TraceId,
 }
 
 impl Grant {
-    pub(crate) fn of(view: &JobView<'_>) -> Grant {
+    pub(super) fn of(view: &JobView<'_>) -> Grant {
         Grant {
             job: view.id,
             principal: Arc::clone(view.principal),
@@ -47,45 +48,92 @@ impl Grant {
     }
 }
 
-/// A credential to revoke.
+/// Credentials to revoke.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Revocation {
-    /// The job it was minted for.
+    /// The job that they were issued for.
     pub job: JobUlid,
-    /// The credential's id. `None` if the process ended after [`issue`](Provisioner::issue) was asked and before its answer
-    /// was on record, or if that answer could not be used: then everything that was minted for the job is to be revoked,
-    /// if anything was.
+    /// The credential's id, or `None` for everything that was issued for the job, if anything was.
+    ///
+    /// It is `None` after a crash between the call of [`issue`](Provisioner::issue) and the record of its answer, and for
+    /// an answer that was not valid.
     pub id: Option<String>,
-    /// The very value to revoke: a rotated credential has had several. `None` after a restart, since values are not
-    /// recorded: then every value this credential has ever had is to be revoked.
+    /// The value to revoke, since a rotated credential has had several, or `None` for every value of the credential.
+    ///
+    /// It is `None` after a restart, since values are not recorded.
     pub value: Option<Secret>,
-    /// How often it was tried before.
+    /// The number of failed attempts so far.
     pub attempt: u32,
 }
 
 impl Revocation {
+    /// Revokes one value of a credential.
     pub(super) fn of(job: JobUlid, credential: &Credential) -> Revocation {
         Revocation { job, id: Some(credential.id.clone()), value: Some(credential.value.clone()), attempt: 0 }
     }
+
+    /// Revokes everything that was issued for a job.
+    pub(super) fn of_job(job: JobUlid) -> Revocation {
+        Revocation { job, id: None, value: None, attempt: 0 }
+    }
 }
 
-/// Mints credentials, and revokes them.
+/// Issues and revokes the credentials of jobs.
 ///
-/// Credentials are offered to sessions that negotiated them over a connection nobody listens to. With a
-/// [journal](crate::arcp::ServerBuilder::journal) the order is: a record that they are asked for, [`issue`](Provisioner::issue),
-/// a record of each, and only then does the client see them; so that after a crash everything is revoked: by its id, or by
-/// its job if the crash came in the middle of `issue`. An issuer should therefore be able to tell what it minted for a
-/// job. Without a journal, credentials outlive a crash for as long as their issuer lets them.
+/// Credentials are sent to sessions that have negotiated them, over connections that nobody can listen to. With a
+/// [journal](crate::arcp::ServerBuilder::journal), a record says that credentials are to be issued before
+/// [`issue`](Provisioner::issue) is called, and another one names each of them before the client sees it. After a crash
+/// they are therefore all revoked: by id, or by job if the crash came during `issue`. A provisioner should be able to
+/// find what it has issued for a job. Without a journal, credentials outlive a crash until they expire.
 ///
-/// The methods run on a thread of the driver's own, in a tokio runtime with timers and sockets. One that blocks delays
-/// the hellos and submits of others. A panic counts as a failure.
+/// The methods run on a thread of the server's own, in the driver's async runtime. One that blocks the thread delays other
+/// hellos and submits. A panic counts as a failure.
+///
+/// ```
+/// use std::io;
+///
+/// use nuncio_shared::arcp::{Credential, Fault, Grant, Provisioner, Revocation, Secret};
+///
+/// /// Issues a key of its own for every job.
+/// struct Keys;
+///
+/// impl Provisioner for Keys {
+///     async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
+///         let value = Secret::new(format!("key-of-{}", grant.job));
+///         let endpoint = "https://api.example".to_owned();
+///         Ok(vec![Credential { id: "api".to_owned(), value, endpoint, profile: None, constraints: None }])
+///     }
+///
+///     async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
+///         println!("revoke the keys of {}", revocation.job);
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait Provisioner: Send + Sync + 'static {
-    /// The job's credentials, none if it needs none; no value is that of another credential (§9.8.2). A fault refuses the
-    /// submit; its message goes to the client. The answer has a deadline, `Config::submit_timeout`; credentials that come
-    /// later are revoked.
-    fn issue<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
+    /// Returns the job's credentials; none if it needs none. No value may be that of another credential (§9.8.2).
+    ///
+    /// A fault refuses the submit, and its message is sent to the client. An answer that takes longer than
+    /// `Config::submit_timeout` comes too late, and its credentials are revoked.
+    fn issue(&self, grant: &Grant) -> impl Future<Output = Result<Vec<Credential>, Fault>> + Send;
 
-    /// Revokes a credential by its value, all its values by its id, or everything by its job. What fails is tried again;
-    /// what was revoked before must be `Ok`.
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;
+    /// Revokes what a [`Revocation`] says. An error is followed by further attempts. What was already revoked is `Ok`.
+    fn revoke(&self, revocation: &Revocation) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// [`Provisioner`] in a form that can be a trait object.
+pub(super) trait DynProvisioner: Send + Sync {
+    fn issue_boxed<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>>;
+    fn revoke_boxed<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>>;
+}
+
+impl<P: Provisioner> DynProvisioner for P {
+    fn issue_boxed<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Result<Vec<Credential>, Fault>> {
+        Box::pin(self.issue(grant))
+    }
+
+    fn revoke_boxed<'a>(&'a self, revocation: &'a Revocation) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(self.revoke(revocation))
+    }
 }

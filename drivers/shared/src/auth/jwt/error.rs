@@ -1,48 +1,48 @@
-//! What can be wrong with a token and with a key.
+//! Errors of tokens and of keys.
 
 use std::io;
 use std::path::PathBuf;
 
 use jsonwebtoken::errors::{Error, ErrorKind};
 
-/// What is wrong with a token. None of it shows the token.
+/// Why a token is not valid. The error does not show the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// Not three parts of base64 with JSON in them, or an algorithm nobody knows.
-    #[error("it is no JSON Web Token")]
+    /// It is not three parts of base64 with JSON in them, or its algorithm is unknown.
+    #[error("it is not a JSON Web Token")]
     Malformed,
-    /// A `kid` that belongs to no key, even after the keys were read again.
-    #[error("its kid {0:?} is none of the known keys'")]
+    /// Its `kid` belongs to no key, even after the keys were read again.
+    #[error("its kid {0:?} belongs to no known key")]
     UnknownKey(String),
-    /// No `kid`, and not exactly one key that it could mean.
-    #[error("it names no key (kid), and there is not exactly one that could be meant")]
+    /// It has no `kid`, and there is more than one key for its algorithm, or none.
+    #[error("it names no key (kid), and there is not exactly one key for its algorithm")]
     NoKeyNamed,
-    /// The header's `alg` is another than its key is for.
-    #[error("its alg is another than its key is for")]
+    /// Its `alg` is not the algorithm of its key.
+    #[error("its alg is not the algorithm of its key")]
     Algorithm,
-    /// The signature belongs to another key, or to other contents.
-    #[error("its signature is not good")]
+    /// The signature is by another key, or over other contents.
+    #[error("its signature is not valid")]
     Signature,
-    /// Past its `exp`.
+    /// It is past its `exp`.
     #[error("it has expired")]
     Expired,
-    /// Before its `nbf`.
+    /// It is before its `nbf`.
     #[error("it is not valid yet (nbf); is this machine's clock right?")]
     NotYetValid,
-    /// For others.
+    /// It is for another audience.
     #[error("it is for another audience (aud)")]
     Audience,
-    /// From others.
+    /// It is from another issuer.
     #[error("it is from another issuer (iss)")]
     Issuer,
-    /// A claim that has to be there is not.
+    /// A required claim is missing.
     #[error("it has no claim {0:?}")]
     Missing(String),
-    /// A claim is of another type than it has to be.
+    /// A claim has the wrong type.
     #[error("its claim {0:?} is of the wrong type")]
     ClaimType(String),
-    /// The principal's claim is no text, or an empty one.
-    #[error("its claim {0:?} is no name")]
+    /// The claim of the principal is not a string, or is empty.
+    #[error("its claim {0:?} is not a name")]
     NotAName(String),
 }
 
@@ -62,38 +62,38 @@ impl JwtError {
     }
 }
 
-/// Why there are no keys.
+/// Why keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JwtKeyError {
-    /// Shorter than its algorithm's output: it could be guessed (RFC 7518 §3.2).
+    /// The secret is shorter than the output of HS256, so it could be guessed (RFC 7518 §3.2).
     #[error("the secret has {0} bytes; HS256 needs at least 32")]
     ShortSecret(usize),
-    /// No PEM of a public key on a curve or of RSA.
-    #[error("this is no PEM of an RSA key or of a key on the curve P-256 (-----BEGIN PUBLIC KEY-----)")]
+    /// The text is not the PEM of a public RSA or P-256 key.
+    #[error("this is not the PEM of an RSA key or of a key on the curve P-256 (-----BEGIN PUBLIC KEY-----)")]
     Pem,
-    /// An issuer's own key, which has no business here.
-    #[error("this is the private key, with which anybody could make tokens; give the public one")]
+    /// The text is a private key. Only the issuer may have it, since it signs tokens.
+    #[error("this is the private key, which signs tokens; pass the public one")]
     Private,
-    /// An RSA key that is too short for RS256 (RFC 7518 §3.3).
+    /// The RSA key is too short for RS256 (RFC 7518 §3.3).
     #[error("the RSA key has fewer than 2048 bits")]
     ShortModulus,
     /// A file cannot be read.
     #[error("{} cannot be read: {error}", path.display())]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         error: io::Error,
     },
-    /// No JSON Web Key Set.
+    /// A file is not a JSON Web Key Set.
     #[error("{} holds no JSON Web Key Set: {error}", path.display())]
     Set {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         error: serde_json::Error,
     },
-    /// No key in it can be used.
+    /// A file has no key that can be used.
     #[error("{} holds no key for HS256, RS256 or ES256", .0.display())]
     Empty(PathBuf),
 }

@@ -13,21 +13,21 @@ use super::error::{JwtError, JwtKeyError};
 use crate::io::clock::monotonic;
 use crate::io::sync::lock;
 
-/// HS256 is as strong as its secret (RFC 7518 §3.2).
+/// The shortest secret for HS256, in bytes (RFC 7518 §3.2).
 const MIN_SECRET: usize = 32;
 
-/// Bytes of the modulus of an RSA key (RFC 7518 §3.3).
+/// The shortest modulus of an RSA key, in bytes (RFC 7518 §3.3).
 const MIN_MODULUS: usize = 256;
 
-/// Bytes of an uncompressed point on P-256.
+/// The length of an uncompressed point on P-256, in bytes.
 const P256_POINT: usize = 65;
 
 const PRIVATE: &[u8] = b" PRIVATE KEY-----";
 
-/// An unknown `kid` makes a file be read again, but not more often than this.
+/// A file is read again because of an unknown `kid` at most this often.
 const REREAD: Duration = Duration::from_secs(5);
 
-/// Keys that tokens may be signed with.
+/// The keys of token issuers, for a [`JwtVerifier`](crate::auth::JwtVerifier).
 pub struct JwtKeys {
     source: Source,
 }
@@ -37,17 +37,17 @@ enum Source {
     File { path: PathBuf, held: Mutex<Held> },
 }
 
-/// What was read from a file, and when.
+/// The keys that were last read from a file.
 struct Held {
     keys: Arc<[JwtKey]>,
     stamp: Option<Stamp>,
     read: Instant,
 }
 
-/// What of a file changes with its contents.
+/// The modification time and length of a file: they change with its contents.
 type Stamp = (Option<SystemTime>, u64);
 
-/// A key, and the one algorithm it is for.
+/// A key and the only algorithm it is for.
 #[derive(Clone)]
 pub(super) struct JwtKey {
     kid: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct JwtKey {
 }
 
 impl JwtKeys {
-    /// A secret shared with the issuer: HS256.
+    /// Uses a secret that is shared with the issuer (HS256).
     pub fn secret(secret: &[u8]) -> Result<JwtKeys, JwtKeyError> {
         if secret.len() < MIN_SECRET {
             return Err(JwtKeyError::ShortSecret(secret.len()));
@@ -64,14 +64,14 @@ impl JwtKeys {
         Ok(JwtKeys::fixed(Algorithm::HS256, DecodingKey::from_secret(secret)))
     }
 
-    /// The public key of an issuer, as PEM: RS256 or ES256, by what it is.
+    /// Uses the public key of an issuer in PEM form: RS256 for an RSA key, ES256 for a key on P-256.
     pub fn pem(pem: &[u8]) -> Result<JwtKeys, JwtKeyError> {
         if pem.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
             return Err(JwtKeyError::Private);
         }
         let bytes = |key: &DecodingKey| key.try_get_as_bytes().map_or(0, <[u8]>::len);
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            // The modulus is all but a few bytes of the encoding.
+            // The encoding has only a few bytes besides the modulus.
             return if bytes(&key) < MIN_MODULUS {
                 Err(JwtKeyError::ShortModulus)
             } else {
@@ -84,8 +84,10 @@ impl JwtKeys {
         }
     }
 
-    /// A file with a JSON Web Key Set (RFC 7517 §5). It is read again when it has changed, and when a token names a key
-    /// that is not in it, then at most every 5 s. What it holds while it cannot be read stays valid.
+    /// Uses the keys of a file with a JSON Web Key Set (RFC 7517 §5).
+    ///
+    /// The file is read again when it has changed, and, at most every 5 s, when a token names a key that is not in it.
+    /// While the file cannot be read, the keys that were read before stay valid.
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<JwtKeys, JwtKeyError> {
         let path = path.as_ref().to_owned();
         let stamp = stamp(&path);
@@ -97,10 +99,10 @@ impl JwtKeys {
         JwtKeys { source: Source::Fixed([JwtKey { kid: None, algorithm, key }].into()) }
     }
 
-    /// The key that a token names, or the only one it can mean.
+    /// Returns the key that a token names, or the only one for its algorithm if it names none.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<JwtKey, JwtError> {
         let keys = match &self.source {
-            // Its one key has no name here, whatever the issuer calls it.
+            // The only key has no name here, so the issuer's name for it does not matter.
             Source::Fixed(keys) => return choose(keys, None, algorithm),
             Source::File { path, held } => lock(held).refreshed(path, false),
         };
@@ -133,7 +135,8 @@ fn choose(keys: &[JwtKey], kid: Option<&str>, algorithm: Algorithm) -> Result<Jw
 }
 
 impl Held {
-    /// The keys, read again if the file is another, or if that is `wanted` and was not done just now.
+    /// Returns the keys. They are read again if the file has changed, and also if it has not when `wanted` is set and
+    /// the last time is long enough ago.
     fn refreshed(&mut self, path: &Path, wanted: bool) -> Arc<[JwtKey]> {
         let stamp = stamp(path);
         let changed = stamp.is_some() && stamp != self.stamp;
@@ -145,7 +148,7 @@ impl Held {
                     info!(path = %path.display(), keys = keys.len(), "the keys were read again");
                     self.keys = keys;
                 }
-                Err(error) => warn!(%error, "the keys could not be read again; the former ones stay valid"),
+                Err(error) => warn!(%error, "the keys could not be read again; the previous ones stay valid"),
             }
         }
         Arc::clone(&self.keys)
@@ -158,7 +161,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 fn read(path: &Path) -> Result<Arc<[JwtKey]>, JwtKeyError> {
     let text = std::fs::read(path).map_err(|error| JwtKeyError::File { path: path.to_owned(), error })?;
-    // One key of a kind that is not known here does not spoil the others.
+    // Keys of an unknown kind are skipped.
     let set: Set = serde_json::from_slice(&text).map_err(|error| JwtKeyError::Set { path: path.to_owned(), error })?;
     let keys: Arc<[JwtKey]> = set.keys.into_iter().filter_map(key).collect();
     if keys.is_empty() { Err(JwtKeyError::Empty(path.to_owned())) } else { Ok(keys) }
@@ -174,7 +177,7 @@ fn key(json: serde_json::Value) -> Option<JwtKey> {
     let signs = !matches!(&jwk.common.public_key_use, Some(used) if *used != PublicKeyUse::Signature);
     let (algorithm, named) = match &jwk.algorithm {
         AlgorithmParameters::OctetKey(_) => (Algorithm::HS256, KeyAlgorithm::HS256),
-        // As base64url without padding.
+        // The modulus is base64url without padding: 4 characters for 3 bytes.
         AlgorithmParameters::RSA(key) if key.n.len() < MIN_MODULUS * 4 / 3 => return None,
         AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
@@ -193,7 +196,7 @@ fn key(json: serde_json::Value) -> Option<JwtKey> {
 }
 
 impl fmt::Debug for JwtKeys {
-    /// Without the keys.
+    /// Does not show the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("JwtKeys");
         if let Source::File { path, .. } = &self.source {

@@ -1,4 +1,4 @@
-//! Whose certificate is this?
+//! Principals from client certificates.
 
 use tracing::warn;
 use x509_parser::certificate::X509Certificate;
@@ -6,9 +6,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use crate::auth::{Claim, PeerCertificate, Rejection, Verifier};
-use crate::io::BoxFuture;
 
-/// The names a certificate holds, each kind in the order of the certificate.
+/// The names in a certificate, those of each kind in their order in the certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateNames {
     /// URIs of the subject's alternative names, such as `spiffe://example.org/worker`.
@@ -22,7 +21,7 @@ pub struct CertificateNames {
 }
 
 impl CertificateNames {
-    /// Reads them; `None` if that is no certificate, which TLS has ruled out for one that it verified.
+    /// Reads the names of a certificate. Returns `None` if it cannot be parsed; a certificate that TLS has verified can.
     pub fn of(certificate: &PeerCertificate) -> Option<CertificateNames> {
         let (_, parsed) = X509Certificate::from_der(certificate.der()).ok()?;
         let mut names = CertificateNames::default();
@@ -64,27 +63,37 @@ pub enum NameKind {
     CommonName,
 }
 
-/// Takes the principal from the client's certificate; its token is not looked at.
+/// A verifier that takes the principal from the client's certificate and ignores the token.
 ///
-/// The authorities given to [`ServerTls::mutual`](crate::auth::ServerTls::mutual) decide who is who: they have to be ones that
-/// sign for clients of this server only.
+/// The authorities given to [`ServerTls::mutual`](crate::auth::ServerTls::mutual) decide who can claim which name, so they
+/// must be authorities that sign for clients of this server only.
+///
+/// ```
+/// use nuncio_shared::auth::{CertificatePrincipals, NameKind, StaticTokens, Verifier as _};
+///
+/// // The principal of a certificate is its URI, such as `spiffe://example.org/worker`. A client without a certificate
+/// // needs a token.
+/// let verifier = CertificatePrincipals::by([NameKind::Uri]).or(StaticTokens::new().with("secret", "me@example.com"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct CertificatePrincipals {
     kinds: Vec<NameKind>,
 }
 
 impl CertificatePrincipals {
-    /// The principal is the first of these that the certificate has: its URI, mail address, DNS name, common name.
+    /// Takes the first of these names that the certificate has: URI, mail address, DNS name, common name.
     pub fn new() -> CertificatePrincipals {
         CertificatePrincipals { kinds: vec![NameKind::Uri, NameKind::Email, NameKind::Dns, NameKind::CommonName] }
     }
 
-    /// The principal is the first of these that the certificate has.
+    /// Takes the first of these kinds of names that the certificate has.
     pub fn by(kinds: impl IntoIterator<Item = NameKind>) -> CertificatePrincipals {
         CertificatePrincipals { kinds: kinds.into_iter().collect() }
     }
 
-    /// The principal of a certificate. Two names of the kind that decides leave open who it is, and so do none.
+    /// Returns the principal of a certificate.
+    ///
+    /// Errors: there is no name of these kinds, or there are several of the first kind that there is.
     pub fn principal(&self, certificate: &PeerCertificate) -> Result<String, NoPrincipal> {
         let names = CertificateNames::of(certificate).ok_or(NoPrincipal::Unreadable)?;
         let found = self.kinds.iter().map(|kind| (*kind, names.kind(*kind))).find(|(_, names)| !names.is_empty());
@@ -103,28 +112,25 @@ impl Default for CertificatePrincipals {
 }
 
 impl Verifier for CertificatePrincipals {
-    fn verify(&self, claim: Claim) -> BoxFuture<'_, Result<String, Rejection>> {
-        let verdict = match &claim.certificate {
-            Some(certificate) => self.principal(certificate).map_err(|error| {
-                warn!(client = claim.client, %error, "a client certificate names nobody");
-                Rejection::Invalid
-            }),
-            None => Err(Rejection::Invalid),
-        };
-        Box::pin(std::future::ready(verdict))
+    async fn verify(&self, claim: Claim) -> Result<String, Rejection> {
+        let certificate = claim.certificate.ok_or(Rejection::Invalid)?;
+        self.principal(&certificate).map_err(|error| {
+            warn!(client = claim.client, %error, "a client certificate was refused");
+            Rejection::Invalid
+        })
     }
 }
 
-/// Why a certificate is nobody's.
+/// Why a certificate has no principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPrincipal {
-    /// It cannot be read.
-    #[error("the certificate cannot be read")]
+    /// It cannot be parsed.
+    #[error("the certificate cannot be parsed")]
     Unreadable,
-    /// There is none of the kinds of names that are looked for.
-    #[error("the certificate holds no name of the kinds that can be a principal")]
+    /// It has no name of the accepted kinds.
+    #[error("the certificate has no name of a kind that can be a principal")]
     Nameless,
-    /// There are several, or an empty one.
-    #[error("the certificate's names of the kind {0:?} do not leave exactly one principal")]
+    /// It has several names of the kind, or an empty one.
+    #[error("the certificate must have exactly one name of the kind {0:?}, and not an empty one")]
     Ambiguous(NameKind),
 }

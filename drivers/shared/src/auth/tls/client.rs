@@ -1,3 +1,5 @@
+//! TLS of clients.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +9,17 @@ use rustls::pki_types::ServerName;
 
 use super::{Authorities, Identity, TlsError};
 
-/// How a client speaks TLS (1.2 and 1.3): whom it trusts, and as whom it shows itself.
+/// The TLS configuration of a client (TLS 1.2 and 1.3): the authorities it trusts, and the certificate it presents.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use nuncio_shared::auth::{Authorities, ClientTls, Identity};
+///
+/// let tls = ClientTls::mutual(Authorities::from_file("ca.pem")?, Identity::from_files("client.pem", "client.key")?)?;
+/// // A client takes it with `Client::builder(url, token)?.tls(tls)`.
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
@@ -15,17 +27,17 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Trusts servers that one of these authorities has signed.
+    /// Trusts servers whose certificates one of these authorities has signed.
     pub fn new(authorities: Authorities) -> Result<ClientTls, TlsError> {
         ClientTls::build(authorities, None)
     }
 
-    /// Mutual TLS: the same, and shows a certificate to servers that ask for one.
+    /// As [`new`](ClientTls::new), and presents a certificate to servers that ask for one (mutual TLS).
     pub fn mutual(authorities: Authorities, identity: Identity) -> Result<ClientTls, TlsError> {
         ClientTls::build(authorities, Some(identity))
     }
 
-    /// Whom the server's certificate has to be for, where that is not the host of the URL: behind a tunnel, say.
+    /// Sets the name that the server's certificate must be for, if it differs from the host of the URL, as behind a tunnel.
     pub fn server_name(mut self, name: &str) -> Result<ClientTls, TlsError> {
         self.server_name = Some(parse_name(name)?);
         Ok(self)
@@ -45,7 +57,7 @@ impl ClientTls {
         Ok(ClientTls { config: Arc::new(config), server_name: None })
     }
 
-    /// Whom the certificate of this host has to be for.
+    /// Returns the name that the certificate of this host must be for.
     pub(super) fn name_of(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
         match &self.server_name {
             Some(name) => Ok(name.clone()),

@@ -1,10 +1,10 @@
-//! What TLS says, as a sentence that tells what to do.
+//! TLS errors as sentences that say what to do.
 
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// The error of a client's connection to `host`, whether in the handshake or later.
+/// Rewrites an error of a client's connection to `host`, in the handshake or later.
 pub(super) fn explain(host: &str, error: io::Error) -> io::Error {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return error;
@@ -16,7 +16,7 @@ fn sentence(host: &str, error: &Error) -> String {
     match error {
         Error::InvalidCertificate(wrong) => certificate(host, wrong),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            format!("{host} wants a client certificate; give one (--client-cert and --client-key)")
+            format!("{host} wants a client certificate; pass one (--client-cert and --client-key)")
         }
         Error::AlertReceived(
             alert @ (AlertDescription::UnknownCA
@@ -28,10 +28,10 @@ fn sentence(host: &str, error: &Error) -> String {
             | AlertDescription::DecryptError
             | AlertDescription::AccessDenied),
         ) => {
-            format!("{host} does not accept the client certificate ({alert:?}); give one that its authority has signed")
+            format!("{host} does not accept the client certificate ({alert:?}); pass one that its authority has signed")
         }
         Error::InvalidMessage(_) => format!("{host} does not speak TLS at this port; is it a ws:// URL?"),
-        other => format!("there is no TLS with {host}: {other}"),
+        other => format!("the TLS connection to {host} failed: {other}"),
     }
 }
 
@@ -47,7 +47,7 @@ fn certificate(host: &str, wrong: &CertificateError) -> String {
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             return format!(
-                "the certificate of {host} is for another name: {wrong}; connect by a name it is for, or say which it is"
+                "the certificate of {host} is for another name: {wrong}; connect to a name that it is for, or set the server name"
             );
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",

@@ -1,4 +1,4 @@
-//! The handshakes, over any stream.
+//! TLS handshakes over any stream.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::auth::PeerCertificate;
 use crate::io::Stream;
 
 impl ServerTls {
-    /// The server's side; its deadline is the caller's.
+    /// Accepts a handshake. It has no deadline of its own.
     pub(crate) async fn shake_hands(&self, stream: Stream) -> io::Result<(Stream, Option<PeerCertificate>)> {
         let stream = TlsAcceptor::from(self.config.clone()).accept(stream).await?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -23,7 +23,7 @@ impl ServerTls {
 }
 
 impl ClientTls {
-    /// The client's side.
+    /// Starts a handshake with `host`.
     pub(crate) async fn shake_hands(&self, stream: Stream, host: &str) -> io::Result<Stream> {
         let name = self.name_of(host).map_err(io::Error::other)?;
         match TlsConnector::from(self.config.clone()).connect(name, stream).await {
@@ -33,7 +33,8 @@ impl ClientTls {
     }
 }
 
-/// A TLS stream: what its server thinks of the client's certificate is only read after the handshake (TLS 1.3).
+/// A TLS stream with explained errors. In TLS 1.3 a server's refusal of the client's certificate arrives after the
+/// handshake.
 struct Explained {
     stream: TlsStream<Stream>,
     host: String,

@@ -1,6 +1,4 @@
-//! TLS on both sides, and principals by client certificates (feature `tls`).
-//!
-//! Configurations of rustls from PEM, handshakes over any stream, and who a certificate's owner is.
+//! TLS for servers and clients, and principals from client certificates (feature `tls`).
 
 mod certificate;
 mod client;
@@ -17,42 +15,42 @@ pub use server::{ClientCertificates, ServerTls};
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no TLS with these files.
+/// Why a TLS configuration cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("{} cannot be read: {error}", path.display())]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
-    /// A text is no PEM, or holds nothing of what is needed.
-    #[error("{origin} holds no {what} in the form of PEM: {error}")]
+    /// A text is not PEM, or does not hold what is needed.
+    #[error("{origin} holds no {what} in PEM form: {error}")]
     Pem {
-        /// The file, or that it came from memory.
+        /// The file, or `the text` for a text in memory.
         origin: String,
         /// What was looked for.
         what: &'static str,
-        /// What is wrong.
+        /// The fault.
         error: String,
     },
-    /// A certificate cannot be one of an authority.
-    #[error("{origin} holds a certificate that cannot be an authority's: {error}")]
+    /// A certificate cannot be that of an authority.
+    #[error("{origin} holds a certificate that cannot be that of an authority: {error}")]
     Authority {
-        /// The file, or that it came from memory.
+        /// The file, or `the text` for a text in memory.
         origin: String,
-        /// What is wrong.
+        /// The fault.
         error: String,
     },
-    /// The system has no authorities that it trusts.
-    #[error("this system has no list of trusted certificate authorities ({0}); give one of your own")]
+    /// The system has no list of trusted authorities.
+    #[error("this system has no list of trusted certificate authorities ({0}); pass a file of your own")]
     NoSystemAuthorities(String),
-    /// Key and certificate do not belong together, or neither can be used.
+    /// The certificate and the key do not belong together, or cannot be used.
     #[error("the certificate and its key cannot be used: {0}")]
     Identity(String),
-    /// A server name that no certificate could be for.
+    /// A server name is neither a DNS name nor an IP address.
     #[error("{0:?} is neither a DNS name nor an IP address, so no certificate can be for it")]
     ServerName(String),
 }

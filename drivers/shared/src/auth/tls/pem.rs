@@ -10,21 +10,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
 
-/// A certificate, what connects it with its authority, and its private key.
+/// A certificate with its intermediate certificates and its private key.
 pub struct Identity {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
 }
 
 impl Identity {
-    /// From the text of two PEM files: the certificate, followed by intermediate ones, and the key (PKCS#8, PKCS#1 or
-    /// SEC1, not encrypted).
+    /// Reads PEM text: the certificate followed by intermediate certificates, and the key (PKCS#8, PKCS#1 or SEC1, not
+    /// encrypted).
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Identity, TlsError> {
         const MEMORY: &str = "the text";
         Ok(Identity { chain: chain(certificates, MEMORY)?, key: private_key(key, MEMORY)? })
     }
 
-    /// From two PEM files, which may be the same.
+    /// Reads two PEM files, which may be the same file.
     pub fn from_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Identity, TlsError> {
         let (certificates, key) = (certificates.as_ref(), key.as_ref());
         Ok(Identity {
@@ -41,32 +41,32 @@ impl Clone for Identity {
 }
 
 impl fmt::Debug for Identity {
-    /// Without the key.
+    /// Does not show the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
-/// Whose signature makes a certificate trusted.
+/// Certificate authorities whose signatures are trusted.
 #[derive(Clone)]
 pub struct Authorities {
     pub(super) roots: Arc<RootCertStore>,
 }
 
 impl Authorities {
-    /// Those in the text of a PEM file, and no others.
+    /// Trusts the authorities in a PEM text and no others.
     pub fn from_pem(certificates: &[u8]) -> Result<Authorities, TlsError> {
         Authorities::of(certificates, "the text")
     }
 
-    /// Those in a PEM file, and no others.
+    /// Trusts the authorities in a PEM file and no others.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Authorities, TlsError> {
         let path = path.as_ref();
         Authorities::of(&read(path)?, &path.display().to_string())
     }
 
-    /// Those this system trusts, or the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Single certificates that
-    /// cannot be used are passed over, as there always are some.
+    /// Trusts the authorities of the system, or those in the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    /// Certificates that cannot be used are skipped; most systems have some.
     pub fn system() -> Result<Authorities, TlsError> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
@@ -109,7 +109,7 @@ fn private_key(pem: &[u8], origin: &str) -> Result<PrivateKeyDer<'static>, TlsEr
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| wrong(origin, "unencrypted private key", &error))
 }
 
-/// Some of these errors hold bytes of the text, which may be a secret's.
+/// Describes a PEM error without the bytes of the text that it may hold, since they may be secret.
 fn wrong(origin: &str, what: &'static str, error: &PemError) -> TlsError {
     let error = match error {
         PemError::MissingSectionEnd { .. } => "a section has no end",

@@ -1,3 +1,5 @@
+//! TLS of servers.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,30 +9,44 @@ use rustls::server::WebPkiClientVerifier;
 
 use super::{Authorities, Identity, TlsError};
 
-/// How a server speaks TLS (1.2 and 1.3), and whether it wants to know its clients by certificate.
+/// The TLS configuration of a server (TLS 1.2 and 1.3): the certificate it presents, and whether clients present one.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use nuncio_shared::arcp::ListenOptions;
+/// use nuncio_shared::auth::{Identity, ServerTls};
+///
+/// let tls = ServerTls::new(Identity::from_files("server.pem", "server.key")?)?;
+/// let options = ListenOptions { tls: Some(tls), ..ListenOptions::default() };
+/// // A server takes it with `server.listen_with(address, options)`.
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServerTls {
     pub(super) config: Arc<ServerConfig>,
 }
 
-/// Whether clients have to have a certificate. One that is shown has to be good in any case.
+/// Whether clients must present a certificate. One that is presented must be valid in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientCertificates {
-    /// Without a certificate there is no connection.
+    /// A client without a certificate is refused.
     Required,
-    /// A client without one has its token alone.
+    /// A client without a certificate is let in, and has its token alone.
     Optional,
 }
 
 impl ServerTls {
-    /// Shows this certificate, and asks for none.
+    /// Presents this certificate and asks clients for none.
     pub fn new(identity: Identity) -> Result<ServerTls, TlsError> {
         ServerTls::build(identity, None)
     }
 
-    /// Mutual TLS: shows this certificate, and takes those that these authorities have signed. What they hold is in
-    /// [`Claim::certificate`](crate::auth::Claim::certificate), for [`CertificatePrincipals`](crate::auth::CertificatePrincipals) to
-    /// turn into a principal. Lists of revoked certificates are not read: let them live briefly.
+    /// Presents this certificate, and accepts client certificates that one of these authorities has signed (mutual TLS).
+    ///
+    /// The certificate of a client is in [`Claim::certificate`](crate::auth::Claim::certificate);
+    /// [`CertificatePrincipals`](crate::auth::CertificatePrincipals) turns it into a principal. Revocation lists are not
+    /// read, so client certificates should be short-lived.
     pub fn mutual(
         identity: Identity,
         authorities: Authorities,

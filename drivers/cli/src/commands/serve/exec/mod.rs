@@ -23,7 +23,6 @@ mod stdio;
 use std::sync::Arc;
 
 use nuncio_tokio::arcp::{Agent, Failure, JobContext, Json, Output};
-use nuncio_tokio::io::BoxFuture;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
@@ -32,8 +31,8 @@ pub(crate) use guard::{GuardOptions, guard};
 pub(super) use host::Host;
 
 /// An agent that runs `program` once for every job.
-pub(super) fn agent(program: Program, host: Host) -> Arc<dyn Agent> {
-    Arc::new(Exec { program: Arc::new(program), host })
+pub(super) fn agent(program: Program, host: Host) -> impl Agent {
+    Exec { program: Arc::new(program), host }
 }
 
 struct Exec {
@@ -42,7 +41,7 @@ struct Exec {
 }
 
 impl Agent for Exec {
-    fn run(&self, _input: Option<Box<Json>>, ctx: JobContext) -> BoxFuture<'static, Result<Output, Failure>> {
+    async fn run(&self, _input: Option<Box<Json>>, ctx: JobContext) -> Result<Output, Failure> {
         let (sender, result) = oneshot::channel();
         let (program, host, running) = (Arc::clone(&self.program), self.host.clone(), self.host.count_running());
         // A task of its own, because the job's end drops the returned future, and the program has to be ended all the same.
@@ -53,8 +52,6 @@ impl Agent for Exec {
             drop(running);
         };
         tokio::spawn(run.in_current_span());
-        Box::pin(async move {
-            result.await.unwrap_or_else(|_| Err(Failure::internal("the program was stopped before it had ended")))
-        })
+        result.await.unwrap_or_else(|_| Err(Failure::internal("the program was stopped before it had ended")))
     }
 }
