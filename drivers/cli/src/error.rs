@@ -46,7 +46,7 @@ impl Error {
         }
     }
 
-    /// Returns whether the reader of stdout has closed it, as `head` does, which is no error to report.
+    /// Returns whether the reader of stdout has closed it, as `head` does. This is not reported.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Error::Write(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }

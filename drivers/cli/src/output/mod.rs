@@ -230,7 +230,7 @@ pub(crate) async fn finish_with(json: bool, result: Result<Exit, Error>) -> Exit
     exit
 }
 
-/// Reports an error on stderr, unless it is that nobody reads stdout any more.
+/// Reports an error on stderr, unless it is that stdout was closed by its reader.
 pub(crate) fn report(error: &Error) -> Exit {
     if !error.is_closed_pipe() {
         eprint_line(&format!("nuncio: {error}"));

@@ -32,7 +32,8 @@ impl Gate {
     }
 }
 
-pub(crate) fn offer(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
+/// Adds the agents to a server.
+pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
     let gates: [Gate; 7] = std::array::from_fn(|_| gate.clone());
     let [steps, pulses, spends, pieces, stubborn, parent, waits] = gates;
     server

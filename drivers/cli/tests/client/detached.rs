@@ -84,8 +84,8 @@ fn a_detached_job_can_be_cancelled() {
     assert_eq!(runtime.run(&["tail", job.trim()]).code, Some(3));
     // Cancelling it again succeeds.
     assert_eq!(runtime.run(&["cancel", job.trim()]).code, Some(0));
-    let kept = std::fs::read_dir(runtime.folder.path().join("nuncio")).unwrap();
-    assert_eq!(kept.count(), 0, "its session is deleted");
+    let saved = std::fs::read_dir(runtime.folder.path().join("nuncio")).unwrap();
+    assert_eq!(saved.count(), 0, "its session is deleted");
 }
 
 #[test]
@@ -125,15 +125,15 @@ fn a_session_that_has_lapsed_cannot_be_resumed() {
     let runtime = Runtime::start();
     let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
     let file = runtime.folder.path().join(format!("nuncio/{}.json", job.trim()));
-    let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    kept["resume_token"] = json!("rt_of_before");
-    std::fs::write(&file, kept.to_string()).unwrap();
+    let mut saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    saved["resume_token"] = json!("rt_of_before");
+    std::fs::write(&file, saved.to_string()).unwrap();
     let done = runtime.run(&["cancel", job.trim()]);
     assert_eq!(done.code, Some(5), "{}", done.stderr);
     assert!(done.stderr.contains("--idempotency-key"), "{}", done.stderr);
     // The session of another runtime is not used.
-    kept["url"] = json!("ws://elsewhere/arcp");
-    std::fs::write(&file, kept.to_string()).unwrap();
+    saved["url"] = json!("ws://elsewhere/arcp");
+    std::fs::write(&file, saved.to_string()).unwrap();
     assert!(runtime.run(&["cancel", job.trim()]).stderr.contains("--detach"));
 }
 

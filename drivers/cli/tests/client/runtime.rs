@@ -8,7 +8,7 @@ use nuncio_tokio::auth::StaticTokens;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::agents::{Gate, offer};
+use crate::agents::{self, Gate};
 use crate::support;
 
 pub(crate) const TOKEN: &str = "tok-alice";
@@ -29,7 +29,7 @@ impl Runtime {
         let (server, listening) = threads.block_on(async {
             let tokens = StaticTokens::new().with(TOKEN, "alice").with("tok-bob", "bob");
             let server = Server::builder().verifier(tokens).provisioner(Issuer);
-            let server = offer(server, &gate).build().unwrap();
+            let server = agents::add(server, &gate).build().unwrap();
             let listening = server.listen("127.0.0.1:0").await.unwrap();
             (server, listening)
         });

@@ -157,7 +157,7 @@ limits! {
     /// Time after which a connection that reads nothing is closed [default: 1m]
     #[arg(help_heading = "Timeouts")]
     stall_timeout: HumanDuration, "DURATION", |config, duration| positive(&mut config.stall_timeout, duration);
-    /// Time for which an ended job is kept, in whole seconds [default: 24h]
+    /// Time for which an ended job is kept [default: 24h]
     #[arg(help_heading = "Timeouts")]
     retention: HumanDuration, "DURATION", |config, duration| assign(&mut config.job_retention, duration.get());
     /// Time for which an idempotency key is remembered, in whole seconds [default: 24h]

@@ -13,7 +13,7 @@ use tracing::debug;
 use super::lines::{Line, LineSplitter, LongLine};
 use super::protocol::{self, Chunk, Ending, Id, Message, Question};
 
-/// Answers that may wait for a program to read them. When there are more, its stdout is no longer read.
+/// The maximum number of answers that wait for the program to read them. Until it does, its stdout is not read.
 const MAX_ANSWERS: usize = 64;
 /// Bytes of the longest log message made of a line. A longer line becomes several messages.
 const MAX_LOG_MESSAGE: usize = 8 * 1024;
@@ -38,7 +38,7 @@ pub(super) async fn write_stdin(
         answers.close();
     }
     while let Some(text) = line {
-        // A program may close its stdin or end without reading all of it. How it ends decides about the job.
+        // A program may close its stdin or end without reading all of it. Only its exit status decides about the job.
         if let Err(error) = stdin.write_all(text.as_bytes()).await {
             debug!(%error, "the program does not read its stdin");
             return;
@@ -157,7 +157,7 @@ impl Listener {
             Message::Invalid(reason) => Err(LineError::Invalid(reason)),
         };
         let reason = match done {
-            // After the job's end there is nobody to report an error to.
+            // After the job's end an error cannot be reported.
             Ok(()) | Err(LineError::Refused(Refused::Terminal | Refused::Stale)) => return,
             Err(LineError::Refused(refused)) => refused.to_string(),
             Err(LineError::Misplaced(reason)) => reason.to_owned(),
