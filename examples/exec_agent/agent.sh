@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says what it is given, in capitals and in pieces: nuncio serve --agent 'shout=sh agent.sh'.
+# Repeats its input in capitals, word by word: nuncio serve --agent 'shout=sh agent.sh'.
 read -r input
 echo "this is $NUNCIO_AGENT, job $NUNCIO_JOB_ID"   # a log event
 printf '{"kind": "status", "body": {"phase": "shouting"}}\n'

@@ -1,4 +1,4 @@
-//! One small program per feature, in `src/bin/`; each checks itself and ends with status 0 only if all was right.
+//! One small program per feature, in `src/bin/`. Each checks its own results and exits with status 0 if they are right.
 //!
-//! `cargo run -p nuncio-examples --bin NAME`. The larger ones: `interop_agents` serves the agents that foreign clients are
-//! tested with, `own_loop` serves some of them without an async runtime, and `throughput` measures.
+//! Run one with `cargo run -p nuncio-examples --bin NAME`. Three are larger: `interop_agents` serves the agents for
+//! tests of foreign clients, `own_loop` serves some of them without an async runtime, and `throughput` measures speed.

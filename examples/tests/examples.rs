@@ -1,13 +1,13 @@
-//! Every example runs, and finds itself right.
+//! Every example runs and exits with success.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A program of another package, brought up to date.
+/// Builds a program of another package and returns its path.
 fn built(package: &str, name: &str) -> String {
-    nuncio_tests::peers::binary(package, name).to_str().expect("a path that is text").to_owned()
+    nuncio_tests::peers::binary(package, name).to_str().expect("the path is UTF-8").to_owned()
 }
 
 fn run(program: &str) {
@@ -16,8 +16,8 @@ fn run(program: &str) {
 
 fn run_with(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output().expect("the example starts");
-    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} ends with {}\n{said}\n{told}", output.status);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} ends with {}\n{stdout}\n{stderr}", output.status);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn throughput() {
 }
 
 #[test]
-fn interop_agents_says_where_it_listens_and_ends_well_on_a_signal() {
+fn interop_agents_prints_its_url_and_ends_cleanly_on_a_signal() {
     for signal in ["-INT", "-TERM"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_interop_agents"))
             .args(["--port", "0", "--creds", "--open-policy", "--compat", "python-1.1"])
@@ -156,19 +156,19 @@ fn interop_agents_says_where_it_listens_and_ends_well_on_a_signal() {
             .spawn()
             .expect("the program starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout is piped")).read_line(&mut line).expect("it can be read");
+        BufReader::new(child.stdout.take().expect("stdout is piped")).read_line(&mut line).expect("stdout can be read");
         let id = child.id().to_string();
         let rest = line.trim_end().strip_prefix("READY ws://127.0.0.1:").expect(&line);
         let (port, pid) = rest.split_once("/arcp pid=").expect(&line);
         assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{line}");
         assert_eq!(pid, id);
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill can be run").success());
-        assert!(child.wait().expect("it can be waited for").success(), "{signal}");
+        assert!(child.wait().expect("waiting for the program succeeds").success(), "{signal}");
     }
 }
 
 #[test]
-fn mcp_bridge_is_an_mcp_server_whose_tool_is_a_job() {
+fn mcp_bridge_is_an_mcp_server_whose_tool_runs_a_job() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mcp_bridge"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -179,11 +179,11 @@ fn mcp_bridge_is_an_mcp_server_whose_tool_is_a_job() {
     let mut from = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
     let mut progress = Vec::new();
     let mut ask = |message: Value| -> Value {
-        writeln!(to, "{message}").expect("it reads");
+        writeln!(to, "{message}").expect("the program reads stdin");
         let Some(id) = message.get("id") else { return Value::Null };
         loop {
-            let line = from.next().expect("it answers").expect("a line");
-            let answer: Value = serde_json::from_str(&line).expect("nothing but MCP is on stdout");
+            let line = from.next().expect("the program answers").expect("stdout can be read");
+            let answer: Value = serde_json::from_str(&line).expect("only MCP messages are on stdout");
             if answer["method"] == "notifications/progress" {
                 progress.push(answer["params"].clone());
             } else if answer.get("id") == Some(id) {
@@ -208,5 +208,5 @@ fn mcp_bridge_is_an_mcp_server_whose_tool_is_a_job() {
     let seen: Vec<_> = progress.iter().map(|one| (one["progress"].as_f64(), one["total"].as_f64())).collect();
     assert_eq!(seen, [1.0, 2.0, 3.0].map(|number| (Some(number), Some(3.0))));
     drop(to);
-    assert!(child.wait().expect("it can be waited for").success(), "it ends with its input");
+    assert!(child.wait().expect("waiting for the program succeeds").success(), "the program ends when stdin is closed");
 }

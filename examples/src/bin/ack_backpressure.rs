@@ -1,4 +1,4 @@
-//! An agent that is faster than its client: it is slowed down to what the client takes, and nothing is lost or piled up.
+//! An agent that is faster than its client is slowed to the client's pace. No event is lost, and none pile up.
 //!
 //! `cargo run -p nuncio-examples --bin ack_backpressure`
 
@@ -11,7 +11,7 @@ use nuncio_tokio::auth::StaticTokens;
 use serde_json::Value;
 
 const EVENTS: u64 = 3_000;
-/// How far the agent may be ahead: the log of its session, what is on the way, and what waits at the client.
+/// How many events the agent may be ahead: those in its session's log, in the send window, and queued at the client.
 const AHEAD: u64 = 64 + 128 + 16;
 
 #[tokio::main]
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let emitted = Arc::clone(&counter);
         async move {
             for number in 0..events {
-                // Waits while the log is full of events that could not be sent.
+                // Waits while the log is full of unsent events.
                 ctx.log_with("info", &"word ".repeat(200), &serde_json::json!({ "number": number })).await?;
                 emitted.fetch_add(1, Ordering::Relaxed);
             }
@@ -35,11 +35,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().config(config).verifier(tokens).agent("flood", flood).build()?;
-    // In memory, for the buffers of a TCP connection hold more than this example sends.
+    // In memory, because the buffers of a TCP connection would hold more than this example sends.
     let config = ClientConfig::default().with(|config| config.limits.events = 16);
     let client = Client::over(server.memory_connector(), "secret").config(config).auto_ack(None).connect().await?;
 
-    // A client that has acknowledged once is expected to go on with it. By default it does so by itself.
+    // Once a client has acknowledged, the runtime expects it to continue. By default clients do that automatically.
     client.submit(&Submit::new("flood").input(&1)).await?.outcome().await?;
     client.ack(None)?;
     emitted.store(0, Ordering::Relaxed);
@@ -50,12 +50,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let body: Value = event.body.parse()?;
         match event.kind {
             EventKind::Log => {
-                assert_eq!(body["attributes"]["number"], taken, "every event, in order");
+                assert_eq!(body["attributes"]["number"], taken, "every event arrives, in order");
                 taken += 1;
                 let ahead = emitted.load(Ordering::Relaxed).saturating_sub(taken);
                 assert!(ahead <= AHEAD, "the agent is {ahead} events ahead");
             }
-            // The runtime asks for acknowledgements: until then it keeps what it has sent, as far as it can.
+            // The runtime asks for an acknowledgement. Until it comes, it keeps the sent events within its limits.
             EventKind::Status if body["phase"] == "back_pressure" => {
                 println!("after {taken} events: {}", body["message"]);
                 client.ack(None)?;

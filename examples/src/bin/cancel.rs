@@ -1,4 +1,4 @@
-//! A running job is cancelled: its agent tidies up and ends, its neighbour goes on.
+//! A running job is cancelled: its agent cleans up and ends, and another job continues.
 //!
 //! `cargo run -p nuncio-examples --bin cancel`
 
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 async fn main() -> Result<(), Box<dyn Error>> {
     let proceed = Arc::new(Notify::new());
     let waiting = Arc::clone(&proceed);
-    // Waits for a word from outside, or for its cancellation.
+    // Waits until it may proceed or is cancelled.
     let patient = move |(): (), ctx: JobContext| {
         let proceed = Arc::clone(&waiting);
         async move {
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             tokio::select! {
                 () = proceed.notified() => Ok("done"),
                 () = ctx.cancelled() => {
-                    // There is `Config::cancel_grace` for this; events are still taken.
+                    // The agent has `Config::cancel_grace` for this, and may still emit events.
                     ctx.log("info", &format!("tidying up: {}", ctx.cancel_reason().unwrap_or("no reason"))).await?;
                     Err(Failure::new("CANCELLED", "stopped before the end"))
                 }
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     proceed.notify_one();
     assert_eq!(wanted.outcome().await?.status, FinalStatus::Success);
-    // What has ended cannot be cancelled, and saying so again is no error.
+    // A job that has ended cannot be cancelled, but trying it does no harm.
     wanted.cancel(None).await.unwrap_or_else(|error| println!("too late: {error}"));
     client.close().await;
     Ok(())

@@ -1,4 +1,4 @@
-//! A job may spend so much and no more. Amounts are exact: ten times 0.10 is 1.00, to the last call.
+//! A job has a budget. Amounts are exact decimals: ten calls at 0.10 spend exactly 1.00.
 //!
 //! `cargo run -p nuncio-examples --bin cost_budget`
 
@@ -10,24 +10,24 @@ use nuncio_tokio::arcp::{
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::Value;
 
-/// Asks a paid service again and again, until it may not any more.
+/// Calls a paid service until the budget is exhausted.
 async fn ask(price: String, ctx: JobContext) -> Result<u32, Failure> {
-    let price = Number::parse(&price).ok_or(Failure::invalid("the price is no number"))?;
+    let price = Number::parse(&price).ok_or(Failure::invalid("the price is not a number"))?;
     let mut calls = 0;
     loop {
-        // Before the call: is there anything left?
+        // Before a call, check that some of the budget is left.
         match ctx.authorize("tool.call", "oracle.ask") {
             Ok(_) => calls += 1,
             Err(denied) if denied.fault().code == ErrorCode::BudgetExhausted => return Ok(calls),
             Err(denied) => return Err(denied.into()),
         }
-        // After it: what it did cost. Whatever is called `cost.` and is in a budgeted unit is charged.
+        // After the call, report its cost. Metrics named `cost.` in a budgeted unit are charged to the budget.
         ctx.metric("cost.oracle", price.clone(), Some("USD")).await?;
-        ctx.metric("cost.patience", 1, Some("minutes")).await?; // nobody set a limit to that
+        ctx.metric("cost.patience", 1, Some("minutes")).await?; // this unit has no budget
     }
 }
 
-/// Does not look at the budget; the next operation does.
+/// Overspends without checking the budget. The next operation is refused.
 async fn spendthrift((): (), ctx: JobContext) -> Result<(), Failure> {
     ctx.metric("cost.oracle", 5, Some("USD")).await?;
     ctx.authorize("tool.call", "oracle.ask")?;
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut job = client.submit(&Submit::new("ask").input(&"0.10").lease(&lease)).await?;
     assert_eq!(job.info().budget, [("USD".to_owned(), "1".to_owned())]);
-    // The runtime keeps the account, and tells it after each charge.
+    // The runtime reports after each charge what remains.
     let mut left = Vec::new();
     while let Some(event) = job.events().next().await {
         let body: Value = event.body.parse()?;
@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(left, ["0.9", "0.8", "0.7", "0.6", "0.5", "0.4", "0.3", "0.2", "0.1", "0"]);
     assert_eq!(job.collect(0).await?.json::<u32>()?, 10);
 
-    // A price is known only afterwards: one call may go below zero, the next is refused.
+    // A cost is known only after the call, so one call may overdraw the budget. The next is refused.
     let mut job = client.submit(&Submit::new("ask").input(&"0.40").lease(&lease)).await?;
     assert_eq!(job.collect(0).await?.json::<u32>()?, 3);
 

@@ -1,4 +1,4 @@
-//! Who is let in is decided by a function: here, tokens that say whose they are, signed by whoever gave them out.
+//! An async function verifies tokens, here by asking an identity service.
 //!
 //! `cargo run -p nuncio-examples --bin custom_auth`
 
@@ -11,7 +11,7 @@ use nuncio_tokio::arcp::{
 };
 use nuncio_tokio::auth::{Claim, Rejection};
 
-/// Stands for an identity service. A real one is asked over the network, which is why a verifier is async.
+/// Stands in for an identity service. A real one is reached over the network, which is why verifiers are async.
 #[derive(Default)]
 struct Directory {
     down: AtomicBool,
@@ -19,7 +19,7 @@ struct Directory {
 
 impl Directory {
     async fn owner_of(&self, token: &str) -> Result<Option<String>, std::io::Error> {
-        tokio::task::yield_now().await; // stands for the network
+        tokio::task::yield_now().await; // stands in for the network
         if self.down.load(Ordering::Relaxed) {
             return Err(std::io::ErrorKind::ConnectionRefused.into());
         }
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let verify = move |claim: Claim| {
         let directory = Arc::clone(&asked);
         async move {
-            // Showing a claim does not show its token; that takes a word.
+            // The debug output of a claim hides its token; `expose` returns it.
             println!("asked about {claim:?}");
             match directory.owner_of(claim.token.expose()).await {
                 Ok(Some(owner)) => Ok(owner),
@@ -54,20 +54,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name: String = client.submit(&Submit::new("whoami")).await?.collect(0).await?.json()?;
     assert_eq!(name, "ada@example.com");
 
-    // A wrong token is refused for good: the client does not try again by itself.
+    // A wrong token is refused permanently, so the client does not retry.
     let refused =
         Client::builder(listening.url(), "forged")?.connect().await.err().ok_or("a forged badge was let in")?;
     println!("{refused}");
     assert!(matches!(&refused, ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(_)))));
     assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::Unauthenticated));
 
-    // Who cannot be asked has not said no: that may be tried again, and only then is it worth it.
+    // A service that is unavailable has not refused the token, so this error may be retried.
     directory.down.store(true, Ordering::Relaxed);
-    let later =
-        Client::builder(listening.url(), "badge-of-ada")?.connect().await.err().ok_or("nobody vouched for it")?;
+    let later = Client::builder(listening.url(), "badge-of-ada")?
+        .connect()
+        .await
+        .err()
+        .ok_or("a badge was let in without verification")?;
     println!("{later}");
     assert!(later.fault().is_some_and(|fault| fault.known() == Some(ErrorCode::InternalError) && fault.retryable));
-    // Sessions that are live do not depend on it any more.
+    // Live sessions do not depend on the service.
     assert_eq!(client.submit(&Submit::new("whoami")).await?.collect(0).await?.json::<String>()?, name);
     Ok(())
 }

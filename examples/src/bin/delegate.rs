@@ -1,4 +1,4 @@
-//! An agent gives parts of its work to others, within its own lease and budget, and is refused more than that.
+//! An agent delegates parts of its work to other agents, within its own lease and budget.
 //!
 //! `cargo run -p nuncio-examples --bin delegate`
 
@@ -11,15 +11,15 @@ use nuncio_tokio::arcp::{
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
-/// The sub-agent: it has what its parent gave it, and nothing else.
+/// The sub-agent, which has only the lease that its parent gave it.
 async fn square(number: u64, ctx: JobContext) -> Result<u64, Failure> {
     ctx.authorize("tool.call", "calculator")?;
-    let price = Number::parse("0.10").ok_or(Failure::internal("the price is no number"))?;
+    let price = Number::parse("0.10").ok_or(Failure::internal("the price is not a number"))?;
     ctx.metric("cost.compute", price, Some("USD")).await?;
     Ok(number * number)
 }
 
-/// The sum of squares, each squared by a child.
+/// Returns the sum of the squares, each of which a child computes.
 async fn sum(numbers: Vec<u64>, ctx: JobContext) -> Result<Value, Failure> {
     let mut children = Vec::new();
     for number in &numbers {
@@ -31,7 +31,7 @@ async fn sum(numbers: Vec<u64>, ctx: JobContext) -> Result<Value, Failure> {
         let squared: u64 = child.outcome().await.parse().map_err(|error| Failure::internal(error.to_string()))?;
         sum += squared;
     }
-    // A child never gets more than its parent has.
+    // A child never gets a larger lease than its parent has.
     let greedy = ctx.delegate(&Delegation::new("square").input(&1).lease(&tools("*"))).await;
     let refused = greedy.err().map(|denied| denied.fault().code.as_str());
     let left = ctx.budget().map(|budget| budget.to_json_numbers());
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let lease = json!({"tool.call": ["calculator"], "agent.delegate": ["square"], "cost.budget": ["USD:1.00"]});
     let submit = Submit::new("sum").input(&[1, 2, 3]).lease(&lease);
     let mut job = client.submit(&submit).await?;
-    // The client sees the children as jobs of its own: it could follow or cancel each.
+    // The client has a handle for each child, with which it could follow or cancel it.
     let mut children: Vec<JobHandle> = Vec::new();
     while let Some(update) = job.next().await {
         if let Update::Child(child) = update {

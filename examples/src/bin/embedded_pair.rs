@@ -1,4 +1,4 @@
-//! Both machines in one thread, exchanging frames by hand: no sockets, no async runtime, no clock.
+//! Both state machines in one thread, which carries their frames: no sockets, no async runtime, no clock.
 
 use std::error::Error;
 
@@ -8,12 +8,12 @@ use nuncio_core::arcp::{AgentSpec, Body, Client, ClientConfig, ClientEvent, Clie
 use nuncio_core::arcp::{ConnId, Event, JobResult, Json, Output, Refused, Runtime, Secret, Via};
 use nuncio_core::time::Time;
 
-/// The runtime's host: acts on the outputs in their order; what it is asked it answers, and its agent works.
+/// Plays the runtime's host: handles its outputs in order, answers its questions, and does the work of the agent.
 fn host(runtime: &mut Runtime, now: Time, to_client: &mut Vec<Bytes>) -> Result<(), Refused> {
     while let Some(output) = runtime.poll_output() {
         match output {
             Output::Send { conn, frame, .. } => {
-                to_client.push(frame); // to the socket
+                to_client.push(frame); // a real host writes it to a socket
                 runtime.handle_sent(now, conn, 1);
             }
             Output::Event { event, .. } => match event {
@@ -24,7 +24,7 @@ fn host(runtime: &mut Runtime, now: Time, to_client: &mut Vec<Bytes>) -> Result<
                     let hello = Json::from_string(r#""hello, world""#.to_owned()).expect("this is JSON");
                     runtime.finish(now, job, JobResult::Inline(&hello))?;
                 }
-                _ => {} // sessions that come and go, ended jobs
+                _ => {} // sessions that begin and end, jobs that end
             },
             Output::Store { .. } | Output::Reading { .. } | Output::Close { .. } => {}
         }
@@ -32,7 +32,7 @@ fn host(runtime: &mut Runtime, now: Time, to_client: &mut Vec<Bytes>) -> Result<
     Ok(())
 }
 
-/// The client's application: prints what its job says, until it ends.
+/// Plays the client's application: prints the job's events until it ends.
 fn application(client: &mut Client, now: Time, to_runtime: &mut Vec<Bytes>) -> Option<Outcome> {
     while let Some(output) = client.poll_output() {
         match output {
@@ -48,14 +48,14 @@ fn application(client: &mut Client, now: Time, to_runtime: &mut Vec<Bytes>) -> O
                     _ => {}
                 }
             }
-            _ => {} // a transport is wanted, or to be closed, or read from again
+            _ => {} // requests to connect, to close, or to resume reading
         }
     }
     None
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let now = Time(1_779_000_000_000_000); // microseconds since 1970; yours comes from a clock, the seeds from the system
+    let now = Time(1_779_000_000_000_000); // microseconds since 1970. Use a clock, and random seeds
     let mut runtime = Runtime::new(Config::default(), [7; 32], now);
     runtime.register(AgentSpec::new("greet"))?;
     let conn: ConnId = runtime.handle_open(now, Via::Memory);
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         to_runtime.drain(..).for_each(|frame| runtime.handle_frame(now, conn, &frame));
         host(&mut runtime, now, &mut to_client)?;
-        assert!(!to_client.is_empty(), "both sides wait: here a loop sleeps until poll_timeout");
+        assert!(!to_client.is_empty(), "both sides wait; a real loop would sleep until poll_timeout");
         to_client.drain(..).for_each(|frame| client.handle_frame(now, &frame));
     };
     assert!(matches!(&outcome.result, Product::Inline(result) if result.as_str() == r#""hello, world""#));

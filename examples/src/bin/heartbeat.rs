@@ -1,4 +1,4 @@
-//! A connection dies without a word, as when a cable is pulled. Heartbeats notice; the session goes on over another one.
+//! A connection dies silently, as when a cable is pulled. Heartbeats detect it, and the session resumes on another.
 //!
 //! `cargo run -p nuncio-examples --bin heartbeat`
 
@@ -14,7 +14,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// Passes everything on; once told, the connection of the moment falls silent and is not closed.
+/// A proxy. When `pull` is notified, it stops forwarding the current connection without closing it.
 async fn cable(listener: TcpListener, server: SocketAddr, pull: Arc<Notify>) -> io::Result<()> {
     let mut dead = Vec::new();
     loop {
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<_, Failure>(())
         }
     };
-    // The server says how often; after two intervals of silence either side gives the connection up. 30 is usual.
+    // The server sets the interval. After two silent intervals either side drops the connection. The default is 30 s.
     let config = Config::default().with(|config| config.heartbeat_interval = Duration::from_secs(1));
     let tokens = StaticTokens::new().with("secret", "me@example.com");
     let server = Server::builder().config(config).verifier(tokens).agent("patient", patient).build()?;
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while job.events().next().await.is_some_and(|event| !event.body.as_str().contains("before")) {}
 
     pull.notify_one();
-    // There is nothing to be done about it; a program that shows its state to people listens here.
+    // The client resumes without help. A program that shows its connection state to users reads these events.
     let mut story = Vec::new();
     while let Some(event) = session.next().await {
         println!("{event:?}");
@@ -67,11 +67,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
     }
-    assert_eq!(story, [true], "nothing but the silence gave it away");
+    assert_eq!(story, [true], "the connection was lost once, for lack of heartbeats");
 
     proceed.notify_one();
-    let event = job.events().next().await.ok_or("the job goes on")?;
-    assert!(event.body.as_str().contains("after"), "and nothing came twice");
+    let event = job.events().next().await.ok_or("the job ended early")?;
+    assert!(event.body.as_str().contains("after"), "no event is repeated");
     assert_eq!(job.outcome().await?.status, FinalStatus::Success);
     Ok(())
 }

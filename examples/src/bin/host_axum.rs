@@ -1,4 +1,4 @@
-//! ARCP as one route of an axum application, beside others.
+//! ARCP as one of the routes of an axum application.
 //!
 //! `cargo run -p nuncio-examples --bin host_axum`
 
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).agent("echo", echo).build()?;
     let app = Router::new()
         .route("/", get(|| async { "the agents are at /arcp" }))
-        // For requests that name this machine; `handler_with` takes the names of others.
+        // Accepts requests whose host is this machine; `handler_with` accepts other hosts.
         .route("/arcp", nuncio_tokio::arcp::axum::handler(server.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let answer: String = job.collect(1_000).await?.json()?;
     assert_eq!(answer, "beside other routes");
 
-    // The other route is as it was, a page on the route of the agents is told what is there, and a web page that made a
-    // browser come here under another name is turned away.
+    // The other route is not affected. A plain request to the agents' route is answered with 426, and a request with
+    // another host, as a rebound DNS name causes it, is refused.
     for (path, host, status) in [("/", "localhost", 200), ("/arcp", "localhost", 426), ("/arcp", "evil.example", 403)] {
         let answer = http(&address.to_string(), path, host).await?;
         println!("{path} as {host}: {}", answer.lines().next().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! One OpenTelemetry trace over an application, the runtime, its agent and the child that agent delegates.
+//! One OpenTelemetry trace across an application, the runtime, an agent and the child that the agent delegates.
 //!
 //! `cargo run -p nuncio-examples --bin host_tracing`
 
@@ -22,12 +22,12 @@ async fn report((): (), ctx: JobContext) -> Result<(), Failure> {
 }
 
 async fn search((): (), _ctx: JobContext) -> Result<(), Failure> {
-    // An agent's own spans are below its job's.
+    // Spans of the agent are children of its job's span.
     info_span!("index").in_scope(|| ());
     Ok(())
 }
 
-/// The path of a span from the root of its trace, as names; jobs by their agents.
+/// Returns the names of the spans from the root of the trace to this span. Jobs are named after their agents.
 fn path(span: &SpanData, spans: &[SpanData]) -> String {
     let agent = span.attributes.iter().find(|pair| pair.key.as_str() == "arcp.agent");
     let name = agent.map_or(span.name.to_string(), |agent| format!("{} {}", span.name, agent.value));
@@ -39,7 +39,7 @@ fn path(span: &SpanData, spans: &[SpanData]) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // In place of this exporter a program has that of its collector. More than INFO would trace the runtime itself, too.
+    // A real program uses the exporter of its collector. Levels below INFO would trace the runtime itself as well.
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("host_tracing"));
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     client.close().await;
     server.shutdown(Duration::from_secs(5)).await;
 
-    // Spans end shortly after what they are about.
+    // Spans end shortly after the work that they describe.
     let spans = loop {
         let mut spans = exporter.get_finished_spans()?;
         let page = spans.iter().find(|span| span.name == "page").map(|span| span.span_context.trace_id());

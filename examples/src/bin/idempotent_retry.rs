@@ -1,4 +1,4 @@
-//! A submit whose answer was lost is sent again, by another process even: the work is done once.
+//! A client whose answer was lost submits again with the same idempotency key. The work is done once.
 //!
 //! `cargo run -p nuncio-examples --bin idempotent_retry`
 
@@ -10,7 +10,7 @@ use nuncio_tokio::arcp::{Client, ErrorCode, Failure, JobContext, Server, Submit}
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::json;
 
-/// What one wants to have happened once, however often it was asked for.
+/// Returns a submit that has an effect once, however often it is sent.
 fn payment(amount: u32) -> Submit {
     Submit::new("pay").input(&json!({"to": "landlord", "amount": amount})).idempotency_key("rent-2026-05")
 }
@@ -32,22 +32,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let receipt = job.collect(0).await?.text().map(str::to_owned);
     first.close().await;
 
-    // A second client of the same principal knows nothing of the first, and asks for the same.
+    // A second client of the same principal, which may be another process, submits the same again.
     let again = Client::builder(listening.url(), "secret")?.connect().await?;
     let mut repeated = again.submit(&payment(900)).await?;
     println!("{} is {}", repeated.job_id(), job.job_id());
     assert_eq!(repeated.job_id(), job.job_id(), "the same job is accepted again");
-    assert_eq!(repeated.collect(0).await?.text().map(str::to_owned), receipt, "and its result told again");
+    assert_eq!(repeated.collect(0).await?.text().map(str::to_owned), receipt, "the result is sent again");
     assert_eq!(payments.load(Ordering::Relaxed), 1, "the agent ran once");
 
-    // A key stands for one request: another amount under it is a mistake, and refused.
-    let refused = again.submit(&payment(950)).await.err().ok_or("another request under a used key was taken")?;
+    // A key identifies one request. Another amount with the same key is refused.
+    let refused = again.submit(&payment(950)).await.err().ok_or("another request with a used key was accepted")?;
     println!("{refused}");
     let fault = refused.fault().ok_or("the runtime did not refuse it")?;
     assert_eq!(fault.known(), Some(ErrorCode::DuplicateKey));
-    assert!(fault.details.as_ref().is_some_and(|details| details.as_str().contains(job.job_id())), "it names the job");
+    assert!(
+        fault.details.as_ref().is_some_and(|details| details.as_str().contains(job.job_id())),
+        "the error names the job"
+    );
 
-    // Keys of different principals have nothing to do with each other.
+    // Different principals may use the same key independently.
     let other = Client::builder(listening.url(), "other")?.connect().await?;
     let mut theirs = other.submit(&payment(900)).await?;
     theirs.outcome().await?;

@@ -1,4 +1,4 @@
-//! An agent tries what its lease does not allow: it is refused before anything happens, and may go on with what is left.
+//! An agent tries operations that its lease does not allow. They are refused, and the agent may continue with others.
 //!
 //! `cargo run -p nuncio-examples --bin lease_violation`
 
@@ -8,7 +8,7 @@ use nuncio_tokio::arcp::{Client, ErrorCode, Failure, FinalStatus, JobContext, Re
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
-/// Reads what it may read, and reports what it may not.
+/// Reads the files that it may read, and reports those that it may not.
 async fn collect((): (), ctx: JobContext) -> Result<Vec<String>, Failure> {
     let wishes = ["/workspace/notes.md", "/workspace/../etc/passwd", "/workspace/drafts/./a.md", "/workspacesque/b.md"];
     let mut read = Vec::new();
@@ -16,7 +16,7 @@ async fn collect((): (), ctx: JobContext) -> Result<Vec<String>, Failure> {
         let call = format!("c{number}");
         ctx.tool_call(&call, "read", &json!({ "path": path })).await?;
         match ctx.authorize("fs.read", path) {
-            // The target is what was compared with the lease. A path that was not is never opened.
+            // Open this target rather than `path`: it is the one that was compared with the lease.
             Ok(allowed) => {
                 ctx.tool_result(&call, &json!({ "opened": allowed.target() })).await?;
                 read.push(allowed.target().to_owned());
@@ -27,7 +27,7 @@ async fn collect((): (), ctx: JobContext) -> Result<Vec<String>, Failure> {
     Ok(read)
 }
 
-/// Writes, and does not look at what it may: `?` ends the job with the refusal.
+/// Does not handle refusals: `?` ends the job with the error of the refusal.
 async fn vandal((): (), ctx: JobContext) -> Result<(), Failure> {
     ctx.authorize("fs.write", "/workspace/notes.md")?;
     unreachable!("the lease has no fs.write at all");
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             denied.push(body["call_id"].clone());
         }
     }
-    assert_eq!(denied, ["c1", "c3"], "dots do not lead out of a directory, nor does a name that begins alike");
+    assert_eq!(denied, ["c1", "c3"], "neither dots nor a directory with a similar name are within the lease");
     let read: Vec<String> = job.collect(0).await?.json()?;
     assert_eq!(read, ["/workspace/notes.md", "/workspace/drafts/a.md"]);
 
@@ -61,9 +61,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(fault.known(), Some(ErrorCode::PermissionDenied));
     assert!(!fault.retryable, "the same attempt would be refused again");
 
-    // A lease that makes no sense is refused before there is a job.
+    // An invalid lease is refused before a job is made.
     let nonsense = Submit::new("collect").lease(&json!({"fs.levitate": ["/**"]}));
-    let refused = client.submit(&nonsense).await.err().ok_or("a namespace that does not exist was taken")?;
+    let refused = client.submit(&nonsense).await.err().ok_or("a namespace that does not exist was accepted")?;
     println!("{refused}");
     assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));
     Ok(())

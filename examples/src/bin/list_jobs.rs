@@ -1,4 +1,4 @@
-//! What is running, and what was: jobs are listed by status, by agent, in pages, and only one's own.
+//! A client lists its principal's jobs: by status, by agent, and in pages.
 //!
 //! `cargo run -p nuncio-examples --bin list_jobs`
 
@@ -16,7 +16,7 @@ async fn echo(word: String, _: JobContext) -> Result<String, Failure> {
     Ok(word)
 }
 
-/// All pages of a list, oldest first. A cursor stays good while jobs come and go.
+/// Returns all pages of a list, oldest job first. A cursor stays valid while jobs are added and removed.
 async fn all(client: &Client, mut query: ListQuery<'_>) -> Result<Vec<JobRow>, Box<dyn Error>> {
     let mut rows = Vec::new();
     loop {
@@ -49,11 +49,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let napping = client.submit(&Submit::new("nap")).await?;
 
-    // Another session of the same principal sees the same jobs: they belong to no connection.
+    // Another session of the same principal sees the same jobs, because jobs belong to principals.
     let elsewhere = Client::builder(listening.url(), "secret")?.connect().await?;
     let two = ListQuery { limit: Some(2), ..ListQuery::default() };
     let rows = all(&elsewhere, two).await?;
-    assert!(ids(&rows).into_iter().eq(done.iter().map(String::as_str).chain([napping.job_id()])), "every job once");
+    assert!(
+        ids(&rows).into_iter().eq(done.iter().map(String::as_str).chain([napping.job_id()])),
+        "every job is listed once"
+    );
     assert!(rows.iter().all(|row| row.created_at.is_some() && row.trace_id.is_some()));
 
     let running = ListQuery { status: vec!["running".into()], ..ListQuery::default() };
@@ -63,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let echoes = ListQuery { agent: Some("echo".into()), status: vec!["success".into()], ..ListQuery::default() };
     assert_eq!(ids(&all(&elsewhere, echoes).await?), done);
 
-    // Whose job it is not does not learn that it exists.
+    // Other principals do not learn that the jobs exist.
     let other = Client::builder(listening.url(), "other")?.connect().await?;
     assert!(all(&other, ListQuery::default()).await?.is_empty());
     napping.cancel(None).await?;

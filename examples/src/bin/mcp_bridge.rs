@@ -1,8 +1,8 @@
-//! An MCP server on stdin and stdout whose one tool submits an ARCP job: progress is relayed as MCP progress, the result is
-//! the tool's, and a call that is cancelled cancels its job.
+//! An MCP server on stdin and stdout whose only tool submits an ARCP job. The job's progress becomes MCP progress, its
+//! result becomes the tool's result, and cancelling the call cancels the job.
 //!
-//! `NUNCIO_URL=ws://… NUNCIO_TOKEN=… mcp_bridge`; without them it has a runtime of its own with one agent, `count`.
-//! Nothing but MCP is written to stdout.
+//! Run it with `NUNCIO_URL=ws://… NUNCIO_TOKEN=… mcp_bridge`. Without these it starts its own runtime with one agent,
+//! `count`. Only MCP messages are written to stdout.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -47,8 +47,8 @@ impl ServerHandler for Bridge {
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = Value::Object(call.arguments.unwrap_or_default());
         let agent = arguments["agent"].as_str().filter(|_| call.name == "submit_job");
-        let agent = agent.ok_or_else(|| ErrorData::invalid_params("submit_job wants an agent", None))?;
-        // A refusal or a failure is the tool's to tell, not the protocol's.
+        let agent = agent.ok_or_else(|| ErrorData::invalid_params("submit_job needs an agent", None))?;
+        // A refusal or a failure is an error of the tool, not of the MCP protocol.
         let said = match self.run(agent, &arguments["input"], &context).await {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
             Err(error) => CallToolResult::error(vec![ContentBlock::text(error.to_string())]),
@@ -87,7 +87,7 @@ async fn relay(update: &Update, context: &RequestContext<RoleServer>) {
     let mut told = ProgressNotificationParam::new(token, body["current"].as_f64().unwrap_or_default());
     told.total = body["total"].as_f64();
     told.message = body["message"].as_str().map(str::to_owned);
-    // Whoever asked may have gone; the job goes on.
+    // The MCP client may have disconnected; the job continues.
     drop(context.peer.notify_progress(told).await);
 }
 

@@ -1,4 +1,4 @@
-//! How far a job has come: with a known total, without one, and not at all for clients that do not ask for it.
+//! A job reports its progress, with a total and without one. Clients that did not negotiate the feature receive none.
 //!
 //! `cargo run -p nuncio-examples --bin progress`
 
@@ -11,15 +11,15 @@ use nuncio_tokio::auth::StaticTokens;
 use serde::Deserialize;
 
 async fn copy(files: Vec<String>, ctx: JobContext) -> Result<usize, Failure> {
-    // Nobody knows yet how much there is to do: no total.
+    // The amount of work is not known yet, so there is no total.
     ctx.progress(0, None, None, Some("looking around")).await?;
     for (done, file) in (1_u64..).zip(&files) {
         let total = u64::try_from(files.len()).unwrap_or(u64::MAX);
         ctx.progress(done, Some(total.into()), Some("files"), Some(file)).await?;
     }
-    // It is advice and nothing more, but it has to make sense.
+    // Progress is only informational, but it has to be valid.
     let nonsense = ctx.progress(-1, None, None, None).await;
-    assert!(matches!(nonsense, Err(Refused::Invalid(_))), "nobody is shown less than nothing");
+    assert!(matches!(nonsense, Err(Refused::Invalid(_))), "negative progress is refused");
     Ok(files.len())
 }
 
@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(lines, ["… looking around", "25 % a.txt", "50 % b.txt", "75 % c.txt", "100 % d.txt"]);
     assert_eq!(job.collect(0).await?.json::<usize>()?, 4);
 
-    // The agent need not care who understands it: this session did not agree on the feature.
+    // The agent does not have to know whether the client negotiated the feature. This one did not.
     let plain = ClientConfig::default().with(|config| config.features = Features::ALL.without(Feature::Progress));
     let client = Client::builder(listening.url(), "secret")?.config(plain).connect().await?;
     let mut job = client.submit(&submit).await?;

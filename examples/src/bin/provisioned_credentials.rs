@@ -1,4 +1,4 @@
-//! A job gets a key of its own for a paid service: minted for it, bounded like it, exchanged midway, dead after it.
+//! A job gets its own key for a paid service. It is issued for the job, rotated while it runs, and revoked at its end.
 //!
 //! `cargo run -p nuncio-examples --bin provisioned_credentials`
 
@@ -14,7 +14,7 @@ use nuncio_tokio::auth::StaticTokens;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-/// The service's administration. A real one is asked over the network; the keys are its to make.
+/// Stands in for the administration of the service, which issues and revokes keys. A real one is a network service.
 #[derive(Clone)]
 struct Vault {
     valid: Arc<Mutex<Vec<String>>>,
@@ -34,7 +34,7 @@ impl Vault {
 
 impl Provisioner for Vault {
     async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
-        // The grant has lease, budget and end, too: a key must not be good for more.
+        // A grant also has the lease, the budget and the expiry. A real key must not allow more than they do.
         let value = self.mint(&format!("sk-{}-1", grant.principal));
         let endpoint = "https://models.example.com/v1".to_owned();
         let credential = Credential { id: "models".to_owned(), value, endpoint, profile: None, constraints: None };
@@ -43,7 +43,7 @@ impl Provisioner for Vault {
 
     async fn revoke(&self, revocation: &Revocation) -> io::Result<()> {
         let Some(value) = &revocation.value else {
-            // Asked by a restarted server, which knows no values. The keys of this vault are gone by then.
+            // After a restart a server knows only the ids of keys. The keys of this vault do not survive a restart.
             return Ok(());
         };
         self.keys().retain(|valid| valid != value.expose());
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ask = move |(): (), ctx: JobContext| {
         let service = service.clone();
         async move {
-            // Asked for each time it is used: it may have been exchanged.
+            // Read the credentials before each use, because they may have been rotated.
             let valid =
                 || ctx.credentials().iter().all(|key| service.keys().iter().any(|valid| valid == key.value.expose()));
             let before = valid();
@@ -70,19 +70,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = StaticTokens::new().with("secret", "me").with("curious", "you");
     let config = Config::default().with(|config| config.policy = Arc::new(AnyPrincipal));
     let server = Server::builder().config(config).verifier(tokens).provisioner(vault).agent("ask", ask).build()?;
-    // Keys are shown over TLS, pipes and loopback only.
+    // Credentials are sent only over TLS, pipes and loopback.
     let listening = server.listen("127.0.0.1:0").await?;
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
 
     let mut job = client.submit(&Submit::new("ask").lease(&json!({"model.use": ["fast/*"]}))).await?;
     println!("{:?}", job.info().credentials);
     assert!(job.info().credentials.iter().any(|credential| credential.value.expose() == "sk-me-1"));
-    assert!(job.collect(0).await?.json::<bool>()?, "the job's own keys were good");
+    assert!(job.collect(0).await?.json::<bool>()?, "the job's keys were valid");
 
-    // The first when it was replaced, the second when the job ended.
+    // The first key is revoked when it is replaced, the second when the job ends.
     assert_eq!(revoked.recv().await.as_deref(), Some("sk-me-1"));
     assert_eq!(revoked.recv().await.as_deref(), Some("sk-me-2"));
-    // Who may watch the job is not shown its keys.
+    // Principals that may watch the job do not receive its keys.
     let watcher = Client::builder(listening.url(), "curious")?.connect().await?;
     let everything = Subscribe { history: true, ..Subscribe::default() };
     let mut seen = watcher.subscribe(job.job_id(), everything).await?;

@@ -1,4 +1,4 @@
-//! A result too large for one message comes in pieces: used as they come, or collected up to a limit.
+//! A result that is too large for one message is streamed in chunks, which a client can use one by one or collect.
 //!
 //! `cargo run -p nuncio-examples --bin result_chunk`
 
@@ -15,7 +15,7 @@ fn pixels() -> Vec<u8> {
     (0..=250).cycle().take(PIXELS).collect()
 }
 
-/// Bytes: write as much as there is at a time, the writer cuts it into chunks that fit.
+/// Streams bytes. The writer splits what it is given into chunks of a valid size.
 async fn picture((): (), ctx: JobContext) -> Result<Output, Failure> {
     let mut writer = ctx.writer();
     for half in pixels().chunks(PIXELS / 2) {
@@ -25,7 +25,7 @@ async fn picture((): (), ctx: JobContext) -> Result<Output, Failure> {
     Ok(Output::streamed("a picture"))
 }
 
-/// Text, as a model writes it.
+/// Streams text in the way a language model produces it.
 async fn story((): (), ctx: JobContext) -> Result<Output, Failure> {
     let mut writer = ctx.writer();
     for words in ["once ", "upon ", "a "] {
@@ -42,28 +42,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listening = server.listen("127.0.0.1:0").await?;
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
 
-    // Piece by piece, whatever the size: nothing is kept here but what this loop keeps.
+    // Chunk by chunk, a result may have any size, because the client does not keep the chunks.
     let mut job = client.submit(&Submit::new("picture")).await?;
     let (mut received, mut pieces) = (Vec::new(), 0);
     while let Some(chunk) = job.chunks().next().await {
         let chunk = chunk?;
-        assert_eq!(chunk.chunk_seq, pieces, "in order, and none is missing");
+        assert_eq!(chunk.chunk_seq, pieces, "chunks are in order and none is missing");
         received.extend_from_slice(&chunk.data);
         pieces += 1;
     }
     println!("{} bytes in {pieces} pieces", received.len());
-    assert!(pieces > 2, "what was written at once was too large for one message");
-    assert!(received == pixels(), "every byte");
+    assert!(pieces > 2, "the writer split each half");
+    assert!(received == pixels(), "every byte arrives");
     let outcome = job.outcome().await?;
-    assert!(matches!(outcome.result, Product::Streamed { complete: true, .. }), "the end says that nothing is missing");
+    assert!(matches!(outcome.result, Product::Streamed { complete: true, .. }), "the result is complete");
 
-    // All at once, but never more than one is ready to hold.
+    // Collected, a result may not exceed the caller's limit.
     let collected = client.submit(&Submit::new("picture")).await?.collect(PIXELS).await?;
     assert!(collected.streamed == pixels());
     let too_large = client.submit(&Submit::new("picture")).await?.collect(PIXELS - 1).await;
     assert!(matches!(too_large, Err(ClientError::ResultTooLarge { cap }) if cap == PIXELS - 1));
 
-    // A client that does not take chunks gets the same inline; the agent does not notice.
+    // A client that did not negotiate chunks gets the same result inline. The agent is the same.
     let streamed = client.submit(&Submit::new("story")).await?.collect(100).await?;
     assert_eq!(streamed.streamed, b"once upon a time");
     let plain = ClientConfig::default().with(|config| config.features = Features::ALL.without(Feature::ResultChunk));

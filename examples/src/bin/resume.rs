@@ -1,4 +1,4 @@
-//! A TCP connection is cut in the middle of a job. The client resumes by itself: every event comes once, in order.
+//! A TCP connection is cut in the middle of a job. The client resumes, and every event arrives once and in order.
 //!
 //! `cargo run -p nuncio-examples --bin resume`
 
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
 const EVENTS: u64 = 1_000;
-/// Somewhere inside a frame.
+/// A number of bytes that ends inside a frame.
 const CUT_AFTER: u64 = 100_003;
 
 async fn count((): (), ctx: JobContext) -> Result<u64, Failure> {
@@ -22,7 +22,7 @@ async fn count((): (), ctx: JobContext) -> Result<u64, Failure> {
     Ok(EVENTS)
 }
 
-/// Passes everything on, but cuts the first connection once so many bytes went to the client.
+/// Forwards everything, but cuts the first connection after `CUT_AFTER` bytes to the client.
 async fn proxy(listener: TcpListener, server: SocketAddr) -> io::Result<()> {
     let mut limit = CUT_AFTER;
     loop {
@@ -69,8 +69,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         resumed += usize::from(matches!(event, SessionEvent::Live(welcome) if welcome.resumed));
     }
     println!("{} events, resumed {resumed} time(s)", numbers.len());
-    assert_eq!(resumed, 1, "the connection was cut, the session was not");
-    assert!(numbers.into_iter().eq((0..EVENTS).map(Some)), "every event once, in order");
+    assert_eq!(resumed, 1, "the session was resumed once");
+    assert!(numbers.into_iter().eq((0..EVENTS).map(Some)), "every event arrives once, in order");
     assert_eq!(outcome.status, FinalStatus::Success);
     Ok(())
 }

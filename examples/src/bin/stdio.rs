@@ -1,4 +1,4 @@
-//! A runtime as a child process, spoken to over its stdin and stdout. The child is this program again.
+//! A runtime as a child process that is reached through its stdin and stdout. The child runs this same program.
 //!
 //! `cargo run -p nuncio-examples --bin stdio`
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 async fn shout(text: String, ctx: JobContext) -> Result<Value, Failure> {
-    // Nothing but frames may be written to stdout; what people are to read goes to stderr.
+    // Only frames may be written to stdout; messages for people go to stderr.
     eprintln!("the child, process {}, shouts", std::process::id());
     ctx.log("info", "shouting").await?;
     Ok(json!({ "shouted": text.to_uppercase(), "by": std::process::id() }))
@@ -27,13 +27,13 @@ async fn talk() -> Result<(), Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("serve");
     let client = Client::spawn(command, "secret").connect().await?;
-    // Line breaks are no trouble: a frame is one line whatever is in it.
+    // Line breaks in the input are fine, because JSON escapes them: a frame is always one line.
     let mut job = client.submit(&Submit::new("shout").input(&"to be\nor not")).await?;
     let answer: Value = job.collect(0).await?.json()?;
     println!("{answer}");
 
     assert_eq!(answer["shouted"], "TO BE\nOR NOT");
-    assert_ne!(answer["by"], std::process::id(), "another process did it");
+    assert_ne!(answer["by"], std::process::id(), "the agent ran in another process");
     assert!(matches!(client.close().await, SessionEnd::Closed(_)));
     Ok(())
 }
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("serve") => runtime.block_on(serve()),
         _ => runtime.block_on(talk()),
     };
-    // A read of stdin may still be under way.
+    // A read of stdin may still be blocked, so do not wait for it.
     runtime.shutdown_background();
     ended
 }

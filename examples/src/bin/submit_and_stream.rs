@@ -1,4 +1,4 @@
-//! A job is submitted and followed: events as they come, a refusal by the lease, a result streamed in pieces.
+//! A client submits a job and follows it: live events, an operation that the lease refuses, and a streamed result.
 //!
 //! `cargo run -p nuncio-examples --bin submit_and_stream`
 
@@ -10,14 +10,14 @@ use nuncio_tokio::auth::StaticTokens;
 use serde::Deserialize;
 use serde_json::json;
 
-/// What the agent takes: anything serde can read.
+/// The agent's input, which may be any type that serde can deserialize.
 #[derive(Deserialize)]
 struct Question {
     week: String,
 }
 
 async fn report(question: Question, ctx: JobContext) -> Result<Output, Failure> {
-    // Asked directly before each use: the lease may have ended meanwhile.
+    // Authorize directly before each use, because a lease may expire.
     ctx.authorize("tool.call", "search.web")?;
     ctx.tool_call("c1", "search.web", &json!({"q": question.week})).await?;
     ctx.tool_result("c1", &json!({"hits": 3})).await?;
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 kinds.push(event.kind.as_str().to_owned());
             }
             Update::Chunk(chunk) => text.extend_from_slice(&chunk.data),
-            other => return Err(format!("nothing else was to come: {other:?}").into()),
+            other => return Err(format!("unexpected update: {other:?}").into()),
         }
     }
     let outcome = job.outcome().await?;
@@ -65,6 +65,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(outcome.summary.as_deref(), Some("3 parts"));
     assert!(matches!(outcome.result, Product::Streamed { complete: true, .. }));
     client.close().await;
-    assert!(server.shutdown(Duration::from_secs(5)).await, "no job was left");
+    assert!(server.shutdown(Duration::from_secs(5)).await, "the server did not shut down in time");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A job is watched by others than its owner: what has happened first, then what happens. Who may is a policy's decision.
+//! Principals other than the owner watch a job: its history first, then its live events. A policy decides who may.
 //!
 //! `cargo run -p nuncio-examples --bin subscribe`
 
@@ -12,7 +12,7 @@ use nuncio_tokio::arcp::{
 use nuncio_tokio::auth::StaticTokens;
 use tokio::sync::Notify;
 
-/// Colleagues may look over each other's shoulders; to anybody else, a job does not exist.
+/// Principals of the same domain may watch each other's jobs. For all others, the jobs do not exist.
 struct Colleagues;
 
 impl Policy for Colleagues {
@@ -47,14 +47,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut job = cook.submit(&Submit::new("bake")).await?;
     while job.events().next().await.is_some_and(|event| event.kind != EventKind::Thought) {}
 
-    // The job has begun without the chef, who misses nothing nevertheless.
+    // The chef subscribes after the job has begun, and still receives all of its events.
     let chef = Client::builder(listening.url(), "chef")?.connect().await?;
     let everything = Subscribe { history: true, ..Subscribe::default() };
     let mut watched = chef.subscribe(job.job_id(), everything).await?;
     assert_eq!(watched.info().current_status.as_deref(), Some("running"));
     assert!(watched.info().replayed);
 
-    // To watch is not to command, and who may not watch does not even learn that there is a job.
+    // A watcher may not cancel the job, and a principal that may not watch it does not learn that it exists.
     let refused = watched.cancel(None).await.err().ok_or("a watcher has cancelled the job")?;
     assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::PermissionDenied));
     let guest = Client::builder(listening.url(), "guest")?.connect().await?;
@@ -70,7 +70,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             thoughts.push(event.body.as_str().to_owned());
         }
     }
-    assert_eq!(thoughts, [r#"{"text":"kneading"}"#, r#"{"text":"baking"}"#], "what was, then what is, each once");
+    assert_eq!(
+        thoughts,
+        [r#"{"text":"kneading"}"#, r#"{"text":"baking"}"#],
+        "history and live events arrive once each, in order"
+    );
     assert_eq!(watched.outcome().await?.status, FinalStatus::Success);
     assert_eq!(job.collect(0).await?.json::<String>()?, "bread");
     Ok(())

@@ -1,5 +1,5 @@
-//! WebSocket over TLS with an authority of one's own: a client that trusts it gets through, one that does not is told why.
-//! Credentials are only shown to sessions that nobody can listen to, such as these.
+//! WebSocket over TLS with a private certificate authority: a client that trusts it connects; one that does not gets an
+//! error that says why. Credentials are sent only over connections that nobody can read, such as these.
 //!
 //! `cargo run -p nuncio-examples --bin tls`
 
@@ -14,7 +14,7 @@ async fn echo(input: String, _: JobContext) -> Result<String, Failure> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A certificate that is its own authority; yours come from files: `Identity::from_files`, `Authorities::from_file`.
+    // A self-signed certificate. Load real ones with `Identity::from_files` and `Authorities::from_file`.
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes())?;
@@ -31,9 +31,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(answer, "over TLS");
     client.close().await;
 
-    // Without the authority it is the system's that count, and they do not know this one.
+    // By default a client trusts the system's authorities, which did not sign this certificate.
     let stranger = Client::builder(listening.url(), "secret")?.connect().await;
-    let error = stranger.expect_err("nobody trusts a certificate that anybody could have made").to_string();
+    let error = stranger.expect_err("a certificate that no authority has signed is not trusted").to_string();
     println!("refused: {error}");
     assert!(error.contains("not trusted") || error.contains("authorit"), "{error}");
     Ok(())

@@ -1,4 +1,4 @@
-//! What the protocol has no word for: event kinds, lease namespaces and submit extensions of a vendor's own.
+//! Vendor extensions: event kinds, lease namespaces and submit extensions that the protocol does not define.
 //!
 //! `cargo run -p nuncio-examples --bin vendor_extensions`
 
@@ -9,7 +9,7 @@ use nuncio_tokio::auth::StaticTokens;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The vendor's event: both sides share the type, the protocol carries it untouched.
+/// The body of the vendor's event. Both sides share this type, and the protocol carries it unchanged.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Sighting {
     species: String,
@@ -19,16 +19,16 @@ struct Sighting {
 const SIGHTING: &str = "x-vendor.birdwatch.sighting";
 
 async fn watch((): (), ctx: JobContext) -> Result<Value, Failure> {
-    // Extensions of the submit come as they were sent; who does not know them ignores them.
+    // The extensions of a submit arrive unchanged. Agents ignore those that they do not know.
     let extensions: Value = ctx
         .extensions()
         .map_or(Ok(Value::Null), |json| serde_json::from_str(json.get()))
         .map_err(|error| Failure::invalid(error.to_string()))?;
-    // Leases bind vendor operations as they bind others.
+    // Leases restrict vendor operations like any others.
     ctx.authorize("x-vendor.birdwatch.camera", "pond/north")?;
     let denied = ctx.authorize("x-vendor.birdwatch.camera", "house/bedroom").err();
     ctx.event(SIGHTING, &Sighting { species: "Alcedo atthis".into(), position: (48.2, 16.4) }).await?;
-    // Names without a vendor belong to the protocol.
+    // Names without a vendor prefix are reserved for the protocol.
     let refused = ctx.event("sighting", &json!({})).await;
     Ok(json!({
         "season": extensions["x-vendor.birdwatch.season"],
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while let Some(event) = job.events().next().await {
         match &event.kind {
             EventKind::Other(kind) if **kind == *SIGHTING => sightings.push(event.body.parse::<Sighting>()?),
-            // A client meets kinds it does not know, and passes over them.
+            // Clients skip the kinds that they do not know.
             other => println!("{}", other.as_str()),
         }
     }

@@ -1,4 +1,4 @@
-//! The provisioner of `--creds`: keys that no upstream knows.
+//! The provisioner of `--creds`, whose keys belong to no real service.
 
 use std::io;
 
@@ -31,7 +31,7 @@ fn key(grant: &Grant) -> Option<Credential> {
     }
     let job = grant.job.to_string();
     Some(Credential {
-        // A job has one credential, so the job's own ULID tells it apart.
+        // A job has one credential, so the job's ULID makes its id unique.
         id: format!("cred_{}", job.trim_start_matches("job_")),
         value: Secret::new(format!("sk-virt-{job}")),
         endpoint: "http://127.0.0.1:9/v1".to_owned(),

@@ -1,6 +1,6 @@
-//! The runtime that foreign clients and raw conversations are tested against: one fixed set of agents and tokens.
+//! The runtime against which foreign clients and raw conversations are tested, with a fixed set of agents and tokens.
 //!
-//! It prints `READY <url> pid=<pid>` on stdout once it listens, and ends with SIGINT or SIGTERM.
+//! It prints `READY <url> pid=<pid>` on stdout once it listens, and ends on SIGINT or SIGTERM.
 
 mod agents;
 mod credentials;
@@ -26,7 +26,7 @@ struct Options {
     /// The port of 127.0.0.1 to listen on; 0 takes a free one
     #[arg(long, default_value_t = 7801)]
     port: u16,
-    /// Seconds between signs of life
+    /// Seconds between heartbeats
     #[arg(long, value_name = "SECONDS")]
     heartbeat: Option<u64>,
     /// Seconds a session without a connection stays resumable
@@ -35,7 +35,7 @@ struct Options {
     /// Milliseconds a cancelled agent has to end
     #[arg(long, value_name = "MS")]
     cancel_grace_ms: Option<u64>,
-    /// Unacknowledged events above which a client is told of back-pressure
+    /// Unacknowledged events above which a client receives a back-pressure warning
     #[arg(long, value_name = "EVENTS")]
     back_pressure: Option<u64>,
     /// Issue a credential for leases that name model.use
@@ -44,7 +44,7 @@ struct Options {
     /// Let any principal list and watch any job
     #[arg(long)]
     open_policy: bool,
-    /// The form sessions are spoken to in
+    /// The dialect of the protocol to use with all sessions
     #[arg(long, value_enum, default_value_t)]
     compat: Form,
     /// The async runtime to serve on
@@ -121,7 +121,7 @@ impl Options {
         builder.build()
     }
 
-    /// Serves the agents on a driver until a signal ends it.
+    /// Serves the agents with a driver until a signal arrives.
     async fn serve<D: Driver>(&self) -> Result<(), Box<dyn Error>> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;

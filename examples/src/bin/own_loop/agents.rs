@@ -1,4 +1,4 @@
-//! Agents as plain state in the loop: each is an iterator of steps, taken one at a time.
+//! Agents as state within the event loop: each is an iterator of steps, which the loop takes one at a time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use nuncio_core::arcp::{AgentSpec, Body, Failure, JobView, Json, Number};
 use nuncio_core::time::Time;
 use serde_json::{Value, json, value::to_raw_value};
 
-/// What an agent wants next.
+/// What an agent does next.
 pub(crate) enum Step {
     Emit(Body),
     Sleep(Duration),
@@ -16,12 +16,12 @@ pub(crate) enum Step {
 
 pub(crate) type Steps = Box<dyn Iterator<Item = Step>>;
 
-/// An agent at work.
+/// A job that an agent works on.
 pub(crate) struct Work {
     pub(crate) steps: Steps,
-    /// A step that found the log full, for when it is not.
+    /// A step that found the log full. It is repeated when the log has room again.
     pub(crate) next: Option<Step>,
-    /// When it goes on by itself.
+    /// When the agent continues without being woken.
     pub(crate) due: Option<Time>,
 }
 
@@ -31,14 +31,14 @@ impl Work {
     }
 }
 
-/// What is on offer: a part of the interop agents.
+/// Returns the agents that this program offers, which are some of the interop agents.
 pub(crate) fn offered() -> Vec<AgentSpec> {
     let versions = vec!["1.0.0".to_owned(), "2.0.0".to_owned()];
     let plain = ["echo", "slow", "progress", "fail", "flood"].map(AgentSpec::new);
     plain.into_iter().chain([AgentSpec { versions, ..AgentSpec::new("ver") }]).collect()
 }
 
-/// The steps of a job; a missing input counts as `{}`.
+/// Returns the steps of a job. A missing input counts as `{}`.
 pub(crate) fn steps(job: &JobView<'_>) -> Steps {
     let input: Value = job.input.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Value::Null);
     let number = |name: &str, default: u64| input.get(name).and_then(Value::as_u64).unwrap_or(default);
@@ -77,7 +77,7 @@ pub(crate) fn steps(job: &JobView<'_>) -> Steps {
     }
 }
 
-/// What a cancelled agent ends with.
+/// Returns the steps of a cancelled job.
 pub(crate) fn cancelled() -> Steps {
     Box::new(std::iter::once(failure("CANCELLED".to_owned(), "the job was cancelled".to_owned())))
 }

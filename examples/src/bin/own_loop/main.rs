@@ -1,8 +1,7 @@
-//! ARCP over WebSocket in an event loop of one's own: one thread, `mio` for readiness, the core and the link. No async
-//! runtime. It serves some of the interop agents, and the interop tests run against it.
+//! ARCP over WebSocket in a custom event loop: one thread, `mio`, the core and the link, but no async runtime. It serves some of the interop agents, and the interop tests run against it.
 //!
-//! One turn of the loop: wait for sockets, the machine's next deadline or an agent's; hand in what was read; act on the
-//! outputs; write. `cargo run -p nuncio-examples --bin own_loop -- --port 7801`
+//! Each turn of the loop waits for sockets and for the next deadline of the runtime or an agent, passes what it read to
+//! the runtime, handles the outputs, and writes. `cargo run -p nuncio-examples --bin own_loop -- --port 7801`
 
 mod agents;
 
@@ -28,7 +27,7 @@ struct Options {
     /// The port of 127.0.0.1 to listen on; 0 takes a free one
     #[arg(long, default_value_t = 7801)]
     port: u16,
-    /// Seconds between signs of life
+    /// Seconds between heartbeats
     #[arg(long, default_value_t = 30)]
     heartbeat: u64,
 }
@@ -37,11 +36,11 @@ struct Conn {
     stream: TcpStream,
     link: Link,
     id: ConnId,
-    /// The socket may have more to read.
+    /// Whether the socket may have more to read.
     readable: bool,
-    /// Frames in the link's output that the machine has not been told of.
+    /// Frames in the link's output that were not yet reported to the runtime as sent.
     unsent: usize,
-    /// The machine is done with it. What is left is to write, and to wait for the peer's end until then.
+    /// Set once the runtime has closed the connection: until then the rest is written and the peer's close awaited.
     over: Option<Time>,
 }
 
@@ -58,7 +57,7 @@ struct Server {
 }
 
 const LISTENER: Token = Token(0);
-/// Microseconds a closing connection has for the rest.
+/// How long a closing connection may take for that, in microseconds.
 const LINGER: u64 = 2_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -119,7 +118,7 @@ impl Server {
         let now = self.now();
         self.accept(now)?;
         self.runtime.handle_timeout(now);
-        // What is read makes outputs, and what is written makes room for more of both, until neither goes on.
+        // Reading causes outputs, and writing makes room for more of both, so repeat until nothing happens.
         let mut busy = true;
         while busy {
             busy = false;
@@ -134,7 +133,7 @@ impl Server {
         Ok(())
     }
 
-    /// Tried in every turn, so that connections there were no descriptors for are not forgotten.
+    /// Accepts connections in every turn, so that those for which there were no file descriptors are retried.
     fn accept(&mut self, now: Time) -> io::Result<()> {
         while let Ok((mut stream, _)) = self.listener.accept() {
             let token = self.next_token;
@@ -148,7 +147,7 @@ impl Server {
         Ok(())
     }
 
-    /// Hands in frames for as long as the machine reads; true if anything was done.
+    /// Passes frames to the runtime while it wants to read. Returns whether anything was done.
     fn read(&mut self, token: usize, now: Time) -> bool {
         let Some(conn) = self.conns.get_mut(&token) else { return false };
         let mut buffer = [0; 16 * 1024];
@@ -174,7 +173,7 @@ impl Server {
         worked
     }
 
-    /// Acts on all outputs in their order; true if there were any.
+    /// Handles all outputs in order. Returns whether there were any.
     fn drain(&mut self, now: Time) -> bool {
         let mut worked = false;
         while let Some(output) = self.runtime.poll_output() {
@@ -188,13 +187,13 @@ impl Server {
                 }
                 Output::Close { conn, code, reason } => {
                     if let Some(conn) = self.conn(conn) {
-                        // A request that never came ran into the deadline of the hello.
+                        // If the upgrade request is still incomplete, the hello timeout has passed.
                         conn.link.refuse(Refusal::Slow);
                         conn.link.close(code, reason);
                         conn.over = Some(now.plus_micros(LINGER));
                     }
                 }
-                // Reading: the next round asks again. Store: there is no journal.
+                // The next round asks again whether to read, and there is no journal to store in.
                 Output::Reading { .. } | Output::Store { .. } => {}
                 Output::Event { event, .. } => report(self.event(now, event)),
             }
@@ -206,7 +205,7 @@ impl Server {
         self.tokens.get(&id).and_then(|token| self.conns.get_mut(token))
     }
 
-    /// Writes what the socket takes; true if the machine or the link has got room by it.
+    /// Writes as much as the socket takes. Returns whether that made room in the runtime or the link.
     fn write(&mut self, token: usize, now: Time) -> bool {
         let Some(conn) = self.conns.get_mut(&token) else { return false };
         let mut gone = conn.over.is_some_and(|until| until <= now);
@@ -222,7 +221,7 @@ impl Server {
         if gone || conn.link.is_finished() {
             self.runtime.handle_close(now, conn.id);
             self.tokens.remove(&conn.id);
-            // Dropping the socket takes it out of the poll.
+            // Dropping the socket also removes it from the poll.
             self.conns.remove(&token);
         }
         sent > 0
@@ -250,13 +249,13 @@ impl Server {
                 }
             }
             Event::Ended { job, .. } => drop(self.work.remove(&job)),
-            // Sessions come and go, refusals are counted by others, and nothing here mints or drains.
+            // This program ignores sessions and refusals, issues no credentials and does not drain.
             _ => {}
         }
         Ok(())
     }
 
-    /// Lets the agents go on whose time has come; true if there were any.
+    /// Advances the agents whose deadline has come. Returns whether there were any.
     fn advance_agents(&mut self, now: Time) -> bool {
         let due = |work: &Work| work.due.is_some_and(|due| due <= now);
         let ready: Vec<JobId> = self.work.iter().filter(|(_, work)| due(work)).map(|(job, _)| *job).collect();
@@ -266,7 +265,7 @@ impl Server {
         !ready.is_empty()
     }
 
-    /// Takes an agent's steps until it sleeps, has to wait for room, or ends.
+    /// Takes an agent's steps until it sleeps, waits for room in the log, or ends.
     fn advance(&mut self, now: Time, job: JobId) -> Result<(), Refused> {
         let Some(work) = self.work.get_mut(&job) else { return Ok(()) };
         work.due = None;
@@ -291,9 +290,9 @@ impl Server {
     }
 }
 
-/// A command is refused if what it is about has ended meanwhile.
+/// Prints refusals. A command is refused if its job or session has ended in the meantime.
 fn report(done: Result<(), Refused>) {
     if let Err(refused) = done {
-        eprintln!("not done: {refused}");
+        eprintln!("a command was refused: {refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! The floor: bare tungstenite on two threads and a real socket, and nothing of a protocol but parsing.
+//! The baseline: tungstenite alone on two threads and a real socket. It parses frames and does nothing else.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -20,7 +20,7 @@ pub(crate) struct Floor {
     frames: Frames,
 }
 
-/// Of an event frame what a client needs, in one pass.
+/// The members of an event frame that a client needs.
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow, rename = "type")]
@@ -42,8 +42,8 @@ struct Payload<'a> {
 }
 
 impl Floor {
-    /// A server that answers `events N` by so many events, and a submit by what Nuncio answers; after `batch N` it
-    /// flushes after every N of them.
+    /// Starts a server that answers `events N` with N events and a submit with the frames that Nuncio answers. After
+    /// `batch N` it flushes once per N submits.
     pub(crate) fn start(frames: Frames) -> io::Result<Floor> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -100,7 +100,7 @@ impl Floor {
         Ok(started.elapsed())
     }
 
-    /// So many submits in one flush, then all of their answers.
+    /// Sends `count` submits in one flush, then reads all their answers.
     fn echo(&self, socket: &mut WebSocket<TcpStream>, count: u64) -> Result<(), Box<dyn Error>> {
         for _ in 0..count {
             socket.write(Message::Text(self.frames.submit.clone()))?;
@@ -115,7 +115,7 @@ impl Floor {
     }
 }
 
-/// As Nuncio's link has it.
+/// Returns the configuration that corresponds to Nuncio's link.
 fn config() -> WebSocketConfig {
     WebSocketConfig::default().read_buffer_size(4 * 1024)
 }

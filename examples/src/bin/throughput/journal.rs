@@ -1,4 +1,4 @@
-//! What a journal costs, next to none and next to the event log of the Python SDK.
+//! Measures what a journal costs, compared with no journal and with the event log of the Python SDK.
 
 use std::error::Error;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::{Flags, MEASURES, Round, median};
 
 const KINDS: [(&str, Option<Sync>); 3] = [("none", None), ("normal", Some(Sync::Normal)), ("full", Some(Sync::Full))];
 
-/// Rounds of all kinds take turns, each with a server and a file of its own.
+/// Measures all kinds of journals in turn. Each round has a new server and a new file.
 pub(crate) async fn measure(flags: &Flags, parent: &Path) -> Result<(), Box<dyn Error>> {
     let folder = Folder::new(parent)?;
     let mut rounds: [Vec<Round>; KINDS.len()] = Default::default();
@@ -33,7 +33,7 @@ pub(crate) async fn measure(flags: &Flags, parent: &Path) -> Result<(), Box<dyn 
         }
     }
     let [none, normal, full] = rounds;
-    println!("medians of {} rounds; in brackets: of what it is without a journal", none.len());
+    println!("medians of {} rounds; in parentheses: the ratio to no journal", none.len());
     for (what, value) in MEASURES {
         let [none, normal, full] = [&none, &normal, &full].map(|rounds| median(rounds, flags, value));
         println!(
@@ -51,8 +51,8 @@ pub(crate) async fn measure(flags: &Flags, parent: &Path) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// Appends the same frames to the event log of the Python SDK, which is a part of what its runtime does; how many in a
-/// second.
+/// Appends the same frames to the event log of the Python SDK, which is part of what its runtime does, and returns how
+/// many it appends per second.
 fn python_log(python: &Path, folder: &Path, frames: &Frames) -> Result<f64, Box<dyn Error>> {
     const SCRIPT: &str = r#"
 import asyncio, json, sys, time
@@ -80,7 +80,7 @@ asyncio.run(main())
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// Is gone when the measurement is over.
+/// The directory of the journals. It is removed when the value is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -94,7 +94,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("{} is left: {error}", self.0.display());
+            eprintln!("{} cannot be removed: {error}", self.0.display());
         }
     }
 }

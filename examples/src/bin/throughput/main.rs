@@ -1,11 +1,11 @@
-//! How fast is it? Events per second of one job to one client over a loopback WebSocket, and echo jobs per second, each
-//! next to its floor: bare tungstenite that carries the same frames, byte for byte, and parses them with structs of the
-//! same shape. Nuncio and floor take turns; the medians of all rounds are shown.
+//! Measures the events per second of one job to one client over a loopback WebSocket, and echo jobs per second. Each is
+//! compared with a baseline (`floor`): tungstenite alone, which carries the same frames, byte for byte, and parses them
+//! into structs of the same shape. Nuncio and the baseline take turns, and the medians of all rounds are printed.
 //!
 //! `cargo run --release -p nuncio-examples --bin throughput`
 //!
-//! With `--journal DIR` it measures what durability costs instead: the same without a journal, with one on the disk of DIR
-//! that survives the process (`normal`), and with one that survives the machine (`full`).
+//! With `--journal DIR` it measures the cost of durability instead: without a journal, with one in DIR that survives a
+//! crash of the process (`normal`), and with one that survives a power failure (`full`).
 
 mod floor;
 mod journal;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Measures Nuncio next to bare tungstenite
+/// Measures Nuncio and compares it with tungstenite alone
 #[derive(Debug, Parser)]
 struct Flags {
     /// Events in a round
@@ -33,30 +33,30 @@ struct Flags {
     /// Measures journals on the disk of this directory
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
-    /// A Python that has the package agentruntimecontrolprotocol, whose event log is measured too
+    /// A Python interpreter with the package agentruntimecontrolprotocol, whose event log is measured as well
     #[arg(long, value_name = "PYTHON", requires = "journal")]
     python: Option<PathBuf>,
 }
 
-/// What is measured in one round, of one side.
+/// The measurements of one round of one side.
 #[derive(Clone, Copy)]
 struct Round {
-    /// All events.
+    /// The time for all events.
     events: Duration,
-    /// The median of one echo.
+    /// The median time of one echo job.
     echo: Duration,
-    /// All echoes, [`IN_FLIGHT`] at a time.
+    /// The time for all echo jobs, [`IN_FLIGHT`] at once.
     echoes: Duration,
 }
 
-/// Jobs in flight, and frames in a flush of the floor.
+/// The number of jobs in flight, and of events in a flush of the baseline.
 const IN_FLIGHT: u32 = 64;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let flags = Flags::parse();
     if cfg!(debug_assertions) {
-        eprintln!("this is a debug build: only a release build says anything about speed");
+        eprintln!("this is a debug build, whose numbers mean little; use --release");
     }
     if let Some(folder) = &flags.journal {
         return journal::measure(&flags, folder).await;
@@ -100,7 +100,7 @@ fn middle(mut took: Vec<Duration>) -> Duration {
     took.get(took.len() / 2).copied().unwrap_or_default()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count of what is done in seconds")]
+#[expect(clippy::cast_precision_loss, reason = "the counts are small enough to be exact")]
 fn to_f64(count: u64) -> f64 {
     count as f64
 }

@@ -1,4 +1,4 @@
-//! Nuncio's side: a server and a client, each with a thread of its own, and a real socket between.
+//! Nuncio's side: a server and a client, connected by a real socket.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Nuncio {
     client: Client,
 }
 
-/// What an event says.
+/// The message of each event.
 const LINE: &str = "a line of a log as agents write them, long enough to be typical of what they have to say";
 
 async fn flood(events: u64, ctx: JobContext) -> Result<(), Failure> {
@@ -46,7 +46,7 @@ impl Nuncio {
         Ok(Nuncio { server, listening, client })
     }
 
-    /// The frames of a conversation.
+    /// Records the frames of a conversation.
     pub(crate) async fn record(&self) -> Result<Frames, Box<dyn Error>> {
         let url = self.listening.url().to_owned();
         let recorded = tokio::task::spawn_blocking(move || Frames::record(&url)).await?;
@@ -113,7 +113,7 @@ impl Nuncio {
     }
 }
 
-/// One echo, from the submit to the end.
+/// Runs one echo job.
 async fn run(client: &Client, number: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut job = client.submit(&Submit::new("echo").input(&number)).await?;
     let answer: Value = job.collect(0).await?.json()?;

@@ -1,4 +1,4 @@
-//! The frames of a real conversation with Nuncio, taken down by a bare WebSocket.
+//! The frames of a real conversation with Nuncio, recorded by a plain WebSocket client.
 
 use std::error::Error;
 use std::net::TcpStream;
@@ -6,18 +6,18 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use tungstenite::{Message, Utf8Bytes, WebSocket};
 
-/// What the floor sends.
+/// The frames that the baseline sends.
 #[derive(Clone)]
 pub(crate) struct Frames {
     /// The event frames of a flood.
     pub(crate) events: Vec<Utf8Bytes>,
     /// The submit of an echo.
     pub(crate) submit: Utf8Bytes,
-    /// All frames that answer it, the terminal last.
+    /// All frames that answer the submit. The terminal is the last one.
     pub(crate) answers: Vec<Utf8Bytes>,
 }
 
-/// So many events fit into a session's log without an acknowledgement.
+/// The number of events to record. They fit into a session's log without an acknowledgement.
 const EVENTS: u64 = 4_096;
 
 impl Frames {
@@ -51,7 +51,7 @@ fn frame(number: u8, kind: &str, payload: &Value) -> Utf8Bytes {
     json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string().into()
 }
 
-/// Everything up to the first frame of a type.
+/// Reads frames up to and including the first of a type.
 fn until(socket: &mut WebSocket<TcpStream>, kind: &str) -> Result<Vec<Utf8Bytes>, Box<dyn Error + Send + Sync>> {
     let mut frames = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Agents that ask their lease.
+//! Agents that check their lease.
 
 use nuncio_shared::arcp::{Delegation, Denied, Failure, JobContext, Json, Secret};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub(super) struct Ops {
     ops: Vec<Op>,
 }
 
-/// `metric` and `sleep_ms` come before an operation. `details` are the caller's own: nothing is done with them.
+/// One of three things: a sleep if it has `sleep_ms`, a metric if it has `metric`, and an operation otherwise.
 #[derive(Deserialize)]
 struct Op {
     metric: Option<Box<Json>>,
@@ -24,12 +24,12 @@ struct Op {
 }
 
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct Report {
     out: Vec<Value>,
     budget: Box<Json>,
 }
 
-pub(super) async fn ops(input: Option<Ops>, ctx: JobContext) -> Result<Told, Failure> {
+pub(super) async fn ops(input: Option<Ops>, ctx: JobContext) -> Result<Report, Failure> {
     let mut out = Vec::new();
     let mut calls = 0_u32;
     for op in input.unwrap_or_default().ops {
@@ -48,7 +48,7 @@ pub(super) async fn ops(input: Option<Ops>, ctx: JobContext) -> Result<Told, Fai
     }
     let budget = ctx.budget().map_or_else(|| "{}".to_owned(), |budget| budget.to_json_numbers());
     let budget = Json::from_string(budget).map_err(|error| Failure::internal(error.to_string()))?;
-    Ok(Told { out, budget })
+    Ok(Report { out, budget })
 }
 
 async fn emit_metric(ctx: &JobContext, metric: &Json) -> Result<Value, Failure> {
@@ -143,7 +143,7 @@ impl Delegate {
     }
 }
 
-/// The runtime itself emits the `tool_result` of a refusal.
+/// Delegates. If that is refused, the runtime itself emits the `tool_result`.
 pub(super) async fn delegate(input: Option<Delegate>, ctx: JobContext) -> Result<Value, Failure> {
     let input = input.unwrap_or_default();
     for metric in &input.metrics {

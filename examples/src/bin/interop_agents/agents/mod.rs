@@ -28,7 +28,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "ver",
 ];
 
-/// Puts all of them on offer.
+/// Adds all agents to a server.
 pub(crate) fn offer<D: Driver>(server: ServerBuilder<D>) -> ServerBuilder<D> {
     server
         .agent("echo", plain::echo)

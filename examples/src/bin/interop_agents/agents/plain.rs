@@ -13,7 +13,7 @@ pub(super) struct Echo {
     echoed: Option<Box<Json>>,
 }
 
-/// The input goes back as it was written.
+/// Returns the input verbatim.
 pub(super) async fn echo(input: Option<Box<Json>>, ctx: JobContext) -> Result<Echo, Failure> {
     ctx.log("info", "echo started").await?;
     Ok(Echo { echoed: input })
@@ -81,7 +81,7 @@ pub(super) async fn progress(input: Option<Steps>, ctx: JobContext) -> Result<Va
     Ok(json!({ "n": n }))
 }
 
-/// `retryable` may be asked for, but it is the code's.
+/// A `retryable` in the input is ignored, because the code determines it.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Fail {

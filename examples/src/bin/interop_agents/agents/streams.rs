@@ -1,4 +1,4 @@
-//! Agents whose result is streamed, as it should be and as it should not.
+//! Agents with streamed results, valid and invalid.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use nuncio_shared::arcp::{Failure, JobContext, Json, Output};
 use serde::Deserialize;
 use serde_json::json;
 
-/// `size` may be claimed, but the runtime counts for itself.
+/// A `size` in the input is ignored, because the runtime counts the bytes itself.
 #[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Chunks {
@@ -47,7 +47,7 @@ pub(super) async fn chunks(input: Option<Chunks>, ctx: JobContext) -> Result<Out
     Ok(Output::streamed(format!("{} chunks", chunks.len())))
 }
 
-/// The writer names its results itself, so a name of one's own takes raw events.
+/// Streams under a given result id. The writer chooses its own ids, so this emits the events itself.
 async fn named(ctx: &JobContext, id: &str, chunks: &[Piece], finalize: bool) -> Result<(), Failure> {
     for (seq, piece) in chunks.iter().enumerate() {
         let encoding = match piece.encoding {
