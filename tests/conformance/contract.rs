@@ -1,4 +1,4 @@
-//! The contract of the machine itself (design.md §2).
+//! The contract between the runtime and its host.
 
 use nuncio_core::arcp::{Event, JobUlid, Refused, Via};
 use nuncio_core::time::Time;

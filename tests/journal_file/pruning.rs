@@ -158,7 +158,7 @@ fn a_credential_request_is_kept_until_it_is_answered() {
     assert_eq!(kept, [about("credentials_asked", "job", &job(2))]);
 }
 
-/// Otherwise a restart would show the history, the terminal or both once more.
+/// Otherwise the history, the terminal or both would be sent again after a restart.
 #[test]
 fn the_last_event_of_a_job_that_a_session_was_shown_is_kept() {
     let directory = TempDir::new();

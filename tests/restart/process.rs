@@ -49,8 +49,8 @@ struct State {
 }
 
 impl ServerProcess {
-    /// Starts a server that is killed when the point has been reached so many times; returns its URL, or `None` if it
-    /// was killed before it printed one.
+    /// Starts a server that is killed when it has reached the point this many times. Returns its URL, or `None` if
+    /// it was killed before it printed one.
     ///
     /// # Errors
     /// What the server says if it does not start.

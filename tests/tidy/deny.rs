@@ -1,5 +1,5 @@
-//! Dependencies as cargo resolves them: what `deny.toml` says of licences, refused crates and duplicate versions, without
-//! cargo-deny; and the oldest Rust that they support.
+//! Checks the dependencies that cargo resolves, without cargo-deny: licences, refused crates and duplicate versions against
+//! `deny.toml`, and the oldest Rust that they support against ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

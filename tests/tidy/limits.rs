@@ -2,7 +2,7 @@
 
 use super::{has_test, read, rust_files};
 
-/// Fields that are not limits: names, choices, policies.
+/// Fields that are not limits, such as names, choices and policies.
 const NO_LIMITS: [&str; 12] = [
     "name",
     "version",

@@ -37,7 +37,7 @@ fn references_lead_to_headings() {
             continue;
         }
         let text = read(&path);
-        // A mention may go on in the next line of its comment.
+        // A mention may continue on the next line of its comment.
         let text: String = text.lines().map(|line| line.trim_start().trim_start_matches(['/', '!'])).collect();
         for rest in text.split(PAGE).skip(1) {
             mentions += 1;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::root;
 
-/// The packages of the workspace, and those of it that each may be built from. Nothing imports a driver but the command,
-/// the tests and the examples.
+/// The packages of the workspace, and those of it that each may be built from. Only the command, the tests and
+/// the examples import a driver.
 const MEMBERS: [(&str, &[&str]); 9] = [
     ("nuncio-core", &[]),
     ("nuncio-link", &["nuncio-core"]),

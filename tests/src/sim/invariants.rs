@@ -1,4 +1,4 @@
-//! Rules that hold for every frame on the wire, whoever the peers are: one function per rule.
+//! Rules that hold for every frame on the wire, between any peers: one function per rule.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

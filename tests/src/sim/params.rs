@@ -17,7 +17,7 @@ pub(super) struct Params {
     pub(super) silent_host: usize,
     /// How often an application takes its events at once.
     pub(super) fast_application: usize,
-    /// How often an agent that was asked to stop goes on.
+    /// How often an agent that was asked to stop continues anyway.
     pub(super) stubborn: usize,
     /// How often the host declines, and how often a revocation fails.
     pub(super) declines: usize,

@@ -9,7 +9,7 @@ use super::{START, World};
 pub enum OnReplay {
     /// At once, from the stored records.
     Answer,
-    /// At once, from the stored records without the first so many, which are pruned.
+    /// At once, from the stored records without this many at the front, which are pruned.
     Pruned(usize),
     /// At once: the journal cannot be read.
     Fail,
