@@ -1,5 +1,5 @@
-//! Checks the dependencies that cargo resolves, without cargo-deny: licences, refused crates and duplicate versions against
-//! `deny.toml`, and the oldest Rust that they support against ours.
+//! Checks the dependencies that cargo resolves, without cargo-deny: licences, refused crates and duplicate versions
+//! against `deny.toml`, and the oldest Rust that they support against ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

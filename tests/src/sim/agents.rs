@@ -1,5 +1,5 @@
-//! Agents: they emit, spend, authorize, delegate, stream, rotate, return and fail, and may continue after they were asked
-//! to stop.
+//! Agents: they emit, spend, authorize, delegate, stream, rotate, return and fail, and may continue after they were
+//! asked to stop.
 
 use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, Failure, JobId, JobResult, Number, Refused, Secret};
 use nuncio_core::lease::Operation;

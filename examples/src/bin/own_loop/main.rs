@@ -1,5 +1,5 @@
-//! ARCP over WebSocket in a custom event loop: one thread, `mio`, the core and the link, but no async runtime. It serves
-//! some of the interop agents, and the interop tests run against it.
+//! ARCP over WebSocket in a custom event loop: one thread, `mio`, the core and the link, but no async runtime. It
+//! serves some of the interop agents, and the interop tests run against it.
 //!
 //! Each turn of the loop waits for sockets and for the next deadline of the runtime or an agent, passes what it read to
 //! the runtime, handles the outputs, and writes. `cargo run -p nuncio-examples --bin own_loop -- --port 7801`
