@@ -56,7 +56,7 @@ macro_rules! clients {
                     let server = serve();
                     let client = connect(server.url()).await;
                     let mut job = client.submit(&Submit::new("slow")).await.unwrap();
-                    assert!(job.next().await.is_some());
+                    assert!(job.try_next().await.unwrap().is_some());
                     let watcher = connect(server.url()).await;
                     let mut watched = watcher.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
                     job.cancel(Some("enough")).await.unwrap();
@@ -76,7 +76,7 @@ macro_rules! clients {
                     let flood = Submit::new("flood").input(&json!({"n": 1000, "size": 50}));
                     let mut job = client.submit(&flood).await.unwrap();
                     let mut expected = 0;
-                    while let Some(event) = job.events().next().await {
+                    while let Some(event) = job.events().try_next().await.unwrap() {
                         if event.kind.as_str() == "log" {
                             let body: Value = event.body.parse().unwrap();
                             assert!(body["message"].as_str().unwrap().ends_with(&format!("x{expected}")));

@@ -56,7 +56,7 @@ fn with_python(name: &str, test: impl Future<Output = ()>) {
 /// Reads a job to its end: the kind and body of every event, and the outcome.
 async fn read_all(mut job: JobHandle) -> (Vec<(String, Value)>, Outcome) {
     let mut events = Vec::new();
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await.unwrap() {
         events.push((event.kind.as_str().to_owned(), event.body.parse().unwrap()));
     }
     let outcome = job.outcome().await.unwrap();
@@ -189,7 +189,7 @@ fn cancel_and_timeout() {
     with_python("cancel_and_timeout", async {
         let peer = Peer::new(&[]).await;
         let mut job = peer.submit("slow", json!({})).await;
-        assert!(job.events().next().await.is_some(), "the job runs");
+        assert!(job.events().try_next().await.unwrap().is_some(), "the job runs");
         // That runtime sends no `job.cancelled`; the terminal is its only answer.
         job.cancel(Some("enough")).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
@@ -241,7 +241,7 @@ fn list_and_subscribe() {
         let subscribe = Subscribe { history: true, from_event_seq: Some(0) };
         let mut watch = watcher.subscribe(job.job_id(), subscribe).await.unwrap();
         let mut ticks = Vec::new();
-        while let Some(event) = watch.events().next().await {
+        while let Some(event) = watch.events().try_next().await.unwrap() {
             let body: Value = event.body.parse().unwrap();
             ticks.extend(body["current"].as_u64());
         }

@@ -93,10 +93,7 @@ impl From<ClientError> for Error {
             ClientError::Failed(RequestFailure::TooLarge { .. }) => Error::Refused(format!(
                 "{sentence}; pass large data by reference, or raise --frame-bytes of the runtime"
             )),
-            ClientError::ResultBroken(reason) => Error::Incomplete(reason),
-            ClientError::Ended(_) | ClientError::Failed(_) | ClientError::ResultTooLarge { .. } => {
-                Error::Lost(sentence)
-            }
+            ClientError::Ended(_) | ClientError::Failed(_) => Error::Lost(sentence),
         }
     }
 }

@@ -120,9 +120,9 @@ impl<I: Unpin> Family<I> {
             return Poll::Ready(step);
         }
         match Pin::new(&mut self.root).poll_next(cx) {
-            Poll::Ready(Some(update)) => Poll::Ready(step(&self.job, update)),
+            Poll::Ready(Some(Ok(update))) => Poll::Ready(step(&self.job, update)),
             // Children may have become ready since they were polled above.
-            Poll::Ready(None) => match self.poll_children(cx) {
+            Poll::Ready(Some(Err(_)) | None) => match self.poll_children(cx) {
                 Poll::Ready(step) => Poll::Ready(step),
                 Poll::Pending => Poll::Ready(Step::Over),
             },
@@ -134,8 +134,8 @@ impl<I: Unpin> Family<I> {
         for place in 0..self.children.len() {
             let (job, child) = &mut self.children[place];
             match Pin::new(child).poll_next(cx) {
-                Poll::Ready(Some(update)) => return Poll::Ready(step(job, update)),
-                Poll::Ready(None) => {
+                Poll::Ready(Some(Ok(update))) => return Poll::Ready(step(job, update)),
+                Poll::Ready(Some(Err(_)) | None) => {
                     let (job, child) = self.children.remove(place);
                     return Poll::Ready(Step::ChildEnded(job, Box::new(child)));
                 }

@@ -34,10 +34,10 @@
 //!     .input(&json!({"words": ["to", "be", "or"]}))
 //!     .lease(&json!({"tool.call": ["counter"]}));
 //! let mut job = client.submit(&submit).await?;
-//! while let Some(event) = job.events().next().await {
+//! while let Some(event) = job.events().try_next().await? {
 //!     println!("{}: {}", event.kind.as_str(), event.body.as_str());
 //! }
-//! let answer: Value = job.collect(1 << 20).await?.json()?;
+//! let answer: Value = job.result().await?;
 //! assert_eq!(answer, json!({"words": 3}));
 //!
 //! client.close().await;

@@ -23,7 +23,7 @@ async fn jobs_fail_when_the_agents_runtime_shuts_down() {
     let server = builder.agent_runtime(agents.handle().clone()).build().unwrap();
     let client = Client::over(server.memory_connector(), "t").connect().await.unwrap();
     let mut job = client.submit(&Submit::new("forever")).await.unwrap();
-    assert!(job.next().await.is_some());
+    assert!(job.try_next().await.unwrap().is_some());
     agents.shutdown_background();
     let fault = job.outcome().await.unwrap().fault.unwrap();
     assert_eq!(fault.known(), Some(ErrorCode::InternalError));

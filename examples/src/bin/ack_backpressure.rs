@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut job = client.submit(&Submit::new("flood").input(&EVENTS)).await?;
     let (mut taken, mut told) = (0, 0);
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         let body: Value = event.body.parse()?;
         match event.kind {
             EventKind::Log => {

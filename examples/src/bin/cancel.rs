@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut unwanted = client.submit(&Submit::new("patient")).await?;
     let mut wanted = client.submit(&Submit::new("patient")).await?;
     let mut logged = Vec::new();
-    while let Some(event) = unwanted.events().next().await {
+    while let Some(event) = unwanted.events().try_next().await? {
         println!("{} {}", event.kind.as_str(), event.body.as_str());
         match event.kind.as_str() {
             "status" if event.body.as_str().contains("waiting") => {

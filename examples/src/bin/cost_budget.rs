@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(job.info().budget, [("USD".to_owned(), "1".to_owned())]);
     // The runtime reports after each charge what remains.
     let mut left = Vec::new();
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         let body: Value = event.body.parse()?;
         if event.kind == EventKind::Metric && body["name"] == "cost.budget.remaining" {
             left.push(body["value"].to_string());

@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut job = client.submit(&submit).await?;
     // The client has a handle for each child, with which it could follow or cancel it.
     let mut children: Vec<JobHandle> = Vec::new();
-    while let Some(update) = job.next().await {
+    while let Some(update) = job.try_next().await? {
         if let Update::Child(child) = update {
             println!("{} delegated {}", job.job_id(), child.job_id());
             children.push(*child);

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let submit = Submit::new("count").input(&pages).lease(&json!({"tool.call": ["counter"]}));
     let mut job = client.submit(&submit).await?;
     let mut progress = 0;
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         println!("{}: {}", event.kind.as_str(), event.body.as_str());
         progress += u32::from(event.kind.as_str() == "progress");
     }

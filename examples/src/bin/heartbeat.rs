@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(client.welcome().and_then(|welcome| welcome.heartbeat_interval_sec), Some(1));
     let mut session = client.session_events();
     let mut job = client.submit(&Submit::new("patient")).await?;
-    while job.events().next().await.is_some_and(|event| !event.body.as_str().contains("before")) {}
+    while job.events().try_next().await?.is_some_and(|event| !event.body.as_str().contains("before")) {}
 
     pull.notify_one();
     // The client resumes without help. A program that shows its connection state to users reads these events.
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(story, [true], "the connection was lost once, for lack of heartbeats");
 
     proceed.notify_one();
-    let event = job.events().next().await.ok_or("the job ended early")?;
+    let event = job.events().try_next().await?.ok_or("the job ended early")?;
     assert!(event.body.as_str().contains("after"), "no event is repeated");
     assert_eq!(job.outcome().await?.status, FinalStatus::Success);
     Ok(())

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut job = client.submit(&Submit::new("collect").lease(&lease)).await?;
     let mut denied = Vec::new();
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         let body: Value = event.body.parse()?;
         if let Some(fault) = body.get("error") {
             println!("{fault}");

@@ -4,7 +4,6 @@
 //! Run it with `NUNCIO_URL=ws://… NUNCIO_TOKEN=… mcp_bridge`. Without these it starts its own runtime with one agent,
 //! `count`. Only MCP messages are written to stdout.
 
-use std::borrow::Cow;
 use std::error::Error;
 
 use nuncio_tokio::arcp::{Client, Failure, JobContext, JobHandle, Server, Submit, Update};
@@ -67,7 +66,7 @@ impl Bridge {
         let mut job = self.0.submit(&Submit::new(agent).input(input)).await?;
         loop {
             let update = tokio::select! {
-                update = job.next() => update,
+                update = job.try_next() => update?,
                 () = context.ct.cancelled() => {
                     job.cancel(Some("the MCP client cancelled its call")).await?;
                     return Err("cancelled".into());
@@ -93,10 +92,7 @@ async fn relay(update: &Update, context: &RequestContext<RoleServer>) {
 
 async fn result(job: &mut JobHandle) -> Result<String, Box<dyn Error + Send + Sync>> {
     let collected = job.collect(1 << 20).await?;
-    match collected.outcome.fault.as_ref() {
-        Some(fault) => Err(fault.to_string().into()),
-        None => Ok(collected.text().map_or(Cow::Borrowed(""), Cow::from).into_owned()),
-    }
+    Ok(collected.text().unwrap_or_default().to_owned())
 }
 
 async fn count(to: u64, ctx: JobContext) -> Result<u64, Failure> {

@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
     let mut job = client.submit(&submit).await?;
     let mut lines = Vec::new();
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         if event.kind == EventKind::Progress {
             lines.push(event.body.parse::<Progress>()?.line());
         }
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let plain = ClientConfig::default().with(|config| config.features = Features::ALL.without(Feature::Progress));
     let client = Client::builder(listening.url(), "secret")?.config(plain).connect().await?;
     let mut job = client.submit(&submit).await?;
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         assert_ne!(event.kind, EventKind::Progress);
     }
     assert_eq!(job.collect(0).await?.json::<usize>()?, 4, "the job is the same");

@@ -87,7 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let everything = Subscribe { history: true, ..Subscribe::default() };
     let mut seen = watcher.subscribe(job.job_id(), everything).await?;
     assert!(seen.info().credentials.is_empty());
-    while let Some(event) = seen.events().next().await {
+    while let Some(event) = seen.events().try_next().await? {
         assert!(!event.body.as_str().contains("sk-"), "{}", event.body.as_str());
     }
     Ok(())

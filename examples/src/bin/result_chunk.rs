@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use nuncio_tokio::arcp::{
-    Client, ClientConfig, ClientError, Failure, Feature, Features, JobContext, Output, Product, Server, Submit,
+    CallError, Client, ClientConfig, Failure, Feature, Features, JobContext, Output, Product, Server, Submit,
 };
 use nuncio_tokio::auth::StaticTokens;
 
@@ -45,8 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Chunk by chunk, a result may have any size, because the client does not keep the chunks.
     let mut job = client.submit(&Submit::new("picture")).await?;
     let (mut received, mut pieces) = (Vec::new(), 0);
-    while let Some(chunk) = job.chunks().next().await {
-        let chunk = chunk?;
+    while let Some(chunk) = job.chunks().try_next().await? {
         assert_eq!(chunk.chunk_seq, pieces, "chunks are in order and none is missing");
         received.extend_from_slice(&chunk.data);
         pieces += 1;
@@ -61,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let collected = client.submit(&Submit::new("picture")).await?.collect(PIXELS).await?;
     assert!(collected.streamed == pixels());
     let too_large = client.submit(&Submit::new("picture")).await?.collect(PIXELS - 1).await;
-    assert!(matches!(too_large, Err(ClientError::ResultTooLarge { cap }) if cap == PIXELS - 1));
+    assert!(matches!(too_large, Err(CallError::TooLarge { cap }) if cap == PIXELS - 1));
 
     // A client that did not negotiate chunks gets the same result inline. The agent is the same.
     let streamed = client.submit(&Submit::new("story")).await?.collect(100).await?;

@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut session = client.session_events();
     let mut job = client.submit(&Submit::new("count")).await?;
     let (mut seq, mut numbers) = (0, Vec::new());
-    while let Some(update) = job.next().await {
+    while let Some(update) = job.try_next().await? {
         let Update::Event(event) = update else { continue };
         assert_eq!(event.seq, seq + 1, "no gap and no repeat in the session's numbering");
         seq = event.seq;

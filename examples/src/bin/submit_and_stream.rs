@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .max_runtime(Duration::from_mins(1));
     let mut job = client.submit(&submit).await?;
     let (mut kinds, mut text) = (Vec::new(), Vec::new());
-    while let Some(update) = job.next().await {
+    while let Some(update) = job.try_next().await? {
         match update {
             Update::Event(event) => {
                 println!("{:>2} {} {}", event.seq, event.kind.as_str(), event.body.as_str());

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let cook = Client::builder(listening.url(), "cook")?.connect().await?;
     let mut job = cook.submit(&Submit::new("bake")).await?;
-    while job.events().next().await.is_some_and(|event| event.kind != EventKind::Thought) {}
+    while job.events().try_next().await?.is_some_and(|event| event.kind != EventKind::Thought) {}
 
     // The chef subscribes after the job has begun, and still receives all of its events.
     let chef = Client::builder(listening.url(), "chef")?.connect().await?;
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     proceed.notify_one();
     let mut thoughts = Vec::new();
-    while let Some(event) = watched.events().next().await {
+    while let Some(event) = watched.events().try_next().await? {
         println!("{} {}", event.kind.as_str(), event.body.as_str());
         if event.kind == EventKind::Thought {
             thoughts.push(event.body.as_str().to_owned());

@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .extensions(&json!({"x-vendor.birdwatch.season": "spring"}));
     let mut job = client.submit(&submit).await?;
     let mut sightings = Vec::new();
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await? {
         match &event.kind {
             EventKind::Other(kind) if **kind == *SIGHTING => sightings.push(event.body.parse::<Sighting>()?),
             // Clients skip the kinds that they do not know.

@@ -46,7 +46,7 @@ async fn submit(client: &Client, events: u64) -> JobHandle {
 /// Reads a job to its end: each event comes once and in order, and the job ends once.
 async fn read_all(job: &mut JobHandle, events: u64) {
     let (mut expected, mut last) = (0, 0);
-    while let Some(update) = job.next().await {
+    while let Some(update) = job.try_next().await.unwrap() {
         let Update::Event(event) = update else { continue };
         assert!(event.seq > last, "{} comes after {last}", event.seq);
         last = event.seq;

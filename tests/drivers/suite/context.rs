@@ -34,7 +34,7 @@ fn every_kind_of_event_arrives_in_order() {
         let mut job = client.submit(&Submit::new("emits")).await.unwrap();
         let mut seen = Vec::new();
         let mut seqs = Vec::new();
-        while let Some(event) = job.events().next().await {
+        while let Some(event) = job.events().try_next().await.unwrap() {
             seen.push((event.kind.as_str().to_owned(), event.body.parse::<Value>().unwrap()));
             seqs.push(event.seq);
         }
@@ -223,7 +223,7 @@ fn a_child_can_be_awaited_by_its_parent_and_followed_by_the_client() {
         let mut job = delegating(&client, json!({"fs.read": ["/ws/sub/*"]})).await;
         let mut child = None;
         let mut delegated = 0;
-        while let Some(update) = job.next().await {
+        while let Some(update) = job.try_next().await.unwrap() {
             match update {
                 Update::Event(event) if event.kind.as_str() == "delegate" => delegated += 1,
                 Update::Child(handle) => child = Some(handle),
@@ -287,7 +287,7 @@ fn an_emit_waits_while_the_log_is_full_and_nothing_is_lost() {
         // The client does not read, so the agent is blocked long before its end.
         assert!(is_blocked.recv().await.unwrap() < EVENTS - 1);
         let mut expected = 0;
-        while let Some(event) = job.events().next().await {
+        while let Some(event) = job.events().try_next().await.unwrap() {
             if event.kind.as_str() == "log" {
                 let body: Value = event.body.parse().unwrap();
                 assert!(body["message"].as_str().unwrap().starts_with(&format!("{expected} ")));
@@ -322,8 +322,8 @@ fn blocking_agents_do_not_stall_sessions() {
         }
         for job in &mut jobs {
             let mut events = job.events();
-            assert_eq!(events.next().await.unwrap().kind.as_str(), "status");
-            assert_eq!(events.next().await.unwrap().kind.as_str(), "log");
+            assert_eq!(events.try_next().await.unwrap().unwrap().kind.as_str(), "status");
+            assert_eq!(events.try_next().await.unwrap().unwrap().kind.as_str(), "log");
         }
         // While every worker is blocked, a session can be opened and requests are answered.
         let other = connect(&server, "tok-alice2").await;

@@ -7,8 +7,8 @@ use super::client::Client;
 use super::server::Server;
 use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
-    BuildError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery, Output,
-    RequestFailure, SessionEnd, Submit, Subscribe, Update,
+    BuildError, CallError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery,
+    Output, RequestFailure, SessionEnd, Submit, Subscribe, Update,
 };
 use nuncio_shared::auth::StaticTokens;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ fn echo_over_websocket() {
         let submit = Submit::new("echo").input(&json!({"hi": [1, null, "x"]}));
         let mut job = client.submit(&submit).await.unwrap();
         let mut kinds = Vec::new();
-        while let Some(event) = job.events().next().await {
+        while let Some(event) = job.events().try_next().await.unwrap() {
             kinds.push(event.kind.as_str().to_owned());
         }
         assert_eq!(kinds, ["status", "log"]);
@@ -166,7 +166,7 @@ fn jobs_beyond_an_agents_limit_wait_as_pending() {
         let client = connect(&server, "tok-alice").await;
         let mut first = client.submit(&Submit::new("waits")).await.unwrap();
         // This is `status` "running".
-        assert!(matches!(first.next().await, Some(Update::Event(_))));
+        assert!(matches!(first.try_next().await.unwrap(), Some(Update::Event(_))));
         let mut second = client.submit(&Submit::new("waits")).await.unwrap();
         let page = client.list(&ListQuery::default()).await.unwrap();
         let states: Vec<_> = page.jobs.iter().map(|job| (job.job_id.as_str(), job.status.as_str())).collect();
@@ -224,7 +224,7 @@ fn an_agent_that_ignores_its_cancellation_is_dropped_after_the_grace() {
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&Submit::new("stubborn")).await.unwrap();
         // The job is running.
-        assert!(job.next().await.is_some());
+        assert!(job.try_next().await.unwrap().is_some());
         job.cancel(None).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
         dropped.recv().await.unwrap();
@@ -243,7 +243,7 @@ fn a_subscriber_sees_history_and_another_principal_sees_nothing() {
         let mut watched = second.subscribe(job.job_id(), history).await.unwrap();
         assert!(watched.info().replayed);
         let mut kinds = Vec::new();
-        while let Some(event) = watched.events().next().await {
+        while let Some(event) = watched.events().try_next().await.unwrap() {
             kinds.push(event.kind.as_str().to_owned());
         }
         assert_eq!(kinds, ["status", "log"]);
@@ -321,8 +321,8 @@ fn a_streamed_result_is_read_in_chunks_or_collected_up_to_a_cap() {
         let mut job = client.submit(&Submit::new("streams")).await.unwrap();
         let mut bytes = Vec::new();
         let mut chunks = job.chunks();
-        while let Some(chunk) = chunks.next().await {
-            bytes.extend_from_slice(&chunk.unwrap().data);
+        while let Some(chunk) = chunks.try_next().await.unwrap() {
+            bytes.extend_from_slice(&chunk.data);
         }
         assert_eq!(bytes, expected.as_bytes());
 
@@ -333,7 +333,7 @@ fn a_streamed_result_is_read_in_chunks_or_collected_up_to_a_cap() {
 
         let mut job = client.submit(&Submit::new("streams")).await.unwrap();
         let error = job.collect(1_000).await.unwrap_err();
-        assert!(matches!(error, ClientError::ResultTooLarge { cap: 1_000 }), "{error}");
+        assert!(matches!(error, CallError::TooLarge { cap: 1_000 }), "{error}");
     });
 }
 

@@ -153,7 +153,7 @@ impl Route {
 /// Reads all numbers; panics if one is missing or repeated.
 async fn read_numbers(job: &mut nuncio_shared::arcp::JobHandle) -> u64 {
     let mut expected = 0;
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await.unwrap() {
         if event.kind.as_str() == "metric" {
             let body: Value = event.body.parse().unwrap();
             assert_eq!(body["value"], expected);
@@ -254,7 +254,7 @@ fn older_events_are_read_from_the_file() {
         let mut late = late.subscribe(&id, Subscribe { history: true, ..Subscribe::default() }).await.unwrap();
         for expected in 0..EVENTS {
             loop {
-                let event = late.events().next().await.unwrap();
+                let event = late.events().try_next().await.unwrap().unwrap();
                 if event.kind.as_str() == "metric" {
                     assert_eq!(event.body.parse::<Value>().unwrap()["value"], expected);
                     break;

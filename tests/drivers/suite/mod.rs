@@ -8,6 +8,7 @@ mod jobs;
 mod journal;
 mod provision;
 mod requests;
+mod results;
 mod resume;
 mod serve;
 mod support;

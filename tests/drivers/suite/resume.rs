@@ -50,7 +50,7 @@ fn repeated_cuts_lose_and_repeat_nothing() {
         let mut job = client.submit(&Submit::new("floods")).await.unwrap();
         let mut expected = 0;
         let mut seq = 0;
-        while let Some(event) = job.events().next().await {
+        while let Some(event) = job.events().try_next().await.unwrap() {
             assert_eq!(event.seq, seq + 1);
             seq = event.seq;
             if event.kind.as_str() == "metric" {

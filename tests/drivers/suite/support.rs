@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use nuncio_shared::arcp::{ClientOptions, Failure, JobContext, Transport};
 use nuncio_shared::auth::StaticTokens;
 use serde_json::{Value, json};
-use smol::io::{AsyncRead, AsyncWrite};
+use smol::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use smol::net::TcpStream;
+use smol::net::unix::UnixStream;
+use smol::stream::StreamExt as _;
 
 use super::client::Client;
 use super::server::{Server, ServerBuilder};
@@ -84,4 +86,58 @@ pub(crate) async fn cut_websocket(url: String, left: usize) -> io::Result<Transp
     let options = ClientOptions::new(&url).map_err(io::Error::other)?;
     let stream = TcpStream::connect((options.host(), options.port())).await?;
     Ok(Transport::websocket(Box::pin(Cut { stream, left }), options))
+}
+
+/// A connector to a runtime that welcomes every client, accepts every submit as the next of `job_1`, `job_2` …, and then
+/// sends these frames for the job. A job that is subscribed to has succeeded, and no more is known of it.
+pub(crate) fn scripted(
+    frames: &[&'static str],
+) -> impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static {
+    let frames = frames.to_vec();
+    move || {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        smol::spawn(play(theirs, frames.clone())).detach();
+        std::future::ready(Ok(Transport::lines(Box::pin(ours))))
+    }
+}
+
+async fn play(mut stream: UnixStream, frames: Vec<&str>) -> io::Result<()> {
+    let mut lines = BufReader::new(stream.clone()).lines();
+    let (mut jobs, mut seq) = (0, 0);
+    while let Some(line) = lines.next().await {
+        let frame: Value = serde_json::from_str(&line?)?;
+        let mut answers = Vec::new();
+        match frame["type"].as_str() {
+            Some("session.hello") => answers.push(json!({
+                "type": "session.welcome", "session_id": "sess_1",
+                "payload": {"session_id": "sess_1", "runtime": {"name": "scripted", "version": "1"},
+                    "resume_token": "rt_1", "capabilities": frame["payload"]["capabilities"]},
+            })),
+            Some("job.submit") => {
+                jobs += 1;
+                let id = format!("job_{jobs}");
+                answers.push(json!({
+                    "type": "job.accepted", "job_id": id, "payload": {"job_id": id, "request_id": frame["id"]},
+                }));
+                for frame in &frames {
+                    let mut frame: Value = serde_json::from_str(frame)?;
+                    seq += 1;
+                    frame["job_id"] = json!(id);
+                    frame["event_seq"] = json!(seq);
+                    answers.push(frame);
+                }
+            }
+            Some("job.subscribe") => answers.push(json!({
+                "type": "job.subscribed", "job_id": frame["payload"]["job_id"],
+                "payload": {"job_id": frame["payload"]["job_id"], "request_id": frame["id"], "current_status": "success"},
+            })),
+            _ => {}
+        }
+        for mut answer in answers {
+            answer["arcp"] = json!("1.1");
+            answer["id"] = json!("1");
+            stream.write_all(format!("{answer}\n").as_bytes()).await?;
+        }
+    }
+    Ok(())
 }

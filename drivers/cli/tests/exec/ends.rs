@@ -60,7 +60,7 @@ async fn an_expired_lease_ends_the_program() {
     let submit = Submit::new("it").expires_at(Time(u64::try_from(micros).expect("a time")));
     let mut job = client.submit(&submit).await.expect("it is accepted");
     let mut pids = Vec::new();
-    while let Some(event) = job.events().next().await {
+    while let Some(event) = job.events().try_next().await.expect("the session goes on") {
         let body = event.body.as_str().to_owned();
         if let Some((_, list)) = body.split_once("pids ") {
             let list = list.split('"').next().unwrap_or_default();

@@ -21,15 +21,6 @@ pub enum ClientError {
     /// The runtime refused it, or did not answer.
     #[error(transparent)]
     Failed(#[from] RequestFailure),
-    /// A streamed result is larger than the caller wants to hold.
-    #[error("the result is larger than {cap} bytes")]
-    ResultTooLarge {
-        /// The caller's limit.
-        cap: usize,
-    },
-    /// A streamed result could not be put together.
-    #[error("the streamed result is broken: {0}")]
-    ResultBroken(&'static str),
 }
 
 impl ClientError {
@@ -38,11 +29,7 @@ impl ClientError {
         match self {
             ClientError::Failed(RequestFailure::Refused(fault)) => Some(fault),
             ClientError::Ended(end) => end.fault(),
-            ClientError::Invalid(_)
-            | ClientError::Refused(_)
-            | ClientError::Failed(_)
-            | ClientError::ResultTooLarge { .. }
-            | ClientError::ResultBroken(_) => None,
+            ClientError::Invalid(_) | ClientError::Refused(_) | ClientError::Failed(_) => None,
         }
     }
 }

@@ -10,8 +10,8 @@ pub(crate) mod value;
 
 pub use agent::{Agent, Child, ChildOutcome, Delegation, Failure, IntoOutput, JobContext, Output, ResultWriter};
 pub use client::{
-    Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobHandle, Reconnect, SessionEvent,
-    SessionEvents, Submit, Subscription, Transport, Update,
+    CallError, Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobError, JobHandle, Reconnect,
+    RemoteCode, SessionEvent, SessionEvents, Submit, Subscription, Transport, Update,
 };
 pub use error::{ClientBuildError, ClientError, ConnectError, SessionEnd};
 pub use lease::LeaseRequest;

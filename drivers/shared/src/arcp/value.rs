@@ -27,7 +27,7 @@ pub(crate) struct Invalid(Option<InvalidValue>);
 
 impl Invalid {
     /// Writes a value as JSON, or keeps the reason why that fails.
-    pub(crate) fn json(&mut self, member: &'static str, value: &impl Serialize) -> Option<Box<Json>> {
+    pub(crate) fn json(&mut self, member: &'static str, value: &(impl Serialize + ?Sized)) -> Option<Box<Json>> {
         match serde_json::value::to_raw_value(value) {
             Ok(json) => Some(json),
             Err(error) => {

@@ -70,7 +70,7 @@ impl Nuncio {
         let started = Instant::now();
         let mut job = self.client.submit(&Submit::new("flood").input(&count)).await?;
         let mut logs = 0;
-        while let Some(update) = job.next().await {
+        while let Some(update) = job.try_next().await? {
             let Update::Event(event) = update else { continue };
             logs += u64::from(event.kind.as_str() == "log");
         }

@@ -55,7 +55,7 @@ impl Delegation {
     }
 
     /// Sets the input: any value that serde can write.
-    pub fn input(mut self, input: &impl Serialize) -> Delegation {
+    pub fn input(mut self, input: &(impl Serialize + ?Sized)) -> Delegation {
         self.input = self.invalid.json("input", input);
         self
     }
@@ -63,7 +63,7 @@ impl Delegation {
     /// Sets the lease, which must be within the parent's: a [`LeaseRequest`](crate::arcp::LeaseRequest), a
     /// [`Lease`](crate::arcp::Lease) such as the parent's own, or any value that serde writes as an object of namespaces
     /// and patterns.
-    pub fn lease(mut self, lease: &impl Serialize) -> Delegation {
+    pub fn lease(mut self, lease: &(impl Serialize + ?Sized)) -> Delegation {
         self.lease_request = self.invalid.json("lease", lease);
         self
     }
@@ -74,7 +74,7 @@ impl Delegation {
     }
 
     /// Sets the `lease_constraints` as an object.
-    pub fn lease_constraints(mut self, constraints: &impl Serialize) -> Delegation {
+    pub fn lease_constraints(mut self, constraints: &(impl Serialize + ?Sized)) -> Delegation {
         self.lease_constraints = self.invalid.json("lease constraints", constraints);
         self
     }

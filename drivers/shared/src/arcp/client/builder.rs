@@ -26,6 +26,7 @@ pub struct ClientBuilder<D: Driver> {
     connect_timeout: Duration,
     io: Option<Arc<D::Thread>>,
     resume: Option<ResumePoint>,
+    max_result_bytes: usize,
 }
 
 impl<D: Driver> Client<D> {
@@ -63,6 +64,7 @@ impl<D: Driver> ClientBuilder<D> {
             connect_timeout: Duration::from_secs(10),
             io: None,
             resume: None,
+            max_result_bytes: 16 << 20,
         }
     }
 
@@ -113,6 +115,13 @@ impl<D: Driver> ClientBuilder<D> {
         self
     }
 
+    /// Sets the most bytes of a streamed result that [`call`](Client::call) and [`result`](super::Follow::result) take, and
+    /// that [`events`](super::Follow::events) keeps. Default 16 MiB. `ClientLimits::result_bytes` bounds results in any case.
+    pub fn max_result_bytes(mut self, bytes: usize) -> ClientBuilder<D> {
+        self.max_result_bytes = bytes;
+        self
+    }
+
     /// Connects once and opens the session. Dropped while it waits, the session is closed again.
     pub async fn connect(mut self) -> Result<Client<D>, ClientBuildError> {
         let io = match self.io {
@@ -121,7 +130,7 @@ impl<D: Driver> ClientBuilder<D> {
         };
         self.config.token = self.token;
         let hub = Arc::new(Hub::new(self.config, random::seed().map_err(ClientBuildError::System)?, self.resume));
-        let client = Client::new(Arc::new(Owner { hub: Arc::clone(&hub) }));
+        let client = Client::new(Arc::new(Owner { hub: Arc::clone(&hub), max_result_bytes: self.max_result_bytes }));
         let supervisor = Supervisor {
             hub: Arc::clone(&hub),
             io: Arc::clone(&io),

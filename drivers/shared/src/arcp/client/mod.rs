@@ -1,12 +1,18 @@
 //! The client: one session with a runtime, over as many connections as it takes.
 
+mod backlog;
 mod backoff;
 mod builder;
 mod connect;
-mod handle;
+mod control;
+mod error;
+mod events;
+mod follow;
+mod follower;
 mod hub;
 mod ledger;
 mod owner;
+mod result;
 mod route;
 mod session;
 mod slot;
@@ -21,17 +27,23 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use nuncio_core::arcp::client::{JobPage, ListQuery, ResumePoint, Subscribe, Welcome};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
-pub use handle::{Chunks, Collected, Events, Follow, JobControl, JobHandle, Subscription, Update};
+pub use control::JobControl;
+pub use error::{CallError, JobError, RemoteCode};
+pub use events::{Chunks, Events};
+pub use follow::{Follow, JobHandle, Subscription, Update};
+pub use result::Collected;
 pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
 pub use transport::Transport;
 
 use crate::arcp::error::{ClientError, SessionEnd};
-use handle::Follower;
+use follower::Follower;
 use hub::State;
 use owner::Owner;
 use slot::Slot;
@@ -74,7 +86,7 @@ impl<D> Client<D> {
             let submit = submit.below(&shown);
             let request = submit.request()?;
             let follower = self.follow(|state, now| state.client.submit(now, &request))?;
-            let job = follower.accepted().await?;
+            let job = JobHandle::accepted(follower).await?;
             shown.record("arcp.job_id", job.job_id());
             Ok(job)
         }
@@ -82,10 +94,33 @@ impl<D> Client<D> {
         .await
     }
 
+    /// Submits a job, waits for its end, and returns its result: [`submit`](Client::submit) and
+    /// [`result`](Follow::result) in one. If the future is dropped, the job goes on.
+    ///
+    /// ```
+    /// # use nuncio_smol::arcp::{Client, JobContext, Server};
+    /// # use nuncio_smol::auth::StaticTokens;
+    /// # let count = |words: Vec<String>, _: JobContext| async move { Ok(words.len()) };
+    /// # smol::block_on(async {
+    /// # let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).agent("count", count).build()?;
+    /// # let client = Client::over(server.memory_connector(), "secret").connect().await?;
+    /// let words: usize = client.call("count", &["to", "be", "or", "not"]).await?;
+    /// assert_eq!(words, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn call<I, O>(&self, agent: impl Into<String>, input: &I) -> Result<O, CallError>
+    where
+        I: Serialize + ?Sized,
+        O: DeserializeOwned,
+    {
+        self.submit(&Submit::new(agent).input(input)).await?.result().await
+    }
+
     /// Watches a job (§7.6): of another session, or after this client has forgotten it.
     pub async fn subscribe(&self, job_id: &str, subscribe: Subscribe) -> Result<Subscription, ClientError> {
         let follower = self.follow(|state, now| state.client.subscribe(now, job_id, subscribe))?;
-        follower.subscribed().await
+        Subscription::subscribed(follower).await
     }
 
     /// A page of the jobs that may be seen (§6.6).

@@ -7,6 +7,8 @@ use super::hub::Hub;
 /// Shared by the clones of a client and its handles. Dropping the last reference closes the session.
 pub(super) struct Owner {
     pub(super) hub: Arc<Hub>,
+    /// The most bytes of a streamed result that are kept unless the application says otherwise.
+    pub(super) max_result_bytes: usize,
 }
 
 impl Drop for Owner {

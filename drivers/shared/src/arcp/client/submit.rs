@@ -57,14 +57,14 @@ impl Submit {
     }
 
     /// Sets the input: any value that serde can write. A [`Json`] is sent as the text it is.
-    pub fn input(mut self, input: &impl Serialize) -> Submit {
+    pub fn input(mut self, input: &(impl Serialize + ?Sized)) -> Submit {
         self.input = self.invalid.json("input", input);
         self
     }
 
     /// Sets the lease (§9.2): a [`LeaseRequest`](crate::arcp::LeaseRequest), a [`Lease`](crate::arcp::Lease), or any value
     /// that serde writes as an object of namespaces and patterns, such as `json!({"fs.read": ["/workspace/**"]})`.
-    pub fn lease(mut self, lease: &impl Serialize) -> Submit {
+    pub fn lease(mut self, lease: &(impl Serialize + ?Sized)) -> Submit {
         self.lease = self.invalid.json("lease", lease);
         self
     }
@@ -106,7 +106,7 @@ impl Submit {
     /// Sets the vendor extensions: an object whose keys begin with `x-vendor.`. With the feature `opentelemetry`, the W3C
     /// trace context of the caller's span is added as `x-vendor.opentelemetry.tracecontext`, unless that key is here, even
     /// if it is `null`.
-    pub fn extensions(mut self, extensions: &impl Serialize) -> Submit {
+    pub fn extensions(mut self, extensions: &(impl Serialize + ?Sized)) -> Submit {
         self.extensions = self.invalid.json("extensions", extensions);
         self
     }

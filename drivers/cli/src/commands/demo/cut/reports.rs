@@ -65,7 +65,7 @@ pub(super) fn report_job(
     Box::pin(async move {
         // Fails when the demonstration is over.
         let send = |report| drop(reports.send(report));
-        while let Some(update) = job.next().await {
+        while let Ok(Some(update)) = job.try_next().await {
             match update {
                 Update::Event(event) => send(Report::Event { child, event }),
                 Update::Chunk(chunk) => send(Report::Chunk { seq: chunk.seq, bytes: chunk.data.len() }),

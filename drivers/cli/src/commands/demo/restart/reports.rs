@@ -25,7 +25,7 @@ struct Step {
 pub(super) async fn report_job(name: &'static str, mut job: JobHandle, reports: UnboundedSender<Report>) {
     // Fails when the demonstration is over.
     let send = |report| drop(reports.send(report));
-    while let Some(update) = job.next().await {
+    while let Ok(Some(update)) = job.try_next().await {
         // These agents neither stream results nor delegate.
         if let Update::Event(event) = update {
             send(Report::Event(name, event));
