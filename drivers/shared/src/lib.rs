@@ -1,8 +1,8 @@
-//! What every Nuncio driver does in the same way, whichever async runtime it is on: the machines behind their locks, agents
-//! and what they are given, clients that come back, handles, hooks.
+//! What servers and clients do alike on every async runtime: machines behind locks, agents, reconnecting clients, the
+//! journal, authentication and TLS.
 //!
-//! Applications use `nuncio-tokio` or `nuncio-smol`, which show all of this under their own names. A driver for another
-//! runtime is one implementation of [`Driver`](io::Driver).
+//! Applications use `nuncio-tokio` or `nuncio-smol`, which re-export all of this. A driver for another runtime is one
+//! implementation of [`Driver`](io::Driver).
 #![forbid(unsafe_code)]
 
 pub mod arcp;

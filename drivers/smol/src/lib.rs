@@ -1,7 +1,4 @@
-//! Nuncio on smol: a server that runs agents, and a client that follows their jobs, over WebSocket, pipes and memory.
-//!
-//! The protocol is `nuncio-core`'s, the framing [`nuncio_link`]'s, agents and handles are [`nuncio_shared`]'s and shown here; what
-//! is written here touches sockets, processes, tasks and timers.
+//! ARCP on smol: a server that runs agents, and a client that follows their jobs, over WebSocket, pipes and memory.
 //!
 //! ```
 //! use nuncio_smol::arcp::{Client, Failure, JobContext, Server, Submit};
@@ -47,44 +44,49 @@
 //! # }
 //! ```
 //!
-//! # Security
+//! [`arcp`] has the server, its agents, the client and the journal; [`auth`] finds out who a client is. `nuncio_smol` and
+//! `nuncio_tokio` have the same names. `drivers/README.md` in the repository describes how a driver works.
 //!
-//! Features, all off by default: `tls` speaks `wss://` on both sides (`ServerTls`, `ClientTls`) and turns client
-//! certificates into principals (`CertificatePrincipals`); `jwt` takes JSON Web Tokens (`JwtVerifier`). Verifiers are combined by [`Verifier::or`](auth::Verifier::or). A
-//! connection has one attempt at a token; [`Config`](arcp::Config) bounds the sessions of a principal and the jobs of a session.
+//! # Features
+//!
+//! All are off by default.
+//! - `sqlite` keeps the journal in a file.
+//! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
+//! - `jwt` accepts JSON Web Tokens.
+//! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
 //!
 //! # Threads
 //!
-//! A server and a client each start a thread that carries their connections and timers; a server starts another one for
-//! its [`Verifier`](auth::Verifier) and [`Provisioner`](arcp::Provisioner). Agents run on smol's global executor or on one they are given, applications
-//! on theirs: one that blocks its thread, or never yields, stalls no connection and no other session.
+//! A server and a client each start a thread for their connections and timers; a server starts another one for its
+//! [`Verifier`](auth::Verifier) and [`Provisioner`](arcp::Provisioner), and one for its journal. Agents run on smol's global executor,
+//! or on another executor given to the builder. An agent that blocks its thread delays no connection.
 //!
 //! # Restarts
 //!
-//! With a [`Journal`](arcp::journal::Journal), sessions, jobs and events outlive the process: clients resume as if the connection had been lost.
-//! `SqliteJournal` (feature `sqlite`) keeps one in a file. Nothing leaves the server that the journal has not committed;
-//! everything that waits is one commit.
+//! With a [`Journal`](arcp::journal::Journal), sessions, jobs and events outlive the process, and clients resume as after a
+//! lost connection. Nothing is sent before the records that it depends on are committed. Everything that waits is
+//! committed together.
 //!
-//! # Logs
+//! # Security
 //!
-//! Everything of note is a `tracing` event, under spans with session, job and trace id, and never with a secret. A
-//! program that shows them should cap the target `tungstenite` at `debug`, whatever else it shows: below that, whole
-//! frames are logged, tokens included. With `tracing-subscriber` that is a filter like `info,tungstenite=info`. This
-//! crate installs no logger.
+//! A connection has one attempt at a token, and [`Config`](arcp::Config) limits the sessions of a principal and the jobs of
+//! a session. Without TLS, credentials of jobs are sent over loopback, stdio and memory only.
 //!
-//! # Traces
+//! # Logs and traces
 //!
-//! With the feature `opentelemetry` those spans are one OpenTelemetry trace over client, runtime, agents and what they
-//! delegate, wherever a program has a layer of `tracing-opentelemetry`: a submit carries the W3C context of its span in
-//! `extensions["x-vendor.opentelemetry.tracecontext"]`, and the job's span is below it. A submit that brings that
-//! extension, or a trace id, keeps its own. The runtime believes what a client says of its trace: who samples by the
-//! parent lets clients decide. What is said above of `tungstenite` holds for this layer, too.
+//! Events are logged with `tracing`, in spans with the session, job and trace id, and never with a secret. This crate
+//! installs no subscriber. Cap the target `tungstenite` at `debug`, as in the filter `info,tungstenite=info`: below that
+//! level it logs whole frames, tokens included.
+//!
+//! With the feature `opentelemetry` and a layer of `tracing-opentelemetry`, a submit carries the W3C context of its span in
+//! `extensions["x-vendor.opentelemetry.tracecontext"]`, and the job's span is below it. A submit keeps an extension or a
+//! trace id of its own. The server believes a client's trace context: a sampler that follows the parent lets clients decide.
 //!
 //! # Dropping
 //!
-//! Every future here can be dropped at any await: what the protocol has begun goes on, or is released. A dropped
-//! [`JobHandle`](arcp::JobHandle) leaves its job running, a dropped [`Subscription`](arcp::Subscription) ends, a dropped [`Client`](arcp::Client) says goodbye, a dropped
-//! [`Server`](arcp::Server) ends everything it runs.
+//! Every future can be dropped at any await. A dropped [`JobHandle`](arcp::JobHandle) leaves its job running, a dropped
+//! [`Subscription`](arcp::Subscription) ends, a dropped [`Client`](arcp::Client) says goodbye, and a dropped
+//! [`Server`](arcp::Server) ends everything that it runs.
 #![forbid(unsafe_code)]
 
 pub mod arcp;

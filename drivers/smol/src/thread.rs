@@ -1,4 +1,4 @@
-//! The driver's own threads.
+//! Threads for connections and timers.
 
 use std::io;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use nuncio_shared::io::Io;
 use nuncio_shared::io::{BoxFuture, CancellationToken};
 use smol::{Executor, Timer};
 
-/// A thread that carries connections and timers, so that agents and applications that block their own threads stall
-/// nobody's session.
+/// A thread that carries connections and timers. Agents and applications run elsewhere, so that those that block their
+/// threads delay no session.
 ///
 /// A server and a client start one each; many clients of one process can [share one](crate::arcp::ClientBuilder::io_thread).
-/// It ends when nobody uses it any more.
+/// It ends when it is dropped.
 #[derive(Debug)]
 pub struct IoThread {
     executor: Arc<Executor<'static>>,
@@ -20,7 +20,7 @@ pub struct IoThread {
 }
 
 impl IoThread {
-    /// Starts a thread with this name. Fails where the system has no room for one.
+    /// Starts a thread with this name. Fails if the system refuses a thread.
     pub fn start(name: &str) -> io::Result<Arc<IoThread>> {
         let executor = Arc::new(Executor::new());
         let stop = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! The driver's own threads.
+//! Threads for connections and timers.
 
 use std::io;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use nuncio_shared::io::Io;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
-/// A thread that carries connections and timers, so that agents and applications that block their own threads stall
-/// nobody's session.
+/// A thread that carries connections and timers. Agents and applications run elsewhere, so that those that block their
+/// threads delay no session.
 ///
 /// A server and a client start one each; many clients of one process can [share one](crate::arcp::ClientBuilder::io_thread).
-/// It ends when nobody uses it any more.
+/// It ends when it is dropped.
 #[derive(Debug)]
 pub struct IoThread {
     handle: Handle,
@@ -21,7 +21,7 @@ pub struct IoThread {
 }
 
 impl IoThread {
-    /// Starts a thread with this name. Fails where the system has no room for one.
+    /// Starts a thread with this name. Fails if the system refuses a thread.
     pub fn start(name: &str) -> io::Result<Arc<IoThread>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -29,7 +29,7 @@ impl IoThread {
         let stopped = Arc::clone(&stop);
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             runtime.block_on(stopped.notified());
-            // A read of stdin that is under way cannot be called back; nobody waits for it.
+            // A read of stdin cannot be cancelled, so the runtime does not wait for it.
             runtime.shutdown_background();
         })?;
         Ok(Arc::new(IoThread { handle, stop }))

@@ -22,8 +22,8 @@ use axum::routing::{MethodRouter, any};
 
 use crate::arcp::{MountOptions, Server, upgrade};
 
-/// The endpoint for requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`. An application that is reached
-/// by other names lists them: [`handler_with`].
+/// Returns the handler for requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`. An application with other
+/// names lists them, see [`handler_with`].
 pub fn handler<S>(server: Server) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -31,9 +31,9 @@ where
     handler_with(server, MountOptions::default())
 }
 
-/// The endpoint for the requests that the options let in. All others get a 4xx with a sentence.
+/// Returns the handler for requests that the options let in. Other requests are answered with a 4xx and a sentence.
 ///
-/// Connections that are upgraded are the server's: they end with [`shutdown`](Server::shutdown), not with the application.
+/// Upgraded connections belong to the server: they end with [`Server::shutdown`], not with the application.
 pub fn handler_with<S>(server: Server, options: MountOptions) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,

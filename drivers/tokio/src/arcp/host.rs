@@ -1,4 +1,4 @@
-//! Mounting a server on an HTTP server that is there already (feature `hyper`; with `axum` as one of its routes).
+//! Mounting a server on an existing HTTP server (feature `hyper`, and `axum` for a route of an axum application).
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use nuncio_shared::auth::PeerCertificate;
 use crate::arcp::Server;
 use crate::stream;
 
-/// Which upgrade requests are taken, and what is known of those who send them.
+/// Which upgrade requests are accepted, and what is known of their connections.
 #[derive(Clone, Debug)]
 pub struct MountOptions {
     options: Arc<ServerOptions>,
@@ -21,31 +21,31 @@ pub struct MountOptions {
 }
 
 impl MountOptions {
-    /// For requests that name one of these hosts, such as `agents.example` or `127.0.0.1:7777`: what a web page cannot
-    /// forge by pointing a name of its own here.
+    /// Accepts requests that name one of these hosts, such as `agents.example` or `127.0.0.1:7777`. A web page cannot get
+    /// in by pointing a name of its own at this machine.
     pub fn for_hosts<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<MountOptions, InvalidPolicy> {
         Ok(MountOptions::new(HostPolicy::list(hosts)?))
     }
 
-    /// For requests that name such a host, no web page, over connections that others could listen to.
+    /// Accepts requests that name such a host and are not from web pages, over connections that others could listen to.
     pub fn new(hosts: HostPolicy) -> MountOptions {
         MountOptions { options: Arc::new(ServerOptions::new(hosts)), via: Via::Plain, certificate: None }
     }
 
-    /// Which web pages may connect. Default: none.
+    /// Sets which web pages may connect. Default: none.
     pub fn origins(mut self, origins: OriginPolicy) -> MountOptions {
         Arc::make_mut(&mut self.options).origins = origins;
         self
     }
 
-    /// Who could listen to the connections. Default: [`Via::Plain`], where credentials are not shown. [`Via::Tls`] where
-    /// the HTTP server or a proxy before it speaks TLS.
+    /// Sets who could listen to the connections. Default: [`Via::Plain`], where credentials are not shown. Set
+    /// [`Via::Tls`] if the HTTP server or a proxy before it speaks TLS.
     pub fn via(mut self, via: Via) -> MountOptions {
         self.via = via;
         self
     }
 
-    /// The certificate that the client has shown to the HTTP server, which has verified it.
+    /// Sets the certificate that the client has presented to the HTTP server, which has verified it.
     pub fn certificate(mut self, certificate: PeerCertificate) -> MountOptions {
         self.certificate = Some(certificate);
         self
@@ -53,7 +53,7 @@ impl MountOptions {
 }
 
 impl Default for MountOptions {
-    /// For requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`.
+    /// Accepts requests that name this machine: `localhost`, `127.0.0.1`, `[::1]`.
     fn default() -> MountOptions {
         MountOptions::new(HostPolicy::Loopback)
     }

@@ -3,7 +3,7 @@
 use nuncio_core::arcp::{self, Denied, ErrorCode, Fault, Json, Refused};
 use serde::Serialize;
 
-/// Why an agent gives up (§7.3). Everything in it goes to the client.
+/// Why an agent failed (§7.3). All of it is sent to the client.
 #[derive(Clone, Debug)]
 pub struct Failure {
     code: String,
@@ -12,23 +12,23 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with a code, best one of [`ErrorCode`]; another one is shown as `INTERNAL_ERROR` with the code in its
-    /// details.
+    /// Returns a failure with a code, preferably one of [`ErrorCode`]. The client sees any other code as `INTERNAL_ERROR`
+    /// with the code in the details.
     pub fn new(code: impl AsRef<str>, message: impl Into<String>) -> Failure {
         Failure { code: code.as_ref().to_owned(), message: message.into(), details: None }
     }
 
-    /// `INVALID_REQUEST`: the input is not what the agent takes.
+    /// Returns an `INVALID_REQUEST`: the input is not what the agent takes.
     pub fn invalid(message: impl Into<String>) -> Failure {
         Failure::new(ErrorCode::InvalidRequest.as_str(), message)
     }
 
-    /// `INTERNAL_ERROR`.
+    /// Returns an `INTERNAL_ERROR`.
     pub fn internal(message: impl Into<String>) -> Failure {
         Failure::new(ErrorCode::InternalError.as_str(), message)
     }
 
-    /// Adds details: a value that is a JSON object. Anything else is left out.
+    /// Adds details, which must be a JSON object; any other value is ignored.
     pub fn with_details(mut self, details: &impl Serialize) -> Failure {
         let raw = serde_json::value::to_raw_value(details).ok();
         self.details = raw.filter(|raw| raw.get().starts_with('{'));

@@ -1,4 +1,4 @@
-//! A journal that survives a server, and not its process.
+//! A journal in memory.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,8 +8,8 @@ use super::retention::Retention;
 use super::{Journal, JournalError, Replayed};
 use crate::io::sync::lock;
 
-/// Records in memory: for tests, and for servers that are stopped and started again within one process. Clones share
-/// their records; one server at a time may use them.
+/// A journal in memory, for tests and for servers that are stopped and started again within one process. Clones share
+/// their records, which one server at a time may use.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryJournal {
     records: Arc<Mutex<Records>>,
@@ -19,17 +19,17 @@ pub struct MemoryJournal {
 struct Records {
     all: Vec<(u64, Record)>,
     retention: Retention,
-    /// So many there were when they were looked through last.
-    tended: usize,
+    /// The number of records after the last compaction.
+    compacted: usize,
 }
 
 impl MemoryJournal {
-    /// Without records.
+    /// Returns a journal without records.
     pub fn new() -> MemoryJournal {
         MemoryJournal::default()
     }
 
-    /// A copy, as a crash at this moment would leave it.
+    /// Returns a copy of the journal, as a crash at this moment would leave it.
     pub fn snapshot(&self) -> MemoryJournal {
         let copy = MemoryJournal::new();
         for (seq, record) in &lock(&self.records).all {
@@ -38,7 +38,7 @@ impl MemoryJournal {
         copy
     }
 
-    /// The records.
+    /// Returns the records with their numbers.
     pub fn records(&self) -> Vec<(u64, Record)> {
         lock(&self.records).all.clone()
     }
@@ -75,16 +75,16 @@ impl Journal for MemoryJournal {
 
     fn compact_step(&mut self) -> Result<bool, JournalError> {
         let mut records = lock(&self.records);
-        // Twice as many as before are worth a look.
-        if records.all.len() > 1024 + 2 * records.tended {
-            let Records { all, retention, tended } = &mut *records;
+        // A pass is worth its time once there are twice as many records as after the last one.
+        if records.all.len() > 1024 + 2 * records.compacted {
+            let Records { all, retention, compacted } = &mut *records;
             let needed = |(seq, record): &(u64, Record)| retention.needs(*seq, record, true);
             let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(all).into_iter().partition(needed);
             *all = kept;
             for (_, record) in &gone {
                 retention.removed(record);
             }
-            *tended = all.len();
+            *compacted = all.len();
         }
         Ok(false)
     }
@@ -97,7 +97,7 @@ impl Records {
     }
 }
 
-/// Gathers the answer to a [`ReplayRange`] from records in their order.
+/// Collects the answer to a [`ReplayRange`] from records in their order.
 #[derive(Debug)]
 pub(super) struct Answer {
     range: ReplayRange,
@@ -107,7 +107,7 @@ pub(super) struct Answer {
     records: Vec<Record>,
     /// The position of the last event before the range that was seen.
     before: Option<u64>,
-    /// Nothing is missing between it, or the very beginning, and the first event of the range.
+    /// Whether no event is missing before the first one of the range.
     whole: bool,
 }
 
@@ -116,7 +116,7 @@ impl Answer {
         Answer { range, max_events, max_bytes, bytes: 0, records: Vec::new(), before: None, whole: false }
     }
 
-    /// False if there is no room for more.
+    /// Adds a record if it is in the range. Returns false once there is no room for more.
     pub(super) fn take(&mut self, record: &Record) -> bool {
         let wanted = match self.range {
             ReplayRange::Session { session, after, before } => {
@@ -149,13 +149,13 @@ impl Answer {
         true
     }
 
-    /// The position of the first event, if it is not known that nothing is missing before it.
+    /// Returns the position of the first event, unless it is known that none is missing before it.
     #[cfg(feature = "sqlite")]
     pub(super) fn in_doubt(&self) -> Option<u64> {
         self.records.first().filter(|_| !self.whole)?.position().map(|(at, _)| at)
     }
 
-    /// Whether nothing is missing before the first event.
+    /// Sets whether no event is missing before the first one.
     #[cfg(feature = "sqlite")]
     pub(super) fn settle(&mut self, whole: bool) {
         self.whole = whole;

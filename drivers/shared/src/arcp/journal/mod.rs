@@ -1,4 +1,4 @@
-//! What a server keeps beyond its process, so that sessions and jobs survive it.
+//! Journals: records that outlive the process of a server, so that its sessions and jobs do.
 
 mod memory;
 mod orders;
@@ -18,20 +18,46 @@ pub(crate) use orders::{Order, Orders, Replay};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
 
-/// Keeps records. It is used from one thread of the server's own, which it may block: frames and events that depend on a
-/// record wait until it is committed, everything else goes on.
+/// A place where the records of a server are kept. [`MemoryJournal`] and `SqliteJournal` (feature `sqlite`) are the
+/// journals of this crate.
 ///
-/// Numbers count on from the last one over restarts. A record that was committed is there when it is loaded again, with
-/// all records before it that the [rules of forgetting](Record) have not let go.
+/// A server calls its journal from one thread, which the journal may block: frames and events that depend on a record wait
+/// until it is committed, and everything else goes on. Records are numbered, and the numbers continue after a restart.
+/// Loading a journal gives every committed record, except those that the [rules of retention](Record) allow to be removed.
+///
+/// ```
+/// use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
+///
+/// /// Counts the commits of another journal.
+/// struct Counted {
+///     journal: MemoryJournal,
+///     commits: u64,
+/// }
+///
+/// impl Journal for Counted {
+///     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
+///         self.journal.load(each)
+///     }
+///
+///     fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
+///         self.commits += 1;
+///         self.journal.commit(records)
+///     }
+///
+///     fn replay(&mut self, range: &ReplayRange, events: usize, bytes: usize) -> Result<Replayed, JournalError> {
+///         self.journal.replay(range, events, bytes)
+///     }
+/// }
+/// ```
 pub trait Journal: Send + 'static {
-    /// Gives all records in the order of their numbers, until `each` says no.
+    /// Calls `each` with every record, in the order of their numbers, until it returns false.
     fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError>;
 
-    /// Makes records durable, all or none. A failure is tried again with the same and later records; until it succeeds
-    /// the server takes no new work.
+    /// Makes records durable, all of them or none. After an error the server calls it again with the same and later
+    /// records, and refuses new work until it succeeds.
     fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError>;
 
-    /// Reads back the first records of a range: at most `max_events`, and none more once they have `max_bytes`.
+    /// Reads the first records of a range: at most `max_events`, and no further ones once they have `max_bytes`.
     fn replay(&mut self, range: &ReplayRange, max_events: usize, max_bytes: usize) -> Result<Replayed, JournalError>;
 
     /// Removes some of the records that are no longer needed, in a few milliseconds. Returns whether more can be removed
@@ -46,33 +72,33 @@ pub trait Journal: Send + 'static {
 pub struct Replayed {
     /// The first records of the range, in their order.
     pub records: Vec<Record>,
-    /// Whether records that would have been the first were let go.
+    /// Whether records before the first one were removed.
     pub truncated: bool,
 }
 
 /// Why a journal cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Another process has it open.
+    /// Another process has the journal open.
     #[error("the journal {0} is in use by another process")]
     Locked(String),
-    /// No room is left.
+    /// The disk is full.
     #[error("the disk of the journal is full")]
     Full,
-    /// It is no journal, or not one any more.
+    /// The file is damaged, or is not a journal.
     #[error(
-        "the file is damaged, or is no journal: {0}; if it is the right file, restore it from a copy, or begin a new journal elsewhere"
+        "the file is damaged, or is not a journal: {0}; if it is the right file, restore it from a copy, or begin a new journal elsewhere"
     )]
     Damaged(String),
-    /// Another version wrote it.
+    /// Another version of the program has written the journal.
     #[error("the journal has the version {found}, this program reads version {known}")]
     Version {
-        /// What the journal says.
+        /// The version of the journal.
         found: u64,
-        /// What this program knows.
+        /// The version that this program reads.
         known: u64,
     },
-    /// Whatever else the system says.
+    /// Any other error of the system.
     #[error("the journal cannot be used: {0}")]
     Io(String),
 }
@@ -86,7 +112,7 @@ impl From<RecordError> for JournalError {
     }
 }
 
-/// A runtime from a journal. The records pass by one after the other; they are never all in memory.
+/// Restores a runtime from a journal. The records are read as they are needed and are never all in memory.
 pub(crate) fn restore(
     config: Config,
     seed: [u8; 32],

@@ -1,30 +1,31 @@
-//! Which records are still needed, by the rules of [`Record`].
+//! Which records are still needed, by the rules of retention of [`Record`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nuncio_core::arcp::{JobUlid, Record, SessionId};
 
-/// So many submits of a session are known to have been answered.
+/// The number of answered submits that are remembered for a session.
 const SUBMITS: usize = 1_024;
 
-/// What there is in a journal, as far as it decides what may go.
+/// What a journal holds, as far as it decides which records may be removed.
 #[derive(Debug, Default)]
 pub(crate) struct Retention {
     sessions: BTreeMap<SessionId, OpenSession>,
     jobs: BTreeMap<JobUlid, KeptJob>,
-    /// Credential values that were issued and not revoked.
+    /// The number of values of each credential that were issued and not revoked.
     issued: BTreeMap<(JobUlid, String), u32>,
-    /// Jobs whose credentials were asked for, without an answer.
+    /// Jobs whose provisioner was asked for credentials and has not answered.
     asked: BTreeSet<JobUlid>,
     over: Over,
 }
 
-/// What is over, and whose first record is still there: its last one has to stay, or it would come to life again.
+/// Sessions, jobs and credentials that have ended but whose first record is still in the journal. The record of the end has
+/// to stay until that one is removed, or they would be restored as if they were alive.
 #[derive(Debug, Default)]
 struct Over {
     sessions: BTreeSet<SessionId>,
     jobs: BTreeSet<JobUlid>,
-    /// How many values are on record as issued, revoked or not.
+    /// The number of values of each credential whose issue is in the journal, revoked or not.
     issued: BTreeMap<(JobUlid, String), u32>,
     asked: BTreeSet<JobUlid>,
 }
@@ -33,25 +34,25 @@ struct Over {
 struct OpenSession {
     acked: u64,
     highest: u64,
-    /// The numbers of the last records of their kinds.
+    /// The numbers of the last record of each kind.
     token: u64,
     detached: u64,
     ack: u64,
-    /// The jobs it was shown.
+    /// The jobs whose events it has received.
     jobs: BTreeMap<JobUlid, Shown>,
-    /// The numbers of the last records that say which submits were answered, the oldest first.
+    /// The numbers of the last records of answered submits, the oldest first.
     submits: VecDeque<u64>,
 }
 
-/// The numbers of the last records that say how a session is shown a job.
+/// The numbers of the last records about a session and a job.
 #[derive(Debug, Default)]
 struct Shown {
-    /// Of an event or a terminal.
+    /// An event or terminal that the session has received.
     event: u64,
     watching: u64,
-    /// Of one that makes it the owner.
+    /// A record that makes the session the owner.
     owner: u64,
-    /// Of one that begins a history.
+    /// A record that begins a history.
     from: u64,
     unwatched: u64,
 }
@@ -63,12 +64,12 @@ struct KeptJob {
     /// The number of the record of its last event, and that event's position.
     last: u64,
     position: Option<u64>,
-    /// Open sessions that were shown it.
+    /// Open sessions that have received its events.
     sessions: BTreeSet<SessionId>,
 }
 
 impl Retention {
-    /// Takes notice of a record, in the order of their numbers.
+    /// Notes a record. Records are noted in the order of their numbers.
     pub(crate) fn observe(&mut self, seq: u64, record: &Record) {
         match record {
             Record::SessionOpened(_) => {
@@ -172,7 +173,7 @@ impl Retention {
         }
     }
 
-    /// Takes notice of how a session is shown a job.
+    /// Notes a record about a session and a job.
     fn show(&mut self, record: &Record, change: impl FnOnce(&mut Shown)) {
         let (Some(session), Some(job)) = (record.session(), record.job()) else { return };
         let kept = self.jobs.get_mut(&job).filter(|kept| !kept.forgotten);
@@ -182,7 +183,8 @@ impl Retention {
         }
     }
 
-    /// Whether a record has to stay. `fresh` says that events of its age are kept for those who may ask for them.
+    /// Returns whether a record has to stay. `fresh` says that it is young enough to be replayed to sessions and
+    /// subscriptions.
     pub(crate) fn needs(&self, seq: u64, record: &Record, fresh: bool) -> bool {
         let session = || record.session().and_then(|session| self.sessions.get(&session));
         let job = || record.job().and_then(|job| self.jobs.get(&job));
@@ -193,7 +195,7 @@ impl Retention {
             Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
             Record::SessionClosed { session } => self.over.sessions.contains(session),
             Record::CredentialsAnswered { job } => self.over.asked.contains(job),
-            // Whoever subscribes again and again says the same again and again.
+            // A client can subscribe any number of times; only the last of these records counts.
             Record::Watching(_) => session().is_some_and(|session| {
                 let shown = self.shown(record);
                 let last = shown.is_some_and(|shown| [shown.watching, shown.owner, shown.from].contains(&seq));
@@ -219,12 +221,12 @@ impl Retention {
                 let key = (*job, id.clone());
                 self.issued.contains_key(&key) || self.over.issued.contains_key(&key)
             }
-            // A kind that this version does not know the rules of.
+            // The rules for a kind of a later version are not known.
             _ => true,
         }
     }
 
-    /// Takes notice of a record that is not there any more.
+    /// Notes that a record was removed.
     pub(crate) fn removed(&mut self, record: &Record) {
         match (record, record.session(), record.job()) {
             (Record::SessionOpened(_), Some(session), _) => {
@@ -255,7 +257,7 @@ impl Retention {
         self.jobs.get(&job)?.position
     }
 
-    /// Whether an open session may still ask for the event, or counts on from it.
+    /// Whether an open session may still be sent the event, or its numbering continues after it.
     fn is_owed(&self, record: &Record, fresh: bool) -> bool {
         record.targets().iter().any(|target| {
             let session = self.sessions.get(&target.session);
@@ -263,7 +265,7 @@ impl Retention {
         })
     }
 
-    /// Whether it says how much of a job that is kept an open session was shown.
+    /// Whether this is the last event of a job that an open session has received.
     fn is_last(&self, seq: u64, record: &Record) -> bool {
         let Some(job) = record.job() else { return false };
         record.targets().iter().any(|target| {

@@ -1,4 +1,4 @@
-//! Sockets that are listened on.
+//! Listening sockets of a server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,25 +20,26 @@ use crate::io::clock::sleep;
 use crate::io::sync::CancellationToken;
 use crate::io::{Accept, Io, Stream};
 
-/// Where and for whom a WebSocket is served.
+/// How WebSocket is served on a socket, and for which requests. Each field has a default that suits most servers.
 #[derive(Clone, Debug, Default)]
 pub struct ListenOptions {
-    /// The path of the endpoint. Default `/arcp`.
+    /// The path of the endpoint. Default: `/arcp`.
     pub path: Option<String>,
-    /// Which `Host` a request may name. Default: on a loopback address those of this machine, elsewhere any; a server
-    /// that trusts its network should list its names against DNS rebinding.
+    /// The hosts that a request may name. Default: on a loopback address the names of this machine, elsewhere any. A server
+    /// that trusts its network should list its names, against DNS rebinding.
     pub hosts: Option<HostPolicy>,
-    /// Which web pages may connect. Default: none.
+    /// The web pages that may connect. Default: none.
     pub origins: Option<OriginPolicy>,
-    /// Who could listen to the connections. Default: [`Via::Loopback`] for peers on this machine, else [`Via::Plain`].
-    /// Behind a proxy that ends TLS, [`Via::Tls`].
+    /// Who could listen to the connections. Default: [`Via::Loopback`] for peers on this machine, [`Via::Plain`] for
+    /// others. Behind a proxy that speaks TLS, set [`Via::Tls`].
     pub via: Option<Via>,
-    /// Speaks TLS: the URL is a `wss://` one, and connections are [`Via::Tls`] unless `via` says otherwise.
+    /// The TLS configuration, for a `wss://` URL. Connections are then [`Via::Tls`] by default. Default: no TLS.
     #[cfg(feature = "tls")]
     pub tls: Option<ServerTls>,
 }
 
-/// A socket that is listened on. It goes on when this is dropped, until the server ends.
+/// A listening socket of a server. Dropping the `Listening` does not close it; it is open until [`stop`](Listening::stop)
+/// or the end of the server.
 #[derive(Debug)]
 pub struct Listening {
     address: SocketAddr,
@@ -47,17 +48,17 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// The address, with the port that the system chose if 0 was asked for.
+    /// Returns the address. If the port was given as 0, it has the one that the system has chosen.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What a client on this machine connects to, such as `ws://127.0.0.1:7777/arcp`.
+    /// Returns the URL for clients on this machine, such as `ws://127.0.0.1:7777/arcp`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Takes no more connections here; those that are there go on.
+    /// Accepts no more connections on this socket. Accepted ones go on.
     pub fn stop(&self) {
         self.stop.cancel();
     }
@@ -139,9 +140,9 @@ impl<A: Accept> Accepting<A> {
         Some(attach(&hub, opened(stream), link, via, &name))
     }
 
-    /// The next connection; `None` when there are to be no more.
+    /// Returns the next connection, or `None` once the socket or the server is to stop.
     async fn next(&self) -> Option<(Stream, SocketAddr)> {
-        /// Without file descriptors or memory, trying again at once would only burn the processor.
+        /// After an error such as a lack of file descriptors, another attempt right away would fail as well.
         const PAUSE: Duration = Duration::from_millis(50);
         loop {
             let stopped = async {
@@ -160,7 +161,7 @@ impl<A: Accept> Accepting<A> {
     }
 }
 
-/// Whether a connection was gone before it was accepted.
+/// Whether the peer was gone before its connection was accepted.
 fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -168,7 +169,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
-/// The address as one can connect to it: an unspecified one is this machine's.
+/// Returns an address to connect to: loopback in place of an unspecified address.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),

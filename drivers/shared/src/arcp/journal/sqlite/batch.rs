@@ -1,4 +1,4 @@
-//! Records that were committed together.
+//! Batches: records that were committed together.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 use super::convert::{fault, signed};
 use crate::arcp::journal::JournalError;
 
-/// More records than these, or bytes, are in several rows, so that reading back a few events reads little.
+/// Larger commits are split into several batches, so that reading a few events reads little else.
 const MAX_RECORDS: usize = 256;
 const MAX_BYTES: usize = 128 << 10;
-/// A batch is cut after a record, which is no larger than some frames: what says that it is larger than this is damaged.
+/// A batch holds at most one record more than `MAX_BYTES`, so a batch that claims to be larger than this is damaged.
 const MAX_TEXT: usize = 256 << 20;
 
 /// One row of `batches`.
@@ -25,7 +25,7 @@ pub(super) struct Batch {
     pub(super) data: Vec<u8>,
 }
 
-/// Where the events of a session or job are in a batch.
+/// The first and last event of a session or job in a batch.
 #[derive(Debug)]
 struct Span {
     low: u64,
@@ -47,6 +47,8 @@ pub(super) struct Draft {
 }
 
 impl Batch {
+    /// Reads a row of `batches`.
+    ///
     /// Errors: [`JournalError::Damaged`] if it is not what was written.
     pub(super) fn of(row: &Row<'_>) -> Result<Batch, JournalError> {
         let read =
@@ -64,7 +66,7 @@ impl Batch {
         Ok(Batch { first, at: Time(u64::try_from(at).unwrap_or(0)), data })
     }
 
-    /// The records' numbers and texts.
+    /// Returns the numbers and texts of the records.
     pub(super) fn lines(&self) -> impl Iterator<Item = Result<(u64, &[u8]), JournalError>> {
         let lines = self.data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| {
@@ -75,7 +77,7 @@ impl Batch {
         })
     }
 
-    /// Cuts records into batches.
+    /// Splits records into batches.
     pub(super) fn cut(records: &[(u64, Record)], at: Time) -> Vec<Draft> {
         let mut drafts: Vec<Draft> = Vec::new();
         for (seq, record) in records {
@@ -124,12 +126,13 @@ impl Draft {
         }
     }
 
-    /// The few events of it that are left are kept for what else they say: no history is read from them.
+    /// Removes the batch from the histories of its jobs. The events that are left in it are kept for other reasons, and no
+    /// history can be read from them.
     pub(super) fn leave_histories(&mut self) {
         self.jobs.clear();
     }
 
-    /// Writes it; returns the bytes that this took.
+    /// Writes the batch, and returns its number of bytes.
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<u64> {
         let first = signed(self.first);
         let at = signed(self.at.0);
@@ -137,7 +140,7 @@ impl Draft {
         db.prepare_cached("INSERT INTO batches (first, last, at, sum, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![first, signed(self.last), at, sum(&packed), packed])?;
         for (session, span) in &self.sessions {
-            // A number that stands twice is of a damaged journal: its first place counts.
+            // A number that is used twice is damage; the first use counts.
             db.prepare_cached("INSERT OR IGNORE INTO session_spans VALUES (?1, ?2, ?3, ?4)")?.execute(params![
                 session.to_string(),
                 signed(span.low),
@@ -171,7 +174,7 @@ fn widen<I: Ord>(spans: &mut BTreeMap<I, Span>, id: I, at: u64, number: u64) {
     span.high_number = span.high_number.max(number);
 }
 
-/// Takes a batch out.
+/// Deletes a batch.
 pub(super) fn delete(db: &Connection, first: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM session_spans WHERE batch = ?1")?.execute([first])?;
     db.prepare_cached("DELETE FROM job_spans WHERE batch = ?1")?.execute([first])?;

@@ -1,4 +1,4 @@
-//! A journal from its beginning on, a little at a time, and what is in it.
+//! Reading a journal bit by bit, and a summary of what it holds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,16 +18,16 @@ pub struct Committed {
     pub at: Time,
     /// The number of the last one, for the next [`SqliteJournal::after`].
     pub last: u64,
-    /// The records with their numbers. Those of a kind that came with a later version are not among them.
+    /// The records with their numbers, without those of a kind that a later version has added.
     pub records: Vec<(u64, Record)>,
 }
 
-/// What a journal is about.
+/// A summary of the sessions, jobs and credentials in a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalContents {
     /// Sessions that are not closed.
     pub sessions: u64,
-    /// Jobs that have not ended. Those of a server that is gone will, with the next one.
+    /// Jobs that have not ended. If their server is gone, the next one ends them.
     pub jobs_unfinished: u64,
     /// Ended jobs that are not forgotten, in the order of [`JournalContents::ended`].
     jobs_ended: [u64; 4],
@@ -35,14 +35,14 @@ pub struct JournalContents {
     pub events: u64,
     /// When the oldest of them was committed.
     pub oldest_event: Option<Time>,
-    /// Credential values that were issued and not revoked.
+    /// Values of credentials that were issued and not revoked.
     pub credentials_unrevoked: u64,
-    /// Jobs whose host was asked for credentials and has not answered: some may be good that nobody knows of.
+    /// Jobs whose provisioner was asked for credentials and has not answered. It may have issued some.
     pub credentials_unanswered: u64,
 }
 
 impl JournalContents {
-    /// Jobs that have ended so (§7.3) and are not forgotten.
+    /// Returns the number of jobs that have ended with this status (§7.3) and are not forgotten.
     pub fn ended(&self, status: FinalStatus) -> u64 {
         let [success, error, cancelled, timed_out] = self.jobs_ended;
         match status {
@@ -55,10 +55,10 @@ impl JournalContents {
 }
 
 impl SqliteJournal {
-    /// The first records with a number greater than this, as far as they were committed together; `None` at the end, where
-    /// more may come. Nothing is held between two calls, so that a reader who takes its time is in nobody's way.
+    /// Returns the records after this number that were committed together, or `None` if there are none yet. No lock is held
+    /// between two calls, so a slow reader delays no one.
     pub fn after(&self, number: u64) -> Result<Option<Committed>, JournalError> {
-        // The batch that holds the next number, else the one that begins after it.
+        // The batch that holds the next number, or else the first one that begins after it.
         let sql = "SELECT first, at, sum, data, last FROM batches WHERE first >= coalesce(
                 (SELECT first FROM (SELECT first, last FROM batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1)
                  WHERE last > ?1), ?1 + 1)
@@ -67,7 +67,7 @@ impl SqliteJournal {
         let row = statement.query_row([signed(number)], |row| Ok((Batch::of(row), row.get::<_, i64>(4)?)));
         let Some((batch, last)) = row.optional().map_err(fault)? else { return Ok(None) };
         let batch = batch?;
-        // Whatever a damaged row says: the next one comes after it.
+        // Even if a row is damaged, the next call has to return a later one.
         let last = u64::try_from(last.max(batch.first)).unwrap_or(number).max(number + 1);
         let mut committed = Committed { at: batch.at, last, records: Vec::new() };
         for line in batch.lines() {
@@ -81,7 +81,7 @@ impl SqliteJournal {
         Ok(Some(committed))
     }
 
-    /// Whether the event before this position is there, and has a number of at most this.
+    /// Whether the event before this position is in the journal, with at most this number.
     pub(super) fn is_begun_at(&self, job: JobUlid, position: u64, number: u64) -> Result<bool, JournalError> {
         let sql = "SELECT 1 FROM job_spans WHERE job = ?1 AND high + 1 = ?2 AND high_number <= ?3";
         let before = self.database.connection().query_row(
@@ -92,7 +92,7 @@ impl SqliteJournal {
         Ok(before.optional().map_err(fault)?.is_some())
     }
 
-    /// Whether events of a job are missing behind the first one with a greater number.
+    /// Whether events of a job are missing after the first one with a greater number.
     pub(super) fn has_gaps(&self, job: JobUlid, number: u64) -> Result<bool, JournalError> {
         let sql = "SELECT max(high), max(low > before + 1) FROM (
                 SELECT low, high, lag(high) OVER (ORDER BY low) AS before FROM job_spans
@@ -106,7 +106,7 @@ impl SqliteJournal {
         Ok(cut || gaps == Some(true))
     }
 
-    /// Reads all of it to tell what it is about.
+    /// Reads the whole journal and summarises it.
     pub fn contents(&self) -> Result<JournalContents, JournalError> {
         let mut counting = Counting::default();
         let mut at = 0;
