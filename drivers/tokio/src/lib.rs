@@ -1,7 +1,7 @@
 //! ARCP on tokio: a server that runs agents, and a client that follows their jobs, over WebSocket, pipes and memory.
 //!
 //! ```
-//! use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Submit};
+//! use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Shutdown, Submit};
 //! use nuncio_tokio::auth::StaticTokens;
 //! use serde::Deserialize;
 //! use serde_json::{Value, json};
@@ -38,7 +38,7 @@
 //! assert_eq!(answer, json!({"words": 3}));
 //!
 //! client.close().await;
-//! assert!(server.shutdown(std::time::Duration::from_secs(5)).await);
+//! assert_eq!(server.shutdown(std::time::Duration::from_secs(5)).await, Shutdown::Drained);
 //! # Ok(())
 //! # }
 //! ```

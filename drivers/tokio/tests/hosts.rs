@@ -14,7 +14,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use nuncio_tokio::arcp::{
-    Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Submit, Via, axum::handler, upgrade,
+    Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Shutdown, Submit, Via, axum::handler,
+    upgrade,
 };
 use support::{builder, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,7 +107,7 @@ async fn a_shutdown_ends_mounted_sessions_but_not_the_application() {
         let address = application(Router::new().route("/arcp", handler(server.clone()))).await;
         let client = connect(address).await;
         let mut events = client.session_events();
-        assert!(server.shutdown(Duration::from_secs(5)).await);
+        assert_eq!(server.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
         while !matches!(events.next().await, None | Some(SessionEvent::Over(_))) {}
         let refused = answer(address, "localhost", "localhost").await;
         assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");

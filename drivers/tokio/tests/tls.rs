@@ -11,7 +11,7 @@ use std::time::Duration;
 use certificates::{Authority, names};
 use nuncio_tokio::arcp::{
     Client, ClientBuildError, Config, Credential, Fault, FinalStatus, Grant, JobContext, ListQuery, ListenOptions,
-    Listening, Provisioner, Revocation, Secret, Server, SessionEnd, Submit, Via,
+    Listening, Provisioner, Revocation, Secret, Server, SessionEnd, Shutdown, Submit, Via,
 };
 use nuncio_tokio::auth::{
     CertificatePrincipals, Claim, ClientCertificates, ClientTls, NameKind, NoPrincipal, PeerCertificate, Rejection,
@@ -277,7 +277,7 @@ async fn a_handshake_does_not_outlive_its_server() {
         // The next connection is open, so the first one has been accepted.
         let tls = ClientTls::new(authority.authorities()).unwrap();
         let client = connect(&listening, tls).await.unwrap();
-        assert!(server.shutdown(std::time::Duration::ZERO).await);
+        assert_eq!(server.shutdown(std::time::Duration::ZERO).await, Shutdown::Drained);
         let read = stream.read(&mut [0; 1]).await;
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
         client.close().await;

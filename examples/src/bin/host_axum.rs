@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
-use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Submit};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Shutdown, Submit};
 use nuncio_tokio::auth::StaticTokens;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
     client.close().await;
-    server.shutdown(std::time::Duration::from_secs(1)).await;
+    assert_eq!(server.shutdown(std::time::Duration::from_secs(1)).await, Shutdown::Drained);
     Ok(())
 }
 

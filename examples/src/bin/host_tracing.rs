@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Client, Delegation, Failure, JobContext, Server, Submit};
+use nuncio_tokio::arcp::{Client, Delegation, Failure, JobContext, Server, Shutdown, Submit};
 use nuncio_tokio::auth::StaticTokens;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let page = async { client.submit(&submit).await?.collect(0).await };
     page.instrument(info_span!("page")).await?;
     client.close().await;
-    server.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(server.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
 
     // Spans end shortly after the work that they describe.
     let spans = loop {

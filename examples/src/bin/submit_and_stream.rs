@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Output, Product, Server, Submit, Update};
+use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Output, Product, Server, Shutdown, Submit, Update};
 use nuncio_tokio::auth::StaticTokens;
 use serde::Deserialize;
 use serde_json::json;
@@ -65,6 +65,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(outcome.summary.as_deref(), Some("3 parts"));
     assert!(matches!(outcome.result, Product::Streamed { complete: true, .. }));
     client.close().await;
-    assert!(server.shutdown(Duration::from_secs(5)).await, "the server did not shut down in time");
+    assert_eq!(server.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
     Ok(())
 }

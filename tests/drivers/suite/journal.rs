@@ -13,7 +13,7 @@ use nuncio_shared::arcp::journal::{
 };
 use nuncio_shared::arcp::{
     Body, BuildError, ClientError, ClientOptions, Config, ErrorCode, Failure, FinalStatus, JobContext, ListQuery,
-    Reconnect, RequestFailure, Submit, Subscribe, Transport,
+    Reconnect, RequestFailure, Shutdown, Submit, Subscribe, Transport,
 };
 use nuncio_tests::temp_dir::TempDir;
 use serde_json::Value;
@@ -211,7 +211,7 @@ fn a_server_that_was_shut_down_is_restored_from_its_file() {
             let id = job.job_id().to_owned();
             assert_eq!(first_job.get_or_insert(id.clone()), &id, "round {round}");
             client.close().await;
-            server.shutdown(Duration::from_secs(5)).await;
+            assert_eq!(server.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
         }
     });
 }
@@ -350,7 +350,7 @@ fn an_unusable_file_is_reported_at_the_start() {
             client.submit(&Submit::new("echo")).await.unwrap().outcome().await.unwrap();
         }
         client.close().await;
-        server.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(server.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
         let sound = std::fs::read(&file).unwrap();
 
         let with = |at: usize, bytes: &[u8]| {
@@ -412,7 +412,7 @@ fn others_may_read_while_a_server_writes() {
         assert!(frames.last().unwrap().contains(r#""type":"job.result""#), "{frames:?}");
         assert!(looking.commit(&records[..1]).is_err());
         assert!(matches!(SqliteJournal::open(&path, SqliteOptions::default()).unwrap_err(), JournalError::Locked(_)));
-        server.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(server.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
         sqlite(&path);
     });
 }

@@ -9,7 +9,7 @@ use super::support::{builder, connect, within};
 use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
 use nuncio_shared::arcp::{
     ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Provisioner, RequestFailure, Revocation,
-    Secret, Submit,
+    Secret, Shutdown, Submit,
 };
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
@@ -205,7 +205,7 @@ fn pending_revocations_wait_for_a_provisioner() {
         let crashed = journal.snapshot();
         let without = builder().journal(crashed.clone()).build().unwrap();
         connect(&without, "tok-alice").await.submit(&Submit::new("echo")).await.unwrap().outcome().await.unwrap();
-        without.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(without.shutdown(Duration::from_secs(5)).await, Shutdown::Drained);
         let revocations = crashed.records().iter().filter(|(_, record)| record.kind() == "credential_revoked").count();
         assert_eq!(revocations, 0, "no revocation is on record");
         let _with = builder().journal(crashed).provisioner(Mint(told)).build().unwrap();

@@ -32,6 +32,7 @@ pub use nuncio_core::time::Time;
 pub use nuncio_core::trace::TraceId;
 pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, ServerOptions};
 pub use server::{
-    BuildError, Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Server, ServerBuilder,
+    BuildError, Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Serve, ServeUntil, Server,
+    ServerBuilder, Shutdown,
 };
 pub use value::InvalidValue;

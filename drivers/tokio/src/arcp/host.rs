@@ -62,12 +62,12 @@ impl Default for MountOptions {
 /// Answers an upgrade request of a [`hyper`] server that [serves upgrades], and has `server` serve the WebSocket that
 /// comes of it until either side ends it, or [`Server::shutdown`] does.
 ///
-/// A request that is not let in is answered with a 4xx and a sentence, and any request after the shutdown with a 503. The
+/// A request that is not let in is answered with a 4xx and a sentence, and any request after a shutdown's drain with a 503. The
 /// path of the request is not looked at.
 ///
 /// [serves upgrades]: hyper::server::conn::http1::Connection::with_upgrades
 pub fn upgrade<B>(server: &Server, request: &mut Request<B>, options: &MountOptions) -> Response<String> {
-    if server.is_stopping() {
+    if !server.accepts_connections() {
         return Refusal::Busy.response();
     }
     let mut head = Request::new(());

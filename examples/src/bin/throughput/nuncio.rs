@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nuncio_tokio::arcp::journal::SqliteJournal;
-use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Listening, Server, Submit, Update};
+use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Listening, Server, Shutdown, Submit, Update};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ impl Nuncio {
 
     pub(crate) async fn stop(self) {
         self.client.close().await;
-        self.server.shutdown(Duration::from_secs(1)).await;
+        assert_eq!(self.server.shutdown(Duration::from_secs(1)).await, Shutdown::Drained);
     }
 
     async fn events(&self, count: u64) -> Result<Duration, Box<dyn Error + Send + Sync>> {

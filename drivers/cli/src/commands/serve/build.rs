@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder};
+use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{Claim, Rejection, StaticTokens};
 
 use super::agent::Program;
@@ -79,15 +79,15 @@ impl Service {
         })
     }
 
-    /// Shuts down: lets running jobs end until `drain` has passed, then ends them. Returns when no program runs any more,
-    /// and whether all jobs ended by themselves.
-    pub(super) async fn shutdown(&self, drain: Duration) -> bool {
-        let drained = self.server.shutdown(drain).await;
+    /// Shuts down: lets running jobs end until `drain` has passed, then ends them. Returns when no program runs any
+    /// more.
+    pub(super) async fn shutdown(&self, drain: Duration) -> Shutdown {
+        let outcome = self.server.shutdown(drain).await;
         #[cfg(unix)]
         if let Some(host) = &self.host {
             host.idle().await;
         }
-        drained
+        outcome
     }
 
     /// Kills every program and shuts down, within a few seconds.

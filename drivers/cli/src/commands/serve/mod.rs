@@ -29,7 +29,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
-use nuncio_tokio::arcp::{ListenOptions, Listening};
+use nuncio_tokio::arcp::{ListenOptions, Listening, Shutdown};
 
 use crate::exit::Exit;
 use crate::signals::Termination;
@@ -100,8 +100,8 @@ async fn stop(service: &Service, settings: &Settings, termination: &mut Terminat
         settings.drain
     ));
     tokio::select! {
-        drained = service.shutdown(settings.drain.get()) => {
-            if !drained {
+        outcome = service.shutdown(settings.drain.get()) => {
+            if outcome == Shutdown::Aborted {
                 eprint_line("nuncio: the jobs that were still running have been ended");
             }
             eprint_line("nuncio: stopped");

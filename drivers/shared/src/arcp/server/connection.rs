@@ -63,7 +63,7 @@ where
     // The machine's deadline for the hello covers the upgrade.
     let patience = Patience { open: None, linger: linger(hub) };
     let over = Arc::clone(hub);
-    over.connection_begins();
+    over.socket_opened();
     let connection = async move {
         let late = async {
             pipe.closing().await;
@@ -78,7 +78,7 @@ where
             }
             Err(error) => port.ended(&conn::lost(&error.to_string())),
         }
-        over.connection_is_over();
+        over.socket_closed();
         drop(done);
     };
     hub.parts.io.spawn(Box::pin(connection.instrument(span)));

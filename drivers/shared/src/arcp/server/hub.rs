@@ -1,7 +1,7 @@
 //! What the tasks of a server share: the machine behind one lock, and the signals around it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use event_listener::Event as Listeners;
@@ -14,6 +14,7 @@ use tracing::Span;
 use super::action::{Actions, Host};
 use super::dispatch::State;
 use super::provision::DynProvisioner;
+use super::shutdown::Shutdown;
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::Orders;
 use crate::auth::BoxVerifier;
@@ -26,16 +27,18 @@ pub(crate) struct Hub {
     state: Mutex<State>,
     clock: Clock,
     pub(super) parts: Parts,
-    /// Connections whose last byte has not been written yet.
-    connections: AtomicUsize,
+    /// The number of listening sockets, and of connections whose last byte has not been written yet.
+    sockets: AtomicUsize,
     /// The machine's next deadline is earlier than the timer thinks.
     timer: Signal,
-    /// A connection was removed, or no job is left.
+    /// A socket was closed, or no job is left.
     emptied: Listeners,
-    /// Cancelled when the server accepts no more sockets.
+    /// Cancelled when a shutdown begins.
     pub(super) stopping: CancellationToken,
-    /// Cancelled when the server takes no connection of any kind.
+    /// Cancelled when the server accepts no more connections, after the drain of a shutdown.
     pub(super) ending: CancellationToken,
+    /// What came of the first shutdown whose drain was over.
+    pub(super) outcome: OnceLock<Shutdown>,
     /// Cancelled when the server has ended.
     pub(super) stopped: CancellationToken,
 }
@@ -67,11 +70,12 @@ impl Hub {
             state: Mutex::new(state),
             clock,
             parts,
-            connections: AtomicUsize::new(0),
+            sockets: AtomicUsize::new(0),
             timer: Signal::default(),
             emptied: Listeners::new(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
+            outcome: OnceLock::new(),
             stopped: CancellationToken::new(),
         }
     }
@@ -126,18 +130,20 @@ impl Hub {
         });
     }
 
-    pub(super) fn connection_begins(&self) {
-        self.connections.fetch_add(1, Ordering::SeqCst);
+    /// Counts a connection or a listening socket.
+    pub(super) fn socket_opened(&self) {
+        self.sockets.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(super) fn connection_is_over(&self) {
-        self.connections.fetch_sub(1, Ordering::SeqCst);
+    /// Ends the count of a connection or a listening socket.
+    pub(super) fn socket_closed(&self) {
+        self.sockets.fetch_sub(1, Ordering::SeqCst);
         self.emptied.notify(usize::MAX);
     }
 
-    /// Waits until no connection is left.
+    /// Waits until no connection and no listening socket is left.
     pub(super) async fn disconnected(&self) {
-        self.emptied_until(|| self.connections.load(Ordering::SeqCst) == 0).await;
+        self.emptied_until(|| self.sockets.load(Ordering::SeqCst) == 0).await;
     }
 
     /// Waits until no job is left, after the machine was told to shut down.

@@ -94,8 +94,9 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
         #[cfg(feature = "tls")]
         tls: options.tls,
         stop: stop.clone(),
-        stopping: hub.stopping.clone(),
+        ending: hub.ending.clone(),
     };
+    hub.socket_opened();
     hub.parts.io.spawn(Box::pin(accepting.run()));
     info!(%address, "listening");
     Listening { address, url, stop }
@@ -110,15 +111,21 @@ struct Accepting<A> {
     #[cfg(feature = "tls")]
     tls: Option<ServerTls>,
     stop: CancellationToken,
-    stopping: CancellationToken,
+    ending: CancellationToken,
 }
 
 impl<A: Accept> Accepting<A> {
     async fn run(self) {
         while let Some((stream, peer)) = self.next().await {
             if self.attach(stream, peer).is_none() {
-                return;
+                break;
             }
+        }
+        let hub = self.hub.clone();
+        // The socket is closed before a shutdown returns.
+        drop(self);
+        if let Some(hub) = hub.upgrade() {
+            hub.socket_closed();
         }
     }
 
@@ -146,7 +153,7 @@ impl<A: Accept> Accepting<A> {
         const PAUSE: Duration = Duration::from_millis(50);
         loop {
             let stopped = async {
-                or(self.stop.cancelled(), self.stopping.cancelled()).await;
+                or(self.stop.cancelled(), self.ending.cancelled()).await;
                 None
             };
             match or(stopped, async { Some(self.socket.accept().await) }).await? {

@@ -19,12 +19,16 @@ mod host;
 pub(crate) mod hub;
 mod listen;
 mod provision;
+mod serve;
+mod shutdown;
 
 pub use builder::ServerBuilder;
 pub use connection::Connection;
 pub use error::BuildError;
 pub use listen::{ListenOptions, Listening};
 pub use provision::{Grant, Provisioner, Revocation};
+pub use serve::{Serve, ServeUntil};
+pub use shutdown::Shutdown;
 
 use crate::arcp::client::Transport;
 use crate::arcp::journal::Order;
@@ -37,9 +41,33 @@ use hub::Hub;
 
 /// A runtime in the sense of the specification: it runs agents for the sessions of its clients, on the driver `D`.
 ///
-/// It works from the moment it is built, on threads of its own. Connections come from [`listen`](Server::listen), from
-/// [`serve_stdio`](Server::serve_stdio), and as streams. When the last clone is dropped, everything ends at once: jobs,
-/// sessions, connections; [`shutdown`](Server::shutdown) is the graceful way.
+/// It runs from the moment it is built, on threads of its own. Clients reach it over the sockets of
+/// [`serve`](Server::serve) and [`listen`](Server::listen), over [stdio](Server::serve_stdio), within the
+/// [process](Server::connect_memory), and over any stream. [`shutdown`](Server::shutdown) ends it gracefully. When the
+/// last clone is dropped, all jobs, sessions and connections end at once.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use nuncio_shared::arcp::{BuildError, Failure, JobContext, Server, Shutdown};
+/// # use nuncio_shared::auth::StaticTokens;
+/// # use nuncio_shared::io::Driver;
+/// async fn greet(name: String, _ctx: JobContext) -> Result<String, Failure> {
+///     Ok(format!("Hello, {name}!"))
+/// }
+///
+/// // `D` is `Tokio` or `Smol`; the crates of the drivers have an alias of `Server` for theirs.
+/// async fn run<D: Driver>(signal: impl Future<Output = ()> + Send + 'static) -> Result<(), Box<dyn std::error::Error>> {
+///     let server = Server::<D>::builder()
+///         .verifier(StaticTokens::new().with("secret", "me@example.com"))
+///         .agent("greet", greet)
+///         .build()?;
+///     let ended = server.serve("127.0.0.1:7777").with_graceful_shutdown(signal).await?;
+///     if ended == Shutdown::Aborted {
+///         eprintln!("some jobs did not end in time");
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Server<D: Driver> {
     inner: Arc<Inner>,
     thread: Arc<D::Thread>,
@@ -156,26 +184,41 @@ impl<D: Driver> Server<D> {
         self.inner.restored
     }
 
-    /// Returns whether the server accepts no more connections, because it is shutting down.
+    /// Returns whether a shutdown has begun.
     pub fn is_stopping(&self) -> bool {
         self.inner.hub.stopping.is_cancelled()
     }
 
-    /// Ends gracefully: accepts no more connections, sessions and submits, gives running jobs the time `drain` to end,
-    /// ends those that remain, and closes every connection (1001). Returns true if no job had to be ended.
-    pub async fn shutdown(&self, drain: Duration) -> bool {
+    /// Returns whether the server accepts connections: until it ends, and so also during the drain of a shutdown.
+    pub fn accepts_connections(&self) -> bool {
+        !self.inner.hub.ending.is_cancelled()
+    }
+
+    /// Shuts the server down: gives running jobs the time `drain` to end, ends those that remain, and closes every socket.
+    ///
+    /// During the drain new submits are refused. Everything else goes on: running jobs delegate, and clients connect to
+    /// resume their sessions and to list and cancel jobs. Connections are closed with 1001 after the drain.
+    ///
+    /// The shutdown goes on if the future is dropped.
+    pub async fn shutdown(&self, drain: Duration) -> Shutdown {
         let hub = Arc::clone(&self.inner.hub);
         let (done, drained) = oneshot::channel();
         // On the server's thread, so that it goes on if this future is dropped.
         self.inner.hub.parts.io.spawn(Box::pin(async move {
             hub.stopping.cancel();
             hub.run(|state, now| state.runtime.shutdown(now));
-            let drained = timeout(&*hub.parts.io, drain, hub.drained()).await.is_some();
+            let drained = match timeout(&*hub.parts.io, drain, hub.drained()).await {
+                Some(()) => Shutdown::Drained,
+                None => Shutdown::Aborted,
+            };
+            // Another call may have ended the jobs that this one has waited for.
+            let outcome = *hub.outcome.get_or_init(|| drained);
             end(&hub).await;
             // The receiver is gone if the future was dropped.
-            let _gone = done.send(drained);
+            let _gone = done.send(outcome);
         }));
-        drained.await.unwrap_or(false)
+        // The sender is dropped without a value if the thread has ended, and all tasks with it.
+        drained.await.unwrap_or(Shutdown::Aborted)
     }
 }
 
