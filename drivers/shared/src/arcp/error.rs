@@ -1,4 +1,4 @@
-//! What can go wrong on this side of the wire.
+//! Errors of clients.
 
 use std::io;
 
@@ -44,7 +44,7 @@ pub enum SessionEnd {
     #[error("the runtime could not be reached: {0}")]
     Unreachable(ConnectError),
     /// A connection was lost and did not come back within the number of attempts.
-    #[error("the connection was lost and {attempts} attempts to resume the session failed, the last one so: {last}")]
+    #[error("the connection was lost and {attempts} attempts to resume the session failed; the last error was: {last}")]
     GaveUp {
         /// Failed attempts.
         attempts: u32,
@@ -54,7 +54,7 @@ pub enum SessionEnd {
     /// The runtime could not be reached for longer than it keeps a session.
     #[error(
         "the connection was lost and the session's resume window of {window_secs} seconds has passed; \
-         the last attempt failed so: {last}"
+         the last error was: {last}"
     )]
     WindowPassed {
         /// The window the runtime promised.
@@ -83,11 +83,11 @@ impl SessionEnd {
 /// Why a connection could not be made, or ended.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The connector said so.
+    /// The connector has failed.
     #[error("{0}")]
     Io(std::sync::Arc<io::Error>),
-    /// Nothing was there in time.
-    #[error("nobody answered in time")]
+    /// The connection was not made in time.
+    #[error("the connection attempt timed out")]
     TimedOut,
     /// The server refused the WebSocket upgrade.
     #[error("the server refused the connection with HTTP status {status}: {reason}")]
@@ -108,10 +108,10 @@ pub enum ConnectError {
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientBuildError {
-    /// The URL is none.
+    /// The URL is not valid.
     #[error(transparent)]
     Url(#[from] nuncio_link::InvalidUrl),
-    /// The system gave no thread or no random numbers.
+    /// The system has refused a thread or random numbers.
     #[error("the system refused: {0}")]
     System(#[source] io::Error),
     /// The session could not be opened.
