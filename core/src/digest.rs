@@ -1,7 +1,8 @@
 //! SHA-256 digests: of secrets, and of JSON values.
 //!
 //! Two JSON values have the same digest if they are equal as values: the order of keys and the spelling of numbers and
-//! escapes do not count, the order of arrays does. Submits that repeat an idempotency key are compared in this way (§7.2).
+//! escapes do not count, the order of arrays does. Submits that repeat an idempotency key are compared in this way
+//! (§7.2).
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -22,9 +22,10 @@
 //! * **Time**, `poll_timeout` and `handle_timeout`: the next deadline with its reason, and the report that it has passed. A
 //!   report that comes early or without a reason is harmless.
 //!
-//! Every input carries the present [`Time`](time::Time), which never steps back. The same seed and the same inputs produce
-//! byte-identical outputs. Whatever needs IO or a decision of the host is asked with an event, answered with a command, and
-//! has a deadline. Every limit is part of the machine's configuration, and its memory is bounded by their sum.
+//! Every input carries the present [`Time`](time::Time), which never steps back. The same seed and the same inputs
+//! produce byte-identical outputs. Whatever needs IO or a decision of the host is asked with an event, answered with a
+//! command, and has a deadline. Every limit is part of the machine's configuration, and its memory is bounded by their
+//! sum.
 #![no_std]
 #![warn(clippy::wildcard_enum_match_arm)]
 

@@ -1,9 +1,10 @@
-//! State machines whose transitions are methods.
+//! States that change by transitions alone.
 
-/// Declares the transitions of a state enum, each as a method that returns whether the state was one it leaves.
+/// Declares the transitions of a state enum. Each becomes a method that changes the state and returns true, or returns
+/// false in a state that does not have the transition.
 ///
-/// The methods are the only way to change the state. In tests, `TRANSITIONS` lists them under their names, so that a table
-/// of all states and transitions is made by the methods themselves.
+/// In tests `TRANSITIONS` lists the methods with their names, so that the table of all states and transitions is made
+/// by the methods that the machine uses.
 macro_rules! transitions {
     ($state:ident { $( $(#[$doc:meta])* $name:ident: $( $($from:ident)|+ => $to:ident ),+; )+ }) => {
         impl $state {

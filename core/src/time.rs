@@ -97,8 +97,8 @@ impl Time {
     }
 }
 
-/// Returns whether a text has the form `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`. jiff also accepts others, such as
-/// an offset without minutes or a zone annotation.
+/// Returns whether a text has the form `YYYY-MM-DDTHH:MM:SS[.digits](Z|+HH:MM|-HH:MM)`. jiff also accepts others, such
+/// as an offset without minutes or a zone annotation.
 fn has_form(text: &str) -> bool {
     let Some((local, rest)) = text.split_at_checked(19) else { return false };
     let separators = [(4, b"--"), (7, b"--"), (10, b"Tt"), (13, b"::"), (16, b"::")];

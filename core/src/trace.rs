@@ -148,7 +148,8 @@ impl TraceState {
     /// The longest `tracestate` that is passed on, in bytes: the length that W3C requires to be propagated.
     pub const MAX_BYTES: usize = 512;
 
-    /// Parses a `tracestate` of 1 to 512 printable ASCII characters, spaces and tabs. Returns `None` for any other text.
+    /// Parses a `tracestate` of 1 to 512 printable ASCII characters, spaces and tabs. Returns `None` for any other
+    /// text.
     pub fn parse(text: &str) -> Option<TraceState> {
         let printable = text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
         (!text.is_empty() && text.len() <= Self::MAX_BYTES && printable).then(|| TraceState(text.into()))
@@ -175,8 +176,8 @@ impl TraceContext {
 
     /// Parses the JSON text of the extension, `{"traceparent", "tracestate"?}`. Other members are ignored.
     ///
-    /// Returns `None` if the `traceparent` is absent or malformed. A malformed `tracestate` is dropped by itself, as W3C
-    /// requires.
+    /// Returns `None` if the `traceparent` is absent or malformed. A malformed `tracestate` is dropped by itself, as
+    /// W3C requires.
     pub fn from_json(json: &str) -> Option<TraceContext> {
         let members: Members<String> = serde_json::from_str(json).ok()?;
         let parent = TraceParent::parse(&members.traceparent)?;

@@ -64,9 +64,9 @@ impl Amounts {
 
 /// The counters of a job's `cost.budget` (§9.6), one for each currency.
 ///
-/// What remains is what was granted, less what was spent, less what is set aside for delegated jobs that have amounts of
-/// their own (ours). A job and its descendants together therefore never spend more than the job was granted, except for
-/// the costs that exhaust it.
+/// What remains is what was granted, less what was spent, less what is set aside for delegated jobs that have amounts
+/// of their own (ours). A job and its descendants together therefore never spend more than the job was granted, except
+/// for the costs that exhaust it.
 ///
 /// ```
 /// use nuncio_core::budget::{Amount, Amounts, Budget, parse_amount};
@@ -122,8 +122,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`BudgetError::NotBudgeted`], [`BudgetError::MoreThanRemains`], and [`BudgetError::Amount`] if a counter could not
-    /// be exact. All of them mean `LEASE_SUBSET_VIOLATION`, and change nothing.
+    /// [`BudgetError::NotBudgeted`], [`BudgetError::MoreThanRemains`], and [`BudgetError::Amount`] if a counter could
+    /// not be exact. All of them mean `LEASE_SUBSET_VIOLATION`, and change nothing.
     pub fn set_aside(&mut self, amounts: &Amounts) -> Result<(), BudgetError> {
         let mut after = self.clone();
         for (currency, amount) in amounts.iter() {

@@ -2,14 +2,16 @@
 //!
 //! The decision is exact. It rests on one observation: a pattern is its own hardest target. Replace every `**` of the
 //! child's pattern by some number of segments `*`, and read the result as a target. The child's pattern matches it. A
-//! parent's pattern has no literal `*`, so if it matches this target, it matches each `*` of it with a wildcard, and with
-//! that wildcard everything that could stand in place of the `*`. Hence the parent covers the child's pattern if and only
-//! if each of these targets is matched by some pattern of the parent. Without a `**` there is exactly one of them.
+//! parent's pattern has no literal `*`, so if it matches this target, it matches each `*` of it with a wildcard, and
+//! with that wildcard everything that could stand in place of the `*`. Hence the parent covers the child's pattern if
+//! and only if each of these targets is matched by some pattern of the parent. Without a `**` there is exactly one of
+//! them.
 //!
 //! With a `**` there are infinitely many. The search walks through the child's segments and keeps the set of all places
-//! that the parent's patterns can have reached on the same text. At a `**` it branches: either the `**` ends, or it takes
-//! up one more `*`. A branch is dropped at a place of the child that was visited before with a set that accepted no more
-//! than the present one. The number of sets can be exponential in the number of `**`, which is why the work is bounded.
+//! that the parent's patterns can have reached on the same text. At a `**` it branches: either the `**` ends, or it
+//! takes up one more `*`. A branch is dropped at a place of the child that was visited before with a set that accepted
+//! no more than the present one. The number of sets can be exponential in the number of `**`, which is why the work is
+//! bounded.
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -1,8 +1,8 @@
 //! Leases (§9): what a job may do, and whether one lease includes another.
 //!
 //! A [`Lease`] is a value that only narrows. It is read once from a `lease_request` ([`Lease::parse`]), asked before
-//! every [`Operation`] ([`Lease::covers`]), and compared with the lease of a delegated job ([`Lease::includes`]). It has
-//! neither an expiry nor a record of what was spent.
+//! every [`Operation`] ([`Lease::covers`]), and compared with the lease of a delegated job ([`Lease::includes`]). It
+//! has neither an expiry nor a record of what was spent.
 //!
 //! # The pattern language (§9.2 says "glob"; the rest is ours)
 //!
@@ -26,8 +26,9 @@
 //!
 //! # Canonical form
 //!
-//! Patterns and targets are brought into a canonical form ([`CanonicalError`] lists what has none) and compared as texts
-//! afterwards, so that two spellings of one resource always get the same answer. The form depends on the namespace:
+//! Patterns and targets are brought into a canonical form ([`CanonicalError`] lists what has none) and compared as
+//! texts afterwards, so that two spellings of one resource always get the same answer. The form depends on the
+//! namespace:
 //!
 //! - `fs.read`, `fs.write`: an absolute POSIX path, resolved by its text alone; an agent must itself refuse links that
 //!   lead elsewhere. In patterns `.`, `..`, `//` and a trailing `/` are refused. A pattern that begins with `**` is
@@ -130,19 +131,19 @@ impl Lease {
 
     /// Returns whether a pattern of the operation's namespace matches its target (§9.3).
     ///
-    /// The work is bounded: an operation that would take more than four million steps is not covered (ours). That takes a
-    /// hostile lease and target; a thousand ordinary patterns need a hundred thousand steps.
+    /// The work is bounded: an operation that would take more than four million steps is not covered (ours). That takes
+    /// a hostile lease and target; a thousand ordinary patterns need a hundred thousand steps.
     pub fn covers(&self, operation: &Operation) -> bool {
         let mut work = pattern::MATCH_WORK;
         self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), &mut work))
     }
 
-    /// Checks that this lease covers every operation that `child` covers (§9.4): in each of the child's namespaces every
-    /// pattern matches only what some pattern of this lease matches. Equal leases include each other.
+    /// Checks that this lease covers every operation that `child` covers (§9.4): in each of the child's namespaces
+    /// every pattern matches only what some pattern of this lease matches. Equal leases include each other.
     ///
     /// The decision is exact: a violation is reported only if the child could do something that this lease does not
-    /// allow. (It is exact over all non-empty texts, and therefore sound over the canonical targets among them. For paths
-    /// and names the two are the same, because a `*` can always stand for an ordinary character.)
+    /// allow. (It is exact over all non-empty texts, and therefore sound over the canonical targets among them. For
+    /// paths and names the two are the same, because a `*` can always stand for an ordinary character.)
     ///
     /// `cost.budget` is not compared, because amounts are compared with what remains of them by
     /// [`Budget::set_aside`](crate::budget::Budget::set_aside). Neither is expiry, which is not part of a lease.

@@ -34,7 +34,8 @@ impl Namespace {
 
     /// Parses a namespace, or returns `None` for a text that is not one.
     ///
-    /// A vendor's is `x-vendor.` and at least two labels between dots, each of ASCII letters, digits, `_` and `-` (ours).
+    /// A vendor's is `x-vendor.` and at least two labels between dots, each of ASCII letters, digits, `_` and `-`
+    /// (ours).
     pub fn parse(text: &str) -> Option<Namespace> {
         match text {
             "fs.read" => Some(Namespace::FsRead),

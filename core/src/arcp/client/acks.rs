@@ -15,7 +15,7 @@ pub(super) struct Acks {
 }
 
 impl Acks {
-    /// The application has taken all events up to `seq`. Wants an acknowledgement if `auto` says so.
+    /// Records that the application has taken all events up to `seq`. Wants an acknowledgement if `auto` says so.
     pub(super) fn taken(&mut self, auto: AutoAck, seq: u64, now: Time) {
         let behind = seq.saturating_sub(self.covered());
         if behind == 0 {
@@ -27,13 +27,14 @@ impl Acks {
         }
     }
 
-    /// The interval has passed. `seq` can be less than it was: an older event that was held came after it.
+    /// Wants an acknowledgement up to `seq`, because the interval has passed. `seq` can be less than in the last call
+    /// of [`Acks::taken`], if an older event was held in the meantime.
     pub(super) fn interval_passed(&mut self, seq: u64) {
         self.since = None;
         self.want(seq);
     }
 
-    /// Wants an acknowledgement up to `seq`, unless one was sent.
+    /// Wants an acknowledgement up to `seq`, unless it was sent already.
     pub(super) fn want(&mut self, seq: u64) {
         if seq > self.covered() {
             self.wanted = Some(seq);
@@ -53,6 +54,7 @@ impl Acks {
         Some(seq)
     }
 
+    /// Returns the number up to which all events are acknowledged, or will be.
     fn covered(&self) -> u64 {
         self.wanted.unwrap_or(self.sent)
     }

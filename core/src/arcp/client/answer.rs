@@ -1,7 +1,7 @@
 //! Answers to requests, and to which request they belong.
 //!
-//! An answer quotes the envelope id of its request. Some runtimes quote none; their answers belong to the oldest request of
-//! the kind (`core/docs/arcp.md`, "The client").
+//! An answer quotes the envelope id of its request. Some runtimes quote none; their answers belong to the oldest
+//! request of the kind (`core/docs/arcp.md`, "The client").
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -22,7 +22,8 @@ use crate::arcp::wire::request::write;
 use crate::json::Text;
 
 impl Client {
-    /// `job.accepted`: a submit was accepted, a job was delegated, or the runtime repeats one of them after a resume.
+    /// Takes a `job.accepted`: a submit was accepted, a job was delegated, or the runtime repeats one of them after a
+    /// resume.
     pub(super) fn on_accepted(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
@@ -51,8 +52,8 @@ impl Client {
             self.jobs.bind(handle, job_id);
             self.emit(ClientEvent::Child { handle, parent, accepted }, bytes);
         } else if quoted.is_some() && self.requests.oldest(is_submit).is_some() {
-            // This may answer a submit that was sent several times, quoting an id that is no longer remembered. The events
-            // of the job stay held until the last copy is answered.
+            // This may answer a submit that was sent several times, quoting an id that is no longer remembered. The
+            // events of the job stay held until the last copy is answered.
             return;
         } else {
             // The submit was given up, or there is no room for another child.
@@ -62,7 +63,7 @@ impl Client {
         self.release_held(job_id);
     }
 
-    /// A submit was accepted. The cancels that waited for that are sent.
+    /// Accepts a submit, and sends the cancels that waited for that.
     fn submit_accepted(&mut self, handle: HandleId, accepted: Box<Accepted>, bytes: usize) {
         let job_id: Arc<str> = Arc::from(&*accepted.job_id);
         self.jobs.answered(handle);
@@ -76,7 +77,7 @@ impl Client {
         }
     }
 
-    /// `job.subscribed`: a subscription has begun.
+    /// Takes a `job.subscribed`: a subscription has begun.
     pub(super) fn on_subscribed(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
@@ -98,7 +99,7 @@ impl Client {
         }
     }
 
-    /// `job.cancelled`: a cancel has reached the runtime.
+    /// Takes a `job.cancelled`: a cancel has reached the runtime.
     pub(super) fn on_cancelled(&mut self, envelope: &Envelope<'_>) {
         let cancelled: read::Cancelled<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
@@ -114,7 +115,7 @@ impl Client {
         self.emit(ClientEvent::Cancelled { request, handle, acknowledged: true }, 0);
     }
 
-    /// `session.jobs`: a page of jobs.
+    /// Takes a `session.jobs`: a page of jobs.
     pub(super) fn on_jobs(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let jobs: read::Jobs<'_> = payload(envelope);
         let is_list = |request: &Request| request.ask == Ask::List;

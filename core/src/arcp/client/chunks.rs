@@ -37,8 +37,8 @@ pub(super) enum Taken {
 }
 
 impl Stream {
-    /// Takes a chunk. The first one can be from the middle of a result, because a subscription, or a submit that repeats
-    /// the idempotency key of an earlier one (§7.2), may begin there.
+    /// Takes a chunk. The first one can be from the middle of a result, because a subscription, or a submit that
+    /// repeats the idempotency key of an earlier one (§7.2), may begin there.
     pub(super) fn take(&mut self, limits: &ClientLimits, frame: &Bytes, body: &str) -> Taken {
         if self.broken {
             return Taken::Skip;

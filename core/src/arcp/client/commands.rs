@@ -98,12 +98,14 @@ impl Client {
     /// Subscribes to a job (§7.6). [`Subscribed`](super::ClientEvent::Subscribed) or
     /// [`RequestFailed`](super::ClientEvent::RequestFailed) answers, with the same handle.
     ///
-    /// A replay for one handle also reaches the other handles that subscribe to the same job. If the answer is lost with the
-    /// transport, the request is sent again after the resume, and the history can be received twice under new numbers.
+    /// A replay for one handle also reaches the other handles that subscribe to the same job. If the answer is lost
+    /// with the transport, the request is sent again after the resume, and the history can be received twice under new
+    /// numbers.
     ///
     /// # Errors
     ///
-    /// [`ClientRefused`] for a malformed job id, if `subscribe` was not negotiated, for a limit, and for a closed client.
+    /// [`ClientRefused`] for a malformed job id, if `subscribe` was not negotiated, for a limit, and for a closed
+    /// client.
     pub fn subscribe(&mut self, now: Time, job_id: &str, subscribe: Subscribe) -> Result<HandleId, ClientRefused> {
         self.advance(now);
         if !is_plain(job_id) {
@@ -177,7 +179,8 @@ impl Client {
         self.flush();
     }
 
-    /// Closes a subscription. The runtime is told if it knows of it and no other handle subscribes to the job.
+    /// Ends a subscription. If the runtime knows of it and no other handle subscribes to the job, an unsubscribe is
+    /// sent.
     fn end_subscription(&mut self, handle: HandleId) {
         let asked = self.jobs.unanswered(handle);
         let is_known = asked.is_none_or(|asked| self.requests.was_sent(asked));
@@ -197,8 +200,8 @@ impl Client {
         }
     }
 
-    /// Checks that the session has the features that a request needs. Before the first welcome it is not known; then the
-    /// request fails at the welcome.
+    /// Checks that the session has the features that a request needs. Before the first welcome they are not known; a
+    /// request that needs others then fails at the welcome.
     fn check_session(&self, needs: Features) -> Result<(), ClientRefused> {
         if self.state.is_ending() {
             return Err(ClientRefused::Closed);

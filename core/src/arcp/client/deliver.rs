@@ -20,7 +20,7 @@ use crate::arcp::wire::reply::read::{self, EventFrame, EventKind, Raw, Timestamp
 use crate::json::Text;
 
 impl Client {
-    /// `job.event`, from the transport.
+    /// Takes a `job.event` from the transport.
     pub(super) fn on_event(&mut self, frame: &Bytes, event: &EventFrame<'_>) {
         let seq = event.event_seq.map_or(0, |Int(seq)| seq);
         if let Some(late) = self.arrive(seq) {
@@ -28,8 +28,8 @@ impl Client {
         }
     }
 
-    /// `job.result` or `job.error`, from the transport: the end of a job (§7.3), or the form in which some runtimes refuse a
-    /// submit.
+    /// Takes a `job.result` or `job.error` from the transport: the end of a job (§7.3), or the form in which some
+    /// runtimes refuse a submit.
     pub(super) fn on_terminal(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let seq = envelope.event_seq.map_or(0, |Int(seq)| seq);
         let Some(late) = self.arrive(seq) else { return };
@@ -53,7 +53,7 @@ impl Client {
         }
     }
 
-    /// Counts the number of a frame. Returns whether it is late, or `None` if the frame is to be dropped.
+    /// Records the number of a frame. Returns whether it is late, or `None` if the frame is to be dropped.
     fn arrive(&mut self, seq: u64) -> Option<bool> {
         // Before its first welcome the client has no session, and so no numbers.
         let session = self.session.as_mut()?;
@@ -90,6 +90,7 @@ impl Client {
         None
     }
 
+    /// Delivers an event to the handles that follow its job.
     fn deliver_event(&mut self, frame: &Bytes, event: &EventFrame<'_>, seq: u64, late: bool) {
         let Some(job_id) = event.job_id.as_ref().map(Text::as_str) else { return };
         let Some(job) = self.route(job_id, seq, late, frame) else { return };
@@ -109,6 +110,7 @@ impl Client {
         self.delivered(job, seq, late, delivered);
     }
 
+    /// Delivers a terminal message to the handles that follow its job, which end with it.
     fn deliver_terminal(
         &mut self,
         frame: &Bytes,
@@ -138,8 +140,8 @@ impl Client {
         }
     }
 
-    /// Fails the oldest submit if a `job.error` refuses it, and returns whether it does: no frame of its job was received
-    /// before, or it says that another submit has used the idempotency key.
+    /// Fails the oldest submit if this is a `job.error` that refuses it, and returns whether it is. It refuses a submit
+    /// if it is the first frame of its job, or if it says that the idempotency key was used by another submit.
     fn submit_refused(&mut self, frame: &Bytes, envelope: &Envelope<'_>, terminal: &read::Terminal<'_>) -> bool {
         if envelope.kind.as_ref().map(Text::as_str) != Some("job.error") {
             return false;
@@ -161,7 +163,7 @@ impl Client {
         true
     }
 
-    /// A frame was offered to the handles of a job. `delivered` tells whether any of them has received it.
+    /// Records in the session that a frame was delivered, if any handle of its job has received it.
     fn delivered(&mut self, job: JobKey, seq: u64, late: bool, delivered: bool) {
         let own = self.jobs.is_own(job);
         if let Some(session) = self.session.as_mut().filter(|_| delivered) {

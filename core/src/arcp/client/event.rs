@@ -17,16 +17,16 @@ pub enum ClientOutput {
     /// was.
     Send(Bytes),
     /// A transport is to be opened. [`Client::handle_open`](super::Client::handle_open) reports that it was;
-    /// [`Client::handle_connect_failed`](super::Client::handle_connect_failed) reports a failure and asks again. A driver
-    /// opens the first transport without being asked.
+    /// [`Client::handle_connect_failed`](super::Client::handle_connect_failed) reports a failure and asks again. A
+    /// driver opens the first transport without being asked.
     Connect {
         /// Failed attempts since the last welcome, from 0. The delay before the next attempt depends on them.
         attempt: u32,
         /// Whether there is a session to resume.
         resume: bool,
     },
-    /// The transport is to be closed once all frames before this output were written. The client counts it as lost, so that
-    /// its end need not be reported.
+    /// The transport is to be closed once all frames before this output were written. The client counts it as lost, so
+    /// that its end need not be reported.
     CloseTransport {
         /// A WebSocket close code.
         code: u16,
@@ -137,8 +137,8 @@ pub enum ClientEvent {
     },
     /// The runtime has sent an error that belongs to no request of the client.
     Notice(Box<RemoteFault>),
-    /// The events with the numbers `from..=to` were lost: they were still missing after a resume (§8.3), or belong to a job
-    /// that was not accepted before the client ran out of room for them.
+    /// The events with the numbers `from..=to` were lost: they were still missing after a resume (§8.3), or belong to a
+    /// job that was not accepted before the client ran out of room for them.
     Gap {
         /// The first lost number.
         from: u64,
@@ -174,8 +174,8 @@ pub enum RequestFailure {
     /// The request was queued before the welcome, and the session does not have the feature that it needs (§6.2).
     #[error("the session did not negotiate {0}")]
     NotNegotiated(&'static str),
-    /// The runtime closed the transport because the request was too large (1009). It is not sent again, because that would
-    /// close the next transport as well.
+    /// The runtime closed the transport because the request was too large (1009). It is not sent again, because that
+    /// would close the next transport as well.
     #[error("the runtime does not take a request of {bytes} bytes")]
     TooLarge {
         /// Bytes of the request.
@@ -220,8 +220,8 @@ pub enum CloseReason {
     /// The application closed it.
     #[error("the application closed the client")]
     Asked,
-    /// The runtime refused the session for good: with `UNAUTHENTICATED`, `RESUME_WINDOW_EXPIRED`, or `PERMISSION_DENIED` for
-    /// a resume. Jobs that were accepted go on.
+    /// The runtime refused the session for good: with `UNAUTHENTICATED`, `RESUME_WINDOW_EXPIRED`, or
+    /// `PERMISSION_DENIED` for a resume. Jobs that were accepted go on.
     #[error(transparent)]
     Refused(RemoteFault),
     /// The runtime answered a resume with another session.

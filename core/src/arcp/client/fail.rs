@@ -1,4 +1,4 @@
-//! Requests that fail, and handles whose job has ended.
+//! The failure of requests, and the end of handles.
 
 use alloc::boxed::Box;
 
@@ -8,7 +8,7 @@ use super::requests::Ask;
 use super::types::{HandleId, Outcome, RequestId};
 
 impl Client {
-    /// A request has failed. The application is told, unless it has released the handle.
+    /// Fails a request. It is reported to the application, unless that has released the handle.
     pub(super) fn fail(&mut self, id: RequestId, why: RequestFailure) {
         let Some(request) = self.requests.remove(id) else { return };
         let mut released = false;
@@ -29,14 +29,14 @@ impl Client {
         }
     }
 
-    /// Every request fails, because the client is closed.
+    /// Fails every request, because the client is closed.
     pub(super) fn fail_all(&mut self) {
         for id in self.requests.ids() {
             self.fail(id, RequestFailure::Closed);
         }
     }
 
-    /// The job of a handle has ended. That answers its cancels, and the terminal message is the last event of the handle.
+    /// Ends a handle whose job has ended. Its cancels are answered by that, and the terminal event is its last one.
     pub(super) fn end_handle(&mut self, handle: HandleId, outcome: Box<Outcome>, bytes: usize) {
         let Some(closed) = self.jobs.close(handle) else { return };
         for request in closed.cancels {

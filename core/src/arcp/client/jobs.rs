@@ -1,9 +1,13 @@
 //! The jobs of a client, and the handles through which its application follows them.
 //!
 //! ```text
-//!   HandleId --> Handle --.                 a submit:       open, asked, [accepted:] answered, bind … close
-//!   HandleId --> Handle --+--> Job "job_1"  a subscription: open, bind, asked, answered … close
-//!   HandleId --> Handle -----> Job "job_2"  a child:        open, bind … close
+//!   HandleId --> Handle --+
+//!   HandleId --> Handle --+--> Job "job_1"
+//!   HandleId --> Handle -----> Job "job_2"
+//!
+//!   a submit        open --> asked --------------> answered, bind --> … --> close
+//!   a subscription  open --> bind, asked --------> answered --------> … --> close
+//!   a child         open --> bind ----------------------------------> … --> close
 //! ```
 //!
 //! A job is kept as long as a handle follows it. Afterwards its id is retired, so that late frames of it are dropped.
@@ -35,6 +39,7 @@ pub(super) enum Role {
     Child,
 }
 
+/// One way in which the application follows a job.
 #[derive(Clone, Debug)]
 struct Handle {
     role: Role,
@@ -43,14 +48,15 @@ struct Handle {
     asked: Option<RequestId>,
     /// Whether the application has released the handle and receives no more events of it.
     released: bool,
-    /// The highest number delivered.
+    /// The highest number that was delivered.
     seq: u64,
+    /// The streamed result, once its first chunk was received.
     stream: Option<Box<Stream>>,
     cancels: Vec<Cancel>,
     /// The outcome of a job that ended before its subscription was answered.
     parked: Option<Box<Outcome>>,
-    /// The status of a job that had ended before it was subscribed to, and when its terminal message is given up; on the
-    /// reading clock.
+    /// The status of a job that had ended before it was subscribed to, and when its terminal message is given up; on
+    /// the reading clock.
     owed: Option<(FinalStatus, Time)>,
 }
 
@@ -62,6 +68,7 @@ struct Cancel {
     reason: Option<Box<str>>,
 }
 
+/// A job, and the handles that follow it.
 #[derive(Clone, Debug)]
 struct Job {
     id: Arc<str>,
@@ -115,14 +122,15 @@ impl Jobs {
         })
     }
 
-    /// The submit or subscribe of a handle was queued.
+    /// Records the submit or subscribe that a handle waits for.
     pub(super) fn asked(&mut self, handle: HandleId, request: RequestId) {
         if let Some(handle) = self.handles.get_mut(handle) {
             handle.asked = Some(request);
         }
     }
 
-    /// The submit or subscribe of a handle was answered. Returns the outcome of a job that has ended in the meantime.
+    /// Records that the submit or subscribe of a handle was answered. Returns the outcome of the job if it has ended in
+    /// the meantime.
     pub(super) fn answered(&mut self, handle: HandleId) -> Option<Box<Outcome>> {
         let handle = self.handles.get_mut(handle)?;
         handle.asked = None;
@@ -147,8 +155,8 @@ impl Jobs {
         }
     }
 
-    /// The application releases a handle. Returns where it comes from and its unanswered submit or subscribe, or `None` for
-    /// a dead handle.
+    /// Releases a handle: the application receives no more events of it. Returns where the handle comes from and its
+    /// unanswered submit or subscribe, or `None` for a dead handle.
     pub(super) fn release(&mut self, handle: HandleId) -> Option<(Role, Option<RequestId>)> {
         let handle = self.handles.get_mut(handle)?;
         handle.released = true;
@@ -198,20 +206,20 @@ impl Jobs {
 
     // Cancels.
 
-    /// A cancel of the handle's job was asked for. One that waits for the job to be accepted has a `reason`.
+    /// Adds a cancel of the handle's job. One that waits for the job to be accepted keeps its reason here.
     pub(super) fn add_cancel(&mut self, handle: HandleId, request: RequestId, reason: Option<Box<str>>) {
         if let Some(handle) = self.handles.get_mut(handle) {
             handle.cancels.push(Cancel { request, reason });
         }
     }
 
-    /// Returns the cancels of a handle with their reasons, which are given away.
+    /// Returns the cancels of a handle, and takes their reasons.
     pub(super) fn take_cancels(&mut self, handle: HandleId) -> Vec<(RequestId, Option<Box<str>>)> {
         let cancels = self.handles.get_mut(handle).map(|handle| handle.cancels.iter_mut());
         cancels.into_iter().flatten().map(|cancel| (cancel.request, cancel.reason.take())).collect()
     }
 
-    /// A cancel was answered.
+    /// Removes a cancel that was answered or has failed.
     pub(super) fn remove_cancel(&mut self, handle: HandleId, request: RequestId) {
         if let Some(handle) = self.handles.get_mut(handle) {
             handle.cancels.retain(|cancel| cancel.request != request);
@@ -262,8 +270,8 @@ impl Jobs {
 
     // Delivery.
 
-    /// Offers an event to the handles of a job. Calls `deliver` with each that has not received it and was not released,
-    /// and with the stream of its result. Returns whether any handle, released or not, had not received it.
+    /// Delivers an event to the handles of a job that have not received it: calls `deliver` with each of them that was
+    /// not released, and with the stream of its result. Returns whether there was any such handle, released or not.
     pub(super) fn deliver(
         &mut self,
         job: JobKey,
@@ -283,8 +291,8 @@ impl Jobs {
         delivered
     }
 
-    /// Offers a terminal message to the handles of a job. Returns those that have not received it, each with the stream of
-    /// its result.
+    /// Returns the handles of a job that have not received its terminal message, each with the stream of its result,
+    /// and records that they have.
     pub(super) fn end(&mut self, job: JobKey, seq: u64) -> Vec<(HandleId, Option<Box<Stream>>)> {
         let members = self.jobs.get(job).into_iter().flat_map(|job| &job.members);
         members
@@ -295,8 +303,8 @@ impl Jobs {
             .collect()
     }
 
-    /// Keeps the outcome of a job whose subscription was not answered yet. Returns the outcome if it was, or if the handle
-    /// is no subscription.
+    /// Keeps the outcome of a job until its subscription is answered. Returns the outcome if the handle does not wait
+    /// for that.
     pub(super) fn park(&mut self, handle: HandleId, outcome: Box<Outcome>) -> Option<Box<Outcome>> {
         match self.handles.get_mut(handle) {
             Some(handle) if handle.role == Role::Subscription && handle.asked.is_some() => {
@@ -309,7 +317,8 @@ impl Jobs {
 
     // Terminal messages that the runtime owes.
 
-    /// The job of a handle had ended before. Its terminal message is waited for until `due`.
+    /// Records that the job of a handle had ended before it was subscribed to, and that its terminal message is waited
+    /// for until `due`.
     pub(super) fn owe(&mut self, handle: HandleId, status: FinalStatus, due: Time) {
         if let Some(owing) = self.handles.get_mut(handle) {
             owing.owed = Some((status, due));
@@ -334,7 +343,8 @@ impl Jobs {
 }
 
 impl Handle {
-    /// Takes the number of a frame. Returns whether the frame is new to this handle; an unnumbered one always is.
+    /// Records the number of a frame, and returns whether the frame is new to this handle. An unnumbered frame always
+    /// is.
     fn receive(&mut self, seq: u64) -> bool {
         if self.parked.is_some() || (seq != 0 && seq <= self.seq) {
             return false;

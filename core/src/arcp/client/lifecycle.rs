@@ -1,4 +1,6 @@
-//! The transports of a client: opened, lost, and closed.
+//! The life of a client: transports that are opened and lost, and its end.
+//!
+//! The states and the transitions between them are in `state.rs`.
 
 use alloc::boxed::Box;
 
@@ -55,7 +57,7 @@ impl Client {
         self.transport_lost();
     }
 
-    /// Reports that an attempt to connect has failed, be it the first one. Asks for the next one with
+    /// Reports that an attempt to connect has failed, including the first one. Asks for the next one with
     /// [`ClientOutput::Connect`].
     pub fn handle_connect_failed(&mut self, now: Time) {
         self.advance(now);
@@ -66,8 +68,8 @@ impl Client {
 
     /// Closes the session (§6.7).
     ///
-    /// Unanswered requests fail at once; accepted jobs go on without this client. The client waits for the answer of the
-    /// runtime for [`ClientConfig::close_timeout`](super::ClientConfig::close_timeout) at most and then closes the
+    /// Unanswered requests fail at once; accepted jobs go on without this client. The client waits for the answer of
+    /// the runtime for [`ClientConfig::close_timeout`](super::ClientConfig::close_timeout) at most and then closes the
     /// transport. [`ClientEvent::Closed`] is its last event.
     pub fn close(&mut self, now: Time, reason: Option<&str>) {
         self.advance(now);
@@ -88,6 +90,7 @@ impl Client {
         self.end(CloseReason::Asked);
     }
 
+    /// Loses the transport, if one is up.
     fn transport_lost(&mut self) {
         if self.state.is_connected() {
             self.outbox.purge();
@@ -100,7 +103,8 @@ impl Client {
         self.outbox.push(ClientOutput::CloseTransport { code, reason });
     }
 
-    /// The transport was lost, or could not be opened.
+    /// Forgets a transport that was lost, or could not be opened, and asks for the next one. Ends a client that was
+    /// closing.
     pub(super) fn lose(&mut self, reason: LostReason) {
         match self.state.lose() {
             Some(AfterLoss::Reconnect { attempt, was_connected }) => {
@@ -115,7 +119,7 @@ impl Client {
         }
     }
 
-    /// The runtime refuses the session for good, or does not speak ARCP. Closes the transport and the client.
+    /// Closes the transport and the client, because the runtime refuses the session for good or does not speak ARCP.
     pub(super) fn refused(&mut self, code: u16, sentence: &'static str, reason: CloseReason) {
         if self.state.refuse() {
             self.close_transport(code, sentence);
@@ -123,8 +127,7 @@ impl Client {
         }
     }
 
-    /// The runtime has closed the session that the application closed, or did not answer in time. Closes the transport and
-    /// the client.
+    /// Closes the transport and the client, because the runtime has answered the `session.close` or did not in time.
     pub(super) fn closed(&mut self) {
         if self.state.finish() {
             self.close_transport(1000, "closed");
@@ -142,7 +145,7 @@ impl Client {
         }
     }
 
-    /// The client is closed: every request fails, and every handle is dead.
+    /// Ends the client: every request fails, and every handle is dead.
     fn end(&mut self, reason: CloseReason) {
         self.forget_transport();
         self.fail_all();

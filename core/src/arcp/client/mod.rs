@@ -22,9 +22,10 @@
 //! | `Goodbye`   | `goodbye.rs`   | the end of the session that the application asked for             |
 //! | `Outbox`    | `outbox.rs`    | outputs, credit, events that were not taken, and the clock of reading (`clock.rs`) |
 //!
-//! The session goes on over any number of transports. Every event reaches the application once and in order, by its number
-//! in the session, and unanswered requests are sent again after a resume. The client gets along with every deployed
-//! runtime; where they deviate from the specification, the rules are in the section "The client" of `core/docs/arcp.md`.
+//! The session goes on over any number of transports. Every event reaches the application once and in order, by its
+//! number in the session, and unanswered requests are sent again after a resume. The client gets along with every
+//! deployed runtime; where they deviate from the specification, the rules are in the section "The client" of
+//! `core/docs/arcp.md`.
 
 mod acks;
 mod answer;
@@ -162,8 +163,8 @@ impl Client {
 
     /// Returns whether the driver may hand in another frame. A driver asks before each one.
     ///
-    /// This is false while the application has too many events to take; [`ClientOutput::Reading`] reports when it is true
-    /// again. In the meantime the runtime is not expected to send signs of life and answers.
+    /// This is false while the application has too many events to take; [`ClientOutput::Reading`] reports when it is
+    /// true again. In the meantime the runtime is not expected to send signs of life and answers.
     pub fn reading(&self) -> bool {
         !self.outbox.clock().is_paused()
     }

@@ -1,4 +1,5 @@
-//! The outputs of a client in their order, the credit of the transport, and the events that the application has not taken.
+//! The outputs of a client in their order, the credit of the transport, and the events that the application has not
+//! taken.
 
 use alloc::collections::VecDeque;
 
@@ -70,14 +71,14 @@ impl Outbox {
             || (self.window.len() < limits.send_window && self.window_bytes < limits.send_window_bytes)
     }
 
-    /// The transport has sent some frames.
+    /// Records that the transport has sent some frames, which returns their credit.
     pub(super) fn sent(&mut self, frames: usize) {
         for bytes in self.window.drain(..frames.min(self.window.len())) {
             self.window_bytes = self.window_bytes.saturating_sub(bytes);
         }
     }
 
-    /// The transport was lost, and with it the frames that it has not sent.
+    /// Records that the transport was lost, and with it the frames that it has not sent.
     pub(super) fn transport_lost(&mut self) {
         self.window.clear();
         self.window_bytes = 0;
@@ -103,8 +104,8 @@ impl Outbox {
         }
     }
 
-    /// The application has taken some events. Reading is resumed at half of the limits, so that it does not alternate with
-    /// every event.
+    /// Records that the application has taken some events. Reading is resumed at half of the limits, so that it does
+    /// not stop and start with every event.
     pub(super) fn taken(&mut self, limits: &ClientLimits, now: Time, events: usize) {
         let events = events.min(self.polled).min(self.events.len());
         self.polled = self.polled.saturating_sub(events);
@@ -123,7 +124,7 @@ impl Outbox {
         self.events.front().map_or(last, |event| event.before)
     }
 
-    /// Returns whether a driver that goes on reading has exceeded the limits twofold.
+    /// Returns whether the events exceed twice the limits, because the driver has not stopped reading.
     pub(super) fn is_flooded(&self, limits: &ClientLimits) -> bool {
         self.events.len() / 2 > limits.events || self.event_bytes / 2 > limits.event_bytes
     }

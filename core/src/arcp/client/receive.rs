@@ -17,8 +17,8 @@ use crate::time::Time;
 impl Client {
     /// Takes one message that the transport received.
     ///
-    /// The frame is [`Bytes`] because bodies and results are handed on as slices of it, without a copy. A driver that has
-    /// only a `&[u8]` copies it once with [`Bytes::copy_from_slice`]. Ignored while no transport is up.
+    /// The frame is [`Bytes`] because bodies and results are handed on as slices of it, without a copy. A driver that
+    /// has only a `&[u8]` copies it once with [`Bytes::copy_from_slice`]. Ignored while no transport is up.
     pub fn handle_frame(&mut self, now: Time, frame: &Bytes) {
         self.advance(now);
         if !self.state.is_connected() {
@@ -71,7 +71,7 @@ impl Client {
         true
     }
 
-    /// `session.error`: it refuses the session or a request, but never ends an accepted job.
+    /// Takes a `session.error`: it refuses the session or a request, but never ends an accepted job.
     fn on_error(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let error: read::Error<'_> = payload(envelope);
         let fault = error.fault(frame).unwrap_or_else(|| RemoteFault {
@@ -89,8 +89,7 @@ impl Client {
         }
     }
 
-    /// The runtime answered the `session.close` with an error, which some runtimes do not know. That closes the session as
-    /// well.
+    /// Ends a closing client if this error answers its `session.close`, which some runtimes do not know.
     fn goodbye_refused(&mut self, error: &read::Error<'_>, fault: &RemoteFault) {
         let is_answer = match error.request_id.as_str().and_then(EnvelopeId::parse) {
             Some(id) => self.goodbye.as_ref().is_some_and(|goodbye| goodbye.is_answered_by(id)),
@@ -101,8 +100,8 @@ impl Client {
         }
     }
 
-    /// The runtime sent an error in a live session. One without a `request_id` belongs to the session if its code says so,
-    /// and otherwise to the oldest unanswered request.
+    /// Assigns an error in a live session to its request. One without a `request_id` belongs to the session if its code
+    /// says so, and otherwise to the oldest unanswered request.
     fn request_refused(&mut self, error: &read::Error<'_>, fault: RemoteFault) {
         let quoted = error.request_id.as_str();
         if let Some(id) = quoted.and_then(|id| self.requests.sent_as(id)) {

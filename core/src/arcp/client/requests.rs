@@ -147,7 +147,8 @@ impl Requests {
         !self.queue.is_empty()
     }
 
-    /// Sends the next queued request under an envelope id: calls `write` with it, and expects the answer until `deadline`.
+    /// Sends the next queued request: returns what `write` makes of it. It is sent under the id `envelope`, and its
+    /// answer is overdue at `deadline`.
     pub(super) fn next<T>(
         &mut self,
         envelope: EnvelopeId,
@@ -173,7 +174,7 @@ impl Requests {
         None
     }
 
-    /// The transport was lost: queues the unanswered requests again, in the order in which they were added.
+    /// Queues the unanswered requests again after the transport was lost, in the order in which they were added.
     pub(super) fn requeue(&mut self) {
         self.deadlines.clear();
         let mut again: Vec<RequestId> = self.queue.drain(..).collect();

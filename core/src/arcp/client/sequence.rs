@@ -32,7 +32,7 @@ impl Sequence {
         Sequence { last, own: last, collides: false, retried: None }
     }
 
-    /// Takes the number of a frame that was received.
+    /// Records the number of a frame that was received.
     pub(super) fn arrive(&mut self, seq: u64) -> Arrival {
         if seq <= self.last {
             return Arrival::Late;
@@ -52,8 +52,8 @@ impl Sequence {
         Arrival::Lost { from, to }
     }
 
-    /// A frame was delivered. `own` tells whether its job is the session's own, `late` whether its number was
-    /// [`Arrival::Late`].
+    /// Records that a frame was delivered. `own` tells whether its job is the session's own, and `late` whether its
+    /// number was [`Arrival::Late`].
     pub(super) fn delivered(&mut self, seq: u64, own: bool, late: bool) {
         self.collides |= late;
         if own {
@@ -66,8 +66,8 @@ impl Sequence {
         self.last
     }
 
-    /// Returns the `last_event_seq` of a resume. A runtime whose numbers collide replays the session's own jobs only, in
-    /// their numbering.
+    /// Returns the `last_event_seq` of a resume. A runtime whose numbers collide replays the session's own jobs only,
+    /// in their numbering.
     pub(super) fn resume_from(&self) -> u64 {
         if self.collides { self.own } else { self.last }
     }

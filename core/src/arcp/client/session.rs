@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// A welcome opened or resumed the session. The features stay those of the first welcome.
+    /// Records a welcome, which has opened or resumed the session. The features stay those of the first welcome.
     pub(super) fn welcome(&mut self, features: Features, token: Option<Secret>) {
         if core::mem::take(&mut self.unknown_features) {
             self.features = features;
@@ -90,19 +90,19 @@ impl Session {
         })
     }
 
-    /// The transport was lost, and perhaps the last acknowledgement with it: it may be sent again.
+    /// Records that the transport was lost, and perhaps the last acknowledgement with it. That may be sent again.
     pub(super) fn transport_lost(&mut self) {
         self.acks = Acks::default();
     }
 
     // Event numbers.
 
-    /// Takes the number of a frame that was received.
+    /// Records the number of a frame that was received.
     pub(super) fn arrive(&mut self, seq: u64) -> Arrival {
         self.sequence.arrive(seq)
     }
 
-    /// A numbered frame was delivered to the application.
+    /// Records that a frame was delivered to the application.
     pub(super) fn delivered(&mut self, seq: u64, own: bool, late: bool) {
         self.sequence.delivered(seq, own, late);
     }
@@ -119,7 +119,7 @@ impl Session {
         self.acks.want(seq.min(self.sequence.last()));
     }
 
-    /// The application has taken all events up to `seq`.
+    /// Records that the application has taken all events up to `seq`.
     pub(super) fn taken(&mut self, auto_ack: Option<AutoAck>, seq: u64, now: Time) {
         if let Some(auto_ack) = auto_ack
             && self.features.has(Feature::Ack)
@@ -133,7 +133,7 @@ impl Session {
         auto_ack.and_then(|auto_ack| self.acks.due(auto_ack))
     }
 
-    /// An acknowledgement is due, and the application has taken all events up to `seq`.
+    /// Wants the acknowledgement that is due. The application has taken all events up to `seq`.
     pub(super) fn ack_interval_passed(&mut self, seq: u64) {
         self.acks.interval_passed(seq);
     }

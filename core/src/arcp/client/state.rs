@@ -75,12 +75,12 @@ impl State {
         State { phase: Phase::Idle, attempt: 0 }
     }
 
-    /// A transport was opened. Returns whether a hello is to be sent.
+    /// Records that a transport was opened. Returns whether a hello is to be sent.
     pub(super) fn open(&mut self) -> bool {
         self.phase.open()
     }
 
-    /// The runtime sent `session.welcome`. Returns whether it was expected.
+    /// Records a `session.welcome`. Returns whether it was expected.
     pub(super) fn welcome(&mut self) -> bool {
         let welcomed = self.phase.welcome();
         if welcomed {
@@ -89,12 +89,13 @@ impl State {
         welcomed
     }
 
-    /// The runtime refused the session for good. Returns whether that closes the client.
+    /// Records that the runtime refused the session for good. Returns whether that closes the client.
     pub(super) fn refuse(&mut self) -> bool {
         self.phase.refuse()
     }
 
-    /// The transport was lost, or could not be opened. Returns `None` if the client is closed already.
+    /// Records that the transport was lost, or could not be opened. Returns what follows, or `None` if the client is
+    /// closed.
     pub(super) fn lose(&mut self) -> Option<AfterLoss> {
         let was_connected = self.is_connected();
         let was_live = self.is_live();
@@ -110,13 +111,13 @@ impl State {
         Some(AfterLoss::Reconnect { attempt: self.attempt, was_connected })
     }
 
-    /// The application closed the client. Returns whether anything has changed: the client is closing now if it was live,
-    /// and closed otherwise.
+    /// Records that the application closed the client, which is closing now if it was live, and closed otherwise.
+    /// Returns false if it was one of these already.
     pub(super) fn close(&mut self) -> bool {
         self.phase.close()
     }
 
-    /// The runtime sent `session.closed`, or did not in time. Returns whether that closes the client.
+    /// Records that the runtime sent `session.closed`, or did not in time. Returns whether that closes the client.
     pub(super) fn finish(&mut self) -> bool {
         self.phase.finish()
     }

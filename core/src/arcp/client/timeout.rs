@@ -25,8 +25,8 @@ impl Client {
         .min()
     }
 
-    /// Reports that the deadline of [`Client::poll_timeout`] has passed. A report that comes early, or without a deadline,
-    /// is harmless.
+    /// Reports that the deadline of [`Client::poll_timeout`] has passed. A report that comes early, or without a
+    /// deadline, is harmless.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
         let now = self.now;

@@ -1,4 +1,4 @@
-//! What a client knows of its present transport: deadlines, signs of life, malformed frames (§6.4).
+//! The present transport of a client: deadlines, signs of life, malformed frames (§6.4).
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -45,7 +45,7 @@ impl Transport {
         Transport { welcome_due: Some(welcome_due), ..Transport::default() }
     }
 
-    /// The welcome was received. `interval` is that of the heartbeat in microseconds, if it was negotiated; `heard` is the
+    /// Records the welcome. `interval` is that of the heartbeat in microseconds, if it was negotiated; `heard` is the
     /// present time on the reading clock.
     pub(super) fn welcome(&mut self, interval: Option<u64>, now: Time, heard: Time) {
         self.welcome_due = None;
@@ -57,14 +57,14 @@ impl Transport {
         self.welcome_due
     }
 
-    /// A frame was sent.
+    /// Records that a frame was sent.
     pub(super) fn sent(&mut self, now: Time) {
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.sent = now;
         }
     }
 
-    /// A frame was received. `heard` is the present time on the reading clock.
+    /// Records that a frame was received. `heard` is the present time on the reading clock.
     pub(super) fn received(&mut self, now: Time, heard: Time) {
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.received = now;
@@ -72,14 +72,15 @@ impl Transport {
         }
     }
 
-    /// Returns when a ping is due: nothing was sent, or nothing received, for one interval, and no ping in it.
+    /// Returns when a ping is due: when nothing was sent, or nothing was received, for one interval. There is at most
+    /// one ping in an interval.
     pub(super) fn ping_due(&self) -> Option<Time> {
         self.heartbeat.map(|Heartbeat { interval, sent, received, pinged, .. }| {
             sent.min(received).max(pinged).plus_micros(interval)
         })
     }
 
-    /// A ping is due.
+    /// Wants a ping, because one is due.
     pub(super) fn ping(&mut self, now: Time) {
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.pinged = now;
@@ -87,7 +88,7 @@ impl Transport {
         }
     }
 
-    /// Returns whether a ping is to be sent, which is then done.
+    /// Returns whether a ping is to be sent now.
     pub(super) fn next_ping(&mut self) -> bool {
         core::mem::take(&mut self.ping)
     }
@@ -97,7 +98,7 @@ impl Transport {
         self.heartbeat.map(|heartbeat| heartbeat.heard.plus_micros(heartbeat.interval.saturating_mul(2)))
     }
 
-    /// The runtime sent a ping, which is to be answered.
+    /// Records a ping of the runtime, which is to be answered.
     pub(super) fn pinged(&mut self, nonce: &str) {
         if nonce.len() > MAX_NONCE_BYTES {
             return;
@@ -113,13 +114,13 @@ impl Transport {
         self.pongs.pop_front()
     }
 
-    /// A malformed frame was received. Returns how many there were in a row.
+    /// Records a malformed frame. Returns how many there were in a row.
     pub(super) fn malformed(&mut self) -> u32 {
         self.bad_frames = self.bad_frames.saturating_add(1);
         self.bad_frames
     }
 
-    /// A well-formed frame was received.
+    /// Records a well-formed frame.
     pub(super) fn well_formed(&mut self) {
         self.bad_frames = 0;
     }

@@ -22,7 +22,7 @@ const MAX_HEARTBEAT_SECS: u64 = 86_400;
 const MAX_RESUME_ATTEMPTS: u32 = 8;
 
 impl Client {
-    /// `session.welcome`: the session is open, or resumed.
+    /// Takes a `session.welcome`: the session is open or resumed.
     pub(super) fn on_welcome(&mut self, envelope: &Envelope<'_>) {
         if !self.state.is_greeting() {
             return;
@@ -59,7 +59,7 @@ impl Client {
         self.fail_unnegotiated(features);
     }
 
-    /// Requests that were queued before the welcome fail if they need a feature that was not negotiated.
+    /// Fails the requests that were queued before the welcome and need a feature that was not negotiated.
     fn fail_unnegotiated(&mut self, features: Features) {
         for id in self.requests.ids() {
             let needs = self.requests.get(id).map_or(Features::NONE, |request| request.needs);
@@ -69,12 +69,13 @@ impl Client {
         }
     }
 
-    /// The runtime answered the hello with an error: the client tries again, or is closed.
+    /// Tries again, or closes the client, after the runtime has answered the hello with an error.
     pub(super) fn greeting_refused(&mut self, fault: RemoteFault) {
         let is_temporary = match fault.known() {
             Some(ErrorCode::InternalError) | None => fault.retryable,
             Some(ErrorCode::HeartbeatLost) => true,
-            // The runtime of the Python SDK denies a resume as long as it has not noticed that the old connection is gone.
+            // The runtime of the Python SDK denies a resume as long as it has not noticed that the old connection is
+            // gone.
             Some(ErrorCode::PermissionDenied) => self.session.is_some() && self.state.attempt() < MAX_RESUME_ATTEMPTS,
             Some(_) => false,
         };

@@ -98,33 +98,23 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for EnvelopeVisitor<'a, P> {
         let mut seen: u16 = 0;
         let mut unknown: Vec<Text<'de>> = Vec::new();
         while let Some(key) = map.next_key::<Text<'de>>()? {
-            let bit: u16 = match key.as_str() {
-                "arcp" => 1,
-                "id" => 1 << 1,
-                "type" => 1 << 2,
-                "session_id" => 1 << 3,
-                "trace_id" => 1 << 4,
-                "job_id" => 1 << 5,
-                "event_seq" => 1 << 6,
-                "payload" => 1 << 7,
-                "extensions" => 1 << 8,
-                _ => 0,
-            };
+            let member = Member::named(key.as_str());
+            let bit = member.map_or(0, |member| 1 << member as u8);
             if seen & bit != 0 || unknown.contains(&key) {
                 return Err(A::Error::custom(format_args!("the member {:?} occurs twice", key.as_str())));
             }
             seen |= bit;
-            match bit {
-                1 => envelope.arcp = map.next_value()?,
-                2 => envelope.id = map.next_value()?,
-                4 => envelope.kind = map.next_value()?,
-                8 => envelope.session_id = map.next_value()?,
-                16 => envelope.trace_id = map.next_value()?,
-                32 => envelope.job_id = map.next_value()?,
-                64 => envelope.event_seq = map.next_value()?,
-                128 => envelope.payload = map.next_value()?,
-                256 => envelope.extensions = map.next_value()?,
-                _ => {
+            match member {
+                Some(Member::Arcp) => envelope.arcp = map.next_value()?,
+                Some(Member::Id) => envelope.id = map.next_value()?,
+                Some(Member::Type) => envelope.kind = map.next_value()?,
+                Some(Member::SessionId) => envelope.session_id = map.next_value()?,
+                Some(Member::TraceId) => envelope.trace_id = map.next_value()?,
+                Some(Member::JobId) => envelope.job_id = map.next_value()?,
+                Some(Member::EventSeq) => envelope.event_seq = map.next_value()?,
+                Some(Member::Payload) => envelope.payload = map.next_value()?,
+                Some(Member::Extensions) => envelope.extensions = map.next_value()?,
+                None => {
                     map.next_value::<IgnoredAny>()?;
                     if unknown.len() == MAX_UNKNOWN_MEMBERS {
                         return Err(A::Error::custom("the envelope has too many members"));
@@ -134,6 +124,37 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for EnvelopeVisitor<'a, P> {
             }
         }
         Ok(envelope)
+    }
+}
+
+/// A known member of an envelope.
+#[derive(Clone, Copy)]
+enum Member {
+    Arcp,
+    Id,
+    Type,
+    SessionId,
+    TraceId,
+    JobId,
+    EventSeq,
+    Payload,
+    Extensions,
+}
+
+impl Member {
+    fn named(name: &str) -> Option<Member> {
+        match name {
+            "arcp" => Some(Member::Arcp),
+            "id" => Some(Member::Id),
+            "type" => Some(Member::Type),
+            "session_id" => Some(Member::SessionId),
+            "trace_id" => Some(Member::TraceId),
+            "job_id" => Some(Member::JobId),
+            "event_seq" => Some(Member::EventSeq),
+            "payload" => Some(Member::Payload),
+            "extensions" => Some(Member::Extensions),
+            _ => None,
+        }
     }
 }
 
@@ -148,8 +169,8 @@ pub(crate) fn salvage_id(text: &str) -> Option<String> {
     (!found.id.as_str().is_empty()).then(|| found.id.0.into_owned())
 }
 
-/// Returns the members between `type` and `event_seq` as JSON text with a trailing comma. They are the same in all frames
-/// of one job to one session. The three ids must need no escapes.
+/// Returns the members between `type` and `event_seq` as JSON text with a trailing comma. They are the same in all
+/// frames of one job to one session. The three ids must need no escapes.
 pub(crate) fn head(
     session: &dyn fmt::Display,
     trace: Option<&dyn fmt::Display>,

@@ -90,7 +90,9 @@ macro_rules! wire_id {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Text::deserialize(deserializer)?;
-                $name::parse(text.as_str()).ok_or_else(|| serde::de::Error::custom(concat!("the id is not ", $prefix, " and a ULID")))
+                $name::parse(text.as_str()).ok_or_else(|| {
+                    serde::de::Error::custom(concat!("an id must be ", $prefix, " followed by a ULID"))
+                })
             }
         }
     };

@@ -13,7 +13,7 @@ use crate::lease::Lease;
 use crate::time::Time;
 use crate::trace::TraceId;
 
-/// The facts of an accepted job that do not change, as `job.accepted`, `job.subscribed` and listings show them.
+/// The facts of an accepted job, which never change. `job.accepted`, `job.subscribed` and listings show them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) id: JobUlid,
@@ -41,13 +41,14 @@ impl Accepted {
         }
     }
 
-    /// The head of the job's frames in a session.
+    /// Returns the head of the job's frames in a session ([`envelope::head`]).
     pub(crate) fn head(&self, session: SessionId) -> String {
         envelope::head(&session, Some(&self.trace_id), Some(&self.id))
     }
 
     /// Returns an upper estimate of the memory this holds, in bytes.
     pub(crate) fn held(&self) -> usize {
+        // The fields of a fixed size have less than 256 bytes.
         self.lease.bytes_held() + self.agent.len() + 256
     }
 }
@@ -77,7 +78,7 @@ impl Terminal {
     }
 }
 
-/// How a job ended, the `final_status` of its terminal message (§7.3).
+/// How a job ended: the `final_status` of its terminal message (§7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinalStatus {
     /// `success`: the agent finished.
@@ -101,7 +102,7 @@ impl FinalStatus {
         }
     }
 
-    /// Returns the status that is written like this.
+    /// Returns the status that is written like this, or `None` for any other text.
     pub(crate) fn parse(text: &str) -> Option<FinalStatus> {
         let all = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
         all.into_iter().find(|status| status.as_str() == text)

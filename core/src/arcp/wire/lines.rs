@@ -21,11 +21,11 @@ use core::ops::Range;
 
 /// Splits a stream of bytes, read in pieces of any size, into lines.
 ///
-/// A line ends with `\n` or `\r\n`. Empty lines are skipped, and after [`Lines::finish`] the rest of the stream is a line.
-/// The bytes of a line are returned as they were read, without a check that they are UTF-8.
+/// A line ends with `\n` or `\r\n`. Empty lines are skipped, and after [`Lines::finish`] the rest of the stream is a
+/// line. The bytes of a line are returned as they were read, without a check that they are UTF-8.
 ///
-/// A line above the limit is reported once and ends the stream: later input is dropped, because there is no telling where
-/// the next frame begins (ours).
+/// A line above the limit is reported once and ends the stream: later input is dropped, because there is no telling
+/// where the next frame begins (ours).
 ///
 /// A caller that takes all lines after each [`push`](Lines::push) leaves at most the limit, one `\r` and the last piece
 /// in the buffer ([`Lines::buffered`]).
@@ -61,8 +61,8 @@ impl Lines {
         Self { max_line, buffer: Vec::new(), start: 0, scanned: 0, input: Input::Going }
     }
 
-    /// Takes the bytes that were read next. They are dropped after [`finish`](Lines::finish), and after a line that was too
-    /// long.
+    /// Takes the bytes that were read next. They are dropped after [`finish`](Lines::finish), and after a line that was
+    /// too long.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.input == Input::Going {
             self.compact();

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! No module here has a state, and none knows the runtime or the client. What is written has one strict form. What is
-//! read is read strictly by the runtime, which refuses malformed requests, and generously by the client, which has to get
-//! along with every deployed runtime.
+//! read is read strictly by the runtime, which refuses malformed requests, and generously by the client, which has to
+//! get along with every deployed runtime.
 
 pub(crate) mod agent;
 pub(crate) mod body;

@@ -107,8 +107,8 @@ impl Body {
         Body::new("tool_result", Object::new().text("call_id", call_id).json("error", &error), Meta::ToolResult)
     }
 
-    /// Creates a `status` `{phase, message?}`. The phases `running`, `back_pressure` and `subscription_dropped` are also
-    /// emitted by the runtime itself.
+    /// Creates a `status` `{phase, message?}`. The phases `running`, `back_pressure` and `subscription_dropped` are
+    /// also emitted by the runtime itself.
     ///
     /// # Errors
     ///

@@ -8,8 +8,7 @@ use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
-use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::job::{Accepted, Terminal};
+use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::budget::Budget;
 use crate::json::{Object, push_json_str};
 use crate::time::Time;
@@ -23,6 +22,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// Returns whether agents are shown with their versions (§7.5).
     fn versions(self) -> bool {
         self.features.has(Feature::AgentVersions)
     }
@@ -32,7 +32,7 @@ impl Form {
     }
 }
 
-/// `session.error`
+/// `session.error` (§12)
 pub(crate) fn error(fault: &Fault, request_id: Option<&str>) -> String {
     Object::new()
         .plain("code", fault.code.as_str())
@@ -45,13 +45,13 @@ pub(crate) fn error(fault: &Fault, request_id: Option<&str>) -> String {
 
 /// The `capabilities` of a welcome (§6.2).
 pub(crate) fn capabilities<'a>(features: Features, agents: impl Iterator<Item = &'a AgentSpec>) -> String {
-    let rich = features.has(Feature::AgentVersions);
+    let with_versions = features.has(Feature::AgentVersions);
     let mut list = String::from("[");
     for agent in agents {
         if list.len() > 1 {
             list.push(',');
         }
-        if rich {
+        if with_versions {
             let versions = strings(agent.versions.iter().map(String::as_str));
             let object = Object::new().plain("name", &agent.name).json("versions", &versions);
             list.push_str(&object.opt_plain("default", agent.resolved_default()).close());
@@ -103,7 +103,7 @@ fn credentials(credentials: &[Credential]) -> String {
     out
 }
 
-/// `job.accepted` (§7.1). Only the submitter is shown credentials.
+/// `job.accepted` (§7.1). Only the submitter is shown the credentials.
 pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request_id: Option<&str>) -> String {
     let mut object = Object::with_capacity(512)
         .plain("job_id", job.id)

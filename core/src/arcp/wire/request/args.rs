@@ -35,8 +35,8 @@ pub struct SubmitArgs<'a> {
     pub lease_request: Option<&'a RawValue>,
     /// The expiry of the lease, `lease_constraints.expires_at` (§9.5).
     pub expires_at: Option<Time>,
-    /// The idempotency key, of 1 to 256 bytes (§7.2). If it is absent, the client makes one (`auto-` and a ULID), so that
-    /// it can repeat a submit whose answer was lost.
+    /// The idempotency key, of 1 to 256 bytes (§7.2). If it is absent, the client makes one (`auto-` and a ULID), so
+    /// that it can repeat a submit whose answer was lost.
     pub idempotency_key: Option<Cow<'a, str>>,
     /// The seconds from the start of the agent until the job ends as `timed_out`; at least 1.
     pub max_runtime_sec: Option<u32>,

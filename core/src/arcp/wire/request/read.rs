@@ -1,6 +1,7 @@
 //! The payloads that a client sends, as a runtime reads them.
 //!
-//! Reading is strict: a duplicate member, a missing one or one of the wrong type is refused. Unknown members are ignored.
+//! Reading is strict: a duplicate member, a missing one or one of the wrong type is refused. Unknown members are
+//! ignored.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};

@@ -18,8 +18,8 @@ use crate::trace::TraceId;
 pub struct JobPage {
     /// The jobs; Nuncio's runtime lists the oldest first.
     pub jobs: Vec<JobRow>,
-    /// The cursor of the next page, for [`ListQuery::cursor`](crate::arcp::client::ListQuery::cursor). Absent on the last
-    /// page.
+    /// The cursor of the next page, for [`ListQuery::cursor`](crate::arcp::client::ListQuery::cursor). Absent on the
+    /// last page.
     pub next_cursor: Option<String>,
 }
 
