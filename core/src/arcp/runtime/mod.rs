@@ -108,8 +108,8 @@ use crate::time::Time;
 ///
 /// let conn = runtime.handle_open(now, Via::Memory);
 /// runtime.handle_frame(now, conn, b"not JSON");
-/// let answer = runtime.poll_output();
-/// assert!(matches!(answer, Some(Output::Send { frame, .. }) if frame.starts_with(b"{\"arcp\":\"1.1\"")));
+/// let mut outputs = core::iter::from_fn(|| runtime.poll_output());
+/// assert!(outputs.any(|output| matches!(output, Output::Send { frame, .. } if frame.starts_with(b"{\"arcp\":"))));
 /// # Ok::<(), nuncio_core::arcp::Refused>(())
 /// ```
 #[derive(Clone, Debug)]
