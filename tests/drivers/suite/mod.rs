@@ -3,6 +3,7 @@ use super::{client, server};
 mod chaos;
 mod clock;
 mod context;
+mod failures;
 mod handover;
 mod jobs;
 mod journal;

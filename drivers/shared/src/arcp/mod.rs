@@ -8,7 +8,9 @@ pub(crate) mod lease;
 pub(crate) mod server;
 pub(crate) mod value;
 
-pub use agent::{Agent, Child, ChildOutcome, Delegation, Failure, IntoOutput, JobContext, Output, ResultWriter};
+pub use agent::{
+    Agent, Child, ChildOutcome, Delegation, Failure, IntoOutput, JobContext, OrFail, Output, ResultWriter,
+};
 pub use client::{
     CallError, Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobError, JobHandle, Reconnect,
     RemoteCode, SessionEvent, SessionEvents, Submit, Subscription, Transport, Update,

@@ -1,7 +1,10 @@
 //! Why an agent failed.
 
+use std::error::Error;
+
 use nuncio_core::arcp::{self, Denied, ErrorCode, Fault, Json, Refused};
 use serde::Serialize;
+use serde_json::json;
 
 /// Why an agent failed (§7.3). All of it is sent to the client.
 #[derive(Clone, Debug)]
@@ -34,6 +37,61 @@ impl Failure {
         self.details = raw.filter(|raw| raw.get().starts_with('{'));
         self
     }
+}
+
+/// Turns errors that a client may see into a [`Failure`].
+///
+/// `?` alone does not take the errors of other libraries, since their texts may show what no client should see.
+///
+/// ```
+/// use nuncio_shared::arcp::{Failure, JobContext, OrFail as _};
+///
+/// async fn count_words(path: String, ctx: JobContext) -> Result<usize, Failure> {
+///     ctx.authorize("fs.read", &path)?;
+///     let text = std::fs::read_to_string(&path).or_fail("the text cannot be read")?;
+///     Ok(text.split_whitespace().count())
+/// }
+/// ```
+///
+/// The error of a `Result` is one of any type that converts into a boxed error: a [`std::error::Error`], a
+/// `Box<dyn Error + Send + Sync>`, an `anyhow::Error`.
+pub trait OrFail<T> {
+    /// Returns the value, or an `INTERNAL_ERROR` with this sentence as its message.
+    ///
+    /// The texts of an error and of its sources are sent to the client as `cause` in the details. To show less than that,
+    /// use `map_err` with [`Failure::internal`].
+    fn or_fail(self, message: impl Into<String>) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for Result<T, E> {
+    fn or_fail(self, message: impl Into<String>) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let error: Box<dyn Error + Send + Sync> = error.into();
+            Failure::internal(message).with_details(&json!({ "cause": cause(&*error) }))
+        })
+    }
+}
+
+impl<T> OrFail<T> for Option<T> {
+    fn or_fail(self, message: impl Into<String>) -> Result<T, Failure> {
+        self.ok_or_else(|| Failure::internal(message))
+    }
+}
+
+/// Returns the texts of an error and its sources.
+fn cause(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let more = source.to_string();
+        // Some errors have the text of their source in their own.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = source.source();
+    }
+    text
 }
 
 impl From<Fault> for Failure {

@@ -13,7 +13,7 @@ mod writer;
 
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
-pub use failure::Failure;
+pub use failure::{Failure, OrFail};
 pub use output::{IntoOutput, Output};
 pub use work::Agent;
 pub(crate) use work::Function;
