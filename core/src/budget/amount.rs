@@ -144,6 +144,7 @@ pub fn parse_amount(text: &str) -> Result<(Currency, Amount), AmountError> {
 
 /// Why a text is not an amount, or a sum cannot be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AmountError {
     /// A budget entry is not `currency:digits[.digits]`.
     #[error("an amount has the form currency:digits[.digits]")]

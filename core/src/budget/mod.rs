@@ -221,6 +221,7 @@ impl Budget {
 
 /// Why a cost was not counted, or amounts were not set aside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BudgetError {
     /// The amount, or a sum with it, cannot be held.
     #[error(transparent)]

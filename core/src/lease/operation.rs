@@ -63,6 +63,7 @@ impl Operation {
 
 /// Why an [`Operation`] is refused before it is compared with a lease. Every case means `PERMISSION_DENIED`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TargetError {
     /// The namespace is neither reserved nor a vendor's. Holds the beginning of its text.
     #[error("there is no namespace {0:?}")]

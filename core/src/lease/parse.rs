@@ -21,6 +21,7 @@ pub const MAX_PATTERNS: usize = 1024;
 
 /// Why a `lease_request` is not a lease. Every case means `INVALID_REQUEST`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LeaseError {
     /// The text is not a JSON object of arrays of strings.
     #[error("a lease is a JSON object of arrays of strings")]

@@ -26,6 +26,7 @@ pub struct RequestId(pub(super) u64);
 
 /// Why a command was refused. A refused command has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientRefused {
     /// The client was closed, by its application or by the runtime.
     #[error("the client is closed")]
@@ -59,6 +60,7 @@ pub enum ClientRefused {
 
 /// A live session (§6.2).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Welcome {
     /// The session's id.
     pub session_id: String,
@@ -155,6 +157,7 @@ impl fmt::Debug for ChunkEvent {
 
 /// How a job ended (§7.3).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The `final_status`.
     pub status: FinalStatus,

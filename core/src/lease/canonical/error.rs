@@ -4,6 +4,7 @@
 ///
 /// The sentence names the fault alone; the errors that contain this one name the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CanonicalError {
     /// The text is empty.
     #[error("it is empty")]

@@ -19,6 +19,7 @@ use crate::trace::TraceId;
 
 /// What an accepted job was granted: a `job.accepted` (§7.1).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Accepted {
     /// The job's id.
     pub job_id: String,
@@ -44,6 +45,7 @@ pub struct Accepted {
 
 /// A job as its subscriber may know it: a `job.subscribed` (§7.6).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Subscribed {
     /// The job's id.
     pub job_id: String,

@@ -15,6 +15,7 @@ use crate::trace::TraceId;
 
 /// A page of jobs (§6.6).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct JobPage {
     /// The jobs; Nuncio's runtime lists the oldest first.
     pub jobs: Vec<JobRow>,

@@ -13,6 +13,7 @@ use crate::json::Text;
 
 /// An agent that a runtime offers (§7.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AgentInfo {
     /// The bare name.
     pub name: String,
