@@ -212,8 +212,8 @@ fn an_address_is_served_until_the_signal_and_the_end_of_the_jobs() {
             echoes(&url.recv().await.unwrap()).await;
             stop.send(()).await.unwrap();
         };
-        let (served, ()) = zip(serving.into_future(), using).await;
-        assert_eq!(served.unwrap(), Shutdown::Drained);
+        let (outcome, ()) = zip(serving.into_future(), using).await;
+        assert_eq!(outcome.unwrap(), Shutdown::Drained);
     });
 }
 
@@ -232,8 +232,8 @@ fn an_address_is_served_until_the_server_ends() {
             client.submit(&Submit::new("forever")).await.unwrap();
             assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
         };
-        let ((served, until), ()) = zip(zip(serving.into_future(), until.into_future()), using).await;
-        served.unwrap();
+        let ((outcome, until), ()) = zip(zip(serving.into_future(), until.into_future()), using).await;
+        outcome.unwrap();
         assert_eq!(until.unwrap(), Shutdown::Aborted, "the outcome is that of the first shutdown");
     });
 }
