@@ -24,12 +24,8 @@ macro_rules! clients {
             use crate::on::{$driver as client, within};
 
             async fn connect(url: &str) -> client::Client {
-                let quick = Reconnect {
-                    first: Duration::from_micros(1),
-                    longest: Duration::from_millis(1),
-                    ..Reconnect::default()
-                };
-                client::Client::builder(url, "tok-alice").unwrap().reconnect(Some(quick)).connect().await.unwrap()
+                let quick = Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1));
+                client::Client::builder(url, "tok-alice").unwrap().reconnect(quick).connect().await.unwrap()
             }
 
             #[test]

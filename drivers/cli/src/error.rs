@@ -71,8 +71,10 @@ impl From<ClientBuildError> for Error {
         match error {
             ClientBuildError::Url(_) => Error::Usage(format!("{sentence}; write --url as ws://HOST:PORT/arcp")),
             ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(_))) => Error::Unauthenticated(sentence),
-            ClientBuildError::Session(SessionEnd::Unreachable(ConnectError::Refused(_))) => Error::Refused(sentence),
-            ClientBuildError::Session(_) | ClientBuildError::System(_) => Error::Unreachable(sentence),
+            ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Refused(_), .. }) => {
+                Error::Refused(sentence)
+            }
+            _ => Error::Unreachable(sentence),
         }
     }
 }
@@ -93,7 +95,7 @@ impl From<ClientError> for Error {
             ClientError::Failed(RequestFailure::TooLarge { .. }) => Error::Refused(format!(
                 "{sentence}; pass large data by reference, or raise --frame-bytes of the runtime"
             )),
-            ClientError::Ended(_) | ClientError::Failed(_) => Error::Lost(sentence),
+            _ => Error::Lost(sentence),
         }
     }
 }

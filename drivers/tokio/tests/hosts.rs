@@ -14,8 +14,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use nuncio_tokio::arcp::{
-    Client, FinalStatus, MountOptions, OriginPolicy, Server, SessionEvent, Shutdown, Submit, Via, axum::handler,
-    upgrade,
+    Client, FinalStatus, MountOptions, OriginPolicy, Reconnect, Server, SessionEvent, Shutdown, Submit, Via,
+    axum::handler, upgrade,
 };
 use support::{builder, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,7 +36,12 @@ async fn assert_echoes(client: &Client) {
 }
 
 async fn connect(address: SocketAddr) -> Client {
-    Client::builder(&format!("ws://{address}/arcp"), "tok-alice").unwrap().reconnect(None).connect().await.unwrap()
+    Client::builder(&format!("ws://{address}/arcp"), "tok-alice")
+        .unwrap()
+        .reconnect(Reconnect::never())
+        .connect()
+        .await
+        .unwrap()
 }
 
 /// Sends an upgrade request in which `from` is replaced by `to`, and returns the head of the answer.

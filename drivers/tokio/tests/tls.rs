@@ -11,7 +11,7 @@ use std::time::Duration;
 use certificates::{Authority, names};
 use nuncio_tokio::arcp::{
     Client, ClientBuildError, Config, Credential, Fault, FinalStatus, Grant, JobContext, ListQuery, ListenOptions,
-    Listening, Provisioner, Revocation, Secret, Server, SessionEnd, Shutdown, Submit, Via,
+    Listening, Provisioner, Reconnect, Revocation, Secret, Server, SessionEnd, Shutdown, Submit, Via,
 };
 use nuncio_tokio::auth::{
     CertificatePrincipals, Claim, ClientCertificates, ClientTls, NameKind, NoPrincipal, PeerCertificate, Rejection,
@@ -33,7 +33,7 @@ async fn connect(listening: &Listening, tls: ClientTls) -> Result<Client, Client
 }
 
 async fn connect_as(listening: &Listening, tls: ClientTls, token: &str) -> Result<Client, ClientBuildError> {
-    Client::builder(listening.url(), token).unwrap().tls(tls).reconnect(None).connect().await
+    Client::builder(listening.url(), token).unwrap().tls(tls).reconnect(Reconnect::never()).connect().await
 }
 
 async fn assert_echoes(client: &Client) {
@@ -44,7 +44,7 @@ async fn assert_echoes(client: &Client) {
 /// Returns the error of a connection that could not be made.
 fn unreachable(connected: Result<Client, ClientBuildError>) -> String {
     match connected {
-        Err(ClientBuildError::Session(SessionEnd::Unreachable(error))) => error.to_string(),
+        Err(ClientBuildError::Session(SessionEnd::Unreachable { last: error, .. })) => error.to_string(),
         other => panic!("the server is reachable: {other:?}"),
     }
 }
@@ -102,7 +102,8 @@ async fn without_authorities_a_client_uses_those_of_the_system() {
         let authority = Authority::new("unknown to the system");
         let server = builder().build().unwrap();
         let listening = listen(&server, ServerTls::new(authority.server().identity()).unwrap()).await;
-        let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await;
+        let client =
+            Client::builder(listening.url(), "tok-alice").unwrap().reconnect(Reconnect::never()).connect().await;
         let error = unreachable(client);
         assert!(error.contains("--ca-file") || error.contains("no list of trusted"), "{error}");
     })
@@ -117,14 +118,14 @@ async fn the_two_protocols_do_not_mix() {
         let plain = server.listen("127.0.0.1:0").await.unwrap();
         let url = plain.url().replace("ws://", "wss://");
         let tls = ClientTls::new(authority.authorities()).unwrap();
-        let client = Client::builder(&url, "tok-alice").unwrap().tls(tls).reconnect(None).connect().await;
+        let client = Client::builder(&url, "tok-alice").unwrap().tls(tls).reconnect(Reconnect::never()).connect().await;
         let error = unreachable(client);
         assert!(error.contains("does not speak TLS"), "{error}");
 
         let secure = listen(&server, ServerTls::new(authority.server().identity()).unwrap()).await;
         let url = secure.url().replace("wss://", "ws://");
-        let client = Client::builder(&url, "tok-alice").unwrap().reconnect(None).connect().await;
-        assert!(matches!(client, Err(ClientBuildError::Session(SessionEnd::Unreachable(_)))), "{client:?}");
+        let client = Client::builder(&url, "tok-alice").unwrap().reconnect(Reconnect::never()).connect().await;
+        assert!(matches!(client, Err(ClientBuildError::Session(SessionEnd::Unreachable { .. }))), "{client:?}");
     })
     .await;
 }

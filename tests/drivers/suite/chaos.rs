@@ -25,7 +25,7 @@ async fn counts(to: u64, ctx: JobContext) -> Result<u64, Failure> {
 }
 
 fn quick() -> Reconnect {
-    Reconnect { first: Duration::from_micros(1), longest: Duration::from_millis(1), ..Reconnect::default() }
+    Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1))
 }
 
 async fn serve() -> (Server, SocketAddr) {
@@ -36,7 +36,7 @@ async fn serve() -> (Server, SocketAddr) {
 
 async fn connect(proxy: &Proxy) -> Client {
     let builder = Client::builder(&proxy.url(), "tok-alice").unwrap();
-    builder.reconnect(Some(quick())).connect().await.unwrap()
+    builder.reconnect(quick()).connect().await.unwrap()
 }
 
 async fn submit(client: &Client, events: u64) -> JobHandle {

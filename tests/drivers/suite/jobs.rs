@@ -8,7 +8,7 @@ use super::server::Server;
 use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
     BuildError, CallError, ClientBuildError, ClientError, ErrorCode, Failure, FinalStatus, JobContext, Json, ListQuery,
-    Output, RequestFailure, SessionEnd, Submit, Subscribe, Update,
+    Output, Reconnect, RequestFailure, SessionEnd, Submit, Subscribe, Update,
 };
 use nuncio_shared::auth::StaticTokens;
 use serde::Deserialize;
@@ -298,7 +298,11 @@ fn a_custom_verifier_decides() {
         let mut job = client.submit(&Submit::new("whoami")).await.unwrap();
         assert_eq!(job.collect(CAP).await.unwrap().json::<String>().unwrap(), "user-x");
         for token in ["down", "panic"] {
-            let error = Client::over(memory_connector(&server), token).connect().await.unwrap_err();
+            let error = Client::over(memory_connector(&server), token)
+                .reconnect(Reconnect::never())
+                .connect()
+                .await
+                .unwrap_err();
             assert!(error.to_string().contains("INTERNAL_ERROR"), "{error}");
         }
     });

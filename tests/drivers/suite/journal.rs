@@ -145,8 +145,8 @@ impl Route {
     async fn client(&self, token: &str) -> Client {
         let route = self.clone();
         let (first, longest) = (Duration::from_micros(1), Duration::from_millis(1));
-        let quick = Reconnect { first, longest, ..Reconnect::default() };
-        Client::over(move || route.clone().connect(), token).reconnect(Some(quick)).connect().await.unwrap()
+        let quick = Reconnect::default().first_pause(first).longest_pause(longest);
+        Client::over(move || route.clone().connect(), token).reconnect(quick).connect().await.unwrap()
     }
 }
 
@@ -312,7 +312,11 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
         let refused = bystander.submit(&Submit::new("echo")).await.unwrap_err();
         let ClientError::Failed(RequestFailure::Refused(fault)) = refused else { panic!("{refused}") };
         assert_eq!(fault.code, ErrorCode::InternalError.as_str());
-        let refused = Client::over(memory_connector(&server), "tok-alice").reconnect(None).connect().await.unwrap_err();
+        let refused = Client::over(memory_connector(&server), "tok-alice")
+            .reconnect(Reconnect::never())
+            .connect()
+            .await
+            .unwrap_err();
         assert!(refused.to_string().contains("cannot store"), "new connections are refused at once: {refused}");
         assert!(!asking.is_finished(), "a submit that is not stored is not answered");
         fails.store(false, Ordering::SeqCst);

@@ -2,6 +2,7 @@ use super::{client, server};
 
 mod chaos;
 mod clock;
+mod connecting;
 mod context;
 mod failures;
 mod handover;

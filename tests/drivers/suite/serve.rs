@@ -9,7 +9,7 @@ use super::server::{Server, ServerBuilder};
 use super::support::{builder, connect, within};
 use nuncio_shared::arcp::{
     ClientBuildError, ClientError, Config, ConnectError, ErrorCode, Failure, FinalStatus, HostPolicy, JobContext,
-    ListQuery, ListenOptions, RequestFailure, SessionEnd, Shutdown, Submit,
+    ListQuery, ListenOptions, Reconnect, RequestFailure, SessionEnd, Shutdown, Submit,
 };
 use nuncio_shared::auth::StaticTokens;
 use serde_json::Value;
@@ -110,7 +110,9 @@ fn a_host_that_is_not_on_the_list_is_forbidden() {
         let listening = server.listen_with("127.0.0.1:0", options).await.unwrap();
         assert!(listening.url().ends_with("/here"));
         let error = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap_err();
-        let ClientBuildError::Session(SessionEnd::Unreachable(ConnectError::Upgrade { status, .. })) = error else {
+        let ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Upgrade { status, .. }, .. }) =
+            error
+        else {
             panic!("{error}")
         };
         assert_eq!(status, 403);
@@ -148,7 +150,12 @@ fn a_shutdown_lets_running_jobs_end_and_refuses_new_ones() {
         };
         let server = builder().agent("waits", waits).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
-        let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
+        let client = Client::builder(listening.url(), "tok-alice")
+            .unwrap()
+            .reconnect(Reconnect::never())
+            .connect()
+            .await
+            .unwrap();
         let mut job = client.submit(&Submit::new("waits")).await.unwrap();
         let ending = smol::spawn({
             let server = server.clone();
@@ -175,7 +182,12 @@ fn clients_connect_list_and_cancel_during_the_drain_of_a_shutdown() {
         };
         let server = builder().agent("waits", waits).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
-        let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
+        let client = Client::builder(listening.url(), "tok-alice")
+            .unwrap()
+            .reconnect(Reconnect::never())
+            .connect()
+            .await
+            .unwrap();
         let mut job = client.submit(&Submit::new("waits")).await.unwrap();
         let ending = smol::spawn({
             let server = server.clone();
@@ -184,7 +196,12 @@ fn clients_connect_list_and_cancel_during_the_drain_of_a_shutdown() {
         while client.submit(&Submit::new("echo")).await.is_ok() {}
         assert!(server.is_stopping() && server.accepts_connections());
 
-        let late = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
+        let late = Client::builder(listening.url(), "tok-alice")
+            .unwrap()
+            .reconnect(Reconnect::never())
+            .connect()
+            .await
+            .unwrap();
         let page = late.list(&ListQuery::default()).await.unwrap();
         assert!(page.jobs.iter().any(|row| row.job_id == job.job_id()), "{page:?}");
         assert!(late.submit(&Submit::new("echo")).await.is_err());
@@ -259,7 +276,12 @@ fn a_dropped_server_ends_its_sessions() {
     within(async {
         let server = builder().build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
-        let client = Client::builder(listening.url(), "tok-alice").unwrap().reconnect(None).connect().await.unwrap();
+        let client = Client::builder(listening.url(), "tok-alice")
+            .unwrap()
+            .reconnect(Reconnect::never())
+            .connect()
+            .await
+            .unwrap();
         let mut events = client.session_events();
         drop(server);
         while client.ended().is_none() {

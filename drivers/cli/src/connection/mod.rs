@@ -5,9 +5,10 @@ mod tls;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
-use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Secret};
+use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Reconnect, Secret};
 
 use crate::error::Error;
 use crate::text::eprint_line;
@@ -49,6 +50,8 @@ impl Connection {
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
         let token = self.token()?;
         let builder = Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?;
+        // A runtime that is not there is reported at once.
+        let builder = builder.reconnect(Reconnect::default().connect_within(Duration::ZERO));
         Ok(match self.tls.client_tls()? {
             Some(tls) => builder.tls(tls),
             None => builder,

@@ -2,7 +2,6 @@
 
 pub(crate) mod agent;
 pub(crate) mod client;
-pub(crate) mod error;
 pub mod journal;
 pub(crate) mod lease;
 pub(crate) mod server;
@@ -12,10 +11,10 @@ pub use agent::{
     Agent, Child, ChildOutcome, Delegation, Failure, IntoOutput, JobContext, OrFail, Output, ResultWriter,
 };
 pub use client::{
-    CallError, Chunks, Client, ClientBuilder, Collected, Events, Follow, JobControl, JobError, JobHandle, Reconnect,
-    RemoteCode, SessionEvent, SessionEvents, Submit, Subscription, Transport, Update,
+    CallError, Chunks, Client, ClientBuildError, ClientBuilder, ClientError, Collected, ConnectError, Events, Follow,
+    JobControl, JobError, JobHandle, Reconnect, RemoteCode, SessionEnd, SessionEvent, SessionEvents, Submit,
+    Subscription, Transport, Update,
 };
-pub use error::{ClientBuildError, ClientError, ConnectError, SessionEnd};
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,

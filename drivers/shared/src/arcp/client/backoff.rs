@@ -1,34 +1,9 @@
+//! The pauses between attempts to connect.
+
 use std::time::{Duration, Instant};
 
+use super::reconnect::Reconnect;
 use crate::io::random::fraction;
-
-/// How a client comes back after its connection was lost.
-///
-/// The first attempt is made at once. The pause before each further one is drawn between half and all of a value that
-/// begins with `first` and doubles up to `longest`. A connection that is lost again within `steady` counts as a failed
-/// attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reconnect {
-    /// The first pause. Default 100 ms.
-    pub first: Duration,
-    /// The longest pause. Default 10 s.
-    pub longest: Duration,
-    /// How long a connection must last to count as good. Default 5 s.
-    pub steady: Duration,
-    /// Attempts until the client gives up. Default: no limit but the session's resume window.
-    pub attempts: Option<u32>,
-}
-
-impl Default for Reconnect {
-    fn default() -> Reconnect {
-        Reconnect {
-            first: Duration::from_millis(100),
-            longest: Duration::from_secs(10),
-            steady: Duration::from_secs(5),
-            attempts: None,
-        }
-    }
-}
 
 /// The pauses of one client.
 pub(super) struct Backoff {
@@ -45,7 +20,7 @@ impl Backoff {
     /// The pause before the next attempt, at this time.
     pub(super) fn pause(&mut self, now: Instant) -> Duration {
         let recent =
-            self.last.is_some_and(|last| now.duration_since(last) < self.policy.steady.max(self.ceiling() * 2));
+            self.last.is_some_and(|last| now.duration_since(last) < self.policy.steady_after.max(self.ceiling() * 2));
         self.streak = if recent { self.streak.saturating_add(1) } else { 0 };
         let ceiling = self.ceiling();
         let half = ceiling / 2;
@@ -59,8 +34,8 @@ impl Backoff {
         match self.streak {
             0 | 1 => Duration::ZERO,
             streak => {
-                let doubled = self.policy.first.saturating_mul(1_u32.checked_shl(streak - 2).unwrap_or(u32::MAX));
-                doubled.min(self.policy.longest)
+                let doubled = self.policy.first_pause.saturating_mul(1_u32.checked_shl(streak - 2).unwrap_or(u32::MAX));
+                doubled.min(self.policy.longest_pause)
             }
         }
     }
@@ -72,7 +47,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest_and_are_never_below_half() {
-        let policy = Reconnect { longest: Duration::from_secs(1), ..Reconnect::default() };
+        let policy = Reconnect::default().longest_pause(Duration::from_secs(1));
         let mut backoff = Backoff::new(policy);
         let mut now = Instant::now();
         let expected = [0, 0, 100, 200, 400, 800, 1000, 1000].map(Duration::from_millis);

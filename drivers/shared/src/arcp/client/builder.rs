@@ -8,13 +8,13 @@ use nuncio_core::arcp::{ClientConfig, Secret};
 use nuncio_link::InvalidUrl;
 
 use super::Client;
-use super::backoff::Reconnect;
 use super::connect::{Connector, Function, Program, Url};
+use super::error::ClientBuildError;
 use super::hub::Hub;
 use super::owner::Owner;
+use super::reconnect::Reconnect;
 use super::supervise::Supervisor;
 use super::transport::Transport;
-use crate::arcp::error::ClientBuildError;
 use crate::io::{Driver, Io as _, random};
 
 /// Makes a client, on the driver `D`.
@@ -22,7 +22,7 @@ pub struct ClientBuilder<D: Driver> {
     connector: Box<dyn Connector<D>>,
     token: Secret,
     config: ClientConfig,
-    reconnect: Option<Reconnect>,
+    reconnect: Reconnect,
     connect_timeout: Duration,
     io: Option<Arc<D::Thread>>,
     resume: Option<ResumePoint>,
@@ -50,7 +50,7 @@ impl<D: Driver> Client<D> {
     ///
     /// The session ends with the child. A child that does not end within 5 s of the end of its input is killed.
     pub fn spawn(command: D::Command, token: impl Into<String>) -> ClientBuilder<D> {
-        ClientBuilder::new(Box::new(Program(Some(command))), token).reconnect(None)
+        ClientBuilder::new(Box::new(Program(Some(command))), token).reconnect(Reconnect::never())
     }
 }
 
@@ -60,7 +60,7 @@ impl<D: Driver> ClientBuilder<D> {
             connector,
             token: Secret::new(token),
             config: ClientConfig::default(),
-            reconnect: Some(Reconnect::default()),
+            reconnect: Reconnect::default(),
             connect_timeout: Duration::from_secs(10),
             io: None,
             resume: None,
@@ -81,8 +81,8 @@ impl<D: Driver> ClientBuilder<D> {
         self
     }
 
-    /// How a lost connection is made again; `None` if its loss is the session's end.
-    pub fn reconnect(mut self, reconnect: Option<Reconnect>) -> ClientBuilder<D> {
+    /// Sets how the connection is made, and made again once it was lost.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> ClientBuilder<D> {
         self.reconnect = reconnect;
         self
     }

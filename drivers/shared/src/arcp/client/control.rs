@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use nuncio_core::arcp::client::HandleId;
 
+use super::error::ClientError;
 use super::owner::Owner;
-use crate::arcp::error::ClientError;
 
 /// Cancels a job from elsewhere than where its handle is. From [`Follow::control`](super::Follow::control).
 #[derive(Clone)]

@@ -1,11 +1,170 @@
-//! Why a job has no result.
+//! Why a client cannot connect, its session ended, a request failed, or a job has no result.
 
 use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use nuncio_core::arcp::client::{Outcome, Raw, RemoteFault};
+use nuncio_core::arcp::client::{ClientRefused, CloseReason, Outcome, Raw, RemoteFault, RequestFailure};
 use nuncio_core::arcp::{ErrorCode, FinalStatus};
+use nuncio_link::InvalidUrl;
 
-use crate::arcp::error::{ClientError, SessionEnd};
+use crate::arcp::value::InvalidValue;
+
+/// Why a client could not be made. From [`ClientBuilder::connect`](super::ClientBuilder::connect).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientBuildError {
+    /// The URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// The operating system gave no thread or no random numbers.
+    #[error("the operating system refused a resource: {0}")]
+    System(#[source] io::Error),
+    /// The session could not be opened.
+    #[error(transparent)]
+    Session(#[from] SessionEnd),
+}
+
+impl ClientBuildError {
+    /// Returns what the runtime said, if it refused the session.
+    pub fn fault(&self) -> Option<&RemoteFault> {
+        match self {
+            ClientBuildError::Session(end) => end.fault(),
+            ClientBuildError::Url(_) | ClientBuildError::System(_) => None,
+        }
+    }
+}
+
+/// Why a connection could not be made, or was lost before the session was live.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The connector failed.
+    #[error("{0}")]
+    Io(Arc<io::Error>),
+    /// The connection was not upgraded within [`connect_timeout`](super::ClientBuilder::connect_timeout).
+    #[error("the connection attempt timed out")]
+    TimedOut,
+    /// The server refused the WebSocket upgrade.
+    #[error("the server refused the connection with HTTP status {status}: {reason}")]
+    Upgrade {
+        /// The HTTP status.
+        status: u16,
+        /// What the server said.
+        reason: String,
+    },
+    /// The connection ended.
+    #[error("{0}")]
+    Ended(String),
+    /// The runtime refused the session for now.
+    #[error("{0}")]
+    Refused(RemoteFault),
+}
+
+impl ConnectError {
+    /// Whether another attempt at the same address must fail too: the server refuses the request itself, or the URL or
+    /// the server's certificate cannot be used.
+    pub(super) fn is_final(&self) -> bool {
+        use io::ErrorKind;
+        match self {
+            ConnectError::Io(error) => {
+                matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::InvalidData)
+            }
+            // Request Timeout, Too Early and Too Many Requests ask for another attempt.
+            ConnectError::Upgrade { status, .. } => (400..500).contains(status) && !matches!(*status, 408 | 425 | 429),
+            ConnectError::TimedOut | ConnectError::Ended(_) | ConnectError::Refused(_) => false,
+        }
+    }
+}
+
+/// Why a client's session ended. Jobs that were accepted go on in their runtime.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// The application closed the session, or the runtime refused it for good.
+    #[error("the session is closed: {0}")]
+    Closed(CloseReason),
+    /// The session never became live: the first connection failed, as often as [`Reconnect`](super::Reconnect) says.
+    #[error("the runtime could not be reached{}: {last}", tries(*.attempts))]
+    #[non_exhaustive]
+    Unreachable {
+        /// The number of attempts.
+        attempts: u32,
+        /// Why the last one failed.
+        last: ConnectError,
+    },
+    /// The connection was lost, and as many attempts to resume the session failed as [`Reconnect`](super::Reconnect) says.
+    #[error("the connection was lost and {attempts} attempts to resume the session failed; the last error was: {last}")]
+    #[non_exhaustive]
+    GaveUp {
+        /// The number of attempts.
+        attempts: u32,
+        /// Why the last one failed; with no attempts, why the connection was lost.
+        last: ConnectError,
+    },
+    /// The connection was lost, and the runtime could not be reached for longer than it keeps a session.
+    #[error(
+        "the connection was lost and the session's resume window of {} seconds has passed; the last error was: {last}",
+        window.as_secs()
+    )]
+    #[non_exhaustive]
+    WindowPassed {
+        /// The window that the runtime promised.
+        window: Duration,
+        /// Why the last attempt failed.
+        last: ConnectError,
+    },
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts > 1 { format!(" in {attempts} attempts") } else { String::new() }
+}
+
+impl SessionEnd {
+    /// Returns what the runtime said, if it ended or refused the session.
+    pub fn fault(&self) -> Option<&RemoteFault> {
+        match self {
+            SessionEnd::Closed(CloseReason::Refused(fault))
+            | SessionEnd::Unreachable { last: ConnectError::Refused(fault), .. }
+            | SessionEnd::GaveUp { last: ConnectError::Refused(fault), .. }
+            | SessionEnd::WindowPassed { last: ConnectError::Refused(fault), .. } => Some(fault),
+            SessionEnd::Closed(_)
+            | SessionEnd::Unreachable { .. }
+            | SessionEnd::GaveUp { .. }
+            | SessionEnd::WindowPassed { .. } => None,
+        }
+    }
+}
+
+/// Why a request of a client was not carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The session has ended.
+    #[error(transparent)]
+    Ended(#[from] SessionEnd),
+    /// A value of the request cannot be written as JSON. Nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] InvalidValue),
+    /// The client refuses the request. Nothing was sent.
+    #[error(transparent)]
+    Refused(#[from] ClientRefused),
+    /// The runtime refused the request, or did not answer.
+    #[error(transparent)]
+    Failed(#[from] RequestFailure),
+}
+
+impl ClientError {
+    /// Returns what the runtime said, if it refused the request. [`RemoteFault::known`] is its code.
+    pub fn fault(&self) -> Option<&RemoteFault> {
+        match self {
+            ClientError::Failed(RequestFailure::Refused(fault)) => Some(fault),
+            ClientError::Ended(end) => end.fault(),
+            ClientError::Invalid(_) | ClientError::Refused(_) | ClientError::Failed(_) => None,
+        }
+    }
+}
 
 /// A job that did not succeed (§7.3).
 #[derive(Clone, Debug, thiserror::Error)]

@@ -6,10 +6,9 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use nuncio_core::arcp::client::{ChunkEvent, JobEvent};
 
-use super::error::CallError;
+use super::error::{CallError, SessionEnd};
 use super::follower::Follower;
 use super::slot::Item;
-use crate::arcp::error::SessionEnd;
 
 /// The events of a job. From [`Follow::events`](super::Follow::events).
 ///

@@ -10,12 +10,11 @@ use nuncio_core::arcp::client::{Accepted, ChunkEvent, JobEvent, Outcome, Subscri
 use serde::de::DeserializeOwned;
 
 use super::control::JobControl;
-use super::error::CallError;
+use super::error::{CallError, ClientError, SessionEnd};
 use super::events::{Chunks, Events};
 use super::follower::Follower;
 use super::result::Collected;
 use super::slot::{Answer, Item};
-use crate::arcp::error::{ClientError, SessionEnd};
 
 /// A job that this client submitted, or that one of its jobs delegated.
 ///

@@ -6,11 +6,10 @@ use std::task::{Context, Poll, ready};
 use nuncio_core::arcp::client::{CloseReason, HandleId, Outcome};
 
 use super::backlog::Backlog;
-use super::error::CallError;
+use super::error::{CallError, ClientError, SessionEnd};
 use super::owner::Owner;
 use super::result::{self, Collected};
 use super::slot::{Answer, Item, Numbered, Slot};
-use crate::arcp::error::{ClientError, SessionEnd};
 
 /// Reads the queue of a handle, reports what was read, and releases the handle when it is dropped.
 pub(super) struct Follower {

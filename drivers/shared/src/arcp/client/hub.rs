@@ -12,10 +12,10 @@ use nuncio_core::arcp::client::{ClientOutput, ClientRefused, HandleId, JobPage, 
 use nuncio_core::arcp::{Client, ClientConfig};
 use nuncio_core::time::Time;
 
+use super::error::{ClientError, ConnectError, SessionEnd};
 use super::ledger::Ledger;
 use super::session::SessionEvent;
 use super::slot::Slot;
-use crate::arcp::error::{ClientError, ConnectError, SessionEnd};
 use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::pipe::Pipe;
@@ -59,7 +59,8 @@ pub(super) struct LinkState {
     pub(super) pipe: Option<Arc<Pipe>>,
     pub(super) wanted: Option<u32>,
     pub(super) welcomed: bool,
-    pub(super) window_secs: Option<u64>,
+    /// How long the runtime keeps a lost session.
+    pub(super) window: Option<Duration>,
     pub(super) lost_at: Option<Time>,
     /// How the last connection or attempt ended.
     pub(super) last: Option<ConnectError>,
@@ -291,10 +292,9 @@ impl LinkState {
     }
 
     /// Whether a session lost at that time can still be there.
-    pub(super) fn window_passed(&self, now: Time) -> Option<u64> {
-        let window = self.window_secs?;
+    pub(super) fn window_passed(&self, now: Time) -> Option<Duration> {
         let lost_for = Duration::from_micros(now.since(self.lost_at?));
-        (lost_for > Duration::from_secs(window)).then_some(window)
+        self.window.filter(|window| lost_for > *window)
     }
 }
 

@@ -12,6 +12,7 @@ mod follower;
 mod hub;
 mod ledger;
 mod owner;
+mod reconnect;
 mod result;
 mod route;
 mod session;
@@ -31,18 +32,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
-pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
 pub use control::JobControl;
-pub use error::{CallError, JobError, RemoteCode};
+pub use error::{CallError, ClientBuildError, ClientError, ConnectError, JobError, RemoteCode, SessionEnd};
 pub use events::{Chunks, Events};
 pub use follow::{Follow, JobHandle, Subscription, Update};
+pub use reconnect::Reconnect;
 pub use result::Collected;
 pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
 pub use transport::Transport;
 
-use crate::arcp::error::{ClientError, SessionEnd};
 use follower::Follower;
 use hub::State;
 use owner::Owner;

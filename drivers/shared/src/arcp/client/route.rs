@@ -1,15 +1,16 @@
 //! Where a client machine's events go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_core::arcp::client::{ClientEvent, Failed, HandleId};
 use nuncio_core::time::Time;
 use tracing::{debug, info, warn};
 
+use super::error::{ClientError, ConnectError, SessionEnd};
 use super::hub::{Effects, State};
 use super::session::SessionEvent;
 use super::slot::{Answer, Item, Slot};
-use crate::arcp::error::{ClientError, ConnectError, SessionEnd};
 
 impl State {
     pub(super) fn route(&mut self, now: Time, event: ClientEvent, effects: &mut Effects) {
@@ -93,7 +94,7 @@ impl State {
                 );
                 self.link.welcomed = true;
                 self.link.lost_at = None;
-                self.link.window_secs = welcome.resume_window_sec;
+                self.link.window = welcome.resume_window_sec.map(Duration::from_secs);
                 let welcome = Arc::<_>::from(welcome);
                 effects.welcome = Some(Arc::clone(&welcome));
                 effects.events.push(SessionEvent::Live(welcome));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_broadcast as broadcast;
 use nuncio_core::arcp::client::{LostReason, RemoteFault, Welcome};
 
-use crate::arcp::error::SessionEnd;
+use super::error::SessionEnd;
 
 /// Something that happened to a session. None of it needs to be dealt with: the client resumes by itself.
 #[derive(Clone, Debug)]

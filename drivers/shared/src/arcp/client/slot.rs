@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use nuncio_core::arcp::Credential;
 use nuncio_core::arcp::client::{Accepted, ChunkEvent, HandleId, JobEvent, Outcome, Subscribed};
 
-use crate::arcp::error::{ClientError, SessionEnd};
+use super::error::{ClientError, SessionEnd};
 use crate::io::sync::lock;
 
 /// A queue of items with their numbers in the ledger.

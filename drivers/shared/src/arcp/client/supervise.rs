@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -10,12 +10,13 @@ use futures_lite::future::or;
 use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info, info_span};
 
-use super::backoff::{Backoff, Reconnect};
+use super::backoff::Backoff;
 use super::connect::Connector;
+use super::error::{ConnectError, SessionEnd};
 use super::hub::Hub;
+use super::reconnect::Reconnect;
 use super::session::SessionEvent;
 use super::transport::Transport;
-use crate::arcp::error::{ConnectError, SessionEnd};
 use crate::io::clock::{monotonic, timeout};
 use crate::io::conn::{self, Patience, Port};
 use crate::io::pipe::Pipe;
@@ -27,8 +28,7 @@ pub(super) struct Supervisor<D: Driver> {
     pub(super) hub: Arc<Hub>,
     pub(super) io: Arc<D::Thread>,
     pub(super) connector: Box<dyn Connector<D>>,
-    /// None: a lost connection ends the session.
-    pub(super) reconnect: Option<Reconnect>,
+    pub(super) reconnect: Reconnect,
     /// For a connection and its upgrade.
     pub(super) connect_timeout: Duration,
 }
@@ -39,10 +39,11 @@ const LINGER: Duration = Duration::from_secs(1);
 impl<D: Driver> Supervisor<D> {
     /// Connects whenever the machine wants it, until the session has ended.
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new(self.reconnect.unwrap_or_default());
+        let mut backoff = Backoff::new(self.reconnect);
         let mut connection: Option<oneshot::Receiver<()>> = None;
         let abandoned = CancellationToken::new();
-        while let Some(attempt) = self.wanted().await {
+        let started = monotonic();
+        while let Some(attempt) = self.wanted(started).await {
             let pause = backoff.pause(monotonic());
             if self.hub.look(|state| state.link.welcomed) {
                 info!(attempt, ?pause, "reconnecting");
@@ -67,13 +68,13 @@ impl<D: Driver> Supervisor<D> {
     }
 
     /// The number of failed attempts before the one that is wanted; `None` when there are to be no more.
-    async fn wanted(&mut self) -> Option<u32> {
+    async fn wanted(&mut self, started: Instant) -> Option<u32> {
         loop {
             if self.hub.ended().is_some() {
                 return None;
             }
             if let Some(attempt) = self.hub.run(|state, _| state.link.wanted.take()) {
-                if self.may(attempt) {
+                if self.may(attempt, monotonic().duration_since(started)) {
                     return Some(attempt);
                 }
                 continue;
@@ -82,21 +83,18 @@ impl<D: Driver> Supervisor<D> {
         }
     }
 
-    /// Whether another attempt makes sense; if not, the session is ended.
-    fn may(&self, attempt: u32) -> bool {
-        let (welcomed, last, passed) =
+    /// Whether another attempt makes sense after so many that failed. If not, the session is ended.
+    fn may(&self, failed: u32, elapsed: Duration) -> bool {
+        let (welcomed, last, window) =
             self.hub.run(|state, now| (state.link.welcomed, state.link.last.clone(), state.link.window_passed(now)));
+        let first = failed == 0 && !welcomed;
         let last = last.unwrap_or(ConnectError::Ended("the connection was lost".to_owned()));
-        let end = if welcomed {
-            match (self.reconnect, passed) {
-                (Some(_), Some(window_secs)) => SessionEnd::WindowPassed { window_secs, last },
-                (Some(policy), None) if policy.attempts.is_none_or(|most| attempt < most) => return true,
-                (Some(_) | None, _) => SessionEnd::GaveUp { attempts: attempt, last },
-            }
-        } else if attempt == 0 {
-            return true;
-        } else {
-            SessionEnd::Unreachable(last)
+        let end = match (welcomed, window) {
+            (true, Some(window)) => SessionEnd::WindowPassed { window, last },
+            (true, None) if self.reconnect.resumes_again(failed) => return true,
+            (true, None) => SessionEnd::GaveUp { attempts: failed, last },
+            (false, _) if first || !last.is_final() && self.reconnect.connects_again(failed, elapsed) => return true,
+            (false, _) => SessionEnd::Unreachable { attempts: failed, last },
         };
         self.hub.give_up(end);
         false

@@ -1,0 +1,148 @@
+//! The first connection, and what is tried to make it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nuncio_shared::arcp::{
+    ClientBuildError, CloseReason, ConnectError, ErrorCode, Reconnect, SessionEnd, Submit, Transport,
+};
+use smol::net::unix::UnixStream;
+
+use super::client::Client;
+use super::support::{builder, memory_transport, within};
+
+/// Short pauses, for tests that make many attempts.
+fn quick() -> Reconnect {
+    Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1))
+}
+
+/// Returns a connector that counts its calls, fails as often as it is told, and then does as the other one does.
+fn counting(
+    failures: usize,
+    connect: impl Fn() -> io::Result<Transport> + Send + 'static,
+) -> (Arc<AtomicUsize>, impl FnMut() -> std::future::Ready<io::Result<Transport>> + Send + 'static) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let connector = move || {
+        let refused = counted.fetch_add(1, Ordering::SeqCst) < failures;
+        std::future::ready(if refused { Err(io::ErrorKind::ConnectionRefused.into()) } else { connect() })
+    };
+    (calls, connector)
+}
+
+#[test]
+fn a_first_connection_that_fails_is_tried_again() {
+    within(async {
+        let server = builder().build().unwrap();
+        let (calls, connector) = counting(4, move || Ok(memory_transport(&server)));
+        let client = Client::over(connector, "tok-alice").reconnect(quick()).connect().await.unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 5);
+        client.submit(&Submit::new("echo")).await.unwrap();
+    });
+}
+
+#[test]
+fn a_first_connection_is_tried_as_often_as_the_policy_says() {
+    within(async {
+        let (calls, connector) = counting(usize::MAX, || unreachable!("every attempt fails"));
+        let error = Client::over(connector, "t").reconnect(quick().attempts(3)).connect().await.unwrap_err();
+        assert_eq!(calls.load(Ordering::SeqCst), 3);
+        assert_eq!(error.to_string(), "the runtime could not be reached in 3 attempts: connection refused");
+        let ClientBuildError::Session(SessionEnd::Unreachable { attempts: 3, .. }) = error else { panic!("{error}") };
+    });
+}
+
+#[test]
+fn a_first_connection_is_tried_no_longer_than_the_policy_says() {
+    within(async {
+        let (calls, connector) = counting(usize::MAX, || unreachable!("every attempt fails"));
+        let once = quick().connect_within(Duration::ZERO);
+        let error = Client::over(connector, "t").reconnect(once).connect().await.unwrap_err();
+        assert_eq!((calls.load(Ordering::SeqCst), error.to_string().contains("attempts")), (1, false), "{error}");
+        let (_, connector) = counting(usize::MAX, || unreachable!("every attempt fails"));
+        let briefly = quick().connect_within(Duration::from_millis(20));
+        let error = Client::over(connector, "t").reconnect(briefly).connect().await.unwrap_err();
+        assert!(matches!(error, ClientBuildError::Session(SessionEnd::Unreachable { .. })), "{error}");
+    });
+}
+
+#[test]
+fn a_token_that_is_refused_is_not_shown_again() {
+    within(async {
+        let server = builder().build().unwrap();
+        let (calls, connector) = counting(0, move || Ok(memory_transport(&server)));
+        let error = Client::over(connector, "wrong").reconnect(quick()).connect().await.unwrap_err();
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        assert_eq!(error.fault().unwrap().known(), Some(ErrorCode::Unauthenticated));
+        assert!(matches!(error, ClientBuildError::Session(SessionEnd::Closed(CloseReason::Refused(_)))), "{error}");
+    });
+}
+
+#[test]
+fn a_session_that_is_refused_for_now_is_asked_for_again() {
+    within(async {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let verifier = move |_: nuncio_shared::auth::Claim| {
+            let call = counted.fetch_add(1, Ordering::SeqCst);
+            async move { if call < 2 { Err(nuncio_shared::auth::Rejection::Unavailable) } else { Ok("alice".to_owned()) } }
+        };
+        let server = super::server::Server::builder().verifier(verifier).build().unwrap();
+        let (attempts, connector) = counting(0, move || Ok(memory_transport(&server)));
+        Client::over(connector, "t").reconnect(quick()).connect().await.unwrap();
+        assert_eq!((calls.load(Ordering::SeqCst), attempts.load(Ordering::SeqCst)), (3, 3));
+    });
+}
+
+#[test]
+fn a_server_that_refuses_the_request_itself_is_not_asked_again() {
+    within(async {
+        let server = builder().build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let elsewhere = listening.url().replace("/arcp", "/nothing");
+        let error = Client::builder(&elsewhere, "tok-alice").unwrap().connect().await.unwrap_err();
+        let ClientBuildError::Session(SessionEnd::Unreachable {
+            attempts: 1,
+            last: ConnectError::Upgrade { status, .. },
+            ..
+        }) = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(status, 404);
+    });
+}
+
+#[test]
+fn without_reconnecting_a_first_connection_that_fails_is_an_error_at_once() {
+    within(async {
+        let refused = || async { Err(io::ErrorKind::ConnectionRefused.into()) };
+        let error = Client::over(refused, "t").reconnect(Reconnect::never()).connect().await.unwrap_err();
+        let ClientBuildError::Session(SessionEnd::Unreachable { attempts: 1, last: ConnectError::Io(_), .. }) = error
+        else {
+            panic!("{error}")
+        };
+
+        let silent = || async {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            // The other end is kept open and never answers.
+            smol::spawn(async move {
+                let _theirs = theirs;
+                std::future::pending::<()>().await;
+            })
+            .detach();
+            let options = nuncio_shared::arcp::ClientOptions::new("ws://localhost/arcp").map_err(io::Error::other)?;
+            Ok(Transport::websocket(Box::pin(ours), options))
+        };
+        let timeout = Duration::from_millis(20);
+        let error = Client::over(silent, "t")
+            .connect_timeout(timeout)
+            .reconnect(Reconnect::never())
+            .connect()
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ClientBuildError::Session(SessionEnd::Unreachable { .. })), "{error}");
+    });
+}
