@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::support::{builder, connect, within};
 use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
 use nuncio_shared::arcp::{
-    ClientError, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, Provisioner, RequestFailure, Revocation,
-    Secret, Shutdown, Submit,
+    AnyPrincipal, ClientError, Config, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, ListQuery,
+    Provisioner, RequestFailure, Revocation, Secret, Shutdown, Submit,
 };
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
@@ -158,6 +158,21 @@ fn a_failed_revocation_is_retried() {
         while revocations < 2 {
             revocations += usize::from(heard.recv().await.unwrap() == "revoke sk-1");
         }
+    });
+}
+
+#[test]
+fn the_order_of_a_builders_calls_does_not_matter() {
+    within(async {
+        let (issuer, _heard) = issuer();
+        let config = Config::default().with(|config| config.limits.jobs_per_session = 1);
+        let server = builder().provisioner(issuer).policy(AnyPrincipal).config(config).build().unwrap();
+        let alice = connect(&server, "tok-alice").await;
+        let mut job = alice.submit(&submit("echo")).await.unwrap();
+        assert_eq!(job.info().credentials.len(), 1, "the provisioner was set before the configuration");
+        job.outcome().await.unwrap();
+        let page = connect(&server, "tok-bob").await.list(&ListQuery::default()).await.unwrap();
+        assert_eq!(page.jobs.len(), 1, "so was the policy, which shows the job to another principal");
     });
 }
 

@@ -17,17 +17,17 @@ pub use client::{
 };
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
-    Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientRefused, CloseReason, EventKind, JobEvent, JobPage,
-    JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure, ResumePoint, Subscribe,
-    Subscribed, Welcome,
+    Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientLimits, ClientRefused, CloseReason, EventKind,
+    HandleId, JobEvent, JobPage, JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure,
+    ResumePoint, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    JobUlid, Json, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, Via,
+    JobUlid, Json, Limits, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, Via,
 };
-pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, Currency};
+pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};
 pub use nuncio_core::lease::{
-    CanonicalError, Lease, LeaseError, Namespace, Operation, Pattern, TargetError, VendorNamespace,
+    CanonicalError, Lease, LeaseError, Namespace, Operation, Pattern, SubsetError, TargetError, VendorNamespace,
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_core::trace::TraceId;

@@ -18,6 +18,7 @@ use super::transport::Transport;
 use crate::io::{Driver, Io as _, random};
 
 /// Makes a client, on the driver `D`.
+#[must_use = "a builder does nothing until `connect` is called"]
 pub struct ClientBuilder<D: Driver> {
     connector: Box<dyn Connector<D>>,
     token: Secret,

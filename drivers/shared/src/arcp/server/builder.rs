@@ -22,6 +22,7 @@ use crate::io::{Driver, random};
 /// Makes a [`Server`]. From [`Server::builder`].
 ///
 /// The methods can be called in any order; only the verifier is required.
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct ServerBuilder<D: Driver> {
     config: Config,
     policy: Option<Arc<dyn Policy>>,
