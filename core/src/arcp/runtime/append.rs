@@ -77,7 +77,6 @@ impl Runtime {
         for index in 0.. {
             let Some(key) = self.watcher(id, index) else { break };
             self.press(key);
-            self.touch(key);
         }
     }
 

@@ -205,7 +205,6 @@ impl Runtime {
         });
         for key in watchers {
             self.press(key);
-            self.touch(key);
         }
     }
 }

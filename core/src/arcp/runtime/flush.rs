@@ -11,6 +11,7 @@ use super::Runtime;
 use super::conns::Settled;
 use super::conns::conn::{Conn, Unnumbered};
 use super::conns::credit::Outstanding;
+use super::event::Event;
 use super::host::{ConnId, JobId, SessionKey};
 use super::sessions::log::Announcement;
 use super::sessions::session::Session;
@@ -76,7 +77,7 @@ impl Runtime {
         if job.output().has_rest() {
             self.send_rest(id);
         } else if job.unblock() {
-            self.event(super::event::Event::Unblocked { job: id });
+            self.event(Event::Unblocked { job: id });
         }
     }
 
