@@ -1,20 +1,22 @@
 //! The client: one session with a runtime, over as many connections as it takes.
 
+mod action;
 mod backlog;
 mod backoff;
 mod builder;
 mod connect;
 mod control;
+mod dispatch;
 mod error;
 mod events;
 mod follow;
 mod follower;
 mod hub;
 mod ledger;
+mod link;
 mod owner;
 mod reconnect;
 mod result;
-mod route;
 mod session;
 mod slot;
 mod span;
@@ -43,8 +45,8 @@ pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
 pub use transport::Transport;
 
+use dispatch::State;
 use follower::Follower;
-use hub::State;
 use owner::Owner;
 use slot::Slot;
 

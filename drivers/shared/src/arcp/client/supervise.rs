@@ -10,6 +10,7 @@ use futures_lite::future::or;
 use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info, info_span};
 
+use super::action::Host as _;
 use super::backoff::Backoff;
 use super::connect::Connector;
 use super::error::{ConnectError, SessionEnd};
@@ -45,7 +46,7 @@ impl<D: Driver> Supervisor<D> {
         let started = monotonic();
         while let Some(attempt) = self.wanted(started).await {
             let pause = backoff.pause(monotonic());
-            if self.hub.look(|state| state.link.welcomed) {
+            if self.hub.look(|state| state.link.was_welcomed()) {
                 info!(attempt, ?pause, "reconnecting");
                 self.hub.announce(SessionEvent::Reconnecting { attempt, after: pause });
             }
@@ -73,7 +74,7 @@ impl<D: Driver> Supervisor<D> {
             if self.hub.ended().is_some() {
                 return None;
             }
-            if let Some(attempt) = self.hub.run(|state, _| state.link.wanted.take()) {
+            if let Some(attempt) = self.hub.run(|state, _| state.link.take_wanted()) {
                 if self.may(attempt, monotonic().duration_since(started)) {
                     return Some(attempt);
                 }
@@ -85,8 +86,9 @@ impl<D: Driver> Supervisor<D> {
 
     /// Whether another attempt makes sense after so many that failed. If not, the session is ended.
     fn may(&self, failed: u32, elapsed: Duration) -> bool {
-        let (welcomed, last, window) =
-            self.hub.run(|state, now| (state.link.welcomed, state.link.last.clone(), state.link.window_passed(now)));
+        let (welcomed, last, window) = self
+            .hub
+            .run(|state, now| (state.link.was_welcomed(), state.link.last().cloned(), state.link.window_passed(now)));
         let first = failed == 0 && !welcomed;
         let last = last.unwrap_or(ConnectError::Ended("the connection was lost".to_owned()));
         let end = match (welcomed, window) {
@@ -107,7 +109,7 @@ impl<D: Driver> Supervisor<D> {
     fn failed(&self, error: ConnectError) {
         debug!(%error, "the attempt to connect failed");
         self.hub.run(|state, now| {
-            state.link.last = Some(error);
+            state.link.failed(error);
             state.client.handle_connect_failed(now);
         });
     }
@@ -141,7 +143,7 @@ impl Port for ClientPort {
     fn opened(&self, _request: Option<&Request>) {
         self.hub.run(|state, now| {
             if state.link.is_current(self.epoch) {
-                state.link.opened = true;
+                state.link.opened();
                 state.client.handle_open(now);
             }
         });
@@ -173,9 +175,7 @@ impl Port for ClientPort {
         debug!(code = closed.code, reason = closed.reason, "the connection is over");
         self.hub.run(|state, now| {
             if state.link.is_current(self.epoch) {
-                let opened = state.link.opened;
-                state.link.detach();
-                state.link.last = Some(match closed.cause {
+                let opened = state.link.ended(match closed.cause {
                     Cause::Refused { status } => ConnectError::Upgrade { status, reason: closed.reason.clone() },
                     Cause::Peer | Cause::Us | Cause::Fault | Cause::Lost => ConnectError::Ended(closed.reason.clone()),
                 });

@@ -1,0 +1,65 @@
+//! What is done about the machine's outputs once its lock is free.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use nuncio_core::arcp::client::Welcome;
+
+use super::error::SessionEnd;
+use super::session::SessionEvent;
+use crate::io::pipe::Pipe;
+
+/// What the machine's events mean to the tasks and handles of a client.
+pub(super) trait Host {
+    /// Has another connection made.
+    fn connect(&self);
+    /// Tells the application of an event.
+    fn announce(&self, event: SessionEvent);
+    /// Notes that the session is live.
+    fn welcomed(&self, welcome: Arc<Welcome>);
+    /// Ends the tasks of the session, and whatever waits for it.
+    fn finish(&self, end: SessionEnd);
+}
+
+/// Something to do once the lock is free.
+type Action = Box<dyn FnOnce(&dyn Host)>;
+
+/// Everything to do once the lock is free: connections and readers are woken, then the rest happens in the machine's
+/// order.
+#[derive(Default)]
+pub(super) struct Actions {
+    /// Connections with something to write or to read; each is woken once.
+    pipes: Vec<Arc<Pipe>>,
+    readers: Vec<Waker>,
+    rest: Vec<Action>,
+}
+
+impl Actions {
+    /// Wakes the tasks of a connection.
+    pub(super) fn wake(&mut self, pipe: &Arc<Pipe>) {
+        if !self.pipes.iter().any(|other| Arc::ptr_eq(other, pipe)) {
+            self.pipes.push(Arc::clone(pipe));
+        }
+    }
+
+    /// Wakes the reader of a handle, if it waits.
+    pub(super) fn wake_reader(&mut self, reader: Option<Waker>) {
+        self.readers.extend(reader);
+    }
+
+    pub(super) fn push(&mut self, action: impl FnOnce(&dyn Host) + 'static) {
+        self.rest.push(Box::new(action));
+    }
+
+    pub(super) fn perform(self, host: &dyn Host) {
+        for pipe in self.pipes {
+            pipe.wake();
+        }
+        for reader in self.readers {
+            reader.wake();
+        }
+        for action in self.rest {
+            action(host);
+        }
+    }
+}

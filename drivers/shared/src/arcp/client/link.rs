@@ -1,0 +1,125 @@
+//! What is known of the connection to the runtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_core::time::Time;
+
+use super::error::ConnectError;
+use crate::io::pipe::Pipe;
+
+/// The connection of a client: the present one, and whether another is wanted.
+pub(super) struct LinkState {
+    /// Counts connections: what a former one reports is ignored.
+    epoch: u64,
+    /// Whether the present connection has been upgraded, so that the machine knows of it.
+    opened: bool,
+    pipe: Option<Arc<Pipe>>,
+    /// The machine wants a connection, after this number of failed attempts.
+    wanted: Option<u32>,
+    /// Whether there has been a welcome.
+    welcomed: bool,
+    /// How long the runtime keeps a lost session.
+    window: Option<Duration>,
+    lost_at: Option<Time>,
+    /// How the last connection or attempt ended.
+    last: Option<ConnectError>,
+}
+
+impl Default for LinkState {
+    fn default() -> LinkState {
+        LinkState {
+            epoch: 0,
+            opened: false,
+            pipe: None,
+            wanted: Some(0),
+            welcomed: false,
+            window: None,
+            lost_at: None,
+            last: None,
+        }
+    }
+}
+
+impl LinkState {
+    /// Notes that the machine wants a connection, after this number of failed attempts.
+    pub(super) fn want(&mut self, failed: u32) {
+        self.wanted = Some(failed);
+    }
+
+    /// Takes the number of failed attempts over, if a connection is wanted.
+    pub(super) fn take_wanted(&mut self) -> Option<u32> {
+        self.wanted.take()
+    }
+
+    /// Takes over a connection that is to be upgraded. What the former one reports is ignored from now on.
+    pub(super) fn attach(&mut self, pipe: Arc<Pipe>) -> u64 {
+        self.epoch += 1;
+        self.opened = false;
+        self.pipe = Some(pipe);
+        self.epoch
+    }
+
+    /// Gives the connection up: what it reports is ignored from now on.
+    pub(super) fn detach(&mut self) -> Option<Arc<Pipe>> {
+        self.epoch += 1;
+        self.opened = false;
+        self.pipe.take()
+    }
+
+    pub(super) fn is_current(&self, epoch: u64) -> bool {
+        self.epoch == epoch
+    }
+
+    pub(super) fn pipe(&self) -> Option<&Arc<Pipe>> {
+        self.pipe.as_ref()
+    }
+
+    /// Notes that the present connection has been upgraded.
+    pub(super) fn opened(&mut self) {
+        self.opened = true;
+    }
+
+    /// Gives up a connection that has ended, and keeps the reason. Returns whether it had been upgraded.
+    pub(super) fn ended(&mut self, error: ConnectError) -> bool {
+        let opened = self.opened;
+        self.detach();
+        self.last = Some(error);
+        opened
+    }
+
+    /// Notes why an attempt to connect failed.
+    pub(super) fn failed(&mut self, error: ConnectError) {
+        self.last = Some(error);
+    }
+
+    /// Notes that the session is live. `window` is how long the runtime keeps it after a loss.
+    pub(super) fn welcomed(&mut self, window: Option<Duration>) {
+        self.welcomed = true;
+        self.lost_at = None;
+        self.window = window;
+    }
+
+    /// Notes that the session has lost its connection, or that the runtime has refused one.
+    pub(super) fn lost(&mut self, now: Time, refused: Option<ConnectError>) {
+        self.lost_at.get_or_insert(now);
+        if refused.is_some() {
+            self.last = refused;
+        }
+    }
+
+    pub(super) fn was_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    /// Returns how the last connection or attempt ended.
+    pub(super) fn last(&self) -> Option<&ConnectError> {
+        self.last.as_ref()
+    }
+
+    /// Returns how long the runtime keeps a lost session, if that time has passed.
+    pub(super) fn window_passed(&self, now: Time) -> Option<Duration> {
+        let lost_for = Duration::from_micros(now.since(self.lost_at?));
+        self.window.filter(|window| lost_for > *window)
+    }
+}
