@@ -54,6 +54,23 @@ fn core_has_no_clock_io_randomness_or_hash_order() {
 }
 
 #[test]
+fn drivers_read_clocks_in_one_file() {
+    for path in ["drivers/shared/src", "drivers/link/src", "drivers/tokio/src", "drivers/smol/src"]
+        .iter()
+        .flat_map(|f| rust_files(f))
+    {
+        if path.ends_with("io/clock.rs") {
+            continue;
+        }
+        for (at, line) in code(&read(&path)) {
+            for clock in ["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now", "UNIX_EPOCH"] {
+                assert!(!line.contains(clock), "{}:{at}: {clock} belongs in io/clock.rs", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_package_has_the_lints() {
     let workspace = read("Cargo.toml");
     for lint in ["missing_docs = \"warn\"", "unreachable_pub = \"warn\"", "unwrap_used = \"warn\""] {
