@@ -13,5 +13,6 @@ mod requests;
 mod results;
 mod resume;
 mod serve;
+mod shutdown;
 mod support;
 mod tls;

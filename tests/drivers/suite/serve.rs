@@ -1,19 +1,16 @@
-//! Connections that misbehave, and servers that shut down.
+//! Connections that misbehave.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
 use super::server::{Server, ServerBuilder};
-use super::support::{builder, connect, within};
+use super::support::{builder, echoes, within};
 use nuncio_shared::arcp::{
-    ClientBuildError, ClientError, Config, ConnectError, ErrorCode, Failure, FinalStatus, HostPolicy, JobContext,
-    ListQuery, ListenOptions, Reconnect, RequestFailure, SessionEnd, Shutdown, Submit,
+    ClientBuildError, ClientError, Config, ConnectError, FinalStatus, HostPolicy, JobContext, ListenOptions, Reconnect,
+    RequestFailure, SessionEnd, Submit,
 };
 use nuncio_shared::auth::StaticTokens;
 use serde_json::Value;
-use smol::future::zip;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::net::TcpStream;
 use smol::net::unix::UnixStream;
@@ -24,12 +21,6 @@ fn configured(config: Config) -> ServerBuilder {
     let echo = |input: Value, _: JobContext| async move { Ok(input) };
     let tokens = StaticTokens::new().with("tok-alice", "alice");
     Server::builder().config(config).verifier(tokens).agent("echo", echo)
-}
-
-async fn echoes(url: &str) {
-    let client = Client::builder(url, "tok-alice").unwrap().connect().await.unwrap();
-    let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
-    assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
 
 async fn read_to_end(stream: &mut TcpStream) -> String {
@@ -132,142 +123,6 @@ fn invalid_and_too_long_lines_are_answered_before_the_end() {
             assert!(answer.contains("session.error") && answer.contains(fault), "{answer}");
             connection.ended().await;
         }
-    });
-}
-
-#[test]
-fn a_shutdown_lets_running_jobs_end_and_refuses_new_ones() {
-    within(async {
-        let gate = Arc::new(smol::lock::Semaphore::new(0));
-        let inside = Arc::clone(&gate);
-        let waits = move |_: Value, ctx: JobContext| {
-            let gate = Arc::clone(&inside);
-            async move {
-                gate.acquire().await.forget();
-                ctx.log("info", "still here").await?;
-                Ok(())
-            }
-        };
-        let server = builder().agent("waits", waits).build().unwrap();
-        let listening = server.listen("127.0.0.1:0").await.unwrap();
-        let client = Client::builder(listening.url(), "tok-alice")
-            .unwrap()
-            .reconnect(Reconnect::never())
-            .connect()
-            .await
-            .unwrap();
-        let mut job = client.submit(&Submit::new("waits")).await.unwrap();
-        let ending = smol::spawn({
-            let server = server.clone();
-            async move { server.shutdown(Duration::from_secs(50)).await }
-        });
-        // A refusal shows that the shutdown has begun.
-        while let Ok(mut job) = client.submit(&Submit::new("echo")).await {
-            job.outcome().await.unwrap();
-        }
-        gate.add_permits(1);
-        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
-        assert_eq!(ending.await, Shutdown::Drained);
-        let refused = TcpStream::connect(listening.address()).await;
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-    });
-}
-
-#[test]
-fn clients_connect_list_and_cancel_during_the_drain_of_a_shutdown() {
-    within(async {
-        let waits = |_: Value, ctx: JobContext| async move {
-            ctx.cancelled().await;
-            Err::<(), _>(Failure::new("CANCELLED", "it was cancelled"))
-        };
-        let server = builder().agent("waits", waits).build().unwrap();
-        let listening = server.listen("127.0.0.1:0").await.unwrap();
-        let client = Client::builder(listening.url(), "tok-alice")
-            .unwrap()
-            .reconnect(Reconnect::never())
-            .connect()
-            .await
-            .unwrap();
-        let mut job = client.submit(&Submit::new("waits")).await.unwrap();
-        let ending = smol::spawn({
-            let server = server.clone();
-            async move { server.shutdown(Duration::from_secs(50)).await }
-        });
-        while client.submit(&Submit::new("echo")).await.is_ok() {}
-        assert!(server.is_stopping() && server.accepts_connections());
-
-        let late = Client::builder(listening.url(), "tok-alice")
-            .unwrap()
-            .reconnect(Reconnect::never())
-            .connect()
-            .await
-            .unwrap();
-        let page = late.list(&ListQuery::default()).await.unwrap();
-        assert!(page.jobs.iter().any(|row| row.job_id == job.job_id()), "{page:?}");
-        assert!(late.submit(&Submit::new("echo")).await.is_err());
-        job.cancel(None).await.unwrap();
-        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
-
-        assert_eq!(ending.await, Shutdown::Drained);
-        assert!(!server.accepts_connections());
-        let refused = TcpStream::connect(listening.address()).await;
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-    });
-}
-
-#[test]
-fn an_address_is_served_until_the_signal_and_the_end_of_the_jobs() {
-    within(async {
-        let (listens, url) = smol::channel::bounded(1);
-        let (stop, signal) = smol::channel::bounded::<()>(1);
-        let server = builder().build().unwrap();
-        let serving = server
-            .serve("127.0.0.1:0")
-            .on_listening(move |listening| listens.try_send(listening.url().to_owned()).unwrap())
-            .with_graceful_shutdown(async move { signal.recv().await.unwrap() });
-        let using = async {
-            echoes(&url.recv().await.unwrap()).await;
-            stop.send(()).await.unwrap();
-        };
-        let (outcome, ()) = zip(serving.into_future(), using).await;
-        assert_eq!(outcome.unwrap(), Shutdown::Drained);
-    });
-}
-
-#[test]
-fn an_address_is_served_until_the_server_ends() {
-    within(async {
-        let (listens, url) = smol::channel::bounded(1);
-        let forever = |_: Value, _: JobContext| std::future::pending::<Result<(), Failure>>();
-        let server = builder().agent("forever", forever).build().unwrap();
-        let serving = server
-            .serve("127.0.0.1:0")
-            .on_listening(move |listening| listens.try_send(listening.url().to_owned()).unwrap());
-        let until = server.serve("127.0.0.1:0").with_graceful_shutdown(std::future::pending());
-        let using = async {
-            let client = Client::builder(&url.recv().await.unwrap(), "tok-alice").unwrap().connect().await.unwrap();
-            client.submit(&Submit::new("forever")).await.unwrap();
-            assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
-        };
-        let ((outcome, until), ()) = zip(zip(serving.into_future(), until.into_future()), using).await;
-        outcome.unwrap();
-        assert_eq!(until.unwrap(), Shutdown::Aborted, "the outcome is that of the first shutdown");
-    });
-}
-
-#[test]
-fn a_shutdown_ends_jobs_that_do_not_end_by_themselves() {
-    within(async {
-        let forever = |_: Value, _: JobContext| async move {
-            std::future::pending::<()>().await;
-            Ok(())
-        };
-        let server = builder().agent("forever", forever).build().unwrap();
-        let client = connect(&server, "tok-alice").await;
-        let mut job = client.submit(&Submit::new("forever")).await.unwrap();
-        assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
-        let fault = job.outcome().await.unwrap().fault.unwrap();
-        assert_eq!(fault.known(), Some(ErrorCode::InternalError));
     });
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nuncio_shared::arcp::{ClientOptions, Failure, JobContext, Transport};
+use nuncio_shared::arcp::{ClientOptions, Failure, FinalStatus, JobContext, Submit, Transport};
 use nuncio_shared::auth::StaticTokens;
 use serde_json::{Value, json};
 use smol::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -24,6 +24,13 @@ pub(crate) fn builder() -> ServerBuilder {
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log("info", "echo started").await?;
     Ok(json!({ "echoed": input }))
+}
+
+/// Runs a job at the server of this URL, to its success.
+pub(crate) async fn echoes(url: &str) {
+    let client = Client::builder(url, "tok-alice").unwrap().connect().await.unwrap();
+    let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
+    assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
 }
 
 /// Connects a client in the same process.
