@@ -1,6 +1,6 @@
 //! §7.3, §12: how jobs end.
 
-use nuncio_core::arcp::{Body, ErrorCode, Event, Failure, FinalStatus, Json, Refused, Timer};
+use nuncio_core::arcp::{Body, ErrorCode, Event, FinalStatus, JobFailure, Json, Refused, Timer};
 use nuncio_tests::world::{SECOND, START, World, json_text};
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn s7_3_a_failure_is_an_error() {
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     let details: Box<Json> = json_text(r#"{"at":12408.0}"#);
-    let failure = Failure { code: "PERMISSION_DENIED".into(), message: "no".into(), details: Some(details) };
+    let failure = JobFailure { code: "PERMISSION_DENIED".into(), message: "no".into(), details: Some(details) };
     w.runtime.fail(w.now, job.key, failure).unwrap();
     w.advance(0);
     let error = w.expect(a, "job.error");

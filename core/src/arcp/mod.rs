@@ -17,7 +17,7 @@ pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, 
 pub use runtime::config::{Access, AnyPrincipal, Compat, Config, Journaling, Limits, Policy, SamePrincipal};
 pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{
-    ConnId, Delegate, Denied, Failure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
+    ConnId, Delegate, Denied, JobFailure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
 };
 pub use runtime::jobs::state::JobState;
 pub use runtime::record::{

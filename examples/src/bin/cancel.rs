@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 () = ctx.cancelled() => {
                     // The agent has `Config::cancel_grace` for this, and may still emit events.
                     ctx.log("info", &format!("tidying up: {}", ctx.cancel_reason().unwrap_or("no reason"))).await?;
-                    Err(Failure::new("CANCELLED", "stopped before the end"))
+                    Err(Failure::new(ErrorCode::Cancelled, "stopped before the end"))
                 }
             }
         }

@@ -4,12 +4,12 @@
 
 use std::error::Error;
 
-use nuncio_tokio::arcp::{Client, Failure, JobContext, JobRow, ListQuery, Server, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, JobContext, JobRow, ListQuery, Server, Submit};
 use nuncio_tokio::auth::StaticTokens;
 
 async fn nap((): (), ctx: JobContext) -> Result<(), Failure> {
     ctx.cancelled().await;
-    Err(Failure::new("CANCELLED", "woken up"))
+    Err(Failure::new(ErrorCode::Cancelled, "woken up"))
 }
 
 async fn echo(word: String, _: JobContext) -> Result<String, Failure> {

@@ -34,7 +34,7 @@ async fn fails(how: String, _: JobContext) -> Result<(), Failure> {
         "repeated" => Err(io::Error::other(missing())).or_fail("the book cannot be read"),
         "option" => None.or_fail("there is no such book"),
         "hidden" => Err(missing()).map_err(|_| Failure::internal("the book cannot be read")),
-        code => Err(Failure::new(code, "no luck")),
+        code => Err(Failure::custom(code, "no luck")),
     }
 }
 

@@ -12,7 +12,7 @@ use super::support::{builder, connect, memory_connector, within};
 async fn waits(_: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log("info", "waiting").await?;
     ctx.cancelled().await;
-    Err(Failure::new("CANCELLED", "it was cancelled"))
+    Err(Failure::new(ErrorCode::Cancelled, "it was cancelled"))
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_panic_is_an_internal_error_without_its_text() {
 fn an_agents_failure_keeps_its_code_and_details() {
     within(async {
         let fails = |code: String, _: JobContext| async move {
-            Err::<(), _>(Failure::new(code, "no luck").with_details(&json!({"k": 1})))
+            Err::<(), _>(Failure::custom(code, "no luck").with_details(&json!({"k": 1})))
         };
         let server = builder().agent("fails", fails).build().unwrap();
         let client = connect(&server, "tok-alice").await;

@@ -14,7 +14,7 @@ use super::support::{builder, connect, memory_connector, scripted, within};
 const CAP: usize = 1 << 20;
 
 async fn fails(code: String, _: JobContext) -> Result<(), Failure> {
-    Err(Failure::new(code, "the printer is on fire").with_details(&json!({"printer": 7})))
+    Err(Failure::custom(code, "the printer is on fire").with_details(&json!({"printer": 7})))
 }
 
 /// Ten chunks of 1 000 bytes, with an event before each.

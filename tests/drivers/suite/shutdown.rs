@@ -32,7 +32,7 @@ async fn shut_down(server: &Server, client: &Client) -> smol::Task<Shutdown> {
 
 async fn waits(_: Value, ctx: JobContext) -> Result<(), Failure> {
     ctx.cancelled().await;
-    Err(Failure::new("CANCELLED", "it was cancelled"))
+    Err(Failure::new(ErrorCode::Cancelled, "it was cancelled"))
 }
 
 #[test]

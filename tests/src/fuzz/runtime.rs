@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nuncio_core::arcp::{
-    AgentSpec, Body, Chunk, Config, ConnId, Event, Failure, JobId, JobResult, Json, Output, Runtime, Via,
+    AgentSpec, Body, Chunk, Config, ConnId, Event, JobFailure, JobId, JobResult, Json, Output, Runtime, Via,
 };
 use nuncio_core::time::Time;
 
@@ -165,7 +165,7 @@ impl Host {
                 let _ = self.runtime.fail(
                     self.now,
                     job,
-                    Failure {
+                    JobFailure {
                         code: "PERMISSION_DENIED".into(),
                         message: String::from_utf8_lossy(text).into(),
                         details: None,

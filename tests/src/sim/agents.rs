@@ -1,7 +1,7 @@
 //! Agents: they emit, spend, authorize, delegate, stream, rotate, return and fail, and may continue after they were
 //! asked to stop.
 
-use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, Failure, JobId, JobResult, Number, Refused, Secret};
+use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, JobFailure, JobId, JobResult, Number, Refused, Secret};
 use nuncio_core::lease::Operation;
 use serde_json::{Value, json};
 
@@ -251,7 +251,7 @@ impl Sim {
     fn fail(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let (code, shown) = draw.one(&[("PERMISSION_DENIED", "PERMISSION_DENIED"), ("MY_OWN", "INTERNAL_ERROR")]);
-        let failure = Failure { code: code.to_owned(), message: "it failed".to_owned(), details: None };
+        let failure = JobFailure { code: code.to_owned(), message: "it failed".to_owned(), details: None };
         let answer = self.runtime.fail(self.now, job, failure);
         if self.carried_out(job, &answer) {
             let ending = Ending::Fault { status: "error".to_owned(), code: shown.to_owned() };

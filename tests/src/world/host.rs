@@ -1,7 +1,7 @@
 //! The host side: authentication, answers to submits, and the commands of agents.
 
 use nuncio_core::arcp::{
-    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Failure, Fault, JobId, JobResult, Json,
+    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Fault, JobFailure, JobId, JobResult, Json,
     Number, Refused, Secret,
 };
 use nuncio_core::lease::Operation;
@@ -196,7 +196,7 @@ impl World {
 
     /// Ends a job with a failure and returns the runtime's answer.
     pub fn fail(&mut self, job: &Job, code: &str, message: &str) -> Result<(), Refused> {
-        let failure = Failure { code: code.to_owned(), message: message.to_owned(), details: None };
+        let failure = JobFailure { code: code.to_owned(), message: message.to_owned(), details: None };
         let failed = self.runtime.fail(self.now, job.key, failure);
         self.pump();
         failed

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Runtime;
 use super::append::event_len;
 use super::event::Event;
-use super::host::{Failure, JobId, Refused, SessionKey};
+use super::host::{JobFailure, JobId, Refused, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobEnded, Record};
@@ -28,7 +28,7 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
-    pub fn fail(&mut self, now: Time, job: JobId, failure: Failure) -> Result<(), Refused> {
+    pub fn fail(&mut self, now: Time, job: JobId, failure: JobFailure) -> Result<(), Refused> {
         self.input(now, |this| {
             this.running(job)?;
             let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };

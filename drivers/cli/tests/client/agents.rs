@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Number, Output, Secret, ServerBuilder};
+use nuncio_tokio::arcp::{Delegation, ErrorCode, Failure, JobContext, Number, Output, Secret, ServerBuilder};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -23,7 +23,7 @@ impl Gate {
     async fn pass(&self, ctx: &JobContext) -> Result<(), Failure> {
         tokio::select! {
             () = self.pass_always() => Ok(()),
-            () = ctx.cancelled() => Err(Failure::new("CANCELLED", "it was cancelled")),
+            () = ctx.cancelled() => Err(Failure::new(ErrorCode::Cancelled, "it was cancelled")),
         }
     }
 
@@ -59,7 +59,7 @@ async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
 }
 
 async fn fail(input: Value, _ctx: JobContext) -> Result<Value, Failure> {
-    Err(Failure::new("INTERNAL_ERROR", input.as_str().unwrap_or("out of paper")))
+    Err(Failure::new(ErrorCode::InternalError, input.as_str().unwrap_or("out of paper")))
 }
 
 /// One event of each kind, with control characters as a hostile agent writes them.
@@ -86,7 +86,7 @@ async fn binary(_: Value, ctx: JobContext) -> Result<Output, Failure> {
 /// Fails in the middle of its result.
 async fn breaks(_: Value, ctx: JobContext) -> Result<Output, Failure> {
     ctx.writer().write_text("half of it").await?;
-    Err(Failure::new("INTERNAL_ERROR", "the other half is missing"))
+    Err(Failure::new(ErrorCode::InternalError, "the other half is missing"))
 }
 
 async fn rotates(_: Value, ctx: JobContext) -> Result<usize, Failure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_core::arcp::{AgentSpec, Body, Failure, JobView, Json, Number};
+use nuncio_core::arcp::{AgentSpec, Body, JobFailure, JobView, Json, Number};
 use nuncio_core::time::Time;
 use serde_json::{Value, json, value::to_raw_value};
 
@@ -11,7 +11,7 @@ pub(crate) enum Step {
     Emit(Body),
     Sleep(Duration),
     Finish(Box<Json>),
-    Fail(Failure),
+    Fail(JobFailure),
 }
 
 pub(crate) type Steps = Box<dyn Iterator<Item = Step>>;
@@ -96,5 +96,5 @@ fn broken() -> Step {
 }
 
 fn failure(code: String, message: String) -> Step {
-    Step::Fail(Failure { code, message, details: None })
+    Step::Fail(JobFailure { code, message, details: None })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Failure, JobContext, Output, ServerBuilder};
+use nuncio_tokio::arcp::{ErrorCode, Failure, JobContext, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ async fn slow(input: Option<Slow>, ctx: JobContext) -> Result<Value, Failure> {
     for tick in 0..ticks {
         ctx.progress(tick, Some(ticks.into()), Some("ticks"), None).await?;
         tokio::select! {
-            () = ctx.cancelled() => return Err(Failure::new("CANCELLED", "the job was cancelled")),
+            () = ctx.cancelled() => return Err(Failure::new(ErrorCode::Cancelled, "the job was cancelled")),
             () = tokio::time::sleep(Duration::from_millis(tick_ms)) => {}
         }
     }
@@ -106,5 +106,5 @@ impl Default for Fail {
 
 async fn fail(input: Option<Fail>, _ctx: JobContext) -> Result<Value, Failure> {
     let Fail { code, message } = input.unwrap_or_default();
-    Err(Failure::new(code, message))
+    Err(Failure::custom(code, message))
 }

@@ -2,11 +2,29 @@
 
 use std::error::Error;
 
-use nuncio_core::arcp::{self, Denied, ErrorCode, Fault, Json, Refused};
+use nuncio_core::arcp::{Denied, ErrorCode, Fault, InvalidBody, JobFailure, Json, Refused};
 use serde::Serialize;
 use serde_json::json;
 
 /// Why an agent failed (§7.3). All of it is sent to the client.
+///
+/// ```
+/// use nuncio_shared::arcp::{ErrorCode, Failure, JobContext};
+///
+/// async fn print(pages: u32, ctx: JobContext) -> Result<(), Failure> {
+///     if pages == 0 {
+///         return Err(Failure::invalid("there is nothing to print"));
+///     }
+///     // The client sees `INTERNAL_ERROR` with the details `{"code": "OUT_OF_PAPER"}`.
+///     if pages > 100 {
+///         return Err(Failure::custom("OUT_OF_PAPER", "the printer holds 100 pages"));
+///     }
+///     if ctx.is_cancelled() {
+///         return Err(Failure::new(ErrorCode::Cancelled, "the job was cancelled"));
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Failure {
     code: String,
@@ -15,20 +33,27 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Returns a failure with a code, preferably one of [`ErrorCode`]. The client sees any other code as `INTERNAL_ERROR`
-    /// with the code in the details.
-    pub fn new(code: impl AsRef<str>, message: impl Into<String>) -> Failure {
-        Failure { code: code.as_ref().to_owned(), message: message.into(), details: None }
+    /// Returns a failure with a code of §12.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Failure {
+        Failure::custom(code.as_str(), message)
+    }
+
+    /// Returns a failure with a code of the agent's own. The client sees `INTERNAL_ERROR` with the details `{code}`, which
+    /// replace those of [`with_details`](Failure::with_details).
+    ///
+    /// The text of a code of §12 stands for that code, as in [`new`](Failure::new).
+    pub fn custom(code: impl Into<String>, message: impl Into<String>) -> Failure {
+        Failure { code: code.into(), message: message.into(), details: None }
     }
 
     /// Returns an `INVALID_REQUEST`: the input is not what the agent takes.
     pub fn invalid(message: impl Into<String>) -> Failure {
-        Failure::new(ErrorCode::InvalidRequest.as_str(), message)
+        Failure::new(ErrorCode::InvalidRequest, message)
     }
 
     /// Returns an `INTERNAL_ERROR`.
     pub fn internal(message: impl Into<String>) -> Failure {
-        Failure::new(ErrorCode::InternalError.as_str(), message)
+        Failure::new(ErrorCode::InternalError, message)
     }
 
     /// Adds details, which must be a JSON object; any other value is ignored.
@@ -97,7 +122,7 @@ fn cause(error: &dyn Error) -> String {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
         let details = fault.details.and_then(|details| serde_json::from_str(&details).ok());
-        Failure { details, ..Failure::new(fault.code.as_str(), fault.message) }
+        Failure { details, ..Failure::new(fault.code, fault.message) }
     }
 }
 
@@ -113,14 +138,14 @@ impl From<Refused> for Failure {
     }
 }
 
-impl From<arcp::InvalidBody> for Failure {
-    fn from(invalid: arcp::InvalidBody) -> Failure {
+impl From<InvalidBody> for Failure {
+    fn from(invalid: InvalidBody) -> Failure {
         Failure::internal(invalid.to_string())
     }
 }
 
-impl From<Failure> for arcp::Failure {
-    fn from(failure: Failure) -> arcp::Failure {
-        arcp::Failure { code: failure.code, message: failure.message, details: failure.details }
+impl From<Failure> for JobFailure {
+    fn from(failure: Failure) -> JobFailure {
+        JobFailure { code: failure.code, message: failure.message, details: failure.details }
     }
 }

@@ -4,7 +4,7 @@ mod leases;
 mod plain;
 mod streams;
 
-use nuncio_shared::arcp::{Failure, JobContext, ServerBuilder};
+use nuncio_shared::arcp::{ErrorCode, Failure, JobContext, ServerBuilder};
 use nuncio_shared::io::Driver;
 use smol::Timer;
 use smol::future::or;
@@ -54,7 +54,7 @@ pub(crate) fn offer<D: Driver>(server: ServerBuilder<D>) -> ServerBuilder<D> {
 async fn pause(ctx: &JobContext, ms: u64) -> Result<(), Failure> {
     let cancelled = async {
         ctx.cancelled().await;
-        Err(Failure::new("CANCELLED", "the job was cancelled"))
+        Err(Failure::new(ErrorCode::Cancelled, "the job was cancelled"))
     };
     or(cancelled, async {
         // A timer that runs on either driver.

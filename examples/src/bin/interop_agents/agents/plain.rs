@@ -94,7 +94,7 @@ pub(super) async fn fail(input: Option<Fail>, _ctx: JobContext) -> Result<Value,
     let Fail { code, message, throw } = input.unwrap_or_default();
     match code {
         Some(code) if throw.as_deref() != Some("raw") => {
-            Err(Failure::new(code, message.unwrap_or_else(|| "requested failure".to_owned())))
+            Err(Failure::custom(code, message.unwrap_or_else(|| "requested failure".to_owned())))
         }
         _ => panic!("boom"),
     }

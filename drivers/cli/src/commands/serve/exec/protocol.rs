@@ -150,7 +150,7 @@ fn internal_error() -> String {
 
 impl From<RawFailure> for Failure {
     fn from(raw: RawFailure) -> Failure {
-        let failure = Failure::new(raw.code, raw.message);
+        let failure = Failure::custom(raw.code, raw.message);
         match raw.details {
             Some(details) => failure.with_details(&details),
             None => failure,
