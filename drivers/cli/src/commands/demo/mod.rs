@@ -4,6 +4,7 @@ mod cut;
 mod error;
 mod narration;
 mod restart;
+mod session;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::agents::{CHUNKS, Emitted};
 use super::reports::{Metric, Report};
 use crate::commands::demo::narration::narrate;
+use crate::commands::demo::session::SessionReport;
 use crate::text::print_line;
 
 const CURRENCY: &str = "USD";
@@ -91,8 +92,8 @@ impl Ledger {
                     self.result_complete = matches!(outcome.result, Product::Streamed { complete: true, .. });
                 }
             }
-            Report::Resumed => self.resumed += 1,
-            Report::Delegated { .. } | Report::Lost { .. } | Report::Trouble(_) => {}
+            Report::Session(SessionReport::Resumed) => self.resumed += 1,
+            Report::Delegated { .. } | Report::Session(SessionReport::Lost(_) | SessionReport::Trouble(_)) => {}
         }
     }
 
@@ -187,7 +188,7 @@ mod tests {
 
     fn error(seqs: &[u64]) -> String {
         let mut ledger = Ledger::new("USD:1.00");
-        ledger.count(&Report::Resumed);
+        ledger.count(&SessionReport::Resumed.into());
         let emitted = Emitted::default();
         for seq in seqs {
             ledger.count(&Report::Chunk { seq: *seq, bytes: 1 });

@@ -23,11 +23,12 @@ use tokio::sync::mpsc;
 
 use super::error::DemoError;
 use super::narration::narrate;
+use super::session::report_session;
 use crate::text::print_line;
 use agents::Emitted;
 use ledger::Ledger;
 use proxy::Proxy;
-use reports::{report_job, report_session};
+use reports::report_job;
 
 const TOKEN: &str = "demo-token";
 const PRINCIPAL: &str = "you@example.com";

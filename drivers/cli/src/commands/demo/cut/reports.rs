@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 
-use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, SessionEvent, SessionEvents, Update};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, Update};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::commands::demo::narration::narrate;
+use crate::commands::demo::session::SessionReport;
 
 /// Something that the client saw. `child` is set if it concerns the delegated job.
 pub(super) enum Report {
@@ -15,9 +16,7 @@ pub(super) enum Report {
     Chunk { seq: u64, bytes: usize },
     Delegated { job_id: String },
     Ended { child: bool, outcome: Box<Outcome> },
-    Lost { reason: String },
-    Resumed,
-    Trouble(String),
+    Session(SessionReport),
 }
 
 /// A metric, with its value as it was sent.
@@ -69,7 +68,7 @@ pub(super) fn report_job(
             match update {
                 Update::Event(event) => send(Report::Event { child, event }),
                 Update::Chunk(chunk) => send(Report::Chunk { seq: chunk.seq, bytes: chunk.data.len() }),
-                Update::ChunkFault(reason) => send(Report::Trouble(reason.to_owned())),
+                Update::ChunkFault(reason) => send(SessionReport::Trouble(reason.to_owned()).into()),
                 Update::Child(handle) => {
                     send(Report::Delegated { job_id: handle.job_id().to_owned() });
                     tokio::spawn(report_job(*handle, true, reports.clone()));
@@ -80,23 +79,14 @@ pub(super) fn report_job(
         }
         match job.outcome().await {
             Ok(outcome) => send(Report::Ended { child, outcome: Box::new(outcome) }),
-            Err(end) => send(Report::Trouble(end.to_string())),
+            Err(end) => send(SessionReport::Trouble(end.to_string()).into()),
         }
     })
 }
 
-/// Reports what happens to the session.
-pub(super) async fn report_session(mut events: SessionEvents, reports: UnboundedSender<Report>) {
-    while let Some(event) = events.next().await {
-        let report = match event {
-            SessionEvent::Lost(reason) => Report::Lost { reason: reason.to_string() },
-            SessionEvent::Live(welcome) if welcome.resumed => Report::Resumed,
-            SessionEvent::Gap { from, to } => Report::Trouble(format!("events {from} to {to} are lost")),
-            SessionEvent::Notice(fault) => Report::Trouble(fault.to_string()),
-            SessionEvent::Live(_) | SessionEvent::Reconnecting { .. } | SessionEvent::Over(_) => continue,
-        };
-        // Fails when the demonstration is over.
-        drop(reports.send(report));
+impl From<SessionReport> for Report {
+    fn from(report: SessionReport) -> Report {
+        Report::Session(report)
     }
 }
 
@@ -124,9 +114,7 @@ impl Report {
                     &format!("#{:<4} ends: {status}{summary}", outcome.seq),
                 );
             }
-            Report::Lost { reason } => narrate("client", &format!("notices: {reason}; it reconnects")),
-            Report::Resumed => narrate("client", "has RESUMED the session"),
-            Report::Trouble(what) => narrate("client", what),
+            Report::Session(report) => report.narrate(),
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::reports::Report;
 use crate::commands::demo::narration::narrate;
+use crate::commands::demo::session::SessionReport;
 use crate::text::{count, print_line};
 
 /// A numbered frame in the journal.
@@ -63,8 +64,8 @@ impl Ledger {
                 self.receive(outcome.seq, None);
                 self.ends.entry(name).or_insert_with(|| End::of(&outcome));
             }
-            Report::Resumed => self.resumed += 1,
-            Report::Lost(_) | Report::Trouble(_) => {}
+            Report::Session(SessionReport::Resumed) => self.resumed += 1,
+            Report::Session(SessionReport::Lost(_) | SessionReport::Trouble(_)) => {}
         }
     }
 
@@ -183,7 +184,7 @@ mod tests {
     /// The error for a client that has received these frames, if `seqs` were sent, `before` of them before the kill.
     fn error(received: &[(u64, u64)], seqs: &[u64], before: usize) -> String {
         let mut ledger = Ledger::default();
-        ledger.count(Report::Resumed);
+        ledger.count(SessionReport::Resumed.into());
         for (seq, body) in received {
             ledger.receive(*seq, Some(Value::from(*body)));
         }

@@ -22,10 +22,11 @@ use tokio::sync::watch;
 
 use super::error::DemoError;
 use super::narration::narrate;
+use super::session::report_session;
 use crate::text::print_line;
 use ledger::{Ledger, Sent};
 use process::{Process, TOKEN};
-use reports::{report_job, report_session};
+use reports::report_job;
 
 /// Steps of the jobs that run for a while.
 const STEPS: u64 = 60;

@@ -1,18 +1,17 @@
 //! Reports what the client sees, to the ledger and to the reader.
 
-use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, SessionEvent, SessionEvents, Update};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, Update};
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::commands::demo::narration::narrate;
+use crate::commands::demo::session::SessionReport;
 
 /// Something that the client saw, with the name of the job it concerns.
 pub(super) enum Report {
     Event(&'static str, JobEvent),
     Ended(&'static str, Box<Outcome>),
-    Lost(String),
-    Resumed,
-    Trouble(String),
+    Session(SessionReport),
 }
 
 #[derive(Deserialize)]
@@ -33,22 +32,13 @@ pub(super) async fn report_job(name: &'static str, mut job: JobHandle, reports: 
     }
     match job.outcome().await {
         Ok(outcome) => send(Report::Ended(name, Box::new(outcome))),
-        Err(end) => send(Report::Trouble(end.to_string())),
+        Err(end) => send(SessionReport::Trouble(end.to_string()).into()),
     }
 }
 
-/// Reports what happens to the session.
-pub(super) async fn report_session(mut events: SessionEvents, reports: UnboundedSender<Report>) {
-    while let Some(event) = events.next().await {
-        let report = match event {
-            SessionEvent::Lost(reason) => Report::Lost(reason.to_string()),
-            SessionEvent::Live(welcome) if welcome.resumed => Report::Resumed,
-            SessionEvent::Gap { from, to } => Report::Trouble(format!("events {from} to {to} are lost")),
-            SessionEvent::Notice(fault) => Report::Trouble(fault.to_string()),
-            SessionEvent::Live(_) | SessionEvent::Reconnecting { .. } | SessionEvent::Over(_) => continue,
-        };
-        // Fails when the demonstration is over.
-        drop(reports.send(report));
+impl From<SessionReport> for Report {
+    fn from(report: SessionReport) -> Report {
+        Report::Session(report)
     }
 }
 
@@ -71,9 +61,7 @@ impl Report {
                 };
                 narrate(name, &format!("#{:<4} ends: {how}", outcome.seq));
             }
-            Report::Lost(reason) => narrate("client", &format!("notices: {reason}; it reconnects")),
-            Report::Resumed => narrate("client", "has RESUMED the session"),
-            Report::Trouble(what) => narrate("client", what),
+            Report::Session(report) => report.narrate(),
         }
     }
 
