@@ -165,7 +165,7 @@ fn s6_2_default_configuration_is_as_documented() {
     assert_eq!(config.limits.frame_bytes, 1 << 20);
     assert_eq!(config.limits.stdio_frame_bytes, 60 << 10);
     assert_eq!((config.limits.log_events, config.limits.log_bytes), (10_000, 16 << 20));
-    assert_eq!(config.limits.submit_ids, 256);
+    assert_eq!(config.limits.submit_ids, 1_024);
     assert_eq!(config.limits.back_pressure, 1_000);
     assert_eq!(config.cancel_grace, Duration::from_secs(30));
     assert_eq!(config.expiry_grace, Duration::from_secs(1));

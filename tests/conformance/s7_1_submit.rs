@@ -294,7 +294,7 @@ fn s5_other_frames_are_not_deduplicated_by_id() {
 }
 
 #[test]
-fn s5_the_last_256_submit_ids_are_remembered() {
+fn s5_the_last_submit_ids_are_remembered() {
     let mut w = World::with(|config| config.limits.submit_ids = 4);
     let a = w.login("tok-alice");
     let frame =

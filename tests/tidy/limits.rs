@@ -52,7 +52,7 @@ const RUNTIME: [(&str, &str); 48] = [
     ("idempotency_records", "s7_2_records_of_terminal_jobs_are_evicted_first"),
     ("idempotency_bytes", "limit_idempotency_bytes"),
     ("idempotency_window", "s7_2_records_last_24_hours"),
-    ("submit_ids", "s5_the_last_256_submit_ids_are_remembered"),
+    ("submit_ids", "s5_the_last_submit_ids_are_remembered"),
     ("list_page", "limit_list_page"),
     ("send_window", "limit_send_window"),
     ("send_window_bytes", "limit_send_window_bytes_always_allow_one_frame"),

@@ -118,7 +118,7 @@ pub struct Limits {
     pub idempotency_records: usize,
     /// Bytes held by idempotency records whose job is no longer kept. Default: 64 MiB.
     pub idempotency_bytes: usize,
-    /// Submit ids remembered in a session. Default: 256. A restart may forget all but the last thousand.
+    /// Submit ids remembered in a session. Default: 1024, more than a session may have unanswered submits.
     pub submit_ids: usize,
     /// Rows of the longest page of `session.jobs` (§6.6). Default: 1 000; a request that names no limit gets 100.
     pub list_page: usize,
@@ -227,7 +227,7 @@ impl Default for Limits {
             retained_bytes: 64 << 20,
             idempotency_records: 100_000,
             idempotency_bytes: 64 << 20,
-            submit_ids: 256,
+            submit_ids: 1_024,
             list_page: 1_000,
             send_window: 64,
             send_window_bytes: 256 << 10,

@@ -158,15 +158,39 @@ impl Member {
     }
 }
 
-/// Returns the `id` of a frame that could not be read as an envelope, for the `request_id` of its refusal.
+/// Returns the `id` of a frame that could not be read as an envelope, for the `request_id` of its refusal. It is found if
+/// it precedes the place where the frame stops being JSON: some peers write `NaN`, which JSON does not have.
 pub(crate) fn salvage_id(text: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct IdOnly<'a> {
-        #[serde(borrow)]
-        id: Text<'a>,
+    struct Salvage<'a>(&'a mut Option<String>);
+
+    impl<'de> Visitor<'de> for Salvage<'_> {
+        type Value = ();
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+            let mut ids = 0;
+            while let Some(name) = members.next_key::<Text<'_>>()? {
+                if name.as_str() == "id" {
+                    ids += 1;
+                    let id = members.next_value::<Text<'_>>();
+                    // Of two ids neither is the frame's.
+                    *self.0 = id.as_ref().ok().filter(|_| ids == 1).map(|id| String::from(id.as_str()));
+                    id?;
+                } else {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(())
+        }
     }
-    let found: IdOnly<'_> = serde_json::from_str(text).ok()?;
-    (!found.id.as_str().is_empty()).then(|| found.id.0.into_owned())
+
+    let mut id = None;
+    // An error is why the frame could not be read; what stands before it counts.
+    let _ = serde_json::Deserializer::from_str(text).deserialize_map(Salvage(&mut id));
+    id.filter(|id| !id.is_empty())
 }
 
 /// Returns the members between `type` and `event_seq` as JSON text with a trailing comma. They are the same in all
