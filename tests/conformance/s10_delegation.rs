@@ -45,8 +45,11 @@ fn s10_the_frames_of_a_delegation() {
     let child = w.delegate(&job, &body).unwrap();
     let delegate = w.event(a, "delegate");
     assert_eq!(delegate.job(), job.id);
-    assert_eq!(*delegate.body(), body);
     let accepted = w.expect(a, "job.accepted");
+    let mut expected = body;
+    expected["child_job_id"] = json!(accepted.job());
+    expected["lease"] = json!({"fs.read": ["/ws/a/**"]});
+    assert_eq!(*delegate.body(), expected);
     let payload = accepted.payload();
     assert_eq!(payload["parent_job_id"], job.id.as_str());
     assert_eq!(payload["delegate_id"], "del_1");

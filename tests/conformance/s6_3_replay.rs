@@ -1,7 +1,7 @@
 //! §6.3, §8.3: what is replayed after a cut, and in which order.
 
-use nuncio_core::arcp::Chunk;
-use nuncio_tests::world::{Frame, OnSubmit, World};
+use nuncio_core::arcp::{Chunk, ErrorCode};
+use nuncio_tests::world::{ACCEPTED_REPLAY, Frame, OnSubmit, World};
 use serde_json::json;
 
 fn kinds(frames: &[Frame]) -> Vec<String> {
@@ -39,6 +39,45 @@ fn s6_3_accepted_precedes_a_first_event_after_a_cut_too() {
     let b = w.resume(a, 0);
     let frames = w.drain(b);
     assert_eq!(kinds(&frames), ["job.accepted", "job.event#1"]);
+}
+
+#[test]
+fn s6_3_a_client_that_did_not_ask_gets_no_accepted_again() {
+    let mut w = World::new();
+    let a = w.login_without("tok-alice", &[ACCEPTED_REPLAY]);
+    let features = w.welcome(a).payload()["capabilities"]["features"].clone();
+    assert!(
+        !features.as_array().unwrap().contains(&json!(ACCEPTED_REPLAY)),
+        "it is in the welcome of a session that asked"
+    );
+    let job = w.submit(a, json!({"agent": "echo", "lease_request": {"agent.delegate": ["*"]}}));
+    w.delegate(&job, &json!({"agent": "slow", "delegate_id": "d"})).unwrap();
+    w.cut(a);
+    let b = w.resume(a, 0);
+    assert_eq!(kinds(&w.drain(b)), ["job.event#1", "job.event#2", "job.event#3"]);
+}
+
+#[test]
+fn s6_3_a_submit_of_a_lost_connection_is_not_answered_on_the_next_one() {
+    let mut w = World::new();
+    w.on_submit = OnSubmit::Hold;
+    let a = w.login_without("tok-alice", &[ACCEPTED_REPLAY]);
+    let accepted = w.submit_held(a, json!({"agent": "echo", "idempotency_key": "k"}));
+    let declined = w.submit_held(a, json!({"agent": "echo"}));
+    w.cut(a);
+    let b = w.resume(a, 0);
+    let pending = w.submit_held(b, json!({"agent": "slow"}));
+    w.start(accepted);
+    w.decline(declined, ErrorCode::PermissionDenied);
+    assert_eq!(kinds(&w.drain(b)), ["job.event#1"], "its events are shown");
+    w.start(pending);
+    assert_eq!(kinds(&w.drain(b)), ["job.accepted", "job.event#2"]);
+    let repeated = w.send_submit(b, json!({"agent": "echo", "idempotency_key": "k"}));
+    assert_eq!(
+        w.expect(b, "job.accepted").payload()["request_id"],
+        repeated.as_str(),
+        "the key tells what became of it"
+    );
 }
 
 #[test]

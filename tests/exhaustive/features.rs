@@ -1,4 +1,4 @@
-//! Every pair of the eleven features, with each message that needs some of them.
+//! Every pair of the features, with each message that needs some of them.
 
 use nuncio_tests::world::{FEATURES, World};
 use serde_json::{Value, json};

@@ -30,7 +30,7 @@ pub use wire::agent::AgentSpec;
 pub use wire::body::{Body, Chunk, InvalidBody, Number};
 pub use wire::credential::Credential;
 pub use wire::error::{ErrorCode, Fault};
-pub use wire::feature::{Feature, Features};
+pub use wire::feature::{ACCEPTED_REPLAY, Feature, Features};
 pub use wire::ids::{JobUlid, ResultId, SessionId};
 pub use wire::job::FinalStatus;
 

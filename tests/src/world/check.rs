@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use nuncio_core::arcp::{Compat, ConnId, ErrorCode};
 use serde_json::Value;
 
+use super::client::ACCEPTED_REPLAY;
 use super::frame::Frame;
 
 const TYPES: [&str; 12] = [
@@ -36,6 +37,7 @@ struct Session {
     /// The jobs whose last frame was a terminal.
     ended: HashSet<String>,
     subscribed: HashSet<String>,
+    children: HashSet<String>,
     /// The number of each job's first event. A client that resumes after it knows the job.
     first: HashMap<String, u64>,
 }
@@ -48,9 +50,12 @@ struct Conn {
     greeted: bool,
     /// The number that the next event must have.
     next: u64,
+    is_resumed: bool,
     /// The number that the connection resumed from.
     resumed: u64,
     known: HashSet<String>,
+    /// The ids of the submits that came on it.
+    submits: HashSet<String>,
     closed: bool,
     frame_bytes: usize,
 }
@@ -70,6 +75,13 @@ pub(crate) struct Checker {
     /// Whether clients may ask for a job again while its terminal is still on the way. Then a frame after a terminal is
     /// not necessarily an error.
     overlapping: bool,
+}
+
+impl Session {
+    /// Returns whether its client receives `job.accepted` again after a resume.
+    fn replays_accepted(&self) -> bool {
+        self.features.iter().any(|feature| feature == ACCEPTED_REPLAY)
+    }
 }
 
 impl Checker {
@@ -142,6 +154,9 @@ impl Checker {
         let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
         let Some(conn) = self.conns.get_mut(&conn) else { return };
         let first = !std::mem::replace(&mut conn.greeted, true);
+        if frame["type"] == "job.submit" {
+            conn.submits.insert(frame["id"].as_str().unwrap_or_default().to_owned());
+        }
         if let Some(session) = &conn.session {
             // The answer may be lost with the connection; it is not repeated, but the subscription's events are.
             if self.overlapping
@@ -170,6 +185,7 @@ impl Checker {
             if let Some(last) = place["last_event_seq"].as_u64() {
                 conn.next = last + 1;
                 conn.resumed = last;
+                conn.is_resumed = true;
             }
         }
     }
@@ -310,7 +326,10 @@ impl Checker {
         assert!(payload["agent"].is_string() && payload["lease"].is_object(), "{frame:?}");
         let child = payload.get("delegate_id").is_some() && payload.get("request_id").is_none();
         assert!(child || payload["request_id"].is_string(), "neither a request_id nor a child: {frame:?}");
-        assert!(!(child && session.python), "a child's job.accepted for python-1.1: {frame:?}");
+        if !session.replays_accepted() {
+            let asked = payload["request_id"].as_str().is_some_and(|request| conn.submits.contains(request));
+            assert!(asked, "a job.accepted that answers no submit of its connection: {frame:?}");
+        }
         conn.known.insert(frame.job().to_owned());
         session.ended.remove(frame.job());
     }
@@ -328,9 +347,11 @@ impl Checker {
         let seq = frame.seq().expect("a number");
         assert_eq!(seq, conn.next, "the numbers of a session have no gap: {frame:?}");
         conn.next += 1;
-        let known = conn.known.contains(frame.job()) || session.subscribed.contains(frame.job()) || session.python;
+        let known = conn.known.contains(frame.job()) || session.subscribed.contains(frame.job());
         let first = *session.first.entry(frame.job().to_owned()).or_insert(seq);
-        let known = known || first <= conn.resumed;
+        // Where `job.accepted` is not sent again, and not for a child, only a job of this connection is known.
+        let unannounced = !session.replays_accepted() && (session.children.contains(frame.job()) || conn.is_resumed);
+        let known = known || first <= conn.resumed || unannounced;
         assert!(known, "an event before the job.accepted of its job: {frame:?}");
         if seq <= session.highest {
             let before = &session.log[&seq];
@@ -345,7 +366,12 @@ impl Checker {
             }
         }
         match frame.kind() {
-            "job.event" => event(session, frame),
+            "job.event" => {
+                event(session, frame);
+                if let Some(child) = frame.body()["child_job_id"].as_str() {
+                    session.children.insert(child.to_owned());
+                }
+            }
             "job.result" => result(session, frame),
             _ => terminal_error(frame),
         }
@@ -403,7 +429,7 @@ fn fault(frame: &Frame) {
 }
 
 /// Returns whether the text is `prefix` and an upper-case Crockford ULID.
-pub(super) fn is_id(text: &str, prefix: &str) -> bool {
+pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|ulid| {
         ulid.len() == 26 && ulid.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))
     })

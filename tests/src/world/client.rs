@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 
 use super::{Frame, Job, World};
 
-/// All eleven features of the specification.
-pub const FEATURES: [&str; 11] = [
+/// The feature of clients that want `job.accepted` again after a resume.
+pub const ACCEPTED_REPLAY: &str = "x-vendor.nuncio.accepted_replay";
+
+/// All eleven features of the specification, and Nuncio's own.
+pub const FEATURES: [&str; 12] = [
     "heartbeat",
     "ack",
     "list_jobs",
@@ -18,6 +21,7 @@ pub const FEATURES: [&str; 11] = [
     "progress",
     "result_chunk",
     "agent_versions",
+    ACCEPTED_REPLAY,
 ];
 
 impl World {
@@ -53,7 +57,8 @@ impl World {
     /// Opens a session as the Python client 1.1.3 does, which sends `"agents": []`.
     pub fn login_python(&mut self, token: &str) -> ConnId {
         let conn = self.open();
-        let mut payload = hello(token, &FEATURES);
+        let features: Vec<&str> = FEATURES.into_iter().filter(|feature| *feature != ACCEPTED_REPLAY).collect();
+        let mut payload = hello(token, &features);
         payload["capabilities"]["agents"] = json!([]);
         self.send(conn, "session.hello", payload);
         self.expect(conn, "session.welcome");

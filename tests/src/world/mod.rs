@@ -19,8 +19,8 @@ use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobId, JobUlid, Record
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
-pub(crate) use check::Checker;
-pub use client::FEATURES;
+pub(crate) use check::{Checker, is_id};
+pub use client::{ACCEPTED_REPLAY, FEATURES};
 pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;

@@ -11,6 +11,7 @@ use super::event::Event;
 use super::host::{JobId, Refused, SessionKey};
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobAccepted, Record};
+use super::retry::Answer;
 use super::sessions::log::Announcement;
 use super::sessions::session::Session;
 use super::sessions::watches::Role;
@@ -113,7 +114,8 @@ impl Runtime {
             // One that has closed meanwhile can own nothing.
             let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
             session.submit_answered();
-            self.answer_submit(waiter.session, &waiter.request_id, id);
+            let silent = session.has_lost_request(waiter.epoch);
+            self.answer_submit(waiter.session, Answer { request_id: &waiter.request_id, silent }, id);
             self.touch(waiter.session);
         }
         if let (true, Some(parent)) = (granted, parent) {
@@ -135,38 +137,39 @@ impl Runtime {
         });
     }
 
-    /// Sends a `job.accepted`; what it returns can be written again before the job's first event.
+    /// Sends a `job.accepted` unless it is `silent`; what it returns can be written again before the job's first event.
     pub(super) fn send_accepted(
         &mut self,
         key: SessionKey,
         id: JobId,
         accepted: &Arc<Accepted>,
-        request_id: Option<&str>,
+        answer: Answer<'_>,
     ) -> Option<Box<Announcement>> {
         let envelope = EnvelopeId::next(&mut self.random, self.clock.now());
         let session = self.sessions.get(key)?;
         let shown = self.credentials_for(session, id, accepted);
-        let payload = reply::accepted(accepted, session.form(), shown, request_id);
+        let payload = reply::accepted(accepted, session.form(), shown, Some(answer.request_id));
+        let conn = session.conn().filter(|_| !answer.silent);
         let announcement = Announcement {
             id: envelope,
             job: id,
             accepted: Arc::clone(accepted),
-            request_id: request_id.map(Into::into),
-            epoch: if session.conn().is_some() { session.epoch() } else { 0 },
+            request_id: Some(answer.request_id.into()),
+            epoch: if conn.is_some() { session.epoch() } else { 0 },
         };
-        if let Some(conn) = session.conn() {
+        if let Some(conn) = conn {
             let frame = envelope::frame(envelope, "job.accepted", &session.job_head(accepted), None, &[&payload]);
             self.queue(conn, Reply::new(frame));
         }
         Some(announcement.into())
     }
 
-    /// The `job.accepted` of a delegated job: behind its `delegate` event, and not while a submit is unanswered. The
-    /// Python client would bind it to another submit, and is sent none.
+    /// The `job.accepted` of a delegated job, for a client that has asked for it: behind its `delegate` event, and not
+    /// while a submit is unanswered. Other clients would bind it to a submit.
     fn announce_child(&mut self, key: SessionKey, id: JobId, after: u64) {
         let envelope = EnvelopeId::next(&mut self.random, self.clock.now());
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
-        if session.is_python() {
+        if !session.has(Feature::AcceptedReplay) {
             self.record_watching(key, id, None, None, None);
             return;
         }
@@ -205,7 +208,7 @@ impl Runtime {
             let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
             session.submit_answered();
             session.forget_submits(ulid);
-            if let Some(conn) = session.conn() {
+            if let Some(conn) = session.conn().filter(|_| !session.has_lost_request(waiter.epoch)) {
                 self.refuse(conn, Some(&waiter.request_id), &fault);
             }
         }

@@ -12,9 +12,10 @@ use super::submit::Proposal;
 use super::validate;
 use crate::arcp::wire::body::Body;
 use crate::arcp::wire::error::Fault;
-use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid};
 use crate::arcp::wire::request::{Constraints, blame};
 use crate::json::{Object, Text};
+use crate::lease::Lease;
 use crate::time::Time;
 
 /// The most bytes of a `delegate_id`.
@@ -37,9 +38,16 @@ impl Runtime {
                     Cow::Owned(id)
                 }
             };
+            // The child's id and lease stand in the event: clients that receive no `job.accepted` of a child follow it by
+            // them. The id of a refused child is never used.
+            let child = JobUlid(this.random.monotonic(this.clock.now()));
+            let lease = validate::lease(request.lease_request.filter(|raw| raw.get() != "null"));
+            let granted = lease.as_ref().map_or_else(|_| Lease::default().to_json(), Lease::to_json);
             let body = Object::new()
                 .text("delegate_id", &delegate_id)
+                .plain("child_job_id", child)
                 .text("agent", &request.agent)
+                .json("lease", &granted)
                 .raw("input", request.input)
                 .raw("lease_request", request.lease_request)
                 .raw("lease_constraints", request.lease_constraints)
@@ -50,7 +58,7 @@ impl Runtime {
                 Err(refused) => return Err(Denied::Fault(Fault::invalid(refused.to_string()))),
             }
             this.append(job, &Body::delegated(body), None);
-            match this.propose_child(job, &delegate_id, request) {
+            match this.propose_child(job, child, &delegate_id, lease, request) {
                 Ok(child) => {
                     this.ask_host(child);
                     Ok(child)
@@ -66,7 +74,14 @@ impl Runtime {
         })
     }
 
-    fn propose_child(&mut self, parent: JobId, delegate_id: &str, request: &Delegate<'_>) -> Result<JobId, Fault> {
+    fn propose_child(
+        &mut self,
+        parent: JobId,
+        child: JobUlid,
+        delegate_id: &str,
+        lease: Result<Lease, Fault>,
+        request: &Delegate<'_>,
+    ) -> Result<JobId, Fault> {
         self.check_delegate_id(parent, delegate_id)?;
         validate::agent_ref(&request.agent)?;
         let Some(job) = self.jobs.get(parent) else { return Err(Fault::invalid("the job is gone")) };
@@ -77,11 +92,11 @@ impl Runtime {
             None => Constraints::default(),
         };
         let expires_at = constraints.expires_at.as_ref().map(Text::as_str);
-        let lease = validate::lease(request.lease_request.filter(|raw| raw.get() != "null"));
         let features = job.features();
         let extensions = job.extensions().map(ToOwned::to_owned);
         let owner = job.owner();
         let proposal = Proposal {
+            id: Some(child),
             owner,
             principal: Arc::clone(&job.accepted().principal),
             features,

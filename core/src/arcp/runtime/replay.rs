@@ -38,7 +38,8 @@ impl Runtime {
                     }
                 }
                 Wants::Log { session, epoch } => this.log_answered(session, epoch, Some(records)),
-                Wants::Start { session, job, request_id, from } => {
+                Wants::Start { session, epoch, .. } if this.has_lost_request(session, epoch) => {}
+                Wants::Start { session, job, request_id, from, .. } => {
                     let first = this.events_of(job, 0, from, records).next().map(|(position, _)| (position, truncated));
                     this.subscribe(session, job, &request_id, Some(from), first);
                     this.touch(session);
@@ -75,7 +76,8 @@ impl Runtime {
                 }
             }
             Wants::Log { session, epoch } => self.log_answered(session, epoch, None),
-            Wants::Start { session, job, request_id, from } => {
+            Wants::Start { session, epoch, .. } if self.has_lost_request(session, epoch) => {}
+            Wants::Start { session, job, request_id, from, .. } => {
                 self.subscribe(session, job, &request_id, Some(from), None);
                 self.touch(session);
             }
@@ -185,12 +187,20 @@ impl Runtime {
         Some(Announcement { id: first.id, job, accepted, request_id, epoch: 0 }.into())
     }
 
+    /// Whether a request that came on the connection of this epoch is not answered any more.
+    fn has_lost_request(&self, key: SessionKey, epoch: u32) -> bool {
+        self.sessions.get(key).is_none_or(|session| session.has_lost_request(epoch))
+    }
+
     /// Asks where the history begins that a subscription wants.
     pub(super) fn fetch_start(&mut self, key: SessionKey, id: JobId, request_id: &str, from: u64) -> Result<(), Fault> {
         self.replays.room_for_start(key, &self.config.limits)?;
-        let Some(job) = self.jobs.get(id).map(Job::ulid) else { return Ok(()) };
+        let (Some(job), Some(session)) = (self.jobs.get(id).map(Job::ulid), self.sessions.get(key)) else {
+            return Ok(());
+        };
         let range = ReplayRange::Job { job, position: 0, after: from };
-        let wants = Wants::Start { session: key, job: id, request_id: request_id.into(), from };
+        let epoch = session.epoch();
+        let wants = Wants::Start { session: key, epoch, job: id, request_id: request_id.into(), from };
         self.ask_journal(wants, range, 1);
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(super) enum Wants {
     /// The connection of this epoch of a session, which needs the session's next events.
     Log { session: SessionKey, epoch: u32 },
     /// A subscription that asks where its history begins.
-    Start { session: SessionKey, job: JobId, request_id: Box<str>, from: u64 },
+    Start { session: SessionKey, epoch: u32, job: JobId, request_id: Box<str>, from: u64 },
     /// A subscription that needs the next events of its job.
     History { session: SessionKey, job: JobId },
 }

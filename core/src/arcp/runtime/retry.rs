@@ -19,11 +19,26 @@ use crate::digest::{Digest, member};
 use crate::json::{Text, push_json_str};
 use crate::lease::Lease;
 
+/// The answer to a submit.
+#[derive(Clone, Copy)]
+pub(super) struct Answer<'a> {
+    pub(super) request_id: &'a str,
+    /// Whether no `job.accepted` is sent: the client that asked is gone with its connection.
+    pub(super) silent: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// The answer to a submit of the present connection.
+    fn now(request_id: &'a str) -> Answer<'a> {
+        Answer { request_id, silent: false }
+    }
+}
+
 impl Runtime {
     /// The session waits for the host's answer to a submit.
     pub(super) fn await_answer(&mut self, key: SessionKey, request_id: &str, id: JobId) {
         let (Some(job), Some(session)) = (self.jobs.get_mut(id), self.sessions.get_mut(key)) else { return };
-        job.add_waiter(key, request_id);
+        job.add_waiter(key, session.epoch(), request_id);
         session.await_answer();
         session.remember_submit(request_id, id, job.ulid(), &self.config.limits);
     }
@@ -36,7 +51,7 @@ impl Runtime {
         self.may_answer(key, id)?;
         match self.jobs.get(id).map(Job::state) {
             Some(JobState::Asked) => self.await_answer(key, request_id, id),
-            Some(_) => self.answer_submit(key, request_id, id),
+            Some(_) => self.answer_submit(key, Answer::now(request_id), id),
             None => return Err(Fault::new(ErrorCode::JobNotFound, "the job of this submit is no longer kept")),
         }
         Ok(true)
@@ -68,11 +83,11 @@ impl Runtime {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.remember_submit(request_id, id, ulid, &self.config.limits);
                 }
-                self.answer_submit(key, request_id, id);
+                self.answer_submit(key, Answer::now(request_id), id);
             }
             None => {
                 let Some((accepted, terminal)) = outcome else { return Ok(false) };
-                let announcement = self.send_accepted(key, JobId::default(), &accepted, Some(request_id));
+                let announcement = self.send_accepted(key, JobId::default(), &accepted, Answer::now(request_id));
                 self.show_past_terminal(key, &accepted, &terminal, announcement);
             }
         }
@@ -80,7 +95,8 @@ impl Runtime {
     }
 
     /// Answers a submit that the session waits for with `job.accepted`, and shows it the job if it does not see it yet.
-    pub(super) fn answer_submit(&mut self, key: SessionKey, request_id: &str, id: JobId) {
+    pub(super) fn answer_submit(&mut self, key: SessionKey, answer: Answer<'_>, id: JobId) {
+        let request_id = answer.request_id;
         let Some(job) = self.jobs.get_mut(id) else { return };
         let (live, orphan) = (job.state().is_live(), job.owner().is_none());
         let (accepted, terminal) = (Arc::clone(job.accepted()), job.terminal().cloned());
@@ -97,7 +113,7 @@ impl Runtime {
         if live && !watched {
             self.watch(key, id, if orphan { Role::Owner } else { Role::Attached });
         }
-        let announcement = self.send_accepted(key, id, &accepted, Some(request_id));
+        let announcement = self.send_accepted(key, id, &accepted, answer);
         if let Some(terminal) = terminal {
             self.record_watching(key, id, Some(request_id), None, None);
             self.show_past_terminal(key, &accepted, &terminal, announcement);

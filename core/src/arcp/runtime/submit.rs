@@ -28,6 +28,8 @@ use crate::trace::TraceId;
 
 /// A job that is asked for, by a submit or a delegation.
 pub(super) struct Proposal<'a> {
+    /// The id that was set aside for a delegated job.
+    pub(super) id: Option<JobUlid>,
     pub(super) owner: Option<SessionKey>,
     pub(super) principal: Arc<str>,
     pub(super) features: Features,
@@ -84,6 +86,7 @@ impl Runtime {
             self.check_delegate_id(parent, delegate_id)?;
         }
         let id = self.propose(Proposal {
+            id: None,
             owner: Some(key),
             principal,
             features,
@@ -149,7 +152,7 @@ impl Runtime {
         }
         let parent = proposal.parent.and_then(|id| self.jobs.get(id)).map(Job::ulid);
         let accepted = Accepted {
-            id: JobUlid(self.random.monotonic(now)),
+            id: proposal.id.unwrap_or_else(|| JobUlid(self.random.monotonic(now))),
             principal: proposal.principal,
             agent: name.into(),
             version: version.map(Into::into),

@@ -2,6 +2,9 @@
 
 use serde::ser::SerializeSeq;
 
+/// The name of [`Feature::AcceptedReplay`] in `capabilities.features` (ours).
+pub const ACCEPTED_REPLAY: &str = "x-vendor.nuncio.accepted_replay";
+
 /// A feature that two peers can negotiate (§6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -28,11 +31,14 @@ pub enum Feature {
     ResultChunk,
     /// `agent_versions` (§7.5)
     AgentVersions,
+    /// `x-vendor.nuncio.accepted_replay` (ours): a client that asks for it receives the `job.accepted` of a job again
+    /// after a resume, and that of a delegated job.
+    AcceptedReplay,
 }
 
 impl Feature {
-    /// All features, in the order of the example in §6.2.
-    pub const ALL: [Feature; 11] = [
+    /// All features: those of the specification in the order of the example in §6.2, then ours.
+    pub const ALL: [Feature; 12] = [
         Feature::Heartbeat,
         Feature::Ack,
         Feature::ListJobs,
@@ -44,6 +50,7 @@ impl Feature {
         Feature::Progress,
         Feature::ResultChunk,
         Feature::AgentVersions,
+        Feature::AcceptedReplay,
     ];
 
     /// Returns the feature as it is written on the wire.
@@ -60,6 +67,7 @@ impl Feature {
             Feature::Progress => "progress",
             Feature::ResultChunk => "result_chunk",
             Feature::AgentVersions => "agent_versions",
+            Feature::AcceptedReplay => ACCEPTED_REPLAY,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::lease::{Cents, number};
-use crate::world::Frame;
+use crate::world::{Frame, is_id};
 
 /// An event or terminal of a job in a session's stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +76,7 @@ impl Entry {
                 data: text(&body["data"]),
                 more: body["more"] == true,
             },
+            (_, "delegate") => Entry::event("delegate", delegation(frame)),
             (_, kind) => Entry::event(kind, body.clone()),
         }
     }
@@ -105,4 +106,18 @@ impl Entry {
             _ => self == seen,
         }
     }
+}
+
+/// Returns what an agent asked for with a `delegate`. The runtime adds the child's id and its lease, which has the
+/// namespaces that were asked for.
+fn delegation(frame: &Frame) -> Value {
+    let mut body = frame.body().clone();
+    let members = body.as_object_mut().expect("a body");
+    let child = members.remove("child_job_id");
+    assert!(child.is_some_and(|id| is_id(id.as_str().unwrap_or_default(), "job_")), "no child_job_id: {frame:?}");
+    let lease = members.remove("lease");
+    let namespaces = |lease: &Value| lease.as_object().map(|lease| lease.keys().cloned().collect::<Vec<_>>());
+    let granted = lease.as_ref().and_then(namespaces);
+    assert!(granted.is_some() && granted == namespaces(&members["lease_request"]), "not the child's lease: {frame:?}");
+    body
 }

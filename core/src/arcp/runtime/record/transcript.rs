@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::{First, Record};
 use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::arcp::wire::job::Accepted;
 use crate::arcp::wire::reply::{self, Form};
 
 /// Reads the numbered frames of a session from the records of a journal, as a resume sends them again (§6.3), each with
-/// the `job.accepted` that directly precedes it. The records are read in the order of their numbers. Credentials are not
+/// the `job.accepted` that directly precedes it if the client has asked for that. The records are read in the order of their numbers. Credentials are not
 /// in a journal, so these frames have none.
 ///
 /// Its memory is bounded by the jobs that are not forgotten, as that of a [`Runtime`](crate::arcp::Runtime) is.
@@ -39,7 +40,8 @@ pub struct Transcribed {
     pub seq: u64,
     /// The job that the frame is about.
     pub job: JobUlid,
-    /// The `job.accepted` that directly precedes it, if this is the first frame of the job in the session.
+    /// The `job.accepted` that directly precedes it, if this is the first frame of the job in the session and the client
+    /// has asked for it ([`Feature::AcceptedReplay`](crate::arcp::Feature::AcceptedReplay)).
     pub accepted: Option<Bytes>,
     /// The frame: one UTF-8 JSON text without line breaks.
     pub frame: Bytes,
@@ -87,8 +89,7 @@ impl Transcript {
     }
 
     fn accepted(&self, first: &First, job: JobUlid) -> Option<Bytes> {
-        // The form of `python-1.1` is not sent it again.
-        let form = self.form.filter(|form| !form.python)?;
+        let form = self.form.filter(|form| form.features.has(Feature::AcceptedReplay))?;
         let accepted = &self.jobs.get(&job)?.accepted;
         let payload = reply::accepted(accepted, form, &[], first.request_id.as_deref());
         Some(envelope::frame(first.id, "job.accepted", &accepted.head(self.session), None, &[&payload]))

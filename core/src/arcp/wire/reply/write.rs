@@ -43,21 +43,17 @@ pub(crate) fn error(fault: &Fault, request_id: Option<&str>) -> String {
         .close()
 }
 
-/// The `capabilities` of a welcome (§6.2).
+/// The `capabilities` of a welcome (§6.2). Agents are objects even where `agent_versions` was not negotiated: four of the
+/// deployed SDKs cannot connect otherwise.
 pub(crate) fn capabilities<'a>(features: Features, agents: impl Iterator<Item = &'a AgentSpec>) -> String {
-    let with_versions = features.has(Feature::AgentVersions);
     let mut list = String::from("[");
     for agent in agents {
         if list.len() > 1 {
             list.push(',');
         }
-        if with_versions {
-            let versions = strings(agent.versions.iter().map(String::as_str));
-            let object = Object::new().plain("name", &agent.name).json("versions", &versions);
-            list.push_str(&object.opt_plain("default", agent.resolved_default()).close());
-        } else {
-            push_json_str(&mut list, &agent.name);
-        }
+        let versions = strings(agent.versions.iter().map(String::as_str));
+        let object = Object::new().plain("name", &agent.name).json("versions", &versions);
+        list.push_str(&object.opt_plain("default", agent.resolved_default()).close());
     }
     list.push(']');
     Object::new()

@@ -41,6 +41,8 @@ pub(crate) struct JobSpec {
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
     pub(crate) session: SessionKey,
+    /// The epoch of the session's connection that it came on.
+    pub(crate) epoch: u32,
     pub(crate) request_id: Box<str>,
 }
 
@@ -352,8 +354,8 @@ impl Job {
     }
 
     /// A submit waits for the host's answer.
-    pub(crate) fn add_waiter(&mut self, session: SessionKey, request_id: &str) {
-        self.waiters.push(Waiter { session, request_id: request_id.into() });
+    pub(crate) fn add_waiter(&mut self, session: SessionKey, epoch: u32, request_id: &str) {
+        self.waiters.push(Waiter { session, epoch, request_id: request_id.into() });
     }
 
     /// Its agent waits for room in a log or for the journal. Returns whether it did not wait before.

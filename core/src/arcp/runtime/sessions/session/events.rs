@@ -9,6 +9,7 @@ use super::Session;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::host::{ConnId, JobId};
 use crate::arcp::runtime::sessions::log::{Announcement, Entry, ResumeError};
+use crate::arcp::wire::feature::Feature;
 
 /// What comes next on a session's connection.
 pub(crate) enum Numbered {
@@ -53,11 +54,11 @@ impl Session {
     }
 
     /// Takes the next frame of its connection, if `credit` allows its bytes. `hold` holds back the announcements of
-    /// delegated jobs. An announcement that was already sent on this connection, or is not wanted in the session's form, is
+    /// delegated jobs. An announcement that was already sent on this connection, or that the client has not asked for, is
     /// passed over.
     pub(crate) fn next_numbered(&mut self, credit: impl Fn(usize) -> bool, hold: bool) -> Numbered {
-        let (epoch, python, fetching, replaying) =
-            (self.epoch, self.python, self.fetching, self.watches.are_replaying());
+        let (epoch, fetching, replaying) = (self.epoch, self.fetching, self.watches.are_replaying());
+        let announces = self.has(Feature::AcceptedReplay);
         let Some((seq, entry)) = self.log.peek() else {
             return match self.log.missing() {
                 Some(_) if fetching => Numbered::Nothing,
@@ -66,7 +67,7 @@ impl Session {
                 None => Numbered::Nothing,
             };
         };
-        if let Some(announcement) = entry.accepted.as_deref().filter(|a| a.epoch != epoch && !python) {
+        if let Some(announcement) = entry.accepted.as_deref().filter(|a| announces && a.epoch != epoch) {
             if hold && announcement.request_id.is_none() {
                 return Numbered::Nothing;
             }

@@ -153,6 +153,12 @@ impl Session {
         self.epoch
     }
 
+    /// Whether a request of the connection of this epoch is not answered any more. A client that resumes on a new
+    /// connection takes an answer for that of its next request, unless it has asked for `job.accepted` again.
+    pub(crate) fn has_lost_request(&self, epoch: u32) -> bool {
+        epoch != self.epoch && !self.has(Feature::AcceptedReplay)
+    }
+
     /// The order of the hello that its last connection began with.
     pub(crate) fn hello_order(&self) -> u64 {
         self.hello

@@ -7,6 +7,7 @@ use super::Session;
 use crate::arcp::runtime::host::JobId;
 use crate::arcp::runtime::sessions::log::Announcement;
 use crate::arcp::runtime::sessions::watches::Role;
+use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::job::Accepted;
 use crate::time::Time;
 
@@ -55,9 +56,10 @@ impl Session {
         self.watches.is_live(job)
     }
 
-    /// Keeps a `job.accepted` that precedes the job's first event on every new connection.
+    /// Keeps a `job.accepted` that precedes the job's first event on every new connection, if the client has asked for
+    /// that.
     pub(crate) fn announce(&mut self, job: JobId, announcement: Option<Box<Announcement>>) {
-        self.watches.announce(job, announcement);
+        self.watches.announce(job, announcement.filter(|_| self.features.has(Feature::AcceptedReplay)));
     }
 
     pub(crate) fn take_announcement(&mut self, job: JobId) -> Option<Box<Announcement>> {
