@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions, Sync};
 use nuncio_shared::arcp::{
-    Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Output, Provisioner, Refused, Revocation,
+    Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Level, Output, Provisioner, Refused, Revocation,
     Secret, ServerBuilder,
 };
 use nuncio_shared::auth::StaticTokens;
@@ -129,10 +129,10 @@ struct Talk {
 async fn talk(input: Talk, ctx: JobContext) -> Result<Value, Failure> {
     let text = "x".repeat(input.size);
     for number in 0..input.events {
-        ctx.log("info", &format!("{number} {text}")).await?;
+        ctx.log(Level::Info, &format!("{number} {text}")).await?;
     }
     if ctx.budget().is_some() {
-        ctx.metric("cost.words", 1, Some("USD")).await?;
+        ctx.metric("cost.words", 1).unit("USD").await?;
     }
     Ok(json!({ "said": input.events }))
 }
@@ -155,16 +155,16 @@ async fn delegate(input: Value, ctx: JobContext) -> Result<Value, Failure> {
         None => asked,
     };
     let mut child = ctx.delegate(&asked).await?;
-    ctx.log("info", "delegated").await?;
+    ctx.log(Level::Info, "delegated").await?;
     let outcome = child.outcome().await;
     Ok(json!({ "child": outcome.status.as_str() }))
 }
 
 /// Waits until it is cancelled.
 async fn wait(_: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.status("waiting", None).await?;
+    ctx.status("waiting").await?;
     ctx.cancelled().await;
-    ctx.log("info", "cancelled").await?;
+    ctx.log(Level::Info, "cancelled").await?;
     Ok(Value::Null)
 }
 
@@ -179,7 +179,7 @@ async fn rotate(issuer: IssuerClient, ctx: JobContext) -> Result<Value, Failure>
                 // An emitted event waits until there is room.
                 ctx.thought("no room").await?;
             }
-            ctx.log("info", &format!("rotated {turn}")).await?;
+            ctx.log(Level::Info, &format!("rotated {turn}")).await?;
         }
     }
     Ok(Value::Null)

@@ -1,7 +1,7 @@
 //! ARCP on tokio: a server that runs agents, and a client that follows their jobs, over WebSocket, pipes and memory.
 //!
 //! ```
-//! use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Shutdown, Submit};
+//! use nuncio_tokio::arcp::{Client, Failure, JobContext, Level, Server, Shutdown, Submit};
 //! use nuncio_tokio::auth::StaticTokens;
 //! use serde::Deserialize;
 //! use serde_json::{Value, json};
@@ -14,7 +14,7 @@
 //! /// Input and output are anything serde knows.
 //! async fn count(question: Question, ctx: JobContext) -> Result<Value, Failure> {
 //!     ctx.authorize("tool.call", "counter")?;
-//!     ctx.log("info", "counting").await?;
+//!     ctx.log(Level::Info, "counting").await?;
 //!     Ok(json!({ "words": question.words.len() }))
 //! }
 //!

@@ -34,7 +34,7 @@ async fn parent((): (), ctx: JobContext) -> Result<Value, Failure> {
     let work = Delegation::new("child").lease(&json!({"tool.call": ["x"]}));
     let mut child = ctx.delegate(&work).await?;
     let outcome = child.outcome().await;
-    ctx.metric("cost.search", 1, Some("USD")).instrument(info_span!("search")).await?;
+    ctx.metric("cost.search", 1).unit("USD").into_future().instrument(info_span!("search")).await?;
     let extensions: Value = serde_json::from_str(ctx.extensions().map_or("null", |json| json.get())).unwrap();
     let child: Value = outcome.parse().unwrap();
     Ok(json!({"extensions": extensions, "trace": ctx.trace_id().to_string(), "child": child}))

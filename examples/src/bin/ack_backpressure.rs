@@ -6,7 +6,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nuncio_tokio::arcp::{Client, ClientConfig, Config, EventKind, Failure, FinalStatus, JobContext, Server, Submit};
+use nuncio_tokio::arcp::{
+    Client, ClientConfig, Config, EventKind, Failure, FinalStatus, JobContext, Level, Server, Submit,
+};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::Value;
 
@@ -23,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         async move {
             for number in 0..events {
                 // Waits while the log is full of unsent events.
-                ctx.log_with("info", &"word ".repeat(200), &serde_json::json!({ "number": number })).await?;
+                ctx.log(Level::Info, &"word ".repeat(200)).field("number", number).await?;
                 emitted.fetch_add(1, Ordering::Relaxed);
             }
             Ok::<_, Failure>(())

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use nuncio_tokio::arcp::{Client, ErrorCode, Failure, FinalStatus, JobContext, Server, Submit};
+use nuncio_tokio::arcp::{Client, ErrorCode, Failure, FinalStatus, JobContext, Level, Server, Submit};
 use nuncio_tokio::auth::StaticTokens;
 use tokio::sync::Notify;
 
@@ -17,12 +17,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let patient = move |(): (), ctx: JobContext| {
         let proceed = Arc::clone(&waiting);
         async move {
-            ctx.status("waiting", None).await?;
+            ctx.status("waiting").await?;
             tokio::select! {
                 () = proceed.notified() => Ok("done"),
                 () = ctx.cancelled() => {
                     // The agent has `Config::cancel_grace` for this, and may still emit events.
-                    ctx.log("info", &format!("tidying up: {}", ctx.cancel_reason().unwrap_or("no reason"))).await?;
+                    ctx.log(Level::Info, &format!("tidying up: {}", ctx.cancel_reason().unwrap_or("no reason"))).await?;
                     Err(Failure::new(ErrorCode::Cancelled, "stopped before the end"))
                 }
             }

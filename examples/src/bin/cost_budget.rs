@@ -22,14 +22,14 @@ async fn ask(price: String, ctx: JobContext) -> Result<u32, Failure> {
             Err(denied) => return Err(denied.into()),
         }
         // After the call, report its cost. Metrics named `cost.` in a budgeted unit are charged to the budget.
-        ctx.metric("cost.oracle", price.clone(), Some("USD")).await?;
-        ctx.metric("cost.patience", 1, Some("minutes")).await?; // this unit has no budget
+        ctx.metric("cost.oracle", price.clone()).unit("USD").await?;
+        ctx.metric("cost.patience", 1).unit("minutes").await?; // this unit has no budget
     }
 }
 
 /// Overspends without checking the budget. The next operation is refused.
 async fn spendthrift((): (), ctx: JobContext) -> Result<(), Failure> {
-    ctx.metric("cost.oracle", 5, Some("USD")).await?;
+    ctx.metric("cost.oracle", 5).unit("USD").await?;
     ctx.authorize("tool.call", "oracle.ask")?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 async fn square(number: u64, ctx: JobContext) -> Result<u64, Failure> {
     ctx.authorize("tool.call", "calculator")?;
     let price = Number::parse("0.10").ok_or(Failure::internal("the price is not a number"))?;
-    ctx.metric("cost.compute", price, Some("USD")).await?;
+    ctx.metric("cost.compute", price).unit("USD").await?;
     Ok(number * number)
 }
 

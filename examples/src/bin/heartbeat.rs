@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Client, Config, Failure, FinalStatus, JobContext, LostReason, Server, SessionEvent, Submit};
+use nuncio_tokio::arcp::{
+    Client, Config, Failure, FinalStatus, JobContext, Level, LostReason, Server, SessionEvent, Submit,
+};
 use nuncio_tokio::auth::StaticTokens;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,9 +36,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let patient = move |(): (), ctx: JobContext| {
         let proceed = Arc::clone(&waiting);
         async move {
-            ctx.log("info", "before").await?;
+            ctx.log(Level::Info, "before").await?;
             proceed.notified().await;
-            ctx.log("info", "after").await?;
+            ctx.log(Level::Info, "after").await?;
             Ok::<_, Failure>(())
         }
     };

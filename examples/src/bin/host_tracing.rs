@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 async fn report((): (), ctx: JobContext) -> Result<(), Failure> {
     ctx.delegate(&Delegation::new("search")).await?.outcome().await;
-    ctx.metric("cost.words", 2, Some("USD")).await?;
+    ctx.metric("cost.words", 2).unit("USD").await?;
     Ok(())
 }
 

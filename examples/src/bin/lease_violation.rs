@@ -14,7 +14,7 @@ async fn collect((): (), ctx: JobContext) -> Result<Vec<String>, Failure> {
     let mut read = Vec::new();
     for (number, path) in wishes.iter().enumerate() {
         let call = format!("c{number}");
-        ctx.tool_call(&call, "read", &json!({ "path": path })).await?;
+        ctx.tool_call(&call, "read").args(&json!({ "path": path })).await?;
         match ctx.authorize("fs.read", path) {
             // Open this target rather than `path`: it is the one that was compared with the lease.
             Ok(allowed) => {

@@ -97,7 +97,7 @@ async fn result(job: &mut JobHandle) -> Result<String, Box<dyn Error + Send + Sy
 
 async fn count(to: u64, ctx: JobContext) -> Result<u64, Failure> {
     for number in 1..=to {
-        ctx.progress(number, Some(to.into()), None, Some("counting")).await?;
+        ctx.progress(number).of(to).message("counting").await?;
     }
     Ok(to)
 }

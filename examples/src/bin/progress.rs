@@ -12,13 +12,13 @@ use serde::Deserialize;
 
 async fn copy(files: Vec<String>, ctx: JobContext) -> Result<usize, Failure> {
     // The amount of work is not known yet, so there is no total.
-    ctx.progress(0, None, None, Some("looking around")).await?;
+    ctx.progress(0).message("looking around").await?;
     for (done, file) in (1_u64..).zip(&files) {
         let total = u64::try_from(files.len()).unwrap_or(u64::MAX);
-        ctx.progress(done, Some(total.into()), Some("files"), Some(file)).await?;
+        ctx.progress(done).of(total).units("files").message(file).await?;
     }
     // Progress is only informational, but it has to be valid.
-    let nonsense = ctx.progress(-1, None, None, None).await;
+    let nonsense = ctx.progress(-1).await;
     assert!(matches!(nonsense, Err(Refused::Invalid(_))), "negative progress is refused");
     Ok(files.len())
 }

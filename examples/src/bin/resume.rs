@@ -17,7 +17,7 @@ const CUT_AFTER: u64 = 100_003;
 
 async fn count((): (), ctx: JobContext) -> Result<u64, Failure> {
     for number in 0..EVENTS {
-        ctx.metric("number", number, None).await?;
+        ctx.metric("number", number).await?;
     }
     Ok(EVENTS)
 }

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, SessionEnd, Submit};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, Level, Server, SessionEnd, Submit};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -12,7 +12,7 @@ use tokio::process::Command;
 async fn shout(text: String, ctx: JobContext) -> Result<Value, Failure> {
     // Only frames may be written to stdout; messages for people go to stderr.
     eprintln!("the child, process {}, shouts", std::process::id());
-    ctx.log("info", "shouting").await?;
+    ctx.log(Level::Info, "shouting").await?;
     Ok(json!({ "shouted": text.to_uppercase(), "by": std::process::id() }))
 }
 

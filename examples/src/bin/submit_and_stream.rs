@@ -19,14 +19,14 @@ struct Question {
 async fn report(question: Question, ctx: JobContext) -> Result<Output, Failure> {
     // Authorize directly before each use, because a lease may expire.
     ctx.authorize("tool.call", "search.web")?;
-    ctx.tool_call("c1", "search.web", &json!({"q": question.week})).await?;
+    ctx.tool_call("c1", "search.web").args(&json!({"q": question.week})).await?;
     ctx.tool_result("c1", &json!({"hits": 3})).await?;
     if let Err(denied) = ctx.authorize("tool.call", "mail.send") {
         ctx.tool_error("c2", &denied.fault()).await?;
     }
     let mut writer = ctx.writer();
     for part in 1..=3 {
-        ctx.progress(part, Some(3.into()), Some("parts"), None).await?;
+        ctx.progress(part).of(3).units("parts").await?;
         writer.write_text(&format!("part {part} of {}\n", question.week)).await?;
     }
     writer.finish().await?;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nuncio_shared::arcp::{Failure, FinalStatus, JobContext, JobHandle, Reconnect, Submit, Update};
+use nuncio_shared::arcp::{Failure, FinalStatus, JobContext, JobHandle, Level, Reconnect, Submit, Update};
 use nuncio_tests::proxy::{Plan, Proxy, Step};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ const EVENTS: u64 = 40;
 /// Logs the numbers from 1 to its input.
 async fn counts(to: u64, ctx: JobContext) -> Result<u64, Failure> {
     for number in 1..=to {
-        ctx.log_with("debug", "a log line of ordinary length", &json!({"number": number})).await?;
+        ctx.log(Level::Debug, "a log line of ordinary length").field("number", number).await?;
     }
     Ok(to)
 }

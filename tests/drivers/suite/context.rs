@@ -1,12 +1,13 @@
 //! Everything that a job's context offers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::client::Client;
 use super::server;
 use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
-    Body, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Number, Refused, Submit, Update,
+    Body, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Level, Number, Refused, Submit, Update,
 };
 use serde_json::{Value, json};
 
@@ -14,17 +15,21 @@ use serde_json::{Value, json};
 fn every_kind_of_event_arrives_in_order() {
     within(async {
         let emits = |_: Value, ctx: JobContext| async move {
-            ctx.log("info", "a").await?;
-            ctx.log_with("warn", "b", &json!({"k": 1})).await?;
+            ctx.log(Level::Info, "a").await?;
+            ctx.log(Level::Warn, "b").field("k", 1).await?;
+            ctx.log(Level::Custom("trace".into()), "c").field("z", 1).field("a", "x").field("z", [2]).await?;
+            drop(ctx.log(Level::Error, "a builder that is not awaited"));
             ctx.thought("hm").await?;
-            ctx.tool_call("c1", "search.web", &json!({"q": "x"})).await?;
+            ctx.tool_call("c1", "search.web").args(&json!({"q": "x"})).await?;
             ctx.tool_result("c1", &json!({"hits": 1})).await?;
             ctx.tool_error("c2", &nuncio_shared::arcp::Fault::new(ErrorCode::Timeout, "too slow")).await?;
-            ctx.status("phase-1", Some("going")).await?;
-            ctx.metric("rows", 12, Some("rows")).await?;
-            ctx.metric_with("rows", Number::parse("1.50").unwrap(), None, &json!({"a": "b"})).await?;
-            ctx.artifact("arcp://a/1", "text/plain", Some(3), Some("ab")).await?;
-            ctx.progress(1, Some(2.into()), Some("u"), Some("m")).await?;
+            ctx.status("phase-1").message("going").await?;
+            ctx.metric("rows", 12).unit("rows").await?;
+            ctx.metric("rows", Number::parse("1.50").unwrap()).dimension("a", "b").await?;
+            ctx.artifact("arcp://a/1", "text/plain").byte_size(3).sha256("ab").await?;
+            ctx.metric("latency", 12.5).unit("ms").await?;
+            ctx.progress(1).of(2).units("u").message("m").await?;
+            ctx.progress(2_usize).await?;
             ctx.event("x-vendor.acme.custom", &json!({"anything": [1, 2]})).await?;
             ctx.emit(&Body::thought("made beforehand")).await?;
             Ok(())
@@ -42,6 +47,7 @@ fn every_kind_of_event_arrives_in_order() {
             ("status", json!({"phase": "running"})),
             ("log", json!({"level": "info", "message": "a"})),
             ("log", json!({"level": "warn", "message": "b", "attributes": {"k": 1}})),
+            ("log", json!({"level": "trace", "message": "c", "attributes": {"z": [2], "a": "x"}})),
             ("thought", json!({"text": "hm"})),
             ("tool_call", json!({"tool": "search.web", "args": {"q": "x"}, "call_id": "c1"})),
             ("tool_result", json!({"call_id": "c1", "result": {"hits": 1}})),
@@ -56,7 +62,9 @@ fn every_kind_of_event_arrives_in_order() {
                 "artifact_ref",
                 json!({"uri": "arcp://a/1", "content_type": "text/plain", "byte_size": 3, "sha256": "ab"}),
             ),
+            ("metric", json!({"name": "latency", "value": 12.5, "unit": "ms"})),
             ("progress", json!({"current": 1, "total": 2, "units": "u", "message": "m"})),
+            ("progress", json!({"current": 2})),
             ("x-vendor.acme.custom", json!({"anything": [1, 2]})),
             ("thought", json!({"text": "made beforehand"})),
         ];
@@ -66,16 +74,27 @@ fn every_kind_of_event_arrives_in_order() {
     });
 }
 
+/// Returns a value that JSON cannot write: an object whose key is a list.
+fn unwritable() -> BTreeMap<Vec<u8>, u8> {
+    BTreeMap::from([(vec![1], 2)])
+}
+
 #[test]
 fn invalid_bodies_are_refused_and_the_job_continues() {
     within(async {
         let emits = |_: Value, ctx: JobContext| async move {
             let invalid = |refused: Result<(), Refused>| matches!(refused, Err(Refused::Invalid(_)));
             let all = [
-                invalid(ctx.metric("cost.x", -1, Some("USD")).await),
-                invalid(ctx.metric("cost.budget.remaining", 1, Some("USD")).await),
-                invalid(ctx.progress(-1, None, None, None).await),
-                invalid(ctx.status("credential_rotated", None).await),
+                invalid(ctx.metric("cost.x", -1).unit("USD").await),
+                invalid(ctx.metric("cost.budget.remaining", 1).unit("USD").await),
+                invalid(ctx.metric("latency", f64::NAN).await),
+                invalid(ctx.metric("rows", 1).dimension("d", unwritable()).dimension("e", 1).await),
+                invalid(ctx.log(Level::Info, "m").field("k", unwritable()).await),
+                invalid(ctx.tool_call("c1", "t").args(&unwritable()).await),
+                invalid(ctx.progress(-1).await),
+                invalid(ctx.progress(1).of(-1).await),
+                invalid(ctx.progress(1).of(f64::INFINITY).await),
+                invalid(ctx.status("credential_rotated").await),
                 invalid(ctx.event("nonsense", &json!({})).await),
                 invalid(ctx.event("delegate", &json!({})).await),
             ];
@@ -84,7 +103,7 @@ fn invalid_bodies_are_refused_and_the_job_continues() {
         let server = builder().agent("emits", emits).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&Submit::new("emits")).await.unwrap();
-        assert_eq!(job.collect(1_000).await.unwrap().json::<Vec<bool>>().unwrap(), [true; 6]);
+        assert_eq!(job.collect(1_000).await.unwrap().json::<Vec<bool>>().unwrap(), [true; 12]);
     });
 }
 
@@ -99,9 +118,9 @@ fn the_lease_and_the_budget_limit_operations() {
             let model = ctx.authorize_model("fast/1").map(drop).map_err(code);
             let other_model = ctx.authorize_model("slow/1").map(drop).map_err(code);
             let before = ctx.budget().map(|budget| budget.to_json_numbers());
-            ctx.metric("cost.inference", Number::parse("0.75").unwrap(), Some("USD")).await?;
+            ctx.metric("cost.inference", Number::parse("0.75").unwrap()).unit("USD").await?;
             let after = ctx.budget().map(|budget| budget.to_json_numbers());
-            ctx.metric("cost.inference", Number::parse("0.25").unwrap(), Some("USD")).await?;
+            ctx.metric("cost.inference", Number::parse("0.25").unwrap()).unit("USD").await?;
             let exhausted = ctx.authorize("fs.read", "/ws/a").map(drop).map_err(code);
             Ok(json!([allowed.ok(), outside, nonsense, model, other_model, before, after, exhausted]))
         };
@@ -190,7 +209,7 @@ fn a_context_that_outlives_its_job_can_do_nothing() {
         let mut job = client.submit(&Submit::new("leaks")).await.unwrap();
         job.outcome().await.unwrap();
         let ctx = contexts.recv().await.unwrap();
-        assert!(matches!(ctx.log("info", "late").await, Err(Refused::Terminal | Refused::Stale)));
+        assert!(matches!(ctx.log(Level::Info, "late").await, Err(Refused::Terminal | Refused::Stale)));
         assert!(ctx.authorize("tool.call", "x").is_err());
         assert!(ctx.delegate(&Delegation::new("echo")).await.is_err());
         ctx.cancelled().await;
@@ -308,7 +327,7 @@ fn blocking_agents_do_not_stall_sessions() {
     let blocks = move |_: Value, ctx: JobContext| {
         let gate = Arc::clone(&inside);
         async move {
-            ctx.log("info", "about to block").await?;
+            ctx.log(Level::Info, "about to block").await?;
             gate.wait();
             Ok(())
         }

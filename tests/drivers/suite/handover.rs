@@ -1,7 +1,7 @@
 //! A session that is closed by one client and resumed by another.
 
 use nuncio_shared::arcp::{
-    ClientBuildError, ClientError, CloseReason, ErrorCode, Failure, FinalStatus, JobContext, RequestFailure,
+    ClientBuildError, ClientError, CloseReason, ErrorCode, Failure, FinalStatus, JobContext, Level, RequestFailure,
     ResumePoint, Secret, SessionEnd, Submit, Subscribe,
 };
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::client::Client;
 use super::support::{builder, connect, memory_connector, within};
 
 async fn waits(_: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log("info", "waiting").await?;
+    ctx.log(Level::Info, "waiting").await?;
     ctx.cancelled().await;
     Err(Failure::new(ErrorCode::Cancelled, "it was cancelled"))
 }

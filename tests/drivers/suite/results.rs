@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nuncio_shared::arcp::{
-    CallError, ClientConfig, ErrorCode, Failure, FinalStatus, JobContext, Output, RemoteCode, SessionEnd, Submit,
-    Subscribe,
+    CallError, ClientConfig, ErrorCode, Failure, FinalStatus, JobContext, Level, Output, RemoteCode, SessionEnd,
+    Submit, Subscribe,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn fails(code: String, _: JobContext) -> Result<(), Failure> {
 async fn streams(_: Value, ctx: JobContext) -> Result<Output, Failure> {
     let mut writer = ctx.writer();
     for number in 0..10 {
-        ctx.log("info", &format!("chunk {number}")).await?;
+        ctx.log(Level::Info, &format!("chunk {number}")).await?;
         writer.write_text(&"x".repeat(1_000)).await?;
     }
     writer.finish().await?;

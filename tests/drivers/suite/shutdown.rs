@@ -8,7 +8,7 @@ use super::client::Client;
 use super::server::Server;
 use super::support::{builder, connect, echoes, within};
 use nuncio_shared::arcp::{
-    Delegation, ErrorCode, Failure, FinalStatus, JobContext, ListQuery, Reconnect, Shutdown, Submit, Subscribe,
+    Delegation, ErrorCode, Failure, FinalStatus, JobContext, Level, ListQuery, Reconnect, Shutdown, Submit, Subscribe,
 };
 use serde_json::{Value, json};
 use smol::future::zip;
@@ -44,7 +44,7 @@ fn a_shutdown_lets_running_jobs_end_and_refuses_new_ones() {
             let gate = Arc::clone(&inside);
             async move {
                 gate.acquire().await.forget();
-                ctx.log("info", "still here").await?;
+                ctx.log(Level::Info, "still here").await?;
                 Ok(())
             }
         };

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use nuncio_shared::arcp::{ClientOptions, Failure, FinalStatus, JobContext, Submit, Transport};
+use nuncio_shared::arcp::{ClientOptions, Failure, FinalStatus, JobContext, Level, Submit, Transport};
 use nuncio_shared::auth::StaticTokens;
 use serde_json::{Value, json};
 use smol::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -22,7 +22,7 @@ pub(crate) fn builder() -> ServerBuilder {
 }
 
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log("info", "echo started").await?;
+    ctx.log(Level::Info, "echo started").await?;
     Ok(json!({ "echoed": input }))
 }
 

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::convert::Infallible;
 
 use serde_json::value::RawValue;
 
@@ -148,6 +149,12 @@ pub enum Refused {
 impl From<InvalidBody> for Refused {
     fn from(invalid: InvalidBody) -> Refused {
         Refused::Invalid(invalid.0)
+    }
+}
+
+impl From<Infallible> for Refused {
+    fn from(never: Infallible) -> Refused {
+        match never {}
     }
 }
 

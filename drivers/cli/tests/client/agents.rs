@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_tokio::arcp::{Delegation, ErrorCode, Failure, JobContext, Number, Output, Secret, ServerBuilder};
+use nuncio_tokio::arcp::{Delegation, ErrorCode, Failure, JobContext, Level, Number, Output, Secret, ServerBuilder};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -54,7 +54,7 @@ pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
 }
 
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log("info", "echo started").await?;
+    ctx.log(Level::Info, "echo started").await?;
     Ok(json!({ "echoed": input }))
 }
 
@@ -64,15 +64,15 @@ async fn fail(input: Value, _ctx: JobContext) -> Result<Value, Failure> {
 
 /// One event of each kind, with control characters as a hostile agent writes them.
 async fn kinds(_: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log_with("warn", "red \u{1b}[31malert\u{1b}[2J", &json!({"k": 1})).await?;
+    ctx.log(Level::Warn, "red \u{1b}[31malert\u{1b}[2J").field("k", 1).await?;
     ctx.thought("two\nlines").await?;
-    ctx.tool_call("c1", "search.web", &json!({"q": "x"})).await?;
+    ctx.tool_call("c1", "search.web").args(&json!({"q": "x"})).await?;
     ctx.tool_result("c1", &json!({"hits": 1})).await?;
-    ctx.status("phase-1", Some("a message")).await?;
-    ctx.metric("rows", 12_u64, Some("rows")).await?;
-    ctx.progress(1_u64, Some(2_u64.into()), Some("units"), Some("half")).await?;
+    ctx.status("phase-1").message("a message").await?;
+    ctx.metric("rows", 12_u64).unit("rows").await?;
+    ctx.progress(1_u64).of(2_u64).units("units").message("half").await?;
     ctx.event("x-vendor.acme.custom", &json!({"anything": [1, 2, 3]})).await?;
-    ctx.log("info", &"x".repeat(5_000)).await?;
+    ctx.log(Level::Info, &"x".repeat(5_000)).await?;
     Ok(json!({"ok": true}))
 }
 
@@ -97,21 +97,21 @@ async fn rotates(_: Value, ctx: JobContext) -> Result<usize, Failure> {
 /// Reports four steps, with a permit after each.
 async fn steps_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
     for step in 1_u64..=4 {
-        ctx.progress(step, Some(4_u64.into()), Some("steps"), Some("climbing")).await?;
+        ctx.progress(step).of(4_u64).units("steps").message("climbing").await?;
         gate.pass(&ctx).await?;
     }
     Ok(json!({"steps": 4}))
 }
 
 async fn pulses_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
-    ctx.progress(12_u64, None, Some("rows"), None).await?;
+    ctx.progress(12_u64).units("rows").await?;
     gate.pass(&ctx).await?;
     Ok(json!(null))
 }
 
 async fn spends_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
     for price in ["1.25", "0.5"] {
-        ctx.metric("cost.search", Number::parse(price).unwrap(), Some("USD")).await?;
+        ctx.metric("cost.search", Number::parse(price).unwrap()).unit("USD").await?;
         gate.pass(&ctx).await?;
     }
     Ok(json!({"time_left": ctx.time_left().map(|left| left.as_secs())}))
@@ -126,7 +126,7 @@ async fn pieces_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Output, Fail
 }
 
 async fn stubborn_one(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
-    ctx.log("info", "not listening").await?;
+    ctx.log(Level::Info, "not listening").await?;
     gate.pass_always().await;
     Ok(json!("done anyway"))
 }
@@ -139,7 +139,7 @@ async fn parent_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failu
 }
 
 async fn waits_for(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
-    ctx.log("info", "waiting").await?;
+    ctx.log(Level::Info, "waiting").await?;
     gate.pass(&ctx).await?;
     Ok(json!("waited"))
 }

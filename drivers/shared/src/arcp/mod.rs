@@ -8,7 +8,8 @@ pub(crate) mod server;
 pub(crate) mod value;
 
 pub use agent::{
-    Agent, Child, ChildOutcome, Delegation, Failure, IntoOutput, JobContext, OrFail, Output, ResultWriter,
+    Agent, Artifact, Child, ChildOutcome, Delegation, Failure, IntoNumber, IntoOutput, JobContext, Level, Log, Metric,
+    OrFail, Output, Progress, ResultWriter, Status, ToolCall,
 };
 pub use client::{
     CallError, Chunks, Client, ClientBuildError, ClientBuilder, ClientError, Collected, ConnectError, Events, Follow,

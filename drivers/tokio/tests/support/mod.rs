@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, ServerBuilder};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, Level, Server, ServerBuilder};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub fn builder() -> ServerBuilder {
 }
 
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log("info", "echo started").await?;
+    ctx.log(Level::Info, "echo started").await?;
     Ok(json!({ "echoed": input }))
 }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nuncio_tokio::arcp::journal::SqliteJournal;
-use nuncio_tokio::arcp::{Client, Failure, FinalStatus, JobContext, Listening, Server, Shutdown, Submit, Update};
+use nuncio_tokio::arcp::{
+    Client, Failure, FinalStatus, JobContext, Level, Listening, Server, Shutdown, Submit, Update,
+};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ const LINE: &str = "a line of a log as agents write them, long enough to be typi
 
 async fn flood(events: u64, ctx: JobContext) -> Result<(), Failure> {
     for _ in 0..events {
-        ctx.log("debug", LINE).await?;
+        ctx.log(Level::Debug, LINE).await?;
     }
     Ok(())
 }

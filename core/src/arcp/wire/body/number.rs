@@ -46,6 +46,12 @@ impl From<u64> for Number {
     }
 }
 
+impl From<usize> for Number {
+    fn from(value: usize) -> Number {
+        Number(value.to_string())
+    }
+}
+
 impl From<i64> for Number {
     fn from(value: i64) -> Number {
         Number(value.to_string())

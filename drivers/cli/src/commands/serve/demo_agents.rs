@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{ErrorCode, Failure, JobContext, Output, ServerBuilder};
+use nuncio_tokio::arcp::{ErrorCode, Failure, JobContext, Level, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ pub(super) fn add(builder: ServerBuilder) -> ServerBuilder {
 }
 
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log("info", "echo started").await?;
+    ctx.log(Level::Info, "echo started").await?;
     Ok(json!({ "echoed": input }))
 }
 
@@ -40,7 +40,7 @@ impl Default for Slow {
 async fn slow(input: Option<Slow>, ctx: JobContext) -> Result<Value, Failure> {
     let Slow { ticks, tick_ms } = input.unwrap_or_default();
     for tick in 0..ticks {
-        ctx.progress(tick, Some(ticks.into()), Some("ticks"), None).await?;
+        ctx.progress(tick).of(ticks).units("ticks").await?;
         tokio::select! {
             () = ctx.cancelled() => return Err(Failure::new(ErrorCode::Cancelled, "the job was cancelled")),
             () = tokio::time::sleep(Duration::from_millis(tick_ms)) => {}
@@ -64,7 +64,7 @@ impl Default for Progress {
 async fn progress(input: Option<Progress>, ctx: JobContext) -> Result<Value, Failure> {
     let Progress { n } = input.unwrap_or_default();
     for step in 0..=n {
-        ctx.progress(step, Some(n.into()), Some("steps"), Some(&format!("step {step}"))).await?;
+        ctx.progress(step).of(n).units("steps").message(&format!("step {step}")).await?;
     }
     Ok(json!({ "n": n }))
 }

@@ -1,10 +1,9 @@
 //! What an agent is given besides its input.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobUlid, Json, Number, Refused, Secret, SessionId};
+use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobUlid, Json, Refused, Secret, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
@@ -12,8 +11,10 @@ use nuncio_core::trace::TraceId;
 use serde::Serialize;
 
 use super::delegate::{Child, Delegation};
+use super::event::json;
 use super::job::Job;
 use crate::arcp::server::hub::Hub;
+use crate::io::BoxFuture;
 use crate::io::sync::CancellationToken;
 
 /// The context of a job, which its agent is given besides the input: it emits events, asks for authority, delegates work,
@@ -27,7 +28,7 @@ use crate::io::sync::CancellationToken;
 /// use nuncio_shared::arcp::{Failure, JobContext};
 ///
 /// async fn fetch(url: String, ctx: JobContext) -> Result<String, Failure> {
-///     ctx.status("fetching", Some(&url)).await?;
+///     ctx.status("fetching").message(&url).await?;
 ///     // Act on the target that was compared with the lease.
 ///     let operation = ctx.authorize("net.fetch", &url)?;
 ///     Ok(format!("the contents of {}", operation.target()))
@@ -142,82 +143,27 @@ impl JobContext {
         self.job.cancel_reason()
     }
 
-    /// Emits a `log` event (§8.2).
-    pub async fn log(&self, level: &str, message: &str) -> Result<(), Refused> {
-        self.emit(&Body::log(level, message, None)).await
-    }
-
-    /// Emits a `log` event with attributes.
-    pub async fn log_with(&self, level: &str, message: &str, attributes: &impl Serialize) -> Result<(), Refused> {
-        self.emit(&Body::log(level, message, Some(&*raw(attributes)?))).await
-    }
-
-    /// Emits a `thought` event.
+    /// Emits a `thought` event: what the agent makes of the task.
     pub async fn thought(&self, text: &str) -> Result<(), Refused> {
         self.emit(&Body::thought(text)).await
     }
 
-    /// Emits a `tool_call` event. It does not check the lease; [`authorize`](JobContext::authorize) does.
-    pub async fn tool_call(&self, call_id: &str, tool: &str, args: &impl Serialize) -> Result<(), Refused> {
-        self.emit(&Body::tool_call(tool, Some(&*raw(args)?), call_id)).await
-    }
-
-    /// Emits the `tool_result` event of a call that succeeded.
-    pub async fn tool_result(&self, call_id: &str, result: &impl Serialize) -> Result<(), Refused> {
-        self.emit(&Body::tool_result(call_id, &raw(result)?)).await
-    }
-
-    /// Emits the `tool_result` event of a call that failed or was denied.
-    pub async fn tool_error(&self, call_id: &str, fault: &Fault) -> Result<(), Refused> {
-        self.emit(&Body::tool_error(call_id, fault)).await
-    }
-
-    /// Emits a `status` event.
-    pub async fn status(&self, phase: &str, message: Option<&str>) -> Result<(), Refused> {
-        self.emit(&Body::status(phase, message)?).await
-    }
-
-    /// Emits a `metric` event. A metric `cost.*` in a currency of the budget is a charge (§9.6).
-    pub async fn metric(&self, name: &str, value: impl Into<Number>, unit: Option<&str>) -> Result<(), Refused> {
-        self.emit(&Body::metric(name, &value.into(), unit, None)?).await
-    }
-
-    /// Emits a `metric` event with dimensions.
-    pub async fn metric_with(
-        &self,
-        name: &str,
-        value: impl Into<Number>,
-        unit: Option<&str>,
-        dimensions: &impl Serialize,
-    ) -> Result<(), Refused> {
-        self.emit(&Body::metric(name, &value.into(), unit, Some(&*raw(dimensions)?))?).await
-    }
-
-    /// Emits an `artifact_ref` event.
-    pub async fn artifact(
-        &self,
-        uri: &str,
-        content_type: &str,
-        byte_size: Option<u64>,
-        sha256: Option<&str>,
-    ) -> Result<(), Refused> {
-        self.emit(&Body::artifact(uri, content_type, byte_size, sha256)).await
-    }
-
-    /// Emits a `progress` event (§8.2.1). Sessions that have not negotiated it do not receive it.
-    pub async fn progress(
-        &self,
-        current: impl Into<Number>,
-        total: Option<Number>,
-        units: Option<&str>,
-        message: Option<&str>,
-    ) -> Result<(), Refused> {
-        self.emit(&Body::progress(&current.into(), total.as_ref(), units, message)?).await
-    }
-
     /// Emits an event of a vendor's kind, `x-vendor.<vendor>.<name>`, or of a kind of §8.2, whose shape is checked.
-    pub async fn event(&self, kind: &str, body: &impl Serialize) -> Result<(), Refused> {
-        self.emit(&Body::raw(kind, &raw(body)?)?).await
+    ///
+    /// ```
+    /// # use nuncio_shared::arcp::{JobContext, Refused};
+    /// # use serde_json::json;
+    /// # async fn agent(ctx: JobContext) -> Result<(), Refused> {
+    /// ctx.event("x-vendor.acme.row", &json!({"row": 7})).await
+    /// # }
+    /// ```
+    pub async fn event(&self, kind: &str, body: &(impl Serialize + ?Sized)) -> Result<(), Refused> {
+        self.emit(&Body::raw(kind, &*json(body)?)?).await
+    }
+
+    /// Emits what a builder has made, or reports why it made nothing.
+    pub(super) fn emit_built(&self, body: Result<Body, Refused>) -> BoxFuture<'_, Result<(), Refused>> {
+        Box::pin(async move { self.emit(&body?).await })
     }
 
     /// Emits an event, and waits while the owner's log is full. If the future is dropped while it waits, nothing is
@@ -311,11 +257,6 @@ impl std::fmt::Debug for JobContext {
             .field("agent", &self.job.info.agent)
             .finish_non_exhaustive()
     }
-}
-
-fn raw(value: &impl Serialize) -> Result<Box<Json>, Refused> {
-    serde_json::value::to_raw_value(value)
-        .map_err(|error| Refused::Invalid(Cow::Owned(format!("the value cannot be written as JSON: {error}"))))
 }
 
 fn denied(error: &nuncio_core::lease::TargetError) -> Denied {

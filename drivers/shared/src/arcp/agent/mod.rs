@@ -2,6 +2,7 @@
 
 mod context;
 mod delegate;
+mod event;
 mod failure;
 pub(crate) mod job;
 mod output;
@@ -13,6 +14,7 @@ mod writer;
 
 pub use context::JobContext;
 pub use delegate::{Child, ChildOutcome, Delegation};
+pub use event::{Artifact, IntoNumber, Level, Log, Metric, Progress, Status, ToolCall};
 pub use failure::{Failure, OrFail};
 pub use output::{IntoOutput, Output};
 pub use work::Agent;

@@ -19,10 +19,10 @@ use super::slot::{Answer, Item};
 /// A job that this client submitted, or that one of its jobs delegated.
 ///
 /// ```
-/// # use nuncio_smol::arcp::{CallError, Client, ErrorCode, Failure, JobContext, Server, Submit};
+/// # use nuncio_smol::arcp::{CallError, Client, ErrorCode, Failure, JobContext, Level, Server, Submit};
 /// # use nuncio_smol::auth::StaticTokens;
 /// # let divide = |(a, b): (u32, u32), ctx: JobContext| async move {
-/// #     ctx.log("info", "dividing").await?;
+/// #     ctx.log(Level::Info, "dividing").await?;
 /// #     a.checked_div(b).ok_or_else(|| Failure::invalid("nothing can be divided by 0"))
 /// # };
 /// # smol::block_on(async {

@@ -67,7 +67,7 @@ async fn emit_metric(ctx: &JobContext, metric: &Json) -> Result<Value, Failure> 
 async fn operate(ctx: &JobContext, cap: &str, target: &str, call_id: &str) -> Result<Value, Failure> {
     match ctx.authorize(cap, target) {
         Ok(_) => {
-            ctx.tool_call(call_id, cap, &json!({ "target": target })).await?;
+            ctx.tool_call(call_id, cap).args(&json!({ "target": target })).await?;
             ctx.tool_result(call_id, &json!({"ok": true})).await?;
             Ok(json!({"target": target, "ok": true}))
         }
@@ -91,7 +91,7 @@ pub(super) async fn tools(input: Option<Tools>, ctx: JobContext) -> Result<Value
         let call_id = format!("t{number}");
         match ctx.authorize("tool.call", tool) {
             Ok(_) => {
-                ctx.tool_call(&call_id, tool, &json!({})).await?;
+                ctx.tool_call(&call_id, tool).args(&json!({})).await?;
                 called += 1;
             }
             Err(denied) => ctx.tool_error(&call_id, &denied.fault()).await?,

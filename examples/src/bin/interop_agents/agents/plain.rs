@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_shared::arcp::{Failure, JobContext, Json};
+use nuncio_shared::arcp::{Failure, JobContext, Json, Level};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub(super) struct Echo {
 
 /// Returns the input verbatim.
 pub(super) async fn echo(input: Option<Box<Json>>, ctx: JobContext) -> Result<Echo, Failure> {
-    ctx.log("info", "echo started").await?;
+    ctx.log(Level::Info, "echo started").await?;
     Ok(Echo { echoed: input })
 }
 
@@ -35,7 +35,7 @@ impl Default for Slow {
 pub(super) async fn slow(input: Option<Slow>, ctx: JobContext) -> Result<Value, Failure> {
     let Slow { ticks, tick_ms } = input.unwrap_or_default();
     for tick in 0..ticks {
-        ctx.progress(tick, Some(ticks.into()), Some("ticks"), None).await?;
+        ctx.progress(tick).of(ticks).units("ticks").await?;
         pause(&ctx, tick_ms).await?;
     }
     Ok(json!({ "ticks": ticks }))
@@ -76,7 +76,7 @@ impl Default for Steps {
 pub(super) async fn progress(input: Option<Steps>, ctx: JobContext) -> Result<Value, Failure> {
     let Steps { n } = input.unwrap_or_default();
     for step in 0..=n {
-        ctx.progress(step, Some(n.into()), Some("steps"), Some(&format!("step {step}"))).await?;
+        ctx.progress(step).of(n).units("steps").message(&format!("step {step}")).await?;
     }
     Ok(json!({ "n": n }))
 }
@@ -101,14 +101,14 @@ pub(super) async fn fail(input: Option<Fail>, _ctx: JobContext) -> Result<Value,
 }
 
 pub(super) async fn events(_input: Option<Value>, ctx: JobContext) -> Result<Value, Failure> {
-    ctx.log_with("info", "a log", &json!({"k": 1})).await?;
+    ctx.log(Level::Info, "a log").field("k", 1).await?;
     ctx.thought("a thought").await?;
-    ctx.status("phase-1", Some("status message")).await?;
-    ctx.metric_with("rows", 12, Some("rows"), &json!({"a": "b"})).await?;
-    ctx.tool_call("c1", "search.web", &json!({"q": "x"})).await?;
+    ctx.status("phase-1").message("status message").await?;
+    ctx.metric("rows", 12).unit("rows").dimension("a", "b").await?;
+    ctx.tool_call("c1", "search.web").args(&json!({"q": "x"})).await?;
     ctx.tool_result("c1", &json!({"hits": 1})).await?;
-    ctx.artifact("arcp://artifacts/a1", "text/plain", Some(3), Some("ab")).await?;
-    ctx.progress(1, Some(2.into()), Some("u"), Some("m")).await?;
+    ctx.artifact("arcp://artifacts/a1", "text/plain").byte_size(3).sha256("ab").await?;
+    ctx.progress(1).of(2).units("u").message("m").await?;
     ctx.event("x-vendor.acme.custom", &json!({"anything": [1, 2, 3]})).await?;
     Ok(json!({"ok": true}))
 }
@@ -130,7 +130,7 @@ pub(super) async fn flood(input: Option<Flood>, ctx: JobContext) -> Result<Value
     let Flood { n, size } = input.unwrap_or_default();
     let filler = "x".repeat(size);
     for index in 0..n {
-        ctx.log("debug", &format!("{filler}{index}")).await?;
+        ctx.log(Level::Debug, &format!("{filler}{index}")).await?;
     }
     Ok(json!({ "n": n }))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Number, Output, ServerBuilder};
+use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Level, Number, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -56,7 +56,7 @@ struct Report {
 }
 
 async fn report(input: Report, ctx: JobContext, emitted: Emitted) -> Result<Output, Failure> {
-    ctx.log("info", "reading the sources").await?;
+    ctx.log(Level::Info, "reading the sources").await?;
     emitted.one_more();
     fetch(&ctx, &emitted, "c1", "https://example.com/week-19").await?;
     charge(&ctx, &emitted, "0.15").await?;
@@ -100,7 +100,7 @@ async fn search(input: Search, ctx: JobContext, emitted: Emitted) -> Result<Valu
 
 async fn pages(ctx: &JobContext, emitted: &Emitted, from: u64, to: u64, of: u64) -> Result<(), Failure> {
     for page in from..=to {
-        ctx.progress(page, Some(of.into()), Some("pages"), None).await?;
+        ctx.progress(page).of(of).units("pages").await?;
         emitted.one_more();
         tokio::time::sleep(PACE).await;
     }
@@ -111,7 +111,7 @@ async fn pages(ctx: &JobContext, emitted: &Emitted, from: u64, to: u64, of: u64)
 async fn fetch(ctx: &JobContext, emitted: &Emitted, call: &str, url: &str) -> Result<(), Failure> {
     match ctx.authorize("net.fetch", url) {
         Ok(_) => {
-            ctx.tool_call(call, "net.fetch", &json!({ "url": url })).await?;
+            ctx.tool_call(call, "net.fetch").args(&json!({ "url": url })).await?;
             emitted.one_more();
             ctx.tool_result(call, &json!({ "bytes": 4_096 })).await?;
         }
@@ -123,7 +123,7 @@ async fn fetch(ctx: &JobContext, emitted: &Emitted, call: &str, url: &str) -> Re
 
 async fn charge(ctx: &JobContext, emitted: &Emitted, dollars: &str) -> Result<(), Failure> {
     let amount = Number::parse(dollars).ok_or_else(|| Failure::internal("the price is not a number"))?;
-    ctx.metric("cost.search", amount, Some("USD")).await?;
+    ctx.metric("cost.search", amount).unit("USD").await?;
     emitted.one_more();
     Ok(())
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Refused, ResultWriter};
+use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Level, Refused, ResultWriter};
 use nuncio_tokio::io::CancellationToken;
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
@@ -78,7 +77,6 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
 pub(super) async fn log_stderr(stderr: impl AsyncRead + Unpin, ctx: JobContext, ended: CancellationToken) {
     let mut pipe = Pipe::new(stderr, ended);
     let mut splitter = LineSplitter::new(MAX_LOG_MESSAGE, LongLine::Split);
-    let source = json!({ "source": "stderr" });
     loop {
         let mut bytes = pipe.read().await;
         let is_end = bytes.is_empty();
@@ -87,7 +85,7 @@ pub(super) async fn log_stderr(stderr: impl AsyncRead + Unpin, ctx: JobContext, 
                 && !line.trim_ascii().is_empty()
             {
                 // Fails after the job's end. The rest is read all the same, so that the program can write it and end.
-                drop(ctx.log_with("warn", &String::from_utf8_lossy(&line), &source).await);
+                drop(ctx.log(Level::Warn, &String::from_utf8_lossy(&line)).field("source", "stderr").await);
             }
         }
         if is_end {
@@ -140,7 +138,7 @@ impl Listener {
 
     async fn act(&mut self, message: Message) {
         let done = match message {
-            Message::Text(text) => self.log("info", &text).await,
+            Message::Text(text) => self.log(&text).await,
             Message::Event(body) => self.ctx.emit(&body).await.map_err(LineError::Refused),
             Message::Result(result) => self.ending.result(result).map_err(LineError::Misplaced),
             Message::Failure(failure) => self.ending.failure(failure).map_err(LineError::Misplaced),
@@ -165,18 +163,16 @@ impl Listener {
         };
         // Does not wait for room, because a program that asks nothing may never read its stdin.
         drop(self.answers.try_send(protocol::invalid(self.line, &reason)));
-        let attributes = json!({ "source": "nuncio", "line": self.line });
         let message = format!("a line of the program's output is ignored: {reason}");
-        drop(self.ctx.log_with("warn", &message, &attributes).await);
+        drop(self.ctx.log(Level::Warn, &message).field("source", "nuncio").field("line", self.line).await);
     }
 
-    async fn log(&self, level: &str, text: &str) -> Result<(), LineError> {
+    async fn log(&self, text: &str) -> Result<(), LineError> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = rest.floor_char_boundary(MAX_LOG_MESSAGE);
             let (message, after) = rest.split_at(end);
-            let source = json!({ "source": "stdout" });
-            self.ctx.log_with(level, message, &source).await.map_err(LineError::Refused)?;
+            self.ctx.log(Level::Info, message).field("source", "stdout").await.map_err(LineError::Refused)?;
             rest = after;
         }
         Ok(())
