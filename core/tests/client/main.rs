@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod chunks;
+mod dialects;
 mod events;
 mod fixtures;
 mod handles;

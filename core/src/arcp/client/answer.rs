@@ -1,9 +1,10 @@
 //! Answers to requests, and to which request they belong.
 //!
-//! An answer quotes the envelope id of its request. Some runtimes quote none; their answers belong to the oldest
-//! request of the kind (`core/docs/arcp.md`, "The client").
+//! An answer quotes the envelope id of its request, in its payload or as its own envelope id. Some runtimes quote none;
+//! their answers belong to the oldest request of the kind (`core/docs/arcp.md`, "The client").
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -17,18 +18,27 @@ use super::types::HandleId;
 use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::ids::is_plain;
 use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::reply::read::{self, Accepted, payload};
+use crate::arcp::wire::reply::read::{self, Accepted, Quote, payload};
 use crate::arcp::wire::request::write;
 use crate::json::Text;
 
 impl Client {
+    /// Returns the envelope id of the request that a frame quotes: in its payload, or as its own id as the runtimes of
+    /// the Java and F# SDKs do.
+    pub(super) fn quote(&self, envelope: &Envelope<'_>) -> Option<String> {
+        let quote = Quote::of(envelope);
+        let own = || envelope.id.as_ref().map(Text::as_str).filter(|id| self.requests.knows(id));
+        quote.as_str().or_else(own).map(String::from)
+    }
+
     /// Takes a `job.accepted`: a submit was accepted, a job was delegated, or the runtime repeats one of them after a
     /// resume.
     pub(super) fn on_accepted(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let grant: read::Grant<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let Some(job_id) = grant.job_id.as_str().or(on_envelope).filter(|id| is_plain(id)) else { return };
-        let quoted = grant.request_id.as_str();
+        let quote = self.quote(envelope);
+        let quoted = quote.as_deref();
         let is_child = grant.is_delegated() && quoted.is_none();
         let is_submit = |request: &Request| matches!(request.ask, Ask::Submit(_));
         let request = if is_child { None } else { self.requests.answered_by(quoted, is_submit) };
@@ -85,7 +95,7 @@ impl Client {
         let is_subscribe = |request: &Request| {
             matches!(request.ask, Ask::Subscribe(_)) && request.job.as_deref().is_some_and(|job| job == job_id)
         };
-        let request = self.requests.answered_by(grant.request_id.as_str(), is_subscribe);
+        let request = self.requests.answered_by(self.quote(envelope).as_deref(), is_subscribe);
         let Some(request) = request.and_then(|id| self.requests.remove(id)) else { return };
         let Ask::Subscribe(handle) = request.ask else { return };
         let outcome = self.jobs.answered(handle);
@@ -93,7 +103,7 @@ impl Client {
         self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
         if let Some(outcome) = outcome {
             self.end_handle(handle, outcome, frame.len());
-        } else if let Some(status) = grant.current_status.as_str().and_then(FinalStatus::parse) {
+        } else if let Some(status) = grant.current_status.as_str().and_then(FinalStatus::parse_lenient) {
             let due = self.outbox.clock().read(self.now).plus(self.config.request_timeout);
             self.jobs.owe(handle, status, due);
         }
@@ -103,7 +113,8 @@ impl Client {
     pub(super) fn on_cancelled(&mut self, envelope: &Envelope<'_>) {
         let cancelled: read::Cancelled<'_> = payload(envelope);
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
-        let quoted = cancelled.request_id.as_str();
+        let quote = self.quote(envelope);
+        let quoted = quote.as_deref();
         let job_id = cancelled.job_id.as_str().or(on_envelope);
         let is_cancel = |request: &Request| {
             let of_job = quoted.is_some() || request.job.as_deref().is_some_and(|job| Some(job) == job_id);
@@ -119,7 +130,7 @@ impl Client {
     pub(super) fn on_jobs(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let jobs: read::Jobs<'_> = payload(envelope);
         let is_list = |request: &Request| request.ask == Ask::List;
-        let Some(request) = self.requests.answered_by(jobs.request_id.as_str(), is_list) else { return };
+        let Some(request) = self.requests.answered_by(self.quote(envelope).as_deref(), is_list) else { return };
         self.requests.remove(request);
         let page = Box::new(jobs.page(frame));
         self.emit(ClientEvent::Jobs { request, page }, frame.len());

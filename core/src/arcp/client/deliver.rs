@@ -22,21 +22,28 @@ use crate::json::Text;
 impl Client {
     /// Takes a `job.event` from the transport.
     pub(super) fn on_event(&mut self, frame: &Bytes, event: &EventFrame<'_>) {
-        let seq = event.event_seq.map_or(0, |Int(seq)| seq);
-        if let Some(late) = self.arrive(seq) {
-            self.deliver_event(frame, event, seq, late);
+        if let Some(number) = self.arrive(event.session_id.as_ref(), event.event_seq) {
+            self.deliver_event(frame, event, number);
         }
     }
 
     /// Takes a `job.result` or `job.error` from the transport: the end of a job (§7.3), or the form in which some
-    /// runtimes refuse a submit.
-    pub(super) fn on_terminal(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
-        let seq = envelope.event_seq.map_or(0, |Int(seq)| seq);
-        let Some(late) = self.arrive(seq) else { return };
+    /// runtimes refuse a request.
+    pub(super) fn on_terminal(&mut self, frame: &Bytes, envelope: &Envelope<'_>, number: Number) {
         let terminal: read::Terminal<'_> = payload(envelope);
-        if !self.submit_refused(frame, envelope, &terminal) {
-            self.deliver_terminal(frame, envelope, &terminal, seq, late);
+        if envelope.kind.as_ref().map(Text::as_str) == Some("job.error") {
+            if terminated_job(envelope, &terminal).is_none() {
+                return self.on_error(frame, envelope);
+            }
+            if self.refuses_request(frame, envelope, &terminal) {
+                return;
+            }
         }
+        // Before its first welcome the client has no jobs.
+        if self.session.is_none() {
+            return;
+        }
+        self.deliver_terminal(frame, envelope, &terminal, number);
     }
 
     /// Delivers the frames that were held for a job that is known now. Their numbers were counted when they arrived.
@@ -44,25 +51,32 @@ impl Client {
         for frame in self.held.take(job_id) {
             let Ok(text) = core::str::from_utf8(&frame) else { continue };
             if let Some(event) = EventFrame::parse(text) {
-                let seq = event.event_seq.map_or(0, |Int(seq)| seq);
-                self.deliver_event(&frame, &event, seq, false);
+                self.deliver_event(&frame, &event, Number::received(event.event_seq));
             } else if let Ok(envelope) = Envelope::parse(text) {
-                let seq = envelope.event_seq.map_or(0, |Int(seq)| seq);
-                self.deliver_terminal(&frame, &envelope, &payload(&envelope), seq, false);
+                let number = Number::received(envelope.event_seq);
+                self.deliver_terminal(&frame, &envelope, &payload(&envelope), number);
             }
         }
     }
 
-    /// Records the number of a frame. Returns whether it is late, or `None` if the frame is to be dropped.
-    fn arrive(&mut self, seq: u64) -> Option<bool> {
+    /// Records the number of a frame, whatever its type. Returns what the number means, or `None` if the frame is to be
+    /// dropped.
+    ///
+    /// The Ruby runtime sends the events of a watched job with the session and the numbers of its owner. They do not
+    /// count.
+    pub(super) fn arrive(&mut self, session_id: Option<&Text<'_>>, event_seq: Option<Int>) -> Option<Number> {
         // Before its first welcome the client has no session, and so no numbers.
         let session = self.session.as_mut()?;
-        if seq == 0 {
-            return Some(false);
+        let number = Number::received(event_seq);
+        if number.seq == 0 {
+            return Some(number);
         }
-        match session.arrive(seq) {
-            Arrival::Next => Some(false),
-            Arrival::Late => Some(true),
+        if session_id.is_some_and(|id| !id.as_str().is_empty() && id.as_str() != session.id()) {
+            return Some(Number { kind: Numbering::Foreign, ..number });
+        }
+        match session.arrive(number.seq) {
+            Arrival::Next => Some(number),
+            Arrival::Late => Some(Number { kind: Numbering::Late, ..number }),
             Arrival::Gap { from, to } => {
                 self.close_transport(1000, "event numbers are missing");
                 self.lose(LostReason::Gap { from, to });
@@ -70,20 +84,20 @@ impl Client {
             }
             Arrival::Lost { from, to } => {
                 self.emit(ClientEvent::Gap { from, to }, 0);
-                Some(false)
+                Some(number)
             }
         }
     }
 
     /// Returns the job that a frame belongs to. A frame of an unknown job is held, and one of a retired job is dropped.
-    fn route(&mut self, job_id: &str, seq: u64, late: bool, frame: &Bytes) -> Option<JobKey> {
+    fn route(&mut self, job_id: &str, number: Number, frame: &Bytes) -> Option<JobKey> {
         if let Some(job) = self.jobs.find(job_id) {
             return Some(job);
         }
-        if late || !is_plain(job_id) || self.jobs.is_retired(job_id) {
+        if number.kind != Numbering::Own || !is_plain(job_id) || self.jobs.is_retired(job_id) {
             return None;
         }
-        self.held.push(job_id, seq, frame.clone());
+        self.held.push(job_id, number.seq, frame.clone());
         while let Some(dropped) = self.held.drop_excess(&self.config.limits) {
             self.emit(ClientEvent::Gap { from: dropped, to: dropped }, 0);
         }
@@ -91,15 +105,15 @@ impl Client {
     }
 
     /// Delivers an event to the handles that follow its job.
-    fn deliver_event(&mut self, frame: &Bytes, event: &EventFrame<'_>, seq: u64, late: bool) {
+    fn deliver_event(&mut self, frame: &Bytes, event: &EventFrame<'_>, number: Number) {
         let Some(job_id) = event.job_id.as_ref().map(Text::as_str) else { return };
-        let Some(job) = self.route(job_id, seq, late, frame) else { return };
+        let Some(job) = self.route(job_id, number, frame) else { return };
         let Some(payload) = &event.payload else { return };
         let kind = EventKind::parse(payload.kind.as_ref().map_or("", Text::as_str));
         let body = payload.body.map_or(Raw::NULL, |body| Raw::new(frame, body));
         let ts = Timestamp::new(payload.ts.map_or("", RawValue::get));
 
-        let before = if seq == 0 { self.last_seq() } else { seq.saturating_sub(1) };
+        let (seq, before) = (number.seq, self.before(number.seq));
         let (limits, now, outbox) = (&self.config.limits, self.now, &mut self.outbox);
         let delivered = self.jobs.deliver(job, seq, |handle, stream| {
             let event = JobEvent { handle, seq, kind: kind.clone(), body: body.clone(), ts };
@@ -107,7 +121,7 @@ impl Client {
                 outbox.event(limits, now, event, before, frame.len());
             }
         });
-        self.delivered(job, seq, late, delivered);
+        self.delivered(job, number, delivered);
     }
 
     /// Delivers a terminal message to the handles that follow its job, which end with it.
@@ -116,15 +130,16 @@ impl Client {
         frame: &Bytes,
         envelope: &Envelope<'_>,
         terminal: &read::Terminal<'_>,
-        seq: u64,
-        late: bool,
+        number: Number,
     ) {
         let Some(job_id) = terminated_job(envelope, terminal) else { return };
-        let Some(job) = self.route(job_id, seq, late, frame) else { return };
+        let Some(job) = self.route(job_id, number, frame) else { return };
         let fault = terminal.fault(frame);
-        let status = terminal.status(envelope.kind.as_ref().map_or("", Text::as_str), fault.as_ref());
+        let kind = envelope.kind.as_ref().map_or("", Text::as_str);
+        let status = terminal.status(kind, fault.as_ref(), self.jobs.is_cancelled(job));
+        let seq = number.seq;
         let members = self.jobs.end(job, seq);
-        self.delivered(job, seq, late, !members.is_empty());
+        self.delivered(job, number, !members.is_empty());
         for (handle, stream) in members {
             let outcome = Box::new(Outcome {
                 status,
@@ -140,12 +155,42 @@ impl Client {
         }
     }
 
-    /// Fails the oldest submit if this is a `job.error` that refuses it, and returns whether it is. It refuses a submit
-    /// if it is the first frame of its job, or if it says that the idempotency key was used by another submit.
-    fn submit_refused(&mut self, frame: &Bytes, envelope: &Envelope<'_>, terminal: &read::Terminal<'_>) -> bool {
-        if envelope.kind.as_ref().map(Text::as_str) != Some("job.error") {
+    /// Fails a request if this `job.error` refuses it, and returns whether it does. It names the request, or has the
+    /// form in which the TypeScript runtime refuses a cancel or a submit.
+    fn refuses_request(&mut self, frame: &Bytes, envelope: &Envelope<'_>, terminal: &read::Terminal<'_>) -> bool {
+        if let Some(quoted) = self.quote(envelope) {
+            if let Some((id, fault)) = self.requests.sent_as(&quoted).zip(terminal.fault(frame)) {
+                self.fail(id, RequestFailure::Refused(fault));
+                return true;
+            }
+            // A request that was given up is not answered any more, and never ends the job that the answer names.
+            if self.requests.is_gone(&quoted) {
+                return true;
+            }
+        }
+        self.refuses_cancel(frame, envelope, terminal) || self.refuses_submit(frame, envelope, terminal)
+    }
+
+    /// Fails the oldest cancel of a watched job if this refuses it, and returns whether it does.
+    fn refuses_cancel(&mut self, frame: &Bytes, envelope: &Envelope<'_>, terminal: &read::Terminal<'_>) -> bool {
+        if !terminal.can_refuse_a_cancel(envelope.trace_id.is_some()) {
             return false;
         }
+        let Some(job_id) = terminated_job(envelope, terminal) else { return false };
+        if self.jobs.find(job_id).is_none_or(|job| self.jobs.is_own(job)) {
+            return false;
+        }
+        let is_cancel = |request: &Request| {
+            matches!(request.ask, Ask::Cancel(_)) && request.job.as_deref().is_some_and(|job| job == job_id)
+        };
+        let Some((id, fault)) = self.requests.oldest(is_cancel).zip(terminal.fault(frame)) else { return false };
+        self.fail(id, RequestFailure::Refused(fault));
+        true
+    }
+
+    /// Fails the oldest submit if this refuses it, and returns whether it does. It refuses a submit if it is the first
+    /// frame of its job, or if it says that the idempotency key was used by another submit.
+    fn refuses_submit(&mut self, frame: &Bytes, envelope: &Envelope<'_>, terminal: &read::Terminal<'_>) -> bool {
         let Some(job_id) = terminated_job(envelope, terminal) else { return false };
         let is_known = self.jobs.find(job_id).is_some();
         let is_unheard_of = !is_known && !self.jobs.is_retired(job_id) && !self.held.holds(job_id);
@@ -164,11 +209,39 @@ impl Client {
     }
 
     /// Records in the session that a frame was delivered, if any handle of its job has received it.
-    fn delivered(&mut self, job: JobKey, seq: u64, late: bool, delivered: bool) {
+    fn delivered(&mut self, job: JobKey, number: Number, delivered: bool) {
         let own = self.jobs.is_own(job);
-        if let Some(session) = self.session.as_mut().filter(|_| delivered) {
-            session.delivered(seq, own, late);
+        let counts = delivered && number.kind != Numbering::Foreign;
+        if let Some(session) = self.session.as_mut().filter(|_| counts) {
+            session.delivered(number.seq, own, number.kind == Numbering::Late);
         }
+    }
+}
+
+/// The number of a frame, and what it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number {
+    /// 0 for a frame without a number.
+    seq: u64,
+    kind: Numbering,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbering {
+    /// It is the next number of the session, or there is none.
+    Own,
+    /// It is not above the last number of the session.
+    Late,
+    /// It is a number of another session.
+    Foreign,
+}
+
+impl Number {
+    /// No number.
+    pub(super) const NONE: Number = Number { seq: 0, kind: Numbering::Own };
+
+    fn received(event_seq: Option<Int>) -> Number {
+        Number { seq: event_seq.map_or(0, |Int(seq)| seq), kind: Numbering::Own }
     }
 }
 

@@ -21,7 +21,12 @@ impl Client {
                     }
                 }
             }
-            Ask::Cancel(handle) => self.jobs.remove_cancel(handle, id),
+            Ask::Cancel(handle) => {
+                self.jobs.remove_cancel(handle, id);
+                if let RequestFailure::Refused(_) = why {
+                    self.jobs.cancel_refused(handle);
+                }
+            }
             Ask::List | Ask::Unsubscribe => {}
         }
         if let Some(request) = request.ask.failed(id).filter(|_| !released) {
@@ -45,7 +50,7 @@ impl Client {
             }
         }
         if !closed.released {
-            let before = if outcome.seq == 0 { self.last_seq() } else { outcome.seq.saturating_sub(1) };
+            let before = self.before(outcome.seq);
             let event = ClientEvent::Terminal { handle, outcome };
             self.outbox.event(&self.config.limits, self.now, event, before, bytes);
         }

@@ -53,6 +53,8 @@ struct Handle {
     /// The streamed result, once its first chunk was received.
     stream: Option<Box<Stream>>,
     cancels: Vec<Cancel>,
+    /// Whether the application has cancelled the job with this handle, and was not refused.
+    cancelled: bool,
     /// The outcome of a job that ended before its subscription was answered.
     parked: Option<Box<Outcome>>,
     /// The status of a job that had ended before it was subscribed to, and when its terminal message is given up; on
@@ -117,6 +119,7 @@ impl Jobs {
             seq: 0,
             stream: None,
             cancels: Vec::new(),
+            cancelled: false,
             parked: None,
             owed: None,
         })
@@ -210,7 +213,21 @@ impl Jobs {
     pub(super) fn add_cancel(&mut self, handle: HandleId, request: RequestId, reason: Option<Box<str>>) {
         if let Some(handle) = self.handles.get_mut(handle) {
             handle.cancels.push(Cancel { request, reason });
+            handle.cancelled = true;
         }
+    }
+
+    /// Records that the runtime has refused a cancel of the handle's job.
+    pub(super) fn cancel_refused(&mut self, handle: HandleId) {
+        if let Some(handle) = self.handles.get_mut(handle) {
+            handle.cancelled = false;
+        }
+    }
+
+    /// Returns whether the application has cancelled a job, and was not refused.
+    pub(super) fn is_cancelled(&self, job: JobKey) -> bool {
+        let mut members = self.jobs.get(job).into_iter().flat_map(|job| &job.members);
+        members.any(|member| self.handles.get(*member).is_some_and(|handle| handle.cancelled))
     }
 
     /// Returns the cancels of a handle, and takes their reasons.

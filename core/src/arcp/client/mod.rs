@@ -205,6 +205,12 @@ impl Client {
         self.outbox.event(&self.config.limits, self.now, event, before, bytes);
     }
 
+    /// Returns the number up to which all events came before the one with this number; 0 stands for none.
+    fn before(&self, seq: u64) -> u64 {
+        let last = self.last_seq();
+        if seq == 0 { last } else { last.min(seq.saturating_sub(1)) }
+    }
+
     /// Returns the highest number up to which all events were received or given up.
     fn last_seq(&self) -> u64 {
         self.session.as_ref().map_or(0, Session::last_seq)

@@ -6,12 +6,13 @@ use alloc::string::String;
 use bytes::Bytes;
 
 use super::Client;
+use super::deliver::Number;
 use super::event::{ClientEvent, CloseReason, LostReason, RequestFailure};
 use super::requests::Ask;
 use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::error::ErrorCode;
 use crate::arcp::wire::ids::EnvelopeId;
-use crate::arcp::wire::reply::read::{self, EventFrame, RemoteFault, payload};
+use crate::arcp::wire::reply::read::{self, EventFrame, Quote, RemoteFault, payload};
 use crate::time::Time;
 
 impl Client {
@@ -48,15 +49,29 @@ impl Client {
         let Ok(envelope) = Envelope::parse(text) else { return false };
         let Some(kind) = &envelope.kind else { return false };
         match kind.as_str() {
-            "job.result" | "job.error" => self.on_terminal(frame, &envelope),
-            "job.accepted" => self.on_accepted(frame, &envelope),
-            "job.subscribed" => self.on_subscribed(frame, &envelope),
-            "job.cancelled" => self.on_cancelled(&envelope),
-            "session.jobs" => self.on_jobs(frame, &envelope),
             "session.welcome" => self.on_welcome(&envelope),
             "session.error" => self.on_error(frame, &envelope),
+            kind if envelope.event_seq.is_none() => self.dispatch(kind, frame, &envelope, Number::NONE),
+            kind => {
+                // Some runtimes number every frame of a job, whatever its type.
+                let Some(number) = self.arrive(envelope.session_id.as_ref(), envelope.event_seq) else { return true };
+                self.dispatch(kind, frame, &envelope, number);
+            }
+        }
+        self.flush();
+        true
+    }
+
+    /// Hands a frame of the session to the method for its type.
+    fn dispatch(&mut self, kind: &str, frame: &Bytes, envelope: &Envelope<'_>, number: Number) {
+        match kind {
+            "job.result" | "job.error" => self.on_terminal(frame, envelope, number),
+            "job.accepted" => self.on_accepted(frame, envelope),
+            "job.subscribed" => self.on_subscribed(frame, envelope),
+            "job.cancelled" => self.on_cancelled(envelope),
+            "session.jobs" => self.on_jobs(frame, envelope),
             "session.ping" => {
-                let ping: read::Ping<'_> = payload(&envelope);
+                let ping: read::Ping<'_> = payload(envelope);
                 self.transport.pinged(ping.nonce.as_str().unwrap_or_default());
             }
             "session.closed" if self.state.is_closing() => self.closed(),
@@ -67,12 +82,10 @@ impl Client {
             // A `session.pong` is a sign of life and nothing else. Unknown types are ignored (§5).
             _ => {}
         }
-        self.flush();
-        true
     }
 
     /// Takes a `session.error`: it refuses the session or a request, but never ends an accepted job.
-    fn on_error(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
+    pub(super) fn on_error(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let error: read::Error<'_> = payload(envelope);
         let fault = error.fault(frame).unwrap_or_else(|| RemoteFault {
             code: String::from(ErrorCode::InternalError.as_str()),
@@ -83,15 +96,15 @@ impl Client {
         if self.state.is_greeting() {
             self.greeting_refused(fault);
         } else if self.state.is_closing() {
-            self.goodbye_refused(&error, &fault);
+            self.goodbye_refused(envelope, &fault);
         } else if self.state.is_live() {
-            self.request_refused(&error, fault);
+            self.request_refused(envelope, fault);
         }
     }
 
     /// Ends a closing client if this error answers its `session.close`, which some runtimes do not know.
-    fn goodbye_refused(&mut self, error: &read::Error<'_>, fault: &RemoteFault) {
-        let is_answer = match error.request_id.as_str().and_then(EnvelopeId::parse) {
+    fn goodbye_refused(&mut self, envelope: &Envelope<'_>, fault: &RemoteFault) {
+        let is_answer = match Quote::of(envelope).as_str().and_then(EnvelopeId::parse) {
             Some(id) => self.goodbye.as_ref().is_some_and(|goodbye| goodbye.is_answered_by(id)),
             None => fault.known() == Some(ErrorCode::InvalidRequest),
         };
@@ -102,8 +115,9 @@ impl Client {
 
     /// Assigns an error in a live session to its request. One without a `request_id` belongs to the session if its code
     /// says so, and otherwise to the oldest unanswered request.
-    fn request_refused(&mut self, error: &read::Error<'_>, fault: RemoteFault) {
-        let quoted = error.request_id.as_str();
+    fn request_refused(&mut self, envelope: &Envelope<'_>, fault: RemoteFault) {
+        let quote = self.quote(envelope);
+        let quoted = quote.as_deref();
         if let Some(id) = quoted.and_then(|id| self.requests.sent_as(id)) {
             return self.fail(id, RequestFailure::Refused(fault));
         }

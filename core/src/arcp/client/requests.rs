@@ -23,6 +23,9 @@ use crate::trace::TraceId;
 /// runtime may still answer an old one.
 const MAX_ENVELOPES: usize = 4;
 
+/// The number of envelope ids that are remembered of requests that are gone.
+const MAX_GONE: usize = 256;
+
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -102,6 +105,8 @@ pub(super) struct Requests {
     queue: VecDeque<RequestId>,
     by_envelope: BTreeMap<EnvelopeId, RequestId>,
     deadlines: BTreeSet<(Time, RequestId)>,
+    /// The envelope ids of the last requests that are gone, oldest first.
+    gone: VecDeque<EnvelopeId>,
     bytes: usize,
     count: u64,
 }
@@ -114,7 +119,7 @@ impl Requests {
 
     /// Returns the number of bytes held.
     pub(super) fn bytes_held(&self) -> usize {
-        self.bytes
+        self.bytes.saturating_add(self.gone.len().saturating_mul(size_of::<EnvelopeId>()))
     }
 
     /// Adds a request. It is not sent until [`Requests::enqueue`].
@@ -192,6 +197,16 @@ impl Requests {
         self.by_envelope.get(&EnvelopeId::parse(quoted)?).copied()
     }
 
+    /// Returns whether a request was sent under this envelope id, gone or not.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.sent_as(id).is_some() || self.is_gone(id)
+    }
+
+    /// Returns whether a request that is gone was sent under the envelope id `quoted`.
+    pub(super) fn is_gone(&self, quoted: &str) -> bool {
+        EnvelopeId::parse(quoted).is_some_and(|id| self.gone.contains(&id))
+    }
+
     /// Returns the oldest request that was sent and is one of the `wanted`.
     pub(super) fn oldest(&self, mut wanted: impl FnMut(&Request) -> bool) -> Option<RequestId> {
         let mut sent = self.open.iter().filter(|(_, entry)| !entry.envelopes.is_empty());
@@ -239,6 +254,10 @@ impl Requests {
         self.bytes = self.bytes.saturating_sub(entry.request.bytes());
         for envelope in entry.envelopes {
             self.by_envelope.remove(&envelope);
+            if self.gone.len() == MAX_GONE {
+                self.gone.pop_front();
+            }
+            self.gone.push_back(envelope);
         }
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, id));

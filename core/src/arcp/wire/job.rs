@@ -107,4 +107,9 @@ impl FinalStatus {
         let all = [FinalStatus::Success, FinalStatus::Error, FinalStatus::Cancelled, FinalStatus::TimedOut];
         all.into_iter().find(|status| status.as_str() == text)
     }
+
+    /// Returns the status that a deployed runtime writes like this. The C# SDK writes `timedout`.
+    pub(crate) fn parse_lenient(text: &str) -> Option<FinalStatus> {
+        if text == "timedout" { Some(FinalStatus::TimedOut) } else { FinalStatus::parse(text) }
+    }
 }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde_json::value::RawValue;
+
 use super::args::{ListQuery, SubmitArgs, Subscribe};
 use crate::arcp::wire::feature::Features;
 use crate::json::Object;
@@ -88,12 +90,12 @@ pub(crate) fn close(reason: Option<&str>) -> String {
     Object::new().opt_text("reason", reason).close()
 }
 
-/// `job.submit` (§7.1)
+/// `job.submit` (§7.1). Some runtimes refuse one without an `input`.
 pub(crate) fn submit(args: &SubmitArgs<'_>, idempotency_key: &str) -> String {
     let constraints = args.expires_at.map(|at| Object::new().plain("expires_at", at.to_rfc3339()).close());
     Object::new()
         .text("agent", &args.agent)
-        .raw("input", args.input)
+        .json("input", args.input.map_or("null", RawValue::get))
         .raw("lease_request", args.lease_request)
         .opt_json("lease_constraints", constraints.as_deref())
         .text("idempotency_key", idempotency_key)

@@ -18,7 +18,5 @@ pub(crate) struct Ping<'a> {
 #[serde(default)]
 pub(crate) struct Cancelled<'a> {
     #[serde(borrow)]
-    pub(crate) request_id: Maybe<Text<'a>>,
-    #[serde(borrow)]
     pub(crate) job_id: Maybe<Text<'a>>,
 }

@@ -53,19 +53,20 @@ impl RemoteFault {
 #[serde(default)]
 pub(crate) struct Error<'a> {
     #[serde(borrow)]
-    pub(crate) request_id: Maybe<Text<'a>>,
-    #[serde(borrow)]
     code: Maybe<Text<'a>>,
     #[serde(borrow)]
     message: Maybe<Text<'a>>,
     retryable: Maybe<bool>,
     #[serde(borrow)]
     details: Option<&'a RawValue>,
+    /// The `details` of the C# SDK: a text.
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
 }
 
 impl Error<'_> {
     /// Returns the fault, if there is a code.
     pub(crate) fn fault(&self, frame: &Bytes) -> Option<RemoteFault> {
-        RemoteFault::read(frame, &self.code, &self.message, &self.retryable, self.details)
+        RemoteFault::read(frame, &self.code, &self.message, &self.retryable, self.details.or(self.detail))
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct EventFrame<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Text<'a>>,
     #[serde(borrow, default)]
+    pub(crate) session_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
     pub(crate) job_id: Option<Text<'a>>,
     #[serde(default)]
     pub(crate) event_seq: Option<Int>,

@@ -81,8 +81,6 @@ pub(crate) struct Grant<'a> {
     #[serde(borrow)]
     pub(crate) job_id: Maybe<Text<'a>>,
     #[serde(borrow)]
-    pub(crate) request_id: Maybe<Text<'a>>,
-    #[serde(borrow)]
     pub(crate) parent_job_id: Maybe<Text<'a>>,
     #[serde(borrow)]
     delegate_id: Maybe<Text<'a>>,

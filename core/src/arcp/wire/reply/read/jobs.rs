@@ -50,8 +50,6 @@ pub struct JobRow {
 #[serde(default)]
 pub(crate) struct Jobs<'a> {
     #[serde(borrow)]
-    pub(crate) request_id: Maybe<Text<'a>>,
-    #[serde(borrow)]
     jobs: Maybe<Vec<Maybe<Row<'a>>>>,
     #[serde(borrow)]
     next_cursor: Maybe<Text<'a>>,

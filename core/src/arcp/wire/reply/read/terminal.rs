@@ -38,12 +38,24 @@ pub(crate) struct Terminal<'a> {
     retryable: Maybe<bool>,
     #[serde(borrow)]
     details: Option<&'a RawValue>,
+    /// The `details` of the C# SDK: a text.
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
 }
 
 impl Terminal<'_> {
     /// Returns how the job ended: as `final_status` says, or else as the error code and the message type suggest.
-    pub(crate) fn status(&self, kind: &str, fault: Option<&RemoteFault>) -> FinalStatus {
-        if let Some(status) = self.final_status.as_str().and_then(FinalStatus::parse) {
+    ///
+    /// `cancelled` tells whether this client has cancelled the job. Then `CANCELLED` is not a failure, although some
+    /// runtimes send it with the `final_status` `error`.
+    pub(crate) fn status(&self, kind: &str, fault: Option<&RemoteFault>, cancelled: bool) -> FinalStatus {
+        let status = self.written_status(kind, fault);
+        let is_cancel = cancelled && fault.and_then(RemoteFault::known) == Some(ErrorCode::Cancelled);
+        if status == FinalStatus::Error && is_cancel { FinalStatus::Cancelled } else { status }
+    }
+
+    fn written_status(&self, kind: &str, fault: Option<&RemoteFault>) -> FinalStatus {
+        if let Some(status) = self.final_status.as_str().and_then(FinalStatus::parse_lenient) {
             return status;
         }
         match fault.map(RemoteFault::known) {
@@ -57,7 +69,16 @@ impl Terminal<'_> {
 
     /// Returns the fault, if there is a code.
     pub(crate) fn fault(&self, frame: &Bytes) -> Option<RemoteFault> {
-        RemoteFault::read(frame, &self.code, &self.message, &self.retryable, self.details)
+        RemoteFault::read(frame, &self.code, &self.message, &self.retryable, self.details.or(self.detail))
+    }
+
+    /// Returns whether this can be a refused cancel, in the form of the TypeScript SDK: the error of a job that goes on,
+    /// without the members that the end of a job has there. `traced` tells whether the envelope has a trace id.
+    pub(crate) fn can_refuse_a_cancel(&self, traced: bool) -> bool {
+        let code = self.code.as_str().and_then(ErrorCode::parse);
+        !traced
+            && self.completed_at.0.is_none()
+            && matches!(code, Some(ErrorCode::PermissionDenied | ErrorCode::JobNotFound))
     }
 
     /// Returns whether this refuses a submit because its idempotency key belongs to `job` (§7.2).
