@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! arcp/                                        ARCP: Runtime serves jobs, Client submits them
+//! cap/                                         CAP, with the feature `cap`: packets of a message bus
 //! lease/ budget/                               authority that only narrows
 //! time trace secret  digest random json        values that every protocol may use
 //! ```
@@ -33,6 +34,8 @@ extern crate alloc;
 
 pub mod arcp;
 pub mod budget;
+#[cfg(feature = "cap")]
+pub mod cap;
 mod digest;
 mod json;
 pub mod lease;

@@ -20,7 +20,7 @@ use crate::digest::{Digest, sha256};
 /// assert_eq!(format!("{token:?}"), "Secret");
 /// assert_eq!(token.expose(), "s3cret");
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

@@ -1,0 +1,41 @@
+//! CAP, the Cordum Agent Protocol: signed packets on a message bus.
+//!
+//! ```text
+//! wire/        the packets as types, with their reading, writing and validation
+//! ```
+//!
+//! Comments name the specification's texts in the repository cordum-io/cap as spec/14. Rules that are marked "ours" are
+//! not in them.
+
+pub(crate) mod wire;
+
+pub use wire::alert::{AlertSeverity, SystemAlert};
+pub use wire::codec::error::DecodeError;
+pub use wire::codec::limits::DecodeLimits;
+pub use wire::codec::map::PrivateMap;
+pub use wire::codec::unknown::UnknownFields;
+pub use wire::codec::write::MapOrder;
+pub use wire::common::{DispatchIdentity, IdentityBinding, ResourceRef, SignatureMetadata};
+pub use wire::handshake::{ComponentRole, Handshake};
+pub use wire::heartbeat::Heartbeat;
+pub use wire::job::{
+    ActorType, Budget, Compensation, ContextHints, ErrorCode, JobCancel, JobMetadata, JobPriority, JobProgress,
+    JobRequest, JobResult, JobStatus,
+};
+pub use wire::known::{ListValue, NullValue, Struct, Timestamp, Value, ValueKind};
+pub use wire::packet::{BusPacket, PROTOCOL_VERSION, Payload};
+pub use wire::subject::{ComponentId, InvalidSubject, Subject, Topic};
+pub use wire::trust::{
+    WorkerHandshakeAuthenticate, WorkerHandshakeChallenge, WorkerHandshakeChallengeRequest,
+    WorkerHandshakeProofAlgorithm, WorkerHandshakePurpose, WorkerHandshakeRejectionReason, WorkerHandshakeResult,
+};
+pub use wire::validate::rule::{InvalidPacket, Problem};
+pub use wire::validate::{Acceptance, validate};
+
+/// The messages of the policy services, which travel over gRPC and not on the bus.
+pub mod policy {
+    pub use super::wire::policy::*;
+    pub use super::wire::safety::*;
+}
+
+pub use crate::secret::Secret;

@@ -1,0 +1,9 @@
+//! Tests of CAP through its public interface, over packets that the Python SDKs 2.10.0 and 2.17.0 have sent.
+#![cfg(feature = "cap")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod codec;
+mod properties;
+mod subjects;
+mod support;
+mod validation;
