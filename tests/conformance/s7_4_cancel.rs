@@ -168,6 +168,47 @@ fn s7_4_only_the_owning_session_may_cancel() {
 }
 
 #[test]
+fn s7_4_a_job_whose_owner_session_has_gone_may_be_cancelled_by_its_principal() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.send(a, "session.close", json!({}));
+    let b = w.login("tok-alice2");
+    w.send(b, "job.cancel", json!({"job_id": job.id}));
+    w.refusal(b, "PERMISSION_DENIED");
+    // The session that submitted it can no longer be resumed.
+    let window = w.runtime.config().resume_window;
+    w.advance(u64::try_from(window.as_micros()).unwrap() + SECOND);
+    let other = w.login("tok-bob");
+    w.send(other, "job.cancel", json!({"job_id": job.id}));
+    w.refusal(other, "JOB_NOT_FOUND");
+    let c = w.login("tok-alice2");
+    w.send(c, "job.cancel", json!({"job_id": job.id}));
+    w.expect(c, "job.cancelled");
+    assert!(cancel_request(&mut w, &job).is_some());
+}
+
+#[test]
+fn s7_4_an_operator_lists_watches_and_cancels_every_job_without_its_credentials() {
+    let mut w = World::with(|config| {
+        config.provisioner = true;
+        config.operators.insert("bob".to_owned());
+    });
+    let a = w.login("tok-alice");
+    w.send_submit(a, json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"]}}));
+    let accepted = w.expect(a, "job.accepted");
+    assert!(accepted.payload()["credentials"].is_array());
+    let job = w.job_of(&accepted);
+    let b = w.login("tok-bob");
+    assert_eq!(w.list(b, json!({})).payload()["jobs"][0]["job_id"], job.id.as_str());
+    let subscribed = w.subscribe(b, json!({"job_id": job.id}));
+    assert!(subscribed.payload().get("credentials").is_none());
+    w.send(b, "job.cancel", json!({"job_id": job.id}));
+    w.expect(b, "job.cancelled");
+    assert!(cancel_request(&mut w, &job).is_some());
+}
+
+#[test]
 fn s7_4_visible_by_policy_but_another_principals_is_permission_denied() {
     let mut w = World::with(|config| config.policy = std::sync::Arc::new(nuncio_core::arcp::AnyPrincipal));
     let a = w.login("tok-alice");

@@ -53,6 +53,7 @@ drain = "1m"
 kill-grace = "250ms"
 
 [security]
+operator = ["bob"]
 token = ["s3cret=alice", "s3cret2=alice", "t=bob"]
 
 [agents."report@1.0.0"]
@@ -85,6 +86,7 @@ fn check_prints_what_would_be_served() {
     listen   127.0.0.1:0, path /jobs
     compat   python-1.1
     admits   tokens of alice, bob
+    operator bob
     agents   echo, slow, progress, chunks, fail (built in)
     agent    report@1.0.0: sh -c 'echo one'
     agent    report@2.0.0: sh -c 'echo two'

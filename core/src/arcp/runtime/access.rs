@@ -3,6 +3,7 @@
 use super::Runtime;
 use super::config::Access;
 use super::host::{JobId, SessionKey};
+use super::jobs::job::Job;
 use super::sessions::session::Session;
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -19,9 +20,10 @@ impl Runtime {
         }
     }
 
-    /// What a session may know of a job: everything of those of its own principal, else what the policy says.
+    /// What a session may know of a job: everything of those of its own principal, and if that is an operator, of all
+    /// jobs; otherwise what the policy says.
     pub(super) fn access(&self, session: &Session, job: &Accepted) -> Access {
-        if *session.principal() == job.principal {
+        if *session.principal() == job.principal || self.config.is_operator(session.principal()) {
             Access::Observed
         } else {
             self.config.policy.access(session.principal(), &job.principal, &job.agent_ref(true))
@@ -37,6 +39,16 @@ impl Runtime {
             self.access(session, job.accepted()) != Access::Hidden
         });
         known.ok_or_else(unknown_job)
+    }
+
+    /// Whether a session may cancel a job that it knows of (§7.4): the session that owns the job may; once that has gone
+    /// for good, every session of the same principal; operators always (ours).
+    pub(super) fn may_cancel(&self, key: SessionKey, job: &Job) -> bool {
+        let Some(principal) = self.sessions.get(key).map(Session::principal) else { return false };
+        let orphan = job.owner().is_none_or(|owner| self.sessions.get(owner).is_none());
+        job.owner() == Some(key)
+            || orphan && *principal == job.accepted().principal
+            || self.config.is_operator(principal)
     }
 
     /// The credentials that a session may see of a job: those of its own principal's jobs, while they live (§9.8, §14).

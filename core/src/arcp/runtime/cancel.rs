@@ -26,7 +26,7 @@ impl Runtime {
         let id = self.visible(key, &named)?;
         let reason: Option<String> = cancel.reason.map(|reason| reason.as_str().chars().take(MAX_MESSAGE).collect());
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
-        if job.owner() != Some(key) {
+        if !self.may_cancel(key, job) {
             return Err(Fault::new(ErrorCode::PermissionDenied, "only the session that submitted a job may cancel it"));
         }
         if !job.state().is_live() {

@@ -1,5 +1,6 @@
 //! The settings of a runtime: features, policy, intervals and limits.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -35,6 +36,8 @@ pub struct Config {
     pub compat: Compat,
     /// Who may see and watch whose jobs (§6.6, §7.6). Default: [`SamePrincipal`].
     pub policy: Arc<dyn Policy>,
+    /// Principals that may list, watch and cancel every job; they see no credentials (ours). Default: none.
+    pub operators: BTreeSet<String>,
     /// Whether `session.resume` may come without `auth`, the resume token proving the principal. Default: no.
     pub resume_by_token: bool,
     /// What the host stores beyond the life of the process. Default: [`Journaling::Off`].
@@ -165,6 +168,11 @@ impl Config {
         self
     }
 
+    /// Whether a principal may list, watch and cancel every job.
+    pub(crate) fn is_operator(&self, principal: &str) -> bool {
+        self.operators.contains(principal)
+    }
+
     /// The heartbeat interval in whole seconds, as the welcome names it.
     pub(crate) fn heartbeat_secs(&self) -> u64 {
         self.heartbeat_interval.as_secs().max(1)
@@ -185,6 +193,7 @@ impl Default for Config {
             provisioner: false,
             compat: Compat::Auto,
             policy: Arc::new(SamePrincipal),
+            operators: BTreeSet::new(),
             resume_by_token: false,
             journal: Journaling::Off,
             models_without_lease: false,

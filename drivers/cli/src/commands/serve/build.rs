@@ -32,6 +32,7 @@ impl Service {
     pub(super) fn build(settings: &Settings, check_only: bool) -> Result<Service, ServeError> {
         let mut config = Config::default();
         config.compat = settings.compat;
+        config.operators.extend(settings.security.operators().iter().cloned());
         settings.limits.apply(&mut config)?;
         let max_line = config.limits.frame_bytes;
         let programs = find_programs(&settings.agents)?;

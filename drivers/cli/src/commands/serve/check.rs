@@ -40,6 +40,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
             (true, None) => "any token".to_owned(),
         },
     );
+    if !settings.security.operators().is_empty() {
+        line("operator", settings.security.operators().join(", "));
+    }
     if settings.demo_agents {
         line("agents", format!("{} (built in)", demo_agents::NAMES.join(", ")));
     }

@@ -33,6 +33,10 @@ pub(super) struct Security {
     /// Accept the tokens in this file, which has a TOKEN=PRINCIPAL per line and comments that start with #
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Let this principal list, watch and cancel every job. It sees no credentials. Repeat it for more
+    #[arg(long = "operator", value_name = "PRINCIPAL")]
+    #[serde(rename = "operator")]
+    operators: Vec<String>,
 
     /// Accept JSON Web Tokens that are signed with the secret in this file (HS256)
     #[arg(long, value_name = "FILE", group = "jwt_keys")]
@@ -140,6 +144,7 @@ impl Security {
         Security {
             tokens: pick(tokens, self.tokens, others.tokens),
             token_file: pick(tokens, self.token_file, others.token_file),
+            operators: pick(!self.operators.is_empty(), self.operators, others.operators),
             jwt_secret_file: pick(jwt, self.jwt_secret_file, others.jwt_secret_file),
             jwt_key: pick(jwt, self.jwt_key, others.jwt_key),
             jwt_jwks: pick(jwt, self.jwt_jwks, others.jwt_jwks),
@@ -160,6 +165,11 @@ impl Security {
     /// Returns whether there is no way to authenticate.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_tokens() && !self.has_jwt() && self.client_ca.is_none()
+    }
+
+    /// The principals that may list, watch and cancel every job.
+    pub(super) fn operators(&self) -> &[String] {
+        &self.operators
     }
 
     /// The line of `--check`: the ways to authenticate, without a secret.
