@@ -28,8 +28,7 @@ async fn sum(numbers: Vec<u64>, ctx: JobContext) -> Result<Value, Failure> {
     }
     let mut sum = 0;
     for child in &mut children {
-        let squared: u64 = child.outcome().await.parse().map_err(|error| Failure::internal(error.to_string()))?;
-        sum += squared;
+        sum += child.result::<u64>().await?;
     }
     // A child never gets a larger lease than its parent has.
     let greedy = ctx.delegate(&Delegation::new("square").input(&1).lease(&tools("*"))).await;

@@ -7,7 +7,8 @@ use super::client::Client;
 use super::server;
 use super::support::{builder, connect, memory_connector, within};
 use nuncio_shared::arcp::{
-    Body, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Level, Number, Refused, Submit, Update,
+    Body, ChildError, Delegation, Denied, ErrorCode, Failure, FinalStatus, JobContext, Level, Number, Output, Refused,
+    Submit, Update,
 };
 use serde_json::{Value, json};
 
@@ -226,6 +227,43 @@ async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
         "ok": outcome.status == FinalStatus::Success,
         "result": outcome.parse::<Value>().unwrap(),
     }))
+}
+
+#[test]
+fn a_child_without_a_result_to_read_is_an_error() {
+    within(async {
+        let fails =
+            |_: Value, _: JobContext| async { Err::<(), _>(Failure::new(ErrorCode::InvalidRequest, "no luck")) };
+        let streams = |_: Value, ctx: JobContext| async move {
+            ctx.writer().finish_text("5").await?;
+            Ok(Output::streamed("a number"))
+        };
+        let nothing = |_: Value, _: JobContext| async { Ok(()) };
+        let parent = |agent: String, ctx: JobContext| async move {
+            let work = Delegation::new(agent.as_str());
+            if agent == "nothing" {
+                let mut child = ctx.delegate(&work).await?;
+                child.result::<()>().await?;
+                assert!(matches!(child.result::<u64>().await, Err(ChildError::Unexpected(_))));
+                return Ok(child.result::<Option<u64>>().await?);
+            }
+            // A failed child read as null would be a `None`.
+            Ok(ctx.delegate(&work).await?.result::<Option<u64>>().await?)
+        };
+        let server = builder().agent("fails", fails).agent("streams", streams).agent("nothing", nothing);
+        let server = server.agent("parent", parent).build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let lease = json!({"agent.delegate": ["*"]});
+        for (agent, expected) in [
+            ("fails", Some("the delegated job ended with error: INVALID_REQUEST: no luck")),
+            ("streams", Some("the delegated job has no inline result")),
+            ("nothing", None),
+        ] {
+            let mut job = client.submit(&Submit::new("parent").input(&agent).lease(&lease)).await.unwrap();
+            let fault = job.outcome().await.unwrap().fault;
+            assert_eq!(fault.map(|fault| fault.message).as_deref(), expected, "{agent}");
+        }
+    });
 }
 
 async fn delegating(client: &Client, child_lease: Value) -> nuncio_shared::arcp::JobHandle {

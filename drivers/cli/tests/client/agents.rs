@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use nuncio_tokio::arcp::{Delegation, ErrorCode, Failure, JobContext, Level, Number, Output, Secret, ServerBuilder};
+use nuncio_tokio::arcp::{
+    Delegation, ErrorCode, Failure, JobContext, Json, Level, Number, Output, Secret, ServerBuilder,
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -133,9 +135,9 @@ async fn stubborn_one(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Fa
 
 async fn parent_of(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {
     let child = Delegation::new("echo").delegate_id("d1").input(&json!("from the parent"));
-    let found = ctx.delegate(&child).await?.outcome().await.result().unwrap_or("null").to_owned();
+    let found: Box<Json> = ctx.delegate(&child).await?.result().await?;
     gate.pass(&ctx).await?;
-    Ok(json!({ "child": found }))
+    Ok(json!({ "child": found.get() }))
 }
 
 async fn waits_for(_: Value, ctx: JobContext, gate: Gate) -> Result<Value, Failure> {

@@ -8,8 +8,8 @@ pub(crate) mod server;
 pub(crate) mod value;
 
 pub use agent::{
-    Agent, Artifact, Child, ChildOutcome, Delegation, Failure, IntoNumber, IntoOutput, JobContext, Level, Log, Metric,
-    OrFail, Output, Progress, ResultWriter, Status, ToolCall,
+    Agent, Artifact, Child, ChildError, ChildOutcome, Delegation, Failure, IntoNumber, IntoOutput, JobContext, Level,
+    Log, Metric, OrFail, Output, Progress, ResultWriter, Status, ToolCall,
 };
 pub use client::{
     CallError, Chunks, Client, ClientBuildError, ClientBuilder, ClientError, Collected, ConnectError, Events, Follow,

@@ -158,7 +158,7 @@ impl JobContext {
     /// # }
     /// ```
     pub async fn event(&self, kind: &str, body: &(impl Serialize + ?Sized)) -> Result<(), Refused> {
-        self.emit(&Body::raw(kind, &*json(body)?)?).await
+        self.emit(&Body::raw(kind, &json(body)?)?).await
     }
 
     /// Emits what a builder has made, or reports why it made nothing.

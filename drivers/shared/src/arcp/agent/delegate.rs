@@ -7,7 +7,9 @@ use futures_channel::oneshot;
 use nuncio_core::arcp::{Delegate, Denied, Fault, FinalStatus, JobUlid, Json};
 use nuncio_core::time::Time;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::failure::Failure;
 use super::job::Ended;
 use crate::arcp::value::Invalid;
 
@@ -20,8 +22,9 @@ use crate::arcp::value::Invalid;
 ///         .input(&pages)
 ///         .lease(&LeaseRequest::new().allow(Namespace::ToolCall, "search.*").budget("USD", "0.10"));
 ///     let mut child = ctx.delegate(&search).await?;
-///     let found = child.outcome().await;
-///     Ok(found.result().map_or(0, str::len))
+///     // A child that fails is an error; `outcome` tells how it ended in any case.
+///     let found: Vec<String> = child.result().await?;
+///     Ok(found.len())
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -110,6 +113,15 @@ impl Child {
         self.id
     }
 
+    /// Waits for the child's end, and reads its inline result. It can be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`ChildError`] if the child did not succeed, or if its result is not an inline one of this type.
+    pub async fn result<T: DeserializeOwned>(&mut self) -> Result<T, ChildError> {
+        self.outcome().await.parse()
+    }
+
     /// Waits for the child's end. Dropped while it waits, nothing is lost; it can be asked again.
     pub async fn outcome(&mut self) -> ChildOutcome {
         if let Some(outcome) = &self.outcome {
@@ -125,6 +137,7 @@ impl Child {
 
 /// How a delegated job ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ChildOutcome {
     /// Its `final_status`.
     pub status: FinalStatus,
@@ -140,7 +153,47 @@ impl ChildOutcome {
     }
 
     /// The inline result, read by serde.
-    pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.result().unwrap_or("null"))
+    ///
+    /// # Errors
+    ///
+    /// [`ChildError`] if the child did not succeed, or if its result is not an inline one of this type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ChildError> {
+        if self.status != FinalStatus::Success {
+            return Err(ChildError::Failed { status: self.status, fault: self.fault.clone() });
+        }
+        let result = self.result().ok_or(ChildError::NotInline)?;
+        serde_json::from_str(result).map_err(ChildError::Unexpected)
+    }
+}
+
+/// Why there is no result of a delegated job to read.
+///
+/// An agent that ends with it fails with `INTERNAL_ERROR` and its text. To fail in another way, match on it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// The child did not succeed.
+    #[error("the delegated job ended with {}{}", status.as_str(), because(fault.as_ref()))]
+    Failed {
+        /// `error`, `cancelled` or `timed_out`.
+        status: FinalStatus,
+        /// Why, if it is known: the runtime may have ended first.
+        fault: Option<Fault>,
+    },
+    /// The child succeeded without an inline result: it streamed its result, or has none.
+    #[error("the delegated job has no inline result")]
+    NotInline,
+    /// The result is not of the type that was asked for.
+    #[error("the delegated job has a result of another type: {0}")]
+    Unexpected(#[source] serde_json::Error),
+}
+
+fn because(fault: Option<&Fault>) -> String {
+    fault.map_or_else(String::new, |fault| format!(": {fault}"))
+}
+
+impl From<ChildError> for Failure {
+    fn from(error: ChildError) -> Failure {
+        Failure::internal(error.to_string())
     }
 }

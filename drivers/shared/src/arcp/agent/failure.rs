@@ -26,6 +26,7 @@ use serde_json::json;
 /// }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a job fails when its agent returns the failure"]
 pub struct Failure {
     code: String,
     message: String,

@@ -13,7 +13,7 @@ mod work;
 mod writer;
 
 pub use context::JobContext;
-pub use delegate::{Child, ChildOutcome, Delegation};
+pub use delegate::{Child, ChildError, ChildOutcome, Delegation};
 pub use event::{Artifact, IntoNumber, Level, Log, Metric, Progress, Status, ToolCall};
 pub use failure::{Failure, OrFail};
 pub use output::{IntoOutput, Output};

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 /// What an agent returns.
 #[derive(Clone, Debug)]
+#[must_use = "an output counts when the agent returns it"]
 pub enum Output {
     /// An inline result: any JSON value.
     Inline(Box<Json>),

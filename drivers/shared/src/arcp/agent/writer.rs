@@ -11,7 +11,29 @@ use super::context::JobContext;
 ///
 /// Every method waits while the owner's event log is full. If its future is dropped while it waits, a part may have been
 /// written.
+///
+/// ```
+/// # use nuncio_shared::arcp::{Failure, JobContext, Output};
+/// async fn story(chapters: Vec<String>, ctx: JobContext) -> Result<Output, Failure> {
+///     let mut writer = ctx.writer();
+///     for chapter in &chapters {
+///         writer.write_text(chapter).await?;
+///     }
+///     writer.finish().await?;
+///     Ok(Output::streamed(format!("a story of {} chapters", chapters.len())))
+/// }
+/// # use nuncio_smol::arcp::{Client, Server, Submit};
+/// # use nuncio_smol::auth::StaticTokens;
+/// # smol::block_on(async {
+/// # let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).agent("story", story).build()?;
+/// # let client = Client::over(server.memory_connector(), "secret").connect().await?;
+/// # let mut job = client.submit(&Submit::new("story").input(&["once upon ", "a time"])).await?;
+/// # assert_eq!(job.collect(1_000).await?.text(), Some("once upon a time"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
+#[must_use = "a writer writes nothing by itself"]
 pub struct ResultWriter {
     ctx: JobContext,
 }

@@ -18,6 +18,23 @@ use super::transport::Transport;
 use crate::io::{Driver, Io as _, random};
 
 /// Makes a client, on the driver `D`.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use nuncio_smol::arcp::{Client, Reconnect, Server};
+/// # use nuncio_smol::auth::StaticTokens;
+/// # smol::block_on(async {
+/// # let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).build()?;
+/// # let listening = server.listen("127.0.0.1:0").await?;
+/// let client = Client::builder(listening.url(), "secret")?
+///     .connect_timeout(Duration::from_secs(5))
+///     .reconnect(Reconnect::never())
+///     .connect()
+///     .await?;
+/// assert!(client.welcome().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct ClientBuilder<D: Driver> {
     connector: Box<dyn Connector<D>>,

@@ -57,6 +57,21 @@ use slot::Slot;
 ///
 /// When the last clone and the last handle are dropped the session is closed, in the background; [`Client::close`] waits
 /// for it. Jobs go on in the runtime in either case.
+///
+/// ```
+/// # use nuncio_smol::arcp::{Client, JobContext, Server, Submit};
+/// # use nuncio_smol::auth::StaticTokens;
+/// # let count = |words: Vec<String>, _: JobContext| async move { Ok(words.len()) };
+/// # smol::block_on(async {
+/// # let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).agent("count", count).build()?;
+/// # let listening = server.listen("127.0.0.1:0").await?;
+/// let client = Client::builder(listening.url(), "secret")?.connect().await?;
+/// let mut job = client.submit(&Submit::new("count").input(&["to", "be"])).await?;
+/// assert_eq!(job.result::<usize>().await?, 2);
+/// client.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct Client<D> {
     owner: Arc<Owner>,
     driver: PhantomData<fn(D)>,

@@ -37,6 +37,7 @@ pub enum SessionEvent {
 
 /// The events of a session from the time it was asked for on. One that is not read forgets the oldest.
 #[derive(Debug)]
+#[must_use = "the events are read with `next`"]
 pub struct SessionEvents {
     pub(super) receiver: broadcast::Receiver<SessionEvent>,
     pub(super) over: bool,

@@ -5,6 +5,7 @@ use nuncio_link::{ClientOptions, Link, LinkOptions};
 use crate::io::Stream;
 
 /// A connected stream, and how frames are written on it.
+#[must_use = "a client uses the transport that its `connect` function returns"]
 pub struct Transport {
     pub(super) stream: Stream,
     framing: Framing,

@@ -22,6 +22,20 @@ use crate::io::{Driver, random};
 /// Makes a [`Server`]. From [`Server::builder`].
 ///
 /// The methods can be called in any order; only the verifier is required.
+///
+/// ```
+/// use nuncio_smol::arcp::{Config, JobContext, Server};
+/// use nuncio_smol::auth::StaticTokens;
+///
+/// let mut config = Config::default();
+/// config.limits.jobs_per_session = 8;
+/// let server = Server::builder()
+///     .verifier(StaticTokens::new().with("secret", "me@example.com"))
+///     .agent("double", |number: u64, _: JobContext| async move { Ok(2 * number) })
+///     .config(config)
+///     .build()?;
+/// # Ok::<(), nuncio_smol::arcp::BuildError>(())
+/// ```
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ServerBuilder<D: Driver> {
     config: Config,

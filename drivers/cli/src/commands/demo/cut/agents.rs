@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Level, Number, Output, ServerBuilder};
+use nuncio_tokio::arcp::{Delegation, Failure, JobContext, Json, Level, Number, Output, ServerBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -70,12 +70,12 @@ async fn report(input: Report, ctx: JobContext, emitted: Emitted) -> Result<Outp
     let mut child = ctx.delegate(&search).await?;
     emitted.one_more();
     pages(&ctx, &emitted, input.pages / 3 + 1, input.pages, input.pages).await?;
-    let found = child.outcome().await.result().unwrap_or("null").to_owned();
+    let found: Box<Json> = child.result().await?;
     charge(&ctx, &emitted, "0.25").await?;
 
     let mut writer = ctx.writer();
     for number in 1..CHUNKS {
-        writer.write_text(&format!("{number}. What the sources say, with quotes: {found}\n")).await?;
+        writer.write_text(&format!("{number}. What the sources say, with quotes: {}\n", found.get())).await?;
         emitted.one_more();
         tokio::time::sleep(PACE).await;
     }

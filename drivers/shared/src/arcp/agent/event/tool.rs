@@ -40,7 +40,7 @@ impl JobContext {
 
     /// Emits the `tool_result` event of a call that succeeded.
     pub async fn tool_result(&self, call_id: &str, result: &(impl Serialize + ?Sized)) -> Result<(), Refused> {
-        self.emit(&Body::tool_result(call_id, &*json(result)?)).await
+        self.emit(&Body::tool_result(call_id, &json(result)?)).await
     }
 
     /// Emits the `tool_result` event of a call that failed or was denied.
