@@ -34,9 +34,9 @@ pub(crate) fn member(hasher: &mut Sha256, name: &str, json: Option<&str>) {
     }
 }
 
-/// Returns the digest of one valid JSON value, whose nesting was bounded before.
+/// Returns the digest of one valid JSON value. The caller has checked its nesting.
 ///
-/// A string with a lone surrogate cannot be decoded. Values that hold one are equal only if they are written alike.
+/// A string with a lone surrogate cannot be decoded. Values that contain one are equal only if their text is equal.
 fn value(json: &str) -> Digest {
     let mut hasher = Sha256::new();
     match json.as_bytes().first() {
@@ -88,7 +88,7 @@ fn number(text: &str) -> String {
         return String::from("0");
     }
     let trailing = digits.len() - digits.trim_end_matches('0').len();
-    // Numbers whose exponent does not fit are equal only if they are written alike.
+    // Numbers whose exponent does not fit are equal only if their text is equal.
     let sign = if negative { "-" } else { "" };
     let Ok(exponent) = exponent.parse::<i64>() else {
         return alloc::format!("{sign}{text}");

@@ -48,8 +48,8 @@ pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Res
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Returns whether arrays and objects nest deeper than [`MAX_DEPTH`]. The answer is exact for valid JSON; any other
-/// text gets some answer.
+/// Returns whether arrays and objects nest deeper than [`MAX_DEPTH`]. For text that is not valid JSON the answer is
+/// unspecified.
 pub(crate) fn too_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     let mut bytes = text.bytes();

@@ -1,4 +1,4 @@
-//! State machines for agent control protocols: bytes go in, events come out.
+//! State machines for agent control protocols. Frames go in; frames and events come out.
 //!
 //! The machines do no IO, read no clock and have no randomness of their own. A driver provides all three; the crates
 //! `nuncio-tokio` and `nuncio-smol` are such drivers, and an event loop of your own can be another.

@@ -1,4 +1,4 @@
-//! The one source of randomness of a machine: ids that grow with time, unguessable ids, and tokens.
+//! The only source of randomness of a machine: ids that increase with time, ids that cannot be guessed, and tokens.
 
 use alloc::string::String;
 use core::fmt;
@@ -30,7 +30,8 @@ impl Random {
         let mut mixed = seed.to_vec();
         mixed.extend_from_slice(&last.to_be_bytes());
         let mut random = Random { rng: ChaCha20Rng::from_seed(sha256(&mixed)), last };
-        // The former machine may have used later ULIDs for frames without a record: begin in the next millisecond.
+        // The former machine may have used later ULIDs for frames without a record, so the new ones begin in the next
+        // millisecond.
         let millis = (last >> 80).saturating_add(u128::from(last > 0));
         random.last = (millis << 80) | (random.random_u128() & RANDOM_BITS);
         random

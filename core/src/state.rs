@@ -1,10 +1,10 @@
-//! States that change by transitions alone.
+//! State enums that change only by their transitions.
 
 /// Declares the transitions of a state enum. Each becomes a method that changes the state and returns true, or returns
 /// false in a state that does not have the transition.
 ///
-/// In tests `TRANSITIONS` lists the methods with their names, so that the table of all states and transitions is made
-/// by the methods that the machine uses.
+/// In tests, `TRANSITIONS` lists the methods with their names. The printed table of states and transitions is therefore
+/// made with the same methods that the machine calls.
 macro_rules! transitions {
     ($state:ident { $( $(#[$doc:meta])* $name:ident: $( $($from:ident)|+ => $to:ident ),+; )+ }) => {
         impl $state {
@@ -49,7 +49,8 @@ mod table {
         const TRANSITIONS: &'static [Transition<Self>];
     }
 
-    /// Applies every transition to every state and lists what it leads to, `-` for nothing.
+    /// Applies every transition to every state and lists the resulting states; `-` means that the transition does not
+    /// apply.
     pub(crate) fn table<S: Table>(states: &[S]) -> String {
         let mut table = String::new();
         for from in states {

@@ -119,7 +119,7 @@ pub struct TraceParent {
 impl TraceParent {
     /// Parses a `traceparent`, or returns `None` for a malformed one.
     ///
-    /// Version 00 must have its exact form. Of a later version the four fields of version 00 are read, and everything
+    /// Version 00 must have its exact form. For a later version, the four fields of version 00 are read and everything
     /// after the next `-` is ignored. Version `ff` is invalid.
     pub fn parse(text: &str) -> Option<TraceParent> {
         let mut fields = text.splitn(5, '-');

@@ -4,7 +4,7 @@
 
 mod circles;
 mod deny;
-mod floors;
+mod layers;
 mod limits;
 mod map;
 mod pages;

@@ -63,7 +63,7 @@ fn a_driver_brings_its_own_runtime_only() {
 }
 
 #[test]
-fn packages_depend_on_the_floors_below_only() {
+fn packages_depend_only_on_the_layers_below() {
     let text = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut members: BTreeMap<&str, &[&str]> = MEMBERS.into();

@@ -94,7 +94,7 @@ impl Amount {
 
     pub(super) fn exact_add(self, other: Amount) -> Result<Amount, AmountError> {
         let sum = self.0.checked_add(other.0).ok_or(AmountError::Overflow)?;
-        // The library rounds a sum that does not fit, which shows in a smaller scale.
+        // The library rounds a sum that does not fit. A rounded sum has a smaller scale.
         if sum.scale() < self.0.scale().max(other.0.scale()) {
             return Err(AmountError::TooManyDigits);
         }

@@ -92,7 +92,7 @@ struct Counter {
 }
 
 impl Budget {
-    /// Creates a budget of which nothing has been spent.
+    /// Creates a budget from which nothing was spent.
     pub fn new(granted: Amounts) -> Budget {
         let full = |granted| Counter { granted, spent: Amount::ZERO, remaining: granted };
         Budget(granted.0.into_iter().map(|(currency, granted)| (currency, full(granted))).collect())
@@ -103,8 +103,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`BudgetError::Amount`] for a negative cost, or one after which a counter could not be exact. Nothing is counted
-    /// then.
+    /// [`BudgetError::Amount`] for a negative cost, or one that a counter cannot hold exactly. The budget is then
+    /// unchanged.
     pub fn spend(&mut self, currency: &str, cost: Amount) -> Result<Option<Amount>, BudgetError> {
         if cost.is_negative() {
             return Err(AmountError::Negative.into());
@@ -123,7 +123,7 @@ impl Budget {
     /// # Errors
     ///
     /// [`BudgetError::NotBudgeted`], [`BudgetError::MoreThanRemains`], and [`BudgetError::Amount`] if a counter could
-    /// not be exact. All of them mean `LEASE_SUBSET_VIOLATION`, and change nothing.
+    /// not be exact. All of them mean `LEASE_SUBSET_VIOLATION` and leave the budget unchanged.
     pub fn set_aside(&mut self, amounts: &Amounts) -> Result<(), BudgetError> {
         let mut after = self.clone();
         for (currency, amount) in amounts.iter() {
@@ -146,9 +146,9 @@ impl Budget {
     /// Takes back what an ended child has left of the amounts that were set aside for it, even if that is negative, and
     /// counts what the child spent as spent here. What the child has itself set aside stays set aside.
     ///
-    /// The end of a job cannot be refused. A sum with too many digits is therefore rounded, to more spent and less
-    /// remaining, and a counter that would overflow stays at its extreme. Neither happens to budgets whose amounts and
-    /// costs together span fewer than 28 digits.
+    /// The end of a job cannot be refused. A sum with too many digits is therefore rounded, up for what was spent and
+    /// down for what remains, and a counter that would overflow saturates. Neither happens if the amounts and costs
+    /// together span fewer than 28 digits.
     pub fn give_back(&mut self, child: &Budget) {
         for (currency, ended) in &child.0 {
             let Some(counter) = self.0.get_mut(currency) else {
@@ -179,7 +179,7 @@ impl Budget {
         self.0.get(currency).map(|counter| counter.spent)
     }
 
-    /// Returns the currencies of which nothing remains: those whose counter is at or below zero (§9.6).
+    /// Returns the exhausted currencies: those whose counter is at or below zero (§9.6).
     pub fn exhausted(&self) -> impl Iterator<Item = &Currency> {
         self.remaining().filter_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
     }
@@ -219,11 +219,11 @@ impl Budget {
     }
 }
 
-/// Why a cost was not counted, or amounts were not set aside.
+/// Why a cost was not counted, or why amounts were not set aside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BudgetError {
-    /// The amount, or a sum with it, cannot be held.
+    /// The amount, or a sum with it, cannot be held exactly.
     #[error(transparent)]
     Amount(#[from] AmountError),
     /// The parent has no budget in this currency.

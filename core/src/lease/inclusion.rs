@@ -1,11 +1,11 @@
 //! Decides whether everything that a child's pattern matches is matched by some pattern of its parent (§9.4).
 //!
-//! The decision is exact. It rests on one observation: a pattern is its own hardest target. Replace every `**` of the
-//! child's pattern by some number of segments `*`, and read the result as a target. The child's pattern matches it. A
-//! parent's pattern has no literal `*`, so if it matches this target, it matches each `*` of it with a wildcard, and
-//! with that wildcard everything that could stand in place of the `*`. Hence the parent covers the child's pattern if
-//! and only if each of these targets is matched by some pattern of the parent. Without a `**` there is exactly one of
-//! them.
+//! The decision is exact, because a pattern can itself be used as the hardest target that it matches. Replace every
+//! `**` of the child's pattern by some number of segments `*`, and read the result as a target. The child's pattern
+//! matches this target. In a parent's pattern, `*` is always a wildcard. So a parent's pattern that matches the target
+//! matches each of its `*` with a wildcard, and that wildcard also matches any text in place of the `*`. Hence the
+//! parent covers the child's pattern if and only if each of these targets is matched by some pattern of the parent.
+//! Without a `**` there is exactly one such target.
 //!
 //! With a `**` there are infinitely many. The search walks through the child's segments and keeps the set of all places
 //! that the parent's patterns can have reached on the same text. At a `**` it branches: either the `**` ends, or it

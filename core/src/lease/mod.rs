@@ -1,8 +1,8 @@
 //! Leases (§9): what a job may do, and whether one lease includes another.
 //!
-//! A [`Lease`] is a value that only narrows. It is read once from a `lease_request` ([`Lease::parse`]), asked before
-//! every [`Operation`] ([`Lease::covers`]), and compared with the lease of a delegated job ([`Lease::includes`]). It
-//! has neither an expiry nor a record of what was spent.
+//! A [`Lease`] is an immutable value. It is parsed once from a `lease_request` ([`Lease::parse`]), checked before every
+//! [`Operation`] ([`Lease::covers`]), and compared with the lease of a delegated job ([`Lease::includes`]), which may
+//! only be narrower. Its expiry and what was spent of its budget are kept elsewhere.
 //!
 //! # The pattern language (§9.2 says "glob"; the rest is ours)
 //!
@@ -131,8 +131,8 @@ impl Lease {
 
     /// Returns whether a pattern of the operation's namespace matches its target (§9.3).
     ///
-    /// The work is bounded: an operation that would take more than four million steps is not covered (ours). That takes
-    /// a hostile lease and target; a thousand ordinary patterns need a hundred thousand steps.
+    /// The work is bounded: an operation that would take more than four million steps is not covered (ours). Only a
+    /// hostile lease and target need that many; a thousand ordinary patterns need a hundred thousand steps.
     pub fn covers(&self, operation: &Operation) -> bool {
         let mut work = pattern::MATCH_WORK;
         self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), &mut work))

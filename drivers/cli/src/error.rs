@@ -1,6 +1,7 @@
 //! Why a client's command fails, what to do about it, and its exit code.
 
 use nuncio_tokio::arcp::{ClientBuildError, ClientError, CloseReason, ConnectError, RequestFailure, SessionEnd};
+use nuncio_tokio::auth::TlsConnectError;
 
 use crate::exit::Exit;
 use crate::journal_file::JournalFileError;
@@ -12,6 +13,9 @@ pub(crate) enum Error {
     Usage(String),
     #[error("{0}; check that the runtime is running there and that --url is right")]
     Unreachable(String),
+    /// The certificate of the runtime or of this client is not accepted.
+    #[error("{0}")]
+    Untrusted(String),
     #[error("{0}; check the token, which is taken from --token, --token-file, NUNCIO_TOKEN or NUNCIO_TOKEN_FILE")]
     Unauthenticated(String),
     #[error("{0}")]
@@ -57,9 +61,12 @@ impl Error {
             Error::Unauthenticated(_) | Error::Refused(_) => Exit::Refused,
             Error::NotFound(_) => Exit::Failed,
             Error::Journal(error) if error.is_content() => Exit::Failed,
-            Error::Unreachable(_) | Error::Lost(_) | Error::Incomplete(_) | Error::System(_) | Error::Journal(_) => {
-                Exit::Lost
-            }
+            Error::Unreachable(_)
+            | Error::Untrusted(_)
+            | Error::Lost(_)
+            | Error::Incomplete(_)
+            | Error::System(_)
+            | Error::Journal(_) => Exit::Lost,
             Error::Write(..) | Error::JobWrite { .. } => Exit::NotWritten,
         }
     }
@@ -74,8 +81,25 @@ impl From<ClientBuildError> for Error {
             ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Refused(_), .. }) => {
                 Error::Refused(sentence)
             }
+            ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Io(cause), .. }) => {
+                match tls_advice(&cause) {
+                    Some(advice) => Error::Untrusted(format!("{sentence}; {advice}")),
+                    None => Error::Unreachable(sentence),
+                }
+            }
             _ => Error::Unreachable(sentence),
         }
+    }
+}
+
+/// The options that help against a failure of TLS.
+fn tls_advice(error: &std::io::Error) -> Option<&'static str> {
+    match error.get_ref()?.downcast_ref::<TlsConnectError>()? {
+        TlsConnectError::UnknownAuthority { .. } => Some("give the authority's certificate with --ca-file"),
+        TlsConnectError::CertificateRequired { .. } | TlsConnectError::CertificateRefused { .. } => {
+            Some("give a client certificate with --client-cert and --client-key")
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `nuncio` command: serves agents, submits and follows jobs, and inspects journals.
 //!
-//! Each subcommand is a module of [`commands`], with its options beside it. The other modules are what subcommands share.
+//! Each subcommand is a module of [`commands`], with its options beside it. The other modules are shared by the
+//! subcommands.
 
 mod commands;
 mod connection;

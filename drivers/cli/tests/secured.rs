@@ -66,12 +66,26 @@ fn tls_and_json_web_tokens() {
 
     let untrusted = serving.submit(&good, &["echo"]);
     assert_eq!(untrusted.status.code(), Some(6), "{}", stderr(&untrusted));
-    assert!(stderr(&untrusted).contains("--ca-file"), "the message says what to do: {}", stderr(&untrusted));
+    let said = stderr(&untrusted);
+    assert!(said.contains("no trusted authority has signed it"), "the library says what is wrong: {said}");
+    assert!(said.contains("with --ca-file"), "the command says which option helps: {said}");
     for bad in [token("me@example.com", -600), "no token".to_owned()] {
         let refused = serving.submit(&bad, &["echo", "--ca-file", &cert]);
         assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
         assert!(!stderr(&refused).contains(&bad), "a token is never shown");
     }
+}
+
+#[test]
+fn a_missing_client_certificate_is_reported_with_the_options_that_give_one() {
+    let folder = Folder::new("mutual");
+    let (cert, key) = certificate(&folder);
+    let serving = Serving::start(&["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &cert]);
+    let output = serving.submit("-", &["echo", "--ca-file", &cert]);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("requires a client certificate"), "the library says what is wrong: {said}");
+    assert!(said.contains("with --client-cert and --client-key"), "the command says which options help: {said}");
 }
 
 #[test]

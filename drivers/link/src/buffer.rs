@@ -5,8 +5,8 @@ pub(crate) struct Buffer {
     start: usize,
 }
 
-/// What an emptied buffer keeps allocated, so that one large frame does not cost a connection its size for ever. A frame
-/// with a chunk of 64 KiB still finds its space.
+/// The largest capacity that an emptied buffer keeps, in bytes. A larger allocation is freed, so that one large frame
+/// does not occupy memory for the rest of the connection. The capacity suffices for a frame with a chunk of 64 KiB.
 const KEPT_CAPACITY: usize = 128 * 1024;
 
 impl Buffer {
@@ -26,9 +26,10 @@ impl Buffer {
         self.bytes.capacity()
     }
 
-    /// The vector to append to.
+    /// Returns the vector to append to.
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
-        // Moves no byte more often than once per byte consumed.
+        // Moves the remaining bytes to the front only if more were consumed than remain, so that a byte is moved at
+        // most once per consumed byte.
         if self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
             self.start = 0;
@@ -52,7 +53,7 @@ impl Buffer {
         }
     }
 
-    /// Moves everything to the end of `into`; by exchanging the vectors where that is the same.
+    /// Moves everything to the end of `into`. If `into` is empty, the vectors are swapped and nothing is copied.
     pub(crate) fn take(&mut self, into: &mut Vec<u8>) {
         if into.is_empty() && self.start == 0 {
             std::mem::swap(&mut self.bytes, into);
@@ -63,13 +64,14 @@ impl Buffer {
     }
 }
 
-/// What waits to be written, and how much of it nobody asked for but the peer.
+/// Bytes to be written, with a count of those that are pongs. The peer alone decides how many pongs there are, so the
+/// link has to bound them.
 #[derive(Default)]
 pub(crate) struct Output {
     pub(crate) buffer: Buffer,
-    /// Bytes of unasked answers (pongs) among the waiting ones.
+    /// Bytes of pongs that were queued; reset when the last of them is written.
     own: usize,
-    /// How many bytes are in front of the end of the last of them.
+    /// Bytes to be written until the last pong is written.
     own_until: usize,
 }
 
@@ -78,7 +80,7 @@ impl Output {
         self.own
     }
 
-    /// Counts what was appended since the buffer held `before` bytes as unasked.
+    /// Counts the bytes that were appended since the buffer held `before` bytes as pongs.
     pub(crate) fn count_own(&mut self, before: usize) {
         self.own += self.buffer.len() - before;
         self.own_until = self.buffer.len();

@@ -19,9 +19,9 @@ use crate::{
 /// Where a client connects to, and with what request.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Limit of the response's head in bytes, the empty line included. Default 16 KiB.
+    /// The maximum size of the response's head in bytes, including the final empty line. Default: 16 KiB.
     pub max_head: usize,
-    /// Of the connection after the upgrade.
+    /// The options of the connection after the upgrade.
     pub link: LinkOptions,
     tls: bool,
     host: String,
@@ -31,16 +31,17 @@ pub struct ClientOptions {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Why a URL is not one to connect to.
+/// Why a URL cannot be connected to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// Not a URL of ASCII characters.
+    /// The text is not a URL, or not ASCII.
     #[error("{0:?} is not a URL like `ws://127.0.0.1:7777/arcp`")]
     Syntax(String),
-    /// Neither `ws` nor `wss`.
+    /// The scheme is neither `ws` nor `wss`.
     #[error("the URL's scheme is {0:?}; only `ws` and `wss` can be connected to")]
     Scheme(String),
-    /// A user or password stands before the host. They would not be sent; ARCP authenticates in its hello (§6.1).
+    /// The URL contains a user name or a password. They would not be sent, because ARCP authenticates in its hello
+    /// (§6.1).
     #[error("the URL holds a user name; authenticate by the token of the session instead")]
     UserInfo,
 }
@@ -48,19 +49,19 @@ pub enum InvalidUrl {
 /// Why a header cannot be sent with the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHeader {
-    /// No header name of HTTP.
+    /// The name is not a valid HTTP header name.
     #[error("{0:?} is not the name of an HTTP header")]
     Name(String),
-    /// Control characters in the value, which is not shown: it may be a secret.
+    /// The value contains characters that cannot be sent. The error does not show it, because it may be a secret.
     #[error("the value for the HTTP header {0:?} holds characters that cannot be sent")]
     Value(String),
-    /// The upgrade itself sets or forbids it.
+    /// The header is one that the upgrade sets itself, or must not contain.
     #[error("the HTTP header {0:?} belongs to the upgrade and cannot be set")]
     Reserved(String),
 }
 
 impl ClientOptions {
-    /// The defaults, for a `ws://` or `wss://` URL. Its path is taken as it is; a fragment is dropped.
+    /// Returns the default options for a `ws://` or `wss://` URL. Its path is used unchanged; a fragment is dropped.
     pub fn new(url: &str) -> Result<Self, InvalidUrl> {
         let syntax = || InvalidUrl::Syntax(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| syntax())?;
@@ -88,7 +89,7 @@ impl ClientOptions {
         })
     }
 
-    /// Adds a header to the request, say `Origin`, or what a proxy asks for.
+    /// Adds a header to the request, for example `Origin` or one that a proxy requires.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         let name = HeaderName::try_from(name).map_err(|_| InvalidHeader::Name(name.to_owned()))?;
         let reserved =
@@ -102,17 +103,17 @@ impl ClientOptions {
         Ok(self)
     }
 
-    /// Whether the connection is to be TLS: the scheme is `wss`.
+    /// Returns whether the connection must use TLS: the scheme is `wss`.
     pub fn tls(&self) -> bool {
         self.tls
     }
 
-    /// The host name or address to connect to, an IPv6 address without brackets.
+    /// Returns the host name or address to connect to; an IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The TCP port to connect to.
+    /// Returns the TCP port to connect to.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -138,7 +139,7 @@ impl ClientOptions {
     }
 }
 
-/// The client's side of an upgrade: waits for the response.
+/// An upgrade that was requested and waits for the server's response.
 pub(crate) struct Awaited {
     pub(crate) link: LinkOptions,
     head: Head,
@@ -153,7 +154,8 @@ impl Awaited {
         Self { link: options.link, head: Head::new(options.max_head), accept: derive_accept_key(key.as_bytes()) }
     }
 
-    /// The length of the response's head, once it is there and says that the connection is upgraded.
+    /// Returns the length of the response's head if the response is complete and upgrades the connection, and `None` if
+    /// it is incomplete.
     pub(crate) fn poll(&mut self, received: &[u8]) -> Result<Option<usize>, Closed> {
         let found = self.head.find::<Response>(received).map_err(|error| {
             fault(match error {
@@ -170,7 +172,7 @@ impl Awaited {
         Ok(Some(head))
     }
 
-    /// RFC 6455 §4.1, what a client checks.
+    /// Performs the checks that RFC 6455 §4.1 requires of a client.
     fn check(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), Closed> {
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let cause = Cause::Refused { status: status.as_u16() };

@@ -1,44 +1,45 @@
 use tungstenite::Utf8Bytes;
 
-/// What a [`Link`](crate::Link) tells its driver: one `Open`, then frames, then one `Closed`, then nothing. A link that
-/// never opened begins with its `Closed`.
+/// An event of a [`Link`](crate::Link): one `Open`, then any number of frames, then one `Closed`, then nothing. A link
+/// that does not open has only a `Closed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// Frames may go both ways from now on. Holds what the client asked for where this link read it: on the server side
-    /// of an upgrade of its own; elsewhere `None`.
+    /// Frames can be sent and received from now on. A server that has read the upgrade request itself returns the
+    /// request; otherwise the value is `None`.
     Open(Option<Request>),
-    /// One message: text, or binary that holds UTF-8 (core/docs/arcp.md §4). It shares memory with its neighbours; a
+    /// One message: text, or binary that is UTF-8 (core/docs/arcp.md §4). It shares memory with other frames, so a
     /// caller that keeps it for long should copy it.
     Frame(Utf8Bytes),
-    /// The end. What [`Link::output`](crate::Link::output) still holds (a close frame, an HTTP refusal) is to be
-    /// written, then the connection dropped.
+    /// The link has ended. The driver writes what is left in [`Link::output`](crate::Link::output) (a close frame or an
+    /// HTTP refusal) and then drops the connection.
     Closed(Closed),
 }
 
-/// The HTTP request that opened a connection. Everything in it is the client's claim.
+/// The HTTP request that opened a connection. All values come from the client and are not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Path and query, as sent.
     pub target: String,
-    /// Host and, if given, port that the client thinks it is talking to.
+    /// The host and the optional port of the request: those of an absolute target, otherwise those of the `Host`
+    /// header.
     pub host: String,
-    /// The page the request comes from; programs other than browsers send none.
+    /// The `Origin` header: the web page that sent the request. Programs other than browsers usually send none.
     pub origin: Option<String>,
-    /// The subprotocol that was offered and agreed to: the first that begins with `arcp`. No deployed SDK offers one.
+    /// The negotiated subprotocol: the first offered one that begins with `arcp`. No deployed SDK offers one.
     pub subprotocol: Option<String>,
 }
 
-/// Why and how a link ended.
+/// How a link ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// Who or what ended it.
     pub cause: Cause,
-    /// The WebSocket close code ([RFC 6455 §7.4]); see [`code`]. Where no close frame was sent or received, the code
-    /// that describes the end best.
+    /// The WebSocket close code ([RFC 6455 §7.4]); see [`code`]. If there was no close frame, the code that describes
+    /// the end best.
     ///
     /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
     pub code: u16,
-    /// The reason that goes with the code; after [`Cause::Peer`] the peer's words, otherwise ours.
+    /// The reason that goes with the code: the peer's text after [`Cause::Peer`], otherwise a text of this side.
     pub reason: String,
 }
 
@@ -49,7 +50,7 @@ pub enum Cause {
     Peer,
     /// The driver called [`Link::close`](crate::Link::close); code and reason are the ones given there.
     Us,
-    /// The peer broke a rule; the code says which (1002, 1007, 1009), and was sent to it.
+    /// The peer violated the protocol: 1002, 1007 or 1009. On an open WebSocket the code was sent to it.
     Fault,
     /// The HTTP upgrade was refused, by this link (server) or to it (client).
     Refused {
@@ -60,7 +61,7 @@ pub enum Cause {
     Lost,
 }
 
-/// The close codes that links send or report of themselves ([RFC 6455 §7.4.1]).
+/// The close codes that a link itself sends or reports ([RFC 6455 §7.4.1]).
 ///
 /// [RFC 6455 §7.4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 pub mod code {
@@ -74,7 +75,7 @@ pub mod code {
     pub const ABNORMAL: u16 = 1006;
     /// A message was not UTF-8.
     pub const NOT_UTF8: u16 = 1007;
-    /// A rule of this side's was broken.
+    /// The peer violated a policy of this side.
     pub const POLICY: u16 = 1008;
     /// A message was longer than the limit.
     pub const TOO_BIG: u16 = 1009;

@@ -4,16 +4,16 @@ use tungstenite::{
     handshake::machine::TryParse,
 };
 
-/// Finds the HTTP head at the beginning of what was received.
+/// Finds the HTTP head at the beginning of the received bytes.
 ///
-/// tungstenite's own handshake refuses a head that comes in small pieces, or together with the first frame.
+/// tungstenite's own handshake fails if the head arrives in small pieces, or together with the first frame.
 pub(crate) struct Head {
     limit: usize,
-    /// How many bytes are known not to complete it.
+    /// The number of bytes that were searched and do not complete the head.
     seen: usize,
 }
 
-/// Why there is no head to come.
+/// Why the received bytes cannot become a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadError {
     Malformed,
@@ -27,10 +27,10 @@ impl Head {
         Self { limit, seen: 0 }
     }
 
-    /// The head and its length in bytes; `None` if it is not complete. The answer does not depend on how the bytes were
-    /// cut into pieces: lines are parsed only once whole, and only those within the limit.
+    /// Returns the head and its length in bytes, or `None` if it is not complete. The result does not depend on how the
+    /// bytes were split: only complete lines within the limit are parsed.
     pub(crate) fn find<T: TryParse>(&mut self, received: &[u8]) -> Result<Option<(usize, T)>, HeadError> {
-        // A TLS greeting, a port scan: what begins so is no HTTP and may never have a line's end.
+        // Other first bytes, as of a TLS client or a port scanner, are not HTTP, and a line break may never follow.
         if received.first().is_some_and(|byte| !matches!(byte, b'A'..=b'Z' | b'\r' | b'\n')) {
             return Err(HeadError::Malformed);
         }

@@ -1,28 +1,29 @@
-//! Bytes to frames and back, for both sides, without IO.
+//! Converts bytes to frames and frames to bytes, for servers and clients, without IO.
 //!
-//! A [`Link`] stands between a socket and a Nuncio machine. It is one of
+//! A [`Link`] is the layer between a socket and a Nuncio machine. There are three kinds:
 //! - a **WebSocket server**: [`Link::server`] reads the HTTP request, checks method, [host](HostPolicy),
-//!   [origin](OriginPolicy) and path, and answers 101 or a [`Refusal`]; [`Link::server_upgraded`] begins after a 101 that
-//!   somebody else has sent;
+//!   [origin](OriginPolicy) and path, and answers 101 or a [`Refusal`]; [`Link::server_upgraded`] starts after a 101
+//!   that a web framework has sent;
 //! - a **WebSocket client**: [`Link::client`] writes the request and checks the response; [`Link::client_upgraded`]
-//!   begins after it;
-//! - **lines**: [`Link::lines`], newline-delimited JSON over stdio (§4).
+//!   starts after a response that other code has checked;
+//! - **lines**: [`Link::lines`] is newline-delimited JSON over stdio (§4).
 //!
 //! # Driving it
 //!
-//! A reader and a writer share the link behind a mutex. The reader, while [`Link::wants_input`]: reads from the socket,
-//! gives the bytes to [`Link::receive`] (and the end of the stream to [`Link::receive_end`]), and polls
-//! [`Link::poll_event`] until it says `None`. It may stop in between, when the core does not want to read on: what was
-//! received waits inside. Where `wants_input` then stays false, it waits until the writer has written something, and
-//! polls again.
+//! A reader and a writer share the link behind a mutex. While [`Link::wants_input`] is true, the reader reads from the
+//! socket, passes the bytes to [`Link::receive`] (and the end of the stream to [`Link::receive_end`]), and calls
+//! [`Link::poll_event`] until it returns `None`. It may stop polling while the core reads no further frames: the link
+//! keeps the rest. If `wants_input` is false after the last event, the reader waits until the writer has written
+//! something, and polls again.
 //!
-//! The writer takes all of the output at once with [`Link::take_output`], writes it, and reports the frames as sent to
-//! the core.
+//! The writer takes all output at once with [`Link::take_output`], writes it, and reports the frames to the core as
+//! sent.
 //!
-//! After [`LinkEvent::Closed`] the output is to be written, then the socket dropped. (Better: shut its writing half
-//! down and read, for a second at most, until the peer has closed, or the system may discard what the peer has not read
-//! yet.) The clock is the driver's: a deadline until [`Link::is_open`], then [`Link::refuse`] on a server and
-//! [`Link::close`] on a client; a deadline from `close` to `Closed`.
+//! After [`LinkEvent::Closed`] the driver writes the remaining output and drops the socket. It should first shut down
+//! the writing half and read for up to a second until the peer has closed: if a socket is closed with unread input, the
+//! system may discard output that the peer has not read yet. Deadlines belong to the driver. One runs until
+//! [`Link::is_open`]; when it passes, a server calls [`Link::refuse`] and a client calls [`Link::close`]. The other
+//! runs from `close` to `Closed`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -70,24 +71,25 @@
 //! # }
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - The events do not depend on how the input is cut into pieces.
-//! - Text comes in, and binary that holds UTF-8 (core/docs/arcp.md §4); text goes out. Pings are answered.
+//! - The events do not depend on how the input is split.
+//! - Text messages and UTF-8 binary messages are received (core/docs/arcp.md §4); text messages are sent. Pings are
+//!   answered.
 //! - After the first fault of the peer nothing more is read, and the close code (1002, 1007, 1009) is in the output.
-//! - Memory is bounded in both directions. Input: one message within [`LinkOptions::max_message`], plus the bytes of one
-//!   [`Link::receive`]; a length that only a header claims is refused beyond the limit and reserved, untouched, within
-//!   it. Output: 16 KiB of pongs, beyond which nothing is read until they are consumed; frames are bounded by who sends
-//!   them (the core's credit).
+//! - Memory is bounded in both directions. Input: one message of up to [`LinkOptions::max_message`] bytes, plus the
+//!   bytes of one [`Link::receive`]. A frame header that claims more is refused; up to the limit, the claimed length is
+//!   reserved. Output: 16 KiB of pongs, beyond which nothing is read until they are written. The number of queued
+//!   frames is bounded by their sender, with the core's credit.
 //!
-//! # The log
+//! # Logging
 //!
 //! `tungstenite` writes whole frames to the `log` target `tungstenite` at level trace, **bearer and resume tokens
-//! included**. A driver or program that installs a logger must cap that target at `debug` or less, whatever level it
-//! runs at itself. The request of [`Link::client`] is not logged.
+//! included**. A program that installs a logger must limit this target to `debug` or less, whatever its own level is.
+//! The request of [`Link::client`] is not logged.
 //!
-//! Keys and masks come from the thread's random generator, which needs an operating system: links are not deterministic
-//! bit by bit, which is why the simulator works on frames.
+//! WebSocket keys and masks come from the thread's random generator, so the bytes of a link are not reproducible. The
+//! simulator therefore works on frames.
 
 #![forbid(unsafe_code)]
 

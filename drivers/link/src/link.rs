@@ -13,18 +13,18 @@ use crate::{
     socket::{OWN_OUTPUT_LIMIT, Pipe, Socket, Step},
 };
 
-/// One connection's framing: bytes from the socket in, frames out, and back.
+/// The framing of one connection: converts bytes of the socket to frames, and frames to bytes.
 ///
 /// See the [crate's front page](crate) for how a driver uses it.
 pub struct Link {
     state: State,
-    /// Told before anything else is read.
+    /// An event that is returned before more input is read.
     pending: Option<LinkEvent>,
     input: Buffer,
     output: Output,
     /// The input has ended.
     ended: bool,
-    /// The input may hold something to poll.
+    /// Whether the input may contain an event.
     unpolled: bool,
 }
 
@@ -35,36 +35,36 @@ enum State {
     Response(Awaited),
     Socket(Box<Socket>),
     Lines(Lines),
-    /// Lines are still written where no more are read.
+    /// The input of lines has ended or is faulty; lines can still be written.
     LinesOut,
     Closed,
 }
 
 impl Link {
-    /// The server's side of a connection just accepted: expects the HTTP request, checks it and upgrades.
+    /// Returns the server's side of a connection that was just accepted. It reads, checks and answers the HTTP request.
     pub fn server(options: Arc<ServerOptions>) -> Self {
         Self::starting(State::Request(Upgrade::new(options)), None)
     }
 
-    /// The server's side where somebody else (a web framework) has sent the 101 already. Bytes it read beyond the
-    /// request go through [`receive`](Link::receive) first.
+    /// Returns the server's side of a connection on which a web framework has already sent the 101. Bytes that it has
+    /// read beyond the request must be passed to [`receive`](Link::receive) first.
     pub fn server_upgraded(options: LinkOptions) -> Self {
         Self::upgraded(Role::Server, options)
     }
 
-    /// The client's side of a connection just made: [`output`](Link::output) holds the request.
+    /// Returns the client's side of a connection that was just made. [`output`](Link::output) holds the HTTP request.
     pub fn client(options: &ClientOptions) -> Self {
         let mut output = Output::default();
         let awaited = Awaited::new(options, output.buffer.tail());
         Self { output, ..Self::starting(State::Response(awaited), None) }
     }
 
-    /// The client's side where somebody else has received the 101 already.
+    /// Returns the client's side of a connection on which other code has already received the 101.
     pub fn client_upgraded(options: LinkOptions) -> Self {
         Self::upgraded(Role::Client, options)
     }
 
-    /// Newline-delimited frames, either side: stdio.
+    /// Returns either side of a stream of newline-delimited frames, for stdio.
     pub fn lines(options: LinkOptions) -> Self {
         Self::starting(State::Lines(Lines::new(options.max_message)), Some(LinkEvent::Open(None)))
     }
@@ -78,9 +78,9 @@ impl Link {
         Self { state, pending, input: Buffer::default(), output: Output::default(), ended: false, unpolled: false }
     }
 
-    /// Takes bytes as they were read. To be called when [`wants_input`](Link::wants_input) says so: what is held of the
-    /// input is then never more than one incomplete message (or HTTP head) and the bytes of one call. Dropped once the
-    /// link is closed.
+    /// Takes bytes that were read from the socket. If it is called only while [`wants_input`](Link::wants_input) is
+    /// true, the link holds at most one incomplete message (or HTTP head) and the bytes of one call. Once the link is
+    /// closed, the bytes are dropped.
     pub fn receive(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Lines(lines) => lines.push(bytes),
@@ -92,7 +92,7 @@ impl Link {
         self.unpolled = true;
     }
 
-    /// The input has ended. Frames received before are still told, then the end.
+    /// Notes that the input has ended. Frames that were received before are still returned, then the end.
     pub fn receive_end(&mut self) {
         self.ended = true;
         self.unpolled = true;
@@ -101,8 +101,8 @@ impl Link {
         }
     }
 
-    /// What happened next; `None` until more is received, or, where [`wants_input`](Link::wants_input) stays false,
-    /// until more of the output is consumed.
+    /// Returns the next event. `None` means that the link needs more input, or, if [`wants_input`](Link::wants_input)
+    /// is false, that more of the output has to be consumed.
     pub fn poll_event(&mut self) -> Option<LinkEvent> {
         let event = self.pending.take().or_else(|| self.advance());
         if event.is_none() && !self.is_paused() {
@@ -111,10 +111,10 @@ impl Link {
         event
     }
 
-    /// Queues one message: UTF-8 text, of a link that [is open](Link::is_open). Otherwise nothing is queued and the
-    /// answer is false: the race of a frame with the connection's end is normal, and `Closed` tells the core.
+    /// Queues one message of UTF-8 text. Returns false and queues nothing if the link is not [open](Link::is_open): a
+    /// connection may end while a frame is on its way to it, and the core learns of that by `Closed`.
     ///
-    /// The queue is as long as its user makes it: the core's credit bounds it.
+    /// The link does not bound the queue; the core's credit does.
     pub fn send(&mut self, frame: &[u8]) -> bool {
         debug_assert!(std::str::from_utf8(frame).is_ok(), "a frame is UTF-8");
         match &mut self.state {
@@ -132,11 +132,12 @@ impl Link {
     }
 
     /// Ends the link. An open WebSocket sends a close frame and is `Closed` when the peer has answered it or the input
-    /// ends (a driver puts a deadline on that); lines and a client that waits for its response are `Closed` at once; a
-    /// server that waits for its request refuses it as [`Refusal::Busy`]. Frames received from now on are dropped.
+    /// ends, for which the driver has a deadline. Lines, and a client that waits for its response, are `Closed` at
+    /// once. A server that waits for its request refuses it as [`Refusal::Busy`]. Frames that are received from now on
+    /// are dropped.
     ///
-    /// A code that must not be sent (1005, 1006, below 1000 …) makes a close frame without code; a reason is cut to 123
-    /// bytes.
+    /// For a code that must not be sent (such as 1005, 1006 and those below 1000) the close frame has no code. A reason
+    /// is cut to 123 bytes.
     pub fn close(&mut self, code: u16, reason: &str) {
         match &mut self.state {
             State::Request(_) => self.refuse(Refusal::Busy),
@@ -152,8 +153,8 @@ impl Link {
         }
     }
 
-    /// Refuses a request that is still awaited, say because its deadline passed. Without effect later, or elsewhere than
-    /// on a server's side.
+    /// Refuses a request that has not arrived yet, for example because its deadline has passed. It has no effect later,
+    /// or on a link that is not a server's.
     pub fn refuse(&mut self, refusal: Refusal) {
         if matches!(self.state, State::Request(_)) {
             refusal.write(self.output.buffer.tail());
@@ -161,31 +162,31 @@ impl Link {
         }
     }
 
-    /// What is to be written to the socket.
+    /// Returns the bytes to write to the socket.
     pub fn output(&self) -> &[u8] {
         self.output.buffer.as_slice()
     }
 
-    /// The first `count` bytes of the output were written.
+    /// Notes that the first `count` bytes of the output were written.
     pub fn consume(&mut self, count: usize) {
         self.output.consume(count);
     }
 
-    /// Moves all output to the end of `into`, for a writer that writes without holding the link. An empty `into` is
-    /// exchanged for the output instead: nothing is copied, and its space is used again.
+    /// Moves all output to the end of `into`, for a writer that does not lock the link while it writes. An empty `into`
+    /// is swapped with the output instead: nothing is copied, and its capacity is reused.
     pub fn take_output(&mut self, into: &mut Vec<u8>) {
         self.output.take(into);
     }
 
-    /// Whether to read from the socket: not while events wait to be polled, nor while the peer does not read the answers
-    /// to its pings.
+    /// Returns whether to read from the socket. It is false while events wait to be polled, and while too many pongs
+    /// wait to be written.
     pub fn wants_input(&self) -> bool {
         let reads = !matches!(self.state, State::LinesOut | State::Closed);
         let waiting = self.unpolled || self.pending.is_some();
         reads && !self.ended && !waiting && !self.is_paused()
     }
 
-    /// Whether frames can be sent. Not before the upgrade: a driver puts a deadline on it.
+    /// Returns whether frames can be sent. It is false before the upgrade, for which the driver has a deadline.
     pub fn is_open(&self) -> bool {
         match &self.state {
             State::Socket(socket) => !socket.is_closing(),
@@ -194,14 +195,14 @@ impl Link {
         }
     }
 
-    /// Whether the end was told and all output is consumed: the socket can be dropped.
+    /// Returns whether `Closed` was returned and all output is consumed: the socket can be dropped.
     pub fn is_finished(&self) -> bool {
         let told = matches!(self.state, State::LinesOut | State::Closed) && self.pending.is_none();
         told && self.output.buffer.is_empty()
     }
 
-    /// Bytes allocated for input and output. Not counted is an incomplete WebSocket message: at most twice
-    /// [`max_message`](LinkOptions::max_message) and 4 KiB.
+    /// Returns the number of bytes that are allocated for input and output. An incomplete WebSocket message is not
+    /// counted; it has at most twice [`max_message`](LinkOptions::max_message) and 4 KiB.
     pub fn bytes_held(&self) -> usize {
         let lines = if let State::Lines(lines) = &self.state { lines.buffered() } else { 0 };
         self.input.capacity() + self.output.buffer.capacity() + lines
@@ -270,14 +271,14 @@ impl Link {
         LinkEvent::Closed(closed)
     }
 
-    /// Closes from outside of polling. An `Open` not yet told is told no more.
+    /// Closes the link outside of polling. An `Open` that was not returned yet is dropped.
     fn end_with(&mut self, closed: Closed) {
         self.pending = Some(self.close_now(closed));
     }
 }
 
 impl fmt::Debug for Link {
-    /// Shows no bytes: there are tokens among them.
+    /// Shows no bytes, because they include tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Request(_) => "request",

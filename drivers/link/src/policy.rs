@@ -2,30 +2,31 @@ use std::str::FromStr;
 
 use tungstenite::http::{Uri, uri::Authority};
 
-/// Which `Host` a request may name.
+/// Which `Host` headers are accepted.
 ///
-/// A web page can point a name of its own at any address (DNS rebinding) and so reach a server that trusts its network;
-/// what it cannot do is send a `Host` other than that name.
+/// The check prevents DNS rebinding: the owner of a web page can make a domain resolve to any address, and so reach a
+/// server that relies on its network for protection, but the browser then sends that domain as the `Host`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostPolicy {
-    /// Any. For a server behind a proxy that checks, or one that trusts no network.
+    /// Any host. For a server behind a proxy that checks the host, or one that does not rely on its network for
+    /// protection.
     Any,
     /// `localhost`, `127.0.0.0/8` and `[::1]`, any port. For a server that listens on loopback.
     Loopback,
-    /// These names only.
+    /// Only these hosts.
     List(Vec<AllowedHost>),
 }
 
-/// A host of a [`HostPolicy::List`]: `agents.example`, `10.0.0.7`, `[fd00::7]` with any port, `agents.example:7777`
-/// with that port only. Parsed from its text; case and a final dot do not count.
+/// A host of a [`HostPolicy::List`], parsed from text. `agents.example`, `10.0.0.7` and `[fd00::7]` match any port;
+/// `agents.example:7777` matches that port only. Case and a final dot are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     host: String,
     port: Option<u16>,
 }
 
-/// Which web pages may connect. Programs other than browsers send no `Origin` and are always let through: nothing a page
-/// does can leave it out.
+/// Which web pages may connect. A request without an `Origin` is always accepted: programs other than browsers send
+/// none, and a web page cannot omit it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OriginPolicy {
     /// Any page.
@@ -34,12 +35,12 @@ pub enum OriginPolicy {
     NoneOnly,
     /// Pages served under the host and port that the request names.
     SameHost,
-    /// Pages of these origins only.
+    /// Only pages of these origins.
     List(Vec<AllowedOrigin>),
 }
 
-/// An origin of an [`OriginPolicy::List`]: `https://console.example`, `http://localhost:3000`. Parsed from its text; case
-/// and the scheme's default port do not count.
+/// An origin of an [`OriginPolicy::List`]: `https://console.example`, `http://localhost:3000`. It is parsed from text;
+/// case and the scheme's default port are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedOrigin {
     scheme: String,
@@ -47,19 +48,19 @@ pub struct AllowedOrigin {
     port: Option<u16>,
 }
 
-/// A text that is no host or no origin, and so could never match.
+/// Why a text is not a host or an origin. It could never match.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPolicy {
-    /// See [`AllowedHost`].
+    /// It is not an [`AllowedHost`].
     #[error("{0:?} is not a host like `agents.example`, `10.0.0.7:7777` or `[::1]`")]
     Host(String),
-    /// See [`AllowedOrigin`].
+    /// It is not an [`AllowedOrigin`].
     #[error("{0:?} is not an origin like `https://console.example`")]
     Origin(String),
 }
 
 impl HostPolicy {
-    /// A [`HostPolicy::List`] of texts.
+    /// Parses a [`HostPolicy::List`].
     pub fn list<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPolicy> {
         hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
     }
@@ -76,7 +77,7 @@ impl HostPolicy {
 }
 
 impl OriginPolicy {
-    /// An [`OriginPolicy::List`] of texts.
+    /// Parses an [`OriginPolicy::List`].
     pub fn list<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPolicy> {
         origins.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
     }

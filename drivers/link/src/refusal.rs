@@ -5,33 +5,35 @@ use tungstenite::{
 
 use crate::head::HeadError;
 
-/// Why a server does not upgrade a request. Each has a status, and a sentence that tells the client what to do.
+/// Why a server does not upgrade a request. Each reason has an HTTP status and a text that tells the client what to
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 400: no HTTP/1.1 request, or not exactly one `Host`, or no valid `Sec-WebSocket-Key`.
+    /// 400: the request is not HTTP/1.1, does not have exactly one `Host`, or has no valid `Sec-WebSocket-Key`.
     Malformed,
-    /// 403: the [`HostPolicy`](crate::HostPolicy) does not know the `Host`.
+    /// 403: the [`HostPolicy`](crate::HostPolicy) does not allow the `Host`.
     Host,
-    /// 403: the [`OriginPolicy`](crate::OriginPolicy) does not know the `Origin`.
+    /// 403: the [`OriginPolicy`](crate::OriginPolicy) does not allow the `Origin`.
     Origin,
-    /// 404: not the path of the endpoint.
+    /// 404: the path is not that of the endpoint.
     Path,
-    /// 405: not GET.
+    /// 405: the method is not GET.
     Method,
-    /// 408: the request did not arrive in time. The driver's to decide, by [`Link::refuse`](crate::Link::refuse).
+    /// 408: the request did not arrive in time. The driver decides this, with [`Link::refuse`](crate::Link::refuse).
     Slow,
-    /// 426: a plain HTTP request, or HTTP/1.0.
+    /// 426: the request is plain HTTP, or HTTP/1.0.
     NoUpgrade,
-    /// 426: not version 13 of the WebSocket protocol.
+    /// 426: the request is not for version 13 of the WebSocket protocol.
     Version,
-    /// 431: the request's head is over the limit, or has more than 124 headers.
+    /// 431: the request's head is longer than the limit, or has more than 124 headers.
     HeadTooLong,
-    /// 503: no room for another connection. The driver's to decide, by [`Link::refuse`](crate::Link::refuse).
+    /// 503: the server accepts no further connection. The driver decides this, with
+    /// [`Link::refuse`](crate::Link::refuse) or [`Link::close`](crate::Link::close).
     Busy,
 }
 
 impl Refusal {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
@@ -45,7 +47,7 @@ impl Refusal {
         }
     }
 
-    /// The body of the response. Shows nothing of the request.
+    /// Returns the body of the response. It repeats no part of the request.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Malformed => "this is not a well-formed WebSocket upgrade request; use a ws:// or wss:// client",
@@ -67,7 +69,7 @@ impl Refusal {
         }
     }
 
-    /// The response, whose body is the [text](Refusal::text) as one line. The connection ends with it.
+    /// Returns the response, whose body is the [text](Refusal::text) as one line. The response closes the connection.
     pub fn response(self) -> Response<String> {
         let mut response = Response::new(format!("{}\n", self.text()));
         *response.status_mut() = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_REQUEST);

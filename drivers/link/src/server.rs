@@ -22,20 +22,20 @@ use crate::{
 /// Which upgrade requests a server accepts. One value, behind an [`Arc`], serves all connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// The path of the endpoint, exactly; a query is passed over. Default `/arcp` (core/docs/arcp.md §4).
+    /// The exact path of the endpoint; a query is ignored. Default: `/arcp` (core/docs/arcp.md §4).
     pub path: String,
-    /// Which `Host` a request may name; no default, for it depends on where the server listens.
+    /// Which `Host` headers are accepted. There is no default, because it depends on where the server listens.
     pub hosts: HostPolicy,
     /// Which web pages may connect. Default: none.
     pub origins: OriginPolicy,
-    /// Limit of the request's head in bytes, the empty line included. Default 16 KiB.
+    /// The maximum size of the request's head in bytes, including the final empty line. Default: 16 KiB.
     pub max_head: usize,
-    /// Of the connection after the upgrade.
+    /// The options of the connection after the upgrade.
     pub link: LinkOptions,
 }
 
 impl ServerOptions {
-    /// The defaults, with this policy on hosts.
+    /// Returns the default options with this policy on hosts.
     pub fn new(hosts: HostPolicy) -> Self {
         Self {
             path: "/arcp".to_owned(),
@@ -47,7 +47,7 @@ impl ServerOptions {
     }
 }
 
-/// The server's side of an upgrade: waits for the request.
+/// An upgrade that waits for the client's request.
 pub(crate) struct Upgrade {
     pub(crate) options: Arc<ServerOptions>,
     head: Head,
@@ -65,7 +65,7 @@ impl Upgrade {
         Self { options, head }
     }
 
-    /// Reads the request, once it is there, and appends the response to `out`.
+    /// Reads the request once it is complete, and appends the response to `out`.
     pub(crate) fn poll(&mut self, received: &[u8], out: &mut Vec<u8>) -> Result<Option<Accepted>, Refusal> {
         let answered = self.answer(received, out);
         if let Err(refusal) = &answered {
@@ -85,9 +85,8 @@ impl Upgrade {
 }
 
 impl ServerOptions {
-    /// Answers an upgrade request that somebody else has read, a web framework, by the same rules; what is left to do
-    /// with a [`Refusal`] is to send [its response](Refusal::response). The path is not looked at: that the request came
-    /// here is the framework's routing.
+    /// Checks an upgrade request that a web framework has read, and returns the response to send. A [`Refusal`] has [a
+    /// response](Refusal::response) of its own. The path is not checked, because the framework has routed the request.
     pub fn upgrade(&self, http: &HttpRequest) -> Result<(Request, Response<()>), Refusal> {
         self.answer(http, None)
     }
@@ -107,7 +106,7 @@ impl ServerOptions {
             .ok_or(Refusal::Malformed)?
             .parse()
             .map_err(|_| Refusal::Malformed)?;
-        // RFC 9112 §3.2.2: the host of an absolute target goes before the header.
+        // RFC 9112 §3.2.2: the host of an absolute target takes precedence over the header.
         let named = http.uri().authority().unwrap_or(&named);
         let host = AllowedHost::of(named).ok_or(Refusal::Malformed)?;
         let origin = single(http.headers(), &header::ORIGIN)?;
@@ -131,14 +130,15 @@ impl ServerOptions {
     }
 }
 
-/// The one value of a header; two, or one that is not plain text, are malformed.
+/// Returns the value of a header that may occur once. Several values, or one that is not visible ASCII, are malformed.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().map(|value| value.to_str().map_err(|_| Refusal::Malformed)).transpose()?;
     if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(value) }
 }
 
-/// A client that offers subprotocols fails where none is chosen, one that offers none fails where one is.
+/// Returns the subprotocol to choose. Clients that offer one may fail if none is chosen, and clients fail if one is
+/// chosen that they did not offer.
 fn subprotocol(headers: &HeaderMap) -> Option<String> {
     headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)

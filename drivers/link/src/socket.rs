@@ -17,10 +17,10 @@ use crate::{
     event::{Cause, Closed, code},
 };
 
-/// Bytes of unasked answers beyond which a link reads no further until they are written.
+/// Bytes of pongs beyond which a link reads no further until they are written.
 pub(crate) const OWN_OUTPUT_LIMIT: usize = 16 * 1024;
 
-/// A control frame holds 125 bytes, and a close code takes two.
+/// The maximum length of a close reason in bytes: a control frame holds 125, and the close code takes two.
 const REASON_LIMIT: usize = 123;
 
 /// An upgraded connection: tungstenite's protocol over the link's buffers.
@@ -28,7 +28,7 @@ pub(crate) struct Socket {
     context: WebSocketContext,
     role: Role,
     max_message: usize,
-    /// How it will have ended, once the close frame was sent at the driver's wish.
+    /// How the link will be reported to have ended, if the driver has closed it.
     closing: Option<Closed>,
 }
 
@@ -40,9 +40,9 @@ pub(crate) enum Step {
 impl Socket {
     pub(crate) fn new(role: Role, max_message: usize) -> Self {
         let config = WebSocketConfig::default()
-            // Allocated per connection, and what is free of it is zeroed at every read.
+            // Each connection allocates it, and its free part is zeroed at every read.
             .read_buffer_size(4 * 1024)
-            // Nothing stays in tungstenite: what it writes is in our output when it returns.
+            // tungstenite buffers nothing: when it returns, everything that it writes is in the link's output.
             .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
@@ -56,7 +56,8 @@ impl Socket {
     pub(crate) fn poll(&mut self, pipe: &mut Pipe<'_>) -> Option<Step> {
         while pipe.output.own() <= OWN_OUTPUT_LIMIT {
             match self.context.read(pipe) {
-                // After our close the peer's frames are still read, for its close stands behind them.
+                // After our close frame, the peer's messages are read and dropped, because its own close frame follows
+                // them.
                 Ok(Message::Text(_) | Message::Binary(_)) if self.is_closing() => {}
                 Ok(Message::Text(text)) => return Some(Step::Frame(text)),
                 Ok(Message::Binary(bytes)) => {
@@ -83,7 +84,7 @@ impl Socket {
 
     pub(crate) fn send(&mut self, frame: &[u8], pipe: &mut Pipe<'_>) {
         match self.role {
-            // What tungstenite would write, without its copy of the frame.
+            // Writes what tungstenite would, without its copy of the frame.
             Role::Server => {
                 let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
                 let out = pipe.output.buffer.tail();
@@ -116,7 +117,7 @@ impl Socket {
         }
     }
 
-    /// tungstenite would read on as if nothing had happened, and tell the peer nothing.
+    /// Ends the connection after an error, with a close frame. tungstenite itself would go on reading and send none.
     fn fail(&mut self, error: &Error, pipe: &mut Pipe<'_>) -> Closed {
         if let Some(closed) = self.closing.take() {
             return closed;
@@ -128,8 +129,8 @@ impl Socket {
             Error::Capacity(_) => (code::TOO_BIG, format!("a message is longer than {} bytes", self.max_message)),
             Error::Utf8(_) => (code::NOT_UTF8, "a message is not UTF-8".to_owned()),
             Error::Protocol(rule) => (code::PROTOCOL, rule.to_string()),
-            // Nothing else is said of a connection that is read from memory.
-            _ => (code::PROTOCOL, "the WebSocket protocol was broken".to_owned()),
+            // The other errors do not occur on a connection that is read from memory.
+            _ => (code::PROTOCOL, "the WebSocket protocol was violated".to_owned()),
         };
         self.write_close(code, &reason, pipe);
         Closed::new(Cause::Fault, code, reason)
@@ -148,8 +149,8 @@ impl Socket {
     }
 }
 
-/// Over memory a write has two outcomes: done, and done with nothing left to do after it, which a server is told by an
-/// error once it has answered a close.
+/// Checks a write to memory, which cannot fail. `ConnectionClosed` is not a failure: tungstenite returns it on a server
+/// once the answer to a close frame is written.
 fn infallible(written: &Result<(), Error>) {
     debug_assert!(matches!(written, Ok(()) | Err(Error::ConnectionClosed)), "a write to memory failed: {written:?}");
 }

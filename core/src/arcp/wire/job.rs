@@ -1,4 +1,4 @@
-//! What the frames of a job describe: its acceptance and its end (§7.1, §7.3).
+//! The acceptance and the end of a job, as its frames describe them (§7.1, §7.3).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -22,7 +22,7 @@ pub(crate) struct Accepted {
     pub(crate) version: Option<Box<str>>,
     pub(crate) lease: Lease,
     pub(crate) expires_at: Option<Time>,
-    /// The budget at acceptance; that of its parent if the job draws on it.
+    /// The budget at acceptance. If the job draws on its parent's budget, it is that of the parent.
     pub(crate) budget: Option<Budget>,
     pub(crate) parent: Option<JobUlid>,
     pub(crate) delegate_id: Option<Box<str>>,

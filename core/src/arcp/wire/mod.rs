@@ -9,9 +9,9 @@
 //! agent, credential, job, body/                             the things that frames describe
 //! ```
 //!
-//! No module here has a state, and none knows the runtime or the client. What is written has one strict form. What is
-//! read is read strictly by the runtime, which refuses malformed requests, and generously by the client, which has to
-//! get along with every deployed runtime.
+//! No module here has a state, and none knows the runtime or the client. Frames are written in one strict form. The
+//! runtime reads strictly and refuses malformed requests. The client reads leniently, because it has to work with every
+//! deployed runtime.
 
 pub(crate) mod agent;
 pub(crate) mod body;

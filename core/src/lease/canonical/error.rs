@@ -2,7 +2,7 @@
 
 /// Why a target or a pattern has no canonical form.
 ///
-/// The sentence names the fault alone; the errors that contain this one name the text.
+/// The message names only the fault; the errors that contain this one name the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CanonicalError {

@@ -46,11 +46,11 @@ impl Connection {
         Ok(self.builder()?.connect().await?)
     }
 
-    /// A client that is not connected yet.
+    /// Returns a client that is not connected yet.
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
         let token = self.token()?;
         let builder = Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?;
-        // A runtime that is not there is reported at once.
+        // Makes one attempt, so that an unreachable runtime is reported at once.
         let builder = builder.reconnect(Reconnect::default().connect_within(Duration::ZERO));
         Ok(match self.tls.client_tls()? {
             Some(tls) => builder.tls(tls),

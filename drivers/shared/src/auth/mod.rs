@@ -1,4 +1,4 @@
-//! Authentication: whose token a client presents (§6.1).
+//! Authentication: verifiers of tokens and certificates (§6.1).
 //!
 //! A server asks its [`Verifier`] for the principal of every hello. [`StaticTokens`] is a fixed list of tokens,
 //! `JwtVerifier` (feature `jwt`) accepts JSON Web Tokens, and `CertificatePrincipals` (feature `tls`) client certificates.
@@ -16,7 +16,7 @@ pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
 #[cfg(feature = "tls")]
 pub use tls::{
     Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,
-    NoPrincipal, ServerTls, TlsError,
+    NoPrincipal, ServerTls, TlsConnectError, TlsError,
 };
 pub use tokens::StaticTokens;
 pub use verifier::{BoxVerifier, Claim, Either, PeerCertificate, Rejection, Verifier};

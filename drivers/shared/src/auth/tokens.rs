@@ -21,7 +21,7 @@ pub struct StaticTokens {
 }
 
 impl StaticTokens {
-    /// Returns an empty list, which lets no client in.
+    /// Returns an empty list, which accepts no token.
     pub fn new() -> StaticTokens {
         StaticTokens::default()
     }
@@ -32,7 +32,8 @@ impl StaticTokens {
         self
     }
 
-    /// Compares with every token, even after one that is equal. The time reveals the lengths and nothing else.
+    /// Compares with every token, even after one was equal. The time that this takes reveals only the lengths of the
+    /// tokens.
     fn find(&self, claimed: &Secret) -> Option<&Arc<str>> {
         let mut found = Choice::from(0);
         let mut index = 0_u64;

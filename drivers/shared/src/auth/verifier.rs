@@ -1,4 +1,4 @@
-//! What a client claims to be, and who decides whether it is.
+//! What a client claims to be, and the verifiers that check the claim.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::io::BoxFuture;
 pub struct Claim {
     /// The bearer token. It is never logged.
     pub token: Secret,
-    /// `client.name`, for logs; it proves nothing.
+    /// The client's `client.name`, for logs. It is not authenticated.
     pub client: String,
     /// The client's certificate, if the connection is mutual TLS. The server's authorities have signed it.
     pub certificate: Option<PeerCertificate>,
@@ -76,9 +76,9 @@ impl Rejection {
 
 /// Finds the principal of a client: the name that its sessions and jobs belong to.
 ///
-/// A verifier is a type with an `async fn verify`, or an async function. It runs on a thread of the server's own, in the
-/// driver's async runtime; one that blocks the thread delays other hellos and nothing else. An answer that takes longer
-/// than `Config::auth_timeout` comes too late. A panic counts as [`Rejection::Unavailable`].
+/// A verifier is a type with an `async fn verify`, or an async function. It runs on a thread of the server's own, in
+/// the driver's async runtime; one that blocks the thread delays other hellos and nothing else. An answer that takes
+/// longer than `Config::auth_timeout` comes too late. A panic counts as [`Rejection::Unavailable`].
 ///
 /// ```
 /// use nuncio_shared::auth::{Claim, Rejection, StaticTokens, Verifier};

@@ -1,4 +1,4 @@
-//! The only file that reads a clock, and waiting by it.
+//! Clocks, sleeps and timeouts. No other file reads a clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use nuncio_core::time::Time;
 
 use super::driver::Io;
 
-/// The wall clock, sampled once, plus monotonic time: it never steps back, whatever is done to the machine's clock.
+/// The wall clock, sampled once, plus monotonic time. It never steps back, even if the system's clock is set back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     wall: Time,
@@ -41,12 +41,12 @@ impl Clock {
     }
 }
 
-/// Reads the wall clock, which may be set back: for the age of what outlives the process.
+/// Reads the wall clock, which may be set back. It is for the age of data that outlives the process.
 pub(crate) fn wall() -> Time {
     Time(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
-/// Reads the monotonic clock: for pauses and timeouts.
+/// Reads the monotonic clock, for pauses and timeouts.
 pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }

@@ -31,11 +31,13 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn spoiled(&self, closed: &Closed);
     /// This many frames were written to the socket.
     fn sent(&self, frames: usize);
+    /// Reading has failed with this error. [`ended`](Port::ended) follows.
+    fn failed(&self, _error: io::Error) {}
     /// The connection has ended.
     fn ended(&self, closed: &Closed);
 }
 
-/// Time limits of a connection that its machine does not apply itself.
+/// The time limits of a connection that its driver has to enforce.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// From the start to the end of the handshake; `None` if the machine has a deadline for it.
@@ -44,7 +46,7 @@ pub(crate) struct Patience {
     pub(crate) linger: Duration,
 }
 
-/// The most frames that are handed to a machine under one lock.
+/// The maximum number of frames that are handed to a machine under one lock.
 const BATCH: usize = 64;
 /// The capacity of a buffer that a writer keeps while it has nothing to write.
 const IDLE_CAPACITY: usize = 16 * 1024;
@@ -174,7 +176,11 @@ impl<P: Port> Reader<'_, P> {
             match or(late, or(told, read)).await {
                 Woken::Late => return lost("the peer did not answer in time"),
                 Woken::Pipe | Woken::Input(Ok(())) => {}
-                Woken::Input(Err(error)) => return lost(&error.to_string()),
+                Woken::Input(Err(error)) => {
+                    let closed = lost(&error.to_string());
+                    self.port.failed(error);
+                    return closed;
+                }
             }
         }
     }

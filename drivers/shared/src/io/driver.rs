@@ -11,9 +11,9 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use super::address::Address;
 use super::{BoxFuture, Stream};
 
-/// An async runtime, as servers and clients use it. `Tokio` and `Smol` are the ones that exist.
+/// An async runtime, as servers and clients use it. The driver crates implement it as `Tokio` and `Smol`.
 ///
-/// It is a type without values; everything it does is a function of the type.
+/// The implementing type has no values; all methods are associated functions.
 pub trait Driver: 'static {
     /// A thread that carries connections and timers.
     type Thread: Io;

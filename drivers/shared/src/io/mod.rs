@@ -1,5 +1,4 @@
-//! The async runtime as the rest of this crate sees it: a trait for each thing a runtime provides, and what is built
-//! from these things alone.
+//! The async runtime: traits for what it provides, and what is built on these traits alone.
 
 use std::pin::Pin;
 

@@ -9,7 +9,8 @@ use atomic_waker::AtomicWaker;
 use event_listener::Event;
 use futures_lite::FutureExt as _;
 
-/// Wakes the one task that waits for it. A wake-up that comes before the task waits is kept; several of them are one.
+/// Wakes the one task that waits for it. A wake-up that comes before the task waits is kept; several such wake-ups
+/// count as one.
 #[derive(Debug, Default)]
 pub struct Signal {
     set: AtomicBool,
@@ -17,7 +18,7 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Wakes the task that waits, or else the next one that does.
+    /// Wakes the task that waits. If none waits, the next call of [`notified`](Signal::notified) returns at once.
     pub fn notify(&self) {
         self.set.store(true, Ordering::SeqCst);
         self.waiter.wake();
@@ -37,7 +38,7 @@ impl Signal {
     }
 }
 
-/// Tells any number of tasks, once and for all, that something is to stop. Clones share their state.
+/// Tells any number of tasks to stop. It cannot be reset. Clones share their state.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -134,8 +135,8 @@ pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(hook).catch_unwind().await.ok()
 }
 
-/// Locks a mutex, even if a thread has panicked while it held the lock: one faulty connection is better than the loss of
-/// all of them.
+/// Locks a mutex, even if a thread has panicked while it held the lock: a panic on one connection must not end all of
+/// them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

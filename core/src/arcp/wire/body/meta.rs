@@ -4,10 +4,10 @@ use alloc::string::String;
 
 use crate::budget::{Amount, AmountError};
 
-/// What a runtime has to know of a body that it does not read again.
+/// The facts about a body that a runtime acts on, so that it does not parse the body again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meta {
-    /// Nothing: the body is passed on.
+    /// The body is passed on without further effect.
     Plain,
     /// The body is a `progress`, which only sessions with that feature receive (§8.2.1).
     Progress,

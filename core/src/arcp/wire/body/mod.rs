@@ -37,7 +37,7 @@ pub enum Chunk<'a> {
 
 /// The body of a `job.event` with its kind, checked and serialised (§8.2).
 ///
-/// Creating a body takes no lock and no runtime; emitting it is a copy of its text.
+/// A body can be created without access to the runtime. Emitting it only copies its text.
 ///
 /// ```
 /// use nuncio_core::arcp::{Body, Json, Number};

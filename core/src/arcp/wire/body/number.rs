@@ -8,7 +8,7 @@ use super::invalid::InvalidBody;
 
 /// A JSON number, kept as the text that it was written as.
 ///
-/// Metrics and progress carry numbers through unchanged: `12408` stays `12408`, and no decimal becomes a binary float.
+/// Metrics and progress pass numbers on unchanged: `12408` stays `12408`, and no decimal becomes a binary float.
 ///
 /// ```
 /// use nuncio_core::arcp::Number;

@@ -1,4 +1,4 @@
-//! The rules of §8.2 that the shape of a body does not show.
+//! The rules of §8.2 that go beyond the shape of a body.
 
 use alloc::string::ToString;
 

@@ -1,4 +1,4 @@
-//! What is done about the machine's outputs once its lock is free.
+//! The actions that the machine's outputs cause once its lock is released.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -9,23 +9,23 @@ use super::error::SessionEnd;
 use super::session::SessionEvent;
 use crate::io::pipe::Pipe;
 
-/// What the machine's events mean to the tasks and handles of a client.
+/// The effects of the machine's events on the tasks and handles of a client.
 pub(super) trait Host {
-    /// Has another connection made.
+    /// Requests another connection.
     fn connect(&self);
-    /// Tells the application of an event.
+    /// Sends an event to the application.
     fn announce(&self, event: SessionEvent);
     /// Notes that the session is live.
     fn welcomed(&self, welcome: Arc<Welcome>);
-    /// Ends the tasks of the session, and whatever waits for it.
+    /// Ends the tasks of the session, and wakes all tasks that wait for its end.
     fn finish(&self, end: SessionEnd);
 }
 
-/// Something to do once the lock is free.
+/// An action that runs once the lock is released.
 type Action = Box<dyn FnOnce(&dyn Host)>;
 
-/// Everything to do once the lock is free: connections and readers are woken, then the rest happens in the machine's
-/// order.
+/// All actions that run once the lock is released: connections and readers are woken first, then the rest runs in the
+/// machine's order.
 #[derive(Default)]
 pub(super) struct Actions {
     /// Connections with something to write or to read; each is woken once.

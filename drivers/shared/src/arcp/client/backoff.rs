@@ -17,7 +17,7 @@ impl Backoff {
         Backoff { policy, streak: 0, last: None }
     }
 
-    /// The pause before the next attempt, at this time.
+    /// Returns the pause before the next attempt, which is made at `now` plus the pause.
     pub(super) fn pause(&mut self, now: Instant) -> Duration {
         let recent =
             self.last.is_some_and(|last| now.duration_since(last) < self.policy.steady_after.max(self.ceiling() * 2));
@@ -29,7 +29,7 @@ impl Backoff {
         pause
     }
 
-    /// What the pause is drawn below. The first attempt of all is no return.
+    /// Returns the longest pause before this attempt. The first attempt and the second have none.
     fn ceiling(&self) -> Duration {
         match self.streak {
             0 | 1 => Duration::ZERO,

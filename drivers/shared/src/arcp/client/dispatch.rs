@@ -1,4 +1,4 @@
-//! The client machine and what belongs to it, and the way of every output from the machine to an action.
+//! The client machine with the driver's tables, and the dispatch of its outputs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::link::LinkState;
 use super::session::SessionEvent;
 use super::slot::{Answer, Item, Slot};
 
-/// What the lock of a client guards: the machine, and a table for each kind of thing that its outputs name.
+/// The state that a client's lock guards: the machine, and a table for each kind of thing that its outputs name.
 pub(super) struct State {
     /// The machine. Its outputs are dispatched after each input.
     pub(super) client: Client,
@@ -30,7 +30,7 @@ pub(super) struct State {
     /// Cancels that wait for their answers.
     pub(super) cancels: HashMap<RequestId, oneshot::Sender<Result<(), ClientError>>>,
     pub(super) link: LinkState,
-    /// Why the session is over, once it is.
+    /// Why the session has ended, once it has.
     pub(super) end: Option<SessionEnd>,
     ledger: Ledger,
     /// The deadline that the timer waits for.
@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    /// Takes the machine's next deadline over. Returns whether it is earlier than the one that the timer waits for.
+    /// Adopts the machine's next deadline. Returns whether it is earlier than the one that the timer waits for.
     pub(super) fn arm(&mut self) -> bool {
         let next = self.client.poll_timeout().map_or(Time::MAX, |(deadline, _)| deadline);
         let earlier = next < self.armed;
@@ -87,7 +87,7 @@ impl State {
         self.client.handle_timeout(now);
     }
 
-    /// Moves every output on.
+    /// Dispatches every output.
     pub(super) fn dispatch(&mut self, now: Time, actions: &mut Actions) {
         while let Some(output) = self.client.poll_output() {
             match output {
@@ -123,8 +123,9 @@ impl State {
         }
     }
 
-    /// Changes the tables as an event says, and has the rest done once the lock is free: logging too, since a subscriber
-    /// may write to a file. Returns whether the event waits for the application to take it.
+    /// Applies an event to the tables, and queues everything else as an action for when the lock is released. That
+    /// includes logging, since a subscriber may write to a file. Returns whether the event waits for the application to
+    /// take it.
     fn event(&mut self, now: Time, index: u64, event: ClientEvent, actions: &mut Actions) -> bool {
         match event {
             ClientEvent::Job(event) => return self.queue(event.handle, index, Item::Event(event), actions).is_none(),
@@ -178,8 +179,8 @@ impl State {
                     let (session, runtime) = (&welcome.session_id, &welcome.runtime_name);
                     info!(session, resumed = welcome.resumed, runtime, "the session is live");
                     host.announce(SessionEvent::Live(Arc::clone(&welcome)));
-                    // After the event: a caller that has waited for the first welcome and listens from then on is not
-                    // told of it again.
+                    // After the event: a caller that has waited for the first welcome and then listens does not receive
+                    // it again.
                     host.welcomed(welcome);
                 });
             }
@@ -207,7 +208,7 @@ impl State {
         false
     }
 
-    /// Queues an item for the reader of a handle. Returns it if nobody reads.
+    /// Queues an item for the reader of a handle. Returns it if there is no reader.
     fn queue(&self, handle: HandleId, index: u64, item: Item, actions: &mut Actions) -> Option<Item> {
         let Some(slot) = self.slots.get(&handle) else { return Some(item) };
         match slot.push(index, item) {
@@ -238,7 +239,7 @@ impl State {
         }
     }
 
-    /// Ends everything that waits, since the session is over. A reason that the driver had before stays.
+    /// Ends every wait, because the session has ended. An earlier reason of the driver is kept.
     fn finish(&mut self, end: SessionEnd, actions: &mut Actions) {
         let end = self.end.get_or_insert(end).clone();
         for (_, slot) in self.slots.drain() {
@@ -252,7 +253,7 @@ impl State {
         }
         actions.push(move |host| {
             info!(%end, "the session is over");
-            // Before the event: a caller that hears of the end finds it set.
+            // Before the event: a caller that receives the event sees the end as well.
             host.finish(end.clone());
             host.announce(SessionEvent::Over(end));
         });

@@ -40,7 +40,8 @@ impl ClientBuildError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The connector failed.
+    /// The connector or the stream failed. With TLS the error may contain a
+    /// [`TlsConnectError`](crate::auth::TlsConnectError).
     #[error("{0}")]
     Io(Arc<io::Error>),
     /// The connection was not upgraded within [`connect_timeout`](super::ClientBuilder::connect_timeout).

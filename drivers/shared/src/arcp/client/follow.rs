@@ -1,4 +1,4 @@
-//! A job as its submitter or subscriber follows it.
+//! The handle of a job that was submitted or subscribed to.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -65,14 +65,14 @@ pub type JobHandle = Follow<Accepted>;
 /// ```
 pub type Subscription = Follow<Subscribed>;
 
-/// A job and the stream of what happens to it, over as many connections as it takes. See [`JobHandle`] and
+/// A handle of a job, which is also the stream of its updates. It outlives lost connections. See [`JobHandle`] and
 /// [`Subscription`].
 ///
-/// What is not read waits here, and all handles of a client together may hold `ClientLimits::events` events: **then the
-/// client reads no more from its connection**, for any handle, until some are taken. So read the handles of one client
-/// concurrently, or drop those that are of no interest; [`outcome`](Follow::outcome), [`result`](Follow::result) and
-/// [`collect`](Follow::collect) pass over what is not read. Events count as processed, and are acknowledged, once the next
-/// is asked for.
+/// Updates wait in the handle until they are read. When all handles of a client together hold `ClientLimits::events`
+/// events, **the client stops reading from its connection**, for every handle, until some are read. So read the handles
+/// of one client concurrently, and drop those that you do not need. [`outcome`](Follow::outcome),
+/// [`result`](Follow::result) and [`collect`](Follow::collect) skip updates that were not read. An event counts as
+/// processed, and can be acknowledged, once the next one is requested.
 ///
 /// As a stream it yields [`Update`]s and ends with the job. If the session ends first, its last item is the reason.
 ///
@@ -109,7 +109,7 @@ pub struct Follow<I> {
     job_id: Arc<str>,
 }
 
-/// What happens to a job.
+/// An update of a job.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Update {
@@ -117,11 +117,11 @@ pub enum Update {
     Event(JobEvent),
     /// A decoded chunk of the streamed result (§8.4).
     Chunk(ChunkEvent),
-    /// The streamed result cannot be put together: no more chunks follow.
+    /// The streamed result cannot be assembled, for this reason. No more chunks follow.
     ChunkFault(&'static str),
-    /// The job's credentials as they are valid now: they came again after a resume (§9.8).
+    /// The job's credentials that are valid now. The runtime sends them again after a resume (§9.8).
     Credentials(Vec<Credential>),
-    /// A job that this one delegated. If it is dropped, the job goes on.
+    /// A job that this one has delegated. If the handle is dropped, the child job goes on.
     Child(Box<JobHandle>),
 }
 
@@ -150,17 +150,17 @@ impl Subscription {
 }
 
 impl<I> Follow<I> {
-    /// The job's id.
+    /// Returns the job's id.
     pub fn job_id(&self) -> &str {
         &self.job_id
     }
 
-    /// What was granted, or what may be known of a subscribed job.
+    /// Returns what the runtime answered to the submit or the subscribe.
     pub fn info(&self) -> &I {
         &self.info
     }
 
-    /// Returns what cancels the job from elsewhere.
+    /// Returns a value that cancels the job and does not borrow the handle.
     pub fn control(&self) -> JobControl {
         JobControl {
             owner: Arc::clone(&self.follower.owner),
@@ -169,38 +169,40 @@ impl<I> Follow<I> {
         }
     }
 
-    /// Asks for the job to be cancelled: [`JobControl::cancel`].
+    /// Requests that the job be cancelled; see [`JobControl::cancel`].
     pub async fn cancel(&self, reason: Option<&str>) -> Result<(), ClientError> {
         self.control().cancel(reason).await
     }
 
-    /// Returns what happens next, or `None` once the job has ended. An error is the session's end: the job goes on.
+    /// Returns the next update, or `None` once the job has ended. An error means that the session has ended; the job
+    /// goes on.
     ///
-    /// Nothing is lost if the future is dropped. Chunks that [`events`](Follow::events) or [`outcome`](Follow::outcome) have
-    /// passed over come first, as one.
+    /// No update is lost if the future is dropped. Chunks that [`events`](Follow::events) or
+    /// [`outcome`](Follow::outcome) have skipped are returned first, as one chunk.
     pub async fn try_next(&mut self) -> Result<Option<Update>, SessionEnd> {
         let item = std::future::poll_fn(|cx| self.follower.poll_item(cx)).await;
         Ok(self.follower.or_end(item)?.map(|item| self.update(item)))
     }
 
-    /// Returns the events alone.
+    /// Returns a stream of the events alone.
     ///
-    /// The chunks of a streamed result are kept meanwhile, up to
-    /// [`max_result_bytes`](super::ClientBuilder::max_result_bytes), for [`result`](Follow::result),
-    /// [`collect`](Follow::collect) or [`chunks`](Follow::chunks). Child jobs and credentials are passed over.
+    /// It keeps the chunks of a streamed result, up to [`max_result_bytes`](super::ClientBuilder::max_result_bytes),
+    /// for [`result`](Follow::result), [`collect`](Follow::collect) or [`chunks`](Follow::chunks). Child jobs and
+    /// credentials are skipped.
     pub fn events(&mut self) -> Events<'_> {
         Events { follower: &mut self.follower }
     }
 
-    /// Returns the chunks of the streamed result alone. Everything else is passed over. An inline result has none.
+    /// Returns a stream of the chunks of the streamed result. All other updates are skipped. An inline result has no
+    /// chunks.
     pub fn chunks(&mut self) -> Chunks<'_> {
         Chunks::new(&mut self.follower, &self.job_id)
     }
 
-    /// Waits for the job's end and returns how it ended, whether or not it succeeded. An error is the session's end: the
-    /// job goes on.
+    /// Waits for the job's end and returns its outcome, whether or not it succeeded. An error means that the session
+    /// has ended; the job goes on.
     ///
-    /// What was not read is passed over, but for the chunks that [`events`](Follow::events) keeps too.
+    /// Updates that were not read are skipped, but chunks are kept as by [`events`](Follow::events).
     pub async fn outcome(&mut self) -> Result<Outcome, SessionEnd> {
         while let Some(item) = std::future::poll_fn(|cx| self.follower.poll_other(cx)).await {
             item?;
@@ -210,18 +212,18 @@ impl<I> Follow<I> {
 
     /// Waits for the job's end and returns its result, read as JSON. A job that did not succeed is an error.
     ///
-    /// A streamed result may have [`max_result_bytes`](super::ClientBuilder::max_result_bytes); its chunks must not have
-    /// been taken before. What else was not read is passed over.
+    /// A streamed result may have up to [`max_result_bytes`](super::ClientBuilder::max_result_bytes), and its chunks
+    /// must not have been read before. Other updates that were not read are skipped.
     pub async fn result<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
         let cap = self.follower.owner.max_result_bytes;
         self.collect(cap).await?.json().map_err(CallError::Decode)
     }
 
-    /// Waits for the job's end and returns its result as it came: JSON, text or bytes. A job that did not succeed is an
+    /// Waits for the job's end and returns its result unparsed: JSON, text or bytes. A job that did not succeed is an
     /// error.
     ///
-    /// A streamed result may have `cap` bytes; its chunks must not have been taken before. What else was not read is
-    /// passed over.
+    /// A streamed result may have up to `cap` bytes, and its chunks must not have been read before. Other updates that
+    /// were not read are skipped.
     pub async fn collect(&mut self, cap: usize) -> Result<Collected, CallError> {
         self.follower.collect(&self.job_id, cap).await
     }

@@ -11,21 +11,21 @@ use super::owner::Owner;
 use super::result::{self, Collected};
 use super::slot::{Answer, Item, Numbered, Slot};
 
-/// Reads the queue of a handle, reports what was read, and releases the handle when it is dropped.
+/// Reads the queue of a handle, reports which events were read, and releases the handle when it is dropped.
 pub(super) struct Follower {
     pub(super) owner: Arc<Owner>,
     pub(super) handle: HandleId,
     slot: Arc<Slot>,
-    /// Taken from the slot, not yet shown.
+    /// Items that were taken from the slot and not returned yet.
     items: Numbered<Item>,
-    /// Shown, not yet reported.
+    /// The numbers of items that were returned and not reported to the machine yet.
     shown: Vec<u64>,
     backlog: Backlog,
-    /// Whether the session's end was shown.
+    /// Whether the session's end was returned.
     lost: bool,
 }
 
-/// Events are reported as taken at least this often.
+/// Returned items are reported to the machine after at most this many.
 const REPORT: usize = 32;
 
 impl Follower {
@@ -46,7 +46,7 @@ impl Follower {
         std::future::poll_fn(|cx| self.slot.poll_answer(cx.waker())).await
     }
 
-    /// The next item, those of the backlog first.
+    /// Returns the next item. Those of the backlog come first.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, SessionEnd>>> {
         match self.backlog.pop() {
             Some(item) => Poll::Ready(Some(Ok(item))),
@@ -54,7 +54,7 @@ impl Follower {
         }
     }
 
-    /// The next item that belongs to no streamed result. What does goes to the backlog.
+    /// Returns the next item that is not part of a streamed result. Items that are go to the backlog.
     pub(super) fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, SessionEnd>>> {
         loop {
             match ready!(self.poll_queue(cx)) {
@@ -65,7 +65,7 @@ impl Follower {
         }
     }
 
-    /// The item, or which end was reached: `Ok(None)` is the job's, an error the session's.
+    /// Returns the item. Without one, returns `Ok(None)` at the job's end, and an error at the session's end.
     pub(super) fn or_end<T>(&self, item: Option<Result<T, SessionEnd>>) -> Result<Option<T>, SessionEnd> {
         match item {
             Some(item) => item.map(Some),
@@ -73,7 +73,7 @@ impl Follower {
         }
     }
 
-    /// How the job ended, once all items were read.
+    /// Returns how the job ended. All items must have been read.
     pub(super) fn outcome(&self) -> Result<Outcome, SessionEnd> {
         match self.slot.ended() {
             Some(end) => end.map(|outcome| *outcome),
@@ -98,7 +98,7 @@ impl Follower {
         }
     }
 
-    /// Fails if the job did, or if its streamed result is not complete.
+    /// Returns an error if the job has failed, or if its streamed result is not complete.
     pub(super) fn check(&self, job_id: &str) -> Result<(), CallError> {
         result::streamed(job_id, &self.outcome()?, None).map(drop)
     }
@@ -136,7 +136,7 @@ impl Drop for Follower {
                 state.take(now, index);
             }
         });
-        // Each releases itself, and its own children.
+        // Each child releases its own handle, and its own children.
         drop(children);
     }
 }

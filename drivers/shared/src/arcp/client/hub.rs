@@ -16,22 +16,22 @@ use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::sync::{Signal, Watch, lock};
 
-/// What the tasks and handles of one client share.
+/// The state that the tasks and handles of one client share.
 pub(super) struct Hub {
     state: Mutex<State>,
     pub(super) clock: Clock,
-    /// The next deadline has come nearer.
+    /// Notified when the next deadline has moved to an earlier time.
     pub(super) timer: Signal,
-    /// A connection is wanted, or none ever again.
+    /// Notified when the machine asks for a connection, and when the session has ended.
     pub(super) wanted: Signal,
     pub(super) welcome: Watch<Option<Arc<Welcome>>>,
     pub(super) end: Watch<Option<SessionEnd>>,
     pub(super) events: broadcast::Sender<SessionEvent>,
-    /// Makes receivers; it takes nothing itself.
+    /// Keeps the channel open while it has no receivers, and makes new ones.
     pub(super) audience: broadcast::InactiveReceiver<SessionEvent>,
 }
 
-/// Session events kept for an application that does not take them.
+/// The number of session events that wait for the application; then the oldest is dropped.
 const KEPT_EVENTS: usize = 64;
 
 impl Hub {
@@ -55,7 +55,7 @@ impl Hub {
         }
     }
 
-    /// Runs one input, dispatches the machine's outputs in their order, frees the lock, then performs the actions.
+    /// Runs one input, dispatches the machine's outputs in their order, releases the lock, then performs the actions.
     pub(super) fn run<R>(&self, input: impl FnOnce(&mut State, Time) -> R) -> R {
         let mut actions = Actions::default();
         let mut state = lock(&self.state);
@@ -86,7 +86,7 @@ impl Hub {
         }
     }
 
-    /// Ends the session from this side, because there is no way to the runtime.
+    /// Ends the session on this side, because the runtime cannot be reached.
     pub(super) fn give_up(&self, end: SessionEnd) {
         self.run(|state, now| {
             if state.end.is_none() {
@@ -98,7 +98,7 @@ impl Hub {
         });
     }
 
-    /// Tells the machine of its deadlines, until the session has ended.
+    /// Reports passed deadlines to the machine, until the session has ended.
     pub(super) async fn keep_time(self: Arc<Self>, io: Arc<dyn Io>) {
         while self.ended().is_none() {
             let due = self.clock.instant(self.look(State::armed));
@@ -116,12 +116,12 @@ impl Hub {
         }
     }
 
-    /// Why the session has ended, if it has.
+    /// Returns why the session has ended, or `None` if it has not.
     pub(super) fn ended(&self) -> Option<SessionEnd> {
         self.end.value()
     }
 
-    /// The error of a request whose answer cannot come any more.
+    /// Returns the error of a request whose answer can no longer arrive.
     pub(super) fn gone(&self) -> ClientError {
         self.ended().map_or(ClientError::Refused(ClientRefused::Closed), ClientError::Ended)
     }

@@ -1,8 +1,8 @@
-//! Which of the machine's events the application has taken.
+//! Tracks which of the machine's events the application has taken.
 
 use std::collections::VecDeque;
 
-/// Events are taken in the order of their handles' readers, and reported in the machine's order.
+/// The events that were not taken yet. Handles are read in any order, and the machine is told in its own order.
 #[derive(Default)]
 pub(super) struct Ledger {
     /// The number of the first event that was not taken.
@@ -11,14 +11,14 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The number of the machine's next event.
+    /// Adds the machine's next event and returns its number.
     pub(super) fn put(&mut self) -> u64 {
         let index = self.base + self.taken.len() as u64;
         self.taken.push_back(false);
         index
     }
 
-    /// Marks an event; returns how many more are now taken without a gap.
+    /// Marks an event as taken. Returns how many events at the front are now taken, and removes them.
     pub(super) fn take(&mut self, index: u64) -> usize {
         let place = index.checked_sub(self.base).and_then(|place| usize::try_from(place).ok());
         if let Some(taken) = place.and_then(|place| self.taken.get_mut(place)) {

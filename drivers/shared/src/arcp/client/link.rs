@@ -1,4 +1,4 @@
-//! What is known of the connection to the runtime.
+//! The state of the connection to the runtime.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::io::pipe::Pipe;
 
 /// The connection of a client: the present one, and whether another is wanted.
 pub(super) struct LinkState {
-    /// Counts connections: what a former one reports is ignored.
+    /// Identifies the present connection. Reports of former ones are ignored.
     epoch: u64,
-    /// Whether the present connection has been upgraded, so that the machine knows of it.
+    /// Whether the present connection is upgraded and the machine was told.
     opened: bool,
     pipe: Option<Arc<Pipe>>,
-    /// The machine wants a connection, after this number of failed attempts.
+    /// The number of failed attempts, if the machine waits for a connection.
     wanted: Option<u32>,
-    /// Whether there has been a welcome.
+    /// Whether a welcome was received.
     welcomed: bool,
-    /// How long the runtime keeps a lost session.
+    /// The session's resume window, as the runtime announced it (§6.3).
     window: Option<Duration>,
     lost_at: Option<Time>,
     /// How the last connection or attempt ended.
@@ -47,12 +47,13 @@ impl LinkState {
         self.wanted = Some(failed);
     }
 
-    /// Takes the number of failed attempts over, if a connection is wanted.
+    /// Removes and returns the number of failed attempts, if a connection is wanted.
     pub(super) fn take_wanted(&mut self) -> Option<u32> {
         self.wanted.take()
     }
 
-    /// Takes over a connection that is to be upgraded. What the former one reports is ignored from now on.
+    /// Starts a connection that is to be upgraded, and returns its epoch. Reports of the former one are ignored from
+    /// now on.
     pub(super) fn attach(&mut self, pipe: Arc<Pipe>) -> u64 {
         self.epoch += 1;
         self.opened = false;
@@ -60,7 +61,7 @@ impl LinkState {
         self.epoch
     }
 
-    /// Gives the connection up: what it reports is ignored from now on.
+    /// Abandons the connection. Its reports are ignored from now on.
     pub(super) fn detach(&mut self) -> Option<Arc<Pipe>> {
         self.epoch += 1;
         self.opened = false;
@@ -80,7 +81,7 @@ impl LinkState {
         self.opened = true;
     }
 
-    /// Gives up a connection that has ended, and keeps the reason. Returns whether it had been upgraded.
+    /// Abandons a connection that has ended, and keeps the reason. Returns whether it had been upgraded.
     pub(super) fn ended(&mut self, error: ConnectError) -> bool {
         let opened = self.opened;
         self.detach();
@@ -117,7 +118,7 @@ impl LinkState {
         self.last.as_ref()
     }
 
-    /// Returns how long the runtime keeps a lost session, if that time has passed.
+    /// Returns the resume window, if it has passed since the connection was lost.
     pub(super) fn window_passed(&self, now: Time) -> Option<Duration> {
         let lost_for = Duration::from_micros(now.since(self.lost_at?));
         self.window.filter(|window| lost_for > *window)

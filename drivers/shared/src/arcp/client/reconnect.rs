@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// How a client makes its connection, and makes it again once it was lost.
+/// How a client makes its first connection, and reconnects once the connection was lost.
 ///
-/// The first attempt is made at once, and so is the second, unless the last connection was lost within [`steady_after`]. The
-/// pause before each further attempt is drawn between half and all of a value that begins with [`first_pause`] and doubles
-/// up to [`longest_pause`].
+/// The first attempt is made at once, and so is the second, unless the last connection was lost within
+/// [`steady_after`]. The pause before each further attempt is random: between half and all of a value that starts at
+/// [`first_pause`] and doubles up to [`longest_pause`].
 ///
 /// A token that the runtime refuses, an HTTP status such as 404 and a certificate that is not trusted end the first
 /// connection without another attempt.
@@ -41,7 +41,7 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// One attempt to connect. The loss of the connection is the end of the session.
+    /// Makes one attempt to connect. When the connection is lost, the session ends.
     pub fn never() -> Reconnect {
         Reconnect::default().attempts(0)
     }
@@ -58,8 +58,8 @@ impl Reconnect {
         self
     }
 
-    /// Sets how long a connection must last to count as good. One that is lost earlier counts as a failed attempt.
-    /// Default: 5 s.
+    /// Sets how long a connection must last to count as a success. One that is lost earlier counts as a failed attempt
+    /// for the pauses. Default: 5 s.
     pub fn steady_after(mut self, time: Duration) -> Reconnect {
         self.steady_after = time;
         self
@@ -79,12 +79,12 @@ impl Reconnect {
         self
     }
 
-    /// Whether the first connection is tried again after so many attempts that failed, in this time.
+    /// Returns whether to try the first connection again after `failed` attempts that took `elapsed`.
     pub(super) fn connects_again(&self, failed: u32, elapsed: Duration) -> bool {
         self.resumes_again(failed) && elapsed < self.connect_within
     }
 
-    /// Whether a lost connection is made again after so many attempts that failed.
+    /// Returns whether to try to reconnect again after `failed` attempts.
     pub(super) fn resumes_again(&self, failed: u32) -> bool {
         self.attempts.is_none_or(|most| failed < most)
     }

@@ -1,4 +1,4 @@
-//! What an application may want to know of its session.
+//! Events of a client's session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,34 +8,35 @@ use nuncio_core::arcp::client::{LostReason, RemoteFault, Welcome};
 
 use super::error::SessionEnd;
 
-/// Something that happened to a session. None of it needs to be dealt with: the client resumes by itself.
+/// An event of a session. An application may ignore all of them: the client resumes the session by itself.
 #[derive(Clone, Debug)]
 pub enum SessionEvent {
-    /// The session is live: it was opened, or resumed.
+    /// The session was opened or resumed.
     Live(Arc<Welcome>),
-    /// The connection is gone; the session and its jobs are not.
+    /// The connection was lost. The session and its jobs continue.
     Lost(LostReason),
-    /// The next attempt to connect.
+    /// The client is about to connect again.
     Reconnecting {
-        /// Failed attempts since the session was live.
+        /// The number of attempts that have failed since the session was live.
         attempt: u32,
-        /// The pause before it.
+        /// The pause before the attempt.
         after: Duration,
     },
-    /// Events that will not come any more, `from..=to` in the session's numbering: the runtime no longer has them.
+    /// Events `from..=to` of the session are lost: the runtime no longer has them.
     Gap {
         /// The first lost number.
         from: u64,
         /// The last lost number.
         to: u64,
     },
-    /// A complaint of the runtime that belongs to no request.
+    /// An error that the runtime has sent and that belongs to no request.
     Notice(RemoteFault),
-    /// The session is over.
+    /// The session has ended.
     Over(SessionEnd),
 }
 
-/// The events of a session from the time it was asked for on. One that is not read forgets the oldest.
+/// The events of a session from the time at which this value was made. Up to 64 events wait to be read; then the oldest
+/// is dropped.
 #[derive(Debug)]
 #[must_use = "the events are read with `next`"]
 pub struct SessionEvents {
@@ -44,7 +45,7 @@ pub struct SessionEvents {
 }
 
 impl SessionEvents {
-    /// The next event; `None` after the session is over and all were taken.
+    /// Returns the next event, or `None` once [`SessionEvent::Over`] was returned.
     pub async fn next(&mut self) -> Option<SessionEvent> {
         while !self.over {
             match self.receiver.recv().await {

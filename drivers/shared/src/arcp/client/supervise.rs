@@ -1,7 +1,8 @@
-//! Connecting, and connecting again.
+//! Connects a client, and reconnects it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,24 +22,24 @@ use super::transport::Transport;
 use crate::io::clock::{monotonic, timeout};
 use crate::io::conn::{self, Patience, Port};
 use crate::io::pipe::Pipe;
-use crate::io::sync::CancellationToken;
+use crate::io::sync::{CancellationToken, lock};
 use crate::io::{Driver, Io as _};
 
-/// What a client does to have a connection.
+/// Makes the connections of one client.
 pub(super) struct Supervisor<D: Driver> {
     pub(super) hub: Arc<Hub>,
     pub(super) io: Arc<D::Thread>,
     pub(super) connector: Box<dyn Connector<D>>,
     pub(super) reconnect: Reconnect,
-    /// For a connection and its upgrade.
+    /// The time limit for a connection and its upgrade.
     pub(super) connect_timeout: Duration,
 }
 
-/// What a connection that is to end may still take.
+/// How long a closing connection may take to write its last frames.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl<D: Driver> Supervisor<D> {
-    /// Connects whenever the machine wants it, until the session has ended.
+    /// Connects each time the machine asks for it, until the session has ended.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.reconnect);
         let mut connection: Option<oneshot::Receiver<()>> = None;
@@ -54,7 +55,7 @@ impl<D: Driver> Supervisor<D> {
                 break;
             }
             match timeout(&*self.io, self.connect_timeout, self.connector.connect(&self.io)).await {
-                // Closed meanwhile: there is nobody to connect.
+                // The session has ended in the meantime.
                 Some(Ok(_)) if self.hub.ended().is_some() => break,
                 Some(Ok(transport)) => connection = Some(self.open(transport, abandoned.clone())),
                 Some(Err(error)) => self.failed(ConnectError::Io(Arc::new(error))),
@@ -62,13 +63,14 @@ impl<D: Driver> Supervisor<D> {
             }
         }
         if let Some(connection) = connection {
-            // The last frames get their time; a runtime that does not take them is left alone.
+            // Gives the connection time to write its last frames, then abandons it.
             timeout(&*self.io, LINGER * 3, connection).await;
             abandoned.cancel();
         }
     }
 
-    /// The number of failed attempts before the one that is wanted; `None` when there are to be no more.
+    /// Waits until the machine asks for a connection. Returns the number of failed attempts before it, or `None` once
+    /// the session has ended.
     async fn wanted(&mut self, started: Instant) -> Option<u32> {
         loop {
             if self.hub.ended().is_some() {
@@ -84,7 +86,7 @@ impl<D: Driver> Supervisor<D> {
         }
     }
 
-    /// Whether another attempt makes sense after so many that failed. If not, the session is ended.
+    /// Returns whether to make another attempt after `failed` attempts that failed. If not, the session is ended.
     fn may(&self, failed: u32, elapsed: Duration) -> bool {
         let (welcomed, last, window) = self
             .hub
@@ -114,13 +116,13 @@ impl<D: Driver> Supervisor<D> {
         });
     }
 
-    /// Begins a connection; it ends at the latest when it is abandoned.
+    /// Starts the tasks of a connection, which end at the latest when `abandoned` is cancelled.
     fn open(&self, mut transport: Transport, abandoned: CancellationToken) -> oneshot::Receiver<()> {
         let pipe = Arc::new(Pipe::default());
         let (epoch, max_message) =
             self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().limits.frame_bytes));
         let link = transport.link(max_message);
-        let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch });
+        let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch, failure: Mutex::new(None) });
         let patience = Patience { open: Some(self.connect_timeout), linger: LINGER };
         let connection = conn::run(self.io.clone(), transport.stream, link, pipe, port, patience);
         let (done, ended) = oneshot::channel();
@@ -137,6 +139,8 @@ impl<D: Driver> Supervisor<D> {
 struct ClientPort {
     hub: Arc<Hub>,
     epoch: u64,
+    /// The error that reading has failed with.
+    failure: Mutex<Option<Arc<io::Error>>>,
 }
 
 impl Port for ClientPort {
@@ -171,13 +175,23 @@ impl Port for ClientPort {
         });
     }
 
+    fn failed(&self, error: io::Error) {
+        *lock(&self.failure) = Some(Arc::new(error));
+    }
+
     fn ended(&self, closed: &Closed) {
+        let failure = lock(&self.failure).take();
         debug!(code = closed.code, reason = closed.reason, "the connection is over");
         self.hub.run(|state, now| {
             if state.link.is_current(self.epoch) {
-                let opened = state.link.ended(match closed.cause {
-                    Cause::Refused { status } => ConnectError::Upgrade { status, reason: closed.reason.clone() },
-                    Cause::Peer | Cause::Us | Cause::Fault | Cause::Lost => ConnectError::Ended(closed.reason.clone()),
+                let opened = state.link.ended(match (failure, closed.cause) {
+                    (Some(failure), _) => ConnectError::Io(failure),
+                    (None, Cause::Refused { status }) => {
+                        ConnectError::Upgrade { status, reason: closed.reason.clone() }
+                    }
+                    (None, Cause::Peer | Cause::Us | Cause::Fault | Cause::Lost) => {
+                        ConnectError::Ended(closed.reason.clone())
+                    }
                 });
                 if opened {
                     match closed.cause {

@@ -18,17 +18,18 @@ enum Framing {
 }
 
 impl Transport {
-    /// A stream to a WebSocket server, which is asked to upgrade: TCP, TLS, anything.
+    /// Returns a transport over a stream (TCP, TLS or any other) to a WebSocket server, which is sent an upgrade
+    /// request.
     pub fn websocket(stream: Stream, options: ClientOptions) -> Transport {
         Transport { stream, framing: Framing::WebSocket(Box::new(options)) }
     }
 
-    /// A WebSocket that somebody else has upgraded.
+    /// Returns a transport over a WebSocket connection that is already upgraded.
     pub fn upgraded(stream: Stream) -> Transport {
         Transport { stream, framing: Framing::Upgraded }
     }
 
-    /// A stream of newline-delimited frames, the form of stdio (§4).
+    /// Returns a transport over a stream of newline-delimited frames, as on stdio (§4).
     pub fn lines(stream: Stream) -> Transport {
         Transport { stream, framing: Framing::Lines }
     }

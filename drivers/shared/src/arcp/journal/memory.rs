@@ -75,7 +75,7 @@ impl Journal for MemoryJournal {
 
     fn compact_step(&mut self) -> Result<bool, JournalError> {
         let mut records = lock(&self.records);
-        // A pass is worth its time once there are twice as many records as after the last one.
+        // A pass reads all records, so it waits until there are twice as many as after the last pass.
         if records.all.len() > 1024 + 2 * records.compacted {
             let Records { all, retention, compacted } = &mut *records;
             let needed = |(seq, record): &(u64, Record)| retention.needs(*seq, record, true);
@@ -116,7 +116,7 @@ impl Answer {
         Answer { range, max_events, max_bytes, bytes: 0, records: Vec::new(), before: None, whole: false }
     }
 
-    /// Adds a record if it is in the range. Returns false once there is no room for more.
+    /// Adds a record if it is in the range. Returns false once the answer is full.
     pub(super) fn take(&mut self, record: &Record) -> bool {
         let wanted = match self.range {
             ReplayRange::Session { session, after, before } => {
@@ -149,7 +149,7 @@ impl Answer {
         true
     }
 
-    /// Returns the position of the first event, unless it is known that none is missing before it.
+    /// Returns the position of the first event if an event may be missing before it.
     #[cfg(feature = "sqlite")]
     pub(super) fn in_doubt(&self) -> Option<u64> {
         self.records.first().filter(|_| !self.whole)?.position().map(|(at, _)| at)

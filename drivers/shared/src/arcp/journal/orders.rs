@@ -1,4 +1,4 @@
-//! What a server tells the thread of its journal.
+//! The orders that a server sends to the thread of its journal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use nuncio_core::arcp::{ReplayId, ReplayRange};
 
 use crate::io::sync::Watch;
 
-/// What the thread is to do.
+/// An order to the journal's thread.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Commit the records that wait in the server.
@@ -19,10 +19,10 @@ pub(crate) enum Order {
     Stop,
 }
 
-/// The events that are to be read back.
+/// A range of events to read back.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    /// The machine's name for the request.
+    /// The machine's id of the request.
     pub(crate) id: ReplayId,
     pub(crate) range: ReplayRange,
     pub(crate) max_events: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Replay {
 /// The sending end of a journal's orders.
 pub(crate) struct Orders {
     sender: Sender<Order>,
-    /// An [`Order::Commit`] was sent and not received yet.
+    /// Whether an [`Order::Commit`] was sent and is not received yet.
     commit_sent: AtomicBool,
     ended: Watch<bool>,
 }

@@ -1,4 +1,4 @@
-//! Which records are still needed, by the rules of retention of [`Record`].
+//! Decides which records are still needed, by the retention rules of [`Record`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,7 +7,7 @@ use nuncio_core::arcp::{JobUlid, Record, SessionId};
 /// The number of answered submits that are remembered for a session.
 const SUBMITS: usize = 1_024;
 
-/// What a journal holds, as far as it decides which records may be removed.
+/// A summary of a journal's records that decides which of them may be removed.
 #[derive(Debug, Default)]
 pub(crate) struct Retention {
     sessions: BTreeMap<SessionId, OpenSession>,

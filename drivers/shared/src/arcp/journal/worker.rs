@@ -1,4 +1,4 @@
-//! The thread that a journal works on.
+//! The thread that a journal runs on.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ pub(crate) fn run(hub: &Arc<Hub>, orders: &Orders, received: &Receiver<Order>, m
     let todo = Todo::new(orders, received);
     let mut worker = Worker { hub, journal: &mut *journal, todo, pause: FIRST_PAUSE, compact_at: None };
     worker.work();
-    // Whoever waits for the end may open the file right away, so it is closed first.
+    // Another server may open the file as soon as the end is reported, so it is closed first.
     drop(journal);
     orders.set_ended();
 }
@@ -35,7 +35,7 @@ struct Todo<'a> {
     received: &'a Receiver<Order>,
     commit: bool,
     replays: VecDeque<Replay>,
-    /// The last task was a commit, so a replay comes next.
+    /// Whether the last task was a commit, so that a replay comes next.
     committed: bool,
     stopped: bool,
 }
@@ -53,8 +53,8 @@ impl<'a> Todo<'a> {
         Todo { orders, received, commit: false, replays: VecDeque::new(), committed: false, stopped: false }
     }
 
-    /// Waits until there is something to do, or until `until`. Commits and replays take turns, so that a commit waits for
-    /// one replay at most.
+    /// Waits until there is something to do, or until `until`. Commits and replays alternate, so that a commit waits
+    /// for at most one replay.
     fn next(&mut self, until: Option<Instant>) -> Task {
         if !self.commit && self.replays.is_empty() && !self.stopped {
             self.wait(until);
@@ -123,7 +123,7 @@ impl Worker<'_> {
     }
 
     /// Commits every record that waits, in one transaction, and tries again until this succeeds. Until then the machine
-    /// takes no new work.
+    /// refuses new work.
     fn commit(&mut self) {
         let mut records = self.hub.take_records();
         let mut failed = false;
@@ -155,7 +155,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Lets the pause before the next attempt to commit pass, and serves replays meanwhile.
+    /// Waits for the pause before the next attempt to commit, and serves replays in the meantime.
     fn rest(&mut self) {
         let until = monotonic() + self.pause;
         self.pause = (self.pause * 2).min(LAST_PAUSE);
@@ -170,7 +170,7 @@ impl Worker<'_> {
 
     fn replay(&mut self, replay: &Replay) {
         let Replay { id, range, max_events, max_bytes } = replay;
-        // The machine may have given up on it; reading takes time.
+        // If the machine no longer waits for the answer, reading is not worth its time.
         if !self.hub.look(|runtime| runtime.asks(*id)) {
             return;
         }
@@ -200,7 +200,8 @@ impl Worker<'_> {
     }
 }
 
-/// Turns a panic of the journal into an error, so that the thread lives on and the server does not wait for ever.
+/// Turns a panic of the journal into an error, so that the thread continues and the server does not wait for it without
+/// end.
 fn caught<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(JournalError::Io("the journal panicked".to_owned())))
 }

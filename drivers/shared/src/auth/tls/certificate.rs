@@ -21,7 +21,8 @@ pub struct CertificateNames {
 }
 
 impl CertificateNames {
-    /// Reads the names of a certificate. Returns `None` if it cannot be parsed; a certificate that TLS has verified can.
+    /// Reads the names of a certificate. Returns `None` if it cannot be parsed. A certificate that TLS has verified can
+    /// be parsed.
     pub fn of(certificate: &PeerCertificate) -> Option<CertificateNames> {
         let (_, parsed) = X509Certificate::from_der(certificate.der()).ok()?;
         let mut names = CertificateNames::default();
@@ -93,7 +94,7 @@ impl CertificatePrincipals {
 
     /// Returns the principal of a certificate.
     ///
-    /// Errors: there is no name of these kinds, or there are several of the first kind that there is.
+    /// Errors: the certificate has no name of these kinds, or it has several of the first kind that occurs in it.
     pub fn principal(&self, certificate: &PeerCertificate) -> Result<String, NoPrincipal> {
         let names = CertificateNames::of(certificate).ok_or(NoPrincipal::Unreadable)?;
         let found = self.kinds.iter().map(|kind| (*kind, names.kind(*kind))).find(|(_, names)| !names.is_empty());

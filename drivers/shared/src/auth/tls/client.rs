@@ -32,7 +32,7 @@ impl ClientTls {
         ClientTls::build(authorities, None)
     }
 
-    /// As [`new`](ClientTls::new), and presents a certificate to servers that ask for one (mutual TLS).
+    /// Like [`new`](ClientTls::new), and presents a certificate to servers that request one (mutual TLS).
     pub fn mutual(authorities: Authorities, identity: Identity) -> Result<ClientTls, TlsError> {
         ClientTls::build(authorities, Some(identity))
     }

@@ -1,23 +1,71 @@
-//! TLS errors as sentences that say what to do.
+//! TLS errors of clients as sentences that say what is wrong.
 
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// Rewrites an error of a client's connection to `host`, in the handshake or later.
+/// Why the TLS connection of a client failed, in the handshake or later.
+///
+/// A client reports it as [`ConnectError::Io`](crate::arcp::ConnectError::Io), whose [`io::Error`] contains this error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsConnectError {
+    /// No authority that the client trusts has signed the certificate of the server.
+    #[error("the certificate of {host} is not trusted: no trusted authority has signed it")]
+    UnknownAuthority {
+        /// The host that the client connects to.
+        host: String,
+    },
+    /// The certificate of the server cannot be trusted for another reason.
+    #[error("the certificate of {host} {reason}")]
+    ServerCertificate {
+        /// The host that the client connects to.
+        host: String,
+        /// What is wrong, such as `is not trusted: it has expired`.
+        reason: String,
+    },
+    /// The server requires a client certificate, and the client has presented none.
+    #[error("{host} requires a client certificate")]
+    CertificateRequired {
+        /// The host that the client connects to.
+        host: String,
+    },
+    /// The server does not accept the client certificate.
+    #[error("{host} does not accept the client certificate ({alert}); present one that its authority has signed")]
+    CertificateRefused {
+        /// The host that the client connects to.
+        host: String,
+        /// The name of the TLS alert that the server sent, such as `UnknownCA`.
+        alert: String,
+    },
+    /// The server does not speak TLS at this port.
+    #[error("{host} does not speak TLS at this port; is it a ws:// URL?")]
+    NotTls {
+        /// The host that the client connects to.
+        host: String,
+    },
+    /// Any other failure of the protocol.
+    #[error("the TLS connection to {host} failed: {reason}")]
+    Protocol {
+        /// The host that the client connects to.
+        host: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// Replaces a TLS error of a client's connection to `host` by a [`TlsConnectError`] of the same kind.
 pub(super) fn explain(host: &str, error: io::Error) -> io::Error {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return error;
     };
-    io::Error::new(error.kind(), sentence(host, tls))
+    io::Error::new(error.kind(), explained(host.to_owned(), tls))
 }
 
-fn sentence(host: &str, error: &Error) -> String {
+fn explained(host: String, error: &Error) -> TlsConnectError {
     match error {
-        Error::InvalidCertificate(wrong) => certificate(host, wrong),
-        Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            format!("{host} wants a client certificate; pass one (--client-cert and --client-key)")
-        }
+        Error::InvalidCertificate(wrong) => server_certificate(host, wrong),
+        Error::AlertReceived(AlertDescription::CertificateRequired) => TlsConnectError::CertificateRequired { host },
         Error::AlertReceived(
             alert @ (AlertDescription::UnknownCA
             | AlertDescription::BadCertificate
@@ -27,35 +75,30 @@ fn sentence(host: &str, error: &Error) -> String {
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::DecryptError
             | AlertDescription::AccessDenied),
-        ) => {
-            format!("{host} does not accept the client certificate ({alert:?}); pass one that its authority has signed")
-        }
-        Error::InvalidMessage(_) => format!("{host} does not speak TLS at this port; is it a ws:// URL?"),
-        other => format!("the TLS connection to {host} failed: {other}"),
+        ) => TlsConnectError::CertificateRefused { host, alert: format!("{alert:?}") },
+        Error::InvalidMessage(_) => TlsConnectError::NotTls { host },
+        other => TlsConnectError::Protocol { host, reason: other.to_string() },
     }
 }
 
-fn certificate(host: &str, wrong: &CertificateError) -> String {
-    let why = match wrong {
+fn server_certificate(host: String, wrong: &CertificateError) -> TlsConnectError {
+    let reason = match wrong {
         CertificateError::UnknownIssuer
         | CertificateError::BadSignature
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            return format!(
-                "the certificate of {host} is not trusted: no known authority has signed it; \
-                 pass the certificate of the one that did (--ca-file)"
-            );
+            return TlsConnectError::UnknownAuthority { host };
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            return format!(
-                "the certificate of {host} is for another name: {wrong}; connect to a name that it is for, or set the server name"
-            );
+            format!("is for another name: {wrong}; connect to a name that it is for, or set the server name")
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "is not trusted: it has expired".to_owned()
+        }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "it is not valid yet; is this machine's clock right?"
+            "is not trusted: it is not valid yet; is this machine's clock right?".to_owned()
         }
-        CertificateError::Revoked => "it is revoked",
-        other => return format!("the certificate of {host} is not trusted: {other}"),
+        CertificateError::Revoked => "is not trusted: it is revoked".to_owned(),
+        other => format!("is not trusted: {other}"),
     };
-    format!("the certificate of {host} is not trusted: {why}")
+    TlsConnectError::ServerCertificate { host, reason }
 }

@@ -9,6 +9,7 @@ mod server;
 
 pub use certificate::{CertificateNames, CertificatePrincipals, NameKind, NoPrincipal};
 pub use client::ClientTls;
+pub use explain::TlsConnectError;
 pub use pem::{Authorities, Identity};
 pub use server::{ClientCertificates, ServerTls};
 
@@ -36,7 +37,7 @@ pub enum TlsError {
         /// The fault.
         error: String,
     },
-    /// A certificate cannot be that of an authority.
+    /// A certificate cannot be used as that of an authority.
     #[error("{origin} holds a certificate that cannot be that of an authority: {error}")]
     Authority {
         /// The file, or `the text` for a text in memory.

@@ -32,7 +32,7 @@ pub struct ServerTls {
 pub enum ClientCertificates {
     /// A client without a certificate is refused.
     Required,
-    /// A client without a certificate is let in, and has its token alone.
+    /// A client without a certificate is accepted, and authenticates with its token alone.
     Optional,
 }
 

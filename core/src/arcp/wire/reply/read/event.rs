@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::arcp::wire::envelope::Int;
 use crate::json::Text;
 
-/// A `job.event`: envelope and payload, read in one pass and only as far as they are needed.
+/// A `job.event`: the members of its envelope and payload that are needed, read in one pass.
 #[derive(Debug, Deserialize)]
 pub(crate) struct EventFrame<'a> {
     #[serde(borrow, default, rename = "type")]

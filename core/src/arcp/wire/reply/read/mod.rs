@@ -1,7 +1,7 @@
 //! The payloads that a runtime sends, as a client reads them.
 //!
-//! The deployed runtimes differ in names, types and optional members. Reading is therefore generous: unknown members
-//! are ignored, and a member of an unexpected type counts as absent ([`Maybe`]).
+//! The deployed runtimes differ in names, types and optional members. Reading is therefore lenient: unknown members are
+//! ignored, and a member of an unexpected type counts as absent ([`Maybe`]).
 
 mod chunk;
 mod control;

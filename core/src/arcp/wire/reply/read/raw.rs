@@ -1,4 +1,4 @@
-//! Parts of a frame that are handed on without a copy.
+//! Parts of a frame that are passed on without a copy.
 
 use core::fmt;
 

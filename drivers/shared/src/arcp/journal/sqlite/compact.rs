@@ -16,7 +16,7 @@ const GROWTH_PART: u64 = 2;
 /// Pages given back to the file system after a pass.
 const VACUUM_PAGES: u32 = 4096;
 
-/// How far the pass over the file has come.
+/// The progress of the pass over the file.
 #[derive(Debug, Default)]
 pub(super) struct Compaction {
     /// Bytes written since the last pass began.
@@ -25,7 +25,7 @@ pub(super) struct Compaction {
     at: Option<i64>,
 }
 
-/// What a step works on.
+/// The parts of a journal that a step works on.
 pub(super) struct Compacted<'a> {
     pub(super) database: &'a mut Database,
     pub(super) retention: &'a mut Retention,
@@ -33,7 +33,7 @@ pub(super) struct Compacted<'a> {
 }
 
 impl Compaction {
-    /// Begins a pass at once, however little the file has grown.
+    /// Returns a compaction whose pass begins at the next step, even if the file has not grown.
     pub(super) fn begun() -> Compaction {
         Compaction { grown: 0, at: Some(i64::MIN) }
     }
@@ -68,7 +68,7 @@ impl Compaction {
         Ok(true)
     }
 
-    /// Visits more batches than a commit is about to add, as long as the file is too large.
+    /// Makes space for a commit: while the file is too large, visits up to twice as many batches as the commit adds.
     pub(super) fn make_room(&mut self, batches: usize, of: &mut Compacted<'_>) -> Result<(), JournalError> {
         for _ in 0..=batches * 2 {
             if !of.is_over()? || !self.step(of)? {

@@ -1,4 +1,4 @@
-//! Between the types of `SQLite` and those of a journal.
+//! Converts between the types of `SQLite` and those of a journal.
 
 use nuncio_core::arcp::{Record, RecordError};
 use rusqlite::ErrorCode;
@@ -14,7 +14,7 @@ pub(super) fn readable(record: &[u8]) -> Result<Option<Record>, JournalError> {
     }
 }
 
-/// `SQLite` has no unsigned integers.
+/// Converts a number for `SQLite`, which has no unsigned integers.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The journal of a file.
+//! The journal in an `SQLite` file.
 
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ impl SqliteJournal {
         &self.path
     }
 
-    /// Counts what the file holds.
+    /// Counts the records in the file.
     pub fn stats(&self) -> Result<JournalStats, JournalError> {
         let mut stats = JournalStats { bytes: self.database.bytes()?, ..JournalStats::default() };
         self.database.batches(&mut |batch| {
@@ -120,7 +120,7 @@ impl SqliteJournal {
     }
 
     /// Removes every record that is no longer needed and gives the space back to the file system. A running server does
-    /// the same in small steps; this takes as long as it takes.
+    /// the same in small steps; this method returns when the whole file is done.
     pub fn compact(&mut self) -> Result<JournalStats, JournalError> {
         self.load(&mut |_, _| true)?;
         // The record that ends something is removed after the record that began it, in a second pass.

@@ -1,4 +1,4 @@
-//! Reading a journal bit by bit, and a summary of what it holds.
+//! Reads a journal one commit at a time, and summarises its contents.
 
 use std::collections::{HashMap, HashSet};
 
@@ -55,10 +55,10 @@ impl JournalContents {
 }
 
 impl SqliteJournal {
-    /// Returns the records after this number that were committed together, or `None` if there are none yet. No lock is held
-    /// between two calls, so a slow reader delays no one.
+    /// Returns the records after this number that were committed together, or `None` if there are none yet. No lock is
+    /// held between two calls, so a slow reader does not delay the server.
     pub fn after(&self, number: u64) -> Result<Option<Committed>, JournalError> {
-        // The batch that holds the next number, or else the first one that begins after it.
+        // The batch that contains the next number, or else the first one that begins after it.
         let sql = "SELECT first, at, sum, data, last FROM batches WHERE first >= coalesce(
                 (SELECT first FROM (SELECT first, last FROM batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1)
                  WHERE last > ?1), ?1 + 1)

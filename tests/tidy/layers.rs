@@ -1,5 +1,5 @@
-//! Which file may import which. In core: ground floor ← lease, budget ← wire ← machines. In `drivers/shared`: io ← auth ← protocols
-//! ← bridges between them. Protocols never import each other.
+//! Checks which file imports which. In core: base values ← lease, budget ← wire ← machines. In `drivers/shared`:
+//! io ← auth ← protocols ← bridges between them. Protocols never import each other.
 
 use std::collections::BTreeSet;
 
@@ -7,20 +7,20 @@ use super::circles::imports;
 use super::circles::names::Package;
 use super::rust_files;
 
-/// The protocols of core, and the rooms that each has: what is said, then its machines.
+/// The protocols of core, and the modules that each has: its wire types, then its machines.
 const PROTOCOLS: [(&str, &[&str]); 3] = [
     ("arcp", &["wire", "runtime", "client"]),
     ("cap", &["wire", "worker", "router", "client"]),
     ("caracal", &["wire", "coordinator", "client"]),
 ];
 
-/// Where a file of core stands.
+/// The layer of a file of core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Floor<'a> {
+enum Layer<'a> {
     /// `lib.rs`.
     Root,
     /// A file beside `lib.rs`: values that every protocol may use.
-    Ground,
+    Base,
     /// `lease/` and `budget/`.
     Authority,
     /// A protocol's own `mod.rs`.
@@ -29,74 +29,75 @@ enum Floor<'a> {
     Machine(&'a str, &'a str),
 }
 
-/// The floor of a file below `core/src`; `None` if there is no such room.
-fn floor(file: &str) -> Option<Floor<'_>> {
+/// Returns the layer of a file below `core/src`, or `None` if it belongs to none.
+fn layer(file: &str) -> Option<Layer<'_>> {
     let parts: Vec<&str> = file.split('/').collect();
     match parts[..] {
-        ["lib.rs"] => Some(Floor::Root),
-        [_] => Some(Floor::Ground),
-        ["lease" | "budget", ..] => Some(Floor::Authority),
-        [protocol, "mod.rs"] => Some(Floor::Front(protocol)),
-        [protocol, room, _, ..] => {
-            let (_, rooms) = PROTOCOLS.into_iter().find(|(name, _)| *name == protocol)?;
-            match room {
-                "wire" => Some(Floor::Wire(protocol)),
-                _ => rooms.contains(&room).then_some(Floor::Machine(protocol, room)),
+        ["lib.rs"] => Some(Layer::Root),
+        [_] => Some(Layer::Base),
+        ["lease" | "budget", ..] => Some(Layer::Authority),
+        [protocol, "mod.rs"] => Some(Layer::Front(protocol)),
+        [protocol, module, _, ..] => {
+            let (_, modules) = PROTOCOLS.into_iter().find(|(name, _)| *name == protocol)?;
+            match module {
+                "wire" => Some(Layer::Wire(protocol)),
+                _ => modules.contains(&module).then_some(Layer::Machine(protocol, module)),
             }
         }
         _ => None,
     }
 }
 
-/// Whether a file of one floor may name items of another floor.
-fn may_import(from: Floor, to: Floor) -> bool {
+/// Returns whether a file of one layer may name items of another layer.
+fn may_import(from: Layer, to: Layer) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
-        // The front of a protocol re-exports and defines nothing that its rooms need; the root likewise.
-        (_, Floor::Root | Floor::Front(_)) => false,
-        (Floor::Root, _) | (_, Floor::Ground) => true,
-        (Floor::Ground, _) => false,
-        (_, Floor::Authority) => true,
-        (Floor::Machine(own, _) | Floor::Front(own), Floor::Wire(other))
-        | (Floor::Front(own), Floor::Machine(other, _)) => own == other,
+        // The `mod.rs` of a protocol and the root only re-export, so no module needs them.
+        (_, Layer::Root | Layer::Front(_)) => false,
+        (Layer::Root, _) | (_, Layer::Base) => true,
+        (Layer::Base, _) => false,
+        (_, Layer::Authority) => true,
+        (Layer::Machine(own, _) | Layer::Front(own), Layer::Wire(other))
+        | (Layer::Front(own), Layer::Machine(other, _)) => own == other,
         _ => false,
     }
 }
 
 #[test]
-fn every_file_of_core_stands_in_a_room() {
+fn every_file_of_core_belongs_to_a_layer() {
     for path in rust_files("core/src") {
         let within = path.strip_prefix("core/src").unwrap().to_str().unwrap();
-        assert!(floor(within).is_some(), "{} stands in no room of the design", path.display());
+        assert!(layer(within).is_some(), "{} belongs to no layer", path.display());
     }
 }
 
 #[test]
-fn files_of_core_import_from_the_floors_below_only() {
+fn files_of_core_import_only_from_the_layers_below() {
     let graph = imports::graph(&Package::read("core/src/lib.rs"));
     let wrong: BTreeSet<String> = graph
         .edges()
-        .filter(|(from, to, _)| !may_import(floor(from).unwrap(), floor(to).unwrap()))
+        .filter(|(from, to, _)| !may_import(layer(from).unwrap(), layer(to).unwrap()))
         .map(|(from, to, reason)| format!("{from} imports {to}: {reason}"))
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The rooms of `drivers/shared`, each with its floor. Rooms of one floor do not import each other.
+/// The modules of `drivers/shared`, each with its layer. Modules of one layer do not import each other.
 const SHARED: [(&str, usize); 6] = [("io", 0), ("auth", 1), ("arcp", 2), ("cap", 2), ("caracal", 2), ("bridge", 3)];
 
 #[test]
-fn rooms_of_the_shared_driver_import_from_the_floors_below_only() {
-    let room = |file: &str| {
+fn modules_of_the_shared_driver_import_only_from_the_layers_below() {
+    let module = |file: &str| {
         let name = file.split('/').next().unwrap().to_owned();
-        let (_, floor) = SHARED.into_iter().find(|(room, _)| *room == name).unwrap_or_else(|| panic!("no room {name}"));
-        (name, floor)
+        let (_, layer) =
+            SHARED.into_iter().find(|(module, _)| *module == name).unwrap_or_else(|| panic!("no module {name}"));
+        (name, layer)
     };
     let graph = imports::graph(&Package::read("drivers/shared/src/lib.rs"));
     let wrong: BTreeSet<String> = graph
         .edges()
         .filter(|(from, to, _)| {
-            let ((own, from), (other, to)) = (room(from), room(to));
+            let ((own, from), (other, to)) = (module(from), module(to));
             own != other && from <= to
         })
         .map(|(from, to, reason)| format!("{from} imports {to}: {reason}"))
@@ -106,7 +107,7 @@ fn rooms_of_the_shared_driver_import_from_the_floors_below_only() {
 
 #[test]
 fn the_rule_refuses_what_the_design_forbids() {
-    let allows = |from: &str, to: &str| may_import(floor(from).unwrap(), floor(to).unwrap());
+    let allows = |from: &str, to: &str| may_import(layer(from).unwrap(), layer(to).unwrap());
     for (from, to) in [
         ("lease/mod.rs", "time.rs"),
         ("arcp/wire/mod.rs", "budget/amount.rs"),
@@ -127,6 +128,6 @@ fn the_rule_refuses_what_the_design_forbids() {
     ] {
         assert!(!allows(from, to), "{from} may not import {to}");
     }
-    assert_eq!(floor("arcp/session.rs"), None);
-    assert_eq!(floor("arcp/helpers/mod.rs"), None);
+    assert_eq!(layer("arcp/session.rs"), None);
+    assert_eq!(layer("arcp/helpers/mod.rs"), None);
 }
