@@ -1,4 +1,4 @@
-//! What a session may do, and know of a job (§6.2, §6.6, §7.6, §9.8).
+//! What a session may do, and which jobs it may see (§6.2, §6.6, §7.6, §9.8).
 
 use super::Runtime;
 use super::config::Access;
@@ -30,8 +30,8 @@ impl Runtime {
         }
     }
 
-    /// The job that a session names, if its principal may know of it. Jobs that are not there and jobs that may not be
-    /// known get the same answer.
+    /// Returns the job that a session names, if its principal may see it. Unknown jobs and jobs that it may not see get
+    /// the same error.
     pub(super) fn visible(&self, key: SessionKey, named: &str) -> Result<JobId, Fault> {
         let found = JobUlid::parse(named).and_then(|ulid| self.jobs.find(ulid));
         let known = found.filter(|id| {
@@ -51,7 +51,8 @@ impl Runtime {
             || self.config.is_operator(principal)
     }
 
-    /// The credentials that a session may see of a job: those of its own principal's jobs, while they live (§9.8, §14).
+    /// Returns the credentials of a job that a session may see: only those of live jobs of its own principal (§9.8,
+    /// §14).
     pub(super) fn credentials_for(&self, session: &Session, job: JobId, accepted: &Accepted) -> &[Credential] {
         let live = self.jobs.get(job).is_some_and(|job| job.state().is_live());
         if live && *session.principal() == accepted.principal && session.has(Feature::ProvisionedCredentials) {
@@ -61,7 +62,7 @@ impl Runtime {
         }
     }
 
-    /// Bytes of the largest frame that a session takes; of a session that is closed, of any.
+    /// Returns the maximum frame size of a session in bytes. For a closed session it is the maximum of any session.
     pub(super) fn frame_limit(&self, key: Option<SessionKey>) -> usize {
         let limits = &self.config.limits;
         match key.and_then(|key| self.sessions.get(key)) {
@@ -71,7 +72,7 @@ impl Runtime {
     }
 }
 
-/// The one answer for a job that is not there and for one that may not be known.
+/// The error for an unknown job, and for a job that the principal may not see.
 pub(super) fn unknown_job() -> Fault {
     Fault::new(ErrorCode::JobNotFound, "there is no such job")
 }

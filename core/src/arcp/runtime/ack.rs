@@ -1,4 +1,4 @@
-//! How far a client has come: frames written to it, and events it has acknowledged (§6.5).
+//! The progress of a client: frames that were written to it, and events that it has acknowledged (§6.5).
 
 use super::Runtime;
 use super::dispatch::Request;
@@ -13,8 +13,8 @@ use crate::time::Time;
 const PYTHON_SUBSCRIPTION_DELAY: u64 = 50_000;
 
 impl Runtime {
-    /// The driver has written a number of frames to the socket: their credit returns. Late reports, and reports of more than
-    /// was sent, are ignored.
+    /// Reports that the driver has written a number of frames to the socket, which returns their credit. Late reports, and
+    /// reports of more than was sent, are ignored.
     pub fn handle_sent(&mut self, now: Time, conn: ConnId, frames: usize) {
         self.input(now, |this| {
             let now = this.clock.now();

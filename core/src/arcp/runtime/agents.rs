@@ -1,4 +1,4 @@
-//! The agents on offer, and the slots in which their jobs run (§7.5).
+//! The registered agents, and the slots in which their jobs run (§7.5).
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -12,7 +12,7 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agents {
     known: BTreeMap<String, Agent>,
-    /// Agents of which a running job has ended while others wait.
+    /// Agents with a free slot and with jobs that wait for it.
     freed: VecDeque<Box<str>>,
 }
 
@@ -41,7 +41,7 @@ impl Agent {
 }
 
 impl Agents {
-    /// Offers an agent; one of the same name is replaced, and its jobs go on.
+    /// Registers an agent. One of the same name is replaced, and its jobs go on.
     pub(super) fn register(&mut self, spec: AgentSpec) {
         match self.known.get_mut(&spec.name) {
             Some(agent) => agent.spec = spec,
@@ -56,7 +56,7 @@ impl Agents {
         self.known.values().map(|agent| &agent.spec)
     }
 
-    /// The version that a reference means (§7.5); `None` for an agent without versions.
+    /// Returns the version that a reference resolves to (§7.5), or `None` for an agent without versions.
     pub(super) fn resolve(&self, name: &str, pinned: Option<&str>) -> Result<Option<String>, Fault> {
         let agent = self
             .known

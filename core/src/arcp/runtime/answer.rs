@@ -84,7 +84,7 @@ impl Runtime {
         self.host_answered(declined.ulid, declined.features);
     }
 
-    /// The host has answered, and what it has minted is on record.
+    /// Records that the host has answered, and the credentials that it has minted.
     fn host_answered(&mut self, ulid: JobUlid, features: Features) {
         if features.has(Feature::ProvisionedCredentials) {
             self.outputs.store(Record::CredentialsAnswered { job: ulid });
@@ -111,7 +111,7 @@ impl Runtime {
             }
         }
         for waiter in waiters {
-            // One that has closed meanwhile can own nothing.
+            // A session that has closed in the meantime cannot own the job.
             let Some(session) = self.sessions.get_mut(waiter.session) else { continue };
             session.submit_answered();
             let silent = session.has_lost_request(waiter.epoch);
@@ -137,7 +137,8 @@ impl Runtime {
         });
     }
 
-    /// Sends a `job.accepted` unless it is `silent`; what it returns can be written again before the job's first event.
+    /// Sends a `job.accepted` unless it is `silent`, and returns it so that it can be sent again before the job's first
+    /// event.
     pub(super) fn send_accepted(
         &mut self,
         key: SessionKey,
@@ -164,8 +165,8 @@ impl Runtime {
         Some(announcement.into())
     }
 
-    /// The `job.accepted` of a delegated job, for a client that has asked for it: behind its `delegate` event, and not
-    /// while a submit is unanswered. Other clients would bind it to a submit.
+    /// Queues the `job.accepted` of a delegated job after its `delegate` event, for a client that has asked for it. It
+    /// is held back while a submit is unanswered. Other clients would take it for the answer to a submit.
     fn announce_child(&mut self, key: SessionKey, id: JobId, after: u64) {
         let envelope = EnvelopeId::next(&mut self.random, self.clock.now());
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
@@ -177,8 +178,8 @@ impl Runtime {
         let shown = self.credentials_for(session, id, &accepted);
         let payload = reply::accepted(&accepted, session.form(), shown, None);
         let head = session.job_head(&accepted);
-        // Where replies pile up already it goes before the child's first event, as it would after a cut: a queue that
-        // fills because of delegations is no fault of the peer.
+        // If replies already pile up, it is sent before the child's first event instead, as after a resume. The peer
+        // must not be closed for a queue that delegations have filled.
         let conn = session.conn().filter(|conn| self.conns.get(*conn).is_some_and(|open| !open.is_paused()));
         let epoch = if conn.is_some() { session.epoch() } else { 0 };
         if let Some(session) = self.sessions.get_mut(key) {
@@ -192,7 +193,7 @@ impl Runtime {
         }
     }
 
-    /// A job that the host was asked about does not come to be.
+    /// Declines a job that the host was asked about.
     pub(super) fn drop_asked(&mut self, id: JobId, fault: Fault) {
         let Some((job, waiters)) = self.jobs.decline(id, &mut self.timers) else { return };
         let ulid = job.ulid();
@@ -218,7 +219,8 @@ impl Runtime {
             if delegated {
                 self.append(parent, &Body::tool_error(delegate_id, &fault), None);
             } else {
-                // A refused submit leaves no trace; the name of a delegation stands in the parent's events.
+                // A refused submit leaves no record. The name of a refused delegation stays used, because the parent's
+                // events contain it.
                 running.forget_delegation(delegate_id);
             }
         }
@@ -226,12 +228,12 @@ impl Runtime {
         self.check_drained();
     }
 
-    /// The host has not answered in time.
+    /// Refuses a submit that the host has not answered in time.
     pub(super) fn submit_lapsed(&mut self, id: JobId) {
         self.drop_asked(id, Fault::new(ErrorCode::InternalError, "the runtime could not start the job in time"));
     }
 
-    /// Runs an accepted job, or puts it behind those that wait for a slot of its agent.
+    /// Runs an accepted job, or queues it for a slot of its agent.
     fn enqueue(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(id) else { return };
         match self.agents.claim(&job.accepted().agent, id) {

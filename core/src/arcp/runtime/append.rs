@@ -1,4 +1,4 @@
-//! Events of a job: numbered into every session that is shown it, and kept for those that will be (§8).
+//! Appends events of a job to the log of every session that watches it, and to the job's history (§8).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -18,7 +18,7 @@ use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::reply;
 use crate::budget::Amount;
 
-/// An upper bound of the bytes of an event frame whose body has a length.
+/// An upper bound of the bytes of an event frame with a body of `body` bytes.
 pub(super) fn event_len(body: usize) -> usize {
     // Head: session, trace and job id; payload: kind and ts.
     frame_len("", body) + 160 + 320
@@ -30,7 +30,7 @@ impl Runtime {
         self.append_with(id, body, None, cost);
     }
 
-    /// The same for an event whose owner sees `secret` in place of `body`.
+    /// Like [`Runtime::append`], for an event whose owner is sent `secret` in place of `body`.
     pub(super) fn append_secret(&mut self, id: JobId, body: &Body, secret: &Body) {
         self.append_with(id, body, Some(secret), None);
     }
@@ -50,7 +50,7 @@ impl Runtime {
             let Some(key) = self.watcher(id, index) else { break };
             let Some(session) = self.sessions.get(key).filter(|session| session.is_shown_live(id)) else { continue };
             let owner = session.role(id) == Some(Role::Owner);
-            // A later owner may not have negotiated credentials, and be on a connection that others can listen to.
+            // A later owner may not have negotiated credentials, and its connection may not be confidential.
             let trusted = owner && session.has(Feature::ProvisionedCredentials);
             // The owner's frames may be larger than those of a session that repeated its submit.
             let fits = owner || event_len(body.json().len()) <= self.frame_limit(Some(key));
@@ -99,7 +99,7 @@ impl Runtime {
         self.number(key, kind, head, payload, secret, accepted)
     }
 
-    /// Numbers a frame of a job that only this session is shown now, and records it.
+    /// Numbers a frame of a job for this session alone, and records it.
     pub(super) fn show_alone(
         &mut self,
         key: SessionKey,
@@ -142,7 +142,7 @@ impl Runtime {
     pub(super) fn press(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(lag) = session.back_pressure(&self.config.limits) else { return };
-        // A subscription whose replay is still to come has no place for it.
+        // It cannot be placed in a subscription whose replay is not finished.
         let live = session.watched_live().filter_map(|id| Some((id, self.jobs.get(id)?)));
         let live = live.filter(|(_, job)| job.state().is_live());
         let Some((id, job)) = live.max_by_key(|(_, job)| Job::ulid(job)) else { return };

@@ -1,4 +1,4 @@
-//! Authority: what a job may do, and how much of it a child may have (§9.3–§9.6).
+//! Authority: what a job may do, and what it may delegate to a child (§9.3–§9.6).
 
 use alloc::string::{String, ToString};
 
@@ -9,10 +9,11 @@ use crate::lease::{Lease, Namespace, Operation};
 use crate::time::Time;
 
 impl Runtime {
-    /// Whether a running job may do this, now: expiry is checked first, then the pattern, then the budget (§9.3).
+    /// Checks whether a running job may perform an operation now: first its expiry, then the patterns, then the budget
+    /// (§9.3).
     ///
     /// Errors: [`Denied::Fault`] with `LEASE_EXPIRED`, `PERMISSION_DENIED` or `BUDGET_EXHAUSTED`;
-    /// [`Denied::NotRunning`]. After `LEASE_EXPIRED` the job can only end so (§9.5).
+    /// [`Denied::NotRunning`]. After `LEASE_EXPIRED` the job can only end with that error (§9.5).
     pub fn authorize(&mut self, now: Time, job: JobId, operation: &Operation) -> Result<(), Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
@@ -49,7 +50,7 @@ impl Runtime {
         }
     }
 
-    /// Whether a parent may delegate to this agent; the pattern is matched with the bare name.
+    /// Returns whether a parent may delegate to this agent. The patterns are matched with the bare name.
     pub(super) fn may_delegate(&mut self, parent: JobId, agent: &str) -> Result<(), Fault> {
         match Operation::new(Namespace::AgentDelegate.as_str(), agent) {
             Ok(operation) => self.check_operation(parent, &operation),

@@ -43,7 +43,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Asks a job's agent, and those of the jobs below it, to stop.
+    /// Asks the agents of a job and of the jobs below it to stop.
     fn cancel(&mut self, id: JobId, reason: Option<&str>) {
         let mut open = Vec::from([id]);
         while let Some(id) = open.pop() {
@@ -58,14 +58,14 @@ impl Runtime {
         }
     }
 
-    /// Asks the agent of a running job to stop. Returns whether it was asked, and those below it are still to be.
+    /// Asks the agent of a running job to stop. Returns whether it was asked; the jobs below it must then be asked too.
     fn cancel_running(&mut self, id: JobId, reason: Option<&str>) -> bool {
         let deadline = self.clock.now().plus(self.config.cancel_grace);
         if !self.jobs.cancel(id, deadline, &mut self.timers) {
             return false;
         }
         if self.jobs.get(id).is_some_and(|job| job.output().has_rest()) {
-            // Its agent has returned: nothing is left to be asked.
+            // Its agent has already returned.
             self.end_cancelled(id, Cause::GraceOver);
             return false;
         }

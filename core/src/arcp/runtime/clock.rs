@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::time::Time;
 
-/// The latest time a runtime was given, which never steps back, and its text.
+/// The latest time that a runtime was given, and its text. It never steps back.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     now: Time,
@@ -27,7 +27,7 @@ impl Clock {
         self.now = self.now.max(now);
     }
 
-    /// The present time in the form of RFC 3339, in milliseconds; made once per millisecond.
+    /// Returns the present time as RFC 3339 with milliseconds. The text is made once per millisecond.
     pub(super) fn text(&mut self) -> &str {
         if self.millis != self.now.millis() {
             self.millis = self.now.millis();

@@ -23,15 +23,14 @@ impl Runtime {
         Ok(())
     }
 
-    /// The transport is gone. Late or repeated calls are ignored.
+    /// Reports that the transport was lost. Late or repeated calls are ignored.
     pub fn handle_close(&mut self, now: Time, conn: ConnId) {
         self.input(now, |this| {
             this.lose(conn);
         });
     }
 
-    /// No frame follows but those that are queued: the connection closes once they are sent, or when the time for that is
-    /// over.
+    /// Closes a connection once its queued frames are sent, or after `linger`. No further frame is queued.
     pub(super) fn end_connection(&mut self, conn: ConnId, code: u16, reason: &'static str) {
         let linger = self.clock.now().plus(self.config.linger);
         if let Some(key) = self.conns.end(conn, Ending { code, reason }, linger, &mut self.timers) {
@@ -52,14 +51,14 @@ impl Runtime {
         self.end_connection(conn, 1008, reason);
     }
 
-    /// Closes a connection at once; the frames that are queued for it are dropped.
+    /// Closes a connection at once, and drops the frames that are queued for it.
     pub(super) fn cut(&mut self, conn: ConnId, code: u16, reason: &'static str) {
         if self.lose(conn) {
             self.outputs.close(conn, code, reason);
         }
     }
 
-    /// A connection is gone; its session can be resumed. Returns whether it was there.
+    /// Removes a connection; its session can be resumed. Returns whether the connection existed.
     fn lose(&mut self, conn: ConnId) -> bool {
         match self.conns.lost(conn, &mut self.timers) {
             Lost::Before => false,
@@ -72,14 +71,14 @@ impl Runtime {
         }
     }
 
-    /// A closing connection has sent everything, or the time for that is over.
+    /// Finishes closing a connection that has sent everything, or whose `linger` has passed.
     pub(super) fn close_flushed(&mut self, conn: ConnId) {
         if let Some(Ending { code, reason }) = self.conns.flushed(conn, &mut self.timers) {
             self.outputs.close(conn, code, reason);
         }
     }
 
-    /// A session has lost its connection: it can be resumed until its window is over.
+    /// Detaches a session from its connection. It can be resumed until its window has passed.
     fn detach(&mut self, key: SessionKey) {
         let now = self.clock.now();
         let lapses = now.plus_secs(self.config.resume_window_secs());
@@ -88,11 +87,12 @@ impl Runtime {
         self.record_ack(key, 1);
         self.record(|_| Some(Record::SessionDetached { session: id, at: now, goodbye }));
         self.event(Event::SessionDetached { session: id });
-        // What is left of a replay waits for the next connection: in the log it would push out what was not sent yet.
+        // The rest of a replay waits for the next connection. In the log it would replace events that were not sent
+        // yet.
         self.unblock(key);
     }
 
-    /// The resume window of a session is over: it is gone, and its jobs go on without an owner.
+    /// Removes a session whose resume window has passed. Its jobs go on without an owner.
     pub(super) fn lapse(&mut self, key: SessionKey) {
         let Some(mut session) = self.sessions.lapse(key, &mut self.timers) else { return };
         for (id, role) in session.watched() {

@@ -32,13 +32,13 @@ pub struct Config {
     pub features: Features,
     /// Whether the host mints credentials (§9.8). Default: no, and the feature is never offered.
     pub provisioner: bool,
-    /// The form of the protocol that sessions are spoken to in (ours). Default: [`Compat::Auto`].
+    /// The form of the frames that sessions are sent (ours). Default: [`Compat::Auto`].
     pub compat: Compat,
     /// Who may see and watch whose jobs (§6.6, §7.6). Default: [`SamePrincipal`].
     pub policy: Arc<dyn Policy>,
     /// Principals that may list, watch and cancel every job; they see no credentials (ours). Default: none.
     pub operators: BTreeSet<String>,
-    /// Whether `session.resume` may come without `auth`, the resume token proving the principal. Default: no.
+    /// Whether a `session.resume` without `auth` is accepted: the resume token then proves the principal. Default: no.
     pub resume_by_token: bool,
     /// What the host stores beyond the life of the process. Default: [`Journaling::Off`].
     pub journal: Journaling,
@@ -62,22 +62,22 @@ pub struct Config {
     pub cancel_grace: Duration,
     /// How long a job may outlive its lease (§14). Default: 1 s.
     pub expiry_grace: Duration,
-    /// The time a closing connection has to take the frames queued for it. Default: 2 s.
+    /// How long a closing connection may take to write the frames that are queued for it. Default: 2 s.
     pub linger: Duration,
-    /// How long a connection may go without taking a frame while some are outstanding; then it is closed. A peer that
-    /// never reads would otherwise hold its agents for ever. Default: 60 s.
+    /// How long a connection may write no frame while some are outstanding. It is then closed, because a peer that
+    /// never reads would otherwise block its agents without end. Default: 60 s.
     pub stall_timeout: Duration,
     /// How long an ended job is kept for listings, subscriptions and idempotent retries. Default: 24 h.
     pub job_retention: Duration,
     /// How long an idempotency key is remembered (§7.2). Default: 24 h.
     pub idempotency_window: Duration,
 
-    /// The bounds of everything the runtime holds and accepts.
+    /// The bounds of everything that the runtime holds and accepts.
     pub limits: Limits,
 }
 
-/// The limits of a [`Runtime`](crate::arcp::Runtime). Whatever would exceed one is refused with a wire error that names
-/// it, and the memory of the runtime is bounded by their sum.
+/// The limits of a [`Runtime`](crate::arcp::Runtime). A request that would exceed a limit is refused with a wire error
+/// that names the limit. The memory of the runtime is bounded by the sum of the limits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -88,7 +88,7 @@ pub struct Limits {
     pub stdio_frame_bytes: usize,
     /// Connections. Default: 10 000.
     pub connections: usize,
-    /// Connections that have not been welcomed yet. Default: 1 000.
+    /// Connections that were not welcomed yet. Default: 1 000.
     pub ungreeted: usize,
     /// Sessions, with and without a connection. Default: 10 000.
     pub sessions: usize,
@@ -278,41 +278,42 @@ pub enum Journaling {
 }
 
 impl Journaling {
-    /// Whether anything is stored.
+    /// Returns whether records are stored.
     pub const fn is_kept(self) -> bool {
         matches!(self, Journaling::Kept | Journaling::Readable)
     }
 }
 
-/// Which form of the protocol a session is spoken to in; fixed at its first hello.
+/// The form of the frames that a session is sent. It is fixed at the session's first hello.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compat {
-    /// `python-1.1` for a hello whose capabilities hold `"agents": []`, which only that client sends; else `spec`.
+    /// `python-1.1` for a hello whose capabilities contain `"agents": []`, which only that client sends; otherwise
+    /// `spec`.
     #[default]
     Auto,
-    /// The specification to the letter, for every session.
+    /// The form of the specification, for every session.
     Spec,
-    /// The form that the Python SDK 1.1.3 survives, for every session.
+    /// The form that the Python SDK 1.1.3 can read, for every session.
     Python11,
 }
 
-/// What a principal may know of another one's job (§6.6, §7.6).
+/// The access of a principal to a job of another principal (§6.6, §7.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing, not even that it exists.
+    /// No access: the job appears not to exist.
     Hidden,
-    /// That it exists; it is listed but may not be watched.
+    /// The job is listed, but may not be watched.
     Listed,
-    /// It may be listed and watched.
+    /// The job is listed and may be watched.
     Observed,
 }
 
 /// Who may see and watch whose jobs: a pure function of the two principals and the agent.
 ///
-/// It is asked in the middle of `session.list_jobs` for every job, so it may do no IO; a policy that needs IO decides
-/// when the session is admitted.
+/// It is called for every job of a `session.list_jobs`, so it must not do IO. A policy that needs IO has to do it when
+/// the session is admitted.
 pub trait Policy: Send + Sync {
-    /// What `observer` may know of a job that `owner` submitted to `agent` (`name@version`).
+    /// Returns the access of `observer` to a job that `owner` has submitted to `agent` (`name@version`).
     fn access(&self, observer: &str, owner: &str, agent: &str) -> Access;
 }
 
@@ -326,7 +327,7 @@ impl Policy for SamePrincipal {
     }
 }
 
-/// Every principal may list and watch all jobs. Cancelling a job remains with the session that submitted it.
+/// Every principal may list and watch all jobs. Only the session that submitted a job may cancel it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyPrincipal;
 

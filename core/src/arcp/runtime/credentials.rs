@@ -1,4 +1,4 @@
-//! Provisioned credentials: who has which, and which are still to be revoked (§9.8).
+//! Provisioned credentials of jobs, and those that are still to be revoked (§9.8).
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ pub(super) struct Credentials {
     revocations: SlotMap<RevocationId, Revocation>,
 }
 
-/// A value that is valid upstream though its job no longer needs it.
+/// A value that is still valid upstream although its job no longer needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Revocation {
     job: JobUlid,
@@ -41,7 +41,7 @@ pub(super) struct Revocation {
     /// Values that were issued and are not on record as revoked.
     values: u32,
     attempt: u32,
-    /// When it is asked for again; clear while the host is asked.
+    /// When the host is asked again; clear while the host is being asked.
     retry: Deadline,
 }
 
@@ -76,7 +76,7 @@ impl Credentials {
         self.of_jobs.get(&job).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a job may be issued these credentials: their ids and values are there, and no two are the same.
+    /// Checks credentials for a job: their ids and values must not be empty, and no two may be the same.
     pub(super) fn check(&self, credentials: &[Credential], max: usize) -> Result<(), Refused> {
         for (index, credential) in credentials.iter().enumerate() {
             if credential.id.is_empty() || credential.value.expose().is_empty() || credential.endpoint.is_empty() {
@@ -159,7 +159,8 @@ impl Credentials {
         Ok(done)
     }
 
-    /// The host could not revoke a value: it is asked again, later each time, without end.
+    /// Notes that the host could not revoke a value. The host is asked again without end, after a longer pause each
+    /// time.
     pub(super) fn revoke_failed(&mut self, id: RevocationId, now: Time, timers: &mut Timers) -> Result<(), Refused> {
         let failed = self.revocations.get_mut(id).filter(|failed| failed.retry.is_clear()).ok_or(Refused::Stale)?;
         let delay = FIRST_RETRY.saturating_mul(1 << failed.attempt.min(31)).min(LAST_RETRY);
@@ -168,7 +169,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// The time has come to ask for a revocation again.
+    /// Asks for a revocation again, because its pause has passed.
     pub(super) fn retry(&mut self, id: RevocationId) -> Option<Event> {
         let revocation = self.revocations.get_mut(id)?;
         revocation.retry.passed();

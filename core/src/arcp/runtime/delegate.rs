@@ -1,4 +1,4 @@
-//! Delegation: a job asks for a child that does a part of it, with a part of its lease (§10).
+//! Delegation: a job creates a child job with a part of its lease (§10).
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::{String, ToString};
@@ -18,13 +18,14 @@ use crate::json::{Object, Text};
 use crate::lease::Lease;
 use crate::time::Time;
 
-/// The most bytes of a `delegate_id`.
+/// The maximum length of a `delegate_id` in bytes.
 const MAX_DELEGATE_ID: usize = 256;
 
 impl Runtime {
-    /// Asks for a child job that does a part of this one, with a part of its lease (§10). The `delegate` event and, if it
-    /// is refused, the `tool_result` with the error are emitted here. The child starts once the host has answered
-    /// [`Event::Submitted`](crate::arcp::Event::Submitted); [`Event::Ended`](crate::arcp::Event::Ended) says how it ended.
+    /// Delegates a part of this job to a child job, with a part of its lease (§10). This emits the `delegate` event
+    /// and, if the delegation is refused, the `tool_result` with the error. The child starts once the host has answered
+    /// [`Event::Submitted`](crate::arcp::Event::Submitted); [`Event::Ended`](crate::arcp::Event::Ended) says how it
+    /// ended.
     ///
     /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`].
     pub fn delegate(&mut self, now: Time, job: JobId, request: &Delegate<'_>) -> Result<JobId, Denied> {
@@ -123,7 +124,7 @@ impl Runtime {
         Ok(child)
     }
 
-    /// Refuses a name that a delegation may not have, or that another one of the parent has.
+    /// Refuses a name that is malformed, or that another delegation of the parent has.
     pub(super) fn check_delegate_id(&self, parent: JobId, delegate_id: &str) -> Result<(), Fault> {
         if delegate_id.is_empty() || delegate_id.len() > MAX_DELEGATE_ID {
             return Err(Fault::invalid("a delegate_id has 1 to 256 bytes"));

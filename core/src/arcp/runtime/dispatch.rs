@@ -1,4 +1,4 @@
-//! What comes from the wire: connections and their frames, read and dispatched once.
+//! Inputs from the wire: connections, and their frames, each of which is read and dispatched once.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -15,7 +15,7 @@ use crate::arcp::wire::request;
 use crate::json::{self, Text};
 use crate::time::Time;
 
-/// The most bytes of an envelope id, which is repeated in answers and remembered.
+/// The maximum length of an envelope id in bytes. It is repeated in answers, and remembered.
 const MAX_ID: usize = 512;
 
 /// A frame whose envelope is valid.
@@ -35,7 +35,8 @@ struct Refusal {
 }
 
 impl Runtime {
-    /// A transport is up. It has until [`Config::hello_timeout`](crate::arcp::Config::hello_timeout) to say hello.
+    /// Reports a new transport. Its hello must arrive within
+    /// [`Config::hello_timeout`](crate::arcp::Config::hello_timeout).
     pub fn handle_open(&mut self, now: Time, via: Via) -> ConnId {
         self.input(now, |this| {
             let now = this.clock.now();
@@ -60,7 +61,7 @@ impl Runtime {
         })
     }
 
-    /// One whole frame of a peer. Frames of a connection that is closed or closing are ignored.
+    /// Handles one complete frame of a peer. Frames of a closed or closing connection are ignored.
     pub fn handle_frame(&mut self, now: Time, conn: ConnId, frame: &[u8]) {
         self.input(now, |this| {
             let now = this.clock.now();
@@ -88,8 +89,9 @@ impl Runtime {
         });
     }
 
-    /// The link could not hand a frame in and reads no more: the frame was too large (`code` 1009) or not text (any other
-    /// close code). It is answered as if it had come here, and the connection ends.
+    /// Reports that the link has received a faulty frame and reads no further: the frame was too large (`code` 1009),
+    /// or not text (any other code). The peer gets the same error as for a faulty frame that is handed in, and the
+    /// connection closes.
     pub fn handle_unreadable(&mut self, now: Time, conn: ConnId, code: u16) {
         self.input(now, |this| {
             let state = this.conns.get(conn).map_or(ConnState::Gone, Conn::state);
@@ -190,7 +192,7 @@ impl Runtime {
         }
     }
 
-    /// Whether the next frame of this connection may be handed in. Asked before every frame.
+    /// Returns whether the next frame of this connection may be handed in. A driver asks before every frame.
     pub fn reading(&self, conn: ConnId) -> bool {
         self.conns.get(conn).is_some_and(Conn::is_reading)
     }

@@ -1,6 +1,6 @@
-//! The shutdown of a runtime: whether it still takes work.
+//! The progress of a shutdown.
 
-/// The shutdown of a runtime: whether it still takes work.
+/// The progress of a shutdown, which decides whether the runtime takes new work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Drain {
     /// It takes new work.

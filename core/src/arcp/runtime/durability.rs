@@ -1,18 +1,18 @@
-//! How far the journal has come, and the agents that wait for it.
+//! How much of the journal is durable, and the agents that wait for it.
 
 use alloc::collections::BTreeSet;
 
 use crate::arcp::runtime::config::{Config, Journaling};
 use crate::arcp::runtime::host::JobId;
 
-/// The fewest stores that have to be waiting before the journal counts as stuck.
+/// The minimum number of waiting stores at which the journal counts as stalled.
 const FAR_BEHIND: u64 = 1_024;
 
 /// The last store that the host reported as durable, and what depends on it.
 #[derive(Clone, Debug)]
 pub(super) struct Durability {
     journaling: Journaling,
-    /// Stores that may be waiting before agents wait too.
+    /// The number of waiting stores above which agents wait.
     window: u64,
     durable: u64,
     /// The host reported that the journal cannot be written.
@@ -37,14 +37,14 @@ impl Durability {
         self.journaling == Journaling::Readable
     }
 
-    /// Whether so much is not durable yet that agents have to wait.
+    /// Returns whether agents have to wait because too many stores are not durable yet.
     pub(super) fn is_behind(&self, stored: u64) -> bool {
         self.is_kept() && stored - self.durable >= self.window.max(1)
     }
 
-    /// Whether nothing more is accepted that has to be stored: the journal cannot be written, or it is further behind than
-    /// agents alone can bring about. Without this, a client that resumes again and again would make the backlog grow
-    /// without bound.
+    /// Returns whether requests that have to be stored are refused: the journal cannot be written, or it is further
+    /// behind than agents alone could cause. Without this limit, a client that resumes repeatedly would make the
+    /// backlog grow without bound.
     pub(super) fn is_stuck(&self, stored: u64) -> bool {
         let far = self.window.saturating_mul(2).max(FAR_BEHIND);
         self.paused || (self.is_kept() && stored - self.durable >= far)

@@ -1,4 +1,4 @@
-//! Events as agents emit them: checked, then appended (§8, §9.6).
+//! Events that agents emit: they are checked, then appended (§8, §9.6).
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -18,9 +18,10 @@ use crate::time::Time;
 impl Runtime {
     /// Emits an event of a running job. `Ok` means accepted, not yet delivered.
     ///
-    /// Errors: [`Refused::Blocked`] while a session that may not lose it has no room (repeat after
+    /// Errors: [`Refused::Blocked`] while the log of a session that must not lose the event is full (repeat after
     /// [`Event::Unblocked`](crate::arcp::Event)); [`Refused::TooLarge`], [`Refused::NotNegotiated`],
-    /// [`Refused::Invalid`] for what may not be sent; [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
+    /// [`Refused::Invalid`] for an event that may not be sent; [`Refused::Terminal`], [`Refused::NotRunning`],
+    /// [`Refused::Stale`].
     pub fn emit(&mut self, now: Time, job: JobId, body: &Body) -> Result<(), Refused> {
         self.input(now, |this| {
             this.running(job)?;
@@ -29,7 +30,7 @@ impl Runtime {
                 Meta::Cost { unit, amount } => this.emit_cost(job, body, unit, amount.as_ref().ok()),
                 Meta::ToolResult => {
                     this.emit_plain(job, body)?;
-                    // §9.5: the agent has heard that its lease has expired.
+                    // §9.5: the agent was told that its lease has expired.
                     if this.jobs.get(job).is_some_and(Job::is_expired) {
                         this.end_expired(job);
                     }
@@ -109,7 +110,7 @@ impl Runtime {
         Ok(chunk)
     }
 
-    /// Shows what remains of a job's budget, after its family has changed it and where its watchers have room (ours).
+    /// Emits what remains of a job's budget after its family has changed it, if its watchers' logs have space (ours).
     pub(super) fn show_remaining(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(id).filter(|job| job.state().is_running()) else { return };
         let remaining = job.budget().into_iter().flat_map(Budget::remaining);
@@ -123,7 +124,7 @@ impl Runtime {
         }
     }
 
-    /// Whether a job's agent may act.
+    /// Checks that a job's agent may act.
     pub(super) fn running(&self, id: JobId) -> Result<(), Refused> {
         let job = self.jobs.get(id).ok_or(Refused::Stale)?;
         if job.output().has_rest() {
@@ -137,8 +138,8 @@ impl Runtime {
         }
     }
 
-    /// Makes sure that a number of events may be appended. An agent waits for the sessions that may not lose them, and for the
-    /// journal; a subscription that would make it wait ends (§7.6).
+    /// Checks that a number of events may be appended. An agent waits for sessions that must not lose events, and for
+    /// the journal. A subscription that would make it wait ends (§7.6).
     pub(super) fn room(&mut self, id: JobId, events: usize, bytes: usize) -> Result<(), Refused> {
         let Some(job) = self.jobs.get(id) else { return Err(Refused::Stale) };
         let (len, max) = (event_len(bytes), self.frame_limit(job.owner()));
@@ -176,7 +177,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Notes that an agent waits for room in the logs of these sessions.
+    /// Notes that an agent waits for space in the logs of these sessions.
     fn block(&mut self, id: JobId, full: &[SessionKey]) {
         if self.jobs.get_mut(id).is_some_and(Job::block) {
             self.totals.blocked += 1;
@@ -188,7 +189,7 @@ impl Runtime {
         }
     }
 
-    /// Whether a number of events may be appended to a session's log.
+    /// Returns whether a number of events may be appended to a session's log.
     fn has_room(&self, key: SessionKey, events: usize, bytes: usize) -> bool {
         self.sessions.get(key).is_none_or(|session| session.has_room(events, bytes, &self.config.limits))
     }

@@ -20,11 +20,13 @@ use crate::arcp::wire::job::{FinalStatus, Terminal};
 use crate::arcp::wire::reply::{self, Success};
 use crate::time::Time;
 
-/// The most characters of an agent's own message and of a client's reason: escaped they still fit the smallest frame.
+/// The maximum length of an agent's message and of a client's reason, in characters. They fit the smallest frame even
+/// if every character is escaped.
 pub(super) const MAX_MESSAGE: usize = 4 << 10;
 
 impl Runtime {
-    /// The agent failed. A code outside the 15 becomes `INTERNAL_ERROR` with details `{code}`.
+    /// Ends a job whose agent has failed. A code that is not one of the 15 becomes `INTERNAL_ERROR` with details
+    /// `{code}`.
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
@@ -50,8 +52,8 @@ impl Runtime {
         })
     }
 
-    /// Ends a job that does not succeed, after the jobs below it. A job that was cancelled, or whose lease was refused as
-    /// expired, ends so, whatever else happens to it.
+    /// Ends a job that does not succeed, after the jobs below it. A job that was cancelled ends as cancelled, and a job
+    /// that was refused an operation because its lease had expired ends as expired, whatever `cause` is.
     pub(super) fn end_fault(&mut self, id: JobId, cause: Cause, fault: Fault) {
         if self.jobs.get(id).is_some_and(|job| job.would_end(cause)) {
             self.end_descendants(id);
@@ -112,7 +114,7 @@ impl Runtime {
         self.conclude(id, was_running, terminal, Some(fault), None);
     }
 
-    /// Gives an ended job its terminal, and takes it out of everything that only lives with it.
+    /// Sends the terminal of an ended job, and releases what the job held.
     fn conclude(
         &mut self,
         id: JobId,
@@ -150,7 +152,7 @@ impl Runtime {
         self.check_drained();
     }
 
-    /// The terminal as a session is shown it: where its frame would be too large, the one that a job without
+    /// Returns the terminal for a session. If its frame would be too large, it is the one that a job without
     /// `result_chunk` would have in that session.
     pub(super) fn terminal_for(&self, key: SessionKey, terminal: &Terminal) -> (&'static str, Bytes) {
         let python = self.sessions.get(key).is_some_and(Session::is_python);
@@ -164,12 +166,12 @@ impl Runtime {
         (other.kind, other.payload)
     }
 
-    /// Shows the terminal to every session that is shown the job, in the form of each.
+    /// Appends the terminal to the log of every session that watches the job, in the form of that session.
     fn show_terminal(&mut self, id: JobId, terminal: &Terminal) {
         let watchers = self.jobs.get(id).map(|job| job.watchers().to_vec()).unwrap_or_default();
         let (mut to, mut numbered) = (Vec::new(), None);
         for key in watchers.iter().copied() {
-            // Where history is still to be shown, it comes after that.
+            // If history has to be sent first, the terminal follows it.
             let Some(session) = self.sessions.get(key).filter(|session| session.is_shown_live(id)) else { continue };
             let owner = session.role(id) == Some(Role::Owner);
             let own_form = terminal.for_form(session.is_python()).1.clone();

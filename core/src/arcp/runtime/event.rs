@@ -17,8 +17,8 @@ use crate::time::Time;
 /// An output of a runtime. A driver acts on outputs in the order in which it polls them.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// A record to store. It has to be durable before any `Send` or `Event` is acted on whose `after` is this number or a
-    /// greater one.
+    /// A record to store. It must be durable before the driver acts on any `Send` or `Event` whose `after` is this
+    /// number or a greater one.
     Store {
         /// The number of the record: they count from 1 without gaps, over restarts too.
         seq: u64,
@@ -31,8 +31,8 @@ pub enum Output {
         conn: ConnId,
         /// One UTF-8 JSON text without line breaks.
         frame: Bytes,
-        /// The number of the `Store` that has to be durable first. It is one that came before, not always the last; 0 if
-        /// the frame waits for none.
+        /// The number of the `Store` that must be durable first; 0 if the frame waits for none. It is an earlier store,
+        /// not always the last.
         after: u64,
     },
     /// [`Runtime::reading`](crate::arcp::Runtime::reading) is true again for a connection.
@@ -40,8 +40,8 @@ pub enum Output {
         /// The connection.
         conn: ConnId,
     },
-    /// The transport of a connection has to be closed, once the frames sent before are written. The runtime has already
-    /// forgotten the connection.
+    /// The transport of a connection must be closed once the frames that were sent before are written. The runtime has
+    /// already removed the connection.
     Close {
         /// The connection.
         conn: ConnId,
@@ -62,15 +62,15 @@ pub enum Output {
 /// An event for the host, or a question that the host answers with a command.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A question: whose token is this? [`Runtime::admit`](crate::arcp::Runtime::admit) or
-    /// [`Runtime::reject`](crate::arcp::Runtime::reject) answers it. It may be acted on at once, whatever its `after`
-    /// says, so that hellos are answered while the journal is slow or stuck.
+    /// A question: which principal does this token belong to? [`Runtime::admit`](crate::arcp::Runtime::admit) or
+    /// [`Runtime::reject`](crate::arcp::Runtime::reject) answers it. It may be acted on at once, regardless of its
+    /// `after`, so that hellos are answered while the journal is slow or stalled.
     Authenticate {
         /// The connection that waits.
         conn: ConnId,
         /// The bearer token (§6.1).
         token: Secret,
-        /// The `client.name` of the hello, for logs only: anybody can claim it.
+        /// The `client.name` of the hello, for logs only: it is not authenticated.
         client: String,
     },
     /// A session was opened or resumed.
@@ -84,7 +84,7 @@ pub enum Event {
         /// Whether it was resumed.
         resumed: bool,
     },
-    /// A session has lost its connection; it can be resumed until the resume window is over.
+    /// A session has lost its connection. It can be resumed until the resume window has passed.
     SessionDetached {
         /// The session.
         session: SessionId,
@@ -102,12 +102,12 @@ pub enum Event {
         /// Whether the session negotiated credentials; if not, none may be given.
         credentials: bool,
     },
-    /// The agent of a job has to be run now.
+    /// The agent of a job must be started now.
     Start {
         /// The job.
         job: JobId,
     },
-    /// The agent of a job has to stop.
+    /// The agent of a job must stop.
     Cancel {
         /// The job.
         job: JobId,
@@ -122,7 +122,7 @@ pub enum Event {
         /// The job.
         job: JobId,
     },
-    /// A job has ended or was declined: its agent is dropped if it still runs. This is the last event of a job.
+    /// A job has ended or was declined. If its agent still runs, it must be dropped. This is the last event of a job.
     Ended {
         /// The job. The key is invalid once the job is no longer kept.
         job: JobId,
@@ -146,7 +146,7 @@ pub enum Event {
         /// The value to revoke; a rotated credential has had several. `None` after a restart, since values are not
         /// recorded: then every value that the credential has ever had has to be revoked.
         value: Option<Secret>,
-        /// How many times the request came before.
+        /// The number of earlier requests to revoke the same value.
         attempt: u32,
     },
     /// A question to the journal: events that are no longer in memory. [`Runtime::replay`](crate::arcp::Runtime::replay) or

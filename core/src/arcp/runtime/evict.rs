@@ -1,4 +1,4 @@
-//! Ended jobs and idempotency records are forgotten, the oldest first, when they are too old or too many.
+//! Removes ended jobs and idempotency records that are too old or too many, oldest first.
 
 use super::Runtime;
 use super::host::JobId;
@@ -7,11 +7,11 @@ use crate::arcp::wire::ids::JobUlid;
 use crate::time::{Time, micros};
 
 impl Runtime {
-    /// Forgets what is too old or too much, and arms the deadline of what is next.
+    /// Removes what is too old or too much, and arms the deadline for the next removal.
     pub(super) fn evict(&mut self) {
         let (now, retention) = (self.clock.now(), micros(self.config.job_retention));
         while let Some(id) = self.jobs.surplus(&self.config.limits, |at| now.since(at) >= retention) {
-            // A session that is still shown its history learns that the rest will not come.
+            // Ends the subscriptions whose replay of the job's history is not finished.
             for key in self.jobs.get(id).map(|job| job.watchers().to_vec()).unwrap_or_default() {
                 self.drop_subscription(key, id);
             }
@@ -21,7 +21,7 @@ impl Runtime {
         self.arm_eviction();
     }
 
-    /// The same while records are restored: age is looked at in the end.
+    /// Removes what is too much while records are restored. Age is checked at the end.
     pub(super) fn evict_restored(&mut self) {
         while let Some(id) = self.jobs.restored_surplus(&self.config.limits) {
             self.forget_job(id);
@@ -49,7 +49,7 @@ impl Runtime {
         }
     }
 
-    /// Forgets an ended job; what its idempotency key is answered with is kept.
+    /// Removes an ended job. The answer to its idempotency key is kept.
     pub(super) fn forget_job(&mut self, id: JobId) {
         let Some(forgotten) = self.jobs.forget(id) else { return };
         self.record(|_| Some(Record::JobForgotten { job: forgotten.ulid }));
@@ -61,14 +61,14 @@ impl Runtime {
         self.idempotency.outlive(forgotten.ulid, forgotten.terminal);
     }
 
-    /// Forgets an idempotency key, which may be used again.
+    /// Removes an idempotency record, so that its key may be used again.
     pub(super) fn forget_key(&mut self, job: JobUlid) {
         if self.idempotency.forget(job) == Some(true) {
             self.record(|_| Some(Record::KeyForgotten { job }));
         }
     }
 
-    /// Makes room for one more idempotency record.
+    /// Removes an idempotency record if another one would exceed the limit.
     pub(super) fn make_idempotency_room(&mut self) {
         while let Some(ulid) = self.idempotency.displaced(&self.config.limits) {
             self.forget_key(ulid);

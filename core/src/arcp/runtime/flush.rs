@@ -1,4 +1,4 @@
-//! The end of every input: what it left to be done is done here, in one loop.
+//! The end of every input: performs the work that its handler has left, in one loop.
 //!
 //! ```text
 //! input -> one handler -> flush:  agents that may go on -> jobs that got a slot -> connections that may send
@@ -19,14 +19,14 @@ use super::sessions::session::events::Numbered;
 use crate::arcp::wire::{envelope, reply};
 use crate::time::Time;
 
-/// What has to be durable before a frame is sent.
+/// What must be durable before a frame is sent.
 #[derive(Clone, Copy)]
 enum After {
-    /// Everything that is stored by now.
+    /// All stores so far.
     All,
-    /// This store.
+    /// The store of this number.
     Store(u64),
-    /// Nothing, if the journal is stuck: the frame says nothing about what was stored.
+    /// Nothing if the journal is stalled, because the frame does not depend on stored records.
     Free,
 }
 
@@ -39,7 +39,7 @@ impl Runtime {
         result
     }
 
-    /// Does what is left to be done, until nothing is.
+    /// Performs the work that is left, until there is none.
     pub(super) fn flush(&mut self) {
         loop {
             if let Some(job) = self.jobs.next_woken() {
@@ -64,14 +64,14 @@ impl Runtime {
         }
     }
 
-    /// Lets the agents go on that wait for room in a session's log.
+    /// Wakes the agents that wait for space in a session's log, if there is enough.
     pub(super) fn unblock(&mut self, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             self.jobs.wake(session.unblock(&self.config.limits));
         }
     }
 
-    /// A job that waited may go on: what is left of its result is sent, or its agent wakes.
+    /// Continues a job that waited: sends the rest of its result, or wakes its agent.
     fn continue_agent(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.output().has_rest() {
@@ -81,12 +81,12 @@ impl Runtime {
         }
     }
 
-    /// Sends whatever may be sent on a connection: pings, then replies, then events, while it has credit.
+    /// Sends pings, then replies, then events on a connection while it has credit.
     fn pump(&mut self, conn: ConnId) {
         while self.send_unnumbered(conn) || self.send_numbered(conn) {}
     }
 
-    /// Sends a ping or a reply, if one may go now. Returns whether it did.
+    /// Sends a ping or a reply, if one may be sent now. Returns whether it did.
     fn send_unnumbered(&mut self, conn: ConnId) -> bool {
         let Some(open) = self.conns.get_mut(conn) else { return false };
         let session = open.session().and_then(|key| self.sessions.get(key));
@@ -113,7 +113,7 @@ impl Runtime {
         let Some(key) = open.session() else { return false };
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let limits = &self.config.limits;
-        // A reply that has no credit or is held back, and belongs before the next event, holds that back, too.
+        // If a reply that must precede the next event has no credit or is held back, the event waits as well.
         if !open.takes_event(session.sent_seq()) {
             return false;
         }
@@ -153,12 +153,12 @@ impl Runtime {
         true
     }
 
-    /// Gives a frame to the driver of a connection.
+    /// Outputs a frame of a connection.
     fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding, after: After) {
         let now = self.clock.now();
         let stored = self.outputs.stored();
         let Some(before) = self.conns.get(conn).map(Conn::depends_on) else { return };
-        // A peer that was not welcomed, which waits for a store, hears nothing about what was stored.
+        // A peer that was not welcomed is sent nothing that depends on stored records, so its frames need not wait.
         let stranger = self.durability.is_kept() && before == 0;
         let after = match after {
             After::Free if stranger || self.durability.is_stuck(stored) => before,

@@ -25,7 +25,7 @@ use crate::json::{Object, Text};
 use crate::secret::Secret;
 use crate::time::Time;
 
-/// The most bytes of a bearer token.
+/// The maximum length of a bearer token in bytes.
 const MAX_TOKEN: usize = 16 << 10;
 
 impl Runtime {
@@ -62,7 +62,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// The features that this runtime offers to such a connection (§6.2, §14).
+    /// Returns the features that this runtime offers on such a connection (§6.2, §14).
     pub(super) fn offered(&self, via: Via) -> Features {
         let confidential = match via {
             Via::Tls | Via::Loopback | Via::Stdio | Via::Memory => true,
@@ -75,7 +75,7 @@ impl Runtime {
         }
     }
 
-    /// Asks the host whose token it is.
+    /// Asks the host for the principal of the token.
     pub(super) fn authenticate(&mut self, conn: ConnId, greeting: Greeting, token: Secret, client: String) {
         let at = self.clock.now().plus(self.config.auth_timeout);
         if self.conns.hello(conn, greeting.into(), at, &mut self.timers) {
@@ -83,9 +83,9 @@ impl Runtime {
         }
     }
 
-    /// Answers [`Event::Authenticate`]: the token is this principal's.
+    /// Answers [`Event::Authenticate`]: the token belongs to this principal.
     ///
-    /// A session that cannot be opened or resumed is the peer's fault, not the host's: the peer gets the error.
+    /// If the session cannot be opened or resumed, the peer gets the error, and the command succeeds.
     ///
     /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
     pub fn admit(&mut self, now: Time, conn: ConnId, principal: &str) -> Result<(), Refused> {
@@ -103,8 +103,8 @@ impl Runtime {
         })
     }
 
-    /// Answers [`Event::Authenticate`]: `UNAUTHENTICATED` for a token that is not valid, `INTERNAL_ERROR` if the verifier
-    /// cannot tell. The connection is closed.
+    /// Answers [`Event::Authenticate`]: `UNAUTHENTICATED` for a token that is not valid, `INTERNAL_ERROR` if it could
+    /// not be checked. The connection is closed.
     ///
     /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
@@ -160,7 +160,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Closes a session that its client has closed, to make room for a new one.
+    /// Removes a session that its client has closed, for a new one that would exceed a limit. Returns whether there was one.
     fn make_room(&mut self, principal: Option<&str>) -> bool {
         let displaced = self.sessions.displaced(principal);
         if let Some(key) = displaced {
@@ -176,7 +176,7 @@ impl Runtime {
         (token, hash)
     }
 
-    /// Welcomes a session that was tied to a connection under a new resume token.
+    /// Sends the welcome of a session that was bound to a connection, with its new resume token.
     pub(super) fn welcome(&mut self, conn: ConnId, key: SessionKey, token: &str, resumed: bool) {
         let now = self.clock.now();
         let Some(session) = self.sessions.get(key) else { return };
@@ -205,7 +205,8 @@ impl Runtime {
         self.outputs.reading(conn);
     }
 
-    /// The first frame after a welcome proves that the client holds the newest token: every other one becomes invalid.
+    /// Handles the first frame after a welcome, which proves that the client holds the newest token. Every other token
+    /// becomes invalid.
     pub(super) fn prove(&mut self, key: SessionKey) {
         if self.sessions.prove(key) {
             self.record_tokens(key);
@@ -225,7 +226,7 @@ pub(super) fn bearer(auth: Option<&Auth<'_>>) -> Result<Secret, Fault> {
     Ok(Secret::new(token.to_string()))
 }
 
-/// What a resume claims.
+/// Returns the claims of a resume.
 pub(super) fn claim(session: Option<&Text<'_>>, token: &Text<'_>, last: u64) -> Claim {
     let named = session.map_or("", Text::as_str);
     let id = SessionId::parse(named);

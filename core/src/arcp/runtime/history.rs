@@ -1,4 +1,4 @@
-//! The history of a subscribed job, shown a few events at a time while the connection takes them (§7.6).
+//! Sends the history of a subscribed job, a few events at a time while the connection takes them (§7.6).
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use super::append::event_len;
 use super::host::{JobId, SessionKey};
 use super::jobs::history::Past;
 
-/// What comes next in a job's history.
+/// The next item of a job's history.
 enum Next {
     /// An event that the session takes.
     Event(Bytes),
@@ -19,7 +19,7 @@ enum Next {
     Dropped,
     /// The job's terminal.
     Terminal(&'static str, Bytes),
-    /// Nothing: the session is shown what comes.
+    /// The end of the history: the session is sent new events from now on.
     Caught,
 }
 
@@ -40,7 +40,7 @@ impl Runtime {
             }
             Next::Skip => self.advance_replay(key, id, at + 1),
             Next::Dropped if self.durability.is_readable() && connected => self.fetch_history(key, id, at),
-            // It goes on with the next connection.
+            // The replay continues with the next connection.
             Next::Dropped if self.durability.is_readable() => return false,
             Next::Dropped | Next::TooLarge => self.drop_subscription(key, id),
             Next::Terminal(kind, payload) => {
@@ -56,7 +56,7 @@ impl Runtime {
         true
     }
 
-    /// What stands at a position of a job's history; `None` if the job is gone.
+    /// Returns the item at a position of a job's history, or `None` if the job no longer exists.
     fn next_of_history(&self, key: SessionKey, id: JobId, at: u64) -> Option<Next> {
         let (session, job) = (self.sessions.get(key)?, self.jobs.get(id)?);
         Some(match (job.history().at(at), job.terminal()) {
@@ -76,7 +76,7 @@ impl Runtime {
         })
     }
 
-    /// A history was shown up to a position.
+    /// Notes that a history was sent up to a position.
     pub(super) fn advance_replay(&mut self, key: SessionKey, id: JobId, at: u64) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.advance_replay(id, at);

@@ -1,4 +1,4 @@
-//! The values of a host's commands and answers, and of what it gets back.
+//! The types of a host's commands and answers, and of their results.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -18,7 +18,7 @@ use crate::time::Time;
 use crate::trace::TraceId;
 
 slotmap::new_key_type! {
-    /// A connection, as the host names it: index and generation, never confused with a later one.
+    /// A connection, as the host names it: an index and a generation, so that it is never confused with a later one.
     pub struct ConnId;
     /// A job, as the host names it: index and generation. On the wire it is a [`JobUlid`].
     pub struct JobId;
@@ -29,7 +29,7 @@ slotmap::new_key_type! {
     pub(crate) struct SessionKey;
 }
 
-/// How a connection came in. Credentials are sent on all kinds except [`Via::Plain`] (§14).
+/// The kind of a connection's transport. Credentials are sent on all kinds except [`Via::Plain`] (§14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// TLS.
@@ -67,14 +67,14 @@ pub struct JobFailure {
     pub details: Option<Box<RawValue>>,
 }
 
-/// A delegation: what an agent asks of another one (§10).
+/// A delegation: a job that an agent requests from another agent (§10).
 #[derive(Clone, Debug, Default)]
 pub struct Delegate<'a> {
     /// The name of the delegation, unique within the parent; one is made if it is absent.
     pub delegate_id: Option<Cow<'a, str>>,
     /// `name` or `name@version`.
     pub agent: Cow<'a, str>,
-    /// Any JSON value.
+    /// The input of the child: any JSON value.
     pub input: Option<&'a RawValue>,
     /// The raw `lease_request`; absent is `{}`.
     pub lease_request: Option<&'a RawValue>,
@@ -82,7 +82,7 @@ pub struct Delegate<'a> {
     pub lease_constraints: Option<&'a RawValue>,
 }
 
-/// Why an operation or a delegation may not be done.
+/// Why an operation or a delegation is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The runtime refuses it with this fault, for the agent to put into a `tool_result`.
@@ -97,7 +97,7 @@ pub enum Denied {
 }
 
 impl Denied {
-    /// Returns the fault to show, whatever the reason.
+    /// Returns the fault for the `tool_result`, whatever the reason.
     pub fn fault(&self) -> Fault {
         match self {
             Denied::Fault(fault) => fault.clone(),
@@ -163,15 +163,15 @@ impl From<Infallible> for Refused {
 pub struct JobView<'a> {
     /// The id on the wire.
     pub id: JobUlid,
-    /// The session that owns it, unless that is gone.
+    /// The session that owns the job, or `None` once it is closed.
     pub session: Option<SessionId>,
-    /// The principal that submitted it.
+    /// The principal that submitted the job.
     pub principal: &'a Arc<str>,
     /// The agent's bare name.
     pub agent: &'a str,
     /// The resolved version.
     pub version: Option<&'a str>,
-    /// The state it is in.
+    /// The state of the job.
     pub state: super::jobs::state::JobState,
     /// The input, as the text that was sent.
     pub input: Option<&'a RawValue>,
@@ -179,9 +179,9 @@ pub struct JobView<'a> {
     pub lease: &'a Lease,
     /// When the lease expires: `lease_constraints.expires_at`, or the parent's if that is earlier.
     pub expires_at: Option<Time>,
-    /// When `max_runtime_sec` ends the job; known once it runs.
+    /// When `max_runtime_sec` ends the job; `None` before the job runs.
     pub deadline: Option<Time>,
-    /// The budget it draws on: its own, or the nearest above it.
+    /// The budget that the job draws on: its own, or that of the nearest ancestor that has one.
     pub budget: Option<&'a crate::budget::Budget>,
     /// The credentials that are valid now.
     pub credentials: &'a [Credential],

@@ -22,17 +22,17 @@ pub(super) struct Idempotency {
     bytes: usize,
 }
 
-/// What is known of a submit with a key.
+/// The record of a submit with a key.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     fingerprint: Digest,
     job: JobId,
     ulid: JobUlid,
     at: Time,
-    /// What the submit was answered with, once the host has answered.
+    /// The answer to the submit, once the host has answered.
     accepted: Option<Arc<Accepted>>,
     ended: bool,
-    /// Whether the job itself is no longer kept; its terminal is kept here then.
+    /// Whether the job is no longer kept. Its terminal is then kept here.
     outlived: bool,
     terminal: Option<Arc<Terminal>>,
 }
@@ -73,7 +73,7 @@ impl Idempotency {
         Some((key.1, self.records.get(key)?.fingerprint))
     }
 
-    /// What a submit with a key was answered with.
+    /// Returns the answer to a submit with a key.
     pub(super) fn accepted_of(&self, job: JobUlid) -> Option<Arc<Accepted>> {
         self.records.get(self.order.get(&job)?)?.accepted.clone()
     }
@@ -90,28 +90,28 @@ impl Idempotency {
         self.records.get_mut(self.order.get(&job)?)
     }
 
-    /// The host has accepted the job.
+    /// Notes that the host has accepted the job.
     pub(super) fn accept(&mut self, accepted: &Arc<Accepted>) {
         if let Some(record) = self.of(accepted.id) {
             record.accepted = Some(Arc::clone(accepted));
         }
     }
 
-    /// The host has declined the job: its key may be used again.
+    /// Notes that the host has declined the job, whose key may be used again.
     pub(super) fn decline(&mut self, job: JobUlid) {
         if let Some(key) = self.order.remove(&job) {
             self.records.remove(&key);
         }
     }
 
-    /// The job has ended.
+    /// Notes that the job has ended.
     pub(super) fn end(&mut self, job: JobUlid) {
         if let Some(record) = self.of(job) {
             record.ended = true;
         }
     }
 
-    /// The job is no longer kept: its terminal is kept here, for those that use the key again.
+    /// Notes that the job is no longer kept. Its terminal is kept here, for submits that repeat the key.
     pub(super) fn outlive(&mut self, job: JobUlid, terminal: Option<Arc<Terminal>>) {
         let Some(record) = self.of(job) else { return };
         record.outlived = true;
@@ -145,7 +145,7 @@ impl Idempotency {
         self.order.iter().find_map(|(ulid, key)| ended(key).then_some(*ulid))
     }
 
-    /// The record that has to go, because there are too many or because it was made before `expired`.
+    /// Returns the record to remove, because there are too many or because it was made before `expired`.
     pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobUlid> {
         if self.records.len() > limits.idempotency_records || self.bytes > limits.idempotency_bytes {
             self.oldest_ended()
@@ -154,7 +154,8 @@ impl Idempotency {
         }
     }
 
-    /// The record that makes room for one more, if there is none: the oldest of an ended job, or the oldest of all.
+    /// Returns the record to remove if another one would exceed the limit: the oldest of an ended job, or the oldest of
+    /// all.
     pub(super) fn displaced(&self, limits: &Limits) -> Option<JobUlid> {
         if self.records.len() < limits.idempotency_records.max(1) {
             return None;

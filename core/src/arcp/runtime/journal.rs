@@ -1,4 +1,4 @@
-//! What the host stores, and what waits for it.
+//! Records for the host to store, and the reports of what is durable.
 
 use bytes::Bytes;
 
@@ -11,8 +11,8 @@ use crate::arcp::wire::job::Accepted;
 use crate::time::Time;
 
 impl Runtime {
-    /// Everything up to this store is durable. Late, repeated or early reports are harmless. Without
-    /// [`Config::journal`](crate::arcp::Config::journal) it means nothing.
+    /// Reports that all stores up to this one are durable. Late, repeated or early reports are harmless. Without
+    /// [`Config::journal`](crate::arcp::Config::journal) the report has no effect.
     pub fn handle_stored(&mut self, now: Time, seq: u64) {
         self.input(now, |this| {
             let ready = this.durability.reached(seq, this.outputs.stored());
@@ -20,24 +20,25 @@ impl Runtime {
         });
     }
 
-    /// The journal cannot be written for now: hellos, resumes, submits and delegations are refused with
-    /// `INTERNAL_ERROR`, and refusals and pongs wait for no store. Sessions and jobs that are there go on, as far as
-    /// nothing of them has to be stored.
+    /// Reports that the journal cannot be written. Until it can, hellos, resumes, submits and delegations are refused
+    /// with `INTERNAL_ERROR`, and refusals and pongs wait for no store. Existing sessions and jobs go on as far as
+    /// nothing has to be stored.
     pub fn pause(&mut self, now: Time) {
         self.input(now, |this| this.durability.pause());
     }
 
-    /// The journal can be written again.
+    /// Reports that the journal can be written again.
     pub fn proceed(&mut self, now: Time) {
         self.input(now, |this| this.durability.proceed());
     }
 
-    /// Whether the journal is so far behind, or broken, that nothing more is accepted that has to be stored.
+    /// Returns whether requests that have to be stored are refused, because the journal cannot be written or is too far
+    /// behind.
     pub(super) fn is_stuck(&self) -> bool {
         self.durability.is_stuck(self.outputs.stored())
     }
 
-    /// Refuses whatever has to be stored while the runtime cannot store anything.
+    /// Refuses a request that has to be stored while the runtime cannot store anything.
     pub(super) fn can_store(&self) -> Result<(), Fault> {
         if self.is_stuck() {
             let why = "the runtime cannot store anything at the moment; try again later";
@@ -46,7 +47,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Stores a record that is made only if there is a journal.
+    /// Stores a record if there is a journal. Otherwise the record is not made.
     pub(super) fn record(&mut self, record: impl FnOnce(&Runtime) -> Option<Record>) {
         if self.durability.is_kept()
             && let Some(record) = record(self)
@@ -77,7 +78,7 @@ impl Runtime {
         }
     }
 
-    /// Records that a session is shown a job from now on, or that its submit was answered with it.
+    /// Records that a session watches a job from now on, or that its submit was answered with the job.
     pub(super) fn record_watching(
         &mut self,
         key: SessionKey,
@@ -93,7 +94,7 @@ impl Runtime {
         });
     }
 
-    /// Records that a session is shown a job no longer.
+    /// Records that a session no longer watches a job.
     pub(super) fn record_unwatched(&mut self, key: SessionKey, id: JobId) {
         self.record(|this| {
             let (session, job) = (this.sessions.get(key)?.id(), this.jobs.get(id)?.ulid());
@@ -116,7 +117,7 @@ impl Runtime {
         });
     }
 
-    /// Records that a job can no longer end well.
+    /// Records that a job can no longer succeed.
     pub(super) fn record_doom(&mut self, id: JobId, cancelled: bool) {
         self.record(|this| Some(Record::JobDoomed { job: this.jobs.get(id)?.ulid(), cancelled }));
     }

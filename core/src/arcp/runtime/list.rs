@@ -1,4 +1,4 @@
-//! `session.list_jobs` (§6.6): the oldest job first, by a cursor that stays valid while jobs come and go.
+//! `session.list_jobs` (§6.6): the oldest job first, with a cursor that stays valid while jobs are added and removed.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,11 +17,11 @@ use crate::arcp::wire::request::{self, ListFilter};
 use crate::json::Text;
 use crate::time::Time;
 
-/// Every status a job has on the wire (§7.3).
+/// Every status that a job can have on the wire (§7.3).
 const STATUSES: [&str; 6] = ["pending", "running", "success", "error", "cancelled", "timed_out"];
 /// Rows of a page whose request names no limit.
 const DEFAULT_LIMIT: u64 = 100;
-/// Bytes of the frame around the rows, the repeated request id included.
+/// An upper bound of the frame's bytes around the rows, including the repeated request id.
 const FRAME_ROOM: usize = 2048;
 
 /// Which jobs a listing shows.
@@ -37,7 +37,7 @@ impl<'a> Filter<'a> {
         if let Some(agent) = &filter.agent {
             validate::agent_ref(agent.as_str())?;
         }
-        // A peer may name a status any number of times; each job is compared with each of the six once at most.
+        // A peer may name a status any number of times, but a job is compared with each of the six at most once.
         let statuses = filter.status.as_ref().map(|wanted| {
             STATUSES.into_iter().filter(|known| wanted.iter().any(|text| text.as_str() == *known)).collect()
         });

@@ -1,4 +1,4 @@
-//! Signs of life: pings, heartbeats, and peers that do not read (§6.4).
+//! Liveness: pings, heartbeats, and peers that do not read (§6.4).
 
 use alloc::string::String;
 
@@ -12,7 +12,7 @@ use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::request;
 use crate::json::Object;
 
-/// The most bytes of a nonce, which is repeated in the pong.
+/// The maximum length of a nonce in bytes. It is repeated in the pong.
 const MAX_NONCE: usize = 1024;
 
 impl Runtime {
@@ -27,7 +27,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Looks at the silence of a connection: a ping after an idle interval, the end after two silent ones.
+    /// Checks the silence of a connection: pings it after one idle interval, and closes it after two silent ones.
     pub(super) fn heartbeat(&mut self, conn: ConnId) {
         let now = self.clock.now();
         let interval = self.config.heartbeat_secs() * 1_000_000;

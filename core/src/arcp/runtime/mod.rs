@@ -1,4 +1,5 @@
-//! The serving side of ARCP: it composes connections, sessions, jobs and the rest, and dispatches every input once.
+//! The runtime of ARCP. It is composed of components such as connections, sessions and jobs, and dispatches every input
+//! once.
 //!
 //! ```text
 //!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | subscribe.rs | list.rs ...
@@ -12,9 +13,9 @@
 //!  poll_output      Outputs
 //! ```
 //!
-//! A component owns its state: its fields are private, and it keeps its own indices and counters. The handlers are methods
-//! of [`Runtime`], each in the file that is named after what it does; they call components, and note what is left to be
-//! done. No two handlers call each other in a circle.
+//! A component owns its state: its fields are private, and it keeps its own indices and counters. The handlers are
+//! methods of [`Runtime`], each in the file that is named after what it does. They call components, and mark the work
+//! that is left for the flush. Calls between handlers form no cycle.
 
 mod access;
 mod ack;
@@ -95,8 +96,9 @@ use crate::time::Time;
 
 /// All connections, sessions and jobs of one ARCP runtime.
 ///
-/// Bytes go in by the `handle_*` methods, which are total; the host answers and commands by the others; everything comes
-/// out of [`Runtime::poll_output`], in one order. See the [contract](crate#the-contract-of-a-machine).
+/// The transport is reported by the `handle_*` methods, which are total. The other methods are the host's commands and
+/// answers. All outputs come from [`Runtime::poll_output`], in one order. See the
+/// [contract](crate#the-contract-of-a-machine).
 ///
 /// ```
 /// use nuncio_core::arcp::{AgentSpec, Config, Output, Runtime, Via};
@@ -127,7 +129,7 @@ pub struct Runtime {
     replays: Replays,
     outputs: Outputs,
     timers: Timers,
-    /// When ended jobs and idempotency records are looked at for their age.
+    /// When ended jobs and idempotency records are next checked for their age.
     eviction: Deadline,
     drain: Drain,
     totals: Totals,
@@ -222,8 +224,8 @@ impl Runtime {
             + self.timers.held()
     }
 
-    /// Returns what the runtime holds and has counted. It looks at every session and job: for a scrape, not for every
-    /// frame.
+    /// Returns what the runtime holds and has counted. It visits every session and job, so it should be called for a
+    /// scrape, not for every frame.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             connections: self.conns.len(),

@@ -1,4 +1,4 @@
-//! What a runtime has for its host: one ordered queue, in which stores are numbered.
+//! The outputs of a runtime: one ordered queue, in which stores are numbered.
 
 use alloc::collections::VecDeque;
 
@@ -50,13 +50,13 @@ impl Outputs {
         self.queue.push_back(Output::Reading { conn });
     }
 
-    /// Takes back a report that was not polled before it stopped being true.
+    /// Removes a `Reading` that was not polled yet and is no longer true.
     pub(super) fn not_reading(&mut self, conn: ConnId) {
         self.queue.retain(|output| !matches!(output, Output::Reading { conn: other } if *other == conn));
     }
 
-    /// Empties the queue while records are restored: what they bring about was output when they were made. The records
-    /// among the outputs are returned.
+    /// Empties the queue while records are restored, because their outputs were already made by the former runtime.
+    /// Returns the records among them.
     pub(super) fn discard(&mut self) -> impl Iterator<Item = Record> + use<> {
         core::mem::take(&mut self.queue)
             .into_iter()

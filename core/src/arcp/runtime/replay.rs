@@ -21,11 +21,11 @@ use crate::arcp::wire::ids::JobUlid;
 use crate::time::Time;
 
 impl Runtime {
-    /// Answers [`Event::Replay`] with the first records of the range, in their order. Records outside of it are passed
-    /// over, and so is what follows a missing number. `truncated` says that the journal has dropped records that would
-    /// have been the first of the range. An empty answer says that nothing of it is left.
+    /// Answers [`Event::Replay`] with the first records of the range, in their order. Records outside of it are
+    /// ignored, and so are records after a missing number. `truncated` means that the journal has dropped the first
+    /// records of the range. An empty answer means that no record of the range is left.
     ///
-    /// Errors: [`Refused::Stale`] if nothing was asked, or not answered in time.
+    /// Errors: [`Refused::Stale`] if nothing was asked, or the answer is too late.
     pub fn replay(&mut self, now: Time, replay: ReplayId, records: &[Record], truncated: bool) -> Result<(), Refused> {
         self.input(now, |this| {
             match this.replays.take(replay, &mut this.timers)? {
@@ -53,18 +53,18 @@ impl Runtime {
     /// Answers [`Event::Replay`]: the journal cannot be read. A resume is refused with `INTERNAL_ERROR`, a session that
     /// already receives events loses its connection, a subscription ends, or begins with what is in memory.
     ///
-    /// Errors: [`Refused::Stale`] if nothing was asked, or not answered in time.
+    /// Errors: [`Refused::Stale`] if nothing was asked, or the answer is too late.
     pub fn replay_failed(&mut self, now: Time, replay: ReplayId) -> Result<(), Refused> {
         self.input(now, |this| this.fail_replay(replay))
     }
 
-    /// Whether an answer to this [`Event::Replay`] is still awaited.
+    /// Returns whether the runtime still waits for the answer to this [`Event::Replay`].
     pub fn asks(&self, replay: ReplayId) -> bool {
         self.replays.is_open(replay)
     }
 
     pub(super) fn replay_lapsed(&mut self, replay: ReplayId) {
-        // A question that is no longer open has nothing to lapse.
+        // The question was answered in the meantime.
         let _ = self.fail_replay(replay);
     }
 
@@ -93,12 +93,12 @@ impl Runtime {
         self.event(Event::Replay { replay, range, max_events, max_bytes });
     }
 
-    /// The most events that are asked for at once.
+    /// Returns the maximum number of events to ask for at once.
     fn replay_window(&self) -> usize {
         self.config.limits.send_window.max(1)
     }
 
-    /// A resume waits for the first events it needs; nothing of the session changes before they are there.
+    /// Lets a resume wait for the first events that it needs. The session does not change before they have arrived.
     pub(super) fn fetch_resume(
         &mut self,
         conn: ConnId,
@@ -128,7 +128,7 @@ impl Runtime {
         }
     }
 
-    /// The next events that a connection needs are only in the journal.
+    /// Asks for the next events of a connection, which are only in the journal.
     pub(super) fn fetch_log(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some((after, before)) = session.fetch() else { return };
@@ -141,7 +141,7 @@ impl Runtime {
         let Some((conn, missing)) = self.sessions.get_mut(key).and_then(|session| session.fetched(epoch)) else {
             return;
         };
-        // An acknowledgement may have made them needless meanwhile.
+        // An acknowledgement may have made them unnecessary in the meantime.
         if let Some(after) = missing {
             let past = records.map(|records| self.entries(key, after, records)).unwrap_or_default();
             if past.is_empty() {
@@ -156,7 +156,7 @@ impl Runtime {
         self.conns.touch(conn);
     }
 
-    /// The frames of a session after a number, as far as the records have them without a gap.
+    /// Returns the frames of a session after a number, up to the first gap in the records.
     fn entries(&self, key: SessionKey, after: u64, records: &[Record]) -> VecDeque<Entry> {
         let mut entries = VecDeque::new();
         let Some(session) = self.sessions.get(key) else { return entries };
@@ -175,7 +175,7 @@ impl Runtime {
         entries
     }
 
-    /// A `job.accepted` that was sent before, if what it said is still known.
+    /// Returns a `job.accepted` that was sent before, if its contents are still known.
     pub(super) fn announcement(&self, first: &First, job: JobUlid) -> Option<Box<Announcement>> {
         let id = self.jobs.find(job);
         let accepted = match id.and_then(|id| self.jobs.get(id)) {
@@ -205,7 +205,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// The next events of a history are only in the journal.
+    /// Asks for the next events of a history, which are only in the journal.
     pub(super) fn fetch_history(&mut self, key: SessionKey, id: JobId, position: u64) {
         let Some(job) = self.jobs.get(id).map(Job::ulid) else { return };
         let Some(after) = self.sessions.get_mut(key).and_then(|session| session.ask_history(id)) else { return };
@@ -217,7 +217,7 @@ impl Runtime {
         let answered = self.sessions.get_mut(key).and_then(|session| session.history_answered(id));
         let (Some((at, after)), Some(job)) = (answered, self.jobs.get(id)) else { return };
         let events: Vec<_> = self.events_of(id, at, after, records).take(self.replay_window()).collect();
-        // Where nothing is left of it the subscription goes on with what is in memory.
+        // If the journal has none of it, the subscription continues with the events in memory.
         let next = events.last().map_or_else(|| job.history().begin(), |(last, _)| last + 1);
         self.advance_replay(key, id, next.max(at));
         for (position, record) in events {
@@ -230,7 +230,7 @@ impl Runtime {
         self.touch(key);
     }
 
-    /// The events of a job in a journal's answer, with their positions, which grow.
+    /// Returns the events of a job in a journal's answer, with their positions, in increasing order.
     fn events_of<'a>(
         &self,
         id: JobId,

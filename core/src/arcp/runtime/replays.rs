@@ -13,16 +13,16 @@ use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::error::Fault;
 use crate::time::Time;
 
-/// What waits for the answer to a question.
+/// What a question to the journal is for.
 #[derive(Clone, Debug)]
 pub(super) enum Wants {
-    /// A connection that resumes from before what is in memory.
+    /// A connection resumes from before the events in memory.
     Resume { conn: ConnId, claim: Claim, principal: Arc<str>, request_id: Option<Box<str>> },
-    /// The connection of this epoch of a session, which needs the session's next events.
+    /// The connection of this epoch of a session needs the session's next events.
     Log { session: SessionKey, epoch: u32 },
-    /// A subscription that asks where its history begins.
+    /// A subscription needs to know where its history begins.
     Start { session: SessionKey, epoch: u32, job: JobId, request_id: Box<str>, from: u64 },
-    /// A subscription that needs the next events of its job.
+    /// A subscription needs the next events of its job.
     History { session: SessionKey, job: JobId },
 }
 
@@ -37,7 +37,7 @@ struct Replay {
 }
 
 impl Replays {
-    /// Asks a question that has to be answered until a time.
+    /// Asks a question, with a deadline for the answer.
     pub(super) fn ask(&mut self, wants: Wants, until: Time, timers: &mut Timers) -> ReplayId {
         let id = self.0.insert(Replay { wants, deadline: Deadline::new(Timer::Replay) });
         if let Some(replay) = self.0.get_mut(id) {
@@ -46,7 +46,7 @@ impl Replays {
         id
     }
 
-    /// The question was answered, or its time is over.
+    /// Closes a question that was answered, or whose deadline has passed.
     pub(super) fn take(&mut self, id: ReplayId, timers: &mut Timers) -> Result<Wants, Refused> {
         let mut replay = self.0.remove(id).ok_or(Refused::Stale)?;
         replay.deadline.clear(id, timers);
@@ -57,7 +57,7 @@ impl Replays {
         self.0.contains_key(id)
     }
 
-    /// Whether one more question may be asked for a peer.
+    /// Checks that one more question may be asked for a peer.
     pub(super) fn room(&self, limits: &Limits) -> Result<(), Fault> {
         if self.0.len() >= limits.replays {
             return Err(Fault::limit("replays", limits.replays as u64));
@@ -65,8 +65,8 @@ impl Replays {
         Ok(())
     }
 
-    /// Whether a session may ask for one more beginning of a history. One session may not have all of the journal's time:
-    /// as many of its questions wait as replies wait for a connection.
+    /// Whether a session may ask for one more beginning of a history. One session must not use all of the journal's
+    /// time, so the number of its open questions has the same limit as the replies of a connection.
     pub(super) fn room_for_start(&self, session: SessionKey, limits: &Limits) -> Result<(), Fault> {
         self.room(limits)?;
         let own = |replay: &&Replay| matches!(&replay.wants, Wants::Start { session: key, .. } if *key == session);

@@ -12,14 +12,14 @@ use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::{EnvelopeId, SessionId};
 use crate::arcp::wire::reply;
 
-/// The most bytes of the sentence of a refusal.
+/// The maximum length of the message of a refusal, in bytes.
 const MAX_REFUSAL: usize = 4 << 10;
 
 impl Runtime {
     /// Answers a frame with `session.error`. The session goes on.
     pub(super) fn refuse(&mut self, conn: ConnId, request_id: Option<&str>, fault: &Fault) {
         self.totals.count_refused(fault.code);
-        // A refusal may repeat the peer's words; that must not make the answer larger than a frame.
+        // A refusal may repeat the peer's text, which must not make the answer larger than a frame.
         let message = fault.message.get(..fault.message.floor_char_boundary(MAX_REFUSAL));
         let fault = &match message {
             Some(start) if start.len() < fault.message.len() => {
@@ -29,7 +29,7 @@ impl Runtime {
         };
         let head = match self.conns.session(conn).and_then(|key| self.sessions.get(key)) {
             Some(session) => session.head().to_string(),
-            // The TypeScript SDK drops a frame without session_id, so a refusal before the welcome names one of its own.
+            // The TypeScript SDK drops a frame without session_id, so a refusal before the welcome has a fresh one.
             None => envelope::head(&SessionId(self.random.random_u128()), None, None),
         };
         let payload = reply::error(fault, request_id);
@@ -44,7 +44,7 @@ impl Runtime {
         self.reply_as(key, kind, job, payload, Reply::new);
     }
 
-    /// Queues a reply that says nothing about what was stored.
+    /// Queues a reply that does not depend on stored records.
     pub(super) fn reply_free(&mut self, key: SessionKey, kind: &str, payload: &str) {
         self.reply_as(key, kind, None, payload, Reply::free);
     }
@@ -74,8 +74,8 @@ impl Runtime {
         self.queue(conn, reply(envelope::frame(id, kind, &head, None, &[payload])));
     }
 
-    /// Queues an unnumbered frame. A peer that asks faster than it reads is not read from, and if the host reads on
-    /// regardless, it loses its connection.
+    /// Queues an unnumbered frame. If a peer sends requests faster than it reads the replies, its frames are no longer
+    /// read. If the host reads on nevertheless, the connection is closed.
     pub(super) fn queue(&mut self, conn: ConnId, reply: Reply) {
         match self.conns.queue(conn, reply, &self.config.limits) {
             Queued::AsBefore => {}

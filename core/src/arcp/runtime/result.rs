@@ -17,12 +17,13 @@ use crate::arcp::wire::reply::Success;
 use crate::json::on_one_line;
 use crate::time::Time;
 
-/// The most characters of the summary of a streamed result.
+/// The maximum length of the summary of a streamed result, in characters.
 const MAX_SUMMARY: usize = 4096;
 
 impl Runtime {
-    /// Writes a piece of the job's streamed result and returns how many bytes of it were taken: at most one chunk's. `last`
-    /// counts once all of it was taken. A session without `result_chunk` gets what was written as an inline result.
+    /// Writes a piece of the job's streamed result. Returns how many bytes of it were taken, at most those of one
+    /// chunk. `last` takes effect once all bytes were taken. A session without `result_chunk` gets the written bytes as
+    /// an inline result.
     ///
     /// Errors: as [`Runtime::emit`]; a result over its limit ends the job and is [`Refused::Limit`].
     pub fn write_chunk(&mut self, now: Time, job: JobId, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
@@ -92,7 +93,7 @@ impl Runtime {
         Ok(taken)
     }
 
-    /// The agent has returned. A cancelled job ends `cancelled` all the same (§7.4).
+    /// Ends a job whose agent has returned. A cancelled job still ends as `cancelled` (§7.4).
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
@@ -162,7 +163,7 @@ impl Runtime {
         self.end_success(id, &Success::Streamed { result_id, bytes, summary: summary.as_deref() });
     }
 
-    /// Sends what is left of a large inline result, while the log has room for it.
+    /// Sends the rest of a large inline result, while the log has space for it.
     pub(super) fn send_rest(&mut self, id: JobId) {
         while let Some((result_id, rest)) = self.jobs.get(id).and_then(|job| job.output().rest()) {
             let text = core::str::from_utf8(&rest).unwrap_or("");
@@ -175,7 +176,7 @@ impl Runtime {
                         return;
                     }
                 }
-                // It goes on when the log has room.
+                // It continues when the log has space.
                 Err(Refused::Blocked) => return,
                 Err(refused) => {
                     let message = alloc::format!("the result cannot be sent: {refused}");
@@ -195,7 +196,7 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// The first `take` bytes; of a text, as many whole characters as fit.
+    /// Returns the first `take` bytes, or of a text as many whole characters as fit into them.
     fn prefix(self, take: usize) -> Chunk<'a> {
         match self {
             Chunk::Bytes(bytes) => Chunk::Bytes(bytes.get(..take).unwrap_or(bytes)),

@@ -1,4 +1,4 @@
-//! Resume: a session goes on over a new connection (§6.3).
+//! Resume: a session continues on a new connection (§6.3).
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -36,8 +36,8 @@ impl Runtime {
         self.resume(request.conn, &claim, &principal, Some(request.id), None)
     }
 
-    /// Resumes a session on a new connection, and takes it over from one that may still be up. Events that are only in the
-    /// journal are asked for first; `past` is the answer.
+    /// Resumes a session on a new connection, which replaces one that is still up. If events are only in the journal,
+    /// they are asked for first; `past` is the answer.
     pub(super) fn resume(
         &mut self,
         conn: ConnId,
@@ -68,7 +68,7 @@ impl Runtime {
         self.check_transport(conn, key)?;
         let replaced = self.sessions.resume(key, claim, past.unwrap_or_default(), &mut self.timers);
         if let Some(old) = replaced {
-            // The session goes on: only the connection is gone.
+            // Only the connection is closed; the session goes on.
             self.conns.unbind(old);
             self.cut(old, 1008, "the session was resumed on another connection");
         }
@@ -78,17 +78,17 @@ impl Runtime {
         self.record_tokens(key);
         self.totals.resumes += 1;
         self.welcome(conn, key, &token, true);
-        // Events that the client has need not be written again: there may be room now, and no report of it will come.
+        // Events that the client has received are not written again, so the log may have space now without any report
+        // of the driver.
         self.unblock(key);
         Ok(())
     }
 
-    /// The session that a connection claims, if it is the principal's and the token is valid.
+    /// Returns the session that a connection claims, if it belongs to the principal and the token is valid.
     fn claimed_by(&self, conn: ConnId, claim: &Claim, principal: &str) -> Result<SessionKey, Fault> {
         let key = self.sessions.claimed(claim).ok_or_else(gone)?;
         let session = self.sessions.get(key).ok_or_else(gone)?;
-        // A client that has sent a later hello has given up on this connection, and has, or will have, the token of the
-        // later one.
+        // A client that has sent a later hello no longer uses this connection, and receives the token of the later one.
         let hello = self.conns.get(conn).map_or(0, Conn::hello_order);
         if **session.principal() != *principal || !session.holds(&claim.token) || hello < session.hello_order() {
             return Err(gone());
@@ -96,8 +96,8 @@ impl Runtime {
         Ok(key)
     }
 
-    /// Refuses a connection that may not carry a session: credentials need a confidential one, large frames one that is
-    /// not stdio.
+    /// Refuses a connection that must not carry a session: a session with credentials needs a confidential connection,
+    /// and one with large frames must not be on stdio.
     fn check_transport(&self, conn: ConnId, key: SessionKey) -> Result<(), Fault> {
         let via = self.conns.get(conn).map_or(Via::Plain, Conn::via);
         let Some(session) = self.sessions.get(key) else { return Err(gone()) };
@@ -112,7 +112,7 @@ impl Runtime {
     }
 }
 
-/// The one answer to a resume that does not fit, whatever is wrong with it.
+/// The error for every resume that is refused, whatever the reason.
 fn gone() -> Fault {
     Fault::new(
         ErrorCode::ResumeWindowExpired,

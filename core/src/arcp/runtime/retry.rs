@@ -1,4 +1,4 @@
-//! Submits that were sent before: by the id of their frame, or by their idempotency key (§7.2).
+//! Submits that were sent before, found by the id of their frame or by their idempotency key (§7.2).
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -35,7 +35,7 @@ impl<'a> Answer<'a> {
 }
 
 impl Runtime {
-    /// The session waits for the host's answer to a submit.
+    /// Notes that the session waits for the host's answer to a submit.
     pub(super) fn await_answer(&mut self, key: SessionKey, request_id: &str, id: JobId) {
         let (Some(job), Some(session)) = (self.jobs.get_mut(id), self.sessions.get_mut(key)) else { return };
         job.add_waiter(key, session.epoch(), request_id);
@@ -43,7 +43,8 @@ impl Runtime {
         session.remember_submit(request_id, id, job.ulid(), &self.config.limits);
     }
 
-    /// Answers a submit whose id this session has sent before, again, without running it again. Returns whether it was.
+    /// If the session has sent this submit id before, answers it again without running the job again. Returns whether
+    /// it has.
     pub(super) fn answer_repeated(&mut self, key: SessionKey, request_id: &str) -> Result<bool, Fault> {
         let Some(id) = self.sessions.get(key).and_then(|session| session.submitted(request_id)) else {
             return Ok(false);
@@ -57,8 +58,8 @@ impl Runtime {
         Ok(true)
     }
 
-    /// Answers a submit whose key was used before as it was answered then; one with other parameters is refused. Returns
-    /// whether it was used before.
+    /// If the key of a submit was used before, answers it as before, or refuses it if its parameters differ. Returns
+    /// whether the key was used before.
     pub(super) fn answer_retried(
         &mut self,
         key: SessionKey,
@@ -94,7 +95,7 @@ impl Runtime {
         Ok(true)
     }
 
-    /// Answers a submit that the session waits for with `job.accepted`, and shows it the job if it does not see it yet.
+    /// Answers a submit that the session waits for with `job.accepted`, and lets the session watch the job.
     pub(super) fn answer_submit(&mut self, key: SessionKey, answer: Answer<'_>, id: JobId) {
         let request_id = answer.request_id;
         let Some(job) = self.jobs.get_mut(id) else { return };
@@ -103,7 +104,7 @@ impl Runtime {
         let no_events = job.history().end() == 0;
         let watched = self.sessions.get(key).and_then(|session| session.role(id)).is_some();
         if live && orphan {
-            // The session it belonged to is closed: this one takes its place (§7.2).
+            // The session that owned the job is closed, so this one becomes the owner (§7.2).
             job.set_owner(Some(key));
             if let Some(session) = self.sessions.get_mut(key) {
                 session.job_begins();
@@ -118,7 +119,7 @@ impl Runtime {
             self.record_watching(key, id, Some(request_id), None, None);
             self.show_past_terminal(key, &accepted, &terminal, announcement);
         } else if let Some(session) = self.sessions.get_mut(key).filter(|session| session.role(id).is_some()) {
-            // Only before its first event: later ones are known to the client.
+            // Only before the job's first event: afterwards the client has received it.
             let mut announced = None;
             if !watched || no_events {
                 announced = announcement.as_ref().map(|announcement| announcement.id);
@@ -128,7 +129,7 @@ impl Runtime {
         }
     }
 
-    /// Shows a terminal of the past again, under a new number.
+    /// Sends an earlier terminal again, with a new number.
     fn show_past_terminal(
         &mut self,
         key: SessionKey,
@@ -145,8 +146,8 @@ impl Runtime {
         }
     }
 
-    /// Whether there is room for what another answer to a submit brings with it: one more that waits, one more job in the
-    /// session, one more event in its log.
+    /// Checks the limits for another answer to a submit: one more waiting submit, one more job of the session, and one
+    /// more event in its log.
     fn may_answer(&self, key: SessionKey, id: JobId) -> Result<(), Fault> {
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let limits = &self.config.limits;
@@ -167,7 +168,7 @@ impl Runtime {
                 }
             }
             Some((JobState::Asked | JobState::Pending | JobState::Running | JobState::Cancelling, None)) => Ok(()),
-            // Its terminal comes again.
+            // Its terminal is sent again.
             _ if session.has_room(1, 0, limits) => Ok(()),
             _ => Err(Fault::limit("log_events", limits.log_events as u64)),
         }

@@ -36,10 +36,11 @@ impl Runtime {
         })
     }
 
-    /// Answers [`Event::Revoke`](crate::arcp::Event::Revoke): the upstream could not be reached. The host is asked again,
-    /// later each time, without end: a runtime that cannot revoke may not offer credentials at all (§14).
+    /// Answers [`Event::Revoke`](crate::arcp::Event::Revoke): the credential could not be revoked. The host is asked
+    /// again without end, after a longer pause each time, because a runtime that cannot revoke must not offer
+    /// credentials (§14).
     ///
-    /// Errors: [`Refused::Stale`] if nothing was asked, or the next attempt waits already.
+    /// Errors: [`Refused::Stale`] if nothing was asked, or if a failure was already reported.
     pub fn revoke_failed(&mut self, now: Time, revocation: RevocationId) -> Result<(), Refused> {
         self.input(now, |this| this.credentials.revoke_failed(revocation, this.clock.now(), &mut this.timers))
     }

@@ -9,8 +9,8 @@ use crate::secret::Secret;
 use crate::time::Time;
 
 impl Runtime {
-    /// Gives a job's credential a new value (§9.8.2): its owner sees the value, every other session only that it was
-    /// rotated, and the value before is revoked.
+    /// Gives a job's credential a new value (§9.8.2): its owner is sent the value, every other session is told only
+    /// that it was rotated, and the previous value is revoked.
     ///
     /// Errors: [`Refused::Invalid`] if the job has no such credential, or the value is empty or one that a credential has,
     /// this one included, and that was not revoked yet; otherwise as [`Runtime::emit`].

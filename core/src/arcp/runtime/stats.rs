@@ -1,4 +1,4 @@
-//! What a runtime holds and has counted, for metrics.
+//! Numbers for metrics: what a runtime holds, and what it has counted.
 
 use crate::arcp::wire::error::ErrorCode;
 use crate::arcp::wire::job::FinalStatus;
@@ -35,9 +35,9 @@ pub struct Totals {
     pub resumes: u64,
     /// Jobs accepted, delegated ones included.
     pub jobs: u64,
-    /// Events of jobs, each counted once, however many sessions are shown it (§8).
+    /// Events of jobs. Each is counted once, regardless of the number of sessions that watch the job (§8).
     pub events: u64,
-    /// Times an agent had to wait for room in a log.
+    /// Times that an agent had to wait for space in a log.
     pub blocked: u64,
     /// Back-pressure events (§6.5).
     pub back_pressure: u64,

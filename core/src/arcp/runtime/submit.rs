@@ -1,4 +1,4 @@
-//! `job.submit`: its checks in their order, and the making of a job (§7.1, §7.5).
+//! `job.submit`: the checks in their order, and the creation of a job (§7.1, §7.5).
 
 use alloc::borrow::ToOwned;
 use alloc::sync::Arc;
@@ -26,7 +26,7 @@ use crate::lease::Lease;
 use crate::random::Random;
 use crate::trace::TraceId;
 
-/// A job that is asked for, by a submit or a delegation.
+/// A request for a job, by a submit or a delegation.
 pub(super) struct Proposal<'a> {
     /// The id that was set aside for a delegated job.
     pub(super) id: Option<JobUlid>,
@@ -112,7 +112,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// The running job of the same principal that a submit names as its parent.
+    /// Returns the running job of the same principal that a submit names as its parent.
     fn parent_of(&self, principal: &str, named: &str) -> Result<JobId, Fault> {
         let found = JobUlid::parse(named).and_then(|ulid| self.jobs.find(ulid));
         let fits = |id: &JobId| {
@@ -124,7 +124,7 @@ impl Runtime {
             .ok_or_else(|| Fault::new(ErrorCode::JobNotFound, "there is no running parent job with this id"))
     }
 
-    /// Makes a job that the host is asked about, or says why not. The checks stand in the order of §7.1 and §10.
+    /// Creates a job that the host is asked about, or returns why not. The checks are in the order of §7.1 and §10.
     pub(super) fn propose(&mut self, mut proposal: Proposal<'_>) -> Result<JobId, Fault> {
         let now = self.clock.now();
         let (name, pinned) = validate::split_agent(proposal.agent);
@@ -135,7 +135,7 @@ impl Runtime {
         let lease = core::mem::replace(&mut proposal.lease, Ok(Lease::default()))?;
         let max = self.frame_limit(proposal.owner);
         if lease.to_json().len() > max / 2 {
-            // Every answer about the job shows it.
+            // Every answer about the job contains it.
             return Err(Fault::limit("frame_bytes", max as u64));
         }
         let asked_expiry = proposal.expires_at.map(validate::expiry).transpose()?;
@@ -206,8 +206,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Asks the host to make a job, and its credentials if they can be shown. That it was asked is on record first: it may
-    /// mint them and not live to say so.
+    /// Asks the host about a job, and for its credentials if the session may see them. The question is recorded first,
+    /// because the host may mint credentials and crash before it answers.
     pub(super) fn ask_host(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(id) else { return };
         let credentials = job.has(Feature::ProvisionedCredentials);

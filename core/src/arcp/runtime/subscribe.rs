@@ -49,20 +49,20 @@ impl Runtime {
         Ok(())
     }
 
-    /// Whether a session sees a job as its own, or as that of a submit it has repeated.
+    /// Returns whether a session watches a job as its owner, or because it has repeated the submit.
     fn sees_as_own(&self, key: SessionKey, id: JobId) -> bool {
         let role = self.sessions.get(key).and_then(|session| session.role(id));
         let live = self.jobs.get(id).is_some_and(|job| job.state().is_live());
         live && matches!(role, Some(Role::Owner | Role::Attached))
     }
 
-    /// Whether a history begins with events that are no longer in memory.
+    /// Returns whether a history begins with events that are no longer in memory.
     fn begins_before_memory(&self, key: SessionKey, id: JobId, from: u64) -> bool {
         !self.sees_as_own(key, id) && self.jobs.get(id).is_some_and(|job| job.history().after(from).1)
     }
 
-    /// Answers, then shows the history after `from` if that was asked for, then what comes. `start` is where the journal
-    /// has the first event of the history, and whether earlier ones are gone.
+    /// Answers the subscribe. Then the history after `from` follows if it was requested, then live events. `start` is
+    /// the position of the first event that the journal has, and whether earlier ones were dropped.
     pub(super) fn subscribe(
         &mut self,
         key: SessionKey,
@@ -99,8 +99,8 @@ impl Runtime {
         if role.is_none() {
             self.watch(key, id, Role::Subscriber);
         }
-        // A repeated subscription replays only if it asks for that. A delayed one and that of an ended job stand at a
-        // cursor, too.
+        // A repeated subscription replays only if it requests that. A delayed subscription and one to an ended job need
+        // a cursor as well.
         let replays = from.is_some() || role.is_none();
         let mut cursor = None;
         if replays

@@ -1,4 +1,4 @@
-//! Deadlines that pass.
+//! Handles passed deadlines.
 
 use super::Runtime;
 use super::conns::state::ConnState;
@@ -9,7 +9,7 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::time::Time;
 
 impl Runtime {
-    /// Does what is due. Called early or for nothing, it changes nothing.
+    /// Handles all deadlines that have passed. A call that is early or unnecessary changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.input(now, |this| {
             while let Some((timer, key)) = this.timers.expired(this.clock.now()) {
@@ -35,7 +35,7 @@ impl Runtime {
         });
     }
 
-    /// No hello came in time, or no answer of the host to it.
+    /// Handles a hello that did not arrive in time, or that the host did not answer in time.
     fn greeting_lapsed(&mut self, conn: ConnId) {
         self.conns.greeting_passed(conn);
         let Some(open) = self.conns.get(conn) else { return };

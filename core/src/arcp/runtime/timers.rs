@@ -1,4 +1,4 @@
-//! All deadlines of a runtime in one ordered set. What has a deadline holds it as a [`Deadline`].
+//! All deadlines of a runtime in one ordered set. A component holds each of its deadlines as a [`Deadline`].
 
 use alloc::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use slotmap::{Key, KeyData};
 use crate::arcp::runtime::event::Timer;
 use crate::time::Time;
 
-/// The armed deadlines: when, why, and the slab key of the connection, session, job or question it belongs to.
+/// The armed deadlines: the time, the reason, and the slab key of the connection, session, job or question.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers(BTreeSet<(Time, Timer, u64)>);
 
@@ -17,7 +17,7 @@ impl Timers {
         self.0.first().map(|(at, timer, _)| (*at, *timer))
     }
 
-    /// Takes out the earliest deadline that has passed.
+    /// Removes and returns the earliest deadline that has passed.
     pub(super) fn expired(&mut self, now: Time) -> Option<(Timer, KeyData)> {
         let first = self.0.first()?;
         if first.0 > now {
@@ -26,7 +26,7 @@ impl Timers {
         self.0.pop_first().map(|(_, timer, key)| (timer, KeyData::from_ffi(key)))
     }
 
-    /// Arms a deadline that is never taken back: it is harmless if it passes for nothing.
+    /// Arms a deadline that cannot be cleared. It must be harmless if it passes without need.
     pub(super) fn arm(&mut self, at: Time, timer: Timer, key: impl Key) {
         self.0.insert((at, timer, key.data().as_ffi()));
     }
@@ -36,7 +36,7 @@ impl Timers {
     }
 }
 
-/// A deadline of one thing, which is armed or not.
+/// A deadline of one connection, session, job or question, which may be armed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     timer: Timer,
@@ -56,21 +56,21 @@ impl Deadline {
         self.at.is_none()
     }
 
-    /// Arms the deadline, in place of an earlier one.
+    /// Arms the deadline, and replaces an earlier one.
     pub(super) fn set(&mut self, at: Time, key: impl Key, timers: &mut Timers) {
         self.clear(key, timers);
         self.at = Some(at);
         timers.arm(at, self.timer, key);
     }
 
-    /// Takes the deadline back.
+    /// Clears the deadline.
     pub(super) fn clear(&mut self, key: impl Key, timers: &mut Timers) {
         if let Some(at) = self.at.take() {
             timers.0.remove(&(at, self.timer, key.data().as_ffi()));
         }
     }
 
-    /// Notes that the deadline has passed and was taken out of the timers.
+    /// Notes that the deadline has passed and was removed from the timers.
     pub(super) fn passed(&mut self) {
         self.at = None;
     }

@@ -1,4 +1,5 @@
-//! Rules of a request that need no runtime to be checked: agent references, leases, expiry, features (§6.2, §7.5, §9).
+//! Checks of a request that do not depend on the runtime's state: agent references, leases, expiry, features (§6.2,
+//! §7.5, §9).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -21,7 +22,7 @@ pub(super) fn lease(raw: Option<&RawValue>) -> Result<Lease, Fault> {
     }
 }
 
-/// Refuses whatever was not negotiated (§6.2).
+/// Refuses the use of features that were not negotiated (§6.2).
 pub(super) fn negotiated(
     features: Features,
     agent: &str,

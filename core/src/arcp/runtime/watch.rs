@@ -1,4 +1,4 @@
-//! Which sessions are shown which jobs (§7.6).
+//! Starts and ends the watching of jobs by sessions (§7.6).
 
 use bytes::Bytes;
 
@@ -9,14 +9,14 @@ use crate::arcp::wire::body::Body;
 use crate::arcp::wire::reply;
 
 impl Runtime {
-    /// Shows a job in a session from now on.
+    /// Lets a session watch a job from now on.
     pub(super) fn watch(&mut self, key: SessionKey, id: JobId, role: Role) {
         let (Some(session), Some(job)) = (self.sessions.get_mut(key), self.jobs.get_mut(id)) else { return };
         session.watch(id, job.accepted(), role);
         job.add_watcher(key);
     }
 
-    /// Shows a job in a session no longer.
+    /// Ends a session's watching of a job.
     pub(super) fn unwatch(&mut self, key: SessionKey, id: JobId) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.unwatch(id);
@@ -26,7 +26,7 @@ impl Runtime {
         }
     }
 
-    /// Ends a subscription that would make an agent wait, with a last event under its job.
+    /// Ends a subscription that would make an agent wait, with a last event of its job.
     pub(super) fn drop_subscription(&mut self, key: SessionKey, id: JobId) {
         let body = Body::status_unchecked(
             "subscription_dropped",

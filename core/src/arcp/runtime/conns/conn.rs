@@ -1,4 +1,4 @@
-//! One connection: its hello, its replies and credit, its signs of life.
+//! One connection: its state, hello, replies, credit and liveness.
 
 use alloc::boxed::Box;
 
@@ -28,7 +28,7 @@ pub(crate) struct Greeting {
     pub(crate) resume: Option<Claim>,
 }
 
-/// What a resume claims.
+/// The claims of a resume.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     /// The session; `None` if it is found by its token.
@@ -52,20 +52,20 @@ pub(crate) struct Ending {
 pub(crate) enum Unnumbered {
     Ping(Bytes),
     Reply(Reply),
-    /// There is one, and no credit for it.
+    /// A frame waits for credit.
     NoCredit,
-    /// There is none.
+    /// No frame waits.
     Nothing,
 }
 
-/// What there is to do about a silent connection (§6.4).
+/// What to do about a silent connection (§6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Silence {
-    /// Nothing was heard for two intervals.
+    /// Close it: nothing was received for two intervals.
     Dead,
-    /// It is idle: it is pinged.
+    /// Ping it: it was idle for one interval.
     Ping,
-    /// It is not idle.
+    /// Do nothing: it is not idle.
     None,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Conn {
     last_received: Time,
     last_sent: Time,
     last_ping: Time,
-    /// Whether a frame came after the welcome: its client holds the newest resume token.
+    /// Whether a frame was received after the welcome, which proves that the client holds the newest resume token.
     proved: bool,
     /// Whether its frames are not read, because replies pile up.
     paused: bool,
@@ -167,12 +167,12 @@ impl Conn {
         }
     }
 
-    /// Starts the time it has for its hello or, after that, the host for its answer.
+    /// Starts the deadline of the hello or, once that has arrived, of the host's answer.
     pub(super) fn await_greeting(&mut self, id: ConnId, at: Time, timers: &mut Timers) {
         self.greeting_deadline.set(at, id, timers);
     }
 
-    /// Stops that time: another deadline counts from here on.
+    /// Clears that deadline. Another one applies from now on.
     pub(super) fn stop_awaiting(&mut self, id: ConnId, timers: &mut Timers) {
         self.greeting_deadline.clear(id, timers);
     }
@@ -186,7 +186,7 @@ impl Conn {
         true
     }
 
-    /// Takes the hello that the host has answered.
+    /// Removes and returns the hello that the host has answered.
     pub(crate) fn take_greeting(&mut self) -> Option<Box<Greeting>> {
         if self.state == ConnState::Authenticating { self.greeting.take() } else { None }
     }
@@ -219,12 +219,12 @@ impl Conn {
         self.state.lost()
     }
 
-    /// Takes the session from it.
+    /// Removes and returns its session.
     pub(super) fn unbind(&mut self) -> Option<SessionKey> {
         self.session.take()
     }
 
-    /// Notes that a frame came.
+    /// Notes that a frame was received.
     pub(crate) fn receive(&mut self, now: Time) {
         self.last_received = now;
     }
@@ -262,7 +262,7 @@ impl Conn {
         self.paused
     }
 
-    /// Reads again, if replies have gone; returns whether it does again.
+    /// Resumes reading if enough replies were sent. Returns whether it does.
     pub(super) fn resume_reading(&mut self, limits: &Limits) -> bool {
         let resumes = self.state == ConnState::Bound && self.paused && self.replies.level(limits) == Level::Low;
         self.paused &= !resumes;
@@ -274,13 +274,13 @@ impl Conn {
         self.state == ConnState::Closing && self.replies.is_empty()
     }
 
-    /// Queues a ping, which goes before everything else.
+    /// Queues a ping, which is sent before everything else.
     pub(crate) fn ping(&mut self, frame: Bytes) {
         self.ping = Some(frame);
     }
 
-    /// Takes the next ping or reply that may go once the event `sent` was sent. `hold` holds back the `job.accepted` of
-    /// delegated jobs.
+    /// Removes and returns the next ping or reply that may be sent after the event `sent`. `hold` holds back the
+    /// `job.accepted` of delegated jobs.
     pub(crate) fn next_unnumbered(&mut self, sent: u64, hold: bool, limits: &Limits) -> Unnumbered {
         if let Some(ping) = self.ping.take() {
             if self.credit.allows(ping.len(), limits) {
@@ -296,7 +296,8 @@ impl Conn {
         }
     }
 
-    /// Whether the event after `sent` may go: it carries a session, and no reply has to go before.
+    /// Returns whether the event after `sent` may be sent: the connection carries a session, and no reply must come
+    /// first.
     pub(crate) fn takes_event(&self, sent: u64) -> bool {
         self.state == ConnState::Bound && !self.replies.precede(sent)
     }
@@ -355,7 +356,7 @@ impl Conn {
         self.heartbeat_deadline.clear(id, timers);
     }
 
-    /// The heartbeat deadline has passed: what is there to do?
+    /// Handles the heartbeat deadline, and returns what to do.
     pub(super) fn silence(&mut self, now: Time, interval: u64) -> Silence {
         self.heartbeat_deadline.passed();
         if now.since(self.last_received) >= 2 * interval {
@@ -369,18 +370,18 @@ impl Conn {
         Silence::None
     }
 
-    /// When silence is looked at again.
+    /// Returns when silence has to be checked again.
     pub(super) fn next_heartbeat(&self, now: Time, interval: u64) -> Time {
         let idle = self.last_sent.min(self.last_received).max(self.last_ping).plus_micros(interval);
         idle.min(self.last_received.plus_micros(2 * interval)).max(now.plus_micros(1))
     }
 
-    /// The greeting deadline has passed.
+    /// Notes that the greeting deadline has passed.
     pub(super) fn greeting_passed(&mut self) {
         self.greeting_deadline.passed();
     }
 
-    /// Takes all its deadlines back.
+    /// Clears all its deadlines.
     pub(super) fn clear_deadlines(&mut self, id: ConnId, timers: &mut Timers) {
         self.greeting_deadline.clear(id, timers);
         self.heartbeat_deadline.clear(id, timers);

@@ -16,7 +16,7 @@ pub(crate) struct Outstanding {
     pub(crate) subscribed: Option<JobId>,
 }
 
-/// What a report of written frames says.
+/// The result of a report of written frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Written {
     /// The last event among them.
@@ -25,7 +25,7 @@ pub(crate) struct Written {
     pub(crate) subscribed: bool,
 }
 
-/// The window of one connection.
+/// The credit window of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Credit {
     outstanding: VecDeque<Outstanding>,
@@ -38,7 +38,7 @@ impl Credit {
         Credit { outstanding: VecDeque::new(), bytes: 0, last_written: now }
     }
 
-    /// Whether a frame of a length may be given. A single frame always may.
+    /// Returns whether there is credit for a frame of this length. A single frame always has credit.
     pub(super) fn allows(&self, bytes: usize, limits: &Limits) -> bool {
         self.outstanding.is_empty()
             || (self.outstanding.len() < limits.send_window && self.bytes + bytes <= limits.send_window_bytes)
@@ -65,7 +65,7 @@ impl Credit {
         written
     }
 
-    /// Since when frames are outstanding without one being written.
+    /// Returns since when no frame was written although some are outstanding.
     pub(super) fn waiting_since(&self) -> Option<Time> {
         (!self.outstanding.is_empty()).then_some(self.last_written)
     }

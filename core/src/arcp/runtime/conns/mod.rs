@@ -25,35 +25,35 @@ pub(super) struct Conns {
     table: SlotMap<ConnId, Conn>,
     /// Connections that were neither welcomed nor refused.
     ungreeted: usize,
-    /// Hellos so far, in the order in which they came.
+    /// The number of hellos so far, which orders them.
     hellos: u64,
     /// Connections that may have something to send, each once.
     touched: VecDeque<ConnId>,
-    /// Connections that end once they were given what is due.
+    /// Connections that end once their due frames are sent.
     leaving: VecDeque<(ConnId, Ending)>,
 }
 
-/// What queueing a reply has led to.
+/// The result of queueing a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queued {
-    /// Nothing: frames of the peer are read, or not read, as before.
+    /// Whether frames of the peer are read has not changed.
     AsBefore,
     /// No more frames of the peer are read.
     Paused,
-    /// The host reads on regardless.
+    /// The host reads on although it was told not to.
     Overrun,
 }
 
-/// When a connection was lost.
+/// The result of losing a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lost {
-    /// It is not there any more.
+    /// The connection did not exist any more.
     Before,
-    /// It was there, and carried this session.
+    /// The connection existed, and carried this session.
     Now(Option<SessionKey>),
 }
 
-/// What there is to do with a connection that has nothing more to send now.
+/// What to do with a connection that has nothing more to send now.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Settled {
     /// It was closing and has sent everything.
@@ -69,7 +69,7 @@ impl Conns {
         self.table.get(id)
     }
 
-    /// A connection, for what changes nothing but itself.
+    /// Returns a connection, for changes that concern the connection alone.
     pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.table.get_mut(id)
     }
@@ -115,7 +115,7 @@ impl Conns {
         true
     }
 
-    /// A `session.resume` came that proves itself, without the host.
+    /// Notes a `session.resume` whose resume token is its proof, so that the host is not asked.
     pub(super) fn hello_by_token(&mut self, id: ConnId) {
         let order = self.hellos + 1;
         if self.table.get_mut(id).is_some_and(|conn| conn.hello(order, None)) {
@@ -130,7 +130,7 @@ impl Conns {
         }
     }
 
-    /// Gives a session to a connection. `heartbeat` is when silence is looked at first.
+    /// Binds a session to a connection. `heartbeat` is when silence is checked first.
     pub(super) fn admit(
         &mut self,
         id: ConnId,
@@ -150,7 +150,7 @@ impl Conns {
         }
     }
 
-    /// Queues a reply. Where too many pile up, the peer is not read from.
+    /// Queues a reply. If too many pile up, frames of the peer are no longer read.
     pub(super) fn queue(&mut self, id: ConnId, reply: Reply, limits: &Limits) -> Queued {
         let Some(conn) = self.table.get_mut(id) else { return Queued::AsBefore };
         conn.push(reply);
@@ -204,7 +204,7 @@ impl Conns {
         }
     }
 
-    /// A connection has nothing more to send now.
+    /// Notes that a connection has nothing more to send now, and returns what to do.
     pub(super) fn settle(&mut self, id: ConnId, limits: &Limits) -> Settled {
         let Some(conn) = self.table.get_mut(id) else { return Settled::Idle };
         if conn.is_flushed() {
@@ -216,8 +216,8 @@ impl Conns {
         }
     }
 
-    /// No frame follows but what is queued: the connection closes when that is sent, or at `linger`. Returns the session
-    /// it carried.
+    /// Starts to close a connection: it closes when its queued frames are sent, or at `linger`. Returns the session
+    /// that it carried.
     pub(super) fn end(&mut self, id: ConnId, ending: Ending, linger: Time, timers: &mut Timers) -> Option<SessionKey> {
         let conn = self.table.get_mut(id)?;
         let ungreeted = conn.is_ungreeted();
@@ -236,14 +236,14 @@ impl Conns {
         conn.unbind()
     }
 
-    /// Takes the session from a connection that another one replaces.
+    /// Removes the session from a connection that is being replaced.
     pub(super) fn unbind(&mut self, id: ConnId) {
         if let Some(conn) = self.table.get_mut(id) {
             conn.unbind();
         }
     }
 
-    /// A closing connection has sent everything, or its time is over. Returns how it closes.
+    /// Removes a closing connection that has sent everything, or whose time is over. Returns its close code and reason.
     pub(super) fn flushed(&mut self, id: ConnId, timers: &mut Timers) -> Option<Ending> {
         let conn = self.table.get_mut(id)?;
         if !conn.flushed() {
@@ -254,7 +254,7 @@ impl Conns {
         ending
     }
 
-    /// The transport of a connection is gone, or is given up.
+    /// Removes a connection whose transport was lost or is given up.
     pub(super) fn lost(&mut self, id: ConnId, timers: &mut Timers) -> Lost {
         let Some(conn) = self.table.get_mut(id) else { return Lost::Before };
         let ungreeted = conn.is_ungreeted();
@@ -275,14 +275,14 @@ impl Conns {
         }
     }
 
-    /// The greeting deadline of a connection has passed.
+    /// Notes that the greeting deadline of a connection has passed.
     pub(super) fn greeting_passed(&mut self, id: ConnId) {
         if let Some(conn) = self.table.get_mut(id) {
             conn.greeting_passed();
         }
     }
 
-    /// The stall deadline of a connection has passed. Returns whether it has written nothing for `patience`, though
+    /// Handles the stall deadline of a connection. Returns whether it has written nothing for `patience` although
     /// frames are outstanding.
     pub(super) fn is_stalled(
         &mut self,
@@ -300,12 +300,12 @@ impl Conns {
         at <= now
     }
 
-    /// The heartbeat deadline of a connection has passed: what is there to do?
+    /// Handles the heartbeat deadline of a connection, and returns what to do.
     pub(super) fn silence(&mut self, id: ConnId, now: Time, interval: u64) -> Silence {
         self.table.get_mut(id).map_or(Silence::None, |conn| conn.silence(now, interval))
     }
 
-    /// Looks at the silence of a connection again when it may have lasted long enough.
+    /// Sets the next time at which the silence of a connection is checked.
     pub(super) fn watch_heartbeat(&mut self, id: ConnId, now: Time, interval: u64, timers: &mut Timers) {
         if let Some(conn) = self.table.get_mut(id) {
             let at = conn.next_heartbeat(now, interval);

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::host::JobId;
 
-/// How many times its limit a queue may hold before a host that reads on regardless loses the connection.
+/// The factor by which a queue may exceed its limit before the connection is closed, because the host reads on although
+/// it was told not to.
 const OVERRUN: usize = 8;
 
 /// An unnumbered frame that waits for credit.
@@ -27,7 +28,7 @@ impl Reply {
         Reply { frame, after: 0, child: false, free: false, subscribed: None }
     }
 
-    /// A reply that says nothing about what was stored: it does not wait for a journal that is stuck.
+    /// Returns a reply that does not depend on stored records, so that it does not wait for a stalled journal.
     pub(crate) fn free(frame: Bytes) -> Reply {
         Reply { free: true, ..Reply::new(frame) }
     }
@@ -56,12 +57,12 @@ impl Reply {
     }
 }
 
-/// How full a queue is.
+/// The fill level of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
-    /// The peer may ask for more.
+    /// Frames of the peer are read.
     Low,
-    /// Its frames are no longer read until replies were taken.
+    /// Frames of the peer are not read until replies are sent.
     Full,
     /// The host reads on regardless.
     Overrun,
@@ -80,8 +81,8 @@ impl Replies {
         self.queue.push_back(reply);
     }
 
-    /// The next reply that may go once the event `sent` was sent. A child's `job.accepted` lets the others go first: one
-    /// of them may be the answer that it waited for.
+    /// Returns the next reply that may be sent after the event `sent`. Other replies overtake a child's `job.accepted`,
+    /// because one of them may be the answer that it waits for.
     fn next(&self, sent: u64, hold: bool) -> Option<usize> {
         let first = |child: bool| self.queue.iter().position(|reply| reply.child == child && reply.after <= sent);
         first(false).or_else(|| if hold { None } else { first(true) })
@@ -103,7 +104,7 @@ impl Replies {
         self.queue.iter().any(|reply| reply.after <= sent)
     }
 
-    /// Drops the replies that follow events which are not sent any more.
+    /// Drops the replies that must follow events which will no longer be sent.
     pub(super) fn drop_late(&mut self) {
         self.queue.retain(|reply| reply.after == 0);
         self.bytes = self.queue.iter().map(|reply| reply.frame.len()).sum();

@@ -1,4 +1,4 @@
-//! Where a connection stands (§6.1, §6.7).
+//! The state of a connection (§6.1, §6.7).
 //!
 //! ```text
 //! Greeting --hello--> Authenticating --admit--> Bound --end--> Closing --flushed--> Gone
@@ -9,16 +9,16 @@
 
 use crate::state::transitions;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnState {
-    /// No hello has come.
+    /// No hello was received yet.
     Greeting,
-    /// The host was asked whose token it is.
+    /// The host was asked for the principal of the token.
     Authenticating,
     /// It carries a session.
     Bound,
-    /// It takes the frames that are queued for it, and closes.
+    /// Its queued frames are still sent, then it closes.
     Closing,
     /// It is closed.
     Gone,
@@ -29,11 +29,11 @@ transitions!(ConnState {
     hello: Greeting => Authenticating;
     /// The host has admitted the principal, and the session is open or resumed.
     admit: Authenticating => Bound;
-    /// Its last frame is queued: it was refused, it closes its session, or it broke the rules.
+    /// Its last frame is queued, because it was refused, its session is closing, or the peer broke a rule.
     end: Greeting | Authenticating | Bound => Closing;
-    /// The queue is empty, or the time it had to empty is over.
+    /// The queue is empty, or the time to empty it has passed.
     flushed: Closing => Gone;
-    /// The transport is gone, or another connection took the session over.
+    /// The transport was lost, or another connection has taken the session over.
     lost: Greeting | Authenticating | Bound | Closing => Gone;
 });
 

@@ -9,7 +9,7 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::budget::{Amounts, Budget, Currency};
 
 impl Jobs {
-    /// The budgets a job spends from, the nearest first: its own and those above it.
+    /// Returns the budgets that a job spends from, nearest first: its own and those of its ancestors.
     fn budgets(&self, id: JobId) -> impl Iterator<Item = (JobId, &Budget)> {
         let mut at = Some(id);
         let line = core::iter::from_fn(move || {
@@ -26,13 +26,13 @@ impl Jobs {
         self.budgets(id).next().map(|(_, budget)| budget)
     }
 
-    /// The job whose budget a cost in this currency is taken from: the nearest that has the currency. A lease that names
-    /// only other currencies would otherwise be more than its parent's (§9.4).
+    /// The job whose budget a cost in this currency is taken from: the nearest that has the currency. Otherwise a lease
+    /// that names only other currencies would allow more than its parent's (§9.4).
     pub(in crate::arcp::runtime) fn purse(&self, id: JobId, currency: &str) -> Option<JobId> {
         self.budgets(id).find(|(_, budget)| budget.remaining_of(currency).is_some()).map(|(holder, _)| holder)
     }
 
-    /// A currency of which nothing remains for a job, if there is one.
+    /// Returns an exhausted currency of a job, if there is one.
     pub(in crate::arcp::runtime) fn exhausted(&self, id: JobId) -> Option<&Currency> {
         let mut all = self.budgets(id).flat_map(|(holder, budget)| budget.exhausted().map(move |one| (holder, one)));
         all.find_map(|(holder, currency)| (self.purse(id, currency.as_str()) == Some(holder)).then_some(currency))
@@ -46,8 +46,8 @@ impl Jobs {
         budget.set_aside(amounts).map_err(|error| violation(error.to_string()))
     }
 
-    /// Takes an ended job out of its family; what is left of its budget returns to its parent. Returns the parent, if
-    /// that has changed its budget.
+    /// Removes an ended job from its family. What is left of its budget returns to its parent. Returns the parent if
+    /// its budget has changed.
     pub(in crate::arcp::runtime) fn leave_family(
         &mut self,
         id: JobId,
@@ -69,7 +69,7 @@ impl Jobs {
             found.push(id);
             open.extend(children(id));
         }
-        // Parents were found first and siblings last to first; what is wanted is the other way round.
+        // The search finds parents first and siblings in reverse order, so the result is reversed.
         found.reverse();
         found
     }

@@ -1,4 +1,4 @@
-//! All jobs of a runtime: those that live, and those that are kept after their end.
+//! All jobs of a runtime: live ones, and ended ones that are still kept.
 
 mod family;
 pub(crate) mod history;
@@ -23,14 +23,14 @@ use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::time::Time;
 
-/// How many declined jobs are remembered for an answer of the host that comes late.
+/// The number of declined jobs that are remembered, in case the host answers late.
 const LATE_ANSWERS: usize = 1024;
 
 /// The jobs by their wire ids, the order in which ended ones are forgotten, and the agents that may go on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
     table: SlotMap<JobId, Job>,
-    /// Every job that was accepted and is still kept. The ids grow, so this is the order in which they were made.
+    /// Every job that was accepted and is still kept, in the order in which they were made, because the ids increase.
     by_ulid: BTreeMap<JobUlid, JobId>,
     /// Jobs that have not ended.
     live: usize,
@@ -39,7 +39,7 @@ pub(super) struct Jobs {
     ended_bytes: usize,
     /// The last jobs that were declined before the host had answered.
     declined: VecDeque<Declined>,
-    /// Jobs that waited for room in a log or for the journal, and may go on.
+    /// Jobs that waited for space in a log or for the journal, and may go on.
     woken: VecDeque<JobId>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Declined {
     pub(super) features: Features,
 }
 
-/// What is left of a job that was taken out.
+/// The parts of a job that was removed.
 #[derive(Debug)]
 pub(super) struct Forgotten {
     pub(super) ulid: JobUlid,
@@ -64,7 +64,7 @@ impl Jobs {
         self.table.get(id)
     }
 
-    /// A job, for what changes nothing but itself.
+    /// Returns a job, for changes that concern the job alone.
     pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
         self.table.get_mut(id)
     }
@@ -95,7 +95,7 @@ impl Jobs {
         self.live
     }
 
-    /// Makes a job that the host is asked about; it has until `answer_by` to answer.
+    /// Creates a job that the host is asked about. The host has until `answer_by` to answer.
     pub(super) fn ask(&mut self, spec: JobSpec, answer_by: Time, timers: &mut Timers) -> JobId {
         let id = self.insert(spec);
         if let Some(job) = self.table.get_mut(id) {
@@ -126,8 +126,8 @@ impl Jobs {
         id
     }
 
-    /// The host has accepted a job, whose lease ends it at `expires`. Returns what it is accepted as, and the submits that
-    /// wait for the answer.
+    /// Accepts a job, whose lease expires at `expires`. Returns its accepted form, and the submits that wait for the
+    /// answer.
     pub(super) fn accept(
         &mut self,
         id: JobId,
@@ -142,7 +142,7 @@ impl Jobs {
         Some((Arc::clone(job.accepted()), waiters))
     }
 
-    /// A job does not come to be: takes it out of its family and the table. Returns it with the submits that wait for the
+    /// Declines a job, and removes it from its family and the table. Returns it with the submits that wait for the
     /// answer.
     pub(super) fn decline(&mut self, id: JobId, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
         let waiters = self.table.get_mut(id)?.decline(id, timers)?;
@@ -155,12 +155,12 @@ impl Jobs {
         Some((job, waiters))
     }
 
-    /// A job that was declined before the host had answered.
+    /// Removes and returns a job that was declined before the host had answered.
     pub(super) fn declined(&self, id: JobId) -> Option<Declined> {
         self.declined.iter().find(|declined| declined.id == id).copied()
     }
 
-    /// A job has a slot of its agent. Returns whether it waited for one.
+    /// Runs a job that has a slot of its agent. Returns whether it waited for one.
     pub(super) fn run(&mut self, id: JobId, now: Time, timers: &mut Timers) -> bool {
         self.table.get_mut(id).is_some_and(|job| job.run(id, now, timers))
     }
@@ -170,7 +170,7 @@ impl Jobs {
         self.table.get_mut(id).is_some_and(|job| job.cancel(id, deadline, timers))
     }
 
-    /// A job is on record as one that can only end as cancelled, or as expired.
+    /// Restores that a job can only end as cancelled or as expired.
     pub(super) fn restore_doom(&mut self, id: JobId, cancelled: bool) -> Option<()> {
         let job = self.table.get_mut(id).filter(|job| job.state().is_live())?;
         if cancelled {
@@ -181,8 +181,8 @@ impl Jobs {
         Some(())
     }
 
-    /// Ends a job; [`Jobs::conclude`] follows once its watchers have its terminal. Returns how it ends, if the cause ends
-    /// it now.
+    /// Ends a job if the cause ends it now, and returns how. [`Jobs::conclude`] follows once its watchers have its
+    /// terminal.
     pub(super) fn end(&mut self, id: JobId, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
         self.table.get_mut(id)?.end(id, cause, timers)
     }
@@ -193,7 +193,7 @@ impl Jobs {
         }
     }
 
-    /// An ended job is kept from now on, for listings, subscriptions and retries.
+    /// Keeps an ended job for listings, subscriptions and retries.
     pub(super) fn conclude(&mut self, id: JobId, at: Time) {
         let Some(job) = self.table.get(id) else { return };
         self.ended_bytes += job.held();
@@ -209,7 +209,7 @@ impl Jobs {
 
     // Jobs that wait.
 
-    /// A job that waited for room in a log or for the journal may go on.
+    /// Notes that a job which waited for space in a log or for the journal may go on.
     pub(super) fn wake(&mut self, jobs: impl IntoIterator<Item = JobId>) {
         self.woken.extend(jobs);
     }
@@ -220,20 +220,20 @@ impl Jobs {
 
     // Ended jobs.
 
-    /// When the oldest ended job ended.
+    /// Returns when the oldest ended job has ended.
     pub(super) fn oldest_ended_at(&self) -> Option<Time> {
         self.ended.front().map(|(at, _)| *at)
     }
 
-    /// The ended job that has to go, because there are too many or because it ended before `expired`.
+    /// Returns the ended job to remove, because there are too many or because it ended before `expired`.
     pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobId> {
         let (at, id) = self.ended.front()?;
         let over = self.ended.len() > limits.retained_jobs || self.ended_bytes > limits.retained_bytes;
         (over || expired(*at)).then_some(*id)
     }
 
-    /// The same while jobs are restored: those that a session is still shown stay until all numbers are known, and no
-    /// other goes in their place; age is looked at in the end.
+    /// Returns the ended job to remove while jobs are restored. Those that a session still watches stay until all
+    /// numbers are known, and no other job is removed in their place. Age is checked at the end.
     pub(super) fn restored_surplus(&self, limits: &Limits) -> Option<JobId> {
         let (mut shown, mut bytes) = (0, 0);
         for job in self.ended.iter().map_while(|(_, id)| self.table.get(*id)) {
@@ -248,7 +248,7 @@ impl Jobs {
         self.ended.get(shown).filter(|_| over).map(|(_, id)| *id)
     }
 
-    /// Takes an ended job out.
+    /// Removes an ended job.
     pub(super) fn forget(&mut self, id: JobId) -> Option<Forgotten> {
         let at = self.ended.iter().position(|(_, ended)| *ended == id)?;
         self.ended.remove(at);

@@ -1,4 +1,4 @@
-//! The result of a job while it is made: streamed in chunks, gathered, or too large for one frame (§8.4).
+//! The output of a job: a streamed result, a gathered one, or the rest of a large inline one (§8.4).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -40,7 +40,7 @@ impl Stream {
         self.open
     }
 
-    /// What is wrong with a chunk that the agent made itself, as the next of this stream.
+    /// Returns what is wrong with a raw chunk as the next one of this stream.
     fn rejects(&self, chunk: &ChunkMeta) -> Option<&'static str> {
         if !self.open {
             Some("a chunk follows the last one of its result")
@@ -54,14 +54,14 @@ impl Stream {
     }
 }
 
-/// What was written for a session that does not take chunks: it is delivered inline.
+/// The bytes that were written for a session without `result_chunk`. They are delivered as an inline result.
 #[derive(Clone, Debug, Default)]
 struct Gathered {
     data: Vec<u8>,
     binary: bool,
 }
 
-/// The rest of an inline result that is too large for a frame: it is sent as chunks while the log has room.
+/// The rest of an inline result that is too large for a frame. It is sent as chunks while the log has space.
 #[derive(Clone, Debug)]
 struct Rest {
     result: Bytes,
@@ -69,7 +69,7 @@ struct Rest {
     result_id: ResultId,
 }
 
-/// What a job's agent has written of its result.
+/// The output that a job's agent has written so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JobOutput {
     stream: Option<Stream>,
@@ -87,7 +87,7 @@ impl JobOutput {
         self.stream.is_some() || self.gathered.is_some()
     }
 
-    /// What is wrong with a chunk that the agent made itself.
+    /// Returns what is wrong with a raw chunk.
     pub(crate) fn rejects(&self, chunk: &ChunkMeta) -> Option<&'static str> {
         match &self.stream {
             Some(stream) => stream.rejects(chunk),
@@ -124,7 +124,7 @@ impl JobOutput {
         gathered.data.len()
     }
 
-    /// Takes what was gathered, as JSON: a string, in base64 unless all of it was text.
+    /// Removes and returns the gathered bytes as a JSON string: as it is if all of it was text, otherwise in base64.
     pub(crate) fn take_gathered(&mut self) -> Option<String> {
         let gathered = self.gathered.take()?;
         let mut json = String::new();
@@ -160,7 +160,7 @@ impl JobOutput {
         }
     }
 
-    /// The job has ended: only how its stream went is kept.
+    /// Drops everything but the summary of the stream, because the job has ended.
     pub(super) fn end(&mut self) {
         self.gathered = None;
         self.rest = None;

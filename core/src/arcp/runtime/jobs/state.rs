@@ -1,4 +1,4 @@
-//! Where a job stands (§7.3).
+//! The state of a job (§7.3).
 //!
 //! ```text
 //! Asked --accept--> Pending --run--> Running --finish--> Success
@@ -16,7 +16,7 @@
 use crate::arcp::wire::job::FinalStatus;
 use crate::state::transitions;
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobState {
     /// The host was asked whether the job may start; no peer knows of it yet.
@@ -25,17 +25,17 @@ pub enum JobState {
     Pending,
     /// Its agent runs.
     Running,
-    /// Its agent was asked to stop, and has some time to do so.
+    /// Its agent was asked to stop, and has `cancel_grace` to do so.
     Cancelling,
-    /// Ended well.
+    /// Ended with a result.
     Success,
     /// Ended with an error.
     Error,
     /// Ended because it was cancelled, or the job that delegated it has ended.
     Cancelled,
-    /// Ended because it ran too long.
+    /// Ended because `max_runtime_sec` has passed.
     TimedOut,
-    /// Was never accepted.
+    /// Declined: it was never accepted.
     Gone,
 }
 

@@ -17,9 +17,9 @@
 //! - credential records, once as many values were revoked as issued under one job and id, and once the host's answer is
 //!   there.
 //!
-//! A record that begins something (a session, a job, a request for credentials, a credential) is dropped before the record
-//! that ends it; in the other order the ended thing would come back. A `job_ended` is not dropped before its
-//! `job_accepted`.
+//! A record that begins something (a session, a job, a request for credentials, a credential) is dropped before the
+//! record that ends it; otherwise a restored runtime would treat it as not ended. A `job_ended` is not dropped before
+//! its `job_accepted`.
 
 mod decode;
 mod encode;
@@ -55,7 +55,7 @@ use crate::trace::TraceId;
 pub enum Record {
     /// A session was welcomed for the first time.
     SessionOpened(Box<SessionOpened>),
-    /// A session was resumed, or its client proved to hold the newest token: these are the tokens that are good now.
+    /// A session was resumed, or its client proved to hold the newest token: these are the tokens that are valid now.
     SessionToken(Box<SessionToken>),
     /// A session has lost its connection, or the runtime was restarted.
     SessionDetached {
@@ -81,16 +81,16 @@ pub enum Record {
     },
     /// A job was accepted.
     JobAccepted(Box<JobAccepted>),
-    /// A job is shown in a session from now on, or a submit of the session was answered with it.
+    /// A session watches a job from now on, or a submit of the session was answered with it.
     Watching(Box<Watching>),
-    /// A job is no longer shown in a session.
+    /// A session no longer watches a job.
     Unwatched {
         /// The session.
         session: SessionId,
         /// The job.
         job: JobUlid,
     },
-    /// An event of a job, and the number it has in every session that is shown it.
+    /// An event of a job, and its number in every session that watches the job.
     JobEvent(Box<JobEventRecord>),
     /// A numbered frame for one session alone: history it asked for, or a message of the runtime itself.
     SessionEvent(Box<SessionEventRecord>),
@@ -108,7 +108,7 @@ pub enum Record {
         /// The job.
         job: JobUlid,
     },
-    /// The idempotency key a job was submitted with may be used again.
+    /// The idempotency key of a job may be used again.
     KeyForgotten {
         /// The job.
         job: JobUlid,
@@ -167,7 +167,7 @@ pub struct JobAccepted {
     pub(crate) owner: Option<SessionId>,
     pub(crate) features: Features,
     pub(crate) small_chunks: bool,
-    /// SHA-256 of the idempotency key, and the digest of what was asked.
+    /// SHA-256 of the idempotency key, and the digest of the request.
     pub(crate) key: Option<(Digest, Digest)>,
 }
 
@@ -208,17 +208,17 @@ impl Watching {
     }
 }
 
-/// A session that is shown a frame, and the number of the frame in it.
+/// A session that receives a frame, and the frame's number in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The session.
     pub session: SessionId,
-    /// The number in it.
+    /// The number of the frame in the session.
     pub seq: u64,
     pub(crate) id: EnvelopeId,
     /// The `job.accepted` that goes directly before it.
     pub(crate) first: Option<First>,
-    /// Whether the session is spoken to in the form of `python-1.1`.
+    /// Whether the session's frames have the form `python-1.1`.
     pub(crate) python: bool,
 }
 
@@ -424,7 +424,7 @@ impl Record {
     }
 }
 
-/// What a session's frame is made of, beside its id and number.
+/// The parts of a session's frame besides its id and number.
 pub(crate) struct Numbered<'a> {
     pub(crate) job: JobUlid,
     pub(crate) trace_id: TraceId,

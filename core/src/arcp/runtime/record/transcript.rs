@@ -63,7 +63,7 @@ impl Transcript {
         self.closed
     }
 
-    /// Takes the next record; the frame that the session was sent for it.
+    /// Takes the next record. Returns the frame that the session was sent for it, if any.
     pub fn take(&mut self, record: &Record) -> Option<Transcribed> {
         self.known |= record.session() == Some(self.session);
         if let Record::SessionOpened(opened) = record
@@ -95,7 +95,7 @@ impl Transcript {
         Some(envelope::frame(first.id, "job.accepted", &accepted.head(self.session), None, &[&payload]))
     }
 
-    /// What is known of a job goes with the last who may ask for it.
+    /// A job is dropped once nothing can refer to it any more.
     fn forget(&mut self, job: JobUlid, change: impl FnOnce(&mut Job)) {
         let Some(known) = self.jobs.get_mut(&job) else { return };
         change(known);

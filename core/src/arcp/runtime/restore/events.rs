@@ -1,4 +1,4 @@
-//! Events of a journal: into logs and histories, up to the terminals.
+//! Restores events and terminals of a journal to logs and histories.
 
 use alloc::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::Terminal;
 
 impl Restoring {
-    /// Puts a frame into a session's log.
+    /// Restores a frame to a session's log.
     fn number(&mut self, target: &Target, job: JobUlid, record: &Record) -> Option<SessionKey> {
         let key = self.session(target.session)?;
         let numbered = record.entry(target).filter(|_| target.seq <= MAX_INTEGER)?;
@@ -36,14 +36,14 @@ impl Restoring {
         let id = self.job(ulid);
         for target in record.targets() {
             let key = self.number(target, ulid, &record);
-            // It is shown live: the subscription had come to the end of the history.
+            // It was sent live, so the subscription had reached the end of the history.
             if let (Some(session), Some(id)) = (key.and_then(|key| self.runtime.sessions.get_mut(key)), id) {
                 session.caught_up(id);
             }
         }
         let Record::JobEvent(event) = record else { return None };
         let (id, jobs) = (id?, &mut self.runtime.jobs);
-        // An event that its owner was not shown has the number of the one before it, which may be gone.
+        // An event that was not sent to the owner has the number of the event before it, which may have been dropped.
         let shared = !event.to.iter().any(|target| target.seq == seq);
         let past = (needs, event.payload);
         if !jobs.get_mut(id)?.restore_event(position, seq, shared, past, &self.runtime.config.limits) {
@@ -52,7 +52,7 @@ impl Restoring {
         if let Some((unit, amount)) = event.cost
             && let Some(holder) = jobs.purse(id, &unit)
         {
-            // It was counted once, so it can be counted.
+            // The former runtime has counted it, so it can be counted.
             let _ = jobs.get_mut(holder)?.spend(&unit, amount);
         }
         Some(())
@@ -84,7 +84,7 @@ impl Restoring {
         let record = Record::JobEnded(ended.into());
         let id = self.job(ulid);
         for target in record.targets() {
-            // It was shown live: whatever history the session had asked for came before.
+            // It was sent live, so all history that the session had asked for was sent before.
             if let (Some(key), Some(id)) = (self.number(target, ulid, &record), id) {
                 self.runtime.unwatch(key, id);
             }

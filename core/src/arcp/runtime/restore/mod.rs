@@ -1,8 +1,8 @@
 //! Restoring a runtime from its journal.
 //!
 //! Records are applied in the order of their numbers, directly to sessions and jobs, without outputs. Then the runtime
-//! deals with the crash itself: it ends the jobs that were running, and starts the resume windows. That is output and
-//! stored like everything else.
+//! handles the restart: it ends the jobs that were running, and starts the resume windows. These changes are output and
+//! stored as usual.
 
 mod events;
 mod sessions;
@@ -29,10 +29,10 @@ pub struct Restored {
     pub last_store: u64,
     /// Records that were applied.
     pub applied: u64,
-    /// Records that were passed over because their number was not greater than the one before.
+    /// Records that were skipped because their number was not greater than the one before.
     pub repeated: u64,
-    /// Records that were passed over because their session or job is not there, is known already, or exceeds a limit of
-    /// the [`Config`].
+    /// Records that were skipped because their session or job does not exist, exists already, or exceeds a limit of the
+    /// [`Config`].
     pub ignored: u64,
     /// Jobs that had not ended, and that the restart has ended.
     pub interrupted: u64,
@@ -47,23 +47,23 @@ pub struct Restored {
 }
 
 impl Runtime {
-    /// Returns a runtime that continues where the one that made these records has stopped.
+    /// Returns a runtime that continues where the runtime that made these records has stopped.
     ///
-    /// `records` are the records of its [`Output::Store`](crate::arcp::Output::Store)s with their numbers, as far as they
-    /// are durable. The numbers of all runtimes of one journal continue each other.
+    /// `records` are the records of its [`Output::Store`](crate::arcp::Output::Store)s with their numbers, as far as
+    /// they are durable. Each runtime of a journal continues the numbers of the one before.
     ///
     /// - Sessions are restored without a connection and can be resumed. One that had a connection has a whole resume window
     ///   from `now`.
-    /// - Jobs that had not ended end now: with `INTERNAL_ERROR` and details `{"reason":"runtime restarted"}`, or as they were
-    ///   already bound to end.
-    /// - The host is asked to revoke the credentials that were not: by their ids, without values, or, where it was about to
-    ///   mint them, by their job.
+    /// - Jobs that had not ended end now: with `INTERNAL_ERROR` and details `{"reason":"runtime restarted"}`, or as
+    ///   cancelled or expired if they could only end so.
+    /// - The host is asked to revoke the credentials that were not revoked: by their ids, without values, or by their
+    ///   job if it was about to mint them.
     ///
-    /// All this is in the outputs, with its stores. Agents have to be registered again, and [`Config::journal`] should be
-    /// set, or nothing that follows is stored.
+    /// All this is in the outputs, with its stores. Agents have to be registered again, and [`Config::journal`] should
+    /// be set, otherwise nothing that follows is stored.
     ///
-    /// The function is total. A record that does not fit those before it is passed over and counted in [`Restored`]; where
-    /// events are missing, a session keeps those after the gap. Whatever the records are, the limits of `config` hold.
+    /// The function is total. A record that does not fit the records before it is skipped and counted in [`Restored`].
+    /// If events are missing, a session keeps those after the gap. The limits of `config` hold for any records.
     pub fn restore(
         config: Config,
         seed: [u8; 32],
@@ -91,14 +91,14 @@ struct Restoring {
     runtime: Runtime,
     restored: Restored,
     last_store: u64,
-    /// The greatest of the ids that grow with time.
+    /// The greatest of the ids that increase with time.
     last_id: u128,
     latest: Time,
     /// The number of values that were issued and not revoked, by credential.
     issued: BTreeMap<(JobUlid, String), u32>,
     /// Jobs for which the host was asked for credentials and has not answered.
     asked: BTreeSet<JobUlid>,
-    /// Jobs and keys that were dropped for lack of room, and are not on record as forgotten.
+    /// Jobs and keys that were dropped because of a limit, and are not recorded as forgotten.
     forgotten: BTreeSet<Forgotten>,
 }
 
@@ -151,7 +151,7 @@ impl Restoring {
         }
     }
 
-    /// Applies a record; returns `None` if it is passed over.
+    /// Applies a record. Returns `None` if it is skipped.
     fn apply(&mut self, record: Record) -> Option<()> {
         match record {
             Record::SessionOpened(opened) => self.opened(&opened),
@@ -228,7 +228,7 @@ impl Restoring {
             }
             Record::CredentialRevoked { job, id } => {
                 let key = (job, id);
-                // The record of its issue may have been let go of before.
+                // The journal may have dropped the record of its issue.
                 if let Some(values) = self.issued.get_mut(&key) {
                     *values -= 1;
                     if *values == 0 {
@@ -248,7 +248,7 @@ impl Restoring {
         self.runtime.jobs.find(id)
     }
 
-    /// Deals with the crash itself, once all records are applied.
+    /// Handles the restart once all records are applied.
     fn finish(mut self, seed: [u8; 32]) -> (Runtime, Restored) {
         let runtime = &mut self.runtime;
         runtime.outputs.continue_after(self.last_store);
@@ -275,7 +275,7 @@ impl Restoring {
             runtime.record(|_| Some(Record::SessionDetached { session: id, at: now, goodbye: false }));
         }
         let accepted: Vec<JobId> = runtime.jobs.after(None).map(|(id, _)| id).collect();
-        // Children were made after their parents: the deepest end first.
+        // Children were made after their parents, so in reverse order the deepest end first.
         for id in accepted.into_iter().rev() {
             if runtime.jobs.get(id).is_some_and(|job| job.state().is_live()) {
                 self.restored.interrupted += 1;
@@ -303,7 +303,7 @@ fn restarted() -> Fault {
 }
 
 impl Restored {
-    /// Whether every record was applied.
+    /// Returns whether every record was applied.
     pub const fn is_clean(&self) -> bool {
         self.repeated == 0 && self.ignored == 0
     }

@@ -1,4 +1,4 @@
-//! Sessions of a journal, and the jobs they are shown.
+//! Restores sessions of a journal, and the jobs that they watch.
 
 use alloc::sync::Arc;
 
@@ -43,12 +43,12 @@ impl Restoring {
         }
         let parent = accepted.parent.and_then(|parent| runtime.jobs.find(parent));
         if let (Some(amounts), Some(parent)) = (accepted.lease.budget(), parent) {
-            // What was granted once is granted; only what is shown as remaining depends on it.
+            // A lease that was granted stays granted; the parent's budget decides only what is shown as remaining.
             let _ = runtime.jobs.set_aside(parent, amounts);
         }
         let spec = JobSpec {
             accepted: Arc::unwrap_or_clone(Arc::clone(&accepted)),
-            // Its session comes with `Watching`, or never knew of it.
+            // A later `Watching` names its session. Without one the session was never told of the job.
             owner: None,
             features: record.features,
             small_chunks: record.small_chunks,
@@ -61,7 +61,7 @@ impl Restoring {
         if let Some((key, fingerprint)) = record.key {
             let key = (Arc::clone(&accepted.principal), key);
             runtime.make_idempotency_room();
-            // A key that was used again replaces what was known of it.
+            // If the key was used again, the new record replaces the old one.
             if let Some(old) = runtime.idempotency.find(&key).map(super::super::idempotency::Record::ulid) {
                 runtime.forget_key(old);
             }

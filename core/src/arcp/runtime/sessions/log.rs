@@ -21,7 +21,7 @@ use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::job::Accepted;
 
-/// The bytes that an entry holds beside its payload.
+/// The bytes that an entry holds besides its payload.
 const ENTRY_BYTES: usize = 96;
 
 /// One numbered frame of a session.
@@ -145,8 +145,9 @@ impl Log {
         (usize::try_from(self.next() - 1 - from).unwrap_or(usize::MAX), self.unwritten_bytes)
     }
 
-    /// Appends an entry and returns its number. The oldest entries make room. While a connection is up (`live`), entries
-    /// that were not written to it stay even beyond the limits: the caller has checked [`Log::unwritten`] before.
+    /// Appends an entry and returns its number. Beyond the limits the oldest entries are dropped. While a connection is
+    /// up (`live`), entries that were not written to it stay even beyond the limits: the caller has checked
+    /// [`Log::unwritten`] before.
     pub(crate) fn push(&mut self, entry: Entry, live: bool, max_events: usize, max_bytes: usize) -> u64 {
         let seq = self.next();
         self.bytes += entry.held();

@@ -1,4 +1,4 @@
-//! All sessions of a runtime, and the ways to find one.
+//! All sessions of a runtime, with their indices.
 
 pub(crate) mod log;
 pub(crate) mod session;
@@ -21,7 +21,7 @@ use crate::arcp::wire::ids::SessionId;
 use crate::digest::Digest;
 use crate::time::Time;
 
-/// The sessions by id, by resume token and by principal, and the order in which they make room for new ones.
+/// The sessions by id, by resume token and by principal, and the order in which they are removed for new ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions {
     table: SlotMap<SessionKey, Session>,
@@ -38,7 +38,7 @@ impl Sessions {
         self.table.get(key)
     }
 
-    /// A session, for what changes nothing but itself.
+    /// Returns a session, for changes that concern the session alone.
     pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.table.get_mut(key)
     }
@@ -100,7 +100,7 @@ impl Sessions {
         key
     }
 
-    /// Ties a session to a connection under a new resume token.
+    /// Binds a session to a connection, with a new resume token.
     pub(super) fn bind(&mut self, key: SessionKey, conn: ConnId, hello: u64, token: Digest) {
         if let Some(session) = self.table.get_mut(key) {
             session.bind(conn, hello, token);
@@ -108,7 +108,7 @@ impl Sessions {
         }
     }
 
-    /// A client that holds the claimed token resumes a session; `past` are the events that are only in the journal.
+    /// Resumes a session for a client that holds the claimed token. `past` has the events that are only in the journal.
     /// Returns the connection that is replaced.
     pub(super) fn resume(
         &mut self,
@@ -128,7 +128,8 @@ impl Sessions {
         replaced
     }
 
-    /// The client of a session has proved to hold its newest token: every other one is invalid. Returns whether one was.
+    /// Invalidates all tokens but the newest, which the client has proved to hold. Returns whether another one was
+    /// valid.
     pub(super) fn prove(&mut self, key: SessionKey) -> bool {
         let Some(old) = self.table.get_mut(key).and_then(Session::prove) else { return false };
         self.by_token.remove(&old);
@@ -148,7 +149,7 @@ impl Sessions {
         }
     }
 
-    /// The connection of a session is gone: it lapses at a time. Returns the session, if it had a connection.
+    /// Detaches a session from its connection, and sets when it lapses. Returns the session if it had a connection.
     pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> Option<&mut Session> {
         let session = self.table.get_mut(key)?;
         if !session.detach(key, at, timers) {
@@ -160,7 +161,8 @@ impl Sessions {
         Some(session)
     }
 
-    /// Restores when a session lapses, and whether its client has closed it. `None`: that is not known yet.
+    /// Restores when a session lapses, and whether its client has closed it. `None` means that the time is not known
+    /// yet.
     pub(super) fn restore_lapse(&mut self, key: SessionKey, at: Option<Time>, closed: bool, timers: &mut Timers) {
         let Some(session) = self.table.get_mut(key) else { return };
         if let Some(before) = session.lapses() {
@@ -172,7 +174,7 @@ impl Sessions {
         }
     }
 
-    /// The resume window of a session is over, or its place is needed: takes it out.
+    /// Removes a session, because its resume window has passed or a new session needs its place.
     pub(super) fn lapse(&mut self, key: SessionKey, timers: &mut Timers) -> Option<Session> {
         let session = self.table.get_mut(key)?;
         let at = session.lapses();
@@ -197,9 +199,9 @@ impl Sessions {
         Some(session)
     }
 
-    /// The session that makes room for a new one of a principal, or of anybody: of those that their clients have closed,
-    /// without live jobs, the one that lapses first. A client that opens a session for every command would otherwise be
-    /// locked out by sessions that are never resumed.
+    /// Returns the session to remove for a new one of a principal, or of any principal: among the sessions without live
+    /// jobs that their clients have closed, the one that lapses first. Otherwise the sessions of a client that opens
+    /// one for every command would exhaust its limit.
     pub(super) fn displaced(&self, principal: Option<&str>) -> Option<SessionKey> {
         let fits = |session: &Session| {
             session.is_idle() && principal.is_none_or(|principal| **session.principal() == *principal)

@@ -1,4 +1,4 @@
-//! Where a session stands (§6.3, §6.7).
+//! The state of a session (§6.3, §6.7).
 //!
 //! ```text
 //! Live --lost--> Detached --lapse--> Closed
@@ -8,23 +8,23 @@
 
 use crate::state::transitions;
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionState {
     /// It has a connection.
     Live,
-    /// It has none, and can be resumed.
+    /// It has no connection, and can be resumed.
     Detached,
-    /// It is gone for good.
+    /// It can no longer be resumed.
     Closed,
 }
 
 transitions!(SessionState {
-    /// A connection has proved to be its client's; a live session moves to that connection.
+    /// A new connection has proved to belong to its client. A live session moves to it.
     resume: Live | Detached => Live;
-    /// Its connection is gone: cut, closed by either side, or silent.
+    /// Its connection is lost: cut, closed by either side, or silent.
     lost: Live => Detached;
-    /// The resume window is over.
+    /// The resume window has passed.
     lapse: Detached => Closed;
 });
 

@@ -1,4 +1,4 @@
-//! The jobs that a session is shown, and how far each has been shown (§7.6).
+//! The jobs that a session watches, and the progress of their replays (§7.6).
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use super::log::Announcement;
 use crate::arcp::runtime::host::JobId;
 use crate::time::Time;
 
-/// Why a session is shown a job.
+/// Why a session watches a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It submitted the job: it may cancel it, and its event numbers are the job's.
@@ -33,16 +33,16 @@ impl Role {
     }
 }
 
-/// The place in a job's history from which a session is shown its events.
+/// The position in a job's history from which a session is sent its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     /// The next position.
     at: u64,
-    /// Nothing is shown before this time (`python-1.1`); `Time::MAX` until `job.subscribed` was sent.
+    /// No event is sent before this time (`python-1.1`). It is `Time::MAX` until `job.subscribed` was sent.
     not_before: Time,
-    /// Of the events read back from the journal, only those with an owner's number after this are shown.
+    /// Only events from the journal whose number in the owner's session is greater than this are sent.
     after: u64,
-    /// Whether the journal was asked for what comes next.
+    /// Whether the journal was asked for the next events.
     asked: bool,
 }
 
@@ -50,7 +50,7 @@ struct Cursor {
 struct Watch {
     role: Role,
     head: Arc<str>,
-    /// `None` once its events are shown as they come.
+    /// `None` once its events are sent live.
     cursor: Option<Cursor>,
     /// The `job.accepted` that precedes the job's first event.
     announcement: Option<Box<Announcement>>,
@@ -65,7 +65,7 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// Shows a job from now on.
+    /// Watches a job from now on.
     pub(super) fn add(&mut self, job: JobId, role: Role, head: Arc<str>) {
         self.jobs.insert(job, Watch { role, head, cursor: None, announcement: None });
     }
@@ -98,12 +98,12 @@ impl Watches {
         self.jobs.iter().map(|(job, watch)| (*job, watch.role))
     }
 
-    /// The jobs whose events are shown as they come.
+    /// Returns the jobs whose events are sent live.
     pub(super) fn live(&self) -> impl Iterator<Item = JobId> {
         self.jobs.iter().filter(|(_, watch)| watch.cursor.is_none()).map(|(job, _)| *job)
     }
 
-    /// Whether the events of a job are shown as they come.
+    /// Returns whether the events of a job are sent live.
     pub(super) fn is_live(&self, job: JobId) -> bool {
         self.jobs.get(&job).is_some_and(|watch| watch.cursor.is_none())
     }
@@ -118,7 +118,7 @@ impl Watches {
         self.jobs.get_mut(&job)?.announcement.take()
     }
 
-    /// Shows a job's history from position `at`, not before a time. Returns whether the job is watched.
+    /// Replays a job's history from position `at`, but not before a time. Returns whether the job is watched.
     pub(super) fn replay_from(&mut self, job: JobId, at: u64, after: u64, not_before: Time) -> bool {
         let Some(watch) = self.jobs.get_mut(&job) else { return false };
         watch.cursor = Some(Cursor { at, not_before, after, asked: false });
@@ -126,7 +126,7 @@ impl Watches {
         true
     }
 
-    /// The history was shown to its end.
+    /// Notes that the history was sent to its end.
     pub(super) fn caught_up(&mut self, job: JobId) {
         self.replaying.remove(&job);
         if let Some(watch) = self.jobs.get_mut(&job) {
@@ -134,12 +134,12 @@ impl Watches {
         }
     }
 
-    /// Whether the history of some job is still to be shown.
+    /// Returns whether a part of some job's history is still to be sent.
     pub(super) fn are_replaying(&self) -> bool {
         !self.replaying.is_empty()
     }
 
-    /// The first job whose history can be shown now, and the next position of it.
+    /// Returns the first job whose history can be sent now, and its next position.
     pub(super) fn next_replay(&self, now: Time) -> Option<(JobId, u64)> {
         self.replaying.iter().find_map(|job| {
             let cursor = self.jobs.get(job)?.cursor?;
@@ -151,28 +151,28 @@ impl Watches {
         self.jobs.get_mut(&job)?.cursor.as_mut()
     }
 
-    /// The history was shown up to a position.
+    /// Notes that the history was sent up to a position.
     pub(super) fn advance(&mut self, job: JobId, at: u64) {
         if let Some(cursor) = self.cursor(job) {
             cursor.at = at;
         }
     }
 
-    /// The journal is asked for the next events; returns the number after which they count.
+    /// Notes that the journal is asked for the next events. Returns the number after which they count.
     pub(super) fn ask(&mut self, job: JobId) -> Option<u64> {
         let cursor = self.cursor(job)?;
         cursor.asked = true;
         Some(cursor.after)
     }
 
-    /// The journal has answered; returns the next position, and the number after which events count.
+    /// Notes that the journal has answered. Returns the next position, and the number after which events count.
     pub(super) fn answered(&mut self, job: JobId) -> Option<(u64, u64)> {
         let cursor = self.cursor(job)?;
         cursor.asked = false;
         Some((cursor.at, cursor.after))
     }
 
-    /// A `job.subscribed` was sent: the events behind it follow at this time.
+    /// Notes that a `job.subscribed` was sent. The events of its subscription follow at this time.
     pub(super) fn start_at(&mut self, at: Time) {
         let waiting = self.jobs.values_mut().filter_map(|watch| watch.cursor.as_mut());
         for cursor in waiting.filter(|cursor| cursor.not_before == Time::MAX) {
@@ -180,7 +180,8 @@ impl Watches {
         }
     }
 
-    /// The connection is gone, and with it every `job.subscribed` that was not sent: nothing waits for that any more.
+    /// Lets the events of all subscriptions start. The connection was lost, and each `job.subscribed` that was not sent
+    /// with it.
     pub(super) fn start_all(&mut self) {
         for cursor in self.jobs.values_mut().filter_map(|watch| watch.cursor.as_mut()) {
             cursor.not_before = Time(0);

@@ -56,7 +56,7 @@ impl Job {
         true
     }
 
-    /// The sessions it is shown in.
+    /// Returns the sessions that watch the job.
     pub(crate) fn watchers(&self) -> &[SessionKey] {
         &self.watchers
     }
@@ -71,7 +71,7 @@ impl Job {
         self.watchers.retain(|watcher| *watcher != session);
     }
 
-    /// What its agent has written of its result.
+    /// Returns the output that its agent has written so far.
     pub(crate) fn output(&self) -> &JobOutput {
         &self.output
     }

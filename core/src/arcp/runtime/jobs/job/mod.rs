@@ -1,4 +1,4 @@
-//! One job: what was asked for, its life, its place in its family. `events.rs` has its events and its watchers.
+//! One job: its request, its state and its family. `events.rs` has its events and its watchers.
 
 mod events;
 
@@ -21,7 +21,7 @@ use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::budget::{Amount, Amounts, Budget, BudgetError};
 use crate::time::Time;
 
-/// What a job is made from.
+/// The parts that a job is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct JobSpec {
     pub(crate) accepted: Accepted,
@@ -69,13 +69,13 @@ pub(crate) struct Job {
     /// The owner's number of its last event.
     last_seq: u64,
     history: History,
-    /// The sessions it is shown in.
+    /// The sessions that watch the job.
     watchers: Vec<SessionKey>,
     output: JobOutput,
     waiters: Vec<Waiter>,
     /// Whether an operation was refused because the lease had expired: the job can only end so (§9.5).
     expired: bool,
-    /// Whether its agent waits for room in a log or for the journal.
+    /// Whether its agent waits for space in a log or for the journal.
     blocked: bool,
     submit_deadline: Deadline,
     runtime_deadline: Deadline,
@@ -85,7 +85,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A job that the host is asked about.
+    /// Creates a job that the host is asked about.
     pub(super) fn new(spec: JobSpec, depth: u32) -> Job {
         let granted = spec.accepted.lease.budget().cloned();
         Job {
@@ -131,7 +131,7 @@ impl Job {
         &self.accepted
     }
 
-    /// The session that may cancel it, unless that is closed.
+    /// Returns the session that may cancel it, or `None` once that is closed.
     pub(crate) fn owner(&self) -> Option<SessionKey> {
         self.owner
     }
@@ -167,7 +167,7 @@ impl Job {
         self.submit_deadline.set(at, id, timers);
     }
 
-    /// The host has accepted it. Returns the submits that wait for the answer.
+    /// Accepts the job. Returns the submits that wait for the answer.
     pub(super) fn accept(
         &mut self,
         id: JobId,
@@ -189,7 +189,7 @@ impl Job {
         Some(core::mem::take(&mut self.waiters))
     }
 
-    /// The host has declined it, or the runtime has. Returns the submits that wait for the answer.
+    /// Declines the job, for the host or for the runtime. Returns the submits that wait for the answer.
     pub(super) fn decline(&mut self, id: JobId, timers: &mut Timers) -> Option<Vec<Waiter>> {
         if !self.state.decline() {
             return None;
@@ -198,7 +198,7 @@ impl Job {
         Some(core::mem::take(&mut self.waiters))
     }
 
-    /// Its agent has a slot.
+    /// Starts the job, because its agent has a slot.
     pub(super) fn run(&mut self, id: JobId, now: Time, timers: &mut Timers) -> bool {
         if !self.state.run() {
             return false;
@@ -209,7 +209,8 @@ impl Job {
         true
     }
 
-    /// Asks it to stop until a deadline. Returns whether it was running; a job that waits for a slot ends instead.
+    /// Cancels the job: a running one has until a deadline to stop, and the result is true. One that waits for a slot
+    /// must be ended instead, and the result is false.
     pub(super) fn cancel(&mut self, id: JobId, deadline: Time, timers: &mut Timers) -> bool {
         if self.state != JobState::Running || !self.state.cancel() {
             return false;
@@ -218,12 +219,13 @@ impl Job {
         true
     }
 
-    /// When `max_runtime_sec` ends it; known once it runs.
+    /// Returns when `max_runtime_sec` ends it, or `None` before it runs.
     pub(crate) fn runtime_deadline(&self) -> Option<Time> {
         self.runtime_deadline.at()
     }
 
-    /// An operation is refused because its lease has expired: it can only end so (§9.5). Returns whether this is the first.
+    /// Notes that an operation was refused because its lease had expired. It can then only end as expired (§9.5).
+    /// Returns whether this is the first such refusal.
     pub(crate) fn expire_lease(&mut self) -> bool {
         !core::mem::replace(&mut self.expired, true)
     }
@@ -233,25 +235,26 @@ impl Job {
         self.expired
     }
 
-    /// It is on record as cancelled.
+    /// Restores that it was cancelled.
     pub(super) fn restore_cancelling(&mut self) {
         if self.state == JobState::Pending && self.state.run() {
             let _ = self.state.cancel();
         }
     }
 
-    /// The cause that counts: neither its own time nor its parent's end comes before a refusal as expired (§9.5).
+    /// Returns the cause that counts. A refusal as expired takes precedence over its time limit and its parent's end
+    /// (§9.5).
     fn effective(&self, cause: Cause) -> Cause {
         if self.expired && self.state == JobState::Running { Cause::Expired } else { cause }
     }
 
-    /// Whether a cause would end it now.
+    /// Returns whether a cause would end it now.
     pub(crate) fn would_end(&self, cause: Cause) -> bool {
         let mut state = self.state;
         state.end(self.effective(cause)).is_some()
     }
 
-    /// Ends it; its terminal follows. Returns how, if the cause ends it now.
+    /// Ends the job if the cause ends it now, and returns how. Its terminal follows.
     pub(super) fn end(&mut self, id: JobId, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
         let status = self.state.end(self.effective(cause))?;
         self.end_deadlines(id, timers);
@@ -319,7 +322,7 @@ impl Job {
         self.delegate_ids.contains(delegate_id)
     }
 
-    /// Lets a name be used again: its submit was refused and left no trace.
+    /// Lets a name be used again, because its submit was refused and left no record.
     pub(crate) fn forget_delegation(&mut self, delegate_id: &str) {
         self.delegate_ids.remove(delegate_id);
     }
@@ -353,17 +356,17 @@ impl Job {
         self.budget.as_mut().map_or(Ok(None), |budget| budget.spend(unit, amount))
     }
 
-    /// A submit waits for the host's answer.
+    /// Notes a submit that waits for the host's answer.
     pub(crate) fn add_waiter(&mut self, session: SessionKey, epoch: u32, request_id: &str) {
         self.waiters.push(Waiter { session, epoch, request_id: request_id.into() });
     }
 
-    /// Its agent waits for room in a log or for the journal. Returns whether it did not wait before.
+    /// Notes that its agent waits for space in a log or for the journal. Returns whether it did not wait before.
     pub(crate) fn block(&mut self) -> bool {
         !core::mem::replace(&mut self.blocked, true)
     }
 
-    /// Its agent may go on. Returns whether it waited.
+    /// Notes that its agent may go on. Returns whether it waited.
     pub(crate) fn unblock(&mut self) -> bool {
         core::mem::take(&mut self.blocked)
     }

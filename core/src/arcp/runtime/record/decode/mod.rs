@@ -1,4 +1,4 @@
-//! Reading records back: total on any bytes.
+//! Reads records from any bytes.
 
 mod events;
 mod values;
@@ -26,8 +26,8 @@ use crate::lease::Lease;
 impl Record {
     /// Reads a record that [`Record::encode`] wrote. Unknown members are ignored.
     ///
-    /// Errors: a journal may pass over [`RecordError::Unknown`]. It stops at every other error, because what the record
-    /// acknowledged would be lost; only the last record of a file may be cut off, where its writer died.
+    /// Errors: a journal may skip a record with [`RecordError::Unknown`]. It must stop at any other error, because what
+    /// the record has acknowledged would be lost. Only the last record of a file may be cut off, if its writer crashed.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         let text = core::str::from_utf8(bytes).map_err(|_| RecordError::Damaged("it is not UTF-8".to_string()))?;
         let head: Head<'_> = read(text)?;

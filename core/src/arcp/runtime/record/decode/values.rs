@@ -20,7 +20,8 @@ pub(super) fn damaged(what: &str) -> RecordError {
     RecordError::Damaged(alloc::format!("its member {what} makes no sense"))
 }
 
-/// A restarted runtime lives no earlier than its records: one of them must not put it behind the end of all deadlines.
+/// A restored runtime starts no earlier than the time of its latest record, so a record must not have a time after
+/// which no deadline ever passes.
 pub(super) fn time(micros: u64) -> Result<Time, RecordError> {
     const YEAR_10000: u64 = 253_402_300_800_000_000;
     if micros < YEAR_10000 { Ok(Time(micros)) } else { Err(damaged("at")) }

@@ -11,24 +11,24 @@ use crate::arcp::runtime::host::{ConnId, JobId};
 use crate::arcp::runtime::sessions::log::{Announcement, Entry, ResumeError};
 use crate::arcp::wire::feature::Feature;
 
-/// What comes next on a session's connection.
+/// The next frame of a session's connection.
 pub(crate) enum Numbered {
     /// The `job.accepted` that precedes the next event.
     Announcement(Box<Announcement>),
     /// An event, and the store it depends on.
     Event(Bytes, u64, u64),
-    /// There is one, and no credit for it.
+    /// A frame waits for credit.
     NoCredit,
     /// The next events are only in the journal.
     Missing,
     /// Events of a subscribed job's history may be appended.
     Replay,
-    /// There is none.
+    /// No frame waits.
     Nothing,
 }
 
 impl Session {
-    /// Numbers an entry.
+    /// Appends an entry to the log.
     pub(crate) fn number(&mut self, entry: Entry, limits: &Limits) -> u64 {
         self.log.push(entry, self.conn.is_some(), limits.log_events, limits.log_bytes)
     }
@@ -82,7 +82,7 @@ impl Session {
         Numbered::Event(frame, seq, after)
     }
 
-    /// The announcement of the next event was sent on this connection.
+    /// Notes that the announcement of the next event was sent on this connection.
     pub(crate) fn announced(&mut self) {
         let epoch = self.epoch;
         if let Some(announcement) = self.log.peek().and_then(|(_, entry)| entry.accepted.as_mut()) {
@@ -90,17 +90,18 @@ impl Session {
         }
     }
 
-    /// The driver has written the events up to `seq`.
+    /// Notes that the driver has written the events up to `seq`.
     pub(crate) fn written(&mut self, seq: u64) {
         self.log.wrote(seq);
     }
 
-    /// The client has processed the events up to `seq` (§6.5); claims that go back, or beyond what was sent, are ignored.
+    /// Notes that the client has processed the events up to `seq` (§6.5). A number that goes back, or beyond what was
+    /// sent, is ignored.
     pub(crate) fn acknowledge(&mut self, seq: u64, limits: &Limits) {
         self.log.ack(seq, limits.back_pressure);
     }
 
-    /// The acknowledgement that has to be recorded, if it is `stride` events beyond the last one that was.
+    /// Returns the acknowledgement to record, if it is at least `stride` events beyond the last recorded one.
     pub(crate) fn record_ack(&mut self, stride: u64) -> Option<u64> {
         let acked = self.log.acked()?;
         if self.recorded_ack.is_some_and(|recorded| acked < recorded.saturating_add(stride)) {
@@ -121,20 +122,21 @@ impl Session {
         self.log.restore(seq, entry, limits.log_events, limits.log_bytes)
     }
 
-    /// Events that are not acknowledged, if its client has fallen so far behind that it has to be said (§6.5).
+    /// Returns the number of unacknowledged events if a back-pressure event is due (§6.5).
     pub(crate) fn back_pressure(&mut self, limits: &Limits) -> Option<u64> {
         if self.log.back_pressure(limits.back_pressure) { Some(self.log.lag().unwrap_or(0)) } else { None }
     }
 
-    /// The events that have to be read back from the journal: their numbers are between the two. It is asked for them.
+    /// Returns the events to read back from the journal, whose numbers are between the two, and notes that they were
+    /// asked for.
     pub(crate) fn fetch(&mut self) -> Option<(u64, u64)> {
         let missing = self.log.missing()?;
         self.fetching = true;
         Some(missing)
     }
 
-    /// The journal has answered a question of the connection of this epoch. Returns the connection, and the number after
-    /// which events are missing, unless an acknowledgement has made them needless.
+    /// Handles the journal's answer to the connection of this epoch. Returns the connection, and the number after which
+    /// events are missing, unless an acknowledgement has made them needless.
     pub(crate) fn fetched(&mut self, epoch: u32) -> Option<(ConnId, Option<u64>)> {
         let conn = self.conn.filter(|_| self.epoch == epoch)?;
         self.fetching = false;
@@ -155,18 +157,19 @@ impl Session {
                 && unwritten_bytes.saturating_add(bytes) <= limits.log_bytes)
     }
 
-    /// Events the log may hold unwritten before an agent waits: every watched job keeps room for its first and last.
+    /// Returns the number of unwritten events above which an agent waits. The rest of the log is reserved for the first
+    /// and last event of every watched job.
     fn emit_room(&self, limits: &Limits) -> usize {
         limits.log_events.saturating_sub(2 * self.watches.len()).max(1)
     }
 
-    /// Notes that a job's agent waits for room in the log.
+    /// Notes that a job's agent waits for space in the log.
     pub(crate) fn block(&mut self, job: JobId) {
         self.blocked.insert(job);
     }
 
-    /// The jobs whose agents may go on. An eighth of the log has to be free before they wake, so that they do not wake for
-    /// every frame.
+    /// Returns the jobs whose agents may go on. An eighth of the log must be free before they wake, so that they do not
+    /// wake for every frame.
     pub(crate) fn unblock(&mut self, limits: &Limits) -> BTreeSet<JobId> {
         if self.blocked.is_empty() {
             return BTreeSet::new();

@@ -1,5 +1,5 @@
-//! One session: who it belongs to, its connection and tokens, its submits. `events.rs` has its event log, `watching.rs` the
-//! jobs it is shown.
+//! One session: its principal, connection, tokens and submits. `events.rs` has its event log, and `watching.rs` the
+//! jobs that it watches.
 
 pub(crate) mod events;
 mod watching;
@@ -26,7 +26,7 @@ use crate::arcp::wire::reply::Form;
 use crate::digest::Digest;
 use crate::time::Time;
 
-/// What a session is opened with.
+/// The facts that a session is opened with.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
     pub(crate) id: SessionId,
@@ -54,7 +54,7 @@ pub(crate) struct Session {
     python: bool,
     stdio: bool,
     conn: Option<ConnId>,
-    /// Counts its connections.
+    /// The number of its connections so far.
     epoch: u32,
     /// The order of the hello that its last connection began with.
     hello: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Session {
     /// Whether the journal was asked for its events and has not answered.
     fetching: bool,
     watches: Watches,
-    /// Jobs whose agents wait for room in the log.
+    /// Jobs whose agents wait for space in the log.
     blocked: BTreeSet<JobId>,
     /// Jobs of this session that have not ended.
     jobs: usize,
@@ -78,7 +78,7 @@ pub(crate) struct Session {
     /// The head of frames that are about no job.
     head: Arc<str>,
     lapse: Deadline,
-    /// Whether its client has closed it: it may be resumed, and is the first to go where there is no room.
+    /// Whether its client has closed it. It can still be resumed, but is removed first when a limit is reached.
     closed: bool,
 }
 
@@ -131,7 +131,7 @@ impl Session {
         self.features.has(feature)
     }
 
-    /// Whether it is spoken to in the form of `python-1.1`.
+    /// Returns whether its frames have the form `python-1.1`.
     pub(crate) fn is_python(&self) -> bool {
         self.python
     }
@@ -191,7 +191,8 @@ impl Session {
         job.head(self.id)
     }
 
-    /// Ties it to a connection, which holds a new token. The others stay valid until the client proves to hold this one.
+    /// Binds it to a connection, with a new token. The other tokens stay valid until the client proves to hold this
+    /// one.
     pub(super) fn bind(&mut self, conn: ConnId, hello: u64, token: Digest) {
         self.hello = hello;
         self.newest = token;
@@ -200,8 +201,8 @@ impl Session {
         self.epoch += 1;
     }
 
-    /// A client that holds `token` resumes it after event `last`; `past` are the events that are only in the journal.
-    /// Returns the token that is no longer valid, and the connection that is replaced.
+    /// Resumes it after event `last` for a client that holds `token`. `past` has the events that are only in the
+    /// journal. Returns the token that is no longer valid, and the connection that is replaced.
     pub(super) fn resume(
         &mut self,
         key: SessionKey,
@@ -220,11 +221,11 @@ impl Session {
         self.fetching = false;
         self.lapse.clear(key, timers);
         self.watches.start_all();
-        // The token that was used may be both: it is valid until the client has proved to hold the next one.
+        // The token that was used stays valid until the client has proved to hold the next one.
         Some((other.filter(|other| *other != token), self.conn.take()))
     }
 
-    /// The client has proved to hold the newest token; returns the one that is no longer valid.
+    /// Notes that the client has proved to hold the newest token. Returns the one that is no longer valid.
     pub(super) fn prove(&mut self) -> Option<Digest> {
         self.proved.replace(self.newest).filter(|old| *old != self.newest)
     }
@@ -233,12 +234,12 @@ impl Session {
         (self.newest, self.proved) = (newest, proved);
     }
 
-    /// Its client has closed it.
+    /// Notes that its client has closed it.
     pub(crate) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Its connection is gone: it lapses at a time. Returns whether it had one.
+    /// Detaches it from its connection, and sets when it lapses. Returns whether it had a connection.
     pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> bool {
         if !self.state.lost() {
             return false;
@@ -251,13 +252,13 @@ impl Session {
         true
     }
 
-    /// The resume window is over. Returns whether it was detached.
+    /// Closes it, because the resume window has passed. Returns whether it was detached.
     pub(super) fn lapse(&mut self, key: SessionKey, timers: &mut Timers) -> bool {
         self.lapse.clear(key, timers);
         self.state.lapse()
     }
 
-    /// A restored session that lapses at a time; `None` starts anew when everything is restored.
+    /// Restores when it lapses. With `None` its window starts once everything is restored.
     pub(super) fn lapse_at(&mut self, key: SessionKey, at: Option<Time>, closed: bool, timers: &mut Timers) {
         self.closed = closed;
         match at {
@@ -266,12 +267,12 @@ impl Session {
         }
     }
 
-    /// When it lapses, if it is detached.
+    /// Returns when it lapses, if it is detached.
     pub(crate) fn lapses(&self) -> Option<Time> {
         self.lapse.at()
     }
 
-    /// Whether nothing of it is going on.
+    /// Returns whether it has no live jobs and no unanswered submits.
     pub(super) fn is_idle(&self) -> bool {
         self.conn.is_none() && self.jobs == 0 && self.unanswered == 0
     }
@@ -318,7 +319,7 @@ impl Session {
         self.submits.iter().find(|sent| *sent.id == *id).map(|sent| sent.job)
     }
 
-    /// Forgets the submits of a job that never came to be.
+    /// Forgets the submits of a job that was declined.
     pub(crate) fn forget_submits(&mut self, job: JobUlid) {
         self.submits.retain(|sent| sent.ulid != job);
     }

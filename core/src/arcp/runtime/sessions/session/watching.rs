@@ -1,4 +1,4 @@
-//! The jobs that a session is shown (§7.6).
+//! The jobs that a session watches (§7.6).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -12,13 +12,13 @@ use crate::arcp::wire::job::Accepted;
 use crate::time::Time;
 
 impl Session {
-    /// Shows a job from now on.
+    /// Watches a job from now on.
     pub(crate) fn watch(&mut self, job: JobId, accepted: &Accepted, role: Role) {
         let head = self.job_head(accepted).into();
         self.watches.add(job, role, head);
     }
 
-    /// Shows a job no longer.
+    /// Stops watching a job.
     pub(crate) fn unwatch(&mut self, job: JobId) {
         self.watches.remove(job);
         self.blocked.remove(&job);
@@ -46,12 +46,12 @@ impl Session {
         self.watches.iter().filter(|(_, role)| *role != Role::Owner).count()
     }
 
-    /// The watched jobs whose events are shown as they come.
+    /// Returns the watched jobs whose events are sent live.
     pub(crate) fn watched_live(&self) -> impl Iterator<Item = JobId> {
         self.watches.live()
     }
 
-    /// Whether the events of a job are shown as they come.
+    /// Returns whether the events of a job are sent live.
     pub(crate) fn is_shown_live(&self, job: JobId) -> bool {
         self.watches.is_live(job)
     }
@@ -71,12 +71,12 @@ impl Session {
         self.watches.head(job)
     }
 
-    /// Shows a job's history from position `at`; returns whether the job is watched.
+    /// Replays a job's history from position `at`. Returns whether the job is watched.
     pub(crate) fn replay_from(&mut self, job: JobId, at: u64, after: u64, not_before: Time) -> bool {
         self.watches.replay_from(job, at, after, not_before)
     }
 
-    /// The first job whose history can be shown now, and the next position of it: only while few events wait.
+    /// Returns the first job whose history can be sent now, and its next position, or `None` while many events wait.
     pub(crate) fn next_replay(&self, now: Time, window: usize) -> Option<(JobId, u64)> {
         if self.conn.is_some() && self.log.unwritten().0 >= window {
             return None;
@@ -84,27 +84,27 @@ impl Session {
         self.watches.next_replay(now)
     }
 
-    /// The history of a job was shown up to a position.
+    /// Notes that the history of a job was sent up to a position.
     pub(crate) fn advance_replay(&mut self, job: JobId, at: u64) {
         self.watches.advance(job, at);
     }
 
-    /// The journal is asked for the next events of a history; returns the number after which they count.
+    /// Notes that the journal is asked for the next events of a history. Returns the number after which they count.
     pub(crate) fn ask_history(&mut self, job: JobId) -> Option<u64> {
         self.watches.ask(job)
     }
 
-    /// The journal has answered; returns the next position, and the number after which events count.
+    /// Notes that the journal has answered. Returns the next position, and the number after which events count.
     pub(crate) fn history_answered(&mut self, job: JobId) -> Option<(u64, u64)> {
         self.watches.answered(job)
     }
 
-    /// The history of a job was shown to its end.
+    /// Notes that the history of a job was sent to its end.
     pub(crate) fn caught_up(&mut self, job: JobId) {
         self.watches.caught_up(job);
     }
 
-    /// A `job.subscribed` was sent: the events behind it follow at this time.
+    /// Notes that a `job.subscribed` was sent. The events of its subscription follow at this time.
     pub(crate) fn start_replays(&mut self, at: Time) {
         self.watches.start_at(at);
     }
