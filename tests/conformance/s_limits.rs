@@ -81,7 +81,7 @@ fn limit_sessions_per_principal() {
     assert_limit(&w.recv(b), "sessions_per_principal", 1);
     assert!(w.closed(b).is_some());
     w.login("tok-bob");
-    // A session whose window has lapsed makes room.
+    // A session whose window has lapsed no longer counts.
     w.cut(a);
     w.advance(601 * SECOND);
     w.login("tok-alice");
@@ -124,7 +124,7 @@ fn limit_subscriptions() {
     w.subscribe(b, json!({"job_id": jobs[1].id}));
     w.send(b, "job.subscribe", json!({"job_id": jobs[2].id}));
     assert_limit(&w.recv(b), "subscriptions", 2);
-    // Repeating a subscription does not count again; an ended or cancelled one makes room.
+    // Repeating a subscription does not count again; an ended or cancelled one no longer counts.
     w.subscribe(b, json!({"job_id": jobs[1].id}));
     w.send(b, "job.unsubscribe", json!({"job_id": jobs[0].id}));
     w.subscribe(b, json!({"job_id": jobs[2].id}));

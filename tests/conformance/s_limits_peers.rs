@@ -1,4 +1,4 @@
-//! What a peer could make grow, or make the runtime send, with cheap messages.
+//! Cheap messages of a peer must not make the runtime's memory or its output grow without bound.
 
 use nuncio_core::arcp::Via;
 use nuncio_tests::world::{FEATURES, OnSubmit, SECOND, World};

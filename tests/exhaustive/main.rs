@@ -1,7 +1,7 @@
-//! Everything that can happen, in every order, in a small world: one client, one job, at most two cuts.
+//! All events in every order in a small world: one client, one job, at most two cuts.
 //!
 //! A state is a clone of both machines and of the wire between them. From each state every possible step is taken, up
-//! to a depth. Where the walk ends, no more faults occur and everything must arrive.
+//! to a depth. At the end of each path no more faults occur, and everything must arrive.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod features;

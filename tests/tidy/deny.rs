@@ -73,7 +73,7 @@ struct Package {
     id: String,
     name: String,
     license: Option<String>,
-    /// The oldest Rust that it supports.
+    /// The minimum Rust version that it supports.
     rust_version: Option<String>,
 }
 
@@ -106,7 +106,7 @@ fn metadata() -> Metadata {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Whether a licence expression can be met: `(A OR B) AND C`, or in an older form `A/B`.
+/// Returns whether a licence expression such as `(A OR B) AND C`, or in an older form `A/B`, can be satisfied.
 fn is_met(expression: &str, is_allowed: &dyn Fn(&str) -> bool) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words = spaced.split_whitespace().collect::<Vec<_>>();

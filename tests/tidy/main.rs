@@ -1,5 +1,5 @@
-//! What the layout promises: dependencies, purity, sizes, documented items, no circles, a test of every limit, pages whose
-//! references lead somewhere, and licences.
+//! Checks of the repository: dependencies, layers, purity of the core, sizes of files, documented items, no cycles, a
+//! test of every limit, valid references in pages, and licences.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod circles;

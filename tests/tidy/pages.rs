@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::{files, read, root, rust_files};
 
-/// The page, as comments name it: `core/docs/arcp.md §6.3`, or `core/docs/arcp.md, "The client"`.
+/// The path of the page, as in `core/docs/arcp.md §6.3`, or `core/docs/arcp.md, "The client"`.
 const PAGE: &str = "core/docs/arcp.md";
 
-/// The sections (`§6.3`) and titles that the text between a mention and the end of its parenthesis or sentence names.
+/// Returns the sections (`§6.3`) and titles that are named between a mention and the end of its parenthesis or
+/// sentence.
 fn named(text: &str) -> Vec<String> {
     let end = text.find([')', ';', ':']).unwrap_or(text.len()).min(text.find(". ").unwrap_or(text.len()));
     let text = &text[..end];

@@ -2,7 +2,7 @@
 
 use super::{read, root, rust_files};
 
-/// The most lines that a file may have. The aim is about 400.
+/// The maximum number of lines of a file. The aim is about 400.
 const LONGEST: usize = 440;
 
 /// The lines that are not comments, with their numbers. Comments may name what code may not use.

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::root;
 
-/// The packages of the workspace, and those of it that each may be built from. Only the command, the tests and
-/// the examples import a driver.
+/// The packages of the workspace, each with the packages of the workspace that it may depend on. Only the command, the
+/// tests and the examples import a driver.
 const MEMBERS: [(&str, &[&str]); 9] = [
     ("nuncio-core", &[]),
     ("nuncio-link", &["nuncio-core"]),
@@ -19,7 +19,7 @@ const MEMBERS: [(&str, &[&str]); 9] = [
     ("nuncio-fuzz", &["nuncio-core", "nuncio-link", "nuncio-tests"]),
 ];
 
-/// What a subcommand of cargo prints.
+/// Returns the output of a subcommand of cargo.
 pub(crate) fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo).args(arguments).arg("--offline").current_dir(root()).output().unwrap();
@@ -27,7 +27,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The names of the packages that one is built from with all its features, without tests.
+/// Returns the names of the packages that a package depends on with all its features, without tests.
 fn packages(of: &str) -> BTreeSet<String> {
     let text =
         cargo(&["tree", "-p", of, "--all-features", "-e", "normal", "--prefix", "none", "--no-dedupe", "-f", "{p}"]);

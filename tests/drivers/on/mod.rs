@@ -1,4 +1,4 @@
-//! What the suite needs from each driver.
+//! The parts of the suite that differ by driver.
 
 use std::sync::Arc;
 

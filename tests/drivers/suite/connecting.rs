@@ -1,4 +1,4 @@
-//! The first connection, and what is tried to make it.
+//! The attempts to make the first connection.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn quick() -> Reconnect {
     Reconnect::default().first_pause(Duration::from_micros(1)).longest_pause(Duration::from_millis(1))
 }
 
-/// Returns a connector that counts its calls, fails as often as it is told, and then does as the other one does.
+/// Returns a connector that counts its calls, fails a given number of times, and then calls the other connector.
 fn counting(
     failures: usize,
     connect: impl Fn() -> io::Result<Transport> + Send + 'static,

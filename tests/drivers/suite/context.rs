@@ -1,4 +1,4 @@
-//! Everything that a job's context offers.
+//! All commands of a job's context.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a client is shown of an agent's errors.
+//! The parts of an agent's errors that a client is sent.
 
 use std::error::Error;
 use std::{fmt, io};

@@ -111,7 +111,7 @@ fn a_credential_is_recorded_before_it_is_shown_and_revoked_at_the_end() {
         });
         assert_eq!(heard.recv().await.unwrap(), "issue for alice");
         assert_eq!(heard.recv().await.unwrap(), "record cred_1");
-        // Nothing is sent before the credential is on record; even an answer that needs no record waits behind it.
+        // Nothing is sent before the credential is recorded. Even an answer that needs no record waits behind it.
         let query = nuncio_shared::arcp::ListQuery::default();
         let waiting = client.list(&query);
         let mut waiting = std::pin::pin!(waiting);

@@ -1,4 +1,4 @@
-//! What a client or an agent asks for, as it is put together.
+//! The builders of the requests of clients and agents.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::support::{builder, connect, within};
 
-/// A value that JSON has no text for: keys are texts.
+/// A value that cannot be written as JSON, whose keys must be strings.
 fn unwritable() -> BTreeMap<Vec<u8>, u8> {
     BTreeMap::from([(vec![1], 2)])
 }
@@ -24,7 +24,7 @@ fn the_first_value_that_cannot_be_written_is_reported_by_submit_and_nothing_is_s
         let ClientError::Invalid(invalid) = &error else { panic!("{error}") };
         assert_eq!(invalid.member(), "lease");
         assert_eq!(error.to_string(), "the lease cannot be written as JSON: key must be a string");
-        // The key names no request yet.
+        // The key belongs to no request yet.
         client.submit(&Submit::new("echo").idempotency_key("k")).await.unwrap();
     });
 }
@@ -79,7 +79,7 @@ fn a_typed_lease_that_breaks_a_rule_is_reported_by_submit() {
         let error = client.submit(&Submit::new("echo").lease(&request)).await.unwrap_err();
         let ClientError::Invalid(_) = &error else { panic!("{error}") };
         assert!(error.to_string().contains("\"not/absolute\" of fs.read"), "{error}");
-        // As JSON it is the runtime that refuses it.
+        // The runtime refuses it, because JSON text is not checked by the client.
         let error = client.submit(&Submit::new("echo").lease(&json!({"fs.read": ["not/absolute"]}))).await.unwrap_err();
         assert_eq!(error.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest));
     });

@@ -1,4 +1,4 @@
-//! The result of a job, or why there is none.
+//! The results of jobs, and the errors of jobs without one.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn a_job_that_failed_is_an_error_wherever_its_result_is_asked_for() {
             let id = &error.job_id;
             assert_eq!(error.to_string(), format!("the job {id} failed: the printer is on fire (BUDGET_EXHAUSTED)"));
         }
-        // How it ended is known without an error, too.
+        // `outcome` returns how the job ended without an error.
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Error);
     });
 }
@@ -118,7 +118,7 @@ fn a_result_is_whole_after_its_events_were_read() {
         assert_eq!(events, 11);
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
         assert_eq!(job.collect(10_000).await.unwrap().streamed, "x".repeat(10_000).as_bytes());
-        // It was handed out, and is not kept twice.
+        // It was returned already, and is not kept as well.
         let again = job.collect(10_000).await.unwrap_err();
         assert!(matches!(again, CallError::Consumed { bytes: 10_000 }), "{again}");
     });
@@ -193,7 +193,7 @@ fn a_collect_that_is_dropped_loses_nothing() {
         let server = builder().agent("halts", halts).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&Submit::new("halts")).await.unwrap();
-        // `running`; the chunk is directly behind it.
+        // `running`; the chunk follows directly.
         assert!(job.events().try_next().await.unwrap().is_some());
         for _ in 0..1_000 {
             assert!(smol::future::poll_once(job.collect(CAP)).await.is_none());
@@ -215,7 +215,7 @@ fn a_streamed_result_that_is_shorter_than_its_size_is_an_error() {
         let mut job = client.submit(&Submit::new("a")).await.unwrap();
         let error = job.collect(CAP).await.unwrap_err();
         assert!(matches!(error, CallError::Broken(_)), "{error}");
-        // Read as chunks, the end says so too.
+        // The stream of chunks ends with the same error.
         let mut job = client.submit(&Submit::new("a")).await.unwrap();
         let mut chunks = job.chunks();
         assert_eq!(&chunks.try_next().await.unwrap().unwrap().data[..], b"half");
@@ -268,7 +268,7 @@ fn the_end_of_a_job_is_no_item_and_the_end_of_its_session_is_an_error() {
             assert!(matches!(waiting.chunks().try_next().await, Err(CallError::Session(SessionEnd::Closed(_)))));
         }
         assert!(matches!(waiting.result::<Value>().await, Err(CallError::Session(SessionEnd::Closed(_)))));
-        // As a stream it is the last item.
+        // In the stream of updates it is the last item.
         let items: Vec<_> = smol::stream::StreamExt::collect(&mut streamed).await;
         assert!(matches!(items.last(), Some(Err(SessionEnd::Closed(_)))));
         assert_eq!(items.iter().filter(|item| item.is_err()).count(), 1);

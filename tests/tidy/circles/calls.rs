@@ -1,4 +1,4 @@
-//! Which method of a type calls which.
+//! The graph of calls between the methods of a type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ type TypeName = (usize, String);
 
 /// A method of a type, or a function that is given a value of it.
 struct Function<'a> {
-    /// The module that it stands in.
+    /// The module that contains it.
     module: usize,
     signature: &'a Signature,
     block: &'a Block,
-    /// Whether `self` in it is the type.
+    /// Whether its `self` has the type.
     is_method: bool,
 }
 
@@ -59,7 +59,7 @@ fn items(package: &Package) -> impl Iterator<Item = (usize, &Item)> {
     package.modules.iter().enumerate().flat_map(|(at, module)| module.items.iter().map(move |item| (at, item)))
 }
 
-/// The type of the package that a type names, behind references.
+/// Returns the type of the package that a type names, behind references.
 fn type_name(package: &Package, module: usize, of: &Type) -> Option<TypeName> {
     match of {
         Type::Reference(reference) => type_name(package, module, &reference.elem),
@@ -137,12 +137,12 @@ fn is_named(of: &Type, name: &str) -> bool {
     }
 }
 
-/// What a function calls on the type.
+/// The calls that a function makes on the type.
 struct Calls<'a> {
     name: &'a str,
     /// The functions that lend the type to a closure.
     callers: &'a BTreeSet<String>,
-    /// The variables that are the type.
+    /// The variables that have the type.
     given: BTreeSet<String>,
     methods: BTreeSet<String>,
     /// The last names of other paths.

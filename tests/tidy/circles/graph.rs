@@ -1,4 +1,4 @@
-//! A directed graph with named nodes, and its circles.
+//! A directed graph with named nodes, and its cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,19 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// Adds an edge unless it is there.
+    /// Adds an edge, unless the graph has it already.
     pub(crate) fn add(&mut self, from: &str, to: &str, reason: impl FnOnce() -> String) {
         self.edges.entry(to.to_owned()).or_default();
         self.edges.entry(from.to_owned()).or_default().entry(to.to_owned()).or_insert_with(reason);
     }
 
-    /// Every edge with its reason.
+    /// Returns every edge with its reason.
     pub(crate) fn edges(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let pairs = self.edges.iter().flat_map(|(from, to)| to.iter().map(move |(to, reason)| (from, to, reason)));
         pairs.map(|(from, to, reason)| (from.as_str(), to.as_str(), reason.as_str()))
     }
 
-    /// The circles: strongly connected components of two or more nodes, each in alphabetical order.
+    /// Returns the cycles: the strongly connected components of two or more nodes, each in alphabetical order.
     pub(crate) fn circles(&self) -> Vec<BTreeSet<&str>> {
         let reach: BTreeMap<&str, BTreeSet<&str>> = self.edges.keys().map(|node| (&**node, self.reach(node))).collect();
         let mut found: Vec<BTreeSet<&str>> = Vec::new();
@@ -34,7 +34,7 @@ impl Graph {
         found
     }
 
-    /// The nodes that a path of at least one edge leads to.
+    /// Returns the nodes that a path of at least one edge leads to.
     fn reach(&self, from: &str) -> BTreeSet<&str> {
         let mut seen = BTreeSet::new();
         let mut open = vec![from];
@@ -48,7 +48,7 @@ impl Graph {
         seen
     }
 
-    /// The circles as text: the edges that close each, one on a line.
+    /// Returns the cycles as text: the edges that close each of them, one per line.
     pub(crate) fn report(&self) -> String {
         let mut lines = Vec::new();
         for circle in self.circles() {

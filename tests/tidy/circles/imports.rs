@@ -1,4 +1,4 @@
-//! Which file uses an item of which.
+//! The graph of files that use items of other files.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -45,7 +45,7 @@ impl Mentions<'_> {
         }
     }
 
-    /// Mentions every path in the tokens of a macro's call or definition.
+    /// Adds every path in the tokens of a macro's call or definition.
     fn mention_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut line = 0;
@@ -75,7 +75,7 @@ impl Mentions<'_> {
 
 impl<'ast> Visit<'ast> for Mentions<'_> {
     fn visit_item(&mut self, item: &'ast syn::Item) {
-        // A test module within a function's body has not been taken out yet.
+        // A test module within a function's body was not removed yet.
         if !matches!(item, syn::Item::Mod(module) if module.attrs.iter().any(is_test)) {
             visit::visit_item(self, item);
         }

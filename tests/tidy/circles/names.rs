@@ -1,4 +1,4 @@
-//! The modules of a package and what a path in one of them names.
+//! The modules of a package, and the resolution of paths in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,16 +19,16 @@ pub(crate) struct Module {
     /// Its file, as a path from the root of the workspace.
     pub(crate) file: PathBuf,
     pub(crate) parent: Option<usize>,
-    /// Its items, without its child modules and without what is compiled for tests only.
+    /// Its items, without its child modules and without code that is compiled for tests only.
     pub(crate) items: Vec<Item>,
     children: BTreeMap<String, usize>,
     defined: BTreeSet<String>,
-    /// What each imported or re-exported name stands for.
+    /// The target of each imported or re-exported name.
     imports: BTreeMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
 }
 
-/// What a path names.
+/// The target of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
     Module(usize),
@@ -36,7 +36,7 @@ pub(crate) enum Named {
     Item(usize),
 }
 
-/// One name that a `use` brings in.
+/// One name that a `use` imports.
 pub(crate) struct Import {
     /// The name in scope; `None` for a glob.
     name: Option<String>,
@@ -127,7 +127,7 @@ impl Package {
         module.defined.insert(name.to_string());
     }
 
-    /// What a path names in a module; `None` if it leaves the package or names something local.
+    /// Resolves a path in a module. Returns `None` if it leaves the package or names something local.
     pub(crate) fn resolve(&self, module: usize, path: &[String]) -> Option<Named> {
         self.resolve_within(module, path, 16)
     }
@@ -152,7 +152,7 @@ impl Package {
         Some(named)
     }
 
-    /// What one name stands for in a module. At a path's end an item goes before a module of its name.
+    /// Resolves one name in a module. At the end of a path, an item takes precedence over a module of the same name.
     fn lookup(&self, module: usize, name: &str, is_last: bool, depth: usize) -> Option<Named> {
         let scope = &self.modules[module];
         let child = scope.children.get(name).map(|child| Named::Module(*child));
@@ -203,7 +203,7 @@ impl Module {
     }
 }
 
-/// Every name that a `use` brings in.
+/// Returns every name that a `use` imports.
 pub(crate) fn imports(tree: &UseTree) -> Vec<Import> {
     let mut found = Vec::new();
     flatten(tree, &mut Vec::new(), &mut found);

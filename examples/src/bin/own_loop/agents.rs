@@ -19,7 +19,7 @@ pub(crate) type Steps = Box<dyn Iterator<Item = Step>>;
 /// A job that an agent works on.
 pub(crate) struct Work {
     pub(crate) steps: Steps,
-    /// A step that found the log full. It is repeated when the log has room again.
+    /// A step that found the log full. It is repeated when the log has space again.
     pub(crate) next: Option<Step>,
     /// When the agent continues without being woken.
     pub(crate) due: Option<Time>,

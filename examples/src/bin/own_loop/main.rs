@@ -119,7 +119,7 @@ impl Server {
         let now = self.now();
         self.accept(now)?;
         self.runtime.handle_timeout(now);
-        // Reading causes outputs, and writing makes room for more of both, so repeat until nothing happens.
+        // Reading causes outputs, and writing frees space for more of both, so repeat until nothing happens.
         let mut busy = true;
         while busy {
             busy = false;
@@ -206,7 +206,7 @@ impl Server {
         self.tokens.get(&id).and_then(|token| self.conns.get_mut(token))
     }
 
-    /// Writes as much as the socket takes. Returns whether that made room in the runtime or the link.
+    /// Writes as much as the socket takes. Returns whether that freed space in the runtime or the link.
     fn write(&mut self, token: usize, now: Time) -> bool {
         let Some(conn) = self.conns.get_mut(&token) else { return false };
         let mut gone = conn.over.is_some_and(|until| until <= now);
@@ -266,7 +266,7 @@ impl Server {
         !ready.is_empty()
     }
 
-    /// Takes an agent's steps until it sleeps, waits for room in the log, or ends.
+    /// Takes an agent's steps until it sleeps, waits for space in the log, or ends.
     fn advance(&mut self, now: Time, job: JobId) -> Result<(), Refused> {
         let Some(work) = self.work.get_mut(&job) else { return Ok(()) };
         work.due = None;

@@ -56,7 +56,7 @@ const IN_FLIGHT: u32 = 64;
 async fn main() -> Result<(), Box<dyn Error>> {
     let flags = Flags::parse();
     if cfg!(debug_assertions) {
-        eprintln!("this is a debug build, whose numbers mean little; use --release");
+        eprintln!("this is a debug build, whose numbers are not representative; use --release");
     }
     if let Some(folder) = &flags.journal {
         return journal::measure(&flags, folder).await;
