@@ -20,8 +20,8 @@ impl Runtime {
         }
     }
 
-    /// What a session may know of a job: everything of those of its own principal, and if that is an operator, of all
-    /// jobs; otherwise what the policy says.
+    /// Returns a session's access to a job: full access to jobs of its own principal, and to all jobs if that is an
+    /// operator; otherwise what the policy grants.
     pub(super) fn access(&self, session: &Session, job: &Accepted) -> Access {
         if *session.principal() == job.principal || self.config.is_operator(session.principal()) {
             Access::Observed
@@ -41,8 +41,8 @@ impl Runtime {
         known.ok_or_else(unknown_job)
     }
 
-    /// Whether a session may cancel a job that it knows of (§7.4): the session that owns the job may; once that has gone
-    /// for good, every session of the same principal; operators always (ours).
+    /// Returns whether a session may cancel a job that it may see (§7.4). The owner session may. Once that is closed,
+    /// every session of the same principal may. Operators always may (ours).
     pub(super) fn may_cancel(&self, key: SessionKey, job: &Job) -> bool {
         let Some(principal) = self.sessions.get(key).map(Session::principal) else { return false };
         let orphan = job.owner().is_none_or(|owner| self.sessions.get(owner).is_none());
