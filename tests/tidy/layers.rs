@@ -1,5 +1,5 @@
-//! Checks which file imports which. In core: base values ← lease, budget ← wire ← machines. In `drivers/shared`:
-//! io ← auth ← protocols ← bridges between them. Protocols never import each other.
+//! Checks which file imports which. In core: base values ← lease, budget ← wire ← signature ← machines. In
+//! `drivers/shared`: io ← auth ← protocols ← bridges between them. Protocols never import each other.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +26,8 @@ enum Layer<'a> {
     /// A protocol's own `mod.rs`.
     Front(&'a str),
     Wire(&'a str),
+    /// What the machines of a protocol share: its signatures.
+    Signature(&'a str),
     Machine(&'a str, &'a str),
 }
 
@@ -41,6 +43,7 @@ fn layer(file: &str) -> Option<Layer<'_>> {
             let (_, modules) = PROTOCOLS.into_iter().find(|(name, _)| *name == protocol)?;
             match module {
                 "wire" => Some(Layer::Wire(protocol)),
+                "signature" if protocol == "cap" => Some(Layer::Signature(protocol)),
                 _ => modules.contains(&module).then_some(Layer::Machine(protocol, module)),
             }
         }
@@ -57,7 +60,8 @@ fn may_import(from: Layer, to: Layer) -> bool {
         (Layer::Root, _) | (_, Layer::Base) => true,
         (Layer::Base, _) => false,
         (_, Layer::Authority) => true,
-        (Layer::Machine(own, _) | Layer::Front(own), Layer::Wire(other))
+        (Layer::Machine(own, _) | Layer::Front(own) | Layer::Signature(own), Layer::Wire(other))
+        | (Layer::Machine(own, _) | Layer::Front(own), Layer::Signature(other))
         | (Layer::Front(own), Layer::Machine(other, _)) => own == other,
         _ => false,
     }
@@ -113,6 +117,8 @@ fn the_rule_refuses_what_the_design_forbids() {
         ("arcp/wire/mod.rs", "budget/amount.rs"),
         ("arcp/runtime/jobs/mod.rs", "arcp/wire/ids.rs"),
         ("arcp/client/mod.rs", "lease/mod.rs"),
+        ("cap/signature/mod.rs", "cap/wire/mod.rs"),
+        ("cap/worker/mod.rs", "cap/signature/mod.rs"),
     ] {
         assert!(allows(from, to), "{from} may import {to}");
     }
@@ -124,6 +130,8 @@ fn the_rule_refuses_what_the_design_forbids() {
         ("arcp/client/mod.rs", "arcp/runtime/mod.rs"),
         ("cap/wire/mod.rs", "arcp/wire/mod.rs"),
         ("cap/router/mod.rs", "cap/worker/mod.rs"),
+        ("cap/signature/mod.rs", "cap/worker/mod.rs"),
+        ("cap/wire/mod.rs", "cap/signature/mod.rs"),
         ("arcp/runtime/mod.rs", "arcp/mod.rs"),
     ] {
         assert!(!allows(from, to), "{from} may not import {to}");

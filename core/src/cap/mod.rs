@@ -1,14 +1,27 @@
 //! CAP, the Cordum Agent Protocol: signed packets on a message bus.
 //!
 //! ```text
+//! signature/   who has sent a packet
 //! wire/        the packets as types, with their reading, writing and validation
 //! ```
 //!
 //! Comments name the specification's texts in the repository cordum-io/cap as spec/14. Rules that are marked "ours" are
 //! not in them.
 
+pub(crate) mod signature;
 pub(crate) mod wire;
 
+pub use signature::generic::{Authentication, Reading, Sealed, open, seal};
+pub use signature::host::{Signer, SignerFailed, Verifier};
+pub use signature::key::{InvalidKey, Keyring, PublicKey};
+#[cfg(feature = "p256")]
+pub use signature::p256::{P256Signer, P256Verifier};
+pub use signature::production::{
+    Expected, Freshness, InvalidFreshness, Opened, PROFILE_ALGORITHM, PROFILE_VERSION, open_production, seal_production,
+};
+pub use signature::rejection::{ProfileFault, Rejection, Unsignable};
+pub use signature::replay::{Admission, NotAdmitted, ReplayWindow};
+pub use signature::trust::{open_trust, seal_trust};
 pub use wire::alert::{AlertSeverity, SystemAlert};
 pub use wire::codec::error::DecodeError;
 pub use wire::codec::limits::DecodeLimits;
@@ -24,6 +37,7 @@ pub use wire::job::{
 };
 pub use wire::known::{ListValue, NullValue, Struct, Timestamp, Value, ValueKind};
 pub use wire::packet::{BusPacket, PROTOCOL_VERSION, Payload};
+pub use wire::raw::MalformedPacket;
 pub use wire::subject::{ComponentId, InvalidSubject, Subject, Topic};
 pub use wire::trust::{
     WorkerHandshakeAuthenticate, WorkerHandshakeChallenge, WorkerHandshakeChallengeRequest,

@@ -4,6 +4,8 @@
 
 mod codec;
 mod properties;
+#[cfg(feature = "p256")]
+mod signatures;
 mod subjects;
 mod support;
 mod validation;

@@ -9,8 +9,13 @@ pub(crate) struct Fixture {
     pub(crate) name: String,
     /// The subject that it was published on.
     pub(crate) subject: Option<String>,
+    /// When it was signed, in seconds since the Unix epoch.
+    pub(crate) signed_at: Option<u64>,
     packet_hex: String,
     unsigned_hex: Option<String>,
+    /// The names of the keys that its signature verifies with.
+    #[serde(default)]
+    pub(crate) verifies_with: Vec<String>,
 }
 
 impl Fixture {
@@ -63,7 +68,18 @@ pub(crate) fn live_217() -> Vec<Fixture> {
     read(include_str!("fixtures/live-217.jsonl"))
 }
 
-/// All packets.
+/// Packets of the worker trust handshake, by the Python SDK 2.17.0.
+pub(crate) fn trust() -> Vec<Fixture> {
+    read(include_str!("fixtures/trust-217.jsonl"))
+}
+
+/// Packets of the production profile, by the Python SDK 2.17.0. They expire two minutes after `signed_at`.
+pub(crate) fn production(name: &str) -> Fixture {
+    let packets = read(include_str!("fixtures/production-217.jsonl"));
+    packets.into_iter().find(|fixture| fixture.name == name).unwrap()
+}
+
+/// All packets of conversations and examples.
 pub(crate) fn all() -> Vec<Fixture> {
     let all = [offline(), live()].concat();
     assert!(all.len() > 130, "only {} packets", all.len());

@@ -48,7 +48,8 @@ const SECRET: &str = "a secret that is long enough for HS256";
 fn token(principal: &str, expires_in: i64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let claims = json!({"sub": principal, "aud": "nuncio", "exp": i64::try_from(now).expect("a time") + expires_in});
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()).expect("a secret"))
+        .expect("a token")
 }
 
 #[test]

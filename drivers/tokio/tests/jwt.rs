@@ -23,7 +23,7 @@ fn token(header: &Header, key: &EncodingKey, claims: &Value) -> String {
 }
 
 fn signed(claims: &Value) -> String {
-    token(&Header::new(Algorithm::HS256), &EncodingKey::from_secret(SECRET), claims)
+    token(&Header::new(Algorithm::HS256), &EncodingKey::from_secret(SECRET).unwrap(), claims)
 }
 
 /// Returns the Unix time this many seconds from now.
@@ -113,7 +113,7 @@ fn the_algorithm_follows_from_the_key() {
         }
     }
     // Everybody knows the public key, so it must not be accepted as the secret of HS256.
-    let forged = token(&Header::new(Algorithm::HS256), &EncodingKey::from_secret(RSA_PUBLIC), &claims);
+    let forged = token(&Header::new(Algorithm::HS256), &EncodingKey::from_secret(RSA_PUBLIC).unwrap(), &claims);
     assert_eq!(by_rsa.principal(&forged), Err(JwtError::Algorithm));
     let longer = token(&Header::new(Algorithm::RS512), &rsa_key, &claims);
     assert_eq!(by_rsa.principal(&longer), Err(JwtError::Algorithm));
@@ -127,7 +127,7 @@ fn the_algorithm_follows_from_the_key() {
 #[test]
 fn a_signature_by_another_key_is_refused() {
     let claims = json!({"sub": "alice", "exp": at(600)});
-    let other = EncodingKey::from_secret(b"another secret that is long enough too");
+    let other = EncodingKey::from_secret(b"another secret that is long enough too").unwrap();
     let forged = token(&Header::new(Algorithm::HS256), &other, &claims);
     assert_eq!(hs256().principal(&forged), Err(JwtError::Signature));
     let stranger = KeyPair::generate().unwrap();

@@ -6,7 +6,8 @@
 //! job.rs heartbeat.rs handshake.rs alert.rs     what it carries          trust.rs   the worker trust handshake
 //! safety.rs policy.rs                           questions to a policy service, which travel outside the bus
 //! known.rs common.rs                            values within messages
-//! validate.rs                                   what must hold for a packet that is sent or received
+//! raw.rs                                        a packet as records, without decoding them
+//! validate/                                    what must hold for a packet that is sent or received
 //! subject.rs                                    where packets are published
 //! ```
 //!
@@ -22,6 +23,7 @@ pub(crate) mod job;
 pub(crate) mod known;
 pub(crate) mod packet;
 pub(crate) mod policy;
+pub(crate) mod raw;
 pub(crate) mod safety;
 pub(crate) mod subject;
 pub(crate) mod trust;

@@ -59,6 +59,7 @@ impl<M: Message> MapValue for M {
 
 impl<V: MapValue> Field for BTreeMap<String, V> {
     fn write(&self, number: u32, out: &mut Writer) {
+        out.note_keys(self.keys().map(String::as_str));
         let write = |out: &mut Writer, key: &String, value: &V| {
             out.nested(number, |out| {
                 out.bytes(KEY, key.as_bytes());

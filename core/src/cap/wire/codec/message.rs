@@ -53,6 +53,14 @@ pub(crate) fn encode(message: &impl Message, order: MapOrder) -> Vec<u8> {
     out.finish()
 }
 
+/// Encodes a message. Also returns whether a map has a key that another key of it begins with.
+pub(crate) fn encode_noting(message: &impl Message, order: MapOrder) -> (Vec<u8>, bool) {
+    let mut out = Writer::new(order);
+    message.write_fields(&mut out);
+    let has_prefix_pair = out.has_prefix_pair();
+    (out.finish(), has_prefix_pair)
+}
+
 /// A message within a message. It is written whenever it is present, even if it is empty.
 impl<M: Message> Field for Option<M> {
     fn write(&self, number: u32, out: &mut Writer) {

@@ -14,6 +14,8 @@ pub(crate) struct Record<'a> {
     pub(crate) value: Value<'a>,
     /// The bytes of the whole record, with its tag.
     pub(crate) bytes: &'a [u8],
+    /// Whether all varints of the tag, the length and the value have their shortest form.
+    pub(crate) is_minimal: bool,
 }
 
 /// The value of a record.
@@ -77,11 +79,13 @@ impl Allowance {
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
+    /// Whether all varints had their shortest form since this was set.
+    is_minimal: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { rest: bytes }
+        Reader { rest: bytes, is_minimal: true }
     }
 
     /// Reads the next record; returns `None` at the end of the message.
@@ -90,6 +94,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let before = self.rest;
+        self.is_minimal = true;
         let (number, wire_type) = self.tag()?;
         let value = match wire_type {
             0 => Value::Varint(self.varint()?),
@@ -104,7 +109,7 @@ impl<'a> Reader<'a> {
         };
         let length = before.len() - self.rest.len();
         let bytes = before.get(..length).ok_or(DecodeError::Truncated)?;
-        Ok(Some(Record { number, value, bytes }))
+        Ok(Some(Record { number, value, bytes, is_minimal: self.is_minimal }))
     }
 
     /// Reads a varint; returns `None` at the end of the bytes.
@@ -133,6 +138,7 @@ impl<'a> Reader<'a> {
             }
             value |= bits << (7 * at);
             if *byte < 0x80 {
+                self.is_minimal &= at == 0 || *byte != 0;
                 self.rest = self.rest.get(at + 1..).unwrap_or_default();
                 return Ok(value);
             }

@@ -36,11 +36,13 @@ impl MapOrder {
 pub(crate) struct Writer {
     out: Vec<u8>,
     order: MapOrder,
+    /// Whether a map had a key that another key of it begins with.
+    has_prefix_pair: bool,
 }
 
 impl Writer {
     pub(crate) fn new(order: MapOrder) -> Writer {
-        Writer { out: Vec::new(), order }
+        Writer { out: Vec::new(), order, has_prefix_pair: false }
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {
@@ -49,6 +51,20 @@ impl Writer {
 
     pub(crate) fn order(&self) -> MapOrder {
         self.order
+    }
+
+    pub(crate) fn has_prefix_pair(&self) -> bool {
+        self.has_prefix_pair
+    }
+
+    /// Notes the keys of a map, in lexicographic order.
+    pub(crate) fn note_keys<'a>(&mut self, mut keys: impl Iterator<Item = &'a str>) {
+        // A key that others begin with is followed by one of them.
+        let mut last = keys.next();
+        for key in keys {
+            self.has_prefix_pair |= last.is_some_and(|last| key.starts_with(last));
+            last = Some(key);
+        }
     }
 
     /// Appends records that are encoded already.

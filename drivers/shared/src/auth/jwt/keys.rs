@@ -61,7 +61,8 @@ impl JwtKeys {
         if secret.len() < MIN_SECRET {
             return Err(JwtKeyError::ShortSecret(secret.len()));
         }
-        Ok(JwtKeys::fixed(Algorithm::HS256, DecodingKey::from_secret(secret)))
+        let key = DecodingKey::from_secret(secret).map_err(|_| JwtKeyError::ShortSecret(secret.len()))?;
+        Ok(JwtKeys::fixed(Algorithm::HS256, key))
     }
 
     /// Uses the public key of an issuer in PEM form: RS256 for an RSA key, ES256 for a key on P-256.

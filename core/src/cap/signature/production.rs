@@ -1,0 +1,238 @@
+//! The signature of the production profile (2.17, spec/19): over the exact bytes, for one audience, until it expires.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::der;
+use super::generic::is_signed;
+use super::host::{Signer, Verifier};
+use super::key::Keyring;
+use super::rejection::{ProfileFault, Rejection, Unsignable};
+use crate::cap::wire::codec::limits::DecodeLimits;
+use crate::cap::wire::codec::read::{Record, Value};
+use crate::cap::wire::codec::write::{MapOrder, Writer};
+use crate::cap::wire::common::{IdentityBinding, SignatureMetadata};
+use crate::cap::wire::job::JobRequest;
+use crate::cap::wire::known::Timestamp;
+use crate::cap::wire::packet::{BusPacket, Payload, SIGNATURE};
+use crate::cap::wire::raw::RawPacket;
+use crate::cap::wire::validate::{Acceptance, validate};
+use crate::digest::{Digest, sha256};
+use crate::time::Time;
+
+/// The value of `profile_version`.
+pub const PROFILE_VERSION: &str = "cap-production-v1";
+/// The value of `algorithm`.
+pub const PROFILE_ALGORITHM: &str = "ECDSA-P256-SHA256";
+
+const DOMAIN: &[u8] = b"CAP-PRODUCTION-SIGNATURE-V1\0";
+/// The largest packet in bytes.
+const MAX_BYTES: usize = 1 << 20;
+/// The length of a message id in bytes.
+const MESSAGE_ID: usize = 16;
+/// The number of the protocol version in a packet.
+const VERSION: u32 = 4;
+
+/// For how long packets of the production profile may be valid, and how far clocks may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    lifetime: Duration,
+    skew: Duration,
+}
+
+/// Why a [`Freshness`] is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a lifetime is more than 0 and at most 5 min; a skew is at most 1 min, and not more than the lifetime")]
+pub struct InvalidFreshness;
+
+impl Freshness {
+    /// Allows packets that expire within `lifetime`, by clocks that differ by at most `skew`.
+    ///
+    /// Errors: the lifetime is 0 or more than 5 min; the skew is more than 1 min or than the lifetime.
+    pub fn new(lifetime: Duration, skew: Duration) -> Result<Freshness, InvalidFreshness> {
+        let holds = lifetime > Duration::ZERO
+            && lifetime <= Duration::from_mins(5)
+            && skew <= Duration::from_mins(1)
+            && skew <= lifetime;
+        if holds { Ok(Freshness { lifetime, skew }) } else { Err(InvalidFreshness) }
+    }
+
+    fn check(self, expires_at: Time, now: Time) -> Result<(), ProfileFault> {
+        if expires_at.plus(self.skew) <= now {
+            return Err(ProfileFault::Expired);
+        }
+        if expires_at > now.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }
+    }
+
+    /// The time from which on a packet is refused as expired, so that it has to be remembered until then.
+    pub(super) fn forgotten_at(self, expires_at: Time) -> Time {
+        expires_at.plus(self.skew)
+    }
+}
+
+/// Packets may be valid for 5 min, and clocks are taken to agree.
+impl Default for Freshness {
+    fn default() -> Freshness {
+        Freshness { lifetime: Duration::from_mins(5), skew: Duration::ZERO }
+    }
+}
+
+/// What a packet of the production profile has to be.
+#[derive(Clone, Debug)]
+pub struct Expected<'a> {
+    /// The audience: the subject that the packet was received on.
+    pub audience: &'a str,
+    /// The tenant.
+    pub tenant: &'a str,
+    /// The sender.
+    pub sender: &'a str,
+    /// The keys of the sender, by key id.
+    pub keys: &'a Keyring,
+    /// For how long it may be valid.
+    pub freshness: Freshness,
+}
+
+/// A packet of the production profile whose signature verifies. It may have been seen before: see
+/// [`ReplayWindow`](super::replay::ReplayWindow).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The packet.
+    pub packet: BusPacket,
+    /// The SHA-256 digest of the packet without its signature.
+    pub(super) digest: Digest,
+    /// The time until which the packet has to be remembered.
+    pub(super) forgotten_at: Time,
+}
+
+/// Encodes a packet with its metadata, and signs it for the production profile. The signature comes last.
+///
+/// Errors: the packet breaks a rule of version 2.17 or of the profile, has unknown fields or more than 1 MiB, or the signer
+/// has failed.
+pub fn seal_production(mut packet: BusPacket, order: MapOrder, signer: &dyn Signer) -> Result<Vec<u8>, Unsignable> {
+    packet.signature.clear();
+    validate(&packet, Acceptance::Since217)?;
+    metadata(&packet)?;
+    let mut bytes = packet.encode(order);
+    BusPacket::decode(&bytes, &limits(usize::MAX)).map_err(|_| Unsignable::UnknownFields)?;
+    let signature = signer.sign(&[DOMAIN, &bytes].concat()).map_err(|_| Unsignable::Signer)?;
+    let mut record = Writer::new(order);
+    record.bytes(SIGNATURE, &signature);
+    bytes.extend_from_slice(&record.finish());
+    if bytes.len() > MAX_BYTES {
+        return Err(Unsignable::TooLarge { bytes: bytes.len(), max: MAX_BYTES });
+    }
+    Ok(bytes)
+}
+
+fn limits(bytes: usize) -> DecodeLimits {
+    DecodeLimits::default().with(|limits| {
+        limits.bytes = bytes;
+        limits.refuse_unknown = true;
+    })
+}
+
+/// Decodes a packet of the production profile, verifies its signature, and checks that it is the expected one and still
+/// valid.
+pub fn open_production(
+    bytes: &[u8],
+    expected: &Expected<'_>,
+    now: Time,
+    verifier: &dyn Verifier,
+) -> Result<Opened, Rejection> {
+    let raw = RawPacket::split(bytes, &limits(MAX_BYTES))?;
+    exact(&raw)?;
+    let packet = BusPacket::decode(bytes, &limits(MAX_BYTES))?;
+    validate(&packet, Acceptance::Since217)?;
+    let (terms, expires_at) = metadata(&packet)?;
+    if terms.audience != expected.audience {
+        return Err(ProfileFault::Audience.into());
+    }
+    expected.freshness.check(expires_at, now)?;
+    let identity = packet.identity.clone().unwrap_or_default();
+    if identity.tenant_id != expected.tenant || identity.tenant_id.is_empty() {
+        return Err(ProfileFault::Tenant.into());
+    }
+    if packet.sender_id != expected.sender {
+        return Err(ProfileFault::Sender.into());
+    }
+    let keys = expected.keys.of(&terms.key_id);
+    if keys.is_empty() {
+        return Err(Rejection::UnknownKey(terms.key_id.clone()));
+    }
+    if !der::is_strict(raw.signature()) {
+        return Err(Rejection::Der);
+    }
+    let mut message = DOMAIN.to_vec();
+    raw.push_unsigned(&mut message);
+    if !is_signed(keys, &message, raw.signature(), verifier) {
+        return Err(Rejection::Signature);
+    }
+    if let Some(Payload::JobRequest(request)) = &packet.payload {
+        same_identity(request, &identity)?;
+    }
+    let digest = sha256(message.get(DOMAIN.len()..).unwrap_or_default());
+    Ok(Opened { digest, forgotten_at: expected.freshness.forgotten_at(expires_at), packet })
+}
+
+/// Checks that there is only one way to read the packet.
+fn exact(raw: &RawPacket<'_>) -> Result<(), Rejection> {
+    let mut has_version = false;
+    for record in raw.records() {
+        let Record { number, value, bytes, is_minimal } = *record;
+        let is_known = match value {
+            Value::Varint(_) => number == VERSION,
+            Value::Bytes(_) => matches!(number, 1..=3 | 5 | 6 | 10..=22),
+            Value::Fixed64(_) | Value::Group | Value::Fixed32(_) => false,
+        };
+        if !is_known {
+            return Err(ProfileFault::Field(number).into());
+        }
+        if !is_minimal {
+            return Err(ProfileFault::NotMinimal(number).into());
+        }
+        if number == VERSION {
+            has_version = bytes == [0x20, 1];
+        }
+    }
+    if !has_version {
+        return Err(ProfileFault::Version.into());
+    }
+    if raw.signature().is_empty() { Err(Rejection::Unsigned) } else { Ok(()) }
+}
+
+/// Checks the metadata of the signature. Returns it with its expiry.
+fn metadata(packet: &BusPacket) -> Result<(&SignatureMetadata, Time), ProfileFault> {
+    let metadata = packet.signature_metadata.as_ref().ok_or(ProfileFault::Metadata)?;
+    if metadata.profile_version != PROFILE_VERSION || metadata.algorithm != PROFILE_ALGORITHM {
+        return Err(ProfileFault::Metadata);
+    }
+    if metadata.message_id.len() != MESSAGE_ID || metadata.audience.is_empty() || metadata.key_id.is_empty() {
+        return Err(ProfileFault::Incomplete);
+    }
+    let expires_at = metadata.expires_at.as_ref().and_then(Timestamp::to_time).ok_or(ProfileFault::Expired)?;
+    Ok((metadata, expires_at))
+}
+
+/// Checks that a job request names no other identity than its packet, wherever it names one.
+fn same_identity(request: &JobRequest, identity: &IdentityBinding) -> Result<(), ProfileFault> {
+    let env = |name: &str| request.env.0.get(name).map_or("", String::as_str);
+    let meta = request.meta.as_ref();
+    let mirrors = [
+        ("tenant_id", request.tenant_id.as_str(), &identity.tenant_id),
+        ("principal_id", &request.principal_id, &identity.principal_id),
+        ("meta.tenant_id", meta.map_or("", |meta| &meta.tenant_id), &identity.tenant_id),
+        ("meta.actor_id", meta.map_or("", |meta| &meta.actor_id), &identity.actor_id),
+        ("env.tenant_id", env("tenant_id"), &identity.tenant_id),
+        ("env.principal_id", env("principal_id"), &identity.principal_id),
+    ];
+    for (name, named, own) in mirrors {
+        if !named.is_empty() && named != own {
+            return Err(ProfileFault::Identity(name));
+        }
+    }
+    match &request.identity {
+        Some(named) if named != identity => Err(ProfileFault::Identity("identity")),
+        _ => Ok(()),
+    }
+}
