@@ -79,6 +79,36 @@ pub(crate) fn too_deep(text: &str) -> bool {
     false
 }
 
+/// The members of a JSON object, in their order.
+pub(crate) struct Members<'a>(pub(crate) Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Returns a JSON object without one of its members; `None` for any other text.
+pub(crate) fn without_member(object: &str, name: &str) -> Option<String> {
+    let Members(members) = serde_json::from_str(object).ok()?;
+    let kept = members.iter().filter(|(key, _)| key.as_str() != name);
+    Some(kept.fold(Object::new(), |object, (key, value)| object.json(key.as_str(), value.get())).close())
+}
+
 /// Returns a member name that occurs twice in a JSON object, if there is one. Any other text has none.
 pub(crate) fn duplicate_member(object: &str) -> Option<String> {
     struct Keys<'a>(Vec<Text<'a>>);

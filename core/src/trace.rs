@@ -10,6 +10,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::random::Random;
+
 /// A W3C trace id: 16 bytes, not all zero, written as 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId([u8; 16]);
@@ -18,6 +20,15 @@ impl TraceId {
     /// Returns the id with these bytes, or `None` if all of them are zero.
     pub fn from_bytes(bytes: [u8; 16]) -> Option<TraceId> {
         (bytes != [0; 16]).then_some(TraceId(bytes))
+    }
+
+    /// Returns a random id.
+    pub(crate) fn random(random: &mut Random) -> TraceId {
+        loop {
+            if let Some(trace) = TraceId::from_bytes(random.random_u128().to_be_bytes()) {
+                return trace;
+            }
+        }
     }
 
     /// Parses 32 lower-case hexadecimal digits, the form that Nuncio sends. Returns `None` for any other text.

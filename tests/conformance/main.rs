@@ -46,6 +46,7 @@ mod s9_5_expiry;
 mod s9_6_budgets;
 mod s9_8_credentials;
 mod s_compat;
+mod s_dialects;
 mod s_fixtures;
 mod s_limits;
 mod s_limits_peers;

@@ -69,7 +69,50 @@ fn s8_2_extra_members_and_other_names_stay_in_the_body() {
         ("x-vendor.acme.thing", json!("anything")),
     ] {
         w.raw(&job, kind, &body);
-        assert_eq!(*w.event(a, kind).body(), body);
+        let mut expected = body;
+        if kind == "tool_call" {
+            // Ruby's reader dies without it.
+            expected["args"] = json!({});
+        }
+        assert_eq!(*w.event(a, kind).body(), expected);
+    }
+}
+
+#[test]
+fn s8_2_bodies_are_complete() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    let error = |error: serde_json::Value| json!({"call_id": "c", "error": error, "extra": 1});
+    for (kind, given, sent) in [
+        (
+            "tool_call",
+            json!({"tool": "t", "call_id": "c", "args": {"a": null}}),
+            json!({"tool": "t", "call_id": "c", "args": {"a": null}}),
+        ),
+        (
+            "tool_call",
+            json!({"tool": "t", "call_id": "c", "args": null}),
+            json!({"tool": "t", "call_id": "c", "args": {}}),
+        ),
+        ("tool_result", json!({"call_id": "c", "result": null}), json!({"call_id": "c", "result": null})),
+        (
+            "tool_result",
+            error(json!({"code": "X", "message": "m"})),
+            error(json!({"code": "X", "message": "m", "retryable": false})),
+        ),
+        (
+            "tool_result",
+            error(json!({"code": "X", "message": "m", "retryable": true})),
+            error(json!({"code": "X", "message": "m", "retryable": true})),
+        ),
+        ("log", json!({"level": "INFO", "message": "m"}), json!({"level": "info", "message": "m"})),
+        ("log", json!({"level": "warning", "message": "m", "k": 1}), json!({"level": "warn", "message": "m", "k": 1})),
+        ("log", json!({"level": "fatal", "message": "m"}), json!({"level": "error", "message": "m"})),
+        ("log", json!({"level": "trace", "message": "m"}), json!({"level": "debug", "message": "m"})),
+    ] {
+        w.raw(&job, kind, &given);
+        assert_eq!(*w.event(a, kind).body(), sent);
     }
 }
 

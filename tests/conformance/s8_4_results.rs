@@ -22,6 +22,7 @@ fn s8_4_chunks_are_contiguous_and_the_terminal_carries_id_and_size() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
+    w.chunk(&job, Chunk::Bytes(b""), false).unwrap();
     w.chunk(&job, Chunk::Text("hello "), false).unwrap();
     w.chunk(&job, Chunk::Bytes(b"w\xffrld"), true).unwrap();
     let result = JobResult::Streamed { summary: Some("2 chunks".into()) };
@@ -33,7 +34,7 @@ fn s8_4_chunks_are_contiguous_and_the_terminal_carries_id_and_size() {
     assert!(id.starts_with("res_") && id.len() == 30, "{id}");
     assert_eq!(
         *bodies[0],
-        json!({"result_id": id, "chunk_seq": 0, "data": "hello ", "encoding": "utf8", "more": true})
+        json!({"result_id": id, "chunk_seq": 0, "data": "aGVsbG8g", "encoding": "base64", "more": true})
     );
     assert_eq!(
         *bodies[1],
@@ -44,6 +45,56 @@ fn s8_4_chunks_are_contiguous_and_the_terminal_carries_id_and_size() {
         *terminal.payload(),
         json!({"final_status": "success", "result_id": id, "result_size": 11, "summary": "2 chunks", "completed_at": "2026-05-13T19:30:00.000Z"})
     );
+}
+
+#[test]
+fn s8_4_a_result_has_one_encoding_which_its_first_chunk_decides() {
+    let (text, bytes) = (Chunk::Text("\u{fc}"), Chunk::Bytes(b"b"));
+    for (pieces, encoding) in [([text, bytes], "utf8"), ([bytes, text], "base64")] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        for piece in pieces {
+            w.chunk(&job, piece, false).unwrap();
+        }
+        w.finish_streamed(&job);
+        let frames = w.drain(a);
+        let bodies = chunks(&frames);
+        assert_eq!(bodies.len(), 3, "the stream gets an empty last chunk");
+        assert!(bodies.iter().all(|body| body["encoding"] == encoding), "{bodies:?}");
+        assert_eq!(frames.last().unwrap().payload()["result_size"], 3);
+    }
+}
+
+#[test]
+fn s8_4_text_is_cut_between_characters_in_either_encoding() {
+    for first in [Chunk::Text("t"), Chunk::Bytes(b"b")] {
+        let mut w = World::with(|config| config.limits.writer_chunk_bytes = 7);
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        w.chunk(&job, first, false).unwrap();
+        let mut rest = "\u{fc}\u{20ac}\u{fc}\u{20ac}\u{fc}";
+        while !rest.is_empty() {
+            let taken = w.chunk(&job, Chunk::Text(rest), false).unwrap();
+            assert!(rest.is_char_boundary(taken) && taken > 0, "{taken} bytes of {rest}");
+            rest = &rest[taken..];
+        }
+        w.finish_streamed(&job);
+        assert_eq!(w.drain(a).last().unwrap().payload()["result_size"], 13);
+    }
+}
+
+#[test]
+fn s8_4_bytes_that_are_no_text_are_refused_in_a_result_that_began_as_text() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "echo");
+    w.chunk(&job, Chunk::Text("text"), false).unwrap();
+    let refused = w.chunk(&job, Chunk::Bytes(b"\xff"), false);
+    assert!(matches!(refused, Err(Refused::Invalid(_))), "{refused:?}");
+    w.chunk(&job, Chunk::Text(" goes on"), true).unwrap();
+    w.finish_streamed(&job);
+    assert_eq!(w.drain(a).last().unwrap().payload()["result_size"], 12);
 }
 
 #[test]

@@ -1,20 +1,20 @@
-//! core/docs/arcp.md, "The python-1.1 form".
+//! core/docs/arcp.md, "Dialects": `python-1.1`.
 
-use nuncio_core::arcp::{Compat, Timer};
+use nuncio_core::arcp::{Dialect, Timer};
 use nuncio_tests::world::{FEATURES, MILLI, SECOND, World};
 use serde_json::json;
 
 #[test]
-fn compat_auto_recognises_python_by_empty_agents() {
-    for (compat, agents, python) in [
-        (Compat::Auto, Some(json!([])), true),
-        (Compat::Auto, None, false),
-        (Compat::Auto, Some(json!(["echo"])), false),
-        (Compat::Auto, Some(json!(null)), false),
-        (Compat::Spec, Some(json!([])), false),
-        (Compat::Python11, None, true),
+fn compat_python_is_recognised_by_empty_agents_and_can_be_forced() {
+    for (forced, agents, python) in [
+        (None, Some(json!([])), true),
+        (None, None, false),
+        (None, Some(json!(["echo"])), false),
+        (None, Some(json!(null)), false),
+        (Some(Dialect::SPEC), Some(json!([])), false),
+        (Some(Dialect::PYTHON), None, true),
     ] {
-        let mut w = World::with(|config| config.compat = compat);
+        let mut w = World::with(|config| config.dialect = forced);
         let a = w.open();
         let mut payload = json!({"client": {"name": "c", "version": "1"}, "auth": {"scheme": "bearer", "token": "tok-alice"},
             "capabilities": {"features": FEATURES}});
@@ -24,7 +24,7 @@ fn compat_auto_recognises_python_by_empty_agents() {
         w.send(a, "session.hello", payload);
         w.expect(a, "session.welcome");
         let job = w.submit(a, json!({"agent": "echo", "lease_request": {"cost.budget": ["USD:1.00"]}}));
-        assert_eq!(job.accepted.payload()["budget"]["USD"].is_string(), python, "{compat:?} {agents:?}");
+        assert_eq!(job.accepted.payload()["budget"]["USD"].is_string(), python, "{forced:?} {agents:?}");
     }
 }
 
@@ -142,7 +142,7 @@ fn compat_python_a_subscriptions_frames_start_50_ms_after_its_answer() {
 
 #[test]
 fn compat_spec_subscriptions_start_at_once() {
-    let mut w = World::with(|config| config.compat = Compat::Spec);
+    let mut w = World::with(|config| config.dialect = Some(Dialect::SPEC));
     let a = w.login("tok-alice");
     let job = w.job(a, "slow");
     let b = w.login_python("tok-alice");

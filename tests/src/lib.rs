@@ -6,6 +6,7 @@
 //!   test.
 //! - [`proxy`]: a TCP proxy that cuts, stalls, half-closes and trickles at chosen bytes.
 //! - [`raw`]: a WebSocket conversation in plain JSON frames, for frames that no client would send.
+//! - [`sdk`]: the clients of the deployed SDKs, played by their recorded frames and their rules of correlation.
 //! - [`sim`]: the simulator: a runtime, clients, hostile peers and a host, all driven by the bytes of a seed.
 //! - [`temp_dir`]: a directory for a test's files.
 //! - [`world`]: one runtime without IO in virtual time, with rules that are checked on every frame.
@@ -15,6 +16,7 @@ pub mod mutations;
 pub mod peers;
 pub mod proxy;
 pub mod raw;
+pub mod sdk;
 pub mod sim;
 pub mod temp_dir;
 pub mod world;

@@ -9,7 +9,7 @@ const NO_LIMITS: [&str; 12] = [
     "token",
     "features",
     "provisioner",
-    "compat",
+    "dialect",
     "policy",
     "resume_by_token",
     "models_without_lease",

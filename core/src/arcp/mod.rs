@@ -14,7 +14,7 @@ pub(crate) mod runtime;
 pub mod wire;
 
 pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, ClientTimer};
-pub use runtime::config::{Access, AnyPrincipal, Compat, Config, Journaling, Limits, Policy, SamePrincipal};
+pub use runtime::config::{Access, AnyPrincipal, Config, Journaling, Limits, Policy, SamePrincipal};
 pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{
     ConnId, Delegate, Denied, JobFailure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
@@ -29,6 +29,7 @@ pub use runtime::{Restored, Runtime};
 pub use wire::agent::AgentSpec;
 pub use wire::body::{Body, Chunk, InvalidBody, Number};
 pub use wire::credential::Credential;
+pub use wire::dialect::{Dialect, UnknownDialect};
 pub use wire::error::{ErrorCode, Fault};
 pub use wire::feature::{ACCEPTED_REPLAY, Feature, Features};
 pub use wire::ids::{JobUlid, ResultId, SessionId};

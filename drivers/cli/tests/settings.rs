@@ -165,7 +165,7 @@ fn invalid_flags_are_invalid_usage() {
         &["--drain", "soon"],
         &["--frame-bytes", "much"],
         &["--path", "arcp"],
-        &["--compat", "ruby"],
+        &["--compat", "cobol"],
         &["--max-concurrent", "a=0"],
         &["--demo-agents", "--max-concurrent", "nobody=1"],
         &["--demo-agents", "--heartbeat-interval", "10ms"],

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use nuncio_core::arcp::{Compat, ConnId};
+use nuncio_core::arcp::ConnId;
 use serde_json::Value;
 
 use super::Sim;
@@ -44,7 +44,7 @@ pub(super) struct Invariants {
 
 impl Invariants {
     pub(super) fn new() -> Invariants {
-        let mut checker = Checker::new(Compat::Auto);
+        let mut checker = Checker::new();
         checker.overlapping();
         for (token, principal) in TOKENS {
             checker.principal(token, principal);

@@ -270,6 +270,9 @@ impl Sim {
     fn predict_event(&mut self, event: &Event) {
         note(|| format!("  runtime emits {event:?}"));
         match event {
+            Event::SessionLive { session, dialect, .. } => {
+                self.invariants.checker.live(&session.to_string(), *dialect);
+            }
             Event::SessionClosed { session } => {
                 self.count("session closed");
                 self.model.closed(&session.to_string());

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nuncio_core::arcp::{Compat, ConnId, ErrorCode};
+use nuncio_core::arcp::{ConnId, Dialect};
 use serde_json::Value;
 
 use super::client::ACCEPTED_REPLAY;
 use super::frame::Frame;
+use super::shape;
 
 const TYPES: [&str; 12] = [
     "session.welcome",
@@ -30,7 +31,7 @@ const MEMBERS: [&str; 9] =
 struct Session {
     principal: String,
     features: Vec<String>,
-    python: bool,
+    dialect: Dialect,
     highest: u64,
     /// The text of each numbered frame: a replay has to repeat it.
     log: HashMap<u64, String>,
@@ -46,7 +47,6 @@ struct Session {
 struct Conn {
     session: Option<String>,
     token: String,
-    python: bool,
     greeted: bool,
     /// The number that the next event must have.
     next: u64,
@@ -63,9 +63,9 @@ struct Conn {
 /// Checks the standing rules on every frame in both directions.
 #[derive(Default)]
 pub(crate) struct Checker {
-    compat: Compat,
     conns: HashMap<ConnId, Conn>,
     sessions: HashMap<String, Session>,
+    dialects: HashMap<String, Dialect>,
     /// The envelope ids seen, with the type, session and number of their frame.
     ids: HashMap<String, (String, String, Option<u64>)>,
     /// Secret texts with the only principal that may read them, or `None` if no principal may.
@@ -85,8 +85,14 @@ impl Session {
 }
 
 impl Checker {
-    pub(crate) fn new(compat: Compat) -> Checker {
-        Checker { compat, ..Checker::default() }
+    pub(crate) fn new() -> Checker {
+        Checker::default()
+    }
+
+    /// Registers the dialect of a session, which the runtime names before it welcomes the session.
+    pub(crate) fn live(&mut self, session: &str, dialect: Dialect) {
+        let known = self.dialects.entry(session.to_owned()).or_insert(dialect);
+        assert_eq!(*known, dialect, "the dialect of {session} has changed");
     }
 
     /// Turns off the check that nothing follows a terminal; the caller has to check it instead.
@@ -102,12 +108,13 @@ impl Checker {
     /// Takes over the secrets of another world, and what its clients know from `frames`.
     pub(super) fn inherit<'a>(&mut self, other: &Checker, frames: impl Iterator<Item = &'a Frame>) {
         self.secrets.clone_from(&other.secrets);
+        self.dialects.clone_from(&other.dialects);
         for frame in frames {
             let name = frame["session_id"].as_str().unwrap_or_default();
             let Some(before) = other.sessions.get(name) else { continue };
             let session = self.sessions.entry(name.to_owned()).or_insert_with(|| Session {
                 principal: before.principal.clone(),
-                python: before.python,
+                dialect: before.dialect,
                 ..Session::default()
             });
             if frame.kind() == "job.subscribed" {
@@ -175,12 +182,6 @@ impl Checker {
         if let Some(token) = payload["auth"]["token"].as_str() {
             token.clone_into(&mut conn.token);
         }
-        let agents = &payload["capabilities"]["agents"];
-        conn.python = match self.compat {
-            Compat::Auto => agents.as_array().is_some_and(Vec::is_empty),
-            Compat::Python11 => true,
-            Compat::Spec => false,
-        };
         for place in [&payload["resume"], payload] {
             if let Some(last) = place["last_event_seq"].as_u64() {
                 conn.next = last + 1;
@@ -192,17 +193,30 @@ impl Checker {
 
     pub(crate) fn sent(&mut self, id: ConnId, frame: &Frame) {
         self.envelope(id, frame);
-        self.nulls(frame);
-        self.timestamps(frame);
+        shape::nulls(frame);
+        shape::timestamps(frame);
         self.secrets(id, frame);
         match frame.kind() {
             "session.welcome" => self.welcome(id, frame),
-            "session.error" => error(frame),
+            "session.error" => shape::error(frame),
             "job.accepted" => self.accepted(id, frame),
             "job.subscribed" => self.subscribed(id, frame),
+            "job.error" if self.is_job_refusal(frame) => shape::fault(frame),
             "job.event" | "job.result" | "job.error" => self.numbered(id, frame),
             _ => {}
         }
+    }
+
+    /// Returns the dialect of the session that a frame names, if it was opened.
+    fn dialect(&self, frame: &Frame) -> Option<Dialect> {
+        self.dialects.get(frame["session_id"].as_str().unwrap_or_default()).copied()
+    }
+
+    /// Returns whether a frame is a `job.error` that refuses a request, which only some dialects have.
+    fn is_job_refusal(&self, frame: &Frame) -> bool {
+        let dialect = self.dialect(frame).unwrap_or(Dialect::JAVA);
+        let has_them = dialect == Dialect::JAVA || dialect == Dialect::TYPESCRIPT;
+        has_them && frame.kind() == "job.error" && frame.payload().get("completed_at").is_none()
     }
 
     fn envelope(&mut self, id: ConnId, frame: &Frame) {
@@ -219,9 +233,14 @@ impl Checker {
         }
         assert!(frame.payload().is_object(), "no payload: {text}");
         let numbered = matches!(frame.kind(), "job.event" | "job.result" | "job.error");
-        assert_eq!(frame.seq().is_some(), numbered, "event_seq belongs on events and terminals only: {text}");
+        let refusal = self.is_job_refusal(frame);
+        assert_eq!(
+            frame.seq().is_some(),
+            numbered && !refusal,
+            "event_seq belongs on events and terminals only: {text}"
+        );
         let session = frame["session_id"].as_str().unwrap_or_default().to_owned();
-        assert!(is_id(&session, "sess_"), "no session_id: {text}");
+        assert!(shape::is_id(&session, "sess_"), "no session_id: {text}");
         if let Some(bound) = &conn.session {
             assert_eq!(&session, bound, "a frame of another session: {text}");
         }
@@ -230,49 +249,24 @@ impl Checker {
             let hex = trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             assert!(trace.len() == 32 && hex && trace.bytes().any(|byte| byte != b'0'), "trace_id: {text}");
         }
-        if frame.kind().starts_with("job.") {
-            assert!(is_id(frame.job(), "job_"), "no job_id: {text}");
+        if frame.kind().starts_with("job.") && !refusal {
+            assert!(shape::is_id(frame.job(), "job_"), "no job_id: {text}");
             assert!(frame.get("trace_id").is_some(), "no trace_id on a frame of a job: {text}");
         }
         let envelope = frame["id"].as_str().unwrap_or_default();
-        assert!(is_id(envelope, ""), "the id is not a ULID: {text}");
+        if !numbered || refusal {
+            // A reply may have the id of its request.
+            if self.dialect(frame) == Some(Dialect::JAVA) || refusal {
+                assert!(!envelope.is_empty(), "no id: {text}");
+                return;
+            }
+        }
+        assert!(shape::is_id(envelope, ""), "the id is not a ULID: {text}");
         let seen = (frame.kind().to_owned(), session, frame.seq());
         let before = self.ids.entry(envelope.to_owned()).or_insert_with(|| seen.clone());
         assert_eq!(*before, seen, "an id was used for two frames: {text}");
         if !numbered && frame.kind() != "job.accepted" {
             self.ids.insert(envelope.to_owned(), (String::from("used once"), String::new(), None));
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "all checks are called the same way")]
-    fn nulls(&self, frame: &Frame) {
-        let nullable: &[&str] = match frame.kind() {
-            "session.jobs" => &["next_cursor"],
-            "job.subscribed" => &["parent_job_id"],
-            "job.result" => &["result"],
-            _ => &[],
-        };
-        for (name, value) in frame.payload().as_object().expect("an object") {
-            assert!(!value.is_null() || nullable.contains(&name.as_str()), "{name} is null: {frame:?}");
-        }
-        for job in frame.payload()["jobs"].as_array().into_iter().flatten() {
-            for (name, value) in job.as_object().expect("an object") {
-                assert!(!value.is_null() || name == "parent_job_id", "{name} is null: {frame:?}");
-            }
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "all checks are called the same way")]
-    fn timestamps(&self, frame: &Frame) {
-        let members = ["accepted_at", "completed_at", "ts", "sent_at", "received_at", "created_at", "submitted_at"];
-        let jobs = frame.payload()["jobs"].as_array().into_iter().flatten();
-        for place in jobs.chain([frame.payload()]) {
-            for member in members {
-                if let Some(time) = place.get(member) {
-                    let time = time.as_str().unwrap_or_default();
-                    assert!(is_timestamp(time), "{member} is not an RFC 3339 time with milliseconds and Z: {frame:?}");
-                }
-            }
         }
     }
 
@@ -307,9 +301,9 @@ impl Checker {
         self.tokens.push(token.to_owned());
         conn.session = Some(name.clone());
         let principal = self.principals.get(&conn.token).cloned();
-        let python = conn.python;
+        let dialect = self.dialects[&name];
         let session = self.sessions.entry(name).or_insert_with(|| Session {
-            python,
+            dialect,
             principal: principal.unwrap_or_default(),
             ..Session::default()
         });
@@ -323,7 +317,12 @@ impl Checker {
         let payload = frame.payload();
         assert_eq!(payload["job_id"], frame.job(), "{frame:?}");
         assert_eq!(payload["trace_id"], frame["trace_id"], "{frame:?}");
-        assert!(payload["agent"].is_string() && payload["lease"].is_object(), "{frame:?}");
+        let lease = if session.dialect == Dialect::RUBY {
+            payload.get("lease").is_none()
+        } else {
+            payload["lease"].is_object()
+        };
+        assert!(payload["agent"].is_string() && lease, "{frame:?}");
         let child = payload.get("delegate_id").is_some() && payload.get("request_id").is_none();
         assert!(child || payload["request_id"].is_string(), "neither a request_id nor a child: {frame:?}");
         if !session.replays_accepted() {
@@ -394,7 +393,7 @@ fn event(session: &Session, frame: &Frame) {
 
 fn result(session: &Session, frame: &Frame) {
     let status = frame.payload()["final_status"].as_str().unwrap_or_default();
-    let python = session.python && matches!(status, "cancelled" | "timed_out");
+    let python = session.dialect == Dialect::PYTHON && matches!(status, "cancelled" | "timed_out");
     assert!(status == "success" || python, "{frame:?}");
     let inline = frame.payload().get("result").is_some();
     let streamed = frame.payload().get("result_id").is_some();
@@ -407,37 +406,7 @@ fn terminal_error(frame: &Frame) {
     let status = frame.payload()["final_status"].as_str().unwrap_or_default();
     assert!(matches!(status, "error" | "cancelled" | "timed_out"), "{frame:?}");
     assert!(frame.payload()["completed_at"].is_string(), "{frame:?}");
-    fault(frame);
-}
-
-fn error(frame: &Frame) {
-    fault(frame);
-    if let Some(request) = frame.payload().get("request_id") {
-        assert!(request.as_str().is_some_and(|request| !request.is_empty()), "{frame:?}");
-    }
-}
-
-fn fault(frame: &Frame) {
-    let payload = frame.payload();
-    let code = payload["code"].as_str().and_then(ErrorCode::parse);
-    let code = code.unwrap_or_else(|| panic!("the code is not one of the 15: {frame:?}"));
-    assert_eq!(payload["retryable"], code == ErrorCode::InternalError, "{frame:?}");
-    assert!(payload["message"].as_str().is_some_and(|message| !message.is_empty()), "{frame:?}");
-    let details = payload.get("details").map(Value::as_object);
-    let some = details.is_none_or(|details| details.is_some_and(|details| !details.is_empty()));
-    assert!(some, "details must be a non-empty object or absent: {frame:?}");
-}
-
-/// Returns whether the text is `prefix` and an upper-case Crockford ULID.
-pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|ulid| {
-        ulid.len() == 26 && ulid.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))
-    })
-}
-
-fn is_timestamp(text: &str) -> bool {
-    let shape: String = text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
-    shape == "0000-00-00T00:00:00.000Z"
+    shape::fault(frame);
 }
 
 #[cfg(test)]

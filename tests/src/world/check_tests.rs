@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nuncio_core::arcp::{Compat, ConnId};
+use nuncio_core::arcp::{ConnId, Dialect};
 use serde_json::{Value, json};
 
 use super::{Checker, Frame};
@@ -12,13 +12,15 @@ const JOB: &str = "job_01M7XYPH85GSFKWQXBK44MZHS9";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn welcomed() -> (Checker, ConnId) {
-    let mut checker = Checker::new(Compat::Auto);
+    let mut checker = Checker::new();
     checker.principal("tok-alice", "alice");
     let conn = ConnId::default();
     checker.opened(conn, 4096);
     checker.received(conn, r#"{"payload":{"auth":{"token":"tok-alice"}}}"#);
     let welcome = json!({"session_id": SESSION, "resume_token": "rt_1", "capabilities": {"features": ["ack"]}});
+    checker.live(SESSION, Dialect::SPEC);
     checker.sent(conn, &frame(1, "session.welcome", &welcome, &json!({})));
+    checker.received(conn, r#"{"id":"r","type":"job.submit"}"#);
     let accepted = json!({"job_id": JOB, "agent": "echo", "lease": {}, "trace_id": TRACE, "request_id": "r", "accepted_at": "2026-05-13T19:30:00.000Z"});
     checker.sent(conn, &frame(2, "job.accepted", &accepted, &json!({"job_id": JOB, "trace_id": TRACE})));
     (checker, conn)

@@ -127,6 +127,23 @@ impl World {
         Job { key: self.key(accepted.job()), id: accepted.job().to_owned(), accepted: accepted.clone() }
     }
 
+    /// Returns the job with this id.
+    pub fn job_by_id(&self, id: &str) -> Job {
+        Job { key: self.key(id), id: id.to_owned(), accepted: Frame::parse("{}") }
+    }
+
+    /// Returns the key of the job that the host was asked about last.
+    pub fn last_submitted(&mut self) -> nuncio_core::arcp::JobId {
+        let mut last = None;
+        while let Some(job) = self.try_host_event(|event| match event {
+            Event::Submitted { job, .. } => Some(*job),
+            _ => None,
+        }) {
+            last = Some(job);
+        }
+        last.expect("a job that the host was asked about")
+    }
+
     /// Submits while the host holds its answers, and returns the key of the job that the host was asked about.
     pub fn submit_held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobId {
         let asked = |event: &Event| match event {

@@ -12,6 +12,7 @@ mod frame;
 mod host;
 mod journal;
 mod pump;
+mod shape;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,12 +20,13 @@ use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobId, JobUlid, Record
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
-pub(crate) use check::{Checker, is_id};
+pub(crate) use check::Checker;
 pub use client::{ACCEPTED_REPLAY, FEATURES};
 pub use frame::Frame;
 pub use host::{OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;
 pub(crate) use journal::in_range;
+pub(crate) use shape::is_id;
 
 /// The time at which every world begins: 2026-05-13T19:30:00.000Z.
 pub const START: Time = Time(1_778_700_600_000_000);
@@ -108,7 +110,7 @@ impl World {
     pub fn with(change: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::default();
         change(&mut config);
-        let mut checker = Checker::new(config.compat);
+        let mut checker = Checker::new();
         for (token, principal) in host::TOKENS {
             checker.principal(token, principal);
         }

@@ -56,6 +56,9 @@ impl World {
             }
             Output::Event { event, after } => {
                 assert_eq!(after, self.last_store, "an Event names the last store before it");
+                if let Event::SessionLive { session, dialect, .. } = &event {
+                    self.checker.live(&session.to_string(), *dialect);
+                }
                 self.tell(event);
             }
         }
@@ -89,7 +92,7 @@ impl World {
                 );
             }
             // A refusal need not wait: it depends on no record.
-            None if self.journal_stalled || frame.kind() == "session.error" => {}
+            None if self.journal_stalled || matches!(frame.kind(), "session.error" | "job.error") => {}
             None => assert_eq!(after, self.last_store, "a Send names the last store before it"),
         }
     }

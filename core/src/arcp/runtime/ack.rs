@@ -9,9 +9,6 @@ use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::request;
 use crate::time::Time;
 
-/// Microseconds that the events of a subscription wait after its `job.subscribed`, in a `python-1.1` session.
-const PYTHON_SUBSCRIPTION_DELAY: u64 = 50_000;
-
 impl Runtime {
     /// Reports that the driver has written a number of frames to the socket, which returns their credit. Late reports, and
     /// reports of more than was sent, are ignored.
@@ -23,8 +20,8 @@ impl Runtime {
             if let Some(key) = open.session()
                 && let Some(session) = this.sessions.get_mut(key)
             {
-                if written.subscribed {
-                    let at = now.plus_micros(PYTHON_SUBSCRIPTION_DELAY);
+                if let Some(delay) = session.dialect().row().subscription_delay.filter(|_| written.subscribed) {
+                    let at = now.plus_micros(delay);
                     session.start_replays(at);
                     this.timers.arm(at, Timer::Subscription, key);
                 }

@@ -11,6 +11,7 @@ use super::event::Event;
 use super::host::{JobId, Refused, SessionKey};
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobAccepted, Record};
+use super::refuse::Asked;
 use super::retry::Answer;
 use super::sessions::log::Announcement;
 use super::sessions::session::Session;
@@ -159,7 +160,8 @@ impl Runtime {
             epoch: if conn.is_some() { session.epoch() } else { 0 },
         };
         if let Some(conn) = conn {
-            let frame = envelope::frame(envelope, "job.accepted", &session.job_head(accepted), None, &[&payload]);
+            let id = session.dialect().reply_id(envelope, Some(answer.request_id));
+            let frame = envelope::reply(id, "job.accepted", &session.job_head(accepted), &payload);
             self.queue(conn, Reply::new(frame));
         }
         Some(announcement.into())
@@ -210,7 +212,9 @@ impl Runtime {
             session.submit_answered();
             session.forget_submits(ulid);
             if let Some(conn) = session.conn().filter(|_| !session.has_lost_request(waiter.epoch)) {
-                self.refuse(conn, Some(&waiter.request_id), &fault);
+                let (agent, trace_id) = (Some(job.accepted().agent.clone()), Some(job.accepted().trace_id));
+                let asked = Asked::Submit { agent, trace_id };
+                self.refuse_request(conn, Some(&waiter.request_id), &asked, &fault);
             }
         }
         if let (Some(parent), Some(delegate_id)) = (job.parent(), &job.accepted().delegate_id)

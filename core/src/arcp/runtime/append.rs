@@ -44,6 +44,7 @@ impl Runtime {
             Meta::Chunk(_) => Features::NONE.with(Feature::ResultChunk),
             Meta::Plain | Meta::ToolResult | Meta::Cost { .. } => Features::NONE,
         };
+        let Some(ulid) = self.jobs.get(id).map(Job::ulid) else { return };
         let mut numbered = None;
         let mut to = Vec::new();
         for index in 0.. {
@@ -57,7 +58,8 @@ impl Runtime {
             if !fits || session.features().intersection(needs) != needs {
                 continue;
             }
-            let shown = self.show(key, id, "job.event", payload.clone(), secret.clone().filter(|_| trusted));
+            let (kind, payload) = session.dialect().numbered(ulid, "job.event", &payload);
+            let shown = self.show(key, id, kind, payload, secret.clone().filter(|_| trusted));
             let Some(target) = shown else { continue };
             if owner {
                 numbered = Some(target.seq);
@@ -68,7 +70,7 @@ impl Runtime {
         }
         let Some(job) = self.jobs.get_mut(id) else { return };
         job.number(numbered);
-        let (ulid, trace_id, seq) = (job.ulid(), job.accepted().trace_id, job.last_seq());
+        let (trace_id, seq) = (job.accepted().trace_id, job.last_seq());
         let position = job.remember(needs, payload.clone(), &self.config.limits);
         self.record(|_| {
             let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, to };
@@ -132,7 +134,7 @@ impl Runtime {
         let after = if kind == "job.event" { self.outputs.stored() + 1 } else { u64::MAX };
         let entry = Entry { id, kind, head, payload, secret, accepted, after };
         let seq = session.number(entry, &self.config.limits);
-        let target = Target { session: session.id(), seq, id, first, python: session.is_python() };
+        let target = Target { session: session.id(), seq, id, first, dialect: session.dialect() };
         self.touch(key);
         Some(target)
     }

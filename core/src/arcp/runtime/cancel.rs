@@ -10,9 +10,10 @@ use super::event::Event;
 use super::host::{JobId, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
+use super::reply::To;
+use super::sessions::session::Session;
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::arcp::wire::request;
-use crate::json::Object;
+use crate::arcp::wire::{reply, request};
 
 impl Runtime {
     pub(super) fn on_cancel(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
@@ -33,12 +34,9 @@ impl Runtime {
             // The terminal in the session's log is the answer.
             return Ok(());
         }
-        let payload = Object::new()
-            .plain("job_id", job.ulid())
-            .opt_text("reason", reason.as_deref())
-            .text("request_id", request.id)
-            .close();
-        self.reply(key, "job.cancelled", Some(id), &payload);
+        let dialect = self.sessions.get(key).map(Session::dialect).unwrap_or_default();
+        let payload = reply::cancelled(request.id, dialect, job.ulid(), reason.as_deref());
+        self.reply(key, To { request_id: Some(request.id), job: Some(id) }, "job.cancelled", &payload);
         self.cancel(id, reason.as_deref());
         Ok(())
     }

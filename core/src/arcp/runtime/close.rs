@@ -7,6 +7,8 @@ use super::dispatch::Request;
 use super::event::Event;
 use super::host::{ConnId, SessionKey};
 use super::record::Record;
+use super::refuse::Asked;
+use super::reply::To;
 use super::sessions::watches::Role;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::request;
@@ -18,7 +20,7 @@ impl Runtime {
         if let Some(session) = self.sessions.get_mut(key) {
             session.close();
         }
-        self.reply(key, "session.closed", None, "{}");
+        self.reply(key, To::default(), "session.closed", "{}");
         self.end_connection(request.conn, 1000, "the session was closed");
         Ok(())
     }
@@ -40,7 +42,7 @@ impl Runtime {
 
     /// Refuses a hello, and ends its connection.
     pub(super) fn turn_away(&mut self, conn: ConnId, request_id: Option<&str>, fault: &Fault) {
-        self.refuse(conn, request_id, fault);
+        self.refuse_request(conn, request_id, &Asked::Hello, fault);
         let reason = if fault.code == ErrorCode::Unauthenticated {
             "the token is not valid"
         } else if fault.code == ErrorCode::ResumeWindowExpired {

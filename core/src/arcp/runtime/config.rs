@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
 
 /// The settings of a [`Runtime`](crate::arcp::Runtime): what it offers, its intervals, its limits and its policy.
@@ -32,8 +33,9 @@ pub struct Config {
     pub features: Features,
     /// Whether the host mints credentials (§9.8). Default: no, and the feature is never offered.
     pub provisioner: bool,
-    /// The form of the frames that sessions are sent (ours). Default: [`Compat::Auto`].
-    pub compat: Compat,
+    /// The dialect of every session whose dialect is not named otherwise (ours). With `None` it is recognised from the
+    /// first hello, and is [`Dialect::SPEC`] for an unknown client. Default: `None`.
+    pub dialect: Option<Dialect>,
     /// Who may see and watch whose jobs (§6.6, §7.6). Default: [`SamePrincipal`].
     pub policy: Arc<dyn Policy>,
     /// Principals that may list, watch and cancel every job; they see no credentials (ours). Default: none.
@@ -146,7 +148,7 @@ pub struct Limits {
     pub result_bytes: u64,
     /// Decoded bytes per chunk of the result writer. Default: 64 KiB.
     pub writer_chunk_bytes: usize,
-    /// Decoded bytes per chunk of the result writer on stdio and towards `python-1.1` sessions. Default: 48 KiB.
+    /// Decoded bytes per chunk of the result writer on stdio and in dialects that want small chunks. Default: 48 KiB.
     pub small_writer_chunk_bytes: usize,
     /// Credentials of one job. Default: 16.
     pub credentials_per_job: usize,
@@ -191,7 +193,7 @@ impl Default for Config {
             version: String::from(env!("CARGO_PKG_VERSION")),
             features: Features::ALL,
             provisioner: false,
-            compat: Compat::Auto,
+            dialect: None,
             policy: Arc::new(SamePrincipal),
             operators: BTreeSet::new(),
             resume_by_token: false,
@@ -282,19 +284,6 @@ impl Journaling {
     pub const fn is_kept(self) -> bool {
         matches!(self, Journaling::Kept | Journaling::Readable)
     }
-}
-
-/// The form of the frames that a session is sent. It is fixed at the session's first hello.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compat {
-    /// `python-1.1` for a hello whose capabilities contain `"agents": []`, which only that client sends; otherwise
-    /// `spec`.
-    #[default]
-    Auto,
-    /// The form of the specification, for every session.
-    Spec,
-    /// The form that the Python SDK 1.1.3 can read, for every session.
-    Python11,
 }
 
 /// The access of a principal to a job of another principal (§6.6, §7.6).

@@ -7,7 +7,9 @@ use super::Runtime;
 use super::conns::conn::Conn;
 use super::conns::state::ConnState;
 use super::host::{ConnId, SessionKey, Via};
+use super::refuse::Asked;
 use super::sessions::session::Session;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope::{self, Envelope};
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::SessionId;
@@ -21,6 +23,8 @@ const MAX_ID: usize = 512;
 /// A frame whose envelope is valid.
 pub(super) struct Request<'a> {
     pub(super) conn: ConnId,
+    /// The whole frame.
+    pub(super) text: &'a str,
     pub(super) id: &'a str,
     pub(super) kind: &'a str,
     pub(super) envelope: &'a Envelope<'a>,
@@ -29,6 +33,7 @@ pub(super) struct Request<'a> {
 /// Why a frame is refused.
 struct Refusal {
     request_id: Option<Box<str>>,
+    asked: Asked,
     fault: Fault,
     /// Whether it was not a frame at all.
     malformed: bool,
@@ -61,6 +66,16 @@ impl Runtime {
         })
     }
 
+    /// Takes the dialect that the peer has asked for in the URL it connected to. It takes precedence over the hello and over
+    /// every setting. A session that is resumed keeps its own dialect. After the hello the call is ignored.
+    pub fn handle_dialect(&mut self, now: Time, conn: ConnId, dialect: Dialect) {
+        self.input(now, |this| {
+            if let Some(open) = this.conns.get_mut(conn) {
+                open.want(dialect);
+            }
+        });
+    }
+
     /// Handles one complete frame of a peer. Frames of a closed or closing connection are ignored.
     pub fn handle_frame(&mut self, now: Time, conn: ConnId, frame: &[u8]) {
         self.input(now, |this| {
@@ -78,7 +93,7 @@ impl Runtime {
             if frame.len() > this.config.limits.frame_bytes {
                 this.refuse_oversized(conn);
             } else if let Err(refusal) = this.read(conn, frame) {
-                this.refuse(conn, refusal.request_id.as_deref(), &refusal.fault);
+                this.refuse_request(conn, refusal.request_id.as_deref(), &refusal.asked, &refusal.fault);
                 if !greeted {
                     this.end_connection(conn, 1008, "the session was refused");
                 } else if refusal.malformed {
@@ -116,6 +131,7 @@ impl Runtime {
     fn read(&mut self, conn: ConnId, frame: &[u8]) -> Result<(), Refusal> {
         let malformed = |request_id: Option<Box<str>>, sentence: Cow<'static, str>| Refusal {
             request_id,
+            asked: Asked::Other,
             fault: Fault::invalid(sentence),
             malformed: true,
         };
@@ -128,19 +144,24 @@ impl Runtime {
             salvaged(alloc::format!("the frame is not an ARCP envelope: {}", request::blame(&error)).into())
         })?;
         let id = envelope.id.as_ref().map_or("", Text::as_str);
-        let named = |fault: Fault| Refusal { request_id: (!id.is_empty()).then(|| id.into()), fault, malformed: false };
+        let named = |fault: Fault| Refusal {
+            request_id: (!id.is_empty()).then(|| id.into()),
+            asked: Asked::of(&envelope),
+            fault,
+            malformed: false,
+        };
         if !matches!(envelope.arcp.as_ref().map(Text::as_str), Some("1.1" | "1")) {
             return Err(named(Fault::invalid("the member arcp must be \"1.1\" or \"1\"")));
         }
         if id.is_empty() || id.len() > MAX_ID {
             let fault = Fault::invalid("the member id must be a string of 1 to 512 bytes");
-            return Err(Refusal { request_id: None, fault, malformed: false });
+            return Err(Refusal { request_id: None, asked: Asked::of(&envelope), fault, malformed: false });
         }
         let kind = envelope.kind.as_ref().map_or("", Text::as_str);
         if kind.is_empty() {
             return Err(named(Fault::invalid("the member type is missing")));
         }
-        self.dispatch(&Request { conn, id, kind, envelope: &envelope }).map_err(named)
+        self.dispatch(&Request { conn, text, id, kind, envelope: &envelope }).map_err(named)
     }
 
     fn dispatch(&mut self, request: &Request<'_>) -> Result<(), Fault> {

@@ -80,7 +80,7 @@ impl Runtime {
         };
         self.room(id, 1, body.json().len())?;
         if let Some(job) = self.jobs.get_mut(id) {
-            job.output_mut().push(chunk.result_id.as_str(), chunk.decoded, chunk.more);
+            job.output_mut().push(chunk.result_id.as_str(), chunk.decoded, chunk.text, chunk.more);
         }
         self.append(id, body, None);
         Ok(())

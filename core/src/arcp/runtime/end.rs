@@ -16,6 +16,7 @@ use super::record::{JobEnded, Record};
 use super::sessions::session::Session;
 use super::sessions::watches::Role;
 use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{FinalStatus, Terminal};
 use crate::arcp::wire::reply::{self, Success};
 use crate::time::Time;
@@ -154,28 +155,29 @@ impl Runtime {
 
     /// Returns the terminal for a session. If its frame would be too large, it is the one that a job without
     /// `result_chunk` would have in that session.
-    pub(super) fn terminal_for(&self, key: SessionKey, terminal: &Terminal) -> (&'static str, Bytes) {
-        let python = self.sessions.get(key).is_some_and(Session::is_python);
-        let (kind, payload) = terminal.for_form(python);
+    pub(super) fn terminal_for(&self, key: SessionKey, job: JobUlid, terminal: &Terminal) -> (&'static str, Bytes) {
+        let dialect = self.sessions.get(key).map(Session::dialect).unwrap_or_default();
+        let (kind, payload) = dialect.numbered(job, terminal.kind, &terminal.payload);
         let max = self.frame_limit(Some(key));
         if event_len(payload.len()) <= max {
-            return (kind, payload.clone());
+            return (kind, payload);
         }
         let fault = Fault::limit("frame_bytes", max as u64);
         let other = reply::failure(FinalStatus::Error, &fault, &self.clock.now().to_rfc3339());
-        (other.kind, other.payload)
+        dialect.numbered(job, other.kind, &other.payload)
     }
 
     /// Appends the terminal to the log of every session that watches the job, in the form of that session.
     fn show_terminal(&mut self, id: JobId, terminal: &Terminal) {
-        let watchers = self.jobs.get(id).map(|job| job.watchers().to_vec()).unwrap_or_default();
+        let Some(job) = self.jobs.get(id) else { return };
+        let (watchers, ulid) = (job.watchers().to_vec(), job.ulid());
         let (mut to, mut numbered) = (Vec::new(), None);
         for key in watchers.iter().copied() {
             // If history has to be sent first, the terminal follows it.
             let Some(session) = self.sessions.get(key).filter(|session| session.is_shown_live(id)) else { continue };
             let owner = session.role(id) == Some(Role::Owner);
-            let own_form = terminal.for_form(session.is_python()).1.clone();
-            let (kind, payload) = self.terminal_for(key, terminal);
+            let (_, own_form) = session.dialect().numbered(ulid, terminal.kind, &terminal.payload);
+            let (kind, payload) = self.terminal_for(key, ulid, terminal);
             let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };
             self.unwatch(key, id);
             if owner {
@@ -199,7 +201,6 @@ impl Runtime {
                 status: terminal.status,
                 kind: terminal.kind,
                 payload: terminal.payload.clone(),
-                python: terminal.python.clone(),
                 seq: job.last_seq(),
                 to,
             };

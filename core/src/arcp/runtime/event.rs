@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::arcp::runtime::host::{ConnId, JobId, ReplayId, RevocationId};
 use crate::arcp::runtime::record::Record;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::{JobUlid, SessionId};
 use crate::arcp::wire::job::FinalStatus;
@@ -81,6 +82,8 @@ pub enum Event {
         conn: ConnId,
         /// The principal it belongs to.
         principal: Arc<str>,
+        /// Its dialect, which was fixed when it was opened.
+        dialect: Dialect,
         /// Whether it was resumed.
         resumed: bool,
     },
@@ -222,7 +225,7 @@ pub enum Timer {
     Linger,
     /// The resume window of a session is over (§6.3).
     ResumeWindow,
-    /// The events of a subscription may start (`python-1.1`).
+    /// The events of a subscription may start, in a dialect that delays them.
     Subscription,
     /// The host has not answered [`Event::Submitted`].
     Submit,

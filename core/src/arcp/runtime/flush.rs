@@ -141,7 +141,8 @@ impl Runtime {
         let shown = self.credentials_for(session, announcement.job, accepted);
         let payload = reply::accepted(accepted, session.form(), shown, announcement.request_id.as_deref());
         let head = session.job_head(accepted);
-        let frame = envelope::frame(announcement.id, "job.accepted", &head, None, &[&payload]);
+        let id = session.dialect().reply_id(announcement.id, announcement.request_id.as_deref());
+        let frame = envelope::reply(id, "job.accepted", &head, &payload);
         if !self.conns.get(conn).is_some_and(|open| open.has_credit(frame.len(), &self.config.limits)) {
             return false;
         }

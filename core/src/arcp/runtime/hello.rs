@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::Runtime;
-use super::config::Compat;
 use super::conns::conn::{Claim, Conn, Greeting};
 use super::conns::replies::Reply;
 use super::dispatch::Request;
@@ -14,6 +13,7 @@ use super::host::{ConnId, Refused, SessionKey, Via};
 use super::record::{Record, SessionOpened};
 use super::sessions::session::Opening;
 use super::shutdown::shutting_down;
+use crate::arcp::wire::dialect::{Dialect, Fingerprint};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::{Feature, Features};
@@ -31,33 +31,26 @@ const MAX_TOKEN: usize = 16 << 10;
 impl Runtime {
     pub(super) fn on_hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
         let hello: request::Hello<'_> = request::decode(request.kind, request.envelope.payload)?;
+        let recognised = Dialect::recognise(Fingerprint::of(request.id, request.text, &hello));
+        if let Some(open) = self.conns.get_mut(request.conn) {
+            open.recognise(recognised);
+        }
         let token = bearer(hello.auth.as_ref())?;
+        // The Ruby SDK puts an id of its own on its hello.
+        let on_envelope = request.envelope.session_id.as_ref().filter(|id| SessionId::parse(id.as_str()).is_some());
         let resume = match (hello.resume, hello.resume_token, hello.last_event_seq) {
             (Some(resume), _, _) => {
-                let session = resume.session_id.as_ref().or(request.envelope.session_id.as_ref());
-                Some(claim(session, &resume.resume_token, resume.last_event_seq.0))
+                Some(claim(resume.session_id.as_ref().or(on_envelope), resume.token()?, resume.last_event_seq.0))
             }
-            (None, Some(token), Some(last)) => {
-                let session = hello.session_id.as_ref().or(request.envelope.session_id.as_ref());
-                Some(claim(session, &token, last.0))
-            }
+            (None, Some(token), Some(last)) => Some(claim(hello.session_id.as_ref().or(on_envelope), &token, last.0)),
             (None, Some(_), None) => return Err(Fault::invalid("a resume needs last_event_seq")),
             (None, None, _) => None,
         };
         let asked = hello.capabilities.as_ref().map_or(Features::NONE, Capabilities::features);
-        let python = match self.config.compat {
-            Compat::Auto => hello.capabilities.as_ref().is_some_and(Capabilities::is_python11),
-            Compat::Spec => false,
-            Compat::Python11 => true,
-        };
         let client = hello.client.and_then(|client| client.name).map_or_else(Default::default, |name| name.0);
         let via = self.conns.get(request.conn).map_or(Via::Plain, Conn::via);
-        let greeting = Greeting {
-            request_id: Some(request.id.into()),
-            features: asked.intersection(self.offered(via)),
-            python,
-            resume,
-        };
+        let greeting =
+            Greeting { request_id: Some(request.id.into()), features: asked.intersection(self.offered(via)), resume };
         self.authenticate(request.conn, greeting, token, client.chars().take(128).collect());
         Ok(())
     }
@@ -89,12 +82,26 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Stale`] if the connection is gone or does not wait for an answer.
     pub fn admit(&mut self, now: Time, conn: ConnId, principal: &str) -> Result<(), Refused> {
+        self.admit_in(now, conn, principal, None)
+    }
+
+    /// As [`Runtime::admit`], and names the dialect of the principal's sessions. It counts unless the peer has asked for another one
+    /// ([`Runtime::handle_dialect`]), and not for a session that is resumed.
+    ///
+    /// Errors: as [`Runtime::admit`].
+    pub fn admit_in(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        principal: &str,
+        dialect: Option<Dialect>,
+    ) -> Result<(), Refused> {
         self.input(now, |this| {
             let greeting = this.answered_hello(conn)?;
             let principal = this.sessions.principal(principal);
             let outcome = match &greeting.resume {
                 Some(claim) => this.resume(conn, claim, &principal, greeting.request_id.as_deref(), None),
-                None => this.open(conn, &greeting, principal),
+                None => this.open(conn, &greeting, principal, dialect),
             };
             if let Err(fault) = outcome {
                 this.turn_away(conn, greeting.request_id.as_deref(), &fault);
@@ -120,7 +127,13 @@ impl Runtime {
         self.conns.get_mut(conn).and_then(Conn::take_greeting).ok_or(Refused::Stale)
     }
 
-    fn open(&mut self, conn: ConnId, greeting: &Greeting, principal: Arc<str>) -> Result<(), Fault> {
+    fn open(
+        &mut self,
+        conn: ConnId,
+        greeting: &Greeting,
+        principal: Arc<str>,
+        dialect: Option<Dialect>,
+    ) -> Result<(), Fault> {
         if self.drain.is_drained() {
             return Err(shutting_down());
         }
@@ -133,14 +146,13 @@ impl Runtime {
         if self.sessions.of_principal(&principal) >= per_principal && !self.make_room(Some(&principal)) {
             return Err(Fault::limit("sessions_per_principal", per_principal as u64));
         }
-        let Some((via, hello)) = self.conns.get(conn).map(|open| (open.via(), open.hello_order())) else {
-            return Ok(());
-        };
+        let Some(open) = self.conns.get(conn) else { return Ok(()) };
+        let (via, hello, dialect) = (open.via(), open.hello_order(), open.dialect(dialect.or(self.config.dialect)));
         let opening = Opening {
             id: SessionId(self.random.random_u128()),
             principal,
             features: greeting.features,
-            python: greeting.python,
+            dialect,
             stdio: via == Via::Stdio,
         };
         let (token, hash) = self.mint_token();
@@ -148,7 +160,7 @@ impl Runtime {
             session: opening.id,
             principal: Arc::clone(&opening.principal),
             features: opening.features,
-            python: opening.python,
+            dialect: opening.dialect,
             stdio: opening.stdio,
             token: hash,
             at: self.clock.now(),
@@ -156,7 +168,7 @@ impl Runtime {
         let key = self.sessions.open(opening, conn, hello, hash);
         self.record(|_| Some(Record::SessionOpened(record.into())));
         self.totals.sessions += 1;
-        self.welcome(conn, key, &token, false);
+        self.welcome(conn, key, &token, greeting.request_id.as_deref(), false);
         Ok(())
     }
 
@@ -177,10 +189,18 @@ impl Runtime {
     }
 
     /// Sends the welcome of a session that was bound to a connection, with its new resume token.
-    pub(super) fn welcome(&mut self, conn: ConnId, key: SessionKey, token: &str, resumed: bool) {
+    pub(super) fn welcome(
+        &mut self,
+        conn: ConnId,
+        key: SessionKey,
+        token: &str,
+        request_id: Option<&str>,
+        resumed: bool,
+    ) {
         let now = self.clock.now();
         let Some(session) = self.sessions.get(key) else { return };
         let (id, features, principal) = (session.id(), session.features(), Arc::clone(session.principal()));
+        let dialect = session.dialect();
         let interval = self.config.heartbeat_secs();
         let heartbeat = features.has(Feature::Heartbeat);
         let runtime = Object::new().text("name", &self.config.name).text("version", &self.config.version).close();
@@ -195,13 +215,14 @@ impl Runtime {
         let payload = payload
             .plain("accepted_at", now.to_rfc3339())
             .json("capabilities", &reply::capabilities(features, self.agents.specs()))
+            .opt_text("reply_to", request_id.filter(|_| dialect.row().reply_to))
             .close();
-        let envelope_id = EnvelopeId::next(&mut self.random, now);
-        let frame = envelope::frame(envelope_id, "session.welcome", session.head(), None, &[&payload]);
+        let envelope_id = dialect.reply_id(EnvelopeId::next(&mut self.random, now), request_id);
+        let frame = envelope::reply(envelope_id, "session.welcome", session.head(), &payload);
         let silence = heartbeat.then(|| now.plus_secs(interval));
         self.conns.admit(conn, key, silence, now, &mut self.timers);
         self.queue(conn, Reply::new(frame));
-        self.event(Event::SessionLive { session: id, conn, principal, resumed });
+        self.event(Event::SessionLive { session: id, conn, principal, dialect, resumed });
         self.outputs.reading(conn);
     }
 

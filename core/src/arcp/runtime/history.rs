@@ -65,11 +65,11 @@ impl Runtime {
                 Next::TooLarge
             }
             (Ok(Some(past)), _) if session.features().intersection(past.needs) == past.needs => {
-                Next::Event(past.payload.clone())
+                Next::Event(session.dialect().numbered(job.ulid(), "job.event", &past.payload).1)
             }
             (Ok(Some(_)), _) => Next::Skip,
             (Ok(None), Some(terminal)) => {
-                let (kind, payload) = self.terminal_for(key, terminal);
+                let (kind, payload) = self.terminal_for(key, job.ulid(), terminal);
                 Next::Terminal(kind, payload)
             }
             (Ok(None), None) => Next::Caught,

@@ -8,6 +8,7 @@ use super::config::Access;
 use super::dispatch::Request;
 use super::host::SessionKey;
 use super::jobs::job::Job;
+use super::reply::To;
 use super::validate;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::Feature;
@@ -98,8 +99,9 @@ impl Runtime {
             count += 1;
             shown = Some(job.ulid());
         }
-        let payload = reply::jobs(request.id, &rows, next);
-        self.reply(key, "session.jobs", None, &payload);
+        let payload = reply::jobs(request.id, session.dialect(), &rows, next);
+        let to = To { request_id: Some(request.id), job: None };
+        self.reply(key, to, "session.jobs", &payload);
         Ok(())
     }
 }

@@ -48,6 +48,7 @@ mod list;
 mod liveness;
 mod outputs;
 pub(crate) mod record;
+mod refuse;
 mod replay;
 mod replays;
 mod reply;

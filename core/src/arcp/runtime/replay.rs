@@ -168,7 +168,7 @@ impl Runtime {
             let Some(numbered) = record.entry(target) else { continue };
             let head = envelope::head(&id, Some(&numbered.trace_id), Some(&numbered.job)).into();
             let accepted = target.first.as_ref().and_then(|first| self.announcement(first, numbered.job));
-            let (id, kind, payload) = (target.id, numbered.kind, numbered.payload.clone());
+            let (id, kind, payload) = (target.id, numbered.kind, numbered.payload);
             entries.push_back(Entry { id, kind, head, payload, secret: None, accepted, after: 0 });
             next += 1;
         }
@@ -222,9 +222,11 @@ impl Runtime {
         self.advance_replay(key, id, next.max(at));
         for (position, record) in events {
             let Record::JobEvent(event) = record else { continue };
-            let features = self.sessions.get(key).map(Session::features);
-            if features.is_some_and(|features| features.intersection(event.needs) == event.needs) {
-                self.show_alone(key, id, "job.event", &event.payload, Some(position));
+            let form = self.sessions.get(key).map(Session::form);
+            if form.is_some_and(|form| form.features.intersection(event.needs) == event.needs) {
+                let dialect = form.map(|form| form.dialect).unwrap_or_default();
+                let (kind, payload) = dialect.numbered(event.job, "job.event", &event.payload);
+                self.show_alone(key, id, kind, &payload, Some(position));
             }
         }
         self.touch(key);

@@ -9,6 +9,7 @@ use super::append::event_len;
 use super::host::{JobId, JobResult, Refused};
 use super::jobs::output::Stream;
 use super::jobs::state::{Cause, JobState};
+use super::sessions::session::Session;
 use crate::arcp::wire::body::{Body, Chunk};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;
@@ -24,6 +25,10 @@ impl Runtime {
     /// Writes a piece of the job's streamed result. Returns how many bytes of it were taken, at most those of one
     /// chunk. `last` takes effect once all bytes were taken. A session without `result_chunk` gets the written bytes as
     /// an inline result.
+    ///
+    /// All chunks of a result have one encoding, which the first one decides, because some clients refuse two: text that
+    /// follows bytes is sent as bytes, and bytes that follow text have to be UTF-8. A writer that will write other bytes
+    /// after text says so first, with an empty [`Chunk::Bytes`].
     ///
     /// Errors: as [`Runtime::emit`]; a result over its limit ends the job and is [`Refused::Limit`].
     pub fn write_chunk(&mut self, now: Time, job: JobId, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
@@ -61,8 +66,14 @@ impl Runtime {
         let (seq, total) = (stream.map_or(0, Stream::next_seq), data.output().streamed_bytes());
         let per_chunk =
             if data.has_small_chunks() { limits.small_writer_chunk_bytes } else { limits.writer_chunk_bytes };
-        let len = chunk.len();
+        let too_late = "the result began as text; say with an empty Chunk::Bytes before it that bytes will follow";
+        let given = chunk;
+        let chunk = data.output().encode(given).ok_or(Refused::Invalid(Cow::Borrowed(too_late)))?;
+        let (len, text) = (chunk.len(), matches!(chunk, Chunk::Text(_)));
         if len == 0 && !last {
+            if let Some(data) = self.jobs.get_mut(job).filter(|_| !text) {
+                data.output_mut().declare_binary();
+            }
             return Ok(0);
         }
         let (chunk_bytes, result_bytes) = (limits.chunk_bytes, limits.result_bytes);
@@ -70,7 +81,8 @@ impl Runtime {
         let mut take = len.min(per_chunk.min(chunk_bytes));
         // Escapes and base64 may make a chunk larger than a small frame: it is halved until it fits.
         let (body, taken) = loop {
-            let piece = chunk.prefix(take);
+            // Text is cut between characters in either encoding.
+            let piece = chunk.prefix(given.prefix(take).len());
             let taken = piece.len();
             let body = Body::chunk(result_id, seq, piece, !(last && taken == len));
             if event_len(body.json().len()) <= max {
@@ -87,7 +99,7 @@ impl Runtime {
         }
         self.room(job, 1, body.json().len())?;
         if let Some(data) = self.jobs.get_mut(job) {
-            data.output_mut().push(alloc::format!("{result_id}"), taken, !(last && taken == len));
+            data.output_mut().push(alloc::format!("{result_id}"), taken, text, !(last && taken == len));
         }
         self.append(job, &body, None);
         Ok(taken)
@@ -127,7 +139,8 @@ impl Runtime {
         let (max, chunks) = (self.frame_limit(job.owner()), job.has(Feature::ResultChunk));
         let streamed = job.output().stream().is_some();
         let json = on_one_line(json);
-        if event_len(json.len()) <= max {
+        let dialect = job.owner().and_then(|key| self.sessions.get(key)).map(Session::dialect).unwrap_or_default();
+        if event_len(dialect.inline_len(json.len())) <= max {
             self.end_success(id, &Success::Inline(&json));
         } else if chunks && !streamed {
             let result_id = ResultId(self.random.monotonic(self.clock.now()));
@@ -152,9 +165,9 @@ impl Runtime {
     fn close_stream(&mut self, id: JobId, summary: Option<&str>) {
         let Some(stream) = self.jobs.get(id).and_then(|job| job.output().stream().cloned()) else { return };
         if stream.is_open() {
-            let body = Body::last_chunk(stream.result_id(), stream.next_seq());
+            let body = Body::last_chunk(stream.result_id(), stream.next_seq(), stream.is_text());
             if let Some(job) = self.jobs.get_mut(id) {
-                job.output_mut().push(stream.result_id(), 0, false);
+                job.output_mut().push(stream.result_id(), 0, stream.is_text(), false);
             }
             self.append(id, &body, None);
         }

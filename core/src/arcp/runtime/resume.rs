@@ -18,15 +18,11 @@ impl Runtime {
     pub(super) fn on_resume(&mut self, request: &Request<'_>) -> Result<(), Fault> {
         let resume: request::Resume<'_> = request::decode(request.kind, request.envelope.payload)?;
         let session = resume.session_id.as_ref().or(request.envelope.session_id.as_ref());
-        let claim = claim(session, &resume.resume_token, resume.last_event_seq.0);
+        let claim = claim(session, resume.token()?, resume.last_event_seq.0);
         if resume.auth.is_some() || !self.config.resume_by_token {
             let token = bearer(resume.auth.as_ref())?;
-            let greeting = Greeting {
-                request_id: Some(request.id.into()),
-                features: Features::NONE,
-                python: false,
-                resume: Some(claim),
-            };
+            let greeting =
+                Greeting { request_id: Some(request.id.into()), features: Features::NONE, resume: Some(claim) };
             self.authenticate(request.conn, greeting, token, String::new());
             return Ok(());
         }
@@ -77,7 +73,7 @@ impl Runtime {
         self.sessions.bind(key, conn, hello, hash);
         self.record_tokens(key);
         self.totals.resumes += 1;
-        self.welcome(conn, key, &token, true);
+        self.welcome(conn, key, &token, request_id, true);
         // Events that the client has received are not written again, so the log may have space now without any report
         // of the driver.
         self.unblock(key);

@@ -29,7 +29,7 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// The answer to a submit of the present connection.
-    fn now(request_id: &'a str) -> Answer<'a> {
+    pub(super) fn now(request_id: &'a str) -> Answer<'a> {
         Answer { request_id, silent: false }
     }
 }
@@ -130,7 +130,7 @@ impl Runtime {
     }
 
     /// Sends an earlier terminal again, with a new number.
-    fn show_past_terminal(
+    pub(super) fn show_past_terminal(
         &mut self,
         key: SessionKey,
         accepted: &Accepted,
@@ -139,7 +139,7 @@ impl Runtime {
     ) {
         let Some(session) = self.sessions.get(key) else { return };
         let head = session.job_head(accepted).into();
-        let (kind, payload) = self.terminal_for(key, terminal);
+        let (kind, payload) = self.terminal_for(key, accepted.id, terminal);
         if let Some(to) = self.number(key, kind, head, payload.clone(), None, announcement) {
             self.record_shown(accepted, kind, &payload, None, to);
             self.press(key);

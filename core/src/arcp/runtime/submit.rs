@@ -19,11 +19,11 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::Accepted;
+use crate::arcp::wire::request::capabilities::translate;
 use crate::arcp::wire::request::{self, Submit};
 use crate::digest::sha256;
 use crate::json::Text;
 use crate::lease::Lease;
-use crate::random::Random;
 use crate::trace::TraceId;
 
 /// A request for a job, by a submit or a delegation.
@@ -55,10 +55,18 @@ impl Runtime {
         let max_runtime_secs = max_runtime_secs(&submit)?;
         validate::agent_ref(submit.agent.as_str())?;
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
-        let (features, small_chunks) = (session.features(), session.is_python() || session.is_stdio());
+        let (features, small_chunks) = (session.features(), session.dialect().row().small_chunks || session.is_stdio());
         let principal = Arc::clone(session.principal());
-        let lease = validate::lease(submit.lease_request);
-        let expires_at = submit.lease_constraints.as_ref().and_then(|c| c.expires_at.as_ref()).map(Text::as_str);
+        let translated = match submit.lease_request.filter(|_| session.dialect().row().lease_capabilities) {
+            Some(raw) => translate(raw, submit.lease_constraints.as_ref().and_then(|c| c.max_budget))?,
+            None => None,
+        };
+        let lease = match &translated {
+            Some(translated) => validate::lease_text(&translated.lease),
+            None => validate::lease(submit.lease_request),
+        };
+        let constrained = submit.lease_constraints.as_ref().and_then(|c| c.expires_at.as_ref()).map(Text::as_str);
+        let expires_at = constrained.or(translated.as_ref().and_then(|translated| translated.expires_at.as_deref()));
         validate::negotiated(features, submit.agent.as_str(), lease.as_ref().ok(), expires_at)?;
         let record = idempotency_key.map(|text| {
             let record_key = (Arc::clone(&principal), sha256(text.as_bytes()));
@@ -161,7 +169,7 @@ impl Runtime {
             budget: None,
             parent,
             delegate_id: proposal.delegate_id.map(Into::into),
-            trace_id: proposal.trace_id.unwrap_or_else(|| mint_trace(&mut self.random)),
+            trace_id: proposal.trace_id.unwrap_or_else(|| TraceId::random(&mut self.random)),
             created_at: now,
             accepted_at: now,
         };
@@ -215,14 +223,6 @@ impl Runtime {
             self.outputs.store(Record::CredentialsAsked { job: job.ulid() });
         }
         self.event(Event::Submitted { job: id, credentials });
-    }
-}
-
-fn mint_trace(random: &mut Random) -> TraceId {
-    loop {
-        if let Some(trace) = TraceId::from_bytes(random.random_u128().to_be_bytes()) {
-            return trace;
-        }
     }
 }
 

@@ -73,7 +73,8 @@ impl Runtime {
     ) {
         let own = self.sees_as_own(key, id);
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
-        let (role, python, connected) = (session.role(id), session.is_python(), session.conn().is_some());
+        let (role, connected) = (session.role(id), session.conn().is_some());
+        let delayed = session.dialect().row().subscription_delay.is_some();
         let (live, end) = (job.state().is_live(), job.history().end());
         let (start, truncated) = match from {
             Some(from) if !own => start.unwrap_or_else(|| job.history().after(from)),
@@ -92,7 +93,7 @@ impl Runtime {
                 truncated,
             },
         );
-        self.reply_subscribed(key, id, &payload, python && !own);
+        self.reply_subscribed(key, request_id, id, &payload, delayed && !own);
         if own {
             return;
         }
@@ -104,10 +105,10 @@ impl Runtime {
         let replays = from.is_some() || role.is_none();
         let mut cursor = None;
         if replays
-            && (start < end || !live || python)
+            && (start < end || !live || delayed)
             && let Some(session) = self.sessions.get_mut(key)
         {
-            let not_before = if python && connected { Time::MAX } else { self.clock.now() };
+            let not_before = if delayed && connected { Time::MAX } else { self.clock.now() };
             cursor = session.replay_from(id, start, from.unwrap_or(0), not_before).then_some(start);
         }
         self.record_watching(key, id, None, cursor, None);

@@ -17,9 +17,14 @@ use crate::time::Time;
 /// The lease of a request; an absent one is empty.
 pub(super) fn lease(raw: Option<&RawValue>) -> Result<Lease, Fault> {
     match raw {
-        Some(raw) => Lease::parse(raw.get()).map_err(|error| Fault::invalid(alloc::format!("lease_request: {error}"))),
+        Some(raw) => lease_text(raw.get()),
         None => Ok(Lease::default()),
     }
+}
+
+/// Returns the lease of a JSON text.
+pub(super) fn lease_text(json: &str) -> Result<Lease, Fault> {
+    Lease::parse(json).map_err(|error| Fault::invalid(alloc::format!("lease_request: {error}")))
 }
 
 /// Refuses the use of features that were not negotiated (§6.2).

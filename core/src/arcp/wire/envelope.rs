@@ -10,7 +10,7 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::arcp::wire::ids::EnvelopeId;
+use crate::arcp::wire::ids::{EnvelopeId, ReplyId};
 use crate::json::Text;
 
 /// The largest integer that every JSON peer reads exactly: 2^53 − 1.
@@ -215,12 +215,21 @@ pub(crate) fn head(
 
 /// Returns a whole frame. The parts of `payload` are JSON text, written one after the other.
 pub(crate) fn frame(id: EnvelopeId, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
+    write(ReplyId::Own(id), kind, head, seq, payload)
+}
+
+/// Returns the frame of a reply, like [`frame`].
+pub(crate) fn reply(id: ReplyId<'_>, kind: &str, head: &str, payload: &str) -> Bytes {
+    write(id, kind, head, None, &[payload])
+}
+
+fn write(id: ReplyId<'_>, kind: &str, head: &str, seq: Option<u64>, payload: &[&str]) -> Bytes {
     use fmt::Write as _;
     let len: usize = payload.iter().map(|part| part.len()).sum();
     let mut out = String::with_capacity(128 + head.len() + len);
-    out.push_str("{\"arcp\":\"1.1\",\"id\":\"");
-    id.push_to(&mut out);
-    out.push_str("\",\"type\":\"");
+    out.push_str("{\"arcp\":\"1.1\",\"id\":");
+    id.push_json_to(&mut out);
+    out.push_str(",\"type\":\"");
     out.push_str(kind);
     out.push_str("\",");
     out.push_str(head);

@@ -5,7 +5,7 @@ use core::fmt;
 
 use ulid::Ulid;
 
-use crate::json::Text;
+use crate::json::{Text, push_json_str};
 use crate::random::Random;
 use crate::time::Time;
 
@@ -36,6 +36,29 @@ impl EnvelopeId {
     /// Appends the text of the id.
     pub(crate) fn push_to(self, out: &mut String) {
         push_ulid(self.0, out);
+    }
+}
+
+/// The id of a frame that answers a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReplyId<'a> {
+    /// One of its own.
+    Own(EnvelopeId),
+    /// That of the request, in the dialects that want it.
+    Request(&'a str),
+}
+
+impl ReplyId<'_> {
+    /// Appends the id as a JSON string.
+    pub(crate) fn push_json_to(self, out: &mut String) {
+        match self {
+            ReplyId::Own(id) => {
+                out.push('"');
+                id.push_to(out);
+                out.push('"');
+            }
+            ReplyId::Request(id) => push_json_str(out, id),
+        }
     }
 }
 

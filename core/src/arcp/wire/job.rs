@@ -53,28 +53,18 @@ impl Accepted {
     }
 }
 
-/// The terminal message of a job: its type and payload.
+/// The terminal message of a job: its type and payload in the form of the specification.
 #[derive(Clone, Debug)]
 pub(crate) struct Terminal {
     pub(crate) status: FinalStatus,
     pub(crate) kind: &'static str,
     pub(crate) payload: Bytes,
-    /// The payload of the `job.result` that the Python SDK 1.1.3 receives instead for a cancelled or timed-out job.
-    pub(crate) python: Option<Bytes>,
 }
 
 impl Terminal {
-    /// Returns the message type and the payload for a session in the Python form or not.
-    pub(crate) fn for_form(&self, python: bool) -> (&'static str, &Bytes) {
-        match &self.python {
-            Some(payload) if python => ("job.result", payload),
-            _ => (self.kind, &self.payload),
-        }
-    }
-
     /// Returns an upper estimate of the memory this holds, in bytes.
     pub(crate) fn held(&self) -> usize {
-        self.payload.len() + self.python.as_ref().map_or(0, Bytes::len) + 64
+        self.payload.len() + 64
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! envelope, ids, error, feature, lines                      the parts that every frame has
 //! agent, credential, job, body/                             the things that frames describe
+//! dialect/                                                  where an SDK's frames differ from the specification
 //! ```
 //!
 //! No module here has a state, and none knows the runtime or the client. Frames are written in one strict form. The
@@ -16,6 +17,7 @@
 pub(crate) mod agent;
 pub(crate) mod body;
 pub(crate) mod credential;
+pub(crate) mod dialect;
 pub(crate) mod envelope;
 pub(crate) mod error;
 pub(crate) mod feature;

@@ -23,8 +23,9 @@ pub use nuncio_core::arcp::client::{
     ResumePoint, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
-    Access, AnyPrincipal, Body, Compat, Config, Credential, Denied, ErrorCode, Fault, Feature, Features, FinalStatus,
-    JobUlid, Json, Limits, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, Via,
+    Access, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features, FinalStatus,
+    JobUlid, Json, Limits, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, UnknownDialect,
+    Via,
 };
 pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};
 pub use nuncio_core::lease::{

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions};
-use nuncio_shared::arcp::{AnyPrincipal, BuildError, Compat, Config, Listening, Server, ServerBuilder};
+use nuncio_shared::arcp::{
+    AnyPrincipal, BuildError, Config, Dialect, Listening, Server, ServerBuilder, UnknownDialect,
+};
 use nuncio_shared::auth::StaticTokens;
 use nuncio_shared::io::Driver;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,9 +46,9 @@ struct Options {
     /// Let any principal list and watch any job
     #[arg(long)]
     open_policy: bool,
-    /// The dialect of the protocol to use with all sessions
-    #[arg(long, value_enum, default_value_t)]
-    compat: Form,
+    /// The dialect of all sessions [default: recognised from each hello]
+    #[arg(long, value_name = "NAME", value_parser = dialect)]
+    compat: Option<Choice>,
     /// The async runtime to serve on
     #[arg(long, value_enum, default_value_t)]
     driver: Runtime,
@@ -65,29 +67,18 @@ enum Runtime {
     Smol,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Form {
-    #[default]
-    Auto,
-    Spec,
-    #[value(name = "python-1.1")]
-    Python11,
-}
+/// A dialect, or `auto`.
+#[derive(Clone, Copy, Debug)]
+struct Choice(Option<Dialect>);
 
-impl From<Form> for Compat {
-    fn from(form: Form) -> Compat {
-        match form {
-            Form::Auto => Compat::Auto,
-            Form::Spec => Compat::Spec,
-            Form::Python11 => Compat::Python11,
-        }
-    }
+fn dialect(text: &str) -> Result<Choice, UnknownDialect> {
+    if text == "auto" { Ok(Choice(None)) } else { text.parse().map(|dialect| Choice(Some(dialect))) }
 }
 
 impl Options {
     fn config(&self) -> Config {
         let mut config = Config::default();
-        config.compat = self.compat.into();
+        config.dialect = self.compat.and_then(|Choice(dialect)| dialect);
         if let Some(secs) = self.heartbeat {
             config.heartbeat_interval = Duration::from_secs(secs);
         }

@@ -11,6 +11,7 @@ use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, SessionKey, Via};
 use crate::arcp::runtime::timers::{Deadline, Timers};
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::SessionId;
 use crate::digest::Digest;
@@ -24,7 +25,6 @@ const BAD_FRAMES_PERIOD: u64 = 60_000_000;
 pub(crate) struct Greeting {
     pub(crate) request_id: Option<Box<str>>,
     pub(crate) features: Features,
-    pub(crate) python: bool,
     pub(crate) resume: Option<Claim>,
 }
 
@@ -72,6 +72,10 @@ pub(crate) enum Silence {
 #[derive(Clone, Debug)]
 pub(crate) struct Conn {
     via: Via,
+    /// The dialect that the peer has asked for.
+    wanted: Option<Dialect>,
+    /// The dialect that its hello shows.
+    recognised: Dialect,
     state: ConnState,
     greeting: Option<Box<Greeting>>,
     /// The position of its hello among all hellos of the runtime.
@@ -103,6 +107,8 @@ impl Conn {
     pub(super) fn new(via: Via, now: Time) -> Conn {
         Conn {
             via,
+            wanted: None,
+            recognised: Dialect::SPEC,
             state: ConnState::Greeting,
             greeting: None,
             hello: 0,
@@ -129,6 +135,23 @@ impl Conn {
 
     pub(crate) fn via(&self) -> Via {
         self.via
+    }
+
+    /// Notes the dialect that the peer has asked for, before its hello.
+    pub(crate) fn want(&mut self, dialect: Dialect) {
+        if self.state == ConnState::Greeting {
+            self.wanted = Some(dialect);
+        }
+    }
+
+    /// Notes the dialect that its hello shows.
+    pub(crate) fn recognise(&mut self, dialect: Dialect) {
+        self.recognised = dialect;
+    }
+
+    /// The dialect of a session that is opened on it: what the peer has asked for, `named`, or what its hello shows.
+    pub(crate) fn dialect(&self, named: Option<Dialect>) -> Dialect {
+        self.wanted.or(named).unwrap_or(self.recognised)
     }
 
     pub(crate) fn state(&self) -> ConnState {

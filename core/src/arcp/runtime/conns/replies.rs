@@ -39,7 +39,7 @@ impl Reply {
         Reply { after, child: true, ..Reply::new(frame) }
     }
 
-    /// A `job.subscribed`, from whose sending the job's events are timed (`python-1.1`).
+    /// A `job.subscribed`, from whose sending the job's events are timed, if its dialect delays them.
     pub(crate) fn subscribed(frame: Bytes, job: Option<JobId>) -> Reply {
         Reply { subscribed: job, ..Reply::new(frame) }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Stream {
     /// The number of the next chunk.
     next: u64,
     bytes: u64,
+    /// Whether its chunks are text. The first one decides: some clients refuse a result of two encodings.
+    text: bool,
     open: bool,
 }
 
@@ -34,6 +36,10 @@ impl Stream {
     /// Decoded bytes of its chunks.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        self.text
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -73,6 +79,8 @@ struct Rest {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JobOutput {
     stream: Option<Stream>,
+    /// Whether the writer has said that it will write bytes.
+    binary: bool,
     gathered: Option<Gathered>,
     rest: Option<Rest>,
 }
@@ -101,10 +109,32 @@ impl JobOutput {
         self.stream.as_ref().map_or(0, |stream| stream.bytes)
     }
 
-    /// Notes that a chunk was emitted, and its length in decoded bytes.
-    pub(crate) fn push(&mut self, result_id: impl Into<Box<str>>, decoded: usize, more: bool) {
-        let stream =
-            self.stream.get_or_insert_with(|| Stream { result_id: result_id.into(), next: 0, bytes: 0, open: true });
+    /// Notes that the writer will write bytes.
+    pub(crate) fn declare_binary(&mut self) {
+        self.binary = true;
+    }
+
+    /// Returns a piece of the writer in the encoding of its stream; `None` for bytes that are no text in a stream of text.
+    pub(crate) fn encode<'a>(&self, chunk: Chunk<'a>) -> Option<Chunk<'a>> {
+        let text = self.stream.as_ref().map(|stream| stream.text);
+        match (chunk, text) {
+            (Chunk::Text(text), Some(false)) => Some(Chunk::Bytes(text.as_bytes())),
+            (Chunk::Text(text), None) if self.binary => Some(Chunk::Bytes(text.as_bytes())),
+            (Chunk::Bytes(bytes), Some(true)) => core::str::from_utf8(bytes).ok().map(Chunk::Text),
+            (chunk, _) => Some(chunk),
+        }
+    }
+
+    /// Notes that a chunk was emitted, its length in decoded bytes, and whether it was text.
+    pub(crate) fn push(&mut self, result_id: impl Into<Box<str>>, decoded: usize, text: bool, more: bool) {
+        let stream = self.stream.get_or_insert_with(|| Stream {
+            result_id: result_id.into(),
+            next: 0,
+            bytes: 0,
+            text,
+            open: true,
+        });
+        stream.text = text;
         stream.next += 1;
         stream.bytes += decoded as u64;
         stream.open = more;

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 
 use super::{JobAccepted, JobEnded, JobEventRecord, Record, SessionEventRecord, SessionOpened, Target, Watching};
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::budget::Budget;
@@ -58,7 +59,7 @@ fn opened(object: Object, record: &SessionOpened) -> Object {
         .json("features", &features(record.features))
         .plain("token", digest(&record.token))
         .value("at", record.at.0);
-    flag(flag(object, "python", record.python), "stdio", record.stdio)
+    flag(dialect(object, record.dialect), "stdio", record.stdio)
 }
 
 fn accepted(object: Object, record: &JobAccepted) -> Object {
@@ -125,7 +126,6 @@ fn ended(object: Object, record: &JobEnded) -> Object {
         .value("seq", record.seq)
         .json("to", &targets(&record.to))
         .json("payload", text(&record.payload))
-        .opt_json("python", record.python.as_ref().map(text))
 }
 
 fn targets(to: &[Target]) -> String {
@@ -149,7 +149,11 @@ fn target(to: &Target) -> String {
         }
         None => object,
     };
-    flag(object, "python", to.python).close()
+    dialect(object, to.dialect).close()
+}
+
+fn dialect(object: Object, dialect: Dialect) -> Object {
+    if dialect == Dialect::SPEC { object } else { object.plain("dialect", dialect) }
 }
 
 fn flag(object: Object, name: &str, value: bool) -> Object {

@@ -36,6 +36,7 @@ use bytes::Bytes;
 pub use self::error::RecordError;
 pub use self::transcript::{Transcribed, Transcript};
 use crate::arcp::runtime::sessions::watches::Role;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};
@@ -146,7 +147,7 @@ pub struct SessionOpened {
     pub(crate) session: SessionId,
     pub(crate) principal: Arc<str>,
     pub(crate) features: Features,
-    pub(crate) python: bool,
+    pub(crate) dialect: Dialect,
     pub(crate) stdio: bool,
     pub(crate) token: Digest,
     pub(crate) at: Time,
@@ -218,8 +219,8 @@ pub struct Target {
     pub(crate) id: EnvelopeId,
     /// The `job.accepted` that goes directly before it.
     pub(crate) first: Option<First>,
-    /// Whether the session's frames have the form `python-1.1`.
-    pub(crate) python: bool,
+    /// The dialect of the session.
+    pub(crate) dialect: Dialect,
 }
 
 /// A `job.accepted` that can be sent again.
@@ -266,7 +267,6 @@ pub struct JobEnded {
     pub(crate) status: FinalStatus,
     pub(crate) kind: &'static str,
     pub(crate) payload: Bytes,
-    pub(crate) python: Option<Bytes>,
     /// The owner's number.
     pub(crate) seq: u64,
     pub(crate) to: Vec<Target>,
@@ -403,20 +403,20 @@ impl Record {
         let target = self.targets().iter().find(|target| target.session == session)?;
         let entry = self.entry(target)?;
         let head = envelope::head(&session, Some(&entry.trace_id), Some(&entry.job));
-        let payload = core::str::from_utf8(entry.payload).ok()?;
+        let payload = core::str::from_utf8(&entry.payload).ok()?;
         Some((target.seq, envelope::frame(target.id, entry.kind, &head, Some(target.seq), &[payload])))
     }
 
-    pub(crate) fn entry(&self, target: &Target) -> Option<Numbered<'_>> {
+    pub(crate) fn entry(&self, target: &Target) -> Option<Numbered> {
         if let Record::JobEvent(event) = self {
-            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: "job.event", payload: &event.payload })
+            let (kind, payload) = target.dialect.numbered(event.job, "job.event", &event.payload);
+            Some(Numbered { job: event.job, trace_id: event.trace_id, kind, payload })
         } else if let Record::SessionEvent(event) = self {
-            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: event.kind, payload: &event.payload })
+            // Its payload is what the session was shown.
+            let payload = event.payload.clone();
+            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: event.kind, payload })
         } else if let Record::JobEnded(ended) = self {
-            let (kind, payload) = match &ended.python {
-                Some(payload) if target.python => ("job.result", payload),
-                _ => (ended.kind, &ended.payload),
-            };
+            let (kind, payload) = target.dialect.numbered(ended.job, ended.kind, &ended.payload);
             Some(Numbered { job: ended.job, trace_id: ended.trace_id, kind, payload })
         } else {
             None
@@ -425,9 +425,9 @@ impl Record {
 }
 
 /// The parts of a session's frame besides its id and number.
-pub(crate) struct Numbered<'a> {
+pub(crate) struct Numbered {
     pub(crate) job: JobUlid,
     pub(crate) trace_id: TraceId,
     pub(crate) kind: &'static str,
-    pub(crate) payload: &'a Bytes,
+    pub(crate) payload: Bytes,
 }

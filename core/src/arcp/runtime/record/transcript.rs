@@ -69,7 +69,7 @@ impl Transcript {
         if let Record::SessionOpened(opened) = record
             && opened.session == self.session
         {
-            self.form = Some(Form { features: opened.features, python: opened.python });
+            self.form = Some(Form { features: opened.features, dialect: opened.dialect });
         } else if let Record::SessionClosed { session } = record {
             self.closed |= *session == self.session;
         } else if let Record::JobAccepted(job) = record {
@@ -92,7 +92,8 @@ impl Transcript {
         let form = self.form.filter(|form| form.features.has(Feature::AcceptedReplay))?;
         let accepted = &self.jobs.get(&job)?.accepted;
         let payload = reply::accepted(accepted, form, &[], first.request_id.as_deref());
-        Some(envelope::frame(first.id, "job.accepted", &accepted.head(self.session), None, &[&payload]))
+        let id = form.dialect.reply_id(first.id, first.request_id.as_deref());
+        Some(envelope::reply(id, "job.accepted", &accepted.head(self.session), &payload))
     }
 
     /// A job is dropped once nothing can refer to it any more.

@@ -17,7 +17,7 @@ impl Restoring {
         let numbered = record.entry(target).filter(|_| target.seq <= MAX_INTEGER)?;
         let head = envelope::head(&target.session, Some(&numbered.trace_id), Some(&job)).into();
         let accepted = target.first.as_ref().and_then(|first| self.runtime.announcement(first, job));
-        let (kind, payload) = (numbered.kind, numbered.payload.clone());
+        let (kind, payload) = (numbered.kind, numbered.payload);
         let entry = Entry { id: target.id, kind, head, payload, secret: None, accepted, after: 0 };
         let id = self.job(job);
         let session = self.runtime.sessions.get_mut(key)?;
@@ -75,12 +75,7 @@ impl Restoring {
     pub(super) fn ended(&mut self, ended: JobEnded) -> Option<()> {
         self.latest = self.latest.max(ended.at);
         let (ulid, at, seq) = (ended.job, ended.at, ended.seq);
-        let terminal = Arc::new(Terminal {
-            status: ended.status,
-            kind: ended.kind,
-            payload: ended.payload.clone(),
-            python: ended.python.clone(),
-        });
+        let terminal = Arc::new(Terminal { status: ended.status, kind: ended.kind, payload: ended.payload.clone() });
         let record = Record::JobEnded(ended.into());
         let id = self.job(ulid);
         for target in record.targets() {

@@ -21,7 +21,7 @@ impl Restoring {
             id: opened.session,
             principal: runtime.sessions.principal(&opened.principal),
             features: opened.features,
-            python: opened.python,
+            dialect: opened.dialect,
             stdio: opened.stdio,
         };
         runtime.sessions.restore(opening, opened.token).map(|_| ())

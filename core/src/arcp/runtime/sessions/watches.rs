@@ -38,7 +38,7 @@ impl Role {
 struct Cursor {
     /// The next position.
     at: u64,
-    /// No event is sent before this time (`python-1.1`). It is `Time::MAX` until `job.subscribed` was sent.
+    /// No event is sent before this time, in a dialect that delays them. It is `Time::MAX` until `job.subscribed` was sent.
     not_before: Time,
     /// Only events from the journal whose number in the owner's session is greater than this are sent.
     after: u64,

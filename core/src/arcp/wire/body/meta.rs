@@ -26,5 +26,7 @@ pub(crate) struct ChunkMeta {
     pub(crate) seq: u64,
     /// Bytes of the decoded data.
     pub(crate) decoded: usize,
+    /// Whether the data is text, not base64.
+    pub(crate) text: bool,
     pub(crate) more: bool,
 }

@@ -5,6 +5,7 @@
 //! Body::raw  --shape.rs, rules.rs------------^
 //! ```
 
+mod complete;
 mod invalid;
 mod meta;
 mod number;
@@ -73,9 +74,11 @@ impl Body {
         &self.json
     }
 
-    /// Creates a `log` `{level, message, attributes?}`.
+    /// Creates a `log` `{level, message, attributes?}`. A level other than `debug`, `info`, `warn` and `error` is written as
+    /// the one of them that is closest, because some clients know no others.
     pub fn log(level: &str, message: &str, attributes: Option<&RawValue>) -> Body {
-        let object = Object::new().text("level", level).text("message", message).raw("attributes", attributes);
+        let object =
+            Object::new().plain("level", complete::level(level)).text("message", message).raw("attributes", attributes);
         Body::new("log", object, Meta::Plain)
     }
 
@@ -84,9 +87,10 @@ impl Body {
         Body::new("thought", Object::new().text("text", text), Meta::Plain)
     }
 
-    /// Creates a `tool_call` `{tool, args?, call_id}`.
+    /// Creates a `tool_call` `{tool, args, call_id}`; without `args` they are `{}`.
     pub fn tool_call(tool: &str, args: Option<&RawValue>, call_id: &str) -> Body {
-        let object = Object::new().text("tool", tool).raw("args", args).text("call_id", call_id);
+        let object =
+            Object::new().text("tool", tool).json("args", args.map_or("{}", RawValue::get)).text("call_id", call_id);
         Body::new("tool_call", object, Meta::Plain)
     }
 
@@ -192,19 +196,20 @@ impl Body {
             .text("data", &data)
             .plain("encoding", encoding)
             .value("more", more);
-        let chunk = ChunkMeta { result_id: result_id.to_string(), seq, decoded, more };
+        let text = encoding == "utf8";
+        let chunk = ChunkMeta { result_id: result_id.to_string(), seq, decoded, text, more };
         Body::new("result_chunk", object, Meta::Chunk(Ok(chunk)))
     }
 
-    /// Creates the empty last chunk of a stream that its agent left open.
-    pub(crate) fn last_chunk(result_id: &str, seq: u64) -> Body {
+    /// Creates the empty last chunk of a stream that its agent left open, with the encoding of the chunk before it.
+    pub(crate) fn last_chunk(result_id: &str, seq: u64, text: bool) -> Body {
         let object = Object::new()
             .text("result_id", result_id)
             .value("chunk_seq", seq)
             .plain("data", "")
-            .plain("encoding", "utf8")
+            .plain("encoding", if text { "utf8" } else { "base64" })
             .value("more", false);
-        let chunk = ChunkMeta { result_id: result_id.to_string(), seq, decoded: 0, more: false };
+        let chunk = ChunkMeta { result_id: result_id.to_string(), seq, decoded: 0, text, more: false };
         Body::new("result_chunk", object, Meta::Chunk(Ok(chunk)))
     }
 
@@ -225,6 +230,9 @@ impl Body {
 
     /// Creates a body of any kind from its JSON text. A kind of §8.2 must have its shape; an `x-vendor.*` body is free.
     ///
+    /// Members that some clients cannot do without are added: the `args` of a `tool_call` and the `retryable` of an error.
+    /// The level of a `log` is one of those that [`Body::log`] writes.
+    ///
     /// A malformed `result_chunk` is not refused here: emitting it ends the job with `INVALID_REQUEST` (§8.4).
     ///
     /// # Errors
@@ -233,6 +241,7 @@ impl Body {
     /// kind, and for `delegate`, which only [`Runtime::delegate`](crate::arcp::Runtime::delegate) emits.
     pub fn raw(kind: &str, body: &RawValue) -> Result<Body, InvalidBody> {
         let meta = shape::check(kind, body)?;
-        Ok(Body { kind: Cow::Owned(kind.to_string()), json: on_one_line(body.get()).into_owned(), meta })
+        let json = complete::complete(kind, body.get()).unwrap_or_else(|| on_one_line(body.get()).into_owned());
+        Ok(Body { kind: Cow::Owned(kind.to_string()), json, meta })
     }
 }

@@ -87,7 +87,13 @@ fn chunk(body: &RawValue) -> Result<ChunkMeta, &'static str> {
     if chunk.result_id.as_str().is_empty() {
         return Err("the result_id of a chunk is empty");
     }
-    Ok(ChunkMeta { result_id: chunk.result_id.0.into_owned(), seq: chunk.chunk_seq.0, decoded, more: chunk.more })
+    Ok(ChunkMeta {
+        result_id: chunk.result_id.0.into_owned(),
+        seq: chunk.chunk_seq.0,
+        decoded,
+        text: chunk.encoding.as_str() == "utf8",
+        more: chunk.more,
+    })
 }
 
 #[derive(Deserialize)]

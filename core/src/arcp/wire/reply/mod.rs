@@ -4,5 +4,6 @@ pub(crate) mod read;
 mod write;
 
 pub(crate) use self::write::{
-    Form, Subscribed, Success, accepted, capabilities, error, event, failure, jobs, row, subscribed, success,
+    Form, Subscribed, Success, accepted, cancelled, capabilities, error, event, failure, jobs, refused, row,
+    subscribed, success,
 };

@@ -5,6 +5,7 @@ use alloc::string::String;
 use crate::arcp::wire::agent::AgentSpec;
 use crate::arcp::wire::body::Body;
 use crate::arcp::wire::credential::Credential;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
@@ -17,8 +18,7 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) features: Features,
-    /// Whether the session is in the form that the Python SDK 1.1.3 reads.
-    pub(crate) python: bool,
+    pub(crate) dialect: Dialect,
 }
 
 impl Form {
@@ -27,19 +27,33 @@ impl Form {
         self.features.has(Feature::AgentVersions)
     }
 
+    /// Returns the lease that `job.accepted` and `job.subscribed` show.
+    fn lease(self, job: &Accepted) -> Option<String> {
+        (!self.dialect.row().hides_leases).then(|| job.lease.to_json())
+    }
+
     fn budget(self, budget: &Budget) -> String {
-        if self.python { budget.to_json_amounts() } else { budget.to_json_numbers() }
+        if self.dialect.row().budget_as_text { budget.to_json_amounts() } else { budget.to_json_numbers() }
     }
 }
 
 /// `session.error` (§12)
-pub(crate) fn error(fault: &Fault, request_id: Option<&str>) -> String {
-    Object::new()
+pub(crate) fn error(fault: &Fault, dialect: Dialect, request_id: Option<&str>) -> String {
+    let object = Object::new()
         .plain("code", fault.code.as_str())
         .text("message", &fault.message)
         .value("retryable", fault.code.retryable())
-        .opt_json("details", fault.details.as_deref())
-        .opt_text("request_id", request_id)
+        .opt_json("details", fault.details.as_deref());
+    dialect.answers(object, request_id).close()
+}
+
+/// The `job.error` of a request that was refused, in the dialects that want it: it is not numbered, and ends no job.
+pub(crate) fn refused(fault: &Fault) -> String {
+    Object::new()
+        .plain("final_status", FinalStatus::Error.as_str())
+        .plain("code", fault.code.as_str())
+        .text("message", &fault.message)
+        .value("retryable", fault.code.retryable())
         .close()
 }
 
@@ -104,19 +118,18 @@ pub(crate) fn accepted(job: &Accepted, form: Form, shown: &[Credential], request
     let mut object = Object::with_capacity(512)
         .plain("job_id", job.id)
         .plain("agent", job.agent_ref(form.versions()))
-        .json("lease", &job.lease.to_json())
+        .opt_json("lease", form.lease(job).as_deref())
         .opt_json("lease_constraints", constraints(job.expires_at).as_deref())
         .opt_json("budget", job.budget.as_ref().map(|budget| form.budget(budget)).as_deref());
     if !shown.is_empty() {
         object = object.json("credentials", &credentials(shown));
     }
-    object
+    let object = object
         .opt_plain("parent_job_id", job.parent)
         .opt_text("delegate_id", job.delegate_id.as_deref())
         .plain("accepted_at", job.accepted_at.to_rfc3339())
-        .plain("trace_id", job.trace_id)
-        .opt_text("request_id", request_id)
-        .close()
+        .plain("trace_id", job.trace_id);
+    form.dialect.answers(object, request_id).close()
 }
 
 /// The members of a `job.subscribed` that depend on the subscription and on the present state of the job (§7.6).
@@ -132,12 +145,12 @@ pub(crate) struct Subscribed<'a> {
 
 /// `job.subscribed` (§7.6).
 pub(crate) fn subscribed(job: &Accepted, form: Form, about: &Subscribed<'_>) -> String {
-    let mut object = Object::with_capacity(512)
-        .text("request_id", about.request_id)
+    let object = form.dialect.answers(Object::with_capacity(512), Some(about.request_id));
+    let mut object = object
         .plain("job_id", job.id)
         .plain("current_status", about.status)
         .plain("agent", job.agent_ref(form.versions()))
-        .json("lease", &job.lease.to_json())
+        .opt_json("lease", form.lease(job).as_deref())
         .opt_json("lease_constraints", constraints(job.expires_at).as_deref())
         .opt_json("budget", about.budget.map(|budget| form.budget(budget)).as_deref());
     if !about.credentials.is_empty() {
@@ -171,12 +184,18 @@ pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64)
 }
 
 /// `session.jobs` (§6.6): the page around its rows, which are separated by commas.
-pub(crate) fn jobs(request_id: &str, rows: &str, next: Option<JobUlid>) -> String {
-    Object::with_capacity(rows.len() + 128)
-        .text("request_id", request_id)
+pub(crate) fn jobs(request_id: &str, dialect: Dialect, rows: &str, next: Option<JobUlid>) -> String {
+    dialect
+        .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
         .json("jobs", &alloc::format!("[{rows}]"))
         .null_or_plain("next_cursor", next)
         .close()
+}
+
+/// `job.cancelled` (§7.4).
+pub(crate) fn cancelled(request_id: &str, dialect: Dialect, job: JobUlid, reason: Option<&str>) -> String {
+    let object = Object::new().plain("job_id", job).opt_text("reason", reason);
+    dialect.answers(object, Some(request_id)).close()
 }
 
 /// `job.event` (§8.2).
@@ -210,11 +229,10 @@ pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
         status: FinalStatus::Success,
         kind: "job.result",
         payload: object.plain("completed_at", completed_at).close().into(),
-        python: None,
     }
 }
 
-/// `job.error` (§7.3), with the form for the Python SDK if that differs.
+/// `job.error` (§7.3).
 pub(crate) fn failure(status: FinalStatus, fault: &Fault, completed_at: &str) -> Terminal {
     let payload = Object::new()
         .plain("final_status", status.as_str())
@@ -224,12 +242,5 @@ pub(crate) fn failure(status: FinalStatus, fault: &Fault, completed_at: &str) ->
         .opt_json("details", fault.details.as_deref())
         .plain("completed_at", completed_at)
         .close();
-    let python = match status {
-        FinalStatus::Cancelled | FinalStatus::TimedOut => {
-            let object = Object::new().plain("final_status", status.as_str());
-            Some(object.plain("completed_at", completed_at).close().into())
-        }
-        FinalStatus::Success | FinalStatus::Error => None,
-    };
-    Terminal { status, kind: "job.error", payload: payload.into(), python }
+    Terminal { status, kind: "job.error", payload: payload.into() }
 }

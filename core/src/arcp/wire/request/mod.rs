@@ -1,6 +1,7 @@
 //! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7).
 
 pub(crate) mod args;
+pub(crate) mod capabilities;
 mod read;
 pub(crate) mod write;
 

@@ -21,6 +21,9 @@ use crate::json::{Text, duplicate_member};
 pub(crate) struct Hello<'a> {
     #[serde(borrow)]
     pub(crate) client: Option<ClientInfo<'a>>,
+    // The Ruby SDK names itself at the top level.
+    #[serde(borrow)]
+    pub(crate) client_name: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) auth: Option<Auth<'a>>,
     #[serde(borrow)]
@@ -66,9 +69,14 @@ impl Capabilities<'_> {
         self.features.iter().flatten().filter_map(|flag| Feature::parse(flag.as_str())).collect()
     }
 
-    /// Returns whether there is an `"agents": []`, which only the Python SDK 1.1.3 sends.
-    pub(crate) fn is_python11(&self) -> bool {
-        self.agents.is_some_and(|agents| serde_json::from_str::<[(); 0]>(agents.get()).is_ok())
+    /// Returns the names of the features as they were written, in their order.
+    pub(crate) fn named(&self) -> &[Text<'_>] {
+        self.features.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the `agents`, which some clients send.
+    pub(crate) fn agents(&self) -> Option<&RawValue> {
+        self.agents
     }
 }
 
@@ -78,10 +86,24 @@ pub(crate) struct Resume<'a> {
     #[serde(borrow)]
     pub(crate) session_id: Option<Text<'a>>,
     #[serde(borrow)]
-    pub(crate) resume_token: Text<'a>,
+    pub(crate) resume_token: Option<Text<'a>>,
+    // The Ruby SDK's name of it.
+    #[serde(borrow)]
+    pub(crate) token: Option<Text<'a>>,
     pub(crate) last_event_seq: Int,
     #[serde(borrow)]
     pub(crate) auth: Option<Auth<'a>>,
+}
+
+impl<'a> Resume<'a> {
+    /// Returns the resume token.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_REQUEST` if there is none.
+    pub(crate) fn token(&self) -> Result<&Text<'a>, Fault> {
+        self.resume_token.as_ref().or(self.token.as_ref()).ok_or_else(|| Fault::invalid("a resume needs resume_token"))
+    }
 }
 
 /// A `session.ping` (§6.4).
@@ -146,6 +168,9 @@ pub(crate) struct Submit<'a> {
 pub(crate) struct Constraints<'a> {
     #[serde(borrow)]
     pub(crate) expires_at: Option<Text<'a>>,
+    // The Ruby SDK's bound of the budget.
+    #[serde(borrow)]
+    pub(crate) max_budget: Option<&'a RawValue>,
 }
 
 /// A `job.cancel` (§7.4).

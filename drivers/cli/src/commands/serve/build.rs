@@ -31,7 +31,7 @@ impl Service {
     /// Builds the server. With `check_only`, the journal is only inspected, and not created.
     pub(super) fn build(settings: &Settings, check_only: bool) -> Result<Service, ServeError> {
         let mut config = Config::default();
-        config.compat = settings.compat;
+        config.dialect = settings.compat.0;
         config.operators.extend(settings.security.operators().iter().cloned());
         settings.limits.apply(&mut config)?;
         let max_line = config.limits.frame_bytes;

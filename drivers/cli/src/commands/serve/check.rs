@@ -1,7 +1,5 @@
 //! `nuncio serve --check`: prints what would be served.
 
-use nuncio_tokio::arcp::Compat;
-
 use super::build::Service;
 use super::demo_agents;
 use super::settings::Settings;
@@ -26,12 +24,7 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     if let Some(journal) = &settings.journal {
         line("journal", journal.summary());
     }
-    let compat = match settings.compat {
-        Compat::Auto => "auto",
-        Compat::Spec => "spec",
-        Compat::Python11 => "python-1.1",
-    };
-    line("compat", compat.to_owned());
+    line("compat", settings.compat.to_string());
     line(
         "admits",
         match (settings.security.is_empty(), &settings.listen) {

@@ -11,7 +11,7 @@ use super::agent::{AgentName, CommandLine};
 use super::error::ServeError;
 use super::journal::SyncMode;
 use super::limits::Limits;
-use super::options::{Dialect, EndpointPath};
+use super::options::{Compat, EndpointPath};
 use super::security::Security;
 use crate::time::HumanDuration;
 
@@ -24,7 +24,7 @@ pub(super) struct File {
     pub(super) metrics: Option<String>,
     pub(super) stdio: bool,
     pub(super) demo_agents: bool,
-    pub(super) compat: Option<Dialect>,
+    pub(super) compat: Option<Compat>,
     pub(super) drain: Option<HumanDuration>,
     pub(super) kill_grace: Option<HumanDuration>,
     pub(super) journal: Option<PathBuf>,

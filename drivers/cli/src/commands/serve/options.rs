@@ -1,9 +1,11 @@
 //! The command-line options of `nuncio serve`.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
-use nuncio_tokio::arcp::Compat;
+use clap::Args;
+use nuncio_tokio::arcp::{Dialect, UnknownDialect};
 use serde::Deserialize;
 
 use super::agent::{Concurrency, NamedCommand};
@@ -39,10 +41,11 @@ pub(crate) struct Options {
     /// Address to serve /metrics (for Prometheus), /healthz and /readyz on [default: none]
     #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
     pub(super) metrics: Option<String>,
-    /// Form of the protocol to speak: recognised from the client's hello, that of the specification, or that of the
-    /// Python SDK 1.1 [default: auto]
-    #[arg(long, value_enum, help_heading = "Endpoints")]
-    pub(super) compat: Option<Dialect>,
+    /// Dialect of all sessions: spec for the specification's form, nuncio, python-1.1, typescript-2.0, go-1.1, java-1.0
+    /// (also for F#), csharp-1.0 or ruby-1.0; auto recognises it from each client's hello. A client overrides it with
+    /// ?dialect=NAME in its URL [default: auto]
+    #[arg(long, value_name = "NAME", help_heading = "Endpoints")]
+    pub(super) compat: Option<Compat>,
 
     /// Offer a program as an agent. Repeat it for more agents
     #[arg(long = "agent", value_name = "NAME[@VERSION]=COMMAND", help_heading = "Agents")]
@@ -97,23 +100,29 @@ fn endpoint(text: &str) -> Result<EndpointPath, &'static str> {
     EndpointPath::try_from(text.to_owned())
 }
 
-/// [`Compat`] as an option.
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Dialect {
-    Auto,
-    Spec,
-    #[serde(rename = "python-1.1")]
-    #[value(name = "python-1.1")]
-    Python11,
+/// The dialect of all sessions; `None` stands for `auto`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Compat(pub(super) Option<Dialect>);
+
+impl FromStr for Compat {
+    type Err = UnknownDialect;
+
+    fn from_str(text: &str) -> Result<Compat, UnknownDialect> {
+        if text == "auto" { Ok(Compat(None)) } else { text.parse().map(|dialect| Compat(Some(dialect))) }
+    }
 }
 
-impl From<Dialect> for Compat {
-    fn from(dialect: Dialect) -> Compat {
-        match dialect {
-            Dialect::Auto => Compat::Auto,
-            Dialect::Spec => Compat::Spec,
-            Dialect::Python11 => Compat::Python11,
-        }
+impl TryFrom<String> for Compat {
+    type Error = UnknownDialect;
+
+    fn try_from(text: String) -> Result<Compat, UnknownDialect> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Compat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.map_or("auto", Dialect::name))
     }
 }

@@ -5,14 +5,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::Compat;
-
 use super::agent::{AgentName, CommandLine, NamedCommand};
 use super::error::ServeError;
 use super::file::{Agent, File};
 use super::journal::{JournalOptions, JournalSetting};
 use super::limits::Limits;
-use super::options::{EndpointPath, Options};
+use super::options::{Compat, EndpointPath, Options};
 use super::security::Security;
 use crate::time::HumanDuration;
 
@@ -72,7 +70,7 @@ impl Settings {
             agents: agents(file.agents, options.agents),
             max_concurrent,
             demo_agents: options.demo_agents || file.demo_agents,
-            compat: options.compat.or(file.compat).map_or(Compat::Auto, Compat::from),
+            compat: options.compat.or(file.compat).unwrap_or_default(),
             drain: options.drain.or(file.drain).unwrap_or(DRAIN),
             kill_grace: options.kill_grace.or(file.kill_grace).unwrap_or(KILL_GRACE),
             journal: options.journal.or(journal).setting()?,

@@ -6,7 +6,8 @@ use super::context::JobContext;
 
 /// Streams a job's result in pieces, which the runtime cuts into chunks. From [`JobContext::writer`].
 ///
-/// Text and bytes can be mixed. Several writers of one job continue one stream. If the last writer is dropped without
+/// Text and bytes can be mixed, but all chunks of a result have one encoding, which the first piece decides: bytes that
+/// are not UTF-8 cannot follow text, unless [`binary`](ResultWriter::binary) was called before it. Several writers of one job continue one stream. If the last writer is dropped without
 /// [`finish`](ResultWriter::finish), the runtime ends the stream when the agent returns.
 ///
 /// Every method waits while the owner's event log is full. If its future is dropped while it waits, a part may have been
@@ -47,6 +48,12 @@ impl JobContext {
 }
 
 impl ResultWriter {
+    /// Says that bytes will be written, so that text before them is sent in their encoding. It has no effect once
+    /// something was written.
+    pub async fn binary(&mut self) -> Result<(), Refused> {
+        self.bytes(b"", false).await
+    }
+
     /// Writes text.
     pub async fn write_text(&mut self, text: &str) -> Result<(), Refused> {
         if text.is_empty() { Ok(()) } else { self.text(text, false).await }

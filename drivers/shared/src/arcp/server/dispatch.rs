@@ -172,8 +172,8 @@ impl State {
                 let claim = Claim { token, client, certificate: self.certificates.get(&conn).cloned() };
                 actions.push(move |host| host.authenticate(conn, claim));
             }
-            Event::SessionLive { session, principal, resumed, .. } => {
-                actions.push(move |_| info!(%session, %principal, resumed, "the session is live"));
+            Event::SessionLive { session, principal, dialect, resumed, .. } => {
+                actions.push(move |_| info!(%session, %principal, %dialect, resumed, "the session is live"));
             }
             Event::SessionDetached { session } => {
                 actions.push(move |_| info!(%session, "the session has lost its connection"));

@@ -29,7 +29,7 @@ pub(crate) struct JobSpec {
     pub(crate) owner: Option<SessionKey>,
     /// What that session negotiated.
     pub(crate) features: Features,
-    /// Whether the chunks of its result are small: its owner is on stdio or a `python-1.1` session.
+    /// Whether the chunks of its result are small: its owner is on stdio, or its dialect wants that.
     pub(crate) small_chunks: bool,
     pub(crate) input: Option<Box<RawValue>>,
     pub(crate) extensions: Option<Box<RawValue>>,

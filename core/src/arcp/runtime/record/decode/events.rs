@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::values::{amount, bytes, damaged, envelope, features, kind, time, trace};
+use super::values::{amount, bytes, damaged, dialect, envelope, features, kind, time, trace};
 use crate::arcp::runtime::record::error::RecordError;
 use crate::arcp::runtime::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
 use crate::arcp::wire::envelope::Int;
@@ -24,6 +24,8 @@ pub(super) struct RawTarget<'a> {
     #[serde(borrow)]
     announced: Option<Text<'a>>,
     request_id: Option<String>,
+    #[serde(borrow)]
+    dialect: Option<Text<'a>>,
     #[serde(default)]
     python: bool,
 }
@@ -35,7 +37,8 @@ impl RawTarget<'_> {
             Some(id) => Some(First { id: envelope(id)?, request_id }),
             None => None,
         };
-        Ok(Target { session: self.session, seq: self.seq.0, id: envelope(&self.id)?, first, python: self.python })
+        let dialect = dialect(self.dialect.as_ref(), self.python);
+        Ok(Target { session: self.session, seq: self.seq.0, id: envelope(&self.id)?, first, dialect })
     }
 }
 
@@ -123,8 +126,6 @@ pub(super) struct RawEnded<'a> {
     to: Vec<RawTarget<'a>>,
     #[serde(borrow)]
     payload: &'a RawValue,
-    #[serde(borrow)]
-    python: Option<&'a RawValue>,
 }
 
 impl RawEnded<'_> {
@@ -136,7 +137,6 @@ impl RawEnded<'_> {
             status: FinalStatus::parse(self.status.as_str()).ok_or_else(|| damaged("status"))?,
             kind: kind(&self.kind)?,
             payload: bytes(self.payload),
-            python: self.python.map(bytes),
             seq: self.seq.0,
             to: targets(self.to)?,
         })))

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::events::{RawEnded, RawEvent, RawShown};
-use self::values::{budget, damaged, digest, envelope, features, time, trace};
+use self::values::{budget, damaged, dialect, digest, envelope, features, time, trace};
 use super::error::RecordError;
 use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
 use crate::arcp::runtime::sessions::watches::Role;
@@ -123,6 +123,8 @@ struct RawOpened<'a> {
     #[serde(borrow)]
     token: Text<'a>,
     at: u64,
+    #[serde(borrow)]
+    dialect: Option<Text<'a>>,
     #[serde(default)]
     python: bool,
     #[serde(default)]
@@ -135,7 +137,7 @@ impl RawOpened<'_> {
             session: self.session,
             principal: self.principal.into(),
             features: features(&self.features),
-            python: self.python,
+            dialect: dialect(self.dialect.as_ref(), self.python),
             stdio: self.stdio,
             token: digest(&self.token, "token")?,
             at: time(self.at)?,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::arcp::runtime::record::error::RecordError;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::budget::{Amount, Amounts, Budget, Currency};
@@ -64,4 +65,14 @@ pub(super) fn budget(remaining: &BTreeMap<Text<'_>, &RawValue>) -> Result<Budget
         amounts.add(currency, amount(raw.get())?).map_err(|_| damaged("budget"))?;
     }
     Ok(Budget::new(amounts))
+}
+
+/// Returns the dialect of a session. Records of earlier versions know `python` alone. A name that this version does not
+/// know is that of a later one, whose frames cannot be made here: the session goes on in the specification's form.
+pub(super) fn dialect(name: Option<&Text<'_>>, python: bool) -> Dialect {
+    match name {
+        Some(name) => name.as_str().parse().unwrap_or_default(),
+        None if python => Dialect::PYTHON,
+        None => Dialect::SPEC,
+    }
 }

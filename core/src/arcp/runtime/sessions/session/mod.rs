@@ -18,6 +18,7 @@ use crate::arcp::runtime::sessions::log::{Entry, Log};
 use crate::arcp::runtime::sessions::state::SessionState;
 use crate::arcp::runtime::sessions::watches::Watches;
 use crate::arcp::runtime::timers::{Deadline, Timers};
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::{JobUlid, SessionId};
@@ -32,7 +33,7 @@ pub(crate) struct Opening {
     pub(crate) id: SessionId,
     pub(crate) principal: Arc<str>,
     pub(crate) features: Features,
-    pub(crate) python: bool,
+    pub(crate) dialect: Dialect,
     pub(crate) stdio: bool,
 }
 
@@ -45,13 +46,12 @@ struct Sent {
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with its rule; none is a state")]
 pub(crate) struct Session {
     id: SessionId,
     principal: Arc<str>,
     state: SessionState,
     features: Features,
-    python: bool,
+    dialect: Dialect,
     stdio: bool,
     conn: Option<ConnId>,
     /// The number of its connections so far.
@@ -91,7 +91,7 @@ impl Session {
             principal: opening.principal,
             state,
             features: opening.features,
-            python: opening.python,
+            dialect: opening.dialect,
             stdio: opening.stdio,
             conn: None,
             epoch: 0,
@@ -131,9 +131,8 @@ impl Session {
         self.features.has(feature)
     }
 
-    /// Returns whether its frames have the form `python-1.1`.
-    pub(crate) fn is_python(&self) -> bool {
-        self.python
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     pub(crate) fn is_stdio(&self) -> bool {
@@ -141,7 +140,7 @@ impl Session {
     }
 
     pub(crate) fn form(&self) -> Form {
-        Form { features: self.features, python: self.python }
+        Form { features: self.features, dialect: self.dialect }
     }
 
     pub(crate) fn conn(&self) -> Option<ConnId> {
@@ -275,6 +274,11 @@ impl Session {
     /// Returns whether it has no live jobs and no unanswered submits.
     pub(super) fn is_idle(&self) -> bool {
         self.conn.is_none() && self.jobs == 0 && self.unanswered == 0
+    }
+
+    /// Whether anything is going on that its client has a handle of.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.jobs > 0 || self.unanswered > 0 || self.watched_len() > 0
     }
 
     /// Jobs of this session that have not ended.

@@ -1,0 +1,226 @@
+//! Refusals of frames, as each dialect's clients take them.
+//!
+//! ```text
+//! session.error                      the specification's form (§12), and all that most dialects have
+//! silence                            a refused cancel, where a session.error would fail every open handle
+//! job.error, not numbered            after it, or in its place, where a client looks for the answer there
+//! job.accepted, then its job.error   a submit, where a session.error would fail every open handle
+//! ```
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+use serde::Deserialize;
+
+use super::Runtime;
+use super::conns::conn::Conn;
+use super::conns::replies::Reply;
+use super::event::Event;
+use super::host::{ConnId, JobId, SessionKey};
+use super::retry::Answer;
+use super::sessions::session::Session;
+use super::validate;
+use crate::arcp::wire::dialect::{Dialect, RefusedSubmit};
+use crate::arcp::wire::envelope::{self, Envelope};
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid, ReplyId, SessionId, is_plain};
+use crate::arcp::wire::job::{Accepted, FinalStatus};
+use crate::arcp::wire::reply;
+use crate::json::Text;
+use crate::lease::Lease;
+use crate::trace::TraceId;
+
+/// The maximum length of the message of a refusal, in bytes.
+const MAX_REFUSAL: usize = 4 << 10;
+
+/// What the refused frame asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    /// A session.
+    Hello,
+    /// A job of this agent, under this trace.
+    Submit { agent: Option<Box<str>>, trace_id: Option<TraceId> },
+    /// A list of jobs.
+    List,
+    /// A subscription to this job.
+    Subscribe { job: Option<Box<str>> },
+    /// A cancel.
+    Cancel,
+    /// Anything else, or nothing that could be read.
+    Other,
+}
+
+impl Asked {
+    /// Returns what a frame asks for.
+    pub(super) fn of(envelope: &Envelope<'_>) -> Asked {
+        match envelope.kind.as_ref().map_or("", Text::as_str) {
+            "session.hello" | "session.resume" => Asked::Hello,
+            "job.submit" => Asked::Submit {
+                agent: named(envelope, |payload| payload.agent),
+                trace_id: envelope.trace_id.as_ref().and_then(|text| TraceId::parse_lenient(text.as_str())),
+            },
+            "session.list_jobs" => Asked::List,
+            "job.subscribe" => Asked::Subscribe {
+                job: named(envelope, |payload| payload.job_id)
+                    .or_else(|| envelope.job_id.as_ref().map(|id| id.as_str().into())),
+            },
+            "job.cancel" => Asked::Cancel,
+            _ => Asked::Other,
+        }
+    }
+}
+
+/// The member of a refused payload that its refusal repeats.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    agent: Option<Text<'a>>,
+    #[serde(borrow)]
+    job_id: Option<Text<'a>>,
+}
+
+fn named<'a>(envelope: &Envelope<'a>, member: impl Fn(Named<'a>) -> Option<Text<'a>>) -> Option<Box<str>> {
+    // A payload that cannot be read names nothing.
+    let payload: Named<'a> = serde_json::from_str(envelope.payload?.get()).ok()?;
+    member(payload).map(|text| text.as_str().into())
+}
+
+impl Runtime {
+    /// Answers a frame that asked for nothing in particular with `session.error`. The session goes on.
+    pub(super) fn refuse(&mut self, conn: ConnId, request_id: Option<&str>, fault: &Fault) {
+        self.refuse_request(conn, request_id, &Asked::Other, fault);
+    }
+
+    /// Refuses what a frame asked for, in the dialect of its session. The session goes on.
+    pub(super) fn refuse_request(&mut self, conn: ConnId, request_id: Option<&str>, asked: &Asked, fault: &Fault) {
+        self.totals.count_refused(fault.code);
+        let fault = &shortened(fault);
+        let row = self.dialect_of(conn).row();
+        match asked {
+            Asked::Cancel if row.silent_cancel => {}
+            Asked::Submit { agent, trace_id } => match row.refused_submit {
+                RefusedSubmit::Error => self.send_error(conn, request_id, false, fault),
+                RefusedSubmit::ErrorThenJobError => {
+                    self.send_error(conn, request_id, false, fault);
+                    self.send_job_error(conn, request_id, None, fault);
+                }
+                RefusedSubmit::JobError => self.fail_unborn(conn, *trace_id, fault),
+                RefusedSubmit::AcceptedAndFailed => {
+                    self.accept_and_fail(conn, request_id, agent.as_deref(), *trace_id, fault);
+                }
+            },
+            Asked::Hello | Asked::List | Asked::Subscribe { .. } => {
+                self.send_error(conn, request_id, true, fault);
+                if row.refusals_end_by_job_error {
+                    let job = if let Asked::Subscribe { job } = asked { job.as_deref() } else { None };
+                    self.send_job_error(conn, request_id, job, fault);
+                }
+            }
+            Asked::Cancel | Asked::Other => self.send_error(conn, request_id, true, fault),
+        }
+        self.event(Event::RefusedFrame { conn, code: fault.code, message: fault.message.clone() });
+    }
+
+    /// The dialect in which a connection is answered.
+    fn dialect_of(&self, conn: ConnId) -> Dialect {
+        let session = self.conns.session(conn).and_then(|key| self.sessions.get(key));
+        let greeting = || self.conns.get(conn).map(|open| Conn::dialect(open, self.config.dialect));
+        session.map(Session::dialect).or_else(greeting).unwrap_or_default()
+    }
+
+    /// Sends a `session.error`. `as_reply` says that it has the id of the request, in the dialects that want that.
+    fn send_error(&mut self, conn: ConnId, request_id: Option<&str>, as_reply: bool, fault: &Fault) {
+        let dialect = self.dialect_of(conn);
+        let head = match self.conns.session(conn).and_then(|key| self.sessions.get(key)) {
+            Some(session) => session.head().to_string(),
+            // The TypeScript SDK drops a frame without session_id, so a refusal before the welcome has a fresh one.
+            None => envelope::head(&SessionId(self.random.random_u128()), None, None),
+        };
+        let payload = reply::error(fault, dialect, request_id);
+        let own = EnvelopeId::next(&mut self.random, self.clock.now());
+        let id = dialect.reply_id(own, request_id.filter(|_| as_reply));
+        self.queue(conn, Reply::free(envelope::reply(id, "session.error", &head, &payload)));
+    }
+
+    /// Sends an unnumbered `job.error` with the id of a request. It is about the job that the request named, if any.
+    fn send_job_error(&mut self, conn: ConnId, request_id: Option<&str>, job: Option<&str>, fault: &Fault) {
+        let Some(request_id) = request_id else { return };
+        let session = match self.conns.session(conn).and_then(|key| self.sessions.get(key)) {
+            Some(session) => session.id(),
+            None => SessionId(self.random.random_u128()),
+        };
+        let job = job.filter(|job| is_plain(job));
+        let head = envelope::head(&session, None, job.as_ref().map(|job| job as &dyn core::fmt::Display));
+        let frame = envelope::reply(ReplyId::Request(request_id), "job.error", &head, &reply::refused(fault));
+        self.queue(conn, Reply::free(frame));
+    }
+
+    /// Refuses a submit by the unnumbered `job.error` of a job that never was.
+    fn fail_unborn(&mut self, conn: ConnId, trace_id: Option<TraceId>, fault: &Fault) {
+        let Some(session) = self.conns.session(conn).and_then(|key| self.sessions.get(key)) else { return };
+        let (session, now) = (session.id(), self.clock.now());
+        let job = JobUlid(self.random.monotonic(now));
+        let trace_id = trace_id.unwrap_or_else(|| TraceId::random(&mut self.random));
+        let head = envelope::head(&session, Some(&trace_id), Some(&job));
+        let id = ReplyId::Own(EnvelopeId::next(&mut self.random, now));
+        self.queue(conn, Reply::free(envelope::reply(id, "job.error", &head, &reply::refused(fault))));
+    }
+
+    /// Refuses a submit whose session would fail everything that is going on in it after a `session.error`: the submit is
+    /// accepted, and the job fails at once. Where nothing else is going on, or the log has no room, a `session.error` is
+    /// sent.
+    fn accept_and_fail(
+        &mut self,
+        conn: ConnId,
+        request_id: Option<&str>,
+        agent: Option<&str>,
+        trace_id: Option<TraceId>,
+        fault: &Fault,
+    ) {
+        let busy = self.conns.session(conn).filter(|key| {
+            let session = self.sessions.get(*key);
+            session.is_some_and(|session| session.is_busy() && session.has_room(1, 0, &self.config.limits))
+        });
+        let (Some(key), Some(request_id)) = (busy, request_id) else {
+            return self.send_error(conn, request_id, false, fault);
+        };
+        let Some(accepted) = self.unborn(key, agent, trace_id) else { return };
+        let terminal = reply::failure(FinalStatus::Error, fault, self.clock.text());
+        let announcement = self.send_accepted(key, JobId::default(), &accepted, Answer::now(request_id));
+        self.show_past_terminal(key, &accepted, &terminal, announcement);
+    }
+
+    /// The facts of a job that fails as it is accepted.
+    fn unborn(&mut self, key: SessionKey, agent: Option<&str>, trace_id: Option<TraceId>) -> Option<Arc<Accepted>> {
+        let now = self.clock.now();
+        let principal = Arc::clone(self.sessions.get(key)?.principal());
+        let agent = agent.filter(|agent| validate::agent_ref(agent).is_ok()).unwrap_or("unknown");
+        let trace_id = trace_id.unwrap_or_else(|| TraceId::random(&mut self.random));
+        Some(Arc::new(Accepted {
+            id: JobUlid(self.random.monotonic(now)),
+            principal,
+            agent: agent.into(),
+            version: None,
+            lease: Lease::default(),
+            expires_at: None,
+            budget: None,
+            parent: None,
+            delegate_id: None,
+            trace_id,
+            created_at: now,
+            accepted_at: now,
+        }))
+    }
+}
+
+/// A refusal may repeat the peer's words; that must not make the answer larger than a frame.
+fn shortened(fault: &Fault) -> Fault {
+    let message = fault.message.get(..fault.message.floor_char_boundary(MAX_REFUSAL));
+    match message {
+        Some(start) if start.len() < fault.message.len() => {
+            Fault { message: alloc::format!("{start}…").into(), ..fault.clone() }
+        }
+        _ => fault.clone(),
+    }
+}

@@ -1,0 +1,194 @@
+//! core/docs/arcp.md, "Dialects": each SDK's client, played by its recorded frames and its own rules of correlation.
+
+use nuncio_core::arcp::{Dialect, Event};
+use nuncio_tests::sdk::{Answer, OnJobError, Player, SDKS, Sdk, run};
+use nuncio_tests::world::{OnSubmit, World};
+use serde_json::json;
+
+fn sdk(name: &str) -> &'static Sdk {
+    SDKS.iter().find(|sdk| sdk.name == name).unwrap()
+}
+
+/// Returns the job of a submit that was accepted.
+fn granted(answer: Answer) -> String {
+    match answer {
+        Answer::Granted(job) => job,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn dialects_every_sdk_is_recognised_by_its_recorded_hello() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        Player::connect(&mut w, sdk, "tok-alice");
+        let dialect = w.host_event("SessionLive", |event| match event {
+            Event::SessionLive { dialect, .. } => Some(*dialect),
+            _ => None,
+        });
+        assert_eq!(dialect, sdk.dialect, "{}", sdk.name);
+    }
+}
+
+#[test]
+fn dialects_the_peers_wish_goes_before_the_principals_and_that_before_the_setting() {
+    for (asked, named, set, expected) in [
+        (None, None, None, Dialect::GO),
+        (None, None, Some(Dialect::JAVA), Dialect::JAVA),
+        (None, Some(Dialect::RUBY), Some(Dialect::JAVA), Dialect::RUBY),
+        (Some(Dialect::SPEC), Some(Dialect::RUBY), Some(Dialect::JAVA), Dialect::SPEC),
+    ] {
+        let mut w = World::with(|config| config.dialect = set);
+        w.on_authenticate = nuncio_tests::world::OnAuthenticate::Hold;
+        let conn = w.open();
+        if let Some(dialect) = asked {
+            w.runtime.handle_dialect(w.now, conn, dialect);
+        }
+        let hello = sdk("go").lines().find(|line| line.contains("session.hello") && !line.contains("resume")).unwrap();
+        w.send_text(conn, hello);
+        w.runtime.admit_in(w.now, conn, "alice", named).unwrap();
+        w.advance(0);
+        let dialect = w.host_event("SessionLive", |event| match event {
+            Event::SessionLive { dialect, .. } => Some(*dialect),
+            _ => None,
+        });
+        assert_eq!(dialect, expected, "{asked:?} {named:?} {set:?}");
+    }
+}
+
+#[test]
+fn dialects_a_new_submit_after_a_resume_is_never_answered_by_an_old_job() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        let mut player = Player::connect(&mut w, sdk, "tok-alice");
+        let first = player.submit(&mut w, json!({"agent": "slow", "input": null}), &["agent.delegate"]);
+        let mut old = granted(player.answer(&mut w, first));
+        for round in 0..100 {
+            // One job is running, another is still asked for, and a child's job.accepted is due.
+            let parent = w.job_by_id(&old);
+            w.delegate(&parent, &json!({"agent": "slow", "delegate_id": format!("d{round}")})).unwrap();
+            w.on_submit = OnSubmit::Hold;
+            player.submit(&mut w, json!({"agent": "slow", "input": round}), &[]);
+            let asked = w.last_submitted();
+            player.resume(&mut w);
+            let pending = player.submit(&mut w, json!({"agent": "slow", "input": null}), &["agent.delegate"]);
+            let newer = w.last_submitted();
+            w.on_submit = OnSubmit::Start;
+            w.start(asked);
+            assert_eq!(player.answer(&mut w, pending), Answer::Open, "{}, round {round}", sdk.name);
+            w.start(newer);
+            old = granted(player.answer(&mut w, pending));
+        }
+    }
+}
+
+#[test]
+fn dialects_a_refused_submit_ends_alone() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        let mut player = Player::connect(&mut w, sdk, "tok-alice");
+        let alone = player.submit(&mut w, json!({"agent": "nobody", "input": 1}), &[]);
+        assert!(matches!(player.answer(&mut w, alone), Answer::Refused(_)), "{}", sdk.name);
+        let first = player.submit(&mut w, json!({"agent": "slow", "input": 1}), &[]);
+        let running = granted(player.answer(&mut w, first));
+        for agent in ["nobody", "not an agent", "ver@9.9.9"] {
+            let refused = player.submit(&mut w, json!({"agent": agent, "input": 1}), &[]);
+            match player.answer(&mut w, refused) {
+                Answer::Refused(code) => assert!(code.is_some(), "{}: the code is lost", sdk.name),
+                Answer::Granted(job) => assert_eq!(player.streams[&job].end.as_ref().unwrap().status, "error"),
+                Answer::Open => panic!("{}: the submit of {agent:?} hangs", sdk.name),
+            }
+        }
+        let declined = w.on_submit.clone();
+        w.on_submit = OnSubmit::Decline(nuncio_core::arcp::ErrorCode::PermissionDenied);
+        let refused = player.submit(&mut w, json!({"agent": "slow", "input": 2}), &[]);
+        assert_ne!(player.answer(&mut w, refused), Answer::Open, "{}: a submit that the host declines hangs", sdk.name);
+        w.on_submit = declined;
+        let job = w.job_by_id(&running);
+        w.finish(&job, "\"fine\"");
+        player.read(&mut w);
+        assert!(player.harmed.is_empty(), "{}: {:?}", sdk.name, player.harmed);
+        assert_eq!(player.streams[&running].end.as_ref().unwrap().value, json!("fine"));
+    }
+}
+
+#[test]
+fn dialects_refused_lists_and_subscriptions_end() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        let mut player = Player::connect(&mut w, sdk, "tok-alice");
+        let list = player.list(&mut w, json!({"limit": 0}));
+        assert!(matches!(player.answer(&mut w, list), Answer::Refused(_)), "{}: a refused list hangs", sdk.name);
+        let subscribe = player.subscribe(&mut w, "job_01M7XYPH85GSFKWQXBK44MZHS9");
+        let code = Some("JOB_NOT_FOUND".to_owned());
+        assert_eq!(player.answer(&mut w, subscribe), Answer::Refused(code), "{}", sdk.name);
+        let list = player.list(&mut w, json!({}));
+        assert_eq!(player.answer(&mut w, list), Answer::Granted("0".into()), "{}", sdk.name);
+    }
+}
+
+#[test]
+fn dialects_a_refused_cancel_harms_nothing() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        let other = w.login("tok-alice");
+        let foreign = w.job(other, "slow");
+        let mut player = Player::connect(&mut w, sdk, "tok-alice");
+        let first = player.submit(&mut w, json!({"agent": "slow", "input": 1}), &[]);
+        let running = granted(player.answer(&mut w, first));
+        player.cancel(&mut w, &foreign.id);
+        player.cancel(&mut w, "job_01M7XYPH85GSFKWQXBK44MZHS9");
+        let pending = player.submit(&mut w, json!({"agent": "slow", "input": 1}), &[]);
+        granted(player.answer(&mut w, pending));
+        assert!(player.harmed.is_empty(), "{}: {:?}", sdk.name, player.harmed);
+        player.cancel(&mut w, &running);
+        let job = w.job_by_id(&running);
+        w.finish(&job, "1");
+        player.read(&mut w);
+        assert_eq!(player.streams[&running].end.as_ref().unwrap().status, "cancelled", "{}", sdk.name);
+    }
+}
+
+#[test]
+fn dialects_a_subscription_shows_its_job() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        let other = w.login("tok-alice");
+        let job = w.job(other, "slow");
+        w.log(&job, "before");
+        let mut player = Player::connect(&mut w, sdk, "tok-alice");
+        let subscribe = player.subscribe(&mut w, &job.id);
+        assert_eq!(player.answer(&mut w, subscribe), Answer::Granted(job.id.clone()), "{}", sdk.name);
+        w.log(&job, "after");
+        w.finish(&job, "[1]");
+        w.advance(nuncio_tests::world::SECOND);
+        player.read(&mut w);
+        let stream = &player.streams[&job.id];
+        assert_eq!((stream.events.len(), &stream.end.as_ref().unwrap().value), (3, &json!([1])), "{}", sdk.name);
+    }
+}
+
+#[test]
+fn dialects_the_same_run_shows_every_client_the_same() {
+    for seed in 0..24 {
+        let expected = run(&SDKS[0], seed, 40);
+        for sdk in &SDKS[1..] {
+            assert_eq!(run(sdk, seed, 40), expected, "{}, seed {seed}", sdk.name);
+        }
+    }
+}
+
+#[test]
+fn dialects_a_refused_hello_has_the_form_that_the_sdk_reads() {
+    for sdk in &SDKS {
+        let mut w = World::new();
+        let conn = w.open();
+        let hello = sdk.lines().find(|line| line.contains("session.hello") && !line.contains("resume_token")).unwrap();
+        w.send_text(conn, &hello.replace("tok-alice", "wrong").replace("TOKEN", "wrong"));
+        let frames = w.drain(conn);
+        assert_eq!(frames[0].kind(), "session.error", "{}: session.error comes first", sdk.name);
+        let job_error = frames.iter().any(|frame| frame.kind() == "job.error" && frame.get("job_id").is_none());
+        assert_eq!(job_error, sdk.on_job_error == OnJobError::FailsRequest, "{}: {frames:?}", sdk.name);
+        assert_eq!(w.closed(conn), Some(1008));
+    }
+}
