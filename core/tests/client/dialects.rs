@@ -2,7 +2,7 @@
 
 use crate::support::{Harness, accepted, event, job_error, kind, plain, success};
 use nuncio_core::arcp::client::{HandleId, ListQuery};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn cancel(harness: &mut Harness, handle: HandleId) -> Vec<String> {
     harness.client.cancel(harness.now, handle, None).unwrap();
@@ -261,4 +261,87 @@ fn events_of_a_session_without_a_job_count_and_are_passed_over() {
     status.as_object_mut().unwrap().remove("job_id");
     assert!(harness.frame(&status.to_string()).is_empty());
     assert_eq!(harness.frame(&event("j", 2)), [r#"h0 #2 log {"n":2}"#]);
+}
+
+/// The members of a welcome by which a runtime is recognised, and the hello that resumes a session there.
+#[test]
+fn a_resume_has_the_form_that_the_runtime_of_the_welcome_reads() {
+    const TOKEN: &str = "RESUME-TOKEN";
+    let member = |session: &str| json!({"resume": {"session_id": session, "resume_token": TOKEN, "last_event_seq": 0}});
+    let top_level = |_: &str| json!({"resume_token": TOKEN, "last_event_seq": 0});
+    let token = |_: &str| json!({"resume": {"token": TOKEN, "last_event_seq": 0}});
+    let rows: [(&str, &str, &dyn Fn(&str) -> Value); 6] = [
+        ("go", include_str!("../fixtures/go-runtime.jsonl"), &member),
+        ("java", include_str!("../fixtures/java-runtime.jsonl"), &top_level),
+        ("ruby", include_str!("../fixtures/ruby-runtime.jsonl"), &token),
+        ("csharp", include_str!("../fixtures/csharp-runtime.jsonl"), &top_level),
+        ("typescript", include_str!("../fixtures/ts-runtime.jsonl"), &member),
+        ("python", include_str!("../fixtures/py-runtime.jsonl"), &member),
+    ];
+    for (name, lines, expected) in rows {
+        let welcome = lines.lines().find(|line| line.contains(r#""type": "session.welcome""#)).unwrap();
+        let welcome = saying(welcome, "resume_token", TOKEN);
+        let mut harness = Harness::idle(nuncio_core::arcp::ClientConfig::default());
+        harness.open();
+        harness.frame(&welcome);
+        harness.cut();
+        harness.open();
+        let hello = harness.last("session.hello")["payload"].as_object().unwrap().clone();
+        let resume: serde_json::Map<String, Value> =
+            hello.into_iter().filter(|(name, _)| name.contains("resume") || name == "last_event_seq").collect();
+        let session = serde_json::from_str::<Value>(&welcome).unwrap()["session_id"].as_str().unwrap().to_owned();
+        assert_eq!(Value::from(resume), expected(&session), "{name}");
+        let names = harness.last("session.hello")["payload"].get("client_name").is_some();
+        assert_eq!(names, name == "ruby", "{name}");
+    }
+}
+
+#[test]
+fn a_resume_at_a_runtime_that_is_not_known_has_every_form() {
+    let point = nuncio_core::arcp::client::ResumePoint {
+        session_id: "sess_1".into(),
+        token: nuncio_core::arcp::Secret::new("rt_1"),
+        last_event_seq: 7,
+    };
+    let config = nuncio_core::arcp::ClientConfig::default();
+    let mut client = nuncio_core::arcp::Client::resuming(config, [7; 32], crate::support::START, point);
+    client.handle_open(crate::support::START);
+    let Some(nuncio_core::arcp::ClientOutput::Send(hello)) = client.poll_output() else { panic!("no hello") };
+    let hello: Value = serde_json::from_slice(&hello).unwrap();
+    assert_eq!(hello["session_id"], "sess_1");
+    let payload = &hello["payload"];
+    let resume = json!({"session_id": "sess_1", "resume_token": "rt_1", "token": "rt_1", "last_event_seq": 7});
+    assert_eq!(payload["resume"], resume);
+    assert_eq!((&payload["resume_token"], &payload["last_event_seq"]), (&json!("rt_1"), &json!(7)));
+    assert_eq!(payload["client"]["name"], payload["client_name"]);
+}
+
+#[test]
+fn a_runtime_that_answers_by_envelope_id_is_resumed_by_session_resume() {
+    // The runtime of the F# SDK: the id of an answer is that of its request.
+    let mut harness = Harness::idle(nuncio_core::arcp::ClientConfig::default());
+    harness.open();
+    let welcome = |id: String| with(&crate::support::welcome("sess_1", "rt_1"), "id", id);
+    assert_eq!(harness.frame(&welcome(harness.id_of("session.hello"))), ["welcome sess_1"]);
+    harness.submit();
+    harness.submit();
+    let second = harness.id_of("job.submit");
+    assert!(harness.frame(&accepted("a", None)).is_empty(), "it always names the request");
+    assert_eq!(harness.frame(&with(&accepted("b", None), "id", second)), ["h1 accepted b"]);
+    harness.cut();
+    assert_eq!(harness.open(), ["> session.resume"]);
+}
+
+#[test]
+fn a_ruby_job_that_ends_before_it_is_accepted_refuses_no_submit() {
+    let ruby = include_str!("../fixtures/ruby-runtime.jsonl");
+    let mut harness = Harness::idle(nuncio_core::arcp::ClientConfig::default());
+    harness.open();
+    harness.frame(ruby.lines().find(|line| line.contains("session.welcome")).unwrap());
+    harness.submit();
+    let id = harness.id_of("job.submit");
+    let failed = saying(&with(&unnumbered("j", "PERMISSION_DENIED"), "session_id", ""), "job_id", "j");
+    assert!(harness.frame(&failed).is_empty());
+    let lines = harness.frame(&saying(&accepted("j", None), "reply_to", id));
+    assert_eq!(lines, ["h0 accepted j", "h0 #0 error nothing PERMISSION_DENIED"]);
 }

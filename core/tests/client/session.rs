@@ -29,11 +29,14 @@ fn hello_names_the_client_and_its_features() {
         hello["payload"],
         json!({
             "client": {"name": "app", "version": "9"},
+            "client_name": "app",
+            "client_version": "9",
             "auth": {"scheme": "bearer", "token": "s3cret"},
             "capabilities": {"encodings": ["json"], "features": ["ack", "progress"]},
         })
     );
-    assert!(hello.get("session_id").is_none());
+    let session = hello["session_id"].as_str().unwrap_or_default();
+    assert!(session.starts_with("sess_") && session.len() == 31, "the Ruby runtime requires one: {session}");
     assert_eq!(hello["id"].as_str().unwrap_or_default().len(), 26);
 }
 
@@ -122,7 +125,7 @@ fn resume_sends_the_newest_token_and_the_last_number() {
     harness.frames([&*event("j", 1), &event("j", 2)]);
     harness.cut();
     harness.resume();
-    let resume = |token: &str, seq: u64| json!({"session_id": "sess_1", "resume_token": token, "last_event_seq": seq});
+    let resume = |token: &str, seq: u64| json!({"session_id": "sess_1", "resume_token": token, "token": token, "last_event_seq": seq});
     assert_eq!(harness.last("session.hello")["payload"]["resume"], resume("rt_1", 2));
     harness.frame(&event("j", 3));
     harness.cut();
@@ -205,8 +208,47 @@ fn a_new_session_instead_of_the_resumed_one_closes_the_client() {
     let mut harness = Harness::live();
     harness.cut();
     harness.open();
+    // The runtime of the F# SDK ignores the resume of a hello and takes `session.resume`.
+    let lines = harness.frame(&welcome("sess_2", "t"));
+    assert_eq!(lines, ["drop 1000", "lost replaced", "connect 1 resume=true"]);
+    assert_eq!(harness.open(), ["> session.resume"]);
     let lines = harness.frame(&welcome("sess_2", "t"));
     assert_eq!(lines, ["drop 1000", "closed: the runtime began a new session instead of resuming the old one"]);
+}
+
+#[test]
+fn a_runtime_that_knows_no_resume_in_any_form_closes_the_client() {
+    let mut harness = Harness::live();
+    harness.cut();
+    harness.open();
+    harness.frame(&welcome("sess_2", "t"));
+    harness.open();
+    let lines = harness.frame(&error(r#""code":"INVALID_REQUEST","message":"the first frame must be session.hello""#));
+    assert_eq!(lines, ["drop 1000", "closed: the runtime began a new session instead of resuming the old one"]);
+}
+
+#[test]
+fn a_session_that_only_session_resume_resumes_goes_on() {
+    let mut harness = Harness::live_with(ClientConfig::new(Secret::new("s3cret")));
+    harness.job("j");
+    harness.frame(&event("j", 1));
+    harness.cut();
+    harness.open();
+    harness.frame(&welcome("sess_2", "t"));
+    harness.open();
+    assert_eq!(
+        harness.last("session.resume")["payload"],
+        json!({
+            "session_id": "sess_1",
+            "resume_token": "rt_1",
+            "last_event_seq": 1,
+            "auth": {"scheme": "bearer", "token": "s3cret"},
+        })
+    );
+    assert_eq!(harness.frame(&welcome("sess_1", "rt_2")), ["welcome again sess_1"]);
+    assert_eq!(harness.frame(&event("j", 2)), [r#"h0 #2 log {"n":2}"#]);
+    harness.cut();
+    assert_eq!(harness.open(), ["> session.resume"], "the runtime is known to take it");
 }
 
 #[test]

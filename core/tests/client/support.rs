@@ -177,6 +177,7 @@ impl Harness {
                 LostReason::Gap { from, to } => format!("lost gap {from}..={to}"),
                 LostReason::Greeting => "lost greeting".to_owned(),
                 LostReason::Refused(fault) => format!("lost {}", fault.code),
+                LostReason::Replaced => "lost replaced".to_owned(),
                 LostReason::Goodbye => "lost goodbye".to_owned(),
             },
             ClientEvent::Accepted { handle, accepted } => {

@@ -14,7 +14,7 @@ use super::Client;
 use super::event::ClientEvent;
 use super::jobs::Role;
 use super::requests::{Ask, Request};
-use super::types::HandleId;
+use super::types::{HandleId, RequestId};
 use crate::arcp::wire::envelope::Envelope;
 use crate::arcp::wire::ids::is_plain;
 use crate::arcp::wire::job::FinalStatus;
@@ -31,6 +31,16 @@ impl Client {
         quote.as_str().or_else(own).map(String::from)
     }
 
+    /// Returns the request that a frame answers: the one that it quotes or, from a runtime that does not name requests,
+    /// the oldest `wanted` one.
+    fn answered_by(&self, quoted: Option<&str>, wanted: impl Fn(&Request) -> bool) -> Option<RequestId> {
+        match quoted {
+            Some(quoted) => self.requests.sent_as(quoted).filter(|id| self.requests.get(*id).is_some_and(wanted)),
+            None if self.peer().names_requests => None,
+            None => self.requests.oldest(wanted),
+        }
+    }
+
     /// Takes a `job.accepted`: a submit was accepted, a job was delegated, or the runtime repeats one of them after a
     /// resume.
     pub(super) fn on_accepted(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
@@ -41,7 +51,7 @@ impl Client {
         let quoted = quote.as_deref();
         let is_child = grant.is_delegated() && quoted.is_none();
         let is_submit = |request: &Request| matches!(request.ask, Ask::Submit(_));
-        let request = if is_child { None } else { self.requests.answered_by(quoted, is_submit) };
+        let request = if is_child { None } else { self.answered_by(quoted, is_submit) };
         let accepted = Box::new(grant.accepted(frame, job_id, envelope.trace_id.as_ref()));
         let bytes = frame.len();
 
@@ -95,7 +105,7 @@ impl Client {
         let is_subscribe = |request: &Request| {
             matches!(request.ask, Ask::Subscribe(_)) && request.job.as_deref().is_some_and(|job| job == job_id)
         };
-        let request = self.requests.answered_by(self.quote(envelope).as_deref(), is_subscribe);
+        let request = self.answered_by(self.quote(envelope).as_deref(), is_subscribe);
         let Some(request) = request.and_then(|id| self.requests.remove(id)) else { return };
         let Ask::Subscribe(handle) = request.ask else { return };
         let outcome = self.jobs.answered(handle);
@@ -120,7 +130,7 @@ impl Client {
             let of_job = quoted.is_some() || request.job.as_deref().is_some_and(|job| Some(job) == job_id);
             matches!(request.ask, Ask::Cancel(_)) && of_job
         };
-        let Some(request) = self.requests.answered_by(quoted, is_cancel) else { return };
+        let Some(request) = self.answered_by(quoted, is_cancel) else { return };
         let Some(Ask::Cancel(handle)) = self.requests.remove(request).map(|request| request.ask) else { return };
         self.jobs.remove_cancel(handle, request);
         self.emit(ClientEvent::Cancelled { request, handle, acknowledged: true }, 0);
@@ -130,7 +140,7 @@ impl Client {
     pub(super) fn on_jobs(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let jobs: read::Jobs<'_> = payload(envelope);
         let is_list = |request: &Request| request.ask == Ask::List;
-        let Some(request) = self.requests.answered_by(self.quote(envelope).as_deref(), is_list) else { return };
+        let Some(request) = self.answered_by(self.quote(envelope).as_deref(), is_list) else { return };
         self.requests.remove(request);
         let page = Box::new(jobs.page(frame));
         self.emit(ClientEvent::Jobs { request, page }, frame.len());

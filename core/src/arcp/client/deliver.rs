@@ -168,7 +168,9 @@ impl Client {
                 return true;
             }
         }
-        self.refuses_cancel(frame, envelope, terminal) || self.refuses_submit(frame, envelope, terminal)
+        let by_job_error = self.peer().refuses_by_job_error;
+        self.refuses_cancel(frame, envelope, terminal)
+            || (by_job_error && self.refuses_submit(frame, envelope, terminal))
     }
 
     /// Fails the oldest cancel of a watched job if this refuses it, and returns whether it does.

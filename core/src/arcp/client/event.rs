@@ -209,6 +209,10 @@ pub enum LostReason {
     /// The runtime refused the session, but a later attempt can succeed.
     #[error(transparent)]
     Refused(RemoteFault),
+    /// The runtime began a new session instead of resuming the old one. The client asks for the old one once more, in
+    /// the form of the specification's `session.resume` (§6.3).
+    #[error("the runtime began a new session; the client asks for the old one once more")]
+    Replaced,
     /// The runtime closed the session of its own accord.
     #[error("the runtime closed the session")]
     Goodbye,

@@ -14,7 +14,7 @@
 //! | Component   | File           | State                                                             |
 //! |-------------|----------------|-------------------------------------------------------------------|
 //! | `State`     | `state.rs`     | the phase of the client, attempts to connect                      |
-//! | `Session`   | `session.rs`   | id, token and features; event numbers (`sequence.rs`), acknowledgements (`acks.rs`) |
+//! | `Session`   | `session.rs`   | id, token and features; the runtime's row of switches (`peer.rs`); event numbers (`sequence.rs`), acknowledgements (`acks.rs`) |
 //! | `Transport` | `transport.rs` | deadlines and signs of life of the present transport              |
 //! | `Requests`  | `requests.rs`  | what is queued, and what was sent and not answered                |
 //! | `Jobs`      | `jobs.rs`      | jobs and handles, streamed results (`chunks.rs`), ended jobs (`retired.rs`) |
@@ -41,6 +41,7 @@ mod held;
 mod jobs;
 mod lifecycle;
 mod outbox;
+mod peer;
 mod receive;
 mod requests;
 mod retired;
@@ -67,6 +68,7 @@ use goodbye::Goodbye;
 use held::Held;
 use jobs::Jobs;
 use outbox::Outbox;
+use peer::Peer;
 use requests::Requests;
 use session::Session;
 use state::State;
@@ -203,6 +205,11 @@ impl Client {
     fn emit(&mut self, event: ClientEvent, bytes: usize) {
         let before = self.last_seq();
         self.outbox.event(&self.config.limits, self.now, event, before, bytes);
+    }
+
+    /// Returns the runtime, as far as a welcome has shown it.
+    fn peer(&self) -> Peer {
+        self.session.as_ref().map_or(Peer::UNKNOWN, Session::peer)
     }
 
     /// Returns the number up to which all events came before the one with this number; 0 stands for none.

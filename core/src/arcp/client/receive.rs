@@ -49,7 +49,7 @@ impl Client {
         let Ok(envelope) = Envelope::parse(text) else { return false };
         let Some(kind) = &envelope.kind else { return false };
         match kind.as_str() {
-            "session.welcome" => self.on_welcome(&envelope),
+            "session.welcome" => self.on_welcome(text, &envelope),
             "session.error" => self.on_error(frame, &envelope),
             kind if envelope.event_seq.is_none() => self.dispatch(kind, frame, &envelope, Number::NONE),
             kind => {

@@ -213,15 +213,6 @@ impl Requests {
         sent.find(|(_, entry)| wanted(&entry.request)).map(|(id, _)| *id)
     }
 
-    /// Returns the request that a frame answers: the one that it quotes or, since some runtimes quote none, the oldest
-    /// `wanted` one.
-    pub(super) fn answered_by(&self, quoted: Option<&str>, wanted: impl Fn(&Request) -> bool) -> Option<RequestId> {
-        match quoted {
-            Some(quoted) => self.sent_as(quoted).filter(|id| self.get(*id).is_some_and(wanted)),
-            None => self.oldest(wanted),
-        }
-    }
-
     /// Returns a request.
     pub(super) fn get(&self, id: RequestId) -> Option<&Request> {
         self.open.get(&id).map(|entry| &entry.request)

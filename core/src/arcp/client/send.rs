@@ -1,12 +1,14 @@
 //! Frames of the client: the hello, signs of life, acknowledgements and requests, as far as the transport has credit.
 
+use alloc::string::String;
+
 use bytes::Bytes;
 
 use super::Client;
 use super::session::Session;
 use crate::arcp::wire::envelope;
-use crate::arcp::wire::ids::EnvelopeId;
-use crate::arcp::wire::request::write;
+use crate::arcp::wire::ids::{EnvelopeId, SessionId};
+use crate::arcp::wire::request::write::{self, HelloForm};
 use crate::time::Time;
 
 impl Client {
@@ -18,17 +20,34 @@ impl Client {
         self.flush();
     }
 
-    /// Sends the hello, regardless of credit.
+    /// Sends the hello, or the `session.resume` in its place, regardless of credit.
+    ///
+    /// Its form is that of the runtime, as far as a welcome has shown which one it is. A hello for one that is not known
+    /// says everything in every form; its envelope names a session, because the Ruby SDK requires it.
     pub(super) fn send_hello(&mut self) {
+        let form = self.session.as_ref().map_or(HelloForm::All, Session::hello);
+        let resume = self.session.as_ref().and_then(Session::resume);
+        let fresh = SessionId(self.random.random_u128());
+        let head = match &self.session {
+            _ if !form.names_session() => String::new(),
+            Some(session) => envelope::head(&session.id(), None, None),
+            None => envelope::head(&fresh, None, None),
+        };
+        let id = EnvelopeId::next(&mut self.random, self.now);
+        self.transport.greeted(id);
+        if let Some(resume) = resume.as_ref().filter(|_| form == HelloForm::Message) {
+            let payload = write::resume(resume, self.config.token.expose());
+            return self.outbox.send(envelope::frame(id, "session.resume", "", None, &[&payload]));
+        }
         let payload = write::hello(&write::Hello {
+            form,
             name: &self.config.name,
             version: &self.config.version,
             token: self.config.token.expose(),
             features: self.config.features,
-            resume: self.session.as_ref().and_then(Session::resume),
+            resume,
         });
-        let id = EnvelopeId::next(&mut self.random, self.now);
-        self.outbox.send(envelope::frame(id, "session.hello", "", None, &[&payload]));
+        self.outbox.send(envelope::frame(id, "session.hello", &head, None, &[&payload]));
     }
 
     /// Sends whatever may be sent now. Every input ends with this.

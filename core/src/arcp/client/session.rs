@@ -4,10 +4,11 @@ use alloc::string::String;
 
 use super::acks::Acks;
 use super::config::AutoAck;
+use super::peer::Peer;
 use super::sequence::{Arrival, Sequence};
 use super::types::ResumePoint;
 use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::request::write;
+use crate::arcp::wire::request::write::{self, HelloForm};
 use crate::secret::Secret;
 use crate::time::Time;
 
@@ -19,6 +20,10 @@ pub(super) struct Session {
     features: Features,
     /// Whether the features were negotiated by a former client, so that the next welcome names them.
     unknown_features: bool,
+    /// The runtime, as its last welcome showed it.
+    peer: Peer,
+    /// Whether the runtime has ignored the resume of a hello, so that the session is resumed by `session.resume`.
+    by_message: bool,
     /// Whether a former client used the session, so that it can have jobs that this client does not know.
     inherited: bool,
     sequence: Sequence,
@@ -33,6 +38,8 @@ impl Session {
             token: None,
             features,
             unknown_features: false,
+            peer: Peer::UNKNOWN,
+            by_message: false,
             inherited: false,
             sequence: Sequence::default(),
             acks: Acks::default(),
@@ -46,6 +53,8 @@ impl Session {
             token: Some(point.token),
             features,
             unknown_features: true,
+            peer: Peer::UNKNOWN,
+            by_message: false,
             inherited: true,
             sequence: Sequence::after(point.last_event_seq),
             acks: Acks::default(),
@@ -53,7 +62,8 @@ impl Session {
     }
 
     /// Records a welcome, which has opened or resumed the session. The features stay those of the first welcome.
-    pub(super) fn welcome(&mut self, features: Features, token: Option<Secret>) {
+    pub(super) fn welcome(&mut self, features: Features, token: Option<Secret>, peer: Peer) {
+        self.peer = peer;
         if core::mem::take(&mut self.unknown_features) {
             self.features = features;
         }
@@ -68,6 +78,29 @@ impl Session {
 
     pub(super) fn features(&self) -> Features {
         self.features
+    }
+
+    /// Returns the runtime, as its last welcome showed it.
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Returns the form of the next hello.
+    pub(super) fn hello(&self) -> HelloForm {
+        if self.by_message { HelloForm::Message } else { self.peer.hello }
+    }
+
+    /// Records that the runtime has answered a hello that resumes this session with another one. Returns whether
+    /// `session.resume` is worth an attempt.
+    pub(super) fn replaced(&mut self) -> bool {
+        let tried = self.hello() == HelloForm::Message;
+        self.by_message = true;
+        !tried
+    }
+
+    /// Returns whether the runtime has answered a hello that resumes this session with another one.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.by_message
     }
 
     /// Returns whether the session can have jobs that this client does not know.

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use crate::arcp::wire::ids::EnvelopeId;
 use crate::time::Time;
 
 /// Pings that wait for their pong. Beyond them the oldest are forgotten.
@@ -13,6 +14,8 @@ const MAX_NONCE_BYTES: usize = 1_024;
 /// The state of one transport, which is lost with it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transport {
+    /// The envelope id of the hello, once it was sent.
+    hello: Option<EnvelopeId>,
     /// When the welcome is overdue; on the reading clock.
     welcome_due: Option<Time>,
     /// The heartbeat, if it was negotiated.
@@ -43,6 +46,16 @@ impl Transport {
     /// Creates the state of a transport that was just opened.
     pub(super) fn open(welcome_due: Time) -> Transport {
         Transport { welcome_due: Some(welcome_due), ..Transport::default() }
+    }
+
+    /// Records the hello that was sent.
+    pub(super) fn greeted(&mut self, hello: EnvelopeId) {
+        self.hello = Some(hello);
+    }
+
+    /// Returns whether this is the envelope id of the hello.
+    pub(super) fn is_hello(&self, id: &str) -> bool {
+        self.hello.is_some() && self.hello == EnvelopeId::parse(id)
     }
 
     /// Records the welcome. `interval` is that of the heartbeat in microseconds, if it was negotiated; `heard` is the

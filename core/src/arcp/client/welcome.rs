@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use super::Client;
 use super::event::{ClientEvent, CloseReason, LostReason, RequestFailure};
+use super::peer::Peer;
 use super::session::Session;
 use super::types::Welcome;
 use crate::arcp::wire::envelope::Envelope;
@@ -23,7 +24,7 @@ const MAX_RESUME_ATTEMPTS: u32 = 8;
 
 impl Client {
     /// Takes a `session.welcome`: the session is open or resumed.
-    pub(super) fn on_welcome(&mut self, envelope: &Envelope<'_>) {
+    pub(super) fn on_welcome(&mut self, text: &str, envelope: &Envelope<'_>) {
         if !self.state.is_greeting() {
             return;
         }
@@ -33,13 +34,20 @@ impl Client {
             return self.refused(1002, "malformed", CloseReason::Protocol("the welcome names no session"));
         };
         let resumed = self.session.is_some();
-        if self.session.as_ref().is_some_and(|session| session.id() != id) {
-            return self.refused(1000, "not the session that was to be resumed", CloseReason::SessionReplaced);
+        let id_of_answer = envelope.id.as_ref().map_or("", Text::as_str);
+        let peer = Peer::recognise(text, envelope, &welcome, self.transport.is_hello(id_of_answer));
+        if let Some(session) = self.session.as_mut().filter(|session| session.id() != id) {
+            const SENTENCE: &str = "not the session that was to be resumed";
+            if !session.replaced() {
+                return self.refused(1000, SENTENCE, CloseReason::SessionReplaced);
+            }
+            self.close_transport(1000, SENTENCE);
+            return self.lose(LostReason::Replaced);
         }
         self.state.welcome();
         let features = welcome.features().intersection(self.config.features);
         let session = self.session.get_or_insert_with(|| Session::new(id, features));
-        session.welcome(features, welcome.resume_token.owned().map(Secret::new));
+        session.welcome(features, welcome.resume_token.owned().map(Secret::new), peer);
         let features = session.features();
         let heartbeat = welcome.heartbeat_interval_sec.value().filter(|_| features.has(Feature::Heartbeat));
         let heartbeat = heartbeat.map(|seconds| seconds.clamp(1, MAX_HEARTBEAT_SECS));
@@ -71,6 +79,10 @@ impl Client {
 
     /// Tries again, or closes the client, after the runtime has answered the hello with an error.
     pub(super) fn greeting_refused(&mut self, fault: RemoteFault) {
+        // A runtime that has begun another session, and does not know `session.resume` either.
+        if fault.known() == Some(ErrorCode::InvalidRequest) && self.session.as_ref().is_some_and(Session::is_replaced) {
+            return self.refused(1000, "refused", CloseReason::SessionReplaced);
+        }
         let is_temporary = match fault.known() {
             Some(ErrorCode::InternalError) | None => fault.retryable,
             Some(ErrorCode::HeartbeatLost) => true,

@@ -78,6 +78,21 @@ fn parse_ulid(text: &str) -> Option<u128> {
     Ulid::from_string(text).ok().map(|ulid| ulid.0)
 }
 
+/// Returns whether a text is an upper-case ULID.
+pub(crate) fn is_ulid(text: &str) -> bool {
+    parse_ulid(text).is_some()
+}
+
+/// Returns whether a text is a lower-case UUID of version 7.
+pub(crate) fn is_uuid7(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            14 => byte == b'7',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        })
+}
+
 macro_rules! wire_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*

@@ -10,8 +10,9 @@ use crate::arcp::wire::feature::Features;
 use crate::json::Object;
 use crate::time::Time;
 
-/// A `session.hello` (§6.2).
+/// A `session.hello` (§6.2), or the `session.resume` in its place (§6.3).
 pub(crate) struct Hello<'a> {
+    pub(crate) form: HelloForm,
     pub(crate) name: &'a str,
     pub(crate) version: &'a str,
     pub(crate) token: &'a str,
@@ -19,7 +20,54 @@ pub(crate) struct Hello<'a> {
     pub(crate) resume: Option<Resume<'a>>,
 }
 
-/// The `resume` of a hello (§6.3).
+/// How a hello names its client and resumes a session. The deployed runtimes read different members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HelloForm {
+    /// All members at once, for a runtime that is not known.
+    All,
+    /// `client{}` and `resume{session_id, resume_token, last_event_seq}`, as the specification says.
+    Member,
+    /// `client{}`, `resume_token` and `last_event_seq`: Java, C#.
+    TopLevel,
+    /// `client_name`, `client_version` and `resume{token, last_event_seq}`: Ruby.
+    Token,
+    /// `client{}`; a session is resumed by the message `session.resume`: F#.
+    Message,
+}
+
+impl HelloForm {
+    fn has_client(self) -> bool {
+        self != HelloForm::Token
+    }
+
+    fn has_client_name(self) -> bool {
+        matches!(self, HelloForm::All | HelloForm::Token)
+    }
+
+    /// Returns whether the envelope of a hello names the session: the Ruby SDK requires it.
+    pub(crate) fn names_session(self) -> bool {
+        matches!(self, HelloForm::All | HelloForm::Token)
+    }
+
+    fn has_top_level(self) -> bool {
+        matches!(self, HelloForm::All | HelloForm::TopLevel)
+    }
+
+    /// Returns the `resume` of a hello in this form.
+    fn member(self, resume: &Resume<'_>) -> Option<String> {
+        if matches!(self, HelloForm::TopLevel | HelloForm::Message) {
+            return None;
+        }
+        let object = match self {
+            HelloForm::Token => Object::new(),
+            _ => Object::new().text("session_id", resume.session_id).text("resume_token", resume.token),
+        };
+        let object = if self == HelloForm::Member { object } else { object.text("token", resume.token) };
+        Some(object.value("last_event_seq", resume.last_event_seq).close())
+    }
+}
+
+/// What a hello says to resume a session (§6.3).
 pub(crate) struct Resume<'a> {
     pub(crate) session_id: &'a str,
     pub(crate) token: &'a str,
@@ -31,20 +79,33 @@ pub(crate) fn hello(hello: &Hello<'_>) -> String {
     let features = serde_json::to_string(&hello.features).unwrap_or_default();
     let capabilities = Object::new().json("encodings", "[\"json\"]").json("features", &features).close();
     let client = Object::new().text("name", hello.name).text("version", hello.version).close();
-    let auth = Object::new().text("scheme", "bearer").text("token", hello.token).close();
-    let resume = hello.resume.as_ref().map(|resume| {
-        Object::new()
-            .text("session_id", resume.session_id)
-            .text("resume_token", resume.token)
-            .value("last_event_seq", resume.last_event_seq)
-            .close()
-    });
+    let form = hello.form;
+    let resume = hello.resume.as_ref().and_then(|resume| form.member(resume));
+    let top_level = hello.resume.as_ref().filter(|_| form.has_top_level());
     Object::with_capacity(512)
-        .json("client", &client)
-        .json("auth", &auth)
+        .opt_json("client", form.has_client().then_some(client.as_str()))
+        .opt_text("client_name", form.has_client_name().then_some(hello.name))
+        .opt_text("client_version", form.has_client_name().then_some(hello.version))
+        .json("auth", &auth(hello.token))
         .json("capabilities", &capabilities)
         .opt_json("resume", resume.as_deref())
+        .opt_text("resume_token", top_level.map(|resume| resume.token))
+        .opt_value("last_event_seq", top_level.map(|resume| resume.last_event_seq))
         .close()
+}
+
+/// `session.resume` (§6.3)
+pub(crate) fn resume(resume: &Resume<'_>, token: &str) -> String {
+    Object::new()
+        .text("session_id", resume.session_id)
+        .text("resume_token", resume.token)
+        .value("last_event_seq", resume.last_event_seq)
+        .json("auth", &auth(token))
+        .close()
+}
+
+fn auth(token: &str) -> String {
+    Object::new().text("scheme", "bearer").text("token", token).close()
 }
 
 /// `session.ping` (§6.4)

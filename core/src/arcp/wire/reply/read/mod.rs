@@ -30,4 +30,4 @@ pub(crate) use self::quote::Quote;
 pub use self::raw::Raw;
 pub(crate) use self::terminal::Terminal;
 pub use self::welcome::AgentInfo;
-pub(crate) use self::welcome::Welcome;
+pub(crate) use self::welcome::{Welcome, has_timestamp};

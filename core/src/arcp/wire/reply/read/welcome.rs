@@ -31,6 +31,11 @@ pub(crate) struct Welcome<'a> {
     pub(crate) session_id: Maybe<Text<'a>>,
     #[serde(borrow)]
     runtime: Maybe<RuntimeInfo<'a>>,
+    // The Ruby SDK has these two in the place of `runtime`.
+    #[serde(borrow)]
+    runtime_name: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    runtime_version: Maybe<Text<'a>>,
     #[serde(borrow)]
     pub(crate) resume_token: Maybe<Text<'a>>,
     pub(crate) resume_window_sec: Maybe<Int>,
@@ -71,8 +76,22 @@ struct Agent<'a> {
 impl Welcome<'_> {
     /// Returns the features that the runtime names. Some runtimes name all of theirs, and not only the negotiated ones.
     pub(crate) fn features(&self) -> Features {
+        self.feature_names().filter_map(Feature::parse).collect()
+    }
+
+    /// Returns whether there are at least two features, in alphabetical order.
+    pub(crate) fn has_sorted_features(&self) -> bool {
+        self.feature_names().nth(1).is_some() && self.feature_names().is_sorted()
+    }
+
+    fn feature_names(&self) -> impl Iterator<Item = &str> {
         let names = self.capabilities.0.iter().flat_map(|capabilities| capabilities.features.0.iter().flatten());
-        names.filter_map(|name| Feature::parse(name.as_str()?)).collect()
+        names.filter_map(Maybe::as_str)
+    }
+
+    /// Returns whether the runtime names itself in the payload itself, and not in `runtime`.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.runtime.0.is_none() && self.runtime_name.0.is_some()
     }
 
     /// Returns the agents, which runtimes send as names or as objects.
@@ -83,13 +102,25 @@ impl Welcome<'_> {
 
     /// Returns `runtime.name`; empty if there is none.
     pub(crate) fn runtime_name(&self) -> String {
-        self.runtime.0.as_ref().and_then(|runtime| runtime.name.owned()).unwrap_or_default()
+        let name = self.runtime.0.as_ref().map_or(&self.runtime_name, |runtime| &runtime.name);
+        name.owned().unwrap_or_default()
     }
 
     /// Returns `runtime.version`; empty if there is none.
     pub(crate) fn runtime_version(&self) -> String {
-        self.runtime.0.as_ref().and_then(|runtime| runtime.version.owned()).unwrap_or_default()
+        let version = self.runtime.0.as_ref().map_or(&self.runtime_version, |runtime| &runtime.version);
+        version.owned().unwrap_or_default()
     }
+}
+
+/// Returns whether an envelope has a `timestamp`, as those of the C# SDK do.
+pub(crate) fn has_timestamp(frame: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Stamped<'a> {
+        #[serde(borrow)]
+        timestamp: Option<&'a RawValue>,
+    }
+    serde_json::from_str::<Stamped<'_>>(frame).is_ok_and(|envelope| envelope.timestamp.is_some())
 }
 
 fn agent(json: &str) -> Option<AgentInfo> {
