@@ -69,9 +69,11 @@ const RUNTIME: [(&str, &str); 48] = [
     ("revocations", "s14_submits_with_credentials_are_refused_beyond_the_revocation_limit"),
 ];
 
-const CLIENT: [(&str, &str); 15] = [
+const CLIENT: [(&str, &str); 17] = [
     ("welcome_timeout", "no_welcome_in_time_is_a_lost_transport"),
     ("request_timeout", "a_cancel_without_an_answer_times_out_and_the_job_continues"),
+    ("silence_timeout", "a_silent_job_is_looked_for_in_the_list_of_live_jobs"),
+    ("terminal_timeout", "a_subscription_to_an_ended_job_ends_soon_after_its_last_frame"),
     ("close_timeout", "close_ends_after_a_second_of_silence"),
     ("frame_bytes", "one_frame_too_large_or_many_malformed_close_the_client"),
     ("bad_frames", "one_frame_too_large_or_many_malformed_close_the_client"),

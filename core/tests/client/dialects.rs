@@ -79,7 +79,7 @@ fn a_job_error_with_the_id_of_a_request_refuses_the_request_and_ends_no_job() {
 
 #[test]
 fn a_late_refusal_of_a_request_that_was_given_up_ends_no_job() {
-    let mut harness = Harness::live();
+    let mut harness = Harness::live_unasking();
     let job = harness.job("j");
     cancel(&mut harness, job);
     let refused = with(&unnumbered("j", "PERMISSION_DENIED"), "id", harness.id_of("job.cancel"));
@@ -267,16 +267,17 @@ fn events_of_a_session_without_a_job_count_and_are_passed_over() {
 #[test]
 fn a_resume_has_the_form_that_the_runtime_of_the_welcome_reads() {
     const TOKEN: &str = "RESUME-TOKEN";
-    let member = |session: &str| json!({"resume": {"session_id": session, "resume_token": TOKEN, "last_event_seq": 0}});
-    let top_level = |_: &str| json!({"resume_token": TOKEN, "last_event_seq": 0});
-    let token = |_: &str| json!({"resume": {"token": TOKEN, "last_event_seq": 0}});
-    let rows: [(&str, &str, &dyn Fn(&str) -> Value); 6] = [
-        ("go", include_str!("../fixtures/go-runtime.jsonl"), &member),
-        ("java", include_str!("../fixtures/java-runtime.jsonl"), &top_level),
-        ("ruby", include_str!("../fixtures/ruby-runtime.jsonl"), &token),
-        ("csharp", include_str!("../fixtures/csharp-runtime.jsonl"), &top_level),
-        ("typescript", include_str!("../fixtures/ts-runtime.jsonl"), &member),
-        ("python", include_str!("../fixtures/py-runtime.jsonl"), &member),
+    type Form = fn(&str) -> Value;
+    let member: Form = |id| json!({"resume": {"session_id": id, "resume_token": TOKEN, "last_event_seq": 0}});
+    let top_level: Form = |_| json!({"resume_token": TOKEN, "last_event_seq": 0});
+    let token: Form = |_| json!({"resume": {"token": TOKEN, "last_event_seq": 0}});
+    let rows: [(&str, &str, Form); 6] = [
+        ("go", include_str!("../fixtures/go-runtime.jsonl"), member),
+        ("java", include_str!("../fixtures/java-runtime.jsonl"), top_level),
+        ("ruby", include_str!("../fixtures/ruby-runtime.jsonl"), token),
+        ("csharp", include_str!("../fixtures/csharp-runtime.jsonl"), top_level),
+        ("typescript", include_str!("../fixtures/ts-runtime.jsonl"), member),
+        ("python", include_str!("../fixtures/py-runtime.jsonl"), member),
     ];
     for (name, lines, expected) in rows {
         let welcome = lines.lines().find(|line| line.contains(r#""type": "session.welcome""#)).unwrap();

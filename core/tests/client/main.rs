@@ -10,4 +10,5 @@ mod liveness;
 mod properties;
 mod requests;
 mod session;
+mod silence;
 mod support;

@@ -298,7 +298,7 @@ fn a_terminal_answers_an_unanswered_cancel() {
 
 #[test]
 fn a_cancel_without_an_answer_times_out_and_the_job_continues() {
-    let mut harness = Harness::live();
+    let mut harness = Harness::live_unasking();
     let job = harness.job("j");
     cancel(&mut harness, job);
     assert_eq!(harness.wait(60 * SECOND), ["h0 cancel failed: timed out"]);

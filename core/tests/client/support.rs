@@ -1,5 +1,7 @@
 //! A client whose frames go in as text and whose outputs come out as lines of text.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use nuncio_core::arcp::FinalStatus;
 use nuncio_core::arcp::client::{
@@ -32,6 +34,11 @@ impl Harness {
     pub(crate) fn idle(config: ClientConfig) -> Harness {
         let client = Client::new(config, [7; 32], START);
         Harness { client, now: START, sent: Vec::new(), handles: Vec::new(), reports_sent: true, reports_taken: true }
+    }
+
+    /// Returns a client in session `sess_1` that does not ask about silent jobs.
+    pub(crate) fn live_unasking() -> Harness {
+        Harness::live_with(ClientConfig::default().with(|config| config.silence_timeout = Duration::MAX))
     }
 
     /// Returns a client in session `sess_1` with all features.

@@ -70,6 +70,7 @@ impl Client {
             let parent = parent.and_then(|parent| self.jobs.followers(parent).next());
             let handle = self.jobs.open(Role::Child);
             self.jobs.bind(handle, job_id);
+            self.follow(job_id);
             self.emit(ClientEvent::Child { handle, parent, accepted }, bytes);
         } else if quoted.is_some() && self.requests.oldest(is_submit).is_some() {
             // This may answer a submit that was sent several times, quoting an id that is no longer remembered. The
@@ -91,6 +92,7 @@ impl Client {
         if !self.jobs.is_released(handle) {
             self.emit(ClientEvent::Accepted { handle, accepted }, bytes);
         }
+        self.follow(&job_id);
         for (request, reason) in self.jobs.take_cancels(handle) {
             let payload = write::cancel(&job_id, reason.as_deref());
             self.requests.complete(request, job_id.clone(), payload);
@@ -103,19 +105,26 @@ impl Client {
         let on_envelope = envelope.job_id.as_ref().map(Text::as_str);
         let job_id = grant.job_id.as_str().or(on_envelope).unwrap_or_default();
         let is_subscribe = |request: &Request| {
-            matches!(request.ask, Ask::Subscribe(_)) && request.job.as_deref().is_some_and(|job| job == job_id)
+            let subscribes = matches!(request.ask, Ask::Subscribe(_) | Ask::Inquire(_));
+            subscribes && request.job.as_deref().is_some_and(|job| job == job_id)
         };
         let request = self.answered_by(self.quote(envelope).as_deref(), is_subscribe);
         let Some(request) = request.and_then(|id| self.requests.remove(id)) else { return };
+        let status = grant.current_status.as_str().and_then(FinalStatus::parse_lenient);
+        if let Ask::Inquire(job) = request.ask {
+            return self.on_inquired(job, status);
+        }
         let Ask::Subscribe(handle) = request.ask else { return };
         let outcome = self.jobs.answered(handle);
         let subscribed = Box::new(grant.subscribed(frame, job_id, envelope.trace_id.as_ref()));
         self.emit(ClientEvent::Subscribed { handle, subscribed }, frame.len());
         if let Some(outcome) = outcome {
             self.end_handle(handle, outcome, frame.len());
-        } else if let Some(status) = grant.current_status.as_str().and_then(FinalStatus::parse_lenient) {
-            let due = self.outbox.clock().read(self.now).plus(self.config.request_timeout);
+        } else if let Some(status) = status {
+            let due = self.read_time().plus(self.config.terminal_timeout);
             self.jobs.owe(handle, status, due);
+        } else {
+            self.follow(job_id);
         }
     }
 
@@ -139,9 +148,12 @@ impl Client {
     /// Takes a `session.jobs`: a page of jobs.
     pub(super) fn on_jobs(&mut self, frame: &Bytes, envelope: &Envelope<'_>) {
         let jobs: read::Jobs<'_> = payload(envelope);
-        let is_list = |request: &Request| request.ask == Ask::List;
+        let is_list = |request: &Request| matches!(request.ask, Ask::List | Ask::Survey);
         let Some(request) = self.answered_by(self.quote(envelope).as_deref(), is_list) else { return };
-        self.requests.remove(request);
+        let Some(request_ask) = self.requests.remove(request).map(|request| request.ask) else { return };
+        if request_ask == Ask::Survey {
+            return self.on_survey(jobs.page(frame));
+        }
         let page = Box::new(jobs.page(frame));
         self.emit(ClientEvent::Jobs { request, page }, frame.len());
     }

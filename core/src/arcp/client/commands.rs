@@ -185,7 +185,7 @@ impl Client {
         let asked = self.jobs.unanswered(handle);
         let is_known = asked.is_none_or(|asked| self.requests.was_sent(asked));
         let job = self.jobs.id(handle).cloned();
-        if let Some(closed) = self.jobs.close(handle) {
+        if let Some(closed) = self.close_handle(handle) {
             for cancel in closed.cancels {
                 self.fail(cancel, RequestFailure::Closed);
             }

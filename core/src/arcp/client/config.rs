@@ -40,6 +40,13 @@ pub struct ClientConfig {
     /// The time for which a request that was sent may stay unanswered on a live session. Default: 60 s, which is longer
     /// than Nuncio's runtime gives its host to answer a submit.
     pub request_timeout: Duration,
+    /// The time for which the runtime may send nothing about a job that has not ended, on a live session, before the
+    /// client asks whether the job is still live (ours). Nuncio's runtime is not asked, because it ends every job.
+    /// Default: 30 s.
+    pub silence_timeout: Duration,
+    /// The time to wait for the terminal message of a job after the runtime has said that the job has ended, or has sent
+    /// another frame of it (ours). Default: 5 s.
+    pub terminal_timeout: Duration,
     /// The time to wait for `session.closed` before the transport is closed anyway (§6.7; ours). Default: 1 s.
     pub close_timeout: Duration,
 
@@ -115,6 +122,8 @@ impl Default for ClientConfig {
             auto_ack: Some(AutoAck::default()),
             welcome_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_mins(1),
+            silence_timeout: Duration::from_secs(30),
+            terminal_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(1),
             limits: ClientLimits::default(),
         }

@@ -13,7 +13,7 @@ use super::jobs::JobKey;
 use super::requests::{Ask, Request};
 use super::sequence::Arrival;
 use super::session::Session;
-use super::types::{ChunkEvent, JobEvent, Outcome, Product};
+use super::types::{ChunkEvent, JobEvent, Outcome, OutcomeSource, Product};
 use crate::arcp::wire::envelope::{Envelope, Int};
 use crate::arcp::wire::ids::is_plain;
 use crate::arcp::wire::reply::read::{self, EventFrame, EventKind, Raw, Timestamp, payload};
@@ -92,6 +92,7 @@ impl Client {
     /// Returns the job that a frame belongs to. A frame of an unknown job is held, and one of a retired job is dropped.
     fn route(&mut self, job_id: &str, number: Number, frame: &Bytes) -> Option<JobKey> {
         if let Some(job) = self.jobs.find(job_id) {
+            self.silence.heard(job, self.read_time());
             return Some(job);
         }
         if number.kind != Numbering::Own || !is_plain(job_id) || self.jobs.is_retired(job_id) {
@@ -143,6 +144,7 @@ impl Client {
         for (handle, stream) in members {
             let outcome = Box::new(Outcome {
                 status,
+                source: OutcomeSource::Terminal,
                 seq,
                 result: product(stream, terminal, frame),
                 summary: terminal.summary.owned(),

@@ -247,6 +247,8 @@ pub enum ClientTimer {
     Ack,
     /// A request was not answered, or the terminal message of an ended job was not received.
     Request,
+    /// Nothing was received about a job for a while, and the runtime is asked about it.
+    Silence,
     /// The runtime has not answered the `session.close`.
     Closing,
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::Client;
 use super::event::{ClientEvent, RequestFailure};
+use super::jobs::ClosedHandle;
 use super::requests::Ask;
 use super::types::{HandleId, Outcome, RequestId};
 
@@ -14,7 +15,7 @@ impl Client {
         let mut released = false;
         match request.ask {
             Ask::Submit(handle) | Ask::Subscribe(handle) => {
-                if let Some(closed) = self.jobs.close(handle) {
+                if let Some(closed) = self.close_handle(handle) {
                     released = closed.released;
                     for cancel in closed.cancels {
                         self.fail(cancel, why.clone());
@@ -27,11 +28,22 @@ impl Client {
                     self.jobs.cancel_refused(handle);
                 }
             }
+            Ask::Survey => self.on_survey_failed(),
+            Ask::Inquire(job) => self.on_inquiry_failed(job, why.clone()),
             Ask::List | Ask::Unsubscribe => {}
         }
         if let Some(request) = request.ask.failed(id).filter(|_| !released) {
             self.emit(ClientEvent::RequestFailed { request, why: Box::new(why) }, 0);
         }
+    }
+
+    /// Closes a handle, and forgets when its job was heard of if no other handle follows it.
+    pub(super) fn close_handle(&mut self, handle: HandleId) -> Option<ClosedHandle> {
+        let closed = self.jobs.close(handle)?;
+        if let Some(job) = closed.job {
+            self.silence.forget(job);
+        }
+        Some(closed)
     }
 
     /// Fails every request, because the client is closed.
@@ -43,7 +55,7 @@ impl Client {
 
     /// Ends a handle whose job has ended. Its cancels are answered by that, and the terminal event is its last one.
     pub(super) fn end_handle(&mut self, handle: HandleId, outcome: Box<Outcome>, bytes: usize) {
-        let Some(closed) = self.jobs.close(handle) else { return };
+        let Some(closed) = self.close_handle(handle) else { return };
         for request in closed.cancels {
             if self.requests.remove(request).is_some() {
                 self.emit(ClientEvent::Cancelled { request, handle, acknowledged: false }, 0);

@@ -86,6 +86,8 @@ pub(super) struct ClosedHandle {
     pub(super) released: bool,
     /// The cancels that were not answered yet.
     pub(super) cancels: Vec<RequestId>,
+    /// The job, if no other handle follows it.
+    pub(super) job: Option<JobKey>,
 }
 
 /// All jobs and handles of a client.
@@ -173,6 +175,7 @@ impl Jobs {
         if let Some((_, due)) = owed {
             self.owed.remove(&(due, handle));
         }
+        let mut last = None;
         if let Some(key) = job
             && let Some(job) = self.jobs.get_mut(key)
         {
@@ -180,11 +183,13 @@ impl Jobs {
             if job.members.is_empty()
                 && let Some(job) = self.jobs.remove(key)
             {
+                last = Some(key);
                 self.by_id.remove(&job.id);
                 self.retired.add(job.id);
             }
         }
-        Some(ClosedHandle { released, cancels: cancels.into_iter().map(|cancel| cancel.request).collect() })
+        let cancels = cancels.into_iter().map(|cancel| cancel.request).collect();
+        Some(ClosedHandle { released, cancels, job: last })
     }
 
     /// Returns where a handle comes from, or `None` for a dead handle.
@@ -285,6 +290,26 @@ impl Jobs {
         self.retired.add(Arc::from(id));
     }
 
+    /// Returns all jobs.
+    pub(super) fn keys(&self) -> impl Iterator<Item = JobKey> {
+        self.jobs.keys()
+    }
+
+    /// Returns the id of a job, or `None` if no handle follows it any more.
+    pub(super) fn id_of(&self, job: JobKey) -> Option<&Arc<str>> {
+        self.jobs.get(job).map(|job| &job.id)
+    }
+
+    /// Returns the handles of a job, released or not.
+    pub(super) fn members(&self, job: JobKey) -> Vec<HandleId> {
+        self.jobs.get(job).map_or_else(Vec::new, |job| job.members.clone())
+    }
+
+    /// Returns the number up to which all handles of a job have received its events.
+    pub(super) fn received(&self, job: JobKey) -> Option<u64> {
+        self.jobs.get(job)?.members.iter().filter_map(|member| self.handles.get(*member)).map(|handle| handle.seq).min()
+    }
+
     // Delivery.
 
     /// Delivers an event to the handles of a job that have not received it: calls `deliver` with each of them that was
@@ -315,7 +340,9 @@ impl Jobs {
         members
             .filter_map(|member| {
                 let handle = self.handles.get_mut(*member)?;
-                handle.receive(seq).then(|| (*member, handle.stream.take()))
+                // Some runtimes number what they send again from 1.
+                let is_owed = handle.owed.is_some() && handle.parked.is_none();
+                (handle.receive(seq) || is_owed).then(|| (*member, handle.stream.take()))
             })
             .collect()
     }
@@ -338,9 +365,21 @@ impl Jobs {
     /// for until `due`.
     pub(super) fn owe(&mut self, handle: HandleId, status: FinalStatus, due: Time) {
         if let Some(owing) = self.handles.get_mut(handle) {
-            owing.owed = Some((status, due));
+            if let Some((_, former)) = owing.owed.replace((status, due)) {
+                self.owed.remove(&(former, handle));
+            }
             self.owed.insert((due, handle));
         }
+    }
+
+    /// Returns whether the terminal message of a handle's job is waited for, because the job is known to have ended.
+    pub(super) fn is_owed(&self, handle: HandleId) -> bool {
+        self.handles.get(handle).is_some_and(|handle| handle.owed.is_some())
+    }
+
+    /// Returns the job that a handle follows.
+    pub(super) fn followed_by(&self, handle: HandleId) -> Option<JobKey> {
+        self.handles.get(handle)?.job
     }
 
     /// Returns the handle whose terminal message is given up first, with the status of its job and the deadline.

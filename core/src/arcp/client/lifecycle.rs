@@ -8,6 +8,7 @@ use super::Client;
 use super::event::{ClientEvent, ClientOutput, CloseReason, LostReason, RequestFailure};
 use super::goodbye::Goodbye;
 use super::jobs::Jobs;
+use super::silence::Silence;
 use super::state::AfterLoss;
 use super::transport::Transport;
 use crate::arcp::wire::request::write;
@@ -152,6 +153,7 @@ impl Client {
         self.goodbye = None;
         self.jobs = Jobs::default();
         self.held.clear();
+        self.silence = Silence::default();
         self.emit(ClientEvent::Closed(Box::new(reason)), 0);
     }
 }

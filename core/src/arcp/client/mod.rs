@@ -19,6 +19,7 @@
 //! | `Requests`  | `requests.rs`  | what is queued, and what was sent and not answered                |
 //! | `Jobs`      | `jobs.rs`      | jobs and handles, streamed results (`chunks.rs`), ended jobs (`retired.rs`) |
 //! | `Held`      | `held.rs`      | frames of jobs that are not known yet                             |
+//! | `Silence`   | `silence.rs`   | jobs that the runtime is silent about, and is asked about         |
 //! | `Goodbye`   | `goodbye.rs`   | the end of the session that the application asked for             |
 //! | `Outbox`    | `outbox.rs`    | outputs, credit, events that were not taken, and the clock of reading (`clock.rs`) |
 //!
@@ -38,6 +39,7 @@ mod event;
 mod fail;
 mod goodbye;
 mod held;
+mod inquire;
 mod jobs;
 mod lifecycle;
 mod outbox;
@@ -48,6 +50,7 @@ mod retired;
 mod send;
 mod sequence;
 mod session;
+mod silence;
 mod state;
 mod timeout;
 mod transport;
@@ -58,9 +61,13 @@ use core::fmt;
 
 pub use config::{AutoAck, ClientConfig, ClientLimits};
 pub use event::{ClientEvent, ClientOutput, ClientTimer, CloseReason, Failed, LostReason, RequestFailure};
-pub use types::{ChunkEvent, ClientRefused, HandleId, JobEvent, Outcome, Product, RequestId, ResumePoint, Welcome};
+pub use types::{
+    ChunkEvent, ClientRefused, HandleId, JobEvent, Outcome, OutcomeSource, Product, RequestId, ResumePoint, Welcome,
+};
 
-pub use super::wire::reply::read::{Accepted, AgentInfo, EventKind, JobPage, JobRow, Raw, RemoteFault, Subscribed};
+pub use super::wire::reply::read::{
+    Accepted, AgentInfo, EventKind, JobPage, JobRow, Raw, RemoteFault, Rotation, Subscribed,
+};
 pub use super::wire::request::args::{ListQuery, SubmitArgs, Subscribe};
 use crate::random::Random;
 use crate::time::Time;
@@ -71,6 +78,7 @@ use outbox::Outbox;
 use peer::Peer;
 use requests::Requests;
 use session::Session;
+use silence::Silence;
 use state::State;
 use transport::Transport;
 
@@ -108,6 +116,7 @@ pub struct Client {
     requests: Requests,
     jobs: Jobs,
     held: Held,
+    silence: Silence,
     goodbye: Option<Goodbye>,
     outbox: Outbox,
 }
@@ -127,6 +136,7 @@ impl Client {
             requests: Requests::default(),
             jobs: Jobs::default(),
             held: Held::default(),
+            silence: Silence::default(),
             goodbye: None,
             outbox: Outbox::default(),
         }
@@ -193,6 +203,7 @@ impl Client {
             .saturating_add(self.requests.bytes_held())
             .saturating_add(self.jobs.bytes_held())
             .saturating_add(self.held.bytes_held())
+            .saturating_add(self.silence.bytes_held())
             .saturating_add(self.transport.bytes_held())
     }
 

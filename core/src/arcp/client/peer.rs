@@ -11,6 +11,7 @@ use crate::arcp::wire::request::write::HelloForm;
 use crate::json::Text;
 
 /// What a client relies on of a runtime.
+#[expect(clippy::struct_excessive_bools, reason = "a row of switches that do not depend on each other")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     /// The form of the next hello.

@@ -13,6 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::event::Failed;
+use super::jobs::JobKey;
 use super::types::{HandleId, RequestId};
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::EnvelopeId;
@@ -33,6 +34,10 @@ pub(super) enum Ask {
     Subscribe(HandleId),
     Cancel(HandleId),
     List,
+    /// A list of the live jobs, to find jobs that the runtime is silent about.
+    Survey,
+    /// A subscribe to a job that the runtime is silent about.
+    Inquire(JobKey),
     /// Nothing answers an unsubscribe, so it is gone once it was sent.
     Unsubscribe,
 }
@@ -42,21 +47,22 @@ impl Ask {
     pub(super) fn message_type(self) -> &'static str {
         match self {
             Ask::Submit(_) => "job.submit",
-            Ask::Subscribe(_) => "job.subscribe",
+            Ask::Subscribe(_) | Ask::Inquire(_) => "job.subscribe",
             Ask::Cancel(_) => "job.cancel",
-            Ask::List => "session.list_jobs",
+            Ask::List | Ask::Survey => "session.list_jobs",
             Ask::Unsubscribe => "job.unsubscribe",
         }
     }
 
-    /// Returns how a failure of the request `id` names it. The failure of an unsubscribe is not reported.
+    /// Returns how a failure of the request `id` names it. The failure of a request that the application has not
+    /// made, and that of an unsubscribe, is not reported.
     pub(super) fn failed(self, id: RequestId) -> Option<Failed> {
         match self {
             Ask::Submit(handle) => Some(Failed::Submit(handle)),
             Ask::Subscribe(handle) => Some(Failed::Subscribe(handle)),
             Ask::Cancel(handle) => Some(Failed::Cancel(id, handle)),
             Ask::List => Some(Failed::List(id)),
-            Ask::Unsubscribe => None,
+            Ask::Survey | Ask::Inquire(_) | Ask::Unsubscribe => None,
         }
     }
 }

@@ -1,11 +1,9 @@
 //! The deadlines of a client.
 
-use alloc::boxed::Box;
-
 use super::Client;
 use super::event::{ClientTimer, LostReason, RequestFailure};
 use super::goodbye::Goodbye;
-use super::types::{Outcome, Product};
+use super::types::OutcomeSource;
 use crate::time::Time;
 
 impl Client {
@@ -18,6 +16,7 @@ impl Client {
             (live(self.transport.ping_due()), ClientTimer::Heartbeat),
             (live(self.ack_due()), ClientTimer::Ack),
             (live(self.answer_due()), ClientTimer::Request),
+            (live(self.silent_due()), ClientTimer::Silence),
             (self.goodbye.as_ref().map(Goodbye::due), ClientTimer::Closing),
         ]
         .into_iter()
@@ -62,9 +61,16 @@ impl Client {
         while let Some((due, handle, status)) = self.jobs.first_owed()
             && has_passed(self.real(due))
         {
-            let outcome =
-                Outcome { status, seq: 0, result: Product::Unknown, summary: None, fault: None, completed_at: None };
-            self.end_handle(handle, Box::new(outcome), 0);
+            let heard = self.jobs.followed_by(handle).map_or(due, |job| self.silence.last_heard(job));
+            let later = heard.plus(self.config.terminal_timeout);
+            if later > self.read_time() {
+                self.jobs.owe(handle, status, later);
+            } else {
+                self.end_without_terminal(handle, status, OutcomeSource::Status, None);
+            }
+        }
+        if has_passed(self.silent_due()) {
+            self.doubt_silent_jobs();
         }
         self.flush();
     }
@@ -84,6 +90,11 @@ impl Client {
 
     fn ack_due(&self) -> Option<Time> {
         self.session.as_ref()?.ack_due(self.config.auto_ack)
+    }
+
+    /// Returns when a job counts as silent.
+    fn silent_due(&self) -> Option<Time> {
+        self.real(self.silence.first_due()?)
     }
 
     /// Returns when an answer, or the terminal message of a job that has ended, is overdue.

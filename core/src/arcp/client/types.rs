@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::reply::read::{AgentInfo, EventKind, Raw, RemoteFault, Timestamp};
+use crate::arcp::wire::reply::read::{AgentInfo, EventKind, Raw, RemoteFault, Rotation, Timestamp};
 use crate::secret::Secret;
 
 slotmap::new_key_type! {
@@ -113,6 +113,12 @@ impl JobEvent {
     pub fn ts(&self) -> &str {
         self.ts.as_str()
     }
+
+    /// Returns the credential that has a new value, if this is the `status` event that says so (§9.8.2), in any of the
+    /// forms of the deployed runtimes. Its body carries a secret.
+    pub fn rotation(&self) -> Option<Rotation> {
+        Rotation::read(&self.kind, self.body.as_str())
+    }
 }
 
 impl fmt::Debug for JobEvent {
@@ -161,6 +167,8 @@ impl fmt::Debug for ChunkEvent {
 pub struct Outcome {
     /// The `final_status`.
     pub status: FinalStatus,
+    /// What the runtime has said about the end of the job.
+    pub source: OutcomeSource,
     /// The number of the terminal message in the session; 0 if the runtime did not send one.
     pub seq: u64,
     /// The result. A job that failed can have a partial one.
@@ -171,6 +179,23 @@ pub struct Outcome {
     pub fault: Option<RemoteFault>,
     /// The `completed_at` as it was written.
     pub completed_at: Option<String>,
+}
+
+/// What a runtime has said about the end of a job.
+///
+/// Deployed runtimes do not send the terminal message of every job. The client asks about a job that it has heard
+/// nothing of for [`ClientConfig::silence_timeout`](super::ClientConfig::silence_timeout).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutcomeSource {
+    /// It has sent the terminal message (§7.3).
+    Terminal,
+    /// It has not sent the terminal message, but says in an answer that the job has ended with this status. The result
+    /// is [`Product::Unknown`].
+    Status,
+    /// It has not sent the terminal message and no longer knows the job, so that nothing tells how the job ended. The
+    /// status is [`FinalStatus::Error`], the result [`Product::Unknown`], and the fault that of the refused question.
+    Silence,
 }
 
 /// What a job produced.
@@ -190,6 +215,6 @@ pub enum Product {
         /// `result_size` of the terminal message, if it has one.
         complete: bool,
     },
-    /// The job had ended before it was subscribed to, and the runtime did not send its terminal message.
+    /// The runtime did not send the terminal message of the job.
     Unknown,
 }

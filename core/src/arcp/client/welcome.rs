@@ -64,6 +64,10 @@ impl Client {
             runtime_version: welcome.runtime_version(),
         }));
         self.emit(event, envelope.payload.map_or(0, |payload| payload.get().len()));
+        self.silence.welcomed(self.read_time());
+        if resumed && !peer.streams_after_resume {
+            self.subscribe_again();
+        }
         self.fail_unnegotiated(features);
     }
 

@@ -58,9 +58,10 @@ impl HelloForm {
         if matches!(self, HelloForm::TopLevel | HelloForm::Message) {
             return None;
         }
-        let object = match self {
-            HelloForm::Token => Object::new(),
-            _ => Object::new().text("session_id", resume.session_id).text("resume_token", resume.token),
+        let object = if self == HelloForm::Token {
+            Object::new()
+        } else {
+            Object::new().text("session_id", resume.session_id).text("resume_token", resume.token)
         };
         let object = if self == HelloForm::Member { object } else { object.text("token", resume.token) };
         Some(object.value("last_event_seq", resume.last_event_seq).close())
