@@ -253,6 +253,40 @@ fn a_fault_has_the_detail_of_the_csharp_runtime() {
 }
 
 #[test]
+fn a_rotated_credential_is_read_in_the_form_of_every_runtime() {
+    let forms = [
+        r#"{"phase":"credential_rotated","id":"c1","value":"s1"}"#,
+        r#"{"phase":"credential_rotated","credential_id":"c1","id":"c1","value":"s1"}"#,
+        r#"{"phase":"credential_rotated","details":{"id":"c1","value":"s1"}}"#,
+        r#"{"phase":"credential_rotated","credential_id":"c1","credential_value":"s1"}"#,
+        r#"{"phase":"credential_rotated","fields":{"id":"c1","value":"s1"}}"#,
+        r#"{"phase":"credential_rotated","message":"{\"id\":\"c1\",\"value\":\"s1\"}"}"#,
+        r#"{"phase":"credential_rotated","fields":{"id":"c1"}}"#,
+        r#"{"phase":"running","id":"c1","value":"s1"}"#,
+    ];
+    let mut harness = Harness::live();
+    harness.job("j");
+    let mut read = Vec::new();
+    for (seq, body) in (1..).zip(forms) {
+        harness.client.handle_frame(harness.now, &bytes::Bytes::from(kind("j", seq, "status", body)));
+        let Some(nuncio_core::arcp::ClientOutput::Event(nuncio_core::arcp::ClientEvent::Job(event))) =
+            harness.client.poll_output()
+        else {
+            panic!("no event")
+        };
+        assert!(!format!("{:?} {event:?}", event.rotation()).contains("s1"), "no secret is shown");
+        let rotation = event.rotation().map(|rotation| {
+            (rotation.credential_id, rotation.value.map_or_else(String::new, |value| value.expose().to_owned()))
+        });
+        read.push(rotation);
+    }
+    let full = Some(("c1".to_owned(), "s1".to_owned()));
+    let mut expected = vec![full; 6];
+    expected.extend([Some(("c1".to_owned(), String::new())), None]);
+    assert_eq!(read, expected);
+}
+
+#[test]
 fn events_of_a_session_without_a_job_count_and_are_passed_over() {
     // The back-pressure status of the C# runtime names no job.
     let mut harness = Harness::live();

@@ -12,8 +12,8 @@ const MAX_CHARS: usize = 400;
 
 /// An event's body as text. A body that does not have the shape of its kind is shown as JSON.
 pub(super) fn event(kind: &EventKind, body: &str) -> String {
-    if redact::is_rotation(kind, body) {
-        return rotation(body);
+    if let Some(id) = redact::rotated(kind, body) {
+        return format!("credential_rotated {id}");
     }
     let text = match kind {
         EventKind::Log => log(body),
@@ -150,11 +150,6 @@ fn artifact(body: &str) -> Option<String> {
     Some(format!("{uri}{kind}{size}"))
 }
 
-fn rotation(body: &str) -> String {
-    let id = read::<Rotation<'_>>(body).and_then(|rotation| rotation.credential_id).unwrap_or_default();
-    format!("credential_rotated {id}")
-}
-
 #[derive(Deserialize)]
 struct Log<'a> {
     level: Cow<'a, str>,
@@ -197,11 +192,6 @@ struct Fault<'a> {
 struct Status<'a> {
     phase: Cow<'a, str>,
     message: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Rotation<'a> {
-    credential_id: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

@@ -162,10 +162,9 @@ impl<'a> Line<'a> {
 
     pub(super) fn event(job: &'a FollowedJob, event: &'a JobEvent) -> Line<'a> {
         let text = event.body.as_str();
-        let body = if redact::is_rotation(&event.kind, text) {
-            Body::Redacted(redact::rotation(text))
-        } else {
-            event.body.parse().map_or(Body::Redacted(Value::Null), Body::Verbatim)
+        let body = match redact::rotated(&event.kind, text) {
+            Some(id) => Body::Redacted(redact::rotation(&id)),
+            None => event.body.parse().map_or(Body::Redacted(Value::Null), Body::Verbatim),
         };
         Line::Event { job_id: &job.job_id, seq: event.seq, kind: event.kind.as_str(), ts: event.ts(), body }
     }

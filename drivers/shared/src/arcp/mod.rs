@@ -19,8 +19,8 @@ pub use client::{
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientLimits, ClientRefused, CloseReason, EventKind,
-    HandleId, JobEvent, JobPage, JobRow, ListQuery, LostReason, Outcome, Product, Raw, RemoteFault, RequestFailure,
-    ResumePoint, Subscribe, Subscribed, Welcome,
+    HandleId, JobEvent, JobPage, JobRow, ListQuery, LostReason, Outcome, OutcomeSource, Product, Raw, RemoteFault,
+    RequestFailure, ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features, FinalStatus,

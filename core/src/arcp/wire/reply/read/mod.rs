@@ -12,6 +12,7 @@ mod jobs;
 mod maybe;
 mod quote;
 mod raw;
+mod rotation;
 mod terminal;
 mod welcome;
 
@@ -28,6 +29,7 @@ pub use self::jobs::{JobPage, JobRow};
 pub(crate) use self::maybe::payload;
 pub(crate) use self::quote::Quote;
 pub use self::raw::Raw;
+pub use self::rotation::Rotation;
 pub(crate) use self::terminal::Terminal;
 pub use self::welcome::AgentInfo;
 pub(crate) use self::welcome::{Welcome, has_timestamp};
