@@ -22,6 +22,10 @@ pub(crate) enum Error {
     Refused(String),
     #[error("{0}; jobs go on in the runtime: list them with `nuncio jobs`, follow one with `nuncio tail JOB`")]
     Lost(String),
+    #[error(
+        "the runtime never said how the job ended, and no longer knows it; look for its effects before you submit it again"
+    )]
+    Silent,
     #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
     Incomplete(&'static str),
     #[error("cannot write {0}: {1}")]
@@ -64,6 +68,7 @@ impl Error {
             Error::Unreachable(_)
             | Error::Untrusted(_)
             | Error::Lost(_)
+            | Error::Silent
             | Error::Incomplete(_)
             | Error::System(_)
             | Error::Journal(_) => Exit::Lost,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use nuncio_tokio::arcp::{ClientError, FinalStatus, Follow, JobHandle, Outcome, Product, SessionEvents, Update};
+use nuncio_tokio::arcp::{
+    ClientError, FinalStatus, Follow, JobHandle, Outcome, OutcomeSource, Product, SessionEvents, Update,
+};
 
 use crate::error::Error;
 use crate::output::{FollowedJob, Printer};
@@ -72,6 +74,9 @@ pub(crate) async fn follow<I: Unpin>(
         }
     }
     let outcome = family.root.outcome().await.map_err(ClientError::Ended)?;
+    if outcome.source == OutcomeSource::Silence {
+        return Err(Error::Silent);
+    }
     match outcome.result {
         Product::Streamed { complete: false, .. }
             if following.needs_whole_result && outcome.status == FinalStatus::Success =>

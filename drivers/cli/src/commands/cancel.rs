@@ -2,8 +2,8 @@
 
 use clap::Args;
 use nuncio_tokio::arcp::{
-    Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, RemoteFault, RequestFailure,
-    SessionEnd, Subscribe, Subscription,
+    Client, ClientBuildError, ClientError, CloseReason, ErrorCode, FinalStatus, OutcomeSource, RemoteFault,
+    RequestFailure, SessionEnd, Subscribe, Subscription,
 };
 
 use crate::connection::Connection;
@@ -74,7 +74,8 @@ async fn cancel(options: &Options) -> Result<Exit, Error> {
     match subscription.cancel(options.reason.as_deref()).await {
         Ok(()) => finish(options, client, subscription).await,
         Err(ClientError::Failed(RequestFailure::Refused(fault)))
-            if fault.known() == Some(ErrorCode::PermissionDenied) =>
+            // Some runtimes say of a job of another session that there is none.
+            if matches!(fault.known(), Some(ErrorCode::PermissionDenied | ErrorCode::JobNotFound)) =>
         {
             let (owner, job) = resume_owner(options, &subscription, &fault).await?;
             client.close().await;
@@ -127,6 +128,9 @@ async fn finish(options: &Options, client: Client, mut job: Subscription) -> Res
         return Ok(Exit::Success);
     }
     let outcome = job.outcome().await.map_err(ClientError::Ended)?;
+    if outcome.source == OutcomeSource::Silence {
+        return Err(Error::Silent);
+    }
     detached::delete(job.job_id());
     client.close().await;
     if outcome.status == FinalStatus::Cancelled {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use nuncio_core::arcp::Client;
 use nuncio_core::arcp::client::{
-    ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, RequestId, Welcome,
+    ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, RequestFailure, RequestId, Welcome,
 };
 use nuncio_core::time::Time;
 use tracing::{debug, info, warn};
@@ -114,6 +114,9 @@ impl State {
                     }
                 }
                 ClientOutput::Event(event) => {
+                    if is_progress(&event) {
+                        self.link.progress();
+                    }
                     let index = self.ledger.put();
                     if !self.event(now, index, event, actions) {
                         self.take(now, index);
@@ -264,5 +267,27 @@ impl State {
 fn reply<T>(waiting: Option<oneshot::Sender<Result<T, ClientError>>>, answer: Result<T, ClientError>) {
     if let Some(waiting) = waiting {
         drop(waiting.send(answer));
+    }
+}
+
+/// Returns whether an event shows that the runtime has sent something new, and not only a welcome.
+fn is_progress(event: &ClientEvent) -> bool {
+    match event {
+        ClientEvent::Accepted { .. }
+        | ClientEvent::Child { .. }
+        | ClientEvent::Subscribed { .. }
+        | ClientEvent::Credentials { .. }
+        | ClientEvent::Job(_)
+        | ClientEvent::Chunk(_)
+        | ClientEvent::ChunkFault { .. }
+        | ClientEvent::Terminal { .. }
+        | ClientEvent::Cancelled { .. }
+        | ClientEvent::Jobs { .. } => true,
+        ClientEvent::RequestFailed { why, .. } => matches!(**why, RequestFailure::Refused(_)),
+        ClientEvent::Welcome(_)
+        | ClientEvent::Lost(_)
+        | ClientEvent::Notice(_)
+        | ClientEvent::Gap { .. }
+        | ClientEvent::Closed(_) => false,
     }
 }

@@ -310,6 +310,10 @@ pub enum CallError {
     /// The job ended before it was subscribed to, and the runtime no longer has its result.
     #[error("the runtime no longer has the result of the job")]
     Unknown,
+    /// The runtime never said how the job ended, and no longer knows it. Jobs that a runtime sends nothing about are asked
+    /// about after `ClientConfig::silence_timeout`.
+    #[error("the runtime is silent about the job: it never said how the job ended, and no longer knows it")]
+    Silent,
     /// The result is not what the caller takes.
     #[error("the result of the job is not what was expected: {0}")]
     Decode(#[source] serde_json::Error),

@@ -19,6 +19,8 @@ pub(super) struct LinkState {
     wanted: Option<u32>,
     /// Whether a welcome was received.
     welcomed: bool,
+    /// Whether the session has received an event or an answer since the last attempt to connect.
+    progress: bool,
     /// The session's resume window, as the runtime announced it (§6.3).
     window: Option<Duration>,
     lost_at: Option<Time>,
@@ -34,6 +36,7 @@ impl Default for LinkState {
             pipe: None,
             wanted: Some(0),
             welcomed: false,
+            progress: false,
             window: None,
             lost_at: None,
             last: None,
@@ -99,6 +102,16 @@ impl LinkState {
         self.welcomed = true;
         self.lost_at = None;
         self.window = window;
+    }
+
+    /// Notes that the session has received an event or an answer.
+    pub(super) fn progress(&mut self) {
+        self.progress = true;
+    }
+
+    /// Returns whether the session has received an event or an answer since this was last asked.
+    pub(super) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
     }
 
     /// Notes that the session has lost its connection, or that the runtime has refused one.

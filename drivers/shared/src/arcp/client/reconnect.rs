@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// The first attempt is made at once, and so is the second, unless the last connection was lost within
 /// [`steady_after`]. The pause before each further attempt is random: between half and all of a value that starts at
-/// [`first_pause`] and doubles up to [`longest_pause`].
+/// [`first_pause`] and doubles up to [`longest_pause`]. It starts at
+/// [`first_pause`] again after a connection that has brought an event or an answer.
 ///
 /// A token that the runtime refuses, an HTTP status such as 404 and a certificate that is not trusted end the first
 /// connection without another attempt.

@@ -1,6 +1,6 @@
 //! The result of a job.
 
-use nuncio_core::arcp::client::{Outcome, Product};
+use nuncio_core::arcp::client::{Outcome, OutcomeSource, Product};
 use serde::de::DeserializeOwned;
 
 use super::backlog::Backlog;
@@ -57,6 +57,9 @@ impl Collected {
 /// The bytes of the streamed result of a job that succeeded; `None` if it was not streamed. `fault` is what broke the
 /// stream, if that is known.
 pub(super) fn streamed(job_id: &str, outcome: &Outcome, fault: Option<&'static str>) -> Result<Option<u64>, CallError> {
+    if outcome.source == OutcomeSource::Silence {
+        return Err(CallError::Silent);
+    }
     if let Some(error) = JobError::new(job_id, outcome) {
         return Err(error.into());
     }

@@ -17,7 +17,8 @@ pub enum SessionEvent {
     Lost(LostReason),
     /// The client is about to connect again.
     Reconnecting {
-        /// The number of attempts that have failed since the session was live.
+        /// The number of attempts to resume the session before this one, since the session last received an event or an
+        /// answer, or was live for [`steady_after`](super::Reconnect::steady_after).
         attempt: u32,
         /// The pause before the attempt.
         after: Duration,

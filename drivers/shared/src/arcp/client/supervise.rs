@@ -12,7 +12,7 @@ use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info, info_span};
 
 use super::action::Host as _;
-use super::backoff::Backoff;
+use super::backoff::{Attempt, Backoff};
 use super::connect::Connector;
 use super::error::{ConnectError, SessionEnd};
 use super::hub::Hub;
@@ -46,10 +46,11 @@ impl<D: Driver> Supervisor<D> {
         let abandoned = CancellationToken::new();
         let started = monotonic();
         while let Some(attempt) = self.wanted(started).await {
-            let pause = backoff.pause(monotonic());
+            let progress = self.hub.run(|state, _| state.link.take_progress());
+            let Attempt { number, after: pause } = backoff.next(monotonic(), progress);
             if self.hub.look(|state| state.link.was_welcomed()) {
                 info!(attempt, ?pause, "reconnecting");
-                self.hub.announce(SessionEvent::Reconnecting { attempt, after: pause });
+                self.hub.announce(SessionEvent::Reconnecting { attempt: number, after: pause });
             }
             if !pause.is_zero() && self.ended_within(pause).await {
                 break;
