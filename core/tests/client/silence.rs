@@ -67,7 +67,7 @@ fn a_terminal_that_is_sent_again_under_an_old_number_ends_the_job() {
     harness.frame(&jobs("", ""));
     harness.frame(&subscribed("j", "success"));
     assert!(harness.frame(&event("j", 1)).is_empty());
-    assert_eq!(harness.frame(&success("j", 2)), ["h0 #2 success 1"]);
+    assert_eq!(harness.frame(&success("j", 2)), ["h0 #0 success 1"]);
 }
 
 #[test]

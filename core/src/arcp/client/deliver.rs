@@ -138,10 +138,9 @@ impl Client {
         let fault = terminal.fault(frame);
         let kind = envelope.kind.as_ref().map_or("", Text::as_str);
         let status = terminal.status(kind, fault.as_ref(), self.jobs.is_cancelled(job));
-        let seq = number.seq;
-        let members = self.jobs.end(job, seq);
+        let members = self.jobs.end(job, number.seq);
         self.delivered(job, number, !members.is_empty());
-        for (handle, stream) in members {
+        for (handle, stream, seq) in members {
             let outcome = Box::new(Outcome {
                 status,
                 source: OutcomeSource::Terminal,

@@ -333,16 +333,19 @@ impl Jobs {
         delivered
     }
 
-    /// Returns the handles of a job that have not received its terminal message, each with the stream of its result,
-    /// and records that they have.
-    pub(super) fn end(&mut self, job: JobKey, seq: u64) -> Vec<(HandleId, Option<Box<Stream>>)> {
+    /// Returns the handles of a job that have not received its terminal message, each with the stream of its result and
+    /// the number of the message, and records that they have.
+    ///
+    /// Some runtimes number what they send again from 1. A handle that waits for the message of a job that is known to
+    /// have ended takes it under an old number as well, as a message without a number.
+    pub(super) fn end(&mut self, job: JobKey, seq: u64) -> Vec<(HandleId, Option<Box<Stream>>, u64)> {
         let members = self.jobs.get(job).into_iter().flat_map(|job| &job.members);
         members
             .filter_map(|member| {
                 let handle = self.handles.get_mut(*member)?;
-                // Some runtimes number what they send again from 1.
                 let is_owed = handle.owed.is_some() && handle.parked.is_none();
-                (handle.receive(seq) || is_owed).then(|| (*member, handle.stream.take()))
+                let seq = if handle.receive(seq) { Some(seq) } else { is_owed.then_some(0) };
+                seq.map(|seq| (*member, handle.stream.take(), seq))
             })
             .collect()
     }

@@ -169,7 +169,7 @@ pub struct Outcome {
     pub status: FinalStatus,
     /// What the runtime has said about the end of the job.
     pub source: OutcomeSource,
-    /// The number of the terminal message in the session; 0 if the runtime did not send one.
+    /// The number of the terminal message in the session; 0 if the runtime did not send one, or numbers it differently.
     pub seq: u64,
     /// The result. A job that failed can have a partial one.
     pub result: Product,
