@@ -6,6 +6,7 @@
 //! ```text
 //! arcp/                                        ARCP: Runtime serves jobs, Client submits them
 //! cap/                                         CAP, with the feature `cap`: signed packets of a message bus
+//! caracal/                                     Caracal, with the feature `caracal`: identity in HTTP headers
 //! lease/ budget/                               authority that only narrows
 //! time trace secret  digest random json        values that every protocol may use
 //! ```
@@ -36,6 +37,8 @@ pub mod arcp;
 pub mod budget;
 #[cfg(feature = "cap")]
 pub mod cap;
+#[cfg(feature = "caracal")]
+pub mod caracal;
 mod digest;
 mod json;
 pub mod lease;

@@ -1,0 +1,31 @@
+//! Caracal: who acts for whom, in HTTP headers and in calls to a coordinator.
+//!
+//! ```text
+//! wire/        headers, requests to a coordinator and a token service, and their answers
+//! ```
+//!
+//! An agent's work is an *agent session*. A *delegation edge* passes authority from one session to another. Both are
+//! made by a coordinator, and travel in the `baggage` header of the agent's calls.
+
+pub(crate) mod wire;
+
+pub use wire::answer::edge::{CreatedEdge, InboundEdge, Revoked};
+pub use wire::answer::session::{Lease, SessionStatus};
+pub use wire::answer::token::{IssuedToken, TokenError};
+pub use wire::answer::{CoordinatorFault, MAX_ANSWER_BYTES, MalformedAnswer};
+pub use wire::baggage::{Baggage, ForeignBaggage};
+pub use wire::call::{Answer, Call, CallError};
+pub use wire::envelope::Envelope;
+pub use wire::header::{Header, HeaderValue, InvalidHeader};
+pub use wire::hop::{Hop, TooManyHops};
+pub use wire::ids::{ApplicationId, AuthorityId, EdgeId, InvalidId, SessionId, ZoneId};
+pub use wire::key::IdempotencyKey;
+pub use wire::request::delegate::{Constraints, Delegate};
+pub use wire::request::session::LeaseGeneration;
+pub use wire::request::spawn::{Generation, InvalidMetadata, Kind, Metadata, Spawn, Ttl};
+pub use wire::request::token::{LIFECYCLE_SCOPE, TokenExchange};
+pub use wire::request::{Method, Request};
+pub use wire::token::BearerToken;
+pub use wire::traceparent::InboundTrace;
+
+pub use crate::secret::Secret;

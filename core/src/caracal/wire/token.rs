@@ -1,0 +1,77 @@
+//! Bearer tokens and the `Authorization` header (§1.3).
+
+use super::header::{self, HeaderValue, InvalidHeader};
+use crate::secret::Secret;
+use crate::time::Time;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+const SCHEME: &str = "Bearer ";
+
+/// A bearer token: 1 to 8185 printable ASCII characters, so that it can be sent as a header. It is not part of its
+/// `Debug` form.
+///
+/// ```
+/// use nuncio_core::caracal::BearerToken;
+///
+/// let token = BearerToken::from_authorization("bearer  abc ").unwrap();
+/// assert_eq!(token.to_authorization().expose(), "Bearer abc");
+/// assert_eq!(format!("{token:?}"), "BearerToken(Secret)");
+/// assert!(BearerToken::new("two\r\nlines").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BearerToken(Secret);
+
+impl BearerToken {
+    /// The maximum length of a token, in bytes.
+    pub const MAX_BYTES: usize = header::MAX_VALUE_BYTES - SCHEME.len();
+
+    /// Checks a text and returns it as a token.
+    pub fn new(text: &str) -> Result<BearerToken, InvalidHeader> {
+        header::check(text)?;
+        if text.len() > Self::MAX_BYTES {
+            return Err(InvalidHeader::TooLong);
+        }
+        Ok(BearerToken(Secret::new(text)))
+    }
+
+    /// Reads the value of an `Authorization` header: `Bearer` in any case, a space, and the token, around which white
+    /// space is dropped. Returns `None` for any other scheme and for a token that could not be sent on.
+    pub fn from_authorization(value: &str) -> Option<BearerToken> {
+        let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+        let token = token.trim_matches([' ', '\t']);
+        scheme.eq_ignore_ascii_case(SCHEME).then(|| BearerToken::new(token).ok()).flatten()
+    }
+
+    /// Returns the value of an `Authorization` header.
+    pub fn to_authorization(&self) -> HeaderValue {
+        HeaderValue::hidden(Secret::new([SCHEME, self.expose()].concat()))
+    }
+
+    /// Returns the text. It must not be logged.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Returns when the token expires, if it is a JSON Web Token with a numeric `exp`. The signature is not verified.
+    pub fn expires_at(&self) -> Option<Time> {
+        #[derive(Deserialize)]
+        struct Claims {
+            exp: f64,
+        }
+        let mut parts = self.expose().split('.');
+        let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+        let claims: Claims = serde_json::from_slice(&claims).ok()?;
+        let seconds = claims.exp.max(0.0);
+        // A cast from a float saturates. Whole seconds are exact up to 2^53.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is not negative")]
+        let seconds = seconds as u64;
+        Some(Time(0).plus_secs(seconds))
+    }
+}
