@@ -1,13 +1,13 @@
 //! Ours: a transcript of a session can be read from its journal.
 
-use nuncio_core::arcp::{SessionId, Transcribed, Transcript};
+use nuncio_core::arcp::{SessionUlid, Transcribed, Transcript};
 use nuncio_tests::world::{Frame, World};
 use serde_json::json;
 
 use crate::durability::{busy, frames_seen, last_ack, token_of, world};
 
 fn transcript(w: &World, session: &str) -> (Transcript, Vec<Transcribed>) {
-    let mut transcript = Transcript::new(SessionId::parse(session).unwrap());
+    let mut transcript = Transcript::new(SessionUlid::parse(session).unwrap());
     let records = w.records(w.stored.len());
     let frames = records.iter().filter_map(|(_, record)| transcript.take(record)).collect();
     (transcript, frames)

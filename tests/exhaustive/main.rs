@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use nuncio_core::arcp::client::SubmitArgs;
 use nuncio_core::arcp::{
-    AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, FinalStatus, JobId,
+    AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, FinalStatus, JobKey,
     JobResult, Json, Output, Runtime, Secret, Via,
 };
 use nuncio_core::time::Time;
@@ -56,7 +56,7 @@ struct World {
     up: VecDeque<Bytes>,
     down: VecDeque<Bytes>,
     cuts: usize,
-    job: Option<JobId>,
+    job: Option<JobKey>,
     starts: usize,
     emitted: usize,
     ended: Option<FinalStatus>,

@@ -6,7 +6,7 @@ mod pruning;
 use std::time::Duration;
 
 use nuncio_shared::arcp::journal::{Journal, Record, ReplayRange, SqliteJournal, SqliteOptions, Sync};
-use nuncio_shared::arcp::{FinalStatus, SessionId};
+use nuncio_shared::arcp::{FinalStatus, SessionUlid};
 use nuncio_tests::temp_dir::TempDir;
 
 const SESSION: &str = "sess_01J00000000000000000000000";
@@ -92,8 +92,8 @@ fn loaded(journal: &mut SqliteJournal) -> Vec<(u64, Record)> {
     records
 }
 
-fn session() -> SessionId {
-    SessionId::parse(SESSION).unwrap()
+fn session() -> SessionUlid {
+    SessionUlid::parse(SESSION).unwrap()
 }
 
 #[test]

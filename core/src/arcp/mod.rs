@@ -17,7 +17,7 @@ pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, 
 pub use runtime::config::{Access, AnyPrincipal, Config, Journaling, Limits, Policy, SamePrincipal};
 pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{
-    ConnId, Delegate, Denied, JobFailure, JobId, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
+    ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
 };
 pub use runtime::jobs::state::JobState;
 pub use runtime::record::{
@@ -32,7 +32,7 @@ pub use wire::credential::Credential;
 pub use wire::dialect::{Dialect, UnknownDialect};
 pub use wire::error::{ErrorCode, Fault};
 pub use wire::feature::{ACCEPTED_REPLAY, Feature, Features};
-pub use wire::ids::{JobUlid, ResultId, SessionId};
+pub use wire::ids::{JobUlid, ResultId, SessionUlid};
 pub use wire::job::FinalStatus;
 
 pub use crate::secret::Secret;

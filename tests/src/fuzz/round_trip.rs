@@ -2,7 +2,7 @@
 
 use nuncio_core::arcp::client::SubmitArgs;
 use nuncio_core::arcp::{
-    AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, JobId, JobResult, Json,
+    AgentSpec, Body, Client, ClientConfig, ClientEvent, ClientOutput, Config, ConnId, Event, JobKey, JobResult, Json,
     Output, Runtime, Secret, Via,
 };
 use nuncio_core::time::Time;
@@ -14,7 +14,7 @@ struct Wire {
     runtime: Runtime,
     client: Client,
     conn: ConnId,
-    started: Option<JobId>,
+    started: Option<JobKey>,
     seen: Vec<ClientEvent>,
 }
 

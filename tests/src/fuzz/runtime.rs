@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nuncio_core::arcp::{
-    AgentSpec, Body, Chunk, Config, ConnId, Event, JobFailure, JobId, JobResult, Json, Output, Runtime, Via,
+    AgentSpec, Body, Chunk, Config, ConnId, Event, JobFailure, JobKey, JobResult, Json, Output, Runtime, Via,
 };
 use nuncio_core::time::Time;
 
@@ -18,7 +18,7 @@ struct Host {
     conn: ConnId,
     ids: Ids,
     /// Jobs whose agents run.
-    running: Vec<JobId>,
+    running: Vec<JobKey>,
     /// The last number that each connection was sent.
     last: BTreeMap<ConnId, u64>,
     writes_held: bool,
@@ -118,7 +118,7 @@ impl Host {
         }
     }
 
-    fn finish(&mut self, job: JobId) {
+    fn finish(&mut self, job: JobKey) {
         let done: Box<Json> = Json::from_string("1".to_owned()).expect("JSON");
         let _ = self.runtime.finish(self.now, job, JobResult::Inline(&done));
     }

@@ -1,7 +1,7 @@
 //! Agents: they emit, spend, authorize, delegate, stream, rotate, return and fail, and may continue after they were
 //! asked to stop.
 
-use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, JobFailure, JobId, JobResult, Number, Refused, Secret};
+use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, JobFailure, JobKey, JobResult, Number, Refused, Secret};
 use nuncio_core::lease::Operation;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ impl Sim {
     }
 
     /// Compares the runtime's answer to a command with the model; returns whether the command was carried out.
-    fn carried_out(&mut self, job: JobId, answer: &Result<(), Refused>) -> bool {
+    fn carried_out(&mut self, job: JobKey, answer: &Result<(), Refused>) -> bool {
         let id = self.ulid(job);
         note(|| format!("  agent of {job:?} gets {answer:?}"));
         match answer {
@@ -74,7 +74,7 @@ impl Sim {
         }
     }
 
-    fn emit(&mut self, job: JobId, body: &Body, kind: &str, value: Value) {
+    fn emit(&mut self, job: JobKey, body: &Body, kind: &str, value: Value) {
         let id = self.ulid(job);
         let answer = self.runtime.emit(self.now, job, body);
         if self.carried_out(job, &answer) {
@@ -84,7 +84,7 @@ impl Sim {
         }
     }
 
-    fn spend(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+    fn spend(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let quarters = draw.one(&[1_i64, 1, 2, 0, 9]);
         let unit = draw.one(&["USD", "USD", "EUR"]);
@@ -99,7 +99,7 @@ impl Sim {
         }
     }
 
-    fn authorize(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+    fn authorize(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let (namespace, target) = draw.one(&OPERATIONS);
         let operation = Operation::new(namespace, target).expect("a good target");
@@ -125,7 +125,7 @@ impl Sim {
         }
     }
 
-    fn delegate(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+    fn delegate(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let agent = draw.one(&["echo", "narrow", "echo"]);
         let delegate_id = format!("d{}", draw.below(6));
@@ -189,7 +189,7 @@ impl Sim {
         }
     }
 
-    fn stream(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+    fn stream(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let closed = self.model.job(id).is_some_and(|job| job.closed_stream);
         if closed {
@@ -211,7 +211,7 @@ impl Sim {
         }
     }
 
-    fn rotate(&mut self, job: JobId) {
+    fn rotate(&mut self, job: JobKey) {
         let id = self.ulid(job);
         let has = self.runtime.job(job).is_some_and(|view| !view.credentials.is_empty());
         if !has {
@@ -229,7 +229,7 @@ impl Sim {
     }
 
     /// Ends a job with a value or with what was streamed.
-    pub(super) fn finish(&mut self, job: JobId, streamed: bool) {
+    pub(super) fn finish(&mut self, job: JobKey, streamed: bool) {
         let id = self.ulid(job);
         let value = json_text("{\"done\":true}");
         let result = if streamed { JobResult::Streamed { summary: None } } else { JobResult::Inline(&value) };
@@ -248,7 +248,7 @@ impl Sim {
         self.drain();
     }
 
-    fn fail(&mut self, job: JobId, draw: &mut Draw<'_, '_>) {
+    fn fail(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         let (code, shown) = draw.one(&[("PERMISSION_DENIED", "PERMISSION_DENIED"), ("MY_OWN", "INTERNAL_ERROR")]);
         let failure = JobFailure { code: code.to_owned(), message: "it failed".to_owned(), details: None };

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use nuncio_core::arcp::{ConnId, JobUlid, Journaling, Output, Record, Refused, ReplayId, ReplayRange, SessionId};
+use nuncio_core::arcp::{ConnId, JobUlid, Journaling, Output, Record, Refused, ReplayId, ReplayRange, SessionUlid};
 
 use super::draw::Draw;
 use super::{Sim, note};
@@ -49,7 +49,7 @@ impl Disk {
     pub(super) fn record_of(&self, frame: &[u8]) -> Option<u64> {
         let frame = Frame::parse(std::str::from_utf8(frame).ok()?);
         let (session, numbered) = (frame["session_id"].as_str()?, frame.seq()?);
-        let session = SessionId::parse(session)?;
+        let session = SessionUlid::parse(session)?;
         let is_it = |record: &Record| record.targets().iter().any(|to| (to.session, to.seq) == (session, numbered));
         self.records.iter().rev().find_map(|(seq, record)| is_it(record).then_some(*seq))
     }
@@ -78,8 +78,8 @@ impl Disk {
     /// Returns the records that may not be pruned by the rules of [`Record`]: the last number of each session, and of
     /// each of its jobs; the last event of each job, and its terminal.
     fn required(&self) -> HashSet<u64> {
-        let mut last: HashMap<SessionId, u64> = HashMap::new();
-        let mut of_job: HashMap<(Option<SessionId>, JobUlid), u64> = HashMap::new();
+        let mut last: HashMap<SessionUlid, u64> = HashMap::new();
+        let mut of_job: HashMap<(Option<SessionUlid>, JobUlid), u64> = HashMap::new();
         let mut required = HashSet::new();
         for (seq, record) in &self.records {
             for target in record.targets() {

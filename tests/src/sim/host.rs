@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobId, JobUlid, Refused, ReplayId, Secret};
+use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobKey, JobUlid, Refused, ReplayId, Secret};
 use nuncio_core::time::Time;
 
 use super::draw::Draw;
@@ -20,15 +20,15 @@ pub(super) const TOKENS: [(&str, &str); 4] =
 pub(super) struct Host {
     /// Questions from the runtime that are not answered yet.
     pub(super) questions: Vec<Event>,
-    pub(super) running: Vec<JobId>,
+    pub(super) running: Vec<JobKey>,
     /// Jobs whose agents were asked to stop.
-    pub(super) stopping: BTreeSet<JobId>,
+    pub(super) stopping: BTreeSet<JobKey>,
     /// Jobs whose agents are blocked.
-    pub(super) blocked: BTreeSet<JobId>,
+    pub(super) blocked: BTreeSet<JobKey>,
     /// Credential values that are valid upstream.
     pub(super) minted: BTreeMap<String, Minted>,
     /// The wire ids of the jobs of the current runtime.
-    pub(super) names: HashMap<JobId, JobUlid>,
+    pub(super) names: HashMap<JobKey, JobUlid>,
     /// Replays of job histories that were requested, with the time of the request.
     pub(super) reads: Vec<(Time, ReplayId, JobUlid)>,
     pub(super) next_secret: u64,
@@ -60,7 +60,7 @@ impl Host {
         *self = Host { minted, next_secret, ..Host::default() };
     }
 
-    pub(super) fn forget(&mut self, job: JobId) {
+    pub(super) fn forget(&mut self, job: JobKey) {
         self.running.retain(|known| *known != job);
         self.stopping.remove(&job);
         self.blocked.remove(&job);
@@ -124,7 +124,7 @@ impl Sim {
         assert!(matches!(answer, Ok(()) | Err(Refused::Stale)), "{answer:?}");
     }
 
-    fn decide(&mut self, job: JobId, credentials: bool, draw: &mut Draw<'_, '_>) {
+    fn decide(&mut self, job: JobKey, credentials: bool, draw: &mut Draw<'_, '_>) {
         let id = self.ulid(job);
         note(|| format!("  host decides on {job:?}"));
         if !self.converging && draw.chance(self.params.declines) {
@@ -148,7 +148,7 @@ impl Sim {
     }
 
     /// Mints a credential whose value only the submitter's principal may read.
-    fn mint(&mut self, job: JobId) -> Credential {
+    fn mint(&mut self, job: JobKey) -> Credential {
         self.count("minted");
         Credential {
             id: "cred_1".to_owned(),
@@ -159,7 +159,7 @@ impl Sim {
         }
     }
 
-    pub(super) fn secret(&mut self, job: JobId) -> String {
+    pub(super) fn secret(&mut self, job: JobKey) -> String {
         self.host.next_secret += 1;
         let value = format!("value-{}-upstream", self.host.next_secret);
         let principal = self.runtime.job(job).map(|view| view.principal.to_string());

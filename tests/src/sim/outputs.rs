@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use bytes::Bytes;
-use nuncio_core::arcp::{ConnId, Event, JobId, JobUlid, Output, ReplayRange, Via};
+use nuncio_core::arcp::{ConnId, Event, JobKey, JobUlid, Output, ReplayRange, Via};
 use nuncio_core::time::Time;
 use serde_json::Value;
 
@@ -255,13 +255,13 @@ impl Sim {
     }
 
     /// Returns the wire id of a job that the host knows.
-    pub(super) fn ulid(&self, job: JobId) -> JobUlid {
+    pub(super) fn ulid(&self, job: JobKey) -> JobUlid {
         self.host.names[&job]
     }
 
     /// Returns the wire id of an ended job. The host may know it only from before a restart; if the runtime no longer
     /// keeps it, its terminal was stored last.
-    fn ended_ulid(&self, job: JobId) -> Option<JobUlid> {
+    fn ended_ulid(&self, job: JobKey) -> Option<JobUlid> {
         let kept = || self.runtime.job(job).map(|view| view.id);
         self.host.names.get(&job).copied().or_else(kept).or(self.disk.last_ended)
     }

@@ -133,7 +133,7 @@ impl World {
     }
 
     /// Returns the key of the job that the host was asked about last.
-    pub fn last_submitted(&mut self) -> nuncio_core::arcp::JobId {
+    pub fn last_submitted(&mut self) -> nuncio_core::arcp::JobKey {
         let mut last = None;
         while let Some(job) = self.try_host_event(|event| match event {
             Event::Submitted { job, .. } => Some(*job),
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Submits while the host holds its answers, and returns the key of the job that the host was asked about.
-    pub fn submit_held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobId {
+    pub fn submit_held(&mut self, conn: ConnId, payload: Value) -> nuncio_core::arcp::JobKey {
         let asked = |event: &Event| match event {
             Event::Submitted { job, .. } => Some(*job),
             _ => None,

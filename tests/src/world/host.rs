@@ -1,7 +1,7 @@
 //! The host side: authentication, answers to submits, and the commands of agents.
 
 use nuncio_core::arcp::{
-    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Fault, JobFailure, JobId, JobResult, Json,
+    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Fault, JobFailure, JobKey, JobResult, Json,
     Number, Refused, Secret,
 };
 use nuncio_core::lease::Operation;
@@ -41,7 +41,7 @@ pub fn json_text(text: &str) -> Box<Json> {
 
 impl World {
     /// Creates a credential for a job. Its value is `secret-`, the job's id and the suffix.
-    pub fn credential(&mut self, job: JobId, suffix: &str) -> Credential {
+    pub fn credential(&mut self, job: JobKey, suffix: &str) -> Credential {
         let view = self.runtime.job(job).expect("a job");
         let value = format!("secret-{}-{suffix}", view.id);
         let principal = view.principal.to_string();
@@ -84,7 +84,7 @@ impl World {
         answer.expect("the connection is waiting for this answer");
     }
 
-    fn submitted(&mut self, job: JobId, credentials: bool) {
+    fn submitted(&mut self, job: JobKey, credentials: bool) {
         let answer = match self.on_submit.clone() {
             OnSubmit::Hold => return,
             OnSubmit::Start => {
@@ -103,20 +103,20 @@ impl World {
     }
 
     /// Starts a held job.
-    pub fn start(&mut self, job: JobId) {
+    pub fn start(&mut self, job: JobKey) {
         self.runtime.start(self.now, job, Vec::new()).expect("the job is waiting for this answer");
         self.pump();
     }
 
     /// Starts a held job with credentials.
-    pub fn start_with(&mut self, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
+    pub fn start_with(&mut self, job: JobKey, credentials: Vec<Credential>) -> Result<(), Refused> {
         let started = self.runtime.start(self.now, job, credentials);
         self.pump();
         started
     }
 
     /// Declines a held job.
-    pub fn decline(&mut self, job: JobId, code: ErrorCode) {
+    pub fn decline(&mut self, job: JobKey, code: ErrorCode) {
         let fault = Fault::new(code, "declined by the host");
         self.runtime.decline(self.now, job, fault).expect("the job is waiting for this answer");
         self.pump();
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// Delegates; returns the child's key or the code of the refusal.
-    pub fn delegate(&mut self, job: &Job, body: &Value) -> Result<JobId, &'static str> {
+    pub fn delegate(&mut self, job: &Job, body: &Value) -> Result<JobKey, &'static str> {
         let raw = |name: &str| body.get(name).map(|value| json_text(&value.to_string()));
         let (input, lease, constraints) = (raw("input"), raw("lease_request"), raw("lease_constraints"));
         let request = Delegate {

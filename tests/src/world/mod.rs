@@ -16,7 +16,7 @@ mod shape;
 
 use std::collections::{HashMap, VecDeque};
 
-use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobId, JobUlid, Record, Runtime, Timer, Via};
+use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobKey, JobUlid, Record, Runtime, Timer, Via};
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ pub const MILLI: u64 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The host's key.
-    pub key: JobId,
+    pub key: JobKey,
     /// The id on the wire.
     pub id: String,
     /// The job's `job.accepted`.
@@ -297,7 +297,7 @@ impl World {
     }
 
     /// Returns the host's key of a job.
-    pub fn key(&self, id: &str) -> JobId {
+    pub fn key(&self, id: &str) -> JobKey {
         self.runtime.find(JobUlid::parse(id).expect("a job id")).expect("a known job")
     }
 

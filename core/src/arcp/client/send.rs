@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Client;
 use super::session::Session;
 use crate::arcp::wire::envelope;
-use crate::arcp::wire::ids::{EnvelopeId, SessionId};
+use crate::arcp::wire::ids::{EnvelopeId, SessionUlid};
 use crate::arcp::wire::request::write::{self, HelloForm};
 use crate::time::Time;
 
@@ -27,7 +27,7 @@ impl Client {
     pub(super) fn send_hello(&mut self) {
         let form = self.session.as_ref().map_or(HelloForm::All, Session::hello);
         let resume = self.session.as_ref().and_then(Session::resume);
-        let fresh = SessionId(self.random.random_u128());
+        let fresh = SessionUlid(self.random.random_u128());
         let head = match &self.session {
             _ if !form.names_session() => String::new(),
             Some(session) => envelope::head(&session.id(), None, None),

@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use super::config::Access;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
 use super::sessions::session::Session;
 use crate::arcp::wire::credential::Credential;
@@ -32,7 +32,7 @@ impl Runtime {
 
     /// Returns the job that a session names, if its principal may see it. Unknown jobs and jobs that it may not see get
     /// the same error.
-    pub(super) fn visible(&self, key: SessionKey, named: &str) -> Result<JobId, Fault> {
+    pub(super) fn visible(&self, key: SessionKey, named: &str) -> Result<JobKey, Fault> {
         let found = JobUlid::parse(named).and_then(|ulid| self.jobs.find(ulid));
         let known = found.filter(|id| {
             let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(*id)) else { return false };
@@ -53,7 +53,7 @@ impl Runtime {
 
     /// Returns the credentials of a job that a session may see: only those of live jobs of its own principal (§9.8,
     /// §14).
-    pub(super) fn credentials_for(&self, session: &Session, job: JobId, accepted: &Accepted) -> &[Credential] {
+    pub(super) fn credentials_for(&self, session: &Session, job: JobKey, accepted: &Accepted) -> &[Credential] {
         let live = self.jobs.get(job).is_some_and(|job| job.state().is_live());
         if live && *session.principal() == accepted.principal && session.has(Feature::ProvisionedCredentials) {
             self.credentials.of(job)

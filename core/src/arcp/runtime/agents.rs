@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 use crate::arcp::wire::agent::AgentSpec;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 
@@ -20,7 +20,7 @@ pub(super) struct Agents {
 struct Agent {
     spec: AgentSpec,
     running: u32,
-    waiting: VecDeque<JobId>,
+    waiting: VecDeque<JobKey>,
 }
 
 /// Whether a job may run.
@@ -73,7 +73,7 @@ impl Agents {
     }
 
     /// Takes a slot for a job, or puts the job behind those that wait for one.
-    pub(super) fn claim(&mut self, name: &str, job: JobId) -> Slot {
+    pub(super) fn claim(&mut self, name: &str, job: JobKey) -> Slot {
         let Some(agent) = self.known.get_mut(name) else { return Slot::NoAgent };
         if agent.has_slot() {
             agent.running += 1;
@@ -94,14 +94,14 @@ impl Agents {
     }
 
     /// Notes that a job that may have been waiting for a slot has ended.
-    pub(super) fn leave(&mut self, name: &str, job: JobId) {
+    pub(super) fn leave(&mut self, name: &str, job: JobKey) {
         if let Some(agent) = self.known.get_mut(name) {
             agent.waiting.retain(|waiting| *waiting != job);
         }
     }
 
     /// Takes a freed slot for the job that has waited for it the longest.
-    pub(super) fn next_to_run(&mut self) -> Option<JobId> {
+    pub(super) fn next_to_run(&mut self) -> Option<JobKey> {
         while let Some(name) = self.freed.pop_front() {
             if let Some(agent) = self.known.get_mut(&*name).filter(|agent| agent.has_slot())
                 && let Some(job) = agent.waiting.pop_front()

@@ -8,7 +8,7 @@ use super::Runtime;
 use super::agents::Slot;
 use super::conns::replies::Reply;
 use super::event::Event;
-use super::host::{JobId, Refused, SessionKey};
+use super::host::{JobKey, Refused, SessionKey};
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobAccepted, Record};
 use super::refuse::Asked;
@@ -32,7 +32,7 @@ impl Runtime {
     /// Errors, which change nothing except that credentials which come too late are revoked: [`Refused::Stale`],
     /// [`Refused::NotNegotiated`] for credentials that the session may not see, [`Refused::Limit`], [`Refused::Invalid`]
     /// for an empty member, a repeated id, or a value that another credential has and that was not revoked yet (§9.8.2).
-    pub fn start(&mut self, now: Time, job: JobId, credentials: Vec<Credential>) -> Result<(), Refused> {
+    pub fn start(&mut self, now: Time, job: JobKey, credentials: Vec<Credential>) -> Result<(), Refused> {
         self.input(now, |this| {
             let asked = this.jobs.get(job).filter(|job| job.state() == JobState::Asked);
             let Some((ulid, features)) = asked.map(|job| (job.ulid(), job.features())) else {
@@ -59,7 +59,7 @@ impl Runtime {
     /// Answers [`Event::Submitted`]: the job is refused with this fault.
     ///
     /// Errors: [`Refused::Stale`].
-    pub fn decline(&mut self, now: Time, job: JobId, fault: Fault) -> Result<(), Refused> {
+    pub fn decline(&mut self, now: Time, job: JobKey, fault: Fault) -> Result<(), Refused> {
         self.input(now, |this| {
             let asked = this.jobs.get(job).filter(|job| job.state() == JobState::Asked);
             let Some((ulid, features)) = asked.map(|job| (job.ulid(), job.features())) else {
@@ -75,7 +75,7 @@ impl Runtime {
     }
 
     /// Revokes credentials of a job that was declined before the host has answered.
-    fn revoke_late(&mut self, job: JobId, credentials: Vec<Credential>) {
+    fn revoke_late(&mut self, job: JobKey, credentials: Vec<Credential>) {
         let Some(declined) = self.jobs.declined(job) else { return };
         for credential in credentials {
             self.outputs.store(Record::CredentialIssued { job: declined.ulid, id: credential.id.clone() });
@@ -92,7 +92,7 @@ impl Runtime {
         }
     }
 
-    fn accept(&mut self, id: JobId) {
+    fn accept(&mut self, id: JobKey) {
         let now = self.clock.now();
         let Some(job) = self.jobs.get_mut(id) else { return };
         // Its session may have closed while the host was asked.
@@ -124,7 +124,7 @@ impl Runtime {
         }
     }
 
-    fn record_accepted(&mut self, id: JobId) {
+    fn record_accepted(&mut self, id: JobKey) {
         self.record(|this| {
             let job = this.jobs.get(id)?;
             let record = JobAccepted {
@@ -143,7 +143,7 @@ impl Runtime {
     pub(super) fn send_accepted(
         &mut self,
         key: SessionKey,
-        id: JobId,
+        id: JobKey,
         accepted: &Arc<Accepted>,
         answer: Answer<'_>,
     ) -> Option<Box<Announcement>> {
@@ -169,7 +169,7 @@ impl Runtime {
 
     /// Queues the `job.accepted` of a delegated job after its `delegate` event, for a client that has asked for it. It
     /// is held back while a submit is unanswered. Other clients would take it for the answer to a submit.
-    fn announce_child(&mut self, key: SessionKey, id: JobId, after: u64) {
+    fn announce_child(&mut self, key: SessionKey, id: JobKey, after: u64) {
         let envelope = EnvelopeId::next(&mut self.random, self.clock.now());
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return };
         if !session.has(Feature::AcceptedReplay) {
@@ -196,7 +196,7 @@ impl Runtime {
     }
 
     /// Declines a job that the host was asked about.
-    pub(super) fn drop_asked(&mut self, id: JobId, fault: Fault) {
+    pub(super) fn drop_asked(&mut self, id: JobKey, fault: Fault) {
         let Some((job, waiters)) = self.jobs.decline(id, &mut self.timers) else { return };
         let ulid = job.ulid();
         if let Some(parent) = self.jobs.leave_family(id, job.parent(), job.budget()) {
@@ -233,12 +233,12 @@ impl Runtime {
     }
 
     /// Refuses a submit that the host has not answered in time.
-    pub(super) fn submit_lapsed(&mut self, id: JobId) {
+    pub(super) fn submit_lapsed(&mut self, id: JobKey) {
         self.drop_asked(id, Fault::new(ErrorCode::InternalError, "the runtime could not start the job in time"));
     }
 
     /// Runs an accepted job, or queues it for a slot of its agent.
-    fn enqueue(&mut self, id: JobId) {
+    fn enqueue(&mut self, id: JobKey) {
         let Some(job) = self.jobs.get(id) else { return };
         match self.agents.claim(&job.accepted().agent, id) {
             Slot::Taken => self.run(id),
@@ -250,7 +250,7 @@ impl Runtime {
     }
 
     /// Runs a job that has a slot of its agent.
-    pub(super) fn run(&mut self, id: JobId) {
+    pub(super) fn run(&mut self, id: JobKey) {
         if self.jobs.run(id, self.clock.now(), &mut self.timers) {
             self.append(id, &Body::status_unchecked("running", None), None);
             self.event(Event::Start { job: id });

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Runtime;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
 use super::record::{First, JobEventRecord, Record, Target};
 use super::sessions::log::{Announcement, Entry, frame_len};
@@ -26,16 +26,16 @@ pub(super) fn event_len(body: usize) -> usize {
 
 impl Runtime {
     /// Appends an event to the log of every watcher and to the job's history. `cost` is what it took from a budget.
-    pub(super) fn append(&mut self, id: JobId, body: &Body, cost: Option<(Box<str>, Amount)>) {
+    pub(super) fn append(&mut self, id: JobKey, body: &Body, cost: Option<(Box<str>, Amount)>) {
         self.append_with(id, body, None, cost);
     }
 
     /// Like [`Runtime::append`], for an event whose owner is sent `secret` in place of `body`.
-    pub(super) fn append_secret(&mut self, id: JobId, body: &Body, secret: &Body) {
+    pub(super) fn append_secret(&mut self, id: JobKey, body: &Body, secret: &Body) {
         self.append_with(id, body, Some(secret), None);
     }
 
-    fn append_with(&mut self, id: JobId, body: &Body, secret: Option<&Body>, cost: Option<(Box<str>, Amount)>) {
+    fn append_with(&mut self, id: JobKey, body: &Body, secret: Option<&Body>, cost: Option<(Box<str>, Amount)>) {
         self.totals.events += 1;
         let payload: Bytes = reply::event(body, self.clock.text()).into();
         let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.clock.text()).into());
@@ -82,7 +82,7 @@ impl Runtime {
         }
     }
 
-    fn watcher(&self, id: JobId, index: usize) -> Option<SessionKey> {
+    fn watcher(&self, id: JobKey, index: usize) -> Option<SessionKey> {
         self.jobs.get(id)?.watchers().get(index).copied()
     }
 
@@ -90,7 +90,7 @@ impl Runtime {
     pub(super) fn show(
         &mut self,
         key: SessionKey,
-        id: JobId,
+        id: JobKey,
         kind: &'static str,
         payload: Bytes,
         secret: Option<Bytes>,
@@ -105,7 +105,7 @@ impl Runtime {
     pub(super) fn show_alone(
         &mut self,
         key: SessionKey,
-        id: JobId,
+        id: JobKey,
         kind: &'static str,
         payload: &Bytes,
         position: Option<u64>,

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 
 use super::Runtime;
-use super::host::{Denied, JobId};
+use super::host::{Denied, JobKey};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::lease::{Lease, Namespace, Operation};
 use crate::time::Time;
@@ -14,14 +14,14 @@ impl Runtime {
     ///
     /// Errors: [`Denied::Fault`] with `LEASE_EXPIRED`, `PERMISSION_DENIED` or `BUDGET_EXHAUSTED`;
     /// [`Denied::NotRunning`]. After `LEASE_EXPIRED` the job can only end with that error (§9.5).
-    pub fn authorize(&mut self, now: Time, job: JobId, operation: &Operation) -> Result<(), Denied> {
+    pub fn authorize(&mut self, now: Time, job: JobKey, operation: &Operation) -> Result<(), Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
             this.check_operation(job, operation).map_err(Denied::Fault)
         })
     }
 
-    fn check_operation(&mut self, id: JobId, operation: &Operation) -> Result<(), Fault> {
+    fn check_operation(&mut self, id: JobKey, operation: &Operation) -> Result<(), Fault> {
         let now = self.clock.now();
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
         if job.accepted().expires_at.is_some_and(|at| now >= at) {
@@ -51,7 +51,7 @@ impl Runtime {
     }
 
     /// Returns whether a parent may delegate to this agent. The patterns are matched with the bare name.
-    pub(super) fn may_delegate(&mut self, parent: JobId, agent: &str) -> Result<(), Fault> {
+    pub(super) fn may_delegate(&mut self, parent: JobKey, agent: &str) -> Result<(), Fault> {
         match Operation::new(Namespace::AgentDelegate.as_str(), agent) {
             Ok(operation) => self.check_operation(parent, &operation),
             Err(error) => Err(Fault::new(ErrorCode::PermissionDenied, error.to_string())),
@@ -61,7 +61,7 @@ impl Runtime {
     /// Checks that a child's lease is within its parent's (§9.4), and returns when it expires.
     pub(super) fn check_subset(
         &self,
-        parent: JobId,
+        parent: JobKey,
         lease: &Lease,
         expires_at: Option<Time>,
     ) -> Result<Option<Time>, Fault> {

@@ -7,7 +7,7 @@ use super::Runtime;
 use super::dispatch::Request;
 use super::end::{MAX_MESSAGE, cancelled};
 use super::event::Event;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::reply::To;
@@ -42,7 +42,7 @@ impl Runtime {
     }
 
     /// Asks the agents of a job and of the jobs below it to stop.
-    fn cancel(&mut self, id: JobId, reason: Option<&str>) {
+    fn cancel(&mut self, id: JobKey, reason: Option<&str>) {
         let mut open = Vec::from([id]);
         while let Some(id) = open.pop() {
             match self.jobs.get(id).map(Job::state) {
@@ -57,7 +57,7 @@ impl Runtime {
     }
 
     /// Asks the agent of a running job to stop. Returns whether it was asked; the jobs below it must then be asked too.
-    fn cancel_running(&mut self, id: JobId, reason: Option<&str>) -> bool {
+    fn cancel_running(&mut self, id: JobKey, reason: Option<&str>) -> bool {
         let deadline = self.clock.now().plus(self.config.cancel_grace);
         if !self.jobs.cancel(id, deadline, &mut self.timers) {
             return false;

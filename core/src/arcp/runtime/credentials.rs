@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use slotmap::SlotMap;
 
 use crate::arcp::runtime::event::{Event, Timer};
-use crate::arcp::runtime::host::{JobId, Refused, RevocationId};
+use crate::arcp::runtime::host::{JobKey, Refused, RevocationId};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::ids::JobUlid;
@@ -24,7 +24,7 @@ const LAST_RETRY: u64 = 3_600_000_000;
 /// The credentials of live jobs, and the values that the host is asked to revoke.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Credentials {
-    of_jobs: BTreeMap<JobId, Vec<Credential>>,
+    of_jobs: BTreeMap<JobKey, Vec<Credential>>,
     /// Digests of all values that are valid upstream: no other credential may have one of them.
     values: BTreeSet<Digest>,
     revocations: SlotMap<RevocationId, Revocation>,
@@ -72,7 +72,7 @@ fn invalid(sentence: &'static str) -> Refused {
 
 impl Credentials {
     /// The credentials of a job that are valid now.
-    pub(super) fn of(&self, job: JobId) -> &[Credential] {
+    pub(super) fn of(&self, job: JobKey) -> &[Credential] {
         self.of_jobs.get(&job).map_or(&[], Vec::as_slice)
     }
 
@@ -97,7 +97,7 @@ impl Credentials {
     }
 
     /// Issues checked credentials to a job.
-    pub(super) fn issue(&mut self, job: JobId, credentials: Vec<Credential>) {
+    pub(super) fn issue(&mut self, job: JobKey, credentials: Vec<Credential>) {
         self.values.extend(credentials.iter().map(|credential| credential.value.digest()));
         if !credentials.is_empty() {
             self.of_jobs.insert(job, credentials);
@@ -110,7 +110,7 @@ impl Credentials {
     }
 
     /// Whether a job's credential may get a value.
-    pub(super) fn check_rotation(&self, job: JobId, id: &str, value: &Secret) -> Result<(), Refused> {
+    pub(super) fn check_rotation(&self, job: JobKey, id: &str, value: &Secret) -> Result<(), Refused> {
         if value.expose().is_empty() {
             return Err(invalid("the value of a credential is empty"));
         }
@@ -124,14 +124,14 @@ impl Credentials {
     }
 
     /// Gives a job's credential a checked value; returns the one before.
-    pub(super) fn rotate(&mut self, job: JobId, id: &str, value: Secret) -> Option<Secret> {
+    pub(super) fn rotate(&mut self, job: JobKey, id: &str, value: Secret) -> Option<Secret> {
         let known = self.of_jobs.get_mut(&job)?.iter_mut().find(|known| known.id == id)?;
         self.values.insert(value.digest());
         Some(core::mem::replace(&mut known.value, value))
     }
 
     /// Takes the credentials of a job that has ended.
-    pub(super) fn withdraw(&mut self, job: JobId) -> Vec<Credential> {
+    pub(super) fn withdraw(&mut self, job: JobKey) -> Vec<Credential> {
         self.of_jobs.remove(&job).unwrap_or_default()
     }
 

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::Runtime;
-use super::host::{Delegate, Denied, JobId, Refused};
+use super::host::{Delegate, Denied, JobKey, Refused};
 use super::jobs::job::Job;
 use super::sessions::session::Session;
 use super::submit::Proposal;
@@ -28,7 +28,7 @@ impl Runtime {
     /// ended.
     ///
     /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`].
-    pub fn delegate(&mut self, now: Time, job: JobId, request: &Delegate<'_>) -> Result<JobId, Denied> {
+    pub fn delegate(&mut self, now: Time, job: JobKey, request: &Delegate<'_>) -> Result<JobKey, Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
             let delegate_id: Cow<'_, str> = match &request.delegate_id {
@@ -77,12 +77,12 @@ impl Runtime {
 
     fn propose_child(
         &mut self,
-        parent: JobId,
+        parent: JobKey,
         child: JobUlid,
         delegate_id: &str,
         lease: Result<Lease, Fault>,
         request: &Delegate<'_>,
-    ) -> Result<JobId, Fault> {
+    ) -> Result<JobKey, Fault> {
         self.check_delegate_id(parent, delegate_id)?;
         validate::agent_ref(&request.agent)?;
         let Some(job) = self.jobs.get(parent) else { return Err(Fault::invalid("the job is gone")) };
@@ -125,7 +125,7 @@ impl Runtime {
     }
 
     /// Refuses a name that is malformed, or that another delegation of the parent has.
-    pub(super) fn check_delegate_id(&self, parent: JobId, delegate_id: &str) -> Result<(), Fault> {
+    pub(super) fn check_delegate_id(&self, parent: JobKey, delegate_id: &str) -> Result<(), Fault> {
         if delegate_id.is_empty() || delegate_id.len() > MAX_DELEGATE_ID {
             return Err(Fault::invalid("a delegate_id has 1 to 256 bytes"));
         }

@@ -12,7 +12,7 @@ use super::sessions::session::Session;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope::{self, Envelope};
 use crate::arcp::wire::error::Fault;
-use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::ids::SessionUlid;
 use crate::arcp::wire::request;
 use crate::json::{self, Text};
 use crate::time::Time;
@@ -183,7 +183,7 @@ impl Runtime {
     fn dispatch_bound(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
         let named = request.envelope.session_id.as_ref().map_or("", Text::as_str);
         let own = self.sessions.get(key).map(Session::id);
-        if !named.is_empty() && SessionId::parse(named) != own {
+        if !named.is_empty() && SessionUlid::parse(named) != own {
             return Err(Fault::invalid("the frame names another session than this connection's"));
         }
         match request.kind {

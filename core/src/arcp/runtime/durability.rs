@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 
 use crate::arcp::runtime::config::{Config, Journaling};
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 
 /// The minimum number of waiting stores at which the journal counts as stalled.
 const FAR_BEHIND: u64 = 1_024;
@@ -18,7 +18,7 @@ pub(super) struct Durability {
     /// The host reported that the journal cannot be written.
     paused: bool,
     /// Jobs whose agents wait for the journal.
-    waiting: BTreeSet<JobId>,
+    waiting: BTreeSet<JobKey>,
 }
 
 impl Durability {
@@ -59,13 +59,13 @@ impl Durability {
     }
 
     /// Notes that a job's agent waits for the journal.
-    pub(super) fn wait(&mut self, job: JobId) {
+    pub(super) fn wait(&mut self, job: JobKey) {
         self.waiting.insert(job);
     }
 
     /// Notes that the stores up to `seq` are durable, and returns the jobs that may go on. Half of the window has to be
     /// free before agents wake, so that they do not wake for every commit.
-    pub(super) fn reached(&mut self, seq: u64, stored: u64) -> BTreeSet<JobId> {
+    pub(super) fn reached(&mut self, seq: u64, stored: u64) -> BTreeSet<JobKey> {
         self.durable = self.durable.max(seq.min(stored));
         if stored - self.durable <= self.window / 2 { core::mem::take(&mut self.waiting) } else { BTreeSet::new() }
     }

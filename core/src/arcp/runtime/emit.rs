@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Runtime;
 use super::append::event_len;
-use super::host::{JobId, Refused, SessionKey};
+use super::host::{JobKey, Refused, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::Cause;
 use super::sessions::watches::Role;
@@ -22,7 +22,7 @@ impl Runtime {
     /// [`Event::Unblocked`](crate::arcp::Event)); [`Refused::TooLarge`], [`Refused::NotNegotiated`],
     /// [`Refused::Invalid`] for an event that may not be sent; [`Refused::Terminal`], [`Refused::NotRunning`],
     /// [`Refused::Stale`].
-    pub fn emit(&mut self, now: Time, job: JobId, body: &Body) -> Result<(), Refused> {
+    pub fn emit(&mut self, now: Time, job: JobKey, body: &Body) -> Result<(), Refused> {
         self.input(now, |this| {
             this.running(job)?;
             match &body.meta {
@@ -41,13 +41,13 @@ impl Runtime {
         })
     }
 
-    fn emit_plain(&mut self, id: JobId, body: &Body) -> Result<(), Refused> {
+    fn emit_plain(&mut self, id: JobKey, body: &Body) -> Result<(), Refused> {
         self.room(id, 1, body.json().len())?;
         self.append(id, body, None);
         Ok(())
     }
 
-    fn emit_cost(&mut self, id: JobId, body: &Body, unit: &str, amount: Option<&Amount>) -> Result<(), Refused> {
+    fn emit_cost(&mut self, id: JobKey, body: &Body, unit: &str, amount: Option<&Amount>) -> Result<(), Refused> {
         let Some(holder) = self.jobs.purse(id, unit) else { return self.emit_plain(id, body) };
         let Some(amount) = amount else {
             return Err(Refused::Invalid(Cow::Borrowed("the cost is not an amount that can be counted exactly")));
@@ -65,7 +65,7 @@ impl Runtime {
     }
 
     /// A chunk that an agent made itself. One that breaks the rules of §8.4 ends its job.
-    fn emit_chunk(&mut self, id: JobId, body: &Body, chunk: &Result<ChunkMeta, &'static str>) -> Result<(), Refused> {
+    fn emit_chunk(&mut self, id: JobKey, body: &Body, chunk: &Result<ChunkMeta, &'static str>) -> Result<(), Refused> {
         let Some(job) = self.jobs.get(id) else { return Err(Refused::Stale) };
         if !job.has(Feature::ResultChunk) {
             return Err(Refused::NotNegotiated("result_chunk"));
@@ -111,7 +111,7 @@ impl Runtime {
     }
 
     /// Emits what remains of a job's budget after its family has changed it, if its watchers' logs have space (ours).
-    pub(super) fn show_remaining(&mut self, id: JobId) {
+    pub(super) fn show_remaining(&mut self, id: JobKey) {
         let Some(job) = self.jobs.get(id).filter(|job| job.state().is_running()) else { return };
         let remaining = job.budget().into_iter().flat_map(Budget::remaining);
         let bodies: Vec<Body> =
@@ -125,7 +125,7 @@ impl Runtime {
     }
 
     /// Checks that a job's agent may act.
-    pub(super) fn running(&self, id: JobId) -> Result<(), Refused> {
+    pub(super) fn running(&self, id: JobKey) -> Result<(), Refused> {
         let job = self.jobs.get(id).ok_or(Refused::Stale)?;
         if job.output().has_rest() {
             Err(Refused::Terminal)
@@ -140,7 +140,7 @@ impl Runtime {
 
     /// Checks that a number of events may be appended. An agent waits for sessions that must not lose events, and for
     /// the journal. A subscription that would make it wait ends (§7.6).
-    pub(super) fn room(&mut self, id: JobId, events: usize, bytes: usize) -> Result<(), Refused> {
+    pub(super) fn room(&mut self, id: JobKey, events: usize, bytes: usize) -> Result<(), Refused> {
         let Some(job) = self.jobs.get(id) else { return Err(Refused::Stale) };
         let (len, max) = (event_len(bytes), self.frame_limit(job.owner()));
         if len > max {
@@ -178,7 +178,7 @@ impl Runtime {
     }
 
     /// Notes that an agent waits for space in the logs of these sessions.
-    fn block(&mut self, id: JobId, full: &[SessionKey]) {
+    fn block(&mut self, id: JobKey, full: &[SessionKey]) {
         if self.jobs.get_mut(id).is_some_and(Job::block) {
             self.totals.blocked += 1;
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Runtime;
 use super::append::event_len;
 use super::event::Event;
-use super::host::{JobFailure, JobId, Refused, SessionKey};
+use super::host::{JobFailure, JobKey, Refused, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobEnded, Record};
@@ -31,7 +31,7 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
-    pub fn fail(&mut self, now: Time, job: JobId, failure: JobFailure) -> Result<(), Refused> {
+    pub fn fail(&mut self, now: Time, job: JobKey, failure: JobFailure) -> Result<(), Refused> {
         self.input(now, |this| {
             this.running(job)?;
             let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
@@ -55,27 +55,27 @@ impl Runtime {
 
     /// Ends a job that does not succeed, after the jobs below it. A job that was cancelled ends as cancelled, and a job
     /// that was refused an operation because its lease had expired ends as expired, whatever `cause` is.
-    pub(super) fn end_fault(&mut self, id: JobId, cause: Cause, fault: Fault) {
+    pub(super) fn end_fault(&mut self, id: JobKey, cause: Cause, fault: Fault) {
         if self.jobs.get(id).is_some_and(|job| job.would_end(cause)) {
             self.end_descendants(id);
             self.end_one(id, cause, fault);
         }
     }
 
-    pub(super) fn end_cancelled(&mut self, id: JobId, cause: Cause) {
+    pub(super) fn end_cancelled(&mut self, id: JobKey, cause: Cause) {
         self.end_fault(id, cause, cancelled());
     }
 
-    pub(super) fn end_expired(&mut self, id: JobId) {
+    pub(super) fn end_expired(&mut self, id: JobKey) {
         self.end_fault(id, Cause::Expired, expired());
     }
 
     /// Ends a job that has run longer than `max_runtime_sec`.
-    pub(super) fn time_out(&mut self, id: JobId) {
+    pub(super) fn time_out(&mut self, id: JobKey) {
         self.end_fault(id, Cause::TimedOut, Fault::new(ErrorCode::Timeout, "the job ran longer than max_runtime_sec"));
     }
 
-    pub(super) fn end_success(&mut self, id: JobId, success: &Success<'_>) {
+    pub(super) fn end_success(&mut self, id: JobKey, success: &Success<'_>) {
         if self.jobs.get(id).is_none_or(|job| job.state() != JobState::Running) {
             self.end_cancelled(id, Cause::Finished);
             return;
@@ -92,7 +92,7 @@ impl Runtime {
     }
 
     /// Ends the jobs below this one, deepest first: each before the terminal of the one above it.
-    fn end_descendants(&mut self, id: JobId) {
+    fn end_descendants(&mut self, id: JobKey) {
         for child in self.jobs.descendants(id) {
             match self.jobs.get(child).map(Job::state) {
                 Some(JobState::Asked) => self.drop_asked(child, cancelled()),
@@ -102,7 +102,7 @@ impl Runtime {
         }
     }
 
-    fn end_one(&mut self, id: JobId, cause: Cause, fault: Fault) {
+    fn end_one(&mut self, id: JobKey, cause: Cause, fault: Fault) {
         let Some(job) = self.jobs.get(id) else { return };
         let (was_running, refused) = (job.state().is_running(), job.is_expired());
         let Some(status) = self.jobs.end(id, cause, &mut self.timers) else { return };
@@ -118,7 +118,7 @@ impl Runtime {
     /// Sends the terminal of an ended job, and releases what the job held.
     fn conclude(
         &mut self,
-        id: JobId,
+        id: JobKey,
         was_running: bool,
         terminal: Terminal,
         fault: Option<Fault>,
@@ -168,7 +168,7 @@ impl Runtime {
     }
 
     /// Appends the terminal to the log of every session that watches the job, in the form of that session.
-    fn show_terminal(&mut self, id: JobId, terminal: &Terminal) {
+    fn show_terminal(&mut self, id: JobKey, terminal: &Terminal) {
         let Some(job) = self.jobs.get(id) else { return };
         let (watchers, ulid) = (job.watchers().to_vec(), job.ulid());
         let (mut to, mut numbered) = (Vec::new(), None);

@@ -6,11 +6,11 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::{ConnId, JobId, ReplayId, RevocationId};
+use crate::arcp::runtime::host::{ConnId, JobKey, ReplayId, RevocationId};
 use crate::arcp::runtime::record::Record;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::FinalStatus;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -77,7 +77,7 @@ pub enum Event {
     /// A session was opened or resumed.
     SessionLive {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
         /// The connection that carries it.
         conn: ConnId,
         /// The principal it belongs to.
@@ -90,30 +90,30 @@ pub enum Event {
     /// A session has lost its connection. It can be resumed until the resume window has passed.
     SessionDetached {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
     },
     /// A session can no longer be resumed.
     SessionClosed {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
     },
     /// A question: may this job be started, and with which credentials?
     /// [`Runtime::start`](crate::arcp::Runtime::start) or [`Runtime::decline`](crate::arcp::Runtime::decline) answers it.
     Submitted {
         /// The job; [`Runtime::job`](crate::arcp::Runtime::job) shows it.
-        job: JobId,
+        job: JobKey,
         /// Whether the session negotiated credentials; if not, none may be given.
         credentials: bool,
     },
     /// The agent of a job must be started now.
     Start {
         /// The job.
-        job: JobId,
+        job: JobKey,
     },
     /// The agent of a job must stop.
     Cancel {
         /// The job.
-        job: JobId,
+        job: JobKey,
         /// The reason that the client gave.
         reason: Option<String>,
         /// When the runtime ends the job if the agent has not.
@@ -123,12 +123,12 @@ pub enum Event {
     /// [`Denied::Blocked`](crate::arcp::Denied::Blocked) may try again.
     Unblocked {
         /// The job.
-        job: JobId,
+        job: JobKey,
     },
     /// A job has ended or was declined. If its agent still runs, it must be dropped. This is the last event of a job.
     Ended {
         /// The job. The key is invalid once the job is no longer kept.
-        job: JobId,
+        job: JobKey,
         /// How it ended.
         status: FinalStatus,
         /// The fault, unless it succeeded.
@@ -195,7 +195,7 @@ pub enum ReplayRange {
     /// The records that have a [`Target`](crate::arcp::Target) in this session with a number between the two, both exclusive.
     Session {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
         /// The number before the first event.
         after: u64,
         /// The number after the last event.

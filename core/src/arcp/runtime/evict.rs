@@ -1,7 +1,7 @@
 //! Removes ended jobs and idempotency records that are too old or too many, oldest first.
 
 use super::Runtime;
-use super::host::JobId;
+use super::host::JobKey;
 use super::record::Record;
 use crate::arcp::wire::ids::JobUlid;
 use crate::time::{Time, micros};
@@ -43,14 +43,14 @@ impl Runtime {
         let next = next.map(|at| at.max(self.clock.now().plus_micros(1)));
         if next != self.eviction.at() {
             match next {
-                Some(at) => self.eviction.set(at, JobId::default(), &mut self.timers),
-                None => self.eviction.clear(JobId::default(), &mut self.timers),
+                Some(at) => self.eviction.set(at, JobKey::default(), &mut self.timers),
+                None => self.eviction.clear(JobKey::default(), &mut self.timers),
             }
         }
     }
 
     /// Removes an ended job. The answer to its idempotency key is kept.
-    pub(super) fn forget_job(&mut self, id: JobId) {
+    pub(super) fn forget_job(&mut self, id: JobKey) {
         let Some(forgotten) = self.jobs.forget(id) else { return };
         self.record(|_| Some(Record::JobForgotten { job: forgotten.ulid }));
         for key in forgotten.watchers {

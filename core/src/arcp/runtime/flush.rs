@@ -12,7 +12,7 @@ use super::conns::Settled;
 use super::conns::conn::{Conn, Unnumbered};
 use super::conns::credit::Outstanding;
 use super::event::Event;
-use super::host::{ConnId, JobId, SessionKey};
+use super::host::{ConnId, JobKey, SessionKey};
 use super::sessions::log::Announcement;
 use super::sessions::session::Session;
 use super::sessions::session::events::Numbered;
@@ -72,7 +72,7 @@ impl Runtime {
     }
 
     /// Continues a job that waited: sends the rest of its result, or wakes its agent.
-    fn continue_agent(&mut self, id: JobId) {
+    fn continue_agent(&mut self, id: JobKey) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.output().has_rest() {
             self.send_rest(id);

@@ -17,7 +17,7 @@ use crate::arcp::wire::dialect::{Dialect, Fingerprint};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::ids::{EnvelopeId, SessionId};
+use crate::arcp::wire::ids::{EnvelopeId, SessionUlid};
 use crate::arcp::wire::reply;
 use crate::arcp::wire::request::{self, Auth, Capabilities};
 use crate::digest::{Digest, sha256};
@@ -37,7 +37,7 @@ impl Runtime {
         }
         let token = bearer(hello.auth.as_ref())?;
         // The Ruby SDK puts an id of its own on its hello.
-        let on_envelope = request.envelope.session_id.as_ref().filter(|id| SessionId::parse(id.as_str()).is_some());
+        let on_envelope = request.envelope.session_id.as_ref().filter(|id| SessionUlid::parse(id.as_str()).is_some());
         let resume = match (hello.resume, hello.resume_token, hello.last_event_seq) {
             (Some(resume), _, _) => {
                 Some(claim(resume.session_id.as_ref().or(on_envelope), resume.token()?, resume.last_event_seq.0))
@@ -149,7 +149,7 @@ impl Runtime {
         let Some(open) = self.conns.get(conn) else { return Ok(()) };
         let (via, hello, dialect) = (open.via(), open.hello_order(), open.dialect(dialect.or(self.config.dialect)));
         let opening = Opening {
-            id: SessionId(self.random.random_u128()),
+            id: SessionUlid(self.random.random_u128()),
             principal,
             features: greeting.features,
             dialect,
@@ -250,6 +250,6 @@ pub(super) fn bearer(auth: Option<&Auth<'_>>) -> Result<Secret, Fault> {
 /// Returns the claims of a resume.
 pub(super) fn claim(session: Option<&Text<'_>>, token: &Text<'_>, last: u64) -> Claim {
     let named = session.map_or("", Text::as_str);
-    let id = SessionId::parse(named);
+    let id = SessionUlid::parse(named);
     Claim { session: id, foreign: !named.is_empty() && id.is_none(), token: sha256(token.as_str().as_bytes()), last }
 }

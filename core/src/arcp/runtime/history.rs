@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Runtime;
 use super::append::event_len;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::jobs::history::Past;
 
 /// The next item of a job's history.
@@ -57,7 +57,7 @@ impl Runtime {
     }
 
     /// Returns the item at a position of a job's history, or `None` if the job no longer exists.
-    fn next_of_history(&self, key: SessionKey, id: JobId, at: u64) -> Option<Next> {
+    fn next_of_history(&self, key: SessionKey, id: JobKey, at: u64) -> Option<Next> {
         let (session, job) = (self.sessions.get(key)?, self.jobs.get(id)?);
         Some(match (job.history().at(at), job.terminal()) {
             (Err(()), _) => Next::Dropped,
@@ -77,7 +77,7 @@ impl Runtime {
     }
 
     /// Notes that a history was sent up to a position.
-    pub(super) fn advance_replay(&mut self, key: SessionKey, id: JobId, at: u64) {
+    pub(super) fn advance_replay(&mut self, key: SessionKey, id: JobKey, at: u64) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.advance_replay(id, at);
         }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::arcp::wire::body::InvalidBody;
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::budget::Amounts;
 use crate::lease::Lease;
 use crate::time::Time;
@@ -21,7 +21,7 @@ slotmap::new_key_type! {
     /// A connection, as the host names it: an index and a generation, so that it is never confused with a later one.
     pub struct ConnId;
     /// A job, as the host names it: index and generation. On the wire it is a [`JobUlid`].
-    pub struct JobId;
+    pub struct JobKey;
     /// A request to revoke a credential.
     pub struct RevocationId;
     /// A question to the journal.
@@ -164,7 +164,7 @@ pub struct JobView<'a> {
     /// The id on the wire.
     pub id: JobUlid,
     /// The session that owns the job, or `None` once it is closed.
-    pub session: Option<SessionId>,
+    pub session: Option<SessionUlid>,
     /// The principal that submitted the job.
     pub principal: &'a Arc<str>,
     /// The agent's bare name.
@@ -190,7 +190,7 @@ pub struct JobView<'a> {
     /// The `extensions` of the submit, as the text that was sent.
     pub extensions: Option<&'a RawValue>,
     /// The job that delegated this one.
-    pub parent: Option<JobId>,
+    pub parent: Option<JobKey>,
     /// The name of the delegation within the parent.
     pub delegate_id: Option<&'a str>,
     /// The amounts the lease grants this job itself.

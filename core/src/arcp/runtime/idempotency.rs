@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use crate::arcp::runtime::config::Limits;
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, Terminal};
 use crate::digest::Digest;
@@ -26,7 +26,7 @@ pub(super) struct Idempotency {
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     fingerprint: Digest,
-    job: JobId,
+    job: JobKey,
     ulid: JobUlid,
     at: Time,
     /// The answer to the submit, once the host has answered.
@@ -43,7 +43,7 @@ impl Record {
         &self.fingerprint
     }
 
-    pub(super) fn job(&self) -> JobId {
+    pub(super) fn job(&self) -> JobKey {
         self.job
     }
 
@@ -79,7 +79,7 @@ impl Idempotency {
     }
 
     /// Records a submit that the host is asked about.
-    pub(super) fn begin(&mut self, key: Key, fingerprint: Digest, job: JobId, ulid: JobUlid, at: Time) {
+    pub(super) fn begin(&mut self, key: Key, fingerprint: Digest, job: JobKey, ulid: JobUlid, at: Time) {
         self.order.insert(ulid, key.clone());
         let record =
             Record { fingerprint, job, ulid, at, accepted: None, ended: false, outlived: false, terminal: None };

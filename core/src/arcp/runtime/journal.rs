@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Runtime;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::record::{Record, SessionEventRecord, SessionToken, Target, Watching};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::EnvelopeId;
@@ -82,7 +82,7 @@ impl Runtime {
     pub(super) fn record_watching(
         &mut self,
         key: SessionKey,
-        id: JobId,
+        id: JobKey,
         request_id: Option<&str>,
         from: Option<u64>,
         announced: Option<EnvelopeId>,
@@ -95,7 +95,7 @@ impl Runtime {
     }
 
     /// Records that a session no longer watches a job.
-    pub(super) fn record_unwatched(&mut self, key: SessionKey, id: JobId) {
+    pub(super) fn record_unwatched(&mut self, key: SessionKey, id: JobKey) {
         self.record(|this| {
             let (session, job) = (this.sessions.get(key)?.id(), this.jobs.get(id)?.ulid());
             Some(Record::Unwatched { session, job })
@@ -118,7 +118,7 @@ impl Runtime {
     }
 
     /// Records that a job can no longer succeed.
-    pub(super) fn record_doom(&mut self, id: JobId, cancelled: bool) {
+    pub(super) fn record_doom(&mut self, id: JobKey, cancelled: bool) {
         self.record(|this| Some(Record::JobDoomed { job: this.jobs.get(id)?.ulid(), cancelled }));
     }
 }

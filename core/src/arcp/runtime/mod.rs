@@ -78,7 +78,7 @@ use self::credentials::Credentials;
 use self::drain::Drain;
 use self::durability::Durability;
 use self::event::{Event, Output, Timer};
-use self::host::{JobId, JobView, Refused};
+use self::host::{JobKey, JobView, Refused};
 use self::idempotency::Idempotency;
 use self::jobs::Jobs;
 use self::jobs::state::JobState;
@@ -179,7 +179,7 @@ impl Runtime {
     }
 
     /// Returns a job, while it is kept.
-    pub fn job(&self, id: JobId) -> Option<JobView<'_>> {
+    pub fn job(&self, id: JobKey) -> Option<JobView<'_>> {
         let job = self.jobs.get(id)?;
         let accepted = job.accepted();
         Some(JobView {
@@ -204,7 +204,7 @@ impl Runtime {
     }
 
     /// Returns the job of a wire id, while it is kept.
-    pub fn find(&self, id: JobUlid) -> Option<JobId> {
+    pub fn find(&self, id: JobUlid) -> Option<JobKey> {
         self.jobs.find(id)
     }
 

@@ -17,14 +17,14 @@ use super::Runtime;
 use super::conns::conn::Conn;
 use super::conns::replies::Reply;
 use super::event::Event;
-use super::host::{ConnId, JobId, SessionKey};
+use super::host::{ConnId, JobKey, SessionKey};
 use super::retry::Answer;
 use super::sessions::session::Session;
 use super::validate;
 use crate::arcp::wire::dialect::{Dialect, RefusedSubmit};
 use crate::arcp::wire::envelope::{self, Envelope};
 use crate::arcp::wire::error::Fault;
-use crate::arcp::wire::ids::{EnvelopeId, JobUlid, ReplyId, SessionId, is_plain};
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid, ReplyId, SessionUlid, is_plain};
 use crate::arcp::wire::job::{Accepted, FinalStatus};
 use crate::arcp::wire::reply;
 use crate::json::Text;
@@ -135,7 +135,7 @@ impl Runtime {
         let head = match self.conns.session(conn).and_then(|key| self.sessions.get(key)) {
             Some(session) => session.head().to_string(),
             // The TypeScript SDK drops a frame without session_id, so a refusal before the welcome has a fresh one.
-            None => envelope::head(&SessionId(self.random.random_u128()), None, None),
+            None => envelope::head(&SessionUlid(self.random.random_u128()), None, None),
         };
         let payload = reply::error(fault, dialect, request_id);
         let own = EnvelopeId::next(&mut self.random, self.clock.now());
@@ -148,7 +148,7 @@ impl Runtime {
         let Some(request_id) = request_id else { return };
         let session = match self.conns.session(conn).and_then(|key| self.sessions.get(key)) {
             Some(session) => session.id(),
-            None => SessionId(self.random.random_u128()),
+            None => SessionUlid(self.random.random_u128()),
         };
         let job = job.filter(|job| is_plain(job));
         let head = envelope::head(&session, None, job.as_ref().map(|job| job as &dyn core::fmt::Display));
@@ -187,7 +187,7 @@ impl Runtime {
         };
         let Some(accepted) = self.unborn(key, agent, trace_id) else { return };
         let terminal = reply::failure(FinalStatus::Error, fault, self.clock.text());
-        let announcement = self.send_accepted(key, JobId::default(), &accepted, Answer::now(request_id));
+        let announcement = self.send_accepted(key, JobKey::default(), &accepted, Answer::now(request_id));
         self.show_past_terminal(key, &accepted, &terminal, announcement);
     }
 

@@ -9,7 +9,7 @@ use super::Runtime;
 use super::conns::conn::Claim;
 use super::conns::state::ConnState;
 use super::event::{Event, ReplayRange};
-use super::host::{ConnId, JobId, Refused, ReplayId, SessionKey};
+use super::host::{ConnId, JobKey, Refused, ReplayId, SessionKey};
 use super::jobs::job::Job;
 use super::record::{First, Record};
 use super::replays::Wants;
@@ -193,7 +193,13 @@ impl Runtime {
     }
 
     /// Asks where the history begins that a subscription wants.
-    pub(super) fn fetch_start(&mut self, key: SessionKey, id: JobId, request_id: &str, from: u64) -> Result<(), Fault> {
+    pub(super) fn fetch_start(
+        &mut self,
+        key: SessionKey,
+        id: JobKey,
+        request_id: &str,
+        from: u64,
+    ) -> Result<(), Fault> {
         self.replays.room_for_start(key, &self.config.limits)?;
         let (Some(job), Some(session)) = (self.jobs.get(id).map(Job::ulid), self.sessions.get(key)) else {
             return Ok(());
@@ -206,14 +212,14 @@ impl Runtime {
     }
 
     /// Asks for the next events of a history, which are only in the journal.
-    pub(super) fn fetch_history(&mut self, key: SessionKey, id: JobId, position: u64) {
+    pub(super) fn fetch_history(&mut self, key: SessionKey, id: JobKey, position: u64) {
         let Some(job) = self.jobs.get(id).map(Job::ulid) else { return };
         let Some(after) = self.sessions.get_mut(key).and_then(|session| session.ask_history(id)) else { return };
         let range = ReplayRange::Job { job, position, after };
         self.ask_journal(Wants::History { session: key, job: id }, range, self.replay_window());
     }
 
-    fn history_answered(&mut self, key: SessionKey, id: JobId, records: &[Record]) {
+    fn history_answered(&mut self, key: SessionKey, id: JobKey, records: &[Record]) {
         let answered = self.sessions.get_mut(key).and_then(|session| session.history_answered(id));
         let (Some((at, after)), Some(job)) = (answered, self.jobs.get(id)) else { return };
         let events: Vec<_> = self.events_of(id, at, after, records).take(self.replay_window()).collect();
@@ -235,7 +241,7 @@ impl Runtime {
     /// Returns the events of a job in a journal's answer, with their positions, in increasing order.
     fn events_of<'a>(
         &self,
-        id: JobId,
+        id: JobKey,
         from: u64,
         after: u64,
         records: &'a [Record],

@@ -8,7 +8,7 @@ use slotmap::SlotMap;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::conns::conn::Claim;
 use crate::arcp::runtime::event::Timer;
-use crate::arcp::runtime::host::{ConnId, JobId, Refused, ReplayId, SessionKey};
+use crate::arcp::runtime::host::{ConnId, JobKey, Refused, ReplayId, SessionKey};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::error::Fault;
 use crate::time::Time;
@@ -21,9 +21,9 @@ pub(super) enum Wants {
     /// The connection of this epoch of a session needs the session's next events.
     Log { session: SessionKey, epoch: u32 },
     /// A subscription needs to know where its history begins.
-    Start { session: SessionKey, epoch: u32, job: JobId, request_id: Box<str>, from: u64 },
+    Start { session: SessionKey, epoch: u32, job: JobKey, request_id: Box<str>, from: u64 },
     /// A subscription needs the next events of its job.
-    History { session: SessionKey, job: JobId },
+    History { session: SessionKey, job: JobKey },
 }
 
 /// The open questions.

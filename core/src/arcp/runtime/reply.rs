@@ -3,7 +3,7 @@
 use super::Runtime;
 use super::conns::Queued;
 use super::conns::replies::Reply;
-use super::host::{ConnId, JobId, SessionKey};
+use super::host::{ConnId, JobKey, SessionKey};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
 
@@ -11,7 +11,7 @@ use crate::arcp::wire::ids::EnvelopeId;
 #[derive(Clone, Copy, Default)]
 pub(super) struct To<'a> {
     pub(super) request_id: Option<&'a str>,
-    pub(super) job: Option<JobId>,
+    pub(super) job: Option<JobKey>,
 }
 
 impl Runtime {
@@ -30,7 +30,7 @@ impl Runtime {
         &mut self,
         key: SessionKey,
         request_id: &str,
-        job: JobId,
+        job: JobKey,
         payload: &str,
         timed: bool,
     ) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Runtime;
 use super::append::event_len;
-use super::host::{JobId, JobResult, Refused};
+use super::host::{JobKey, JobResult, Refused};
 use super::jobs::output::Stream;
 use super::jobs::state::{Cause, JobState};
 use super::sessions::session::Session;
@@ -31,7 +31,7 @@ impl Runtime {
     /// after text says so first, with an empty [`Chunk::Bytes`].
     ///
     /// Errors: as [`Runtime::emit`]; a result over its limit ends the job and is [`Refused::Limit`].
-    pub fn write_chunk(&mut self, now: Time, job: JobId, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
+    pub fn write_chunk(&mut self, now: Time, job: JobKey, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
         self.input(now, |this| {
             this.running(job)?;
             let Some(data) = this.jobs.get_mut(job) else { return Err(Refused::Stale) };
@@ -49,7 +49,13 @@ impl Runtime {
     }
 
     /// Emits one chunk of the writer. `id` names the result where it is known before.
-    fn push_chunk(&mut self, job: JobId, id: Option<ResultId>, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
+    fn push_chunk(
+        &mut self,
+        job: JobKey,
+        id: Option<ResultId>,
+        chunk: Chunk<'_>,
+        last: bool,
+    ) -> Result<usize, Refused> {
         let Some(data) = self.jobs.get(job) else { return Err(Refused::Stale) };
         let stream = data.output().stream();
         if stream.is_some_and(|stream| !stream.is_open()) {
@@ -109,7 +115,7 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
-    pub fn finish(&mut self, now: Time, job: JobId, result: JobResult<'_>) -> Result<(), Refused> {
+    pub fn finish(&mut self, now: Time, job: JobKey, result: JobResult<'_>) -> Result<(), Refused> {
         self.input(now, |this| {
             this.running(job)?;
             let Some(data) = this.jobs.get(job) else { return Err(Refused::Stale) };
@@ -134,7 +140,7 @@ impl Runtime {
         })
     }
 
-    fn finish_inline(&mut self, id: JobId, json: &str) {
+    fn finish_inline(&mut self, id: JobKey, json: &str) {
         let Some(job) = self.jobs.get(id) else { return };
         let (max, chunks) = (self.frame_limit(job.owner()), job.has(Feature::ResultChunk));
         let streamed = job.output().stream().is_some();
@@ -153,7 +159,7 @@ impl Runtime {
         }
     }
 
-    fn finish_stream(&mut self, id: JobId, summary: Option<&str>) {
+    fn finish_stream(&mut self, id: JobKey, summary: Option<&str>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         match job.output_mut().take_gathered() {
             Some(json) => self.finish_inline(id, &json),
@@ -162,7 +168,7 @@ impl Runtime {
     }
 
     /// Ends a job whose result was streamed; a stream that its agent left open gets an empty last chunk.
-    fn close_stream(&mut self, id: JobId, summary: Option<&str>) {
+    fn close_stream(&mut self, id: JobKey, summary: Option<&str>) {
         let Some(stream) = self.jobs.get(id).and_then(|job| job.output().stream().cloned()) else { return };
         if stream.is_open() {
             let body = Body::last_chunk(stream.result_id(), stream.next_seq(), stream.is_text());
@@ -177,7 +183,7 @@ impl Runtime {
     }
 
     /// Sends the rest of a large inline result, while the log has space for it.
-    pub(super) fn send_rest(&mut self, id: JobId) {
+    pub(super) fn send_rest(&mut self, id: JobKey) {
         while let Some((result_id, rest)) = self.jobs.get(id).and_then(|job| job.output().rest()) {
             let text = core::str::from_utf8(&rest).unwrap_or("");
             match self.push_chunk(id, Some(result_id), Chunk::Text(text), true) {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::Runtime;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::idempotency::Key;
 use super::jobs::job::Job;
 use super::jobs::state::JobState;
@@ -36,7 +36,7 @@ impl<'a> Answer<'a> {
 
 impl Runtime {
     /// Notes that the session waits for the host's answer to a submit.
-    pub(super) fn await_answer(&mut self, key: SessionKey, request_id: &str, id: JobId) {
+    pub(super) fn await_answer(&mut self, key: SessionKey, request_id: &str, id: JobKey) {
         let (Some(job), Some(session)) = (self.jobs.get_mut(id), self.sessions.get_mut(key)) else { return };
         job.add_waiter(key, session.epoch(), request_id);
         session.await_answer();
@@ -88,7 +88,7 @@ impl Runtime {
             }
             None => {
                 let Some((accepted, terminal)) = outcome else { return Ok(false) };
-                let announcement = self.send_accepted(key, JobId::default(), &accepted, Answer::now(request_id));
+                let announcement = self.send_accepted(key, JobKey::default(), &accepted, Answer::now(request_id));
                 self.show_past_terminal(key, &accepted, &terminal, announcement);
             }
         }
@@ -96,7 +96,7 @@ impl Runtime {
     }
 
     /// Answers a submit that the session waits for with `job.accepted`, and lets the session watch the job.
-    pub(super) fn answer_submit(&mut self, key: SessionKey, answer: Answer<'_>, id: JobId) {
+    pub(super) fn answer_submit(&mut self, key: SessionKey, answer: Answer<'_>, id: JobKey) {
         let request_id = answer.request_id;
         let Some(job) = self.jobs.get_mut(id) else { return };
         let (live, orphan) = (job.state().is_live(), job.owner().is_none());
@@ -148,7 +148,7 @@ impl Runtime {
 
     /// Checks the limits for another answer to a submit: one more waiting submit, one more job of the session, and one
     /// more event in its log.
-    fn may_answer(&self, key: SessionKey, id: JobId) -> Result<(), Fault> {
+    fn may_answer(&self, key: SessionKey, id: JobKey) -> Result<(), Fault> {
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let limits = &self.config.limits;
         let jobs = limits.jobs_per_session;

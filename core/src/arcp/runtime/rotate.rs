@@ -1,7 +1,7 @@
 //! Rotation of provisioned credentials (§9.8.2).
 
 use super::Runtime;
-use super::host::{JobId, Refused};
+use super::host::{JobKey, Refused};
 use super::jobs::job::Job;
 use super::record::Record;
 use crate::arcp::wire::body::Body;
@@ -14,7 +14,7 @@ impl Runtime {
     ///
     /// Errors: [`Refused::Invalid`] if the job has no such credential, or the value is empty or one that a credential has,
     /// this one included, and that was not revoked yet; otherwise as [`Runtime::emit`].
-    pub fn rotate(&mut self, now: Time, job: JobId, credential: &str, value: Secret) -> Result<(), Refused> {
+    pub fn rotate(&mut self, now: Time, job: JobKey, credential: &str, value: Secret) -> Result<(), Refused> {
         self.input(now, |this| {
             this.running(job)?;
             this.credentials.check_rotation(job, credential, &value)?;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::Runtime;
 use super::dispatch::Request;
 use super::event::Event;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::jobs::job::{Job, JobSpec};
 use super::record::Record;
 use super::retry::fingerprint;
@@ -39,7 +39,7 @@ pub(super) struct Proposal<'a> {
     pub(super) lease: Result<Lease, Fault>,
     pub(super) expires_at: Option<&'a str>,
     pub(super) max_runtime_secs: Option<u64>,
-    pub(super) parent: Option<JobId>,
+    pub(super) parent: Option<JobKey>,
     pub(super) delegate_id: Option<&'a str>,
     pub(super) trace_id: Option<TraceId>,
     pub(super) extensions: Option<&'a RawValue>,
@@ -121,9 +121,9 @@ impl Runtime {
     }
 
     /// Returns the running job of the same principal that a submit names as its parent.
-    fn parent_of(&self, principal: &str, named: &str) -> Result<JobId, Fault> {
+    fn parent_of(&self, principal: &str, named: &str) -> Result<JobKey, Fault> {
         let found = JobUlid::parse(named).and_then(|ulid| self.jobs.find(ulid));
-        let fits = |id: &JobId| {
+        let fits = |id: &JobKey| {
             let job = self.jobs.get(*id);
             job.is_some_and(|job| job.state().is_running() && *job.accepted().principal == *principal)
         };
@@ -133,7 +133,7 @@ impl Runtime {
     }
 
     /// Creates a job that the host is asked about, or returns why not. The checks are in the order of §7.1 and §10.
-    pub(super) fn propose(&mut self, mut proposal: Proposal<'_>) -> Result<JobId, Fault> {
+    pub(super) fn propose(&mut self, mut proposal: Proposal<'_>) -> Result<JobKey, Fault> {
         let now = self.clock.now();
         let (name, pinned) = validate::split_agent(proposal.agent);
         if let Some(parent) = proposal.parent {
@@ -216,7 +216,7 @@ impl Runtime {
 
     /// Asks the host about a job, and for its credentials if the session may see them. The question is recorded first,
     /// because the host may mint credentials and crash before it answers.
-    pub(super) fn ask_host(&mut self, id: JobId) {
+    pub(super) fn ask_host(&mut self, id: JobKey) {
         let Some(job) = self.jobs.get(id) else { return };
         let credentials = job.has(Feature::ProvisionedCredentials);
         if credentials {

@@ -7,7 +7,7 @@ use super::access::unknown_job;
 use super::config::Access;
 use super::dispatch::Request;
 use super::event::Event;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::sessions::watches::Role;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;
@@ -50,14 +50,14 @@ impl Runtime {
     }
 
     /// Returns whether a session watches a job as its owner, or because it has repeated the submit.
-    fn sees_as_own(&self, key: SessionKey, id: JobId) -> bool {
+    fn sees_as_own(&self, key: SessionKey, id: JobKey) -> bool {
         let role = self.sessions.get(key).and_then(|session| session.role(id));
         let live = self.jobs.get(id).is_some_and(|job| job.state().is_live());
         live && matches!(role, Some(Role::Owner | Role::Attached))
     }
 
     /// Returns whether a history begins with events that are no longer in memory.
-    fn begins_before_memory(&self, key: SessionKey, id: JobId, from: u64) -> bool {
+    fn begins_before_memory(&self, key: SessionKey, id: JobKey, from: u64) -> bool {
         !self.sees_as_own(key, id) && self.jobs.get(id).is_some_and(|job| job.history().after(from).1)
     }
 
@@ -66,7 +66,7 @@ impl Runtime {
     pub(super) fn subscribe(
         &mut self,
         key: SessionKey,
-        id: JobId,
+        id: JobKey,
         request_id: &str,
         from: Option<u64>,
         start: Option<(u64, bool)>,
@@ -120,7 +120,7 @@ impl Runtime {
         let named = request::job_id(unsubscribe.job_id, request.envelope.job_id.as_ref())?;
         let found = JobUlid::parse(&named).and_then(|ulid| self.jobs.find(ulid));
         let subscribed =
-            |id: &JobId| self.sessions.get(key).and_then(|session| session.role(*id)) == Some(Role::Subscriber);
+            |id: &JobKey| self.sessions.get(key).and_then(|session| session.role(*id)) == Some(Role::Subscriber);
         if let Some(id) = found.filter(subscribed) {
             self.record_unwatched(key, id);
             self.unwatch(key, id);

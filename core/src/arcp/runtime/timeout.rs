@@ -3,7 +3,7 @@
 use super::Runtime;
 use super::conns::state::ConnState;
 use super::event::Timer;
-use super::host::{ConnId, JobId, ReplayId, RevocationId, SessionKey};
+use super::host::{ConnId, JobKey, ReplayId, RevocationId, SessionKey};
 use super::jobs::state::Cause;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::time::Time;
@@ -20,10 +20,10 @@ impl Runtime {
                     Timer::Linger => this.close_flushed(ConnId::from(key)),
                     Timer::ResumeWindow => this.lapse(SessionKey::from(key)),
                     Timer::Subscription => this.touch(SessionKey::from(key)),
-                    Timer::Submit => this.submit_lapsed(JobId::from(key)),
-                    Timer::Runtime => this.time_out(JobId::from(key)),
-                    Timer::Expiry => this.end_expired(JobId::from(key)),
-                    Timer::Grace => this.end_cancelled(JobId::from(key), Cause::GraceOver),
+                    Timer::Submit => this.submit_lapsed(JobKey::from(key)),
+                    Timer::Runtime => this.time_out(JobKey::from(key)),
+                    Timer::Expiry => this.end_expired(JobKey::from(key)),
+                    Timer::Grace => this.end_cancelled(JobKey::from(key), Cause::GraceOver),
                     Timer::Revocation => this.revoke_again(RevocationId::from(key)),
                     Timer::Replay => this.replay_lapsed(ReplayId::from(key)),
                     Timer::Eviction => {

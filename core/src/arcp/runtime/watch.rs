@@ -3,21 +3,21 @@
 use bytes::Bytes;
 
 use super::Runtime;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::Body;
 use crate::arcp::wire::reply;
 
 impl Runtime {
     /// Lets a session watch a job from now on.
-    pub(super) fn watch(&mut self, key: SessionKey, id: JobId, role: Role) {
+    pub(super) fn watch(&mut self, key: SessionKey, id: JobKey, role: Role) {
         let (Some(session), Some(job)) = (self.sessions.get_mut(key), self.jobs.get_mut(id)) else { return };
         session.watch(id, job.accepted(), role);
         job.add_watcher(key);
     }
 
     /// Ends a session's watching of a job.
-    pub(super) fn unwatch(&mut self, key: SessionKey, id: JobId) {
+    pub(super) fn unwatch(&mut self, key: SessionKey, id: JobKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.unwatch(id);
         }
@@ -27,7 +27,7 @@ impl Runtime {
     }
 
     /// Ends a subscription that would make an agent wait, with a last event of its job.
-    pub(super) fn drop_subscription(&mut self, key: SessionKey, id: JobId) {
+    pub(super) fn drop_subscription(&mut self, key: SessionKey, id: JobKey) {
         let body = Body::status_unchecked(
             "subscription_dropped",
             Some("this session does not keep up with the job; subscribe again with history to go on"),

@@ -138,7 +138,7 @@ macro_rules! wire_id {
 
 wire_id!(
     /// The id of a session: `sess_` and 128 random bits, written as a ULID.
-    SessionId,
+    SessionUlid,
     "sess_"
 );
 wire_id!(

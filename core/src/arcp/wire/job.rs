@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::envelope;
-use super::ids::{JobUlid, SessionId};
+use super::ids::{JobUlid, SessionUlid};
 use crate::budget::Budget;
 use crate::lease::Lease;
 use crate::time::Time;
@@ -42,7 +42,7 @@ impl Accepted {
     }
 
     /// Returns the head of the job's frames in a session ([`envelope::head`]).
-    pub(crate) fn head(&self, session: SessionId) -> String {
+    pub(crate) fn head(&self, session: SessionUlid) -> String {
         envelope::head(&session, Some(&self.trace_id), Some(&self.id))
     }
 

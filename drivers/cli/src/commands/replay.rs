@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use nuncio_core::arcp::{JobUlid, Transcript};
-use nuncio_tokio::arcp::SessionId;
+use nuncio_tokio::arcp::SessionUlid;
 use nuncio_tokio::arcp::journal::SqliteJournal;
 
 use crate::error::Error;
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     journal: PathBuf,
     /// Id of the session; `nuncio journal sessions FILE` lists them
     #[arg(long, value_name = "SESSION", value_parser = session)]
-    session: SessionId,
+    session: SessionUlid,
     /// Print only frames with a number greater than this
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after_seq: u64,
@@ -63,8 +63,8 @@ pub(crate) struct Options {
     follow: bool,
 }
 
-fn session(text: &str) -> Result<SessionId, &'static str> {
-    SessionId::parse(text)
+fn session(text: &str) -> Result<SessionUlid, &'static str> {
+    SessionUlid::parse(text)
         .ok_or("a session id is sess_ and 26 characters; `nuncio journal sessions FILE` lists those of a journal")
 }
 

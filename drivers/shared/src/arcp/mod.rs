@@ -24,7 +24,7 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features, FinalStatus,
-    JobUlid, Json, Limits, Number, Policy, Refused, SamePrincipal, Secret, SessionId, Stats, Totals, UnknownDialect,
+    JobUlid, Json, Limits, Number, Policy, Refused, SamePrincipal, Secret, SessionUlid, Stats, Totals, UnknownDialect,
     Via,
 };
 pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};

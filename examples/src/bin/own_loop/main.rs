@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use nuncio_core::arcp::{Config, ConnId, ErrorCode, Event, Fault, JobId, JobResult, Output, Refused, Runtime, Via};
+use nuncio_core::arcp::{Config, ConnId, ErrorCode, Event, Fault, JobKey, JobResult, Output, Refused, Runtime, Via};
 use nuncio_core::time::Time;
 use nuncio_link::{HostPolicy, Link, LinkEvent, Refusal, ServerOptions};
 
@@ -53,7 +53,7 @@ struct Server {
     conns: BTreeMap<usize, Conn>,
     tokens: HashMap<ConnId, usize>,
     next_token: usize,
-    work: BTreeMap<JobId, Work>,
+    work: BTreeMap<JobKey, Work>,
     start: (Time, Instant),
 }
 
@@ -259,7 +259,7 @@ impl Server {
     /// Advances the agents whose deadline has come. Returns whether there were any.
     fn advance_agents(&mut self, now: Time) -> bool {
         let due = |work: &Work| work.due.is_some_and(|due| due <= now);
-        let ready: Vec<JobId> = self.work.iter().filter(|(_, work)| due(work)).map(|(job, _)| *job).collect();
+        let ready: Vec<JobKey> = self.work.iter().filter(|(_, work)| due(work)).map(|(job, _)| *job).collect();
         for job in &ready {
             report(self.advance(now, *job));
         }
@@ -267,7 +267,7 @@ impl Server {
     }
 
     /// Takes an agent's steps until it sleeps, waits for space in the log, or ends.
-    fn advance(&mut self, now: Time, job: JobId) -> Result<(), Refused> {
+    fn advance(&mut self, now: Time, job: JobKey) -> Result<(), Refused> {
         let Some(work) = self.work.get_mut(&job) else { return Ok(()) };
         work.due = None;
         while let Some(step) = work.next.take().or_else(|| work.steps.next()) {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use nuncio_core::arcp::{JobUlid, Record, SessionId};
+use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
 use serde_json::{Value, json};
 
 use super::super::lease::cents;
@@ -36,7 +36,7 @@ impl Recovered {
     }
 
     fn note(&mut self, record: &Record) {
-        let session = record.session().as_ref().map(SessionId::to_string);
+        let session = record.session().as_ref().map(SessionUlid::to_string);
         match (record.kind(), session, record.job()) {
             ("session_opened", Some(session), _) => drop(self.opened.insert(session)),
             ("session_closed", Some(session), _) => drop(self.closed.insert(session)),

@@ -13,7 +13,7 @@ use crate::arcp::runtime::host::{ConnId, SessionKey, Via};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
-use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::ids::SessionUlid;
 use crate::digest::Digest;
 use crate::time::Time;
 
@@ -32,7 +32,7 @@ pub(crate) struct Greeting {
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     /// The session; `None` if it is found by its token.
-    pub(crate) session: Option<SessionId>,
+    pub(crate) session: Option<SessionUlid>,
     /// Whether a session was named that cannot be one of this runtime.
     pub(crate) foreign: bool,
     /// SHA-256 of the resume token.

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 use crate::arcp::runtime::config::Limits;
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 use crate::time::Time;
 
 /// A frame that was given to the driver.
@@ -13,7 +13,7 @@ pub(crate) struct Outstanding {
     /// Its number, if it is an event.
     pub(crate) seq: Option<u64>,
     /// The job it subscribed to, if that has to be known.
-    pub(crate) subscribed: Option<JobId>,
+    pub(crate) subscribed: Option<JobKey>,
 }
 
 /// The result of a report of written frames.

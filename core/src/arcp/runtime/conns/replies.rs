@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::arcp::runtime::config::Limits;
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 
 /// The factor by which a queue may exceed its limit before the connection is closed, because the host reads on although
 /// it was told not to.
@@ -19,7 +19,7 @@ pub(crate) struct Reply {
     after: u64,
     child: bool,
     free: bool,
-    subscribed: Option<JobId>,
+    subscribed: Option<JobKey>,
 }
 
 impl Reply {
@@ -40,7 +40,7 @@ impl Reply {
     }
 
     /// A `job.subscribed`, from whose sending the job's events are timed, if its dialect delays them.
-    pub(crate) fn subscribed(frame: Bytes, job: Option<JobId>) -> Reply {
+    pub(crate) fn subscribed(frame: Bytes, job: Option<JobKey>) -> Reply {
         Reply { subscribed: job, ..Reply::new(frame) }
     }
 
@@ -48,7 +48,7 @@ impl Reply {
         self.free
     }
 
-    pub(crate) fn subscribed_job(&self) -> Option<JobId> {
+    pub(crate) fn subscribed_job(&self) -> Option<JobKey> {
         self.subscribed
     }
 

@@ -16,7 +16,7 @@ use slotmap::SlotMap;
 use self::job::{Job, JobSpec, Waiter};
 use self::state::Cause;
 use super::config::Limits;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::timers::Timers;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
@@ -29,24 +29,24 @@ const LATE_ANSWERS: usize = 1024;
 /// The jobs by their wire ids, the order in which ended ones are forgotten, and the agents that may go on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
-    table: SlotMap<JobId, Job>,
+    table: SlotMap<JobKey, Job>,
     /// Every job that was accepted and is still kept, in the order in which they were made, because the ids increase.
-    by_ulid: BTreeMap<JobUlid, JobId>,
+    by_ulid: BTreeMap<JobUlid, JobKey>,
     /// Jobs that have not ended.
     live: usize,
     /// Ended jobs, the oldest first.
-    ended: VecDeque<(Time, JobId)>,
+    ended: VecDeque<(Time, JobKey)>,
     ended_bytes: usize,
     /// The last jobs that were declined before the host had answered.
     declined: VecDeque<Declined>,
     /// Jobs that waited for space in a log or for the journal, and may go on.
-    woken: VecDeque<JobId>,
+    woken: VecDeque<JobKey>,
 }
 
 /// A job that was declined before the host had answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Declined {
-    id: JobId,
+    id: JobKey,
     pub(super) ulid: JobUlid,
     pub(super) features: Features,
 }
@@ -60,17 +60,17 @@ pub(super) struct Forgotten {
 }
 
 impl Jobs {
-    pub(super) fn get(&self, id: JobId) -> Option<&Job> {
+    pub(super) fn get(&self, id: JobKey) -> Option<&Job> {
         self.table.get(id)
     }
 
     /// Returns a job, for changes that concern the job alone.
-    pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+    pub(super) fn get_mut(&mut self, id: JobKey) -> Option<&mut Job> {
         self.table.get_mut(id)
     }
 
     /// The job of a wire id, while it is kept.
-    pub(super) fn find(&self, ulid: JobUlid) -> Option<JobId> {
+    pub(super) fn find(&self, ulid: JobUlid) -> Option<JobKey> {
         self.by_ulid.get(&ulid).copied()
     }
 
@@ -79,12 +79,12 @@ impl Jobs {
     }
 
     /// All jobs, whether accepted or not.
-    pub(super) fn ids(&self) -> Vec<JobId> {
+    pub(super) fn ids(&self) -> Vec<JobKey> {
         self.table.keys().collect()
     }
 
     /// The accepted jobs after a wire id, in the order in which they were made.
-    pub(super) fn after(&self, ulid: Option<JobUlid>) -> impl DoubleEndedIterator<Item = (JobId, &Job)> {
+    pub(super) fn after(&self, ulid: Option<JobUlid>) -> impl DoubleEndedIterator<Item = (JobKey, &Job)> {
         let from = ulid.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.by_ulid.range((from, Bound::Unbounded));
         range.filter_map(|(_, id)| Some((*id, self.table.get(*id)?)))
@@ -96,7 +96,7 @@ impl Jobs {
     }
 
     /// Creates a job that the host is asked about. The host has until `answer_by` to answer.
-    pub(super) fn ask(&mut self, spec: JobSpec, answer_by: Time, timers: &mut Timers) -> JobId {
+    pub(super) fn ask(&mut self, spec: JobSpec, answer_by: Time, timers: &mut Timers) -> JobKey {
         let id = self.insert(spec);
         if let Some(job) = self.table.get_mut(id) {
             job.start_submit_deadline(id, answer_by, timers);
@@ -105,7 +105,7 @@ impl Jobs {
     }
 
     /// Restores a job that was accepted.
-    pub(super) fn restore(&mut self, spec: JobSpec, timers: &mut Timers) -> JobId {
+    pub(super) fn restore(&mut self, spec: JobSpec, timers: &mut Timers) -> JobKey {
         let (ulid, at, budget) = (spec.accepted.id, spec.accepted.accepted_at, spec.accepted.budget.clone());
         let id = self.insert(spec);
         if let Some(job) = self.table.get_mut(id) {
@@ -115,7 +115,7 @@ impl Jobs {
         id
     }
 
-    fn insert(&mut self, spec: JobSpec) -> JobId {
+    fn insert(&mut self, spec: JobSpec) -> JobKey {
         let (parent, delegate_id) = (spec.parent, spec.accepted.delegate_id.clone());
         let depth = parent.and_then(|id| self.table.get(id)).map_or(0, |parent| parent.depth().saturating_add(1));
         let id = self.table.insert(Job::new(spec, depth));
@@ -130,7 +130,7 @@ impl Jobs {
     /// answer.
     pub(super) fn accept(
         &mut self,
-        id: JobId,
+        id: JobKey,
         now: Time,
         expires: Option<Time>,
         timers: &mut Timers,
@@ -144,7 +144,7 @@ impl Jobs {
 
     /// Declines a job, and removes it from its family and the table. Returns it with the submits that wait for the
     /// answer.
-    pub(super) fn decline(&mut self, id: JobId, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
+    pub(super) fn decline(&mut self, id: JobKey, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
         let waiters = self.table.get_mut(id)?.decline(id, timers)?;
         let job = self.table.remove(id)?;
         self.live -= 1;
@@ -156,22 +156,22 @@ impl Jobs {
     }
 
     /// Removes and returns a job that was declined before the host had answered.
-    pub(super) fn declined(&self, id: JobId) -> Option<Declined> {
+    pub(super) fn declined(&self, id: JobKey) -> Option<Declined> {
         self.declined.iter().find(|declined| declined.id == id).copied()
     }
 
     /// Runs a job that has a slot of its agent. Returns whether it waited for one.
-    pub(super) fn run(&mut self, id: JobId, now: Time, timers: &mut Timers) -> bool {
+    pub(super) fn run(&mut self, id: JobKey, now: Time, timers: &mut Timers) -> bool {
         self.table.get_mut(id).is_some_and(|job| job.run(id, now, timers))
     }
 
     /// Asks a running job to stop until a deadline. Returns whether it was running.
-    pub(super) fn cancel(&mut self, id: JobId, deadline: Time, timers: &mut Timers) -> bool {
+    pub(super) fn cancel(&mut self, id: JobKey, deadline: Time, timers: &mut Timers) -> bool {
         self.table.get_mut(id).is_some_and(|job| job.cancel(id, deadline, timers))
     }
 
     /// Restores that a job can only end as cancelled or as expired.
-    pub(super) fn restore_doom(&mut self, id: JobId, cancelled: bool) -> Option<()> {
+    pub(super) fn restore_doom(&mut self, id: JobKey, cancelled: bool) -> Option<()> {
         let job = self.table.get_mut(id).filter(|job| job.state().is_live())?;
         if cancelled {
             job.restore_cancelling();
@@ -183,18 +183,18 @@ impl Jobs {
 
     /// Ends a job if the cause ends it now, and returns how. [`Jobs::conclude`] follows once its watchers have its
     /// terminal.
-    pub(super) fn end(&mut self, id: JobId, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
+    pub(super) fn end(&mut self, id: JobKey, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
         self.table.get_mut(id)?.end(id, cause, timers)
     }
 
-    pub(super) fn set_terminal(&mut self, id: JobId, terminal: Arc<Terminal>) {
+    pub(super) fn set_terminal(&mut self, id: JobKey, terminal: Arc<Terminal>) {
         if let Some(job) = self.table.get_mut(id) {
             job.set_terminal(terminal);
         }
     }
 
     /// Keeps an ended job for listings, subscriptions and retries.
-    pub(super) fn conclude(&mut self, id: JobId, at: Time) {
+    pub(super) fn conclude(&mut self, id: JobKey, at: Time) {
         let Some(job) = self.table.get(id) else { return };
         self.ended_bytes += job.held();
         self.ended.push_back((at, id));
@@ -202,7 +202,7 @@ impl Jobs {
     }
 
     /// Restores the end of a job. Returns `None` if it is known.
-    pub(super) fn restore_end(&mut self, id: JobId, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
+    pub(super) fn restore_end(&mut self, id: JobKey, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
         self.table.get_mut(id).filter(|job| job.terminal().is_none())?.restore_end(terminal, seq);
         Some(())
     }
@@ -210,11 +210,11 @@ impl Jobs {
     // Jobs that wait.
 
     /// Notes that a job which waited for space in a log or for the journal may go on.
-    pub(super) fn wake(&mut self, jobs: impl IntoIterator<Item = JobId>) {
+    pub(super) fn wake(&mut self, jobs: impl IntoIterator<Item = JobKey>) {
         self.woken.extend(jobs);
     }
 
-    pub(super) fn next_woken(&mut self) -> Option<JobId> {
+    pub(super) fn next_woken(&mut self) -> Option<JobKey> {
         self.woken.pop_front()
     }
 
@@ -226,7 +226,7 @@ impl Jobs {
     }
 
     /// Returns the ended job to remove, because there are too many or because it ended before `expired`.
-    pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobId> {
+    pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobKey> {
         let (at, id) = self.ended.front()?;
         let over = self.ended.len() > limits.retained_jobs || self.ended_bytes > limits.retained_bytes;
         (over || expired(*at)).then_some(*id)
@@ -234,7 +234,7 @@ impl Jobs {
 
     /// Returns the ended job to remove while jobs are restored. Those that a session still watches stay until all
     /// numbers are known, and no other job is removed in their place. Age is checked at the end.
-    pub(super) fn restored_surplus(&self, limits: &Limits) -> Option<JobId> {
+    pub(super) fn restored_surplus(&self, limits: &Limits) -> Option<JobKey> {
         let (mut shown, mut bytes) = (0, 0);
         for job in self.ended.iter().map_while(|(_, id)| self.table.get(*id)) {
             if job.watchers().is_empty() {
@@ -249,7 +249,7 @@ impl Jobs {
     }
 
     /// Removes an ended job.
-    pub(super) fn forget(&mut self, id: JobId) -> Option<Forgotten> {
+    pub(super) fn forget(&mut self, id: JobKey) -> Option<Forgotten> {
         let at = self.ended.iter().position(|(_, ended)| *ended == id)?;
         self.ended.remove(at);
         let job = self.table.remove(id)?;

@@ -39,7 +39,7 @@ use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Features;
-use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionId};
+use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionUlid};
 use crate::arcp::wire::job::Accepted;
 use crate::arcp::wire::job::FinalStatus;
 use crate::budget::Amount;
@@ -61,7 +61,7 @@ pub enum Record {
     /// A session has lost its connection, or the runtime was restarted.
     SessionDetached {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
         /// The time from which the resume window counts.
         at: Time,
         /// Whether its client had closed it.
@@ -70,13 +70,13 @@ pub enum Record {
     /// A session can no longer be resumed.
     SessionClosed {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
     },
     /// A client has acknowledged its session's events up to a number. Not every acknowledgement is recorded, only those
     /// that free many events.
     Acknowledged {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
         /// The number of the last event.
         seq: u64,
     },
@@ -87,7 +87,7 @@ pub enum Record {
     /// A session no longer watches a job.
     Unwatched {
         /// The session.
-        session: SessionId,
+        session: SessionUlid,
         /// The job.
         job: JobUlid,
     },
@@ -144,7 +144,7 @@ pub enum Record {
 /// See [`Record::SessionOpened`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOpened {
-    pub(crate) session: SessionId,
+    pub(crate) session: SessionUlid,
     pub(crate) principal: Arc<str>,
     pub(crate) features: Features,
     pub(crate) dialect: Dialect,
@@ -156,7 +156,7 @@ pub struct SessionOpened {
 /// See [`Record::SessionToken`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionToken {
-    pub(crate) session: SessionId,
+    pub(crate) session: SessionUlid,
     pub(crate) newest: Digest,
     pub(crate) proved: Option<Digest>,
 }
@@ -165,7 +165,7 @@ pub struct SessionToken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobAccepted {
     pub(crate) accepted: Arc<Accepted>,
-    pub(crate) owner: Option<SessionId>,
+    pub(crate) owner: Option<SessionUlid>,
     pub(crate) features: Features,
     pub(crate) small_chunks: bool,
     /// SHA-256 of the idempotency key, and the digest of the request.
@@ -175,7 +175,7 @@ pub struct JobAccepted {
 /// See [`Record::Watching`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watching {
-    pub(crate) session: SessionId,
+    pub(crate) session: SessionUlid,
     pub(crate) job: JobUlid,
     /// The role of the session; `None` if the job is not shown and only a submit was answered.
     pub(crate) role: Option<Role>,
@@ -213,7 +213,7 @@ impl Watching {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The session.
-    pub session: SessionId,
+    pub session: SessionUlid,
     /// The number of the frame in the session.
     pub seq: u64,
     pub(crate) id: EnvelopeId,
@@ -302,7 +302,7 @@ impl Record {
 
     /// Returns the session that the record is about; the sessions that an event is shown in are its
     /// [`targets`](Record::targets).
-    pub fn session(&self) -> Option<SessionId> {
+    pub fn session(&self) -> Option<SessionUlid> {
         match self {
             Record::SessionOpened(record) => Some(record.session),
             Record::SessionToken(record) => Some(record.session),
@@ -399,7 +399,7 @@ impl Record {
     }
 
     /// Returns the frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
-    pub fn frame(&self, session: SessionId) -> Option<(u64, Bytes)> {
+    pub fn frame(&self, session: SessionUlid) -> Option<(u64, Bytes)> {
         let target = self.targets().iter().find(|target| target.session == session)?;
         let entry = self.entry(target)?;
         let head = envelope::head(&session, Some(&entry.trace_id), Some(&entry.job));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{First, Record};
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Feature;
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::Accepted;
 use crate::arcp::wire::reply::{self, Form};
 
@@ -19,7 +19,7 @@ use crate::arcp::wire::reply::{self, Form};
 /// Its memory is bounded by the jobs that are not forgotten, as that of a [`Runtime`](crate::arcp::Runtime) is.
 #[derive(Clone, Debug)]
 pub struct Transcript {
-    session: SessionId,
+    session: SessionUlid,
     form: Option<Form>,
     known: bool,
     closed: bool,
@@ -49,7 +49,7 @@ pub struct Transcribed {
 
 impl Transcript {
     /// Returns a reader of a session's frames, for the records of a journal from its beginning.
-    pub const fn new(session: SessionId) -> Transcript {
+    pub const fn new(session: SessionUlid) -> Transcript {
         Transcript { session, form: None, known: false, closed: false, jobs: BTreeMap::new() }
     }
 

@@ -13,12 +13,12 @@ use alloc::vec::Vec;
 
 use super::Runtime;
 use super::config::Config;
-use super::host::{JobId, SessionKey};
+use super::host::{JobKey, SessionKey};
 use super::jobs::state::Cause;
 use super::record::Record;
 use crate::arcp::wire::envelope::MAX_INTEGER;
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::random::Random;
 use crate::time::Time;
 
@@ -240,11 +240,11 @@ impl Restoring {
         }
     }
 
-    fn session(&self, id: SessionId) -> Option<SessionKey> {
+    fn session(&self, id: SessionUlid) -> Option<SessionKey> {
         self.runtime.sessions.find(id)
     }
 
-    fn job(&self, id: JobUlid) -> Option<JobId> {
+    fn job(&self, id: JobUlid) -> Option<JobKey> {
         self.runtime.jobs.find(id)
     }
 
@@ -274,7 +274,7 @@ impl Restoring {
             runtime.sessions.restore_lapse(key, Some(lapses), false, &mut runtime.timers);
             runtime.record(|_| Some(Record::SessionDetached { session: id, at: now, goodbye: false }));
         }
-        let accepted: Vec<JobId> = runtime.jobs.after(None).map(|(id, _)| id).collect();
+        let accepted: Vec<JobKey> = runtime.jobs.after(None).map(|(id, _)| id).collect();
         // Children were made after their parents, so in reverse order the deepest end first.
         for id in accepted.into_iter().rev() {
             if runtime.jobs.get(id).is_some_and(|job| job.state().is_live()) {

@@ -7,7 +7,7 @@ use crate::arcp::runtime::jobs::job::JobSpec;
 use crate::arcp::runtime::record::{First, JobAccepted, SessionOpened, Watching};
 use crate::arcp::runtime::sessions::session::Opening;
 use crate::arcp::runtime::sessions::watches::Role;
-use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::ids::SessionUlid;
 use crate::time::Time;
 
 impl Restoring {
@@ -27,7 +27,7 @@ impl Restoring {
         runtime.sessions.restore(opening, opened.token).map(|_| ())
     }
 
-    pub(super) fn closed(&mut self, session: SessionId) -> Option<()> {
+    pub(super) fn closed(&mut self, session: SessionUlid) -> Option<()> {
         let key = self.session(session)?;
         self.runtime.lapse(key);
         Some(())

@@ -16,7 +16,7 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::ids::EnvelopeId;
 use crate::arcp::wire::job::Accepted;
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Announcement {
     pub(crate) id: EnvelopeId,
-    pub(crate) job: JobId,
+    pub(crate) job: JobKey,
     pub(crate) accepted: Arc<Accepted>,
     pub(crate) request_id: Option<Box<str>>,
     /// The epoch of the connection on which it was last sent; 0 if it was not.

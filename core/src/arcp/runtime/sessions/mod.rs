@@ -17,7 +17,7 @@ use self::state::SessionState;
 use super::conns::conn::Claim;
 use super::host::{ConnId, SessionKey};
 use super::timers::Timers;
-use crate::arcp::wire::ids::SessionId;
+use crate::arcp::wire::ids::SessionUlid;
 use crate::digest::Digest;
 use crate::time::Time;
 
@@ -25,7 +25,7 @@ use crate::time::Time;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions {
     table: SlotMap<SessionKey, Session>,
-    by_id: BTreeMap<SessionId, SessionKey>,
+    by_id: BTreeMap<SessionUlid, SessionKey>,
     by_token: BTreeMap<Digest, SessionKey>,
     /// The number of sessions of each principal.
     principals: BTreeMap<Arc<str>, usize>,
@@ -43,7 +43,7 @@ impl Sessions {
         self.table.get_mut(key)
     }
 
-    pub(super) fn find(&self, id: SessionId) -> Option<SessionKey> {
+    pub(super) fn find(&self, id: SessionUlid) -> Option<SessionKey> {
         self.by_id.get(&id).copied()
     }
 

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
 use super::log::Announcement;
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 use crate::time::Time;
 
 /// Why a session watches a job.
@@ -59,33 +59,33 @@ struct Watch {
 /// The watched jobs of one session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watches {
-    jobs: BTreeMap<JobId, Watch>,
+    jobs: BTreeMap<JobKey, Watch>,
     /// The jobs that have a cursor.
-    replaying: BTreeSet<JobId>,
+    replaying: BTreeSet<JobKey>,
 }
 
 impl Watches {
     /// Watches a job from now on.
-    pub(super) fn add(&mut self, job: JobId, role: Role, head: Arc<str>) {
+    pub(super) fn add(&mut self, job: JobKey, role: Role, head: Arc<str>) {
         self.jobs.insert(job, Watch { role, head, cursor: None, announcement: None });
     }
 
-    pub(super) fn remove(&mut self, job: JobId) {
+    pub(super) fn remove(&mut self, job: JobKey) {
         self.jobs.remove(&job);
         self.replaying.remove(&job);
     }
 
-    pub(super) fn role(&self, job: JobId) -> Option<Role> {
+    pub(super) fn role(&self, job: JobKey) -> Option<Role> {
         self.jobs.get(&job).map(|watch| watch.role)
     }
 
-    pub(super) fn set_role(&mut self, job: JobId, role: Role) {
+    pub(super) fn set_role(&mut self, job: JobKey, role: Role) {
         if let Some(watch) = self.jobs.get_mut(&job) {
             watch.role = role;
         }
     }
 
-    pub(super) fn head(&self, job: JobId) -> Option<Arc<str>> {
+    pub(super) fn head(&self, job: JobKey) -> Option<Arc<str>> {
         self.jobs.get(&job).map(|watch| Arc::clone(&watch.head))
     }
 
@@ -94,32 +94,32 @@ impl Watches {
     }
 
     /// The watched jobs with their roles.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (JobId, Role)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (JobKey, Role)> {
         self.jobs.iter().map(|(job, watch)| (*job, watch.role))
     }
 
     /// Returns the jobs whose events are sent live.
-    pub(super) fn live(&self) -> impl Iterator<Item = JobId> {
+    pub(super) fn live(&self) -> impl Iterator<Item = JobKey> {
         self.jobs.iter().filter(|(_, watch)| watch.cursor.is_none()).map(|(job, _)| *job)
     }
 
     /// Returns whether the events of a job are sent live.
-    pub(super) fn is_live(&self, job: JobId) -> bool {
+    pub(super) fn is_live(&self, job: JobKey) -> bool {
         self.jobs.get(&job).is_some_and(|watch| watch.cursor.is_none())
     }
 
-    pub(super) fn announce(&mut self, job: JobId, announcement: Option<Box<Announcement>>) {
+    pub(super) fn announce(&mut self, job: JobKey, announcement: Option<Box<Announcement>>) {
         if let Some(watch) = self.jobs.get_mut(&job) {
             watch.announcement = announcement;
         }
     }
 
-    pub(super) fn take_announcement(&mut self, job: JobId) -> Option<Box<Announcement>> {
+    pub(super) fn take_announcement(&mut self, job: JobKey) -> Option<Box<Announcement>> {
         self.jobs.get_mut(&job)?.announcement.take()
     }
 
     /// Replays a job's history from position `at`, but not before a time. Returns whether the job is watched.
-    pub(super) fn replay_from(&mut self, job: JobId, at: u64, after: u64, not_before: Time) -> bool {
+    pub(super) fn replay_from(&mut self, job: JobKey, at: u64, after: u64, not_before: Time) -> bool {
         let Some(watch) = self.jobs.get_mut(&job) else { return false };
         watch.cursor = Some(Cursor { at, not_before, after, asked: false });
         self.replaying.insert(job);
@@ -127,7 +127,7 @@ impl Watches {
     }
 
     /// Notes that the history was sent to its end.
-    pub(super) fn caught_up(&mut self, job: JobId) {
+    pub(super) fn caught_up(&mut self, job: JobKey) {
         self.replaying.remove(&job);
         if let Some(watch) = self.jobs.get_mut(&job) {
             watch.cursor = None;
@@ -140,33 +140,33 @@ impl Watches {
     }
 
     /// Returns the first job whose history can be sent now, and its next position.
-    pub(super) fn next_replay(&self, now: Time) -> Option<(JobId, u64)> {
+    pub(super) fn next_replay(&self, now: Time) -> Option<(JobKey, u64)> {
         self.replaying.iter().find_map(|job| {
             let cursor = self.jobs.get(job)?.cursor?;
             (cursor.not_before <= now && !cursor.asked).then_some((*job, cursor.at))
         })
     }
 
-    fn cursor(&mut self, job: JobId) -> Option<&mut Cursor> {
+    fn cursor(&mut self, job: JobKey) -> Option<&mut Cursor> {
         self.jobs.get_mut(&job)?.cursor.as_mut()
     }
 
     /// Notes that the history was sent up to a position.
-    pub(super) fn advance(&mut self, job: JobId, at: u64) {
+    pub(super) fn advance(&mut self, job: JobKey, at: u64) {
         if let Some(cursor) = self.cursor(job) {
             cursor.at = at;
         }
     }
 
     /// Notes that the journal is asked for the next events. Returns the number after which they count.
-    pub(super) fn ask(&mut self, job: JobId) -> Option<u64> {
+    pub(super) fn ask(&mut self, job: JobKey) -> Option<u64> {
         let cursor = self.cursor(job)?;
         cursor.asked = true;
         Some(cursor.after)
     }
 
     /// Notes that the journal has answered. Returns the next position, and the number after which events count.
-    pub(super) fn answered(&mut self, job: JobId) -> Option<(u64, u64)> {
+    pub(super) fn answered(&mut self, job: JobKey) -> Option<(u64, u64)> {
         let cursor = self.cursor(job)?;
         cursor.asked = false;
         Some((cursor.at, cursor.after))

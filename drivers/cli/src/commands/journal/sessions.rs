@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nuncio_core::arcp::{JobUlid, Record, SessionId};
+use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
 use nuncio_tokio::arcp::Time;
 use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
 use serde::Serialize;
@@ -39,12 +39,12 @@ pub(super) fn read(journal: &SqliteJournal) -> Result<Vec<Session>, JournalError
             note(&mut sessions, record, committed.at);
         }
     }
-    let mut sessions: Vec<(SessionId, Found)> = sessions.into_iter().collect();
+    let mut sessions: Vec<(SessionUlid, Found)> = sessions.into_iter().collect();
     sessions.sort_by_key(|(_, found)| found.opened_at);
     Ok(sessions.iter().map(|(id, found)| Session::new(*id, found)).collect())
 }
 
-fn note(sessions: &mut BTreeMap<SessionId, Found>, record: &Record, at: Time) {
+fn note(sessions: &mut BTreeMap<SessionUlid, Found>, record: &Record, at: Time) {
     for target in record.targets() {
         let session = sessions.entry(target.session).or_default();
         session.events += 1;
@@ -62,7 +62,7 @@ fn note(sessions: &mut BTreeMap<SessionId, Found>, record: &Record, at: Time) {
 }
 
 impl Session {
-    fn new(id: SessionId, found: &Found) -> Session {
+    fn new(id: SessionUlid, found: &Found) -> Session {
         Session {
             session_id: id.to_string(),
             opened_at: found.opened_at.map(Time::to_rfc3339),

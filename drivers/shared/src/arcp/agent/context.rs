@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobUlid, Json, Refused, Secret, SessionId};
+use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobUlid, Json, Refused, Secret, SessionUlid};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
@@ -51,7 +51,7 @@ impl JobContext {
     }
 
     /// Returns the session that owned the job when it started, or `None` if it was closed by then.
-    pub fn session_id(&self) -> Option<SessionId> {
+    pub fn session_id(&self) -> Option<SessionUlid> {
         self.job.info.session
     }
 

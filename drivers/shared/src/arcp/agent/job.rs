@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use event_listener::{Event, EventListener};
-use nuncio_core::arcp::{Fault, FinalStatus, JobId, JobUlid, JobView, Json, SessionId};
+use nuncio_core::arcp::{Fault, FinalStatus, JobKey, JobUlid, JobView, Json, SessionUlid};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
@@ -16,7 +16,7 @@ use crate::io::sync::{CancellationToken, lock};
 
 /// A running job: what it is, and the signals that stop its agent or let it go on.
 pub(crate) struct Job {
-    pub(crate) key: JobId,
+    pub(crate) key: JobKey,
     pub(crate) info: JobInfo,
     /// The agent's span, from its start to the job's end.
     span: Mutex<Span>,
@@ -33,7 +33,7 @@ pub(crate) struct Job {
 /// What was known of a job when its agent started.
 pub(crate) struct JobInfo {
     pub(crate) id: JobUlid,
-    pub(crate) session: Option<SessionId>,
+    pub(crate) session: Option<SessionUlid>,
     pub(crate) principal: Arc<str>,
     pub(crate) agent: String,
     pub(crate) version: Option<String>,
@@ -59,7 +59,7 @@ pub(crate) struct Ended {
 }
 
 impl Job {
-    pub(crate) fn new(key: JobId, view: &JobView<'_>) -> Job {
+    pub(crate) fn new(key: JobKey, view: &JobView<'_>) -> Job {
         let info = JobInfo {
             id: view.id,
             session: view.session,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use nuncio_core::arcp::{JobUlid, Record, SessionId};
+use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
 
 /// The number of answered submits that are remembered for a session.
 const SUBMITS: usize = 1_024;
@@ -10,7 +10,7 @@ const SUBMITS: usize = 1_024;
 /// A summary of a journal's records that decides which of them may be removed.
 #[derive(Debug, Default)]
 pub(crate) struct Retention {
-    sessions: BTreeMap<SessionId, OpenSession>,
+    sessions: BTreeMap<SessionUlid, OpenSession>,
     jobs: BTreeMap<JobUlid, KeptJob>,
     /// The number of values of each credential that were issued and not revoked.
     issued: BTreeMap<(JobUlid, String), u32>,
@@ -23,7 +23,7 @@ pub(crate) struct Retention {
 /// to stay until that one is removed, or they would be restored as if they were alive.
 #[derive(Debug, Default)]
 struct Over {
-    sessions: BTreeSet<SessionId>,
+    sessions: BTreeSet<SessionUlid>,
     jobs: BTreeSet<JobUlid>,
     /// The number of values of each credential whose issue is in the journal, revoked or not.
     issued: BTreeMap<(JobUlid, String), u32>,
@@ -65,7 +65,7 @@ struct KeptJob {
     last: u64,
     position: Option<u64>,
     /// Open sessions that have received its events.
-    sessions: BTreeSet<SessionId>,
+    sessions: BTreeSet<SessionUlid>,
 }
 
 impl Retention {

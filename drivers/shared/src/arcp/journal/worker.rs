@@ -209,7 +209,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, Journa
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
 mod tests {
-    use nuncio_core::arcp::{ReplayId, ReplayRange, SessionId};
+    use nuncio_core::arcp::{ReplayId, ReplayRange, SessionUlid};
 
     use super::*;
 
@@ -218,7 +218,7 @@ mod tests {
         let (orders, received) = Orders::new();
         let mut todo = Todo::new(&orders, &received);
         for after in 0..3 {
-            let session = SessionId::parse("sess_01J00000000000000000000000").unwrap();
+            let session = SessionUlid::parse("sess_01J00000000000000000000000").unwrap();
             let range = ReplayRange::Session { session, after, before: 9 };
             orders.send(Order::Replay(Replay { id: ReplayId::default(), range, max_events: 1, max_bytes: 1 }));
         }

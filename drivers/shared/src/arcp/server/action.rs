@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_core::arcp::{ConnId, JobId, RevocationId};
+use nuncio_core::arcp::{ConnId, JobKey, RevocationId};
 use tracing::Span;
 
 use super::provision::{Grant, Revocation};
@@ -16,7 +16,7 @@ pub(crate) trait Host {
     /// Finds the principal of a hello.
     fn authenticate(&self, conn: ConnId, claim: Claim);
     /// Issues credentials for a job.
-    fn provision(&self, job: JobId, grant: Grant);
+    fn provision(&self, job: JobKey, grant: Grant);
     /// Revokes a credential.
     fn revoke(&self, id: RevocationId, revocation: Revocation);
     /// Reads events back from the journal.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::{ConnId, Event, Fault, JobId, Output, Record, Runtime, Via};
+use nuncio_core::arcp::{ConnId, Event, Fault, JobKey, Output, Record, Runtime, Via};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
 use tracing::{Span, debug, info};
@@ -27,9 +27,9 @@ pub(crate) struct State {
     /// The certificates of clients that have presented one.
     certificates: HashMap<ConnId, PeerCertificate>,
     /// Jobs whose agents run.
-    jobs: HashMap<JobId, Arc<Job>>,
+    jobs: HashMap<JobKey, Arc<Job>>,
     /// Delegated jobs whose parents wait for their end.
-    awaited: HashMap<JobId, oneshot::Sender<Ended>>,
+    awaited: HashMap<JobKey, oneshot::Sender<Ended>>,
     /// Records that are not durable yet. `None` without a journal: then no output waits for one.
     unrecorded: Option<Vec<(u64, Record)>>,
     /// Whether there is a provisioner.
@@ -77,7 +77,7 @@ impl State {
     }
 
     /// Returns a receiver of the end of a job that has just been delegated.
-    pub(crate) fn await_end(&mut self, job: JobId) -> oneshot::Receiver<Ended> {
+    pub(crate) fn await_end(&mut self, job: JobKey) -> oneshot::Receiver<Ended> {
         let (sender, receiver) = oneshot::channel();
         self.awaited.insert(job, sender);
         receiver
@@ -245,7 +245,7 @@ impl State {
     }
 
     /// Returns the span of the agent that has delegated a job, or an empty one if a client has submitted it.
-    fn delegating_span(&self, job: JobId, parent: Option<JobId>) -> Span {
+    fn delegating_span(&self, job: JobKey, parent: Option<JobKey>) -> Span {
         let parent = parent.filter(|_| self.awaited.contains_key(&job)).and_then(|parent| self.jobs.get(&parent));
         parent.map_or_else(Span::none, |parent| parent.span())
     }
@@ -277,7 +277,7 @@ mod tests {
         fn authenticate(&self, _conn: ConnId, _claim: Claim) {
             self.0.set(self.0.get() + 1);
         }
-        fn provision(&self, _job: JobId, _grant: Grant) {}
+        fn provision(&self, _job: JobKey, _grant: Grant) {}
         fn revoke(&self, _id: RevocationId, _revocation: Revocation) {}
         fn replay(&self, _replay: Replay) {}
         fn start(&self, _job: Arc<Job>, _parent: Span) {}

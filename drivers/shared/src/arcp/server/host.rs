@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobId, Refused, RevocationId};
+use nuncio_core::arcp::{ConnId, ErrorCode, Fault, JobKey, Refused, RevocationId};
 use tracing::{Span, debug, warn};
 
 use super::action::Host;
@@ -20,7 +20,7 @@ impl Host for Arc<Hub> {
         self.parts.hooks.spawn(Box::pin(authenticate(Arc::clone(self), conn, claim)));
     }
 
-    fn provision(&self, job: JobId, grant: Grant) {
+    fn provision(&self, job: JobKey, grant: Grant) {
         self.parts.hooks.spawn(Box::pin(provision(Arc::clone(self), job, grant)));
     }
 
@@ -70,7 +70,7 @@ async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
     }
 }
 
-async fn provision(hub: Arc<Hub>, job: JobId, grant: Grant) {
+async fn provision(hub: Arc<Hub>, job: JobKey, grant: Grant) {
     let Some(provisioner) = &hub.parts.provisioner else { return };
     let id = grant.job;
     let issued = caught(async { provisioner.issue_boxed(&grant).await }).await.unwrap_or_else(|| {
@@ -99,7 +99,7 @@ async fn provision(hub: Arc<Hub>, job: JobId, grant: Grant) {
     }
 }
 
-fn decline(hub: &Arc<Hub>, job: JobId, grant: &Grant, fault: Fault) {
+fn decline(hub: &Arc<Hub>, job: JobKey, grant: &Grant, fault: Fault) {
     if let Err(refused) = hub.run(|state, now| state.runtime.decline(now, job, fault)) {
         debug!(job = %grant.job, %refused, "the provisioner answered too late");
     }

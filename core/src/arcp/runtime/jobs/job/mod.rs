@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
 use crate::arcp::runtime::event::Timer;
-use crate::arcp::runtime::host::{JobId, SessionKey};
+use crate::arcp::runtime::host::{JobKey, SessionKey};
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
@@ -34,7 +34,7 @@ pub(crate) struct JobSpec {
     pub(crate) input: Option<Box<RawValue>>,
     pub(crate) extensions: Option<Box<RawValue>>,
     pub(crate) max_runtime_secs: Option<u64>,
-    pub(crate) parent: Option<JobId>,
+    pub(crate) parent: Option<JobKey>,
 }
 
 /// A submit that waits for the host's answer.
@@ -60,8 +60,8 @@ pub(crate) struct Job {
     /// Its own amounts; `None` if it draws on its parent's or has no budget.
     granted: Option<Amounts>,
     budget: Option<Budget>,
-    parent: Option<JobId>,
-    children: Vec<JobId>,
+    parent: Option<JobKey>,
+    children: Vec<JobKey>,
     delegate_ids: BTreeSet<Box<str>>,
     depth: u32,
     /// The number of the parent's `delegate` event, which its `job.accepted` follows.
@@ -163,14 +163,14 @@ impl Job {
         self.extensions.as_deref()
     }
 
-    pub(super) fn start_submit_deadline(&mut self, id: JobId, at: Time, timers: &mut Timers) {
+    pub(super) fn start_submit_deadline(&mut self, id: JobKey, at: Time, timers: &mut Timers) {
         self.submit_deadline.set(at, id, timers);
     }
 
     /// Accepts the job. Returns the submits that wait for the answer.
     pub(super) fn accept(
         &mut self,
-        id: JobId,
+        id: JobKey,
         now: Time,
         budget: Option<Budget>,
         expires: Option<Time>,
@@ -190,7 +190,7 @@ impl Job {
     }
 
     /// Declines the job, for the host or for the runtime. Returns the submits that wait for the answer.
-    pub(super) fn decline(&mut self, id: JobId, timers: &mut Timers) -> Option<Vec<Waiter>> {
+    pub(super) fn decline(&mut self, id: JobKey, timers: &mut Timers) -> Option<Vec<Waiter>> {
         if !self.state.decline() {
             return None;
         }
@@ -199,7 +199,7 @@ impl Job {
     }
 
     /// Starts the job, because its agent has a slot.
-    pub(super) fn run(&mut self, id: JobId, now: Time, timers: &mut Timers) -> bool {
+    pub(super) fn run(&mut self, id: JobKey, now: Time, timers: &mut Timers) -> bool {
         if !self.state.run() {
             return false;
         }
@@ -211,7 +211,7 @@ impl Job {
 
     /// Cancels the job: a running one has until a deadline to stop, and the result is true. One that waits for a slot
     /// must be ended instead, and the result is false.
-    pub(super) fn cancel(&mut self, id: JobId, deadline: Time, timers: &mut Timers) -> bool {
+    pub(super) fn cancel(&mut self, id: JobKey, deadline: Time, timers: &mut Timers) -> bool {
         if self.state != JobState::Running || !self.state.cancel() {
             return false;
         }
@@ -255,7 +255,7 @@ impl Job {
     }
 
     /// Ends the job if the cause ends it now, and returns how. Its terminal follows.
-    pub(super) fn end(&mut self, id: JobId, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
+    pub(super) fn end(&mut self, id: JobKey, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
         let status = self.state.end(self.effective(cause))?;
         self.end_deadlines(id, timers);
         self.blocked = false;
@@ -266,7 +266,7 @@ impl Job {
         Some(status)
     }
 
-    fn end_deadlines(&mut self, id: JobId, timers: &mut Timers) {
+    fn end_deadlines(&mut self, id: JobKey, timers: &mut Timers) {
         self.submit_deadline.clear(id, timers);
         self.runtime_deadline.clear(id, timers);
         self.expiry_deadline.clear(id, timers);
@@ -288,23 +288,23 @@ impl Job {
     }
 
     /// The job that delegated it.
-    pub(crate) fn parent(&self) -> Option<JobId> {
+    pub(crate) fn parent(&self) -> Option<JobKey> {
         self.parent
     }
 
     /// The jobs it delegated that have not ended.
-    pub(crate) fn children(&self) -> &[JobId] {
+    pub(crate) fn children(&self) -> &[JobKey] {
         &self.children
     }
 
-    pub(super) fn adopt(&mut self, child: JobId, delegate_id: Option<&str>) {
+    pub(super) fn adopt(&mut self, child: JobKey, delegate_id: Option<&str>) {
         self.children.push(child);
         if let Some(delegate_id) = delegate_id {
             self.delegate_ids.insert(delegate_id.into());
         }
     }
 
-    pub(super) fn release(&mut self, child: JobId) {
+    pub(super) fn release(&mut self, child: JobKey) {
         self.children.retain(|other| *other != child);
     }
 

@@ -11,13 +11,13 @@ use super::values::{amount, bytes, damaged, dialect, envelope, features, kind, t
 use crate::arcp::runtime::record::error::RecordError;
 use crate::arcp::runtime::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
 use crate::arcp::wire::envelope::Int;
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::FinalStatus;
 use crate::json::Text;
 
 #[derive(Deserialize)]
 pub(super) struct RawTarget<'a> {
-    session: SessionId,
+    session: SessionUlid,
     seq: Int,
     #[serde(borrow)]
     id: Text<'a>,

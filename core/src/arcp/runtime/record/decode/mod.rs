@@ -18,7 +18,7 @@ use super::error::RecordError;
 use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope::Int;
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::Accepted;
 use crate::json::Text;
 use crate::lease::Lease;
@@ -74,12 +74,12 @@ struct Head<'a> {
 
 #[derive(Deserialize)]
 struct RawSession {
-    session: SessionId,
+    session: SessionUlid,
 }
 
 #[derive(Deserialize)]
 struct RawDetached {
-    session: SessionId,
+    session: SessionUlid,
     at: u64,
     #[serde(default)]
     goodbye: bool,
@@ -87,7 +87,7 @@ struct RawDetached {
 
 #[derive(Deserialize)]
 struct RawAck {
-    session: SessionId,
+    session: SessionUlid,
     seq: Int,
 }
 
@@ -98,7 +98,7 @@ struct RawJob {
 
 #[derive(Deserialize)]
 struct RawUnwatched {
-    session: SessionId,
+    session: SessionUlid,
     job: JobUlid,
 }
 
@@ -116,7 +116,7 @@ struct RawCredential {
 
 #[derive(Deserialize)]
 struct RawOpened<'a> {
-    session: SessionId,
+    session: SessionUlid,
     principal: String,
     #[serde(borrow)]
     features: Vec<Text<'a>>,
@@ -147,7 +147,7 @@ impl RawOpened<'_> {
 
 #[derive(Deserialize)]
 struct RawToken<'a> {
-    session: SessionId,
+    session: SessionUlid,
     #[serde(borrow)]
     newest: Text<'a>,
     #[serde(borrow)]
@@ -178,7 +178,7 @@ struct RawAccepted<'a> {
     trace: Text<'a>,
     created_at: u64,
     at: u64,
-    owner: Option<SessionId>,
+    owner: Option<SessionUlid>,
     parent: Option<JobUlid>,
     delegate_id: Option<String>,
     expires_at: Option<u64>,
@@ -225,7 +225,7 @@ impl RawAccepted<'_> {
 
 #[derive(Deserialize)]
 struct RawWatching<'a> {
-    session: SessionId,
+    session: SessionUlid,
     job: JobUlid,
     #[serde(borrow)]
     role: Option<Text<'a>>,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::arcp::runtime::config::Limits;
-use crate::arcp::runtime::host::{ConnId, JobId};
+use crate::arcp::runtime::host::{ConnId, JobKey};
 use crate::arcp::runtime::sessions::log::{Announcement, Entry, ResumeError};
 use crate::arcp::wire::feature::Feature;
 
@@ -164,13 +164,13 @@ impl Session {
     }
 
     /// Notes that a job's agent waits for space in the log.
-    pub(crate) fn block(&mut self, job: JobId) {
+    pub(crate) fn block(&mut self, job: JobKey) {
         self.blocked.insert(job);
     }
 
     /// Returns the jobs whose agents may go on. An eighth of the log must be free before they wake, so that they do not
     /// wake for every frame.
-    pub(crate) fn unblock(&mut self, limits: &Limits) -> BTreeSet<JobId> {
+    pub(crate) fn unblock(&mut self, limits: &Limits) -> BTreeSet<JobKey> {
         if self.blocked.is_empty() {
             return BTreeSet::new();
         }

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
-use crate::arcp::runtime::host::{ConnId, JobId, SessionKey};
+use crate::arcp::runtime::host::{ConnId, JobKey, SessionKey};
 use crate::arcp::runtime::sessions::log::{Entry, Log};
 use crate::arcp::runtime::sessions::state::SessionState;
 use crate::arcp::runtime::sessions::watches::Watches;
@@ -21,7 +21,7 @@ use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::{Feature, Features};
-use crate::arcp::wire::ids::{JobUlid, SessionId};
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::Accepted;
 use crate::arcp::wire::reply::Form;
 use crate::digest::Digest;
@@ -30,7 +30,7 @@ use crate::time::Time;
 /// The facts that a session is opened with.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
-    pub(crate) id: SessionId,
+    pub(crate) id: SessionUlid,
     pub(crate) principal: Arc<str>,
     pub(crate) features: Features,
     pub(crate) dialect: Dialect,
@@ -41,13 +41,13 @@ pub(crate) struct Opening {
 #[derive(Clone, Debug)]
 struct Sent {
     id: Box<str>,
-    job: JobId,
+    job: JobKey,
     ulid: JobUlid,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    id: SessionId,
+    id: SessionUlid,
     principal: Arc<str>,
     state: SessionState,
     features: Features,
@@ -69,7 +69,7 @@ pub(crate) struct Session {
     fetching: bool,
     watches: Watches,
     /// Jobs whose agents wait for space in the log.
-    blocked: BTreeSet<JobId>,
+    blocked: BTreeSet<JobKey>,
     /// Jobs of this session that have not ended.
     jobs: usize,
     /// Submits that the host has not answered.
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    pub(crate) fn id(&self) -> SessionId {
+    pub(crate) fn id(&self) -> SessionUlid {
         self.id
     }
 
@@ -308,7 +308,7 @@ impl Session {
     }
 
     /// Remembers the id of a submit, so that its repetition is answered with the same job.
-    pub(crate) fn remember_submit(&mut self, id: &str, job: JobId, ulid: JobUlid, limits: &Limits) {
+    pub(crate) fn remember_submit(&mut self, id: &str, job: JobKey, ulid: JobUlid, limits: &Limits) {
         if self.submitted(id).is_some() {
             return;
         }
@@ -319,7 +319,7 @@ impl Session {
     }
 
     /// The job of a submit that was sent before.
-    pub(crate) fn submitted(&self, id: &str) -> Option<JobId> {
+    pub(crate) fn submitted(&self, id: &str) -> Option<JobKey> {
         self.submits.iter().find(|sent| *sent.id == *id).map(|sent| sent.job)
     }
 

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::Session;
-use crate::arcp::runtime::host::JobId;
+use crate::arcp::runtime::host::JobKey;
 use crate::arcp::runtime::sessions::log::Announcement;
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::feature::Feature;
@@ -13,27 +13,27 @@ use crate::time::Time;
 
 impl Session {
     /// Watches a job from now on.
-    pub(crate) fn watch(&mut self, job: JobId, accepted: &Accepted, role: Role) {
+    pub(crate) fn watch(&mut self, job: JobKey, accepted: &Accepted, role: Role) {
         let head = self.job_head(accepted).into();
         self.watches.add(job, role, head);
     }
 
     /// Stops watching a job.
-    pub(crate) fn unwatch(&mut self, job: JobId) {
+    pub(crate) fn unwatch(&mut self, job: JobKey) {
         self.watches.remove(job);
         self.blocked.remove(&job);
     }
 
-    pub(crate) fn role(&self, job: JobId) -> Option<Role> {
+    pub(crate) fn role(&self, job: JobKey) -> Option<Role> {
         self.watches.role(job)
     }
 
-    pub(crate) fn set_role(&mut self, job: JobId, role: Role) {
+    pub(crate) fn set_role(&mut self, job: JobKey, role: Role) {
         self.watches.set_role(job, role);
     }
 
     /// The watched jobs with their roles.
-    pub(crate) fn watched(&self) -> impl Iterator<Item = (JobId, Role)> {
+    pub(crate) fn watched(&self) -> impl Iterator<Item = (JobKey, Role)> {
         self.watches.iter()
     }
 
@@ -47,37 +47,37 @@ impl Session {
     }
 
     /// Returns the watched jobs whose events are sent live.
-    pub(crate) fn watched_live(&self) -> impl Iterator<Item = JobId> {
+    pub(crate) fn watched_live(&self) -> impl Iterator<Item = JobKey> {
         self.watches.live()
     }
 
     /// Returns whether the events of a job are sent live.
-    pub(crate) fn is_shown_live(&self, job: JobId) -> bool {
+    pub(crate) fn is_shown_live(&self, job: JobKey) -> bool {
         self.watches.is_live(job)
     }
 
     /// Keeps a `job.accepted` that precedes the job's first event on every new connection, if the client has asked for
     /// that.
-    pub(crate) fn announce(&mut self, job: JobId, announcement: Option<Box<Announcement>>) {
+    pub(crate) fn announce(&mut self, job: JobKey, announcement: Option<Box<Announcement>>) {
         self.watches.announce(job, announcement.filter(|_| self.features.has(Feature::AcceptedReplay)));
     }
 
-    pub(crate) fn take_announcement(&mut self, job: JobId) -> Option<Box<Announcement>> {
+    pub(crate) fn take_announcement(&mut self, job: JobKey) -> Option<Box<Announcement>> {
         self.watches.take_announcement(job)
     }
 
     /// The head of frames about a watched job.
-    pub(crate) fn watch_head(&self, job: JobId) -> Option<Arc<str>> {
+    pub(crate) fn watch_head(&self, job: JobKey) -> Option<Arc<str>> {
         self.watches.head(job)
     }
 
     /// Replays a job's history from position `at`. Returns whether the job is watched.
-    pub(crate) fn replay_from(&mut self, job: JobId, at: u64, after: u64, not_before: Time) -> bool {
+    pub(crate) fn replay_from(&mut self, job: JobKey, at: u64, after: u64, not_before: Time) -> bool {
         self.watches.replay_from(job, at, after, not_before)
     }
 
     /// Returns the first job whose history can be sent now, and its next position, or `None` while many events wait.
-    pub(crate) fn next_replay(&self, now: Time, window: usize) -> Option<(JobId, u64)> {
+    pub(crate) fn next_replay(&self, now: Time, window: usize) -> Option<(JobKey, u64)> {
         if self.conn.is_some() && self.log.unwritten().0 >= window {
             return None;
         }
@@ -85,22 +85,22 @@ impl Session {
     }
 
     /// Notes that the history of a job was sent up to a position.
-    pub(crate) fn advance_replay(&mut self, job: JobId, at: u64) {
+    pub(crate) fn advance_replay(&mut self, job: JobKey, at: u64) {
         self.watches.advance(job, at);
     }
 
     /// Notes that the journal is asked for the next events of a history. Returns the number after which they count.
-    pub(crate) fn ask_history(&mut self, job: JobId) -> Option<u64> {
+    pub(crate) fn ask_history(&mut self, job: JobKey) -> Option<u64> {
         self.watches.ask(job)
     }
 
     /// Notes that the journal has answered. Returns the next position, and the number after which events count.
-    pub(crate) fn history_answered(&mut self, job: JobId) -> Option<(u64, u64)> {
+    pub(crate) fn history_answered(&mut self, job: JobKey) -> Option<(u64, u64)> {
         self.watches.answered(job)
     }
 
     /// Notes that the history of a job was sent to its end.
-    pub(crate) fn caught_up(&mut self, job: JobId) {
+    pub(crate) fn caught_up(&mut self, job: JobKey) {
         self.watches.caught_up(job);
     }
 

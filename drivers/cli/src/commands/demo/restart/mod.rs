@@ -14,7 +14,7 @@ use std::path::Path;
 
 use nuncio_core::arcp::Transcript;
 use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
-use nuncio_tokio::arcp::{Client, ClientOptions, SessionId, Submit, Transport};
+use nuncio_tokio::arcp::{Client, ClientOptions, SessionUlid, Submit, Transport};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::unbounded_channel;
@@ -48,7 +48,8 @@ pub(super) async fn run() -> Result<(), DemoError> {
     let client = Client::over(move || dial(addresses.clone()), TOKEN).connect().await?;
     let session = client.welcome().map(|welcome| welcome.session_id.clone()).unwrap_or_default();
     narrate("client", &format!("session {session} is live"));
-    let session = SessionId::parse(&session).ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
+    let session =
+        SessionUlid::parse(&session).ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
     let (reports, mut inbox) = unbounded_channel();
     tokio::spawn(report_session(client.session_events(), reports.clone()));
 
@@ -107,7 +108,7 @@ async fn dial(mut addresses: watch::Receiver<Option<String>>) -> std::io::Result
 }
 
 /// The frames that a session was sent, according to the journal.
-fn sent(journal: &Path, session: SessionId) -> Result<Vec<Sent>, JournalError> {
+fn sent(journal: &Path, session: SessionUlid) -> Result<Vec<Sent>, JournalError> {
     let journal = SqliteJournal::look(journal)?;
     let mut transcript = Transcript::new(session);
     let (mut sent, mut at) = (Vec::new(), 0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lz4_flex::block::{compress_prepend_size, decompress, uncompressed_size};
-use nuncio_core::arcp::{JobUlid, Record, SessionId};
+use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
 use nuncio_core::time::Time;
 use rusqlite::{Connection, Row, params};
 use sha2::{Digest as _, Sha256};
@@ -42,7 +42,7 @@ pub(super) struct Draft {
     at: Time,
     data: Vec<u8>,
     records: usize,
-    sessions: BTreeMap<SessionId, Span>,
+    sessions: BTreeMap<SessionUlid, Span>,
     jobs: BTreeMap<JobUlid, Span>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nuncio_core::arcp::{FinalStatus, JobUlid, Record, SessionId};
+use nuncio_core::arcp::{FinalStatus, JobUlid, Record, SessionUlid};
 use nuncio_core::time::Time;
 use rusqlite::{OptionalExtension as _, params};
 
@@ -122,7 +122,7 @@ impl SqliteJournal {
 
 #[derive(Default)]
 struct Counting {
-    sessions: HashSet<SessionId>,
+    sessions: HashSet<SessionUlid>,
     jobs: HashMap<JobUlid, Option<FinalStatus>>,
     credentials: HashMap<(JobUlid, String), u64>,
     asked: HashSet<JobUlid>,
