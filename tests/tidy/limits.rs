@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 12] = [
+const NO_LIMITS: [&str; 13] = [
     "name",
     "version",
     "token",
@@ -11,6 +11,7 @@ const NO_LIMITS: [&str; 12] = [
     "provisioner",
     "dialect",
     "policy",
+    "operators",
     "resume_by_token",
     "models_without_lease",
     "auto_ack",

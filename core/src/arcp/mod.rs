@@ -32,7 +32,7 @@ pub use wire::credential::Credential;
 pub use wire::dialect::{Dialect, UnknownDialect};
 pub use wire::error::{ErrorCode, Fault};
 pub use wire::feature::{ACCEPTED_REPLAY, Feature, Features};
-pub use wire::ids::{JobUlid, ResultId, SessionUlid};
+pub use wire::ids::{JobId, JobUlid, ResultId, SessionId, SessionUlid};
 pub use wire::job::FinalStatus;
 
 pub use crate::secret::Secret;

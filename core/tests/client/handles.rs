@@ -191,7 +191,7 @@ fn a_close_with_another_code_fails_no_request() {
 #[test]
 fn the_end_of_a_former_clients_job_does_not_refuse_a_submit() {
     let mut harness = Harness::idle(ClientConfig::default());
-    let point = ResumePoint { session_id: "sess_1".to_owned(), token: Secret::new("rt_1"), last_event_seq: 4 };
+    let point = ResumePoint { session_id: "sess_1".into(), token: Secret::new("rt_1"), last_event_seq: 4 };
     harness.client = Client::resuming(ClientConfig::default(), [7; 32], START, point);
     harness.open();
     harness.frame(&welcome("sess_1", "rt_2"));

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{ResumePoint, Secret, Time};
+use nuncio_tokio::arcp::{JobId, ResumePoint, Secret, SessionId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::time::now;
@@ -21,14 +21,14 @@ const DEFAULT_WINDOW: Duration = Duration::from_mins(10);
 #[derive(Serialize, Deserialize)]
 struct SavedSession {
     url: String,
-    session_id: String,
+    session_id: SessionId,
     resume_token: String,
     last_event_seq: u64,
     until: String,
 }
 
 /// Saves a job's session and deletes the files of lapsed ones. Returns the time until which the session can be resumed.
-pub(crate) fn save(url: &str, job_id: &str, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<String> {
+pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<String> {
     let folder = folder()?;
     create_private(&folder)?;
     let until = now().plus_secs(window_secs.unwrap_or(DEFAULT_WINDOW.as_secs())).to_rfc3339();
@@ -48,7 +48,7 @@ pub(crate) fn save(url: &str, job_id: &str, point: &ResumePoint, window_secs: Op
 }
 
 /// Finds the saved session that submitted a job to the runtime at `url`.
-pub(crate) fn find(url: &str, job_id: &str) -> Option<ResumePoint> {
+pub(crate) fn find(url: &str, job_id: &JobId) -> Option<ResumePoint> {
     let session = read(&path(&folder().ok()?, job_id).ok()?)?;
     (session.url == url).then(|| ResumePoint {
         session_id: session.session_id,
@@ -58,7 +58,7 @@ pub(crate) fn find(url: &str, job_id: &str) -> Option<ResumePoint> {
 }
 
 /// Deletes a job's session, if one was saved.
-pub(crate) fn delete(job_id: &str) {
+pub(crate) fn delete(job_id: &JobId) {
     if let Ok(path) = folder().and_then(|folder| path(&folder, job_id)) {
         let _not_saved = fs::remove_file(path);
     }
@@ -76,12 +76,13 @@ fn folder() -> io::Result<PathBuf> {
 }
 
 /// The file of a job. The runtime chose the id, so an id that could lead out of the folder is refused.
-fn path(folder: &Path, job_id: &str) -> io::Result<PathBuf> {
+fn path(folder: &Path, job_id: &JobId) -> io::Result<PathBuf> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if job_id.is_empty() || job_id.len() > 128 || !job_id.bytes().all(is_plain) {
+    let id = job_id.as_str();
+    if id.is_empty() || id.len() > 128 || !id.bytes().all(is_plain) {
         return Err(io::Error::other("the job's id cannot be used as a file name"));
     }
-    Ok(folder.join(format!("{job_id}.json")))
+    Ok(folder.join(format!("{id}.json")))
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

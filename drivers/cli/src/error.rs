@@ -1,6 +1,6 @@
 //! Why a client's command fails, what to do about it, and its exit code.
 
-use nuncio_tokio::arcp::{ClientBuildError, ClientError, CloseReason, ConnectError, RequestFailure, SessionEnd};
+use nuncio_tokio::arcp::{ClientBuildError, ClientError, CloseReason, ConnectError, JobId, RequestFailure, SessionEnd};
 use nuncio_tokio::auth::TlsConnectError;
 
 use crate::exit::Exit;
@@ -32,7 +32,7 @@ pub(crate) enum Error {
     Write(String, #[source] std::io::Error),
     /// The output of a job cannot be written.
     #[error("{error}; the job is not affected: `nuncio tail {job_id}` shows its events and result")]
-    JobWrite { error: Box<Error>, job_id: String },
+    JobWrite { error: Box<Error>, job_id: JobId },
     #[error(transparent)]
     Journal(#[from] JournalFileError),
     #[error("{0}")]
@@ -47,9 +47,9 @@ impl Error {
     }
 
     /// Adds how to see a job whose output cannot be written.
-    pub(crate) fn for_job(self, job_id: &str) -> Error {
+    pub(crate) fn for_job(self, job_id: &JobId) -> Error {
         match self {
-            Error::Write(..) => Error::JobWrite { error: Box::new(self), job_id: job_id.to_owned() },
+            Error::Write(..) => Error::JobWrite { error: Box::new(self), job_id: job_id.clone() },
             other => other,
         }
     }

@@ -155,7 +155,7 @@ fn step(job: &FollowedJob, update: Update) -> Step {
     match update {
         Update::Child(child) => {
             let agent = child.info().agent.as_deref().unwrap_or("child");
-            let job = FollowedJob { job_id: Arc::from(child.job_id()), agent: Arc::from(agent), is_child: true };
+            let job = FollowedJob { job_id: child.job_id().clone(), agent: Arc::from(agent), is_child: true };
             Step::Child(job, child)
         }
         update => Step::Update(job.clone(), update),

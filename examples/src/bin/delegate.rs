@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(answer, json!({"sum": 14, "refused": "LEASE_SUBSET_VIOLATION", "left": r#"{"USD":0.7}"#}));
     assert_eq!(children.len(), 3);
     for child in &mut children {
-        assert_eq!(child.info().parent_job_id.as_deref(), Some(job.job_id()));
+        assert_eq!(child.info().parent_job_id.as_ref(), Some(job.job_id()));
         assert_eq!(child.outcome().await?.status, FinalStatus::Success);
     }
     client.close().await;

@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let fault = refused.fault().ok_or("the runtime did not refuse it")?;
     assert_eq!(fault.known(), Some(ErrorCode::DuplicateKey));
     assert!(
-        fault.details.as_ref().is_some_and(|details| details.as_str().contains(job.job_id())),
+        fault.details.as_ref().is_some_and(|details| details.as_str().contains(job.job_id().as_str())),
         "the error names the job"
     );
 

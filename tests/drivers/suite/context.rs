@@ -289,7 +289,7 @@ fn a_child_can_be_awaited_by_its_parent_and_followed_by_the_client() {
         }
         assert_eq!(delegated, 1);
         let mut child = child.expect("the client learns about the child");
-        assert_eq!(child.info().parent_job_id.as_deref(), Some(job.job_id()));
+        assert_eq!(child.info().parent_job_id.as_ref(), Some(job.job_id()));
         assert_eq!(child.info().delegate_id.as_deref(), Some("del_1"));
         assert_eq!(child.info().trace_id, job.info().trace_id);
         assert_eq!(child.outcome().await.unwrap().status, FinalStatus::Success);

@@ -169,7 +169,7 @@ fn jobs_beyond_an_agents_limit_wait_as_pending() {
         assert!(matches!(first.try_next().await.unwrap(), Some(Update::Event(_))));
         let mut second = client.submit(&Submit::new("waits")).await.unwrap();
         let page = client.list(&ListQuery::default()).await.unwrap();
-        let states: Vec<_> = page.jobs.iter().map(|job| (job.job_id.as_str(), job.status.as_str())).collect();
+        let states: Vec<_> = page.jobs.iter().map(|job| (&job.job_id, job.status.as_str())).collect();
         assert_eq!(states, [(first.job_id(), "running"), (second.job_id(), "pending")]);
         gate.add_permits(2);
         assert_eq!(first.outcome().await.unwrap().status, FinalStatus::Success);

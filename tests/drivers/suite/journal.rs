@@ -187,7 +187,7 @@ fn a_session_continues_after_a_crash() {
         let outcome = job.outcome().await.unwrap();
         assert_eq!(outcome.status, FinalStatus::Error);
         let again = client.submit(&submit).await.unwrap();
-        assert_eq!(again.job_id(), id, "an idempotent retry is the same job");
+        assert_eq!(*again.job_id(), id, "an idempotent retry is the same job");
         // The resumed session can be used.
         let mut echo = client.submit(&Submit::new("echo")).await.unwrap();
         assert_eq!(echo.outcome().await.unwrap().status, FinalStatus::Success);

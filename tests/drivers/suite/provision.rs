@@ -243,7 +243,7 @@ fn a_credential_value_in_use_refuses_the_submit() {
             ("INTERNAL_ERROR", "the job's credentials could not be issued")
         );
         let revocation = revoked.recv().await.unwrap();
-        assert_ne!(revocation.job.to_string(), first.job_id(), "the first job keeps its credential");
+        assert_ne!(revocation.job, *first.job_id(), "the first job keeps its credential");
         assert_eq!((revocation.id, revocation.value), (None, None), "everything minted for the second job is revoked");
     });
 }

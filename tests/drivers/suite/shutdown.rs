@@ -73,7 +73,7 @@ fn clients_connect_list_and_cancel_during_the_drain_of_a_shutdown() {
 
         let late = once(listening.url()).await;
         let page = late.list(&ListQuery::default()).await.unwrap();
-        assert!(page.jobs.iter().any(|row| row.job_id == job.job_id()), "{page:?}");
+        assert!(page.jobs.iter().any(|row| row.job_id == *job.job_id()), "{page:?}");
         assert!(late.submit(&Submit::new("echo")).await.is_err());
         job.cancel(None).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);

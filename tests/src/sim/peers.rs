@@ -173,15 +173,15 @@ impl Sim {
                 if let Some(before) = &peer.session {
                     assert_eq!(*before, welcome.session_id, "client: a resume led to another session");
                 }
-                peer.session = Some(welcome.session_id);
+                peer.session = Some(welcome.session_id.to_string());
                 peer.welcomed = peer.link;
             }
             ClientEvent::Accepted { handle, accepted } => {
                 let job = peer.handles.get_mut(&handle).expect("client: an unknown handle was accepted");
-                *job = Some(accepted.job_id);
+                *job = Some(accepted.job_id.to_string());
             }
             ClientEvent::Child { handle, accepted, .. } => {
-                peer.handles.insert(handle, Some(accepted.job_id));
+                peer.handles.insert(handle, Some(accepted.job_id.to_string()));
                 peer.order.push(handle);
                 self.count("child");
             }

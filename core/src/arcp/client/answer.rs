@@ -86,7 +86,7 @@ impl Client {
 
     /// Accepts a submit, and sends the cancels that waited for that.
     fn submit_accepted(&mut self, handle: HandleId, accepted: Box<Accepted>, bytes: usize) {
-        let job_id: Arc<str> = Arc::from(&*accepted.job_id);
+        let job_id: Arc<str> = Arc::from(accepted.job_id.as_str());
         self.jobs.answered(handle);
         self.jobs.bind(handle, &job_id);
         if !self.jobs.is_released(handle) {

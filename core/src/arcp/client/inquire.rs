@@ -78,7 +78,7 @@ impl Client {
     /// Takes a page of the survey: its live jobs are followed again, and the other ones have ended.
     pub(super) fn on_survey(&mut self, page: JobPage) {
         for row in &page.jobs {
-            let Some(job) = self.jobs.find(&row.job_id).filter(|job| self.silence.find(*job)) else {
+            let Some(job) = self.jobs.find(row.job_id.as_str()).filter(|job| self.silence.find(*job)) else {
                 continue;
             };
             // A runtime that does not know the filter lists ended jobs as well.

@@ -1,13 +1,12 @@
 //! The session of a client, which outlives its transports (§6).
 
-use alloc::string::String;
-
 use super::acks::Acks;
 use super::config::AutoAck;
 use super::peer::Peer;
 use super::sequence::{Arrival, Sequence};
 use super::types::ResumePoint;
 use crate::arcp::wire::feature::{Feature, Features};
+use crate::arcp::wire::ids::SessionId;
 use crate::arcp::wire::request::write::{self, HelloForm};
 use crate::secret::Secret;
 use crate::time::Time;
@@ -15,7 +14,7 @@ use crate::time::Time;
 /// A session: its id, its newest resume token, and what was received and acknowledged in it.
 #[derive(Clone)]
 pub(super) struct Session {
-    id: String,
+    id: SessionId,
     token: Option<Secret>,
     features: Features,
     /// Whether the features were negotiated by a former client, so that the next welcome names them.
@@ -34,7 +33,7 @@ impl Session {
     /// Creates the session of a first welcome.
     pub(super) fn new(id: &str, features: Features) -> Session {
         Session {
-            id: String::from(id),
+            id: id.into(),
             token: None,
             features,
             unknown_features: false,
@@ -73,7 +72,7 @@ impl Session {
     }
 
     pub(super) fn id(&self) -> &str {
-        &self.id
+        self.id.as_str()
     }
 
     pub(super) fn features(&self) -> Features {
@@ -111,7 +110,11 @@ impl Session {
     /// Returns the `resume` of a hello; `None` if the runtime gave no token.
     pub(super) fn resume(&self) -> Option<write::Resume<'_>> {
         let token = self.token.as_ref()?;
-        Some(write::Resume { session_id: &self.id, token: token.expose(), last_event_seq: self.sequence.resume_from() })
+        Some(write::Resume {
+            session_id: self.id.as_str(),
+            token: token.expose(),
+            last_event_seq: self.sequence.resume_from(),
+        })
     }
 
     /// Returns what another client needs to resume the session; `None` if the runtime gave no token.

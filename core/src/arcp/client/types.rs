@@ -8,6 +8,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::arcp::wire::feature::Features;
+use crate::arcp::wire::ids::SessionId;
 use crate::arcp::wire::job::FinalStatus;
 use crate::arcp::wire::reply::read::{AgentInfo, EventKind, Raw, RemoteFault, Rotation, Timestamp};
 use crate::secret::Secret;
@@ -63,7 +64,7 @@ pub enum ClientRefused {
 #[non_exhaustive]
 pub struct Welcome {
     /// The session's id.
-    pub session_id: String,
+    pub session_id: SessionId,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
     /// The negotiated features.
@@ -87,7 +88,7 @@ pub struct Welcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
     /// The session's id.
-    pub session_id: String,
+    pub session_id: SessionId,
     /// The newest resume token.
     pub token: Secret,
     /// The number of the last event that was received. The events after it are sent again.

@@ -1,7 +1,6 @@
 //! The answer to a hello: a welcome or a refusal (§6.1–§6.3).
 
 use alloc::boxed::Box;
-use alloc::string::String;
 
 use super::Client;
 use super::event::{ClientEvent, CloseReason, LostReason, RequestFailure};
@@ -54,7 +53,7 @@ impl Client {
         let interval = heartbeat.map(|seconds| seconds.saturating_mul(1_000_000));
         self.transport.welcome(interval, self.now, self.outbox.clock().read(self.now));
         let event = ClientEvent::Welcome(Box::new(Welcome {
-            session_id: String::from(id),
+            session_id: id.into(),
             resumed,
             features,
             agents: welcome.agents(),

@@ -1,6 +1,8 @@
-//! The identifiers of the wire (§5): those that Nuncio makes, and the limits of those that a peer makes.
+//! The identifiers of the wire (§5): as texts, since every runtime makes its own, and the ULIDs that Nuncio makes.
 
 use alloc::string::String;
+use alloc::sync::Arc;
+use core::borrow::Borrow;
 use core::fmt;
 
 use ulid::Ulid;
@@ -150,4 +152,139 @@ wire_id!(
     /// The id of a streamed result: `res_` and a ULID (§8.4).
     ResultId,
     "res_"
+);
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $ulid:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Returns the text of the id.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Returns the ULID of an id that Nuncio made. Returns `None` for an id of another runtime.
+            pub fn ulid(&self) -> Option<$ulid> {
+                $ulid::parse(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> $name {
+                $name(text.into())
+            }
+        }
+
+        impl From<&$name> for $name {
+            fn from(id: &$name) -> $name {
+                id.clone()
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> $name {
+                $name(text.into())
+            }
+        }
+
+        impl From<$ulid> for $name {
+            fn from(id: $ulid) -> $name {
+                $name(alloc::format!("{id}").into())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, text: &str) -> bool {
+                *self.0 == *text
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, text: &&str) -> bool {
+                *self.0 == **text
+            }
+        }
+
+        impl PartialEq<String> for $name {
+            fn eq(&self, text: &String) -> bool {
+                *self.0 == **text
+            }
+        }
+
+        impl PartialEq<$name> for str {
+            fn eq(&self, id: &$name) -> bool {
+                *self == *id.0
+            }
+        }
+
+        impl PartialEq<$name> for &str {
+            fn eq(&self, id: &$name) -> bool {
+                **self == *id.0
+            }
+        }
+
+        impl PartialEq<$name> for String {
+            fn eq(&self, id: &$name) -> bool {
+                **self == *id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Text::deserialize(deserializer).map(|text| $name::from(text.as_str()))
+            }
+        }
+    };
+}
+
+text_id!(
+    /// The id of a job, as its runtime made it. A clone shares the text.
+    ///
+    /// ```
+    /// use nuncio_core::arcp::JobId;
+    ///
+    /// let id = JobId::from("0197f0aa-6c1d-7cc0-8e2b-3c5d6e7f8a9b");
+    /// assert_eq!(id, "0197f0aa-6c1d-7cc0-8e2b-3c5d6e7f8a9b");
+    /// assert_eq!(id.ulid(), None, "Nuncio's ids are job_ and a ULID");
+    /// ```
+    JobId,
+    JobUlid
+);
+text_id!(
+    /// The id of a session, as its runtime made it. A clone shares the text.
+    SessionId,
+    SessionUlid
 );

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use console::Term;
-use nuncio_tokio::arcp::{Client, JobRow, Json, ListQuery, Time};
+use nuncio_tokio::arcp::{Client, JobId, JobRow, Json, ListQuery, Time};
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -113,7 +113,7 @@ async fn list(options: &Options) -> Result<(), Error> {
 async fn watch(client: &Client, options: &Options, interval: Duration) -> Result<(), Error> {
     let term = Term::stdout();
     let mut screen = Screen { redraws: !options.json && terminal::can_redraw(&term), term, lines: Vec::new() };
-    let mut statuses: HashMap<String, String> = HashMap::new();
+    let mut statuses: HashMap<JobId, String> = HashMap::new();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -163,7 +163,7 @@ impl Options {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
     Job {
-        job_id: &'a str,
+        job_id: &'a JobId,
         agent: &'a str,
         status: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,7 +171,7 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         last_event_seq: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        parent_job_id: Option<&'a str>,
+        parent_job_id: Option<&'a JobId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         trace_id: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,7 +216,7 @@ impl<'a> Line<'a> {
             status: &job.status,
             created_at: job.created_at.as_deref(),
             last_event_seq: job.last_event_seq,
-            parent_job_id: job.parent_job_id.as_deref(),
+            parent_job_id: job.parent_job_id.as_ref(),
             trace_id: job.trace_id.map(|id| id.to_string()),
             lease: job.lease.as_ref().and_then(|lease| lease.parse().ok()),
         }

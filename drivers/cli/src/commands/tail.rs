@@ -66,7 +66,7 @@ async fn tail(options: &Options) -> Result<Exit, Error> {
     let subscribe = Subscribe { history: !options.no_history, from_event_seq: options.from };
     let subscription = client.subscribe(&options.job_id, subscribe).await?;
     let agent = subscription.info().agent.as_deref().unwrap_or("job");
-    let job = FollowedJob { job_id: Arc::from(subscription.job_id()), agent: Arc::from(agent), is_child: false };
+    let job = FollowedJob { job_id: subscription.job_id().clone(), agent: Arc::from(agent), is_child: false };
     let exit = async {
         printer.subscribed(&job, subscription.info()).await?;
         let needs_whole_result = !options.no_history && options.from.is_none();

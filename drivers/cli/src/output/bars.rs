@@ -1,11 +1,10 @@
 //! Progress bars, spinners and budget gauges on a terminal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use console::Style;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use nuncio_tokio::arcp::{EventKind, JobEvent};
+use nuncio_tokio::arcp::{EventKind, JobEvent, JobId};
 
 use super::human;
 use super::job::FollowedJob;
@@ -26,7 +25,7 @@ pub(super) struct Bars {
 
 /// The bars of one job.
 struct Job {
-    job_id: Arc<str>,
+    job_id: JobId,
     bar: ProgressBar,
     gauges: Vec<Gauge>,
     /// Bytes of the result.
@@ -65,7 +64,7 @@ impl Bars {
             after = gauge.bar.clone();
             gauges.push(gauge);
         }
-        self.jobs.push(Job { job_id: Arc::clone(&job.job_id), bar, gauges, received: 0 });
+        self.jobs.push(Job { job_id: job.job_id.clone(), bar, gauges, received: 0 });
     }
 
     pub(super) fn remove(&mut self, job: &FollowedJob) {

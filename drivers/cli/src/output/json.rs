@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use nuncio_tokio::arcp::{Accepted, ChunkEvent, JobEvent, Json, Outcome, Product, Raw, SessionEvent, Subscribed};
+use nuncio_tokio::arcp::{
+    Accepted, ChunkEvent, JobEvent, JobId, Json, Outcome, Product, Raw, SessionEvent, SessionId, Subscribed,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,7 +21,7 @@ pub(super) enum Line<'a> {
     Accepted(Granted<'a>),
     Delegated(Granted<'a>),
     Subscribed {
-        job_id: &'a str,
+        job_id: &'a JobId,
         agent: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'a str>,
@@ -33,14 +35,14 @@ pub(super) enum Line<'a> {
         history_truncated: bool,
     },
     Event {
-        job_id: &'a str,
+        job_id: &'a JobId,
         seq: u64,
         kind: &'a str,
         ts: &'a str,
         body: Body<'a>,
     },
     Chunk {
-        job_id: &'a str,
+        job_id: &'a JobId,
         seq: u64,
         chunk_seq: u64,
         #[serde(flatten)]
@@ -59,12 +61,12 @@ pub(super) enum Line<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Granted<'a> {
-    job_id: &'a str,
+    job_id: &'a JobId,
     agent: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent_job_id: Option<&'a str>,
+    parent_job_id: Option<&'a JobId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delegate_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +96,7 @@ pub(super) enum Data<'a> {
 
 #[derive(Serialize)]
 pub(super) struct End<'a> {
-    job_id: &'a str,
+    job_id: &'a JobId,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a Json>,
@@ -124,7 +126,7 @@ pub(super) struct Fault<'a> {
 #[derive(Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(super) enum Session<'a> {
-    Resumed { session_id: &'a str },
+    Resumed { session_id: &'a SessionId },
     Lost { reason: String },
     Reconnecting { attempt: u32 },
     Gap { from: u64, to: u64 },
@@ -137,7 +139,7 @@ impl<'a> Line<'a> {
             job_id: &job.job_id,
             agent: &job.agent,
             trace_id: info.trace_id.map(|id| id.to_string()),
-            parent_job_id: info.parent_job_id.as_deref(),
+            parent_job_id: info.parent_job_id.as_ref(),
             delegate_id: info.delegate_id.as_deref(),
             lease: raw(info.lease.as_ref()),
             lease_constraints: raw(info.lease_constraints.as_ref()),

@@ -35,12 +35,12 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize], style: impl 
 
 fn cells(job: &JobRow) -> [Cow<'_, str>; 6] {
     [
-        sanitize(&job.job_id),
+        sanitize(job.job_id.as_str()),
         sanitize(&job.agent),
         sanitize(&job.status),
         job.created_at.as_deref().map(|at| to_the_second(&sanitize(at)).into()).unwrap_or_default(),
         job.last_event_seq.map(|seq| seq.to_string().into()).unwrap_or_default(),
-        job.parent_job_id.as_deref().map(sanitize).unwrap_or_default(),
+        job.parent_job_id.as_ref().map(|id| sanitize(id.as_str())).unwrap_or_default(),
     ]
 }
 
@@ -69,11 +69,11 @@ mod tests {
 
     fn row(job_id: &str, agent: &str, status: &str, parent: Option<&str>) -> JobRow {
         JobRow {
-            job_id: job_id.to_owned(),
+            job_id: job_id.into(),
             agent: agent.to_owned(),
             status: status.to_owned(),
             lease: None,
-            parent_job_id: parent.map(str::to_owned),
+            parent_job_id: parent.map(Into::into),
             created_at: Some("2026-11-21T07:12:03.123Z".to_owned()),
             trace_id: None,
             last_event_seq: Some(12),

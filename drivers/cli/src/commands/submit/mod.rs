@@ -85,7 +85,7 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
     let mut session = client.session_events();
     let handle = client.submit(&submit).await.map_err(|error| refusal(error, &client))?;
     let agent = handle.info().agent.as_deref().unwrap_or(request.agent());
-    let job = FollowedJob { job_id: Arc::from(handle.job_id()), agent: Arc::from(agent), is_child: false };
+    let job = FollowedJob { job_id: handle.job_id().clone(), agent: Arc::from(agent), is_child: false };
     let exit = async {
         printer.accepted(&job, handle.info()).await?;
         if options.detach {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobUlid, Json, Refused, Secret, SessionUlid};
+use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobId, Json, Refused, Secret, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
@@ -46,13 +46,13 @@ impl JobContext {
     }
 
     /// Returns the job's id.
-    pub fn job_id(&self) -> JobUlid {
-        self.job.info.id
+    pub fn job_id(&self) -> &JobId {
+        &self.job.info.id
     }
 
     /// Returns the session that owned the job when it started, or `None` if it was closed by then.
-    pub fn session_id(&self) -> Option<SessionUlid> {
-        self.job.info.session
+    pub fn session_id(&self) -> Option<&SessionId> {
+        self.job.info.session.as_ref()
     }
 
     /// Returns the principal that submitted the job.
@@ -214,7 +214,7 @@ impl JobContext {
             })
         };
         let (id, ended) = self.unblocked(attempt, |denied| matches!(denied, Denied::Blocked)).await?;
-        Ok(Child::new(id, ended))
+        Ok(Child::new(id.map(JobId::from), ended))
     }
 
     /// Rotates a credential of this job (§9.8.2): the owner receives the new value, and the old one is revoked.

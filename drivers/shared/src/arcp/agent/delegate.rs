@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
-use nuncio_core::arcp::{Delegate, Denied, Fault, FinalStatus, JobUlid, Json};
+use nuncio_core::arcp::{Delegate, Denied, Fault, FinalStatus, JobId, Json};
 use nuncio_core::time::Time;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -98,19 +98,19 @@ impl Delegation {
 /// A delegated job. It runs on when this is dropped.
 #[derive(Debug)]
 pub struct Child {
-    id: Option<JobUlid>,
+    id: Option<JobId>,
     ended: oneshot::Receiver<Ended>,
     outcome: Option<ChildOutcome>,
 }
 
 impl Child {
-    pub(crate) fn new(id: Option<JobUlid>, ended: oneshot::Receiver<Ended>) -> Child {
+    pub(crate) fn new(id: Option<JobId>, ended: oneshot::Receiver<Ended>) -> Child {
         Child { id, ended, outcome: None }
     }
 
     /// The child's id on the wire; `None` if it was declined at once.
-    pub fn job_id(&self) -> Option<JobUlid> {
-        self.id
+    pub fn job_id(&self) -> Option<&JobId> {
+        self.id.as_ref()
     }
 
     /// Waits for the child's end, and reads its inline result. It can be called again.

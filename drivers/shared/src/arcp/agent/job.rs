@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use event_listener::{Event, EventListener};
-use nuncio_core::arcp::{Fault, FinalStatus, JobKey, JobUlid, JobView, Json, SessionUlid};
+use nuncio_core::arcp::{Fault, FinalStatus, JobId, JobKey, JobView, Json, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
@@ -32,8 +32,8 @@ pub(crate) struct Job {
 
 /// What was known of a job when its agent started.
 pub(crate) struct JobInfo {
-    pub(crate) id: JobUlid,
-    pub(crate) session: Option<SessionUlid>,
+    pub(crate) id: JobId,
+    pub(crate) session: Option<SessionId>,
     pub(crate) principal: Arc<str>,
     pub(crate) agent: String,
     pub(crate) version: Option<String>,
@@ -61,8 +61,8 @@ pub(crate) struct Ended {
 impl Job {
     pub(crate) fn new(key: JobKey, view: &JobView<'_>) -> Job {
         let info = JobInfo {
-            id: view.id,
-            session: view.session,
+            id: view.id.into(),
+            session: view.session.map(SessionId::from),
             principal: Arc::clone(view.principal),
             agent: view.agent.to_owned(),
             version: view.version.map(str::to_owned),

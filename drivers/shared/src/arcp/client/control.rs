@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_channel::oneshot;
+use nuncio_core::arcp::JobId;
 use nuncio_core::arcp::client::HandleId;
 
 use super::error::ClientError;
@@ -13,12 +14,12 @@ use super::owner::Owner;
 pub struct JobControl {
     pub(super) owner: Arc<Owner>,
     pub(super) handle: HandleId,
-    pub(super) job_id: Arc<str>,
+    pub(super) job_id: JobId,
 }
 
 impl JobControl {
     /// The job's id.
-    pub fn job_id(&self) -> &str {
+    pub fn job_id(&self) -> &JobId {
         &self.job_id
     }
 

@@ -141,7 +141,8 @@ impl State {
             }
             ClientEvent::Child { handle, parent, accepted } => {
                 let (job, of) = (accepted.job_id.clone(), accepted.parent_job_id.clone());
-                actions.push(move |_| info!(job, parent = of, "a child job was accepted"));
+                actions
+                    .push(move |_| info!(%job, parent = of.map(tracing::field::display), "a child job was accepted"));
                 let slot = Arc::new(Slot::default());
                 self.slots.insert(handle, Arc::clone(&slot));
                 let child = Item::Child(handle, accepted, slot);
@@ -157,12 +158,12 @@ impl State {
             }
             ClientEvent::Accepted { handle, accepted } => {
                 let (job, trace) = (accepted.job_id.clone(), accepted.trace_id);
-                actions.push(move |_| info!(job, trace = trace.map(tracing::field::display), "the job is accepted"));
+                actions.push(move |_| info!(%job, trace = trace.map(tracing::field::display), "the job is accepted"));
                 self.answer(handle, Ok(Answer::Accepted(accepted)), actions);
             }
             ClientEvent::Subscribed { handle, subscribed } => {
                 let job = subscribed.job_id.clone();
-                actions.push(move |_| info!(job, "the job is subscribed to"));
+                actions.push(move |_| info!(%job, "the job is subscribed to"));
                 self.answer(handle, Ok(Answer::Subscribed(subscribed)), actions);
             }
             ClientEvent::Terminal { handle, outcome } => {
@@ -180,7 +181,7 @@ impl State {
                 let welcome: Arc<Welcome> = welcome.into();
                 actions.push(move |host| {
                     let (session, runtime) = (&welcome.session_id, &welcome.runtime_name);
-                    info!(session, resumed = welcome.resumed, runtime, "the session is live");
+                    info!(%session, resumed = welcome.resumed, runtime, "the session is live");
                     host.announce(SessionEvent::Live(Arc::clone(&welcome)));
                     // After the event: a caller that has waited for the first welcome and then listens does not receive
                     // it again.

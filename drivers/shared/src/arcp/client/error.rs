@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_core::arcp::client::{ClientRefused, CloseReason, Outcome, Raw, RemoteFault, RequestFailure};
-use nuncio_core::arcp::{ErrorCode, FinalStatus};
+use nuncio_core::arcp::{ErrorCode, FinalStatus, JobId};
 use nuncio_link::InvalidUrl;
 
 use crate::arcp::value::InvalidValue;
@@ -173,7 +173,7 @@ impl ClientError {
 #[non_exhaustive]
 pub struct JobError {
     /// The job.
-    pub job_id: String,
+    pub job_id: JobId,
     /// `error`, `cancelled` or `timed_out`.
     pub final_status: FinalStatus,
     /// What the runtime or the agent calls the failure. `CANCELLED`, `TIMEOUT` or `INTERNAL_ERROR`, as the status is,
@@ -202,7 +202,7 @@ fn hint(retryable: bool) -> &'static str {
 
 impl JobError {
     /// The error of an outcome; `None` for a success.
-    pub(super) fn new(job_id: &str, outcome: &Outcome) -> Option<JobError> {
+    pub(super) fn new(job_id: &JobId, outcome: &Outcome) -> Option<JobError> {
         let code = match outcome.status {
             FinalStatus::Success => return None,
             FinalStatus::Error => ErrorCode::InternalError,
@@ -216,7 +216,7 @@ impl JobError {
             details: None,
         });
         Some(JobError {
-            job_id: job_id.to_owned(),
+            job_id: job_id.clone(),
             final_status: outcome.status,
             code: RemoteCode::from(fault.code),
             message: fault.message,

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use nuncio_core::arcp::JobId;
 use nuncio_core::arcp::client::{ChunkEvent, JobEvent};
 
 use super::error::{CallError, SessionEnd};
@@ -58,12 +59,12 @@ impl std::fmt::Debug for Events<'_> {
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Chunks<'a> {
     follower: &'a mut Follower,
-    job_id: &'a str,
+    job_id: &'a JobId,
     done: bool,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(follower: &'a mut Follower, job_id: &'a str) -> Chunks<'a> {
+    pub(super) fn new(follower: &'a mut Follower, job_id: &'a JobId) -> Chunks<'a> {
         Chunks { follower, job_id, done: false }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use nuncio_core::arcp::Credential;
 use nuncio_core::arcp::client::{Accepted, ChunkEvent, JobEvent, Outcome, Subscribed};
+use nuncio_core::arcp::{Credential, JobId};
 use serde::de::DeserializeOwned;
 
 use super::control::JobControl;
@@ -106,7 +106,7 @@ pub type Subscription = Follow<Subscribed>;
 pub struct Follow<I> {
     follower: Follower,
     info: I,
-    job_id: Arc<str>,
+    job_id: JobId,
 }
 
 /// An update of a job.
@@ -135,7 +135,7 @@ impl JobHandle {
     }
 
     fn new(follower: Follower, info: Accepted) -> JobHandle {
-        Follow { job_id: Arc::from(info.job_id.as_str()), info, follower }
+        Follow { job_id: info.job_id.clone(), info, follower }
     }
 }
 
@@ -143,7 +143,7 @@ impl Subscription {
     /// Waits for the answer to a subscribe.
     pub(super) async fn subscribed(follower: Follower) -> Result<Subscription, ClientError> {
         match follower.answer().await? {
-            Answer::Subscribed(info) => Ok(Follow { job_id: Arc::from(info.job_id.as_str()), info: *info, follower }),
+            Answer::Subscribed(info) => Ok(Follow { job_id: info.job_id.clone(), info: *info, follower }),
             Answer::Accepted(_) => Err(follower.owner.hub.gone()),
         }
     }
@@ -151,7 +151,7 @@ impl Subscription {
 
 impl<I> Follow<I> {
     /// Returns the job's id.
-    pub fn job_id(&self) -> &str {
+    pub fn job_id(&self) -> &JobId {
         &self.job_id
     }
 
@@ -165,7 +165,7 @@ impl<I> Follow<I> {
         JobControl {
             owner: Arc::clone(&self.follower.owner),
             handle: self.follower.handle,
-            job_id: Arc::clone(&self.job_id),
+            job_id: self.job_id.clone(),
         }
     }
 

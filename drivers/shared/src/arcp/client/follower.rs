@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use nuncio_core::arcp::JobId;
 use nuncio_core::arcp::client::{CloseReason, HandleId, Outcome};
 
 use super::backlog::Backlog;
@@ -82,7 +83,7 @@ impl Follower {
     }
 
     /// Reads to the end of the job, and returns its outcome with the whole result.
-    pub(super) async fn collect(&mut self, job_id: &str, cap: usize) -> Result<Collected, CallError> {
+    pub(super) async fn collect(&mut self, job_id: &JobId, cap: usize) -> Result<Collected, CallError> {
         loop {
             let over = self.backlog.exceeded().is_some() || self.backlog.len() > cap;
             if over && self.slot.ended().is_none() {
@@ -99,7 +100,7 @@ impl Follower {
     }
 
     /// Returns an error if the job has failed, or if its streamed result is not complete.
-    pub(super) fn check(&self, job_id: &str) -> Result<(), CallError> {
+    pub(super) fn check(&self, job_id: &JobId) -> Result<(), CallError> {
         result::streamed(job_id, &self.outcome()?, None).map(drop)
     }
 

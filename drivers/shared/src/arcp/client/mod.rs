@@ -104,7 +104,7 @@ impl<D> Client<D> {
             let request = submit.request()?;
             let follower = self.follow(|state, now| state.client.submit(now, &request))?;
             let job = JobHandle::accepted(follower).await?;
-            shown.record("arcp.job_id", job.job_id());
+            shown.record("arcp.job_id", job.job_id().as_str());
             Ok(job)
         }
         .instrument(span)
@@ -135,8 +135,8 @@ impl<D> Client<D> {
     }
 
     /// Watches a job (§7.6): of another session, or after this client has forgotten it.
-    pub async fn subscribe(&self, job_id: &str, subscribe: Subscribe) -> Result<Subscription, ClientError> {
-        let follower = self.follow(|state, now| state.client.subscribe(now, job_id, subscribe))?;
+    pub async fn subscribe(&self, job_id: impl AsRef<str>, subscribe: Subscribe) -> Result<Subscription, ClientError> {
+        let follower = self.follow(|state, now| state.client.subscribe(now, job_id.as_ref(), subscribe))?;
         Subscription::subscribed(follower).await
     }
 

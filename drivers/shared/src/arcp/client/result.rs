@@ -1,5 +1,6 @@
 //! The result of a job.
 
+use nuncio_core::arcp::JobId;
 use nuncio_core::arcp::client::{Outcome, OutcomeSource, Product};
 use serde::de::DeserializeOwned;
 
@@ -19,7 +20,7 @@ pub struct Collected {
 impl Collected {
     /// Puts outcome and chunks together, or says why they are no result.
     pub(super) fn new(
-        job_id: &str,
+        job_id: &JobId,
         outcome: Outcome,
         backlog: &mut Backlog,
         cap: usize,
@@ -56,7 +57,11 @@ impl Collected {
 
 /// The bytes of the streamed result of a job that succeeded; `None` if it was not streamed. `fault` is what broke the
 /// stream, if that is known.
-pub(super) fn streamed(job_id: &str, outcome: &Outcome, fault: Option<&'static str>) -> Result<Option<u64>, CallError> {
+pub(super) fn streamed(
+    job_id: &JobId,
+    outcome: &Outcome,
+    fault: Option<&'static str>,
+) -> Result<Option<u64>, CallError> {
     if outcome.source == OutcomeSource::Silence {
         return Err(CallError::Silent);
     }

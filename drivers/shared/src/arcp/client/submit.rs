@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nuncio_core::arcp::{Json, client};
+use nuncio_core::arcp::{JobId, Json, client};
 use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub struct Submit {
     expires_at: Option<Time>,
     idempotency_key: Option<String>,
     max_runtime_sec: Option<u32>,
-    parent_job_id: Option<String>,
+    parent_job_id: Option<JobId>,
     delegate_id: Option<String>,
     trace_id: Option<TraceId>,
     extensions: Option<Box<Json>>,
@@ -90,7 +90,7 @@ impl Submit {
     }
 
     /// Sets the job that delegates this one, and the name of the delegation within it.
-    pub fn parent(mut self, job_id: impl Into<String>, delegate_id: impl Into<String>) -> Submit {
+    pub fn parent(mut self, job_id: impl Into<JobId>, delegate_id: impl Into<String>) -> Submit {
         self.parent_job_id = Some(job_id.into());
         self.delegate_id = Some(delegate_id.into());
         self
@@ -137,7 +137,7 @@ impl Submit {
             expires_at: self.expires_at,
             idempotency_key: self.idempotency_key.as_deref().map(Into::into),
             max_runtime_sec: self.max_runtime_sec,
-            parent_job_id: self.parent_job_id.as_deref().map(Into::into),
+            parent_job_id: self.parent_job_id.as_ref().map(|id| id.as_str().into()),
             delegate_id: self.delegate_id.as_deref().map(Into::into),
             trace_id: self.trace_id,
             extensions: self.extensions.as_deref(),

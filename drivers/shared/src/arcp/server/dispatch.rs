@@ -225,7 +225,7 @@ impl State {
                 });
             }
             Event::Revoke { revocation, job, id, value, attempt } => {
-                actions.push(move |host| host.revoke(revocation, Revocation { job, id, value, attempt }));
+                actions.push(move |host| host.revoke(revocation, Revocation { job: job.into(), id, value, attempt }));
             }
             Event::Replay { replay, range, max_events, max_bytes } => {
                 actions.push(move |host| host.replay(Replay { id: replay, range, max_events, max_bytes }));

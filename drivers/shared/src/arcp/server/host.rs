@@ -72,7 +72,7 @@ async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
 
 async fn provision(hub: Arc<Hub>, job: JobKey, grant: Grant) {
     let Some(provisioner) = &hub.parts.provisioner else { return };
-    let id = grant.job;
+    let id = &grant.job;
     let issued = caught(async { provisioner.issue_boxed(&grant).await }).await.unwrap_or_else(|| {
         warn!(job = %id, "the provisioner panicked");
         Err(not_issued())
@@ -93,7 +93,7 @@ async fn provision(hub: Arc<Hub>, job: JobKey, grant: Grant) {
         Err(refused) => {
             warn!(job = %id, %refused, "the provisioner's credentials are invalid and are revoked");
             // By the job, since one of the values may belong to another job as well.
-            revoke_until_done(&hub, Revocation::of_job(id)).await;
+            revoke_until_done(&hub, Revocation::of_job(id.clone())).await;
             decline(&hub, job, &grant, not_issued());
         }
     }
@@ -111,7 +111,7 @@ fn not_issued() -> Fault {
 
 /// Returns whether the credential is revoked.
 async fn revoke(hub: &Hub, revocation: &Revocation) -> bool {
-    let (job, id) = (revocation.job, &revocation.id);
+    let (job, id) = (&revocation.job, &revocation.id);
     // A journal can hold credentials from a time when the server had a provisioner. They stay in it until one is there.
     let Some(provisioner) = &hub.parts.provisioner else {
         warn!(%job, credential = id, "a credential cannot be revoked without a provisioner; trying again later");

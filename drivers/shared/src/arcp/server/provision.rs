@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Credential, Fault, JobUlid, JobView, Secret};
+use nuncio_core::arcp::{Credential, Fault, JobId, JobView, Secret};
 use nuncio_core::budget::Amounts;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
@@ -16,7 +16,7 @@ use crate::io::BoxFuture;
 #[non_exhaustive]
 pub struct Grant {
     /// The job's id.
-    pub job: JobUlid,
+    pub job: JobId,
     /// The principal that submitted the job.
     pub principal: Arc<str>,
     /// The agent's bare name.
@@ -36,7 +36,7 @@ pub struct Grant {
 impl Grant {
     pub(super) fn of(view: &JobView<'_>) -> Grant {
         Grant {
-            job: view.id,
+            job: view.id.into(),
             principal: Arc::clone(view.principal),
             agent: view.agent.to_owned(),
             version: view.version.map(str::to_owned),
@@ -53,7 +53,7 @@ impl Grant {
 #[non_exhaustive]
 pub struct Revocation {
     /// The job that they were issued for.
-    pub job: JobUlid,
+    pub job: JobId,
     /// The credential's id, or `None` for everything that was issued for the job, if anything was.
     ///
     /// It is `None` after a crash between the call of [`issue`](Provisioner::issue) and the record of its answer, and for
@@ -69,12 +69,17 @@ pub struct Revocation {
 
 impl Revocation {
     /// Revokes one value of a credential.
-    pub(super) fn of(job: JobUlid, credential: &Credential) -> Revocation {
-        Revocation { job, id: Some(credential.id.clone()), value: Some(credential.value.clone()), attempt: 0 }
+    pub(super) fn of(job: &JobId, credential: &Credential) -> Revocation {
+        Revocation {
+            job: job.clone(),
+            id: Some(credential.id.clone()),
+            value: Some(credential.value.clone()),
+            attempt: 0,
+        }
     }
 
     /// Revokes everything that was issued for a job.
-    pub(super) fn of_job(job: JobUlid) -> Revocation {
+    pub(super) fn of_job(job: JobId) -> Revocation {
         Revocation { job, id: None, value: None, attempt: 0 }
     }
 }

@@ -13,6 +13,7 @@ use super::maybe::Maybe;
 use super::raw::Raw;
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::ids::JobId;
 use crate::json::Text;
 use crate::secret::Secret;
 use crate::trace::TraceId;
@@ -22,7 +23,7 @@ use crate::trace::TraceId;
 #[non_exhaustive]
 pub struct Accepted {
     /// The job's id.
-    pub job_id: String,
+    pub job_id: JobId,
     /// The resolved agent, if the runtime names it.
     pub agent: Option<String>,
     /// The effective lease.
@@ -36,7 +37,7 @@ pub struct Accepted {
     /// The job's trace.
     pub trace_id: Option<TraceId>,
     /// The job that delegated this one.
-    pub parent_job_id: Option<String>,
+    pub parent_job_id: Option<JobId>,
     /// The name of the delegation within its parent.
     pub delegate_id: Option<String>,
     /// The time of acceptance as it was written.
@@ -48,7 +49,7 @@ pub struct Accepted {
 #[non_exhaustive]
 pub struct Subscribed {
     /// The job's id.
-    pub job_id: String,
+    pub job_id: JobId,
     /// The state: `pending`, `running`, `success`, `error`, `cancelled` or `timed_out`, as the runtime says.
     pub current_status: Option<String>,
     /// The resolved agent.
@@ -62,7 +63,7 @@ pub struct Subscribed {
     /// The bearer credentials of the job; only its submitter's principal sees them (§14).
     pub credentials: Vec<Credential>,
     /// The job that delegated this one.
-    pub parent_job_id: Option<String>,
+    pub parent_job_id: Option<JobId>,
     /// The job's trace.
     pub trace_id: Option<TraceId>,
     /// The number of the last event before the subscription, in the numbering of the job's owner: replayed events are
@@ -175,14 +176,14 @@ impl Grant<'_> {
     /// Returns this as the grant of an accepted job. `trace` is the `trace_id` of the envelope.
     pub(crate) fn accepted(&self, frame: &Bytes, job_id: &str, trace: Option<&Text<'_>>) -> Accepted {
         Accepted {
-            job_id: job_id.to_string(),
+            job_id: job_id.into(),
             agent: self.agent.owned(),
             lease: Raw::unless_null(frame, self.lease),
             lease_constraints: Raw::unless_null(frame, self.lease_constraints),
             budget: self.budget(),
             credentials: self.credentials(),
             trace_id: self.trace(trace),
-            parent_job_id: self.parent_job_id.owned(),
+            parent_job_id: self.parent_job_id.as_str().map(JobId::from),
             delegate_id: self.delegate_id.owned(),
             accepted_at: self.accepted_at.owned(),
         }
@@ -191,14 +192,14 @@ impl Grant<'_> {
     /// Returns this as the grant of a subscribed job. `trace` is the `trace_id` of the envelope.
     pub(crate) fn subscribed(&self, frame: &Bytes, job_id: &str, trace: Option<&Text<'_>>) -> Subscribed {
         Subscribed {
-            job_id: job_id.to_string(),
+            job_id: job_id.into(),
             current_status: self.current_status.owned(),
             agent: self.agent.owned(),
             lease: Raw::unless_null(frame, self.lease),
             lease_constraints: Raw::unless_null(frame, self.lease_constraints),
             budget: self.budget(),
             credentials: self.credentials(),
-            parent_job_id: self.parent_job_id.owned(),
+            parent_job_id: self.parent_job_id.as_str().map(JobId::from),
             trace_id: self.trace(trace),
             subscribed_from: self.subscribed_from.value(),
             replayed: self.replayed.is_set(),

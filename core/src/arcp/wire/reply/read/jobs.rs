@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::maybe::Maybe;
 use super::raw::Raw;
 use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::ids::JobId;
 use crate::json::Text;
 use crate::trace::TraceId;
 
@@ -28,7 +29,7 @@ pub struct JobPage {
 #[derive(Clone, Debug)]
 pub struct JobRow {
     /// The job's id.
-    pub job_id: String,
+    pub job_id: JobId,
     /// The agent: `name@version`, or the bare name.
     pub agent: String,
     /// The state: `pending`, `running`, `success`, `error`, `cancelled` or `timed_out`, as the runtime says.
@@ -36,7 +37,7 @@ pub struct JobRow {
     /// The effective lease.
     pub lease: Option<Raw>,
     /// The job that delegated this one.
-    pub parent_job_id: Option<String>,
+    pub parent_job_id: Option<JobId>,
     /// The `created_at`, or `submitted_at`, as it was written.
     pub created_at: Option<String>,
     /// The job's trace.
@@ -91,11 +92,11 @@ impl Jobs<'_> {
 impl Row<'_> {
     fn job(&self, frame: &Bytes) -> Option<JobRow> {
         Some(JobRow {
-            job_id: self.job_id.owned()?,
+            job_id: self.job_id.as_str()?.into(),
             agent: self.agent.owned().unwrap_or_default(),
             status: self.status.owned().unwrap_or_default(),
             lease: Raw::unless_null(frame, self.lease),
-            parent_job_id: self.parent_job_id.owned(),
+            parent_job_id: self.parent_job_id.as_str().map(JobId::from),
             created_at: self.created_at.owned().or_else(|| self.submitted_at.owned()),
             trace_id: self.trace_id.trace_id(),
             last_event_seq: self.last_event_seq.value(),

@@ -59,8 +59,9 @@ pub(super) async fn run() -> Result<(), DemoError> {
         }
     };
     let client = Client::over(dial, TOKEN).connect().await?;
-    let session = client.welcome().map(|welcome| welcome.session_id.clone()).unwrap_or_default();
-    narrate("client", &format!("session {session} is live"));
+    if let Some(welcome) = client.welcome() {
+        narrate("client", &format!("session {} is live", welcome.session_id));
+    }
     let session_reports = tokio::spawn(report_session(client.session_events(), reports.clone()));
 
     let submit = Submit::new("report").input(&json!({ "pages": agents::PAGES })).lease(&json!({

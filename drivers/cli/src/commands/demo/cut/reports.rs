@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, Update};
+use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, JobId, Outcome, Update};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::UnboundedSender;
@@ -14,7 +14,7 @@ use crate::commands::demo::session::SessionReport;
 pub(super) enum Report {
     Event { child: bool, event: JobEvent },
     Chunk { seq: u64, bytes: usize },
-    Delegated { job_id: String },
+    Delegated { job_id: JobId },
     Ended { child: bool, outcome: Box<Outcome> },
     Session(SessionReport),
 }
@@ -70,7 +70,7 @@ pub(super) fn report_job(
                 Update::Chunk(chunk) => send(Report::Chunk { seq: chunk.seq, bytes: chunk.data.len() }),
                 Update::ChunkFault(reason) => send(SessionReport::Trouble(reason.to_owned()).into()),
                 Update::Child(handle) => {
-                    send(Report::Delegated { job_id: handle.job_id().to_owned() });
+                    send(Report::Delegated { job_id: handle.job_id().clone() });
                     tokio::spawn(report_job(*handle, true, reports.clone()));
                 }
                 // Credentials, which the demonstration does not use.

@@ -46,10 +46,9 @@ pub(super) async fn run() -> Result<(), DemoError> {
 
     let (address, addresses) = watch::channel(Some(runtime.url().to_owned()));
     let client = Client::over(move || dial(addresses.clone()), TOKEN).connect().await?;
-    let session = client.welcome().map(|welcome| welcome.session_id.clone()).unwrap_or_default();
+    let session = client.welcome().and_then(|welcome| welcome.session_id.ulid());
+    let session = session.ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
     narrate("client", &format!("session {session} is live"));
-    let session =
-        SessionUlid::parse(&session).ok_or_else(|| DemoError::Check("the session's id is not valid".into()))?;
     let (reports, mut inbox) = unbounded_channel();
     tokio::spawn(report_session(client.session_events(), reports.clone()));
 
@@ -60,7 +59,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     ledger.until(&mut inbox, |ledger| ledger.ended("progress")).await;
     let keyed = slow().idempotency_key(IDEMPOTENCY_KEY);
     let first = client.submit(&keyed).await?;
-    let first_id = first.job_id().to_owned();
+    let first_id = first.job_id().clone();
     narrate("client", &format!("submits {first_id}: slow 1, of {STEPS} steps, with an idempotency key"));
     tokio::spawn(report_job("slow 1", first, reports.clone()));
     let second = client.submit(&slow()).await?;
@@ -79,7 +78,7 @@ pub(super) async fn run() -> Result<(), DemoError> {
     ledger.until(&mut inbox, |ledger| ledger.resumed() && ledger.ended("slow 1") && ledger.ended("slow 2")).await;
 
     let again = client.submit(&keyed).await?;
-    let same = again.job_id() == first_id;
+    let same = *again.job_id() == first_id;
     let which = if same { "the same job, which does not run twice" } else { "another job" };
     narrate("client", &format!("submits slow 1 again with its key: {}, {which}", again.job_id()));
     ledger.retried(same);
