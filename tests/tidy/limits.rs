@@ -1,9 +1,9 @@
-//! Every limit and deadline of the two configurations has a test that reaches it.
+//! Every limit and deadline of the three configurations has a test that reaches it.
 
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 13] = [
+const NO_LIMITS: [&str; 23] = [
     "name",
     "version",
     "token",
@@ -17,6 +17,16 @@ const NO_LIMITS: [&str; 13] = [
     "auto_ack",
     "journal",
     "limits",
+    "id",
+    "topics",
+    "pool",
+    "labels",
+    "sdk_version",
+    "reading",
+    "verifier",
+    "signer",
+    "map_order",
+    "result_scheme",
 ];
 
 const RUNTIME: [(&str, &str); 48] = [
@@ -90,6 +100,26 @@ const CLIENT: [(&str, &str); 17] = [
     ("chunk_bytes", "chunks_and_results_beyond_their_limits_are_faults"),
 ];
 
+const WORKER: [(&str, &str); 17] = [
+    ("heartbeat_interval", "heartbeats_come_at_their_interval_with_jobs_and_load"),
+    ("result_ttl", "an_output_is_stored_for_its_time"),
+    ("io_timeout", "a_store_that_fails_or_is_silent_is_tried_again"),
+    ("max_runtime", "a_deadline_ends_the_job_and_the_earlier_one_counts"),
+    ("retries", "a_handler_that_fails_is_called_again_after_a_growing_pause"),
+    ("backoff", "a_handler_that_fails_is_called_again_after_a_growing_pause"),
+    ("max_backoff", "a_pause_is_bounded_and_a_job_can_be_cancelled_in_it"),
+    ("retention", "an_ended_job_is_remembered_for_its_retention"),
+    ("parallel", "no_more_handlers_run_than_there_are_slots"),
+    ("queued", "a_job_beyond_the_queue_fails_and_can_be_tried_elsewhere"),
+    ("retained", "the_oldest_ended_jobs_are_forgotten_first"),
+    ("cancellations", "the_latest_cancellations_are_remembered"),
+    ("context_bytes", "inputs_and_outputs_are_bounded"),
+    ("result_bytes", "inputs_and_outputs_are_bounded"),
+    ("job_id_bytes", "job_ids_and_error_messages_are_bounded"),
+    ("error_bytes", "job_ids_and_error_messages_are_bounded"),
+    ("followers", "few_requests_follow_the_same_idempotency_key"),
+];
+
 fn fields(path: &str, name: &str) -> Vec<String> {
     let text = read(path);
     let body = text.split_once(&format!("pub struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
@@ -122,4 +152,11 @@ fn every_limit_of_the_client_is_reached() {
     // The sum over the chunks of a result; the test for one chunk reaches it as well.
     limits.retain(|field| field != "result_bytes");
     check(&limits, &CLIENT, "core/tests/client");
+}
+
+#[test]
+fn every_limit_of_the_worker_is_reached() {
+    let settings = "core/src/cap/worker/config.rs";
+    let limits = [fields(settings, "WorkerConfig"), fields(settings, "WorkerLimits")].concat();
+    check(&limits, &WORKER, "core/tests/cap/worker");
 }

@@ -1,6 +1,7 @@
 //! CAP, the Cordum Agent Protocol: signed packets on a message bus.
 //!
 //! ```text
+//! worker/      the machine that takes job requests and publishes results
 //! signature/   who has sent a packet
 //! wire/        the packets as types, with their reading, writing and validation
 //! ```
@@ -10,6 +11,7 @@
 
 pub(crate) mod signature;
 pub(crate) mod wire;
+pub(crate) mod worker;
 
 pub use signature::generic::{Authentication, Reading, Sealed, open, seal};
 pub use signature::host::{Signer, SignerFailed, Verifier};
@@ -37,6 +39,7 @@ pub use wire::job::{
 };
 pub use wire::known::{ListValue, NullValue, Struct, Timestamp, Value, ValueKind};
 pub use wire::packet::{BusPacket, PROTOCOL_VERSION, Payload};
+pub use wire::pointer::{InvalidPointer, Pointer, Scheme};
 pub use wire::raw::MalformedPacket;
 pub use wire::subject::{ComponentId, InvalidSubject, Subject, Topic};
 pub use wire::trust::{
@@ -45,6 +48,13 @@ pub use wire::trust::{
 };
 pub use wire::validate::rule::{InvalidPacket, Problem};
 pub use wire::validate::{Acceptance, validate};
+pub use worker::config::{WorkerConfig, WorkerLimits};
+pub use worker::job::state::WorkerJobState;
+pub use worker::output::{
+    Attempt, FailureKind, Fetched, JobFailure, Load, Progress, RefusedPacket, WorkerEvent, WorkerJob, WorkerOutput,
+    WorkerRefused, WorkerTimer,
+};
+pub use worker::{Worker, WorkerJobView};
 
 /// The messages of the policy services, which travel over gRPC and not on the bus.
 pub mod policy {

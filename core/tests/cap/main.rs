@@ -9,3 +9,4 @@ mod signatures;
 mod subjects;
 mod support;
 mod validation;
+mod worker;

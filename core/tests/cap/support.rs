@@ -10,10 +10,12 @@ pub(crate) struct Fixture {
     /// The subject that it was published on.
     pub(crate) subject: Option<String>,
     /// When it was signed, in seconds since the Unix epoch.
+    #[cfg(feature = "p256")]
     pub(crate) signed_at: Option<u64>,
     packet_hex: String,
     unsigned_hex: Option<String>,
     /// The names of the keys that its signature verifies with.
+    #[cfg(feature = "p256")]
     #[serde(default)]
     pub(crate) verifies_with: Vec<String>,
 }
@@ -69,11 +71,13 @@ pub(crate) fn live_217() -> Vec<Fixture> {
 }
 
 /// Packets of the worker trust handshake, by the Python SDK 2.17.0.
+#[cfg(feature = "p256")]
 pub(crate) fn trust() -> Vec<Fixture> {
     read(include_str!("fixtures/trust-217.jsonl"))
 }
 
 /// Packets of the production profile, by the Python SDK 2.17.0. They expire two minutes after `signed_at`.
+#[cfg(feature = "p256")]
 pub(crate) fn production(name: &str) -> Fixture {
     let packets = read(include_str!("fixtures/production-217.jsonl"));
     packets.into_iter().find(|fixture| fixture.name == name).unwrap()

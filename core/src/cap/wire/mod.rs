@@ -9,6 +9,7 @@
 //! raw.rs                                        a packet as records, without decoding them
 //! validate/                                    what must hold for a packet that is sent or received
 //! subject.rs                                    where packets are published
+//! pointer.rs                                    where inputs and outputs of jobs are stored
 //! ```
 //!
 //! No module here has a state, and none knows the machines. Messages are those of version 2.17.0 of the protocol files,
@@ -22,6 +23,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod job;
 pub(crate) mod known;
 pub(crate) mod packet;
+pub(crate) mod pointer;
 pub(crate) mod policy;
 pub(crate) mod raw;
 pub(crate) mod safety;

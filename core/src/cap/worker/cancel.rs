@@ -1,0 +1,28 @@
+//! A cancellation, which every worker hears.
+
+use alloc::string::String;
+
+use super::Worker;
+use super::job::Verdict;
+use crate::cap::wire::job::{ErrorCode, JobCancel, JobStatus};
+
+impl Worker {
+    /// Cancels a job. One that is not known may be a job whose request has not come yet.
+    pub(super) fn on_cancel(&mut self, cancel: JobCancel) {
+        let reason = if cancel.reason.is_empty() { String::from("the job was cancelled") } else { cancel.reason };
+        let Some(key) = self.jobs.find(&cancel.job_id) else {
+            let (limits, mut reason) = (self.config.limits, reason);
+            if cancel.job_id.len() <= limits.job_id_bytes {
+                reason.truncate(reason.floor_char_boundary(limits.error_bytes));
+                self.cancelled.remember(cancel.job_id, reason, limits.cancellations);
+            }
+            return;
+        };
+        // A cancellation of an earlier dispatch does not concern the present one.
+        let own = self.jobs.get(key).and_then(|job| job.request()?.dispatch.as_ref());
+        if cancel.dispatch.is_some() && own.is_some() && cancel.dispatch.as_ref() != own {
+            return;
+        }
+        self.settle(key, Verdict::failed(JobStatus::CANCELLED, ErrorCode::UNSPECIFIED, reason));
+    }
+}

@@ -1,0 +1,139 @@
+//! The settings of a worker: who it is, what it runs, and its limits.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::cap::signature::generic::Reading;
+use crate::cap::signature::host::{Signer, Verifier};
+use crate::cap::wire::codec::write::MapOrder;
+use crate::cap::wire::pointer::Scheme;
+use crate::cap::wire::subject::{ComponentId, Topic};
+
+/// The settings of a [`Worker`](super::Worker).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerConfig {
+    /// The id of the worker, which is the sender of its packets.
+    pub id: ComponentId,
+    /// The topics whose jobs it runs.
+    pub topics: BTreeSet<Topic>,
+    /// The pool that it belongs to. Default: empty.
+    pub pool: String,
+    /// Labels of its heartbeats. Default: none.
+    pub labels: BTreeMap<String, String>,
+    /// The software that its handshake names. Default: `nuncio/` and the version of this crate.
+    pub sdk_version: String,
+    /// How packets are read, and whose are accepted.
+    pub reading: Reading,
+    /// Verifies the packets that are read.
+    pub verifier: Arc<dyn Verifier>,
+    /// Signs the packets that are sent. Default: none, and packets are sent unsigned.
+    pub signer: Option<Arc<dyn Signer>>,
+    /// The order of map entries in the packets that are sent. Default: lexicographic.
+    pub map_order: MapOrder,
+    /// Where outputs are stored. Default: `redis://`.
+    pub result_scheme: Scheme,
+
+    /// The time between heartbeats. Default: 5 s.
+    pub heartbeat_interval: Duration,
+    /// The time for which an output is stored. Default: 24 h.
+    pub result_ttl: Duration,
+    /// The time that reading an input or storing an output may take. Default: 5 s.
+    pub io_timeout: Duration,
+    /// The longest time from the arrival of a job to its result, if its budget has no earlier deadline. Default: none.
+    pub max_runtime: Option<Duration>,
+    /// How often a handler that has failed is called again, and how often input and output are tried again. Default: 0.
+    pub retries: u32,
+    /// The pause before the first retry; it doubles with every further one. Default: 100 ms.
+    pub backoff: Duration,
+    /// The longest pause before a retry. Default: 10 s.
+    pub max_backoff: Duration,
+    /// The time for which an ended job is remembered, so that a request that is repeated gets the same result. Default:
+    /// 24 h.
+    pub retention: Duration,
+
+    /// The bounds of everything that the worker holds.
+    pub limits: WorkerLimits,
+}
+
+/// The limits of a [`Worker`](super::Worker).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WorkerLimits {
+    /// Jobs that have a slot at the same time. Default: 1.
+    pub parallel: usize,
+    /// Jobs that wait for a slot. A further one fails at once and can be tried again. Default: 64.
+    pub queued: usize,
+    /// Ended jobs that are remembered. Default: 10 000.
+    pub retained: usize,
+    /// Cancellations of jobs that the worker does not know, which may arrive before their request. Default: 1 024.
+    pub cancellations: usize,
+    /// Bytes of an input. Default: 2 MiB.
+    pub context_bytes: usize,
+    /// Bytes of an output. Default: 2 MiB.
+    pub result_bytes: usize,
+    /// Bytes of a job id. Default: 256.
+    pub job_id_bytes: usize,
+    /// Bytes of an error message; a longer one is cut. Default: 4 KiB.
+    pub error_bytes: usize,
+    /// Requests with the same idempotency key that wait for the result of the first. Default: 16.
+    pub followers: usize,
+}
+
+impl WorkerConfig {
+    /// Creates the default settings of a worker without topics.
+    pub fn new(id: ComponentId, reading: Reading, verifier: Arc<dyn Verifier>) -> WorkerConfig {
+        WorkerConfig {
+            id,
+            topics: BTreeSet::new(),
+            pool: String::new(),
+            labels: BTreeMap::new(),
+            sdk_version: String::from(concat!("nuncio/", env!("CARGO_PKG_VERSION"))),
+            reading,
+            verifier,
+            signer: None,
+            map_order: MapOrder::default(),
+            result_scheme: Scheme::Redis,
+            heartbeat_interval: Duration::from_secs(5),
+            result_ttl: Duration::from_hours(24),
+            io_timeout: Duration::from_secs(5),
+            max_runtime: None,
+            retries: 0,
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(10),
+            retention: Duration::from_hours(24),
+            limits: WorkerLimits::default(),
+        }
+    }
+
+    /// Returns these settings with some of them changed.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut WorkerConfig)) -> WorkerConfig {
+        change(&mut self);
+        self
+    }
+
+    /// Returns the pause before a retry; the first one has the number 1.
+    pub(super) fn pause(&self, retry: u32) -> Duration {
+        let factor = 1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.backoff.saturating_mul(factor).min(self.max_backoff)
+    }
+}
+
+impl Default for WorkerLimits {
+    fn default() -> WorkerLimits {
+        WorkerLimits {
+            parallel: 1,
+            queued: 64,
+            retained: 10_000,
+            cancellations: 1_024,
+            context_bytes: 2 << 20,
+            result_bytes: 2 << 20,
+            job_id_bytes: 256,
+            error_bytes: 4 << 10,
+            followers: 16,
+        }
+    }
+}

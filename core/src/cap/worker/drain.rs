@@ -1,0 +1,31 @@
+//! The end of a worker: it takes no more jobs, and ends those that it has.
+
+use super::Worker;
+use super::output::{WorkerEvent, WorkerOutput};
+use crate::cap::wire::subject::Subject;
+use crate::time::Time;
+
+impl Worker {
+    /// Ends the worker: it unsubscribes from its topics, ends the jobs that it has, those that wait included, and then emits
+    /// [`WorkerEvent::Drained`]. A request that still arrives fails and can be tried on another worker.
+    pub fn drain(&mut self, now: Time) {
+        self.input(now, |this| {
+            if this.phase.drain() && this.outbox.is_connected() {
+                for subject in this.subjects() {
+                    this.outbox.push(WorkerOutput::Unsubscribe { subject });
+                }
+            }
+        });
+    }
+
+    /// Ends a drain once no job is left.
+    pub(super) fn end_drain(&mut self) {
+        if self.jobs.is_idle() && self.phase.empty() {
+            if self.outbox.is_connected() {
+                self.outbox.push(WorkerOutput::Unsubscribe { subject: Subject::JobCancel });
+            }
+            self.presence.stop(&mut self.timers);
+            self.outbox.event(WorkerEvent::Drained);
+        }
+    }
+}

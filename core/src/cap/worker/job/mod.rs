@@ -1,0 +1,257 @@
+//! One job of a worker.
+
+pub(crate) mod state;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use self::state::WorkerJobState;
+use super::output::{Attempt, WorkerJob, WorkerRefused, WorkerTimer};
+use super::timers::{Deadline, Timers};
+use crate::cap::wire::common::{DispatchIdentity, IdentityBinding};
+use crate::cap::wire::job::{ErrorCode, JobRequest, JobResult, JobStatus};
+use crate::cap::wire::pointer::{Pointer, Scheme};
+use crate::time::Time;
+
+/// Whom a result is for: the ids of one request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asker {
+    pub(super) job_id: String,
+    pub(super) trace_id: String,
+    pub(super) dispatch: Option<DispatchIdentity>,
+    pub(super) identity: Option<IdentityBinding>,
+}
+
+impl Asker {
+    pub(super) fn of(request: &JobRequest, trace_id: &str) -> Asker {
+        Asker {
+            job_id: request.job_id.clone(),
+            trace_id: trace_id.into(),
+            dispatch: request.dispatch.clone(),
+            identity: request.identity.clone(),
+        }
+    }
+}
+
+/// How a job has ended, without the ids of the requests that it is the result of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) status: JobStatus,
+    pub(super) result_ptr: String,
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+    pub(super) execution_ms: i64,
+}
+
+impl Verdict {
+    pub(super) fn failed(status: JobStatus, code: ErrorCode, message: impl Into<String>) -> Verdict {
+        Verdict { status, result_ptr: String::new(), code, message: message.into(), execution_ms: 0 }
+    }
+
+    /// The result for one request.
+    pub(super) fn result(&self, asker: &Asker, worker_id: &str) -> JobResult {
+        JobResult {
+            job_id: asker.job_id.clone(),
+            status: self.status,
+            result_ptr: self.result_ptr.clone(),
+            worker_id: worker_id.into(),
+            execution_ms: self.execution_ms,
+            error_code: self.code.name().filter(|_| self.code != ErrorCode::UNSPECIFIED).unwrap_or_default().into(),
+            error_message: self.message.clone(),
+            error_code_enum: self.code,
+            dispatch: asker.dispatch.clone(),
+            identity: asker.identity.clone(),
+            ..JobResult::default()
+        }
+    }
+}
+
+/// One job of a worker, from its request to the end of its retention.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    state: WorkerJobState,
+    /// The requests that it answers: the first, and those with the same idempotency key.
+    askers: Vec<Asker>,
+    /// What tells two requests with the same idempotency key apart.
+    topic: String,
+    context_ptr: String,
+    /// Absent once the job has ended.
+    request: Option<Box<JobRequest>>,
+    input: Option<Bytes>,
+    output: Option<Bytes>,
+    accepted_at: Time,
+    /// When its handler was called first.
+    began_at: Option<Time>,
+    /// Attempts to read, run or store so far.
+    attempts: u32,
+    /// Failed attempts of what is being tried now.
+    failures: u32,
+    verdict: Option<Verdict>,
+    /// Bounds the attempt to read or store.
+    pub(super) io: Deadline,
+    /// Ends the pause before a retry.
+    pub(super) retry: Deadline,
+    /// Bounds the job.
+    pub(super) runtime: Deadline,
+}
+
+impl Job {
+    pub(super) fn new(key: WorkerJob, request: JobRequest, asker: Asker, now: Time) -> Job {
+        let deadline = |timer| Deadline::new(timer, Some(key));
+        Job {
+            state: WorkerJobState::Queued,
+            askers: alloc::vec![asker],
+            topic: request.topic.clone(),
+            context_ptr: request.context_ptr.clone(),
+            request: Some(Box::new(request)),
+            input: None,
+            output: None,
+            accepted_at: now,
+            began_at: None,
+            attempts: 0,
+            failures: 0,
+            verdict: None,
+            io: deadline(WorkerTimer::Io),
+            retry: deadline(WorkerTimer::Retry),
+            runtime: deadline(WorkerTimer::Runtime),
+        }
+    }
+
+    pub(super) fn state(&self) -> WorkerJobState {
+        self.state
+    }
+
+    pub(super) fn askers(&self) -> &[Asker] {
+        &self.askers
+    }
+
+    pub(super) fn request(&self) -> Option<&JobRequest> {
+        self.request.as_deref()
+    }
+
+    pub(super) fn input(&self) -> Option<&Bytes> {
+        self.input.as_ref()
+    }
+
+    pub(super) fn output(&self) -> Option<&Bytes> {
+        self.output.as_ref()
+    }
+
+    pub(super) fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether another request with the same idempotency key asks for the same thing.
+    pub(super) fn is_same(&self, request: &JobRequest) -> bool {
+        self.topic == request.topic && self.context_ptr == request.context_ptr
+    }
+
+    /// Adds a request that this job answers as well.
+    pub(super) fn follow(&mut self, asker: Asker) {
+        self.askers.push(asker);
+    }
+
+    /// Checks that an answer is for the present attempt, in a state that awaits one.
+    pub(super) fn expects(&self, attempt: Attempt, state: WorkerJobState) -> Result<(), WorkerRefused> {
+        if self.attempts == attempt.number && self.state == state { Ok(()) } else { Err(WorkerRefused::Stale) }
+    }
+
+    /// Begins to read the input. Returns false in a state that does not lead there.
+    pub(super) fn fetch(&mut self) -> bool {
+        let fetches = self.state.fetch();
+        self.begin(fetches)
+    }
+
+    /// Begins an attempt to run the handler.
+    pub(super) fn run(&mut self, now: Time) -> bool {
+        let is_first = self.state != WorkerJobState::Pausing;
+        let runs = self.state.run();
+        if runs && is_first {
+            self.failures = 0;
+            self.began_at = Some(now);
+        }
+        self.begin(runs)
+    }
+
+    /// Begins to store an output.
+    pub(super) fn store(&mut self, output: Bytes) -> bool {
+        let stores = self.state.store();
+        if stores {
+            self.failures = 0;
+            self.output = Some(output);
+        }
+        self.begin(stores)
+    }
+
+    /// Begins another attempt to read or store.
+    pub(super) fn again(&mut self) {
+        self.begin(true);
+    }
+
+    fn begin(&mut self, begins: bool) -> bool {
+        if begins {
+            self.attempts = self.attempts.saturating_add(1);
+        }
+        begins
+    }
+
+    /// Notes that an attempt to read or store has failed. An answer to it that comes later is stale.
+    pub(super) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Notes that the handler has failed and is called again.
+    pub(super) fn pause(&mut self) -> bool {
+        let pauses = self.state.pause();
+        if pauses {
+            self.failures = self.failures.saturating_add(1);
+        }
+        pauses
+    }
+
+    pub(super) fn set_input(&mut self, input: Bytes) {
+        self.input = Some(input);
+    }
+
+    /// Decides the result of the job. Returns false if it has one already. If the handler runs, the job goes on until it
+    /// has stopped.
+    pub(super) fn decide(&mut self, mut verdict: Verdict, now: Time, by_handler: bool) -> bool {
+        let decided = if by_handler { self.state.fail() } else { self.state.stop() || self.state.end() };
+        if decided {
+            let took = now.since(self.began_at.unwrap_or(self.accepted_at)) / 1_000;
+            verdict.execution_ms = i64::try_from(took).unwrap_or(i64::MAX);
+            self.verdict = Some(verdict);
+        }
+        decided
+    }
+
+    /// Notes that a handler that had to stop has ended.
+    pub(super) fn stopped(&mut self) -> bool {
+        self.state.stopped()
+    }
+
+    /// Forgets what only a live job needs.
+    pub(super) fn retire(&mut self, timers: &mut Timers) {
+        for deadline in [&mut self.io, &mut self.retry, &mut self.runtime] {
+            deadline.clear(timers);
+        }
+        (self.request, self.input, self.output) = (None, None, None);
+    }
+}
+
+/// Where the output of a job is stored.
+pub(super) fn result_pointer(scheme: Scheme, job_id: &str) -> Pointer {
+    Pointer { scheme, key: alloc::format!("res:{job_id}") }
+}

@@ -1,0 +1,82 @@
+//! Where a job stands in its worker.
+//!
+//! ```text
+//! Queued --fetch--> Fetching --run--> Running --store--> Storing --end--> Ended
+//!   |                                  | ^ |  \--fail-------------------> Ended
+//!   +---------run--------------------> | | |   \--stop--> Stopping --stopped--> Ended
+//!                                 pause| |run
+//!                                      v |
+//!                                   Pausing
+//!
+//! Queued, Fetching, Pausing --end--> Ended
+//! ```
+//!
+//! A job that is cancelled or too late has its result as soon as that happens. If its handler runs, the job keeps its slot
+//! until the handler has ended, so that never more handlers run than the worker has slots.
+
+use crate::state::transitions;
+
+/// Where a job stands in its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerJobState {
+    /// It waits for a slot.
+    Queued,
+    /// Its input is being read.
+    Fetching,
+    /// Its handler runs.
+    Running,
+    /// Its handler has failed, and is called again after a pause.
+    Pausing,
+    /// Its output is being stored.
+    Storing,
+    /// Its result is published, and its handler has to stop.
+    Stopping,
+    /// Its result is published.
+    Ended,
+}
+
+transitions!(WorkerJobState {
+    /// A slot is free, and the job has an input to read.
+    fetch: Queued => Fetching;
+    /// There is nothing to read, the input is there, or the pause is over.
+    run: Queued | Fetching | Pausing => Running;
+    /// An attempt has failed, and another one follows.
+    pause: Running => Pausing;
+    /// The handler has returned an output.
+    store: Running => Storing;
+    /// The last attempt has failed.
+    fail: Running => Ended;
+    /// The job is cancelled or too late while its handler runs.
+    stop: Running => Stopping;
+    /// The handler has ended.
+    stopped: Stopping => Ended;
+    /// The output is stored, or the job is cancelled, too late or impossible while no handler runs.
+    end: Queued | Fetching | Pausing | Storing => Ended;
+});
+
+impl WorkerJobState {
+    /// Whether the job occupies one of the worker's slots.
+    pub(in crate::cap::worker) const fn has_slot(self) -> bool {
+        !matches!(self, WorkerJobState::Queued | WorkerJobState::Ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WorkerJobState;
+    use crate::state::{Table as _, table};
+
+    #[test]
+    fn worker_job() {
+        use WorkerJobState::{Ended, Fetching, Pausing, Queued, Running, Stopping, Storing};
+        insta::assert_snapshot!(table(&[Queued, Fetching, Running, Pausing, Storing, Stopping, Ended]));
+    }
+
+    #[test]
+    fn an_ended_job_stays_ended() {
+        for (name, transition) in WorkerJobState::TRANSITIONS {
+            let mut state = WorkerJobState::Ended;
+            assert!(!transition(&mut state), "{name}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The worker of CAP: it takes job requests from the bus, runs each job once, and publishes its result.
+//!
+//! ```text
+//!  handle_packet     receive.rs   request.rs | cancel.rs
+//!  handle_timeout    timeout.rs       |
+//!  host              answer.rs  progress.rs  announce.rs  drain.rs
+//!                                     |
+//!  components        Jobs   Cancelled   Presence   Phase   Timers
+//!                                     |
+//!  flush.rs          at the end of every input: jobs that get a slot, and the end of a drain
+//!                                     |
+//!  poll_output       Outbox
+//! ```
+//!
+//! Packets are signed and verified in the generic form of every version. The worker trust handshake and the production
+//! profile are not part of this machine yet.
+
+mod announce;
+mod answer;
+mod cancel;
+mod cancelled;
+pub(crate) mod config;
+mod drain;
+mod flush;
+pub(crate) mod job;
+mod jobs;
+mod outbox;
+pub(crate) mod output;
+mod phase;
+mod presence;
+mod progress;
+mod receive;
+mod request;
+mod settle;
+mod timeout;
+mod timers;
+
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use self::cancelled::Cancelled;
+use self::config::WorkerConfig;
+use self::job::Asker;
+use self::job::state::WorkerJobState;
+use self::jobs::Jobs;
+use self::outbox::Outbox;
+use self::output::{WorkerJob, WorkerOutput, WorkerTimer};
+use self::phase::Phase;
+use self::presence::Presence;
+use self::timers::Timers;
+use crate::cap::wire::job::JobRequest;
+use crate::random::Random;
+use crate::time::Time;
+
+/// One worker on a bus.
+///
+/// Packets go in by [`Worker::handle_packet`]; the host answers by [`Worker::fetched`], [`Worker::finish`],
+/// [`Worker::fail`] and [`Worker::stored`]; everything comes out of [`Worker::poll_output`], in one order. See the
+/// [contract](crate#the-contract-of-a-machine).
+///
+/// A request that comes again is not run again: it gets the result that the job has or will have. So does a request with
+/// the same idempotency key, while the job is remembered.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use nuncio_core::cap::{Authentication, ComponentId, PublicKey, Reading, Subject, Topic, Verifier};
+/// use nuncio_core::cap::{Worker, WorkerConfig, WorkerOutput};
+/// use nuncio_core::time::Time;
+///
+/// #[derive(Debug)]
+/// struct Nothing; // a verifier is not asked about unsigned packets
+/// impl Verifier for Nothing {
+///     fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+///         false
+///     }
+/// }
+///
+/// let reading = Reading::new(Authentication::Unsigned);
+/// let echo = Topic::new("job.echo")?;
+/// let config = WorkerConfig::new(ComponentId::new("worker-1")?, reading, Arc::new(Nothing))
+///     .with(|config| _ = config.topics.insert(echo.clone()));
+/// let mut worker = Worker::new(config, [7; 32], Time(1_779_000_000_000_000)); // with 32 random bytes
+/// worker.handle_connected(Time(1_779_000_000_000_000));
+/// let first = worker.poll_output();
+/// assert!(matches!(first, Some(WorkerOutput::Subscribe { subject: Subject::Topic(topic), group: true }) if topic == echo));
+/// # Ok::<(), nuncio_core::cap::InvalidSubject>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Worker {
+    config: Arc<WorkerConfig>,
+    random: Random,
+    now: Time,
+    phase: Phase,
+    presence: Presence,
+    jobs: Jobs,
+    cancelled: Cancelled,
+    outbox: Outbox,
+    timers: Timers,
+}
+
+/// A job, as the host sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerJobView<'a> {
+    /// The request.
+    pub request: &'a JobRequest,
+    /// The trace.
+    pub trace_id: &'a str,
+    /// The input; absent if the request has no pointer to one, or it was not read yet.
+    pub input: Option<&'a Bytes>,
+    /// Where the job stands.
+    pub state: WorkerJobState,
+}
+
+impl Worker {
+    /// Returns a worker whose bus is not there yet. The same seed and the same inputs give the same outputs, byte for byte,
+    /// if the signer is deterministic.
+    pub fn new(config: WorkerConfig, seed: [u8; 32], now: Time) -> Worker {
+        Worker {
+            config: Arc::new(config),
+            random: Random::new(seed),
+            now,
+            phase: Phase::Serving,
+            presence: Presence::new(),
+            jobs: Jobs::default(),
+            cancelled: Cancelled::default(),
+            outbox: Outbox::default(),
+            timers: Timers::default(),
+        }
+    }
+
+    /// Returns the next output, if there is one. Outputs are acted on in this order.
+    pub fn poll_output(&mut self) -> Option<WorkerOutput> {
+        self.outbox.poll()
+    }
+
+    /// Returns the next deadline and its reason. [`Worker::handle_timeout`] is called when it has passed.
+    pub fn poll_timeout(&self) -> Option<(Time, WorkerTimer)> {
+        self.timers.next()
+    }
+
+    /// Returns a job that has no result yet.
+    pub fn job(&self, job: WorkerJob) -> Option<WorkerJobView<'_>> {
+        let job = self.jobs.get(job)?;
+        Some(WorkerJobView {
+            request: job.request()?,
+            trace_id: job.askers().first().map_or("", |asker: &Asker| &asker.trace_id),
+            input: job.input(),
+            state: job.state(),
+        })
+    }
+
+    /// Returns the number of jobs that have a slot.
+    pub fn running(&self) -> usize {
+        self.jobs.running()
+    }
+
+    /// Returns the number of jobs that wait for a slot.
+    pub fn queued(&self) -> usize {
+        self.jobs.queued()
+    }
+
+    /// Returns the settings that the worker was made with.
+    pub fn config(&self) -> &WorkerConfig {
+        &self.config
+    }
+}

@@ -1,0 +1,36 @@
+//! Progress of a job that runs.
+
+use super::Worker;
+use super::job::state::WorkerJobState;
+use super::output::{Attempt, Progress, WorkerRefused};
+use crate::cap::wire::job::{JobProgress, JobStatus};
+use crate::cap::wire::subject::Subject;
+use crate::time::Time;
+
+impl Worker {
+    /// Publishes how far a job is. While the bus is away it is dropped.
+    ///
+    /// Errors: [`WorkerRefused::Percent`]; [`WorkerRefused::Stale`] if the handler of this attempt does not run.
+    pub fn progress(&mut self, now: Time, attempt: Attempt, progress: &Progress) -> Result<(), WorkerRefused> {
+        self.input(now, |this| {
+            if !(0..=100).contains(&progress.percent) {
+                return Err(WorkerRefused::Percent);
+            }
+            let askers = this.jobs.awaited(attempt, WorkerJobState::Running)?.askers().to_vec();
+            for asker in askers {
+                let packet = JobProgress {
+                    job_id: asker.job_id,
+                    step_id: progress.step_id.clone(),
+                    percent: progress.percent,
+                    message: progress.message.clone(),
+                    status: JobStatus::RUNNING,
+                    dispatch: asker.dispatch,
+                    identity: asker.identity,
+                    ..JobProgress::default()
+                };
+                this.outbox.publish(&this.config, this.now, Subject::JobProgress, asker.trace_id, packet);
+            }
+            Ok(())
+        })
+    }
+}

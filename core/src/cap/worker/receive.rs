@@ -1,0 +1,39 @@
+//! Packets that arrive.
+
+use super::Worker;
+use super::output::{RefusedPacket, WorkerEvent};
+use crate::cap::signature::generic::open;
+use crate::cap::wire::packet::Payload;
+use crate::cap::wire::subject::Subject;
+use crate::time::Time;
+
+impl Worker {
+    /// Takes in a packet that was received on a subject. A packet that is refused has no effect but an event.
+    pub fn handle_packet(&mut self, now: Time, subject: &Subject, bytes: &[u8]) {
+        self.input(now, |this| {
+            if let Err(reason) = this.receive(subject, bytes) {
+                this.outbox.event(WorkerEvent::Refused { subject: subject.clone(), reason });
+            }
+        });
+    }
+
+    fn receive(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), RefusedPacket> {
+        let packet = open(bytes, &self.config.reading, &*self.config.verifier)?;
+        match (subject, packet.payload) {
+            (Subject::Topic(topic), Some(Payload::JobRequest(request))) => {
+                if request.topic != topic.as_str() {
+                    return Err(RefusedPacket::Topic(request.topic));
+                }
+                self.on_request(*request, &packet.trace_id)
+            }
+            (Subject::Direct(worker), Some(Payload::JobRequest(request))) if *worker == self.config.id => {
+                self.on_request(*request, &packet.trace_id)
+            }
+            (Subject::JobCancel, Some(Payload::JobCancel(cancel))) => {
+                self.on_cancel(*cancel);
+                Ok(())
+            }
+            (_, payload) => Err(RefusedPacket::Misplaced(payload.map_or("packet", |payload| payload.name()))),
+        }
+    }
+}

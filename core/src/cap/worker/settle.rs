@@ -1,0 +1,62 @@
+//! The result of a job is decided and published.
+
+use alloc::string::String;
+
+use super::Worker;
+use super::job::state::WorkerJobState;
+use super::job::{Asker, Verdict};
+use super::output::{Attempt, WorkerEvent, WorkerJob, WorkerOutput};
+use crate::cap::wire::job::{ErrorCode, JobStatus};
+use crate::cap::wire::subject::Subject;
+
+impl Worker {
+    /// Decides the result of a job and publishes it, unless it has one. A handler that runs has to stop.
+    pub(super) fn settle(&mut self, key: WorkerJob, verdict: Verdict) {
+        self.decide(key, verdict, false);
+    }
+
+    /// The same for the result of a handler, which has ended.
+    pub(super) fn settle_by_handler(&mut self, key: WorkerJob, verdict: Verdict) {
+        self.decide(key, verdict, true);
+    }
+
+    fn decide(&mut self, key: WorkerJob, mut verdict: Verdict, by_handler: bool) {
+        let end = verdict.message.floor_char_boundary(self.config.limits.error_bytes);
+        verdict.message.truncate(end);
+        if !self.jobs.decide(key, verdict, self.now, by_handler, &mut self.timers) {
+            return;
+        }
+        let Some(job) = self.jobs.get(key) else { return };
+        let attempt = Attempt { job: key, number: job.attempts() };
+        let Some(verdict) = job.verdict().cloned() else { return };
+        let askers = job.askers().to_vec();
+        if job.state() == WorkerJobState::Stopping {
+            self.outbox.push(WorkerOutput::Stop { attempt });
+        }
+        for asker in &askers {
+            self.publish_result(asker, &verdict);
+        }
+        self.outbox.event(WorkerEvent::Ended { job: key, status: verdict.status });
+    }
+
+    /// Publishes the result of one request.
+    pub(super) fn publish_result(&mut self, asker: &Asker, verdict: &Verdict) {
+        let result = verdict.result(asker, self.config.id.as_str());
+        self.outbox.publish(&self.config, self.now, Subject::JobResult, asker.trace_id.as_str(), result);
+    }
+
+    /// An attempt to read or store has failed: another one follows after a pause, or the job fails and can be tried on
+    /// another worker.
+    pub(super) fn io_failed(&mut self, key: WorkerJob, message: String) {
+        let Some(job) = self.jobs.get_mut(key) else { return };
+        job.io.clear(&mut self.timers);
+        job.failed();
+        let failures = job.failures();
+        if failures <= self.config.retries {
+            job.retry.set(self.now.plus(self.config.pause(failures)), &mut self.timers);
+            return;
+        }
+        let code = ErrorCode::TRANSPORT_CONNECTION_LOST;
+        self.settle(key, Verdict::failed(JobStatus::FAILED_RETRYABLE, code, message));
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the worker through its public interface: what goes in are packets and answers, what comes out are lines.
+
+mod duplicates;
+mod failures;
+mod life;
+mod limits;
+mod presence;
+mod properties;
+#[cfg(feature = "p256")]
+mod signed;
+mod support;
