@@ -1,6 +1,6 @@
 //! core/docs/arcp.md, "Dialects": each SDK's client, played by its recorded frames and its own rules of correlation.
 
-use nuncio_core::arcp::{Dialect, Event};
+use nuncio_core::arcp::{Dialect, Event, Journaling, Record};
 use nuncio_tests::sdk::{Answer, OnJobError, Player, SDKS, Sdk, run};
 use nuncio_tests::world::{OnSubmit, World};
 use serde_json::json;
@@ -191,4 +191,114 @@ fn dialects_a_refused_hello_has_the_form_that_the_sdk_reads() {
         assert_eq!(job_error, sdk.on_job_error == OnJobError::FailsRequest, "{}: {frames:?}", sdk.name);
         assert_eq!(w.closed(conn), Some(1008));
     }
+}
+
+#[test]
+fn dialects_a_restart_keeps_the_dialect() {
+    for sdk in &SDKS {
+        let mut w = World::with(|config| config.journal = Journaling::Kept);
+        let mut player = Player::connect(&mut w, sdk, "tok-alice");
+        let [ended, running] = [1, 2].map(|n| {
+            let submit = player.submit(&mut w, json!({"agent": "slow", "input": n}), &["agent.delegate"]);
+            granted(player.answer(&mut w, submit))
+        });
+        w.cut(player.conn);
+        let job = w.job_by_id(&ended);
+        w.delegate(&job, &json!({"agent": "echo", "delegate_id": "d"})).unwrap();
+        w.finish(&job, "[1]");
+        w.restart();
+        player.reconnect(&mut w);
+        player.read(&mut w);
+        assert_eq!(player.streams[&ended].end.as_ref().unwrap().value, json!([1]), "{}", sdk.name);
+        assert_eq!(player.streams[&running].end.as_ref().unwrap().status, "error", "{}", sdk.name);
+        let dialect = w.host_event("SessionLive", |event| match event {
+            Event::SessionLive { dialect, .. } => Some(*dialect),
+            _ => None,
+        });
+        assert_eq!(dialect, sdk.dialect, "{}", sdk.name);
+    }
+}
+
+#[test]
+fn dialects_records_of_earlier_versions_are_read() {
+    let mut w = World::with(|config| config.journal = Journaling::Kept);
+    let mut player = Player::connect(&mut w, sdk("py"), "tok-alice");
+    let submit = player.submit(&mut w, json!({"agent": "slow", "input": 1}), &[]);
+    let job = granted(player.answer(&mut w, submit));
+    player.cancel(&mut w, &job);
+    let job = w.job_by_id(&job);
+    w.finish(&job, "1");
+    let (mut named, mut opened) = (0, 0);
+    for (_, record) in &w.stored {
+        let now = String::from_utf8(record.encode()).unwrap();
+        let before = now.replace(r#""dialect":"python-1.1""#, r#""python":true"#);
+        assert_eq!(Record::decode(before.as_bytes()).unwrap(), *record, "{before}");
+        named += usize::from(now != before);
+        opened += usize::from(record.kind() == "session_opened");
+    }
+    assert!(opened == 1 && named >= 3, "{named} records name a dialect");
+    let unknown = br#"{"v":1,"t":"session_opened","session":"sess_01M7XYPHEFXZS43J3Q7GF7TK63","principal":"p","features":[],"token":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","at":1,"dialect":"later-9.9"}"#;
+    let record = Record::decode(unknown).unwrap();
+    assert!(!String::from_utf8(record.encode()).unwrap().contains("dialect"), "it is read as spec");
+}
+
+#[test]
+fn dialects_the_setting_for_a_principal_goes_before_that_for_all() {
+    let mut w = World::with(|config| {
+        config.dialect = Some(Dialect::JAVA);
+        config.dialects.insert("bob".into(), Dialect::RUBY);
+    });
+    for (token, expected) in [("tok-alice", Dialect::JAVA), ("tok-bob", Dialect::RUBY)] {
+        let conn = w.open();
+        w.hello(conn, token, &[]);
+        let dialect = w.host_event("SessionLive", |event| match event {
+            Event::SessionLive { dialect, .. } => Some(*dialect),
+            _ => None,
+        });
+        assert_eq!(dialect, expected);
+    }
+}
+
+#[test]
+fn dialects_a_list_of_capabilities_is_a_lease() {
+    let mut w = World::new();
+    let player = Player::connect(&mut w, sdk("ruby"), "tok-alice");
+    let submit = |lease: serde_json::Value, constraints: serde_json::Value| json!({"agent": "echo", "lease_request": lease, "lease_constraints": constraints});
+    for (request, lease) in [
+        (
+            submit(json!({"capabilities": ["tool.call:llm.*", "net.fetch", "cost.spend", "fs.read"]}), json!({})),
+            Some(json!({"tool.call": ["llm.*"], "net.fetch": ["**"], "fs.read": ["/**"]})),
+        ),
+        (
+            submit(
+                json!({"capabilities": [], "cost.budget": ["USD:3.0", "EUR:1"], "model.use": ["tier/*"]}),
+                json!({"max_budget": ["USD:2.0"]}),
+            ),
+            Some(json!({"cost.budget": ["USD:2", "EUR:1"], "model.use": ["tier/*"]})),
+        ),
+        (
+            submit(json!({"capabilities": []}), json!({"max_budget": ["USD:2.0"]})),
+            Some(json!({"cost.budget": ["USD:2"]})),
+        ),
+        (submit(json!({"capabilities": ["tool.call:*"]}), json!({"max_budget": "much"})), None),
+        (submit(json!({"tool.call": ["*"]}), json!({})), Some(json!({"tool.call": ["*"]}))),
+    ] {
+        w.send_submit(player.conn, request.clone());
+        let granted = w.drain(player.conn).iter().find(|frame| frame.kind() == "job.accepted").map(|frame| {
+            let job = w.key(frame.job());
+            serde_json::from_str::<serde_json::Value>(&w.runtime.job(job).unwrap().lease.to_json()).unwrap()
+        });
+        let sorted = |lease: Option<serde_json::Value>| {
+            lease.map(|mut lease| {
+                if let Some(amounts) = lease["cost.budget"].as_array_mut() {
+                    amounts.sort_by_key(|amount| amount.to_string());
+                }
+                lease
+            })
+        };
+        assert_eq!(sorted(granted), sorted(lease), "{request}");
+    }
+    w.advance(0);
+    let frames = w.drain(player.conn);
+    assert!(frames.iter().all(|frame| frame.kind() != "session.error"), "{frames:?}");
 }

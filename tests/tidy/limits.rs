@@ -3,13 +3,14 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 23] = [
+const NO_LIMITS: [&str; 24] = [
     "name",
     "version",
     "token",
     "features",
     "provisioner",
     "dialect",
+    "dialects",
     "policy",
     "operators",
     "resume_by_token",

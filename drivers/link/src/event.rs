@@ -29,6 +29,14 @@ pub struct Request {
     pub subprotocol: Option<String>,
 }
 
+impl Request {
+    /// Returns the first `dialect` of the query, as sent (core/docs/arcp.md, "Dialects").
+    pub fn dialect(&self) -> Option<&str> {
+        let (_, query) = self.target.split_once('?')?;
+        query.split('&').find_map(|pair| pair.strip_prefix("dialect="))
+    }
+}
+
 /// How a link ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {

@@ -108,7 +108,7 @@ pub use client::{ClientOptions, InvalidHeader, InvalidUrl};
 pub use event::{Cause, Closed, LinkEvent, Request, code};
 pub use link::Link;
 pub use options::LinkOptions;
-pub use policy::{AllowedHost, AllowedOrigin, HostPolicy, InvalidPolicy, OriginPolicy};
+pub use policy::{AllowedHost, AllowedOrigin, DialectCheck, HostPolicy, InvalidPolicy, OriginPolicy};
 pub use refusal::Refusal;
 pub use server::ServerOptions;
 pub use tungstenite::Utf8Bytes;

@@ -48,6 +48,32 @@ pub struct AllowedOrigin {
     port: Option<u16>,
 }
 
+/// Which dialects a request may ask for in its query.
+#[derive(Clone, Copy, Debug)]
+pub struct DialectCheck(fn(&str) -> bool);
+
+impl DialectCheck {
+    /// Accepts any text.
+    pub const ANY: Self = Self(|_| true);
+
+    /// Accepts the texts for which the function returns true.
+    pub const fn new(is_known: fn(&str) -> bool) -> Self {
+        Self(is_known)
+    }
+
+    pub(crate) fn allows(self, dialect: &str) -> bool {
+        (self.0)(dialect)
+    }
+}
+
+impl PartialEq for DialectCheck {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for DialectCheck {}
+
 /// Why a text is not a host or an origin. It could never match.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPolicy {

@@ -15,6 +15,8 @@ pub enum Refusal {
     Host,
     /// 403: the [`OriginPolicy`](crate::OriginPolicy) does not allow the `Origin`.
     Origin,
+    /// 400: the [`DialectCheck`](crate::DialectCheck) does not know the dialect that the URL asks for.
+    Dialect,
     /// 404: the path is not that of the endpoint.
     Path,
     /// 405: the method is not GET.
@@ -36,7 +38,7 @@ impl Refusal {
     /// Returns the HTTP status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Malformed => 400,
+            Self::Malformed | Self::Dialect => 400,
             Self::Host | Self::Origin => 403,
             Self::Path => 404,
             Self::Method => 405,
@@ -58,6 +60,10 @@ impl Refusal {
             Self::Origin => {
                 "this server does not serve the web page that the request comes from; \
                  add the page's origin to its allowed origins"
+            }
+            Self::Dialect => {
+                "the URL asks for an unknown dialect; leave the parameter dialect out, \
+                 or set it to a name such as spec, go-1.1 or java-1.0"
             }
             Self::Path => "nothing is served at this path; check the path in the client's URL",
             Self::Method => "only GET requests are upgraded to WebSocket",
@@ -89,7 +95,14 @@ impl Refusal {
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
-            Self::Malformed | Self::Host | Self::Origin | Self::Path | Self::Slow | Self::HeadTooLong | Self::Busy => {}
+            Self::Malformed
+            | Self::Host
+            | Self::Origin
+            | Self::Dialect
+            | Self::Path
+            | Self::Slow
+            | Self::HeadTooLong
+            | Self::Busy => {}
         }
         response
     }

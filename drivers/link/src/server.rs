@@ -15,19 +15,21 @@ use crate::{
     event::Request,
     head::Head,
     options::LinkOptions,
-    policy::{AllowedHost, HostPolicy, OriginPolicy},
+    policy::{AllowedHost, DialectCheck, HostPolicy, OriginPolicy},
     refusal::Refusal,
 };
 
 /// Which upgrade requests a server accepts. One value, behind an [`Arc`], serves all connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// The exact path of the endpoint; a query is ignored. Default: `/arcp` (core/docs/arcp.md §4).
+    /// The exact path of the endpoint. Of a query, only the parameter `dialect` is read. Default: `/arcp` (core/docs/arcp.md §4).
     pub path: String,
     /// Which `Host` headers are accepted. There is no default, because it depends on where the server listens.
     pub hosts: HostPolicy,
     /// Which web pages may connect. Default: none.
     pub origins: OriginPolicy,
+    /// Which dialects a request may ask for in its query. Default: any.
+    pub dialects: DialectCheck,
     /// The maximum size of the request's head in bytes, including the final empty line. Default: 16 KiB.
     pub max_head: usize,
     /// The options of the connection after the upgrade.
@@ -41,6 +43,7 @@ impl ServerOptions {
             path: "/arcp".to_owned(),
             hosts,
             origins: OriginPolicy::NoneOnly,
+            dialects: DialectCheck::ANY,
             max_head: 16 * 1024,
             link: LinkOptions::default(),
         }
@@ -121,12 +124,16 @@ impl ServerOptions {
         if path.is_some_and(|path| target.path() != path) {
             return Err(Refusal::Path);
         }
-        Ok(Request {
+        let request = Request {
             target: target.to_string(),
             host: named.to_string(),
             origin: origin.map(str::to_owned),
             subprotocol: subprotocol(http.headers()),
-        })
+        };
+        if request.dialect().is_some_and(|dialect| !self.dialects.allows(dialect)) {
+            return Err(Refusal::Dialect);
+        }
+        Ok(request)
     }
 }
 

@@ -69,6 +69,8 @@ async fn assert_endpoint_rules(address: SocketAddr) {
         ("Version: 13", "Version: 8", 426),
         ("dGhlIHNhbXBsZSBub25jZQ==", "short", 400),
         ("GET", "POST", 405),
+        ("GET /arcp ", "GET /arcp?dialect=cobol ", 400),
+        ("GET /arcp ", "GET /arcp?dialect=go ", 101),
     ] {
         let answer = answer(address, from, to).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{from} -> {to}: {answer}");

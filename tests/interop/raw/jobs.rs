@@ -166,6 +166,9 @@ fn budgets_and_timeouts_take_the_form_the_client_reads() {
     let accepted = python.submit(&json!({"agent": "echo", "lease_request": {"cost.budget": ["USD:1.50"]}}));
     let budget = text(&accepted, "/payload/budget/USD");
     assert!(budget.starts_with("USD:1.5"), "the form of the Python client: {accepted}");
+    let mut asked = Wire::connect(&format!("{}?dialect=python-1.1", server.url()), "tok-alice");
+    let accepted = asked.submit(&json!({"agent": "echo", "lease_request": {"cost.budget": ["USD:1.50"]}}));
+    assert_eq!(text(&accepted, "/payload/budget/USD"), budget, "the URL asks for the form");
 }
 
 #[test]

@@ -105,6 +105,11 @@ impl Player {
     /// Cuts the connection and resumes with a new client object.
     pub fn resume(&mut self, w: &mut World) {
         w.cut(self.conn);
+        self.reconnect(w);
+    }
+
+    /// Resumes with a new client object; the connection is gone.
+    pub fn reconnect(&mut self, w: &mut World) {
         let frame = self.sdk.resume(1_000_000 + self.sent, self.bearer, &self.session, &self.token, self.last);
         let resumed = Player::greet(w, self.sdk, self.bearer, &frame);
         assert_eq!(resumed.session, self.session, "the session is resumed");

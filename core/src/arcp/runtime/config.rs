@@ -1,6 +1,6 @@
 //! The settings of a runtime: features, policy, intervals and limits.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
@@ -36,6 +36,9 @@ pub struct Config {
     /// The dialect of every session whose dialect is not named otherwise (ours). With `None` it is recognised from the
     /// first hello, and is [`Dialect::SPEC`] for an unknown client. Default: `None`.
     pub dialect: Option<Dialect>,
+    /// The dialects of the sessions of some principals, by principal; they take precedence over [`Config::dialect`] (ours).
+    /// Default: none.
+    pub dialects: BTreeMap<String, Dialect>,
     /// Who may see and watch whose jobs (§6.6, §7.6). Default: [`SamePrincipal`].
     pub policy: Arc<dyn Policy>,
     /// Principals that may list, watch and cancel every job; they see no credentials (ours). Default: none.
@@ -194,6 +197,7 @@ impl Default for Config {
             features: Features::ALL,
             provisioner: false,
             dialect: None,
+            dialects: BTreeMap::new(),
             policy: Arc::new(SamePrincipal),
             operators: BTreeSet::new(),
             resume_by_token: false,

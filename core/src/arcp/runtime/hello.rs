@@ -147,7 +147,8 @@ impl Runtime {
             return Err(Fault::limit("sessions_per_principal", per_principal as u64));
         }
         let Some(open) = self.conns.get(conn) else { return Ok(()) };
-        let (via, hello, dialect) = (open.via(), open.hello_order(), open.dialect(dialect.or(self.config.dialect)));
+        let named = dialect.or_else(|| self.config.dialects.get(&*principal).copied()).or(self.config.dialect);
+        let (via, hello, dialect) = (open.via(), open.hello_order(), open.dialect(named));
         let opening = Opening {
             id: SessionUlid(self.random.random_u128()),
             principal,

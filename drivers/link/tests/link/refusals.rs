@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nuncio_link::{
-    AllowedOrigin, Cause, HostPolicy, InvalidPolicy, Link, LinkEvent, OriginPolicy, Refusal, ServerOptions, code,
+    AllowedOrigin, Cause, DialectCheck, HostPolicy, InvalidPolicy, Link, LinkEvent, OriginPolicy, Refusal,
+    ServerOptions, code,
 };
 
 use crate::support::*;
@@ -245,4 +246,18 @@ fn a_response_repeats_nothing_of_the_request() {
     feed(&mut link, &bytes);
     assert!(!output_text(&mut link).contains(secret));
     assert!(!format!("{link:?}").contains(secret));
+}
+
+#[test]
+fn a_dialect_of_the_query_is_checked_and_handed_on() {
+    let mut options = options();
+    options.dialects = DialectCheck::new(|dialect| dialect == "go-1.1");
+    for query in ["dialect=cobol", "a=b&dialect=", "dialect=go-1.1x&dialect=go-1.1"] {
+        refused(&options, &request(&format!("/arcp?{query}"), "a", &[]), Refusal::Dialect);
+    }
+    assert_eq!(Refusal::Dialect.status(), 400);
+    let mut link = Link::server(Arc::new(options));
+    let events = feed(&mut link, &request("/arcp?a=b&dialect=go-1.1", "a", &[]));
+    let [LinkEvent::Open(Some(request))] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(request.dialect(), Some("go-1.1"));
 }

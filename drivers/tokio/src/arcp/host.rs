@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use nuncio_link::{HostPolicy, InvalidPolicy, OriginPolicy, Refusal, ServerOptions};
-use nuncio_shared::arcp::Via;
+use nuncio_link::{DialectCheck, HostPolicy, InvalidPolicy, OriginPolicy, Refusal, ServerOptions};
+use nuncio_shared::arcp::{Dialect, Via};
 use nuncio_shared::auth::PeerCertificate;
 
 use crate::arcp::Server;
@@ -29,7 +29,9 @@ impl MountOptions {
 
     /// Accepts requests that name such a host and are not from web pages, over connections that others could listen to.
     pub fn new(hosts: HostPolicy) -> MountOptions {
-        MountOptions { options: Arc::new(ServerOptions::new(hosts)), via: Via::Plain, certificate: None }
+        let mut options = ServerOptions::new(hosts);
+        options.dialects = DialectCheck::new(|name| name.parse::<Dialect>().is_ok());
+        MountOptions { options: Arc::new(options), via: Via::Plain, certificate: None }
     }
 
     /// Sets which web pages may connect. Default: none.
@@ -75,12 +77,13 @@ pub fn upgrade<B>(server: &Server, request: &mut Request<B>, options: &MountOpti
     head.uri_mut().clone_from(request.uri());
     head.headers_mut().clone_from(request.headers());
     *head.version_mut() = request.version();
-    let (_, response) = match options.options.upgrade(&head) {
+    let (accepted, response) = match options.options.upgrade(&head) {
         Ok(accepted) => accepted,
         Err(refusal) => return refusal.response(),
     };
     let upgrading = hyper::upgrade::on(request);
     let upgrading = async move { Ok(stream(TokioIo::new(upgrading.await.map_err(io::Error::other)?))) };
-    server.accept_upgrading(upgrading, options.via, options.certificate.clone());
+    let dialect = accepted.dialect().and_then(|name| name.parse().ok());
+    server.accept_upgrading(upgrading, options.via, options.certificate.clone(), dialect);
     response.map(|()| String::new())
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_lite::future::or;
-use nuncio_core::arcp::{ConnId, Via};
-use nuncio_link::{Closed, Link, Request, Utf8Bytes};
+use nuncio_core::arcp::{ConnId, Dialect, Via};
+use nuncio_link::{Closed, DialectCheck, Link, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info_span};
 
 use crate::arcp::server::hub::Hub;
@@ -37,11 +37,18 @@ pub(crate) struct Opened {
     pub(crate) stream: Stream,
     /// The certificate that the peer has presented and TLS has verified.
     pub(crate) certificate: Option<PeerCertificate>,
+    /// The dialect that a request has asked for which was read before.
+    pub(crate) dialect: Option<Dialect>,
+}
+
+/// Accepts the names of all dialects.
+pub(crate) fn known_dialects() -> DialectCheck {
+    DialectCheck::new(|name| name.parse::<Dialect>().is_ok())
 }
 
 /// Returns a stream that needs no handshake.
 pub(crate) fn opened(stream: Stream) -> Ready<io::Result<Opened>> {
-    std::future::ready(Ok(Opened { stream, certificate: None }))
+    std::future::ready(Ok(Opened { stream, certificate: None, dialect: None }))
 }
 
 /// Hands a connection to the machine and carries it to its end, on the server's thread.
@@ -70,7 +77,10 @@ where
             Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))
         };
         match or(opening, late).await {
-            Ok(Opened { stream, certificate }) => {
+            Ok(Opened { stream, certificate, dialect }) => {
+                if let Some(dialect) = dialect {
+                    port.speak(dialect);
+                }
                 if let Some(certificate) = certificate {
                     port.hub.run(|state, _| state.certify(conn, certificate));
                 }
@@ -96,8 +106,19 @@ struct ServerPort {
     conn: ConnId,
 }
 
+impl ServerPort {
+    /// Passes on the dialect that the peer has asked for.
+    fn speak(&self, dialect: Dialect) {
+        self.hub.run(|state, now| state.runtime.handle_dialect(now, self.conn, dialect));
+    }
+}
+
 impl Port for ServerPort {
     fn opened(&self, request: Option<&Request>) {
+        // The upgrade has refused an unknown one.
+        if let Some(Ok(dialect)) = request.and_then(Request::dialect).map(str::parse) {
+            self.speak(dialect);
+        }
         debug!(conn = ?self.conn, host = request.map(|request| &*request.host), "the connection is open");
     }
 

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 #[cfg(feature = "tls")]
 use super::connection::Opened;
-use super::connection::{Connection, attach, opened};
+use super::connection::{Connection, attach, known_dialects, opened};
 use super::hub::Hub;
 #[cfg(feature = "tls")]
 use crate::auth::tls::ServerTls;
@@ -73,6 +73,7 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
     });
     let mut accepts = ServerOptions::new(hosts);
     accepts.link = hub.link_options();
+    accepts.dialects = known_dialects();
     if let Some(path) = options.path {
         accepts.path = path;
     }
@@ -138,7 +139,7 @@ impl<A: Accept> Accepting<A> {
         if let Some(tls) = self.tls.clone() {
             let opening = async move {
                 let (stream, certificate) = tls.shake_hands(stream).await?;
-                Ok(Opened { stream, certificate })
+                Ok(Opened { stream, certificate, dialect: None })
             };
             return Some(attach(&hub, opening, link, self.via.unwrap_or(Via::Tls), &name));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::{Config, Restored, Runtime, Stats, Via};
+use nuncio_core::arcp::{Config, Dialect, Restored, Runtime, Stats, Via};
 use nuncio_link::{Link, ServerOptions};
 
 mod action;
@@ -36,7 +36,7 @@ use crate::auth::PeerCertificate;
 use crate::io::clock::timeout;
 use crate::io::memory::End;
 use crate::io::{Accept as _, Address, Driver, Stream};
-use connection::{Opened, attach, linger, opened};
+use connection::{Opened, attach, known_dialects, linger, opened};
 use hub::Hub;
 
 /// A runtime in the sense of the specification: it runs agents for the sessions of its clients, on the driver `D`.
@@ -115,6 +115,8 @@ impl<D: Driver> Server<D> {
     ///
     /// `via` says who could listen to the stream; credentials are not shown on [`Via::Plain`].
     pub fn accept_websocket(&self, stream: Stream, via: Via, options: Arc<ServerOptions>) -> Connection {
+        let mut options = options;
+        Arc::make_mut(&mut options).dialects = known_dialects();
         attach(&self.inner.hub, opened(stream), Link::server(options), via, "stream")
     }
 
@@ -126,13 +128,20 @@ impl<D: Driver> Server<D> {
     }
 
     /// Serves a WebSocket whose upgrade is being done: `upgrading` resolves to its stream. It counts as a connection and
-    /// has the deadline of the hello from now on. `certificate` is the one that the client has presented, if any.
-    pub fn accept_upgrading<U>(&self, upgrading: U, via: Via, certificate: Option<PeerCertificate>) -> Connection
+    /// has the deadline of the hello from now on. `certificate` is the one that the client has presented, if any, and
+    /// `dialect` the one that its request has asked for.
+    pub fn accept_upgrading<U>(
+        &self,
+        upgrading: U,
+        via: Via,
+        certificate: Option<PeerCertificate>,
+        dialect: Option<Dialect>,
+    ) -> Connection
     where
         U: Future<Output = io::Result<Stream>> + Send + 'static,
     {
         let link = Link::server_upgraded(self.inner.hub.link_options());
-        let opening = async move { Ok(Opened { stream: upgrading.await?, certificate }) };
+        let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, dialect }) };
         attach(&self.inner.hub, opening, link, via, "upgraded request")
     }
 
