@@ -1,18 +1,24 @@
 //! Caracal: who acts for whom, in HTTP headers and in calls to a coordinator.
 //!
 //! ```text
+//! client/      who acts for whom at one place of a program, and where its calls go
 //! wire/        headers, requests to a coordinator and a token service, and their answers
 //! ```
 //!
 //! An agent's work is an *agent session*. A *delegation edge* passes authority from one session to another. Both are
 //! made by a coordinator, and travel in the `baggage` header of the agent's calls.
 
+pub(crate) mod client;
 pub(crate) mod wire;
 
+pub use client::context::{Context, NoBearerToken, Trace};
+pub use client::inject::CallerHeaders;
+pub use client::routing::{InvalidRoutes, InvalidUrl, RESOURCE_HEADER, ResourceBinding, Route, Routes};
 pub use wire::answer::edge::{CreatedEdge, InboundEdge, Revoked};
+pub use wire::answer::fault::CoordinatorFault;
 pub use wire::answer::session::{Lease, SessionStatus};
 pub use wire::answer::token::{IssuedToken, TokenError};
-pub use wire::answer::{CoordinatorFault, MAX_ANSWER_BYTES, MalformedAnswer};
+pub use wire::answer::{MAX_ANSWER_BYTES, MalformedAnswer};
 pub use wire::baggage::{Baggage, ForeignBaggage};
 pub use wire::call::{Answer, Call, CallError};
 pub use wire::envelope::Envelope;

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod answers;
+mod context;
 mod fixtures;
 mod headers;
 mod properties;
 mod requests;
+mod routing;
 mod vectors;

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
+use super::answer::MalformedAnswer;
 use super::answer::edge::{self, CreatedEdge, InboundEdge, Revoked};
+use super::answer::fault::CoordinatorFault;
 use super::answer::session::{self, Lease, SessionStatus};
-use super::answer::{CoordinatorFault, MalformedAnswer};
 use super::header::{Header, HeaderValue};
 use super::ids::{EdgeId, SessionId, ZoneId};
 use super::key::IdempotencyKey;

@@ -1,11 +1,9 @@
 //! Answers of a coordinator and of a token service, of both generations: what is read is read generously (§1.1, §7).
 
 pub(crate) mod edge;
-mod fault;
+pub(crate) mod fault;
 pub(crate) mod session;
 pub(crate) mod token;
-
-pub use fault::CoordinatorFault;
 
 use serde::Deserialize;
 

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
-use super::{CoordinatorFault, MalformedAnswer, parse};
+use super::fault::CoordinatorFault;
+use super::{MalformedAnswer, parse};
 use crate::caracal::wire::token::BearerToken;
 use crate::json::Text;
 use crate::time::Time;

@@ -7,6 +7,7 @@
 //! It is routing metadata that nobody has signed: it never grants authority.
 
 mod foreign;
+mod keys;
 mod read;
 mod write;
 
@@ -14,18 +15,6 @@ pub use foreign::ForeignBaggage;
 
 use super::hop::Hop;
 use super::ids::{AuthorityId, EdgeId, SessionId};
-
-/// The largest number of members of a header.
-pub(crate) const MAX_MEMBERS: usize = 64;
-/// The longest header, in bytes, over all its lines.
-pub(crate) const MAX_BYTES: usize = super::header::MAX_VALUE_BYTES;
-
-const PREFIX: &str = "caracal.";
-const SESSION: &str = "caracal.agent_session";
-const EDGE: &str = "caracal.delegation_edge";
-const PARENT_EDGE: &str = "caracal.parent_edge";
-const AUTHORITY: &str = "caracal.session";
-const HOP: &str = "caracal.hop";
 
 /// The members of a `baggage` header.
 ///

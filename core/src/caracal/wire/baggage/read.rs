@@ -1,6 +1,7 @@
 //! Reads the lines of a `baggage` header.
 
-use super::{AUTHORITY, Baggage, EDGE, HOP, MAX_BYTES, MAX_MEMBERS, PARENT_EDGE, PREFIX, SESSION};
+use super::Baggage;
+use super::keys::{AUTHORITY, EDGE, HOP, MAX_BYTES, MAX_MEMBERS, PARENT_EDGE, PREFIX, SESSION};
 use crate::caracal::wire::hop::Hop;
 use crate::caracal::wire::ids::{AuthorityId, EdgeId, SessionId};
 use crate::caracal::wire::percent::decode;

@@ -3,7 +3,8 @@
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use super::{AUTHORITY, Baggage, EDGE, HOP, MAX_BYTES, MAX_MEMBERS, PARENT_EDGE, SESSION};
+use super::Baggage;
+use super::keys::{AUTHORITY, EDGE, HOP, MAX_BYTES, MAX_MEMBERS, PARENT_EDGE, SESSION};
 use crate::caracal::wire::header::HeaderValue;
 use crate::caracal::wire::hop::{Hop, TooManyHops};
 use crate::caracal::wire::ids::{AuthorityId, EdgeId, SessionId};
