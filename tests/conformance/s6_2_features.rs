@@ -94,6 +94,29 @@ fn s6_2_the_writer_delivers_inline_without_result_chunk() {
 }
 
 #[test]
+fn s6_2_bytes_that_are_delivered_inline_name_their_encoding() {
+    let pieces = [Chunk::Text("hello "), Chunk::Bytes(b"w\xffrld")];
+    for (pieces, result) in [(&pieces[..], "aGVsbG8gd/9ybGQ="), (&pieces[1..], "d/9ybGQ=")] {
+        let mut w = World::new();
+        let a = w.login_without("tok-alice", &["result_chunk"]);
+        let job = w.job(a, "echo");
+        for piece in pieces {
+            w.chunk(&job, *piece, false).unwrap();
+        }
+        w.finish_streamed(&job);
+        let terminal = w.expect(a, "job.result");
+        assert_eq!(terminal.payload()["result"], result);
+        assert_eq!(terminal.payload()["encoding"], "base64");
+    }
+    let mut w = World::new();
+    let a = w.login_without("tok-alice", &["result_chunk"]);
+    let job = w.job(a, "echo");
+    w.chunk(&job, Chunk::Text("aGVsbG8g"), true).unwrap();
+    w.finish_streamed(&job);
+    assert_eq!(w.expect(a, "job.result").payload().get("encoding"), None, "this is text");
+}
+
+#[test]
 fn s6_2_a_raw_result_chunk_is_refused_without_result_chunk() {
     let mut w = World::new();
     let a = w.login_without("tok-alice", &["result_chunk"]);

@@ -1,7 +1,7 @@
 //! Streamed results (core/docs/arcp.md §8.4).
 
 use crate::support::{Harness, kind, result};
-use nuncio_core::arcp::client::ClientConfig;
+use nuncio_core::arcp::client::{ClientConfig, ClientEvent, ClientOutput};
 
 fn chunk(seq: u64, chunk_seq: u64, data: &str, encoding: &str, more: bool) -> String {
     let body = format!(
@@ -167,4 +167,24 @@ fn a_result_id_that_is_too_long_is_a_fault() {
     let lines = harness.frame(&kind("j", 1, "result_chunk", &body));
     assert_eq!(lines, ["h0 chunk fault: the result_id of a chunk is too long"]);
     assert!(harness.client.bytes_held() < before + 1_000);
+}
+
+#[test]
+fn an_inline_result_in_base64_has_its_bytes() {
+    let results = [
+        (r#""result":"d/9ybGQ=","encoding":"base64""#, Some(&b"w\xffrld"[..])),
+        (r#""result":"d/9ybGQ=""#, None),
+        (r#""result":7,"encoding":"base64""#, None),
+        (r#""result":"%","encoding":"base64""#, None),
+    ];
+    for (members, bytes) in results {
+        let mut harness = Harness::live();
+        harness.job("j");
+        let frame = result("j", 1, &format!(r#""final_status":"success",{members}"#));
+        harness.client.handle_frame(harness.now, &bytes::Bytes::from(frame));
+        let Some(ClientOutput::Event(ClientEvent::Terminal { outcome, .. })) = harness.client.poll_output() else {
+            panic!("no terminal")
+        };
+        assert_eq!(outcome.inline_bytes().as_deref(), bytes, "{members}");
+    }
 }

@@ -146,6 +146,7 @@ impl Client {
                 source: OutcomeSource::Terminal,
                 seq,
                 result: product(stream, terminal, frame),
+                encoding: terminal.encoding.owned(),
                 summary: terminal.summary.owned(),
                 fault: fault.clone(),
                 completed_at: terminal.completed_at.owned(),

@@ -168,8 +168,16 @@ impl Client {
         source: OutcomeSource,
         fault: Option<RemoteFault>,
     ) {
-        let (result, summary, completed_at) = (Product::Unknown, None, None);
-        let outcome = Outcome { status, source, seq: 0, result, summary, fault, completed_at };
+        let outcome = Outcome {
+            status,
+            source,
+            seq: 0,
+            result: Product::Unknown,
+            encoding: None,
+            summary: None,
+            fault,
+            completed_at: None,
+        };
         self.end_handle(handle, Box::new(outcome), 0);
     }
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::SessionId;
 use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::reply::read::{AgentInfo, EventKind, Raw, RemoteFault, Rotation, Timestamp};
+use crate::arcp::wire::reply::read::{AgentInfo, EventKind, Raw, RemoteFault, Rotation, Timestamp, decode_base64};
+use crate::json::Text;
 use crate::secret::Secret;
 
 slotmap::new_key_type! {
@@ -174,12 +175,25 @@ pub struct Outcome {
     pub seq: u64,
     /// The result. A job that failed can have a partial one.
     pub result: Product,
+    /// The encoding of an inline result: `base64` if the result is a string that stands for bytes, because the agent has
+    /// written bytes and the session does not have `result_chunk`.
+    pub encoding: Option<String>,
     /// The `summary` of the result.
     pub summary: Option<String>,
     /// The error of a job that did not succeed. Some runtimes send none for a cancelled job.
     pub fault: Option<RemoteFault>,
     /// The `completed_at` as it was written.
     pub completed_at: Option<String>,
+}
+
+impl Outcome {
+    /// Returns the bytes of an inline result that is a string in base64; `None` for any other result.
+    pub fn inline_bytes(&self) -> Option<Bytes> {
+        let Product::Inline(json) = &self.result else { return None };
+        let is_base64 = self.encoding.as_deref() == Some("base64");
+        let Text(text) = json.parse().ok().filter(|_| is_base64)?;
+        decode_base64(&text)
+    }
 }
 
 /// What a runtime has said about the end of a job.

@@ -84,7 +84,7 @@ impl Runtime {
         if self.jobs.end(id, Cause::Finished, &mut self.timers).is_some() {
             let terminal = reply::success(success, self.clock.text());
             let result = match success {
-                Success::Inline(json) => Some(Bytes::copy_from_slice(json.as_bytes())),
+                Success::Inline(json) | Success::Base64(json) => Some(Bytes::copy_from_slice(json.as_bytes())),
                 Success::Streamed { .. } => None,
             };
             self.conclude(id, true, terminal, None, result);

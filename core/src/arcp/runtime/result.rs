@@ -21,6 +21,9 @@ use crate::time::Time;
 /// The maximum length of the summary of a streamed result, in characters.
 const MAX_SUMMARY: usize = 4096;
 
+/// The room for the name of the encoding beside an inline result.
+const ENCODING_BYTES: usize = r#""encoding":"base64","#.len();
+
 impl Runtime {
     /// Writes a piece of the job's streamed result. Returns how many bytes of it were taken, at most those of one
     /// chunk. `last` takes effect once all bytes were taken. A session without `result_chunk` gets the written bytes as
@@ -131,23 +134,25 @@ impl Runtime {
                         let fault = Fault::invalid("a job has an inline result or streamed chunks, never both");
                         this.end_fault(job, Cause::Failed, fault);
                     }
-                    JobResult::Inline(raw) => this.finish_inline(job, raw.get()),
+                    JobResult::Inline(raw) => this.finish_inline(job, raw.get(), false),
                     JobResult::Streamed { summary } if streamed => this.finish_stream(job, summary.as_deref()),
-                    JobResult::Streamed { .. } => this.finish_inline(job, "null"),
+                    JobResult::Streamed { .. } => this.finish_inline(job, "null", false),
                 }
             }
             Ok(())
         })
     }
 
-    fn finish_inline(&mut self, id: JobKey, json: &str) {
+    /// Ends a job with an inline result, JSON text. `is_base64` tells whether it is a string in base64 and not a value of
+    /// the agent.
+    fn finish_inline(&mut self, id: JobKey, json: &str, is_base64: bool) {
         let Some(job) = self.jobs.get(id) else { return };
         let (max, chunks) = (self.frame_limit(job.owner()), job.has(Feature::ResultChunk));
         let streamed = job.output().stream().is_some();
         let json = on_one_line(json);
         let dialect = job.owner().and_then(|key| self.sessions.get(key)).map(Session::dialect).unwrap_or_default();
-        if event_len(dialect.inline_len(json.len())) <= max {
-            self.end_success(id, &Success::Inline(&json));
+        if event_len(dialect.inline_len(json.len()).saturating_add(ENCODING_BYTES)) <= max {
+            self.end_success(id, &if is_base64 { Success::Base64(&json) } else { Success::Inline(&json) });
         } else if chunks && !streamed {
             let result_id = ResultId(self.random.monotonic(self.clock.now()));
             if let Some(job) = self.jobs.get_mut(id) {
@@ -162,7 +167,7 @@ impl Runtime {
     fn finish_stream(&mut self, id: JobKey, summary: Option<&str>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         match job.output_mut().take_gathered() {
-            Some(json) => self.finish_inline(id, &json),
+            Some((json, is_base64)) => self.finish_inline(id, &json, is_base64),
             None => self.close_stream(id, summary),
         }
     }

@@ -155,14 +155,16 @@ impl JobOutput {
     }
 
     /// Removes and returns the gathered bytes as a JSON string: as it is if all of it was text, otherwise in base64.
-    pub(crate) fn take_gathered(&mut self) -> Option<String> {
+    /// Returns whether it is in base64, too.
+    pub(crate) fn take_gathered(&mut self) -> Option<(String, bool)> {
         let gathered = self.gathered.take()?;
         let mut json = String::new();
-        match core::str::from_utf8(&gathered.data) {
-            Ok(text) if !gathered.binary => push_json_str(&mut json, text),
-            _ => push_json_str(&mut json, &base64::engine::general_purpose::STANDARD.encode(&gathered.data)),
+        let text = core::str::from_utf8(&gathered.data).ok().filter(|_| !gathered.binary);
+        match text {
+            Some(text) => push_json_str(&mut json, text),
+            None => push_json_str(&mut json, &base64::engine::general_purpose::STANDARD.encode(&gathered.data)),
         }
-        Some(json)
+        Some((json, text.is_none()))
     }
 
     /// Keeps an inline result that is to be sent in chunks.

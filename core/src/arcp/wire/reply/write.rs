@@ -212,6 +212,8 @@ pub(crate) fn event(body: &Body, ts: &str) -> String {
 pub(crate) enum Success<'a> {
     /// The JSON text of the result.
     Inline(&'a str),
+    /// The JSON text of a string with the bytes of a result in base64, whose encoding is named beside it (ours).
+    Base64(&'a str),
     /// The result was sent in chunks (§8.4).
     Streamed { result_id: &'a str, bytes: u64, summary: Option<&'a str> },
 }
@@ -221,6 +223,7 @@ pub(crate) fn success(result: &Success<'_>, completed_at: &str) -> Terminal {
     let object = Object::new().plain("final_status", "success");
     let object = match result {
         Success::Inline(json) => object.json("result", json),
+        Success::Base64(json) => object.json("result", json).plain("encoding", "base64"),
         Success::Streamed { result_id, bytes, summary } => {
             object.text("result_id", result_id).value("result_size", bytes).opt_text("summary", *summary)
         }

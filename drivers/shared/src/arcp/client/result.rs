@@ -13,7 +13,7 @@ use super::error::{CallError, JobError};
 pub struct Collected {
     /// How the job ended.
     pub outcome: Outcome,
-    /// The streamed result; empty if the result is inline, or there is none.
+    /// The streamed result, or the bytes of an inline one that is in base64 (`Outcome::inline_bytes`); otherwise empty.
     pub streamed: Vec<u8>,
 }
 
@@ -26,7 +26,8 @@ impl Collected {
         cap: usize,
     ) -> Result<Collected, CallError> {
         let Some(bytes) = streamed(job_id, &outcome, backlog.fault())? else {
-            return Ok(Collected { outcome, streamed: Vec::new() });
+            let streamed = outcome.inline_bytes().map_or_else(Vec::new, Vec::from);
+            return Ok(Collected { outcome, streamed });
         };
         if backlog.exceeded().is_some() || backlog.len() > cap {
             return Err(CallError::TooLarge { cap: backlog.exceeded().unwrap_or(cap) });

@@ -17,6 +17,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Decodes base64, or returns `None` for any other text.
+pub(crate) fn decode_base64(text: &str) -> Option<Bytes> {
+    BASE64.decode(text).ok().map(Bytes::from)
+}
+
 /// One chunk of a streamed result.
 #[derive(Deserialize)]
 pub(crate) struct ResultChunk<'a> {
@@ -58,6 +63,6 @@ impl ResultChunk<'_> {
         if self.encoding.as_str() != "base64" {
             return Err("the encoding of a chunk is neither utf8 nor base64");
         }
-        BASE64.decode(data).map(Bytes::from).map_err(|_| "the data of a chunk is not valid base64")
+        decode_base64(data).ok_or("the data of a chunk is not valid base64")
     }
 }

@@ -16,7 +16,7 @@ mod rotation;
 mod terminal;
 mod welcome;
 
-pub(crate) use self::chunk::ResultChunk;
+pub(crate) use self::chunk::{ResultChunk, decode_base64};
 pub(crate) use self::control::{Cancelled, Ping};
 pub(crate) use self::error::Error;
 pub use self::error::RemoteFault;

@@ -25,6 +25,8 @@ pub(crate) struct Terminal<'a> {
     #[serde(borrow, deserialize_with = "present")]
     output: Option<&'a RawValue>,
     #[serde(borrow)]
+    pub(crate) encoding: Maybe<Text<'a>>,
+    #[serde(borrow)]
     pub(crate) result_id: Maybe<Text<'a>>,
     pub(crate) result_size: Maybe<Int>,
     #[serde(borrow)]
