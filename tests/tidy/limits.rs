@@ -1,9 +1,9 @@
-//! Every limit and deadline of the three configurations has a test that reaches it.
+//! Every limit and deadline of the four configurations has a test that reaches it.
 
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 24] = [
+const NO_LIMITS: [&str; 25] = [
     "name",
     "version",
     "token",
@@ -28,6 +28,7 @@ const NO_LIMITS: [&str; 24] = [
     "signer",
     "map_order",
     "result_scheme",
+    "await_retries",
 ];
 
 const RUNTIME: [(&str, &str); 48] = [
@@ -121,6 +122,13 @@ const WORKER: [(&str, &str); 17] = [
     ("followers", "few_requests_follow_the_same_idempotency_key"),
 ];
 
+const CAP_CLIENT: [(&str, &str); 4] = [
+    ("resubmit_after", "a_request_of_which_nothing_is_heard_is_sent_again_a_few_times"),
+    ("resubmissions", "a_request_of_which_nothing_is_heard_is_sent_again_a_few_times"),
+    ("jobs", "the_jobs_that_are_awaited_are_bounded"),
+    ("request_bytes", "the_jobs_that_are_awaited_are_bounded"),
+];
+
 fn fields(path: &str, name: &str) -> Vec<String> {
     let text = read(path);
     let body = text.split_once(&format!("pub struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
@@ -160,4 +168,11 @@ fn every_limit_of_the_worker_is_reached() {
     let settings = "core/src/cap/worker/config.rs";
     let limits = [fields(settings, "WorkerConfig"), fields(settings, "WorkerLimits")].concat();
     check(&limits, &WORKER, "core/tests/cap/worker");
+}
+
+#[test]
+fn every_limit_of_the_client_of_cap_is_reached() {
+    let settings = "core/src/cap/client/config.rs";
+    let limits = [fields(settings, "ClientConfig"), fields(settings, "ClientLimits")].concat();
+    check(&limits, &CAP_CLIENT, "core/tests/cap");
 }

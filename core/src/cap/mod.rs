@@ -1,6 +1,7 @@
 //! CAP, the Cordum Agent Protocol: signed packets on a message bus.
 //!
 //! ```text
+//! client/      the machine that submits jobs and awaits their results
 //! worker/      the machine that takes job requests and publishes results
 //! signature/   who has sent a packet
 //! wire/        the packets as types, with their reading, writing and validation
@@ -9,10 +10,14 @@
 //! Comments name the specification's texts in the repository cordum-io/cap as spec/14. Rules that are marked "ours" are
 //! not in them.
 
+pub(crate) mod client;
 pub(crate) mod signature;
 pub(crate) mod wire;
 pub(crate) mod worker;
 
+pub use client::Client;
+pub use client::config::{ClientConfig, ClientLimits};
+pub use client::output::{ClientEvent, ClientJob, ClientOutput, ClientRefused, ClientTimer};
 pub use signature::generic::{Authentication, Reading, Sealed, open, seal};
 pub use signature::host::{Signer, SignerFailed, Verifier};
 pub use signature::key::{InvalidKey, Keyring, PublicKey};

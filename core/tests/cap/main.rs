@@ -2,11 +2,14 @@
 #![cfg(feature = "cap")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod client;
 mod codec;
 mod properties;
 #[cfg(feature = "p256")]
 mod signatures;
 mod subjects;
 mod support;
+#[cfg(feature = "p256")]
+mod together;
 mod validation;
 mod worker;

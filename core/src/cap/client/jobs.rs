@@ -1,0 +1,154 @@
+//! The jobs whose results a client awaits, with their deadlines.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use slotmap::SlotMap;
+
+use super::output::{ClientJob, ClientTimer};
+use super::state::SubmitState;
+use crate::cap::wire::job::JobRequest;
+use crate::time::Time;
+
+/// One job.
+#[derive(Clone, Debug)]
+struct Job {
+    state: SubmitState,
+    request: JobRequest,
+    trace_id: String,
+    /// Why it has to stop.
+    reason: String,
+    /// The size of its encoded request.
+    bytes: usize,
+    /// How often its request was sent again.
+    resubmissions: u32,
+    resubmit_at: Option<Time>,
+    wait_until: Option<Time>,
+}
+
+/// The jobs by key and by id, and their deadlines in one ordered set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Jobs {
+    slab: SlotMap<ClientJob, Job>,
+    by_id: BTreeMap<String, ClientJob>,
+    timers: BTreeSet<(Time, ClientTimer, ClientJob)>,
+    bytes: usize,
+}
+
+impl Jobs {
+    /// Adds a job, until `wait_until` if it is not awaited for ever.
+    pub(super) fn add(
+        &mut self,
+        request: JobRequest,
+        trace_id: String,
+        bytes: usize,
+        wait_until: Option<Time>,
+    ) -> ClientJob {
+        let id = request.job_id.clone();
+        let state = SubmitState::Submitted;
+        let job = Job {
+            state,
+            request,
+            trace_id,
+            reason: String::new(),
+            bytes,
+            resubmissions: 0,
+            resubmit_at: None,
+            wait_until,
+        };
+        let key = self.slab.insert(job);
+        self.by_id.insert(id, key);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if let Some(at) = wait_until {
+            self.timers.insert((at, ClientTimer::Wait, key));
+        }
+        key
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Returns the bytes of all requests.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<ClientJob> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Returns the request of a job and its trace.
+    pub(super) fn request(&self, key: ClientJob) -> Option<(&JobRequest, &str)> {
+        self.slab.get(key).map(|job| (&job.request, job.trace_id.as_str()))
+    }
+
+    pub(super) fn keys(&self) -> Vec<ClientJob> {
+        self.slab.keys().collect()
+    }
+
+    /// Notes that a job has to stop. Returns false if that is not the first time.
+    pub(super) fn cancel(&mut self, key: ClientJob, reason: &str) -> bool {
+        let Some(job) = self.slab.get_mut(key) else { return false };
+        let cancels = job.state.cancel();
+        if cancels {
+            job.reason = reason.into();
+        }
+        cancels
+    }
+
+    /// Returns why a job has to stop, if it has to.
+    pub(super) fn cancelled(&self, key: ClientJob) -> Option<&str> {
+        let job = self.slab.get(key).filter(|job| job.state == SubmitState::Cancelling)?;
+        Some(&job.reason)
+    }
+
+    /// Forgets a job. Returns false if it was forgotten before.
+    pub(super) fn end(&mut self, key: ClientJob) -> bool {
+        self.rest(key);
+        let Some(mut job) = self.slab.remove(key) else { return false };
+        self.by_id.remove(&job.request.job_id);
+        self.bytes = self.bytes.saturating_sub(job.bytes);
+        if let Some(at) = job.wait_until {
+            self.timers.remove(&(at, ClientTimer::Wait, key));
+        }
+        job.state.end()
+    }
+
+    /// Sends the request of a job again at some time, unless it was sent again often enough.
+    pub(super) fn resubmit_at(&mut self, key: ClientJob, at: Time, resubmissions: u32) {
+        self.rest(key);
+        if let Some(job) = self.slab.get_mut(key)
+            && job.resubmissions < resubmissions
+        {
+            job.resubmit_at = Some(at);
+            self.timers.insert((at, ClientTimer::Resubmit, key));
+        }
+    }
+
+    /// Sends the request of a job not again.
+    pub(super) fn rest(&mut self, key: ClientJob) {
+        if let Some(at) = self.slab.get_mut(key).and_then(|job| job.resubmit_at.take()) {
+            self.timers.remove(&(at, ClientTimer::Resubmit, key));
+        }
+    }
+
+    /// Counts that the request of a job was sent again.
+    pub(super) fn resubmitted(&mut self, key: ClientJob) {
+        if let Some(job) = self.slab.get_mut(key) {
+            job.resubmissions = job.resubmissions.saturating_add(1);
+        }
+    }
+
+    /// Returns the earliest deadline.
+    pub(super) fn next(&self) -> Option<(Time, ClientTimer)> {
+        self.timers.first().map(|(at, timer, _)| (*at, *timer))
+    }
+
+    /// Takes out the earliest deadline that has passed.
+    pub(super) fn expired(&mut self, now: Time) -> Option<(ClientTimer, ClientJob)> {
+        self.timers.first().filter(|(at, _, _)| *at <= now)?;
+        self.timers.pop_first().map(|(_, timer, job)| (timer, job))
+    }
+}

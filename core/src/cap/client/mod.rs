@@ -1,0 +1,107 @@
+//! The client of CAP: it submits jobs to the bus and awaits their results.
+//!
+//! ```text
+//!  handle_packet     receive.rs
+//!  handle_timeout    timeout.rs
+//!  host              commands.rs   connection.rs
+//!                         |
+//!  send.rs           packets are sealed and published
+//!                         |
+//!  components        Jobs   the queue of outputs
+//! ```
+//!
+//! The bus may lose packets. A request of which nothing was heard for a while is sent again with the same job id, and so are
+//! all requests after the bus was away: a router or a worker that knows the job publishes its result again.
+
+mod commands;
+pub(crate) mod config;
+mod connection;
+mod jobs;
+pub(crate) mod output;
+mod receive;
+mod send;
+mod state;
+mod timeout;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use self::config::ClientConfig;
+use self::jobs::Jobs;
+use self::output::{ClientOutput, ClientTimer};
+use crate::random::Random;
+use crate::time::Time;
+
+/// One client on a bus.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use nuncio_core::cap::{Authentication, Client, ClientConfig, ClientOutput, ComponentId, JobRequest, PublicKey};
+/// use nuncio_core::cap::{Reading, Subject, Verifier};
+/// use nuncio_core::time::Time;
+///
+/// #[derive(Debug)]
+/// struct Nothing; // a verifier is not asked about unsigned packets
+/// impl Verifier for Nothing {
+///     fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+///         false
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let reading = Reading::new(Authentication::Unsigned);
+/// let config = ClientConfig::new(ComponentId::new("client-1")?, reading, Arc::new(Nothing));
+/// let now = Time(1_779_000_000_000_000);
+/// let mut client = Client::new(config, [7; 32], now); // with 32 random bytes
+/// client.handle_connected(now);
+/// client.submit(now, JobRequest { topic: "job.echo".into(), ..JobRequest::default() }, "", None)?;
+/// let mut outputs = core::iter::from_fn(|| client.poll_output());
+/// assert!(outputs.any(|output| matches!(output, ClientOutput::Publish { subject: Subject::JobSubmit, .. })));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    config: Arc<ClientConfig>,
+    random: Random,
+    now: Time,
+    is_connected: bool,
+    jobs: Jobs,
+    outputs: VecDeque<ClientOutput>,
+}
+
+impl Client {
+    /// Returns a client whose bus is not there yet. The same seed and the same inputs give the same outputs, byte for byte,
+    /// if the signer is deterministic.
+    pub fn new(config: ClientConfig, seed: [u8; 32], now: Time) -> Client {
+        Client {
+            config: Arc::new(config),
+            random: Random::new(seed),
+            now,
+            is_connected: false,
+            jobs: Jobs::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Returns the next output, if there is one. Outputs are acted on in this order.
+    pub fn poll_output(&mut self) -> Option<ClientOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns the next deadline and its reason. [`Client::handle_timeout`] is called when it has passed.
+    pub fn poll_timeout(&self) -> Option<(Time, ClientTimer)> {
+        self.jobs.next()
+    }
+
+    /// Returns the number of jobs whose result is awaited.
+    pub fn awaited(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Advances the time, which never steps back.
+    fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+}

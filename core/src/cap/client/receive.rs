@@ -1,0 +1,58 @@
+//! Results and progress that arrive.
+
+use super::Client;
+use super::output::{ClientEvent, ClientOutput};
+use crate::cap::signature::generic::open;
+use crate::cap::wire::job::{JobResult, JobStatus};
+use crate::cap::wire::packet::Payload;
+use crate::cap::wire::subject::Subject;
+use crate::time::Time;
+
+impl Client {
+    /// Takes in a packet that was received on a subject. Results and progress of jobs of others are ignored, and so is a second
+    /// result.
+    pub fn handle_packet(&mut self, now: Time, subject: &Subject, bytes: &[u8]) {
+        self.advance(now);
+        let payload = match open(bytes, &self.config.reading, &*self.config.verifier) {
+            Ok(packet) => packet.payload,
+            Err(reason) => {
+                let event = ClientEvent::Refused { subject: subject.clone(), reason };
+                return self.outputs.push_back(ClientOutput::Event(event));
+            }
+        };
+        let (id, is_last) = match (subject, &payload) {
+            (Subject::JobResult, Some(Payload::JobResult(result))) => (&result.job_id, self.is_last(result)),
+            (Subject::JobProgress, Some(Payload::JobProgress(progress))) => (&progress.job_id, false),
+            _ => return,
+        };
+        let Some(job) = self.jobs.find(id) else { return };
+        if is_last {
+            self.jobs.end(job);
+        } else {
+            let at = self.now.plus(self.config.resubmit_after);
+            self.jobs.resubmit_at(job, at, self.config.resubmissions);
+        }
+        match payload {
+            Some(Payload::JobResult(result)) if is_last => {
+                self.outputs.push_back(ClientOutput::Event(ClientEvent::Ended { job, result }));
+            }
+            Some(Payload::JobProgress(progress)) => {
+                self.outputs.push_back(ClientOutput::Event(ClientEvent::Progress { job, progress }));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a result ends its job (spec/07).
+    fn is_last(&self, result: &JobResult) -> bool {
+        match result.status {
+            JobStatus::UNSPECIFIED
+            | JobStatus::PENDING
+            | JobStatus::SCHEDULED
+            | JobStatus::DISPATCHED
+            | JobStatus::RUNNING => false,
+            JobStatus::FAILED_RETRYABLE => !self.config.await_retries,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Packets are sealed and published.
+
+use alloc::string::String;
+
+use bytes::Bytes;
+
+use super::Client;
+use super::output::{ClientEvent, ClientJob, ClientOutput};
+use crate::cap::signature::generic::{Sealed, seal};
+use crate::cap::signature::rejection::Unsignable;
+use crate::cap::wire::job::JobCancel;
+use crate::cap::wire::known::Timestamp;
+use crate::cap::wire::packet::{BusPacket, PROTOCOL_VERSION, Payload};
+use crate::cap::wire::subject::Subject;
+
+impl Client {
+    /// Seals a packet of this client.
+    pub(super) fn sealed(&self, trace_id: &str, payload: impl Into<Payload>) -> Result<Sealed, Unsignable> {
+        let packet = BusPacket {
+            trace_id: String::from(trace_id),
+            sender_id: self.config.id.as_str().into(),
+            created_at: Some(Timestamp::from_time(self.now)),
+            protocol_version: PROTOCOL_VERSION,
+            payload: Some(payload.into()),
+            ..BusPacket::default()
+        };
+        seal(packet, self.config.map_order, self.config.signer.as_deref())
+    }
+
+    /// Publishes the request of a job, if the bus is there, and sends it again if nothing is heard.
+    pub(super) fn publish_request(&mut self, job: ClientJob, sealed: Sealed) {
+        if !self.is_connected {
+            return;
+        }
+        if sealed.has_prefix_pair {
+            self.outputs.push_back(ClientOutput::Event(ClientEvent::PrefixPair { job }));
+        }
+        self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobSubmit, bytes: Bytes::from(sealed.bytes) });
+        let at = self.now.plus(self.config.resubmit_after);
+        self.jobs.resubmit_at(job, at, self.config.resubmissions);
+    }
+
+    /// Publishes the cancellation of a job that has to stop, if the bus is there. A signer that fails now is asked again with
+    /// the next request.
+    pub(super) fn publish_cancel(&mut self, job: ClientJob) {
+        let (Some((request, trace_id)), Some(reason)) = (self.jobs.request(job), self.jobs.cancelled(job)) else {
+            return;
+        };
+        let cancel = JobCancel {
+            job_id: request.job_id.clone(),
+            reason: String::from(reason),
+            requested_by: self.config.id.as_str().into(),
+            ..JobCancel::default()
+        };
+        if self.is_connected
+            && let Ok(sealed) = self.sealed(trace_id, cancel)
+        {
+            let bytes = Bytes::from(sealed.bytes);
+            self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobCancel, bytes });
+        }
+    }
+
+    /// Publishes the request of a job again. A signer that fails now is asked again next time.
+    pub(super) fn publish_again(&mut self, job: ClientJob) {
+        let Some((request, trace_id)) = self.jobs.request(job) else { return };
+        match self.sealed(trace_id, request.clone()) {
+            Ok(sealed) => self.publish_request(job, sealed),
+            Err(_) => self.jobs.resubmit_at(job, self.now.plus(self.config.resubmit_after), self.config.resubmissions),
+        }
+        self.publish_cancel(job);
+    }
+}

@@ -1,0 +1,38 @@
+//! Where a job stands in its client.
+//!
+//! ```text
+//! Submitted --cancel--> Cancelling
+//!     |                     |
+//!     +--end--> Ended <--end+
+//! ```
+
+use crate::state::transitions;
+
+/// Where a job stands in its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SubmitState {
+    /// Its result is awaited.
+    Submitted,
+    /// Its result is awaited, and it was asked to stop.
+    Cancelling,
+    /// It has a result, or is no longer waited for.
+    Ended,
+}
+
+transitions!(SubmitState {
+    /// The host cancels the job.
+    cancel: Submitted => Cancelling;
+    /// The result has come, the time to wait is over, or the host has lost interest.
+    end: Submitted | Cancelling => Ended;
+});
+
+#[cfg(test)]
+mod tests {
+    use super::SubmitState;
+    use crate::state::table;
+
+    #[test]
+    fn client_job() {
+        insta::assert_snapshot!(table(&[SubmitState::Submitted, SubmitState::Cancelling, SubmitState::Ended]));
+    }
+}

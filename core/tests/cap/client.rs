@@ -1,0 +1,286 @@
+//! Tests of the client through its public interface.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use nuncio_core::cap::{
+    Acceptance, Authentication, BusPacket, Client, ClientConfig, ClientEvent, ClientJob, ClientOutput, ClientRefused,
+    ClientTimer, ComponentId, DecodeLimits, JobProgress, JobRequest, JobResult, JobStatus, MapOrder, Payload,
+    PublicKey, Reading, Subject, Timestamp, Unsignable, Verifier, validate,
+};
+use nuncio_core::time::Time;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const START: Time = Time(1_779_000_000_000_000);
+
+/// Verifies nothing: unsigned packets are accepted without it.
+#[derive(Debug)]
+struct NoVerifier;
+
+impl Verifier for NoVerifier {
+    fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+        false
+    }
+}
+
+struct Harness {
+    client: Client,
+    now: Time,
+}
+
+fn request(id: &str) -> JobRequest {
+    JobRequest { job_id: id.into(), topic: "job.echo".into(), ..JobRequest::default() }
+}
+
+fn packet(payload: impl Into<Payload>) -> Vec<u8> {
+    let packet = BusPacket {
+        trace_id: "trace".into(),
+        sender_id: "w".into(),
+        created_at: Some(Timestamp::from_time(START)),
+        protocol_version: 1,
+        payload: Some(payload.into()),
+        ..BusPacket::default()
+    };
+    packet.encode(MapOrder::Lexicographic)
+}
+
+impl Harness {
+    fn offline(change: impl FnOnce(&mut ClientConfig)) -> Harness {
+        let reading = Reading::new(Authentication::Unsigned);
+        let config = ClientConfig::new(ComponentId::new("c").unwrap(), reading, Arc::new(NoVerifier)).with(change);
+        Harness { client: Client::new(config, [7; 32], START), now: START }
+    }
+
+    fn with(change: impl FnOnce(&mut ClientConfig)) -> Harness {
+        let mut harness = Harness::offline(change);
+        harness.client.handle_connected(START);
+        assert_eq!(harness.drain(), ["sub sys.job.result", "sub sys.job.progress"]);
+        harness
+    }
+
+    fn new() -> Harness {
+        Harness::with(|_| {})
+    }
+
+    fn try_submit(&mut self, id: &str) -> Result<ClientJob, ClientRefused> {
+        self.client.submit(self.now, request(id), "trace", Some(Duration::from_mins(10)))
+    }
+
+    fn submit(&mut self, id: &str) -> ClientJob {
+        let job = self.try_submit(id).unwrap();
+        assert_eq!(self.drain(), [format!("submit {id}")]);
+        job
+    }
+
+    fn result(&mut self, id: &str, status: JobStatus) -> Vec<String> {
+        let result = JobResult { job_id: id.into(), worker_id: "w".into(), status, ..JobResult::default() };
+        self.client.handle_packet(self.now, &Subject::JobResult, &packet(result));
+        self.drain()
+    }
+
+    fn progress(&mut self, id: &str, percent: i32) -> Vec<String> {
+        let progress = JobProgress { job_id: id.into(), percent, ..JobProgress::default() };
+        self.client.handle_packet(self.now, &Subject::JobProgress, &packet(progress));
+        self.drain()
+    }
+
+    fn wait(&mut self, secs: u64) -> Vec<String> {
+        self.now = self.now.plus_secs(secs);
+        self.client.handle_timeout(self.now);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<String> {
+        core::iter::from_fn(|| self.client.poll_output()).map(line).collect()
+    }
+}
+
+fn line(output: ClientOutput) -> String {
+    match output {
+        ClientOutput::Subscribe { subject } => format!("sub {subject}"),
+        ClientOutput::Publish { subject, bytes } => {
+            let packet = BusPacket::decode(&bytes, &DecodeLimits::default()).unwrap();
+            validate(&packet, Acceptance::Since217).unwrap();
+            match (subject, packet.payload.unwrap()) {
+                (Subject::JobSubmit, Payload::JobRequest(request)) => format!("submit {}", request.job_id),
+                (Subject::JobCancel, Payload::JobCancel(cancel)) => {
+                    format!("cancel {} {}", cancel.job_id, cancel.reason)
+                }
+                (subject, payload) => panic!("{payload:?} on {subject}"),
+            }
+        }
+        ClientOutput::Event(ClientEvent::Ended { result, .. }) => {
+            format!("ended {} {:?}", result.job_id, result.status)
+        }
+        ClientOutput::Event(ClientEvent::Progress { progress, .. }) => {
+            format!("progress {} {}", progress.job_id, progress.percent)
+        }
+        ClientOutput::Event(ClientEvent::NoResult { .. }) => "no result".into(),
+        ClientOutput::Event(ClientEvent::Refused { reason, .. }) => format!("refused: {reason}"),
+        ClientOutput::Event(other) => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_job_is_submitted_and_has_progress_and_one_result() {
+    let mut harness = Harness::new();
+    harness.submit("j");
+    assert_eq!(harness.progress("j", 50), ["progress j 50"]);
+    assert_eq!(harness.progress("other", 50), [""; 0]);
+    assert_eq!(harness.result("other", JobStatus::SUCCEEDED), [""; 0]);
+    assert_eq!(harness.result("j", JobStatus::RUNNING), [""; 0]);
+    assert_eq!(harness.result("j", JobStatus::SUCCEEDED), ["ended j SUCCEEDED"]);
+    assert_eq!(harness.result("j", JobStatus::FAILED), [""; 0], "a job has one result");
+    assert_eq!(harness.client.awaited(), 0);
+    assert_eq!(harness.client.poll_timeout(), None);
+}
+
+#[test]
+fn s7_each_terminal_status_ends_a_job_and_a_retryable_one_by_choice() {
+    let terminal = [
+        JobStatus::SUCCEEDED,
+        JobStatus::FAILED,
+        JobStatus::CANCELLED,
+        JobStatus::DENIED,
+        JobStatus::TIMEOUT,
+        JobStatus::FAILED_FATAL,
+        JobStatus::FAILED_RETRYABLE,
+    ];
+    for status in terminal {
+        let mut harness = Harness::new();
+        harness.submit("j");
+        assert_eq!(harness.result("j", status), [format!("ended j {status:?}")]);
+    }
+    let mut harness = Harness::with(|config| config.await_retries = true);
+    harness.submit("j");
+    assert_eq!(harness.result("j", JobStatus::FAILED_RETRYABLE), [""; 0]);
+    assert_eq!(harness.result("j", JobStatus::SUCCEEDED), ["ended j SUCCEEDED"]);
+}
+
+#[test]
+fn a_request_of_which_nothing_is_heard_is_sent_again_a_few_times() {
+    let mut harness = Harness::with(|config| config.resubmissions = 2);
+    harness.submit("j");
+    assert_eq!(harness.client.poll_timeout(), Some((START.plus_secs(30), ClientTimer::Resubmit)));
+    assert_eq!(harness.wait(29), [""; 0]);
+    harness.progress("j", 1);
+    assert_eq!(harness.wait(29), [""; 0], "progress is a sign of the job");
+    assert_eq!(harness.wait(1), ["submit j"]);
+    assert_eq!(harness.wait(30), ["submit j"]);
+    assert_eq!(harness.wait(300), [""; 0]);
+    assert_eq!(harness.result("j", JobStatus::SUCCEEDED), ["ended j SUCCEEDED"], "its result is still awaited");
+}
+
+#[test]
+fn the_time_to_wait_for_a_result_ends() {
+    let mut harness = Harness::with(|config| config.resubmissions = 0);
+    harness.submit("j");
+    assert_eq!(harness.wait(599), [""; 0]);
+    assert_eq!(harness.wait(1), ["no result"]);
+    assert_eq!(harness.result("j", JobStatus::SUCCEEDED), [""; 0]);
+    let job = harness.client.submit(harness.now, request("k"), "", None).unwrap();
+    assert_eq!(harness.client.poll_timeout(), None, "it is awaited for ever");
+    harness.client.forget(harness.now, job).unwrap();
+    assert_eq!(harness.client.forget(harness.now, job), Err(ClientRefused::Stale));
+}
+
+#[test]
+fn a_cancellation_is_sent_and_the_result_awaited() {
+    let mut harness = Harness::new();
+    let job = harness.submit("j");
+    harness.client.cancel(harness.now, job, "enough").unwrap();
+    assert_eq!(harness.drain(), ["cancel j enough"]);
+    assert_eq!(harness.client.cancel(harness.now, job, "enough"), Err(ClientRefused::Stale));
+    assert_eq!(harness.wait(30), ["submit j", "cancel j enough"], "both may have been lost");
+    assert_eq!(harness.result("j", JobStatus::CANCELLED), ["ended j CANCELLED"]);
+    assert_eq!(harness.client.cancel(harness.now, job, "enough"), Err(ClientRefused::Stale));
+}
+
+#[test]
+fn what_is_awaited_is_sent_again_when_the_bus_is_back() {
+    let mut harness = Harness::offline(|_| {});
+    harness.try_submit("a").unwrap();
+    assert_eq!(harness.drain(), [""; 0]);
+    harness.client.handle_connected(harness.now);
+    assert_eq!(harness.drain(), ["sub sys.job.result", "sub sys.job.progress", "submit a"]);
+    let job = harness.try_submit("b").unwrap();
+    // It was not polled when the bus went away.
+    harness.client.handle_disconnected(harness.now);
+    harness.client.cancel(harness.now, job, "enough").unwrap();
+    assert_eq!(harness.wait(60), [""; 0]);
+    harness.client.handle_connected(harness.now);
+    let lines = harness.drain();
+    assert_eq!(lines[2..], ["submit a", "submit b", "cancel b enough"]);
+}
+
+#[test]
+fn jobs_have_distinct_ids_and_valid_requests() {
+    let mut harness = Harness::new();
+    harness.submit("j");
+    assert_eq!(harness.try_submit("j"), Err(ClientRefused::Known));
+    let invalid = harness.client.submit(harness.now, JobRequest::default(), "", None);
+    assert!(matches!(invalid, Err(ClientRefused::Unsignable(Unsignable::Invalid(_)))));
+    let nameless = |harness: &mut Harness| {
+        harness.client.submit(harness.now, request(""), "", None).unwrap();
+        harness.drain().remove(0)
+    };
+    let (first, second) = (nameless(&mut harness), nameless(&mut harness));
+    assert!(first != second && first.len() == "submit ".len() + 32, "{first}");
+    harness.client.handle_packet(harness.now, &Subject::JobResult, b"\xff");
+    assert_eq!(harness.drain(), ["refused: the packet is malformed: the message ends within a record"]);
+}
+
+#[test]
+fn the_jobs_that_are_awaited_are_bounded() {
+    let mut harness = Harness::with(|config| config.limits.jobs = 2);
+    harness.submit("a");
+    harness.submit("b");
+    assert_eq!(harness.try_submit("c"), Err(ClientRefused::Limit { limit: "jobs", max: 2 }));
+    harness.result("a", JobStatus::SUCCEEDED);
+    harness.submit("c");
+    let mut harness = Harness::with(|config| config.limits.request_bytes = 60);
+    harness.submit("a");
+    assert_eq!(harness.try_submit("b"), Err(ClientRefused::Limit { limit: "request_bytes", max: 60 }));
+    harness.result("a", JobStatus::SUCCEEDED);
+    harness.submit("b");
+}
+
+proptest! {
+    #[test]
+    fn any_inputs_end_each_job_once(inputs in vec((any::<u8>(), any::<u8>(), 0..100_u64), 1..100)) {
+        let mut harness = Harness::offline(|config| config.limits.jobs = 5);
+        let (mut jobs, mut submitted, mut ended) = (Vec::new(), 0, 0);
+        for (what, which, secs) in inputs {
+            let id = format!("j{}", which % 8);
+            match what % 9 {
+                0 | 1 => if let Ok(job) = harness.try_submit(&id) {
+                    jobs.push(job);
+                    submitted += 1;
+                },
+                2 => for job in &jobs {
+                    _ = harness.client.cancel(harness.now, *job, "enough");
+                },
+                3 => harness.client.handle_connected(harness.now),
+                4 => harness.client.handle_disconnected(harness.now),
+                5 => harness.client.handle_packet(harness.now, &Subject::JobResult, &[which; 20]),
+                6 => {
+                    let status = JobStatus(i32::from(which % 13));
+                    let result = JobResult { job_id: id, worker_id: "w".into(), status, ..JobResult::default() };
+                    harness.client.handle_packet(harness.now, &Subject::JobResult, &packet(result));
+                }
+                _ => {
+                    harness.now = harness.now.plus_secs(secs);
+                    harness.client.handle_timeout(harness.now);
+                }
+            }
+            prop_assert!(harness.client.awaited() <= 5);
+            let lines = harness.drain();
+            ended += lines.iter().filter(|line| line.starts_with("ended") || *line == "no result").count();
+            prop_assert_eq!(submitted - ended, harness.client.awaited());
+        }
+        harness.wait(600);
+        prop_assert_eq!(harness.client.awaited(), 0, "no job is awaited for longer than it was asked for");
+        prop_assert_eq!(harness.client.poll_timeout(), None);
+    }
+}
