@@ -53,27 +53,28 @@ async def flood(options):
 
 @case
 async def refused_request(options):
-    """A refused request does not affect running jobs. The client then fails all its handles, which is its own choice."""
+    """A refused submit does not affect running jobs: it is accepted and failed, because this client would fail all its
+    handles after a session.error."""
     async with session(options) as (client, tap), session(options, ALICE_TOO) as (other, _):
         handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
         beside = await other.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
-        before = tap.frames()
-        try:
-            await client.submit(agent="nobody")
-            check(False, "the_submit_is_refused")
-        except AgentNotAvailableError:
-            check(True, "the_submit_is_refused")
-        refused = tap.sent[-1]["id"]
-        mine = await outcome(handle)
-        check(type(mine) is AgentNotAvailableError, "this_client_fails_its_other_handle_by_itself", repr(mine))
+        refused = await outcome(await client.submit(agent="nobody"))
+        check(type(refused) is AgentNotAvailableError, "the_submit_is_refused", repr(refused))
+        equal((await outcome(handle)).result, {"ticks": 30}, "the_other_handle_goes_on")
         ends = await tap.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
         equal(ends[0]["payload"].get("result"), {"ticks": 30}, "the_runtime_still_sends_the_jobs_end")
         ticks = [f for f in tap.frames("job.event", job=handle.job_id) if f["payload"]["kind"] == "progress"]
         equal(len(ticks), 30, "the_runtime_still_sends_every_event")
+        equal(tap.frames("session.error"), [], "no_session_error")
+        try:
+            await client.submit(agent="nobody")
+            check(False, "a_refusal_in_an_idle_session_is_an_error")
+        except AgentNotAvailableError:
+            check(True, "a_refusal_in_an_idle_session_is_an_error")
         errors = tap.frames("session.error")
-        equal([e["payload"].get("request_id") for e in errors], [refused], "one_error_that_names_the_request")
+        equal([e["payload"].get("request_id") for e in errors], [tap.sent[-1]["id"]], "one_error_that_names_the_request")
         equal(errors[0].get("session_id"), client.session_id, "the_error_names_the_session")
-        check("event_seq" not in errors[0] and errors[0] not in before, "the_error_is_not_numbered")
+        check("event_seq" not in errors[0], "the_error_is_not_numbered")
         equal((await outcome(beside)).result, {"ticks": 30}, "other_sessions_are_not_affected")
         equal((await (await client.submit(agent="echo", input=1)).done).result, {"echoed": 1}, "the_session_continues")
         gapless(tap.received, "event_seq")

@@ -59,8 +59,8 @@ async def connect_with_few_features(options):
         welcome = client.welcome
         equal(set(welcome.capabilities.features), {"ack", "progress"}, "only_the_requested_features")
         equal(welcome.heartbeat_interval_sec, None, "no_heartbeat_interval")
-        flat = all(isinstance(a, str) for a in welcome.capabilities.agents)
-        check(flat and AGENTS <= set(welcome.capabilities.agents), "agents_are_plain_names", welcome.capabilities.agents)
+        names = {a.name for a in welcome.capabilities.agents}
+        check(AGENTS <= names, "agents_are_objects", welcome.capabilities.agents)
         await raises(InvalidRequestError, client.list_jobs(), "the_client_refuses_list_jobs_itself")
         handle, _, end = await run(client, "ver")
         equal((handle.agent_ref, end.result), ("ver", {"ran": "ver@2.0.0"}), "agent_is_the_bare_name")

@@ -132,4 +132,4 @@ pub(super) static JAVA: Row = Row {
 };
 
 /// All rows, in the order in which they are asked whether a hello is theirs.
-pub(super) static ROWS: [&Row; 8] = [&SPEC, &NUNCIO, &PYTHON, &TYPESCRIPT, &CSHARP, &GO, &RUBY, &JAVA];
+pub(super) static ROWS: [&Row; 8] = [&SPEC, &PYTHON, &NUNCIO, &TYPESCRIPT, &CSHARP, &GO, &RUBY, &JAVA];
