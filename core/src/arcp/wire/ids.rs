@@ -154,7 +154,7 @@ wire_id!(
     "res_"
 );
 
-macro_rules! text_id {
+macro_rules! peer_id {
     ($(#[$doc:meta])* $name:ident, $ulid:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -270,7 +270,7 @@ macro_rules! text_id {
     };
 }
 
-text_id!(
+peer_id!(
     /// The id of a job, as its runtime made it. A clone shares the text.
     ///
     /// ```
@@ -283,7 +283,7 @@ text_id!(
     JobId,
     JobUlid
 );
-text_id!(
+peer_id!(
     /// The id of a session, as its runtime made it. A clone shares the text.
     SessionId,
     SessionUlid
