@@ -53,6 +53,13 @@ impl Random {
         (u128::from(self.rng.next_u64()) << 64) | u128::from(self.rng.next_u64())
     }
 
+    /// Returns a random number below `bound`, or 0 if that is 0.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        let scaled = u128::from(self.rng.next_u64()).saturating_mul(u128::from(bound)) >> 64;
+        u64::try_from(scaled).unwrap_or(0)
+    }
+
     /// Returns `prefix` followed by 256 random bits in hexadecimal digits.
     pub(crate) fn token(&mut self, prefix: &str) -> String {
         use fmt::Write as _;

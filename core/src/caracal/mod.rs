@@ -1,7 +1,7 @@
 //! Caracal: who acts for whom, in HTTP headers and in calls to a coordinator.
 //!
 //! ```text
-//! client/      who acts for whom at one place of a program, and where its calls go
+//! client/      the client of a coordinator; who acts for whom at one place of a program, and where its calls go
 //! wire/        headers, requests to a coordinator and a token service, and their answers
 //! ```
 //!
@@ -11,7 +11,14 @@
 pub(crate) mod client;
 pub(crate) mod wire;
 
+pub use client::Client;
+pub use client::answer::Response;
+pub use client::commands::NewEdge;
+pub use client::config::{ClientConfig, ClientLimits};
 pub use client::context::{Context, NoBearerToken, Trace};
+pub use client::event::{
+    CallFailure, CallId, ClientEvent, ClientOutput, ClientRefused, ClientTimer, EndReason, RequestId, TransportFailure,
+};
 pub use client::inject::CallerHeaders;
 pub use client::routing::{InvalidRoutes, InvalidUrl, RESOURCE_HEADER, ResourceBinding, Route, Routes};
 pub use wire::answer::edge::{CreatedEdge, InboundEdge, Revoked};

@@ -166,4 +166,17 @@ impl Call {
             Call::Inbound { .. } => Answer::Inbound(edge::inbound(body)?),
         })
     }
+
+    /// Returns the number of bytes of the call's lists and metadata.
+    pub(crate) fn bytes_held(&self) -> usize {
+        match self {
+            Call::Spawn(spawn) => spawn.bytes_held(),
+            Call::Delegate(delegate) => delegate.bytes_held(),
+            Call::Terminate { .. }
+            | Call::Heartbeat { .. }
+            | Call::AcquireLease { .. }
+            | Call::Revoke { .. }
+            | Call::Inbound { .. } => 0,
+        }
+    }
 }

@@ -28,7 +28,7 @@ fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
-macro_rules! text_id {
+macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
@@ -63,23 +63,23 @@ macro_rules! text_id {
     };
 }
 
-text_id!(
+opaque_id!(
     /// The id of a zone.
     ZoneId
 );
-text_id!(
+opaque_id!(
     /// The id of an application (`application_id`, also called `client_id`).
     ApplicationId
 );
-text_id!(
+opaque_id!(
     /// The id of an agent session.
     SessionId
 );
-text_id!(
+opaque_id!(
     /// The id of a delegation edge.
     EdgeId
 );
-text_id!(
+opaque_id!(
     /// The id of an authority record (`sid`), which coordinators call the subject's session.
     AuthorityId
 );

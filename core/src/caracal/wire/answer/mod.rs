@@ -2,6 +2,7 @@
 
 pub(crate) mod edge;
 pub(crate) mod fault;
+pub(crate) mod retry_after;
 pub(crate) mod session;
 pub(crate) mod token;
 

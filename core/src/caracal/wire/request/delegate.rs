@@ -70,4 +70,12 @@ impl Delegate {
             .opt_value("ttl_seconds", self.ttl.map(Ttl::secs));
         Request::new(Method::Post, zone_path(zone, ["delegations"])).with_json(body.close())
     }
+
+    /// Returns the number of bytes of the lists.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let texts = |texts: &[Box<str>]| texts.iter().map(|text| text.len().saturating_add(16)).sum::<usize>();
+        let limits = self.constraints.as_ref();
+        let lists = limits.map_or(0, |limits| texts(&limits.resources).saturating_add(texts(&limits.actions)));
+        texts(&self.scopes).saturating_add(lists)
+    }
 }

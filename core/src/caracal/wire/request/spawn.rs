@@ -152,4 +152,9 @@ impl Spawn {
             .opt_json("metadata", metadata.map(Metadata::get));
         Request::new(Method::Post, zone_path(zone, ["agents"])).with_json(body.close())
     }
+
+    /// Returns the number of bytes of the metadata.
+    pub(crate) fn bytes_held(&self) -> usize {
+        self.metadata.as_ref().map_or(0, |metadata| metadata.get().len())
+    }
 }

@@ -1,0 +1,40 @@
+//! The end of every input: calls that are ready are sent, and a token is asked for if they need one.
+
+use super::event::{ClientEvent, ClientOutput};
+use super::sessions::Sessions;
+use super::timers::Timers;
+use super::{Client, Closing};
+
+impl Client {
+    pub(super) fn flush(&mut self) {
+        let ready = self.calls.ready();
+        if !ready.is_empty() {
+            match self.tokens.current(self.now) {
+                Some((token, number)) => {
+                    let deadline = self.now.plus(self.config.request_timeout);
+                    for call in ready {
+                        let Some((id, entry)) = self.calls.send(call, number, self.now, deadline, &mut self.timers)
+                        else {
+                            continue;
+                        };
+                        let config = &self.config;
+                        let request = entry.call().request(config.generation, &config.zone, token, entry.key());
+                        self.outputs.push_back(ClientOutput::Request { id, request });
+                    }
+                }
+                None => {
+                    if let Some(rejected) = self.tokens.ask(&self.config, self.now, &mut self.timers) {
+                        self.outputs.push_back(ClientOutput::TokenNeeded { rejected });
+                    }
+                }
+            }
+        }
+        if self.closing == Closing::Finishing && self.calls.len() == 0 {
+            self.closing = Closing::Closed;
+            // The sessions go on without this client, and nothing is reported of them any more.
+            self.sessions = Sessions::default();
+            self.timers = Timers::default();
+            self.emit(ClientEvent::Closed);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The token of a client.
+//!
+//! ```text
+//!              ask              supply
+//!   Missing ---------> Asked ----------> Valid
+//!      ^  ^              |                 |
+//!      |  +---- fail ----+                 |
+//!      +-------------- lapse --------------+     it expires soon, or the coordinator has refused it
+//! ```
+
+use super::config::ClientConfig;
+use super::event::ClientTimer;
+use super::timers::{Deadline, Timers};
+use crate::caracal::wire::token::BearerToken;
+use crate::state::transitions;
+use crate::time::{Time, micros};
+
+/// The token, and the question for the next one. There is at most one question at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens {
+    phase: Phase,
+    token: Option<BearerToken>,
+    /// How many tokens there were.
+    number: u64,
+    /// When the token is to be replaced.
+    replace_at: Option<Time>,
+    /// Whether the coordinator has refused the last token.
+    rejected: bool,
+    deadline: Deadline,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Missing,
+    Asked,
+    Valid,
+}
+
+transitions!(Phase {
+    /// The driver is asked for a token.
+    ask: Missing => Asked;
+    /// A token was supplied.
+    supply: Missing | Asked => Valid;
+    /// The token is not to be used any more.
+    lapse: Valid => Missing;
+    /// The driver has no token, or does not answer.
+    fail: Asked => Missing;
+});
+
+impl Tokens {
+    pub(super) const fn new() -> Tokens {
+        Tokens {
+            phase: Phase::Missing,
+            token: None,
+            number: 0,
+            replace_at: None,
+            rejected: false,
+            deadline: Deadline::new(ClientTimer::Token, 0),
+        }
+    }
+
+    /// Takes a token that expires at `expires_at`. Returns false, and takes nothing, if it has expired.
+    pub(super) fn supply(
+        &mut self,
+        config: &ClientConfig,
+        now: Time,
+        token: BearerToken,
+        expires_at: Option<Time>,
+        timers: &mut Timers,
+    ) -> bool {
+        let lifetime = expires_at.map(|at| at.since(now));
+        if lifetime == Some(0) {
+            return false;
+        }
+        // A token replaces one that is still valid.
+        if !self.phase.supply() && self.phase != Phase::Valid {
+            return false;
+        }
+        let used = |lifetime: u64| lifetime.saturating_sub(micros(config.token_margin).min(lifetime / 2));
+        self.replace_at = lifetime.map(|lifetime| now.plus_micros(used(lifetime)));
+        self.token = Some(token);
+        self.number = self.number.saturating_add(1);
+        self.rejected = false;
+        self.deadline.clear(timers);
+        true
+    }
+
+    /// Returns the token and its number. `None` if another one is needed.
+    pub(super) fn current(&mut self, now: Time) -> Option<(&BearerToken, u64)> {
+        if self.replace_at.is_some_and(|at| at <= now) && self.phase.lapse() {
+            self.token = None;
+        }
+        self.token.as_ref().map(|token| (token, self.number))
+    }
+
+    /// Asks for a token. Returns whether the question is new, and whether the last token was refused.
+    pub(super) fn ask(&mut self, config: &ClientConfig, now: Time, timers: &mut Timers) -> Option<bool> {
+        if !self.phase.ask() {
+            return None;
+        }
+        self.deadline.set(now.plus(config.token_timeout), timers);
+        Some(self.rejected)
+    }
+
+    /// Records that the coordinator has refused the token with this number. An older one is replaced already.
+    pub(super) fn reject(&mut self, number: u64) {
+        if number == self.number && self.phase.lapse() {
+            self.token = None;
+            self.rejected = true;
+        }
+    }
+
+    /// Records that there is no answer to the question. Returns false if there was none.
+    pub(super) fn fail(&mut self, timers: &mut Timers) -> bool {
+        self.deadline.clear(timers);
+        self.phase.fail()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Phase;
+    use crate::state::table;
+
+    #[test]
+    fn every_state_and_transition() {
+        use Phase::{Asked, Missing, Valid};
+        insta::assert_snapshot!(table(&[Missing, Asked, Valid]));
+    }
+}
