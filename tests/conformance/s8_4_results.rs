@@ -67,6 +67,28 @@ fn s8_4_a_result_has_one_encoding_which_its_first_chunk_decides() {
 }
 
 #[test]
+fn s8_4_bytes_after_text_change_the_encoding_once_unless_they_were_announced() {
+    let invalid = Chunk::Bytes(b"\xff");
+    let pieces = [Chunk::Text("a"), invalid, Chunk::Text("b")];
+    for (announced, encodings) in [(false, ["utf8", "base64", "base64", "base64"]), (true, ["base64"; 4])] {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        if announced {
+            assert_eq!(w.chunk(&job, Chunk::Bytes(b""), false), Ok(0));
+        }
+        for piece in pieces {
+            assert_eq!(w.chunk(&job, piece, false), Ok(1));
+        }
+        w.finish_streamed(&job);
+        let frames = w.drain(a);
+        let seen: Vec<_> = chunks(&frames).iter().map(|body| body["encoding"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(seen, encodings);
+        assert_eq!(frames.last().unwrap().payload()["result_size"], 3);
+    }
+}
+
+#[test]
 fn s8_4_text_is_cut_between_characters_in_either_encoding() {
     for first in [Chunk::Text("t"), Chunk::Bytes(b"b")] {
         let mut w = World::with(|config| config.limits.writer_chunk_bytes = 7);
@@ -82,19 +104,6 @@ fn s8_4_text_is_cut_between_characters_in_either_encoding() {
         w.finish_streamed(&job);
         assert_eq!(w.drain(a).last().unwrap().payload()["result_size"], 13);
     }
-}
-
-#[test]
-fn s8_4_bytes_that_are_no_text_are_refused_in_a_result_that_began_as_text() {
-    let mut w = World::new();
-    let a = w.login("tok-alice");
-    let job = w.job(a, "echo");
-    w.chunk(&job, Chunk::Text("text"), false).unwrap();
-    let refused = w.chunk(&job, Chunk::Bytes(b"\xff"), false);
-    assert!(matches!(refused, Err(Refused::Invalid(_))), "{refused:?}");
-    w.chunk(&job, Chunk::Text(" goes on"), true).unwrap();
-    w.finish_streamed(&job);
-    assert_eq!(w.drain(a).last().unwrap().payload()["result_size"], 12);
 }
 
 #[test]

@@ -29,9 +29,10 @@ impl Runtime {
     /// chunk. `last` takes effect once all bytes were taken. A session without `result_chunk` gets the written bytes as
     /// an inline result.
     ///
-    /// All chunks of a result have one encoding, which the first one decides, because some clients refuse two: text that
-    /// follows bytes is sent as bytes, and bytes that follow text have to be UTF-8. A writer that will write other bytes
-    /// after text says so first, with an empty [`Chunk::Bytes`].
+    /// The chunks of a result have one encoding, which the first one decides: text that follows bytes is sent as bytes, and
+    /// bytes that follow text are sent as text if they are UTF-8. Other bytes after text change the encoding to base64 for
+    /// the rest of the result, which the Go and Java SDKs refuse. A writer that will write such bytes says so first, with
+    /// an empty [`Chunk::Bytes`].
     ///
     /// Errors: as [`Runtime::emit`]; a result over its limit ends the job and is [`Refused::Limit`].
     pub fn write_chunk(&mut self, now: Time, job: JobKey, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
@@ -75,9 +76,8 @@ impl Runtime {
         let (seq, total) = (stream.map_or(0, Stream::next_seq), data.output().streamed_bytes());
         let per_chunk =
             if data.has_small_chunks() { limits.small_writer_chunk_bytes } else { limits.writer_chunk_bytes };
-        let too_late = "the result began as text; say with an empty Chunk::Bytes before it that bytes will follow";
         let given = chunk;
-        let chunk = data.output().encode(given).ok_or(Refused::Invalid(Cow::Borrowed(too_late)))?;
+        let chunk = data.output().encode(given);
         let (len, text) = (chunk.len(), matches!(chunk, Chunk::Text(_)));
         if len == 0 && !last {
             if let Some(data) = self.jobs.get_mut(job).filter(|_| !text) {

@@ -18,7 +18,8 @@ pub(crate) struct Stream {
     /// The number of the next chunk.
     next: u64,
     bytes: u64,
-    /// Whether its chunks are text. The first one decides: some clients refuse a result of two encodings.
+    /// Whether its last chunk was text. A stream changes from text to base64 once at most: some clients refuse a result of
+    /// two encodings.
     text: bool,
     open: bool,
 }
@@ -114,14 +115,15 @@ impl JobOutput {
         self.binary = true;
     }
 
-    /// Returns a piece of the writer in the encoding of its stream; `None` for bytes that are no text in a stream of text.
-    pub(crate) fn encode<'a>(&self, chunk: Chunk<'a>) -> Option<Chunk<'a>> {
+    /// Returns a piece of the writer in the encoding of its stream. Bytes that are not UTF-8 change a stream of text to
+    /// base64.
+    pub(crate) fn encode<'a>(&self, chunk: Chunk<'a>) -> Chunk<'a> {
         let text = self.stream.as_ref().map(|stream| stream.text);
         match (chunk, text) {
-            (Chunk::Text(text), Some(false)) => Some(Chunk::Bytes(text.as_bytes())),
-            (Chunk::Text(text), None) if self.binary => Some(Chunk::Bytes(text.as_bytes())),
-            (Chunk::Bytes(bytes), Some(true)) => core::str::from_utf8(bytes).ok().map(Chunk::Text),
-            (chunk, _) => Some(chunk),
+            (Chunk::Text(text), Some(false)) => Chunk::Bytes(text.as_bytes()),
+            (Chunk::Text(text), None) if self.binary => Chunk::Bytes(text.as_bytes()),
+            (Chunk::Bytes(bytes), Some(true)) => core::str::from_utf8(bytes).map_or(chunk, Chunk::Text),
+            (chunk, _) => chunk,
         }
     }
 

@@ -6,8 +6,11 @@ use super::context::JobContext;
 
 /// Streams a job's result in pieces, which the runtime cuts into chunks. From [`JobContext::writer`].
 ///
-/// Text and bytes can be mixed, but all chunks of a result have one encoding, which the first piece decides: bytes that
-/// are not UTF-8 cannot follow text, unless [`binary`](ResultWriter::binary) was called before it. Several writers of one job continue one stream. If the last writer is dropped without
+/// Text and bytes can be mixed. All chunks of a result have one encoding, which the first piece decides, unless bytes that
+/// are not UTF-8 follow text. The clients of the Go and Java SDKs refuse a result of two encodings: an agent that writes
+/// such bytes after text calls [`binary`](ResultWriter::binary) first.
+///
+/// Several writers of one job continue one stream. If the last writer is dropped without
 /// [`finish`](ResultWriter::finish), the runtime ends the stream when the agent returns.
 ///
 /// Every method waits while the owner's event log is full. If its future is dropped while it waits, a part may have been
