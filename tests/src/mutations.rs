@@ -101,9 +101,9 @@ pub const MUTATIONS: [Mutation; 39] = [
     ),
     at(
         "any session that sees a job may cancel it",
-        "arcp/runtime/cancel.rs",
-        "        if job.owner() != Some(key) {",
-        "        if job.owner().is_none() {",
+        "arcp/runtime/access.rs",
+        "orphan && *principal == job.accepted().principal",
+        "*principal == job.accepted().principal",
     ),
     at(
         "a terminal is sent twice",

@@ -124,10 +124,15 @@ impl Model {
         self.append(id, Entry::event("status", json!({"phase": "running"})));
     }
 
-    /// A session sent `job.cancel` (§7.4).
+    /// A session sent `job.cancel` (§7.4). A job without an owner may be cancelled by every session of its principal.
     pub(in super::super) fn cancel(&mut self, session: &str, name: &str, now: Time) {
         let Some(id) = self.named(name) else { return };
-        if self.jobs[&id].owner.as_deref() == Some(session) && self.jobs[&id].state != State::Asked {
+        let job = &self.jobs[&id];
+        let may = match &job.owner {
+            Some(owner) => owner == session,
+            None => self.sessions.get(session).is_some_and(|session| session.principal == job.principal),
+        };
+        if may && job.state != State::Asked {
             self.cancel_family(id, now);
         }
     }

@@ -40,7 +40,7 @@ pub(in super::super) fn a_returned_job_ends(job: &Job) {
     assert!(job.planned.is_none(), "§7.3 a_returned_job_ends: the agent of {} has returned", job.id);
 }
 
-/// §7.4: a job is cancelled because its owner, or an ancestor's owner, asked for it.
+/// §7.4: a job is cancelled because its owner, an ancestor's owner or, without an owner, its principal asked for it.
 pub(in super::super) fn only_the_owner_cancels(job: &Job, asked: bool) {
     assert!(asked, "§7.4 only_the_owner_cancels: {} was cancelled", job.id);
 }
