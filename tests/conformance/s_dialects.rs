@@ -291,7 +291,7 @@ fn dialects_a_list_of_capabilities_is_a_lease() {
         let sorted = |lease: Option<serde_json::Value>| {
             lease.map(|mut lease| {
                 if let Some(amounts) = lease["cost.budget"].as_array_mut() {
-                    amounts.sort_by_key(|amount| amount.to_string());
+                    amounts.sort_by_key(std::string::ToString::to_string);
                 }
                 lease
             })

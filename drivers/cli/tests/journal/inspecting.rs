@@ -109,6 +109,7 @@ fn sessions_are_listed_for_a_replay() {
     assert_eq!(ids, [&json!(first.session_id), &json!(second.session_id)], "oldest first");
     assert_eq!((&listed[0]["jobs"], &listed[0]["events"]), (&json!([job]), &json!(5)));
     assert_eq!((&listed[0]["last_event_seq"], &listed[0]["closed"]), (&json!(5), &json!(false)));
+    assert_eq!((&listed[0]["dialect"], &listed[0]["principal"]), (&json!("nuncio"), &json!("me")));
     assert_eq!((&listed[1]["jobs"], &listed[1]["last_event_seq"]), (&json!([]), &json!(0)));
 
     let replay = run(&["replay", "--journal", &journal, "--session", ids[0].as_str().unwrap()]);

@@ -153,6 +153,18 @@ pub struct SessionOpened {
     pub(crate) at: Time,
 }
 
+impl SessionOpened {
+    /// Returns the principal of the session.
+    pub fn principal(&self) -> &str {
+        &self.principal
+    }
+
+    /// Returns the dialect of the session.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+}
+
 /// See [`Record::SessionToken`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionToken {

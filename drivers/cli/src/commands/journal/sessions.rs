@@ -1,5 +1,6 @@
 //! The sessions in a journal, for `nuncio replay`, which takes their ids.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
@@ -7,9 +8,16 @@ use nuncio_tokio::arcp::Time;
 use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
 use serde::Serialize;
 
+use crate::text::sanitize;
+
 #[derive(Serialize)]
 pub(super) struct Session {
     session_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<String>,
+    /// The form of the protocol that the client is spoken to in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     opened_at: Option<String>,
     /// Events of the session that the journal holds.
@@ -22,6 +30,8 @@ pub(super) struct Session {
 
 #[derive(Default)]
 struct Found {
+    principal: Option<String>,
+    dialect: Option<&'static str>,
     opened_at: Option<Time>,
     events: u64,
     last_event_seq: u64,
@@ -55,7 +65,11 @@ fn note(sessions: &mut BTreeMap<SessionUlid, Found>, record: &Record, at: Time) 
     let session = sessions.entry(id).or_default();
     session.jobs.extend(record.job());
     match record {
-        Record::SessionOpened(_) => session.opened_at = Some(at),
+        Record::SessionOpened(opened) => {
+            session.opened_at = Some(at);
+            session.principal = Some(opened.principal().to_owned());
+            session.dialect = Some(opened.dialect().name());
+        }
         Record::SessionClosed { .. } => session.closed = true,
         _ => {}
     }
@@ -65,6 +79,8 @@ impl Session {
     fn new(id: SessionUlid, found: &Found) -> Session {
         Session {
             session_id: id.to_string(),
+            principal: found.principal.clone(),
+            dialect: found.dialect,
             opened_at: found.opened_at.map(Time::to_rfc3339),
             events: found.events,
             last_event_seq: found.last_event_seq,
@@ -76,14 +92,16 @@ impl Session {
 
 /// A heading and a line per session.
 pub(super) fn table(sessions: &[Session]) -> Vec<String> {
-    let line = |[id, opened, jobs, events, last, state]: [&str; 6]| {
-        format!("{id:<31}  {opened:<24}  {jobs:>5}  {events:>7}  {last:>8}  {state}")
+    let line = |[id, opened, dialect, principal, jobs, events, last, state]: [&str; 8]| {
+        format!("{id:<31}  {opened:<24}  {dialect:<14}  {principal:<16}  {jobs:>5}  {events:>7}  {last:>8}  {state}")
     };
-    let heading = line(["SESSION", "OPENED", "JOBS", "EVENTS", "LAST SEQ", "STATE"]);
+    let heading = line(["SESSION", "OPENED", "DIALECT", "PRINCIPAL", "JOBS", "EVENTS", "LAST SEQ", "STATE"]);
     let rows = sessions.iter().map(|session| {
         line([
             &session.session_id,
             session.opened_at.as_deref().unwrap_or("-"),
+            session.dialect.unwrap_or("-"),
+            &session.principal.as_deref().map_or(Cow::Borrowed("-"), sanitize),
             &session.jobs.len().to_string(),
             &session.events.to_string(),
             &session.last_event_seq.to_string(),
