@@ -152,7 +152,7 @@ fn a_context_knows_its_job() {
         let knows = |_: Value, ctx: JobContext| async move {
             Ok(json!({
                 "job": ctx.job_id().to_string(),
-                "session": ctx.session_id().map(|id| id.to_string()),
+                "session": ctx.session_id().map(ToString::to_string),
                 "principal": ctx.principal(),
                 "agent": ctx.agent(),
                 "input": ctx.input(),
@@ -223,7 +223,7 @@ async fn parent(lease: Value, ctx: JobContext) -> Result<Value, Failure> {
     let outcome = child.outcome().await;
     assert_eq!(outcome.status, child.outcome().await.status);
     Ok(json!({
-        "child": child.job_id().map(|id| id.to_string()),
+        "child": child.job_id().map(ToString::to_string),
         "ok": outcome.status == FinalStatus::Success,
         "result": outcome.parse::<Value>().unwrap(),
     }))

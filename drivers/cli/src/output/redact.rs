@@ -17,6 +17,7 @@ pub(super) fn rotation(id: &str) -> Value {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::{rotated, rotation};
     use nuncio_tokio::arcp::EventKind;

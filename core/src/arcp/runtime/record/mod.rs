@@ -145,24 +145,14 @@ pub enum Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOpened {
     pub(crate) session: SessionUlid,
-    pub(crate) principal: Arc<str>,
+    /// The principal of the session.
+    pub principal: Arc<str>,
     pub(crate) features: Features,
-    pub(crate) dialect: Dialect,
+    /// The dialect of the session.
+    pub dialect: Dialect,
     pub(crate) stdio: bool,
     pub(crate) token: Digest,
     pub(crate) at: Time,
-}
-
-impl SessionOpened {
-    /// Returns the principal of the session.
-    pub fn principal(&self) -> &str {
-        &self.principal
-    }
-
-    /// Returns the dialect of the session.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
-    }
 }
 
 /// See [`Record::SessionToken`].

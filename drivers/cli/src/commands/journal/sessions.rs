@@ -67,8 +67,8 @@ fn note(sessions: &mut BTreeMap<SessionUlid, Found>, record: &Record, at: Time) 
     match record {
         Record::SessionOpened(opened) => {
             session.opened_at = Some(at);
-            session.principal = Some(opened.principal().to_owned());
-            session.dialect = Some(opened.dialect().name());
+            session.principal = Some(opened.principal.to_string());
+            session.dialect = Some(opened.dialect.name());
         }
         Record::SessionClosed { .. } => session.closed = true,
         _ => {}

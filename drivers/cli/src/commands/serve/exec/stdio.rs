@@ -201,7 +201,7 @@ impl Listener {
             Ok(child) => child,
             Err(denied) => return self.answer(protocol::not_delegated(&id, &denied.fault())).await,
         };
-        let Some(job) = child.job_id().map(|job| job.to_string()) else {
+        let Some(job) = child.job_id().map(ToString::to_string) else {
             // A child without an id was declined at once, and has ended already.
             let fault = child.outcome().await.fault.unwrap_or_else(|| Denied::NotRunning.fault());
             return self.answer(protocol::not_delegated(&id, &fault)).await;
