@@ -156,10 +156,25 @@ impl Lines {
 /// Appends `frame` and a newline to `out`.
 ///
 /// Raw CR and LF bytes inside the frame are written as spaces. In JSON they can only be white space between tokens, and
-/// the line breaks of a pretty-printed payload would break the framing.
+/// the line breaks of a pretty-printed payload would break the framing. U+0085, U+2028 and U+2029, which can only be in
+/// strings, are escaped: some readers of lines, Node's among them, take them for the end of a line (ours).
 pub fn append_line(frame: &[u8], out: &mut Vec<u8>) {
     out.reserve(frame.len().saturating_add(1));
-    out.extend(frame.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    let mut rest = frame;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | 0xC2 | 0xE2)) {
+        let (plain, found) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let (written, read): (&[u8], usize) = match found {
+            [b'\n' | b'\r', ..] => (b" ", 1),
+            [0xC2, 0x85, ..] => (b"\\u0085", 2),
+            [0xE2, 0x80, 0xA8, ..] => (b"\\u2028", 3),
+            [0xE2, 0x80, 0xA9, ..] => (b"\\u2029", 3),
+            _ => (found.get(..1).unwrap_or_default(), 1),
+        };
+        out.extend_from_slice(written);
+        rest = found.get(read..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
     out.push(b'\n');
 }
 

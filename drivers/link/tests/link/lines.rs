@@ -76,6 +76,14 @@ proptest! {
 }
 
 #[test]
+fn characters_that_other_readers_take_for_line_ends_are_escaped() {
+    let frame = "{\"a\":\"x\u{2028}\u{2029}\u{85}\u{e9}\u{20ac}\"}";
+    let mut line = Vec::new();
+    append_line(frame.as_bytes(), &mut line);
+    assert_eq!(String::from_utf8_lossy(&line), "{\"a\":\"x\\u2028\\u2029\\u0085\u{e9}\u{20ac}\"}\n");
+}
+
+#[test]
 fn a_line_over_the_limit_is_reported_once_and_ends_the_stream() {
     let mut lines = Lines::new(5);
     lines.push(b"12345\r\n12345\n123456\n1\n");
