@@ -213,6 +213,17 @@ fn s5_a_refusal_names_a_frame_that_stops_being_json_after_its_id() {
 }
 
 #[test]
+fn s5_a_refusal_does_not_repeat_an_id_that_is_too_long() {
+    let mut w = World::new();
+    let a = w.login("tok-alice");
+    let id = "x".repeat(100_000);
+    for rest in [r#""arcp":"9","type":"session.list_jobs","payload":{}}"#, r#""arcp":"1.1","type":NaN}"#] {
+        w.send_text(a, &format!(r#"{{"id":"{id}",{rest}"#));
+        assert!(w.refusal(a, "INVALID_REQUEST").payload().get("request_id").is_none());
+    }
+}
+
+#[test]
 fn s5_a_payload_that_is_not_an_object_is_invalid() {
     let mut w = World::new();
     let a = w.login("tok-alice");

@@ -136,7 +136,8 @@ impl Runtime {
             malformed: true,
         };
         let text = core::str::from_utf8(frame).map_err(|_| malformed(None, "the frame is not UTF-8".into()))?;
-        let salvaged = |sentence| malformed(envelope::salvage_id(text).map(Into::into), sentence);
+        let salvaged =
+            |sentence| malformed(envelope::salvage_id(text).filter(|id| id.len() <= MAX_ID).map(Into::into), sentence);
         if json::too_deep(text) {
             return Err(salvaged(alloc::format!("the frame nests deeper than {} levels", json::MAX_DEPTH).into()));
         }
@@ -145,7 +146,7 @@ impl Runtime {
         })?;
         let id = envelope.id.as_ref().map_or("", Text::as_str);
         let named = |fault: Fault| Refusal {
-            request_id: (!id.is_empty()).then(|| id.into()),
+            request_id: (!id.is_empty() && id.len() <= MAX_ID).then(|| id.into()),
             asked: Asked::of(&envelope),
             fault,
             malformed: false,
