@@ -281,6 +281,8 @@ fn dialects_a_list_of_capabilities_is_a_lease() {
             Some(json!({"cost.budget": ["USD:2"]})),
         ),
         (submit(json!({"capabilities": ["tool.call:*"]}), json!({"max_budget": "much"})), None),
+        // A bound that cannot be kept is not dropped.
+        (submit(json!({"cost.budget": ["USD:10"]}), json!({"max_budget": ["USD:1"]})), None),
         (submit(json!({"tool.call": ["*"]}), json!({})), Some(json!({"tool.call": ["*"]}))),
     ] {
         w.send_submit(player.conn, request.clone());
@@ -301,4 +303,23 @@ fn dialects_a_list_of_capabilities_is_a_lease() {
     w.advance(0);
     let frames = w.drain(player.conn);
     assert!(frames.iter().all(|frame| frame.kind() != "session.error"), "{frames:?}");
+}
+
+#[test]
+fn dialects_a_key_stands_for_the_expiry_and_the_bound_of_its_submit() {
+    let mut w = World::new();
+    let player = Player::connect(&mut w, sdk("ruby"), "tok-alice");
+    let mut submit = |key: &str, expires_at: &str, max: &str| {
+        let lease = json!({"capabilities": [], "cost.budget": ["USD:10"], "expires_at": expires_at});
+        let constraints = json!({"max_budget": [max]});
+        let payload =
+            json!({"agent": "echo", "idempotency_key": key, "lease_request": lease, "lease_constraints": constraints});
+        w.send_submit(player.conn, payload);
+        let frames = w.drain(player.conn);
+        frames.iter().find(|frame| frame.kind() == "session.error").map(|error| error.payload()["code"].clone())
+    };
+    assert_eq!(submit("k", "2030-01-01T00:00:00Z", "USD:1"), None);
+    assert_eq!(submit("k", "2030-01-01T00:00:00Z", "USD:1"), None, "the same submit");
+    assert_eq!(submit("k", "2031-01-01T00:00:00Z", "USD:1"), Some(json!("DUPLICATE_KEY")));
+    assert_eq!(submit("k", "2030-01-01T00:00:00Z", "USD:2"), Some(json!("DUPLICATE_KEY")));
 }

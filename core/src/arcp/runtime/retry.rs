@@ -176,22 +176,32 @@ impl Runtime {
 }
 
 /// The digest of what makes two submits of one key the same (§7.2).
-pub(super) fn fingerprint(submit: &Submit<'_>, lease: Option<&Lease>) -> Digest {
-    let text = |text: &Text<'_>| {
+///
+/// `expires_at` is where the lease expires, wherever the submit says so; `max_budget` is what bounds a list of capabilities.
+pub(super) fn fingerprint(
+    submit: &Submit<'_>,
+    lease: Option<&Lease>,
+    expires_at: Option<&str>,
+    max_budget: Option<&str>,
+) -> Digest {
+    let string = |text: &str| {
         let mut json = String::new();
-        push_json_str(&mut json, text.as_str());
+        push_json_str(&mut json, text);
         json
     };
+    let text = |text: &Text<'_>| string(text.as_str());
     let lease_request = submit.lease_request.filter(|_| lease.is_none_or(|lease| !lease.is_empty()));
-    let expires_at = submit.lease_constraints.as_ref().and_then(|constraints| constraints.expires_at.as_ref());
     let secs = submit.max_runtime_sec.map(|secs| alloc::format!("{}", secs.0));
     let mut hasher = Sha256::new();
     member(&mut hasher, "agent", Some(&text(&submit.agent)));
     member(&mut hasher, "input", submit.input.map(RawValue::get).filter(|input| *input != "null"));
     member(&mut hasher, "lease_request", lease_request.map(RawValue::get));
-    member(&mut hasher, "expires_at", expires_at.map(text).as_deref());
+    member(&mut hasher, "expires_at", expires_at.map(string).as_deref());
     member(&mut hasher, "max_runtime_sec", secs.as_deref());
     member(&mut hasher, "parent_job_id", submit.parent_job_id.as_ref().map(text).as_deref());
     member(&mut hasher, "delegate_id", submit.delegate_id.as_ref().map(text).as_deref());
+    if max_budget.is_some() {
+        member(&mut hasher, "max_budget", max_budget);
+    }
     hasher.finalize().into()
 }

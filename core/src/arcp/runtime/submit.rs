@@ -57,10 +57,16 @@ impl Runtime {
         let Some(session) = self.sessions.get(key) else { return Ok(()) };
         let (features, small_chunks) = (session.features(), session.dialect().row().small_chunks || session.is_stdio());
         let principal = Arc::clone(session.principal());
-        let translated = match submit.lease_request.filter(|_| session.dialect().row().lease_capabilities) {
-            Some(raw) => translate(raw, submit.lease_constraints.as_ref().and_then(|c| c.max_budget))?,
+        let lists_capabilities = session.dialect().row().lease_capabilities;
+        let max_budget = submit.lease_constraints.as_ref().and_then(|c| c.max_budget).filter(|_| lists_capabilities);
+        let translated = match submit.lease_request.filter(|_| lists_capabilities) {
+            Some(raw) => translate(raw, max_budget)?,
             None => None,
         };
+        if max_budget.is_some() && translated.is_none() {
+            // A bound that cannot be kept is not dropped.
+            return Err(Fault::invalid("lease_constraints.max_budget needs a lease_request that lists capabilities"));
+        }
         let lease = match &translated {
             Some(translated) => validate::lease_text(&translated.lease),
             None => validate::lease(submit.lease_request),
@@ -70,7 +76,7 @@ impl Runtime {
         validate::negotiated(features, submit.agent.as_str(), lease.as_ref().ok(), expires_at)?;
         let record = idempotency_key.map(|text| {
             let record_key = (Arc::clone(&principal), sha256(text.as_bytes()));
-            (record_key, fingerprint(&submit, lease.as_ref().ok()))
+            (record_key, fingerprint(&submit, lease.as_ref().ok(), expires_at, max_budget.map(RawValue::get)))
         });
         if let Some((record_key, fingerprint)) = &record
             && self.answer_retried(key, request.id, record_key, fingerprint)?
