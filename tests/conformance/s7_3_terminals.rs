@@ -72,6 +72,27 @@ fn s12_an_agents_own_code_becomes_internal_error() {
 }
 
 #[test]
+fn s12_an_agents_own_code_stands_among_its_details() {
+    let details = [
+        (r#"{"tray":2}"#, json!({"code": "OUT_OF_PAPER", "tray": 2})),
+        (r#"{"code":7}"#, json!({"code": "OUT_OF_PAPER"})),
+    ];
+    for (own, expected) in details {
+        let mut w = World::new();
+        let a = w.login("tok-alice");
+        let job = w.job(a, "echo");
+        let failure = JobFailure {
+            code: "OUT_OF_PAPER".to_owned(),
+            message: "no paper".to_owned(),
+            details: Some(json_text(own)),
+        };
+        w.runtime.fail(w.now, job.key, failure).unwrap();
+        w.advance(0);
+        assert_eq!(w.expect(a, "job.error").payload()["details"], expected);
+    }
+}
+
+#[test]
 fn s12_retryable_is_true_for_internal_error_alone() {
     for code in ErrorCode::ALL {
         let mut w = World::new();

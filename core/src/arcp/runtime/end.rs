@@ -19,6 +19,7 @@ use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{FinalStatus, Terminal};
 use crate::arcp::wire::reply::{self, Success};
+use crate::json::{Members, Object};
 use crate::time::Time;
 
 /// The maximum length of an agent's message and of a client's reason, in characters. They fit the smallest frame even
@@ -26,8 +27,8 @@ use crate::time::Time;
 pub(super) const MAX_MESSAGE: usize = 4 << 10;
 
 impl Runtime {
-    /// Ends a job whose agent has failed. A code that is not one of the 15 becomes `INTERNAL_ERROR` with details
-    /// `{code}`.
+    /// Ends a job whose agent has failed. A code that is not one of the 15 becomes `INTERNAL_ERROR`, and stands as `code`
+    /// among the details.
     ///
     /// Errors: [`Refused::Terminal`], [`Refused::NotRunning`], [`Refused::Stale`].
     #[expect(clippy::needless_pass_by_value, reason = "an answer is given away")]
@@ -36,16 +37,13 @@ impl Runtime {
             this.running(job)?;
             let message = if failure.message.is_empty() { "the agent failed" } else { &failure.message };
             let message: String = message.chars().take(MAX_MESSAGE).collect();
+            let limit = this.frame_limit(this.jobs.get(job).and_then(Job::owner)) / 2;
+            let details = failure.details.as_ref().map(|details| details.get()).filter(|text| text.len() <= limit);
             let fault = match ErrorCode::parse(&failure.code) {
-                Some(code) => {
-                    let limit = this.frame_limit(this.jobs.get(job).and_then(Job::owner)) / 2;
-                    let details = failure.details.as_ref().map(|details| details.get());
-                    let details = details.filter(|text| text.len() <= limit).map(Into::into);
-                    Fault { details, ..Fault::new(code, message) }
-                }
+                Some(code) => Fault { details: details.map(Into::into), ..Fault::new(code, message) },
                 None => {
-                    let code: String = failure.code.chars().take(256).collect();
-                    Fault::new(ErrorCode::InternalError, message).with_detail("code", &code)
+                    let details = Some(with_own_code(&failure.code, details));
+                    Fault { details, ..Fault::new(ErrorCode::InternalError, message) }
                 }
             };
             this.end_fault(job, Cause::Failed, fault);
@@ -210,6 +208,14 @@ impl Runtime {
             self.press(key);
         }
     }
+}
+
+/// Returns an agent's details with a code of its own as `code`, which replaces a member of that name.
+fn with_own_code(code: &str, details: Option<&str>) -> String {
+    let code: String = code.chars().take(256).collect();
+    let own = details.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Members(Vec::new()));
+    let own = own.0.iter().filter(|(name, _)| name.as_str() != "code");
+    own.fold(Object::new().text("code", &code), |all, (name, value)| all.json(name.as_str(), value.get())).close()
 }
 
 /// The fault of a job that was cancelled.

@@ -59,7 +59,7 @@ pub enum JobResult<'a> {
 /// How an agent's job fails (§7.3): `final_status` is `error`.
 #[derive(Clone, Debug)]
 pub struct JobFailure {
-    /// A code of the agent's choice. One outside the 15 of §12 becomes `INTERNAL_ERROR` with details `{code}`.
+    /// A code of the agent's choice. One outside the 15 of §12 becomes `INTERNAL_ERROR`, with `code` among the details.
     pub code: String,
     /// A sentence for people; an empty one is replaced.
     pub message: String,

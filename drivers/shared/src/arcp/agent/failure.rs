@@ -39,8 +39,8 @@ impl Failure {
         Failure::custom(code.as_str(), message)
     }
 
-    /// Returns a failure with a code of the agent's own. The client sees `INTERNAL_ERROR` with the details `{code}`, which
-    /// replace those of [`with_details`](Failure::with_details).
+    /// Returns a failure with a code of the agent's own. The client sees `INTERNAL_ERROR`, and `code` among the
+    /// details of [`with_details`](Failure::with_details).
     ///
     /// The text of a code of §12 stands for that code, as in [`new`](Failure::new).
     pub fn custom(code: impl Into<String>, message: impl Into<String>) -> Failure {
