@@ -1,5 +1,5 @@
-//! The sessions that `nuncio submit --detach` saves for `nuncio cancel`. Only the session that submitted a job may cancel
-//! it (§7.4), so `cancel` resumes that session.
+//! The sessions that `nuncio submit --detach` saves for `nuncio cancel`. While the session that submitted a job exists, only
+//! it may cancel the job (§7.4), so `cancel` resumes that session.
 //!
 //! There is one file per job in `$XDG_STATE_HOME/nuncio` (default `~/.local/state/nuncio`; on Windows
 //! `%LOCALAPPDATA%\nuncio`), readable by its owner only. It holds a resume token, which is useless without the bearer

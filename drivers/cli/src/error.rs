@@ -20,7 +20,10 @@ pub(crate) enum Error {
     Unauthenticated(String),
     #[error("{0}")]
     Refused(String),
-    #[error("{0}; jobs go on in the runtime: list them with `nuncio jobs`, follow one with `nuncio tail JOB`")]
+    #[error(
+        "{0}; `nuncio jobs` lists the jobs that the runtime still has, and `nuncio tail JOB` follows one; a runtime that \
+         was restarted without a journal has none"
+    )]
     Lost(String),
     #[error(
         "the runtime never said how the job ended, and no longer knows it; look for its effects before you submit it again"

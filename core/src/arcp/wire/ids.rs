@@ -273,6 +273,9 @@ macro_rules! peer_id {
 peer_id!(
     /// The id of a job, as its runtime made it. A clone shares the text.
     ///
+    /// Every runtime makes ids of its own, so any text is an id: `JobId::from(text)`. [`ulid`](JobId::ulid) tells whether
+    /// Nuncio can have made it.
+    ///
     /// ```
     /// use nuncio_core::arcp::JobId;
     ///
@@ -284,7 +287,7 @@ peer_id!(
     JobUlid
 );
 peer_id!(
-    /// The id of a session, as its runtime made it. A clone shares the text.
+    /// The id of a session, as its runtime made it. A clone shares the text. Any text is an id, as of a [`JobId`].
     SessionId,
     SessionUlid
 );

@@ -19,9 +19,11 @@ Example:
   job=$(nuncio submit report --detach)
   nuncio cancel \"$job\" --reason 'wrong week'
 
-Only the session that submitted a job may cancel it. `nuncio submit --detach`
-saves that session on this machine, and `nuncio cancel` resumes it. Cancel a job
-that is being followed with Ctrl-C in its own terminal.
+The session that submitted a job may cancel it. `nuncio submit --detach` saves
+that session on this machine, and `nuncio cancel` resumes it. Once the runtime
+has forgotten that session, every session of the same principal may cancel the
+job, and operators (`nuncio serve --operator`) always may. Cancel a job that is
+being followed with Ctrl-C in its own terminal.
 
 Exit codes:
   0    the job is cancelled, now or by an earlier request
@@ -96,7 +98,8 @@ async fn resume_owner(
     let Some(point) = detached::find(url, job_id) else {
         return Err(Error::Refused(format!(
             "the runtime refused the request: {fault}; press Ctrl-C where the job is followed. A job can be cancelled \
-             from elsewhere if it is submitted with --detach, on the same machine and with the same --url"
+             from elsewhere if it is submitted with --detach, on the same machine and with the same --url; by an operator; \
+             and with a token of its principal once the session that submitted it can no longer be resumed"
         )));
     };
     let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {

@@ -298,7 +298,7 @@ impl Restoring {
 }
 
 fn restarted() -> Fault {
-    Fault::new(ErrorCode::InternalError, "the runtime restarted while it ran; submit it again with a new key")
+    Fault::new(ErrorCode::InternalError, "the runtime restarted; submit the job again, with a new key if any")
         .with_detail("reason", "runtime restarted")
 }
 

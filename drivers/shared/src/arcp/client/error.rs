@@ -315,7 +315,9 @@ pub enum CallError {
     #[error("the runtime is silent about the job: it never said how the job ended, and no longer knows it")]
     Silent,
     /// The result is not what the caller takes.
-    #[error("the result of the job is not what was expected: {0}")]
+    #[error(
+        "the result of the job does not have the expected type: {0}; `collect` reads a streamed result as text or bytes"
+    )]
     Decode(#[source] serde_json::Error),
 }
 

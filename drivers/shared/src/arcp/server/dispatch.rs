@@ -176,7 +176,7 @@ impl State {
                 actions.push(move |_| info!(%session, %principal, %dialect, resumed, "the session is live"));
             }
             Event::SessionDetached { session } => {
-                actions.push(move |_| info!(%session, "the session has lost its connection"));
+                actions.push(move |_| info!(%session, "the session has no connection; it can be resumed"));
             }
             Event::SessionClosed { session } => actions.push(move |_| info!(%session, "the session is closed")),
             Event::Submitted { job, credentials } => {
