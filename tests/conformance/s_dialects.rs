@@ -1,6 +1,6 @@
 //! core/docs/arcp.md, "Dialects": each SDK's client, played by its recorded frames and its own rules of correlation.
 
-use nuncio_core::arcp::{Dialect, Event, Journaling, Record};
+use nuncio_core::arcp::{Dialect, ErrorCode, Event, Journaling, Record};
 use nuncio_tests::sdk::{Answer, OnJobError, Player, SDKS, Sdk, run};
 use nuncio_tests::world::{OnSubmit, World};
 use serde_json::json;
@@ -322,4 +322,39 @@ fn dialects_a_key_stands_for_the_expiry_and_the_bound_of_its_submit() {
     assert_eq!(submit("k", "2030-01-01T00:00:00Z", "USD:1"), None, "the same submit");
     assert_eq!(submit("k", "2031-01-01T00:00:00Z", "USD:1"), Some(json!("DUPLICATE_KEY")));
     assert_eq!(submit("k", "2030-01-01T00:00:00Z", "USD:2"), Some(json!("DUPLICATE_KEY")));
+}
+
+#[test]
+fn dialects_nothing_is_read_before_the_answer_to_a_submit_of_a_client_that_binds_by_arrival() {
+    for (name, in_order) in
+        [("ts", true), ("csharp", true), ("go", true), ("java", true), ("py", false), ("ruby", false)]
+    {
+        for declines in [false, true] {
+            let mut w = World::new();
+            let player = Player::connect(&mut w, sdk(name), "tok-alice");
+            w.on_submit = OnSubmit::Hold;
+            let job = w.submit_held(player.conn, json!({"agent": "echo"}));
+            assert_eq!(w.runtime.reading(player.conn), !in_order, "{name}");
+            if declines {
+                w.decline(job, ErrorCode::PermissionDenied);
+            } else {
+                w.start(job);
+            }
+            assert!(w.runtime.reading(player.conn) && w.reading_announced(player.conn), "{name}");
+        }
+    }
+}
+
+#[test]
+fn dialects_a_client_that_binds_by_arrival_is_read_again_after_the_answer_to_a_lost_submit() {
+    let mut w = World::new();
+    let mut player = Player::connect(&mut w, sdk("go"), "tok-alice");
+    w.on_submit = OnSubmit::Hold;
+    let first = w.submit_held(player.conn, json!({"agent": "echo"}));
+    player.resume(&mut w);
+    let second = w.submit_held(player.conn, json!({"agent": "slow"}));
+    w.start(second);
+    assert!(!w.runtime.reading(player.conn));
+    w.decline(first, ErrorCode::PermissionDenied);
+    assert!(w.runtime.reading(player.conn));
 }

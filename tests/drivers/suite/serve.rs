@@ -10,10 +10,11 @@ use nuncio_shared::arcp::{
     RequestFailure, SessionEnd, Submit,
 };
 use nuncio_shared::auth::StaticTokens;
-use serde_json::Value;
-use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use serde_json::{Value, json};
+use smol::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use smol::net::TcpStream;
 use smol::net::unix::UnixStream;
+use smol::stream::StreamExt as _;
 
 /// Returns a builder with a short linger, because the peers of these tests do not answer a close.
 fn configured(config: Config) -> ServerBuilder {
@@ -155,5 +156,42 @@ fn a_submit_that_is_too_large_for_the_server_fails_and_the_session_goes_on() {
         assert!(matches!(error, ClientError::Failed(RequestFailure::TooLarge { .. })), "{error}");
         let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
         assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+    });
+}
+
+#[test]
+fn a_refusal_never_overtakes_an_earlier_submit_of_a_client_that_binds_by_arrival() {
+    within(async {
+        let server = configured(Config::default()).build().unwrap();
+        for round in 0..50 {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let _connection = server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Stdio);
+            // The hello is that of the C# SDK. The second submit is refused by accepting it, and failing the job.
+            let frame = |number: u32, kind: &str, payload: Value| {
+                let id = format!("msg_01M8HFFC0E2ZYDDRM55PJC42{number:02}");
+                json!({"arcp": "1.1", "id": id, "type": kind, "timestamp": "2026-11-28T16:00:00Z", "payload": payload})
+            };
+            let hello = json!({"client": {"name": "c", "version": "1"}, "auth": {"scheme": "bearer", "token": "tok-alice"},
+                "capabilities": {"features": ["ack"]}});
+            let frames = [
+                frame(1, "session.hello", hello),
+                frame(2, "job.submit", json!({"agent": "echo", "input": "good"})),
+                frame(3, "job.submit", json!({"agent": "nobody"})),
+            ];
+            let mut lines = BufReader::new(ours.clone()).lines();
+            ours.write_all(format!("{}\n", frames[0]).as_bytes()).await.unwrap();
+            assert!(lines.next().await.unwrap().unwrap().contains("session.welcome"));
+            ours.write_all(format!("{}\n{}\n", frames[1], frames[2]).as_bytes()).await.unwrap();
+            let mut accepted = Vec::new();
+            let good = loop {
+                let frame: Value = serde_json::from_str(&lines.next().await.unwrap().unwrap()).unwrap();
+                match frame["type"].as_str() {
+                    Some("job.accepted") => accepted.push(frame["job_id"].clone()),
+                    Some("job.result") => break frame["job_id"].clone(),
+                    _ => {}
+                }
+            };
+            assert_eq!(accepted.first(), Some(&good), "round {round}");
+        }
     });
 }

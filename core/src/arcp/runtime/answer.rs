@@ -216,6 +216,7 @@ impl Runtime {
                 let asked = Asked::Submit { agent, trace_id };
                 self.refuse_request(conn, Some(&waiter.request_id), &asked, &fault);
             }
+            self.touch(waiter.session);
         }
         if let (Some(parent), Some(delegate_id)) = (job.parent(), &job.accepted().delegate_id)
             && let Some(running) = self.jobs.get_mut(parent).filter(|job| job.state().is_running())

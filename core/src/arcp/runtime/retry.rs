@@ -35,12 +35,19 @@ impl<'a> Answer<'a> {
 }
 
 impl Runtime {
-    /// Notes that the session waits for the host's answer to a submit.
+    /// Notes that the session waits for the host's answer to a submit. If its client binds replies in the order in which
+    /// they arrive, nothing more is read from it until then: the answer to a later request might come first.
     pub(super) fn await_answer(&mut self, key: SessionKey, request_id: &str, id: JobKey) {
         let (Some(job), Some(session)) = (self.jobs.get_mut(id), self.sessions.get_mut(key)) else { return };
         job.add_waiter(key, session.epoch(), request_id);
         session.await_answer();
         session.remember_submit(request_id, id, job.ulid(), &self.config.limits);
+        let in_order = session.dialect().row().binds_by_arrival;
+        if let Some(conn) = session.conn().filter(|_| in_order)
+            && self.conns.await_answer(conn)
+        {
+            self.outputs.not_reading(conn);
+        }
     }
 
     /// If the session has sent this submit id before, answers it again without running the job again. Returns whether

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use super::credit::{Credit, Outstanding, Written};
+use super::pause::Pause;
 use super::replies::{Level, Replies, Reply};
 use super::state::ConnState;
 use crate::arcp::runtime::config::Limits;
@@ -91,8 +92,7 @@ pub(crate) struct Conn {
     last_ping: Time,
     /// Whether a frame was received after the welcome, which proves that the client holds the newest resume token.
     proved: bool,
-    /// Whether its frames are not read, because replies pile up.
-    paused: bool,
+    pause: Pause,
     bad_frames: u32,
     bad_since: Time,
     ending: Option<Ending>,
@@ -121,7 +121,7 @@ impl Conn {
             last_sent: now,
             last_ping: now,
             proved: false,
-            paused: false,
+            pause: Pause::default(),
             bad_frames: 0,
             bad_since: now,
             ending: None,
@@ -186,7 +186,7 @@ impl Conn {
         match self.state {
             ConnState::Greeting | ConnState::Closing => true,
             ConnState::Authenticating | ConnState::Gone => false,
-            ConnState::Bound => !self.paused,
+            ConnState::Bound => !self.pause.is_on(),
         }
     }
 
@@ -277,19 +277,23 @@ impl Conn {
 
     /// Stops reading; returns whether it was read before.
     pub(super) fn pause(&mut self) -> bool {
-        !core::mem::replace(&mut self.paused, true)
+        self.pause.replies_pile_up()
     }
 
     /// Whether replies pile up.
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused
+        self.pause.for_replies()
     }
 
-    /// Resumes reading if enough replies were sent. Returns whether it does.
-    pub(super) fn resume_reading(&mut self, limits: &Limits) -> bool {
-        let resumes = self.state == ConnState::Bound && self.paused && self.replies.level(limits) == Level::Low;
-        self.paused &= !resumes;
-        resumes
+    /// Stops reading until the submits of its session are answered; returns whether it was read before.
+    pub(super) fn await_answer(&mut self) -> bool {
+        self.pause.await_answer()
+    }
+
+    /// Resumes reading if enough replies were sent, and if submits that it waited for are `answered`. Returns whether it
+    /// does.
+    pub(super) fn resume_reading(&mut self, answered: bool, limits: &Limits) -> bool {
+        self.state == ConnState::Bound && self.pause.lift(self.replies.level(limits) == Level::Low, answered)
     }
 
     /// Whether nothing is left to be sent before it closes.

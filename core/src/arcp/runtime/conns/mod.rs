@@ -2,6 +2,7 @@
 
 pub(crate) mod conn;
 pub(crate) mod credit;
+mod pause;
 pub(crate) mod replies;
 pub(crate) mod state;
 
@@ -204,12 +205,18 @@ impl Conns {
         }
     }
 
-    /// Notes that a connection has nothing more to send now, and returns what to do.
-    pub(super) fn settle(&mut self, id: ConnId, limits: &Limits) -> Settled {
+    /// Stops reading from a connection until the submits of its session are answered. Returns whether it was read before.
+    pub(super) fn await_answer(&mut self, id: ConnId) -> bool {
+        self.table.get_mut(id).is_some_and(Conn::await_answer)
+    }
+
+    /// Notes that a connection has nothing more to send now, and whether the submits of its session are `answered`.
+    /// Returns what to do.
+    pub(super) fn settle(&mut self, id: ConnId, answered: bool, limits: &Limits) -> Settled {
         let Some(conn) = self.table.get_mut(id) else { return Settled::Idle };
         if conn.is_flushed() {
             Settled::Flushed
-        } else if conn.resume_reading(limits) {
+        } else if conn.resume_reading(answered, limits) {
             Settled::Reading
         } else {
             Settled::Idle

@@ -38,6 +38,8 @@ pub(crate) struct Row {
     pub(crate) refusals_end_by_job_error: bool,
     /// A refused cancel is not answered.
     pub(crate) silent_cancel: bool,
+    /// The client binds replies to its requests in the order in which they arrive.
+    pub(crate) binds_by_arrival: bool,
 }
 
 /// How a submit is refused.
@@ -74,6 +76,7 @@ const PLAIN: Row = Row {
     refused_submit: RefusedSubmit::Error,
     refusals_end_by_job_error: false,
     silent_cancel: false,
+    binds_by_arrival: false,
 };
 
 pub(super) static NUNCIO: Row =
@@ -97,6 +100,7 @@ pub(super) static TYPESCRIPT: Row = Row {
     recognises: |hello| hello.id == IdForm::PrefixedUlid && !hello.timestamp,
     refused_submit: RefusedSubmit::JobError,
     silent_cancel: true,
+    binds_by_arrival: true,
     ..PLAIN
 };
 
@@ -105,11 +109,17 @@ pub(super) static CSHARP: Row = Row {
     recognises: |hello| hello.id == IdForm::PrefixedUlid && hello.timestamp,
     refused_submit: RefusedSubmit::AcceptedAndFailed,
     silent_cancel: true,
+    binds_by_arrival: true,
     ..PLAIN
 };
 
-pub(super) static GO: Row =
-    Row { name: "go-1.1", recognises: |hello| hello.id == IdForm::Uuid7 && hello.client, output: true, ..PLAIN };
+pub(super) static GO: Row = Row {
+    name: "go-1.1",
+    recognises: |hello| hello.id == IdForm::Uuid7 && hello.client,
+    output: true,
+    binds_by_arrival: true,
+    ..PLAIN
+};
 
 pub(super) static RUBY: Row = Row {
     name: "ruby-1.0",
@@ -128,6 +138,7 @@ pub(super) static JAVA: Row = Row {
     reply_has_request_id: true,
     refused_submit: RefusedSubmit::ErrorThenJobError,
     refusals_end_by_job_error: true,
+    binds_by_arrival: true,
     ..PLAIN
 };
 

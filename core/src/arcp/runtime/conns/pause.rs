@@ -1,0 +1,42 @@
+//! Why frames of a connection are not read.
+
+/// The reasons for which frames of a connection are not read now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pause {
+    /// Replies pile up.
+    replies: bool,
+    /// A submit is unanswered, and the client binds replies in the order in which they arrive.
+    submit: bool,
+}
+
+impl Pause {
+    /// Whether there is a reason.
+    pub(super) fn is_on(self) -> bool {
+        self.replies || self.submit
+    }
+
+    /// Whether replies pile up.
+    pub(super) fn for_replies(self) -> bool {
+        self.replies
+    }
+
+    /// Notes that replies pile up. Returns whether they did not before.
+    pub(super) fn replies_pile_up(&mut self) -> bool {
+        !core::mem::replace(&mut self.replies, true)
+    }
+
+    /// Notes that a submit is unanswered. Returns whether frames were read before.
+    pub(super) fn await_answer(&mut self) -> bool {
+        let was_on = self.is_on();
+        self.submit = true;
+        !was_on
+    }
+
+    /// Removes the reasons that no longer hold. Returns whether frames are read again.
+    pub(super) fn lift(&mut self, replies_are_low: bool, answered: bool) -> bool {
+        let was_on = self.is_on();
+        self.replies &= !replies_are_low;
+        self.submit &= !answered;
+        was_on && !self.is_on()
+    }
+}
