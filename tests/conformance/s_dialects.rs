@@ -358,3 +358,19 @@ fn dialects_a_client_that_binds_by_arrival_is_read_again_after_the_answer_to_a_l
     w.decline(first, ErrorCode::PermissionDenied);
     assert!(w.runtime.reading(player.conn));
 }
+
+#[test]
+fn dialects_a_submit_that_is_not_json_harms_no_other_job() {
+    let mut w = World::new();
+    let python = w.login_python("tok-alice");
+    let job = w.job(python, "slow");
+    w.send_text(python, r#"{"arcp":"1.1","id":"m1","type":"job.submit","payload":{"agent":"echo","input":NaN}}"#);
+    let accepted = w.expect(python, "job.accepted");
+    assert_eq!(accepted.payload()["request_id"], "m1");
+    let error = w.expect(python, "job.error");
+    assert_eq!((error.job(), &error.payload()["code"]), (accepted.job(), &json!("INVALID_REQUEST")));
+    w.send_text(python, r#"{"arcp":"1.1","id":"m2","type":"job.cancel","payload":{"reason":NaN}}"#);
+    w.expect_nothing(python);
+    w.finish(&job, "1");
+    w.expect(python, "job.result");
+}

@@ -158,7 +158,8 @@ impl Checker {
 
     /// Registers a frame sent by a client: a hello decides from which number a resume continues.
     pub(crate) fn received(&mut self, conn: ConnId, text: &str) {
-        let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
+        // Some peers write NaN, which JSON does not have. The refusal of such a frame names it.
+        let Ok(frame) = serde_json::from_str::<Value>(&text.replace("NaN", "null")) else { return };
         let Some(conn) = self.conns.get_mut(&conn) else { return };
         let first = !std::mem::replace(&mut conn.greeted, true);
         if frame["type"] == "job.submit" {

@@ -10,7 +10,7 @@ use super::host::{ConnId, SessionKey, Via};
 use super::refuse::Asked;
 use super::sessions::session::Session;
 use crate::arcp::wire::dialect::Dialect;
-use crate::arcp::wire::envelope::{self, Envelope};
+use crate::arcp::wire::envelope::{self, Envelope, Salvage};
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::SessionUlid;
 use crate::arcp::wire::request;
@@ -129,15 +129,15 @@ impl Runtime {
 
     /// Reads and carries out one frame.
     fn read(&mut self, conn: ConnId, frame: &[u8]) -> Result<(), Refusal> {
-        let malformed = |request_id: Option<Box<str>>, sentence: Cow<'static, str>| Refusal {
-            request_id,
-            asked: Asked::Other,
+        let malformed = |salvage: Salvage, sentence: Cow<'static, str>| Refusal {
+            request_id: salvage.id.filter(|id| id.len() <= MAX_ID).map(Into::into),
+            asked: Asked::of_kind(salvage.kind.as_deref().unwrap_or_default()),
             fault: Fault::invalid(sentence),
             malformed: true,
         };
-        let text = core::str::from_utf8(frame).map_err(|_| malformed(None, "the frame is not UTF-8".into()))?;
-        let salvaged =
-            |sentence| malformed(envelope::salvage_id(text).filter(|id| id.len() <= MAX_ID).map(Into::into), sentence);
+        let not_text = |_| malformed(Salvage::default(), "the frame is not UTF-8".into());
+        let text = core::str::from_utf8(frame).map_err(not_text)?;
+        let salvaged = |sentence| malformed(envelope::salvage(text), sentence);
         if json::too_deep(text) {
             return Err(salvaged(alloc::format!("the frame nests deeper than {} levels", json::MAX_DEPTH).into()));
         }

@@ -55,16 +55,25 @@ impl Asked {
     /// Returns what a frame asks for.
     pub(super) fn of(envelope: &Envelope<'_>) -> Asked {
         match envelope.kind.as_ref().map_or("", Text::as_str) {
-            "session.hello" | "session.resume" => Asked::Hello,
             "job.submit" => Asked::Submit {
                 agent: named(envelope, |payload| payload.agent),
                 trace_id: envelope.trace_id.as_ref().and_then(|text| TraceId::parse_lenient(text.as_str())),
             },
-            "session.list_jobs" => Asked::List,
             "job.subscribe" => Asked::Subscribe {
                 job: named(envelope, |payload| payload.job_id)
                     .or_else(|| envelope.job_id.as_ref().map(|id| id.as_str().into())),
             },
+            other => Asked::of_kind(other),
+        }
+    }
+
+    /// Returns what a frame of this type asks for, if no more of it could be read.
+    pub(super) fn of_kind(kind: &str) -> Asked {
+        match kind {
+            "session.hello" | "session.resume" => Asked::Hello,
+            "job.submit" => Asked::Submit { agent: None, trace_id: None },
+            "session.list_jobs" => Asked::List,
+            "job.subscribe" => Asked::Subscribe { job: None },
             "job.cancel" => Asked::Cancel,
             _ => Asked::Other,
         }
