@@ -6,7 +6,7 @@ use std::fmt;
 /// The level of a [`log`](crate::arcp::JobContext::log) event (§8.2).
 ///
 /// The specification lists no levels. Clients of other implementations know at least the four that have a name here, and
-/// some of them drop an event with another one.
+/// some of them drop an event with another one, so that the runtime sends one of the four in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Level {
@@ -18,7 +18,7 @@ pub enum Level {
     Warn,
     /// `error`
     Error,
-    /// Any other text, as it is sent.
+    /// Any other text, such as `trace`, which the runtime sends as the nearest of the four: here as `debug`.
     Custom(Cow<'static, str>),
 }
 
