@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use nuncio_core::arcp::ACCEPTED_REPLAY;
 use nuncio_tests::raw::text;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::ledger::{Connected, Frame, Ledger};
 use super::process::KillPoint;
 use super::scenario::Shared;
 
-pub(crate) const FEATURES: [&str; 8] = [
+pub(crate) const FEATURES: [&str; 9] = [
     "ack",
     "list_jobs",
     "subscribe",
@@ -20,6 +21,8 @@ pub(crate) const FEATURES: [&str; 8] = [
     "provisioned_credentials",
     "progress",
     "result_chunk",
+    // The ledger checks that job.accepted precedes the first event of each job, after a resume too.
+    ACCEPTED_REPLAY,
 ];
 /// The number of events after which a client acknowledges.
 const ACK_EVERY: u64 = 5;
