@@ -2,15 +2,16 @@
 //! jobs that it watches.
 
 pub(crate) mod events;
+mod submits;
 mod watching;
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 
+use self::submits::Submits;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, JobKey, SessionKey};
@@ -35,14 +36,6 @@ pub(crate) struct Opening {
     pub(crate) features: Features,
     pub(crate) dialect: Dialect,
     pub(crate) stdio: bool,
-}
-
-/// A submit that this session has sent before.
-#[derive(Clone, Debug)]
-struct Sent {
-    id: Box<str>,
-    job: JobKey,
-    ulid: JobUlid,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +67,7 @@ pub(crate) struct Session {
     jobs: usize,
     /// Submits that the host has not answered.
     unanswered: usize,
-    submits: VecDeque<Sent>,
+    submits: Submits,
     /// The head of frames that are about no job.
     head: Arc<str>,
     lapse: Deadline,
@@ -105,7 +98,7 @@ impl Session {
             blocked: BTreeSet::new(),
             jobs: 0,
             unanswered: 0,
-            submits: VecDeque::new(),
+            submits: Submits::default(),
             lapse: Deadline::new(Timer::ResumeWindow),
             closed: false,
         }
@@ -309,27 +302,20 @@ impl Session {
 
     /// Remembers the id of a submit, so that its repetition is answered with the same job.
     pub(crate) fn remember_submit(&mut self, id: &str, job: JobKey, ulid: JobUlid, limits: &Limits) {
-        if self.submitted(id).is_some() {
-            return;
-        }
-        self.submits.push_back(Sent { id: id.into(), job, ulid });
-        if self.submits.len() > limits.submit_ids {
-            self.submits.pop_front();
-        }
+        self.submits.remember(id, job, ulid, limits.submit_ids);
     }
 
     /// The job of a submit that was sent before.
     pub(crate) fn submitted(&self, id: &str) -> Option<JobKey> {
-        self.submits.iter().find(|sent| *sent.id == *id).map(|sent| sent.job)
+        self.submits.job(id)
     }
 
     /// Forgets the submits of a job that was declined.
     pub(crate) fn forget_submits(&mut self, job: JobUlid) {
-        self.submits.retain(|sent| sent.ulid != job);
+        self.submits.forget(job);
     }
 
     pub(crate) fn held(&self) -> usize {
-        let submits: usize = self.submits.iter().map(|sent| sent.id.len() + 48).sum();
-        self.log.bytes_held() + submits + self.watches.len() * 256 + 512
+        self.log.bytes_held() + self.submits.bytes_held() + self.watches.len() * 256 + 512
     }
 }
