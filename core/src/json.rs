@@ -102,6 +102,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// Returns a JSON array of strings.
+pub(crate) fn strings<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::from("[");
+    for item in items {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        push_json_str(&mut out, item);
+    }
+    out.push(']');
+    out
+}
+
 /// Returns a JSON object without one of its members; `None` for any other text.
 pub(crate) fn without_member(object: &str, name: &str) -> Option<String> {
     let Members(members) = serde_json::from_str(object).ok()?;

@@ -28,6 +28,11 @@ async fn streams(_: Value, ctx: JobContext) -> Result<Output, Failure> {
     Ok(Output::streamed("ten chunks"))
 }
 
+async fn waits(_: Value, ctx: JobContext) -> Result<(), Failure> {
+    ctx.cancelled().await;
+    Ok(())
+}
+
 #[test]
 fn a_job_that_failed_is_an_error_wherever_its_result_is_asked_for() {
     within(async {
@@ -58,10 +63,6 @@ fn a_job_that_failed_is_an_error_wherever_its_result_is_asked_for() {
 #[test]
 fn a_job_that_was_cancelled_or_ran_too_long_is_an_error_that_says_so() {
     within(async {
-        let waits = |_: Value, ctx: JobContext| async move {
-            ctx.cancelled().await;
-            Ok(())
-        };
         let server = builder().agent("waits", waits).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut job = client.submit(&Submit::new("waits")).await.unwrap();
@@ -248,10 +249,6 @@ fn a_result_that_the_runtime_no_longer_has_is_an_error() {
 #[test]
 fn the_end_of_a_job_is_no_item_and_the_end_of_its_session_is_an_error() {
     within(async {
-        let waits = |_: Value, ctx: JobContext| async move {
-            ctx.cancelled().await;
-            Ok(())
-        };
         let server = builder().agent("waits", waits).build().unwrap();
         let client = connect(&server, "tok-alice").await;
         let mut ended = client.submit(&Submit::new("echo")).await.unwrap();

@@ -151,18 +151,24 @@ impl Runtime {
         self.check_drained();
     }
 
-    /// Returns the terminal for a session. If its frame would be too large, it is the one that a job without
-    /// `result_chunk` would have in that session.
-    pub(super) fn terminal_for(&self, key: SessionKey, job: JobUlid, terminal: &Terminal) -> (&'static str, Bytes) {
+    /// Returns the terminal for a session, and whether it is the job's own. If its frame would be too large, it is the one
+    /// that a job without `result_chunk` would have in that session.
+    pub(super) fn terminal_for(
+        &self,
+        key: SessionKey,
+        job: JobUlid,
+        terminal: &Terminal,
+    ) -> (&'static str, Bytes, bool) {
         let dialect = self.sessions.get(key).map(Session::dialect).unwrap_or_default();
         let (kind, payload) = dialect.numbered(job, terminal.kind, &terminal.payload);
         let max = self.frame_limit(Some(key));
         if event_len(payload.len()) <= max {
-            return (kind, payload);
+            return (kind, payload, true);
         }
         let fault = Fault::limit("frame_bytes", max as u64);
         let other = reply::failure(FinalStatus::Error, &fault, &self.clock.now().to_rfc3339());
-        dialect.numbered(job, other.kind, &other.payload)
+        let (kind, payload) = dialect.numbered(job, other.kind, &other.payload);
+        (kind, payload, false)
     }
 
     /// Appends the terminal to the log of every session that watches the job, in the form of that session.
@@ -174,14 +180,13 @@ impl Runtime {
             // If history has to be sent first, the terminal follows it.
             let Some(session) = self.sessions.get(key).filter(|session| session.is_shown_live(id)) else { continue };
             let owner = session.role(id) == Some(Role::Owner);
-            let (_, own_form) = session.dialect().numbered(ulid, terminal.kind, &terminal.payload);
-            let (kind, payload) = self.terminal_for(key, ulid, terminal);
+            let (kind, payload, is_own) = self.terminal_for(key, ulid, terminal);
             let Some(target) = self.show(key, id, kind, payload.clone(), None) else { continue };
             self.unwatch(key, id);
             if owner {
                 numbered = Some(target.seq);
             }
-            if payload == own_form {
+            if is_own {
                 to.push(target);
             } else if let Some(accepted) = self.jobs.get(id).map(|job| Arc::clone(job.accepted())) {
                 self.record_shown(&accepted, kind, &payload, None, target);

@@ -173,8 +173,8 @@ impl Runtime {
 
     /// Closes a connection that has sent its last frame, and reads on where replies have gone.
     fn settle(&mut self, conn: ConnId) {
-        let session = self.conns.session(conn).and_then(|key| self.sessions.get(key));
-        let answered = session.is_none_or(|session| session.unanswered() == 0);
+        let sessions = &self.sessions;
+        let answered = |key| sessions.get(key).is_none_or(|session| session.unanswered() == 0);
         match self.conns.settle(conn, answered, &self.config.limits) {
             Settled::Flushed => self.close_flushed(conn),
             Settled::Reading => self.outputs.reading(conn),

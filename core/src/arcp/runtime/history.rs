@@ -69,7 +69,7 @@ impl Runtime {
             }
             (Ok(Some(_)), _) => Next::Skip,
             (Ok(None), Some(terminal)) => {
-                let (kind, payload) = self.terminal_for(key, job.ulid(), terminal);
+                let (kind, payload, _) = self.terminal_for(key, job.ulid(), terminal);
                 Next::Terminal(kind, payload)
             }
             (Ok(None), None) => Next::Caught,

@@ -146,7 +146,7 @@ impl Runtime {
     ) {
         let Some(session) = self.sessions.get(key) else { return };
         let head = session.job_head(accepted).into();
-        let (kind, payload) = self.terminal_for(key, accepted.id, terminal);
+        let (kind, payload, _) = self.terminal_for(key, accepted.id, terminal);
         if let Some(to) = self.number(key, kind, head, payload.clone(), None, announcement) {
             self.record_shown(accepted, kind, &payload, None, to);
             self.press(key);

@@ -292,8 +292,11 @@ impl Conn {
 
     /// Resumes reading if enough replies were sent, and if submits that it waited for are `answered`. Returns whether it
     /// does.
-    pub(super) fn resume_reading(&mut self, answered: bool, limits: &Limits) -> bool {
-        self.state == ConnState::Bound && self.pause.lift(self.replies.level(limits) == Level::Low, answered)
+    pub(super) fn resume_reading(&mut self, answered: impl FnOnce(SessionKey) -> bool, limits: &Limits) -> bool {
+        // Most connections are read from, so that there is nothing to find out.
+        self.state == ConnState::Bound
+            && self.pause.is_on()
+            && self.pause.lift(self.replies.level(limits) == Level::Low, self.session.is_none_or(answered))
     }
 
     /// Whether nothing is left to be sent before it closes.

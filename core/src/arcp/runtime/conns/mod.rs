@@ -210,9 +210,9 @@ impl Conns {
         self.table.get_mut(id).is_some_and(Conn::await_answer)
     }
 
-    /// Notes that a connection has nothing more to send now, and whether the submits of its session are `answered`.
-    /// Returns what to do.
-    pub(super) fn settle(&mut self, id: ConnId, answered: bool, limits: &Limits) -> Settled {
+    /// Notes that a connection has nothing more to send now, and returns what to do. `answered` says whether the submits of
+    /// a session are answered.
+    pub(super) fn settle(&mut self, id: ConnId, answered: impl FnOnce(SessionKey) -> bool, limits: &Limits) -> Settled {
         let Some(conn) = self.table.get_mut(id) else { return Settled::Idle };
         if conn.is_flushed() {
             Settled::Flushed

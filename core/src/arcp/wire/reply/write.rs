@@ -11,7 +11,7 @@ use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::budget::Budget;
-use crate::json::{Object, push_json_str};
+use crate::json::{Object, strings};
 use crate::time::Time;
 
 /// The form in which a session receives payloads: fixed by the features it negotiated and by its dialect.
@@ -75,18 +75,6 @@ pub(crate) fn capabilities<'a>(features: Features, agents: impl Iterator<Item = 
         .json("features", &strings(features.iter().map(Feature::as_str)))
         .json("agents", &list)
         .close()
-}
-
-fn strings<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    let mut out = String::from("[");
-    for item in items {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        push_json_str(&mut out, item);
-    }
-    out.push(']');
-    out
 }
 
 fn constraints(expires_at: Option<Time>) -> Option<String> {

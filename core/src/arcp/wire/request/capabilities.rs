@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::arcp::wire::error::Fault;
 use crate::budget::{Amounts, parse_amount};
-use crate::json::{Object, Text, push_json_str};
+use crate::json::{Object, Text, strings};
 use crate::lease::Namespace;
 
 /// A `lease_request` that lists capabilities.
@@ -74,7 +74,9 @@ pub(crate) fn translate(raw: &RawValue, max_budget: Option<&RawValue>) -> Result
             None => grants.push(("model.use", models.collect())),
         }
     }
-    let lease = grants.iter().fold(Object::new(), |object, (name, patterns)| object.json(name, &strings(patterns)));
+    let lease = grants
+        .iter()
+        .fold(Object::new(), |object, (name, patterns)| object.json(name, &strings(patterns.iter().map(Cow::as_ref))));
     Ok(Some(Translated { lease: lease.close(), expires_at: requested.expires_at.map(|at| at.as_str().to_string()) }))
 }
 
@@ -114,16 +116,4 @@ fn entries<'a>(asked: &Amounts, max: &Amounts) -> Vec<Cow<'a, str>> {
         Cow::Owned(alloc::format!("{}:{amount}", currency.as_str()))
     });
     bounded.collect()
-}
-
-fn strings(items: &[Cow<'_, str>]) -> String {
-    let mut out = String::from("[");
-    for item in items {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        push_json_str(&mut out, item);
-    }
-    out.push(']');
-    out
 }
