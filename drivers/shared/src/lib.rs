@@ -7,4 +7,6 @@
 
 pub mod arcp;
 pub mod auth;
+#[cfg(feature = "cap")]
+pub mod cap;
 pub mod io;

@@ -1,0 +1,104 @@
+//! The bus: what CAP needs of NATS, as a trait.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::io::BoxFuture;
+
+/// A message on a bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// The subject that it was published on.
+    pub subject: String,
+    /// Where an answer is published, if one is asked for.
+    pub reply: Option<String>,
+    /// The content: the bytes of a packet.
+    pub payload: Bytes,
+}
+
+/// A message of a subscription.
+#[derive(Debug)]
+pub struct Received {
+    /// The message.
+    pub message: Message,
+    /// What acknowledges it, if it comes from a durable stream. A message that is not acknowledged is delivered again.
+    pub acknowledgement: Option<Box<dyn Acknowledge>>,
+}
+
+/// Acknowledges a message of a durable stream.
+pub trait Acknowledge: Send + Sync + std::fmt::Debug + 'static {
+    /// Notes that the message needs not be delivered again.
+    fn acknowledge(self: Box<Self>) -> BoxFuture<'static, Result<(), BusError>>;
+}
+
+/// The messages of a subscription. Dropping it ends the subscription.
+pub type Subscription = Pin<Box<dyn Stream<Item = Received> + Send>>;
+
+/// The state of a bus' connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BusState {
+    /// The server is not reached; the bus keeps trying.
+    Disconnected,
+    /// Messages are exchanged. The number counts the connections, so that a short gap is noticed.
+    Connected(u64),
+    /// The bus was closed, or has given up. Nothing follows.
+    Closed,
+}
+
+/// Why an operation on a bus has failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusError {
+    /// The server is not reached at present.
+    #[error("the bus is not connected: {0}")]
+    Disconnected(String),
+    /// Nobody has subscribed to the subject of a request.
+    #[error("no subscriber answers requests on {0:?}")]
+    NoResponders(String),
+    /// The answer to a request did not come in time.
+    #[error("no answer came on {subject:?} within {limit:?}")]
+    Timeout {
+        /// The subject of the request.
+        subject: String,
+        /// The time that was waited.
+        limit: Duration,
+    },
+    /// The bus refused the operation.
+    #[error("the bus refused this: {0}")]
+    Refused(String),
+    /// The bus was closed.
+    #[error("the bus is closed")]
+    Closed,
+}
+
+/// A message bus with subjects and queue groups.
+///
+/// Subjects are words that dots separate. A subscription may have the wildcards `*` for one word and `>` for all words that
+/// follow. Of the subscribers of one queue group, one gets each message.
+///
+/// Delivery is at most once unless a message carries an acknowledgement.
+pub trait Bus: Send + Sync + 'static {
+    /// Publishes a message. It returns when the message was handed to the connection; [`Bus::flush`] waits for the server.
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>>;
+
+    /// Subscribes to a subject, as a member of a queue group if one is named.
+    fn subscribe(&self, subject: &str, group: Option<&str>) -> BoxFuture<'_, Result<Subscription, BusError>>;
+
+    /// Publishes a message and waits for the first answer.
+    fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>>;
+
+    /// Waits until the server has taken everything that was published and subscribed before.
+    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>>;
+
+    /// Returns the state of the connection.
+    fn state(&self) -> BusState;
+
+    /// Waits until the state differs from `seen`, and returns it.
+    fn changed(&self, seen: BusState) -> BoxFuture<'_, BusState>;
+
+    /// Writes what was published, and closes the connection.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
