@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-use rustls::crypto::ring;
+use rustls::client::WantsClientCert;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 
+use super::unverified::AnyCertificate;
 use super::{Authorities, Identity, TlsError};
 
 /// The TLS configuration of a client (TLS 1.2 and 1.3): the authorities it trusts, and the certificate it presents.
@@ -37,20 +39,52 @@ impl ClientTls {
         ClientTls::build(authorities, Some(identity))
     }
 
+    /// Trusts any server, whatever its certificate says, and presents a certificate to servers that request one. Someone in
+    /// between can then read and change everything, so this is for tests and for networks that are protected otherwise.
+    pub fn unverified(identity: Option<Identity>) -> Result<ClientTls, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Arc::new(AnyCertificate::new(&provider));
+        let builder = ClientTls::builder(provider)?.dangerous().with_custom_certificate_verifier(verifier);
+        ClientTls::with_identity(builder, identity)
+    }
+
     /// Sets the name that the server's certificate must be for, if it differs from the host of the URL, as behind a tunnel.
     pub fn server_name(mut self, name: &str) -> Result<ClientTls, TlsError> {
         self.server_name = Some(parse_name(name)?);
         Ok(self)
     }
 
+    /// Offers no protocol by ALPN. The default offers HTTP/1.1, on which WebSocket begins; NATS and Redis name none.
+    pub fn without_alpn(mut self) -> ClientTls {
+        Arc::make_mut(&mut self.config).alpn_protocols.clear();
+        self
+    }
+
+    /// Returns the configuration in the form of `rustls`, for clients that make their connections themselves. The
+    /// [server name](ClientTls::server_name) is not part of it.
+    pub fn rustls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     fn build(authorities: Authorities, identity: Option<Identity>) -> Result<ClientTls, TlsError> {
-        let wrong = |error: rustls::Error| TlsError::Identity(error.to_string());
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let builder = ClientTls::builder(Arc::new(ring::default_provider()))?.with_root_certificates(authorities.roots);
+        ClientTls::with_identity(builder, identity)
+    }
+
+    fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+        ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(wrong)?
-            .with_root_certificates(authorities.roots);
+            .map_err(|error| wrong(&error))
+    }
+
+    fn with_identity(
+        builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+        identity: Option<Identity>,
+    ) -> Result<ClientTls, TlsError> {
         let mut config = match identity {
-            Some(identity) => builder.with_client_auth_cert(identity.chain, identity.key).map_err(wrong)?,
+            Some(identity) => {
+                builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| wrong(&error))?
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -64,6 +98,10 @@ impl ClientTls {
             None => parse_name(host),
         }
     }
+}
+
+fn wrong(error: &rustls::Error) -> TlsError {
+    TlsError::Identity(error.to_string())
 }
 
 fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {

@@ -6,6 +6,7 @@ mod explain;
 mod handshake;
 mod pem;
 mod server;
+mod unverified;
 
 pub use certificate::{CertificateNames, CertificatePrincipals, NameKind, NoPrincipal};
 pub use client::ClientTls;

@@ -1,5 +1,9 @@
 //! The blob store: where the inputs and outputs of jobs are kept.
 
+mod options;
+
+pub use options::{RedisOptions, RedisTls};
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,5 +1,9 @@
 //! The bus: what CAP needs of NATS, as a trait.
 
+mod options;
+
+pub use options::{NatsLogin, NatsOptions, NatsServer};
+
 use std::pin::Pin;
 use std::time::Duration;
 
