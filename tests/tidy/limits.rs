@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 25] = [
+const NO_LIMITS: [&str; 29] = [
     "name",
     "version",
     "token",
@@ -29,6 +29,10 @@ const NO_LIMITS: [&str; 25] = [
     "map_order",
     "result_scheme",
     "await_retries",
+    "agent_name",
+    "result_ref",
+    "check_stored",
+    "share_errors",
 ];
 
 const RUNTIME: [(&str, &str); 48] = [
@@ -102,7 +106,7 @@ const CLIENT: [(&str, &str); 17] = [
     ("chunk_bytes", "chunks_and_results_beyond_their_limits_are_faults"),
 ];
 
-const WORKER: [(&str, &str); 17] = [
+const WORKER: [(&str, &str); 19] = [
     ("heartbeat_interval", "heartbeats_come_at_their_interval_with_jobs_and_load"),
     ("result_ttl", "an_output_is_stored_for_its_time"),
     ("io_timeout", "a_store_that_fails_or_is_silent_is_tried_again"),
@@ -119,6 +123,8 @@ const WORKER: [(&str, &str); 17] = [
     ("result_bytes", "inputs_and_outputs_are_bounded"),
     ("job_id_bytes", "job_ids_and_error_messages_are_bounded"),
     ("error_bytes", "job_ids_and_error_messages_are_bounded"),
+    ("artifacts", "artifacts_and_their_pointers_are_bounded"),
+    ("pointer_bytes", "artifacts_and_their_pointers_are_bounded"),
     ("followers", "few_requests_follow_the_same_idempotency_key"),
 ];
 

@@ -53,11 +53,11 @@ pub use wire::trust::{
 };
 pub use wire::validate::rule::{InvalidPacket, Problem};
 pub use wire::validate::{Acceptance, validate};
-pub use worker::config::{WorkerConfig, WorkerLimits};
+pub use worker::config::{ResultRef, WorkerConfig, WorkerLimits};
 pub use worker::job::state::WorkerJobState;
 pub use worker::output::{
-    Attempt, FailureKind, Fetched, JobFailure, Load, Progress, RefusedPacket, WorkerEvent, WorkerJob, WorkerOutput,
-    WorkerRefused, WorkerTimer,
+    Attempt, FailureKind, Fetched, JobFailure, JobOutput, Load, Progress, RefusedPacket, WorkerEvent, WorkerJob,
+    WorkerOutput, WorkerRefused, WorkerTimer,
 };
 pub use worker::{Worker, WorkerJobView};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    Authentication, Client, ClientConfig, ClientEvent, ClientOutput, ComponentId, JobRequest, JobStatus, Keyring,
-    P256Signer, P256Verifier, Reading, Subject, Topic, Worker, WorkerConfig, WorkerEvent, WorkerOutput,
+    Authentication, Client, ClientConfig, ClientEvent, ClientOutput, ComponentId, Fetched, JobRequest, JobStatus,
+    Keyring, P256Signer, P256Verifier, Reading, Subject, Topic, Worker, WorkerConfig, WorkerEvent, WorkerOutput,
 };
 use nuncio_core::time::Time;
 
@@ -74,6 +74,9 @@ impl World {
                     WorkerOutput::Run { attempt } => {
                         self.runs += 1;
                         self.worker.finish(self.now, attempt, Bytes::from_static(b"out")).unwrap();
+                    }
+                    WorkerOutput::Look { attempt, .. } => {
+                        self.worker.looked(self.now, attempt, Fetched::Missing).unwrap();
                     }
                     WorkerOutput::Store { attempt, .. } => self.worker.stored(self.now, attempt, Ok(())).unwrap(),
                     WorkerOutput::Event(WorkerEvent::Refused { reason, .. }) => panic!("{reason}"),

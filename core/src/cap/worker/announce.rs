@@ -1,16 +1,19 @@
 //! What a worker says about itself: its subscriptions, its handshake, and its heartbeats.
 
-use alloc::string::ToString as _;
-use alloc::vec;
+use alloc::string::{String, ToString as _};
+use alloc::vec::{self, Vec};
 
 use super::Worker;
-use super::output::{Load, WorkerOutput};
+use super::output::{Load, WorkerEvent, WorkerOutput};
 use super::phase::Phase;
 use crate::cap::wire::handshake::{ComponentRole, Handshake};
 use crate::cap::wire::heartbeat::Heartbeat;
 use crate::cap::wire::packet::PROTOCOL_VERSION;
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
+
+/// The longest name of an agent, in characters.
+const AGENT_NAME: usize = 128;
 
 impl Worker {
     /// Notes that the bus is there, without the subscriptions of an earlier connection. The worker subscribes, publishes the
@@ -55,7 +58,7 @@ impl Worker {
     /// The subjects that jobs come on.
     pub(super) fn subjects(&self) -> vec::IntoIter<Subject> {
         let topics = self.config.topics.iter().cloned().map(Subject::Topic);
-        let subjects: vec::Vec<Subject> = topics.chain([Subject::Direct(self.config.id.clone())]).collect();
+        let subjects: Vec<Subject> = topics.chain([Subject::Direct(self.config.id.clone())]).collect();
         subjects.into_iter()
     }
 
@@ -64,14 +67,23 @@ impl Worker {
         let handshake = Handshake {
             component_id: self.config.id.as_str().into(),
             role: ComponentRole::WORKER,
-            supported_versions: vec![PROTOCOL_VERSION],
+            supported_versions: alloc::vec![PROTOCOL_VERSION],
             capabilities: topics().map(|topic| (topic, true)).collect(),
             sdk_version: self.config.sdk_version.clone(),
             ready_topics: topics().collect(),
+            agent_name: self.agent_name(),
             ..Handshake::default()
         };
         let trace_id = alloc::format!("{:032x}", self.random.random_u128());
         self.outbox.publish(&self.config, self.now, Subject::Handshake, trace_id, handshake);
+    }
+
+    /// Returns the name of the agent without control characters and repeated white space, cut to its length (spec/14).
+    fn agent_name(&self) -> String {
+        let is_text = |each: &char| each.is_whitespace() || !each.is_control();
+        let text: String = self.config.agent_name.chars().filter(is_text).collect();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").chars().take(AGENT_NAME).collect()
     }
 
     fn await_heartbeat(&mut self) {
@@ -91,10 +103,12 @@ impl Worker {
             pool: self.config.pool.clone(),
             max_parallel_jobs: i32::try_from(self.config.limits.parallel).unwrap_or(i32::MAX),
             labels: self.config.labels.clone(),
+            agent_name: self.agent_name(),
             ..Heartbeat::default()
         };
         let trace_id = self.config.id.as_str();
         self.outbox.publish(&self.config, self.now, Subject::Heartbeat, trace_id, heartbeat);
+        self.outbox.event(WorkerEvent::HeartbeatSent);
         self.await_heartbeat();
     }
 }

@@ -2,12 +2,12 @@
 
 use alloc::string::String;
 
-use bytes::Bytes;
-
 use super::Worker;
 use super::job::state::WorkerJobState;
 use super::job::{Verdict, result_pointer};
-use super::output::{Attempt, FailureKind, Fetched, JobFailure, WorkerJob, WorkerOutput, WorkerRefused};
+use super::output::{
+    Attempt, FailureKind, Fetched, JobFailure, JobOutput, WorkerEvent, WorkerJob, WorkerOutput, WorkerRefused,
+};
 use crate::cap::wire::job::{ErrorCode, JobStatus};
 use crate::cap::wire::pointer::Pointer;
 use crate::time::Time;
@@ -15,45 +15,91 @@ use crate::time::Time;
 impl Worker {
     /// Answers [`WorkerOutput::Fetch`].
     ///
-    /// Errors: [`WorkerRefused::Stale`] if the job has ended or the attempt took too long.
+    /// Errors: [`WorkerRefused::Stale`] if the job has ended, the attempt took too long, or the input is there already.
     pub fn fetched(&mut self, now: Time, attempt: Attempt, fetched: Fetched) -> Result<(), WorkerRefused> {
         self.input(now, |this| {
-            this.jobs.awaited(attempt, WorkerJobState::Fetching)?.io.clear(&mut this.timers);
             let max = this.config.limits.context_bytes;
-            let input_fault = |code, message: String| Verdict::failed(JobStatus::FAILED, code, message);
-            match fetched {
+            let fault = |code, message: String| Err(Verdict::failed(JobStatus::FAILED, code, message));
+            let input = match fetched {
                 Fetched::Found(input) if input.len() > max => {
                     let message = alloc::format!("the input has {} bytes, and at most {max} are allowed", input.len());
-                    this.settle(attempt.job, input_fault(ErrorCode::JOB_INVALID_INPUT, message));
+                    fault(ErrorCode::JOB_INVALID_INPUT, message)
                 }
-                Fetched::Found(input) => {
-                    this.jobs.awaited(attempt, WorkerJobState::Fetching)?.set_input(input);
-                    this.run(attempt.job);
-                }
+                Fetched::Found(input) => Ok(input),
                 Fetched::Missing => {
                     let message = String::from("there is no input where the context_ptr points");
-                    this.settle(attempt.job, input_fault(ErrorCode::JOB_NOT_FOUND, message));
+                    fault(ErrorCode::JOB_NOT_FOUND, message)
                 }
-                Fetched::Failed(message) => this.io_failed(attempt.job, message),
+                Fetched::Failed(message) => return this.load_failed(attempt, message),
+            };
+            if !this.jobs.awaited(attempt, WorkerJobState::Fetching)?.fetched(input) {
+                return Err(WorkerRefused::Stale);
+            }
+            this.loaded(attempt.job);
+            Ok(())
+        })
+    }
+
+    /// Answers [`WorkerOutput::Look`]. An output that was found is stored again, so that its time begins anew, and is the
+    /// output of the job.
+    ///
+    /// Errors: [`WorkerRefused::Stale`] if the job has ended, the attempt took too long, or this was answered already.
+    pub fn looked(&mut self, now: Time, attempt: Attempt, stored: Fetched) -> Result<(), WorkerRefused> {
+        self.input(now, |this| {
+            let output = match stored {
+                Fetched::Found(output) => Some(output),
+                Fetched::Missing => None,
+                Fetched::Failed(message) => return this.load_failed(attempt, message),
+            };
+            let job = this.jobs.awaited(attempt, WorkerJobState::Fetching)?;
+            if !job.looked() {
+                return Err(WorkerRefused::Stale);
+            }
+            if output.is_some_and(|output| job.store(output.into())) {
+                this.outbox.event(WorkerEvent::Recovered { job: attempt.job });
+                this.store(attempt.job);
+            } else {
+                this.loaded(attempt.job);
             }
             Ok(())
         })
     }
 
+    fn load_failed(&mut self, attempt: Attempt, message: String) -> Result<(), WorkerRefused> {
+        self.jobs.awaited(attempt, WorkerJobState::Fetching)?;
+        self.io_failed(attempt.job, message);
+        Ok(())
+    }
+
+    /// Goes on with a job once everything is read.
+    fn loaded(&mut self, key: WorkerJob) {
+        let Some(job) = self.jobs.get_mut(key).filter(|job| job.is_loaded()) else { return };
+        job.io.clear(&mut self.timers);
+        match job.take_fault() {
+            Some(fault) => self.settle(key, fault),
+            None => self.run(key),
+        }
+    }
+
     /// Answers [`WorkerOutput::Run`] with an output, which is stored before the result is published.
     ///
-    /// Errors: [`WorkerRefused::Stale`] if the handler of this attempt has ended before.
-    pub fn finish(&mut self, now: Time, attempt: Attempt, output: Bytes) -> Result<(), WorkerRefused> {
+    /// Errors: [`WorkerRefused::Stale`] if the handler of this attempt has ended before; [`WorkerRefused::Limit`] if it
+    /// names too many artifacts.
+    pub fn finish(&mut self, now: Time, attempt: Attempt, output: impl Into<JobOutput>) -> Result<(), WorkerRefused> {
+        let output = output.into();
         self.input(now, |this| {
+            this.check_artifacts(&output.artifact_ptrs, &output.artifact_refs)?;
             if this.stopped(attempt) {
                 return Ok(());
             }
             let max = this.config.limits.result_bytes;
             let job = this.jobs.awaited(attempt, WorkerJobState::Running)?;
-            if output.len() > max {
-                let message = alloc::format!("the output has {} bytes, and at most {max} are allowed", output.len());
+            if output.bytes.len() > max {
+                let length = output.bytes.len();
+                let message = alloc::format!("the output has {length} bytes, and at most {max} are allowed");
                 let code = ErrorCode::JOB_RESOURCE_EXHAUSTED;
-                this.settle_by_handler(attempt.job, Verdict::failed(JobStatus::FAILED, code, message));
+                let verdict = Verdict::failed(JobStatus::FAILED, code, message.as_str());
+                this.settle_by_handler(attempt.job, verdict, message);
             } else if job.store(output) {
                 this.store(attempt.job);
             }
@@ -77,6 +123,7 @@ impl Worker {
                 let failures = job.failures();
                 let until = this.now.plus(this.config.pause(failures));
                 this.jobs.awaited(attempt, WorkerJobState::Pausing)?.retry.set(until, &mut this.timers);
+                this.retried(attempt.job, failures, failure.message);
                 return Ok(());
             }
             let status = match failure.kind {
@@ -86,7 +133,9 @@ impl Worker {
             };
             let is_bare = failure.kind == FailureKind::Input && failure.code == ErrorCode::UNSPECIFIED;
             let code = if is_bare { ErrorCode::JOB_INVALID_INPUT } else { failure.code };
-            this.settle_by_handler(attempt.job, Verdict::failed(status, code, failure.message));
+            let message = if this.config.share_errors { failure.message.as_str() } else { "the handler has failed" };
+            let verdict = Verdict::failed(status, code, message);
+            this.settle_by_handler(attempt.job, verdict, failure.message);
             Ok(())
         })
     }
@@ -98,12 +147,7 @@ impl Worker {
         self.input(now, |this| {
             this.jobs.awaited(attempt, WorkerJobState::Storing)?.io.clear(&mut this.timers);
             match stored {
-                Ok(()) => {
-                    let pointer = this.pointer(attempt.job);
-                    let result_ptr = pointer.map_or_else(String::new, |pointer| alloc::format!("{pointer}"));
-                    let verdict = Verdict::failed(JobStatus::SUCCEEDED, ErrorCode::UNSPECIFIED, "");
-                    this.settle(attempt.job, Verdict { result_ptr, ..verdict });
-                }
+                Ok(()) => this.succeed(attempt.job),
                 Err(message) => this.io_failed(attempt.job, message),
             }
             Ok(())
@@ -121,7 +165,7 @@ impl Worker {
         let Some(pointer) = self.pointer(key) else { return };
         let ttl = self.config.result_ttl;
         if let Some(job) = self.jobs.get_mut(key)
-            && let Some(output) = job.output().cloned()
+            && let Some(output) = job.output().map(|output| output.bytes.clone())
         {
             job.io.set(until, &mut self.timers);
             let attempt = Attempt { job: key, number: job.attempts() };
@@ -129,7 +173,8 @@ impl Worker {
         }
     }
 
-    fn pointer(&self, key: WorkerJob) -> Option<Pointer> {
+    /// Returns where the output of a job is stored.
+    pub(super) fn pointer(&self, key: WorkerJob) -> Option<Pointer> {
         let asker = self.jobs.get(key)?.askers().first()?;
         Some(result_pointer(self.config.result_scheme, &asker.job_id))
     }

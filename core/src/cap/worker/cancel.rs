@@ -11,9 +11,8 @@ impl Worker {
     pub(super) fn on_cancel(&mut self, cancel: JobCancel) {
         let reason = if cancel.reason.is_empty() { String::from("the job was cancelled") } else { cancel.reason };
         let Some(key) = self.jobs.find(&cancel.job_id) else {
-            let (limits, mut reason) = (self.config.limits, reason);
+            let (limits, reason) = (self.config.limits, self.cut(reason));
             if cancel.job_id.len() <= limits.job_id_bytes {
-                reason.truncate(reason.floor_char_boundary(limits.error_bytes));
                 self.cancelled.remember(cancel.job_id, reason, limits.cancellations);
             }
             return;

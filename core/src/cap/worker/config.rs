@@ -23,6 +23,9 @@ pub struct WorkerConfig {
     pub pool: String,
     /// Labels of its heartbeats. Default: none.
     pub labels: BTreeMap<String, String>,
+    /// The name of its agent for people, in handshakes and heartbeats; white space is collapsed, and it is cut after 128
+    /// characters (spec/14). It is no proof of anything. Default: empty.
+    pub agent_name: String,
     /// The software that its handshake names. Default: `nuncio/` and the version of this crate.
     pub sdk_version: String,
     /// How packets are read, and whose are accepted.
@@ -35,6 +38,16 @@ pub struct WorkerConfig {
     pub map_order: MapOrder,
     /// Where outputs are stored. Default: `redis://`.
     pub result_scheme: Scheme,
+    /// Whether results also name their output in the structured form of 2.17, and how. Default: no.
+    pub result_ref: Option<ResultRef>,
+    /// Whether the worker looks, before it calls a handler, if an output of the job is stored already, and then publishes
+    /// that one. So a handler does not run again for a job whose result the worker has forgotten, as after a restart. It
+    /// costs one read of the store, at the same time as that of the input. Submitters that use a job id for another job
+    /// need it off. Default: true.
+    pub check_stored: bool,
+    /// Whether results carry the messages of handlers that have failed. If not, they say that the handler has failed, and
+    /// only [`WorkerEvent::Ended`](super::output::WorkerEvent::Ended) says why. Default: true.
+    pub share_errors: bool,
 
     /// The time between heartbeats. Default: 5 s.
     pub heartbeat_interval: Duration,
@@ -76,10 +89,26 @@ pub struct WorkerLimits {
     pub result_bytes: usize,
     /// Bytes of a job id. Default: 256.
     pub job_id_bytes: usize,
-    /// Bytes of an error message; a longer one is cut. Default: 4 KiB.
+    /// Bytes of an error message and of the message of a progress; a longer one is cut. Default: 4 KiB.
     pub error_bytes: usize,
+    /// Artifacts of a result or of a progress. Default: 64.
+    pub artifacts: usize,
+    /// Bytes of a pointer to an artifact, or of the texts of its structured form. Default: 2 KiB.
+    pub pointer_bytes: usize,
     /// Requests with the same idempotency key that wait for the result of the first. Default: 16.
     pub followers: usize,
+}
+
+/// How results name their output in the structured form of 2.17: what a [`ResourceRef`](crate::cap::ResourceRef) says
+/// beside address, digest, size and expiry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultRef {
+    /// The resolver that reads it.
+    pub resolver_id: String,
+    /// Its media type, such as `application/json`.
+    pub media_type: String,
+    /// What it is for.
+    pub purpose: String,
 }
 
 impl WorkerConfig {
@@ -90,12 +119,16 @@ impl WorkerConfig {
             topics: BTreeSet::new(),
             pool: String::new(),
             labels: BTreeMap::new(),
+            agent_name: String::new(),
             sdk_version: String::from(concat!("nuncio/", env!("CARGO_PKG_VERSION"))),
             reading,
             verifier,
             signer: None,
             map_order: MapOrder::default(),
             result_scheme: Scheme::Redis,
+            result_ref: None,
+            check_stored: true,
+            share_errors: true,
             heartbeat_interval: Duration::from_secs(5),
             result_ttl: Duration::from_hours(24),
             io_timeout: Duration::from_secs(5),
@@ -133,6 +166,8 @@ impl Default for WorkerLimits {
             result_bytes: 2 << 20,
             job_id_bytes: 256,
             error_bytes: 4 << 10,
+            artifacts: 64,
+            pointer_bytes: 2 << 10,
             followers: 16,
         }
     }

@@ -17,6 +17,7 @@
 
 mod announce;
 mod answer;
+mod artifacts;
 mod cancel;
 mod cancelled;
 pub(crate) mod config;
@@ -41,7 +42,6 @@ use bytes::Bytes;
 
 use self::cancelled::Cancelled;
 use self::config::WorkerConfig;
-use self::job::Asker;
 use self::job::state::WorkerJobState;
 use self::jobs::Jobs;
 use self::outbox::Outbox;
@@ -55,12 +55,13 @@ use crate::time::Time;
 
 /// One worker on a bus.
 ///
-/// Packets go in by [`Worker::handle_packet`]; the host answers by [`Worker::fetched`], [`Worker::finish`],
-/// [`Worker::fail`] and [`Worker::stored`]; everything comes out of [`Worker::poll_output`], in one order. See the
+/// Packets go in by [`Worker::handle_packet`]; the host answers by [`Worker::fetched`], [`Worker::looked`],
+/// [`Worker::finish`], [`Worker::fail`] and [`Worker::stored`]; everything comes out of [`Worker::poll_output`], in one order. See the
 /// [contract](crate#the-contract-of-a-machine).
 ///
 /// A request that comes again is not run again: it gets the result that the job has or will have. So does a request with
-/// the same idempotency key, while the job is remembered.
+/// the same idempotency key, while the job is remembered. If it is not remembered, as after a restart, and its output is
+/// stored, the result names that output, and the handler is not called; see [`WorkerConfig::check_stored`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -103,10 +104,16 @@ pub struct Worker {
 /// A job, as the host sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerJobView<'a> {
-    /// The request.
-    pub request: &'a JobRequest,
+    /// The id that its submitter chose.
+    pub job_id: &'a str,
+    /// Its topic.
+    pub topic: &'a str,
     /// The trace.
     pub trace_id: &'a str,
+    /// The sender of the request.
+    pub sender_id: &'a str,
+    /// The request; absent once the job has its result.
+    pub request: Option<&'a JobRequest>,
     /// The input; absent if the request has no pointer to one, or it was not read yet.
     pub input: Option<&'a Bytes>,
     /// Where the job stands.
@@ -140,12 +147,16 @@ impl Worker {
         self.timers.next()
     }
 
-    /// Returns a job that has no result yet.
+    /// Returns a job until it is forgotten.
     pub fn job(&self, job: WorkerJob) -> Option<WorkerJobView<'_>> {
         let job = self.jobs.get(job)?;
+        let first = job.askers().first()?;
         Some(WorkerJobView {
-            request: job.request()?,
-            trace_id: job.askers().first().map_or("", |asker: &Asker| &asker.trace_id),
+            job_id: &first.job_id,
+            topic: job.topic(),
+            trace_id: &first.trace_id,
+            sender_id: &first.sender_id,
+            request: job.request(),
             input: job.input(),
             state: job.state(),
         })

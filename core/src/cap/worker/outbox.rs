@@ -62,8 +62,12 @@ impl Outbox {
                 WorkerOutput::Publish { subject: Subject::JobResult, bytes } => {
                     self.unsent.push_back((Subject::JobResult, bytes));
                 }
-                WorkerOutput::Publish { .. } | WorkerOutput::Subscribe { .. } | WorkerOutput::Unsubscribe { .. } => {}
-                kept @ (WorkerOutput::Fetch { .. }
+                WorkerOutput::Publish { .. }
+                | WorkerOutput::Subscribe { .. }
+                | WorkerOutput::Unsubscribe { .. }
+                | WorkerOutput::Event(WorkerEvent::HeartbeatSent) => {}
+                kept @ (WorkerOutput::Look { .. }
+                | WorkerOutput::Fetch { .. }
                 | WorkerOutput::Run { .. }
                 | WorkerOutput::Stop { .. }
                 | WorkerOutput::Store { .. }

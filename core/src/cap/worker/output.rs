@@ -1,11 +1,13 @@
 //! The outputs of a worker, the events among them, and what its host passes in.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 
 use crate::cap::signature::rejection::{Rejection, Unsignable};
+use crate::cap::wire::common::ResourceRef;
 use crate::cap::wire::job::{ErrorCode, JobStatus};
 use crate::cap::wire::pointer::Pointer;
 use crate::cap::wire::subject::Subject;
@@ -47,6 +49,15 @@ pub enum WorkerOutput {
         subject: Subject,
         /// The packet.
         bytes: Bytes,
+    },
+    /// Read the output that an earlier run of a job may have stored; see
+    /// [`WorkerConfig::check_stored`](super::config::WorkerConfig::check_stored).
+    /// [`Worker::looked`](super::Worker::looked) answers. The input is asked for at the same time.
+    Look {
+        /// The attempt.
+        attempt: Attempt,
+        /// Where the output would be.
+        pointer: Pointer,
     },
     /// Read the input of a job. [`Worker::fetched`](super::Worker::fetched) answers.
     Fetch {
@@ -90,13 +101,42 @@ pub enum WorkerEvent {
         /// The job.
         job: WorkerJob,
     },
-    /// A job has its result. This is its last event.
+    /// The handler of a job is called for the first time.
+    Started {
+        /// The job.
+        job: WorkerJob,
+    },
+    /// An earlier run of a job has stored its output, so that its handler is not called.
+    Recovered {
+        /// The job.
+        job: WorkerJob,
+    },
+    /// An attempt has failed, and another one follows.
+    Retried {
+        /// The job.
+        job: WorkerJob,
+        /// The number of attempts that have failed in a row.
+        failures: u32,
+        /// What has failed, as a sentence for people.
+        message: String,
+    },
+    /// A job has its result. This is its last event. [`Worker::job`](super::Worker::job) shows the job until it is
+    /// forgotten.
     Ended {
         /// The job.
         job: WorkerJob,
         /// The status that was published.
         status: JobStatus,
+        /// The code of the error.
+        code: ErrorCode,
+        /// The error as a sentence for people, which may say more than the one that was published; see
+        /// [`WorkerConfig::share_errors`](super::config::WorkerConfig::share_errors).
+        message: String,
+        /// The time from the first call of the handler, or from the arrival of the job if there was none.
+        took: Duration,
     },
+    /// A heartbeat was sent.
+    HeartbeatSent,
     /// A packet was refused.
     Refused {
         /// The subject it came on.
@@ -144,15 +184,41 @@ pub enum RefusedPacket {
     },
 }
 
-/// What reading an input has given.
+/// What reading an input or a stored output has given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// The input.
+    /// It is there.
     Found(Bytes),
-    /// There is no such input.
+    /// It is not there.
     Missing,
     /// The store could not be reached; the sentence is for people.
     Failed(String),
+}
+
+/// What a handler gives back: an output, and pointers to artifacts that it has stored itself.
+///
+/// ```
+/// use bytes::Bytes;
+/// use nuncio_core::cap::JobOutput;
+///
+/// let plain = JobOutput::from(Bytes::from_static(b"{}"));
+/// let more = JobOutput { artifact_ptrs: vec!["redis://art:job-1:log".into()], ..plain };
+/// assert_eq!(more.bytes, "{}");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobOutput {
+    /// The output, which the worker stores.
+    pub bytes: Bytes,
+    /// Pointers to artifacts.
+    pub artifact_ptrs: Vec<String>,
+    /// Artifacts in the structured form (2.17).
+    pub artifact_refs: Vec<ResourceRef>,
+}
+
+impl From<Bytes> for JobOutput {
+    fn from(bytes: Bytes) -> JobOutput {
+        JobOutput { bytes, ..JobOutput::default() }
+    }
 }
 
 /// How a handler fails.
@@ -162,7 +228,8 @@ pub struct JobFailure {
     pub kind: FailureKind,
     /// The code; a code of an application is from 1000 to 9999.
     pub code: ErrorCode,
-    /// The sentence for people, which the submitter reads.
+    /// The sentence for people. The submitter reads it if
+    /// [`WorkerConfig::share_errors`](super::config::WorkerConfig::share_errors) is set.
     pub message: String,
 }
 
@@ -180,7 +247,7 @@ pub enum FailureKind {
 }
 
 /// How far a job is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// How much of it is done, 0 to 100.
     pub percent: i32,
@@ -188,6 +255,14 @@ pub struct Progress {
     pub step_id: String,
     /// A sentence for people.
     pub message: String,
+    /// The pointer to an output so far, which the handler has stored.
+    pub result_ptr: String,
+    /// The same in the structured form (2.17).
+    pub result_ref: Option<ResourceRef>,
+    /// Pointers to artifacts.
+    pub artifact_ptrs: Vec<String>,
+    /// Artifacts in the structured form (2.17).
+    pub artifact_refs: Vec<ResourceRef>,
 }
 
 /// The load of the machine, in percent, for heartbeats.
@@ -211,6 +286,14 @@ pub enum WorkerRefused {
     /// A percentage is outside 0 to 100.
     #[error("progress is a percentage from 0 to 100")]
     Percent,
+    /// Too many artifacts are named, or the pointer to one is too long.
+    #[error("the worker's limit {limit} of {max} is reached")]
+    Limit {
+        /// The name of the limit.
+        limit: &'static str,
+        /// The limit.
+        max: usize,
+    },
 }
 
 /// The reason of a deadline.

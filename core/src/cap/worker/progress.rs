@@ -10,22 +10,29 @@ use crate::time::Time;
 impl Worker {
     /// Publishes how far a job is. While the bus is away it is dropped.
     ///
-    /// Errors: [`WorkerRefused::Percent`]; [`WorkerRefused::Stale`] if the handler of this attempt does not run.
+    /// Errors: [`WorkerRefused::Percent`]; [`WorkerRefused::Limit`] if it names too many artifacts;
+    /// [`WorkerRefused::Stale`] if the handler of this attempt does not run.
     pub fn progress(&mut self, now: Time, attempt: Attempt, progress: &Progress) -> Result<(), WorkerRefused> {
         self.input(now, |this| {
             if !(0..=100).contains(&progress.percent) {
                 return Err(WorkerRefused::Percent);
             }
+            this.check_artifacts(&progress.artifact_ptrs, &progress.artifact_refs)?;
+            this.check_artifacts(core::slice::from_ref(&progress.result_ptr), progress.result_ref.as_slice())?;
             let askers = this.jobs.awaited(attempt, WorkerJobState::Running)?.askers().to_vec();
             for asker in askers {
                 let packet = JobProgress {
                     job_id: asker.job_id,
                     step_id: progress.step_id.clone(),
                     percent: progress.percent,
-                    message: progress.message.clone(),
+                    message: this.cut(progress.message.clone()),
+                    result_ptr: progress.result_ptr.clone(),
+                    artifact_ptrs: progress.artifact_ptrs.clone(),
                     status: JobStatus::RUNNING,
                     dispatch: asker.dispatch,
                     identity: asker.identity,
+                    result_ref: progress.result_ref.clone(),
+                    artifact_refs: progress.artifact_refs.clone(),
                     ..JobProgress::default()
                 };
                 this.outbox.publish(&this.config, this.now, Subject::JobProgress, asker.trace_id, packet);

@@ -1,6 +1,7 @@
 //! Packets that arrive.
 
 use super::Worker;
+use super::job::Origin;
 use super::output::{RefusedPacket, WorkerEvent};
 use crate::cap::signature::generic::open;
 use crate::cap::wire::packet::Payload;
@@ -19,15 +20,16 @@ impl Worker {
 
     fn receive(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), RefusedPacket> {
         let packet = open(bytes, &self.config.reading, &*self.config.verifier)?;
+        let origin = Origin { trace_id: packet.trace_id, sender_id: packet.sender_id, identity: None };
         match (subject, packet.payload) {
             (Subject::Topic(topic), Some(Payload::JobRequest(request))) => {
                 if request.topic != topic.as_str() {
                     return Err(RefusedPacket::Topic(request.topic));
                 }
-                self.on_request(*request, &packet.trace_id)
+                self.on_request(*request, origin)
             }
             (Subject::Direct(worker), Some(Payload::JobRequest(request))) if *worker == self.config.id => {
-                self.on_request(*request, &packet.trace_id)
+                self.on_request(*request, origin)
             }
             (Subject::JobCancel, Some(Payload::JobCancel(cancel))) => {
                 self.on_cancel(*cancel);

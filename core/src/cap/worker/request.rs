@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Worker;
-use super::job::{Asker, Verdict};
+use super::job::{Asker, Origin, Verdict};
 use super::output::{RefusedPacket, WorkerEvent, WorkerJob};
 use super::phase::Phase;
 use crate::cap::wire::job::{ErrorCode, JobRequest, JobStatus};
@@ -20,14 +20,12 @@ enum Fate {
 }
 
 impl Worker {
-    pub(super) fn on_request(&mut self, request: JobRequest, trace_id: &str) -> Result<(), RefusedPacket> {
+    pub(super) fn on_request(&mut self, request: JobRequest, origin: Origin) -> Result<(), RefusedPacket> {
         let max = self.config.limits.job_id_bytes;
         if request.job_id.len() > max {
             return Err(RefusedPacket::JobId { bytes: request.job_id.len(), max });
         }
-        // Packets of 2.10 may have no trace, and a result has to have one.
-        let trace_id = if trace_id.is_empty() { &request.job_id } else { trace_id };
-        let asker = Asker::of(&request, trace_id);
+        let asker = Asker::of(&request, origin);
         if let Some(key) = self.jobs.find(&request.job_id) {
             // The request came again. If the job has no result yet, it will be published once.
             self.publish_again(key, &asker);

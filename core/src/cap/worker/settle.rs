@@ -1,6 +1,7 @@
 //! The result of a job is decided and published.
 
 use alloc::string::String;
+use core::time::Duration;
 
 use super::Worker;
 use super::job::state::WorkerJobState;
@@ -12,17 +13,17 @@ use crate::cap::wire::subject::Subject;
 impl Worker {
     /// Decides the result of a job and publishes it, unless it has one. A handler that runs has to stop.
     pub(super) fn settle(&mut self, key: WorkerJob, verdict: Verdict) {
-        self.decide(key, verdict, false);
+        let detail = verdict.message.clone();
+        self.decide(key, verdict, detail, false);
     }
 
-    /// The same for the result of a handler, which has ended.
-    pub(super) fn settle_by_handler(&mut self, key: WorkerJob, verdict: Verdict) {
-        self.decide(key, verdict, true);
+    /// The same for the result of a handler, which has ended. The detail is what the application is told.
+    pub(super) fn settle_by_handler(&mut self, key: WorkerJob, verdict: Verdict, detail: String) {
+        self.decide(key, verdict, detail, true);
     }
 
-    fn decide(&mut self, key: WorkerJob, mut verdict: Verdict, by_handler: bool) {
-        let end = verdict.message.floor_char_boundary(self.config.limits.error_bytes);
-        verdict.message.truncate(end);
+    fn decide(&mut self, key: WorkerJob, mut verdict: Verdict, detail: String, by_handler: bool) {
+        verdict.message = self.cut(verdict.message);
         if !self.jobs.decide(key, verdict, self.now, by_handler, &mut self.timers) {
             return;
         }
@@ -36,7 +37,22 @@ impl Worker {
         for asker in &askers {
             self.publish_result(asker, &verdict);
         }
-        self.outbox.event(WorkerEvent::Ended { job: key, status: verdict.status });
+        let took = Duration::from_millis(u64::try_from(verdict.execution_ms).unwrap_or(0));
+        let message = self.cut(detail);
+        let Verdict { status, code, .. } = verdict;
+        self.outbox.event(WorkerEvent::Ended { job: key, status, code, message, took });
+    }
+
+    /// Cuts a message to the length that is allowed, between two characters.
+    pub(super) fn cut(&self, mut message: String) -> String {
+        message.truncate(message.floor_char_boundary(self.config.limits.error_bytes));
+        message
+    }
+
+    /// Tells the application that an attempt has failed and another one follows.
+    pub(super) fn retried(&mut self, key: WorkerJob, failures: u32, message: String) {
+        let message = self.cut(message);
+        self.outbox.event(WorkerEvent::Retried { job: key, failures, message });
     }
 
     /// Publishes the result of one request.
@@ -54,6 +70,7 @@ impl Worker {
         let failures = job.failures();
         if failures <= self.config.retries {
             job.retry.set(self.now.plus(self.config.pause(failures)), &mut self.timers);
+            self.retried(key, failures, message);
             return;
         }
         let code = ErrorCode::TRANSPORT_CONNECTION_LOST;

@@ -7,7 +7,6 @@ use super::job::Verdict;
 use super::job::state::WorkerJobState;
 use super::output::{WorkerJob, WorkerTimer};
 use crate::cap::wire::job::{ErrorCode, JobStatus};
-use crate::cap::wire::pointer::Pointer;
 use crate::time::Time;
 
 impl Worker {
@@ -38,9 +37,7 @@ impl Worker {
             WorkerJobState::Pausing => self.run(key),
             WorkerJobState::Fetching => {
                 job.again();
-                if let Some(Ok(pointer)) = job.request().map(|request| Pointer::parse(&request.context_ptr)) {
-                    self.fetch(key, pointer);
-                }
+                self.load(key);
             }
             WorkerJobState::Storing => {
                 job.again();

@@ -19,7 +19,9 @@ fn a_job_is_read_run_stored_and_its_result_published() {
     assert_eq!(harness.finish("j"), ["store redis://res:j out"]);
     assert_eq!(harness.stored("j", Ok(())), ["result j SUCCEEDED redis://res:j", "ended SUCCEEDED"]);
     assert_eq!((harness.worker.running(), harness.worker.queued()), (0, 0));
-    assert!(harness.worker.job(harness.attempt("j").job).is_none());
+    let view = harness.worker.job(harness.attempt("j").job).unwrap();
+    assert_eq!((view.job_id, view.topic, view.trace_id, view.sender_id), ("j", "job.echo", "trace", "router"));
+    assert!(view.request.is_none() && view.input.is_none() && view.state == WorkerJobState::Ended);
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod life;
 mod limits;
 mod presence;
 mod properties;
+mod reports;
 #[cfg(feature = "p256")]
 mod signed;
+mod stored;
 mod support;

@@ -1,6 +1,6 @@
 //! Subscriptions, handshake, heartbeats, a bus that is away, and the end of a worker.
 
-use nuncio_core::cap::{BusPacket, DecodeLimits, Load, Payload, Topic, WorkerOutput, WorkerTimer};
+use nuncio_core::cap::{BusPacket, DecodeLimits, Load, Payload, Topic, WorkerEvent, WorkerOutput, WorkerTimer};
 
 use super::support::{Harness, START, bare, config};
 
@@ -36,6 +36,7 @@ fn heartbeats_come_at_their_interval_with_jobs_and_load() {
     let sent = BusPacket::decode(&bytes, &DecodeLimits::default()).unwrap();
     let Some(Payload::Heartbeat(heartbeat)) = sent.payload else { panic!() };
     assert!(heartbeat.cpu_load > 12.0 && heartbeat.memory_load > 49.0);
+    assert!(matches!(harness.worker.poll_output(), Some(WorkerOutput::Event(WorkerEvent::HeartbeatSent))));
     assert!(harness.worker.poll_output().is_none(), "heartbeats that were missed are not made up for");
 }
 

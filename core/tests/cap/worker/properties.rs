@@ -63,6 +63,7 @@ impl World {
             config.limits.parallel = PARALLEL;
             config.limits.queued = QUEUED;
             config.retries = 1;
+            config.check_stored = true;
         });
         let mut worker = Worker::new(config, [7; 32], START);
         worker.handle_connected(START);
@@ -116,7 +117,15 @@ impl World {
     fn answer(&mut self, attempt: Attempt, how: u8) {
         let (now, worker) = (self.now, &mut self.worker);
         let failure = |kind| JobFailure { kind, code: ErrorCode::UNSPECIFIED, message: "m".into() };
-        let ran = match how % 8 {
+        let ran = match how % 10 {
+            8 => {
+                _ = worker.looked(now, attempt, Fetched::Missing);
+                false
+            }
+            9 => {
+                _ = worker.looked(now, attempt, Fetched::Found(Bytes::from_static(b"out")));
+                false
+            }
             0 => worker.finish(now, attempt, Bytes::from_static(b"out")).is_ok(),
             1 => worker.fail(now, attempt, failure(FailureKind::Plain)).is_ok(),
             2 => worker.fail(now, attempt, failure(FailureKind::Fatal)).is_ok(),
@@ -157,7 +166,9 @@ impl World {
                     assert!(self.handlers.len() <= PARALLEL, "no more handlers than slots");
                     self.attempts.push(attempt);
                 }
-                WorkerOutput::Fetch { attempt, .. } | WorkerOutput::Store { attempt, .. } => {
+                WorkerOutput::Look { attempt, .. }
+                | WorkerOutput::Fetch { attempt, .. }
+                | WorkerOutput::Store { attempt, .. } => {
                     self.attempts.push(attempt);
                 }
                 WorkerOutput::Publish { subject: Subject::JobResult, bytes } => {
@@ -190,7 +201,7 @@ impl World {
         for _ in 0..200 {
             self.poll(usize::MAX);
             for attempt in core::mem::take(&mut self.attempts) {
-                for how in [7, 2, 6] {
+                for how in [8, 7, 2, 6] {
                     self.answer(attempt, how);
                 }
             }

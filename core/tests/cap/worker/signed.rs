@@ -46,7 +46,11 @@ fn recorded_requests_of_all_versions_are_accepted_and_others_refused() {
         let lines = harness.packet(&subject, &fixture.packet());
         let is_job = matches!(subject, Subject::Topic(_) | Subject::Direct(_));
         if is_job && fixture.verifies_with.iter().any(|key| key == "client") {
-            assert!(lines.len() == 1 && lines[0].starts_with("fetch redis://"), "{}: {lines:?}", fixture.name);
+            assert!(
+                lines.len() == 2 && lines[0].starts_with("look redis://") && lines[1].starts_with("fetch redis://"),
+                "{}: {lines:?}",
+                fixture.name
+            );
             accepted += 1;
         } else {
             assert!(lines.len() == 1 && lines[0].starts_with("refused: "), "{}: {lines:?}", fixture.name);

@@ -27,6 +27,8 @@ pub(crate) fn config() -> WorkerConfig {
     let reading = Reading::new(Authentication::Unsigned);
     WorkerConfig::new(ComponentId::new("w").unwrap(), reading, Arc::new(NoVerifier)).with(|config| {
         config.topics.insert(Topic::new("job.echo").unwrap());
+        // The tests of stored outputs have it on.
+        config.check_stored = false;
     })
 }
 
@@ -190,6 +192,10 @@ impl Harness {
                 self.note(attempt);
                 format!("fetch {pointer}")
             }
+            WorkerOutput::Look { attempt, pointer } => {
+                self.note(attempt);
+                format!("look {pointer}")
+            }
             WorkerOutput::Run { attempt } => format!("run {}", self.note(attempt)),
             WorkerOutput::Stop { attempt } => format!("stop {}", self.note(attempt)),
             WorkerOutput::Store { attempt, pointer, output, .. } => {
@@ -197,11 +203,16 @@ impl Harness {
                 format!("store {pointer} {}", String::from_utf8_lossy(&output))
             }
             WorkerOutput::Event(WorkerEvent::Accepted { job }) => {
-                let id = self.worker.job(job).map(|view| view.request.job_id.clone()).unwrap_or_default();
+                let id = self.worker.job(job).map(|view| view.job_id.to_owned()).unwrap_or_default();
                 self.ids.insert(job, id);
                 return None;
             }
             WorkerOutput::Event(WorkerEvent::Ended { status, .. }) => format!("ended {status:?}"),
+            // What only measures; the tests of events see it.
+            WorkerOutput::Event(
+                WorkerEvent::Started { .. } | WorkerEvent::Retried { .. } | WorkerEvent::HeartbeatSent,
+            ) => return None,
+            WorkerOutput::Event(WorkerEvent::Recovered { .. }) => "recovered".into(),
             WorkerOutput::Event(WorkerEvent::Refused { reason, .. }) => format!("refused: {reason}"),
             WorkerOutput::Event(WorkerEvent::Drained) => "drained".into(),
             WorkerOutput::Event(other) => format!("{other:?}"),

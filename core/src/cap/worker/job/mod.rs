@@ -1,5 +1,6 @@
 //! One job of a worker.
 
+mod loading;
 pub(crate) mod state;
 
 use alloc::boxed::Box;
@@ -8,10 +9,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use self::loading::Loading;
 use self::state::WorkerJobState;
-use super::output::{Attempt, WorkerJob, WorkerRefused, WorkerTimer};
+use super::output::{Attempt, JobOutput, WorkerJob, WorkerRefused, WorkerTimer};
 use super::timers::{Deadline, Timers};
-use crate::cap::wire::common::{DispatchIdentity, IdentityBinding};
+use crate::cap::wire::common::{DispatchIdentity, IdentityBinding, ResourceRef};
 use crate::cap::wire::job::{ErrorCode, JobRequest, JobResult, JobStatus};
 use crate::cap::wire::pointer::{Pointer, Scheme};
 use crate::time::Time;
@@ -21,38 +23,74 @@ use crate::time::Time;
 pub(super) struct Asker {
     pub(super) job_id: String,
     pub(super) trace_id: String,
+    pub(super) sender_id: String,
     pub(super) dispatch: Option<DispatchIdentity>,
     pub(super) identity: Option<IdentityBinding>,
 }
 
 impl Asker {
-    pub(super) fn of(request: &JobRequest, trace_id: &str) -> Asker {
+    /// Packets of 2.10 may have no trace, and a result has to have one.
+    pub(super) fn of(request: &JobRequest, origin: Origin) -> Asker {
+        let trace_id = if origin.trace_id.is_empty() { request.job_id.clone() } else { origin.trace_id };
         Asker {
             job_id: request.job_id.clone(),
-            trace_id: trace_id.into(),
+            trace_id,
+            sender_id: origin.sender_id,
             dispatch: request.dispatch.clone(),
-            identity: request.identity.clone(),
+            identity: origin.identity.or_else(|| request.identity.clone()),
         }
     }
 }
 
+/// What the packet of a request says beside the request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origin {
+    pub(super) trace_id: String,
+    pub(super) sender_id: String,
+    /// The verified identity of the production profile.
+    pub(super) identity: Option<IdentityBinding>,
+}
+
 /// How a job has ended, without the ids of the requests that it is the result of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Verdict {
     pub(super) status: JobStatus,
     pub(super) result_ptr: String,
+    /// Absent if there is nothing in it, as in most results.
+    pub(super) resources: Option<Box<Resources>>,
     pub(super) code: ErrorCode,
     pub(super) message: String,
     pub(super) execution_ms: i64,
 }
 
+/// The output of a job in the structured form, and artifacts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Resources {
+    pub(super) result_ref: Option<ResourceRef>,
+    pub(super) artifact_ptrs: Vec<String>,
+    pub(super) artifact_refs: Vec<ResourceRef>,
+}
+
 impl Verdict {
     pub(super) fn failed(status: JobStatus, code: ErrorCode, message: impl Into<String>) -> Verdict {
-        Verdict { status, result_ptr: String::new(), code, message: message.into(), execution_ms: 0 }
+        let message = message.into();
+        Verdict { status, code, message, ..Verdict::succeeded(String::new()) }
+    }
+
+    pub(super) fn succeeded(result_ptr: String) -> Verdict {
+        Verdict {
+            status: JobStatus::SUCCEEDED,
+            result_ptr,
+            resources: None,
+            code: ErrorCode::UNSPECIFIED,
+            message: String::new(),
+            execution_ms: 0,
+        }
     }
 
     /// The result for one request.
     pub(super) fn result(&self, asker: &Asker, worker_id: &str) -> JobResult {
+        let resources = self.resources.as_deref().cloned().unwrap_or_default();
         JobResult {
             job_id: asker.job_id.clone(),
             status: self.status,
@@ -61,9 +99,12 @@ impl Verdict {
             execution_ms: self.execution_ms,
             error_code: self.code.name().filter(|_| self.code != ErrorCode::UNSPECIFIED).unwrap_or_default().into(),
             error_message: self.message.clone(),
+            artifact_ptrs: resources.artifact_ptrs,
             error_code_enum: self.code,
             dispatch: asker.dispatch.clone(),
             identity: asker.identity.clone(),
+            result_ref: resources.result_ref,
+            artifact_refs: resources.artifact_refs,
             ..JobResult::default()
         }
     }
@@ -80,8 +121,11 @@ pub(super) struct Job {
     context_ptr: String,
     /// Absent once the job has ended.
     request: Option<Box<JobRequest>>,
+    loading: Loading,
     input: Option<Bytes>,
-    output: Option<Bytes>,
+    /// What is wrong with the input. It counts only if no output is stored.
+    fault: Option<Verdict>,
+    output: Option<JobOutput>,
     accepted_at: Time,
     /// When its handler was called first.
     began_at: Option<Time>,
@@ -107,7 +151,9 @@ impl Job {
             topic: request.topic.clone(),
             context_ptr: request.context_ptr.clone(),
             request: Some(Box::new(request)),
+            loading: Loading::default(),
             input: None,
+            fault: None,
             output: None,
             accepted_at: now,
             began_at: None,
@@ -136,8 +182,12 @@ impl Job {
         self.input.as_ref()
     }
 
-    pub(super) fn output(&self) -> Option<&Bytes> {
+    pub(super) fn output(&self) -> Option<&JobOutput> {
         self.output.as_ref()
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
     }
 
     pub(super) fn verdict(&self) -> Option<&Verdict> {
@@ -167,10 +217,45 @@ impl Job {
         if self.attempts == attempt.number && self.state == state { Ok(()) } else { Err(WorkerRefused::Stale) }
     }
 
-    /// Begins to read the input. Returns false in a state that does not lead there.
-    pub(super) fn fetch(&mut self) -> bool {
-        let fetches = self.state.fetch();
-        self.begin(fetches)
+    /// Begins to read the input, and the output of an earlier run. Returns false in a state that does not lead there.
+    pub(super) fn load(&mut self, looks: bool, has_input: bool) -> bool {
+        let loads = self.state.fetch();
+        if loads {
+            self.loading = Loading::new(looks, has_input);
+        }
+        self.begin(loads)
+    }
+
+    /// Returns whether to ask for a stored output, and whether to ask for the input.
+    pub(super) fn ask(&mut self) -> (bool, bool) {
+        self.loading.ask()
+    }
+
+    /// Notes that no output of an earlier run is stored. Returns false if that was known.
+    pub(super) fn looked(&mut self) -> bool {
+        self.loading.looked()
+    }
+
+    /// Takes the input, or what is wrong with it. Returns false if it is there already.
+    pub(super) fn fetched(&mut self, input: Result<Bytes, Verdict>) -> bool {
+        let is_awaited = self.loading.fetched();
+        if is_awaited {
+            match input {
+                Ok(input) => self.input = Some(input),
+                Err(fault) => self.fault = Some(fault),
+            }
+        }
+        is_awaited
+    }
+
+    /// Whether nothing is left to be read.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loading.is_done()
+    }
+
+    /// Takes out what is wrong with the input.
+    pub(super) fn take_fault(&mut self) -> Option<Verdict> {
+        self.fault.take()
     }
 
     /// Begins an attempt to run the handler.
@@ -185,7 +270,7 @@ impl Job {
     }
 
     /// Begins to store an output.
-    pub(super) fn store(&mut self, output: Bytes) -> bool {
+    pub(super) fn store(&mut self, output: JobOutput) -> bool {
         let stores = self.state.store();
         if stores {
             self.failures = 0;
@@ -208,6 +293,7 @@ impl Job {
 
     /// Notes that an attempt to read or store has failed. An answer to it that comes later is stale.
     pub(super) fn failed(&mut self) {
+        self.loading.fail();
         self.failures = self.failures.saturating_add(1);
         self.attempts = self.attempts.saturating_add(1);
     }
@@ -219,10 +305,6 @@ impl Job {
             self.failures = self.failures.saturating_add(1);
         }
         pauses
-    }
-
-    pub(super) fn set_input(&mut self, input: Bytes) {
-        self.input = Some(input);
     }
 
     /// Decides the result of the job. Returns false if it has one already. If the handler runs, the job goes on until it
@@ -247,7 +329,7 @@ impl Job {
         for deadline in [&mut self.io, &mut self.retry, &mut self.runtime] {
             deadline.clear(timers);
         }
-        (self.request, self.input, self.output) = (None, None, None);
+        (self.request, self.input, self.fault, self.output) = (None, None, None, None);
     }
 }
 

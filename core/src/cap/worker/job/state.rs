@@ -8,7 +8,7 @@
 //!                                      v |
 //!                                   Pausing
 //!
-//! Queued, Fetching, Pausing --end--> Ended
+//! Queued, Fetching, Pausing --end--> Ended          Fetching --store--> Storing: an earlier run has stored the output
 //! ```
 //!
 //! A job that is cancelled or too late has its result as soon as that happens. If its handler runs, the job keeps its slot
@@ -21,7 +21,7 @@ use crate::state::transitions;
 pub enum WorkerJobState {
     /// It waits for a slot.
     Queued,
-    /// Its input is being read.
+    /// Its input is being read, and whether an earlier run has stored its output.
     Fetching,
     /// Its handler runs.
     Running,
@@ -36,14 +36,14 @@ pub enum WorkerJobState {
 }
 
 transitions!(WorkerJobState {
-    /// A slot is free, and the job has an input to read.
+    /// A slot is free, and there is something to read.
     fetch: Queued => Fetching;
     /// There is nothing to read, the input is there, or the pause is over.
     run: Queued | Fetching | Pausing => Running;
     /// An attempt has failed, and another one follows.
     pause: Running => Pausing;
-    /// The handler has returned an output.
-    store: Running => Storing;
+    /// The handler has returned an output, or an earlier run of the job has stored one.
+    store: Running | Fetching => Storing;
     /// The last attempt has failed.
     fail: Running => Ended;
     /// The job is cancelled or too late while its handler runs.
