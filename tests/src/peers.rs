@@ -11,12 +11,14 @@
 
 mod binary;
 mod daemon;
+mod dialogue;
 mod nats;
 mod process;
 mod python;
 mod redis;
 
 pub use binary::{binary, example};
+pub use dialogue::Dialogue;
 pub use nats::Nats;
 pub use process::{Outcome, Server, run_to_end};
 pub use python::{CapSdk, python, script};

@@ -1,3 +1,5 @@
 //! CAP with real peers: a nats-server, a redis-server, and the Python SDKs 2.10.0 and 2.17.0.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod packets;
 mod servers;
