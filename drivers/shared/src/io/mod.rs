@@ -5,6 +5,8 @@ use std::pin::Pin;
 use futures_lite::{AsyncRead, AsyncWrite};
 
 mod address;
+#[cfg(feature = "cap")]
+pub(crate) mod alarm;
 pub(crate) mod clock;
 pub(crate) mod conn;
 mod driver;

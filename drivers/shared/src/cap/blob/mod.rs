@@ -1,9 +1,11 @@
 //! The blob store: where the inputs and outputs of jobs are kept.
 
+pub(crate) mod memory;
 mod options;
 
 pub use options::{RedisOptions, RedisTls};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,4 +49,27 @@ pub trait BlobStore: Send + Sync + 'static {
 
     /// Checks that the store answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), BlobError>>;
+}
+
+/// A store that is shared.
+impl<S: BlobStore + ?Sized> BlobStore for Arc<S> {
+    fn scheme(&self) -> Scheme {
+        (**self).scheme()
+    }
+
+    fn get(&self, key: &str, max: usize) -> BoxFuture<'_, Result<Option<Bytes>, BlobError>> {
+        (**self).get(key, max)
+    }
+
+    fn set(&self, key: &str, blob: Bytes, ttl: Option<Duration>) -> BoxFuture<'_, Result<(), BlobError>> {
+        (**self).set(key, blob, ttl)
+    }
+
+    fn delete(&self, key: &str) -> BoxFuture<'_, Result<(), BlobError>> {
+        (**self).delete(key)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), BlobError>> {
+        (**self).ping()
+    }
 }

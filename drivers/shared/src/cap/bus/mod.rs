@@ -1,10 +1,13 @@
-//! The bus: what CAP needs of NATS, as a trait.
+//! The bus: what CAP needs of NATS, as a trait, and a bus within one process.
+
+pub(crate) mod memory;
 
 mod options;
 
 pub use options::{NatsLogin, NatsOptions, NatsServer};
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +42,9 @@ pub trait Acknowledge: Send + Sync + std::fmt::Debug + 'static {
 }
 
 /// The messages of a subscription. Dropping it ends the subscription.
+///
+/// It outlives lost connections: the bus subscribes again before it is [`BusState::Connected`] again, and what was published
+/// in the meantime is lost. It ends when the bus is closed.
 pub type Subscription = Pin<Box<dyn Stream<Item = Received> + Send>>;
 
 /// The state of a bus' connection.
@@ -86,6 +92,9 @@ pub enum BusError {
 /// Delivery is at most once unless a message carries an acknowledgement.
 pub trait Bus: Send + Sync + 'static {
     /// Publishes a message. It returns when the message was handed to the connection; [`Bus::flush`] waits for the server.
+    ///
+    /// Errors: [`BusError::Disconnected`] or a message that is kept for the next connection, as the bus prefers;
+    /// [`BusError::Refused`] for a message that is too large.
     fn publish(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>>;
 
     /// Subscribes to a subject, as a member of a queue group if one is named.
@@ -95,6 +104,8 @@ pub trait Bus: Send + Sync + 'static {
     fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>>;
 
     /// Waits until the server has taken everything that was published and subscribed before.
+    ///
+    /// Errors: [`BusError::Disconnected`] if the server is not reached.
     fn flush(&self) -> BoxFuture<'_, Result<(), BusError>>;
 
     /// Returns the state of the connection.
@@ -105,4 +116,35 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Writes what was published, and closes the connection.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A bus that is shared.
+impl<B: Bus + ?Sized> Bus for Arc<B> {
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
+        (**self).publish(message)
+    }
+
+    fn subscribe(&self, subject: &str, group: Option<&str>) -> BoxFuture<'_, Result<Subscription, BusError>> {
+        (**self).subscribe(subject, group)
+    }
+
+    fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>> {
+        (**self).request(subject, payload, limit)
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        (**self).flush()
+    }
+
+    fn state(&self) -> BusState {
+        (**self).state()
+    }
+
+    fn changed(&self, seen: BusState) -> BoxFuture<'_, BusState> {
+        (**self).changed(seen)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        (**self).close()
+    }
 }
