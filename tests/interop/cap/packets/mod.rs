@@ -1,13 +1,15 @@
 //! Random packets of every kind both ways between our codec and signatures and those of the package: what one signs, the
-//! other verifies and decodes to the same message.
+//! other verifies and decodes to the same message. Our side signs and verifies with `p256` and with `ring` in turn.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use nuncio_core::cap::{
     Acceptance, Authentication, BusPacket, DecodeLimits, Keyring, MapOrder, P256Signer, P256Verifier, Payload,
-    PublicKey, Reading, Secret, open, seal,
+    PublicKey, Reading, Secret, Signer, Verifier, open, seal,
 };
+use nuncio_shared::cap::{RingSigner, RingVerifier};
 use nuncio_tests::peers::{CapSdk, Dialogue, wanted};
 use serde_json::{Value, json};
 
@@ -15,6 +17,7 @@ use self::draw::Draw;
 use self::messages::KINDS;
 
 mod draw;
+mod keys;
 mod messages;
 mod production;
 mod trust;
@@ -23,8 +26,27 @@ mod trust;
 const ROUNDS: u64 = 12;
 const SENDER: &str = "rust-1";
 
-fn signer() -> P256Signer {
-    P256Signer::from_bytes(&[7; 32]).unwrap()
+/// One key in both of our signers.
+fn key() -> &'static (P256Signer, RingSigner) {
+    static KEY: OnceLock<(P256Signer, RingSigner)> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let (ring, secret) = RingSigner::generate().unwrap();
+        (P256Signer::from_pem(&secret).unwrap(), ring)
+    })
+}
+
+fn signer(seed: u64) -> &'static dyn Signer {
+    let (portable, ring) = key();
+    if seed.count_ones().is_multiple_of(2) { ring } else { portable }
+}
+
+fn verifier(seed: u64) -> &'static dyn Verifier {
+    if seed.count_ones().is_multiple_of(2) { &P256Verifier } else { &RingVerifier }
+}
+
+/// Returns our public key as the programs read it.
+fn sec1() -> String {
+    hex(key().1.public_key().as_sec1())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -59,8 +81,7 @@ fn start(sdk: CapSdk, script: &str) -> Dialogue {
 
 /// Asks the package to verify and decode a packet of ours.
 fn read(python: &mut Dialogue, bytes: &[u8]) -> Value {
-    let sec1 = hex(signer().public_key().as_sec1());
-    python.ask(&json!({"do": "read", "packet": hex(bytes), "sender": SENDER, "sec1": sec1}))
+    python.ask(&json!({"do": "read", "packet": hex(bytes), "sender": SENDER, "sec1": sec1()}))
 }
 
 /// Returns the encoding that the package gives a packet without its signature.
@@ -117,9 +138,9 @@ fn the_package_verifies_and_decodes_what_is_signed_here() {
                 known_to_2_10(&mut packet);
             }
             // The order of maps in which the package encodes a packet again matters only where a key begins with another.
-            let mut sealed = seal(packet.clone(), MapOrder::Lexicographic, Some(&signer())).unwrap();
+            let mut sealed = seal(packet.clone(), MapOrder::Lexicographic, Some(signer(seed))).unwrap();
             if sealed.has_prefix_pair {
-                sealed = seal(packet.clone(), MapOrder::Upb, Some(&signer())).unwrap();
+                sealed = seal(packet.clone(), MapOrder::Upb, Some(signer(seed))).unwrap();
                 pairs += 1;
             } else {
                 distinct += 1;
@@ -141,7 +162,7 @@ fn packets_with_fields_of_2_17_verify_in_2_10_unless_the_envelope_has_some() {
     let mut python = start(CapSdk::V2_10, "packets.py");
     each_packet(|seed, kind, mut packet| {
         let mut verified = |packet: &BusPacket| {
-            let sealed = seal(packet.clone(), MapOrder::Upb, Some(&signer())).unwrap();
+            let sealed = seal(packet.clone(), MapOrder::Upb, Some(signer(seed))).unwrap();
             read(&mut python, &sealed.bytes)["verified"] == true
         };
         // 2.10.0 encodes fields that it does not know last, which is where these are not.
@@ -160,7 +181,7 @@ fn the_package_refuses_maps_in_the_other_order_and_changed_packets() {
             if sdk == CapSdk::V2_10 {
                 known_to_2_10(&mut packet);
             }
-            let sealed = seal(packet, MapOrder::Lexicographic, Some(&signer())).unwrap();
+            let sealed = seal(packet, MapOrder::Lexicographic, Some(signer(seed))).unwrap();
             if sealed.has_prefix_pair {
                 pairs += 1;
                 assert_eq!(read(python, &sealed.bytes)["verified"], false, "{sdk:?}, seed {seed}, a {kind}");
@@ -169,7 +190,7 @@ fn the_package_refuses_maps_in_the_other_order_and_changed_packets() {
         assert!(pairs > 10, "{pairs}");
         let mut packet = messages::packet(&mut Draw::new(1, false), "job_cancel", SENDER);
         known_to_2_10(&mut packet);
-        let mut sealed = seal(packet, MapOrder::Lexicographic, Some(&signer())).unwrap();
+        let mut sealed = seal(packet, MapOrder::Lexicographic, Some(signer(0))).unwrap();
         let trace = sealed.bytes.get_mut(3).expect("the packet begins with its trace");
         *trace ^= 1;
         assert_eq!(read(python, &sealed.bytes)["verified"], false);
@@ -185,13 +206,13 @@ fn what_the_package_signs_is_verified_and_decoded_here() {
                 let seed = u64::try_from(at).unwrap() * 1_000 + round;
                 let made = python.ask(&json!({"do": "make", "seed": seed, "kind": kind, "prefixes": round % 2 == 0}));
                 let bytes = unhex(&made["packet"]);
-                let packet = open(&bytes, &reading, &P256Verifier)
+                let packet = open(&bytes, &reading, verifier(seed))
                     .unwrap_or_else(|refused| panic!("{sdk:?}, seed {seed}, a {kind}: {refused}"));
                 assert_eq!(bare(&packet), unhex(&made["unsigned"]), "{sdk:?}, seed {seed}, a {kind}: {packet:?}");
                 let mut changed = bytes;
                 let trace = changed.get_mut(2).expect("the packet begins with its trace");
                 *trace ^= 1;
-                assert!(open(&changed, &reading, &P256Verifier).is_err(), "{sdk:?}, seed {seed}, a {kind}");
+                assert!(open(&changed, &reading, verifier(seed)).is_err(), "{sdk:?}, seed {seed}, a {kind}");
             }
         }
     });

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use nuncio_core::cap::{
-    BusPacket, Expected, Freshness, Keyring, MapOrder, P256Verifier, PROFILE_ALGORITHM, PROFILE_VERSION, Payload,
-    PublicKey, SignatureMetadata, Timestamp, UnknownFields, open_production, seal_production,
+    BusPacket, Expected, Freshness, Keyring, MapOrder, PROFILE_ALGORITHM, PROFILE_VERSION, Payload, PublicKey,
+    SignatureMetadata, Timestamp, UnknownFields, open_production, seal_production,
 };
 use nuncio_core::time::Time;
 use nuncio_tests::peers::{CapSdk, wanted};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::draw::Draw;
 use super::messages::KINDS;
-use super::{SENDER, bare, hex, messages, signer, start, unhex};
+use super::{SENDER, bare, hex, messages, sec1, signer, start, unhex, verifier};
 
 /// Draws a packet of a kind that satisfies the profile.
 fn packet(draw: &mut Draw, kind: &str, now: Time) -> BusPacket {
@@ -56,9 +56,9 @@ fn packets_of_the_production_profile_verify_both_ways() {
     }
     let mut python = start(CapSdk::V2_17, "trust.py");
     let mut keys = Keyring::default();
-    let sec1 = unhex(&python.ask(&json!({"do": "public_key"})));
-    keys.add("key", PublicKey::from_sec1(&sec1).unwrap()).unwrap();
-    let ours = hex(signer().public_key().as_sec1());
+    let theirs = unhex(&python.ask(&json!({"do": "public_key"})));
+    keys.add("key", PublicKey::from_sec1(&theirs).unwrap()).unwrap();
+    let ours = sec1();
     // The package signs by its own clock.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
     let now = Time(u64::try_from(now).unwrap());
@@ -74,7 +74,7 @@ fn packets_of_the_production_profile_verify_both_ways() {
         let kind = KINDS[usize::try_from(seed).unwrap() % KINDS.len()];
         let packet = packet(&mut Draw::new(seed, true), kind, now);
         let order = if seed % 2 == 0 { MapOrder::Lexicographic } else { MapOrder::Upb };
-        let sealed = seal_production(packet.clone(), order, &signer()).unwrap();
+        let sealed = seal_production(packet.clone(), order, signer(seed)).unwrap();
         let question = |packet: &[u8], audience: &str, now: Time| {
             json!({"do": "verify_production", "packet": hex(packet), "audience": audience, "tenant": "tenant",
                 "sender": SENDER, "key_id": "key", "sec1": ours, "now": now.0})
@@ -85,7 +85,7 @@ fn packets_of_the_production_profile_verify_both_ways() {
         assert!(python.try_ask(&question(&sealed, "job.echo", now.plus_secs(121))).is_err(), "expired, seed {seed}");
 
         let signed = python.ask(&json!({"do": "sign_production", "packet": hex(&packet.encode(order))}));
-        let opened = open_production(&unhex(&signed), &expected, now, &P256Verifier)
+        let opened = open_production(&unhex(&signed), &expected, now, verifier(seed))
             .unwrap_or_else(|refused| panic!("seed {seed}, a {kind}: {refused}: {packet:?}"));
         assert_eq!(bare(&opened.packet), bare(&packet), "seed {seed}, a {kind}");
     }

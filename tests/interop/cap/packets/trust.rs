@@ -14,7 +14,7 @@ use nuncio_tests::peers::{CapSdk, Dialogue, wanted};
 use serde_json::json;
 
 use super::draw::Draw;
-use super::{bare, hex, signer, start, unhex};
+use super::{bare, hex, sec1, signer, start, unhex, verifier};
 
 const P256: WorkerHandshakeProofAlgorithm = WorkerHandshakeProofAlgorithm::ECDSA_P256_SHA256;
 const NOW: Time = Time(1_779_000_000_000_000);
@@ -146,16 +146,16 @@ fn packets_of_the_handshake_verify_both_ways() {
         return;
     }
     let mut python = start(CapSdk::V2_17, "trust.py");
-    let (theirs, ours) = (keys(&mut python, "key"), hex(signer().public_key().as_sec1()));
+    let (theirs, ours) = (keys(&mut python, "key"), sec1());
     for seed in 0..80 {
         let packet = packet(&mut Draw::new(seed, false), seed % 4);
         // The package encodes a packet again, so it verifies maps in its own order only.
-        let sealed = seal_trust(packet.clone(), MapOrder::Upb, &signer()).unwrap();
+        let sealed = seal_trust(packet.clone(), MapOrder::Upb, signer(seed)).unwrap();
         let read = python.ask(&json!({"do": "verify", "packet": hex(&sealed), "key_id": "key", "sec1": ours}));
         assert_eq!(unhex(&read), bare(&packet), "seed {seed}: {packet:?}");
 
         let signed = python.ask(&json!({"do": "sign", "packet": hex(&packet.encode(MapOrder::Lexicographic))}));
-        let mut opened = open_trust(&unhex(&signed), &theirs, &P256Verifier)
+        let mut opened = open_trust(&unhex(&signed), &theirs, verifier(seed))
             .unwrap_or_else(|refused| panic!("seed {seed}: {refused}: {packet:?}"));
         opened.signature.clear();
         assert_eq!(opened, packet, "seed {seed}");
@@ -179,7 +179,7 @@ fn reply(at: Time, payload: impl Into<Payload>, token: &str) -> Vec<u8> {
         auth_token: Secret::new(token),
         ..BusPacket::default()
     };
-    seal_trust(packet, MapOrder::Lexicographic, &signer()).unwrap()
+    seal_trust(packet, MapOrder::Lexicographic, signer(0)).unwrap()
 }
 
 /// Runs a handshake with the package as the worker. Returns the session that it gets.
@@ -191,7 +191,7 @@ fn handshake(
 ) -> Result<serde_json::Value, String> {
     let now = NOW.0;
     let worker = keys(python, "worker-key");
-    let ours = hex(signer().public_key().as_sec1());
+    let ours = sec1();
     let asked = python.ask(&json!({"do": "begin", "scheduler": ours, "purpose": purpose.0, "now": now}));
     let asked = open_trust(&unhex(&asked), &worker, &P256Verifier).unwrap();
     let Some(Payload::WorkerHandshakeChallengeRequest(request)) = asked.payload else { panic!("{asked:?}") };

@@ -35,6 +35,19 @@ def public_key():
     return {"sender": SENDER, "sec1": point.hex()}
 
 
+def keys(private, public):
+    """Reads our keys in PEM form, and returns a key of the package's own in that form."""
+    read = serialization.load_pem_private_key(private.encode(), None)
+    assert read.public_key() == serialization.load_pem_public_key(public.encode())
+    written = KEY.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    shown = KEY.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return {"private": written.decode(), "public": shown.decode()}
+
+
 class Connection:
     """A connection that keeps what is published."""
 
@@ -231,4 +244,4 @@ def helpers():
 
 
 if __name__ == "__main__":
-    serve({"public_key": public_key, "read": read, "make": make, "helpers": helpers})
+    serve({"public_key": public_key, "keys": keys, "read": read, "make": make, "helpers": helpers})
