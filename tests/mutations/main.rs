@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use nuncio_tests::mutations::{MUTATIONS, Mutation};
-use nuncio_tests::sim;
+use nuncio_tests::{seeded, sim};
 
 /// The number of seeds within which a mistake has to be found.
 const SEEDS: u64 = 2_000;
@@ -17,10 +17,10 @@ const SEEDS: u64 = 2_000;
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted == ["--sweep"] {
-        return match sim::sweep(0, SEEDS) {
+        return match seeded::sweep(sim::run, 0, SEEDS) {
             Ok(_) => ExitCode::SUCCESS,
             Err(seed) => {
-                sim::show(seed, 1);
+                seeded::show(sim::run, seed, 1);
                 println!("FOUND by seed {seed}");
                 ExitCode::FAILURE
             }

@@ -1,95 +1,48 @@
-//! The simulator over many seeds.
+//! The simulators over many seeds: `arcp` and `cap`.
 //!
 //! `NUNCIO_SIM_SEEDS=N` runs N seeds and `NUNCIO_SIM_FROM=N` starts at seed N. `NUNCIO_SIM_SEED=N` replays one seed and
-//! prints its transcript; `NUNCIO_SIM_INPUT=FILE` does the same with an input that the fuzz target `simulation` has
-//! found.
+//! prints its transcript; `NUNCIO_SIM_INPUT=FILE` does the same with an input that the fuzz target `simulation` or
+//! `cap_simulation` has found. A filter such as `cap::seeds` selects the simulator.
 
-use nuncio_tests::{mutations, sim};
+mod arcp;
+mod cap;
+
+use nuncio_tests::mutations;
+use nuncio_tests::seeded::{self, Run};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, but is {text:?}")))
 }
 
-#[test]
-fn seeds() {
+/// Runs the seeds or the input that the environment asks for; `default` seeds must cover everything in `seen`.
+fn run_seeds(run: Run, default: u64, seen: &[&str]) {
     if let Some(seed) = number("NUNCIO_SIM_SEED") {
-        assert!(!sim::show(seed, usize::MAX), "seed {seed} fails");
+        assert!(!seeded::show(run, seed, usize::MAX), "seed {seed} fails");
         return;
     }
     if let Ok(path) = std::env::var("NUNCIO_SIM_INPUT") {
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert!(!sim::show_bytes(&bytes, usize::MAX), "{path} fails");
+        assert!(!seeded::show_bytes(run, &bytes, usize::MAX), "{path} fails");
         return;
     }
     let from = number("NUNCIO_SIM_FROM").unwrap_or(0);
-    let seeds = number("NUNCIO_SIM_SEEDS").unwrap_or(2_000);
-    let sweep = sim::sweep(from, seeds).unwrap_or_else(|seed| {
-        sim::show(seed, 200);
+    let seeds = number("NUNCIO_SIM_SEEDS").unwrap_or(default);
+    let sweep = seeded::sweep(run, from, seeds).unwrap_or_else(|seed| {
+        seeded::show(run, seed, 200);
         panic!("seed {seed} fails");
     });
     println!("{sweep}");
-    if from == 0 && seeds >= 2_000 {
-        for what in SEEN {
+    if from == 0 && seeds >= default {
+        for what in seen {
             assert!(sweep.counts.contains_key(what), "no seed covers: {what}");
         }
     }
 }
 
-/// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 46] = [
-    "BUDGET_EXHAUSTED",
-    "LEASE_EXPIRED",
-    "PERMISSION_DENIED",
-    "ack",
-    "attack",
-    "authorized",
-    "blocked",
-    "cancel",
-    "cancelled",
-    "child",
-    "client closed",
-    "client restarted",
-    "clock jumped",
-    "crashed",
-    "cut",
-    "delegated",
-    "delegation refused",
-    "emitted",
-    "error",
-    "half open",
-    "host silent",
-    "interrupted",
-    "job lost in a crash",
-    "journal recovered",
-    "journal stalled",
-    "minted",
-    "numbered",
-    "old events pruned",
-    "refused",
-    "refused while stalled",
-    "replay truncated",
-    "replayed",
-    "replayed from disk",
-    "restored",
-    "resumed",
-    "revoked after a crash",
-    "rotated",
-    "session closed",
-    "spent",
-    "streamed",
-    "submitted",
-    "subscribe",
-    "success",
-    "timed_out",
-    "torn tail",
-    "unblocked",
-];
-
-#[test]
-fn deterministic_same_bytes_same_outputs() {
+fn same_bytes_lead_to_the_same_run(run: Run) {
     for seed in 0..60 {
-        assert_eq!(sim::seed(seed).digest, sim::seed(seed).digest, "seed {seed}");
+        assert_eq!(seeded::seed(run, seed).digest, seeded::seed(run, seed).digest, "seed {seed}");
     }
 }
 

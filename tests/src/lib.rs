@@ -1,5 +1,6 @@
 //! Code shared by the test targets of this package.
 //!
+//! - [`cap_sim`]: the simulator of CAP: clients, workers and a router on a bus.
 //! - [`fuzz`]: the bodies of the fuzz targets.
 //! - [`mutations`]: deliberate mistakes in the core, which the tests must find.
 //! - [`peers`]: foreign programs from the package registries, installed at first use, and processes that end with the
@@ -7,16 +8,19 @@
 //! - [`proxy`]: a TCP proxy that cuts, stalls, half-closes and trickles at chosen bytes.
 //! - [`raw`]: a WebSocket conversation in plain JSON frames, for frames that no client would send.
 //! - [`sdk`]: the clients of the deployed SDKs, played by their recorded frames and their rules of correlation.
-//! - [`sim`]: the simulator: a runtime, clients, hostile peers and a host, all driven by the bytes of a seed.
+//! - [`seeded`]: what the simulators share.
+//! - [`sim`]: the simulator of ARCP: a runtime, clients, hostile peers and a host, all driven by the bytes of a seed.
 //! - [`temp_dir`]: a directory for a test's files.
 //! - [`world`]: one runtime without IO in virtual time, with rules that are checked on every frame.
 
+pub mod cap_sim;
 pub mod fuzz;
 pub mod mutations;
 pub mod peers;
 pub mod proxy;
 pub mod raw;
 pub mod sdk;
+pub mod seeded;
 pub mod sim;
 pub mod temp_dir;
 pub mod world;

@@ -5,10 +5,11 @@ use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, JobFailure, JobKey, JobRe
 use nuncio_core::lease::Operation;
 use serde_json::{Value, json};
 
-use super::draw::Draw;
+use super::Sim;
 use super::lease::{self, OPERATIONS};
 use super::model::{Ending, Entry, Source, rules};
-use super::{Sim, note};
+use crate::seeded::Draw;
+use crate::seeded::note;
 use crate::world::json_text;
 
 impl Sim {

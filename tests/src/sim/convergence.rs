@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use arbitrary::Unstructured;
 
 use super::Sim;
-use super::draw::Draw;
+use crate::seeded::Draw;
 use crate::world::SECOND;
 
 /// The maximum number of rounds until everything is at rest; each lets a second or more pass.

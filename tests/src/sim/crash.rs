@@ -4,10 +4,10 @@
 use nuncio_core::arcp::{Output, Runtime, Via};
 use serde_json::json;
 
-use super::draw::Draw;
 use super::host::TOKENS;
 use super::model::{Recovered, rules};
 use super::{Sim, note, register};
+use crate::seeded::Draw;
 use crate::world::Frame;
 
 /// The maximum number of crashes in a run.

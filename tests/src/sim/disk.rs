@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use nuncio_core::arcp::{ConnId, JobUlid, Journaling, Output, Record, Refused, ReplayId, ReplayRange, SessionUlid};
 
-use super::draw::Draw;
-use super::{Sim, note};
+use super::Sim;
+use crate::seeded::Draw;
+use crate::seeded::note;
 use crate::world::{Frame, in_range};
 
 pub(super) struct Disk {

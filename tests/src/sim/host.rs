@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use nuncio_core::arcp::{ConnId, Credential, ErrorCode, Event, Fault, JobKey, JobUlid, Refused, ReplayId, Secret};
 use nuncio_core::time::Time;
 
-use super::draw::Draw;
+use super::Sim;
 use super::model::rules;
-use super::{Sim, note};
+use crate::seeded::Draw;
+use crate::seeded::note;
 
 /// The principal of the hostile peers: the model predicts nothing about its sessions and jobs.
 pub(super) const MALLORY: &str = "mallory";

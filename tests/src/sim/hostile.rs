@@ -6,9 +6,9 @@ use nuncio_core::arcp::Via;
 use serde_json::{Value, json};
 
 use super::Sim;
-use super::draw::Draw;
 use super::host::TOKENS;
 use super::link::End;
+use crate::seeded::Draw;
 
 #[derive(Default)]
 pub(super) struct Hostile {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::draw::Draw;
+use crate::seeded::Draw;
 
 /// Hundredths of a currency. The simulator's amounts are multiples of a quarter, which a JSON number represents
 /// exactly.

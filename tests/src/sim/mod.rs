@@ -54,7 +54,6 @@ mod agents;
 mod convergence;
 mod crash;
 mod disk;
-mod draw;
 mod host;
 mod hostile;
 mod invariants;
@@ -65,21 +64,17 @@ mod outputs;
 mod params;
 mod peers;
 mod steps;
-mod sweep;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
 
 use arbitrary::Unstructured;
 use nuncio_core::arcp::{AgentSpec, ConnId, Runtime};
 use nuncio_core::time::Time;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::seeded::{Draw, Report, note};
 use crate::world::START;
 use disk::Disk;
-use draw::Draw;
 use host::Host;
 use hostile::Hostile;
 use invariants::Invariants;
@@ -87,49 +82,6 @@ use link::Link;
 use model::Model;
 use params::Params;
 use peers::Peer;
-pub use sweep::{Sweep, seed, show, show_bytes, sweep};
-
-/// Returns the bytes of a seed.
-pub fn bytes_of(seed: u64) -> Vec<u8> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let len = [300, 800, 1_000, 2_400][usize::try_from(seed % 4).unwrap_or(0)];
-    let mut bytes = vec![0; len];
-    rng.fill_bytes(&mut bytes);
-    bytes
-}
-
-/// The outcome of a run.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// The number of steps drawn.
-    pub steps: u64,
-    /// A digest of everything the runtime sent: equal for equal bytes.
-    pub digest: u64,
-    /// How often each kind of thing happened.
-    pub counts: BTreeMap<&'static str, u64>,
-}
-
-thread_local! {
-    static TRANSCRIPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
-}
-
-/// Starts recording a transcript of the runs on this thread.
-pub fn record() {
-    TRANSCRIPT.with(|lines| *lines.borrow_mut() = Some(Vec::new()));
-}
-
-/// Ends the recording and returns the transcript.
-pub fn recorded() -> Vec<String> {
-    TRANSCRIPT.with(|lines| lines.borrow_mut().take()).unwrap_or_default()
-}
-
-fn note(line: impl FnOnce() -> String) {
-    TRANSCRIPT.with(|lines| {
-        if let Some(lines) = lines.borrow_mut().as_mut() {
-            lines.push(line());
-        }
-    });
-}
 
 /// Runs the simulator once.
 ///

@@ -7,9 +7,10 @@ use nuncio_core::arcp::{ConnId, Event, JobKey, JobUlid, Output, ReplayRange, Via
 use nuncio_core::time::Time;
 use serde_json::Value;
 
+use super::Sim;
 use super::host::MALLORY;
 use super::link::{End, Link};
-use super::{Sim, note};
+use crate::seeded::note;
 use crate::world::Frame;
 
 impl Sim {

@@ -3,7 +3,7 @@
 use nuncio_core::arcp::{Config, Journaling};
 use std::time::Duration;
 
-use super::draw::Draw;
+use crate::seeded::Draw;
 
 /// Percentages are often zero: without one kind of fault, a run gets further in the others.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use nuncio_core::arcp::{Client, ClientConfig, ClientEvent, ClientOutput, Feature
 use nuncio_core::time::Time;
 use serde_json::Value;
 
-use super::draw::Draw;
 use super::host::TOKENS;
 use super::link::End;
 use super::{Sim, lease, note};
+use crate::seeded::Draw;
 use crate::world::{Frame, SECOND, json_text};
 
 pub(super) struct Peer {

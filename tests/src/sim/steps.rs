@@ -1,8 +1,9 @@
 //! The steps of a run: a step is drawn, everything is drained, and the rules are checked.
 
-use super::draw::Draw;
+use super::Sim;
 use super::link::End;
-use super::{Sim, note};
+use crate::seeded::Draw;
+use crate::seeded::note;
 use crate::world::{MILLI, SECOND};
 
 /// A kind of step, in the order of `Params::weights`.

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use arbitrary::Unstructured;
 
-use super::{Report, bytes_of, record, recorded, run};
+use super::{Report, Run, bytes_of, record, recorded};
 
 /// Runs a seed.
-pub fn seed(seed: u64) -> Report {
+pub fn seed(run: Run, seed: u64) -> Report {
     run(&mut Unstructured::new(&bytes_of(seed)))
 }
 
@@ -36,7 +36,7 @@ pub struct Sweep {
 ///
 /// # Panics
 /// If a lock is poisoned.
-pub fn sweep(from: u64, seeds: u64) -> Result<Sweep, u64> {
+pub fn sweep(run: Run, from: u64, seeds: u64) -> Result<Sweep, u64> {
     let next = AtomicU64::new(from);
     let totals = Mutex::new((0_u64, BTreeMap::<&'static str, u64>::new()));
     let failed = Mutex::new(None);
@@ -47,7 +47,7 @@ pub fn sweep(from: u64, seeds: u64) -> Result<Sweep, u64> {
             if at >= from + seeds {
                 break;
             }
-            if let Ok(report) = catch_unwind(AssertUnwindSafe(|| seed(at))) {
+            if let Ok(report) = catch_unwind(AssertUnwindSafe(|| seed(run, at))) {
                 let mut totals = totals.lock().expect("no thread panics while it holds the lock");
                 totals.0 += report.steps;
                 for (what, count) in report.counts {
@@ -82,16 +82,14 @@ impl fmt::Display for Sweep {
 }
 
 /// Runs a seed again and prints the last lines of its transcript; returns whether it fails.
-pub fn show(at: u64, lines: usize) -> bool {
-    let failed = show_bytes(&bytes_of(at), lines);
-    println!(
-        "for the whole transcript: NUNCIO_SIM_SEED={at} cargo test -p nuncio-tests --test simulation -- --nocapture seeds"
-    );
+pub fn show(run: Run, at: u64, lines: usize) -> bool {
+    let failed = show_bytes(run, &bytes_of(at), lines);
+    println!("NUNCIO_SIM_SEED={at} shows the whole transcript");
     failed
 }
 
 /// Runs an input and prints the last lines of its transcript; returns whether it fails.
-pub fn show_bytes(bytes: &[u8], lines: usize) -> bool {
+pub fn show_bytes(run: Run, bytes: &[u8], lines: usize) -> bool {
     record();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut Unstructured::new(bytes))));
     let transcript = recorded();

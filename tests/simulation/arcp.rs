@@ -1,0 +1,65 @@
+//! The simulator of ARCP.
+
+use nuncio_tests::sim;
+
+use super::{run_seeds, same_bytes_lead_to_the_same_run};
+
+#[test]
+fn seeds() {
+    run_seeds(sim::run, 2_000, &SEEN);
+}
+
+/// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
+const SEEN: [&str; 46] = [
+    "BUDGET_EXHAUSTED",
+    "LEASE_EXPIRED",
+    "PERMISSION_DENIED",
+    "ack",
+    "attack",
+    "authorized",
+    "blocked",
+    "cancel",
+    "cancelled",
+    "child",
+    "client closed",
+    "client restarted",
+    "clock jumped",
+    "crashed",
+    "cut",
+    "delegated",
+    "delegation refused",
+    "emitted",
+    "error",
+    "half open",
+    "host silent",
+    "interrupted",
+    "job lost in a crash",
+    "journal recovered",
+    "journal stalled",
+    "minted",
+    "numbered",
+    "old events pruned",
+    "refused",
+    "refused while stalled",
+    "replay truncated",
+    "replayed",
+    "replayed from disk",
+    "restored",
+    "resumed",
+    "revoked after a crash",
+    "rotated",
+    "session closed",
+    "spent",
+    "streamed",
+    "submitted",
+    "subscribe",
+    "success",
+    "timed_out",
+    "torn tail",
+    "unblocked",
+];
+
+#[test]
+fn deterministic_same_bytes_same_outputs() {
+    same_bytes_lead_to_the_same_run(sim::run);
+}

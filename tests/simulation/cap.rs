@@ -1,0 +1,43 @@
+//! The simulator of CAP.
+
+use nuncio_tests::cap_sim;
+
+use super::{run_seeds, same_bytes_lead_to_the_same_run};
+
+#[test]
+fn seeds() {
+    run_seeds(cap_sim::run, 1_000, &SEEN);
+}
+
+/// What 1 000 seeds must cover; otherwise the simulator no longer tests it.
+const SEEN: [&str; 24] = [
+    "CANCELLED",
+    "FAILED",
+    "FAILED_FATAL",
+    "FAILED_RETRYABLE",
+    "SUCCEEDED",
+    "TIMEOUT",
+    "accepted",
+    "attack",
+    "cancelled",
+    "cancelled by an operator",
+    "client crashed",
+    "clock jumped",
+    "cut",
+    "drained",
+    "forgotten",
+    "handler called",
+    "handler stopped",
+    "packet refused",
+    "progress",
+    "submitted",
+    "submitted again",
+    "told",
+    "waited in vain",
+    "worker crashed",
+];
+
+#[test]
+fn deterministic_same_bytes_same_outputs() {
+    same_bytes_lead_to_the_same_run(cap_sim::run);
+}

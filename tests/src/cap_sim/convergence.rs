@@ -1,0 +1,78 @@
+//! The end of every run: no more faults occur, and everything must come to rest in a bounded number of rounds.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use arbitrary::Unstructured;
+
+use super::Sim;
+use super::bus::Who;
+use crate::seeded::{Draw, note};
+use crate::world::SECOND;
+
+/// The maximum number of rounds until everything is at rest; each lets a second or more pass.
+const ROUNDS: usize = 200;
+
+impl Sim {
+    /// Ends the run: everybody is connected again, handlers return, and every job ends on all sides.
+    pub(super) fn converge(&mut self) {
+        note(|| "healing".to_owned());
+        self.converging = true;
+        // With the bytes used up, every choice is the first one, and no fault occurs.
+        let mut bytes = Unstructured::new(&[]);
+        let draw = &mut Draw(&mut bytes);
+        // Clients come last: what they submit finds the router and the workers subscribed.
+        for who in self.everybody().into_iter().rev() {
+            self.bus.cut(who);
+            self.reconnect(who, draw);
+        }
+        for round in 0..ROUNDS {
+            self.settle(draw);
+            let unsettled = self.unsettled_parts();
+            if unsettled.is_empty() {
+                break;
+            }
+            every_run_converges(round + 1 < ROUNDS, &unsettled);
+            self.restart_drained_workers(draw);
+            self.wait(if round < 60 { SECOND } else { 10 * SECOND }, draw);
+        }
+        every_run_converges(self.bus.is_quiet(), &"packets are still on their way");
+    }
+
+    /// Starts the workers again that have drained. A client that has submitted a job in vain too often waits for a new
+    /// connection.
+    fn restart_drained_workers(&mut self, draw: &mut Draw<'_, '_>) {
+        let drained: Vec<usize> = (0..self.workers.len())
+            .filter(|who| self.workers[*who].is_draining && self.workers[*who].is_idle())
+            .collect();
+        for who in &drained {
+            self.reconnect(Who::Worker(*who), draw);
+        }
+        if !drained.is_empty() {
+            for who in 0..self.clients.len() {
+                self.bus.cut(Who::Client(who));
+                self.reconnect(Who::Client(who), draw);
+            }
+        }
+    }
+
+    /// Returns what has not come to rest, by part.
+    fn unsettled_parts(&self) -> BTreeMap<String, String> {
+        let mut parts = BTreeMap::new();
+        for (who, host) in self.clients.iter().enumerate().filter(|(_, host)| !host.awaited.is_empty()) {
+            parts.insert(format!("client {who}"), format!("{:?}", host.awaited));
+        }
+        for (who, host) in self.workers.iter().enumerate().filter(|(_, host)| !host.is_idle()) {
+            parts.insert(format!("worker {who}"), format!("{:?}", host.handlers));
+        }
+        if !self.bus.is_quiet() {
+            parts.insert("bus".into(), "packets are on their way".into());
+        }
+        parts
+    }
+}
+
+/// Ours: once no more faults occur, everything comes to rest in a bounded number of rounds.
+fn every_run_converges(at_rest: bool, unsettled: &impl Debug) {
+    assert!(at_rest, "ours every_run_converges: {unsettled:?}");
+}

@@ -1,0 +1,246 @@
+//! The simulator of CAP: clients, workers and a router on a bus that loses, doubles, delays and reorders packets, in virtual
+//! time. Every choice is read from bytes, so that the same [`run`] is a seeded test, a fuzz target and the replay of a corpus.
+//!
+//! ```text
+//!   clients.rs   submit, repeat, cancel, crash   \                  / workers.rs   run handlers, crash
+//!   attacker.rs  forges, changes, replays         >--- bus.rs ---- <
+//!   relay.rs     a router without memory         /                  \ blobs.rs     inputs and outputs
+//!   steps.rs     draws what happens next        model.rs      what is known of every job
+//!                                               convergence.rs ends the run
+//! ```
+//!
+//! Every rule is named in the message of a failed run:
+//!
+//! | rule | § | where |
+//! |---|---|---|
+//! | `every_result_has_a_cause` | spec/07 | `model` |
+//! | `every_success_was_returned` | spec/04 | `model` |
+//! | `only_published_results_are_believed` | spec/07 | `model` |
+//! | `a_job_ends_once`, `nothing_follows_the_last_event` | spec/07 | `clients`, `workers` |
+//! | `only_matching_requests_are_accepted` | spec/03 | `workers` |
+//! | `only_submitted_requests_are_run` | spec/09 | `workers` |
+//! | `a_handler_runs_once_at_a_time`, `no_job_runs_again_after_its_success` | spec/09 | `workers` |
+//! | `a_repeated_request_gets_the_same_result` | spec/09 | `workers` |
+//! | `an_attempt_is_answered_once`, `only_running_handlers_are_stopped` | spec/09 | `workers` |
+//! | `handlers_get_their_input` | spec/04 | `workers` |
+//! | `no_handler_runs_for_a_stored_output` | ours | `workers` |
+//! | `no_job_outlives_its_deadline`, `a_cancelled_job_ends`, `no_handler_outlives_its_job` | spec/07 | `workers` |
+//! | `no_more_handlers_than_slots`, `the_queue_is_bounded` | ours | `workers` |
+//! | `every_packet_is_accepted_by_others` | spec/02 | here |
+//! | `no_wait_is_cut_short`, `no_wait_lasts_longer` | ours | `clients` |
+//! | `nothing_is_overdue`, `everything_comes_to_rest` | ours | `steps` |
+//! | `every_run_converges` | ours | `convergence` |
+//! | equal bytes lead to equal packets | ours | [`Report::digest`], compared by the test |
+//! | no input leads to a panic | ours | a panic fails the run |
+
+mod attacker;
+mod blobs;
+mod bus;
+mod clients;
+mod convergence;
+mod model;
+mod params;
+mod relay;
+pub(crate) mod signing;
+mod steps;
+mod workers;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arbitrary::Unstructured;
+use bytes::Bytes;
+use nuncio_core::cap::{
+    Acceptance, Authentication, BusPacket, DecodeLimits, JobCancel, Keyring, MapOrder, Payload, Reading, Signer,
+    Subject, Timestamp, open, seal,
+};
+use nuncio_core::time::Time;
+
+use crate::seeded::{Draw, Report, note};
+use crate::world::START;
+use blobs::Blobs;
+use bus::{Bus, Faults, Who};
+use clients::ClientHost;
+use model::Model;
+use params::Params;
+use signing::{HashSigner, HashVerifier};
+use workers::WorkerHost;
+
+/// The topics: all workers serve the first, and worker 0 serves both.
+const TOPICS: [&str; 2] = ["job.any", "job.one"];
+
+/// The number of packets that the attacker remembers.
+const CAPTURED: usize = 30;
+
+/// Runs the simulator once.
+///
+/// # Panics
+/// If a rule is broken.
+pub fn run(bytes: &mut Unstructured<'_>) -> Report {
+    let mut draw = Draw(bytes);
+    let params = Params::draw(&mut draw);
+    note(|| format!("{params:?}"));
+    let mut sim = Sim::new(params, &mut draw);
+    let mut steps = 0;
+    while !draw.is_over() && steps < 5_000 {
+        steps += 1;
+        sim.step(&mut draw);
+    }
+    sim.converge();
+    Report { steps, digest: sim.digest.finish(), counts: sim.counts }
+}
+
+/// The whole simulation.
+struct Sim {
+    params: Params,
+    now: Time,
+    bus: Bus,
+    blobs: Blobs,
+    clients: Vec<ClientHost>,
+    workers: Vec<WorkerHost>,
+    model: Model,
+    /// The latest packets, which the attacker has seen.
+    captured: Vec<(Subject, Bytes)>,
+    next_job: usize,
+    jumps: u32,
+    converging: bool,
+    digest: DefaultHasher,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Sim {
+    fn new(params: Params, draw: &mut Draw<'_, '_>) -> Sim {
+        let mut sim = Sim {
+            params,
+            now: START,
+            bus: Bus::default(),
+            blobs: Blobs::default(),
+            clients: Vec::new(),
+            workers: Vec::new(),
+            model: Model::default(),
+            captured: Vec::new(),
+            next_job: 0,
+            jumps: 0,
+            converging: false,
+            digest: DefaultHasher::new(),
+            counts: BTreeMap::new(),
+        };
+        for who in 0..sim.params.clients {
+            let host = ClientHost::new(&sim, who, 0);
+            sim.clients.push(host);
+        }
+        for who in 0..sim.params.workers {
+            let host = WorkerHost::new(&sim, who, 0);
+            sim.workers.push(host);
+        }
+        for who in sim.everybody() {
+            sim.reconnect(who, draw);
+        }
+        sim
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn faults(&self) -> Faults {
+        if self.converging { Faults::default() } else { self.params.bus }
+    }
+
+    /// Returns the ids of all who may send packets.
+    fn senders(&self) -> Vec<String> {
+        let clients = (0..self.params.clients).map(|who| format!("client-{who}"));
+        let workers = (0..self.params.workers).map(|who| format!("worker-{who}"));
+        clients.chain(workers).chain(["operator".to_owned(), "router".to_owned()]).collect()
+    }
+
+    /// Returns how packets are read: those of everybody with a key, if packets are signed.
+    fn reading(&self) -> Reading {
+        if !self.params.is_signed {
+            return Reading::new(Authentication::Unsigned);
+        }
+        let mut keys = Keyring::default();
+        for sender in self.senders() {
+            keys.add(sender.as_str(), key_of(&sender).public_key()).expect("one key for each sender");
+        }
+        Reading::new(Authentication::Signed(keys))
+    }
+
+    fn signer(&self, sender: &str) -> Option<Arc<dyn Signer>> {
+        self.params.is_signed.then(|| -> Arc<dyn Signer> { Arc::new(key_of(sender)) })
+    }
+
+    /// Reads a packet as everybody does.
+    fn opened(&self, bytes: &[u8]) -> Option<BusPacket> {
+        open(bytes, &self.reading(), &HashVerifier).ok()
+    }
+
+    /// Publishes a packet of a component, which everybody has to accept; returns what it carries.
+    fn published(&mut self, who: Who, subject: &Subject, bytes: &Bytes, draw: &mut Draw<'_, '_>) -> Payload {
+        let link = self.bus.link(who);
+        assert!(link.is_believed, "ours nothing_is_published_without_a_bus: {who:?} publishes on {subject}");
+        let is_up = link.is_up;
+        let reading = self.reading().with(|reading| reading.acceptance = Acceptance::Since217);
+        let packet = open(bytes, &reading, &HashVerifier);
+        let packet = packet.unwrap_or_else(|error| panic!("spec/02 every_packet_is_accepted_by_others: {error}"));
+        let name = match who {
+            Who::Client(at) => format!("client-{at}"),
+            Who::Worker(at) => format!("worker-{at}"),
+            Who::Router => "router".into(),
+        };
+        let own = packet.sender_id == name || matches!(who, Who::Router);
+        assert!(own, "spec/02 every_packet_names_its_sender: {packet:?}");
+        (subject.to_string(), bytes).hash(&mut self.digest);
+        self.captured.push((subject.clone(), bytes.clone()));
+        if self.captured.len() > CAPTURED {
+            self.captured.remove(0);
+        }
+        if is_up {
+            let faults = self.faults();
+            self.bus.publish(self.now, subject, bytes, faults, draw);
+        }
+        packet.payload.expect("a valid packet has a payload")
+    }
+
+    /// Publishes a cancellation of somebody who is always connected.
+    fn publish_as(&mut self, sender: &str, job_id: &str, draw: &mut Draw<'_, '_>) {
+        let cancel = JobCancel { job_id: job_id.into(), requested_by: sender.into(), ..JobCancel::default() };
+        let packet = BusPacket {
+            trace_id: job_id.into(),
+            sender_id: sender.into(),
+            created_at: Some(Timestamp::from_time(self.now)),
+            protocol_version: 1,
+            payload: Some(cancel.into()),
+            ..BusPacket::default()
+        };
+        let sealed = seal(packet, MapOrder::Lexicographic, self.signer(sender).as_deref()).expect("a good packet");
+        let faults = self.faults();
+        self.bus.publish(self.now, &Subject::JobCancel, &Bytes::from(sealed.bytes), faults, draw);
+    }
+}
+
+/// Returns a line for the transcript.
+fn packet_line(subject: &Subject, bytes: &[u8]) -> String {
+    let payload = BusPacket::decode(bytes, &DecodeLimits::default()).ok().and_then(|packet| packet.payload);
+    match payload {
+        Some(Payload::JobResult(result)) => {
+            let code = result.error_code_enum;
+            format!(
+                "{subject}: result of {} by {}: {:?} {code:?} {}",
+                result.job_id, result.worker_id, result.status, result.result_ptr
+            )
+        }
+        Some(Payload::JobRequest(request)) => format!("{subject}: request of {}", request.job_id),
+        Some(Payload::JobCancel(cancel)) => format!("{subject}: cancel of {}", cancel.job_id),
+        Some(payload) => format!("{subject}: {}", payload.name()),
+        None => format!("{subject}: {} bytes", bytes.len()),
+    }
+}
+
+/// Returns the key of a sender.
+fn key_of(sender: &str) -> HashSigner {
+    let mut hasher = DefaultHasher::new();
+    sender.hash(&mut hasher);
+    HashSigner(hasher.finish())
+}

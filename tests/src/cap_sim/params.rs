@@ -1,0 +1,76 @@
+//! The parameters of a run, drawn once: who takes part, its limits, and how often each fault occurs.
+
+use super::bus::Faults;
+use crate::seeded::Draw;
+
+/// Percentages are often zero: without one kind of fault, a run gets further in the others.
+#[derive(Clone, Debug)]
+pub(super) struct Params {
+    pub(super) clients: usize,
+    pub(super) workers: usize,
+    /// Whether packets are signed. Only then is there an attacker.
+    pub(super) is_signed: bool,
+    pub(super) bus: Faults,
+    /// How often a request to the blob store goes wrong.
+    pub(super) store_fails: usize,
+    /// How often a handler does something else than to return its output at once.
+    pub(super) slow_handlers: usize,
+    /// The weights of the steps, in the order of [`super::steps::Step`].
+    pub(super) weights: Vec<usize>,
+    pub(super) parallel: usize,
+    pub(super) queued: usize,
+    pub(super) retries: u32,
+    pub(super) check_stored: bool,
+    pub(super) retained: usize,
+    pub(super) retention: u64,
+    pub(super) followers: usize,
+    pub(super) cancellations: usize,
+    pub(super) max_runtime: Option<u64>,
+    pub(super) resubmit_after: u64,
+    pub(super) resubmissions: u32,
+}
+
+impl Params {
+    pub(super) fn draw(draw: &mut Draw<'_, '_>) -> Params {
+        let fault = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 0, 1, 3, 8]);
+        let percent = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 20, 50]);
+        let is_signed = draw.chance(60);
+        Params {
+            clients: 1 + draw.below(3),
+            workers: 1 + draw.below(3),
+            is_signed,
+            bus: Faults { lost: percent(draw) / 2, doubled: percent(draw), delayed: percent(draw) },
+            store_fails: percent(draw),
+            slow_handlers: draw.one(&[0, 30, 70]),
+            weights: vec![
+                // Submit, repeat, cancel, operator, forget, wait.
+                40,
+                6,
+                6,
+                3,
+                1,
+                draw.one(&[10, 30]),
+                // Cut, reconnect, crash a client, crash a worker, drain, jump.
+                fault(draw),
+                8,
+                fault(draw) / 2,
+                fault(draw),
+                fault(draw) / 3,
+                fault(draw) / 2,
+                // Attack.
+                if is_signed { draw.one(&[0, 6, 20]) } else { 0 },
+            ],
+            parallel: draw.one(&[1, 2, 8]),
+            queued: draw.one(&[64, 64, 1]),
+            retries: draw.one(&[0, 1, 3]),
+            check_stored: draw.one(&[true, true, false]),
+            retained: draw.one(&[10_000, 10_000, 10_000, 2]),
+            retention: draw.one(&[86_400, 86_400, 20]),
+            followers: draw.one(&[16, 16, 1]),
+            cancellations: draw.one(&[1_024, 1_024, 1]),
+            max_runtime: draw.one(&[None, None, Some(12), Some(90)]),
+            resubmit_after: draw.one(&[30, 30, 4]),
+            resubmissions: draw.one(&[5, 5, 50]),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The steps of a run: a step is drawn, everything that is due happens, and the rules are checked.
+
+use nuncio_core::time::Time;
+
+use super::bus::Who;
+use super::{Sim, packet_line};
+use crate::seeded::{Draw, note};
+use crate::world::{MILLI, SECOND};
+
+/// A kind of step, in the order of `Params::weights`.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Submit,
+    Repeat,
+    Cancel,
+    Operator,
+    Forget,
+    Wait,
+    Cut,
+    Reconnect,
+    CrashClient,
+    CrashWorker,
+    Drain,
+    Jump,
+    Attack,
+}
+
+impl Step {
+    const ALL: [Step; 13] = [
+        Step::Submit,
+        Step::Repeat,
+        Step::Cancel,
+        Step::Operator,
+        Step::Forget,
+        Step::Wait,
+        Step::Cut,
+        Step::Reconnect,
+        Step::CrashClient,
+        Step::CrashWorker,
+        Step::Drain,
+        Step::Jump,
+        Step::Attack,
+    ];
+}
+
+impl Sim {
+    pub(super) fn step(&mut self, draw: &mut Draw<'_, '_>) {
+        let step = Step::ALL[draw.weighted(&self.params.weights)];
+        note(|| format!("{} {step:?}", self.now.to_rfc3339()));
+        let client = draw.below(self.clients.len());
+        match step {
+            Step::Submit => self.submit(client, draw),
+            Step::Repeat => self.submit_again(client, draw),
+            Step::Cancel => self.cancel(client, draw),
+            Step::Operator => self.operator_cancels(draw),
+            Step::Forget => self.forget(client, draw),
+            Step::Wait => {
+                let micros = draw.one(&[MILLI, 60 * MILLI, SECOND, 5 * SECOND, 31 * SECOND]);
+                self.wait(micros, draw);
+            }
+            Step::Cut => self.cut(draw),
+            Step::Reconnect => {
+                let lost: Vec<Who> = self.everybody().into_iter().filter(|who| !self.bus.link(*who).is_up).collect();
+                if let Some(who) = draw.pick(&lost).copied() {
+                    self.reconnect(who, draw);
+                }
+            }
+            Step::CrashClient => self.crash_client(client),
+            Step::CrashWorker => {
+                let who = draw.below(self.workers.len());
+                self.crash_worker(who);
+            }
+            Step::Drain => {
+                let who = draw.below(self.workers.len());
+                self.workers[who].is_draining = true;
+                self.workers[who].worker.drain(self.now);
+                self.drain_worker(who, None, draw);
+            }
+            Step::Jump => {
+                // The clock jumps ahead: every timer fires late.
+                if self.jumps < 5 {
+                    self.jumps += 1;
+                    self.count("clock jumped");
+                    self.now = self.now.plus_secs(draw.one(&[40, 700, 4_000]));
+                }
+            }
+            Step::Attack => self.attack(draw),
+        }
+        self.settle(draw);
+    }
+
+    /// Returns all components.
+    pub(super) fn everybody(&self) -> Vec<Who> {
+        let clients = (0..self.clients.len()).map(Who::Client);
+        let workers = (0..self.workers.len()).map(Who::Worker);
+        clients.chain(workers).chain([Who::Router]).collect()
+    }
+
+    fn cut(&mut self, draw: &mut Draw<'_, '_>) {
+        let who = draw.one(&self.everybody());
+        if !self.bus.link(who).is_up {
+            return;
+        }
+        self.count("cut");
+        note(|| format!("  {who:?} is cut off"));
+        self.bus.cut(who);
+        if draw.chance(50) {
+            self.notice(who, draw);
+        }
+    }
+
+    /// A component notices that its connection is gone.
+    fn notice(&mut self, who: Who, draw: &mut Draw<'_, '_>) {
+        if !std::mem::replace(&mut self.bus.link(who).is_believed, false) {
+            return;
+        }
+        match who {
+            Who::Client(at) => {
+                self.clients[at].client.handle_disconnected(self.now);
+                self.drain_client(at, draw);
+            }
+            Who::Worker(at) => {
+                self.workers[at].worker.handle_disconnected(self.now);
+                self.drain_worker(at, None, draw);
+            }
+            Who::Router => {}
+        }
+    }
+
+    /// A component has a new connection.
+    pub(super) fn reconnect(&mut self, who: Who, draw: &mut Draw<'_, '_>) {
+        note(|| format!("  {who:?} is connected"));
+        self.notice(who, draw);
+        match who {
+            Who::Client(at) => {
+                self.bus.open(who);
+                self.clients[at].client.handle_connected(self.now);
+                self.drain_client(at, draw);
+            }
+            Who::Worker(at) => {
+                // The process that has drained is started again.
+                if self.workers[at].is_draining && self.workers[at].is_idle() {
+                    self.crash_worker(at);
+                }
+                self.bus.open(who);
+                self.workers[at].worker.handle_connected(self.now);
+                self.drain_worker(at, None, draw);
+            }
+            Who::Router => self.connect_relay(),
+        }
+    }
+
+    /// Lets time pass; everything happens when it is due.
+    pub(super) fn wait(&mut self, micros: u64, draw: &mut Draw<'_, '_>) {
+        let until = self.now.plus_micros(micros);
+        for _ in 0..20_000 {
+            self.settle(draw);
+            match self.next_at().filter(|at| *at <= until) {
+                Some(at) => self.now = self.now.max(at),
+                None => {
+                    self.now = until;
+                    return self.settle(draw);
+                }
+            }
+        }
+        panic!("ours every_wait_ends: a timer fires again and again");
+    }
+
+    fn next_at(&self) -> Option<Time> {
+        let clients = self.clients.iter().filter_map(|host| host.client.poll_timeout()).map(|(at, _)| at);
+        let workers = self.workers.iter().filter_map(|host| host.worker.poll_timeout()).map(|(at, _)| at);
+        let handlers = self.workers.iter().filter_map(super::workers::WorkerHost::next_at);
+        let others = [self.bus.next_at(), self.blobs.next_at()].into_iter().flatten();
+        clients.chain(workers).chain(handlers).chain(others).min()
+    }
+
+    /// Does everything that is due, and checks the rules.
+    pub(super) fn settle(&mut self, draw: &mut Draw<'_, '_>) {
+        for _ in 0..20_000 {
+            if !self.act(draw) {
+                return self.check();
+            }
+        }
+        panic!("ours everything_comes_to_rest: packets go round and round");
+    }
+
+    /// Does one thing that is due; returns whether there was one.
+    fn act(&mut self, draw: &mut Draw<'_, '_>) -> bool {
+        if let Some(flight) = self.bus.arrived(self.now) {
+            note(|| format!("  {:?} receives {}", flight.to, packet_line(&flight.subject, &flight.bytes)));
+            match flight.to {
+                Who::Client(at) => self.deliver_to_client(at, &flight, draw),
+                Who::Worker(at) => self.deliver_to_worker(at, &flight, draw),
+                Who::Router => self.deliver_to_relay(&flight, draw),
+            }
+            return true;
+        }
+        if let Some((op, reply)) = self.blobs.act(self.now) {
+            if let Some(reply) = reply {
+                self.answer_worker(&op, reply, draw);
+            }
+            return true;
+        }
+        for who in 0..self.workers.len() {
+            if self.end_handlers(who, draw) {
+                return true;
+            }
+        }
+        for who in 0..self.clients.len() {
+            if self.clients[who].client.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
+                self.clients[who].client.handle_timeout(self.now);
+                self.drain_client(who, draw);
+                return true;
+            }
+        }
+        for who in 0..self.workers.len() {
+            if self.workers[who].worker.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
+                self.workers[who].worker.handle_timeout(self.now);
+                self.drain_worker(who, None, draw);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn check(&mut self) {
+        for who in 0..self.workers.len() {
+            self.check_worker(who);
+            self.workers[who].worker.handle_timeout(self.now);
+            let more = self.workers[who].worker.poll_output();
+            assert!(more.is_none(), "ours nothing_is_overdue: another timeout led to {more:?}");
+        }
+        for who in 0..self.clients.len() {
+            self.check_client(who);
+            self.clients[who].client.handle_timeout(self.now);
+            let more = self.clients[who].client.poll_output();
+            assert!(more.is_none(), "ours nothing_is_overdue: another timeout led to {more:?}");
+        }
+    }
+}
