@@ -2,7 +2,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,26 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct Daemon {
     name: String,
     child: Child,
-    log: Arc<Mutex<String>>,
+    log: Arc<Log>,
     /// Closes when the output has ended, and so when the process has.
     ended: Receiver<()>,
+}
+
+/// What a server has printed.
+#[derive(Debug, Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Condvar,
+}
+
+impl Log {
+    fn push(&self, line: &str) {
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        text.push_str(line);
+        text.push('\n');
+        drop(text);
+        self.grown.notify_all();
+    }
 }
 
 impl Daemon {
@@ -35,15 +52,13 @@ impl Daemon {
         // The writing end is the child's alone, so that the output ends with it.
         drop(command);
 
-        let log = Arc::new(Mutex::new(String::new()));
+        let log = Arc::new(Log::default());
         let (at_ready, is_ready) = mpsc::channel();
         let (at_end, ended) = mpsc::channel::<()>();
         let kept = Arc::clone(&log);
         thread::spawn(move || {
             for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                let mut log = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(&line);
-                log.push('\n');
+                kept.push(&line);
                 if line.contains(ready) {
                     // Only the first time is waited for.
                     let _late = at_ready.send(());
@@ -85,7 +100,21 @@ impl Daemon {
 
     /// Returns what the server has printed so far.
     pub(super) fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the output contains a text.
+    ///
+    /// # Panics
+    /// If it does not within a minute.
+    pub(super) fn await_output(&self, text: &str) {
+        let log = self.log.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let (log, waited) = self
+            .log
+            .grown
+            .wait_timeout_while(log, PATIENCE, |log| !log.contains(text))
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "{} does not print {text:?}:\n{log}", self.name);
     }
 
     /// Asks the server to end (`SIGTERM`) and waits until it has.

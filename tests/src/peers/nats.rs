@@ -71,6 +71,15 @@ impl Nats {
         self.daemon = Some(started.unwrap_or_else(|output| panic!("nats-server does not start again:\n{output}")));
     }
 
+    /// Waits until a client has subscribed to a subject. The server has to be started with `-DV`, so that it prints what
+    /// clients send.
+    ///
+    /// # Panics
+    /// If it does not run, or if no client subscribes within a minute.
+    pub fn await_subscription(&self, subject: &str) {
+        self.daemon.as_ref().expect("the server runs").await_output(&format!("<<- [SUB {subject} "));
+    }
+
     /// Returns what the server has printed since it was started last; nothing if it does not run.
     pub fn log(&self) -> String {
         self.daemon.as_ref().map(Daemon::log).unwrap_or_default()

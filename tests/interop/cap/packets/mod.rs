@@ -19,6 +19,7 @@ use self::messages::KINDS;
 mod draw;
 mod keys;
 mod messages;
+mod policy;
 mod production;
 mod trust;
 

@@ -5,6 +5,7 @@ which take job requests alone), the same three calls of protobuf and cryptograph
 """
 
 import asyncio
+import importlib
 import logging
 import random
 import struct
@@ -36,7 +37,7 @@ def public_key():
 
 
 def keys(private, public):
-    """Reads our keys in PEM form, and returns a key of the package's own in that form."""
+    """Reads our keys in PEM form, and returns its own in that form and those on another curve."""
     read = serialization.load_pem_private_key(private.encode(), None)
     assert read.public_key() == serialization.load_pem_public_key(public.encode())
     written = KEY.private_bytes(
@@ -45,7 +46,17 @@ def keys(private, public):
     shown = KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return {"private": written.decode(), "public": shown.decode()}
+    other = ec.generate_private_key(ec.SECP384R1())
+    other_shown = other.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    other_written = other.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "private": written.decode(), "public": shown.decode(), "other_private": other_written.decode(),
+        "other_public": other_shown.decode(),
+    }
 
 
 class Connection:
@@ -139,6 +150,7 @@ EDGES = {
     Field.TYPE_BOOL: [False, True],
     Field.TYPE_ENUM: [0, 1, 2, 3, 77, -1, 2**31 - 1, -(2**31)],
     Field.TYPE_FLOAT: [0.0, -0.0, 1.5, struct.unpack("<f", b"\xff\xff\x7f\x7f")[0], float("inf"), float("nan")],
+    Field.TYPE_DOUBLE: [0.0, -0.0, 0.1, 1.7976931348623157e308, 5e-324, float("-inf"), float("nan")],
     Field.TYPE_STRING: TEXTS,
     Field.TYPE_BYTES: [b"", b"\0", bytes(range(256)), b"\xff" * 16],
 }
@@ -149,14 +161,26 @@ def is_map(field):
 
 
 def fill(message, draw, prefixes):
-    """Sets fields of a message at random, but no member of a oneof."""
+    """Sets fields of a message at random; of a oneof, only that of a JSON-like value."""
+    if message.DESCRIPTOR.full_name == "google.protobuf.Value":
+        # The last two contain values again.
+        kinds = [field for field in message.DESCRIPTOR.fields if draw.random() < 0.5 or field.number < 5]
+        chosen = draw.choice(kinds)
+        if chosen.message_type is None:
+            setattr(message, chosen.name, 0 if chosen.enum_type else draw.choice(EDGES[chosen.type]))
+        else:
+            getattr(message, chosen.name).SetInParent()
+            fill(getattr(message, chosen.name), draw, prefixes)
     for field in message.DESCRIPTOR.fields:
         if field.containing_oneof is not None or draw.random() < 0.3:
             continue
         if is_map(field):
             entries, value = getattr(message, field.name), field.message_type.fields_by_name["value"]
             for key in draw.sample(PREFIXES if prefixes else DISTINCT, draw.randrange(7)):
-                entries[key] = draw.choice(EDGES[value.type])
+                if value.message_type is not None:
+                    fill(entries[key], draw, prefixes)
+                else:
+                    entries[key] = draw.choice(EDGES[value.type])
         elif field.message_type is not None and field.is_repeated:
             for _ in range(draw.randrange(3)):
                 fill(getattr(message, field.name).add(), draw, prefixes)
@@ -215,6 +239,13 @@ def make(seed, kind, prefixes):
     return {"packet": signed.hex(), "unsigned": unsigned(buspacket_pb2.BusPacket.FromString(signed)).hex()}
 
 
+def message(module, name, seed):
+    """Encodes a random message that travels outside packets."""
+    made = getattr(importlib.import_module(f"cap.pb.cordum.agent.v1.{module}_pb2"), name)()
+    fill(made, random.Random(seed), True)
+    return made.SerializeToString(deterministic=True).hex()
+
+
 def helpers():
     """What the package's helpers make: heartbeats, handshake, progress, cancellation."""
     connection = Connection()
@@ -244,4 +275,6 @@ def helpers():
 
 
 if __name__ == "__main__":
-    serve({"public_key": public_key, "keys": keys, "read": read, "make": make, "helpers": helpers})
+    serve({
+        "public_key": public_key, "keys": keys, "read": read, "make": make, "message": message, "helpers": helpers,
+    })
