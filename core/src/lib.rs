@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! arcp/                                        ARCP: Runtime serves jobs, Client submits them
-//! cap/                                         CAP, with the feature `cap`: Worker runs jobs, Client submits them
+//! cap/                                         CAP, with the feature `cap`: Client, Router and Worker
 //! caracal/                                     Caracal, with the feature `caracal`: identity in HTTP headers
 //! lease/ budget/                               authority that only narrows
 //! time trace secret  digest random json        values that every protocol may use

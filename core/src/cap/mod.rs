@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! client/      the machine that submits jobs and awaits their results
+//! router/      the machine that sends jobs to workers and sees that each ends
 //! worker/      the machine that takes job requests and publishes results
 //! signature/   who has sent a packet
 //! wire/        the packets as types, with their reading, writing and validation
@@ -11,6 +12,7 @@
 //! not in them.
 
 pub(crate) mod client;
+pub(crate) mod router;
 pub(crate) mod signature;
 pub(crate) mod wire;
 pub(crate) mod worker;
@@ -18,6 +20,14 @@ pub(crate) mod worker;
 pub use client::Client;
 pub use client::config::{ClientConfig, ClientLimits};
 pub use client::output::{ClientEvent, ClientJob, ClientOutput, ClientRefused, ClientTimer};
+pub use router::Router;
+pub use router::config::{Dispatch, LostWorker, Policy, RouterConfig, RouterLimits};
+pub use router::job::state::RouterJobState;
+pub use router::output::{
+    Constraints, Decision, Delivery, RefusedByRouter, RouterEvent, RouterJob, RouterOutput, RouterRefused, RouterTimer,
+};
+pub use router::record::{RecordKind, RestoreError, RouterRecord, RouterRecordError};
+pub use router::view::{RouterJobView, RouterWorkerView};
 pub use signature::generic::{Authentication, Reading, Sealed, open, seal};
 pub use signature::host::{Signer, SignerFailed, Verifier};
 pub use signature::key::{InvalidKey, Keyring, PublicKey};

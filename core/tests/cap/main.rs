@@ -5,6 +5,7 @@
 mod client;
 mod codec;
 mod properties;
+mod router;
 #[cfg(feature = "p256")]
 mod signatures;
 mod subjects;

@@ -1,0 +1,46 @@
+//! The bus comes and goes.
+
+use alloc::vec::Vec;
+
+use super::Router;
+use super::output::RouterJob;
+use crate::cap::wire::subject::Subject;
+use crate::time::Time;
+
+impl Router {
+    /// Notes that the bus is there, without the subscriptions of an earlier connection. The router subscribes, publishes what
+    /// was made in the meantime, and asks workers for the results that it may have missed.
+    pub fn handle_connected(&mut self, now: Time) {
+        self.input(now, |this| {
+            if !this.outbox.connect() {
+                return;
+            }
+            for subject in [
+                Subject::JobSubmit,
+                Subject::JobResult,
+                Subject::JobProgress,
+                Subject::JobCancel,
+                Subject::Heartbeat,
+                Subject::Handshake,
+            ] {
+                this.outbox.subscribe(subject);
+            }
+            this.outbox.publish_unsent();
+            let until = this.now.plus(this.config.worker_timeout());
+            this.workers.spare(until, &mut this.timers);
+            let jobs: Vec<RouterJob> = this.jobs.keys().collect();
+            for job in jobs {
+                this.resend(job);
+            }
+            this.queue.wake_all();
+        });
+    }
+
+    /// Notes that the bus is away. Jobs are sent when it is back; results are kept until then.
+    pub fn handle_disconnected(&mut self, now: Time) {
+        self.input(now, |this| {
+            this.outbox.disconnect();
+            this.workers.pardon(&mut this.timers);
+        });
+    }
+}

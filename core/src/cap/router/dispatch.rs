@@ -1,0 +1,128 @@
+//! Jobs are sent to workers.
+
+use alloc::string::ToString;
+
+use bytes::Bytes;
+
+use super::Router;
+use super::answer::Verdict;
+use super::config::Dispatch;
+use super::job::state::RouterJobState;
+use super::output::{RouterEvent, RouterJob, RouterTimer};
+use super::workers::Choice;
+use crate::cap::wire::common::DispatchIdentity;
+use crate::cap::wire::job::{ErrorCode, JobStatus};
+use crate::cap::wire::packet::{BusPacket, Payload};
+use crate::cap::wire::subject::{ComponentId, Subject, Topic};
+
+impl Router {
+    /// Lets a job wait to be sent.
+    pub(super) fn enqueue(&mut self, key: RouterJob) {
+        let until = self.now.plus(self.config.worker_wait);
+        if let Some(job) = self.jobs.change(key) {
+            job.step.set(until, RouterTimer::Worker, &mut self.timers);
+            self.queue.add(&job.head.topic, (job.head.rank, job.order, key));
+        }
+    }
+
+    /// Sends the jobs that can be sent now.
+    pub(super) fn dispatch_waiting(&mut self) {
+        if !self.outbox.is_connected() {
+            return;
+        }
+        while let Some(topic) = self.queue.take_woken() {
+            while let Some(place @ (_, _, key)) = self.queue.first(&topic) {
+                let Some(worker) = self.target(key, &topic) else { break };
+                self.queue.remove(&topic, place);
+                self.dispatch(key, worker);
+            }
+        }
+    }
+
+    /// Returns whom a job is sent to, `Some(None)` for its topic, or `None` if it has to wait.
+    ///
+    /// A router that was started later than the workers has missed their handshakes. While there is such a worker, a job
+    /// whose topic no known worker serves is sent to its topic; that is ours.
+    #[expect(clippy::option_option, reason = "a place is either there or not, and is either a worker's or the topic's")]
+    fn target(&self, key: RouterJob, topic: &Topic) -> Option<Option<ComponentId>> {
+        if self.config.dispatch == Dispatch::Queue {
+            return Some(None);
+        }
+        let job = self.jobs.get(key)?;
+        match self.workers.choose(topic, &job.tried, Router::admits) {
+            Choice::Worker(worker) => Some(Some(worker)),
+            Choice::None if self.workers.has_unknown() => Some(None),
+            Choice::Full | Choice::None => None,
+        }
+    }
+
+    /// Sends a job.
+    fn dispatch(&mut self, key: RouterJob, worker: Option<ComponentId>) {
+        let now = self.now;
+        let Some(job) = self.jobs.change(key) else { return };
+        if !job.pass(RouterJobState::dispatch, &mut self.timers) {
+            return;
+        }
+        let is_first = job.dispatched_at.is_none();
+        job.sent(worker.clone(), now);
+        job.heard_at = now;
+        job.step.set(now.plus(self.config.dispatch_timeout), RouterTimer::Dispatch, &mut self.timers);
+        if is_first {
+            // The worker ends a job at its deadline itself, counted from when it got the job; the router waits longer.
+            let own = [job.head.deadline, self.config.max_runtime, job.constraints.max_runtime];
+            if let Some(runtime) = own.into_iter().flatten().min() {
+                let until = now.plus(runtime).plus(self.config.deadline_grace);
+                job.runtime.set(until, RouterTimer::Runtime, &mut self.timers);
+            }
+        }
+        let attempt = job.attempts;
+        let Some(bytes) = self.request(key) else {
+            let message = "the router could not sign the request";
+            return self.give_up(key, &Verdict::new(JobStatus::FAILED, ErrorCode::TRANSPORT_PUBLISH_FAILED, message));
+        };
+        if let Some(worker) = &worker {
+            self.workers.assign(worker, key);
+        }
+        self.publish_request(key, worker.clone(), bytes);
+        self.outbox.event(RouterEvent::Dispatched { job: key, worker, attempt });
+    }
+
+    /// Sends the request of a job to its worker again, because its result may have been missed. A worker that has the job
+    /// goes on, and one that has ended it publishes its result again. Workers that would run it twice are not asked.
+    pub(super) fn resend(&mut self, key: RouterJob) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let is_there = matches!(job.state(), RouterJobState::Dispatched | RouterJobState::Running);
+        let Some(worker) = job.worker.clone().filter(|_| is_there && self.config.workers_deduplicate) else { return };
+        if let Some(bytes) = self.request(key) {
+            self.publish_request(key, Some(worker), bytes);
+        }
+    }
+
+    fn publish_request(&mut self, key: RouterJob, worker: Option<ComponentId>, bytes: Bytes) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let subject = worker.map_or_else(|| Subject::Topic(job.head.topic.clone()), Subject::Direct);
+        self.outbox.send(subject, bytes);
+    }
+
+    /// Returns the packet that a worker gets: the one of the submitter, or one of the router's own.
+    fn request(&mut self, key: RouterJob) -> Option<Bytes> {
+        let job = self.jobs.get(key)?;
+        if !self.config.resign {
+            return Some(job.packet().clone());
+        }
+        let packet = BusPacket::decode(job.packet(), &self.config.reading.limits).ok()?;
+        let Some(Payload::JobRequest(mut request)) = packet.payload else { return None };
+        if let Some(pointer) = &job.constraints.redacted_context_ptr {
+            request.context_ptr.clone_from(pointer);
+        }
+        let worker = job.worker.as_ref().map(ToString::to_string).unwrap_or_default();
+        request.dispatch = Some(DispatchIdentity {
+            dispatch_id: job.asker.job_id.clone(),
+            attempt: job.attempts.into(),
+            assigned_worker_id: worker,
+            ..DispatchIdentity::default()
+        });
+        let subject = Subject::Topic(job.head.topic.clone());
+        self.outbox.seal(&self.config, self.now, &subject, job.asker.trace_id.as_str(), *request)
+    }
+}

@@ -1,0 +1,64 @@
+//! Heartbeats and handshakes: which workers are there (spec/05, spec/14).
+
+use alloc::vec::Vec;
+
+use super::Router;
+use super::output::{RefusedByRouter, RouterEvent, RouterJob};
+use crate::cap::wire::handshake::{ComponentRole, Handshake};
+use crate::cap::wire::heartbeat::Heartbeat;
+use crate::cap::wire::packet::PROTOCOL_VERSION;
+use crate::cap::wire::subject::{ComponentId, Topic};
+
+impl Router {
+    pub(super) fn on_heartbeat(&mut self, heartbeat: &Heartbeat, sender: &str) -> Result<(), RefusedByRouter> {
+        let worker = self.hear(sender)?;
+        self.workers.load(&worker, heartbeat);
+        self.queue.wake_all();
+        // A worker that is busy may well be with the jobs that it was given.
+        if heartbeat.active_jobs > 0 {
+            for job in self.jobs_of(&worker) {
+                self.heard(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a handshake. Those of other components than workers say nothing that the router needs.
+    pub(super) fn on_handshake(&mut self, handshake: &Handshake, sender: &str) -> Result<(), RefusedByRouter> {
+        if handshake.role != ComponentRole::WORKER {
+            return Ok(());
+        }
+        let worker = self.hear(sender)?;
+        let topics = handshake.ready_topics.iter().filter_map(|topic| Topic::new(topic).ok());
+        let topics = topics.take(self.config.limits.worker_topics).collect();
+        let versions = &handshake.supported_versions;
+        // A worker that names no version is of 2.10.
+        let speaks = versions.is_empty() || versions.contains(&PROTOCOL_VERSION);
+        self.workers.serve(&worker, topics, speaks);
+        self.queue.wake_all();
+        // It was started again, or was away: it may have lost its jobs, and its results may have been lost (ours).
+        for job in self.jobs_of(&worker) {
+            self.resend(job);
+        }
+        Ok(())
+    }
+
+    /// Notes a sign of life of a worker, which is its sender.
+    fn hear(&mut self, sender: &str) -> Result<ComponentId, RefusedByRouter> {
+        let worker =
+            ComponentId::new(sender).map_err(|problem| RefusedByRouter::Sender { sender: sender.into(), problem })?;
+        let max = self.config.limits.workers;
+        if self.workers.len() >= max && self.workers.get(&worker).is_none() {
+            return Err(RefusedByRouter::Limit { limit: "workers", max });
+        }
+        let until = self.now.plus(self.config.worker_timeout());
+        if self.workers.hear(&worker, until, &mut self.timers) {
+            self.outbox.event(RouterEvent::WorkerJoined { worker: worker.clone() });
+        }
+        Ok(worker)
+    }
+
+    fn jobs_of(&self, worker: &ComponentId) -> Vec<RouterJob> {
+        self.workers.get(worker).map(|worker| worker.jobs.iter().copied().collect()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,60 @@
+//! Packets that arrive.
+
+use super::Router;
+use super::output::{Delivery, RefusedByRouter, RouterEvent};
+use crate::cap::signature::generic::open;
+use crate::cap::signature::rejection::Rejection;
+use crate::cap::wire::packet::Payload;
+use crate::cap::wire::subject::Subject;
+use crate::time::Time;
+
+impl Router {
+    /// Takes in a packet that was received on a subject. If it came as a message of a durable stream, the message is
+    /// acknowledged once what it said is stored, or at once if nothing of it has to be; a packet that is refused is
+    /// acknowledged too, because it would be refused again.
+    ///
+    /// While [`Router::reading`] is false the packet is dropped and not acknowledged.
+    pub fn handle_packet(&mut self, now: Time, subject: &Subject, bytes: &[u8], delivery: Option<Delivery>) {
+        self.input(now, |this| {
+            if !this.reading() {
+                return;
+            }
+            if let Err(reason) = this.receive(subject, bytes) {
+                this.alert(subject, bytes, &reason);
+                this.outbox.event(RouterEvent::Refused { subject: subject.clone(), reason });
+            }
+            if let Some(delivery) = delivery {
+                this.outbox.acknowledge(delivery);
+            }
+        });
+    }
+
+    /// Returns whether packets are taken: not too much waits for the store.
+    pub fn reading(&self) -> bool {
+        self.outbox.unstored() < self.config.limits.unstored
+    }
+
+    fn receive(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), RefusedByRouter> {
+        let packet = match open(bytes, &self.config.reading, &*self.config.verifier) {
+            Ok(packet) => packet,
+            // The bus returns the router's own packets.
+            Err(Rejection::UnknownKey(sender)) if sender == self.config.id.as_str() => return Ok(()),
+            Err(reason) => return Err(reason.into()),
+        };
+        if packet.sender_id == self.config.id.as_str() {
+            return Ok(());
+        }
+        let (sender, trace_id) = (packet.sender_id, packet.trace_id);
+        match (subject, packet.payload) {
+            (Subject::JobSubmit, Some(Payload::JobRequest(request))) => {
+                self.on_submit(&request, &trace_id, &sender, bytes)
+            }
+            (Subject::JobResult, Some(Payload::JobResult(result))) => self.on_result(&result, &sender, bytes),
+            (Subject::JobProgress, Some(Payload::JobProgress(progress))) => self.on_progress(&progress, &sender, bytes),
+            (Subject::JobCancel, Some(Payload::JobCancel(cancel))) => self.on_cancel(*cancel, &sender),
+            (Subject::Heartbeat, Some(Payload::Heartbeat(heartbeat))) => self.on_heartbeat(&heartbeat, &sender),
+            (Subject::Handshake, Some(Payload::Handshake(handshake))) => self.on_handshake(&handshake, &sender),
+            (_, payload) => Err(RefusedByRouter::Misplaced(payload.map_or("packet", |payload| payload.name()))),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Deadlines that pass.
+
+use super::Router;
+use super::answer::Verdict;
+use super::config::{Dispatch, LostWorker};
+use super::job::state::RouterJobState;
+use super::keys::WorkerKey;
+use super::output::{RouterEvent, RouterJob, RouterTimer};
+use super::timers::Owner;
+use super::workers::Choice;
+use crate::cap::wire::job::{ErrorCode, JobStatus};
+use crate::time::Time;
+
+impl Router {
+    /// Does what is due. Called early or for nothing, it changes nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.input(now, |this| {
+            while let Some((timer, owner)) = this.timers.expired(this.now) {
+                match owner {
+                    Owner::Job(job) => this.expire(timer, job),
+                    Owner::Worker(worker) => this.lose_worker(worker),
+                }
+            }
+        });
+    }
+
+    fn expire(&mut self, timer: RouterTimer, key: RouterJob) {
+        match timer {
+            RouterTimer::Check => self.deny(key, "the policy has not answered in time"),
+            RouterTimer::Approval => self.deny(key, "no person has approved the job in time"),
+            RouterTimer::Throttle => self.ask(key),
+            RouterTimer::Worker => self.wait_for_worker(key),
+            RouterTimer::Dispatch if !self.outbox.is_connected() => self.heard(key),
+            RouterTimer::Dispatch => {
+                let message = "nothing was heard of the job from any worker";
+                self.lose(key, &Verdict::new(JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT, message));
+            }
+            RouterTimer::Retry => self.enqueue(key),
+            RouterTimer::Cancel => {
+                let reason = self.jobs.get(key).map(|job| job.reason.clone()).unwrap_or_default();
+                self.settle(key, &Verdict::new(JobStatus::CANCELLED, ErrorCode::UNSPECIFIED, reason));
+            }
+            RouterTimer::Runtime => self.end_runtime(key),
+            RouterTimer::Heartbeat => {}
+        }
+    }
+
+    /// No worker took a job in time. It goes on waiting if one is there that is full, or the bus is away.
+    fn wait_for_worker(&mut self, key: RouterJob) {
+        let Some(job) = self.jobs.touch(key) else { return };
+        let is_served = self.config.dispatch == Dispatch::Queue
+            || self.workers.choose(&job.head.topic, &[], Router::admits) != Choice::None;
+        if is_served || !self.outbox.is_connected() {
+            job.step.set(self.now.plus(self.config.worker_wait), RouterTimer::Worker, &mut self.timers);
+            return;
+        }
+        let message = alloc::format!("no worker serves the topic {:?}", job.head.topic);
+        self.give_up(key, &Verdict::new(JobStatus::FAILED, ErrorCode::JOB_WORKER_UNAVAILABLE, message));
+    }
+
+    /// The time of a job is over. Its worker is told to stop after the result is published, so that the result that it makes
+    /// then comes second.
+    fn end_runtime(&mut self, key: RouterJob) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let (was_cancelled, reason) = (job.state() == RouterJobState::Cancelling, job.reason.clone());
+        let message = "the job took longer than its deadline allows";
+        let verdict = if was_cancelled {
+            Verdict::new(JobStatus::CANCELLED, ErrorCode::UNSPECIFIED, reason)
+        } else {
+            Verdict::new(JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT, message)
+        };
+        self.settle(key, &verdict);
+        self.publish_cancel(key, message);
+    }
+
+    /// Nothing was heard of a worker for too long (spec/05). Its jobs are sent again, or fail.
+    fn lose_worker(&mut self, key: WorkerKey) {
+        let Some((worker, jobs)) = self.workers.lose(key, &mut self.timers) else { return };
+        let message = alloc::format!("the worker {worker:?} is lost");
+        let verdict = Verdict::new(JobStatus::FAILED, ErrorCode::JOB_WORKER_UNAVAILABLE, message);
+        self.outbox.event(RouterEvent::WorkerLost { worker: worker.clone() });
+        for job in jobs {
+            let is_there = self.jobs.get(job).is_some_and(|job| job.worker.as_ref() == Some(&worker));
+            match self.config.lost_worker {
+                _ if !is_there => {}
+                LostWorker::Retry => self.lose(job, &verdict),
+                LostWorker::Fail => self.settle(job, &verdict),
+            }
+        }
+    }
+}
