@@ -1,8 +1,12 @@
 //! The URLs of servers: where a server is, and how to log in.
 
+use std::time::Duration;
+
 use nuncio_core::cap::Secret;
 use percent_encoding::percent_decode_str;
 use url::Url;
+
+use crate::io::random;
 
 /// Why options cannot be made of a URL or of the environment. The message repeats neither, since both may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,4 +136,11 @@ impl<'a> Environment<'a> {
     pub(super) fn of(variables: &'a dyn Fn(&str) -> Result<Option<String>, InvalidOptions>) -> Environment<'a> {
         Environment(variables)
     }
+}
+
+/// Returns the pause before an attempt to connect: it doubles with every attempt up to `longest`, and is shortened at random
+/// by up to a half, so that many clients do not come back at once.
+pub(super) fn backoff(first: Duration, longest: Duration, attempt: u32) -> Duration {
+    let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(factor).min(longest).mul_f64(0.5 + random::fraction() / 2.0)
 }

@@ -23,8 +23,8 @@ impl ServerTls {
 }
 
 impl ClientTls {
-    /// Starts a handshake with `host`.
-    pub(crate) async fn shake_hands(&self, stream: Stream, host: &str) -> io::Result<Stream> {
+    /// Starts a handshake with `host` over a stream that is connected to it. It has no deadline of its own.
+    pub async fn shake_hands(&self, stream: Stream, host: &str) -> io::Result<Stream> {
         let name = self.name_of(host).map_err(io::Error::other)?;
         match TlsConnector::from(self.config.clone()).connect(name, stream).await {
             Ok(stream) => Ok(Box::pin(Explained { stream, host: host.to_owned() })),

@@ -7,7 +7,7 @@ use nuncio_core::cap::Secret;
 
 #[cfg(feature = "tls")]
 use crate::auth::{Authorities, ClientTls, Identity, TlsError};
-use crate::cap::server::{Environment, InvalidOptions, ServerUrl};
+use crate::cap::server::{Environment, InvalidOptions, ServerUrl, backoff};
 
 /// How to connect to Redis.
 ///
@@ -102,6 +102,11 @@ impl RedisOptions {
             longest_pause: Duration::from_secs(5),
             pipeline: 1024,
         })
+    }
+
+    /// Returns the pause before an attempt to connect; the first further attempt has the number 1.
+    pub fn pause(&self, attempt: u32) -> Duration {
+        backoff(self.first_pause, self.longest_pause, attempt)
     }
 
     /// Reads the environment: `REDIS_URL`, with [`DEFAULT_URL`](RedisOptions::DEFAULT_URL) if it is not set, and for

@@ -7,7 +7,7 @@ use nuncio_core::cap::Secret;
 
 #[cfg(feature = "tls")]
 use crate::auth::ClientTls;
-use crate::cap::server::{Environment, InvalidOptions, ServerUrl};
+use crate::cap::server::{Environment, InvalidOptions, ServerUrl, backoff};
 
 /// How to connect to NATS.
 ///
@@ -136,6 +136,11 @@ impl NatsOptions {
             subscription_bytes: 64 << 20,
             output_bytes: 8 << 20,
         })
+    }
+
+    /// Returns the pause before an attempt to connect; the first further attempt has the number 1.
+    pub fn pause(&self, attempt: u32) -> Duration {
+        backoff(self.first_pause, self.longest_pause, attempt)
     }
 
     /// Reads the environment variable `NATS_URL`, with [`DEFAULT_URL`](NatsOptions::DEFAULT_URL) if it is not set.

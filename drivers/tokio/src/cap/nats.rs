@@ -1,0 +1,308 @@
+//! The bus on NATS, with `async-nats`.
+
+use std::fmt::Display;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_nats::{
+    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, PublishErrorKind, Request, RequestErrorKind,
+    ServerAddr, Subscriber,
+};
+use bytes::Bytes;
+use futures_core::Stream;
+use nuncio_shared::cap::{
+    Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Received, Subscription,
+};
+use nuncio_shared::io::BoxFuture;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+/// For how long [`Bus::flush`] waits for the server.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+/// For how long [`Bus::close`] waits for what was published to be written.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A connection to NATS. It reconnects for as long as it lives, and its subscriptions stay valid.
+///
+/// It belongs to the tokio runtime that it was connected on. While the server is away, [`Bus::publish`] fails.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use nuncio_tokio::cap::{Bus, Message, NatsBus, NatsOptions};
+///
+/// let bus = NatsBus::connect(NatsOptions::new("nats://127.0.0.1:4222")?).await?;
+/// bus.publish(Message { subject: "greetings".to_owned(), payload: "hello".into(), ..Message::default() }).await?;
+/// bus.flush().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct NatsBus {
+    client: Client,
+    states: watch::Receiver<BusState>,
+    /// Messages that were dropped because a subscription was full.
+    dropped: Arc<AtomicU64>,
+}
+
+impl NatsBus {
+    /// Connects, for as long as [`NatsOptions::connect_within`] says.
+    ///
+    /// Errors: [`BusError::Refused`] if the server refuses the login or TLS fails, [`BusError::Disconnected`] if no server is
+    /// reached.
+    pub async fn connect(options: NatsOptions) -> Result<NatsBus, BusError> {
+        let addresses: Vec<ServerAddr> = options.servers.iter().map(address).collect::<Result<_, _>>()?;
+        let (sender, states) = watch::channel(BusState::Disconnected);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let events = Arc::new(Events { states: sender, connections: AtomicU64::new(0), dropped: Arc::clone(&dropped) });
+        let settings = settings(&options, &events)?;
+        let client = dial(&options, settings, addresses).await?;
+        // The event of the first connection may still be under way.
+        events.connected();
+        Ok(NatsBus { client, states, dropped })
+    }
+
+    /// Returns how many messages were dropped because a subscription was full; see
+    /// [`NatsOptions::subscription_messages`]. Each is reported in the log, too.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<(), BusError> {
+        match self.state() {
+            BusState::Connected(_) => Ok(()),
+            BusState::Disconnected => Err(BusError::Disconnected("the connection to NATS is lost".to_owned())),
+            BusState::Closed => Err(BusError::Closed),
+        }
+    }
+}
+
+fn address(server: &NatsServer) -> Result<ServerAddr, BusError> {
+    let NatsServer { host, port, tls } = server;
+    let scheme = if *tls { "tls" } else { "nats" };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    format!("{scheme}://{host}:{port}").parse().map_err(|error| refused(&error))
+}
+
+fn settings(options: &NatsOptions, events: &Arc<Events>) -> Result<ConnectOptions, BusError> {
+    let events = Arc::clone(events);
+    let pauses = options.clone();
+    let mut settings = ConnectOptions::new()
+        .name(&options.name)
+        .connection_timeout(options.connect_timeout)
+        .ping_interval(options.ping_interval)
+        .subscription_capacity(options.subscription_messages)
+        .max_reconnects(None)
+        .reconnect_delay_callback(move |attempt| pauses.pause(u32::try_from(attempt).unwrap_or(u32::MAX)))
+        .event_callback(move |event| {
+            events.on(&event);
+            std::future::ready(())
+        });
+    if !options.echo {
+        settings = settings.no_echo();
+    }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        settings = settings.tls_client_config((*tls.clone().without_alpn().rustls()).clone());
+    }
+    Ok(match &options.login {
+        NatsLogin::Token(token) => settings.token(token.expose().to_owned()),
+        NatsLogin::Password { user, password } => {
+            settings.user_and_password(user.clone(), password.expose().to_owned())
+        }
+        NatsLogin::Nkey(seed) => settings.nkey(seed.expose().to_owned()),
+        NatsLogin::Credentials(text) => settings.credentials(text.expose()).map_err(|_| {
+            BusError::Refused("the credentials are not in the form of a .creds file of NATS".to_owned())
+        })?,
+        _ => settings,
+    })
+}
+
+/// Makes the first connection. At least one attempt is made to its end.
+async fn dial(options: &NatsOptions, settings: ConnectOptions, addresses: Vec<ServerAddr>) -> Result<Client, BusError> {
+    let mut late = std::pin::pin!(sleep(options.connect_within));
+    let mut attempt = 0;
+    loop {
+        let error = match async_nats::connect_with_options(&addresses[..], settings.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(error) if is_final(&error) => return Err(refused(&error)),
+            Err(error) => error,
+        };
+        attempt += 1;
+        tokio::select! {
+            biased;
+            () = &mut late => {
+                let servers: Vec<String> = addresses.iter().map(|at| format!("{}:{}", at.host(), at.port())).collect();
+                return Err(BusError::Disconnected(format!("NATS is not reached at {}: {error}", servers.join(", "))));
+            }
+            () = sleep(options.pause(attempt)) => {}
+        }
+    }
+}
+
+/// Whether another attempt to connect would fail alike.
+fn is_final(error: &ConnectError) -> bool {
+    matches!(
+        error.kind(),
+        ConnectErrorKind::ServerParse
+            | ConnectErrorKind::Authentication
+            | ConnectErrorKind::AuthorizationViolation
+            | ConnectErrorKind::Tls
+    )
+}
+
+fn refused(error: &impl Display) -> BusError {
+    BusError::Refused(error.to_string())
+}
+
+/// What the client says of its connection.
+#[derive(Debug)]
+struct Events {
+    states: watch::Sender<BusState>,
+    connections: AtomicU64,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Events {
+    fn on(&self, event: &Event) {
+        match event {
+            Event::Connected => self.connected(),
+            Event::Disconnected => {
+                warn!("the connection to NATS is lost; it is tried again");
+                self.states.send_if_modified(|state| {
+                    matches!(state, BusState::Connected(_)) && {
+                        *state = BusState::Disconnected;
+                        true
+                    }
+                });
+            }
+            Event::Closed => {
+                self.states.send_replace(BusState::Closed);
+            }
+            Event::LameDuckMode => info!("the NATS server is about to stop; the client moves to another one"),
+            Event::Draining => {}
+            Event::SlowConsumer(_) => {
+                let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+                // Once per power of two, since a slow subscriber loses many in a row.
+                if dropped.is_power_of_two() {
+                    warn!(dropped, "a subscription is full, and messages to it are dropped");
+                }
+            }
+            Event::ServerError(error) => warn!(%error, "the NATS server reports an error"),
+            Event::ClientError(error) => warn!(%error, "the connection to NATS has a fault"),
+        }
+    }
+
+    /// Notes a connection, unless it is the one that is noted already.
+    fn connected(&self) {
+        self.states.send_if_modified(|state| {
+            *state == BusState::Disconnected && {
+                *state = BusState::Connected(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
+                true
+            }
+        });
+    }
+}
+
+impl Bus for NatsBus {
+    fn publish(&self, message: Message) -> BoxFuture<'_, Result<(), BusError>> {
+        Box::pin(async move {
+            self.check()?;
+            let Message { subject, reply, payload } = message;
+            let published = match reply {
+                Some(reply) => self.client.publish_with_reply(subject, reply, payload).await,
+                None => self.client.publish(subject, payload).await,
+            };
+            published.map_err(|error| match error.kind() {
+                PublishErrorKind::Send => BusError::Closed,
+                PublishErrorKind::MaxPayloadExceeded | PublishErrorKind::InvalidSubject => refused(&error),
+            })
+        })
+    }
+
+    fn subscribe(&self, subject: &str, group: Option<&str>) -> BoxFuture<'_, Result<Subscription, BusError>> {
+        let (subject, group) = (subject.to_owned(), group.map(str::to_owned));
+        Box::pin(async move {
+            let subscriber = match group {
+                Some(group) => self.client.queue_subscribe(subject, group).await,
+                None => self.client.subscribe(subject).await,
+            };
+            let subscription: Subscription = Box::pin(Messages(subscriber.map_err(|error| refused(&error))?));
+            Ok(subscription)
+        })
+    }
+
+    fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>> {
+        let subject = subject.to_owned();
+        Box::pin(async move {
+            self.check()?;
+            let request = Request::new().payload(payload).timeout(Some(limit));
+            match self.client.send_request(subject.clone(), request).await {
+                Ok(answer) => Ok(message(answer)),
+                Err(error) => Err(match error.kind() {
+                    RequestErrorKind::TimedOut => BusError::Timeout { subject, limit },
+                    RequestErrorKind::NoResponders => BusError::NoResponders(subject),
+                    RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => refused(&error),
+                    RequestErrorKind::Other => BusError::Disconnected(error.to_string()),
+                }),
+            }
+        })
+    }
+
+    /// Sends a request on a subject of its own, to which the server answers at once that nobody has subscribed: it has taken
+    /// everything before it then. The client's own flush ends when everything is written.
+    fn flush(&self) -> BoxFuture<'_, Result<(), BusError>> {
+        Box::pin(async move {
+            match self.request(&self.client.new_inbox(), Bytes::new(), FLUSH_LIMIT).await {
+                Ok(_) | Err(BusError::NoResponders(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn state(&self) -> BusState {
+        *self.states.borrow()
+    }
+
+    fn changed(&self, seen: BusState) -> BoxFuture<'_, BusState> {
+        let mut states = self.states.clone();
+        Box::pin(async move {
+            // The sender is gone once the client has ended.
+            states.wait_for(|state| *state != seen).await.map_or(BusState::Closed, |state| *state)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.client.drain().await.is_ok() {
+                let closed = async { while self.changed(self.state()).await != BusState::Closed {} };
+                if self.state() != BusState::Closed && timeout(CLOSE_LIMIT, closed).await.is_err() {
+                    warn!("the connection to NATS did not close in time; the last messages may not be sent");
+                }
+            }
+        })
+    }
+}
+
+/// The messages of a subscription.
+struct Messages(Subscriber);
+
+impl Stream for Messages {
+    type Item = Received;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
+        let next = Pin::new(&mut self.0).poll_next(cx);
+        next.map(|next| next.map(|next| Received { message: message(next), acknowledgement: None }))
+    }
+}
+
+fn message(message: async_nats::Message) -> Message {
+    Message {
+        subject: message.subject.into_string(),
+        reply: message.reply.map(async_nats::Subject::into_string),
+        payload: message.payload,
+    }
+}
