@@ -5,6 +5,7 @@
 
 mod amounts;
 mod canonical;
+mod cap;
 mod client;
 mod envelope;
 mod ids;
@@ -19,6 +20,7 @@ mod texts;
 
 pub use amounts::amounts;
 pub use canonical::canonical;
+pub use cap::{cap_client, cap_packet, cap_simulation, cap_verify, cap_worker};
 pub use client::client_frames;
 pub use envelope::envelope;
 pub use lease::lease_inclusion;
@@ -34,9 +36,14 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 17] = [
     ("amounts", amounts),
     ("canonical", canonical),
+    ("cap_client", cap_client),
+    ("cap_packet", cap_packet),
+    ("cap_simulation", cap_simulation),
+    ("cap_verify", cap_verify),
+    ("cap_worker", cap_worker),
     ("client_frames", client_frames),
     ("envelope", envelope),
     ("lease_inclusion", lease_inclusion),
