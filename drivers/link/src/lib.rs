@@ -98,9 +98,13 @@ mod client;
 mod event;
 mod head;
 mod link;
+#[cfg(feature = "cap")]
+pub mod nats;
 mod options;
 mod policy;
 mod refusal;
+#[cfg(feature = "cap")]
+pub mod resp;
 mod server;
 mod socket;
 

@@ -12,6 +12,8 @@ mod ids;
 mod lease;
 mod lines;
 mod link;
+mod nats;
+mod resp;
 mod restore;
 mod round_trip;
 mod runtime;
@@ -26,6 +28,8 @@ pub use envelope::envelope;
 pub use lease::lease_inclusion;
 pub use lines::lines;
 pub use link::link_bytes;
+pub use nats::nats_bytes;
+pub use resp::resp_bytes;
 pub use restore::restore_records;
 pub use round_trip::round_trip;
 pub use runtime::runtime_frames;
@@ -36,7 +40,7 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 19] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("cap_client", cap_client),
@@ -49,6 +53,8 @@ pub const TARGETS: [Target; 17] = [
     ("lease_inclusion", lease_inclusion),
     ("lines", lines),
     ("link_bytes", link_bytes),
+    ("nats_bytes", nats_bytes),
+    ("resp_bytes", resp_bytes),
     ("restore_records", restore_records),
     ("round_trip", round_trip),
     ("runtime_frames", runtime_frames),
