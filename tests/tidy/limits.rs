@@ -1,4 +1,4 @@
-//! Every limit and deadline of the four configurations has a test that reaches it.
+//! Every limit and deadline of the configurations has a test that reaches it.
 
 use super::{has_test, read, rust_files};
 
@@ -135,14 +135,14 @@ const CAP_CLIENT: [(&str, &str); 4] = [
     ("request_bytes", "the_jobs_that_are_awaited_are_bounded"),
 ];
 
-fn fields(path: &str, name: &str) -> Vec<String> {
+pub(super) fn fields(path: &str, name: &str) -> Vec<String> {
     let text = read(path);
     let body = text.split_once(&format!("pub struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
     let public = body.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'));
     public.map(|(field, _)| field.to_owned()).filter(|field| !NO_LIMITS.contains(&field.as_str())).collect()
 }
 
-fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
+pub(super) fn check(fields: &[String], table: &[(&str, &str)], tests: &str) {
     let sources: Vec<String> = rust_files(tests).iter().map(read).collect();
     for field in fields {
         assert!(table.iter().any(|(name, _)| name == field), "no test reaches {field}");

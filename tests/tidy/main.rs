@@ -6,6 +6,7 @@ mod circles;
 mod deny;
 mod layers;
 mod limits;
+mod limits_caracal;
 mod map;
 mod pages;
 mod source;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! client/      the client of a coordinator; who acts for whom at one place of a program, and where its calls go
+//! coordinator/ the sessions and edges of some zones, and who may change them
 //! wire/        headers, requests to a coordinator and a token service, and their answers
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! made by a coordinator, and travel in the `baggage` header of the agent's calls.
 
 pub(crate) mod client;
+pub(crate) mod coordinator;
 pub(crate) mod wire;
 
 pub use client::Client;
@@ -21,10 +23,19 @@ pub use client::event::{
 };
 pub use client::inject::CallerHeaders;
 pub use client::routing::{InvalidRoutes, InvalidUrl, RESOURCE_HEADER, ResourceBinding, Route, Routes};
+pub use coordinator::Coordinator;
+pub use coordinator::config::{CoordinatorConfig, CoordinatorLimits, Enforcement, Resource, ZoneConfig};
+pub use coordinator::event::{
+    CoordinatorEvent, CoordinatorOutput, CoordinatorRefused, CoordinatorTimer, CredentialFault, EdgeAuthority,
+    IncomingId, IncomingRequest, Principal,
+};
+pub use coordinator::record::{CoordinatorRecord, CoordinatorRecordError};
+pub use coordinator::restore::CoordinatorRestored;
 pub use wire::answer::edge::{CreatedEdge, InboundEdge, Revoked};
 pub use wire::answer::fault::CoordinatorFault;
 pub use wire::answer::session::{Lease, SessionStatus};
 pub use wire::answer::token::{IssuedToken, TokenError};
+pub use wire::answer::write::Reply;
 pub use wire::answer::{MAX_ANSWER_BYTES, MalformedAnswer};
 pub use wire::baggage::{Baggage, ForeignBaggage};
 pub use wire::call::{Answer, Call, CallError};

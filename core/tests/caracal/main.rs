@@ -5,6 +5,7 @@
 mod answers;
 mod client;
 mod context;
+mod coordinator;
 mod fixtures;
 mod headers;
 mod properties;

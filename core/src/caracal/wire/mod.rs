@@ -17,6 +17,7 @@ pub(crate) mod header;
 pub(crate) mod hop;
 pub(crate) mod ids;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod percent;
 pub(crate) mod request;
 pub(crate) mod token;

@@ -167,3 +167,22 @@ fn s2_2_a_session_ends_with_its_lifetime() {
     assert_eq!(host.event(), ended(EndReason::Expired));
     assert_eq!(host.client.bytes_held(), 0);
 }
+
+#[test]
+fn a_lease_whose_end_is_not_told_lasts_for_two_minutes() {
+    let mut host = Host::new(Generation::Head, |_| {});
+    host.client.spawn(host.now, Spawn { kind: Kind::Service, ..spawn() }).unwrap();
+    let (id, _) = host.request();
+    host.respond(id, 201, r#"{"agent_session_id":"s","lease_generation":1}"#);
+    host.event();
+    let mut waited = 0;
+    loop {
+        waited += host.wait();
+        match host.next() {
+            Some(ClientOutput::Request { id, .. }) => host.fail(id, TransportFailure::Lost),
+            Some(ClientOutput::Event(event)) => break assert_eq!(event, ended(EndReason::LeaseLapsed)),
+            other => assert!(other.is_none(), "{other:?}"),
+        }
+    }
+    assert_eq!(waited, 120_000_000);
+}

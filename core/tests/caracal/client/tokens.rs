@@ -90,3 +90,15 @@ fn calls_fail_if_there_is_no_token_in_time() {
         assert_eq!(host.client.poll_timeout(), None);
     }
 }
+
+#[test]
+fn a_token_is_replaced_a_minute_before_it_expires() {
+    let mut host = Host::without_token(Generation::May, |_| {});
+    host.client.token(host.now, token("long"), Some(host.now.plus_secs(600)));
+    host.now = host.now.plus_secs(539);
+    host.client.inbound(host.now, session("s")).unwrap();
+    host.request();
+    host.now = host.now.plus_secs(1);
+    host.client.inbound(host.now, session("s")).unwrap();
+    assert!(matches!(host.next(), Some(ClientOutput::TokenNeeded { .. })));
+}

@@ -32,7 +32,7 @@ pub struct Revoked {
     #[serde(rename = "affected_sessions")]
     pub sessions: u64,
     /// The sessions that were terminated, with those below them.
-    #[serde(rename = "terminated_agents")]
+    #[serde(rename = "terminated_agents", alias = "terminated_sessions")]
     pub terminated: u64,
 }
 

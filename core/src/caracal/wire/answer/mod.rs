@@ -5,6 +5,7 @@ pub(crate) mod fault;
 pub(crate) mod retry_after;
 pub(crate) mod session;
 pub(crate) mod token;
+pub(crate) mod write;
 
 use serde::Deserialize;
 

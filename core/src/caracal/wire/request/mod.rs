@@ -13,6 +13,7 @@
 
 pub(crate) mod delegate;
 pub(crate) mod edge;
+pub(crate) mod read;
 pub(crate) mod session;
 pub(crate) mod spawn;
 pub(crate) mod token;

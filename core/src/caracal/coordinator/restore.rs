@@ -1,0 +1,74 @@
+//! Restoring a coordinator from its records.
+
+use super::Coordinator;
+use super::config::CoordinatorConfig;
+use super::ids::{NewIds, Uuid};
+use super::record::CoordinatorRecord;
+use crate::time::Time;
+
+/// A summary of a restore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoordinatorRestored {
+    /// The number of the last record; 0 if there was none. The stores of the coordinator continue from here.
+    pub last_store: u64,
+    /// Records that were applied.
+    pub applied: u64,
+    /// Records that were skipped because their number was not greater than the one before.
+    pub repeated: u64,
+    /// Records that were skipped because they do not fit those before them, exceed a limit of the configuration, or belong
+    /// to a zone or an application that is not configured.
+    pub ignored: u64,
+    /// The time of the coordinator: the given one, or the time of the latest record if the clock was set back since.
+    pub now: Time,
+}
+
+impl Coordinator {
+    /// Returns a coordinator that continues where the one that made these records has stopped.
+    ///
+    /// `records` are those of its [`Store`](super::event::CoordinatorOutput::Store)s with their numbers, as far as they
+    /// are durable. What was over while no coordinator ran ends now, with outputs and stores as usual; the leases of
+    /// services are not extended.
+    ///
+    /// The function is total. A record that does not fit is skipped and counted. The limits of `config` hold for any
+    /// records.
+    pub fn restore(
+        config: CoordinatorConfig,
+        seed: [u8; 32],
+        now: Time,
+        records: impl IntoIterator<Item = (u64, CoordinatorRecord)>,
+    ) -> (Coordinator, CoordinatorRestored) {
+        let mut coordinator = Coordinator::new(config, seed, now);
+        let mut restored = CoordinatorRestored::default();
+        let (mut greatest, mut latest) = (Uuid::MIN, now);
+        for (seq, record) in records {
+            if seq <= restored.last_store {
+                restored.repeated = restored.repeated.saturating_add(1);
+                continue;
+            }
+            restored.last_store = seq;
+            greatest = greatest.max(record.greatest_id());
+            latest = latest.max(record.at);
+            coordinator.lapse_unrecorded(record.at);
+            if coordinator.restore_record(&record) {
+                restored.applied = restored.applied.saturating_add(1);
+            } else {
+                restored.ignored = restored.ignored.saturating_add(1);
+            }
+        }
+        coordinator.ids = NewIds::resume(seed, greatest);
+        coordinator.outputs.continue_after(restored.last_store);
+        coordinator.now = latest;
+        restored.now = latest;
+        coordinator.lapse();
+        for key in 0..u32::try_from(coordinator.zones.len()).unwrap_or(u32::MAX) {
+            coordinator.forget_surplus(key);
+        }
+        (coordinator, restored)
+    }
+
+    fn restore_record(&mut self, record: &CoordinatorRecord) -> bool {
+        let Some(key) = self.zone_key(record.zone.as_str()) else { return false };
+        let Some(zone) = usize::try_from(key).ok().and_then(|at| self.zones.get_mut(at)) else { return false };
+        zone.apply(&self.config, record, &mut self.timers)
+    }
+}

@@ -1,0 +1,58 @@
+//! Answers as a coordinator writes them, in the form of either generation.
+
+pub(crate) mod edge;
+pub(crate) mod fault;
+pub(crate) mod session;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::caracal::wire::header::{Header, HeaderValue};
+
+/// An HTTP response. `content-length`, `date` and `connection` are added by the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<Header>,
+    body: Option<String>,
+}
+
+impl Reply {
+    /// A JSON body.
+    pub(crate) fn json(status: u16, body: String) -> Reply {
+        let json = Header::new("content-type", HeaderValue::trusted("application/json; charset=utf-8"));
+        Reply { status, headers: Vec::from([json]), body: Some(body) }
+    }
+
+    /// `204 No Content`.
+    pub(crate) const fn no_content() -> Reply {
+        Reply { status: 204, headers: Vec::new(), body: None }
+    }
+
+    /// Marks the answer as that to an earlier request with the same idempotency key.
+    pub(crate) fn replayed(mut self) -> Reply {
+        self.headers.push(Header::new("idempotency-replayed", HeaderValue::trusted("true")));
+        self
+    }
+
+    /// Returns the status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Returns the header fields.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// Returns the body, which is JSON, if there is one.
+    pub fn body(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+}
+
+/// Writes a page of a listing.
+pub(crate) fn page(items: &[String], next_cursor: Option<String>) -> String {
+    let items = alloc::format!("[{}]", items.join(","));
+    crate::json::Object::new().json("items", &items).null_or_plain("next_cursor", next_cursor).close()
+}
