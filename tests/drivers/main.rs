@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::duplicate_mod, reason = "every pair compiles the same tests")]
 
+mod cap_smol;
+mod cap_tokio;
 mod on;
 mod own_loop;
 mod smol_smol;

@@ -90,6 +90,8 @@
 #![forbid(unsafe_code)]
 
 pub mod arcp;
+#[cfg(feature = "cap")]
+pub mod cap;
 mod driver;
 mod process;
 mod socket;

@@ -116,6 +116,10 @@ pub struct WorkerJobView<'a> {
     pub request: Option<&'a JobRequest>,
     /// The input; absent if the request has no pointer to one, or it was not read yet.
     pub input: Option<&'a Bytes>,
+    /// The number of the handler's call, counted from 1, while the handler runs.
+    pub call: u32,
+    /// When the job is too late, if it has a deadline.
+    pub deadline: Option<Time>,
     /// Where the job stands.
     pub state: WorkerJobState,
 }
@@ -158,6 +162,8 @@ impl Worker {
             sender_id: &first.sender_id,
             request: job.request(),
             input: job.input(),
+            call: job.failures().saturating_add(1),
+            deadline: job.runtime.at(),
             state: job.state(),
         })
     }

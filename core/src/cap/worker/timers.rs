@@ -35,6 +35,11 @@ impl Deadline {
         Deadline { timer, job, at: None }
     }
 
+    /// Returns the time, if the deadline is armed.
+    pub(super) fn at(&self) -> Option<Time> {
+        self.at
+    }
+
     /// Arms the deadline, in place of an earlier one.
     pub(super) fn set(&mut self, at: Time, timers: &mut Timers) {
         self.clear(timers);

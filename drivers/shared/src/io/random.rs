@@ -14,3 +14,11 @@ pub(crate) fn fraction() -> f64 {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(random) / f64::from(u32::MAX)
 }
+
+/// Returns 128 random bits in hexadecimal digits.
+#[cfg(feature = "cap")]
+pub(crate) fn name() -> io::Result<String> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(io::Error::other)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bits)))
+}

@@ -1,4 +1,4 @@
-//! CAP, the Cordum Agent Protocol, on NATS and Redis.
+//! CAP, the Cordum Agent Protocol: workers, clients, NATS, Redis, and a bus and a blob store within one process.
 
 mod nats;
 mod redis;
@@ -8,3 +8,13 @@ pub use nuncio_shared::cap::*;
 
 pub use self::nats::NatsBus;
 pub use self::redis::RedisStore;
+use crate::driver::Tokio;
+
+/// A worker on tokio.
+pub type Worker = nuncio_shared::cap::Worker<Tokio>;
+/// Makes a [`Worker`].
+pub type WorkerBuilder = nuncio_shared::cap::WorkerBuilder<Tokio>;
+/// A client on tokio.
+pub type Client = nuncio_shared::cap::Client<Tokio>;
+/// Makes a [`Client`].
+pub type ClientBuilder = nuncio_shared::cap::ClientBuilder<Tokio>;

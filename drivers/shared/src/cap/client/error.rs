@@ -1,0 +1,100 @@
+//! Why a job could not be submitted, or has no result.
+
+use nuncio_core::cap::{ClientRefused, ErrorCode, InvalidPointer, JobResult, JobStatus};
+
+use crate::cap::blob::BlobError;
+
+/// Why a job could not be submitted. It does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The input cannot be written as JSON.
+    #[error("the input cannot be written as JSON: {0}")]
+    Input(#[source] serde_json::Error),
+    /// The input cannot be stored.
+    #[error("the input cannot be stored: {0}")]
+    Store(#[from] BlobError),
+    /// The client refuses the request.
+    #[error(transparent)]
+    Refused(#[from] ClientRefused),
+    /// The operating system gives no random numbers for the id of the job.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+    /// The bus was closed.
+    #[error("the bus is closed")]
+    Closed,
+}
+
+/// Why no result of a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoResult {
+    /// The time to wait for it is over. The job may go on.
+    #[error("no result has come within the time to wait for it; the job may go on")]
+    TimedOut,
+    /// The bus was closed. The job may go on.
+    #[error("the bus was closed before a result came; the job may go on")]
+    Closed,
+}
+
+/// A job that did not succeed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the job {job_id} is {status:?}: {message:?} ({code:?})")]
+#[non_exhaustive]
+pub struct JobError {
+    /// The job.
+    pub job_id: String,
+    /// How it has ended.
+    pub status: JobStatus,
+    /// The code of the error, if the worker has set one.
+    pub code: ErrorCode,
+    /// The error as a sentence for people.
+    pub message: String,
+    /// The worker.
+    pub worker_id: String,
+}
+
+impl JobError {
+    /// Returns the error of a result; `None` for a success.
+    pub(super) fn of(result: &JobResult) -> Option<JobError> {
+        (result.status != JobStatus::SUCCEEDED).then(|| JobError {
+            job_id: result.job_id.clone(),
+            status: result.status,
+            code: result.error_code_enum,
+            message: result.error_message.clone(),
+            worker_id: result.worker_id.clone(),
+        })
+    }
+}
+
+/// Why there is no output of a job.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// The job did not succeed.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// No result has come.
+    #[error(transparent)]
+    NoResult(#[from] NoResult),
+    /// The result has no pointer to an output, or one that cannot be read.
+    #[error("the pointer to the output, {pointer:?}, cannot be used: {error}")]
+    Pointer {
+        /// The pointer.
+        pointer: String,
+        /// The fault.
+        error: InvalidPointer,
+    },
+    /// The output is in another kind of store than the client's.
+    #[error("the output is at {0:?}, which is not in the blob store of this client")]
+    OtherStore(String),
+    /// The output is not in the store, or no longer.
+    #[error("there is no output at {0:?}, or no longer")]
+    Missing(String),
+    /// The store has failed.
+    #[error(transparent)]
+    Store(#[from] BlobError),
+    /// The output is not what the caller takes.
+    #[error("the output does not have the expected type: {0}")]
+    Decode(#[source] serde_json::Error),
+}

@@ -1,0 +1,71 @@
+//! What waits for the handle of one job.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use nuncio_core::cap::{JobProgress, JobResult};
+
+use super::error::NoResult;
+use crate::io::sync::lock;
+
+/// The progress that the handle of a job has not read yet, and its result.
+#[derive(Debug, Default)]
+pub(super) struct Slot(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    progress: VecDeque<JobProgress>,
+    end: Option<Result<JobResult, NoResult>>,
+    waker: Option<Waker>,
+}
+
+/// The progress that waits for a handle; then the oldest is dropped.
+const KEPT: usize = 64;
+
+impl Slot {
+    /// Adds progress. Returns the reader to wake.
+    pub(super) fn push(&self, progress: JobProgress) -> Option<Waker> {
+        let mut queue = lock(&self.0);
+        if queue.progress.len() >= KEPT {
+            queue.progress.pop_front();
+        }
+        queue.progress.push_back(progress);
+        queue.waker.take()
+    }
+
+    /// Ends the job. Returns the reader to wake.
+    pub(super) fn end(&self, end: Result<JobResult, NoResult>) -> Option<Waker> {
+        let mut queue = lock(&self.0);
+        queue.end.get_or_insert(end);
+        queue.waker.take()
+    }
+
+    /// Returns the next progress, or `None` once the job has ended.
+    pub(super) fn poll_progress(&self, cx: &Context<'_>) -> Poll<Option<JobProgress>> {
+        self.poll(cx, |queue| match queue.progress.pop_front() {
+            Some(progress) => Some(Some(progress)),
+            None => queue.end.is_some().then_some(None),
+        })
+    }
+
+    /// Returns how the job has ended, without the progress before it.
+    pub(super) fn poll_end(&self, cx: &Context<'_>) -> Poll<Result<JobResult, NoResult>> {
+        self.poll(cx, |queue| queue.end.clone())
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        lock(&self.0).end.is_some()
+    }
+
+    fn poll<T>(&self, cx: &Context<'_>, find: impl FnOnce(&mut Queue) -> Option<T>) -> Poll<T> {
+        let mut queue = lock(&self.0);
+        if let Some(found) = find(&mut queue) {
+            return Poll::Ready(found);
+        }
+        let former = queue.waker.replace(cx.waker().clone());
+        drop(queue);
+        drop(former);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,142 @@
+//! The client machine with the jobs that are awaited, and what its outputs cause.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use nuncio_core::cap::{Client, ClientEvent, ClientJob, ClientOutput, Subject};
+use nuncio_core::time::Time;
+use tracing::warn;
+
+use super::error::NoResult;
+use super::slot::Slot;
+use crate::cap::blob::BlobStore;
+use crate::cap::bus::Acknowledge;
+use crate::cap::node::hub::{Hub, Outputs, Role, State};
+use crate::cap::node::wire::Order;
+
+/// What the lock of a client guards.
+pub(crate) struct ClientState {
+    pub(super) machine: Client,
+    slots: HashMap<ClientJob, Arc<Slot>>,
+    /// Readers to wake, because the bus was closed.
+    closing: Vec<Waker>,
+    pub(super) is_closed: bool,
+}
+
+/// What a client does once its lock is free.
+pub(crate) enum Action {
+    Wake(Waker),
+    Log(ClientEvent),
+}
+
+impl ClientState {
+    pub(super) fn new(machine: Client) -> ClientState {
+        ClientState { machine, slots: HashMap::new(), closing: Vec::new(), is_closed: false }
+    }
+
+    /// Adds a job that was submitted.
+    pub(super) fn add(&mut self, job: ClientJob) -> Arc<Slot> {
+        let slot = Arc::default();
+        self.slots.insert(job, Arc::clone(&slot));
+        slot
+    }
+
+    /// Stops waiting for a job.
+    pub(super) fn forget(&mut self, now: Time, job: ClientJob) {
+        if self.slots.remove(&job).is_some() {
+            // It has ended if this is refused.
+            drop(self.machine.forget(now, job));
+        }
+    }
+
+    fn event(&mut self, event: ClientEvent) -> Option<Action> {
+        let waker = match event {
+            ClientEvent::Progress { job, progress } => self.slots.get(&job)?.push(*progress),
+            ClientEvent::Ended { job, result } => self.slots.remove(&job)?.end(Ok(*result)),
+            ClientEvent::NoResult { job } => self.slots.remove(&job)?.end(Err(NoResult::TimedOut)),
+            other => return Some(Action::Log(other)),
+        };
+        waker.map(Action::Wake)
+    }
+}
+
+impl State for ClientState {
+    type Action = Action;
+
+    fn connected(&mut self, now: Time) {
+        self.machine.handle_connected(now);
+    }
+
+    fn disconnected(&mut self, now: Time) {
+        self.machine.handle_disconnected(now);
+    }
+
+    /// The machine sends everything again.
+    fn survives(_order: &Order) -> bool {
+        false
+    }
+
+    fn closed(&mut self, _now: Time) {
+        self.is_closed = true;
+        for (_, slot) in self.slots.drain() {
+            self.closing.extend(slot.end(Err(NoResult::Closed)));
+        }
+    }
+
+    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, _acknowledgement: Option<Box<dyn Acknowledge>>) {
+        self.machine.handle_packet(now, subject, bytes);
+    }
+
+    fn expire(&mut self, now: Time) {
+        self.machine.handle_timeout(now);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.machine.poll_timeout().map(|(at, _)| at)
+    }
+
+    fn dispatch(&mut self, _now: Time, outputs: &mut Outputs<'_, Action>) {
+        for waker in self.closing.drain(..) {
+            outputs.action(Action::Wake(waker));
+        }
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                ClientOutput::Subscribe { subject } => outputs.order(Order::Subscribe { subject, group: false }),
+                ClientOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
+                ClientOutput::Event(event) => {
+                    if let Some(action) = self.event(event) {
+                        outputs.action(action);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The parts of a client beside its machine.
+pub(crate) struct ClientRole {
+    pub(super) id: String,
+    pub(super) store: Arc<dyn BlobStore>,
+    pub(super) input_ttl: Option<std::time::Duration>,
+    pub(super) io_timeout: std::time::Duration,
+    pub(super) max_output: usize,
+}
+
+impl Role for ClientRole {
+    type State = ClientState;
+
+    fn perform(_hub: &Arc<Hub<ClientRole>>, action: Action) {
+        match action {
+            Action::Wake(waker) => waker.wake(),
+            Action::Log(ClientEvent::Refused { subject, reason }) => {
+                warn!(%subject, error = %reason, "a packet was refused");
+            }
+            Action::Log(ClientEvent::PrefixPair { .. }) => {
+                warn!("receivers disagree about the signature, because a map has a key that another key begins with");
+            }
+            Action::Log(_) => {}
+        }
+    }
+}

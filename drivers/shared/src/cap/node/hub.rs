@@ -1,0 +1,203 @@
+//! A machine behind one lock.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use nuncio_core::cap::Subject;
+use nuncio_core::time::Time;
+
+use super::wire::{Order, Wire};
+use crate::cap::bus::{Acknowledge, Bus, BusError};
+use crate::io::Io;
+use crate::io::clock::Clock;
+use crate::io::sync::{CancellationToken, Signal, Watch, lock};
+
+/// What a worker, a client or a router does beside its machine.
+pub(crate) trait Role: Send + Sync + Sized + 'static {
+    /// What the lock guards.
+    type State: State;
+
+    /// Performs an action that an input has caused. The lock is free.
+    fn perform(hub: &Arc<Hub<Self>>, action: <Self::State as State>::Action);
+
+    /// Reports that a deadline has passed.
+    fn expire(hub: &Arc<Hub<Self>>) {
+        hub.run(State::expire);
+    }
+}
+
+/// A machine with the tables of its driver.
+pub(crate) trait State: Send + 'static {
+    /// What is done once the lock is free.
+    type Action;
+
+    /// The bus is there.
+    fn connected(&mut self, now: Time);
+
+    /// The bus is away.
+    fn disconnected(&mut self, now: Time);
+
+    /// Whether an order is carried out on the next connection if the present one is lost.
+    fn survives(order: &Order) -> bool;
+
+    /// The bus is closed for good.
+    fn closed(&mut self, now: Time);
+
+    /// A packet has come.
+    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, acknowledgement: Option<Box<dyn Acknowledge>>);
+
+    /// A deadline has passed.
+    fn expire(&mut self, now: Time);
+
+    /// Returns the next deadline.
+    fn deadline(&self) -> Option<Time>;
+
+    /// Takes in all outputs of the machine, in their order.
+    fn dispatch(&mut self, now: Time, outputs: &mut Outputs<'_, Self::Action>);
+}
+
+/// Where the outputs of a machine go.
+pub(crate) struct Outputs<'a, A> {
+    wire: &'a Wire,
+    actions: Vec<A>,
+}
+
+impl<A> Outputs<'_, A> {
+    pub(crate) fn order(&mut self, order: Order) {
+        self.wire.push(order);
+    }
+
+    pub(crate) fn action(&mut self, action: A) {
+        self.actions.push(action);
+    }
+}
+
+/// The state that the tasks and handles of one worker, client or router share.
+pub(crate) struct Hub<R: Role> {
+    pub(crate) role: R,
+    state: Mutex<Guarded<R::State>>,
+    pub(crate) clock: Clock,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) io: Arc<dyn Io>,
+    pub(crate) wire: Wire,
+    /// Notified when the next deadline has moved to an earlier time.
+    pub(super) timer: Signal,
+    /// The connection that the machine knows of.
+    pub(super) link: Watch<Link>,
+    pub(super) stopped: CancellationToken,
+}
+
+/// The connection that a machine knows of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    Down,
+    /// The number of the connection.
+    Up(u64),
+    Closed,
+}
+
+struct Guarded<S> {
+    state: S,
+    /// The time that the timer waits for.
+    armed: Option<Time>,
+}
+
+impl<R: Role> Hub<R> {
+    pub(crate) fn new(role: R, state: R::State, clock: Clock, bus: Arc<dyn Bus>, io: Arc<dyn Io>) -> Arc<Hub<R>> {
+        Arc::new(Hub {
+            role,
+            state: Mutex::new(Guarded { state, armed: None }),
+            clock,
+            bus,
+            io,
+            wire: Wire::default(),
+            timer: Signal::default(),
+            link: Watch::new(Link::Down),
+            stopped: CancellationToken::new(),
+        })
+    }
+
+    /// Runs one input, dispatches the machine's outputs in their order, releases the lock, then performs the actions.
+    pub(crate) fn run<T>(self: &Arc<Self>, input: impl FnOnce(&mut R::State, Time) -> T) -> T {
+        let mut outputs = Outputs { wire: &self.wire, actions: Vec::new() };
+        let mut guarded = lock(&self.state);
+        let now = self.clock.now();
+        let answer = input(&mut guarded.state, now);
+        guarded.state.dispatch(now, &mut outputs);
+        let is_earlier = guarded.is_earlier();
+        drop(guarded);
+        self.wire.wake();
+        if is_earlier {
+            self.timer.notify();
+        }
+        for action in outputs.actions {
+            R::perform(self, action);
+        }
+        answer
+    }
+
+    /// Looks at the machine.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&R::State) -> T) -> T {
+        look(&lock(&self.state).state)
+    }
+
+    /// Returns the next deadline, which the timer waits for from now on.
+    pub(super) fn arm(&self) -> Option<Time> {
+        let mut guarded = lock(&self.state);
+        guarded.armed = guarded.state.deadline();
+        guarded.armed
+    }
+
+    /// Waits until the machine knows of a connection and the server has everything that it has subscribed to and published.
+    pub(crate) async fn settled(&self) -> Result<(), BusError> {
+        let known = |link: &Link| match link {
+            Link::Down => None,
+            Link::Up(number) => Some(Ok(*number)),
+            Link::Closed => Some(Err(BusError::Closed)),
+        };
+        loop {
+            let number = self.link.wait(known).await?;
+            let is_lost = self.link.wait(|link| (*link != Link::Up(number)).then_some(()));
+            let is_idle = async {
+                self.wire.idle().await;
+                Some(self.bus.flush().await)
+            };
+            let lost = async {
+                is_lost.await;
+                None
+            };
+            match futures_lite::future::or(is_idle, lost).await {
+                None | Some(Err(BusError::Disconnected(_))) => {
+                    self.link.wait(|link| (*link != Link::Up(number)).then_some(())).await;
+                }
+                Some(flushed) => return flushed,
+            }
+        }
+    }
+
+    /// Ends all tasks.
+    pub(crate) fn stop(&self) {
+        self.stopped.cancel();
+    }
+
+    /// Waits until the tasks have to end.
+    pub(crate) async fn stopped(&self) {
+        self.stopped.cancelled().await;
+    }
+
+    /// Returns whether the tasks have to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.is_cancelled()
+    }
+}
+
+impl<S: State> Guarded<S> {
+    /// Returns whether a deadline is earlier than the one that the timer waits for.
+    fn is_earlier(&self) -> bool {
+        match (self.state.deadline(), self.armed) {
+            (Some(next), Some(armed)) => next < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+}

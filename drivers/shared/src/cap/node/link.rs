@@ -1,0 +1,189 @@
+//! The tasks that connect a machine to a bus.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_lite::StreamExt as _;
+use futures_lite::future::{or, poll_once, yield_now};
+use nuncio_core::cap::Subject;
+use tracing::{debug, error, info, warn};
+
+use super::hub::{Hub, Link, Role, State};
+use super::wire::Order;
+use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received, Subscription};
+use crate::io::sync::CancellationToken;
+
+/// Starts the tasks of a hub on its thread. They end when the hub is stopped.
+pub(crate) fn start<R: Role>(hub: &Arc<Hub<R>>) {
+    spawn(hub, watch(Arc::clone(hub)));
+    spawn(hub, carry(Arc::clone(hub)));
+    spawn(hub, keep_time(Arc::clone(hub)));
+}
+
+fn spawn<R: Role>(hub: &Arc<Hub<R>>, task: impl Future<Output = ()> + Send + 'static) {
+    let stopped = hub.stopped.clone();
+    hub.io.spawn(Box::pin(async move { or(task, stopped.cancelled()).await }));
+}
+
+/// Tells the machine when the bus comes and goes.
+async fn watch<R: Role>(hub: Arc<Hub<R>>) {
+    let mut state = hub.bus.state();
+    loop {
+        match state {
+            BusState::Connected(number) => {
+                lose(&hub);
+                info!(connection = number, "the bus is connected");
+                hub.run(State::connected);
+                hub.link.set(Link::Up(number));
+            }
+            BusState::Disconnected => {
+                if lose(&hub) {
+                    warn!("the bus is away; it is tried again");
+                }
+            }
+            BusState::Closed => {
+                lose(&hub);
+                hub.link.set(Link::Closed);
+                debug!("the bus is closed");
+                hub.run(State::closed);
+                return;
+            }
+        }
+        state = hub.bus.changed(state).await;
+    }
+}
+
+/// Tells the machine that its connection is lost. Returns false if it has none.
+fn lose<R: Role>(hub: &Arc<Hub<R>>) -> bool {
+    let was_up = matches!(hub.link.value(), Link::Up(_));
+    if was_up {
+        hub.link.set(Link::Down);
+        hub.run(|machine, now| {
+            machine.disconnected(now);
+            hub.wire.retain(R::State::survives);
+        });
+    }
+    was_up
+}
+
+/// Carries out the machine's orders, one after the other.
+async fn carry<R: Role>(hub: Arc<Hub<R>>) {
+    let mut readers = BTreeMap::new();
+    loop {
+        let number = match hub.link.value() {
+            Link::Up(number) => number,
+            _ => hub.link.wait(|link| if let Link::Up(number) = link { Some(*number) } else { None }).await,
+        };
+        let order = hub.wire.next().await;
+        let again = match carry_out(&hub, &order, &mut readers).await {
+            Ok(()) => None,
+            Err(BusError::Disconnected(_)) => Some(order).filter(R::State::survives),
+            Err(fault) => {
+                match &order {
+                    Order::Publish { subject, bytes } => {
+                        error!(%subject, bytes = bytes.len(), error = %fault, "a packet cannot be published");
+                    }
+                    Order::Subscribe { subject, .. } | Order::Unsubscribe { subject } => {
+                        error!(%subject, error = %fault, "a subject cannot be subscribed to");
+                    }
+                }
+                hub.wire.done(None);
+                continue;
+            }
+        };
+        let is_lost = again.is_some() || hub.link.value() != Link::Up(number);
+        hub.wire.done(again);
+        if is_lost {
+            // The watching task notices it as well, and prepares the machine for the next connection.
+            hub.link.wait(|link| (*link != Link::Up(number)).then_some(())).await;
+        }
+    }
+}
+
+async fn carry_out<R: Role>(
+    hub: &Arc<Hub<R>>,
+    order: &Order,
+    readers: &mut BTreeMap<Subject, Reader>,
+) -> Result<(), BusError> {
+    match order {
+        Order::Publish { subject, bytes } => {
+            let message = Message { subject: subject.to_string(), reply: None, payload: bytes.clone() };
+            hub.bus.publish(message).await
+        }
+        // A subscription outlives connections, so it may be there still.
+        Order::Subscribe { subject, .. } if readers.get(subject).is_some_and(|reader| !reader.ended.is_cancelled()) => {
+            Ok(())
+        }
+        Order::Subscribe { subject, group } => {
+            let name = subject.to_string();
+            let subscription = hub.bus.subscribe(&name, group.then_some(name.as_str())).await?;
+            let reader = Reader { stop: CancellationToken::new(), ended: CancellationToken::new() };
+            spawn(hub, read(Arc::clone(hub), subject.clone(), subscription, reader.clone()));
+            readers.insert(subject.clone(), reader);
+            Ok(())
+        }
+        Order::Unsubscribe { subject } => {
+            if let Some(reader) = readers.remove(subject) {
+                reader.stop.cancel();
+                reader.ended.cancelled().await;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The task that reads a subscription.
+#[derive(Clone)]
+struct Reader {
+    /// Ends the task after the messages that are there.
+    stop: CancellationToken,
+    /// Cancelled when the task has ended.
+    ended: CancellationToken,
+}
+
+/// Passes the messages of a subscription to the machine.
+async fn read<R: Role>(hub: Arc<Hub<R>>, subject: Subject, mut subscription: Subscription, reader: Reader) {
+    let stopped = async {
+        reader.stop.cancelled().await;
+        None
+    };
+    let mut stopped = std::pin::pin!(stopped);
+    while let Some(received) = or(subscription.next(), stopped.as_mut()).await {
+        hub.wire.room().await;
+        pass(&hub, &subject, received);
+        if reader.stop.is_cancelled() {
+            break;
+        }
+    }
+    while let Some(Some(received)) = poll_once(subscription.next()).await {
+        pass(&hub, &subject, received);
+    }
+    reader.ended.cancel();
+}
+
+fn pass<R: Role>(hub: &Arc<Hub<R>>, subject: &Subject, received: Received) {
+    let Received { message, acknowledgement } = received;
+    hub.run(|machine, now| machine.receive(now, subject, &message.payload, acknowledgement));
+}
+
+/// Reports deadlines that have passed.
+async fn keep_time<R: Role>(hub: Arc<Hub<R>>) {
+    loop {
+        let due = async {
+            match hub.arm() {
+                Some(at) => hub.io.sleep_until(hub.clock.instant(at)).await,
+                None => std::future::pending().await,
+            }
+            true
+        };
+        let nearer = async {
+            hub.timer.notified().await;
+            false
+        };
+        if or(due, nearer).await {
+            R::expire(&hub);
+            // A timer that has passed already is ready at once; the other tasks of the thread have to run as well.
+            yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What workers, clients and routers have in common: a machine behind one lock, and the tasks that connect it to a bus.
+//!
+//! ```text
+//! hub.rs      the lock around the machine; one input, one dispatch, then the actions
+//! wire.rs     the queue of what the machine wants of the bus
+//! identity.rs  who sends packets, and whose are accepted
+//! link.rs     the tasks: state of the connection, queue to the bus, subscriptions, time
+//! owner.rs    ends the tasks when the last handle is gone
+//! ```
+
+pub(crate) mod hub;
+pub(crate) mod identity;
+pub(crate) mod link;
+pub(crate) mod owner;
+pub(crate) mod wire;

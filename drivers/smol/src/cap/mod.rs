@@ -1,0 +1,15 @@
+//! CAP, the Cordum Agent Protocol: workers, clients, buses and blob stores.
+
+#[doc(inline)]
+pub use nuncio_shared::cap::*;
+
+use crate::driver::Smol;
+
+/// A worker on smol.
+pub type Worker = nuncio_shared::cap::Worker<Smol>;
+/// Makes a [`Worker`].
+pub type WorkerBuilder = nuncio_shared::cap::WorkerBuilder<Smol>;
+/// A client on smol.
+pub type Client = nuncio_shared::cap::Client<Smol>;
+/// Makes a [`Client`].
+pub type ClientBuilder = nuncio_shared::cap::ClientBuilder<Smol>;

@@ -1,0 +1,171 @@
+//! A job from its submit to its result.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_lite::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::cap::{
+    Drained, ErrorCode, Failure, JobContext, JobPriority, JobStatus, Keyring, ResultError, RingSigner, Submit, Worker,
+};
+use super::support::Net;
+use crate::on::within;
+
+#[derive(Serialize, Deserialize)]
+struct Input {
+    prompt: String,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Output {
+    summary: String,
+}
+
+#[test]
+fn a_typed_job_runs_and_its_output_comes_back() {
+    within(async {
+        let net = Net::new().await;
+        let summarize =
+            |_: JobContext, input: Input| async move { Ok(Output { summary: input.prompt.chars().take(3).collect() }) };
+        let (worker, _) = net.worker(Worker::builder().id("worker-1").job("job.summarize", summarize)).await;
+        let (client, _) = net.client();
+        let submit = Submit::new("job.summarize").input(&Input { prompt: "abcdef".to_owned() });
+        let mut job = client.submit(submit).await.unwrap();
+        assert_eq!(job.result::<Output>().await.unwrap(), Output { summary: "abc".to_owned() });
+        let result = job.outcome().await.unwrap();
+        assert_eq!((result.status, result.worker_id.as_str()), (JobStatus::SUCCEEDED, "worker-1"));
+        assert_eq!(result.result_ptr, format!("mem://res:{}", job.job_id()));
+        assert_eq!((worker.id(), client.awaited()), ("worker-1", 0));
+    });
+}
+
+#[test]
+fn a_handler_sees_the_request() {
+    within(async {
+        let net = Net::new().await;
+        let tell = |ctx: JobContext, _: Value| async move {
+            assert!(ctx.deadline().is_some() && ctx.time_left() <= Some(Duration::from_mins(1)));
+            Ok(json!([ctx.job_id(), ctx.trace_id(), ctx.topic(), ctx.sender(), ctx.labels(), ctx.env(), ctx.attempt()]))
+        };
+        let (_worker, _) = net.worker(Worker::builder().job("job.tell", tell)).await;
+        let (client, _) = net.client();
+        let submit = Submit::new("job.tell")
+            .job_id("job-7")
+            .trace_id("trace-7")
+            .label("tenant", "acme")
+            .env("LANG", "C")
+            .deadline(Duration::from_mins(1))
+            .priority(JobPriority::BATCH);
+        let told: Value = client.submit(submit).await.unwrap().result().await.unwrap();
+        let expected = json!(["job-7", "trace-7", "job.tell", "client-1", {"tenant": "acme"}, {"LANG": "C"}, 1]);
+        assert_eq!(told, expected);
+    });
+}
+
+#[test]
+fn progress_comes_in_its_order_and_before_the_result() {
+    within(async {
+        let net = Net::new().await;
+        let work = |ctx: JobContext, steps: usize| async move {
+            for step in 0..steps {
+                ctx.progress_of(step, steps).step(format!("step-{step}")).message("on it").await?;
+            }
+            assert!(ctx.progress(101).await.is_err(), "progress is at most 100 percent");
+            Ok(())
+        };
+        let (_worker, _) = net.worker(Worker::builder().job("job.work", work)).await;
+        let (client, _) = net.client();
+        let mut job = client.submit(Submit::new("job.work").input(&4)).await.unwrap();
+        let seen: Vec<_> = job.progress().map(|progress| (progress.percent, progress.step_id)).collect().await;
+        let expected = [(0, "step-0"), (25, "step-1"), (50, "step-2"), (75, "step-3")];
+        assert_eq!(seen, expected.map(|(percent, step)| (percent, step.to_owned())));
+        job.result::<()>().await.unwrap();
+    });
+}
+
+#[test]
+fn a_cancelled_job_ends_and_its_handler_is_told() {
+    within(async {
+        let net = Net::new().await;
+        let (stopped, was_stopped) = channel();
+        let wait = move |ctx: JobContext, (): ()| {
+            let stopped = stopped.clone();
+            async move {
+                ctx.progress(1).await?;
+                ctx.cancelled().await;
+                stopped.send(ctx.is_cancelled()).unwrap();
+                Ok(())
+            }
+        };
+        let (_worker, _) = net.worker(Worker::builder().job("job.wait", wait)).await;
+        let (client, _) = net.client();
+        let mut job = client.submit(Submit::new("job.wait")).await.unwrap();
+        job.progress().next().await.unwrap();
+        job.cancel("enough").unwrap();
+        let ResultError::Job(error) = job.result::<()>().await.unwrap_err() else { panic!("the job has a result") };
+        assert_eq!((error.status, error.message.as_str()), (JobStatus::CANCELLED, "enough"));
+        assert!(smol::unblock(move || was_stopped.recv()).await.unwrap());
+        assert!(job.cancel("again").is_err(), "an ended job cannot be cancelled");
+    });
+}
+
+fn channel() -> (std::sync::mpsc::Sender<bool>, std::sync::mpsc::Receiver<bool>) {
+    std::sync::mpsc::channel()
+}
+
+#[test]
+fn a_job_that_is_too_late_times_out() {
+    within(async {
+        let net = Net::new().await;
+        let hang = |_: JobContext, (): ()| async { std::future::pending::<Result<(), Failure>>().await };
+        let builder = Worker::builder().job("job.hang", hang).cancel_grace(Duration::ZERO);
+        let (worker, _) = net.worker(builder).await;
+        let (client, _) = net.client();
+        let submit = Submit::new("job.hang").deadline(Duration::from_millis(1));
+        let result = client.submit(submit).await.unwrap().outcome().await.unwrap();
+        assert_eq!((result.status, result.error_code_enum), (JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT));
+        // The handler was dropped, so nothing is left to wait for.
+        assert_eq!(worker.drain(Duration::from_mins(1)).await, Drained::Finished);
+    });
+}
+
+#[test]
+fn packets_are_signed_and_verified() {
+    within(async {
+        let net = Net::new().await;
+        let (client_key, _) = RingSigner::generate().unwrap();
+        let (worker_key, _) = RingSigner::generate().unwrap();
+        let (stranger, _) = RingSigner::generate().unwrap();
+        let mut keys = Keyring::default();
+        keys.add("client-1", client_key.public_key()).unwrap();
+        keys.add("worker-1", worker_key.public_key()).unwrap();
+        let echo = |_: JobContext, input: Value| async move { Ok(input) };
+        let builder = Worker::builder().id("worker-1").signer(worker_key).keys(keys.clone()).job("job.echo", echo);
+        let (worker, _) = net.worker(builder).await;
+        let known = super::cap::Client::builder().id("client-1").signer(client_key).keys(keys.clone());
+        let forged = super::cap::Client::builder().id("client-1").signer(stranger).keys(keys);
+        let ((known, _), (forged, _)) = (net.client_of(known), net.client_of(forged));
+        let mut lost = forged.submit(Submit::new("job.echo").wait(Duration::ZERO)).await.unwrap();
+        assert!(lost.outcome().await.is_err());
+        let mut job = known.submit(Submit::new("job.echo").input("hello")).await.unwrap();
+        assert_eq!(job.result::<String>().await.unwrap(), "hello");
+        assert_eq!(worker.running(), 0);
+        assert!(net.store.bytes_held() > 0);
+    });
+}
+
+#[test]
+fn labels_may_be_anything() {
+    within(async {
+        let net = Net::new().await;
+        let labels = |ctx: JobContext, (): ()| async move { Ok(ctx.labels().clone()) };
+        let (_worker, _) = net.worker(Worker::builder().job("job.labels", labels)).await;
+        let (client, _) = net.client();
+        let submit = Submit::new("job.labels").label("", "").label("tenant", "a").label("tenant_id", "ü\n");
+        let seen: BTreeMap<String, String> = client.submit(submit).await.unwrap().result().await.unwrap();
+        let expected = [("", ""), ("tenant", "a"), ("tenant_id", "ü\n")];
+        assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    });
+}
