@@ -6,6 +6,7 @@
 mod amounts;
 mod canonical;
 mod cap;
+mod caracal;
 mod client;
 mod envelope;
 mod ids;
@@ -23,6 +24,7 @@ mod texts;
 pub use amounts::amounts;
 pub use canonical::canonical;
 pub use cap::{cap_client, cap_packet, cap_simulation, cap_verify, cap_worker};
+pub use caracal::{caracal_answers, caracal_baggage, caracal_coordinator, caracal_headers};
 pub use client::client_frames;
 pub use envelope::envelope;
 pub use lease::lease_inclusion;
@@ -40,7 +42,7 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 23] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("cap_client", cap_client),
@@ -48,6 +50,10 @@ pub const TARGETS: [Target; 19] = [
     ("cap_simulation", cap_simulation),
     ("cap_verify", cap_verify),
     ("cap_worker", cap_worker),
+    ("caracal_answers", caracal_answers),
+    ("caracal_baggage", caracal_baggage),
+    ("caracal_coordinator", caracal_coordinator),
+    ("caracal_headers", caracal_headers),
     ("client_frames", client_frames),
     ("envelope", envelope),
     ("lease_inclusion", lease_inclusion),
