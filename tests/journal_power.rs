@@ -264,7 +264,7 @@ fn a_runtime_is_restored_from_every_surviving_commit() {
         let mut journal = open(&directory, Sync::Full).unwrap();
         let mut records = load(&mut journal).unwrap();
         let config = Config::default().with(|config| config.journal = Journaling::Kept);
-        let (mut runtime, restored) = Runtime::restore(config, [3; 32], Time(0), records.clone());
+        let (mut runtime, restored) = Runtime::restore(config, [], [3; 32], Time(0), records.clone()).unwrap();
         assert!(restored.is_clean(), "{at}: {restored:?}");
         assert_eq!(restored.last_store, records.len() as u64);
         let mut stores = Vec::new();

@@ -1,7 +1,7 @@
 //! Ours: what was acknowledged survives a restart of the runtime.
 
-use nuncio_core::arcp::{ConnId, Event, Journaling, Record};
-use nuncio_tests::world::{Frame, Job, OnSubmit, SECOND, World};
+use nuncio_core::arcp::{ConnId, Event, JobResult, Journaling, Record};
+use nuncio_tests::world::{Frame, Job, OnSubmit, SECOND, World, json_text};
 use serde_json::{Value, json};
 
 pub(crate) fn world() -> World {
@@ -99,6 +99,7 @@ fn ours_sessions_resume_without_a_gap_after_a_crash_at_any_store() {
     for stores in 0..=w.stored.len() {
         let (mut after, restored) = w.crashed_at(stores);
         assert!(restored.is_clean(), "{stores}: {restored:?}");
+        finish_all(&mut after);
         for (session, frames) in frames_seen(&w, stores) {
             let from = last_ack(&w, stores, &session);
             let c = after.resume_as("tok-alice", &session, token_of(&frames), from);
@@ -117,6 +118,17 @@ fn ours_sessions_resume_without_a_gap_after_a_crash_at_any_store() {
             }
             assert_one_terminal_per_job(&frames, &replayed, from, stores);
         }
+    }
+}
+
+/// Finishes the jobs that were waiting for a slot and run after the restart.
+fn finish_all(w: &mut World) {
+    while let Some(key) = w.try_host_event(|event| match event {
+        Event::Start { job } => Some(*job),
+        _ => None,
+    }) {
+        w.runtime.finish(w.now, key, JobResult::Inline(&json_text("1"))).unwrap();
+        w.settle();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::durability::busy;
 const SEED: [u8; 32] = [3; 32];
 
 fn restore(w: &World, records: impl IntoIterator<Item = (u64, Record)>) -> (Runtime, Restored) {
-    Runtime::restore(w.runtime.config().clone(), SEED, w.now, records)
+    Runtime::restore(w.runtime.config().clone(), w.agents.clone(), SEED, w.now, records).unwrap()
 }
 
 fn outputs(mut runtime: Runtime) -> Vec<String> {

@@ -109,7 +109,7 @@ fn s7_6_a_history_that_lost_records_is_marked_truncated() {
     assert!(w.stored.iter().any(|(_, record)| record.position() == Some((1, 1))));
     let records = w.records(w.stored.len());
     let kept = records.into_iter().enumerate().filter(|(at, _)| Some(*at) != first).map(|(_, record)| record);
-    let (runtime, _) = Runtime::restore(w.runtime.config().clone(), [3; 32], w.now, kept);
+    let (runtime, _) = Runtime::restore(w.runtime.config().clone(), w.agents.clone(), [3; 32], w.now, kept).unwrap();
     w.adopt(runtime);
     let b = w.login("tok-alice2");
     let subscribed = w.subscribe(b, json!({"job_id": job.id, "history": true}));

@@ -13,6 +13,8 @@ mod contract;
 mod durability;
 mod durability_credentials;
 mod durability_damage;
+mod durability_jobs;
+mod durability_notes;
 mod durability_replay;
 mod durability_restored;
 mod durability_stalled;

@@ -115,8 +115,7 @@ fn s7_5_once_resolved_a_version_is_fixed() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "ver");
-    let replaced =
-        AgentSpec { name: "ver".into(), versions: vec!["3.0.0".into()], default: None, max_concurrent: None };
+    let replaced = AgentSpec { versions: vec!["3.0.0".into()], ..AgentSpec::new("ver") };
     w.runtime.register(replaced).unwrap();
     assert_eq!(w.list(a, json!({})).payload()["jobs"][0]["agent"], "ver@2.0.0");
     assert_eq!(w.job(a, "ver").accepted.payload()["agent"], "ver@3.0.0");
@@ -129,12 +128,8 @@ fn s7_5_once_resolved_a_version_is_fixed() {
 fn s7_5_no_job_moves_to_another_version() {
     let mut w = World::new();
     let a = w.login("tok-alice");
-    let spec = |version: &str| AgentSpec {
-        name: "one".into(),
-        versions: vec![version.into()],
-        default: None,
-        max_concurrent: Some(1),
-    };
+    let spec =
+        |version: &str| AgentSpec { versions: vec![version.into()], max_concurrent: Some(1), ..AgentSpec::new("one") };
     w.runtime.register(spec("1")).unwrap();
     let submit = json!({"agent": "one", "idempotency_key": "k"});
     let running = w.submit(a, submit.clone());
@@ -170,10 +165,9 @@ fn s7_5_no_job_moves_to_another_version() {
 fn s7_5_bad_agent_specs_are_refused_to_the_host() {
     let mut w = World::new();
     let spec = |name: &str, versions: &[&str], default: Option<&str>| AgentSpec {
-        name: name.into(),
         versions: versions.iter().map(|version| (*version).into()).collect(),
         default: default.map(Into::into),
-        max_concurrent: None,
+        ..AgentSpec::new(name)
     };
     for bad in [
         spec("Echo", &[], None),

@@ -13,14 +13,7 @@ fn world(sdk: &Sdk) -> World {
         config.dialect = Some(sdk.dialect);
     });
     for agent in ["ops", "delegate"] {
-        w.runtime
-            .register(nuncio_core::arcp::AgentSpec {
-                name: agent.into(),
-                versions: vec![],
-                default: None,
-                max_concurrent: None,
-            })
-            .unwrap();
+        w.runtime.register(nuncio_core::arcp::AgentSpec::new(agent)).unwrap();
     }
     w
 }

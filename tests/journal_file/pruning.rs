@@ -103,7 +103,7 @@ fn pruning_revives_nothing_that_has_ended() {
         loaded(&mut journal);
         while journal.compact_step().unwrap() {}
         let left = loaded(&mut journal);
-        let (runtime, restored) = Runtime::restore(Config::default(), [1; 32], Time(0), left);
+        let (runtime, restored) = Runtime::restore(Config::default(), [], [1; 32], Time(0), left).unwrap();
         assert_eq!(
             (restored.interrupted, restored.unrevoked, restored.unanswered),
             (1, 0, 0),

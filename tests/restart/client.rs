@@ -342,8 +342,8 @@ pub(crate) const TALKER: Profile = Profile {
     token: "tok-alice",
     acks: false,
     credentials: false,
-    agents: &["talk", "stream", "delegate", "wait"],
-    concurrent: 3,
+    agents: &["talk", "stream", "again", "delegate", "queue", "wait"],
+    concurrent: 4,
 };
 
 /// A client that only watches.

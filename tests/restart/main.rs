@@ -52,12 +52,13 @@ fn main() {
     });
     let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>();
     println!(
-        "{} kills, {} jobs, {} events seen and {} seen again, {} credentials, {} records; {:?}",
+        "{} kills, {} jobs, {} events seen and {} seen again, {} credentials, {} runs repeated, {} records; {:?}",
         sum(|tally| tally.kills as u64),
         sum(|tally| tally.jobs as u64),
         sum(|tally| tally.events as u64),
         sum(|tally| tally.compared),
         sum(|tally| tally.credentials),
+        sum(|tally| tally.reruns),
         sum(|tally| tally.records),
         begun.elapsed(),
     );

@@ -39,11 +39,18 @@ pub(crate) struct Tally {
     /// How often a frame was received again, unchanged.
     pub(crate) compared: u64,
     pub(crate) credentials: u64,
+    /// How often a job was run again.
+    pub(crate) reruns: u64,
     pub(crate) records: u64,
 }
 
-const ACKER: Profile =
-    Profile { name: "acker", acks: true, agents: &["delegate", "talk", "stream"], concurrent: 2, ..TALKER };
+const ACKER: Profile = Profile {
+    name: "acker",
+    acks: true,
+    agents: &["delegate", "queue", "talk", "again", "stream"],
+    concurrent: 3,
+    ..TALKER
+};
 const HOLDER: Profile = Profile {
     name: "holder",
     token: "tok-bob",
@@ -108,11 +115,13 @@ pub(crate) fn run(mut serve: Serve, points: &[(KillPoint, u32)]) -> Tally {
     shared.process.kill();
 
     let clients = [&*talker, acker, holder, &watcher];
+    let mut reruns = 0;
     for client in &clients {
         assert_complete(client);
+        reruns += assert_gone_on(client);
     }
     let mut tally =
-        Tally { kills: points.len(), credentials, records: check_journal(&serve.journal), ..Tally::default() };
+        Tally { kills: points.len(), reruns, credentials, records: check_journal(&serve.journal), ..Tally::default() };
     for client in clients {
         tally.jobs += client.submits.len();
         tally.events += client.ledger.len();
@@ -145,6 +154,36 @@ fn assert_complete(client: &Client) {
     }
 }
 
+/// Asserts that jobs of the agent that is run again have succeeded, and that no job has ended before it ran. Returns how
+/// often a job was run again.
+fn assert_gone_on(client: &Client) -> u64 {
+    let mut reruns = 0;
+    for submit in &client.submits {
+        let job = client.ledger.job(submit.job.as_ref().unwrap()).unwrap();
+        let terminal = &job.terminal.as_ref().unwrap().1;
+        let restarts = job.events.iter().filter(|event| event.contains(r#""phase":"restarted""#)).count() as u64;
+        match submit.payload["agent"].as_str() {
+            Some("again") => {
+                assert!(terminal.contains(&format!(r#""result":{{"restarts":{restarts}}}"#)), "{terminal}");
+                let said = job.events.iter().filter(|event| event.contains(r#""kind":"log""#)).count() as u64;
+                assert!(
+                    said >= submit.payload["input"]["events"].as_u64().unwrap(),
+                    "{} has emitted {said} events",
+                    submit.payload
+                );
+                reruns += restarts;
+            }
+            Some("queue") => {
+                assert_eq!(restarts, 0, "{}", submit.payload);
+                let ran = job.events.iter().any(|event| event.contains(r#""phase":"running""#));
+                assert!(ran || !terminal.contains("runtime restarted"), "{} ended before it ran", submit.payload);
+            }
+            _ => assert_eq!(restarts, 0, "{}", submit.payload),
+        }
+    }
+    reruns
+}
+
 /// Asserts that later subscribers are shown the same events as the owner.
 fn assert_whole_histories(owner: &Client, watcher: &Client, mut late: Client, url: &str) {
     let jobs: Vec<&String> = owner.submits.iter().filter_map(|submit| submit.job.as_ref()).collect();
@@ -175,7 +214,7 @@ pub(crate) fn check_journal(journal: &Path) -> u64 {
         })
         .unwrap();
     let config = nuncio_shared::arcp::Config::default();
-    let (_, restored) = nuncio_core::arcp::Runtime::restore(config, [7; 32], Time(0), records);
+    let (_, restored) = nuncio_core::arcp::Runtime::restore(config, [], [7; 32], Time(0), records).unwrap();
     assert!(restored.is_clean(), "{restored:?}");
     assert_eq!((restored.interrupted, restored.unrevoked), (0, 0), "all jobs have ended, all credentials are revoked");
     stats.records

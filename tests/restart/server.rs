@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions, Sync};
 use nuncio_shared::arcp::{
-    Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Level, Output, Provisioner, Refused, Revocation,
-    Secret, ServerBuilder,
+    Config, Credential, Delegation, Failure, Fault, Grant, JobContext, Level, OnRestart, Output, Provisioner, Refused,
+    Revocation, Secret, ServerBuilder,
 };
 use nuncio_shared::auth::StaticTokens;
 use nuncio_shared::io::Driver;
@@ -104,6 +104,10 @@ impl Serve {
             .agent("stream", stream)
             .agent("delegate", delegate)
             .agent("wait", wait)
+            .agent("again", again)
+            .on_restart("again", OnRestart::Rerun)
+            .agent("queue", talk)
+            .max_concurrent("queue", 1)
             .agent("rotate", {
                 let issuer = issuer.clone();
                 move |_: Value, ctx| rotate(issuer.clone(), ctx)
@@ -158,6 +162,24 @@ async fn delegate(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log(Level::Info, "delegated").await?;
     let outcome = child.outcome().await;
     Ok(json!({ "child": outcome.status.as_str() }))
+}
+
+/// Emits events as `talk` does, and goes on after a restart where its note says.
+async fn again(input: Talk, ctx: JobContext) -> Result<Value, Failure> {
+    let noted = match ctx.noted() {
+        Some(note) => String::from_utf8_lossy(&note).parse().ok(),
+        None => Some(0),
+    };
+    let first = noted.ok_or_else(|| Failure::internal("the note is not a number"))?;
+    if first > 0 && ctx.restarts() == 0 {
+        return Err(Failure::internal("a note in the first run"));
+    }
+    let text = "z".repeat(input.size);
+    for number in first..input.events {
+        ctx.log(Level::Info, &format!("{number} {text}")).await?;
+        ctx.note((number + 1).to_string()).await?;
+    }
+    Ok(json!({ "restarts": ctx.restarts() }))
 }
 
 /// Waits until it is cancelled.

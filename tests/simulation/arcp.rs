@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 46] = [
+const SEEN: [&str; 48] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
     "PERMISSION_DENIED",
@@ -48,6 +48,7 @@ const SEEN: [&str; 46] = [
     "resumed",
     "revoked after a crash",
     "rotated",
+    "run again",
     "session closed",
     "spent",
     "streamed",
@@ -57,6 +58,7 @@ const SEEN: [&str; 46] = [
     "timed_out",
     "torn tail",
     "unblocked",
+    "waited over a restart",
 ];
 
 #[test]

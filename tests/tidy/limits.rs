@@ -35,7 +35,7 @@ const NO_LIMITS: [&str; 29] = [
     "share_errors",
 ];
 
-const RUNTIME: [(&str, &str); 48] = [
+const RUNTIME: [(&str, &str); 50] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -55,6 +55,8 @@ const RUNTIME: [(&str, &str); 48] = [
     ("sessions", "limit_sessions"),
     ("sessions_per_principal", "limit_sessions_per_principal"),
     ("jobs", "limit_jobs"),
+    ("input_bytes", "limit_input_bytes"),
+    ("note_bytes", "limit_note_bytes"),
     ("jobs_per_session", "limit_jobs_per_session"),
     ("delegation_depth", "s10_depth_is_limited"),
     ("delegations_per_job", "limit_delegations_per_job"),

@@ -26,7 +26,7 @@ pub use runtime::record::{
 };
 pub use runtime::stats::{Stats, Totals};
 pub use runtime::{Restored, Runtime};
-pub use wire::agent::AgentSpec;
+pub use wire::agent::{AgentSpec, OnRestart};
 pub use wire::body::{Body, Chunk, InvalidBody, Number};
 pub use wire::credential::Credential;
 pub use wire::dialect::{Dialect, UnknownDialect};

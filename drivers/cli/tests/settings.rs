@@ -60,6 +60,7 @@ token = ["s3cret=alice", "s3cret2=alice", "t=bob"]
 command = "sh -c 'echo one'"
 default = true
 max-concurrent = 2
+restart = "rerun"
 
 [agents."report@2.0.0"]
 command = ["sh", "-c", "echo two"]
@@ -78,7 +79,7 @@ cancel-grace = 20
 #[test]
 fn check_prints_what_would_be_served() {
     let file = File::new("whole", WHOLE);
-    let output = file.check(&["--agent", "pretty=sh", "--jobs-per-session", "8"]);
+    let output = file.check(&["--agent", "pretty=sh", "--jobs-per-session", "8", "--restart", "pretty=fail"]);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     assert!(!stdout(&output).contains("s3cret"));
     insta::assert_snapshot!(stdout(&output).replace(file.path(), "FILE"), @r##"
@@ -92,6 +93,8 @@ fn check_prints_what_would_be_served() {
     agent    report@2.0.0: sh -c 'echo two'
     agent    pretty: sh
     at once  2 of report
+    restart  fail for pretty
+    restart  rerun for report
     limit    frame-bytes = 64.0 KiB
     limit    jobs-per-session = 8
     limit    resume-window = 1h 30m
@@ -148,6 +151,13 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"
     nuncio: the versions of agent "a" have different values of max-concurrent, which counts for all of them together; give it for one version only
     "##);
+    let differ =
+        differ.replace("max-concurrent = 1", "restart = \"rerun\"").replace("max-concurrent = 2", "restart = \"fail\"");
+    insta::assert_snapshot!(File::new("restarts", &differ).complaint(), @r##"
+    nuncio: the versions of agent "a" have different values of restart, which is that of all of them together; give it for one version only
+    "##);
+    let again = File::new("again", "[agents.a]\ncommand = \"sh\"\nrestart = \"again\"\n");
+    insta::assert_snapshot!(again.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 3, column 11: unknown variant `again`, expected `fail` or `rerun`; see nuncio serve --help"##);
     let name = File::new("name", "[agents.\"@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is not an agent; write NAME or NAME@VERSION; see nuncio serve --help"##);
     let missing = run(&["serve", "--config", "/no/such/file.toml"]);
@@ -167,6 +177,9 @@ fn invalid_flags_are_invalid_usage() {
         &["--path", "arcp"],
         &["--compat", "cobol"],
         &["--max-concurrent", "a=0"],
+        &["--restart", "a=again"],
+        &["--restart", "a"],
+        &["--demo-agents", "--restart", "nobody=rerun"],
         &["--demo-agents", "--max-concurrent", "nobody=1"],
         &["--demo-agents", "--heartbeat-interval", "10ms"],
         &["--demo-agents", "--connections", "0"],

@@ -10,6 +10,7 @@ mod jobs;
 mod journal;
 mod provision;
 mod requests;
+mod rerun;
 mod results;
 mod resume;
 mod serve;

@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use arbitrary::Unstructured;
-use nuncio_core::arcp::{AgentSpec, Body, Config, ConnId, Event, JobResult, Journaling, Output, Record, Runtime, Via};
+use nuncio_core::arcp::{
+    AgentSpec, Body, Config, ConnId, Event, JobResult, Journaling, OnRestart, Output, Record, Runtime, Via,
+};
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -67,12 +69,14 @@ pub fn restore_records(data: &[u8]) {
         }
     }
     let count = records.len() as u64;
-    let (runtime, restored) = Runtime::restore(config(*first), [5; 32], START, records.iter().cloned());
+    let agents = [
+        AgentSpec { on_restart: OnRestart::Rerun, max_concurrent: Some(1), ..AgentSpec::new("echo") },
+        AgentSpec { on_restart: OnRestart::Rerun, ..AgentSpec::new("slow") },
+    ];
+    let (runtime, restored) =
+        Runtime::restore(config(*first), agents, [5; 32], START, records.iter().cloned()).expect("valid names");
     assert_eq!(restored.applied + restored.repeated + restored.ignored, count, "{restored:?}");
     let mut served = Served { runtime, records, after: restored.last_store, sent: Vec::new() };
-    for spec in ["echo", "slow"] {
-        served.runtime.register(AgentSpec::new(spec)).expect("a valid name");
-    }
     served.drain();
     served.assert_small();
     for (session, token) in &run().sessions {

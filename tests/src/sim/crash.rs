@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::host::TOKENS;
 use super::model::{Recovered, rules};
-use super::{Sim, note, register};
+use super::{RERUN, Sim, agents, note};
 use crate::seeded::Draw;
 use crate::world::Frame;
 
@@ -31,7 +31,7 @@ impl Sim {
         let sessions = self.peers.iter().filter(|peer| !peer.closed).filter_map(|peer| peer.session.clone());
         let open: Vec<String> = sessions.filter(|session| self.model.knows_session(session)).collect();
         self.lose_uncommitted(left, draw);
-        let lost = self.model.crashed(&Recovered::of(&self.disk.records));
+        let lost = self.model.crashed(&Recovered::of(&self.disk.records), &RERUN);
         for _ in 0..lost {
             self.count("job lost in a crash");
         }
@@ -103,16 +103,22 @@ impl Sim {
         let mut seed = [8; 32];
         seed[..4].copy_from_slice(&self.crashes.to_be_bytes());
         let records = self.disk.read();
-        let running = Recovered::of(&self.disk.records).running();
-        let (runtime, restored) = Runtime::restore(self.params.config(), seed, self.now, records);
+        let recovered = Recovered::of(&self.disk.records);
+        let (again, waiting) = recovered.going_on(&RERUN);
+        let running = recovered.running() - again - waiting;
+        let (runtime, restored) =
+            Runtime::restore(self.params.config(), agents(), seed, self.now, records).expect("good names");
         note(|| format!("  {restored:?}"));
         self.runtime = runtime;
-        register(&mut self.runtime);
         assert!(restored.is_clean(), "restart: {restored:?}, {:?}", self.ignored_records());
         assert_eq!(restored.last_store, left, "restart: the number of the last surviving record");
         assert_eq!(restored.interrupted, running as u64, "restart: the number of interrupted jobs");
-        for _ in 0..running {
-            self.count("interrupted");
+        assert_eq!(restored.rerun, again as u64, "restart: the number of jobs that are run again");
+        assert_eq!(restored.waiting, waiting as u64, "restart: the number of jobs that had not run");
+        for (count, what) in [(running, "interrupted"), (again, "run again"), (waiting, "waited over a restart")] {
+            for _ in 0..count {
+                self.count(what);
+            }
         }
         self.count("restored");
         self.drain();
@@ -124,7 +130,7 @@ impl Sim {
         let records = self.disk.read();
         let ignored = |count: usize| {
             let first = records.iter().take(count).cloned();
-            Runtime::restore(self.params.config(), [0; 32], self.now, first).1.ignored
+            Runtime::restore(self.params.config(), agents(), [0; 32], self.now, first).expect("good names").1.ignored
         };
         let over = (0..records.len()).filter(|at| ignored(at + 1) > ignored(*at));
         over.map(|at| format!("{} {}", records[at].0, String::from_utf8_lossy(&records[at].1.encode()))).collect()

@@ -77,11 +77,13 @@ impl Disk {
     }
 
     /// Returns the records that may not be pruned by the rules of [`Record`]: the last number of each session, and of
-    /// each of its jobs; the last event of each job, and its terminal.
+    /// each of its jobs; the last event of each job, and its terminal; the last
+    /// event of a job that begins a run, and its last chunk; and what was spent.
     fn required(&self) -> HashSet<u64> {
         let mut last: HashMap<SessionUlid, u64> = HashMap::new();
         let mut of_job: HashMap<(Option<SessionUlid>, JobUlid), u64> = HashMap::new();
         let mut required = HashSet::new();
+        let (mut runs, mut chunks) = (HashMap::new(), HashMap::new());
         for (seq, record) in &self.records {
             for target in record.targets() {
                 last.insert(target.session, *seq);
@@ -89,11 +91,24 @@ impl Disk {
             }
             match (record.kind(), record.job()) {
                 ("job_ended", _) => drop(required.insert(*seq)),
-                ("job_event", Some(job)) => drop(of_job.insert((None, job), *seq)),
+                ("job_event", Some(job)) => {
+                    of_job.insert((None, job), *seq);
+                    if record.begins_run() {
+                        runs.insert(job, *seq);
+                    }
+                    if record.is_chunk() {
+                        chunks.insert(job, *seq);
+                    }
+                    if record.has_cost() {
+                        required.insert(*seq);
+                    }
+                }
                 _ => {}
             }
         }
-        required.extend(last.into_values().chain(of_job.into_values()));
+        required.extend(
+            last.into_values().chain(of_job.into_values()).chain(runs.into_values()).chain(chunks.into_values()),
+        );
         required
     }
 }

@@ -40,6 +40,7 @@
 //! | `children_end_before_their_parent` | §10 | `model::rules` |
 //! | `no_welcomed_session_is_lost`, `no_acknowledged_job_is_lost`, `no_sent_event_is_lost` | ours | `model::rules` |
 //! | `an_interrupted_job_keeps_its_end`, `every_interrupted_job_ends` | §7.3 | `model::rules` |
+//! | `accepted_jobs_go_on` | ours | `model::rules` |
 //! | `every_session_can_be_resumed` | §6.3 | `crash` |
 //! | `every_run_converges`, `everything_predicted_is_sent` | ours | `convergence`, `model::rules` |
 //! | equal bytes lead to equal outputs | ours | [`Report::digest`], compared by the test |
@@ -69,7 +70,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
 
 use arbitrary::Unstructured;
-use nuncio_core::arcp::{AgentSpec, ConnId, Runtime};
+use nuncio_core::arcp::{AgentSpec, ConnId, OnRestart, Runtime};
 use nuncio_core::time::Time;
 
 use crate::seeded::{Draw, Report, note};
@@ -125,12 +126,14 @@ struct Sim {
 }
 
 /// The registered agents, with the maximum number of jobs that each runs at once.
-const AGENTS: [(&str, Option<u32>); 3] = [("echo", None), ("slow", None), ("narrow", Some(1))];
+const AGENTS: [(&str, Option<u32>); 4] = [("echo", None), ("slow", None), ("narrow", Some(1)), ("again", Some(2))];
+/// The agents whose running jobs are run again after a restart.
+const RERUN: [&str; 2] = ["slow", "again"];
 
 impl Sim {
     fn new(params: Params) -> Sim {
         let mut runtime = Runtime::new(params.config(), [7; 32], START);
-        register(&mut runtime);
+        agents().for_each(|spec| runtime.register(spec).expect("a good name"));
         let mut sim = Sim {
             now: START,
             runtime,
@@ -164,9 +167,10 @@ impl Sim {
     }
 }
 
-fn register(runtime: &mut Runtime) {
-    for (name, max_concurrent) in AGENTS {
-        let spec = AgentSpec { max_concurrent, ..AgentSpec::new(name) };
-        runtime.register(spec).expect("a good name");
-    }
+fn agents() -> impl Iterator<Item = AgentSpec> {
+    AGENTS.into_iter().map(|(name, max_concurrent)| AgentSpec {
+        max_concurrent,
+        on_restart: if RERUN.contains(&name) { OnRestart::Rerun } else { OnRestart::Fail },
+        ..AgentSpec::new(name)
+    })
 }

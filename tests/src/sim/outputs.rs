@@ -295,7 +295,9 @@ impl Sim {
                 self.model.refused();
             }
             Event::Start { job } => {
-                let id = self.ulid(*job);
+                // It may have been submitted before a restart.
+                let id = self.runtime.job(*job).expect("a job that is started").id;
+                self.host.names.insert(*job, id);
                 if self.model.job(id).is_some() {
                     self.model.started(id, self.now);
                 }

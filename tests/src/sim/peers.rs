@@ -329,7 +329,7 @@ impl Sim {
     }
 
     fn submit(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
-        let agent = draw.one(&["echo", "echo", "slow", "narrow", "echo"]);
+        let agent = draw.one(&["echo", "again", "slow", "narrow", "echo"]);
         let lease = lease::draw(draw, true, true);
         let input = json_text(&format!("{{\"n\":{}}}", draw.below(3)));
         let text = json_text(&lease.to_string());

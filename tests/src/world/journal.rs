@@ -36,9 +36,9 @@ impl World {
         let mut config = self.runtime.config().clone();
         change(&mut config);
         let records = self.records(self.stored.len());
-        let (runtime, restored) = Runtime::restore(config, self.seed(), self.now, records);
+        let (runtime, restored) =
+            Runtime::restore(config, self.agents.clone(), self.seed(), self.now, records).expect("good agents");
         self.runtime = runtime;
-        super::register(&mut self.runtime);
         self.pump();
         restored
     }
@@ -48,9 +48,11 @@ impl World {
         let mut world = World::with(|config| *config = self.runtime.config().clone());
         let records = self.records(stores);
         let now = self.now.max(START);
-        let (runtime, restored) = Runtime::restore(self.runtime.config().clone(), self.seed(), now, records);
+        let (runtime, restored) =
+            Runtime::restore(self.runtime.config().clone(), self.agents.clone(), self.seed(), now, records)
+                .expect("good agents");
         world.runtime = runtime;
-        super::register(&mut world.runtime);
+        world.agents.clone_from(&self.agents);
         world.now = now;
         world.stored = self.stored.iter().take(stores).cloned().collect();
         world.last_store = stores as u64;
@@ -62,7 +64,9 @@ impl World {
 
     /// Continues with a runtime that was restored elsewhere.
     pub fn adopt(&mut self, mut runtime: Runtime) {
-        super::register(&mut runtime);
+        for spec in &self.agents {
+            runtime.register(spec.clone()).expect("an agent");
+        }
         self.runtime = runtime;
         self.transports.clear();
         // Its store numbers continue after the records it was restored from.

@@ -16,7 +16,7 @@ mod shape;
 
 use std::collections::{HashMap, VecDeque};
 
-use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobKey, JobUlid, Record, Runtime, Timer, Via};
+use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobKey, JobUlid, OnRestart, Record, Runtime, Timer, Via};
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -62,6 +62,8 @@ pub struct World {
     pub runtime: Runtime,
     /// The current time.
     pub now: Time,
+    /// The agents that a restarted runtime offers.
+    pub agents: Vec<AgentSpec>,
     /// How [`Event::Authenticate`] is answered.
     pub on_authenticate: OnAuthenticate,
     /// How [`Event::Submitted`] is answered.
@@ -115,10 +117,11 @@ impl World {
             checker.principal(token, principal);
         }
         let mut runtime = Runtime::new(config, [7; 32], START);
-        register(&mut runtime);
+        agents().into_iter().for_each(|spec| runtime.register(spec).expect("an agent"));
         World {
             runtime,
             now: START,
+            agents: agents(),
             on_authenticate: OnAuthenticate::Table,
             on_submit: OnSubmit::Start,
             auto_revoke: true,
@@ -136,6 +139,13 @@ impl World {
             durable: 0,
             strict: true,
         }
+    }
+
+    /// Offers another agent, or another form of one.
+    pub fn offer(&mut self, spec: AgentSpec) {
+        self.agents.retain(|other| other.name != spec.name);
+        self.agents.push(spec.clone());
+        self.runtime.register(spec).expect("an agent");
     }
 
     /// Opens a TLS connection.
@@ -324,19 +334,19 @@ impl World {
     }
 }
 
-fn register(runtime: &mut Runtime) {
+/// The agents of every world.
+fn agents() -> Vec<AgentSpec> {
     let agent = |name: &str, versions: &[&str], max_concurrent| AgentSpec {
         name: name.to_owned(),
         versions: versions.iter().map(|version| (*version).to_owned()).collect(),
         default: versions.last().map(|version| (*version).to_owned()),
         max_concurrent,
+        on_restart: OnRestart::Fail,
     };
-    for spec in [
+    vec![
         agent("echo", &[], None),
         agent("slow", &[], None),
         agent("ver", &["1.0.0", "2.0.0"], None),
         agent("narrow", &[], Some(1)),
-    ] {
-        runtime.register(spec).expect("an agent");
-    }
+    ]
 }

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 
 use crate::arcp::runtime::host::JobKey;
-use crate::arcp::wire::agent::AgentSpec;
+use crate::arcp::wire::agent::{AgentSpec, OnRestart};
 use crate::arcp::wire::error::{ErrorCode, Fault};
 
 /// All agents by name.
@@ -70,6 +70,25 @@ impl Agents {
                 alloc::format!("the agent {name:?} has no version {version:?}"),
             )),
         }
+    }
+
+    /// Returns what becomes of a job that was accepted for this agent and version, or that the agent is no longer there.
+    pub(super) fn still(&self, name: &str, version: Option<&str>) -> Result<OnRestart, Fault> {
+        self.resolve(name, version)?;
+        let spec = self.known.get(name).map(|agent| &agent.spec);
+        // An agent without versions cannot be replaced by a version of it.
+        match spec.filter(|spec| version.is_some() || spec.versions.is_empty()) {
+            Some(spec) => Ok(spec.on_restart),
+            None => Err(Fault::new(
+                ErrorCode::AgentNotAvailable,
+                alloc::format!("there is no agent {name:?} without versions any more"),
+            )),
+        }
+    }
+
+    /// Whether running jobs of an agent are run again after a restart.
+    pub(super) fn reruns(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|agent| agent.spec.on_restart == OnRestart::Rerun)
     }
 
     /// Takes a slot for a job, or puts the job behind those that wait for one.

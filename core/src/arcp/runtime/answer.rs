@@ -9,6 +9,7 @@ use super::agents::Slot;
 use super::conns::replies::Reply;
 use super::event::Event;
 use super::host::{JobKey, Refused, SessionKey};
+use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::record::{JobAccepted, Record};
 use super::refuse::Asked;
@@ -239,11 +240,18 @@ impl Runtime {
     }
 
     /// Runs an accepted job, or queues it for a slot of its agent.
-    fn enqueue(&mut self, id: JobKey) {
+    pub(super) fn enqueue(&mut self, id: JobKey) {
         let Some(job) = self.jobs.get(id) else { return };
-        match self.agents.claim(&job.accepted().agent, id) {
-            Slot::Taken => self.run(id),
-            Slot::Waiting => {}
+        let agent = &job.accepted().agent;
+        let reruns = self.agents.reruns(agent);
+        match self.agents.claim(agent, id) {
+            Slot::Taken => {
+                if reruns {
+                    self.record_request(id);
+                }
+                self.run(id);
+            }
+            Slot::Waiting => self.record_request(id),
             Slot::NoAgent => {
                 self.end_fault(id, Cause::Aborted, Fault::new(ErrorCode::InternalError, "the agent is gone"));
             }
@@ -252,9 +260,30 @@ impl Runtime {
 
     /// Runs a job that has a slot of its agent.
     pub(super) fn run(&mut self, id: JobKey) {
-        if self.jobs.run(id, self.clock.now(), &mut self.timers) {
-            self.append(id, &Body::status_unchecked("running", None), None);
-            self.event(Event::Start { job: id });
+        let now = self.clock.now();
+        if !self.jobs.run(id, now, &mut self.timers) {
+            return;
+        }
+        let Some(job) = self.jobs.get(id) else { return };
+        if job.runtime_deadline().is_some_and(|at| at <= now) {
+            // It passed before a restart, or while the job waited for a slot again.
+            self.time_out(id);
+            return;
+        }
+        let phase = if job.restarts() > 0 { "restarted" } else { "running" };
+        let repeated = self.durability.is_kept() && self.agents.reruns(&job.accepted().agent);
+        let begun = job.repeatable_run().filter(|_| repeated);
+        self.append_begin(id, &Body::status_unchecked(phase, None), begun);
+        self.event(Event::Start { job: id });
+    }
+
+    /// Records what an accepted job needs to be run after a restart. A job that runs at once and is not run again needs
+    /// nothing: its client is not told of it before its first event is on record.
+    fn record_request(&mut self, id: JobKey) {
+        if self.durability.is_kept()
+            && let Some(request) = self.jobs.get_mut(id).and_then(Job::take_request)
+        {
+            self.outputs.store(Record::JobInput(request.into()));
         }
     }
 }

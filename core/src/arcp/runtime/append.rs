@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Runtime;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
-use super::record::{First, JobEventRecord, Record, Target};
+use super::record::{Begun, First, JobEventRecord, Record, Target};
 use super::sessions::log::{Announcement, Entry, frame_len};
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::{Body, Meta};
@@ -27,15 +27,26 @@ pub(super) fn event_len(body: usize) -> usize {
 impl Runtime {
     /// Appends an event to the log of every watcher and to the job's history. `cost` is what it took from a budget.
     pub(super) fn append(&mut self, id: JobKey, body: &Body, cost: Option<(Box<str>, Amount)>) {
-        self.append_with(id, body, None, cost);
+        self.append_with(id, body, None, (cost, None));
+    }
+
+    /// Like [`Runtime::append`], for the first event of a run. `begun` is given if the run may be repeated.
+    pub(super) fn append_begin(&mut self, id: JobKey, body: &Body, begun: Option<Begun>) {
+        self.append_with(id, body, None, (None, begun));
     }
 
     /// Like [`Runtime::append`], for an event whose owner is sent `secret` in place of `body`.
     pub(super) fn append_secret(&mut self, id: JobKey, body: &Body, secret: &Body) {
-        self.append_with(id, body, Some(secret), None);
+        self.append_with(id, body, Some(secret), (None, None));
     }
 
-    fn append_with(&mut self, id: JobKey, body: &Body, secret: Option<&Body>, cost: Option<(Box<str>, Amount)>) {
+    fn append_with(
+        &mut self,
+        id: JobKey,
+        body: &Body,
+        secret: Option<&Body>,
+        (cost, begun): (Option<(Box<str>, Amount)>, Option<Begun>),
+    ) {
         self.totals.events += 1;
         let payload: Bytes = reply::event(body, self.clock.text()).into();
         let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.clock.text()).into());
@@ -73,7 +84,7 @@ impl Runtime {
         let (trace_id, seq) = (job.accepted().trace_id, job.last_seq());
         let position = job.remember(needs, payload.clone(), &self.config.limits);
         self.record(|_| {
-            let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, to };
+            let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, begun, to };
             Some(Record::JobEvent(record.into()))
         });
         for index in 0.. {

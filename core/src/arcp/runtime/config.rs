@@ -101,6 +101,10 @@ pub struct Limits {
     pub sessions_per_principal: usize,
     /// Jobs that have not ended. Default: 100 000.
     pub jobs: usize,
+    /// Bytes of the inputs and extensions of the jobs that have not ended. Default: 1 GiB.
+    pub input_bytes: usize,
+    /// Bytes of the note that an agent leaves with its job. Default: 4 KiB.
+    pub note_bytes: usize,
     /// Jobs of one session that have not ended. Default: 1 000.
     pub jobs_per_session: usize,
     /// Levels of delegation below a submitted job (§10). Default: 8.
@@ -230,6 +234,8 @@ impl Default for Limits {
             sessions: 10_000,
             sessions_per_principal: 1_000,
             jobs: 100_000,
+            input_bytes: 1 << 30,
+            note_bytes: 4 << 10,
             jobs_per_session: 1_000,
             delegation_depth: 8,
             delegations_per_job: 10_000,

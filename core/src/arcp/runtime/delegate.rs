@@ -110,7 +110,7 @@ impl Runtime {
             parent: Some(parent),
             delegate_id: Some(delegate_id),
             trace_id: Some(job.accepted().trace_id),
-            extensions: None,
+            extensions: extensions.as_deref(),
         };
         self.may_delegate(parent, validate::split_agent(&request.agent).0)?;
         validate::negotiated(features, &request.agent, proposal.lease.as_ref().ok(), expires_at)?;
@@ -119,7 +119,7 @@ impl Runtime {
         // The `delegate` event is the last of the owner's log.
         let at = owner.and_then(|key| self.sessions.get(key)).map_or(0, Session::last_seq);
         if let Some(child) = self.jobs.get_mut(child) {
-            child.delegated(at, extensions);
+            child.delegated(at);
         }
         Ok(child)
     }

@@ -164,17 +164,23 @@ impl Runtime {
             self.block(id, &full);
             return Err(Refused::Blocked);
         }
-        if self.durability.is_behind(self.outputs.stored()) {
-            if let Some(job) = self.jobs.get_mut(id) {
-                job.block();
-            }
-            self.durability.wait(id);
-            return Err(Refused::Blocked);
-        }
+        self.journal_room(id)?;
         for key in slow {
             self.drop_subscription(key, id);
         }
         Ok(())
+    }
+
+    /// Lets an agent wait while the journal is too far behind.
+    pub(super) fn journal_room(&mut self, id: JobKey) -> Result<(), Refused> {
+        if !self.durability.is_behind(self.outputs.stored()) {
+            return Ok(());
+        }
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.block();
+        }
+        self.durability.wait(id);
+        Err(Refused::Blocked)
     }
 
     /// Notes that an agent waits for space in the logs of these sessions.

@@ -125,6 +125,13 @@ pub enum Event {
         /// The job.
         job: JobKey,
     },
+    /// A note of [`Runtime::note`](crate::arcp::Runtime::note) is durable, and all notes of the job before it.
+    Noted {
+        /// The job.
+        job: JobKey,
+        /// The number of the note within the job.
+        number: u64,
+    },
     /// A job has ended or was declined. If its agent still runs, it must be dropped. This is the last event of a job.
     Ended {
         /// The job. The key is invalid once the job is no longer kept.

@@ -189,6 +189,10 @@ pub struct JobView<'a> {
     pub trace_id: TraceId,
     /// The `extensions` of the submit, as the text that was sent.
     pub extensions: Option<&'a RawValue>,
+    /// The number of earlier runs of the job that a restart has interrupted; 0 in its first run.
+    pub restarts: u32,
+    /// The last note that an agent has left with [`Runtime::note`](crate::arcp::Runtime::note), in this run or an earlier one.
+    pub note: Option<&'a [u8]>,
     /// The job that delegated this one.
     pub parent: Option<JobKey>,
     /// The name of the delegation within the parent.

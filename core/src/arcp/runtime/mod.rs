@@ -46,6 +46,7 @@ pub(crate) mod jobs;
 mod journal;
 mod list;
 mod liveness;
+mod note;
 mod outputs;
 pub(crate) mod record;
 mod refuse;
@@ -198,6 +199,8 @@ impl Runtime {
             credentials: self.credentials.of(id),
             trace_id: accepted.trace_id,
             extensions: job.extensions(),
+            restarts: job.restarts(),
+            note: job.note(),
             parent: job.parent(),
             delegate_id: accepted.delegate_id.as_deref(),
         })

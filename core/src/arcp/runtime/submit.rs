@@ -209,6 +209,10 @@ impl Runtime {
         if self.jobs.live() >= limits.jobs {
             return Err(Fault::limit("jobs", limits.jobs as u64));
         }
+        let asked = [proposal.input, proposal.extensions].into_iter().flatten().map(|raw| raw.get().len()).sum();
+        if self.jobs.input_bytes().saturating_add(asked) > limits.input_bytes {
+            return Err(Fault::limit("input_bytes", limits.input_bytes as u64));
+        }
         let in_session = proposal.owner.and_then(|key| self.sessions.get(key)).map_or(0, Session::jobs);
         if in_session >= limits.jobs_per_session {
             return Err(Fault::limit("jobs_per_session", limits.jobs_per_session as u64));

@@ -22,12 +22,30 @@ pub struct AgentSpec {
     /// The number of jobs of the agent that may run at once, without a limit if it is absent. Further jobs wait in
     /// `pending`.
     pub max_concurrent: Option<u32>,
+    /// What becomes of a job of the agent that runs when the runtime restarts.
+    pub on_restart: OnRestart,
+}
+
+/// What becomes of a running job when the runtime restarts (ours). A job that has never run is run in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnRestart {
+    /// It ends with `INTERNAL_ERROR`.
+    #[default]
+    Fail,
+    /// It is run again, with the same input and as the same job.
+    Rerun,
 }
 
 impl AgentSpec {
-    /// Creates an agent without versions and without a limit.
+    /// Creates an agent without versions and without a limit, whose jobs fail at a restart.
     pub fn new(name: impl Into<String>) -> AgentSpec {
-        AgentSpec { name: name.into(), versions: Vec::new(), default: None, max_concurrent: None }
+        AgentSpec {
+            name: name.into(),
+            versions: Vec::new(),
+            default: None,
+            max_concurrent: None,
+            on_restart: OnRestart::Fail,
+        }
     }
 
     /// Returns the version that the bare name stands for, or `None` for an agent without versions.

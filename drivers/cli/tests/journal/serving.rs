@@ -212,3 +212,37 @@ fn a_disk_that_fills_up_stops_new_work_and_loses_no_accepted_job() {
     }
     wire.run(&json!({"agent": "echo"}));
 }
+
+#[test]
+fn jobs_go_on_after_a_restart_as_their_agents_say() {
+    let folder = Folder::new();
+    let journal = folder.file("journal");
+    let started = folder.file("started");
+    // The first run says that it is there and waits; the next one answers.
+    let program = format!(
+        "again=sh -c 'read input; if [ $NUNCIO_RESTARTS = 0 ] && [ ! -e {started} ]; then : > {started}; sleep 600; fi; \
+         echo \"{{\\\"result\\\":$input}}\"'"
+    );
+    let options = ["--token", "t=me", "--journal", &journal, "--agent", &program];
+    let again = [&options[..], &["--max-concurrent", "again=1", "--restart", "again=rerun"]].concat();
+    let serving = Serving::start(&again);
+    let submit = |input: &str| {
+        let detached = serving.submit("t", &["again", "--input", input, "--detach"]);
+        assert_eq!(detached.status.code(), Some(0), "{}", stderr(&detached));
+        stdout(&detached).trim().to_owned()
+    };
+    let jobs = [submit("[1]"), submit("[2]"), submit("[3]")];
+    while !folder.path("started").exists() {
+        std::thread::yield_now();
+    }
+    serving.stop("KILL");
+
+    let mut serving = Serving::start(&again);
+    let line = serving.until("restored");
+    assert!(line.ends_with("; 1 job run again; 2 jobs that had not run"), "{line}");
+    for (job, result) in jobs.iter().zip(["[1]", "[2]", "[3]"]) {
+        let tail = run(&["tail", "--url", &serving.url, "--token", "t", job]);
+        assert_eq!((tail.status.code(), stdout(&tail).trim()), (Some(0), result), "{}", stderr(&tail));
+    }
+    assert_eq!(serving.stop("TERM").0, Some(0));
+}

@@ -24,8 +24,8 @@ pub use nuncio_core::arcp::client::{
 };
 pub use nuncio_core::arcp::{
     Access, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features, FinalStatus,
-    JobId, JobUlid, Json, Limits, Number, Policy, Refused, SamePrincipal, Secret, SessionId, SessionUlid, Stats,
-    Totals, UnknownDialect, Via,
+    JobId, JobUlid, Json, Limits, Number, OnRestart, Policy, Refused, SamePrincipal, Secret, SessionId, SessionUlid,
+    Stats, Totals, UnknownDialect, Via,
 };
 pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};
 pub use nuncio_core::lease::{

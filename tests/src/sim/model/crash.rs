@@ -20,6 +20,15 @@ pub(in super::super) struct Recovered {
     accepted: BTreeSet<JobUlid>,
     ended: BTreeSet<JobUlid>,
     watching: HashSet<(String, JobUlid)>,
+    /// The jobs whose requests are on record, those that began a run which may be repeated, and those that can only end.
+    requested: BTreeSet<JobUlid>,
+    begun: BTreeSet<JobUlid>,
+    doomed: BTreeSet<JobUlid>,
+    /// The agents of jobs that no other job has delegated.
+    roots: HashMap<JobUlid, String>,
+    /// The number of credential values of each job that are not revoked.
+    values: HashMap<JobUlid, i32>,
+    owners: HashMap<JobUlid, String>,
     /// The events of each job.
     events: HashMap<JobUlid, Vec<Entry>>,
     /// The frames of each job in each session.
@@ -39,12 +48,34 @@ impl Recovered {
         let session = record.session().as_ref().map(SessionUlid::to_string);
         match (record.kind(), session, record.job()) {
             ("session_opened", Some(session), _) => drop(self.opened.insert(session)),
-            ("session_closed", Some(session), _) => drop(self.closed.insert(session)),
-            ("watching", Some(session), Some(job)) => drop(self.watching.insert((session, job))),
-            ("job_accepted", _, Some(job)) => drop(self.accepted.insert(job)),
+            ("session_closed", Some(session), _) => {
+                self.owners.retain(|_, owner| *owner != session);
+                self.closed.insert(session);
+            }
+            ("watching", Some(session), Some(job)) => {
+                let line: Value = serde_json::from_slice(&record.encode()).expect("a record is JSON");
+                if line["role"] == "owner" {
+                    self.owners.entry(job).or_insert_with(|| session.clone());
+                }
+                self.watching.insert((session, job));
+            }
+            ("job_accepted", _, Some(job)) => {
+                let line: Value = serde_json::from_slice(&record.encode()).expect("a record is JSON");
+                if line["parent"].is_null() {
+                    self.roots.insert(job, line["agent"].as_str().expect("an agent").to_owned());
+                }
+                self.accepted.insert(job);
+            }
+            ("job_input", _, Some(job)) => drop(self.requested.insert(job)),
+            ("job_doomed", _, Some(job)) => drop(self.doomed.insert(job)),
+            ("credential_issued", _, Some(job)) => *self.values.entry(job).or_default() += 1,
+            ("credential_revoked", _, Some(job)) => *self.values.entry(job).or_default() -= 1,
             ("job_ended", _, Some(job)) => drop(self.ended.insert(job)),
             ("job_event", _, Some(job)) => {
                 let line: Value = serde_json::from_slice(&record.encode()).expect("a record is JSON");
+                if record.begins_run() {
+                    self.begun.insert(job);
+                }
                 let frame = json!({"type": "job.event", "payload": line["payload"]});
                 self.events.entry(job).or_default().push(Entry::of(&Frame::parse(&frame.to_string())));
             }
@@ -56,6 +87,26 @@ impl Recovered {
             let job = record.job().expect("an event belongs to a job");
             self.numbered.entry((target.session.to_string(), job)).or_default().push(Entry::of(&frame));
         }
+    }
+
+    /// Returns whether a job goes on after the restart, and whether it is run again.
+    fn goes_on(&self, id: JobUlid, rerun: &[&str]) -> Option<bool> {
+        let live = self.accepted.contains(&id) && !self.ended.contains(&id);
+        let agent = self.roots.get(&id).filter(|_| live && !self.doomed.contains(&id))?;
+        let keeps = self.values.get(&id).is_none_or(|values| *values == 0) && self.requested.contains(&id);
+        let events = self.events.get(&id).map_or(&[][..], Vec::as_slice);
+        if events.is_empty() {
+            return keeps.then_some(false);
+        }
+        let whole = !events.iter().any(|event| matches!(event, Entry::Chunk { .. }));
+        (keeps && whole && self.begun.contains(&id) && rerun.contains(&agent.as_str())).then_some(true)
+    }
+
+    /// Returns the numbers of jobs that are run again, and of those that go on and had not run.
+    pub(in super::super) fn going_on(&self, rerun: &[&str]) -> (usize, usize) {
+        let going: Vec<bool> = self.accepted.iter().filter_map(|id| self.goes_on(*id, rerun)).collect();
+        let again = going.iter().filter(|again| **again).count();
+        (again, going.len() - again)
     }
 
     /// Returns the number of jobs that were accepted and have not ended.
@@ -83,7 +134,7 @@ fn match_prefix(predicted: &[(usize, Entry)], left: &[Entry], what: &str) -> usi
 
 impl Model {
     /// The runtime crashed: only what the surviving records describe remains. Returns the number of lost jobs.
-    pub(in super::super) fn crashed(&mut self, left: &Recovered) -> usize {
+    pub(in super::super) fn crashed(&mut self, left: &Recovered, rerun: &[&str]) -> usize {
         self.source = None;
         self.subscribing = None;
         self.resubmitted = None;
@@ -96,6 +147,7 @@ impl Model {
         rules::no_acknowledged_job_is_lost(self.accepted_sent.iter().copied().filter(|id| !jobs.contains_key(id)));
         self.keys.retain(|_, record| left.accepted.contains(&record.job));
         self.cut_histories(left);
+        self.choose(left, rerun);
         self.cut_watches(left);
         self.count_budgets();
         before - self.jobs.len()
@@ -110,6 +162,29 @@ impl Model {
             job.planned = None;
             job.ending = None;
             job.state = if job.grace.is_some() { State::Cancelling } else { State::Pending };
+        }
+    }
+
+    /// Decides which jobs go on.
+    fn choose(&mut self, left: &Recovered, rerun: &[&str]) {
+        for (id, job) in self.jobs.iter_mut().filter(|(id, _)| !left.ended.contains(*id)) {
+            let going = left.goes_on(*id, rerun);
+            let bound = job.parent.is_some() || left.doomed.contains(id) || left.values.get(id).is_some_and(|n| *n > 0);
+            let lost = !bound && job.history.is_empty() && going.is_none() && self.accepted_sent.contains(id);
+            rules::accepted_jobs_go_on(*id, job, lost);
+            let Some(again) = going else { continue };
+            rules::accepted_jobs_go_on(*id, job, self.cancelled_sent.contains(id));
+            job.goes_on = true;
+            job.state = State::Pending;
+            (job.grace, job.doomed) = (None, false);
+            (job.chunks, job.bytes, job.closed_stream) = (0, 0, false);
+            job.collected.clear();
+            job.owner = left.owners.get(id).cloned();
+            if again {
+                job.restarts += 1;
+            } else {
+                job.started = None;
+            }
         }
     }
 
@@ -202,9 +277,12 @@ impl Model {
         Ending::Fault { status: status.to_owned(), code: code.to_owned() }
     }
 
-    /// The runtime was restored: every job that was interrupted has ended.
-    pub(in super::super) fn restarted(&self) {
+    /// The runtime was restored: every job that was interrupted has ended or goes on.
+    pub(in super::super) fn restarted(&mut self) {
         rules::every_interrupted_job_ends(self.jobs.values());
+        for job in self.jobs.values_mut() {
+            (job.interrupted, job.goes_on) = (false, false);
+        }
     }
 
     /// `job.accepted` was sent.

@@ -120,8 +120,9 @@ impl Model {
         let job = self.job_mut(id);
         rules::only_pending_jobs_start(job);
         job.state = State::Running;
-        job.started = Some(now);
-        self.append(id, Entry::event("status", json!({"phase": "running"})));
+        job.started.get_or_insert(now);
+        let phase = if job.restarts > 0 { "restarted" } else { "running" };
+        self.append(id, Entry::event("status", json!({"phase": phase})));
     }
 
     /// A session sent `job.cancel` (§7.4). A job without an owner may be cancelled by every session of its principal.
@@ -182,7 +183,7 @@ impl Model {
             self.declined(id, &code);
             return;
         }
-        if job.interrupted {
+        if job.interrupted && !job.goes_on {
             let ending = self.interrupted(id, status, &code);
             self.conclude(id, ending);
             return;
@@ -269,6 +270,8 @@ impl Job {
             grace: None,
             doomed: false,
             interrupted: false,
+            goes_on: false,
+            restarts: 0,
             waiters: Vec::new(),
             history: Vec::new(),
             planned: None,

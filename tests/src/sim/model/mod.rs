@@ -58,8 +58,11 @@ pub(super) struct Job {
     grace: Option<Time>,
     /// Whether an operation was refused as expired, so that the job can only end with `LEASE_EXPIRED` (§9.5).
     doomed: bool,
-    /// Whether the runtime was restarted before the job ended, so that the job ends next.
+    /// Whether the runtime was restarted before the job ended, so that the job ends next or goes on.
     interrupted: bool,
+    goes_on: bool,
+    /// The runs that a restart has interrupted.
+    restarts: u32,
     waiters: Vec<String>,
     history: Vec<Entry>,
     /// The outcome that the agent has reported, until the terminal is sent.

@@ -4,8 +4,10 @@ mod family;
 pub(crate) mod history;
 pub(crate) mod job;
 pub(crate) mod output;
+pub(crate) mod runs;
 pub(crate) mod state;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,6 +19,7 @@ use self::job::{Job, JobSpec, Waiter};
 use self::state::Cause;
 use super::config::Limits;
 use super::host::{JobKey, SessionKey};
+use super::record::JobInput;
 use super::timers::Timers;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
@@ -34,6 +37,8 @@ pub(super) struct Jobs {
     by_ulid: BTreeMap<JobUlid, JobKey>,
     /// Jobs that have not ended.
     live: usize,
+    /// Bytes of their inputs and extensions.
+    input_bytes: usize,
     /// Ended jobs, the oldest first.
     ended: VecDeque<(Time, JobKey)>,
     ended_bytes: usize,
@@ -95,6 +100,24 @@ impl Jobs {
         self.live
     }
 
+    /// Bytes of the inputs and extensions of jobs that have not ended.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.input_bytes
+    }
+
+    /// Restores the request of a job that has not ended. Returns `None` if there is no room for it.
+    pub(super) fn restore_request(&mut self, id: JobKey, request: JobInput, limits: &Limits) -> Option<()> {
+        let job = self.table.get_mut(id)?;
+        let len = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let others = self.input_bytes - job.input_len();
+        if others + len(&request.input) + len(&request.extensions) > limits.input_bytes {
+            return None;
+        }
+        let restored = job.restore_request(request);
+        self.input_bytes = others + job.input_len();
+        restored
+    }
+
     /// Creates a job that the host is asked about. The host has until `answer_by` to answer.
     pub(super) fn ask(&mut self, spec: JobSpec, answer_by: Time, timers: &mut Timers) -> JobKey {
         let id = self.insert(spec);
@@ -118,7 +141,9 @@ impl Jobs {
     fn insert(&mut self, spec: JobSpec) -> JobKey {
         let (parent, delegate_id) = (spec.parent, spec.accepted.delegate_id.clone());
         let depth = parent.and_then(|id| self.table.get(id)).map_or(0, |parent| parent.depth().saturating_add(1));
-        let id = self.table.insert(Job::new(spec, depth));
+        let job = Job::new(spec, depth);
+        self.input_bytes += job.input_len();
+        let id = self.table.insert(job);
         self.live += 1;
         if let Some(parent) = parent.and_then(|id| self.table.get_mut(id)) {
             parent.adopt(id, delegate_id.as_deref());
@@ -148,6 +173,7 @@ impl Jobs {
         let waiters = self.table.get_mut(id)?.decline(id, timers)?;
         let job = self.table.remove(id)?;
         self.live -= 1;
+        self.input_bytes -= job.input_len();
         self.declined.push_back(Declined { id, ulid: job.ulid(), features: job.features() });
         if self.declined.len() > LATE_ANSWERS {
             self.declined.pop_front();
@@ -184,7 +210,11 @@ impl Jobs {
     /// Ends a job if the cause ends it now, and returns how. [`Jobs::conclude`] follows once its watchers have its
     /// terminal.
     pub(super) fn end(&mut self, id: JobKey, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
-        self.table.get_mut(id)?.end(id, cause, timers)
+        let job = self.table.get_mut(id)?;
+        let input = job.input_len();
+        let status = job.end(id, cause, timers)?;
+        self.input_bytes -= input - job.input_len();
+        Some(status)
     }
 
     pub(super) fn set_terminal(&mut self, id: JobKey, terminal: Arc<Terminal>) {
@@ -203,7 +233,9 @@ impl Jobs {
 
     /// Restores the end of a job. Returns `None` if it is known.
     pub(super) fn restore_end(&mut self, id: JobKey, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
-        self.table.get_mut(id).filter(|job| job.terminal().is_none())?.restore_end(terminal, seq);
+        let job = self.table.get_mut(id).filter(|job| job.terminal().is_none())?;
+        self.input_bytes -= job.input_len();
+        job.restore_end(terminal, seq);
         Some(())
     }
 

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 
-use super::{JobAccepted, JobEnded, JobEventRecord, Record, SessionEventRecord, SessionOpened, Target, Watching};
+use super::{
+    JobAccepted, JobEnded, JobEventRecord, JobInput, Record, SessionEventRecord, SessionOpened, Target, Watching,
+};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::EnvelopeId;
@@ -20,7 +22,13 @@ impl Record {
     /// Returns the record as one line of JSON without its line break: `{"v":1,"t":"job_event",…}`. Payloads have the same
     /// text as in frames.
     pub fn encode(&self) -> Vec<u8> {
-        let payload = if let Record::JobEvent(event) = self { event.payload.len() } else { 0 };
+        let payload = if let Record::JobEvent(event) = self {
+            event.payload.len()
+        } else if let Record::JobInput(request) = self {
+            request.input.as_ref().map_or(0, |input| input.len())
+        } else {
+            0
+        };
         let object = Object::with_capacity(400 + payload).value("v", Record::VERSION).plain("t", self.kind());
         let object = match self {
             Record::SessionOpened(record) => opened(object, record),
@@ -34,6 +42,8 @@ impl Record {
             Record::SessionClosed { session } => object.plain("session", session),
             Record::Acknowledged { session, seq } => object.plain("session", session).value("seq", seq),
             Record::JobAccepted(record) => accepted(object, record),
+            Record::JobInput(record) => input(object, record),
+            Record::JobNoted { job, note } => object.plain("job", job).plain("note", STANDARD_NO_PAD.encode(note)),
             Record::Watching(record) => watching(object, record),
             Record::Unwatched { session, job } => object.plain("session", session).plain("job", job),
             Record::JobEvent(record) => job_event(object, record),
@@ -86,6 +96,11 @@ fn accepted(object: Object, record: &JobAccepted) -> Object {
     flag(object, "small_chunks", record.small_chunks)
 }
 
+fn input(object: Object, record: &JobInput) -> Object {
+    let object = object.plain("job", record.job).opt_json("input", record.input.as_deref());
+    count(object.opt_json("extensions", record.extensions.as_deref()), "max_runtime_secs", record.max_runtime_secs)
+}
+
 fn watching(object: Object, record: &Watching) -> Object {
     let object = object
         .plain("session", record.session)
@@ -107,6 +122,9 @@ fn job_event(object: Object, record: &JobEventRecord) -> Object {
     }
     if let Some((unit, amount)) = &record.cost {
         object = object.text("unit", unit).value("cost", amount);
+    }
+    if let Some(begun) = &record.begun {
+        object = object.value("since", begun.since.0).value("restarts", begun.restarts);
     }
     object.json("to", &targets(&record.to)).json("payload", text(&record.payload))
 }

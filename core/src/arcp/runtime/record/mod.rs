@@ -14,6 +14,12 @@
 //!   session the owner, the last one that begins a history, and those that answered the last thousand submits of the
 //!   session. If none of these, a `watching` that is followed by an `unwatched` may go, and so may an `unwatched` that is
 //!   followed by another one;
+//! - the `job_input` of a job that has ended, has streamed a part of its result, or has an event and none that
+//!   [begins a run](Record::begins_run); and all `job_noted` of a job but the last one, which goes once the job has ended.
+//!   Until the job ends, its last event that begins a run stays, and so does its last chunk;
+//! - the events with a [cost](Record::has_cost) go as all others, except for those of a job with an event that begins a run,
+//!   and of the jobs below it: until that one ends, these events stay, and the `job_accepted` and `job_ended` of the jobs
+//!   below it, because its budget is known from them;
 //! - credential records, once as many values were revoked as issued under one job and id, and once the host's answer is
 //!   there.
 //!
@@ -24,6 +30,7 @@
 mod decode;
 mod encode;
 mod error;
+mod facts;
 mod transcript;
 
 use alloc::boxed::Box;
@@ -37,7 +44,6 @@ pub use self::error::RecordError;
 pub use self::transcript::{Transcribed, Transcript};
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::dialect::Dialect;
-use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionUlid};
 use crate::arcp::wire::job::Accepted;
@@ -82,6 +88,16 @@ pub enum Record {
     },
     /// A job was accepted.
     JobAccepted(Box<JobAccepted>),
+    /// The request of an accepted job that may have to be run after a restart: it waits for a slot, or its agent is run
+    /// again.
+    JobInput(Box<JobInput>),
+    /// An agent has left a note with its job.
+    JobNoted {
+        /// The job.
+        job: JobUlid,
+        /// The note, which replaces an earlier one.
+        note: Bytes,
+    },
     /// A session watches a job from now on, or a submit of the session was answered with it.
     Watching(Box<Watching>),
     /// A session no longer watches a job.
@@ -174,6 +190,26 @@ pub struct JobAccepted {
     pub(crate) key: Option<(Digest, Digest)>,
 }
 
+/// See [`Record::JobInput`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobInput {
+    pub(crate) job: JobUlid,
+    /// The input as JSON text on one line.
+    pub(crate) input: Option<Box<str>>,
+    /// The `extensions` of the submit, as the input.
+    pub(crate) extensions: Option<Box<str>>,
+    pub(crate) max_runtime_secs: Option<u64>,
+}
+
+/// The beginning of a run that may be repeated after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// When the job ran for the first time.
+    pub(crate) since: Time,
+    /// The number of runs before this one.
+    pub(crate) restarts: u32,
+}
+
 /// See [`Record::Watching`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watching {
@@ -245,6 +281,8 @@ pub struct JobEventRecord {
     pub(crate) payload: Bytes,
     /// What the event took from the budget.
     pub(crate) cost: Option<(Box<str>, Amount)>,
+    /// The run that begins with the event, if it may be repeated after a restart.
+    pub(crate) begun: Option<Begun>,
     pub(crate) to: Vec<Target>,
 }
 
@@ -287,6 +325,8 @@ impl Record {
             Record::SessionClosed { .. } => "session_closed",
             Record::Acknowledged { .. } => "acknowledged",
             Record::JobAccepted(_) => "job_accepted",
+            Record::JobInput(_) => "job_input",
+            Record::JobNoted { .. } => "job_noted",
             Record::Watching(_) => "watching",
             Record::Unwatched { .. } => "unwatched",
             Record::JobEvent(_) => "job_event",
@@ -314,6 +354,8 @@ impl Record {
             | Record::Acknowledged { session, .. }
             | Record::Unwatched { session, .. } => Some(*session),
             Record::JobAccepted(_)
+            | Record::JobInput(_)
+            | Record::JobNoted { .. }
             | Record::JobEvent(_)
             | Record::SessionEvent(_)
             | Record::JobDoomed { .. }
@@ -331,11 +373,13 @@ impl Record {
     pub fn job(&self) -> Option<JobUlid> {
         match self {
             Record::JobAccepted(record) => Some(record.accepted.id),
+            Record::JobInput(record) => Some(record.job),
             Record::Watching(record) => Some(record.job),
             Record::JobEvent(record) => Some(record.job),
             Record::SessionEvent(record) => Some(record.job),
             Record::JobEnded(record) => Some(record.job),
-            Record::Unwatched { job, .. }
+            Record::JobNoted { job, .. }
+            | Record::Unwatched { job, .. }
             | Record::JobDoomed { job, .. }
             | Record::JobForgotten { job }
             | Record::KeyForgotten { job }
@@ -363,6 +407,8 @@ impl Record {
             | Record::SessionClosed { .. }
             | Record::Acknowledged { .. }
             | Record::JobAccepted(_)
+            | Record::JobInput(_)
+            | Record::JobNoted { .. }
             | Record::Watching(_)
             | Record::Unwatched { .. }
             | Record::JobDoomed { .. }
@@ -389,47 +435,4 @@ impl Record {
             self.targets().first().and_then(|target| self.entry(target)).map_or(0, |entry| entry.payload.len())
         }
     }
-
-    /// Returns how the job ended, for a `job_ended`.
-    pub fn final_status(&self) -> Option<FinalStatus> {
-        if let Record::JobEnded(record) = self { Some(record.status) } else { None }
-    }
-
-    /// Whether this is a job that was accepted with an idempotency key, for which a `key_forgotten` will follow.
-    pub fn is_keyed(&self) -> bool {
-        if let Record::JobAccepted(record) = self { record.key.is_some() } else { false }
-    }
-
-    /// Returns the frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
-    pub fn frame(&self, session: SessionUlid) -> Option<(u64, Bytes)> {
-        let target = self.targets().iter().find(|target| target.session == session)?;
-        let entry = self.entry(target)?;
-        let head = envelope::head(&session, Some(&entry.trace_id), Some(&entry.job));
-        let payload = core::str::from_utf8(&entry.payload).ok()?;
-        Some((target.seq, envelope::frame(target.id, entry.kind, &head, Some(target.seq), &[payload])))
-    }
-
-    pub(crate) fn entry(&self, target: &Target) -> Option<Numbered> {
-        if let Record::JobEvent(event) = self {
-            let (kind, payload) = target.dialect.numbered(event.job, "job.event", &event.payload);
-            Some(Numbered { job: event.job, trace_id: event.trace_id, kind, payload })
-        } else if let Record::SessionEvent(event) = self {
-            // Its payload is what the session was shown.
-            let payload = event.payload.clone();
-            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: event.kind, payload })
-        } else if let Record::JobEnded(ended) = self {
-            let (kind, payload) = target.dialect.numbered(ended.job, ended.kind, &ended.payload);
-            Some(Numbered { job: ended.job, trace_id: ended.trace_id, kind, payload })
-        } else {
-            None
-        }
-    }
-}
-
-/// The parts of a session's frame besides its id and number.
-pub(crate) struct Numbered {
-    pub(crate) job: JobUlid,
-    pub(crate) trace_id: TraceId,
-    pub(crate) kind: &'static str,
-    pub(crate) payload: Bytes,
 }

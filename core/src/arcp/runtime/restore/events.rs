@@ -7,6 +7,7 @@ use crate::arcp::runtime::host::SessionKey;
 use crate::arcp::runtime::record::{JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
 use crate::arcp::runtime::sessions::log::Entry;
 use crate::arcp::wire::envelope::{self, MAX_INTEGER};
+use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::Terminal;
 
@@ -46,6 +47,14 @@ impl Restoring {
         // An event that was not sent to the owner has the number of the event before it, which may have been dropped.
         let shared = !event.to.iter().any(|target| target.seq == seq);
         let past = (needs, event.payload);
+        if let Some(job) = jobs.get_mut(id) {
+            if let Some(begun) = event.begun {
+                job.restore_run(begun);
+            }
+            if needs.has(Feature::ResultChunk) {
+                job.restore_chunk();
+            }
+        }
         if !jobs.get_mut(id)?.restore_event(position, seq, shared, past, &self.runtime.config.limits) {
             return None;
         }

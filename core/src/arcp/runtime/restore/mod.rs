@@ -1,23 +1,22 @@
 //! Restoring a runtime from its journal.
 //!
 //! Records are applied in the order of their numbers, directly to sessions and jobs, without outputs. Then the runtime
-//! handles the restart: it ends the jobs that were running, and starts the resume windows. These changes are output and
+//! handles the restart: it ends the jobs that cannot go on, runs the others, and starts the resume windows. These changes are output and
 //! stored as usual.
 
 mod events;
+mod jobs;
 mod sessions;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::Runtime;
 use super::config::Config;
-use super::host::{JobKey, SessionKey};
-use super::jobs::state::Cause;
+use super::host::{JobKey, Refused, SessionKey};
 use super::record::Record;
+use crate::arcp::wire::agent::AgentSpec;
 use crate::arcp::wire::envelope::MAX_INTEGER;
-use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::random::Random;
 use crate::time::Time;
@@ -36,6 +35,10 @@ pub struct Restored {
     pub ignored: u64,
     /// Jobs that had not ended, and that the restart has ended.
     pub interrupted: u64,
+    /// Jobs that had not ended, and that are run again.
+    pub rerun: u64,
+    /// Jobs that had never run, and that go on waiting or run now.
+    pub waiting: u64,
     /// Credentials that the host is asked to revoke.
     pub unrevoked: u64,
     /// Jobs for which the host was asked for credentials without an answer on record. The host is asked to revoke whatever
@@ -62,16 +65,24 @@ impl Runtime {
     /// All this is in the outputs, with its stores. Agents have to be registered again, and [`Config::journal`] should
     /// be set, otherwise nothing that follows is stored.
     ///
-    /// The function is total. A record that does not fit the records before it is skipped and counted in [`Restored`].
+    /// The jobs of the `agents` that have never run go on. Jobs that were running are run again if the agent says
+    /// [`OnRestart::Rerun`](crate::arcp::OnRestart::Rerun), and otherwise end; see `docs/arcp.md`.
+    ///
+    /// Errors: [`Refused::Invalid`] for an agent, as [`Runtime::register`]. For records it is total. A record that does not fit the records before it is skipped and counted in [`Restored`].
     /// If events are missing, a session keeps those after the gap. The limits of `config` hold for any records.
     pub fn restore(
         config: Config,
+        agents: impl IntoIterator<Item = AgentSpec>,
         seed: [u8; 32],
         now: Time,
         records: impl IntoIterator<Item = (u64, Record)>,
-    ) -> (Runtime, Restored) {
+    ) -> Result<(Runtime, Restored), Refused> {
+        let mut runtime = Runtime::new(config, seed, now);
+        for agent in agents {
+            runtime.register(agent)?;
+        }
         let mut restoring = Restoring {
-            runtime: Runtime::new(config, seed, now),
+            runtime,
             restored: Restored::default(),
             last_store: 0,
             last_id: 0,
@@ -83,7 +94,7 @@ impl Runtime {
         for (seq, record) in records {
             restoring.take(seq, record);
         }
-        restoring.finish(seed)
+        Ok(restoring.finish(seed))
     }
 }
 
@@ -177,6 +188,15 @@ impl Restoring {
                 Some(())
             }
             Record::JobAccepted(accepted) => self.accepted(*accepted),
+            Record::JobInput(request) => self.request(*request),
+            Record::JobNoted { job, note } => {
+                let id = self.job(job)?;
+                let limit = self.runtime.config.limits.note_bytes;
+                let job =
+                    self.runtime.jobs.get_mut(id).filter(|job| job.terminal().is_none() && note.len() <= limit)?;
+                job.keep_note(note);
+                Some(())
+            }
             Record::Watching(watching) => self.watching(*watching),
             Record::Unwatched { session, job } => {
                 let (key, id) = (self.session(session)?, self.job(job)?);
@@ -274,14 +294,8 @@ impl Restoring {
             runtime.sessions.restore_lapse(key, Some(lapses), false, &mut runtime.timers);
             runtime.record(|_| Some(Record::SessionDetached { session: id, at: now, goodbye: false }));
         }
-        let accepted: Vec<JobKey> = runtime.jobs.after(None).map(|(id, _)| id).collect();
-        // Children were made after their parents, so in reverse order the deepest end first.
-        for id in accepted.into_iter().rev() {
-            if runtime.jobs.get(id).is_some_and(|job| job.state().is_live()) {
-                self.restored.interrupted += 1;
-                runtime.end_fault(id, Cause::Aborted, restarted());
-            }
-        }
+        self.go_on();
+        let runtime = &mut self.runtime;
         for ((job, id), values) in core::mem::take(&mut self.issued) {
             self.restored.unrevoked += 1;
             runtime.revoke(job, Some(id), None, values);
@@ -295,11 +309,6 @@ impl Restoring {
         self.restored.last_store = self.last_store;
         (self.runtime, self.restored)
     }
-}
-
-fn restarted() -> Fault {
-    Fault::new(ErrorCode::InternalError, "the runtime restarted; submit the job again, with a new key if any")
-        .with_detail("reason", "runtime restarted")
 }
 
 impl Restored {

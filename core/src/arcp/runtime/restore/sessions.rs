@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::Restoring;
 use crate::arcp::runtime::jobs::job::JobSpec;
-use crate::arcp::runtime::record::{First, JobAccepted, SessionOpened, Watching};
+use crate::arcp::runtime::record::{First, JobAccepted, JobInput, SessionOpened, Watching};
 use crate::arcp::runtime::sessions::session::Opening;
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::ids::SessionUlid;
@@ -69,6 +69,12 @@ impl Restoring {
             runtime.idempotency.accept(&accepted);
         }
         Some(())
+    }
+
+    pub(super) fn request(&mut self, request: JobInput) -> Option<()> {
+        let id = self.job(request.job)?;
+        let runtime = &mut self.runtime;
+        runtime.jobs.restore_request(id, request, &runtime.config.limits)
     }
 
     pub(super) fn watching(&mut self, record: Watching) -> Option<()> {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use nuncio_tokio::arcp::OnRestart;
 use serde::{Deserialize, Deserializer};
 
 /// `NAME` or `NAME@VERSION`.
@@ -69,6 +70,56 @@ impl FromStr for Concurrency {
         const FORMAT: &str = "write it as NAME=COUNT, with a count of at least 1";
         let (name, jobs) = text.split_once('=').ok_or(FORMAT)?;
         Ok(Concurrency { name: name.to_owned(), jobs: jobs.parse().map_err(|_| FORMAT)? })
+    }
+}
+
+/// What becomes of a running job when the server is restarted from its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Restart {
+    /// It ends with an error.
+    Fail,
+    /// Its agent is run again.
+    Rerun,
+}
+
+impl std::fmt::Display for Restart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Restart::Fail => "fail",
+            Restart::Rerun => "rerun",
+        })
+    }
+}
+
+impl Restart {
+    pub(super) const fn on_restart(self) -> OnRestart {
+        match self {
+            Restart::Fail => OnRestart::Fail,
+            Restart::Rerun => OnRestart::Rerun,
+        }
+    }
+}
+
+/// The value of `--restart`: `NAME=fail` or `NAME=rerun`.
+#[derive(Clone, Debug)]
+pub(super) struct NamedRestart {
+    pub(super) name: String,
+    pub(super) restart: Restart,
+}
+
+impl FromStr for NamedRestart {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<NamedRestart, &'static str> {
+        const FORMAT: &str = "write it as NAME=fail or NAME=rerun";
+        let (name, restart) = text.split_once('=').ok_or(FORMAT)?;
+        let restart = match restart {
+            "fail" => Restart::Fail,
+            "rerun" => Restart::Rerun,
+            _ => return Err(FORMAT),
+        };
+        Ok(NamedRestart { name: name.to_owned(), restart })
     }
 }
 

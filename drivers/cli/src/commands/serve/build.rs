@@ -50,9 +50,15 @@ impl Service {
         }
         for (name, jobs) in &settings.max_concurrent {
             if !is_offered(settings, name) {
-                return Err(ServeError::UnknownAgent(name.clone()));
+                return Err(ServeError::UnknownAgent { option: "max-concurrent", name: name.clone() });
             }
             builder = builder.max_concurrent(name, jobs.get());
+        }
+        for (name, restart) in &settings.restart {
+            if !is_offered(settings, name) {
+                return Err(ServeError::UnknownAgent { option: "restart", name: name.clone() });
+            }
+            builder = builder.on_restart(name, restart.on_restart());
         }
         #[cfg(unix)]
         let (builder, host) = with_programs(builder, &programs, settings, max_line)?;

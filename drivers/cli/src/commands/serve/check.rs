@@ -46,6 +46,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     for (name, jobs) in &settings.max_concurrent {
         line("at once", format!("{jobs} of {name}"));
     }
+    for (name, restart) in &settings.restart {
+        line("restart", format!("{restart} for {name}"));
+    }
     for limit in settings.limits.given() {
         line("limit", limit);
     }

@@ -25,8 +25,13 @@ pub(super) enum ServeError {
          give it for one version only"
     )]
     DifferentConcurrency(String),
-    #[error("--max-concurrent names {0:?}, which is not an agent of this server")]
-    UnknownAgent(String),
+    #[error(
+        "the versions of agent {0:?} have different values of restart, which is that of all of them together; \
+         give it for one version only"
+    )]
+    DifferentRestart(String),
+    #[error("--{option} names {name:?}, which is not an agent of this server")]
+    UnknownAgent { option: &'static str, name: String },
     #[error("there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out")]
     NoAgents,
     #[error(
@@ -68,7 +73,8 @@ impl ServeError {
             ServeError::FileUnreadable { .. }
             | ServeError::FileInvalid { .. }
             | ServeError::DifferentConcurrency(_)
-            | ServeError::UnknownAgent(_)
+            | ServeError::DifferentRestart(_)
+            | ServeError::UnknownAgent { .. }
             | ServeError::NoAgents
             | ServeError::Program { .. }
             | ServeError::NoJournal(_)

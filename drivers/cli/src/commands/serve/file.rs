@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use super::agent::{AgentName, CommandLine};
+use super::agent::{AgentName, CommandLine, Restart};
 use super::error::ServeError;
 use super::journal::SyncMode;
 use super::limits::Limits;
@@ -46,6 +46,7 @@ pub(super) struct Agent {
     #[serde(default)]
     pub(super) default: bool,
     pub(super) max_concurrent: Option<NonZeroU32>,
+    pub(super) restart: Option<Restart>,
 }
 
 fn yes() -> bool {
@@ -70,6 +71,18 @@ impl File {
             }
         }
         Ok(limits)
+    }
+
+    /// The `restart` of each agent. It is that of all versions of an agent together.
+    pub(super) fn restart(&self) -> Result<BTreeMap<String, Restart>, ServeError> {
+        let mut restarts = BTreeMap::new();
+        for (agent, table) in &self.agents {
+            let Some(restart) = table.restart else { continue };
+            if restarts.insert(agent.name().to_owned(), restart).is_some_and(|other| other != restart) {
+                return Err(ServeError::DifferentRestart(agent.name().to_owned()));
+            }
+        }
+        Ok(restarts)
     }
 }
 

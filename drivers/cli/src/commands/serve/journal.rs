@@ -148,6 +148,12 @@ impl JournalSetting {
         if restored.interrupted > 0 {
             let _infallible = write!(text, "; {} interrupted", count(restored.interrupted, "job"));
         }
+        if restored.rerun > 0 {
+            let _infallible = write!(text, "; {} run again", count(restored.rerun, "job"));
+        }
+        if restored.waiting > 0 {
+            let _infallible = write!(text, "; {} that had not run", count(restored.waiting, "job"));
+        }
         if restored.unrevoked > 0 {
             let _infallible = write!(text, "; {} to revoke", count(restored.unrevoked, "credential"));
         }

@@ -8,7 +8,7 @@ use clap::Args;
 use nuncio_tokio::arcp::{Dialect, UnknownDialect};
 use serde::Deserialize;
 
-use super::agent::{Concurrency, NamedCommand};
+use super::agent::{Concurrency, NamedCommand, NamedRestart};
 use super::journal::JournalOptions;
 use super::limits::Limits;
 use super::security::Security;
@@ -54,6 +54,10 @@ pub(crate) struct Options {
     /// [default: no limit]
     #[arg(long = "max-concurrent", value_name = "NAME=COUNT", help_heading = "Agents")]
     pub(super) max_concurrent: Vec<Concurrency>,
+    /// What becomes of an agent's running jobs when the server is restarted with --journal: fail ends them, rerun runs the
+    /// program again in the same job, with the same input. Repeat it for more agents [default: fail]
+    #[arg(long = "restart", value_name = "NAME=fail|rerun", help_heading = "Agents")]
+    pub(super) restart: Vec<NamedRestart>,
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
     #[arg(long, help_heading = "Agents")]
     pub(super) demo_agents: bool,

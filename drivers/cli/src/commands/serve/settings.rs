@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::agent::{AgentName, CommandLine, NamedCommand};
+use super::agent::{AgentName, CommandLine, NamedCommand, Restart};
 use super::error::ServeError;
 use super::file::{Agent, File};
 use super::journal::{JournalOptions, JournalSetting};
@@ -28,6 +28,7 @@ pub(super) struct Settings {
     pub(super) stdio: bool,
     pub(super) agents: Vec<AgentSetting>,
     pub(super) max_concurrent: BTreeMap<String, NonZeroU32>,
+    pub(super) restart: BTreeMap<String, Restart>,
     pub(super) demo_agents: bool,
     pub(super) compat: Compat,
     pub(super) drain: HumanDuration,
@@ -53,6 +54,8 @@ impl Settings {
         let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let mut max_concurrent = file.max_concurrent()?;
         max_concurrent.extend(options.max_concurrent.into_iter().map(|limit| (limit.name, limit.jobs)));
+        let mut restart = file.restart()?;
+        restart.extend(options.restart.into_iter().map(|named| (named.name, named.restart)));
         let stdio = options.stdio || file.stdio;
         let listen = options.listen.or(file.listen);
         let journal = JournalOptions {
@@ -69,6 +72,7 @@ impl Settings {
             stdio,
             agents: agents(file.agents, options.agents),
             max_concurrent,
+            restart,
             demo_agents: options.demo_agents || file.demo_agents,
             compat: options.compat.or(file.compat).unwrap_or_default(),
             drain: options.drain.or(file.drain).unwrap_or(DRAIN),

@@ -122,6 +122,44 @@ impl JobContext {
         self.job.info.delegate_id.as_deref()
     }
 
+    /// Returns how often the server was restarted while the agent ran: 0 in the first run of the job, more only if the agent
+    /// is [run again](crate::arcp::OnRestart::Rerun). What earlier runs have emitted stays, and so does what they have spent
+    /// from the budget.
+    pub fn restarts(&self) -> u32 {
+        self.job.info.restarts
+    }
+
+    /// Leaves a note with the job in place of the last one, for a run after a restart: for example the id of a remote job
+    /// that goes on meanwhile. No client sees it, and it is dropped when the job ends. Once the future has returned, the note
+    /// survives a crash, if the server has a journal.
+    ///
+    /// Errors: [`Refused::Limit`] for more than `Limits::note_bytes` (4 KiB); otherwise as [`emit`](JobContext::emit).
+    ///
+    /// ```
+    /// # async fn start() -> String { "remote-7".to_owned() }
+    /// use nuncio_shared::arcp::{Failure, JobContext};
+    ///
+    /// async fn bridge(_: (), ctx: JobContext) -> Result<String, Failure> {
+    ///     let remote = match ctx.noted() {
+    ///         Some(note) => String::from_utf8_lossy(&note).into_owned(),
+    ///         None => start().await,
+    ///     };
+    ///     ctx.note(&remote).await?;
+    ///     Ok(remote)
+    /// }
+    /// ```
+    pub async fn note(&self, note: impl AsRef<[u8]>) -> Result<(), Refused> {
+        let note = note.as_ref();
+        let attempt = || self.hub.run(|state, now| state.runtime.note(now, self.job.key, note));
+        let number = self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await?;
+        if self.job.until_noted(number).await { Ok(()) } else { Err(Refused::Terminal) }
+    }
+
+    /// Returns the last note of the job, from this run or an earlier one; `None` if there is none, and after the job's end.
+    pub fn noted(&self) -> Option<Vec<u8>> {
+        self.hub.look(|runtime| runtime.job(self.job.key).and_then(|view| view.note.map(<[u8]>::to_vec)))
+    }
+
     /// Returns a token that is cancelled when the agent is to stop (§7.4) and when the job has ended. The agent is dropped
     /// `Config::cancel_grace` after it was asked to stop.
     pub fn cancellation(&self) -> &CancellationToken {

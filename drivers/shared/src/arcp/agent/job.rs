@@ -1,6 +1,6 @@
 //! A running job, as the server's tasks and its agent share it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -28,6 +28,9 @@ pub(crate) struct Job {
     /// Notified when the owner's event log has room again.
     room: Event,
     emitted: AtomicU32,
+    /// The number of the last note that is durable, and the signal of the next.
+    noted: AtomicU64,
+    durable: Event,
 }
 
 /// What was known of a job when its agent started.
@@ -46,6 +49,7 @@ pub(crate) struct JobInfo {
     pub(crate) trace_id: TraceId,
     pub(crate) extensions: Option<Box<Json>>,
     pub(crate) delegate_id: Option<String>,
+    pub(crate) restarts: u32,
 }
 
 /// How a job ended.
@@ -74,6 +78,7 @@ impl Job {
             trace_id: view.trace_id,
             extensions: view.extensions.map(Json::to_owned),
             delegate_id: view.delegate_id.map(str::to_owned),
+            restarts: view.restarts,
         };
         Job {
             key,
@@ -84,6 +89,8 @@ impl Job {
             ended: CancellationToken::new(),
             room: Event::new(),
             emitted: AtomicU32::new(0),
+            noted: AtomicU64::new(0),
+            durable: Event::new(),
         }
     }
 
@@ -111,6 +118,26 @@ impl Job {
     /// Returns a future of the next time the log has room, or the job has ended.
     pub(crate) fn room(&self) -> EventListener {
         self.room.listen()
+    }
+
+    /// Notes that a note is durable.
+    pub(crate) fn noted(&self, number: u64) {
+        self.noted.fetch_max(number, Ordering::SeqCst);
+        self.durable.notify(usize::MAX);
+    }
+
+    /// Waits until a note is durable. Returns whether it is; it is not if the job has ended first.
+    pub(crate) async fn until_noted(&self, number: u64) -> bool {
+        loop {
+            let listener = self.durable.listen();
+            if self.noted.load(Ordering::SeqCst) >= number {
+                return true;
+            }
+            if self.has_ended() {
+                return false;
+            }
+            listener.await;
+        }
     }
 
     /// Counts an event of the agent, and lets other tasks of the thread run now and then, so that an agent that does
@@ -142,6 +169,7 @@ impl Job {
         let span = std::mem::replace(&mut *lock(&self.span), Span::none());
         self.cancelled.cancel();
         self.room.notify(usize::MAX);
+        self.durable.notify(usize::MAX);
         span
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nuncio_core::arcp::AgentSpec;
+use nuncio_core::arcp::{AgentSpec, OnRestart};
 
 use super::work::{Agent, DynAgent};
 
@@ -21,6 +21,7 @@ struct Entry {
     versions: Vec<(String, Arc<dyn DynAgent>)>,
     default: Option<String>,
     max_concurrent: Option<u32>,
+    on_restart: OnRestart,
 }
 
 impl Registry {
@@ -45,6 +46,10 @@ impl Registry {
         self.entry(name).max_concurrent = Some(max);
     }
 
+    pub(crate) fn set_on_restart(&mut self, name: &str, then: OnRestart) {
+        self.entry(name).on_restart = then;
+    }
+
     /// Returns the first contradiction among the names.
     pub(crate) fn fault(&self) -> Option<String> {
         self.agents.iter().find_map(|(name, entry)| {
@@ -67,6 +72,7 @@ impl Registry {
             versions: entry.versions.iter().map(|(version, _)| version.clone()).collect(),
             default: entry.default.clone(),
             max_concurrent: entry.max_concurrent,
+            on_restart: entry.on_restart,
         })
     }
 

@@ -9,7 +9,7 @@ pub(crate) mod worker;
 
 use std::sync::mpsc::sync_channel;
 
-use nuncio_core::arcp::{Config, Runtime};
+use nuncio_core::arcp::{AgentSpec, Config, Refused, Runtime};
 use nuncio_core::time::Time;
 
 pub use memory::MemoryJournal;
@@ -113,17 +113,19 @@ impl From<RecordError> for JournalError {
 }
 
 /// Restores a runtime from a journal. The records are read as they are needed and are never all in memory.
+/// The runtime refuses agents that are not valid.
 pub(crate) fn restore(
     config: Config,
+    agents: Vec<AgentSpec>,
     seed: [u8; 32],
     now: Time,
     journal: &mut dyn Journal,
-) -> Result<(Runtime, Restored), JournalError> {
+) -> Result<Result<(Runtime, Restored), Refused>, JournalError> {
     const AHEAD: usize = 1024;
     let (sender, records) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
         let loading = scope.spawn(move || journal.load(&mut |seq, record| sender.send((seq, record)).is_ok()));
-        let restored = Runtime::restore(config, seed, now, records);
+        let restored = Runtime::restore(config, agents, seed, now, records);
         match loading.join() {
             Ok(loaded) => loaded.map(|()| restored),
             Err(_) => Err(JournalError::Io("it panicked while it was loaded".to_owned())),

@@ -16,7 +16,46 @@ pub(crate) struct Retention {
     issued: BTreeMap<(JobUlid, String), u32>,
     /// Jobs whose provisioner was asked for credentials and has not answered.
     asked: BTreeSet<JobUlid>,
+    families: Families,
     over: Over,
+}
+
+/// The jobs whose runs may be repeated after a restart, and those below them. What they spend has to stay on record.
+#[derive(Debug, Default)]
+struct Families {
+    /// Each job with the job at the head of its family.
+    heads: BTreeMap<JobUlid, JobUlid>,
+    members: BTreeMap<JobUlid, Vec<JobUlid>>,
+}
+
+impl Families {
+    fn begin(&mut self, head: JobUlid) {
+        if !self.heads.contains_key(&head) {
+            self.join(head, head);
+        }
+    }
+
+    fn join(&mut self, job: JobUlid, head: JobUlid) {
+        self.heads.insert(job, head);
+        self.members.entry(head).or_default().push(job);
+    }
+
+    fn adopt(&mut self, job: JobUlid, parent: JobUlid) {
+        if let Some(head) = self.heads.get(&parent).copied() {
+            self.join(job, head);
+        }
+    }
+
+    /// Forgets the family of a head that has ended.
+    fn end(&mut self, head: JobUlid) {
+        for job in self.members.remove(&head).into_iter().flatten() {
+            self.heads.remove(&job);
+        }
+    }
+
+    fn has(&self, job: JobUlid) -> bool {
+        self.heads.contains_key(&job)
+    }
 }
 
 /// Sessions, jobs and credentials that have ended but whose first record is still in the journal. The record of the end has
@@ -64,6 +103,12 @@ struct KeptJob {
     /// The number of the record of its last event, and that event's position.
     last: u64,
     position: Option<u64>,
+    ended: bool,
+    /// The numbers of its request, and of the last of its notes, of its events that begin a run and of its chunks.
+    input: u64,
+    note: u64,
+    begun: u64,
+    chunk: u64,
     /// Open sessions that have received its events.
     sessions: BTreeSet<SessionUlid>,
 }
@@ -115,6 +160,17 @@ impl Retention {
             Record::JobAccepted(_) => {
                 if let Some(job) = record.job() {
                     self.jobs.entry(job).or_insert(KeptJob { keyed: record.is_keyed(), ..KeptJob::default() });
+                    if let Some(parent) = record.parent() {
+                        self.families.adopt(job, parent);
+                    }
+                }
+            }
+            Record::JobInput(_) => self.keep(record, |job| job.input = seq),
+            Record::JobNoted { .. } => self.keep(record, |job| job.note = seq),
+            Record::JobEnded(_) => {
+                self.keep(record, |job| job.ended = true);
+                if let Some(job) = record.job() {
+                    self.families.end(job);
                 }
             }
             Record::JobForgotten { job } => {
@@ -135,6 +191,13 @@ impl Retention {
                     self.drop_job(*job);
                 }
             }
+            _ => self.observe_credential(record),
+        }
+        self.observe_event(seq, record);
+    }
+
+    fn observe_credential(&mut self, record: &Record) {
+        match record {
             Record::CredentialsAsked { job } => {
                 self.asked.insert(*job);
                 self.over.asked.insert(*job);
@@ -157,10 +220,21 @@ impl Retention {
             }
             _ => {}
         }
+    }
+
+    /// Notes the numbers of an event.
+    fn observe_event(&mut self, seq: u64, record: &Record) {
         let mut job = record.job().and_then(|id| Some((id, self.jobs.get_mut(&id).filter(|job| !job.forgotten)?)));
-        if let (Some((_, job)), Some((position, _))) = (&mut job, record.position()) {
+        if let (Some((id, job)), Some((position, _))) = (&mut job, record.position()) {
             job.last = seq;
             job.position = Some(position);
+            if record.begins_run() {
+                job.begun = seq;
+                self.families.begin(*id);
+            }
+            if record.is_chunk() {
+                job.chunk = seq;
+            }
         }
         for target in record.targets() {
             if let Some(session) = self.sessions.get_mut(&target.session) {
@@ -183,6 +257,13 @@ impl Retention {
         }
     }
 
+    /// Notes a record about a job.
+    fn keep(&mut self, record: &Record, change: impl FnOnce(&mut KeptJob)) {
+        if let Some(job) = record.job().and_then(|job| self.jobs.get_mut(&job)).filter(|job| !job.forgotten) {
+            change(job);
+        }
+    }
+
     /// Returns whether a record has to stay. `fresh` says that it is young enough to be replayed to sessions and
     /// subscriptions.
     pub(crate) fn needs(&self, seq: u64, record: &Record, fresh: bool) -> bool {
@@ -202,17 +283,25 @@ impl Retention {
                 last || (job().is_some() && session.submits.contains(&seq))
             }),
             Record::Unwatched { .. } => self.shown(record).is_some_and(|shown| seq == shown.unwatched),
-            Record::JobAccepted(_) | Record::JobDoomed { .. } => job().is_some(),
+            Record::JobAccepted(_) => job().is_some() || self.is_counted(record),
+            Record::JobDoomed { .. } => job().is_some(),
+            Record::JobInput(_) => job().is_some_and(|job| job.input == seq && job.may_run()),
+            Record::JobNoted { .. } => job().is_some_and(|job| job.note == seq && !job.ended),
             Record::JobForgotten { job: of } | Record::KeyForgotten { job: of } => {
                 job().is_some() || self.over.jobs.contains(of)
             }
             Record::JobEnded(_) => {
                 let over = record.job().is_some_and(|job| self.over.jobs.contains(&job));
-                over || job().is_some() || self.is_owed(record, fresh)
+                over || job().is_some() || self.is_counted(record) || self.is_owed(record, fresh)
             }
             Record::JobEvent(_) => {
-                let kept = job().is_some_and(|job| !job.forgotten && (fresh || job.last == seq));
-                kept || self.is_owed(record, fresh) || self.is_last(seq, record)
+                let kept = job().is_some_and(|job| {
+                    let repeated = !job.ended && (job.begun == seq || job.chunk == seq);
+                    !job.forgotten && (fresh || job.last == seq || repeated)
+                });
+                kept || (record.has_cost() && self.is_counted(record))
+                    || self.is_owed(record, fresh)
+                    || self.is_last(seq, record)
             }
             Record::SessionEvent(_) => self.is_owed(record, fresh) || self.is_last(seq, record),
             Record::CredentialsAsked { job } => self.asked.contains(job),
@@ -274,6 +363,11 @@ impl Retention {
         })
     }
 
+    /// Whether the budget of a job that may be run again is known from this record.
+    fn is_counted(&self, record: &Record) -> bool {
+        record.job().is_some_and(|job| self.families.has(job))
+    }
+
     fn shown(&self, record: &Record) -> Option<&Shown> {
         self.sessions.get(&record.session()?)?.jobs.get(&record.job()?)
     }
@@ -289,6 +383,13 @@ impl Retention {
             self.jobs.remove(&job);
             self.over.jobs.insert(job);
         }
+    }
+}
+
+impl KeptJob {
+    /// Whether it may have to be run after a restart.
+    fn may_run(&self) -> bool {
+        !self.ended && self.chunk == 0 && (self.position.is_none() || self.begun > 0)
     }
 }
 

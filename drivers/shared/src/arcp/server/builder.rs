@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use nuncio_core::arcp::{Config, Journaling, Policy, Restored, Runtime};
+use nuncio_core::arcp::{AgentSpec, Config, Journaling, OnRestart, Policy, Refused, Restored, Runtime};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
@@ -98,7 +98,8 @@ impl<D: Driver> ServerBuilder<D> {
     /// it depends on are committed. Default: none.
     ///
     /// [`build`](ServerBuilder::build) restores the server from the journal: sessions wait for their clients, jobs that
-    /// were running end with `INTERNAL_ERROR`, and their credentials are revoked. While the journal cannot be written, the
+    /// were waiting for a slot go on waiting, and jobs that were running end with `INTERNAL_ERROR` or are run again, as
+    /// [`on_restart`](ServerBuilder::on_restart) says. Credentials of jobs are revoked. While the journal cannot be written, the
     /// server refuses new work and serves everything else.
     pub fn journal(mut self, journal: impl Journal) -> ServerBuilder<D> {
         self.journal = Some(Box::new(journal));
@@ -137,6 +138,30 @@ impl<D: Driver> ServerBuilder<D> {
         self
     }
 
+    /// Sets what becomes of an agent's running jobs, over all its versions, when the server is restarted from its
+    /// [`journal`](ServerBuilder::journal). Default: [`OnRestart::Fail`].
+    ///
+    /// With [`OnRestart::Rerun`] the agent is run again in the same job, with the same input; its deadline, lease and budget
+    /// go on, and [`JobContext::restarts`] tells it that it was interrupted. A job ends all the same if a part of its result
+    /// was streamed, if it had credentials, or if it was delegated.
+    ///
+    /// ```
+    /// use nuncio_smol::arcp::{JobContext, MemoryJournal, OnRestart, Server};
+    /// use nuncio_smol::auth::StaticTokens;
+    ///
+    /// let server = Server::builder()
+    ///     .verifier(StaticTokens::new().with("secret", "me@example.com"))
+    ///     .agent("report", |_: (), ctx: JobContext| async move { Ok(format!("run {}", ctx.restarts() + 1)) })
+    ///     .on_restart("report", OnRestart::Rerun)
+    ///     .journal(MemoryJournal::new())
+    ///     .build()?;
+    /// # Ok::<(), nuncio_smol::arcp::BuildError>(())
+    /// ```
+    pub fn on_restart(mut self, name: &str, then: OnRestart) -> ServerBuilder<D> {
+        self.registry.set_on_restart(name, then);
+        self
+    }
+
     /// Sets the executor of agents. Default: on tokio the runtime that `build` is called on, on smol the global executor.
     pub fn agent_runtime(mut self, runtime: D::Agents) -> ServerBuilder<D> {
         self.agents = Some(runtime);
@@ -167,10 +192,7 @@ impl<D: Driver> ServerBuilder<D> {
             config.policy = policy;
         }
         let mut journal = self.journal;
-        let (clock, mut runtime, restored) = start(config, journal.as_deref_mut())?;
-        for spec in self.registry.specs() {
-            runtime.register(spec).map_err(|refused| BuildError::Agent(refused.to_string()))?;
-        }
+        let (clock, runtime, restored) = start(config, self.registry.specs().collect(), journal.as_deref_mut())?;
         let (orders, received) = Orders::new();
         let parts = Parts {
             verifier,
@@ -194,6 +216,7 @@ impl<D: Driver> ServerBuilder<D> {
 /// Makes the machine, from its journal if there is one.
 fn start(
     mut config: Config,
+    agents: Vec<AgentSpec>,
     journal: Option<&mut dyn Journal>,
 ) -> Result<(Clock, Runtime, Option<Restored>), BuildError> {
     let seed = random::seed().map_err(BuildError::System)?;
@@ -203,12 +226,21 @@ fn start(
             warn!("without a journal, credentials of jobs are not revoked after a crash of this process");
         }
         config.journal = Journaling::Off;
-        return Ok((clock, Runtime::new(config, seed, clock.now()), None));
+        let mut runtime = Runtime::new(config, seed, clock.now());
+        for agent in agents {
+            runtime.register(agent).map_err(|refused| not_valid(&refused))?;
+        }
+        return Ok((clock, runtime, None));
     };
     config.journal = Journaling::Readable;
-    let (runtime, restored) = journal::restore(config, seed, clock.now(), journal)?;
+    let (runtime, restored) =
+        journal::restore(config, agents, seed, clock.now(), journal)?.map_err(|refused| not_valid(&refused))?;
     info!(?restored, "restored from the journal");
     Ok((clock.no_earlier(restored.now), runtime, Some(restored)))
+}
+
+fn not_valid(refused: &Refused) -> BuildError {
+    BuildError::Agent(refused.to_string())
 }
 
 impl<D: Driver> std::fmt::Debug for ServerBuilder<D> {

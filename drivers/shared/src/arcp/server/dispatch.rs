@@ -210,6 +210,11 @@ impl State {
                     actions.push(move |_| job.unblock());
                 }
             }
+            Event::Noted { job, number } => {
+                if let Some(job) = self.jobs.get(&job).cloned() {
+                    actions.push(move |_| job.noted(number));
+                }
+            }
             Event::Ended { job: key, status, fault, result } => {
                 let budget = self.runtime.job(key).and_then(|view| view.budget.map(Budget::to_json_numbers));
                 let ended = Ended { status, fault, result, budget };

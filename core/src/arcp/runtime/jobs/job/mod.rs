@@ -1,6 +1,7 @@
 //! One job: its request, its state and its family. `events.rs` has its events and its watchers.
 
 mod events;
+mod rerun;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -13,6 +14,7 @@ use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{JobKey, SessionKey};
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
+use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
@@ -57,6 +59,7 @@ pub(crate) struct Job {
     input: Option<Box<RawValue>>,
     extensions: Option<Box<RawValue>>,
     max_runtime_secs: Option<u64>,
+    runs: Runs,
     /// Its own amounts; `None` if it draws on its parent's or has no budget.
     granted: Option<Amounts>,
     budget: Option<Budget>,
@@ -97,6 +100,7 @@ impl Job {
             input: spec.input,
             extensions: spec.extensions,
             max_runtime_secs: spec.max_runtime_secs,
+            runs: Runs::default(),
             budget: granted.clone().map(Budget::new),
             granted,
             parent: spec.parent,
@@ -203,8 +207,9 @@ impl Job {
         if !self.state.run() {
             return false;
         }
+        let since = self.runs.begin(now);
         if let Some(secs) = self.max_runtime_secs {
-            self.runtime_deadline.set(now.plus_secs(secs), id, timers);
+            self.runtime_deadline.set(since.plus_secs(secs), id, timers);
         }
         true
     }
@@ -262,6 +267,7 @@ impl Job {
         self.output.end();
         self.input = None;
         self.extensions = None;
+        self.runs.end();
         self.delegate_ids.clear();
         Some(status)
     }
@@ -285,6 +291,9 @@ impl Job {
         self.state = JobState::ended(terminal.status);
         self.terminal = Some(terminal);
         self.last_seq = seq;
+        self.input = None;
+        self.extensions = None;
+        self.runs.end();
     }
 
     /// The job that delegated it.
@@ -332,10 +341,9 @@ impl Job {
         self.delegated_at
     }
 
-    /// It was delegated by the event of this number, and carries the extensions of its parent.
-    pub(crate) fn delegated(&mut self, at: u64, extensions: Option<Box<RawValue>>) {
+    /// It was delegated by the event of this number.
+    pub(crate) fn delegated(&mut self, at: u64) {
         self.delegated_at = at;
-        self.extensions = extensions;
     }
 
     /// The amounts its lease grants it; `None` if it draws on its parent's or has no budget.
@@ -372,11 +380,10 @@ impl Job {
     }
 
     pub(super) fn held(&self) -> usize {
-        let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
         self.accepted.held()
             + self.history.held()
-            + text(&self.input)
-            + text(&self.extensions)
+            + self.input_len()
+            + self.runs.held()
             + self.delegate_ids.iter().map(|id| id.len() + 48).sum::<usize>()
             + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
             + self.output.held()

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::values::{amount, bytes, damaged, dialect, envelope, features, kind, time, trace};
 use crate::arcp::runtime::record::error::RecordError;
-use crate::arcp::runtime::record::{First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
+use crate::arcp::runtime::record::{Begun, First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
 use crate::arcp::wire::envelope::Int;
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::FinalStatus;
@@ -58,6 +58,8 @@ pub(super) struct RawEvent<'a> {
     unit: Option<String>,
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
+    since: Option<u64>,
+    restarts: Option<u32>,
     #[serde(borrow)]
     to: Vec<RawTarget<'a>>,
     #[serde(borrow)]
@@ -71,6 +73,11 @@ impl RawEvent<'_> {
             (Some(_), None) | (None, Some(_)) => return Err(damaged("cost")),
             (None, None) => None,
         };
+        let begun = match (self.since, self.restarts) {
+            (Some(since), Some(restarts)) => Some(Begun { since: time(since)?, restarts }),
+            (Some(_), None) | (None, Some(_)) => return Err(damaged("since")),
+            (None, None) => None,
+        };
         Ok(Record::JobEvent(Box::new(JobEventRecord {
             job: self.job,
             trace_id: trace(&self.trace)?,
@@ -79,6 +86,7 @@ impl RawEvent<'_> {
             needs: features(&self.needs),
             payload: bytes(self.payload),
             cost,
+            begun,
             to: targets(self.to)?,
         })))
     }

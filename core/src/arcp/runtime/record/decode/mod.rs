@@ -9,18 +9,20 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::events::{RawEnded, RawEvent, RawShown};
 use self::values::{budget, damaged, dialect, digest, envelope, features, time, trace};
 use super::error::RecordError;
-use super::{JobAccepted, Record, SessionOpened, SessionToken, Watching};
+use super::{JobAccepted, JobInput, Record, SessionOpened, SessionToken, Watching};
 use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope::Int;
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::Accepted;
-use crate::json::Text;
+use crate::json::{Text, on_one_line};
 use crate::lease::Lease;
 
 impl Record {
@@ -44,6 +46,8 @@ impl Record {
             "session_closed" => read(text).map(|RawSession { session }| Record::SessionClosed { session }),
             "acknowledged" => read(text).map(|RawAck { session, seq }| Record::Acknowledged { session, seq: seq.0 }),
             "job_accepted" => read::<RawAccepted<'_>>(text)?.record(),
+            "job_input" => Ok(read::<RawInput<'_>>(text)?.record()),
+            "job_noted" => read::<RawNoted<'_>>(text)?.record(),
             "watching" => read::<RawWatching<'_>>(text)?.record(),
             "unwatched" => read(text).map(|RawUnwatched { session, job }| Record::Unwatched { session, job }),
             "job_event" => read::<RawEvent<'_>>(text)?.record(),
@@ -220,6 +224,47 @@ impl RawAccepted<'_> {
             small_chunks: self.small_chunks,
             key,
         })))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawInput<'a> {
+    job: JobUlid,
+    #[serde(borrow, default, deserialize_with = "present")]
+    input: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    extensions: Option<&'a RawValue>,
+    max_runtime_secs: Option<u64>,
+}
+
+/// Reads a member that is there, `null` included.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+impl RawInput<'_> {
+    fn record(self) -> Record {
+        let text = |raw: &RawValue| Box::from(on_one_line(raw.get()));
+        Record::JobInput(Box::new(JobInput {
+            job: self.job,
+            input: self.input.map(text),
+            extensions: self.extensions.map(text),
+            max_runtime_secs: self.max_runtime_secs,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawNoted<'a> {
+    job: JobUlid,
+    #[serde(borrow)]
+    note: Text<'a>,
+}
+
+impl RawNoted<'_> {
+    fn record(self) -> Result<Record, RecordError> {
+        let note = STANDARD_NO_PAD.decode(self.note.as_str()).map_err(|_| damaged("note"))?;
+        Ok(Record::JobNoted { job: self.job, note: note.into() })
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn set(command: &mut Command, ctx: &JobContext) {
         .env("NUNCIO_JOB_ID", ctx.job_id().to_string())
         .env("NUNCIO_AGENT", agent)
         .env("NUNCIO_PRINCIPAL", ctx.principal().replace('\0', "\u{fffd}"))
+        .env("NUNCIO_RESTARTS", ctx.restarts().to_string())
         .env("NUNCIO_TRACE_ID", ctx.trace_id().to_string())
         .env("NUNCIO_LEASE", ctx.lease().to_json())
         .env("NUNCIO_BUDGET", ctx.budget().map_or_else(|| "{}".to_owned(), |budget| budget.to_json_numbers()));

@@ -1,0 +1,50 @@
+//! The runs of a job, and what its agent leaves for the next one (ours).
+
+use bytes::Bytes;
+
+use crate::time::Time;
+
+/// The runs of a job.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runs {
+    /// When it ran for the first time.
+    pub(super) since: Option<Time>,
+    /// Runs that a restart has interrupted.
+    pub(super) restarts: u32,
+    /// Whether its request is on record.
+    pub(super) recorded: bool,
+    /// Whether its last run is on record as one that may be repeated.
+    pub(super) repeatable: bool,
+    /// Whether a part of its result was streamed before the restart.
+    pub(super) streamed: bool,
+    pub(super) note: Option<Bytes>,
+    pub(super) notes: u64,
+}
+
+impl Runs {
+    /// Begins a run, and returns when the first one began.
+    pub(super) fn begin(&mut self, now: Time) -> Time {
+        *self.since.get_or_insert(now)
+    }
+
+    pub(super) fn end(&mut self) {
+        self.note = None;
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.note.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// Whether a job goes on after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It has never run, and its request is on record.
+    Waiting,
+    /// It was running, and its run may be repeated.
+    Repeatable,
+    /// It was running, and has streamed a part of its result.
+    Streaming,
+    /// It can only end.
+    Lost,
+}

@@ -1,0 +1,75 @@
+//! What a record says about its job, and the frame that a session was sent for it.
+
+use bytes::Bytes;
+
+use super::{Record, Target};
+use crate::arcp::wire::envelope;
+use crate::arcp::wire::feature::Feature;
+use crate::arcp::wire::ids::{JobUlid, SessionUlid};
+use crate::arcp::wire::job::FinalStatus;
+use crate::trace::TraceId;
+
+impl Record {
+    /// Returns how the job ended, for a `job_ended`.
+    pub fn final_status(&self) -> Option<FinalStatus> {
+        if let Record::JobEnded(record) = self { Some(record.status) } else { None }
+    }
+
+    /// Returns the job that delegated the job of a `job_accepted`.
+    pub fn parent(&self) -> Option<JobUlid> {
+        if let Record::JobAccepted(record) = self { record.accepted.parent } else { None }
+    }
+
+    /// Whether a run begins with this event that may be repeated after a restart.
+    pub fn begins_run(&self) -> bool {
+        if let Record::JobEvent(record) = self { record.begun.is_some() } else { false }
+    }
+
+    /// Whether this event took something from a budget.
+    pub fn has_cost(&self) -> bool {
+        if let Record::JobEvent(record) = self { record.cost.is_some() } else { false }
+    }
+
+    /// Whether this event is a chunk of a streamed result, after which its job is not run again.
+    pub fn is_chunk(&self) -> bool {
+        if let Record::JobEvent(record) = self { record.needs.has(Feature::ResultChunk) } else { false }
+    }
+
+    /// Whether this is a job that was accepted with an idempotency key, for which a `key_forgotten` will follow.
+    pub fn is_keyed(&self) -> bool {
+        if let Record::JobAccepted(record) = self { record.key.is_some() } else { false }
+    }
+
+    /// Returns the frame that a session was sent for this event or terminal, with its number; `None` if it was sent none.
+    pub fn frame(&self, session: SessionUlid) -> Option<(u64, Bytes)> {
+        let target = self.targets().iter().find(|target| target.session == session)?;
+        let entry = self.entry(target)?;
+        let head = envelope::head(&session, Some(&entry.trace_id), Some(&entry.job));
+        let payload = core::str::from_utf8(&entry.payload).ok()?;
+        Some((target.seq, envelope::frame(target.id, entry.kind, &head, Some(target.seq), &[payload])))
+    }
+
+    pub(crate) fn entry(&self, target: &Target) -> Option<Numbered> {
+        if let Record::JobEvent(event) = self {
+            let (kind, payload) = target.dialect.numbered(event.job, "job.event", &event.payload);
+            Some(Numbered { job: event.job, trace_id: event.trace_id, kind, payload })
+        } else if let Record::SessionEvent(event) = self {
+            // Its payload is what the session was shown.
+            let payload = event.payload.clone();
+            Some(Numbered { job: event.job, trace_id: event.trace_id, kind: event.kind, payload })
+        } else if let Record::JobEnded(ended) = self {
+            let (kind, payload) = target.dialect.numbered(ended.job, ended.kind, &ended.payload);
+            Some(Numbered { job: ended.job, trace_id: ended.trace_id, kind, payload })
+        } else {
+            None
+        }
+    }
+}
+
+/// The parts of a session's frame besides its id and number.
+pub(crate) struct Numbered {
+    pub(crate) job: JobUlid,
+    pub(crate) trace_id: TraceId,
+    pub(crate) kind: &'static str,
+    pub(crate) payload: Bytes,
+}

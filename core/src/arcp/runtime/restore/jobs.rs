@@ -1,0 +1,102 @@
+//! What a restart does to the jobs that had not ended.
+
+use alloc::vec::Vec;
+
+use super::Restoring;
+use crate::arcp::runtime::Runtime;
+use crate::arcp::runtime::host::JobKey;
+use crate::arcp::runtime::jobs::runs::Unfinished;
+use crate::arcp::runtime::jobs::state::{Cause, JobState};
+use crate::arcp::wire::agent::OnRestart;
+use crate::arcp::wire::error::{ErrorCode, Fault};
+
+impl Restoring {
+    /// Ends the jobs that cannot go on, and runs or queues the others.
+    pub(super) fn go_on(&mut self) {
+        let accepted: Vec<JobKey> = self.runtime.jobs.after(None).map(|(id, _)| id).collect();
+        let (mut repeated, mut waiting) = (Vec::new(), Vec::new());
+        // Children were made after their parents, so in reverse order the deepest end first.
+        for id in accepted.into_iter().rev() {
+            if self.runtime.jobs.get(id).is_none_or(|job| !job.state().is_live()) {
+                continue;
+            }
+            match self.fate(id) {
+                Ok(Unfinished::Repeatable) => repeated.push(id),
+                Ok(_) => waiting.push(id),
+                Err(fault) => {
+                    self.restored.interrupted += 1;
+                    self.runtime.end_fault(id, Cause::Aborted, fault);
+                }
+            }
+        }
+        self.restored.rerun = repeated.len() as u64;
+        self.restored.waiting = waiting.len() as u64;
+        // Those that were running have their slots before those that were waiting, and the oldest is the first of each.
+        for id in repeated.into_iter().rev() {
+            if let Some(job) = self.runtime.jobs.get_mut(id) {
+                job.interrupt();
+            }
+            self.runtime.go_on(id);
+        }
+        for id in waiting.into_iter().rev() {
+            self.runtime.go_on(id);
+        }
+    }
+
+    /// Returns how a job goes on, or why it cannot.
+    fn fate(&self, id: JobKey) -> Result<Unfinished, Fault> {
+        let Some(job) = self.runtime.jobs.get(id) else { return Err(restarted(RESTARTED)) };
+        let accepted = job.accepted();
+        // A run begins without children. One that is cancelled or has found its lease expired can only end so.
+        if job.parent().is_some() || job.state() != JobState::Pending || job.is_expired() {
+            return Err(restarted(RESTARTED));
+        }
+        let unfinished = job.unfinished();
+        if unfinished == Unfinished::Lost {
+            return Err(restarted(RESTARTED));
+        }
+        let on_restart = match self.runtime.agents.still(&accepted.agent, accepted.version.as_deref()) {
+            Ok(on_restart) => on_restart,
+            Err(fault) if unfinished == Unfinished::Waiting => return Err(fault.with_detail("reason", REASON)),
+            Err(_) => OnRestart::Fail,
+        };
+        if unfinished != Unfinished::Waiting && on_restart == OnRestart::Fail {
+            return Err(restarted(RESTARTED));
+        }
+        if unfinished == Unfinished::Streaming {
+            return Err(restarted(
+                "the runtime restarted when a part of the result had been sent; submit the job again",
+            ));
+        }
+        let first = (accepted.id, alloc::string::String::new());
+        if self.issued.range(first..).next().is_some_and(|((of, _), _)| *of == accepted.id) {
+            return Err(restarted("the runtime restarted and revokes the job's credentials; submit the job again"));
+        }
+        Ok(unfinished)
+    }
+}
+
+impl Runtime {
+    /// Runs a restored job when its agent has a slot, unless its lease is over.
+    fn go_on(&mut self, id: JobKey) {
+        let now = self.clock.now();
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        if let Some(over) = job.accepted().expires_at.map(|at| at.plus(self.config.expiry_grace)) {
+            if over <= now {
+                self.end_expired(id);
+                return;
+            }
+            job.restore_expiry(id, over, &mut self.timers);
+        }
+        self.enqueue(id);
+    }
+}
+
+/// The `reason` among the details of a job that a restart has ended.
+const REASON: &str = "runtime restarted";
+
+const RESTARTED: &str = "the runtime restarted; submit the job again, with a new key if any";
+
+fn restarted(message: &'static str) -> Fault {
+    Fault::new(ErrorCode::InternalError, message).with_detail("reason", REASON)
+}
