@@ -54,6 +54,7 @@
 //! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
 //! - `jwt` accepts JSON Web Tokens.
 //! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
+//! - `cap` has the buses and blob stores of CAP, on NATS and Redis.
 //!
 //! # Threads
 //!

@@ -3,7 +3,9 @@
 pub mod blob;
 pub mod bus;
 pub(crate) mod client;
+pub(crate) mod nats;
 pub(crate) mod node;
+pub(crate) mod redis;
 mod server;
 pub(crate) mod signer;
 pub(crate) mod worker;
@@ -17,6 +19,7 @@ pub use bus::{
 pub use client::{
     Client, ClientBuilder, JobError, JobHandle, NoResult, ProgressEvents, ResultError, Submit, SubmitError,
 };
+pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{
     Acceptance, Authentication, Budget, ClientConfig, ClientLimits, ClientRefused, ComponentId, ErrorCode, FailureKind,
@@ -25,6 +28,7 @@ pub use nuncio_core::cap::{
     Topic, Verifier, WorkerConfig, WorkerLimits, WorkerRefused,
 };
 pub use nuncio_core::time::Time;
+pub use redis::RedisStore;
 pub use server::InvalidOptions;
 pub use signer::{PrivateKeyError, RingSigner, RingVerifier, read_public_key, write_public_key};
 pub use worker::{Drained, Failure, JobContext, Metrics, Middleware, Next, ProgressReport, Worker, WorkerBuilder};

@@ -1,4 +1,4 @@
-//! CAP, the Cordum Agent Protocol: workers, clients, buses and blob stores.
+//! CAP, the Cordum Agent Protocol: workers, clients, NATS, Redis, and a bus and a blob store within one process.
 
 #[doc(inline)]
 pub use nuncio_shared::cap::*;
@@ -13,3 +13,7 @@ pub type WorkerBuilder = nuncio_shared::cap::WorkerBuilder<Smol>;
 pub type Client = nuncio_shared::cap::Client<Smol>;
 /// Makes a [`Client`].
 pub type ClientBuilder = nuncio_shared::cap::ClientBuilder<Smol>;
+/// A bus on NATS, on smol.
+pub type NatsBus = nuncio_shared::cap::NatsBus<Smol>;
+/// A blob store on Redis, on smol.
+pub type RedisStore = nuncio_shared::cap::RedisStore<Smol>;

@@ -1,0 +1,145 @@
+//! The messages that wait for one subscriber.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+use crate::cap::bus::{Message, Received};
+use crate::io::sync::lock;
+
+/// The messages that wait for one subscriber, up to a number and to a size.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    queue: Mutex<Queue>,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    bytes: usize,
+    has_ended: bool,
+    /// Whether the last message was dropped.
+    overflows: bool,
+    waker: Option<Waker>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    Queued,
+    /// It was dropped, and so was the one before it.
+    Dropped,
+    /// It was dropped, and the one before it was not.
+    DroppedFirst,
+}
+
+impl Inbox {
+    pub(super) fn new(max_messages: usize, max_bytes: usize) -> Inbox {
+        Inbox { queue: Mutex::default(), max_messages, max_bytes }
+    }
+
+    /// Adds a message, unless too many wait.
+    pub(super) fn push(&self, message: Message) -> Pushed {
+        let mut queue = lock(&self.queue);
+        let bytes = size(&message);
+        let is_full = queue.messages.len() >= self.max_messages || queue.bytes.saturating_add(bytes) > self.max_bytes;
+        if is_full && !queue.messages.is_empty() {
+            let first = !std::mem::replace(&mut queue.overflows, true);
+            return if first { Pushed::DroppedFirst } else { Pushed::Dropped };
+        }
+        queue.overflows = false;
+        queue.bytes += bytes;
+        queue.messages.push_back(message);
+        let waker = queue.waker.take();
+        drop(queue);
+        waker.into_iter().for_each(Waker::wake);
+        Pushed::Queued
+    }
+
+    /// Ends the subscription after the messages that wait.
+    pub(super) fn end(&self) {
+        let mut queue = lock(&self.queue);
+        queue.has_ended = true;
+        let waker = queue.waker.take();
+        drop(queue);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+        let mut queue = lock(&self.queue);
+        if let Some(message) = queue.messages.pop_front() {
+            queue.bytes -= size(&message);
+            return Poll::Ready(Some(message));
+        }
+        if queue.has_ended {
+            return Poll::Ready(None);
+        }
+        let former = queue.waker.replace(cx.waker().clone());
+        drop(queue);
+        drop(former);
+        Poll::Pending
+    }
+}
+
+/// Returns what a message counts in the buffer of a subscription.
+fn size(message: &Message) -> usize {
+    message.payload.len() + message.subject.len() + message.reply.as_ref().map_or(0, String::len)
+}
+
+/// The subscriber's end. `leave` runs when it is dropped.
+pub(super) struct Messages<F: FnMut()> {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) leave: F,
+}
+
+impl<F: FnMut() + Unpin> Stream for Messages<F> {
+    type Item = Received;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
+        self.inbox.poll(cx).map(|message| message.map(|message| Received { message, acknowledgement: None }))
+    }
+}
+
+impl<F: FnMut()> Drop for Messages<F> {
+    fn drop(&mut self) {
+        (self.leave)();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: usize) -> Message {
+        Message { payload: vec![0; bytes].into(), ..Message::default() }
+    }
+
+    #[test]
+    fn the_newest_messages_are_dropped_beyond_the_number_and_the_size() {
+        let inbox = Inbox::new(2, 10);
+        assert_eq!(inbox.push(message(1)), Pushed::Queued);
+        assert_eq!(inbox.push(message(10)), Pushed::DroppedFirst);
+        assert_eq!(inbox.push(message(9)), Pushed::Queued);
+        assert_eq!(inbox.push(message(0)), Pushed::DroppedFirst);
+        assert_eq!(inbox.push(message(0)), Pushed::Dropped);
+        let cx = &Context::from_waker(Waker::noop());
+        assert_eq!(inbox.poll(cx), Poll::Ready(Some(message(1))));
+        assert_eq!(inbox.push(message(1)), Pushed::Queued);
+        inbox.end();
+        assert_eq!(inbox.poll(cx), Poll::Ready(Some(message(9))));
+        assert_eq!(inbox.poll(cx), Poll::Ready(Some(message(1))));
+        assert_eq!(inbox.poll(cx), Poll::Ready(None));
+    }
+
+    #[test]
+    fn one_message_of_any_size_is_kept() {
+        let inbox = Inbox::new(2, 10);
+        assert_eq!(inbox.push(message(11)), Pushed::Queued);
+        assert_eq!(inbox.push(message(0)), Pushed::DroppedFirst);
+    }
+}

@@ -1,0 +1,148 @@
+//! The connection of a store, and the requests that wait for their replies.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use event_listener::{Event, EventListener};
+use futures_channel::oneshot;
+use nuncio_link::resp::{RespLink, RespReply, RespRequest};
+
+use crate::cap::blob::BlobError;
+use crate::io::sync::{CancellationToken, Signal, lock};
+
+/// What the handles of a store and its task share.
+pub(super) struct Hub {
+    inner: Mutex<Inner>,
+    /// Wakes the task: there is something to write.
+    pub(super) wanted: Signal,
+    /// There is a connection, an attempt to make one has failed, or the connection is given up.
+    changed: Event,
+    /// Cancelled once the store is being closed.
+    pub(super) closing: CancellationToken,
+}
+
+struct Inner {
+    connection: Connection,
+    /// Who waits for the replies, in their order.
+    waiting: VecDeque<oneshot::Sender<Result<RespReply, BlobError>>>,
+}
+
+enum Connection {
+    /// The first attempt is going on.
+    Connecting,
+    Ready(RespLink),
+    /// There is none, for this reason.
+    Down(String),
+}
+
+impl Hub {
+    pub(super) fn new() -> Hub {
+        let inner = Inner { connection: Connection::Connecting, waiting: VecDeque::new() };
+        Hub {
+            inner: Mutex::new(inner),
+            wanted: Signal::default(),
+            changed: Event::new(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// Makes a request, and waits for its reply.
+    pub(super) async fn request(&self, request: &RespRequest<'_>, max: usize) -> Result<RespReply, BlobError> {
+        let reply = loop {
+            let changed = self.changed.listen();
+            if let Some(reply) = self.start(request, max)? {
+                break reply;
+            }
+            changed.await;
+        };
+        self.wanted.notify();
+        reply.await.unwrap_or_else(|_| Err(BlobError::Unreachable("the store is closed".to_owned())))
+    }
+
+    /// Queues a request, unless the first connection is still being made.
+    fn start(
+        &self,
+        request: &RespRequest<'_>,
+        max: usize,
+    ) -> Result<Option<oneshot::Receiver<Result<RespReply, BlobError>>>, BlobError> {
+        let mut inner = lock(&self.inner);
+        match &mut inner.connection {
+            Connection::Connecting => Ok(None),
+            Connection::Down(reason) => Err(BlobError::Unreachable(reason.clone())),
+            Connection::Ready(link) => {
+                link.request(request, max).map_err(|refused| BlobError::Refused(refused.to_string()))?;
+                let (reply, waiting) = oneshot::channel();
+                inner.waiting.push_back(reply);
+                Ok(Some(waiting))
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Takes a new connection.
+    pub(super) fn connected(&self, link: RespLink) {
+        lock(&self.inner).connection = Connection::Ready(link);
+        self.changed.notify(usize::MAX);
+    }
+
+    /// Gives the connection up. The requests that wait fail with this reason.
+    pub(super) fn give_up(&self, reason: &str) {
+        let mut inner = lock(&self.inner);
+        inner.connection = Connection::Down(reason.to_owned());
+        let waiting = std::mem::take(&mut inner.waiting);
+        drop(inner);
+        for waiting in waiting {
+            let _gone = waiting.send(Err(BlobError::Unreachable(reason.to_owned()))).is_err();
+        }
+        self.changed.notify(usize::MAX);
+        self.wanted.notify();
+    }
+
+    pub(super) fn next_change(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// Returns why there is no connection, if there is none.
+    pub(super) fn down(&self) -> Option<String> {
+        match &lock(&self.inner).connection {
+            Connection::Down(reason) => Some(reason.clone()),
+            Connection::Connecting | Connection::Ready(_) => None,
+        }
+    }
+
+    /// Moves the bytes to write to `into`.
+    pub(super) fn take_output(&self, into: &mut Vec<u8>) {
+        if let Connection::Ready(link) = &mut lock(&self.inner).connection {
+            link.take_output(into);
+        }
+    }
+
+    /// Takes bytes of the server, and hands out the replies. Returns how the server has broken the protocol, if it has.
+    pub(super) fn receive(&self, bytes: &[u8]) -> Result<(), String> {
+        let mut replies = Vec::new();
+        let mut inner = lock(&self.inner);
+        let Inner { connection, waiting } = &mut *inner;
+        let mut result = Ok(());
+        if let Connection::Ready(link) = connection {
+            link.receive(bytes);
+            loop {
+                match link.poll_reply() {
+                    Ok(Some(reply)) => replies.extend(waiting.pop_front().map(|waiting| (waiting, reply))),
+                    Ok(None) => break,
+                    Err(fault) => {
+                        result = Err(fault.to_string());
+                        break;
+                    }
+                }
+            }
+        }
+        drop(inner);
+        for (waiting, reply) in replies {
+            let _gone = waiting.send(Ok(reply)).is_err();
+        }
+        result
+    }
+}

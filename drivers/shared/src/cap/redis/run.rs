@@ -1,0 +1,108 @@
+//! The task of a store: it connects, moves bytes, and connects again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use tracing::{info, warn};
+
+use super::connect::Connector;
+use super::hub::Hub;
+use crate::io::clock::{monotonic, sleep};
+use crate::io::{Driver, Stream};
+
+/// How long a connection has to last to count as a success.
+const STEADY: Duration = Duration::from_secs(5);
+const READ_BYTES: usize = 64 * 1024;
+
+/// Makes the connections of one store.
+pub(super) struct Runner<D: Driver> {
+    pub(super) hub: Arc<Hub>,
+    pub(super) thread: Arc<D::Thread>,
+    pub(super) connector: Connector<D>,
+}
+
+impl<D: Driver> Runner<D> {
+    /// Runs until the store is closed.
+    pub(super) async fn run(self) {
+        or(self.hub.closing.cancelled(), self.keep_connected()).await;
+        self.hub.give_up("the store is closed");
+    }
+
+    async fn keep_connected(&self) {
+        let mut failed = 0_u32;
+        loop {
+            if failed > 0 {
+                sleep(&*self.thread, self.connector.pause(failed)).await;
+            }
+            failed = failed.saturating_add(1);
+            match self.connector.connect(&self.thread).await {
+                Ok((stream, link)) => {
+                    info!("connected to Redis");
+                    let made = monotonic();
+                    self.hub.connected(link);
+                    let reason = self.serve(stream).await;
+                    warn!(%reason, "the connection to Redis is lost");
+                    self.hub.give_up(&reason);
+                    if monotonic().duration_since(made) >= STEADY {
+                        failed = 0;
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "the attempt to connect to Redis failed");
+                    self.hub.give_up(&error);
+                }
+            }
+        }
+    }
+
+    /// Moves bytes until the connection has ended. Returns why.
+    async fn serve(&self, stream: Stream) -> String {
+        let (mut input, mut output) = futures_lite::io::split(stream);
+        let hub = &*self.hub;
+        let read = async {
+            let mut buffer = vec![0; READ_BYTES];
+            loop {
+                match input.read(&mut buffer).await {
+                    Ok(0) => return "the server closed the connection".to_owned(),
+                    Ok(count) => {
+                        if let Err(fault) = hub.receive(&buffer[..count]) {
+                            return fault;
+                        }
+                    }
+                    Err(error) => return error.to_string(),
+                }
+            }
+        };
+        let write = async {
+            let mut bytes = Vec::new();
+            loop {
+                hub.take_output(&mut bytes);
+                if bytes.is_empty() {
+                    hub.wanted.notified().await;
+                    continue;
+                }
+                let written = async {
+                    output.write_all(&bytes).await?;
+                    output.flush().await
+                };
+                if let Err(error) = written.await {
+                    return error.to_string();
+                }
+                bytes.clear();
+                bytes.shrink_to(READ_BYTES);
+            }
+        };
+        let given_up = async {
+            loop {
+                let changed = hub.next_change();
+                if let Some(reason) = hub.down() {
+                    return reason;
+                }
+                changed.await;
+            }
+        };
+        or(given_up, or(write, read)).await
+    }
+}

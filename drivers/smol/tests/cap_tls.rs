@@ -1,0 +1,102 @@
+//! NATS and Redis with TLS.
+#![cfg(all(feature = "cap", feature = "tls"))]
+
+use std::path::PathBuf;
+
+use nuncio_smol::auth::{Authorities, ClientTls};
+use nuncio_smol::cap::{
+    BlobError, BlobStore as _, Bus as _, NatsBus, NatsError, NatsOptions, RedisOptions, RedisStore,
+};
+use nuncio_tests::peers::{Nats, Redis, wanted};
+use nuncio_tests::temp_dir::TempDir;
+use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+/// The files of an authority and of a server, whose certificate is for one name.
+struct Files {
+    authority: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+    _directory: TempDir,
+}
+
+fn files(name: &str) -> Files {
+    let directory = TempDir::new();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let own = KeyPair::generate().expect("a key");
+    let issuer = CertifiedIssuer::self_signed(params, own).expect("a certificate");
+    let pair = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    let signed = params.signed_by(&pair, &issuer).expect("a certificate");
+    let write = |file: &str, text: String| {
+        let path = directory.file(file);
+        std::fs::write(&path, text).expect("a file can be written");
+        path
+    };
+    Files {
+        authority: write("ca.pem", issuer.pem()),
+        certificate: write("server.pem", signed.pem()),
+        key: write("server.key", pair.serialize_pem()),
+        _directory: directory,
+    }
+}
+
+#[test]
+fn a_nats_server_that_requires_tls_gets_it() {
+    if !wanted("a_nats_server_that_requires_tls_gets_it") {
+        return;
+    }
+    let files = files("127.0.0.1");
+    let text = |path: &PathBuf| path.to_str().expect("a path of text").to_owned();
+    let nats = Nats::start(&["--tls", "--tlscert", &text(&files.certificate), "--tlskey", &text(&files.key)]);
+    let authorities = Authorities::from_file(&files.authority).expect("a certificate");
+    let tls = ClientTls::new(authorities).expect("a configuration");
+    let connect = |tls: Option<&ClientTls>, url: &str| {
+        let mut options = NatsOptions::new(url).expect("a URL");
+        options.tls = tls.cloned();
+        options.connect_within = std::time::Duration::ZERO;
+        NatsBus::connect(options)
+    };
+    smol::block_on(async {
+        for url in [nats.url(), nats.url().replace("nats://", "tls://")] {
+            let bus = connect(Some(&tls), &url).await.expect("the certificate is trusted");
+            bus.flush().await.expect("the server runs");
+        }
+        let error = connect(None, &nats.url()).await.expect_err("the system does not trust the authority");
+        assert!(error.to_string().contains("127.0.0.1"), "{error}");
+
+        let plain = Nats::start(&[]);
+        let error = connect(Some(&tls), &plain.url().replace("nats://", "tls://")).await.expect_err("it has no TLS");
+        assert!(matches!(error, NatsError::NoTls(_)), "{error:?}");
+        connect(Some(&tls), &plain.url()).await.expect("nats:// does not demand TLS");
+    });
+}
+
+/// wire.md §4 row 16: the Python SDK reads these settings and does not use them.
+#[test]
+fn the_tls_settings_of_redis_take_effect() {
+    if !wanted("the_tls_settings_of_redis_take_effect") {
+        return;
+    }
+    let files = files("redis.example");
+    let redis = Redis::start_with_tls(&files.certificate, &files.key, &[]);
+    let ping = |authority: bool, name: Option<&str>, insecure: bool| {
+        let mut options = RedisOptions::new(&redis.url()).expect("a URL");
+        let tls = options.tls.as_mut().expect("the URL is rediss://");
+        tls.authorities = authority.then(|| files.authority.clone());
+        tls.server_name = name.map(str::to_owned);
+        tls.insecure = insecure;
+        let store = RedisStore::new(options).expect("the system gives a thread");
+        async move { store.ping().await }
+    };
+    smol::block_on(async {
+        assert_eq!(ping(true, Some("redis.example"), false).await, Ok(()));
+        assert_eq!(ping(false, None, true).await, Ok(()));
+        let wrong = |result: Result<(), BlobError>, part: &str| {
+            let Err(BlobError::Unreachable(reason)) = result else { panic!("{result:?}") };
+            assert!(reason.contains(part), "{reason}");
+        };
+        wrong(ping(true, None, false).await, "is for another name");
+        wrong(ping(false, Some("redis.example"), false).await, "is not trusted");
+    });
+}
