@@ -3,7 +3,12 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 29] = [
+const NO_LIMITS: [&str; 34] = [
+    "dispatch",
+    "resign",
+    "records",
+    "workers_deduplicate",
+    "lost_worker",
     "name",
     "version",
     "token",
@@ -137,6 +142,41 @@ const CAP_CLIENT: [(&str, &str); 4] = [
     ("request_bytes", "the_jobs_that_are_awaited_are_bounded"),
 ];
 
+const ROUTER: [(&str, &str); 32] = [
+    ("check_timeout", "s6_a_policy_that_does_not_answer_denies"),
+    ("approval_timeout", "s6_a_job_waits_for_a_person_and_its_submitter_knows"),
+    ("worker_wait", "a_job_for_which_no_worker_comes_fails"),
+    ("dispatch_timeout", "s7_a_job_of_which_nothing_is_heard_is_sent_again_and_then_times_out"),
+    ("redispatches", "s7_a_job_of_which_nothing_is_heard_is_sent_again_and_then_times_out"),
+    ("retries", "s7_retries_end_with_a_result_and_a_dead_letter"),
+    ("backoff", "s7_a_job_of_which_nothing_is_heard_is_sent_again_and_then_times_out"),
+    ("max_backoff", "the_pause_before_a_job_is_sent_again_is_bounded"),
+    ("max_runtime", "the_runtime_of_every_job_can_be_bounded"),
+    ("deadline_grace", "the_runtime_of_every_job_can_be_bounded"),
+    ("cancel_timeout", "s7_a_worker_that_does_not_end_a_cancelled_job_is_not_awaited_for_ever"),
+    ("heartbeat_interval", "s5_a_worker_is_lost_after_some_missed_heartbeats"),
+    ("missed_heartbeats", "s5_a_worker_is_lost_after_some_missed_heartbeats"),
+    ("retention", "ended_jobs_are_remembered_for_their_retention"),
+    ("alert_window", "s16_refused_packets_are_reported_and_the_reports_are_few"),
+    ("jobs", "a_job_beyond_a_limit_fails_and_can_be_tried_again"),
+    ("topic_jobs", "a_job_beyond_a_limit_fails_and_can_be_tried_again"),
+    ("live_bytes", "a_job_beyond_a_limit_fails_and_can_be_tried_again"),
+    ("job_bytes", "a_job_that_is_too_large_fails"),
+    ("job_id_bytes", "long_job_ids_are_refused_and_long_reasons_are_cut"),
+    ("retained", "the_oldest_ended_jobs_are_forgotten_first"),
+    ("retained_bytes", "the_oldest_ended_jobs_are_forgotten_first"),
+    ("progress", "the_latest_progress_that_is_not_too_large_is_kept"),
+    ("progress_bytes", "the_latest_progress_that_is_not_too_large_is_kept"),
+    ("followers", "few_requests_follow_the_same_idempotency_key"),
+    ("children", "few_children_are_cancelled_with_a_job"),
+    ("cancellations", "the_latest_cancellations_are_remembered"),
+    ("workers", "workers_and_their_topics_are_bounded"),
+    ("worker_topics", "workers_and_their_topics_are_bounded"),
+    ("alerts", "s16_refused_packets_are_reported_and_the_reports_are_few"),
+    ("error_bytes", "long_job_ids_are_refused_and_long_reasons_are_cut"),
+    ("unstored", "packets_are_not_taken_while_too_much_waits_for_the_store"),
+];
+
 pub(super) fn fields(path: &str, name: &str) -> Vec<String> {
     let text = read(path);
     let body = text.split_once(&format!("pub struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
@@ -183,4 +223,11 @@ fn every_limit_of_the_client_of_cap_is_reached() {
     let settings = "core/src/cap/client/config.rs";
     let limits = [fields(settings, "ClientConfig"), fields(settings, "ClientLimits")].concat();
     check(&limits, &CAP_CLIENT, "core/tests/cap");
+}
+
+#[test]
+fn every_limit_of_the_router_is_reached() {
+    let settings = "core/src/cap/router/config.rs";
+    let limits = [fields(settings, "RouterConfig"), fields(settings, "RouterLimits")].concat();
+    check(&limits, &ROUTER, "core/tests/cap/router");
 }

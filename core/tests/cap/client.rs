@@ -246,6 +246,16 @@ fn the_jobs_that_are_awaited_are_bounded() {
     harness.submit("b");
 }
 
+#[test]
+fn the_bytes_of_a_job_are_counted_until_it_has_ended() {
+    let mut harness = Harness::new();
+    let before = harness.client.bytes_held();
+    harness.submit("a");
+    assert!(harness.client.bytes_held() > before);
+    harness.result("a", JobStatus::SUCCEEDED);
+    assert_eq!(harness.client.bytes_held(), before);
+}
+
 proptest! {
     #[test]
     fn any_inputs_end_each_job_once(inputs in vec((any::<u8>(), any::<u8>(), 0..100_u64), 1..100)) {

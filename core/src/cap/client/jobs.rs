@@ -75,6 +75,12 @@ impl Jobs {
         self.bytes
     }
 
+    /// Returns the bytes of all jobs.
+    pub(super) fn held(&self) -> usize {
+        let texts: usize = self.slab.values().map(|job| job.trace_id.len() + job.reason.len()).sum();
+        self.bytes + texts + self.slab.len() * size_of::<Job>()
+    }
+
     pub(super) fn find(&self, id: &str) -> Option<ClientJob> {
         self.by_id.get(id).copied()
     }

@@ -95,6 +95,16 @@ impl Client {
         self.jobs.next()
     }
 
+    /// Returns the approximate number of bytes that the client holds, what was not polled yet included.
+    pub fn bytes_held(&self) -> usize {
+        let output = |output: &ClientOutput| match output {
+            ClientOutput::Publish { bytes, .. } => bytes.len(),
+            ClientOutput::Subscribe { .. } | ClientOutput::Event(_) => 0,
+        };
+        let outputs: usize = self.outputs.iter().map(|waiting| size_of::<ClientOutput>() + output(waiting)).sum();
+        size_of::<Client>() + self.jobs.held() + outputs
+    }
+
     /// Returns the number of jobs whose result is awaited.
     pub fn awaited(&self) -> usize {
         self.jobs.len()

@@ -15,7 +15,7 @@ impl Router {
     pub(super) fn alert(&mut self, subject: &Subject, bytes: &[u8], reason: &RefusedByRouter) {
         let Some(code) = reason.code() else { return };
         let (window, max) = (self.config.alert_window, self.config.limits.alerts);
-        if !self.outbox.is_connected() || !self.alerts.admit(self.now, window, max) {
+        if !self.alerts.admit(self.now, window, max) {
             return;
         }
         // The packet may be malformed, and what it says may be false.

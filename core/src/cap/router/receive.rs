@@ -29,9 +29,9 @@ impl Router {
         });
     }
 
-    /// Returns whether packets are taken: not too much waits for the store.
+    /// Returns whether packets are taken: the bus is there, and not too much waits for the store.
     pub fn reading(&self) -> bool {
-        self.outbox.unstored() < self.config.limits.unstored
+        self.outbox.is_connected() && self.outbox.unstored() < self.config.limits.unstored
     }
 
     fn receive(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), RefusedByRouter> {

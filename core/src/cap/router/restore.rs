@@ -63,14 +63,14 @@ impl Router {
         router.random = Random::resume(seed, last.into());
         router.outbox.resume(last);
         // In the order of acceptance or end, which is the one of the numbers.
-        let mut rows: BTreeMap<u64, (String, Rows)> = rows
+        let mut rows: BTreeMap<(u64, String), Rows> = rows
             .into_iter()
             .filter_map(|(id, rows)| {
                 let first = rows.ended.as_ref().or(rows.accepted.as_ref()).or(rows.moved.as_ref())?;
-                Some((first.0, (id, rows)))
+                Some(((first.0, id), rows))
             })
             .collect();
-        while let Some((number, (job_id, rows))) = rows.pop_first() {
+        while let Some(((number, job_id), rows)) = rows.pop_first() {
             router.restore_job(rows).map_err(|reason| RestoreError { number, job_id, reason })?;
         }
         router.input(now, |_| {});

@@ -10,11 +10,11 @@ use crate::cap::wire::job::{ErrorCode, JobStatus};
 
 impl Router {
     /// Nothing was heard of a job in time, or its worker is lost: it is sent again after a pause, or given up.
-    pub(super) fn lose(&mut self, key: RouterJob, verdict: &Verdict) {
+    pub(super) fn lose(&mut self, key: RouterJob, is_last: bool, verdict: &Verdict) {
         let max = self.config.redispatches;
         let Some(job) = self.jobs.change(key) else { return };
         job.losses = job.losses.saturating_add(1);
-        let is_last = job.losses > max;
+        let is_last = is_last || job.losses > max;
         self.again(key, is_last, verdict);
     }
 

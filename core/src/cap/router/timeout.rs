@@ -33,7 +33,7 @@ impl Router {
             RouterTimer::Dispatch if !self.outbox.is_connected() => self.heard(key),
             RouterTimer::Dispatch => {
                 let message = "nothing was heard of the job from any worker";
-                self.lose(key, &Verdict::new(JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT, message));
+                self.lose(key, false, &Verdict::new(JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT, message));
             }
             RouterTimer::Retry => self.enqueue(key),
             RouterTimer::Cancel => {
@@ -81,10 +81,9 @@ impl Router {
         self.outbox.event(RouterEvent::WorkerLost { worker: worker.clone() });
         for job in jobs {
             let is_there = self.jobs.get(job).is_some_and(|job| job.worker.as_ref() == Some(&worker));
-            match self.config.lost_worker {
-                _ if !is_there => {}
-                LostWorker::Retry => self.lose(job, &verdict),
-                LostWorker::Fail => self.settle(job, &verdict),
+            if is_there {
+                let is_last = self.config.lost_worker == LostWorker::Fail;
+                self.lose(job, is_last, &verdict);
             }
         }
     }

@@ -19,6 +19,11 @@ impl Cancelled {
         }
     }
 
+    /// Returns the bytes of all cancellations.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|(id, reason)| id.len() + reason.len()).sum()
+    }
+
     /// Returns the reason for which a job was cancelled.
     pub(super) fn reason(&self, job_id: &str) -> Option<&str> {
         self.0.iter().find(|(id, _)| id == job_id).map(|(_, reason)| reason.as_str())

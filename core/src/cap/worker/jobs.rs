@@ -151,6 +151,11 @@ impl Jobs {
         self.ended.push_back((now, key));
     }
 
+    /// Returns the bytes of all jobs.
+    pub(super) fn bytes(&self) -> usize {
+        self.slab.values().map(Job::bytes).sum()
+    }
+
     /// Forgets the ended jobs that ended before some time, and those that are too many.
     pub(super) fn forget(&mut self, before: Option<Time>, retained: usize) {
         while let Some((at, key)) = self.ended.front().copied() {

@@ -23,6 +23,7 @@ mod cancelled;
 pub(crate) mod config;
 mod drain;
 mod flush;
+mod held;
 pub(crate) mod job;
 mod jobs;
 mod outbox;

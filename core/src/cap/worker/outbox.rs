@@ -30,6 +30,22 @@ impl Outbox {
         self.outputs.pop_front()
     }
 
+    /// Returns the bytes of what was not polled yet, and of what waits for the bus.
+    pub(super) fn bytes(&self) -> usize {
+        let output = |output: &WorkerOutput| match output {
+            WorkerOutput::Publish { bytes, .. } | WorkerOutput::Store { output: bytes, .. } => bytes.len(),
+            WorkerOutput::Subscribe { .. }
+            | WorkerOutput::Unsubscribe { .. }
+            | WorkerOutput::Fetch { .. }
+            | WorkerOutput::Look { .. }
+            | WorkerOutput::Run { .. }
+            | WorkerOutput::Stop { .. }
+            | WorkerOutput::Event(_) => 0,
+        };
+        let outputs: usize = self.outputs.iter().map(|waiting| size_of::<WorkerOutput>() + output(waiting)).sum();
+        outputs + self.unsent.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+    }
+
     pub(super) fn push(&mut self, output: WorkerOutput) {
         self.outputs.push_back(output);
     }

@@ -1,6 +1,12 @@
 //! Tests of the router through its public interface: what goes in are packets and answers, what comes out are lines.
 
 mod cancel;
+mod duplicates;
 mod life;
+mod limits;
 mod policy;
+mod records;
+mod retries;
 mod support;
+mod together;
+mod workers;

@@ -112,6 +112,7 @@ impl World {
             Input::Poll(count) => self.poll(usize::from(*count)),
         }
         assert!(self.worker.running() <= PARALLEL && self.worker.queued() <= QUEUED);
+        assert!(self.worker.bytes_held() < 512 << 10, "{} bytes", self.worker.bytes_held());
     }
 
     fn answer(&mut self, attempt: Attempt, how: u8) {

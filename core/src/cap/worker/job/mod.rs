@@ -1,5 +1,6 @@
 //! One job of a worker.
 
+mod held;
 mod loading;
 pub(crate) mod state;
 
