@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use nuncio_tests::peers::{Nats, Redis, wanted};
 
 /// Sends a line and returns the line that the server answers or greets with.
-fn line(port: u16, request: &str) -> Option<String> {
+pub(super) fn line(port: u16, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut lines = BufReader::new(stream).lines();

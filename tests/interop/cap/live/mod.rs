@@ -1,0 +1,12 @@
+//! Live conversations with the Python SDKs over a real nats-server and redis-server, written once for both drivers.
+
+use super::on;
+
+mod faults;
+mod guide;
+mod our_client;
+mod our_worker;
+mod pool;
+mod python;
+mod router;
+mod support;

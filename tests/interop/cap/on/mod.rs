@@ -1,0 +1,3 @@
+//! What differs by driver.
+
+pub(crate) mod tokio;

@@ -1,0 +1,27 @@
+use std::time::Duration;
+
+pub(crate) use nuncio_tokio::cap::{Client, ClientBuilder, Worker, WorkerBuilder};
+use nuncio_tokio::cap::{NatsBus, NatsOptions, RedisOptions, RedisStore};
+
+/// Runs a test on this thread, which belongs to a runtime that runs the handlers of workers.
+pub(crate) fn within(test: impl FnOnce()) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let entered = runtime.enter();
+    test();
+    drop(entered);
+    // Handlers that are still running do not matter to the test.
+    runtime.shutdown_background();
+}
+
+pub(crate) use smol::block_on;
+
+pub(crate) async fn bus(url: &str) -> NatsBus {
+    NatsBus::connect(NatsOptions::new(url).unwrap()).await.unwrap()
+}
+
+pub(crate) fn store(url: &str) -> RedisStore {
+    let mut options = RedisOptions::new(url).unwrap();
+    // A server that comes back is reached at once.
+    (options.first_pause, options.longest_pause) = (Duration::from_millis(1), Duration::from_millis(1));
+    RedisStore::new(options).unwrap()
+}

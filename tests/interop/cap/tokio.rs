@@ -1,0 +1,6 @@
+//! The live conversations with our side on tokio.
+
+use super::on::tokio as on;
+
+#[path = "live/mod.rs"]
+mod live;
