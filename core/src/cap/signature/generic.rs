@@ -26,11 +26,16 @@ pub struct Sealed {
 
 /// Encodes a packet, and signs it if there is a signer. A signature that it has is replaced.
 ///
-/// Errors: the packet breaks a rule of version 2.17, or the signer has failed.
+/// Errors: the packet breaks a rule of version 2.17, has a field twice because it keeps one that could not be read as its
+/// own, or the signer has failed.
 pub fn seal(mut packet: BusPacket, order: MapOrder, signer: Option<&dyn Signer>) -> Result<Sealed, Unsignable> {
     packet.signature.clear();
     validate(&packet, Acceptance::Since217)?;
     let (mut bytes, has_prefix_pair) = message::encode_noting(&packet, order);
+    if !packet.unknown_fields.is_empty() {
+        let limits = DecodeLimits::default().with(|limits| limits.bytes = usize::MAX);
+        RawPacket::split(&bytes, &limits).map_err(|_| Unsignable::UnknownFields)?;
+    }
     if let Some(signer) = signer {
         packet.signature = signer.sign(&bytes).map_err(|_| Unsignable::Signer)?;
         bytes = packet.encode(order);

@@ -121,7 +121,8 @@ pub enum Unsignable {
         /// The limit.
         max: usize,
     },
-    /// The packet has fields that this version does not know, which are not allowed in this kind of packet.
+    /// The packet has fields that this version does not know, which are not allowed in this kind of packet, or which stand in
+    /// the place of other fields.
     #[error("the packet has unknown fields")]
     UnknownFields,
     /// The signer has failed.
