@@ -294,3 +294,12 @@ proptest! {
         prop_assert_eq!(harness.client.poll_timeout(), None);
     }
 }
+
+#[test]
+fn a_deadline_at_the_end_of_time_never_passes() {
+    let mut harness = Harness::with(|config| config.resubmit_after = Duration::MAX);
+    harness.client.submit(START, request("j"), "trace", Some(Duration::MAX)).unwrap();
+    assert_eq!(harness.client.poll_timeout(), None);
+    harness.client.handle_timeout(Time::MAX);
+    assert_eq!(harness.client.awaited(), 1);
+}

@@ -26,9 +26,12 @@ impl Timers {
         self.0.pop_first().map(|(_, timer, key)| (timer, KeyData::from_ffi(key)))
     }
 
-    /// Arms a deadline that cannot be cleared. It must be harmless if it passes without need.
+    /// Arms a deadline that cannot be cleared. It must be harmless if it passes without need. One at the end of time never
+    /// passes.
     pub(super) fn arm(&mut self, at: Time, timer: Timer, key: impl Key) {
-        self.0.insert((at, timer, key.data().as_ffi()));
+        if at < Time::MAX {
+            self.0.insert((at, timer, key.data().as_ffi()));
+        }
     }
 
     pub(super) fn held(&self) -> usize {

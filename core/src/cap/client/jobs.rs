@@ -45,6 +45,8 @@ impl Jobs {
         bytes: usize,
         wait_until: Option<Time>,
     ) -> ClientJob {
+        // A deadline at the end of time never passes.
+        let wait_until = wait_until.filter(|at| *at < Time::MAX);
         let id = request.job_id.clone();
         let state = SubmitState::Submitted;
         let job = Job {
@@ -127,6 +129,7 @@ impl Jobs {
         self.rest(key);
         if let Some(job) = self.slab.get_mut(key)
             && job.resubmissions < resubmissions
+            && at < Time::MAX
         {
             job.resubmit_at = Some(at);
             self.timers.insert((at, ClientTimer::Resubmit, key));

@@ -47,11 +47,13 @@ impl Deadline {
         self.armed.map(|(at, _)| at)
     }
 
-    /// Arms the deadline, in place of an earlier one.
+    /// Arms the deadline, in place of an earlier one. One at the end of time never passes.
     pub(super) fn set(&mut self, at: Time, timer: RouterTimer, timers: &mut Timers) {
         self.clear(timers);
         self.armed = Some((at, timer));
-        timers.0.insert((at, timer, self.owner));
+        if at < Time::MAX {
+            timers.0.insert((at, timer, self.owner));
+        }
     }
 
     /// Takes the deadline back.

@@ -40,11 +40,13 @@ impl Deadline {
         self.at
     }
 
-    /// Arms the deadline, in place of an earlier one.
+    /// Arms the deadline, in place of an earlier one. One at the end of time never passes.
     pub(super) fn set(&mut self, at: Time, timers: &mut Timers) {
         self.clear(timers);
         self.at = Some(at);
-        timers.0.insert((at, self.timer, self.job));
+        if at < Time::MAX {
+            timers.0.insert((at, self.timer, self.job));
+        }
     }
 
     /// Takes the deadline back.

@@ -1,8 +1,9 @@
 //! Subscriptions, handshake, heartbeats, a bus that is away, and the end of a worker.
 
 use nuncio_core::cap::{BusPacket, DecodeLimits, Load, Payload, Topic, WorkerEvent, WorkerOutput, WorkerTimer};
+use nuncio_core::time::Time;
 
-use super::support::{Harness, START, bare, config};
+use super::support::{Harness, START, bare, config, with_deadline};
 
 #[test]
 fn a_worker_subscribes_and_then_says_what_it_can_do() {
@@ -94,4 +95,16 @@ fn an_idle_worker_drains_at_once_and_stays_drained() {
     harness.worker.handle_disconnected(harness.now);
     harness.worker.handle_connected(harness.now);
     assert_eq!(harness.drain(), [""; 0]);
+}
+
+#[test]
+fn a_deadline_at_the_end_of_time_never_passes() {
+    let mut harness = Harness::new();
+    harness.request(with_deadline(bare("j"), i64::MAX));
+    let (first, timer) = harness.worker.poll_timeout().unwrap();
+    assert!(first < Time::MAX, "{timer:?}");
+    // Every deadline that is set from now on is at the end of time.
+    harness.worker.handle_timeout(Time::MAX);
+    assert_eq!(harness.drain(), ["heartbeat 1/1"]);
+    assert_eq!(harness.worker.poll_timeout(), None);
 }
