@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 1 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 24] = [
+const SEEN: [&str; 31] = [
     "CANCELLED",
     "FAILED",
     "FAILED_FATAL",
@@ -18,10 +18,13 @@ const SEEN: [&str; 24] = [
     "SUCCEEDED",
     "TIMEOUT",
     "accepted",
+    "accepted by the router",
+    "asked",
     "attack",
     "cancelled",
     "cancelled by an operator",
     "client crashed",
+    "conflicting result",
     "clock jumped",
     "cut",
     "drained",
@@ -29,12 +32,16 @@ const SEEN: [&str; 24] = [
     "handler called",
     "handler stopped",
     "packet refused",
+    "retried by the router",
+    "router crashed",
     "progress",
     "submitted",
     "submitted again",
     "told",
     "waited in vain",
     "worker crashed",
+    "worker lost",
+    "DENIED",
 ];
 
 #[test]

@@ -34,8 +34,7 @@ impl Sim {
             _ => (any_subject(draw), Bytes::from(draw.bytes(20))),
         };
         note(|| format!("  the attacker publishes {}", packet_line(&subject, &bytes)));
-        let faults = self.faults();
-        self.bus.publish(self.now, &subject, &bytes, faults, draw);
+        self.send(&subject, &bytes, draw);
     }
 
     /// Returns a packet in the name of somebody else, with a signature or without.

@@ -60,6 +60,10 @@ impl Bus {
         self.links.entry(who).or_default()
     }
 
+    pub(super) fn is_up(&self, who: Who) -> bool {
+        self.links.get(&who).is_some_and(|link| link.is_up)
+    }
+
     /// Opens a new connection, without subscriptions.
     pub(super) fn open(&mut self, who: Who) {
         self.next += 1;

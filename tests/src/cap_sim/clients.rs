@@ -32,6 +32,7 @@ impl ClientHost {
             config.signer = sim.signer(config.id.as_str());
             config.resubmit_after = Duration::from_secs(sim.params.resubmit_after);
             config.resubmissions = sim.params.resubmissions;
+            config.await_retries = sim.params.router.is_some();
         });
         let mut seed = [0x33; 32];
         seed[0] = u8::try_from(who).unwrap_or(u8::MAX);
@@ -66,11 +67,16 @@ impl Sim {
             job_id,
             topic: draw.one(&[TOPICS[0], TOPICS[0], TOPICS[1]]).to_owned(),
             context_ptr,
+            parent_job_id: if draw.chance(15) {
+                self.any_job(draw).map(|job| job.job_id).unwrap_or_default()
+            } else {
+                String::new()
+            },
             budget: (deadline_ms > 0).then(|| Budget { deadline_ms, ..Budget::default() }),
             meta: (!idempotency_key.is_empty()).then(|| JobMetadata { idempotency_key, ..JobMetadata::default() }),
             ..JobRequest::default()
         };
-        self.model.submitted(&request);
+        self.model.submitted(&request, who);
         self.model.job(&request.job_id).has_no_input = has_no_input;
         let wait = draw.one(&[None, None, None, Some(3), Some(100)]);
         self.submit_as(who, request, wait, draw);
@@ -80,6 +86,8 @@ impl Sim {
     /// Submits a job that was submitted before, by any client.
     pub(super) fn submit_again(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
         let Some(request) = self.any_job(draw) else { return };
+        // A router gives the result of a job to its submitter only.
+        let who = if self.router.is_some() { self.model.job(&request.job_id).submitter } else { who };
         self.count("submitted again");
         self.submit_as(who, request, None, draw);
     }

@@ -21,10 +21,12 @@ impl Sim {
         // With the bytes used up, every choice is the first one, and no fault occurs.
         let mut bytes = Unstructured::new(&[]);
         let draw = &mut Draw(&mut bytes);
+        self.end_faults_of_the_router();
         // Clients come last: what they submit finds the router and the workers subscribed.
         for who in self.everybody().into_iter().rev() {
             self.bus.cut(who);
             self.reconnect(who, draw);
+            self.settle(draw);
         }
         for round in 0..ROUNDS {
             self.settle(draw);
@@ -36,6 +38,7 @@ impl Sim {
             self.restart_drained_workers(draw);
             self.wait(if round < 60 { SECOND } else { 10 * SECOND }, draw);
         }
+        self.all_sides_agree();
         every_run_converges(self.bus.is_quiet(), &"packets are still on their way");
     }
 
@@ -64,6 +67,11 @@ impl Sim {
         }
         for (who, host) in self.workers.iter().enumerate().filter(|(_, host)| !host.is_idle()) {
             parts.insert(format!("worker {who}"), format!("{:?}", host.handlers));
+        }
+        if let Some(host) = self.router.as_ref().filter(|host| !host.is_quiet()) {
+            let jobs = host.router.jobs().filter_map(|job| host.router.job(job));
+            let live: Vec<_> = jobs.filter(|job| !job.state.is_terminal()).collect();
+            parts.insert("router".into(), format!("{live:?}"));
         }
         if !self.bus.is_quiet() {
             parts.insert("bus".into(), "packets are on their way".into());

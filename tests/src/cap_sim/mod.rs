@@ -4,7 +4,8 @@
 //! ```text
 //!   clients.rs   submit, repeat, cancel, crash   \                  / workers.rs   run handlers, crash
 //!   attacker.rs  forges, changes, replays         >--- bus.rs ---- <
-//!   relay.rs     a router without memory         /                  \ blobs.rs     inputs and outputs
+//!   router.rs    crashes and is restored         /                  \ blobs.rs     inputs and outputs
+//!   relay.rs     or: a router without memory    /
 //!   steps.rs     draws what happens next        model.rs      what is known of every job
 //!                                               convergence.rs ends the run
 //! ```
@@ -27,6 +28,11 @@
 //! | `no_job_outlives_its_deadline`, `a_cancelled_job_ends`, `no_handler_outlives_its_job` | spec/07 | `workers` |
 //! | `no_more_handlers_than_slots`, `the_queue_is_bounded` | ours | `workers` |
 //! | `every_packet_is_accepted_by_others` | spec/02 | here |
+//! | `nothing_accepted_is_lost`, `no_end_is_lost`, `nothing_acknowledged_is_lost` | ours | `router` |
+//! | `every_record_can_be_used`, `a_record_is_read_back_unchanged` | ours | `router` |
+//! | `only_published_results_are_repeated`, `every_router_result_has_a_cause` | spec/07 | `router`, `model` |
+//! | `all_sides_agree` | spec/07 | `router` |
+//! | `memory_is_bounded` | ours | `router` |
 //! | `no_wait_is_cut_short`, `no_wait_lasts_longer` | ours | `clients` |
 //! | `nothing_is_overdue`, `everything_comes_to_rest` | ours | `steps` |
 //! | `every_run_converges` | ours | `convergence` |
@@ -41,6 +47,7 @@ mod convergence;
 mod model;
 mod params;
 mod relay;
+mod router;
 pub(crate) mod signing;
 mod steps;
 mod workers;
@@ -64,6 +71,7 @@ use bus::{Bus, Faults, Who};
 use clients::ClientHost;
 use model::Model;
 use params::Params;
+use router::RouterHost;
 use signing::{HashSigner, HashVerifier};
 use workers::WorkerHost;
 
@@ -99,6 +107,8 @@ struct Sim {
     blobs: Blobs,
     clients: Vec<ClientHost>,
     workers: Vec<WorkerHost>,
+    /// The router; without one there is a relay.
+    router: Option<RouterHost>,
     model: Model,
     /// The latest packets, which the attacker has seen.
     captured: Vec<(Subject, Bytes)>,
@@ -118,6 +128,7 @@ impl Sim {
             blobs: Blobs::default(),
             clients: Vec::new(),
             workers: Vec::new(),
+            router: None,
             model: Model::default(),
             captured: Vec::new(),
             next_job: 0,
@@ -134,6 +145,7 @@ impl Sim {
             let host = WorkerHost::new(&sim, who, 0);
             sim.workers.push(host);
         }
+        sim.router = sim.params.router.clone().map(|params| RouterHost::new(&sim, params));
         for who in sim.everybody() {
             sim.reconnect(who, draw);
         }
@@ -197,10 +209,16 @@ impl Sim {
             self.captured.remove(0);
         }
         if is_up {
-            let faults = self.faults();
-            self.bus.publish(self.now, subject, bytes, faults, draw);
+            self.send(subject, bytes, draw);
         }
         packet.payload.expect("a valid packet has a payload")
+    }
+
+    /// Brings a packet to all who have subscribed to its subject.
+    fn send(&mut self, subject: &Subject, bytes: &Bytes, draw: &mut Draw<'_, '_>) {
+        self.stream(subject, bytes);
+        let faults = self.faults();
+        self.bus.publish(self.now, subject, bytes, faults, draw);
     }
 
     /// Publishes a cancellation of somebody who is always connected.
@@ -215,8 +233,7 @@ impl Sim {
             ..BusPacket::default()
         };
         let sealed = seal(packet, MapOrder::Lexicographic, self.signer(sender).as_deref()).expect("a good packet");
-        let faults = self.faults();
-        self.bus.publish(self.now, &Subject::JobCancel, &Bytes::from(sealed.bytes), faults, draw);
+        self.send(&Subject::JobCancel, &Bytes::from(sealed.bytes), draw);
     }
 }
 

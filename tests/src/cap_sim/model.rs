@@ -10,10 +10,17 @@ use super::blobs::Blobs;
 
 /// One job, by the id that its submitter chose.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Job {
     pub(super) request: JobRequest,
+    /// The client that has submitted it first.
+    pub(super) submitter: usize,
+    /// Whether the router has acknowledged its request.
+    pub(super) is_acknowledged: bool,
     /// Whether somebody who may cancel it has done so.
     pub(super) is_cancelled: bool,
+    /// Whether the router has told the workers to stop it, because it was cancelled or too late.
+    pub(super) is_stopped: bool,
     /// Whether its input is gone or was never there.
     pub(super) has_no_input: bool,
     /// What its handlers have returned.
@@ -36,10 +43,17 @@ fn key(request: &JobRequest) -> Option<&str> {
     request.meta.as_ref().map(|meta| meta.idempotency_key.as_str()).filter(|key| !key.is_empty())
 }
 
+impl Job {
+    fn has_failed_retryable(&self) -> bool {
+        self.results.iter().any(|result| result.status == JobStatus::FAILED_RETRYABLE)
+    }
+}
+
 impl Model {
-    pub(super) fn submitted(&mut self, request: &JobRequest) {
+    pub(super) fn submitted(&mut self, request: &JobRequest, submitter: usize) {
         let job = self.jobs.entry(request.job_id.clone()).or_default();
         job.request = request.clone();
+        job.submitter = submitter;
     }
 
     pub(super) fn job(&mut self, id: &str) -> &mut Job {
@@ -70,7 +84,7 @@ impl Model {
         let code = result.error_code_enum;
         let has_cause = match result.status {
             JobStatus::SUCCEEDED => return self.every_success_was_returned(now, result, blobs),
-            JobStatus::CANCELLED => same.iter().any(|job| job.is_cancelled),
+            JobStatus::CANCELLED => same.iter().any(|job| job.is_stopped || self.is_cancelled(job)),
             JobStatus::TIMEOUT => {
                 has_runtime
                     || same.iter().any(|job| job.request.budget.as_ref().is_some_and(|budget| budget.deadline_ms > 0))
@@ -94,6 +108,45 @@ impl Model {
             _ => false,
         };
         assert!(has_cause, "spec/07 every_result_has_a_cause: {result:?} of {same:#?}");
+    }
+
+    /// Whether somebody has cancelled a job, or a job that has asked for it.
+    fn is_cancelled(&self, job: &Job) -> bool {
+        let above = self.jobs.get(&job.request.parent_job_id);
+        job.is_cancelled || above.is_some_and(|above| self.is_cancelled(above))
+    }
+
+    /// spec/07: a result of the router's own says what has happened, as far as it is known from outside.
+    pub(super) fn every_router_result_has_a_cause(
+        &self,
+        now: Time,
+        result: &JobResult,
+        blobs: &Blobs,
+        (has_runtime, asks): (bool, bool),
+    ) {
+        let same = self.same(&result.job_id);
+        assert!(!same.is_empty(), "spec/07 every_router_result_has_a_cause: nobody has submitted {result:?}");
+        let has_deadline = |job: &&Job| job.request.budget.as_ref().is_some_and(|budget| budget.deadline_ms > 0);
+        let by_worker = || same.iter().any(|job| job.results.iter().any(|other| other.status == result.status));
+        let has_cause = match result.status {
+            JobStatus::SUCCEEDED => return self.every_success_was_returned(now, result, blobs),
+            JobStatus::CANCELLED => same.iter().any(|job| self.is_cancelled(job)),
+            // Without an answer in time a job is denied.
+            JobStatus::DENIED => asks,
+            JobStatus::TIMEOUT => {
+                // A job of which nothing is heard is too late as well.
+                let is_silent = result.error_message.starts_with("nothing was heard");
+                is_silent || has_runtime || asks || same.iter().any(has_deadline)
+            }
+            JobStatus::FAILED => match result.error_code_enum {
+                ErrorCode::JOB_DUPLICATE => same.len() > 1,
+                ErrorCode::JOB_WORKER_UNAVAILABLE => true,
+                _ => by_worker() || same.iter().any(|job| job.has_failed_retryable()),
+            },
+            JobStatus::FAILED_FATAL => by_worker(),
+            _ => false,
+        };
+        assert!(has_cause, "spec/07 every_router_result_has_a_cause: {result:?} of {same:#?}");
     }
 
     /// spec/04: a success names what a handler has returned, and it is stored.

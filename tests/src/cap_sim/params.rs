@@ -1,5 +1,7 @@
 //! The parameters of a run, drawn once: who takes part, its limits, and how often each fault occurs.
 
+use nuncio_core::cap::{Dispatch, LostWorker};
+
 use super::bus::Faults;
 use crate::seeded::Draw;
 
@@ -8,6 +10,8 @@ use crate::seeded::Draw;
 pub(super) struct Params {
     pub(super) clients: usize,
     pub(super) workers: usize,
+    /// The router; without one there is a relay.
+    pub(super) router: Option<RouterParams>,
     /// Whether packets are signed. Only then is there an attacker.
     pub(super) is_signed: bool,
     pub(super) bus: Faults,
@@ -35,6 +39,7 @@ impl Params {
         let fault = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 0, 1, 3, 8]);
         let percent = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 20, 50]);
         let is_signed = draw.chance(60);
+        let router = if draw.chance(65) { Some(RouterParams::draw(draw)) } else { None };
         Params {
             clients: 1 + draw.below(3),
             workers: 1 + draw.below(3),
@@ -57,8 +62,9 @@ impl Params {
                 fault(draw),
                 fault(draw) / 3,
                 fault(draw) / 2,
-                // Attack.
+                // Attack, crash the router.
                 if is_signed { draw.one(&[0, 6, 20]) } else { 0 },
+                if router.is_some() { fault(draw) } else { 0 },
             ],
             parallel: draw.one(&[1, 2, 8]),
             queued: draw.one(&[64, 64, 1]),
@@ -71,6 +77,40 @@ impl Params {
             max_runtime: draw.one(&[None, None, Some(12), Some(90)]),
             resubmit_after: draw.one(&[30, 30, 4]),
             resubmissions: draw.one(&[5, 5, 50]),
+            router,
+        }
+    }
+}
+
+/// How a router is set up.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
+pub(super) struct RouterParams {
+    pub(super) dispatch: Dispatch,
+    pub(super) resign: bool,
+    pub(super) asks: bool,
+    pub(super) records: bool,
+    pub(super) lost_worker: LostWorker,
+    pub(super) redispatches: u32,
+    pub(super) retries: u32,
+    /// Whether submits and results come from a durable stream.
+    pub(super) is_durable: bool,
+    /// How often a commit is late, and how often the policy is slow or silent.
+    pub(super) slow: usize,
+}
+
+impl RouterParams {
+    pub(super) fn draw(draw: &mut Draw<'_, '_>) -> RouterParams {
+        RouterParams {
+            dispatch: draw.one(&[Dispatch::Queue, Dispatch::LeastLoaded]),
+            resign: draw.chance(40),
+            asks: draw.chance(40),
+            records: draw.chance(80),
+            lost_worker: draw.one(&[LostWorker::Retry, LostWorker::Fail]),
+            redispatches: draw.one(&[3, 3, 0]),
+            retries: draw.one(&[2, 2, 0]),
+            is_durable: draw.chance(50),
+            slow: draw.one(&[0, 20, 60]),
         }
     }
 }

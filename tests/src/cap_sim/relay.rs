@@ -22,7 +22,6 @@ impl Sim {
             Subject::Topic(topic)
         };
         note(|| format!("  relay sends {} to {subject}", request.job_id));
-        let faults = self.faults();
-        self.bus.publish(self.now, &subject, &flight.bytes, faults, draw);
+        self.send(&subject, &flight.bytes, draw);
     }
 }

@@ -23,10 +23,11 @@ enum Step {
     Drain,
     Jump,
     Attack,
+    CrashRouter,
 }
 
 impl Step {
-    const ALL: [Step; 13] = [
+    const ALL: [Step; 14] = [
         Step::Submit,
         Step::Repeat,
         Step::Cancel,
@@ -40,6 +41,7 @@ impl Step {
         Step::Drain,
         Step::Jump,
         Step::Attack,
+        Step::CrashRouter,
     ];
 }
 
@@ -85,6 +87,7 @@ impl Sim {
                 }
             }
             Step::Attack => self.attack(draw),
+            Step::CrashRouter => self.crash_router_soon(draw),
         }
         self.settle(draw);
     }
@@ -123,7 +126,13 @@ impl Sim {
                 self.workers[at].worker.handle_disconnected(self.now);
                 self.drain_worker(at, None, draw);
             }
-            Who::Router => {}
+            Who::Router => {
+                let now = self.now;
+                if let Some(host) = &mut self.router {
+                    host.router.handle_disconnected(now);
+                    self.drain_router(draw);
+                }
+            }
         }
     }
 
@@ -146,7 +155,13 @@ impl Sim {
                 self.workers[at].worker.handle_connected(self.now);
                 self.drain_worker(at, None, draw);
             }
-            Who::Router => self.connect_relay(),
+            Who::Router => {
+                let now = self.now;
+                let Some(host) = &mut self.router else { return self.connect_relay() };
+                self.bus.open(who);
+                host.router.handle_connected(now);
+                self.drain_router(draw);
+            }
         }
     }
 
@@ -170,7 +185,9 @@ impl Sim {
         let clients = self.clients.iter().filter_map(|host| host.client.poll_timeout()).map(|(at, _)| at);
         let workers = self.workers.iter().filter_map(|host| host.worker.poll_timeout()).map(|(at, _)| at);
         let handlers = self.workers.iter().filter_map(super::workers::WorkerHost::next_at);
-        let others = [self.bus.next_at(), self.blobs.next_at()].into_iter().flatten();
+        let router_is_up = self.bus.is_up(Who::Router);
+        let router = self.router.as_ref().and_then(|host| host.next_at(router_is_up));
+        let others = [self.bus.next_at(), self.blobs.next_at(), router].into_iter().flatten();
         clients.chain(workers).chain(handlers).chain(others).min()
     }
 
@@ -191,6 +208,7 @@ impl Sim {
             match flight.to {
                 Who::Client(at) => self.deliver_to_client(at, &flight, draw),
                 Who::Worker(at) => self.deliver_to_worker(at, &flight, draw),
+                Who::Router if self.router.is_some() => self.deliver_to_router(&flight, draw),
                 Who::Router => self.deliver_to_relay(&flight, draw),
             }
             return true;
@@ -199,6 +217,9 @@ impl Sim {
             if let Some(reply) = reply {
                 self.answer_worker(&op, reply, draw);
             }
+            return true;
+        }
+        if self.act_router(draw) {
             return true;
         }
         for who in 0..self.workers.len() {
@@ -224,6 +245,7 @@ impl Sim {
     }
 
     fn check(&mut self) {
+        self.check_router();
         for who in 0..self.workers.len() {
             self.check_worker(who);
             self.workers[who].worker.handle_timeout(self.now);

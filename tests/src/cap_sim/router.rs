@@ -1,0 +1,373 @@
+//! The host of the router: a store that commits in batches, a policy that is slow or silent, a durable stream of submits and
+//! results, and crashes between any two outputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_core::cap::{
+    ComponentId, Constraints, Decision, Delivery, JobResult, JobStatus, Payload, Policy, Router, RouterConfig,
+    RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord, RouterRefused, Subject,
+};
+use nuncio_core::time::Time;
+
+use super::bus::{Flight, Who};
+use super::params::RouterParams;
+use super::signing::HashVerifier;
+use super::{Sim, packet_line};
+use crate::seeded::{Draw, note};
+use crate::world::{MILLI, SECOND};
+
+impl RouterParams {
+    fn config(&self, sim: &Sim) -> RouterConfig {
+        let id = ComponentId::new("router").expect("a good id");
+        RouterConfig::new(id, sim.reading(), Arc::new(HashVerifier)).with(|config| {
+            config.signer = sim.signer("router");
+            config.dispatch = self.dispatch;
+            config.resign = self.resign;
+            config.policy = if self.asks { Policy::Ask } else { Policy::AllowAll };
+            config.operators = BTreeSet::from(["operator".to_owned()]);
+            config.records = self.records;
+            config.lost_worker = self.lost_worker;
+            config.redispatches = self.redispatches;
+            config.retries = self.retries;
+            config.max_runtime = sim.params.max_runtime.map(Duration::from_secs);
+        })
+    }
+}
+
+/// A process with a router, and what outlives it.
+#[derive(Debug)]
+pub(super) struct RouterHost {
+    params: RouterParams,
+    pub(super) router: Router,
+    life: u32,
+    /// All records that no crash has lost.
+    records: Vec<(u64, RouterRecord)>,
+    committed: u64,
+    commit_at: Option<Time>,
+    /// What waits for an answer, and when it is answered.
+    questions: BTreeMap<RouterJob, Time>,
+    /// The stream: messages that are not acknowledged, and when they are delivered.
+    stream: BTreeMap<u64, (Time, Subject, Bytes)>,
+    next_message: u64,
+    /// The jobs that were accepted, and how they have ended.
+    accepted: BTreeMap<String, Option<JobStatus>>,
+    /// How many more outputs are acted on before the process crashes.
+    crash_after: Option<usize>,
+}
+
+impl RouterHost {
+    pub(super) fn new(sim: &Sim, params: RouterParams) -> RouterHost {
+        RouterHost {
+            router: Router::new(params.config(sim), [0x55; 32], sim.now),
+            params,
+            life: 0,
+            records: Vec::new(),
+            committed: 0,
+            commit_at: None,
+            questions: BTreeMap::new(),
+            stream: BTreeMap::new(),
+            next_message: 0,
+            accepted: BTreeMap::new(),
+            crash_after: None,
+        }
+    }
+
+    pub(super) fn next_at(&self, is_up: bool) -> Option<Time> {
+        let timer = self.router.poll_timeout().map(|(at, _)| at);
+        let messages = self.stream.values().map(|(at, _, _)| *at).min().filter(|_| is_up && self.router.reading());
+        let questions = self.questions.values().copied().min();
+        [timer, messages, questions, self.commit_at].into_iter().flatten().min().filter(|at| *at < Time::MAX)
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.stream.is_empty() && self.router.live() == 0 && self.commit_at.is_none()
+    }
+}
+
+/// Whether a subject is in the durable stream.
+fn is_streamed(subject: &Subject) -> bool {
+    matches!(subject, Subject::JobSubmit | Subject::JobResult)
+}
+
+impl Sim {
+    fn host(&mut self) -> &mut RouterHost {
+        self.router.as_mut().expect("this run has a router")
+    }
+
+    /// Adds a message to the durable stream, if there is one.
+    pub(super) fn stream(&mut self, subject: &Subject, bytes: &Bytes) {
+        let now = self.now;
+        if let Some(host) = self.router.as_mut().filter(|host| host.params.is_durable && is_streamed(subject)) {
+            host.next_message += 1;
+            host.stream.insert(host.next_message, (now, subject.clone(), bytes.clone()));
+        }
+    }
+
+    pub(super) fn deliver_to_router(&mut self, flight: &Flight, draw: &mut Draw<'_, '_>) {
+        let now = self.now;
+        self.host().router.handle_packet(now, &flight.subject, &flight.bytes, None);
+        self.drain_router(draw);
+    }
+
+    /// Does one thing of the router that is due; returns whether there was one.
+    pub(super) fn act_router(&mut self, draw: &mut Draw<'_, '_>) -> bool {
+        let now = self.now;
+        let is_up = self.bus.link(Who::Router).is_up;
+        let Some(host) = &mut self.router else { return false };
+        if host.commit_at.is_some_and(|at| at <= now) {
+            host.commit_at = None;
+            host.committed = host.records.last().map_or(0, |(number, _)| *number);
+            host.router.handle_stored(now, host.committed);
+        } else if let Some(job) = host.questions.iter().find(|(_, at)| **at <= now).map(|(job, _)| *job) {
+            host.questions.remove(&job);
+            self.decide(job, draw);
+        } else if host.router.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            host.router.handle_timeout(now);
+        } else if is_up
+            && host.router.reading()
+            && let Some((number, message)) = host.stream.iter_mut().find(|(_, (at, _, _))| *at <= now)
+        {
+            // Without an acknowledgement it comes again.
+            message.0 = now.plus_secs(30);
+            let (delivery, subject, bytes) = (Delivery(*number), message.1.clone(), message.2.clone());
+            note(|| format!("  router receives {} from the stream", packet_line(&subject, &bytes)));
+            host.router.handle_packet(now, &subject, &bytes, Some(delivery));
+        } else {
+            return false;
+        }
+        self.drain_router(draw);
+        true
+    }
+
+    fn decide(&mut self, job: RouterJob, draw: &mut Draw<'_, '_>) {
+        let reason = || String::from("the policy says so");
+        let constraints =
+            Constraints { max_runtime: Some(Duration::from_secs(40)), max_retries: Some(1), ..Constraints::default() };
+        let is_held = self.host().router.job(job).is_some_and(|view| view.state == RouterJobState::Approval);
+        let decision = match draw.below(if is_held { 6 } else { 8 }) {
+            0..=3 => Decision::Allow,
+            4 => Decision::AllowWith(constraints),
+            5 => Decision::Deny { reason: reason() },
+            6 => Decision::RequireHuman { reason: reason() },
+            _ => Decision::Throttle { delay: Duration::from_secs(draw.one(&[0, 3, 50])) },
+        };
+        let now = self.now;
+        note(|| format!("  the policy decides {job:?}: {decision:?}"));
+        let answered = self.host().router.decide(now, job, decision);
+        assert!(matches!(answered, Ok(()) | Err(RouterRefused::Stale)), "{answered:?}");
+    }
+
+    /// Does everything that the router asks for, or crashes in between.
+    pub(super) fn drain_router(&mut self, draw: &mut Draw<'_, '_>) {
+        loop {
+            if self.host().crash_after == Some(0) {
+                return self.crash_router(draw);
+            }
+            let Some(output) = self.host().router.poll_output() else { return };
+            if let Some(left) = &mut self.host().crash_after {
+                *left -= 1;
+            }
+            self.act_on(output, draw);
+        }
+    }
+
+    fn act_on(&mut self, output: RouterOutput, draw: &mut Draw<'_, '_>) {
+        match output {
+            RouterOutput::Subscribe { subject } => {
+                if !(self.host().params.is_durable && is_streamed(&subject)) {
+                    self.bus.subscribe(Who::Router, subject, false);
+                }
+            }
+            RouterOutput::Publish { subject, bytes } => {
+                note(|| format!("  router: {}", packet_line(&subject, &bytes)));
+                match self.published(Who::Router, &subject, &bytes, draw) {
+                    Payload::JobResult(result) => self.router_result(*result),
+                    Payload::JobCancel(cancel) => self.model.job(&cancel.job_id).is_stopped = true,
+                    _ => {}
+                }
+            }
+            RouterOutput::Store { number, record } => {
+                note(|| format!("  router stores {number}: {:?} of {}", record.kind(), record.job_id()));
+                let read = RouterRecord::decode(&record.encode());
+                assert_eq!(read.as_ref(), Ok(&record), "ours a_record_is_read_back_unchanged");
+                let late = if !self.converging && draw.chance(self.host().params.slow) {
+                    draw.one(&[MILLI, 200 * MILLI, 8 * SECOND])
+                } else {
+                    0
+                };
+                let at = self.now.plus_micros(late);
+                let host = self.host();
+                assert!(host.params.records, "ours records_are_a_setting");
+                let last = host.records.last().map_or(0, |(number, _)| *number);
+                assert!(number > last, "ours records_are_numbered_upwards: {number} after {last}");
+                host.records.push((number, record));
+                host.commit_at.get_or_insert(at);
+            }
+            RouterOutput::Acknowledge { delivery } => {
+                let message = self.host().stream.remove(&delivery.0);
+                if let Some((_, Subject::JobSubmit, bytes)) = message {
+                    self.acknowledged(&bytes);
+                }
+            }
+            RouterOutput::Event(event) => self.router_event(event, draw),
+        }
+    }
+
+    fn router_event(&mut self, event: RouterEvent, draw: &mut Draw<'_, '_>) {
+        note(|| format!("  router: {event:?}").chars().take(200).collect());
+        match event {
+            RouterEvent::Accepted { job } => {
+                self.count("accepted by the router");
+                if let Some(id) = self.host().router.job(job).map(|view| view.job_id.to_owned()) {
+                    self.host().accepted.entry(id).or_insert(None);
+                }
+            }
+            RouterEvent::Check { job, .. } | RouterEvent::Approval { job, .. } => {
+                self.count("asked");
+                let late = if self.converging || !draw.chance(self.host().params.slow) {
+                    0
+                } else {
+                    draw.one(&[200 * MILLI, 3 * SECOND, 100 * SECOND, u64::MAX])
+                };
+                let at = self.now.plus_micros(late);
+                self.host().questions.insert(job, at);
+            }
+            RouterEvent::Ended { job, status } => {
+                let Some(id) = self.host().router.job(job).map(|view| view.job_id.to_owned()) else { return };
+                let before = self.host().accepted.insert(id.clone(), Some(status)).flatten();
+                // After a crash the end of a job can come out again, but it is the same.
+                let is_same = before.is_none_or(|before| before == status);
+                assert!(is_same, "spec/07 a_job_ends_once: {id} as {before:?} and as {status:?}");
+            }
+            RouterEvent::Conflict { .. } => self.count("conflicting result"),
+            RouterEvent::WorkerLost { .. } => self.count("worker lost"),
+            RouterEvent::Retrying { .. } => self.count("retried by the router"),
+            RouterEvent::Refused { .. } => self.count("packet refused"),
+            RouterEvent::Unsendable { reason, .. } => panic!("ours everything_can_be_sent: {reason}"),
+            _ => {}
+        }
+    }
+
+    fn router_result(&mut self, result: JobResult) {
+        self.count(result.status.name().unwrap_or("unknown status"));
+        // The result of a worker that is published again was checked when it was published first.
+        if result.worker_id != "router" {
+            let is_known = self.model.job(&result.job_id).results.contains(&result);
+            assert!(is_known, "spec/07 only_published_results_are_repeated: {result:?}");
+            return;
+        }
+        let settings = (self.params.max_runtime.is_some(), self.host().params.asks);
+        self.model.every_router_result_has_a_cause(self.now, &result, &self.blobs, settings);
+        self.model.job(&result.job_id).results.push(result);
+    }
+
+    /// A submit that was acknowledged was refused, or its job outlives the router.
+    fn acknowledged(&mut self, bytes: &[u8]) {
+        let Some(packet) = self.opened(bytes) else { return };
+        if let Some(Payload::JobRequest(request)) = packet.payload {
+            self.model.job(&request.job_id).is_acknowledged = true;
+        }
+    }
+
+    /// Lets the router crash after some more outputs.
+    pub(super) fn crash_router_soon(&mut self, draw: &mut Draw<'_, '_>) {
+        if self.router.as_ref().is_some_and(|host| host.params.records) {
+            let outputs = draw.one(&[0, 0, 1, 2, 3, 5]);
+            self.host().crash_after = Some(outputs);
+            if outputs == 0 {
+                self.crash_router(draw);
+            }
+        }
+    }
+
+    /// The router is restored from the records that were committed, and perhaps some more.
+    fn crash_router(&mut self, draw: &mut Draw<'_, '_>) {
+        self.count("router crashed");
+        note(|| "  the router crashes".to_owned());
+        let params = self.host().params.clone();
+        let config = params.config(self);
+        let now = self.now;
+        let host = self.host();
+        host.crash_after = None;
+        host.life += 1;
+        host.questions.clear();
+        host.commit_at = None;
+        let committed = host.records.partition_point(|(number, _)| *number <= host.committed);
+        let kept = committed + draw.below(host.records.len() - committed + 1);
+        host.records.truncate(kept);
+        host.committed = host.records.last().map_or(0, |(number, _)| *number);
+        for (at, _, _) in host.stream.values_mut() {
+            *at = now;
+        }
+        let mut seed = [0x55; 32];
+        seed[..4].copy_from_slice(&host.life.to_be_bytes());
+        let restored = Router::restore(config, seed, now, host.records.iter().cloned());
+        host.router = restored.unwrap_or_else(|error| panic!("ours every_record_can_be_used: {error}"));
+        nothing_accepted_is_lost(host);
+        self.bus.cut(Who::Router);
+        self.bus.link(Who::Router).is_believed = false;
+        self.drain_router(draw);
+        // A router is started again at once.
+        self.reconnect(Who::Router, draw);
+    }
+
+    /// The policy and the people who approve jobs answer from now on, the store commits, and no crash is ahead.
+    pub(super) fn end_faults_of_the_router(&mut self) {
+        if let Some(host) = &mut self.router {
+            host.questions.values_mut().chain(host.commit_at.iter_mut()).for_each(|at| *at = self.now);
+            host.crash_after = None;
+        }
+    }
+
+    pub(super) fn check_router(&mut self) {
+        let now = self.now;
+        let Some(host) = &mut self.router else { return };
+        host.router.handle_timeout(now);
+        let more = host.router.poll_output();
+        assert!(more.is_none(), "ours nothing_is_overdue: another timeout led to {more:?}");
+        let held = host.router.bytes_held();
+        assert!(held < 8 << 20, "ours memory_is_bounded: {held} bytes are held");
+    }
+
+    /// Ours: at the end the router and all clients agree how each job has ended, if the router misses no result. If the
+    /// router gives a job up, a client may have been told the result of a worker that came too late for the router.
+    pub(super) fn all_sides_agree(&mut self) {
+        let Some(host) = &self.router else { return };
+        let mut given_up = 0;
+        for (id, job) in &self.model.jobs {
+            let Some(view) = host.router.find_job(id).and_then(|key| host.router.job(key)) else {
+                // A job that was refused has a result, and is not remembered.
+                assert!(!job.is_acknowledged || !job.results.is_empty(), "ours nothing_acknowledged_is_lost: {id}");
+                continue;
+            };
+            let status = view.state.status();
+            if view.job_id == id && job.told.iter().any(|told| *told != status.0) {
+                let is_own = self.opened(view.packet).is_some_and(|packet| packet.sender_id == "router");
+                let is_missed = !host.params.is_durable;
+                assert!(
+                    is_own || is_missed,
+                    "spec/07 all_sides_agree: {id} is {status:?}, and clients were told {:?}",
+                    job.told
+                );
+                given_up += 1;
+            }
+        }
+        if given_up > 0 {
+            *self.counts.entry("result after the router gave up").or_default() += given_up;
+        }
+    }
+}
+
+/// Ours: what was accepted, and how it has ended, outlives the router.
+fn nothing_accepted_is_lost(host: &RouterHost) {
+    for (id, ended) in &host.accepted {
+        let view = host.router.find_job(id).and_then(|key| host.router.job(key));
+        let view = view.unwrap_or_else(|| panic!("ours nothing_accepted_is_lost: {id}"));
+        if let Some(status) = ended {
+            assert_eq!(view.state.status(), *status, "ours no_end_is_lost: {id}");
+        }
+    }
+}
