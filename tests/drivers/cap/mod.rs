@@ -7,4 +7,5 @@ mod client;
 mod handlers;
 mod jobs;
 mod middleware;
+mod router;
 mod support;

@@ -1,4 +1,4 @@
-//! CAP, the Cordum Agent Protocol: workers that run jobs, clients that submit them, buses and blob stores between them.
+//! CAP, the Cordum Agent Protocol: workers that run jobs, clients that submit them, routers, buses and blob stores between them.
 
 pub mod blob;
 pub mod bus;
@@ -6,8 +6,10 @@ pub(crate) mod client;
 pub(crate) mod nats;
 pub(crate) mod node;
 pub(crate) mod redis;
+pub(crate) mod router;
 mod server;
 pub(crate) mod signer;
+pub mod testing;
 pub(crate) mod worker;
 
 pub use blob::memory::MemoryStore;
@@ -22,13 +24,23 @@ pub use client::{
 pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{
-    Acceptance, Authentication, Budget, ClientConfig, ClientLimits, ClientRefused, ComponentId, ErrorCode, FailureKind,
-    InvalidKey, InvalidPointer, InvalidSubject, JobMetadata, JobPriority, JobProgress, JobRequest, JobResult,
-    JobStatus, Keyring, Load, MapOrder, Pointer, PublicKey, Reading, Scheme, Secret, Signer, SignerFailed, Subject,
-    Topic, Verifier, WorkerConfig, WorkerLimits, WorkerRefused,
+    Acceptance, Authentication, Budget, ClientConfig, ClientLimits, ClientRefused, ComponentId, Constraints, Decision,
+    Dispatch, ErrorCode, FailureKind, InvalidKey, InvalidPointer, InvalidSubject, JobMetadata, JobPriority,
+    JobProgress, JobRequest, JobResult, JobStatus, Keyring, Load, LostWorker, MapOrder, Pointer, Progress, PublicKey,
+    Reading, RecordKind, RestoreError, RouterConfig, RouterEvent, RouterJobState, RouterLimits, RouterRecord,
+    RouterRecordError, RouterRefused, Scheme, Secret, Signer, SignerFailed, Subject, Topic, Verifier, WorkerConfig,
+    WorkerLimits, WorkerRefused,
 };
 pub use nuncio_core::time::Time;
 pub use redis::RedisStore;
+#[cfg(feature = "sqlite")]
+pub use router::records::SqliteRecords;
+pub use router::records::{MemoryRecords, Records, RecordsError};
+pub use router::{JobPolicy, PolicyCheck, RoutedJob, RoutedWorker, Router, RouterBuildError, RouterBuilder};
 pub use server::InvalidOptions;
 pub use signer::{PrivateKeyError, RingSigner, RingVerifier, read_public_key, write_public_key};
-pub use worker::{Drained, Failure, JobContext, Metrics, Middleware, Next, ProgressReport, Worker, WorkerBuilder};
+#[cfg(feature = "metrics")]
+pub use worker::FacadeMetrics;
+pub use worker::{
+    Drained, Failure, JobContext, Logging, Metrics, Middleware, Next, ProgressReport, Worker, WorkerBuilder,
+};

@@ -1,4 +1,5 @@
-//! CAP, the Cordum Agent Protocol: workers, clients, NATS, Redis, and a bus and a blob store within one process.
+//! CAP, the Cordum Agent Protocol: workers, clients, routers, NATS, Redis, and a bus and a blob store within one
+//! process.
 
 #[doc(inline)]
 pub use nuncio_shared::cap::*;
@@ -17,3 +18,7 @@ pub type ClientBuilder = nuncio_shared::cap::ClientBuilder<Smol>;
 pub type NatsBus = nuncio_shared::cap::NatsBus<Smol>;
 /// A blob store on Redis, on smol.
 pub type RedisStore = nuncio_shared::cap::RedisStore<Smol>;
+/// A router on smol.
+pub type Router = nuncio_shared::cap::Router<Smol>;
+/// Makes a [`Router`].
+pub type RouterBuilder = nuncio_shared::cap::RouterBuilder<Smol>;

@@ -1,4 +1,4 @@
-//! CAP, the Cordum Agent Protocol: workers, clients, NATS, Redis, and a bus and a blob store within one process.
+//! CAP, the Cordum Agent Protocol: workers, clients, routers, NATS, Redis, and a bus and a blob store within one process.
 
 mod nats;
 mod redis;
@@ -18,3 +18,7 @@ pub type WorkerBuilder = nuncio_shared::cap::WorkerBuilder<Tokio>;
 pub type Client = nuncio_shared::cap::Client<Tokio>;
 /// Makes a [`Client`].
 pub type ClientBuilder = nuncio_shared::cap::ClientBuilder<Tokio>;
+/// A router on tokio.
+pub type Router = nuncio_shared::cap::Router<Tokio>;
+/// Makes a [`Router`].
+pub type RouterBuilder = nuncio_shared::cap::RouterBuilder<Tokio>;

@@ -16,7 +16,7 @@ pub(crate) enum Content {
 
 impl Content {
     /// Reads a value of a type.
-    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
+    pub(in crate::cap) fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
         let read = match self {
             Content::Text(text) => serde_json::from_slice(&text),
             Content::Value(value) => serde_json::from_value(value),
@@ -25,7 +25,7 @@ impl Content {
     }
 
     /// Writes a value in the form that an input had.
-    pub(super) fn write(value: &impl Serialize, as_value: bool) -> Result<Content, Failure> {
+    pub(in crate::cap) fn write(value: &impl Serialize, as_value: bool) -> Result<Content, Failure> {
         let written = if as_value {
             serde_json::to_value(value).map(Content::Value)
         } else {
@@ -35,7 +35,7 @@ impl Content {
     }
 
     /// Returns the content as text.
-    pub(super) fn into_text(self) -> Result<Bytes, Failure> {
+    pub(in crate::cap) fn into_text(self) -> Result<Bytes, Failure> {
         match self {
             Content::Text(text) => Ok(text),
             Content::Value(value) => Content::write(&value, false)?.into_text(),
@@ -43,14 +43,14 @@ impl Content {
     }
 
     /// Returns the content as a value.
-    pub(super) fn into_value(self) -> Result<Value, Failure> {
+    pub(in crate::cap) fn into_value(self) -> Result<Value, Failure> {
         match self {
             Content::Text(_) => self.read(),
             Content::Value(value) => Ok(value),
         }
     }
 
-    pub(super) fn is_value(&self) -> bool {
+    pub(in crate::cap) fn is_value(&self) -> bool {
         matches!(self, Content::Value(_))
     }
 }

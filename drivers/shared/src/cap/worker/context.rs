@@ -39,7 +39,7 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    pub(super) fn new(job: Arc<Job>, attempt: Attempt, call: u32, reports: Arc<dyn Reports>) -> JobContext {
+    pub(in crate::cap) fn new(job: Arc<Job>, attempt: Attempt, call: u32, reports: Arc<dyn Reports>) -> JobContext {
         JobContext { job, attempt, call, reports }
     }
 

@@ -1,13 +1,16 @@
 //! Workers: handlers of jobs on a bus.
 
 mod builder;
-mod content;
-mod context;
-mod failure;
-mod handler;
-mod job;
+pub(super) mod content;
+pub(super) mod context;
+#[cfg(feature = "metrics")]
+mod facade;
+pub(super) mod failure;
+pub(super) mod handler;
+pub(super) mod job;
+mod logging;
 mod metrics;
-mod middleware;
+pub(super) mod middleware;
 mod progress;
 mod registry;
 mod report;
@@ -21,7 +24,10 @@ use std::time::Duration;
 
 pub use builder::WorkerBuilder;
 pub use context::JobContext;
+#[cfg(feature = "metrics")]
+pub use facade::FacadeMetrics;
 pub use failure::Failure;
+pub use logging::Logging;
 pub use metrics::Metrics;
 pub use middleware::{Middleware, Next};
 pub use progress::ProgressReport;

@@ -1,0 +1,112 @@
+//! The router machine, and what its outputs cause.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use nuncio_core::cap::{Delivery, Router, RouterEvent, RouterJob, RouterOutput, Subject};
+use nuncio_core::time::Time;
+
+use super::policy::PolicyCheck;
+use super::records::writer::Queue;
+use crate::cap::bus::Acknowledge;
+use crate::cap::node::hub::{Outputs, State};
+use crate::cap::node::wire::Order;
+
+/// What the lock of a router guards.
+pub(crate) struct RouterState {
+    pub(super) machine: Router,
+    /// Where records go; none if they are not kept.
+    records: Option<Queue>,
+    /// Messages of a durable stream that are not acknowledged yet.
+    deliveries: HashMap<Delivery, Box<dyn Acknowledge>>,
+    next: u64,
+}
+
+/// What a router does once its lock is free.
+pub(crate) enum Action {
+    Acknowledge(Box<dyn Acknowledge>),
+    Check(RouterJob, Box<PolicyCheck>),
+    Report(RouterEvent, Option<String>),
+}
+
+impl RouterState {
+    pub(super) fn new(machine: Router, records: Option<Queue>) -> RouterState {
+        RouterState { machine, records, deliveries: HashMap::new(), next: 0 }
+    }
+
+    fn event(&self, event: RouterEvent) -> Action {
+        let job = match &event {
+            RouterEvent::Accepted { job }
+            | RouterEvent::Approval { job, .. }
+            | RouterEvent::Dispatched { job, .. }
+            | RouterEvent::Running { job, .. }
+            | RouterEvent::Retrying { job, .. }
+            | RouterEvent::Ended { job, .. }
+            | RouterEvent::Conflict { job, .. } => Some(*job),
+            _ => None,
+        };
+        let job_id = job.and_then(|job| self.machine.job(job)).map(|view| view.job_id.to_owned());
+        match event {
+            RouterEvent::Check { job, request, trace_id, sender_id } => {
+                Action::Check(job, Box::new(PolicyCheck { request: *request, trace_id, sender_id }))
+            }
+            other => Action::Report(other, job_id),
+        }
+    }
+}
+
+impl State for RouterState {
+    type Action = Action;
+
+    fn connected(&mut self, now: Time) {
+        self.machine.handle_connected(now);
+    }
+
+    fn disconnected(&mut self, now: Time) {
+        self.machine.handle_disconnected(now);
+    }
+
+    fn survives(order: &Order) -> bool {
+        matches!(order, Order::Publish { subject, .. } if *subject != Subject::Alert)
+    }
+
+    fn closed(&mut self, _now: Time) {}
+
+    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, acknowledgement: Option<Box<dyn Acknowledge>>) {
+        // A packet that is not taken is not acknowledged, and comes again.
+        let delivery = acknowledgement.filter(|_| self.machine.reading()).map(|acknowledgement| {
+            self.next += 1;
+            self.deliveries.insert(Delivery(self.next), acknowledgement);
+            Delivery(self.next)
+        });
+        self.machine.handle_packet(now, subject, bytes, delivery);
+    }
+
+    fn expire(&mut self, now: Time) {
+        self.machine.handle_timeout(now);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.machine.poll_timeout().map(|(at, _)| at)
+    }
+
+    fn dispatch(&mut self, now: Time, outputs: &mut Outputs<'_, Action>) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                RouterOutput::Subscribe { subject } => outputs.order(Order::Subscribe { subject, group: false }),
+                RouterOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
+                RouterOutput::Store { number, record } => match &self.records {
+                    // The thread takes records for as long as this is there.
+                    Some(records) => drop(records.send((number, record))),
+                    None => self.machine.handle_stored(now, number),
+                },
+                RouterOutput::Acknowledge { delivery } => {
+                    if let Some(acknowledgement) = self.deliveries.remove(&delivery) {
+                        outputs.action(Action::Acknowledge(acknowledgement));
+                    }
+                }
+                RouterOutput::Event(event) => outputs.action(self.event(event)),
+            }
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! Tests of handlers, workers and clients without a server.
