@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Router;
+use super::job::Job;
 use super::output::{RefusedByRouter, RouterEvent, RouterJob};
 use crate::cap::wire::handshake::{ComponentRole, Handshake};
 use crate::cap::wire::heartbeat::Heartbeat;
@@ -53,9 +54,20 @@ impl Router {
         }
         let until = self.now.plus(self.config.worker_timeout());
         if self.workers.hear(&worker, until, &mut self.timers) {
+            self.adopt(&worker);
             self.outbox.event(RouterEvent::WorkerJoined { worker: worker.clone() });
         }
         Ok(worker)
+    }
+
+    /// Gives a worker that was not known the jobs that it has: those of which it has reported before it was heard of
+    /// otherwise, or that it was sent by the router whose records these are.
+    fn adopt(&mut self, worker: &ComponentId) {
+        let has = |job: &Job| job.worker.as_ref() == Some(worker) && !job.state().is_terminal();
+        let jobs: Vec<RouterJob> = self.jobs.keys().filter(|key| self.jobs.get(*key).is_some_and(has)).collect();
+        for job in jobs {
+            self.workers.assign(worker, job);
+        }
     }
 
     fn jobs_of(&self, worker: &ComponentId) -> Vec<RouterJob> {

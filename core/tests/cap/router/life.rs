@@ -54,3 +54,22 @@ fn s9_a_restored_router_goes_on() {
     harness.drain();
     assert_eq!(harness.submit(request("j")), ["result j SUCCEEDED by w"]);
 }
+
+#[test]
+fn a_worker_that_announces_itself_after_it_has_a_job_is_sent_the_job_again() {
+    let again = "j to worker.w.jobs".to_owned();
+    let mut harness = Harness::with(|config| config.records = true);
+    harness.submit(request("j"));
+    harness.progress("j", "w");
+    // It was started again, and its handshake is the first that is heard of it besides its reports.
+    assert!(harness.handshake("w", &["job.echo"]).contains(&again));
+
+    // The same for a router that knows of the worker by its records only.
+    let mut harness = harness.restart(config());
+    harness.router.handle_connected(harness.now);
+    harness.drain();
+    assert!(harness.handshake("w", &["job.echo"]).contains(&again));
+    // And if nothing more is heard of the worker, the job is sent to another one.
+    let lines = harness.wait(15_000);
+    assert!(lines.iter().any(|line| line.starts_with("retrying j")), "{lines:?}");
+}
