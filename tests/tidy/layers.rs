@@ -1,4 +1,4 @@
-//! Checks which file imports which. In core: base values ← lease, budget ← wire ← signature ← machines. In
+//! Checks which file imports which. In core: base values ← lease, budget ← wire ← signature ← trust ← machines. In
 //! `drivers/shared`: io ← auth ← protocols ← bridges between them. Protocols never import each other.
 
 use std::collections::BTreeSet;
@@ -28,6 +28,8 @@ enum Layer<'a> {
     Wire(&'a str),
     /// What the machines of a protocol share: its signatures.
     Signature(&'a str),
+    /// What machines of a protocol have in common above that: its trust sessions.
+    Trust(&'a str),
     Machine(&'a str, &'a str),
 }
 
@@ -44,6 +46,7 @@ fn layer(file: &str) -> Option<Layer<'_>> {
             match module {
                 "wire" => Some(Layer::Wire(protocol)),
                 "signature" if protocol == "cap" => Some(Layer::Signature(protocol)),
+                "trust" if protocol == "cap" => Some(Layer::Trust(protocol)),
                 _ => modules.contains(&module).then_some(Layer::Machine(protocol, module)),
             }
         }
@@ -60,8 +63,12 @@ fn may_import(from: Layer, to: Layer) -> bool {
         (Layer::Root, _) | (_, Layer::Base) => true,
         (Layer::Base, _) => false,
         (_, Layer::Authority) => true,
-        (Layer::Machine(own, _) | Layer::Front(own) | Layer::Signature(own), Layer::Wire(other))
-        | (Layer::Machine(own, _) | Layer::Front(own), Layer::Signature(other))
+        (
+            Layer::Machine(own, _) | Layer::Front(own) | Layer::Trust(own) | Layer::Signature(own),
+            Layer::Wire(other),
+        )
+        | (Layer::Machine(own, _) | Layer::Front(own) | Layer::Trust(own), Layer::Signature(other))
+        | (Layer::Machine(own, _) | Layer::Front(own), Layer::Trust(other))
         | (Layer::Front(own), Layer::Machine(other, _)) => own == other,
         _ => false,
     }
@@ -119,6 +126,8 @@ fn the_rule_refuses_what_the_design_forbids() {
         ("arcp/client/mod.rs", "lease/mod.rs"),
         ("cap/signature/mod.rs", "cap/wire/mod.rs"),
         ("cap/worker/mod.rs", "cap/signature/mod.rs"),
+        ("cap/worker/mod.rs", "cap/trust/mod.rs"),
+        ("cap/trust/mod.rs", "cap/signature/mod.rs"),
     ] {
         assert!(allows(from, to), "{from} may import {to}");
     }
@@ -131,6 +140,8 @@ fn the_rule_refuses_what_the_design_forbids() {
         ("cap/wire/mod.rs", "arcp/wire/mod.rs"),
         ("cap/router/mod.rs", "cap/worker/mod.rs"),
         ("cap/signature/mod.rs", "cap/worker/mod.rs"),
+        ("cap/signature/mod.rs", "cap/trust/mod.rs"),
+        ("cap/trust/mod.rs", "cap/worker/mod.rs"),
         ("cap/wire/mod.rs", "cap/signature/mod.rs"),
         ("arcp/runtime/mod.rs", "arcp/mod.rs"),
     ] {

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 34] = [
+const NO_LIMITS: [&str; 36] = [
     "dispatch",
     "resign",
     "records",
@@ -38,6 +38,8 @@ const NO_LIMITS: [&str; 34] = [
     "result_ref",
     "check_stored",
     "share_errors",
+    "trust",
+    "key_id",
 ];
 
 const RUNTIME: [(&str, &str); 50] = [
@@ -177,6 +179,20 @@ const ROUTER: [(&str, &str); 32] = [
     ("unstored", "packets_are_not_taken_while_too_much_waits_for_the_store"),
 ];
 
+const AUTHORITY: [(&str, &str); 5] = [
+    ("challenge_lifetime", "s14_a_challenge_is_answered_before_it_expires"),
+    ("session_lifetime", "s14_a_session_is_renewed_in_time_with_its_token_and_gets_another_one"),
+    ("workers", "enrolled_workers_and_their_requests_and_challenges_are_bounded"),
+    ("requests", "enrolled_workers_and_their_requests_and_challenges_are_bounded"),
+    ("challenges", "enrolled_workers_and_their_requests_and_challenges_are_bounded"),
+];
+
+const PACE: [(&str, &str); 3] = [
+    ("timeout", "s14_a_scheduler_that_cannot_be_reached_is_asked_three_times_and_again_later"),
+    ("attempts", "s14_a_scheduler_that_cannot_be_reached_is_asked_three_times_and_again_later"),
+    ("renew_interval", "s14_a_session_is_renewed_in_time_with_its_token_and_gets_another_one"),
+];
+
 pub(super) fn fields(path: &str, name: &str) -> Vec<String> {
     let text = read(path);
     let body = text.split_once(&format!("pub struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
@@ -230,4 +246,12 @@ fn every_limit_of_the_router_is_reached() {
     let settings = "core/src/cap/router/config.rs";
     let limits = [fields(settings, "RouterConfig"), fields(settings, "RouterLimits")].concat();
     check(&limits, &ROUTER, "core/tests/cap/router");
+}
+
+#[test]
+fn every_limit_of_trust_sessions_is_reached() {
+    let settings = "core/src/cap/trust/authority/config.rs";
+    let limits = [fields(settings, "AuthorityConfig"), fields(settings, "AuthorityLimits")].concat();
+    check(&limits, &AUTHORITY, "core/tests/cap/trust");
+    check(&fields("core/src/cap/trust/settings.rs", "TrustPace"), &PACE, "core/tests/cap/trust");
 }

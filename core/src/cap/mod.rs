@@ -4,6 +4,7 @@
 //! client/      the machine that submits jobs and awaits their results
 //! router/      the machine that sends jobs to workers and sees that each ends
 //! worker/      the machine that takes job requests and publishes results
+//! trust/       how a worker and a scheduler come to trust each other
 //! signature/   who has sent a packet
 //! wire/        the packets as types, with their reading, writing and validation
 //! ```
@@ -14,6 +15,7 @@
 pub(crate) mod client;
 pub(crate) mod router;
 pub(crate) mod signature;
+pub(crate) mod trust;
 pub(crate) mod wire;
 pub(crate) mod worker;
 
@@ -39,6 +41,13 @@ pub use signature::production::{
 pub use signature::rejection::{ProfileFault, Rejection, Unsignable};
 pub use signature::replay::{Admission, NotAdmitted, ReplayWindow};
 pub use signature::trust::{open_trust, seal_trust};
+pub use trust::authority::config::{AuthorityConfig, AuthorityLimits, Enrollment};
+pub use trust::authority::output::{AuthorityEvent, AuthorityRefused};
+pub use trust::authority::{TrustAuthority, TrustedWorker};
+pub use trust::session::TrustSession;
+pub use trust::session::output::{NotAwaited, TrustFailure, TrustOutput, TrustRequest};
+pub use trust::session::state::TrustState;
+pub use trust::settings::{InvalidTrust, Production, TrustMode, TrustNames, TrustPace, TrustSettings};
 pub use wire::alert::{AlertSeverity, SystemAlert};
 pub use wire::codec::error::DecodeError;
 pub use wire::codec::limits::DecodeLimits;
@@ -63,7 +72,7 @@ pub use wire::trust::{
 };
 pub use wire::validate::rule::{InvalidPacket, Problem};
 pub use wire::validate::{Acceptance, validate};
-pub use worker::config::{ResultRef, WorkerConfig, WorkerLimits};
+pub use worker::config::{ResultRef, WorkerConfig, WorkerLimits, WorkerTrust};
 pub use worker::job::state::WorkerJobState;
 pub use worker::output::{
     Attempt, FailureKind, Fetched, JobFailure, JobOutput, Load, Progress, RefusedPacket, WorkerEvent, WorkerJob,

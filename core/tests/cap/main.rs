@@ -12,5 +12,7 @@ mod subjects;
 mod support;
 #[cfg(feature = "p256")]
 mod together;
+#[cfg(feature = "p256")]
+mod trust;
 mod validation;
 mod worker;

@@ -151,6 +151,7 @@ impl Sim {
             note(|| format!("  worker {who}: {}", line(&output)));
             match output {
                 WorkerOutput::Subscribe { subject, group } => self.bus.subscribe(Who::Worker(who), subject, group),
+                WorkerOutput::Request { .. } => panic!("no worker has a trust session"),
                 WorkerOutput::Unsubscribe { subject } => self.bus.unsubscribe(Who::Worker(who), &subject),
                 WorkerOutput::Publish { subject, bytes } => {
                     let payload = self.published(Who::Worker(who), &subject, &bytes, draw);

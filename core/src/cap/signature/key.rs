@@ -96,6 +96,11 @@ impl Keyring {
         }
     }
 
+    /// Returns the names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Returns the keys of a name.
     pub fn of(&self, name: &str) -> &[PublicKey] {
         self.0.get(name).map_or(&[], Vec::as_slice)

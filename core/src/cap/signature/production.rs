@@ -58,6 +58,11 @@ impl Freshness {
         if holds { Ok(Freshness { lifetime, skew }) } else { Err(InvalidFreshness) }
     }
 
+    /// Returns for how long a packet is valid that is sealed now.
+    pub const fn lifetime(self) -> Duration {
+        self.lifetime
+    }
+
     fn check(self, expires_at: Time, now: Time) -> Result<(), ProfileFault> {
         if expires_at.plus(self.skew) <= now {
             return Err(ProfileFault::Expired);
@@ -105,6 +110,24 @@ pub struct Opened {
     pub(super) forgotten_at: Time,
 }
 
+/// Returns the metadata of a packet of the production profile.
+pub(crate) fn production_metadata(
+    message_id: u128,
+    audience: String,
+    key_id: &str,
+    expires_at: Time,
+) -> SignatureMetadata {
+    SignatureMetadata {
+        profile_version: PROFILE_VERSION.into(),
+        algorithm: PROFILE_ALGORITHM.into(),
+        message_id: message_id.to_be_bytes().to_vec(),
+        audience,
+        expires_at: Some(Timestamp::from_time(expires_at)),
+        key_id: key_id.into(),
+        ..SignatureMetadata::default()
+    }
+}
+
 /// Encodes a packet with its metadata, and signs it for the production profile. The signature comes last.
 ///
 /// Errors: the packet breaks a rule of version 2.17 or of the profile, has unknown fields or more than 1 MiB, or the signer
@@ -113,6 +136,9 @@ pub fn seal_production(mut packet: BusPacket, order: MapOrder, signer: &dyn Sign
     packet.signature.clear();
     validate(&packet, Acceptance::Since217)?;
     metadata(&packet)?;
+    if let (Some(Payload::JobRequest(request)), Some(identity)) = (&packet.payload, &packet.identity) {
+        same_identity(request, identity)?;
+    }
     let mut bytes = packet.encode(order);
     BusPacket::decode(&bytes, &limits(usize::MAX)).map_err(|_| Unsignable::UnknownFields)?;
     let signature = signer.sign(&[DOMAIN, &bytes].concat()).map_err(|_| Unsignable::Signer)?;

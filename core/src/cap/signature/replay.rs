@@ -76,6 +76,11 @@ impl ReplayWindow {
         self.seen.is_empty()
     }
 
+    /// Returns the approximate number of bytes that the window holds.
+    pub fn bytes_held(&self) -> usize {
+        self.seen.len() * (3 * size_of::<Digest>() + 2 * size_of::<Time>())
+    }
+
     fn forget(&mut self, now: Time) {
         while let Some((_, key)) = self.by_expiry.first().filter(|(at, _)| *at <= now).copied() {
             self.by_expiry.pop_first();

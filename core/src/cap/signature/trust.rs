@@ -75,6 +75,12 @@ pub fn seal_trust(mut packet: BusPacket, order: MapOrder, signer: &dyn Signer) -
     Ok(bytes)
 }
 
+/// Decodes a packet of the worker trust handshake without checking it.
+pub(crate) fn decode_trust(bytes: &[u8]) -> Result<BusPacket, Rejection> {
+    RawPacket::split(bytes, &limits())?;
+    Ok(BusPacket::decode(bytes, &limits())?)
+}
+
 /// Decodes a packet of the worker trust handshake, checks it, and verifies its signature with the key that it names among
 /// keys by key id.
 pub fn open_trust(bytes: &[u8], keys: &Keyring, verifier: &dyn Verifier) -> Result<BusPacket, Rejection> {

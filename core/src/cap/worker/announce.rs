@@ -1,51 +1,82 @@
 //! What a worker says about itself: its subscriptions, its handshake, and its heartbeats.
 
-use alloc::string::{String, ToString as _};
 use alloc::vec::{self, Vec};
 
 use super::Worker;
-use super::output::{Load, WorkerEvent, WorkerOutput};
+use super::capability::{agent_name, handshake};
+use super::output::{Load, WorkerOutput};
 use super::phase::Phase;
-use crate::cap::wire::handshake::{ComponentRole, Handshake};
+use crate::cap::trust::session::TrustSession;
 use crate::cap::wire::heartbeat::Heartbeat;
-use crate::cap::wire::packet::PROTOCOL_VERSION;
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
-/// The longest name of an agent, in characters.
-const AGENT_NAME: usize = 128;
-
 impl Worker {
     /// Notes that the bus is there, without the subscriptions of an earlier connection. The worker subscribes, publishes the
-    /// results that were made in the meantime, and sends its handshake.
+    /// results that were made in the meantime, and sends its handshake. If it has to prove itself, it does that first.
     pub fn handle_connected(&mut self, now: Time) {
         self.input(now, |this| {
             if !this.outbox.connect() {
                 return;
             }
-            if this.phase == Phase::Serving {
-                for subject in this.subjects() {
-                    let group = matches!(subject, Subject::Topic(_));
-                    this.outbox.push(WorkerOutput::Subscribe { subject, group });
-                }
+            if this.trust.is_none() {
+                this.subscribe();
             }
             if this.phase != Phase::Drained {
                 this.outbox.push(WorkerOutput::Subscribe { subject: Subject::JobCancel, group: false });
             }
-            this.outbox.publish_unsent();
-            if this.phase == Phase::Serving {
-                this.handshake();
-            }
-            if this.phase != Phase::Drained {
-                this.await_heartbeat();
+            match &mut this.trust {
+                Some(trust) if this.phase != Phase::Drained => trust.connect(this.now),
+                Some(_) => {}
+                None => this.announce(),
             }
         });
+    }
+
+    /// Subscribes to the subjects that jobs come on.
+    pub(super) fn subscribe(&mut self) {
+        if self.phase == Phase::Serving {
+            for subject in self.subjects() {
+                let group = matches!(subject, Subject::Topic(_));
+                self.outbox.push(WorkerOutput::Subscribe { subject, group });
+            }
+        }
+    }
+
+    /// Whether the worker has subscribed to the subjects that jobs come on.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.outbox.is_connected() && self.trust.as_ref().is_none_or(TrustSession::is_open)
+    }
+
+    /// Publishes the results that wait, and then the handshake; heartbeats follow.
+    pub(super) fn announce(&mut self) {
+        self.outbox.publish_unsent();
+        if self.phase == Phase::Serving {
+            let trace_id = alloc::format!("{:032x}", self.random.random_u128());
+            self.outbox.publish(Subject::Handshake, trace_id, handshake(&self.config));
+        }
+        if self.phase != Phase::Drained {
+            self.await_heartbeat();
+        }
+    }
+
+    /// Takes no more jobs and sends no more heartbeats, until the worker has proved itself again.
+    pub(super) fn withdraw(&mut self) {
+        if self.phase == Phase::Serving {
+            for subject in self.subjects() {
+                self.outbox.push(WorkerOutput::Unsubscribe { subject });
+            }
+        }
+        self.presence.stop(&mut self.timers);
     }
 
     /// Notes that the bus is away. Jobs go on; what they publish waits if it is a result, and is dropped otherwise.
     pub fn handle_disconnected(&mut self, now: Time) {
         self.input(now, |this| {
             this.outbox.disconnect();
+            if let Some(trust) = &mut this.trust {
+                trust.disconnect(this.now);
+            }
             this.presence.stop(&mut this.timers);
         });
     }
@@ -60,30 +91,6 @@ impl Worker {
         let topics = self.config.topics.iter().cloned().map(Subject::Topic);
         let subjects: Vec<Subject> = topics.chain([Subject::Direct(self.config.id.clone())]).collect();
         subjects.into_iter()
-    }
-
-    fn handshake(&mut self) {
-        let topics = || self.config.topics.iter().map(|topic| topic.as_str().to_string());
-        let handshake = Handshake {
-            component_id: self.config.id.as_str().into(),
-            role: ComponentRole::WORKER,
-            supported_versions: alloc::vec![PROTOCOL_VERSION],
-            capabilities: topics().map(|topic| (topic, true)).collect(),
-            sdk_version: self.config.sdk_version.clone(),
-            ready_topics: topics().collect(),
-            agent_name: self.agent_name(),
-            ..Handshake::default()
-        };
-        let trace_id = alloc::format!("{:032x}", self.random.random_u128());
-        self.outbox.publish(&self.config, self.now, Subject::Handshake, trace_id, handshake);
-    }
-
-    /// Returns the name of the agent without control characters and repeated white space, cut to its length (spec/14).
-    fn agent_name(&self) -> String {
-        let is_text = |each: &char| each.is_whitespace() || !each.is_control();
-        let text: String = self.config.agent_name.chars().filter(is_text).collect();
-        let words: Vec<&str> = text.split_whitespace().collect();
-        words.join(" ").chars().take(AGENT_NAME).collect()
     }
 
     fn await_heartbeat(&mut self) {
@@ -103,12 +110,11 @@ impl Worker {
             pool: self.config.pool.clone(),
             max_parallel_jobs: i32::try_from(self.config.limits.parallel).unwrap_or(i32::MAX),
             labels: self.config.labels.clone(),
-            agent_name: self.agent_name(),
+            agent_name: agent_name(&self.config),
             ..Heartbeat::default()
         };
         let trace_id = self.config.id.as_str();
-        self.outbox.publish(&self.config, self.now, Subject::Heartbeat, trace_id, heartbeat);
-        self.outbox.event(WorkerEvent::HeartbeatSent);
+        self.outbox.publish(Subject::Heartbeat, trace_id, heartbeat);
         self.await_heartbeat();
     }
 }

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::cap::signature::generic::Reading;
 use crate::cap::signature::host::{Signer, Verifier};
+use crate::cap::trust::settings::{Production, TrustSettings};
 use crate::cap::wire::codec::write::MapOrder;
 use crate::cap::wire::pointer::Scheme;
 use crate::cap::wire::subject::{ComponentId, Topic};
@@ -30,6 +31,8 @@ pub struct WorkerConfig {
     pub sdk_version: String,
     /// How packets are read, and whose are accepted.
     pub reading: Reading,
+    /// Whether the worker proves itself to a scheduler (2.17). Default: off.
+    pub trust: WorkerTrust,
     /// Verifies the packets that are read.
     pub verifier: Arc<dyn Verifier>,
     /// Signs the packets that are sent. Default: none, and packets are sent unsigned.
@@ -69,6 +72,36 @@ pub struct WorkerConfig {
 
     /// The bounds of everything that the worker holds.
     pub limits: WorkerLimits,
+}
+
+/// Whether a worker proves itself to a scheduler, and whom it believes then (2.17, spec/14).
+///
+/// With trust, job requests and cancellations are accepted from the scheduler alone, signed by one of its pinned keys:
+/// [`WorkerConfig::reading`] says only how they are decoded. The packets of the worker carry the token of its session.
+#[derive(Clone, Debug, Default)]
+pub enum WorkerTrust {
+    /// The worker has no trust session.
+    #[default]
+    Off,
+    /// It takes jobs without a session while the scheduler cannot be reached; see [`TrustMode::Warn`](crate::cap::TrustMode).
+    Warn(Arc<TrustSettings>),
+    /// It takes jobs, and sends packets, only with a session that is valid; see [`TrustMode::Enforce`](crate::cap::TrustMode).
+    Enforce(Arc<TrustSettings>),
+    /// The same, and packets about jobs have the form of the production profile (spec/19): its requests are sealed by the
+    /// scheduler for the subject that they come on, and its results by the key of the worker.
+    Production(Arc<TrustSettings>, Production),
+}
+
+impl WorkerTrust {
+    /// Returns the settings of the trust session, if there is one.
+    pub fn settings(&self) -> Option<&TrustSettings> {
+        match self {
+            WorkerTrust::Off => None,
+            WorkerTrust::Warn(settings) | WorkerTrust::Enforce(settings) | WorkerTrust::Production(settings, _) => {
+                Some(settings)
+            }
+        }
+    }
 }
 
 /// The limits of a [`Worker`](super::Worker).
@@ -122,6 +155,7 @@ impl WorkerConfig {
             agent_name: String::new(),
             sdk_version: String::from(concat!("nuncio/", env!("CARGO_PKG_VERSION"))),
             reading,
+            trust: WorkerTrust::Off,
             verifier,
             signer: None,
             map_order: MapOrder::default(),

@@ -6,11 +6,11 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Worker {
-    /// Ends the worker: it unsubscribes from its topics, ends the jobs that it has, those that wait included, and then emits
-    /// [`WorkerEvent::Drained`]. A request that still arrives fails and can be tried on another worker.
+    /// Ends the worker: it unsubscribes from its topics, ends the jobs that it has, those that wait included, and emits
+    /// [`WorkerEvent::Drained`] once no result waits for the bus. A request that still arrives fails and can be tried on another worker.
     pub fn drain(&mut self, now: Time) {
         self.input(now, |this| {
-            if this.phase.drain() && this.outbox.is_connected() {
+            if this.phase.drain() && this.is_subscribed() {
                 for subject in this.subjects() {
                     this.outbox.push(WorkerOutput::Unsubscribe { subject });
                 }
@@ -20,7 +20,7 @@ impl Worker {
 
     /// Ends a drain once no job is left.
     pub(super) fn end_drain(&mut self) {
-        if self.jobs.is_idle() && self.phase.empty() {
+        if self.jobs.is_idle() && !self.outbox.has_unsent() && self.phase.empty() {
             if self.outbox.is_connected() {
                 self.outbox.push(WorkerOutput::Unsubscribe { subject: Subject::JobCancel });
             }

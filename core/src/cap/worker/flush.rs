@@ -13,6 +13,7 @@ impl Worker {
     pub(super) fn input<R>(&mut self, now: Time, handle: impl FnOnce(&mut Worker) -> R) -> R {
         self.now = self.now.max(now);
         let result = handle(self);
+        self.follow_trust();
         while let Some(job) = self.jobs.claim(self.config.limits.parallel) {
             self.start(job);
         }

@@ -6,6 +6,7 @@ impl Worker {
     /// Returns the approximate number of bytes that the worker holds, what was not polled yet included. It walks over all
     /// jobs.
     pub fn bytes_held(&self) -> usize {
-        size_of::<Worker>() + self.jobs.bytes() + self.cancelled.bytes() + self.outbox.bytes()
+        let jobs = self.jobs.bytes() + self.cancelled.bytes();
+        size_of::<Worker>() + jobs + self.outbox.bytes() + self.profile.bytes()
     }
 }

@@ -3,23 +3,24 @@
 //! ```text
 //!  handle_packet     receive.rs   request.rs | cancel.rs
 //!  handle_timeout    timeout.rs       |
-//!  host              answer.rs  progress.rs  announce.rs  drain.rs
+//!  host              answer.rs  progress.rs  announce.rs  drain.rs  trust.rs
 //!                                     |
-//!  components        Jobs   Cancelled   Presence   Phase   Timers
+//!  components        Jobs   Cancelled   Presence   Phase   Profile   TrustSession   Timers
 //!                                     |
-//!  flush.rs          at the end of every input: jobs that get a slot, and the end of a drain
+//!  flush.rs          at the end of every input: what the trust session says, jobs that get a slot, and the end of a drain
 //!                                     |
-//!  poll_output       Outbox
+//!  poll_output       Outbox, seal.rs
 //! ```
 //!
-//! Packets are signed and verified in the generic form of every version. The worker trust handshake and the production
-//! profile are not part of this machine yet.
+//! Packets are sealed when they are polled, with the token that is valid then. `Profile` reads and writes them in the
+//! generic form of every version, or as the production profile wants it.
 
 mod announce;
 mod answer;
 mod artifacts;
 mod cancel;
 mod cancelled;
+mod capability;
 pub(crate) mod config;
 mod drain;
 mod flush;
@@ -30,12 +31,15 @@ mod outbox;
 pub(crate) mod output;
 mod phase;
 mod presence;
+mod profile;
 mod progress;
 mod receive;
 mod request;
+mod seal;
 mod settle;
 mod timeout;
 mod timers;
+mod trust;
 
 use alloc::sync::Arc;
 
@@ -46,10 +50,12 @@ use self::config::WorkerConfig;
 use self::job::state::WorkerJobState;
 use self::jobs::Jobs;
 use self::outbox::Outbox;
-use self::output::{WorkerJob, WorkerOutput, WorkerTimer};
+use self::output::{WorkerJob, WorkerTimer};
 use self::phase::Phase;
 use self::presence::Presence;
-use self::timers::Timers;
+use self::profile::{Profile, trust_session};
+use self::timers::{Deadline, Timers};
+use super::trust::session::TrustSession;
 use crate::cap::wire::job::JobRequest;
 use crate::random::Random;
 use crate::time::Time;
@@ -98,6 +104,10 @@ pub struct Worker {
     presence: Presence,
     jobs: Jobs,
     cancelled: Cancelled,
+    profile: Profile,
+    trust: Option<TrustSession>,
+    /// The next deadline of the trust session.
+    trust_due: Deadline,
     outbox: Outbox,
     timers: Timers,
 }
@@ -130,6 +140,9 @@ impl Worker {
     /// if the signer is deterministic.
     pub fn new(config: WorkerConfig, seed: [u8; 32], now: Time) -> Worker {
         Worker {
+            profile: Profile::new(&config),
+            trust: trust_session(&config, seed, now),
+            trust_due: Deadline::new(WorkerTimer::Trust, None),
             config: Arc::new(config),
             random: Random::new(seed),
             now,
@@ -140,11 +153,6 @@ impl Worker {
             outbox: Outbox::default(),
             timers: Timers::default(),
         }
-    }
-
-    /// Returns the next output, if there is one. Outputs are acted on in this order.
-    pub fn poll_output(&mut self) -> Option<WorkerOutput> {
-        self.outbox.poll()
     }
 
     /// Returns the next deadline and its reason. [`Worker::handle_timeout`] is called when it has passed.

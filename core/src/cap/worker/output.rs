@@ -7,10 +7,13 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::cap::signature::rejection::{Rejection, Unsignable};
+use crate::cap::signature::replay::NotAdmitted;
+use crate::cap::trust::session::output::{TrustFailure, TrustRequest};
 use crate::cap::wire::common::ResourceRef;
 use crate::cap::wire::job::{ErrorCode, JobStatus};
 use crate::cap::wire::pointer::Pointer;
 use crate::cap::wire::subject::Subject;
+use crate::time::Time;
 
 slotmap::new_key_type! {
     /// A job, as the host of a worker names it. On the bus it has the id that its submitter chose.
@@ -45,6 +48,16 @@ pub enum WorkerOutput {
     },
     /// Publish a packet.
     Publish {
+        /// The subject.
+        subject: Subject,
+        /// The packet.
+        bytes: Bytes,
+    },
+    /// Send a request, whose reply is passed in by [`Worker::replied`](super::Worker::replied). It carries secrets, so it is
+    /// not to be logged or stored.
+    Request {
+        /// Names the request.
+        id: TrustRequest,
         /// The subject.
         subject: Subject,
         /// The packet.
@@ -137,6 +150,21 @@ pub enum WorkerEvent {
     },
     /// A heartbeat was sent.
     HeartbeatSent,
+    /// The scheduler trusts the worker, which has a new token.
+    Trusted {
+        /// When the token expires.
+        expires_at: Time,
+        /// Whether it has replaced another one.
+        is_renewal: bool,
+    },
+    /// The worker could not prove itself; it tries again later. [`Worker::admits`](super::Worker::admits) says whether it
+    /// takes jobs meanwhile.
+    TrustFailed {
+        /// Why.
+        reason: TrustFailure,
+    },
+    /// The token has expired.
+    TrustExpired,
     /// A packet was refused.
     Refused {
         /// The subject it came on.
@@ -157,7 +185,7 @@ pub enum WorkerEvent {
         /// The subject that it was sent on.
         subject: Subject,
     },
-    /// The worker has drained: no job is left, and no heartbeat follows.
+    /// The worker has drained: no job is left, no result waits, and no heartbeat follows.
     Drained,
 }
 
@@ -168,6 +196,15 @@ pub enum RefusedPacket {
     /// It is malformed, not valid, or not signed by a known key.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The worker takes no jobs now, because it has no session with its scheduler.
+    #[error("the worker has no session with its scheduler, and takes no jobs")]
+    NotTrusted,
+    /// The packet was changed after it was admitted, or cannot be remembered (production profile).
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
+    /// The job is assigned to another worker (production profile).
+    #[error("the job is assigned to another worker")]
+    Assigned,
     /// A packet of this kind does not belong on this subject.
     #[error("a {0} does not belong on this subject")]
     Misplaced(&'static str),
@@ -307,4 +344,6 @@ pub enum WorkerTimer {
     Retry,
     /// The time that a job may take is over.
     Runtime,
+    /// A reply of the scheduler is late, or the session with it has to be renewed or has expired.
+    Trust,
 }

@@ -35,7 +35,7 @@ impl Worker {
                     artifact_refs: progress.artifact_refs.clone(),
                     ..JobProgress::default()
                 };
-                this.outbox.publish(&this.config, this.now, Subject::JobProgress, asker.trace_id, packet);
+                this.outbox.publish(Subject::JobProgress, asker.trace_id, packet);
             }
             Ok(())
         })

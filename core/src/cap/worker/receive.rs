@@ -3,7 +3,6 @@
 use super::Worker;
 use super::job::Origin;
 use super::output::{RefusedPacket, WorkerEvent};
-use crate::cap::signature::generic::open;
 use crate::cap::wire::packet::Payload;
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
@@ -19,8 +18,12 @@ impl Worker {
     }
 
     fn receive(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), RefusedPacket> {
-        let packet = open(bytes, &self.config.reading, &*self.config.verifier)?;
-        let origin = Origin { trace_id: packet.trace_id, sender_id: packet.sender_id, identity: None };
+        if !matches!(subject, Subject::JobCancel) && !self.admits() {
+            return Err(RefusedPacket::NotTrusted);
+        }
+        let Some(packet) = self.profile.open(subject, bytes, &self.config, self.now)? else { return Ok(()) };
+        let identity = self.profile.identity(&packet);
+        let origin = Origin { trace_id: packet.trace_id, sender_id: packet.sender_id, identity };
         match (subject, packet.payload) {
             (Subject::Topic(topic), Some(Payload::JobRequest(request))) => {
                 if request.topic != topic.as_str() {

@@ -58,7 +58,7 @@ impl Worker {
     /// Publishes the result of one request.
     pub(super) fn publish_result(&mut self, asker: &Asker, verdict: &Verdict) {
         let result = verdict.result(asker, self.config.id.as_str());
-        self.outbox.publish(&self.config, self.now, Subject::JobResult, asker.trace_id.as_str(), result);
+        self.outbox.publish(Subject::JobResult, asker.trace_id.as_str(), result);
     }
 
     /// An attempt to read or store has failed: another one follows after a pause, or the job fails and can be tried on

@@ -24,6 +24,11 @@ impl Worker {
                         let message = "the job took longer than its deadline allows";
                         this.settle(job, Verdict::failed(JobStatus::TIMEOUT, ErrorCode::JOB_TIMEOUT, message));
                     }
+                    (WorkerTimer::Trust, _) => {
+                        if let Some(trust) = &mut this.trust {
+                            trust.handle_timeout(this.now);
+                        }
+                    }
                     (WorkerTimer::Io | WorkerTimer::Retry | WorkerTimer::Runtime, None) => {}
                 }
             }

@@ -189,6 +189,7 @@ impl World {
                 WorkerOutput::Subscribe { .. }
                 | WorkerOutput::Unsubscribe { .. }
                 | WorkerOutput::Publish { .. }
+                | WorkerOutput::Request { .. }
                 | WorkerOutput::Stop { .. }
                 | WorkerOutput::Event(_) => {}
             }

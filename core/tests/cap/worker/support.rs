@@ -188,6 +188,7 @@ impl Harness {
             WorkerOutput::Subscribe { subject, group } => format!("sub {subject}{}", if group { " group" } else { "" }),
             WorkerOutput::Unsubscribe { subject } => format!("unsub {subject}"),
             WorkerOutput::Publish { subject, bytes } => published(&subject, &bytes),
+            WorkerOutput::Request { subject, .. } => format!("request {subject}"),
             WorkerOutput::Fetch { attempt, pointer } => {
                 self.note(attempt);
                 format!("fetch {pointer}")

@@ -25,11 +25,11 @@ pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{
     Acceptance, Authentication, Budget, ClientConfig, ClientLimits, ClientRefused, ComponentId, Constraints, Decision,
-    Dispatch, ErrorCode, FailureKind, InvalidKey, InvalidPointer, InvalidSubject, JobMetadata, JobPriority,
-    JobProgress, JobRequest, JobResult, JobStatus, Keyring, Load, LostWorker, MapOrder, Pointer, Progress, PublicKey,
-    Reading, RecordKind, RestoreError, RouterConfig, RouterEvent, RouterJobState, RouterLimits, RouterRecord,
-    RouterRecordError, RouterRefused, Scheme, Secret, Signer, SignerFailed, Subject, Topic, Verifier, WorkerConfig,
-    WorkerLimits, WorkerRefused,
+    Dispatch, ErrorCode, FailureKind, Freshness, InvalidKey, InvalidPointer, InvalidSubject, InvalidTrust, JobMetadata,
+    JobPriority, JobProgress, JobRequest, JobResult, JobStatus, Keyring, Load, LostWorker, MapOrder, Pointer,
+    Production, Progress, PublicKey, Reading, RecordKind, RestoreError, RouterConfig, RouterEvent, RouterJobState,
+    RouterLimits, RouterRecord, RouterRecordError, RouterRefused, Scheme, Secret, Signer, SignerFailed, Subject, Topic,
+    TrustNames, TrustPace, TrustSettings, Verifier, WorkerConfig, WorkerLimits, WorkerRefused, WorkerTrust,
 };
 pub use nuncio_core::time::Time;
 pub use redis::RedisStore;

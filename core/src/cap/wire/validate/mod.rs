@@ -3,6 +3,8 @@
 pub(crate) mod rule;
 mod trust;
 
+pub(crate) use self::trust::is_capability;
+
 use self::rule::{InvalidPacket, Problem, filled, require};
 use super::alert::{AlertSeverity, SystemAlert};
 use super::job::{Budget, ErrorCode, JobCancel, JobPriority, JobProgress, JobRequest, JobResult, JobStatus};

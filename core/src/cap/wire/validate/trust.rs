@@ -148,7 +148,7 @@ fn capability(handshake: &Handshake, challenge: &WorkerHandshakeChallenge) -> Re
 }
 
 /// Returns whether a key matches `[a-z][a-z0-9_.-]{0,63}`.
-fn is_capability(key: &str) -> bool {
+pub(crate) fn is_capability(key: &str) -> bool {
     let further = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
     key.len() <= MAX_CAPABILITY && key.starts_with(|first: char| first.is_ascii_lowercase()) && key.bytes().all(further)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::cap::{Keyring, Load, Signer, Verifier, WorkerConfig};
+use nuncio_core::cap::{Keyring, Load, Signer, TrustPace, TrustSettings, Verifier, WorkerConfig, WorkerTrust};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -138,6 +138,38 @@ impl<D: Driver> WorkerBuilder<D> {
         self
     }
 
+    /// Sets how the worker proves itself to a scheduler, whose jobs alone it takes then. Default: not at all.
+    ///
+    /// A worker that enforces trust subscribes to its topics once the scheduler trusts it, which may be after
+    /// [`Worker::ready`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use nuncio_smol::cap::{JobContext, Keyring, RingSigner, TrustNames, TrustSettings, Worker, WorkerTrust};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (proof, scheduler_key) = (RingSigner::generate()?.0, RingSigner::generate()?.0.public_key());
+    ///
+    /// let names = TrustNames {
+    ///     agent_id: "agent-1".into(),
+    ///     tenant_id: "tenant-1".into(),
+    ///     proof_key_id: "proof-1".into(),
+    ///     scheduler_id: "scheduler-1".into(),
+    /// };
+    /// let mut scheduler_keys = Keyring::default();
+    /// scheduler_keys.add("server-1", scheduler_key)?; // by key id
+    /// let settings = TrustSettings::new(names, Arc::new(proof), scheduler_keys)?;
+    /// let worker = Worker::builder()
+    ///     .id("worker-1")
+    ///     .job("job.echo", |_ctx: JobContext, text: String| async move { Ok(text) })
+    ///     .trust(WorkerTrust::Enforce(Arc::new(settings)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trust(self, trust: WorkerTrust) -> WorkerBuilder<D> {
+        self.configure(move |config| config.trust = trust)
+    }
+
     /// Sets how many jobs run at the same time. Default: 1.
     pub fn parallel(self, jobs: usize) -> WorkerBuilder<D> {
         self.configure(move |config| config.limits.parallel = jobs)
@@ -227,6 +259,7 @@ impl<D: Driver> WorkerBuilder<D> {
         config.signer = self.identity.signer;
         config.result_scheme = store.scheme();
         let (io_timeout, limits) = (config.io_timeout, config.limits);
+        let trust_timeout = config.trust.settings().map_or(TrustPace::default(), TrustSettings::pace).timeout;
         let clock = Clock::start();
         let machine = nuncio_core::cap::Worker::new(config, random::seed()?, clock.now());
         let role = WorkerRole {
@@ -239,6 +272,7 @@ impl<D: Driver> WorkerBuilder<D> {
             load: self.load,
             grace: self.grace,
             io_timeout,
+            trust_timeout,
             max_input: limits.context_bytes,
             max_output: limits.result_bytes,
             start: run::start,

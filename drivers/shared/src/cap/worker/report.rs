@@ -45,6 +45,11 @@ fn log(event: &WorkerEvent, ids: Option<&Ids>) {
             warn!(job_id, trace_id, failures, error = ?message, "an attempt has failed, and another one follows");
         }
         WorkerEvent::Recovered { .. } => info!(job_id, trace_id, "the output is stored already; no handler is called"),
+        WorkerEvent::Trusted { is_renewal, .. } => info!(is_renewal, "the scheduler trusts the worker"),
+        WorkerEvent::TrustFailed { reason } => {
+            warn!(error = %reason, "the worker could not prove itself to the scheduler, and tries again later");
+        }
+        WorkerEvent::TrustExpired => warn!("the worker's session with the scheduler has expired"),
         _ => {}
     }
 }

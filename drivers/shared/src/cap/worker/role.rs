@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_core::cap::{Attempt, Fetched, Load, Pointer, Progress, WorkerRefused};
+use nuncio_core::cap::{Attempt, Fetched, Load, Pointer, Progress, Subject, TrustRequest, WorkerRefused};
 use nuncio_core::time::Time;
 use tracing::debug;
 
@@ -33,6 +33,8 @@ pub(crate) struct WorkerRole {
     pub(super) grace: Duration,
     /// The limit for an operation of the store.
     pub(super) io_timeout: Duration,
+    /// The limit for a reply of the scheduler.
+    pub(super) trust_timeout: Duration,
     pub(super) max_input: usize,
     pub(super) max_output: usize,
     /// Runs the handler of a job. It is a function so that this file does not depend on that one.
@@ -60,6 +62,7 @@ impl Role for WorkerRole {
             }
             Action::Stop(job) => job.cancelled.cancel(),
             Action::Store { attempt, pointer, output, ttl } => store(hub, attempt, pointer, output, ttl),
+            Action::Request { id, subject, bytes } => request(hub, id, subject, bytes),
             Action::Report(report) => report::report(&*hub.role.metrics, &hub.role.id, report),
             Action::Drained => hub.role.has_drained.set(true),
         }
@@ -132,6 +135,18 @@ fn store(hub: &Arc<Hub<WorkerRole>>, attempt: Attempt, pointer: Pointer, output:
         };
         if let Err(refused) = task.run(|state, now| state.machine.stored(now, attempt, stored)) {
             debug!(%refused, "an output was stored too late");
+        }
+    }));
+}
+
+fn request(hub: &Arc<Hub<WorkerRole>>, id: TrustRequest, subject: Subject, bytes: Bytes) {
+    let task = Arc::clone(hub);
+    hub.io.spawn(Box::pin(async move {
+        let limit = task.role.trust_timeout;
+        let reply = task.bus.request(&subject.to_string(), bytes, limit).await;
+        let reply = reply.map(|message| message.payload).map_err(|error| error.to_string());
+        if let Err(refused) = task.run(|state, now| state.machine.replied(now, id, reply)) {
+            debug!(%refused, "a reply of the scheduler came too late");
         }
     }));
 }

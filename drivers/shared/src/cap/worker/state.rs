@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    Attempt, JobStatus, Pointer, Subject, Worker, WorkerEvent, WorkerJob, WorkerOutput, WorkerTimer,
+    Attempt, JobStatus, Pointer, Subject, TrustRequest, Worker, WorkerEvent, WorkerJob, WorkerOutput, WorkerTimer,
 };
 use nuncio_core::time::Time;
 
@@ -29,6 +29,7 @@ pub(crate) enum Action {
     Run { attempt: Attempt, call: u32, job: Arc<Job>, input: Option<Bytes> },
     Stop(Arc<Job>),
     Store { attempt: Attempt, pointer: Pointer, output: Bytes, ttl: Duration },
+    Request { id: TrustRequest, subject: Subject, bytes: Bytes },
     Report(Report),
     Drained,
 }
@@ -151,6 +152,7 @@ impl State for WorkerState {
                 WorkerOutput::Subscribe { subject, group } => outputs.order(Order::Subscribe { subject, group }),
                 WorkerOutput::Unsubscribe { subject } => outputs.order(Order::Unsubscribe { subject }),
                 WorkerOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
+                WorkerOutput::Request { id, subject, bytes } => outputs.action(Action::Request { id, subject, bytes }),
                 WorkerOutput::Look { attempt, pointer } => outputs.action(Action::Look { attempt, pointer }),
                 WorkerOutput::Fetch { attempt, pointer } => outputs.action(Action::Fetch { attempt, pointer }),
                 WorkerOutput::Run { attempt } => {

@@ -1,0 +1,49 @@
+//! A worker answers its challenge.
+
+use bytes::Bytes;
+
+use super::TrustAuthority;
+use super::output::AuthorityEvent;
+use crate::cap::wire::known::Timestamp;
+use crate::cap::wire::trust::{
+    WorkerHandshakeAuthenticate, WorkerHandshakePurpose, WorkerHandshakeRejectionReason, WorkerHandshakeResult,
+};
+use crate::secret::Secret;
+
+type Reason = WorkerHandshakeRejectionReason;
+
+impl TrustAuthority {
+    /// Gives a token to a worker that has signed its answer, if the challenge is open and, for a renewal, the token that it
+    /// has is the valid one.
+    pub(super) fn authenticate(
+        &mut self,
+        answer: WorkerHandshakeAuthenticate,
+        before: &Secret,
+    ) -> Result<Bytes, Reason> {
+        let (Some(challenge), Some(handshake)) = (answer.challenge, answer.capability_handshake) else {
+            return Err(Reason::INVALID_REQUEST);
+        };
+        let now = self.now;
+        let record = self.workers.get_mut(&challenge.worker_id).ok_or(Reason::AUTHENTICATION_FAILED)?;
+        record.check(&challenge, now)?;
+        let is_renewal = challenge.purpose == WorkerHandshakePurpose::RENEW;
+        if is_renewal && !record.is_token(before, now) {
+            return Err(Reason::SESSION_INVALID);
+        }
+        let token = Secret::new(self.random.token("cap_"));
+        let expires_at = now.plus(self.config.session_lifetime);
+        record.trust(&challenge, &token, expires_at, handshake);
+        let worker = challenge.worker_id.clone();
+        let trace_id = challenge.trace_id.clone();
+        let result = WorkerHandshakeResult {
+            challenge: Some(challenge),
+            accepted: true,
+            token_expires_at: Some(Timestamp::from_time(expires_at)),
+            issued_at: Some(Timestamp::from_time(now)),
+            ..WorkerHandshakeResult::default()
+        };
+        let reply = self.seal(&trace_id, token, result).ok_or(Reason::INTERNAL_ERROR)?;
+        self.events.push_back(AuthorityEvent::Trusted { worker, expires_at, is_renewal });
+        Ok(reply)
+    }
+}

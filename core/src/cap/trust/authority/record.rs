@@ -1,0 +1,141 @@
+//! One enrolled worker: its enrollment, its requests, its open challenges and its session.
+
+use alloc::collections::VecDeque;
+
+use subtle::ConstantTimeEq as _;
+
+use super::config::{AuthorityLimits, Enrollment};
+use crate::cap::trust::clock::SKEW;
+use crate::cap::wire::handshake::Handshake;
+use crate::cap::wire::known::Timestamp;
+use crate::cap::wire::trust::{
+    WorkerHandshakeChallenge, WorkerHandshakeChallengeRequest, WorkerHandshakeRejectionReason,
+};
+use crate::digest::{Digest, sha256};
+use crate::secret::Secret;
+use crate::time::Time;
+
+type Reason = WorkerHandshakeRejectionReason;
+
+/// A request that was answered with a challenge, until it would be refused for its time.
+#[derive(Clone, Debug)]
+struct Answered {
+    request_id: Digest,
+    nonce: Digest,
+    /// Whether its challenge was used.
+    used: Option<Digest>,
+    forgotten_at: Time,
+}
+
+/// A session, of which only the digest of the token is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    token: Digest,
+    key_id: alloc::string::String,
+    pub(super) expires_at: Time,
+    pub(super) handshake: Handshake,
+}
+
+/// One enrolled worker.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    enrollment: Enrollment,
+    answered: VecDeque<Answered>,
+    open: VecDeque<WorkerHandshakeChallenge>,
+    session: Option<Session>,
+}
+
+impl Record {
+    pub(super) fn new(enrollment: Enrollment) -> Record {
+        Record { enrollment, answered: VecDeque::new(), open: VecDeque::new(), session: None }
+    }
+
+    pub(super) fn enrollment(&self) -> &Enrollment {
+        &self.enrollment
+    }
+
+    /// Replaces the enrollment. A session goes on if its agent, tenant and key are still those of the worker.
+    pub(super) fn enroll(&mut self, enrollment: Enrollment) {
+        let same = self.enrollment.agent_id == enrollment.agent_id && self.enrollment.tenant_id == enrollment.tenant_id;
+        self.session = self.session.take().filter(|session| same && !enrollment.keys.of(&session.key_id).is_empty());
+        self.open.clear();
+        self.enrollment = enrollment;
+    }
+
+    /// Returns the session, if there is one that has not expired.
+    pub(super) fn session(&self, now: Time) -> Option<&Session> {
+        self.session.as_ref().filter(|session| session.expires_at > now)
+    }
+
+    /// Ends the session. Returns false if there is none.
+    pub(super) fn revoke_session(&mut self) -> bool {
+        self.open.clear();
+        self.session.take().is_some()
+    }
+
+    /// Returns whether a token is the one of the session.
+    pub(super) fn is_token(&self, token: &Secret, now: Time) -> bool {
+        self.session(now).is_some_and(|session| bool::from(session.token.ct_eq(&token.digest())))
+    }
+
+    /// Notes a request that gets a challenge, unless it or its nonce came before.
+    pub(super) fn admit(
+        &mut self,
+        request: &WorkerHandshakeChallengeRequest,
+        made_at: Time,
+        now: Time,
+        limits: &AuthorityLimits,
+    ) -> Result<(), Reason> {
+        self.answered.retain(|answered| answered.forgotten_at > now);
+        let (request_id, nonce) = (sha256(request.request_id.as_bytes()), sha256(&request.client_nonce));
+        if self.answered.iter().any(|before| before.request_id == request_id || before.nonce == nonce) {
+            return Err(Reason::REPLAY_DETECTED);
+        }
+        if self.answered.len() >= limits.requests {
+            return Err(Reason::INTERNAL_ERROR);
+        }
+        // Its time is accepted for that long, and its challenge lives for no longer than a minute.
+        let forgotten_at = made_at.max(now).plus_micros(SKEW).plus_micros(1);
+        self.answered.push_back(Answered { request_id, nonce, used: None, forgotten_at });
+        Ok(())
+    }
+
+    /// Keeps a challenge until it is answered. The oldest one gives way.
+    pub(super) fn keep(&mut self, challenge: WorkerHandshakeChallenge, limits: &AuthorityLimits) {
+        while self.open.len() >= limits.challenges.max(1) {
+            self.open.pop_front();
+        }
+        self.open.push_back(challenge);
+    }
+
+    /// Checks that an answered challenge is an open one.
+    pub(super) fn check(&self, answered: &WorkerHandshakeChallenge, now: Time) -> Result<(), Reason> {
+        let Some(own) = self.open.iter().find(|own| own.challenge_id == answered.challenge_id) else {
+            let id = sha256(answered.challenge_id.as_bytes());
+            let was_used = self.answered.iter().any(|answered| answered.used == Some(id));
+            return Err(if was_used { Reason::REPLAY_DETECTED } else { Reason::CHALLENGE_EXPIRED });
+        };
+        if own.expires_at.as_ref().and_then(Timestamp::to_time).is_none_or(|at| at <= now) {
+            return Err(Reason::CHALLENGE_EXPIRED);
+        }
+        // Packets of the handshake have no unknown fields, so equal messages have equal bytes.
+        if own == answered { Ok(()) } else { Err(Reason::AUTHENTICATION_FAILED) }
+    }
+
+    /// Uses up a challenge, which comes before its token is made, and begins the session.
+    pub(super) fn trust(
+        &mut self,
+        challenge: &WorkerHandshakeChallenge,
+        token: &Secret,
+        expires_at: Time,
+        handshake: Handshake,
+    ) {
+        self.open.retain(|own| own.challenge_id != challenge.challenge_id);
+        let request_id = sha256(challenge.request_id.as_bytes());
+        if let Some(answered) = self.answered.iter_mut().find(|answered| answered.request_id == request_id) {
+            answered.used = Some(sha256(challenge.challenge_id.as_bytes()));
+        }
+        let key_id = challenge.proof_key_id.clone();
+        self.session = Some(Session { token: token.digest(), key_id, expires_at, handshake });
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a trust session stands.
+//!
+//! ```text
+//!               +--------------------- ask ----------------------+
+//!               v                                                |
+//! Idle --ask--> Challenging --answer--> Authenticating --trust--> Trusted
+//!               ^    |                        |
+//!               |    +--pause--> Pausing <----+ pause
+//!               +------ ask -------+
+//!
+//! every state --lose--> Idle
+//! ```
+
+use crate::state::transitions;
+
+/// Where a trust session stands. Whether there is a token is another matter: one that is valid is kept while it is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustState {
+    /// The bus is away.
+    Idle,
+    /// A challenge was asked for.
+    Challenging,
+    /// The challenge was answered, and the result is awaited.
+    Authenticating,
+    /// An exchange has failed, and another one follows.
+    Pausing,
+    /// There is a session, which is renewed later.
+    Trusted,
+}
+
+transitions!(TrustState {
+    /// A challenge is asked for: the bus is there, a pause is over, or the session has to be renewed.
+    ask: Idle | Pausing | Trusted => Challenging;
+    /// A challenge has come.
+    answer: Challenging => Authenticating;
+    /// The session is there.
+    trust: Authenticating => Trusted;
+    /// The exchange has failed.
+    pause: Challenging | Authenticating => Pausing;
+    /// The bus is away.
+    lose: Challenging | Authenticating | Pausing | Trusted => Idle;
+});
+
+#[cfg(test)]
+mod tests {
+    use super::TrustState;
+    use crate::state::table;
+
+    #[test]
+    fn trust_session() {
+        use TrustState::{Authenticating, Challenging, Idle, Pausing, Trusted};
+        insta::assert_snapshot!(table(&[Idle, Challenging, Authenticating, Pausing, Trusted]));
+    }
+}

@@ -1,0 +1,138 @@
+//! How the packets of a worker are read and written: in the generic form, or as the production profile wants it.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::capability::handshake;
+use super::config::{WorkerConfig, WorkerTrust};
+use super::output::RefusedPacket;
+use crate::cap::signature::generic::{Authentication, Reading, Sealed, open, seal};
+use crate::cap::signature::production::{Expected, open_production, production_metadata, seal_production};
+use crate::cap::signature::rejection::Unsignable;
+use crate::cap::signature::replay::{Admission, ReplayWindow};
+use crate::cap::trust::session::TrustSession;
+use crate::cap::trust::settings::{Production, TrustMode, TrustSettings};
+use crate::cap::wire::common::IdentityBinding;
+use crate::cap::wire::packet::{BusPacket, Payload};
+use crate::cap::wire::subject::Subject;
+use crate::digest::sha256;
+use crate::random::Random;
+use crate::time::Time;
+
+/// How packets are read and written.
+#[derive(Clone, Debug)]
+pub(super) enum Profile {
+    /// In the generic form.
+    Generic(Box<Reading>),
+    /// Job packets in the form of the production profile, everything else in the generic form.
+    Production { trust: Arc<TrustSettings>, terms: Production, replays: ReplayWindow },
+}
+
+impl Profile {
+    pub(super) fn new(config: &WorkerConfig) -> Profile {
+        // With trust, only the scheduler is believed, whose signature is that of its pinned keys.
+        let pinned = |trust: &TrustSettings| {
+            let reading = config.reading.clone();
+            Reading { authentication: Authentication::Signed(trust.pins().clone()), ..reading }
+        };
+        match &config.trust {
+            WorkerTrust::Off => Profile::Generic(Box::new(config.reading.clone())),
+            WorkerTrust::Warn(trust) | WorkerTrust::Enforce(trust) => Profile::Generic(Box::new(pinned(trust))),
+            WorkerTrust::Production(trust, terms) => Profile::Production {
+                trust: Arc::clone(trust),
+                terms: *terms,
+                replays: ReplayWindow::new(terms.replays),
+            },
+        }
+    }
+
+    /// Returns the bytes of the packets that are remembered.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Profile::Generic(_) => 0,
+            Profile::Production { replays, .. } => replays.bytes_held(),
+        }
+    }
+
+    /// Opens a packet that was received on a subject. Returns `None` for one that came before, which has no effect.
+    pub(super) fn open(
+        &mut self,
+        subject: &Subject,
+        bytes: &[u8],
+        config: &WorkerConfig,
+        now: Time,
+    ) -> Result<Option<BusPacket>, RefusedPacket> {
+        match self {
+            Profile::Generic(reading) => Ok(Some(open(bytes, reading, &*config.verifier)?)),
+            Profile::Production { trust, terms, replays } => {
+                let expected = Expected {
+                    audience: &alloc::format!("{subject}"),
+                    tenant: &trust.names().tenant_id,
+                    sender: &trust.names().scheduler_id,
+                    keys: trust.scheduler_keys(),
+                    freshness: terms.freshness,
+                };
+                let opened = open_production(bytes, &expected, now, &*config.verifier)?;
+                if let Some(Payload::JobRequest(request)) = &opened.packet.payload {
+                    let assigned = request.dispatch.as_ref().map_or("", |dispatch| &dispatch.assigned_worker_id);
+                    if !assigned.is_empty() && assigned != config.id.as_str() {
+                        return Err(RefusedPacket::Assigned);
+                    }
+                }
+                match replays.admit(now, &opened)? {
+                    Admission::First => Ok(Some(opened.packet)),
+                    Admission::Duplicate => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Returns the identity that results repeat: the one that was verified.
+    pub(super) fn identity(&self, packet: &BusPacket) -> Option<IdentityBinding> {
+        match self {
+            Profile::Generic(_) => None,
+            Profile::Production { .. } => packet.identity.clone(),
+        }
+    }
+
+    /// Seals a packet for a subject.
+    pub(super) fn seal(
+        &self,
+        mut packet: BusPacket,
+        subject: &Subject,
+        config: &WorkerConfig,
+        random: &mut Random,
+        now: Time,
+    ) -> Result<Sealed, Unsignable> {
+        let identity = match &packet.payload {
+            Some(Payload::JobResult(result)) => result.identity.clone(),
+            Some(Payload::JobProgress(progress)) => progress.identity.clone(),
+            _ => None,
+        };
+        match (self, identity) {
+            (Profile::Production { trust, terms, .. }, Some(identity)) => {
+                packet.identity = Some(identity);
+                let (key_id, message_id) = (&trust.names().proof_key_id, random.random_u128());
+                let audience = alloc::format!("{subject}");
+                packet.signature_metadata =
+                    Some(production_metadata(message_id, audience, key_id, now.plus(terms.freshness.lifetime())));
+                let bytes = seal_production(packet, config.map_order, trust.proof())?;
+                Ok(Sealed { bytes, has_prefix_pair: false })
+            }
+            _ => seal(packet, config.map_order, config.signer.as_deref()),
+        }
+    }
+}
+
+/// Returns the trust session that the settings ask for.
+pub(super) fn trust_session(config: &WorkerConfig, seed: [u8; 32], now: Time) -> Option<TrustSession> {
+    let (mode, settings) = match &config.trust {
+        WorkerTrust::Off => return None,
+        WorkerTrust::Warn(settings) => (TrustMode::Warn, settings),
+        WorkerTrust::Enforce(settings) | WorkerTrust::Production(settings, _) => (TrustMode::Enforce, settings),
+    };
+    // The session has randomness of its own.
+    let seed = sha256(&[&seed[..], b"trust"].concat());
+    let (settings, verifier) = (Arc::clone(settings), Arc::clone(&config.verifier));
+    Some(TrustSession::new(mode, settings, verifier, config.id.clone(), handshake(config), seed, now))
+}

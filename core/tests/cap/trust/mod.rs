@@ -1,0 +1,8 @@
+//! Tests of trust sessions (spec/14): a worker's side and a scheduler's side that talk to each other.
+
+mod authority;
+mod production;
+mod rejections;
+mod session;
+mod support;
+mod worker;
