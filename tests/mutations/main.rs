@@ -1,5 +1,5 @@
 //! Shows that the tests find mistakes: applies each of `nuncio_tests::mutations` to a copy of the workspace, where the
-//! simulator or the conformance tests must then fail.
+//! simulators, the conformance tests or the tests of core must then fail.
 //!
 //! `cargo run -p nuncio-tests --bin mutations [-- NAME…]` runs all mutations, or those whose name contains a NAME. The
 //! copy and its build are below `target/mutations/`.
@@ -9,22 +9,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use nuncio_tests::mutations::{MUTATIONS, Mutation};
-use nuncio_tests::{seeded, sim};
+use nuncio_tests::seeded::{self, Run};
+use nuncio_tests::{cap_sim, sim};
 
 /// The number of seeds within which a mistake has to be found.
 const SEEDS: u64 = 2_000;
+/// The same for a mistake in CAP.
+const CAP_SEEDS: u64 = 1_000;
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    if wanted == ["--sweep"] {
-        return match seeded::sweep(sim::run, 0, SEEDS) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(seed) => {
-                seeded::show(sim::run, seed, 1);
-                println!("FOUND by seed {seed}");
-                ExitCode::FAILURE
-            }
-        };
+    match wanted.first().map(String::as_str) {
+        Some("--sweep") => return sweep(sim::run, SEEDS),
+        Some("--sweep-cap") => return sweep(cap_sim::run, CAP_SEEDS),
+        _ => {}
     }
     match run(&wanted) {
         Ok(0) => ExitCode::SUCCESS,
@@ -39,6 +37,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn sweep(run: Run, seeds: u64) -> ExitCode {
+    match seeded::sweep(run, 0, seeds) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(seed) => {
+            seeded::show(run, seed, 1);
+            println!("FOUND by seed {seed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Applies every wanted mutation; returns how many were not found.
 fn run(wanted: &[String]) -> Result<usize, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -46,12 +55,15 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     let tree = place.join("tree");
     let copied = copy(&root, &tree).map_err(|error| format!("the workspace cannot be copied: {error}"));
     copied?;
-    if !green(&tree, &place, Suite::Simulation) {
-        return Err("the simulator fails without a mutation".into());
-    }
     let mut missed = 0;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
-    for mutation in MUTATIONS.iter().filter(|mutation| is_wanted(mutation.name)) {
+    let wanted: Vec<&Mutation> = MUTATIONS.iter().filter(|mutation| is_wanted(mutation.name)).collect();
+    for suite in [Suite::Simulation, Suite::CapSimulation] {
+        if wanted.iter().any(|mutation| suites(mutation)[0] == suite) && !green(&tree, &place, suite) {
+            return Err(format!("{suite:?} fails without a mutation"));
+        }
+    }
+    for mutation in wanted {
         let by = find(mutation, &root, &tree, &place)?;
         println!("{:<56} {}", mutation.name, by.unwrap_or("NOT FOUND"));
         missed += usize::from(by.is_none());
@@ -59,10 +71,21 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     Ok(missed)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suite {
     Simulation,
+    CapSimulation,
     Conformance,
+    CapTests,
+}
+
+/// Returns the suites that may find a mistake, the fastest first.
+fn suites(mutation: &Mutation) -> [Suite; 2] {
+    if mutation.file.starts_with("cap/") {
+        [Suite::CapSimulation, Suite::CapTests]
+    } else {
+        [Suite::Simulation, Suite::Conformance]
+    }
 }
 
 /// Returns the name of the suite that fails with the mutation, if one does.
@@ -76,13 +99,11 @@ fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<O
     if !built(tree, place) {
         return Err(format!("mutation {:?} does not compile", mutation.name));
     }
-    let by = if !green(tree, place, Suite::Simulation) {
-        Some("simulation")
-    } else if !green(tree, place, Suite::Conformance) {
-        Some("conformance")
-    } else {
-        None
-    };
+    let by = suites(mutation).into_iter().find(|suite| !green(tree, place, *suite)).map(|suite| match suite {
+        Suite::Simulation | Suite::CapSimulation => "simulation",
+        Suite::Conformance => "conformance",
+        Suite::CapTests => "tests of core",
+    });
     let original = fs::read_to_string(root.join("core/src").join(mutation.file)).map_err(|error| error.to_string())?;
     write(&original)?;
     Ok(by)
@@ -102,6 +123,8 @@ fn built(tree: &Path, place: &Path) -> bool {
 fn green(tree: &Path, place: &Path, suite: Suite) -> bool {
     let arguments: &[&str] = match suite {
         Suite::Simulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep"],
+        Suite::CapSimulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep-cap"],
+        Suite::CapTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "cap"],
         Suite::Conformance => &["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
     };
     let output = cargo(tree, place).args(arguments).output();
