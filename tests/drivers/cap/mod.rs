@@ -9,3 +9,4 @@ mod jobs;
 mod middleware;
 mod router;
 mod support;
+mod trust;
