@@ -4,6 +4,10 @@
 
 mod client;
 mod codec;
+#[cfg(feature = "p256")]
+mod gaps;
+#[cfg(feature = "p256")]
+mod production;
 mod properties;
 mod router;
 #[cfg(feature = "p256")]

@@ -1,17 +1,13 @@
 //! Signatures: those of the Python SDKs verify, every change is refused, and every refusal has its reason.
 
-use core::time::Duration;
-
 use nuncio_core::cap::{
-    Acceptance, Admission, Authentication, BusPacket, DecodeError, DecodeLimits, ErrorCode, Expected, Freshness,
-    Handshake, InvalidKey, InvalidPacket, JobRequest, Keyring, MalformedPacket, MapOrder, NotAdmitted, Opened,
-    P256Signer, P256Verifier, Payload, Problem, ProfileFault, PublicKey, Reading, Rejection, ReplayWindow, Secret,
-    Signer, SignerFailed, Timestamp, Unsignable, Verifier, open, open_production, open_trust, seal, seal_production,
-    seal_trust,
+    Acceptance, Authentication, BusPacket, DecodeError, DecodeLimits, ErrorCode, Handshake, InvalidKey, InvalidPacket,
+    JobRequest, Keyring, MalformedPacket, MapOrder, P256Signer, P256Verifier, Payload, Problem, PublicKey, Reading,
+    Rejection, Signer, SignerFailed, Timestamp, Unsignable, Verifier, open, open_trust, seal, seal_trust,
 };
 use nuncio_core::time::Time;
 
-use crate::support::{Fixture, all, named, production, trust};
+use crate::support::{Fixture, all, named, trust};
 
 const NOW: Time = Time(1_779_000_000_000_000);
 
@@ -101,11 +97,11 @@ fn a_packet_of_which_one_byte_is_changed_is_refused() {
     }
 }
 
-fn signer() -> P256Signer {
+pub(crate) fn signer() -> P256Signer {
     P256Signer::from_bytes(&[7; 32]).unwrap()
 }
 
-fn keys(name: &str) -> Keyring {
+pub(crate) fn keys(name: &str) -> Keyring {
     let mut keys = Keyring::default();
     keys.add(name, signer().public_key()).unwrap();
     keys
@@ -251,7 +247,7 @@ fn keys_have_one_form() {
 
 // The worker trust handshake.
 
-fn trust_keys() -> Keyring {
+pub(crate) fn trust_keys() -> Keyring {
     let mut keys = Keyring::default();
     keys.add("proof-1", pem("trust_worker")).unwrap();
     keys.add("server-1", pem("trust_scheduler")).unwrap();
@@ -304,137 +300,4 @@ fn s14_what_is_sealed_opens_and_unknown_fields_are_refused() {
     let too_large = DecodeError::TooLarge { bytes: 65_537, max: 65_536 };
     let refused = open_trust(&large, &trust_keys(), &P256Verifier);
     assert_eq!(refused, Err(Rejection::Malformed(MalformedPacket::Decode(too_large))));
-}
-
-// The production profile.
-
-fn freshness() -> Freshness {
-    Freshness::new(Duration::from_mins(5), Duration::from_secs(10)).unwrap()
-}
-
-fn expected<'a>(audience: &'a str, keys: &'a Keyring) -> Expected<'a> {
-    Expected { audience, tenant: "tenant-1", sender: "scheduler-1", keys, freshness: freshness() }
-}
-
-fn signed_at(fixture: &Fixture) -> Time {
-    Time(fixture.signed_at.unwrap() * 1_000_000)
-}
-
-fn open_fixture(name: &str, audience: &str) -> Result<Opened, Rejection> {
-    let fixture = production(name);
-    open_production(&fixture.packet(), &expected(audience, &trust_keys()), signed_at(&fixture), &P256Verifier)
-}
-
-#[test]
-fn s19_packets_of_the_production_profile_verify_for_their_audience() {
-    assert!(open_fixture("job_request", "job.echo").is_ok());
-    assert!(open_fixture("job_result", "sys.job.result").is_ok());
-    assert_eq!(open_fixture("job_request", "job.other"), Err(ProfileFault::Audience.into()));
-    let foreign = open_fixture("job_request_foreign_principal", "job.echo");
-    assert_eq!(foreign, Err(ProfileFault::Identity("principal_id").into()));
-
-    let fixture = production("job_request");
-    let keys = trust_keys();
-    let open_as = |change: fn(&mut Expected<'_>)| {
-        let mut expected = expected("job.echo", &keys);
-        change(&mut expected);
-        open_production(&fixture.packet(), &expected, signed_at(&fixture), &P256Verifier)
-    };
-    assert_eq!(open_as(|expected| expected.tenant = "other"), Err(ProfileFault::Tenant.into()));
-    assert_eq!(open_as(|expected| expected.sender = "other"), Err(ProfileFault::Sender.into()));
-    let none = Keyring::default();
-    let refused = open_production(&fixture.packet(), &expected("job.echo", &none), signed_at(&fixture), &P256Verifier);
-    assert_eq!(refused, Err(Rejection::UnknownKey("server-1".into())));
-}
-
-#[test]
-fn s19_a_packet_expires_and_may_not_be_valid_for_long() {
-    let fixture = production("job_request");
-    let open_at = |seconds: i64| {
-        let now = Time(signed_at(&fixture).0.checked_add_signed(seconds * 1_000_000).unwrap());
-        open_production(&fixture.packet(), &expected("job.echo", &trust_keys()), now, &P256Verifier).map(|_| ())
-    };
-    // It expires after 120 s, a packet may be valid for 300 s, and clocks may differ by 10 s.
-    assert_eq!(open_at(129), Ok(()));
-    assert_eq!(open_at(130), Err(ProfileFault::Expired.into()));
-    assert_eq!(open_at(-190), Ok(()));
-    assert_eq!(open_at(-191), Err(ProfileFault::Lifetime.into()));
-    let refused = |lifetime, skew| Freshness::new(Duration::from_secs(lifetime), Duration::from_secs(skew)).is_err();
-    assert!(refused(0, 0) && refused(301, 0) && refused(300, 61) && refused(30, 31));
-}
-
-#[test]
-fn s19_there_is_only_one_way_to_write_a_packet() {
-    let fixture = production("job_request");
-    let bytes = fixture.packet();
-    let reason = |bytes: &[u8]| {
-        open_production(bytes, &expected("job.echo", &trust_keys()), signed_at(&fixture), &P256Verifier).unwrap_err()
-    };
-    for at in 0..bytes.len() {
-        let mut changed = bytes.clone();
-        changed[at] ^= 1;
-        reason(&changed);
-    }
-    // The trace_id with a length of two bytes.
-    assert_eq!(bytes[..2], [0x0a, 7]);
-    let long = [&[0x0a, 0x87, 0], &bytes[2..]].concat();
-    assert_eq!(reason(&long), ProfileFault::NotMinimal(1).into());
-    assert_eq!(reason(&[bytes.as_slice(), &[0xf0, 1, 5]].concat()), ProfileFault::Field(30).into());
-    assert_eq!(reason(&[bytes.as_slice(), &[0x3a, 0]].concat()), ProfileFault::Field(7).into());
-    let version = bytes.windows(2).position(|pair| pair == [0x20, 1]).unwrap();
-    let without = [&bytes[..version], &bytes[version + 2..]].concat();
-    assert_eq!(reason(&without), ProfileFault::Version.into());
-    assert_eq!(
-        reason(&bytes[..bytes.len() - 1]),
-        Rejection::Malformed(MalformedPacket::Decode(DecodeError::Truncated))
-    );
-}
-
-#[test]
-fn s19_what_is_sealed_opens_and_has_its_metadata() {
-    let fixture = production("job_request");
-    let packet = BusPacket::decode(&fixture.packet(), &DecodeLimits::default()).unwrap();
-    let sealed = seal_production(packet.clone(), MapOrder::Lexicographic, &signer()).unwrap();
-    let keys = keys("server-1");
-    let opened = open_production(&sealed, &expected("job.echo", &keys), signed_at(&fixture), &P256Verifier).unwrap();
-    assert_eq!(opened.packet.payload, packet.payload);
-
-    let refused = |packet| seal_production(packet, MapOrder::Lexicographic, &signer()).unwrap_err();
-    let bare = BusPacket { signature_metadata: None, ..packet.clone() };
-    assert_eq!(refused(bare), ProfileFault::Metadata.into());
-    let mut short = packet.clone();
-    short.signature_metadata.as_mut().unwrap().message_id.pop();
-    assert_eq!(refused(short), ProfileFault::Incomplete.into());
-    let mut endless = packet.clone();
-    endless.signature_metadata.as_mut().unwrap().expires_at = None;
-    assert_eq!(refused(endless), ProfileFault::Expired.into());
-    let large = BusPacket { auth_token: Secret::new("x".repeat(1 << 20)), ..packet };
-    assert!(matches!(refused(large), Unsignable::TooLarge { .. }));
-}
-
-#[test]
-fn s19_a_packet_is_admitted_once_within_a_bounded_window() {
-    let fixture = production("job_request");
-    let now = signed_at(&fixture);
-    let first = open_fixture("job_request", "job.echo").unwrap();
-    let result = open_fixture("job_result", "sys.job.result").unwrap();
-    let mut window = ReplayWindow::new(1);
-    assert_eq!(window.admit(now, &first), Ok(Admission::First));
-    assert_eq!(window.admit(now, &first), Ok(Admission::Duplicate));
-    // The same message id for another audience is another packet, for which there is no room.
-    assert_eq!(window.admit(now, &result), Err(NotAdmitted::Full(1)));
-
-    // Another packet with the same message id.
-    let mut other = BusPacket::decode(&fixture.packet(), &DecodeLimits::default()).unwrap();
-    other.trace_id = "another".into();
-    let sealed = seal_production(other, MapOrder::Lexicographic, &signer()).unwrap();
-    let keys = keys("server-1");
-    let other = open_production(&sealed, &expected("job.echo", &keys), now, &P256Verifier).unwrap();
-    assert_eq!(window.admit(now, &other), Err(NotAdmitted::Conflict));
-
-    // It is forgotten when it would be refused as expired.
-    assert_eq!(window.admit(now.plus_secs(130), &result), Err(NotAdmitted::Expired));
-    assert!(window.is_empty());
-    assert_eq!(window.admit(now, &result), Ok(Admission::First));
-    assert_eq!(window.len(), 1);
 }
