@@ -5,4 +5,5 @@
 mod on;
 mod packets;
 mod servers;
+mod smol;
 mod tokio;

@@ -25,7 +25,7 @@ fn worker(sdk: CapSdk, peers: &Peers, key: u8) -> Dialogue {
 /// Starts our router. A worker of the package runs a job again that it is sent again.
 fn router(peers: &Peers) -> RunningRouter {
     let trusted = [("rust-client", 5), ("python-worker", 2)];
-    run(peers, signed(&trusted).with(|config| config.workers_deduplicate = false), &Records::default())
+    run(peers, signed(&trusted).configure(|config| config.workers_deduplicate = false), &Records::default())
 }
 
 async fn submit(client: &on::Client, topic: &str, input: &Value) -> JobHandle {

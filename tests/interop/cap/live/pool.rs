@@ -19,7 +19,8 @@ const ALL: [(&str, u8); 5] =
 #[test]
 fn clients_and_workers_of_all_versions_meet_by_our_router() {
     with_servers("clients_and_workers_of_all_versions_meet_by_our_router", |peers| {
-        let router = run(peers, signed(&ALL).with(|config| config.workers_deduplicate = false), &Records::default());
+        let router =
+            run(peers, signed(&ALL).configure(|config| config.workers_deduplicate = false), &Records::default());
         for worker_sdk in CapSdk::ALL {
             let settings =
                 json!({"key": 2, "public_keys": {"python-client": 1}, "topics": ["job.echo", "job.echo.fail"]});
@@ -49,7 +50,7 @@ fn clients_and_workers_of_all_versions_meet_by_our_router() {
 #[test]
 fn a_job_whose_worker_was_killed_is_given_to_another() {
     with_servers("a_job_whose_worker_was_killed_is_given_to_another", |peers| {
-        let config = signed(&ALL).with(|config| {
+        let config = signed(&ALL).configure(|config| {
             config.dispatch = Dispatch::LeastLoaded;
             config.workers_deduplicate = false;
             config.heartbeat_interval = Duration::from_millis(500);

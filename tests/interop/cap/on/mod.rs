@@ -1,3 +1,4 @@
 //! What differs by driver.
 
+pub(crate) mod smol;
 pub(crate) mod tokio;

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-pub(crate) use nuncio_tokio::cap::{Client, ClientBuilder, Worker, WorkerBuilder};
-use nuncio_tokio::cap::{NatsBus, NatsOptions, RedisOptions, RedisStore};
+pub(crate) use nuncio_tokio::cap::{
+    Client, ClientBuilder, NatsBus, RedisStore, Router, RouterBuilder, Worker, WorkerBuilder,
+};
+use nuncio_tokio::cap::{NatsOptions, RedisOptions};
 
 /// Runs a test on this thread, which belongs to a runtime that runs the handlers of workers.
 pub(crate) fn within(test: impl FnOnce()) {
