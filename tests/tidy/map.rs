@@ -1,10 +1,14 @@
-//! `core/CONFORMANCE.md`: the code and the tests that it names exist, and every key word of the specification has a row.
+//! `core/CONFORMANCE.md` and `core/CONFORMANCE-CAP.md`: the code and the tests that they name exist, and every key word of the
+//! specifications has a row.
 
 use std::collections::BTreeMap;
 
 use super::{has_test, read, rust_files};
 
-/// The number of key words (MUST, MUST NOT, SHOULD, REQUIRED) in each section of the specification.
+const ARCP: &str = "core/CONFORMANCE.md";
+const CAP: &str = "core/CONFORMANCE-CAP.md";
+
+/// The number of key words (MUST, MUST NOT, SHOULD, REQUIRED) in each section of the specification of ARCP.
 const STATEMENTS: [(&str, usize); 26] = [
     ("§2.2", 1),
     ("§5", 1),
@@ -34,21 +38,43 @@ const STATEMENTS: [(&str, usize); 26] = [
     ("§14", 19),
 ];
 
+/// The number of key words in each document of the specification of CAP that the map covers.
+const CAP_STATEMENTS: [(&str, usize); 12] = [
+    ("spec/02", 17),
+    ("spec/03", 14),
+    ("spec/05", 4),
+    ("spec/06", 5),
+    ("spec/07", 6),
+    ("spec/09", 5),
+    ("spec/10", 15),
+    ("spec/13", 4),
+    ("spec/14", 80),
+    ("spec/16", 11),
+    ("spec/17", 2),
+    ("spec/19", 36),
+];
+
+#[derive(Clone)]
 struct Row {
     section: String,
     level: String,
+    /// How many key words it stands for.
+    count: usize,
     code: String,
     test: String,
 }
 
-fn rows() -> Vec<Row> {
-    let map = read("core/CONFORMANCE.md");
-    let cells = map.lines().filter(|line| line.starts_with("| §")).map(|line| {
+fn rows(map: &str) -> Vec<Row> {
+    let text = read(map);
+    let is_row = |line: &&str| line.starts_with("| §") || line.starts_with("| spec/");
+    let rows = text.lines().filter(is_row).map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [section, level, _rule, code, test] = cells[..] else { panic!("a row of five cells: {line}") };
-        Row { section: section.into(), level: level.into(), code: code.into(), test: test.into() }
+        let (level, count) = level.split_once(" ×").unwrap_or((level, "1"));
+        let count = count.parse().unwrap();
+        Row { section: section.into(), level: level.into(), count, code: code.into(), test: test.into() }
     });
-    cells.collect()
+    rows.collect()
 }
 
 /// The names between backticks.
@@ -59,12 +85,12 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn code_and_tests_of_the_map_exist() {
     let mut sources = String::new();
-    for folder in ["tests/conformance", "core/tests", "tests/tidy", "tests/drivers", "drivers"] {
+    for folder in ["tests/conformance", "core/tests", "core/src/cap", "tests/tidy", "tests/drivers", "drivers"] {
         for path in rust_files(folder) {
             sources += &read(path);
         }
     }
-    for row in rows() {
+    for row in [rows(ARCP), rows(CAP)].concat() {
         for code in quoted(&row.code) {
             let (file, symbol) = code.split_once("::").unwrap_or((code, ""));
             let found = read(format!("core/src/{file}"));
@@ -80,16 +106,25 @@ fn code_and_tests_of_the_map_exist() {
     }
 }
 
-#[test]
-fn every_statement_of_the_specification_has_a_row() {
+fn check(map: &str, statements: &[(&str, usize)]) {
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
-    for row in rows() {
-        assert!(["MUST", "MUST NOT", "SHOULD"].contains(&row.level.as_str()), "{}", row.level);
-        *found.entry(row.section).or_default() += 1;
+    for row in rows(map) {
+        assert!(["MUST", "MUST NOT", "SHOULD", "SHOULD NOT"].contains(&row.level.as_str()), "{}", row.level);
+        *found.entry(row.section).or_default() += row.count;
     }
-    for (section, count) in STATEMENTS {
-        let rows = found.remove(section).unwrap_or_default();
-        assert_eq!(rows, count, "{section}: {rows} rows for {count} statements");
+    for (section, count) in statements {
+        let rows = found.remove(*section).unwrap_or_default();
+        assert_eq!(rows, *count, "{section}: {rows} rows for {count} statements");
     }
     assert!(found.is_empty(), "the specification has no key words in {found:?}");
+}
+
+#[test]
+fn every_statement_of_the_specification_has_a_row() {
+    check(ARCP, &STATEMENTS);
+}
+
+#[test]
+fn every_statement_of_the_specification_of_cap_has_a_row() {
+    check(CAP, &CAP_STATEMENTS);
 }
