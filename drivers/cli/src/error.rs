@@ -13,6 +13,10 @@ pub(crate) enum Error {
     Usage(String),
     #[error("{0}; check that the runtime is running there and that --url is right")]
     Unreachable(String),
+    #[error("{0}; check that nats-server is running there and that --nats or NATS_URL is right")]
+    NoBus(String),
+    #[error("{0}; check that Redis is running there and that --redis or REDIS_URL is right")]
+    NoStore(String),
     /// The certificate of the runtime or of this client is not accepted.
     #[error("{0}")]
     Untrusted(String),
@@ -69,6 +73,8 @@ impl Error {
             Error::NotFound(_) => Exit::Failed,
             Error::Journal(error) if error.is_content() => Exit::Failed,
             Error::Unreachable(_)
+            | Error::NoBus(_)
+            | Error::NoStore(_)
             | Error::Untrusted(_)
             | Error::Lost(_)
             | Error::Silent

@@ -7,6 +7,7 @@ mod commands;
 mod connection;
 mod detached;
 mod error;
+mod exec;
 mod exit;
 mod follow;
 mod journal_file;
@@ -23,7 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
 
-use commands::{cancel, completions, demo, jobs, journal, man, replay, serve, submit, tail};
+use commands::{cancel, cap, completions, demo, jobs, journal, man, replay, serve, submit, tail};
 use error::Error;
 use exit::Exit;
 use output::terminal;
@@ -59,6 +60,8 @@ enum Command {
     Jobs(jobs::Options),
     /// Cancel a job
     Cancel(cancel::Options),
+    /// Run workers, routers and clients of CAP, on NATS
+    Cap(Box<cap::Options>),
     /// Print the frames that a session was sent, from a journal
     Replay(replay::Options),
     /// Inspect, check or compact a journal
@@ -70,7 +73,7 @@ enum Command {
     /// End the programs of a nuncio process that was killed
     #[cfg(unix)]
     #[command(hide = true)]
-    AgentGuard(serve::GuardOptions),
+    AgentGuard(exec::guard::GuardOptions),
 }
 
 fn main() -> ExitCode {
@@ -90,7 +93,11 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Exit {
     // A server has only its log to report trouble; the other commands print what happens to their connection.
-    logging::install(if matches!(command, Command::Serve(_)) { LevelFilter::WARN } else { LevelFilter::ERROR });
+    logging::install(match &command {
+        Command::Serve(_) => LevelFilter::WARN,
+        Command::Cap(options) => options.log_level(),
+        _ => LevelFilter::ERROR,
+    });
     match command {
         Command::Demo(options) => demo::run(&options).await,
         Command::Serve(options) => serve::run(*options).await,
@@ -98,11 +105,12 @@ async fn run(command: Command) -> Exit {
         Command::Tail(options) => tail::run(options).await,
         Command::Jobs(options) => jobs::run(options).await,
         Command::Cancel(options) => cancel::run(options).await,
+        Command::Cap(options) => cap::run(*options).await,
         Command::Replay(options) => replay::run(options).await,
         Command::Journal(options) => journal::run(&options),
         Command::Completions(options) => completions::run(&options, Arguments::command()),
         Command::Man(options) => man::run(&options, Arguments::command()),
         #[cfg(unix)]
-        Command::AgentGuard(options) => serve::guard(&options),
+        Command::AgentGuard(options) => exec::guard::guard(&options),
     }
 }

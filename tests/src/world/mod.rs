@@ -117,7 +117,9 @@ impl World {
             checker.principal(token, principal);
         }
         let mut runtime = Runtime::new(config, [7; 32], START);
-        agents().into_iter().for_each(|spec| runtime.register(spec).expect("an agent"));
+        for spec in agents() {
+            runtime.register(spec).expect("an agent");
+        }
         World {
             runtime,
             now: START,

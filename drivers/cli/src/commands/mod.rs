@@ -1,6 +1,7 @@
 //! The subcommands, each with its options.
 
 pub(crate) mod cancel;
+pub(crate) mod cap;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod jobs;

@@ -1,6 +1,6 @@
 //! Connection options: which runtime a client's command talks to, and with which token.
 
-mod tls;
+pub(crate) mod tls;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "TLS")]
-pub(super) struct TlsOptions {
+pub(crate) struct TlsOptions {
     /// PEM file of the certificate authorities to trust for wss:// URLs [default: those of the system]
     #[arg(long, value_name = "FILE", env = "NUNCIO_CA_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub(super) struct TlsOptions {
 
 impl TlsOptions {
     /// The settings that were given, or `None` for the client's own default.
-    pub(super) fn client_tls(&self) -> Result<Option<ClientTls>, Error> {
+    pub(crate) fn client_tls(&self) -> Result<Option<ClientTls>, Error> {
         let of = |flag: &'static str| move |error: TlsError| Error::Usage(format!("{flag}: {error}"));
         let identity = match (&self.client_cert, &self.client_key) {
             (Some(certificate), Some(key)) => {

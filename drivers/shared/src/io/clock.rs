@@ -47,7 +47,7 @@ pub(crate) fn wall() -> Time {
 }
 
 /// Reads the monotonic clock, for pauses and timeouts.
-pub(crate) fn monotonic() -> Instant {
+pub fn monotonic() -> Instant {
     Instant::now()
 }
 

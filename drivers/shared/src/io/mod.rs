@@ -17,6 +17,7 @@ pub(crate) mod random;
 pub(crate) mod sync;
 
 pub use address::Address;
+pub use clock::monotonic;
 pub use driver::{Accept, Child, Driver, Io, Process, Spawn};
 pub use sync::{CancellationToken, Signal};
 

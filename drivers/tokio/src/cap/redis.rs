@@ -1,15 +1,15 @@
 //! The blob store in Redis, with the crate `redis`.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_shared::cap::{BlobError, BlobStore, RedisOptions, Scheme};
-use nuncio_shared::io::{BoxFuture, CancellationToken, Stream};
+use nuncio_shared::io::{BoxFuture, CancellationToken, Stream, monotonic};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, cmd};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 use tracing::{info, warn};
 
@@ -108,7 +108,7 @@ impl RedisStore {
         if let Some(open) = &connection.current {
             return Ok(open.clone());
         }
-        if let Some(failed) = connection.failed.as_ref().filter(|failed| Instant::now() < failed.retry_at) {
+        if let Some(failed) = connection.failed.as_ref().filter(|failed| monotonic() < failed.retry_at) {
             return Err(failed.error.clone());
         }
         let number = connection.number + 1;
@@ -125,7 +125,7 @@ impl RedisStore {
             }
             Err(error) => {
                 connection.failures = connection.failures.saturating_add(1);
-                let retry_at = Instant::now() + self.options.pause(connection.failures);
+                let retry_at = monotonic() + self.options.pause(connection.failures);
                 connection.failed = Some(Failed { error: error.clone(), retry_at });
                 warn!(%error, "Redis is not reached");
                 Err(error)

@@ -9,7 +9,7 @@ use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
 use serde_json::{Value, json};
 
 use super::super::lease::cents;
-use super::{Ending, Entry, Model, State, rules};
+use super::{Ending, Entry, Interrupted, Model, State, rules};
 use crate::world::Frame;
 
 /// The state that the surviving records describe.
@@ -158,7 +158,7 @@ impl Model {
             let placed: Vec<_> = job.history.iter().cloned().enumerate().collect();
             let events = left.events.get(id).map_or(&[][..], Vec::as_slice);
             job.history.truncate(match_prefix(&placed, events, &job.id));
-            job.interrupted = true;
+            job.interrupted = Some(Interrupted::Ends);
             job.planned = None;
             job.ending = None;
             job.state = if job.grace.is_some() { State::Cancelling } else { State::Pending };
@@ -174,7 +174,7 @@ impl Model {
             rules::accepted_jobs_go_on(*id, job, lost);
             let Some(again) = going else { continue };
             rules::accepted_jobs_go_on(*id, job, self.cancelled_sent.contains(id));
-            job.goes_on = true;
+            job.interrupted = Some(Interrupted::GoesOn);
             job.state = State::Pending;
             (job.grace, job.doomed) = (None, false);
             (job.chunks, job.bytes, job.closed_stream) = (0, 0, false);
@@ -214,7 +214,7 @@ impl Model {
                     // History that was still to be replayed.
                     watch.expected.extend(rest.into_iter().filter(|(place, _)| *place < job.history.len()));
                 }
-                watch.live = job.interrupted;
+                watch.live = job.interrupted.is_some();
                 true
             });
         }
@@ -250,7 +250,7 @@ impl Model {
         let ids: Vec<JobUlid> = self.jobs.keys().copied().collect();
         for id in ids.into_iter().rev() {
             let job = &self.jobs[&id];
-            let (Some(parent), Some(budget), live) = (job.parent, job.budget.clone(), job.interrupted) else {
+            let (Some(parent), Some(budget), live) = (job.parent, job.budget.clone(), job.interrupted.is_some()) else {
                 continue;
             };
             let Some(ours) = self.job_mut(parent).budget.as_mut() else { continue };
@@ -269,7 +269,7 @@ impl Model {
     pub(super) fn interrupted(&mut self, id: JobUlid, status: &str, code: &str) -> Ending {
         let cancelled = self.cancelled_sent.contains(&id);
         let job = self.job_mut(id);
-        job.interrupted = false;
+        job.interrupted = None;
         rules::an_interrupted_job_keeps_its_end(job, status, code, cancelled);
         if code == "INTERNAL_ERROR" {
             return Ending::Restarted;
@@ -281,7 +281,7 @@ impl Model {
     pub(in super::super) fn restarted(&mut self) {
         rules::every_interrupted_job_ends(self.jobs.values());
         for job in self.jobs.values_mut() {
-            (job.interrupted, job.goes_on) = (false, false);
+            job.interrupted = None;
         }
     }
 

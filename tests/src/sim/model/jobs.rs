@@ -7,7 +7,9 @@ use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
 use super::super::lease::{Counter, amounts};
-use super::{CANCEL_GRACE, EXPIRY_GRACE, Ending, Entry, Job, KeyRecord, Model, Source, State, Watch, rules};
+use super::{
+    CANCEL_GRACE, EXPIRY_GRACE, Ending, Entry, Interrupted, Job, KeyRecord, Model, Source, State, Watch, rules,
+};
 use crate::world::SECOND;
 
 impl Model {
@@ -183,7 +185,7 @@ impl Model {
             self.declined(id, &code);
             return;
         }
-        if job.interrupted && !job.goes_on {
+        if job.interrupted == Some(Interrupted::Ends) {
             let ending = self.interrupted(id, status, &code);
             self.conclude(id, ending);
             return;
@@ -269,8 +271,7 @@ impl Job {
             started: None,
             grace: None,
             doomed: false,
-            interrupted: false,
-            goes_on: false,
+            interrupted: None,
             restarts: 0,
             waiters: Vec::new(),
             history: Vec::new(),

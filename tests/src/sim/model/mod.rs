@@ -37,6 +37,13 @@ pub(super) enum State {
     Ended,
 }
 
+/// What becomes of a job that had not ended when the runtime was restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interrupted {
+    Ends,
+    GoesOn,
+}
+
 /// A job as core/docs/arcp.md §7 describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
@@ -58,9 +65,8 @@ pub(super) struct Job {
     grace: Option<Time>,
     /// Whether an operation was refused as expired, so that the job can only end with `LEASE_EXPIRED` (§9.5).
     doomed: bool,
-    /// Whether the runtime was restarted before the job ended, so that the job ends next or goes on.
-    interrupted: bool,
-    goes_on: bool,
+    /// What the restart means for the job, if the runtime was restarted before the job ended.
+    interrupted: Option<Interrupted>,
     /// The runs that a restart has interrupted.
     restarts: u32,
     waiters: Vec<String>,

@@ -7,7 +7,7 @@ use nuncio_core::time::Time;
 use serde_json::Value;
 
 use super::super::lease::{Cents, Counter};
-use super::{EXPIRY_GRACE, Job, KeyRecord, Source, State};
+use super::{EXPIRY_GRACE, Interrupted, Job, KeyRecord, Source, State};
 use crate::world::SECOND;
 
 /// §7.2: the host is asked about a job because of one submit or delegation.
@@ -128,7 +128,9 @@ pub(in super::super) fn accepted_jobs_go_on(id: JobUlid, job: &Job, lost: bool) 
 
 /// §7.3: after a restart, every job that a crash interrupted has ended, or goes on by the rules of `core/docs/arcp.md`.
 pub(in super::super) fn every_interrupted_job_ends<'a>(mut jobs: impl Iterator<Item = &'a Job>) {
-    let running = jobs.find(|job| !job.goes_on && (job.interrupted || job.state != State::Ended));
+    let running = jobs.find(|job| {
+        job.interrupted == Some(Interrupted::Ends) || (job.interrupted.is_none() && job.state != State::Ended)
+    });
     assert!(running.is_none(), "§7.3 every_interrupted_job_ends: {running:?}");
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{Claim, Rejection, StaticTokens};
 
-use super::agent::Program;
 use super::demo_agents;
 use super::error::ServeError;
-#[cfg(unix)]
-use super::exec::Host;
 use super::settings::{AgentSetting, Settings};
+#[cfg(unix)]
+use crate::exec::host::Host;
+use crate::exec::program::Program;
 
 /// The principal of clients of a server for which no way to authenticate is given.
 const LOCAL_PRINCIPAL: &str = "local";

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use super::agent::{AgentName, CommandLine, Restart};
+use super::agent::{AgentName, Restart};
 use super::error::ServeError;
 use super::journal::SyncMode;
 use super::limits::Limits;
 use super::options::{Compat, EndpointPath};
 use super::security::Security;
+use crate::exec::program::CommandLine;
 use crate::time::HumanDuration;
 
 /// The file. Its keys are the names of the flags.

@@ -36,8 +36,6 @@ use crate::signals::Termination;
 use crate::text::eprint_line;
 use build::Service;
 use error::ServeError;
-#[cfg(unix)]
-pub(crate) use exec::{GuardOptions, guard};
 pub(crate) use options::Options;
 use settings::Settings;
 

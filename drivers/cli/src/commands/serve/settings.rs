@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::agent::{AgentName, CommandLine, NamedCommand, Restart};
+use super::agent::{AgentName, NamedCommand, Restart};
 use super::error::ServeError;
 use super::file::{Agent, File};
 use super::journal::{JournalOptions, JournalSetting};
 use super::limits::Limits;
 use super::options::{Compat, EndpointPath, Options};
 use super::security::Security;
+use crate::exec::program::CommandLine;
 use crate::time::HumanDuration;
 
 const LISTEN: &str = "127.0.0.1:7777";

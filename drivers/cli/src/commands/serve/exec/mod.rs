@@ -2,22 +2,14 @@
 //!
 //! ```text
 //! job --> process.rs: one run of a program, which may outlast its job
-//!            |   |        \-- group.rs: its process group     host.rs: what all programs share
-//!            |   |                                            guard.rs: ends them if nuncio is killed
+//!            |   |
 //!            |  stdio.rs: between its pipes and the job
-//!            |     |
-//!            |  lines.rs, protocol.rs: bytes <-> lines <-> messages, without IO
 //!            |
 //!         environment.rs: its environment variables
 //! ```
 
 mod environment;
-mod group;
-mod guard;
-mod host;
-mod lines;
 mod process;
-mod protocol;
 mod stdio;
 
 use std::sync::Arc;
@@ -26,9 +18,8 @@ use nuncio_tokio::arcp::{Agent, Failure, JobContext, Json, Output};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use super::agent::Program;
-pub(crate) use guard::{GuardOptions, guard};
-pub(super) use host::Host;
+use crate::exec::host::Host;
+use crate::exec::program::Program;
 
 /// An agent that runs `program` once for every job.
 pub(super) fn agent(program: Program, host: Host) -> impl Agent {

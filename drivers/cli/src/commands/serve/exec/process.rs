@@ -12,11 +12,11 @@ use tokio::process::{Child, Command};
 use tracing::{info, warn};
 
 use super::environment;
-use super::group::Group;
-use super::host::Host;
-use super::protocol;
 use super::stdio::{self, Listener};
-use crate::commands::serve::agent::Program;
+use crate::exec::group::Group;
+use crate::exec::host::Host;
+use crate::exec::program::Program;
+use crate::exec::protocol;
 
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.
 pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Result<Output, Failure> {

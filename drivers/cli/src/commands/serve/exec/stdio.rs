@@ -1,25 +1,20 @@
 //! Between a program's pipes and its job.
 
-use std::time::Duration;
-
 use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Level, Refused, ResultWriter};
 use nuncio_tokio::io::CancellationToken;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::lines::{Line, LineSplitter, LongLine};
-use super::protocol::{self, Chunk, Ending, Id, Message, Question};
+use crate::exec::lines::{Line, LineSplitter, LongLine};
+use crate::exec::pipe::Pipe;
+use crate::exec::protocol::{self, Chunk, Ending, Id, Message, Question};
 
 /// The maximum number of answers that wait for the program to read them. Until it does, its stdout is not read.
 const MAX_ANSWERS: usize = 64;
 /// Bytes of the longest log message made of a line. A longer line becomes several messages.
 const MAX_LOG_MESSAGE: usize = 8 * 1024;
-/// Bytes that are read at once.
-const READ_BUFFER: usize = 16 * 1024;
-/// How long the pipes are read after the program's end, while a process that has left its group holds them open.
-const PIPE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) fn answers() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
     mpsc::channel(MAX_ANSWERS)
@@ -43,33 +38,6 @@ pub(super) async fn write_stdin(
             return;
         }
         line = answers.recv().await;
-    }
-}
-
-/// A pipe of the program, which is read to its end, or until it should have ended.
-struct Pipe<R> {
-    input: R,
-    ended: CancellationToken,
-    buffer: Vec<u8>,
-}
-
-impl<R: AsyncRead + Unpin> Pipe<R> {
-    fn new(input: R, ended: CancellationToken) -> Pipe<R> {
-        Pipe { input, ended, buffer: vec![0; READ_BUFFER] }
-    }
-
-    /// Reads the next bytes; none at the end.
-    async fn read(&mut self) -> &[u8] {
-        let Pipe { input, ended, buffer } = self;
-        let read = tokio::select! {
-            biased;
-            read = input.read(buffer) => read.unwrap_or_else(|error| {
-                debug!(%error, "a pipe of the program cannot be read");
-                0
-            }),
-            () = async { ended.cancelled().await; tokio::time::sleep(PIPE_TIMEOUT).await } => 0,
-        };
-        &self.buffer[..read]
     }
 }
 

@@ -21,14 +21,14 @@ use crate::exit::Exit;
 const COMMAND: &str = "agent-guard";
 
 /// The server's end of the pipe to the guard.
-pub(super) struct Guard {
+pub(crate) struct Guard {
     stdin: Mutex<Option<ChildStdin>>,
     _process: Child,
 }
 
 impl Guard {
     /// Starts the guard, which leaves `kill_grace` between SIGTERM and SIGKILL.
-    pub(super) fn start(kill_grace: Duration) -> io::Result<Guard> {
+    pub(crate) fn start(kill_grace: Duration) -> io::Result<Guard> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(COMMAND).arg(kill_grace.as_millis().to_string());
         // In a group of its own, so that Ctrl-C in the server's terminal does not end it.
@@ -37,11 +37,11 @@ impl Guard {
         Ok(Guard { stdin: Mutex::new(process.stdin.take()), _process: process })
     }
 
-    pub(super) async fn add(&self, group: &Group) {
+    pub(crate) async fn add(&self, group: &Group) {
         self.write('+', group).await;
     }
 
-    pub(super) async fn remove(&self, group: &Group) {
+    pub(crate) async fn remove(&self, group: &Group) {
         self.write('-', group).await;
     }
 

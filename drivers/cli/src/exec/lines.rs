@@ -1,7 +1,7 @@
 //! Splits what a program writes into lines of bounded length, without IO.
 
 /// Splits a stream of bytes into lines, however the stream is cut into pieces. It holds at most one line.
-pub(super) struct LineSplitter {
+pub(crate) struct LineSplitter {
     max: usize,
     long: LongLine,
     line: Vec<u8>,
@@ -11,7 +11,7 @@ pub(super) struct LineSplitter {
 
 /// What happens to a line that is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LongLine {
+pub(crate) enum LongLine {
     /// It is dropped and reported once. For messages, of which a part is useless.
     Drop,
     /// It becomes several lines.
@@ -19,7 +19,7 @@ pub(super) enum LongLine {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// A line without its line break.
     Complete(Vec<u8>),
     /// A line that was dropped.
@@ -28,12 +28,12 @@ pub(super) enum Line {
 
 impl LineSplitter {
     /// Splits into lines of at most `max` bytes without their line break.
-    pub(super) fn new(max: usize, long: LongLine) -> LineSplitter {
+    pub(crate) fn new(max: usize, long: LongLine) -> LineSplitter {
         LineSplitter { max: max.max(1), long, line: Vec::new(), skipping: false }
     }
 
     /// Takes the next line from `input`, and leaves the bytes after it there. Returns `None` once all of `input` is taken.
-    pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Line> {
+    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Option<Line> {
         loop {
             let newline = input.iter().position(|byte| *byte == b'\n');
             let (piece, rest) = match newline {
@@ -69,7 +69,7 @@ impl LineSplitter {
     }
 
     /// Takes the last line at the end of the stream, if it has no line break.
-    pub(super) fn finish(&mut self) -> Option<Line> {
+    pub(crate) fn finish(&mut self) -> Option<Line> {
         (!self.line.is_empty()).then(|| self.take())
     }
 

@@ -9,11 +9,11 @@ use nuncio_tokio::arcp::{Body, ChildOutcome, Delegation, ErrorCode, Failure, Fau
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The `id` of a question, which its answers repeat.
-pub(super) type Id = Option<Box<Json>>;
+pub(crate) type Id = Option<Box<Json>>;
 
 /// A line of a program's stdout.
 #[derive(Debug)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// Text that is not a JSON object, which becomes a log event.
     Text(String),
     Event(Body),
@@ -27,20 +27,20 @@ pub(super) enum Message {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     Text(String),
     Bytes(Vec<u8>),
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Question {
-    pub(super) cap: String,
-    pub(super) target: String,
+pub(crate) struct Question {
+    pub(crate) cap: String,
+    pub(crate) target: String,
 }
 
 /// Parses a line; `None` for an empty one.
-pub(super) fn parse(line: &[u8]) -> Option<Message> {
+pub(crate) fn parse(line: &[u8]) -> Option<Message> {
     let text = String::from_utf8_lossy(line);
     let text = text.trim();
     if text.is_empty() {
@@ -187,7 +187,7 @@ fn delegation(raw: RawDelegation) -> Delegation {
 
 /// An answer to a program, which is one line.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     authorize: Option<Decision<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -260,29 +260,29 @@ impl Answer<'_> {
 }
 
 /// Allows an operation, on the canonical form of its target.
-pub(super) fn allowed(id: &Id, operation: &Operation) -> String {
+pub(crate) fn allowed(id: &Id, operation: &Operation) -> String {
     let decision = Decision { allowed: true, target: Some(operation.target()), code: None, reason: None };
     Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
 }
 
-pub(super) fn denied(id: &Id, fault: &Fault) -> String {
+pub(crate) fn denied(id: &Id, fault: &Fault) -> String {
     let (code, reason) = (Some(fault.code.as_str()), Some(&*fault.message));
     let decision = Decision { allowed: false, target: None, code, reason };
     Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
 }
 
 /// Confirms a delegation. The child's [`outcome`] follows later.
-pub(super) fn delegated(id: &Id, job_id: &str) -> String {
+pub(crate) fn delegated(id: &Id, job_id: &str) -> String {
     let delegate = Delegated { job_id: Some(job_id), error: None };
     Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
 }
 
-pub(super) fn not_delegated(id: &Id, fault: &Fault) -> String {
+pub(crate) fn not_delegated(id: &Id, fault: &Fault) -> String {
     let delegate = Delegated { job_id: None, error: Some(Problem::of(fault)) };
     Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
 }
 
-pub(super) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {
+pub(crate) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {
     let outcome = Outcome {
         job_id,
         final_status: outcome.status.as_str(),
@@ -292,12 +292,12 @@ pub(super) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {
     one_line(&Answer { outcome: Some(outcome), id: id.as_deref(), ..Answer::default() }.line())
 }
 
-pub(super) fn invalid(line: u64, reason: &str) -> String {
+pub(crate) fn invalid(line: u64, reason: &str) -> String {
     Answer { invalid: Some(Invalid { line, reason }), ..Answer::default() }.line()
 }
 
 /// The job's input as the first line of stdin.
-pub(super) fn input(input: Option<&Json>) -> String {
+pub(crate) fn input(input: Option<&Json>) -> String {
     one_line(input.map_or("null", Json::get))
 }
 
@@ -310,14 +310,14 @@ fn one_line(json: &str) -> String {
 
 /// How a program says that its job ends, before the program itself ends.
 #[derive(Debug, Default)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     result: Option<Box<Json>>,
     failure: Option<Failure>,
     streamed: bool,
 }
 
 impl Ending {
-    pub(super) fn result(&mut self, result: Box<Json>) -> Result<(), &'static str> {
+    pub(crate) fn result(&mut self, result: Box<Json>) -> Result<(), &'static str> {
         if self.streamed {
             return Err("the result is already being streamed as chunks");
         }
@@ -328,7 +328,7 @@ impl Ending {
         Ok(())
     }
 
-    pub(super) fn chunk(&mut self) -> Result<(), &'static str> {
+    pub(crate) fn chunk(&mut self) -> Result<(), &'static str> {
         if self.result.is_some() {
             return Err("the result was already given as a whole");
         }
@@ -336,7 +336,7 @@ impl Ending {
         Ok(())
     }
 
-    pub(super) fn failure(&mut self, failure: Failure) -> Result<(), &'static str> {
+    pub(crate) fn failure(&mut self, failure: Failure) -> Result<(), &'static str> {
         if self.failure.is_some() {
             return Err("the error was already given; the first one counts");
         }
@@ -345,7 +345,7 @@ impl Ending {
     }
 
     /// How the job ends, after the program has ended with this status.
-    pub(super) fn conclude(self, success: bool, status: &str, details: &impl Serialize) -> Result<Output, Failure> {
+    pub(crate) fn conclude(self, success: bool, status: &str, details: &impl Serialize) -> Result<Output, Failure> {
         match (self.failure, success) {
             (Some(failure), _) => Err(failure),
             (None, false) => {

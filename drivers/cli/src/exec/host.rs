@@ -41,36 +41,36 @@ impl Host {
     }
 
     /// Counts a program as running until the returned value is dropped.
-    pub(super) fn count_running(&self) -> Running {
+    pub(crate) fn count_running(&self) -> Running {
         self.0.running.send_modify(|running| *running += 1);
         Running(Arc::clone(&self.0))
     }
 
-    pub(super) fn guard(&self) -> &Guard {
+    pub(crate) fn guard(&self) -> &Guard {
         &self.0.guard
     }
 
-    pub(super) fn kill_grace(&self) -> Duration {
+    pub(crate) fn kill_grace(&self) -> Duration {
         self.0.kill_grace
     }
 
-    pub(super) fn max_line(&self) -> usize {
+    pub(crate) fn max_line(&self) -> usize {
         self.0.max_line
     }
 
     /// Returns whether [`kill_all`](Host::kill_all) was called.
-    pub(super) fn is_killing(&self) -> bool {
+    pub(crate) fn is_killing(&self) -> bool {
         self.0.kill_all.is_cancelled()
     }
 
     /// Waits until [`kill_all`](Host::kill_all) is called.
-    pub(super) async fn killed(&self) {
+    pub(crate) async fn killed(&self) {
         self.0.kill_all.cancelled().await;
     }
 }
 
 /// A program that runs.
-pub(super) struct Running(Arc<Shared>);
+pub(crate) struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -1,0 +1,69 @@
+//! `nuncio cap`: workers, routers and clients of CAP, the Cordum Agent Protocol.
+//!
+//! [`servers`] has the options of NATS and Redis, [`keys`] those of identity and signatures; the other modules are one
+//! subcommand each.
+
+mod keygen;
+mod keys;
+mod label;
+mod servers;
+mod submit;
+mod watch;
+#[cfg(unix)]
+mod worker;
+
+use clap::{Args, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::exit::Exit;
+use crate::output;
+
+const AFTER_HELP: &str = "\
+Example:
+  for id in router-1 worker-1 client-1; do nuncio cap keygen $id --dir keys; done
+  nuncio cap worker --id worker-1 --keys keys --topic 'job.count=python3 count.py'
+  nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
+  nuncio cap watch --keys keys
+
+`nuncio cap COMMAND --help` describes a command, with examples and exit codes.";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run programs as the handlers of a worker
+    #[cfg(unix)]
+    Worker(Box<worker::Options>),
+    /// Submit a job and wait for its result
+    Submit(Box<submit::Options>),
+    /// Print every packet on the bus, decoded and verified
+    Watch(Box<watch::Options>),
+    /// Make the key pair of a component
+    Keygen(keygen::Options),
+}
+
+impl Options {
+    /// What is logged unless `RUST_LOG` says otherwise: a worker has only its log to report trouble.
+    pub(crate) fn log_level(&self) -> LevelFilter {
+        match self.command {
+            #[cfg(unix)]
+            Command::Worker(_) => LevelFilter::WARN,
+            Command::Submit(_) | Command::Watch(_) | Command::Keygen(_) => LevelFilter::ERROR,
+        }
+    }
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish(match options.command {
+        #[cfg(unix)]
+        Command::Worker(options) => worker::run(&options).await,
+        Command::Submit(options) => submit::run(&options).await,
+        Command::Watch(options) => watch::run(&options).await,
+        Command::Keygen(options) => keygen::run(&options),
+    })
+}

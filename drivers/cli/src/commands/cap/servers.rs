@@ -1,0 +1,60 @@
+//! Options of the servers: NATS and Redis.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use nuncio_tokio::cap::{NatsBus, NatsLogin, NatsOptions, RedisOptions, RedisStore, RedisTls};
+
+use crate::connection::tls::TlsOptions;
+use crate::error::Error;
+
+/// The bus.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Servers")]
+pub(super) struct BusOptions {
+    /// NATS servers, with commas between them: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]` or `tls://…`. Other users of this
+    /// machine can read a password on the command line; prefer the environment variable `NATS_URL`
+    #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, default_value = NatsOptions::DEFAULT_URL)]
+    nats: String,
+    /// File with the credentials of a NATS user, as `nsc` writes it
+    #[arg(long, value_name = "FILE")]
+    nats_creds: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsOptions,
+}
+
+impl BusOptions {
+    /// Connects to NATS as the component `name`.
+    pub(super) async fn connect(&self, name: &str) -> Result<NatsBus, Error> {
+        let mut options = NatsOptions::new(&self.nats).map_err(|error| Error::Usage(format!("--nats: {error}")))?;
+        name.clone_into(&mut options.name);
+        options.tls = self.tls.client_tls()?;
+        if let Some(file) = &self.nats_creds {
+            options.login = NatsLogin::credentials_file(file)
+                .map_err(|error| Error::Usage(format!("cannot read {}: {error}", file.display())))?;
+        }
+        NatsBus::connect(options).await.map_err(|error| Error::NoBus(error.to_string()))
+    }
+}
+
+/// The blob store.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Servers")]
+pub(super) struct StoreOptions {
+    /// Redis server for the inputs and outputs of jobs: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://…`
+    /// for TLS, with the settings in `REDIS_TLS_CA`, `REDIS_TLS_CERT`, `REDIS_TLS_KEY`, `REDIS_TLS_SERVER_NAME` and
+    /// `REDIS_TLS_INSECURE`
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true, default_value = RedisOptions::DEFAULT_URL)]
+    redis: String,
+}
+
+impl StoreOptions {
+    /// Returns the store, which connects when it is used first.
+    pub(super) fn open(&self) -> Result<RedisStore, Error> {
+        let mut options = RedisOptions::new(&self.redis).map_err(|error| Error::Usage(format!("--redis: {error}")))?;
+        if options.tls.is_some() {
+            options.tls = Some(RedisTls::from_env().map_err(|error| Error::Usage(error.to_string()))?);
+        }
+        RedisStore::new(options).map_err(|error| Error::Usage(error.to_string()))
+    }
+}

@@ -1,0 +1,234 @@
+//! `nuncio cap submit`.
+
+use std::future::poll_fn;
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_core::cap::{ComponentId, JobPriority, JobStatus};
+use nuncio_tokio::cap::{Client, JobHandle, NoResult, ResultError, Submit, SubmitError};
+use serde_json::value::RawValue;
+
+use super::keys::{Keys, component_id};
+use super::label::Label;
+use super::servers::{BusOptions, StoreOptions};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::signals::Interrupts;
+use crate::text::eprint_line;
+use crate::time::HumanDuration;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
+  nuncio cap submit job.report --id client-1 --keys keys --deadline 10m <week.json
+
+The output is printed on stdout as JSON, everything else on stderr. Ctrl-C
+cancels the job, a second Ctrl-C leaves it.
+
+Jobs reach a worker through a router: start one with `nuncio cap router`.
+
+Exit codes:
+  0    the job succeeded, or was submitted with --no-wait
+  1    the job failed
+  2    invalid usage
+  3    the job was cancelled
+  4    the job timed out, or no result came within --wait
+  5    the policy denied the job
+  6    the bus or the blob store is unreachable, or the output is lost
+  7    the output cannot be written
+  130  left by Ctrl-C before the job's end";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// Topic of the job
+    #[arg(value_name = "TOPIC")]
+    topic: String,
+    /// Id of the submitter, the sender of the request
+    #[arg(long, value_name = "ID", value_parser = component_id)]
+    id: ComponentId,
+    /// Input as JSON [default: what stdin has, if it is not a terminal; otherwise null]
+    #[arg(long, value_name = "JSON")]
+    input: Option<String>,
+    /// Id of the job; a job with the same id is not run again [default: a random one]
+    #[arg(long, value_name = "ID")]
+    job_id: Option<String>,
+    /// Trace that the job belongs to [default: a new one]
+    #[arg(long, value_name = "ID")]
+    trace_id: Option<String>,
+    /// Job whose child this one is; it is cancelled with its parent
+    #[arg(long, value_name = "JOB")]
+    parent: Option<String>,
+    /// Longest time that the worker may take
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
+    deadline: Option<Duration>,
+    /// Priority of the job
+    #[arg(long, value_enum, default_value_t = Priority::Interactive)]
+    priority: Priority,
+    /// Label of the job. May be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    labels: Vec<Label>,
+    /// Key that identifies the job for its tenant: a second job with the same key gets the result of the first
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// How long the result is waited for [default: for ever]
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<HumanDuration>,
+    /// Print the id of the job and do not wait for its result
+    #[arg(long, conflicts_with = "wait")]
+    no_wait: bool,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    bus: BusOptions,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+/// The priorities of the protocol.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Priority {
+    Interactive,
+    Batch,
+    Critical,
+}
+
+impl Priority {
+    const fn get(self) -> JobPriority {
+        match self {
+            Priority::Interactive => JobPriority::INTERACTIVE,
+            Priority::Batch => JobPriority::BATCH,
+            Priority::Critical => JobPriority::CRITICAL,
+        }
+    }
+}
+
+impl Options {
+    fn submit(&self) -> Result<Submit, Error> {
+        let input = match &self.input {
+            Some(text) => text.clone(),
+            None => read_stdin()?,
+        };
+        let input: Box<RawValue> =
+            serde_json::from_str(&input).map_err(|error| Error::Usage(format!("the input is not JSON: {error}")))?;
+        let mut submit = Submit::new(&self.topic).raw_input(input.get().to_owned()).priority(self.priority.get());
+        for Label { name, value } in &self.labels {
+            submit = submit.label(name, value);
+        }
+        if let Some(id) = &self.job_id {
+            submit = submit.job_id(id);
+        }
+        if let Some(id) = &self.trace_id {
+            submit = submit.trace_id(id);
+        }
+        if let Some(parent) = &self.parent {
+            submit = submit.parent(parent);
+        }
+        if let Some(key) = &self.idempotency_key {
+            submit = submit.idempotency_key(key);
+        }
+        if let Some(deadline) = self.deadline {
+            submit = submit.deadline(deadline);
+        }
+        if let Some(wait) = self.wait {
+            submit = submit.wait(wait.get());
+        }
+        Ok(submit)
+    }
+}
+
+fn read_stdin() -> Result<String, Error> {
+    if std::io::IsTerminal::is_terminal(&io::stdin()) {
+        return Ok("null".to_owned());
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).map_err(|error| Error::Usage(format!("cannot read stdin: {error}")))?;
+    Ok(if text.trim().is_empty() { "null".to_owned() } else { text })
+}
+
+pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
+    let mut first = Interrupts::listen().map_err(Error::System)?;
+    let mut second = first.clone();
+    let submit = options.submit()?;
+    let identity = options.keys.identity(&options.id)?;
+    let bus = options.bus.connect(options.id.as_str()).await?;
+    let mut builder = Client::builder().id(options.id.as_str());
+    if let Some(identity) = identity {
+        builder = builder.signer(identity.signer).keys(identity.keys);
+    }
+    let client = builder.connect(bus, options.store.open()?).map_err(|error| Error::Usage(error.to_string()))?;
+    client.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
+    let mut job = client.submit(submit).await?;
+    eprint_line(&format!("submitted {}", job.job_id()));
+    if options.no_wait {
+        client.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
+        return print(job.job_id().as_bytes());
+    }
+    let mut cancelled = false;
+    loop {
+        let next = next(&mut job);
+        tokio::select! {
+            progress = next => match progress {
+                Some(line) => eprint_line(&line),
+                None => return ended(&mut job).await,
+            },
+            () = first.reach(1), if !cancelled => {
+                cancelled = true;
+                eprint_line("cancelling the job; press Ctrl-C again to leave it");
+                // Fails if the job has ended, and then its result is there.
+                drop(job.cancel("cancelled by the submitter with Ctrl-C"));
+            }
+            () = second.reach(2) => return Ok(Exit::Interrupted),
+        }
+    }
+}
+
+/// Returns the job's next progress as a line, or `None` once the job has ended.
+async fn next(job: &mut JobHandle) -> Option<String> {
+    let mut progress = job.progress();
+    let progress = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut progress), cx)).await?;
+    let step = if progress.step_id.is_empty() { String::new() } else { format!(" {}", progress.step_id) };
+    Some(format!("{} %{step} {}", progress.percent, progress.message).trim_end().to_owned())
+}
+
+async fn ended(job: &mut JobHandle) -> Result<Exit, Error> {
+    let error = match job.raw_result().await {
+        Ok(output) => return print(&output),
+        Err(error) => error,
+    };
+    match error {
+        ResultError::Job(failed) => {
+            eprint_line(&failed.to_string());
+            Ok(match failed.status {
+                JobStatus::CANCELLED => Exit::Cancelled,
+                JobStatus::TIMEOUT => Exit::TimedOut,
+                JobStatus::DENIED => Exit::Refused,
+                _ => Exit::Failed,
+            })
+        }
+        ResultError::NoResult(NoResult::TimedOut) => {
+            eprint_line(&format!("{}; submit the same --job-id again to wait on", NoResult::TimedOut));
+            Ok(Exit::TimedOut)
+        }
+        other => Err(Error::NoBus(other.to_string())),
+    }
+}
+
+fn print(bytes: &[u8]) -> Result<Exit, Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(Error::stdout)?;
+    Ok(Exit::Success)
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Error {
+        let sentence = format!("the job was not submitted: {error}");
+        match error {
+            SubmitError::Input(_) | SubmitError::Refused(_) => Error::Usage(sentence),
+            SubmitError::System(error) => Error::System(error),
+            SubmitError::Store(_) => Error::NoStore(sentence),
+            _ => Error::NoBus(sentence),
+        }
+    }
+}

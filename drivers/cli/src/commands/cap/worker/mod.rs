@@ -1,0 +1,169 @@
+//! `nuncio cap worker`.
+
+mod process;
+mod protocol;
+
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_core::cap::{ComponentId, Topic};
+use nuncio_tokio::cap::{Drained, JobContext, Worker};
+use serde_json::Value;
+
+use super::keys::{Keys, component_id};
+use super::label::Label;
+use super::servers::{BusOptions, StoreOptions};
+use crate::error::Error;
+use crate::exec::host::Host;
+use crate::exec::program::{CommandLine, Program};
+use crate::exit::Exit;
+use crate::signals::Termination;
+use crate::text::{count, eprint_line};
+use crate::time::HumanDuration;
+
+/// Bytes of the longest line that a program may write.
+const MAX_LINE: usize = 1 << 20;
+
+const AFTER_HELP: &str = "\
+Example:
+  nuncio cap worker --id worker-1 --keys keys \\
+      --topic 'job.count=python3 count.py' --topic 'job.shout=sh shout.sh'
+
+A program is run once for every job, with the job's input as one line of JSON
+on stdin, and writes JSON objects to stdout, one per line, as it does under
+`nuncio serve --agent`:
+
+  {\"kind\": \"progress\", \"body\": {\"current\": 1, \"total\": 4, \"message\": \"…\"}}
+  {\"result\": …}                 the output; without one it is null
+  {\"chunk\": \"text\"}             a piece of an output that is a text
+  {\"error\": {\"message\": \"…\", \"code\": 1001, \"retryable\": true}}
+
+Other lines and stderr are logged. A program that ends with another exit
+status than 0 has failed. It finds the job in NUNCIO_JOB_ID, NUNCIO_TOPIC,
+NUNCIO_TRACE_ID and NUNCIO_ATTEMPT, and when it has to be done in
+NUNCIO_DEADLINE. When the job is cancelled or too late it gets SIGTERM, and
+SIGKILL after --kill-grace.
+
+On SIGTERM or Ctrl-C the worker takes no more jobs and waits for those that
+run, for as long as --drain says; a second signal ends it at once.
+
+Exit codes:
+  0    ended by a signal, and every job that ran has its result
+  1    ended by a signal, and jobs were left without a result
+  2    invalid usage
+  6    the bus is unreachable, or the system refused a resource";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// Topic and the program that runs its jobs. May be given several times
+    #[arg(long = "topic", value_name = "TOPIC=COMMAND", required = true)]
+    topics: Vec<TopicCommand>,
+    /// Id of the worker, the sender of its packets. No two workers may have the same
+    #[arg(long, value_name = "ID", value_parser = component_id)]
+    id: ComponentId,
+    /// Jobs that run at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    parallel: u32,
+    /// How often a program that has failed is run again for the same job
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    retries: u32,
+    /// Longest time from the arrival of a job to its result [default: that of the job]
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
+    max_runtime: Option<Duration>,
+    /// Pool that the worker's heartbeats name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pool: String,
+    /// Label of the worker's heartbeats. May be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    labels: Vec<Label>,
+    /// For how long running jobs are waited for at the end
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    drain: HumanDuration,
+    /// Time between SIGTERM and SIGKILL for a program that has to stop
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    kill_grace: HumanDuration,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    bus: BusOptions,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+/// The value of `--topic`: `TOPIC=COMMAND`.
+#[derive(Clone, Debug)]
+struct TopicCommand {
+    topic: Topic,
+    command: CommandLine,
+}
+
+impl FromStr for TopicCommand {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TopicCommand, String> {
+        let (topic, command) = text.split_once('=').ok_or("write it as TOPIC=COMMAND, such as 'job.echo=cat'")?;
+        let topic = Topic::new(topic).map_err(|error| format!("the topic {topic:?} cannot be used: {error}"))?;
+        let command = command.parse::<CommandLine>().map_err(|error| error.to_string())?;
+        Ok(TopicCommand { topic, command })
+    }
+}
+
+pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
+    let mut termination = Termination::listen().map_err(Error::System)?;
+    let identity = options.keys.identity(&options.id)?;
+    let host = Host::start(options.kill_grace.get(), MAX_LINE).map_err(Error::System)?;
+    let bus = options.bus.connect(options.id.as_str()).await?;
+    let store = options.store.open()?;
+    let mut builder = Worker::builder()
+        .id(options.id.as_str())
+        .parallel(usize::try_from(options.parallel).unwrap_or(usize::MAX))
+        .retries(options.retries)
+        .pool(&options.pool)
+        // The program is killed after the grace period, and then its handler ends.
+        .cancel_grace(options.kill_grace.get() + Duration::from_secs(5));
+    if let Some(runtime) = options.max_runtime {
+        builder = builder.max_runtime(runtime);
+    }
+    for Label { name, value } in &options.labels {
+        builder = builder.label(name, value);
+    }
+    for TopicCommand { topic, command } in &options.topics {
+        let program = Program::find(command.clone(), false)
+            .map_err(|error| Error::Usage(format!("the program {:?} of {topic}: {error}", command.program())))?;
+        let (program, host) = (Arc::new(program), host.clone());
+        builder = builder.job(topic.as_str(), move |ctx: JobContext, input: Value| {
+            process::run(Arc::clone(&program), host.clone(), ctx, input)
+        });
+    }
+    let worker = match identity {
+        Some(identity) => builder.signer(identity.signer).keys(identity.keys),
+        None => builder,
+    };
+    let worker = worker.start(bus, store).map_err(|error| Error::Usage(error.to_string()))?;
+    worker.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
+    eprint_line(&format!("the worker {} is ready; end it with Ctrl-C", options.id));
+    termination.requested().await;
+    eprint_line(&format!("waiting for {} to end", count(worker.running() as u64, "job")));
+    let finished = tokio::select! {
+        drained = worker.drain(options.drain.get()) => match drained {
+            Drained::Finished => true,
+            Drained::TimedOut { jobs } => {
+                eprint_line(&format!("{} left without a result after --drain", count(jobs as u64, "job")));
+                false
+            }
+        },
+        () = termination.requested() => {
+            eprint_line("ended by a second signal; jobs may be left without a result");
+            false
+        }
+    };
+    host.kill_all();
+    tokio::time::timeout(Duration::from_secs(2), host.idle())
+        .await
+        .map_err(|_| Error::System(io::Error::other("a program did not end")))?;
+    Ok(if finished { Exit::Success } else { Exit::Failed })
+}

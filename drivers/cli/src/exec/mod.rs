@@ -1,0 +1,22 @@
+//! Programs that nuncio runs: for ARCP as agents, for CAP as the handlers of a worker.
+//!
+//! ```text
+//! program.rs    a program, as the command line and the configuration file name it
+//! group.rs      its process group        host.rs   what all programs of a process share
+//! pipe.rs       what it writes           guard.rs  ends all programs if nuncio is killed
+//! lines.rs, protocol.rs    bytes <-> lines <-> messages, without IO
+//! ```
+
+#[cfg(unix)]
+pub(crate) mod group;
+#[cfg(unix)]
+pub(crate) mod guard;
+#[cfg(unix)]
+pub(crate) mod host;
+#[cfg(unix)]
+pub(crate) mod lines;
+#[cfg(unix)]
+pub(crate) mod pipe;
+pub(crate) mod program;
+#[cfg(unix)]
+pub(crate) mod protocol;

@@ -1,0 +1,77 @@
+//! Programs, as the command line and the configuration file name them.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+/// A command as words. It is written as a shell command is, but no shell runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandLine(Vec<String>);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("the command is empty; write the program and its arguments, such as python3 agent.py")]
+    Empty,
+    #[error("the command cannot be split into words: {0}")]
+    Quotes(#[from] shell_words::ParseError),
+}
+
+impl FromStr for CommandLine {
+    type Err = CommandError;
+
+    fn from_str(text: &str) -> Result<CommandLine, CommandError> {
+        CommandLine::new(shell_words::split(text)?)
+    }
+}
+
+impl CommandLine {
+    fn new(words: Vec<String>) -> Result<CommandLine, CommandError> {
+        if words.first().is_none_or(String::is_empty) { Err(CommandError::Empty) } else { Ok(CommandLine(words)) }
+    }
+
+    /// The first word.
+    pub(crate) fn program(&self) -> &str {
+        self.0.first().map_or("", String::as_str)
+    }
+}
+
+impl<'de> Deserialize<'de> for CommandLine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CommandLine, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a command is a string, or an array of words")]
+        enum Written {
+            Line(String),
+            Words(Vec<String>),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Line(line) => line.parse(),
+            Written::Words(words) => CommandLine::new(words),
+        }
+        .map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&shell_words::join(&self.0))
+    }
+}
+
+/// A program that was found and can be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) command: CommandLine,
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    /// Whether the program may ask questions, for whose answers its stdin stays open after the input.
+    pub(crate) questions: bool,
+}
+
+impl Program {
+    /// Finds the program, on `PATH` unless its name contains a slash.
+    pub(crate) fn find(command: CommandLine, questions: bool) -> Result<Program, which::Error> {
+        let (name, arguments) = command.0.split_first().ok_or(which::Error::CannotFindBinaryPath)?;
+        Ok(Program { path: which::which(name)?, arguments: arguments.to_vec(), questions, command })
+    }
+}
