@@ -3,9 +3,11 @@
 //! [`servers`] has the options of NATS and Redis, [`keys`] those of identity and signatures; the other modules are one
 //! subcommand each.
 
+mod demo;
 mod keygen;
 mod keys;
 mod label;
+mod router;
 mod servers;
 mod submit;
 mod watch;
@@ -21,6 +23,7 @@ use crate::output;
 const AFTER_HELP: &str = "\
 Example:
   for id in router-1 worker-1 client-1; do nuncio cap keygen $id --dir keys; done
+  nuncio cap router --id router-1 --keys keys --store jobs.db
   nuncio cap worker --id worker-1 --keys keys --topic 'job.count=python3 count.py'
   nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
   nuncio cap watch --keys keys
@@ -39,12 +42,16 @@ enum Command {
     /// Run programs as the handlers of a worker
     #[cfg(unix)]
     Worker(Box<worker::Options>),
+    /// Send submitted jobs to workers, and see that each ends
+    Router(Box<router::Options>),
     /// Submit a job and wait for its result
     Submit(Box<submit::Options>),
     /// Print every packet on the bus, decoded and verified
     Watch(Box<watch::Options>),
     /// Make the key pair of a component
     Keygen(keygen::Options),
+    /// Show that no job is lost when a worker is killed
+    Demo(demo::Options),
 }
 
 impl Options {
@@ -53,7 +60,8 @@ impl Options {
         match self.command {
             #[cfg(unix)]
             Command::Worker(_) => LevelFilter::WARN,
-            Command::Submit(_) | Command::Watch(_) | Command::Keygen(_) => LevelFilter::ERROR,
+            Command::Router(_) => LevelFilter::WARN,
+            Command::Submit(_) | Command::Watch(_) | Command::Keygen(_) | Command::Demo(_) => LevelFilter::ERROR,
         }
     }
 }
@@ -64,6 +72,8 @@ pub(crate) async fn run(options: Options) -> Exit {
         Command::Worker(options) => worker::run(&options).await,
         Command::Submit(options) => submit::run(&options).await,
         Command::Watch(options) => watch::run(&options).await,
+        Command::Router(options) => router::run(&options).await,
         Command::Keygen(options) => keygen::run(&options),
+        Command::Demo(options) => demo::run(&options).await,
     })
 }

@@ -39,7 +39,7 @@ pub enum NoResult {
 
 /// A job that did not succeed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the job {job_id} is {status:?}: {message:?} ({code:?})")]
+#[error("the job {job_id} is {status:?}: {message:?}{}", in_brackets(*code))]
 #[non_exhaustive]
 pub struct JobError {
     /// The job.
@@ -52,6 +52,11 @@ pub struct JobError {
     pub message: String,
     /// The worker.
     pub worker_id: String,
+}
+
+/// Returns the code of an error as a part of its sentence; nothing if there is none.
+fn in_brackets(code: ErrorCode) -> String {
+    if code == ErrorCode::UNSPECIFIED { String::new() } else { format!(" ({code:?})") }
 }
 
 impl JobError {

@@ -1,0 +1,135 @@
+//! `nuncio cap router`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use nuncio_core::cap::ComponentId;
+use nuncio_tokio::cap::{Dispatch, Router, RouterEvent, SqliteRecords};
+
+use super::keys::{Keys, component_id};
+use super::servers::BusOptions;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::signals::Termination;
+use crate::text::{count, eprint_line};
+use crate::time::HumanDuration;
+
+const AFTER_HELP: &str = "\
+Example:
+  nuncio cap router --id router-1 --keys keys --store jobs.db
+
+Takes the jobs that clients publish on sys.job.submit, sends each to a worker
+of its topic, and sees that it ends: a job whose worker is lost, or that failed
+and can be tried again, is sent again; one that takes too long ends with
+TIMEOUT. A job that cannot be helped is published on sys.job.dlq as well.
+
+With --store a job is on disk before anything that depends on it is published,
+and a router that is started on the same file goes on with it. Only one router
+at a time may use a file.
+
+Workers of the Python SDK run a job again each time they get its request, and
+send no progress: give --python-workers and a --dispatch-timeout that is longer
+than the longest job.
+
+Exit codes:
+  0  ended by a signal
+  2  invalid usage, or the file of --store cannot be used
+  6  the bus is unreachable, or the system refused a resource";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// Id of the router, the sender of its packets
+    #[arg(long, value_name = "ID", value_parser = component_id)]
+    id: ComponentId,
+    /// File for the jobs, so that they outlive the router. It is created if it does not exist [default: none]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// How a job gets to a worker
+    #[arg(long, value_enum, default_value_t = To::Queue)]
+    dispatch: To,
+    /// Sender that may cancel every job; a submitter can cancel its own. May be given several times
+    #[arg(long = "operator", value_name = "ID", value_parser = component_id)]
+    operators: Vec<ComponentId>,
+    /// How often a job that failed and can be tried again is sent again
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    retries: u32,
+    /// Longest time from the first dispatch of a job to its result [default: that of the job]
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::positive_duration)]
+    max_runtime: Option<Duration>,
+    /// Time without a sign of a job after which it is sent again
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::time::positive_duration)]
+    dispatch_timeout: Duration,
+    /// How long a job waits for a worker of its topic
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    worker_wait: HumanDuration,
+    /// Send requests to workers under the router's own signature, for workers that believe no one else
+    #[arg(long, conflicts_with = "unsigned")]
+    resign: bool,
+    /// Workers run a job again if they get it again: a job is not sent again to a worker that may have it
+    #[arg(long)]
+    python_workers: bool,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    bus: BusOptions,
+}
+
+/// [`Dispatch`] as an option.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum To {
+    /// The queue group of the topic: NATS chooses the worker
+    Queue,
+    /// The live worker with the least load; others wait while all are full
+    LeastLoaded,
+}
+
+pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
+    let mut termination = Termination::listen().map_err(Error::System)?;
+    let identity = options.keys.identity(&options.id)?;
+    let bus = options.bus.connect(options.id.as_str()).await?;
+    let dispatch = match options.dispatch {
+        To::Queue => Dispatch::Queue,
+        To::LeastLoaded => Dispatch::LeastLoaded,
+    };
+    let operators = options.operators.iter().map(|id| id.as_str().to_owned()).collect();
+    let (retries, max_runtime, resign) = (options.retries, options.max_runtime, options.resign);
+    let (dispatch_timeout, worker_wait) = (options.dispatch_timeout, options.worker_wait.get());
+    let python_workers = options.python_workers;
+    let mut builder =
+        Router::builder().id(options.id.as_str()).dispatch(dispatch).on_event(say).configure(move |config| {
+            config.operators = operators;
+            config.retries = retries;
+            config.max_runtime = max_runtime;
+            config.resign = resign;
+            config.dispatch_timeout = dispatch_timeout;
+            config.worker_wait = worker_wait;
+            config.workers_deduplicate = !python_workers;
+        });
+    if let Some(file) = &options.store {
+        builder = builder.records(SqliteRecords::open(file).map_err(|error| Error::Usage(error.to_string()))?);
+    }
+    if let Some(identity) = identity {
+        builder = builder.signer(identity.signer).keys(identity.keys);
+    }
+    let router = builder.start(bus).map_err(|error| Error::Usage(error.to_string()))?;
+    router.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
+    let live = count(router.live() as u64, "job");
+    eprint_line(&format!("the router {} is ready with {live}; end it with Ctrl-C", options.id));
+    termination.requested().await;
+    let live = count(router.live() as u64, "job");
+    router.close().await;
+    let kept = if options.store.is_some() { "kept in the store" } else { "forgotten, because there is no --store" };
+    eprint_line(&format!("ended; {live} {kept}"));
+    Ok(Exit::Success)
+}
+
+/// Says who comes and goes. Everything else is in the log.
+fn say(event: &RouterEvent, _job: Option<&str>) {
+    match event {
+        RouterEvent::WorkerJoined { worker } => eprint_line(&format!("the worker {worker} is there")),
+        RouterEvent::WorkerLost { worker } => eprint_line(&format!("the worker {worker} is lost")),
+        _ => {}
+    }
+}
