@@ -3,8 +3,9 @@
 use crate::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 10] =
-    ["demo", "serve", "submit", "tail", "jobs", "cancel", "replay", "journal", "completions", "man"];
+const COMMANDS: [&str; 11] =
+    ["demo", "serve", "submit", "tail", "jobs", "cancel", "cap", "replay", "journal", "completions", "man"];
+const CAP_COMMANDS: [&str; 6] = ["worker", "router", "submit", "watch", "keygen", "demo"];
 
 /// The long help of a command, at the width that is used where there is no terminal: 100 columns.
 fn help(arguments: &[&str]) -> String {
@@ -24,6 +25,16 @@ fn every_command_has_an_example() {
         let help = help(&[command]);
         assert!(help.contains("Example") && help.contains(&format!("nuncio {command} ")), "{help}");
         insta::assert_snapshot!(command, help);
+    }
+}
+
+#[test]
+fn every_command_of_cap_lists_its_exit_codes_or_its_end() {
+    for command in CAP_COMMANDS {
+        let help = help(&["cap", command]);
+        assert!(help.contains("Exit codes") || help.contains("exit code"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        insta::assert_snapshot!(format!("cap-{command}"), help);
     }
 }
 

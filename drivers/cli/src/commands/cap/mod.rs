@@ -22,9 +22,11 @@ use crate::output;
 
 const AFTER_HELP: &str = "\
 Example:
-  for id in router-1 worker-1 client-1; do nuncio cap keygen $id --dir keys; done
+  for id in router-1 worker-1 client-1; do nuncio cap keygen $id --dir keys
+  done
   nuncio cap router --id router-1 --keys keys --store jobs.db
-  nuncio cap worker --id worker-1 --keys keys --topic 'job.count=python3 count.py'
+  nuncio cap worker --id worker-1 --keys keys \\
+      --topic 'job.count=python3 count.py'
   nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\", \"be\"]'
   nuncio cap watch --keys keys
 

@@ -1,0 +1,232 @@
+//! `nuncio cap`, on a NATS and a Redis server of the test's own.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails where an unwrap does")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use nuncio_tests::peers::{Nats, Redis, wanted};
+use support::{nuncio, run, stderr, stdout};
+
+/// A bus, a blob store, and the keys of the members.
+struct Site {
+    nats: Nats,
+    redis: Redis,
+    folder: tempfile::TempDir,
+}
+
+/// A component in a process of its own, which is killed with the test.
+struct Component {
+    child: Child,
+}
+
+impl Drop for Component {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Component {
+    fn signal(&self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+}
+
+impl Site {
+    fn start() -> Site {
+        let site = Site { nats: Nats::start(&[]), redis: Redis::start(&[]), folder: tempfile::tempdir().unwrap() };
+        for id in ["router-1", "worker-1", "client-1"] {
+            let made = run(&["cap", "keygen", id, "--dir", site.path("keys").to_str().unwrap()]);
+            assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+        }
+        site
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn cap(&self, arguments: &[&str]) -> Command {
+        let mut command = nuncio(&["cap"]);
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("NATS_URL", self.nats.url()).env("REDIS_URL", self.redis.url());
+        command
+    }
+
+    /// Starts a component and waits until it says that it is ready.
+    fn component(&self, arguments: &[&str]) -> Component {
+        let mut command = self.cap(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready =
+            lines.by_ref().map_while(Result::ok).any(|line| line.contains("is ready") || line.contains("watching"));
+        assert!(ready, "{arguments:?} ended before it was ready");
+        // What follows is read, so that the component can go on writing.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Component { child }
+    }
+
+    fn router(&self) -> Component {
+        self.component(&["router", "--id", "router-1", "--keys", "keys", "--store", "jobs.db"])
+    }
+
+    fn worker(&self, topics: &[&str]) -> Component {
+        let topics = topics.iter().flat_map(|topic| ["--topic", topic]);
+        let arguments: Vec<&str> = ["worker", "--id", "worker-1", "--keys", "keys"].into_iter().chain(topics).collect();
+        self.component(&arguments)
+    }
+
+    fn submit(&self, arguments: &[&str]) -> Output {
+        let mut command = self.cap(&["submit"]);
+        command.args(arguments).args(["--id", "client-1", "--keys", "keys"]).output().unwrap()
+    }
+}
+
+fn script(folder: &Path, name: &str, text: &str) {
+    fs::write(folder.join(name), text).unwrap();
+}
+
+const ECHO: &str = r#"read input
+echo '{"kind": "progress", "body": {"current": 1, "total": 2, "message": "half"}}'
+echo "{\"result\": $input}"
+"#;
+
+#[test]
+fn a_program_runs_the_jobs_of_a_topic() {
+    if !wanted("a_program_runs_the_jobs_of_a_topic") {
+        return;
+    }
+    let site = Site::start();
+    script(site.folder.path(), "echo.sh", ECHO);
+    let _router = site.router();
+    let worker = site.worker(&["job.echo=sh echo.sh", "job.fail=false", "job.broken=echo '{\"result\": NaN}'"]);
+
+    let done = site.submit(&["job.echo", "--input", "{\"a\": [1, 2]}", "--job-id", "job-1"]);
+    assert_eq!((done.status.code(), stdout(&done)), (Some(0), "{\"a\":[1,2]}\n"), "{}", stderr(&done));
+    assert!(stderr(&done).contains("submitted job-1") && stderr(&done).contains("50 % half"), "{}", stderr(&done));
+
+    // The same id is the same job, whose result is there.
+    let again = site.submit(&["job.echo", "--input", "{\"a\": [1, 2]}", "--job-id", "job-1"]);
+    assert_eq!((again.status.code(), stdout(&again)), (Some(0), "{\"a\":[1,2]}\n"), "{}", stderr(&again));
+
+    let failed = site.submit(&["job.fail", "--input", "1"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).contains("is FAILED: \"the program ended with exit status: 1\""), "{}", stderr(&failed));
+
+    // An output that cannot be read is not a success.
+    let broken = site.submit(&["job.broken", "--input", "1"]);
+    assert_eq!(broken.status.code(), Some(1), "{}", stdout(&broken));
+    assert!(stderr(&broken).contains("cannot be read"), "{}", stderr(&broken));
+
+    worker.signal();
+}
+
+#[test]
+fn an_unsigned_or_foreign_request_is_not_run() {
+    if !wanted("an_unsigned_or_foreign_request_is_not_run") {
+        return;
+    }
+    let site = Site::start();
+    script(site.folder.path(), "echo.sh", ECHO);
+    let (_router, _worker) = (site.router(), site.worker(&["job.echo=sh echo.sh"]));
+    let arguments = ["submit", "job.echo", "--id", "client-1", "--input", "1", "--wait", "1s"];
+    let unsigned = site.cap(&arguments).arg("--unsigned").output().unwrap();
+    assert_eq!(unsigned.status.code(), Some(4), "{}", stderr(&unsigned));
+    let made = site.cap(&["keygen", "client-1", "--dir", "others"]).output().unwrap();
+    assert_eq!(made.status.code(), Some(0));
+    let foreign = site.cap(&arguments).args(["--keys", "keys", "--key", "others/client-1.key.pem"]).output().unwrap();
+    assert_eq!(foreign.status.code(), Some(4), "{}", stderr(&foreign));
+}
+
+#[test]
+fn a_router_that_is_killed_goes_on_with_its_store() {
+    if !wanted("a_router_that_is_killed_goes_on_with_its_store") {
+        return;
+    }
+    let site = Site::start();
+    script(site.folder.path(), "echo.sh", ECHO);
+    let router = site.router();
+    // Nobody serves the topic yet, so the job is left with the router.
+    let sent = site.submit(&["job.echo", "--input", "7", "--job-id", "job-7", "--no-wait"]);
+    assert_eq!((sent.status.code(), stdout(&sent)), (Some(0), "job-7\n"), "{}", stderr(&sent));
+    drop(router);
+    let _worker = site.worker(&["job.echo=sh echo.sh"]);
+    let _router = site.router();
+    let done = site.submit(&["job.echo", "--input", "7", "--job-id", "job-7"]);
+    assert_eq!((done.status.code(), stdout(&done)), (Some(0), "7\n"), "{}", stderr(&done));
+}
+
+#[test]
+fn watch_prints_each_packet_with_what_is_known_of_its_signature() {
+    if !wanted("watch_prints_each_packet_with_what_is_known_of_its_signature") {
+        return;
+    }
+    let site = Site::start();
+    script(site.folder.path(), "echo.sh", ECHO);
+    let (_router, _worker) = (site.router(), site.worker(&["job.echo=sh echo.sh"]));
+    let mut watching = site
+        .cap(&["watch", "--keys", "keys", "--json", "--job", "job-1", "--count", "4"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut begins = String::new();
+    BufReader::new(watching.stderr.take().unwrap()).read_line(&mut begins).unwrap();
+    assert!(begins.starts_with("watching"), "{begins}");
+    let done = site.submit(&["job.echo", "--input", "1", "--job-id", "job-1"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let output = watching.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<serde_json::Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let subjects: Vec<&str> = lines.iter().map(|line| line["subject"].as_str().unwrap()).collect();
+    for subject in ["sys.job.submit", "job.echo", "sys.job.progress", "sys.job.result"] {
+        assert!(subjects.contains(&subject), "{subjects:?}");
+    }
+    assert!(lines.iter().all(|line| line["signature"] == "verified" && line["job_id"] == "job-1"), "{lines:?}");
+}
+
+#[test]
+fn the_demonstration_loses_no_job() {
+    let output = run(&["cap", "demo"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let last = stdout(&output).lines().last().unwrap();
+    assert!(last.starts_with("OK jobs=60 killed=1 ") && last.ends_with("lost=0"), "{last}");
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_to_do() {
+    let refused = |arguments: &[&str], code: i32, sentence: &str| {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains(sentence), "{}", stderr(&output));
+    };
+    let submit = ["cap", "submit", "job.a", "--id", "c", "--input", "1"];
+    refused(&submit, 2, "give --keys DIR");
+    refused(&[&submit[..], &["--keys", "/nowhere"]].concat(), 2, "cannot read the private key");
+    refused(&[&submit[..], &["--unsigned", "--nats", "nats://127.0.0.1:1"]].concat(), 6, "check that nats-server");
+    refused(&[&submit[..], &["--unsigned", "--nats", "http://h"]].concat(), 2, "--nats: ");
+    refused(&["cap", "submit", "job.a", "--id", "c", "--unsigned", "--input", "{"], 2, "the input is not JSON");
+    refused(&["cap", "keygen", "a/b"], 2, "slash");
+}
+
+#[test]
+fn a_key_is_never_overwritten_and_only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let keygen = || run(&["cap", "keygen", "worker-1", "--dir", folder.path().to_str().unwrap()]);
+    assert_eq!(keygen().status.code(), Some(0));
+    let private = folder.path().join("worker-1.key.pem");
+    let before = fs::read(&private).unwrap();
+    let again = keygen();
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("never overwritten"), "{}", stderr(&again));
+    assert_eq!(fs::read(&private).unwrap(), before);
+    assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
