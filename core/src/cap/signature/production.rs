@@ -242,16 +242,22 @@ fn metadata(packet: &BusPacket) -> Result<(&SignatureMetadata, Time), ProfileFau
 
 /// Checks that a job request names no other identity than its packet, wherever it names one.
 fn same_identity(request: &JobRequest, identity: &IdentityBinding) -> Result<(), ProfileFault> {
-    let env = |name: &str| request.env.0.get(name).map_or("", String::as_str);
     let meta = request.meta.as_ref();
     let mirrors = [
         ("tenant_id", request.tenant_id.as_str(), &identity.tenant_id),
         ("principal_id", &request.principal_id, &identity.principal_id),
         ("meta.tenant_id", meta.map_or("", |meta| &meta.tenant_id), &identity.tenant_id),
         ("meta.actor_id", meta.map_or("", |meta| &meta.actor_id), &identity.actor_id),
-        ("env.tenant_id", env("tenant_id"), &identity.tenant_id),
-        ("env.principal_id", env("principal_id"), &identity.principal_id),
     ];
+    let in_env = [
+        ("tenant_id", "env.tenant_id", &identity.tenant_id),
+        ("principal_id", "env.principal_id", &identity.principal_id),
+        ("actor_id", "env.actor_id", &identity.actor_id),
+        ("delegation_id", "env.delegation_id", &identity.delegation_id),
+    ];
+    // Labels are free text: the Python SDK accepts a label `tenant_id` with another value (ours).
+    let in_env = in_env.into_iter().filter_map(|(key, name, own)| Some((name, request.env.0.get(key)?.as_str(), own)));
+    let mirrors = mirrors.into_iter().chain(in_env);
     for (name, named, own) in mirrors {
         if !named.is_empty() && named != own {
             return Err(ProfileFault::Identity(name));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nuncio_core::cap::{
     Attempt, Authentication, BusPacket, ComponentId, DispatchIdentity, Expected, Freshness, IdentityBinding,
-    JobRequest, Keyring, MapOrder, Opened, P256Verifier, PROFILE_ALGORITHM, PROFILE_VERSION, Payload, Production,
-    Reading, SignatureMetadata, Subject, Timestamp, Topic, TrustAuthority, Unsignable, Worker, WorkerConfig,
-    WorkerEvent, WorkerOutput, WorkerTrust, open_production, seal_production,
+    JobMetadata, JobRequest, Keyring, MapOrder, Opened, P256Verifier, PROFILE_ALGORITHM, PROFILE_VERSION, Payload,
+    Production, Reading, SignatureMetadata, Subject, Timestamp, Topic, TrustAuthority, Unsignable, Worker,
+    WorkerConfig, WorkerEvent, WorkerOutput, WorkerTrust, open_production, seal_production,
 };
 
 use super::support::{START, authority, scheduler_key, secs, settings, worker_key};
@@ -187,4 +187,45 @@ fn s19_without_a_session_nothing_is_admitted() {
         world.receive(&sealed(packet("j", 1))).1.unwrap(),
         "the worker has no session with its scheduler, and takes no jobs"
     );
+}
+
+#[test]
+fn s19_a_request_that_names_another_identity_anywhere_is_refused() {
+    type Change = fn(&mut JobRequest, String);
+    fn meta(request: &mut JobRequest) -> &mut JobMetadata {
+        request.meta.get_or_insert_default()
+    }
+    let changes: [(Change, &str); 8] = [
+        (|request, text| request.tenant_id = text, "tenant"),
+        (|request, text| request.principal_id = text, "principal"),
+        (|request, text| meta(request).tenant_id = text, "tenant"),
+        (|request, text| meta(request).actor_id = text, "actor"),
+        (|request, text| _ = request.env.0.insert("tenant_id".into(), text), "tenant"),
+        (|request, text| _ = request.env.0.insert("actor_id".into(), text), "actor"),
+        (|request, text| _ = request.env.0.insert("principal_id".into(), text), "principal"),
+        (|request, text| _ = request.env.0.insert("delegation_id".into(), text), "delegation"),
+    ];
+    let own = IdentityBinding {
+        principal_id: "principal".into(),
+        actor_id: "actor".into(),
+        delegation_id: "delegation".into(),
+        ..identity()
+    };
+    for (number, (set, own_text)) in (1..).zip(changes) {
+        let own_text = if own_text == "tenant" { own.tenant_id.clone() } else { own_text.to_owned() };
+        let sealed = |text: String| {
+            let mut packet = packet("j", number);
+            packet.identity = Some(own.clone());
+            let packet = change(packet, |request| {
+                request.identity = Some(own.clone());
+                set(request, text);
+            });
+            seal_production(packet, MapOrder::Lexicographic, &scheduler_key())
+        };
+        // A name that is there and empty says nothing.
+        assert!(sealed(own_text.clone()).is_ok() && sealed(String::new()).is_ok(), "{number}");
+        for other in [format!("{own_text} "), own_text.to_uppercase(), "default".into()] {
+            assert!(matches!(sealed(other), Err(Unsignable::Profile(_))), "{number}");
+        }
+    }
 }
