@@ -2,3 +2,7 @@
 //!
 //! Run one with `cargo run -p nuncio-examples --bin NAME`. Three are larger: `interop_agents` serves the agents for
 //! tests of foreign clients, `own_loop` serves some of them without an async runtime, and `throughput` measures speed.
+//!
+//! Those of CAP need no server, for they use the bus and the blob store within the process: `cap_echo` (a worker, a router
+//! and a client that sign their packets), `cap_typed` (inputs and outputs with types, progress, retries), `cap_middleware`,
+//! `cap_metrics`, `cap_router` (a policy that denies, and a person who approves), `cap_testing`.

@@ -142,6 +142,36 @@ fn ack_backpressure() {
 }
 
 #[test]
+fn cap_echo() {
+    run(env!("CARGO_BIN_EXE_cap_echo"));
+}
+
+#[test]
+fn cap_typed() {
+    run(env!("CARGO_BIN_EXE_cap_typed"));
+}
+
+#[test]
+fn cap_middleware() {
+    run(env!("CARGO_BIN_EXE_cap_middleware"));
+}
+
+#[test]
+fn cap_metrics() {
+    run(env!("CARGO_BIN_EXE_cap_metrics"));
+}
+
+#[test]
+fn cap_router() {
+    run(env!("CARGO_BIN_EXE_cap_router"));
+}
+
+#[test]
+fn cap_testing() {
+    run(env!("CARGO_BIN_EXE_cap_testing"));
+}
+
+#[test]
 fn throughput() {
     let program = env!("CARGO_BIN_EXE_throughput");
     run_with(program, &["--events", "2000", "--echoes", "100", "--rounds", "1"]);
