@@ -146,7 +146,8 @@ impl<D: Driver> ServerBuilder<D> {
     /// was streamed, if it had credentials, or if it was delegated.
     ///
     /// ```
-    /// use nuncio_smol::arcp::{JobContext, MemoryJournal, OnRestart, Server};
+    /// use nuncio_smol::arcp::journal::MemoryJournal;
+    /// use nuncio_smol::arcp::{JobContext, OnRestart, Server};
     /// use nuncio_smol::auth::StaticTokens;
     ///
     /// let server = Server::builder()
