@@ -4,3 +4,6 @@ use super::on::tokio as on;
 
 #[path = "live/mod.rs"]
 mod live;
+
+#[path = "transport/mod.rs"]
+mod transport;

@@ -13,12 +13,14 @@ use async_nats::{
 };
 use bytes::Bytes;
 use futures_core::Stream;
+use nuncio_link::nats::{InvalidSubject, check_filter, check_group, check_subject};
 use nuncio_shared::cap::{
     Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Received, Subscription,
 };
 use nuncio_shared::io::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{info, warn};
 
 /// For how long [`Bus::flush`] waits for the server.
@@ -26,7 +28,8 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 /// For how long [`Bus::close`] waits for what was published to be written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
-/// A connection to NATS. It reconnects for as long as it lives, and its subscriptions stay valid.
+/// A connection to NATS. It reconnects for as long as it lives, and its subscriptions stay valid. Dropping it ends them, once
+/// what has arrived is taken, and closes the connection.
 ///
 /// It belongs to the tokio runtime that it was connected on. While the server is away, [`Bus::publish`] fails.
 ///
@@ -46,6 +49,14 @@ pub struct NatsBus {
     states: watch::Receiver<BusState>,
     /// Messages that were dropped because a subscription was full.
     dropped: Arc<AtomicU64>,
+    /// Cancelled when the bus is dropped.
+    ended: CancellationToken,
+}
+
+impl Drop for NatsBus {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
 }
 
 impl NatsBus {
@@ -62,7 +73,7 @@ impl NatsBus {
         let client = dial(&options, settings, addresses).await?;
         // The event of the first connection may still be under way.
         events.connected();
-        Ok(NatsBus { client, states, dropped })
+        Ok(NatsBus { client, states, dropped, ended: CancellationToken::new() })
     }
 
     /// Returns how many messages were dropped because a subscription was full; see
@@ -106,7 +117,8 @@ fn settings(options: &NatsOptions, events: &Arc<Events>) -> Result<ConnectOption
     }
     #[cfg(feature = "tls")]
     if let Some(tls) = &options.tls {
-        settings = settings.tls_client_config((*tls.clone().without_alpn().rustls()).clone());
+        // TLS is required by the URL or the server, not by these settings alone.
+        settings = settings.tls_client_config((*tls.clone().without_alpn().rustls()).clone()).require_tls(false);
     }
     Ok(match &options.login {
         NatsLogin::Token(token) => settings.token(token.expose().to_owned()),
@@ -136,11 +148,24 @@ async fn dial(options: &NatsOptions, settings: ConnectOptions, addresses: Vec<Se
             biased;
             () = &mut late => {
                 let servers: Vec<String> = addresses.iter().map(|at| format!("{}:{}", at.host(), at.port())).collect();
-                return Err(BusError::Disconnected(format!("NATS is not reached at {}: {error}", servers.join(", "))));
+                let servers = servers.join(", ");
+                let error = explained(&servers, &error);
+                return Err(BusError::Disconnected(format!("NATS is not reached at {servers}: {error}")));
             }
             () = sleep(options.pause(attempt)) => {}
         }
     }
+}
+
+/// Says what is wrong with TLS, if that is the cause.
+#[cfg(feature = "tls")]
+fn explained(servers: &str, error: &ConnectError) -> String {
+    nuncio_shared::auth::TlsConnectError::cause(servers, error).map_or_else(|| error.to_string(), |tls| tls.to_string())
+}
+
+#[cfg(not(feature = "tls"))]
+fn explained(_: &str, error: &ConnectError) -> String {
+    error.to_string()
 }
 
 /// Whether another attempt to connect would fail alike.
@@ -152,6 +177,11 @@ fn is_final(error: &ConnectError) -> bool {
             | ConnectErrorKind::AuthorizationViolation
             | ConnectErrorKind::Tls
     )
+}
+
+/// The client checks less than this: it sends messages to wildcards and to subjects with empty tokens.
+fn check(text: &str, of: fn(&str) -> Result<(), InvalidSubject>) -> Result<(), BusError> {
+    of(text).map_err(|invalid| BusError::Refused(format!("{text:?} is not valid: {invalid}")))
 }
 
 fn refused(error: &impl Display) -> BusError {
@@ -212,6 +242,12 @@ impl Bus for NatsBus {
         Box::pin(async move {
             self.check()?;
             let Message { subject, reply, payload } = message;
+            check(&subject, check_subject)?;
+            let (bytes, max) = (payload.len(), self.client.max_payload());
+            if bytes > max {
+                let refused = format!("the message has {bytes} bytes, and the server accepts at most {max}");
+                return Err(BusError::Refused(refused));
+            }
             let published = match reply {
                 Some(reply) => self.client.publish_with_reply(subject, reply, payload).await,
                 None => self.client.publish(subject, payload).await,
@@ -226,11 +262,17 @@ impl Bus for NatsBus {
     fn subscribe(&self, subject: &str, group: Option<&str>) -> BoxFuture<'_, Result<Subscription, BusError>> {
         let (subject, group) = (subject.to_owned(), group.map(str::to_owned));
         Box::pin(async move {
+            check(&subject, check_filter)?;
+            if let Some(group) = &group {
+                check(group, check_group)?;
+            }
             let subscriber = match group {
                 Some(group) => self.client.queue_subscribe(subject, group).await,
                 None => self.client.subscribe(subject).await,
             };
-            let subscription: Subscription = Box::pin(Messages(subscriber.map_err(|error| refused(&error))?));
+            let subscriber = subscriber.map_err(|error| refused(&error))?;
+            let ended = Box::pin(self.ended.clone().cancelled_owned());
+            let subscription: Subscription = Box::pin(Messages { subscriber, ended });
             Ok(subscription)
         })
     }
@@ -239,6 +281,7 @@ impl Bus for NatsBus {
         let subject = subject.to_owned();
         Box::pin(async move {
             self.check()?;
+            check(&subject, check_subject)?;
             let request = Request::new().payload(payload).timeout(Some(limit));
             match self.client.send_request(subject.clone(), request).await {
                 Ok(answer) => Ok(message(answer)),
@@ -288,14 +331,22 @@ impl Bus for NatsBus {
 }
 
 /// The messages of a subscription.
-struct Messages(Subscriber);
+struct Messages {
+    subscriber: Subscriber,
+    /// Ready when the bus is dropped. The subscriber alone would keep the connection.
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+}
 
 impl Stream for Messages {
     type Item = Received;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        let next = Pin::new(&mut self.0).poll_next(cx);
-        next.map(|next| next.map(|next| Received { message: message(next), acknowledgement: None }))
+        match Pin::new(&mut self.subscriber).poll_next(cx) {
+            Poll::Ready(next) => {
+                Poll::Ready(next.map(|next| Received { message: message(next), acknowledgement: None }))
+            }
+            Poll::Pending => self.ended.as_mut().poll(cx).map(|()| None),
+        }
     }
 }
 

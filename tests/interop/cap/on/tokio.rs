@@ -18,7 +18,12 @@ pub(crate) fn within(test: impl FnOnce()) {
 pub(crate) use smol::block_on;
 
 pub(crate) async fn bus(url: &str) -> NatsBus {
-    NatsBus::connect(NatsOptions::new(url).unwrap()).await.unwrap()
+    connect(NatsOptions::new(url).unwrap()).await.unwrap()
+}
+
+/// Connects, and returns the error as its text.
+pub(crate) async fn connect(options: NatsOptions) -> Result<NatsBus, String> {
+    NatsBus::connect(options).await.map_err(|error| error.to_string())
 }
 
 pub(crate) fn store(url: &str) -> RedisStore {

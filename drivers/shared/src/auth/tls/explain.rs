@@ -39,7 +39,7 @@ pub enum TlsConnectError {
         alert: String,
     },
     /// The server does not speak TLS at this port.
-    #[error("{host} does not speak TLS at this port; is it a ws:// URL?")]
+    #[error("{host} does not speak TLS at this port; does the URL ask for TLS by mistake?")]
     NotTls {
         /// The host that the client connects to.
         host: String,
@@ -52,6 +52,23 @@ pub enum TlsConnectError {
         /// What went wrong.
         reason: String,
     },
+}
+
+impl TlsConnectError {
+    /// Returns what is wrong with the TLS connection to `host` if one of the causes of `error` is an error of TLS.
+    pub fn cause(host: &str, error: &(dyn std::error::Error + 'static)) -> Option<TlsConnectError> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            // The source of an `io::Error` is that of the error within it.
+            let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let within = within.and_then(|within| within.downcast_ref::<Error>());
+            if let Some(tls) = error.downcast_ref::<Error>().or(within) {
+                return Some(explained(host.to_owned(), tls));
+            }
+            next = error.source();
+        }
+        None
+    }
 }
 
 /// Replaces a TLS error of a client's connection to `host` by a [`TlsConnectError`] of the same kind.
