@@ -1,6 +1,6 @@
 //! CAP on smol.
 
-use nuncio_smol::cap;
+use nuncio_smol::{arcp, bridge, cap};
 
 #[path = "cap/mod.rs"]
 mod suite;

@@ -1,6 +1,6 @@
 //! CAP on tokio.
 
-use nuncio_tokio::cap;
+use nuncio_tokio::{arcp, bridge, cap};
 
 #[path = "cap/mod.rs"]
 mod suite;

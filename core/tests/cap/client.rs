@@ -113,7 +113,8 @@ fn line(output: ClientOutput) -> String {
         ClientOutput::Event(ClientEvent::Ended { result, .. }) => {
             format!("ended {} {:?}", result.job_id, result.status)
         }
-        ClientOutput::Event(ClientEvent::Progress { progress, .. }) => {
+        ClientOutput::Event(ClientEvent::Progress { progress, sent_at, .. }) => {
+            assert_eq!(sent_at, Some(START), "it is the time of the packet");
             format!("progress {} {}", progress.job_id, progress.percent)
         }
         ClientOutput::Event(ClientEvent::NoResult { .. }) => "no result".into(),

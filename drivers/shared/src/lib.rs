@@ -8,5 +8,7 @@
 pub mod arcp;
 pub mod auth;
 #[cfg(feature = "cap")]
+pub mod bridge;
+#[cfg(feature = "cap")]
 pub mod cap;
 pub mod io;

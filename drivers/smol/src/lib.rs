@@ -92,6 +92,8 @@
 
 pub mod arcp;
 #[cfg(feature = "cap")]
+pub mod bridge;
+#[cfg(feature = "cap")]
 pub mod cap;
 mod driver;
 mod process;

@@ -1,12 +1,13 @@
-//! The tests of CAP's drivers, on the bus within one process. `super::cap` is the driver under test.
+//! The tests of CAP's drivers, on the bus within one process. `super::{arcp, bridge, cap}` is the driver under test.
 
-use super::cap;
+use super::{arcp, bridge, cap};
 
 mod bus;
 mod client;
 mod handlers;
 mod jobs;
 mod middleware;
+mod pool;
 mod router;
 mod support;
 mod trust;

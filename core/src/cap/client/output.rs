@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::cap::signature::rejection::{Rejection, Unsignable};
 use crate::cap::wire::job::{JobProgress, JobResult};
 use crate::cap::wire::subject::Subject;
+use crate::time::Time;
 
 slotmap::new_key_type! {
     /// A job, as the host of a client names it.
@@ -42,6 +43,9 @@ pub enum ClientEvent {
         job: ClientJob,
         /// What its worker says.
         progress: Box<JobProgress>,
+        /// When the worker has sent it, by the worker's clock; `None` if the packet does not say so. Progress that a router
+        /// sends again keeps its time.
+        sent_at: Option<Time>,
     },
     /// A job has ended. This is its last event.
     Ended {

@@ -13,8 +13,8 @@ impl Client {
     /// result.
     pub fn handle_packet(&mut self, now: Time, subject: &Subject, bytes: &[u8]) {
         self.advance(now);
-        let payload = match open(bytes, &self.config.reading, &*self.config.verifier) {
-            Ok(packet) => packet.payload,
+        let (payload, sent_at) = match open(bytes, &self.config.reading, &*self.config.verifier) {
+            Ok(packet) => (packet.payload, packet.created_at.and_then(|at| at.to_time())),
             Err(reason) => {
                 let event = ClientEvent::Refused { subject: subject.clone(), reason };
                 return self.outputs.push_back(ClientOutput::Event(event));
@@ -37,7 +37,7 @@ impl Client {
                 self.outputs.push_back(ClientOutput::Event(ClientEvent::Ended { job, result }));
             }
             Some(Payload::JobProgress(progress)) => {
-                self.outputs.push_back(ClientOutput::Event(ClientEvent::Progress { job, progress }));
+                self.outputs.push_back(ClientOutput::Event(ClientEvent::Progress { job, progress, sent_at }));
             }
             _ => {}
         }

@@ -19,7 +19,8 @@ pub use bus::{
     Acknowledge, Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Received, Subscription,
 };
 pub use client::{
-    Client, ClientBuilder, JobError, JobHandle, NoResult, ProgressEvents, ResultError, Submit, SubmitError,
+    Client, ClientBuilder, JobError, JobHandle, NoResult, ProgressEvent, ProgressEvents, ResultError, Submit,
+    SubmitError,
 };
 pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;

@@ -176,6 +176,12 @@ impl JobContext {
         self.job.cancellation().is_cancelled()
     }
 
+    /// Returns whether the job has ended. An agent that is dropped may see this before the cancellation.
+    #[cfg(feature = "cap")]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.job.has_ended()
+    }
+
     /// Returns the reason that the client has given for cancelling the job.
     pub fn cancel_reason(&self) -> Option<&str> {
         self.job.cancel_reason()
@@ -211,6 +217,23 @@ impl JobContext {
     pub async fn emit(&self, body: &Body) -> Result<(), Refused> {
         self.job.breathe().await;
         self.unblocked(|| self.try_emit(body), |refused| matches!(refused, Refused::Blocked)).await
+    }
+
+    /// Emits an event as [`emit`](JobContext::emit) does, and leaves a note that says so. Both are on record or neither is.
+    #[cfg(feature = "cap")]
+    pub(crate) async fn emit_noted(&self, body: &Body, note: &[u8]) -> Result<(), Refused> {
+        self.job.breathe().await;
+        let attempt = || {
+            self.hub.run(|state, now| {
+                state.runtime.emit(now, self.job.key, body)?;
+                Ok(state.runtime.note(now, self.job.key, note))
+            })
+        };
+        match self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await? {
+            // The event has taken the last room of the log.
+            Err(Refused::Blocked) => self.note(note).await,
+            noted => noted.map(drop),
+        }
     }
 
     /// Emits an event, or returns [`Refused::Blocked`] if the owner's log is full.

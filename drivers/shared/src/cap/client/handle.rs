@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use nuncio_core::cap::{ClientJob, ClientRefused, JobProgress, JobResult, Pointer};
+use nuncio_core::cap::{ClientJob, ClientRefused, JobResult, Pointer};
 use serde::de::DeserializeOwned;
 
 use super::error::{JobError, NoResult, ResultError};
+use super::progress::ProgressEvent;
 use super::slot::Slot;
 use super::state::ClientRole;
 use crate::cap::blob::BlobError;
@@ -131,9 +132,9 @@ pub struct ProgressEvents<'a> {
 }
 
 impl Stream for ProgressEvents<'_> {
-    type Item = JobProgress;
+    type Item = ProgressEvent;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<JobProgress>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ProgressEvent>> {
         self.slot.poll_progress(cx)
     }
 }

@@ -3,18 +3,22 @@
 mod builder;
 mod error;
 mod handle;
+mod progress;
 mod slot;
 mod state;
 mod submit;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use nuncio_core::cap::Pointer;
 
 pub use builder::ClientBuilder;
 pub use error::{JobError, NoResult, ResultError, SubmitError};
 pub use handle::{JobHandle, ProgressEvents};
+pub use progress::ProgressEvent;
 pub use submit::Submit;
 
 use self::state::ClientRole;
@@ -77,11 +81,7 @@ impl<D> Client<D> {
             request.job_id = random::name()?;
         }
         let hub = &self.owner.hub;
-        let store = &hub.role.store;
-        let pointer = Pointer { scheme: store.scheme(), key: format!("ctx:{}", request.job_id) };
-        let limit = hub.role.io_timeout;
-        let stored = timeout(&*hub.io, limit, store.set(&pointer.key, input, hub.role.input_ttl)).await;
-        stored.ok_or_else(|| BlobError::Unreachable(format!("it did not answer within {limit:?}")))??;
+        let pointer = self.store(format!("ctx:{}", request.job_id), input, hub.role.input_ttl).await?;
         request.context_ptr = pointer.to_string();
         let job_id = request.job_id.clone();
         let (key, slot) = hub.run(|state, now| {
@@ -92,6 +92,15 @@ impl<D> Client<D> {
             Ok((key, state.add(key)))
         })?;
         Ok(JobHandle { owner: Arc::clone(&self.owner), slot, key, job_id })
+    }
+
+    /// Stores a blob within the limit for an operation of the store.
+    pub(crate) async fn store(&self, key: String, blob: Bytes, ttl: Option<Duration>) -> Result<Pointer, BlobError> {
+        let hub = &self.owner.hub;
+        let (store, limit) = (&hub.role.store, hub.role.io_timeout);
+        let stored = timeout(&*hub.io, limit, store.set(&key, blob, ttl)).await;
+        stored.ok_or_else(|| BlobError::Unreachable(format!("it did not answer within {limit:?}")))??;
+        Ok(Pointer { scheme: store.scheme(), key })
     }
 
     /// Returns the number of jobs whose result is awaited.

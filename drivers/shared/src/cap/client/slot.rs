@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-use nuncio_core::cap::{JobProgress, JobResult};
+use nuncio_core::cap::JobResult;
 
 use super::error::NoResult;
+use super::progress::ProgressEvent;
 use crate::io::sync::lock;
 
 /// The progress that the handle of a job has not read yet, and its result.
@@ -15,7 +16,7 @@ pub(super) struct Slot(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    progress: VecDeque<JobProgress>,
+    progress: VecDeque<ProgressEvent>,
     end: Option<Result<JobResult, NoResult>>,
     waker: Option<Waker>,
 }
@@ -25,7 +26,7 @@ const KEPT: usize = 64;
 
 impl Slot {
     /// Adds progress. Returns the reader to wake.
-    pub(super) fn push(&self, progress: JobProgress) -> Option<Waker> {
+    pub(super) fn push(&self, progress: ProgressEvent) -> Option<Waker> {
         let mut queue = lock(&self.0);
         if queue.progress.len() >= KEPT {
             queue.progress.pop_front();
@@ -42,7 +43,7 @@ impl Slot {
     }
 
     /// Returns the next progress, or `None` once the job has ended.
-    pub(super) fn poll_progress(&self, cx: &Context<'_>) -> Poll<Option<JobProgress>> {
+    pub(super) fn poll_progress(&self, cx: &Context<'_>) -> Poll<Option<ProgressEvent>> {
         self.poll(cx, |queue| match queue.progress.pop_front() {
             Some(progress) => Some(Some(progress)),
             None => queue.end.is_some().then_some(None),

@@ -10,6 +10,7 @@ use nuncio_core::time::Time;
 use tracing::warn;
 
 use super::error::NoResult;
+use super::progress::ProgressEvent;
 use super::slot::Slot;
 use crate::cap::blob::BlobStore;
 use crate::cap::bus::Acknowledge;
@@ -53,7 +54,9 @@ impl ClientState {
 
     fn event(&mut self, event: ClientEvent) -> Option<Action> {
         let waker = match event {
-            ClientEvent::Progress { job, progress } => self.slots.get(&job)?.push(*progress),
+            ClientEvent::Progress { job, progress, sent_at } => {
+                self.slots.get(&job)?.push(ProgressEvent::new(*progress, sent_at))
+            }
             ClientEvent::Ended { job, result } => self.slots.remove(&job)?.end(Ok(*result)),
             ClientEvent::NoResult { job } => self.slots.remove(&job)?.end(Err(NoResult::TimedOut)),
             other => return Some(Action::Log(other)),
