@@ -69,10 +69,10 @@ fn rows(map: &str) -> Vec<Row> {
     let is_row = |line: &&str| line.starts_with("| §") || line.starts_with("| spec/");
     let rows = text.lines().filter(is_row).map(|line| {
         let columns: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [section, level, _rule, code, test] = columns[..] else { panic!("a row of five cells: {line}") };
+        let [section, level, _rule, code, proof] = columns[..] else { panic!("a row of five cells: {line}") };
         let (level, count) = level.split_once(" ×").unwrap_or((level, "1"));
         let count = count.parse().unwrap();
-        Row { section: section.into(), level: level.into(), count, code: code.into(), test: test.into() }
+        Row { section: section.into(), level: level.into(), count, code: code.into(), test: proof.into() }
     });
     rows.collect()
 }

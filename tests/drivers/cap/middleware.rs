@@ -95,7 +95,9 @@ fn metrics_are_told_of_every_job_and_heartbeat() {
             let submit = Submit::new("job.check").job_id(id).input(&good);
             client.submit(submit).await.unwrap().outcome().await.unwrap();
         }
-        while !told.0.lock().unwrap().iter().any(|each| each == "heartbeat worker-1") {
+        // The hook is told outside the lock of the worker, so a result may be there before it.
+        let has_been_told = |line: &str| told.0.lock().unwrap().iter().any(|each| each == line);
+        while !has_been_told("heartbeat worker-1") || !has_been_told("failed job-2 job.check bad") {
             smol::future::yield_now().await;
         }
         worker.drain(Duration::from_mins(1)).await;
