@@ -1,11 +1,17 @@
 //! What all programs of a server share.
 
+use std::io;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_tokio::io::CancellationToken;
+use rustix::process::Signal;
+use tokio::process::Child;
 use tokio::sync::watch;
+use tracing::info;
 
+use super::group::Group;
 use super::guard::Guard;
 
 /// Counts the programs that run, and holds how they are ended. Clones share everything.
@@ -23,7 +29,7 @@ struct Shared {
 impl Host {
     /// Starts the guard process. A program has `kill_grace` between SIGTERM and SIGKILL, and writes lines of at most
     /// `max_line` bytes.
-    pub(crate) fn start(kill_grace: Duration, max_line: usize) -> std::io::Result<Host> {
+    pub(crate) fn start(kill_grace: Duration, max_line: usize) -> io::Result<Host> {
         let guard = Guard::start(kill_grace)?;
         let (running, kill_all) = (watch::Sender::new(0), CancellationToken::new());
         Ok(Host(Arc::new(Shared { running, guard, kill_grace, max_line, kill_all })))
@@ -50,22 +56,26 @@ impl Host {
         &self.0.guard
     }
 
-    pub(crate) fn kill_grace(&self) -> Duration {
-        self.0.kill_grace
-    }
-
     pub(crate) fn max_line(&self) -> usize {
         self.0.max_line
     }
 
-    /// Returns whether [`kill_all`](Host::kill_all) was called.
-    pub(crate) fn is_killing(&self) -> bool {
-        self.0.kill_all.is_cancelled()
-    }
-
-    /// Waits until [`kill_all`](Host::kill_all) is called.
-    pub(crate) async fn killed(&self) {
-        self.0.kill_all.cancelled().await;
+    /// Ends a program with everything that it has started: with SIGTERM first, unless [`kill_all`](Host::kill_all) was
+    /// called.
+    pub(crate) async fn stop(&self, child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
+        let Shared { kill_grace, kill_all, .. } = &*self.0;
+        if !kill_all.is_cancelled() {
+            group.signal(Signal::TERM);
+            tokio::select! {
+                status = child.wait() => return status,
+                () = tokio::time::sleep(*kill_grace) => {
+                    info!(?kill_grace, "the program did not end after SIGTERM, so it is killed");
+                }
+                () = kill_all.cancelled() => {}
+            }
+        }
+        group.signal(Signal::KILL);
+        child.wait().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! One run of a program for a job. Nothing of it is left when it has ended.
 
 use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use nuncio_tokio::cap::{Failure, JobContext};
@@ -55,7 +55,7 @@ async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) 
     let listening = tokio::spawn(listen(stdout, ctx.clone(), ended.clone(), host.max_line()).in_current_span());
     let status = tokio::select! {
         status = child.wait() => status,
-        () = ctx.cancelled() => stop(&mut child, &group, host).await,
+        () = ctx.cancelled() => host.stop(&mut child, &group).await,
     };
     // Ends what the program has started and left behind.
     group.signal(Signal::KILL);
@@ -92,21 +92,6 @@ fn spawn(program: &Program, ctx: &JobContext) -> io::Result<Child> {
         command.env("NUNCIO_DEADLINE", deadline.to_rfc3339());
     }
     command.spawn()
-}
-
-async fn stop(child: &mut Child, group: &Group, host: &Host) -> io::Result<ExitStatus> {
-    if !host.is_killing() {
-        group.signal(Signal::TERM);
-        tokio::select! {
-            status = child.wait() => return status,
-            () = tokio::time::sleep(host.kill_grace()) => {
-                info!(kill_grace = ?host.kill_grace(), "the program did not end after SIGTERM, so it is killed");
-            }
-            () = host.killed() => {}
-        }
-    }
-    group.signal(Signal::KILL);
-    child.wait().await
 }
 
 /// Writes the input, and closes stdin.

@@ -2,14 +2,14 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 
 use nuncio_tokio::arcp::{Failure, JobContext, Output};
 use nuncio_tokio::io::CancellationToken;
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::process::{Child, Command};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::environment;
 use super::stdio::{self, Listener};
@@ -44,7 +44,7 @@ pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Resu
 
     let status = tokio::select! {
         status = child.wait() => status,
-        () = ctx.cancelled() => stop(&mut child, &group, host).await,
+        () = ctx.cancelled() => host.stop(&mut child, &group).await,
     };
     // Ends what the program has started and left behind.
     group.signal(Signal::KILL);
@@ -69,19 +69,4 @@ fn spawn(program: &Program, ctx: &JobContext) -> io::Result<Child> {
     command.process_group(0);
     environment::set(&mut command, ctx);
     command.spawn()
-}
-
-async fn stop(child: &mut Child, group: &Group, host: &Host) -> io::Result<ExitStatus> {
-    if !host.is_killing() {
-        group.signal(Signal::TERM);
-        tokio::select! {
-            status = child.wait() => return status,
-            () = tokio::time::sleep(host.kill_grace()) => {
-                info!(kill_grace = ?host.kill_grace(), "the program did not end after SIGTERM, so it is killed");
-            }
-            () = host.killed() => {}
-        }
-    }
-    group.signal(Signal::KILL);
-    child.wait().await
 }
