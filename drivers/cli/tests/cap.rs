@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use nuncio_tests::peers::{Nats, Redis, wanted};
-use support::{nuncio, run, stderr, stdout};
+use support::{Serving, nuncio, run, stderr, stdout};
 
 /// A bus, a blob store, and the keys of the members.
 struct Site {
@@ -162,6 +162,51 @@ fn a_router_that_is_killed_goes_on_with_its_store() {
     assert_eq!((done.status.code(), stdout(&done)), (Some(0), "7\n"), "{}", stderr(&done));
 }
 
+/// Tells the test that it has begun, and ends when the test says so.
+const GATED: &str = r#"read input
+echo run >> runs
+echo begun > begun
+read go < gate
+echo "{\"result\": $input}"
+"#;
+
+#[test]
+fn a_server_that_is_killed_finds_the_jobs_of_its_pool_again() {
+    if !wanted("a_server_that_is_killed_finds_the_jobs_of_its_pool_again") {
+        return;
+    }
+    let site = Site::start();
+    script(site.folder.path(), "gated.sh", GATED);
+    for pipe in ["begun", "gate"] {
+        assert!(Command::new("mkfifo").arg(site.path(pipe)).status().unwrap().success());
+    }
+    let (_router, _worker) = (site.router(), site.worker(&["job.gated=sh gated.sh"]));
+    let serve = || {
+        let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "s3cret=me", "--journal", "journal"]);
+        command.args(["--cap-agent", "gated=job.gated", "--cap-id", "client-1", "--cap-keys", "keys"]);
+        command.args(["--cap", &site.nats.url(), "--cap-redis", &site.redis.url()]).current_dir(site.folder.path());
+        Serving::of(command)
+    };
+    let submit = |url: &str| {
+        let mut command =
+            nuncio(&["submit", "gated", "--token", "s3cret", "--input", "7", "--idempotency-key", "once"]);
+        command.args(["--url", url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut server = serve();
+    let first = Component { child: submit(&server.url) };
+    assert_eq!(fs::read_to_string(site.path("begun")).unwrap(), "begun\n");
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    drop(first);
+
+    let server = serve();
+    fs::write(site.path("gate"), "go\n").unwrap();
+    let again = submit(&server.url).wait_with_output().unwrap();
+    assert_eq!((again.status.code(), stdout(&again)), (Some(0), "7\n"), "{}", stderr(&again));
+    assert_eq!(fs::read_to_string(site.path("runs")).unwrap(), "run\n", "the job ran once");
+}
+
 #[test]
 fn watch_prints_each_packet_with_what_is_known_of_its_signature() {
     if !wanted("watch_prints_each_packet_with_what_is_known_of_its_signature") {
@@ -214,6 +259,13 @@ fn what_is_missing_is_said_with_what_to_do() {
     refused(&[&submit[..], &["--unsigned", "--nats", "http://h"]].concat(), 2, "--nats: ");
     refused(&["cap", "submit", "job.a", "--id", "c", "--unsigned", "--input", "{"], 2, "the input is not JSON");
     refused(&["cap", "keygen", "a/b"], 2, "slash");
+    let serve = ["serve", "--check", "--cap-agent", "a=job.a"];
+    refused(&serve, 2, "needs --cap URL");
+    refused(&[&serve[..], &["--cap", "nats://h"]].concat(), 2, "needs --cap-id ID");
+    let named = [&serve[..], &["--cap", "nats://127.0.0.1:1", "--cap-id", "front-1"]].concat();
+    refused(&named, 2, "needs --cap-keys DIR");
+    refused(&[&named[..], &["--cap-keys", "/nowhere"]].concat(), 2, "cannot read the private key");
+    refused(&[&["serve"][..], &named[2..], &["--cap-unsigned"]].concat(), 1, "is not reached");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn flags_take_precedence_over_the_file() {
 #[test]
 fn an_error_in_the_file_is_reported_with_its_position() {
     let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
-    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `metrics`, `stdio`, `demo-agents`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `security`, `limits`, `agents`; see nuncio serve --help"##);
+    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `metrics`, `stdio`, `demo-agents`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `pool`, `security`, `limits`, `agents`; see nuncio serve --help"##);
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
     insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: extra `=`, expected nothing; see nuncio serve --help"##);
     let span = File::new("span", "drain = \"10 parsecs\"\n");
@@ -239,4 +239,18 @@ fn help_describes_how_to_write_an_agent() {
     }
     assert!(!stdout(&output).contains("agent-guard"));
     assert!(stdout(&output).lines().all(|line| line.chars().count() <= 80), "{}", stdout(&output));
+}
+
+#[test]
+fn a_pool_is_described_in_a_table_of_its_own() {
+    let pool = "[pool]\ncap = \"nats://127.0.0.1:1\"\ncap-id = \"front-1\"\ncap-agent = [\"count@2=job.count\"]\n";
+    let file = File::new("pool", &format!("{pool}cap-unsigned = true\n"));
+    // Nothing is connected to.
+    let output = file.check(&["--max-concurrent", "count=3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("agent    count@2: the workers of job.count\n"), "{}", stdout(&output));
+    let unsaid = File::new("pool-keys", pool);
+    assert!(unsaid.complaint().contains("a pool of CAP workers needs --cap-keys DIR"), "{}", unsaid.complaint());
+    let wrong = File::new("pool-topic", "[pool]\ncap-agent = [\"count=sys.job\"]\n");
+    assert!(wrong.complaint().contains("the topic \"sys.job\" cannot be used"), "{}", wrong.complaint());
 }

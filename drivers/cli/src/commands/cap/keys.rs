@@ -49,11 +49,11 @@ pub(super) struct Keys {
 
 /// The keys of a component, as they were read.
 #[derive(Debug)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// Signs packets.
-    pub(super) signer: RingSigner,
+    pub(crate) signer: RingSigner,
     /// Whose packets are believed.
-    pub(super) keys: Keyring,
+    pub(crate) keys: Keyring,
 }
 
 impl Keys {
@@ -69,13 +69,18 @@ impl Keys {
                     .to_owned(),
             ));
         };
-        let path = self.key.clone().unwrap_or_else(|| folder.join(format!("{id}{PRIVATE}")));
-        Ok(Some(Identity { signer: read_signer(&path, id)?, keys: read_keyring(folder)? }))
+        read(folder, self.key.as_deref(), id).map(Some)
     }
 }
 
+/// Reads the public keys in a directory, and the private key of a component: from `key`, or from the directory.
+pub(crate) fn read(folder: &Path, key: Option<&Path>, id: &ComponentId) -> Result<Identity, Error> {
+    let path = key.map_or_else(|| folder.join(format!("{id}{PRIVATE}")), Path::to_owned);
+    Ok(Identity { signer: read_signer(&path, id)?, keys: read_keyring(folder)? })
+}
+
 /// Parses the id of a component.
-pub(super) fn component_id(text: &str) -> Result<ComponentId, String> {
+pub(crate) fn component_id(text: &str) -> Result<ComponentId, String> {
     if text.contains(['/', '\\']) {
         return Err("it contains a slash, and files of keys are named after ids".to_owned());
     }

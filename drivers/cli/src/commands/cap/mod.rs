@@ -5,10 +5,10 @@
 
 mod demo;
 mod keygen;
-mod keys;
+pub(crate) mod keys;
 mod label;
 mod router;
-mod servers;
+pub(crate) mod servers;
 mod submit;
 mod watch;
 #[cfg(unix)]

@@ -51,10 +51,15 @@ pub(super) struct StoreOptions {
 impl StoreOptions {
     /// Returns the store, which connects when it is used first.
     pub(super) fn open(&self) -> Result<RedisStore, Error> {
-        let mut options = RedisOptions::new(&self.redis).map_err(|error| Error::Usage(format!("--redis: {error}")))?;
-        if options.tls.is_some() {
-            options.tls = Some(RedisTls::from_env().map_err(|error| Error::Usage(error.to_string()))?);
-        }
-        RedisStore::new(options).map_err(|error| Error::Usage(error.to_string()))
+        store("redis", &self.redis)
     }
+}
+
+/// Returns the store at a URL that an option names. It connects when it is used first.
+pub(crate) fn store(option: &str, url: &str) -> Result<RedisStore, Error> {
+    let mut options = RedisOptions::new(url).map_err(|error| Error::Usage(format!("--{option}: {error}")))?;
+    if options.tls.is_some() {
+        options.tls = Some(RedisTls::from_env().map_err(|error| Error::Usage(error.to_string()))?);
+    }
+    RedisStore::new(options).map_err(|error| Error::Usage(error.to_string()))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{Claim, Rejection, StaticTokens};
+use nuncio_tokio::bridge::Pool;
 
 use super::demo_agents;
 use super::error::ServeError;
@@ -29,19 +30,22 @@ pub(super) struct Service {
 
 impl Service {
     /// Builds the server. With `check_only`, the journal is only inspected, and not created.
-    pub(super) fn build(settings: &Settings, check_only: bool) -> Result<Service, ServeError> {
+    pub(super) fn build(settings: &Settings, pool: Option<&Pool>, check_only: bool) -> Result<Service, ServeError> {
         let mut config = Config::default();
         config.dialect = settings.compat.0;
         config.operators.extend(settings.security.operators().iter().cloned());
         settings.limits.apply(&mut config)?;
         let max_line = config.limits.frame_bytes;
         let programs = find_programs(&settings.agents)?;
-        if programs.is_empty() && !settings.demo_agents {
+        if programs.is_empty() && !settings.demo_agents && settings.pool.is_none() {
             return Err(ServeError::NoAgents);
         }
         let mut builder = Server::builder().config(config);
         if settings.demo_agents {
             builder = demo_agents::add(builder);
+        }
+        if let (Some(setting), Some(pool)) = (&settings.pool, pool) {
+            builder = setting.add(pool, builder)?;
         }
         for setting in &settings.agents {
             if let Some(version) = setting.agent.version().filter(|_| setting.is_default) {
@@ -121,6 +125,7 @@ fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, Serv
 
 fn is_offered(settings: &Settings, name: &str) -> bool {
     settings.agents.iter().any(|setting| setting.agent.name() == name)
+        || settings.pool.iter().flat_map(|pool| &pool.agents).any(|agent| agent.agent.name() == name)
         || settings.demo_agents && demo_agents::NAMES.contains(&name)
 }
 

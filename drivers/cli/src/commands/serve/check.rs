@@ -43,6 +43,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
         let questions = if program.questions { "" } else { " (no questions)" };
         line("agent", format!("{agent}: {}{questions}", program.command));
     }
+    for agent in settings.pool.iter().flat_map(|pool| &pool.agents) {
+        line("agent", format!("{}: the workers of {}", agent.agent.as_str(), agent.topic));
+    }
     for (name, jobs) in &settings.max_concurrent {
         line("at once", format!("{jobs} of {name}"));
     }

@@ -32,6 +32,10 @@ pub(super) enum ServeError {
     DifferentRestart(String),
     #[error("--{option} names {name:?}, which is not an agent of this server")]
     UnknownAgent { option: &'static str, name: String },
+    #[error("{0}")]
+    Pool(String),
+    #[error("the pool of workers is not reached: {0}; check that nats-server is running there and that --cap is right")]
+    NoPool(String),
     #[error("there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out")]
     NoAgents,
     #[error(
@@ -75,6 +79,7 @@ impl ServeError {
             | ServeError::DifferentConcurrency(_)
             | ServeError::DifferentRestart(_)
             | ServeError::UnknownAgent { .. }
+            | ServeError::Pool(_)
             | ServeError::NoAgents
             | ServeError::Program { .. }
             | ServeError::NoJournal(_)
@@ -84,7 +89,8 @@ impl ServeError {
             | ServeError::Build(BuildError::Agent(_)) => Exit::Usage,
             #[cfg(not(unix))]
             ServeError::Platform => Exit::Failed,
-            ServeError::Journal(_)
+            ServeError::NoPool(_)
+            | ServeError::Journal(_)
             | ServeError::Build(_)
             | ServeError::Unprotected(_)
             | ServeError::Listen(..)

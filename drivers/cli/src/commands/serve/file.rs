@@ -12,6 +12,7 @@ use super::error::ServeError;
 use super::journal::SyncMode;
 use super::limits::Limits;
 use super::options::{Compat, EndpointPath};
+use super::pool::PoolOptions;
 use super::security::Security;
 use crate::exec::program::CommandLine;
 use crate::time::HumanDuration;
@@ -32,6 +33,7 @@ pub(super) struct File {
     pub(super) sync: Option<SyncMode>,
     pub(super) retain: Option<HumanDuration>,
     pub(super) journal_max: Option<ByteSize>,
+    pub(super) pool: PoolOptions,
     pub(super) security: Security,
     pub(super) limits: Limits,
     pub(super) agents: BTreeMap<AgentName, Agent>,

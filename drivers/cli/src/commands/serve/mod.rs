@@ -20,6 +20,7 @@ mod journal;
 mod limits;
 mod metrics;
 mod options;
+mod pool;
 mod security;
 #[cfg(test)]
 mod security_tests;
@@ -60,7 +61,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Some(address) => resolve(address, &settings).await?,
         None => Vec::new(),
     };
-    let service = Service::build(&settings, check_only)?;
+    let pool = match &settings.pool {
+        Some(pool) if check_only => Some(pool.check()?),
+        Some(pool) => Some(pool.connect().await?),
+        None => None,
+    };
+    let service = Service::build(&settings, pool.as_ref(), check_only)?;
     let listen_options = settings.security.listen_options()?;
     if check_only {
         check::print(&service, &settings);

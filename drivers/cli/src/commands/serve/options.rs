@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::agent::{Concurrency, NamedCommand, NamedRestart};
 use super::journal::JournalOptions;
 use super::limits::Limits;
+use super::pool::PoolOptions;
 use super::security::Security;
 use crate::time::HumanDuration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     pub(super) journal: JournalOptions,
+    #[command(flatten)]
+    pub(super) pool: PoolOptions,
     #[command(flatten)]
     pub(super) security: Security,
     #[command(flatten)]

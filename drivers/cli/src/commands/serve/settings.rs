@@ -11,6 +11,7 @@ use super::file::{Agent, File};
 use super::journal::{JournalOptions, JournalSetting};
 use super::limits::Limits;
 use super::options::{Compat, EndpointPath, Options};
+use super::pool::PoolSetting;
 use super::security::Security;
 use crate::exec::program::CommandLine;
 use crate::time::HumanDuration;
@@ -35,6 +36,7 @@ pub(super) struct Settings {
     pub(super) drain: HumanDuration,
     pub(super) kill_grace: HumanDuration,
     pub(super) journal: Option<JournalSetting>,
+    pub(super) pool: Option<PoolSetting>,
     pub(super) security: Security,
     pub(super) limits: Limits,
 }
@@ -79,6 +81,7 @@ impl Settings {
             drain: options.drain.or(file.drain).unwrap_or(DRAIN),
             kill_grace: options.kill_grace.or(file.kill_grace).unwrap_or(KILL_GRACE),
             journal: options.journal.or(journal).setting()?,
+            pool: options.pool.or(file.pool).setting()?,
             security: options.security.or(file.security),
             limits: options.limits.or(file.limits),
         })

@@ -1,0 +1,169 @@
+//! Agents of `nuncio serve` whose jobs run on a pool of CAP workers.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use nuncio_core::cap::{ComponentId, Keyring, Topic};
+use nuncio_tokio::arcp::ServerBuilder;
+use nuncio_tokio::bridge::Pool;
+use nuncio_tokio::cap::{Client, MemoryBus, MemoryStore, NatsBus, NatsOptions, RedisOptions};
+use serde::{Deserialize, Deserializer};
+
+use super::agent::AgentName;
+use super::error::ServeError;
+use crate::commands::cap::keys::{self, Identity};
+use crate::commands::cap::servers;
+
+/// The options, and the table `[pool]` of the configuration file.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Pool of CAP workers")]
+pub(super) struct PoolOptions {
+    /// Offer the workers of a topic as an agent. Repeat it for more agents. With --journal, a server that was killed finds
+    /// its jobs in the pool again
+    #[arg(long = "cap-agent", value_name = "NAME[@VERSION]=TOPIC")]
+    #[serde(rename = "cap-agent")]
+    cap_agents: Vec<TopicAgent>,
+    /// NATS servers of the pool, with commas between them: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]` or `tls://…`
+    #[arg(long = "cap", value_name = "URL")]
+    #[serde(rename = "cap")]
+    nats: Option<String>,
+    /// Redis server for the inputs and outputs of the pool's jobs [default: `redis://127.0.0.1:6379/0`]
+    #[arg(long = "cap-redis", value_name = "URL")]
+    #[serde(rename = "cap-redis")]
+    redis: Option<String>,
+    /// Id of this server on the bus: the sender of its requests, the same after a restart
+    #[arg(long, value_name = "ID")]
+    cap_id: Option<String>,
+    /// Directory of the public keys that are believed, as for `nuncio cap worker --keys`
+    #[arg(long, value_name = "DIR", conflicts_with = "cap_unsigned")]
+    cap_keys: Option<PathBuf>,
+    /// File of the private key that signs requests [default: ID.key.pem in --cap-keys]
+    #[arg(long, value_name = "FILE", requires = "cap_keys")]
+    cap_key: Option<PathBuf>,
+    /// Send requests unsigned, and believe results of everyone who reaches the bus
+    #[arg(long)]
+    cap_unsigned: bool,
+}
+
+/// The value of `--cap-agent`: `NAME[@VERSION]=TOPIC`.
+#[derive(Clone, Debug)]
+pub(super) struct TopicAgent {
+    pub(super) agent: AgentName,
+    pub(super) topic: Topic,
+}
+
+impl FromStr for TopicAgent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<TopicAgent, String> {
+        let (agent, topic) = text.split_once('=').ok_or("write it as NAME=TOPIC, or NAME@VERSION=TOPIC")?;
+        let topic = Topic::new(topic).map_err(|error| format!("the topic {topic:?} cannot be used: {error}"))?;
+        Ok(TopicAgent { agent: AgentName::try_from(agent.to_owned())?, topic })
+    }
+}
+
+impl<'de> Deserialize<'de> for TopicAgent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TopicAgent, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A pool to use.
+#[derive(Debug)]
+pub(super) struct PoolSetting {
+    pub(super) agents: Vec<TopicAgent>,
+    id: ComponentId,
+    nats: NatsOptions,
+    redis: String,
+    /// The keys; `None` with --cap-unsigned.
+    keys: Option<(PathBuf, Option<PathBuf>)>,
+}
+
+impl PoolOptions {
+    /// These options, and `others` where they are not given.
+    pub(super) fn or(self, others: PoolOptions) -> PoolOptions {
+        PoolOptions {
+            cap_agents: if self.cap_agents.is_empty() { others.cap_agents } else { self.cap_agents },
+            nats: self.nats.or(others.nats),
+            redis: self.redis.or(others.redis),
+            cap_id: self.cap_id.or(others.cap_id),
+            cap_keys: self.cap_keys.or(others.cap_keys),
+            cap_key: self.cap_key.or(others.cap_key),
+            cap_unsigned: self.cap_unsigned || others.cap_unsigned,
+        }
+    }
+
+    /// The pool, if one is asked for.
+    pub(super) fn setting(self) -> Result<Option<PoolSetting>, ServeError> {
+        let wrong = |option: &'static str, complaint: &dyn std::fmt::Display| {
+            ServeError::Pool(format!("--{option}: {complaint}"))
+        };
+        let PoolOptions { cap_agents: agents, nats, redis, cap_id, cap_keys, cap_key, cap_unsigned } = self;
+        if agents.is_empty() && nats.is_none() {
+            return Ok(None);
+        }
+        let needed = |option: &'static str| ServeError::Pool(format!("a pool of CAP workers needs --{option}"));
+        if agents.is_empty() {
+            return Err(needed("cap-agent NAME=TOPIC"));
+        }
+        let nats = nats.ok_or_else(|| needed("cap URL"))?;
+        let id = cap_id.ok_or_else(|| needed("cap-id ID, which has to be the same after a restart"))?;
+        let id = keys::component_id(&id).map_err(|error| wrong("cap-id", &error))?;
+        let mut nats = NatsOptions::new(&nats).map_err(|error| wrong("cap", &error))?;
+        id.as_str().clone_into(&mut nats.name);
+        let keys = match (cap_keys, cap_unsigned) {
+            (Some(folder), false) => Some((folder, cap_key)),
+            (None, true) => None,
+            _ => {
+                return Err(needed(
+                    "cap-keys DIR with the public keys that are believed, or --cap-unsigned to believe everyone who \
+                     reaches the bus",
+                ));
+            }
+        };
+        let redis = redis.unwrap_or_else(|| RedisOptions::DEFAULT_URL.to_owned());
+        Ok(Some(PoolSetting { agents, id, nats, redis, keys }))
+    }
+}
+
+impl PoolSetting {
+    fn identity(&self) -> Result<Option<Identity>, ServeError> {
+        let read = |(folder, key): &(PathBuf, Option<PathBuf>)| keys::read(folder, key.as_deref(), &self.id);
+        self.keys.as_ref().map(read).transpose().map_err(|error| ServeError::Pool(error.to_string()))
+    }
+
+    /// Reads the keys and the options, and connects to nothing. Returns a pool without workers, for a server that is only
+    /// checked.
+    pub(super) fn check(&self) -> Result<Pool, ServeError> {
+        let wrong = |error: &dyn std::fmt::Display| ServeError::Pool(error.to_string());
+        self.identity()?;
+        servers::store("cap-redis", &self.redis).map_err(|error| wrong(&error))?;
+        let client = Client::builder().keys(Keyring::default()).connect(MemoryBus::new(), MemoryStore::new());
+        Ok(Pool::new(client.map_err(|error| wrong(&error))?))
+    }
+
+    /// Connects to the pool.
+    pub(super) async fn connect(&self) -> Result<Pool, ServeError> {
+        let identity = self.identity()?;
+        let store = servers::store("cap-redis", &self.redis).map_err(|error| ServeError::Pool(error.to_string()))?;
+        let bus = NatsBus::connect(self.nats.clone()).await.map_err(|error| ServeError::NoPool(error.to_string()))?;
+        let mut builder = Client::builder().id(self.id.as_str());
+        if let Some(identity) = identity {
+            builder = builder.signer(identity.signer).keys(identity.keys);
+        }
+        let client = builder.connect(bus, store).map_err(|error| ServeError::Pool(error.to_string()))?;
+        client.ready().await.map_err(|error| ServeError::NoPool(error.to_string()))?;
+        Ok(Pool::new(client))
+    }
+
+    /// Adds the agents to a server.
+    pub(super) fn add(&self, pool: &Pool, mut builder: ServerBuilder) -> Result<ServerBuilder, ServeError> {
+        for TopicAgent { agent, topic } in &self.agents {
+            let added = pool.serve(builder, agent.as_str(), topic.as_str());
+            builder = added.map_err(|error| ServeError::Pool(error.to_string()))?;
+        }
+        Ok(builder)
+    }
+}
