@@ -271,6 +271,7 @@ say(result={name: value for name, value in os.environ.items() if name.startswith
     assert_eq!(environment["NUNCIO_JOB_ID"], job);
     assert_eq!(environment["NUNCIO_AGENT"], "it");
     assert_eq!(environment["NUNCIO_PRINCIPAL"], "alice");
+    assert_eq!(environment["NUNCIO_RESTARTS"], "0");
     assert_eq!(json(&environment["NUNCIO_LEASE"]), serde_json::from_str::<serde_json::Value>(lease).expect("JSON"));
     assert_eq!(json(&environment["NUNCIO_BUDGET"]), serde_json::json!({"USD": 1.5}));
     assert!(environment["NUNCIO_DEADLINE"].as_str().is_some_and(|time| time.ends_with('Z')), "{environment}");
@@ -278,7 +279,7 @@ say(result={name: value for name, value in os.environ.items() if name.startswith
     let parent = environment["TRACEPARENT"].as_str().expect("a parent");
     assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
     let names: Vec<_> = environment.as_object().expect("an object").keys().collect();
-    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(names.len(), 9, "{names:?}");
 }
 
 fn json(text: &serde_json::Value) -> serde_json::Value {
