@@ -80,6 +80,14 @@ impl Nats {
         self.daemon.as_ref().expect("the server runs").await_output(&format!("<<- [SUB {subject} "));
     }
 
+    /// Waits until a client has published on a subject, as [`await_subscription`](Nats::await_subscription) does.
+    ///
+    /// # Panics
+    /// If it does not run, or if no client publishes within a minute.
+    pub fn await_publication(&self, subject: &str) {
+        self.daemon.as_ref().expect("the server runs").await_output(&format!("<<- [PUB {subject} "));
+    }
+
     /// Returns what the server has printed since it was started last; nothing if it does not run.
     pub fn log(&self) -> String {
         self.daemon.as_ref().map(Daemon::log).unwrap_or_default()

@@ -54,12 +54,6 @@ impl PythonClient {
         }
     }
 
-    /// Drops what was seen before, and returns the next event.
-    pub(super) fn next(&mut self) -> Value {
-        self.seen.clear();
-        self.program.event()
-    }
-
     /// Returns the next result of a job, which has to verify and to break no rule.
     pub(super) fn result(&mut self, job: &str) -> Value {
         let result = self.see("result", |event| event["said"]["job_id"] == job);
