@@ -289,7 +289,8 @@ impl<P: Port> Writer<P> {
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(output: &mut W, bytes: &[u8]) -> io::Result<()> {
+/// Writes everything, and flushes.
+pub(crate) async fn write<W: AsyncWrite + Unpin>(output: &mut W, bytes: &[u8]) -> io::Result<()> {
     output.write_all(bytes).await?;
     output.flush().await
 }

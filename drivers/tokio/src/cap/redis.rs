@@ -218,17 +218,9 @@ impl BlobStore for RedisStore {
         let mut commands = Pipeline::new();
         commands.add_command(cmd("EXISTS").arg(key).clone());
         commands.add_command(cmd("STRLEN").arg(key).clone());
-        if max > 0 {
-            commands.add_command(cmd("GETRANGE").arg(key).arg(0).arg(max - 1).clone());
-        }
+        commands.add_command(cmd("GETRANGE").arg(key).arg(0).arg(max.saturating_sub(1)).clone());
         Box::pin(async move {
-            let (exists, bytes, blob): (bool, usize, Bytes) = if max > 0 {
-                let (exists, bytes, blob): (bool, usize, Vec<u8>) = self.run(&commands).await?;
-                (exists, bytes, blob.into())
-            } else {
-                let (exists, bytes) = self.run(&commands).await?;
-                (exists, bytes, Bytes::new())
-            };
+            let (exists, bytes, blob): (bool, usize, Vec<u8>) = self.run(&commands).await?;
             match () {
                 () if !exists => Ok(None),
                 () if bytes > max => Err(BlobError::TooLarge { bytes, max }),
@@ -236,7 +228,7 @@ impl BlobStore for RedisStore {
                 () if blob.len() != bytes => {
                     Err(BlobError::Unreachable("the blob changed while it was read".to_owned()))
                 }
-                () => Ok(Some(blob)),
+                () => Ok(Some(blob.into())),
             }
         })
     }

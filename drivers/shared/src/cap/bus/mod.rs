@@ -1,5 +1,6 @@
 //! The bus: what CAP needs of NATS, as a trait, and a bus within one process.
 
+pub(super) mod inbox;
 pub(crate) mod memory;
 
 mod options;

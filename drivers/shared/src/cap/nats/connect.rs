@@ -3,7 +3,7 @@
 use std::io;
 use std::marker::PhantomData;
 
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_lite::AsyncReadExt as _;
 use nuncio_link::nats::{NatsClosed, NatsConfig, NatsCredentials, NatsEvent, NatsInfo, NatsLink};
 
 use super::error::NatsError;
@@ -11,6 +11,7 @@ use super::error::NatsError;
 use crate::auth::{Authorities, ClientTls};
 use crate::cap::bus::{NatsLogin, NatsOptions, NatsServer};
 use crate::io::clock::{Clock, timeout};
+use crate::io::conn::write;
 use crate::io::{Driver, Stream};
 
 /// Makes the connections of one bus.
@@ -164,11 +165,7 @@ impl Attempt {
     async fn write(&mut self) -> Result<(), NatsError> {
         let mut bytes = Vec::new();
         self.link.take_output(&mut bytes);
-        let written = async {
-            self.stream.write_all(&bytes).await?;
-            self.stream.flush().await
-        };
-        written.await.map_err(|error| unreachable(self.server.clone(), &error))
+        write(&mut self.stream, &bytes).await.map_err(|error| unreachable(self.server.clone(), &error))
     }
 
     fn failed(&self, reason: &str) -> NatsError {

@@ -10,7 +10,7 @@ use nuncio_core::time::Time;
 use nuncio_link::nats::{FlushId, NatsEvent, NatsInfo, NatsLink, NatsMessage, NatsRefused};
 use tracing::{debug, warn};
 
-use super::inbox::{Inbox, Pushed};
+use crate::cap::bus::inbox::{Inbox, Pushed};
 use crate::cap::bus::{BusError, BusState, Message};
 use crate::io::clock::Clock;
 use crate::io::random::seed;
@@ -144,7 +144,7 @@ impl Hub {
             let sid = inner.next_sid;
             inner.link()?.subscribe(sid, subject, group)?;
             inner.next_sid += 1;
-            let inbox = Arc::new(Inbox::new(self.max_messages, self.max_bytes));
+            let inbox = Arc::new(Inbox::new(self.max_messages.max(1), self.max_bytes));
             let (subject, group) = (subject.to_owned(), group.map(str::to_owned));
             inner.subscriptions.insert(sid, Subscribed { subject, group, inbox: Arc::clone(&inbox) });
             Ok((sid, inbox))

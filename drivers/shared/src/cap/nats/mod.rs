@@ -9,7 +9,6 @@
 mod connect;
 mod error;
 mod hub;
-mod inbox;
 mod pool;
 mod run;
 
@@ -24,9 +23,9 @@ use futures_channel::oneshot;
 
 use self::connect::Connector;
 use self::hub::Hub;
-use self::inbox::Messages;
 use self::pool::Pool;
 use self::run::Runner;
+use super::bus::inbox::Messages;
 use super::bus::{Bus, BusError, BusState, Message, NatsOptions, Subscription};
 use crate::io::clock::timeout;
 use crate::io::{BoxFuture, Driver, Io as _};

@@ -14,6 +14,7 @@ use super::error::NatsError;
 use super::hub::Hub;
 use super::pool::Pool;
 use crate::io::clock::{monotonic, sleep};
+use crate::io::conn::write;
 use crate::io::{Driver, Io, Stream};
 
 /// How long a closing connection may take to write what is queued.
@@ -133,7 +134,7 @@ impl<D: Driver> Runner<D> {
                 }
             }
         };
-        let write = async {
+        let writing = async {
             let mut bytes = Vec::new();
             loop {
                 let is_closing = hub.closing.is_cancelled();
@@ -149,11 +150,7 @@ impl<D: Driver> Runner<D> {
                     hub.wanted.notified().await;
                     continue;
                 }
-                let written = async {
-                    output.write_all(&bytes).await?;
-                    output.flush().await
-                };
-                if let Err(error) = written.await {
+                if let Err(error) = write(&mut output, &bytes).await {
                     return error.to_string();
                 }
                 bytes.clear();
@@ -177,6 +174,6 @@ impl<D: Driver> Runner<D> {
             sleep(thread, LINGER).await;
             "the server did not take what was queued in time".to_owned()
         };
-        or(or(write, read), or(watch, linger)).await
+        or(or(writing, read), or(watch, linger)).await
     }
 }

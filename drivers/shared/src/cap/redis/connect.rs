@@ -3,11 +3,12 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_lite::AsyncReadExt as _;
 use nuncio_link::resp::{RespConfig, RespLink, RespReply, RespRequest};
 
 use crate::cap::blob::RedisOptions;
 use crate::io::clock::timeout;
+use crate::io::conn::write;
 use crate::io::{Driver, Stream};
 
 /// Makes the connections of one store.
@@ -80,8 +81,7 @@ async fn exchange(
     link.request(request, 0).map_err(|refused| refused.to_string())?;
     let mut bytes = Vec::new();
     link.take_output(&mut bytes);
-    stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
-    stream.flush().await.map_err(|error| error.to_string())?;
+    write(stream, &bytes).await.map_err(|error| error.to_string())?;
     let mut buffer = [0; 1024];
     loop {
         match link.poll_reply().map_err(|fault| fault.to_string())? {

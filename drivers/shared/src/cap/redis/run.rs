@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_lite::AsyncReadExt as _;
 use futures_lite::future::or;
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use tracing::{info, warn};
 
 use super::connect::Connector;
 use super::hub::Hub;
 use crate::io::clock::{monotonic, sleep};
+use crate::io::conn::write;
 use crate::io::{Driver, Stream};
 
 /// How long a connection has to last to count as a success.
@@ -75,7 +76,7 @@ impl<D: Driver> Runner<D> {
                 }
             }
         };
-        let write = async {
+        let writing = async {
             let mut bytes = Vec::new();
             loop {
                 hub.take_output(&mut bytes);
@@ -83,11 +84,7 @@ impl<D: Driver> Runner<D> {
                     hub.wanted.notified().await;
                     continue;
                 }
-                let written = async {
-                    output.write_all(&bytes).await?;
-                    output.flush().await
-                };
-                if let Err(error) = written.await {
+                if let Err(error) = write(&mut output, &bytes).await {
                     return error.to_string();
                 }
                 bytes.clear();
@@ -103,6 +100,6 @@ impl<D: Driver> Runner<D> {
                 changed.await;
             }
         };
-        or(given_up, or(write, read)).await
+        or(given_up, or(writing, read)).await
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::inbox::Inbox;
 use super::subject::matches;
 use crate::cap::bus::Message;
+use crate::cap::bus::inbox::{Inbox, Pushed};
 use crate::io::sync::lock;
 
 /// The subscriptions of all connections to one bus.
@@ -64,7 +64,7 @@ impl Broker {
     }
 
     pub(super) fn subscribe(&self, connection: u64, pattern: &str, group: Option<&str>) -> (u64, Arc<Inbox>) {
-        let inbox = Arc::new(Inbox::new(self.capacity));
+        let inbox = Arc::new(Inbox::new(self.capacity, usize::MAX));
         let subscriber = Subscriber {
             connection,
             pattern: pattern.to_owned(),
@@ -86,7 +86,7 @@ impl Broker {
     pub(super) fn publish(&self, message: &Message) -> usize {
         let chosen = lock(&self.table).choose(&message.subject);
         let count = chosen.len();
-        let dropped = chosen.iter().filter(|inbox| !inbox.push(message.clone())).count();
+        let dropped = chosen.iter().filter(|inbox| inbox.push(message.clone()) != Pushed::Queued).count();
         if dropped > 0 {
             let mut table = lock(&self.table);
             table.dropped = table.dropped.saturating_add(dropped as u64);

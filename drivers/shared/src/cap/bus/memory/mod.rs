@@ -1,7 +1,6 @@
 //! A bus within one process.
 
 mod broker;
-mod inbox;
 mod subject;
 
 use std::fmt;
@@ -14,8 +13,8 @@ use futures_lite::StreamExt as _;
 use futures_lite::future::or;
 
 use self::broker::Broker;
-use self::inbox::Messages;
 use self::subject::{check_pattern, check_subject};
+use super::inbox::Messages;
 use super::{Bus, BusError, BusState, Message, Subscription};
 use crate::io::BoxFuture;
 use crate::io::alarm::Alarm;

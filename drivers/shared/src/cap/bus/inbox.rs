@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-use crate::cap::bus::{Message, Received};
+use super::{Message, Received};
 use crate::io::sync::lock;
 
-/// The messages that wait for one subscriber, up to a number and to a size.
+/// The messages that wait for one subscriber, up to a number and to a size in bytes. One message of any size may wait.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(in crate::cap) struct Inbox {
     queue: Mutex<Queue>,
     max_messages: usize,
     max_bytes: usize,
@@ -30,7 +30,7 @@ struct Queue {
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub(in crate::cap) enum Pushed {
     Queued,
     /// It was dropped, and so was the one before it.
     Dropped,
@@ -39,16 +39,17 @@ pub(super) enum Pushed {
 }
 
 impl Inbox {
-    pub(super) fn new(max_messages: usize, max_bytes: usize) -> Inbox {
+    pub(in crate::cap) fn new(max_messages: usize, max_bytes: usize) -> Inbox {
         Inbox { queue: Mutex::default(), max_messages, max_bytes }
     }
 
     /// Adds a message, unless too many wait.
-    pub(super) fn push(&self, message: Message) -> Pushed {
+    pub(in crate::cap) fn push(&self, message: Message) -> Pushed {
         let mut queue = lock(&self.queue);
         let bytes = size(&message);
-        let is_full = queue.messages.len() >= self.max_messages || queue.bytes.saturating_add(bytes) > self.max_bytes;
-        if is_full && !queue.messages.is_empty() {
+        let waiting = queue.messages.len();
+        let is_too_large = waiting > 0 && queue.bytes.saturating_add(bytes) > self.max_bytes;
+        if waiting >= self.max_messages || is_too_large {
             let first = !std::mem::replace(&mut queue.overflows, true);
             return if first { Pushed::DroppedFirst } else { Pushed::Dropped };
         }
@@ -62,7 +63,7 @@ impl Inbox {
     }
 
     /// Ends the subscription after the messages that wait.
-    pub(super) fn end(&self) {
+    pub(in crate::cap) fn end(&self) {
         let mut queue = lock(&self.queue);
         queue.has_ended = true;
         let waker = queue.waker.take();
@@ -92,9 +93,9 @@ fn size(message: &Message) -> usize {
 }
 
 /// The subscriber's end. `leave` runs when it is dropped.
-pub(super) struct Messages<F: FnMut()> {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) leave: F,
+pub(in crate::cap) struct Messages<F: FnMut()> {
+    pub(in crate::cap) inbox: Arc<Inbox>,
+    pub(in crate::cap) leave: F,
 }
 
 impl<F: FnMut() + Unpin> Stream for Messages<F> {
