@@ -3,7 +3,8 @@
 //! ```text
 //! program.rs    a program, as the command line and the configuration file name it
 //! group.rs      its process group        host.rs   what all programs of a process share
-//! pipe.rs       what it writes           guard.rs  ends all programs if nuncio is killed
+//! run.rs        one run of it            guard.rs  ends all programs if nuncio is killed
+//! pipe.rs       what it writes
 //! lines.rs, protocol.rs    bytes <-> lines <-> messages, without IO
 //! ```
 
@@ -20,3 +21,5 @@ pub(crate) mod pipe;
 pub(crate) mod program;
 #[cfg(unix)]
 pub(crate) mod protocol;
+#[cfg(unix)]
+pub(crate) mod run;

@@ -1,24 +1,21 @@
 //! One run of a program for a job. Nothing of it is left when it has ended.
 
-use std::io;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use nuncio_tokio::cap::{Failure, JobContext};
 use nuncio_tokio::io::CancellationToken;
-use rustix::process::Signal;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, debug, info, warn};
 
 use super::protocol::{self, Ending, Message};
-use crate::exec::group::Group;
 use crate::exec::host::Host;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
-use crate::exec::pipe::Pipe;
+use crate::exec::pipe::PipeLines;
 use crate::exec::program::Program;
+use crate::exec::run::{self, Pipes, RunError, Tasks};
 
 /// Bytes of a line in the log. A longer one becomes several.
 const MAX_LOG_LINE: usize = 8 * 1024;
@@ -39,43 +36,24 @@ pub(super) async fn run(program: Arc<Program>, host: Host, ctx: JobContext, inpu
 }
 
 async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) -> Result<Value, Failure> {
-    let mut child = spawn(program, &ctx).map_err(|error| {
-        warn!(program = %program.command, %error, "the program of a topic cannot be started");
-        Failure::new(format!("the program of the topic cannot be started: {error}"))
+    let tasks = |pipes: Pipes| Tasks {
+        writing: tokio::spawn(write(pipes.stdin, format!("{input}\n"))),
+        logging: tokio::spawn(log(pipes.stderr, pipes.ended.clone()).in_current_span()),
+        listening: tokio::spawn(listen(pipes.stdout, ctx.clone(), pipes.ended, host.max_line()).in_current_span()),
+    };
+    let ended = run::to_end(command(program, &ctx), host, ctx.cancelled(), tasks).await;
+    let (status, ending) = ended.map_err(|error| {
+        if matches!(error, RunError::Start(_)) {
+            warn!(program = %program.command, %error, "the program of a topic cannot be started");
+        }
+        Failure::new(error.of("topic"))
     })?;
-    let group = Group::of(&child);
-    host.guard().add(&group).await;
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(Failure::new("the program of the topic has no pipes"));
-    };
-    let ended = CancellationToken::new();
-    let writing = tokio::spawn(write(stdin, format!("{input}\n")));
-    let logging = tokio::spawn(log(stderr, ended.clone()).in_current_span());
-    let listening = tokio::spawn(listen(stdout, ctx.clone(), ended.clone(), host.max_line()).in_current_span());
-    let status = tokio::select! {
-        status = child.wait() => status,
-        () = ctx.cancelled() => host.stop(&mut child, &group).await,
-    };
-    // Ends what the program has started and left behind.
-    group.signal(Signal::KILL);
-    ended.cancel();
-    let ending = listening.await;
-    let logged = logging.await;
-    writing.abort();
-    host.guard().remove(&group).await;
-    group.release();
-    let status = status.map_err(|error| Failure::new(format!("cannot wait for the program's end: {error}")))?;
-    logged.map_err(|error| Failure::new(format!("the program's stderr was not read: {error}")))?;
-    let ending = ending.map_err(|error| Failure::new(format!("the program's stdout was not read: {error}")))?;
     ending.conclude(status.success(), &status.to_string())
 }
 
-fn spawn(program: &Program, ctx: &JobContext) -> io::Result<Child> {
+fn command(program: &Program, ctx: &JobContext) -> Command {
     let mut command = Command::new(&program.path);
-    command.args(&program.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A group of its own reaches everything the program starts, and is spared by Ctrl-C in nuncio's terminal.
-    command.process_group(0);
+    command.args(&program.arguments);
     // Nuncio's own variables may name keys, and servers with their passwords.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("NUNCIO_") || name == "NATS_URL" || name == "REDIS_URL") {
@@ -91,7 +69,7 @@ fn spawn(program: &Program, ctx: &JobContext) -> io::Result<Child> {
     if let Some(deadline) = ctx.deadline() {
         command.env("NUNCIO_DEADLINE", deadline.to_rfc3339());
     }
-    command.spawn()
+    command
 }
 
 /// Writes the input, and closes stdin.
@@ -103,46 +81,31 @@ async fn write(mut stdin: ChildStdin, input: String) {
 }
 
 /// Logs the lines of stderr.
-async fn log(stderr: impl AsyncRead + Unpin, ended: CancellationToken) {
-    let mut pipe = Pipe::new(stderr, ended);
-    let mut splitter = LineSplitter::new(MAX_LOG_LINE, LongLine::Split);
-    loop {
-        let mut bytes = pipe.read().await;
-        let is_end = bytes.is_empty();
-        while let Some(line) = splitter.next(&mut bytes).or_else(|| is_end.then(|| splitter.finish()).flatten()) {
-            if let Line::Complete(line) = line
-                && !line.trim_ascii().is_empty()
-            {
-                warn!(source = "stderr", line = ?String::from_utf8_lossy(&line), "the program says");
-            }
-        }
-        if is_end {
-            return;
+async fn log(stderr: ChildStderr, ended: CancellationToken) {
+    let mut lines = PipeLines::new(stderr, ended, LineSplitter::new(MAX_LOG_LINE, LongLine::Split));
+    while let Some(line) = lines.next().await {
+        if let Line::Complete(line) = line
+            && !line.trim_ascii().is_empty()
+        {
+            warn!(source = "stderr", line = ?String::from_utf8_lossy(&line), "the program says");
         }
     }
 }
 
 /// Acts on the lines of stdout, to its end.
-async fn listen(stdout: impl AsyncRead + Unpin, ctx: JobContext, ended: CancellationToken, max_line: usize) -> Ending {
-    let mut pipe = Pipe::new(stdout, ended);
-    let mut splitter = LineSplitter::new(max_line, LongLine::Drop);
+async fn listen(stdout: ChildStdout, ctx: JobContext, ended: CancellationToken, max_line: usize) -> Ending {
+    let mut lines = PipeLines::new(stdout, ended, LineSplitter::new(max_line, LongLine::Drop));
     let mut ending = Ending::default();
-    loop {
-        let mut bytes = pipe.read().await;
-        let is_end = bytes.is_empty();
-        while let Some(line) = splitter.next(&mut bytes).or_else(|| is_end.then(|| splitter.finish()).flatten()) {
-            let message = match line {
-                Line::Complete(line) => protocol::parse(&line),
-                Line::TooLong => Some(Message::Invalid(format!("it is longer than {max_line} bytes"))),
-            };
-            if let Some(message) = message {
-                act(message, &ctx, &mut ending).await;
-            }
-        }
-        if is_end {
-            return ending;
+    while let Some(line) = lines.next().await {
+        let message = match line {
+            Line::Complete(line) => protocol::parse(&line),
+            Line::TooLong => Some(Message::Invalid(format!("it is longer than {max_line} bytes"))),
+        };
+        if let Some(message) = message {
+            act(message, &ctx, &mut ending).await;
         }
     }
+    ending
 }
 
 async fn act(message: Message, ctx: &JobContext, ending: &mut Ending) {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::exec::lines::{Line, LineSplitter, LongLine};
-use crate::exec::pipe::Pipe;
+use crate::exec::pipe::PipeLines;
 use crate::exec::protocol::{self, Chunk, Ending, Id, Message, Question};
 
 /// The maximum number of answers that wait for the program to read them. Until it does, its stdout is not read.
@@ -43,21 +43,13 @@ pub(super) async fn write_stdin(
 
 /// Turns the lines of a program's stderr into log events.
 pub(super) async fn log_stderr(stderr: impl AsyncRead + Unpin, ctx: JobContext, ended: CancellationToken) {
-    let mut pipe = Pipe::new(stderr, ended);
-    let mut splitter = LineSplitter::new(MAX_LOG_MESSAGE, LongLine::Split);
-    loop {
-        let mut bytes = pipe.read().await;
-        let is_end = bytes.is_empty();
-        while let Some(line) = splitter.next(&mut bytes).or_else(|| is_end.then(|| splitter.finish()).flatten()) {
-            if let Line::Complete(line) = line
-                && !line.trim_ascii().is_empty()
-            {
-                // Fails after the job's end. The rest is read all the same, so that the program can write it and end.
-                drop(ctx.log(Level::Warn, &String::from_utf8_lossy(&line)).field("source", "stderr").await);
-            }
-        }
-        if is_end {
-            return;
+    let mut lines = PipeLines::new(stderr, ended, LineSplitter::new(MAX_LOG_MESSAGE, LongLine::Split));
+    while let Some(line) = lines.next().await {
+        if let Line::Complete(line) = line
+            && !line.trim_ascii().is_empty()
+        {
+            // Fails after the job's end. The rest is read all the same, so that the program can write it and end.
+            drop(ctx.log(Level::Warn, &String::from_utf8_lossy(&line)).field("source", "stderr").await);
         }
     }
 }
@@ -83,25 +75,18 @@ impl Listener {
         ended: CancellationToken,
         max_line: usize,
     ) -> Ending {
-        let mut pipe = Pipe::new(stdout, ended);
-        let mut splitter = LineSplitter::new(max_line, LongLine::Drop);
-        loop {
-            let mut bytes = pipe.read().await;
-            let is_end = bytes.is_empty();
-            while let Some(line) = splitter.next(&mut bytes).or_else(|| is_end.then(|| splitter.finish()).flatten()) {
-                self.line += 1;
-                let message = match line {
-                    Line::Complete(line) => protocol::parse(&line),
-                    Line::TooLong => Some(Message::Invalid(format!("the line is longer than {max_line} bytes"))),
-                };
-                if let Some(message) = message {
-                    self.act(message).await;
-                }
-            }
-            if is_end {
-                return self.ending;
+        let mut lines = PipeLines::new(stdout, ended, LineSplitter::new(max_line, LongLine::Drop));
+        while let Some(line) = lines.next().await {
+            self.line += 1;
+            let message = match line {
+                Line::Complete(line) => protocol::parse(&line),
+                Line::TooLong => Some(Message::Invalid(format!("the line is longer than {max_line} bytes"))),
+            };
+            if let Some(message) = message {
+                self.act(message).await;
             }
         }
+        self.ending
     }
 
     async fn act(&mut self, message: Message) {
