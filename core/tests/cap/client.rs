@@ -5,24 +5,14 @@ use std::sync::Arc;
 
 use nuncio_core::cap::{
     Acceptance, Authentication, BusPacket, Client, ClientConfig, ClientEvent, ClientJob, ClientOutput, ClientRefused,
-    ClientTimer, ComponentId, DecodeLimits, JobProgress, JobRequest, JobResult, JobStatus, MapOrder, Payload,
-    PublicKey, Reading, Subject, Timestamp, Unsignable, Verifier, validate,
+    ClientTimer, ComponentId, DecodeLimits, JobProgress, JobRequest, JobResult, JobStatus, Payload, Reading, Subject,
+    Unsignable, validate,
 };
 use nuncio_core::time::Time;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-const START: Time = Time(1_779_000_000_000_000);
-
-/// Verifies nothing: unsigned packets are accepted without it.
-#[derive(Debug)]
-struct NoVerifier;
-
-impl Verifier for NoVerifier {
-    fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
-        false
-    }
-}
+use crate::unsigned::{self, NoVerifier, START};
 
 struct Harness {
     client: Client,
@@ -34,15 +24,7 @@ fn request(id: &str) -> JobRequest {
 }
 
 fn packet(payload: impl Into<Payload>) -> Vec<u8> {
-    let packet = BusPacket {
-        trace_id: "trace".into(),
-        sender_id: "w".into(),
-        created_at: Some(Timestamp::from_time(START)),
-        protocol_version: 1,
-        payload: Some(payload.into()),
-        ..BusPacket::default()
-    };
-    packet.encode(MapOrder::Lexicographic)
+    unsigned::packet("w", payload)
 }
 
 impl Harness {

@@ -24,6 +24,7 @@
 
 use std::sync::Arc;
 
+use crate::unsigned::START;
 use bytes::Bytes;
 use nuncio_core::cap::{
     Acceptance, Authentication, BusPacket, Client, ClientConfig, ClientEvent, ClientOutput, ComponentId, DecodeLimits,
@@ -31,9 +32,6 @@ use nuncio_core::cap::{
     MapOrder, P256Signer, P256Verifier, Payload, PublicKey, Reading, Signer as _, Subject, Timestamp, Topic, Worker,
     WorkerConfig, WorkerEvent, WorkerOutput, open,
 };
-use nuncio_core::time::Time;
-
-const START: Time = Time(1_779_000_000_000_000);
 
 fn key(seed: u8) -> P256Signer {
     P256Signer::from_bytes(&[seed; 32]).unwrap()

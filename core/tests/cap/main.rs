@@ -18,5 +18,6 @@ mod support;
 mod together;
 #[cfg(feature = "p256")]
 mod trust;
+mod unsigned;
 mod validation;
 mod worker;

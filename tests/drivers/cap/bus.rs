@@ -24,67 +24,58 @@ fn a_job_that_is_submitted_while_the_bus_is_away_runs_when_it_is_back() {
     });
 }
 
+/// Runs a job whose worker and client have a connection each, cuts one of them while its handler runs, and restores it once
+/// the handler has returned. Returns how often the handler was called.
+async fn cut_until_the_handler_has_returned(net: &Net, whose: Whose) -> usize {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let (go_on, wait) = smol::channel::bounded(1);
+    let (worker, worker_bus) = net
+        .worker(Worker::builder().job("job.wait", move |ctx: JobContext, (): ()| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let wait = wait.clone();
+            async move {
+                ctx.progress(1).await?;
+                wait.recv().await?;
+                Ok(7)
+            }
+        }))
+        .await;
+    let (client, client_bus) = net.client();
+    let mut job = client.submit(Submit::new("job.wait")).await.unwrap();
+    job.progress().next().await.unwrap();
+    let bus = match whose {
+        Whose::Worker => worker_bus,
+        Whose::Client => client_bus,
+    };
+    bus.cut();
+    go_on.send(()).await.unwrap();
+    while worker.running() > 0 {
+        smol::future::yield_now().await;
+    }
+    bus.restore();
+    assert_eq!(job.result::<u8>().await.unwrap(), 7);
+    calls.load(Ordering::SeqCst)
+}
+
+/// Whose connection is cut.
+enum Whose {
+    Worker,
+    Client,
+}
+
 #[test]
 fn a_result_that_is_made_while_the_bus_is_away_is_published_when_it_is_back() {
     within(async {
-        let net = Net::new().await;
-        let (go_on, wait) = channel();
-        let (worker, bus) = net
-            .worker(Worker::builder().job("job.wait", move |ctx: JobContext, (): ()| {
-                let wait = wait.clone();
-                async move {
-                    ctx.progress(1).await?;
-                    wait.recv().await?;
-                    Ok(7)
-                }
-            }))
-            .await;
-        let (client, _) = net.client();
-        let mut job = client.submit(Submit::new("job.wait")).await.unwrap();
-        job.progress().next().await.unwrap();
-        bus.cut();
-        go_on.send(()).await.unwrap();
-        while worker.running() > 0 {
-            smol::future::yield_now().await;
-        }
-        bus.restore();
-        assert_eq!(job.result::<u8>().await.unwrap(), 7);
+        cut_until_the_handler_has_returned(&Net::new().await, Whose::Worker).await;
     });
-}
-
-fn channel() -> (smol::channel::Sender<()>, smol::channel::Receiver<()>) {
-    smol::channel::bounded(1)
 }
 
 #[test]
 fn a_client_that_missed_the_result_gets_it_once_it_is_back() {
     within(async {
-        let net = Net::new().await;
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&calls);
-        let (go_on, wait) = channel();
-        let (worker, _) = net
-            .worker(Worker::builder().job("job.wait", move |ctx: JobContext, (): ()| {
-                counted.fetch_add(1, Ordering::SeqCst);
-                let wait = wait.clone();
-                async move {
-                    ctx.progress(1).await?;
-                    wait.recv().await?;
-                    Ok(7)
-                }
-            }))
-            .await;
-        let (client, bus) = net.client();
-        let mut job = client.submit(Submit::new("job.wait")).await.unwrap();
-        job.progress().next().await.unwrap();
-        bus.cut();
-        go_on.send(()).await.unwrap();
-        while worker.running() > 0 {
-            smol::future::yield_now().await;
-        }
-        bus.restore();
-        assert_eq!(job.result::<u8>().await.unwrap(), 7);
-        assert_eq!(calls.load(Ordering::SeqCst), 1, "the handler runs once");
+        let calls = cut_until_the_handler_has_returned(&Net::new().await, Whose::Client).await;
+        assert_eq!(calls, 1, "the handler runs once");
     });
 }
 

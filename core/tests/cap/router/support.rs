@@ -4,24 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nuncio_core::cap::{
-    Acceptance, Authentication, Budget, BusPacket, ComponentId, ComponentRole, Decision, DecodeLimits, Delivery,
-    Dispatch, Handshake, Heartbeat, JobCancel, JobMetadata, JobProgress, JobRequest, JobResult, JobStatus, MapOrder,
-    Payload, PublicKey, Reading, Router, RouterConfig, RouterEvent, RouterJob, RouterOutput, RouterRecord,
-    RouterRefused, Subject, Timestamp, Verifier, validate,
+    Acceptance, Authentication, BusPacket, ComponentId, ComponentRole, Decision, DecodeLimits, Delivery, Dispatch,
+    Handshake, Heartbeat, JobCancel, JobProgress, JobRequest, JobResult, JobStatus, Payload, Reading, Router,
+    RouterConfig, RouterEvent, RouterJob, RouterOutput, RouterRecord, RouterRefused, Subject, validate,
 };
 use nuncio_core::time::Time;
 
-pub(crate) const START: Time = Time(1_779_000_000_000_000);
-
-/// Verifies nothing: unsigned packets are accepted without it.
-#[derive(Debug)]
-pub(crate) struct NoVerifier;
-
-impl Verifier for NoVerifier {
-    fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
-        false
-    }
-}
+pub(crate) use crate::unsigned::{NoVerifier, START, packet, with_deadline, with_key};
 
 pub(crate) fn config() -> RouterConfig {
     let reading = Reading::new(Authentication::Unsigned);
@@ -30,26 +19,6 @@ pub(crate) fn config() -> RouterConfig {
 
 pub(crate) fn request(id: &str) -> JobRequest {
     JobRequest { job_id: id.into(), topic: "job.echo".into(), ..JobRequest::default() }
-}
-
-pub(crate) fn with_key(request: JobRequest, key: &str) -> JobRequest {
-    JobRequest { meta: Some(JobMetadata { idempotency_key: key.into(), ..JobMetadata::default() }), ..request }
-}
-
-pub(crate) fn with_deadline(request: JobRequest, deadline_ms: i64) -> JobRequest {
-    JobRequest { budget: Some(Budget { deadline_ms, ..Budget::default() }), ..request }
-}
-
-pub(crate) fn packet(sender: &str, payload: impl Into<Payload>) -> Vec<u8> {
-    let packet = BusPacket {
-        trace_id: "trace".into(),
-        sender_id: sender.into(),
-        created_at: Some(Timestamp::from_time(START)),
-        protocol_version: 1,
-        payload: Some(payload.into()),
-        ..BusPacket::default()
-    };
-    packet.encode(MapOrder::Lexicographic)
 }
 
 pub(crate) fn result(id: &str, worker: &str, status: JobStatus) -> JobResult {

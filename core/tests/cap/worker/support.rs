@@ -5,23 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    Acceptance, Attempt, Authentication, Budget, BusPacket, ComponentId, DecodeLimits, ErrorCode, FailureKind, Fetched,
-    JobCancel, JobFailure, JobMetadata, JobRequest, MapOrder, Payload, PublicKey, Reading, Subject, Timestamp, Topic,
-    Verifier, Worker, WorkerConfig, WorkerEvent, WorkerJob, WorkerOutput, WorkerRefused, validate,
+    Acceptance, Attempt, Authentication, BusPacket, ComponentId, DecodeLimits, ErrorCode, FailureKind, Fetched,
+    JobCancel, JobFailure, JobRequest, Payload, Reading, Subject, Topic, Worker, WorkerConfig, WorkerEvent, WorkerJob,
+    WorkerOutput, WorkerRefused, validate,
 };
 use nuncio_core::time::Time;
 
-pub(crate) const START: Time = Time(1_779_000_000_000_000);
-
-/// Verifies nothing: unsigned packets are accepted without it.
-#[derive(Debug)]
-pub(crate) struct NoVerifier;
-
-impl Verifier for NoVerifier {
-    fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
-        false
-    }
-}
+use crate::unsigned::{self, NoVerifier};
+pub(crate) use crate::unsigned::{START, with_deadline, with_key};
 
 pub(crate) fn config() -> WorkerConfig {
     let reading = Reading::new(Authentication::Unsigned);
@@ -55,24 +46,8 @@ pub(crate) fn bare(id: &str) -> JobRequest {
     JobRequest { context_ptr: String::new(), ..request(id) }
 }
 
-pub(crate) fn with_key(request: JobRequest, key: &str) -> JobRequest {
-    JobRequest { meta: Some(JobMetadata { idempotency_key: key.into(), ..JobMetadata::default() }), ..request }
-}
-
-pub(crate) fn with_deadline(request: JobRequest, deadline_ms: i64) -> JobRequest {
-    JobRequest { budget: Some(Budget { deadline_ms, ..Budget::default() }), ..request }
-}
-
 pub(crate) fn packet(payload: impl Into<Payload>) -> Vec<u8> {
-    let packet = BusPacket {
-        trace_id: "trace".into(),
-        sender_id: "router".into(),
-        created_at: Some(Timestamp::from_time(START)),
-        protocol_version: 1,
-        payload: Some(payload.into()),
-        ..BusPacket::default()
-    };
-    packet.encode(MapOrder::Lexicographic)
+    unsigned::packet("router", payload)
 }
 
 pub(crate) fn echo() -> Subject {
