@@ -8,6 +8,9 @@
 //!   starts after a response that other code has checked;
 //! - **lines**: [`Link::lines`] is newline-delimited JSON over stdio (§4).
 //!
+//! Other connections of a client have modules of their own: `nats`, `resp` (feature `cap`) and `http1` (feature
+//! `caracal`).
+//!
 //! # Driving it
 //!
 //! A reader and a writer share the link behind a mutex. While [`Link::wants_input`] is true, the reader reads from the
@@ -97,6 +100,8 @@ mod buffer;
 mod client;
 mod event;
 mod head;
+#[cfg(feature = "caracal")]
+pub mod http1;
 mod link;
 #[cfg(feature = "cap")]
 pub mod nats;

@@ -9,6 +9,7 @@ mod cap;
 mod caracal;
 mod client;
 mod envelope;
+mod http1;
 mod ids;
 mod lease;
 mod lines;
@@ -27,6 +28,7 @@ pub use cap::{cap_client, cap_packet, cap_simulation, cap_verify, cap_worker};
 pub use caracal::{caracal_answers, caracal_baggage, caracal_coordinator, caracal_headers};
 pub use client::client_frames;
 pub use envelope::envelope;
+pub use http1::http1_bytes;
 pub use lease::lease_inclusion;
 pub use lines::lines;
 pub use link::link_bytes;
@@ -42,7 +44,7 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("cap_client", cap_client),
@@ -56,6 +58,7 @@ pub const TARGETS: [Target; 23] = [
     ("caracal_headers", caracal_headers),
     ("client_frames", client_frames),
     ("envelope", envelope),
+    ("http1_bytes", http1_bytes),
     ("lease_inclusion", lease_inclusion),
     ("lines", lines),
     ("link_bytes", link_bytes),
