@@ -206,9 +206,14 @@ impl Zone {
             }
             Change::Forgotten { sessions, edges, epoch } => {
                 self.epoch = self.epoch.max(*epoch);
-                let edges = edges.iter().filter(|id| self.edges.forget(**id, timers)).count();
-                let sessions = sessions.iter().filter(|id| self.sessions.forget(**id, timers)).count();
-                edges > 0 || sessions > 0
+                for edge in edges {
+                    self.edges.forget(*edge, timers);
+                }
+                for session in sessions {
+                    self.sessions.forget(*session, timers);
+                }
+                // What is not there was forgotten with its records.
+                true
             }
         }
     }

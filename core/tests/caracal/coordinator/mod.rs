@@ -2,6 +2,7 @@
 
 mod attenuation;
 mod authority;
+mod compaction;
 mod fixtures;
 mod leases;
 mod limits;

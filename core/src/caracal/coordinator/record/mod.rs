@@ -1,6 +1,7 @@
 //! The records of a coordinator. A change of its state is a record that is applied, so that a restart that applies the
 //! same records has the same state.
 
+mod compact;
 mod decode;
 mod encode;
 
