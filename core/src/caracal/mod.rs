@@ -31,6 +31,7 @@ pub use coordinator::event::{
 };
 pub use coordinator::record::{CoordinatorRecord, CoordinatorRecordError};
 pub use coordinator::restore::CoordinatorRestored;
+pub use coordinator::tokens::{Registration, TokenService, TokenServiceConfig, UnsignedToken};
 pub use wire::answer::edge::{CreatedEdge, InboundEdge, Revoked};
 pub use wire::answer::fault::CoordinatorFault;
 pub use wire::answer::session::{Lease, SessionStatus};

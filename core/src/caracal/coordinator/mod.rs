@@ -14,6 +14,8 @@
 //!  components         Zone { Sessions  Edges  Receipts }   Timers   NewIds
 //!                        |
 //!  poll_output        Outputs
+//!
+//!  tokens/            the token service, by whose tokens the host knows who asks
 //! ```
 //!
 //! A session and an edge change only by [`Zone::apply`](zone::Zone::apply), which a restart calls with the same records.
@@ -41,6 +43,7 @@ mod suspend;
 mod terminate;
 mod timeout;
 mod timers;
+pub(crate) mod tokens;
 mod zone;
 
 use alloc::sync::Arc;

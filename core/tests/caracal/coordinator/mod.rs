@@ -12,4 +12,5 @@ mod restore;
 mod sessions;
 mod support;
 mod together;
+mod tokens;
 mod transcript;

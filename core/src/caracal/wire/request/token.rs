@@ -12,7 +12,8 @@ use crate::caracal::wire::ids::{ApplicationId, ZoneId};
 use crate::caracal::wire::percent::push_form;
 use crate::secret::Secret;
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// The grant type of a token exchange.
+pub(crate) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// The scope of tokens for a coordinator.
 pub const LIFECYCLE_SCOPE: &str = "agent:lifecycle";

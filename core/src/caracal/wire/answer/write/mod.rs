@@ -6,11 +6,13 @@ pub(crate) mod session;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::caracal::wire::header::{Header, HeaderValue};
 
-/// An HTTP response. `content-length`, `date` and `connection` are added by the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An HTTP response. `content-length`, `date` and `connection` are added by the server. Its body, which may hold a token,
+/// is not part of its `Debug` form.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     status: u16,
     headers: Vec<Header>,
@@ -29,10 +31,15 @@ impl Reply {
         Reply { status: 204, headers: Vec::new(), body: None }
     }
 
-    /// Marks the answer as that to an earlier request with the same idempotency key.
-    pub(crate) fn replayed(mut self) -> Reply {
-        self.headers.push(Header::new("idempotency-replayed", HeaderValue::trusted("true")));
+    /// Adds a header field.
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Reply {
+        self.headers.push(Header::new(name, HeaderValue::trusted(value)));
         self
+    }
+
+    /// Marks the answer as that to an earlier request with the same idempotency key.
+    pub(crate) fn replayed(self) -> Reply {
+        self.with("idempotency-replayed", "true")
     }
 
     /// Returns the status.
@@ -48,6 +55,12 @@ impl Reply {
     /// Returns the body, which is JSON, if there is one.
     pub fn body(&self) -> Option<&str> {
         self.body.as_deref()
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
     }
 }
 

@@ -158,8 +158,8 @@ fn filled(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if value.is_empty() { None } else { Some(value) }
 }
 
-/// Returns the names and values of a query without escapes, or `None` if one is not UTF-8.
-fn pairs(query: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
+/// Returns the names and values of a query or a form without escapes, or `None` if one is not UTF-8.
+pub(crate) fn pairs(query: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
     let text = |text| unescape(text);
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -1,0 +1,62 @@
+//! The settings of a token service: its applications and its key.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::caracal::wire::ids::{ApplicationId, ZoneId};
+use crate::caracal::wire::request::spawn::Generation;
+use crate::caracal::wire::request::token::LIFECYCLE_SCOPE;
+use crate::secret::Secret;
+
+/// An application, the secret by which it is known, and what its tokens may say.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The zone of the application.
+    pub zone: ZoneId,
+    /// The application.
+    pub application: ApplicationId,
+    /// Its client secret.
+    pub secret: Secret,
+    /// The scopes that its tokens can have besides [`LIFECYCLE_SCOPE`], such as `coordinator.delegate_to:app-b`.
+    pub scopes: Vec<Box<str>>,
+}
+
+/// The settings of a [`TokenService`](super::TokenService).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TokenServiceConfig {
+    /// The generation of clients that it serves. Default: [`Generation::May`].
+    pub generation: Generation,
+    /// Who issues the tokens and whom they are for: the URL of the service. Tokens of another issuer are not valid.
+    pub issuer: Box<str>,
+    /// The name of the key that signs tokens.
+    pub key_id: Box<str>,
+    /// The lifetime of a token that asks for none, and the longest one. Default: 15 minutes.
+    pub lifetime: Duration,
+    /// The time by which clocks may differ. Default: 60 s.
+    pub leeway: Duration,
+    /// The applications.
+    pub applications: Vec<Registration>,
+}
+
+impl TokenServiceConfig {
+    /// Returns the settings of a service without applications.
+    pub fn new(issuer: &str, key_id: &str) -> TokenServiceConfig {
+        TokenServiceConfig {
+            generation: Generation::May,
+            issuer: issuer.into(),
+            key_id: key_id.into(),
+            lifetime: Duration::from_mins(15),
+            leeway: Duration::from_mins(1),
+            applications: Vec::new(),
+        }
+    }
+}
+
+impl Registration {
+    /// Returns whether its tokens can have a scope.
+    pub(super) fn has(&self, scope: &str) -> bool {
+        scope == LIFECYCLE_SCOPE || self.scopes.iter().any(|held| **held == *scope)
+    }
+}
