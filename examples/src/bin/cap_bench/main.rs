@@ -1,7 +1,8 @@
 //! Measures jobs of CAP on a real NATS and a real Redis: a client, a router and a worker, each a process of its own, that
 //! sign and verify every packet. The baseline (`floor`) is async-nats alone: three processes that pass messages of the same
 //! sizes on the same way, without Redis and without reading them. With `--peer PYTHON` the worker and the client are those
-//! of cap-sdk-python 2.10.0, behind the same router. The sides take turns, and the medians of all rounds are printed.
+//! of cap-sdk-python 2.10.0, behind the same router. `--unsigned` leaves out the signatures on all sides, which shows what
+//! the rest costs. The sides take turns, and the medians of all rounds are printed.
 //!
 //! `cargo run --release -p nuncio-examples --bin cap_bench -- --peer target/peers/cap-2.10/bin/python`
 //!
@@ -38,7 +39,7 @@ struct Flags {
     /// A Python interpreter with cap-sdk-python 2.10.0, which is measured as well
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
-    /// Leaves out the signatures of Nuncio's packets
+    /// Leaves out the signatures of all packets
     #[arg(long)]
     unsigned: bool,
     #[command(subcommand)]
@@ -114,7 +115,7 @@ async fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut medians = Vec::new();
     for (side, rounds) in sides.iter().zip(&rounds) {
         let median = Round::median(rounds);
-        let note = if side.name == "nuncio" { signed } else { "" };
+        let note = if side.name == "floor" { "" } else { signed };
         let name = format!("{}{note}", side.name);
         println!("{name:<22} {:>10.0} {:>14.0} {:>13.0} us", median.many, median.single, median.p50);
         medians.push(median);

@@ -1,4 +1,4 @@
-"""A worker and a client that use cap-sdk-python 2.10.0: `worker|client NATS REDIS KEYS`."""
+"""A worker and a client that use cap-sdk-python 2.10.0: `worker|client NATS REDIS [KEYS]`; unsigned without KEYS."""
 
 import asyncio
 import json
@@ -16,17 +16,21 @@ from cap.runtime import Agent
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-ROLE, NATS, REDIS, KEYS = sys.argv[1:]
+ROLE, NATS, REDIS, *KEYS = sys.argv[1:]
 INPUT = {"prompt": "Summarise the minutes of the meeting in one sentence."}
 
 
 def private_key():
-    return serialization.load_pem_private_key((pathlib.Path(KEYS) / f"{ROLE}.pem").read_bytes(), None)
+    if not KEYS:
+        return None
+    return serialization.load_pem_private_key((pathlib.Path(KEYS[0]) / f"{ROLE}.pem").read_bytes(), None)
 
 
 def public_keys():
+    if not KEYS:
+        return None
     names = ["client", "router", "worker"]
-    read = lambda name: (pathlib.Path(KEYS) / f"{name}.pub").read_bytes()
+    read = lambda name: (pathlib.Path(KEYS[0]) / f"{name}.pub").read_bytes()
     return {name: serialization.load_pem_public_key(read(name)) for name in names}
 
 
@@ -53,10 +57,11 @@ async def submit():
     async def on_result(message):
         packet = buspacket_pb2.BusPacket()
         packet.ParseFromString(message.data)
-        signature = packet.signature
-        packet.ClearField("signature")
-        signed = packet.SerializeToString(deterministic=True)
-        keys[packet.sender_id].verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+        if keys is not None:
+            signature = packet.signature
+            packet.ClearField("signature")
+            signed = packet.SerializeToString(deterministic=True)
+            keys[packet.sender_id].verify(signature, signed, ec.ECDSA(hashes.SHA256()))
         if (result := awaited.pop(packet.job_result.job_id, None)) is not None:
             result.set_result(packet.job_result)
 

@@ -72,12 +72,13 @@ impl Side {
     /// The worker and the client of the Python SDK, and our router.
     pub(crate) fn python(flags: &Flags, python: &Path) -> Result<Side> {
         let (folder, nats, redis) = (Folder::with_keys()?, Nats::start(flags)?, Redis::start()?);
+        let keys = (!flags.unsigned).then_some(&folder);
         let script = |process: &str| {
             let mut command = Command::new(python);
-            command.args(["-c", PEER, process, &nats.url(), &redis.url()]).arg(folder.path());
+            command.args(["-c", PEER, process, &nats.url(), &redis.url()]).args(keys.map(Folder::path));
             command
         };
-        let router = place("router", &nats, Some(&redis), Some(&folder))?;
+        let router = place("router", &nats, Some(&redis), keys)?;
         let others = vec![Talker::start(router)?, Talker::start(script("worker"))?];
         let client = Talker::start(script("client"))?;
         Ok(Side { name: "python", client, _others: others, nats, _redis: Some(redis), _folder: folder })
