@@ -23,7 +23,7 @@ pub use client::Client;
 pub use client::config::{ClientConfig, ClientLimits};
 pub use client::output::{ClientEvent, ClientJob, ClientOutput, ClientRefused, ClientTimer};
 pub use router::Router;
-pub use router::config::{Dispatch, LostWorker, Policy, RouterConfig, RouterLimits};
+pub use router::config::{Dispatch, LostWorker, Policy, RouterConfig, RouterLimits, RouterTrust};
 pub use router::job::state::RouterJobState;
 pub use router::output::{
     Constraints, Decision, Delivery, RefusedByRouter, RouterEvent, RouterJob, RouterOutput, RouterRefused, RouterTimer,

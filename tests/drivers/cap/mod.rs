@@ -9,5 +9,6 @@ mod jobs;
 mod middleware;
 mod pool;
 mod router;
+mod sessions;
 mod support;
 mod trust;

@@ -18,7 +18,7 @@ fn now() -> Time {
     Time(since.as_micros().try_into().unwrap())
 }
 
-fn ring(name: &str, signer: &RingSigner) -> Keyring {
+pub(crate) fn ring(name: &str, signer: &RingSigner) -> Keyring {
     let mut keys = Keyring::default();
     keys.add(name, signer.public_key()).unwrap();
     keys

@@ -189,6 +189,7 @@ impl Sim {
                     _ => {}
                 }
             }
+            RouterOutput::Reply { .. } => {}
             RouterOutput::Store { number, record } => {
                 note(|| format!("  router stores {number}: {:?} of {}", record.kind(), record.job_id()));
                 let read = RouterRecord::decode(&record.encode());

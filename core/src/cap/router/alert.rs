@@ -13,7 +13,7 @@ use crate::cap::wire::subject::Subject;
 impl Router {
     /// Reports a packet that was refused, unless too many were lately.
     pub(super) fn alert(&mut self, subject: &Subject, bytes: &[u8], reason: &RefusedByRouter) {
-        let Some(code) = reason.code() else { return };
+        let code = reason.code();
         let (window, max) = (self.config.alert_window, self.config.limits.alerts);
         if !self.alerts.admit(self.now, window, max) {
             return;

@@ -31,7 +31,7 @@ impl Router {
             return Err(RefusedByRouter::CancelDenied(sender.into()));
         }
         // A cancellation of an earlier dispatch does not concern the present one.
-        if cancel.dispatch.is_some_and(|dispatch| self.config.resign && dispatch.attempt < u64::from(job.attempts)) {
+        if cancel.dispatch.is_some_and(|dispatch| self.config.resigns() && dispatch.attempt < u64::from(job.attempts)) {
             return Ok(());
         }
         if job.asker.job_id == cancel.job_id {

@@ -1,5 +1,6 @@
 //! The settings of a router: who it is, how it sends jobs to workers, and its limits.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -7,6 +8,7 @@ use core::time::Duration;
 
 use crate::cap::signature::generic::Reading;
 use crate::cap::signature::host::{Signer, Verifier};
+use crate::cap::trust::authority::TrustAuthority;
 use crate::cap::wire::codec::write::MapOrder;
 use crate::cap::wire::subject::ComponentId;
 
@@ -42,6 +44,41 @@ pub enum LostWorker {
     Fail,
 }
 
+/// Whether workers prove themselves to the router, and whether they have to (2.17, spec/14).
+///
+/// With trust, the router sends requests under its own signature, because workers with a trust session believe their
+/// scheduler alone. Its [`signer`](RouterConfig::signer) has the key that the workers have pinned. The authority comes with
+/// the workers that are enrolled; its id is the one of the router.
+#[derive(Clone, Debug, Default)]
+pub enum RouterTrust {
+    /// The router gives no sessions.
+    #[default]
+    Off,
+    /// It gives sessions, and workers without one get jobs too: for the time in which workers are enrolled.
+    Offer(Box<TrustAuthority>),
+    /// Only workers with a session get jobs, and only of topics that their enrollment allows. Their packets have to carry
+    /// the token of their session. The router chooses the worker of each job, as with [`Dispatch::LeastLoaded`].
+    Require(Box<TrustAuthority>),
+}
+
+impl RouterTrust {
+    /// Returns whether workers need a session.
+    pub const fn is_required(&self) -> bool {
+        match self {
+            RouterTrust::Off | RouterTrust::Offer(_) => false,
+            RouterTrust::Require(_) => true,
+        }
+    }
+
+    /// Returns the authority that a router begins with.
+    pub(super) fn authority(&self) -> Option<&TrustAuthority> {
+        match self {
+            RouterTrust::Off => None,
+            RouterTrust::Offer(authority) | RouterTrust::Require(authority) => Some(authority),
+        }
+    }
+}
+
 /// The settings of a [`Router`](super::Router).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -59,8 +96,10 @@ pub struct RouterConfig {
     /// How a job gets to a worker. Default: by the queue group of its topic.
     pub dispatch: Dispatch,
     /// Whether requests are sent to workers under the router's own signature, with the dispatch that they belong to.
-    /// Default: false, and the packet of the submitter is sent unchanged, with its signature.
+    /// Default: false, and the packet of the submitter is sent unchanged, with its signature, unless there is `trust`.
     pub resign: bool,
+    /// Whether workers prove themselves to the router, and whether they have to. Default: off.
+    pub trust: RouterTrust,
     /// Who decides whether a job may run. Default: all jobs may.
     pub policy: Policy,
     /// The senders that may cancel every job. Default: none; a submitter can cancel its own jobs.
@@ -168,6 +207,7 @@ impl RouterConfig {
             map_order: MapOrder::default(),
             dispatch: Dispatch::default(),
             resign: false,
+            trust: RouterTrust::default(),
             policy: Policy::default(),
             operators: BTreeSet::new(),
             records: false,
@@ -197,6 +237,16 @@ impl RouterConfig {
     pub fn with(mut self, change: impl FnOnce(&mut RouterConfig)) -> RouterConfig {
         change(&mut self);
         self
+    }
+
+    /// Returns whether requests are sent to workers under the router's own signature.
+    pub(super) const fn resigns(&self) -> bool {
+        self.resign || !matches!(self.trust, RouterTrust::Off)
+    }
+
+    /// Returns how jobs get to workers.
+    pub(super) fn dispatches(&self) -> Dispatch {
+        if self.trust.is_required() { Dispatch::LeastLoaded } else { self.dispatch }
     }
 
     /// Returns the pause before a job is sent again; the first time has the number 1.

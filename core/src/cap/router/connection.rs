@@ -25,6 +25,10 @@ impl Router {
             ] {
                 this.outbox.subscribe(subject);
             }
+            if this.trust.is_some() {
+                this.outbox.subscribe(Subject::TrustChallenge);
+                this.outbox.subscribe(Subject::TrustAuthenticate);
+            }
             this.outbox.publish_unsent();
             let until = this.now.plus(this.config.worker_timeout());
             this.workers.spare(until, &mut this.timers);

@@ -45,13 +45,13 @@ impl Router {
     /// whose topic no known worker serves is sent to its topic; that is ours.
     #[expect(clippy::option_option, reason = "a place is either there or not, and is either a worker's or the topic's")]
     fn target(&self, key: RouterJob, topic: &Topic) -> Option<Option<ComponentId>> {
-        if self.config.dispatch == Dispatch::Queue {
+        if self.config.dispatches() == Dispatch::Queue {
             return Some(None);
         }
         let job = self.jobs.get(key)?;
-        match self.workers.choose(topic, &job.tried, Router::admits) {
+        match self.workers.choose(topic, &job.tried, |worker| self.admits(worker, topic)) {
             Choice::Worker(worker) => Some(Some(worker)),
-            Choice::None if self.workers.has_unknown() => Some(None),
+            Choice::None if self.workers.has_unknown() && !self.config.trust.is_required() => Some(None),
             Choice::Full | Choice::None => None,
         }
     }
@@ -107,7 +107,7 @@ impl Router {
     /// Returns the packet that a worker gets: the one of the submitter, or one of the router's own.
     fn request(&mut self, key: RouterJob) -> Option<Bytes> {
         let job = self.jobs.get(key)?;
-        if !self.config.resign {
+        if !self.config.resigns() {
             return Some(job.packet().clone());
         }
         let packet = BusPacket::decode(job.packet(), &self.config.reading.limits).ok()?;

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  handle_packet     receive.rs   submit.rs | report.rs | cancel.rs | presence.rs
+//!  handle_request    trust.rs                    |
 //!  handle_timeout    timeout.rs                  |
 //!  host              policy.rs   connection.rs   restore.rs
 //!                                     |
 //!  rules             admit.rs   answer.rs   retry.rs   settle.rs   alert.rs
 //!                                     |
-//!  components        Jobs   Queue   Workers   Cancelled   Alerts   Timers
+//!  components        Jobs   Queue   Workers   TrustAuthority   Cancelled   Alerts   Timers
 //!                                     |
 //!  flush.rs          at the end of every input: dispatch.rs sends what waits, old jobs are forgotten, changes are recorded
 //!                                     |
@@ -53,6 +54,7 @@ mod settle;
 mod submit;
 mod timeout;
 mod timers;
+mod trust;
 pub(crate) mod view;
 mod workers;
 
@@ -67,6 +69,7 @@ use self::output::{RouterOutput, RouterTimer};
 use self::queue::Queue;
 use self::timers::Timers;
 use self::workers::Workers;
+use crate::cap::trust::authority::TrustAuthority;
 use crate::random::Random;
 use crate::time::Time;
 
@@ -122,6 +125,8 @@ pub struct Router {
     jobs: Jobs,
     queue: Queue,
     workers: Workers,
+    /// Gives sessions to workers, if the settings say so.
+    trust: Option<TrustAuthority>,
     cancelled: Cancelled,
     alerts: Alerts,
     outbox: Outbox,
@@ -133,6 +138,7 @@ impl Router {
     /// byte for byte, if the signer is deterministic.
     pub fn new(config: RouterConfig, seed: [u8; 32], now: Time) -> Router {
         Router {
+            trust: config.trust.authority().cloned(),
             config: Arc::new(config),
             random: Random::new(seed),
             now,

@@ -82,6 +82,13 @@ impl Outbox {
         self.fresh.push(RouterOutput::Acknowledge { delivery });
     }
 
+    /// Answers a request, if the bus is there. Its sender asks again otherwise.
+    pub(super) fn reply(&mut self, to: &str, bytes: Bytes) {
+        if self.is_connected {
+            self.fresh.push(RouterOutput::Reply { to: to.into(), bytes });
+        }
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.is_connected
     }
@@ -104,7 +111,7 @@ impl Outbox {
         for (after, output) in core::mem::take(&mut self.waiting) {
             match output {
                 RouterOutput::Publish { subject, bytes } => self.send(subject, bytes),
-                RouterOutput::Subscribe { .. } => {}
+                RouterOutput::Subscribe { .. } | RouterOutput::Reply { .. } => {}
                 RouterOutput::Store { .. } | RouterOutput::Acknowledge { .. } | RouterOutput::Event(_) => {
                     self.waiting.push_back((after, output));
                 }
@@ -154,7 +161,14 @@ impl Outbox {
     /// Returns the bytes of the packets and records that were not polled yet.
     pub(super) fn bytes(&self) -> usize {
         let output = |output: &RouterOutput| {
-            size_of::<RouterOutput>() + if let RouterOutput::Publish { bytes, .. } = output { bytes.len() } else { 0 }
+            let packet = match output {
+                RouterOutput::Publish { bytes, .. } | RouterOutput::Reply { bytes, .. } => bytes.len(),
+                RouterOutput::Subscribe { .. }
+                | RouterOutput::Store { .. }
+                | RouterOutput::Acknowledge { .. }
+                | RouterOutput::Event(_) => 0,
+            };
+            size_of::<RouterOutput>() + packet
         };
         let waiting: usize = self.waiting.iter().map(|(_, waiting)| output(waiting)).sum();
         let unsent: usize = self.unsent.iter().map(|(_, bytes)| bytes.len()).sum();

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::record::RouterRecord;
 use crate::cap::signature::rejection::{Rejection, Unsignable};
+use crate::cap::trust::authority::output::AuthorityEvent;
 use crate::cap::wire::job::{ErrorCode, JobRequest, JobStatus};
 use crate::cap::wire::subject::{ComponentId, InvalidSubject, Subject};
 
@@ -35,6 +36,14 @@ pub enum RouterOutput {
     Publish {
         /// The subject.
         subject: Subject,
+        /// The packet.
+        bytes: Bytes,
+    },
+    /// Answer a request of the trust handshake on the subject that it came with. The packet carries secrets, so it is not
+    /// to be logged or stored.
+    Reply {
+        /// The reply subject, as it was passed in.
+        to: String,
         /// The packet.
         bytes: Bytes,
     },
@@ -131,6 +140,8 @@ pub enum RouterEvent {
         /// The worker.
         worker: ComponentId,
     },
+    /// Something has happened to the trust session of a worker.
+    Trust(AuthorityEvent),
     /// A packet was refused.
     Refused {
         /// The subject it came on.
@@ -196,6 +207,9 @@ pub enum RefusedByRouter {
     /// The sender is not a worker that the job was sent to.
     #[error("the job was not sent to {0:?}")]
     NotAssigned(String),
+    /// The sender needs a trust session, and the packet does not carry the token of one that is valid.
+    #[error("{0:?} has no trust session, or its packet does not carry the token")]
+    NotTrusted(String),
     /// A result has a status that is not one of a result.
     #[error("the status {0:?} is not one of a result")]
     Status(JobStatus),
@@ -210,19 +224,20 @@ pub enum RefusedByRouter {
 }
 
 impl RefusedByRouter {
-    /// Returns the error code of the protocol for an alert about the packet (spec/16); `None` if the packet is no error.
-    pub fn code(&self) -> Option<ErrorCode> {
+    /// Returns the error code of the protocol for an alert about the packet (spec/16).
+    pub fn code(&self) -> ErrorCode {
         match self {
-            RefusedByRouter::Rejected(rejection) => Some(rejection.code()),
+            RefusedByRouter::Rejected(rejection) => rejection.code(),
             RefusedByRouter::Misplaced(_)
             | RefusedByRouter::JobId { .. }
             | RefusedByRouter::Topic { .. }
             | RefusedByRouter::Sender { .. }
-            | RefusedByRouter::Status(_) => Some(ErrorCode::PROTOCOL_MALFORMED_PACKET),
-            RefusedByRouter::Duplicate(_) => Some(ErrorCode::JOB_DUPLICATE),
-            RefusedByRouter::CancelDenied(_) => Some(ErrorCode::JOB_PERMISSION_DENIED),
-            RefusedByRouter::Limit { .. } => Some(ErrorCode::JOB_RESOURCE_EXHAUSTED),
-            RefusedByRouter::NotAssigned(_) => None,
+            | RefusedByRouter::Status(_) => ErrorCode::PROTOCOL_MALFORMED_PACKET,
+            RefusedByRouter::Duplicate(_) => ErrorCode::JOB_DUPLICATE,
+            RefusedByRouter::CancelDenied(_) | RefusedByRouter::NotTrusted(_) | RefusedByRouter::NotAssigned(_) => {
+                ErrorCode::JOB_PERMISSION_DENIED
+            }
+            RefusedByRouter::Limit { .. } => ErrorCode::JOB_RESOURCE_EXHAUSTED,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Router {
             match decision {
                 Decision::Allow => this.allow(job, Constraints::default()),
                 Decision::AllowWith(constraints) => {
-                    if constraints.redacted_context_ptr.is_some() && !this.config.resign {
+                    if constraints.redacted_context_ptr.is_some() && !this.config.resigns() {
                         return Err(RouterRefused::Redaction);
                     }
                     this.allow(job, constraints);

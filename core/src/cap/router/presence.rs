@@ -9,10 +9,18 @@ use crate::cap::wire::handshake::{ComponentRole, Handshake};
 use crate::cap::wire::heartbeat::Heartbeat;
 use crate::cap::wire::packet::PROTOCOL_VERSION;
 use crate::cap::wire::subject::{ComponentId, Topic};
+use crate::secret::Secret;
 
 impl Router {
-    pub(super) fn on_heartbeat(&mut self, heartbeat: &Heartbeat, sender: &str) -> Result<(), RefusedByRouter> {
+    pub(super) fn on_heartbeat(
+        &mut self,
+        heartbeat: &Heartbeat,
+        sender: &str,
+        token: &Secret,
+    ) -> Result<(), RefusedByRouter> {
+        self.trusted(sender, token)?;
         let worker = self.hear(sender)?;
+        self.know(&worker);
         self.workers.load(&worker, heartbeat);
         self.queue.wake_all();
         // A worker that is busy may well be with the jobs that it was given.
@@ -25,10 +33,16 @@ impl Router {
     }
 
     /// Takes in a handshake. Those of other components than workers say nothing that the router needs.
-    pub(super) fn on_handshake(&mut self, handshake: &Handshake, sender: &str) -> Result<(), RefusedByRouter> {
+    pub(super) fn on_handshake(
+        &mut self,
+        handshake: &Handshake,
+        sender: &str,
+        token: &Secret,
+    ) -> Result<(), RefusedByRouter> {
         if handshake.role != ComponentRole::WORKER {
             return Ok(());
         }
+        self.trusted(sender, token)?;
         let worker = self.hear(sender)?;
         let topics = handshake.ready_topics.iter().filter_map(|topic| Topic::new(topic).ok());
         let topics = topics.take(self.config.limits.worker_topics).collect();
@@ -42,6 +56,19 @@ impl Router {
             self.resend(job);
         }
         Ok(())
+    }
+
+    /// Takes the topics of a worker whose handshake was missed from its session, if workers need one.
+    fn know(&mut self, worker: &ComponentId) {
+        let is_known = self.workers.get(worker).is_none_or(|worker| worker.topics.is_some());
+        if is_known || !self.config.trust.is_required() {
+            return;
+        }
+        let session = self.trust.as_ref().and_then(|trust| trust.session(self.now, worker.as_str()));
+        let named = session.map(|session| session.topics()).unwrap_or_default();
+        let topics = named.into_iter().filter_map(|topic| Topic::new(topic).ok());
+        let topics = topics.take(self.config.limits.worker_topics).collect();
+        self.workers.serve(worker, topics, true);
     }
 
     /// Notes a sign of life of a worker, which is its sender.

@@ -44,16 +44,18 @@ impl Router {
         if packet.sender_id == self.config.id.as_str() {
             return Ok(());
         }
-        let (sender, trace_id) = (packet.sender_id, packet.trace_id);
+        let (sender, trace_id, token) = (packet.sender_id, packet.trace_id, packet.auth_token);
         match (subject, packet.payload) {
             (Subject::JobSubmit, Some(Payload::JobRequest(request))) => {
                 self.on_submit(&request, &trace_id, &sender, bytes)
             }
-            (Subject::JobResult, Some(Payload::JobResult(result))) => self.on_result(&result, &sender, bytes),
-            (Subject::JobProgress, Some(Payload::JobProgress(progress))) => self.on_progress(&progress, &sender, bytes),
+            (Subject::JobResult, Some(Payload::JobResult(result))) => self.on_result(&result, &sender, &token, bytes),
+            (Subject::JobProgress, Some(Payload::JobProgress(progress))) => {
+                self.on_progress(&progress, &sender, &token, bytes)
+            }
             (Subject::JobCancel, Some(Payload::JobCancel(cancel))) => self.on_cancel(*cancel, &sender),
-            (Subject::Heartbeat, Some(Payload::Heartbeat(heartbeat))) => self.on_heartbeat(&heartbeat, &sender),
-            (Subject::Handshake, Some(Payload::Handshake(handshake))) => self.on_handshake(&handshake, &sender),
+            (Subject::Heartbeat, Some(Payload::Heartbeat(heartbeat))) => self.on_heartbeat(&heartbeat, &sender, &token),
+            (Subject::Handshake, Some(Payload::Handshake(handshake))) => self.on_handshake(&handshake, &sender, &token),
             (_, payload) => Err(RefusedByRouter::Misplaced(payload.map_or("packet", |payload| payload.name()))),
         }
     }

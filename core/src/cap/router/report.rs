@@ -11,11 +11,22 @@ use crate::cap::wire::common::DispatchIdentity;
 use crate::cap::wire::job::{JobProgress, JobResult, JobStatus};
 use crate::cap::wire::subject::ComponentId;
 use crate::digest::sha256;
+use crate::secret::Secret;
 
 impl Router {
     /// Takes in the result of a worker. Results of jobs that are not known belong to others.
-    pub(super) fn on_result(&mut self, result: &JobResult, sender: &str, bytes: &[u8]) -> Result<(), RefusedByRouter> {
+    pub(super) fn on_result(
+        &mut self,
+        result: &JobResult,
+        sender: &str,
+        token: &Secret,
+        bytes: &[u8],
+    ) -> Result<(), RefusedByRouter> {
         let Some((key, job)) = self.own(&result.job_id) else { return Ok(()) };
+        if let Err(refused) = self.trusted(sender, token) {
+            self.ask_again(key, sender);
+            return Err(refused);
+        }
         let state = job.state();
         if state.is_terminal() {
             self.conflict(key, result.status);
@@ -33,6 +44,15 @@ impl Router {
             status => return Err(RefusedByRouter::Status(status)),
         }
         Ok(())
+    }
+
+    /// Asks a worker with a session for a result that it has sent without the token: the session may have been renewed while
+    /// the result was under way.
+    fn ask_again(&mut self, key: RouterJob, sender: &str) {
+        let is_its = self.jobs.get(key).and_then(|job| job.worker.as_ref()).is_some_and(|own| own.as_str() == sender);
+        if is_its && self.has_session(sender) {
+            self.resend(key);
+        }
     }
 
     /// Reports a result that conflicts with the one that a job has (spec/07).
@@ -64,12 +84,14 @@ impl Router {
         &mut self,
         progress: &JobProgress,
         sender: &str,
+        token: &Secret,
         bytes: &[u8],
     ) -> Result<(), RefusedByRouter> {
         let Some((key, job)) = self.own(&progress.job_id) else { return Ok(()) };
         if job.state().is_terminal() {
             return Ok(());
         }
+        self.trusted(sender, token)?;
         let worker = Router::sender_of(job, sender)?;
         if self.is_stale(job, progress.dispatch.as_ref()) {
             return Ok(());
@@ -122,6 +144,6 @@ impl Router {
 
     /// Whether a report belongs to an earlier dispatch. Only requests that the router signs itself have a dispatch.
     fn is_stale(&self, job: &Job, dispatch: Option<&DispatchIdentity>) -> bool {
-        self.config.resign && dispatch.is_some_and(|dispatch| dispatch.attempt < u64::from(job.attempts))
+        self.config.resigns() && dispatch.is_some_and(|dispatch| dispatch.attempt < u64::from(job.attempts))
     }
 }

@@ -12,12 +12,13 @@ use super::record::{Body, RecordKind, RestoreError, RouterRecord, RouterRecordEr
 use crate::random::Random;
 use crate::time::Time;
 
-/// What the records say about one job, each with its number.
+/// What the records say about one job, and about the worker of the same id, each with its number.
 #[derive(Debug, Default)]
 struct Rows {
     accepted: Option<(u64, Body)>,
     moved: Option<(u64, Body)>,
     ended: Option<(u64, Body)>,
+    trusted: Option<(u64, Body)>,
 }
 
 impl Rows {
@@ -33,15 +34,19 @@ impl Rows {
             RecordKind::Accepted => self.accepted = Some((number, *record.0)),
             RecordKind::Moved => self.moved = Some((number, *record.0)),
             RecordKind::Ended => self.ended = Some((number, *record.0)),
-            RecordKind::Forgotten => *self = Rows::default(),
+            RecordKind::Forgotten => *self = Rows { trusted: self.trusted.take(), ..Rows::default() },
+            RecordKind::Trusted => self.trusted = Some((number, *record.0)),
+            RecordKind::Distrusted => self.trusted = None,
         }
     }
 }
 
 impl Router {
     /// Returns a router that goes on with the jobs of its records, each with the number that it was stored under. The records
-    /// of one job come in the order of their numbers; the jobs may come in any order. Limits do not apply to jobs that were
-    /// accepted.
+    /// of one job or worker come in the order of their numbers; the jobs and workers may come in any order. Limits do not apply
+    /// to jobs that were accepted.
+    ///
+    /// A session is restored if its worker is enrolled for it in the settings and it has not expired.
     ///
     /// Jobs that wait are sent; jobs at a worker are sent to it again once the bus is there, so that it goes on or publishes
     /// its result again; open questions to the policy are asked again.
@@ -62,6 +67,11 @@ impl Router {
         let mut router = Router::new(config, seed, now);
         router.random = Random::resume(seed, last.into());
         router.outbox.resume(last);
+        for (id, rows) in &mut rows {
+            let Some((number, body)) = rows.trusted.take() else { continue };
+            let restored = router.restore_session(id, body);
+            restored.map_err(|reason| RestoreError { number, job_id: id.clone(), reason })?;
+        }
         // In the order of acceptance or end, which is the one of the numbers.
         let mut rows: BTreeMap<(u64, String), Rows> = rows
             .into_iter()

@@ -47,9 +47,11 @@ impl Router {
 
     /// No worker took a job in time. It goes on waiting if one is there that is full, or the bus is away.
     fn wait_for_worker(&mut self, key: RouterJob) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let topic = &job.head.topic;
+        let is_served = self.config.dispatches() == Dispatch::Queue
+            || self.workers.choose(topic, &[], |worker| self.admits(worker, topic)) != Choice::None;
         let Some(job) = self.jobs.touch(key) else { return };
-        let is_served = self.config.dispatch == Dispatch::Queue
-            || self.workers.choose(&job.head.topic, &[], Router::admits) != Choice::None;
         if is_served || !self.outbox.is_connected() {
             job.step.set(self.now.plus(self.config.worker_wait), RouterTimer::Worker, &mut self.timers);
             return;
@@ -74,7 +76,7 @@ impl Router {
     }
 
     /// Nothing was heard of a worker for too long (spec/05). Its jobs are sent again, or fail.
-    fn lose_worker(&mut self, key: WorkerKey) {
+    pub(super) fn lose_worker(&mut self, key: WorkerKey) {
         let Some((worker, jobs)) = self.workers.lose(key, &mut self.timers) else { return };
         let message = alloc::format!("the worker {worker:?} is lost");
         let verdict = Verdict::new(JobStatus::FAILED, ErrorCode::JOB_WORKER_UNAVAILABLE, message);

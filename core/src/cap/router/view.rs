@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Router;
 use super::job::state::RouterJobState;
 use super::output::RouterJob;
+use crate::cap::trust::authority::TrustAuthority;
 use crate::cap::wire::subject::{ComponentId, Topic};
 
 /// A job, as the host sees it.
@@ -108,6 +109,8 @@ impl Router {
 
     /// Returns the approximate number of bytes that the router holds. It walks over all jobs.
     pub fn bytes_held(&self) -> usize {
-        size_of::<Router>() + self.jobs.bytes() + self.workers.bytes() + self.cancelled.bytes() + self.outbox.bytes()
+        let trust = self.trust.as_ref().map_or(0, TrustAuthority::bytes_held);
+        let held = self.jobs.bytes() + self.workers.bytes() + self.cancelled.bytes() + self.outbox.bytes();
+        size_of::<Router>() + held + trust
     }
 }

@@ -1,5 +1,6 @@
 //! The signer and the verifier of the host.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -17,6 +18,13 @@ pub struct SignerFailed;
 pub trait Signer: fmt::Debug + Send + Sync {
     /// Returns the ECDSA signature over the SHA-256 digest of a message, in ASN.1 DER.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerFailed>;
+}
+
+/// A signer that is shared.
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerFailed> {
+        (**self).sign(message)
+    }
 }
 
 /// Verifies signatures on P-256.

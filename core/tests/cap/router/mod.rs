@@ -9,4 +9,6 @@ mod records;
 mod retries;
 mod support;
 mod together;
+#[cfg(feature = "p256")]
+mod trust;
 mod workers;

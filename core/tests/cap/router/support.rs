@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use nuncio_core::cap::{
-    Acceptance, Authentication, BusPacket, ComponentId, ComponentRole, Decision, DecodeLimits, Delivery, Dispatch,
-    Handshake, Heartbeat, JobCancel, JobProgress, JobRequest, JobResult, JobStatus, Payload, Reading, Router,
-    RouterConfig, RouterEvent, RouterJob, RouterOutput, RouterRecord, RouterRefused, Subject, validate,
+    Acceptance, Authentication, AuthorityEvent, BusPacket, ComponentId, ComponentRole, Decision, DecodeLimits,
+    Delivery, Dispatch, Handshake, Heartbeat, JobCancel, JobProgress, JobRequest, JobResult, JobStatus, Payload,
+    Reading, Router, RouterConfig, RouterEvent, RouterJob, RouterOutput, RouterRecord, RouterRefused, Subject,
+    validate,
 };
 use nuncio_core::time::Time;
 
@@ -31,13 +33,15 @@ pub(crate) struct Harness {
     ids: BTreeMap<RouterJob, String>,
     /// The records that came out, encoded as a store would keep them.
     pub(crate) records: BTreeMap<u64, Vec<u8>>,
+    /// The answers to requests for trust.
+    pub(crate) replies: Vec<(String, Bytes)>,
     /// Whether records are durable as soon as they come out.
     pub(crate) stores: bool,
 }
 
 impl Harness {
     pub(crate) fn of(router: Router, now: Time) -> Harness {
-        Harness { router, now, ids: BTreeMap::new(), records: BTreeMap::new(), stores: true }
+        Harness { router, now, ids: BTreeMap::new(), records: BTreeMap::new(), replies: Vec::new(), stores: true }
     }
 
     /// A router whose bus is away.
@@ -175,6 +179,10 @@ impl Harness {
         Some(match output {
             RouterOutput::Subscribe { subject } => format!("sub {subject}"),
             RouterOutput::Publish { subject, bytes } => published(&subject, &bytes),
+            RouterOutput::Reply { to, bytes } => {
+                self.replies.push((to.clone(), bytes));
+                format!("reply to {to}")
+            }
             RouterOutput::Store { number, record } => {
                 let bytes = record.encode();
                 assert_eq!(RouterRecord::decode(&bytes), Ok(record.clone()));
@@ -209,6 +217,10 @@ impl Harness {
             }
             RouterEvent::WorkerJoined { worker } => format!("joined {worker}"),
             RouterEvent::WorkerLost { worker } => format!("lost {worker}"),
+            RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal, .. }) => {
+                format!("{} {worker}", if is_renewal { "renewed" } else { "trusted" })
+            }
+            RouterEvent::Trust(AuthorityEvent::Rejected { reason, .. }) => format!("rejected: {reason:?}"),
             RouterEvent::Refused { reason, .. } => format!("refused: {reason}"),
             other => format!("{other:?}"),
         })

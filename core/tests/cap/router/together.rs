@@ -153,7 +153,10 @@ impl World {
                         self.records.insert(number, record);
                         self.router.handle_stored(self.now, number);
                     }
-                    RouterOutput::Subscribe { .. } | RouterOutput::Acknowledge { .. } | RouterOutput::Event(_) => {}
+                    RouterOutput::Subscribe { .. }
+                    | RouterOutput::Reply { .. }
+                    | RouterOutput::Acknowledge { .. }
+                    | RouterOutput::Event(_) => {}
                 }
             } else if !self.act_of_workers() {
                 return;

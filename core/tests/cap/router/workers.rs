@@ -80,8 +80,9 @@ fn a_result_of_a_worker_that_was_not_given_the_job_is_refused() {
     let mut harness = Harness::choosing(|_| {});
     harness.handshake("w", &["job.echo"]);
     harness.submit(request("j"));
-    assert_eq!(harness.result("j", "x", JobStatus::SUCCEEDED), ["refused: the job was not sent to \"x\""]);
-    assert_eq!(harness.progress("j", "x"), ["refused: the job was not sent to \"x\""]);
+    let refused = ["alert WARNING JOB_PERMISSION_DENIED", "refused: the job was not sent to \"x\""];
+    assert_eq!(harness.result("j", "x", JobStatus::SUCCEEDED), refused);
+    assert_eq!(harness.progress("j", "x"), refused);
     assert_eq!(harness.status("j"), JobStatus::DISPATCHED);
 }
 

@@ -4,5 +4,5 @@ mod authority;
 mod production;
 mod rejections;
 mod session;
-mod support;
+pub(crate) mod support;
 mod worker;

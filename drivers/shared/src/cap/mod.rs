@@ -25,11 +25,12 @@ pub use client::{
 pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{
-    Acceptance, Authentication, Budget, ClientConfig, ClientLimits, ClientRefused, ComponentId, Constraints, Decision,
-    Dispatch, ErrorCode, FailureKind, Freshness, InvalidKey, InvalidPointer, InvalidSubject, InvalidTrust, JobMetadata,
-    JobPriority, JobProgress, JobRequest, JobResult, JobStatus, Keyring, Load, LostWorker, MapOrder, Pointer,
-    Production, Progress, PublicKey, Reading, RecordKind, RestoreError, RouterConfig, RouterEvent, RouterJobState,
-    RouterLimits, RouterRecord, RouterRecordError, RouterRefused, Scheme, Secret, Signer, SignerFailed, Subject, Topic,
+    Acceptance, Authentication, AuthorityEvent, AuthorityRefused, Budget, ClientConfig, ClientLimits, ClientRefused,
+    ComponentId, Constraints, Decision, Dispatch, Enrollment, ErrorCode, FailureKind, Freshness, InvalidKey,
+    InvalidPointer, InvalidSubject, InvalidTrust, JobMetadata, JobPriority, JobProgress, JobRequest, JobResult,
+    JobStatus, Keyring, Load, LostWorker, MapOrder, Pointer, Production, Progress, PublicKey, Reading, RecordKind,
+    RestoreError, RouterConfig, RouterEvent, RouterJobState, RouterLimits, RouterRecord, RouterRecordError,
+    RouterRefused, RouterTrust, Scheme, Secret, Signer, SignerFailed, Subject, Topic, TrustAuthority, TrustMode,
     TrustNames, TrustPace, TrustSettings, Verifier, WorkerConfig, WorkerLimits, WorkerRefused, WorkerTrust,
 };
 pub use nuncio_core::time::Time;
@@ -37,7 +38,7 @@ pub use redis::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use router::records::SqliteRecords;
 pub use router::records::{MemoryRecords, Records, RecordsError};
-pub use router::{JobPolicy, PolicyCheck, RoutedJob, RoutedWorker, Router, RouterBuildError, RouterBuilder};
+pub use router::{JobPolicy, PolicyCheck, RoutedJob, RoutedWorker, Router, RouterBuildError, RouterBuilder, Sessions};
 pub use server::InvalidOptions;
 pub use signer::{PrivateKeyError, RingSigner, RingVerifier, read_public_key, write_public_key};
 #[cfg(feature = "metrics")]

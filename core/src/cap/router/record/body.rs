@@ -17,9 +17,9 @@ messages! {
         kind: i32 = 2,
         /// The id of the job.
         job_id: String = 3,
-        /// When the job was accepted, or has ended, in microseconds.
+        /// When the job was accepted, or has ended, or a session ends, in microseconds.
         at: u64 = 4,
-        /// The packet of its request, or of its result.
+        /// The packet of its request, or of its result, or the handshake of a worker.
         packet: Vec<u8> = 5,
         /// The number of its state.
         state: i32 = 6,
@@ -51,11 +51,11 @@ messages! {
         submitter: String = 19,
         /// The trace.
         trace_id: String = 20,
-        /// The digest of its request.
+        /// The digest of its request, or of a token.
         digest: Vec<u8> = 21,
-        /// The tenant of its idempotency key.
+        /// The tenant of its idempotency key, or of a worker.
         tenant: String = 22,
-        /// Its idempotency key.
+        /// Its idempotency key, or the key of a worker.
         key: String = 23,
         /// The digest of what the request asks for.
         asks: Vec<u8> = 24,
@@ -67,6 +67,8 @@ messages! {
         dispatched_at: u64 = 27,
         /// Whether it was sent to its topic.
         on_topic: bool = 28,
+        /// The agent of the worker that has a session.
+        agent: String = 29,
     }
 
     /// A request with the same idempotency key.

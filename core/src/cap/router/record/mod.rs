@@ -1,11 +1,12 @@
 //! The records of a router: the values of [`RouterOutput::Store`](super::output::RouterOutput::Store), and their bytes.
 //!
-//! A store needs only the latest record of each kind of each job, and of those only what no later record replaces; see
+//! A store needs only the latest record of each kind of each job and worker, and of those only what no later record replaces; see
 //! [`RouterRecord::replaces`]. A file of keys and values therefore keeps one value under each job and kind.
 //!
 //! Records hold the packets of requests and results as they were sent, which may have secrets in their environment.
 
 mod body;
+mod session;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -16,11 +17,11 @@ use crate::cap::wire::codec::error::DecodeError;
 use crate::cap::wire::codec::limits::DecodeLimits;
 use crate::cap::wire::codec::write::MapOrder;
 
-/// One fact about one job that a restarted router has to know.
+/// One fact about one job, or about the trust session of one worker, that a restarted router has to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouterRecord(pub(super) Box<Body>);
 
-/// What a record says about its job.
+/// What a record says about its job or worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     /// It was accepted: its request, and where it stands.
@@ -31,6 +32,10 @@ pub enum RecordKind {
     Ended,
     /// It is no longer remembered.
     Forgotten,
+    /// A worker has a trust session.
+    Trusted,
+    /// A worker has no trust session any more.
+    Distrusted,
 }
 
 /// Why bytes are not a record that this version reads.
@@ -49,7 +54,24 @@ pub enum RouterRecordError {
 }
 
 impl RecordKind {
-    const ALL: [RecordKind; 4] = [RecordKind::Accepted, RecordKind::Moved, RecordKind::Ended, RecordKind::Forgotten];
+    const ALL: [RecordKind; 6] = [
+        RecordKind::Accepted,
+        RecordKind::Moved,
+        RecordKind::Ended,
+        RecordKind::Forgotten,
+        RecordKind::Trusted,
+        RecordKind::Distrusted,
+    ];
+
+    /// Whether a record of this kind is about a worker, and its id is that of the worker.
+    pub const fn is_of_worker(self) -> bool {
+        matches!(self, RecordKind::Trusted | RecordKind::Distrusted)
+    }
+
+    /// Whether a record of this kind says only that earlier ones are not needed, so that a store keeps none of it.
+    pub const fn is_removal(self) -> bool {
+        matches!(self, RecordKind::Forgotten | RecordKind::Distrusted)
+    }
 
     const fn number(self) -> i32 {
         match self {
@@ -57,6 +79,8 @@ impl RecordKind {
             RecordKind::Moved => 2,
             RecordKind::Ended => 3,
             RecordKind::Forgotten => 4,
+            RecordKind::Trusted => 5,
+            RecordKind::Distrusted => 6,
         }
     }
 }
@@ -74,7 +98,7 @@ impl RouterRecord {
         }))
     }
 
-    /// Returns the id of the job, which its submitter chose.
+    /// Returns the id of the job, which its submitter chose, or of the worker; see [`RecordKind::is_of_worker`].
     pub fn job_id(&self) -> &str {
         &self.0.job_id
     }
@@ -86,13 +110,15 @@ impl RouterRecord {
         kind.unwrap_or(RecordKind::Forgotten)
     }
 
-    /// Returns whether this record makes an earlier record of the same job superfluous, so that a store may drop it. A
-    /// record of the kind [`RecordKind::Forgotten`] is superfluous itself as soon as all earlier ones are dropped.
+    /// Returns whether this record makes an earlier record of the same id superfluous, so that a store may drop it. A
+    /// record whose kind is a [removal](RecordKind::is_removal) is superfluous itself as soon as those are dropped. Jobs and
+    /// workers have nothing to do with each other, even if their ids are the same.
     pub fn replaces(&self, earlier: RecordKind) -> bool {
         match self.kind() {
             RecordKind::Accepted => false,
             RecordKind::Moved => earlier == RecordKind::Moved,
-            RecordKind::Ended | RecordKind::Forgotten => true,
+            RecordKind::Ended | RecordKind::Forgotten => !earlier.is_of_worker(),
+            RecordKind::Trusted | RecordKind::Distrusted => earlier.is_of_worker(),
         }
     }
 
@@ -125,11 +151,11 @@ impl RouterRecord {
 
 /// Why a router cannot go on from its records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the record {number} of the job {job_id:?} cannot be used: {reason}")]
+#[error("the record {number} of {job_id:?} cannot be used: {reason}")]
 pub struct RestoreError {
     /// The number of the record.
     pub number: u64,
-    /// The id of its job.
+    /// The id of its job or worker.
     pub job_id: String,
     /// What is wrong with it.
     pub reason: RouterRecordError,

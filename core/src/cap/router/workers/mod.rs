@@ -47,6 +47,10 @@ impl Workers {
         self.slab.get(*self.by_id.get(id)?)
     }
 
+    pub(super) fn key(&self, id: &ComponentId) -> Option<WorkerKey> {
+        self.by_id.get(id).copied()
+    }
+
     fn get_mut(&mut self, id: &ComponentId) -> Option<&mut Worker> {
         self.slab.get_mut(*self.by_id.get(id)?)
     }

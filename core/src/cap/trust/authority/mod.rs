@@ -10,7 +10,7 @@ mod authenticate;
 mod challenge;
 pub(crate) mod config;
 pub(crate) mod output;
-mod record;
+pub(crate) mod record;
 mod reply;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -20,9 +20,10 @@ use alloc::vec::Vec;
 
 use self::config::{AuthorityConfig, Enrollment};
 use self::output::{AuthorityEvent, AuthorityRefused};
-use self::record::Record;
+use self::record::{KeptSession, Record};
 use super::settings::is_name;
 use crate::cap::wire::handshake::Handshake;
+use crate::cap::wire::subject::Topic;
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -52,9 +53,15 @@ pub struct TrustedWorker<'a> {
     pub expires_at: Time,
 }
 
-impl TrustedWorker<'_> {
+impl<'a> TrustedWorker<'a> {
+    /// Returns whether it serves a topic: it has named it and may serve it.
+    pub fn serves(&self, topic: &Topic) -> bool {
+        let is_allowed = self.enrollment.topics.as_ref().is_none_or(|allowed| allowed.contains(topic));
+        is_allowed && self.handshake.ready_topics.iter().any(|named| named == topic.as_str())
+    }
+
     /// Returns the topics that it serves: those that it named and may serve.
-    pub fn topics(&self) -> Vec<&str> {
+    pub fn topics(&self) -> Vec<&'a str> {
         let may_serve = |topic: &&str| {
             let allowed = self.enrollment.topics.as_ref();
             allowed.is_none_or(|allowed| allowed.iter().any(|own| own.as_str() == *topic))
@@ -121,6 +128,24 @@ impl TrustAuthority {
             handshake: &session.handshake,
             expires_at: session.expires_at,
         })
+    }
+
+    /// Returns what has to be kept of a worker's session, so that it outlives the authority.
+    pub(crate) fn kept(&self, worker: &str) -> Option<KeptSession> {
+        self.workers.get(worker)?.kept()
+    }
+
+    /// Goes on with a session that was kept. Returns false if it has expired, or the worker is not enrolled with its agent,
+    /// tenant and key any more.
+    pub(crate) fn resume(&mut self, now: Time, worker: &str, session: KeptSession) -> bool {
+        self.now = self.now.max(now);
+        self.workers.get_mut(worker).is_some_and(|record| record.resume(session, self.now))
+    }
+
+    /// Returns the approximate number of bytes that the authority holds. It walks over all workers.
+    pub fn bytes_held(&self) -> usize {
+        let workers = self.workers.iter().map(|(id, record)| id.len() + record.bytes());
+        size_of::<TrustAuthority>() + workers.sum::<usize>() + self.events.len() * size_of::<AuthorityEvent>()
     }
 
     /// Returns the next event, if there is one.

@@ -34,6 +34,9 @@ pub enum AuthorityEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityRefused {
+    /// The router gives no trust sessions.
+    #[error("the router gives no trust sessions, so that no worker can be enrolled")]
+    Off,
     /// Too many workers are enrolled.
     #[error("{0} workers are enrolled, which is the limit")]
     Limit(usize),

@@ -1,6 +1,7 @@
 //! One enrolled worker: its enrollment, its requests, its open challenges and its session.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 
 use subtle::ConstantTimeEq as _;
 
@@ -31,9 +32,20 @@ struct Answered {
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     token: Digest,
-    key_id: alloc::string::String,
+    key_id: String,
     pub(super) expires_at: Time,
     pub(super) handshake: Handshake,
+}
+
+/// A session as it is kept for an authority that is started again.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptSession {
+    pub(crate) token: Digest,
+    pub(crate) key_id: String,
+    pub(crate) agent_id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) expires_at: Time,
+    pub(crate) handshake: Handshake,
 }
 
 /// One enrolled worker.
@@ -65,6 +77,41 @@ impl Record {
     /// Returns the session, if there is one that has not expired.
     pub(super) fn session(&self, now: Time) -> Option<&Session> {
         self.session.as_ref().filter(|session| session.expires_at > now)
+    }
+
+    /// Returns what has to be kept of the session.
+    pub(super) fn kept(&self) -> Option<KeptSession> {
+        let session = self.session.as_ref()?;
+        Some(KeptSession {
+            token: session.token,
+            key_id: session.key_id.clone(),
+            agent_id: self.enrollment.agent_id.clone(),
+            tenant_id: self.enrollment.tenant_id.clone(),
+            expires_at: session.expires_at,
+            handshake: session.handshake.clone(),
+        })
+    }
+
+    /// Goes on with a session that was kept. Returns false if it has expired, or is of another agent, tenant or key.
+    pub(super) fn resume(&mut self, kept: KeptSession, now: Time) -> bool {
+        let KeptSession { token, key_id, agent_id, tenant_id, expires_at, handshake } = kept;
+        let enrolled = &self.enrollment;
+        let is_same = enrolled.agent_id == agent_id && enrolled.tenant_id == tenant_id;
+        if expires_at <= now || !is_same || enrolled.keys.of(&key_id).is_empty() {
+            return false;
+        }
+        self.session = Some(Session { token, key_id, expires_at, handshake });
+        true
+    }
+
+    /// Returns the approximate bytes of the worker.
+    pub(super) fn bytes(&self) -> usize {
+        let topics = |topics: &[String]| topics.iter().map(|topic| size_of::<String>() + topic.len()).sum::<usize>();
+        let session = self.session.as_ref().map_or(0, |session| topics(&session.handshake.ready_topics));
+        size_of::<Record>()
+            + self.answered.len() * size_of::<Answered>()
+            + self.open.len() * size_of::<WorkerHandshakeChallenge>()
+            + session
     }
 
     /// Ends the session. Returns false if there is none.

@@ -1,13 +1,16 @@
 //! `nuncio cap router`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nuncio_core::cap::ComponentId;
-use nuncio_tokio::cap::{Dispatch, Router, RouterEvent, SqliteRecords};
+use nuncio_core::cap::{ComponentId, Keyring};
+use nuncio_tokio::cap::{
+    AuthorityEvent, Dispatch, Enrollment, Router, RouterBuilder, RouterEvent, Sessions, SqliteRecords,
+};
 
-use super::keys::{Keys, component_id};
+use super::keys::{Keys, PUBLIC, component_id};
 use super::servers::BusOptions;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -27,6 +30,10 @@ TIMEOUT. A job that cannot be helped is published on sys.job.dlq as well.
 With --store a job is on disk before anything that depends on it is published,
 and a router that is started on the same file goes on with it. Only one router
 at a time may use a file.
+
+With --enroll workers prove who they are before they get jobs, as `nuncio cap
+worker --scheduler` and the Python SDK 2.17 do: they pin the router's key under
+the name that --id says, and name their own key after their id.
 
 Workers of the Python SDK run a job again each time they get its request, and
 send no progress: give --python-workers and a --dispatch-timeout that is longer
@@ -67,6 +74,16 @@ pub(super) struct Options {
     /// Send requests to workers under the router's own signature, for workers that believe no one else
     #[arg(long, conflicts_with = "unsigned")]
     resign: bool,
+    /// Enroll a worker: it proves that it has the key of WORKER.pub.pem in --keys, and gets a session. Only workers with a
+    /// session get jobs then, and the router chooses the worker of each job. May be given several times
+    #[arg(long = "enroll", value_name = "WORKER=TENANT/AGENT", conflicts_with = "unsigned")]
+    enrolled: Vec<Enrolled>,
+    /// Workers without a session get jobs too, for the time in which workers are enrolled
+    #[arg(long, requires = "enrolled")]
+    optional_sessions: bool,
+    /// Time for which a session is valid; workers renew it before it ends
+    #[arg(long, value_name = "DURATION", default_value = "15m", requires = "enrolled", value_parser = crate::time::positive_duration)]
+    session_lifetime: Duration,
     /// Workers run a job again if they get it again: a job is not sent again to a worker that may have it
     #[arg(long)]
     python_workers: bool,
@@ -111,6 +128,7 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         builder = builder.records(SqliteRecords::open(file).map_err(|error| Error::Usage(error.to_string()))?);
     }
     if let Some(identity) = identity {
+        builder = sessions(options, &identity.keys, builder)?;
         builder = builder.signer(identity.signer).keys(identity.keys);
     }
     let router = builder.start(bus).map_err(|error| Error::Usage(error.to_string()))?;
@@ -125,11 +143,75 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     Ok(Exit::Success)
 }
 
+/// Lets workers prove who they are, if some are enrolled.
+fn sessions(options: &Options, keys: &Keyring, builder: RouterBuilder) -> Result<RouterBuilder, Error> {
+    if options.enrolled.is_empty() {
+        return Ok(builder);
+    }
+    let mut sessions = Sessions::new(options.id.as_str()).lifetime(options.session_lifetime);
+    for enrolled in &options.enrolled {
+        let worker = enrolled.worker.as_str();
+        let mut own = Keyring::default();
+        for key in keys.of(worker) {
+            own.add(worker, *key).map_err(|error| Error::Usage(format!("{worker}: {error}")))?;
+        }
+        if own.of(worker).is_empty() {
+            let message = format!("the worker {worker} cannot be enrolled: there is no {worker}{PUBLIC} in --keys");
+            return Err(Error::Usage(message));
+        }
+        let (agent_id, tenant_id) = (enrolled.agent.clone(), enrolled.tenant.clone());
+        sessions = sessions.worker(worker, Enrollment { agent_id, tenant_id, keys: own, topics: None });
+    }
+    Ok(builder.sessions(if options.optional_sessions { sessions.optional() } else { sessions }))
+}
+
+/// A worker with its tenant and its agent, as an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Enrolled {
+    worker: ComponentId,
+    tenant: String,
+    agent: String,
+}
+
+impl FromStr for Enrolled {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Enrolled, String> {
+        let parts = text.split_once('=').and_then(|(worker, rest)| Some((worker, rest.split_once('/')?)));
+        let (worker, (tenant, agent)) = parts.ok_or("write it as WORKER=TENANT/AGENT")?;
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name(tenant) || !is_name(agent) {
+            return Err("tenant and agent are visible ASCII without spaces".to_owned());
+        }
+        Ok(Enrolled { worker: component_id(worker)?, tenant: tenant.to_owned(), agent: agent.to_owned() })
+    }
+}
+
 /// Says who comes and goes. Everything else is in the log.
 fn say(event: &RouterEvent, _job: Option<&str>) {
     match event {
         RouterEvent::WorkerJoined { worker } => eprint_line(&format!("the worker {worker} is there")),
+        RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal: false, .. }) => {
+            eprint_line(&format!("the worker {worker} has proven who it is"));
+        }
         RouterEvent::WorkerLost { worker } => eprint_line(&format!("the worker {worker} is lost")),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
+
+    use super::*;
+
+    #[test]
+    fn a_worker_is_enrolled_with_its_tenant_and_agent() {
+        let enrolled: Enrolled = "worker-1=tenant-1/agent/1".parse().unwrap();
+        let names = (enrolled.worker.as_str(), enrolled.tenant.as_str(), enrolled.agent.as_str());
+        assert_eq!(names, ("worker-1", "tenant-1", "agent/1"));
+        for wrong in ["worker-1", "worker-1=tenant", "worker-1=/agent", "worker-1=tenant/", "a b=t/a", "w=t t/a"] {
+            assert!(wrong.parse::<Enrolled>().is_err(), "{wrong}");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::Bytes;
 use nuncio_core::cap::{Client, ClientEvent, ClientJob, ClientOutput, Subject};
 use nuncio_core::time::Time;
 use tracing::warn;
@@ -13,7 +12,7 @@ use super::error::NoResult;
 use super::progress::ProgressEvent;
 use super::slot::Slot;
 use crate::cap::blob::BlobStore;
-use crate::cap::bus::Acknowledge;
+use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Hub, Outputs, Role, State};
 use crate::cap::node::wire::Order;
 
@@ -88,8 +87,14 @@ impl State for ClientState {
         }
     }
 
-    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, _acknowledgement: Option<Box<dyn Acknowledge>>) {
-        self.machine.handle_packet(now, subject, bytes);
+    fn receive(
+        &mut self,
+        now: Time,
+        subject: &Subject,
+        message: &Message,
+        _acknowledgement: Option<Box<dyn Acknowledge>>,
+    ) {
+        self.machine.handle_packet(now, subject, &message.payload);
     }
 
     fn expire(&mut self, now: Time) {

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use nuncio_core::cap::Subject;
 use nuncio_core::time::Time;
 
 use super::wire::{Order, Wire};
-use crate::cap::bus::{Acknowledge, Bus, BusError};
+use crate::cap::bus::{Acknowledge, Bus, BusError, Message};
 use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::sync::{CancellationToken, Signal, Watch, lock};
@@ -44,7 +43,13 @@ pub(crate) trait State: Send + 'static {
     fn closed(&mut self, now: Time);
 
     /// A packet has come.
-    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, acknowledgement: Option<Box<dyn Acknowledge>>);
+    fn receive(
+        &mut self,
+        now: Time,
+        subject: &Subject,
+        message: &Message,
+        acknowledgement: Option<Box<dyn Acknowledge>>,
+    );
 
     /// A deadline has passed.
     fn expire(&mut self, now: Time);

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use nuncio_core::cap::{Authentication, ComponentId, InvalidSubject, Keyring, Reading, Signer, Verifier};
+use nuncio_core::cap::{
+    Authentication, AuthorityRefused, ComponentId, InvalidSubject, Keyring, Reading, Signer, Verifier,
+};
 
 use crate::cap::signer::RingVerifier;
 use crate::io::random;
@@ -37,6 +39,17 @@ pub enum BuildError {
     /// There is no executor for the handlers: the worker is not started on a tokio runtime and was given none.
     #[error("a worker needs an executor for its handlers: start it on a tokio runtime, or set one with `job_runtime`")]
     NoRuntime,
+    /// A router that gives trust sessions has no key to sign with.
+    #[error("a router that gives trust sessions needs a key: set one with `signer`")]
+    NoSigner,
+    /// A worker cannot be enrolled.
+    #[error("the worker {worker:?} cannot be enrolled: {error}")]
+    Enrollment {
+        /// The worker.
+        worker: String,
+        /// The fault.
+        error: AuthorityRefused,
+    },
     /// The system has refused a thread or random numbers.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),

@@ -83,6 +83,9 @@ async fn carry<R: Role>(hub: Arc<Hub<R>>) {
                     Order::Publish { subject, bytes } => {
                         error!(%subject, bytes = bytes.len(), error = %fault, "a packet cannot be published");
                     }
+                    Order::Reply { bytes, .. } => {
+                        error!(bytes = bytes.len(), error = %fault, "a request cannot be answered");
+                    }
                     Order::Subscribe { subject, .. } | Order::Unsubscribe { subject } => {
                         error!(%subject, error = %fault, "a subject cannot be subscribed to");
                     }
@@ -109,6 +112,9 @@ async fn carry_out<R: Role>(
         Order::Publish { subject, bytes } => {
             let message = Message { subject: subject.to_string(), reply: None, payload: bytes.clone() };
             hub.bus.publish(message).await
+        }
+        Order::Reply { to, bytes } => {
+            hub.bus.publish(Message { subject: to.clone(), reply: None, payload: bytes.clone() }).await
         }
         // A subscription outlives connections, so it may be there still.
         Order::Subscribe { subject, .. } if readers.get(subject).is_some_and(|reader| !reader.ended.is_cancelled()) => {
@@ -163,7 +169,7 @@ async fn read<R: Role>(hub: Arc<Hub<R>>, subject: Subject, mut subscription: Sub
 
 fn pass<R: Role>(hub: &Arc<Hub<R>>, subject: &Subject, received: Received) {
     let Received { message, acknowledgement } = received;
-    hub.run(|machine, now| machine.receive(now, subject, &message.payload, acknowledgement));
+    hub.run(|machine, now| machine.receive(now, subject, &message, acknowledgement));
 }
 
 /// Reports deadlines that have passed.

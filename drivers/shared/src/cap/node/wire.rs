@@ -18,6 +18,8 @@ pub(crate) enum Order {
     Unsubscribe { subject: Subject },
     /// Publish a packet.
     Publish { subject: Subject, bytes: Bytes },
+    /// Answer a request on its reply subject.
+    Reply { to: String, bytes: Bytes },
 }
 
 /// The orders that were not carried out yet, in the machine's order.

@@ -10,6 +10,7 @@ use super::policy::JobPolicy;
 use super::records::writer::Writer;
 use super::records::{Records, RecordsError};
 use super::role::{OnEvent, RouterRole};
+use super::sessions::Sessions;
 use super::state::RouterState;
 use crate::cap::bus::Bus;
 use crate::cap::node::hub::Hub;
@@ -45,6 +46,7 @@ pub struct RouterBuilder<D: Driver> {
     identity: Identity,
     policy: Option<Arc<dyn JobPolicy>>,
     records: Option<Box<dyn Records>>,
+    sessions: Option<Sessions>,
     on_event: Option<OnEvent>,
     changes: Vec<Change>,
     io: Option<Arc<D::Thread>>,
@@ -54,7 +56,15 @@ impl<D: Driver> Router<D> {
     /// Returns a builder of a router.
     pub fn builder() -> RouterBuilder<D> {
         let identity = Identity::new();
-        RouterBuilder { identity, policy: None, records: None, on_event: None, changes: Vec::new(), io: None }
+        RouterBuilder {
+            identity,
+            policy: None,
+            records: None,
+            sessions: None,
+            on_event: None,
+            changes: Vec::new(),
+            io: None,
+        }
     }
 }
 
@@ -101,13 +111,20 @@ impl<D: Driver> RouterBuilder<D> {
         self
     }
 
+    /// Gives trust sessions to workers, for which the router needs a [`signer`](RouterBuilder::signer). Default: none, and no
+    /// worker needs one.
+    pub fn sessions(mut self, sessions: Sessions) -> RouterBuilder<D> {
+        self.sessions = Some(sessions);
+        self
+    }
+
     /// Sets a function that is told of every event, with the id of the job if it concerns one. It must not block.
     pub fn on_event(mut self, told: impl Fn(&RouterEvent, Option<&str>) + Send + Sync + 'static) -> RouterBuilder<D> {
         self.on_event = Some(Box::new(told));
         self
     }
 
-    /// Changes any setting of the machine. Signer, policy and records are set by [`start`](RouterBuilder::start).
+    /// Changes any setting of the machine. Signer, policy, records and sessions are set by [`start`](RouterBuilder::start).
     pub fn configure(mut self, change: impl FnOnce(&mut RouterConfig) + Send + 'static) -> RouterBuilder<D> {
         self.changes.push(Box::new(change));
         self
@@ -131,6 +148,9 @@ impl<D: Driver> RouterBuilder<D> {
         config.policy = if self.policy.is_some() { Policy::Ask } else { Policy::AllowAll };
         config.records = self.records.is_some();
         let (clock, seed) = (Clock::start(), random::seed()?);
+        if let Some(sessions) = self.sessions {
+            config.trust = sessions.trust(&id, config.signer.as_ref(), &config.verifier, clock.now())?;
+        }
         let (machine, writer, queue) = match self.records {
             Some(mut records) => {
                 let restored = nuncio_core::cap::Router::restore(config, seed, clock.now(), records.load()?);

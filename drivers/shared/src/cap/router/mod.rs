@@ -4,14 +4,16 @@ mod builder;
 mod policy;
 pub(super) mod records;
 mod role;
+mod sessions;
 mod state;
 
 use std::marker::PhantomData;
 
-use nuncio_core::cap::{ComponentId, Decision, RouterJobState, RouterRefused};
+use nuncio_core::cap::{AuthorityRefused, ComponentId, Decision, Enrollment, RouterJobState, RouterRefused};
 
 pub use builder::{RouterBuildError, RouterBuilder};
 pub use policy::{JobPolicy, PolicyCheck};
+pub use sessions::Sessions;
 
 use self::role::RouterRole;
 use super::bus::BusError;
@@ -144,6 +146,27 @@ impl<D> Router<D> {
             let job = state.machine.find_job(job_id).ok_or(RouterRefused::Stale)?;
             state.machine.decide(now, job, decision)
         })
+    }
+
+    /// Enrolls a worker, or changes its enrollment. A trust session of it goes on if its agent, its tenant and its key remain.
+    /// The enrollment is not recorded: a worker that is enrolled in this way proves itself again after a restart.
+    ///
+    /// Errors: the router was built without [`sessions`](RouterBuilder::sessions), too many workers are enrolled, or a name is
+    /// not valid.
+    pub fn enroll(&self, worker: &str, enrollment: Enrollment) -> Result<(), AuthorityRefused> {
+        self.owner.hub.run(|state, now| state.machine.enroll(now, worker, enrollment))
+    }
+
+    /// Forgets an enrolled worker with its trust session. Its jobs are sent again, or fail. Returns false if it is not
+    /// enrolled.
+    pub fn revoke(&self, worker: &str) -> bool {
+        self.owner.hub.run(|state, now| state.machine.revoke(now, worker))
+    }
+
+    /// Ends the trust session of a worker, which may prove itself again. Its jobs are sent again, or fail. Returns false if it
+    /// has none.
+    pub fn revoke_session(&self, worker: &str) -> bool {
+        self.owner.hub.run(|state, now| state.machine.revoke_session(now, worker))
     }
 
     /// Ends the router, and waits until its records are written and no longer used. Jobs that were accepted stay in the

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use nuncio_core::cap::{Decision, RouterEvent, RouterJob};
+use nuncio_core::cap::{AuthorityEvent, Decision, RouterEvent, RouterJob};
 use tracing::{debug, error, info, warn};
 
 use super::policy::{JobPolicy, PolicyCheck};
@@ -72,6 +72,13 @@ fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job_id: Option<&str>) {
         }
         RouterEvent::WorkerJoined { worker } => info!(%worker, "a worker has announced itself"),
         RouterEvent::WorkerLost { worker } => warn!(%worker, "nothing is heard of a worker"),
+        RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal, .. }) => {
+            info!(?worker, is_renewal, "a worker has a trust session");
+        }
+        RouterEvent::Trust(AuthorityEvent::Rejected { worker, reason }) => {
+            warn!(?worker, ?reason, "a request for a trust session was rejected");
+        }
+        RouterEvent::Trust(AuthorityEvent::Dropped) => debug!("a request for a trust session got no answer"),
         RouterEvent::Refused { subject, reason } => warn!(%subject, error = %reason, "a packet was refused"),
         RouterEvent::Unsendable { subject, reason } => error!(%subject, error = %reason, "a packet was not sent"),
         RouterEvent::PrefixPair { subject } => {

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use nuncio_core::cap::{Delivery, Router, RouterEvent, RouterJob, RouterOutput, Subject};
 use nuncio_core::time::Time;
 
 use super::policy::PolicyCheck;
 use super::records::writer::Queue;
-use crate::cap::bus::Acknowledge;
+use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Outputs, State};
 use crate::cap::node::wire::Order;
 
@@ -72,14 +71,26 @@ impl State for RouterState {
 
     fn closed(&mut self, _now: Time) {}
 
-    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, acknowledgement: Option<Box<dyn Acknowledge>>) {
+    fn receive(
+        &mut self,
+        now: Time,
+        subject: &Subject,
+        message: &Message,
+        acknowledgement: Option<Box<dyn Acknowledge>>,
+    ) {
         // A packet that is not taken is not acknowledged, and comes again.
         let delivery = acknowledgement.filter(|_| self.machine.reading()).map(|acknowledgement| {
             self.next += 1;
             self.deliveries.insert(Delivery(self.next), acknowledgement);
             Delivery(self.next)
         });
-        self.machine.handle_packet(now, subject, bytes, delivery);
+        match subject {
+            Subject::TrustChallenge | Subject::TrustAuthenticate => {
+                let reply = message.reply.as_deref().unwrap_or_default();
+                self.machine.handle_request(now, subject, &message.payload, reply);
+            }
+            _ => self.machine.handle_packet(now, subject, &message.payload, delivery),
+        }
     }
 
     fn expire(&mut self, now: Time) {
@@ -95,6 +106,7 @@ impl State for RouterState {
             match output {
                 RouterOutput::Subscribe { subject } => outputs.order(Order::Subscribe { subject, group: false }),
                 RouterOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
+                RouterOutput::Reply { to, bytes } => outputs.order(Order::Reply { to, bytes }),
                 RouterOutput::Store { number, record } => match &self.records {
                     // The thread takes records for as long as this is there.
                     Some(records) => drop(records.send((number, record))),

@@ -11,7 +11,7 @@ use nuncio_core::cap::{
 use nuncio_core::time::Time;
 
 use super::job::Job;
-use crate::cap::bus::Acknowledge;
+use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Outputs, State};
 use crate::cap::node::wire::Order;
 
@@ -134,8 +134,14 @@ impl State for WorkerState {
 
     fn closed(&mut self, _now: Time) {}
 
-    fn receive(&mut self, now: Time, subject: &Subject, bytes: &Bytes, _acknowledgement: Option<Box<dyn Acknowledge>>) {
-        self.machine.handle_packet(now, subject, bytes);
+    fn receive(
+        &mut self,
+        now: Time,
+        subject: &Subject,
+        message: &Message,
+        _acknowledgement: Option<Box<dyn Acknowledge>>,
+    ) {
+        self.machine.handle_packet(now, subject, &message.payload);
     }
 
     fn expire(&mut self, now: Time) {

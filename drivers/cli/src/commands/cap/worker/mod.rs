@@ -2,6 +2,7 @@
 
 mod process;
 mod protocol;
+mod trust;
 
 use std::io;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use nuncio_core::cap::{ComponentId, Topic};
 use nuncio_tokio::cap::{Drained, JobContext, Worker};
 use serde_json::Value;
 
+use self::trust::Trust;
 use super::keys::{Keys, component_id};
 use super::label::Label;
 use super::servers::{BusOptions, StoreOptions};
@@ -46,6 +48,9 @@ status than 0 has failed. It finds the job in NUNCIO_JOB_ID, NUNCIO_TOPIC,
 NUNCIO_TRACE_ID and NUNCIO_ATTEMPT, and when it has to be done in
 NUNCIO_DEADLINE. When the job is cancelled or too late it gets SIGTERM, and
 SIGKILL after --kill-grace.
+
+With --scheduler the worker proves to a router that it has its key before it
+takes jobs, and takes none from anyone else: see `nuncio cap router --enroll`.
 
 On SIGTERM or Ctrl-C the worker takes no more jobs and waits for those that
 run, for as long as --drain says; a second signal ends it at once.
@@ -86,6 +91,8 @@ pub(super) struct Options {
     /// Time between SIGTERM and SIGKILL for a program that has to stop
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     kill_grace: HumanDuration,
+    #[command(flatten)]
+    trust: Trust,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
@@ -140,7 +147,11 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         });
     }
     let worker = match identity {
-        Some(identity) => builder.signer(identity.signer).keys(identity.keys),
+        Some(identity) => {
+            let signer = Arc::new(identity.signer);
+            let builder = options.trust.apply(&options.id, Arc::clone(&signer), &identity.keys, builder)?;
+            builder.signer(signer).keys(identity.keys)
+        }
         None => builder,
     };
     let worker = worker.start(bus, store).map_err(|error| Error::Usage(error.to_string()))?;

@@ -8,7 +8,7 @@ use nuncio_core::cap::{RecordKind, RouterRecord};
 use super::{Records, RecordsError};
 use crate::io::sync::lock;
 
-/// The records of one job, each with its number.
+/// The records of one job, and of the worker of the same id, each with its number.
 type Rows = BTreeMap<RecordKind, (u64, RouterRecord)>;
 
 /// Records in memory, for tests of what a restarted router does. Clones share their records.
@@ -20,7 +20,8 @@ pub struct MemoryRecords {
 impl MemoryRecords {
     /// Returns the number of jobs that have records.
     pub fn jobs(&self) -> usize {
-        lock(&self.rows).len()
+        let is_job = |rows: &&Rows| rows.keys().any(|kind| !kind.is_of_worker());
+        lock(&self.rows).values().filter(is_job).count()
     }
 }
 
@@ -36,10 +37,11 @@ impl Records for MemoryRecords {
         for (number, record) in records {
             let rows = all.entry(record.job_id().to_owned()).or_default();
             rows.retain(|kind, _| !record.replaces(*kind));
-            if record.kind() == RecordKind::Forgotten {
-                all.remove(record.job_id());
-            } else {
+            if !record.kind().is_removal() {
                 rows.insert(record.kind(), (*number, record.clone()));
+            }
+            if rows.is_empty() {
+                all.remove(record.job_id());
             }
         }
         Ok(())

@@ -61,13 +61,13 @@ impl SqliteRecords {
     fn write(&mut self, records: &[(u64, RouterRecord)]) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         for (number, record) in records {
-            for kind in [RecordKind::Accepted, RecordKind::Moved, RecordKind::Ended] {
+            for kind in KEPT {
                 if record.replaces(kind) {
                     let mut delete = transaction.prepare_cached("DELETE FROM records WHERE job = ? AND kind = ?")?;
                     delete.execute(params![record.job_id(), column(kind)])?;
                 }
             }
-            if record.kind() != RecordKind::Forgotten {
+            if !record.kind().is_removal() {
                 let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)")?;
                 let number = i64::try_from(*number).unwrap_or(i64::MAX);
                 insert.execute(params![record.job_id(), column(record.kind()), number, record.encode()])?;
@@ -77,6 +77,9 @@ impl SqliteRecords {
     }
 }
 
+/// The kinds that are in a file.
+const KEPT: [RecordKind; 4] = [RecordKind::Accepted, RecordKind::Moved, RecordKind::Ended, RecordKind::Trusted];
+
 /// The value of a kind in the file, which never changes.
 const fn column(kind: RecordKind) -> i64 {
     match kind {
@@ -84,6 +87,8 @@ const fn column(kind: RecordKind) -> i64 {
         RecordKind::Moved => 2,
         RecordKind::Ended => 3,
         RecordKind::Forgotten => 4,
+        RecordKind::Trusted => 5,
+        RecordKind::Distrusted => 6,
     }
 }
 

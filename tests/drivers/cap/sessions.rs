@@ -1,0 +1,145 @@
+//! A router that gives trust sessions to its workers, with every packet signed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cap::{
+    AuthorityEvent, Client, Enrollment, JobContext, Keyring, MemoryBus, MemoryRecords, MemoryStore, RingSigner, Router,
+    RouterEvent, Sessions, Submit, TrustNames, TrustSettings, Worker, WorkerTrust,
+};
+use super::trust::ring;
+use crate::on::within;
+
+/// A bus with a router that signs, and the keys of everyone on it.
+struct Pool {
+    bus: MemoryBus,
+    store: MemoryStore,
+    keys: Keyring,
+    worker_key: String,
+    router_key: String,
+    client_key: String,
+}
+
+impl Pool {
+    fn new() -> Pool {
+        let mut keys = Keyring::default();
+        let mut key_of = |name: &str| {
+            let (signer, pem) = RingSigner::generate().unwrap();
+            keys.add(name, signer.public_key()).unwrap();
+            pem.to_string()
+        };
+        let (worker_key, router_key, client_key) = (key_of("worker-1"), key_of("router-1"), key_of("client-1"));
+        Pool { bus: MemoryBus::new(), store: MemoryStore::new(), keys, worker_key, router_key, client_key }
+    }
+
+    fn sessions(&self) -> Sessions {
+        let keys = ring("proof", &RingSigner::from_pem(&self.worker_key).unwrap());
+        let enrollment = Enrollment { agent_id: "agent".into(), tenant_id: "tenant".into(), keys, topics: None };
+        Sessions::new("server").worker("worker-1", enrollment)
+    }
+
+    /// Starts a router that tells which workers it trusts.
+    async fn router(&self, records: MemoryRecords, tell: smol::channel::Sender<String>) -> Router {
+        let router = Router::builder()
+            .id("router-1")
+            .signer(RingSigner::from_pem(&self.router_key).unwrap())
+            .keys(self.keys.clone())
+            .sessions(self.sessions())
+            .records(records)
+            .on_event(move |event, _| {
+                if let RouterEvent::Trust(AuthorityEvent::Trusted { worker, .. }) = event {
+                    tell.try_send(worker.clone()).unwrap();
+                }
+            });
+        let router = router.start(self.bus.another()).unwrap();
+        router.ready().await.unwrap();
+        router
+    }
+
+    fn trust(&self) -> TrustSettings {
+        let names = TrustNames {
+            agent_id: "agent".into(),
+            tenant_id: "tenant".into(),
+            proof_key_id: "proof".into(),
+            scheduler_id: "router-1".into(),
+        };
+        let proof = Arc::new(RingSigner::from_pem(&self.worker_key).unwrap());
+        let server = RingSigner::from_pem(&self.router_key).unwrap();
+        TrustSettings::new(names, proof, ring("server", &server)).unwrap()
+    }
+
+    fn worker(&self, trust: WorkerTrust) -> Worker {
+        let worker = Worker::builder()
+            .id("worker-1")
+            .signer(RingSigner::from_pem(&self.worker_key).unwrap())
+            .keys(self.keys.clone())
+            .heartbeat_interval(Duration::from_millis(5))
+            .job("job.echo", |_: JobContext, text: Option<String>| async move { Ok(text) })
+            .trust(trust);
+        worker.start(self.bus.another(), self.store.clone()).unwrap()
+    }
+
+    fn client(&self) -> Client {
+        let client = Client::builder().id("client-1").keys(self.keys.clone());
+        let client = client.signer(RingSigner::from_pem(&self.client_key).unwrap());
+        client.connect(self.bus.another(), self.store.clone()).unwrap()
+    }
+}
+
+#[test]
+fn s14_a_router_keeps_the_sessions_of_its_workers_over_a_restart() {
+    within(async {
+        let pool = Pool::new();
+        let records = MemoryRecords::default();
+        let (tell, trusted) = smol::channel::unbounded();
+        let router = pool.router(records.clone(), tell.clone()).await;
+        let _worker = pool.worker(WorkerTrust::Enforce(Arc::new(pool.trust())));
+        assert_eq!(trusted.recv().await.unwrap(), "worker-1");
+        let client = pool.client();
+        let mut job = client.submit(Submit::new("job.echo").input("one")).await.unwrap();
+        assert_eq!(job.result::<String>().await.unwrap(), "one");
+
+        router.close().await;
+        let router = pool.router(records, tell).await;
+        let mut job = client.submit(Submit::new("job.echo").input("two")).await.unwrap();
+        assert_eq!(job.result::<String>().await.unwrap(), "two");
+        assert!(trusted.is_empty(), "the worker did not have to prove itself again");
+
+        assert!(router.revoke("worker-1"));
+        assert!(!router.revoke_session("worker-1"));
+        assert!(router.workers().is_empty());
+    });
+}
+
+#[test]
+fn s14_a_worker_without_a_session_gets_no_job() {
+    within(async {
+        let pool = Pool::new();
+        let (tell, _trusted) = smol::channel::unbounded();
+        let router = pool.router(MemoryRecords::default(), tell).await;
+        let outsider = pool.worker(WorkerTrust::Off);
+        outsider.ready().await.unwrap();
+        let client = pool.client();
+        let mut job = client.submit(Submit::new("job.echo").input("one")).await.unwrap();
+        while router.live() == 0 {
+            smol::future::yield_now().await;
+        }
+        assert!(router.workers().is_empty());
+        drop(outsider);
+        let _worker = pool.worker(WorkerTrust::Enforce(Arc::new(pool.trust())));
+        assert_eq!(job.result::<String>().await.unwrap(), "one");
+    });
+}
+
+#[test]
+fn a_router_that_gives_sessions_needs_a_key_and_valid_names() {
+    within(async {
+        let pool = Pool::new();
+        let refused =
+            |sessions| Router::builder().id("router-1").sessions(sessions).start(pool.bus.another()).unwrap_err();
+        assert!(refused(pool.sessions()).to_string().contains("needs a key"));
+        let signed = Router::builder().signer(RingSigner::from_pem(&pool.router_key).unwrap());
+        let unnamed = signed.sessions(Sessions::new("server").worker("a worker", Enrollment::default()));
+        assert!(unnamed.start(pool.bus.another()).unwrap_err().to_string().contains("cannot be enrolled"));
+    });
+}
