@@ -6,6 +6,7 @@ mod bus;
 mod client;
 mod handlers;
 mod jobs;
+mod memory_server;
 mod middleware;
 mod pool;
 mod router;

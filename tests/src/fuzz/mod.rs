@@ -32,8 +32,8 @@ pub use http1::http1_bytes;
 pub use lease::lease_inclusion;
 pub use lines::lines;
 pub use link::link_bytes;
-pub use nats::nats_bytes;
-pub use resp::resp_bytes;
+pub use nats::{nats_bytes, nats_server_bytes};
+pub use resp::{resp_bytes, resp_server_bytes};
 pub use restore::restore_records;
 pub use round_trip::round_trip;
 pub use runtime::runtime_frames;
@@ -44,7 +44,7 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 26] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("cap_client", cap_client),
@@ -63,7 +63,9 @@ pub const TARGETS: [Target; 24] = [
     ("lines", lines),
     ("link_bytes", link_bytes),
     ("nats_bytes", nats_bytes),
+    ("nats_server_bytes", nats_server_bytes),
     ("resp_bytes", resp_bytes),
+    ("resp_server_bytes", resp_server_bytes),
     ("restore_records", restore_records),
     ("round_trip", round_trip),
     ("runtime_frames", runtime_frames),

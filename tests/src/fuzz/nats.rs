@@ -1,7 +1,7 @@
-//! Bytes of a NATS server.
+//! Bytes of a NATS server, and of a client of ours.
 
 use nuncio_core::time::Time;
-use nuncio_link::nats::{NatsConfig, NatsEvent, NatsLink};
+use nuncio_link::nats::{NatsConfig, NatsEvent, NatsLink, NatsServerConfig, NatsServerEvent, NatsServerLink};
 
 const NOW: Time = Time(0);
 
@@ -62,4 +62,47 @@ pub(super) fn pieces(mut rest: &[u8]) -> Vec<&[u8]> {
         rest = after;
     }
     pieces
+}
+
+/// The server's side, with the same properties for the bytes of a client.
+pub fn nats_server_bytes(data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    let config = NatsServerConfig {
+        max_payload: [64, 1 << 16][usize::from(choice & 1)],
+        max_line: [256, 1 << 12][usize::from(choice >> 1 & 1)],
+        max_subscriptions: 16,
+        ..NatsServerConfig::default()
+    };
+    let pieces = pieces(rest);
+    let split = serve(&config, pieces.iter().copied());
+    let whole = pieces.concat();
+    assert_eq!(split, serve(&config, [&whole[..]]), "the events depend on how the input is split");
+}
+
+/// Returns the events and what was written.
+fn serve<'a>(config: &NatsServerConfig, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<NatsServerEvent>, Vec<u8>) {
+    let mut link = NatsServerLink::new(config.clone());
+    let (mut events, mut output, mut received) = (Vec::new(), Vec::new(), 0);
+    let mut poll = |link: &mut NatsServerLink| {
+        loop {
+            events.extend(std::iter::from_fn(|| link.poll_event()));
+            if link.output_len() == 0 {
+                return;
+            }
+            let mut bytes = Vec::new();
+            link.take_output(&mut bytes);
+            output.extend(bytes);
+        }
+    };
+    for piece in pieces {
+        received = received.max(piece.len());
+        link.receive(piece);
+        poll(&mut link);
+        let bound = 4 * (config.max_payload + config.max_line + received) + (256 << 10);
+        assert!(link.bytes_held() < bound, "{} bytes are held", link.bytes_held());
+    }
+    link.receive_end();
+    poll(&mut link);
+    assert!(matches!(events.last(), Some(NatsServerEvent::Closed(_))), "the end is reported");
+    (events, output)
 }

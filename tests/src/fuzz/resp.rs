@@ -1,6 +1,9 @@
-//! Bytes of a Redis server.
+//! Bytes of a Redis server, and of a client of ours.
 
-use nuncio_link::resp::{RespConfig, RespFault, RespLink, RespReply, RespRequest};
+use nuncio_link::resp::{
+    RespClientFault, RespCommand, RespConfig, RespFault, RespLink, RespReply, RespRequest, RespServerConfig,
+    RespServerLink,
+};
 
 use super::nats::pieces;
 
@@ -40,4 +43,36 @@ fn run<'a>(max: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<RespR
         assert!(link.bytes_held() < bound, "{} bytes are held", link.bytes_held());
     }
     (replies, None)
+}
+
+/// The server's side, with the same properties for the bytes of a client. The first byte is the size of the largest command.
+pub fn resp_server_bytes(data: &[u8]) {
+    let Some((max, rest)) = data.split_first() else { return };
+    let config = RespServerConfig { max_line: 256, max_words: 8, max_command: usize::from(*max) };
+    let pieces = pieces(rest);
+    let split = serve(config, pieces.iter().copied());
+    let whole = pieces.concat();
+    assert_eq!(split, serve(config, [&whole[..]]), "the commands depend on how the input is split");
+}
+
+fn serve<'a>(
+    config: RespServerConfig,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<RespCommand>, Option<RespClientFault>) {
+    let mut link = RespServerLink::new(config);
+    let (mut commands, mut received) = (Vec::new(), 0);
+    for piece in pieces {
+        received = received.max(piece.len());
+        link.receive(piece);
+        loop {
+            match link.poll_command() {
+                Ok(Some(command)) => commands.push(command),
+                Ok(None) => break,
+                Err(fault) => return (commands, Some(fault)),
+            }
+        }
+        let bound = 8 * (config.max_command + config.max_line + received) + (256 << 10);
+        assert!(link.bytes_held() < bound, "{} bytes are held", link.bytes_held());
+    }
+    (commands, None)
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::event::{NatsFault, NatsMessage};
-use crate::buffer::Buffer;
+use super::lines::{Lines, TooLong, Unterminated, number, split_word, words};
 
 /// What a server has sent.
 #[derive(Debug)]
@@ -23,9 +23,7 @@ pub(super) enum Frame {
 
 /// The input of a link.
 pub(super) struct Framer {
-    buffer: Buffer,
-    /// How many bytes at the start are known to hold no end of a line.
-    scanned: usize,
+    lines: Lines,
     /// The message whose line was read and whose payload has not come yet.
     head: Option<Head>,
     max_line: usize,
@@ -42,42 +40,41 @@ struct Head {
     total: usize,
 }
 
-const CRLF: usize = 2;
-
 impl Framer {
     pub(super) fn new(max_line: usize, max_payload: usize) -> Framer {
-        Framer { buffer: Buffer::default(), scanned: 0, head: None, max_line, max_payload }
+        Framer { lines: Lines::new(max_line), head: None, max_line, max_payload }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.buffer.tail().extend_from_slice(bytes);
+        self.lines.push(bytes);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.lines.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
-        self.buffer.clear();
-        self.scanned = 0;
+        self.lines.clear();
         self.head = None;
     }
 
     pub(super) fn bytes_held(&self) -> usize {
-        self.buffer.capacity()
+        self.lines.bytes_held()
     }
 
     /// Returns the next frame, or `None` if it is not complete yet.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, NatsFault> {
         loop {
             if let Some(head) = &self.head {
-                if self.buffer.len() < head.total.saturating_add(CRLF) {
+                const WRONG: NatsFault = NatsFault::Line("a payload that is longer than its line says");
+                if self.lines.block(head.total).map_err(|Unterminated| WRONG)?.is_none() {
                     return Ok(None);
                 }
-                return self.head.take().map(|head| self.message(head)).transpose();
+                return Ok(self.head.take().map(|head| self.message(head)));
             }
-            let Some(length) = self.line_length()? else { return Ok(None) };
-            let line = &self.buffer.as_slice()[..length];
+            let length = self.lines.line_length().map_err(|TooLong| NatsFault::LineTooLong { max: self.max_line })?;
+            let Some(length) = length else { return Ok(None) };
+            let line = self.lines.first(length);
             let (verb, rest) = split_word(line);
             let frame = match verb {
                 b"MSG" => {
@@ -95,49 +92,22 @@ impl Framer {
                 b"-ERR" => Some(Frame::Error(error_text(rest))),
                 _ => return Err(NatsFault::Line("a line of another protocol")),
             };
-            self.buffer.consume(length + CRLF);
-            self.scanned = 0;
+            self.lines.consume(length);
             if let Some(frame) = frame {
                 return Ok(Some(frame));
             }
         }
     }
 
-    /// Returns the length of the line at the start, without its end.
-    fn line_length(&mut self) -> Result<Option<usize>, NatsFault> {
-        let bytes = self.buffer.as_slice();
-        let within = &bytes[..bytes.len().min(self.max_line.saturating_add(CRLF))];
-        // The last byte that was scanned may be the first of a line's end.
-        let from = self.scanned.saturating_sub(1);
-        if let Some(at) = within[from..].windows(CRLF).position(|end| end == b"\r\n") {
-            return Ok(Some(from + at));
-        }
-        self.scanned = within.len();
-        if bytes.len() >= self.max_line.saturating_add(CRLF) {
-            return Err(NatsFault::LineTooLong { max: self.max_line });
-        }
-        Ok(None)
-    }
-
     /// Reads `subject sid [reply] [headers] total`.
     fn head_of(&self, line: &[u8], with_headers: bool) -> Result<Head, NatsFault> {
         const WRONG: NatsFault = NatsFault::Line("a message whose line cannot be read");
-        let mut words = Vec::with_capacity(6);
-        let mut rest = line;
-        while !rest.is_empty() && words.len() < 6 {
-            let (word, after) = split_word(rest);
-            words.push(word);
-            rest = after;
-        }
+        let words = words(line, 6);
         let lengths = if with_headers { 2 } else { 1 };
         let reply = match words.len().checked_sub(lengths + 2) {
             Some(0) => None,
             Some(1) => Some(words[2]),
             _ => return Err(WRONG),
-        };
-        let number = |word: &[u8]| {
-            let digits = !word.is_empty() && word.iter().all(u8::is_ascii_digit);
-            std::str::from_utf8(word).ok().filter(|_| digits)?.parse::<u64>().ok()
         };
         let size = |word: &[u8]| number(word).and_then(|size| usize::try_from(size).ok()).ok_or(WRONG);
         let sid = number(words[1]).ok_or(WRONG)?;
@@ -160,32 +130,19 @@ impl Framer {
     }
 
     /// Takes the message whose line was read, and whose payload is complete.
-    fn message(&mut self, head: Head) -> Result<Frame, NatsFault> {
+    fn message(&mut self, head: Head) -> Frame {
         let Head { sid, subjects, headers, total } = head;
-        let bytes = self.buffer.as_slice();
-        if &bytes[total..total + CRLF] != b"\r\n" {
-            return Err(NatsFault::Line("a payload that is longer than its line says"));
-        }
+        let bytes = self.lines.first(total);
         let frame = match subjects {
             None => Frame::Unreadable(sid, total - headers),
             Some((subject, reply)) => {
-                let payload = Bytes::copy_from_slice(&bytes[headers..total]);
+                let payload = Bytes::copy_from_slice(&bytes[headers..]);
                 Frame::Message(NatsMessage { sid, subject, reply, status: status(&bytes[..headers]), payload })
             }
         };
-        self.buffer.consume(total + CRLF);
-        self.scanned = 0;
-        Ok(frame)
+        self.lines.consume(total);
+        frame
     }
-}
-
-/// Splits at the first spaces or tabs.
-fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let end = line.iter().position(is_space).unwrap_or(line.len());
-    let (word, rest) = line.split_at(end);
-    let next = rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len());
-    (word, &rest[next..])
 }
 
 fn error_text(rest: &[u8]) -> String {

@@ -1,6 +1,7 @@
-//! The client side of the [NATS protocol], without IO (feature `cap`).
+//! The [NATS protocol] without IO (feature `cap`): a [`NatsLink`] is one connection to a server, a [`NatsServerLink`] one
+//! from a client.
 //!
-//! A [`NatsLink`] is one connection to a server. Bytes go in and events come out; commands go in and bytes come out.
+//! The rest of this page is about the [`NatsLink`]. Bytes go in and events come out; commands go in and bytes come out.
 //!
 //! ```text
 //!  socket --receive--> Framer --frames--> NatsLink --poll_event--> driver
@@ -57,7 +58,9 @@ mod connect;
 mod event;
 mod framer;
 mod info;
+mod lines;
 mod link;
+mod server;
 mod state;
 mod subject;
 
@@ -65,4 +68,5 @@ pub use config::{NatsConfig, NatsCredentials};
 pub use event::{FlushId, NatsClosed, NatsEvent, NatsFault, NatsMessage, NatsRefused};
 pub use info::NatsInfo;
 pub use link::NatsLink;
+pub use server::{NatsClientFault, NatsServerClosed, NatsServerConfig, NatsServerEvent, NatsServerLink};
 pub use subject::{InvalidSubject, check_filter, check_group, check_subject};

@@ -193,7 +193,8 @@ impl Decoder {
     }
 }
 
-fn number(line: &[u8]) -> Option<i64> {
+/// Reads a number.
+pub(super) fn number(line: &[u8]) -> Option<i64> {
     let digits = line.strip_prefix(b"-").or(line.strip_prefix(b"+")).unwrap_or(line);
     let are_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(line).ok().filter(|_| are_digits)?.parse().ok()

@@ -1,6 +1,7 @@
-//! The client side of [RESP2], the protocol of Redis, without IO (feature `cap`).
+//! [RESP2], the protocol of Redis, without IO (feature `cap`): a [`RespLink`] is one connection to a server, a
+//! [`RespServerLink`] one from a client.
 //!
-//! A [`RespLink`] is one connection to a server. Requests go in and bytes come out; bytes go in and one reply per request
+//! To a [`RespLink`], requests go in and bytes come out; bytes go in and one reply per request
 //! comes out, in the order of the requests.
 //!
 //! ```
@@ -36,8 +37,10 @@ mod decoder;
 mod link;
 mod reply;
 mod request;
+mod server;
 
 pub use config::RespConfig;
 pub use link::RespLink;
 pub use reply::{RespFault, RespRefused, RespReply};
 pub use request::RespRequest;
+pub use server::{RespClientFault, RespCommand, RespServerConfig, RespServerLink};

@@ -1,5 +1,7 @@
 //! The Redis connection: requests, replies however they are split, limits, and hostile servers.
 
+mod server;
+
 use std::time::Duration;
 
 use nuncio_link::resp::{RespConfig, RespFault, RespLink, RespRefused, RespReply, RespRequest};

@@ -3,6 +3,7 @@
 pub mod blob;
 pub mod bus;
 pub(crate) mod client;
+mod memory_server;
 pub(crate) mod nats;
 pub(crate) mod node;
 pub(crate) mod redis;
@@ -22,6 +23,7 @@ pub use client::{
     Client, ClientBuilder, JobError, JobHandle, NoResult, ProgressEvent, ProgressEvents, ResultError, Submit,
     SubmitError,
 };
+pub use memory_server::MemoryServer;
 pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{

@@ -22,3 +22,5 @@ pub type RedisStore = nuncio_shared::cap::RedisStore<Smol>;
 pub type Router = nuncio_shared::cap::Router<Smol>;
 /// Makes a [`Router`].
 pub type RouterBuilder = nuncio_shared::cap::RouterBuilder<Smol>;
+/// A bus and a blob store in memory for other processes, on smol.
+pub type MemoryServer = nuncio_shared::cap::MemoryServer<Smol>;

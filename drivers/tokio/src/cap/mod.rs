@@ -22,3 +22,5 @@ pub type ClientBuilder = nuncio_shared::cap::ClientBuilder<Tokio>;
 pub type Router = nuncio_shared::cap::Router<Tokio>;
 /// Makes a [`Router`].
 pub type RouterBuilder = nuncio_shared::cap::RouterBuilder<Tokio>;
+/// A bus and a blob store in memory for other processes, on tokio.
+pub type MemoryServer = nuncio_shared::cap::MemoryServer<Tokio>;

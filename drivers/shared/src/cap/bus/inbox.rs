@@ -1,4 +1,4 @@
-//! The messages that wait for one subscriber.
+//! The messages that wait for one subscriber, or for the subscriptions of one connection.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,6 +11,8 @@ use super::{Message, Received};
 use crate::io::sync::lock;
 
 /// The messages that wait for one subscriber, up to a number and to a size in bytes. One message of any size may wait.
+///
+/// Several subscriptions may share it, so that their messages stay in order. Each message has the number of its own.
 #[derive(Debug)]
 pub(in crate::cap) struct Inbox {
     queue: Mutex<Queue>,
@@ -20,7 +22,7 @@ pub(in crate::cap) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<Message>,
+    messages: VecDeque<(u64, Message)>,
     bytes: usize,
     has_ended: bool,
     /// Whether the last message was dropped.
@@ -43,8 +45,13 @@ impl Inbox {
         Inbox { queue: Mutex::default(), max_messages, max_bytes }
     }
 
-    /// Adds a message, unless too many wait.
+    /// Adds a message for the only subscription, unless too many wait.
     pub(in crate::cap) fn push(&self, message: Message) -> Pushed {
+        self.push_for(0, message)
+    }
+
+    /// Adds a message for the subscription with this number, unless too many wait.
+    pub(in crate::cap) fn push_for(&self, subscription: u64, message: Message) -> Pushed {
         let mut queue = lock(&self.queue);
         let bytes = size(&message);
         let waiting = queue.messages.len();
@@ -55,7 +62,7 @@ impl Inbox {
         }
         queue.overflows = false;
         queue.bytes += bytes;
-        queue.messages.push_back(message);
+        queue.messages.push_back((subscription, message));
         let waker = queue.waker.take();
         drop(queue);
         waker.into_iter().for_each(Waker::wake);
@@ -71,11 +78,12 @@ impl Inbox {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    /// Returns the next message with the number of its subscription, or `None` at the end.
+    pub(in crate::cap) fn poll(&self, cx: &Context<'_>) -> Poll<Option<(u64, Message)>> {
         let mut queue = lock(&self.queue);
-        if let Some(message) = queue.messages.pop_front() {
+        if let Some((subscription, message)) = queue.messages.pop_front() {
             queue.bytes -= size(&message);
-            return Poll::Ready(Some(message));
+            return Poll::Ready(Some((subscription, message)));
         }
         if queue.has_ended {
             return Poll::Ready(None);
@@ -102,7 +110,7 @@ impl<F: FnMut() + Unpin> Stream for Messages<F> {
     type Item = Received;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        self.inbox.poll(cx).map(|message| message.map(|message| Received { message, acknowledgement: None }))
+        self.inbox.poll(cx).map(|message| message.map(|(_, message)| Received { message, acknowledgement: None }))
     }
 }
 
@@ -129,11 +137,11 @@ mod tests {
         assert_eq!(inbox.push(message(0)), Pushed::DroppedFirst);
         assert_eq!(inbox.push(message(0)), Pushed::Dropped);
         let cx = &Context::from_waker(Waker::noop());
-        assert_eq!(inbox.poll(cx), Poll::Ready(Some(message(1))));
+        assert_eq!(inbox.poll(cx), Poll::Ready(Some((0, message(1)))));
         assert_eq!(inbox.push(message(1)), Pushed::Queued);
         inbox.end();
-        assert_eq!(inbox.poll(cx), Poll::Ready(Some(message(9))));
-        assert_eq!(inbox.poll(cx), Poll::Ready(Some(message(1))));
+        assert_eq!(inbox.poll(cx), Poll::Ready(Some((0, message(9)))));
+        assert_eq!(inbox.poll(cx), Poll::Ready(Some((0, message(1)))));
         assert_eq!(inbox.poll(cx), Poll::Ready(None));
     }
 

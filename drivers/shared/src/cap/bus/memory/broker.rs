@@ -15,6 +15,9 @@ pub(super) struct Broker {
     pub(super) capacity: usize,
 }
 
+/// The size of the messages that wait for one subscriber, in bytes.
+const MAX_BYTES: usize = 64 << 20;
+
 #[derive(Debug, Default)]
 struct Table {
     subscriptions: BTreeMap<u64, Subscriber>,
@@ -32,6 +35,9 @@ struct Subscriber {
     group: Option<String>,
     inbox: Arc<Inbox>,
 }
+
+/// A member of a group: the number of its subscription, and where its messages go.
+type Member<'a> = (u64, &'a Arc<Inbox>);
 
 impl Broker {
     pub(super) fn new(capacity: usize) -> Broker {
@@ -63,18 +69,23 @@ impl Broker {
         }
     }
 
-    pub(super) fn subscribe(&self, connection: u64, pattern: &str, group: Option<&str>) -> (u64, Arc<Inbox>) {
-        let inbox = Arc::new(Inbox::new(self.capacity, usize::MAX));
+    /// Returns an inbox for subscriptions.
+    pub(super) fn inbox(&self) -> Arc<Inbox> {
+        Arc::new(Inbox::new(self.capacity, MAX_BYTES))
+    }
+
+    /// Adds a subscription, whose messages go to `inbox` under the number that is returned.
+    pub(super) fn subscribe(&self, connection: u64, pattern: &str, group: Option<&str>, inbox: &Arc<Inbox>) -> u64 {
         let subscriber = Subscriber {
             connection,
             pattern: pattern.to_owned(),
             group: group.map(str::to_owned),
-            inbox: Arc::clone(&inbox),
+            inbox: Arc::clone(inbox),
         };
         let mut table = lock(&self.table);
         let number = table.number();
         table.subscriptions.insert(number, subscriber);
-        (number, inbox)
+        number
     }
 
     pub(super) fn unsubscribe(&self, number: u64) {
@@ -86,7 +97,8 @@ impl Broker {
     pub(super) fn publish(&self, message: &Message) -> usize {
         let chosen = lock(&self.table).choose(&message.subject);
         let count = chosen.len();
-        let dropped = chosen.iter().filter(|inbox| inbox.push(message.clone()) != Pushed::Queued).count();
+        let dropped =
+            chosen.iter().filter(|(number, inbox)| inbox.push_for(*number, message.clone()) != Pushed::Queued).count();
         if dropped > 0 {
             let mut table = lock(&self.table);
             table.dropped = table.dropped.saturating_add(dropped as u64);
@@ -109,22 +121,24 @@ impl Table {
     }
 
     /// Returns the subscribers of a subject: all that are in no group, and one of each group.
-    fn choose(&mut self, subject: &str) -> Vec<Arc<Inbox>> {
+    fn choose(&mut self, subject: &str) -> Vec<(u64, Arc<Inbox>)> {
         let mut chosen = Vec::new();
-        let mut groups: BTreeMap<(&str, &str), Vec<&Arc<Inbox>>> = BTreeMap::new();
-        for subscriber in self.subscriptions.values() {
+        let mut groups: BTreeMap<(&str, &str), Vec<Member<'_>>> = BTreeMap::new();
+        for (number, subscriber) in &self.subscriptions {
             let is_up = self.connections.get(&subscriber.connection).is_some_and(|up| *up);
             if !is_up || !matches(&subscriber.pattern, subject) {
                 continue;
             }
             match &subscriber.group {
-                None => chosen.push(Arc::clone(&subscriber.inbox)),
-                Some(group) => groups.entry((group, &subscriber.pattern)).or_default().push(&subscriber.inbox),
+                None => chosen.push((*number, Arc::clone(&subscriber.inbox))),
+                Some(group) => {
+                    groups.entry((group, &subscriber.pattern)).or_default().push((*number, &subscriber.inbox));
+                }
             }
         }
         let turn = self.turn;
-        let picked = groups.into_values().filter_map(|members| members.get(turn % members.len()).copied().cloned());
-        chosen.extend(picked);
+        let picked = groups.into_values().filter_map(|members| members.get(turn % members.len()).copied());
+        chosen.extend(picked.map(|(number, inbox)| (number, Arc::clone(inbox))));
         self.turn = self.turn.wrapping_add(1);
         chosen
     }

@@ -13,15 +13,16 @@ use futures_lite::StreamExt as _;
 use futures_lite::future::or;
 
 use self::broker::Broker;
+pub(in crate::cap) use self::subject::matches;
 use self::subject::{check_pattern, check_subject};
-use super::inbox::Messages;
+use super::inbox::{Inbox, Messages};
 use super::{Bus, BusError, BusState, Message, Subscription};
 use crate::io::BoxFuture;
 use crate::io::alarm::Alarm;
 use crate::io::sync::Watch;
 
 /// The largest message, in bytes, as a NATS server has it by default.
-const MAX_PAYLOAD: usize = 1 << 20;
+pub(in crate::cap) const MAX_PAYLOAD: usize = 1 << 20;
 
 /// A bus within one process: for tests, for examples, and for programs whose workers are in the same process.
 ///
@@ -62,12 +63,12 @@ struct Connection {
 }
 
 impl MemoryBus {
-    /// Makes a bus whose subscriptions buffer 65 536 messages each.
+    /// Makes a bus whose subscriptions buffer 65 536 messages each, and at most 64 MiB.
     pub fn new() -> MemoryBus {
         MemoryBus::with_capacity(65_536)
     }
 
-    /// Makes a bus whose subscriptions buffer this many messages each.
+    /// Makes a bus whose subscriptions buffer this many messages each, and at most 64 MiB.
     pub fn with_capacity(messages: usize) -> MemoryBus {
         MemoryBus::on(Arc::new(Broker::new(messages)), Arc::new(Alarm::default()))
     }
@@ -115,7 +116,8 @@ impl MemoryBus {
         }
     }
 
-    fn send(&self, message: &Message) -> Result<usize, BusError> {
+    /// Publishes a message. Returns how many subscribers there are.
+    pub(in crate::cap) fn send(&self, message: &Message) -> Result<usize, BusError> {
         check_subject(&message.subject)?;
         let broker = self.up()?;
         let bytes = message.payload.len();
@@ -128,8 +130,8 @@ impl MemoryBus {
     }
 
     fn listen(&self, pattern: &str, group: Option<&str>) -> Result<Subscription, BusError> {
-        check_pattern(pattern)?;
-        let (number, inbox) = self.up()?.subscribe(self.connection.number, pattern, group);
+        let inbox = self.connection.broker.inbox();
+        let number = self.listen_with(&inbox, pattern, group)?;
         let broker = Arc::downgrade(&self.connection.broker);
         let leave = move || {
             if let Some(broker) = broker.upgrade() {
@@ -137,6 +139,27 @@ impl MemoryBus {
             }
         };
         Ok(Box::pin(Messages { inbox, leave }))
+    }
+
+    /// Returns an inbox that several subscriptions of this connection may share.
+    pub(in crate::cap) fn inbox(&self) -> Arc<Inbox> {
+        self.connection.broker.inbox()
+    }
+
+    /// Subscribes to a subject, whose messages go to `inbox` under the number that is returned.
+    pub(in crate::cap) fn listen_with(
+        &self,
+        inbox: &Arc<Inbox>,
+        pattern: &str,
+        group: Option<&str>,
+    ) -> Result<u64, BusError> {
+        check_pattern(pattern)?;
+        Ok(self.up()?.subscribe(self.connection.number, pattern, group, inbox))
+    }
+
+    /// Ends the subscription with this number.
+    pub(in crate::cap) fn leave(&self, number: u64) {
+        self.connection.broker.unsubscribe(number);
     }
 }
 

@@ -33,7 +33,7 @@ fn refused(subject: &str, why: &str) -> BusError {
 }
 
 /// Returns whether a pattern matches a subject: `*` stands for one token, `>` for one or more at the end.
-pub(super) fn matches(pattern: &str, subject: &str) -> bool {
+pub(in crate::cap) fn matches(pattern: &str, subject: &str) -> bool {
     let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
     loop {
         match (pattern.next(), subject.next()) {

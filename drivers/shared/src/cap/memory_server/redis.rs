@@ -1,0 +1,136 @@
+//! One client of the store.
+
+use bytes::Bytes;
+use futures_lite::AsyncReadExt as _;
+use nuncio_link::resp::{RespCommand, RespReply, RespServerConfig, RespServerLink};
+use tracing::debug;
+
+use crate::cap::{BlobError, BlobStore as _, MemoryStore};
+use crate::io::Stream;
+use crate::io::conn::write;
+
+/// How many bytes of replies are queued until they are written before the next command.
+const MAX_OUTPUT: usize = 1 << 20;
+const READ_BYTES: usize = 64 * 1024;
+
+/// Serves a connection to its end.
+pub(super) async fn serve(stream: Stream, store: MemoryStore) {
+    if let Err(error) = converse(stream, &store).await {
+        debug!(%error, "a client of the store is lost");
+    }
+}
+
+async fn converse(stream: Stream, store: &MemoryStore) -> std::io::Result<()> {
+    let (mut input, mut output) = futures_lite::io::split(stream);
+    let mut link = RespServerLink::new(RespServerConfig::default());
+    let (mut buffer, mut bytes) = (vec![0; READ_BYTES], Vec::new());
+    loop {
+        let is_over = loop {
+            match link.poll_command() {
+                Ok(None) => break false,
+                Ok(Some(RespCommand::Quit)) => {
+                    link.reply(&RespReply::Simple("OK".to_owned()));
+                    break true;
+                }
+                Ok(Some(command)) => {
+                    let reply = execute(store, command).await;
+                    link.reply(&reply.unwrap_or_else(|error| RespReply::Error(format!("ERR {error}"))));
+                }
+                // The client was told.
+                Err(_) => break true,
+            }
+            if link.output_len() > MAX_OUTPUT {
+                link.take_output(&mut bytes);
+                write(&mut output, &bytes).await?;
+                bytes.clear();
+            }
+        };
+        link.take_output(&mut bytes);
+        write(&mut output, &bytes).await?;
+        bytes.clear();
+        bytes.shrink_to(READ_BYTES);
+        if is_over {
+            return Ok(());
+        }
+        match input.read(&mut buffer).await? {
+            0 => return Ok(()),
+            count => link.receive(&buffer[..count]),
+        }
+    }
+}
+
+async fn execute(store: &MemoryStore, command: RespCommand) -> Result<RespReply, BlobError> {
+    let ok = || RespReply::Simple("OK".to_owned());
+    let number = |number: usize| RespReply::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    Ok(match command {
+        RespCommand::Ping(None) => RespReply::Simple("PONG".to_owned()),
+        RespCommand::Ping(Some(text)) => RespReply::Bulk(text),
+        RespCommand::Client | RespCommand::Select(0) => ok(),
+        RespCommand::Select(_) => RespReply::Error("ERR there is only the database 0".to_owned()),
+        RespCommand::Get(key) => store.get(&key, usize::MAX).await?.map_or(RespReply::Null, RespReply::Bulk),
+        RespCommand::Range { key, from, to } => {
+            let blob = store.get(&key, usize::MAX).await?.unwrap_or_default();
+            RespReply::Bulk(range(&blob, from, to))
+        }
+        RespCommand::Length(key) => number(store.get(&key, usize::MAX).await?.map_or(0, |blob| blob.len())),
+        RespCommand::Exists(keys) => number(count(store, &keys).await?),
+        RespCommand::Set { key, value, ttl } => {
+            store.set(&key, value, ttl).await?;
+            ok()
+        }
+        RespCommand::Delete(keys) => {
+            let mut removed = 0;
+            for key in &keys {
+                removed += count(store, std::slice::from_ref(key)).await?;
+                store.delete(key).await?;
+            }
+            number(removed)
+        }
+        RespCommand::Unknown(text) => RespReply::Error(text),
+        command => RespReply::Error(format!("ERR {command:?} is not supported")),
+    })
+}
+
+/// Returns the bytes from one to another, both included. Negative numbers count from the end, and those that are not there
+/// are left out.
+fn range(blob: &Bytes, from: i64, to: i64) -> Bytes {
+    let length = i64::try_from(blob.len()).unwrap_or(i64::MAX);
+    let place = |number: i64| if number < 0 { number.saturating_add(length) } else { number };
+    let from = place(from).clamp(0, length);
+    let end = place(to).saturating_add(1).clamp(from, length);
+    let index = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    blob.slice(index(from)..index(end))
+}
+
+/// Returns how many of these keys there are.
+async fn count(store: &MemoryStore, keys: &[String]) -> Result<usize, BlobError> {
+    let mut there = 0;
+    for key in keys {
+        there += usize::from(store.get(key, usize::MAX).await?.is_some());
+    }
+    Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_from_byte_to_byte_and_never_beyond_the_blob() {
+        let blob = Bytes::from_static(b"blob");
+        for (from, to, expected) in [
+            (0, -1, "blob"),
+            (0, 0, "b"),
+            (1, 2, "lo"),
+            (-2, -1, "ob"),
+            (-9, 9, "blob"),
+            (2, 1, ""),
+            (4, 9, ""),
+            (0, -5, ""),
+            (i64::MIN, i64::MAX, "blob"),
+        ] {
+            assert_eq!(range(&blob, from, to), expected, "{from} {to}");
+        }
+        assert_eq!(range(&Bytes::new(), 0, -1), "");
+    }
+}

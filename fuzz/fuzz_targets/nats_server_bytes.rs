@@ -1,0 +1,4 @@
+//! See [`nuncio_tests::fuzz::nats_server_bytes`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nuncio_tests::fuzz::nats_server_bytes(data));
