@@ -6,5 +6,6 @@
 //!
 //! Those of CAP need no server, for they use the bus and the blob store within the process: `cap_echo` (a worker, a router
 //! and a client that sign their packets), `cap_typed` (inputs and outputs with types, progress, retries), `cap_middleware`,
-//! `cap_metrics`, `cap_router` (a policy that denies, and a person who approves), `cap_testing`. `cap_bench` starts a
+//! `cap_metrics`, `cap_router` (a policy that denies, and a person who approves), `cap_testing`, `cap_bridge` (a server of
+//! ARCP whose jobs run on workers). `cap_bench` starts a
 //! nats-server and a redis-server, which have to be installed.

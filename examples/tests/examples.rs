@@ -144,6 +144,11 @@ fn ack_backpressure() {
 }
 
 #[test]
+fn cap_bridge() {
+    run(env!("CARGO_BIN_EXE_cap_bridge"));
+}
+
+#[test]
 fn cap_echo() {
     run(env!("CARGO_BIN_EXE_cap_echo"));
 }
