@@ -282,3 +282,42 @@ fn a_key_is_never_overwritten_and_only_its_owner_can_read_it() {
     assert_eq!(fs::read(&private).unwrap(), before);
     assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+/// Everything without a nats-server and a Redis server.
+#[test]
+fn the_bus_of_the_command_carries_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = nuncio(&["cap", "bus", "--listen", "127.0.0.1:0", "--listen-redis", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready = lines.next().unwrap().unwrap();
+    let bus = Component { child };
+    let url = |name: &str| {
+        let (_, rest) = ready.split_once(&format!("{name}=")).unwrap();
+        rest.split([' ', ';']).next().unwrap().to_owned()
+    };
+    let (nats, redis) = (url("NATS_URL"), url("REDIS_URL"));
+    script(folder.path(), "echo.sh", ECHO);
+    let cap = |arguments: &[&str]| {
+        let mut command = nuncio(&["cap"]);
+        command.args(arguments).arg("--unsigned").current_dir(folder.path());
+        command.env("NATS_URL", &nats).env("REDIS_URL", &redis);
+        command
+    };
+    let component = |arguments: &[&str]| {
+        let mut child = cap(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains("is ready")), "{arguments:?}");
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Component { child }
+    };
+    let _router = component(&["router", "--id", "router-1"]);
+    let _worker = component(&["worker", "--id", "worker-1", "--topic", "job.echo=sh echo.sh"]);
+    let done = cap(&["submit", "job.echo", "--id", "client-1", "--input", "[1, 2]"]).output().unwrap();
+    assert_eq!((done.status.code(), stdout(&done)), (Some(0), "[1,2]\n"), "{}", stderr(&done));
+    // It serves this machine only.
+    let refused = run(&["cap", "bus", "--listen", "0.0.0.0:0", "--listen-redis", "127.0.0.1:0"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("not a loopback address"), "{}", stderr(&refused));
+    bus.signal();
+}

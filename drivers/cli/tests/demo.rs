@@ -33,6 +33,27 @@ fn a_killed_runtime_loses_nothing() {
     assert_eq!(left, 0, "the journal is deleted");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_killed_server_adopts_the_jobs_of_its_pool() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = nuncio(&["demo", "--pool"]);
+    // No server is needed, and none of the environment is used.
+    command.env("TMPDIR", folder.path()).env("NATS_URL", "nats://127.0.0.1:1").env("REDIS_URL", "redis://127.0.0.1:1");
+    let output = command.output().expect("the binary runs");
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}\n{}", stderr(&output));
+    for what in ["is KILLED (SIGKILL)", "works on without a server", "RESUMED", "restored 1 session and 4 jobs"] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    let last = said.lines().last().expect("a line");
+    assert!(last.starts_with("OK: killed 1, restarted 1, resumed 1, adopted "), "{last}");
+    assert!(last.ends_with(", lost 0, twice 0."), "{last}");
+    assert!(said.lines().count() <= 50 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
+    let left = std::fs::read_dir(folder.path()).expect("the folder").count();
+    assert_eq!(left, 0, "the journal and the keys are deleted");
+}
+
 #[test]
 fn the_output_is_short_and_has_no_colours_in_a_file() {
     for demo in [&["demo"][..], &["demo", "--restart"]] {

@@ -5,7 +5,7 @@ use crate::support::{run, stdout};
 
 const COMMANDS: [&str; 11] =
     ["demo", "serve", "submit", "tail", "jobs", "cancel", "cap", "replay", "journal", "completions", "man"];
-const CAP_COMMANDS: [&str; 6] = ["worker", "router", "submit", "watch", "keygen", "demo"];
+const CAP_COMMANDS: [&str; 7] = ["worker", "router", "submit", "watch", "bus", "keygen", "demo"];
 
 /// The long help of a command, at the width that is used where there is no terminal: 100 columns.
 fn help(arguments: &[&str]) -> String {

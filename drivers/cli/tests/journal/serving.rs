@@ -239,7 +239,7 @@ fn jobs_go_on_after_a_restart_as_their_agents_say() {
 
     let mut serving = Serving::start(&again);
     let line = serving.until("restored");
-    assert!(line.ends_with("; 1 job run again; 2 jobs that had not run"), "{line}");
+    assert!(line.ends_with("; 1 job taken up again; 2 jobs that had not run"), "{line}");
     for (job, result) in jobs.iter().zip(["[1]", "[2]", "[3]"]) {
         let tail = run(&["tail", "--url", &serving.url, "--token", "t", job]);
         assert_eq!((tail.status.code(), stdout(&tail).trim()), (Some(0), result), "{}", stderr(&tail));

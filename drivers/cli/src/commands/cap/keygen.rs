@@ -44,7 +44,20 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Exit, Error> {
-    let Options { id, dir } = options;
+    let made = make(&options.id, &options.dir)?;
+    eprint_line(&format!("wrote {} and {}", made.private.display(), made.public.display()));
+    Ok(Exit::Success)
+}
+
+/// The key pair of a component, in two files.
+pub(crate) struct Made {
+    pub(crate) signer: RingSigner,
+    private: PathBuf,
+    public: PathBuf,
+}
+
+/// Makes a key pair in a directory, which is made if it is not there.
+pub(crate) fn make(id: &ComponentId, dir: &Path) -> Result<Made, Error> {
     let (signer, secret) = RingSigner::generate().map_err(|error| Error::System(io::Error::other(error)))?;
     fs::create_dir_all(dir).map_err(|error| Error::Write(dir.display().to_string(), error))?;
     let (private, public) = (dir.join(format!("{id}{PRIVATE}")), dir.join(format!("{id}{PUBLIC}")));
@@ -53,8 +66,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Error> {
     }
     write_new(&private, &secret, true)?;
     write_new(&public, &write_public_key(&signer.public_key()), false)?;
-    eprint_line(&format!("wrote {} and {}", private.display(), public.display()));
-    Ok(Exit::Success)
+    Ok(Made { signer, private, public })
 }
 
 fn exists(path: &Path) -> Error {

@@ -3,8 +3,9 @@
 //! [`servers`] has the options of NATS and Redis, [`keys`] those of identity and signatures; the other modules are one
 //! subcommand each.
 
+mod bus;
 mod demo;
-mod keygen;
+pub(crate) mod keygen;
 pub(crate) mod keys;
 mod label;
 mod router;
@@ -50,6 +51,8 @@ enum Command {
     Submit(Box<submit::Options>),
     /// Print every packet on the bus, decoded and verified
     Watch(Box<watch::Options>),
+    /// Serve a bus and a blob store in memory, for development
+    Bus(bus::Options),
     /// Make the key pair of a component
     Keygen(keygen::Options),
     /// Show that no job is lost when a worker is killed
@@ -62,7 +65,7 @@ impl Options {
         match self.command {
             #[cfg(unix)]
             Command::Worker(_) => LevelFilter::WARN,
-            Command::Router(_) => LevelFilter::WARN,
+            Command::Router(_) | Command::Bus(_) => LevelFilter::WARN,
             Command::Submit(_) | Command::Watch(_) | Command::Keygen(_) | Command::Demo(_) => LevelFilter::ERROR,
         }
     }
@@ -75,6 +78,7 @@ pub(crate) async fn run(options: Options) -> Exit {
         Command::Submit(options) => submit::run(&options).await,
         Command::Watch(options) => watch::run(&options).await,
         Command::Router(options) => router::run(&options).await,
+        Command::Bus(options) => bus::run(&options).await,
         Command::Keygen(options) => keygen::run(&options),
         Command::Demo(options) => demo::run(&options).await,
     })

@@ -22,6 +22,8 @@ pub(super) enum DemoError {
     Encode(#[from] serde_json::Error),
     #[error("the runtime did not start: {0}")]
     Start(String),
+    #[error("the pool did not start: {0}")]
+    Pool(String),
     #[error("{0}")]
     Journal(#[from] JournalError),
     #[error("the check failed: {0}")]

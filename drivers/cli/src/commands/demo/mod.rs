@@ -1,10 +1,15 @@
-//! `nuncio demo`: [`cut`] cuts a connection while a job runs, [`restart`] kills the runtime.
+//! `nuncio demo`: [`cut`] cuts a connection while a job runs, [`restart`] kills the runtime, [`pool`] a server in front of
+//! CAP workers.
 
 mod cut;
 mod error;
 mod narration;
+mod pool;
+mod process;
+mod reports;
 mod restart;
 mod session;
+mod stream;
 
 use std::time::Duration;
 
@@ -14,13 +19,14 @@ use crate::exit::Exit;
 use crate::text::eprint_line;
 use error::DemoError;
 
-/// Far longer than either demonstration takes.
+/// Far longer than a demonstration takes.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 const AFTER_HELP: &str = "\
 Examples:
   nuncio demo
   nuncio demo --restart
+  nuncio demo --pool
 
 The last line is OK with what was cut, resumed and lost, and the exit code 0; or
 an error, and the exit code 1.";
@@ -31,10 +37,20 @@ pub(crate) struct Options {
     /// Instead of cutting the connection, kill the runtime while jobs run, and restart it from its journal
     #[arg(long)]
     restart: bool,
+    /// Instead, kill a server in front of a pool of CAP workers, which work on; the next one finds their jobs again. No NATS
+    /// or Redis server is needed
+    #[arg(long, conflicts_with = "restart")]
+    pool: bool,
 }
 
 pub(crate) async fn run(options: &Options) -> Exit {
-    let demonstration = async { if options.restart { restart::run().await } else { cut::run().await } };
+    let demonstration = async {
+        match options {
+            Options { pool: true, .. } => pool::run().await,
+            Options { restart: true, .. } => restart::run().await,
+            Options { .. } => cut::run().await,
+        }
+    };
     match tokio::time::timeout(TIMEOUT, demonstration).await.unwrap_or(Err(DemoError::TimedOut(TIMEOUT))) {
         Ok(()) => Exit::Success,
         Err(error) => {

@@ -149,7 +149,7 @@ impl JournalSetting {
             let _infallible = write!(text, "; {} interrupted", count(restored.interrupted, "job"));
         }
         if restored.rerun > 0 {
-            let _infallible = write!(text, "; {} run again", count(restored.rerun, "job"));
+            let _infallible = write!(text, "; {} taken up again", count(restored.rerun, "job"));
         }
         if restored.waiting > 0 {
             let _infallible = write!(text, "; {} that had not run", count(restored.waiting, "job"));

@@ -1,32 +1,26 @@
 //! `nuncio demo --restart`: a runtime that is killed while jobs run, and restarted from its journal.
 //!
 //! ```text
-//! client <--TCP--> process.rs: a nuncio serve --journal, killed and restarted
+//! client <--TCP--> ../process.rs: a nuncio serve --journal, killed and restarted
 //!    |                                       |
-//! reports.rs ------> ledger.rs <---- what the journal says was sent
+//! ../reports.rs ---> ledger.rs <---- ../stream.rs: what the journal says was sent
 //! ```
 
 mod ledger;
-mod process;
-mod reports;
 
-use std::path::Path;
-
-use nuncio_core::arcp::Transcript;
-use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal};
-use nuncio_tokio::arcp::{Client, ClientOptions, SessionUlid, Submit, Transport};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use nuncio_tokio::arcp::{Client, Submit};
+use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 
 use super::error::DemoError;
 use super::narration::narrate;
+use super::process::{Process, TOKEN, dial};
+use super::reports::report_job;
 use super::session::report_session;
+use super::stream::sent;
 use crate::text::print_line;
-use ledger::{Ledger, Sent};
-use process::{Process, TOKEN};
-use reports::report_job;
+use ledger::Ledger;
 
 /// Steps of the jobs that run for a while.
 const STEPS: u64 = 60;
@@ -35,13 +29,14 @@ const KILLED_AT: u64 = 24;
 /// Milliseconds between two steps, so that a person can follow the job.
 const PACE_MS: u64 = 15;
 const IDEMPOTENCY_KEY: &str = "once";
+const DEMO_AGENTS: &str = "--demo-agents";
 
 pub(super) async fn run() -> Result<(), DemoError> {
     print_line("A runtime in a process of its own, with a journal. It is killed while jobs run, and restarted.");
     print_line("");
     let folder = tempfile::Builder::new().prefix("nuncio-demo-").tempdir()?;
     let journal = folder.path().join("journal");
-    let mut runtime = Process::start(&journal).await?;
+    let mut runtime = Process::start(&journal, &[DEMO_AGENTS]).await?;
     narrate("runtime", &format!("{} is process {}; {}", runtime.url(), runtime.id(), runtime.greeting()));
 
     let (address, addresses) = watch::channel(Some(runtime.url().to_owned()));
@@ -70,9 +65,9 @@ pub(super) async fn run() -> Result<(), DemoError> {
     address.send_replace(None);
     let killed = runtime.id();
     runtime.kill().await?;
-    ledger.killed(&sent(&journal, session)?);
-    narrate("runtime", &format!("process {killed} is KILLED (SIGKILL), {}", ledger.at_the_kill()));
-    let mut runtime = Process::start(&journal).await?;
+    let at_the_kill = ledger.killed(&sent(&journal, session)?);
+    narrate("runtime", &format!("process {killed} is KILLED (SIGKILL), {at_the_kill}"));
+    let mut runtime = Process::start(&journal, &[DEMO_AGENTS]).await?;
     narrate("runtime", &format!("process {} takes over; {}", runtime.id(), runtime.greeting()));
     address.send_replace(Some(runtime.url().to_owned()));
     ledger.until(&mut inbox, |ledger| ledger.resumed() && ledger.ended("slow 1") && ledger.ended("slow 2")).await;
@@ -96,27 +91,4 @@ pub(super) async fn run() -> Result<(), DemoError> {
 
 fn slow() -> Submit {
     Submit::new("slow").input(&json!({ "ticks": STEPS, "tick_ms": PACE_MS }))
-}
-
-/// Connects to the process that runs, or waits for the next one.
-async fn dial(mut addresses: watch::Receiver<Option<String>>) -> std::io::Result<Transport> {
-    let url = addresses.wait_for(Option::is_some).await.map_err(std::io::Error::other)?.clone().unwrap_or_default();
-    let options = ClientOptions::new(&url).map_err(std::io::Error::other)?;
-    let stream = TcpStream::connect((options.host(), options.port())).await?;
-    Ok(Transport::websocket(nuncio_tokio::stream(stream), options))
-}
-
-/// The frames that a session was sent, according to the journal.
-fn sent(journal: &Path, session: SessionUlid) -> Result<Vec<Sent>, JournalError> {
-    let journal = SqliteJournal::look(journal)?;
-    let mut transcript = Transcript::new(session);
-    let (mut sent, mut at) = (Vec::new(), 0);
-    while let Some(committed) = journal.after(at)? {
-        at = committed.last;
-        for frame in committed.records.iter().filter_map(|(_, record)| transcript.take(record)) {
-            let envelope: Value = serde_json::from_slice(&frame.frame).unwrap_or_default();
-            sent.push(Sent { seq: frame.seq, body: envelope.pointer("/payload/body").cloned() });
-        }
-    }
-    Ok(sent)
 }

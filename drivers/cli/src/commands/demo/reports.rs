@@ -4,8 +4,9 @@ use nuncio_tokio::arcp::{EventKind, FinalStatus, JobEvent, JobHandle, Outcome, U
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::commands::demo::narration::narrate;
-use crate::commands::demo::session::SessionReport;
+use super::narration::narrate;
+use super::session::SessionReport;
+use crate::text::sanitize;
 
 /// Something that the client saw, with the name of the job it concerns.
 pub(super) enum Report {
@@ -18,6 +19,7 @@ pub(super) enum Report {
 struct Step {
     current: u64,
     total: Option<u64>,
+    message: Option<String>,
 }
 
 /// Reports a job to its end.
@@ -48,8 +50,9 @@ impl Report {
         match self {
             Report::Event(name, event) => {
                 let step = step(event).filter(|step| step.current > 0 && step.current.is_multiple_of(20));
-                if let Some(Step { current, total: Some(total) }) = step {
-                    narrate(name, &format!("#{:<4} step {current} of {total}", event.seq));
+                if let Some(Step { current, total: Some(total), message }) = step {
+                    let step = message.unwrap_or_else(|| format!("step {current} of {total}"));
+                    narrate(name, &format!("#{:<4} {}", event.seq, sanitize(&step)));
                 }
             }
             Report::Ended(name, outcome) => {

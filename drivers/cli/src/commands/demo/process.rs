@@ -1,12 +1,16 @@
-//! A runtime in a process of its own.
+//! A server in a process of its own.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 
+use nuncio_tokio::arcp::{ClientOptions, Transport};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
-use crate::commands::demo::error::DemoError;
+use super::error::DemoError;
 
 pub(super) const TOKEN: &str = "demo-token";
 const PRINCIPAL: &str = "you@example.com";
@@ -19,10 +23,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it on a free port and waits until it listens.
-    pub(super) async fn start(journal: &Path) -> Result<Process, DemoError> {
+    /// Starts it on a free port with further arguments, and waits until it listens.
+    pub(super) async fn start(journal: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<Process, DemoError> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--demo-agents", "--journal"]).arg(journal);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--journal"]).arg(journal).args(arguments);
         // The token is not an argument, because other users can read those.
         command.env("NUNCIO_TOKENS", format!("{TOKEN}={PRINCIPAL}")).env_remove("NUNCIO_CONFIG").env_remove("RUST_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -48,7 +52,7 @@ impl Process {
         self.child.id().unwrap_or_default()
     }
 
-    /// What the runtime has restored from its journal.
+    /// What the server has restored from its journal.
     pub(super) fn greeting(&self) -> &str {
         &self.greeting
     }
@@ -74,4 +78,12 @@ async fn line<T: Send + 'static>(
         }
     }
     Ok(None)
+}
+
+/// Connects to the process that runs, or waits for the next one.
+pub(super) async fn dial(mut addresses: watch::Receiver<Option<String>>) -> std::io::Result<Transport> {
+    let url = addresses.wait_for(Option::is_some).await.map_err(std::io::Error::other)?.clone().unwrap_or_default();
+    let options = ClientOptions::new(&url).map_err(std::io::Error::other)?;
+    let stream = TcpStream::connect((options.host(), options.port())).await?;
+    Ok(Transport::websocket(nuncio_tokio::stream(stream), options))
 }

@@ -1,0 +1,55 @@
+//! `nuncio cap bus`.
+
+use clap::Args;
+use nuncio_tokio::cap::{MemoryBus, MemoryServer, MemoryStore};
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::signals::Termination;
+use crate::text::eprint_line;
+
+const AFTER_HELP: &str = "\
+Example:
+  nuncio cap bus
+  nuncio cap router --id router-1 --unsigned
+
+For first steps and for tests, where no nats-server and no Redis server are
+installed. Clients of NATS and of Redis connect to it, those of the Python SDK
+too. Everything is in memory and ends with the command. There is no login and no
+TLS, so it listens for this machine only; other users of the machine can read
+and write everything on it. A message has at most 1 MiB and no headers, there is
+no JetStream, and Redis has GET, GETRANGE, SET, STRLEN, EXISTS, DEL and PING in
+database 0. What is not there is an error that the client is told.
+
+Exit codes:
+  0  ended by a signal
+  2  invalid usage
+  6  an address cannot be listened on";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// Address for clients of NATS, as HOST:PORT; port 0 takes a free port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4222")]
+    listen: String,
+    /// Address for clients of Redis, as HOST:PORT; port 0 takes a free port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6379")]
+    listen_redis: String,
+}
+
+pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
+    let mut termination = Termination::listen().map_err(Error::System)?;
+    let (nats, redis) = (options.listen.as_str(), options.listen_redis.as_str());
+    let server = MemoryServer::start(&MemoryBus::new(), &MemoryStore::new(), nats, redis).await;
+    let server = server.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Error::Usage(error.to_string()),
+        _ => Error::System(std::io::Error::other(format!("cannot listen on {nats} and {redis}: {error}"))),
+    })?;
+    eprint_line(&format!(
+        "the bus is ready: NATS_URL={} REDIS_URL={}; end it with Ctrl-C",
+        server.nats_url(),
+        server.redis_url()
+    ));
+    termination.requested().await;
+    Ok(Exit::Success)
+}
