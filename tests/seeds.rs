@@ -23,6 +23,14 @@ fn seeds_replay() {
     assert_eq!(programs, TARGETS.len(), "each program is a target");
 }
 
+/// A router alone, on random choices.
+#[test]
+fn a_router_keeps_its_promises_whatever_happens() {
+    for seed in 0..150 {
+        nuncio_tests::fuzz::cap_router(&nuncio_tests::seeded::bytes_of(seed));
+    }
+}
+
 /// Every target must accept any bytes without a panic.
 #[test]
 fn targets_take_anything() {

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 36] = [
+const NO_LIMITS: [&str; 37] = [
     "dispatch",
     "resign",
     "records",
@@ -34,6 +34,7 @@ const NO_LIMITS: [&str; 36] = [
     "map_order",
     "result_scheme",
     "await_retries",
+    "production",
     "agent_name",
     "result_ref",
     "check_stored",
@@ -115,7 +116,7 @@ const CLIENT: [(&str, &str); 17] = [
     ("chunk_bytes", "chunks_and_results_beyond_their_limits_are_faults"),
 ];
 
-const WORKER: [(&str, &str); 19] = [
+const WORKER: [(&str, &str); 21] = [
     ("heartbeat_interval", "heartbeats_come_at_their_interval_with_jobs_and_load"),
     ("result_ttl", "an_output_is_stored_for_its_time"),
     ("io_timeout", "a_store_that_fails_or_is_silent_is_tried_again"),
@@ -124,6 +125,8 @@ const WORKER: [(&str, &str); 19] = [
     ("backoff", "a_handler_that_fails_is_called_again_after_a_growing_pause"),
     ("max_backoff", "a_pause_is_bounded_and_a_job_can_be_cancelled_in_it"),
     ("retention", "an_ended_job_is_remembered_for_its_retention"),
+    ("alert_window", "s16_the_alerts_of_a_worker_are_few_and_none_waits_for_the_bus"),
+    ("alerts", "s16_the_alerts_of_a_worker_are_few_and_none_waits_for_the_bus"),
     ("parallel", "no_more_handlers_run_than_there_are_slots"),
     ("queued", "a_job_beyond_the_queue_fails_and_can_be_tried_elsewhere"),
     ("retained", "the_oldest_ended_jobs_are_forgotten_first"),

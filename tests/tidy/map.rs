@@ -39,16 +39,21 @@ const STATEMENTS: [(&str, usize); 26] = [
 ];
 
 /// The number of key words in each document of the specification of CAP that the map covers.
-const CAP_STATEMENTS: [(&str, usize); 12] = [
+const CAP_STATEMENTS: [(&str, usize); 17] = [
     ("spec/02", 17),
     ("spec/03", 14),
+    ("spec/04", 9),
+    ("spec/04b", 7),
     ("spec/05", 4),
     ("spec/06", 5),
     ("spec/07", 6),
+    ("spec/08", 6),
     ("spec/09", 5),
     ("spec/10", 15),
+    ("spec/11", 5),
     ("spec/13", 4),
     ("spec/14", 80),
+    ("spec/15", 62),
     ("spec/16", 11),
     ("spec/17", 2),
     ("spec/19", 36),

@@ -20,14 +20,13 @@ pub(crate) mod wire;
 pub(crate) mod worker;
 
 pub use client::Client;
-pub use client::config::{ClientConfig, ClientLimits};
+pub use client::config::{ClientConfig, ClientLimits, ClientProduction};
 pub use client::output::{ClientEvent, ClientJob, ClientOutput, ClientRefused, ClientTimer};
 pub use router::Router;
-pub use router::config::{Dispatch, LostWorker, Policy, RouterConfig, RouterLimits, RouterTrust};
+pub use router::config::{Dispatch, LostWorker, Policy, RouterConfig, RouterLimits, RouterProduction, RouterTrust};
+pub use router::decision::{Constraints, Decision};
 pub use router::job::state::RouterJobState;
-pub use router::output::{
-    Constraints, Decision, Delivery, RefusedByRouter, RouterEvent, RouterJob, RouterOutput, RouterRefused, RouterTimer,
-};
+pub use router::output::{Delivery, RefusedByRouter, RouterEvent, RouterJob, RouterOutput, RouterRefused, RouterTimer};
 pub use router::record::{RecordKind, RestoreError, RouterRecord, RouterRecordError};
 pub use router::view::{RouterJobView, RouterWorkerView};
 pub use signature::generic::{Authentication, Reading, Sealed, open, seal};
@@ -38,8 +37,9 @@ pub use signature::p256::{P256Signer, P256Verifier};
 pub use signature::production::{
     Expected, Freshness, InvalidFreshness, Opened, PROFILE_ALGORITHM, PROFILE_VERSION, open_production, seal_production,
 };
-pub use signature::rejection::{ProfileFault, Rejection, Unsignable};
-pub use signature::replay::{Admission, NotAdmitted, ReplayWindow};
+pub use signature::profile::{Peers, Production};
+pub use signature::rejection::{NotAdmitted, ProfileFault, Rejection, Unsignable};
+pub use signature::replay::{Admission, ReplayWindow};
 pub use signature::trust::{open_trust, seal_trust};
 pub use trust::authority::config::{AuthorityConfig, AuthorityLimits, Enrollment};
 pub use trust::authority::output::{AuthorityEvent, AuthorityRefused};
@@ -47,7 +47,7 @@ pub use trust::authority::{TrustAuthority, TrustedWorker};
 pub use trust::session::TrustSession;
 pub use trust::session::output::{NotAwaited, TrustFailure, TrustOutput, TrustRequest};
 pub use trust::session::state::TrustState;
-pub use trust::settings::{InvalidTrust, Production, TrustMode, TrustNames, TrustPace, TrustSettings};
+pub use trust::settings::{InvalidTrust, TrustMode, TrustNames, TrustPace, TrustSettings};
 pub use wire::alert::{AlertSeverity, SystemAlert};
 pub use wire::codec::error::DecodeError;
 pub use wire::codec::limits::DecodeLimits;

@@ -82,7 +82,11 @@ fn worker(reading: Reading) -> Worker {
 fn refusal(worker: &mut Worker, bytes: &[u8]) -> Option<String> {
     worker.handle_packet(START, &Subject::parse("job.echo").unwrap(), bytes);
     let outputs: Vec<WorkerOutput> = core::iter::from_fn(|| worker.poll_output()).collect();
-    if let [WorkerOutput::Event(WorkerEvent::Refused { reason, .. })] = &outputs[..] {
+    if let [
+        WorkerOutput::Publish { subject: Subject::Alert, .. },
+        WorkerOutput::Event(WorkerEvent::Refused { reason, .. }),
+    ] = &outputs[..]
+    {
         return Some(reason.to_string());
     }
     assert!(outputs.iter().any(|output| matches!(output, WorkerOutput::Run { .. })), "{outputs:?}");

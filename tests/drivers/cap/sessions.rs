@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cap::{
-    AuthorityEvent, Client, Enrollment, JobContext, Keyring, MemoryBus, MemoryRecords, MemoryStore, RingSigner, Router,
-    RouterEvent, Sessions, Submit, TrustNames, TrustSettings, Worker, WorkerTrust,
+    AuthorityEvent, Client, ClientProduction, Enrollment, IdentityBinding, JobContext, Keyring, MemoryBus,
+    MemoryRecords, MemoryStore, Peers, Production, RingSigner, Router, RouterEvent, Sessions, Submit, TrustNames,
+    TrustSettings, Worker, WorkerTrust,
 };
 use super::trust::ring;
 use crate::on::within;
@@ -40,11 +41,20 @@ impl Pool {
 
     /// Starts a router that tells which workers it trusts.
     async fn router(&self, records: MemoryRecords, tell: smol::channel::Sender<String>) -> Router {
+        self.router_of(self.sessions(), records, tell).await
+    }
+
+    async fn router_of(
+        &self,
+        sessions: Sessions,
+        records: MemoryRecords,
+        tell: smol::channel::Sender<String>,
+    ) -> Router {
         let router = Router::builder()
             .id("router-1")
             .signer(RingSigner::from_pem(&self.router_key).unwrap())
             .keys(self.keys.clone())
-            .sessions(self.sessions())
+            .sessions(sessions)
             .records(records)
             .on_event(move |event, _| {
                 if let RouterEvent::Trust(AuthorityEvent::Trusted { worker, .. }) = event {
@@ -128,6 +138,42 @@ fn s14_a_worker_without_a_session_gets_no_job() {
         drop(outsider);
         let _worker = pool.worker(WorkerTrust::Enforce(Arc::new(pool.trust())));
         assert_eq!(job.result::<String>().await.unwrap(), "one");
+    });
+}
+
+#[test]
+fn s19_a_job_of_the_production_profile_ends_with_a_sealed_result_also_after_a_restart() {
+    within(async {
+        let pool = Pool::new();
+        let records = MemoryRecords::default();
+        let (tell, _trusted) = smol::channel::unbounded();
+        let key = |pem: &str| RingSigner::from_pem(pem).unwrap();
+        let mut submitters = Peers::default();
+        submitters.add("client-1", "tenant", ring("own", &key(&pool.client_key)));
+        let sessions = || pool.sessions().production(Production::default(), submitters.clone());
+        let router = pool.router_of(sessions(), records.clone(), tell.clone()).await;
+        let _worker = pool.worker(WorkerTrust::Production(Arc::new(pool.trust()), Production::default()));
+
+        let mut peers = Peers::default();
+        peers.add("router-1", "tenant", ring("server", &key(&pool.router_key)));
+        peers.add("worker-1", "tenant", ring("proof", &key(&pool.worker_key)));
+        let identity = IdentityBinding { tenant_id: "tenant".into(), principal_id: "me".into(), ..Default::default() };
+        let terms = Production::default();
+        let client = Client::builder().id("client-1").keys(Keyring::default()).signer(key(&pool.client_key));
+        let client = client.production(ClientProduction { key_id: "own".into(), identity, terms, peers });
+        let client = client.connect(pool.bus.another(), pool.store.clone()).unwrap();
+        let mut job = client.submit(Submit::new("job.echo").input("one")).await.unwrap();
+        assert_eq!(job.result::<String>().await.unwrap(), "one");
+
+        // A client that does not seal its requests is not heard.
+        let mut unsealed = pool.client().submit(Submit::new("job.echo").input("none")).await.unwrap();
+        router.close().await;
+        let router = pool.router_of(sessions(), records, tell).await;
+        let mut job = client.submit(Submit::new("job.echo").input("two")).await.unwrap();
+        assert_eq!(job.result::<String>().await.unwrap(), "two");
+        let of = |id: &str| router.jobs().iter().any(|job| job.job_id == id);
+        assert!(of(job.job_id()) && !of(unsealed.job_id()));
+        assert!(smol::future::poll_once(unsealed.result::<String>()).await.is_none());
     });
 }
 

@@ -24,7 +24,7 @@ mod texts;
 
 pub use amounts::amounts;
 pub use canonical::canonical;
-pub use cap::{cap_client, cap_packet, cap_simulation, cap_verify, cap_worker};
+pub use cap::{cap_client, cap_packet, cap_router, cap_simulation, cap_verify, cap_worker};
 pub use caracal::{caracal_answers, caracal_baggage, caracal_coordinator, caracal_headers};
 pub use client::client_frames;
 pub use envelope::envelope;
@@ -44,11 +44,12 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 27] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("cap_client", cap_client),
     ("cap_packet", cap_packet),
+    ("cap_router", cap_router),
     ("cap_simulation", cap_simulation),
     ("cap_verify", cap_verify),
     ("cap_worker", cap_worker),

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::Client;
 use super::output::{ClientJob, ClientRefused};
 use crate::cap::wire::job::JobRequest;
+use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Client {
@@ -33,7 +34,7 @@ impl Client {
         if self.jobs.len() >= limits.jobs {
             return Err(ClientRefused::Limit { limit: "jobs", max: limits.jobs });
         }
-        let sealed = self.sealed(&trace_id, request.clone())?;
+        let sealed = self.sealed(&Subject::JobSubmit, &trace_id, request.clone())?;
         let bytes = sealed.bytes.len();
         if self.jobs.bytes().saturating_add(bytes) > limits.request_bytes {
             return Err(ClientRefused::Limit { limit: "request_bytes", max: limits.request_bytes });

@@ -1,11 +1,14 @@
 //! The settings of a client: who it is, whom it believes, and its limits.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::cap::signature::generic::Reading;
 use crate::cap::signature::host::{Signer, Verifier};
+use crate::cap::signature::profile::{Peers, Production};
 use crate::cap::wire::codec::write::MapOrder;
+use crate::cap::wire::common::IdentityBinding;
 use crate::cap::wire::subject::ComponentId;
 
 /// The settings of a [`Client`](super::Client).
@@ -22,6 +25,9 @@ pub struct ClientConfig {
     pub signer: Option<Arc<dyn Signer>>,
     /// The order of map entries in the packets that are sent. Default: lexicographic.
     pub map_order: MapOrder,
+    /// Whether packets about jobs have the form of the production profile, and how. Default: none, and they have the
+    /// generic form.
+    pub production: Option<ClientProduction>,
     /// Whether `FAILED_RETRYABLE` is waited out, because a router or orchestrator tries the job again. Default: false, and
     /// it ends the job.
     pub await_retries: bool,
@@ -33,6 +39,21 @@ pub struct ClientConfig {
 
     /// The bounds of everything that the client holds.
     pub limits: ClientLimits,
+}
+
+/// How a client speaks the production profile (2.17, spec/19): its requests and cancellations are sealed with its
+/// [`signer`](ClientConfig::signer), and results and progress are admitted from some peers: the router, and the workers that
+/// run its jobs.
+#[derive(Clone, Debug)]
+pub struct ClientProduction {
+    /// The id of the client's key.
+    pub key_id: String,
+    /// Who the client speaks for. Its tenant is the one of its peers, and its requests name no other identity.
+    pub identity: IdentityBinding,
+    /// How packets are sent and admitted.
+    pub terms: Production,
+    /// Whose results and progress are admitted.
+    pub peers: Peers,
 }
 
 /// The limits of a [`Client`](super::Client).
@@ -54,6 +75,7 @@ impl ClientConfig {
             verifier,
             signer: None,
             map_order: MapOrder::default(),
+            production: None,
             await_retries: false,
             resubmit_after: Duration::from_secs(30),
             resubmissions: 5,

@@ -29,6 +29,7 @@ use alloc::sync::Arc;
 use self::config::ClientConfig;
 use self::jobs::Jobs;
 use self::output::{ClientOutput, ClientTimer};
+use crate::cap::signature::profile::ProductionPackets;
 use crate::random::Random;
 use crate::time::Time;
 
@@ -67,6 +68,8 @@ pub struct Client {
     random: Random,
     now: Time,
     is_connected: bool,
+    /// Packets of the production profile, if the settings ask for it.
+    production: Option<ProductionPackets>,
     jobs: Jobs,
     outputs: VecDeque<ClientOutput>,
 }
@@ -76,6 +79,7 @@ impl Client {
     /// if the signer is deterministic.
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Time) -> Client {
         Client {
+            production: config.production.as_ref().map(|production| ProductionPackets::new(production.terms)),
             config: Arc::new(config),
             random: Random::new(seed),
             now,
@@ -102,7 +106,7 @@ impl Client {
             ClientOutput::Subscribe { .. } | ClientOutput::Event(_) => 0,
         };
         let outputs: usize = self.outputs.iter().map(|waiting| size_of::<ClientOutput>() + output(waiting)).sum();
-        size_of::<Client>() + self.jobs.held() + outputs
+        size_of::<Client>() + self.jobs.held() + outputs + self.production.as_ref().map_or(0, ProductionPackets::bytes)
     }
 
     /// Returns the number of jobs whose result is awaited.

@@ -3,8 +3,9 @@
 use super::Client;
 use super::output::{ClientEvent, ClientOutput};
 use crate::cap::signature::generic::open;
+use crate::cap::signature::rejection::Rejection;
 use crate::cap::wire::job::{JobResult, JobStatus};
-use crate::cap::wire::packet::Payload;
+use crate::cap::wire::packet::{BusPacket, Payload};
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
@@ -13,8 +14,9 @@ impl Client {
     /// result.
     pub fn handle_packet(&mut self, now: Time, subject: &Subject, bytes: &[u8]) {
         self.advance(now);
-        let (payload, sent_at) = match open(bytes, &self.config.reading, &*self.config.verifier) {
-            Ok(packet) => (packet.payload, packet.created_at.and_then(|at| at.to_time())),
+        let (payload, sent_at) = match self.open(subject, bytes) {
+            Ok(None) => return,
+            Ok(Some(packet)) => (packet.payload, packet.created_at.and_then(|at| at.to_time())),
             Err(reason) => {
                 let event = ClientEvent::Refused { subject: subject.clone(), reason };
                 return self.outputs.push_back(ClientOutput::Event(event));
@@ -40,6 +42,17 @@ impl Client {
                 self.outputs.push_back(ClientOutput::Event(ClientEvent::Progress { job, progress, sent_at }));
             }
             _ => {}
+        }
+    }
+
+    /// Opens a packet. Returns `None` for one of the production profile that came before, which has no effect.
+    fn open(&mut self, subject: &Subject, bytes: &[u8]) -> Result<Option<BusPacket>, Rejection> {
+        let verifier = &*self.config.verifier;
+        match (&mut self.production, &self.config.production) {
+            (Some(packets), Some(production)) => {
+                packets.open(subject, bytes, self.now, verifier, |sender| production.peers.of(sender), |_| Ok(()))
+            }
+            _ => open(bytes, &self.config.reading, verifier).map(Some),
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Client;
 use super::output::{ClientEvent, ClientJob, ClientOutput};
 use crate::cap::signature::generic::{Sealed, seal};
+use crate::cap::signature::profile::Seal;
 use crate::cap::signature::rejection::Unsignable;
 use crate::cap::wire::job::JobCancel;
 use crate::cap::wire::known::Timestamp;
@@ -15,7 +16,12 @@ use crate::cap::wire::subject::Subject;
 
 impl Client {
     /// Seals a packet of this client.
-    pub(super) fn sealed(&self, trace_id: &str, payload: impl Into<Payload>) -> Result<Sealed, Unsignable> {
+    pub(super) fn sealed(
+        &mut self,
+        subject: &Subject,
+        trace_id: &str,
+        payload: impl Into<Payload>,
+    ) -> Result<Sealed, Unsignable> {
         let packet = BusPacket {
             trace_id: String::from(trace_id),
             sender_id: self.config.id.as_str().into(),
@@ -24,7 +30,13 @@ impl Client {
             payload: Some(payload.into()),
             ..BusPacket::default()
         };
-        seal(packet, self.config.map_order, self.config.signer.as_deref())
+        let (map_order, signer) = (self.config.map_order, self.config.signer.as_deref());
+        let (Some(packets), Some(production)) = (&self.production, &self.config.production) else {
+            return seal(packet, map_order, signer);
+        };
+        let signer = signer.ok_or(Unsignable::Signer)?;
+        let key = Seal { key_id: &production.key_id, signer, map_order };
+        packets.seal(packet, subject, production.identity.clone(), key, &mut self.random, self.now)
     }
 
     /// Publishes the request of a job, if the bus is there, and sends it again if nothing is heard.
@@ -52,8 +64,9 @@ impl Client {
             requested_by: self.config.id.as_str().into(),
             ..JobCancel::default()
         };
+        let trace_id = String::from(trace_id);
         if self.is_connected
-            && let Ok(sealed) = self.sealed(trace_id, cancel)
+            && let Ok(sealed) = self.sealed(&Subject::JobCancel, &trace_id, cancel)
         {
             let bytes = Bytes::from(sealed.bytes);
             self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobCancel, bytes });
@@ -63,7 +76,8 @@ impl Client {
     /// Publishes the request of a job again. A signer that fails now is asked again next time.
     pub(super) fn publish_again(&mut self, job: ClientJob) {
         let Some((request, trace_id)) = self.jobs.request(job) else { return };
-        match self.sealed(trace_id, request.clone()) {
+        let (request, trace_id) = (request.clone(), String::from(trace_id));
+        match self.sealed(&Subject::JobSubmit, &trace_id, request) {
             Ok(sealed) => self.publish_request(job, sealed),
             Err(_) => self.jobs.resubmit_at(job, self.now.plus(self.config.resubmit_after), self.config.resubmissions),
         }

@@ -7,12 +7,18 @@ use super::Router;
 use super::answer::Verdict;
 use super::job::state::RouterJobState;
 use super::output::{RefusedByRouter, RouterJob, RouterTimer};
+use crate::cap::wire::common::IdentityBinding;
 use crate::cap::wire::job::{ErrorCode, JobCancel, JobStatus};
 
 impl Router {
     /// Cancels a job and the live jobs that it has asked for. The sender has to be the one that has submitted the job, or an
     /// operator; that is ours. A job that is not known may be one whose request has not come yet.
-    pub(super) fn on_cancel(&mut self, cancel: JobCancel, sender: &str) -> Result<(), RefusedByRouter> {
+    pub(super) fn on_cancel(
+        &mut self,
+        cancel: JobCancel,
+        identity: Option<&IdentityBinding>,
+        sender: &str,
+    ) -> Result<(), RefusedByRouter> {
         let limits = &self.config.limits;
         let max = limits.job_id_bytes;
         if cancel.job_id.len() > max {
@@ -27,7 +33,10 @@ impl Router {
         let Some(job) = self.jobs.get(key).filter(|job| !job.state().is_terminal()) else { return Ok(()) };
         let mut askers = core::iter::once(&job.asker).chain(&job.followers);
         let Some(asker) = askers.find(|asker| asker.job_id == cancel.job_id) else { return Ok(()) };
-        if !self.may_cancel(sender, &asker.submitter) {
+        // In the production profile nobody cancels jobs of another tenant.
+        let tenants = identity.zip(asker.identity.as_ref());
+        let is_of_tenant = tenants.is_none_or(|(own, other)| own.tenant_id == other.tenant_id);
+        if !is_of_tenant || !self.may_cancel(sender, &asker.submitter) {
             return Err(RefusedByRouter::CancelDenied(sender.into()));
         }
         // A cancellation of an earlier dispatch does not concern the present one.

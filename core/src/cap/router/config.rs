@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::cap::signature::generic::Reading;
 use crate::cap::signature::host::{Signer, Verifier};
+use crate::cap::signature::profile::{Peers, Production};
 use crate::cap::trust::authority::TrustAuthority;
 use crate::cap::wire::codec::write::MapOrder;
 use crate::cap::wire::subject::ComponentId;
@@ -59,6 +60,19 @@ pub enum RouterTrust {
     /// Only workers with a session get jobs, and only of topics that their enrollment allows. Their packets have to carry
     /// the token of their session. The router chooses the worker of each job, as with [`Dispatch::LeastLoaded`].
     Require(Box<TrustAuthority>),
+    /// The same, and packets about jobs have the form of the production profile (spec/19): submissions and cancellations are
+    /// sealed by the submitter, requests by the router, and results and progress by the worker, each for the subject that it
+    /// comes on. A job goes to workers of its tenant alone.
+    Production(Box<TrustAuthority>, RouterProduction),
+}
+
+/// How a router speaks the production profile (2.17, spec/19).
+#[derive(Clone, Debug, Default)]
+pub struct RouterProduction {
+    /// How packets are sent and admitted.
+    pub terms: Production,
+    /// Whose submissions and cancellations are admitted. [`RouterConfig::operators`] have to be among them.
+    pub submitters: Peers,
 }
 
 impl RouterTrust {
@@ -66,7 +80,15 @@ impl RouterTrust {
     pub const fn is_required(&self) -> bool {
         match self {
             RouterTrust::Off | RouterTrust::Offer(_) => false,
-            RouterTrust::Require(_) => true,
+            RouterTrust::Require(_) | RouterTrust::Production(..) => true,
+        }
+    }
+
+    /// Returns the terms of the production profile, if it is spoken.
+    pub(super) const fn production(&self) -> Option<&RouterProduction> {
+        match self {
+            RouterTrust::Production(_, production) => Some(production),
+            RouterTrust::Off | RouterTrust::Offer(_) | RouterTrust::Require(_) => None,
         }
     }
 
@@ -74,7 +96,9 @@ impl RouterTrust {
     pub(super) fn authority(&self) -> Option<&TrustAuthority> {
         match self {
             RouterTrust::Off => None,
-            RouterTrust::Offer(authority) | RouterTrust::Require(authority) => Some(authority),
+            RouterTrust::Offer(authority) | RouterTrust::Require(authority) | RouterTrust::Production(authority, _) => {
+                Some(authority)
+            }
         }
     }
 }

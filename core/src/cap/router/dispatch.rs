@@ -1,16 +1,14 @@
 //! Jobs are sent to workers.
 
-use alloc::string::ToString;
-
 use bytes::Bytes;
 
 use super::Router;
 use super::answer::Verdict;
 use super::config::Dispatch;
+use super::job::Job;
 use super::job::state::RouterJobState;
 use super::output::{RouterEvent, RouterJob, RouterTimer};
 use super::workers::Choice;
-use crate::cap::wire::common::DispatchIdentity;
 use crate::cap::wire::job::{ErrorCode, JobStatus};
 use crate::cap::wire::packet::{BusPacket, Payload};
 use crate::cap::wire::subject::{ComponentId, Subject, Topic};
@@ -21,7 +19,7 @@ impl Router {
         let until = self.now.plus(self.config.worker_wait);
         if let Some(job) = self.jobs.change(key) {
             job.step.set(until, RouterTimer::Worker, &mut self.timers);
-            self.queue.add(&job.head.topic, (job.head.rank, job.order, key));
+            self.queue.add(&job.head.lane(), (job.head.rank, job.order, key));
         }
     }
 
@@ -30,10 +28,10 @@ impl Router {
         if !self.outbox.is_connected() {
             return;
         }
-        while let Some(topic) = self.queue.take_woken() {
-            while let Some(place @ (_, _, key)) = self.queue.first(&topic) {
-                let Some(worker) = self.target(key, &topic) else { break };
-                self.queue.remove(&topic, place);
+        while let Some(lane) = self.queue.take_woken() {
+            while let Some(place @ (_, _, key)) = self.queue.first(&lane) {
+                let Some(worker) = self.target(key, &lane.0) else { break };
+                self.queue.remove(&lane, place);
                 self.dispatch(key, worker);
             }
         }
@@ -49,7 +47,7 @@ impl Router {
             return Some(None);
         }
         let job = self.jobs.get(key)?;
-        match self.workers.choose(topic, &job.tried, |worker| self.admits(worker, topic)) {
+        match self.workers.choose(topic, &job.tried, |worker| self.admits(worker, job)) {
             Choice::Worker(worker) => Some(Some(worker)),
             Choice::None if self.workers.has_unknown() && !self.config.trust.is_required() => Some(None),
             Choice::Full | Choice::None => None,
@@ -59,6 +57,7 @@ impl Router {
     /// Sends a job.
     fn dispatch(&mut self, key: RouterJob, worker: Option<ComponentId>) {
         let now = self.now;
+        let dispatch_id = self.config.resigns().then(|| alloc::format!("{:032x}", self.random.random_u128()));
         let Some(job) = self.jobs.change(key) else { return };
         if !job.pass(RouterJobState::dispatch, &mut self.timers) {
             return;
@@ -66,6 +65,7 @@ impl Router {
         let is_first = job.dispatched_at.is_none();
         job.sent(worker.clone(), now);
         job.heard_at = now;
+        job.dispatch_id = dispatch_id.unwrap_or_default();
         job.step.set(now.plus(self.config.dispatch_timeout), RouterTimer::Dispatch, &mut self.timers);
         if is_first {
             // The worker ends a job at its deadline itself, counted from when it got the job; the router waits longer.
@@ -100,7 +100,7 @@ impl Router {
 
     fn publish_request(&mut self, key: RouterJob, worker: Option<ComponentId>, bytes: Bytes) {
         let Some(job) = self.jobs.get(key) else { return };
-        let subject = worker.map_or_else(|| Subject::Topic(job.head.topic.clone()), Subject::Direct);
+        let subject = subject(job, worker);
         self.outbox.send(subject, bytes);
     }
 
@@ -115,14 +115,16 @@ impl Router {
         if let Some(pointer) = &job.constraints.redacted_context_ptr {
             request.context_ptr.clone_from(pointer);
         }
-        let worker = job.worker.as_ref().map(ToString::to_string).unwrap_or_default();
-        request.dispatch = Some(DispatchIdentity {
-            dispatch_id: job.asker.job_id.clone(),
-            attempt: job.attempts.into(),
-            assigned_worker_id: worker,
-            ..DispatchIdentity::default()
-        });
-        let subject = Subject::Topic(job.head.topic.clone());
-        self.outbox.seal(&self.config, self.now, &subject, job.asker.trace_id.as_str(), *request)
+        request.dispatch = Some(job.dispatch());
+        if self.production.is_some() {
+            request.identity.clone_from(&job.asker.identity);
+        }
+        let (subject, trace_id) = (subject(job, job.worker.clone()), job.asker.trace_id.clone());
+        self.seal(&subject, &trace_id, *request)
     }
+}
+
+/// Returns the subject of a request: that of the worker, or the topic.
+fn subject(job: &Job, worker: Option<ComponentId>) -> Subject {
+    worker.map_or_else(|| Subject::Topic(job.head.topic.clone()), Subject::Direct)
 }

@@ -29,12 +29,12 @@
 
 mod admit;
 mod alert;
-mod alerts;
 mod answer;
 mod cancel;
 mod cancelled;
 pub(crate) mod config;
 mod connection;
+pub(crate) mod decision;
 mod dispatch;
 mod flush;
 pub(crate) mod job;
@@ -50,6 +50,7 @@ pub(crate) mod record;
 mod report;
 mod restore;
 mod retry;
+mod seal;
 mod settle;
 mod submit;
 mod timeout;
@@ -60,7 +61,6 @@ mod workers;
 
 use alloc::sync::Arc;
 
-use self::alerts::Alerts;
 use self::cancelled::Cancelled;
 use self::config::RouterConfig;
 use self::jobs::Jobs;
@@ -69,6 +69,8 @@ use self::output::{RouterOutput, RouterTimer};
 use self::queue::Queue;
 use self::timers::Timers;
 use self::workers::Workers;
+use crate::cap::signature::alert::Alerts;
+use crate::cap::signature::profile::ProductionPackets;
 use crate::cap::trust::authority::TrustAuthority;
 use crate::random::Random;
 use crate::time::Time;
@@ -127,6 +129,8 @@ pub struct Router {
     workers: Workers,
     /// Gives sessions to workers, if the settings say so.
     trust: Option<TrustAuthority>,
+    /// Packets of the production profile, if the settings ask for it.
+    production: Option<ProductionPackets>,
     cancelled: Cancelled,
     alerts: Alerts,
     outbox: Outbox,
@@ -139,6 +143,7 @@ impl Router {
     pub fn new(config: RouterConfig, seed: [u8; 32], now: Time) -> Router {
         Router {
             trust: config.trust.authority().cloned(),
+            production: config.trust.production().map(|production| ProductionPackets::new(production.terms)),
             config: Arc::new(config),
             random: Random::new(seed),
             now,

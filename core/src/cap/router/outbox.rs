@@ -1,19 +1,13 @@
 //! What a router has for its host, in one order; what waits for the store, and what waits for the bus.
 
 use alloc::collections::{BTreeSet, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::config::RouterConfig;
 use super::output::{Delivery, RouterEvent, RouterOutput};
 use super::record::RouterRecord;
-use crate::cap::signature::generic::seal;
-use crate::cap::wire::known::Timestamp;
-use crate::cap::wire::packet::{BusPacket, PROTOCOL_VERSION, Payload};
 use crate::cap::wire::subject::Subject;
-use crate::time::Time;
 
 /// The outputs that were not polled yet, the numbers of the records, and whether the bus is there.
 #[derive(Clone, Debug, Default)]
@@ -128,34 +122,11 @@ impl Outbox {
         }
     }
 
-    /// Seals a packet of the router's own. Returns `None` if that cannot be done, which is reported.
-    pub(super) fn seal(
-        &mut self,
-        config: &RouterConfig,
-        now: Time,
-        subject: &Subject,
-        trace_id: impl Into<String>,
-        payload: impl Into<Payload>,
-    ) -> Option<Bytes> {
-        let packet = BusPacket {
-            trace_id: trace_id.into(),
-            sender_id: config.id.as_str().into(),
-            created_at: Some(Timestamp::from_time(now)),
-            protocol_version: PROTOCOL_VERSION,
-            payload: Some(payload.into()),
-            ..BusPacket::default()
-        };
-        let sealed = match seal(packet, config.map_order, config.signer.as_deref()) {
-            Ok(sealed) => sealed,
-            Err(reason) => {
-                self.event(RouterEvent::Unsendable { subject: subject.clone(), reason });
-                return None;
-            }
-        };
-        if sealed.has_prefix_pair && self.warned.insert(subject.clone()) {
+    /// Reports that receivers disagree about the signature of a packet, once for each subject.
+    pub(super) fn warn(&mut self, subject: &Subject) {
+        if self.warned.insert(subject.clone()) {
             self.event(RouterEvent::PrefixPair { subject: subject.clone() });
         }
-        Some(Bytes::from(sealed.bytes))
     }
 
     /// Returns the bytes of the packets and records that were not polled yet.

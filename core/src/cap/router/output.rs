@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -240,42 +239,6 @@ impl RefusedByRouter {
             RefusedByRouter::Limit { .. } => ErrorCode::JOB_RESOURCE_EXHAUSTED,
         }
     }
-}
-
-/// What the policy says about a job (spec/06).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The job may run.
-    Allow,
-    /// The job may run within constraints.
-    AllowWith(Constraints),
-    /// The job may not run.
-    Deny {
-        /// Why; the submitter reads it.
-        reason: String,
-    },
-    /// A person has to approve the job.
-    RequireHuman {
-        /// Why; the submitter reads it.
-        reason: String,
-    },
-    /// The policy is asked again after a pause.
-    Throttle {
-        /// The pause.
-        delay: Duration,
-    },
-}
-
-/// The constraints that the router itself holds a job to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Constraints {
-    /// The longest time from the first dispatch to the result.
-    pub max_runtime: Option<Duration>,
-    /// How often the job is sent again after it has failed.
-    pub max_retries: Option<u32>,
-    /// The pointer to the input without what a worker must not see. It is sent instead of the original, which needs
-    /// [`RouterConfig::resign`](super::config::RouterConfig::resign).
-    pub redacted_context_ptr: Option<String>,
 }
 
 /// Why a call of the host was refused. Nothing has changed.

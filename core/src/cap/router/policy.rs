@@ -5,8 +5,9 @@ use alloc::string::String;
 use super::Router;
 use super::answer::Verdict;
 use super::config::Policy;
+use super::decision::{Constraints, Decision};
 use super::job::state::RouterJobState;
-use super::output::{Constraints, Decision, RouterEvent, RouterJob, RouterRefused, RouterTimer};
+use super::output::{RouterEvent, RouterJob, RouterRefused, RouterTimer};
 use crate::cap::wire::job::{ErrorCode, JobProgress, JobStatus};
 use crate::cap::wire::packet::{BusPacket, Payload};
 use crate::cap::wire::subject::Subject;
@@ -44,7 +45,11 @@ impl Router {
             let state = this.jobs.get(job).ok_or(RouterRefused::Stale)?.state();
             let is_asked = match decision {
                 Decision::RequireHuman { .. } => state == RouterJobState::Checking,
-                Decision::Allow | Decision::AllowWith(_) | Decision::Deny { .. } | Decision::Throttle { .. } => {
+                Decision::Allow
+                | Decision::AllowWith(_)
+                | Decision::Deny { .. }
+                | Decision::Quarantine { .. }
+                | Decision::Throttle { .. } => {
                     matches!(state, RouterJobState::Checking | RouterJobState::Approval)
                 }
             };
@@ -60,6 +65,10 @@ impl Router {
                     this.allow(job, constraints);
                 }
                 Decision::Deny { reason } => this.deny(job, reason),
+                Decision::Quarantine { reason } => {
+                    let verdict = Verdict::new(JobStatus::DENIED, ErrorCode::SAFETY_POLICY_VIOLATION, reason);
+                    this.give_up(job, &verdict);
+                }
                 Decision::RequireHuman { reason } => this.hold(job, reason),
                 Decision::Throttle { delay } => {
                     let until = this.now.plus(delay);
@@ -103,11 +112,12 @@ impl Router {
             job_id: job.asker.job_id.clone(),
             message: alloc::format!("a person has to approve the job: {reason}"),
             status: JobStatus::SCHEDULED,
+            identity: job.asker.identity.clone(),
             ..JobProgress::default()
         };
-        let trace_id = job.asker.trace_id.as_str();
-        if let Some(bytes) = self.outbox.seal(&self.config, self.now, &Subject::JobProgress, trace_id, progress) {
-            job.keep_progress(bytes.clone(), self.config.limits.progress);
+        let trace_id = job.asker.trace_id.clone();
+        if let Some(bytes) = self.seal(&Subject::JobProgress, &trace_id, progress) {
+            self.keep_progress(key, &bytes);
             self.outbox.send(Subject::JobProgress, bytes);
         }
         self.outbox.event(RouterEvent::Approval { job: key, reason });

@@ -2,8 +2,6 @@
 
 use super::Router;
 use super::output::{Delivery, RefusedByRouter, RouterEvent};
-use crate::cap::signature::generic::open;
-use crate::cap::signature::rejection::Rejection;
 use crate::cap::wire::packet::Payload;
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
@@ -35,25 +33,20 @@ impl Router {
     }
 
     fn receive(&mut self, subject: &Subject, bytes: &[u8]) -> Result<(), RefusedByRouter> {
-        let packet = match open(bytes, &self.config.reading, &*self.config.verifier) {
-            Ok(packet) => packet,
-            // The bus returns the router's own packets.
-            Err(Rejection::UnknownKey(sender)) if sender == self.config.id.as_str() => return Ok(()),
-            Err(reason) => return Err(reason.into()),
-        };
-        if packet.sender_id == self.config.id.as_str() {
-            return Ok(());
-        }
+        let Some(packet) = self.open(subject, bytes)? else { return Ok(()) };
+        let identity = self.identity(&packet).cloned();
         let (sender, trace_id, token) = (packet.sender_id, packet.trace_id, packet.auth_token);
         match (subject, packet.payload) {
             (Subject::JobSubmit, Some(Payload::JobRequest(request))) => {
-                self.on_submit(&request, &trace_id, &sender, bytes)
+                self.on_submit(&request, identity.as_ref(), &trace_id, &sender, bytes)
             }
             (Subject::JobResult, Some(Payload::JobResult(result))) => self.on_result(&result, &sender, &token, bytes),
             (Subject::JobProgress, Some(Payload::JobProgress(progress))) => {
                 self.on_progress(&progress, &sender, &token, bytes)
             }
-            (Subject::JobCancel, Some(Payload::JobCancel(cancel))) => self.on_cancel(*cancel, &sender),
+            (Subject::JobCancel, Some(Payload::JobCancel(cancel))) => {
+                self.on_cancel(*cancel, identity.as_ref(), &sender)
+            }
             (Subject::Heartbeat, Some(Payload::Heartbeat(heartbeat))) => self.on_heartbeat(&heartbeat, &sender, &token),
             (Subject::Handshake, Some(Payload::Handshake(handshake))) => self.on_handshake(&handshake, &sender, &token),
             (_, payload) => Err(RefusedByRouter::Misplaced(payload.map_or("packet", |payload| payload.name()))),

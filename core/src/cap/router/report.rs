@@ -23,7 +23,7 @@ impl Router {
         bytes: &[u8],
     ) -> Result<(), RefusedByRouter> {
         let Some((key, job)) = self.own(&result.job_id) else { return Ok(()) };
-        if let Err(refused) = self.trusted(sender, token) {
+        if let Err(refused) = self.proven(sender, token) {
             self.ask_again(key, sender);
             return Err(refused);
         }
@@ -44,6 +44,12 @@ impl Router {
             status => return Err(RefusedByRouter::Status(status)),
         }
         Ok(())
+    }
+
+    /// Checks that a report is of a worker with a session, if workers need one. In the production profile its seal has shown
+    /// that.
+    fn proven(&self, sender: &str, token: &Secret) -> Result<(), RefusedByRouter> {
+        if self.production.is_some() { Ok(()) } else { self.trusted(sender, token) }
     }
 
     /// Asks a worker with a session for a result that it has sent without the token: the session may have been renewed while
@@ -91,20 +97,18 @@ impl Router {
         if job.state().is_terminal() {
             return Ok(());
         }
-        self.trusted(sender, token)?;
+        self.proven(sender, token)?;
         let worker = Router::sender_of(job, sender)?;
         if self.is_stale(job, progress.dispatch.as_ref()) {
             return Ok(());
         }
-        let (now, limits) = (self.now, self.config.limits);
+        self.keep_progress(key, bytes);
+        let now = self.now;
         let Some(job) = self.jobs.touch(key) else { return Ok(()) };
         job.heard_at = now;
-        if bytes.len() <= limits.progress_bytes {
-            job.keep_progress(Bytes::copy_from_slice(bytes), limits.progress);
-        }
         let runs = job.pass(RouterJobState::run, &mut self.timers);
         if runs {
-            self.queue.remove(&job.head.topic, (job.head.rank, job.order, key));
+            self.queue.remove(&job.head.lane(), (job.head.rank, job.order, key));
             if let Some(job) = self.jobs.change(key) {
                 job.assign(worker.clone());
             }
@@ -113,6 +117,17 @@ impl Router {
         }
         self.heard(key);
         Ok(())
+    }
+
+    /// Keeps a progress packet for a request that is repeated. In the production profile it would not be admitted again.
+    pub(super) fn keep_progress(&mut self, key: RouterJob, bytes: &[u8]) {
+        let limits = &self.config.limits;
+        if self.production.is_none()
+            && bytes.len() <= limits.progress_bytes
+            && let Some(job) = self.jobs.touch(key)
+        {
+            job.keep_progress(Bytes::copy_from_slice(bytes), limits.progress);
+        }
     }
 
     /// Awaits the next sign of a job at a worker.
@@ -142,8 +157,12 @@ impl Router {
         }
     }
 
-    /// Whether a report belongs to an earlier dispatch. Only requests that the router signs itself have a dispatch.
+    /// Whether a report belongs to an earlier dispatch. Only requests that the router signs itself have a dispatch, and in the
+    /// production profile every report has to name the present one.
     fn is_stale(&self, job: &Job, dispatch: Option<&DispatchIdentity>) -> bool {
+        if self.production.is_some() {
+            return dispatch != Some(&job.dispatch());
+        }
         self.config.resigns() && dispatch.is_some_and(|dispatch| dispatch.attempt < u64::from(job.attempts))
     }
 }

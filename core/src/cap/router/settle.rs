@@ -17,7 +17,7 @@ impl Router {
         self.conclude(key, verdict.status, packet);
     }
 
-    /// The same for a job that was tried as often as it may be: its request goes to the dead letters.
+    /// The same for a job that was tried as often as it may be, or that was put aside: its request goes to the dead letters.
     pub(super) fn give_up(&mut self, key: RouterJob, verdict: &Verdict) {
         if let Some(job) = self.jobs.get(key).filter(|job| job.state().can_end(verdict.status)) {
             self.outbox.send(Subject::JobDeadLetter, job.packet().clone());
@@ -28,7 +28,7 @@ impl Router {
     /// Ends a job with the packet of its result, which is published already.
     pub(super) fn conclude(&mut self, key: RouterJob, status: JobStatus, packet: Bytes) {
         let Some(job) = self.jobs.get(key) else { return };
-        self.queue.remove(&job.head.topic, (job.head.rank, job.order, key));
+        self.queue.remove(&job.head.lane(), (job.head.rank, job.order, key));
         if let Some(worker) = job.worker.clone() {
             self.workers.free(&worker, key);
             self.queue.wake_all();
@@ -53,8 +53,8 @@ impl Router {
             identity: job.asker.identity.clone(),
             ..JobCancel::default()
         };
-        let trace_id = job.asker.trace_id.as_str();
-        if let Some(bytes) = self.outbox.seal(&self.config, self.now, &Subject::JobCancel, trace_id, cancel) {
+        let trace_id = job.asker.trace_id.clone();
+        if let Some(bytes) = self.seal(&Subject::JobCancel, &trace_id, cancel) {
             self.outbox.send(Subject::JobCancel, bytes);
         }
     }

@@ -7,6 +7,7 @@ use super::answer::Verdict;
 use super::job::{Asker, Head};
 use super::jobs::asks_the_same;
 use super::output::{RefusedByRouter, RouterEvent, RouterJob};
+use crate::cap::wire::common::IdentityBinding;
 use crate::cap::wire::job::{ErrorCode, JobRequest, JobStatus};
 use crate::cap::wire::subject::Subject;
 use crate::time::micros;
@@ -15,6 +16,7 @@ impl Router {
     pub(super) fn on_submit(
         &mut self,
         request: &JobRequest,
+        identity: Option<&IdentityBinding>,
         trace_id: &str,
         sender: &str,
         bytes: &[u8],
@@ -23,11 +25,11 @@ impl Router {
         if request.job_id.len() > max {
             return Err(RefusedByRouter::JobId { bytes: request.job_id.len(), max });
         }
-        let asker = Asker::of(request, trace_id, sender);
+        let asker = Asker::of(request, identity, trace_id, sender);
         if let Some(key) = self.jobs.find(&request.job_id) {
             return self.repeat(key, &asker);
         }
-        let head = match Head::of(request) {
+        let head = match Head::of(request, identity) {
             Ok(head) => head,
             Err(problem) => {
                 let refused = RefusedByRouter::Topic { topic: request.topic.clone(), problem };

@@ -50,7 +50,7 @@ impl Router {
         let Some(job) = self.jobs.get(key) else { return };
         let topic = &job.head.topic;
         let is_served = self.config.dispatches() == Dispatch::Queue
-            || self.workers.choose(topic, &[], |worker| self.admits(worker, topic)) != Choice::None;
+            || self.workers.choose(topic, &[], |worker| self.admits(worker, job)) != Choice::None;
         let Some(job) = self.jobs.touch(key) else { return };
         if is_served || !self.outbox.is_connected() {
             job.step.set(self.now.plus(self.config.worker_wait), RouterTimer::Worker, &mut self.timers);

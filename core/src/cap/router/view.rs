@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Router;
 use super::job::state::RouterJobState;
 use super::output::RouterJob;
+use crate::cap::signature::profile::ProductionPackets;
 use crate::cap::trust::authority::TrustAuthority;
 use crate::cap::wire::subject::{ComponentId, Topic};
 
@@ -111,6 +112,6 @@ impl Router {
     pub fn bytes_held(&self) -> usize {
         let trust = self.trust.as_ref().map_or(0, TrustAuthority::bytes_held);
         let held = self.jobs.bytes() + self.workers.bytes() + self.cancelled.bytes() + self.outbox.bytes();
-        size_of::<Router>() + held + trust
+        size_of::<Router>() + held + trust + self.production.as_ref().map_or(0, ProductionPackets::bytes)
     }
 }

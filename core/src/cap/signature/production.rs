@@ -136,8 +136,8 @@ pub fn seal_production(mut packet: BusPacket, order: MapOrder, signer: &dyn Sign
     packet.signature.clear();
     validate(&packet, Acceptance::Since217)?;
     metadata(&packet)?;
-    if let (Some(Payload::JobRequest(request)), Some(identity)) = (&packet.payload, &packet.identity) {
-        same_identity(request, identity)?;
+    if let Some(identity) = &packet.identity {
+        mirrors(packet.payload.as_ref(), identity)?;
     }
     let mut bytes = packet.encode(order);
     BusPacket::decode(&bytes, &limits(usize::MAX)).map_err(|_| Unsignable::UnknownFields)?;
@@ -166,23 +166,34 @@ pub fn open_production(
     now: Time,
     verifier: &dyn Verifier,
 ) -> Result<Opened, Rejection> {
+    let peer = |sender: &str| (sender == expected.sender).then_some((expected.tenant, expected.keys));
+    open_known(bytes, expected.audience, expected.freshness, now, verifier, peer)
+}
+
+/// The same for a packet of one of several senders; `peer` returns the tenant and the keys of a sender that is known.
+pub(super) fn open_known<'a>(
+    bytes: &[u8],
+    audience: &str,
+    freshness: Freshness,
+    now: Time,
+    verifier: &dyn Verifier,
+    peer: impl FnOnce(&str) -> Option<(&'a str, &'a Keyring)>,
+) -> Result<Opened, Rejection> {
     let raw = RawPacket::split(bytes, &limits(MAX_BYTES))?;
     exact(&raw)?;
     let packet = BusPacket::decode(bytes, &limits(MAX_BYTES))?;
     validate(&packet, Acceptance::Since217)?;
     let (terms, expires_at) = metadata(&packet)?;
-    if terms.audience != expected.audience {
+    if terms.audience != audience {
         return Err(ProfileFault::Audience.into());
     }
-    expected.freshness.check(expires_at, now)?;
+    freshness.check(expires_at, now)?;
+    let (tenant, keys) = peer(&packet.sender_id).ok_or(ProfileFault::Sender)?;
     let identity = packet.identity.clone().unwrap_or_default();
-    if identity.tenant_id != expected.tenant || identity.tenant_id.is_empty() {
+    if identity.tenant_id != tenant || identity.tenant_id.is_empty() {
         return Err(ProfileFault::Tenant.into());
     }
-    if packet.sender_id != expected.sender {
-        return Err(ProfileFault::Sender.into());
-    }
-    let keys = expected.keys.of(&terms.key_id);
+    let keys = keys.of(&terms.key_id);
     if keys.is_empty() {
         return Err(Rejection::UnknownKey(terms.key_id.clone()));
     }
@@ -194,11 +205,21 @@ pub fn open_production(
     if !is_signed(keys, &message, raw.signature(), verifier) {
         return Err(Rejection::Signature);
     }
-    if let Some(Payload::JobRequest(request)) = &packet.payload {
-        same_identity(request, &identity)?;
-    }
+    mirrors(packet.payload.as_ref(), &identity)?;
     let digest = sha256(message.get(DOMAIN.len()..).unwrap_or_default());
-    Ok(Opened { digest, forgotten_at: expected.freshness.forgotten_at(expires_at), packet })
+    Ok(Opened { digest, forgotten_at: freshness.forgotten_at(expires_at), packet })
+}
+
+/// Checks that a payload names no other identity than its packet.
+fn mirrors(payload: Option<&Payload>, identity: &IdentityBinding) -> Result<(), ProfileFault> {
+    let named = match payload {
+        Some(Payload::JobRequest(request)) => return same_identity(request, identity),
+        Some(Payload::JobResult(result)) => result.identity.as_ref(),
+        Some(Payload::JobProgress(progress)) => progress.identity.as_ref(),
+        Some(Payload::JobCancel(cancel)) => cancel.identity.as_ref(),
+        _ => None,
+    };
+    if named.is_none_or(|named| named == identity) { Ok(()) } else { Err(ProfileFault::Identity("identity")) }
 }
 
 /// Checks that there is only one way to read the packet.

@@ -35,6 +35,24 @@ pub enum Rejection {
     /// A packet of the production profile breaks a rule of that profile.
     #[error("the packet breaks a rule of the production profile: {0}")]
     Profile(#[from] ProfileFault),
+    /// A packet of the production profile is not admitted, although its signature verifies.
+    #[error("the packet is not admitted: {0}")]
+    NotAdmitted(#[from] NotAdmitted),
+}
+
+/// Why a packet is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAdmitted {
+    /// Another packet had the same message id.
+    #[error("another packet of this sender had the same message id")]
+    Conflict,
+    /// The window is full.
+    #[error("{0} packets are remembered, and none of them has expired")]
+    Full(usize),
+    /// The packet has expired since it was verified.
+    #[error("the packet has expired")]
+    Expired,
 }
 
 /// Which rule of the production profile a packet breaks.
@@ -93,9 +111,12 @@ impl Rejection {
                 _ => ErrorCode::PROTOCOL_MALFORMED_PACKET,
             },
             Rejection::Unsigned => ErrorCode::PROTOCOL_SIGNATURE_MISSING,
-            Rejection::UnknownKey(_) | Rejection::Der | Rejection::Signature | Rejection::Profile(_) => {
-                ErrorCode::PROTOCOL_SIGNATURE_INVALID
-            }
+            Rejection::NotAdmitted(NotAdmitted::Full(_)) => ErrorCode::JOB_RESOURCE_EXHAUSTED,
+            Rejection::NotAdmitted(_)
+            | Rejection::UnknownKey(_)
+            | Rejection::Der
+            | Rejection::Signature
+            | Rejection::Profile(_) => ErrorCode::PROTOCOL_SIGNATURE_INVALID,
         }
     }
 }

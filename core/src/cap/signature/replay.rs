@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::production::Opened;
+use super::rejection::NotAdmitted;
 use crate::digest::Digest;
 use crate::time::Time;
 
@@ -25,21 +26,6 @@ pub enum Admission {
     First,
     /// It was seen before, and is dropped without an error: buses deliver packets more than once.
     Duplicate,
-}
-
-/// Why a packet is not admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotAdmitted {
-    /// Another packet had the same message id.
-    #[error("another packet of this sender had the same message id")]
-    Conflict,
-    /// The window is full.
-    #[error("{0} packets are remembered, and none of them has expired")]
-    Full(usize),
-    /// The packet has expired since it was verified.
-    #[error("the packet has expired")]
-    Expired,
 }
 
 impl ReplayWindow {

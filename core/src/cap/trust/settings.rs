@@ -6,7 +6,6 @@ use core::time::Duration;
 
 use crate::cap::signature::host::Signer;
 use crate::cap::signature::key::{InvalidKey, Keyring};
-use crate::cap::signature::production::Freshness;
 
 /// Whom requests for a challenge are meant for (spec/14).
 pub(super) const AUDIENCE: &str = "cordum-scheduler";
@@ -55,22 +54,6 @@ pub struct TrustPace {
 impl Default for TrustPace {
     fn default() -> TrustPace {
         TrustPace { timeout: Duration::from_secs(10), attempts: 3, renew_interval: Duration::from_secs(30) }
-    }
-}
-
-/// How packets of the production profile are sent and admitted (2.17, spec/19).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Production {
-    /// For how long packets are valid, and how far clocks may differ.
-    pub freshness: Freshness,
-    /// Packets that are remembered until they have expired, so that none is admitted twice. While there are so many,
-    /// further ones are refused. Default: 100 000.
-    pub replays: usize,
-}
-
-impl Default for Production {
-    fn default() -> Production {
-        Production { freshness: Freshness::default(), replays: 100_000 }
     }
 }
 

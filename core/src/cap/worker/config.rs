@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use crate::cap::signature::generic::Reading;
 use crate::cap::signature::host::{Signer, Verifier};
-use crate::cap::trust::settings::{Production, TrustSettings};
+use crate::cap::signature::profile::Production;
+use crate::cap::trust::settings::TrustSettings;
 use crate::cap::wire::codec::write::MapOrder;
 use crate::cap::wire::pointer::Scheme;
 use crate::cap::wire::subject::{ComponentId, Topic};
@@ -69,6 +70,8 @@ pub struct WorkerConfig {
     /// The time for which an ended job is remembered, so that a request that is repeated gets the same result. Default:
     /// 24 h.
     pub retention: Duration,
+    /// The time in which at most [`WorkerLimits::alerts`] alerts are sent. Default: 10 s.
+    pub alert_window: Duration,
 
     /// The bounds of everything that the worker holds.
     pub limits: WorkerLimits,
@@ -130,6 +133,8 @@ pub struct WorkerLimits {
     pub pointer_bytes: usize,
     /// Requests with the same idempotency key that wait for the result of the first. Default: 16.
     pub followers: usize,
+    /// Alerts about refused packets that are sent in a [`WorkerConfig::alert_window`]; further ones are dropped. Default: 16.
+    pub alerts: usize,
 }
 
 /// How results name their output in the structured form of 2.17: what a [`ResourceRef`](crate::cap::ResourceRef) says
@@ -171,6 +176,7 @@ impl WorkerConfig {
             backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(10),
             retention: Duration::from_hours(24),
+            alert_window: Duration::from_secs(10),
             limits: WorkerLimits::default(),
         }
     }
@@ -203,6 +209,7 @@ impl Default for WorkerLimits {
             artifacts: 64,
             pointer_bytes: 2 << 10,
             followers: 16,
+            alerts: 16,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!  handle_timeout    timeout.rs       |
 //!  host              answer.rs  progress.rs  announce.rs  drain.rs  trust.rs
 //!                                     |
-//!  components        Jobs   Cancelled   Presence   Phase   Profile   TrustSession   Timers
+//!  components        Jobs   Cancelled   Presence   Phase   Alerts   Profile   TrustSession   Timers
 //!                                     |
 //!  flush.rs          at the end of every input: what the trust session says, jobs that get a slot, and the end of a drain
 //!                                     |
@@ -15,6 +15,7 @@
 //! Packets are sealed when they are polled, with the token that is valid then. `Profile` reads and writes them in the
 //! generic form of every version, or as the production profile wants it.
 
+mod alert;
 mod announce;
 mod answer;
 mod artifacts;
@@ -55,6 +56,7 @@ use self::phase::Phase;
 use self::presence::Presence;
 use self::profile::{Profile, trust_session};
 use self::timers::{Deadline, Timers};
+use super::signature::alert::Alerts;
 use super::trust::session::TrustSession;
 use crate::cap::wire::job::JobRequest;
 use crate::random::Random;
@@ -105,6 +107,7 @@ pub struct Worker {
     jobs: Jobs,
     cancelled: Cancelled,
     profile: Profile,
+    alerts: Alerts,
     trust: Option<TrustSession>,
     /// The next deadline of the trust session.
     trust_due: Deadline,
@@ -150,6 +153,7 @@ impl Worker {
             presence: Presence::new(),
             jobs: Jobs::default(),
             cancelled: Cancelled::default(),
+            alerts: Alerts::default(),
             outbox: Outbox::default(),
             timers: Timers::default(),
         }

@@ -6,8 +6,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cap::signature::rejection::{Rejection, Unsignable};
-use crate::cap::signature::replay::NotAdmitted;
+use crate::cap::signature::rejection::{NotAdmitted, Rejection, Unsignable};
 use crate::cap::trust::session::output::{TrustFailure, TrustRequest};
 use crate::cap::wire::common::ResourceRef;
 use crate::cap::wire::job::{ErrorCode, JobStatus};
@@ -219,6 +218,21 @@ pub enum RefusedPacket {
         /// The limit.
         max: usize,
     },
+}
+
+impl RefusedPacket {
+    /// Returns the error code of the protocol for an alert about the packet (spec/16); `None` if it is no fault of the packet.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            RefusedPacket::Rejected(rejection) => Some(rejection.code()),
+            RefusedPacket::NotTrusted => None,
+            RefusedPacket::NotAdmitted(reason) => Some(Rejection::from(*reason).code()),
+            RefusedPacket::Assigned => Some(ErrorCode::JOB_PERMISSION_DENIED),
+            RefusedPacket::Misplaced(_) | RefusedPacket::Topic(_) | RefusedPacket::JobId { .. } => {
+                Some(ErrorCode::PROTOCOL_MALFORMED_PACKET)
+            }
+        }
+    }
 }
 
 /// What reading an input or a stored output has given.

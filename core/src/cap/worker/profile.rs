@@ -7,11 +7,10 @@ use super::capability::handshake;
 use super::config::{WorkerConfig, WorkerTrust};
 use super::output::RefusedPacket;
 use crate::cap::signature::generic::{Authentication, Reading, Sealed, open, seal};
-use crate::cap::signature::production::{Expected, open_production, production_metadata, seal_production};
+use crate::cap::signature::profile::{ProductionPackets, Seal};
 use crate::cap::signature::rejection::Unsignable;
-use crate::cap::signature::replay::{Admission, ReplayWindow};
 use crate::cap::trust::session::TrustSession;
-use crate::cap::trust::settings::{Production, TrustMode, TrustSettings};
+use crate::cap::trust::settings::{TrustMode, TrustSettings};
 use crate::cap::wire::common::IdentityBinding;
 use crate::cap::wire::packet::{BusPacket, Payload};
 use crate::cap::wire::subject::Subject;
@@ -25,7 +24,7 @@ pub(super) enum Profile {
     /// In the generic form.
     Generic(Box<Reading>),
     /// Job packets in the form of the production profile, everything else in the generic form.
-    Production { trust: Arc<TrustSettings>, terms: Production, replays: ReplayWindow },
+    Production { trust: Arc<TrustSettings>, packets: ProductionPackets },
 }
 
 impl Profile {
@@ -38,11 +37,9 @@ impl Profile {
         match &config.trust {
             WorkerTrust::Off => Profile::Generic(Box::new(config.reading.clone())),
             WorkerTrust::Warn(trust) | WorkerTrust::Enforce(trust) => Profile::Generic(Box::new(pinned(trust))),
-            WorkerTrust::Production(trust, terms) => Profile::Production {
-                trust: Arc::clone(trust),
-                terms: *terms,
-                replays: ReplayWindow::new(terms.replays),
-            },
+            WorkerTrust::Production(trust, terms) => {
+                Profile::Production { trust: Arc::clone(trust), packets: ProductionPackets::new(*terms) }
+            }
         }
     }
 
@@ -50,7 +47,7 @@ impl Profile {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Profile::Generic(_) => 0,
-            Profile::Production { replays, .. } => replays.bytes_held(),
+            Profile::Production { packets, .. } => packets.bytes(),
         }
     }
 
@@ -64,25 +61,18 @@ impl Profile {
     ) -> Result<Option<BusPacket>, RefusedPacket> {
         match self {
             Profile::Generic(reading) => Ok(Some(open(bytes, reading, &*config.verifier)?)),
-            Profile::Production { trust, terms, replays } => {
-                let expected = Expected {
-                    audience: &alloc::format!("{subject}"),
-                    tenant: &trust.names().tenant_id,
-                    sender: &trust.names().scheduler_id,
-                    keys: trust.scheduler_keys(),
-                    freshness: terms.freshness,
+            Profile::Production { trust, packets } => {
+                let names = trust.names();
+                let peer = |sender: &str| {
+                    (sender == names.scheduler_id).then_some((names.tenant_id.as_str(), trust.scheduler_keys()))
                 };
-                let opened = open_production(bytes, &expected, now, &*config.verifier)?;
-                if let Some(Payload::JobRequest(request)) = &opened.packet.payload {
+                let is_assigned = |packet: &BusPacket| {
+                    let Some(Payload::JobRequest(request)) = &packet.payload else { return Ok(()) };
                     let assigned = request.dispatch.as_ref().map_or("", |dispatch| &dispatch.assigned_worker_id);
-                    if !assigned.is_empty() && assigned != config.id.as_str() {
-                        return Err(RefusedPacket::Assigned);
-                    }
-                }
-                match replays.admit(now, &opened)? {
-                    Admission::First => Ok(Some(opened.packet)),
-                    Admission::Duplicate => Ok(None),
-                }
+                    let is_own = assigned.is_empty() || assigned == config.id.as_str();
+                    if is_own { Ok(()) } else { Err(RefusedPacket::Assigned) }
+                };
+                packets.open(subject, bytes, now, &*config.verifier, peer, is_assigned)
             }
         }
     }
@@ -98,7 +88,7 @@ impl Profile {
     /// Seals a packet for a subject.
     pub(super) fn seal(
         &self,
-        mut packet: BusPacket,
+        packet: BusPacket,
         subject: &Subject,
         config: &WorkerConfig,
         random: &mut Random,
@@ -110,14 +100,10 @@ impl Profile {
             _ => None,
         };
         match (self, identity) {
-            (Profile::Production { trust, terms, .. }, Some(identity)) => {
-                packet.identity = Some(identity);
-                let (key_id, message_id) = (&trust.names().proof_key_id, random.random_u128());
-                let audience = alloc::format!("{subject}");
-                packet.signature_metadata =
-                    Some(production_metadata(message_id, audience, key_id, now.plus(terms.freshness.lifetime())));
-                let bytes = seal_production(packet, config.map_order, trust.proof())?;
-                Ok(Sealed { bytes, has_prefix_pair: false })
+            (Profile::Production { trust, packets }, Some(identity)) => {
+                let (key_id, map_order) = (trust.names().proof_key_id.as_str(), config.map_order);
+                let key = Seal { key_id, signer: trust.proof(), map_order };
+                packets.seal(packet, subject, identity, key, random, now)
             }
             _ => seal(packet, config.map_order, config.signer.as_deref()),
         }

@@ -8,10 +8,12 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Worker {
-    /// Takes in a packet that was received on a subject. A packet that is refused has no effect but an event.
+    /// Takes in a packet that was received on a subject. A packet that is refused has no effect but an
+    /// event and, if it is an error, an alert (spec/16).
     pub fn handle_packet(&mut self, now: Time, subject: &Subject, bytes: &[u8]) {
         self.input(now, |this| {
             if let Err(reason) = this.receive(subject, bytes) {
+                this.alert(subject, bytes, &reason);
                 this.outbox.event(WorkerEvent::Refused { subject: subject.clone(), reason });
             }
         });

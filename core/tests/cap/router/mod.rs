@@ -5,6 +5,8 @@ mod duplicates;
 mod life;
 mod limits;
 mod policy;
+#[cfg(feature = "p256")]
+mod production;
 mod records;
 mod retries;
 mod support;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use nuncio_core::cap::policy::{BudgetConstraints, DecisionType, PolicyCheckResponse, PolicyConstraints};
 use nuncio_core::cap::{Constraints, Decision, JobStatus, Policy, RouterRefused};
 
 use super::support::{Harness, request};
@@ -88,4 +89,39 @@ fn s6_a_redacted_input_is_sent_only_under_the_routers_signature() {
     let mut harness = Harness::with(|config| (config.policy, config.resign) = (Policy::Ask, true));
     harness.submit(request("j"));
     assert_eq!(harness.decide("j", redacted()), ["j to job.echo #1 redis://ctx:redacted"]);
+}
+
+#[test]
+fn s18_a_job_that_is_put_aside_is_denied_and_kept_for_people() {
+    let mut harness = asking();
+    harness.submit(request("j"));
+    let said = harness.decide("j", Decision::Quarantine { reason: "odd".into() });
+    assert_eq!(said, ["dead letter j", "result j DENIED SAFETY_POLICY_VIOLATION: odd", "ended j DENIED"]);
+}
+
+#[test]
+fn s6_every_answer_of_a_safety_kernel_is_a_decision_and_what_is_not_known_denies() {
+    let pause = Duration::from_secs(3);
+    let of = |response: PolicyCheckResponse| Decision::of(&response, pause);
+    let answer = |decision| PolicyCheckResponse { decision, ..PolicyCheckResponse::default() };
+    assert_eq!(of(answer(DecisionType::ALLOW)), Decision::Allow);
+    assert_eq!(of(answer(DecisionType::THROTTLE)), Decision::Throttle { delay: pause });
+    assert!(matches!(of(answer(DecisionType::QUARANTINE)), Decision::Quarantine { .. }));
+    assert!(matches!(of(answer(DecisionType::REQUIRE_HUMAN)), Decision::RequireHuman { .. }));
+    for decision in [DecisionType::DENY, DecisionType::UNSPECIFIED, DecisionType(99), DecisionType::REDACT] {
+        assert!(matches!(of(answer(decision)), Decision::Deny { .. }), "{decision:?}");
+    }
+    let approval = PolicyCheckResponse { approval_required: true, ..answer(DecisionType::ALLOW) };
+    assert!(matches!(of(approval), Decision::RequireHuman { .. }));
+    let redacted = PolicyCheckResponse { redacted_context_ptr: "redis://red".into(), ..answer(DecisionType::REDACT) };
+    let constraints = Constraints { redacted_context_ptr: Some("redis://red".into()), ..Constraints::default() };
+    assert_eq!(of(redacted), Decision::AllowWith(constraints));
+    let budgets = BudgetConstraints { max_runtime_ms: 5, max_retries: 1, ..BudgetConstraints::default() };
+    let bounded = PolicyCheckResponse {
+        constraints: Some(PolicyConstraints { budgets: Some(budgets), ..PolicyConstraints::default() }),
+        ..answer(DecisionType::ALLOW_WITH_CONSTRAINTS)
+    };
+    let constraints =
+        Constraints { max_runtime: Some(Duration::from_millis(5)), max_retries: Some(1), redacted_context_ptr: None };
+    assert_eq!(of(bounded), Decision::AllowWith(constraints));
 }

@@ -191,7 +191,8 @@ fn s14_jobs_and_cancellations_are_taken_from_the_scheduler_alone() {
     for (sender, signer) in [("client", client_key()), ("scheduler", client_key()), ("w", worker_key())] {
         world.worker.handle_packet(START, &topic, &sealed(sender, &signer, job("j")));
         let lines = world.run();
-        assert!(lines.len() == 1 && lines[0].starts_with("refused "), "{lines:?}");
+        assert_eq!(lines[0], "Alert with token");
+        assert!(lines.len() == 2 && lines[1].starts_with("refused "), "{lines:?}");
     }
     world.request("j");
     let cancel = || JobCancel { job_id: "j".into(), requested_by: "me".into(), ..JobCancel::default() };

@@ -1,5 +1,6 @@
 //! Tests of the worker through its public interface: what goes in are packets and answers, what comes out are lines.
 
+mod alerts;
 mod duplicates;
 mod failures;
 mod life;

@@ -29,6 +29,8 @@ pub(crate) struct Harness {
     /// The latest attempt of each job.
     attempts: BTreeMap<String, Attempt>,
     ids: BTreeMap<WorkerJob, String>,
+    /// The alerts about packets that were refused.
+    pub(crate) alerts: Vec<Bytes>,
 }
 
 /// A request with an input in the store.
@@ -66,6 +68,7 @@ impl Harness {
             now: START,
             attempts: BTreeMap::new(),
             ids: BTreeMap::new(),
+            alerts: Vec::new(),
         }
     }
 
@@ -162,6 +165,10 @@ impl Harness {
         Some(match output {
             WorkerOutput::Subscribe { subject, group } => format!("sub {subject}{}", if group { " group" } else { "" }),
             WorkerOutput::Unsubscribe { subject } => format!("unsub {subject}"),
+            WorkerOutput::Publish { subject: Subject::Alert, bytes } => {
+                self.alerts.push(bytes);
+                return None;
+            }
             WorkerOutput::Publish { subject, bytes } => published(&subject, &bytes),
             WorkerOutput::Request { subject, .. } => format!("request {subject}"),
             WorkerOutput::Fetch { attempt, pointer } => {

@@ -27,13 +27,14 @@ pub use memory_server::MemoryServer;
 pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{
-    Acceptance, Authentication, AuthorityEvent, AuthorityRefused, Budget, ClientConfig, ClientLimits, ClientRefused,
-    ComponentId, Constraints, Decision, Dispatch, Enrollment, ErrorCode, FailureKind, Freshness, InvalidKey,
-    InvalidPointer, InvalidSubject, InvalidTrust, JobMetadata, JobPriority, JobProgress, JobRequest, JobResult,
-    JobStatus, Keyring, Load, LostWorker, MapOrder, Pointer, Production, Progress, PublicKey, Reading, RecordKind,
-    RestoreError, RouterConfig, RouterEvent, RouterJobState, RouterLimits, RouterRecord, RouterRecordError,
-    RouterRefused, RouterTrust, Scheme, Secret, Signer, SignerFailed, Subject, Topic, TrustAuthority, TrustMode,
-    TrustNames, TrustPace, TrustSettings, Verifier, WorkerConfig, WorkerLimits, WorkerRefused, WorkerTrust,
+    Acceptance, Authentication, AuthorityEvent, AuthorityRefused, Budget, ClientConfig, ClientLimits, ClientProduction,
+    ClientRefused, ComponentId, Constraints, Decision, Dispatch, Enrollment, ErrorCode, FailureKind, Freshness,
+    IdentityBinding, InvalidKey, InvalidPointer, InvalidSubject, InvalidTrust, JobMetadata, JobPriority, JobProgress,
+    JobRequest, JobResult, JobStatus, Keyring, Load, LostWorker, MapOrder, Peers, Pointer, Production, Progress,
+    PublicKey, Reading, RecordKind, RestoreError, RouterConfig, RouterEvent, RouterJobState, RouterLimits,
+    RouterProduction, RouterRecord, RouterRecordError, RouterRefused, RouterTrust, Scheme, Secret, Signer,
+    SignerFailed, Subject, Topic, TrustAuthority, TrustMode, TrustNames, TrustPace, TrustSettings, Verifier,
+    WorkerConfig, WorkerLimits, WorkerRefused, WorkerTrust,
 };
 pub use nuncio_core::time::Time;
 pub use redis::RedisStore;

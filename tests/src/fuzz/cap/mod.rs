@@ -3,6 +3,7 @@
 mod client;
 mod draw;
 mod packet;
+mod router;
 mod verify;
 mod worker;
 
@@ -10,6 +11,7 @@ use arbitrary::Unstructured;
 
 pub use client::cap_client;
 pub use packet::cap_packet;
+pub use router::cap_router;
 pub use verify::cap_verify;
 pub use worker::cap_worker;
 

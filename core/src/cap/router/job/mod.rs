@@ -13,7 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 pub(super) use self::recorded::Due;
 use self::state::RouterJobState;
-use super::output::{Constraints, RouterJob};
+use super::decision::Constraints;
+use super::output::RouterJob;
+use super::queue::Lane;
 use super::timers::{Deadline, Owner, Timers};
 use crate::cap::wire::codec::write::MapOrder;
 use crate::cap::wire::common::{DispatchIdentity, IdentityBinding};
@@ -39,7 +41,13 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) fn of(request: &JobRequest, trace_id: &str, sender_id: &str) -> Asker {
+    /// Reads whom a result is for; `identity` is the one that the packet has proven, if there is one.
+    pub(super) fn of(
+        request: &JobRequest,
+        identity: Option<&IdentityBinding>,
+        trace_id: &str,
+        sender_id: &str,
+    ) -> Asker {
         // Packets of 2.10 may have no trace, and a result has to have one.
         let trace_id = if trace_id.is_empty() { &request.job_id } else { trace_id };
         Asker {
@@ -48,7 +56,7 @@ impl Asker {
             submitter: sender_id.into(),
             digest: sha256(&request.encode(MapOrder::Lexicographic)),
             dispatch: request.dispatch.clone(),
-            identity: request.identity.clone(),
+            identity: identity.or(request.identity.as_ref()).cloned(),
         }
     }
 
@@ -63,6 +71,8 @@ impl Asker {
 pub(super) struct Head {
     pub(super) topic: Topic,
     pub(super) idempotency: Option<IdempotencyKey>,
+    /// The tenant that its packet has proven; empty if that is of another form than the one of the production profile.
+    pub(super) tenant: String,
     /// What tells two requests with the same idempotency key apart.
     pub(super) asks: Digest,
     /// The job that asked for this one; empty if none did.
@@ -77,11 +87,12 @@ impl Head {
     /// Reads what a request says.
     ///
     /// Errors: the topic is not one.
-    pub(super) fn of(request: &JobRequest) -> Result<Head, InvalidSubject> {
+    pub(super) fn of(request: &JobRequest, identity: Option<&IdentityBinding>) -> Result<Head, InvalidSubject> {
         let deadline = request.budget.as_ref().and_then(|budget| u64::try_from(budget.deadline_ms).ok());
         Ok(Head {
             topic: Topic::new(&request.topic)?,
-            idempotency: idempotency_key(request),
+            tenant: identity.map(|identity| identity.tenant_id.clone()).unwrap_or_default(),
+            idempotency: idempotency_key(request, identity),
             asks: asks(request),
             parent: request.parent_job_id.clone(),
             rank: rank(request.priority),
@@ -89,16 +100,22 @@ impl Head {
         })
     }
 
+    /// Returns the lane in which the job waits to be sent.
+    pub(super) fn lane(&self) -> Lane {
+        (self.topic.clone(), self.tenant.clone())
+    }
+
     fn bytes(&self) -> usize {
         let key = self.idempotency.as_ref().map_or(0, |(tenant, key)| tenant.len() + key.len());
-        self.topic.as_str().len() + key + self.parent.len()
+        self.topic.as_str().len() + self.tenant.len() + key + self.parent.len()
     }
 }
 
 /// Returns the idempotency key of a request, if it has one.
-fn idempotency_key(request: &JobRequest) -> Option<IdempotencyKey> {
+fn idempotency_key(request: &JobRequest, identity: Option<&IdentityBinding>) -> Option<IdempotencyKey> {
     let meta = request.meta.as_ref().filter(|meta| !meta.idempotency_key.is_empty())?;
-    let tenant = if meta.tenant_id.is_empty() { &request.tenant_id } else { &meta.tenant_id };
+    let named = if meta.tenant_id.is_empty() { &request.tenant_id } else { &meta.tenant_id };
+    let tenant = identity.map_or(named, |identity| &identity.tenant_id);
     Some((tenant.clone(), meta.idempotency_key.clone()))
 }
 
@@ -153,6 +170,8 @@ pub(super) struct Job {
     pub(super) dispatched_at: Option<Time>,
     /// How often it was sent.
     pub(super) attempts: u32,
+    /// Names the latest dispatch, if the router signs requests itself.
+    pub(super) dispatch_id: String,
     /// How often nothing was heard of it or its worker was lost.
     pub(super) losses: u32,
     /// How often it has failed.
@@ -192,6 +211,7 @@ impl Job {
             accepted_at: now,
             dispatched_at: None,
             attempts: 0,
+            dispatch_id: String::new(),
             losses: 0,
             failures: 0,
             failure: None,
@@ -243,6 +263,16 @@ impl Job {
         match worker {
             Some(worker) => self.assign(worker),
             None => self.on_topic = true,
+        }
+    }
+
+    /// Returns the identity of the latest dispatch.
+    pub(super) fn dispatch(&self) -> DispatchIdentity {
+        DispatchIdentity {
+            dispatch_id: self.dispatch_id.clone(),
+            attempt: self.attempts.into(),
+            assigned_worker_id: self.worker.as_ref().map(|worker| String::from(worker.as_str())).unwrap_or_default(),
+            ..DispatchIdentity::default()
         }
     }
 

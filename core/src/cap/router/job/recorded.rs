@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::state::RouterJobState;
 use super::{Asker, Head, Job, OnRecord, Outcome};
-use crate::cap::router::output::{Constraints, RouterJob};
+use crate::cap::router::decision::Constraints;
+use crate::cap::router::output::RouterJob;
 use crate::cap::router::record::{Body, FollowerBody, RecordKind, RouterRecord, RouterRecordError};
 use crate::cap::wire::codec::limits::DecodeLimits;
 use crate::cap::wire::packet::{BusPacket, Payload};
@@ -74,6 +75,7 @@ impl Job {
                 key,
                 asks: self.head.asks.to_vec(),
                 topic: self.head.topic.as_str().into(),
+                identity: self.asker.identity.clone(),
                 ..Body::default()
             };
             return RouterRecord::new(RecordKind::Ended, &self.asker.job_id, body);
@@ -81,6 +83,7 @@ impl Job {
         let body = Body {
             state: number,
             attempts: self.attempts.into(),
+            dispatch_id: self.dispatch_id.clone(),
             losses: self.losses.into(),
             failures: self.failures.into(),
             worker: self.worker.as_ref().map(|worker| String::from(worker.as_str())).unwrap_or_default(),
@@ -116,8 +119,10 @@ impl Job {
         let Some(Payload::JobRequest(request)) = packet.payload else {
             return Err(RouterRecordError::Field("packet"));
         };
-        let asker = Asker::of(&request, &packet.trace_id, &packet.sender_id);
-        let head = Head::of(&request).map_err(|_| RouterRecordError::Field("packet"))?;
+        // A packet of the production profile has proven its identity when it was accepted.
+        let identity = packet.identity.as_ref().filter(|_| packet.signature_metadata.is_some());
+        let asker = Asker::of(&request, identity, &packet.trace_id, &packet.sender_id);
+        let head = Head::of(&request, identity).map_err(|_| RouterRecordError::Field("packet"))?;
         let mut job = Job::new(key, asker, head, Bytes::from(body.packet.clone()), order, Time(body.at));
         job.on_record = OnRecord::Request;
         let due = job.moved(body)?;
@@ -129,6 +134,7 @@ impl Job {
         let worker = |id: &String| ComponentId::new(id).map_err(|_| RouterRecordError::Field("worker"));
         self.state = state(&body)?;
         self.attempts = small(body.attempts);
+        self.dispatch_id = body.dispatch_id;
         self.losses = small(body.losses);
         self.failures = small(body.failures);
         self.failure = if body.failure.is_empty() { None } else { Some(digest(&body.failure, "failure")?) };
@@ -158,11 +164,12 @@ impl Job {
             trace_id: body.trace_id,
             submitter: body.submitter,
             dispatch: None,
-            identity: None,
+            identity: body.identity,
         };
         let head = Head {
             topic: Topic::new(&body.topic).map_err(|_| RouterRecordError::Field("topic"))?,
             idempotency: if body.key.is_empty() { None } else { Some((body.tenant, body.key)) },
+            tenant: String::new(),
             asks: digest(&body.asks, "asks")?,
             parent: String::new(),
             rank: 0,

@@ -69,6 +69,10 @@ messages! {
         on_topic: bool = 28,
         /// The agent of the worker that has a session.
         agent: String = 29,
+        /// The id of its latest dispatch.
+        dispatch_id: String = 30,
+        /// Who the job is for.
+        identity: Option<IdentityBinding> = 31,
     }
 
     /// A request with the same idempotency key.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::cap::{ClientConfig, Keyring, Signer, Verifier};
+use nuncio_core::cap::{ClientConfig, ClientProduction, Keyring, Signer, Verifier};
 
 use super::Client;
 use super::state::{ClientRole, ClientState};
@@ -86,6 +86,12 @@ impl<D: Driver> ClientBuilder<D> {
     pub fn max_result_bytes(mut self, bytes: usize) -> ClientBuilder<D> {
         self.max_output = bytes;
         self
+    }
+
+    /// Lets packets about jobs have the form of the production profile (2.17, spec/19), which needs a
+    /// [`signer`](ClientBuilder::signer). Default: none, and they have the generic form.
+    pub fn production(self, production: ClientProduction) -> ClientBuilder<D> {
+        self.configure(move |config| config.production = Some(production))
     }
 
     /// Changes any setting of the machine. The signer is set by [`connect`](ClientBuilder::connect).

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::cap::{AuthorityConfig, ComponentId, Enrollment, RouterTrust, Signer, TrustAuthority, Verifier};
+use nuncio_core::cap::{
+    AuthorityConfig, ComponentId, Enrollment, Peers, Production, RouterProduction, RouterTrust, Signer, TrustAuthority,
+    Verifier,
+};
 use nuncio_core::time::Time;
 
 use crate::cap::node::identity::BuildError;
@@ -31,13 +34,20 @@ pub struct Sessions {
     workers: BTreeMap<String, Enrollment>,
     lifetime: Option<Duration>,
     is_required: bool,
+    production: Option<RouterProduction>,
 }
 
 impl Sessions {
     /// Returns sessions that workers need to get jobs. The id is the one of the router's key: workers pin the key by this
     /// name.
     pub fn new(key_id: impl Into<String>) -> Sessions {
-        Sessions { key_id: key_id.into(), workers: BTreeMap::new(), lifetime: None, is_required: true }
+        Sessions {
+            key_id: key_id.into(),
+            workers: BTreeMap::new(),
+            lifetime: None,
+            is_required: true,
+            production: None,
+        }
     }
 
     /// Enrolls a worker. Further ones can be enrolled with [`Router::enroll`](super::Router::enroll).
@@ -61,6 +71,14 @@ impl Sessions {
         self
     }
 
+    /// Lets packets about jobs have the form of the production profile (spec/19), in which submitters are known by their
+    /// tenant and keys. Workers need a session then.
+    #[must_use]
+    pub fn production(mut self, terms: Production, submitters: Peers) -> Sessions {
+        self.production = Some(RouterProduction { terms, submitters });
+        self
+    }
+
     /// Makes the settings of a router.
     pub(super) fn trust(
         self,
@@ -78,6 +96,10 @@ impl Sessions {
             authority.enroll(&worker, enrollment).map_err(|error| BuildError::Enrollment { worker, error })?;
         }
         let authority = Box::new(authority);
-        Ok(if self.is_required { RouterTrust::Require(authority) } else { RouterTrust::Offer(authority) })
+        Ok(match self.production {
+            Some(production) => RouterTrust::Production(authority, production),
+            None if self.is_required => RouterTrust::Require(authority),
+            None => RouterTrust::Offer(authority),
+        })
     }
 }
