@@ -20,6 +20,25 @@ fn subjects_of_the_bus_are_parsed_and_written_again() {
 }
 
 #[test]
+fn only_submitted_jobs_and_results_may_be_kept_in_a_stream() {
+    let kept = |text: &str| Subject::parse(text).unwrap().is_durable();
+    assert!(kept("sys.job.submit") && kept("sys.job.result"));
+    for text in [
+        "sys.worker.handshake.challenge",
+        "sys.worker.handshake.authenticate",
+        "sys.handshake",
+        "sys.heartbeat",
+        "sys.job.progress",
+        "sys.job.cancel",
+        "sys.alert",
+        "job.echo",
+        "worker.w.jobs",
+    ] {
+        assert!(!kept(text), "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_a_topic_is_refused_with_its_reason() {
     use InvalidSubject::{Character, Empty, EmptyToken, Reserved, TooLong, Wildcard};
     let long = "a".repeat(257);

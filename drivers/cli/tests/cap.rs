@@ -40,7 +40,12 @@ impl Component {
 
 impl Site {
     fn start() -> Site {
-        let site = Site { nats: Nats::start(&[]), redis: Redis::start(&[]), folder: tempfile::tempdir().unwrap() };
+        Site::start_with(&[])
+    }
+
+    /// Starts the servers, the nats-server with these arguments.
+    fn start_with(nats: &[&str]) -> Site {
+        let site = Site { nats: Nats::start(nats), redis: Redis::start(&[]), folder: tempfile::tempdir().unwrap() };
         for id in ["router-1", "worker-1", "client-1"] {
             let made = run(&["cap", "keygen", id, "--dir", site.path("keys").to_str().unwrap()]);
             assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
@@ -125,6 +130,35 @@ fn a_program_runs_the_jobs_of_a_topic() {
     assert!(stderr(&broken).contains("cannot be read"), "{}", stderr(&broken));
 
     worker.signal();
+}
+
+#[test]
+fn a_job_that_is_submitted_while_the_router_is_away_waits_in_the_stream() {
+    if !wanted("a_job_that_is_submitted_while_the_router_is_away_waits_in_the_stream") {
+        return;
+    }
+    let streams = tempfile::tempdir().unwrap();
+    let site = Site::start_with(&["--jetstream", "--store_dir", streams.path().to_str().unwrap()]);
+    script(site.folder.path(), "echo.sh", ECHO);
+    let router = ["router", "--id", "router-1", "--keys", "keys", "--store", "jobs.db", "--jetstream"];
+    drop(site.component(&router));
+    let _worker = site.worker(&["job.echo=sh echo.sh"]);
+    let mut submit = site.cap(&["submit", "job.echo", "--input", "7", "--id", "client-1", "--keys", "keys"]);
+    let mut submit = submit.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(submit.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("submitted ")));
+    let _router = site.component(&router);
+    let done = submit.wait_with_output().unwrap();
+    assert_eq!((done.status.code(), stdout(&done)), (Some(0), "7\n"));
+
+    // The stream belongs to that router.
+    let other = ["router", "--id", "router-2", "--unsigned", "--store", "other.db", "--jetstream=NUNCIO_CAP"];
+    let other = site.cap(&other).output().unwrap();
+    assert_eq!(other.status.code(), Some(6), "{}", stderr(&other));
+    assert!(stderr(&other).contains("belongs to a router with another name"), "{}", stderr(&other));
+    let forgetful = site.cap(&["router", "--id", "router-1", "--unsigned", "--jetstream"]).output().unwrap();
+    assert_eq!(forgetful.status.code(), Some(2), "{}", stderr(&forgetful));
+    assert!(stderr(&forgetful).contains("--store"), "{}", stderr(&forgetful));
 }
 
 #[test]

@@ -179,6 +179,13 @@ fixed! {
 }
 
 impl Subject {
+    /// Returns whether a durable stream may keep the packets of this subject until a router has acknowledged them: jobs that
+    /// are submitted, and results. Everything else says what is so at the moment, or must not be kept, as the handshakes of
+    /// the trust session.
+    pub const fn is_durable(&self) -> bool {
+        matches!(self, Subject::JobSubmit | Subject::JobResult)
+    }
+
     /// Parses a subject. What is neither a subject of the protocol nor a direct one is a topic, if it can be one.
     pub fn parse(text: &str) -> Result<Subject, InvalidSubject> {
         if let Some(subject) = Subject::fixed(text) {

@@ -17,7 +17,8 @@ pub use blob::memory::MemoryStore;
 pub use blob::{BlobError, BlobStore, RedisOptions, RedisTls};
 pub use bus::memory::MemoryBus;
 pub use bus::{
-    Acknowledge, Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Received, Subscription,
+    Acknowledge, Bus, BusError, BusState, JetStreamOptions, Message, NatsLogin, NatsOptions, NatsServer, Received,
+    Subscription,
 };
 pub use client::{
     Client, ClientBuilder, JobError, JobHandle, NoResult, ProgressEvent, ProgressEvents, ResultError, Submit,

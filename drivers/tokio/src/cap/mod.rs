@@ -1,5 +1,6 @@
 //! CAP, the Cordum Agent Protocol: workers, clients, routers, NATS, Redis, and a bus and a blob store within one process.
 
+mod jetstream;
 mod nats;
 mod redis;
 

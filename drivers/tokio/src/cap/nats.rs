@@ -23,6 +23,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{info, warn};
 
+use super::jetstream::Durable;
+
 /// For how long [`Bus::flush`] waits for the server.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 /// For how long [`Bus::close`] waits for what was published to be written.
@@ -49,6 +51,7 @@ pub struct NatsBus {
     states: watch::Receiver<BusState>,
     /// Messages that were dropped because a subscription was full.
     dropped: Arc<AtomicU64>,
+    durable: Option<Durable>,
     /// Cancelled when the bus is dropped.
     ended: CancellationToken,
 }
@@ -62,8 +65,8 @@ impl Drop for NatsBus {
 impl NatsBus {
     /// Connects, for as long as [`NatsOptions::connect_within`] says.
     ///
-    /// Errors: [`BusError::Refused`] if the server refuses the login or TLS fails, [`BusError::Disconnected`] if no server is
-    /// reached.
+    /// Errors: [`BusError::Refused`] if the server refuses the login, TLS fails, or the durable stream cannot be used,
+    /// [`BusError::Disconnected`] if no server is reached.
     pub async fn connect(options: NatsOptions) -> Result<NatsBus, BusError> {
         let addresses: Vec<ServerAddr> = options.servers.iter().map(address).collect::<Result<_, _>>()?;
         let (sender, states) = watch::channel(BusState::Disconnected);
@@ -73,7 +76,12 @@ impl NatsBus {
         let client = dial(&options, settings, addresses).await?;
         // The event of the first connection may still be under way.
         events.connected();
-        Ok(NatsBus { client, states, dropped, ended: CancellationToken::new() })
+        let ended = CancellationToken::new();
+        let durable = match options.jetstream.clone() {
+            Some(jetstream) => Some(Durable::open(client.clone(), options, jetstream, ended.clone()).await?),
+            None => None,
+        };
+        Ok(NatsBus { client, states, dropped, durable, ended })
     }
 
     /// Returns how many messages were dropped because a subscription was full; see
@@ -275,6 +283,13 @@ impl Bus for NatsBus {
             let subscription: Subscription = Box::pin(Messages { subscriber, ended });
             Ok(subscription)
         })
+    }
+
+    fn subscribe_durable(&self, subject: &str) -> BoxFuture<'_, Result<Subscription, BusError>> {
+        match self.durable.as_ref().and_then(|durable| durable.subscribe(subject)) {
+            Some(subscription) => Box::pin(std::future::ready(Ok(subscription))),
+            None => self.subscribe(subject, None),
+        }
     }
 
     fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>> {

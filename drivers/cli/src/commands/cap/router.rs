@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use nuncio_core::cap::{ComponentId, Keyring};
 use nuncio_tokio::cap::{
-    AuthorityEvent, Dispatch, Enrollment, Router, RouterBuilder, RouterEvent, Sessions, SqliteRecords,
+    AuthorityEvent, Dispatch, Enrollment, JetStreamOptions, Router, RouterBuilder, RouterEvent, Sessions, SqliteRecords,
 };
 
 use super::keys::{Keys, PUBLIC, component_id};
@@ -35,6 +35,12 @@ With --enroll workers prove who they are before they get jobs, as `nuncio cap
 worker --scheduler` and the Python SDK 2.17 do: they pin the router's key under
 the name that --id says, and name their own key after their id.
 
+With --jetstream the jobs and results that are published while the router is
+away are kept by the nats-server, in a stream that is created if it does not
+exist, and a message leaves it once what it says is in the --store. Clients
+and workers need no option for it. A stream has one router at a time, which
+keeps its --id.
+
 Workers of the Python SDK run a job again each time they get its request, and
 send no progress: give --python-workers and a --dispatch-timeout that is longer
 than the longest job.
@@ -42,7 +48,8 @@ than the longest job.
 Exit codes:
   0  ended by a signal
   2  invalid usage, or the file of --store cannot be used
-  6  the bus is unreachable, or the system refused a resource";
+  6  the bus is unreachable, the stream of --jetstream cannot be used, or the
+     system refused a resource";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -53,6 +60,21 @@ pub(super) struct Options {
     /// File for the jobs, so that they outlive the router. It is created if it does not exist [default: none]
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Keep submitted jobs and results in this stream of NATS `JetStream` until they are stored, so that the router misses
+    /// none while it is away [default: none; `NUNCIO_CAP` if no name is given]
+    #[arg(
+        long,
+        value_name = "STREAM",
+        env = "NATS_JETSTREAM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = JetStreamOptions::DEFAULT_STREAM,
+        requires = "store"
+    )]
+    jetstream: Option<String>,
+    /// How many servers of the NATS cluster keep the stream
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    jetstream_replicas: u8,
     /// How a job gets to a worker
     #[arg(long, value_enum, default_value_t = To::Queue)]
     dispatch: To,
@@ -105,7 +127,13 @@ enum To {
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
     let identity = options.keys.identity(&options.id)?;
-    let bus = options.bus.connect(options.id.as_str()).await?;
+    let jetstream = options.jetstream.as_ref().map(|stream| {
+        let mut jetstream = JetStreamOptions::new(options.id.as_str());
+        stream.clone_into(&mut jetstream.stream);
+        jetstream.replicas = options.jetstream_replicas.into();
+        jetstream
+    });
+    let bus = options.bus.connect_router(options.id.as_str(), jetstream).await?;
     let dispatch = match options.dispatch {
         To::Queue => Dispatch::Queue,
         To::LeastLoaded => Dispatch::LeastLoaded,

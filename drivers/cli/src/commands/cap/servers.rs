@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nuncio_tokio::cap::{NatsBus, NatsLogin, NatsOptions, RedisOptions, RedisStore, RedisTls};
+use nuncio_tokio::cap::{JetStreamOptions, NatsBus, NatsLogin, NatsOptions, RedisOptions, RedisStore, RedisTls};
 
 use crate::connection::tls::TlsOptions;
 use crate::error::Error;
@@ -26,8 +26,18 @@ pub(super) struct BusOptions {
 impl BusOptions {
     /// Connects to NATS as the component `name`.
     pub(super) async fn connect(&self, name: &str) -> Result<NatsBus, Error> {
+        self.connect_router(name, None).await
+    }
+
+    /// Connects to NATS as the router `name`, whose jobs and results come from a durable stream if one is given.
+    pub(super) async fn connect_router(
+        &self,
+        name: &str,
+        jetstream: Option<JetStreamOptions>,
+    ) -> Result<NatsBus, Error> {
         let mut options = NatsOptions::new(&self.nats).map_err(|error| Error::Usage(format!("--nats: {error}")))?;
         name.clone_into(&mut options.name);
+        options.jetstream = jetstream;
         options.tls = self.tls.client_tls()?;
         if let Some(file) = &self.nats_creds {
             options.login = NatsLogin::credentials_file(file)

@@ -3,8 +3,10 @@
 pub(super) mod inbox;
 pub(crate) mod memory;
 
+mod jetstream;
 mod options;
 
+pub use jetstream::JetStreamOptions;
 pub use options::{NatsLogin, NatsOptions, NatsServer};
 
 use std::pin::Pin;
@@ -101,6 +103,13 @@ pub trait Bus: Send + Sync + 'static {
     /// Subscribes to a subject, as a member of a queue group if one is named.
     fn subscribe(&self, subject: &str, group: Option<&str>) -> BoxFuture<'_, Result<Subscription, BusError>>;
 
+    /// Subscribes to a subject without losing what was published while there was no subscriber, if the bus has a durable
+    /// stream for the subject: its messages carry an acknowledgement, and come again until they are acknowledged. Otherwise it
+    /// is [`subscribe`](Bus::subscribe) without a group.
+    fn subscribe_durable(&self, subject: &str) -> BoxFuture<'_, Result<Subscription, BusError>> {
+        self.subscribe(subject, None)
+    }
+
     /// Publishes a message and waits for the first answer.
     fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>>;
 
@@ -127,6 +136,10 @@ impl<B: Bus + ?Sized> Bus for Arc<B> {
 
     fn subscribe(&self, subject: &str, group: Option<&str>) -> BoxFuture<'_, Result<Subscription, BusError>> {
         (**self).subscribe(subject, group)
+    }
+
+    fn subscribe_durable(&self, subject: &str) -> BoxFuture<'_, Result<Subscription, BusError>> {
+        (**self).subscribe_durable(subject)
     }
 
     fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> BoxFuture<'_, Result<Message, BusError>> {

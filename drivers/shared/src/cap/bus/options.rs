@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nuncio_core::cap::Secret;
 
+use super::jetstream::JetStreamOptions;
 #[cfg(feature = "tls")]
 use crate::auth::ClientTls;
 use crate::cap::server::{Environment, InvalidOptions, ServerUrl, backoff};
@@ -32,6 +33,9 @@ pub struct NatsOptions {
     pub login: NatsLogin,
     /// Whether the client gets the messages that it has published itself, if it has subscribed to them. Default: true.
     pub echo: bool,
+    /// A durable stream for submitted jobs and their results, for the bus of a router (tokio only). Default: none, and what
+    /// is published while no router is connected is lost until it is sent again.
+    pub jetstream: Option<JetStreamOptions>,
     /// The authorities that are trusted and the certificate that is presented. Default: `None`, the authorities of the
     /// system.
     #[cfg(feature = "tls")]
@@ -123,6 +127,7 @@ impl NatsOptions {
             name: "nuncio".to_owned(),
             login: login.ok_or(InvalidOptions::NoServer)?,
             echo: true,
+            jetstream: None,
             #[cfg(feature = "tls")]
             tls: None,
             connect_timeout: Duration::from_secs(5),

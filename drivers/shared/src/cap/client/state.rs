@@ -14,7 +14,7 @@ use super::slot::Slot;
 use crate::cap::blob::BlobStore;
 use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Hub, Outputs, Role, State};
-use crate::cap::node::wire::Order;
+use crate::cap::node::wire::{Manner, Order};
 
 /// What the lock of a client guards.
 pub(crate) struct ClientState {
@@ -111,7 +111,9 @@ impl State for ClientState {
         }
         while let Some(output) = self.machine.poll_output() {
             match output {
-                ClientOutput::Subscribe { subject } => outputs.order(Order::Subscribe { subject, group: false }),
+                ClientOutput::Subscribe { subject } => {
+                    outputs.order(Order::Subscribe { subject, manner: Manner::Alone });
+                }
                 ClientOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
                 ClientOutput::Event(event) => {
                     if let Some(action) = self.event(event) {

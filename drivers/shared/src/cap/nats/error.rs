@@ -10,6 +10,11 @@ pub enum NatsError {
     /// This driver cannot log in in this way.
     #[error("{0} is understood by the tokio driver only; use a token, or a user and a password")]
     Login(&'static str),
+    /// This driver has no durable streams.
+    #[error(
+        "JetStream is spoken by the tokio driver only; leave the option `jetstream` out, or run the router on tokio"
+    )]
+    JetStream,
     /// The options name no server.
     #[error("the options name no server")]
     NoServer,

@@ -72,6 +72,9 @@ impl<D: Driver> NatsBus<D> {
 
     /// Connects, on a thread that several buses and stores may share.
     pub async fn connect_on(thread: Arc<D::Thread>, options: NatsOptions) -> Result<NatsBus<D>, NatsError> {
+        if options.jetstream.is_some() {
+            return Err(NatsError::JetStream);
+        }
         if options.servers.is_empty() {
             return Err(NatsError::NoServer);
         }

@@ -9,7 +9,7 @@ use nuncio_core::cap::Subject;
 use tracing::{debug, error, info, warn};
 
 use super::hub::{Hub, Link, Role, State};
-use super::wire::Order;
+use super::wire::{Manner, Order};
 use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received, Subscription};
 use crate::io::sync::CancellationToken;
 
@@ -120,9 +120,13 @@ async fn carry_out<R: Role>(
         Order::Subscribe { subject, .. } if readers.get(subject).is_some_and(|reader| !reader.ended.is_cancelled()) => {
             Ok(())
         }
-        Order::Subscribe { subject, group } => {
+        Order::Subscribe { subject, manner } => {
             let name = subject.to_string();
-            let subscription = hub.bus.subscribe(&name, group.then_some(name.as_str())).await?;
+            let subscription = match manner {
+                Manner::Alone => hub.bus.subscribe(&name, None).await?,
+                Manner::Group => hub.bus.subscribe(&name, Some(&name)).await?,
+                Manner::Durable => hub.bus.subscribe_durable(&name).await?,
+            };
             let reader = Reader { stop: CancellationToken::new(), ended: CancellationToken::new() };
             spawn(hub, read(Arc::clone(hub), subject.clone(), subscription, reader.clone()));
             readers.insert(subject.clone(), reader);

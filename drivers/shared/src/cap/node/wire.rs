@@ -12,14 +12,25 @@ use crate::io::sync::{Signal, lock};
 /// What a machine wants of the bus.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Subscribe to a subject, as a member of the queue group of the same name or alone.
-    Subscribe { subject: Subject, group: bool },
+    /// Subscribe to a subject.
+    Subscribe { subject: Subject, manner: Manner },
     /// End a subscription.
     Unsubscribe { subject: Subject },
     /// Publish a packet.
     Publish { subject: Subject, bytes: Bytes },
     /// Answer a request on its reply subject.
     Reply { to: String, bytes: Bytes },
+}
+
+/// How a subject is subscribed to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Manner {
+    /// Every message is received.
+    Alone,
+    /// As a member of the queue group of the same name.
+    Group,
+    /// Every message is received, and those of a durable stream until they are acknowledged.
+    Durable,
 }
 
 /// The orders that were not carried out yet, in the machine's order.

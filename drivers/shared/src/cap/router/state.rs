@@ -9,7 +9,7 @@ use super::policy::PolicyCheck;
 use super::records::writer::Queue;
 use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Outputs, State};
-use crate::cap::node::wire::Order;
+use crate::cap::node::wire::{Manner, Order};
 
 /// What the lock of a router guards.
 pub(crate) struct RouterState {
@@ -104,7 +104,10 @@ impl State for RouterState {
     fn dispatch(&mut self, now: Time, outputs: &mut Outputs<'_, Action>) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                RouterOutput::Subscribe { subject } => outputs.order(Order::Subscribe { subject, group: false }),
+                RouterOutput::Subscribe { subject } => {
+                    let manner = if subject.is_durable() { Manner::Durable } else { Manner::Alone };
+                    outputs.order(Order::Subscribe { subject, manner });
+                }
                 RouterOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
                 RouterOutput::Reply { to, bytes } => outputs.order(Order::Reply { to, bytes }),
                 RouterOutput::Store { number, record } => match &self.records {

@@ -13,7 +13,7 @@ use nuncio_core::time::Time;
 use super::job::Job;
 use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Outputs, State};
-use crate::cap::node::wire::Order;
+use crate::cap::node::wire::{Manner, Order};
 
 /// What the lock of a worker guards.
 pub(crate) struct WorkerState {
@@ -155,7 +155,10 @@ impl State for WorkerState {
     fn dispatch(&mut self, _now: Time, outputs: &mut Outputs<'_, Action>) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                WorkerOutput::Subscribe { subject, group } => outputs.order(Order::Subscribe { subject, group }),
+                WorkerOutput::Subscribe { subject, group } => {
+                    let manner = if group { Manner::Group } else { Manner::Alone };
+                    outputs.order(Order::Subscribe { subject, manner });
+                }
                 WorkerOutput::Unsubscribe { subject } => outputs.order(Order::Unsubscribe { subject }),
                 WorkerOutput::Publish { subject, bytes } => outputs.order(Order::Publish { subject, bytes }),
                 WorkerOutput::Request { id, subject, bytes } => outputs.action(Action::Request { id, subject, bytes }),
