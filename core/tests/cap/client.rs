@@ -99,7 +99,10 @@ fn line(output: ClientOutput) -> String {
             assert_eq!(sent_at, Some(START), "it is the time of the packet");
             format!("progress {} {}", progress.job_id, progress.percent)
         }
-        ClientOutput::Event(ClientEvent::NoResult { .. }) => "no result".into(),
+        ClientOutput::Event(ClientEvent::NoResult { unheard: None, .. }) => "no result".into(),
+        ClientOutput::Event(ClientEvent::NoResult { unheard: Some(requests), .. }) => {
+            format!("no result, unheard after {requests} requests")
+        }
         ClientOutput::Event(ClientEvent::Refused { reason, .. }) => format!("refused: {reason}"),
         ClientOutput::Event(other) => format!("{other:?}"),
     }
@@ -160,7 +163,7 @@ fn the_time_to_wait_for_a_result_ends() {
     let mut harness = Harness::with(|config| config.resubmissions = 0);
     harness.submit("j");
     assert_eq!(harness.wait(599), [""; 0]);
-    assert_eq!(harness.wait(1), ["no result"]);
+    assert_eq!(harness.wait(1), ["no result, unheard after 1 requests"]);
     assert_eq!(harness.result("j", JobStatus::SUCCEEDED), [""; 0]);
     let job = harness.client.submit(harness.now, request("k"), "", None).unwrap();
     assert_eq!(harness.client.poll_timeout(), None, "it is awaited for ever");
@@ -169,14 +172,36 @@ fn the_time_to_wait_for_a_result_ends() {
 }
 
 #[test]
+fn a_job_of_which_nothing_is_heard_ends_at_its_time_with_the_number_of_its_requests() {
+    let mut harness = Harness::with(|config| config.resubmissions = 2);
+    harness.submit("silent");
+    harness.submit("slow");
+    assert_eq!(harness.wait(30), ["submit silent", "submit slow"]);
+    assert_eq!(harness.progress("slow", 1), ["progress slow 1"]);
+    assert_eq!(harness.wait(30), ["submit silent", "submit slow"]);
+    assert_eq!(harness.wait(539), [""; 0], "both were sent often enough");
+    assert_eq!(harness.wait(1), ["no result, unheard after 3 requests", "no result"]);
+    assert_eq!(harness.client.awaited(), 0);
+}
+
+#[test]
 fn a_cancellation_is_sent_and_the_result_awaited() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::with(|config| config.cancel_after = Duration::from_secs(2));
     let job = harness.submit("j");
     harness.client.cancel(harness.now, job, "enough").unwrap();
     assert_eq!(harness.drain(), ["cancel j enough"]);
     assert_eq!(harness.client.cancel(harness.now, job, "enough"), Err(ClientRefused::Stale));
-    assert_eq!(harness.wait(30), ["submit j", "cancel j enough"], "both may have been lost");
+    for pause in [2, 4, 8] {
+        assert_eq!(harness.client.poll_timeout(), Some((harness.now.plus_secs(pause), ClientTimer::Cancel)));
+        assert_eq!(harness.wait(pause), ["cancel j enough"], "it may be lost with the router");
+        assert_eq!(harness.progress("j", 1), ["progress j 1"], "progress is no answer to it");
+    }
+    assert_eq!(harness.wait(16), ["cancel j enough"]);
+    assert_eq!(harness.wait(14), ["submit j", "cancel j enough"], "both may have been lost");
+    assert_eq!(harness.wait(29), [""; 0]);
+    assert_eq!(harness.wait(1), ["submit j", "cancel j enough"], "the longest pause");
     assert_eq!(harness.result("j", JobStatus::CANCELLED), ["ended j CANCELLED"]);
+    assert_eq!(harness.client.poll_timeout(), None, "its result is the answer");
     assert_eq!(harness.client.cancel(harness.now, job, "enough"), Err(ClientRefused::Stale));
 }
 
@@ -269,7 +294,7 @@ proptest! {
             }
             prop_assert!(harness.client.awaited() <= 5);
             let lines = harness.drain();
-            ended += lines.iter().filter(|line| line.starts_with("ended") || *line == "no result").count();
+            ended += lines.iter().filter(|line| line.starts_with("ended") || line.starts_with("no result")).count();
             prop_assert_eq!(submitted - ended, harness.client.awaited());
         }
         harness.wait(600);

@@ -174,7 +174,7 @@ impl Sim {
                     self.model.only_published_results_are_believed(&result);
                     self.count("told");
                 }
-                ClientOutput::Event(ClientEvent::NoResult { job }) => {
+                ClientOutput::Event(ClientEvent::NoResult { job, .. }) => {
                     let awaited = self.clients[who].awaited.remove(&job);
                     let (id, until) = awaited.expect("spec/07 a_job_ends_once");
                     let is_over = until.is_some_and(|until| until <= self.now);

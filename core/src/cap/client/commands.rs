@@ -45,8 +45,8 @@ impl Client {
         Ok(job)
     }
 
-    /// Asks for a job to be stopped. Its result is still awaited. The cancellation is sent with every request of the job that
-    /// is sent again, and once the bus is back if it is away.
+    /// Asks for a job to be stopped. Its result is still awaited. The cancellation is sent again until the result is there,
+    /// with every request of the job that is sent again, and once the bus is back if it is away.
     ///
     /// Errors: [`ClientRefused::Stale`] if the job has ended or was cancelled before.
     pub fn cancel(&mut self, now: Time, job: ClientJob, reason: &str) -> Result<(), ClientRefused> {

@@ -36,6 +36,9 @@ pub struct ClientConfig {
     pub resubmit_after: Duration,
     /// How often a request is sent again. Default: 5. After that its result is still awaited.
     pub resubmissions: u32,
+    /// The time without a result after which a cancellation is sent again for the first time; it doubles with every further
+    /// time up to [`resubmit_after`](ClientConfig::resubmit_after). Default: 2 s.
+    pub cancel_after: Duration,
 
     /// The bounds of everything that the client holds.
     pub limits: ClientLimits,
@@ -79,6 +82,7 @@ impl ClientConfig {
             await_retries: false,
             resubmit_after: Duration::from_secs(30),
             resubmissions: 5,
+            cancel_after: Duration::from_secs(2),
             limits: ClientLimits { jobs: 10_000, request_bytes: 64 << 20 },
         }
     }

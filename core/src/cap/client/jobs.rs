@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use slotmap::SlotMap;
 
@@ -21,9 +22,15 @@ struct Job {
     reason: String,
     /// The size of its encoded request.
     bytes: usize,
-    /// How often its request was sent again.
+    /// How often its request was sent, and how often of that because nothing was heard.
+    requests: u32,
     resubmissions: u32,
     resubmit_at: Option<Time>,
+    /// How often its cancellation was sent.
+    cancellations: u32,
+    cancel_at: Option<Time>,
+    /// Whether anything was heard of it.
+    is_heard: bool,
     wait_until: Option<Time>,
 }
 
@@ -55,8 +62,12 @@ impl Jobs {
             trace_id,
             reason: String::new(),
             bytes,
+            requests: 0,
             resubmissions: 0,
             resubmit_at: None,
+            cancellations: 0,
+            cancel_at: None,
+            is_heard: false,
             wait_until,
         };
         let key = self.slab.insert(job);
@@ -126,21 +137,45 @@ impl Jobs {
 
     /// Sends the request of a job again at some time, unless it was sent again often enough.
     pub(super) fn resubmit_at(&mut self, key: ClientJob, at: Time, resubmissions: u32) {
-        self.rest(key);
-        if let Some(job) = self.slab.get_mut(key)
-            && job.resubmissions < resubmissions
-            && at < Time::MAX
-        {
-            job.resubmit_at = Some(at);
-            self.timers.insert((at, ClientTimer::Resubmit, key));
+        let Some(job) = self.slab.get_mut(key) else { return };
+        let next = Some(at).filter(|at| job.resubmissions < resubmissions && *at < Time::MAX);
+        move_timer(&mut self.timers, &mut job.resubmit_at, next, ClientTimer::Resubmit, key);
+    }
+
+    /// Sends the cancellation of a job again after a pause, which doubles each time up to the longest.
+    pub(super) fn cancel_again(&mut self, key: ClientJob, now: Time, first: Duration, longest: Duration) {
+        let Some(job) = self.slab.get_mut(key) else { return };
+        let factor = 1_u32.checked_shl(job.cancellations).unwrap_or(u32::MAX);
+        job.cancellations = job.cancellations.saturating_add(1);
+        let at = now.plus(first.saturating_mul(factor).min(longest.max(first)));
+        let next = Some(at).filter(|at| *at < Time::MAX);
+        move_timer(&mut self.timers, &mut job.cancel_at, next, ClientTimer::Cancel, key);
+    }
+
+    /// Sends neither the request of a job nor its cancellation again.
+    pub(super) fn rest(&mut self, key: ClientJob) {
+        let Some(job) = self.slab.get_mut(key) else { return };
+        move_timer(&mut self.timers, &mut job.resubmit_at, None, ClientTimer::Resubmit, key);
+        move_timer(&mut self.timers, &mut job.cancel_at, None, ClientTimer::Cancel, key);
+    }
+
+    /// Counts that the request of a job was sent.
+    pub(super) fn requested(&mut self, key: ClientJob) {
+        if let Some(job) = self.slab.get_mut(key) {
+            job.requests = job.requests.saturating_add(1);
         }
     }
 
-    /// Sends the request of a job not again.
-    pub(super) fn rest(&mut self, key: ClientJob) {
-        if let Some(at) = self.slab.get_mut(key).and_then(|job| job.resubmit_at.take()) {
-            self.timers.remove(&(at, ClientTimer::Resubmit, key));
+    /// Notes that something was heard of a job.
+    pub(super) fn heard(&mut self, key: ClientJob) {
+        if let Some(job) = self.slab.get_mut(key) {
+            job.is_heard = true;
         }
+    }
+
+    /// Returns how often the request of a job was sent, if nothing was heard of the job.
+    pub(super) fn unheard(&self, key: ClientJob) -> Option<u32> {
+        self.slab.get(key).filter(|job| !job.is_heard).map(|job| job.requests)
     }
 
     /// Counts that the request of a job was sent again.
@@ -159,5 +194,21 @@ impl Jobs {
     pub(super) fn expired(&mut self, now: Time) -> Option<(ClientTimer, ClientJob)> {
         self.timers.first().filter(|(at, _, _)| *at <= now)?;
         self.timers.pop_first().map(|(_, timer, job)| (timer, job))
+    }
+}
+
+/// Moves a deadline of a job to another time, or takes it back.
+fn move_timer(
+    timers: &mut BTreeSet<(Time, ClientTimer, ClientJob)>,
+    armed: &mut Option<Time>,
+    next: Option<Time>,
+    timer: ClientTimer,
+    key: ClientJob,
+) {
+    if let Some(at) = core::mem::replace(armed, next) {
+        timers.remove(&(at, timer, key));
+    }
+    if let Some(at) = next {
+        timers.insert((at, timer, key));
     }
 }

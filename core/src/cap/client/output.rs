@@ -58,6 +58,8 @@ pub enum ClientEvent {
     NoResult {
         /// The job.
         job: ClientJob,
+        /// How often its request was sent if nothing was heard of the job at all; 0 if the bus was never there.
+        unheard: Option<u32>,
     },
     /// A packet was refused.
     Refused {
@@ -102,6 +104,8 @@ pub enum ClientRefused {
 pub enum ClientTimer {
     /// A request is sent again.
     Resubmit,
+    /// A cancellation is sent again.
+    Cancel,
     /// The time to wait for a job is over.
     Wait,
 }

@@ -31,6 +31,7 @@ impl Client {
         if is_last {
             self.jobs.end(job);
         } else {
+            self.jobs.heard(job);
             let at = self.now.plus(self.config.resubmit_after);
             self.jobs.resubmit_at(job, at, self.config.resubmissions);
         }

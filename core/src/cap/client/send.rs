@@ -48,12 +48,13 @@ impl Client {
             self.outputs.push_back(ClientOutput::Event(ClientEvent::PrefixPair { job }));
         }
         self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobSubmit, bytes: Bytes::from(sealed.bytes) });
+        self.jobs.requested(job);
         let at = self.now.plus(self.config.resubmit_after);
         self.jobs.resubmit_at(job, at, self.config.resubmissions);
     }
 
-    /// Publishes the cancellation of a job that has to stop, if the bus is there. A signer that fails now is asked again with
-    /// the next request.
+    /// Publishes the cancellation of a job that has to stop, if the bus is there, and again until the job has a result: it may
+    /// be lost on the bus, or with a router that has not stored it. A signer that fails now is asked again next time.
     pub(super) fn publish_cancel(&mut self, job: ClientJob) {
         let (Some((request, trace_id)), Some(reason)) = (self.jobs.request(job), self.jobs.cancelled(job)) else {
             return;
@@ -65,12 +66,14 @@ impl Client {
             ..JobCancel::default()
         };
         let trace_id = String::from(trace_id);
-        if self.is_connected
-            && let Ok(sealed) = self.sealed(&Subject::JobCancel, &trace_id, cancel)
-        {
+        if !self.is_connected {
+            return;
+        }
+        if let Ok(sealed) = self.sealed(&Subject::JobCancel, &trace_id, cancel) {
             let bytes = Bytes::from(sealed.bytes);
             self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobCancel, bytes });
         }
+        self.jobs.cancel_again(job, self.now, self.config.cancel_after, self.config.resubmit_after);
     }
 
     /// Publishes the request of a job again. A signer that fails now is asked again next time.

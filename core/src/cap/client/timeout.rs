@@ -14,9 +14,11 @@ impl Client {
                     self.jobs.resubmitted(job);
                     self.publish_again(job);
                 }
+                ClientTimer::Cancel => self.publish_cancel(job),
                 ClientTimer::Wait => {
+                    let unheard = self.jobs.unheard(job);
                     if self.jobs.end(job) {
-                        self.outputs.push_back(ClientOutput::Event(ClientEvent::NoResult { job }));
+                        self.outputs.push_back(ClientOutput::Event(ClientEvent::NoResult { job, unheard }));
                     }
                 }
             }

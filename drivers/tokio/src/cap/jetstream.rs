@@ -1,4 +1,4 @@
-//! A durable stream of NATS JetStream for submitted jobs and results.
+//! A durable stream of NATS `JetStream` for submitted jobs and results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};

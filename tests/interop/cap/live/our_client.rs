@@ -113,7 +113,7 @@ fn a_result_with_another_key_is_no_result() {
             let submit = Submit::new("job.echo").wait(Duration::from_millis(300));
             let mut job = client.submit(submit).await.unwrap();
             worker.await_event("run");
-            assert_eq!(job.outcome().await, Err(NoResult::TimedOut));
+            assert_eq!(job.outcome().await, Err(NoResult::Unheard { requests: 1 }));
         });
     });
 }

@@ -95,7 +95,7 @@ impl World {
                     assert!(self.is_connected, "nothing is published without a bus");
                     assert_valid(&subject, &bytes, "client");
                 }
-                ClientOutput::Event(ClientEvent::Ended { job, .. } | ClientEvent::NoResult { job }) => {
+                ClientOutput::Event(ClientEvent::Ended { job, .. } | ClientEvent::NoResult { job, .. }) => {
                     assert!(self.awaited.remove(&job), "a job ends once");
                 }
                 ClientOutput::Event(ClientEvent::Progress { job, .. }) => {

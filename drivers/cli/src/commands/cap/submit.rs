@@ -207,8 +207,8 @@ async fn ended(job: &mut JobHandle) -> Result<Exit, Error> {
                 _ => Exit::Failed,
             })
         }
-        ResultError::NoResult(NoResult::TimedOut) => {
-            eprint_line(&format!("{}; submit the same --job-id again to wait on", NoResult::TimedOut));
+        ResultError::NoResult(late @ (NoResult::TimedOut | NoResult::Unheard { .. })) => {
+            eprint_line(&format!("{late}; submit the same --job-id again to wait on"));
             Ok(Exit::TimedOut)
         }
         other => Err(Error::NoBus(other.to_string())),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How submitted jobs and results are kept in a stream of NATS JetStream until a router has stored them.
+/// How submitted jobs and results are kept in a stream of NATS `JetStream` until a router has stored them.
 ///
 /// The stream holds the subjects `sys.job.submit` and `sys.job.result` and nothing else. It is a work queue: a message leaves
 /// it with its acknowledgement, which a router sends once the records of the message are durable. So the router needs

@@ -32,6 +32,15 @@ pub enum NoResult {
     /// The time to wait for it is over. The job may go on.
     #[error("no result has come within the time to wait for it; the job may go on")]
     TimedOut,
+    /// The time to wait for it is over, and nothing was heard of the job at all. The job may go on.
+    #[error(
+        "nothing was heard of the job within the time to wait for it, although its request was sent {requests} times; check \
+         that a router runs on this bus and accepts this client"
+    )]
+    Unheard {
+        /// How often its request was sent; 0 if the bus was never reached.
+        requests: u32,
+    },
     /// The bus was closed. The job may go on.
     #[error("the bus was closed before a result came; the job may go on")]
     Closed,

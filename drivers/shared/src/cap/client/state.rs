@@ -57,7 +57,10 @@ impl ClientState {
                 self.slots.get(&job)?.push(ProgressEvent::new(*progress, sent_at))
             }
             ClientEvent::Ended { job, result } => self.slots.remove(&job)?.end(Ok(*result)),
-            ClientEvent::NoResult { job } => self.slots.remove(&job)?.end(Err(NoResult::TimedOut)),
+            ClientEvent::NoResult { job, unheard } => {
+                let reason = unheard.map_or(NoResult::TimedOut, |requests| NoResult::Unheard { requests });
+                self.slots.remove(&job)?.end(Err(reason))
+            }
             other => return Some(Action::Log(other)),
         };
         waker.map(Action::Wake)
