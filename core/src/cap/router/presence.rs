@@ -51,9 +51,12 @@ impl Router {
         let speaks = versions.is_empty() || versions.contains(&PROTOCOL_VERSION);
         self.workers.serve(&worker, topics, speaks);
         self.queue.wake_all();
-        // It was started again, or was away: it may have lost its jobs, and its results may have been lost (ours).
-        for job in self.jobs_of(&worker) {
-            self.resend(job);
+        // It was started again, or was away: it may have lost its jobs, and its results may have been lost (ours). Without a
+        // topic it is being stopped, and has its jobs.
+        if !handshake.ready_topics.is_empty() {
+            for job in self.jobs_of(&worker) {
+                self.resend(job);
+            }
         }
         Ok(())
     }

@@ -35,11 +35,9 @@ impl Worker {
 
     /// Subscribes to the subjects that jobs come on.
     pub(super) fn subscribe(&mut self) {
-        if self.phase == Phase::Serving {
-            for subject in self.subjects() {
-                let group = matches!(subject, Subject::Topic(_));
-                self.outbox.push(WorkerOutput::Subscribe { subject, group });
-            }
+        for subject in self.subjects() {
+            let group = matches!(subject, Subject::Topic(_));
+            self.outbox.push(WorkerOutput::Subscribe { subject, group });
         }
     }
 
@@ -51,21 +49,23 @@ impl Worker {
     /// Publishes the results that wait, and then the handshake; heartbeats follow.
     pub(super) fn announce(&mut self) {
         self.outbox.publish_unsent();
-        if self.phase == Phase::Serving {
-            let trace_id = alloc::format!("{:032x}", self.random.random_u128());
-            self.outbox.publish(Subject::Handshake, trace_id, handshake(&self.config));
-        }
         if self.phase != Phase::Drained {
+            self.shake_hands();
             self.await_heartbeat();
         }
     }
 
+    /// Sends the handshake: with the topics of the worker, or without any if it takes no more jobs.
+    pub(super) fn shake_hands(&mut self) {
+        let trace_id = alloc::format!("{:032x}", self.random.random_u128());
+        let is_serving = self.phase == Phase::Serving;
+        self.outbox.publish(Subject::Handshake, trace_id, handshake(&self.config, is_serving));
+    }
+
     /// Takes no more jobs and sends no more heartbeats, until the worker has proved itself again.
     pub(super) fn withdraw(&mut self) {
-        if self.phase == Phase::Serving {
-            for subject in self.subjects() {
-                self.outbox.push(WorkerOutput::Unsubscribe { subject });
-            }
+        for subject in self.subjects() {
+            self.outbox.push(WorkerOutput::Unsubscribe { subject });
         }
         self.presence.stop(&mut self.timers);
     }
@@ -86,10 +86,13 @@ impl Worker {
         self.presence.set_load(load);
     }
 
-    /// The subjects that jobs come on.
-    pub(super) fn subjects(&self) -> vec::IntoIter<Subject> {
-        let topics = self.config.topics.iter().cloned().map(Subject::Topic);
-        let subjects: Vec<Subject> = topics.chain([Subject::Direct(self.config.id.clone())]).collect();
+    /// The subjects that jobs come on: its topics while it serves them, and its direct subject until its last job has ended,
+    /// so that a request that is under way when it is stopped gets an answer.
+    fn subjects(&self) -> vec::IntoIter<Subject> {
+        let is_serving = self.phase == Phase::Serving;
+        let topics = self.config.topics.iter().filter(|_| is_serving).cloned().map(Subject::Topic);
+        let direct = Some(Subject::Direct(self.config.id.clone())).filter(|_| self.phase != Phase::Drained);
+        let subjects: Vec<Subject> = topics.chain(direct).collect();
         subjects.into_iter()
     }
 
@@ -101,14 +104,17 @@ impl Worker {
     /// Sends a heartbeat, and awaits the next one.
     pub(super) fn heartbeat(&mut self) {
         let load = self.presence.load();
+        let active = self.jobs.running();
+        // A router that has missed the handshake takes a worker that is being stopped for a full one.
+        let parallel = if self.phase == Phase::Serving { self.config.limits.parallel } else { active };
         let heartbeat = Heartbeat {
             worker_id: self.config.id.as_str().into(),
             cpu_load: load.cpu,
             gpu_utilization: load.gpu,
             memory_load: load.memory,
-            active_jobs: i32::try_from(self.jobs.running()).unwrap_or(i32::MAX),
+            active_jobs: i32::try_from(active).unwrap_or(i32::MAX),
             pool: self.config.pool.clone(),
-            max_parallel_jobs: i32::try_from(self.config.limits.parallel).unwrap_or(i32::MAX),
+            max_parallel_jobs: i32::try_from(parallel).unwrap_or(i32::MAX),
             labels: self.config.labels.clone(),
             agent_name: agent_name(&self.config),
             ..Heartbeat::default()

@@ -15,16 +15,17 @@ use crate::cap::wire::validate::is_capability;
 /// The longest name of an agent, in characters.
 const AGENT_NAME: usize = 128;
 
-/// Returns what a worker says about itself.
-pub(super) fn handshake(config: &WorkerConfig) -> Handshake {
+/// Returns what a worker says about itself. Without its topics it gets no jobs.
+pub(super) fn handshake(config: &WorkerConfig, with_topics: bool) -> Handshake {
+    let topics = || config.topics.iter().filter(|_| with_topics).map(Topic::as_str);
     let sdk_version = config.trust.settings().map_or(config.sdk_version.as_str(), TrustSettings::sdk_version);
     Handshake {
         component_id: config.id.as_str().into(),
         role: ComponentRole::WORKER,
         supported_versions: alloc::vec![PROTOCOL_VERSION],
-        capabilities: capabilities(config),
+        capabilities: capabilities(config, topics()),
         sdk_version: sdk_version.into(),
-        ready_topics: config.topics.iter().map(|topic| topic.as_str().into()).collect(),
+        ready_topics: topics().map(String::from).collect(),
         agent_name: agent_name(config),
         ..Handshake::default()
     }
@@ -34,11 +35,11 @@ pub(super) fn handshake(config: &WorkerConfig) -> Handshake {
 ///
 /// With trust, topics are left out that cannot be the name of a feature, and those that another one begins with: receivers
 /// would not verify the signature. `ready_topics` has them all.
-fn capabilities(config: &WorkerConfig) -> BTreeMap<String, bool> {
+fn capabilities<'a>(config: &WorkerConfig, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, bool> {
     let is_signed = config.signer.is_some() && !matches!(config.reading.authentication, Authentication::Unsigned);
     let features = ["cancel", "conformance.core", "error_codes", "heartbeats", "progress"].into_iter();
     let names = features.chain(is_signed.then_some("signatures"));
-    let names: BTreeSet<&str> = names.chain(config.topics.iter().map(Topic::as_str)).collect();
+    let names: BTreeSet<&str> = names.chain(topics).collect();
     let is_strict = !matches!(config.trust, WorkerTrust::Off);
     let begins_another = |name: &str| names.iter().any(|other| *other != name && other.starts_with(name));
     let is_named = |name: &&str| !is_strict || is_capability(name) && !begins_another(name);

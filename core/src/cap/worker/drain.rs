@@ -6,13 +6,15 @@ use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
 impl Worker {
-    /// Ends the worker: it unsubscribes from its topics, ends the jobs that it has, those that wait included, and emits
-    /// [`WorkerEvent::Drained`] once no result waits for the bus. A request that still arrives fails and can be tried on another worker.
+    /// Ends the worker: it announces that it serves no topic any more and unsubscribes from its topics, ends the jobs that it
+    /// has, those that wait included, and emits [`WorkerEvent::Drained`] once no result waits for the bus. A request that still
+    /// arrives fails and can be tried on another worker.
     pub fn drain(&mut self, now: Time) {
         self.input(now, |this| {
             if this.phase.drain() && this.is_subscribed() {
-                for subject in this.subjects() {
-                    this.outbox.push(WorkerOutput::Unsubscribe { subject });
+                this.shake_hands();
+                for topic in &this.config.topics {
+                    this.outbox.push(WorkerOutput::Unsubscribe { subject: Subject::Topic(topic.clone()) });
                 }
             }
         });
@@ -21,6 +23,9 @@ impl Worker {
     /// Ends a drain once no job is left.
     pub(super) fn end_drain(&mut self) {
         if self.jobs.is_idle() && !self.outbox.has_unsent() && self.phase.empty() {
+            if self.is_subscribed() {
+                self.outbox.push(WorkerOutput::Unsubscribe { subject: Subject::Direct(self.config.id.clone()) });
+            }
             if self.outbox.is_connected() {
                 self.outbox.push(WorkerOutput::Unsubscribe { subject: Subject::JobCancel });
             }

@@ -120,5 +120,5 @@ pub(super) fn trust_session(config: &WorkerConfig, seed: [u8; 32], now: Time) ->
     // The session has randomness of its own.
     let seed = sha256(&[&seed[..], b"trust"].concat());
     let (settings, verifier) = (Arc::clone(settings), Arc::clone(&config.verifier));
-    Some(TrustSession::new(mode, settings, verifier, config.id.clone(), handshake(config), seed, now))
+    Some(TrustSession::new(mode, settings, verifier, config.id.clone(), handshake(config, true), seed, now))
 }

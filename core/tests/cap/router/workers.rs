@@ -87,6 +87,24 @@ fn a_result_of_a_worker_that_was_not_given_the_job_is_refused() {
 }
 
 #[test]
+fn a_worker_that_is_being_stopped_is_chosen_no_more_and_ends_its_jobs() {
+    let mut harness = Harness::choosing(|_| {});
+    harness.handshake("v", &["job.echo"]);
+    harness.handshake("w", &["job.echo"]);
+    harness.heartbeat("v", 0, 8);
+    harness.heartbeat("w", 7, 8);
+    assert_eq!(harness.submit(request("a")), ["a to worker.v.jobs"]);
+    assert_eq!(harness.handshake("v", &[]), [""; 0], "it has not lost its jobs");
+    assert_eq!(harness.submit(request("b")), ["b to worker.w.jobs"], "although its load is higher");
+    assert_eq!(harness.result("a", "v", JobStatus::SUCCEEDED), ["ended a SUCCEEDED"]);
+    // It stays away with its heartbeats, and is back with its topics.
+    harness.heartbeat("v", 0, 8);
+    harness.heartbeat("w", 8, 8);
+    assert_eq!(harness.submit(request("c")), [""; 0], "the other one is full");
+    assert_eq!(harness.handshake("v", &["job.echo"]), ["c to worker.v.jobs"]);
+}
+
+#[test]
 fn a_worker_that_announces_itself_again_gets_its_jobs_again() {
     let mut harness = Harness::choosing(|_| {});
     harness.handshake("w", &["job.echo"]);

@@ -75,16 +75,29 @@ fn a_drain_ends_the_jobs_that_are_there_and_takes_no_more() {
     harness.request(bare("a"));
     harness.request(bare("b"));
     harness.worker.drain(harness.now);
-    assert_eq!(harness.drain(), ["unsub job.echo", "unsub worker.w.jobs"]);
+    assert_eq!(harness.drain(), ["handshake []", "unsub job.echo"], "a router chooses it no more");
     let late = "result c FAILED_RETRYABLE JOB_WORKER_UNAVAILABLE: this worker is being stopped";
     assert_eq!(harness.request(bare("c")), [late]);
     assert_eq!(harness.wait(5_000), ["heartbeat 1/1"]);
     assert_eq!(harness.run_to_end("a").last().unwrap(), "run b");
-    let end = ["result b SUCCEEDED redis://res:b", "ended SUCCEEDED", "unsub sys.job.cancel", "drained"];
+    let end = ["result b SUCCEEDED redis://res:b", "ended SUCCEEDED"];
+    let end = [&end[..], &["unsub worker.w.jobs", "unsub sys.job.cancel", "drained"]].concat();
     assert_eq!(harness.run_to_end("b"), end);
     assert_eq!(harness.worker.poll_timeout(), None);
     harness.worker.drain(harness.now);
     assert_eq!(harness.drain(), [""; 0]);
+}
+
+#[test]
+fn s5_a_worker_that_drains_is_full_by_its_heartbeats_and_says_so_on_a_new_connection() {
+    let mut harness = Harness::with(|config| config.limits.parallel = 4);
+    harness.request(bare("a"));
+    harness.worker.drain(harness.now);
+    harness.drain();
+    assert_eq!(harness.wait(5_000), ["heartbeat 1/1"]);
+    harness.worker.handle_disconnected(harness.now);
+    harness.worker.handle_connected(harness.now);
+    assert_eq!(harness.drain(), ["sub worker.w.jobs", "sub sys.job.cancel", "handshake []"]);
 }
 
 #[test]
