@@ -80,13 +80,14 @@ impl Members {
         self.signers.remove(name).ok_or_else(|| failed(&"a member has no key"))
     }
 
-    fn router(&mut self, ledger: Shared) -> Result<Router, Error> {
+    fn router(&mut self, ledger: Shared, ended: Arc<Progress>) -> Result<Router, Error> {
         let told = move |event: &RouterEvent, job: Option<&str>| match event {
             RouterEvent::WorkerLost { worker } => narrate("router", &format!("hears nothing of {worker} any more")),
             RouterEvent::Retrying { .. } => {
                 narrate("router", &format!("sends {} again", job.unwrap_or_default()));
                 note(&ledger, |ledger| ledger.sent_again += 1);
             }
+            RouterEvent::Ended { .. } => ended.add(),
             _ => {}
         };
         let router = Router::builder()
@@ -147,7 +148,8 @@ async fn demonstrate() -> Result<(), Error> {
     print_line("");
     let ledger = Shared::default();
     let mut members = Members::new()?;
-    let router = members.router(Arc::clone(&ledger))?;
+    let ended = Arc::new(Progress::default());
+    let router = members.router(Arc::clone(&ledger), Arc::clone(&ended))?;
     router.ready().await.map_err(|error| failed(&error))?;
     let mut workers = Vec::new();
     for name in WORKERS {
@@ -176,9 +178,10 @@ async fn demonstrate() -> Result<(), Error> {
         }
         squares += 1;
     }
-    let live = router.live();
     narrate("client", &format!("has {squares} results"));
-    check(&ledger, live)
+    // The router and the client receive a result independently of each other.
+    ended.reach(squares).await;
+    check(&ledger, router.live())
 }
 
 /// Checks that every job was begun once by each worker at most, and that none is left.
@@ -198,7 +201,7 @@ fn check(ledger: &Shared, live: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts results.
+/// Counts jobs.
 #[derive(Debug, Default)]
 struct Progress {
     done: Mutex<usize>,
