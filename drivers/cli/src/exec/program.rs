@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
+use tokio::process::Command;
+
+/// The variable that makes Python write what it prints at once.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
 
 /// A command as words. It is written as a shell command is, but no shell runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,23 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Returns the command that runs the program, with the environment of nuncio without its own `NUNCIO_*` variables, which
+    /// may hold tokens.
+    pub(crate) fn to_command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("NUNCIO_")) {
+                command.env_remove(name);
+            }
+        }
+        // Python writes to a pipe in blocks otherwise, so that events would arrive late and together.
+        if std::env::var_os(UNBUFFERED).is_none() {
+            command.env(UNBUFFERED, "1");
+        }
+        command
+    }
+
     /// Finds the program, on `PATH` unless its name contains a slash.
     pub(crate) fn find(command: CommandLine, questions: bool) -> Result<Program, which::Error> {
         let (name, arguments) = command.0.split_first().ok_or(which::Error::CannotFindBinaryPath)?;

@@ -260,7 +260,7 @@ fn processes_left_behind_are_ended_with_the_program() {
 fn the_environment_describes_the_job_and_hides_nuncios_own_variables() {
     let serving = python(
         r#"hear()
-say(result={name: value for name, value in os.environ.items() if name.startswith(("NUNCIO_", "TRACE"))})
+say(result={name: value for name, value in os.environ.items() if name.startswith(("NUNCIO_", "TRACE", "PYTHONUNBUFFERED"))})
 "#,
         &[],
     );
@@ -279,7 +279,8 @@ say(result={name: value for name, value in os.environ.items() if name.startswith
     let parent = environment["TRACEPARENT"].as_str().expect("a parent");
     assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
     let names: Vec<_> = environment.as_object().expect("an object").keys().collect();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(environment["PYTHONUNBUFFERED"], "1");
+    assert_eq!(names.len(), 10, "{names:?}");
 }
 
 fn json(text: &serde_json::Value) -> serde_json::Value {

@@ -52,14 +52,9 @@ async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) 
 }
 
 fn command(program: &Program, ctx: &JobContext) -> Command {
-    let mut command = Command::new(&program.path);
-    command.args(&program.arguments);
-    // Nuncio's own variables may name keys, and servers with their passwords.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("NUNCIO_") || name == "NATS_URL" || name == "REDIS_URL") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = program.to_command();
+    // They may have the passwords of the servers.
+    command.env_remove("NATS_URL").env_remove("REDIS_URL");
     let text = |text: &str| text.replace('\0', "\u{fffd}");
     command
         .env("NUNCIO_JOB_ID", text(ctx.job_id()))

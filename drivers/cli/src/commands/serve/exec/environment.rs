@@ -1,22 +1,15 @@
 //! The environment variables of a program.
 
-use std::ffi::OsString;
-
 use nuncio_core::trace::{SpanId, TraceContext, TraceFlags, TraceParent};
 use nuncio_tokio::arcp::JobContext;
 use serde_json::value::RawValue;
 use tokio::process::Command;
 
-/// Sets the variables that describe the job, and removes nuncio's own `NUNCIO_*` variables, which may hold tokens.
+/// Sets the variables that describe the job.
 ///
 /// The job's credentials are not passed: every descendant inherits the environment, and the system shows it to other
 /// processes of the same user.
 pub(super) fn set(command: &mut Command, ctx: &JobContext) {
-    for (name, _) in std::env::vars_os() {
-        if is_nuncio_variable(&name) {
-            command.env_remove(name);
-        }
-    }
     let agent = match ctx.version() {
         Some(version) => format!("{}@{version}", ctx.agent()),
         None => ctx.agent().to_owned(),
@@ -39,10 +32,6 @@ pub(super) fn set(command: &mut Command, ctx: &JobContext) {
             command.env("TRACESTATE", state.as_str());
         }
     }
-}
-
-fn is_nuncio_variable(name: &OsString) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with("NUNCIO_"))
 }
 
 /// The trace context that the submitter sent, or else a new one within the job's trace.

@@ -4,7 +4,6 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use nuncio_tokio::arcp::{Failure, JobContext, Output};
 use serde_json::json;
-use tokio::process::Command;
 use tracing::warn;
 
 use super::environment;
@@ -16,8 +15,7 @@ use crate::exec::run::{self, Pipes, RunError, Tasks};
 
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.
 pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Result<Output, Failure> {
-    let mut command = Command::new(&program.path);
-    command.args(&program.arguments);
+    let mut command = program.to_command();
     environment::set(&mut command, &ctx);
     let tasks = |pipes: Pipes| {
         let (answers, to_write) = stdio::answers();
