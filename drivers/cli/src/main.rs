@@ -3,6 +3,7 @@
 //! Each subcommand is a module of [`commands`], with its options beside it. The other modules are shared by the
 //! subcommands.
 
+mod arguments;
 mod commands;
 mod connection;
 mod detached;
@@ -77,7 +78,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse()
+        .unwrap_or_else(|error| arguments::without_secrets(error, &mut Arguments::command()).exit());
     terminal::detect_colors();
     let exit = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {

@@ -101,3 +101,16 @@ fn every_command_has_a_man_page() {
     assert!(page.contains("Exit codes"), "{page}");
     assert!(page.contains(".SH NOTES\n.nf\n"), "the lines of the notes are kept: {page}");
 }
+
+#[test]
+fn an_error_of_the_command_line_does_not_repeat_a_secret() {
+    for arguments in [&["serve", "--token", "s3cret"][..], &["serve", "--token=s3cret"]] {
+        let output = crate::support::nuncio(arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains("--token") && text.contains("TOKEN=PRINCIPAL"), "{text}");
+    }
+    let output = crate::support::nuncio(&["serve"]).env("NUNCIO_TOKENS", "s3cret").output().unwrap();
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("s3cret"));
+}
