@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, table, terminal};
 use crate::signals::Interrupts;
-use crate::text::eprint_line;
+use crate::text::{eprint_line, json};
 use crate::time::{HumanDuration, now, positive_duration};
 
 const AFTER_HELP: &str = "\
@@ -182,14 +182,14 @@ enum Line<'a> {
 }
 
 impl Page {
-    fn print(&self, json: bool) -> io::Result<()> {
+    fn print(&self, as_json: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        if json {
+        if as_json {
             for job in &self.jobs {
-                writeln!(out, "{}", serde_json::to_string(&Line::of(job))?)?;
+                writeln!(out, "{}", json(&Line::of(job))?)?;
             }
             if let Some(next_cursor) = &self.next_cursor {
-                writeln!(out, "{}", serde_json::to_string(&Line::More { next_cursor })?)?;
+                writeln!(out, "{}", json(&Line::More { next_cursor })?)?;
             }
             return out.flush();
         }

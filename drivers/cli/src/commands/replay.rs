@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::journal_file::{self, JournalFileError};
 use crate::output;
 use crate::signals::Termination;
-use crate::text::eprint_line;
+use crate::text::{eprint_line, json_for_stdout};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -163,7 +163,8 @@ impl Replay {
                 }
                 if self.options.job.is_none_or(|job| job == sent.job) {
                     for frame in sent.accepted.iter().chain([&sent.frame]) {
-                        lines.extend_from_slice(frame);
+                        lines
+                            .extend_from_slice(json_for_stdout(String::from_utf8_lossy(frame).into_owned()).as_bytes());
                         lines.push(b'\n');
                     }
                 }

@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::error::Error;
+use crate::text::{self, is_active};
 
 pub(super) struct Sink {
     stdout: tokio::io::Stdout,
@@ -17,10 +18,8 @@ pub(super) struct Sink {
 
 enum Target {
     Stdout,
-    /// Stdout, if it is a terminal. Control characters are replaced, so that a result cannot act on the terminal.
-    Terminal {
-        at_line_start: bool,
-    },
+    /// Stdout, if it is a terminal.
+    Terminal(Shown),
     /// A temporary file that gets its name when the result is complete.
     New(NamedTempFile, PathBuf),
     /// A device or a pipe, which is written to directly.
@@ -37,7 +36,7 @@ impl Sink {
             Some(path) if path != Path::new("-") => {
                 open_file(path).map_err(|error| Error::Write(path.display().to_string(), error))?
             }
-            Some(_) | None if io::stdout().is_terminal() => Target::Terminal { at_line_start: true },
+            Some(_) | None if io::stdout().is_terminal() => Target::Terminal(Shown::default()),
             Some(_) | None => Target::Stdout,
         };
         Ok(Sink { stdout: tokio::io::stdout(), target })
@@ -46,19 +45,19 @@ impl Sink {
     pub(super) fn is_file(&self) -> bool {
         match self.target {
             Target::New(..) | Target::Device(..) | Target::Complete(_) => true,
-            Target::Stdout | Target::Terminal { .. } => false,
+            Target::Stdout | Target::Terminal(_) => false,
         }
     }
 
     pub(super) fn is_terminal(&self) -> bool {
-        matches!(self.target, Target::Terminal { .. })
+        matches!(self.target, Target::Terminal(_))
     }
 
     /// The file's name, once it holds the complete result.
     pub(super) fn file_name(&self) -> Option<String> {
         match &self.target {
             Target::Complete(path) => Some(path.display().to_string()),
-            Target::Stdout | Target::Terminal { .. } | Target::New(..) | Target::Device(..) => None,
+            Target::Stdout | Target::Terminal(_) | Target::New(..) | Target::Device(..) => None,
         }
     }
 
@@ -66,12 +65,9 @@ impl Sink {
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.target {
             Target::Stdout => to_stdout(&mut self.stdout, bytes).await,
-            Target::Terminal { at_line_start } => {
-                if let Some(last) = bytes.last() {
-                    *at_line_start = *last == b'\n';
-                }
-                let safe: Vec<u8> = bytes.iter().map(|byte| if is_control(*byte) { b'?' } else { *byte }).collect();
-                to_stdout(&mut self.stdout, &safe).await
+            Target::Terminal(shown) => {
+                let safe = shown.next(bytes);
+                to_stdout(&mut self.stdout, safe.as_bytes()).await
             }
             Target::New(file, path) => file.write_all(bytes).map_err(|error| not_written(path, error)),
             Target::Device(file, path) => file.write_all(bytes).map_err(|error| not_written(path, error)),
@@ -81,16 +77,16 @@ impl Sink {
 
     /// Writes a JSON line to stdout, wherever the result goes.
     pub(super) async fn line(&mut self, line: &impl Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string(line).map_err(|error| Error::stdout(error.into()))?;
+        let text = text::json(line).map_err(|error| Error::stdout(error.into()))?;
         to_stdout(&mut self.stdout, format!("{text}\n").as_bytes()).await
     }
 
     /// Ends the line that the result has left open on a terminal, because stderr may be the same terminal.
     pub(super) async fn end_line(&mut self) {
-        if let Target::Terminal { at_line_start: at_line_start @ false } = &mut self.target {
-            *at_line_start = true;
+        if let Target::Terminal(shown) = &mut self.target {
+            let rest = shown.end();
             // If the terminal is gone, the next write reports it.
-            drop(to_stdout(&mut self.stdout, b"\n").await);
+            drop(to_stdout(&mut self.stdout, rest.as_bytes()).await);
         }
     }
 
@@ -102,7 +98,7 @@ impl Sink {
                 Target::Complete(path)
             }
             Target::Device(_, path) => Target::Complete(path),
-            other @ (Target::Stdout | Target::Terminal { .. } | Target::Complete(_)) => other,
+            other @ (Target::Stdout | Target::Terminal(_) | Target::Complete(_)) => other,
         };
         Ok(())
     }
@@ -112,9 +108,57 @@ fn not_written(path: &Path, error: io::Error) -> Error {
     Error::Write(path.display().to_string(), error)
 }
 
-/// Returns whether a terminal acts on the byte. Line breaks and tabs are harmless.
-fn is_control(byte: u8) -> bool {
-    byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t')
+/// What a terminal has been shown of a result. What the terminal would act on is shown as its code point, and what is not
+/// UTF-8 as U+FFFD.
+#[derive(Default)]
+struct Shown {
+    /// The first bytes of a character whose rest is still to come.
+    cut: Vec<u8>,
+    in_line: bool,
+}
+
+impl Shown {
+    /// Returns the text to show for the next bytes.
+    fn next(&mut self, bytes: &[u8]) -> String {
+        let mut all = std::mem::take(&mut self.cut);
+        all.extend_from_slice(bytes);
+        let mut text = String::with_capacity(all.len());
+        let mut chunks = all.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            for character in chunk.valid().chars() {
+                match character {
+                    '\n' | '\t' => text.push(character),
+                    other if is_active(other) => text.extend(other.escape_unicode()),
+                    other => text.push(other),
+                }
+            }
+            let invalid = chunk.invalid();
+            let may_go_on =
+                chunks.peek().is_none() && std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+            if may_go_on {
+                self.cut = invalid.to_vec();
+            } else if !invalid.is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        if let Some(last) = text.chars().last() {
+            self.in_line = last != '\n';
+        }
+        text
+    }
+
+    /// Returns the text that completes the line.
+    fn end(&mut self) -> String {
+        let mut rest = String::new();
+        if !std::mem::take(&mut self.cut).is_empty() {
+            self.in_line = true;
+            rest.push(char::REPLACEMENT_CHARACTER);
+        }
+        if std::mem::take(&mut self.in_line) {
+            rest.push('\n');
+        }
+        rest
+    }
 }
 
 async fn to_stdout(stdout: &mut tokio::io::Stdout, bytes: &[u8]) -> Result<(), Error> {
@@ -157,4 +201,29 @@ fn temporary() -> tempfile::Builder<'static, 'static> {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shown;
+
+    #[test]
+    fn a_result_does_not_act_on_the_terminal() {
+        let mut shown = Shown::default();
+        assert_eq!(shown.next("a\u{1b}[2J\u{9b}1m\u{202e}\n\tb".as_bytes()), "a\\u{1b}[2J\\u{9b}1m\\u{202e}\n\tb");
+        assert_eq!(shown.next(b"\x9b31m"), "\u{fffd}31m");
+        assert_eq!((shown.end().as_str(), shown.end().as_str()), ("\n", ""));
+    }
+
+    #[test]
+    fn a_character_is_shown_however_its_bytes_arrive() {
+        let text = "é東\u{1f600}\u{9b}";
+        for size in 1..=text.len() {
+            let mut shown = Shown::default();
+            let pieces: String = text.as_bytes().chunks(size).map(|piece| shown.next(piece)).collect();
+            assert_eq!(pieces + &shown.end(), "é東\u{1f600}\\u{9b}\n", "pieces of {size} bytes");
+        }
+        let mut shown = Shown::default();
+        assert_eq!(shown.next(&"é".as_bytes()[..1]) + &shown.end(), "\u{fffd}\n");
+    }
 }

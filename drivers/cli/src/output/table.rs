@@ -92,9 +92,9 @@ mod tests {
         let jobs =
             [row("job_1", "echo", "running", None), row("job_2", "ver\u{1b}[2J\u{4e16}", "pending", Some("job_1"))];
         insta::assert_snapshot!(table(&jobs).join("\n"), @r"
-        JOB    AGENT      STATUS   CREATED               LAST SEQ  PARENT
-        job_1  echo       running  2026-11-21T07:12:03Z  12
-        job_2  ver [2J世  pending  2026-11-21T07:12:03Z  12        job_1
+        JOB    AGENT           STATUS   CREATED               LAST SEQ  PARENT
+        job_1  echo            running  2026-11-21T07:12:03Z  12
+        job_2  ver\u{1b}[2J世  pending  2026-11-21T07:12:03Z  12        job_1
         ");
     }
 }

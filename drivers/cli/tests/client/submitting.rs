@@ -194,7 +194,7 @@ fn events_are_lines_without_control_characters() {
     let short: Vec<&str> = lines.iter().map(|line| line.get(..90).unwrap_or(line)).collect();
     insta::assert_snapshot!(short.join("\n"), @r##"
     #1 status running
-    #2 log warn: red  [31malert [2J {"k":1}
+    #2 log warn: red \u{1b}[31malert\u{1b}[2J {"k":1}
     #3 thought two lines
     #4 tool_call search.web {"q":"x"} (c1)
     #5 tool_result (c1) {"hits":1}

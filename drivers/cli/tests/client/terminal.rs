@@ -130,7 +130,7 @@ fn a_streamed_result_does_not_control_the_terminal() {
     let runtime = Runtime::start();
     let (shown, code) = end(on_a_terminal(runtime.command(&["submit", "binary"])));
     assert_eq!(code, 0);
-    let result = shown.rfind("text ?[2J").unwrap_or_else(|| panic!("{shown:?}"));
+    let result = shown.rfind(r"text \u{1b}[2J").unwrap_or_else(|| panic!("{shown:?}"));
     assert!(!shown[result..].contains('\u{1b}'), "nothing is drawn over it: {shown:?}");
 }
 

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::journal_file::{self, JournalFileError};
 use crate::output;
 use crate::size;
-use crate::text::count;
+use crate::text::{self, count};
 use crate::time::HumanDuration;
 use stats::Stats;
 
@@ -136,7 +136,7 @@ fn print(lines: &[String]) -> io::Result<()> {
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::stdout(error.into()))
+    text::json(value).map_err(|error| Error::stdout(error.into()))
 }
 
 /// The size of the journal's file and its write-ahead log.

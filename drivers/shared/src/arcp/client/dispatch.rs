@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::Client;
 use nuncio_core::arcp::client::{
     ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, RequestFailure, RequestId, Welcome,
 };
+use nuncio_core::arcp::{Client, JobId};
 use nuncio_core::time::Time;
 use tracing::{debug, info, warn};
 
@@ -141,8 +141,9 @@ impl State {
             }
             ClientEvent::Child { handle, parent, accepted } => {
                 let (job, of) = (accepted.job_id.clone(), accepted.parent_job_id.clone());
-                actions
-                    .push(move |_| info!(%job, parent = of.map(tracing::field::display), "a child job was accepted"));
+                actions.push(move |_| {
+                    info!(job = job.as_str(), parent = of.as_ref().map(JobId::as_str), "a child job was accepted");
+                });
                 let slot = Arc::new(Slot::default());
                 self.slots.insert(handle, Arc::clone(&slot));
                 let child = Item::Child(handle, accepted, slot);
@@ -158,12 +159,14 @@ impl State {
             }
             ClientEvent::Accepted { handle, accepted } => {
                 let (job, trace) = (accepted.job_id.clone(), accepted.trace_id);
-                actions.push(move |_| info!(%job, trace = trace.map(tracing::field::display), "the job is accepted"));
+                actions.push(move |_| {
+                    info!(job = job.as_str(), trace = trace.map(tracing::field::display), "the job is accepted");
+                });
                 self.answer(handle, Ok(Answer::Accepted(accepted)), actions);
             }
             ClientEvent::Subscribed { handle, subscribed } => {
                 let job = subscribed.job_id.clone();
-                actions.push(move |_| info!(%job, "the job is subscribed to"));
+                actions.push(move |_| info!(job = job.as_str(), "the job is subscribed to"));
                 self.answer(handle, Ok(Answer::Subscribed(subscribed)), actions);
             }
             ClientEvent::Terminal { handle, outcome } => {
@@ -181,7 +184,7 @@ impl State {
                 let welcome: Arc<Welcome> = welcome.into();
                 actions.push(move |host| {
                     let (session, runtime) = (&welcome.session_id, &welcome.runtime_name);
-                    info!(%session, resumed = welcome.resumed, runtime, "the session is live");
+                    info!(session = session.as_str(), resumed = welcome.resumed, runtime, "the session is live");
                     host.announce(SessionEvent::Live(Arc::clone(&welcome)));
                     // After the event: a caller that has waited for the first welcome and then listens does not receive
                     // it again.

@@ -173,7 +173,7 @@ impl State {
                 actions.push(move |host| host.authenticate(conn, claim));
             }
             Event::SessionLive { session, principal, dialect, resumed, .. } => {
-                actions.push(move |_| info!(%session, %principal, %dialect, resumed, "the session is live"));
+                actions.push(move |_| info!(%session, ?principal, %dialect, resumed, "the session is live"));
             }
             Event::SessionDetached { session } => {
                 actions.push(move |_| info!(%session, "the session has no connection; it can be resumed"));
@@ -236,7 +236,7 @@ impl State {
                 actions.push(move |host| host.replay(Replay { id: replay, range, max_events, max_bytes }));
             }
             Event::Subscription { principal, job, owner, granted } => {
-                actions.push(move |_| info!(%principal, %job, %owner, granted, "a subscription was decided"));
+                actions.push(move |_| info!(?principal, %job, ?owner, granted, "a subscription was decided"));
             }
             Event::RefusedFrame { conn, code, message } => {
                 let fault = Fault::new(code, message);

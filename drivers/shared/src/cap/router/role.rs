@@ -64,14 +64,14 @@ fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job_id: Option<&str>) {
         RouterEvent::Dispatched { worker, attempt, .. } => {
             debug!(job_id = job_id_text, ?worker, attempt, "the job was sent to a worker");
         }
-        RouterEvent::Running { worker, .. } => debug!(job_id = job_id_text, %worker, "the job runs"),
+        RouterEvent::Running { worker, .. } => debug!(job_id = job_id_text, ?worker, "the job runs"),
         RouterEvent::Retrying { reason, .. } => warn!(job_id = job_id_text, ?reason, "the job will be sent again"),
         RouterEvent::Ended { status, .. } => info!(job_id = job_id_text, ?status, "the job has ended"),
         RouterEvent::Conflict { ended, ignored, .. } => {
             warn!(job_id = job_id_text, ?ended, ?ignored, "another result came for an ended job, and was ignored");
         }
-        RouterEvent::WorkerJoined { worker } => info!(%worker, "a worker has announced itself"),
-        RouterEvent::WorkerLost { worker } => warn!(%worker, "nothing is heard of a worker"),
+        RouterEvent::WorkerJoined { worker } => info!(?worker, "a worker has announced itself"),
+        RouterEvent::WorkerLost { worker } => warn!(?worker, "nothing is heard of a worker"),
         RouterEvent::Trust(AuthorityEvent::Trusted { worker, is_renewal, .. }) => {
             info!(?worker, is_renewal, "a worker has a trust session");
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::packet::{Packet, Signature};
-use crate::text::sanitize;
+use crate::text::{json_for_stdout, sanitize};
 
 /// A line for people. Text from outside is quoted where it is not plain.
 pub(super) fn line(packet: &Packet) -> String {
@@ -53,7 +53,7 @@ pub(super) fn json(packet: &Packet) -> String {
     add("signature", signature);
     add("fault", packet.fault.as_deref().unwrap_or_default());
     object.insert("bytes".to_owned(), Value::from(packet.bytes));
-    Value::Object(object).to_string()
+    json_for_stdout(Value::Object(object).to_string())
 }
 
 #[cfg(test)]
