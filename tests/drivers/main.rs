@@ -7,6 +7,8 @@
 
 mod cap_smol;
 mod cap_tokio;
+mod caracal_smol;
+mod caracal_tokio;
 mod on;
 mod own_loop;
 mod smol_smol;

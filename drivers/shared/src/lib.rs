@@ -11,4 +11,6 @@ pub mod auth;
 pub mod bridge;
 #[cfg(feature = "cap")]
 pub mod cap;
+#[cfg(feature = "caracal")]
+pub mod caracal;
 pub mod io;

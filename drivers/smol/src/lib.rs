@@ -55,6 +55,7 @@
 //! - `jwt` accepts JSON Web Tokens.
 //! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
 //! - `cap` has the buses and blob stores of CAP, on NATS and Redis.
+//! - `caracal` has agent sessions, delegation, and contexts on HTTP requests.
 //!
 //! # Threads
 //!
@@ -77,7 +78,7 @@
 //!
 //! Events are logged with `tracing`, in spans with the session, job and trace id, and never with a secret. This crate
 //! installs no subscriber. Cap the target `tungstenite` at `debug`, as in the filter `info,tungstenite=info`: below that
-//! level it logs whole frames, tokens included.
+//! level it logs whole frames, tokens included. The same holds for `ureq_proto`, which Caracal uses.
 //!
 //! With the feature `opentelemetry` and a layer of `tracing-opentelemetry`, a submit carries the W3C context of its span in
 //! `extensions["x-vendor.opentelemetry.tracecontext"]`, and the job's span is below it. A submit keeps an extension or a
@@ -95,6 +96,8 @@ pub mod arcp;
 pub mod bridge;
 #[cfg(feature = "cap")]
 pub mod cap;
+#[cfg(feature = "caracal")]
+pub mod caracal;
 mod driver;
 mod process;
 mod socket;

@@ -53,6 +53,7 @@
 //! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
 //! - `jwt` accepts JSON Web Tokens.
 //! - `hyper` and `axum` mount a server on an existing HTTP server.
+//! - `caracal` has agent sessions, delegation, and contexts on HTTP requests.
 //! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
 //!
 //! # Threads
@@ -76,7 +77,7 @@
 //!
 //! Events are logged with `tracing`, in spans with the session, job and trace id, and never with a secret. This crate
 //! installs no subscriber. Cap the target `tungstenite` at `debug`, as in the filter `info,tungstenite=info`: below that
-//! level it logs whole frames, tokens included.
+//! level it logs whole frames, tokens included. The same holds for `ureq_proto`, which Caracal uses.
 //!
 //! With the feature `opentelemetry` and a layer of `tracing-opentelemetry`, a submit carries the W3C context of its span in
 //! `extensions["x-vendor.opentelemetry.tracecontext"]`, and the job's span is below it. A submit keeps an extension or a
@@ -94,6 +95,8 @@ pub mod arcp;
 pub mod bridge;
 #[cfg(feature = "cap")]
 pub mod cap;
+#[cfg(feature = "caracal")]
+pub mod caracal;
 mod driver;
 mod process;
 mod socket;

@@ -169,6 +169,12 @@ impl Context {
         Context { token, ..self.clone() }
     }
 
+    /// Returns this context in another trace.
+    #[must_use]
+    pub fn with_trace(&self, trace: Trace) -> Context {
+        Context { trace: Some(trace), ..self.clone() }
+    }
+
     /// Returns the number of hops after another delegation. A number that would not fit is above every limit.
     fn next_hop(&self, limit: Hop) -> Result<Hop, TooManyHops> {
         let hop = self.hop.next();

@@ -13,6 +13,8 @@ mod verifier;
 
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtError, JwtKeyError, JwtKeys, JwtVerifier};
+#[cfg(all(feature = "jwt", feature = "caracal"))]
+pub(crate) use jwt::{JwtKey, choose, read_keys};
 #[cfg(feature = "tls")]
 pub use tls::{
     Authorities, CertificateNames, CertificatePrincipals, ClientCertificates, ClientTls, Identity, NameKind,

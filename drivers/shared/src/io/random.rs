@@ -9,6 +9,14 @@ pub(crate) fn seed() -> io::Result<[u8; 32]> {
     Ok(seed)
 }
 
+/// Returns random bytes.
+#[cfg(feature = "caracal")]
+pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
 /// Returns a random number from 0 to 1, or one half if the system has no randomness to give.
 pub(crate) fn fraction() -> f64 {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);

@@ -47,7 +47,7 @@ pub enum JwtError {
 }
 
 impl JwtError {
-    pub(super) fn of(error: &Error) -> JwtError {
+    pub(crate) fn of(error: &Error) -> JwtError {
         match error.kind() {
             ErrorKind::InvalidSignature => JwtError::Signature,
             ErrorKind::ExpiredSignature => JwtError::Expired,

@@ -49,10 +49,10 @@ type Stamp = (Option<SystemTime>, u64);
 
 /// A key and the only algorithm it is for.
 #[derive(Clone)]
-pub(super) struct JwtKey {
+pub(crate) struct JwtKey {
     kid: Option<String>,
     pub(super) algorithm: Algorithm,
-    pub(super) key: DecodingKey,
+    pub(crate) key: DecodingKey,
 }
 
 impl JwtKeys {
@@ -116,7 +116,8 @@ impl JwtKeys {
     }
 }
 
-fn choose(keys: &[JwtKey], kid: Option<&str>, algorithm: Algorithm) -> Result<JwtKey, JwtError> {
+/// Returns the key that a token names, or the only one for its algorithm if it names none.
+pub(crate) fn choose(keys: &[JwtKey], kid: Option<&str>, algorithm: Algorithm) -> Result<JwtKey, JwtError> {
     let Some(kid) = kid else {
         return match keys {
             [only] if only.algorithm == algorithm => Ok(only.clone()),
@@ -162,10 +163,14 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 fn read(path: &Path) -> Result<Arc<[JwtKey]>, JwtKeyError> {
     let text = std::fs::read(path).map_err(|error| JwtKeyError::File { path: path.to_owned(), error })?;
-    // Keys of an unknown kind are skipped.
-    let set: Set = serde_json::from_slice(&text).map_err(|error| JwtKeyError::Set { path: path.to_owned(), error })?;
-    let keys: Arc<[JwtKey]> = set.keys.into_iter().filter_map(key).collect();
+    let keys = read_keys(&text).map_err(|error| JwtKeyError::Set { path: path.to_owned(), error })?;
     if keys.is_empty() { Err(JwtKeyError::Empty(path.to_owned())) } else { Ok(keys) }
+}
+
+/// Reads a JSON Web Key Set. Keys of an unknown kind are skipped.
+pub(crate) fn read_keys(text: &[u8]) -> serde_json::Result<Arc<[JwtKey]>> {
+    let set: Set = serde_json::from_slice(text)?;
+    Ok(set.keys.into_iter().filter_map(key).collect())
 }
 
 #[derive(serde::Deserialize)]

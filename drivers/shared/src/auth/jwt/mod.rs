@@ -6,4 +6,6 @@ mod verifier;
 
 pub use error::{JwtError, JwtKeyError};
 pub use keys::JwtKeys;
+#[cfg(feature = "caracal")]
+pub(crate) use keys::{JwtKey, choose, read_keys};
 pub use verifier::JwtVerifier;

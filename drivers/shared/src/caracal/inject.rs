@@ -1,0 +1,122 @@
+//! The context on calls of other services.
+
+use nuncio_core::caracal::{CallerHeaders, Header, HeaderValue, InvalidUrl, RESOURCE_HEADER, Route};
+use nuncio_core::trace::SpanId;
+use nuncio_link::http::{HeaderMap, Request, Uri, header};
+
+use super::app::{Caracal, Owner};
+use super::context::{ActiveContext, current};
+use super::error::CallError;
+use super::request::to_field;
+use crate::io::{Driver, random};
+
+/// Why a request cannot carry the context. It must not be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InjectError {
+    /// The URL of a gateway or a resource could be read as another one.
+    #[error("the request is not sent: {0}")]
+    Url(#[from] InvalidUrl),
+    /// The caller's `x-caracal-resource` cannot be sent on.
+    #[error("the request is not sent: its x-caracal-resource is not one printable text")]
+    Resource,
+    /// There is no token, or there are too many hops.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// What was added to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injected {
+    /// The request carries the context and its token, so it must not be redirected to another origin.
+    Context,
+    /// The request is not for a resource of the application, and is as it was.
+    Nothing,
+}
+
+impl<D: Driver> Caracal<D> {
+    /// Returns the header fields that carry the present context: `authorization`, `traceparent`, `tracestate` and
+    /// `baggage`. Outside every context it is that of the application, in a new trace.
+    ///
+    /// Send them to services that may know the token. [`inject`](Caracal::inject) decides that by the configuration.
+    pub async fn headers(&self) -> Result<HeaderMap, CallError> {
+        let owner = &self.owner;
+        let context = owner.calling().await?;
+        let mut headers = HeaderMap::new();
+        for header in owner.context_headers(&context, &CallerHeaders::default())? {
+            set(&mut headers, &header);
+        }
+        Ok(headers)
+    }
+
+    /// Adds the present context to a request, as far as its URL belongs to a resource or the gateway, and leads it
+    /// through the gateway. A request to any other server stays as it is.
+    ///
+    /// The caller's own `traceparent` stays, and so does its `authorization` unless the request goes through the gateway;
+    /// members of its `baggage` are merged. Its `x-caracal-resource` names a resource.
+    pub async fn inject<B>(&self, request: &mut Request<B>) -> Result<Injected, InjectError> {
+        let (uri, headers) = (request.uri().to_string(), request.headers());
+        let named = named_resource(headers)?;
+        let route = self.owner.settings.routes.route(&uri, named.as_ref())?;
+        match route {
+            Route::Direct => return Ok(Injected::Nothing),
+            Route::AtGateway | Route::Bound => {}
+            Route::Gateway { url, headers } => {
+                *request.uri_mut() = url.parse::<Uri>().map_err(|_| InvalidUrl::Character)?;
+                for header in &headers {
+                    set(request.headers_mut(), header);
+                }
+                request.headers_mut().remove(header::AUTHORIZATION);
+            }
+        }
+        let context = self.owner.calling().await?;
+        let caller = caller_headers(request.headers());
+        for header in self.owner.context_headers(&context, &caller)? {
+            set(request.headers_mut(), &header);
+        }
+        Ok(Injected::Context)
+    }
+}
+
+impl<D: Driver> Owner<D> {
+    /// Returns the context that a call is made in, with the application's latest token if it is one of its own.
+    async fn calling(&self) -> Result<ActiveContext, CallError> {
+        let Some(context) = current() else { return self.outside().await };
+        if !context.has_own_token() || self.own_current().is_none() {
+            return Ok(context);
+        }
+        let token = self.hub.tokens.valid().await.map_err(CallError::NoToken)?;
+        Ok(if *context.token() == token { context } else { context.followed_by(context.with_token(token)) })
+    }
+
+    fn context_headers(&self, context: &ActiveContext, caller: &CallerHeaders) -> Result<Vec<Header>, CallError> {
+        let random = random::bytes().map_err(|error| CallError::Random(error.to_string()))?;
+        let span = SpanId::from_bytes(random).ok_or_else(|| CallError::Random("all its bits are zero".to_owned()))?;
+        Ok(context.headers(span, self.settings.hop_limit, caller)?)
+    }
+}
+
+fn named_resource(headers: &HeaderMap) -> Result<Option<HeaderValue>, InjectError> {
+    let mut values = headers.get_all(RESOURCE_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().map_err(|_| InjectError::Resource)?;
+    let value = HeaderValue::new(text).map_err(|_| InjectError::Resource)?;
+    if values.next().is_some() { Err(InjectError::Resource) } else { Ok(Some(value)) }
+}
+
+/// Reads the fields of a caller. One that is not UTF-8 counts as present and has no members.
+fn caller_headers(headers: &HeaderMap) -> CallerHeaders {
+    CallerHeaders::read(text_fields(headers))
+}
+
+/// Returns header fields as texts, with an empty one for a value that is not UTF-8.
+pub(crate) fn text_fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_bytes()).unwrap_or_default()))
+}
+
+/// Replaces all fields of a name.
+fn set(headers: &mut HeaderMap, header: &Header) {
+    if let Some((name, value)) = to_field(header) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,173 @@
+//! Mandates: the tokens that a zone's token service signs, and what they permit (§2.6).
+//!
+//! ```text
+//! claims.rs     what a mandate says
+//! fault.rs      why a token is refused
+//! keys.rs       the keys of an issuer, fetched and cached
+//! ```
+
+mod claims;
+mod fault;
+mod keys;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use nuncio_core::caracal::{BearerToken, Generation, Hop, ZoneId};
+
+pub use self::claims::Mandate;
+pub use self::fault::MandateFault;
+
+use self::claims::Claims;
+use self::keys::Keys;
+use super::app::{Caracal, Settings};
+use super::http::origin::{Endpoint, InvalidEndpoint};
+use crate::auth::JwtError;
+use crate::io::Driver;
+
+/// The longest token that is verified, in bytes.
+const MAX_BYTES: usize = 4_096;
+/// How far the clocks of the issuer and this machine may differ, in seconds.
+const LEEWAY_SECS: u64 = 60;
+
+type Revoked = dyn Fn(&Mandate) -> bool + Send + Sync;
+
+/// Verifies mandates: their signature (ES256) by the keys of their issuer and zone, their lifetime, audience and use, and
+/// what they must permit. From [`Caracal::mandates`].
+pub struct MandateVerifier<D: Driver> {
+    keys: Arc<Keys<D>>,
+    validation: Validation,
+    zone: ZoneId,
+    uses: Vec<Box<str>>,
+    scopes: Vec<Box<str>>,
+    needs_session: bool,
+    needs_delegation: bool,
+    max_hops: Hop,
+    revoked: Option<Box<Revoked>>,
+}
+
+impl<D: Driver> Caracal<D> {
+    /// Returns a verifier of mandates for `audience`, with the keys that the token service `service` publishes for the
+    /// application's zone. `issuer` is the `iss` of its tokens.
+    pub fn mandates(&self, service: &str, issuer: &str, audience: &str) -> Result<MandateVerifier<D>, InvalidEndpoint> {
+        let Settings { zone, generation, hop_limit, request_timeout, .. } = &self.owner.settings;
+        let hub = &self.owner.hub;
+        let keys =
+            Keys::new(&Endpoint::parse(service)?, zone, hub.http.clone(), Arc::clone(&hub.thread), *request_timeout);
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.leeway = LEEWAY_SECS;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let uses: &[&str] = match generation {
+            Generation::May => &["ambient", "per_call"],
+            Generation::Head => &["resource"],
+        };
+        Ok(MandateVerifier {
+            keys,
+            validation,
+            zone: zone.clone(),
+            uses: uses.iter().map(|text| (*text).into()).collect(),
+            scopes: Vec::new(),
+            needs_session: false,
+            needs_delegation: false,
+            max_hops: *hop_limit,
+            revoked: None,
+        })
+    }
+}
+
+impl<D: Driver> MandateVerifier<D> {
+    /// Requires all of these scopes.
+    pub fn scopes<T: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = T>) -> MandateVerifier<D> {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the uses that are accepted. Default: `resource`, and `ambient` and `per_call` in the generation 0.1.
+    pub fn uses<T: Into<Box<str>>>(mut self, uses: impl IntoIterator<Item = T>) -> MandateVerifier<D> {
+        self.uses = uses.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Requires an agent session.
+    pub fn require_session(mut self) -> MandateVerifier<D> {
+        self.needs_session = true;
+        self
+    }
+
+    /// Requires a delegation edge.
+    pub fn require_delegation(mut self) -> MandateVerifier<D> {
+        self.needs_delegation = true;
+        self
+    }
+
+    /// Sets the most hops. Default: the limit of the application.
+    pub fn max_hops(mut self, hops: Hop) -> MandateVerifier<D> {
+        self.max_hops = hops;
+        self
+    }
+
+    /// Sets a function that returns true for mandates that were revoked, by one of their
+    /// [`anchors`](Mandate::anchors). It must not block.
+    pub fn revoked(mut self, is_revoked: impl Fn(&Mandate) -> bool + Send + Sync + 'static) -> MandateVerifier<D> {
+        self.revoked = Some(Box::new(is_revoked));
+        self
+    }
+
+    /// Verifies a token, and returns what it says.
+    pub async fn verify(&self, token: &BearerToken) -> Result<Mandate, MandateFault> {
+        let text = token.expose();
+        if text.len() > MAX_BYTES {
+            return Err(MandateFault::TooLong);
+        }
+        let header = decode_header(text).map_err(|error| MandateFault::Token(JwtError::of(&error)))?;
+        if header.alg != Algorithm::ES256 {
+            return Err(MandateFault::Token(JwtError::Algorithm));
+        }
+        let kid = header.kid.ok_or(MandateFault::Token(JwtError::NoKeyNamed))?;
+        let key = self.keys.find(&kid).await?;
+        let decoded = decode::<Claims>(text, &key, &self.validation);
+        let mandate = decoded.map_err(|error| MandateFault::Token(JwtError::of(&error)))?.claims.read()?;
+        self.check(&mandate)?;
+        Ok(mandate)
+    }
+
+    fn check(&self, mandate: &Mandate) -> Result<(), MandateFault> {
+        if mandate.zone != self.zone.as_str() {
+            return Err(MandateFault::Zone);
+        }
+        if !self.uses.iter().any(|used| **used == *mandate.used) {
+            return Err(MandateFault::Use);
+        }
+        let mut required = self.scopes.iter();
+        if let Some(scope) = required.find(|scope| !mandate.scopes.contains(scope)) {
+            return Err(MandateFault::Scope(scope.to_string()));
+        }
+        if self.needs_session && mandate.session.is_none() {
+            return Err(MandateFault::NoSession);
+        }
+        if self.needs_delegation && mandate.edge.is_none() {
+            return Err(MandateFault::NoDelegation);
+        }
+        if mandate.hops > u64::from(self.max_hops.count()) {
+            return Err(MandateFault::TooManyHops);
+        }
+        if self.revoked.as_ref().is_some_and(|is_revoked| is_revoked(mandate)) {
+            return Err(MandateFault::Revoked);
+        }
+        Ok(())
+    }
+}
+
+impl<D: Driver> fmt::Debug for MandateVerifier<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MandateVerifier")
+            .field("zone", &self.zone)
+            .field("uses", &self.uses)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}

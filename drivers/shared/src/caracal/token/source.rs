@@ -1,0 +1,190 @@
+//! Where a token comes from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use nuncio_core::caracal::{ApplicationId, BearerToken, IssuedToken, LIFECYCLE_SCOPE, Secret, TokenError};
+use nuncio_core::caracal::{TokenExchange, ZoneId};
+use nuncio_core::time::Time;
+
+use crate::caracal::http::origin::{Endpoint, InvalidEndpoint};
+use crate::caracal::http::{HttpClient, HttpError};
+use crate::caracal::request::to_http;
+use crate::io::clock::Clock;
+use crate::io::sync::caught;
+use crate::io::{BoxFuture, Driver};
+
+/// Why there is no token. No message contains a token or a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenFault {
+    /// The token is fixed, and has expired or was refused.
+    #[error("the token has expired or was refused, and is fixed; start the application with another one")]
+    Fixed,
+    /// The application's function failed.
+    #[error("the source of tokens failed: {0}")]
+    Source(String),
+    /// The application's function panicked.
+    #[error("the source of tokens panicked")]
+    Panicked,
+    /// The token service was not reached, or did not answer.
+    #[error("the token service: {0}")]
+    Service(HttpError),
+    /// The token service refused the exchange, or its answer cannot be read.
+    #[error(transparent)]
+    Exchange(TokenError),
+    /// There was no token in time.
+    #[error("the source of tokens did not answer in time")]
+    Late,
+    /// The new token had expired already.
+    #[error("the source of tokens supplied a token that has expired; is this machine's clock right?")]
+    Expired,
+}
+
+type Supply = dyn Fn() -> BoxFuture<'static, Result<BearerToken, TokenFault>> + Send + Sync;
+
+/// Where the token of an application comes from.
+///
+/// ```
+/// use nuncio_shared::caracal::{BearerToken, TokenSource};
+///
+/// let fixed = TokenSource::fixed(BearerToken::new("eyJ…".trim_end_matches('…'))?);
+/// let fetched = TokenSource::new(|| async {
+///     let text = std::fs::read_to_string("/run/secrets/token")?;
+///     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(BearerToken::new(text.trim())?)
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct TokenSource(Source);
+
+#[derive(Clone)]
+enum Source {
+    Fixed(BearerToken),
+    Function(Arc<Supply>),
+    Exchange(Exchange),
+}
+
+#[derive(Clone)]
+struct Exchange {
+    service: String,
+    secret: Secret,
+    resources: Vec<Box<str>>,
+}
+
+impl TokenSource {
+    /// Uses one token, until it expires or is refused.
+    pub fn fixed(token: BearerToken) -> TokenSource {
+        TokenSource(Source::Fixed(token))
+    }
+
+    /// Calls a function whenever a token is needed, one call at a time. A JSON Web Token is replaced before its `exp`;
+    /// any other one is used until the coordinator refuses it.
+    ///
+    /// The function runs on the driver's thread, so it must not block.
+    pub fn new<F, Fut, E>(supply: F) -> TokenSource
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<BearerToken, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        TokenSource(Source::Function(Arc::new(move || {
+            let supplied = supply();
+            Box::pin(async move { supplied.await.map_err(|error| TokenFault::Source(error.to_string())) })
+        })))
+    }
+
+    /// Exchanges the client secret of the application at a token service (STS), whose base URL this is.
+    pub fn secret(service: &str, secret: Secret) -> TokenSource {
+        TokenSource(Source::Exchange(Exchange { service: service.to_owned(), secret, resources: Vec::new() }))
+    }
+
+    /// Names the resources that exchanged tokens are for. It changes nothing for other sources.
+    pub fn resources<T: Into<Box<str>>>(mut self, resources: impl IntoIterator<Item = T>) -> TokenSource {
+        if let Source::Exchange(exchange) = &mut self.0 {
+            exchange.resources = resources.into_iter().map(Into::into).collect();
+        }
+        self
+    }
+
+    /// Returns the fixed token, if it is one.
+    pub(crate) fn as_fixed(&self) -> Option<&BearerToken> {
+        match &self.0 {
+            Source::Fixed(token) => Some(token),
+            Source::Function(_) | Source::Exchange(_) => None,
+        }
+    }
+
+    pub(crate) fn prepare(&self, zone: &ZoneId, application: &ApplicationId) -> Result<Prepared, InvalidEndpoint> {
+        Ok(match &self.0 {
+            Source::Fixed(token) => Prepared::Fixed(token.clone()),
+            Source::Function(supply) => Prepared::Function(Arc::clone(supply)),
+            Source::Exchange(Exchange { service, secret, resources }) => {
+                let exchange = TokenExchange {
+                    zone: zone.clone(),
+                    application: application.clone(),
+                    secret: secret.clone(),
+                    scope: LIFECYCLE_SCOPE.into(),
+                    resources: resources.clone(),
+                };
+                Prepared::Exchange(Endpoint::parse(service)?, exchange)
+            }
+        })
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    /// Shows neither the token nor the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Source::Fixed(_) => "TokenSource(fixed)",
+            Source::Function(_) => "TokenSource(function)",
+            Source::Exchange(_) => "TokenSource(secret)",
+        })
+    }
+}
+
+/// A source for one application.
+pub(crate) enum Prepared {
+    Fixed(BearerToken),
+    Function(Arc<Supply>),
+    Exchange(Endpoint, TokenExchange),
+}
+
+impl Prepared {
+    /// Returns the URL of the token service, if there is one.
+    pub(crate) fn service(&self) -> Option<&Endpoint> {
+        match self {
+            Prepared::Exchange(service, _) => Some(service),
+            Prepared::Fixed(_) | Prepared::Function(_) => None,
+        }
+    }
+
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self, Prepared::Fixed(_))
+    }
+
+    /// Fetches a token, with the time at which it expires if that is known.
+    pub(super) async fn fetch<D: Driver>(
+        &self,
+        http: &HttpClient<D>,
+        clock: Clock,
+    ) -> Result<(BearerToken, Option<Time>), TokenFault> {
+        match self {
+            Prepared::Fixed(token) => Ok((token.clone(), token.expires_at())),
+            Prepared::Function(supply) => {
+                let supply = Arc::clone(supply);
+                let token = caught(async move { supply().await }).await.ok_or(TokenFault::Panicked)??;
+                let expires_at = token.expires_at();
+                Ok((token, expires_at))
+            }
+            Prepared::Exchange(service, exchange) => {
+                let request = to_http(service, &exchange.request()).map_err(TokenFault::Service)?;
+                let response = http.exchange(&request).await.map_err(TokenFault::Service)?;
+                let issued = IssuedToken::read(response.status().as_u16(), response.body(), clock.now());
+                let IssuedToken { token, expires_at } = issued.map_err(TokenFault::Exchange)?;
+                Ok((token, Some(expires_at)))
+            }
+        }
+    }
+}

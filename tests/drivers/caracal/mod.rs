@@ -1,0 +1,12 @@
+//! The tests of Caracal's drivers, against a scripted HTTP server. `super::caracal` is the driver under test.
+
+use super::caracal;
+
+mod calls;
+mod contexts;
+mod fixtures;
+mod inbound;
+mod outbound;
+mod scopes;
+mod support;
+mod tokens;

@@ -1,0 +1,164 @@
+//! Where tokens come from, and when they are replaced.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::caracal::{BearerToken, CallError, ConfigError, InvalidHeader, Secret, TokenFault, TokenSource};
+use super::support::{Server, builder, coordinator_answer, reply, token};
+use crate::on::within;
+
+/// A coordinator that accepts these tokens alone.
+fn strict(accepted: &'static [&'static str]) -> Server {
+    let (sessions, edges) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    Server::start(move |_, request| {
+        let authorization = request.header("authorization").unwrap_or_default();
+        if accepted.iter().any(|token| authorization == format!("Bearer {token}")) {
+            coordinator_answer(&sessions, &edges, request)
+        } else {
+            reply(401, r#"{"error":"invalid_token"}"#)
+        }
+    })
+}
+
+/// Returns a source of the tokens `t-1`, `t-2`, …, and how many of them were asked for.
+fn counting() -> (TokenSource, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let source = TokenSource::new(move || {
+        let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        async move {
+            futures_lite::future::yield_now().await;
+            BearerToken::new(&format!("t-{number}"))
+        }
+    });
+    (source, count)
+}
+
+#[test]
+fn many_calls_ask_for_one_token() {
+    within(async {
+        let coordinator = strict(&["t-1"]);
+        let (source, count) = counting();
+        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+        let scopes: Vec<_> = (0..10).map(|_| smol::spawn(caracal.spawn().into_future())).collect();
+        for scope in scopes {
+            scope.await.unwrap().leave();
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_refused_token_is_replaced_once_and_by_the_scope_too() {
+    within(async {
+        let coordinator = strict(&["t-2"]);
+        let (source, count) = counting();
+        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+        let scope = caracal.spawn().await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        let headers = scope.context().run(caracal.headers()).await.unwrap();
+        assert_eq!(headers["authorization"], "Bearer t-2");
+        assert!(headers["authorization"].is_sensitive());
+        scope.close().await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    });
+}
+
+#[test]
+fn a_fixed_token_that_is_refused_is_named() {
+    within(async {
+        let coordinator = strict(&[]);
+        let caracal = builder(&coordinator.url()).token(TokenSource::fixed(token("old"))).build().unwrap();
+        let refused = caracal.spawn().await.unwrap_err();
+        assert_eq!(refused, CallError::NoToken(TokenFault::Fixed));
+        assert!(!refused.to_string().contains("old"));
+    });
+}
+
+#[test]
+fn a_source_that_fails_or_panics_is_named() {
+    within(async {
+        let coordinator = Server::coordinator();
+        let fails = TokenSource::new(|| async { Err::<BearerToken, _>("the vault is sealed") });
+        let failed = builder(&coordinator.url()).token(fails).build().unwrap().spawn().await.unwrap_err();
+        assert_eq!(failed, CallError::NoToken(TokenFault::Source("the vault is sealed".to_owned())));
+        let panics = TokenSource::new(|| async { if true { panic!("boom") } else { Err(InvalidHeader::Blank) } });
+        let failed = builder(&coordinator.url()).token(panics).build().unwrap().spawn().await.unwrap_err();
+        assert_eq!(failed, CallError::NoToken(TokenFault::Panicked));
+        assert!(coordinator.seen().is_empty());
+    });
+}
+
+#[test]
+fn a_source_that_does_not_answer_is_given_up() {
+    within(async {
+        let hangs = TokenSource::new(std::future::pending::<Result<BearerToken, InvalidHeader>>);
+        let coordinator = Server::coordinator();
+        let caracal = builder(&coordinator.url()).token(hangs).token_timeout(Duration::from_millis(1)).build().unwrap();
+        assert_eq!(caracal.spawn().await.unwrap_err(), CallError::NoToken(TokenFault::Late));
+    });
+}
+
+#[test]
+fn a_client_secret_is_exchanged_for_a_token() {
+    within(async {
+        let service = Server::start(|_, _| reply(200, r#"{"access_token":"issued","expires_in":900}"#));
+        let coordinator = strict(&["issued"]);
+        let source = TokenSource::secret(&service.url(), Secret::new("s&cret")).resources(["resource://a"]);
+        assert!(!format!("{source:?}").contains("cret\""));
+        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+        caracal.spawn().run(async {}).await.unwrap();
+        let [exchange] = <[_; 1]>::try_from(service.seen()).unwrap();
+        assert_eq!(exchange.line, "POST /oauth/2/token");
+        assert_eq!(exchange.header("content-type"), Some("application/x-www-form-urlencoded"));
+        assert_eq!(exchange.header("authorization"), None);
+        assert_eq!(
+            exchange.body,
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&zone_id=z1&application_id=app-a\
+             &client_secret=s%26cret&scope=agent%3Alifecycle&resource=resource%3A%2F%2Fa"
+        );
+    });
+}
+
+#[test]
+fn a_refused_secret_is_named_without_the_secret() {
+    within(async {
+        let service = Server::start(|_, _| reply(401, r#"{"error":"invalid_client"}"#));
+        let source = TokenSource::secret(&service.url(), Secret::new("s3cret"));
+        let coordinator = Server::coordinator();
+        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+        let failed = caracal.spawn().await.unwrap_err();
+        assert!(matches!(failed, CallError::NoToken(TokenFault::Exchange(_))), "{failed:?}");
+        assert!(failed.to_string().contains("invalid_client") && !failed.to_string().contains("s3cret"), "{failed}");
+    });
+}
+
+#[test]
+fn a_token_is_replaced_before_it_expires() {
+    within(async {
+        // Each token is within its margin at once, so it is used while the next one is fetched.
+        let count = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&count);
+        let service = Server::start(move |_, _| {
+            let mut count = counted.lock().unwrap();
+            *count += 1;
+            reply(200, format!(r#"{{"access_token":"t-{count}","expires_in":3600}}"#))
+        });
+        let source = TokenSource::secret(&service.url(), Secret::new("s"));
+        let coordinator = Server::coordinator();
+        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+        for _ in 0..3 {
+            assert_eq!(caracal.headers().await.unwrap()["authorization"], "Bearer t-1", "it is still good");
+        }
+        assert_eq!(*count.lock().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_token_that_has_expired_is_refused_at_the_start() {
+    // {"exp":1}
+    let expired = token("e30.eyJleHAiOjF9.sig");
+    let built = builder("http://127.0.0.1:1").token(TokenSource::fixed(expired)).build();
+    assert!(matches!(built, Err(ConfigError::ExpiredToken)), "{built:?}");
+}

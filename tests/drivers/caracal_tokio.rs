@@ -1,0 +1,6 @@
+//! Caracal on tokio.
+
+use nuncio_tokio::caracal;
+
+#[path = "caracal/mod.rs"]
+mod suite;
