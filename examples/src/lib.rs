@@ -9,3 +9,9 @@
 //! `cap_metrics`, `cap_router` (a policy that denies, and a person who approves), `cap_testing`, `cap_bridge` (a server of
 //! ARCP whose jobs run on workers). `cap_bench` starts a
 //! nats-server and a redis-server, which have to be installed.
+//!
+//! Those of Caracal bring a coordinator along: `caracal_spawn` (a session and its lifetime), `caracal_nested` (sessions
+//! below each other, and tasks), `caracal_delegate` (an edge to another application, and its revocation),
+//! `caracal_inbound` (an axum server that runs each request in the context of its caller).
+
+pub mod coordinator;

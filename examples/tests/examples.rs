@@ -260,3 +260,23 @@ fn mcp_bridge_is_an_mcp_server_whose_tool_runs_a_job() {
     drop(to);
     assert!(child.wait().expect("waiting for the program succeeds").success(), "the program ends when stdin is closed");
 }
+
+#[test]
+fn caracal_delegate() {
+    run(env!("CARGO_BIN_EXE_caracal_delegate"));
+}
+
+#[test]
+fn caracal_inbound() {
+    run(env!("CARGO_BIN_EXE_caracal_inbound"));
+}
+
+#[test]
+fn caracal_nested() {
+    run(env!("CARGO_BIN_EXE_caracal_nested"));
+}
+
+#[test]
+fn caracal_spawn() {
+    run(env!("CARGO_BIN_EXE_caracal_spawn"));
+}
