@@ -53,7 +53,7 @@
 //! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
 //! - `jwt` accepts JSON Web Tokens.
 //! - `hyper` and `axum` mount a server on an existing HTTP server.
-//! - `caracal` has agent sessions, delegation, and contexts on HTTP requests.
+//! - `caracal` has agent sessions, delegation, contexts on HTTP requests, and a coordinator.
 //! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
 //!
 //! # Threads

@@ -280,3 +280,40 @@ fn zones_do_not_see_each_other() {
     let (_, reply) = server.drain().pop().unwrap();
     assert_eq!(answer(&reply), (404, json!({"error": "session_not_found"})));
 }
+
+/// The deployed coordinator of 0.1 publishes only the first one while that is retained.
+#[test]
+fn s5_every_suspension_is_an_event() {
+    let mut server = Server::new(Generation::May);
+    let session = server.session(None);
+    server.events.clear();
+    for _ in 0..3 {
+        assert_eq!(server.patch(&format!("/agents/{session}/suspend")).0, 200);
+        assert_eq!(server.patch(&format!("/agents/{session}/resume")).0, 200);
+    }
+    let count = |wanted: fn(&CoordinatorEvent) -> bool| server.events.iter().filter(|event| wanted(event)).count();
+    assert_eq!(count(|event| matches!(event, CoordinatorEvent::Suspended { .. })), 3);
+    assert_eq!(count(|event| matches!(event, CoordinatorEvent::Resumed { .. })), 3);
+}
+
+/// The deployed coordinator of 1.0 revokes the authority record of the target, whoever else uses it.
+#[test]
+fn s5_a_revocation_leaves_an_authority_record_that_another_session_uses() {
+    let mut server = Server::new(Generation::Head);
+    let [source, target] = [(); 2].map(|()| server.session(None));
+    let edge = server.edge(&source, &target, &json!({})).unwrap();
+    server.events.clear();
+    assert_eq!(server.patch(&format!("/delegations/{edge}/revoke")).0, 200);
+    assert_eq!(server.status(&target), "terminated");
+    let is_unused = |event: &CoordinatorEvent| matches!(event, CoordinatorEvent::AuthorityUnused { .. });
+    assert!(!server.events.iter().any(is_unused), "{:?}", server.events);
+    server.terminate(&source);
+    assert!(server.events.iter().any(is_unused), "{:?}", server.events);
+}
+
+#[test]
+fn ours_a_session_of_a_federated_user_is_not_opened_for_the_application() {
+    let mut server = Server::new(Generation::Head);
+    assert_eq!(server.spawn("app-a", &json!({"subject_token": "eyJ"})), refused(400, "invalid_body"));
+    assert_eq!(server.coordinator.live_sessions(), 0);
+}

@@ -9,10 +9,12 @@
 //! hub/          the machine behind its lock, and its tasks
 //! token/        where tokens come from
 //! http/         HTTP/1.1 on the driver's sockets
+//! coordinator/  a coordinator to run, with its token service and records
 //! ```
 
 pub(crate) mod app;
 mod context;
+mod coordinator;
 mod error;
 mod event;
 mod http;
@@ -32,6 +34,11 @@ pub use app::Caracal;
 pub use app::builder::CaracalBuilder;
 pub use app::error::ConfigError;
 pub use context::{ActiveContext, InContext, current, in_current_context};
+#[cfg(feature = "sqlite")]
+pub use coordinator::SqliteRecords;
+pub use coordinator::{
+    Coordinator, CoordinatorBuildError, CoordinatorBuilder, HttpRequest, MemoryRecords, Records, RecordsError,
+};
 pub use error::CallError;
 pub use http::HttpError;
 pub use http::origin::InvalidEndpoint;
@@ -43,9 +50,11 @@ pub use lifecycle::Lifecycle;
 pub use mandate::{Mandate, MandateFault, MandateVerifier};
 pub use nuncio_core::caracal::{
     ApplicationId, AuthorityId, BearerToken, CallFailure, CallerHeaders, ClientLimits, ClientRefused, Constraints,
-    Context, CoordinatorFault, CreatedEdge, EdgeId, EndReason, ForeignBaggage, Generation, Hop, InboundEdge,
-    InvalidHeader, InvalidId, InvalidRoutes, InvalidUrl, Kind, Lease, LeaseGeneration, MalformedAnswer, NewEdge,
-    NoBearerToken, ResourceBinding, Revoked, Secret, SessionId, TokenError, TooManyHops, Trace, Ttl, ZoneId,
+    Context, CoordinatorConfig, CoordinatorEvent, CoordinatorFault, CoordinatorLimits, CoordinatorRecord,
+    CoordinatorRecordError, CreatedEdge, EdgeId, EndReason, Enforcement, ForeignBaggage, Generation, Header,
+    HeaderValue, Hop, InboundEdge, InvalidHeader, InvalidId, InvalidRoutes, InvalidUrl, Kind, LIFECYCLE_SCOPE, Lease,
+    LeaseGeneration, MalformedAnswer, NewEdge, NoBearerToken, Reply, Resource, ResourceBinding, Revoked, Secret,
+    SessionId, TokenError, TooManyHops, Trace, Ttl, ZoneId,
 };
 pub use nuncio_core::trace::{SpanId, TraceFlags, TraceId, TraceState};
 pub use nuncio_link::http as http_types;

@@ -15,6 +15,8 @@ pub(crate) mod pipe;
 mod process;
 pub(crate) mod random;
 pub(crate) mod sync;
+#[cfg(any(feature = "cap", feature = "caracal"))]
+pub(crate) mod writer;
 
 pub use address::Address;
 pub use clock::monotonic;

@@ -1,8 +1,11 @@
-//! Caracal: who acts for whom. Agent sessions, delegation, and contexts on HTTP requests.
+//! Caracal: who acts for whom. Agent sessions, delegation, contexts on HTTP requests, and a coordinator.
+
+mod coordinator;
 
 #[doc(inline)]
 pub use nuncio_shared::caracal::*;
 
+pub use self::coordinator::{CoordinatorServer, HttpLimits};
 use crate::driver::Tokio;
 
 /// An application's client of its coordinator, on tokio.
@@ -26,3 +29,7 @@ pub type ServerLayer = nuncio_shared::caracal::ServerLayer<Tokio>;
 /// Verifies the tokens of inbound requests.
 #[cfg(feature = "jwt")]
 pub type MandateVerifier = nuncio_shared::caracal::MandateVerifier<Tokio>;
+/// A coordinator on tokio.
+pub type Coordinator = nuncio_shared::caracal::Coordinator<Tokio>;
+/// Makes a [`Coordinator`].
+pub type CoordinatorBuilder = nuncio_shared::caracal::CoordinatorBuilder<Tokio>;

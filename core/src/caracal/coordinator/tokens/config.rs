@@ -32,8 +32,10 @@ pub struct TokenServiceConfig {
     pub issuer: Box<str>,
     /// The name of the key that signs tokens.
     pub key_id: Box<str>,
-    /// The lifetime of a token that asks for none, and the longest one. Default: 15 minutes.
+    /// The lifetime of a token that asks for none. Default: 15 minutes.
     pub lifetime: Duration,
+    /// The longest lifetime that a token can ask for (`ttl_seconds`). Default: one hour.
+    pub longest_lifetime: Duration,
     /// The time by which clocks may differ. Default: 60 s.
     pub leeway: Duration,
     /// The applications.
@@ -48,6 +50,7 @@ impl TokenServiceConfig {
             issuer: issuer.into(),
             key_id: key_id.into(),
             lifetime: Duration::from_mins(15),
+            longest_lifetime: Duration::from_hours(1),
             leeway: Duration::from_mins(1),
             applications: Vec::new(),
         }

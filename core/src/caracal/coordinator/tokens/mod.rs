@@ -105,7 +105,8 @@ impl TokenService {
         if !scopes.iter().all(|scope| registration.has(scope)) {
             return Err(Refused::Scope);
         }
-        let secs = asked.ttl_secs.unwrap_or(u64::MAX).min(self.config.lifetime.as_secs()).max(1);
+        let secs = asked.ttl_secs.unwrap_or(self.config.lifetime.as_secs());
+        let secs = secs.min(self.config.longest_lifetime.as_secs()).max(1);
         let claims = Claims {
             issuer: self.config.issuer.clone(),
             zone: registration.zone.clone(),

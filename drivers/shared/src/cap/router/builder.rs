@@ -7,7 +7,6 @@ use nuncio_core::cap::{Dispatch, Keyring, Policy, RouterConfig, RouterEvent, Sig
 
 use super::Router;
 use super::policy::JobPolicy;
-use super::records::writer::Writer;
 use super::records::{Records, RecordsError};
 use super::role::{OnEvent, RouterRole};
 use super::sessions::Sessions;
@@ -17,6 +16,7 @@ use crate::cap::node::hub::Hub;
 use crate::cap::node::identity::{BuildError, Identity};
 use crate::cap::node::{link, owner::Owner};
 use crate::io::clock::Clock;
+use crate::io::writer::Writer;
 use crate::io::{Driver, Io, random};
 
 /// A change of the machine's settings.

@@ -2,20 +2,20 @@
 
 use std::collections::HashMap;
 
-use nuncio_core::cap::{Delivery, Router, RouterEvent, RouterJob, RouterOutput, Subject};
+use nuncio_core::cap::{Delivery, Router, RouterEvent, RouterJob, RouterOutput, RouterRecord, Subject};
 use nuncio_core::time::Time;
 
 use super::policy::PolicyCheck;
-use super::records::writer::Queue;
 use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Outputs, State};
 use crate::cap::node::wire::{Manner, Order};
+use crate::io::writer::Queue;
 
 /// What the lock of a router guards.
 pub(crate) struct RouterState {
     pub(super) machine: Router,
     /// Where records go; none if they are not kept.
-    records: Option<Queue>,
+    records: Option<Queue<RouterRecord>>,
     /// Messages of a durable stream that are not acknowledged yet.
     deliveries: HashMap<Delivery, Box<dyn Acknowledge>>,
     next: u64,
@@ -29,7 +29,7 @@ pub(crate) enum Action {
 }
 
 impl RouterState {
-    pub(super) fn new(machine: Router, records: Option<Queue>) -> RouterState {
+    pub(super) fn new(machine: Router, records: Option<Queue<RouterRecord>>) -> RouterState {
         RouterState { machine, records, deliveries: HashMap::new(), next: 0 }
     }
 

@@ -26,6 +26,16 @@ impl Reply {
         Reply { status, headers: Vec::from([json]), body: Some(body) }
     }
 
+    /// The answer to a question whether the service is there.
+    pub fn healthy() -> Reply {
+        Reply::json(200, String::from(r#"{"status":"ok"}"#))
+    }
+
+    /// The answer of a service that is about to end, or that lacks a resource.
+    pub fn unavailable() -> Reply {
+        Reply::json(503, String::from(r#"{"error":"unavailable"}"#))
+    }
+
     /// `204 No Content`.
     pub(crate) const fn no_content() -> Reply {
         Reply { status: 204, headers: Vec::new(), body: None }

@@ -49,6 +49,10 @@ impl SpawnBody {
         if head {
             inherits = body.word("parent_authority", &["inherit", "none"]) != Some("none");
             inherited_edge = body.text("inherit_parent_edge_id").map(|edge| edge.as_str().into());
+            // A session that is for a federated user must not become one of the application.
+            if body.text("subject_token").is_some() {
+                body.custom("subject_token", "this coordinator opens no sessions for federated users");
+            }
         }
         let metadata = body.object("metadata", "record").map(ToOwned::to_owned);
         let service = lifecycle == Some("service");

@@ -3,7 +3,6 @@
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-pub(super) mod writer;
 
 use std::path::PathBuf;
 
@@ -12,6 +11,8 @@ use nuncio_core::cap::{RestoreError, RouterRecord, RouterRecordError};
 pub use memory::MemoryRecords;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteRecords;
+
+use crate::io::writer::Commit;
 
 /// A place for the records of a router, which make the jobs that it has accepted outlive it. It is used on a thread of its
 /// own and may block.
@@ -25,6 +26,14 @@ pub trait Records: Send + 'static {
 
     /// Makes records durable: all of them, or none. It is called again with the same records if it fails.
     fn commit(&mut self, records: &[(u64, RouterRecord)]) -> Result<(), RecordsError>;
+}
+
+impl Commit<RouterRecord> for Box<dyn Records> {
+    type Fault = RecordsError;
+
+    fn commit(&mut self, records: &[(u64, RouterRecord)]) -> Result<(), RecordsError> {
+        (**self).commit(records)
+    }
 }
 
 /// Why records cannot be read or written.

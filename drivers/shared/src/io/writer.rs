@@ -2,21 +2,28 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
-use std::{io, thread};
+use std::{fmt, io, thread};
 
-use nuncio_core::cap::RouterRecord;
 use tracing::error;
 
-use super::Records;
-use crate::io::sync::CancellationToken;
+use super::sync::CancellationToken;
 
-/// Records on their way to the thread.
-pub(crate) type Queue = Sender<(u64, RouterRecord)>;
+/// Records on their way to the thread, each with its number.
+pub(crate) type Queue<T> = Sender<(u64, T)>;
+
+/// A place for records, which may block.
+pub(crate) trait Commit<T>: Send + 'static {
+    /// Why records cannot be stored.
+    type Fault: fmt::Display;
+
+    /// Makes records durable: all of them, or none. It is called again with the same records if it fails.
+    fn commit(&mut self, records: &[(u64, T)]) -> Result<(), Self::Fault>;
+}
 
 /// The thread, before it runs.
-pub(crate) struct Writer {
-    records: Box<dyn Records>,
-    queue: Receiver<(u64, RouterRecord)>,
+pub(crate) struct Writer<T, C> {
+    records: C,
+    queue: Receiver<(u64, T)>,
     /// Cancelled when the thread has ended, and the records are no longer used.
     pub(crate) ended: CancellationToken,
 }
@@ -24,8 +31,8 @@ pub(crate) struct Writer {
 /// The pauses after a commit that has failed.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
-impl Writer {
-    pub(crate) fn new(records: Box<dyn Records>) -> (Writer, Queue) {
+impl<T: Send + 'static, C: Commit<T>> Writer<T, C> {
+    pub(crate) fn new(records: C) -> (Writer<T, C>, Queue<T>) {
         let (sender, queue) = channel();
         (Writer { records, queue, ended: CancellationToken::new() }, sender)
     }
@@ -43,13 +50,13 @@ impl Writer {
             batch.extend(queue.try_iter());
             let [mut pause, longest] = PAUSES;
             while let Err(fault) = records.commit(&batch) {
-                error!(error = %fault, ?pause, "records cannot be stored; it is tried again, and no job is accepted until then");
+                error!(error = %fault, ?pause, "records cannot be stored; it is tried again, and what depends on them waits");
                 thread::sleep(pause);
                 pause = longest.min(pause * 2);
                 match queue.recv_timeout(Duration::ZERO) {
                     Ok(more) => batch.push(more),
                     Err(RecvTimeoutError::Timeout) => {}
-                    // The router is gone, and has told nobody what these records say.
+                    // The machine is gone, and has told nobody what these records say.
                     Err(RecvTimeoutError::Disconnected) => {
                         ended.cancel();
                         return;

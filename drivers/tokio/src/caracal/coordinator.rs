@@ -1,0 +1,282 @@
+//! A coordinator on HTTP/1.1, with hyper.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nuncio_shared::caracal::{HttpRequest, Reply};
+use nuncio_shared::io::{Address, CancellationToken};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::Coordinator;
+
+/// What a [`CoordinatorServer`] takes from a connection.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct HttpLimits {
+    /// Connections at the same time; others wait. Default: 1024.
+    pub connections: usize,
+    /// Bytes of the head of a request, at least 8 KiB. Default: 32 KiB.
+    pub head_bytes: usize,
+    /// Bytes of the body of a request. Default: 64 KiB.
+    pub body_bytes: usize,
+    /// The time from one answer to the end of the next request's head. Default: 75 s.
+    pub head_timeout: Duration,
+    /// The time for the body of a request. Default: 10 s.
+    pub body_timeout: Duration,
+    /// The time for an answer, in which the records before it become durable. Default: 30 s.
+    pub answer_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> HttpLimits {
+        HttpLimits {
+            connections: 1_024,
+            head_bytes: 32 << 10,
+            body_bytes: 64 << 10,
+            head_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The smallest buffer that hyper takes.
+const MIN_HEAD_BYTES: usize = 8 << 10;
+
+/// A coordinator that is served on a TCP socket. Dropping it ends its connections at once.
+///
+/// It speaks plain HTTP. Beyond this machine, put a proxy with TLS before it: client secrets and tokens are sent in clear.
+///
+/// ```
+/// use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, HttpLimits, Secret};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let coordinator = Coordinator::builder().application("app-a", Secret::new("s3cret")).start()?;
+/// let server = CoordinatorServer::listen(coordinator.clone(), "127.0.0.1:0", HttpLimits::default()).await?;
+/// println!("CARACAL_COORDINATOR_URL={}", server.url());
+/// server.stop().await;
+/// coordinator.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct CoordinatorServer {
+    address: SocketAddr,
+    stop: CancellationToken,
+    /// The task that accepts connections. It ends when all of them have.
+    accepting: JoinSet<()>,
+}
+
+impl CoordinatorServer {
+    /// Listens on an address, and serves the coordinator there on the runtime of the caller.
+    pub async fn listen(
+        coordinator: Coordinator,
+        address: impl Into<Address>,
+        limits: HttpLimits,
+    ) -> io::Result<CoordinatorServer> {
+        let listener = match address.into() {
+            Address::Sockets(addresses) => TcpListener::bind(&*addresses).await?,
+            Address::Name(name) => TcpListener::bind(name).await?,
+        };
+        let (address, stop) = (listener.local_addr()?, CancellationToken::new());
+        let serving = Arc::new(Serving { coordinator, limits, stop: stop.clone() });
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, serving));
+        Ok(CoordinatorServer { address, stop, accepting })
+    }
+
+    /// Returns the address. If the port was given as 0, it has the one that the system has chosen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the URL for clients on this machine, such as `http://127.0.0.1:4000`.
+    pub fn url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            let is_v4 = address.is_ipv4();
+            address.set_ip(if is_v4 { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        }
+        format!("http://{address}")
+    }
+
+    /// Accepts no more connections and requests, and waits until those that are under way are answered.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.accepting.join_next().await.is_some() {}
+    }
+}
+
+/// What all connections need.
+struct Serving {
+    coordinator: Coordinator,
+    limits: HttpLimits,
+    stop: CancellationToken,
+}
+
+/// The pause after the system has refused a connection, such as for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection may take to end by itself if no request of it is under way.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+async fn accept(listener: TcpListener, serving: Arc<Serving>) {
+    let free = Arc::new(Semaphore::new(serving.limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&free).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            accepted = accepted => accepted,
+            // Those that have ended are forgotten.
+            Some(_) = connections.join_next() => continue,
+            () = serving.stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((socket, _)) => {
+                let serving = Arc::clone(&serving);
+                connections.spawn(async move {
+                    serve(socket, serving).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve(socket: TcpStream, serving: Arc<Serving>) {
+    // Without the option, answers are delayed and nothing else goes wrong.
+    drop(socket.set_nodelay(true));
+    let stop = serving.stop.clone();
+    let limits = serving.limits;
+    let is_asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_asked);
+    let service = service_fn(move |request| {
+        let (serving, asked) = (Arc::clone(&serving), Arc::clone(&asked));
+        async move {
+            asked.store(true, Ordering::Relaxed);
+            let response = serving.respond(request).await;
+            asked.store(false, Ordering::Relaxed);
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes.max(MIN_HEAD_BYTES))
+        .serve_connection(TokioIo::new(socket), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(STOP_GRACE, &mut connection).await {
+                Ok(ended) => ended,
+                Err(_) if is_asked.load(Ordering::Relaxed) => connection.await,
+                // It may never get a request.
+                Err(_) => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection has ended");
+    }
+}
+
+impl Serving {
+    async fn respond(&self, request: Request<Incoming>) -> Response<String> {
+        let (head, body) = request.into_parts();
+        let mut headers = Vec::with_capacity(head.headers.len());
+        for (name, value) in &head.headers {
+            match std::str::from_utf8(value.as_bytes()) {
+                Ok(value) => headers.push((name.as_str(), value)),
+                Err(_) => return fault(StatusCode::BAD_REQUEST, "invalid_header"),
+            }
+        }
+        let body = match tokio::time::timeout(self.limits.body_timeout, collect(body, self.limits.body_bytes)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(Incomplete::TooLarge)) => return last(fault(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")),
+            Ok(Err(Incomplete::Broken)) => return last(fault(StatusCode::BAD_REQUEST, "incomplete_body")),
+            Err(_) => return last(fault(StatusCode::REQUEST_TIMEOUT, "request_timeout")),
+        };
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let request = HttpRequest { method: head.method.as_str(), target, headers: &headers, body: &body };
+        match tokio::time::timeout(self.limits.answer_timeout, self.coordinator.answer(&request)).await {
+            Ok(reply) => written(&reply),
+            Err(_) => written(&Reply::unavailable()),
+        }
+    }
+}
+
+/// Why a body is not there.
+enum Incomplete {
+    TooLarge,
+    Broken,
+}
+
+async fn collect(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Incomplete> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let data: Bytes = match frame.map_err(|_| Incomplete::Broken)?.into_data() {
+            Ok(data) => data,
+            // Trailers say nothing here.
+            Err(_) => continue,
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(Incomplete::TooLarge);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+fn written(reply: &Reply) -> Response<String> {
+    let mut response = Response::new(reply.body().unwrap_or_default().to_owned());
+    *response.status_mut() = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for field in reply.headers() {
+        let name = header::HeaderName::from_static(field.name());
+        match header::HeaderValue::from_str(field.value().expose()) {
+            Ok(value) => drop(response.headers_mut().insert(name, value)),
+            // The machine writes no value that a header cannot have.
+            Err(_) => return fault(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
+        }
+    }
+    response
+}
+
+/// An answer to what is not a request that the coordinator can read.
+fn fault(status: StatusCode, code: &str) -> Response<String> {
+    let mut response = Response::new(format!(r#"{{"error":"{code}"}}"#));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}
+
+/// The last answer of a connection, because the rest of the request was not read.
+fn last(mut response: Response<String>) -> Response<String> {
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
+}
