@@ -35,6 +35,8 @@ pub(crate) enum Error {
     Silent,
     #[error("the result is incomplete: {0}; discard the part that was written and submit the job again")]
     Incomplete(&'static str),
+    #[error("cannot listen on {0}: {1}; give another address with --listen")]
+    Address(String, #[source] std::io::Error),
     #[error("cannot write {0}: {1}")]
     Write(String, #[source] std::io::Error),
     /// The output of a job cannot be written.
@@ -80,6 +82,7 @@ impl Error {
             | Error::Silent
             | Error::Incomplete(_)
             | Error::System(_)
+            | Error::Address(..)
             | Error::Journal(_) => Exit::Lost,
             Error::Write(..) | Error::JobWrite { .. } => Exit::NotWritten,
         }

@@ -25,7 +25,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
 
-use commands::{cancel, cap, completions, demo, jobs, journal, man, replay, serve, submit, tail};
+use commands::{cancel, cap, caracal, completions, demo, jobs, journal, man, replay, serve, submit, tail};
 use error::Error;
 use exit::Exit;
 use output::terminal;
@@ -63,6 +63,8 @@ enum Command {
     Cancel(cancel::Options),
     /// Run workers, routers and clients of CAP, on NATS
     Cap(Box<cap::Options>),
+    /// Run a coordinator of Caracal, and explain the headers of its agents
+    Caracal(Box<caracal::Options>),
     /// Print the frames that a session was sent, from a journal
     Replay(replay::Options),
     /// Inspect, check or compact a journal
@@ -98,6 +100,7 @@ async fn run(command: Command) -> Exit {
     logging::install(match &command {
         Command::Serve(_) => LevelFilter::WARN,
         Command::Cap(options) => options.log_level(),
+        Command::Caracal(options) => options.log_level(),
         _ => LevelFilter::ERROR,
     });
     match command {
@@ -108,6 +111,7 @@ async fn run(command: Command) -> Exit {
         Command::Jobs(options) => jobs::run(options).await,
         Command::Cancel(options) => cancel::run(options).await,
         Command::Cap(options) => cap::run(*options).await,
+        Command::Caracal(options) => caracal::run(*options).await,
         Command::Replay(options) => replay::run(options).await,
         Command::Journal(options) => journal::run(&options),
         Command::Completions(options) => completions::run(&options, Arguments::command()),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod cap;
+pub(crate) mod caracal;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod jobs;

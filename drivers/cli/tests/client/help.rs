@@ -3,8 +3,9 @@
 use crate::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 11] =
-    ["demo", "serve", "submit", "tail", "jobs", "cancel", "cap", "replay", "journal", "completions", "man"];
+const COMMANDS: [&str; 12] =
+    ["demo", "serve", "submit", "tail", "jobs", "cancel", "cap", "caracal", "replay", "journal", "completions", "man"];
+const CARACAL_COMMANDS: [&str; 2] = ["coordinator", "inspect-headers"];
 const CAP_COMMANDS: [&str; 7] = ["worker", "router", "submit", "watch", "bus", "keygen", "demo"];
 
 /// The long help of a command, at the width that is used where there is no terminal: 100 columns.
@@ -35,6 +36,16 @@ fn every_command_of_cap_lists_its_exit_codes_or_its_end() {
         assert!(help.contains("Exit codes") || help.contains("exit code"), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         insta::assert_snapshot!(format!("cap-{command}"), help);
+    }
+}
+
+#[test]
+fn every_command_of_caracal_lists_its_exit_codes() {
+    for command in CARACAL_COMMANDS {
+        let help = help(&["caracal", command]);
+        assert!(help.contains("Exit codes"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        insta::assert_snapshot!(format!("caracal-{command}"), help);
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::mpsc::{self, Receiver};
 pub fn nuncio(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
     command.args(arguments).stdin(Stdio::null());
-    for name in ["NUNCIO_URL", "NUNCIO_TOKEN", "NUNCIO_TOKENS", "NUNCIO_CONFIG", "RUST_LOG"] {
+    for name in
+        ["NUNCIO_URL", "NUNCIO_TOKEN", "NUNCIO_TOKENS", "NUNCIO_CONFIG", "NUNCIO_CARACAL_APPLICATIONS", "RUST_LOG"]
+    {
         command.env_remove(name);
     }
     command

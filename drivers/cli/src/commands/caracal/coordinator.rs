@@ -1,0 +1,119 @@
+//! `nuncio caracal coordinator`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, Enforcement, Generation, HttpLimits, SqliteRecords};
+
+use super::applications::Applications;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::signals::Termination;
+use crate::text::{count, eprint_line, print_line};
+
+const AFTER_HELP: &str = "\
+Example:
+  nuncio caracal coordinator --listen 127.0.0.1:4000 --zone my-zone \\
+      --application my-app=s3cret --store caracal.db
+
+Serves the coordinator's requests (/zones/...), a token service
+(/oauth/2/token), its public keys (/.well-known/jwks.json) and /health on one
+address. Programs of the Caracal SDK find it by
+
+  CARACAL_COORDINATOR_URL=http://127.0.0.1:4000
+  CARACAL_ZONE_ID=my-zone  CARACAL_APPLICATION_ID=my-app
+
+and a token in CARACAL_SUBJECT_TOKEN. It is valid for 15 minutes, or for as
+long as ttl_seconds asks, up to an hour:
+
+  curl -s http://127.0.0.1:4000/oauth/2/token -d zone_id=my-zone \\
+      -d application_id=my-app -d client_secret=s3cret -d ttl_seconds=3600 -d \\
+      grant_type=urn:ietf:params:oauth:grant-type:token-exchange
+
+With --mode head, for the SDK 1.0, CARACAL_STS_URL with
+CARACAL_APP_CLIENT_SECRET takes the place of the token.
+
+With --store a request is answered once its change is on disk, and a
+coordinator that is started on the same file goes on with all sessions and
+edges. Only one coordinator at a time may use a file, which only its owner can
+read, because it holds the key that signs tokens.
+
+It speaks plain HTTP: beyond this machine, put a proxy with TLS before it.
+
+Exit codes:
+  0  ended by a signal
+  2  invalid usage, or the file of --store cannot be used
+  6  the address cannot be used, or the system refused a resource";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// Address to listen on. Port 0 lets the system choose
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000")]
+    listen: String,
+    /// Id of the zone of the applications
+    #[arg(long, value_name = "ID", default_value = "default")]
+    zone: String,
+    /// File for sessions and edges, so that they outlive the coordinator. It is created if it does not exist [default: none]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Generation of the SDK that is served
+    #[arg(long, value_enum, default_value_t = Mode::May)]
+    mode: Mode,
+    /// Enforce only what the deployed coordinators of this generation enforce
+    #[arg(long)]
+    as_deployed: bool,
+    /// Issuer and audience of tokens: the URL under which others know this service [default: that of --listen]
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    #[command(flatten)]
+    applications: Applications,
+}
+
+/// [`Generation`] as an option.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// That of May 2026, with the SDK 0.1
+    May,
+    /// The newest, with the SDK 1.0
+    Head,
+}
+
+pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
+    let mut termination = Termination::listen().map_err(Error::System)?;
+    let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
+    let issuer = options.issuer.clone().unwrap_or_else(|| format!("http://{}", options.listen));
+    let mut builder = Coordinator::builder()
+        .zone(&options.zone)
+        .issuer(issuer)
+        .generation(match options.mode {
+            Mode::May => Generation::May,
+            Mode::Head => Generation::Head,
+        })
+        .enforcement(if options.as_deployed { Enforcement::Deployed } else { Enforcement::Strict });
+    for application in options.applications.read()? {
+        builder = builder.application(application.id, application.secret);
+    }
+    for grant in options.applications.grants() {
+        builder = builder.grant(&grant.application, &grant.scope);
+    }
+    if let Some(file) = &options.store {
+        builder = builder.records(SqliteRecords::open(file).map_err(|error| usage(&error))?);
+    }
+    let coordinator = builder.start().map_err(|error| usage(&error))?;
+    let server = CoordinatorServer::listen(coordinator.clone(), &*options.listen, HttpLimits::default()).await;
+    let server = server.map_err(|error| Error::Address(options.listen.clone(), error))?;
+    if !server.address().ip().to_canonical().is_loopback() {
+        eprint_line("nuncio: this address is open to other machines, and secrets and tokens are sent to it in clear");
+    }
+    print_line(&format!("READY {}", server.url()));
+    let live = count(coordinator.live_sessions() as u64, "session");
+    eprint_line(&format!("the coordinator of {:?} is ready with {live}; end it with Ctrl-C", options.zone));
+    termination.requested().await;
+    server.stop().await;
+    let live = count(coordinator.live_sessions() as u64, "session");
+    coordinator.close().await;
+    let kept = if options.store.is_some() { "kept in the store" } else { "forgotten, because there is no --store" };
+    eprint_line(&format!("ended; {live} {kept}"));
+    Ok(Exit::Success)
+}

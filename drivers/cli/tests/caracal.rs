@@ -1,0 +1,177 @@
+//! `nuncio caracal`: a coordinator that is asked over a connection, and headers.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails where an unwrap does")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use support::{Serving, nuncio, run, stderr, stdout};
+
+fn coordinator(arguments: &[&str]) -> Serving {
+    let mut command = nuncio(&["caracal", "coordinator", "--listen", "127.0.0.1:0", "--zone", "z1"]);
+    command.args(arguments);
+    Serving::of(command)
+}
+
+/// Sends a request on a connection of its own.
+fn ask(serving: &Serving, method: &str, target: &str, token: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(serving.url.strip_prefix("http://").unwrap()).unwrap();
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n");
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut status = String::new();
+    reader.read_line(&mut status).unwrap();
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    let body = rest.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn exchange(serving: &Serving, application: &str, secret: &str) -> (u16, Value) {
+    let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let form = format!("grant_type={grant}&zone_id=z1&application_id={application}&client_secret={secret}");
+    ask(serving, "POST", "/oauth/2/token", "", &form)
+}
+
+fn token(serving: &Serving, application: &str, secret: &str) -> String {
+    exchange(serving, application, secret).1["access_token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_coordinator_that_is_started_again_goes_on_with_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("caracal.db");
+    let arguments = ["--application", "app-a=s3cret", "--store", store.to_str().unwrap()];
+    let serving = coordinator(&arguments);
+    let bearer = token(&serving, "app-a", "s3cret");
+    let spawned = ask(&serving, "POST", "/zones/z1/agents", &bearer, r#"{"application_id":"app-a","kind":"instance"}"#);
+    assert_eq!(spawned.0, 201, "{spawned:?}");
+    let target = format!("/zones/z1/agents/{}", spawned.1["id"].as_str().unwrap());
+    assert_eq!(fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
+    let other = run(&[
+        "caracal",
+        "coordinator",
+        "--listen",
+        "127.0.0.1:0",
+        "--application",
+        "a=b",
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    assert_eq!(other.status.code(), Some(2), "one coordinator at a time uses a file: {}", stderr(&other));
+    assert_eq!(serving.stop("TERM").0, Some(0));
+
+    let mut serving = coordinator(&arguments);
+    assert!(serving.until("is ready").contains("with 1 session"));
+    let shown = ask(&serving, "GET", &target, &bearer, "");
+    assert_eq!((shown.0, &shown.1["status"]), (200, &json!("active")), "the token is still valid, too");
+    assert_eq!(ask(&serving, "DELETE", &target, &bearer, "").0, 204);
+    // A crash loses nothing that was answered.
+    drop(serving);
+    let serving = coordinator(&arguments);
+    assert_eq!(ask(&serving, "GET", &target, &bearer, "").1["status"], "terminated");
+}
+
+#[test]
+fn applications_come_from_options_a_file_and_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("applications");
+    fs::write(&file, "# ours\napp-b=with=sign\n\n").unwrap();
+    let mut command = nuncio(&["caracal", "coordinator", "--listen", "127.0.0.1:0", "--zone", "z1"]);
+    command
+        .args(["--application-file", file.to_str().unwrap()])
+        .env("NUNCIO_CARACAL_APPLICATIONS", "app-c=one,app-d=two");
+    let serving = Serving::of(command);
+    for (application, secret) in [("app-b", "with=sign"), ("app-c", "one"), ("app-d", "two")] {
+        assert_eq!(exchange(&serving, application, &secret.replace('=', "%3D")).0, 200, "{application}");
+    }
+    assert_eq!(exchange(&serving, "app-b", "other").0, 401);
+}
+
+#[test]
+fn a_scope_has_to_be_granted() {
+    let serving = coordinator(&["--application", "app-a=s3cret", "--grant", "app-a=coordinator.admin"]);
+    for (scope, status) in [("coordinator.admin", 200), ("coordinator.delegate_broad", 403)] {
+        let form = format!(
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&zone_id=z1&application_id=app-a\
+             &client_secret=s3cret&scope={scope}"
+        );
+        assert_eq!(ask(&serving, "POST", "/oauth/2/token", "", &form).0, status, "{scope}");
+    }
+}
+
+#[test]
+fn the_mode_and_what_is_enforced_are_chosen() {
+    let body = |parent: &str| json!({"application_id": "app-a", "parent_id": parent}).to_string();
+    for (mode, id) in [("may", "id"), ("head", "agent_session_id")] {
+        let serving = coordinator(&["--application", "app-a=s3cret", "--mode", mode, "--as-deployed"]);
+        let bearer = token(&serving, "app-a", "s3cret");
+        let root = ask(&serving, "POST", "/zones/z1/agents", &bearer, r#"{"application_id":"app-a"}"#);
+        let root = root.1[id].as_str().unwrap().to_owned();
+        assert_eq!(ask(&serving, "POST", "/zones/z1/agents", &bearer, &body(&root)).0, 201, "{mode}");
+    }
+}
+
+#[test]
+fn what_cannot_be_served_says_why_without_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("applications");
+    fs::write(&file, "app-a=s3cret\ns3cret-alone\n").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&[], "there is no application"),
+        (&["--application", "s3cret-alone"], "write it as APP=SECRET"),
+        (&["--application-file", file.to_str().unwrap()], "line 2 of"),
+        (&["--application", "a=s3cret", "--grant", "b=coordinator.admin"], "not an application of this coordinator"),
+        (&["--application", "a=s3cret", "--application", "a=s3cret"], "is there twice"),
+    ];
+    for (arguments, sentence) in cases {
+        let mut command = nuncio(&["caracal", "coordinator", "--listen", "127.0.0.1:0"]);
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = stderr(&output);
+        assert!(text.contains(sentence), "{text}");
+        assert!(
+            arguments.first() == Some(&"--application") && arguments.len() == 2 || !text.contains("s3cret"),
+            "{text}"
+        );
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["caracal", "coordinator", "--application", "a=s3cret", "--listen", &address]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(stderr(&output).contains("cannot listen on"), "{}", stderr(&output));
+}
+
+#[test]
+fn headers_are_explained() {
+    let baggage = "baggage: caracal.agent_session=s%2F1,caracal.delegation_edge=e1,caracal.hop=2,tenant=acme";
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let output = run(&["caracal", "inspect-headers", "--json", baggage, trace, "Authorization: Bearer s3cret"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stdout(&output).contains("s3cret"));
+    let read: Value = serde_json::from_str(stdout(&output)).unwrap();
+    let wanted = json!({
+        "session": "s/1", "edge": "e1", "parent_edge": null, "authority": null, "hop": 2, "has_token": true,
+        "token_expires_at": null, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "parent_span": "00f067aa0ba902b7",
+        "other_baggage": ["tenant=acme"],
+    });
+    assert_eq!(read, wanted);
+    // The form of the guide, with semicolons, from stdin.
+    let mut command = nuncio(&["caracal", "inspect-headers", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: x\r\nbaggage: caracal.agent_session=s1;caracal.hop=3\r\n\r\n";
+    child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    assert!(text.contains("session      s1\n") && text.contains("hop          3\n"), "{text}");
+    assert_eq!(run(&["caracal", "inspect-headers", "host: x"]).status.code(), Some(1));
+    assert_eq!(run(&["caracal", "inspect-headers", "no header"]).status.code(), Some(2));
+}
