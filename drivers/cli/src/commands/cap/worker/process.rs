@@ -41,7 +41,7 @@ async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) 
         logging: tokio::spawn(log(pipes.stderr, pipes.ended.clone()).in_current_span()),
         listening: tokio::spawn(listen(pipes.stdout, ctx.clone(), pipes.ended, host.max_line()).in_current_span()),
     };
-    let ended = run::to_end(command(program, &ctx), host, ctx.cancelled(), tasks).await;
+    let ended = run::to_end(prepared(program, &ctx), host, ctx.cancelled(), tasks).await;
     let (status, ending) = ended.map_err(|error| {
         if matches!(error, RunError::Start(_)) {
             warn!(program = %program.command, %error, "the program of a topic cannot be started");
@@ -51,7 +51,7 @@ async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) 
     ending.conclude(status.success(), &status.to_string())
 }
 
-fn command(program: &Program, ctx: &JobContext) -> Command {
+fn prepared(program: &Program, ctx: &JobContext) -> Command {
     let mut command = program.to_command();
     // They may have the passwords of the servers.
     command.env_remove("NATS_URL").env_remove("REDIS_URL");
