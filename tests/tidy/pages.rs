@@ -2,7 +2,7 @@
 //! `core/docs/arcp.md` from the sources lead to its headings.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{files, read, root, rust_files};
 
@@ -70,6 +70,17 @@ fn check_links(page: &Path) -> usize {
         assert!(file.exists(), "{}: there is no {target}", page.display());
     });
     found.count()
+}
+
+#[test]
+fn no_page_has_the_marks_of_a_conflict() {
+    let folders = [".github", "core", "drivers", "fuzz"];
+    let pages = folders.iter().flat_map(|folder| files(folder, "md")).chain([PathBuf::from("README.md")]);
+    for page in pages {
+        let text = read(&page);
+        let mark = text.lines().find(|line| ["<<<<<<< ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark)));
+        assert_eq!(mark, None, "{}", page.display());
+    }
 }
 
 #[test]

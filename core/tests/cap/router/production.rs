@@ -176,7 +176,7 @@ impl World {
                     self.router.handle_stored(self.now, number);
                 }
                 RouterOutput::Event(RouterEvent::Refused { reason, .. }) => {
-                    self.said.push(format!("refused: {reason}"))
+                    self.said.push(format!("refused: {reason}"));
                 }
                 _ => {}
             }
