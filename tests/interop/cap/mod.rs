@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::duplicate_mod, reason = "both drivers compile the same conversations")]
 
+mod certificates;
 mod durable;
 mod nkey;
 mod on;

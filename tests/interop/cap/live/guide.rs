@@ -6,11 +6,13 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nuncio_core::cap::JobStatus;
-use nuncio_shared::cap::Submit;
-use nuncio_tests::peers::{CapSdk, run_to_end};
+use nuncio_shared::cap::testing::run_handler;
+use nuncio_shared::cap::{Failure, JobContext, Metrics, Submit};
+use nuncio_tests::peers::{CapSdk, Dialogue, run_to_end, wanted};
 use serde_json::{Value, json};
 
 use super::on;
@@ -42,13 +44,21 @@ impl Running {
     }
 }
 
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cap/py")
+}
+
 /// Returns a program of the guide.
 fn program(name: &str, peers: &Peers) -> Command {
-    let sources: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cap/py");
+    program_of(&format!("guide/{name}"), peers)
+}
+
+/// Returns a program of `py/`.
+fn program_of(name: &str, peers: &Peers) -> Command {
     let mut command = Command::new(CapSdk::V2_10.python());
     command
-        .arg(sources.join("guide").join(name))
-        .env("PYTHONPATH", sources.join("redirect"))
+        .arg(sources().join(name))
+        .env("PYTHONPATH", sources().join("redirect"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1")
         .env("NUNCIO_TEST_NATS_PORT", peers.nats.port().to_string())
@@ -115,5 +125,110 @@ fn the_agent_of_the_guide_serves_our_client() {
         });
         let output = agent.output();
         assert!(output.contains(&format!("job {job_id} took ")), "the middleware of the guide prints: {output}");
+    });
+}
+
+/// The metrics of the guide count on 2.10.0 what those of our worker count.
+#[test]
+fn the_metrics_of_the_guide_count_what_ours_count() {
+    with_tracing_servers("the_metrics_of_the_guide_count_what_ours_count", |peers| {
+        let _router = run(peers, unsigned(), &Records::default());
+        let client = open_client(peers);
+        let run_both = || {
+            on::block_on(async {
+                for number in 0..2 {
+                    let mut job = client.submit(Submit::new("job.half").input(&number)).await.unwrap();
+                    let status = job.outcome().await.unwrap().status;
+                    assert_eq!(status == JobStatus::SUCCEEDED, number == 0, "{status:?}");
+                }
+            });
+        };
+        let mut theirs = Dialogue::start(program_of("metrics.py", peers));
+        theirs.await_event("ready");
+        peers.nats.await_subscription("worker.cap-runtime.jobs");
+        run_both();
+        let counted: Vec<(String, Value)> = (0..4)
+            .map(|_| theirs.await_event("counted"))
+            .map(|event| (event["name"].as_str().expect("a name").to_owned(), event["labels"].clone()))
+            .collect();
+        theirs.kill();
+        let named = |(name, labels): (&str, Value)| (name.to_owned(), labels);
+        let expected = [
+            ("jobs_received", json!({"topic": "job.half"})),
+            ("job_duration", json!({"status": "SUCCEEDED"})),
+            ("jobs_received", json!({"topic": "job.half"})),
+            ("jobs_failed", json!({})),
+        ]
+        .map(named);
+        assert_eq!(counted, expected);
+
+        let ours = Counts::default();
+        let half = |_: JobContext, number: u32| async move {
+            if number % 2 == 1 { Err(Failure::fatal(format!("{number} is odd"))) } else { Ok(number / 2) }
+        };
+        let worker = on::Worker::builder().id("rust-worker").metrics(ours.clone()).job("job.half", half);
+        let worker = start(worker, peers);
+        run_both();
+        // The last job is counted once the worker is drained.
+        let _drained = on::block_on(worker.drain(Duration::from_mins(1)));
+        // Ours measures the jobs that fail, too.
+        let mut counted = ours.0.lock().unwrap().clone();
+        let failed = json!({"status": "FAILED_FATAL"});
+        assert_eq!(counted.iter().filter(|(_, labels)| *labels == failed).count(), 1, "{counted:?}");
+        counted.retain(|(_, labels)| *labels != failed);
+        assert_eq!(counted, expected);
+    });
+}
+
+/// What our worker counts, in the form in which `py/metrics.py` says it.
+#[derive(Clone, Default)]
+struct Counts(Arc<Mutex<Vec<(String, Value)>>>);
+
+impl Counts {
+    fn add(&self, name: &str, labels: Value) {
+        self.0.lock().unwrap().push((name.to_owned(), labels));
+    }
+}
+
+impl Metrics for Counts {
+    fn job_received(&self, _job_id: &str, topic: &str) {
+        self.add("jobs_received", json!({ "topic": topic }));
+    }
+
+    fn job_completed(&self, _job_id: &str, _topic: &str, _took: Duration, status: JobStatus) {
+        let status = status.name().expect("it has a name");
+        self.add("job_duration", json!({ "status": status }));
+    }
+
+    fn job_failed(&self, _job_id: &str, _topic: &str, _message: &str) {
+        self.add("jobs_failed", json!({}));
+    }
+}
+
+/// The test of the guide passes on 2.10.0, and handlers end the same way in `run_handler` of both sides.
+#[test]
+fn the_test_of_the_guide_passes_and_ours_says_the_same() {
+    if !wanted("the_test_of_the_guide_passes_and_ours_says_the_same") {
+        return;
+    }
+    let mut command = Command::new(CapSdk::V2_10.python());
+    command.arg(sources().join("run_handlers.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let theirs = Dialogue::start(command).await_event("results");
+    assert_eq!(theirs["status"], json!({"echo": "JOB_STATUS_SUCCEEDED", "fails": "JOB_STATUS_FAILED"}));
+    assert_eq!(theirs["message"], "there is nothing to shout");
+    assert_eq!(theirs["agent"], json!(["Agent", "MockNATS", "InMemoryBlobStore"]));
+    on::within(|| {
+        on::block_on(async {
+            let echo = |_: JobContext, input: Value| async move { Ok(json!({ "echo": input["prompt"] })) };
+            let run = run_handler(echo, &json!({"prompt": "hello"})).await;
+            assert_eq!(run.output, Ok(json!({"echo": "hello"})));
+            let fails =
+                |_: JobContext, _: Value| async move { Err::<Value, _>(Failure::fatal("there is nothing to shout")) };
+            let run = run_handler(fails, &json!({})).await;
+            assert_eq!(
+                run.output.map_err(|failure| failure.message().to_owned()),
+                Err(theirs["message"].as_str().unwrap().to_owned())
+            );
+        });
     });
 }

@@ -10,3 +10,4 @@ mod pool;
 mod python;
 mod router;
 mod support;
+mod tls;

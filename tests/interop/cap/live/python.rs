@@ -11,11 +11,15 @@ use super::support::Peers;
 
 /// Starts a program of `py/` with settings, and waits until it is ready.
 pub(super) fn start(sdk: CapSdk, script: &str, peers: &Peers, mut settings: Value) -> Dialogue {
-    settings["nats"] = json!(peers.nats.url());
+    settings["nats"] = json!(peers.nats_url());
     settings["redis"] = json!(peers.redis.url());
     let mut command = Command::new(sdk.python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cap/py").join(script)).arg(settings.to_string());
     command.env("PYTHONDONTWRITEBYTECODE", "1");
+    if let Some(authority) = peers.authority() {
+        // Python trusts the authorities in this file.
+        command.env("SSL_CERT_FILE", authority);
+    }
     let mut program = Dialogue::start(command);
     program.await_event("ready");
     program

@@ -76,7 +76,7 @@ pub(super) fn run(peers: &Peers, router: on::RouterBuilder, records: &Records) -
     // A router that was dropped may use its file for a moment longer, which opening it waits for.
     let router = router.records(SqliteRecords::open(records.0.file("router.db")).unwrap());
     on::block_on(async {
-        let router = router.start(on::bus(&peers.nats.url()).await).unwrap();
+        let router = router.start(peers.bus().await).unwrap();
         router.ready().await.unwrap();
         RunningRouter { _router: router, ended }
     })

@@ -1,21 +1,63 @@
 //! The servers of a test, the keys of its components, and our worker and client.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nuncio_core::cap::{ClientConfig, Keyring, P256Signer};
-use nuncio_shared::cap::{Failure, JobContext};
+use nuncio_shared::auth::{Authorities, ClientTls};
+use nuncio_shared::cap::{Failure, JobContext, NatsOptions, RedisOptions};
 use nuncio_tests::peers::{Nats, Redis, wanted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 
 use super::on;
+use crate::cap::certificates::Certificates;
 
 /// The servers of a test.
 pub(super) struct Peers {
     pub(super) nats: Nats,
     pub(super) redis: Redis,
+    /// The authority of their certificates, if they speak TLS.
+    certificates: Option<Certificates>,
+}
+
+impl Peers {
+    /// Starts servers that speak TLS.
+    pub(super) fn with_tls() -> Peers {
+        let certificates = Certificates::of("127.0.0.1");
+        Peers { nats: certificates.nats(), redis: certificates.redis(), certificates: Some(certificates) }
+    }
+
+    /// Returns the file of the authority that the certificates of the servers come from, if they speak TLS.
+    pub(super) fn authority(&self) -> Option<&Path> {
+        self.certificates.as_ref().map(|certificates| certificates.authority.as_path())
+    }
+
+    /// Returns the URL of the bus.
+    pub(super) fn nats_url(&self) -> String {
+        let url = self.nats.url();
+        if self.certificates.is_some() { url.replace("nats://", "tls://") } else { url }
+    }
+
+    /// Connects to the bus.
+    pub(super) async fn bus(&self) -> on::NatsBus {
+        let mut options = NatsOptions::new(&self.nats_url()).unwrap();
+        options.tls = self.authority().map(|file| ClientTls::new(Authorities::from_file(file).unwrap()).unwrap());
+        on::connect(options).await.unwrap()
+    }
+
+    /// Returns the blob store.
+    pub(super) fn store(&self) -> on::RedisStore {
+        let mut options = RedisOptions::new(&self.redis.url()).unwrap();
+        if let Some(tls) = &mut options.tls {
+            tls.authorities = self.authority().map(Path::to_owned);
+        }
+        // A server that comes back is reached at once.
+        (options.first_pause, options.longest_pause) = (Duration::from_millis(1), Duration::from_millis(1));
+        on::RedisStore::new(options).unwrap()
+    }
 }
 
 /// Runs a test with servers of its own, unless such tests are not wanted.
@@ -30,7 +72,7 @@ pub(super) fn with_tracing_servers(test: &str, run: impl FnOnce(&mut Peers)) {
 
 fn with_nats(test: &str, arguments: &[&str], run: impl FnOnce(&mut Peers)) {
     if wanted(test) {
-        on::within(|| run(&mut Peers { nats: Nats::start(arguments), redis: Redis::start(&[]) }));
+        on::within(|| run(&mut Peers { nats: Nats::start(arguments), redis: Redis::start(&[]), certificates: None }));
     }
 }
 
@@ -153,7 +195,7 @@ pub(super) fn open_worker(id: &str, handlers: &Handlers) -> on::WorkerBuilder {
 /// Starts a worker on the servers, and waits until it misses no request.
 pub(super) fn start(worker: on::WorkerBuilder, peers: &Peers) -> on::Worker {
     on::block_on(async {
-        let worker = worker.start(on::bus(&peers.nats.url()).await, on::store(&peers.redis.url())).unwrap();
+        let worker = worker.start(peers.bus().await, peers.store()).unwrap();
         worker.ready().await.unwrap();
         worker
     })
@@ -181,7 +223,7 @@ pub(super) fn open_client(peers: &Peers) -> on::Client {
 
 fn connect(client: on::ClientBuilder, peers: &Peers) -> on::Client {
     on::block_on(async {
-        let client = client.connect(on::bus(&peers.nats.url()).await, on::store(&peers.redis.url())).unwrap();
+        let client = client.connect(peers.bus().await, peers.store()).unwrap();
         client.ready().await.unwrap();
         client
     })

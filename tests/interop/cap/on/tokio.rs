@@ -1,9 +1,7 @@
-use std::time::Duration;
-
+use nuncio_tokio::cap::NatsOptions;
 pub(crate) use nuncio_tokio::cap::{
     Client, ClientBuilder, NatsBus, RedisStore, Router, RouterBuilder, Worker, WorkerBuilder,
 };
-use nuncio_tokio::cap::{NatsOptions, RedisOptions};
 
 /// Runs a test on this thread, which belongs to a runtime that runs the handlers of workers.
 pub(crate) fn within(test: impl FnOnce()) {
@@ -24,11 +22,4 @@ pub(crate) async fn bus(url: &str) -> NatsBus {
 /// Connects, and returns the error as its text.
 pub(crate) async fn connect(options: NatsOptions) -> Result<NatsBus, String> {
     NatsBus::connect(options).await.map_err(|error| error.to_string())
-}
-
-pub(crate) fn store(url: &str) -> RedisStore {
-    let mut options = RedisOptions::new(url).unwrap();
-    // A server that comes back is reached at once.
-    (options.first_pause, options.longest_pause) = (Duration::from_millis(1), Duration::from_millis(1));
-    RedisStore::new(options).unwrap()
 }

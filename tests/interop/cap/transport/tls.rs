@@ -1,53 +1,19 @@
 //! NATS and Redis with TLS.
 
-use std::path::PathBuf;
-
 use nuncio_shared::auth::{Authorities, ClientTls};
 use nuncio_shared::cap::{BlobError, BlobStore as _, Bus as _, NatsOptions, RedisOptions};
-use nuncio_tests::peers::{Nats, Redis, wanted};
-use nuncio_tests::temp_dir::TempDir;
-use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use nuncio_tests::peers::{Nats, wanted};
 
 use super::on::{self, RedisStore};
-
-/// The files of an authority and of a server, whose certificate is for one name.
-struct Files {
-    authority: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
-    _directory: TempDir,
-}
-
-fn files(name: &str) -> Files {
-    let directory = TempDir::new();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let own = KeyPair::generate().expect("a key");
-    let issuer = CertifiedIssuer::self_signed(params, own).expect("a certificate");
-    let pair = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-    let signed = params.signed_by(&pair, &issuer).expect("a certificate");
-    let write = |file: &str, text: String| {
-        let path = directory.file(file);
-        std::fs::write(&path, text).expect("a file can be written");
-        path
-    };
-    Files {
-        authority: write("ca.pem", issuer.pem()),
-        certificate: write("server.pem", signed.pem()),
-        key: write("server.key", pair.serialize_pem()),
-        _directory: directory,
-    }
-}
+use crate::cap::certificates::Certificates;
 
 #[test]
 fn a_nats_server_that_requires_tls_gets_it() {
     if !wanted("a_nats_server_that_requires_tls_gets_it") {
         return;
     }
-    let files = files("127.0.0.1");
-    let text = |path: &PathBuf| path.to_str().expect("a path of text").to_owned();
-    let nats = Nats::start(&["--tls", "--tlscert", &text(&files.certificate), "--tlskey", &text(&files.key)]);
+    let files = Certificates::of("127.0.0.1");
+    let nats = files.nats();
     let authorities = Authorities::from_file(&files.authority).expect("a certificate");
     let tls = ClientTls::new(authorities).expect("a configuration");
     let connect = |tls: Option<&ClientTls>, url: &str| {
@@ -80,8 +46,8 @@ fn the_tls_settings_of_redis_take_effect() {
     if !wanted("the_tls_settings_of_redis_take_effect") {
         return;
     }
-    let files = files("redis.example");
-    let redis = Redis::start_with_tls(&files.certificate, &files.key, &[]);
+    let files = Certificates::of("redis.example");
+    let redis = files.redis();
     let ping = |authority: bool, name: Option<&str>, insecure: bool| {
         let mut options = RedisOptions::new(&redis.url()).expect("a URL");
         let tls = options.tls.as_mut().expect("the URL is rediss://");
