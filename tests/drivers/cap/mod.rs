@@ -8,6 +8,7 @@ mod handlers;
 mod jobs;
 mod memory_server;
 mod middleware;
+mod order;
 mod pool;
 mod router;
 mod sessions;

@@ -245,7 +245,7 @@ impl Durable {
             let message = Message { subject: received.subject.into_string(), reply: None, payload: received.payload };
             // The reply is where the acknowledgement goes.
             let acknowledgement = received.reply.map(|reply| self.unacknowledged.add(reply));
-            if sender.send(Received { message, acknowledgement }).await.is_err() {
+            if sender.send(Received { message, arrival: None, acknowledgement }).await.is_err() {
                 return;
             }
         }

@@ -1,7 +1,8 @@
 //! The bus on NATS, with `async-nats`.
 
 use std::fmt::Display;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use nuncio_shared::cap::{
 };
 use nuncio_shared::io::BoxFuture;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{info, warn};
@@ -356,9 +358,12 @@ impl Stream for Messages {
     type Item = Received;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        match Pin::new(&mut self.subscriber).poll_next(cx) {
+        // Without this, a task that has read much would find nothing here although there are messages, and would read a later
+        // one from another subscription.
+        let next = pin!(unconstrained(poll_fn(|cx| Pin::new(&mut self.subscriber).poll_next(cx)))).poll(cx);
+        match next {
             Poll::Ready(next) => {
-                Poll::Ready(next.map(|next| Received { message: message(next), acknowledgement: None }))
+                Poll::Ready(next.map(|next| Received { message: message(next), arrival: None, acknowledgement: None }))
             }
             Poll::Pending => self.ended.as_mut().poll(cx).map(|()| None),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -22,13 +23,24 @@ pub(in crate::cap) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<(u64, Message)>,
+    messages: VecDeque<Waiting>,
     bytes: usize,
     has_ended: bool,
     /// Whether the last message was dropped.
     overflows: bool,
     waker: Option<Waker>,
 }
+
+/// A message that waits.
+#[derive(Debug)]
+struct Waiting {
+    subscription: u64,
+    arrival: u64,
+    message: Message,
+}
+
+/// Counts the messages that were added to any inbox of this process. So their order is known over all subscriptions.
+static ARRIVALS: AtomicU64 = AtomicU64::new(0);
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +74,8 @@ impl Inbox {
         }
         queue.overflows = false;
         queue.bytes += bytes;
-        queue.messages.push_back((subscription, message));
+        let arrival = ARRIVALS.fetch_add(1, Ordering::Relaxed);
+        queue.messages.push_back(Waiting { subscription, arrival, message });
         let waker = queue.waker.take();
         drop(queue);
         waker.into_iter().for_each(Waker::wake);
@@ -80,10 +93,14 @@ impl Inbox {
 
     /// Returns the next message with the number of its subscription, or `None` at the end.
     pub(in crate::cap) fn poll(&self, cx: &Context<'_>) -> Poll<Option<(u64, Message)>> {
+        self.poll_waiting(cx).map(|waiting| waiting.map(|waiting| (waiting.subscription, waiting.message)))
+    }
+
+    fn poll_waiting(&self, cx: &Context<'_>) -> Poll<Option<Waiting>> {
         let mut queue = lock(&self.queue);
-        if let Some((subscription, message)) = queue.messages.pop_front() {
-            queue.bytes -= size(&message);
-            return Poll::Ready(Some((subscription, message)));
+        if let Some(waiting) = queue.messages.pop_front() {
+            queue.bytes -= size(&waiting.message);
+            return Poll::Ready(Some(waiting));
         }
         if queue.has_ended {
             return Poll::Ready(None);
@@ -110,7 +127,9 @@ impl<F: FnMut() + Unpin> Stream for Messages<F> {
     type Item = Received;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
-        self.inbox.poll(cx).map(|message| message.map(|(_, message)| Received { message, acknowledgement: None }))
+        let received =
+            |Waiting { message, arrival, .. }| Received { message, arrival: Some(arrival), acknowledgement: None };
+        self.inbox.poll_waiting(cx).map(|waiting| waiting.map(received))
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Message {
 pub struct Received {
     /// The message.
     pub message: Message,
+    /// The place of the message among all that have arrived on the connection, over its subscriptions, if the bus knows it.
+    /// Only the order of these numbers means something. Nodes take messages in this order.
+    pub arrival: Option<u64>,
     /// What acknowledges it, if it comes from a durable stream. A message that is not acknowledged is delivered again.
     pub acknowledgement: Option<Box<dyn Acknowledge>>,
 }

@@ -1,22 +1,26 @@
 //! The tasks that connect a machine to a bus.
 
-use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 
-use futures_lite::StreamExt as _;
-use futures_lite::future::{or, poll_once, yield_now};
+use futures_lite::future::{or, yield_now};
 use nuncio_core::cap::Subject;
 use tracing::{debug, error, info, warn};
 
 use super::hub::{Hub, Link, Role, State};
+use super::inputs::Inputs;
 use super::wire::{Manner, Order};
-use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received, Subscription};
-use crate::io::sync::CancellationToken;
+use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received};
+
+/// How many messages are passed to the machine until the other tasks of the thread have their turn.
+const TURN: u64 = 32;
 
 /// Starts the tasks of a hub on its thread. They end when the hub is stopped.
 pub(crate) fn start<R: Role>(hub: &Arc<Hub<R>>) {
+    let inputs = Arc::new(Inputs::default());
     spawn(hub, watch(Arc::clone(hub)));
-    spawn(hub, carry(Arc::clone(hub)));
+    spawn(hub, carry(Arc::clone(hub), Arc::clone(&inputs)));
+    spawn(hub, read(Arc::clone(hub), inputs));
     spawn(hub, keep_time(Arc::clone(hub)));
 }
 
@@ -67,15 +71,14 @@ fn lose<R: Role>(hub: &Arc<Hub<R>>) -> bool {
 }
 
 /// Carries out the machine's orders, one after the other.
-async fn carry<R: Role>(hub: Arc<Hub<R>>) {
-    let mut readers = BTreeMap::new();
+async fn carry<R: Role>(hub: Arc<Hub<R>>, inputs: Arc<Inputs>) {
     loop {
         let number = match hub.link.value() {
             Link::Up(number) => number,
             _ => hub.link.wait(|link| if let Link::Up(number) = link { Some(*number) } else { None }).await,
         };
         let order = hub.wire.next().await;
-        let again = match carry_out(&hub, &order, &mut readers).await {
+        let again = match carry_out(&hub, &order, &inputs).await {
             Ok(()) => None,
             Err(BusError::Disconnected(_)) => Some(order).filter(R::State::survives),
             Err(fault) => {
@@ -103,11 +106,7 @@ async fn carry<R: Role>(hub: Arc<Hub<R>>) {
     }
 }
 
-async fn carry_out<R: Role>(
-    hub: &Arc<Hub<R>>,
-    order: &Order,
-    readers: &mut BTreeMap<Subject, Reader>,
-) -> Result<(), BusError> {
+async fn carry_out<R: Role>(hub: &Arc<Hub<R>>, order: &Order, inputs: &Inputs) -> Result<(), BusError> {
     match order {
         Order::Publish { subject, bytes } => {
             let message = Message { subject: subject.to_string(), reply: None, payload: bytes.clone() };
@@ -117,9 +116,7 @@ async fn carry_out<R: Role>(
             hub.bus.publish(Message { subject: to.clone(), reply: None, payload: bytes.clone() }).await
         }
         // A subscription outlives connections, so it may be there still.
-        Order::Subscribe { subject, .. } if readers.get(subject).is_some_and(|reader| !reader.ended.is_cancelled()) => {
-            Ok(())
-        }
+        Order::Subscribe { subject, .. } if inputs.has(subject) => Ok(()),
         Order::Subscribe { subject, manner } => {
             let name = subject.to_string();
             let subscription = match manner {
@@ -127,52 +124,32 @@ async fn carry_out<R: Role>(
                 Manner::Group => hub.bus.subscribe(&name, Some(&name)).await?,
                 Manner::Durable => hub.bus.subscribe_durable(&name).await?,
             };
-            let reader = Reader { stop: CancellationToken::new(), ended: CancellationToken::new() };
-            spawn(hub, read(Arc::clone(hub), subject.clone(), subscription, reader.clone()));
-            readers.insert(subject.clone(), reader);
+            inputs.add(subject.clone(), subscription);
             Ok(())
         }
         Order::Unsubscribe { subject } => {
-            if let Some(reader) = readers.remove(subject) {
-                reader.stop.cancel();
-                reader.ended.cancelled().await;
+            for received in inputs.remove(subject) {
+                pass(hub, subject, received);
             }
             Ok(())
         }
     }
 }
 
-/// The task that reads a subscription.
-#[derive(Clone)]
-struct Reader {
-    /// Ends the task after the messages that are there.
-    stop: CancellationToken,
-    /// Cancelled when the task has ended.
-    ended: CancellationToken,
-}
-
-/// Passes the messages of a subscription to the machine.
-async fn read<R: Role>(hub: Arc<Hub<R>>, subject: Subject, mut subscription: Subscription, reader: Reader) {
-    let stopped = async {
-        reader.stop.cancelled().await;
-        None
-    };
-    let mut stopped = std::pin::pin!(stopped);
-    while let Some(received) = or(subscription.next(), stopped.as_mut()).await {
+/// Passes the messages of all subscriptions to the machine, one after the other.
+async fn read<R: Role>(hub: Arc<Hub<R>>, inputs: Arc<Inputs>) {
+    for number in 1_u64.. {
         hub.wire.room().await;
+        let (subject, received) = poll_fn(|cx| inputs.poll(cx)).await;
         pass(&hub, &subject, received);
-        if reader.stop.is_cancelled() {
-            break;
+        if number % TURN == 0 {
+            yield_now().await;
         }
     }
-    while let Some(Some(received)) = poll_once(subscription.next()).await {
-        pass(&hub, &subject, received);
-    }
-    reader.ended.cancel();
 }
 
 fn pass<R: Role>(hub: &Arc<Hub<R>>, subject: &Subject, received: Received) {
-    let Received { message, acknowledgement } = received;
+    let Received { message, acknowledgement, .. } = received;
     hub.run(|machine, now| machine.receive(now, subject, &message, acknowledgement));
 }
 
