@@ -30,7 +30,7 @@ const PARALLEL: usize = 4;
 const REMEMBERED: usize = 32;
 const ANY_PORT: &str = "127.0.0.1:0";
 
-/// The input of a job: it counts to `to`, and takes a pause before each number and before its end.
+/// The input of a job: it counts to `to`, and takes a pause before each number.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Count {
     pub(super) job: String,
@@ -82,8 +82,6 @@ impl Work {
             ctx.progress(percent).message(format!("step {step} of {to}")).await?;
             self.note(|done| *done.steps.entry(job.clone()).or_default() += 1);
         }
-        // Results and progress are on subjects of their own, so one that follows the other at once may overtake it.
-        sleep(Duration::from_millis(pace_ms)).await;
         self.note(|done| _ = done.ended.insert(job));
         Ok(to)
     }
