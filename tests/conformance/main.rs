@@ -17,6 +17,7 @@ mod durability_jobs;
 mod durability_notes;
 mod durability_replay;
 mod durability_restored;
+mod durability_shutdown;
 mod durability_stalled;
 mod durability_transcript;
 mod durability_watching;

@@ -206,9 +206,20 @@ echo "{\"result\": $input}"
 
 #[test]
 fn a_server_that_is_killed_finds_the_jobs_of_its_pool_again() {
-    if !wanted("a_server_that_is_killed_finds_the_jobs_of_its_pool_again") {
-        return;
+    if wanted("a_server_that_is_killed_finds_the_jobs_of_its_pool_again") {
+        finds_the_jobs_of_its_pool_after("KILL");
     }
+}
+
+#[test]
+fn a_server_that_is_stopped_finds_the_jobs_of_its_pool_again() {
+    if wanted("a_server_that_is_stopped_finds_the_jobs_of_its_pool_again") {
+        finds_the_jobs_of_its_pool_after("TERM");
+    }
+}
+
+/// Ends a server with a signal while a worker runs its job, and starts it again.
+fn finds_the_jobs_of_its_pool_after(signal: &str) {
     let site = Site::start();
     script(site.folder.path(), "gated.sh", GATED);
     for pipe in ["begun", "gate"] {
@@ -217,6 +228,7 @@ fn a_server_that_is_killed_finds_the_jobs_of_its_pool_again() {
     let (_router, _worker) = (site.router(), site.worker(&["job.gated=sh gated.sh"]));
     let serve = || {
         let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "s3cret=me", "--journal", "journal"]);
+        command.args(["--drain", "10ms"]);
         command.args(["--cap-agent", "gated=job.gated", "--cap-id", "client-1", "--cap-keys", "keys"]);
         command.args(["--cap", &site.nats.url(), "--cap-redis", &site.redis.url()]).current_dir(site.folder.path());
         Serving::of(command)
@@ -227,11 +239,10 @@ fn a_server_that_is_killed_finds_the_jobs_of_its_pool_again() {
         command.args(["--url", url]).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
-    let mut server = serve();
+    let server = serve();
     let first = Component { child: submit(&server.url) };
     assert_eq!(fs::read_to_string(site.path("begun")).unwrap(), "begun\n");
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.stop(signal);
     drop(first);
 
     let server = serve();

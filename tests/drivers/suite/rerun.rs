@@ -1,11 +1,14 @@
 //! Jobs that go on after a restart of the server.
 
+use std::time::Duration;
+
 use nuncio_shared::arcp::journal::MemoryJournal;
-use nuncio_shared::arcp::{Failure, JobContext, OnRestart, Submit};
+use nuncio_shared::arcp::{Failure, JobContext, Level, OnRestart, Reconnect, Refused, Shutdown, Submit};
 use serde_json::{Value, json};
 use smol::channel::unbounded;
 
-use super::support::{builder, connect, within};
+use super::client::Client;
+use super::support::{builder, connect, memory_connector, within};
 
 #[test]
 fn a_job_is_run_again_and_reads_its_note() {
@@ -70,5 +73,50 @@ fn jobs_that_waited_for_a_slot_run_after_a_restart() {
             assert_eq!(*job.job_id(), jobs[n]);
             assert_eq!(job.result::<usize>().await.unwrap(), n + 1);
         }
+    });
+}
+
+#[test]
+fn a_server_that_is_stopped_leaves_the_jobs_that_are_run_again_to_its_next_start() {
+    within(async {
+        let (told, began) = unbounded();
+        let (stopped, is_left) = unbounded();
+        let agent = move |_: Value, ctx: JobContext| {
+            let (told, stopped) = (told.clone(), stopped.clone());
+            async move {
+                if ctx.restarts() == 0 {
+                    let detached = ctx.clone();
+                    smol::spawn(async move {
+                        detached.cancelled().await;
+                        let refused = detached.log(Level::Info, "late").await.unwrap_err();
+                        stopped.send((detached.is_left(), refused)).await.unwrap();
+                    })
+                    .detach();
+                    told.send(()).await.unwrap();
+                    std::future::pending::<()>().await;
+                }
+                Ok(ctx.restarts())
+            }
+        };
+        let journal = MemoryJournal::new();
+        let build = |journal: MemoryJournal| {
+            let again = builder().agent("again", agent.clone()).on_restart("again", OnRestart::Rerun);
+            again.journal(journal).build().unwrap()
+        };
+        let server = build(journal.clone());
+        let client = Client::over(memory_connector(&server), "tok-alice").reconnect(Reconnect::never());
+        let client = client.connect().await.unwrap();
+        let submit = Submit::new("again").idempotency_key("k");
+        let mut job = client.submit(&submit).await.unwrap();
+        began.recv().await.unwrap();
+        assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
+        assert_eq!(is_left.recv().await.unwrap(), (true, Refused::Stale), "what the agent has begun is told");
+        job.outcome().await.unwrap_err();
+        let server = build(journal.snapshot());
+        assert_eq!(server.restored().map(|restored| (restored.rerun, restored.interrupted)), Some((1, 0)));
+        let client = connect(&server, "tok-alice").await;
+        let mut same = client.submit(&submit).await.unwrap();
+        assert_eq!(same.job_id(), job.job_id());
+        assert_eq!(same.result::<u32>().await.unwrap(), 1);
     });
 }

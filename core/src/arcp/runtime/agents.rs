@@ -112,7 +112,7 @@ impl Agents {
         }
     }
 
-    /// Notes that a job that may have been waiting for a slot has ended.
+    /// Notes that a job that may have been waiting for a slot waits no longer.
     pub(super) fn leave(&mut self, name: &str, job: JobKey) {
         if let Some(agent) = self.known.get_mut(name) {
             agent.waiting.retain(|waiting| *waiting != job);

@@ -83,6 +83,12 @@ impl Runtime {
         job.number(numbered);
         let (trace_id, seq) = (job.accepted().trace_id, job.last_seq());
         let position = job.remember(needs, payload.clone(), &self.config.limits);
+        if begun.is_some() {
+            job.begin_repeatable();
+        }
+        if needs.has(Feature::ResultChunk) {
+            job.note_chunk();
+        }
         self.record(|_| {
             let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, begun, to };
             Some(Record::JobEvent(record.into()))

@@ -7,7 +7,7 @@ use super::Runtime;
 use super::append::event_len;
 use super::host::{JobKey, Refused, SessionKey};
 use super::jobs::job::Job;
-use super::jobs::state::Cause;
+use super::jobs::state::{Cause, JobState};
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::{Body, ChunkMeta, Meta};
 use crate::arcp::wire::error::Fault;
@@ -126,7 +126,7 @@ impl Runtime {
 
     /// Checks that a job's agent may act.
     pub(super) fn running(&self, id: JobKey) -> Result<(), Refused> {
-        let job = self.jobs.get(id).ok_or(Refused::Stale)?;
+        let job = self.jobs.get(id).filter(|job| job.state() != JobState::Left).ok_or(Refused::Stale)?;
         if job.output().has_rest() {
             Err(Refused::Terminal)
         } else if job.state().is_running() {

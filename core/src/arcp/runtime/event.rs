@@ -143,6 +143,13 @@ pub enum Event {
         /// The inline result as JSON text; absent for a streamed one.
         result: Option<Bytes>,
     },
+    /// A job is left to the next start of the runtime: it has not ended, and
+    /// [`Runtime::restore`](crate::arcp::Runtime::restore) lets it go on. If its agent runs, it must be dropped. This is the
+    /// last event of a job.
+    Left {
+        /// The job.
+        job: JobKey,
+    },
     /// A request: this credential has to be revoked upstream. [`Runtime::revoked`](crate::arcp::Runtime::revoked) or
     /// [`Runtime::revoke_failed`](crate::arcp::Runtime::revoke_failed) answers it; after a failure it comes again.
     Revoke {

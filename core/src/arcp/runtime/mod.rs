@@ -250,7 +250,7 @@ impl Runtime {
                 JobState::Running => stats.jobs_running += 1,
                 JobState::Cancelling => stats.jobs_cancelling += 1,
                 JobState::Success | JobState::Error | JobState::Cancelled | JobState::TimedOut => stats.jobs_kept += 1,
-                JobState::Gone => {}
+                JobState::Gone | JobState::Left => {}
             }
         }
         stats

@@ -26,10 +26,17 @@ impl Runtime {
         }
     }
 
-    /// Ends every job with `INTERNAL_ERROR` and closes every connection (1001) once its queue is empty.
+    /// Stops the runtime: ends every job with `INTERNAL_ERROR`, and closes every connection (1001) once its queue is empty.
+    ///
+    /// With a journal, the jobs that [`Runtime::restore`] lets go on do not end. They are left to it with
+    /// [`Event::Left`]: no record follows, and commands for them are [`Refused::Stale`](crate::arcp::Refused::Stale).
     pub fn abort(&mut self, now: Time) {
         self.input(now, |this| {
             this.drain.begin();
+            // Before other jobs end, so that no freed slot and no child's end changes anything for them.
+            if this.durability.is_kept() {
+                this.leave_jobs();
+            }
             let fault =
                 Fault::new(ErrorCode::InternalError, "the runtime is shutting down; submit the job again later");
             for id in this.jobs.ids() {
@@ -44,6 +51,19 @@ impl Runtime {
             }
             this.check_drained();
         });
+    }
+
+    /// Leaves the jobs that go on after a restart to it.
+    fn leave_jobs(&mut self) {
+        for id in self.jobs.ids() {
+            let goes_on = self.fate(id).is_ok() && self.credentials.of(id).is_empty();
+            if goes_on && self.jobs.leave(id, &mut self.timers) {
+                if let Some(agent) = self.jobs.get(id).map(|job| job.accepted().agent.clone()) {
+                    self.agents.leave(&agent, id);
+                }
+                self.event(Event::Left { job: id });
+            }
+        }
     }
 }
 

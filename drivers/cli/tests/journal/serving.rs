@@ -214,7 +214,17 @@ fn a_disk_that_fills_up_stops_new_work_and_loses_no_accepted_job() {
 }
 
 #[test]
-fn jobs_go_on_after_a_restart_as_their_agents_say() {
+fn jobs_go_on_after_a_crash_as_their_agents_say() {
+    go_on_after("KILL");
+}
+
+#[test]
+fn jobs_go_on_after_a_stop_as_their_agents_say() {
+    go_on_after("TERM");
+}
+
+/// Ends a server with a signal while one job runs and two wait for a slot, and starts it again.
+fn go_on_after(signal: &str) {
     let folder = Folder::new();
     let journal = folder.file("journal");
     let started = folder.file("started");
@@ -224,7 +234,8 @@ fn jobs_go_on_after_a_restart_as_their_agents_say() {
          echo \"{{\\\"result\\\":$input}}\"'"
     );
     let options = ["--token", "t=me", "--journal", &journal, "--agent", &program];
-    let again = [&options[..], &["--max-concurrent", "again=1", "--restart", "again=rerun"]].concat();
+    let again =
+        [&options[..], &["--max-concurrent", "again=1", "--restart", "again=rerun", "--drain", "10ms"]].concat();
     let serving = Serving::start(&again);
     let submit = |input: &str| {
         let detached = serving.submit("t", &["again", "--input", input, "--detach"]);
@@ -235,7 +246,7 @@ fn jobs_go_on_after_a_restart_as_their_agents_say() {
     while !folder.path("started").exists() {
         std::thread::yield_now();
     }
-    serving.stop("KILL");
+    serving.stop(signal);
 
     let mut serving = Serving::start(&again);
     let line = serving.until("restored");

@@ -30,11 +30,11 @@ use crate::io::Driver;
 /// The lease is enforced here: a job without budget is not sent, and one whose budget is exhausted or whose lease has ended
 /// is cancelled. A worker reads the lease where it acts on it.
 ///
-/// With a journal, a job goes on after a crash of the server: it is submitted again with the same id, its router says what
+/// With a journal, a job goes on when the server has crashed or was stopped, and is started again: it is submitted again with the same id, its router says what
 /// the pool has made of it, and no worker runs it twice. That takes a client with an id that stays the same. Of the progress
 /// that was made meanwhile, the router keeps the latest
-/// ([`RouterLimits::progress`](crate::cap::RouterLimits)). A server that is shut down ends its jobs, and cancels them in the
-/// pool.
+/// ([`RouterLimits::progress`](crate::cap::RouterLimits)). Without a journal, a server that is shut down ends its jobs, and
+/// cancels them in the pool.
 ///
 /// ```
 /// # use nuncio_smol::{arcp, auth, bridge, cap};
@@ -155,6 +155,10 @@ impl Guard {
                     return std::future::pending().await;
                 }
                 self.ctx.cancelled().await;
+                if self.ctx.is_left() {
+                    // The agent is dropped.
+                    return std::future::pending().await;
+                }
                 Next::Cancelled
             };
             match or(cancelled, progress).await {
@@ -189,10 +193,11 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    /// The agent is dropped when its job has ended, for example at its deadline. It is also dropped when its executor is, as
-    /// in a process that ends: then the job goes on in the pool.
+    /// The agent is dropped when its job has ended, for example at its deadline. It is also dropped when its job is left to
+    /// the next start of the server, and when its executor is, as in a process that ends: then the job goes on in the pool.
     fn drop(&mut self) {
-        if !self.is_over && (self.ctx.has_ended() || self.ctx.is_cancelled()) {
+        let is_stopped = self.ctx.has_ended() || self.ctx.is_cancelled();
+        if !self.is_over && is_stopped && !self.ctx.is_left() {
             self.cancel(self.ctx.cancel_reason().unwrap_or("the job has ended"));
         }
     }

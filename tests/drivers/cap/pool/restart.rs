@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nuncio_shared::arcp::journal::MemoryJournal;
-use nuncio_shared::arcp::{Reconnect, Transport, Via};
+use nuncio_shared::arcp::{Reconnect, Shutdown, Transport, Via};
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::net::unix::UnixStream;
@@ -150,5 +150,34 @@ fn a_job_that_has_ended_in_the_pool_meanwhile_has_its_result() {
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         bus.close().await;
         drop(first);
+    });
+}
+
+#[test]
+fn a_server_that_is_stopped_leaves_its_jobs_to_the_pool_and_adopts_them_again() {
+    within(async {
+        let net = Net::new().await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (builder, tell) = told(&calls);
+        let _worker = net.worker(builder).await;
+        let journal = MemoryJournal::new();
+        let first = net.front().journal(journal.clone()).build().unwrap();
+        let way = Way::new(&first);
+        let client = way.connect().await;
+        let mut job = client.submit(&Submit::new("work").input("hello")).await.unwrap();
+        let mut numbers = Vec::new();
+        tell.send(20).await.unwrap();
+        assert_eq!(next(&mut job, &mut numbers).await, Some(progress(20, "on it")));
+        assert_eq!(first.shutdown(Duration::ZERO).await, Shutdown::Aborted);
+        drop(first);
+        let second = net.front().journal(journal.snapshot()).build().unwrap();
+        assert_eq!(second.restored().map(|restored| (restored.rerun, restored.interrupted)), Some((1, 0)));
+        way.lead_to(&second);
+        tell.send(60).await.unwrap();
+        assert_eq!(next(&mut job, &mut numbers).await, Some(progress(60, "on it")));
+        drop(tell);
+        assert_eq!(next(&mut job, &mut numbers).await, None);
+        assert_eq!(job.result::<String>().await.unwrap(), "hello", "the pool was not told to cancel it");
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "no worker runs the job twice");
     });
 }

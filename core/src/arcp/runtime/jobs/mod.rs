@@ -217,6 +217,15 @@ impl Jobs {
         Some(status)
     }
 
+    /// Leaves a job to the next start of the runtime, without a terminal. Returns whether it was left.
+    pub(super) fn leave(&mut self, id: JobKey, timers: &mut Timers) -> bool {
+        let is_left = self.table.get_mut(id).is_some_and(|job| job.leave(id, timers));
+        if is_left {
+            self.live -= 1;
+        }
+        is_left
+    }
+
     pub(super) fn set_terminal(&mut self, id: JobKey, terminal: Arc<Terminal>) {
         if let Some(job) = self.table.get_mut(id) {
             job.set_terminal(terminal);

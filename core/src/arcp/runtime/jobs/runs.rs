@@ -13,9 +13,9 @@ pub(super) struct Runs {
     pub(super) restarts: u32,
     /// Whether its request is on record.
     pub(super) recorded: bool,
-    /// Whether its last run is on record as one that may be repeated.
+    /// Whether a run is on record as one that may be repeated.
     pub(super) repeatable: bool,
-    /// Whether a part of its result was streamed before the restart.
+    /// Whether a part of its result is on record.
     pub(super) streamed: bool,
     pub(super) note: Option<Bytes>,
     pub(super) notes: u64,

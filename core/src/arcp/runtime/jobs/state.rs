@@ -8,9 +8,11 @@
 //! Gone                |                v
 //!                     |            Cancelling --finish, fail, grace over--> Cancelled
 //!                     +--cancel, parent ended--> Cancelled
+//!
+//! Pending, Running --leave--> Left
 //! ```
 //!
-//! Terminal states have no exit, and the first cause wins: in `Cancelling` neither a timeout nor an expiry changes
+//! Terminal states and `Left` have no exit, and the first cause wins: in `Cancelling` neither a timeout nor an expiry changes
 //! anything.
 
 use crate::arcp::wire::job::FinalStatus;
@@ -37,6 +39,9 @@ pub enum JobState {
     TimedOut,
     /// Declined: it was never accepted.
     Gone,
+    /// Left to the next start of the runtime, which has a journal and is stopped. It has not ended, and here nothing
+    /// more becomes of it.
+    Left,
 }
 
 transitions!(JobState {
@@ -62,13 +67,15 @@ transitions!(JobState {
     end_with_parent: Pending | Running | Cancelling => Cancelled;
     /// The runtime is aborted.
     abort: Pending | Running => Error, Cancelling => Cancelled;
+    /// The runtime is aborted, and the job goes on after a restart.
+    leave: Pending | Running => Left;
 });
 
 impl JobState {
     /// The status on the wire (§7.3): a cancelled job runs until its agent has ended.
     pub const fn as_str(self) -> &'static str {
         match self {
-            JobState::Asked | JobState::Pending => "pending",
+            JobState::Asked | JobState::Pending | JobState::Left => "pending",
             JobState::Running | JobState::Cancelling => "running",
             JobState::Success => "success",
             JobState::Error | JobState::Gone => "error",
@@ -93,7 +100,12 @@ impl JobState {
             JobState::Error => Some(FinalStatus::Error),
             JobState::Cancelled => Some(FinalStatus::Cancelled),
             JobState::TimedOut => Some(FinalStatus::TimedOut),
-            JobState::Asked | JobState::Pending | JobState::Running | JobState::Cancelling | JobState::Gone => None,
+            JobState::Asked
+            | JobState::Pending
+            | JobState::Running
+            | JobState::Cancelling
+            | JobState::Gone
+            | JobState::Left => None,
         }
     }
 
@@ -154,7 +166,7 @@ mod tests {
     use super::JobState;
     use crate::state::{Table as _, table};
 
-    const ALL: [JobState; 9] = [
+    const ALL: [JobState; 10] = [
         JobState::Asked,
         JobState::Pending,
         JobState::Running,
@@ -164,6 +176,7 @@ mod tests {
         JobState::Cancelled,
         JobState::TimedOut,
         JobState::Gone,
+        JobState::Left,
     ];
 
     #[test]
@@ -173,7 +186,8 @@ mod tests {
 
     #[test]
     fn s7_3_terminal_states_have_no_exit() {
-        for state in [JobState::Success, JobState::Error, JobState::Cancelled, JobState::TimedOut, JobState::Gone] {
+        let last = [JobState::Success, JobState::Error, JobState::Cancelled, JobState::TimedOut];
+        for state in last.into_iter().chain([JobState::Gone, JobState::Left]) {
             for (name, transition) in JobState::TRANSITIONS {
                 let mut next = state;
                 assert!(!transition(&mut next), "{state:?} {name}");

@@ -52,7 +52,7 @@ impl Restoring {
                 job.restore_run(begun);
             }
             if needs.has(Feature::ResultChunk) {
-                job.restore_chunk();
+                job.note_chunk();
             }
         }
         if !jobs.get_mut(id)?.restore_event(position, seq, shared, past, &self.runtime.config.limits) {

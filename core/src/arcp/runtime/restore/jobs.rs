@@ -1,5 +1,6 @@
 //! What a restart does to the jobs that had not ended.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Restoring;
@@ -9,6 +10,7 @@ use crate::arcp::runtime::jobs::runs::Unfinished;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
 use crate::arcp::wire::agent::OnRestart;
 use crate::arcp::wire::error::{ErrorCode, Fault};
+use crate::arcp::wire::ids::JobUlid;
 
 impl Restoring {
     /// Ends the jobs that cannot go on, and runs or queues the others.
@@ -45,17 +47,33 @@ impl Restoring {
 
     /// Returns how a job goes on, or why it cannot.
     fn fate(&self, id: JobKey) -> Result<Unfinished, Fault> {
-        let Some(job) = self.runtime.jobs.get(id) else { return Err(restarted(RESTARTED)) };
+        let unfinished = self.runtime.fate(id)?;
+        if self.runtime.jobs.get(id).is_some_and(|job| self.has_issued(job.ulid())) {
+            return Err(restarted("the runtime restarted and revokes the job's credentials; submit the job again"));
+        }
+        Ok(unfinished)
+    }
+
+    fn has_issued(&self, job: JobUlid) -> bool {
+        self.issued.range((job, String::new())..).next().is_some_and(|((of, _), _)| *of == job)
+    }
+}
+
+impl Runtime {
+    /// Returns how a job goes on after a restart with the present agents, or why it cannot.
+    pub(in crate::arcp::runtime) fn fate(&self, id: JobKey) -> Result<Unfinished, Fault> {
+        let Some(job) = self.jobs.get(id) else { return Err(restarted(RESTARTED)) };
         let accepted = job.accepted();
         // A run begins without children. One that is cancelled or has found its lease expired can only end so.
-        if job.parent().is_some() || job.state() != JobState::Pending || job.is_expired() {
+        let may_go_on = matches!(job.state(), JobState::Pending | JobState::Running) && !job.is_expired();
+        if job.parent().is_some() || !may_go_on {
             return Err(restarted(RESTARTED));
         }
         let unfinished = job.unfinished();
         if unfinished == Unfinished::Lost {
             return Err(restarted(RESTARTED));
         }
-        let on_restart = match self.runtime.agents.still(&accepted.agent, accepted.version.as_deref()) {
+        let on_restart = match self.agents.still(&accepted.agent, accepted.version.as_deref()) {
             Ok(on_restart) => on_restart,
             Err(fault) if unfinished == Unfinished::Waiting => return Err(fault.with_detail("reason", REASON)),
             Err(_) => OnRestart::Fail,
@@ -67,10 +85,6 @@ impl Restoring {
             return Err(restarted(
                 "the runtime restarted when a part of the result had been sent; submit the job again",
             ));
-        }
-        let first = (accepted.id, alloc::string::String::new());
-        if self.issued.range(first..).next().is_some_and(|((of, _), _)| *of == accepted.id) {
-            return Err(restarted("the runtime restarted and revokes the job's credentials; submit the job again"));
         }
         Ok(unfinished)
     }

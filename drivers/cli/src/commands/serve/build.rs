@@ -101,14 +101,16 @@ impl Service {
         outcome
     }
 
-    /// Kills every program and shuts down, within a few seconds.
+    /// Shuts down at once and kills every program, within a few seconds.
     pub(super) async fn kill(&self) {
         const TIMEOUT: Duration = Duration::from_secs(2);
+        // First, so that the jobs that go on after a restart do not fail with their programs.
+        drop(tokio::time::timeout(TIMEOUT, self.server.shutdown(Duration::ZERO)).await);
         #[cfg(unix)]
         if let Some(host) = &self.host {
             host.kill_all();
+            drop(tokio::time::timeout(TIMEOUT, host.idle()).await);
         }
-        drop(tokio::time::timeout(TIMEOUT, self.shutdown(Duration::ZERO)).await);
     }
 }
 

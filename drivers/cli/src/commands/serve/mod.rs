@@ -100,13 +100,19 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 
 async fn stop(service: &Service, settings: &Settings, termination: &mut Termination) {
     eprint_line(&format!(
-        "nuncio: stopping; running jobs have {} to end, a second signal ends them at once",
+        "nuncio: stopping; running jobs have {} to end, a second signal stops them at once",
         settings.drain
     ));
     tokio::select! {
         outcome = service.shutdown(settings.drain.get()) => {
             if outcome == Shutdown::Aborted {
-                eprint_line("nuncio: the jobs that were still running have been ended");
+                eprint_line(match settings.journal {
+                    None => "nuncio: the jobs that were still running have been ended",
+                    Some(_) => {
+                        "nuncio: the jobs that were still running have been stopped; those that go on after a restart are \
+                         in the journal"
+                    }
+                });
             }
             eprint_line("nuncio: stopped");
         }

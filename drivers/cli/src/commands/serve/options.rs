@@ -62,7 +62,8 @@ pub(crate) struct Options {
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
     #[arg(long, help_heading = "Agents")]
     pub(super) demo_agents: bool,
-    /// Time that running jobs have to end after SIGINT or SIGTERM [default: 10s]
+    /// Time that running jobs have to end after SIGINT or SIGTERM. Then they are stopped; with --journal, those that --restart
+    /// and --cap-agent let go on do so after the next start [default: 10s]
     #[arg(long, value_name = "DURATION", help_heading = "Agents")]
     pub(super) drain: Option<HumanDuration>,
     /// Time that a program has to end between SIGTERM and SIGKILL [default: 5s]

@@ -20,7 +20,7 @@ use crate::commands::cap::servers;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[command(next_help_heading = "Pool of CAP workers")]
 pub(super) struct PoolOptions {
-    /// Offer the workers of a topic as an agent. Repeat it for more agents. With --journal, a server that was killed finds
+    /// Offer the workers of a topic as an agent. Repeat it for more agents. With --journal, a server that was killed or stopped finds
     /// its jobs in the pool again
     #[arg(long = "cap-agent", value_name = "NAME[@VERSION]=TOPIC")]
     #[serde(rename = "cap-agent")]

@@ -21,7 +21,7 @@ use crate::io::sync::CancellationToken;
 /// and streams the result.
 ///
 /// It is cheap to clone and can be passed to other tasks and threads. After the job's end, everything is refused with
-/// [`Refused::Terminal`]. Methods that emit wait while the owner's event log is full (back-pressure); all others return at
+/// [`Refused::Terminal`], and with [`Refused::Stale`] once the job [is left](JobContext::is_left). Methods that emit wait while the owner's event log is full (back-pressure); all others return at
 /// once.
 ///
 /// ```
@@ -160,8 +160,8 @@ impl JobContext {
         self.hub.look(|runtime| runtime.job(self.job.key).and_then(|view| view.note.map(<[u8]>::to_vec)))
     }
 
-    /// Returns a token that is cancelled when the agent is to stop (§7.4) and when the job has ended. The agent is dropped
-    /// `Config::cancel_grace` after it was asked to stop.
+    /// Returns a token that is cancelled when the agent is to stop (§7.4), when the job has ended, and when the job
+    /// [is left](JobContext::is_left). The agent is dropped `Config::cancel_grace` after it was asked to stop.
     pub fn cancellation(&self) -> &CancellationToken {
         self.job.cancellation()
     }
@@ -176,7 +176,14 @@ impl JobContext {
         self.job.cancellation().is_cancelled()
     }
 
-    /// Returns whether the job has ended. An agent that is dropped may see this before the cancellation.
+    /// Returns whether the job was left to the next start of the server, which runs it again as its agent
+    /// [declares](crate::arcp::OnRestart::Rerun): the server was stopped and has a journal. The job has not ended, so what it
+    /// has begun elsewhere should go on.
+    pub fn is_left(&self) -> bool {
+        self.job.is_left()
+    }
+
+    /// Returns whether the job has ended or was left. An agent that is dropped may see this before the cancellation.
     #[cfg(feature = "cap")]
     pub(crate) fn has_ended(&self) -> bool {
         self.job.has_ended()

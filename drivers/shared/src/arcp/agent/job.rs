@@ -1,6 +1,6 @@
 //! A running job, as the server's tasks and its agent share it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -23,8 +23,10 @@ pub(crate) struct Job {
     /// Cancelled when the agent is to stop.
     cancelled: CancellationToken,
     cancel_reason: OnceLock<String>,
-    /// Cancelled when the job has ended; the agent is dropped then.
+    /// Cancelled when the job has ended or was left; the agent is dropped then.
     ended: CancellationToken,
+    /// Whether the job was left to the next start of the server.
+    left: AtomicBool,
     /// Notified when the owner's event log has room again.
     room: Event,
     emitted: AtomicU32,
@@ -87,6 +89,7 @@ impl Job {
             cancelled: CancellationToken::new(),
             cancel_reason: OnceLock::new(),
             ended: CancellationToken::new(),
+            left: AtomicBool::new(false),
             room: Event::new(),
             emitted: AtomicU32::new(0),
             noted: AtomicU64::new(0),
@@ -173,11 +176,24 @@ impl Job {
         span
     }
 
+    /// Stops everything that still runs for the job here, because the next start of the server goes on with it.
+    pub(crate) fn leave(&self) {
+        // First, so that whatever is stopped by the end knows why.
+        self.left.store(true, Ordering::SeqCst);
+        drop(self.end());
+    }
+
+    /// Returns whether the job was left to the next start of the server.
+    pub(crate) fn is_left(&self) -> bool {
+        self.left.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether the job has ended or was left.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.is_cancelled()
     }
 
-    /// Waits until the job has ended.
+    /// Waits until the job has ended or was left.
     pub(crate) async fn over(&self) {
         self.ended.cancelled().await;
     }

@@ -56,7 +56,7 @@ impl Agents for Runner {
                     error!("the agent panicked");
                     conclude(&guard.hub, &guard.job, Err(Failure::internal("the agent panicked")));
                 }
-                None => debug!("the job has ended before its agent"),
+                None => debug!("the job has ended before its agent, or is left to the next start"),
             }
         };
         (self.spawn)(Box::pin(running.instrument(span)));

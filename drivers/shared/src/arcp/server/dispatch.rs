@@ -229,6 +229,15 @@ impl State {
                     }
                 });
             }
+            Event::Left { job: key } => {
+                if let Some(job) = self.jobs.remove(&key) {
+                    actions.push(move |_| {
+                        let info = &job.info;
+                        info!(job = %info.id, trace = %info.trace_id, "the job is left to the next start");
+                        job.leave();
+                    });
+                }
+            }
             Event::Revoke { revocation, job, id, value, attempt } => {
                 actions.push(move |host| host.revoke(revocation, Revocation { job: job.into(), id, value, attempt }));
             }

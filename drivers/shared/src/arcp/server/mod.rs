@@ -204,6 +204,8 @@ impl<D: Driver> Server<D> {
     }
 
     /// Shuts the server down: gives running jobs the time `drain` to end, ends those that remain, and closes every socket.
+    /// With a journal, it does not end the jobs that go on after a restart, such as those of an agent that declares
+    /// [`OnRestart::Rerun`](crate::arcp::OnRestart::Rerun): the next start of the server goes on with them.
     ///
     /// During the drain new submits are refused. Everything else goes on: running jobs delegate, and clients connect to
     /// resume their sessions and to list and cancel jobs. Connections are closed with 1001 after the drain.

@@ -6,6 +6,6 @@
 pub enum Shutdown {
     /// Every job ended by itself.
     Drained,
-    /// The time for the drain passed, and the remaining jobs were ended.
+    /// The time for the drain passed, and the remaining jobs were ended, or left to the next start of a server with a journal.
     Aborted,
 }

@@ -53,12 +53,28 @@ impl Job {
     pub(crate) fn restore_run(&mut self, begun: Begun) {
         self.runs.since = Some(begun.since);
         self.runs.restarts = begun.restarts;
+        self.begin_repeatable();
+    }
+
+    /// Notes that a run that may be repeated is on record.
+    pub(crate) fn begin_repeatable(&mut self) {
         self.runs.repeatable = true;
     }
 
-    /// Restores that a part of its result was streamed.
-    pub(crate) fn restore_chunk(&mut self) {
+    /// Notes that a part of its result is on record.
+    pub(crate) fn note_chunk(&mut self) {
         self.runs.streamed = true;
+    }
+
+    /// Leaves it to the next start of the runtime. Returns whether it was left: it had not ended, and was not cancelled.
+    pub(in crate::arcp::runtime::jobs) fn leave(&mut self, id: JobKey, timers: &mut Timers) -> bool {
+        if !self.state.leave() {
+            return false;
+        }
+        self.end_deadlines(id, timers);
+        self.blocked = false;
+        self.output.end();
+        true
     }
 
     /// Whether it goes on after a restart, if its agent does.
