@@ -12,7 +12,7 @@
 //!                                     |
 //!  flush.rs          at the end of every input: dispatch.rs sends what waits, old jobs are forgotten, changes are recorded
 //!                                     |
-//!  poll_output       Outbox
+//!  poll_output       Outbox, seal.rs
 //! ```
 //!
 //! The path of a job (its states are in `job/state.rs`):
@@ -160,7 +160,8 @@ impl Router {
     /// Returns the next output, if there is one. Outputs are acted on in this order. What depends on a record comes out after
     /// [`Router::handle_stored`].
     pub fn poll_output(&mut self) -> Option<RouterOutput> {
-        self.outbox.poll()
+        let output = self.outbox.poll()?;
+        Some(self.freshen(output))
     }
 
     /// Returns the next deadline and its reason. [`Router::handle_timeout`] is called when it has passed.

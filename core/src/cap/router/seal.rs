@@ -1,17 +1,20 @@
 //! Packets are read and sealed: in the generic form, or as the production profile wants it.
 
+use alloc::string::String;
+
 use bytes::Bytes;
 
 use super::Router;
 use super::config::RouterTrust;
-use super::output::{RefusedByRouter, RouterEvent};
-use crate::cap::signature::generic::{open, seal};
+use super::output::{RefusedByRouter, RouterEvent, RouterOutput};
+use crate::cap::signature::generic::{Sealed, open, seal};
 use crate::cap::signature::profile::Seal;
-use crate::cap::signature::rejection::{ProfileFault, Rejection};
+use crate::cap::signature::rejection::{ProfileFault, Rejection, Unsignable};
 use crate::cap::wire::common::IdentityBinding;
 use crate::cap::wire::known::Timestamp;
 use crate::cap::wire::packet::{BusPacket, PROTOCOL_VERSION, Payload};
 use crate::cap::wire::subject::Subject;
+use crate::time::micros;
 
 impl Router {
     /// Opens a packet. Returns `None` for one that has no effect: one of the router's own, which the bus returns, or one of
@@ -51,7 +54,42 @@ impl Router {
 
     /// Seals a packet of the router's own. Returns `None` if that cannot be done, which is reported.
     pub(super) fn seal(&mut self, subject: &Subject, trace_id: &str, payload: impl Into<Payload>) -> Option<Bytes> {
-        let payload = payload.into();
+        match self.sealed(subject, trace_id, payload.into()) {
+            Ok(sealed) => {
+                if sealed.has_prefix_pair {
+                    self.outbox.warn(subject);
+                }
+                Some(Bytes::from(sealed.bytes))
+            }
+            Err(reason) => {
+                self.outbox.event(RouterEvent::Unsendable { subject: subject.clone(), reason });
+                None
+            }
+        }
+    }
+
+    /// Seals a packet of the production profile again if it has waited for the bus or the store for half of the time that it
+    /// is valid.
+    pub(super) fn freshen(&mut self, output: RouterOutput) -> RouterOutput {
+        let RouterOutput::Publish { subject, bytes } = output else { return output };
+        let Some((trace_id, payload)) = self.aged(&bytes) else { return RouterOutput::Publish { subject, bytes } };
+        match self.sealed(&subject, &trace_id, payload) {
+            Ok(sealed) => RouterOutput::Publish { subject, bytes: Bytes::from(sealed.bytes) },
+            Err(reason) => RouterOutput::Event(RouterEvent::Unsendable { subject, reason }),
+        }
+    }
+
+    /// Returns what a packet carries if it is one of the router's own in the production profile, and is that old.
+    fn aged(&self, bytes: &[u8]) -> Option<(String, Payload)> {
+        let lifetime = self.config.trust.production()?.terms.freshness.lifetime();
+        let packet = BusPacket::decode(bytes, &self.config.reading.limits).ok()?;
+        let is_own = packet.sender_id == self.config.id.as_str() && packet.signature_metadata.is_some();
+        let made_at = packet.created_at.filter(|_| is_own)?.to_time()?;
+        let is_aged = self.now.since(made_at) >= micros(lifetime / 2);
+        packet.payload.filter(|_| is_aged).map(|payload| (packet.trace_id, payload))
+    }
+
+    fn sealed(&mut self, subject: &Subject, trace_id: &str, payload: Payload) -> Result<Sealed, Unsignable> {
         let identity = match &payload {
             Payload::JobRequest(request) => request.identity.clone(),
             Payload::JobResult(result) => result.identity.clone(),
@@ -73,25 +111,13 @@ impl Router {
             payload: Some(payload),
             ..BusPacket::default()
         };
-        let sealed = match (&self.production, &self.trust, identity) {
+        match (&self.production, &self.trust, identity) {
             (Some(packets), Some(trust), Some(identity)) => {
                 let own = trust.config();
                 let key = Seal { key_id: &own.key_id, signer: &*own.signer, map_order: self.config.map_order };
                 packets.seal(packet, subject, identity, key, &mut self.random, self.now)
             }
             _ => seal(packet, self.config.map_order, self.config.signer.as_deref()),
-        };
-        match sealed {
-            Ok(sealed) => {
-                if sealed.has_prefix_pair {
-                    self.outbox.warn(subject);
-                }
-                Some(Bytes::from(sealed.bytes))
-            }
-            Err(reason) => {
-                self.outbox.event(RouterEvent::Unsendable { subject: subject.clone(), reason });
-                None
-            }
         }
     }
 }

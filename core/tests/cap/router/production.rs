@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    Authentication, BusPacket, Client, ClientConfig, ClientEvent, ClientOutput, ClientProduction, ComponentId,
+    Authentication, Budget, BusPacket, Client, ClientConfig, ClientEvent, ClientOutput, ClientProduction, ComponentId,
     DecodeLimits, IdentityBinding, JobOutput, JobRequest, JobStatus, Keyring, P256Signer, P256Verifier, Payload, Peers,
     Production, Reading, Router, RouterConfig, RouterEvent, RouterOutput, RouterProduction, RouterRecord, RouterTrust,
     Subject, Topic, Worker, WorkerConfig, WorkerOutput, WorkerTrust,
@@ -86,6 +86,8 @@ struct World {
     said: Vec<String>,
     /// Whether the worker ends jobs.
     works: bool,
+    /// Whether the router's records are durable at once.
+    stores: bool,
 }
 
 impl World {
@@ -100,6 +102,7 @@ impl World {
             records: Vec::new(),
             said: Vec::new(),
             works: true,
+            stores: true,
         };
         world.router.handle_connected(START);
         world.worker.handle_connected(START);
@@ -173,7 +176,9 @@ impl World {
                 RouterOutput::Reply { bytes, .. } => reply = Some(bytes),
                 RouterOutput::Store { number, record } => {
                     self.records.push((number, record));
-                    self.router.handle_stored(self.now, number);
+                    if self.stores {
+                        self.router.handle_stored(self.now, number);
+                    }
                 }
                 RouterOutput::Event(RouterEvent::Refused { reason, .. }) => {
                     self.said.push(format!("refused: {reason}"));
@@ -326,4 +331,34 @@ fn s19_a_request_that_is_sealed_again_gets_the_result_of_its_job_sealed_by_the_r
     world.run();
     let said = world.take();
     assert!(said.contains(&"SUCCEEDED by scheduler".to_owned()), "{said:?}");
+}
+
+#[test]
+fn s19_a_packet_that_has_waited_for_the_bus_is_sealed_when_it_is_sent() {
+    let mut world = World::new();
+    world.works = false;
+    let budget = Some(Budget { deadline_ms: 10_000, ..Budget::default() });
+    let request = JobRequest { job_id: "1".into(), topic: "job.echo".into(), budget, ..JobRequest::default() };
+    world.clients[0].submit(world.now, request, "trace", None).unwrap();
+    world.run();
+    world.router.handle_disconnected(world.now);
+    world.wait(20);
+    world.wait(400);
+    assert_eq!(world.take(), [""; 0]);
+    world.router.handle_connected(world.now);
+    world.run();
+    assert_eq!(world.take(), ["TIMEOUT by scheduler"]);
+}
+
+#[test]
+fn s19_a_packet_that_has_waited_for_the_store_is_sealed_when_it_is_sent() {
+    let mut world = World::new();
+    world.stores = false;
+    assert_eq!(world.submit(0, "1"), [""; 0]);
+    world.now = world.now.plus_secs(400);
+    let last = world.records.last().unwrap().0;
+    world.stores = true;
+    world.router.handle_stored(world.now, last);
+    world.run();
+    assert_eq!(world.take(), ["SUCCEEDED by w"]);
 }
