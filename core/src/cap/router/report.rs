@@ -53,10 +53,13 @@ impl Router {
     }
 
     /// Asks a worker with a session for a result that it has sent without the token: the session may have been renewed while
-    /// the result was under way.
+    /// the result was under way. It is asked once for each token, because it may not have got that one yet.
     fn ask_again(&mut self, key: RouterJob, sender: &str) {
-        let is_its = self.jobs.get(key).and_then(|job| job.worker.as_ref()).is_some_and(|own| own.as_str() == sender);
-        if is_its && self.has_session(sender) {
+        let session = self.trust.as_ref().and_then(|trust| trust.session(self.now, sender));
+        let Some(until) = session.map(|session| session.expires_at) else { return };
+        let Some(job) = self.jobs.touch(key) else { return };
+        let is_its = job.worker.as_ref().is_some_and(|own| own.as_str() == sender);
+        if is_its && job.asked_again.replace(until) != Some(until) {
             self.resend(key);
         }
     }

@@ -157,8 +157,10 @@ fn s14_a_renewed_session_goes_on_and_the_token_before_it_is_worth_nothing() {
     let now = world.router.now;
     world.session.handle_timeout(now);
     assert_eq!(world.exchange(), ["reply to _INBOX.1", "renewed w", "reply to _INBOX.1"]);
-    let said = world.packet(&Subject::JobResult, before, result("1", "w", JobStatus::SUCCEEDED));
+    let said = world.packet(&Subject::JobResult, before.clone(), result("1", "w", JobStatus::SUCCEEDED));
     assert_eq!(said, ["1 to worker.w.jobs #1", ALERT, REFUSED], "the worker is asked for its result again");
+    let said = world.packet(&Subject::JobResult, before, result("1", "w", JobStatus::SUCCEEDED));
+    assert_eq!(said, [ALERT, REFUSED], "but not without end if it has not got the new token yet");
     let token = world.token();
     let said = world.packet(&Subject::JobResult, token, result("1", "w", JobStatus::SUCCEEDED));
     assert_eq!(said, ["ended 1 SUCCEEDED"]);

@@ -178,6 +178,8 @@ pub(super) struct Job {
     pub(super) failures: u32,
     /// The digest of the last result that said that it has failed and can be tried again.
     pub(super) failure: Option<Digest>,
+    /// The end of the session whose worker was asked for the result again.
+    pub(super) asked_again: Option<Time>,
     /// Whether it was sent to its topic, so that any worker may have it.
     pub(super) on_topic: bool,
     /// When something was heard of it last, or it was sent.
@@ -215,6 +217,7 @@ impl Job {
             losses: 0,
             failures: 0,
             failure: None,
+            asked_again: None,
             on_topic: false,
             heard_at: now,
             worker: None,
