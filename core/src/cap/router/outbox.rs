@@ -22,8 +22,9 @@ pub(super) struct Outbox {
     /// The number of the last record that is durable.
     durable: u64,
     is_connected: bool,
-    /// Packets that were made while the bus was away: a few for each job that the router has.
-    unsent: Vec<(Subject, Bytes)>,
+    /// Packets that were made while the bus was away, a few for each job that the router has; and acknowledgements that come
+    /// after them, since what a message led to has to be sent first.
+    unsent: Vec<RouterOutput>,
     /// The subjects for which a prefix pair was reported.
     warned: BTreeSet<Subject>,
 }
@@ -94,19 +95,18 @@ impl Outbox {
 
     /// Publishes what was made while the bus was away.
     pub(super) fn publish_unsent(&mut self) {
-        for (subject, bytes) in core::mem::take(&mut self.unsent) {
-            self.fresh.push(RouterOutput::Publish { subject, bytes });
-        }
+        self.fresh.append(&mut self.unsent);
     }
 
-    /// Notes that the bus is away. What was to be published and was not polled yet waits, except for alerts.
+    /// Notes that the bus is away. What was to be published or acknowledged and was not polled yet waits, except for alerts.
     pub(super) fn disconnect(&mut self) {
         self.is_connected = false;
         for (after, output) in core::mem::take(&mut self.waiting) {
             match output {
                 RouterOutput::Publish { subject, bytes } => self.send(subject, bytes),
                 RouterOutput::Subscribe { .. } | RouterOutput::Reply { .. } => {}
-                RouterOutput::Store { .. } | RouterOutput::Acknowledge { .. } | RouterOutput::Event(_) => {
+                RouterOutput::Acknowledge { .. } => self.unsent.push(output),
+                RouterOutput::Store { .. } | RouterOutput::Event(_) => {
                     self.waiting.push_back((after, output));
                 }
             }
@@ -118,7 +118,7 @@ impl Outbox {
         if self.is_connected {
             self.fresh.push(RouterOutput::Publish { subject, bytes });
         } else if subject != Subject::Alert {
-            self.unsent.push((subject, bytes));
+            self.unsent.push(RouterOutput::Publish { subject, bytes });
         }
     }
 
@@ -142,7 +142,7 @@ impl Outbox {
             size_of::<RouterOutput>() + packet
         };
         let waiting: usize = self.waiting.iter().map(|(_, waiting)| output(waiting)).sum();
-        let unsent: usize = self.unsent.iter().map(|(_, bytes)| bytes.len()).sum();
+        let unsent: usize = self.unsent.iter().map(output).sum();
         let stores: usize =
             self.stores.iter().map(|(_, record)| size_of::<RouterRecord>() + record.0.packet.len()).sum();
         waiting + unsent + stores

@@ -1,8 +1,8 @@
 //! The life of a job, from its request to its result.
 
-use nuncio_core::cap::{JobStatus, RouterJobState, Subject};
+use nuncio_core::cap::{JobRequest, JobStatus, RouterJobState, Subject};
 
-use super::support::{Harness, config, packet, request};
+use super::support::{Harness, config, packet, request, with_key};
 
 #[test]
 fn s3_a_job_goes_to_its_topic_and_ends_with_the_result_of_a_worker() {
@@ -34,6 +34,21 @@ fn s9_a_message_of_a_durable_stream_is_acknowledged_once_its_job_is_stored() {
     assert_eq!(harness.deliver(&Subject::JobSubmit, &packet("c", request("j")), 5), ["store Accepted j"]);
     assert_eq!(harness.deliver(&Subject::JobSubmit, &packet("c", request("j")), 6), [""; 0]);
     assert_eq!(harness.stored(), ["ack 5", "j to job.echo", "ack 6"]);
+}
+
+#[test]
+fn s9_a_message_is_acknowledged_after_what_it_led_to_was_sent() {
+    let mut harness = Harness::with(|config| config.records = true);
+    harness.stores = false;
+    harness.submit(with_key(request("j"), "k"));
+    let other = JobRequest { topic: "job.other".into(), ..with_key(request("other"), "k") };
+    assert_eq!(harness.deliver(&Subject::JobSubmit, &packet("c", other), 1), [""; 0]);
+    harness.router.handle_disconnected(harness.now);
+    assert_eq!(harness.stored(), [""; 0], "a router that crashes here gets the message again");
+    harness.router.handle_connected(harness.now);
+    let lines = harness.drain();
+    let refused = lines.iter().position(|line| line.starts_with("result other FAILED")).unwrap();
+    assert_eq!(lines[refused + 1], "ack 1");
 }
 
 #[test]
