@@ -27,7 +27,8 @@ impl Router {
         let reason =
             if cancel.reason.is_empty() { String::from("the job was cancelled") } else { self.cut(cancel.reason) };
         let Some(key) = self.jobs.find(&cancel.job_id) else {
-            self.cancelled.remember(&cancel.job_id, sender, reason, limits.cancellations);
+            let tenant = identity.map_or("", |identity| &identity.tenant_id);
+            self.cancelled.remember(&cancel.job_id, (sender, tenant), reason, limits.cancellations);
             return Ok(());
         };
         let Some(job) = self.jobs.get(key).filter(|job| !job.state().is_terminal()) else { return Ok(()) };

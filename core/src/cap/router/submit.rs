@@ -58,7 +58,7 @@ impl Router {
         let cancelled = {
             let (config, submitter) = (&self.config, &asker.submitter);
             let may_cancel = |sender: &str| sender == submitter || config.operators.contains(sender);
-            self.cancelled.take(&asker.job_id, may_cancel)
+            self.cancelled.take(&asker.job_id, &head.tenant, may_cancel)
         };
         let key = self.jobs.accept(asker, head, Bytes::copy_from_slice(bytes), self.now);
         self.outbox.event(RouterEvent::Accepted { job: key });

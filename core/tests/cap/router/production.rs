@@ -302,6 +302,18 @@ fn s19_a_job_goes_to_workers_of_its_tenant_alone_and_nobody_else_cancels_it() {
 }
 
 #[test]
+fn s19_a_cancellation_that_comes_first_concerns_jobs_of_its_tenant_alone() {
+    let mut world = World::new();
+    let request = || JobRequest { job_id: "1".into(), topic: "job.echo".into(), ..JobRequest::default() };
+    // An operator of another tenant, whose request is lost.
+    let job = world.clients[1].submit(world.now, request(), "trace", None).unwrap();
+    while world.clients[1].poll_output().is_some() {}
+    world.clients[1].cancel(world.now, job, "mine").unwrap();
+    world.run();
+    assert_eq!(world.submit(0, "1"), ["SUCCEEDED by w"]);
+}
+
+#[test]
 fn s19_a_request_that_is_sealed_again_gets_the_result_of_its_job_sealed_by_the_router() {
     let mut world = World::new();
     world.submit(0, "1");
