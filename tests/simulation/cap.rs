@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 1 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 31] = [
+const SEEN: [&str; 37] = [
     "CANCELLED",
     "FAILED",
     "FAILED_FATAL",
@@ -42,6 +42,12 @@ const SEEN: [&str; 31] = [
     "worker crashed",
     "worker lost",
     "DENIED",
+    "packet replayed",
+    "answer not awaited",
+    "session granted",
+    "session refused",
+    "session renewed",
+    "trusted result",
 ];
 
 #[test]

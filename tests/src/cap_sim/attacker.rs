@@ -15,7 +15,7 @@ const STRANGER: HashSigner = HashSigner(666);
 impl Sim {
     pub(super) fn attack(&mut self, draw: &mut Draw<'_, '_>) {
         self.count("attack");
-        let (subject, bytes) = match draw.below(5) {
+        let (subject, bytes) = match draw.below(6) {
             0 => self.forged(draw, true),
             1 => self.forged(draw, false),
             // A packet of somebody else on another subject.
@@ -31,7 +31,13 @@ impl Sim {
                 bytes[at] ^= u8::try_from(1 << draw.below(8)).unwrap_or(1);
                 (subject, Bytes::from(bytes))
             }
-            _ => (any_subject(draw), Bytes::from(draw.bytes(20))),
+            4 => (any_subject(draw), Bytes::from(draw.bytes(20))),
+            // A packet that comes again.
+            _ => {
+                let Some(again) = draw.pick(&self.captured).cloned() else { return };
+                self.count("packet replayed");
+                again
+            }
         };
         note(|| format!("  the attacker publishes {}", packet_line(&subject, &bytes)));
         self.send(&subject, &bytes, draw);

@@ -46,6 +46,8 @@ pub(super) struct Flight {
     epoch: u64,
     pub(super) subject: Subject,
     pub(super) bytes: Bytes,
+    /// The reply subject: of a request, where its answer goes; of an answer, where it has come.
+    pub(super) reply: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -91,29 +93,75 @@ impl Bus {
         faults: Faults,
         draw: &mut Draw<'_, '_>,
     ) -> usize {
+        self.route(now, (subject, bytes, None), faults, draw)
+    }
+
+    /// The same for a packet whose sender awaits an answer on a reply subject.
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        subject: &Subject,
+        bytes: &Bytes,
+        reply: &str,
+        faults: Faults,
+        draw: &mut Draw<'_, '_>,
+    ) -> usize {
+        self.route(now, (subject, bytes, Some(reply)), faults, draw)
+    }
+
+    /// Brings an answer to the component that has asked.
+    pub(super) fn answer(
+        &mut self,
+        now: Time,
+        to: Who,
+        reply: &str,
+        bytes: &Bytes,
+        faults: Faults,
+        draw: &mut Draw<'_, '_>,
+    ) {
+        if let Some(epoch) = self.links.get(&to).map(|link| link.epoch) {
+            self.fly(now, (to, epoch), (&Subject::TrustChallenge, bytes, Some(reply)), faults, draw);
+        }
+    }
+
+    fn route(
+        &mut self,
+        now: Time,
+        packet @ (subject, _, _): (&Subject, &Bytes, Option<&str>),
+        faults: Faults,
+        draw: &mut Draw<'_, '_>,
+    ) -> usize {
         let of = |group: bool| {
             let subscribed = self.links.iter().filter(move |(_, link)| link.subscriptions.get(subject) == Some(&group));
             subscribed.map(|(who, link)| (*who, link.epoch)).collect::<Vec<_>>()
         };
         let mut receivers = of(false);
         receivers.extend(draw.pick(&of(true)).copied());
-        let mut count = 0;
-        for (to, epoch) in receivers {
-            let copies = if draw.chance(faults.lost) { 0 } else { 1 + usize::from(draw.chance(faults.doubled)) };
-            for _ in 0..copies {
-                let late = if draw.chance(faults.delayed) {
-                    draw.one(&[MILLI, 40 * MILLI, SECOND, 7 * SECOND, 45 * SECOND])
-                } else {
-                    0
-                };
-                self.next += 1;
-                let (at, number) = (now.plus_micros(late), self.next);
-                let flight = Flight { to, epoch, subject: subject.clone(), bytes: bytes.clone() };
-                self.flights.insert((at, number), flight);
-                count += 1;
-            }
+        receivers.into_iter().map(|receiver| self.fly(now, receiver, packet, faults, draw)).sum()
+    }
+
+    /// Lets a packet fly to one component; returns how often.
+    fn fly(
+        &mut self,
+        now: Time,
+        (to, epoch): (Who, u64),
+        (subject, bytes, reply): (&Subject, &Bytes, Option<&str>),
+        faults: Faults,
+        draw: &mut Draw<'_, '_>,
+    ) -> usize {
+        let copies = if draw.chance(faults.lost) { 0 } else { 1 + usize::from(draw.chance(faults.doubled)) };
+        for _ in 0..copies {
+            let late = if draw.chance(faults.delayed) {
+                draw.one(&[MILLI, 40 * MILLI, SECOND, 7 * SECOND, 45 * SECOND])
+            } else {
+                0
+            };
+            self.next += 1;
+            let (at, number) = (now.plus_micros(late), self.next);
+            let (subject, bytes, reply) = (subject.clone(), bytes.clone(), reply.map(str::to_owned));
+            self.flights.insert((at, number), Flight { to, epoch, subject, bytes, reply });
         }
-        count
+        copies
     }
 
     /// Returns when the next packet arrives.

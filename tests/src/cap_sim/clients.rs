@@ -11,7 +11,9 @@ use nuncio_core::cap::{
 use nuncio_core::time::Time;
 
 use super::bus::{Flight, Who};
+use super::params::Trust;
 use super::signing::HashVerifier;
+use super::trust::tenant_of;
 use super::workers::input_of;
 use super::{Sim, TOPICS, packet_line};
 use crate::seeded::{Draw, note};
@@ -33,6 +35,7 @@ impl ClientHost {
             config.resubmit_after = Duration::from_secs(sim.params.resubmit_after);
             config.resubmissions = sim.params.resubmissions;
             config.await_retries = sim.params.router.is_some();
+            config.production = sim.client_production(config.id.as_str());
         });
         let mut seed = [0x33; 32];
         seed[0] = u8::try_from(who).unwrap_or(u8::MAX);
@@ -133,7 +136,11 @@ impl Sim {
         let Some(request) = self.any_job(draw) else { return };
         self.count("cancelled by an operator");
         note(|| format!("  the operator cancels {}", request.job_id));
-        self.model.cancelled(&request.job_id);
+        // In the production profile an operator cancels jobs of its own tenant alone.
+        let submitter = format!("client-{}", self.model.job(&request.job_id).submitter);
+        if self.trust() != Trust::Production || tenant_of(&submitter) == tenant_of("operator") {
+            self.model.cancelled(&request.job_id);
+        }
         self.publish_as("operator", &request.job_id, draw);
     }
 
@@ -149,17 +156,23 @@ impl Sim {
         self.count("client crashed");
         self.bus.cut(Who::Client(who));
         self.bus.link(Who::Client(who)).is_believed = false;
+        self.forget_admitted(Who::Client(who));
         let life = self.clients[who].life + 1;
         self.clients[who] = ClientHost::new(self, who, life);
     }
 
     pub(super) fn deliver_to_client(&mut self, who: usize, flight: &Flight, draw: &mut Draw<'_, '_>) {
+        let is_admitted = self.admits(Who::Client(who), &flight.subject, &flight.bytes);
+        self.ignored = (!is_admitted).then(|| packet_line(&flight.subject, &flight.bytes));
         self.clients[who].client.handle_packet(self.now, &flight.subject, &flight.bytes);
         self.drain_client(who, draw);
+        self.ignored = None;
     }
 
     pub(super) fn drain_client(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
         while let Some(output) = self.clients[who].client.poll_output() {
+            let is_refusal = matches!(output, ClientOutput::Event(ClientEvent::Refused { .. }));
+            self.only_admitted_packets_have_an_effect(is_refusal, || format!("{output:?}"));
             match output {
                 ClientOutput::Subscribe { subject } => self.bus.subscribe(Who::Client(who), subject, false),
                 ClientOutput::Publish { subject, bytes } => {

@@ -6,6 +6,7 @@
 //!   attacker.rs  forges, changes, replays         >--- bus.rs ---- <
 //!   router.rs    crashes and is restored         /                  \ blobs.rs     inputs and outputs
 //!   relay.rs     or: a router without memory    /
+//!   trust.rs     sessions of workers, and sealed.rs: packets of the production profile
 //!   steps.rs     draws what happens next        model.rs      what is known of every job
 //!                                               convergence.rs ends the run
 //! ```
@@ -32,6 +33,10 @@
 //! | `every_record_can_be_used`, `a_record_is_read_back_unchanged` | ours | `router` |
 //! | `only_published_results_are_repeated`, `every_router_result_has_a_cause` | spec/07 | `router`, `model` |
 //! | `all_sides_agree` | spec/07 | `router` |
+//! | `only_workers_with_a_session_get_jobs`, `only_results_with_a_token_count`, `a_request_is_awaited` | spec/14 | `trust` |
+//! | `no_token_is_sent_before_its_session_is_stored`, `sessions_outlive_the_router` | ours | `trust` |
+//! | `only_admitted_packets_have_an_effect`, `only_the_present_dispatch_counts` | spec/19 | `sealed` |
+//! | `jobs_stay_with_their_tenant` | spec/19 | `sealed` |
 //! | `memory_is_bounded` | ours | `router` |
 //! | `no_wait_is_cut_short`, `no_wait_lasts_longer` | ours | `clients` |
 //! | `nothing_is_overdue`, `everything_comes_to_rest` | ours | `steps` |
@@ -48,8 +53,10 @@ mod model;
 mod params;
 mod relay;
 mod router;
+mod sealed;
 pub(crate) mod signing;
 mod steps;
+mod trust;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -70,9 +77,11 @@ use blobs::Blobs;
 use bus::{Bus, Faults, Who};
 use clients::ClientHost;
 use model::Model;
-use params::Params;
+use params::{Params, Trust};
 use router::RouterHost;
+use sealed::{Deliveries, is_about_jobs};
 use signing::{HashSigner, HashVerifier};
+use trust::Sessions;
 use workers::WorkerHost;
 
 /// The topics: all workers serve the first, and worker 0 serves both.
@@ -110,6 +119,10 @@ struct Sim {
     /// The router; without one there is a relay.
     router: Option<RouterHost>,
     model: Model,
+    sessions: Sessions,
+    deliveries: Deliveries,
+    /// The packet that a component has just received, if it must not have an effect.
+    ignored: Option<String>,
     /// The latest packets, which the attacker has seen.
     captured: Vec<(Subject, Bytes)>,
     next_job: usize,
@@ -130,6 +143,9 @@ impl Sim {
             workers: Vec::new(),
             router: None,
             model: Model::default(),
+            sessions: Sessions::default(),
+            deliveries: Deliveries::default(),
+            ignored: None,
             captured: Vec::new(),
             next_job: 0,
             jumps: 0,
@@ -183,9 +199,38 @@ impl Sim {
         self.params.is_signed.then(|| -> Arc<dyn Signer> { Arc::new(key_of(sender)) })
     }
 
-    /// Reads a packet as everybody does.
+    /// Reads a packet as everybody does. Those of the production profile are verified by [`Sim::sealed`].
     fn opened(&self, bytes: &[u8]) -> Option<BusPacket> {
+        if self.trust() == Trust::Production {
+            return BusPacket::decode(bytes, &DecodeLimits::default()).ok();
+        }
         open(bytes, &self.reading(), &HashVerifier).ok()
+    }
+
+    /// Lets the attacker remember a packet.
+    fn capture(&mut self, subject: &Subject, bytes: &Bytes) {
+        (subject.to_string(), bytes).hash(&mut self.digest);
+        self.captured.push((subject.clone(), bytes.clone()));
+        if self.captured.len() > CAPTURED {
+            self.captured.remove(0);
+        }
+    }
+
+    /// Reads a packet that was published. Dead letters are the packets of submitters.
+    fn accepted(&self, subject: &Subject, bytes: &Bytes) -> BusPacket {
+        let is_production = self.trust() == Trust::Production;
+        if is_production && is_about_jobs(subject) {
+            let packet = self.sealed(subject, bytes);
+            return packet.unwrap_or_else(|| {
+                panic!("spec/19 every_packet_is_accepted_by_others: {}", packet_line(subject, bytes))
+            });
+        }
+        if is_production && *subject == Subject::JobDeadLetter {
+            return BusPacket::decode(bytes, &DecodeLimits::default()).expect("a packet of a submitter");
+        }
+        let reading = self.reading().with(|reading| reading.acceptance = Acceptance::Since217);
+        let packet = open(bytes, &reading, &HashVerifier);
+        packet.unwrap_or_else(|error| panic!("spec/02 every_packet_is_accepted_by_others: {error}"))
     }
 
     /// Publishes a packet of a component, which everybody has to accept; returns what it carries.
@@ -193,9 +238,7 @@ impl Sim {
         let link = self.bus.link(who);
         assert!(link.is_believed, "ours nothing_is_published_without_a_bus: {who:?} publishes on {subject}");
         let is_up = link.is_up;
-        let reading = self.reading().with(|reading| reading.acceptance = Acceptance::Since217);
-        let packet = open(bytes, &reading, &HashVerifier);
-        let packet = packet.unwrap_or_else(|error| panic!("spec/02 every_packet_is_accepted_by_others: {error}"));
+        let packet = self.accepted(subject, bytes);
         let name = match who {
             Who::Client(at) => format!("client-{at}"),
             Who::Worker(at) => format!("worker-{at}"),
@@ -203,11 +246,7 @@ impl Sim {
         };
         let own = packet.sender_id == name || matches!(who, Who::Router);
         assert!(own, "spec/02 every_packet_names_its_sender: {packet:?}");
-        (subject.to_string(), bytes).hash(&mut self.digest);
-        self.captured.push((subject.clone(), bytes.clone()));
-        if self.captured.len() > CAPTURED {
-            self.captured.remove(0);
-        }
+        self.capture(subject, bytes);
         if is_up {
             self.send(subject, bytes, draw);
         }
@@ -232,8 +271,13 @@ impl Sim {
             payload: Some(cancel.into()),
             ..BusPacket::default()
         };
-        let sealed = seal(packet, MapOrder::Lexicographic, self.signer(sender).as_deref()).expect("a good packet");
-        self.send(&Subject::JobCancel, &Bytes::from(sealed.bytes), draw);
+        let bytes = if self.trust() == Trust::Production {
+            self.sealed_as(sender, packet)
+        } else {
+            let sealed = seal(packet, MapOrder::Lexicographic, self.signer(sender).as_deref());
+            Bytes::from(sealed.expect("a good packet").bytes)
+        };
+        self.send(&Subject::JobCancel, &bytes, draw);
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Params {
     pub(super) max_runtime: Option<u64>,
     pub(super) resubmit_after: u64,
     pub(super) resubmissions: u32,
+    /// For how many seconds packets of the production profile are valid.
+    pub(super) lifetime: u64,
 }
 
 impl Params {
@@ -39,7 +41,7 @@ impl Params {
         let fault = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 0, 1, 3, 8]);
         let percent = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 20, 50]);
         let is_signed = draw.chance(60);
-        let router = if draw.chance(65) { Some(RouterParams::draw(draw)) } else { None };
+        let router = if draw.chance(65) { Some(RouterParams::draw(is_signed, draw)) } else { None };
         Params {
             clients: 1 + draw.below(3),
             workers: 1 + draw.below(3),
@@ -77,9 +79,18 @@ impl Params {
             max_runtime: draw.one(&[None, None, Some(12), Some(90)]),
             resubmit_after: draw.one(&[30, 30, 4]),
             resubmissions: draw.one(&[5, 5, 50]),
+            lifetime: draw.one(&[300, 300, 60, 20]),
             router,
         }
     }
+}
+
+/// Whether workers need a session, and whether packets about jobs have the form of the production profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    Off,
+    Require,
+    Production,
 }
 
 /// How a router is set up.
@@ -95,12 +106,15 @@ pub(super) struct RouterParams {
     pub(super) retries: u32,
     /// Whether submits and results come from a durable stream.
     pub(super) is_durable: bool,
+    pub(super) trust: Trust,
+    /// For how many seconds the token of a session is valid.
+    pub(super) session_lifetime: u64,
     /// How often a commit is late, and how often the policy is slow or silent.
     pub(super) slow: usize,
 }
 
 impl RouterParams {
-    pub(super) fn draw(draw: &mut Draw<'_, '_>) -> RouterParams {
+    pub(super) fn draw(is_signed: bool, draw: &mut Draw<'_, '_>) -> RouterParams {
         RouterParams {
             dispatch: draw.one(&[Dispatch::Queue, Dispatch::LeastLoaded]),
             resign: draw.chance(40),
@@ -111,6 +125,12 @@ impl RouterParams {
             retries: draw.one(&[2, 2, 0]),
             is_durable: draw.chance(50),
             slow: draw.one(&[0, 20, 60]),
+            trust: if is_signed {
+                draw.one(&[Trust::Off, Trust::Off, Trust::Require, Trust::Production])
+            } else {
+                Trust::Off
+            },
+            session_lifetime: draw.one(&[900, 120, 30]),
         }
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    ComponentId, Constraints, Decision, Delivery, JobResult, JobStatus, Payload, Policy, Router, RouterConfig,
-    RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord, RouterRefused, Subject,
+    ComponentId, Constraints, Decision, Delivery, JobResult, JobStatus, Payload, Policy, RecordKind, Router,
+    RouterConfig, RouterEvent, RouterJob, RouterJobState, RouterOutput, RouterRecord, RouterRefused, Subject,
 };
 use nuncio_core::time::Time;
 
 use super::bus::{Flight, Who};
-use super::params::RouterParams;
+use super::params::{RouterParams, Trust};
 use super::signing::HashVerifier;
 use super::{Sim, packet_line};
 use crate::seeded::{Draw, note};
@@ -33,6 +33,7 @@ impl RouterParams {
             config.redispatches = self.redispatches;
             config.retries = self.retries;
             config.max_runtime = sim.params.max_runtime.map(Duration::from_secs);
+            config.trust = sim.router_trust(self.session_lifetime);
         })
     }
 }
@@ -40,9 +41,9 @@ impl RouterParams {
 /// A process with a router, and what outlives it.
 #[derive(Debug)]
 pub(super) struct RouterHost {
-    params: RouterParams,
+    pub(super) params: RouterParams,
     pub(super) router: Router,
-    life: u32,
+    pub(super) life: u32,
     /// All records that no crash has lost.
     records: Vec<(u64, RouterRecord)>,
     committed: u64,
@@ -82,8 +83,23 @@ impl RouterHost {
         [timer, messages, questions, self.commit_at].into_iter().flatten().min().filter(|at| *at < Time::MAX)
     }
 
+    /// Returns the records that are durable.
+    pub(super) fn stored(&self) -> impl Iterator<Item = &RouterRecord> {
+        self.records.iter().filter(|(number, _)| *number <= self.committed).map(|(_, record)| record)
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.stream.is_empty() && self.router.live() == 0 && self.commit_at.is_none()
+    }
+}
+
+/// Whether an output is what follows a packet that is refused, or that came before.
+fn is_refusal(output: &RouterOutput) -> bool {
+    match output {
+        RouterOutput::Publish { subject, .. } => *subject == Subject::Alert,
+        RouterOutput::Store { record, .. } => record.kind() == RecordKind::Forgotten,
+        RouterOutput::Acknowledge { .. } | RouterOutput::Event(RouterEvent::Refused { .. }) => true,
+        _ => false,
     }
 }
 
@@ -108,8 +124,25 @@ impl Sim {
 
     pub(super) fn deliver_to_router(&mut self, flight: &Flight, draw: &mut Draw<'_, '_>) {
         let now = self.now;
-        self.host().router.handle_packet(now, &flight.subject, &flight.bytes, None);
+        if matches!(flight.subject, Subject::TrustChallenge | Subject::TrustAuthenticate) {
+            let reply = flight.reply.as_deref().unwrap_or_default();
+            self.host().router.handle_request(now, &flight.subject, &flight.bytes, reply);
+            return self.drain_router(draw);
+        }
+        self.receive(&flight.subject, &flight.bytes, None, draw);
+    }
+
+    /// The router receives a packet.
+    fn receive(&mut self, subject: &Subject, bytes: &Bytes, delivery: Option<Delivery>, draw: &mut Draw<'_, '_>) {
+        let now = self.now;
+        if self.host().router.reading() {
+            self.note_token(subject, bytes);
+            let is_admitted = self.admits(Who::Router, subject, bytes);
+            self.ignored = (!is_admitted).then(|| packet_line(subject, bytes));
+        }
+        self.host().router.handle_packet(now, subject, bytes, delivery);
         self.drain_router(draw);
+        self.ignored = None;
     }
 
     /// Does one thing of the router that is due; returns whether there was one.
@@ -134,7 +167,7 @@ impl Sim {
             message.0 = now.plus_secs(30);
             let (delivery, subject, bytes) = (Delivery(*number), message.1.clone(), message.2.clone());
             note(|| format!("  router receives {} from the stream", packet_line(&subject, &bytes)));
-            host.router.handle_packet(now, &subject, &bytes, Some(delivery));
+            self.receive(&subject, &bytes, Some(delivery), draw);
         } else {
             return false;
         }
@@ -175,6 +208,7 @@ impl Sim {
     }
 
     fn act_on(&mut self, output: RouterOutput, draw: &mut Draw<'_, '_>) {
+        self.only_admitted_packets_have_an_effect(is_refusal(&output), || format!("{output:?}"));
         match output {
             RouterOutput::Subscribe { subject } => {
                 if !(self.host().params.is_durable && is_streamed(&subject)) {
@@ -183,13 +217,18 @@ impl Sim {
             }
             RouterOutput::Publish { subject, bytes } => {
                 note(|| format!("  router: {}", packet_line(&subject, &bytes)));
-                match self.published(Who::Router, &subject, &bytes, draw) {
+                let payload = self.published(Who::Router, &subject, &bytes, draw);
+                match payload {
                     Payload::JobResult(result) => self.router_result(*result),
                     Payload::JobCancel(cancel) => self.model.job(&cancel.job_id).is_stopped = true,
+                    Payload::JobRequest(request) => self.dispatched(&subject, &request),
                     _ => {}
                 }
             }
-            RouterOutput::Reply { .. } => {}
+            RouterOutput::Reply { to, bytes } => {
+                note(|| format!("  router answers on {to}"));
+                self.answer_request(&to, &bytes, draw);
+            }
             RouterOutput::Store { number, record } => {
                 note(|| format!("  router stores {number}: {:?} of {}", record.kind(), record.job_id()));
                 let read = RouterRecord::decode(&record.encode());
@@ -237,7 +276,10 @@ impl Sim {
                 self.host().questions.insert(job, at);
             }
             RouterEvent::Ended { job, status } => {
-                let Some(id) = self.host().router.job(job).map(|view| view.job_id.to_owned()) else { return };
+                let view = self.host().router.job(job).map(|view| (view.job_id.to_owned(), view.packet.clone()));
+                let Some((id, packet)) = view else { return };
+                self.only_results_with_a_token_count(&packet);
+                self.only_the_present_dispatch_counts(&id, &packet);
                 let before = self.host().accepted.insert(id.clone(), Some(status)).flatten();
                 // After a crash the end of a job can come out again, but it is the same.
                 let is_same = before.is_none_or(|before| before == status);
@@ -267,8 +309,9 @@ impl Sim {
 
     /// A submit that was acknowledged was refused, or its job outlives the router.
     fn acknowledged(&mut self, bytes: &[u8]) {
-        let Some(packet) = self.opened(bytes) else { return };
-        if let Some(Payload::JobRequest(request)) = packet.payload {
+        let is_production = self.trust() == Trust::Production;
+        let packet = if is_production { self.sealed(&Subject::JobSubmit, bytes) } else { self.opened(bytes) };
+        if let Some(Payload::JobRequest(request)) = packet.and_then(|packet| packet.payload) {
             self.model.job(&request.job_id).is_acknowledged = true;
         }
     }
@@ -291,6 +334,8 @@ impl Sim {
         let params = self.host().params.clone();
         let config = params.config(self);
         let now = self.now;
+        self.ignored = None;
+        self.forget_admitted(Who::Router);
         let host = self.host();
         host.crash_after = None;
         host.life += 1;
@@ -308,6 +353,7 @@ impl Sim {
         let restored = Router::restore(config, seed, now, host.records.iter().cloned());
         host.router = restored.unwrap_or_else(|error| panic!("ours every_record_can_be_used: {error}"));
         nothing_accepted_is_lost(host);
+        self.sessions_outlive_the_router();
         self.bus.cut(Who::Router);
         self.bus.link(Who::Router).is_believed = false;
         self.drain_router(draw);
@@ -347,7 +393,8 @@ impl Sim {
             let status = view.state.status();
             if view.job_id == id && job.told.iter().any(|told| *told != status.0) {
                 let is_own = self.opened(view.packet).is_some_and(|packet| packet.sender_id == "router");
-                let is_missed = !host.params.is_durable;
+                // With trust a result is refused if the session of its worker has expired meanwhile.
+                let is_missed = !host.params.is_durable || host.params.trust != Trust::Off;
                 assert!(
                     is_own || is_missed,
                     "spec/07 all_sides_agree: {id} is {status:?}, and clients were told {:?}",

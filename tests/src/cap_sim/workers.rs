@@ -13,6 +13,7 @@ use nuncio_core::time::Time;
 
 use super::blobs::{Op, Reply, Request};
 use super::bus::{Flight, Who};
+use super::params::Trust;
 use super::signing::HashVerifier;
 use super::{Sim, TOPICS, packet_line};
 use crate::seeded::{Draw, note};
@@ -62,6 +63,7 @@ impl WorkerHost {
             config.signer = sim.signer(config.id.as_str());
             let topics = if who == 0 { &TOPICS[..] } else { &TOPICS[..1] };
             config.topics = topics.iter().map(|topic| Topic::new(topic).expect("a good topic")).collect();
+            config.trust = sim.worker_trust(config.id.as_str());
             config.retries = params.retries;
             config.check_stored = params.check_stored;
             config.max_runtime = params.max_runtime.map(Duration::from_secs);
@@ -109,6 +111,11 @@ impl Sim {
     }
 
     pub(super) fn deliver_to_worker(&mut self, who: usize, flight: &Flight, draw: &mut Draw<'_, '_>) {
+        if flight.reply.is_some() {
+            return self.deliver_answer(who, flight, draw);
+        }
+        let is_admitted = self.admits(Who::Worker(who), &flight.subject, &flight.bytes);
+        self.ignored = (!is_admitted).then(|| packet_line(&flight.subject, &flight.bytes));
         self.workers[who].worker.handle_packet(self.now, &flight.subject, &flight.bytes);
         let packet = self.opened(&flight.bytes);
         let request = packet.as_ref().and_then(|packet| match &packet.payload {
@@ -118,8 +125,11 @@ impl Sim {
             _ => None,
         });
         self.drain_worker(who, request, draw);
+        self.ignored = None;
+        // With trust a worker believes its scheduler alone.
+        let packet = packet.filter(|packet| self.trust() == Trust::Off || packet.sender_id == "router");
         if let (Subject::JobCancel, Some(Payload::JobCancel(cancel))) =
-            (&flight.subject, packet.as_ref().and_then(|packet| packet.payload.as_ref()))
+            (&flight.subject, packet.as_ref().filter(|_| is_admitted).and_then(|packet| packet.payload.as_ref()))
         {
             self.a_cancelled_job_ends(who, &cancel.job_id);
         }
@@ -149,9 +159,15 @@ impl Sim {
     ) {
         while let Some(output) = self.workers[who].worker.poll_output() {
             note(|| format!("  worker {who}: {}", line(&output)));
+            let is_refusal = matches!(
+                output,
+                WorkerOutput::Event(WorkerEvent::Refused { .. })
+                    | WorkerOutput::Publish { subject: Subject::Alert, .. }
+            );
+            self.only_admitted_packets_have_an_effect(is_refusal, || line(&output));
             match output {
                 WorkerOutput::Subscribe { subject, group } => self.bus.subscribe(Who::Worker(who), subject, group),
-                WorkerOutput::Request { .. } => panic!("no worker has a trust session"),
+                WorkerOutput::Request { id, subject, bytes } => self.ask_router(who, id, (&subject, &bytes), draw),
                 WorkerOutput::Unsubscribe { subject } => self.bus.unsubscribe(Who::Worker(who), &subject),
                 WorkerOutput::Publish { subject, bytes } => {
                     let payload = self.published(Who::Worker(who), &subject, &bytes, draw);
@@ -211,6 +227,7 @@ impl Sim {
         self.count("handler called");
         let forgets = self.forgets();
         let id = self.workers[who].jobs[&attempt.job].0.clone();
+        self.jobs_stay_with_their_tenant(&format!("worker-{who}"), &id);
         let host = &self.workers[who];
         let is_alone = host.handlers.values().all(|handler| handler.job != id);
         assert!(is_alone, "spec/09 a_handler_runs_once_at_a_time: {id}");
@@ -222,8 +239,8 @@ impl Sim {
         if let Some(view) = host.worker.job(attempt.job)
             && let Some(request) = view.request
         {
-            // A router that signs requests itself adds the dispatch.
-            let bare = JobRequest { dispatch: None, ..request.clone() };
+            // A router that signs requests itself adds the dispatch and, in the production profile, the identity.
+            let bare = JobRequest { dispatch: None, identity: None, ..request.clone() };
             let submitted = &self.model.jobs[&id].request;
             assert_eq!(bare, *submitted, "spec/09 only_submitted_requests_are_run");
             if let Ok(pointer) = Pointer::parse(&request.context_ptr) {
@@ -305,6 +322,7 @@ impl Sim {
         self.count("worker crashed");
         self.bus.cut(Who::Worker(who));
         self.bus.link(Who::Worker(who)).is_believed = false;
+        self.forget_admitted(Who::Worker(who));
         let life = self.workers[who].life + 1;
         self.workers[who] = WorkerHost::new(self, who, life);
     }
