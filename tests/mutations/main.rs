@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use nuncio_tests::mutations::{MUTATIONS, Mutation};
+use nuncio_tests::mutations::{self, Mutation};
 use nuncio_tests::seeded::{self, Run};
 use nuncio_tests::{cap_sim, sim};
 
@@ -16,6 +16,8 @@ use nuncio_tests::{cap_sim, sim};
 const SEEDS: u64 = 2_000;
 /// The same for a mistake in CAP.
 const CAP_SEEDS: u64 = 1_000;
+/// What a sweep says before the seed that fails.
+const FOUND: &str = "FOUND by seed ";
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -42,7 +44,7 @@ fn sweep(run: Run, seeds: u64) -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(seed) => {
             seeded::show(run, seed, 1);
-            println!("FOUND by seed {seed}");
+            println!("{FOUND}{seed}");
             ExitCode::FAILURE
         }
     }
@@ -57,15 +59,16 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     copied?;
     let mut missed = 0;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
-    let wanted: Vec<&Mutation> = MUTATIONS.iter().filter(|mutation| is_wanted(mutation.name)).collect();
+    let wanted: Vec<&Mutation> = mutations::all().filter(|mutation| is_wanted(mutation.name)).collect();
     for suite in [Suite::Simulation, Suite::CapSimulation] {
-        if wanted.iter().any(|mutation| suites(mutation)[0] == suite) && !green(&tree, &place, suite) {
+        let is_used = wanted.iter().any(|mutation| suites(mutation)[0] == suite);
+        if is_used && failure(&tree, &place, suite).is_some() {
             return Err(format!("{suite:?} fails without a mutation"));
         }
     }
     for mutation in wanted {
         let by = find(mutation, &root, &tree, &place)?;
-        println!("{:<56} {}", mutation.name, by.unwrap_or("NOT FOUND"));
+        println!("{:<56} {}", mutation.name, by.as_deref().unwrap_or("NOT FOUND"));
         missed += usize::from(by.is_none());
     }
     Ok(missed)
@@ -88,8 +91,8 @@ fn suites(mutation: &Mutation) -> [Suite; 2] {
     }
 }
 
-/// Returns the name of the suite that fails with the mutation, if one does.
-fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<Option<&'static str>, String> {
+/// Returns the name of the suite that fails with the mutation, if one does, and the seed of a simulation.
+fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<Option<String>, String> {
     let text = mutation.apply(root)?;
     let write = |text: &str| {
         let path = tree.join("core/src").join(mutation.file);
@@ -99,11 +102,7 @@ fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<O
     if !built(tree, place) {
         return Err(format!("mutation {:?} does not compile", mutation.name));
     }
-    let by = suites(mutation).into_iter().find(|suite| !green(tree, place, *suite)).map(|suite| match suite {
-        Suite::Simulation | Suite::CapSimulation => "simulation",
-        Suite::Conformance => "conformance",
-        Suite::CapTests => "tests of core",
-    });
+    let by = suites(mutation).into_iter().find_map(|suite| failure(tree, place, suite));
     let original = fs::read_to_string(root.join("core/src").join(mutation.file)).map_err(|error| error.to_string())?;
     write(&original)?;
     Ok(by)
@@ -120,15 +119,25 @@ fn built(tree: &Path, place: &Path) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn green(tree: &Path, place: &Path, suite: Suite) -> bool {
+/// Returns what a suite says if it fails.
+fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
     let arguments: &[&str] = match suite {
         Suite::Simulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep"],
         Suite::CapSimulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep-cap"],
         Suite::CapTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "cap"],
         Suite::Conformance => &["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
     };
-    let output = cargo(tree, place).args(arguments).output();
-    output.is_ok_and(|output| output.status.success())
+    let output = match cargo(tree, place).args(arguments).output() {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => return Some(format!("{suite:?} cannot be run: {error}")),
+    };
+    let seed = output.lines().find_map(|line| line.strip_prefix(FOUND)).unwrap_or("?");
+    Some(match suite {
+        Suite::Simulation | Suite::CapSimulation => format!("simulation, seed {seed}"),
+        Suite::Conformance => "conformance".into(),
+        Suite::CapTests => "tests of core".into(),
+    })
 }
 
 /// Copies the sources, without build results.
