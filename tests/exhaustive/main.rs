@@ -4,6 +4,7 @@
 //! to a depth. At the end of each path no more faults occur, and everything must arrive.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod cap;
 mod features;
 
 use std::collections::VecDeque;
