@@ -104,15 +104,19 @@ pub(super) fn packet(now: Time, draw: &mut Draw<'_, '_>) -> Vec<u8> {
         let len = draw.below(60);
         return draw.bytes(len);
     }
-    let packet = BusPacket {
+    drawn(now, draw).encode(MapOrder::Lexicographic)
+}
+
+/// Returns what a packet says, which may be something that no component says.
+pub(super) fn drawn(now: Time, draw: &mut Draw<'_, '_>) -> BusPacket {
+    BusPacket {
         trace_id: draw.one(&["trace", ""]).into(),
         sender_id: sender(draw),
         created_at: Some(Timestamp::from_time(now)),
         protocol_version: draw.one(&[1, 1, 1, 1, 1, 2, 0]),
         payload: Some(payload(draw)),
         ..BusPacket::default()
-    };
-    packet.encode(MapOrder::Lexicographic)
+    }
 }
 
 pub(super) fn subject(draw: &mut Draw<'_, '_>) -> Subject {

@@ -4,6 +4,7 @@ mod client;
 mod draw;
 mod packet;
 mod router;
+mod trusted;
 mod verify;
 mod worker;
 

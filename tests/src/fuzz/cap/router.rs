@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use arbitrary::Unstructured;
 use nuncio_core::cap::{
-    Authentication, AuthorityConfig, ComponentId, Constraints, Decision, Delivery, Dispatch, LostWorker, Payload,
-    Policy, Reading, RecordKind, Router, RouterConfig, RouterEvent, RouterJob, RouterOutput, RouterRecord, RouterTrust,
-    Subject, TrustAuthority,
+    Authentication, BusPacket, ComponentId, Constraints, Decision, Delivery, Dispatch, DispatchIdentity, JobRequest,
+    LostWorker, Payload, Policy, Reading, RecordKind, Router, RouterConfig, RouterEvent, RouterJob, RouterOutput,
+    RouterRecord, RouterTrust, Subject,
 };
 use nuncio_core::time::Time;
 
-use super::draw::{assert_valid, packet, subject};
-use crate::cap_sim::signing::{HashSigner, HashVerifier};
+use super::draw::{assert_valid, drawn, packet, subject};
+use super::trusted::{Partner, trust};
+use crate::cap_sim::signing::HashVerifier;
 use crate::seeded::Draw;
 use crate::world::START;
 
@@ -47,17 +48,15 @@ struct World {
     waiting: Vec<(u64, RouterRecord)>,
     deliveries: BTreeSet<Delivery>,
     next: u64,
+    /// The enrolled worker.
+    partner: Partner,
+    /// The latest dispatch of each job.
+    dispatched: BTreeMap<String, DispatchIdentity>,
 }
 
 fn config(draw: &mut Draw<'_, '_>) -> RouterConfig {
     let id = ComponentId::new("router").expect("a good id");
-    let is_strict = draw.chance(20);
-    let trust = if is_strict {
-        let own = AuthorityConfig::new(id.clone(), "key", Arc::new(HashSigner(7)), Arc::new(HashVerifier));
-        RouterTrust::Require(Box::new(TrustAuthority::new(own, [3; 32], START)))
-    } else {
-        RouterTrust::Off
-    };
+    let trust = trust(draw);
     RouterConfig::new(id, Reading::new(Authentication::Unsigned), Arc::new(HashVerifier)).with(|config| {
         config.trust = trust;
         config.dispatch = draw.one(&[Dispatch::Queue, Dispatch::LeastLoaded]);
@@ -99,6 +98,8 @@ impl World {
             waiting: Vec::new(),
             deliveries: BTreeSet::new(),
             next: 0,
+            partner: Partner::new(),
+            dispatched: BTreeMap::new(),
         }
     }
 
@@ -106,7 +107,8 @@ impl World {
         let now = self.now;
         match draw.below(14) {
             0..=5 => {
-                let (subject, bytes) = (subject(draw), packet(now, draw));
+                let subject = subject(draw);
+                let bytes = self.packet(&subject, draw);
                 let delivery = (draw.chance(30) && self.router.reading()).then(|| {
                     self.next += 1;
                     Delivery(self.next)
@@ -114,6 +116,7 @@ impl World {
                 self.deliveries.extend(delivery);
                 self.router.handle_packet(now, &subject, &bytes, delivery);
             }
+            6 if draw.chance(60) => self.exchange(draw),
             6 => {
                 let subject = if draw.chance(50) { Subject::TrustChallenge } else { Subject::TrustAuthenticate };
                 let bytes = packet(now, draw);
@@ -138,6 +141,31 @@ impl World {
                 self.router.handle_disconnected(now);
             }
             _ => self.commit(),
+        }
+    }
+
+    /// Returns a packet, with the token of the session and sealed if the router asks for that.
+    fn packet(&self, subject: &Subject, draw: &mut Draw<'_, '_>) -> Vec<u8> {
+        if matches!(self.config.trust, RouterTrust::Off) || draw.chance(20) {
+            return packet(self.now, draw);
+        }
+        let mut packet = drawn(self.now, draw);
+        if let Some(Payload::JobResult(result)) = &mut packet.payload
+            && draw.chance(80)
+        {
+            result.dispatch = self.dispatched.get(&result.job_id).cloned();
+        }
+        let is_production = matches!(self.config.trust, RouterTrust::Production(..));
+        self.partner.sealed(packet, self.now, subject, is_production, draw)
+    }
+
+    /// The enrolled worker asks for a session, or goes on with it.
+    fn exchange(&mut self, draw: &mut Draw<'_, '_>) {
+        self.partner.begin(self.now);
+        while let Some((id, subject, bytes)) = self.partner.poll() {
+            self.router.handle_request(self.now, &subject, &bytes, "_INBOX.2");
+            self.poll(draw);
+            self.partner.answer(self.now, id);
         }
     }
 
@@ -210,7 +238,12 @@ impl World {
                 RouterOutput::Acknowledge { delivery } => {
                     assert!(self.deliveries.remove(&delivery), "a message is acknowledged once");
                 }
-                RouterOutput::Reply { .. } => assert!(self.is_connected, "nothing is answered without a bus"),
+                RouterOutput::Reply { to, bytes } => {
+                    assert!(self.is_connected, "nothing is answered without a bus");
+                    if to == "_INBOX.2" {
+                        self.partner.replied(bytes);
+                    }
+                }
                 RouterOutput::Subscribe { .. } => {}
                 RouterOutput::Event(event) => self.event(&event),
             }
@@ -219,11 +252,16 @@ impl World {
         self.asked.drain(..excess);
     }
 
-    fn published(&self, subject: &Subject, bytes: &[u8]) {
-        let decoded = nuncio_core::cap::BusPacket::decode(bytes, &self.config.reading.limits);
-        let is_own = decoded.expect("what is published can be decoded").sender_id == "router";
+    fn published(&mut self, subject: &Subject, bytes: &[u8]) {
+        let decoded = BusPacket::decode(bytes, &self.config.reading.limits).expect("what is published can be decoded");
+        let is_own = decoded.sender_id == "router";
         if matches!(subject, Subject::Topic(_) | Subject::Direct(_)) {
-            assert!(!matches!(self.config.trust, RouterTrust::Require(_)), "no worker has a session");
+            let is_allowed = !self.config.trust.is_required() || self.partner.was_trusted();
+            assert!(is_allowed, "only workers with a session get jobs");
+            if let Some(Payload::JobRequest(request)) = decoded.payload {
+                let JobRequest { job_id, dispatch, .. } = *request;
+                self.dispatched.extend(dispatch.map(|dispatch| (job_id, dispatch)));
+            }
         }
         if is_own {
             let packet = assert_valid(subject, bytes, "router");
