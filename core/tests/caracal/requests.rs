@@ -185,6 +185,7 @@ fn s1_2_a_token_exchange_is_a_form_and_its_secret_is_never_printed() {
         secret: Secret::new("hush+&=é"),
         scope: "a b".into(),
         resources: vec!["resource://x".into(), "y".into()],
+        ttl: None,
     };
     let request = exchange.request();
     assert_eq!(
@@ -195,6 +196,8 @@ fn s1_2_a_token_exchange_is_a_form_and_its_secret_is_never_printed() {
         )
     );
     assert_eq!(request.headers()[0].value().expose(), "application/x-www-form-urlencoded");
+    let limited = TokenExchange { ttl: Ttl::from_secs(60), ..exchange.clone() }.request();
+    assert!(limited.body().unwrap().ends_with("&resource=y&ttl_seconds=60"));
     for printed in [format!("{exchange:?}"), format!("{request:?}")] {
         assert!(!printed.contains("hush"), "{printed}");
     }

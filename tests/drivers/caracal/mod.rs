@@ -1,4 +1,5 @@
-//! The tests of Caracal's drivers, against a scripted HTTP server. `super::caracal` is the driver under test.
+//! The tests of Caracal's drivers, against a scripted HTTP server, and in `served` against the coordinator of the
+//! workspace. `super::caracal` is the driver under test.
 
 use super::caracal;
 
@@ -8,5 +9,6 @@ mod fixtures;
 mod inbound;
 mod outbound;
 mod scopes;
+mod served;
 mod support;
 mod tokens;

@@ -50,6 +50,7 @@ fn form(application: &str, secret: &str, scope: &str) -> String {
         secret: Secret::new(secret),
         scope: scope.into(),
         resources: vec!["resource://a".into()],
+        ttl: None,
     };
     exchange.request().body().unwrap().to_owned()
 }

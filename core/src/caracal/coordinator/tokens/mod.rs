@@ -54,7 +54,7 @@ const MAX_TOKEN_BYTES: usize = 4_096;
 /// let mut service = TokenService::new(config, [7; 32]); // with 32 random bytes
 ///
 /// let scope = "agent:lifecycle".into();
-/// let exchange = TokenExchange { zone, application, secret: Secret::new("s3cret"), scope, resources: Vec::new() };
+/// let exchange = TokenExchange { zone, application, secret: Secret::new("s3cret"), scope, resources: Vec::new(), ttl: None };
 /// let now = Time(1_779_000_000_000_000);
 /// let unsigned = service.exchange(now, exchange.request().body().unwrap().as_bytes()).unwrap();
 /// // The host signs `unsigned.signing_input()` with ES256.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
+use super::spawn::Ttl;
 use super::{Method, Request};
 use crate::caracal::wire::header::{Header, HeaderValue};
 use crate::caracal::wire::ids::{ApplicationId, ZoneId};
@@ -29,6 +30,7 @@ pub const LIFECYCLE_SCOPE: &str = "agent:lifecycle";
 ///     secret: Secret::new("s&cret"),
 ///     scope: "agent:lifecycle".into(),
 ///     resources: vec!["resource://a".into()],
+///     ttl: None,
 /// };
 /// let request = exchange.request();
 /// assert_eq!(request.path(), "/oauth/2/token");
@@ -49,6 +51,8 @@ pub struct TokenExchange {
     pub scope: Box<str>,
     /// The resources that the token is for.
     pub resources: Vec<Box<str>>,
+    /// The lifetime of the token (`ttl_seconds`). Without it the token service decides.
+    pub ttl: Option<Ttl>,
 }
 
 impl TokenExchange {
@@ -62,12 +66,14 @@ impl TokenExchange {
             ("scope", &self.scope),
         ];
         let resources = self.resources.iter().map(|resource| ("resource", &**resource));
+        let ttl = self.ttl.map(|ttl| alloc::format!("{}", ttl.secs()));
+        let more = resources.chain(ttl.as_deref().map(|secs| ("ttl_seconds", secs)));
         // A reallocation would leave a copy of the secret behind.
         let bytes =
             |(name, value): (&str, &str)| name.len().saturating_add(value.len().saturating_mul(3)).saturating_add(2);
-        let capacity = fields.into_iter().chain(resources.clone()).map(bytes).sum();
+        let capacity = fields.into_iter().chain(more.clone()).map(bytes).sum();
         let mut form = Zeroizing::new(String::with_capacity(capacity));
-        for (name, value) in fields.into_iter().chain(resources) {
+        for (name, value) in fields.into_iter().chain(more) {
             if !form.is_empty() {
                 form.push('&');
             }

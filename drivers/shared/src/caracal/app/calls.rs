@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use nuncio_core::caracal::{ClientEvent, EdgeId, InboundEdge, Lease, NewEdge, Revoked, SessionId};
 
-use super::Caracal;
+use super::{Caracal, new_trace};
+use crate::caracal::context::ActiveContext;
 use crate::caracal::error::CallError;
 use crate::caracal::event::event;
 use crate::caracal::scope::delegate::DelegateBuilder;
@@ -26,6 +27,22 @@ impl<D: Driver> Caracal<D> {
     /// Returns an edge to create, from the session of the present context to another session.
     pub fn delegate(&self, to: SessionId) -> DelegateBuilder<D> {
         DelegateBuilder::new(Arc::clone(&self.owner), to)
+    }
+
+    /// Returns the context of an open session of this application, such as one that another process has left. Nothing is
+    /// asked of the coordinator, and the session does not end with the context.
+    ///
+    /// ```no_run
+    /// # use nuncio_shared::caracal::{Caracal, SessionId};
+    /// # async fn attached(caracal: Caracal<nuncio_smol::Smol>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = caracal.attach(SessionId::new("s-1")?).await?;
+    /// let delegation = caracal.delegate(SessionId::new("s-2")?).from(&context).scopes(["read"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn attach(&self, session: SessionId) -> Result<ActiveContext, CallError> {
+        let outside = self.owner.outside().await?;
+        Ok(ActiveContext::own(outside.spawned(outside.token().clone(), session, new_trace()?)))
     }
 
     /// Revokes an edge, those that follow it, and the sessions at their ends.

@@ -158,6 +158,13 @@ impl<D: Driver> Delegation<D> {
         &self.edge
     }
 
+    /// Returns the context in which a request that this service has received is passed on by the edge: that of its caller,
+    /// with the edge after the one that the request came by, and one hop more.
+    pub fn context_after(&self, received: &ActiveContext) -> Result<ActiveContext, CallError> {
+        let delegated = received.delegated(self.edge.edge.clone(), self.owner.settings.hop_limit)?;
+        Ok(received.followed_by(delegated))
+    }
+
     /// Returns a future whose calls are made by the edge.
     pub fn run<F: Future>(&self, body: F) -> InContext<F> {
         self.context.run(body)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use nuncio_core::caracal::{ApplicationId, BearerToken, IssuedToken, LIFECYCLE_SCOPE, Secret, TokenError};
-use nuncio_core::caracal::{TokenExchange, ZoneId};
+use nuncio_core::caracal::{TokenExchange, Ttl, ZoneId};
 use nuncio_core::time::Time;
 
 use crate::caracal::http::origin::{Endpoint, InvalidEndpoint};
@@ -69,7 +69,10 @@ enum Source {
 struct Exchange {
     service: String,
     secret: Secret,
+    /// Separated by spaces.
+    scope: String,
     resources: Vec<Box<str>>,
+    ttl: Option<Ttl>,
 }
 
 impl TokenSource {
@@ -96,7 +99,38 @@ impl TokenSource {
 
     /// Exchanges the client secret of the application at a token service (STS), whose base URL this is.
     pub fn secret(service: &str, secret: Secret) -> TokenSource {
-        TokenSource(Source::Exchange(Exchange { service: service.to_owned(), secret, resources: Vec::new() }))
+        let (service, scope) = (service.to_owned(), LIFECYCLE_SCOPE.to_owned());
+        TokenSource(Source::Exchange(Exchange { service, secret, scope, resources: Vec::new(), ttl: None }))
+    }
+
+    /// Asks for further scopes of exchanged tokens, besides [`LIFECYCLE_SCOPE`]. A session of this application delegates to
+    /// one of `app-b` with `coordinator.delegate_to:app-b` (0.1), and without a resource with `coordinator.delegate_broad`
+    /// (1.0). It changes nothing for other sources.
+    ///
+    /// ```
+    /// use nuncio_shared::caracal::{Secret, TokenSource};
+    ///
+    /// let source = TokenSource::secret("http://sts:8080", Secret::new("s3cret"));
+    /// let source = source.scopes(["coordinator.delegate_to:app-b"]);
+    /// ```
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item: AsRef<str>>) -> TokenSource {
+        if let Source::Exchange(exchange) = &mut self.0 {
+            LIFECYCLE_SCOPE.clone_into(&mut exchange.scope);
+            for scope in scopes {
+                exchange.scope.push(' ');
+                exchange.scope.push_str(scope.as_ref());
+            }
+        }
+        self
+    }
+
+    /// Sets the lifetime of exchanged tokens, in place of the one that the token service chooses. It changes nothing for
+    /// other sources.
+    pub fn ttl(mut self, lifetime: Ttl) -> TokenSource {
+        if let Source::Exchange(exchange) = &mut self.0 {
+            exchange.ttl = Some(lifetime);
+        }
+        self
     }
 
     /// Names the resources that exchanged tokens are for. It changes nothing for other sources.
@@ -119,13 +153,14 @@ impl TokenSource {
         Ok(match &self.0 {
             Source::Fixed(token) => Prepared::Fixed(token.clone()),
             Source::Function(supply) => Prepared::Function(Arc::clone(supply)),
-            Source::Exchange(Exchange { service, secret, resources }) => {
+            Source::Exchange(Exchange { service, secret, scope, resources, ttl }) => {
                 let exchange = TokenExchange {
                     zone: zone.clone(),
                     application: application.clone(),
                     secret: secret.clone(),
-                    scope: LIFECYCLE_SCOPE.into(),
+                    scope: scope.as_str().into(),
                     resources: resources.clone(),
+                    ttl: *ttl,
                 };
                 Prepared::Exchange(Endpoint::parse(service)?, exchange)
             }
