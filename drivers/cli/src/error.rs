@@ -17,6 +17,13 @@ pub(crate) enum Error {
     NoBus(String),
     #[error("{0}; check that Redis is running there and that --redis or REDIS_URL is right")]
     NoStore(String),
+    #[error(
+        "{0}; check that the service is running there and that --coordinator and --sts, or CARACAL_*_URL, are right"
+    )]
+    NoCoordinator(String),
+    /// An answer of a coordinator is missing or cannot be read.
+    #[error("{0}")]
+    Unanswered(String),
     /// The certificate of the runtime or of this client is not accepted.
     #[error("{0}")]
     Untrusted(String),
@@ -77,6 +84,8 @@ impl Error {
             Error::Unreachable(_)
             | Error::NoBus(_)
             | Error::NoStore(_)
+            | Error::NoCoordinator(_)
+            | Error::Unanswered(_)
             | Error::Untrusted(_)
             | Error::Lost(_)
             | Error::Silent

@@ -175,3 +175,133 @@ fn headers_are_explained() {
     assert_eq!(run(&["caracal", "inspect-headers", "host: x"]).status.code(), Some(1));
     assert_eq!(run(&["caracal", "inspect-headers", "no header"]).status.code(), Some(2));
 }
+
+/// A command of the application `name`, whose secret is `s3cret`.
+fn client(serving: &Serving, name: &str, arguments: &[&str]) -> std::process::Command {
+    let mut command = nuncio(&["caracal"]);
+    command.args(arguments).env("CARACAL_COORDINATOR_URL", &serving.url).env("CARACAL_ZONE_ID", "z1");
+    command.env("CARACAL_APPLICATION_ID", name).env("CARACAL_APP_CLIENT_SECRET", "s3cret");
+    command
+}
+
+/// Runs a command that succeeds, and returns what it prints on stdout.
+fn printed(mut command: std::process::Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output).trim_end().to_owned()
+}
+
+const TWO: [&str; 6] = [
+    "--application",
+    "app-a=s3cret",
+    "--application",
+    "app-b=s3cret",
+    "--grant",
+    "app-a=coordinator.delegate_to:app-b",
+];
+
+#[test]
+fn sessions_and_edges_are_opened_listed_and_ended() {
+    for mode in ["may", "head"] {
+        let serving = coordinator(&[&TWO[..], &["--mode", mode]].concat());
+        let a = |arguments: &[&str]| client(&serving, "app-a", &[arguments, &["--mode", mode]].concat());
+        let b = |arguments: &[&str]| client(&serving, "app-b", &[arguments, &["--mode", mode]].concat());
+        let root = printed(a(&["spawn", "--ttl", "10m", "--metadata", r#"{"job": 7}"#]));
+        let child: Value = serde_json::from_str(&printed(a(&["spawn", "--parent", &root, "--json"]))).unwrap();
+        assert_eq!((&child["parent"], &child["kind"]), (&json!(root), &json!("instance")));
+        let child = child["session"].as_str().unwrap().to_owned();
+        let target = printed(b(&["spawn"]));
+
+        let limits = ["--resource", "resource://r", "--ttl", "5m", "--json"];
+        let scopes = ["--scope", "read", "--scope", "write", "--token-scope", "coordinator.delegate_to:app-b"];
+        let ends = ["delegate", &child, &target, "--to-application", "app-b"];
+        let edge: Value = serde_json::from_str(&printed(a(&[&ends[..], &scopes, &limits].concat()))).unwrap();
+        assert_eq!(
+            (&edge["from"], &edge["to"], &edge["scopes"]),
+            (&json!(child), &json!(target), &json!(["read", "write"]))
+        );
+        let edge = edge["edge"].as_str().unwrap();
+
+        let tree = printed(b(&["tree"]));
+        let wanted = format!(
+            "{root} app-a active\n  {child} app-a active\n{target} app-b active\n  <- read, write from {child} by {edge}, active"
+        );
+        assert!(tree.starts_with(&wanted), "{mode}: {tree}");
+        let lines = printed(a(&["tree", "--json"]));
+        let levels: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let levels: Vec<(&Value, &Value)> = levels.iter().map(|node| (&node["session"], &node["level"])).collect();
+        assert_eq!(levels, [(&json!(root), &json!(0)), (&json!(child), &json!(1)), (&json!(target), &json!(0))]);
+        let edges: Value = serde_json::from_str(&printed(a(&["list", "--edges", "--json"]))).unwrap();
+        assert_eq!((&edges["edge"], &edges["from"], &edges["status"]), (&json!(edge), &json!(child), &json!("active")));
+        assert!(printed(a(&["list", "--edges"])).lines().next().unwrap().starts_with("EDGE "));
+
+        let revoked: Value = serde_json::from_str(&printed(a(&["revoke", edge, "--json"]))).unwrap();
+        assert_eq!(revoked, json!({"edge": edge, "revoked_edges": 1, "terminated_sessions": 1}));
+        let again = a(&["revoke", edge, "--json"]).output().unwrap();
+        assert_eq!(again.status.code(), Some(5), "{}", stderr(&again));
+        let error: Value = serde_json::from_str(stdout(&again)).unwrap();
+        assert_eq!((&error["type"], &error["exit_code"]), (&json!("error"), &json!(5)));
+        assert_eq!(printed(a(&["list"])).lines().count(), 3, "a heading and two sessions");
+        assert_eq!(printed(a(&["list", "--all"])).lines().count(), 4);
+        assert_eq!(printed(a(&["terminate", &root])), "");
+        assert_eq!(printed(a(&["list", "--json"])), "", "the child has ended with it");
+        let ended: Value = serde_json::from_str(&printed(a(&["terminate", &child, "--json"]))).unwrap();
+        assert_eq!(ended, json!({"session": child, "had_ended": true}));
+    }
+}
+
+#[test]
+fn a_token_is_printed_for_programs_that_need_one() {
+    let serving = coordinator(&["--application", "app-a=s3cret"]);
+    let token = printed(client(&serving, "app-a", &["token", "--ttl", "1h"]));
+    assert_eq!(ask(&serving, "GET", "/zones/z1/agents", &token, "").0, 200);
+    let issued: Value = serde_json::from_str(&printed(client(&serving, "app-a", &["token", "--json"]))).unwrap();
+    assert!(issued["token"].is_string() && issued["expires_at"].is_string(), "{issued}");
+    // It takes the place of the secret.
+    let mut command = client(&serving, "app-a", &["spawn"]);
+    command.env_remove("CARACAL_APP_CLIENT_SECRET").env("CARACAL_SUBJECT_TOKEN", &token);
+    printed(command);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    fs::write(&file, "s3cret\n").unwrap();
+    let mut command = client(&serving, "app-a", &["token", "--secret-file", file.to_str().unwrap()]);
+    printed({
+        command.env("CARACAL_APP_CLIENT_SECRET", "other");
+        command
+    });
+}
+
+#[test]
+fn what_a_client_cannot_do_says_why_without_a_secret() {
+    let serving = coordinator(&TWO);
+    let session = printed(client(&serving, "app-a", &["spawn"]));
+    let cases: [(&[&str], &str, i32, &str); 7] = [
+        (&["spawn"], "CARACAL_COORDINATOR_URL=", 2, "CARACAL_COORDINATOR_URL is not set"),
+        (&["spawn"], "CARACAL_APP_CLIENT_SECRET=", 2, "there is no client secret"),
+        (&["spawn"], "CARACAL_APP_CLIENT_SECRET=wr0ng", 5, "check the zone, the application and its secret"),
+        (&["spawn"], "CARACAL_COORDINATOR_URL=http://127.0.0.1:1", 6, "could not be reached"),
+        (&["spawn", "--ttl", "25h"], "X=", 2, "1 second to 1 day"),
+        (&["list"], "CARACAL_ZONE_ID=other", 5, "check the zone"),
+        (&["delegate", &session, &session, "--scope", "x"], "X=", 5, "the coordinator refused the call"),
+    ];
+    for (arguments, variable, code, sentence) in cases {
+        let (name, value) = variable.split_once('=').unwrap();
+        let output = client(&serving, "app-a", arguments).env(name, value).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {variable}: {text}");
+        assert!(text.contains(sentence) && !text.contains("s3cret") && !text.contains("wr0ng"), "{text}");
+    }
+}
+
+#[test]
+fn a_revocation_stops_a_chain_of_calls() {
+    let output = run(&["caracal", "demo"]);
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}\n{}", stderr(&output));
+    for what in ["REFUSED", "receives a call by e2 after e1, hop 2", "by e3 after e2, hop 3", "REVOKES e2: 2 edges"] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    assert_eq!(said.lines().last(), Some("OK: answered 1, hops 3, refused 3, revoked 2, left 0."));
+    assert!(said.lines().count() <= 30 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}

@@ -29,7 +29,7 @@ use bars::Bars;
 pub(crate) use job::FollowedJob;
 use json::Line;
 use sink::Sink;
-pub(crate) use table::table;
+pub(crate) use table::{grid, table};
 
 /// Prints everything that happens to one job and to those it delegates.
 pub(crate) struct Printer {

@@ -14,16 +14,24 @@ const HEADING: [&str; 6] = ["JOB", "AGENT", "STATUS", "CREATED", "LAST SEQ", "PA
 pub(crate) fn table(jobs: &[JobRow]) -> Vec<String> {
     let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(cells).collect();
     let columns = if jobs.iter().any(|job| job.parent_job_id.is_some()) { HEADING.len() } else { HEADING.len() - 1 };
-    let widths = HEADING.iter().enumerate().map(|(column, head)| {
+    grid(HEADING, &rows, columns, |column, cell| if column == 2 { coloured(cell) } else { cell.to_owned() })
+}
+
+/// A heading and a line per row, with the first `columns` of them, as wide as their widest cell. The cells have nothing that
+/// a terminal acts on; `style` is given the number of the column and a padded cell.
+pub(crate) fn grid<const N: usize>(
+    heading: [&str; N],
+    rows: &[[Cow<'_, str>; N]],
+    columns: usize,
+    style: impl Fn(usize, &str) -> String,
+) -> Vec<String> {
+    let widths = heading.iter().enumerate().map(|(column, head)| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| console::measure_text_width(cell));
         cells.chain([head.len()]).max().unwrap_or_default()
     });
     let widths: Vec<usize> = widths.take(columns).collect();
-    let head = line(HEADING.iter().copied(), &widths, |_, cell| Style::new().bold().apply_to(cell).to_string());
-    let rows = rows.iter().map(|row| {
-        let cells = row.iter().map(AsRef::as_ref);
-        line(cells, &widths, |column, cell| if column == 2 { coloured(cell) } else { cell.to_owned() })
-    });
+    let head = line(heading.iter().copied(), &widths, |_, cell| Style::new().bold().apply_to(cell).to_string());
+    let rows = rows.iter().map(|row| line(row.iter().map(AsRef::as_ref), &widths, &style));
     [head].into_iter().chain(rows).collect()
 }
 

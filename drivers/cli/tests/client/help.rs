@@ -5,7 +5,8 @@ use crate::support::{run, stdout};
 
 const COMMANDS: [&str; 12] =
     ["demo", "serve", "submit", "tail", "jobs", "cancel", "cap", "caracal", "replay", "journal", "completions", "man"];
-const CARACAL_COMMANDS: [&str; 2] = ["coordinator", "inspect-headers"];
+const CARACAL_COMMANDS: [&str; 10] =
+    ["coordinator", "inspect-headers", "demo", "token", "spawn", "terminate", "delegate", "revoke", "list", "tree"];
 const CAP_COMMANDS: [&str; 7] = ["worker", "router", "submit", "watch", "bus", "keygen", "demo"];
 
 /// The long help of a command, at the width that is used where there is no terminal: 100 columns.

@@ -8,9 +8,23 @@ use std::sync::mpsc::{self, Receiver};
 pub fn nuncio(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
     command.args(arguments).stdin(Stdio::null());
-    for name in
-        ["NUNCIO_URL", "NUNCIO_TOKEN", "NUNCIO_TOKENS", "NUNCIO_CONFIG", "NUNCIO_CARACAL_APPLICATIONS", "RUST_LOG"]
-    {
+    for name in [
+        "NUNCIO_URL",
+        "NUNCIO_TOKEN",
+        "NUNCIO_TOKENS",
+        "NUNCIO_CONFIG",
+        "NUNCIO_CARACAL_APPLICATIONS",
+        "CARACAL_COORDINATOR_URL",
+        "CARACAL_STS_URL",
+        "CARACAL_ZONE_ID",
+        "CARACAL_APPLICATION_ID",
+        "CARACAL_APP_CLIENT_SECRET",
+        "CARACAL_APP_CLIENT_SECRET_FILE",
+        "CARACAL_SUBJECT_TOKEN",
+        "CARACAL_BOOTSTRAP_TOKEN",
+        "CARACAL_ENV",
+        "RUST_LOG",
+    ] {
         command.env_remove(name);
     }
     command

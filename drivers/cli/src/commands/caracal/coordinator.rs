@@ -24,11 +24,9 @@ address. Programs of the Caracal SDK find it by
   CARACAL_ZONE_ID=my-zone  CARACAL_APPLICATION_ID=my-app
 
 and a token in CARACAL_SUBJECT_TOKEN. It is valid for 15 minutes, or for as
-long as ttl_seconds asks, up to an hour:
+long as --ttl asks, up to an hour:
 
-  curl -s http://127.0.0.1:4000/oauth/2/token -d zone_id=my-zone \\
-      -d application_id=my-app -d client_secret=s3cret -d ttl_seconds=3600 -d \\
-      grant_type=urn:ietf:params:oauth:grant-type:token-exchange
+  CARACAL_APP_CLIENT_SECRET=s3cret nuncio caracal token --ttl 1h
 
 With --mode head, for the SDK 1.0, CARACAL_STS_URL with
 CARACAL_APP_CLIENT_SECRET takes the place of the token.
@@ -72,11 +70,20 @@ pub(super) struct Options {
 
 /// [`Generation`] as an option.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Mode {
+pub(super) enum Mode {
     /// That of May 2026, with the SDK 0.1
     May,
     /// The newest, with the SDK 1.0
     Head,
+}
+
+impl Mode {
+    pub(super) const fn generation(self) -> Generation {
+        match self {
+            Mode::May => Generation::May,
+            Mode::Head => Generation::Head,
+        }
+    }
 }
 
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
@@ -86,10 +93,7 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut builder = Coordinator::builder()
         .zone(&options.zone)
         .issuer(issuer)
-        .generation(match options.mode {
-            Mode::May => Generation::May,
-            Mode::Head => Generation::Head,
-        })
+        .generation(options.mode.generation())
         .enforcement(if options.as_deployed { Enforcement::Deployed } else { Enforcement::Strict });
     for application in options.applications.read()? {
         builder = builder.application(application.id, application.secret);

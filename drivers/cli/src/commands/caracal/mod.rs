@@ -1,10 +1,19 @@
-//! `nuncio caracal`: a coordinator of agent sessions and delegation edges, and the headers that carry them.
+//! `nuncio caracal`: a coordinator of agent sessions and delegation edges, its clients, and the headers that carry them.
 //!
-//! [`applications`] has the options that name applications and their secrets; the other modules are one subcommand each.
+//! [`applications`] has the options that name applications and their secrets, [`connection`] those of a client, and
+//! [`listing`] fetches sessions and edges; the other modules are subcommands.
 
 mod applications;
+mod connection;
 mod coordinator;
+mod delegate;
+mod demo;
 mod inspect_headers;
+mod list;
+mod listing;
+mod spawn;
+mod token;
+mod tree;
 
 use clap::{Args, Subcommand};
 use tracing::level_filters::LevelFilter;
@@ -13,9 +22,11 @@ use crate::exit::Exit;
 use crate::output;
 
 const AFTER_HELP: &str = "\
-Example:
+Examples:
+  nuncio caracal demo
   nuncio caracal coordinator --listen 127.0.0.1:4000 --zone my-zone \\
       --application my-app=s3cret --store caracal.db
+  nuncio caracal tree
   nuncio caracal inspect-headers \\
       'baggage: caracal.agent_session=s1,caracal.hop=2'
 
@@ -33,6 +44,22 @@ pub(crate) struct Options {
 enum Command {
     /// Open sessions and create edges for applications, and issue their tokens
     Coordinator(Box<coordinator::Options>),
+    /// Show a delegation, the calls that are made by it, and a revocation that stops them
+    Demo(demo::Options),
+    /// Print a token of an application
+    Token(token::Options),
+    /// Open a session
+    Spawn(spawn::SpawnOptions),
+    /// End a session and those below it
+    Terminate(spawn::TerminateOptions),
+    /// Create an edge from one session to another
+    Delegate(delegate::DelegateOptions),
+    /// Revoke an edge and those that follow it
+    Revoke(delegate::RevokeOptions),
+    /// List sessions or edges
+    List(list::Options),
+    /// Print sessions below each other, with the edges into them
+    Tree(tree::Options),
     /// Explain the headers of a request: who acts, for whom, in which trace
     InspectHeaders(inspect_headers::Options),
 }
@@ -42,14 +69,22 @@ impl Options {
     pub(crate) fn log_level(&self) -> LevelFilter {
         match self.command {
             Command::Coordinator(_) => LevelFilter::WARN,
-            Command::InspectHeaders(_) => LevelFilter::ERROR,
+            _ => LevelFilter::ERROR,
         }
     }
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish(match options.command {
-        Command::Coordinator(options) => coordinator::run(&options).await,
-        Command::InspectHeaders(options) => inspect_headers::run(&options),
-    })
+    match options.command {
+        Command::Coordinator(options) => output::finish(coordinator::run(&options).await),
+        Command::Demo(options) => output::finish(demo::run(&options).await),
+        Command::Token(options) => token::run(&options).await,
+        Command::Spawn(options) => spawn::spawn(&options).await,
+        Command::Terminate(options) => spawn::terminate(&options).await,
+        Command::Delegate(options) => delegate::delegate(&options).await,
+        Command::Revoke(options) => delegate::revoke(&options).await,
+        Command::List(options) => list::run(&options).await,
+        Command::Tree(options) => tree::run(&options).await,
+        Command::InspectHeaders(options) => output::finish(inspect_headers::run(&options)),
+    }
 }

@@ -1,0 +1,116 @@
+//! `nuncio caracal list`.
+
+use std::borrow::Cow;
+use std::io::{self, Write as _};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::connection::Connection;
+use super::listing::{Edge, Session};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{self, grid};
+use crate::text::{eprint_line, json, sanitize};
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio caracal list
+  nuncio caracal list --edges --all --json | jq -r .edge
+
+Lists the sessions of the zone that have not ended, or the edges from and to
+those of the application, oldest first. With --json, a line per session or
+edge.
+
+Exit codes:
+  0  they were listed
+  2  invalid usage
+  5  the coordinator refused the listing, or the token service the secret
+  6  the coordinator is unreachable, or its answer cannot be read
+  7  stdout cannot be written";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Options {
+    /// List edges in place of sessions
+    #[arg(long)]
+    edges: bool,
+    /// List also sessions that have ended, or edges that are not active
+    #[arg(long)]
+    all: bool,
+    /// Print a JSON object per line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(super) async fn run(options: &Options) -> Exit {
+    output::finish_with(options.json, list(options).await).await
+}
+
+async fn list(options: &Options) -> Result<Exit, Error> {
+    let connected = options.connection.open()?;
+    let mut sessions = connected.sessions().await?;
+    if options.edges {
+        let mut edges = connected.edges(&sessions).await?;
+        edges.retain(|edge| options.all || edge.status == "active");
+        print(options.json, &edges, edge_table).map_err(Error::stdout)?;
+    } else {
+        sessions.retain(|session| options.all || session.is_live());
+        print(options.json, &sessions, session_table).map_err(Error::stdout)?;
+    }
+    connected.caracal.close().await;
+    Ok(Exit::Success)
+}
+
+fn print<T: Serialize>(as_json: bool, rows: &[T], table: fn(&[T]) -> Vec<String>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if as_json {
+        for row in rows {
+            writeln!(out, "{}", json(row)?)?;
+        }
+    } else if rows.is_empty() {
+        eprint_line("there is nothing to list; --all lists also what has ended");
+    } else {
+        for line in table(rows) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()
+}
+
+fn session_table(sessions: &[Session]) -> Vec<String> {
+    let rows: Vec<[Cow<'_, str>; 5]> = sessions
+        .iter()
+        .map(|session| {
+            [
+                sanitize(&session.id),
+                sanitize(&session.application_id),
+                sanitize(&session.status),
+                sanitize(session.started_at.as_deref().unwrap_or_default()),
+                sanitize(session.parent_id.as_deref().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    grid(["SESSION", "APPLICATION", "STATUS", "STARTED", "PARENT"], &rows, 5, |_, cell| cell.to_owned())
+}
+
+fn edge_table(edges: &[Edge]) -> Vec<String> {
+    let scopes: Vec<String> = edges.iter().map(|edge| edge.scopes.join(",")).collect();
+    let rows: Vec<[Cow<'_, str>; 6]> = edges
+        .iter()
+        .zip(&scopes)
+        .map(|(edge, scopes)| {
+            [
+                sanitize(&edge.id),
+                sanitize(&edge.source_session_id),
+                sanitize(&edge.target_session_id),
+                sanitize(&edge.status),
+                sanitize(edge.expires_at.as_deref().unwrap_or_default()),
+                sanitize(scopes),
+            ]
+        })
+        .collect();
+    grid(["EDGE", "FROM", "TO", "STATUS", "EXPIRES", "SCOPES"], &rows, 6, |_, cell| cell.to_owned())
+}

@@ -1,0 +1,173 @@
+//! `nuncio caracal spawn` and `nuncio caracal terminate`.
+
+use clap::{Args, ValueEnum};
+use nuncio_tokio::caracal::{Kind, SessionId, Ttl};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::connection::{Connection, ttl};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output;
+use crate::text::{eprint_line, json, print_line};
+
+const AFTER_SPAWN: &str = "\
+Example:
+  session=$(nuncio caracal spawn --ttl 10m --metadata '{\"job\": 7}')
+  nuncio caracal spawn --parent \"$session\"
+
+Opens a session, prints its id on stdout and leaves it open until its lifetime
+is over or `nuncio caracal terminate` ends it. The options of the connection
+have the environment variables of the Caracal SDK. The lease of a service of
+1.0 is not renewed by this command.
+
+Exit codes:
+  0  the session is open
+  2  invalid usage
+  5  the coordinator refused the session, or the token service the secret
+  6  the coordinator is unreachable, or did not say whether it opened one";
+
+const AFTER_TERMINATE: &str = "\
+Example:
+  nuncio caracal terminate \"$session\"
+
+Ends a session, those below it, and the edges from and to them.
+
+Exit codes:
+  0  the session has ended, now or before
+  2  invalid usage
+  5  the coordinator refused it
+  6  the coordinator is unreachable, or did not answer";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_SPAWN)]
+pub(super) struct SpawnOptions {
+    /// Kind of the session
+    #[arg(long, value_enum, default_value_t = SessionKind::Instance)]
+    kind: SessionKind,
+    /// Lifetime, up to a day [default: what the coordinator chooses, such as 1h]
+    #[arg(long, value_name = "DURATION", value_parser = ttl)]
+    ttl: Option<Ttl>,
+    /// Session above it, with which it ends [default: none]
+    #[arg(long, value_name = "SESSION", value_parser = session)]
+    parent: Option<SessionId>,
+    /// Metadata, a JSON object
+    #[arg(long, value_name = "JSON", value_parser = metadata)]
+    metadata: Option<Value>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_TERMINATE)]
+pub(super) struct TerminateOptions {
+    /// Session to end
+    #[arg(value_name = "SESSION", value_parser = session)]
+    session: SessionId,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// [`Kind`] as an option.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SessionKind {
+    /// A long-running service
+    Service,
+    /// An instance of an agent
+    Instance,
+    /// A short task
+    Ephemeral,
+}
+
+impl SessionKind {
+    const fn get(self) -> Kind {
+        match self {
+            SessionKind::Service => Kind::Service,
+            SessionKind::Instance => Kind::Instance,
+            SessionKind::Ephemeral => Kind::Ephemeral,
+        }
+    }
+}
+
+pub(super) fn session(text: &str) -> Result<SessionId, String> {
+    SessionId::new(text).map_err(|error| error.to_string())
+}
+
+fn metadata(text: &str) -> Result<Value, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if value.is_object() { Ok(value) } else { Err("it is not a JSON object".to_owned()) }
+}
+
+#[derive(Serialize)]
+struct Spawned<'a> {
+    session: &'a str,
+    parent: Option<&'a str>,
+    kind: &'a str,
+    lease_until: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Terminated<'a> {
+    session: &'a str,
+    had_ended: bool,
+}
+
+pub(super) async fn spawn(options: &SpawnOptions) -> Exit {
+    output::finish_with(options.json, open(options).await).await
+}
+
+async fn open(options: &SpawnOptions) -> Result<Exit, Error> {
+    let caracal = options.connection.open()?.caracal;
+    let kind = options.kind.get();
+    let mut spawn = caracal.spawn().kind(kind);
+    if let Some(ttl) = options.ttl {
+        spawn = spawn.ttl(std::time::Duration::from_secs(ttl.secs().into()));
+    }
+    if let Some(parent) = &options.parent {
+        spawn = spawn.parent(parent.clone());
+    }
+    if let Some(metadata) = &options.metadata {
+        spawn = spawn.metadata(metadata);
+    }
+    let scope = spawn.await?;
+    let deadline = scope.lease().and_then(|lease| lease.deadline);
+    let session = scope.leave();
+    caracal.close().await;
+    if options.json {
+        let spawned = Spawned {
+            session: session.as_str(),
+            parent: options.parent.as_ref().map(SessionId::as_str),
+            kind: kind.as_str(),
+            lease_until: deadline.map(nuncio_tokio::arcp::Time::to_rfc3339),
+        };
+        print_line(&json(&spawned).map_err(|error| Error::stdout(error.into()))?);
+    } else {
+        print_line(session.as_str());
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) async fn terminate(options: &TerminateOptions) -> Exit {
+    output::finish_with(options.json, end(options).await).await
+}
+
+async fn end(options: &TerminateOptions) -> Result<Exit, Error> {
+    let caracal = options.connection.open()?.caracal;
+    let had_ended = caracal.terminate(options.session.clone()).await?;
+    caracal.close().await;
+    if options.json {
+        let ended = Terminated { session: options.session.as_str(), had_ended };
+        print_line(&json(&ended).map_err(|error| Error::stdout(error.into()))?);
+    } else if had_ended {
+        eprint_line("the session had ended before, or is not known");
+    } else {
+        eprint_line("the session is terminated");
+    }
+    Ok(Exit::Success)
+}
