@@ -4,3 +4,5 @@ use nuncio_tokio::caracal;
 
 #[path = "caracal/mod.rs"]
 mod suite;
+#[path = "caracal/web.rs"]
+mod web;

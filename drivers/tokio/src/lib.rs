@@ -53,7 +53,10 @@
 //! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
 //! - `jwt` accepts JSON Web Tokens.
 //! - `hyper` and `axum` mount a server on an existing HTTP server.
+//! - `cap` has workers, routers and clients of CAP, with the buses and blob stores on NATS and Redis.
+//! - `metrics` counts the jobs of CAP.
 //! - `caracal` has agent sessions, delegation, contexts on HTTP requests, and a coordinator.
+//! - `reqwest` has an HTTP client whose requests carry Caracal's context.
 //! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
 //!
 //! # Threads

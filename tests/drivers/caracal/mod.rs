@@ -10,5 +10,5 @@ mod inbound;
 mod outbound;
 mod scopes;
 mod served;
-mod support;
+pub(crate) mod support;
 mod tokens;

@@ -1,8 +1,13 @@
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures_rustls::TlsAcceptor;
+use futures_rustls::rustls::ServerConfig;
+use futures_rustls::rustls::crypto::ring::default_provider;
+use futures_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use nuncio_shared::auth::{Authorities, ClientTls};
 use smol::Async;
 
 use super::caracal::{ApplicationId, BearerToken, Caracal, CaracalBuilder, TokenSource, ZoneId};
@@ -47,6 +52,7 @@ pub(crate) fn reply(status: u16, body: impl Into<String>) -> Answer {
 /// An HTTP/1.1 server, independent of the code under test.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
     changed: Arc<event::Changed>,
     _task: smol::Task<()>,
@@ -78,18 +84,48 @@ mod event {
 impl Server {
     /// Starts a server that answers with what `answer` returns for each request, which is given its number.
     pub(crate) fn start(answer: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Server {
+        Server::serve("http", None, Arc::new(answer))
+    }
+
+    /// Starts a server with TLS, and returns the configuration of the clients that trust its certificate.
+    pub(crate) fn start_tls(answer: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> (Server, ClientTls) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| {
+                builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key.into())
+            });
+        let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+        let trusted = Authorities::from_pem(made.cert.pem().as_bytes()).unwrap();
+        (Server::serve("https", Some(acceptor), Arc::new(answer)), ClientTls::new(trusted).unwrap())
+    }
+
+    fn serve(scheme: &'static str, tls: Option<TlsAcceptor>, answer: Arc<Script>) -> Server {
         let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.get_ref().local_addr().unwrap();
         let (seen, changed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(event::Changed::default()));
-        let shared = Shared { answer: Arc::new(answer), seen: Arc::clone(&seen), changed: Arc::clone(&changed) };
+        let shared = Shared { answer, seen: Arc::clone(&seen), changed: Arc::clone(&changed) };
         let connections = AtomicUsize::new(0);
         let task = smol::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let connection = connections.fetch_add(1, Ordering::Relaxed);
-                smol::spawn(shared.clone().serve(connection, stream)).detach();
+                let (shared, tls) = (shared.clone(), tls.clone());
+                smol::spawn(async move {
+                    match tls {
+                        None => shared.serve(connection, stream).await,
+                        // A client that does not trust the certificate goes away.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                shared.serve(connection, stream).await;
+                            }
+                        }
+                    }
+                })
+                .detach();
             }
         });
-        Server { address, seen, changed, _task: task }
+        Server { address, scheme, seen, changed, _task: task }
     }
 
     /// Starts a coordinator that opens sessions `s-1`, `s-2`, … and edges `e-1`, `e-2`, ….
@@ -99,7 +135,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -143,7 +179,7 @@ struct Shared {
 }
 
 impl Shared {
-    async fn serve(self, connection: usize, mut stream: Async<TcpStream>) {
+    async fn serve(self, connection: usize, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let mut bytes = Vec::new();
         while let Some(request) = read(connection, &mut stream, &mut bytes).await {
             let number = {
@@ -160,7 +196,7 @@ impl Shared {
             };
             let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
             let text = format!("HTTP/1.1 {status} X\r\n{headers}{length}\r\n{body}");
-            if stream.write_all(text.as_bytes()).await.is_err() || closes {
+            if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() || closes {
                 return;
             }
         }
@@ -168,7 +204,7 @@ impl Shared {
 }
 
 /// Reads a request. The bytes that follow it stay in `bytes`.
-async fn read(connection: usize, stream: &mut Async<TcpStream>, bytes: &mut Vec<u8>) -> Option<Seen> {
+async fn read(connection: usize, stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Option<Seen> {
     let mut buffer = [0; 4096];
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -1,6 +1,6 @@
 //! The context on calls of other services.
 
-use nuncio_core::caracal::{CallerHeaders, Header, HeaderValue, InvalidUrl, RESOURCE_HEADER, Route};
+use nuncio_core::caracal::{CallerHeaders, Header, HeaderValue, InvalidUrl, RESOURCE_HEADER, Route, Routes};
 use nuncio_core::trace::SpanId;
 use nuncio_link::http::{HeaderMap, Request, Uri, header};
 
@@ -75,6 +75,20 @@ impl<D: Driver> Caracal<D> {
             set(request.headers_mut(), &header);
         }
         Ok(Injected::Context)
+    }
+
+    /// Returns whether an HTTP client may send a request to `to` because the answer to the one to `from` says so. `from` is
+    /// the URL that [`inject`](Caracal::inject) has left in the request, or an earlier target.
+    ///
+    /// A request that carries the context stays at its origin, and at the resource's prefix or the gateway (§1.5). Any other
+    /// one may go anywhere.
+    pub fn allows_redirect(&self, from: &str, to: &str) -> bool {
+        let routes = &self.owner.settings.routes;
+        let is_direct = |url: &str| matches!(routes.route(url, None), Ok(Route::Direct));
+        // What cannot be read carries the context, and goes nowhere.
+        is_direct(from)
+            || (Routes::allows_redirect(from, to)
+                && matches!(routes.route(to, None), Ok(route) if route != Route::Direct))
     }
 }
 

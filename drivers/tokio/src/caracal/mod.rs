@@ -1,12 +1,19 @@
 //! Caracal: who acts for whom. Agent sessions, delegation, contexts on HTTP requests, and a coordinator.
 
 mod coordinator;
+#[cfg(feature = "reqwest")]
+mod web;
 
 #[doc(inline)]
 pub use nuncio_shared::caracal::*;
 
 pub use self::coordinator::{CoordinatorServer, HttpLimits};
+#[cfg(feature = "reqwest")]
+pub use self::web::{WebError, WebRequest, WebTransport};
 use crate::driver::Tokio;
+/// The HTTP client below [`WebTransport`].
+#[cfg(feature = "reqwest")]
+pub use reqwest;
 
 /// An application's client of its coordinator, on tokio.
 pub type Caracal = nuncio_shared::caracal::Caracal<Tokio>;

@@ -15,6 +15,8 @@ use nuncio_core::trace::TraceId;
 use super::context::{ActiveContext, current};
 use super::error::CallError;
 use super::hub::Hub;
+#[cfg(feature = "tls")]
+use crate::auth::{ClientTls, TlsError};
 use crate::io::{Driver, random};
 
 /// An application that acts by the sessions and edges of a coordinator. Clones are the same application.
@@ -74,6 +76,13 @@ impl<D: Driver> Caracal<D> {
     /// Returns the context that the calling code runs in, the same as [`current`].
     pub fn current(&self) -> Option<ActiveContext> {
         current()
+    }
+
+    /// Returns the TLS configuration that the application uses for `https://`, for other clients of its services: the one of
+    /// [`CaracalBuilder::tls`](super::CaracalBuilder::tls), or one that trusts the authorities of the system.
+    #[cfg(feature = "tls")]
+    pub fn client_tls(&self) -> Result<ClientTls, TlsError> {
+        self.owner.hub.http.tls()
     }
 
     /// Sends the terminations that wait, awaits the answers to what is under way, and ends. Other calls fail from now on.

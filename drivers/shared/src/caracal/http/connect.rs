@@ -7,7 +7,7 @@ use nuncio_link::http1::{Http1Config, Http1Link};
 use super::exchange::Connection;
 use super::origin::Origin;
 #[cfg(feature = "tls")]
-use crate::auth::{Authorities, ClientTls};
+use crate::auth::{Authorities, ClientTls, TlsError};
 #[cfg(feature = "tls")]
 use crate::io::sync::lock;
 use crate::io::{Driver, Stream};
@@ -37,19 +37,18 @@ impl<D: Driver> Connector<D> {
 
     #[cfg(feature = "tls")]
     async fn secured(&self, stream: Stream, origin: &Origin) -> Result<Stream, String> {
-        let tls = self.tls()?;
+        let tls = self.tls().map_err(|error| error.to_string())?;
         tls.shake_hands(stream, &origin.host).await.map_err(|error| error.to_string())
     }
 
     /// Returns the configuration that was set, or one that trusts the authorities of the system.
     #[cfg(feature = "tls")]
-    fn tls(&self) -> Result<ClientTls, String> {
+    pub(super) fn tls(&self) -> Result<ClientTls, TlsError> {
         let mut held = lock(&self.tls);
         if let Some(tls) = &*held {
             return Ok(tls.clone());
         }
-        let authorities = Authorities::system().map_err(|error| error.to_string())?;
-        let tls = ClientTls::new(authorities).map_err(|error| error.to_string())?;
+        let tls = ClientTls::new(Authorities::system()?)?;
         Ok(held.insert(tls).clone())
     }
 

@@ -28,7 +28,7 @@ use self::connect::Connector;
 use self::origin::Origin;
 use self::pool::Pool;
 #[cfg(feature = "tls")]
-use crate::auth::ClientTls;
+use crate::auth::{ClientTls, TlsError};
 use crate::io::clock::timeout;
 use crate::io::{Driver, Io as _};
 
@@ -80,6 +80,12 @@ impl<D: Driver> HttpClient<D> {
         );
         let pool = Pool::new(config.connections, config.idle);
         HttpClient { parts: Arc::new(Parts { thread, connector, pool, config }) }
+    }
+
+    /// Returns the TLS configuration that was set, or one that trusts the authorities of the system.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Result<ClientTls, TlsError> {
+        self.parts.connector.tls()
     }
 
     /// Sends a request and waits for the response. It has to be awaited on the client's thread, and can be dropped at any

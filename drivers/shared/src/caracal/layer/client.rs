@@ -32,8 +32,9 @@ pub struct ClientLayer<D: Driver> {
 impl<D: Driver> Caracal<D> {
     /// Returns middleware that adds the present context to the requests of an HTTP client.
     ///
-    /// The client must not follow redirects to other origins by itself: the context's headers would go with them. A layer
-    /// that follows redirects belongs outside of this one, which then decides anew for each of them.
+    /// The client must not follow redirects by itself unless [`allows_redirect`](Caracal::allows_redirect) says so: the
+    /// context's headers would go with them. A layer that follows redirects belongs outside of this one, which then decides
+    /// anew for each of them.
     pub fn client_layer(&self) -> ClientLayer<D> {
         ClientLayer { caracal: self.clone() }
     }
