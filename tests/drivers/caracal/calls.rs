@@ -121,3 +121,23 @@ fn plain_http_to_other_hosts_is_refused_on_demand() {
         assert!(build(url).is_ok(), "{url}");
     }
 }
+
+#[test]
+fn a_coordinator_is_asked_over_tls_on_connections_that_are_kept() {
+    within(async {
+        let (sessions, edges) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (coordinator, tls) = Server::start_tls(move |_, request| coordinator_answer(&sessions, &edges, request));
+        let made = |tls| builder(&coordinator.url()).token(TokenSource::fixed(token("t"))).tls(tls).retries(0).build();
+        let caracal = made(tls).unwrap();
+        for _ in 0..2 {
+            caracal.spawn().run(async {}).await.unwrap();
+        }
+        let connections: Vec<usize> = coordinator.seen().iter().map(|seen| seen.connection).collect();
+        assert_eq!(connections, [0, 0, 0, 0]);
+
+        let (_, others) = Server::start_tls(|_, _| reply(200, ""));
+        let refused = made(others).unwrap().spawn().await;
+        assert!(matches!(refused, Err(CallError::Unreachable(_))), "an unknown certificate is refused: {refused:?}");
+        assert_eq!(coordinator.seen().len(), 4);
+    });
+}

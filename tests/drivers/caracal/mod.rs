@@ -7,6 +7,7 @@ mod calls;
 mod contexts;
 mod fixtures;
 mod inbound;
+mod leases;
 mod outbound;
 mod scopes;
 mod served;

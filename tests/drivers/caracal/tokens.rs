@@ -1,7 +1,7 @@
 //! Where tokens come from, and when they are replaced.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::caracal::{BearerToken, CallError, ConfigError, InvalidHeader, Secret, TokenFault, TokenSource};
@@ -137,21 +137,47 @@ fn a_refused_secret_is_named_without_the_secret() {
 #[test]
 fn a_token_is_replaced_before_it_expires() {
     within(async {
-        // Each token is within its margin at once, so it is used while the next one is fetched.
-        let count = Arc::new(Mutex::new(0));
-        let counted = Arc::clone(&count);
+        let issued = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&issued);
         let service = Server::start(move |_, _| {
-            let mut count = counted.lock().unwrap();
-            *count += 1;
-            reply(200, format!(r#"{{"access_token":"t-{count}","expires_in":3600}}"#))
+            let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+            // Half of a lifetime that is shorter than twice the margin is within the margin.
+            let lifetime = if number == 1 { 2 } else { 3_600 };
+            reply(200, format!(r#"{{"access_token":"t-{number}","expires_in":{lifetime}}}"#))
         });
+        let coordinator = strict(&["t-1", "t-2"]);
+        let source = TokenSource::secret(&service.url(), Secret::new("s"));
+        let caracal = builder(&coordinator.url()).token(source).build().unwrap();
+        let scope = caracal.spawn().await.unwrap();
+        let mut last = String::new();
+        while last != "Bearer t-2" {
+            let headers = scope.context().run(caracal.headers()).await.unwrap();
+            last = headers["authorization"].to_str().unwrap().to_owned();
+            assert!(last == "Bearer t-1" || last == "Bearer t-2", "{last}");
+            // The calls of the machine change to the next token, too.
+            caracal.inbound(scope.session().clone()).await.unwrap();
+        }
+        caracal.inbound(scope.session().clone()).await.unwrap();
+        scope.close().await.unwrap();
+        let used: Vec<_> =
+            coordinator.seen().iter().map(|seen| seen.header("authorization").map(str::to_owned)).collect();
+        assert_eq!(used.first().unwrap().as_deref(), Some("Bearer t-1"));
+        assert_eq!(used.last().unwrap().as_deref(), Some("Bearer t-2"));
+        assert_eq!(issued.load(Ordering::Relaxed), 2, "one token follows the other, in one flight");
+    });
+}
+
+#[test]
+fn a_token_is_used_again_while_it_is_far_from_its_expiry() {
+    within(async {
+        let service = Server::start(|_, _| reply(200, r#"{"access_token":"t-1","expires_in":3600}"#));
         let source = TokenSource::secret(&service.url(), Secret::new("s"));
         let coordinator = Server::coordinator();
         let caracal = builder(&coordinator.url()).token(source).build().unwrap();
         for _ in 0..3 {
-            assert_eq!(caracal.headers().await.unwrap()["authorization"], "Bearer t-1", "it is still good");
+            assert_eq!(caracal.headers().await.unwrap()["authorization"], "Bearer t-1");
         }
-        assert_eq!(*count.lock().unwrap(), 1);
+        assert_eq!(service.seen().len(), 1);
     });
 }
 

@@ -134,12 +134,12 @@ impl State {
         self.client.handle_failure(now, id, failure);
     }
 
-    /// Gives the machine a token, or says that there is none.
-    pub(super) fn supplied(&mut self, now: Time, token: Option<BearerToken>) {
+    /// Gives the machine a token and the time at which it expires, if that is known, or says that there is none.
+    pub(super) fn supplied(&mut self, now: Time, token: Option<(BearerToken, Option<Time>)>) {
         match token {
-            Some(token) => {
+            Some((token, expires_at)) => {
                 self.supplied = Some(token.clone());
-                self.client.token(now, token, None);
+                self.client.token(now, token, expires_at);
             }
             None => self.client.token_failed(now),
         }

@@ -69,9 +69,15 @@ impl<D: Driver> Tokens<D> {
     }
 
     /// Returns a token other than the refused one, which is to be used for some time. If no other one can be fetched, it
-    /// is the present one as long as it has not expired.
-    pub(crate) async fn fresh(self: &Arc<Self>, refused: Option<&BearerToken>) -> Result<BearerToken, TokenFault> {
-        self.token(refused, false).await
+    /// is the present one as long as it has not expired. The time is when it expires, if that is known.
+    pub(crate) async fn fresh(
+        self: &Arc<Self>,
+        refused: Option<&BearerToken>,
+    ) -> Result<(BearerToken, Option<Time>), TokenFault> {
+        let token = self.token(refused, false).await?;
+        let expires_at =
+            lock(&self.held).token.as_ref().filter(|held| held.token == token).and_then(|held| held.expires_at);
+        Ok((token, expires_at))
     }
 
     /// Returns a token that has not expired. If it does so soon, the next one is fetched meanwhile.
