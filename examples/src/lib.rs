@@ -12,6 +12,8 @@
 //!
 //! Those of Caracal bring a coordinator along: `caracal_spawn` (a session and its lifetime), `caracal_nested` (sessions
 //! below each other, and tasks), `caracal_delegate` (an edge to another application, and its revocation),
-//! `caracal_inbound` (an axum server that runs each request in the context of its caller).
+//! `caracal_transport` (calls by reqwest, and redirects), `caracal_gateway` (calls of resources through a gateway),
+//! `caracal_inbound` (an axum server that runs each request in the context of its caller), `caracal_batch` (a whole program,
+//! with its settings from the environment).
 
-pub mod coordinator;
+pub mod caracal;

@@ -280,3 +280,18 @@ fn caracal_nested() {
 fn caracal_spawn() {
     run(env!("CARGO_BIN_EXE_caracal_spawn"));
 }
+
+#[test]
+fn caracal_batch() {
+    run(env!("CARGO_BIN_EXE_caracal_batch"));
+}
+
+#[test]
+fn caracal_gateway() {
+    run(env!("CARGO_BIN_EXE_caracal_gateway"));
+}
+
+#[test]
+fn caracal_transport() {
+    run(env!("CARGO_BIN_EXE_caracal_transport"));
+}

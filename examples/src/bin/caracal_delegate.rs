@@ -3,21 +3,14 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nuncio_examples::coordinator::LocalCoordinator;
-use nuncio_tokio::caracal::{
-    ApplicationId, BearerToken, CallError, Caracal, Constraints, NewEdge, TokenSource, Ttl, ZoneId,
-};
-
-fn application(coordinator: &LocalCoordinator, name: &str) -> Result<Caracal, Box<dyn Error>> {
-    Ok(Caracal::builder(coordinator.url(), ZoneId::new("z1")?, ApplicationId::new(name)?)
-        .token(TokenSource::fixed(BearerToken::new(name)?))
-        .build()?)
-}
+use nuncio_examples::caracal::LocalCoordinator;
+use nuncio_tokio::caracal::{CallError, Constraints, NewEdge, SessionId, Ttl};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let coordinator = LocalCoordinator::start(&["shop", "payments"]).await?;
-    let (shop, payments) = (application(&coordinator, "shop")?, application(&coordinator, "payments")?);
+    let shop = coordinator.application("shop")?.token(coordinator.delegating("shop")).build()?;
+    let payments = coordinator.application("payments")?.build()?;
 
     // The other application's session, which it has told us of.
     let target = payments.spawn().await?;
@@ -59,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(coordinator.live_sessions(), 0, "the target was terminated by the revocation");
     target.close().await?;
 
-    let outside = shop.delegate(nuncio_tokio::caracal::SessionId::new("any")?).scopes(["x"]).await;
+    let outside = shop.delegate(SessionId::new("any")?).scopes(["x"]).await;
     assert!(matches!(outside, Err(CallError::NoSession)));
     Ok(())
 }

@@ -6,9 +6,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
-use nuncio_examples::coordinator::LocalCoordinator;
-use nuncio_tokio::caracal::{ApplicationId, BearerToken, Caracal, ResourceBinding, TokenSource, ZoneId, current};
-use tokio::net::TcpListener;
+use nuncio_examples::caracal::{LocalCoordinator, serve};
+use nuncio_tokio::caracal::{Caracal, ResourceBinding, current};
 
 /// Returns the session that acts, and passes the question on to the other service.
 async fn items(State((caracal, upstream)): State<(Caracal, String)>) -> Result<String, StatusCode> {
@@ -23,16 +22,8 @@ async fn stock() -> String {
     current().and_then(|context| context.session().map(ToString::to_string)).unwrap_or_default()
 }
 
-async fn serve(routes: Router) -> Result<String, Box<dyn Error>> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    Ok(url)
-}
-
 fn application(coordinator: &LocalCoordinator, name: &str, calls: &[&str]) -> Result<Caracal, Box<dyn Error>> {
-    let mut builder = Caracal::builder(coordinator.url(), ZoneId::new("z1")?, ApplicationId::new(name)?)
-        .token(TokenSource::fixed(BearerToken::new(name)?));
+    let mut builder = coordinator.application(name)?;
     for url in calls {
         builder = builder.resource(ResourceBinding { resource: "resource://service".into(), prefix: (*url).into() });
     }

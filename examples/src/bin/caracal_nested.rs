@@ -2,17 +2,13 @@
 
 use std::error::Error;
 
-use nuncio_examples::coordinator::LocalCoordinator;
-use nuncio_tokio::caracal::{
-    ApplicationId, BearerToken, CallError, Caracal, TokenSource, ZoneId, current, in_current_context,
-};
+use nuncio_examples::caracal::LocalCoordinator;
+use nuncio_tokio::caracal::{CallError, current, in_current_context};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let coordinator = LocalCoordinator::start(&["planner"]).await?;
-    let caracal = Caracal::builder(coordinator.url(), ZoneId::new("z1")?, ApplicationId::new("planner")?)
-        .token(TokenSource::fixed(BearerToken::new("planner")?))
-        .build()?;
+    let caracal = coordinator.application("planner")?.build()?;
 
     let outer = caracal.spawn().await?;
     let trace = outer.context().trace().cloned();

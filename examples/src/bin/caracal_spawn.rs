@@ -3,17 +3,15 @@
 use std::error::Error;
 use std::time::Duration;
 
-use nuncio_examples::coordinator::LocalCoordinator;
-use nuncio_tokio::caracal::{ApplicationId, BearerToken, Caracal, Kind, TokenSource, ZoneId};
+use nuncio_examples::caracal::LocalCoordinator;
+use nuncio_tokio::caracal::{Caracal, Kind};
 use serde_json::json;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let coordinator = LocalCoordinator::start(&["batch"]).await?;
     // In a service: Caracal::from_env()?
-    let caracal = Caracal::builder(coordinator.url(), ZoneId::new("z1")?, ApplicationId::new("batch")?)
-        .token(TokenSource::fixed(BearerToken::new("batch")?))
-        .build()?;
+    let caracal = coordinator.application("batch")?.build()?;
 
     let scope = caracal
         .spawn()
