@@ -7,7 +7,7 @@ use nuncio_tokio::caracal::{CoordinatorEvent, Generation};
 
 use super::site::{Site, printed};
 
-fn program(site: &Site, name: &str) -> Command {
+pub(super) fn program(site: &Site, name: &str) -> Command {
     let mut command = site.program(CaracalSdk::V0_1.python().unwrap(), &format!("guide/{name}"));
     let scope = "agent:lifecycle coordinator.delegate_to:payments-service";
     command.env("CARACAL_SUBJECT_TOKEN", site.token("my-app", "s3cret", scope));

@@ -1,4 +1,5 @@
-//! The coordinator of Caracal with real peers: the unmodified Python SDKs 0.1.1, with the programs of its guide, and 1.0.0.
+//! The coordinator, the clients and the services of Caracal with real peers: the unmodified Python SDKs 0.1.1, with the
+//! programs of its guide, and 1.0.0.
 //!
 //! The coordinator runs within the test, which looks at what has changed in it; the programs are in `py/`. They name the
 //! hosts of the guide, which `py/redirect` leads to the servers of the test.
@@ -6,4 +7,5 @@
 
 mod guide;
 mod head;
+mod services;
 mod site;

@@ -21,7 +21,7 @@ pub(super) struct Site {
     server: CoordinatorServer,
     pub(super) events: Receiver<CoordinatorEvent>,
     // Dropped last, because the server runs on it.
-    _runtime: Runtime,
+    pub(super) runtime: Runtime,
 }
 
 impl Site {
@@ -40,11 +40,15 @@ impl Site {
             .unwrap();
         let listening = CoordinatorServer::listen(coordinator.clone(), "127.0.0.1:0", HttpLimits::default());
         let server = runtime.block_on(listening).unwrap();
-        Site { coordinator, server, events, _runtime: runtime }
+        Site { coordinator, server, events, runtime }
     }
 
     pub(super) fn live_sessions(&self) -> usize {
         self.coordinator.live_sessions()
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.server.url()
     }
 
     pub(super) fn port(&self) -> u16 {
