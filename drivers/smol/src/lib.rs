@@ -54,8 +54,9 @@
 //! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
 //! - `jwt` accepts JSON Web Tokens.
 //! - `opentelemetry` makes one trace of client, server, agents and what they delegate.
-//! - `cap` has the buses and blob stores of CAP, on NATS and Redis.
-//! - `caracal` has agent sessions, delegation, and contexts on HTTP requests.
+//! - `cap` has workers, routers and clients of CAP, with the buses and blob stores on NATS and Redis.
+//! - `metrics` counts the jobs of CAP.
+//! - `caracal` has agent sessions, delegation, contexts on HTTP requests, and a coordinator for an HTTP server of your own.
 //!
 //! # Threads
 //!

@@ -1,4 +1,4 @@
-//! Services on both sides of a call: our axum service with the SDK's transport, and the SDK's FastAPI middleware with our
+//! Services on both sides of a call: our axum service with the SDK's transport, and the SDK's `FastAPI` middleware with our
 //! client.
 
 use std::process::Command;

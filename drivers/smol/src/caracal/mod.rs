@@ -1,4 +1,4 @@
-//! Caracal: who acts for whom. Agent sessions, delegation, and contexts on HTTP requests.
+//! Caracal: who acts for whom. Agent sessions, delegation, contexts on HTTP requests, and a coordinator.
 
 #[doc(inline)]
 pub use nuncio_shared::caracal::*;
@@ -26,3 +26,7 @@ pub type ServerLayer = nuncio_shared::caracal::ServerLayer<Smol>;
 /// Verifies the tokens of inbound requests.
 #[cfg(feature = "jwt")]
 pub type MandateVerifier = nuncio_shared::caracal::MandateVerifier<Smol>;
+/// A coordinator on smol. It answers requests that an HTTP server has read.
+pub type Coordinator = nuncio_shared::caracal::Coordinator<Smol>;
+/// Makes a [`Coordinator`].
+pub type CoordinatorBuilder = nuncio_shared::caracal::CoordinatorBuilder<Smol>;
