@@ -17,7 +17,7 @@ async fn items() -> String {
 
 /// Returns the names of the fields that a caller has sent.
 async fn fields(headers: HeaderMap) -> String {
-    headers.keys().map(|name| format!("{name} ")).collect()
+    headers.keys().flat_map(|name| [name.as_str(), " "]).collect()
 }
 
 #[tokio::main]

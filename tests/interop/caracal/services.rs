@@ -48,7 +48,7 @@ async fn seen(headers: HeaderMap) -> String {
     let text = |name: &str| headers[name].to_str().unwrap().to_owned();
     json!({
         "agent": context.session().map(SessionId::as_str),
-        "edge": context.edge().map(|edge| edge.as_str()),
+        "edge": context.edge().map(nuncio_core::caracal::EdgeId::as_str),
         "hop": context.hop().count(),
         "token": text("authorization"),
         "traceparent": text("traceparent"),
@@ -76,7 +76,7 @@ fn the_sdk_calls_our_service_which_calls_one_of_the_sdk_in_its_context() {
     let site = Site::start(Generation::May);
     let invoices = Server::start(guide::program(&site, "service.py"));
     let mut command = guide::program(&site, "transport.py");
-    hosts(&mut command, serve(&site, &invoices.url()));
+    hosts(&mut command, serve(&site, invoices.url()));
     let printed = printed(command).remove(0);
     assert_eq!(printed[0], printed[1], "the service behind ours sees the session of the first caller");
     assert_eq!(site.live_sessions(), 0);
@@ -95,7 +95,7 @@ fn our_client_calls_the_middleware_of_the_sdk_which_calls_our_service_in_its_con
 
     let token = site.token("my-app", "s3cret", "agent:lifecycle coordinator.delegate_to:payments-service");
     let source = TokenSource::fixed(BearerToken::new(&token).unwrap());
-    let caracal = application(&site, "my-app", source, &relay.url());
+    let caracal = application(&site, "my-app", source, relay.url());
     let target = SessionId::new(&site.payments()).unwrap();
     site.runtime.block_on(async {
         let scope = caracal.spawn().await.unwrap();
