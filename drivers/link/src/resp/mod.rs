@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`RespServerLink`] speaks RESP3 to clients that ask for it with `HELLO`, as far as its replies differ.
+//!
 //! # Guarantees
 //!
 //! - Any bytes are accepted; what breaks the protocol is a [`RespFault`], after which nothing more is read.

@@ -47,12 +47,17 @@ pub struct RespServerLink {
     decoder: Decoder,
     output: Buffer,
     fault: Option<RespClientFault>,
+    /// The version of the protocol in which replies are written.
+    version: u8,
 }
 
 /// A command of a client. Every command gets one [reply](RespServerLink::reply), in their order.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RespCommand {
+    /// `HELLO`: use this version of the protocol, 2 or 3, or tell the present one. It is answered with
+    /// [`greet`](RespServerLink::greet).
+    Hello(Option<u8>),
     /// `PING`, with the text that is to be repeated.
     Ping(Option<Bytes>),
     /// `SELECT`: use the database with this number.
@@ -95,6 +100,7 @@ impl fmt::Debug for RespCommand {
     /// Shows no values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            RespCommand::Hello(version) => write!(f, "Hello({version:?})"),
             RespCommand::Ping(_) => f.write_str("Ping"),
             RespCommand::Select(number) => write!(f, "Select({number})"),
             RespCommand::Client => f.write_str("Client"),
@@ -131,7 +137,7 @@ pub enum RespClientFault {
 impl RespServerLink {
     /// Returns a link for a connection that was just accepted.
     pub fn new(config: RespServerConfig) -> RespServerLink {
-        RespServerLink { config, decoder: Decoder::new(), output: Buffer::default(), fault: None }
+        RespServerLink { config, decoder: Decoder::new(), output: Buffer::default(), fault: None, version: 2 }
     }
 
     /// Takes bytes that the client has sent.
@@ -165,7 +171,22 @@ impl RespServerLink {
 
     /// Queues the reply to the oldest command that has none. A [`TooLarge`](RespReply::TooLarge) is an error.
     pub fn reply(&mut self, reply: &RespReply) {
-        encode(reply, self.output.tail());
+        encode(reply, self.version, self.output.tail());
+    }
+
+    /// Queues the reply to [`RespCommand::Hello`]: the version, which this and all later replies have, and these properties of
+    /// the server.
+    pub fn greet(&mut self, version: Option<u8>, properties: &[(&str, RespReply)]) {
+        self.version = version.unwrap_or(self.version);
+        let pairs = properties.len() + 1;
+        // A map is a type of its own in RESP3, and an array of keys and values in RESP2.
+        let head = if self.version == 3 { format!("%{pairs}\r\n") } else { format!("*{}\r\n", 2 * pairs) };
+        self.output.tail().extend_from_slice(head.as_bytes());
+        let version = ("proto", RespReply::Integer(self.version.into()));
+        for (name, value) in std::iter::once(&version).chain(properties) {
+            self.reply(&RespReply::Bulk(Bytes::copy_from_slice(name.as_bytes())));
+            self.reply(value);
+        }
     }
 
     /// Moves the bytes that wait to be written to the end of `into`.
@@ -209,6 +230,12 @@ fn command(mut words: VecDeque<Bytes>) -> Option<RespCommand> {
     let wrong = || RespCommand::Unknown(format!("ERR {verb:?} is not supported, or not with these arguments"));
     let words: Vec<Bytes> = words.into();
     Some(match (verb.as_str(), &words[..]) {
+        ("HELLO", []) => RespCommand::Hello(None),
+        ("HELLO", [version]) => match &version[..] {
+            b"2" => RespCommand::Hello(Some(2)),
+            b"3" => RespCommand::Hello(Some(3)),
+            _ => RespCommand::Unknown("NOPROTO only the versions 2 and 3 of the protocol are spoken".to_owned()),
+        },
         ("PING", []) => RespCommand::Ping(None),
         ("PING", [text]) => RespCommand::Ping(Some(text.clone())),
         ("QUIT", []) => RespCommand::Quit,
@@ -252,7 +279,7 @@ fn texts(words: &[Bytes]) -> Option<Vec<String>> {
     words.iter().map(text).collect()
 }
 
-fn encode(reply: &RespReply, into: &mut Vec<u8>) {
+fn encode(reply: &RespReply, version: u8, into: &mut Vec<u8>) {
     let mut line = |kind: u8, text: &str| {
         into.push(kind);
         into.extend(text.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
@@ -262,6 +289,7 @@ fn encode(reply: &RespReply, into: &mut Vec<u8>) {
         RespReply::Simple(text) => line(b'+', text),
         RespReply::Error(text) => line(b'-', text),
         RespReply::Integer(number) => line(b':', &number.to_string()),
+        RespReply::Null if version == 3 => line(b'_', ""),
         RespReply::Null => line(b'$', "-1"),
         RespReply::TooLarge { bytes } => line(b'-', &format!("ERR the value has {bytes} bytes, which is too much")),
         RespReply::Bulk(value) => {
@@ -272,7 +300,7 @@ fn encode(reply: &RespReply, into: &mut Vec<u8>) {
         RespReply::Array(elements) => {
             line(b'*', &elements.len().to_string());
             for element in elements {
-                encode(element, into);
+                encode(element, version, into);
             }
         }
     }

@@ -77,7 +77,7 @@ fn commands_are_read_in_any_case_and_others_are_named() {
     assert_eq!(read(&["QUIT"]), RespCommand::Quit);
     assert_eq!(read(&["GETRANGE", "k", "0", "-1"]), RespCommand::Range { key: "k".into(), from: 0, to: -1 });
     for words in [
-        &["HELLO", "3"][..],
+        &["HELLO", "3", "AUTH", "user", "password"][..],
         &["GET"],
         &["GET", "a", "b"],
         &["GETRANGE", "a", "0", "x"],
@@ -93,6 +93,26 @@ fn commands_are_read_in_any_case_and_others_are_named() {
         let command = read(words);
         assert!(matches!(&command, RespCommand::Unknown(text) if text.starts_with("ERR ")), "{words:?}: {command:?}");
     }
+}
+
+#[test]
+fn a_client_chooses_the_version_of_the_protocol() {
+    assert_eq!(read(&["hello", "3"]), RespCommand::Hello(Some(3)));
+    assert_eq!(read(&["HELLO"]), RespCommand::Hello(None));
+    for version in ["1", "4", "x", ""] {
+        let command = read(&["HELLO", version]);
+        assert!(matches!(&command, RespCommand::Unknown(text) if text.starts_with("NOPROTO ")), "{command:?}");
+    }
+    let mut link = RespServerLink::new(RespServerConfig::default());
+    let properties = [("server", RespReply::Bulk("x".into()))];
+    link.greet(None, &properties);
+    assert_eq!(written(&mut link), "*4\r\n$5\r\nproto\r\n:2\r\n$6\r\nserver\r\n$1\r\nx\r\n");
+    link.greet(Some(3), &properties);
+    link.reply(&RespReply::Null);
+    assert_eq!(written(&mut link), "%2\r\n$5\r\nproto\r\n:3\r\n$6\r\nserver\r\n$1\r\nx\r\n_\r\n");
+    link.greet(Some(2), &properties);
+    link.reply(&RespReply::Null);
+    assert!(written(&mut link).ends_with("$1\r\nx\r\n$-1\r\n"));
 }
 
 #[test]

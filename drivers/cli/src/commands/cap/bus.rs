@@ -18,8 +18,8 @@ installed. Clients of NATS and of Redis connect to it, those of the Python SDK
 too. Everything is in memory and ends with the command. There is no login and no
 TLS, so it listens for this machine only; other users of the machine can read
 and write everything on it. A message has at most 1 MiB and no headers, there is
-no JetStream, and Redis has GET, GETRANGE, SET, STRLEN, EXISTS, DEL and PING in
-database 0. What is not there is an error that the client is told.
+no JetStream, and Redis has GET, GETRANGE, SET, STRLEN, EXISTS, DEL, PING and
+HELLO in database 0. What is not there is an error that the client is told.
 
 Exit codes:
   0  ended by a signal

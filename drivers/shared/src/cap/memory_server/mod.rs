@@ -26,7 +26,9 @@ const MAX_CONNECTIONS: usize = 256;
 ///
 /// It listens on two ports of a loopback address. There is no login and no TLS, and nothing outlives the process. Clients of
 /// NATS have subscriptions with wildcards and queue groups, requests that are told if there is no subscriber, and messages of
-/// at most 1 MiB without headers. A client that does not keep up loses messages, as with [`MemoryBus`]. Clients of Redis have `GET`, `GETRANGE`, `SET` with `EX` or `PX`, `STRLEN`, `EXISTS`, `DEL` and `PING` in database 0. Everything else is an error
+/// at most 1 MiB without headers. A client that does not keep up loses messages, as with [`MemoryBus`]. Clients of Redis have
+/// `GET`, `GETRANGE`, `SET` with `EX` or `PX`, `STRLEN`, `EXISTS`, `DEL`, `PING` and `HELLO` in database 0, in RESP2 and, as
+/// those of the Python SDK ask for it, in RESP3. Everything else is an error
 /// that the client is told. In production, use a nats-server and a Redis server.
 ///
 /// Members in this process reach the same bus and store by [`MemoryBus`], and by a store on [`redis_url`]. Everything ends

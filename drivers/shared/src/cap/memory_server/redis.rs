@@ -32,6 +32,7 @@ async fn converse(stream: Stream, store: &MemoryStore) -> std::io::Result<()> {
                     link.reply(&RespReply::Simple("OK".to_owned()));
                     break true;
                 }
+                Ok(Some(RespCommand::Hello(version))) => link.greet(version, &properties()),
                 Ok(Some(command)) => {
                     let reply = execute(store, command).await;
                     link.reply(&reply.unwrap_or_else(|error| RespReply::Error(format!("ERR {error}"))));
@@ -57,6 +58,18 @@ async fn converse(stream: Stream, store: &MemoryStore) -> std::io::Result<()> {
             count => link.receive(&buffer[..count]),
         }
     }
+}
+
+/// What a client is told about the server. The id of its connection means nothing here.
+fn properties() -> [(&'static str, RespReply); 5] {
+    let text = |text: &'static str| RespReply::Bulk(Bytes::from_static(text.as_bytes()));
+    [
+        ("server", text("nuncio")),
+        ("version", text(env!("CARGO_PKG_VERSION"))),
+        ("id", RespReply::Integer(0)),
+        ("mode", text("standalone")),
+        ("role", text("master")),
+    ]
 }
 
 async fn execute(store: &MemoryStore, command: RespCommand) -> Result<RespReply, BlobError> {
