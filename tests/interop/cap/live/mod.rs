@@ -6,6 +6,7 @@ mod faults;
 mod guide;
 mod our_client;
 mod our_worker;
+mod own_bus;
 mod pool;
 mod python;
 mod router;

@@ -9,14 +9,19 @@ use serde_json::{Value, json};
 
 use super::support::Peers;
 
-/// Starts a program of `py/` with settings, and waits until it is ready.
+/// Starts a program of `py/` with settings on the servers, and waits until it is ready.
 pub(super) fn start(sdk: CapSdk, script: &str, peers: &Peers, mut settings: Value) -> Dialogue {
     settings["nats"] = json!(peers.nats_url());
     settings["redis"] = json!(peers.redis.url());
+    start_at(sdk, script, &settings, peers.authority())
+}
+
+/// The same, on the servers that the settings name, whose certificates come from an authority.
+pub(super) fn start_at(sdk: CapSdk, script: &str, settings: &Value, authority: Option<&Path>) -> Dialogue {
     let mut command = Command::new(sdk.python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cap/py").join(script)).arg(settings.to_string());
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    if let Some(authority) = peers.authority() {
+    if let Some(authority) = authority {
         // Python trusts the authorities in this file.
         command.env("SSL_CERT_FILE", authority);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_core::cap::{JobStatus, RouterEvent};
-use nuncio_shared::cap::SqliteRecords;
+use nuncio_shared::cap::{Bus, SqliteRecords};
 use nuncio_tests::temp_dir::TempDir;
 use smol::channel::{Receiver, unbounded};
 
@@ -66,6 +66,13 @@ pub(super) fn unsigned() -> on::RouterBuilder {
 
 /// Starts a router, and waits until it misses no job.
 pub(super) fn run(peers: &Peers, router: on::RouterBuilder, records: &Records) -> RunningRouter {
+    // A router that was dropped may use its file for a moment longer, which opening it waits for.
+    let router = router.records(SqliteRecords::open(records.0.file("router.db")).unwrap());
+    started(router, on::block_on(peers.bus()))
+}
+
+/// Starts a router on a bus, and waits until it misses no job.
+pub(super) fn started(router: on::RouterBuilder, bus: impl Bus) -> RunningRouter {
     let (sender, ended) = unbounded();
     let router = router.on_event(move |event, job| {
         if let (RouterEvent::Ended { status, .. }, Some(job)) = (event, job) {
@@ -73,10 +80,8 @@ pub(super) fn run(peers: &Peers, router: on::RouterBuilder, records: &Records) -
             let _unheard = sender.try_send((job.to_owned(), *status));
         }
     });
-    // A router that was dropped may use its file for a moment longer, which opening it waits for.
-    let router = router.records(SqliteRecords::open(records.0.file("router.db")).unwrap());
     on::block_on(async {
-        let router = router.start(peers.bus().await).unwrap();
+        let router = router.start(bus).unwrap();
         router.ready().await.unwrap();
         RunningRouter { _router: router, ended }
     })

@@ -1,6 +1,6 @@
 use nuncio_smol::cap::NatsOptions;
 pub(crate) use nuncio_smol::cap::{
-    Client, ClientBuilder, NatsBus, RedisStore, Router, RouterBuilder, Worker, WorkerBuilder,
+    Client, ClientBuilder, MemoryServer, NatsBus, RedisStore, Router, RouterBuilder, Worker, WorkerBuilder,
 };
 
 /// Runs a test on this thread.

@@ -1,6 +1,6 @@
 use nuncio_tokio::cap::NatsOptions;
 pub(crate) use nuncio_tokio::cap::{
-    Client, ClientBuilder, NatsBus, RedisStore, Router, RouterBuilder, Worker, WorkerBuilder,
+    Client, ClientBuilder, MemoryServer, NatsBus, RedisStore, Router, RouterBuilder, Worker, WorkerBuilder,
 };
 
 /// Runs a test on this thread, which belongs to a runtime that runs the handlers of workers.
