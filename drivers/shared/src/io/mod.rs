@@ -14,6 +14,8 @@ pub(crate) mod memory;
 pub(crate) mod pipe;
 mod process;
 pub(crate) mod random;
+#[cfg(all(feature = "sqlite", any(feature = "cap", feature = "caracal")))]
+pub(crate) mod sqlite;
 pub(crate) mod sync;
 #[cfg(any(feature = "cap", feature = "caracal"))]
 pub(crate) mod writer;

@@ -17,9 +17,9 @@ use crate::io::writer::Commit;
 /// A place for the records of a router, which make the jobs that it has accepted outlive it. It is used on a thread of its
 /// own and may block.
 ///
-/// Of each job, and of each worker with a trust session, the latest record of each kind is needed, except for those that a later record
-/// [replaces](RouterRecord::replaces). A record whose kind is a [removal](nuncio_core::cap::RecordKind::is_removal) is not
-/// kept itself.
+/// Of each job, and of each worker with a trust session, the latest record of each kind is needed, except for those that a
+/// later record [replaces](RouterRecord::replaces). A record whose kind is a
+/// [removal](nuncio_core::cap::RecordKind::is_removal) is not kept itself.
 pub trait Records: Send + 'static {
     /// Reads all records that are needed, each with its number; those of one job or worker in the order of their numbers.
     fn load(&mut self) -> Result<Vec<(u64, RouterRecord)>, RecordsError>;

@@ -1,22 +1,23 @@
 //! Records in an `SQLite` file.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use nuncio_core::caracal::{CoordinatorRecord, Secret};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Records, RecordsError};
+use crate::io::sqlite::Form;
 
-/// `NunC`, in the header of the file.
-const APPLICATION: i64 = 0x4e75_6e43;
-const VERSION: i64 = 1;
-
-const SCHEMA: &str = "
-    CREATE TABLE records (number INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
-    CREATE TABLE signing_key (one INTEGER PRIMARY KEY CHECK (one = 1), pkcs8 TEXT NOT NULL) STRICT;
-";
+const FORM: Form = Form {
+    // `NunC`
+    application: 0x4e75_6e43,
+    version: 1,
+    content: "a coordinator's records",
+    schema: "
+        CREATE TABLE records (number INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
+        CREATE TABLE signing_key (one INTEGER PRIMARY KEY CHECK (one = 1), pkcs8 TEXT NOT NULL) STRICT;
+    ",
+};
 
 /// Records in an `SQLite` file (feature `sqlite`), which one coordinator at a time uses. A commit has reached the disk when
 /// it returns. Only the user of this process may read the file, because it holds the key that signs tokens.
@@ -32,17 +33,7 @@ impl SqliteRecords {
     /// Errors: it cannot be read or written, is in use by another process, or is a file of another kind or a later version.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteRecords, RecordsError> {
         let path = path.as_ref().to_owned();
-        let wrong = |fault: String| RecordsError::File { path: path.clone(), fault };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(wrong(error.to_string())),
-        }
-        let connection = opened(&path).map_err(wrong)?;
+        let connection = FORM.open(&path).map_err(|fault| RecordsError::File { path: path.clone(), fault })?;
         Ok(SqliteRecords { path, connection })
     }
 
@@ -95,28 +86,6 @@ impl SqliteRecords {
 
 fn column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn opened(path: &Path) -> Result<Connection, String> {
-    let fault = |error: rusqlite::Error| error.to_string();
-    let connection = Connection::open(path).map_err(fault)?;
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(fault);
-    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").map_err(fault)?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
-    if tables == 0 && number("application_id")? == 0 {
-        let form = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {SCHEMA}");
-        connection.execute_batch(&form).map_err(fault)?;
-    }
-    if number("application_id")? != APPLICATION {
-        return Err("this is not a file of a coordinator's records".to_owned());
-    }
-    let version = number("user_version")?;
-    if version != VERSION {
-        return Err(format!("the file has the version {version}, and this program reads version {VERSION}"));
-    }
-    connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").map_err(fault)?;
-    Ok(connection)
 }
 
 impl Records for SqliteRecords {

@@ -1,0 +1,57 @@
+//! `SQLite` files, which one process at a time uses.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+/// What a file holds.
+pub(crate) struct Form {
+    /// The application, in the header of the file.
+    pub(crate) application: i64,
+    /// The version of the schema.
+    pub(crate) version: i64,
+    /// What is in the file, such as "a router's records".
+    pub(crate) content: &'static str,
+    /// The statements that create its tables.
+    pub(crate) schema: &'static str,
+}
+
+impl Form {
+    /// Opens a file, and creates it if it does not exist. A commit has reached the disk when it returns. Only the user of this
+    /// process may read a file that is created.
+    ///
+    /// Errors: a sentence that says that the file cannot be read or written, is in use by another process, or has another form.
+    pub(crate) fn open(&self, path: &Path) -> Result<Connection, String> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let Form { application, version, content, schema } = self;
+        let fault = |error: rusqlite::Error| error.to_string();
+        let connection = Connection::open(path).map_err(fault)?;
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(fault);
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").map_err(fault)?;
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
+        if tables == 0 && number("application_id")? == 0 {
+            let form = format!("PRAGMA application_id = {application}; PRAGMA user_version = {version}; {schema}");
+            connection.execute_batch(&form).map_err(fault)?;
+        }
+        if number("application_id")? != *application {
+            return Err(format!("this is not a file of {content}"));
+        }
+        let found = number("user_version")?;
+        if found != *version {
+            return Err(format!("the file has the version {found}, and this program reads version {version}"));
+        }
+        connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").map_err(fault)?;
+        Ok(connection)
+    }
+}
