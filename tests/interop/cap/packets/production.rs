@@ -28,8 +28,17 @@ fn packet(draw: &mut Draw, kind: &str, now: Time) -> BusPacket {
     });
     let identity = packet.identity.get_or_insert_default();
     identity.tenant_id = "tenant".into();
-    // Where a request names an identity, it is that of the packet.
+    // Where a payload names an identity, it is that of the packet.
     let identity = identity.clone();
+    let named = match &mut packet.payload {
+        Some(Payload::JobResult(result)) => result.identity.as_mut(),
+        Some(Payload::JobProgress(progress)) => progress.identity.as_mut(),
+        Some(Payload::JobCancel(cancel)) => cancel.identity.as_mut(),
+        _ => None,
+    };
+    if let Some(named) = named {
+        named.clone_from(&identity);
+    }
     if let Some(Payload::JobRequest(request)) = &mut packet.payload {
         let keep = |named: &mut String, own: &String| {
             if !named.is_empty() {
