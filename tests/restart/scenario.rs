@@ -197,7 +197,12 @@ fn assert_whole_histories(owner: &Client, watcher: &Client, mut late: Client, ur
         // The owner knows nothing about other owners' jobs.
         let Some(own) = owner.ledger.job(job) else { continue };
         for event in &seen.events {
-            assert!(own.events.contains(event), "a watcher of {job} was shown {event}, but its owner was not");
+            // Only the watcher is told that it does not keep up, as it may on a busy machine.
+            let is_for_watcher = event.contains(r#""phase":"subscription_dropped""#);
+            assert!(
+                is_for_watcher || own.events.contains(event),
+                "a watcher of {job} was shown {event}, but its owner was not"
+            );
         }
     }
 }
