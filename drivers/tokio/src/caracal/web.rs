@@ -53,8 +53,8 @@ const MOST_REDIRECTS: usize = 10;
 /// let caracal = Caracal::from_env()?;
 /// let client = WebTransport::new(&caracal)?;
 /// let scope = caracal.spawn().await?;
-/// let items = scope.run(async { client.get("http://inventory:8080/items").send().await?.text().await }).await;
-/// # items?;
+/// let response = scope.run(async { client.get("http://inventory:8080/items").send().await }).await?;
+/// println!("{}", response.text().await?);
 /// # Ok(())
 /// # }
 /// ```
