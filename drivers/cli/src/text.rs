@@ -34,6 +34,13 @@ pub(crate) fn json(value: &impl serde::Serialize) -> serde_json::Result<String> 
     serde_json::to_string(value).map(json_for_stdout)
 }
 
+/// Prints a value as JSON on a line of stdout.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", json(value)?)?;
+    out.flush()
+}
+
 /// Makes a JSON text fit for stdout: for a terminal, the control characters that JSON leaves as they are (U+007F to U+009F)
 /// are escaped.
 pub(crate) fn json_for_stdout(text: String) -> String {

@@ -163,6 +163,11 @@ fn headers_are_explained() {
         "other_baggage": ["tenant=acme"],
     });
     assert_eq!(read, wanted);
+    // JSON keeps what is escaped for people.
+    let hidden = "baggage: caracal.agent_session=%E2%80%AEx";
+    let output = run(&["caracal", "inspect-headers", "--json", hidden]);
+    let read: Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(read["session"], "\u{202e}x");
     // The form of the guide, with semicolons, from stdin.
     let mut command = nuncio(&["caracal", "inspect-headers", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

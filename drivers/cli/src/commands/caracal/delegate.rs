@@ -12,7 +12,7 @@ use super::spawn::session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::text::{count, eprint_line, json, print_line};
+use crate::text::{count, eprint_line, print_json, print_line};
 
 const AFTER_DELEGATE: &str = "\
 Example:
@@ -155,7 +155,7 @@ async fn create(options: &DelegateOptions) -> Result<Exit, Error> {
             scopes: &created.scopes,
             expires_at: created.expires_at.map(Time::to_rfc3339),
         };
-        print_line(&json(&line).map_err(|error| Error::stdout(error.into()))?);
+        print_json(&line).map_err(Error::stdout)?;
     } else {
         print_line(created.edge.as_str());
     }
@@ -176,7 +176,7 @@ async fn end(options: &RevokeOptions) -> Result<Exit, Error> {
             revoked_edges: revoked.edges,
             terminated_sessions: revoked.terminated,
         };
-        print_line(&json(&line).map_err(|error| Error::stdout(error.into()))?);
+        print_json(&line).map_err(Error::stdout)?;
     } else {
         let (edges, sessions) = (count(revoked.edges, "edge"), count(revoked.terminated, "session"));
         eprint_line(&format!("revoked {edges} and terminated {sessions}"));

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::text::print_line;
+use crate::text::{print_json, print_line};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -72,8 +72,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Error> {
         (1..).zip(&lines).map(|(number, line)| field(number, line)).collect();
     let inspected = Inspected::of(&Envelope::read(fields?));
     if options.json {
-        let json = serde_json::to_string(&inspected).map_err(|error| Error::stdout(io::Error::other(error)))?;
-        print_line(&json);
+        print_json(&inspected).map_err(Error::stdout)?;
     } else {
         inspected.rows().iter().for_each(|row| print_line(row));
     }

@@ -54,7 +54,7 @@ async fn list(options: &Options) -> Result<Exit, Error> {
     let mut sessions = connected.sessions().await?;
     if options.edges {
         let mut edges = connected.edges(&sessions).await?;
-        edges.retain(|edge| options.all || edge.status == "active");
+        edges.retain(|edge| options.all || edge.is_active());
         print(options.json, &edges, edge_table).map_err(Error::stdout)?;
     } else {
         sessions.retain(|session| options.all || session.is_live());

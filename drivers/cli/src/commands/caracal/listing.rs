@@ -51,6 +51,12 @@ pub(super) struct Edge {
     pub(super) expires_at: Option<String>,
 }
 
+impl Edge {
+    pub(super) fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
 #[derive(Deserialize)]
 struct Page<T> {
     items: Vec<T>,

@@ -9,7 +9,7 @@ use super::connection::{Connection, ttl};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::text::{eprint_line, json, print_line};
+use crate::text::{eprint_line, print_json, print_line};
 
 const AFTER_SPAWN: &str = "\
 Example:
@@ -146,7 +146,7 @@ async fn open(options: &SpawnOptions) -> Result<Exit, Error> {
             kind: kind.as_str(),
             lease_until: deadline.map(nuncio_tokio::arcp::Time::to_rfc3339),
         };
-        print_line(&json(&spawned).map_err(|error| Error::stdout(error.into()))?);
+        print_json(&spawned).map_err(Error::stdout)?;
     } else {
         print_line(session.as_str());
     }
@@ -163,7 +163,7 @@ async fn end(options: &TerminateOptions) -> Result<Exit, Error> {
     caracal.close().await;
     if options.json {
         let ended = Terminated { session: options.session.as_str(), had_ended };
-        print_line(&json(&ended).map_err(|error| Error::stdout(error.into()))?);
+        print_json(&ended).map_err(Error::stdout)?;
     } else if had_ended {
         eprint_line("the session had ended before, or is not known");
     } else {

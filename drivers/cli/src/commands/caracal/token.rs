@@ -9,7 +9,7 @@ use super::connection::{Connection, ttl};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::text::{json, print_line};
+use crate::text::{print_json, print_line};
 
 const AFTER_HELP: &str = "\
 Example:
@@ -57,7 +57,7 @@ async fn issue(options: &Options) -> Result<Exit, Error> {
     let token = token.ok_or_else(|| Error::Unanswered("the token cannot be printed".to_owned()))?;
     if options.json {
         let expires_at = BearerToken::new(token).ok().and_then(|token| token.expires_at()).map(Time::to_rfc3339);
-        print_line(&json(&Issued { token, expires_at }).map_err(|error| Error::stdout(error.into()))?);
+        print_json(&Issued { token, expires_at }).map_err(Error::stdout)?;
     } else {
         print_line(token);
     }

@@ -61,7 +61,7 @@ async fn show(options: &Options) -> Result<Exit, Error> {
     let mut sessions = connected.sessions().await?;
     sessions.retain(|session| options.all || session.is_live());
     let mut edges = connected.edges(&sessions).await?;
-    edges.retain(|edge| options.all || edge.status == "active");
+    edges.retain(|edge| options.all || edge.is_active());
     connected.caracal.close().await;
     let nodes = nodes(&sessions, &edges)
         .ok_or_else(|| Error::Unanswered("the coordinator lists sessions that are above themselves".to_owned()))?;
