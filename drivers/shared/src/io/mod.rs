@@ -18,6 +18,8 @@ pub(crate) mod random;
 pub(crate) mod sqlite;
 pub(crate) mod sync;
 #[cfg(any(feature = "cap", feature = "caracal"))]
+pub(crate) mod timer;
+#[cfg(any(feature = "cap", feature = "caracal"))]
 pub(crate) mod writer;
 
 pub use address::Address;

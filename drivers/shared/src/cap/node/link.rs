@@ -11,6 +11,7 @@ use super::hub::{Hub, Link, Role, State};
 use super::inputs::Inputs;
 use super::wire::{Manner, Order};
 use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received};
+use crate::io::timer::watch_deadlines;
 
 /// How many messages are passed to the machine until the other tasks of the thread have their turn.
 const TURN: u64 = 32;
@@ -155,22 +156,5 @@ fn pass<R: Role>(hub: &Arc<Hub<R>>, subject: &Subject, received: Received) {
 
 /// Reports deadlines that have passed.
 async fn keep_time<R: Role>(hub: Arc<Hub<R>>) {
-    loop {
-        let due = async {
-            match hub.arm() {
-                Some(at) => hub.io.sleep_until(hub.clock.instant(at)).await,
-                None => std::future::pending().await,
-            }
-            true
-        };
-        let nearer = async {
-            hub.timer.notified().await;
-            false
-        };
-        if or(due, nearer).await {
-            R::expire(&hub);
-            // A timer that has passed already is ready at once; the other tasks of the thread have to run as well.
-            yield_now().await;
-        }
-    }
+    watch_deadlines(&*hub.io, &hub.clock, &hub.timer, || hub.arm(), || R::expire(&hub)).await;
 }

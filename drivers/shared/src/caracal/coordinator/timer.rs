@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_lite::future::or;
 
 use super::hub::Hub;
+use crate::io::timer::watch_deadlines;
 
 /// Starts the task. It ends when the hub is stopped.
 pub(super) fn start(hub: &Arc<Hub>) {
@@ -13,22 +14,5 @@ pub(super) fn start(hub: &Arc<Hub>) {
 }
 
 async fn keep_time(hub: &Hub) {
-    loop {
-        match hub.arm() {
-            Some(deadline) => {
-                let due = async {
-                    hub.io.sleep_until(hub.clock.instant(deadline)).await;
-                    true
-                };
-                let moved = async {
-                    hub.timer.notified().await;
-                    false
-                };
-                if or(due, moved).await {
-                    hub.expire();
-                }
-            }
-            None => hub.timer.notified().await,
-        }
-    }
+    watch_deadlines(&*hub.io, &hub.clock, &hub.timer, || hub.arm(), || hub.expire()).await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_lite::future::{or, yield_now};
+use futures_lite::future::or;
 use nuncio_core::caracal::{BearerToken, CallFailure, ClientEvent, Request, RequestId, TransportFailure};
 use nuncio_link::http::header;
 use tracing::{debug, info, warn};
@@ -11,6 +11,7 @@ use super::state::Action;
 use super::{Hub, HubParts};
 use crate::caracal::request::to_http;
 use crate::io::sync::{CancellationToken, lock};
+use crate::io::timer::watch_deadlines;
 use crate::io::{Driver, Io as _};
 
 /// Returns a hub whose tasks run on its thread until it is closed.
@@ -117,26 +118,8 @@ async fn fetch_token<D: Driver>(hub: Arc<Hub<D>>, refused: Option<BearerToken>) 
 
 /// Reports deadlines that have passed.
 async fn keep_time<D: Driver>(hub: Arc<Hub<D>>) {
-    let time = async {
-        loop {
-            let next = lock(&hub.state).arm();
-            let due = async {
-                match next {
-                    Some(at) => hub.thread.sleep_until(hub.clock.instant(at)).await,
-                    None => std::future::pending().await,
-                }
-                true
-            };
-            let nearer = async {
-                hub.timer.notified().await;
-                false
-            };
-            if or(due, nearer).await {
-                hub.run(|state, now| state.client().handle_timeout(now));
-                // A timer that has passed already is ready at once; the other tasks of the thread have to run as well.
-                yield_now().await;
-            }
-        }
-    };
+    let arm = || lock(&hub.state).arm();
+    let expire = || hub.run(|state, now| state.client().handle_timeout(now));
+    let time = watch_deadlines(&*hub.thread, &hub.clock, &hub.timer, arm, expire);
     or(hub.stopped.cancelled(), time).await;
 }
