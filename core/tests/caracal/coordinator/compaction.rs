@@ -101,6 +101,46 @@ fn a_key_that_is_still_valid_is_known_after_its_session_was_forgotten() {
     assert_eq!(send(&mut restored(&server)).status(), 409, "the key belongs to a session that has ended");
 }
 
+#[test]
+fn an_inherited_edge_that_was_forgotten_before_its_session_stays_forgotten() {
+    let mut server = forgetful();
+    let (source, target) = (server.session(None), server.session(None));
+    server.edge(&source, &target, &json!({"ttl_seconds": 60})).unwrap();
+    let child = server.session(Some(&target));
+    let inbound = format!("/delegations/inbound/{child}");
+    assert_eq!(server.get(&inbound).1["items"].as_array().unwrap().len(), 1, "the child inherits the edge");
+    server.wait(60);
+    for _ in 0..3 {
+        server.edge(&source, &target, &json!({"ttl_seconds": 60})).unwrap();
+        server.wait(60);
+    }
+    assert_eq!(server.get(&inbound).1["items"], json!([]), "three edges that have ended are kept");
+    server.terminate(&source);
+    for _ in 0..3 {
+        let other = server.session(None);
+        server.terminate(&other);
+    }
+    assert_eq!(server.get(&format!("/agents/{source}")).0, 404, "it is forgotten with its edges");
+    compact(&mut server);
+    assert_eq!(restored(&server).get(&inbound).1["items"], json!([]));
+}
+
+#[test]
+fn a_lease_that_was_valid_when_its_service_was_suspended_has_not_lapsed() {
+    let mut server = forgetful();
+    let service = server.spawn("app-a", &json!({"lifecycle": "service"})).unwrap();
+    let target = format!("/agents/{service}/heartbeat");
+    let beat =
+        |server: &mut Server| server.ask(&principal("app-a", &[]), "POST", &target, &json!({"lease_generation": 1})).0;
+    server.wait(60);
+    assert_eq!(beat(&mut server), 200);
+    server.wait(90);
+    server.patch(&format!("/agents/{service}/suspend"));
+    assert_eq!(beat(&mut server), 200, "the lease is valid until 180 s");
+    compact(&mut server);
+    assert_eq!(beat(&mut restored(&server)), 200);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 

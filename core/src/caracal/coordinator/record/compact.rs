@@ -13,7 +13,8 @@ impl CoordinatorRecord {
     ///
     /// `records` are all that it has, in the order of their numbers. Not needed are the records of sessions and edges that
     /// were forgotten, unless a session below them is still shown or a receipt is still valid, and those of leases that
-    /// were renewed later. The last record is always needed, because the numbers continue after it.
+    /// were renewed later without a suspension between. The last record is always needed, because the numbers continue
+    /// after it.
     pub fn needed(records: &[(u64, CoordinatorRecord)]) -> Vec<u64> {
         let log = Log::of(records);
         let last = records.last().map(|(number, _)| *number);
@@ -28,8 +29,8 @@ struct Log<'a> {
     sessions: BTreeSet<Uuid>,
     /// The edges whose records are needed.
     edges: BTreeSet<Uuid>,
-    /// The last renewal of each session's lease, by its generation.
-    leases: BTreeMap<(Uuid, u64), u64>,
+    /// The renewals of leases that no later one makes superfluous.
+    leases: BTreeSet<u64>,
     /// The last record of each zone that says what was forgotten, which has the number of changes of its edges.
     forgotten: BTreeMap<&'a ZoneId, u64>,
 }
@@ -40,24 +41,33 @@ impl<'a> Log<'a> {
         let mut log = Log {
             sessions: BTreeSet::new(),
             edges: BTreeSet::new(),
-            leases: BTreeMap::new(),
+            leases: BTreeSet::new(),
             forgotten: BTreeMap::new(),
         };
+        // The generation and the number of the last renewal of each session since it was suspended.
+        let mut renewed = BTreeMap::new();
         let mut gone = BTreeSet::new();
         for (number, record) in records {
             match &record.change {
                 Change::Leased { session, generation, .. } => {
-                    log.leases.insert((*session, *generation), *number);
+                    log.leases.insert(*number);
+                    if let Some((same, before)) = renewed.insert(*session, (*generation, *number))
+                        && same == *generation
+                    {
+                        log.leases.remove(&before);
+                    }
+                }
+                // A suspension depends on the lease as it was then.
+                Change::Suspended { sessions, .. } => {
+                    for session in sessions {
+                        renewed.remove(session);
+                    }
                 }
                 Change::Forgotten { sessions, edges, .. } => {
                     gone.extend(sessions.iter().chain(edges).copied());
                     log.forgotten.insert(&record.zone, *number);
                 }
-                Change::Opened { .. }
-                | Change::Suspended { .. }
-                | Change::Resumed { .. }
-                | Change::Delegated { .. }
-                | Change::Ended { .. } => {}
+                Change::Opened { .. } | Change::Resumed { .. } | Change::Delegated { .. } | Change::Ended { .. } => {}
             }
         }
         let is_valid = |receipt: Option<&Receipt>| receipt.is_some_and(|receipt| receipt.expires_at > now);
@@ -69,8 +79,9 @@ impl<'a> Log<'a> {
                     if is_held || log.sessions.contains(&session.id) {
                         log.sessions.insert(session.id);
                         log.sessions.extend(session.parent);
+                        // The record creates the edge again, so that what became of it is needed too.
+                        log.edges.extend(inherited.iter().map(|edge| edge.id));
                     }
-                    log.edges.extend(inherited.iter().map(|edge| edge.id).filter(|edge| !gone.contains(edge)));
                 }
                 Change::Delegated { edge, receipt } => {
                     if !gone.contains(&edge.id) || is_valid(receipt.as_deref()) {
@@ -94,9 +105,7 @@ impl<'a> Log<'a> {
         match &record.change {
             Change::Opened { session, .. } => any(&[session.id]),
             Change::Suspended { sessions, .. } | Change::Resumed { sessions, .. } => any(sessions),
-            Change::Leased { session, generation, .. } => {
-                any(&[*session]) && self.leases.get(&(*session, *generation)) == Some(&number)
-            }
+            Change::Leased { session, .. } => any(&[*session]) && self.leases.contains(&number),
             Change::Delegated { edge, .. } => self.edges.contains(&edge.id),
             Change::Ended { sessions, edges, .. } => {
                 sessions.iter().any(|ended| self.sessions.contains(&ended.id))
