@@ -70,7 +70,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
 
 use arbitrary::Unstructured;
-use nuncio_core::arcp::{AgentSpec, ConnId, OnRestart, Runtime};
+use nuncio_core::arcp::{AgentSpec, Config, ConnId, OnRestart, Record, Runtime};
 use nuncio_core::time::Time;
 
 use crate::seeded::{Draw, Report, note};
@@ -100,6 +100,20 @@ pub fn run(bytes: &mut Unstructured<'_>) -> Report {
     }
     sim.converge();
     Report { steps, digest: sim.digest.finish(), counts: sim.counts }
+}
+
+/// Runs the simulator for some steps, and returns the configuration of its runtime with all records that it has stored;
+/// there are none if the run has no journal.
+pub fn journal(bytes: &mut Unstructured<'_>, steps: usize) -> (Config, Vec<(u64, Record)>) {
+    let mut draw = Draw(bytes);
+    let mut sim = Sim::new(Params::draw(&mut draw));
+    for _ in 0..steps {
+        if draw.is_over() {
+            break;
+        }
+        sim.step(&mut draw);
+    }
+    (sim.params.config(), sim.disk.records)
 }
 
 /// The whole simulation.

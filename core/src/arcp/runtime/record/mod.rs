@@ -24,8 +24,10 @@
 //!   there.
 //!
 //! A record that begins something (a session, a job, a request for credentials, a credential) is dropped before the
-//! record that ends it; otherwise a restored runtime would treat it as not ended. A `job_ended` is not dropped before
-//! its `job_accepted`.
+//! record that ends it; otherwise a restored runtime would treat it as not ended. The other records of a session or job are
+//! dropped before the one that begins it; otherwise they would be about nothing, and the events of the job would be sent
+//! without its `job.accepted`. So the `job_accepted` is followed by the `job_ended`, and this one by `job_forgotten` and
+//! `key_forgotten`.
 
 mod decode;
 mod encode;

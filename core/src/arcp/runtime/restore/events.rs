@@ -93,7 +93,10 @@ impl Restoring {
                 self.runtime.unwatch(key, id);
             }
         }
-        let id = id?;
+        let Some(id) = id else {
+            self.leave(ulid);
+            return None;
+        };
         let runtime = &mut self.runtime;
         runtime.jobs.restore_end(id, terminal, seq)?;
         let job = runtime.jobs.get(id)?;

@@ -90,6 +90,7 @@ impl Runtime {
             issued: BTreeMap::new(),
             asked: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            remnants: BTreeSet::new(),
         };
         for (seq, record) in records {
             restoring.take(seq, record);
@@ -111,6 +112,8 @@ struct Restoring {
     asked: BTreeSet<JobUlid>,
     /// Jobs and keys that were dropped because of a limit, and are not recorded as forgotten.
     forgotten: BTreeSet<Forgotten>,
+    /// Ended jobs whose `job_accepted` is not there. A journal drops that one first.
+    remnants: BTreeSet<JobUlid>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,10 +149,11 @@ impl Restoring {
             self.last_id = self.last_id.max(target.id.0);
         }
         let told = Forgotten::of(&record);
-        let known = told.is_some_and(|told| self.forgotten.remove(&told));
+        if let Some(told) = told {
+            self.forgotten.remove(&told);
+        }
         match self.apply(record) {
             Some(()) => self.restored.applied += 1,
-            None if known => self.restored.applied += 1,
             None => self.restored.ignored += 1,
         }
         let limits = &self.runtime.config.limits;
@@ -211,14 +215,19 @@ impl Restoring {
             }
             Record::JobEnded(ended) => self.ended(*ended),
             Record::JobForgotten { job } => {
-                let id = self.job(job)?;
+                let Some(id) = self.job(job) else {
+                    self.excuse(job);
+                    return Some(());
+                };
                 self.runtime.jobs.get(id)?.terminal()?;
                 self.runtime.forget_job(id);
                 Some(())
             }
             Record::KeyForgotten { job } => {
-                self.runtime.idempotency.key_of(job)?;
-                self.runtime.forget_key(job);
+                // The journal may have dropped the job with its key.
+                if self.runtime.idempotency.key_of(job).is_some() {
+                    self.runtime.forget_key(job);
+                }
                 Some(())
             }
             Record::CredentialsAsked { job } => {
@@ -257,6 +266,22 @@ impl Restoring {
                 }
                 Some(())
             }
+        }
+    }
+
+    /// Notes the end of a job that is not there.
+    fn leave(&mut self, job: JobUlid) {
+        let limits = &self.runtime.config.limits;
+        if self.remnants.len() < limits.retained_jobs.saturating_add(limits.idempotency_records) {
+            self.remnants.insert(job);
+        }
+    }
+
+    /// Notes that a job that is not there was forgotten, so that its end was a remnant and is not ignored.
+    fn excuse(&mut self, job: JobUlid) {
+        if self.remnants.remove(&job) {
+            self.restored.ignored -= 1;
+            self.restored.applied += 1;
         }
     }
 

@@ -28,8 +28,10 @@ impl Restoring {
     }
 
     pub(super) fn closed(&mut self, session: SessionUlid) -> Option<()> {
-        let key = self.session(session)?;
-        self.runtime.lapse(key);
+        // The journal may have dropped all other records of the session.
+        if let Some(key) = self.session(session) {
+            self.runtime.lapse(key);
+        }
         Some(())
     }
 

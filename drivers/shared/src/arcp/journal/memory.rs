@@ -78,12 +78,7 @@ impl Journal for MemoryJournal {
         // A pass reads all records, so it waits until there are twice as many as after the last pass.
         if records.all.len() > 1024 + 2 * records.compacted {
             let Records { all, retention, compacted } = &mut *records;
-            let needed = |(seq, record): &(u64, Record)| retention.needs(*seq, record, true);
-            let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(all).into_iter().partition(needed);
-            *all = kept;
-            for (_, record) in &gone {
-                retention.removed(record);
-            }
+            (*all, _) = retention.divide(std::mem::take(all), true);
             *compacted = all.len();
         }
         Ok(false)

@@ -18,6 +18,85 @@ pub(crate) struct Retention {
     asked: BTreeSet<JobUlid>,
     families: Families,
     over: Over,
+    present: Present,
+}
+
+/// What the journal still has of each session and job, open or over.
+///
+/// The first record of one goes after those that are about it, the last one after the first. So what is left can be read
+/// from the beginning to the end, and an event is never without the `job_accepted` that is sent before it.
+#[derive(Debug, Default)]
+struct Present {
+    sessions: BTreeMap<SessionUlid, Parts>,
+    jobs: BTreeMap<JobUlid, Parts>,
+}
+
+/// The numbers of records about a session or a job, without those that say that it is closed or forgotten.
+#[derive(Debug, Default)]
+struct Parts {
+    begins: u64,
+    /// Records that a job has ended.
+    ends: u64,
+    others: u64,
+    /// The sessions that were sent the end of a job, with its numbers in them.
+    ended_in: Vec<(SessionUlid, u64)>,
+}
+
+impl Present {
+    fn add(&mut self, record: &Record) {
+        self.change(record, |number| *number += 1);
+    }
+
+    fn remove(&mut self, record: &Record) {
+        self.change(record, |number| *number = number.saturating_sub(1));
+    }
+
+    fn change(&mut self, record: &Record, change: impl Fn(&mut u64)) {
+        let own = match record {
+            Record::SessionEvent(_) => record.targets().first().map(|target| target.session),
+            Record::SessionClosed { .. } => None,
+            _ => record.session(),
+        };
+        if let Some(session) = own {
+            let parts = self.sessions.entry(session).or_default();
+            change(if matches!(record, Record::SessionOpened(_)) { &mut parts.begins } else { &mut parts.others });
+            if parts.is_empty() {
+                self.sessions.remove(&session);
+            }
+        }
+        let Some(job) = record.job().filter(|_| is_about_job(record)) else { return };
+        let parts = self.jobs.entry(job).or_default();
+        match record {
+            Record::JobAccepted(_) => change(&mut parts.begins),
+            Record::JobEnded(_) => {
+                change(&mut parts.ends);
+                parts.ended_in = record.targets().iter().map(|target| (target.session, target.seq)).collect();
+            }
+            _ => change(&mut parts.others),
+        }
+        if parts.is_empty() {
+            self.jobs.remove(&job);
+        }
+    }
+}
+
+impl Parts {
+    fn is_empty(&self) -> bool {
+        self.begins == 0 && self.ends == 0 && self.others == 0
+    }
+}
+
+/// Whether a record means something only if its job is known, and is not one that says that it is forgotten.
+fn is_about_job(record: &Record) -> bool {
+    !matches!(
+        record,
+        Record::JobForgotten { .. }
+            | Record::KeyForgotten { .. }
+            | Record::CredentialsAsked { .. }
+            | Record::CredentialsAnswered { .. }
+            | Record::CredentialIssued { .. }
+            | Record::CredentialRevoked { .. }
+    )
 }
 
 /// The jobs whose runs may be repeated after a restart, and those below them. What they spend has to stay on record.
@@ -58,12 +137,10 @@ impl Families {
     }
 }
 
-/// Sessions, jobs and credentials that have ended but whose first record is still in the journal. The record of the end has
-/// to stay until that one is removed, or they would be restored as if they were alive.
+/// Credentials that have ended but whose first record is still in the journal. The record of the end has to stay until that
+/// one is removed, or they would be restored as if they were valid.
 #[derive(Debug, Default)]
 struct Over {
-    sessions: BTreeSet<SessionUlid>,
-    jobs: BTreeSet<JobUlid>,
     /// The number of values of each credential whose issue is in the journal, revoked or not.
     issued: BTreeMap<(JobUlid, String), u32>,
     asked: BTreeSet<JobUlid>,
@@ -116,6 +193,7 @@ struct KeptJob {
 impl Retention {
     /// Notes a record. Records are noted in the order of their numbers.
     pub(crate) fn observe(&mut self, seq: u64, record: &Record) {
+        self.present.add(record);
         match record {
             Record::SessionOpened(_) => {
                 if let Some(session) = record.session() {
@@ -131,7 +209,6 @@ impl Retention {
             }),
             Record::SessionClosed { session } => {
                 let open = self.sessions.remove(session);
-                self.over.sessions.extend(open.is_some().then_some(*session));
                 for job in open.map(|open| open.jobs).unwrap_or_default().into_keys() {
                     if let Some(kept) = self.jobs.get_mut(&job) {
                         kept.sessions.remove(session);
@@ -264,17 +341,36 @@ impl Retention {
         }
     }
 
-    /// Returns whether a record has to stay. `fresh` says that it is young enough to be replayed to sessions and
-    /// subscriptions.
-    pub(crate) fn needs(&self, seq: u64, record: &Record, fresh: bool) -> bool {
+    /// Divides records into those that have to stay and those that may be removed, which it notes as removed. `fresh` says
+    /// that they are young enough to be replayed to sessions and subscriptions.
+    pub(crate) fn divide(&mut self, records: Vec<(u64, Record)>, fresh: bool) -> (Vec<(u64, Record)>, Vec<Record>) {
+        let (mut kept, mut removed) = (records, Vec::new());
+        loop {
+            let needed = |(seq, record): &(u64, Record)| self.needs(*seq, record, fresh);
+            let (stay, go): (Vec<_>, Vec<_>) = kept.into_iter().partition(needed);
+            kept = stay;
+            if go.is_empty() {
+                return (kept, removed);
+            }
+            // Without these, others may no longer be needed.
+            for (_, record) in go {
+                self.remove(&record);
+                removed.push(record);
+            }
+        }
+    }
+
+    fn needs(&self, seq: u64, record: &Record, fresh: bool) -> bool {
         let session = || record.session().and_then(|session| self.sessions.get(&session));
         let job = || record.job().and_then(|job| self.jobs.get(&job));
         match record {
-            Record::SessionOpened(_) => session().is_some(),
+            Record::SessionOpened(_) => {
+                session().is_some() || self.parts_of_session(record).is_some_and(|p| p.others > 0)
+            }
             Record::SessionToken(_) => session().is_some_and(|session| session.token == seq),
             Record::SessionDetached { .. } => session().is_some_and(|session| session.detached == seq),
             Record::Acknowledged { .. } => session().is_some_and(|session| session.ack == seq),
-            Record::SessionClosed { session } => self.over.sessions.contains(session),
+            Record::SessionClosed { .. } => self.parts_of_session(record).is_some_and(|parts| parts.begins > 0),
             Record::CredentialsAnswered { job } => self.over.asked.contains(job),
             // A client can subscribe any number of times; only the last of these records counts.
             Record::Watching(_) => session().is_some_and(|session| {
@@ -283,16 +379,21 @@ impl Retention {
                 last || (job().is_some() && session.submits.contains(&seq))
             }),
             Record::Unwatched { .. } => self.shown(record).is_some_and(|shown| seq == shown.unwatched),
-            Record::JobAccepted(_) => job().is_some() || self.is_counted(record),
+            Record::JobAccepted(_) => {
+                let parts = self.parts_of_job(record);
+                let is_sent = |(session, seq): &(SessionUlid, u64)| self.owes(*session, *seq, fresh);
+                let is_read = parts.is_some_and(|parts| parts.others > 0 || parts.ended_in.iter().any(is_sent));
+                is_read || job().is_some() || self.is_counted(record)
+            }
             Record::JobDoomed { .. } => job().is_some(),
             Record::JobInput(_) => job().is_some_and(|job| job.input == seq && job.may_run()),
             Record::JobNoted { .. } => job().is_some_and(|job| job.note == seq && !job.ended),
-            Record::JobForgotten { job: of } | Record::KeyForgotten { job: of } => {
-                job().is_some() || self.over.jobs.contains(of)
+            Record::JobForgotten { .. } | Record::KeyForgotten { .. } => {
+                job().is_some() || self.parts_of_job(record).is_some_and(|parts| parts.begins > 0 || parts.ends > 0)
             }
             Record::JobEnded(_) => {
-                let over = record.job().is_some_and(|job| self.over.jobs.contains(&job));
-                over || job().is_some() || self.is_counted(record) || self.is_owed(record, fresh)
+                let is_begun = self.parts_of_job(record).is_some_and(|parts| parts.begins > 0);
+                is_begun || job().is_some() || self.is_counted(record) || self.is_owed(record, fresh)
             }
             Record::JobEvent(_) => {
                 let kept = job().is_some_and(|job| {
@@ -316,18 +417,13 @@ impl Retention {
     }
 
     /// Notes that a record was removed.
-    pub(crate) fn removed(&mut self, record: &Record) {
-        match (record, record.session(), record.job()) {
-            (Record::SessionOpened(_), Some(session), _) => {
-                self.over.sessions.remove(&session);
-            }
-            (Record::JobAccepted(_), _, Some(job)) => {
-                self.over.jobs.remove(&job);
-            }
-            (Record::CredentialsAsked { job }, ..) => {
+    fn remove(&mut self, record: &Record) {
+        self.present.remove(record);
+        match record {
+            Record::CredentialsAsked { job } => {
                 self.over.asked.remove(job);
             }
-            (Record::CredentialIssued { job, id }, ..) => {
+            Record::CredentialIssued { job, id } => {
                 let key = (*job, id.clone());
                 if let Some(values) = self.over.issued.get_mut(&key) {
                     *values -= 1;
@@ -340,6 +436,29 @@ impl Retention {
         }
     }
 
+    /// Notes that removed records stay.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn put_back(&mut self, removed: &[Record]) {
+        for record in removed {
+            self.present.add(record);
+            match record {
+                Record::CredentialsAsked { job } => {
+                    self.over.asked.insert(*job);
+                }
+                Record::CredentialIssued { job, id } => *self.over.issued.entry((*job, id.clone())).or_default() += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn parts_of_session(&self, record: &Record) -> Option<&Parts> {
+        self.present.sessions.get(&record.session()?)
+    }
+
+    fn parts_of_job(&self, record: &Record) -> Option<&Parts> {
+        self.present.jobs.get(&record.job()?)
+    }
+
     /// The position of the last event of a job that is kept.
     #[cfg(feature = "sqlite")]
     pub(crate) fn last_position(&self, job: JobUlid) -> Option<u64> {
@@ -348,10 +467,12 @@ impl Retention {
 
     /// Whether an open session may still be sent the event, or its numbering continues after it.
     fn is_owed(&self, record: &Record, fresh: bool) -> bool {
-        record.targets().iter().any(|target| {
-            let session = self.sessions.get(&target.session);
-            session.is_some_and(|session| target.seq == session.highest || (fresh && target.seq > session.acked))
-        })
+        record.targets().iter().any(|target| self.owes(target.session, target.seq, fresh))
+    }
+
+    fn owes(&self, session: SessionUlid, seq: u64, fresh: bool) -> bool {
+        let session = self.sessions.get(&session);
+        session.is_some_and(|session| seq == session.highest || (fresh && seq > session.acked))
     }
 
     /// Whether this is the last event of a job that an open session has received.
@@ -381,7 +502,6 @@ impl Retention {
     fn drop_job(&mut self, job: JobUlid) {
         if self.jobs.get(&job).is_some_and(|kept| kept.forgotten && !kept.keyed) {
             self.jobs.remove(&job);
-            self.over.jobs.insert(job);
         }
     }
 }

@@ -91,20 +91,30 @@ impl Compacted<'_> {
     /// Replaces a batch by one without the records that are no longer needed, if that saves a quarter of it.
     fn thin(&mut self, batch: &Batch) -> Result<(), JournalError> {
         let fresh = !self.is_over()? && wall().since(batch.at) < micros(self.options.retain);
-        let mut draft = Draft::new(u64::try_from(batch.first).unwrap_or(0), batch.at);
-        let mut removed = Vec::new();
+        let mut records = Vec::new();
         for line in batch.lines() {
             let (seq, text) = line?;
-            match readable(text)? {
-                Some(record) if !self.retention.needs(seq, &record, fresh) => removed.push(record),
-                Some(record) => draft.push(seq, &record),
-                // The rules for a record of a later version are not known here.
-                None => return Ok(()),
-            }
+            // The rules for a record of a later version are not known here.
+            let Some(record) = readable(text)? else { return Ok(()) };
+            records.push((seq, record));
+        }
+        let mut draft = Draft::new(u64::try_from(batch.first).unwrap_or(0), batch.at);
+        let (kept, removed) = self.retention.divide(records, fresh);
+        for (seq, record) in &kept {
+            draft.push(*seq, record);
         }
         if draft.len() > batch.data.len() / 4 * 3 {
+            self.retention.put_back(&removed);
             return Ok(());
         }
+        let replaced = self.replace(batch, draft, fresh);
+        if replaced.is_err() {
+            self.retention.put_back(&removed);
+        }
+        replaced
+    }
+
+    fn replace(&mut self, batch: &Batch, mut draft: Draft, fresh: bool) -> Result<(), JournalError> {
         if !fresh {
             draft.leave_histories();
         }
@@ -113,10 +123,6 @@ impl Compacted<'_> {
         if !draft.is_empty() {
             draft.insert(&transaction).map_err(fault)?;
         }
-        transaction.commit().map_err(fault)?;
-        for record in &removed {
-            self.retention.removed(record);
-        }
-        Ok(())
+        transaction.commit().map_err(fault)
     }
 }
