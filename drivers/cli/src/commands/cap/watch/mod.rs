@@ -29,7 +29,8 @@ A line of a packet has its time, subject, payload, job, sender, content, and
 what is known of its signature: `verified` if a key of its sender in --keys
 has signed it, `unsigned`, `unknown key`, `WRONG SIGNATURE`, or `unverified`
 without --keys. A packet that breaks a rule of the protocol is printed with
-the rule that it breaks.
+the rule that it breaks, as is a sealed one (`--production`) that has expired
+or is not for the subject that it came on.
 
 Exit codes:
   0    as many packets as --count says were printed
@@ -81,7 +82,7 @@ async fn watch(options: &Options, keys: Option<&Keyring>) -> Result<Exit, Error>
         let Some(received) = next(&mut subscriptions).await else {
             return Err(Error::NoBus("the connection to NATS was closed".to_owned()));
         };
-        let packet = Packet::read(&received.message, keys);
+        let packet = Packet::read(&received.message, keys, crate::time::now());
         if options.filter.admits(&packet) {
             let line = if options.json { print::json(&packet) } else { print::line(&packet) };
             let mut out = io::stdout().lock();

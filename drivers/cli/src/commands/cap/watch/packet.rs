@@ -1,7 +1,8 @@
 //! What is shown of a packet.
 
 use nuncio_core::cap::{
-    Authentication, BusPacket, DecodeLimits, ErrorCode, JobStatus, Keyring, Payload, Reading, Rejection, open,
+    Authentication, BusPacket, DecodeLimits, ErrorCode, Expected, Freshness, JobStatus, Keyring, Payload, Reading,
+    Rejection, open, open_production, open_trust,
 };
 use nuncio_core::time::Time;
 use nuncio_tokio::cap::{Message, RingVerifier};
@@ -48,9 +49,50 @@ impl Signature {
     }
 }
 
+/// Verifies a packet in the form that it has: of the trust handshake, of the production profile, or the generic one.
+fn verify(packet: &BusPacket, message: &Message, keys: &Keyring, now: Time) -> Result<(), Rejection> {
+    let bytes = &message.payload;
+    if let Some(key_id) = packet.payload.as_ref().and_then(trust_key) {
+        return open_trust(bytes, &named(keys, &packet.sender_id, key_id), &RingVerifier).map(drop);
+    }
+    let Some(metadata) = &packet.signature_metadata else {
+        return open(bytes, &Reading::new(Authentication::Signed(keys.clone())), &RingVerifier).map(drop);
+    };
+    let expected = Expected {
+        audience: &message.subject,
+        tenant: packet.identity.as_ref().map_or("", |identity| &identity.tenant_id),
+        sender: &packet.sender_id,
+        keys: &named(keys, &packet.sender_id, &metadata.key_id),
+        freshness: Freshness::default(),
+    };
+    open_production(bytes, &expected, now, &RingVerifier).map(drop)
+}
+
+/// Returns the id of the key that signs a packet of the trust handshake, or `None` for any other packet.
+fn trust_key(payload: &Payload) -> Option<&str> {
+    match payload {
+        Payload::WorkerHandshakeChallengeRequest(request) => Some(&request.proof_key_id),
+        Payload::WorkerHandshakeChallenge(challenge) => Some(&challenge.server_key_id),
+        Payload::WorkerHandshakeAuthenticate(answer) => answer.challenge.as_ref().map(|it| it.proof_key_id.as_str()),
+        Payload::WorkerHandshakeResult(result) => result.challenge.as_ref().map(|it| it.server_key_id.as_str()),
+        _ => None,
+    }
+}
+
+/// Returns the keys of a sender under the id that a packet gives them.
+fn named(keys: &Keyring, sender: &str, key_id: &str) -> Keyring {
+    let mut named = Keyring::default();
+    for key in keys.of(sender) {
+        if named.add(key_id, *key).is_err() {
+            break; // The ring they come from has the same limit, so this is not reached.
+        }
+    }
+    named
+}
+
 impl Packet {
     /// Reads a message, however broken it is.
-    pub(super) fn read(message: &Message, keys: Option<&Keyring>) -> Packet {
+    pub(super) fn read(message: &Message, keys: Option<&Keyring>, now: Time) -> Packet {
         let mut shown = Packet { subject: message.subject.clone(), bytes: message.payload.len(), ..Packet::default() };
         let packet = match BusPacket::decode(&message.payload, &DecodeLimits::default()) {
             Ok(packet) => packet,
@@ -59,7 +101,7 @@ impl Packet {
                 return shown;
             }
         };
-        shown.check(&packet, message, keys);
+        shown.check(&packet, message, keys, now);
         shown.created_at = packet.created_at.and_then(|at| at.to_time()).map(Time::to_rfc3339);
         shown.sender_id = packet.sender_id;
         shown.trace_id = packet.trace_id;
@@ -71,16 +113,16 @@ impl Packet {
     }
 
     /// Notes whether the packet is valid and its signature right.
-    fn check(&mut self, packet: &BusPacket, message: &Message, keys: Option<&Keyring>) {
-        let authentication = match keys {
-            Some(keys) => Authentication::Signed(keys.clone()),
-            None => Authentication::Unsigned,
+    fn check(&mut self, packet: &BusPacket, message: &Message, keys: Option<&Keyring>, now: Time) {
+        let opened = match keys {
+            Some(keys) => verify(packet, message, keys, now),
+            None => open(&message.payload, &Reading::new(Authentication::Unsigned), &RingVerifier).map(drop),
         };
-        match (open(&message.payload, &Reading::new(authentication), &RingVerifier), keys) {
-            (Ok(_), Some(_)) => self.signature = Signature::Verified,
+        match (opened, keys) {
+            (Ok(()), Some(_)) => self.signature = Signature::Verified,
             (Err(Rejection::UnknownKey(_)), _) => self.signature = Signature::UnknownKey,
             (Err(Rejection::Signature | Rejection::Der), _) => self.signature = Signature::Wrong,
-            (Ok(_), None) | (Err(Rejection::Unsigned), _) => {}
+            (Ok(()), None) | (Err(Rejection::Unsigned), _) => {}
             (Err(rejection), _) => self.fault = Some(rejection.to_string()),
         }
         if packet.signature.is_empty() {

@@ -58,11 +58,20 @@ pub(super) fn json(packet: &Packet) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nuncio_core::cap::{BusPacket, JobRequest, Keyring, MapOrder, Payload, Timestamp, seal};
+    use std::time::Duration;
+
+    use nuncio_core::cap::{
+        BusPacket, DecodeLimits, IdentityBinding, JobRequest, Keyring, MapOrder, PROFILE_ALGORITHM, PROFILE_VERSION,
+        Payload, SignatureMetadata, Timestamp, seal, seal_production,
+    };
     use nuncio_core::time::Time;
     use nuncio_tokio::cap::{Message, RingSigner};
 
     use super::*;
+
+    fn now() -> Time {
+        Time(1_779_000_000_000_000)
+    }
 
     fn message(signer: Option<&RingSigner>) -> Message {
         let request =
@@ -81,7 +90,7 @@ mod tests {
     }
 
     fn signature(message: &Message, keys: Option<&Keyring>) -> Signature {
-        Packet::read(message, keys).signature
+        Packet::read(message, keys, now()).signature
     }
 
     #[test]
@@ -103,8 +112,40 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_packet_is_verified_for_its_subject_until_it_expires() {
+        let (signer, _) = RingSigner::generate().expect("there is randomness");
+        let mut keys = Keyring::default();
+        keys.add("client-1", signer.public_key()).expect("there is room");
+        let mut packet = BusPacket::decode(&message(None).payload, &DecodeLimits::default()).expect("a packet");
+        packet.identity = Some(IdentityBinding { tenant_id: "tenant-1".to_owned(), ..IdentityBinding::default() });
+        packet.signature_metadata = Some(SignatureMetadata {
+            profile_version: PROFILE_VERSION.to_owned(),
+            algorithm: PROFILE_ALGORITHM.to_owned(),
+            message_id: vec![7; 16],
+            audience: "sys.job.submit".to_owned(),
+            expires_at: Some(Timestamp::from_time(now().plus(Duration::from_mins(1)))),
+            key_id: "key-1".to_owned(),
+            ..SignatureMetadata::default()
+        });
+        let sealed = seal_production(packet, MapOrder::Lexicographic, &signer).expect("the packet is valid");
+        let on = |subject: &str| Message {
+            subject: subject.to_owned(),
+            payload: sealed.clone().into(),
+            ..Message::default()
+        };
+        let (right, wrong) = (on("sys.job.submit"), on("job.echo"));
+        assert_eq!(signature(&right, Some(&keys)), Signature::Verified);
+        assert_eq!(signature(&right, Some(&Keyring::default())), Signature::UnknownKey);
+        assert_eq!(signature(&right, None), Signature::Unverified);
+        let fault = |message, now| Packet::read(message, Some(&keys), now).fault.expect("a fault");
+        assert!(fault(&wrong, now()).contains("another audience"), "{}", fault(&wrong, now()));
+        let later = now().plus(Duration::from_mins(1));
+        assert!(fault(&right, later).contains("expired"), "{}", fault(&right, later));
+    }
+
+    #[test]
     fn text_from_outside_cannot_move_the_cursor() {
-        let packet = Packet::read(&message(None), None);
+        let packet = Packet::read(&message(None), None, now());
         let text = line(&packet);
         assert_eq!(
             text,
@@ -117,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_not_a_packet_is_shown_with_its_fault() {
         let message = Message { subject: "sys.alert".to_owned(), payload: vec![0xff; 3].into(), ..Message::default() };
-        let text = line(&Packet::read(&message, None));
+        let text = line(&Packet::read(&message, None, now()));
         assert!(text.starts_with("-  sys.alert  ?  [unverified]  FAULT: not a packet: "), "{text}");
     }
 }
