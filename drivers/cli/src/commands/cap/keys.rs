@@ -79,6 +79,15 @@ pub(crate) fn read(folder: &Path, key: Option<&Path>, id: &ComponentId) -> Resul
     Ok(Identity { signer: read_signer(&path, id)?, keys: read_keyring(folder)? })
 }
 
+/// Returns the keys of one component alone. The id of a key is the id of its component.
+pub(super) fn of_one(keys: &Keyring, id: &ComponentId) -> Result<Keyring, String> {
+    let mut own = Keyring::default();
+    for key in keys.of(id.as_str()) {
+        own.add(id.as_str(), *key).map_err(|error| error.to_string())?;
+    }
+    if own.of(id.as_str()).is_empty() { Err(format!("there is no {id}{PUBLIC} in --keys")) } else { Ok(own) }
+}
+
 /// Parses the id of a component.
 pub(crate) fn component_id(text: &str) -> Result<ComponentId, String> {
     if text.contains(['/', '\\']) {
@@ -147,6 +156,18 @@ mod tests {
         fs::write(folder.path().join("notes.txt"), "no key").unwrap();
         let keys = read_keyring(folder.path()).unwrap();
         assert_eq!((keys.of("worker-1").len(), keys.of("client.a").len(), keys.of("notes").len()), (2, 1, 0));
+    }
+
+    #[test]
+    fn the_keys_of_one_component_are_taken_from_those_of_all() {
+        let mut keys = Keyring::default();
+        for sender in ["worker-1", "worker-2"] {
+            keys.add(sender, RingSigner::generate().unwrap().0.public_key()).unwrap();
+        }
+        let own = of_one(&keys, &component_id("worker-1").unwrap()).unwrap();
+        assert_eq!((own.of("worker-1"), own.of("worker-2").len()), (keys.of("worker-1"), 0));
+        let missing = of_one(&keys, &component_id("worker-3").unwrap()).unwrap_err();
+        assert_eq!(missing, "there is no worker-3.pub.pem in --keys");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! `nuncio cap`: workers, routers and clients of CAP, the Cordum Agent Protocol.
 //!
-//! [`servers`] has the options of NATS and Redis, [`keys`] those of identity and signatures; the other modules are one
-//! subcommand each.
+//! [`servers`] has the options of NATS and Redis, [`keys`] those of identity and signatures, and [`production`] those of the
+//! production profile; the other modules are one subcommand each.
 
 mod bus;
 mod demo;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 mod label;
+mod production;
 mod router;
 pub(crate) mod servers;
 mod submit;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use nuncio_core::cap::{ComponentId, Keyring};
 use nuncio_tokio::cap::{
-    AuthorityEvent, Dispatch, Enrollment, JetStreamOptions, Router, RouterBuilder, RouterEvent, Sessions, SqliteRecords,
+    AuthorityEvent, Dispatch, Enrollment, JetStreamOptions, Peers, Router, RouterEvent, Sessions, SqliteRecords,
 };
 
-use super::keys::{Keys, PUBLIC, component_id};
+use super::keys::{Keys, component_id, of_one};
+use super::production::ProductionOptions;
 use super::servers::BusOptions;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -34,6 +35,14 @@ at a time may use a file.
 With --enroll workers prove who they are before they get jobs, as `nuncio cap
 worker --scheduler` and the Python SDK 2.17 do: they pin the router's key under
 the name that --id says, and name their own key after their id.
+
+With --production packets about jobs are sealed as well: for one subject, for
+one tenant, and for a time. Name each client with --submitter, and give
+--production to `nuncio cap worker` and `nuncio cap submit`. Jobs go to workers
+of their tenant alone:
+
+  nuncio cap router --id router-1 --keys keys --store jobs.db --production \\
+      --enroll worker-1=tenant-1/agent-1 --submitter client-1=tenant-1
 
 With --jetstream the jobs and results that are published while the router is
 away are kept by the nats-server, in a stream that is created if it does not
@@ -101,7 +110,7 @@ pub(super) struct Options {
     #[arg(long = "enroll", value_name = "WORKER=TENANT/AGENT", conflicts_with = "unsigned")]
     enrolled: Vec<Enrolled>,
     /// Workers without a session get jobs too, for the time in which workers are enrolled
-    #[arg(long, requires = "enrolled")]
+    #[arg(long, requires = "enrolled", conflicts_with = "production")]
     optional_sessions: bool,
     /// Time for which a session is valid; workers renew it before it ends
     #[arg(long, value_name = "DURATION", default_value = "15m", requires = "enrolled", value_parser = crate::time::positive_duration)]
@@ -109,6 +118,12 @@ pub(super) struct Options {
     /// Workers run a job again if they get it again: a job is not sent again to a worker that may have it
     #[arg(long)]
     python_workers: bool,
+    /// Take the jobs of a client, as those of a tenant: its key is that of CLIENT.pub.pem in --keys. May be given several
+    /// times
+    #[arg(long = "submitter", value_name = "CLIENT=TENANT", requires = "production")]
+    submitters: Vec<Submitter>,
+    #[command(flatten)]
+    production: ProductionOptions,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
@@ -127,6 +142,7 @@ enum To {
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
     let identity = options.keys.identity(&options.id)?;
+    let sessions = identity.as_ref().map(|identity| options.sessions(&identity.keys)).transpose()?.flatten();
     let jetstream = options.jetstream.as_ref().map(|stream| {
         let mut jetstream = JetStreamOptions::new(options.id.as_str());
         stream.clone_into(&mut jetstream.stream);
@@ -155,8 +171,10 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     if let Some(file) = &options.store {
         builder = builder.records(SqliteRecords::open(file).map_err(|error| Error::Usage(error.to_string()))?);
     }
+    if let Some(sessions) = sessions {
+        builder = builder.sessions(sessions);
+    }
     if let Some(identity) = identity {
-        builder = sessions(options, &identity.keys, builder)?;
         builder = builder.signer(identity.signer).keys(identity.keys);
     }
     let router = builder.start(bus).map_err(|error| Error::Usage(error.to_string()))?;
@@ -171,26 +189,53 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     Ok(Exit::Success)
 }
 
-/// Lets workers prove who they are, if some are enrolled.
-fn sessions(options: &Options, keys: &Keyring, builder: RouterBuilder) -> Result<RouterBuilder, Error> {
-    if options.enrolled.is_empty() {
-        return Ok(builder);
-    }
-    let mut sessions = Sessions::new(options.id.as_str()).lifetime(options.session_lifetime);
-    for enrolled in &options.enrolled {
-        let worker = enrolled.worker.as_str();
-        let mut own = Keyring::default();
-        for key in keys.of(worker) {
-            own.add(worker, *key).map_err(|error| Error::Usage(format!("{worker}: {error}")))?;
+impl Options {
+    /// Returns the sessions that workers get, if some are enrolled.
+    fn sessions(&self, keys: &Keyring) -> Result<Option<Sessions>, Error> {
+        let terms = self.production.terms()?;
+        if self.enrolled.is_empty() {
+            let without = || Error::Usage("--production needs --enroll WORKER=TENANT/AGENT for each worker".to_owned());
+            return if terms.is_some() { Err(without()) } else { Ok(None) };
         }
-        if own.of(worker).is_empty() {
-            let message = format!("the worker {worker} cannot be enrolled: there is no {worker}{PUBLIC} in --keys");
-            return Err(Error::Usage(message));
+        let mut sessions = Sessions::new(self.id.as_str()).lifetime(self.session_lifetime);
+        for Enrolled { worker, tenant, agent } in &self.enrolled {
+            let keys = of_one(keys, worker)
+                .map_err(|error| Error::Usage(format!("the worker {worker} cannot be enrolled: {error}")))?;
+            let (agent_id, tenant_id) = (agent.clone(), tenant.clone());
+            sessions = sessions.worker(worker.as_str(), Enrollment { agent_id, tenant_id, keys, topics: None });
         }
-        let (agent_id, tenant_id) = (enrolled.agent.clone(), enrolled.tenant.clone());
-        sessions = sessions.worker(worker, Enrollment { agent_id, tenant_id, keys: own, topics: None });
+        if self.optional_sessions {
+            sessions = sessions.optional();
+        }
+        if let Some(terms) = terms {
+            sessions = sessions.production(terms, self.submitters(keys)?);
+        }
+        Ok(Some(sessions))
     }
-    Ok(builder.sessions(if options.optional_sessions { sessions.optional() } else { sessions }))
+
+    /// Returns the clients whose sealed packets are admitted.
+    fn submitters(&self, keys: &Keyring) -> Result<Peers, Error> {
+        if self.submitters.is_empty() {
+            return Err(Error::Usage("--production needs --submitter CLIENT=TENANT for each client".to_owned()));
+        }
+        let mut peers = Peers::default();
+        for Submitter { client, tenant } in &self.submitters {
+            let keys = of_one(keys, client).map_err(|error| Error::Usage(format!("--submitter {client}: {error}")))?;
+            peers.add(client.as_str(), tenant, keys);
+        }
+        match self.operators.iter().find(|operator| peers.of(operator.as_str()).is_none()) {
+            Some(operator) => Err(Error::Usage(format!(
+                "with --production the operator {operator} also needs --submitter {operator}=TENANT, with the tenant whose \
+                 jobs it may cancel"
+            ))),
+            None => Ok(peers),
+        }
+    }
+}
+
+/// Whether a text can be the name of a tenant or an agent.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// A worker with its tenant and its agent, as an option.
@@ -207,11 +252,29 @@ impl FromStr for Enrolled {
     fn from_str(text: &str) -> Result<Enrolled, String> {
         let parts = text.split_once('=').and_then(|(worker, rest)| Some((worker, rest.split_once('/')?)));
         let (worker, (tenant, agent)) = parts.ok_or("write it as WORKER=TENANT/AGENT")?;
-        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_name(tenant) || !is_name(agent) {
             return Err("tenant and agent are visible ASCII without spaces".to_owned());
         }
         Ok(Enrolled { worker: component_id(worker)?, tenant: tenant.to_owned(), agent: agent.to_owned() })
+    }
+}
+
+/// A client with its tenant, as an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Submitter {
+    client: ComponentId,
+    tenant: String,
+}
+
+impl FromStr for Submitter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Submitter, String> {
+        let (client, tenant) = text.split_once('=').ok_or("write it as CLIENT=TENANT")?;
+        if !is_name(tenant) {
+            return Err("a tenant is visible ASCII without spaces".to_owned());
+        }
+        Ok(Submitter { client: component_id(client)?, tenant: tenant.to_owned() })
     }
 }
 
@@ -240,6 +303,15 @@ mod tests {
         assert_eq!(names, ("worker-1", "tenant-1", "agent/1"));
         for wrong in ["worker-1", "worker-1=tenant", "worker-1=/agent", "worker-1=tenant/", "a b=t/a", "w=t t/a"] {
             assert!(wrong.parse::<Enrolled>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_submitter_is_named_with_its_tenant() {
+        let submitter: Submitter = "client-1=tenant/1".parse().unwrap();
+        assert_eq!((submitter.client.as_str(), submitter.tenant.as_str()), ("client-1", "tenant/1"));
+        for wrong in ["client-1", "client-1=", "=tenant", "a b=t", "c=a tenant"] {
+            assert!(wrong.parse::<Submitter>().is_err(), "{wrong}");
         }
     }
 }

@@ -5,12 +5,15 @@ use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_core::cap::{ComponentId, JobPriority, JobStatus};
-use nuncio_tokio::cap::{Client, JobHandle, NoResult, ResultError, Submit, SubmitError};
+use nuncio_core::cap::{ComponentId, JobPriority, JobStatus, Keyring};
+use nuncio_tokio::cap::{
+    Client, ClientProduction, IdentityBinding, JobHandle, NoResult, Peers, ResultError, Submit, SubmitError,
+};
 use serde_json::value::RawValue;
 
-use super::keys::{Keys, component_id};
+use super::keys::{Keys, component_id, of_one};
 use super::label::Label;
+use super::production::ProductionOptions;
 use super::servers::{BusOptions, StoreOptions};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -27,6 +30,13 @@ The output is printed on stdout as JSON, everything else on stderr. Ctrl-C
 cancels the job, a second Ctrl-C leaves it.
 
 Jobs reach a worker through a router: start one with `nuncio cap router`.
+
+With --production the request is sealed for a tenant, and so has to be the
+result. Name the senders of results with --peer: the router, and the workers of
+the tenant.
+
+  nuncio cap submit job.count --id client-1 --keys keys --input '[\"to\"]' \\
+      --production --tenant tenant-1 --peer router-1 --peer worker-1
 
 Exit codes:
   0    the job succeeded, or was submitted with --no-wait
@@ -72,12 +82,24 @@ pub(super) struct Options {
     /// Key that identifies the job for its tenant: a second job with the same key gets the result of the first
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Tenant that the job belongs to
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// How long the result is waited for [default: for ever]
     #[arg(long, value_name = "DURATION")]
     wait: Option<HumanDuration>,
     /// Print the id of the job and do not wait for its result
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
+    /// Sender whose results and progress are taken, as those of the tenant: the router, or a worker. May be given several
+    /// times
+    #[arg(long = "peer", value_name = "ID", requires = "production", value_parser = component_id)]
+    peers: Vec<ComponentId>,
+    /// Person or service for whom the job is submitted
+    #[arg(long, value_name = "NAME", requires = "production")]
+    principal: Option<String>,
+    #[command(flatten)]
+    production: ProductionOptions,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
@@ -125,6 +147,9 @@ impl Options {
         if let Some(parent) = &self.parent {
             submit = submit.parent(parent);
         }
+        if let Some(tenant) = &self.tenant {
+            submit = submit.tenant(tenant);
+        }
         if let Some(key) = &self.idempotency_key {
             submit = submit.idempotency_key(key);
         }
@@ -135,6 +160,25 @@ impl Options {
             submit = submit.wait(wait.get());
         }
         Ok(submit)
+    }
+
+    /// Returns how packets are sealed, if they are, and whose are admitted.
+    fn production(&self, keys: &Keyring) -> Result<Option<ClientProduction>, Error> {
+        let Some(terms) = self.production.terms()? else { return Ok(None) };
+        let tenant = self.tenant.as_deref().filter(|tenant| !tenant.is_empty());
+        let tenant = tenant.ok_or_else(|| Error::Usage("--production needs --tenant NAME".to_owned()))?;
+        if self.peers.is_empty() {
+            let message = "--production needs --peer ID for the router and for each worker of the tenant";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        let mut peers = Peers::default();
+        for peer in &self.peers {
+            let keys = of_one(keys, peer).map_err(|error| Error::Usage(format!("--peer {peer}: {error}")))?;
+            peers.add(peer.as_str(), tenant, keys);
+        }
+        let principal_id = self.principal.clone().unwrap_or_default();
+        let identity = IdentityBinding { tenant_id: tenant.to_owned(), principal_id, ..IdentityBinding::default() };
+        Ok(Some(ClientProduction { key_id: self.id.as_str().to_owned(), identity, terms, peers }))
     }
 }
 
@@ -152,10 +196,14 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut second = first.clone();
     let submit = options.submit()?;
     let identity = options.keys.identity(&options.id)?;
+    let production = identity.as_ref().map(|identity| options.production(&identity.keys)).transpose()?.flatten();
     let bus = options.bus.connect(options.id.as_str()).await?;
     let mut builder = Client::builder().id(options.id.as_str());
     if let Some(identity) = identity {
         builder = builder.signer(identity.signer).keys(identity.keys);
+    }
+    if let Some(production) = production {
+        builder = builder.production(production);
     }
     let client = builder.connect(bus, options.store.open()?).map_err(|error| Error::Usage(error.to_string()))?;
     client.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;

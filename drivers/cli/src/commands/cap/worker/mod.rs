@@ -17,6 +17,7 @@ use serde_json::Value;
 use self::trust::Trust;
 use super::keys::{Keys, component_id};
 use super::label::Label;
+use super::production::ProductionOptions;
 use super::servers::{BusOptions, StoreOptions};
 use crate::error::Error;
 use crate::exec::host::Host;
@@ -51,6 +52,10 @@ SIGKILL after --kill-grace.
 
 With --scheduler the worker proves to a router that it has its key before it
 takes jobs, and takes none from anyone else: see `nuncio cap router --enroll`.
+With --production the packets of its jobs are sealed as well:
+
+  nuncio cap worker --id worker-1 --keys keys --topic 'job.count=sh count.sh' \\
+      --scheduler router-1 --tenant tenant-1 --agent agent-1 --production
 
 On SIGTERM or Ctrl-C the worker takes no more jobs and waits for those that
 run, for as long as --drain says; a second signal ends it at once.
@@ -94,6 +99,8 @@ pub(super) struct Options {
     #[command(flatten)]
     trust: Trust,
     #[command(flatten)]
+    production: ProductionOptions,
+    #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
     bus: BusOptions,
@@ -121,7 +128,15 @@ impl FromStr for TopicCommand {
 
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
-    let identity = options.keys.identity(&options.id)?;
+    let identity = match options.keys.identity(&options.id)? {
+        Some(identity) => {
+            let (signer, keys) = (Arc::new(identity.signer), identity.keys);
+            let terms = options.production.terms()?;
+            let trust = options.trust.get(&options.id, terms, Arc::clone(&signer), &keys)?;
+            Some((signer, keys, trust))
+        }
+        None => None,
+    };
     let host = Host::start(options.kill_grace.get(), MAX_LINE).map_err(Error::System)?;
     let bus = options.bus.connect(options.id.as_str()).await?;
     let store = options.store.open()?;
@@ -146,15 +161,10 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
             process::run(Arc::clone(&program), host.clone(), ctx, input)
         });
     }
-    let worker = match identity {
-        Some(identity) => {
-            let signer = Arc::new(identity.signer);
-            let builder = options.trust.apply(&options.id, Arc::clone(&signer), &identity.keys, builder)?;
-            builder.signer(signer).keys(identity.keys)
-        }
-        None => builder,
-    };
-    let worker = worker.start(bus, store).map_err(|error| Error::Usage(error.to_string()))?;
+    if let Some((signer, keys, trust)) = identity {
+        builder = builder.signer(signer).keys(keys).trust(trust);
+    }
+    let worker = builder.start(bus, store).map_err(|error| Error::Usage(error.to_string()))?;
     worker.ready().await.map_err(|error| Error::NoBus(error.to_string()))?;
     eprint_line(&format!("the worker {} is ready; end it with Ctrl-C", options.id));
     termination.requested().await;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use nuncio_core::cap::{ComponentId, Keyring};
-use nuncio_tokio::cap::{RingSigner, TrustNames, TrustSettings, WorkerBuilder, WorkerTrust};
+use nuncio_tokio::cap::{Production, RingSigner, TrustNames, TrustSettings, WorkerTrust};
 
-use crate::commands::cap::keys::{PUBLIC, component_id};
+use crate::commands::cap::keys::{component_id, of_one};
 use crate::error::Error;
 
 /// Whether the worker proves itself to a scheduler.
@@ -38,23 +38,20 @@ enum Mode {
 }
 
 impl Trust {
-    /// Lets a worker prove itself, if a scheduler is named.
-    pub(super) fn apply(
+    /// Returns how a worker proves itself, if a scheduler is named, and seals its packets, if there are terms for that.
+    pub(super) fn get(
         &self,
         id: &ComponentId,
+        production: Option<Production>,
         signer: Arc<RingSigner>,
         keys: &Keyring,
-        builder: WorkerBuilder,
-    ) -> Result<WorkerBuilder, Error> {
-        let Some(scheduler) = &self.scheduler else { return Ok(builder) };
+    ) -> Result<WorkerTrust, Error> {
+        let Some(scheduler) = &self.scheduler else {
+            let without = || Error::Usage("--production needs --scheduler ID, whose jobs the worker takes".to_owned());
+            return if production.is_some() { Err(without()) } else { Ok(WorkerTrust::Off) };
+        };
         let usage = |error: &dyn std::fmt::Display| Error::Usage(format!("--scheduler {scheduler}: {error}"));
-        let mut pinned = Keyring::default();
-        for key in keys.of(scheduler.as_str()) {
-            pinned.add(scheduler.as_str(), *key).map_err(|error| usage(&error))?;
-        }
-        if pinned.of(scheduler.as_str()).is_empty() {
-            return Err(usage(&format!("there is no {scheduler}{PUBLIC} in --keys")));
-        }
+        let pinned = of_one(keys, scheduler).map_err(|error| usage(&error))?;
         let names = TrustNames {
             agent_id: self.agent.clone().unwrap_or_default(),
             tenant_id: self.tenant.clone().unwrap_or_default(),
@@ -63,9 +60,14 @@ impl Trust {
         };
         let settings = TrustSettings::new(names, signer, pinned).map_err(|error| usage(&error))?;
         let settings = Arc::new(settings);
-        Ok(builder.trust(match self.trust {
-            Mode::Warn => WorkerTrust::Warn(settings),
-            Mode::Enforce => WorkerTrust::Enforce(settings),
-        }))
+        match (self.trust, production) {
+            (Mode::Warn, None) => Ok(WorkerTrust::Warn(settings)),
+            (Mode::Enforce, None) => Ok(WorkerTrust::Enforce(settings)),
+            (Mode::Enforce, Some(terms)) => Ok(WorkerTrust::Production(settings, terms)),
+            (Mode::Warn, Some(_)) => {
+                let message = "--production and --trust warn exclude each other: sealed packets need a session";
+                Err(Error::Usage(message.to_owned()))
+            }
+        }
     }
 }
