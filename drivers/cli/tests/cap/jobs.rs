@@ -1,106 +1,13 @@
-//! `nuncio cap`, on a NATS and a Redis server of the test's own.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails where an unwrap does")]
-
-mod support;
+//! Jobs, keys, and what is said when something is missing.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use nuncio_tests::peers::{Nats, Redis, wanted};
-use support::{Serving, nuncio, run, stderr, stdout};
+use nuncio_tests::peers::wanted;
 
-/// A bus, a blob store, and the keys of the members.
-struct Site {
-    nats: Nats,
-    redis: Redis,
-    folder: tempfile::TempDir,
-}
-
-/// A component in a process of its own, which is killed with the test.
-struct Component {
-    child: Child,
-}
-
-impl Drop for Component {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Component {
-    fn signal(&self) {
-        let pid = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    }
-}
-
-impl Site {
-    fn start() -> Site {
-        Site::start_with(&[])
-    }
-
-    /// Starts the servers, the nats-server with these arguments.
-    fn start_with(nats: &[&str]) -> Site {
-        let site = Site { nats: Nats::start(nats), redis: Redis::start(&[]), folder: tempfile::tempdir().unwrap() };
-        for id in ["router-1", "worker-1", "client-1"] {
-            let made = run(&["cap", "keygen", id, "--dir", site.path("keys").to_str().unwrap()]);
-            assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
-        }
-        site
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn cap(&self, arguments: &[&str]) -> Command {
-        let mut command = nuncio(&["cap"]);
-        command.args(arguments).current_dir(self.folder.path());
-        command.env("NATS_URL", self.nats.url()).env("REDIS_URL", self.redis.url());
-        command
-    }
-
-    /// Starts a component and waits until it says that it is ready.
-    fn component(&self, arguments: &[&str]) -> Component {
-        let mut command = self.cap(arguments);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready =
-            lines.by_ref().map_while(Result::ok).any(|line| line.contains("is ready") || line.contains("watching"));
-        assert!(ready, "{arguments:?} ended before it was ready");
-        // What follows is read, so that the component can go on writing.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Component { child }
-    }
-
-    fn router(&self) -> Component {
-        self.component(&["router", "--id", "router-1", "--keys", "keys", "--store", "jobs.db"])
-    }
-
-    fn worker(&self, topics: &[&str]) -> Component {
-        let topics = topics.iter().flat_map(|topic| ["--topic", topic]);
-        let arguments: Vec<&str> = ["worker", "--id", "worker-1", "--keys", "keys"].into_iter().chain(topics).collect();
-        self.component(&arguments)
-    }
-
-    fn submit(&self, arguments: &[&str]) -> Output {
-        let mut command = self.cap(&["submit"]);
-        command.args(arguments).args(["--id", "client-1", "--keys", "keys"]).output().unwrap()
-    }
-}
-
-fn script(folder: &Path, name: &str, text: &str) {
-    fs::write(folder.join(name), text).unwrap();
-}
-
-const ECHO: &str = r#"read input
-echo '{"kind": "progress", "body": {"current": 1, "total": 2, "message": "half"}}'
-echo "{\"result\": $input}"
-"#;
+use crate::site::{ECHO, Site, script};
+use crate::support::{Serving, nuncio, run, stderr, stdout};
 
 #[test]
 fn a_program_runs_the_jobs_of_a_topic() {
@@ -230,7 +137,7 @@ fn finds_the_jobs_of_its_pool_after(signal: &str) {
         let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "s3cret=me", "--journal", "journal"]);
         command.args(["--drain", "10ms"]);
         command.args(["--cap-agent", "gated=job.gated", "--cap-id", "client-1", "--cap-keys", "keys"]);
-        command.args(["--cap", &site.nats.url(), "--cap-redis", &site.redis.url()]).current_dir(site.folder.path());
+        command.args(["--cap", &site.nats, "--cap-redis", &site.redis]).current_dir(site.folder.path());
         Serving::of(command)
     };
     let submit = |url: &str| {
@@ -240,10 +147,11 @@ fn finds_the_jobs_of_its_pool_after(signal: &str) {
         command.spawn().unwrap()
     };
     let server = serve();
-    let first = Component { child: submit(&server.url) };
+    let mut first = submit(&server.url);
     assert_eq!(fs::read_to_string(site.path("begun")).unwrap(), "begun\n");
     server.stop(signal);
-    drop(first);
+    first.kill().unwrap();
+    first.wait().unwrap();
 
     let server = serve();
     fs::write(site.path("gate"), "go\n").unwrap();
@@ -331,38 +239,15 @@ fn a_key_is_never_overwritten_and_only_its_owner_can_read_it() {
 /// Everything without a nats-server and a Redis server.
 #[test]
 fn the_bus_of_the_command_carries_jobs() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = nuncio(&["cap", "bus", "--listen", "127.0.0.1:0", "--listen-redis", "127.0.0.1:0"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let ready = lines.next().unwrap().unwrap();
-    let bus = Component { child };
-    let url = |name: &str| {
-        let (_, rest) = ready.split_once(&format!("{name}=")).unwrap();
-        rest.split([' ', ';']).next().unwrap().to_owned()
-    };
-    let (nats, redis) = (url("NATS_URL"), url("REDIS_URL"));
-    script(folder.path(), "echo.sh", ECHO);
-    let cap = |arguments: &[&str]| {
-        let mut command = nuncio(&["cap"]);
-        command.args(arguments).arg("--unsigned").current_dir(folder.path());
-        command.env("NATS_URL", &nats).env("REDIS_URL", &redis);
-        command
-    };
-    let component = |arguments: &[&str]| {
-        let mut child = cap(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains("is ready")), "{arguments:?}");
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Component { child }
-    };
-    let _router = component(&["router", "--id", "router-1"]);
-    let _worker = component(&["worker", "--id", "worker-1", "--topic", "job.echo=sh echo.sh"]);
-    let done = cap(&["submit", "job.echo", "--id", "client-1", "--input", "[1, 2]"]).output().unwrap();
+    let site = Site::on_own_bus();
+    script(site.folder.path(), "echo.sh", ECHO);
+    let _router = site.component(&["router", "--id", "router-1", "--unsigned"]);
+    let _worker = site.component(&["worker", "--id", "worker-1", "--unsigned", "--topic", "job.echo=sh echo.sh"]);
+    let mut submit = site.cap(&["submit", "job.echo", "--id", "client-1", "--unsigned", "--input", "[1, 2]"]);
+    let done = submit.output().unwrap();
     assert_eq!((done.status.code(), stdout(&done)), (Some(0), "[1,2]\n"), "{}", stderr(&done));
     // It serves this machine only.
     let refused = run(&["cap", "bus", "--listen", "0.0.0.0:0", "--listen-redis", "127.0.0.1:0"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("not a loopback address"), "{}", stderr(&refused));
-    bus.signal();
 }
