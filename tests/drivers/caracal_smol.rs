@@ -1,6 +1,6 @@
 //! Caracal on smol.
 
-use nuncio_smol::caracal;
+use nuncio_smol::{arcp, caracal};
 
 #[path = "caracal/mod.rs"]
 mod suite;

@@ -1,6 +1,6 @@
 //! Caracal on tokio.
 
-use nuncio_tokio::caracal;
+use nuncio_tokio::{arcp, caracal};
 
 #[path = "caracal/mod.rs"]
 mod suite;

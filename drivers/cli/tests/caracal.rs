@@ -6,10 +6,12 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use support::{Serving, nuncio, run, stderr, stdout};
 
@@ -309,4 +311,105 @@ fn a_revocation_stops_a_chain_of_calls() {
     assert_eq!(said.lines().last(), Some("OK: answered 1, hops 3, refused 3, revoked 2, left 0."));
     assert!(said.lines().count() <= 30 && said.lines().all(|line| line.chars().count() <= 120), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+/// Returns a server that accepts the mandates of an issuer for itself.
+fn accepting(jwks: &str, issuer: &str, others: &[&str]) -> Serving {
+    let mandates = ["--caracal-issuer", issuer, "--caracal-zone", "z1", "--caracal-audience", issuer];
+    Serving::start(&[&["--caracal-jwks", jwks][..], &mandates, others].concat())
+}
+
+#[test]
+fn mandates_are_tokens_of_clients_of_a_server() {
+    let issuer = "https://sts.example";
+    let start = |zone: &str| {
+        let mut command = nuncio(&["caracal", "coordinator", "--listen", "127.0.0.1:0", "--zone", zone]);
+        command.args(["--issuer", issuer, "--application", "app-a=one", "--application", "app-b=two"]);
+        Serving::of(command)
+    };
+    let (coordinator, other) = (start("z1"), start("z2"));
+    let token_of = |coordinator: &Serving, zone: &str, application: &str, secret: &str| {
+        let mut command = nuncio(&["caracal", "token", "--coordinator", &coordinator.url, "--zone", zone]);
+        command.args(["--application", application]).env("CARACAL_APP_CLIENT_SECRET", secret);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    };
+    let jwks = format!("{}/.well-known/jwks.json", coordinator.url);
+    let serving = accepting(&jwks, issuer, &["--operator", "caracal:z1/app-b"]);
+
+    let token = token_of(&coordinator, "z1", "app-a", "one");
+    let output = serving.submit(&token, &["echo", "--input", "1"]);
+    assert!(output.status.success() && stdout(&output).contains('1'), "{}", stderr(&output));
+    // An operator sees the jobs of others by the principal that a mandate has.
+    let operator = token_of(&coordinator, "z1", "app-b", "two");
+    let jobs = run(&["jobs", "--url", &serving.url, "--token", &operator, "--json"]);
+    assert!(stdout(&jobs).contains("echo"), "{} {}", stdout(&jobs), stderr(&jobs));
+
+    let mut forged = token.clone();
+    forged.replace_range(forged.len() - 8.., "AAAAAAAA");
+    for (token, sentence) in [
+        (token_of(&other, "z2", "app-a", "one"), "the mandate is not signed by a key of the zone"),
+        (forged, "the signature of the mandate is not valid"),
+        ("garbage".to_owned(), "the bearer token is not a Caracal mandate"),
+    ] {
+        let refused = serving.submit(&token, &["echo"]);
+        assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));
+        assert!(!stderr(&refused).contains(&token), "a token is never shown");
+    }
+}
+
+/// Publishes the public key of a pair as `k-1` of the zone `z1`. Returns the URL.
+fn published(pair: &rcgen::KeyPair) -> String {
+    let point = rcgen::PublicKeyData::der_bytes(pair).to_vec();
+    let [x, y] = [&point[1..33], &point[33..]].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let keys =
+        json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "k-1", "x": x, "y": y}]}).to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut head = BufReader::new(&stream).lines().map(Result::unwrap);
+            assert_eq!(head.next().unwrap(), "GET /.well-known/jwks.json?zone_id=z1 HTTP/1.1");
+            assert!(head.any(|line| line.is_empty()), "the request has an end");
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", keys.len());
+            write!(stream, "{head}{keys}").unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_mandate_that_is_not_valid_now_and_here_is_refused_with_the_reason() {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let serving = accepting(&published(&pair), "https://sts", &["--caracal-scope", "agents:submit"]);
+    let key = jsonwebtoken::EncodingKey::from_ec_der(pair.serialized_der());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let token = |changed: &str, value: Value| {
+        let mut claims = json!({
+            "iss": "https://sts", "aud": "https://sts", "sub": "app-a", "client_id": "app-a", "zone_id": "z1", "sid": "app-a",
+            "exp": now + 900, "iat": now, "jti": "j-1", "use": "resource", "scope": "agents:submit agents:list",
+        });
+        claims[changed] = value;
+        let header = jsonwebtoken::Header {
+            kid: Some("k-1".to_owned()),
+            ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256)
+        };
+        jsonwebtoken::encode(&header, &claims, &key).unwrap()
+    };
+    let output = serving.submit(&token("jti", json!("j-2")), &["echo"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for (changed, value, sentence) in [
+        ("exp", json!(now - 120), "the mandate has expired"),
+        ("zone_id", json!("z2"), "the mandate is for another zone"),
+        ("aud", json!("https://other"), "the mandate is for another audience"),
+        ("scope", json!("agents:list"), "the mandate lacks a scope"),
+    ] {
+        let token = token(changed, value);
+        let refused = serving.submit(&token, &["echo"]);
+        assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));
+        assert!(!stderr(&refused).contains(&token), "a token is never shown");
+    }
 }

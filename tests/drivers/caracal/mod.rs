@@ -1,12 +1,14 @@
 //! The tests of Caracal's drivers, against a scripted HTTP server, and in `served` against the coordinator of the
-//! workspace. `super::caracal` is the driver under test.
+//! workspace. `super::caracal` and `super::arcp` are the driver under test.
 
-use super::caracal;
+use super::{arcp, caracal};
 
+mod bearer;
 mod calls;
 mod contexts;
 mod fixtures;
 mod inbound;
+mod issuer;
 mod leases;
 mod outbound;
 mod scopes;

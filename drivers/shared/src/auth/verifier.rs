@@ -59,6 +59,8 @@ impl fmt::Debug for PeerCertificate {
 pub enum Rejection {
     /// `UNAUTHENTICATED`: the token is wrong, expired or revoked. The client does not learn which.
     Invalid,
+    /// `UNAUTHENTICATED`, and the client is told this sentence. It must not help to guess a token.
+    Refused(&'static str),
     /// `INTERNAL_ERROR`: the token could not be checked. A retry may help.
     Unavailable,
 }
@@ -67,6 +69,7 @@ impl Rejection {
     pub(crate) fn fault(self) -> Fault {
         match self {
             Rejection::Invalid => Fault::new(ErrorCode::Unauthenticated, "the bearer token is not valid"),
+            Rejection::Refused(sentence) => Fault::new(ErrorCode::Unauthenticated, sentence),
             Rejection::Unavailable => {
                 Fault::new(ErrorCode::InternalError, "the bearer token could not be checked; try again later")
             }
@@ -107,7 +110,8 @@ pub trait Verifier: Send + Sync + 'static {
 
     /// Returns a verifier that asks `other` for the claims that this one rejects.
     ///
-    /// If both reject a claim, the rejection is [`Rejection::Unavailable`] if that of either is.
+    /// If both reject a claim, the rejection is [`Rejection::Unavailable`] if that of either is, and otherwise the last one
+    /// with a sentence.
     fn or<V: Verifier>(self, other: V) -> Either<Self, V>
     where
         Self: Sized,
@@ -138,8 +142,9 @@ impl<A: Verifier, B: Verifier> Verifier for Either<A, B> {
             Err(rejection) => rejection,
         };
         self.second.verify(claim).await.map_err(|second| match (first, second) {
-            (Rejection::Invalid, Rejection::Invalid) => Rejection::Invalid,
             (Rejection::Unavailable, _) | (_, Rejection::Unavailable) => Rejection::Unavailable,
+            (first, Rejection::Invalid) => first,
+            (_, second) => second,
         })
     }
 }

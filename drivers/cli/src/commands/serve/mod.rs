@@ -22,8 +22,6 @@ mod metrics;
 mod options;
 mod pool;
 mod security;
-#[cfg(test)]
-mod security_tests;
 mod settings;
 
 use std::fmt::Write as _;

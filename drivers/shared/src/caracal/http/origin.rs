@@ -94,6 +94,12 @@ impl Endpoint {
         Ok(Endpoint { base: text.trim_end_matches('/').to_owned(), origin })
     }
 
+    /// Returns whether the URL ends with a path.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn ends_with(&self, path: &str) -> bool {
+        self.base.ends_with(path)
+    }
+
     /// Returns the URL of a path of the service, which begins with `/`.
     pub(crate) fn url(&self, path: &str) -> String {
         [&self.base, path].concat()

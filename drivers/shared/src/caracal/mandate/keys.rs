@@ -24,6 +24,7 @@ const LIFETIME: Duration = Duration::from_mins(5);
 /// Keys are fetched because of an unknown `kid`, or after a failure, at most this often.
 const PAUSE: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 256 << 10;
+const PATH: &str = "/.well-known/jwks.json";
 
 /// The keys of an issuer for a zone. Those that were fetched before stay valid while no others can be fetched.
 pub(super) struct Keys<D: Driver> {
@@ -45,6 +46,7 @@ struct Held {
 }
 
 impl<D: Driver> Keys<D> {
+    /// `service` is the base URL of the token service, or the URL of its keys.
     pub(super) fn new(
         service: &Endpoint,
         zone: &ZoneId,
@@ -53,7 +55,8 @@ impl<D: Driver> Keys<D> {
         limit: Duration,
     ) -> Arc<Keys<D>> {
         let zone = utf8_percent_encode(zone.as_str(), NON_ALPHANUMERIC);
-        let url = service.url(&format!("/.well-known/jwks.json?zone_id={zone}"));
+        let path = if service.ends_with(PATH) { "" } else { PATH };
+        let url = service.url(&format!("{path}?zone_id={zone}"));
         Arc::new(Keys { url, http, thread, limit, held: Mutex::default(), landed: Event::new() })
     }
 

@@ -4,11 +4,15 @@
 //! claims.rs     what a mandate says
 //! fault.rs      why a token is refused
 //! keys.rs       the keys of an issuer, fetched and cached
+//! service.rs    whose mandates are accepted, without an application
+//! bearer.rs     mandates as the bearer tokens of an ARCP server
 //! ```
 
+mod bearer;
 mod claims;
 mod fault;
 mod keys;
+mod service;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +22,7 @@ use nuncio_core::caracal::{BearerToken, Generation, Hop, ZoneId};
 
 pub use self::claims::Mandate;
 pub use self::fault::MandateFault;
+pub use self::service::MandateIssuer;
 
 use self::claims::Claims;
 use self::keys::Keys;
@@ -34,7 +39,9 @@ const LEEWAY_SECS: u64 = 60;
 type Revoked = dyn Fn(&Mandate) -> bool + Send + Sync;
 
 /// Verifies mandates: their signature (ES256) by the keys of their issuer and zone, their lifetime, audience and use, and
-/// what they must permit. From [`Caracal::mandates`].
+/// what they must permit. From [`Caracal::mandates`], or from [`MandateVerifier::new`] without an application.
+///
+/// It is also a [`Verifier`](crate::auth::Verifier) of the bearer tokens of an ARCP server.
 pub struct MandateVerifier<D: Driver> {
     keys: Arc<Keys<D>>,
     validation: Validation,
@@ -55,27 +62,34 @@ impl<D: Driver> Caracal<D> {
         let hub = &self.owner.hub;
         let keys =
             Keys::new(&Endpoint::parse(service)?, zone, hub.http.clone(), Arc::clone(&hub.thread), *request_timeout);
+        let uses: &[&str] = match generation {
+            Generation::May => &["ambient", "per_call"],
+            Generation::Head => &["resource"],
+        };
+        Ok(MandateVerifier::with(keys, zone.clone(), issuer, audience).uses(uses.iter().copied()).max_hops(*hop_limit))
+    }
+}
+
+impl<D: Driver> MandateVerifier<D> {
+    /// Returns a verifier that accepts no use yet.
+    fn with(keys: Arc<Keys<D>>, zone: ZoneId, issuer: &str, audience: &str) -> MandateVerifier<D> {
         let mut validation = Validation::new(Algorithm::ES256);
         validation.leeway = LEEWAY_SECS;
         validation.validate_nbf = true;
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let uses: &[&str] = match generation {
-            Generation::May => &["ambient", "per_call"],
-            Generation::Head => &["resource"],
-        };
-        Ok(MandateVerifier {
+        MandateVerifier {
             keys,
             validation,
-            zone: zone.clone(),
-            uses: uses.iter().map(|text| (*text).into()).collect(),
+            zone,
+            uses: Vec::new(),
             scopes: Vec::new(),
             needs_session: false,
             needs_delegation: false,
-            max_hops: *hop_limit,
+            max_hops: Hop::DEFAULT_LIMIT,
             revoked: None,
-        })
+        }
     }
 }
 
@@ -86,7 +100,8 @@ impl<D: Driver> MandateVerifier<D> {
         self
     }
 
-    /// Sets the uses that are accepted. Default: `resource`, and `ambient` and `per_call` in the generation 0.1.
+    /// Sets the uses that are accepted. Default: `resource`, and in the generation 0.1 `ambient` and `per_call`; all three
+    /// without an application.
     pub fn uses<T: Into<Box<str>>>(mut self, uses: impl IntoIterator<Item = T>) -> MandateVerifier<D> {
         self.uses = uses.into_iter().map(Into::into).collect();
         self

@@ -7,7 +7,7 @@ use clap::Parser;
 use nuncio_tokio::auth::{Claim, Rejection, Verifier};
 use rcgen::CertifiedKey;
 
-use super::security::Security;
+use super::Security;
 
 #[derive(Parser)]
 struct Serve {
@@ -38,6 +38,20 @@ impl Drop for File {
     fn drop(&mut self) {
         let _gone = std::fs::remove_file(&self.0);
     }
+}
+
+const MANDATES: [&str; 6] =
+    ["--caracal-issuer", "https://sts", "--caracal-zone", "z1", "--caracal-audience", "https://agents"];
+
+#[tokio::test]
+async fn what_is_no_mandate_is_refused_without_a_key() {
+    let security =
+        serve(&[&["--token", "tok-alice=alice", "--caracal-jwks", "http://127.0.0.1:9"][..], &MANDATES].concat());
+    let verifier = security.verifier().unwrap();
+    assert_eq!(verifier.verify(Claim::new("tok-alice", "a test")).await, Ok("alice".to_owned()));
+    let refused = verifier.verify(Claim::new("tok-bob", "a test")).await;
+    assert_eq!(refused, Err(Rejection::Refused("the bearer token is not a Caracal mandate")));
+    assert_eq!(security.summary(), "tokens of alice; mandates of the zone z1");
 }
 
 #[tokio::test]
@@ -72,6 +86,12 @@ fn errors_name_the_flag() {
         (&["--jwt-secret-file", short.path()], "--jwt-secret-file: the secret has 6 bytes"),
         (&["--jwt-jwks", bad.path()], "holds no JSON Web Key Set"),
         (&["--jwt-audience", "nuncio"], "--jwt-audience needs a key for JSON Web Tokens"),
+        (&["--caracal-zone", "z1"], "--caracal-zone needs --caracal-jwks URL"),
+        (&["--caracal-jwks", "http://sts"], "--caracal-jwks needs --caracal-issuer"),
+        (
+            &[&["--caracal-jwks", "sts"][..], &MANDATES[..]].concat(),
+            "--caracal-jwks: the URL of the token service is wrong",
+        ),
         (&["--tls-cert", "/nowhere/cert.pem"], "--tls-cert needs --tls-key"),
         (&["--client-ca", "/nowhere/ca.pem"], "--client-ca needs --tls-cert and --tls-key"),
         (&["--tls-cert", bad.path(), "--tls-key", bad.path()], "holds no certificate"),

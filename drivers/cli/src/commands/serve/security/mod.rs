@@ -1,15 +1,21 @@
-//! Who may connect to `nuncio serve`: tokens, JSON Web Tokens, TLS, client certificates, hosts and origins.
+//! Who may connect to `nuncio serve`: tokens, JSON Web Tokens, mandates of Caracal, TLS, client certificates, hosts and
+//! origins.
+
+mod jwt;
+mod mandates;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use nuncio_tokio::arcp::{HostPolicy, ListenOptions, OriginPolicy, Secret};
 use nuncio_tokio::auth::{
-    Authorities, BoxVerifier, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, JwtKeys, JwtVerifier,
-    NameKind, ServerTls, StaticTokens, TlsError, Verifier,
+    Authorities, BoxVerifier, CertificatePrincipals, ClientCertificates, Identity, JwtKeyError, NameKind, ServerTls,
+    StaticTokens, TlsError, Verifier,
 };
+use nuncio_tokio::caracal::{ConfigError, InvalidId};
 use serde::{Deserialize, Deserializer};
 
 /// The options, and the table `[security]` of the configuration file.
@@ -60,6 +66,31 @@ pub(super) struct Security {
     /// Claim of a JSON Web Token that is the principal [default: sub]
     #[arg(long, value_name = "CLAIM")]
     jwt_principal: Option<String>,
+
+    /// Accept mandates of Caracal whose signature a key at this URL verifies (ES256): the keys of a token service, such as
+    /// `http://127.0.0.1:4000/.well-known/jwks.json`, or its base URL
+    ///
+    /// The principal is the zone and the application of the mandate, as caracal:my-zone/my-app. The keys are fetched when
+    /// they are first needed, again after 5 minutes, and for a key that is not known, at most every 5 seconds.
+    #[arg(long, value_name = "URL")]
+    caracal_jwks: Option<String>,
+    /// Accept only mandates of this issuer (iss)
+    #[arg(long, value_name = "ISSUER")]
+    caracal_issuer: Option<String>,
+    /// Accept only mandates of this zone (`zone_id`)
+    #[arg(long, value_name = "ID")]
+    caracal_zone: Option<String>,
+    /// Accept only mandates for this audience (aud)
+    #[arg(long, value_name = "AUDIENCE")]
+    caracal_audience: Option<String>,
+    /// Accept only mandates with this scope. Repeat it to require more [default: none]
+    #[arg(long = "caracal-scope", value_name = "SCOPE")]
+    #[serde(rename = "caracal-scope")]
+    caracal_scopes: Vec<String>,
+    /// Accept only mandates for this use (use). Repeat it to allow more [default: `ambient`, `per_call`, `resource`]
+    #[arg(long = "caracal-use", value_name = "USE")]
+    #[serde(rename = "caracal-use")]
+    caracal_uses: Vec<String>,
 
     /// Serve TLS with the certificate in this PEM file, which its intermediate certificates may follow
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
@@ -128,6 +159,10 @@ pub(super) enum SecurityError {
     ManyJwtKeys,
     #[error("{0} needs a key for JSON Web Tokens: --jwt-secret-file, --jwt-key or --jwt-jwks")]
     NoJwtKey(&'static str),
+    #[error("--caracal-jwks: {0}")]
+    Mandates(ConfigError),
+    #[error("--caracal-zone: {0}")]
+    Zone(InvalidId),
     #[error("{flag}: {error}")]
     Tls { flag: &'static str, error: TlsError },
     #[error("{given} needs {missing}")]
@@ -138,9 +173,10 @@ pub(super) enum SecurityError {
 
 impl Security {
     /// These options, and `others` where they are not given. Tokens are replaced together, and so are keys for JSON Web
-    /// Tokens, and the certificate with its key.
+    /// Tokens, and the certificate with its key. The options for mandates belong together, too.
     pub(super) fn or(self, others: Security) -> Security {
         let (tokens, jwt, tls) = (self.has_tokens(), self.has_jwt(), self.has_tls());
+        let caracal = self.caracal_jwks.is_some();
         Security {
             tokens: pick(tokens, self.tokens, others.tokens),
             token_file: pick(tokens, self.token_file, others.token_file),
@@ -152,6 +188,12 @@ impl Security {
             jwt_issuer: pick(!self.jwt_issuer.is_empty(), self.jwt_issuer, others.jwt_issuer),
             jwt_leeway: self.jwt_leeway.or(others.jwt_leeway),
             jwt_principal: self.jwt_principal.or(others.jwt_principal),
+            caracal_jwks: pick(caracal, self.caracal_jwks, others.caracal_jwks),
+            caracal_issuer: pick(caracal, self.caracal_issuer, others.caracal_issuer),
+            caracal_zone: pick(caracal, self.caracal_zone, others.caracal_zone),
+            caracal_audience: pick(caracal, self.caracal_audience, others.caracal_audience),
+            caracal_scopes: pick(caracal, self.caracal_scopes, others.caracal_scopes),
+            caracal_uses: pick(caracal, self.caracal_uses, others.caracal_uses),
             tls_cert: pick(tls, self.tls_cert, others.tls_cert),
             tls_key: pick(tls, self.tls_key, others.tls_key),
             client_ca: self.client_ca.or(others.client_ca),
@@ -164,7 +206,7 @@ impl Security {
 
     /// Returns whether there is no way to authenticate.
     pub(super) fn is_empty(&self) -> bool {
-        !self.has_tokens() && !self.has_jwt() && self.client_ca.is_none()
+        !self.has_tokens() && !self.has_jwt() && self.caracal_jwks.is_none() && self.client_ca.is_none()
     }
 
     /// The principals that may list, watch and cancel every job.
@@ -187,13 +229,16 @@ impl Security {
         if self.has_jwt() {
             ways.push("JSON Web Tokens".to_owned());
         }
+        if self.caracal_jwks.is_some() {
+            ways.push(format!("mandates of the zone {}", self.caracal_zone.as_deref().unwrap_or_default()));
+        }
         if self.client_ca.is_some() {
             ways.push("client certificates".to_owned());
         }
         ways.join("; ")
     }
 
-    /// Verifies tokens first, then JSON Web Tokens, then client certificates.
+    /// Verifies tokens first, then JSON Web Tokens, then mandates, then client certificates.
     pub(super) fn verifier(&self) -> Result<BoxVerifier, SecurityError> {
         let mut tokens = StaticTokens::new();
         for token in self.tokens.iter().chain(&self.tokens_of_file()?) {
@@ -202,6 +247,9 @@ impl Security {
         let mut verifier = tokens.boxed();
         if let Some(jwt) = self.jwt()? {
             verifier = verifier.or(jwt).boxed();
+        }
+        if let Some(mandates) = self.mandates()? {
+            verifier = verifier.or(mandates).boxed();
         }
         if self.client_ca.is_some() {
             let kinds = self.client_principal.iter().copied().map(NameKind::from);
@@ -250,47 +298,6 @@ impl Security {
                 text.parse().map_err(|error| SecurityError::TokenFile { path: path.clone(), line, error })
             })
             .collect()
-    }
-
-    fn jwt(&self) -> Result<Option<JwtVerifier>, SecurityError> {
-        let (flag, keys) = match (&self.jwt_secret_file, &self.jwt_key, &self.jwt_jwks) {
-            (None, None, None) => return self.no_jwt(),
-            (Some(path), None, None) => {
-                let secret = read("--jwt-secret-file", path)?;
-                // Editors end a file with a line break that is not part of the secret.
-                ("--jwt-secret-file", JwtKeys::secret(secret.trim_ascii_end()))
-            }
-            (None, Some(path), None) => ("--jwt-key", JwtKeys::pem(&read("--jwt-key", path)?)),
-            (None, None, Some(path)) => ("--jwt-jwks", JwtKeys::jwks_file(path)),
-            _ => return Err(SecurityError::ManyJwtKeys),
-        };
-        let mut jwt = JwtVerifier::new(keys.map_err(|error| SecurityError::Jwt { flag, error })?);
-        if !self.jwt_audience.is_empty() {
-            jwt = jwt.audience(self.jwt_audience.iter().cloned());
-        }
-        if !self.jwt_issuer.is_empty() {
-            jwt = jwt.issuer(self.jwt_issuer.iter().cloned());
-        }
-        if let Some(seconds) = self.jwt_leeway {
-            jwt = jwt.leeway(Duration::from_secs(seconds));
-        }
-        if let Some(claim) = &self.jwt_principal {
-            jwt = jwt.principal_claim(claim);
-        }
-        Ok(Some(jwt))
-    }
-
-    fn no_jwt(&self) -> Result<Option<JwtVerifier>, SecurityError> {
-        let given = [
-            ("--jwt-audience", !self.jwt_audience.is_empty()),
-            ("--jwt-issuer", !self.jwt_issuer.is_empty()),
-            ("--jwt-leeway", self.jwt_leeway.is_some()),
-            ("--jwt-principal", self.jwt_principal.is_some()),
-        ];
-        match given.into_iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(SecurityError::NoJwtKey(flag)),
-            None => Ok(None),
-        }
     }
 
     fn tls(&self) -> Result<Option<ServerTls>, SecurityError> {
