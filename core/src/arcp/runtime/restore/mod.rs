@@ -185,7 +185,10 @@ impl Restoring {
                 runtime.sessions.restore_lapse(key, Some(lapses), goodbye, &mut runtime.timers);
                 Some(())
             }
-            Record::SessionClosed { session } => self.closed(session),
+            Record::SessionClosed { session } => {
+                self.closed(session);
+                Some(())
+            }
             Record::Acknowledged { session, seq } => {
                 let key = self.session(session).filter(|_| seq <= MAX_INTEGER)?;
                 self.runtime.sessions.get_mut(key)?.restore_ack(seq);

@@ -27,12 +27,11 @@ impl Restoring {
         runtime.sessions.restore(opening, opened.token).map(|_| ())
     }
 
-    pub(super) fn closed(&mut self, session: SessionUlid) -> Option<()> {
+    pub(super) fn closed(&mut self, session: SessionUlid) {
         // The journal may have dropped all other records of the session.
         if let Some(key) = self.session(session) {
             self.runtime.lapse(key);
         }
-        Some(())
     }
 
     pub(super) fn accepted(&mut self, record: JobAccepted) -> Option<()> {
