@@ -116,7 +116,7 @@ const CLIENT: [(&str, &str); 17] = [
     ("chunk_bytes", "chunks_and_results_beyond_their_limits_are_faults"),
 ];
 
-const WORKER: [(&str, &str); 21] = [
+const WORKER: [(&str, &str); 22] = [
     ("heartbeat_interval", "heartbeats_come_at_their_interval_with_jobs_and_load"),
     ("result_ttl", "an_output_is_stored_for_its_time"),
     ("io_timeout", "a_store_that_fails_or_is_silent_is_tried_again"),
@@ -125,6 +125,7 @@ const WORKER: [(&str, &str); 21] = [
     ("backoff", "a_handler_that_fails_is_called_again_after_a_growing_pause"),
     ("max_backoff", "a_pause_is_bounded_and_a_job_can_be_cancelled_in_it"),
     ("retention", "an_ended_job_is_remembered_for_its_retention"),
+    ("rerun_after", "the_pause_before_a_request_without_an_attempt_runs_again_is_a_setting"),
     ("alert_window", "s16_the_alerts_of_a_worker_are_few_and_none_waits_for_the_bus"),
     ("alerts", "s16_the_alerts_of_a_worker_are_few_and_none_waits_for_the_bus"),
     ("parallel", "no_more_handlers_run_than_there_are_slots"),

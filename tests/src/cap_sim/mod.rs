@@ -23,6 +23,8 @@
 //! | `only_submitted_requests_are_run` | spec/09 | `workers` |
 //! | `a_handler_runs_once_at_a_time`, `no_job_runs_again_after_its_success` | spec/09 | `workers` |
 //! | `a_repeated_request_gets_the_same_result` | spec/09 | `workers` |
+//! | `an_attempt_runs_once` | spec/09 | `reruns` |
+//! | `the_next_attempt_runs` | spec/07 | `reruns` |
 //! | `an_attempt_is_answered_once`, `only_running_handlers_are_stopped` | spec/09 | `workers` |
 //! | `handlers_get_their_input` | spec/04 | `workers` |
 //! | `no_handler_runs_for_a_stored_output` | ours | `workers` |
@@ -52,6 +54,7 @@ mod convergence;
 mod model;
 mod params;
 mod relay;
+mod reruns;
 mod router;
 mod sealed;
 pub(crate) mod signing;

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
-    Attempt, ComponentId, ErrorCode, FailureKind, JobFailure, JobRequest, JobResult, Payload, Pointer, Progress,
-    Scheme, Subject, Topic, Worker, WorkerConfig, WorkerEvent, WorkerJob, WorkerOutput, WorkerRefused,
+    Attempt, ComponentId, ErrorCode, FailureKind, JobFailure, JobRequest, JobResult, JobStatus, Payload, Pointer,
+    Progress, Scheme, Subject, Topic, Worker, WorkerConfig, WorkerEvent, WorkerJob, WorkerOutput, WorkerRefused,
 };
 use nuncio_core::time::Time;
 
 use super::blobs::{Op, Reply, Request};
 use super::bus::{Flight, Who};
 use super::params::Trust;
+use super::reruns::History;
 use super::signing::HashVerifier;
 use super::{Sim, TOPICS, packet_line};
 use crate::seeded::{Draw, note};
@@ -31,7 +32,9 @@ pub(super) struct WorkerHost {
     were_stored: BTreeSet<String>,
     /// The handlers that were called and have not answered.
     pub(super) handlers: BTreeMap<Attempt, Handler>,
+    /// The jobs whose success it has published.
     succeeded: BTreeSet<String>,
+    pub(super) history: History,
     /// The result of each job that it has accepted.
     results: BTreeMap<String, Option<JobResult>>,
     pub(super) is_draining: bool,
@@ -84,6 +87,7 @@ impl WorkerHost {
             were_stored: BTreeSet::new(),
             handlers: BTreeMap::new(),
             succeeded: BTreeSet::new(),
+            history: History::default(),
             results: BTreeMap::new(),
             is_draining: false,
         }
@@ -106,7 +110,7 @@ impl WorkerHost {
 
 impl Sim {
     /// Whether a worker may have forgotten a job that has ended.
-    fn forgets(&self) -> bool {
+    pub(super) fn forgets(&self) -> bool {
         self.params.retained < 10_000 || self.params.retention < 86_400
     }
 
@@ -116,6 +120,8 @@ impl Sim {
         }
         let is_admitted = self.admits(Who::Worker(who), &flight.subject, &flight.bytes);
         self.ignored = (!is_admitted).then(|| packet_line(&flight.subject, &flight.bytes));
+        let is_taken = is_admitted && self.workers[who].worker.admits();
+        let due = self.due_rerun(who, flight).filter(|_| is_taken);
         self.workers[who].worker.handle_packet(self.now, &flight.subject, &flight.bytes);
         let packet = self.opened(&flight.bytes);
         let request = packet.as_ref().and_then(|packet| match &packet.payload {
@@ -126,12 +132,17 @@ impl Sim {
         });
         self.drain_worker(who, request, draw);
         self.ignored = None;
+        self.the_next_attempt_runs(who, due);
         // With trust a worker believes its scheduler alone.
         let packet = packet.filter(|packet| self.trust() == Trust::Off || packet.sender_id == "router");
         if let (Subject::JobCancel, Some(Payload::JobCancel(cancel))) =
             (&flight.subject, packet.as_ref().filter(|_| is_admitted).and_then(|packet| packet.payload.as_ref()))
         {
             self.a_cancelled_job_ends(who, &cancel.job_id);
+            self.workers[who].history.cancelled(&cancel.job_id);
+        } else if let Some(Payload::JobRequest(request)) = packet.filter(|_| is_taken).and_then(|packet| packet.payload)
+        {
+            self.joined(who, &request);
         }
     }
 
@@ -187,9 +198,13 @@ impl Sim {
                     only_matching_requests_are_accepted(subject, topic);
                     self.count("accepted");
                     let output = Pointer { scheme: Scheme::Redis, key: format!("res:{id}") };
+                    let were_stored = &mut self.workers[who].were_stored;
                     if self.blobs.read(self.now, &output).is_some() {
-                        self.workers[who].were_stored.insert(id.to_owned());
+                        were_stored.insert(id.to_owned());
+                    } else {
+                        were_stored.remove(id);
                     }
+                    self.accepted_by_worker(who, job);
                     let host = &mut self.workers[who];
                     host.jobs.insert(job, (id.to_owned(), self.now));
                     host.results.insert(id.to_owned(), None);
@@ -197,6 +212,8 @@ impl Sim {
                 WorkerOutput::Event(WorkerEvent::Ended { job, status, .. }) => {
                     let ended = self.workers[who].jobs.remove(&job);
                     assert!(ended.is_some(), "spec/07 a_job_ends_once: {status:?}");
+                    let now = self.now;
+                    self.workers[who].history.ended(job, status, now);
                 }
                 WorkerOutput::Event(WorkerEvent::Drained) => self.count("drained"),
                 WorkerOutput::Event(WorkerEvent::Refused { .. }) => self.count("packet refused"),
@@ -217,8 +234,13 @@ impl Sim {
             && let Some(before) = self.workers[who].results.get_mut(&result.job_id)
         {
             let bare = JobResult { dispatch: None, ..result.clone() };
+            // The next attempt of a job has another result.
+            _ = before.take_if(|before| before.status == JobStatus::FAILED_RETRYABLE);
             let before = before.get_or_insert_with(|| bare.clone());
             assert_eq!(*before, bare, "spec/09 a_repeated_request_gets_the_same_result");
+        }
+        if result.status == JobStatus::SUCCEEDED {
+            self.workers[who].succeeded.insert(result.job_id.clone());
         }
         self.model.job(&result.job_id).results.push(result);
     }
@@ -295,7 +317,6 @@ impl Sim {
                 ));
                 if !has_result {
                     self.model.job(&handler.job).outputs.insert(output.clone());
-                    self.workers[who].succeeded.insert(handler.job.clone());
                 }
                 let worker = &mut self.workers[who].worker;
                 let first = worker.finish(self.now, attempt, output.clone());

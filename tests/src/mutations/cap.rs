@@ -3,12 +3,18 @@
 use super::{Mutation, at};
 
 /// The mistakes in CAP.
-pub(super) const CAP: [Mutation; 31] = [
+pub(super) const CAP: [Mutation; 32] = [
     at(
         "cap: a request that comes again is run again",
         "cap/worker/request.rs",
         "if let Some(key) = self.jobs.find(&request.job_id) {",
         "if let Some(key) = self.jobs.find(&request.job_id).filter(|_| false) {",
+    ),
+    at(
+        "cap: an attempt that comes again is run again",
+        "cap/worker/rerun.rs",
+        "attempt => attempt > last,",
+        "attempt => attempt >= last,",
     ),
     at(
         "cap: a topic that is not the subject is accepted",

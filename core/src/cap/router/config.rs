@@ -151,7 +151,9 @@ pub struct RouterConfig {
     pub redispatches: u32,
     /// How often a job that has failed and can be tried again is sent again. Default: 2.
     pub retries: u32,
-    /// The pause before a job is sent again for the first time; it doubles with every further time. Default: 1 s.
+    /// The pause before a job is sent again for the first time; it doubles with every further time. Unless the router signs
+    /// requests itself, it has to be longer than [`WorkerConfig::rerun_after`](crate::cap::WorkerConfig::rerun_after).
+    /// Default: 1 s.
     pub backoff: Duration,
     /// The longest pause before a job is sent again. Default: 60 s.
     pub max_backoff: Duration,

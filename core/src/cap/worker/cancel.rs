@@ -18,10 +18,17 @@ impl Worker {
             return;
         };
         // A cancellation of an earlier dispatch does not concern the present one.
-        let own = self.jobs.get(key).and_then(|job| job.request()?.dispatch.as_ref());
+        let own = self.jobs.get(key).and_then(|job| job.asker(&cancel.job_id)?.dispatch.as_ref());
         if cancel.dispatch.is_some() && own.is_some() && cancel.dispatch.as_ref() != own {
             return;
         }
-        self.settle(key, Verdict::failed(JobStatus::CANCELLED, ErrorCode::UNSPECIFIED, reason));
+        let verdict = Verdict::failed(JobStatus::CANCELLED, ErrorCode::UNSPECIFIED, self.cut(reason));
+        // A job that has failed and can be tried again is not tried again, unless this is about the attempt that has failed.
+        if cancel.dispatch.is_none()
+            && let Some(job) = self.jobs.get_mut(key)
+        {
+            job.rule_out(verdict.clone());
+        }
+        self.settle(key, verdict);
     }
 }

@@ -70,6 +70,12 @@ pub struct WorkerConfig {
     /// The time for which an ended job is remembered, so that a request that is repeated gets the same result. Default:
     /// 24 h.
     pub retention: Duration,
+    /// The time after the end of a job that has failed and can be tried again (`FAILED_RETRYABLE`) until its request, sent
+    /// again, runs the job again. Until then it counts as one that the bus has doubled, and gets the same result. A request
+    /// with a dispatch is not subject to it: it runs the job again if its attempt is higher than the last one. Routers should
+    /// pause for longer before they send a job again; [`RouterConfig::backoff`](crate::cap::RouterConfig::backoff) is 1 s.
+    /// Default: 500 ms.
+    pub rerun_after: Duration,
     /// The time in which at most [`WorkerLimits::alerts`] alerts are sent. Default: 10 s.
     pub alert_window: Duration,
 
@@ -176,6 +182,7 @@ impl WorkerConfig {
             backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(10),
             retention: Duration::from_hours(24),
+            rerun_after: Duration::from_millis(500),
             alert_window: Duration::from_secs(10),
             limits: WorkerLimits::default(),
         }

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use slotmap::SlotMap;
 
@@ -65,6 +66,12 @@ impl Jobs {
         Some((key, self.slab.get(key)?))
     }
 
+    /// Returns whether a request asks for the same as a job, under the same idempotency key.
+    pub(super) fn asks_the_same(&self, key: WorkerJob, request: &JobRequest) -> bool {
+        let has_key = self.keys.get(&key) == idempotency_key(request).as_ref();
+        has_key && self.get(key).is_some_and(|job| job.is_same(request))
+    }
+
     /// Adds a job, which waits for a slot.
     pub(super) fn accept(&mut self, request: JobRequest, asker: Asker, now: Time) -> WorkerJob {
         let id = asker.job_id.clone();
@@ -85,6 +92,35 @@ impl Jobs {
             self.by_id.insert(asker.job_id.clone(), key);
             job.follow(asker);
         }
+    }
+
+    /// Lets a job that has no result yet answer a higher attempt of a request that it answers.
+    pub(super) fn join(&mut self, key: WorkerJob, asker: Asker) {
+        if let Some(job) = self.slab.get_mut(key) {
+            job.join(asker);
+        }
+    }
+
+    /// Takes out a job that has ended, and returns the requests that it has answered.
+    pub(super) fn take_ended(&mut self, key: WorkerJob) -> Vec<Asker> {
+        let is_ended = |job: &Job| job.state() == WorkerJobState::Ended;
+        if !self.get(key).is_some_and(is_ended) {
+            return Vec::new();
+        }
+        self.ended.retain(|(_, ended)| *ended != key);
+        self.remove(key)
+    }
+
+    /// Removes a job and its indices.
+    fn remove(&mut self, key: WorkerJob) -> Vec<Asker> {
+        let askers = self.slab.remove(key).map(Job::into_askers).unwrap_or_default();
+        for asker in &askers {
+            self.by_id.remove(&asker.job_id);
+        }
+        if let Some(idempotency) = self.keys.remove(&key) {
+            self.by_key.remove(&idempotency);
+        }
+        askers
     }
 
     /// Returns the number of jobs that wait for a slot.
@@ -148,6 +184,9 @@ impl Jobs {
         } else {
             self.queue.retain(|queued| *queued != key);
         }
+        if let Some(job) = self.slab.get_mut(key) {
+            job.ended(now);
+        }
         self.ended.push_back((now, key));
     }
 
@@ -163,12 +202,7 @@ impl Jobs {
                 return;
             }
             self.ended.pop_front();
-            for asker in self.slab.remove(key).iter().flat_map(Job::askers) {
-                self.by_id.remove(&asker.job_id);
-            }
-            if let Some(idempotency) = self.keys.remove(&key) {
-                self.by_key.remove(&idempotency);
-            }
+            self.remove(key);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The worker of CAP: it takes job requests from the bus, runs each job once, and publishes its result.
 //!
 //! ```text
-//!  handle_packet     receive.rs   request.rs | cancel.rs
+//!  handle_packet     receive.rs   request.rs, rerun.rs | cancel.rs
 //!  handle_timeout    timeout.rs       |
 //!  host              answer.rs  progress.rs  announce.rs  drain.rs  trust.rs
 //!                                     |
@@ -36,6 +36,7 @@ mod profile;
 mod progress;
 mod receive;
 mod request;
+mod rerun;
 mod seal;
 mod settle;
 mod timeout;
@@ -69,7 +70,8 @@ use crate::time::Time;
 /// [contract](crate#the-contract-of-a-machine).
 ///
 /// A request that comes again is not run again: it gets the result that the job has or will have. So does a request with
-/// the same idempotency key, while the job is remembered. If it is not remembered, as after a restart, and its output is
+/// the same idempotency key, while the job is remembered. Only a job that has failed and can be tried again is run again, for
+/// its next attempt; see [`WorkerConfig::rerun_after`]. If it is not remembered, as after a restart, and its output is
 /// stored, the result names that output, and the handler is not called; see [`WorkerConfig::check_stored`].
 ///
 /// ```

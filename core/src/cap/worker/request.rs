@@ -26,13 +26,15 @@ impl Worker {
             return Err(RefusedPacket::JobId { bytes: request.job_id.len(), max });
         }
         let asker = Asker::of(&request, origin);
-        if let Some(key) = self.jobs.find(&request.job_id) {
+        let rerun = self.rerun_of(&request, &asker);
+        if let Some(key) = self.jobs.find(&request.job_id).filter(|_| rerun.is_none()) {
             // The request came again. If the job has no result yet, it will be published once.
             self.publish_again(key, &asker);
+            self.jobs.join(key, asker);
             return Ok(());
         }
-        match self.fate(&request) {
-            Fate::Accept => self.accept(request, asker),
+        match self.fate(&request, rerun.is_some()) {
+            Fate::Accept => self.accept(request, asker, rerun),
             Fate::Follow(key) => {
                 self.publish_again(key, &asker);
                 self.jobs.follow(key, asker);
@@ -49,7 +51,7 @@ impl Worker {
         }
     }
 
-    fn fate(&self, request: &JobRequest) -> Fate {
+    fn fate(&self, request: &JobRequest, is_rerun: bool) -> Fate {
         let failed = |status, code, message: &str| Fate::Answer(Verdict::failed(status, code, message));
         let limits = &self.config.limits;
         if let Some(reason) = self.cancelled.reason(&request.job_id) {
@@ -59,7 +61,7 @@ impl Worker {
             let message = alloc::format!("this worker does not run jobs of the topic {:?}", request.topic);
             return failed(JobStatus::FAILED, ErrorCode::JOB_WORKER_UNAVAILABLE, &message);
         }
-        if let Some((key, job)) = self.jobs.find_same(request) {
+        if let Some((key, job)) = self.jobs.find_same(request).filter(|_| !is_rerun) {
             // The first of the askers is the one that the job was made for.
             let has_room = job.askers().len() <= limits.followers;
             return match job.verdict() {
@@ -86,11 +88,16 @@ impl Worker {
         Fate::Accept
     }
 
-    fn accept(&mut self, request: JobRequest, asker: Asker) {
+    /// Accepts a job. One that is run again is a new job, which answers the other requests of the earlier one as well.
+    fn accept(&mut self, request: JobRequest, asker: Asker, rerun: Option<WorkerJob>) {
         let in_budget = request.budget.as_ref().and_then(|budget| u64::try_from(budget.deadline_ms).ok());
         let in_budget = in_budget.filter(|millis| *millis > 0).map(Duration::from_millis);
         let runtime = [in_budget, self.config.max_runtime].into_iter().flatten().min();
+        let others = rerun.map(|key| self.take_rerun(key, &asker));
         let key = self.jobs.accept(request, asker, self.now);
+        for other in others.into_iter().flatten() {
+            self.jobs.follow(key, other);
+        }
         if let (Some(runtime), Some(job)) = (runtime, self.jobs.get_mut(key)) {
             job.runtime.set(self.now.plus(runtime), &mut self.timers);
         }

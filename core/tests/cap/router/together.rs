@@ -44,8 +44,12 @@ struct World {
     records: BTreeMap<u64, RouterRecord>,
     blobs: BTreeMap<String, Bytes>,
     handlers: Vec<(usize, Attempt)>,
-    /// Job ids, and how often their handlers were called on each worker.
-    runs: BTreeMap<(usize, String), u32>,
+    /// How often handlers were called: by worker, by job, and by the attempt that the request names, or 0.
+    runs: BTreeMap<(usize, String, u64), u32>,
+    /// How many workers get jobs.
+    pool: usize,
+    /// How often the handler of each job fails in a way that can be tried again, before it ends as the job has to.
+    fails: u32,
     ended: BTreeMap<String, JobStatus>,
     ids: Vec<String>,
 }
@@ -69,6 +73,10 @@ fn router_config(dispatch: Dispatch) -> RouterConfig {
 
 impl World {
     fn new(seed: u64, faults: Faults, dispatch: Dispatch) -> World {
+        World::with(seed, faults, router_config(dispatch))
+    }
+
+    fn with(seed: u64, faults: Faults, router: RouterConfig) -> World {
         let client = ClientConfig::new(id("c"), reading(), Arc::new(NoVerifier)).with(|config| {
             (config.resubmissions, config.await_retries) = (1_000, true);
         });
@@ -81,7 +89,7 @@ impl World {
         };
         let mut world = World {
             client: Client::new(client, [1; 32], START),
-            router: Router::new(router_config(dispatch), [3; 32], START),
+            router: Router::new(router, [3; 32], START),
             workers: [worker("a"), worker("b")],
             now: START,
             random: seed | 1,
@@ -91,6 +99,8 @@ impl World {
             blobs: BTreeMap::new(),
             handlers: Vec::new(),
             runs: BTreeMap::new(),
+            pool: 2,
+            fails: 0,
             ended: BTreeMap::new(),
             ids: Vec::new(),
         };
@@ -100,6 +110,13 @@ impl World {
             worker.handle_connected(START);
         }
         world
+    }
+
+    /// A world in which only one worker gets jobs.
+    fn of_one(seed: u64, router: RouterConfig, fails: u32) -> World {
+        let mut world = World::with(seed, Faults::Disorder, router);
+        world.workers[1].drain(START);
+        World { pool: 1, fails, ..world }
     }
 
     /// Returns a number below a bound (xorshift).
@@ -115,7 +132,7 @@ impl World {
             Subject::JobSubmit | Subject::Heartbeat | Subject::Handshake => vec![Peer::Router],
             Subject::JobResult | Subject::JobProgress => vec![Peer::Client, Peer::Router],
             Subject::JobCancel => vec![Peer::Router, Peer::Worker(0), Peer::Worker(1)],
-            Subject::Topic(_) => vec![Peer::Worker(self.below(2))],
+            Subject::Topic(_) => vec![Peer::Worker(self.below(self.pool))],
             Subject::Direct(worker) => vec![Peer::Worker(usize::from(worker.as_str() == "b"))],
             _ => vec![],
         }
@@ -170,8 +187,9 @@ impl World {
             match output {
                 WorkerOutput::Publish { subject, bytes } => self.publish(&subject, &bytes),
                 WorkerOutput::Run { attempt } => {
-                    let name = self.workers[which].job(attempt.job).unwrap().request.unwrap().job_id.clone();
-                    *self.runs.entry((which, name)).or_default() += 1;
+                    let request = self.workers[which].job(attempt.job).unwrap().request.unwrap().clone();
+                    let number = request.dispatch.map_or(0, |dispatch| dispatch.attempt);
+                    *self.runs.entry((which, request.job_id, number)).or_default() += 1;
                     self.handlers.push((which, attempt));
                 }
                 WorkerOutput::Look { attempt, pointer } => {
@@ -216,16 +234,22 @@ impl World {
 
     /// A handler ends as its job has to.
     fn end_handler(&mut self, which: usize, attempt: Attempt) {
+        let request = self.workers[which].job(attempt.job).and_then(|job| job.request);
+        let id = request.map(|request| request.job_id.clone()).unwrap_or_default();
+        let is_early = self.runs_of(&id) <= self.fails;
         let worker = &mut self.workers[which];
-        let fails =
-            worker.job(attempt.job).is_some_and(|job| job.request.is_some_and(|request| is_doomed(&request.job_id)));
-        let answer = if fails {
-            let failure = JobFailure { kind: FailureKind::Fatal, code: ErrorCode::UNSPECIFIED, message: "no".into() };
-            worker.fail(self.now, attempt, failure)
+        let answer = if is_early || is_doomed(&id) {
+            let kind = if is_early { FailureKind::Retryable } else { FailureKind::Fatal };
+            worker.fail(self.now, attempt, JobFailure { kind, code: ErrorCode::UNSPECIFIED, message: "no".into() })
         } else {
             worker.finish(self.now, attempt, Bytes::from_static(b"out"))
         };
         answer.unwrap();
+    }
+
+    /// How often the handler of a job was called.
+    fn runs_of(&self, id: &str) -> u32 {
+        self.runs.iter().filter(|((_, job, _), _)| job == id).map(|(_, runs)| runs).sum()
     }
 
     fn submit(&mut self) -> nuncio_core::cap::ClientJob {
@@ -260,7 +284,9 @@ impl World {
             let job = self.router.job(self.router.find_job(id).unwrap()).unwrap();
             assert_eq!(job.state.status(), self.ended[id], "{id}");
         }
-        assert!(self.runs.values().all(|runs| *runs == 1), "a worker runs a job once: {:?}", self.runs);
+        let is_once = |(_, _, attempt): &(usize, String, u64)| *attempt > 0 || self.fails == 0;
+        let twice = self.runs.iter().find(|(run, times)| is_once(run) && **times > 1);
+        assert_eq!(twice, None, "a worker runs an attempt of a job once");
     }
 }
 
@@ -293,6 +319,28 @@ proptest! {
         world.heal();
         for (id, status) in &world.ended {
             prop_assert_eq!(*status, expected(id));
+        }
+    }
+
+    #[test]
+    fn s7_a_handler_that_fails_retryably_is_called_once_for_each_attempt_on_a_pool_of_one_worker(
+        seed: u64,
+        queue: bool,
+        resign: bool,
+        fails in 0..4_u32,
+    ) {
+        let dispatch = if queue { Dispatch::Queue } else { Dispatch::LeastLoaded };
+        let mut world = World::of_one(seed, router_config(dispatch).with(|config| config.resign = resign), fails);
+        for _ in 0..4 {
+            world.submit();
+            for _ in 0..world.below(60) {
+                world.step();
+            }
+        }
+        world.heal();
+        for id in world.ids.clone() {
+            prop_assert_eq!(world.ended[&id], expected(&id));
+            prop_assert_eq!(world.runs_of(&id), fails + 1, "{} of {:?}", id, world.runs);
         }
     }
 

@@ -8,6 +8,8 @@ mod limits;
 mod presence;
 mod properties;
 mod reports;
+mod reruns;
+
 #[cfg(feature = "p256")]
 mod signed;
 mod stored;

@@ -139,6 +139,22 @@ impl Harness {
         self.stored(id, Ok(()))
     }
 
+    /// Polls all outputs, and returns the attempts that the results among them name.
+    pub(crate) fn reported_attempts(&mut self) -> Vec<u64> {
+        let outputs = core::iter::from_fn(|| self.worker.poll_output());
+        let results = outputs.filter_map(|output| match output {
+            WorkerOutput::Publish { subject: Subject::JobResult, bytes } => {
+                BusPacket::decode(&bytes, &DecodeLimits::default()).unwrap().payload
+            }
+            _ => None,
+        });
+        let attempt = |payload| match payload {
+            Payload::JobResult(result) => result.dispatch.map_or(0, |dispatch| dispatch.attempt),
+            other => panic!("{other:?}"),
+        };
+        results.map(attempt).collect()
+    }
+
     /// Lets time pass.
     pub(crate) fn wait(&mut self, millis: u64) -> Vec<String> {
         self.now = self.now.plus_millis(millis);

@@ -41,6 +41,11 @@ impl Asker {
             identity: origin.identity.or_else(|| request.identity.clone()),
         }
     }
+
+    /// Returns the number of the attempt that the request belongs to; 0 if it does not say.
+    pub(super) fn attempt(&self) -> u64 {
+        self.dispatch.as_ref().map_or(0, |dispatch| dispatch.attempt)
+    }
 }
 
 /// What the packet of a request says beside the request.
@@ -135,6 +140,8 @@ pub(super) struct Job {
     /// Failed attempts of what is being tried now.
     failures: u32,
     verdict: Option<Verdict>,
+    /// When it has ended.
+    ended_at: Option<Time>,
     /// Bounds the attempt to read or store.
     pub(super) io: Deadline,
     /// Ends the pause before a retry.
@@ -161,6 +168,7 @@ impl Job {
             attempts: 0,
             failures: 0,
             verdict: None,
+            ended_at: None,
             io: deadline(WorkerTimer::Io),
             retry: deadline(WorkerTimer::Retry),
             runtime: deadline(WorkerTimer::Runtime),
@@ -173,6 +181,10 @@ impl Job {
 
     pub(super) fn askers(&self) -> &[Asker] {
         &self.askers
+    }
+
+    pub(super) fn into_askers(self) -> Vec<Asker> {
+        self.askers
     }
 
     pub(super) fn request(&self) -> Option<&JobRequest> {
@@ -211,6 +223,34 @@ impl Job {
     /// Adds a request that this job answers as well.
     pub(super) fn follow(&mut self, asker: Asker) {
         self.askers.push(asker);
+    }
+
+    /// Returns the request of an id that this job answers.
+    pub(super) fn asker(&self, job_id: &str) -> Option<&Asker> {
+        self.askers.iter().find(|asker| asker.job_id == job_id)
+    }
+
+    /// Lets a job that has no result yet answer a higher attempt of a request, in place of the one that it has.
+    pub(super) fn join(&mut self, asker: Asker) {
+        let own = self.askers.iter_mut().find(|own| own.job_id == asker.job_id);
+        if let Some(own) = own.filter(|own| self.verdict.is_none() && own.attempt() < asker.attempt()) {
+            *own = asker;
+        }
+    }
+
+    /// Returns when the job has ended, if it has failed and can be tried again.
+    pub(super) fn failed_retryably_at(&self) -> Option<Time> {
+        let is_retryable = self.verdict.as_ref().is_some_and(|verdict| verdict.status == JobStatus::FAILED_RETRYABLE);
+        self.ended_at.filter(|_| is_retryable)
+    }
+
+    /// Gives a job that has failed and can be tried again another result, which is final.
+    pub(super) fn rule_out(&mut self, verdict: Verdict) {
+        if self.failed_retryably_at().is_some()
+            && let Some(own) = &mut self.verdict
+        {
+            *own = Verdict { execution_ms: own.execution_ms, ..verdict };
+        }
     }
 
     /// Checks that an answer is for the present attempt, in a state that awaits one.
@@ -323,6 +363,11 @@ impl Job {
     /// Notes that a handler that had to stop has ended.
     pub(super) fn stopped(&mut self) -> bool {
         self.state.stopped()
+    }
+
+    /// Notes when the job has ended.
+    pub(super) fn ended(&mut self, now: Time) {
+        self.ended_at = Some(now);
     }
 
     /// Forgets what only a live job needs.

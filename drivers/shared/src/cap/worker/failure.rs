@@ -38,7 +38,8 @@ impl Failure {
         Failure::of(FailureKind::Plain, message)
     }
 
-    /// The same, but the last one is `FAILED_RETRYABLE`, so that the job may be sent to another worker.
+    /// The same, but the last one is `FAILED_RETRYABLE`, so that a router tries the job again, on this worker or on
+    /// another one.
     pub fn retryable(message: impl Into<String>) -> Failure {
         Failure::of(FailureKind::Retryable, message)
     }

@@ -43,8 +43,9 @@ use crate::io::clock::timeout;
 /// one that blocks stalls nothing but its job. When the bus is away, running jobs go on, and their results are published
 /// when it is back.
 ///
-/// A request that comes again is not run again; it gets the result that the job has or will have. A handler that fails, or
-/// panics, is called again as [`retries`](WorkerBuilder::retries) says.
+/// A request that comes again is not run again; it gets the result that the job has or will have, unless that was
+/// `FAILED_RETRYABLE` and the request begins the next attempt. A handler that fails, or panics, is called again as
+/// [`retries`](WorkerBuilder::retries) says.
 ///
 /// Dropping a worker ends it at once, like a crash: handlers are dropped, and their jobs have no result.
 /// [`drain`](Worker::drain) lets them finish.
