@@ -10,5 +10,7 @@ mod own_bus;
 mod pool;
 mod python;
 mod router;
+mod scheduler;
 mod support;
 mod tls;
+mod trust;

@@ -10,14 +10,29 @@ use serde_json::{Value, json};
 use super::support::Peers;
 
 /// Starts a program of `py/` with settings on the servers, and waits until it is ready.
-pub(super) fn start(sdk: CapSdk, script: &str, peers: &Peers, mut settings: Value) -> Dialogue {
-    settings["nats"] = json!(peers.nats_url());
-    settings["redis"] = json!(peers.redis.url());
-    start_at(sdk, script, &settings, peers.authority())
+pub(super) fn start(sdk: CapSdk, script: &str, peers: &Peers, settings: Value) -> Dialogue {
+    ready(launch(sdk, script, peers, settings))
 }
 
-/// The same, on the servers that the settings name, whose certificates come from an authority.
+/// Starts a program that may end before it is ready.
+pub(super) fn launch(sdk: CapSdk, script: &str, peers: &Peers, mut settings: Value) -> Dialogue {
+    settings["nats"] = json!(peers.nats_url());
+    settings["redis"] = json!(peers.redis.url());
+    launch_at(sdk, script, &settings, peers.authority())
+}
+
+/// Starts a program on the servers that the settings name, whose certificates come from an authority, and waits until it is
+/// ready.
 pub(super) fn start_at(sdk: CapSdk, script: &str, settings: &Value, authority: Option<&Path>) -> Dialogue {
+    ready(launch_at(sdk, script, settings, authority))
+}
+
+fn ready(mut program: Dialogue) -> Dialogue {
+    program.await_event("ready");
+    program
+}
+
+fn launch_at(sdk: CapSdk, script: &str, settings: &Value, authority: Option<&Path>) -> Dialogue {
     let mut command = Command::new(sdk.python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cap/py").join(script)).arg(settings.to_string());
     command.env("PYTHONDONTWRITEBYTECODE", "1");
@@ -25,9 +40,7 @@ pub(super) fn start_at(sdk: CapSdk, script: &str, settings: &Value, authority: O
         // Python trusts the authorities in this file.
         command.env("SSL_CERT_FILE", authority);
     }
-    let mut program = Dialogue::start(command);
-    program.await_event("ready");
-    program
+    Dialogue::start(command)
 }
 
 /// A client made with the package. It sees everything on the subjects that it watches.

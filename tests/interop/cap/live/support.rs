@@ -221,7 +221,8 @@ pub(super) fn open_client(peers: &Peers) -> on::Client {
     connect(on::Client::builder().id("rust-client"), peers)
 }
 
-fn connect(client: on::ClientBuilder, peers: &Peers) -> on::Client {
+/// Connects a client to the servers.
+pub(super) fn connect(client: on::ClientBuilder, peers: &Peers) -> on::Client {
     on::block_on(async {
         let client = client.connect(peers.bus().await, peers.store()).unwrap();
         client.ready().await.unwrap();

@@ -26,13 +26,17 @@ def public_keys(numbers):
     return {sender: private_key(number).public_key() for sender, number in numbers.items()}
 
 
-async def connect(servers, name):
+async def connect(servers, name, disconnected_cb=None, reconnected_cb=None):
     """Connects as the package does, but for ever and without long pauses, so that a test does not wait for them."""
 
     async def disconnected():
         say(event="disconnected")
+        if disconnected_cb is not None:
+            await disconnected_cb()
 
     async def reconnected():
+        if reconnected_cb is not None:
+            await reconnected_cb()
         say(event="reconnected")
 
     return await nats.connect(

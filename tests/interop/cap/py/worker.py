@@ -1,11 +1,13 @@
 """A worker made with the unmodified package, for the versions 2.10.0 and 2.17.0: an Agent, or the helper run_worker.
 
-The settings are the first argument, as JSON. Every call of a handler is the event "run".
+The settings are the first argument, as JSON. Every call of a handler is the event "run". With 2.17.0 an Agent can prove
+itself to a scheduler ("trust"), and take sealed jobs ("production").
 """
 
 import asyncio
 import json
 import sys
+from datetime import timedelta
 from typing import Any
 
 from cap import progress, runtime, worker
@@ -17,7 +19,7 @@ from support import connect, private_key, public_keys, serve
 
 SETTINGS = {
     "id": "python-worker", "key": None, "public_keys": None, "parallel": 8, "heartbeat": 0.2, "retries": 0,
-    "pool": "", "topics": ["job.echo"], "helper": False,
+    "pool": "", "topics": ["job.echo"], "helper": False, "trust": None, "production": False,
 } | json.loads(sys.argv[1])
 KEY = private_key(SETTINGS["key"])
 RELEASED = {}
@@ -84,20 +86,56 @@ def release(job):
     RELEASED.setdefault(job, asyncio.Event()).set()
 
 
+def token():
+    """The token of the session, if there is one."""
+    return agent.session_token
+
+
+def trusting():
+    """The arguments of an Agent that proves itself to a scheduler, and of one that takes sealed jobs as well."""
+    trust = SETTINGS["trust"]
+    if trust is None:
+        return {}
+    from cap import production_replay, production_signing, worker_trust
+
+    server_keys = {trust["server_key_id"]: private_key(trust["server_key"]).public_key()}
+    config = worker_trust.WorkerTrustConfig(
+        worker_id=SETTINGS["id"], expected_agent_id=trust["agent"], tenant_id=trust["tenant"],
+        audience=worker_trust.WORKER_HANDSHAKE_AUDIENCE, proof_key_id=trust["proof_key_id"], proof_private_key=KEY,
+        expected_scheduler_id=trust["scheduler"], scheduler_public_keys=server_keys, sdk_version="cap-python/v2",
+    )
+    arguments = {
+        "worker_trust": config, "worker_trust_mode": trust["mode"], "worker_trust_timeout": trust["timeout"],
+        "worker_trust_retries": trust["retries"], "worker_trust_renew_min_interval": trust["renew"],
+    }
+    if SETTINGS["production"]:
+        # The audience of a packet is the subject that it comes on; this one only has to be there.
+        arguments["production_trust"] = production_signing.ProductionTrust(
+            audience="job.echo", public_keys=server_keys, tenant=trust["tenant"], sender=trust["scheduler"],
+            clock_skew=timedelta(seconds=1),
+        )
+        arguments["replay_store"] = production_replay.InMemoryReplayStore()
+    return arguments
+
+
 async def run_agent():
     global agent
     agent = runtime.Agent(
         nats_url=SETTINGS["nats"], redis_url=SETTINGS["redis"], sender_id=SETTINGS["id"], pool=SETTINGS["pool"],
         max_parallel=SETTINGS["parallel"], heartbeat_interval=SETTINGS["heartbeat"], retries=SETTINGS["retries"],
-        private_key=KEY, public_keys=public_keys(SETTINGS["public_keys"]), connect_fn=connect,
+        private_key=KEY, public_keys=public_keys(SETTINGS["public_keys"]), connect_fn=connect, **trusting(),
     )
     for topic in SETTINGS["topics"]:
         models = {"input_model": Sum, "output_model": Sum} if topic == "job.add" else {}
         agent.job(topic, **models)(HANDLERS[topic])
-    await agent.start()
+    try:
+        await agent.start()
+    except RuntimeError as error:
+        say(event="rejected", error=str(error), cause=f"{type(error.__cause__).__name__}: {error.__cause__}")
+        return
     await agent._nc.flush()
     say(event="ready")
-    await serve({"release": release, "close": agent.close})
+    await serve({"release": release, "close": agent.close, "token": token})
 
 
 async def run_helper():
