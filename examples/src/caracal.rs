@@ -43,30 +43,37 @@ impl LocalCoordinator {
 
     /// Returns a source of tokens that an application may delegate with to one that is named `payments`.
     pub fn delegating(&self, name: &str) -> TokenSource {
-        let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
-        let form = format!(
-            "grant_type={grant}&zone_id=z1&application_id={name}&client_secret={}\
-             &scope=agent:lifecycle+coordinator.delegate_to:payments",
-            secret_of(name)
-        );
-        let coordinator = self.coordinator.clone();
+        let (coordinator, name) = (self.coordinator.clone(), name.to_owned());
         TokenSource::new(move || {
-            let (coordinator, form) = (coordinator.clone(), form.clone());
+            let (coordinator, name) = (coordinator.clone(), name.clone());
             async move {
-                let target = "/oauth/2/token";
-                let request = HttpRequest { method: "POST", target, headers: &[], body: form.as_bytes() };
-                let reply = coordinator.answer(&request).await;
-                let answer: Value = serde_json::from_str(reply.body().unwrap_or_default())?;
-                let token = answer["access_token"].as_str().ok_or("the token service refuses the application")?;
-                Ok::<_, Box<dyn Error + Send + Sync>>(BearerToken::new(token)?)
+                let token = exchange(&coordinator, &name, "agent:lifecycle+coordinator.delegate_to:payments").await?;
+                Ok::<_, Box<dyn Error + Send + Sync>>(BearerToken::new(&token)?)
             }
         })
+    }
+
+    /// Returns a token of an application with some scopes, which are separated by `+`.
+    pub async fn token(&self, name: &str, scopes: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
+        exchange(&self.coordinator, name, scopes).await
     }
 
     /// Returns the number of sessions that are active or suspended.
     pub fn live_sessions(&self) -> usize {
         self.coordinator.live_sessions()
     }
+}
+
+/// Exchanges the client secret of an application for a token.
+async fn exchange(coordinator: &Coordinator, name: &str, scopes: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
+    let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let secret = secret_of(name);
+    let form = format!("grant_type={grant}&zone_id=z1&application_id={name}&client_secret={secret}&scope={scopes}");
+    let request = HttpRequest { method: "POST", target: "/oauth/2/token", headers: &[], body: form.as_bytes() };
+    let reply = coordinator.answer(&request).await;
+    let answer: Value = serde_json::from_str(reply.body().unwrap_or_default())?;
+    let token = answer["access_token"].as_str().ok_or("the token service refuses the application")?;
+    Ok(token.to_owned())
 }
 
 /// Returns the client secret of an application.

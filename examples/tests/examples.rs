@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nuncio_tests::peers::{CapSdk, Nats, wanted};
+use nuncio_tests::peers::{CapSdk, CaracalSdk, Nats, wanted};
 use serde_json::{Value, json};
 
 /// Builds a program of another package and returns its path.
@@ -294,4 +294,15 @@ fn caracal_gateway() {
 #[test]
 fn caracal_transport() {
     run(env!("CARGO_BIN_EXE_caracal_transport"));
+}
+
+#[test]
+fn caracal_bench() {
+    if !wanted("caracal_bench") {
+        return;
+    }
+    let python = CaracalSdk::V0_1.python().expect("any Python is new enough");
+    let python = python.to_str().expect("the path is UTF-8");
+    let rounds = ["--peer", python, "--millis", "10", "--sessions", "40", "--single", "10", "--rounds", "1"];
+    run_with(env!("CARGO_BIN_EXE_caracal_bench"), &rounds);
 }

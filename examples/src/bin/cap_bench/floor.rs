@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use async_nats::Client;
 use bytes::Bytes;
 use futures_lite::StreamExt as _;
+use nuncio_examples::bench::serve;
 
 use crate::Place;
-use crate::side::{answer, serve};
+use crate::side::answer;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 

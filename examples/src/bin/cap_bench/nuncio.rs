@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use nuncio_examples::bench::serve;
 use nuncio_tokio::cap::{
     Client, JobContext, Keyring, NatsBus, NatsOptions, RedisOptions, RedisStore, RingSigner, Router, Submit, Worker,
     read_public_key,
@@ -13,7 +14,7 @@ use nuncio_tokio::cap::{
 use serde_json::{Value, json};
 
 use crate::servers::NAMES;
-use crate::side::{answer, serve};
+use crate::side::answer;
 use crate::{IN_FLIGHT, Place};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;

@@ -1,12 +1,12 @@
 //! The processes of one side, and what its client measures.
 
 use std::error::Error;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt as _;
+use nuncio_examples::bench::{Talker, median, per_second};
 
 use crate::servers::{Folder, Nats, Redis};
 use crate::{Flags, IN_FLIGHT};
@@ -35,11 +35,7 @@ pub(crate) struct Round {
 
 impl Round {
     pub(crate) fn median(rounds: &[Round]) -> Round {
-        let middle = |value: fn(&Round) -> f64| {
-            let mut values: Vec<f64> = rounds.iter().map(value).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let middle = |value: fn(&Round) -> f64| median(rounds.iter().map(value));
         Round { many: middle(|round| round.many), single: middle(|round| round.single), p50: middle(|round| round.p50) }
     }
 }
@@ -118,46 +114,6 @@ fn place(process: &str, nats: &Nats, redis: Option<&Redis>, keys: Option<&Folder
     Ok(command)
 }
 
-/// A process that answers lines with lines. It is killed when it is dropped.
-pub(crate) struct Talker {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Talker {
-    /// Starts a process and waits for its first line.
-    pub(crate) fn start(mut command: Command) -> Result<Talker> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (to, from) = (child.stdin.take().ok_or("stdin is piped")?, child.stdout.take().ok_or("stdout is piped")?);
-        let mut talker = Talker { child, to, from: BufReader::new(from) };
-        let line = talker.line()?;
-        if line != "ready" {
-            return Err(format!("a process does not get ready: it says {line:?}").into());
-        }
-        Ok(talker)
-    }
-
-    pub(crate) fn ask(&mut self, line: &str) -> Result<String> {
-        writeln!(self.to, "{line}")?;
-        self.line()
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.from.read_line(&mut line)?;
-        Ok(line.trim_end().to_owned())
-    }
-}
-
-impl Drop for Talker {
-    fn drop(&mut self) {
-        // It may already have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 /// The other end of a [`Talker`]: says that it is ready, and measures what it is asked to.
 ///
 /// `run` runs a number of jobs with a number of them in flight, and returns the times that they took.
@@ -177,16 +133,4 @@ pub(crate) async fn answer(mut run: impl AsyncFnMut(usize, usize) -> Result<Vec<
         println!("{} {single} {p50}", per_second(many, started.elapsed()));
     }
     Ok(())
-}
-
-/// Says that the process is ready, and waits until its parent has ended.
-pub(crate) async fn serve() -> Result<()> {
-    println!("ready");
-    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the counts are small enough to be exact")]
-fn per_second(count: usize, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
 }

@@ -1,0 +1,106 @@
+//! The coordinator, and our client.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use nuncio_examples::bench::per_second;
+use nuncio_examples::caracal::LocalCoordinator;
+use nuncio_tokio::caracal::{Caracal, NewEdge, Ttl, current};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The application of all clients.
+pub(crate) const APPLICATION: &str = "bench";
+
+/// Calls between two looks at the clock.
+const BATCH: usize = 256;
+
+/// Serves a coordinator, and answers each line with its URL and a token.
+pub(crate) async fn coordinator() -> Result<()> {
+    let coordinator = LocalCoordinator::start(&[APPLICATION]).await.map_err(|error| error.to_string())?;
+    let token = coordinator.token(APPLICATION, "agent:lifecycle").await?;
+    let place = format!("{} {token}", coordinator.url());
+    answer(async |_| Ok(place.clone())).await
+}
+
+/// Measures what each line asks for: milliseconds, sessions, how many at a time, and sessions one after another.
+pub(crate) async fn client() -> Result<()> {
+    let caracal = Caracal::from_env()?;
+    answer(async |line| {
+        let numbers: Vec<usize> = line.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
+        let [millis, many, at_a_time, single] = numbers[..] else { return Err("four numbers are needed".into()) };
+        let (made, read) = headers(&caracal, Duration::from_millis(u64::try_from(millis)?)).await?;
+        let started = Instant::now();
+        sessions(&caracal, many, at_a_time).await?;
+        let many = per_second(many, started.elapsed());
+        let started = Instant::now();
+        sessions(&caracal, single, 1).await?;
+        Ok(format!("{made} {read} {many} {}", per_second(single, started.elapsed())))
+    })
+    .await
+}
+
+/// Answers each line of stdin, after it has said that the process is ready.
+async fn answer(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()> {
+    println!("ready");
+    loop {
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
+        let Some(line) = line else { return Ok(()) };
+        println!("{}", to(line?).await?);
+    }
+}
+
+/// Makes the headers of a session with an edge, and reads them, for some time each. Returns how many per second.
+async fn headers(caracal: &Caracal, time: Duration) -> Result<(f64, f64)> {
+    let source = caracal.spawn().await?;
+    let edge = NewEdge { scopes: vec!["read".into()], ttl: Ttl::from_secs(600), ..NewEdge::default() };
+    let work = source.run(async {
+        let child = caracal.delegate_to_spawn(edge).await?;
+        child
+            .run(async {
+                let (started, mut count) = (Instant::now(), 0);
+                while started.elapsed() < time {
+                    for _ in 0..BATCH {
+                        black_box(caracal.headers().await?);
+                    }
+                    count += BATCH;
+                }
+                let made = per_second(count, started.elapsed());
+                let headers = caracal.headers().await?;
+                let (started, mut count) = (Instant::now(), 0);
+                while started.elapsed() < time {
+                    for _ in 0..BATCH {
+                        let context = caracal.bind_from_headers(black_box(&headers))?;
+                        black_box(context.call(current));
+                    }
+                    count += BATCH;
+                }
+                Ok((made, per_second(count, started.elapsed())))
+            })
+            .await
+    });
+    work.await
+}
+
+/// Opens sessions and terminates each at once.
+async fn sessions(caracal: &Caracal, count: usize, at_a_time: usize) -> Result<()> {
+    let left = Arc::new(AtomicUsize::new(count));
+    let tasks: Vec<_> = (0..at_a_time)
+        .map(|_| {
+            let (caracal, left) = (caracal.clone(), Arc::clone(&left));
+            tokio::spawn(async move {
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                    caracal.spawn().await?.close().await?;
+                }
+                Ok::<(), nuncio_tokio::caracal::CallError>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    Ok(())
+}
