@@ -272,6 +272,8 @@ fn a_lease_that_is_taken_over_is_lost_to_its_former_holder() {
         assert_eq!(site.live(), (1, 0), "the session goes on");
         assert!(!next.terminate(service.session().clone()).await.unwrap());
         assert_eq!(site.live(), (0, 0));
+        assert!(next.terminate(service.session().clone()).await.unwrap(), "it had ended before");
+        assert_eq!(service.close().await, Ok(()), "so it had for its former holder, who has no lease of it");
     });
 }
 

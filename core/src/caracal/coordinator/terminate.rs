@@ -22,15 +22,15 @@ impl Coordinator {
     ) -> Result<Reply, Refusal> {
         let zone = self.zone(key).ok_or(Refusal::SessionNotFound)?;
         let session = controlled(zone, caller, id)?;
+        if !session.phase().is_live() {
+            return Err(Refusal::SessionNotFound);
+        }
         // Only the holder of the lease ends a service, so that a former holder does not end its successor.
         if session.facts().is_service && !caller.is_admin() {
             let lease = lease.ok_or(Refusal::LeaseRequired)?;
             if lease.number() != session.generation() {
                 return Err(Refusal::LeaseFenced);
             }
-        }
-        if !session.phase().is_live() {
-            return Err(Refusal::SessionNotFound);
         }
         self.end(key, &[id], reason, false);
         Ok(Reply::no_content())

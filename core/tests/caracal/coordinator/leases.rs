@@ -86,6 +86,16 @@ fn s2_2_a_former_holder_is_fenced_off() {
 }
 
 #[test]
+fn s2_2_a_service_that_has_ended_is_not_there_for_any_holder() {
+    let (mut server, service) = service();
+    let (target, caller) = (format!("/agents/{service}"), principal("app-a", &[]));
+    assert_eq!(server.ask(&caller, "DELETE", &target, &json!({"lease_generation": 1})), (204, Value::Null));
+    for lease in [Value::Null, json!({"lease_generation": 1}), json!({"lease_generation": 2})] {
+        assert_eq!(server.ask(&caller, "DELETE", &target, &lease), error(404, "session_not_found"));
+    }
+}
+
+#[test]
 fn s2_2_only_a_service_has_a_lease() {
     let (mut server, service) = service();
     let task = server.session(Some(&service));
