@@ -22,6 +22,9 @@ pub struct ClientConfig {
     /// The number of times a call is tried again after a failure of the coordinator or of the transport; a delegation
     /// once at most, and a heartbeat never. Default: 2.
     pub retries: u32,
+    /// The time after its first attempt for which a spawn or a delegation that may have been carried out is repeated. It
+    /// is to be shorter than the time for which coordinators recognise the repetition, which is a day. Default: 1 h.
+    pub repeat_within: Duration,
     /// The longest delay that `Retry-After` can ask for. Default: 10 s.
     pub retry_after_limit: Duration,
     /// The time for which a lease is held whose end the coordinator does not tell. Default: 120 s.
@@ -52,6 +55,7 @@ impl ClientConfig {
             token_timeout: Duration::from_secs(10),
             token_margin: Duration::from_mins(1),
             retries: 2,
+            repeat_within: Duration::from_hours(1),
             retry_after_limit: Duration::from_secs(10),
             lease: Duration::from_mins(2),
             limits: ClientLimits { calls: 1_024, call_bytes: 4 << 20, sessions: 1_024 },

@@ -1,12 +1,17 @@
-//! The end of every input: calls that are ready are sent, and a token is asked for if they need one.
+//! The end of every input: calls that are ready are sent, and a token is asked for if they need one. Those for which it is
+//! too late fail.
 
-use super::event::{ClientEvent, ClientOutput};
+use super::event::{CallFailure, ClientEvent, ClientOutput};
 use super::sessions::Sessions;
 use super::timers::Timers;
 use super::{Client, Closing};
 
 impl Client {
     pub(super) fn flush(&mut self) {
+        // The machine may have been suspended since the last attempt.
+        for call in self.calls.matching(|entry| entry.is_stale(self.now, self.config.repeat_within)) {
+            self.fail(call, CallFailure::Uncertain);
+        }
         let ready = self.calls.ready();
         if !ready.is_empty() {
             match self.tokens.current(self.now) {

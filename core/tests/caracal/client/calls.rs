@@ -66,6 +66,25 @@ fn a_refusal_of_the_last_attempt_does_not_hide_that_an_earlier_one_was_lost() {
 }
 
 #[test]
+fn a_lost_spawn_is_not_repeated_once_its_key_may_be_forgotten() {
+    for (failure, is_repeated) in [(TransportFailure::Lost, false), (TransportFailure::NotSent, true)] {
+        let mut host = host(HEAD);
+        let call = host.client.spawn(host.now, spawn()).unwrap();
+        let (id, _) = host.request();
+        host.fail(id, failure);
+        // The machine is suspended before the next attempt.
+        host.now = host.now.plus_secs(3_601);
+        host.client.handle_timeout(host.now);
+        if is_repeated {
+            host.request();
+        } else {
+            assert_eq!(host.event(), ClientEvent::Failed { call, why: CallFailure::Uncertain });
+        }
+        host.idle();
+    }
+}
+
+#[test]
 fn b1_every_logical_spawn_has_a_key_of_its_own() {
     let mut host = host(HEAD);
     host.client.spawn(host.now, spawn()).unwrap();

@@ -5,6 +5,7 @@ mod state;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::event::{CallId, ClientTimer, RequestId};
 use super::timers::{Deadline, Timers};
@@ -114,6 +115,13 @@ impl Entry {
     /// Returns whether an attempt is under way.
     pub(super) fn is_sent(&self) -> bool {
         self.phase == Phase::Sent
+    }
+
+    /// Returns whether the call is to be repeated, and it is too late for the coordinator to recognise the repetition.
+    pub(super) fn is_stale(&self, now: Time, limit: Duration) -> bool {
+        let is_keyed = matches!(self.call, Call::Spawn(_) | Call::Delegate(_));
+        let is_late = self.first_sent.is_some_and(|sent| now > sent.plus(limit));
+        is_keyed && self.uncertain && self.phase == Phase::Ready && is_late
     }
 
     /// Returns when the first attempt was sent.
