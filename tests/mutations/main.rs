@@ -10,12 +10,14 @@ use std::process::{Command, ExitCode};
 
 use nuncio_tests::mutations::{self, Mutation};
 use nuncio_tests::seeded::{self, Run};
-use nuncio_tests::{cap_sim, sim};
+use nuncio_tests::{cap_sim, caracal_sim, sim};
 
 /// The number of seeds within which a mistake has to be found.
 const SEEDS: u64 = 2_000;
 /// The same for a mistake in CAP.
 const CAP_SEEDS: u64 = 1_000;
+/// The same for a mistake in Caracal.
+const CARACAL_SEEDS: u64 = 600;
 /// What a sweep says before the seed that fails.
 const FOUND: &str = "FOUND by seed ";
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     match wanted.first().map(String::as_str) {
         Some("--sweep") => return sweep(sim::run, SEEDS),
         Some("--sweep-cap") => return sweep(cap_sim::run, CAP_SEEDS),
+        Some("--sweep-caracal") => return sweep(caracal_sim::run, CARACAL_SEEDS),
         _ => {}
     }
     match run(&wanted) {
@@ -60,7 +63,7 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     let mut missed = 0;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
     let wanted: Vec<&Mutation> = mutations::all().filter(|mutation| is_wanted(mutation.name)).collect();
-    for suite in [Suite::Simulation, Suite::CapSimulation] {
+    for suite in [Suite::Simulation, Suite::CapSimulation, Suite::CaracalSimulation] {
         let is_used = wanted.iter().any(|mutation| suites(mutation)[0] == suite);
         if is_used && failure(&tree, &place, suite).is_some() {
             return Err(format!("{suite:?} fails without a mutation"));
@@ -78,14 +81,18 @@ fn run(wanted: &[String]) -> Result<usize, String> {
 enum Suite {
     Simulation,
     CapSimulation,
+    CaracalSimulation,
     Conformance,
     CapTests,
+    CaracalTests,
 }
 
 /// Returns the suites that may find a mistake, the fastest first.
 fn suites(mutation: &Mutation) -> [Suite; 2] {
     if mutation.file.starts_with("cap/") {
         [Suite::CapSimulation, Suite::CapTests]
+    } else if mutation.file.starts_with("caracal/") {
+        [Suite::CaracalSimulation, Suite::CaracalTests]
     } else {
         [Suite::Simulation, Suite::Conformance]
     }
@@ -124,6 +131,8 @@ fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
     let arguments: &[&str] = match suite {
         Suite::Simulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep"],
         Suite::CapSimulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep-cap"],
+        Suite::CaracalSimulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep-caracal"],
+        Suite::CaracalTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "caracal"],
         Suite::CapTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "cap"],
         Suite::Conformance => &["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
     };
@@ -134,9 +143,9 @@ fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
     };
     let seed = output.lines().find_map(|line| line.strip_prefix(FOUND)).unwrap_or("?");
     Some(match suite {
-        Suite::Simulation | Suite::CapSimulation => format!("simulation, seed {seed}"),
+        Suite::Simulation | Suite::CapSimulation | Suite::CaracalSimulation => format!("simulation, seed {seed}"),
         Suite::Conformance => "conformance".into(),
-        Suite::CapTests => "tests of core".into(),
+        Suite::CapTests | Suite::CaracalTests => "tests of core".into(),
     })
 }
 

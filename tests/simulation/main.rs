@@ -1,11 +1,12 @@
-//! The simulators over many seeds: `arcp` and `cap`.
+//! The simulators over many seeds: `arcp`, `cap` and `caracal`.
 //!
 //! `NUNCIO_SIM_SEEDS=N` runs N seeds and `NUNCIO_SIM_FROM=N` starts at seed N. `NUNCIO_SIM_SEED=N` replays one seed and
-//! prints its transcript; `NUNCIO_SIM_INPUT=FILE` does the same with an input that the fuzz target `simulation` or
-//! `cap_simulation` has found. A filter such as `cap::seeds` selects the simulator.
+//! prints its transcript; `NUNCIO_SIM_INPUT=FILE` does the same with an input that the fuzz target `simulation`,
+//! `cap_simulation` or `caracal_simulation` has found. A filter such as `cap::seeds` selects the simulator.
 
 mod arcp;
 mod cap;
+mod caracal;
 
 use nuncio_tests::mutations;
 use nuncio_tests::seeded::{self, Run};

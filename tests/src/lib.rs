@@ -1,6 +1,7 @@
 //! Code shared by the test targets of this package.
 //!
 //! - [`cap_sim`]: the simulator of CAP: clients, workers and a router on a bus.
+//! - [`caracal_sim`]: the simulator of Caracal: clients and their coordinator.
 //! - [`fuzz`]: the bodies of the fuzz targets.
 //! - [`mutations`]: deliberate mistakes in the core, which the tests must find.
 //! - [`peers`]: foreign programs from the package registries, installed at first use, and processes that end with the
@@ -14,6 +15,7 @@
 //! - [`world`]: one runtime without IO in virtual time, with rules that are checked on every frame.
 
 pub mod cap_sim;
+pub mod caracal_sim;
 pub mod fuzz;
 pub mod mutations;
 pub mod peers;

@@ -1,6 +1,7 @@
 //! Deliberate mistakes in the core, one line each. If the suites pass with one of them, they have a hole.
 
 mod cap;
+mod caracal;
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +40,7 @@ const fn at(name: &'static str, file: &'static str, original: &'static str, repl
 
 /// Returns all mistakes.
 pub fn all() -> impl Iterator<Item = &'static Mutation> {
-    ARCP.iter().chain(&cap::CAP)
+    ARCP.iter().chain(&cap::CAP).chain(&caracal::CARACAL)
 }
 
 /// The mistakes in ARCP.

@@ -5,11 +5,12 @@ use super::limits::{check, fields};
 /// Fields that are not limits.
 const NO_LIMITS: [&str; 4] = ["zone", "zones", "generation", "enforcement"];
 
-const CARACAL_CLIENT: [(&str, &str); 9] = [
+const CARACAL_CLIENT: [(&str, &str); 10] = [
     ("request_timeout", "an_unanswered_request_is_given_up_and_its_late_answer_ignored"),
     ("token_timeout", "calls_fail_if_there_is_no_token_in_time"),
     ("token_margin", "a_token_is_replaced_a_minute_before_it_expires"),
     ("retries", "s1_7_a_lost_spawn_is_repeated_twice_with_the_same_key_and_growing_delays"),
+    ("repeat_within", "a_lost_spawn_is_not_repeated_once_its_key_may_be_forgotten"),
     ("retry_after_limit", "s1_7_retry_after_is_honoured_up_to_its_limit"),
     ("lease", "a_lease_whose_end_is_not_told_lasts_for_two_minutes"),
     ("calls", "calls_bytes_and_sessions_beyond_their_limits_are_refused"),

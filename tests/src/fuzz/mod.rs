@@ -25,7 +25,7 @@ mod texts;
 pub use amounts::amounts;
 pub use canonical::canonical;
 pub use cap::{cap_client, cap_packet, cap_router, cap_simulation, cap_verify, cap_worker};
-pub use caracal::{caracal_answers, caracal_baggage, caracal_coordinator, caracal_headers};
+pub use caracal::{caracal_answers, caracal_baggage, caracal_coordinator, caracal_headers, caracal_simulation};
 pub use client::client_frames;
 pub use envelope::envelope;
 pub use http1::http1_bytes;
@@ -44,7 +44,7 @@ pub use texts::texts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 28] = [
     ("amounts", amounts),
     ("canonical", canonical),
     ("cap_client", cap_client),
@@ -57,6 +57,7 @@ pub const TARGETS: [Target; 27] = [
     ("caracal_baggage", caracal_baggage),
     ("caracal_coordinator", caracal_coordinator),
     ("caracal_headers", caracal_headers),
+    ("caracal_simulation", caracal_simulation),
     ("client_frames", client_frames),
     ("envelope", envelope),
     ("http1_bytes", http1_bytes),
