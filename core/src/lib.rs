@@ -9,6 +9,7 @@
 //! caracal/                                     Caracal, with the feature `caracal`: identity in HTTP headers
 //! lease/ budget/                               authority that only narrows
 //! time trace secret  digest random json        values that every protocol may use
+//! surrogates                                   text that was cut within a character
 //! ```
 //!
 //! A module uses only the modules of its own line and of the lines below it.
@@ -45,6 +46,7 @@ pub mod lease;
 mod random;
 mod secret;
 mod state;
+pub mod surrogates;
 pub mod time;
 pub mod trace;
 

@@ -19,13 +19,13 @@ fn restart(config: &Config, records: &[(u64, Record)]) -> (Restored, [usize; 2])
 #[test]
 fn a_pruned_journal_restarts_without_a_fault() {
     let mut pruned = 0;
-    for seed in 0..60 {
+    for (seed, part) in (0..60).zip((1..=40).cycle()) {
         let bytes = seeded::bytes_of(seed);
         let (config, records) = sim::journal(&mut Unstructured::new(&bytes), 1_500);
         let directory = TempDir::new();
         let retain = if seed % 2 == 0 { Duration::ZERO } else { Duration::MAX };
         let mut journal = open(&directory, SqliteOptions { retain, ..options() });
-        for (number, part) in records.chunks(1 + seed as usize % 40).enumerate() {
+        for (number, part) in records.chunks(part).enumerate() {
             journal.commit(part).unwrap();
             if number % 16 == 0 {
                 while journal.compact_step().unwrap() {}

@@ -50,6 +50,30 @@ fn the_last_chunk_may_be_empty_and_the_terminal_may_omit_the_result_id() {
     }
 }
 
+/// A runtime that keeps text in units of 16 bits may cut it between the halves of a character.
+#[test]
+fn a_character_that_is_cut_between_two_chunks_is_joined() {
+    let mut harness = Harness::live();
+    harness.job("j");
+    let lines = harness.frames([
+        &*chunk(1, 0, r"a\ud83d", "utf8", true),
+        &chunk(2, 1, r"\ude00b\ude00", "utf8", true),
+        &chunk(3, 2, r"c\ud83d", "utf8", true),
+        &chunk(4, 3, "IQ", "base64", true),
+        &chunk(5, 4, r"\ud83d", "utf8", false),
+    ]);
+    assert_eq!(
+        lines,
+        [
+            r#"h0 #1 chunk 0 "a" more=true"#,
+            "h0 #2 chunk 1 \"\u{1f600}b\u{fffd}\" more=true",
+            r#"h0 #3 chunk 2 "c" more=true"#,
+            "h0 #4 chunk 3 \"\u{fffd}!\" more=true",
+            "h0 #5 chunk 4 \"\u{fffd}\" more=false",
+        ]
+    );
+}
+
 #[test]
 fn a_streamed_result_may_have_no_chunks() {
     for (members, complete) in [("", true), (r#","result_size":0"#, true), (r#","result_size":5"#, false)] {

@@ -8,6 +8,7 @@ use super::config::ClientLimits;
 use super::types::Product;
 use crate::arcp::wire::ids::MAX_ID_BYTES;
 use crate::arcp::wire::reply::read::ResultChunk;
+use crate::surrogates::Joiner;
 
 /// The streamed result of one handle, as far as it was received.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Stream {
     bytes: u64,
     /// Whether chunk 0 was received.
     whole: bool,
+    /// A half of a character at the end of the last chunk.
+    joiner: Joiner,
     finished: bool,
     broken: bool,
 }
@@ -78,7 +81,7 @@ impl Stream {
         if chunk_seq > self.next {
             return Err("a chunk is missing");
         }
-        let data = chunk.data(frame)?;
+        let data = chunk.data(frame, &mut self.joiner)?;
         if data.len() > limits.chunk_bytes {
             return Err("a chunk is larger than the limit");
         }

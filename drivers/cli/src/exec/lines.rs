@@ -22,9 +22,12 @@ pub(crate) enum LongLine {
 pub(crate) enum Line {
     /// A line without its line break.
     Complete(Vec<u8>),
-    /// A line that was dropped.
-    TooLong,
+    /// The beginning of a line that was dropped.
+    TooLong(Vec<u8>),
 }
+
+/// Bytes of a line that is too long of which the beginning is known.
+const BEGINNING: usize = 64;
 
 impl LineSplitter {
     /// Splits into lines of at most `max` bytes without their line break.
@@ -57,10 +60,12 @@ impl LineSplitter {
                 *input = &input[room..];
                 return Some(self.take());
             } else {
-                self.line = Vec::new();
+                let mut beginning = std::mem::take(&mut self.line);
+                beginning.truncate(BEGINNING);
+                beginning.extend(piece.iter().take(BEGINNING - beginning.len()));
                 self.skipping = newline.is_none();
                 *input = rest;
-                return Some(Line::TooLong);
+                return Some(Line::TooLong(beginning));
             }
             if input.is_empty() {
                 return None;
@@ -100,7 +105,10 @@ mod tests {
         lines.extend(splitter.finish());
         let text = |line| match line {
             Line::Complete(line) => Some(String::from_utf8_lossy(&line).into_owned()),
-            Line::TooLong => None,
+            Line::TooLong(beginning) => {
+                assert!(pieces.concat().contains(&*String::from_utf8_lossy(&beginning)), "{beginning:?}");
+                None
+            }
         };
         lines.into_iter().map(text).collect()
     }

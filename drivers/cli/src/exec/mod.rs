@@ -5,9 +5,12 @@
 //! group.rs      its process group        host.rs   what all programs of a process share
 //! run.rs        one run of it            guard.rs  ends all programs if nuncio is killed
 //! pipe.rs       what it writes
-//! lines.rs, protocol.rs    bytes <-> lines <-> messages, without IO
+//! lines.rs, protocol.rs    bytes -> lines -> messages, without IO
+//! answer.rs                what is written to it
 //! ```
 
+#[cfg(unix)]
+pub(crate) mod answer;
 #[cfg(unix)]
 pub(crate) mod group;
 #[cfg(unix)]

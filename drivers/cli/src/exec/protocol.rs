@@ -2,11 +2,17 @@
 //!
 //! `agents.md`, which `nuncio serve --help` prints, describes them for authors of programs.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use nuncio_core::lease::Operation;
-use nuncio_tokio::arcp::{Body, ChildOutcome, Delegation, ErrorCode, Failure, Fault, Json, Output};
+use nuncio_core::surrogates;
+use nuncio_tokio::arcp::{Body, Delegation, ErrorCode, Failure, Json, Output};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::text;
 
 /// The `id` of a question, which its answers repeat.
 pub(crate) type Id = Option<Box<Json>>;
@@ -22,13 +28,16 @@ pub(crate) enum Message {
     Failure(Failure),
     Authorize(Id, Question),
     Delegate(Id, Box<Delegation>),
-    /// A JSON object that is not a message, and why.
+    /// A JSON object that has no effect, and why.
     Invalid(String),
+    /// A line that cannot be read, and why. It may have been a part of the result, so the job fails.
+    Unreadable(String),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Chunk {
-    Text(String),
+    /// A JSON string, which may begin or end within a character.
+    Text(Box<Json>),
     Bytes(Vec<u8>),
 }
 
@@ -46,11 +55,71 @@ pub(crate) fn parse(line: &[u8]) -> Option<Message> {
     if text.is_empty() {
         return None;
     }
-    if !text.starts_with('{') || serde_json::from_str::<&Json>(text).is_err() {
+    if !text.starts_with('{') {
         return Some(Message::Text(text.to_owned()));
     }
+    if let Err(error) = serde_json::from_str::<&Json>(text) {
+        if !begins_as_message(text) {
+            return Some(Message::Text(text.to_owned()));
+        }
+        let reason = without_position(&error);
+        return Some(Message::Unreadable(if error.is_eof() {
+            format!("it ends within a message, after {}", ending(text))
+        } else {
+            format!("{reason} at {}", excerpt(text, error.column().saturating_sub(1)))
+        }));
+    }
     let members = serde_json::from_str(text).map_err(|error| without_position(&error));
-    Some(members.and_then(message).unwrap_or_else(Message::Invalid))
+    let message = members.and_then(message).unwrap_or_else(|reason| {
+        if has_result(text) {
+            Message::Unreadable(format!("{reason}, in {}", excerpt(text, 0)))
+        } else {
+            Message::Invalid(reason)
+        }
+    });
+    Some(message)
+}
+
+/// Returns the message for a line that was dropped because it is longer than `max` bytes.
+pub(crate) fn too_long(beginning: &[u8], max: usize) -> Message {
+    let beginning = String::from_utf8_lossy(beginning);
+    let reason = format!("the line is longer than {max} bytes");
+    if begins_as_message(beginning.trim_start()) {
+        Message::Unreadable(format!("{reason}, and begins with {}", excerpt(&beginning, 0)))
+    } else {
+        Message::Invalid(reason)
+    }
+}
+
+/// Whether a line begins with `{` and the name of a member that a message has.
+fn begins_as_message(line: &str) -> bool {
+    let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"')) else { return false };
+    let names = ["kind", "body", "result", "chunk", "error", "authorize", "delegate"];
+    names.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')))
+}
+
+/// Whether a JSON object has a member that says how the job ends.
+fn has_result(object: &str) -> bool {
+    let members: BTreeMap<Cow<'_, str>, &Json> = serde_json::from_str(object).unwrap_or_default();
+    ["result", "chunk", "error"].iter().any(|name| members.contains_key(*name))
+}
+
+/// The number of characters of a line that a message shows.
+const SHOWN: usize = 40;
+
+/// A few characters of a line from a place on, escaped.
+fn excerpt(line: &str, at: usize) -> String {
+    let start = line.floor_char_boundary(at);
+    let rest = &line[start..];
+    let end = rest.char_indices().nth(SHOWN).map_or(rest.len(), |(end, _)| end);
+    let (before, after) = (if start > 0 { "…" } else { "" }, if end < rest.len() { "…" } else { "" });
+    format!("{before}{}{after}", text::sanitize(&rest[..end]))
+}
+
+/// The last characters of a line, escaped.
+fn ending(line: &str) -> String {
+    let start = line.char_indices().rev().nth(SHOWN - 1).map_or(0, |(start, _)| start);
+    excerpt(line, start)
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -89,10 +158,8 @@ fn message(members: Members<'_>) -> Result<Message, String> {
             }
             Body::raw(&kind, body).map(Message::Event).map_err(|refused| refused.to_string())
         }
-        (None, None, Some(result), None, None, None, None, None) => Ok(Message::Result(result.to_owned())),
-        (None, None, None, Some(chunk), None, None, None, None) => {
-            member("chunk", chunk).and_then(chunk_of).map(Message::Chunk)
-        }
+        (None, None, Some(result), None, None, None, None, None) => Ok(Message::Result(whole(result))),
+        (None, None, None, Some(chunk), None, None, None, None) => chunk_of(chunk).map(Message::Chunk),
         (None, None, None, None, Some(error), None, None, None) => {
             member("error", error).map(|error: RawFailure| Message::Failure(error.into()))
         }
@@ -109,8 +176,17 @@ fn message(members: Members<'_>) -> Result<Message, String> {
     }
 }
 
-fn member<'a, T: Deserialize<'a>>(name: &str, json: &'a Json) -> Result<T, String> {
-    serde_json::from_str(json.get()).map_err(|error| format!("{name}: {}", without_position(&error)))
+/// JSON without lone surrogates, which UTF-8 does not have.
+fn whole(json: &Json) -> Box<Json> {
+    match surrogates::replaced(json.get()) {
+        Cow::Borrowed(_) => json.to_owned(),
+        Cow::Owned(text) => Json::from_string(text).unwrap_or_else(|_| json.to_owned()),
+    }
+}
+
+fn member<T: DeserializeOwned>(name: &str, json: &Json) -> Result<T, String> {
+    let text = surrogates::replaced(json.get());
+    serde_json::from_str(&text).map_err(|error| format!("{name}: {}", without_position(&error)))
 }
 
 /// An error without its line and column, which are useless in a message of one line.
@@ -120,23 +196,24 @@ fn without_position(error: &serde_json::Error) -> String {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "write a string, or {\"base64\": \"...\"}")]
-enum RawChunk {
-    Text(String),
-    Bytes { base64: String },
+#[serde(deny_unknown_fields)]
+struct Bytes {
+    base64: String,
 }
 
-fn chunk_of(chunk: RawChunk) -> Result<Chunk, String> {
-    match chunk {
-        RawChunk::Text(text) => Ok(Chunk::Text(text)),
-        RawChunk::Bytes { base64 } => {
+fn chunk_of(chunk: &Json) -> Result<Chunk, String> {
+    match chunk.get().as_bytes().first() {
+        Some(b'"') => Ok(Chunk::Text(chunk.to_owned())),
+        Some(b'{') => {
+            let Bytes { base64 } = member("chunk", chunk)?;
             STANDARD.decode(base64).map(Chunk::Bytes).map_err(|error| format!("chunk: not valid Base64: {error}"))
         }
+        _ => Err("chunk: write a string, or {\"base64\": \"...\"}".to_owned()),
     }
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a message")]
 struct RawFailure {
     #[serde(default = "internal_error")]
     code: String,
@@ -159,7 +236,7 @@ impl From<RawFailure> for Failure {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with an agent")]
 struct RawDelegation {
     agent: String,
     delegate_id: Option<String>,
@@ -185,135 +262,14 @@ fn delegation(raw: RawDelegation) -> Delegation {
     delegation
 }
 
-/// An answer to a program, which is one line.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Answer<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorize: Option<Decision<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delegate: Option<Delegated<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<Outcome<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invalid: Option<Invalid<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a Json>,
-}
-
-#[derive(Debug, Serialize)]
-struct Decision<'a> {
-    allowed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct Delegated<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Problem<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct Outcome<'a> {
-    job_id: &'a str,
-    final_status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Problem<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
-    code: &'static str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<&'a Json>,
-}
-
-#[derive(Debug, Serialize)]
-struct Invalid<'a> {
-    line: u64,
-    reason: &'a str,
-}
-
-impl<'a> Problem<'a> {
-    fn of(fault: &'a Fault) -> Problem<'a> {
-        let details = fault.details.as_deref().and_then(|details| serde_json::from_str(details).ok());
-        Problem { code: fault.code.as_str(), message: &fault.message, details }
-    }
-}
-
-impl Answer<'_> {
-    fn line(&self) -> String {
-        // Cannot fail: these are strings, numbers and JSON that was parsed before.
-        let mut line = serde_json::to_string(self).unwrap_or_default();
-        line.push('\n');
-        line
-    }
-}
-
-/// Allows an operation, on the canonical form of its target.
-pub(crate) fn allowed(id: &Id, operation: &Operation) -> String {
-    let decision = Decision { allowed: true, target: Some(operation.target()), code: None, reason: None };
-    Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
-}
-
-pub(crate) fn denied(id: &Id, fault: &Fault) -> String {
-    let (code, reason) = (Some(fault.code.as_str()), Some(&*fault.message));
-    let decision = Decision { allowed: false, target: None, code, reason };
-    Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
-}
-
-/// Confirms a delegation. The child's [`outcome`] follows later.
-pub(crate) fn delegated(id: &Id, job_id: &str) -> String {
-    let delegate = Delegated { job_id: Some(job_id), error: None };
-    Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
-}
-
-pub(crate) fn not_delegated(id: &Id, fault: &Fault) -> String {
-    let delegate = Delegated { job_id: None, error: Some(Problem::of(fault)) };
-    Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
-}
-
-pub(crate) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {
-    let outcome = Outcome {
-        job_id,
-        final_status: outcome.status.as_str(),
-        result: outcome.result().and_then(|result| serde_json::from_str(result).ok()),
-        error: outcome.fault.as_ref().map(Problem::of),
-    };
-    one_line(&Answer { outcome: Some(outcome), id: id.as_deref(), ..Answer::default() }.line())
-}
-
-pub(crate) fn invalid(line: u64, reason: &str) -> String {
-    Answer { invalid: Some(Invalid { line, reason }), ..Answer::default() }.line()
-}
-
-/// The job's input as the first line of stdin.
-pub(crate) fn input(input: Option<&Json>) -> String {
-    one_line(input.map_or("null", Json::get))
-}
-
-/// JSON on one line. Line breaks occur only between tokens of JSON, where a space means the same.
-fn one_line(json: &str) -> String {
-    let mut line = json.trim_end().replace(['\n', '\r'], " ");
-    line.push('\n');
-    line
-}
-
 /// How a program says that its job ends, before the program itself ends.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     result: Option<Box<Json>>,
     failure: Option<Failure>,
     streamed: bool,
+    /// The first line that could not be read, and why.
+    unreadable: Option<String>,
 }
 
 impl Ending {
@@ -344,12 +300,20 @@ impl Ending {
         Ok(())
     }
 
+    /// Notes a line that could not be read, without which the job must not succeed.
+    pub(crate) fn unreadable(&mut self, line: u64, reason: &str) {
+        self.unreadable.get_or_insert_with(|| format!("line {line} of the program's output cannot be read: {reason}"));
+    }
+
     /// How the job ends, after the program has ended with this status.
     pub(crate) fn conclude(self, success: bool, status: &str, details: &impl Serialize) -> Result<Output, Failure> {
         match (self.failure, success) {
             (Some(failure), _) => Err(failure),
             (None, false) => {
                 Err(Failure::internal(format!("the program of the agent ended with {status}")).with_details(details))
+            }
+            (None, true) if self.unreadable.is_some() => {
+                Err(Failure::internal(self.unreadable.unwrap_or_default()).with_details(details))
             }
             (None, true) if self.streamed => Ok(Output::Streamed { summary: None }),
             (None, true) => Ok(Output::Inline(self.result.unwrap_or_else(|| Json::NULL.to_owned()))),

@@ -4,7 +4,8 @@ use nuncio_core::lease::Operation;
 use nuncio_tokio::arcp::{ErrorCode, Failure, Fault, Json, Output};
 use serde_json::json;
 
-use super::{Chunk, Ending, Id, Message, allowed, delegated, denied, input, invalid, not_delegated, parse};
+use super::{Chunk, Ending, Id, Message, parse, too_long};
+use crate::exec::answer::{allowed, delegated, denied, input, invalid, not_delegated};
 
 fn message(line: &str) -> Message {
     parse(line.as_bytes()).expect("the line is not empty")
@@ -21,9 +22,16 @@ fn reason(line: &str) -> String {
     }
 }
 
+fn unreadable(line: &str) -> String {
+    match message(line) {
+        Message::Unreadable(reason) => reason,
+        other => panic!("{line} is {other:?}"),
+    }
+}
+
 #[test]
 fn a_line_that_is_not_a_json_object_is_text() {
-    for line in ["hello", "  hello \r", "42", "[1]", "\"x\"", "null", "{'a': 1}", "{\"result\": 1", "{} {}"] {
+    for line in ["hello", "  hello \r", "42", "[1]", "\"x\"", "null", "{'a': 1}", "{result: 1}", "{\"resul", "{} {}"] {
         assert!(matches!(message(line), Message::Text(text) if text == line.trim()), "{line}");
     }
     assert!(matches!(parse(b"\xff\xfe"), Some(Message::Text(text)) if text == "\u{fffd}\u{fffd}"));
@@ -46,12 +54,39 @@ fn an_event_has_a_kind_and_a_body_of_that_kind() {
 #[test]
 fn an_object_that_is_not_a_message_is_invalid_for_a_reason() {
     insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `id`");
-    insta::assert_snapshot!(reason(r#"{"result":1,"result":2}"#), @"duplicate field `result`");
     let mixed = reason("{}");
     insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two may also have an id");
-    for line in [r#"{"result":1,"chunk":"a"}"#, r#"{"kind":"log"}"#, r#"{"body":{}}"#, r#"{"result":1,"id":1}"#] {
-        assert_eq!(reason(line), mixed, "{line}");
+    for line in [r#"{"kind":"log"}"#, r#"{"body":{}}"#, r#"{"level":"info","msg":"a line of another log"}"#] {
+        assert!(!reason(line).is_empty(), "{line}");
     }
+}
+
+#[test]
+fn a_line_that_may_have_been_a_result_is_unreadable_and_shows_the_place() {
+    insta::assert_snapshot!(unreadable(r#"{"result": {"score": NaN}}"#), @"expected value at …NaN}}");
+    insta::assert_snapshot!(unreadable(r#"{ "chunk": "to be contin"#), @r#"it ends within a message, after { "chunk": "to be contin"#);
+    insta::assert_snapshot!(unreadable(r#"{"authorize":"#), @r#"it ends within a message, after {"authorize":"#);
+    insta::assert_snapshot!(unreadable(r#"{"result":1,"result":2}"#), @r#"duplicate field `result`, in {"result":1,"result":2}"#);
+    insta::assert_snapshot!(unreadable(r#"{"result":1,"chunk":"a"}"#), @r#"a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two may also have an id, in {"result":1,"chunk":"a"}"#);
+    insta::assert_snapshot!(unreadable("{\"error\":\"\u{9b}2J\u{202e}\"}"), @r#"error: invalid type: string "\u{9b}2J\u{202e}", expected an object with a message, in {"error":"\u{9b}2J\u{202e}"}"#);
+    assert!(matches!(too_long(b"{\"result\": [1, 2", 10), Message::Unreadable(reason) if reason.contains("10 bytes")));
+    assert!(matches!(too_long(b"{\"level\": 1", 10), Message::Invalid(_)));
+
+    let mut ending = Ending::default();
+    ending.unreadable(3, "why");
+    ending.unreadable(4, "again");
+    assert_eq!(ending.result(raw("1")), Ok(()));
+    let failed = show(ending.conclude(true, "exit status: 0", &json!({})));
+    assert!(failed.contains("line 3 of the program's output cannot be read: why"), "{failed}");
+}
+
+#[test]
+fn halves_of_a_character_become_a_replacement_character() {
+    assert!(matches!(message(r#"{"result":"a\ud83d"}"#), Message::Result(json) if json.get() == r#""a\ufffd""#));
+    let Message::Event(body) = message(r#"{"kind":"log","body":{"level":"info","message":"\ude00"}}"#) else {
+        panic!("an event")
+    };
+    assert!(body.json().contains(r"\ufffd"), "{}", body.json());
 }
 
 #[test]
@@ -68,10 +103,10 @@ fn a_chunk_is_text_or_base64() {
         Message::Chunk(chunk) => chunk,
         other => panic!("{line} is {other:?}"),
     };
-    assert_eq!(chunk(r#"{"chunk":"a\nb"}"#), Chunk::Text("a\nb".to_owned()));
-    assert_eq!(chunk(r#"{"chunk":{"base64":"AP8="}}"#), Chunk::Bytes(vec![0, 255]));
-    insta::assert_snapshot!(reason(r#"{"chunk":{"base64":"?"}}"#), @"chunk: not valid Base64: Invalid symbol 63, offset 0.");
-    insta::assert_snapshot!(reason(r#"{"chunk":7}"#), @r#"chunk: write a string, or {"base64": "..."}"#);
+    assert!(matches!(chunk(r#"{"chunk":"a\nb"}"#), Chunk::Text(json) if json.get() == r#""a\nb""#));
+    assert!(matches!(chunk(r#"{"chunk":{"base64":"AP8="}}"#), Chunk::Bytes(bytes) if bytes == [0, 255]));
+    insta::assert_snapshot!(unreadable(r#"{"chunk":{"base64":"?"}}"#), @r#"chunk: not valid Base64: Invalid symbol 63, offset 0., in {"chunk":{"base64":"?"}}"#);
+    insta::assert_snapshot!(unreadable(r#"{"chunk":7}"#), @r#"chunk: write a string, or {"base64": "..."}, in {"chunk":7}"#);
 }
 
 #[test]

@@ -233,6 +233,37 @@ say(result=hear()["invalid"]["reason"])
 }
 
 #[test]
+fn a_result_that_cannot_be_read_is_not_a_success() {
+    let serving = serving(
+        &[
+            &["--frame-bytes", "16 KiB"][..],
+            &["--agent", r#"nan=python3 -c 'import json; print(json.dumps({"result": {"score": float("nan")}}))'"#],
+            &["--agent", r#"cut=printf %s '{"result": [1, 2'"#],
+            &["--agent", r#"long=python3 -c 'import json; print(json.dumps({"chunk": "x" * 100000}))'"#],
+            &["--agent", r#"odd=printf '{"kind": "log", "chunk": 1}\n{"result": 1}\n'"#],
+        ]
+        .concat(),
+    );
+    for (agent, place) in [
+        ("nan", "NaN}}"),
+        ("cut", "[1, 2"),
+        ("long", r#"longer than 16384 bytes, and begins with {"chunk": "xxx"#),
+        ("odd", r#"in {"kind": "log", "chunk": 1}"#),
+    ] {
+        let output = serving.submit("t", &[agent]);
+        assert_eq!(output.status.code(), Some(1), "{agent}: {}", stdout(&output));
+        let said = stderr(&output);
+        assert!(said.contains("INTERNAL_ERROR: line 1 ") && said.contains(place), "{agent}: {said}");
+    }
+}
+
+#[test]
+fn characters_that_are_cut_between_two_chunks_are_joined() {
+    let serving = python(r#"say(chunk="a\ud83d"); say(chunk="\ude00b"); say(chunk="\ude00c\ud83d")"#, &[]);
+    assert_eq!(succeeded(&submit(&serving, &[])), "a\u{1f600}b\u{fffd}c\u{fffd}");
+}
+
+#[test]
 fn reports_of_invalid_lines_do_not_block_a_program_that_does_not_read_them() {
     let serving = shell(r#"for n in $(seq 1000); do echo '{"nonsense":1}'; done; echo '{"result":"done"}'"#, &[]);
     assert_eq!(succeeded(&submit(&serving, &[])), r#""done""#);

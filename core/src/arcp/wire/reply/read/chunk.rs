@@ -5,11 +5,13 @@ use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::raw::slice;
 use crate::arcp::wire::envelope::Int;
 use crate::json::Text;
+use crate::surrogates::Joiner;
 
 /// Standard base64, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -28,9 +30,16 @@ pub(crate) struct ResultChunk<'a> {
     #[serde(borrow)]
     result_id: Option<Text<'a>>,
     chunk_seq: Int,
-    data: Text<'a>,
+    #[serde(borrow, deserialize_with = "string")]
+    data: &'a RawValue,
     encoding: Text<'a>,
     more: bool,
+}
+
+/// Deserializes a string as the text it was written with.
+fn string<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<&'a RawValue, D::Error> {
+    let json = <&RawValue>::deserialize(deserializer)?;
+    if json.get().starts_with('"') { Ok(json) } else { Err(serde::de::Error::custom("the data is not a string")) }
 }
 
 impl ResultChunk<'_> {
@@ -54,15 +63,24 @@ impl ResultChunk<'_> {
         matches!(self.encoding.as_str(), "utf8" | "utf-8")
     }
 
-    /// Returns the decoded data; text without escapes shares the memory of the frame.
-    pub(crate) fn data(&self, frame: &Bytes) -> Result<Bytes, &'static str> {
-        let data = self.data.as_str();
+    /// Returns the decoded data; text without escapes shares the memory of the frame. `joiner` has what the chunk before
+    /// has left of a character.
+    pub(crate) fn data(&self, frame: &Bytes, joiner: &mut Joiner) -> Result<Bytes, &'static str> {
         if self.is_text() {
-            return Ok(slice(frame, data));
+            let data = joiner.join(self.data.get());
+            let text: Text<'_> = serde_json::from_str(&data).map_err(|_| "the data of a chunk is not text")?;
+            if self.more || !joiner.finish() {
+                return Ok(slice(frame, text.as_str()));
+            }
+            return Ok([text.as_str(), "\u{fffd}"].concat().into());
         }
         if self.encoding.as_str() != "base64" {
             return Err("the encoding of a chunk is neither utf8 nor base64");
         }
-        decode_base64(data).ok_or("the data of a chunk is not valid base64")
+        let half = if joiner.finish() { "\u{fffd}".as_bytes() } else { &[] };
+        let text: Option<Text<'_>> = serde_json::from_str(self.data.get()).ok();
+        let data =
+            text.and_then(|text| decode_base64(text.as_str())).ok_or("the data of a chunk is not valid base64")?;
+        Ok(if half.is_empty() { data } else { [half, &*data].concat().into() })
     }
 }

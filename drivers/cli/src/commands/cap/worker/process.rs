@@ -94,7 +94,7 @@ async fn listen(stdout: ChildStdout, ctx: JobContext, ended: CancellationToken, 
     while let Some(line) = lines.next().await {
         let message = match line {
             Line::Complete(line) => protocol::parse(&line),
-            Line::TooLong => Some(Message::Invalid(format!("it is longer than {max_line} bytes"))),
+            Line::TooLong(_) => Some(Message::Invalid(format!("it is longer than {max_line} bytes"))),
         };
         if let Some(message) = message {
             act(message, &ctx, &mut ending).await;

@@ -1,8 +1,10 @@
 //! The lines that a program writes to stdout, without IO.
 
 use nuncio_core::cap::ErrorCode;
+use nuncio_core::surrogates::{self, Joiner};
 use nuncio_tokio::cap::Failure;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
 /// A line of a program's stdout.
@@ -14,7 +16,7 @@ pub(super) enum Message {
     Progress { percent: i32, message: String },
     /// The output.
     Result(Value),
-    /// A piece of an output that is a text.
+    /// A piece of an output that is a text: a JSON string, which may begin or end within a character.
     Chunk(String),
     /// Why the job has failed.
     Failure(Failure),
@@ -32,8 +34,22 @@ pub(super) fn parse(line: &[u8]) -> Option<Message> {
     if !text.starts_with('{') {
         return Some(Message::Text(text.to_owned()));
     }
-    let members = serde_json::from_str::<Members>(text).map_err(|error| error.to_string());
+    // A chunk is joined with the next one first.
+    if let Ok(Piece { chunk }) = serde_json::from_str(text)
+        && chunk.get().starts_with('"')
+    {
+        return Some(Message::Chunk(chunk.get().to_owned()));
+    }
+    let members = serde_json::from_str::<Members>(&surrogates::replaced(text)).map_err(|error| error.to_string());
     Some(members.and_then(message).unwrap_or_else(Message::Invalid))
+}
+
+/// A message that is a chunk and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Piece<'a> {
+    #[serde(borrow)]
+    chunk: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +74,6 @@ fn message(members: Members) -> Result<Message, String> {
         Members { kind: None, body: None, result: Some(result), chunk: None, error: None } => {
             Ok(Message::Result(result))
         }
-        Members { kind: None, body: None, result: None, chunk: Some(text), error: None } => Ok(Message::Chunk(text)),
         Members { kind: None, body: None, result: None, chunk: None, error: Some(error) } => {
             error.failure().map(Message::Failure)
         }
@@ -147,6 +162,7 @@ const MAX_TEXT: usize = 2 << 20;
 pub(super) struct Ending {
     result: Option<Value>,
     text: Option<String>,
+    joiner: Joiner,
     failure: Option<Failure>,
 }
 
@@ -163,13 +179,15 @@ impl Ending {
         if self.result.is_some() {
             return Err("the result was given already; the first one counts");
         }
+        let joined = self.joiner.join(chunk);
+        let chunk: String = serde_json::from_str(&joined).map_err(|_| "the chunk is not a text")?;
         let text = self.text.get_or_insert_default();
         if text.len().saturating_add(chunk.len()) > MAX_TEXT {
             let failure = Failure::fatal(format!("the output is longer than {MAX_TEXT} bytes"));
             self.failure.get_or_insert(failure.code(ErrorCode::JOB_RESOURCE_EXHAUSTED));
             return Err("the output is too long");
         }
-        text.push_str(chunk);
+        text.push_str(&chunk);
         Ok(())
     }
 
@@ -188,7 +206,10 @@ impl Ending {
     }
 
     /// Returns how the job ends, after the program has ended with this status.
-    pub(super) fn conclude(self, success: bool, status: &str) -> Result<Value, Failure> {
+    pub(super) fn conclude(mut self, success: bool, status: &str) -> Result<Value, Failure> {
+        if self.joiner.finish() {
+            self.text.get_or_insert_default().push('\u{fffd}');
+        }
         match self {
             Ending { failure: Some(failure), .. } => Err(failure),
             _ if !success => Err(Failure::new(format!("the program ended with {status}"))),
@@ -219,7 +240,8 @@ mod tests {
         assert_eq!(parsed("hello"), Message::Text("hello".to_owned()));
         assert_eq!(parsed(r#"{"result": null}"#), Message::Result(Value::Null));
         assert_eq!(parsed(r#"{"result": [1]}"#), Message::Result(json!([1])));
-        assert_eq!(parsed(r#"{"chunk": "a"}"#), Message::Chunk("a".to_owned()));
+        assert_eq!(parsed(r#"{"chunk": "a"}"#), Message::Chunk("\"a\"".to_owned()));
+        assert_eq!(parsed(r#"{"result": "a\ud83d"}"#), Message::Result(json!("a\u{fffd}")));
         let progress = |percent, message: &str| Message::Progress { percent, message: message.to_owned() };
         assert_eq!(
             parsed(r#"{"kind": "progress", "body": {"current": 1, "total": 3, "message": "one"}}"#),
@@ -252,6 +274,16 @@ mod tests {
     }
 
     #[test]
+    fn a_character_that_is_cut_between_two_chunks_is_joined() {
+        let mut ending = Ending::default();
+        for line in [r#"{"chunk": "a\ud83d"}"#, r#"{"chunk": "\ude00b\ud83d"}"#] {
+            let Some(Message::Chunk(chunk)) = parse(line.as_bytes()) else { panic!("{line}") };
+            assert_eq!(ending.chunk(&chunk), Ok(()));
+        }
+        assert_eq!(ending.conclude(true, "").expect("a text"), json!("a\u{1f600}b\u{fffd}"));
+    }
+
+    #[test]
     fn an_unreadable_line_is_never_a_success() {
         let mut ending = Ending::default();
         ending.unreadable("expected value");
@@ -261,10 +293,10 @@ mod tests {
     #[test]
     fn the_first_result_counts_and_chunks_are_one_text() {
         let mut ending = Ending::default();
-        assert!(ending.result(json!(1)).is_ok() && ending.result(json!(2)).is_err() && ending.chunk("a").is_err());
+        assert!(ending.result(json!(1)).is_ok() && ending.result(json!(2)).is_err() && ending.chunk(r#""a""#).is_err());
         assert_eq!(ending.conclude(true, "").expect("it succeeds"), json!(1));
         let mut ending = Ending::default();
-        assert!(ending.chunk("a").is_ok() && ending.chunk("b").is_ok());
+        assert!(ending.chunk(r#""a""#).is_ok() && ending.chunk(r#""b""#).is_ok());
         assert_eq!(ending.conclude(true, "").expect("it succeeds"), json!("ab"));
         assert!(Ending::default().conclude(false, "signal: 9").is_err());
     }

@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::environment;
 use super::stdio::{self, Listener};
+use crate::exec::answer;
 use crate::exec::host::Host;
 use crate::exec::program::Program;
-use crate::exec::protocol;
 use crate::exec::run::{self, Pipes, RunError, Tasks};
 
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.
@@ -19,7 +19,7 @@ pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Resu
     environment::set(&mut command, &ctx);
     let tasks = |pipes: Pipes| {
         let (answers, to_write) = stdio::answers();
-        let input = protocol::input(ctx.input());
+        let input = answer::input(ctx.input());
         let listener = Listener::new(ctx.clone(), answers);
         Tasks {
             writing: tokio::spawn(stdio::write_stdin(pipes.stdin, input, to_write, program.questions)),

@@ -1,5 +1,6 @@
 //! Between a program's pipes and its job.
 
+use nuncio_core::surrogates::Joiner;
 use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Level, Refused, ResultWriter};
 use nuncio_tokio::io::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWriteExt};
@@ -7,6 +8,7 @@ use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use crate::exec::answer;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::PipeLines;
 use crate::exec::protocol::{self, Chunk, Ending, Id, Message, Question};
@@ -60,12 +62,13 @@ pub(super) struct Listener {
     writer: ResultWriter,
     answers: mpsc::Sender<String>,
     ending: Ending,
+    joiner: Joiner,
     line: u64,
 }
 
 impl Listener {
     pub(super) fn new(ctx: JobContext, answers: mpsc::Sender<String>) -> Listener {
-        Listener { writer: ctx.writer(), ctx, answers, ending: Ending::default(), line: 0 }
+        Listener { writer: ctx.writer(), ctx, answers, ending: Ending::default(), joiner: Joiner::default(), line: 0 }
     }
 
     /// Reads stdout to its end. While an event waits for room nothing is read, so the program waits too.
@@ -80,12 +83,14 @@ impl Listener {
             self.line += 1;
             let message = match line {
                 Line::Complete(line) => protocol::parse(&line),
-                Line::TooLong => Some(Message::Invalid(format!("the line is longer than {max_line} bytes"))),
+                Line::TooLong(beginning) => Some(protocol::too_long(&beginning, max_line)),
             };
             if let Some(message) = message {
                 self.act(message).await;
             }
         }
+        // Fails if the job has ended.
+        drop(self.complete_text().await);
         self.ending
     }
 
@@ -106,6 +111,10 @@ impl Listener {
                 Ok(())
             }
             Message::Invalid(reason) => Err(LineError::Invalid(reason)),
+            Message::Unreadable(reason) => {
+                self.ending.unreadable(self.line, &reason);
+                Err(LineError::Invalid(reason))
+            }
         };
         let reason = match done {
             // After the job's end an error cannot be reported.
@@ -115,8 +124,8 @@ impl Listener {
             Err(LineError::Invalid(reason)) => reason,
         };
         // Does not wait for room, because a program that asks nothing may never read its stdin.
-        drop(self.answers.try_send(protocol::invalid(self.line, &reason)));
-        let message = format!("a line of the program's output is ignored: {reason}");
+        drop(self.answers.try_send(answer::invalid(self.line, &reason)));
+        let message = format!("a line of the program's output has no effect: {reason}");
         drop(self.ctx.log(Level::Warn, &message).field("source", "nuncio").field("line", self.line).await);
     }
 
@@ -134,9 +143,22 @@ impl Listener {
     async fn write(&mut self, chunk: Chunk) -> Result<(), LineError> {
         self.ending.chunk().map_err(LineError::Misplaced)?;
         match chunk {
-            Chunk::Text(text) => self.writer.write_text(&text).await.map_err(LineError::Refused),
-            Chunk::Bytes(bytes) => self.writer.write_bytes(&bytes).await.map_err(LineError::Refused),
+            Chunk::Text(json) => {
+                let joined = self.joiner.join(json.get());
+                let text: String =
+                    serde_json::from_str(&joined).map_err(|error| LineError::Invalid(error.to_string()))?;
+                self.writer.write_text(&text).await.map_err(LineError::Refused)
+            }
+            Chunk::Bytes(bytes) => {
+                self.complete_text().await.map_err(LineError::Refused)?;
+                self.writer.write_bytes(&bytes).await.map_err(LineError::Refused)
+            }
         }
+    }
+
+    /// Writes what is left of a character whose other half does not follow.
+    async fn complete_text(&mut self) -> Result<(), Refused> {
+        if self.joiner.finish() { self.writer.write_text("\u{fffd}").await } else { Ok(()) }
     }
 
     fn authorize(&self, id: &Id, question: &Question) -> String {
@@ -144,28 +166,28 @@ impl Listener {
         let decision =
             if cap == "model.use" { self.ctx.authorize_model(target) } else { self.ctx.authorize(cap, target) };
         match decision {
-            Ok(operation) => protocol::allowed(id, &operation),
-            Err(denied) => protocol::denied(id, &denied.fault()),
+            Ok(operation) => answer::allowed(id, &operation),
+            Err(denied) => answer::denied(id, &denied.fault()),
         }
     }
 
     async fn delegate(&self, id: Id, delegation: &Delegation) {
         let mut child = match self.ctx.delegate(delegation).await {
             Ok(child) => child,
-            Err(denied) => return self.answer(protocol::not_delegated(&id, &denied.fault())).await,
+            Err(denied) => return self.answer(answer::not_delegated(&id, &denied.fault())).await,
         };
         let Some(job) = child.job_id().map(ToString::to_string) else {
             // A child without an id was declined at once, and has ended already.
             let fault = child.outcome().await.fault.unwrap_or_else(|| Denied::NotRunning.fault());
-            return self.answer(protocol::not_delegated(&id, &fault)).await;
+            return self.answer(answer::not_delegated(&id, &fault)).await;
         };
-        self.answer(protocol::delegated(&id, &job)).await;
+        self.answer(answer::delegated(&id, &job)).await;
         let (ctx, answers) = (self.ctx.clone(), self.answers.clone());
         tokio::spawn(async move {
             tokio::select! {
                 outcome = child.outcome() => {
                     // Fails if the program has ended.
-                    drop(answers.send(protocol::outcome(&id, &job, &outcome)).await);
+                    drop(answers.send(answer::outcome(&id, &job, &outcome)).await);
                 }
                 () = ctx.cancelled() => {}
             }

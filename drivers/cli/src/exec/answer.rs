@@ -1,0 +1,129 @@
+//! The lines that nuncio writes to a program's stdin. No IO.
+
+use nuncio_core::arcp::wire::lines::append_line;
+use nuncio_core::lease::Operation;
+use nuncio_tokio::arcp::{ChildOutcome, Fault, Json};
+use serde::Serialize;
+
+use super::protocol::Id;
+
+/// An answer to a program, which is one line.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Answer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorize: Option<Decision<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegate: Option<Delegated<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invalid: Option<Invalid<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a Json>,
+}
+
+#[derive(Debug, Serialize)]
+struct Decision<'a> {
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Delegated<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome<'a> {
+    job_id: &'a str,
+    final_status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Json>,
+}
+
+#[derive(Debug, Serialize)]
+struct Invalid<'a> {
+    line: u64,
+    reason: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    fn of(fault: &'a Fault) -> Problem<'a> {
+        let details = fault.details.as_deref().and_then(|details| serde_json::from_str(details).ok());
+        Problem { code: fault.code.as_str(), message: &fault.message, details }
+    }
+}
+
+impl Answer<'_> {
+    fn line(&self) -> String {
+        // Cannot fail: these are strings, numbers and JSON that was parsed before.
+        one_line(&serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+/// Allows an operation, on the canonical form of its target.
+pub(crate) fn allowed(id: &Id, operation: &Operation) -> String {
+    let decision = Decision { allowed: true, target: Some(operation.target()), code: None, reason: None };
+    Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn denied(id: &Id, fault: &Fault) -> String {
+    let (code, reason) = (Some(fault.code.as_str()), Some(&*fault.message));
+    let decision = Decision { allowed: false, target: None, code, reason };
+    Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+/// Confirms a delegation. The child's [`outcome`] follows later.
+pub(crate) fn delegated(id: &Id, job_id: &str) -> String {
+    let delegate = Delegated { job_id: Some(job_id), error: None };
+    Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn not_delegated(id: &Id, fault: &Fault) -> String {
+    let delegate = Delegated { job_id: None, error: Some(Problem::of(fault)) };
+    Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {
+    let outcome = Outcome {
+        job_id,
+        final_status: outcome.status.as_str(),
+        result: outcome.result().and_then(|result| serde_json::from_str(result).ok()),
+        error: outcome.fault.as_ref().map(Problem::of),
+    };
+    Answer { outcome: Some(outcome), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn invalid(line: u64, reason: &str) -> String {
+    Answer { invalid: Some(Invalid { line, reason }), ..Answer::default() }.line()
+}
+
+/// The job's input as the first line of stdin.
+pub(crate) fn input(input: Option<&Json>) -> String {
+    one_line(input.map_or("null", Json::get))
+}
+
+/// JSON on one line, whatever the program takes for the end of a line.
+fn one_line(json: &str) -> String {
+    let mut line = Vec::new();
+    append_line(json.trim_end().as_bytes(), &mut line);
+    String::from_utf8_lossy(&line).into_owned()
+}
