@@ -1,8 +1,14 @@
 //! Decides which records are still needed, by the retention rules of [`Record`].
 
+mod families;
+mod present;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use nuncio_core::arcp::{JobUlid, Record, SessionUlid};
+
+use families::Families;
+use present::{Parts, Present};
 
 /// The number of answered submits that are remembered for a session.
 const SUBMITS: usize = 1_024;
@@ -19,122 +25,6 @@ pub(crate) struct Retention {
     families: Families,
     over: Over,
     present: Present,
-}
-
-/// What the journal still has of each session and job, open or over.
-///
-/// The first record of one goes after those that are about it, the last one after the first. So what is left can be read
-/// from the beginning to the end, and an event is never without the `job_accepted` that is sent before it.
-#[derive(Debug, Default)]
-struct Present {
-    sessions: BTreeMap<SessionUlid, Parts>,
-    jobs: BTreeMap<JobUlid, Parts>,
-}
-
-/// The numbers of records about a session or a job, without those that say that it is closed or forgotten.
-#[derive(Debug, Default)]
-struct Parts {
-    begins: u64,
-    /// Records that a job has ended.
-    ends: u64,
-    others: u64,
-    /// The sessions that were sent the end of a job, with its numbers in them.
-    ended_in: Vec<(SessionUlid, u64)>,
-}
-
-impl Present {
-    fn add(&mut self, record: &Record) {
-        self.change(record, |number| *number += 1);
-    }
-
-    fn remove(&mut self, record: &Record) {
-        self.change(record, |number| *number = number.saturating_sub(1));
-    }
-
-    fn change(&mut self, record: &Record, change: impl Fn(&mut u64)) {
-        let own = match record {
-            Record::SessionEvent(_) => record.targets().first().map(|target| target.session),
-            Record::SessionClosed { .. } => None,
-            _ => record.session(),
-        };
-        if let Some(session) = own {
-            let parts = self.sessions.entry(session).or_default();
-            change(if matches!(record, Record::SessionOpened(_)) { &mut parts.begins } else { &mut parts.others });
-            if parts.is_empty() {
-                self.sessions.remove(&session);
-            }
-        }
-        let Some(job) = record.job().filter(|_| is_about_job(record)) else { return };
-        let parts = self.jobs.entry(job).or_default();
-        match record {
-            Record::JobAccepted(_) => change(&mut parts.begins),
-            Record::JobEnded(_) => {
-                change(&mut parts.ends);
-                parts.ended_in = record.targets().iter().map(|target| (target.session, target.seq)).collect();
-            }
-            _ => change(&mut parts.others),
-        }
-        if parts.is_empty() {
-            self.jobs.remove(&job);
-        }
-    }
-}
-
-impl Parts {
-    fn is_empty(&self) -> bool {
-        self.begins == 0 && self.ends == 0 && self.others == 0
-    }
-}
-
-/// Whether a record means something only if its job is known, and is not one that says that it is forgotten.
-fn is_about_job(record: &Record) -> bool {
-    !matches!(
-        record,
-        Record::JobForgotten { .. }
-            | Record::KeyForgotten { .. }
-            | Record::CredentialsAsked { .. }
-            | Record::CredentialsAnswered { .. }
-            | Record::CredentialIssued { .. }
-            | Record::CredentialRevoked { .. }
-    )
-}
-
-/// The jobs whose runs may be repeated after a restart, and those below them. What they spend has to stay on record.
-#[derive(Debug, Default)]
-struct Families {
-    /// Each job with the job at the head of its family.
-    heads: BTreeMap<JobUlid, JobUlid>,
-    members: BTreeMap<JobUlid, Vec<JobUlid>>,
-}
-
-impl Families {
-    fn begin(&mut self, head: JobUlid) {
-        if !self.heads.contains_key(&head) {
-            self.join(head, head);
-        }
-    }
-
-    fn join(&mut self, job: JobUlid, head: JobUlid) {
-        self.heads.insert(job, head);
-        self.members.entry(head).or_default().push(job);
-    }
-
-    fn adopt(&mut self, job: JobUlid, parent: JobUlid) {
-        if let Some(head) = self.heads.get(&parent).copied() {
-            self.join(job, head);
-        }
-    }
-
-    /// Forgets the family of a head that has ended.
-    fn end(&mut self, head: JobUlid) {
-        for job in self.members.remove(&head).into_iter().flatten() {
-            self.heads.remove(&job);
-        }
-    }
-
-    fn has(&self, job: JobUlid) -> bool {
-        self.heads.contains_key(&job)
-    }
 }
 
 /// Credentials that have ended but whose first record is still in the journal. The record of the end has to stay until that
