@@ -185,6 +185,7 @@ fn row11_a_receiver_of_2_17_takes_everything_that_a_worker_and_a_client_send() {
         kinds.push(match open(bytes, &strict, &P256Verifier).unwrap().payload.unwrap() {
             Payload::Handshake(_) => "handshake",
             Payload::Heartbeat(_) => "heartbeat",
+            Payload::JobProgress(progress) if progress.is_sign() => "sign",
             Payload::JobProgress(_) => "progress",
             Payload::JobResult(_) => "result",
             Payload::JobRequest(_) => "request",
@@ -193,7 +194,7 @@ fn row11_a_receiver_of_2_17_takes_everything_that_a_worker_and_a_client_send() {
         });
     }
     kinds.sort_unstable();
-    assert_eq!(kinds, ["cancel", "handshake", "heartbeat", "progress", "request", "result"]);
+    assert_eq!(kinds, ["cancel", "handshake", "heartbeat", "progress", "request", "result", "sign"]);
 }
 
 #[test]

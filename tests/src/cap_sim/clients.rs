@@ -194,7 +194,8 @@ impl Sim {
                     assert!(is_over, "ours no_wait_is_cut_short: {id}");
                     self.count("waited in vain");
                 }
-                ClientOutput::Event(ClientEvent::Progress { job, .. }) => {
+                ClientOutput::Event(ClientEvent::Progress { job, progress, .. }) => {
+                    assert!(!progress.is_sign(), "ours signs_are_not_shown");
                     let is_awaited = self.clients[who].awaited.contains_key(&job);
                     assert!(is_awaited, "spec/07 nothing_follows_the_last_event");
                     self.count("progress");

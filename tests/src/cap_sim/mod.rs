@@ -39,6 +39,8 @@
 //! | `no_token_is_sent_before_its_session_is_stored`, `sessions_outlive_the_router` | ours | `trust` |
 //! | `only_admitted_packets_have_an_effect`, `only_the_present_dispatch_counts` | spec/19 | `sealed` |
 //! | `jobs_stay_with_their_tenant` | spec/19 | `sealed` |
+//! | `every_job_gives_signs`, `a_lost_request_is_missed` | ours | `signs` |
+//! | `signs_are_not_shown` | ours | `clients` |
 //! | `memory_is_bounded` | ours | `router` |
 //! | `no_wait_is_cut_short`, `no_wait_lasts_longer` | ours | `clients` |
 //! | `nothing_is_overdue`, `everything_comes_to_rest` | ours | `steps` |
@@ -58,6 +60,7 @@ mod reruns;
 mod router;
 mod sealed;
 pub(crate) mod signing;
+mod signs;
 mod steps;
 mod trust;
 mod workers;

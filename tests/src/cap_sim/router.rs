@@ -15,6 +15,7 @@ use nuncio_core::time::Time;
 use super::bus::{Flight, Who};
 use super::params::{RouterParams, Trust};
 use super::signing::HashVerifier;
+use super::signs::Waits;
 use super::{Sim, packet_line};
 use crate::seeded::{Draw, note};
 use crate::world::{MILLI, SECOND};
@@ -55,6 +56,7 @@ pub(super) struct RouterHost {
     next_message: u64,
     /// The jobs that were accepted, and how they have ended.
     accepted: BTreeMap<String, Option<JobStatus>>,
+    pub(super) waits: Waits,
     /// How many more outputs are acted on before the process crashes.
     crash_after: Option<usize>,
 }
@@ -72,6 +74,7 @@ impl RouterHost {
             stream: BTreeMap::new(),
             next_message: 0,
             accepted: BTreeMap::new(),
+            waits: Waits::default(),
             crash_after: None,
         }
     }
@@ -286,7 +289,11 @@ impl Sim {
                 assert!(is_same, "spec/07 a_job_ends_once: {id} as {before:?} and as {status:?}");
             }
             RouterEvent::Conflict { .. } => self.count("conflicting result"),
-            RouterEvent::WorkerLost { .. } => self.count("worker lost"),
+            RouterEvent::WorkerJoined { worker } => self.host().waits.joined(&worker),
+            RouterEvent::WorkerLost { worker } => {
+                self.host().waits.lost(&worker);
+                self.count("worker lost");
+            }
             RouterEvent::Retrying { .. } => self.count("retried by the router"),
             RouterEvent::Refused { .. } => self.count("packet refused"),
             RouterEvent::Unsendable { reason, .. } => panic!("ours everything_can_be_sent: {reason}"),
@@ -340,6 +347,7 @@ impl Sim {
         host.crash_after = None;
         host.life += 1;
         host.questions.clear();
+        host.waits = Waits::default();
         host.commit_at = None;
         let committed = host.records.partition_point(|(number, _)| *number <= host.committed);
         let kept = committed + draw.below(host.records.len() - committed + 1);
@@ -377,6 +385,7 @@ impl Sim {
         assert!(more.is_none(), "ours nothing_is_overdue: another timeout led to {more:?}");
         let held = host.router.bytes_held();
         assert!(held < 8 << 20, "ours memory_is_bounded: {held} bytes are held");
+        self.a_lost_request_is_missed();
     }
 
     /// Ours: at the end the router and all clients agree how each job has ended, if the router misses no result. If the

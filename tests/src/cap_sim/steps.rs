@@ -161,6 +161,7 @@ impl Sim {
                 self.bus.open(who);
                 host.router.handle_connected(now);
                 self.drain_router(draw);
+                self.waits_begin_anew();
             }
         }
     }

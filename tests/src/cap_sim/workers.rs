@@ -16,6 +16,7 @@ use super::bus::{Flight, Who};
 use super::params::Trust;
 use super::reruns::History;
 use super::signing::HashVerifier;
+use super::signs::Said;
 use super::{Sim, TOPICS, packet_line};
 use crate::seeded::{Draw, note};
 use crate::world::{MILLI, SECOND};
@@ -35,6 +36,7 @@ pub(super) struct WorkerHost {
     /// The jobs whose success it has published.
     succeeded: BTreeSet<String>,
     pub(super) history: History,
+    pub(super) said: Said,
     /// The result of each job that it has accepted.
     results: BTreeMap<String, Option<JobResult>>,
     pub(super) is_draining: bool,
@@ -88,6 +90,7 @@ impl WorkerHost {
             handlers: BTreeMap::new(),
             succeeded: BTreeSet::new(),
             history: History::default(),
+            said: Said::default(),
             results: BTreeMap::new(),
             is_draining: false,
         }
@@ -100,6 +103,11 @@ impl WorkerHost {
     /// Returns whether a job has no result yet.
     fn is_live(&self, job: WorkerJob) -> bool {
         self.worker.job(job).is_some_and(|view| view.request.is_some())
+    }
+
+    /// Returns the ids of the jobs that have no result yet.
+    pub(super) fn live_jobs(&self) -> impl Iterator<Item = &String> {
+        self.jobs.iter().filter(|(job, _)| self.is_live(**job)).map(|(_, (id, _))| id)
     }
 
     /// Returns when the next handler ends.
@@ -182,6 +190,7 @@ impl Sim {
                 WorkerOutput::Unsubscribe { subject } => self.bus.unsubscribe(Who::Worker(who), &subject),
                 WorkerOutput::Publish { subject, bytes } => {
                     let payload = self.published(Who::Worker(who), &subject, &bytes, draw);
+                    self.said(who, &payload);
                     if let Payload::JobResult(result) = payload {
                         self.worker_result(who, *result);
                     }
@@ -224,6 +233,7 @@ impl Sim {
             }
         }
         self.no_more_handlers_than_slots(who);
+        self.every_job_gives_signs(who);
     }
 
     fn worker_result(&mut self, who: usize, result: JobResult) {

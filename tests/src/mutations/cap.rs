@@ -3,7 +3,7 @@
 use super::{Mutation, at};
 
 /// The mistakes in CAP.
-pub(super) const CAP: [Mutation; 32] = [
+pub(super) const CAP: [Mutation; 33] = [
     at(
         "cap: a request that comes again is run again",
         "cap/worker/request.rs",
@@ -15,6 +15,12 @@ pub(super) const CAP: [Mutation; 32] = [
         "cap/worker/rerun.rs",
         "attempt => attempt > last,",
         "attempt => attempt >= last,",
+    ),
+    at(
+        "cap: a silent job gives no sign",
+        "cap/worker/announce.rs",
+        "self.outbox.publish(Subject::Heartbeat, trace_id, heartbeat);\n        self.give_signs();",
+        "self.outbox.publish(Subject::Heartbeat, trace_id, heartbeat);",
     ),
     at(
         "cap: a topic that is not the subject is accepted",

@@ -37,7 +37,7 @@ pub enum ClientOutput {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// How far a job is.
+    /// How far a job is. Progress that says only that a worker has the job ([`JobProgress::is_sign`]) is left out.
     Progress {
         /// The job.
         job: ClientJob,

@@ -39,7 +39,8 @@ impl Client {
             Some(Payload::JobResult(result)) if is_last => {
                 self.outputs.push_back(ClientOutput::Event(ClientEvent::Ended { job, result }));
             }
-            Some(Payload::JobProgress(progress)) => {
+            // A sign that a worker has the job is no news for the application.
+            Some(Payload::JobProgress(progress)) if !progress.is_sign() => {
                 self.outputs.push_back(ClientOutput::Event(ClientEvent::Progress { job, progress, sent_at }));
             }
             _ => {}

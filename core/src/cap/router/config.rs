@@ -144,8 +144,9 @@ pub struct RouterConfig {
     /// The time for which a job waits for a worker that serves its topic. Default: 30 s.
     pub worker_wait: Duration,
     /// The time without a sign of a job at a worker after which it is sent again: progress, or a heartbeat of its worker
-    /// that reports active jobs. If neither comes from the workers, this has to be longer than the longest job. Default:
-    /// 60 s.
+    /// that reports active jobs. If neither comes from the workers, this has to be longer than the longest job. Workers of this
+    /// crate give a sign of each job with every heartbeat: their heartbeats alone are none, and without a first sign a job is
+    /// sent again as soon as a silent worker is lost, after `missed_heartbeats` of a `heartbeat_interval`. Default: 60 s.
     pub dispatch_timeout: Duration,
     /// How often a job is sent again because nothing was heard of it or its worker was lost. Default: 3.
     pub redispatches: u32,

@@ -34,6 +34,8 @@ impl Router {
             this.workers.spare(until, &mut this.timers);
             let jobs: Vec<RouterJob> = this.jobs.keys().collect();
             for job in jobs {
+                // Signs may have been missed.
+                this.await_report(job);
                 this.resend(job);
             }
             this.queue.wake_all();

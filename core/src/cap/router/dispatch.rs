@@ -66,7 +66,6 @@ impl Router {
         job.sent(worker.clone(), now);
         job.heard_at = now;
         job.dispatch_id = dispatch_id.unwrap_or_default();
-        job.step.set(now.plus(self.config.dispatch_timeout), RouterTimer::Dispatch, &mut self.timers);
         if is_first {
             // The worker ends a job at its deadline itself, counted from when it got the job; the router waits longer.
             let own = [job.head.deadline, self.config.max_runtime, job.constraints.max_runtime];
@@ -83,8 +82,22 @@ impl Router {
         if let Some(worker) = &worker {
             self.workers.assign(worker, key);
         }
+        self.await_report(key);
         self.publish_request(key, worker.clone(), bytes);
         self.outbox.event(RouterEvent::Dispatched { job: key, worker, attempt });
+    }
+
+    /// Awaits the first report of a job that was sent. If each worker that may have it gives signs of its jobs, silence is
+    /// noticed as soon as that of a worker: the request is lost.
+    pub(super) fn await_report(&mut self, key: RouterJob) {
+        let Some(job) = self.jobs.touch(key).filter(|job| job.state() == RouterJobState::Dispatched) else { return };
+        let has_signs = match &job.worker {
+            Some(worker) => self.workers.gives_signs(worker),
+            None => self.workers.all_give_signs(&job.head.topic),
+        };
+        let wait = self.config.dispatch_timeout;
+        let wait = if has_signs { wait.min(self.config.worker_timeout()) } else { wait };
+        job.step.set(self.now.plus(wait), RouterTimer::Dispatch, &mut self.timers);
     }
 
     /// Sends the request of a job to its worker again, because its result may have been missed. A worker that has the job

@@ -8,6 +8,7 @@ use super::output::{RefusedByRouter, RouterEvent, RouterJob};
 use crate::cap::wire::handshake::{ComponentRole, Handshake};
 use crate::cap::wire::heartbeat::Heartbeat;
 use crate::cap::wire::packet::PROTOCOL_VERSION;
+use crate::cap::wire::sign::SIGNS;
 use crate::cap::wire::subject::{ComponentId, Topic};
 use crate::secret::Secret;
 
@@ -23,8 +24,8 @@ impl Router {
         self.know(&worker);
         self.workers.load(&worker, heartbeat);
         self.queue.wake_all();
-        // A worker that is busy may well be with the jobs that it was given.
-        if heartbeat.active_jobs > 0 {
+        // A worker that is busy may well be with the jobs that it was given, unless it says of which it is.
+        if heartbeat.active_jobs > 0 && !self.workers.gives_signs(&worker) {
             for job in self.jobs_of(&worker) {
                 self.heard(job);
             }
@@ -50,6 +51,7 @@ impl Router {
         // A worker that names no version is of 2.10.
         let speaks = versions.is_empty() || versions.contains(&PROTOCOL_VERSION);
         self.workers.serve(&worker, topics, speaks);
+        self.workers.sign(&worker, handshake.capabilities.get(SIGNS).copied().unwrap_or_default());
         self.queue.wake_all();
         // It was started again, or was away: it may have lost its jobs, and its results may have been lost (ours). Without a
         // topic it is being stopped, and has its jobs.

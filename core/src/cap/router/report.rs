@@ -102,10 +102,14 @@ impl Router {
         }
         self.proven(sender, token)?;
         let worker = Router::sender_of(job, sender)?;
-        if self.is_stale(job, progress.dispatch.as_ref()) {
+        // A sign that was given before the failure, and comes after it, does not take the job back.
+        let is_over = progress.is_sign() && job.has_failed && job.state() == RouterJobState::Retrying;
+        if is_over || self.is_stale(job, progress.dispatch.as_ref()) {
             return Ok(());
         }
-        self.keep_progress(key, bytes);
+        if !progress.is_sign() {
+            self.keep_progress(key, bytes);
+        }
         let now = self.now;
         let Some(job) = self.jobs.touch(key) else { return Ok(()) };
         job.heard_at = now;

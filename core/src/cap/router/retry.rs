@@ -14,6 +14,7 @@ impl Router {
         let max = self.config.redispatches;
         let Some(job) = self.jobs.change(key) else { return };
         job.losses = job.losses.saturating_add(1);
+        job.has_failed = false;
         let is_last = is_last || job.losses > max;
         self.again(key, is_last, verdict);
     }
@@ -23,6 +24,7 @@ impl Router {
         let max = self.config.retries;
         let Some(job) = self.jobs.change(key) else { return };
         job.failures = job.failures.saturating_add(1);
+        job.has_failed = true;
         let is_last = job.failures > job.constraints.max_retries.map_or(max, |retries| retries.min(max));
         self.again(key, is_last, verdict);
     }

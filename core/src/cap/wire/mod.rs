@@ -27,6 +27,7 @@ pub(crate) mod pointer;
 pub(crate) mod policy;
 pub(crate) mod raw;
 pub(crate) mod safety;
+pub(crate) mod sign;
 pub(crate) mod subject;
 pub(crate) mod trust;
 pub(crate) mod validate;

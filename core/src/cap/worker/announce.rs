@@ -8,6 +8,7 @@ use super::output::{Load, WorkerOutput};
 use super::phase::Phase;
 use crate::cap::trust::session::TrustSession;
 use crate::cap::wire::heartbeat::Heartbeat;
+use crate::cap::wire::sign::SIGNS;
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
@@ -46,11 +47,12 @@ impl Worker {
         self.outbox.is_connected() && self.trust.as_ref().is_none_or(TrustSession::is_open)
     }
 
-    /// Publishes the results that wait, and then the handshake; heartbeats follow.
+    /// Publishes the results that wait, the handshake, and a sign of each job; heartbeats follow.
     pub(super) fn announce(&mut self) {
         self.outbox.publish_unsent();
         if self.phase != Phase::Drained {
             self.shake_hands();
+            self.give_signs();
             self.await_heartbeat();
         }
     }
@@ -101,7 +103,7 @@ impl Worker {
         self.presence.await_heartbeat(at, &mut self.timers);
     }
 
-    /// Sends a heartbeat, and awaits the next one.
+    /// Sends a heartbeat and the signs of silent jobs, and awaits the next one.
     pub(super) fn heartbeat(&mut self) {
         let load = self.presence.load();
         let active = self.jobs.running();
@@ -117,10 +119,13 @@ impl Worker {
             max_parallel_jobs: i32::try_from(parallel).unwrap_or(i32::MAX),
             labels: self.config.labels.clone(),
             agent_name: agent_name(&self.config),
+            // For routers that have missed the handshake.
+            capabilities: alloc::vec![SIGNS.into()],
             ..Heartbeat::default()
         };
         let trace_id = self.config.id.as_str();
         self.outbox.publish(Subject::Heartbeat, trace_id, heartbeat);
+        self.give_signs();
         self.await_heartbeat();
     }
 }

@@ -9,6 +9,7 @@ use crate::cap::signature::generic::Authentication;
 use crate::cap::trust::settings::TrustSettings;
 use crate::cap::wire::handshake::{ComponentRole, Handshake};
 use crate::cap::wire::packet::PROTOCOL_VERSION;
+use crate::cap::wire::sign::SIGNS;
 use crate::cap::wire::subject::Topic;
 use crate::cap::wire::validate::is_capability;
 
@@ -37,7 +38,7 @@ pub(super) fn handshake(config: &WorkerConfig, with_topics: bool) -> Handshake {
 /// would not verify the signature. `ready_topics` has them all.
 fn capabilities<'a>(config: &WorkerConfig, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, bool> {
     let is_signed = config.signer.is_some() && !matches!(config.reading.authentication, Authentication::Unsigned);
-    let features = ["cancel", "conformance.core", "error_codes", "heartbeats", "progress"].into_iter();
+    let features = ["cancel", "conformance.core", "error_codes", "heartbeats", "progress", SIGNS].into_iter();
     let names = features.chain(is_signed.then_some("signatures"));
     let names: BTreeSet<&str> = names.chain(topics).collect();
     let is_strict = !matches!(config.trust, WorkerTrust::Off);

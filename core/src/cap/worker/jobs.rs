@@ -10,7 +10,7 @@ use super::job::state::WorkerJobState;
 use super::job::{Asker, Job, Verdict};
 use super::output::{Attempt, WorkerJob, WorkerRefused};
 use super::timers::Timers;
-use crate::cap::wire::job::JobRequest;
+use crate::cap::wire::job::{JobRequest, JobStatus};
 use crate::time::Time;
 
 /// An idempotency key and its tenant.
@@ -121,6 +121,19 @@ impl Jobs {
             self.by_key.remove(&idempotency);
         }
         askers
+    }
+
+    /// Returns whom to tell of each job that has no result yet and has said nothing since this was asked last, with the
+    /// percentage that it has said last and where it stands.
+    pub(super) fn take_silent(&mut self) -> Vec<(Asker, i32, JobStatus)> {
+        let live = self.slab.values_mut().filter(|job| job.verdict().is_none());
+        let silent = live.filter_map(|job| job.take_silence().map(|percent| (&*job, percent)));
+        let signs = silent.flat_map(|(job, percent)| {
+            let is_queued = job.state() == WorkerJobState::Queued;
+            let status = if is_queued { JobStatus::DISPATCHED } else { JobStatus::RUNNING };
+            job.askers().iter().map(move |asker| (asker.clone(), percent, status))
+        });
+        signs.collect()
     }
 
     /// Returns the number of jobs that wait for a slot.

@@ -1,9 +1,10 @@
-//! Progress of a job that runs.
+//! Progress of a job that runs, and signs of jobs that make none.
 
 use super::Worker;
 use super::job::state::WorkerJobState;
 use super::output::{Attempt, Progress, WorkerRefused};
 use crate::cap::wire::job::{JobProgress, JobStatus};
+use crate::cap::wire::sign::SIGN_STEP;
 use crate::cap::wire::subject::Subject;
 use crate::time::Time;
 
@@ -19,8 +20,11 @@ impl Worker {
             }
             this.check_artifacts(&progress.artifact_ptrs, &progress.artifact_refs)?;
             this.check_artifacts(core::slice::from_ref(&progress.result_ptr), progress.result_ref.as_slice())?;
-            let askers = this.jobs.awaited(attempt, WorkerJobState::Running)?.askers().to_vec();
-            for asker in askers {
+            let job = this.jobs.awaited(attempt, WorkerJobState::Running)?;
+            if this.outbox.is_connected() {
+                job.say(progress.percent);
+            }
+            for asker in job.askers().to_vec() {
                 let packet = JobProgress {
                     job_id: asker.job_id,
                     step_id: progress.step_id.clone(),
@@ -39,5 +43,21 @@ impl Worker {
             }
             Ok(())
         })
+    }
+
+    /// Publishes a sign of each job that has no result yet and has made no progress since the last signs.
+    pub(super) fn give_signs(&mut self) {
+        for (asker, percent, status) in self.jobs.take_silent() {
+            let sign = JobProgress {
+                job_id: asker.job_id,
+                step_id: SIGN_STEP.into(),
+                percent,
+                status,
+                dispatch: asker.dispatch,
+                identity: asker.identity,
+                ..JobProgress::default()
+            };
+            self.outbox.publish(Subject::JobProgress, asker.trace_id, sign);
+        }
     }
 }

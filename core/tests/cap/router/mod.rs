@@ -9,6 +9,7 @@ mod policy;
 mod production;
 mod records;
 mod retries;
+mod signs;
 mod support;
 mod together;
 #[cfg(feature = "p256")]

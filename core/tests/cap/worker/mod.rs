@@ -9,6 +9,7 @@ mod presence;
 mod properties;
 mod reports;
 mod reruns;
+mod signs;
 
 #[cfg(feature = "p256")]
 mod signed;

@@ -1,6 +1,8 @@
 //! Subscriptions, handshake, heartbeats, a bus that is away, and the end of a worker.
 
-use nuncio_core::cap::{BusPacket, DecodeLimits, Load, Payload, Topic, WorkerEvent, WorkerOutput, WorkerTimer};
+use nuncio_core::cap::{
+    BusPacket, DecodeLimits, Load, Payload, Subject, Topic, WorkerEvent, WorkerOutput, WorkerTimer,
+};
 use nuncio_core::time::Time;
 
 use super::support::{Harness, START, bare, config, with_deadline};
@@ -38,6 +40,9 @@ fn heartbeats_come_at_their_interval_with_jobs_and_load() {
     let Some(Payload::Heartbeat(heartbeat)) = sent.payload else { panic!() };
     assert!(heartbeat.cpu_load > 12.0 && heartbeat.memory_load > 49.0);
     assert!(matches!(harness.worker.poll_output(), Some(WorkerOutput::Event(WorkerEvent::HeartbeatSent))));
+    // The sign of the job that runs.
+    let Some(WorkerOutput::Publish { subject, .. }) = harness.worker.poll_output() else { panic!() };
+    assert_eq!(subject, Subject::JobProgress);
     assert!(harness.worker.poll_output().is_none(), "heartbeats that were missed are not made up for");
 }
 

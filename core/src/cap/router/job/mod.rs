@@ -176,6 +176,8 @@ pub(super) struct Job {
     pub(super) losses: u32,
     /// How often it has failed.
     pub(super) failures: u32,
+    /// Whether its latest attempt has failed, and was not lost.
+    pub(super) has_failed: bool,
     /// The digest of the last result that said that it has failed and can be tried again.
     pub(super) failure: Option<Digest>,
     /// The end of the session whose worker was asked for the result again.
@@ -216,6 +218,7 @@ impl Job {
             dispatch_id: String::new(),
             losses: 0,
             failures: 0,
+            has_failed: false,
             failure: None,
             asked_again: None,
             on_topic: false,

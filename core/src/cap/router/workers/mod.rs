@@ -97,6 +97,24 @@ impl Workers {
         }
     }
 
+    /// Notes whether a worker gives signs of its jobs.
+    pub(super) fn sign(&mut self, id: &ComponentId, signs: bool) {
+        if let Some(worker) = self.get_mut(id) {
+            worker.signs = signs;
+        }
+    }
+
+    /// Returns whether a worker gives signs of its jobs.
+    pub(super) fn gives_signs(&self, id: &ComponentId) -> bool {
+        self.get(id).is_some_and(|worker| worker.signs)
+    }
+
+    /// Returns whether there are workers that may have taken a job of a topic, and all of them give signs of their jobs.
+    pub(super) fn all_give_signs(&self, topic: &Topic) -> bool {
+        let mut takers = self.slab.values().filter(|worker| worker.may_serve(topic)).peekable();
+        takers.peek().is_some() && takers.all(|worker| worker.signs)
+    }
+
     /// Forgets a worker that is lost, and returns its id and its jobs.
     pub(super) fn lose(&mut self, key: WorkerKey, timers: &mut Timers) -> Option<(ComponentId, Vec<RouterJob>)> {
         let mut worker = self.slab.remove(key)?;

@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 use crate::cap::router::output::RouterJob;
 use crate::cap::router::timers::Deadline;
 use crate::cap::wire::heartbeat::Heartbeat;
+use crate::cap::wire::sign::SIGNS;
 use crate::cap::wire::subject::{ComponentId, Topic};
 
 /// The longest pool that is noted; a longer one is no topic.
@@ -20,6 +21,8 @@ pub(in crate::cap::router) struct Worker {
     pub(in crate::cap::router) topics: Option<BTreeSet<Topic>>,
     /// Whether it speaks the version of the protocol; so does one whose handshake was missed.
     pub(in crate::cap::router) speaks: bool,
+    /// Whether it gives a sign of each of its jobs with every heartbeat.
+    pub(in crate::cap::router) signs: bool,
     pub(in crate::cap::router) pool: String,
     /// The active jobs of its latest heartbeat, less those that have ended since.
     pub(in crate::cap::router) reported: usize,
@@ -39,6 +42,7 @@ impl Worker {
             id,
             topics: None,
             speaks: true,
+            signs: false,
             pool: String::new(),
             reported: 0,
             max_parallel: 0,
@@ -51,6 +55,8 @@ impl Worker {
     pub(super) fn load(&mut self, heartbeat: &Heartbeat) {
         self.reported = usize::try_from(heartbeat.active_jobs).unwrap_or(0);
         self.max_parallel = usize::try_from(heartbeat.max_parallel_jobs).unwrap_or(0);
+        // A worker whose handshake was missed says it here.
+        self.signs |= heartbeat.capabilities.iter().any(|capability| capability == SIGNS);
         let loads = [heartbeat.cpu_load, heartbeat.gpu_utilization, heartbeat.memory_load];
         // A load that is not a number says nothing.
         self.highest_load = loads.into_iter().filter(|load| load.is_finite()).fold(0.0, f32::max);
@@ -62,6 +68,11 @@ impl Worker {
     /// Returns the number of jobs that it has, whoever gave them.
     pub(in crate::cap::router) fn active(&self) -> usize {
         self.reported.max(self.jobs.len())
+    }
+
+    /// Whether it may have taken a job of a topic: it serves the topic, or its topics are not known.
+    pub(super) fn may_serve(&self, topic: &Topic) -> bool {
+        self.topics.as_ref().is_none_or(|topics| topics.contains(topic))
     }
 
     /// Whether it serves a topic: by its handshake, or by the pool of its heartbeats if that was missed.

@@ -139,6 +139,9 @@ pub(super) struct Job {
     attempts: u32,
     /// Failed attempts of what is being tried now.
     failures: u32,
+    /// The percentage that it has said last, and whether it has said something since the last signs.
+    percent: i32,
+    has_said: bool,
     verdict: Option<Verdict>,
     /// When it has ended.
     ended_at: Option<Time>,
@@ -167,6 +170,8 @@ impl Job {
             began_at: None,
             attempts: 0,
             failures: 0,
+            percent: 0,
+            has_said: false,
             verdict: None,
             ended_at: None,
             io: deadline(WorkerTimer::Io),
@@ -297,6 +302,17 @@ impl Job {
     /// Takes out what is wrong with the input.
     pub(super) fn take_fault(&mut self) -> Option<Verdict> {
         self.fault.take()
+    }
+
+    /// Notes that the job has made progress.
+    pub(super) fn say(&mut self, percent: i32) {
+        (self.percent, self.has_said) = (percent, true);
+    }
+
+    /// Returns the percentage that the job has said last, if it has said nothing since this was asked last.
+    pub(super) fn take_silence(&mut self) -> Option<i32> {
+        let has_said = core::mem::take(&mut self.has_said);
+        Some(self.percent).filter(|_| !has_said)
     }
 
     /// Begins an attempt to run the handler.
