@@ -124,6 +124,18 @@ fn the_algorithm_follows_from_the_key() {
     assert_eq!(by_rsa.principal(&unsigned), Err(JwtError::Malformed));
 }
 
+/// RFC 7515 §4.1.11: a token is not valid for someone who does not know an extension that it says must be understood.
+#[test]
+fn a_token_with_an_extension_that_must_be_understood_is_refused() {
+    let claims = json!({"sub": "alice", "exp": at(60)});
+    for critical in [&["exp"][..], &["http://example.com/ext"], &["b64", "http://example.com/ext"], &[]] {
+        let mut header = Header::new(Algorithm::HS256);
+        header.crit = Some(critical.iter().map(|name| (*name).to_owned()).collect());
+        let token = token(&header, &EncodingKey::from_secret(SECRET).unwrap(), &claims);
+        assert_eq!(hs256().principal(&token), Err(JwtError::Malformed), "{critical:?}");
+    }
+}
+
 #[test]
 fn a_signature_by_another_key_is_refused() {
     let claims = json!({"sub": "alice", "exp": at(600)});

@@ -1,6 +1,6 @@
 //! `nuncio jobs`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ Exit codes:
 const STATUSES: [&str; 6] = ["pending", "running", "success", "error", "cancelled", "timed_out"];
 /// The longest page that a runtime returns.
 const MAX_PAGE: u32 = 1_000;
+/// The number of pages that --all and --watch read. A runtime that keeps its promises needs fewer.
+const MAX_PAGES: usize = 1_000;
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -140,6 +142,7 @@ impl Options {
     async fn page(&self, client: &Client) -> Result<Page, Error> {
         let all = self.all || self.watch.is_some();
         let mut page = Page { jobs: Vec::new(), next_cursor: self.cursor.clone() };
+        let mut cursors = Cursors::default();
         loop {
             let query = ListQuery {
                 status: self.status.iter().map(Into::into).collect(),
@@ -152,10 +155,36 @@ impl Options {
             let listed = client.list(&query).await?;
             page.jobs.extend(listed.jobs);
             page.next_cursor = listed.next_cursor;
-            if !all || page.next_cursor.is_none() {
-                return Ok(page);
+            match &page.next_cursor {
+                Some(cursor) if all => cursors.follow(cursor)?,
+                Some(_) | None => return Ok(page),
             }
         }
+    }
+}
+
+/// The cursors of a list that is read to its end.
+#[derive(Debug, Default)]
+struct Cursors(BTreeSet<String>);
+
+impl Cursors {
+    /// Notes a cursor before it is followed.
+    ///
+    /// Errors: it was followed before, or the list has too many pages, so that it would never end.
+    fn follow(&mut self, cursor: &str) -> Result<(), Error> {
+        if self.0.len() >= MAX_PAGES {
+            return Err(Error::Refused(format!(
+                "the runtime lists jobs on more than {MAX_PAGES} pages; choose fewer with --agent, --status, --since or --until"
+            )));
+        }
+        if !self.0.insert(cursor.to_owned()) {
+            return Err(Error::Refused(
+                "the runtime names a page of its list that it has sent before, so the list would never end; tell its \
+                 operator, or read single pages with --limit"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -262,5 +291,23 @@ impl Screen {
         for line in lines {
             *line = console::truncate_str(line, usize::from(columns).max(8), "…").into_owned();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cursors, MAX_PAGES};
+
+    #[test]
+    fn a_list_that_would_never_end_is_refused() {
+        let mut cursors = Cursors::default();
+        assert!(cursors.follow("a").is_ok() && cursors.follow("b").is_ok());
+        let repeated = cursors.follow("a").expect_err("it would begin again").to_string();
+        assert!(repeated.contains("it has sent before"), "{repeated}");
+
+        let mut cursors = Cursors::default();
+        assert!((0..MAX_PAGES).all(|page| cursors.follow(&page.to_string()).is_ok()));
+        let endless = cursors.follow("more").expect_err("it never ends").to_string();
+        assert!(endless.contains("1000 pages") && endless.contains("--since"), "{endless}");
     }
 }

@@ -8,8 +8,9 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 /// Why a token is not valid. The error does not show the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// It is not three parts of base64 with JSON in them, or its algorithm is unknown.
-    #[error("it is not a JSON Web Token")]
+    /// It is not three parts of base64 with JSON in them, its algorithm is unknown, or its header names an extension that
+    /// must be understood (`crit`, RFC 7515 §4.1.11).
+    #[error("it is not a JSON Web Token, or needs an extension of it (crit)")]
     Malformed,
     /// Its `kid` belongs to no key, even after the keys were read again.
     #[error("its kid {0:?} belongs to no known key")]
