@@ -101,11 +101,15 @@ impl Router {
     }
 
     /// Sends the request of a job to its worker again, because its result may have been missed. A worker that has the job
-    /// goes on, and one that has ended it publishes its result again. Workers that would run it twice are not asked.
+    /// goes on, and one that has ended it publishes its result again. Workers that would run it twice are not asked, nor are
+    /// those whose session is over, if workers need one: they are heard again once they have another, or are lost.
     pub(super) fn resend(&mut self, key: RouterJob) {
         let Some(job) = self.jobs.get(key) else { return };
         let is_there = matches!(job.state(), RouterJobState::Dispatched | RouterJobState::Running);
         let Some(worker) = job.worker.clone().filter(|_| is_there && self.config.workers_deduplicate) else { return };
+        if self.config.trust.is_required() && !self.has_session(worker.as_str()) {
+            return;
+        }
         if let Some(bytes) = self.request(key) {
             self.publish_request(key, Some(worker), bytes);
         }

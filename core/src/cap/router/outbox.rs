@@ -122,6 +122,15 @@ impl Outbox {
         }
     }
 
+    /// Drops the packets for a subject that were not polled yet.
+    pub(super) fn withdraw(&mut self, subject: &Subject) {
+        let stays =
+            |output: &RouterOutput| !matches!(output, RouterOutput::Publish { subject: to, .. } if to == subject);
+        self.fresh.retain(stays);
+        self.unsent.retain(stays);
+        self.waiting.retain(|(_, output)| stays(output));
+    }
+
     /// Reports that receivers disagree about the signature of a packet, once for each subject.
     pub(super) fn warn(&mut self, subject: &Subject) {
         if self.warned.insert(subject.clone()) {

@@ -118,11 +118,13 @@ impl Router {
         if self.config.records {
             self.outbox.store(RouterRecord::new(RecordKind::Distrusted, worker, Body::default()));
         }
-        if self.config.trust.is_required()
-            && let Ok(id) = ComponentId::new(worker)
-            && let Some(key) = self.workers.key(&id)
-        {
-            self.lose_worker(key);
+        let Ok(id) = ComponentId::new(worker) else { return };
+        if self.config.trust.is_required() {
+            // Requests that wait for the store or the bus are for it no more.
+            self.outbox.withdraw(&Subject::Direct(id.clone()));
+            if let Some(key) = self.workers.key(&id) {
+                self.lose_worker(key);
+            }
         }
     }
 }

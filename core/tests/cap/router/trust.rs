@@ -200,6 +200,49 @@ fn s14_a_worker_that_is_revoked_loses_its_jobs_and_is_not_believed() {
 }
 
 #[test]
+fn s14_a_request_that_waits_does_not_go_to_a_worker_that_is_revoked() {
+    let mut world = World::trusted();
+    world.router.stores = false;
+    assert_eq!(world.router.submit(request("1")), ["store Accepted 1"]);
+    assert!(world.router.router.revoke(START, "w"));
+    world.router.drain();
+    let said = world.router.stored();
+    assert!(said.contains(&"lost w".to_owned()), "{said:?}");
+    assert!(said.iter().all(|line| !line.contains("worker.w.jobs")), "{said:?}");
+
+    // Nor does one that waits for the bus.
+    let mut world = World::trusted();
+    assert_eq!(world.router.submit(request("1")), ["1 to worker.w.jobs #1"]);
+    world.router.stores = false;
+    assert_eq!(world.router.submit(request("2")), ["store Accepted 2"]);
+    world.router.router.handle_disconnected(START);
+    assert!(world.router.router.revoke_session(START, "w"));
+    world.router.router.handle_connected(START);
+    world.router.drain();
+    let said = world.router.stored();
+    assert!(said.iter().all(|line| !line.contains("worker.w.jobs")), "{said:?}");
+}
+
+#[test]
+fn s14_a_restarted_router_sends_no_job_again_to_a_worker_that_was_revoked() {
+    let mut world = World::trusted();
+    assert_eq!(world.router.submit(request("1")), ["1 to worker.w.jobs #1"]);
+    let with_session = |world: &World| {
+        let mut restarted = world.router.restart(required());
+        restarted.router.handle_connected(START);
+        restarted.drain().contains(&"1 to worker.w.jobs #1".to_owned())
+    };
+    assert!(with_session(&world), "its worker goes on with it");
+    assert!(world.router.router.revoke_session(START, "w"));
+    world.router.drain();
+    // The crash comes between the end of the session and what it means for the job.
+    let end = |bytes: &Vec<u8>| RouterRecord::decode(bytes).unwrap().kind() == RecordKind::Distrusted;
+    let last = world.router.records.iter().find(|(_, bytes)| end(bytes)).map(|(number, _)| *number).unwrap();
+    world.router.records.retain(|number, _| *number <= last);
+    assert!(!with_session(&world), "its worker is asked for nothing");
+}
+
+#[test]
 fn s14_a_session_is_stored_before_its_token_goes_out_and_outlives_the_router() {
     let mut world = World::new();
     world.router.stores = false;

@@ -31,8 +31,8 @@ use crate::time::Time;
 /// The scheduler's side of trust sessions: it challenges enrolled workers, checks their proofs, and issues tokens of its own
 /// randomness, of which it keeps only the digest.
 ///
-/// Everything that it holds belongs to an enrolled worker and is bounded for each. Sessions live in memory: after a restart
-/// the workers prove themselves again.
+/// Everything that it holds belongs to an enrolled worker and is bounded for each. Sessions live in memory; a
+/// [`Router`](crate::cap::Router) records them.
 #[derive(Clone, Debug)]
 pub struct TrustAuthority {
     config: Arc<AuthorityConfig>,
