@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 1 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 38] = [
+const SEEN: [&str; 43] = [
     "CANCELLED",
     "FAILED",
     "FAILED_FATAL",
@@ -49,6 +49,11 @@ const SEEN: [&str; 38] = [
     "session refused",
     "session renewed",
     "trusted result",
+    "worker revoked",
+    "session revoked",
+    "enrolled with another agent",
+    "clocks differ",
+    "goes on without a session",
 ];
 
 #[test]

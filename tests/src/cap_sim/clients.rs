@@ -40,7 +40,7 @@ impl ClientHost {
         let mut seed = [0x33; 32];
         seed[0] = u8::try_from(who).unwrap_or(u8::MAX);
         seed[1..5].copy_from_slice(&life.to_be_bytes());
-        ClientHost { client: Client::new(config, seed, sim.now), life, awaited: BTreeMap::new() }
+        ClientHost { client: Client::new(config, seed, sim.at(Who::Client(who))), life, awaited: BTreeMap::new() }
     }
 }
 
@@ -104,8 +104,8 @@ impl Sim {
     fn submit_as(&mut self, who: usize, request: JobRequest, wait: Option<u64>, draw: &mut Draw<'_, '_>) {
         let id = request.job_id.clone();
         note(|| format!("  client {who} submits {request:?}"));
-        let host = &mut self.clients[who];
-        match host.client.submit(self.now, request, "", wait.map(Duration::from_secs)) {
+        let (at, host) = (self.at(Who::Client(who)), &mut self.clients[who]);
+        match host.client.submit(at, request, "", wait.map(Duration::from_secs)) {
             Ok(key) => {
                 let until = wait.map(|secs| self.now.plus_secs(secs));
                 host.awaited.insert(key, (id, until));
@@ -124,7 +124,8 @@ impl Sim {
         let jobs: Vec<ClientJob> = self.clients[who].awaited.keys().copied().collect();
         let Some(key) = draw.pick(&jobs).copied() else { return };
         let id = self.clients[who].awaited[&key].0.clone();
-        if self.clients[who].client.cancel(self.now, key, "enough").is_ok() {
+        let at = self.at(Who::Client(who));
+        if self.clients[who].client.cancel(at, key, "enough").is_ok() {
             self.count("cancelled");
             note(|| format!("  client {who} cancels {id}"));
             self.model.cancelled(&id);
@@ -148,7 +149,8 @@ impl Sim {
         let jobs: Vec<ClientJob> = self.clients[who].awaited.keys().copied().collect();
         let Some(key) = draw.pick(&jobs).copied() else { return };
         self.count("forgotten");
-        self.clients[who].client.forget(self.now, key).expect("an awaited job");
+        let at = self.at(Who::Client(who));
+        self.clients[who].client.forget(at, key).expect("an awaited job");
         self.clients[who].awaited.remove(&key);
     }
 
@@ -164,7 +166,8 @@ impl Sim {
     pub(super) fn deliver_to_client(&mut self, who: usize, flight: &Flight, draw: &mut Draw<'_, '_>) {
         let is_admitted = self.admits(Who::Client(who), &flight.subject, &flight.bytes);
         self.ignored = (!is_admitted).then(|| packet_line(&flight.subject, &flight.bytes));
-        self.clients[who].client.handle_packet(self.now, &flight.subject, &flight.bytes);
+        let at = self.at(Who::Client(who));
+        self.clients[who].client.handle_packet(at, &flight.subject, &flight.bytes);
         self.drain_client(who, draw);
         self.ignored = None;
     }

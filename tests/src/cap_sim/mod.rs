@@ -7,6 +7,7 @@
 //!   router.rs    crashes and is restored         /                  \ blobs.rs     inputs and outputs
 //!   relay.rs     or: a router without memory    /
 //!   trust.rs     sessions of workers, and sealed.rs: packets of the production profile
+//!   enrollment.rs  who is enrolled: workers are revoked, and enrolled again
 //!   steps.rs     draws what happens next        model.rs      what is known of every job
 //!                                               convergence.rs ends the run
 //! ```
@@ -36,6 +37,7 @@
 //! | `only_published_results_are_repeated`, `every_router_result_has_a_cause` | spec/07 | `router`, `model` |
 //! | `all_sides_agree` | spec/07 | `router` |
 //! | `only_workers_with_a_session_get_jobs`, `only_results_with_a_token_count`, `a_request_is_awaited` | spec/14 | `trust` |
+//! | `a_revoked_session_is_over` | spec/14 | `enrollment` |
 //! | `no_token_is_sent_before_its_session_is_stored`, `sessions_outlive_the_router` | ours | `trust` |
 //! | `only_admitted_packets_have_an_effect`, `only_the_present_dispatch_counts` | spec/19 | `sealed` |
 //! | `jobs_stay_with_their_tenant` | spec/19 | `sealed` |
@@ -53,6 +55,7 @@ mod blobs;
 mod bus;
 mod clients;
 mod convergence;
+mod enrollment;
 mod model;
 mod params;
 mod relay;
@@ -167,7 +170,11 @@ impl Sim {
             let host = WorkerHost::new(&sim, who, 0);
             sim.workers.push(host);
         }
+        sim.sessions.enrolled = (0..sim.params.workers).map(|who| (who, trust::AGENT)).collect();
         sim.router = sim.params.router.clone().map(|params| RouterHost::new(&sim, params));
+        if sim.params.skew > 0 {
+            sim.count("clocks differ");
+        }
         for who in sim.everybody() {
             sim.reconnect(who, draw);
         }
@@ -176,6 +183,25 @@ impl Sim {
 
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// Returns the time by the clock of a component.
+    fn at(&self, who: Who) -> Time {
+        self.now.plus_micros(self.ahead(who))
+    }
+
+    /// Returns when a deadline by the clock of a component is due.
+    fn due(&self, who: Who, deadline: Time) -> Time {
+        if deadline == Time::MAX { deadline } else { Time(deadline.0.saturating_sub(self.ahead(who))) }
+    }
+
+    fn ahead(&self, who: Who) -> u64 {
+        let at = match who {
+            Who::Router => 0,
+            Who::Client(at) => 1 + at,
+            Who::Worker(at) => 4 + at,
+        };
+        self.params.ahead[at]
     }
 
     fn faults(&self) -> Faults {
@@ -223,10 +249,10 @@ impl Sim {
     }
 
     /// Reads a packet that was published. Dead letters are the packets of submitters.
-    fn accepted(&self, subject: &Subject, bytes: &Bytes) -> BusPacket {
+    fn accepted(&self, who: Who, subject: &Subject, bytes: &Bytes) -> BusPacket {
         let is_production = self.trust() == Trust::Production;
         if is_production && is_about_jobs(subject) {
-            let packet = self.sealed(subject, bytes);
+            let packet = self.sealed(who, subject, bytes);
             return packet.unwrap_or_else(|| {
                 panic!("spec/19 every_packet_is_accepted_by_others: {}", packet_line(subject, bytes))
             });
@@ -244,7 +270,7 @@ impl Sim {
         let link = self.bus.link(who);
         assert!(link.is_believed, "ours nothing_is_published_without_a_bus: {who:?} publishes on {subject}");
         let is_up = link.is_up;
-        let packet = self.accepted(subject, bytes);
+        let packet = self.accepted(who, subject, bytes);
         let name = match who {
             Who::Client(at) => format!("client-{at}"),
             Who::Worker(at) => format!("worker-{at}"),

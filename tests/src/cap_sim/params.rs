@@ -4,6 +4,7 @@ use nuncio_core::cap::{Dispatch, LostWorker};
 
 use super::bus::Faults;
 use crate::seeded::Draw;
+use crate::world::MILLI;
 
 /// Percentages are often zero: without one kind of fault, a run gets further in the others.
 #[derive(Clone, Debug)]
@@ -34,6 +35,12 @@ pub(super) struct Params {
     pub(super) resubmissions: u32,
     /// For how many seconds packets of the production profile are valid.
     pub(super) lifetime: u64,
+    /// Whether each worker proves itself, if the router gives sessions.
+    pub(super) modes: [Mode; 3],
+    /// The most seconds by which the clocks of two machines differ.
+    pub(super) skew: u64,
+    /// By how many microseconds the clock of each machine is ahead: of the router, the clients and the workers.
+    pub(super) ahead: [u64; 7],
 }
 
 impl Params {
@@ -42,6 +49,17 @@ impl Params {
         let percent = |draw: &mut Draw<'_, '_>| draw.one(&[0, 0, 5, 20, 50]);
         let is_signed = draw.chance(60);
         let router = if draw.chance(65) { Some(RouterParams::draw(is_signed, draw)) } else { None };
+        let trust = router.as_ref().map_or(Trust::Off, |router| router.trust);
+        let lifetime = draw.one(&[300, 300, 60, 20]);
+        // Packets of the production profile allow for it; with more than a minute, a worker gets no session.
+        let skew = if trust == Trust::Production { draw.one(&[0, 0, 2, 20]) } else { draw.one(&[0, 0, 2, 20, 90]) };
+        let ahead = std::array::from_fn(|_| if skew == 0 { 0 } else { draw.below(1 + skew * 1_000) as u64 * MILLI });
+        let modes = std::array::from_fn(|_| match trust {
+            Trust::Off => Mode::Off,
+            Trust::Offer => draw.one(&[Mode::Off, Mode::Warn, Mode::Enforce]),
+            Trust::Require => draw.one(&[Mode::Enforce, Mode::Enforce, Mode::Warn, Mode::Off]),
+            Trust::Production => Mode::Enforce,
+        });
         Params {
             clients: 1 + draw.below(3),
             workers: 1 + draw.below(3),
@@ -67,6 +85,8 @@ impl Params {
                 // Attack, crash the router.
                 if is_signed { draw.one(&[0, 6, 20]) } else { 0 },
                 if router.is_some() { fault(draw) } else { 0 },
+                // Change what is known of the workers.
+                if trust == Trust::Off { 0 } else { draw.one(&[0, 2, 6]) },
             ],
             parallel: draw.one(&[1, 2, 8]),
             queued: draw.one(&[64, 64, 1]),
@@ -79,18 +99,38 @@ impl Params {
             max_runtime: draw.one(&[None, None, Some(12), Some(90)]),
             resubmit_after: draw.one(&[30, 30, 4]),
             resubmissions: draw.one(&[5, 5, 50]),
-            lifetime: draw.one(&[300, 300, 60, 20]),
+            lifetime,
+            modes,
+            skew: skew as u64,
+            ahead,
             router,
         }
     }
 }
 
-/// Whether workers need a session, and whether packets about jobs have the form of the production profile.
+/// Whether workers can have a session, whether they need one, and whether packets about jobs have the form of the production
+/// profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
     Off,
+    Offer,
     Require,
     Production,
+}
+
+impl Trust {
+    /// Whether only workers with a session get jobs.
+    pub(super) const fn is_required(self) -> bool {
+        matches!(self, Trust::Require | Trust::Production)
+    }
+}
+
+/// Whether a worker proves itself, and whether it takes jobs before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Off,
+    Warn,
+    Enforce,
 }
 
 /// How a router is set up.
@@ -126,7 +166,7 @@ impl RouterParams {
             is_durable: draw.chance(50),
             slow: draw.one(&[0, 20, 60]),
             trust: if is_signed {
-                draw.one(&[Trust::Off, Trust::Off, Trust::Require, Trust::Production])
+                draw.one(&[Trust::Off, Trust::Offer, Trust::Require, Trust::Production])
             } else {
                 Trust::Off
             },

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use nuncio_core::cap::{JobRequest, JobStatus, Payload, WorkerJob};
+use nuncio_core::cap::{JobRequest, JobStatus, Payload, Subject, WorkerJob};
 use nuncio_core::time::Time;
 
 use super::Sim;
 use super::bus::Flight;
-use super::params::Trust;
+use super::params::Mode;
 use crate::world::MILLI;
 
 /// The time after a failure in which a request without an attempt counts as one that the bus has doubled.
@@ -42,6 +42,14 @@ fn sames(request: &JobRequest) -> impl Iterator<Item = Same> {
 /// Returns the attempt that a request names, or 0.
 fn attempt(request: &JobRequest) -> u64 {
     request.dispatch.as_ref().map_or(0, |dispatch| dispatch.attempt)
+}
+
+/// Whether a request has come on a subject of its topic, or on the direct subject.
+fn is_placed(subject: &Subject, request: &JobRequest) -> bool {
+    match subject {
+        Subject::Topic(topic) => topic.as_str() == request.topic,
+        subject => matches!(subject, Subject::Direct(_)),
+    }
 }
 
 impl History {
@@ -78,10 +86,10 @@ impl Sim {
     pub(super) fn due_rerun(&self, who: usize, flight: &Flight) -> Option<(JobRequest, usize)> {
         let packet = self.opened(&flight.bytes)?;
         let Some(Payload::JobRequest(request)) = packet.payload else { return None };
-        let is_believed = self.trust() == Trust::Off || packet.sender_id == "router";
+        let is_believed = self.params.modes[who] == Mode::Off || packet.sender_id == "router";
         let (host, now) = (&self.workers[who], self.now);
         let has_room = host.worker.running() + host.worker.queued() < self.params.parallel + self.params.queued;
-        let takes = has_room && is_believed && !host.is_draining;
+        let takes = has_room && is_believed && !host.is_draining && is_placed(&flight.subject, &request);
         // Requests with the same idempotency key share their attempts.
         let is_single = request.meta.is_none() && !self.forgets();
         let is_next = host.history.end(&request).is_some_and(|end| host.history.is_next(&request, end, now));

@@ -64,7 +64,7 @@ pub(super) struct RouterHost {
 impl RouterHost {
     pub(super) fn new(sim: &Sim, params: RouterParams) -> RouterHost {
         RouterHost {
-            router: Router::new(params.config(sim), [0x55; 32], sim.now),
+            router: Router::new(params.config(sim), [0x55; 32], sim.at(Who::Router)),
             params,
             life: 0,
             records: Vec::new(),
@@ -79,11 +79,17 @@ impl RouterHost {
         }
     }
 
-    pub(super) fn next_at(&self, is_up: bool) -> Option<Time> {
-        let timer = self.router.poll_timeout().map(|(at, _)| at);
+    /// Returns when something is due; `due` is when a deadline of the router's clock is.
+    pub(super) fn next_at(&self, is_up: bool, due: impl Fn(Time) -> Time) -> Option<Time> {
+        let timer = self.router.poll_timeout().map(|(at, _)| due(at));
         let messages = self.stream.values().map(|(at, _, _)| *at).min().filter(|_| is_up && self.router.reading());
         let questions = self.questions.values().copied().min();
         [timer, messages, questions, self.commit_at].into_iter().flatten().min().filter(|at| *at < Time::MAX)
+    }
+
+    /// Returns all records that no crash has lost.
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &RouterRecord> {
+        self.records.iter().map(|(_, record)| record)
     }
 
     /// Returns the records that are durable.
@@ -126,7 +132,7 @@ impl Sim {
     }
 
     pub(super) fn deliver_to_router(&mut self, flight: &Flight, draw: &mut Draw<'_, '_>) {
-        let now = self.now;
+        let now = self.at(Who::Router);
         if matches!(flight.subject, Subject::TrustChallenge | Subject::TrustAuthenticate) {
             let reply = flight.reply.as_deref().unwrap_or_default();
             self.host().router.handle_request(now, &flight.subject, &flight.bytes, reply);
@@ -137,7 +143,7 @@ impl Sim {
 
     /// The router receives a packet.
     fn receive(&mut self, subject: &Subject, bytes: &Bytes, delivery: Option<Delivery>, draw: &mut Draw<'_, '_>) {
-        let now = self.now;
+        let now = self.at(Who::Router);
         if self.host().router.reading() {
             self.note_token(subject, bytes);
             let is_admitted = self.admits(Who::Router, subject, bytes);
@@ -150,18 +156,18 @@ impl Sim {
 
     /// Does one thing of the router that is due; returns whether there was one.
     pub(super) fn act_router(&mut self, draw: &mut Draw<'_, '_>) -> bool {
-        let now = self.now;
+        let (now, at) = (self.now, self.at(Who::Router));
         let is_up = self.bus.link(Who::Router).is_up;
         let Some(host) = &mut self.router else { return false };
         if host.commit_at.is_some_and(|at| at <= now) {
             host.commit_at = None;
             host.committed = host.records.last().map_or(0, |(number, _)| *number);
-            host.router.handle_stored(now, host.committed);
+            host.router.handle_stored(at, host.committed);
         } else if let Some(job) = host.questions.iter().find(|(_, at)| **at <= now).map(|(job, _)| *job) {
             host.questions.remove(&job);
             self.decide(job, draw);
-        } else if host.router.poll_timeout().is_some_and(|(at, _)| at <= now) {
-            host.router.handle_timeout(now);
+        } else if host.router.poll_timeout().is_some_and(|(due, _)| due <= at) {
+            host.router.handle_timeout(at);
         } else if is_up
             && host.router.reading()
             && let Some((number, message)) = host.stream.iter_mut().find(|(_, (at, _, _))| *at <= now)
@@ -190,7 +196,7 @@ impl Sim {
             6 => Decision::RequireHuman { reason: reason() },
             _ => Decision::Throttle { delay: Duration::from_secs(draw.one(&[0, 3, 50])) },
         };
-        let now = self.now;
+        let now = self.at(Who::Router);
         note(|| format!("  the policy decides {job:?}: {decision:?}"));
         let answered = self.host().router.decide(now, job, decision);
         assert!(matches!(answered, Ok(()) | Err(RouterRefused::Stale)), "{answered:?}");
@@ -317,7 +323,8 @@ impl Sim {
     /// A submit that was acknowledged was refused, or its job outlives the router.
     fn acknowledged(&mut self, bytes: &[u8]) {
         let is_production = self.trust() == Trust::Production;
-        let packet = if is_production { self.sealed(&Subject::JobSubmit, bytes) } else { self.opened(bytes) };
+        let packet =
+            if is_production { self.sealed(Who::Router, &Subject::JobSubmit, bytes) } else { self.opened(bytes) };
         if let Some(Payload::JobRequest(request)) = packet.and_then(|packet| packet.payload) {
             self.model.job(&request.job_id).is_acknowledged = true;
         }
@@ -340,7 +347,7 @@ impl Sim {
         note(|| "  the router crashes".to_owned());
         let params = self.host().params.clone();
         let config = params.config(self);
-        let now = self.now;
+        let (now, at) = (self.now, self.at(Who::Router));
         self.ignored = None;
         self.forget_admitted(Who::Router);
         let host = self.host();
@@ -353,14 +360,15 @@ impl Sim {
         let kept = committed + draw.below(host.records.len() - committed + 1);
         host.records.truncate(kept);
         host.committed = host.records.last().map_or(0, |(number, _)| *number);
-        for (at, _, _) in host.stream.values_mut() {
-            *at = now;
+        for (due, _, _) in host.stream.values_mut() {
+            *due = now;
         }
         let mut seed = [0x55; 32];
         seed[..4].copy_from_slice(&host.life.to_be_bytes());
-        let restored = Router::restore(config, seed, now, host.records.iter().cloned());
+        let restored = Router::restore(config, seed, at, host.records.iter().cloned());
         host.router = restored.unwrap_or_else(|error| panic!("ours every_record_can_be_used: {error}"));
         nothing_accepted_is_lost(host);
+        self.sessions_are_restored();
         self.sessions_outlive_the_router();
         self.bus.cut(Who::Router);
         self.bus.link(Who::Router).is_believed = false;
@@ -369,16 +377,18 @@ impl Sim {
         self.reconnect(Who::Router, draw);
     }
 
-    /// The policy and the people who approve jobs answer from now on, the store commits, and no crash is ahead.
-    pub(super) fn end_faults_of_the_router(&mut self) {
+    /// The policy and the people who approve jobs answer from now on, the store commits, no crash is ahead, and all workers
+    /// are enrolled.
+    pub(super) fn end_faults_of_the_router(&mut self, draw: &mut Draw<'_, '_>) {
         if let Some(host) = &mut self.router {
             host.questions.values_mut().chain(host.commit_at.iter_mut()).for_each(|at| *at = self.now);
             host.crash_after = None;
+            self.enroll_everybody(draw);
         }
     }
 
     pub(super) fn check_router(&mut self) {
-        let now = self.now;
+        let now = self.at(Who::Router);
         let Some(host) = &mut self.router else { return };
         host.router.handle_timeout(now);
         let more = host.router.poll_output();
@@ -402,7 +412,8 @@ impl Sim {
             let status = view.state.status();
             if view.job_id == id && job.told.iter().any(|told| *told != status.0) {
                 let is_own = self.opened(view.packet).is_some_and(|packet| packet.sender_id == "router");
-                // With trust a result is refused if the session of its worker has expired meanwhile.
+                // With trust a result is refused if the session of its worker is over meanwhile, or if an attacker has
+                // brought the request to a worker without a session, which believes clients.
                 let is_missed = !host.params.is_durable || host.params.trust != Trust::Off;
                 assert!(
                     is_own || is_missed,

@@ -57,15 +57,18 @@ impl Sim {
         Bytes::from(seal_production(packet, MapOrder::Lexicographic, &key_of(sender)).expect("a good packet"))
     }
 
-    /// Returns a packet that is sealed by somebody with a key for the subject that it comes on, and is valid now.
-    pub(super) fn sealed(&self, subject: &Subject, bytes: &[u8]) -> Option<BusPacket> {
+    /// Returns a packet that is sealed by somebody with a key for the subject that it comes on, and is valid now by the clock
+    /// of a component.
+    pub(super) fn sealed(&self, who: Who, subject: &Subject, bytes: &[u8]) -> Option<BusPacket> {
         let packet = BusPacket::decode(bytes, &DecodeLimits::default()).ok()?;
         let (sender, tenant, metadata) = (packet.sender_id, packet.identity?.tenant_id, packet.signature_metadata?);
         let is_known = self.senders().contains(&sender) && (sender == "router" || tenant_of(&sender) == tenant);
-        let is_valid = metadata.expires_at?.to_time()? > self.now && metadata.audience == subject.to_string();
+        let (now, skew) = (self.at(who), self.params.skew);
+        let is_valid =
+            metadata.expires_at?.to_time()?.plus_secs(skew) > now && metadata.audience == subject.to_string();
         let (audience, keys, freshness) = (subject.to_string(), ring(&sender), self.terms().freshness);
         let expected = Expected { audience: &audience, tenant: &tenant, sender: &sender, keys: &keys, freshness };
-        let opened = open_production(bytes, &expected, self.now, &HashVerifier).ok()?;
+        let opened = open_production(bytes, &expected, now, &HashVerifier).ok()?;
         Some(opened.packet).filter(|_| is_known && is_valid)
     }
 
@@ -75,7 +78,7 @@ impl Sim {
         if self.trust() != Trust::Production || !is_about_jobs(subject) {
             return true;
         }
-        let Some(packet) = self.sealed(subject, bytes) else { return false };
+        let Some(packet) = self.sealed(who, subject, bytes) else { return false };
         let sender = packet.sender_id.as_str();
         let tenant = packet.identity.as_ref().map_or("", |identity| identity.tenant_id.as_str());
         let is_believed = match who {
@@ -84,7 +87,7 @@ impl Sim {
             }
             Who::Router => {
                 let authority = self.router.as_ref().and_then(|host| host.router.authority());
-                authority.is_some_and(|authority| authority.session(self.now, sender).is_some())
+                authority.is_some_and(|authority| authority.session(self.at(Who::Router), sender).is_some())
             }
             Who::Worker(at) => {
                 let is_taken = *subject == Subject::JobCancel || self.workers[at].worker.admits();

@@ -24,10 +24,11 @@ enum Step {
     Jump,
     Attack,
     CrashRouter,
+    Trust,
 }
 
 impl Step {
-    const ALL: [Step; 14] = [
+    const ALL: [Step; 15] = [
         Step::Submit,
         Step::Repeat,
         Step::Cancel,
@@ -42,6 +43,7 @@ impl Step {
         Step::Jump,
         Step::Attack,
         Step::CrashRouter,
+        Step::Trust,
     ];
 }
 
@@ -75,7 +77,8 @@ impl Sim {
             Step::Drain => {
                 let who = draw.below(self.workers.len());
                 self.workers[who].is_draining = true;
-                self.workers[who].worker.drain(self.now);
+                let at = self.at(Who::Worker(who));
+                self.workers[who].worker.drain(at);
                 self.drain_worker(who, None, draw);
             }
             Step::Jump => {
@@ -88,6 +91,7 @@ impl Sim {
             }
             Step::Attack => self.attack(draw),
             Step::CrashRouter => self.crash_router_soon(draw),
+            Step::Trust => self.change_trust(draw),
         }
         self.settle(draw);
     }
@@ -117,17 +121,17 @@ impl Sim {
         if !std::mem::replace(&mut self.bus.link(who).is_believed, false) {
             return;
         }
+        let now = self.at(who);
         match who {
             Who::Client(at) => {
-                self.clients[at].client.handle_disconnected(self.now);
+                self.clients[at].client.handle_disconnected(now);
                 self.drain_client(at, draw);
             }
             Who::Worker(at) => {
-                self.workers[at].worker.handle_disconnected(self.now);
+                self.workers[at].worker.handle_disconnected(now);
                 self.drain_worker(at, None, draw);
             }
             Who::Router => {
-                let now = self.now;
                 if let Some(host) = &mut self.router {
                     host.router.handle_disconnected(now);
                     self.drain_router(draw);
@@ -140,10 +144,11 @@ impl Sim {
     pub(super) fn reconnect(&mut self, who: Who, draw: &mut Draw<'_, '_>) {
         note(|| format!("  {who:?} is connected"));
         self.notice(who, draw);
+        let now = self.at(who);
         match who {
             Who::Client(at) => {
                 self.bus.open(who);
-                self.clients[at].client.handle_connected(self.now);
+                self.clients[at].client.handle_connected(now);
                 self.drain_client(at, draw);
             }
             Who::Worker(at) => {
@@ -152,11 +157,10 @@ impl Sim {
                     self.crash_worker(at);
                 }
                 self.bus.open(who);
-                self.workers[at].worker.handle_connected(self.now);
+                self.workers[at].worker.handle_connected(now);
                 self.drain_worker(at, None, draw);
             }
             Who::Router => {
-                let now = self.now;
                 let Some(host) = &mut self.router else { return self.connect_relay() };
                 self.bus.open(who);
                 host.router.handle_connected(now);
@@ -182,12 +186,20 @@ impl Sim {
         panic!("ours every_wait_ends: a timer fires again and again");
     }
 
+    fn client_due(&self, at: usize) -> Option<Time> {
+        self.clients[at].client.poll_timeout().map(|(due, _)| self.due(Who::Client(at), due))
+    }
+
+    fn worker_due(&self, at: usize) -> Option<Time> {
+        self.workers[at].worker.poll_timeout().map(|(due, _)| self.due(Who::Worker(at), due))
+    }
+
     fn next_at(&self) -> Option<Time> {
-        let clients = self.clients.iter().filter_map(|host| host.client.poll_timeout()).map(|(at, _)| at);
-        let workers = self.workers.iter().filter_map(|host| host.worker.poll_timeout()).map(|(at, _)| at);
+        let clients = (0..self.clients.len()).filter_map(|at| self.client_due(at));
+        let workers = (0..self.workers.len()).filter_map(|at| self.worker_due(at));
         let handlers = self.workers.iter().filter_map(super::workers::WorkerHost::next_at);
         let router_is_up = self.bus.is_up(Who::Router);
-        let router = self.router.as_ref().and_then(|host| host.next_at(router_is_up));
+        let router = self.router.as_ref().and_then(|host| host.next_at(router_is_up, |at| self.due(Who::Router, at)));
         let others = [self.bus.next_at(), self.blobs.next_at(), router].into_iter().flatten();
         clients.chain(workers).chain(handlers).chain(others).min()
     }
@@ -229,15 +241,17 @@ impl Sim {
             }
         }
         for who in 0..self.clients.len() {
-            if self.clients[who].client.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
-                self.clients[who].client.handle_timeout(self.now);
+            if self.client_due(who).is_some_and(|at| at <= self.now) {
+                let now = self.at(Who::Client(who));
+                self.clients[who].client.handle_timeout(now);
                 self.drain_client(who, draw);
                 return true;
             }
         }
         for who in 0..self.workers.len() {
-            if self.workers[who].worker.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
-                self.workers[who].worker.handle_timeout(self.now);
+            if self.worker_due(who).is_some_and(|at| at <= self.now) {
+                let now = self.at(Who::Worker(who));
+                self.workers[who].worker.handle_timeout(now);
                 self.drain_worker(who, None, draw);
                 return true;
             }
@@ -249,13 +263,15 @@ impl Sim {
         self.check_router();
         for who in 0..self.workers.len() {
             self.check_worker(who);
-            self.workers[who].worker.handle_timeout(self.now);
+            let now = self.at(Who::Worker(who));
+            self.workers[who].worker.handle_timeout(now);
             let more = self.workers[who].worker.poll_output();
             assert!(more.is_none(), "ours nothing_is_overdue: another timeout led to {more:?}");
         }
         for who in 0..self.clients.len() {
             self.check_client(who);
-            self.clients[who].client.handle_timeout(self.now);
+            let now = self.at(Who::Client(who));
+            self.clients[who].client.handle_timeout(now);
             let more = self.clients[who].client.poll_output();
             assert!(more.is_none(), "ours nothing_is_overdue: another timeout led to {more:?}");
         }

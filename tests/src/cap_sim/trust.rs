@@ -13,7 +13,7 @@ use nuncio_core::cap::{
 use nuncio_core::time::Time;
 
 use super::bus::{Flight, Who};
-use super::params::Trust;
+use super::params::{Mode, Trust};
 use super::signing::HashVerifier;
 use super::{Sim, key_of};
 use crate::seeded::{Draw, note};
@@ -21,16 +21,37 @@ use crate::seeded::{Draw, note};
 /// The tenants: client 1 and worker 1 belong to the second, everybody else to the first.
 const TENANTS: [&str; 2] = ["tenant-a", "tenant-b"];
 
+/// The agent that all workers say they belong to.
+pub(super) const AGENT: &str = "agent";
+
+/// A token that the router has sent.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    token: String,
+    /// When it expires by the clock of the router.
+    until: Time,
+    pub(super) is_revoked: bool,
+}
+
 /// What is known of the sessions from outside of the machines.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    /// The tokens that the router has sent to each worker, with their expiry.
-    granted: BTreeMap<String, Vec<(String, Time)>>,
+    /// What the router has sent to each worker.
+    pub(super) granted: BTreeMap<String, Vec<Grant>>,
+    /// The agent that each worker is enrolled with at the router.
+    pub(super) enrolled: BTreeMap<usize, &'static str>,
     /// The requests that were made, by reply subject: the worker, its life, and its name for the request.
     asked: BTreeMap<String, (usize, u32, TrustRequest)>,
     /// Results that reached the router with a token that was valid then.
     trusted: BTreeSet<Bytes>,
     next: u64,
+}
+
+/// Returns the name of a worker, and its enrollment with an agent.
+pub(super) fn enrollment(who: usize, agent: &str) -> (String, Enrollment) {
+    let worker = format!("worker-{who}");
+    let (tenant_id, keys) = (tenant_of(&worker).to_owned(), ring(&worker));
+    (worker, Enrollment { agent_id: agent.into(), tenant_id, keys, topics: None })
 }
 
 /// Returns the tenant that a component belongs to.
@@ -56,7 +77,8 @@ impl Sim {
 
     pub(super) fn terms(&self) -> Production {
         let lifetime = Duration::from_secs(self.params.lifetime);
-        let freshness = Freshness::new(lifetime, Duration::ZERO).expect("a good lifetime");
+        let freshness = Freshness::new(lifetime, Duration::from_secs(self.params.skew.min(60)).min(lifetime))
+            .expect("a good lifetime");
         Production { freshness, ..Production::default() }
     }
 
@@ -69,11 +91,9 @@ impl Sim {
         let config = config.with(|config| config.session_lifetime = Duration::from_secs(lifetime));
         let mut seed = [0x99; 32];
         seed[..4].copy_from_slice(&life.to_be_bytes());
-        let mut authority = TrustAuthority::new(config, seed, self.now);
-        for who in 0..self.params.workers {
-            let worker = format!("worker-{who}");
-            let (tenant_id, keys) = (tenant_of(&worker).to_owned(), ring(&worker));
-            let enrollment = Enrollment { agent_id: "agent".into(), tenant_id, keys, topics: None };
+        let mut authority = TrustAuthority::new(config, seed, self.at(Who::Router));
+        for (who, agent) in &self.sessions.enrolled {
+            let (worker, enrollment) = enrollment(*who, agent);
             authority.enroll(&worker, enrollment).expect("a good enrollment");
         }
         let mut submitters = Peers::default();
@@ -83,6 +103,7 @@ impl Sim {
         }
         match self.trust() {
             Trust::Off => RouterTrust::Off,
+            Trust::Offer => RouterTrust::Offer(Box::new(authority)),
             Trust::Require => RouterTrust::Require(Box::new(authority)),
             Trust::Production => {
                 RouterTrust::Production(Box::new(authority), RouterProduction { terms: self.terms(), submitters })
@@ -90,9 +111,10 @@ impl Sim {
         }
     }
 
-    pub(super) fn worker_trust(&self, worker: &str) -> WorkerTrust {
+    pub(super) fn worker_trust(&self, who: usize) -> WorkerTrust {
+        let worker = &*format!("worker-{who}");
         let names = TrustNames {
-            agent_id: "agent".into(),
+            agent_id: AGENT.into(),
             tenant_id: tenant_of(worker).into(),
             proof_key_id: key_id(worker),
             scheduler_id: "router".into(),
@@ -100,10 +122,13 @@ impl Sim {
         let pace = TrustPace { timeout: Duration::from_secs(3), attempts: 2, renew_interval: Duration::from_secs(5) };
         let settings = TrustSettings::new(names, Arc::new(key_of(worker)), ring("router"));
         let settings = settings.and_then(|settings| settings.with_pace(pace)).expect("good settings");
-        match self.trust() {
-            Trust::Off => WorkerTrust::Off,
-            Trust::Require => WorkerTrust::Enforce(Arc::new(settings)),
-            Trust::Production => WorkerTrust::Production(Arc::new(settings), self.terms()),
+        match self.params.modes[who] {
+            Mode::Off => WorkerTrust::Off,
+            Mode::Warn => WorkerTrust::Warn(Arc::new(settings)),
+            Mode::Enforce if self.trust() == Trust::Production => {
+                WorkerTrust::Production(Arc::new(settings), self.terms())
+            }
+            Mode::Enforce => WorkerTrust::Enforce(Arc::new(settings)),
         }
     }
 
@@ -137,7 +162,8 @@ impl Sim {
         let count = if is_up { self.bus.request(self.now, subject, bytes, &reply, faults, draw) } else { 0 };
         // The bus may tell that nobody has subscribed to the subject.
         if count == 0 && is_up && draw.chance(50) {
-            let told = self.workers[who].worker.replied(self.now, id, Err("nobody is there".into()));
+            let now = self.at(Who::Worker(who));
+            let told = self.workers[who].worker.replied(now, id, Err("nobody is there".into()));
             assert_eq!(told, Ok(()), "spec/14 a_request_is_awaited");
         }
     }
@@ -159,7 +185,8 @@ impl Sim {
         let Some((_, life, id)) = asked.filter(|(_, life, _)| *life == self.workers[who].life) else { return };
         note(|| format!("  worker {who} in life {life} is answered"));
         // An answer that comes twice or too late is not awaited.
-        let is_awaited = self.workers[who].worker.replied(self.now, id, Ok(flight.bytes.clone())).is_ok();
+        let now = self.at(Who::Worker(who));
+        let is_awaited = self.workers[who].worker.replied(now, id, Ok(flight.bytes.clone())).is_ok();
         if !is_awaited {
             self.count("answer not awaited");
         }
@@ -175,8 +202,9 @@ impl Sim {
         };
         let worker = challenge.worker_id;
         let until = result.token_expires_at.and_then(|at| at.to_time()).expect("a token expires");
+        let is_revoked = self.is_revoked_in_the_records(&worker);
         let before = self.sessions.granted.entry(worker.clone()).or_default();
-        before.push((packet.auth_token.expose().to_owned(), until));
+        before.push(Grant { token: packet.auth_token.expose().to_owned(), until, is_revoked });
         let count = before.len();
         let is_renewal = challenge.purpose == WorkerHandshakePurpose::RENEW;
         self.count(if is_renewal { "session renewed" } else { "session granted" });
@@ -187,8 +215,8 @@ impl Sim {
 
     /// Returns the token that a worker has, if it is valid.
     fn valid_token(&self, worker: &str) -> Option<&str> {
-        let (token, until) = self.sessions.granted.get(worker)?.last()?;
-        (*until > self.now).then_some(token)
+        let last = self.sessions.granted.get(worker)?.last()?;
+        (last.until > self.at(Who::Router) && !last.is_revoked).then_some(&last.token)
     }
 
     /// Notes whether a result reaches the router with a token that is valid now.
@@ -217,7 +245,7 @@ impl Sim {
     /// spec/14: a job is sent to a worker that has a session.
     pub(super) fn only_workers_with_a_session_get_jobs(&self, worker: &ComponentId) {
         let granted = self.sessions.granted.get(worker.as_str()).and_then(|granted| granted.last());
-        let has_session = granted.is_some() || self.trust() == Trust::Off;
+        let has_session = granted.is_some_and(|last| !last.is_revoked) || !self.trust().is_required();
         assert!(has_session, "spec/14 only_workers_with_a_session_get_jobs: {worker:?} has none");
     }
 
@@ -225,9 +253,10 @@ impl Sim {
     pub(super) fn sessions_outlive_the_router(&self) {
         let Some(authority) = self.router.as_ref().and_then(|host| host.router.authority()) else { return };
         for (worker, granted) in &self.sessions.granted {
-            let Some((_, until)) = granted.last().filter(|(_, until)| *until > self.now) else { continue };
-            let session = authority.session(self.now, worker);
-            let is_there = session.is_some_and(|session| session.expires_at >= *until);
+            let now = self.at(Who::Router);
+            let Some(last) = granted.last().filter(|last| last.until > now && !last.is_revoked) else { continue };
+            let session = authority.session(now, worker);
+            let is_there = session.is_some_and(|session| session.expires_at >= last.until);
             assert!(is_there, "ours sessions_outlive_the_router: {worker}");
         }
     }

@@ -13,7 +13,7 @@ use nuncio_core::time::Time;
 
 use super::blobs::{Op, Reply, Request};
 use super::bus::{Flight, Who};
-use super::params::Trust;
+use super::params::Mode;
 use super::reruns::History;
 use super::signing::HashVerifier;
 use super::signs::Said;
@@ -68,7 +68,7 @@ impl WorkerHost {
             config.signer = sim.signer(config.id.as_str());
             let topics = if who == 0 { &TOPICS[..] } else { &TOPICS[..1] };
             config.topics = topics.iter().map(|topic| Topic::new(topic).expect("a good topic")).collect();
-            config.trust = sim.worker_trust(config.id.as_str());
+            config.trust = sim.worker_trust(who);
             config.retries = params.retries;
             config.check_stored = params.check_stored;
             config.max_runtime = params.max_runtime.map(Duration::from_secs);
@@ -83,7 +83,7 @@ impl WorkerHost {
         seed[0] = u8::try_from(who).unwrap_or(u8::MAX);
         seed[1..5].copy_from_slice(&life.to_be_bytes());
         WorkerHost {
-            worker: Worker::new(config, seed, sim.now),
+            worker: Worker::new(config, seed, sim.at(Who::Worker(who))),
             life,
             jobs: BTreeMap::new(),
             were_stored: BTreeSet::new(),
@@ -130,7 +130,8 @@ impl Sim {
         self.ignored = (!is_admitted).then(|| packet_line(&flight.subject, &flight.bytes));
         let is_taken = is_admitted && self.workers[who].worker.admits();
         let due = self.due_rerun(who, flight).filter(|_| is_taken);
-        self.workers[who].worker.handle_packet(self.now, &flight.subject, &flight.bytes);
+        let at = self.at(Who::Worker(who));
+        self.workers[who].worker.handle_packet(at, &flight.subject, &flight.bytes);
         let packet = self.opened(&flight.bytes);
         let request = packet.as_ref().and_then(|packet| match &packet.payload {
             Some(Payload::JobRequest(request)) => {
@@ -142,7 +143,7 @@ impl Sim {
         self.ignored = None;
         self.the_next_attempt_runs(who, due);
         // With trust a worker believes its scheduler alone.
-        let packet = packet.filter(|packet| self.trust() == Trust::Off || packet.sender_id == "router");
+        let packet = packet.filter(|packet| self.params.modes[who] == Mode::Off || packet.sender_id == "router");
         if let (Subject::JobCancel, Some(Payload::JobCancel(cancel))) =
             (&flight.subject, packet.as_ref().filter(|_| is_admitted).and_then(|packet| packet.payload.as_ref()))
         {
@@ -155,15 +156,15 @@ impl Sim {
     }
 
     pub(super) fn answer_worker(&mut self, op: &Op, reply: Reply, draw: &mut Draw<'_, '_>) {
-        let host = &mut self.workers[op.worker];
+        let (at, host) = (self.at(Who::Worker(op.worker)), &mut self.workers[op.worker]);
         if host.life != op.life {
             return;
         }
         note(|| format!("  worker {} is answered {reply:?}", op.worker));
         let answered = match reply {
-            Reply::Fetched(fetched) => host.worker.fetched(self.now, op.attempt, fetched),
-            Reply::Looked(stored) => host.worker.looked(self.now, op.attempt, stored),
-            Reply::Stored(stored) => host.worker.stored(self.now, op.attempt, stored),
+            Reply::Fetched(fetched) => host.worker.fetched(at, op.attempt, fetched),
+            Reply::Looked(stored) => host.worker.looked(at, op.attempt, stored),
+            Reply::Stored(stored) => host.worker.stored(at, op.attempt, stored),
         };
         assert!(matches!(answered, Ok(()) | Err(WorkerRefused::Stale)), "{answered:?}");
         self.drain_worker(op.worker, None, draw);
@@ -223,6 +224,9 @@ impl Sim {
                     assert!(ended.is_some(), "spec/07 a_job_ends_once: {status:?}");
                     let now = self.now;
                     self.workers[who].history.ended(job, status, now);
+                }
+                WorkerOutput::Event(WorkerEvent::TrustFailed { .. }) if self.workers[who].worker.admits() => {
+                    self.count("goes on without a session");
                 }
                 WorkerOutput::Event(WorkerEvent::Drained) => self.count("drained"),
                 WorkerOutput::Event(WorkerEvent::Refused { .. }) => self.count("packet refused"),
@@ -314,9 +318,10 @@ impl Sim {
         self.workers[who].handlers.remove(&attempt);
         note(|| format!("  handler of {:?} on worker {who} ends: {:?}", handler.job, handler.ending));
         let has_result = !self.workers[who].is_live(attempt.job);
+        let now = self.at(Who::Worker(who));
         if draw.chance(self.params.slow_handlers) {
             let progress = Progress { percent: 50, ..Progress::default() };
-            let said = self.workers[who].worker.progress(self.now, attempt, &progress);
+            let said = self.workers[who].worker.progress(now, attempt, &progress);
             assert_eq!(said.is_err(), has_result, "spec/07 only_running_jobs_make_progress: {said:?}");
         }
         let answered = match handler.ending {
@@ -329,9 +334,9 @@ impl Sim {
                     self.model.job(&handler.job).outputs.insert(output.clone());
                 }
                 let worker = &mut self.workers[who].worker;
-                let first = worker.finish(self.now, attempt, output.clone());
+                let first = worker.finish(now, attempt, output.clone());
                 if handler.ending == Ending::Twice {
-                    let second = worker.finish(self.now, attempt, output);
+                    let second = worker.finish(now, attempt, output);
                     assert_eq!(second, Err(WorkerRefused::Stale), "spec/09 an_attempt_is_answered_once");
                 }
                 first
@@ -341,7 +346,7 @@ impl Sim {
                     self.model.job(&handler.job).failures.push(kind);
                 }
                 let failure = JobFailure { kind, code: ErrorCode::UNSPECIFIED, message: "the handler fails".into() };
-                self.workers[who].worker.fail(self.now, attempt, failure)
+                self.workers[who].worker.fail(now, attempt, failure)
             }
         };
         assert_eq!(answered, Ok(()), "ours every_handler_is_heard");
