@@ -14,7 +14,8 @@
 //! below each other, and tasks), `caracal_delegate` (an edge to another application, and its revocation),
 //! `caracal_transport` (calls by reqwest, and redirects), `caracal_gateway` (calls of resources through a gateway),
 //! `caracal_inbound` (an axum server that runs each request in the context of its caller), `caracal_batch` (a whole program,
-//! with its settings from the environment).
+//! with its settings from the environment), `caracal_arcp` (an ARCP server whose clients have mandates and whose agents act
+//! in sessions).
 
 pub mod bench;
 pub mod caracal;

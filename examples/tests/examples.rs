@@ -262,6 +262,11 @@ fn mcp_bridge_is_an_mcp_server_whose_tool_runs_a_job() {
 }
 
 #[test]
+fn caracal_arcp() {
+    run(env!("CARGO_BIN_EXE_caracal_arcp"));
+}
+
+#[test]
 fn caracal_delegate() {
     run(env!("CARGO_BIN_EXE_caracal_delegate"));
 }

@@ -1,6 +1,6 @@
 //! Caracal on smol.
 
-use nuncio_smol::{arcp, caracal};
+use nuncio_smol::{arcp, bridge, cap, caracal};
 
 #[path = "caracal/mod.rs"]
 mod suite;

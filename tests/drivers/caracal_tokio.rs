@@ -1,6 +1,6 @@
 //! Caracal on tokio.
 
-use nuncio_tokio::{arcp, caracal};
+use nuncio_tokio::{arcp, bridge, cap, caracal};
 
 #[path = "caracal/mod.rs"]
 mod suite;

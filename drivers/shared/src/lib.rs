@@ -7,7 +7,7 @@
 
 pub mod arcp;
 pub mod auth;
-#[cfg(feature = "cap")]
+#[cfg(any(feature = "cap", feature = "caracal"))]
 pub mod bridge;
 #[cfg(feature = "cap")]
 pub mod cap;

@@ -93,7 +93,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arcp;
-#[cfg(feature = "cap")]
+#[cfg(any(feature = "cap", feature = "caracal"))]
 pub mod bridge;
 #[cfg(feature = "cap")]
 pub mod cap;

@@ -1,7 +1,7 @@
 //! The tests of Caracal's drivers, against a scripted HTTP server, and in `served` against the coordinator of the
-//! workspace. `super::caracal` and `super::arcp` are the driver under test.
+//! workspace. `super::caracal` and its neighbours are the driver under test.
 
-use super::{arcp, caracal};
+use super::{arcp, bridge, cap, caracal};
 
 mod bearer;
 mod calls;
@@ -9,6 +9,7 @@ mod contexts;
 mod fixtures;
 mod inbound;
 mod issuer;
+mod jobs;
 mod leases;
 mod outbound;
 mod scopes;

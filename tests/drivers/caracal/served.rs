@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(6);
 
 /// A coordinator of app-a, app-b and app-c, which can delegate to the next one. It keeps its records and its address when
 /// it is started again.
-struct Site {
+pub(super) struct Site {
     generation: Generation,
     records: MemoryRecords,
     address: SocketAddr,
@@ -28,7 +28,7 @@ struct Site {
 }
 
 impl Site {
-    async fn start(generation: Generation) -> Site {
+    pub(super) async fn start(generation: Generation) -> Site {
         let (records, address) = (MemoryRecords::default(), ([127, 0, 0, 1], 0).into());
         let mut site = Site { generation, records, address, running: None };
         site.run().await;
@@ -77,7 +77,7 @@ impl Site {
             .generation(self.generation)
     }
 
-    fn application(&self, name: &str, scopes: &[&str]) -> Caracal {
+    pub(super) fn application(&self, name: &str, scopes: &[&str]) -> Caracal {
         self.builder(name, |url| TokenSource::secret(url, Secret::new(name)).scopes(scopes)).build().unwrap()
     }
 
@@ -90,7 +90,7 @@ impl Site {
     }
 
     /// Returns the numbers of sessions that have not ended, and of edges that are active.
-    fn live(&self) -> (usize, usize) {
+    pub(super) fn live(&self) -> (usize, usize) {
         let (coordinator, _) = self.running.as_ref().unwrap();
         (coordinator.live_sessions(), coordinator.active_edges())
     }
@@ -193,6 +193,10 @@ fn a_session_opens_with_an_edge_or_not_at_all() {
 
             let wide = child.context().run(a.delegate_to_spawn(new_edge(&["read", "write"], 1, 50)).into_future());
             assert_eq!(refused(wide.await), 403);
+            // Its session is terminated by a call of its own.
+            while site.live() != (3, 2) {
+                yield_now().await;
+            }
             let revoked = a.revoke(child.edge().unwrap().edge.clone()).await.unwrap();
             assert_eq!((revoked.edges, revoked.terminated), (2, 2), "{generation:?}");
             a.close().await;

@@ -239,6 +239,12 @@ pub(crate) fn token(text: &str) -> BearerToken {
     BearerToken::new(text).unwrap()
 }
 
+/// Returns another application of a coordinator.
+pub(crate) fn named(coordinator: &Server, name: &str) -> Caracal {
+    let builder = Caracal::builder(&coordinator.url(), ZoneId::new("z1").unwrap(), ApplicationId::new(name).unwrap());
+    builder.token(TokenSource::fixed(token("jwt-placeholder"))).build().unwrap()
+}
+
 /// Returns an application of a coordinator with a fixed token.
 pub(crate) fn application(coordinator: &Server) -> Caracal {
     builder(&coordinator.url()).token(TokenSource::fixed(token("jwt-placeholder"))).build().unwrap()

@@ -37,6 +37,27 @@ impl Invalid {
         }
     }
 
+    /// Returns an object with another member, in place of one of this name, or keeps the reason why that fails.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn with_member(
+        &mut self,
+        member: &'static str,
+        object: Option<&Json>,
+        name: &str,
+        value: &Json,
+    ) -> Option<Box<Json>> {
+        match serde_json::from_str::<std::collections::BTreeMap<String, &Json>>(object.map_or("{}", Json::get)) {
+            Ok(mut members) => {
+                members.insert(name.to_owned(), value);
+                self.json(member, &members)
+            }
+            Err(error) => {
+                self.0.get_or_insert_with(|| InvalidValue { member, source: Arc::new(error) });
+                None
+            }
+        }
+    }
+
     /// Returns the error that was kept.
     pub(crate) fn check(&self) -> Result<(), InvalidValue> {
         self.0.clone().map_or(Ok(()), Err)

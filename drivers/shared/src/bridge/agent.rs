@@ -22,6 +22,7 @@ use crate::io::Driver;
 /// | principal, trace | `principal_id`, `trace_id` |
 /// | `max_runtime_sec`, the end of the lease | `budget.deadline_ms` |
 /// | lease | a blob that the label `x-lease-ptr` names |
+/// | context of Caracal | the labels `traceparent`, `tracestate` and `baggage` |
 /// | cancel, and every other end of the ARCP job | a `JobCancel` |
 /// | `progress`, `artifact_ref` | `JobProgress`, artifacts of the result |
 /// | `metric` with a cost | a `JobProgress` whose step is `x-cost` and whose message is an amount, as `0.05 USD` |

@@ -33,6 +33,10 @@ pub(super) async fn submit<D: Driver>(
         .raw_input(input.map_or("null", Json::get).to_owned())
         .label(LEASE_LABEL, lease.to_string())
         .configure(move |request| request.principal_id = principal);
+    #[cfg(feature = "caracal")]
+    for (name, value) in super::caracal::labels(ctx) {
+        submit = submit.label(name, value);
+    }
     if let Some(version) = ctx.version() {
         submit = submit.label(VERSION_LABEL, version);
     }

@@ -92,6 +92,15 @@ impl<D: Driver> Caracal<D> {
     }
 }
 
+impl<D: Driver> Caracal<D> {
+    /// Returns the header fields of a context without its token.
+    pub(crate) fn unsigned_headers(&self, context: &ActiveContext) -> Result<Vec<Header>, CallError> {
+        let mut headers = self.owner.context_headers(context, &CallerHeaders::default())?;
+        headers.retain(|header| header.name() != "authorization");
+        Ok(headers)
+    }
+}
+
 impl<D: Driver> Owner<D> {
     /// Returns the context that a call is made in, with the application's latest token if it is one of its own.
     async fn calling(&self) -> Result<ActiveContext, CallError> {

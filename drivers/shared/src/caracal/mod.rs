@@ -49,12 +49,12 @@ pub use lifecycle::Lifecycle;
 #[cfg(feature = "jwt")]
 pub use mandate::{Mandate, MandateFault, MandateIssuer, MandateVerifier};
 pub use nuncio_core::caracal::{
-    ApplicationId, AuthorityId, BearerToken, CallFailure, CallerHeaders, ClientLimits, ClientRefused, Constraints,
-    Context, CoordinatorConfig, CoordinatorEvent, CoordinatorFault, CoordinatorLimits, CoordinatorRecord,
-    CoordinatorRecordError, CreatedEdge, EdgeId, EndReason, Enforcement, ForeignBaggage, Generation, Header,
-    HeaderValue, Hop, InboundEdge, InvalidHeader, InvalidId, InvalidRoutes, InvalidUrl, Kind, LIFECYCLE_SCOPE, Lease,
-    LeaseGeneration, MalformedAnswer, NewEdge, NoBearerToken, Reply, Resource, ResourceBinding, Revoked, Secret,
-    SessionId, TokenError, TooManyHops, Trace, Ttl, ZoneId,
+    ApplicationId, AuthorityId, Baggage, BearerToken, CallFailure, CallerHeaders, ClientLimits, ClientRefused,
+    Constraints, Context, CoordinatorConfig, CoordinatorEvent, CoordinatorFault, CoordinatorLimits, CoordinatorRecord,
+    CoordinatorRecordError, CreatedEdge, EdgeId, EndReason, Enforcement, Envelope, ForeignBaggage, Generation, Header,
+    HeaderValue, Hop, InboundEdge, InboundTrace, InvalidHeader, InvalidId, InvalidRoutes, InvalidUrl, Kind,
+    LIFECYCLE_SCOPE, Lease, LeaseGeneration, MalformedAnswer, NewEdge, NoBearerToken, Reply, Resource, ResourceBinding,
+    Revoked, Secret, SessionId, TokenError, TooManyHops, Trace, Ttl, ZoneId,
 };
 pub use nuncio_core::trace::{SpanId, TraceFlags, TraceId, TraceState};
 pub use nuncio_link::http as http_types;

@@ -1,8 +1,11 @@
 //! What an agent is given besides its input.
 
+#[cfg(feature = "caracal")]
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobId, Json, Refused, Secret, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
@@ -12,7 +15,7 @@ use serde::Serialize;
 
 use super::delegate::{Child, Delegation};
 use super::event::json;
-use super::job::Job;
+use super::job::{Attachment, Ended, Job};
 use crate::arcp::server::hub::Hub;
 use crate::io::BoxFuture;
 use crate::io::sync::CancellationToken;
@@ -273,16 +276,35 @@ impl JobContext {
     /// Delegates work to another agent of this runtime (§10). The child's lease is within this job's. The child goes on
     /// if its handle is dropped.
     pub async fn delegate(&self, delegation: &Delegation) -> Result<Child, Denied> {
+        let (id, ended) = self.delegate_with(delegation, None).await?;
+        Ok(Child::new(id, ended))
+    }
+
+    /// Delegates work with a value for the child's agent. Returns the child's id, and a receiver of its end.
+    pub(crate) async fn delegate_with(
+        &self,
+        delegation: &Delegation,
+        attachment: Option<Attachment>,
+    ) -> Result<(Option<JobId>, oneshot::Receiver<Ended>), Denied> {
         let request = delegation.request()?;
         let attempt = || {
             self.hub.run(|state, now| {
                 let child = state.runtime.delegate(now, self.job.key, &request)?;
+                if let Some(attachment) = &attachment {
+                    state.attach(child, Arc::clone(attachment));
+                }
                 let id = state.runtime.job(child).map(|view| view.id);
                 Ok((id, state.await_end(child)))
             })
         };
         let (id, ended) = self.unblocked(attempt, |denied| matches!(denied, Denied::Blocked)).await?;
-        Ok(Child::new(id.map(JobId::from), ended))
+        Ok((id.map(JobId::from), ended))
+    }
+
+    /// Returns the value that the delegating job has attached to this one.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn attachment<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.job.attachment.clone()?.downcast().ok()
     }
 
     /// Rotates a credential of this job (§9.8.2): the owner receives the new value, and the old one is revoked.

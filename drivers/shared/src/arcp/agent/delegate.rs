@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_channel::oneshot;
 use nuncio_core::arcp::{Delegate, Denied, Fault, FinalStatus, JobId, Json};
+#[cfg(feature = "caracal")]
+use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +82,23 @@ impl Delegation {
     pub fn lease_constraints(mut self, constraints: &(impl Serialize + ?Sized)) -> Delegation {
         self.lease_constraints = self.invalid.json("lease constraints", constraints);
         self
+    }
+
+    /// Returns the lease, which allows nothing if none is set; an error if it is malformed.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn lease_asked(&self) -> Result<Lease, Fault> {
+        self.invalid.check().map_err(|invalid| Fault::invalid(invalid.to_string()))?;
+        let json = self.lease_request.as_deref().map_or("{}", Json::get);
+        Lease::parse(if json == "null" { "{}" } else { json }).map_err(|error| Fault::invalid(error.to_string()))
+    }
+
+    /// Returns when the lease ends, if that is set and can be read.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn expiry_asked(&self) -> Option<Time> {
+        let constraints: BTreeMap<String, &Json> =
+            serde_json::from_str(self.lease_constraints.as_deref()?.get()).ok()?;
+        let expiry: String = serde_json::from_str(constraints.get("expires_at")?.get()).ok()?;
+        Time::parse_rfc3339(&expiry)
     }
 
     /// The request for the machine, or the first value that could not be written.

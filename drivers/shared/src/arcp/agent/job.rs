@@ -1,5 +1,6 @@
 //! A running job, as the server's tasks and its agent share it.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -18,6 +19,9 @@ use crate::io::sync::{CancellationToken, lock};
 pub(crate) struct Job {
     pub(crate) key: JobKey,
     pub(crate) info: JobInfo,
+    /// What the job that delegated this one has attached for its agent.
+    #[cfg_attr(not(feature = "caracal"), expect(dead_code, reason = "only the bridge of Caracal attaches values"))]
+    pub(crate) attachment: Option<Attachment>,
     /// The agent's span, from its start to the job's end.
     span: Mutex<Span>,
     /// Cancelled when the agent is to stop.
@@ -54,6 +58,9 @@ pub(crate) struct JobInfo {
     pub(crate) restarts: u32,
 }
 
+/// A value that a job attaches to one that it delegates, for its agent. It stays within the process, and no peer can set it.
+pub(crate) type Attachment = Arc<dyn Any + Send + Sync>;
+
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -65,7 +72,7 @@ pub(crate) struct Ended {
 }
 
 impl Job {
-    pub(crate) fn new(key: JobKey, view: &JobView<'_>) -> Job {
+    pub(crate) fn new(key: JobKey, view: &JobView<'_>, attachment: Option<Attachment>) -> Job {
         let info = JobInfo {
             id: view.id.into(),
             session: view.session.map(SessionId::from),
@@ -85,6 +92,7 @@ impl Job {
         Job {
             key,
             info,
+            attachment,
             span: Mutex::new(Span::none()),
             cancelled: CancellationToken::new(),
             cancel_reason: OnceLock::new(),

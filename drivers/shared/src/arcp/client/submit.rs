@@ -111,6 +111,20 @@ impl Submit {
         self
     }
 
+    /// Adds a member to the extensions, in place of one of this name.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn with_extension(mut self, name: &str, value: &Json) -> Submit {
+        self.extensions = self.invalid.with_member("extensions", self.extensions.as_deref(), name, value);
+        self
+    }
+
+    /// Sets the trace, unless one is set.
+    #[cfg(feature = "caracal")]
+    pub(crate) fn or_trace_id(mut self, trace_id: Option<TraceId>) -> Submit {
+        self.trace_id = self.trace_id.or(trace_id);
+        self
+    }
+
     pub(crate) fn agent(&self) -> &str {
         &self.agent
     }

@@ -12,7 +12,7 @@ use tracing::{Span, debug, info};
 use super::action::Actions;
 use super::gate::Gate;
 use super::provision::{Grant, Revocation};
-use crate::arcp::agent::job::{Ended, Job};
+use crate::arcp::agent::job::{Attachment, Ended, Job};
 use crate::arcp::agent::span;
 use crate::arcp::journal::Replay;
 use crate::auth::{Claim, PeerCertificate};
@@ -30,6 +30,8 @@ pub(crate) struct State {
     jobs: HashMap<JobKey, Arc<Job>>,
     /// Delegated jobs whose parents wait for their end.
     awaited: HashMap<JobKey, oneshot::Sender<Ended>>,
+    /// What is attached to delegated jobs whose agents have not started.
+    attachments: HashMap<JobKey, Attachment>,
     /// Records that are not durable yet. `None` without a journal: then no output waits for one.
     unrecorded: Option<Vec<(u64, Record)>>,
     /// Whether there is a provisioner.
@@ -49,6 +51,7 @@ impl State {
             certificates: HashMap::new(),
             jobs: HashMap::new(),
             awaited: HashMap::new(),
+            attachments: HashMap::new(),
             unrecorded: has_journal.then(Vec::new),
             credentials: has_provisioner,
             armed: Time::MAX,
@@ -81,6 +84,11 @@ impl State {
         let (sender, receiver) = oneshot::channel();
         self.awaited.insert(job, sender);
         receiver
+    }
+
+    /// Attaches a value to a job that has just been delegated, for its agent.
+    pub(crate) fn attach(&mut self, job: JobKey, attachment: Attachment) {
+        self.attachments.insert(job, attachment);
     }
 
     /// Notes that all records up to this one are durable.
@@ -192,7 +200,7 @@ impl State {
             Event::Start { job: key } => {
                 if let Some(view) = self.runtime.job(key) {
                     let parent = self.delegating_span(key, view.parent);
-                    let job = Arc::new(Job::new(key, &view));
+                    let job = Arc::new(Job::new(key, &view, self.attachments.remove(&key)));
                     self.jobs.insert(key, Arc::clone(&job));
                     actions.push(move |host| host.start(job, parent));
                 }
@@ -219,7 +227,9 @@ impl State {
                 let budget = self.runtime.job(key).and_then(|view| view.budget.map(Budget::to_json_numbers));
                 let ended = Ended { status, fault, result, budget };
                 let (job, awaited) = (self.jobs.remove(&key), self.awaited.remove(&key));
+                let attachment = self.attachments.remove(&key);
                 actions.push(move |_| {
+                    drop(attachment);
                     if let Some(job) = job {
                         end_job(&job, &ended);
                     }

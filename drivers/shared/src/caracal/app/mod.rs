@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::caracal::{ApplicationId, Context, Generation, Hop, Kind, Routes, Trace, Ttl, ZoneId};
+use nuncio_core::caracal::{ApplicationId, Context, Envelope, Generation, Hop, Kind, Routes, Trace, Ttl, ZoneId};
 use nuncio_core::trace::TraceId;
 
 use super::context::{ActiveContext, current};
@@ -17,7 +17,7 @@ use super::error::CallError;
 use super::hub::Hub;
 #[cfg(feature = "tls")]
 use crate::auth::{ClientTls, TlsError};
-use crate::io::{Driver, random};
+use crate::io::{BoxFuture, Driver, Io as _, random};
 
 /// An application that acts by the sessions and edges of a coordinator. Clones are the same application.
 ///
@@ -85,6 +85,21 @@ impl<D: Driver> Caracal<D> {
         self.owner.hub.http.tls()
     }
 
+    /// Returns whether a context is one of this application.
+    pub(crate) fn owns(&self, context: &Context) -> bool {
+        self.owner.owns(context)
+    }
+
+    /// Returns the generation of the coordinator.
+    pub(crate) fn generation(&self) -> Generation {
+        self.owner.settings.generation
+    }
+
+    /// Runs a future on the application's thread.
+    pub(crate) fn spawn_task(&self, task: BoxFuture<'static, ()>) {
+        self.owner.hub.thread.spawn(task);
+    }
+
     /// Sends the terminations that wait, awaits the answers to what is under way, and ends. Other calls fail from now on.
     ///
     /// Sessions whose scopes are still open go on until their lifetimes end.
@@ -97,8 +112,22 @@ impl<D: Driver> Caracal<D> {
 impl<D: Driver> Owner<D> {
     /// Returns the present context if it is one of this application.
     pub(super) fn own_current(&self) -> Option<ActiveContext> {
+        current().filter(|context| self.owns(context))
+    }
+
+    pub(super) fn owns(&self, context: &Context) -> bool {
         let Settings { zone, application, .. } = &self.settings;
-        current().filter(|context| context.zone() == zone && context.application() == application)
+        context.zone() == zone && context.application() == application
+    }
+
+    /// Returns the context of a caller that this application acts for with a token of its own.
+    pub(super) async fn acting_for(&self, caller: Envelope) -> Result<ActiveContext, CallError> {
+        let token = self.hub.tokens.valid().await.map_err(CallError::NoToken)?;
+        let Settings { zone, application, .. } = &self.settings;
+        let caller = Envelope { token: Some(token.clone()), ..caller };
+        let context = Context::inbound(zone.clone(), application.clone(), caller);
+        // It has a token.
+        Ok(ActiveContext::own(context.unwrap_or_else(|_| Context::new(zone.clone(), application.clone(), token))))
     }
 
     /// Returns the application's context outside every session, in a new trace.

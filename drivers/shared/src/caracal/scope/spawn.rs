@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use nuncio_core::caracal::{
-    AuthorityId, ClientEvent, Context, Kind, Metadata, NewEdge, SessionId, Spawn, TooManyHops, Trace, Ttl,
+    AuthorityId, ClientEvent, Context, Envelope, Kind, Metadata, NewEdge, SessionId, Spawn, TooManyHops, Trace, Ttl,
 };
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ use crate::io::{BoxFuture, Driver};
 #[must_use = "nothing is opened before it is awaited"]
 pub struct SpawnBuilder<D: Driver> {
     owner: Arc<Owner<D>>,
+    above: Option<Above>,
     edge: Option<NewEdge>,
     kind: Kind,
     ttl: Result<Option<Ttl>, CallError>,
@@ -34,10 +35,40 @@ pub struct SpawnBuilder<D: Driver> {
     trace: Option<Trace>,
 }
 
+/// What the session is opened in, if that is not the present context.
+enum Above {
+    Context(ActiveContext),
+    Caller(Box<Envelope>),
+}
+
 impl<D: Driver> SpawnBuilder<D> {
     pub(in crate::caracal) fn new(owner: Arc<Owner<D>>, edge: Option<NewEdge>) -> SpawnBuilder<D> {
         let Settings { kind, ttl, .. } = owner.settings;
-        SpawnBuilder { owner, edge, kind, ttl: Ok(ttl), metadata: Ok(None), parent: None, authority: None, trace: None }
+        SpawnBuilder {
+            owner,
+            above: None,
+            edge,
+            kind,
+            ttl: Ok(ttl),
+            metadata: Ok(None),
+            parent: None,
+            authority: None,
+            trace: None,
+        }
+    }
+
+    /// Sets the context that it is opened in, in place of the present one. One of another application counts as none.
+    pub fn from(mut self, context: &ActiveContext) -> SpawnBuilder<D> {
+        self.above = Some(Above::Context(context.clone()));
+        self
+    }
+
+    /// Sets the caller that it is opened for, in place of the present context. The session is a root, because the caller's
+    /// session belongs to the caller; its context has the caller's trace, hops and baggage, and the caller's edge as its
+    /// parent edge. The token is the application's own, whatever the caller has sent.
+    pub fn on_behalf_of(mut self, caller: &Envelope) -> SpawnBuilder<D> {
+        self.above = Some(Above::Caller(Box::new(caller.clone())));
+        self
     }
 
     /// Sets the kind.
@@ -85,9 +116,14 @@ impl<D: Driver> SpawnBuilder<D> {
     }
 
     async fn open(self) -> Result<Scope<D>, CallError> {
-        let SpawnBuilder { owner, edge, kind, ttl, metadata, parent, authority, trace } = self;
+        let SpawnBuilder { owner, above, edge, kind, ttl, metadata, parent, authority, trace } = self;
         let Settings { application, hop_limit, .. } = &owner.settings;
-        let above = match owner.own_current() {
+        let context = match above {
+            Some(Above::Caller(caller)) => Some(owner.acting_for(*caller).await?),
+            Some(Above::Context(context)) => Some(context).filter(|context| owner.owns(context)),
+            None => owner.own_current(),
+        };
+        let above = match context {
             Some(context) => context,
             None => owner.outside().await?,
         };
