@@ -54,7 +54,7 @@ impl Random {
     }
 
     /// Returns a random number below `bound`, or 0 if that is 0.
-    #[cfg(feature = "caracal")]
+    #[cfg(any(feature = "cap", feature = "caracal"))]
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let scaled = u128::from(self.rng.next_u64()).saturating_mul(u128::from(bound)) >> 64;
         u64::try_from(scaled).unwrap_or(0)

@@ -141,9 +141,10 @@ const WORKER: [(&str, &str); 22] = [
     ("followers", "few_requests_follow_the_same_idempotency_key"),
 ];
 
-const CAP_CLIENT: [(&str, &str); 5] = [
+const CAP_CLIENT: [(&str, &str); 6] = [
     ("resubmit_after", "a_request_of_which_nothing_is_heard_is_sent_again_a_few_times"),
     ("resubmissions", "a_request_of_which_nothing_is_heard_is_sent_again_a_few_times"),
+    ("reconnected_after", "a_request_that_is_sent_on_a_new_connection_is_sent_again_soon_until_the_job_is_heard"),
     ("cancel_after", "a_cancellation_is_sent_and_the_result_awaited"),
     ("jobs", "the_jobs_that_are_awaited_are_bounded"),
     ("request_bytes", "the_jobs_that_are_awaited_are_bounded"),

@@ -236,6 +236,45 @@ fn what_is_awaited_is_sent_again_when_the_bus_is_back() {
     assert_eq!(lines[2..], ["submit a", "submit b", "cancel b enough"]);
 }
 
+/// Waits for the next request, and returns after how many microseconds it is sent.
+fn next_request(harness: &mut Harness) -> u64 {
+    let (at, timer) = harness.client.poll_timeout().unwrap();
+    assert_eq!(timer, ClientTimer::Resubmit);
+    let pause = at.since(harness.now);
+    harness.now = at;
+    harness.client.handle_timeout(at);
+    assert_eq!(harness.drain(), ["submit j"]);
+    pause
+}
+
+#[test]
+fn a_request_that_is_sent_on_a_new_connection_is_sent_again_soon_until_the_job_is_heard() {
+    let mut harness = Harness::with(|config| config.resubmissions = 1);
+    harness.client.submit(harness.now, request("j"), "trace", None).unwrap();
+    assert_eq!(harness.drain(), ["submit j"]);
+    let reconnect = |harness: &mut Harness| {
+        harness.client.handle_disconnected(harness.now);
+        harness.client.handle_connected(harness.now);
+        assert_eq!(harness.drain()[2..], ["submit j"]);
+    };
+    for _ in 0..2 {
+        // The router may be back later than the client: it does not get the first requests.
+        reconnect(&mut harness);
+        for seconds in [2, 4, 8, 16] {
+            let pause = next_request(&mut harness);
+            assert!((seconds * 500_000..seconds * 1_500_000).contains(&pause), "{pause} for {seconds} s");
+        }
+        let (at, _) = harness.client.poll_timeout().unwrap();
+        assert_eq!(at.since(harness.now), 30_000_000, "these requests do not count");
+    }
+    // What is heard ends the hurry.
+    reconnect(&mut harness);
+    next_request(&mut harness);
+    assert_eq!(harness.progress("j", 5), ["progress j 5"]);
+    assert_eq!(next_request(&mut harness), 30_000_000);
+    assert_eq!(harness.client.poll_timeout(), None, "it was sent again often enough");
+}
+
 #[test]
 fn jobs_have_distinct_ids_and_valid_requests() {
     let mut harness = Harness::new();

@@ -155,6 +155,48 @@ fn a_router_that_is_started_again_goes_on_with_what_it_has_accepted() {
 }
 
 #[test]
+fn a_result_that_was_missed_comes_soon_although_the_router_is_back_later_than_the_client() {
+    within(async {
+        let net = Net::new();
+        let (of_client, of_router) = (net.bus.another(), net.bus.another());
+        let router = Router::builder().start(of_router.clone()).unwrap();
+        router.ready().await.unwrap();
+        let (open, gate) = smol::channel::bounded::<()>(1);
+        let worker = Worker::builder().job("job.gate", move |ctx: JobContext, (): ()| {
+            let gate = gate.clone();
+            async move {
+                ctx.progress(1).await?;
+                gate.recv().await?;
+                Ok("open")
+            }
+        });
+        let worker = worker.start(net.bus.another(), net.store.clone()).unwrap();
+        worker.ready().await.unwrap();
+        let soon = |config: &mut super::cap::ClientConfig| {
+            (config.resubmit_after, config.reconnected_after) = (Duration::from_hours(1), Duration::from_millis(1));
+        };
+        let client = Client::builder().configure(soon).connect(of_client.clone(), net.store.clone()).unwrap();
+        client.ready().await.unwrap();
+        let mut job = client.submit(Submit::new("job.gate")).await.unwrap();
+        job.progress().next().await.expect("the job runs");
+        // The server takes everybody's connection; the result comes while the client is away.
+        of_client.cut();
+        open.send(()).await.unwrap();
+        while router.live() > 0 {
+            smol::future::yield_now().await;
+        }
+        of_router.cut();
+        // The client is back first, and the router does not get its request.
+        let witness = net.bus.another();
+        let mut requests = witness.subscribe("sys.job.submit", None).await.unwrap();
+        of_client.restore();
+        requests.next().await.expect("the client asks");
+        of_router.restore();
+        assert_eq!(job.result::<String>().await.unwrap(), "open");
+    });
+}
+
+#[test]
 fn a_job_waits_while_the_router_is_cut_off() {
     within(async {
         let net = Net::new();

@@ -36,6 +36,10 @@ pub struct ClientConfig {
     pub resubmit_after: Duration,
     /// How often a request is sent again. Default: 5. After that its result is still awaited.
     pub resubmissions: u32,
+    /// The time after which a request that was sent again on a new connection is sent once more, because the router may have
+    /// been away as well; it doubles with every further time up to [`resubmit_after`](ClientConfig::resubmit_after), and
+    /// varies by half, so that clients do not come all at once. These requests do not count as `resubmissions`. Default: 2 s.
+    pub reconnected_after: Duration,
     /// The time without a result after which a cancellation is sent again for the first time; it doubles with every further
     /// time up to [`resubmit_after`](ClientConfig::resubmit_after). Default: 2 s.
     pub cancel_after: Duration,
@@ -82,6 +86,7 @@ impl ClientConfig {
             await_retries: false,
             resubmit_after: Duration::from_secs(30),
             resubmissions: 5,
+            reconnected_after: Duration::from_secs(2),
             cancel_after: Duration::from_secs(2),
             limits: ClientLimits { jobs: 10_000, request_bytes: 64 << 20 },
         }

@@ -7,7 +7,8 @@ use crate::time::Time;
 
 impl Client {
     /// Notes that the bus is there, without the subscriptions of an earlier connection. The client subscribes, and sends all
-    /// requests whose results are awaited, because it may have missed them.
+    /// requests whose results are awaited, because it may have missed them: at once, and until something is heard of a job
+    /// again after pauses that begin with [`ClientConfig::reconnected_after`](super::config::ClientConfig::reconnected_after).
     pub fn handle_connected(&mut self, now: Time) {
         self.advance(now);
         if core::mem::replace(&mut self.is_connected, true) {
@@ -17,6 +18,7 @@ impl Client {
             self.outputs.push_back(ClientOutput::Subscribe { subject });
         }
         for job in self.jobs.keys() {
+            self.jobs.reconnect(job);
             self.publish_again(job);
         }
     }

@@ -26,6 +26,8 @@ struct Job {
     requests: u32,
     resubmissions: u32,
     resubmit_at: Option<Time>,
+    /// How often its request was sent on a new connection, if nothing was heard since and it is sent again soon.
+    reconnected: Option<u32>,
     /// How often its cancellation was sent.
     cancellations: u32,
     cancel_at: Option<Time>,
@@ -65,6 +67,7 @@ impl Jobs {
             requests: 0,
             resubmissions: 0,
             resubmit_at: None,
+            reconnected: None,
             cancellations: 0,
             cancel_at: None,
             is_heard: false,
@@ -138,7 +141,8 @@ impl Jobs {
     /// Sends the request of a job again at some time, unless it was sent again often enough.
     pub(super) fn resubmit_at(&mut self, key: ClientJob, at: Time, resubmissions: u32) {
         let Some(job) = self.slab.get_mut(key) else { return };
-        let next = Some(at).filter(|at| job.resubmissions < resubmissions && *at < Time::MAX);
+        let may_send = job.reconnected.is_some() || job.resubmissions < resubmissions;
+        let next = Some(at).filter(|at| may_send && *at < Time::MAX);
         move_timer(&mut self.timers, &mut job.resubmit_at, next, ClientTimer::Resubmit, key);
     }
 
@@ -169,8 +173,25 @@ impl Jobs {
     /// Notes that something was heard of a job.
     pub(super) fn heard(&mut self, key: ClientJob) {
         if let Some(job) = self.slab.get_mut(key) {
-            job.is_heard = true;
+            (job.is_heard, job.reconnected) = (true, None);
         }
+    }
+
+    /// Notes that there is a new connection, on which the request of a job is sent again.
+    pub(super) fn reconnect(&mut self, key: ClientJob) {
+        if let Some(job) = self.slab.get_mut(key) {
+            job.reconnected = Some(0).filter(|_| job.requests > 0);
+        }
+    }
+
+    /// Returns the pause until the request of a job that is sent on a new connection is sent again, if that is shorter than
+    /// the longest.
+    pub(super) fn pause(&mut self, key: ClientJob, first: Duration, longest: Duration) -> Option<Duration> {
+        let job = self.slab.get_mut(key)?;
+        let factor = 1_u32.checked_shl(job.reconnected?).unwrap_or(u32::MAX);
+        let pause = Some(first.saturating_mul(factor)).filter(|pause| *pause < longest);
+        job.reconnected = job.reconnected.filter(|_| pause.is_some());
+        pause
     }
 
     /// Returns how often the request of a job was sent, if nothing was heard of the job.
@@ -178,10 +199,12 @@ impl Jobs {
         self.slab.get(key).filter(|job| !job.is_heard).map(|job| job.requests)
     }
 
-    /// Counts that the request of a job was sent again.
+    /// Counts that the request of a job is sent again.
     pub(super) fn resubmitted(&mut self, key: ClientJob) {
-        if let Some(job) = self.slab.get_mut(key) {
-            job.resubmissions = job.resubmissions.saturating_add(1);
+        let Some(job) = self.slab.get_mut(key) else { return };
+        match &mut job.reconnected {
+            Some(times) => *times = times.saturating_add(1),
+            None => job.resubmissions = job.resubmissions.saturating_add(1),
         }
     }
 

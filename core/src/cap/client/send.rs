@@ -1,6 +1,7 @@
 //! Packets are sealed and published.
 
 use alloc::string::String;
+use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -49,7 +50,18 @@ impl Client {
         }
         self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobSubmit, bytes: Bytes::from(sealed.bytes) });
         self.jobs.requested(job);
-        let at = self.now.plus(self.config.resubmit_after);
+        self.await_sign(job);
+    }
+
+    /// Sends the request of a job again if nothing is heard of it: soon after the first request on a new connection, because
+    /// the router may be back later than the client, and otherwise after the usual time.
+    fn await_sign(&mut self, job: ClientJob) {
+        let longest = self.config.resubmit_after;
+        let pause = self.jobs.pause(job, self.config.reconnected_after, longest).map(|pause| {
+            let spread = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+            pause / 2 + Duration::from_micros(self.random.below(spread.max(1)))
+        });
+        let at = self.now.plus(pause.unwrap_or(longest));
         self.jobs.resubmit_at(job, at, self.config.resubmissions);
     }
 
@@ -82,7 +94,7 @@ impl Client {
         let (request, trace_id) = (request.clone(), String::from(trace_id));
         match self.sealed(&Subject::JobSubmit, &trace_id, request) {
             Ok(sealed) => self.publish_request(job, sealed),
-            Err(_) => self.jobs.resubmit_at(job, self.now.plus(self.config.resubmit_after), self.config.resubmissions),
+            Err(_) => self.await_sign(job),
         }
         self.publish_cancel(job);
     }
