@@ -227,13 +227,13 @@ fn s6_3_an_acknowledged_event_is_gone() {
 }
 
 #[test]
-fn s6_3_a_live_connection_is_replaced_and_closed_with_1008() {
+fn s6_3_a_live_connection_is_replaced_and_closed_with_4409() {
     let mut w = World::new();
     let a = w.login("tok-alice");
     let job = w.job(a, "echo");
     w.drain(a);
     let b = w.resume(a, 0);
-    assert_eq!(w.closed(a), Some(1008));
+    assert_eq!(w.closed(a), Some(4409), "a code of its own: its client does not come back");
     w.expect_nothing(a);
     w.drain(b);
     w.log(&job, "to b");
@@ -258,7 +258,7 @@ fn s6_3_nothing_is_written_to_the_old_connection_after_the_takeover() {
     }
     w.drain(a);
     let b = w.resume(a, 1);
-    assert_eq!(w.closed(a), Some(1008), "closed without a frame and without lingering");
+    assert_eq!(w.closed(a), Some(4409), "closed without a frame and without lingering");
     w.release_writes(a);
     w.expect_nothing(a);
     assert_eq!(seqs(&w.drain(b)), [2, 3, 4, 5, 6]);
@@ -333,7 +333,7 @@ fn s6_3_nothing_is_resumed_before_authentication_is_answered() {
     w.runtime.admit(w.now, b, "alice").unwrap();
     w.advance(0);
     w.expect(b, "session.welcome");
-    assert_eq!(w.closed(a), Some(1008));
+    assert_eq!(w.closed(a), Some(4409));
 }
 
 #[test]

@@ -179,6 +179,28 @@ fn a_request_too_large_for_the_runtime_fails_alone() {
     assert_eq!(lines, ["h0 accepted j"]);
 }
 
+/// Two clients of one session would otherwise take it from each other without end.
+#[test]
+fn a_client_whose_session_was_taken_over_does_not_come_back() {
+    let mut harness = Harness::live();
+    harness.submit();
+    let id = harness.id_of("job.submit");
+    harness.frame(&accepted("j", Some(&id)));
+    harness.client.handle_peer_close(harness.now, 4409);
+    let lines = harness.drain();
+    assert!(lines.iter().any(|line| line.contains("another client has resumed the session")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("connect")), "{lines:?}");
+}
+
+/// Its own hello on an earlier connection may have arrived late.
+#[test]
+fn a_client_that_was_replaced_before_it_has_sent_anything_comes_back() {
+    let mut harness = Harness::live();
+    harness.client.handle_peer_close(harness.now, 4409);
+    let lines = harness.drain();
+    assert!(lines.iter().any(|line| line.starts_with("connect")), "{lines:?}");
+}
+
 #[test]
 fn a_close_with_another_code_fails_no_request() {
     let mut harness = Harness::live();

@@ -42,6 +42,30 @@ fn a_client_that_resumes_a_session_may_cancel_its_jobs() {
 }
 
 #[test]
+fn a_client_whose_session_is_taken_over_ends_and_leaves_the_other_one_alone() {
+    within(async {
+        let server = builder().agent("waits", waits).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let client = || Client::builder(listening.url(), "tok-alice").unwrap();
+        let first = client().connect().await.unwrap();
+        let mut job = first.submit(&Submit::new("waits")).await.unwrap();
+        let point = first.resume_point().unwrap();
+        let second = client().resume(point).connect().await.unwrap();
+
+        let ended = job.outcome().await.unwrap_err();
+        assert!(matches!(ended, SessionEnd::Closed(CloseReason::TakenOver)), "{ended}");
+        assert!(ended.to_string().contains("another client has resumed the session"), "{ended}");
+        let refused = first.submit(&Submit::new("waits")).await.unwrap_err();
+        assert!(matches!(refused, ClientError::Ended(SessionEnd::Closed(CloseReason::TakenOver))), "{refused}");
+
+        let mut job = second.subscribe(job.job_id(), Subscribe::default()).await.unwrap();
+        job.cancel(None).await.unwrap();
+        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Cancelled);
+        assert_eq!(server.stats().totals.resumes, 1, "the first client did not come back");
+    });
+}
+
+#[test]
 fn a_wrong_token_or_another_principal_resumes_nothing() {
     within(async {
         let server = builder().agent("waits", waits).build().unwrap();

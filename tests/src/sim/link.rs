@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) down: VecDeque<Bytes>,
     pub(super) up_queue: VecDeque<Bytes>,
     pub(super) up: VecDeque<Bytes>,
+    /// The close code that the runtime has sent.
+    pub(super) code: Option<u16>,
     /// Whether the socket accepts nothing more from the runtime, so that its credit does not return.
     pub(super) stalled: bool,
     /// Whether the transport is broken: frames written from now on are lost.
@@ -47,6 +49,7 @@ impl Link {
             up_queue: VecDeque::new(),
             up: VecDeque::new(),
             stalled: false,
+            code: None,
             broken: false,
             half_open: false,
             closed: false,

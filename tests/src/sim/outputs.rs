@@ -88,10 +88,11 @@ impl Sim {
         match output {
             Output::Store { .. } | Output::Reading { .. } => {}
             Output::Send { conn, frame, .. } => self.send(conn, &frame),
-            Output::Close { conn, .. } => {
+            Output::Close { conn, code, .. } => {
                 let number = self.link_of(conn);
                 if let Some(link) = self.links.get_mut(&number).filter(|link| !link.runtime_done) {
                     link.runtime_done = true;
+                    link.code = Some(code);
                     link.up.clear();
                     self.invariants.closed(conn);
                 }

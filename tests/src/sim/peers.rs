@@ -244,11 +244,15 @@ impl Sim {
         }
         let Some(link) = self.links.get_mut(&number).filter(|link| link.down_ended()) else { return delivered };
         link.peer_done = true;
+        let code = link.code.filter(|_| !link.broken);
         if let End::Client(who) = link.peer
             && self.peers[who].link == Some(number)
         {
             self.peers[who].link = None;
-            self.peers[who].client.handle_close(self.now);
+            match code {
+                Some(code) => self.peers[who].client.handle_peer_close(self.now, code),
+                None => self.peers[who].client.handle_close(self.now),
+            }
             self.drain_peer(who);
         }
         delivered

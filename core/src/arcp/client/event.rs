@@ -231,6 +231,9 @@ pub enum CloseReason {
     /// The runtime answered a resume with another session.
     #[error("the runtime began a new session instead of resuming the old one")]
     SessionReplaced,
+    /// Another client has resumed the session and receives its events from now on. Its jobs go on.
+    #[error("another client has resumed the session")]
+    TakenOver,
     /// The runtime does not speak ARCP: a frame was too large, or too many were malformed. The sentence says which.
     #[error("{0}")]
     Protocol(&'static str),

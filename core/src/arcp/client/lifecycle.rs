@@ -11,6 +11,7 @@ use super::jobs::Jobs;
 use super::silence::Silence;
 use super::state::AfterLoss;
 use super::transport::Transport;
+use crate::arcp::wire::close;
 use crate::arcp::wire::request::write;
 use crate::time::Time;
 
@@ -46,6 +47,11 @@ impl Client {
     ///
     /// The code 1009 means that a message was too large. The largest unanswered request then fails, because sending it
     /// again would lose the next transport as well.
+    ///
+    /// The code [`close::REPLACED`] means that another client has resumed the session. This one is closed then, with
+    /// [`CloseReason::TakenOver`]; if it came back, the two would take the session from each other without end. A client
+    /// that has sent nothing since its welcome resumes once more instead, because it may have been replaced by an earlier
+    /// connection of its own, whose hello was late.
     pub fn handle_peer_close(&mut self, now: Time, code: u16) {
         const MESSAGE_TOO_BIG: u16 = 1009;
         self.advance(now);
@@ -54,6 +60,10 @@ impl Client {
             && let Some((id, bytes)) = self.requests.largest_sent()
         {
             self.fail(id, RequestFailure::TooLarge { bytes });
+        }
+        if code == close::REPLACED && self.transport.is_proved() && self.state.refuse() {
+            self.outbox.purge();
+            return self.end(CloseReason::TakenOver);
         }
         self.transport_lost();
     }

@@ -26,6 +26,8 @@ pub(super) struct Transport {
     pongs: VecDeque<Box<str>>,
     /// Malformed frames in a row.
     bad_frames: u32,
+    /// Whether a frame was sent since the welcome, which proves that the resume token was received.
+    proved: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +74,15 @@ impl Transport {
 
     /// Records that a frame was sent.
     pub(super) fn sent(&mut self, now: Time) {
+        self.proved = true;
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.sent = now;
         }
+    }
+
+    /// Returns whether a frame was sent since the welcome.
+    pub(super) fn is_proved(&self) -> bool {
+        self.proved
     }
 
     /// Records that a frame was received. `heard` is the present time on the reading clock.

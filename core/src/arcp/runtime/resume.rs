@@ -9,6 +9,7 @@ use super::dispatch::Request;
 use super::hello::{bearer, claim};
 use super::host::{ConnId, SessionKey, Via};
 use super::sessions::log::{Entry, ResumeError};
+use crate::arcp::wire::close;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::request;
@@ -66,7 +67,7 @@ impl Runtime {
         if let Some(old) = replaced {
             // Only the connection is closed; the session goes on.
             self.conns.unbind(old);
-            self.cut(old, 1008, "the session was resumed on another connection");
+            self.cut(old, close::REPLACED, "the session was resumed on another connection");
         }
         let hello = self.conns.get(conn).map_or(0, Conn::hello_order);
         let (token, hash) = self.mint_token();

@@ -6,6 +6,7 @@
 //! reply/       runtime, write.rs  -->  client,  read/       welcome, accepted, event, result, error, …
 //!
 //! envelope, ids, error, feature, lines                      the parts that every frame has
+//! close                                                     the close code that is ours
 //! agent, credential, job, body/                             the things that frames describe
 //! dialect/                                                  where an SDK's frames differ from the specification
 //! ```
@@ -16,6 +17,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod body;
+pub mod close;
 pub(crate) mod credential;
 pub(crate) mod dialect;
 pub(crate) mod envelope;
