@@ -4,16 +4,19 @@
 //! every possible step is taken, up to a depth. At the end of each path no more faults occur, and the job must end on all
 //! sides.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use nuncio_core::cap::{
     Attempt, Authentication, Client, ClientConfig, ClientEvent, ClientJob, ClientOutput, ComponentId, Dispatch,
     JobOutput, JobRequest, JobStatus, PublicKey, Reading, Router, RouterConfig, RouterEvent, RouterJobState,
-    RouterOutput, RouterRecord, Subject, Topic, Verifier, Worker, WorkerConfig, WorkerOutput, WorkerRefused,
+    RouterOutput, RouterRecord, Subject, Topic, Verifier, Worker, WorkerConfig, WorkerEvent, WorkerJob, WorkerJobState,
+    WorkerOutput, WorkerRefused,
 };
 use nuncio_core::time::Time;
+
+use crate::table::{Machine, Move, ways};
 
 const START: Time = Time(1_779_000_000_000_000);
 /// Faults in one path: packets that are lost or doubled, cuts and restarts.
@@ -106,8 +109,10 @@ struct World {
     /// How the job has ended for the router, and for the client.
     ended: Option<JobStatus>,
     told: Option<JobStatus>,
+    /// The job of the worker, if it has accepted the request, and where it was seen last.
+    at_worker: Option<(WorkerJob, WorkerJobState)>,
     /// The states of the job that were seen one after the other.
-    moves: BTreeSet<(String, String)>,
+    moves: BTreeSet<Move>,
 }
 
 impl World {
@@ -143,6 +148,7 @@ impl World {
             is_accepted: false,
             ended: None,
             told: None,
+            at_worker: None,
             moves: BTreeSet::new(),
         };
         world.drain();
@@ -152,6 +158,16 @@ impl World {
     /// The state of the job at the router.
     fn state(&self) -> Option<RouterJobState> {
         self.router.find_job("job").and_then(|job| self.router.job(job)).map(|view| view.state)
+    }
+
+    /// Notes where the worker's job has gone.
+    fn observe_worker(&mut self) {
+        let Some((job, before)) = self.at_worker else { return };
+        let Some(after) = self.worker.job(job).map(|view| view.state) else { return };
+        if after != before {
+            self.moves.insert((Machine::Worker, format!("{before:?}"), format!("{after:?}")));
+            self.at_worker = Some((job, after));
+        }
     }
 
     fn drain(&mut self) {
@@ -176,10 +192,18 @@ impl World {
                     assert_eq!(self.runs, 1, "spec/09: a handler is called once, however often the request comes");
                     self.handlers.push(attempt);
                 }
-                WorkerOutput::Store { attempt, .. } => self.worker.stored(self.now, attempt, Ok(())).unwrap(),
+                WorkerOutput::Event(WorkerEvent::Accepted { job }) => {
+                    self.at_worker = self.worker.job(job).map(|view| (job, view.state));
+                }
+                WorkerOutput::Store { attempt, .. } => {
+                    self.observe_worker();
+                    self.worker.stored(self.now, attempt, Ok(())).unwrap();
+                }
                 _ => {}
             }
+            self.observe_worker();
         }
+        self.observe_worker();
         while let Some(output) = self.router.poll_output() {
             match output {
                 RouterOutput::Publish { subject, bytes } => self.bus.push_back((subject, bytes)),
@@ -313,7 +337,7 @@ impl World {
             && before != after
         {
             assert!(!before.is_terminal(), "spec/07: a last state is left: {before:?} and then {after:?}");
-            self.moves.insert((format!("{before:?}"), format!("{after:?}")));
+            self.moves.insert((Machine::Router, format!("{before:?}"), format!("{after:?}")));
         }
         if let Some(ended) = self.ended {
             assert_eq!(after.map(RouterJobState::status), Some(ended), "spec/07: the job ends as it was told");
@@ -321,7 +345,7 @@ impl World {
     }
 
     /// Lets everything arrive and the handler return, without further faults.
-    fn converge(mut self, path: &[Step], moves: &mut BTreeSet<(String, String)>) {
+    fn converge(mut self, path: &[Step], moves: &mut BTreeSet<Move>) {
         let is_faultless = self.faults == 0;
         for who in [Step::Router, Step::Worker, Step::Client] {
             let at = usize::from(!matches!(who, Step::Client)) + usize::from(matches!(who, Step::Worker));
@@ -351,7 +375,7 @@ impl World {
 }
 
 /// Walks every path up to a depth; returns the number of paths.
-fn walk(world: &World, path: &mut Vec<Step>, depth: usize, moves: &mut BTreeSet<(String, String)>) -> u64 {
+fn walk(world: &World, path: &mut Vec<Step>, depth: usize, moves: &mut BTreeSet<Move>) -> u64 {
     let mut count = 0;
     if depth > 0 {
         for step in STEPS {
@@ -370,34 +394,46 @@ fn walk(world: &World, path: &mut Vec<Step>, depth: usize, moves: &mut BTreeSet<
     count
 }
 
-/// Walks every path from the state after some steps, and prints how the job has moved.
-fn explore(dispatch: Dispatch, steps: &[Step], depth: usize) -> u64 {
+/// Walks every path from the state after some steps, and prints how the job has moved. Returns the number of paths, and the
+/// transitions that were taken.
+fn explore(dispatch: Dispatch, steps: &[Step], depth: usize) -> (u64, BTreeMap<Machine, BTreeSet<&'static str>>) {
     let mut world = World::new(dispatch);
     for step in steps {
         assert!(world.step(*step), "{step:?}");
     }
     let mut moves = BTreeSet::new();
     let count = walk(&world, &mut Vec::new(), depth, &mut moves);
-    for (from, to) in moves {
-        println!("{from:<12} -> {to}");
-    }
-    println!("{count} paths");
-    count
+    let taken = ways(&moves);
+    println!("{count} paths, by {taken:?}");
+    (count, taken)
+}
+
+/// What a job does at its worker, whose handler returns once.
+const AT_WORKER: &[&str] = &["end", "stop", "stopped", "store"];
+
+/// Asserts that a walk has taken many paths, and these transitions.
+#[track_caller]
+fn assert_walked((count, taken): (u64, BTreeMap<Machine, BTreeSet<&'static str>>), at_router: &[&str]) {
+    assert!(count > 1_000, "{count}");
+    let of = |machine| taken[&machine].iter().copied().collect::<Vec<_>>();
+    assert_eq!((of(Machine::Router), of(Machine::Worker)), (at_router.to_vec(), AT_WORKER.to_vec()));
 }
 
 #[test]
 fn every_order_from_the_submission_of_a_job() {
-    assert!(explore(Dispatch::Queue, &[], 4) > 1_000);
+    let walked = explore(Dispatch::Queue, &[], 4);
+    assert_walked(walked, &["cancel", "dispatch", "pause", "run", "stop", "succeed"]);
 }
 
 #[test]
 fn every_order_from_the_submission_if_the_router_chooses_the_worker() {
-    assert!(explore(Dispatch::LeastLoaded, &[], 4) > 1_000);
+    let walked = explore(Dispatch::LeastLoaded, &[], 4);
+    assert_walked(walked, &["cancel", "dispatch", "fail", "pause", "run", "stop", "succeed"]);
 }
 
 #[test]
 fn every_order_from_a_job_that_runs() {
     // The submission, the announcement of the worker, and the request.
-    let steps = [Step::Deliver; 4];
-    assert!(explore(Dispatch::Queue, &steps, 5) > 1_000);
+    let walked = explore(Dispatch::Queue, &[Step::Deliver; 4], 5);
+    assert_walked(walked, &["cancel", "dispatch", "pause", "run", "stop", "succeed"]);
 }
