@@ -1,5 +1,5 @@
 //! Shows that the tests find mistakes: applies each of `nuncio_tests::mutations` to a copy of the workspace, where the
-//! simulators, the conformance tests or the tests of core must then fail.
+//! simulators, the conformance tests, the tests of core or those of the drivers must then fail.
 //!
 //! `cargo run -p nuncio-tests --bin mutations [-- NAME…]` runs all mutations, or those whose name contains a NAME. The
 //! copy and its build are below `target/mutations/`.
@@ -63,7 +63,7 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     let mut missed = 0;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
     let wanted: Vec<&Mutation> = mutations::all().filter(|mutation| is_wanted(mutation.name)).collect();
-    for suite in [Suite::Simulation, Suite::CapSimulation, Suite::CaracalSimulation] {
+    for suite in [Suite::Simulation, Suite::CapSimulation, Suite::CaracalSimulation, Suite::Drivers] {
         let is_used = wanted.iter().any(|mutation| suites(mutation)[0] == suite);
         if is_used && failure(&tree, &place, suite).is_some() {
             return Err(format!("{suite:?} fails without a mutation"));
@@ -85,16 +85,19 @@ enum Suite {
     Conformance,
     CapTests,
     CaracalTests,
+    Drivers,
 }
 
 /// Returns the suites that may find a mistake, the fastest first.
-fn suites(mutation: &Mutation) -> [Suite; 2] {
-    if mutation.file.starts_with("cap/") {
-        [Suite::CapSimulation, Suite::CapTests]
+fn suites(mutation: &Mutation) -> &'static [Suite] {
+    if mutation.is_of_drivers() {
+        &[Suite::Drivers]
+    } else if mutation.file.starts_with("cap/") {
+        &[Suite::CapSimulation, Suite::CapTests]
     } else if mutation.file.starts_with("caracal/") {
-        [Suite::CaracalSimulation, Suite::CaracalTests]
+        &[Suite::CaracalSimulation, Suite::CaracalTests]
     } else {
-        [Suite::Simulation, Suite::Conformance]
+        &[Suite::Simulation, Suite::Conformance]
     }
 }
 
@@ -102,15 +105,15 @@ fn suites(mutation: &Mutation) -> [Suite; 2] {
 fn find(mutation: &Mutation, root: &Path, tree: &Path, place: &Path) -> Result<Option<String>, String> {
     let text = mutation.apply(root)?;
     let write = |text: &str| {
-        let path = tree.join("core/src").join(mutation.file);
+        let path = tree.join(mutation.path());
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
     };
     write(&text)?;
-    if !built(tree, place) {
+    if !built(tree, place, mutation) {
         return Err(format!("mutation {:?} does not compile", mutation.name));
     }
-    let by = suites(mutation).into_iter().find_map(|suite| failure(tree, place, suite));
-    let original = fs::read_to_string(root.join("core/src").join(mutation.file)).map_err(|error| error.to_string())?;
+    let by = suites(mutation).iter().find_map(|suite| failure(tree, place, *suite));
+    let original = fs::read_to_string(root.join(mutation.path())).map_err(|error| error.to_string())?;
     write(&original)?;
     Ok(by)
 }
@@ -121,8 +124,14 @@ fn cargo(tree: &Path, place: &Path) -> Command {
     command
 }
 
-fn built(tree: &Path, place: &Path) -> bool {
-    let status = cargo(tree, place).args(["build", "-q", "-p", "nuncio-tests", "--bin", "mutations"]).status();
+/// Builds what runs the first suite of a mutation; returns whether it compiles.
+fn built(tree: &Path, place: &Path, mutation: &Mutation) -> bool {
+    let arguments: &[&str] = if mutation.is_of_drivers() {
+        &["test", "-q", "--no-run", "-p", "nuncio-tests", "--test", "drivers"]
+    } else {
+        &["build", "-q", "-p", "nuncio-tests", "--bin", "mutations"]
+    };
+    let status = cargo(tree, place).args(arguments).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -135,6 +144,7 @@ fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
         Suite::CaracalTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "caracal"],
         Suite::CapTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "cap"],
         Suite::Conformance => &["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
+        Suite::Drivers => &["test", "-q", "-p", "nuncio-tests", "--test", "drivers", "--", "cap_smol::"],
     };
     let output = match cargo(tree, place).args(arguments).output() {
         Ok(output) if output.status.success() => return None,
@@ -146,6 +156,7 @@ fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
         Suite::Simulation | Suite::CapSimulation | Suite::CaracalSimulation => format!("simulation, seed {seed}"),
         Suite::Conformance => "conformance".into(),
         Suite::CapTests | Suite::CaracalTests => "tests of core".into(),
+        Suite::Drivers => "tests of drivers".into(),
     })
 }
 

@@ -1,17 +1,17 @@
-//! Deliberate mistakes in the core, one line each. If the suites pass with one of them, they have a hole.
+//! Deliberate mistakes in the core and in what the drivers share, one line each. If the suites pass with one of them, they have a hole.
 
 mod cap;
 mod caracal;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A mistake.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutation {
     /// A description of the mistake.
     pub name: &'static str,
-    /// The path of the file below `core/src/`.
+    /// The path of the file below `core/src/`, or that of a file of the drivers, which begins with `drivers/`.
     pub file: &'static str,
     /// A text that occurs in the file exactly once.
     pub original: &'static str,
@@ -20,12 +20,22 @@ pub struct Mutation {
 }
 
 impl Mutation {
+    /// Returns whether the mistake is one of the drivers.
+    pub fn is_of_drivers(&self) -> bool {
+        self.file.starts_with("drivers/")
+    }
+
+    /// Returns the path of the file below the root of the workspace.
+    pub fn path(&self) -> PathBuf {
+        if self.is_of_drivers() { PathBuf::from(self.file) } else { Path::new("core/src").join(self.file) }
+    }
+
     /// Returns the file's text with the mistake.
     ///
     /// # Errors
     /// A sentence if the file cannot be read or the original does not occur exactly once.
     pub fn apply(&self, root: &Path) -> Result<String, String> {
-        let path = root.join("core/src").join(self.file);
+        let path = root.join(self.path());
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         match text.matches(self.original).count() {
             1 => Ok(text.replacen(self.original, self.replacement, 1)),

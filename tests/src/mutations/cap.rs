@@ -1,13 +1,13 @@
-//! Deliberate mistakes in the core of CAP.
+//! Deliberate mistakes in CAP: in the core, and in what its drivers share.
 
 use super::{Mutation, at};
 
 /// The mistakes in CAP.
-pub(super) const CAP: [Mutation; 33] = [
+pub(super) const CAP: [Mutation; 36] = [
     at(
         "cap: a request that comes again is run again",
         "cap/worker/request.rs",
-        "if let Some(key) = self.jobs.find(&request.job_id) {",
+        "if let Some(key) = self.jobs.find(&request.job_id).filter(|_| rerun.is_none()) {",
         "if let Some(key) = self.jobs.find(&request.job_id).filter(|_| false) {",
     ),
     at(
@@ -201,5 +201,23 @@ pub(super) const CAP: [Mutation; 33] = [
         "cap/router/seal.rs",
         "micros(lifetime / 2)",
         "micros(lifetime * 1_000)",
+    ),
+    at(
+        "cap: a request that waits goes to a worker that is revoked",
+        "cap/router/trust.rs",
+        "            self.outbox.withdraw(&Subject::Direct(id.clone()));\n",
+        "",
+    ),
+    at(
+        "cap: a restarted router asks a worker that was revoked",
+        "cap/router/dispatch.rs",
+        "if self.config.trust.is_required() && !self.has_session(worker.as_str()) {",
+        "if false && !self.has_session(worker.as_str()) {",
+    ),
+    at(
+        "cap: a result overtakes the progress of its job",
+        "drivers/shared/src/cap/node/inputs.rs",
+        "source.next = Some((received.arrival.unwrap_or(*found), received));",
+        "source.next = Some((u64::from(source.subject != Subject::JobResult), received));",
     ),
 ];
