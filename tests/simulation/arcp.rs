@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 48] = [
+const SEEN: [&str; 49] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
     "PERMISSION_DENIED",
@@ -59,6 +59,7 @@ const SEEN: [&str; 48] = [
     "torn tail",
     "unblocked",
     "waited over a restart",
+    "stopped",
 ];
 
 #[test]

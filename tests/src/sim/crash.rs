@@ -1,5 +1,5 @@
-//! The process crashes, at any point between a store and the outputs that depend on it, and is restored from the
-//! journal.
+//! The process crashes, at any point between a store and the outputs that depend on it, or is stopped and then killed, and is
+//! restored from the journal.
 
 use nuncio_core::arcp::{Output, Runtime, Via};
 use serde_json::json;
@@ -20,6 +20,9 @@ impl Sim {
         }
         self.crashes += 1;
         self.work_without_commit(draw);
+        if draw.chance(30) {
+            self.stop();
+        }
         self.count("crashed");
         // Any number of the uncommitted records may survive, in order.
         let torn = usize::try_from(self.last_store - self.disk.committed).unwrap_or(0);
@@ -42,6 +45,17 @@ impl Sim {
         self.restore(left);
         self.fire_timers();
         self.every_session_can_be_resumed();
+    }
+
+    /// The process is stopped before it is gone: its runtime ends the jobs that do not go on after a restart.
+    fn stop(&mut self) {
+        self.count("stopped");
+        note(|| "  the runtime is stopped".to_owned());
+        let before = Recovered::of(&self.disk.records);
+        self.model.stop();
+        self.runtime.abort(self.now);
+        self.drain();
+        self.model.stopped(&before, &RERUN);
     }
 
     /// Starts some work whose records are not committed before the crash.

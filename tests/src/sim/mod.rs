@@ -40,7 +40,7 @@
 //! | `children_end_before_their_parent` | §10 | `model::rules` |
 //! | `no_welcomed_session_is_lost`, `no_acknowledged_job_is_lost`, `no_sent_event_is_lost` | ours | `model::rules` |
 //! | `an_interrupted_job_keeps_its_end`, `every_interrupted_job_ends` | §7.3 | `model::rules` |
-//! | `accepted_jobs_go_on` | ours | `model::rules` |
+//! | `accepted_jobs_go_on`, `a_stop_ends_what_does_not_go_on` | ours | `model::rules` |
 //! | `every_session_can_be_resumed` | §6.3 | `crash` |
 //! | `every_run_converges`, `everything_predicted_is_sent` | ours | `convergence`, `model::rules` |
 //! | equal bytes lead to equal outputs | ours | [`Report::digest`], compared by the test |

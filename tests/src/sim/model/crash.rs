@@ -133,6 +133,20 @@ fn match_prefix(predicted: &[(usize, Entry)], left: &[Entry], what: &str) -> usi
 }
 
 impl Model {
+    /// The runtime is being stopped.
+    pub(in super::super) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The runtime has stopped: jobs that go on after a restart have not ended, and all others have.
+    pub(in super::super) fn stopped(&mut self, before: &Recovered, rerun: &[&str]) {
+        self.stopping = false;
+        for (id, job) in &self.jobs {
+            let goes_on = before.goes_on(*id, rerun).is_some();
+            rules::a_stop_ends_what_does_not_go_on(job, goes_on);
+        }
+    }
+
     /// The runtime crashed: only what the surviving records describe remains. Returns the number of lost jobs.
     pub(in super::super) fn crashed(&mut self, left: &Recovered, rerun: &[&str]) -> usize {
         self.source = None;

@@ -178,6 +178,7 @@ impl Model {
 
     /// The terminal: by a cause that there was, and the first one (§7.3, §7.4, §9.5).
     pub(in super::super) fn ended(&mut self, id: JobUlid, status: &str, code: Option<&str>, now: Time) {
+        let is_stopping = self.stopping;
         let job = self.job_mut(id);
         rules::a_job_ends_once(job);
         let code = code.unwrap_or_default().to_owned();
@@ -197,6 +198,10 @@ impl Model {
         let ran_out = ran.is_some_and(|(started, seconds)| now >= started.plus_micros(seconds * SECOND));
         let ending = Ending::Fault { status: status.to_owned(), code: code.clone() };
         let (caused, ending) = match (status, &*code) {
+            // A job that was bound to end ends so.
+            ("cancelled", "CANCELLED") if is_stopping && cancelling => (true, ending),
+            ("error", "LEASE_EXPIRED") if is_stopping && job.doomed => (true, ending),
+            ("error", "INTERNAL_ERROR") if is_stopping => (!cancelling && !job.doomed, ending),
             ("cancelled", "CANCELLED") => {
                 let own = cancelling && (planned.is_some() || job.grace.is_some_and(|at| now >= at));
                 if !own {

@@ -123,6 +123,8 @@ pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobUlid, Job>,
     keys: HashMap<(String, String), KeyRecord>,
     source: Option<Source>,
+    /// Whether the runtime is being stopped, which ends all jobs that do not go on after a restart.
+    stopping: bool,
     /// The subscribe that is processed in this step: session, job, history.
     subscribing: Option<(String, JobUlid, bool)>,
     /// The submit that is repeated in this step.

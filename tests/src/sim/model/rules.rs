@@ -105,6 +105,12 @@ pub(in super::super) fn no_sent_event_is_lost(session: &str, job: &Job, sent: us
     assert!(sent <= surviving, "ours no_sent_event_is_lost: {session} was sent {sent} events of {}", job.id);
 }
 
+/// Ours: a runtime that is stopped ends the jobs that do not go on after a restart, and leaves the others to it.
+pub(in super::super) fn a_stop_ends_what_does_not_go_on(job: &Job, goes_on: bool) {
+    let has_ended = job.state == State::Ended;
+    assert!(has_ended != goes_on, "ours a_stop_ends_what_does_not_go_on: {} is {:?}", job.id, job.state);
+}
+
 /// §7.3: a job that a crash interrupted ends as it was already bound to end, or because of the restart.
 pub(in super::super) fn an_interrupted_job_keeps_its_end(job: &Job, status: &str, code: &str, cancelled: bool) {
     let fine = match (status, code) {
