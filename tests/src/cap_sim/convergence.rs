@@ -7,6 +7,7 @@ use arbitrary::Unstructured;
 
 use super::Sim;
 use super::bus::Who;
+use super::params::Trust;
 use crate::seeded::{Draw, note};
 use crate::world::SECOND;
 
@@ -40,6 +41,36 @@ impl Sim {
         }
         self.all_sides_agree();
         every_run_converges(self.bus.is_quiet(), &"packets are still on their way");
+    }
+
+    /// Ours: at the end the router and all clients agree how each job has ended, if the router misses no result. If the
+    /// router gives a job up, a client may have been told the result of a worker that came too late for the router.
+    fn all_sides_agree(&mut self) {
+        let Some(host) = &self.router else { return };
+        let mut given_up = 0;
+        for (id, job) in &self.model.jobs {
+            let Some(view) = host.router.find_job(id).and_then(|key| host.router.job(key)) else {
+                // A job that was refused has a result, and is not remembered.
+                assert!(!job.is_acknowledged || !job.results.is_empty(), "ours nothing_acknowledged_is_lost: {id}");
+                continue;
+            };
+            let status = view.state.status();
+            if view.job_id == id && job.told.iter().any(|told| *told != status.0) {
+                let is_own = self.opened(view.packet).is_some_and(|packet| packet.sender_id == "router");
+                // With trust a result is refused if the session of its worker is over meanwhile, or if an attacker has
+                // brought the request to a worker without a session, which believes clients.
+                let is_missed = !host.params.is_durable || host.params.trust != Trust::Off;
+                assert!(
+                    is_own || is_missed,
+                    "spec/07 all_sides_agree: {id} is {status:?}, and clients were told {:?}",
+                    job.told
+                );
+                given_up += 1;
+            }
+        }
+        if given_up > 0 {
+            *self.counts.entry("result after the router gave up").or_default() += given_up;
+        }
     }
 
     /// Starts the workers again that have drained. A client that has submitted a job in vain too often waits for a new

@@ -35,7 +35,7 @@
 //! | `nothing_accepted_is_lost`, `no_end_is_lost`, `nothing_acknowledged_is_lost` | ours | `router` |
 //! | `every_record_can_be_used`, `a_record_is_read_back_unchanged` | ours | `router` |
 //! | `only_published_results_are_repeated`, `every_router_result_has_a_cause` | spec/07 | `router`, `model` |
-//! | `all_sides_agree` | spec/07 | `router` |
+//! | `all_sides_agree` | spec/07 | `convergence` |
 //! | `only_workers_with_a_session_get_jobs`, `only_results_with_a_token_count`, `a_request_is_awaited` | spec/14 | `trust` |
 //! | `a_revoked_session_is_over` | spec/14 | `enrollment` |
 //! | `no_token_is_sent_before_its_session_is_stored`, `sessions_outlive_the_router` | ours | `trust` |
