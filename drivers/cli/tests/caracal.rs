@@ -383,7 +383,11 @@ fn published(pair: &rcgen::KeyPair) -> String {
 #[test]
 fn a_mandate_that_is_not_valid_now_and_here_is_refused_with_the_reason() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let serving = accepting(&published(&pair), "https://sts", &["--caracal-scope", "agents:submit"]);
+    let folder = tempfile::tempdir().unwrap();
+    let revoked = folder.path().join("revoked");
+    fs::write(&revoked, "# sessions\ns-gone\n").unwrap();
+    let options = ["--caracal-scope", "agents:submit", "--caracal-revoked", revoked.to_str().unwrap()];
+    let serving = accepting(&published(&pair), "https://sts", &options);
     let key = jsonwebtoken::EncodingKey::from_ec_der(pair.serialized_der());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let token = |changed: &str, value: Value| {
@@ -405,6 +409,7 @@ fn a_mandate_that_is_not_valid_now_and_here_is_refused_with_the_reason() {
         ("zone_id", json!("z2"), "the mandate is for another zone"),
         ("aud", json!("https://other"), "the mandate is for another audience"),
         ("scope", json!("agents:list"), "the mandate lacks a scope"),
+        ("agent_session_id", json!("s-gone"), "the mandate was revoked"),
     ] {
         let token = token(changed, value);
         let refused = serving.submit(&token, &["echo"]);
@@ -412,4 +417,10 @@ fn a_mandate_that_is_not_valid_now_and_here_is_refused_with_the_reason() {
         assert!(stderr(&refused).contains(sentence), "{}", stderr(&refused));
         assert!(!stderr(&refused).contains(&token), "a token is never shown");
     }
+
+    // What is revoked later is refused from then on.
+    fs::write(&revoked, "s-gone\nj-2\n").unwrap();
+    let refused = serving.submit(&token("jti", json!("j-2")), &["echo"]);
+    assert!(stderr(&refused).contains("the mandate was revoked"), "{}", stderr(&refused));
+    assert!(serving.submit(&token("jti", json!("j-3")), &["echo"]).status.success());
 }

@@ -38,7 +38,8 @@ pub struct DelegateJob<'a, D: Driver> {
 impl<D: Driver> Caracal<D> {
     /// Returns work for another agent of the same server, which acts in a session of its own: below the session of the
     /// present context, or that of the job's [`context`](super::JobCaracal::context), with an edge into it. The child's
-    /// agent finds it with [`JobContext::caracal`]. It is terminated when the child has ended.
+    /// agent finds it with [`JobContext::caracal`]. It is terminated when the child has ended; it also ends with the session
+    /// above it, so wait for the child there.
     ///
     /// The scopes of the edge follow the child's lease: `namespace:pattern` for each pattern but amounts, and the pattern
     /// alone in the namespace `x-vendor.caracal.scope`. If the delegating job has itself a session with an edge, those of

@@ -2,6 +2,7 @@
 
 use nuncio_tokio::caracal::{MandateIssuer, MandateVerifier, ZoneId};
 
+use super::revoked::RevokedIds;
 use super::{Security, SecurityError};
 
 impl Security {
@@ -18,10 +19,17 @@ impl Security {
         let zone = ZoneId::new(&zone).map_err(SecurityError::Zone)?;
         let verifier = MandateVerifier::new(&MandateIssuer::new(keys, issuer, zone, audience));
         let verifier = verifier.map_err(SecurityError::Mandates)?.scopes(self.caracal_scopes.iter().cloned());
-        Ok(Some(match &*self.caracal_uses {
+        let verifier = match &*self.caracal_uses {
             [] => verifier,
             uses => verifier.uses(uses.iter().cloned()),
-        }))
+        };
+        let Some(path) = &self.caracal_revoked else { return Ok(Some(verifier)) };
+        let list = RevokedIds::open(path).map_err(|error| SecurityError::File {
+            flag: "--caracal-revoked",
+            path: path.clone(),
+            error,
+        })?;
+        Ok(Some(verifier.revoked(move |mandate| list.holds_one_of(mandate))))
     }
 
     fn no_mandates(&self) -> Result<Option<MandateVerifier>, SecurityError> {
@@ -31,6 +39,7 @@ impl Security {
             ("--caracal-audience", self.caracal_audience.is_some()),
             ("--caracal-scope", !self.caracal_scopes.is_empty()),
             ("--caracal-use", !self.caracal_uses.is_empty()),
+            ("--caracal-revoked", self.caracal_revoked.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((given, _)) => Err(SecurityError::Incomplete { given, missing: "--caracal-jwks URL" }),

@@ -3,6 +3,7 @@
 
 mod jwt;
 mod mandates;
+mod revoked;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +92,10 @@ pub(super) struct Security {
     #[arg(long = "caracal-use", value_name = "USE")]
     #[serde(rename = "caracal-use")]
     caracal_uses: Vec<String>,
+    /// Refuse mandates with an id in this file: of the token (`jti`), its authority records (`sid`, `root_sid`), session or edge. It
+    /// has an id per line and comments that start with #, and is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    caracal_revoked: Option<PathBuf>,
 
     /// Serve TLS with the certificate in this PEM file, which its intermediate certificates may follow
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
@@ -194,6 +199,7 @@ impl Security {
             caracal_audience: pick(caracal, self.caracal_audience, others.caracal_audience),
             caracal_scopes: pick(caracal, self.caracal_scopes, others.caracal_scopes),
             caracal_uses: pick(caracal, self.caracal_uses, others.caracal_uses),
+            caracal_revoked: pick(caracal, self.caracal_revoked, others.caracal_revoked),
             tls_cert: pick(tls, self.tls_cert, others.tls_cert),
             tls_key: pick(tls, self.tls_key, others.tls_key),
             client_ca: self.client_ca.or(others.client_ca),

@@ -87,6 +87,10 @@ fn errors_name_the_flag() {
         (&["--jwt-jwks", bad.path()], "holds no JSON Web Key Set"),
         (&["--jwt-audience", "nuncio"], "--jwt-audience needs a key for JSON Web Tokens"),
         (&["--caracal-zone", "z1"], "--caracal-zone needs --caracal-jwks URL"),
+        (
+            &[&["--caracal-jwks", "http://sts", "--caracal-revoked", "/nowhere/ids"][..], &MANDATES[..]].concat(),
+            "--caracal-revoked: cannot read /nowhere/ids",
+        ),
         (&["--caracal-jwks", "http://sts"], "--caracal-jwks needs --caracal-issuer"),
         (
             &[&["--caracal-jwks", "sts"][..], &MANDATES[..]].concat(),
