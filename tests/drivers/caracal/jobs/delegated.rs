@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_lite::future::yield_now;
 use serde_json::{Value, json};
 
-use super::arcp::{Delegation, Failure, JobContext, LeaseRequest, Namespace, Server, Submit};
+use super::arcp::{Delegation, Failure, JobContext, LeaseRequest, Namespace, Server, Shutdown, Submit};
 use super::bridge::DelegateJobError;
 use super::caracal::{CallError, Caracal, Generation};
 use super::served::Site;
@@ -169,6 +169,43 @@ fn an_edge_is_never_wider_than_the_one_before_it() {
                 yield_now().await;
             }
             caracal.close().await;
+        }
+    });
+}
+
+#[test]
+fn the_session_of_a_child_ends_with_it_however_it_ends() {
+    within(async {
+        for is_stopped in [false, true] {
+            let coordinator = HttpServer::coordinator();
+            let caracal = application(&coordinator);
+            let agent = move |_: Value, ctx: JobContext| {
+                let caracal = caracal.clone();
+                async move {
+                    let child = Delegation::new("child").lease(&LeaseRequest::new().allow(scope_namespace(), "read"));
+                    // Nobody waits for the child.
+                    let delegated = async { caracal.delegate_job(&ctx, &child).await.map(drop) };
+                    ctx.caracal(&caracal).run(delegated).await??;
+                    ctx.cancelled().await;
+                    Ok::<_, Failure>(())
+                }
+            };
+            let child = |_: Value, ctx: JobContext| async move {
+                ctx.cancelled().await;
+                Ok(())
+            };
+            let server = server().agent("parent", agent).agent("child", child).build().unwrap();
+            let client = connect(&server).await;
+            let job = client.submit(&Submit::new("parent").lease(&lease(&["read"]))).await.unwrap();
+            let requests = coordinator.await_requests(4).await;
+            assert_eq!(requests[3].line, "DELETE /zones/z1/agents/s-1", "that of the parent has ended");
+            if is_stopped {
+                assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
+            } else {
+                job.cancel(None).await.unwrap();
+            }
+            let requests = coordinator.await_requests(5).await;
+            assert_eq!(requests[4].line, "DELETE /zones/z1/agents/s-2");
         }
     });
 }
