@@ -60,7 +60,7 @@ impl Router {
         sender == submitter || self.config.operators.contains(sender)
     }
 
-    /// Cancels a job and the live jobs that it has asked for, and those that these have asked for.
+    /// Cancels a job and the live jobs of its tenant that it has asked for, and those that these have asked for.
     pub(super) fn cancel(&mut self, key: RouterJob, reason: &str) {
         let mut rest = VecDeque::from([key]);
         let mut children = self.config.limits.children;
@@ -69,7 +69,7 @@ impl Router {
             let before = rest.len();
             // A job that is being cancelled has cancelled its children before.
             if job.state() != RouterJobState::Cancelling {
-                rest.extend(self.jobs.children(&job.asker.job_id).filter(|child| *child != key).take(children));
+                rest.extend(self.jobs.children(job).filter(|child| *child != key).take(children));
             }
             children -= rest.len() - before;
             self.cancel_one(key, reason);

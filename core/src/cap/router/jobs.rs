@@ -22,8 +22,8 @@ pub(super) struct Jobs {
     /// Also by the ids of the requests that follow them.
     by_id: BTreeMap<String, RouterJob>,
     by_key: BTreeMap<IdempotencyKey, RouterJob>,
-    /// Live jobs by the job that has asked for them.
-    children: BTreeMap<String, BTreeSet<RouterJob>>,
+    /// Live jobs by their tenant and the id of the job that has asked for them.
+    children: BTreeMap<(String, String), BTreeSet<RouterJob>>,
     /// The number of live jobs of each topic.
     by_topic: BTreeMap<Topic, usize>,
     live: usize,
@@ -80,9 +80,10 @@ impl Jobs {
         self.by_key.get(head.idempotency.as_ref()?).copied()
     }
 
-    /// Returns the live jobs that a job has asked for.
-    pub(super) fn children(&self, id: &str) -> impl Iterator<Item = RouterJob> {
-        self.children.get(id).into_iter().flatten().copied()
+    /// Returns the live jobs that a job has asked for, which are of its tenant.
+    pub(super) fn children(&self, job: &Job) -> impl Iterator<Item = RouterJob> {
+        let family = (job.head.owner.clone(), job.asker.job_id.clone());
+        self.children.get(&family).into_iter().flatten().copied()
     }
 
     /// Returns the limit that does not allow a further job of a topic, if there is one.
@@ -131,7 +132,7 @@ impl Jobs {
             return;
         }
         if !job.head.parent.is_empty() {
-            self.children.entry(job.head.parent.clone()).or_default().insert(key);
+            self.children.entry(family(job)).or_default().insert(key);
         }
         *self.by_topic.entry(job.head.topic.clone()).or_default() += 1;
         self.live += 1;
@@ -141,10 +142,11 @@ impl Jobs {
     /// Takes a live job out of the indices and sums of live jobs.
     fn retire(&mut self, key: RouterJob) {
         let Some(job) = self.slab.get(key) else { return };
-        if let Some(children) = self.children.get_mut(&job.head.parent) {
+        let family = family(job);
+        if let Some(children) = self.children.get_mut(&family) {
             children.remove(&key);
             if children.is_empty() {
-                self.children.remove(&job.head.parent);
+                self.children.remove(&family);
             }
         }
         if let Some(count) = self.by_topic.get_mut(&job.head.topic) {
@@ -234,6 +236,11 @@ impl Jobs {
     pub(super) fn bytes(&self) -> usize {
         self.slab.values().map(Job::bytes).sum()
     }
+}
+
+/// Returns the tenant of a job and the id of the job that has asked for it.
+fn family(job: &Job) -> (String, String) {
+    (job.head.owner.clone(), job.head.parent.clone())
 }
 
 /// Whether a request asks for the same as the job that has its idempotency key.

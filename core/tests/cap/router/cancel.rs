@@ -1,6 +1,6 @@
 //! Cancellation (spec/07, spec/08).
 
-use nuncio_core::cap::{JobRequest, JobStatus, Policy};
+use nuncio_core::cap::{JobMetadata, JobRequest, JobStatus, Policy};
 
 use super::support::{Harness, request, with_deadline, with_key};
 
@@ -46,6 +46,25 @@ fn s8_a_cancellation_cascades_to_the_jobs_that_a_job_has_asked_for() {
         harness.submit(JobRequest { parent_job_id: parent.into(), ..request(id) });
     }
     assert_eq!(harness.cancel("a", "c"), ["cancel a: enough", "cancel b: enough", "cancel c: enough"]);
+}
+
+#[test]
+fn s8_a_cancellation_does_not_reach_jobs_of_another_tenant() {
+    let mut harness = Harness::new();
+    let of = |tenant: &str, id: &str, parent: &str| JobRequest {
+        tenant_id: tenant.into(),
+        parent_job_id: parent.into(),
+        ..request(id)
+    };
+    harness.submit(of("t", "a", ""));
+    // Anyone can name any job as the one that has asked for theirs.
+    harness.submit(of("u", "b", "a"));
+    harness.submit(of("t", "c", "b"));
+    harness.submit(of("t", "d", "a"));
+    assert_eq!(harness.cancel("a", "c"), ["cancel a: enough", "cancel d: enough"]);
+    let in_meta = JobMetadata { tenant_id: "u".into(), ..JobMetadata::default() };
+    harness.submit(JobRequest { meta: Some(in_meta), parent_job_id: "b".into(), ..request("e") });
+    assert_eq!(harness.cancel("b", "c"), ["cancel b: enough", "cancel e: enough"]);
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub(super) struct Head {
     pub(super) idempotency: Option<IdempotencyKey>,
     /// The tenant that its packet has proven; empty if that is of another form than the one of the production profile.
     pub(super) tenant: String,
+    /// The tenant that the job belongs to: the one that its packet has proven or, in another form, the one that it names.
+    pub(super) owner: String,
     /// What tells two requests with the same idempotency key apart.
     pub(super) asks: Digest,
     /// The job that asked for this one; empty if none did.
@@ -92,6 +94,7 @@ impl Head {
         Ok(Head {
             topic: Topic::new(&request.topic)?,
             tenant: identity.map(|identity| identity.tenant_id.clone()).unwrap_or_default(),
+            owner: owner(request, identity).into(),
             idempotency: idempotency_key(request, identity),
             asks: asks(request),
             parent: request.parent_job_id.clone(),
@@ -107,16 +110,20 @@ impl Head {
 
     fn bytes(&self) -> usize {
         let key = self.idempotency.as_ref().map_or(0, |(tenant, key)| tenant.len() + key.len());
-        self.topic.as_str().len() + self.tenant.len() + key + self.parent.len()
+        self.topic.as_str().len() + self.tenant.len() + self.owner.len() + key + self.parent.len()
     }
 }
 
 /// Returns the idempotency key of a request, if it has one.
 fn idempotency_key(request: &JobRequest, identity: Option<&IdentityBinding>) -> Option<IdempotencyKey> {
     let meta = request.meta.as_ref().filter(|meta| !meta.idempotency_key.is_empty())?;
-    let named = if meta.tenant_id.is_empty() { &request.tenant_id } else { &meta.tenant_id };
-    let tenant = identity.map_or(named, |identity| &identity.tenant_id);
-    Some((tenant.clone(), meta.idempotency_key.clone()))
+    Some((owner(request, identity).into(), meta.idempotency_key.clone()))
+}
+
+/// Returns the tenant that a request belongs to.
+fn owner<'a>(request: &'a JobRequest, identity: Option<&'a IdentityBinding>) -> &'a str {
+    let in_meta = request.meta.as_ref().map(|meta| &meta.tenant_id).filter(|tenant| !tenant.is_empty());
+    identity.map_or(in_meta.unwrap_or(&request.tenant_id), |identity| &identity.tenant_id)
 }
 
 /// Returns the digest of what a request asks for: topic and input.

@@ -170,6 +170,7 @@ impl Job {
             topic: Topic::new(&body.topic).map_err(|_| RouterRecordError::Field("topic"))?,
             idempotency: if body.key.is_empty() { None } else { Some((body.tenant, body.key)) },
             tenant: String::new(),
+            owner: String::new(),
             asks: digest(&body.asks, "asks")?,
             parent: String::new(),
             rank: 0,
