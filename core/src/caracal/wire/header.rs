@@ -1,6 +1,7 @@
 //! Header fields that Caracal sends. Their types make it impossible to send a line break within a value.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::fmt;
 
 use crate::secret::Secret;
@@ -45,7 +46,7 @@ pub struct HeaderValue(Value);
 #[derive(Clone, PartialEq, Eq)]
 enum Value {
     Shown(Box<str>),
-    Hidden(Secret),
+    Hidden(Arc<Secret>),
 }
 
 impl HeaderValue {
@@ -62,7 +63,7 @@ impl HeaderValue {
     }
 
     /// Returns a secret value that was checked before.
-    pub(crate) fn hidden(text: Secret) -> HeaderValue {
+    pub(crate) fn hidden(text: Arc<Secret>) -> HeaderValue {
         HeaderValue(Value::Hidden(text))
     }
 

@@ -1,5 +1,7 @@
 //! Bearer tokens and the `Authorization` header (§1.3).
 
+use alloc::sync::Arc;
+
 use super::header::{self, HeaderValue, InvalidHeader};
 use crate::secret::Secret;
 use crate::time::Time;
@@ -18,11 +20,15 @@ const SCHEME: &str = "Bearer ";
 ///
 /// let token = BearerToken::from_authorization("bearer  abc ").unwrap();
 /// assert_eq!(token.to_authorization().expose(), "Bearer abc");
-/// assert_eq!(format!("{token:?}"), "BearerToken(Secret)");
+/// assert_eq!(format!("{token:?}"), "BearerToken { header: Secret }");
 /// assert!(BearerToken::new("two\r\nlines").is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BearerToken(Secret);
+#[derive(Clone, Debug)]
+pub struct BearerToken {
+    /// The value of the header, which each call of a context has. Copies of a secret are wiped when they are dropped, which
+    /// takes longer than all the rest of such a call.
+    header: Arc<Secret>,
+}
 
 impl BearerToken {
     /// The maximum length of a token, in bytes.
@@ -34,7 +40,7 @@ impl BearerToken {
         if text.len() > Self::MAX_BYTES {
             return Err(InvalidHeader::TooLong);
         }
-        Ok(BearerToken(Secret::new(text)))
+        Ok(BearerToken { header: Arc::new(Secret::new([SCHEME, text].concat())) })
     }
 
     /// Reads the value of an `Authorization` header: `Bearer` in any case, a space, and the token, around which white
@@ -47,12 +53,12 @@ impl BearerToken {
 
     /// Returns the value of an `Authorization` header.
     pub fn to_authorization(&self) -> HeaderValue {
-        HeaderValue::hidden(Secret::new([SCHEME, self.expose()].concat()))
+        HeaderValue::hidden(Arc::clone(&self.header))
     }
 
     /// Returns the text. It must not be logged.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.header.expose().get(SCHEME.len()..).unwrap_or_default()
     }
 
     /// Returns when the token expires, if it is a JSON Web Token with a numeric `exp`. The signature is not verified.
@@ -75,3 +81,11 @@ impl BearerToken {
         Some(Time(0).plus_secs(seconds))
     }
 }
+
+impl PartialEq for BearerToken {
+    fn eq(&self, other: &BearerToken) -> bool {
+        Arc::ptr_eq(&self.header, &other.header) || self.header == other.header
+    }
+}
+
+impl Eq for BearerToken {}

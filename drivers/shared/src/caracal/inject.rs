@@ -42,8 +42,9 @@ impl<D: Driver> Caracal<D> {
     pub async fn headers(&self) -> Result<HeaderMap, CallError> {
         let owner = &self.owner;
         let context = owner.calling().await?;
-        let mut headers = HeaderMap::new();
-        for header in owner.context_headers(&context, &CallerHeaders::default())? {
+        let fields = owner.context_headers(&context, &CallerHeaders::default())?;
+        let mut headers = HeaderMap::with_capacity(fields.len());
+        for header in fields {
             set(&mut headers, &header);
         }
         Ok(headers)
@@ -113,7 +114,7 @@ impl<D: Driver> Owner<D> {
     }
 
     fn context_headers(&self, context: &ActiveContext, caller: &CallerHeaders) -> Result<Vec<Header>, CallError> {
-        let random = random::bytes().map_err(|error| CallError::Random(error.to_string()))?;
+        let random = random::id().map_err(|error| CallError::Random(error.to_string()))?;
         let span = SpanId::from_bytes(random).ok_or_else(|| CallError::Random("all its bits are zero".to_owned()))?;
         Ok(context.headers(span, self.settings.hop_limit, caller)?)
     }

@@ -27,9 +27,18 @@ pub(crate) fn to_http(service: &Endpoint, request: &Request) -> Result<http::Req
     Ok(http)
 }
 
+static BAGGAGE: http::HeaderName = http::HeaderName::from_static("baggage");
+static TRACEPARENT: http::HeaderName = http::HeaderName::from_static("traceparent");
+
 /// Returns a header field. Every value of the machine is printable ASCII, so that there is one for each.
 pub(crate) fn to_field(header: &Header) -> Option<(http::HeaderName, http::HeaderValue)> {
-    let name = http::HeaderName::from_bytes(header.name().as_bytes()).ok()?;
+    let name = match header.name() {
+        "authorization" => http::header::AUTHORIZATION,
+        // The http crate knows no others of a context's fields, and checks each byte of them.
+        "baggage" => BAGGAGE.clone(),
+        "traceparent" => TRACEPARENT.clone(),
+        other => http::HeaderName::from_bytes(other.as_bytes()).ok()?,
+    };
     let mut value = http::HeaderValue::from_str(header.value().expose()).ok()?;
     value.set_sensitive(header.value().is_secret());
     Some((name, value))

@@ -9,12 +9,35 @@ pub(crate) fn seed() -> io::Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// Returns random bytes.
+/// Returns random bytes for an id, which is no secret. A thread asks the operating system for many at a time.
 #[cfg(feature = "caracal")]
-pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
+pub(crate) fn id<const N: usize>() -> io::Result<[u8; N]> {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    const AT_A_TIME: usize = 512;
+
+    let taken = UNUSED.try_with(|unused| {
+        let mut unused = unused.borrow_mut();
+        if unused.len() < N {
+            let mut more = vec![0; AT_A_TIME.max(N)];
+            getrandom::fill(&mut more).map_err(io::Error::other)?;
+            *unused = more;
+        }
+        let mut id = [0; N];
+        id.copy_from_slice(&unused[unused.len() - N..]);
+        let left = unused.len() - N;
+        unused.truncate(left);
+        Ok(id)
+    });
+    // While the thread ends, the variable may be gone.
+    taken.unwrap_or_else(|_| {
+        let mut id = [0; N];
+        getrandom::fill(&mut id).map_err(io::Error::other)?;
+        Ok(id)
+    })
 }
 
 /// Returns a random number from 0 to 1, or one half if the system has no randomness to give.

@@ -140,7 +140,7 @@ impl<D: Driver> Owner<D> {
 
 /// Returns a trace with a random id.
 pub(super) fn new_trace() -> Result<Trace, CallError> {
-    let bytes = random::bytes().map_err(|error| CallError::Random(error.to_string()))?;
+    let bytes = random::id().map_err(|error| CallError::Random(error.to_string()))?;
     let id = TraceId::from_bytes(bytes).ok_or_else(|| CallError::Random("all its bits are zero".to_owned()))?;
     Ok(Trace::new(id))
 }
