@@ -154,8 +154,50 @@ fn mandates_are_verified() {
             (json!({"scope": "write readable"}), 403, "insufficient_scope"),
             (json!({"agent_session_id": null}), 403, "session_required"),
             (json!({"hop_count": 11}), 403, "hop_count_exceeded"),
+            (json!({"delegation_chain": vec![json!({"app": "app-a"}); 11]}), 403, "hop_count_exceeded"),
+            (json!({"delegation_chain": "app-a"}), 401, "invalid_token"),
         ] {
             assert_eq!(verified(changes.clone()).await, refused(status, code), "{changes}");
+        }
+    });
+}
+
+#[test]
+fn mandates_are_for_their_targets_and_come_over_their_chain() {
+    within(async {
+        let coordinator = Server::coordinator();
+        let (caracal, issuer) = (application(&coordinator), Issuer::start());
+        let verified = async |changes: &Value| {
+            let verifier = caracal.mandates(&issuer.server.url(), "https://sts", "service").unwrap();
+            let verifier = verifier.targets(["resource://a"]).chain(["app-a", "app-b"]).epoch(|mandate| {
+                // Only this zone's edges are known.
+                (mandate.zone == "z1").then_some(7)
+            });
+            let mut service = caracal.layer().verify(verifier).layer(Handler::default());
+            answer(&mut service, Some(&format!("Bearer {}", issuer.token("k-1", changes)))).await
+        };
+        let may = json!([{"app": "app-a", "session": "s-1", "edge": "e-1"}, {"app": "app-b"}]);
+        let head = json!([{"application_id": "app-b"}, {"application_id": "app-a", "agent_session_id": "s-1"}]);
+        let targets = json!(["resource://b", "resource://a"]);
+        for chain in [may, head] {
+            let good = json!({
+                "target": targets, "delegation_chain": chain, "delegation_graph_epoch": 7, "delegation_edge_id": "e-1",
+            });
+            assert_eq!(verified(&good).await, handled());
+        }
+        let chain = json!([{"app": "app-a"}, {"app": "app-b"}]);
+        for (targets, chain, epoch, status, code) in [
+            (json!(["resource://b"]), chain.clone(), json!(7), 401, "target_mismatch"),
+            (json!([]), chain.clone(), json!(7), 401, "target_mismatch"),
+            (targets.clone(), json!([{"app": "app-a"}]), json!(7), 403, "chain_mismatch"),
+            (targets.clone(), json!([{"session": "app-b"}]), json!(7), 403, "chain_mismatch"),
+            (targets.clone(), chain.clone(), json!(6), 401, "delegation_stale"),
+            (targets.clone(), chain, json!(null), 401, "delegation_stale"),
+        ] {
+            let claims = json!({
+                "target": targets, "delegation_chain": chain, "delegation_graph_epoch": epoch, "delegation_edge_id": "e-1",
+            });
+            assert_eq!(verified(&claims).await, refused(status, code), "{claims}");
         }
     });
 }

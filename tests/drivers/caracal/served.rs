@@ -43,6 +43,7 @@ impl Site {
         let coordinator = builder
             .grant("app-a", "coordinator.delegate_to:app-b")
             .grant("app-b", "coordinator.delegate_to:app-c")
+            .grant("app-a", "read")
             .configure(|config| config.lease = LEASE)
             .start()
             .unwrap();
@@ -321,5 +322,36 @@ fn a_service_passes_a_request_on_by_its_own_edge() {
         assert_eq!((seen.session(), seen.edge()), (Some(source.session()), Some(&second.edge().edge)));
         assert_eq!((seen.parent_edge(), seen.hop().count()), (Some(&first.edge().edge), 2));
         assert_eq!((seen.token(), seen.trace()), (received.token(), received.trace()), "it is the caller's request");
+    });
+}
+
+#[test]
+fn a_mandate_is_taken_by_its_resource_and_by_nothing_else() {
+    within(async {
+        for generation in BOTH {
+            let site = Site::start(generation).await;
+            let url = format!("http://{}", site.address);
+            let mandate = |resource: &str, scope: &str| {
+                let source = TokenSource::mandate(&url, Secret::new("app-a"), [resource], [scope]);
+                site.builder("app-a", |_| source).build().unwrap()
+            };
+            let [service, caller, ..] = site.applications();
+            let verifier = service.mandates(&url, "nuncio", "resource://r").unwrap();
+            let verifier = verifier.targets(["resource://r"]).scopes(["read"]);
+            let asked = async |caracal: &Caracal| {
+                let headers = caracal.headers().await.unwrap();
+                let token = service.bind_from_headers(&headers).unwrap().token().clone();
+                verifier.verify(&token).await.map(|mandate| mandate.application)
+            };
+            assert_eq!(asked(&mandate("resource://r", "read")).await, Ok("app-a".to_owned()), "{generation:?}");
+            let elsewhere = asked(&mandate("resource://other", "read")).await.unwrap_err();
+            assert_eq!(elsewhere.code(), "invalid_token", "{generation:?}");
+            let own = asked(&caller).await.unwrap_err();
+            assert_eq!(own.code(), "invalid_token", "a token for the coordinator is not a mandate, {generation:?}");
+            // A mandate is not a token for the coordinator.
+            assert_eq!(refused(mandate("resource://r", "read").spawn().await), 401, "{generation:?}");
+            let ungranted = mandate("resource://r", "write").headers().await.unwrap_err();
+            assert!(ungranted.to_string().contains("403"), "{ungranted}");
+        }
     });
 }

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nuncio_core::caracal::{
-    ApplicationId, CredentialFault, Generation, Principal, Registration, Reply, Secret, TokenExchange, TokenService,
-    TokenServiceConfig,
+    ApplicationId, CredentialFault, Generation, Principal, Registration, Reply, Resource, Secret, TokenExchange,
+    TokenService, TokenServiceConfig,
 };
 use nuncio_core::time::Time;
 use serde_json::Value;
@@ -131,6 +131,51 @@ fn scopes_have_to_be_granted() {
 }
 
 #[test]
+fn s2_6_a_mandate_is_for_its_resources_and_not_for_the_coordinator() {
+    for (generation, purpose) in [(Generation::May, "per_call"), (Generation::Head, "resource")] {
+        let mut config = config(generation);
+        config.applications[0].scopes.push("payment:read".into());
+        let mut service = TokenService::new(config, [3; 32]);
+        let reply = exchange(&mut service, START, &form("app-a", "s3cret & more", "payment:read"));
+        let claims = claims(&token(&reply));
+        let resources = serde_json::json!(["resource://a"]);
+        assert_eq!((&claims["aud"], &claims["target"], &claims["use"]), (&resources, &resources, &purpose.into()));
+        assert_eq!((&claims["scope"], &claims["client_id"]), (&"payment:read".into(), &"app-a".into()));
+        assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 900);
+        let authorization = format!("Bearer {}", token(&reply));
+        assert_eq!(bearer(&service, START, &[&authorization]), Err(CredentialFault::Invalid));
+        let long = form("app-a", "s3cret & more", "payment:read") + "&ttl_seconds=3600";
+        assert_eq!(answer(&exchange(&mut service, START, &long)).1["expires_in"], 900, "it is at most 15 minutes");
+    }
+}
+
+#[test]
+fn a_mandate_says_nothing_that_was_not_verified() {
+    let mut config = config(Generation::May);
+    config.applications[0].scopes.extend(["payment:read".into(), "payment:write".into()]);
+    config.resources = Some(vec![Resource {
+        id: "resource://a".into(),
+        application: ApplicationId::new("app-b").unwrap(),
+        scopes: vec!["payment:read".into()],
+    }]);
+    let mut service = TokenService::new(config, [3; 32]);
+    let asked = |scope: &str, more: &str| form("app-a", "s3cret & more", scope) + more;
+    for (form, status, code) in [
+        (asked("payment:refund", ""), 403, "scope_insufficient"),
+        (asked("payment:write", ""), 400, "invalid_target"),
+        (asked("payment:read", "&resource=resource%3A%2F%2Fb"), 400, "invalid_target"),
+        (asked("payment:read", "&agent_session_id=s-1"), 400, "invalid_request"),
+        (asked("payment:read", "&delegation_edge_id=e-1"), 400, "invalid_request"),
+        (asked("payment:read", "&subject_token=t"), 400, "invalid_request"),
+        (form("app-b", "other", "payment:read"), 403, "scope_insufficient"),
+    ] {
+        let (got, body) = answer(&exchange(&mut service, START, &form));
+        assert_eq!((got, &body["error"]), (status, &code.into()), "{form}");
+    }
+    assert_eq!(exchange(&mut service, START, &asked("payment:read", "")).status(), 200);
+}
+
+#[test]
 fn what_an_application_has_lost_is_not_in_its_tokens_any_more() {
     let mut before = service(Generation::May);
     let scope = "agent:lifecycle coordinator.delegate_to:app-b";
@@ -196,7 +241,7 @@ fn a_form_that_cannot_be_read_is_refused_with_a_sentence() {
         (format!("{good}&x=%ff"), "the request is not a form in UTF-8"),
         (
             format!("{good}&subject_token=x"),
-            "this token service exchanges client secrets only, for tokens without an edge",
+            "this token service exchanges client secrets only, for tokens without session and edge",
         ),
         (many, "there are too many scopes or resources, or one is too long"),
     ] {

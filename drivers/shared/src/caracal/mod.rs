@@ -47,7 +47,7 @@ pub use layer::client::{ClientLayer, ClientLayerError, ClientService};
 pub use layer::server::{ServerLayer, ServerService};
 pub use lifecycle::Lifecycle;
 #[cfg(feature = "jwt")]
-pub use mandate::{Mandate, MandateFault, MandateIssuer, MandateVerifier};
+pub use mandate::{Mandate, MandateFault, MandateHop, MandateIssuer, MandateVerifier};
 pub use nuncio_core::caracal::{
     ApplicationId, AuthorityId, Baggage, BearerToken, CallFailure, CallerHeaders, ClientLimits, ClientRefused,
     Constraints, Context, CoordinatorConfig, CoordinatorEvent, CoordinatorFault, CoordinatorLimits, CoordinatorRecord,

@@ -13,7 +13,7 @@ use crate::caracal::wire::request::spawn::Generation;
 use crate::json::{Object, Text, strings};
 use crate::time::Time;
 
-/// The claims of a token for a coordinator.
+/// The claims of a token for a coordinator, or of a mandate for resources.
 pub(super) struct Claims {
     pub(super) issuer: Box<str>,
     pub(super) zone: ZoneId,
@@ -24,6 +24,8 @@ pub(super) struct Claims {
     pub(super) expires_at: u64,
     pub(super) id: String,
     pub(super) targets: Vec<Box<str>>,
+    /// Whether it is for the targets, and not for the coordinator.
+    pub(super) is_mandate: bool,
 }
 
 /// What a token for a coordinator is for, in the word of its generation.
@@ -34,15 +36,29 @@ const fn purpose(generation: Generation) -> &'static str {
     }
 }
 
+/// What a mandate is for.
+const fn mandate_purpose(generation: Generation) -> &'static str {
+    match generation {
+        Generation::May => "per_call",
+        Generation::Head => "resource",
+    }
+}
+
 impl Claims {
     /// Writes the claims. The authority record of an application (`sid`) has the name of the application.
     pub(super) fn write(&self) -> String {
         let application = self.application.as_str();
         let is_head = self.generation == Generation::Head;
+        let targets = strings(self.targets.iter().map(|target| &**target));
+        let (audience, purpose) = if self.is_mandate {
+            (targets.clone(), mandate_purpose(self.generation))
+        } else {
+            (strings([&*self.issuer].into_iter()), purpose(self.generation))
+        };
         Object::with_capacity(512)
             .text("iss", &self.issuer)
             .text("sub", application)
-            .json("aud", &strings([&*self.issuer].into_iter()))
+            .json("aud", &audience)
             .value("exp", self.expires_at)
             .value("iat", self.issued_at)
             .text("jti", &self.id)
@@ -51,9 +67,9 @@ impl Claims {
             .text("scope", &self.scope())
             .text("sid", application)
             .opt_text("root_sid", is_head.then_some(application))
-            .text("use", purpose(self.generation))
+            .text("use", purpose)
             .text("sub_type", "application")
-            .json("target", &strings(self.targets.iter().map(|target| &**target)))
+            .json("target", &targets)
             .close()
     }
 

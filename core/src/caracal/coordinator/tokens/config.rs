@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::caracal::coordinator::config::Resource;
 use crate::caracal::wire::ids::{ApplicationId, ZoneId};
 use crate::caracal::wire::request::spawn::Generation;
 use crate::caracal::wire::request::token::LIFECYCLE_SCOPE;
@@ -36,6 +37,10 @@ pub struct TokenServiceConfig {
     pub lifetime: Duration,
     /// The longest lifetime that a token can ask for (`ttl_seconds`). Default: one hour.
     pub longest_lifetime: Duration,
+    /// The longest lifetime of a mandate for resources. Default: 15 minutes.
+    pub mandate_lifetime: Duration,
+    /// The resources that mandates can be for. Without a list, every resource exists and has every scope.
+    pub resources: Option<Vec<Resource>>,
     /// The time by which clocks may differ. Default: 60 s.
     pub leeway: Duration,
     /// The applications.
@@ -51,9 +56,21 @@ impl TokenServiceConfig {
             key_id: key_id.into(),
             lifetime: Duration::from_mins(15),
             longest_lifetime: Duration::from_hours(1),
+            mandate_lifetime: Duration::from_mins(15),
+            resources: None,
             leeway: Duration::from_mins(1),
             applications: Vec::new(),
         }
+    }
+}
+
+impl TokenServiceConfig {
+    /// Returns whether there is a resource with all of these scopes.
+    pub(super) fn has_resource(&self, id: &str, scopes: &[Box<str>]) -> bool {
+        self.resources.as_ref().is_none_or(|resources| {
+            let resource = resources.iter().find(|resource| *resource.id == *id);
+            resource.is_some_and(|resource| scopes.iter().all(|scope| resource.scopes.contains(scope)))
+        })
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Exchange {
     pub(super) scopes: Vec<Box<str>>,
     pub(super) resources: Vec<Box<str>>,
     pub(super) ttl_secs: Option<u64>,
+    /// Whether the token is to be of an agent session.
+    pub(super) names_session: bool,
 }
 
 impl Exchange {
@@ -49,6 +51,7 @@ impl Exchange {
             scopes: list(scope.split(' ').filter(|scope| !scope.is_empty()))?,
             resources: list(fields.all("resource").filter(|resource| !resource.is_empty()))?,
             ttl_secs,
+            names_session: fields.one("agent_session_id")?.is_some(),
         })
     }
 }

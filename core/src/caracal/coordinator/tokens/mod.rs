@@ -82,6 +82,9 @@ impl TokenService {
 
     /// Reads the body of `POST /oauth/2/token`. Returns the token for the host to sign, or the answer that refuses it.
     ///
+    /// A request with resources and without [`LIFECYCLE_SCOPE`] is for a mandate: a token for these resources, which the
+    /// coordinator does not take. Any other one is for a token for the coordinator.
+    ///
     /// A wrong secret and an unknown application are told apart neither by the answer nor by its time.
     pub fn exchange(&mut self, now: Time, body: &[u8]) -> Result<UnsignedToken, Reply> {
         let request_id = alloc::format!("{:032x}", self.random.random_u128());
@@ -105,8 +108,19 @@ impl TokenService {
         if !scopes.iter().all(|scope| registration.has(scope)) {
             return Err(Refused::Scope);
         }
+        let is_mandate = !asked.resources.is_empty() && scopes.iter().all(|scope| **scope != *LIFECYCLE_SCOPE);
+        let longest = if is_mandate { self.config.mandate_lifetime } else { self.config.longest_lifetime };
+        if is_mandate {
+            // A mandate says nothing that was not verified: it has no session and no edge.
+            if asked.names_session {
+                return Err(Refused::Unsupported);
+            }
+            if !asked.resources.iter().all(|resource| self.config.has_resource(resource, &scopes)) {
+                return Err(Refused::Resource);
+            }
+        }
         let secs = asked.ttl_secs.unwrap_or(self.config.lifetime.as_secs());
-        let secs = secs.min(self.config.longest_lifetime.as_secs()).max(1);
+        let secs = secs.min(longest.as_secs()).max(1);
         let claims = Claims {
             issuer: self.config.issuer.clone(),
             zone: registration.zone.clone(),
@@ -117,6 +131,7 @@ impl TokenService {
             expires_at: claims::unix_secs(now.plus_secs(secs)),
             id: alloc::format!("{:032x}", self.random.random_u128()),
             targets: asked.resources.clone(),
+            is_mandate,
         };
         Ok((claims, asked.resources))
     }

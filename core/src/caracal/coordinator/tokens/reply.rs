@@ -25,6 +25,8 @@ pub(super) enum Refused {
     /// The application is not known, or its secret is another one.
     Credentials,
     Scope,
+    /// A resource does not exist, or lacks a scope.
+    Resource,
     Zone,
 }
 
@@ -36,9 +38,10 @@ impl Refused {
             Refused::Missing(name) => (invalid, alloc::format!("the field {name} is missing")),
             Refused::Repeated(name) => (invalid, alloc::format!("the field {name} is repeated")),
             Refused::GrantType => (invalid, "grant_type has to be that of a token exchange".into()),
-            Refused::Unsupported => {
-                (invalid, "this token service exchanges client secrets only, for tokens without an edge".into())
-            }
+            Refused::Unsupported => (
+                invalid,
+                "this token service exchanges client secrets only, for tokens without session and edge".into(),
+            ),
             Refused::Lifetime => (invalid, "ttl_seconds has to be a number of seconds".into()),
             Refused::TooMuch => (invalid, "there are too many scopes or resources, or one is too long".into()),
             Refused::Credentials => {
@@ -46,6 +49,9 @@ impl Refused {
             }
             Refused::Scope => {
                 ((403, "scope_insufficient"), "the application was not granted one of these scopes".into())
+            }
+            Refused::Resource => {
+                ((400, "invalid_target"), "a resource does not exist, or does not have one of these scopes".into())
             }
             Refused::Zone => ((404, "zone_invalid"), String::from("there is no such zone")),
         };

@@ -121,14 +121,14 @@ impl<D: Driver> CoordinatorBuilder<D> {
         self
     }
 
-    /// Lets the tokens of an application have a further scope, such as `coordinator.delegate_to:app-b` or
-    /// `coordinator.admin`.
+    /// Lets the tokens of an application have a further scope, such as `coordinator.delegate_to:app-b`,
+    /// `coordinator.admin`, or one of a resource.
     pub fn grant(mut self, application: impl Into<String>, scope: impl Into<String>) -> CoordinatorBuilder<D> {
         self.grants.push((application.into(), scope.into()));
         self
     }
 
-    /// Sets the resources that edges can name. Default: every resource exists and has every scope.
+    /// Sets the resources that edges and mandates can name. Default: every resource exists and has every scope.
     pub fn resources(mut self, resources: Vec<Resource>) -> CoordinatorBuilder<D> {
         self.resources = Some(resources);
         self
@@ -172,7 +172,7 @@ impl<D: Driver> CoordinatorBuilder<D> {
         config.zones = vec![ZoneConfig {
             id: zone,
             applications: applications.iter().map(|registration| registration.application.clone()).collect(),
-            resources: self.resources,
+            resources: self.resources.clone(),
         }];
         let (clock, new_key) = (Clock::start(), key::generate()?);
         let mut store = self.records.map(Store::new);
@@ -183,6 +183,7 @@ impl<D: Driver> CoordinatorBuilder<D> {
         let key = SigningKey::read(&key).map_err(|_| CoordinatorBuildError::Key)?;
         let mut tokens = TokenServiceConfig::new(&self.issuer, key.id());
         (tokens.generation, tokens.applications) = (self.generation, applications);
+        tokens.resources = self.resources;
         let tokens = TokenService::new(tokens, random::seed()?);
         let seed = random::seed()?;
         let (machine, clock, stored, writer, queue) = match store {

@@ -57,10 +57,13 @@ fn rejection(fault: &MandateFault) -> Rejection {
         }
         MandateFault::Zone => "the mandate is for another zone",
         MandateFault::Use => "the mandate is for another use",
+        MandateFault::Target(_) => "the mandate is for other resources than this server requires",
+        MandateFault::Stale => "the mandate is older than the present delegations; get another one",
         MandateFault::Revoked => "the mandate was revoked",
         MandateFault::Scope(_) => "the mandate lacks a scope that this server requires",
         MandateFault::NoSession => "the mandate belongs to no agent session, which this server requires",
         MandateFault::NoDelegation => "the mandate was not delegated, which this server requires",
+        MandateFault::Chain(_) => "the mandate was not delegated by an application that this server requires",
         MandateFault::TooManyHops => "the mandate has come over too many delegations",
     };
     Rejection::Refused(sentence)

@@ -31,6 +31,26 @@ pub struct Mandate {
     pub root_authority: Option<String>,
     /// The number of delegations (`hop_count`).
     pub hops: u64,
+    /// The delegations that the authority has come over, the first one first (`delegation_chain`).
+    pub chain: Vec<MandateHop>,
+    /// The number of changes of the zone's edges when the token was issued (`delegation_graph_epoch`).
+    pub epoch: Option<u64>,
+}
+
+/// One delegation in the chain of a [`Mandate`]. The words of both generations are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct MandateHop {
+    /// The application (`app`, since 1.0 `application_id`).
+    #[serde(alias = "app", rename = "application_id")]
+    pub application: Option<Box<str>>,
+    /// The agent session (`session`, since 1.0 `agent_session_id`).
+    #[serde(alias = "session", rename = "agent_session_id")]
+    pub session: Option<Box<str>>,
+    /// The edge (`edge`, since 1.0 `delegation_edge_id`).
+    #[serde(alias = "edge", rename = "delegation_edge_id")]
+    pub edge: Option<Box<str>>,
 }
 
 impl Mandate {
@@ -61,6 +81,9 @@ pub(super) struct Claims {
     delegation_edge_id: Option<String>,
     #[serde(default)]
     hop_count: u64,
+    #[serde(default)]
+    delegation_chain: Vec<MandateHop>,
+    delegation_graph_epoch: Option<u64>,
 }
 
 impl Claims {
@@ -84,6 +107,8 @@ impl Claims {
             authority: present(self.sid, "sid")?,
             root_authority: self.root_sid.filter(|id| !id.is_empty()),
             hops: self.hop_count,
+            chain: self.delegation_chain,
+            epoch: self.delegation_graph_epoch,
         })
     }
 }

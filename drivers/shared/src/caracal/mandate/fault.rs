@@ -21,6 +21,12 @@ pub enum MandateFault {
     /// The token was revoked.
     #[error("the token was revoked")]
     Revoked,
+    /// The token is not for a resource.
+    #[error("the token is not for the resource {0:?} (target)")]
+    Target(String),
+    /// The edges have changed since the token was issued.
+    #[error("the edges have changed since the token was issued (delegation_graph_epoch)")]
+    Stale,
     /// The keys of the issuer could not be fetched.
     #[error("the keys of the issuer could not be fetched: {0}")]
     Keys(String),
@@ -33,6 +39,9 @@ pub enum MandateFault {
     /// The token was not delegated.
     #[error("the token was not delegated")]
     NoDelegation,
+    /// The token was not delegated by an application.
+    #[error("the token was not delegated by the application {0:?} (delegation_chain)")]
+    Chain(String),
     /// The token has come over too many delegations.
     #[error("the token has come over too many delegations (hop_count)")]
     TooManyHops,
@@ -46,11 +55,14 @@ impl MandateFault {
             | MandateFault::Token(_)
             | MandateFault::Zone
             | MandateFault::Use
+            | MandateFault::Target(_)
+            | MandateFault::Stale
             | MandateFault::Revoked => StatusCode::UNAUTHORIZED,
             MandateFault::Keys(_) => StatusCode::SERVICE_UNAVAILABLE,
             MandateFault::Scope(_)
             | MandateFault::NoSession
             | MandateFault::NoDelegation
+            | MandateFault::Chain(_)
             | MandateFault::TooManyHops => StatusCode::FORBIDDEN,
         }
     }
@@ -60,11 +72,14 @@ impl MandateFault {
         match self {
             MandateFault::TooLong | MandateFault::Token(_) | MandateFault::Use => "invalid_token",
             MandateFault::Zone => "zone_mismatch",
+            MandateFault::Target(_) => "target_mismatch",
+            MandateFault::Stale => "delegation_stale",
             MandateFault::Revoked => "token_revoked",
             MandateFault::Keys(_) => "keys_unavailable",
             MandateFault::Scope(_) => "insufficient_scope",
             MandateFault::NoSession => "session_required",
             MandateFault::NoDelegation => "delegation_required",
+            MandateFault::Chain(_) => "chain_mismatch",
             MandateFault::TooManyHops => "hop_count_exceeded",
         }
     }

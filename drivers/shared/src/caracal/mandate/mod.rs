@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use nuncio_core::caracal::{BearerToken, Generation, Hop, ZoneId};
 
-pub use self::claims::Mandate;
+pub use self::claims::{Mandate, MandateHop};
 pub use self::fault::MandateFault;
 pub use self::service::MandateIssuer;
 
@@ -37,6 +37,7 @@ const MAX_BYTES: usize = 4_096;
 const LEEWAY_SECS: u64 = 60;
 
 type Revoked = dyn Fn(&Mandate) -> bool + Send + Sync;
+type Epoch = dyn Fn(&Mandate) -> Option<u64> + Send + Sync;
 
 /// Verifies mandates: their signature (ES256) by the keys of their issuer and zone, their lifetime, audience and use, and
 /// what they must permit. From [`Caracal::mandates`], or from [`MandateVerifier::new`] without an application.
@@ -48,10 +49,13 @@ pub struct MandateVerifier<D: Driver> {
     zone: ZoneId,
     uses: Vec<Box<str>>,
     scopes: Vec<Box<str>>,
+    targets: Vec<Box<str>>,
+    chain: Vec<Box<str>>,
     needs_session: bool,
     needs_delegation: bool,
     max_hops: Hop,
     revoked: Option<Box<Revoked>>,
+    epoch: Option<Box<Epoch>>,
 }
 
 impl<D: Driver> Caracal<D> {
@@ -85,10 +89,13 @@ impl<D: Driver> MandateVerifier<D> {
             zone,
             uses: Vec::new(),
             scopes: Vec::new(),
+            targets: Vec::new(),
+            chain: Vec::new(),
             needs_session: false,
             needs_delegation: false,
             max_hops: Hop::DEFAULT_LIMIT,
             revoked: None,
+            epoch: None,
         }
     }
 }
@@ -97,6 +104,18 @@ impl<D: Driver> MandateVerifier<D> {
     /// Requires all of these scopes.
     pub fn scopes<T: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = T>) -> MandateVerifier<D> {
         self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Requires that the mandate is for all of these resources (`target`).
+    pub fn targets<T: Into<Box<str>>>(mut self, resources: impl IntoIterator<Item = T>) -> MandateVerifier<D> {
+        self.targets = resources.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Requires that all of these applications are in the chain of delegations (`delegation_chain`).
+    pub fn chain<T: Into<Box<str>>>(mut self, applications: impl IntoIterator<Item = T>) -> MandateVerifier<D> {
+        self.chain = applications.into_iter().map(Into::into).collect();
         self
     }
 
@@ -132,6 +151,13 @@ impl<D: Driver> MandateVerifier<D> {
         self
     }
 
+    /// Sets a function that returns the present number of changes of the zone's edges, or `None` if it is not known. A
+    /// mandate of an edge that was issued before the latest change is refused. It must not block.
+    pub fn epoch(mut self, present: impl Fn(&Mandate) -> Option<u64> + Send + Sync + 'static) -> MandateVerifier<D> {
+        self.epoch = Some(Box::new(present));
+        self
+    }
+
     /// Verifies a token, and returns what it says.
     pub async fn verify(&self, token: &BearerToken) -> Result<Mandate, MandateFault> {
         let text = token.expose();
@@ -161,17 +187,33 @@ impl<D: Driver> MandateVerifier<D> {
         if let Some(scope) = required.find(|scope| !mandate.scopes.contains(scope)) {
             return Err(MandateFault::Scope(scope.to_string()));
         }
+        if let Some(target) = self.targets.iter().find(|target| !mandate.targets.contains(target)) {
+            return Err(MandateFault::Target(target.to_string()));
+        }
         if self.needs_session && mandate.session.is_none() {
             return Err(MandateFault::NoSession);
         }
         if self.needs_delegation && mandate.edge.is_none() {
             return Err(MandateFault::NoDelegation);
         }
-        if mandate.hops > u64::from(self.max_hops.count()) {
+        let is_in_chain = |application: &str| {
+            mandate.chain.iter().any(|hop| hop.application.as_deref().is_some_and(|held| held == application))
+        };
+        if let Some(application) = self.chain.iter().find(|application| !is_in_chain(application)) {
+            return Err(MandateFault::Chain(application.to_string()));
+        }
+        // A chain is as long as it is, whatever the count says.
+        let hops = mandate.hops.max(u64::try_from(mandate.chain.len()).unwrap_or(u64::MAX));
+        if hops > u64::from(self.max_hops.count()) {
             return Err(MandateFault::TooManyHops);
         }
         if self.revoked.as_ref().is_some_and(|is_revoked| is_revoked(mandate)) {
             return Err(MandateFault::Revoked);
+        }
+        let present = self.epoch.as_ref().filter(|_| mandate.edge.is_some()).and_then(|present| present(mandate));
+        // A mandate of an edge that says no number may be of any age.
+        if present.is_some_and(|present| mandate.epoch.is_none_or(|issued| issued < present)) {
+            return Err(MandateFault::Stale);
         }
         Ok(())
     }

@@ -103,6 +103,27 @@ impl TokenSource {
         TokenSource(Source::Exchange(Exchange { service, secret, scope, resources: Vec::new(), ttl: None }))
     }
 
+    /// Exchanges the client secret of the application for mandates: tokens for resources, with some of the scopes that the
+    /// application was granted. Services verify them; a coordinator does not take them, so an application with this source
+    /// opens no sessions.
+    ///
+    /// ```
+    /// use nuncio_shared::caracal::{Secret, TokenSource};
+    ///
+    /// let source = TokenSource::mandate("http://sts:8080", Secret::new("s3cret"), ["resource://payments"], ["payment:read"]);
+    /// ```
+    pub fn mandate<T: Into<Box<str>>>(
+        service: &str,
+        secret: Secret,
+        resources: impl IntoIterator<Item = T>,
+        scopes: impl IntoIterator<Item: AsRef<str>>,
+    ) -> TokenSource {
+        let scopes: Vec<String> = scopes.into_iter().map(|scope| scope.as_ref().to_owned()).collect();
+        let (service, scope) = (service.to_owned(), scopes.join(" "));
+        let resources = resources.into_iter().map(Into::into).collect();
+        TokenSource(Source::Exchange(Exchange { service, secret, scope, resources, ttl: None }))
+    }
+
     /// Asks for further scopes of exchanged tokens, besides [`LIFECYCLE_SCOPE`]. A session of this application delegates to
     /// one of `app-b` with `coordinator.delegate_to:app-b` (0.1), and without a resource with `coordinator.delegate_broad`
     /// (1.0). It changes nothing for other sources.
