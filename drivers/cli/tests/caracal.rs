@@ -250,6 +250,18 @@ fn sessions_and_edges_are_opened_listed_and_ended() {
         assert_eq!((&error["type"], &error["exit_code"]), (&json!("error"), &json!(5)));
         assert_eq!(printed(a(&["list"])).lines().count(), 3, "a heading and two sessions");
         assert_eq!(printed(a(&["list", "--all"])).lines().count(), 4);
+        let rows = |options: &[&str]| {
+            let lines = printed(a(&[&["list", "--json"], options].concat()));
+            let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            rows.map(|row| row["session"].as_str().unwrap().to_owned()).collect::<Vec<String>>()
+        };
+        assert_eq!(rows(&["--below", &root]), [&*child]);
+        assert_eq!(rows(&["--status", "terminated"]), [&*target]);
+        assert_eq!(rows(&["--of", "app-b"]), [""; 0], "it has ended");
+        assert_eq!(rows(&["--of", "app-b", "--all"]), [&*target]);
+        assert_eq!(rows(&["--limit", "1"]), [&*child], "the latest");
+        let revoked = printed(a(&["list", "--edges", "--status", "revoked", "--below", &child, "--json"]));
+        assert_eq!(serde_json::from_str::<Value>(&revoked).unwrap()["edge"], edge);
         assert_eq!(printed(a(&["terminate", &root])), "");
         assert_eq!(printed(a(&["list", "--json"])), "", "the child has ended with it");
         let ended: Value = serde_json::from_str(&printed(a(&["terminate", &child, "--json"]))).unwrap();

@@ -12,11 +12,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
+#[cfg(feature = "tls")]
+use nuncio_shared::auth::ServerTls;
 use nuncio_shared::caracal::{HttpRequest, Reply};
 use nuncio_shared::io::{Address, CancellationToken};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+#[cfg(feature = "tls")]
+use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 use tracing::{debug, warn};
 
 use super::Coordinator;
@@ -31,6 +36,8 @@ pub struct HttpLimits {
     pub head_bytes: usize,
     /// Bytes of the body of a request. Default: 64 KiB.
     pub body_bytes: usize,
+    /// The time for the handshake of TLS. Default: 10 s.
+    pub handshake_timeout: Duration,
     /// The time from one answer to the end of the next request's head. Default: 75 s.
     pub head_timeout: Duration,
     /// The time for the body of a request. Default: 10 s.
@@ -45,6 +52,7 @@ impl Default for HttpLimits {
             connections: 1_024,
             head_bytes: 32 << 10,
             body_bytes: 64 << 10,
+            handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
@@ -57,7 +65,8 @@ const MIN_HEAD_BYTES: usize = 8 << 10;
 
 /// A coordinator that is served on a TCP socket. Dropping it ends its connections at once.
 ///
-/// It speaks plain HTTP. Beyond this machine, put a proxy with TLS before it: client secrets and tokens are sent in clear.
+/// Without TLS, client secrets and tokens are sent in clear: beyond this machine use `listen_tls` (feature `tls`), or put a
+/// proxy with TLS before it.
 ///
 /// ```
 /// use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, HttpLimits, Secret};
@@ -75,6 +84,7 @@ const MIN_HEAD_BYTES: usize = 8 << 10;
 #[derive(Debug)]
 pub struct CoordinatorServer {
     address: SocketAddr,
+    is_tls: bool,
     stop: CancellationToken,
     /// The task that accepts connections. It ends when all of them have.
     accepting: JoinSet<()>,
@@ -87,15 +97,39 @@ impl CoordinatorServer {
         address: impl Into<Address>,
         limits: HttpLimits,
     ) -> io::Result<CoordinatorServer> {
-        let listener = match address.into() {
+        let security = Security::default();
+        CoordinatorServer::serve(
+            address.into(),
+            Serving { coordinator, limits, security, stop: CancellationToken::new() },
+        )
+        .await
+    }
+
+    /// Does the same for `https://`, with this certificate.
+    #[cfg(feature = "tls")]
+    pub async fn listen_tls(
+        coordinator: Coordinator,
+        address: impl Into<Address>,
+        limits: HttpLimits,
+        tls: ServerTls,
+    ) -> io::Result<CoordinatorServer> {
+        let security = Security { tls: Some(tls) };
+        CoordinatorServer::serve(
+            address.into(),
+            Serving { coordinator, limits, security, stop: CancellationToken::new() },
+        )
+        .await
+    }
+
+    async fn serve(address: Address, serving: Serving) -> io::Result<CoordinatorServer> {
+        let listener = match address {
             Address::Sockets(addresses) => TcpListener::bind(&*addresses).await?,
             Address::Name(name) => TcpListener::bind(name).await?,
         };
-        let (address, stop) = (listener.local_addr()?, CancellationToken::new());
-        let serving = Arc::new(Serving { coordinator, limits, stop: stop.clone() });
+        let (address, stop, is_tls) = (listener.local_addr()?, serving.stop.clone(), serving.security.is_tls());
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, serving));
-        Ok(CoordinatorServer { address, stop, accepting })
+        accepting.spawn(accept(listener, Arc::new(serving)));
+        Ok(CoordinatorServer { address, is_tls, stop, accepting })
     }
 
     /// Returns the address. If the port was given as 0, it has the one that the system has chosen.
@@ -103,14 +137,14 @@ impl CoordinatorServer {
         self.address
     }
 
-    /// Returns the URL for clients on this machine, such as `http://127.0.0.1:4000`.
+    /// Returns the URL for clients on this machine, such as `http://127.0.0.1:4000`, or `https://…` with TLS.
     pub fn url(&self) -> String {
         let mut address = self.address;
         if address.ip().is_unspecified() {
             let is_v4 = address.is_ipv4();
             address.set_ip(if is_v4 { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
         }
-        format!("http://{address}")
+        format!("{}://{address}", if self.is_tls { "https" } else { "http" })
     }
 
     /// Accepts no more connections and requests, and waits until those that are under way are answered.
@@ -124,7 +158,28 @@ impl CoordinatorServer {
 struct Serving {
     coordinator: Coordinator,
     limits: HttpLimits,
+    security: Security,
     stop: CancellationToken,
+}
+
+/// The TLS of a server, if it has some.
+#[derive(Default)]
+struct Security {
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
+}
+
+impl Security {
+    #[cfg(feature = "tls")]
+    const fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "it has a field with the feature tls")]
+    const fn is_tls(&self) -> bool {
+        false
+    }
 }
 
 /// The pause after the system has refused a connection, such as for lack of file descriptors.
@@ -151,7 +206,7 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
             Ok((socket, _)) => {
                 let serving = Arc::clone(&serving);
                 connections.spawn(async move {
-                    serve(socket, serving).await;
+                    connected(socket, serving).await;
                     drop(permit);
                 });
             }
@@ -165,9 +220,26 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(socket: TcpStream, serving: Arc<Serving>) {
+async fn connected(socket: TcpStream, serving: Arc<Serving>) {
     // Without the option, answers are delayed and nothing else goes wrong.
     drop(socket.set_nodelay(true));
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &serving.security.tls {
+        let shaken = tokio::time::timeout(serving.limits.handshake_timeout, tls.shake_hands(crate::stream(socket)));
+        let shaken = tokio::select! {
+            shaken = shaken => shaken,
+            () = serving.stop.cancelled() => return,
+        };
+        return match shaken {
+            Ok(Ok((stream, _))) => serve(stream.compat(), serving).await,
+            Ok(Err(error)) => debug!(%error, "a connection has no TLS"),
+            Err(_) => debug!("a connection has no TLS in time"),
+        };
+    }
+    serve(socket, serving).await;
+}
+
+async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, serving: Arc<Serving>) {
     let stop = serving.stop.clone();
     let limits = serving.limits;
     let is_asked = Arc::new(AtomicBool::new(false));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use nuncio_tokio::auth::{Authorities, ClientTls};
 use nuncio_tokio::caracal::{
     ApplicationId, BearerToken, CallError, CallFailure, Caracal, ResourceBinding, Secret, TokenFault, TokenSource, Ttl,
     ZoneId,
@@ -38,6 +39,9 @@ pub(super) struct Connection {
     /// Generation of the coordinator
     #[arg(long, value_enum, default_value_t = Mode::May)]
     mode: Mode,
+    /// PEM file of the certificate authorities to trust for https:// URLs [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "NUNCIO_CA_FILE", hide_env_values = true)]
+    ca_file: Option<PathBuf>,
 }
 
 fn token_scope(text: &str) -> Result<String, &'static str> {
@@ -82,6 +86,10 @@ impl Connection {
         };
         if variable("CARACAL_ENV").as_deref() == Some("production") && !allows_insecure() {
             builder = builder.require_tls();
+        }
+        if let Some(file) = &self.ca_file {
+            let tls = Authorities::from_file(file).and_then(ClientTls::new);
+            builder = builder.tls(tls.map_err(|error| Error::Usage(format!("--ca-file: {error}")))?);
         }
         let caracal = builder.build().map_err(|error| Error::Usage(error.to_string()))?;
         Ok(Connected { caracal, url })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use nuncio_tokio::auth::{Identity, ServerTls};
 use nuncio_tokio::caracal::{Coordinator, CoordinatorServer, Enforcement, Generation, HttpLimits, SqliteRecords};
 
 use super::applications::Applications;
@@ -36,11 +37,13 @@ coordinator that is started on the same file goes on with all sessions and
 edges. Only one coordinator at a time may use a file, which only its owner can
 read, because it holds the key that signs tokens.
 
-It speaks plain HTTP: beyond this machine, put a proxy with TLS before it.
+Without --tls-cert it speaks plain HTTP, in which secrets and tokens are sent in
+clear. Clients of a certificate that no authority of their system has signed
+name its file, as nuncio caracal list --ca-file does.
 
 Exit codes:
   0  ended by a signal
-  2  invalid usage, or the file of --store cannot be used
+  2  invalid usage, or the certificate or the file of --store cannot be used
   6  the address cannot be used, or the system refused a resource";
 
 #[derive(Args, Debug)]
@@ -64,8 +67,22 @@ pub(super) struct Options {
     /// Issuer and audience of tokens: the URL under which others know this service [default: that of --listen]
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
+    /// PEM file of the certificate to serve with, for https://
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     #[command(flatten)]
     applications: Applications,
+}
+
+impl Options {
+    fn tls(&self) -> Result<Option<ServerTls>, Error> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let tls = Identity::from_files(certificate, key).and_then(ServerTls::new);
+        tls.map(Some).map_err(|error| Error::Usage(format!("--tls-cert: {error}")))
+    }
 }
 
 /// [`Generation`] as an option.
@@ -89,7 +106,9 @@ impl Mode {
 pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
     let mut termination = Termination::listen().map_err(Error::System)?;
     let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
-    let issuer = options.issuer.clone().unwrap_or_else(|| format!("http://{}", options.listen));
+    let tls = options.tls()?;
+    let (scheme, is_tls) = if tls.is_some() { ("https", true) } else { ("http", false) };
+    let issuer = options.issuer.clone().unwrap_or_else(|| format!("{scheme}://{}", options.listen));
     let mut builder = Coordinator::builder()
         .zone(&options.zone)
         .issuer(issuer)
@@ -105,9 +124,13 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
         builder = builder.records(SqliteRecords::open(file).map_err(|error| usage(&error))?);
     }
     let coordinator = builder.start().map_err(|error| usage(&error))?;
-    let server = CoordinatorServer::listen(coordinator.clone(), &*options.listen, HttpLimits::default()).await;
+    let (limits, address) = (HttpLimits::default(), &*options.listen);
+    let server = match tls {
+        Some(tls) => CoordinatorServer::listen_tls(coordinator.clone(), address, limits, tls).await,
+        None => CoordinatorServer::listen(coordinator.clone(), address, limits).await,
+    };
     let server = server.map_err(|error| Error::Address(options.listen.clone(), error))?;
-    if !server.address().ip().to_canonical().is_loopback() {
+    if !is_tls && !server.address().ip().to_canonical().is_loopback() {
         eprint_line("nuncio: this address is open to other machines, and secrets and tokens are sent to it in clear");
     }
     print_line(&format!("READY {}", server.url()));

@@ -16,11 +16,12 @@ use crate::text::{eprint_line, json, sanitize};
 const AFTER_HELP: &str = "\
 Examples:
   nuncio caracal list
+  nuncio caracal list --status suspended --below 01a1...
   nuncio caracal list --edges --all --json | jq -r .edge
 
 Lists the sessions of the zone that have not ended, or the edges from and to
-those of the application, oldest first. With --json, a line per session or
-edge.
+those of the application, oldest first. Options that select rows have to fit
+all of them. With --json, a line per session or edge.
 
 Exit codes:
   0  they were listed
@@ -38,11 +39,50 @@ pub(super) struct Options {
     /// List also sessions that have ended, or edges that are not active
     #[arg(long)]
     all: bool,
+    /// List those with this status only, such as suspended, terminated or revoked
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// List the sessions of this application only
+    #[arg(long, value_name = "ID", conflicts_with = "edges")]
+    of: Option<String>,
+    /// List the sessions directly below this session only, or the edges from and to it
+    #[arg(long, value_name = "SESSION")]
+    below: Option<String>,
+    /// List at most this many, the latest
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
     /// Print a JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     connection: Connection,
+}
+
+impl Options {
+    fn selects_session(&self, session: &Session) -> bool {
+        let is_shown = match &self.status {
+            Some(status) => session.status == *status,
+            None => self.all || session.is_live(),
+        };
+        is_shown
+            && self.of.as_ref().is_none_or(|application| session.application_id == *application)
+            && self.below.as_ref().is_none_or(|parent| session.parent_id.as_ref() == Some(parent))
+    }
+
+    fn selects_edge(&self, edge: &Edge) -> bool {
+        let is_shown = match &self.status {
+            Some(status) => edge.status == *status,
+            None => self.all || edge.is_active(),
+        };
+        let ends = [&edge.source_session_id, &edge.target_session_id];
+        is_shown && self.below.as_ref().is_none_or(|session| ends.contains(&session))
+    }
+
+    /// Returns as many rows as are wanted. The latest are the last ones.
+    fn latest<'a, T>(&self, rows: &'a [T]) -> &'a [T] {
+        let skipped = self.limit.map_or(0, |limit| rows.len().saturating_sub(limit));
+        rows.get(skipped..).unwrap_or_default()
+    }
 }
 
 pub(super) async fn run(options: &Options) -> Exit {
@@ -54,11 +94,11 @@ async fn list(options: &Options) -> Result<Exit, Error> {
     let mut sessions = connected.sessions().await?;
     if options.edges {
         let mut edges = connected.edges(&sessions).await?;
-        edges.retain(|edge| options.all || edge.is_active());
-        print(options.json, &edges, edge_table).map_err(Error::stdout)?;
+        edges.retain(|edge| options.selects_edge(edge));
+        print(options.json, options.latest(&edges), edge_table).map_err(Error::stdout)?;
     } else {
-        sessions.retain(|session| options.all || session.is_live());
-        print(options.json, &sessions, session_table).map_err(Error::stdout)?;
+        sessions.retain(|session| options.selects_session(session));
+        print(options.json, options.latest(&sessions), session_table).map_err(Error::stdout)?;
     }
     connected.caracal.close().await;
     Ok(Exit::Success)

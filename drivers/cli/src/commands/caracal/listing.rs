@@ -1,6 +1,6 @@
 //! Sessions and edges, as a coordinator lists them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use nuncio_tokio::caracal::http_types::Request;
@@ -96,7 +96,13 @@ impl Connected {
     async fn pages<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
         let url = format!("{}/zones/{}/{path}", self.url, escaped(self.caracal.zone().as_str()));
         let (mut rows, mut cursor): (Vec<T>, Option<String>) = (Vec::new(), None);
+        let mut cursors = BTreeSet::new();
         loop {
+            if let Some(cursor) = &cursor
+                && !cursors.insert(cursor.clone())
+            {
+                return Err(Error::Unanswered("the coordinator repeats the cursor of its listing".to_owned()));
+            }
             let query = cursor.map_or_else(String::new, |cursor| format!("?cursor={}", escaped(&cursor)));
             let page: Page<T> = self.fetch(&format!("{url}{query}")).await?;
             let is_empty = page.items.is_empty();
