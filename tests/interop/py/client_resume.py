@@ -172,7 +172,7 @@ async def wrong_resumes(options):
 
 @case
 async def takeover(options):
-    """A resume while the old connection is still open replaces it: the old one is closed with 1008."""
+    """A resume while the old connection is still open replaces it: the old one is closed with 4409."""
     client, tap = new_client(), await dial(options.url)
     await client.connect(tap)
     handle = await client.submit(agent="slow", input={"ticks": 30, "tick_ms": 50})
@@ -181,7 +181,7 @@ async def takeover(options):
     point = _point(client)
     await back.resume(again, resume=point)
     await tap.ending()
-    equal(tap.close_code, 1008, "the_old_connection_is_closed")
+    equal(tap.close_code, 4409, "the_old_connection_is_closed")
     equal(tap.frames("session.error", "session.closed"), [], "without_a_frame")
     await again.until(lambda t: t.frames(*TERMINALS, job=handle.job_id))
     until_then = [f for f in tap.received if f.get("event_seq", 0) <= point.last_event_seq]

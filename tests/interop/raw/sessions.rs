@@ -134,7 +134,7 @@ fn live_events_reach_the_resumed_connection_and_numbering_continues() {
     let point = wire.point();
     // The old connection is still open: the new one replaces it, and the old one ends without another frame.
     let mut back = Wire::resume(server.url(), "tok-alice", &point);
-    assert_eq!(wire.ending(), Ended(Some(1008)));
+    assert_eq!(wire.ending(), Ended(Some(4409)));
     back.run(&json!({"agent": "echo"}));
     back.terminal(&job);
     let first_half = wire.seen.iter().filter(|f| f["event_seq"].as_u64().is_some_and(|s| s <= point.last_event_seq));

@@ -234,7 +234,7 @@ impl Body {
     /// Members that some clients cannot do without are added: the `args` of a `tool_call` and the `retryable` of an error.
     /// The level of a `log` is one of those that [`Body::log`] writes.
     ///
-    /// A lone surrogate in a text becomes U+FFFD, because UTF-8 has none.
+    /// A lone surrogate in a text of §8.2 becomes U+FFFD, because UTF-8 has none.
     ///
     /// A malformed `result_chunk` is not refused here: emitting it ends the job with `INVALID_REQUEST` (§8.4).
     ///
@@ -243,10 +243,11 @@ impl Body {
     /// [`InvalidBody`] for a body that does not have the shape of its kind or breaks one of its rules, for an unknown
     /// kind, and for `delegate`, which only [`Runtime::delegate`](crate::arcp::Runtime::delegate) emits.
     pub fn raw(kind: &str, body: &RawValue) -> Result<Body, InvalidBody> {
-        let whole = surrogates::replaced(body.get());
+        // A body of a vendor's kind is user data, which passes as it is.
+        let whole = Some(surrogates::replaced(body.get())).filter(|_| !shape::is_vendor_kind(kind));
         let body: &RawValue = match &whole {
-            Cow::Borrowed(_) => body,
-            Cow::Owned(text) => serde_json::from_str(text).unwrap_or(body),
+            Some(Cow::Owned(text)) => serde_json::from_str(text).unwrap_or(body),
+            Some(Cow::Borrowed(_)) | None => body,
         };
         let meta = shape::check(kind, body)?;
         let json = complete::complete(kind, body.get()).unwrap_or_else(|| on_one_line(body.get()).into_owned());

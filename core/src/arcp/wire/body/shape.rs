@@ -71,7 +71,7 @@ fn misshapen(kind: &str) -> InvalidBody {
 }
 
 /// Returns whether a kind is a vendor's. It is written into frames without escapes.
-fn is_vendor_kind(kind: &str) -> bool {
+pub(super) fn is_vendor_kind(kind: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     kind.starts_with("x-vendor.") && kind.len() <= MAX_KIND && kind.bytes().all(plain)
 }
