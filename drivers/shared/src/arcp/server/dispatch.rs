@@ -350,6 +350,17 @@ mod tests {
         assert_eq!(state.gate.held_for_host(), before);
     }
 
+    /// What one input stores is committed together, whatever else waits: an agent's event and the note about it.
+    #[test]
+    fn records_do_not_wait_behind_events() {
+        let mut state = state();
+        state.login();
+        assert!(state.gate.held_for_host() > 0, "an event waits for the first session's record");
+        assert!(!state.take_records().is_empty());
+        state.login();
+        assert!(!state.take_records().is_empty(), "the second session's record does not wait with it");
+    }
+
     #[test]
     fn outputs_that_wait_for_a_connection_go_with_it() {
         let mut state = state();

@@ -77,8 +77,10 @@ impl Gate {
         }
     }
 
+    /// Whether outputs that it has to follow are held. A record follows nothing: what one input stores is committed
+    /// together.
     fn is_behind(&self, output: &Output) -> bool {
-        if is_unrecorded(output) {
+        if is_unrecorded(output) || matches!(output, Output::Store { .. }) {
             return false;
         }
         match conn_of(output) {
