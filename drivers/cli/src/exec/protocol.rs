@@ -307,16 +307,14 @@ impl Ending {
 
     /// How the job ends, after the program has ended with this status.
     pub(crate) fn conclude(self, success: bool, status: &str, details: &impl Serialize) -> Result<Output, Failure> {
-        match (self.failure, success) {
-            (Some(failure), _) => Err(failure),
-            (None, false) => {
+        match (self.failure, self.unreadable, success) {
+            (Some(failure), ..) => Err(failure),
+            (None, _, false) => {
                 Err(Failure::internal(format!("the program of the agent ended with {status}")).with_details(details))
             }
-            (None, true) if self.unreadable.is_some() => {
-                Err(Failure::internal(self.unreadable.unwrap_or_default()).with_details(details))
-            }
-            (None, true) if self.streamed => Ok(Output::Streamed { summary: None }),
-            (None, true) => Ok(Output::Inline(self.result.unwrap_or_else(|| Json::NULL.to_owned()))),
+            (None, Some(unreadable), true) => Err(Failure::internal(unreadable).with_details(details)),
+            (None, None, true) if self.streamed => Ok(Output::Streamed { summary: None }),
+            (None, None, true) => Ok(Output::Inline(self.result.unwrap_or_else(|| Json::NULL.to_owned()))),
         }
     }
 }

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test fails where an unwrap does")]
 
+mod clients;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;

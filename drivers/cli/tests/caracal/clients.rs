@@ -1,36 +1,13 @@
 //! `nuncio caracal` over TLS, and with a coordinator that does not end its listings.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails where an unwrap does")]
-
-mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
-use support::{Serving, nuncio, stderr, stdout};
 
-fn coordinator(arguments: &[&str]) -> Serving {
-    let mut command = nuncio(&["caracal", "coordinator", "--listen", "127.0.0.1:0", "--zone", "z1"]);
-    command.args(arguments);
-    Serving::of(command)
-}
-
-/// A command of the application `name`, whose secret is `s3cret`.
-fn client(serving: &Serving, name: &str, arguments: &[&str]) -> std::process::Command {
-    let mut command = nuncio(&["caracal"]);
-    command.args(arguments).env("CARACAL_COORDINATOR_URL", &serving.url).env("CARACAL_ZONE_ID", "z1");
-    command.env("CARACAL_APPLICATION_ID", name).env("CARACAL_APP_CLIENT_SECRET", "s3cret");
-    command
-}
-
-/// Runs a command that succeeds, and returns what it prints on stdout.
-fn printed(mut command: std::process::Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    stdout(&output).trim_end().to_owned()
-}
+use super::support::{nuncio, stderr};
+use super::{client, coordinator, printed};
 
 #[test]
 fn a_coordinator_is_served_with_tls() {
