@@ -52,5 +52,6 @@ mod s_compat;
 mod s_dialects;
 mod s_fixtures;
 mod s_limits;
+mod s_limits_hello;
 mod s_limits_peers;
 mod s_stats;

@@ -23,21 +23,6 @@ fn limit_connections() {
 }
 
 #[test]
-fn limit_ungreeted() {
-    let mut w = World::with(|config| config.limits.ungreeted = 2);
-    let a = w.open();
-    w.open();
-    let c = w.open();
-    assert_limit(&w.recv(c), "ungreeted", 2);
-    assert!(w.closed(c).is_some());
-    w.hello(a, "tok-alice", &[]);
-    w.expect(a, "session.welcome");
-    let d = w.open();
-    w.hello(d, "tok-alice", &[]);
-    w.expect(d, "session.welcome");
-}
-
-#[test]
 fn limit_sessions() {
     let mut w = World::with(|config| config.limits.sessions = 2);
     let a = w.login("tok-alice");

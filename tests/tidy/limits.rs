@@ -43,7 +43,7 @@ const NO_LIMITS: [&str; 37] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 50] = [
+const RUNTIME: [(&str, &str); 53] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -60,6 +60,9 @@ const RUNTIME: [(&str, &str); 50] = [
     ("stdio_frame_bytes", "s5_an_event_that_would_not_fit_is_refused"),
     ("connections", "limit_connections"),
     ("ungreeted", "limit_ungreeted"),
+    ("ungreeted_per_address", "limit_ungreeted_per_address"),
+    ("ungreeted_bytes", "limit_ungreeted_bytes"),
+    ("hello_bytes", "limit_hello_bytes"),
     ("sessions", "limit_sessions"),
     ("sessions_per_principal", "limit_sessions_per_principal"),
     ("jobs", "limit_jobs"),

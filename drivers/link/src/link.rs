@@ -26,6 +26,8 @@ pub struct Link {
     ended: bool,
     /// Whether the input may contain an event.
     unpolled: bool,
+    /// The maximum length of a message until the peer is welcome.
+    restraint: Option<usize>,
 }
 
 enum State {
@@ -75,7 +77,54 @@ impl Link {
     }
 
     fn starting(state: State, pending: Option<LinkEvent>) -> Self {
-        Self { state, pending, input: Buffer::default(), output: Output::default(), ended: false, unpolled: false }
+        Self {
+            state,
+            pending,
+            input: Buffer::default(),
+            output: Output::default(),
+            ended: false,
+            unpolled: false,
+            restraint: None,
+        }
+    }
+
+    /// Bounds messages by `max` bytes until [`welcome`](Link::welcome) is called, for a peer that has not proved who it is.
+    /// If the link is closed before, it is `Closed` at once and frees what it holds of the peer's.
+    pub fn restrain(&mut self, max: usize) {
+        self.restraint = Some(max);
+        self.bound(max);
+    }
+
+    /// Ends what [`restrain`](Link::restrain) has begun. Messages have at most [`LinkOptions::max_message`] bytes from now
+    /// on, which `options` repeats.
+    pub fn welcome(&mut self, options: LinkOptions) {
+        if self.restraint.take().is_some() {
+            self.bound(options.max_message);
+        }
+    }
+
+    fn bound(&mut self, max: usize) {
+        match &mut self.state {
+            State::Socket(socket) => socket.set_max_message(max),
+            State::Lines(lines) => lines.set_max_line(max),
+            State::Request(_) | State::Response(_) | State::LinesOut | State::Closed => {}
+        }
+    }
+
+    /// Returns the bytes that were received and are not part of a message that was returned. Of those behind a message,
+    /// up to 4 KiB may be missing.
+    pub fn unread(&self) -> usize {
+        self.input.len()
+            + match &self.state {
+                State::Socket(socket) => socket.partial(),
+                State::Lines(lines) => lines.buffered(),
+                State::Request(_) | State::Response(_) | State::LinesOut | State::Closed => 0,
+            }
+    }
+
+    /// Returns whether the input has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Takes bytes that were read from the socket. If it is called only while [`wants_input`](Link::wants_input) is
@@ -144,6 +193,9 @@ impl Link {
             State::Socket(socket) => {
                 let mut pipe = Pipe { input: &mut self.input, output: &mut self.output, ended: self.ended };
                 socket.close(code, reason, &mut pipe);
+                if self.restraint.is_some() {
+                    self.end_with(Closed::new(Cause::Us, code, reason));
+                }
             }
             State::Response(_) | State::Lines(_) => {
                 self.end_with(Closed::new(Cause::Us, code, reason));
@@ -216,7 +268,8 @@ impl Link {
         match &mut self.state {
             State::Request(upgrade) => match upgrade.poll(self.input.as_slice(), self.output.buffer.tail()) {
                 Ok(Some(accepted)) => {
-                    let socket = Socket::new(Role::Server, upgrade.options.link.max_message);
+                    let max = upgrade.options.link.max_message;
+                    let socket = Socket::new(Role::Server, self.restraint.map_or(max, |restraint| restraint.min(max)));
                     self.open(socket, accepted.head);
                     Some(LinkEvent::Open(Some(accepted.request)))
                 }

@@ -30,6 +30,8 @@ pub(crate) struct Socket {
     max_message: usize,
     /// How the link will be reported to have ended, if the driver has closed it.
     closing: Option<Closed>,
+    /// Bytes that were read since the last message, up to a read buffer of them less.
+    partial: usize,
 }
 
 pub(crate) enum Step {
@@ -46,7 +48,21 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        Self { context: WebSocketContext::new(role, Some(config)), role, max_message, closing: None }
+        Self { context: WebSocketContext::new(role, Some(config)), role, max_message, closing: None, partial: 0 }
+    }
+
+    /// Changes the maximum length of a message.
+    pub(crate) fn set_max_message(&mut self, max_message: usize) {
+        self.max_message = max_message;
+        self.context.set_config(|config| {
+            config.max_message_size = Some(max_message);
+            config.max_frame_size = Some(max_message);
+        });
+    }
+
+    /// Returns the bytes that were read of a message which is not complete.
+    pub(crate) fn partial(&self) -> usize {
+        self.partial
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -55,7 +71,13 @@ impl Socket {
 
     pub(crate) fn poll(&mut self, pipe: &mut Pipe<'_>) -> Option<Step> {
         while pipe.output.own() <= OWN_OUTPUT_LIMIT {
-            match self.context.read(pipe) {
+            let before = pipe.input.len();
+            let read = self.context.read(pipe);
+            self.partial += before - pipe.input.len();
+            if matches!(read, Ok(Message::Text(_) | Message::Binary(_))) {
+                self.partial = 0;
+            }
+            match read {
                 // After our close frame, the peer's messages are read and dropped, because its own close frame follows
                 // them.
                 Ok(Message::Text(_) | Message::Binary(_)) if self.is_closing() => {}

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 
-use nuncio_shared::io::{Accept, Address, BoxFuture, Stream};
+use nuncio_shared::io::{Accept, Address, BoxFuture, Stream, widen_backlog};
 use smol::Async;
 use smol::net::{TcpListener, TcpStream};
 
@@ -16,10 +16,12 @@ pub(crate) async fn connect(host: String, port: u16) -> io::Result<Stream> {
 }
 
 pub(crate) async fn bind(address: Address) -> io::Result<Listener> {
-    Ok(Listener(match address {
+    let socket = match address {
         Address::Sockets(addresses) => TcpListener::bind(&*addresses).await?,
         Address::Name(name) => TcpListener::bind(name).await?,
-    }))
+    };
+    widen_backlog(&socket)?;
+    Ok(Listener(socket))
 }
 
 /// A listening socket. From [`Driver::bind`](nuncio_shared::io::Driver::bind).

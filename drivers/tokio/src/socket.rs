@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
-use nuncio_shared::io::{Accept, Address, BoxFuture, Stream};
+use nuncio_shared::io::{Accept, Address, BoxFuture, Stream, widen_backlog};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::stream;
@@ -21,6 +21,7 @@ pub(crate) async fn bind(address: Address, thread: Arc<IoThread>) -> io::Result<
         Address::Sockets(addresses) => TcpListener::bind(&*addresses).await?,
         Address::Name(name) => TcpListener::bind(name).await?,
     };
+    widen_backlog(&socket)?;
     Listener::new(socket.into_std()?, &thread)
 }
 

@@ -256,16 +256,15 @@ async fn handshakes_count_as_ungreeted_connections() {
         let (_server, listening) = configured(config, &authority).await;
         let first = TcpStream::connect(listening.address()).await.unwrap();
         let second = TcpStream::connect(listening.address()).await.unwrap();
-        assert_ends(TcpStream::connect(listening.address()).await.unwrap()).await;
-        // A connection that ends frees its place.
-        drop((first, second));
+        // The newest is not locked out: the oldest handshake makes way for it.
         let tls = ClientTls::new(authority.authorities()).unwrap();
-        let client = loop {
-            if let Ok(client) = connect(&listening, tls.clone()).await {
-                break client;
-            }
-        };
-        assert_echoes(&client).await;
+        assert_echoes(&connect(&listening, tls.clone()).await.unwrap()).await;
+        assert_ends(first).await;
+        // A welcomed connection has freed its place.
+        let third = TcpStream::connect(listening.address()).await.unwrap();
+        assert_echoes(&connect(&listening, tls).await.unwrap()).await;
+        assert_ends(second).await;
+        drop(third);
     })
     .await;
 }

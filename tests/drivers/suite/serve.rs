@@ -83,13 +83,18 @@ fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
         let server = configured(Config::default().with(|config| config.limits.connections = 2)).build().unwrap();
         let listening = server.listen("127.0.0.1:0").await.unwrap();
         let first = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
-        let silent = TcpStream::connect(listening.address()).await.unwrap();
+        // One without a session makes way for one that may get one.
+        let mut silent = TcpStream::connect(listening.address()).await.unwrap();
+        let second = Client::builder(listening.url(), "tok-alice").unwrap().connect().await.unwrap();
+        let answer = read_to_end(&mut silent).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         let mut third = TcpStream::connect(listening.address()).await.unwrap();
         let answer = read_to_end(&mut third).await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        let mut job = first.submit(&Submit::new("echo")).await.unwrap();
-        assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
-        drop(silent);
+        for client in [first, second] {
+            let mut job = client.submit(&Submit::new("echo")).await.unwrap();
+            assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+        }
     });
 }
 
@@ -123,6 +128,74 @@ fn invalid_and_too_long_lines_are_answered_before_the_end() {
             ours.read_to_string(&mut answer).await.unwrap();
             assert!(answer.contains("session.error") && answer.contains(fault), "{answer}");
             connection.ended().await;
+        }
+    });
+}
+
+/// Connections that begin a first frame and never end it share a fixed sum; who says hello is served.
+#[test]
+fn endless_first_frames_share_a_fixed_sum() {
+    within(async {
+        let config = Config::default().with(|config| {
+            config.hello_timeout = Duration::from_hours(1);
+            config.limits.ungreeted_bytes = 200_000;
+        });
+        let server = configured(config).build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        let mut floods = Vec::new();
+        for _ in 0..10 {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let connection = server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Loopback);
+            ours.write_all(&vec![b'x'; 60_000]).await.unwrap();
+            floods.push((ours, connection));
+        }
+        // Three of them have room; at least seven are told, the oldest first.
+        for (mut ours, connection) in floods.drain(..7) {
+            let mut answer = String::new();
+            ours.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.contains("session.error") && answer.contains("ungreeted_bytes"), "{answer}");
+            connection.ended().await;
+        }
+        echoes(listening.url()).await;
+    });
+}
+
+#[test]
+fn a_first_frame_beyond_the_limit_ends_its_connection() {
+    within(async {
+        let server = configured(Config::default()).build().unwrap();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let connection = server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Loopback);
+        ours.write_all(&vec![b'x'; 70_000]).await.unwrap();
+        let mut answer = String::new();
+        ours.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("session.error") && answer.contains("hello_bytes"), "{answer}");
+        connection.ended().await;
+    });
+}
+
+/// A client that does not wait for its welcome sends frames of any size that a session may.
+#[test]
+fn a_large_frame_right_behind_the_hello_is_taken() {
+    within(async {
+        let server = configured(Config::default()).build().unwrap();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let _connection = server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Loopback);
+        let hello = json!({"arcp": "1.1", "id": "1", "type": "session.hello", "payload": {
+            "client": {"name": "c", "version": "1"}, "auth": {"scheme": "bearer", "token": "tok-alice"},
+            "capabilities": {"features": []}}});
+        let input = "x".repeat(500_000);
+        let submit =
+            json!({"arcp": "1.1", "id": "2", "type": "job.submit", "payload": {"agent": "echo", "input": input}});
+        let mut lines = BufReader::new(ours.clone()).lines();
+        ours.write_all(format!("{hello}\n{submit}\n").as_bytes()).await.unwrap();
+        assert!(lines.next().await.unwrap().unwrap().contains("session.welcome"));
+        loop {
+            let line = lines.next().await.unwrap().unwrap();
+            assert!(!line.contains("session.error"), "{line}");
+            if line.contains("job.result") {
+                break;
+            }
         }
     });
 }

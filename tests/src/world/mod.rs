@@ -155,9 +155,20 @@ impl World {
         self.open_via(Via::Tls)
     }
 
+    /// Opens a TLS connection from an IP address.
+    pub fn open_from(&mut self, address: &str) -> ConnId {
+        let address = address.parse().expect("an IP address");
+        let conn = self.runtime.handle_open_from(self.now, Via::Tls, address);
+        self.opened(conn, Via::Tls)
+    }
+
     /// Opens a connection of the given kind.
     pub fn open_via(&mut self, via: Via) -> ConnId {
         let conn = self.runtime.handle_open(self.now, via);
+        self.opened(conn, via)
+    }
+
+    fn opened(&mut self, conn: ConnId, via: Via) -> ConnId {
         let config = self.runtime.config();
         let limit = if via == Via::Stdio { config.limits.stdio_frame_bytes } else { config.limits.frame_bytes };
         self.checker.opened(conn, limit);
@@ -206,6 +217,12 @@ impl World {
             self.checker.received(conn, text);
         }
         self.runtime.handle_frame(self.now, conn, frame);
+        self.pump();
+    }
+
+    /// Reports that the host holds this many bytes of an incomplete frame.
+    pub fn buffered(&mut self, conn: ConnId, bytes: usize) {
+        self.runtime.handle_buffered(self.now, conn, bytes);
         self.pump();
     }
 

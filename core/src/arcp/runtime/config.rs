@@ -93,8 +93,16 @@ pub struct Limits {
     pub stdio_frame_bytes: usize,
     /// Connections. Default: 10 000.
     pub connections: usize,
-    /// Connections that were not welcomed yet. Default: 1 000.
+    /// Connections that were not welcomed yet. Another one displaces the oldest of them. Default: 1 000.
     pub ungreeted: usize,
+    /// Connections of one address that were not welcomed yet: an IPv4 address, or the first 64 bits of an IPv6 address.
+    /// Another one displaces the oldest of them. Default: 250.
+    pub ungreeted_per_address: usize,
+    /// Bytes of the largest frame before the welcome, in which the host may hold it incomplete. Default: 64 KiB.
+    pub hello_bytes: usize,
+    /// Bytes of incomplete frames that the host holds of all connections that were not welcomed yet. More displace the
+    /// oldest of them. Default: 16 MiB.
+    pub ungreeted_bytes: usize,
     /// Sessions, with and without a connection. Default: 10 000.
     pub sessions: usize,
     /// Sessions of one principal (§14). Default: 1 000.
@@ -169,6 +177,19 @@ pub struct Limits {
     pub store_window: u64,
 }
 
+impl Limits {
+    /// The limit of an incoming frame, by whether its connection was welcomed: its name and its value in bytes.
+    pub(crate) fn frame_of(&self, greeted: bool) -> (&'static str, usize) {
+        if greeted {
+            ("frame_bytes", self.frame_bytes)
+        } else if self.hello_bytes < self.frame_bytes {
+            ("hello_bytes", self.hello_bytes)
+        } else {
+            ("frame_bytes", self.frame_bytes)
+        }
+    }
+}
+
 impl Config {
     /// Returns this configuration with some settings changed.
     #[must_use]
@@ -231,6 +252,9 @@ impl Default for Limits {
             stdio_frame_bytes: 60 << 10,
             connections: 10_000,
             ungreeted: 1_000,
+            ungreeted_per_address: 250,
+            hello_bytes: 64 << 10,
+            ungreeted_bytes: 16 << 20,
             sessions: 10_000,
             sessions_per_principal: 1_000,
             jobs: 100_000,

@@ -2,10 +2,12 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use core::net::IpAddr;
 
 use super::Runtime;
 use super::conns::conn::Conn;
 use super::conns::state::ConnState;
+use super::conns::ungreeted::Surplus;
 use super::host::{ConnId, SessionKey, Via};
 use super::refuse::Asked;
 use super::sessions::session::Session;
@@ -40,30 +42,49 @@ struct Refusal {
 }
 
 impl Runtime {
-    /// Reports a new transport. Its hello must arrive within
+    /// Reports a new transport whose peer has no address. Its hello must arrive within
     /// [`Config::hello_timeout`](crate::arcp::Config::hello_timeout).
     pub fn handle_open(&mut self, now: Time, via: Via) -> ConnId {
+        self.opened(now, via, None)
+    }
+
+    /// As [`Runtime::handle_open`], with the address of the peer, whose connections without a session are limited by
+    /// [`Limits::ungreeted_per_address`](crate::arcp::Limits::ungreeted_per_address).
+    pub fn handle_open_from(&mut self, now: Time, via: Via, address: IpAddr) -> ConnId {
+        self.opened(now, via, Some(address))
+    }
+
+    fn opened(&mut self, now: Time, via: Via, address: Option<IpAddr>) -> ConnId {
         self.input(now, |this| {
             let now = this.clock.now();
-            let conn = this.conns.open(via, now);
-            let limits = &this.config.limits;
-            let limit = if this.conns.len() > limits.connections {
-                Some(("connections", limits.connections))
-            } else if this.conns.ungreeted() > limits.ungreeted {
-                Some(("ungreeted", limits.ungreeted))
-            } else {
-                None
-            };
-            match limit {
-                Some((limit, max)) => {
-                    this.refuse(conn, None, &Fault::limit(limit, max as u64));
-                    // Nothing was queued before, so the frame has credit: the connection takes no place in the table.
-                    this.end_connection(conn, 1013, "too many connections");
-                }
-                None => this.conns.await_hello(conn, now.plus(this.config.hello_timeout), &mut this.timers),
+            let conn = this.conns.open(via, address, now);
+            this.conns.await_hello(conn, now.plus(this.config.hello_timeout), &mut this.timers);
+            if let Some(surplus) = this.conns.surplus(conn, &this.config.limits) {
+                this.displace(surplus);
             }
             conn
         })
+    }
+
+    /// Reports how many bytes of incomplete frames the host holds of a connection that was not welcomed yet. If it holds
+    /// more than [`Limits::ungreeted_bytes`](crate::arcp::Limits::ungreeted_bytes) of all such connections, the oldest of
+    /// them are refused. Afterwards the call is ignored.
+    pub fn handle_buffered(&mut self, now: Time, conn: ConnId, bytes: usize) {
+        self.input(now, |this| {
+            this.conns.buffered(conn, bytes);
+            while let Some(surplus) = this.conns.hoarder(&this.config.limits) {
+                this.displace(surplus);
+            }
+        });
+    }
+
+    /// Refuses a connection without a session, because there are too many.
+    fn displace(&mut self, surplus: Surplus) {
+        let Surplus { conn, limit, max } = surplus;
+        let request_id = self.conns.get(conn).and_then(Conn::hello_id);
+        self.refuse(conn, request_id.as_deref(), &Fault::limit(limit, max as u64));
+        // Nothing was queued before, so the frame has credit: the connection keeps no place in the table.
+        self.end_connection(conn, 1013, "too many connections");
     }
 
     /// Takes the dialect that the peer has asked for in the URL it connected to. It takes precedence over the hello and over
@@ -90,7 +111,7 @@ impl Runtime {
             if greeted && let Some(key) = open.prove() {
                 this.prove(key);
             }
-            if frame.len() > this.config.limits.frame_bytes {
+            if frame.len() > this.config.limits.frame_of(greeted).1 {
                 this.refuse_oversized(conn);
             } else if let Err(refusal) = this.read(conn, frame) {
                 this.refuse_request(conn, refusal.request_id.as_deref(), &refusal.asked, &refusal.fault);
@@ -123,7 +144,8 @@ impl Runtime {
     }
 
     fn refuse_oversized(&mut self, conn: ConnId) {
-        self.refuse(conn, None, &Fault::limit("frame_bytes", self.config.limits.frame_bytes as u64));
+        let (limit, max) = self.config.limits.frame_of(self.is_greeted(conn));
+        self.refuse(conn, None, &Fault::limit(limit, max as u64));
         self.end_connection(conn, 1009, "the frame is larger than the limit");
     }
 
@@ -212,6 +234,12 @@ impl Runtime {
         if self.conns.get_mut(conn).is_some_and(|open| open.count_bad_frame(now, limits)) {
             self.end_connection(conn, 1008, "too many malformed frames");
         }
+    }
+
+    /// Returns whether this connection carries a session. Until then its frames have at most
+    /// [`Limits::hello_bytes`](crate::arcp::Limits::hello_bytes).
+    pub fn is_greeted(&self, conn: ConnId) -> bool {
+        self.conns.get(conn).is_some_and(|open| open.state() == ConnState::Bound)
     }
 
     /// Returns whether the next frame of this connection may be handed in. A driver asks before every frame.

@@ -61,6 +61,11 @@ impl Lines {
         Self { max_line, buffer: Vec::new(), start: 0, scanned: 0, input: Input::Going }
     }
 
+    /// Changes the limit of the lines that were not returned yet.
+    pub fn set_max_line(&mut self, max_line: usize) {
+        self.max_line = max_line;
+    }
+
     /// Takes the bytes that were read next. They are dropped after [`finish`](Lines::finish), and after a line that was
     /// too long.
     pub fn push(&mut self, bytes: &[u8]) {

@@ -140,6 +140,68 @@ fn a_giant_length_is_refused_before_its_payload() {
     }
 }
 
+/// Until a peer is welcome, it may not make a link hold more than a hello needs.
+#[test]
+fn a_restrained_link_holds_a_short_message_until_the_peer_is_welcome() {
+    let options = LinkOptions { max_message: 1 << 20 };
+    let mut link = Link::server_upgraded(options);
+    link.restrain(1_000);
+    assert_eq!(link.poll_event(), Some(LinkEvent::Open(None)));
+    assert_eq!(feed(&mut link, &text(&"h".repeat(1_000))), [frame(&"h".repeat(1_000))]);
+    assert_eq!(link.unread(), 0);
+    link.welcome(options);
+    assert_eq!(feed(&mut link, &text(&"x".repeat(1 << 20))), [frame(&"x".repeat(1 << 20))]);
+
+    for long in [header(true, TEXT, 1_001, 0x80), header(true, TEXT, 1 << 19, 0x80)] {
+        let mut link = Link::server_upgraded(options);
+        link.restrain(1_000);
+        assert_eq!(link.poll_event(), Some(LinkEvent::Open(None)));
+        assert_closed(feed(&mut link, &[long, vec![0; 4]].concat()), Cause::Fault, code::TOO_BIG);
+    }
+    let mut link = server();
+    link.restrain(1_000);
+    let opened = feed(&mut link, &plain_request());
+    assert!(matches!(opened[..], [LinkEvent::Open(Some(_))]), "{opened:?}");
+    assert_closed(feed(&mut link, &text(&"x".repeat(1_001))), Cause::Fault, code::TOO_BIG);
+
+    let mut lines = Link::lines(options);
+    lines.restrain(1_000);
+    assert_eq!(lines.poll_event(), Some(LinkEvent::Open(None)));
+    assert_eq!(feed(&mut lines, &[b'x'; 1_000]), []);
+    assert_eq!(lines.unread(), 1_000);
+    assert_closed(feed(&mut lines, b"x"), Cause::Fault, code::TOO_BIG);
+    assert_eq!(lines.unread(), 0);
+}
+
+#[test]
+fn a_link_counts_what_it_holds_of_a_message() {
+    let mut link = open_server(1 << 20);
+    let message = client_frame(true, TEXT, &vec![b'x'; 50_000]);
+    let (begin, end) = message.split_at(40_000);
+    assert_eq!(feed(&mut link, begin), []);
+    assert_eq!(link.unread(), 40_000);
+    assert_eq!(feed(&mut link, end).len(), 1);
+    assert_eq!(link.unread(), 0);
+    assert!(!link.has_ended());
+    link.receive_end();
+    assert!(link.has_ended());
+}
+
+/// A peer that was never welcome and does not answer a close frame keeps no memory.
+#[test]
+fn a_restrained_link_frees_everything_as_it_is_closed() {
+    let mut link = Link::server_upgraded(LinkOptions { max_message: 1 << 20 });
+    link.restrain(64 << 10);
+    assert_eq!(link.poll_event(), Some(LinkEvent::Open(None)));
+    assert_eq!(feed(&mut link, &client_frame(true, TEXT, &vec![b'x'; 60_000])[..50_000]), []);
+    link.close(1013, "too many connections");
+    assert_closed(drain(&mut link), Cause::Us, 1013);
+    assert_eq!(link.unread(), 0);
+    assert_eq!(output(&mut link), server_frame(true, CLOSE, &close_payload(1013, "too many connections")));
+    assert!(link.is_finished());
+    assert!(!link.wants_input());
+}
+
 #[test]
 fn a_message_of_endless_small_fragments_ends_at_the_limit() {
     let mut link = open_server(10_000);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use futures_lite::future::or;
 use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use nuncio_link::{Cause, Closed, Link, LinkEvent, Refusal, Request, Utf8Bytes, code};
+use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Refusal, Request, Utf8Bytes, code};
 
 use super::clock::{monotonic, timeout};
 use super::driver::Io;
@@ -29,6 +29,21 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn receive(&self, frames: &mut VecDeque<Utf8Bytes>);
     /// The input is faulty and is no longer read, but the machine may still send.
     fn spoiled(&self, closed: &Closed);
+    /// Whether the machine knows who the peer is. Until then it is handed one frame at a time, and nothing is read while it
+    /// decides about one.
+    fn is_greeted(&self) -> bool {
+        true
+    }
+    /// Whether the machine takes the next frame of a peer that it does not know.
+    fn is_reading(&self) -> bool {
+        true
+    }
+    /// This many bytes of a peer that the machine does not know are held and are not a complete frame.
+    fn unread(&self, _bytes: usize) {}
+    /// Whether what the peer still sends may be read and dropped for a while after the end.
+    fn lingers(&self) -> bool {
+        true
+    }
     /// This many frames were written to the socket.
     fn sent(&self, frames: usize);
     /// Reading has failed with this error. [`ended`](Port::ended) follows.
@@ -44,6 +59,8 @@ pub(crate) struct Patience {
     pub(crate) open: Option<Duration>,
     /// From the decision to close to the end.
     pub(crate) linger: Duration,
+    /// The options of the link once the peer is greeted.
+    pub(crate) link: LinkOptions,
 }
 
 /// The maximum number of frames that are handed to a machine under one lock.
@@ -76,12 +93,21 @@ pub(crate) async fn run<P: Port>(
         or(aborted.cancelled(), writer.run(output)).await;
         drop(done);
     }));
-    let mut reader = Reader { io: &*io, link: &link, pipe: &pipe, port: &*port, patience, deadline: None };
+    let mut reader = Reader {
+        io: &*io,
+        link: &link,
+        pipe: &pipe,
+        port: &*port,
+        patience,
+        deadline: None,
+        greeted: false,
+        unread: 0,
+    };
     let closed = reader.run(&mut input).await;
     let in_time = reader.deadline.as_ref().is_none_or(|deadline| monotonic() < deadline.at);
     port.ended(&closed);
     pipe.finish();
-    if in_time && timeout(&*io, patience.linger, written).await.is_some() {
+    if in_time && timeout(&*io, patience.linger, written).await.is_some() && port.lingers() {
         // If a socket is closed with unread input, the system discards output that the peer has not read yet.
         timeout(&*io, patience.linger, discard(&mut input)).await;
     }
@@ -122,6 +148,9 @@ struct Reader<'a, P> {
     port: &'a P,
     patience: Patience,
     deadline: Option<Deadline>,
+    greeted: bool,
+    /// What the machine was told last about unread bytes.
+    unread: usize,
 }
 
 impl<P: Port> Reader<'_, P> {
@@ -131,11 +160,13 @@ impl<P: Port> Reader<'_, P> {
             self.deadline = Some(Deadline::after(self.io, open));
         }
         loop {
-            let ended = self.poll_link(&mut frames);
-            let full = frames.len() >= BATCH;
+            let batch = self.batch();
+            let ended = self.poll_link(&mut frames, batch);
+            let full = batch > 0 && frames.len() >= batch;
             if !frames.is_empty() {
                 self.port.receive(&mut frames);
             }
+            self.report_unread();
             if let Some(closed) = ended {
                 // On a link of lines the machine can still answer a faulty line.
                 if closed.cause == Cause::Fault && lock(self.link).is_open() {
@@ -155,7 +186,7 @@ impl<P: Port> Reader<'_, P> {
             if full && frames.is_empty() {
                 continue;
             }
-            let wants_input = frames.is_empty() && lock(self.link).wants_input();
+            let wants_input = frames.is_empty() && self.wants_input();
             let late = async {
                 match &mut self.deadline {
                     Some(deadline) => deadline.timer.as_mut().await,
@@ -185,12 +216,44 @@ impl<P: Port> Reader<'_, P> {
         }
     }
 
-    /// Takes the events of the link, up to a batch of frames.
-    fn poll_link(&mut self, frames: &mut VecDeque<Utf8Bytes>) -> Option<Closed> {
+    /// Returns how many frames the machine takes now.
+    fn batch(&mut self) -> usize {
+        if self.greeted {
+            return BATCH;
+        }
+        if self.port.is_greeted() {
+            self.greeted = true;
+            lock(self.link).welcome(self.patience.link);
+            return BATCH;
+        }
+        // What follows a hello is read once the machine knows the peer, so that it has the limits of that.
+        usize::from(self.port.is_reading() || lock(self.link).has_ended() || self.pipe.is_closing())
+    }
+
+    /// Reports what is held of a peer that the machine does not know.
+    fn report_unread(&mut self) {
+        if self.greeted {
+            return;
+        }
+        let unread = lock(self.link).unread();
+        if unread != self.unread {
+            self.unread = unread;
+            self.port.unread(unread);
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let waits = !self.greeted && !self.port.is_reading();
+        let link = lock(self.link);
+        if waits { link.unread() == 0 && !link.has_ended() } else { link.wants_input() }
+    }
+
+    /// Takes the events of the link, up to this many frames.
+    fn poll_link(&mut self, frames: &mut VecDeque<Utf8Bytes>, batch: usize) -> Option<Closed> {
         let mut opened = None;
         let mut closed = None;
         let mut link = lock(self.link);
-        while frames.len() < BATCH && closed.is_none() {
+        while frames.len() < batch && closed.is_none() {
             match link.poll_event() {
                 Some(LinkEvent::Open(request)) => opened = Some(request),
                 Some(LinkEvent::Frame(text)) => frames.push_back(text),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use event_listener::Event;
 use futures_channel::oneshot;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
-use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, Request, ServerOptions, Utf8Bytes};
+use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, LinkOptions, Request, ServerOptions, Utf8Bytes};
 
 use super::{Patience, Port, run};
 use crate::io::BoxFuture;
@@ -25,6 +25,9 @@ struct Machine {
     pipe: Arc<Pipe>,
     server: bool,
     shut: AtomicBool,
+    /// Nothing is known of the peer.
+    unknown: AtomicBool,
+    unread: AtomicUsize,
     opened: AtomicBool,
     sent: AtomicUsize,
     frames: Mutex<Vec<String>>,
@@ -70,6 +73,19 @@ impl Port for Machine {
         self.put("spoiled");
     }
 
+    fn is_greeted(&self) -> bool {
+        !self.unknown.load(Ordering::SeqCst)
+    }
+
+    fn is_reading(&self) -> bool {
+        !self.shut.load(Ordering::SeqCst)
+    }
+
+    fn unread(&self, bytes: usize) {
+        self.unread.store(bytes, Ordering::SeqCst);
+        self.changed.notify(usize::MAX);
+    }
+
     fn sent(&self, frames: usize) {
         self.sent.fetch_add(frames, Ordering::SeqCst);
         self.changed.notify(usize::MAX);
@@ -101,7 +117,7 @@ impl Io for Smol {
 }
 
 fn start(machine: &Arc<Machine>, link: Link, stream: End) -> oneshot::Receiver<()> {
-    let patience = Patience { open: None, linger: Duration::from_millis(50) };
+    let patience = Patience { open: None, linger: Duration::from_millis(50), link: LinkOptions::default() };
     let (done, ended) = oneshot::channel();
     let connection =
         run(Arc::new(Smol), Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(machine), patience);
@@ -158,6 +174,44 @@ fn a_machine_that_does_not_read_is_given_nothing_until_it_does() {
         server.pipe.read_on();
         server.pipe.wake();
         server.until(|server| (lock(&server.frames).len() == 300).then_some(())).await;
+    });
+}
+
+/// What follows a hello waits for the decision about it, and then has the limits of a known peer.
+#[test]
+fn frames_behind_a_hello_wait_until_the_peer_is_known() {
+    within(async {
+        let (mut peer, theirs) = End::pair(1 << 20);
+        let server = machine(true);
+        server.unknown.store(true, Ordering::SeqCst);
+        server.shut.store(true, Ordering::SeqCst);
+        let mut link = Link::lines(LinkOptions::default());
+        link.restrain(10);
+        let _connection = start(&server, link, theirs);
+        let long = "x".repeat(500_000);
+        peer.write_all(format!("hello\n{long}\n").as_bytes()).await.expect("the pipe is open");
+        // Nothing more is read than what one read brings.
+        let held = server.until(|server| Some(server.unread.load(Ordering::SeqCst)).filter(|held| *held > 0)).await;
+        assert!(held <= 64 << 10, "{held} bytes are held");
+        server.unknown.store(false, Ordering::SeqCst);
+        server.shut.store(false, Ordering::SeqCst);
+        server.pipe.read_on();
+        server.pipe.wake();
+        server.until(|server| (lock(&server.frames).len() == 2).then_some(())).await;
+        assert_eq!(*lock(&server.frames), ["hello".to_owned(), long]);
+    });
+}
+
+#[test]
+fn the_end_of_a_peer_is_seen_while_its_hello_is_decided_about() {
+    within(async {
+        let (peer, theirs) = End::pair(1 << 20);
+        let server = machine(true);
+        server.unknown.store(true, Ordering::SeqCst);
+        server.shut.store(true, Ordering::SeqCst);
+        let _connection = start(&server, Link::lines(LinkOptions::default()), theirs);
+        drop(peer);
+        server.until(|server| lock(&server.ended).clone()).await;
     });
 }
 

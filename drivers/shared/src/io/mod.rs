@@ -9,7 +9,9 @@ mod address;
 pub(crate) mod alarm;
 pub(crate) mod clock;
 pub(crate) mod conn;
+pub(crate) mod descriptors;
 mod driver;
+mod listener;
 pub(crate) mod memory;
 pub(crate) mod pipe;
 mod process;
@@ -24,7 +26,9 @@ pub(crate) mod writer;
 
 pub use address::Address;
 pub use clock::monotonic;
+pub use descriptors::raise_descriptor_limit;
 pub use driver::{Accept, Child, Driver, Io, Process, Spawn};
+pub use listener::widen_backlog;
 pub use sync::{CancellationToken, Signal};
 
 /// A boxed future. Traits with async methods return it so that they can be used as trait objects.

@@ -8,6 +8,7 @@ use super::credit::{Credit, Outstanding, Written};
 use super::pause::Pause;
 use super::replies::{Level, Replies, Reply};
 use super::state::ConnState;
+use super::ungreeted::Place;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, SessionKey, Via};
@@ -73,6 +74,8 @@ pub(crate) enum Silence {
 #[derive(Clone, Debug)]
 pub(crate) struct Conn {
     via: Via,
+    /// Its position among all connections that were opened.
+    place: Place,
     /// The dialect that the peer has asked for.
     wanted: Option<Dialect>,
     /// The dialect that its hello shows.
@@ -104,9 +107,10 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(via: Via, now: Time) -> Conn {
+    pub(super) fn new(via: Via, place: Place, now: Time) -> Conn {
         Conn {
             via,
+            place,
             wanted: None,
             recognised: Dialect::SPEC,
             state: ConnState::Greeting,
@@ -176,9 +180,9 @@ impl Conn {
         self.greeting.as_ref().and_then(|greeting| greeting.request_id.clone())
     }
 
-    /// Whether the connection was not welcomed yet, nor refused.
-    pub(super) fn is_ungreeted(&self) -> bool {
-        matches!(self.state, ConnState::Greeting | ConnState::Authenticating)
+    /// Its position among all connections that were opened.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// Whether its next frame may be handed in.

@@ -5,16 +5,19 @@ pub(crate) mod credit;
 mod pause;
 pub(crate) mod replies;
 pub(crate) mod state;
+pub(crate) mod ungreeted;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use slotmap::SlotMap;
 
 use self::conn::{Conn, Ending, Greeting, Silence};
 use self::credit::Outstanding;
 use self::replies::{Level, Reply};
+use self::ungreeted::{Origin, Surplus, Ungreeted};
 use super::config::Limits;
 use super::host::{ConnId, SessionKey, Via};
 use super::timers::Timers;
@@ -24,8 +27,7 @@ use crate::time::Time;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conns {
     table: SlotMap<ConnId, Conn>,
-    /// Connections that were neither welcomed nor refused.
-    ungreeted: usize,
+    ungreeted: Ungreeted,
     /// The number of hellos so far, which orders them.
     hellos: u64,
     /// Connections that may have something to send, each once.
@@ -83,18 +85,38 @@ impl Conns {
         self.table.len()
     }
 
-    /// Connections that were neither welcomed nor refused.
-    pub(super) fn ungreeted(&self) -> usize {
-        self.ungreeted
-    }
-
     pub(super) fn session(&self, id: ConnId) -> Option<SessionKey> {
         self.table.get(id)?.session()
     }
 
-    pub(super) fn open(&mut self, via: Via, now: Time) -> ConnId {
-        self.ungreeted += 1;
-        self.table.insert(Conn::new(via, now))
+    pub(super) fn open(&mut self, via: Via, address: Option<IpAddr>, now: Time) -> ConnId {
+        let place = self.ungreeted.next();
+        let id = self.table.insert(Conn::new(via, place, now));
+        self.ungreeted.insert(place, id, address.map(Origin::of));
+        id
+    }
+
+    /// Returns the connection that has to go because this one was opened, if there are too many.
+    pub(super) fn surplus(&self, newest: ConnId, limits: &Limits) -> Option<Surplus> {
+        let surplus = self.ungreeted.surplus(self.table.get(newest)?.place(), limits);
+        surplus.or_else(|| {
+            // A connection without a session makes way for one that may get one.
+            let conn = self.ungreeted.oldest()?;
+            let max = limits.connections;
+            (self.table.len() > max).then_some(Surplus { conn, limit: "connections", max })
+        })
+    }
+
+    /// Notes how many bytes of an incomplete first frame the driver holds.
+    pub(super) fn buffered(&mut self, id: ConnId, bytes: usize) {
+        if let Some(conn) = self.table.get(id) {
+            self.ungreeted.buffered(conn.place(), bytes);
+        }
+    }
+
+    /// Returns the connection that has to go because the driver holds too many bytes of incomplete first frames.
+    pub(super) fn hoarder(&self, limits: &Limits) -> Option<Surplus> {
+        self.ungreeted.hoarder(limits)
     }
 
     /// Starts the time a connection has for its hello.
@@ -144,7 +166,7 @@ impl Conns {
         if !conn.admit(session, now) {
             return;
         }
-        self.ungreeted -= 1;
+        self.ungreeted.remove(conn.place());
         conn.stop_awaiting(id, timers);
         if let Some(at) = heartbeat {
             conn.watch_heartbeat(id, at, timers);
@@ -227,13 +249,10 @@ impl Conns {
     /// that it carried.
     pub(super) fn end(&mut self, id: ConnId, ending: Ending, linger: Time, timers: &mut Timers) -> Option<SessionKey> {
         let conn = self.table.get_mut(id)?;
-        let ungreeted = conn.is_ungreeted();
         if !conn.end(ending) {
             return None;
         }
-        if ungreeted {
-            self.ungreeted -= 1;
-        }
+        self.ungreeted.remove(conn.place());
         conn.stop_awaiting(id, timers);
         conn.stop_heartbeat(id, timers);
         conn.linger(id, linger, timers);
@@ -264,13 +283,10 @@ impl Conns {
     /// Removes a connection whose transport was lost or is given up.
     pub(super) fn lost(&mut self, id: ConnId, timers: &mut Timers) -> Lost {
         let Some(conn) = self.table.get_mut(id) else { return Lost::Before };
-        let ungreeted = conn.is_ungreeted();
         if !conn.lost() {
             return Lost::Before;
         }
-        if ungreeted {
-            self.ungreeted -= 1;
-        }
+        self.ungreeted.remove(conn.place());
         let session = conn.unbind();
         self.remove(id, timers);
         Lost::Now(session)
@@ -321,6 +337,6 @@ impl Conns {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.table.values().map(Conn::held).sum()
+        self.table.values().map(Conn::held).sum::<usize>() + self.ungreeted.held()
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_lite::future::or;
-use nuncio_link::{Cause, Closed, Request, Utf8Bytes};
+use nuncio_link::{Cause, Closed, LinkOptions, Request, Utf8Bytes};
 use tracing::{Instrument, debug, info, info_span};
 
 use super::action::Host as _;
@@ -124,7 +124,7 @@ impl<D: Driver> Supervisor<D> {
             self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().limits.frame_bytes));
         let link = transport.link(max_message);
         let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch, failure: Mutex::new(None) });
-        let patience = Patience { open: Some(self.connect_timeout), linger: LINGER };
+        let patience = Patience { open: Some(self.connect_timeout), linger: LINGER, link: LinkOptions::default() };
         let connection = conn::run(self.io.clone(), transport.stream, link, pipe, port, patience);
         let (done, ended) = oneshot::channel();
         let connection = async move {

@@ -17,7 +17,7 @@ use crate::arcp::agent::{Agent, Failure, Function, IntoOutput, JobContext};
 use crate::arcp::journal::{self, Journal, Orders, worker};
 use crate::auth::{BoxVerifier, Verifier};
 use crate::io::clock::Clock;
-use crate::io::{Driver, random};
+use crate::io::{Driver, descriptors, random};
 
 /// Makes a [`Server`]. From [`Server::builder`].
 ///
@@ -189,6 +189,15 @@ impl<D: Driver> ServerBuilder<D> {
         let hooks = D::thread("nuncio-hooks").map_err(BuildError::System)?;
         let mut config = self.config;
         config.provisioner = self.provisioner.is_some();
+        let sockets = descriptors::for_sockets();
+        if config.limits.connections > sockets {
+            warn!(
+                wanted = config.limits.connections,
+                connections = sockets,
+                "the process may open too few files for as many connections; raise its limit of file descriptors"
+            );
+            config.limits.connections = sockets;
+        }
         if let Some(policy) = self.policy {
             config.policy = policy;
         }

@@ -1,8 +1,10 @@
 //! Connections of a server, from the moment they are accepted.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::Ready;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,31 @@ pub(crate) struct Opened {
     pub(crate) dialect: Option<Dialect>,
 }
 
+/// Who is at the other end of a connection.
+pub(crate) enum Peer {
+    Socket(SocketAddr),
+    /// What a stream is that has no address.
+    Stream(&'static str),
+}
+
+impl Peer {
+    fn address(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Socket(address) => Some(address.ip()),
+            Peer::Stream(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Socket(address) => address.fmt(f),
+            Peer::Stream(kind) => f.write_str(kind),
+        }
+    }
+}
+
 /// Accepts the names of all dialects.
 pub(crate) fn known_dialects() -> DialectCheck {
     DialectCheck::new(|name| name.parse::<Dialect>().is_ok())
@@ -54,8 +81,8 @@ pub(crate) fn opened(stream: Stream) -> Ready<io::Result<Opened>> {
 /// Hands a connection to the machine and carries it to its end, on the server's thread.
 ///
 /// The machine counts the connection from now on and applies the deadline of the hello to it, although `opening` may
-/// still have a handshake to do. `via` says who could listen to the connection; `peer` is its name in the log.
-pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, link: Link, via: Via, peer: &str) -> Connection
+/// still have a handshake to do. `via` says who could listen to the connection.
+pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, mut link: Link, via: Via, peer: &Peer) -> Connection
 where
     O: Future<Output = io::Result<Opened>> + Send + 'static,
 {
@@ -64,11 +91,15 @@ where
         return Connection { ended };
     }
     let pipe = Arc::new(Pipe::default());
-    let conn = hub.run(|state, now| state.open(now, via, Arc::clone(&pipe)));
-    let span = info_span!("connection", ?conn, peer);
+    let conn = hub.run(|state, now| state.open(now, via, peer.address(), Arc::clone(&pipe)));
+    let span = info_span!("connection", ?conn, %peer);
+    link.restrain(hub.look(|runtime| {
+        let limits = &runtime.config().limits;
+        limits.hello_bytes.min(limits.frame_bytes)
+    }));
     let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn });
     // The machine's deadline for the hello covers the upgrade.
-    let patience = Patience { open: None, linger: linger(hub) };
+    let patience = Patience { open: None, linger: linger(hub), link: hub.link_options() };
     let over = Arc::clone(hub);
     over.socket_opened();
     let connection = async move {
@@ -133,6 +164,22 @@ impl Port for ServerPort {
 
     fn spoiled(&self, closed: &Closed) {
         self.hub.run(|state, now| state.runtime.handle_unreadable(now, self.conn, closed.code));
+    }
+
+    fn is_greeted(&self) -> bool {
+        self.hub.look(|runtime| runtime.is_greeted(self.conn))
+    }
+
+    fn is_reading(&self) -> bool {
+        self.hub.look(|runtime| runtime.reading(self.conn))
+    }
+
+    fn unread(&self, bytes: usize) {
+        self.hub.run(|state, now| state.runtime.handle_buffered(now, self.conn, bytes));
+    }
+
+    fn lingers(&self) -> bool {
+        self.hub.has_spare_sockets()
     }
 
     fn sent(&self, frames: usize) {

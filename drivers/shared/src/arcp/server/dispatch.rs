@@ -1,6 +1,7 @@
 //! The runtime machine and what belongs to it, and the way of every output from the machine to an action.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
@@ -60,8 +61,11 @@ impl State {
     }
 
     /// Adds a connection, whose frames go through `pipe`.
-    pub(super) fn open(&mut self, now: Time, via: Via, pipe: Arc<Pipe>) -> ConnId {
-        let conn = self.runtime.handle_open(now, via);
+    pub(super) fn open(&mut self, now: Time, via: Via, address: Option<IpAddr>, pipe: Arc<Pipe>) -> ConnId {
+        let conn = match address {
+            Some(address) => self.runtime.handle_open_from(now, via, address),
+            None => self.runtime.handle_open(now, via),
+        };
         self.conns.insert(conn, pipe);
         conn
     }
@@ -325,7 +329,7 @@ mod tests {
 
         /// Opens a session, whose welcome waits for the journal.
         fn login(&mut self) -> ConnId {
-            let conn = self.open(NOW, Via::Memory, Arc::default());
+            let conn = self.open(NOW, Via::Memory, None, Arc::default());
             let hello = r#"{"arcp":"1.1","id":"1","type":"session.hello","payload":{
                 "client":{"name":"c","version":"1"},"auth":{"scheme":"bearer","token":"t"},"capabilities":{}}}"#;
             let hellos = Hellos::default();

@@ -18,9 +18,9 @@ use super::shutdown::Shutdown;
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::Orders;
 use crate::auth::BoxVerifier;
-use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::sync::{CancellationToken, Signal, lock};
+use crate::io::{Io, descriptors};
 
 /// What the tasks of a server share.
 pub(crate) struct Hub {
@@ -29,6 +29,8 @@ pub(crate) struct Hub {
     pub(super) parts: Parts,
     /// The number of listening sockets, and of connections whose last byte has not been written yet.
     sockets: AtomicUsize,
+    /// The number of sockets that leaves descriptors to agents and the journal.
+    max_sockets: usize,
     /// The machine's next deadline is earlier than the timer thinks.
     timer: Signal,
     /// A socket was closed, or no job is left.
@@ -71,6 +73,7 @@ impl Hub {
             clock,
             parts,
             sockets: AtomicUsize::new(0),
+            max_sockets: descriptors::for_sockets(),
             timer: Signal::default(),
             emptied: Listeners::new(),
             stopping: CancellationToken::new(),
@@ -128,6 +131,16 @@ impl Hub {
                 state.runtime.proceed(now);
             }
         });
+    }
+
+    /// Whether another connection may be accepted without taking from the descriptors of agents and the journal.
+    pub(super) fn has_sockets(&self) -> bool {
+        self.sockets.load(Ordering::SeqCst) < self.max_sockets
+    }
+
+    /// Whether sockets may be kept for a while after their connections have ended.
+    pub(super) fn has_spare_sockets(&self) -> bool {
+        self.sockets.load(Ordering::SeqCst) < self.max_sockets / 2
     }
 
     /// Counts a connection or a listening socket.

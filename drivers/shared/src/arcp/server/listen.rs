@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::future::or;
 use nuncio_core::arcp::Via;
@@ -12,11 +12,11 @@ use tracing::{info, warn};
 
 #[cfg(feature = "tls")]
 use super::connection::Opened;
-use super::connection::{Connection, attach, known_dialects, opened};
+use super::connection::{Connection, Peer, attach, known_dialects, opened};
 use super::hub::Hub;
 #[cfg(feature = "tls")]
 use crate::auth::tls::ServerTls;
-use crate::io::clock::sleep;
+use crate::io::clock::{monotonic, sleep};
 use crate::io::sync::CancellationToken;
 use crate::io::{Accept, Io, Stream};
 
@@ -96,6 +96,7 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
         tls: options.tls,
         stop: stop.clone(),
         ending: hub.ending.clone(),
+        complaints: Complaints::default(),
     };
     hub.socket_opened();
     hub.parts.io.spawn(Box::pin(accepting.run()));
@@ -113,13 +114,18 @@ struct Accepting<A> {
     tls: Option<ServerTls>,
     stop: CancellationToken,
     ending: CancellationToken,
+    complaints: Complaints,
 }
 
 impl<A: Accept> Accepting<A> {
-    async fn run(self) {
+    async fn run(mut self) {
         while let Some((stream, peer)) = self.next().await {
-            if self.attach(stream, peer).is_none() {
-                break;
+            let Some(hub) = self.hub.upgrade() else { break };
+            if hub.has_sockets() {
+                self.attach(&hub, stream, peer);
+            } else if let Some(missed) = self.complaints.next() {
+                // Dropping the stream closes it.
+                warn!(%peer, missed, "a connection was refused: the process has too few file descriptors; raise its limit");
             }
         }
         let hub = self.hub.clone();
@@ -130,26 +136,24 @@ impl<A: Accept> Accepting<A> {
         }
     }
 
-    /// Returns `None` once the server is gone.
-    fn attach(&self, stream: Stream, peer: SocketAddr) -> Option<Connection> {
-        let hub = self.hub.upgrade()?;
+    fn attach(&self, hub: &Arc<Hub>, stream: Stream, peer: SocketAddr) -> Connection {
         let link = Link::server(Arc::clone(&self.options));
-        let name = peer.to_string();
+        let name = Peer::Socket(peer);
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone() {
             let opening = async move {
                 let (stream, certificate) = tls.shake_hands(stream).await?;
                 Ok(Opened { stream, certificate, dialect: None })
             };
-            return Some(attach(&hub, opening, link, self.via.unwrap_or(Via::Tls), &name));
+            return attach(hub, opening, link, self.via.unwrap_or(Via::Tls), &name);
         }
         let loopback = peer.ip().to_canonical().is_loopback();
         let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
-        Some(attach(&hub, opened(stream), link, via, &name))
+        attach(hub, opened(stream), link, via, &name)
     }
 
     /// Returns the next connection, or `None` once the socket or the server is to stop.
-    async fn next(&self) -> Option<(Stream, SocketAddr)> {
+    async fn next(&mut self) -> Option<(Stream, SocketAddr)> {
         /// After an error such as a lack of file descriptors, another attempt right away would fail as well.
         const PAUSE: Duration = Duration::from_millis(50);
         loop {
@@ -161,11 +165,37 @@ impl<A: Accept> Accepting<A> {
                 Ok(connection) => return Some(connection),
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
+                    if let Some(missed) = self.complaints.next() {
+                        warn!(%error, missed, "a connection could not be accepted");
+                    }
                     sleep(&*self.io, PAUSE).await;
                 }
             }
         }
+    }
+}
+
+/// Bounds the warnings about connections that could not be accepted to one a second.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    missed: u64,
+}
+
+impl Complaints {
+    /// Returns how many warnings were left out since the last one, if there may be another one now.
+    fn next(&mut self) -> Option<u64> {
+        self.at(monotonic())
+    }
+
+    fn at(&mut self, now: Instant) -> Option<u64> {
+        const PERIOD: Duration = Duration::from_secs(1);
+        if self.last.is_some_and(|last| now.duration_since(last) < PERIOD) {
+            self.missed += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.missed))
     }
 }
 
@@ -185,4 +215,21 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip(),
     };
     SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_failed_accepts_is_one_warning_a_second() {
+        let mut complaints = Complaints::default();
+        let start = monotonic();
+        assert_eq!(complaints.at(start), Some(0));
+        for millis in (0..1_000).step_by(50) {
+            assert_eq!(complaints.at(start + Duration::from_millis(millis)), None);
+        }
+        assert_eq!(complaints.at(start + Duration::from_secs(1)), Some(20));
+        assert_eq!(complaints.at(start + Duration::from_secs(3)), Some(0));
+    }
 }

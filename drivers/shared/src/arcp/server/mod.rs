@@ -36,7 +36,7 @@ use crate::auth::PeerCertificate;
 use crate::io::clock::timeout;
 use crate::io::memory::End;
 use crate::io::{Accept as _, Address, Driver, Stream};
-use connection::{Opened, attach, known_dialects, linger, opened};
+use connection::{Opened, Peer, attach, known_dialects, linger, opened};
 use hub::Hub;
 
 /// A runtime in the sense of the specification: it runs agents for the sessions of its clients, on the driver `D`.
@@ -117,14 +117,14 @@ impl<D: Driver> Server<D> {
     pub fn accept_websocket(&self, stream: Stream, via: Via, options: Arc<ServerOptions>) -> Connection {
         let mut options = options;
         Arc::make_mut(&mut options).dialects = known_dialects();
-        attach(&self.inner.hub, opened(stream), Link::server(options), via, "stream")
+        attach(&self.inner.hub, opened(stream), Link::server(options), via, &Peer::Stream("stream"))
     }
 
     /// Serves a WebSocket whose upgrade is already done, by a web framework for example. `stream` begins with the first
     /// byte after the response.
     pub fn accept_upgraded(&self, stream: Stream, via: Via) -> Connection {
         let link = Link::server_upgraded(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(stream), link, via, "upgraded stream")
+        attach(&self.inner.hub, opened(stream), link, via, &Peer::Stream("upgraded stream"))
     }
 
     /// Serves a WebSocket whose upgrade is being done: `upgrading` resolves to its stream. It counts as a connection and
@@ -142,12 +142,12 @@ impl<D: Driver> Server<D> {
     {
         let link = Link::server_upgraded(self.inner.hub.link_options());
         let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, dialect }) };
-        attach(&self.inner.hub, opening, link, via, "upgraded request")
+        attach(&self.inner.hub, opening, link, via, &Peer::Stream("upgraded request"))
     }
 
     /// Serves a stream of newline-delimited frames, the framing of stdio (§4).
     pub fn accept_lines(&self, stream: Stream, via: Via) -> Connection {
-        attach(&self.inner.hub, opened(stream), Link::lines(self.inner.hub.link_options()), via, "lines")
+        attach(&self.inner.hub, opened(stream), Link::lines(self.inner.hub.link_options()), via, &Peer::Stream("lines"))
     }
 
     /// Serves the parent process on stdin and stdout of this one (§4), until stdin ends.
@@ -162,7 +162,7 @@ impl<D: Driver> Server<D> {
     pub fn connect_memory(&self) -> Transport {
         let (ours, theirs) = End::pair(MEMORY_BUFFER);
         let link = Link::lines(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory, "this process");
+        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory, &Peer::Stream("this process"));
         Transport::lines(Box::pin(theirs))
     }
 
