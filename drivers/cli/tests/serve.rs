@@ -51,6 +51,16 @@ fn without_a_token_only_loopback_is_served() {
 }
 
 #[test]
+fn what_other_machines_can_reach_unprotected_is_said() {
+    let addresses = ["--listen", "0.0.0.0:0", "--metrics", "0.0.0.0:0"];
+    let mut command = nuncio(&["serve", "--token", "tok-alice=alice", "--demo-agents"]);
+    command.args(addresses);
+    let mut serving = Serving::of(command);
+    serving.until("warning: other machines can connect without TLS");
+    serving.until("warning: other machines can read the metrics");
+}
+
+#[test]
 fn a_failed_job_has_its_own_exit_code() {
     let serving = Serving::start(&TOKEN);
     let output = serving.submit("tok-alice", &["fail", "--input", r#"{"message":"out of paper"}"#]);

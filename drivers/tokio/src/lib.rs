@@ -101,6 +101,7 @@ pub mod cap;
 #[cfg(feature = "caracal")]
 pub mod caracal;
 mod driver;
+mod idle;
 mod process;
 mod socket;
 mod stdio;
@@ -108,6 +109,7 @@ mod stream;
 mod thread;
 
 pub use driver::Tokio;
+pub use idle::IdleLimit;
 #[doc(inline)]
 pub use nuncio_shared::{auth, io};
 pub use socket::Listener;

@@ -25,6 +25,7 @@ use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 use tracing::{debug, warn};
 
 use super::Coordinator;
+use crate::IdleLimit;
 
 /// What a [`CoordinatorServer`] takes from a connection.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,13 @@ impl Default for HttpLimits {
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl HttpLimits {
+    /// The time in which a byte has to move on a connection, so that a peer which does not read its answer is left.
+    fn idle(&self) -> Duration {
+        self.head_timeout.max(self.body_timeout) + self.answer_timeout
     }
 }
 
@@ -223,6 +231,7 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
 async fn connected(socket: TcpStream, serving: Arc<Serving>) {
     // Without the option, answers are delayed and nothing else goes wrong.
     drop(socket.set_nodelay(true));
+    let socket = IdleLimit::new(socket, serving.limits.idle(), std::future::pending());
     #[cfg(feature = "tls")]
     if let Some(tls) = &serving.security.tls {
         let shaken = tokio::time::timeout(serving.limits.handshake_timeout, tls.shake_hands(crate::stream(socket)));

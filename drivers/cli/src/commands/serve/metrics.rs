@@ -14,6 +14,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use nuncio_tokio::arcp::{ErrorCode, FinalStatus, Server, Stats};
 use tokio::net::TcpListener;
 
+use super::metrics_port::MetricsPort;
+
 #[derive(Clone)]
 struct Endpoints {
     server: Server,
@@ -35,7 +37,7 @@ pub(super) async fn serve(address: &str, server: &Server) -> io::Result<SocketAd
         .route("/readyz", get(readiness))
         .with_state(endpoints);
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
+        if let Err(error) = axum::serve(MetricsPort::new(listener), routes).await {
             tracing::error!(%error, "metrics are no longer served");
         }
     });

@@ -19,6 +19,7 @@ mod file;
 mod journal;
 mod limits;
 mod metrics;
+mod metrics_port;
 mod options;
 mod pool;
 mod security;
@@ -55,6 +56,9 @@ pub(crate) async fn run(options: Options) -> Exit {
 async fn serve(options: Options) -> Result<(), ServeError> {
     let check_only = options.check;
     let settings = Settings::new(options)?;
+    if let Err(error) = nuncio_tokio::io::raise_descriptor_limit() {
+        eprint_line(&format!("nuncio: warning: the limit of open files cannot be raised: {error}"));
+    }
     let addresses = match &settings.listen {
         Some(address) => resolve(address, &settings).await?,
         None => Vec::new(),
@@ -79,6 +83,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         let bound = metrics::serve(address, &service.server).await;
         let bound = bound.map_err(|error| ServeError::Listen(address.clone(), error))?;
         eprint_line(&format!("nuncio: metrics on http://{bound}/metrics"));
+        if !bound.ip().to_canonical().is_loopback() {
+            eprint_line("nuncio: warning: other machines can read the metrics, which no password protects");
+        }
     }
     if let Some(journal) = &settings.journal {
         journal.print_restored(&service.server);
@@ -140,7 +147,14 @@ async fn listen(
 ) -> Result<Listening, ServeError> {
     let path = settings.path.as_ref().map(|path| path.as_str().to_owned());
     let listening = service.server.listen_with(addresses, ListenOptions { path, ..options }).await;
-    listening.map_err(|error| ServeError::Listen(address.to_owned(), error))
+    let listening = listening.map_err(|error| ServeError::Listen(address.to_owned(), error))?;
+    if listening.url().starts_with("ws:") && !listening.address().ip().to_canonical().is_loopback() {
+        eprint_line(
+            "nuncio: warning: other machines can connect without TLS, so tokens and jobs cross the network in clear; give \
+             --tls-cert and --tls-key, or put a proxy with TLS before it",
+        );
+    }
+    Ok(listening)
 }
 
 /// Prints the generated token, if there is one, and where the server listens: on stdout, or on stderr if stdout is served.

@@ -1,0 +1,117 @@
+//! The connections of the port of metrics: few, and none for long.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use nuncio_tokio::IdleLimit;
+use nuncio_tokio::io::{CancellationToken, monotonic};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections at the same time. Another one displaces the oldest.
+const CONNECTIONS: usize = 64;
+/// The time in which a byte has to move on a connection.
+const IDLE: Duration = Duration::from_secs(10);
+/// The pause after the system has refused a connection, such as for lack of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The period in which one warning about refused connections is logged.
+const WARNING_PERIOD: Duration = Duration::from_secs(1);
+
+/// A listening socket whose connections are limited.
+pub(super) struct MetricsPort {
+    listener: TcpListener,
+    /// The oldest first.
+    open: VecDeque<Weak<CancellationToken>>,
+    warned: Option<Instant>,
+}
+
+impl MetricsPort {
+    pub(super) fn new(listener: TcpListener) -> MetricsPort {
+        MetricsPort { listener, open: VecDeque::new(), warned: None }
+    }
+
+    /// Makes room for a connection, and returns what ends it.
+    fn admit(&mut self) -> Arc<CancellationToken> {
+        self.open.retain(|connection| connection.strong_count() > 0);
+        while self.open.len() >= CONNECTIONS {
+            if let Some(oldest) = self.open.pop_front().and_then(|oldest| oldest.upgrade()) {
+                oldest.cancel();
+            }
+        }
+        let token = Arc::new(CancellationToken::new());
+        self.open.push_back(Arc::downgrade(&token));
+        token
+    }
+
+    fn warn(&mut self, error: &io::Error) {
+        let now = monotonic();
+        if self.warned.is_none_or(|warned| now.duration_since(warned) >= WARNING_PERIOD) {
+            self.warned = Some(now);
+            tracing::warn!(%error, "a connection to the port of metrics could not be accepted");
+        }
+    }
+}
+
+impl axum::serve::Listener for MetricsPort {
+    type Io = IdleLimit<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (IdleLimit<TcpStream>, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    let end = self.admit();
+                    return (IdleLimit::new(stream, IDLE, async move { end.cancelled().await }), peer);
+                }
+                Err(error) => {
+                    self.warn(&error);
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it unwraps nothing")]
+mod tests {
+    use axum::serve::Listener as _;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn another_connection_displaces_the_oldest() {
+        let mut port = MetricsPort::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = port.local_addr().unwrap();
+        let mut clients = Vec::new();
+        let mut streams = VecDeque::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(TcpStream::connect(address).await.unwrap());
+            streams.push_back(port.accept().await.0);
+        }
+        // One that has ended makes room.
+        streams.pop_back();
+        clients.push(TcpStream::connect(address).await.unwrap());
+        streams.push_back(port.accept().await.0);
+        assert!(streams.iter_mut().all(port_is_open));
+        clients.push(TcpStream::connect(address).await.unwrap());
+        streams.push_back(port.accept().await.0);
+        let mut oldest = streams.pop_front().unwrap();
+        assert_eq!(oldest.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(streams.iter_mut().all(port_is_open));
+    }
+
+    /// Whether a read waits for the peer.
+    fn port_is_open(stream: &mut IdleLimit<TcpStream>) -> bool {
+        let mut read = std::pin::pin!(stream.read_u8());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        read.as_mut().poll(&mut context).is_pending()
+    }
+}
