@@ -28,6 +28,33 @@ const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
+/// How far the wall clock is from the time of a machine. The time of a machine counts how long things take and never steps
+/// back; the wall clock may be set either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WallOffset {
+    /// At least one of the two is 0.
+    ahead: u64,
+    behind: u64,
+}
+
+impl WallOffset {
+    /// Returns the offset of a wall clock that shows `wall` when it is `now`.
+    pub(crate) const fn between(now: Time, wall: Time) -> WallOffset {
+        WallOffset { ahead: wall.since(now), behind: now.since(wall) }
+    }
+
+    /// Returns what the wall clock shows at a time of the machine, at most [`Time::LATEST_WRITTEN`].
+    pub(crate) fn wall(self, now: Time) -> Time {
+        let wall = Time(now.0.saturating_add(self.ahead).saturating_sub(self.behind));
+        if self.ahead > 0 { wall.min(Time::LATEST_WRITTEN.max(now)) } else { wall }
+    }
+
+    /// Returns the time of the machine at which the wall clock shows `wall`, if it is not set until then.
+    pub(crate) const fn machine(self, wall: Time) -> Time {
+        Time(wall.0.saturating_add(self.behind).saturating_sub(self.ahead))
+    }
+}
+
 /// Returns the whole microseconds of a duration, saturating.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
@@ -36,6 +63,9 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 impl Time {
     /// The latest time. A deadline at this time never passes.
     pub const MAX: Time = Time(u64::MAX);
+
+    /// The last microsecond of the year 9999, the latest time that can be written as RFC 3339.
+    pub(crate) const LATEST_WRITTEN: Time = Time(253_402_300_799_999_999);
 
     /// Returns this time plus the whole microseconds of a duration, saturating.
     pub fn plus(self, duration: Duration) -> Time {

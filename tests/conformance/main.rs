@@ -48,6 +48,7 @@ mod s9_2_leases;
 mod s9_5_expiry;
 mod s9_6_budgets;
 mod s9_8_credentials;
+mod s_clock;
 mod s_compat;
 mod s_dialects;
 mod s_fixtures;

@@ -374,3 +374,24 @@ fn dialects_a_submit_that_is_not_json_harms_no_other_job() {
     w.finish(&job, "1");
     w.expect(python, "job.result");
 }
+
+/// The abort refuses the submit, after which a connection whose client binds answers in their order is read again, if it does
+/// not end.
+#[test]
+fn ours_reading_is_not_announced_for_a_connection_that_ends() {
+    let mut waiting = 0;
+    for dialect in ["go-1.1", "java-1.0", "csharp-1.0", "ruby-1.0", "typescript-2.0", "python-1.1"] {
+        let mut w = World::new();
+        w.on_submit = OnSubmit::Hold;
+        let conn = w.open();
+        w.runtime.handle_dialect(w.now, conn, dialect.parse().unwrap());
+        w.hello(conn, "tok-alice", &[]);
+        w.expect(conn, "session.welcome");
+        w.send(conn, "job.submit", json!({"agent": "slow"}));
+        waiting += usize::from(!w.runtime.reading(conn));
+        // The world checks every announcement.
+        w.abort();
+        assert_eq!(w.closed(conn), Some(1001), "{dialect}");
+    }
+    assert!(waiting > 0, "a submit is unanswered");
+}

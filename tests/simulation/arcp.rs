@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 49] = [
+const SEEN: [&str; 51] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
     "PERMISSION_DENIED",
@@ -58,6 +58,8 @@ const SEEN: [&str; 49] = [
     "timed_out",
     "torn tail",
     "unblocked",
+    "wall set ahead",
+    "wall set back",
     "waited over a restart",
     "stopped",
 ];

@@ -137,6 +137,7 @@ impl Sim {
         self.count("restored");
         self.drain();
         self.model.restarted();
+        self.set_wall(self.wall());
     }
 
     /// Returns the records that a restart ignores.

@@ -131,6 +131,8 @@ struct Sim {
     invariants: Invariants,
     next_seed: u8,
     jumps: u32,
+    /// The microseconds by which the wall clock is ahead of `now`.
+    wall_offset: i64,
     last_store: u64,
     disk: Disk,
     crashes: u32,
@@ -161,6 +163,7 @@ impl Sim {
             invariants: Invariants::new(),
             next_seed: 0,
             jumps: 0,
+            wall_offset: 0,
             last_store: 0,
             disk: Disk::new(params.journal),
             crashes: 0,

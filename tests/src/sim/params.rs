@@ -87,6 +87,8 @@ impl Params {
                 kept(draw.one(&[8, 3])),
                 kept(draw.one(&[0, 1, 2, 4])),
                 kept(fault(draw) / 2),
+                // Set the wall clock.
+                fault(draw) / 2,
             ],
             log_events: draw.one(&[10_000, 10_000, 60, 12]),
             send_window: draw.one(&[64, 64, 8, 1]),

@@ -338,7 +338,7 @@ impl Sim {
         let input = json_text(&format!("{{\"n\":{}}}", draw.below(3)));
         let text = json_text(&lease.to_string());
         // Timestamps on the wire are drawn in whole seconds.
-        let second = Time(self.now.0 / SECOND * SECOND);
+        let second = Time(self.wall().0 / SECOND * SECOND);
         let expires_at = draw.chance(30).then(|| second.plus_secs(draw.one(&[1, 2, 4, 4, 20, 60])));
         let max_runtime_sec = draw.chance(15).then(|| 1 + u32::from(draw.chance(50)) * 40);
         let key = draw.chance(30).then(|| format!("key-{}", draw.below(3)));

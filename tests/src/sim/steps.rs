@@ -1,5 +1,7 @@
 //! The steps of a run: a step is drawn, everything is drained, and the rules are checked.
 
+use nuncio_core::time::Time;
+
 use super::Sim;
 use super::link::End;
 use crate::seeded::Draw;
@@ -26,10 +28,11 @@ pub(super) enum Step {
     Commit,
     Crash,
     StallJournal,
+    SetWall,
 }
 
 impl Step {
-    const ALL: [Step; 17] = [
+    const ALL: [Step; 18] = [
         Step::Deliver,
         Step::Write,
         Step::Command,
@@ -47,6 +50,7 @@ impl Step {
         Step::Commit,
         Step::Crash,
         Step::StallJournal,
+        Step::SetWall,
     ];
 }
 
@@ -101,7 +105,7 @@ impl Sim {
                 self.restart(who);
             }
             Step::Jump => {
-                // The machine's clock jumps ahead: every timer fires late.
+                // The machine was suspended: every timer fires late.
                 if self.jumps < 5 {
                     self.jumps += 1;
                     self.count("clock jumped");
@@ -116,6 +120,13 @@ impl Sim {
             }
             Step::Crash => self.crash(draw),
             Step::StallJournal => self.disk.stalled = true,
+            Step::SetWall => {
+                let micros = draw.one(&[300 * MILLI, 5 * SECOND, 70 * SECOND, 3_600 * SECOND]);
+                let ahead = draw.chance(50);
+                self.count(if ahead { "wall set ahead" } else { "wall set back" });
+                let wall = self.wall();
+                self.set_wall(Time(if ahead { wall.0 + micros } else { wall.0 - micros }));
+            }
         }
         self.run_prompt_parts(draw);
         self.nothing_is_overdue();
@@ -182,6 +193,21 @@ impl Sim {
         if matches!(peer, End::Client(_)) {
             self.count(if half_open { "half open" } else { "cut" });
         }
+    }
+
+    /// What the wall clock shows.
+    pub(super) fn wall(&self) -> Time {
+        Time(self.now.0.saturating_add_signed(self.wall_offset))
+    }
+
+    /// Sets the wall clock. Nothing else changes but how long leases last.
+    pub(super) fn set_wall(&mut self, wall: Time) {
+        note(|| format!("  the wall clock shows {}", wall.to_rfc3339()));
+        self.wall_offset = wall.0.wrapping_sub(self.now.0).cast_signed();
+        self.model.set_wall(self.now, self.wall_offset);
+        self.runtime.handle_wall(self.now, wall);
+        self.drain();
+        self.fire_timers();
     }
 
     /// Lets time pass; every timer fires at its deadline.

@@ -315,6 +315,13 @@ impl World {
         self.pump();
     }
 
+    /// Sets the wall clock, which shows the time of the inputs at first. Time does not pass.
+    pub fn set_wall(&mut self, wall: Time) {
+        self.runtime.handle_wall(self.now, wall);
+        self.runtime.handle_timeout(self.now);
+        self.pump();
+    }
+
     /// Returns the next deadline and its timer.
     pub fn timer(&self) -> Option<(Time, Timer)> {
         self.runtime.poll_timeout()

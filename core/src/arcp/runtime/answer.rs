@@ -94,15 +94,17 @@ impl Runtime {
     }
 
     fn accept(&mut self, id: JobKey) {
-        let now = self.clock.now();
+        let wall = self.clock.wall();
         let Some(job) = self.jobs.get_mut(id) else { return };
         // Its session may have closed while the host was asked.
         let owner = job.owner().filter(|key| self.sessions.get(*key).is_some());
         job.set_owner(owner);
         let (parent, delegated_at, granted) = (job.parent(), job.delegated_at(), job.granted().is_some());
-        let grace = self.config.expiry_grace;
-        let expires = job.accepted().expires_at.map(|at| at.plus(grace).max(now.plus_micros(1)));
-        let Some((accepted, waiters)) = self.jobs.accept(id, now, expires, &mut self.timers) else { return };
+        let Some((accepted, waiters)) = self.jobs.accept(id, wall, &mut self.timers) else { return };
+        if let Some(job) = self.jobs.get_mut(id) {
+            let (now, offset) = (self.clock.now(), self.clock.offset());
+            job.begin_lease(id, now, offset, self.config.expiry_grace, &mut self.timers);
+        }
         self.totals.jobs += 1;
         self.idempotency.accept(&accepted);
         self.record_accepted(id);

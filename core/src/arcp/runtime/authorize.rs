@@ -24,7 +24,7 @@ impl Runtime {
     fn check_operation(&mut self, id: JobKey, operation: &Operation) -> Result<(), Fault> {
         let now = self.clock.now();
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
-        if job.accepted().expires_at.is_some_and(|at| now >= at) {
+        if job.is_lease_over(now) {
             if job.expire_lease() {
                 self.record_doom(id, false);
             }

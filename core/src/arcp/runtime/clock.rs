@@ -1,25 +1,33 @@
-//! The time of a runtime.
+//! The time of a runtime, and what the wall clock shows.
 
 use alloc::string::String;
 
-use crate::time::Time;
+use crate::time::{Time, WallOffset};
 
-/// The latest time that a runtime was given, and its text. It never steps back.
+/// The latest time that a runtime was given, and what the wall clock shows then. The time never steps back; the wall clock
+/// may.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     now: Time,
-    /// The millisecond that `text` is the RFC 3339 form of.
+    offset: WallOffset,
+    /// The millisecond of the wall clock that `text` is the RFC 3339 form of.
     millis: u64,
     text: String,
 }
 
 impl Clock {
     pub(super) fn new(now: Time) -> Clock {
-        Clock { now, millis: now.millis(), text: now.to_rfc3339() }
+        Clock { now, offset: WallOffset::default(), millis: now.millis(), text: now.to_rfc3339() }
     }
 
+    /// The time for intervals, deadlines and ages.
     pub(super) fn now(&self) -> Time {
         self.now
+    }
+
+    /// What the wall clock shows: the time for what others have said or will read, such as `expires_at` and timestamps.
+    pub(super) fn wall(&self) -> Time {
+        self.offset.wall(self.now)
     }
 
     /// Moves to `now`, unless it is earlier.
@@ -27,11 +35,21 @@ impl Clock {
         self.now = self.now.max(now);
     }
 
-    /// Returns the present time as RFC 3339 with milliseconds. The text is made once per millisecond.
+    /// Notes that the wall clock shows `wall` now.
+    pub(super) fn set_wall(&mut self, wall: Time) {
+        self.offset = WallOffset::between(self.now, wall);
+    }
+
+    pub(super) fn offset(&self) -> WallOffset {
+        self.offset
+    }
+
+    /// Returns what the wall clock shows as RFC 3339 with milliseconds. The text is made once per millisecond.
     pub(super) fn text(&mut self) -> &str {
-        if self.millis != self.now.millis() {
-            self.millis = self.now.millis();
-            self.text = self.now.to_rfc3339();
+        let wall = self.wall();
+        if self.millis != wall.millis() {
+            self.millis = wall.millis();
+            self.text = wall.to_rfc3339();
         }
         &self.text
     }

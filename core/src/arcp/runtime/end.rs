@@ -166,7 +166,7 @@ impl Runtime {
             return (kind, payload, true);
         }
         let fault = Fault::limit("frame_bytes", max as u64);
-        let other = reply::failure(FinalStatus::Error, &fault, &self.clock.now().to_rfc3339());
+        let other = reply::failure(FinalStatus::Error, &fault, &self.clock.wall().to_rfc3339());
         let (kind, payload) = dialect.numbered(job, other.kind, &other.payload);
         (kind, payload, false)
     }

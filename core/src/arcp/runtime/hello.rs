@@ -214,7 +214,7 @@ impl Runtime {
             payload = payload.value("heartbeat_interval_sec", interval);
         }
         let payload = payload
-            .plain("accepted_at", now.to_rfc3339())
+            .plain("accepted_at", self.clock.wall().to_rfc3339())
             .json("capabilities", &reply::capabilities(features, self.agents.specs()))
             .opt_text("reply_to", request_id.filter(|_| dialect.row().reply_to))
             .close();

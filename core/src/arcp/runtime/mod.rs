@@ -67,6 +67,7 @@ mod subscribe;
 mod timeout;
 mod timers;
 mod validate;
+mod wall;
 mod watch;
 
 use alloc::sync::Arc;

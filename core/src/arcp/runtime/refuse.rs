@@ -202,7 +202,7 @@ impl Runtime {
 
     /// The facts of a job that fails as it is accepted.
     fn unborn(&mut self, key: SessionKey, agent: Option<&str>, trace_id: Option<TraceId>) -> Option<Arc<Accepted>> {
-        let now = self.clock.now();
+        let (now, wall) = (self.clock.now(), self.clock.wall());
         let principal = Arc::clone(self.sessions.get(key)?.principal());
         let agent = agent.filter(|agent| validate::agent_ref(agent).is_ok()).unwrap_or("unknown");
         let trace_id = trace_id.unwrap_or_else(|| TraceId::random(&mut self.random));
@@ -217,8 +217,8 @@ impl Runtime {
             parent: None,
             delegate_id: None,
             trace_id,
-            created_at: now,
-            accepted_at: now,
+            created_at: wall,
+            accepted_at: wall,
         }))
     }
 }

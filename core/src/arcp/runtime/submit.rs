@@ -140,7 +140,7 @@ impl Runtime {
 
     /// Creates a job that the host is asked about, or returns why not. The checks are in the order of §7.1 and §10.
     pub(super) fn propose(&mut self, mut proposal: Proposal<'_>) -> Result<JobKey, Fault> {
-        let now = self.clock.now();
+        let (now, wall) = (self.clock.now(), self.clock.wall());
         let (name, pinned) = validate::split_agent(proposal.agent);
         if let Some(parent) = proposal.parent {
             self.may_delegate(parent, name)?;
@@ -157,7 +157,7 @@ impl Runtime {
             Some(parent) => self.check_subset(parent, &lease, asked_expiry)?,
             None => asked_expiry,
         };
-        if expires_at.is_some_and(|at| at <= now) {
+        if expires_at.is_some_and(|at| at <= wall) {
             return Err(Fault::invalid("lease_constraints.expires_at is not in the future"));
         }
         self.check_limits(&proposal)?;
@@ -176,8 +176,8 @@ impl Runtime {
             parent,
             delegate_id: proposal.delegate_id.map(Into::into),
             trace_id: proposal.trace_id.unwrap_or_else(|| TraceId::random(&mut self.random)),
-            created_at: now,
-            accepted_at: now,
+            created_at: wall,
+            accepted_at: wall,
         };
         let spec = JobSpec {
             accepted,

@@ -7,41 +7,130 @@ use nuncio_core::time::Time;
 
 use super::driver::Io;
 
-/// The wall clock, sampled once, plus monotonic time. It never steps back, even if the system's clock is set back.
+/// A timer looks at the clock at least this often, because the clock that it sleeps on may stand still while the machine is
+/// suspended.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+/// The wall clock was set if it has moved by this many microseconds more or less than time has passed.
+const NOTICED: u64 = 10_000;
+/// The two clocks are read again if this many microseconds have passed between.
+const AT_ONCE: u64 = 1_000;
+
+/// The time of a machine: the wall clock when the clock was started, and what has passed since. It never steps back, and goes
+/// on while the machine is suspended if the system has such a clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    wall: Time,
-    start: Instant,
+    begin: Time,
+    start: Duration,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { wall: wall(), start: monotonic() }
+        Clock { begin: wall(), start: since_boot() }
     }
 
     /// Returns the clock, moved forward if it is behind `told`, a time that has already been used.
     pub(crate) fn no_earlier(self, told: Time) -> Clock {
-        Clock { wall: self.wall.max(told), ..self }
+        Clock { begin: self.begin.max(told), ..self }
     }
 
     pub(crate) fn now(&self) -> Time {
-        self.wall.plus_micros(micros(self.start.elapsed()))
+        self.begin.plus_micros(micros(since_boot().saturating_sub(self.start)))
     }
 
-    /// Converts a deadline for timers, which do not reach as far as [`Time`] does.
+    /// Returns when to look at the clock again for a deadline: in a second, or earlier if the deadline is. There is no need to
+    /// do so for one at the end of time.
     pub(crate) fn instant(&self, deadline: Time) -> Instant {
         const FAR: Duration = Duration::from_hours(30 * 365 * 24);
-        let after_start = Duration::from_micros(deadline.since(self.wall)).min(FAR);
-        self.start + after_start
+        let longest = if deadline == Time::MAX { FAR } else { TICK };
+        monotonic() + self.until(deadline).min(longest)
     }
 
     /// Returns the time until a deadline; zero if it has passed.
     pub(crate) fn until(&self, deadline: Time) -> Duration {
         Duration::from_micros(deadline.since(self.now()))
     }
+
+    /// Returns the present time, and what the wall clock shows now.
+    pub(crate) fn read(&self) -> Reading {
+        let mut reading = self.read_once();
+        for _ in 0..3 {
+            if reading.1 < AT_ONCE {
+                break;
+            }
+            reading = self.read_once();
+        }
+        reading.0
+    }
+
+    /// Returns a reading, and the microseconds that may lie between its two times.
+    fn read_once(&self) -> (Reading, u64) {
+        let before = self.now();
+        let wall = wall();
+        let now = self.now();
+        (Reading { now, wall }, now.since(before))
+    }
 }
 
-/// Reads the wall clock, which may be set back. It is for the age of data that outlives the process.
+/// The time of a machine and what the wall clock shows, at the same moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) now: Time,
+    pub(crate) wall: Time,
+}
+
+/// What a machine was told of the wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WallClock {
+    /// The microseconds by which it is ahead of the machine's time.
+    ahead: i64,
+}
+
+/// A step of the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WallStep {
+    /// What the wall clock shows now.
+    pub(crate) wall: Time,
+    /// The microseconds by which it was set ahead, or back if they are negative.
+    pub(crate) by: i64,
+}
+
+impl WallClock {
+    pub(crate) fn new(reading: Reading) -> WallClock {
+        WallClock { ahead: reading.wall.0.wrapping_sub(reading.now.0).cast_signed() }
+    }
+
+    /// Returns the step by which the wall clock was set since the last call, if it was.
+    pub(crate) fn step(&mut self, reading: Reading) -> Option<WallStep> {
+        let ahead = reading.wall.0.wrapping_sub(reading.now.0).cast_signed();
+        let by = ahead.saturating_sub(self.ahead);
+        if by.unsigned_abs() < NOTICED {
+            return None;
+        }
+        self.ahead = ahead;
+        Some(WallStep { wall: reading.wall, by })
+    }
+
+    /// Returns what the wall clock will show at a time of the machine, if it is not set until then.
+    pub(crate) fn shows(self, at: Time) -> Time {
+        if at == Time::MAX { at } else { Time(at.0.saturating_add_signed(self.ahead)) }
+    }
+}
+
+impl WallStep {
+    /// Whether the step is logged: it is longer than a second.
+    pub(crate) fn is_logged(self) -> bool {
+        self.by.unsigned_abs() > 1_000_000
+    }
+
+    /// Returns the seconds of the step, for a log.
+    pub(crate) fn seconds(self) -> String {
+        let micros = self.by.unsigned_abs();
+        let sign = if self.by < 0 { "-" } else { "+" };
+        format!("{sign}{}.{:03}", micros / 1_000_000, micros / 1_000 % 1_000)
+    }
+}
+
+/// Reads the wall clock, which may be set back.
 pub(crate) fn wall() -> Time {
     Time(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
@@ -49,6 +138,31 @@ pub(crate) fn wall() -> Time {
 /// Reads the monotonic clock, for pauses and timeouts.
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Reads the clock that goes on while the machine is suspended.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn since_boot() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+
+    // On Apple's systems, this clock goes on during sleep.
+    #[cfg(target_vendor = "apple")]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    #[cfg(not(target_vendor = "apple"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+
+    let read = clock_gettime(CLOCK);
+    let nanos = u32::try_from(read.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(read.tv_sec).unwrap_or_default(), nanos)
+}
+
+/// Reads the monotonic clock: this system has none that goes on while the machine is suspended.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn since_boot() -> Duration {
+    use std::sync::LazyLock;
+
+    static FIRST: LazyLock<Instant> = LazyLock::new(monotonic);
+    FIRST.elapsed()
 }
 
 pub(crate) fn micros(duration: Duration) -> u64 {
@@ -68,4 +182,55 @@ pub(crate) async fn timeout<T>(io: &dyn Io, limit: Duration, future: impl Future
         None
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_700_000_000_000_000);
+
+    fn read(now: u64, wall: u64) -> Reading {
+        Reading { now: Time(NOW.0 + now), wall: Time(NOW.0 + wall) }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_is_noticed_once() {
+        let mut wall = WallClock::default();
+        assert_eq!(wall.step(read(0, 0)), None);
+        assert_eq!(wall.step(read(5_000_000, 5_000_000 + NOTICED - 1)), None, "clocks are read one after the other");
+        let hour = 3_600_000_000;
+        let step = wall.step(read(6_000_000, 6_000_000 + hour)).expect("a step");
+        assert_eq!((step.wall, step.by), (Time(NOW.0 + 6_000_000 + hour), hour.cast_signed()));
+        assert!(step.is_logged());
+        assert_eq!(step.seconds(), "+3600.000");
+        assert_eq!(wall.step(read(7_000_000, 7_000_000 + hour)), None, "it goes on");
+        assert_eq!(wall.shows(Time(NOW.0)), Time(NOW.0 + hour));
+        let step = wall.step(read(8_000_000, 8_000_000)).expect("a step back");
+        assert_eq!(step.seconds(), "-3600.000");
+        assert_eq!(wall.shows(Time(NOW.0)), NOW);
+        let step = wall.step(read(9_000_000, 9_050_000)).expect("a short step");
+        assert!(!step.is_logged());
+    }
+
+    /// Many small steps must not add up to a long one that is never noticed.
+    #[test]
+    fn a_wall_clock_that_drifts_is_noticed() {
+        let mut wall = WallClock::default();
+        let steps: Vec<_> = (0..100).filter_map(|n| wall.step(read(n * 1_000_000, n * 1_003_000))).collect();
+        assert_eq!(steps.iter().map(|step| step.by).sum::<i64>(), 297_000 / 12_000 * 12_000);
+    }
+
+    #[test]
+    fn a_clock_does_not_step_back() {
+        let clock = Clock::start().no_earlier(Time(NOW.0 * 2));
+        assert!(clock.now() >= Time(NOW.0 * 2));
+        let before = clock.now();
+        assert!(clock.now() >= before);
+        assert_eq!(clock.until(before), Duration::ZERO);
+        assert!(
+            clock.instant(before.plus_secs(3_600)) <= monotonic() + TICK,
+            "a timer looks at the clock every second"
+        );
+    }
 }

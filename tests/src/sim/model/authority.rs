@@ -82,7 +82,7 @@ impl Model {
         now: Time,
     ) -> Result<(), &'static str> {
         let job = &self.jobs[&id];
-        if job.expires_at.is_some_and(|at| now >= at) {
+        if job.over.is_some_and(|at| now >= at) {
             return Err("LEASE_EXPIRED");
         }
         if !covers(&job.lease, namespace, target) {

@@ -190,6 +190,8 @@ impl Model {
             rules::accepted_jobs_go_on(*id, job, self.cancelled_sent.contains(id));
             job.interrupted = Some(Interrupted::GoesOn);
             job.state = State::Pending;
+            // A runtime takes the wall clock to show the time of its start.
+            job.over = job.expires_at;
             (job.grace, job.doomed) = (None, false);
             (job.chunks, job.bytes, job.closed_stream) = (0, 0, false);
             job.collected.clear();

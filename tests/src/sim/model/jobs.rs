@@ -100,9 +100,11 @@ impl Model {
     /// The host has accepted the job.
     pub(in super::super) fn accepted(&mut self, id: JobUlid, now: Time) {
         let open: BTreeSet<String> = self.sessions.keys().cloned().collect();
+        let offset = self.wall_offset;
         let job = self.job_mut(id);
         job.state = State::Pending;
         job.accepted_at = now;
+        job.over = job.expires_at.map(|at| machine_time(at, offset));
         let waiters = std::mem::take(&mut job.waiters);
         job.owner = job.owner.take().filter(|owner| open.contains(owner));
         if job.owner.is_none() {
@@ -114,6 +116,16 @@ impl Model {
         }
         if let (Some(parent), true) = (parent, own) {
             self.show_remaining(parent);
+        }
+    }
+
+    /// The wall clock was set: leases may be over earlier, but never later (§9.5, §14).
+    pub(in super::super) fn set_wall(&mut self, now: Time, offset: i64) {
+        self.wall_offset = offset;
+        for job in self.jobs.values_mut().filter(|job| job.state != State::Ended) {
+            if let (Some(at), Some(over)) = (job.expires_at, job.over) {
+                job.over = Some(over.min(machine_time(at, offset).max(now)));
+            }
         }
     }
 
@@ -193,7 +205,7 @@ impl Model {
         }
         let planned = job.planned.take();
         let cancelling = job.state == State::Cancelling;
-        let expired = job.expires_at.is_some_and(|at| now >= at && (job.doomed || now >= at.plus_micros(EXPIRY_GRACE)));
+        let expired = job.over.is_some_and(|at| now >= at && (job.doomed || now >= at.plus_micros(EXPIRY_GRACE)));
         let ran = job.started.zip(job.max_runtime);
         let ran_out = ran.is_some_and(|(started, seconds)| now >= started.plus_micros(seconds * SECOND));
         let ending = Ending::Fault { status: status.to_owned(), code: code.clone() };
@@ -255,6 +267,11 @@ impl Model {
     }
 }
 
+/// Returns when the wall clock will show a time.
+fn machine_time(wall: Time, offset: i64) -> Time {
+    Time(wall.0.saturating_sub_signed(offset))
+}
+
 impl Job {
     fn new(principal: &str, lease: Value, expires_at: Option<Time>, features: BTreeSet<String>) -> Job {
         let full = |granted| Counter { granted, ..Counter::default() };
@@ -267,6 +284,7 @@ impl Job {
             budget: budget.map(BTreeMap::from_iter),
             lease,
             expires_at,
+            over: None,
             parent: None,
             features,
             delegate_id: None,

@@ -53,6 +53,9 @@ pub(super) struct Job {
     pub(super) state: State,
     pub(super) lease: Value,
     pub(super) expires_at: Option<Time>,
+    /// When its lease is over, in the time of the runtime: the earliest time at which the wall clock shows `expires_at`, as
+    /// it was set since.
+    over: Option<Time>,
     pub(super) parent: Option<JobUlid>,
     /// The features of its first owner; a child has those of its parent (§10).
     pub(super) features: BTreeSet<String>,
@@ -123,6 +126,8 @@ pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobUlid, Job>,
     keys: HashMap<(String, String), KeyRecord>,
     source: Option<Source>,
+    /// The microseconds by which the wall clock is ahead.
+    wall_offset: i64,
     /// Whether the runtime is being stopped, which ends all jobs that do not go on after a restart.
     stopping: bool,
     /// The subscribe that is processed in this step: session, job, history.

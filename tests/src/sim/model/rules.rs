@@ -61,7 +61,7 @@ pub(in super::super) fn no_job_outlives_its_runtime(job: &Job, now: Time) {
 /// §9.5: a job ends when the grace after its lease's expiry is over.
 pub(in super::super) fn no_job_outlives_its_lease(job: &Job, now: Time) {
     // A host may accept a job after its lease is over: the job then ends when the timers fire next.
-    let end = job.expires_at.map(|at| at.plus_micros(EXPIRY_GRACE).max(job.accepted_at.plus_micros(1)));
+    let end = job.over.map(|at| at.plus_micros(EXPIRY_GRACE).max(job.accepted_at.plus_micros(1)));
     let cancelling = job.state == State::Cancelling;
     assert!(cancelling || end.is_none_or(|at| at >= now), "§9.5 no_job_outlives_its_lease: {}", job.id);
 }

@@ -238,7 +238,7 @@ impl Conns {
         let Some(conn) = self.table.get_mut(id) else { return Settled::Idle };
         if conn.is_flushed() {
             Settled::Flushed
-        } else if conn.resume_reading(answered, limits) {
+        } else if conn.resume_reading(answered, limits) && !self.leaving.iter().any(|(leaving, _)| *leaving == id) {
             Settled::Reading
         } else {
             Settled::Idle

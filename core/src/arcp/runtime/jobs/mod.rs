@@ -1,5 +1,6 @@
 //! All jobs of a runtime: live ones, and ended ones that are still kept.
 
+mod expiry;
 mod family;
 pub(crate) mod history;
 pub(crate) mod job;
@@ -12,6 +13,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
+use core::time::Duration;
 
 use slotmap::SlotMap;
 
@@ -24,7 +26,7 @@ use super::timers::Timers;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
-use crate::time::Time;
+use crate::time::{Time, WallOffset};
 
 /// The number of declined jobs that are remembered, in case the host answers late.
 const LATE_ANSWERS: usize = 1024;
@@ -132,7 +134,7 @@ impl Jobs {
         let (ulid, at, budget) = (spec.accepted.id, spec.accepted.accepted_at, spec.accepted.budget.clone());
         let id = self.insert(spec);
         if let Some(job) = self.table.get_mut(id) {
-            job.accept(id, at, budget, None, timers);
+            job.accept(id, at, budget, timers);
         }
         self.by_ulid.insert(ulid, id);
         id
@@ -151,20 +153,26 @@ impl Jobs {
         id
     }
 
-    /// Accepts a job, whose lease expires at `expires`. Returns its accepted form, and the submits that wait for the
+    /// Accepts a job. Returns its accepted form, and the submits that wait for the
     /// answer.
     pub(super) fn accept(
         &mut self,
         id: JobKey,
-        now: Time,
-        expires: Option<Time>,
+        wall: Time,
         timers: &mut Timers,
     ) -> Option<(Arc<Accepted>, Vec<Waiter>)> {
         let budget = self.budget_of(id).cloned();
         let job = self.table.get_mut(id)?;
-        let waiters = job.accept(id, now, budget, expires, timers)?;
+        let waiters = job.accept(id, wall, budget, timers)?;
         self.by_ulid.insert(job.ulid(), id);
         Some((Arc::clone(job.accepted()), waiters))
+    }
+
+    /// Notes that the wall clock was set: leases may be over earlier.
+    pub(super) fn follow_wall(&mut self, now: Time, offset: WallOffset, grace: Duration, timers: &mut Timers) {
+        for (id, job) in &mut self.table {
+            job.follow_wall(id, now, offset, grace, timers);
+        }
     }
 
     /// Declines a job, and removes it from its family and the table. Returns it with the submits that wait for the

@@ -49,6 +49,7 @@ impl Restoring {
         let past = (needs, event.payload);
         if let Some(job) = jobs.get_mut(id) {
             if let Some(begun) = event.begun {
+                self.latest = self.latest.max(begun.since);
                 job.restore_run(begun);
             }
             if needs.has(Feature::ResultChunk) {

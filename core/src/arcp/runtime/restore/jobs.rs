@@ -93,16 +93,13 @@ impl Runtime {
 impl Runtime {
     /// Runs a restored job when its agent has a slot, unless its lease is over.
     fn go_on(&mut self, id: JobKey) {
-        let now = self.clock.now();
+        let (now, offset) = (self.clock.now(), self.clock.offset());
         let Some(job) = self.jobs.get_mut(id) else { return };
-        if let Some(over) = job.accepted().expires_at.map(|at| at.plus(self.config.expiry_grace)) {
-            if over <= now {
-                self.end_expired(id);
-                return;
-            }
-            job.restore_expiry(id, over, &mut self.timers);
+        if job.restore_lease(id, now, offset, self.config.expiry_grace, &mut self.timers) {
+            self.enqueue(id);
+        } else {
+            self.end_expired(id);
         }
-        self.enqueue(id);
     }
 }
 

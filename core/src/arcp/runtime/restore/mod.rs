@@ -44,8 +44,9 @@ pub struct Restored {
     /// Jobs for which the host was asked for credentials without an answer on record. The host is asked to revoke whatever
     /// it has minted for them.
     pub unanswered: u64,
-    /// The time of the runtime: the given one, or the time of the latest record if the clock was set back since. The host's
-    /// clock has to continue from here; otherwise no deadline passes until it has caught up.
+    /// The time of the runtime: the given one, or the time of the latest record if the clock was set back since. The time
+    /// of the inputs has to continue from here; otherwise no deadline passes until it has caught up. The wall clock is taken
+    /// to show the given time.
     pub now: Time,
 }
 
@@ -301,7 +302,9 @@ impl Restoring {
         let runtime = &mut self.runtime;
         runtime.outputs.continue_after(self.last_store);
         runtime.durability.reached(self.last_store, self.last_store);
+        let wall = runtime.clock.wall();
         runtime.clock.advance(self.latest);
+        runtime.clock.set_wall(wall);
         runtime.random = Random::resume(seed, self.last_id);
         let now = runtime.clock.now();
         self.restored.now = now;

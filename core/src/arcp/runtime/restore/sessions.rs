@@ -37,7 +37,6 @@ impl Restoring {
     pub(super) fn accepted(&mut self, record: JobAccepted) -> Option<()> {
         let accepted = record.accepted;
         self.last_id = self.last_id.max(accepted.id.0);
-        self.latest = self.latest.max(accepted.accepted_at).max(accepted.created_at);
         let runtime = &mut self.runtime;
         if runtime.jobs.find(accepted.id).is_some() || runtime.jobs.live() >= runtime.config.limits.jobs {
             return None;

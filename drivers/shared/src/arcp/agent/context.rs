@@ -18,6 +18,7 @@ use super::event::json;
 use super::job::{Attachment, Ended, Job};
 use crate::arcp::server::hub::Hub;
 use crate::io::BoxFuture;
+use crate::io::clock::wall;
 use crate::io::sync::CancellationToken;
 
 /// The context of a job, which its agent is given besides the input: it emits events, asks for authority, delegates work,
@@ -90,13 +91,14 @@ impl JobContext {
 
     /// Returns when `max_runtime_sec` ends the job (§7.1).
     pub fn deadline(&self) -> Option<Time> {
-        self.job.info.deadline
+        self.job.info.deadline.map(|at| self.hub.wall_at(at))
     }
 
     /// Returns the time until the lease or the deadline ends the job, whichever is first; `None` if neither does.
     pub fn time_left(&self) -> Option<Duration> {
-        let end = [self.job.info.expires_at, self.job.info.deadline].into_iter().flatten().min()?;
-        Some(self.hub.until(end))
+        let lease = self.job.info.expires_at.map(|at| Duration::from_micros(at.since(wall())));
+        let deadline = self.job.info.deadline.map(|at| self.hub.until(at));
+        lease.into_iter().chain(deadline).min()
     }
 
     /// Returns the remaining budget, which is the parent's if the job draws on that; `None` without a budget (§9.6).

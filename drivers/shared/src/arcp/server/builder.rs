@@ -246,6 +246,11 @@ fn start(
     let (runtime, restored) =
         journal::restore(config, agents, seed, clock.now(), journal)?.map_err(|refused| not_valid(&refused))?;
     info!(?restored, "restored from the journal");
+    let begun = clock.now();
+    if restored.now.since(begun) > 1_000_000 {
+        let (latest, wall) = (restored.now.to_rfc3339(), begun.to_rfc3339());
+        warn!(latest, wall, "the wall clock shows an earlier time than the journal; was it set back?");
+    }
     Ok((clock.no_earlier(restored.now), runtime, Some(restored)))
 }
 

@@ -8,7 +8,7 @@ use futures_channel::oneshot;
 use nuncio_core::arcp::{ConnId, Event, Fault, JobKey, Output, Record, Runtime, Via};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
-use tracing::{Span, debug, info};
+use tracing::{Span, debug, info, warn};
 
 use super::action::Actions;
 use super::gate::Gate;
@@ -17,6 +17,7 @@ use crate::arcp::agent::job::{Attachment, Ended, Job};
 use crate::arcp::agent::span;
 use crate::arcp::journal::Replay;
 use crate::auth::{Claim, PeerCertificate};
+use crate::io::clock::{Reading, WallClock};
 use crate::io::pipe::Pipe;
 
 /// What the lock of a server guards: the machine, and a table for each kind of thing that its outputs name.
@@ -37,6 +38,8 @@ pub(crate) struct State {
     unrecorded: Option<Vec<(u64, Record)>>,
     /// Whether there is a provisioner.
     credentials: bool,
+    /// What the machine was told of the wall clock.
+    wall: WallClock,
     /// The deadline that the timer waits for.
     armed: Time,
     drained: bool,
@@ -55,9 +58,35 @@ impl State {
             attachments: HashMap::new(),
             unrecorded: has_journal.then(Vec::new),
             credentials: has_provisioner,
+            wall: WallClock::default(),
             armed: Time::MAX,
             drained: false,
         }
+    }
+
+    /// Tells the machine what the wall clock shows as the server begins.
+    pub(super) fn begin_clock(&mut self, reading: Reading) {
+        self.wall = WallClock::new(reading);
+        self.runtime.handle_wall(reading.now, reading.wall);
+    }
+
+    /// Tells the machine of the wall clock if that was set. Returns the time of the next input.
+    pub(super) fn read_clock(&mut self, reading: Reading, actions: &mut Actions) -> Time {
+        if let Some(step) = self.wall.step(reading) {
+            self.runtime.handle_wall(reading.now, step.wall);
+            if step.is_logged() {
+                actions.push(move |_| {
+                    let (seconds, wall) = (step.seconds(), step.wall.to_rfc3339());
+                    warn!(seconds, wall, "the wall clock was set; leases are judged by it as it is now");
+                });
+            }
+        }
+        reading.now
+    }
+
+    /// Returns what the wall clock will show at a time of the machine.
+    pub(super) fn wall_at(&self, at: Time) -> Time {
+        self.wall.shows(at)
     }
 
     /// Adds a connection, whose frames go through `pipe`.

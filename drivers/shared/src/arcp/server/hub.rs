@@ -18,7 +18,7 @@ use super::shutdown::Shutdown;
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::Orders;
 use crate::auth::BoxVerifier;
-use crate::io::clock::Clock;
+use crate::io::clock::{Clock, TICK, monotonic};
 use crate::io::sync::{CancellationToken, Signal, lock};
 use crate::io::{Io, descriptors};
 
@@ -67,7 +67,8 @@ pub(crate) trait Agents: Send + Sync {
 impl Hub {
     /// `durable` is the number of the machine's last record that is durable.
     pub(super) fn new(clock: Clock, runtime: Runtime, durable: u64, parts: Parts) -> Hub {
-        let state = State::new(runtime, durable, parts.journal.is_some(), parts.provisioner.is_some());
+        let mut state = State::new(runtime, durable, parts.journal.is_some(), parts.provisioner.is_some());
+        state.begin_clock(clock.read());
         Hub {
             state: Mutex::new(state),
             clock,
@@ -87,7 +88,7 @@ impl Hub {
     pub(crate) fn run<R>(self: &Arc<Self>, input: impl FnOnce(&mut State, Time) -> R) -> R {
         let mut actions = Actions::default();
         let mut state = lock(&self.state);
-        let now = self.clock.now();
+        let now = state.read_clock(self.clock.read(), &mut actions);
         let answer = input(&mut state, now);
         state.dispatch(now, &mut actions);
         let earlier = state.arm();
@@ -108,9 +109,14 @@ impl Hub {
         look(&lock(&self.state).runtime)
     }
 
-    /// Returns the time until a deadline; zero if it has passed.
+    /// Returns the time until a deadline of the machine; zero if it has passed.
     pub(crate) fn until(&self, deadline: Time) -> Duration {
         self.clock.until(deadline)
+    }
+
+    /// Returns what the wall clock will show at a deadline of the machine.
+    pub(crate) fn wall_at(&self, deadline: Time) -> Time {
+        lock(&self.state).wall_at(deadline)
     }
 
     /// Returns the limits of the server's links.
@@ -182,7 +188,8 @@ impl Hub {
     /// Hands the machine its deadlines, until the server has ended.
     pub(super) async fn keep_time(self: Arc<Self>) {
         while !self.stopped.is_cancelled() {
-            let due = self.clock.instant(lock(&self.state).armed());
+            // A server without deadlines notices that the wall clock was set, too.
+            let due = self.clock.instant(lock(&self.state).armed()).min(monotonic() + TICK);
             let expired = async {
                 self.parts.io.sleep_until(due).await;
                 true

@@ -1,6 +1,7 @@
 //! One job: its request, its state and its family. `events.rs` has its events and its watchers.
 
 mod events;
+mod lease;
 mod rerun;
 
 use alloc::boxed::Box;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{JobKey, SessionKey};
+use crate::arcp::runtime::jobs::expiry::Expiry;
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
 use crate::arcp::runtime::jobs::runs::Runs;
@@ -76,13 +78,11 @@ pub(crate) struct Job {
     watchers: Vec<SessionKey>,
     output: JobOutput,
     waiters: Vec<Waiter>,
-    /// Whether an operation was refused because the lease had expired: the job can only end so (§9.5).
-    expired: bool,
+    expiry: Expiry,
     /// Whether its agent waits for space in a log or for the journal.
     blocked: bool,
     submit_deadline: Deadline,
     runtime_deadline: Deadline,
-    expiry_deadline: Deadline,
     grace_deadline: Deadline,
     terminal: Option<Arc<Terminal>>,
 }
@@ -113,11 +113,10 @@ impl Job {
             watchers: Vec::new(),
             output: JobOutput::default(),
             waiters: Vec::new(),
-            expired: false,
+            expiry: Expiry::new(),
             blocked: false,
             submit_deadline: Deadline::new(Timer::Submit),
             runtime_deadline: Deadline::new(Timer::Runtime),
-            expiry_deadline: Deadline::new(Timer::Expiry),
             grace_deadline: Deadline::new(Timer::Grace),
             terminal: None,
         }
@@ -175,21 +174,17 @@ impl Job {
     pub(super) fn accept(
         &mut self,
         id: JobKey,
-        now: Time,
+        wall: Time,
         budget: Option<Budget>,
-        expires: Option<Time>,
         timers: &mut Timers,
     ) -> Option<Vec<Waiter>> {
         if !self.state.accept() {
             return None;
         }
         let accepted = Arc::make_mut(&mut self.accepted);
-        accepted.accepted_at = now;
+        accepted.accepted_at = wall;
         accepted.budget = budget;
         self.submit_deadline.clear(id, timers);
-        if let Some(at) = expires {
-            self.expiry_deadline.set(at, id, timers);
-        }
         Some(core::mem::take(&mut self.waiters))
     }
 
@@ -229,17 +224,6 @@ impl Job {
         self.runtime_deadline.at()
     }
 
-    /// Notes that an operation was refused because its lease had expired. It can then only end as expired (§9.5).
-    /// Returns whether this is the first such refusal.
-    pub(crate) fn expire_lease(&mut self) -> bool {
-        !core::mem::replace(&mut self.expired, true)
-    }
-
-    /// Whether an operation was refused because its lease has expired.
-    pub(crate) fn is_expired(&self) -> bool {
-        self.expired
-    }
-
     /// Restores that it was cancelled.
     pub(super) fn restore_cancelling(&mut self) {
         if self.state == JobState::Pending && self.state.run() {
@@ -250,7 +234,7 @@ impl Job {
     /// Returns the cause that counts. A refusal as expired takes precedence over its time limit and its parent's end
     /// (§9.5).
     fn effective(&self, cause: Cause) -> Cause {
-        if self.expired && self.state == JobState::Running { Cause::Expired } else { cause }
+        if self.expiry.is_refused() && self.state == JobState::Running { Cause::Expired } else { cause }
     }
 
     /// Returns whether a cause would end it now.
@@ -275,7 +259,7 @@ impl Job {
     fn end_deadlines(&mut self, id: JobKey, timers: &mut Timers) {
         self.submit_deadline.clear(id, timers);
         self.runtime_deadline.clear(id, timers);
-        self.expiry_deadline.clear(id, timers);
+        self.expiry.clear(id, timers);
         self.grace_deadline.clear(id, timers);
     }
 

@@ -11,7 +11,6 @@ use crate::arcp::runtime::jobs::runs::Unfinished;
 use crate::arcp::runtime::record::{Begun, JobInput};
 use crate::arcp::runtime::timers::Timers;
 use crate::json::on_one_line;
-use crate::time::Time;
 
 impl Job {
     /// Bytes of its input and extensions.
@@ -111,10 +110,5 @@ impl Job {
     /// The last note that an agent has left.
     pub(crate) fn note(&self) -> Option<&[u8]> {
         self.runs.note.as_deref()
-    }
-
-    /// Sets the deadline of its lease again.
-    pub(in crate::arcp::runtime) fn restore_expiry(&mut self, id: JobKey, at: Time, timers: &mut Timers) {
-        self.expiry_deadline.set(at, id, timers);
     }
 }
