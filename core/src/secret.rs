@@ -1,10 +1,10 @@
 //! Texts that must not be printed: [`Secret`].
 
 use alloc::string::String;
-use core::fmt;
+use core::{fmt, mem};
 
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
+use zeroize::optimization_barrier;
 
 use crate::digest::{Digest, sha256};
 
@@ -21,12 +21,12 @@ use crate::digest::{Digest, sha256};
 /// assert_eq!(token.expose(), "s3cret");
 /// ```
 #[derive(Clone, Default)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(Zeroizing::new(text.into()))
+        Secret(text.into())
     }
 
     /// Returns the text. It must not be logged.
@@ -37,6 +37,18 @@ impl Secret {
     /// Returns the SHA-256 digest, which can be stored in place of the secret.
     pub(crate) fn digest(&self) -> Digest {
         sha256(self.0.as_bytes())
+    }
+}
+
+impl Drop for Secret {
+    /// Wipes the memory with one `memset`. `Zeroizing` writes byte by byte, which takes longer than all the rest of reading
+    /// a token.
+    fn drop(&mut self) {
+        let mut bytes = mem::take(&mut self.0).into_bytes();
+        // What is beyond the length may be left of a longer text.
+        bytes.resize(bytes.capacity(), 0);
+        bytes.fill(0);
+        optimization_barrier(bytes.as_slice());
     }
 }
 

@@ -133,21 +133,45 @@ impl TraceParent {
     /// Version 00 must have its exact form. For a later version, the four fields of version 00 are read and everything
     /// after the next `-` is ignored. Version `ff` is invalid.
     pub fn parse(text: &str) -> Option<TraceParent> {
-        let mut fields = text.splitn(5, '-');
-        let [version] = parse_hex(fields.next()?)?;
-        let trace_id = TraceId::parse(fields.next()?)?;
-        let span_id = SpanId::parse(fields.next()?)?;
-        let [flags] = parse_hex(fields.next()?)?;
-        match (version, fields.next()) {
-            (0xff, _) | (0x00, Some(_)) => None,
-            (_, _) => Some(TraceParent { trace_id, span_id, flags: TraceFlags::from_byte(flags) }),
-        }
+        // All versions begin with the fields of version 00.
+        let (fields, rest) = text.split_at_checked(Self::LEN)?;
+        let [version] = parse_hex(fields.get(..2)?)?;
+        let trace_id = TraceId::parse(fields.get(3..35)?)?;
+        let span_id = SpanId::parse(fields.get(36..52)?)?;
+        let [flags] = parse_hex(fields.get(53..)?)?;
+        let is_separated = [2, 35, 52].map(|at| fields.as_bytes().get(at)) == [Some(&b'-'); 3];
+        let ends = rest.is_empty() || (rest.starts_with('-') && version != 0x00);
+        (is_separated && ends && version != 0xff).then(|| TraceParent {
+            trace_id,
+            span_id,
+            flags: TraceFlags::from_byte(flags),
+        })
+    }
+
+    /// The length of a `traceparent` of version 00, in bytes.
+    pub const LEN: usize = 55;
+
+    /// Returns the text of the header, which is ASCII.
+    ///
+    /// ```
+    /// use nuncio_core::trace::TraceParent;
+    ///
+    /// let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// assert_eq!(TraceParent::parse(text).unwrap().to_ascii(), text.as_bytes());
+    /// ```
+    pub fn to_ascii(&self) -> [u8; Self::LEN] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        let TraceParent { trace_id, span_id, flags } = self;
+        put_hex(text.split_at_mut(3).1, trace_id.as_bytes());
+        put_hex(text.split_at_mut(36).1, span_id.as_bytes());
+        put_hex(text.split_at_mut(53).1, &[flags.byte()]);
+        text
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags.byte())
+        f.write_str(core::str::from_utf8(&self.to_ascii()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -224,28 +248,40 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
         return None;
     }
     let mut bytes = [0; N];
+    let mut all = 0;
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+        all |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Some(bytes)
+    (all <= 0xf).then_some(bytes)
 }
 
-fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The values of the lower-case hexadecimal digits, and `0xff` for every other byte.
+const VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut value = 0_u8;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+/// Replaces the beginning of a text with the digits of some bytes.
+fn put_hex(text: &mut [u8], bytes: &[u8]) {
+    for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *high = DIGITS[usize::from(byte >> 4)];
+        *low = DIGITS[usize::from(byte & 0xf)];
     }
 }
 
 /// Writes lower-case hexadecimal digits with a single call, since ids are part of every frame and record.
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; 32];
-    for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
-        *high = DIGITS[usize::from(byte >> 4)];
-        *low = DIGITS[usize::from(byte & 0xf)];
-    }
+    put_hex(&mut digits, bytes);
     let written = digits.get(..bytes.len() * 2).unwrap_or(&digits);
     f.write_str(core::str::from_utf8(written).map_err(|_| fmt::Error)?)
 }

@@ -66,6 +66,40 @@ fn a_refused_token_is_replaced_once_and_by_the_scope_too() {
 }
 
 #[test]
+fn calls_of_an_open_session_have_the_latest_token_and_each_its_own_span() {
+    within(async {
+        let (latest, sessions, edges) = (Arc::new(AtomicUsize::new(1)), AtomicUsize::new(0), AtomicUsize::new(0));
+        let accepted = Arc::clone(&latest);
+        let coordinator = Server::start(move |_, request| {
+            let accepted = format!("Bearer t-{}", accepted.load(Ordering::Relaxed));
+            if request.header("authorization") == Some(&*accepted) {
+                coordinator_answer(&sessions, &edges, request)
+            } else {
+                reply(401, r#"{"error":"invalid_token"}"#)
+            }
+        });
+        let caracal = builder(&coordinator.url()).token(counting().0).build().unwrap();
+        let scope = caracal.spawn().await.unwrap();
+        let mut traces = Vec::new();
+        for number in [1, 2, 3] {
+            latest.store(number, Ordering::Relaxed);
+            caracal.spawn().await.unwrap().leave();
+            for _ in 0..2 {
+                let headers = scope.context().run(caracal.headers()).await.unwrap();
+                assert_eq!(headers["authorization"], format!("Bearer t-{number}"));
+                assert!(headers["authorization"].is_sensitive());
+                traces.push(headers["traceparent"].to_str().unwrap().to_owned());
+            }
+        }
+        assert!(traces.iter().all(|trace| trace[..36] == traces[0][..36]), "one trace: {traces:?}");
+        traces.sort_unstable();
+        traces.dedup();
+        assert_eq!(traces.len(), 6, "a span for each call");
+        scope.leave();
+    });
+}
+
+#[test]
 fn a_fixed_token_that_is_refused_is_named() {
     within(async {
         let coordinator = strict(&[]);

@@ -27,6 +27,11 @@ impl Trace {
     pub const fn new(id: TraceId) -> Trace {
         Trace { id, flags: TraceFlags::SAMPLED, state: None }
     }
+
+    /// Returns the `traceparent` of a call that a span of this trace makes.
+    pub const fn parent(&self, span: SpanId) -> TraceParent {
+        TraceParent { trace_id: self.id, span_id: span, flags: self.flags }
+    }
 }
 
 /// An inbound request names no caller that a context could be made of.
@@ -175,6 +180,11 @@ impl Context {
         Context { trace: Some(trace), ..self.clone() }
     }
 
+    /// Refuses the calls of a context that has more hops than `limit`, as [`Context::headers`] does.
+    pub fn check_hop(&self, limit: Hop) -> Result<(), TooManyHops> {
+        if self.hop > limit { Err(TooManyHops { hop: self.hop, limit }) } else { Ok(()) }
+    }
+
     /// Returns the number of hops after another delegation. A number that would not fit is above every limit.
     fn next_hop(&self, limit: Hop) -> Result<Hop, TooManyHops> {
         let hop = self.hop.next();
@@ -194,7 +204,7 @@ impl Context {
             headers.push(self.authorization());
         }
         if let Some(trace) = self.trace.as_ref().filter(|_| !caller.has_traceparent()) {
-            let parent = TraceParent { trace_id: trace.id, span_id: span, flags: trace.flags };
+            let parent = trace.parent(span);
             headers.push(Header::new("traceparent", HeaderValue::trusted(alloc::format!("{parent}"))));
             if let Some(state) = trace.state.as_ref().and_then(|state| HeaderValue::new(state.as_str()).ok()) {
                 headers.push(Header::new("tracestate", state));

@@ -1,8 +1,6 @@
 //! The headers that a program has set on a call before the context's are added: [`CallerHeaders`].
 
-use alloc::vec::Vec;
-
-use crate::caracal::wire::baggage::{Baggage, ForeignBaggage};
+use crate::caracal::wire::baggage::{ForeignBaggage, Reader};
 
 /// What a program has set on a call by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,15 +15,15 @@ impl CallerHeaders {
     /// skipped: they are the context's to set.
     pub fn read<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> CallerHeaders {
         let mut caller = CallerHeaders::default();
-        let mut lines = Vec::new();
+        let mut baggage = Reader::default();
         for (name, value) in fields {
             caller.authorization |= name.eq_ignore_ascii_case("authorization");
             caller.traceparent |= name.eq_ignore_ascii_case("traceparent");
             if name.eq_ignore_ascii_case("baggage") {
-                lines.push(value);
+                baggage.line(value);
             }
         }
-        caller.foreign = Baggage::read(lines).foreign;
+        caller.foreign = baggage.baggage().foreign;
         caller
     }
 

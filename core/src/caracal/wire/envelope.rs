@@ -1,8 +1,6 @@
 //! The headers that carry a Caracal context on a request of anyone: [`Envelope`] (§1.3).
 
-use alloc::vec::Vec;
-
-use super::baggage::Baggage;
+use super::baggage::{self, Baggage};
 use super::token::BearerToken;
 use super::traceparent::InboundTrace;
 use crate::trace::TraceState;
@@ -38,11 +36,11 @@ impl Envelope {
     /// All lines of `baggage` are read. Several different `authorization` or `traceparent` fields are ambiguous and
     /// count as absent (ours): the Python SDK takes the first or the last one, depending on the server.
     pub fn read<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Envelope {
-        let mut lines = Vec::new();
+        let mut baggage = baggage::Reader::default();
         let (mut authorization, mut traceparent, mut state) = (Single::Absent, Single::Absent, Single::Absent);
         for (name, value) in fields {
             if name.eq_ignore_ascii_case("baggage") {
-                lines.push(value);
+                baggage.line(value);
             } else if name.eq_ignore_ascii_case("authorization") {
                 authorization = authorization.and(value);
             } else if name.eq_ignore_ascii_case("traceparent") {
@@ -57,7 +55,7 @@ impl Envelope {
             token: authorization.value().and_then(BearerToken::from_authorization),
             trace,
             state: state.value().filter(|_| has_parent).and_then(TraceState::parse),
-            baggage: Baggage::read(lines),
+            baggage: baggage.baggage(),
         }
     }
 }

@@ -25,5 +25,8 @@ pub(crate) fn push_form(out: &mut String, text: &str) {
 
 /// Returns a text without escapes. Malformed escapes stay as they are, and invalid UTF-8 becomes U+FFFD.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte == b'%') {
+        return Cow::Borrowed(text);
+    }
     percent_decode_str(text).decode_utf8_lossy()
 }

@@ -27,11 +27,17 @@ impl InboundTrace {
     /// other text and for a trace id of zero.
     pub fn parse(value: &str) -> Option<InboundTrace> {
         let value = value.trim_matches([' ', '\t']);
+        if value.len() != TraceParent::LEN {
+            return None;
+        }
+        if let Some(parent) = TraceParent::parse(value) {
+            return Some(InboundTrace { trace_id: parent.trace_id, parent: Some(parent) });
+        }
         let mut fields = value.split('-');
         let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let formed = is_hex(version, 2) && is_hex(span, 16) && is_hex(flags, 2) && fields.next().is_none();
         let trace_id = TraceId::parse(trace)?;
-        formed.then(|| InboundTrace { trace_id, parent: TraceParent::parse(value) })
+        formed.then_some(InboundTrace { trace_id, parent: None })
     }
 }
 

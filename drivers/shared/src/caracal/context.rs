@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 
-use nuncio_core::caracal::Context;
+use nuncio_core::caracal::{BearerToken, Context, Header};
+
+use super::fields::Fields;
+use crate::io::sync::lock;
 
 thread_local! {
     static CURRENT: RefCell<Option<ActiveContext>> = const { RefCell::new(None) };
@@ -16,30 +19,64 @@ thread_local! {
 /// A context that futures can run in: who acts for whom, and for how many hops. Clones are the same context.
 ///
 /// It dereferences to [`Context`].
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct ActiveContext {
     parts: Arc<Parts>,
 }
 
-#[derive(PartialEq, Eq)]
+impl Eq for ActiveContext {}
+
 struct Parts {
     context: Context,
     /// Whether the token is the application's own, so that calls are made with its latest one.
     has_own_token: bool,
+    /// The header fields of its calls, once there was one.
+    fields: OnceLock<Fields>,
+    /// This context with the latest token, once there was a later one.
+    refreshed: Mutex<Option<ActiveContext>>,
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Parts) -> bool {
+        self.has_own_token == other.has_own_token && self.context == other.context
+    }
 }
 
 impl ActiveContext {
     pub(crate) fn own(context: Context) -> ActiveContext {
-        ActiveContext { parts: Arc::new(Parts { context, has_own_token: true }) }
+        ActiveContext::new(context, true)
     }
 
     pub(crate) fn inbound(context: Context) -> ActiveContext {
-        ActiveContext { parts: Arc::new(Parts { context, has_own_token: false }) }
+        ActiveContext::new(context, false)
+    }
+
+    fn new(context: Context, has_own_token: bool) -> ActiveContext {
+        let (fields, refreshed) = (OnceLock::new(), Mutex::default());
+        ActiveContext { parts: Arc::new(Parts { context, has_own_token, fields, refreshed }) }
     }
 
     /// Returns a context that follows from this one, with the same token.
     pub(crate) fn followed_by(&self, context: Context) -> ActiveContext {
-        ActiveContext { parts: Arc::new(Parts { context, has_own_token: self.parts.has_own_token }) }
+        ActiveContext::new(context, self.parts.has_own_token)
+    }
+
+    /// Returns this context with a later token of the application. It is the same one for all calls with that token.
+    pub(super) fn refreshed(&self, token: BearerToken) -> ActiveContext {
+        let mut refreshed = lock(&self.parts.refreshed);
+        match refreshed.as_ref().filter(|refreshed| *refreshed.token() == token) {
+            Some(refreshed) => refreshed.clone(),
+            None => refreshed.insert(self.followed_by(self.with_token(token))).clone(),
+        }
+    }
+
+    /// Returns the header fields of its calls, which are made of `headers` by the first one.
+    pub(super) fn fields<E>(&self, headers: impl FnOnce() -> Result<Vec<Header>, E>) -> Result<&Fields, E> {
+        if let Some(fields) = self.parts.fields.get() {
+            return Ok(fields);
+        }
+        let fields = Fields::of(&headers()?);
+        Ok(self.parts.fields.get_or_init(|| fields))
     }
 
     pub(crate) fn has_own_token(&self) -> bool {

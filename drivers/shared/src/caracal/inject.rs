@@ -7,7 +7,7 @@ use nuncio_link::http::{HeaderMap, Request, Uri, header};
 use super::app::{Caracal, Owner};
 use super::context::{ActiveContext, current};
 use super::error::CallError;
-use super::request::to_field;
+use super::fields::set;
 use crate::io::{Driver, random};
 
 /// Why a request cannot carry the context. It must not be sent.
@@ -40,14 +40,8 @@ impl<D: Driver> Caracal<D> {
     ///
     /// Send them to services that may know the token. [`inject`](Caracal::inject) decides that by the configuration.
     pub async fn headers(&self) -> Result<HeaderMap, CallError> {
-        let owner = &self.owner;
-        let context = owner.calling().await?;
-        let fields = owner.context_headers(&context, &CallerHeaders::default())?;
-        let mut headers = HeaderMap::with_capacity(fields.len());
-        for header in fields {
-            set(&mut headers, &header);
-        }
-        Ok(headers)
+        let context = self.owner.calling().await?;
+        self.owner.call_headers(&context)
     }
 
     /// Adds the present context to a request, as far as its URL belongs to a resource or the gateway, and leads it
@@ -72,8 +66,12 @@ impl<D: Driver> Caracal<D> {
         }
         let context = self.owner.calling().await?;
         let caller = caller_headers(request.headers());
-        for header in self.owner.context_headers(&context, &caller)? {
-            set(request.headers_mut(), &header);
+        if caller == CallerHeaders::default() {
+            request.headers_mut().extend(self.owner.call_headers(&context)?);
+        } else {
+            for header in self.owner.context_headers(&context, &caller)? {
+                set(request.headers_mut(), &header);
+            }
         }
         Ok(Injected::Context)
     }
@@ -106,18 +104,30 @@ impl<D: Driver> Owner<D> {
     /// Returns the context that a call is made in, with the application's latest token if it is one of its own.
     async fn calling(&self) -> Result<ActiveContext, CallError> {
         let Some(context) = current() else { return self.outside().await };
-        if !context.has_own_token() || self.own_current().is_none() {
+        if !context.has_own_token() || !self.owns(&context) {
             return Ok(context);
         }
         let token = self.hub.tokens.valid().await.map_err(CallError::NoToken)?;
-        Ok(if *context.token() == token { context } else { context.followed_by(context.with_token(token)) })
+        Ok(if *context.token() == token { context } else { context.refreshed(token) })
+    }
+
+    /// Returns the header fields of a call in a context, whose caller has set none of them.
+    fn call_headers(&self, context: &ActiveContext) -> Result<HeaderMap, CallError> {
+        let (span, limit) = (span()?, self.settings.hop_limit);
+        context.check_hop(limit)?;
+        let fields = context.fields(|| context.headers(span, limit, &CallerHeaders::default()))?;
+        Ok(fields.of_call(context, span))
     }
 
     fn context_headers(&self, context: &ActiveContext, caller: &CallerHeaders) -> Result<Vec<Header>, CallError> {
-        let random = random::id().map_err(|error| CallError::Random(error.to_string()))?;
-        let span = SpanId::from_bytes(random).ok_or_else(|| CallError::Random("all its bits are zero".to_owned()))?;
-        Ok(context.headers(span, self.settings.hop_limit, caller)?)
+        Ok(context.headers(span()?, self.settings.hop_limit, caller)?)
     }
+}
+
+/// Returns a random span.
+fn span() -> Result<SpanId, CallError> {
+    let random = random::id().map_err(|error| CallError::Random(error.to_string()))?;
+    SpanId::from_bytes(random).ok_or_else(|| CallError::Random("all its bits are zero".to_owned()))
 }
 
 fn named_resource(headers: &HeaderMap) -> Result<Option<HeaderValue>, InjectError> {
@@ -136,11 +146,4 @@ fn caller_headers(headers: &HeaderMap) -> CallerHeaders {
 /// Returns header fields as texts, with an empty one for a value that is not UTF-8.
 pub(crate) fn text_fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_bytes()).unwrap_or_default()))
-}
-
-/// Replaces all fields of a name.
-fn set(headers: &mut HeaderMap, header: &Header) {
-    if let Some((name, value)) = to_field(header) {
-        headers.insert(name, value);
-    }
 }

@@ -4,7 +4,7 @@
 //! app/          an application: its settings and environment, its calls
 //! scope/        sessions and edges that are open, and the builders of them
 //! context.rs    the context that a task runs in
-//! inject.rs     the context on calls of other services; transport.rs and layer/ use it
+//! inject.rs     the context on calls of other services; transport.rs and layer/ use it; fields.rs has the header fields
 //! inbound.rs    the context of inbound requests; mandate/ verifies their tokens (feature jwt)
 //! hub/          the machine behind its lock, and its tasks
 //! token/        where tokens come from
@@ -17,6 +17,7 @@ mod context;
 mod coordinator;
 mod error;
 mod event;
+mod fields;
 mod http;
 mod hub;
 mod inbound;

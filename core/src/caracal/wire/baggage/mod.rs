@@ -12,6 +12,7 @@ mod read;
 mod write;
 
 pub use foreign::ForeignBaggage;
+pub(in crate::caracal) use read::Reader;
 
 use super::hop::Hop;
 use super::ids::{AuthorityId, EdgeId, SessionId};

@@ -17,23 +17,11 @@ impl Baggage {
     ///
     /// A header of more than 8192 bytes or 64 members is ignored as a whole.
     pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Baggage {
-        let mut baggage = Baggage::default();
-        let (mut bytes, mut members) = (0_usize, 0_usize);
+        let mut reader = Reader::default();
         for line in lines {
-            // The lines count as joined with a comma.
-            bytes = bytes.saturating_add(line.len()).saturating_add(1);
-            if bytes > MAX_BYTES.saturating_add(1) {
-                return Baggage::default();
-            }
-            for member in line.split(',') {
-                let added = baggage.read_member(member.trim_matches([' ', '\t']));
-                members = members.saturating_add(added);
-                if members > MAX_MEMBERS {
-                    return Baggage::default();
-                }
-            }
+            reader.line(line);
         }
-        baggage
+        reader.baggage()
     }
 
     /// Reads one member with its properties. Returns the number of members it holds.
@@ -66,9 +54,42 @@ impl Baggage {
     }
 }
 
+/// Reads the lines of a header one after another.
+#[derive(Default)]
+pub(in crate::caracal) struct Reader {
+    baggage: Baggage,
+    bytes: usize,
+    members: usize,
+}
+
+impl Reader {
+    /// Reads a line. The lines count as joined with a comma.
+    pub(in crate::caracal) fn line(&mut self, line: &str) {
+        self.bytes = self.bytes.saturating_add(line.len()).saturating_add(1);
+        for member in line.split(',') {
+            if self.is_too_large() {
+                return;
+            }
+            let added = self.baggage.read_member(member.trim_matches([' ', '\t']));
+            self.members = self.members.saturating_add(added);
+        }
+    }
+
+    /// Returns what the lines hold, which is nothing if they are too large.
+    pub(in crate::caracal) fn baggage(self) -> Baggage {
+        if self.is_too_large() { Baggage::default() } else { self.baggage }
+    }
+
+    const fn is_too_large(&self) -> bool {
+        self.bytes > MAX_BYTES.saturating_add(1) || self.members > MAX_MEMBERS
+    }
+}
+
 /// Splits `key=value`. Returns `None` without an `=`, and for an empty key.
 fn pair(text: &str) -> Option<(&str, &str)> {
-    let (key, value) = text.split_once('=')?;
+    // Keys are short: a plain loop is done before a search of whole words has begun.
+    let at = text.bytes().position(|byte| byte == b'=')?;
+    let (key, value) = (text.get(..at)?, text.get(at.saturating_add(1)..)?);
     let key = key.trim_matches([' ', '\t']);
     (!key.is_empty()).then(|| (key, value.trim_matches([' ', '\t'])))
 }
