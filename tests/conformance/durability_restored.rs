@@ -1,7 +1,7 @@
 //! Ours: what a restored runtime shows and holds, and the format of records.
 
 use nuncio_core::arcp::{Record, RecordError};
-use nuncio_tests::world::Frame;
+use nuncio_tests::world::{Frame, OnSubmit};
 use serde_json::json;
 
 use crate::durability::{busy, last_ack, world};
@@ -49,6 +49,23 @@ fn ours_listings_and_histories_survive_a_restart() {
             .filter(|(_, record)| record.position().is_some() && record.job().is_some_and(|id| job == id.to_string()));
         assert_eq!(shown.len(), recorded.count() + 1, "job.subscribed is followed by all events and the terminal");
     }
+}
+
+#[test]
+fn ours_a_child_that_was_accepted_when_its_family_had_overspent_is_restored() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let lease = json!({"agent.delegate": ["*"], "cost.budget": ["USD:1.00"]});
+    let job = w.submit(a, json!({"agent": "slow", "lease_request": lease}));
+    w.on_submit = OnSubmit::Hold;
+    let child = w.delegate(&job, &json!({"agent": "slow"})).unwrap();
+    w.cost(&job, "1.5", "USD");
+    w.start(child);
+    let frames = w.drain(a);
+    let accepted = frames.iter().find(|frame| frame.kind() == "job.accepted").unwrap();
+    assert_eq!(accepted.payload()["budget"]["USD"].as_f64(), Some(-0.5));
+    let restored = w.restart();
+    assert!(restored.is_clean(), "{restored:?}");
 }
 
 #[test]

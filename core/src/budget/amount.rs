@@ -83,6 +83,14 @@ impl Amount {
         exact_decimal(integer, fraction, exponent).map(Amount)
     }
 
+    /// Parses the text of a JSON number, which may be negative: what remains of a budget.
+    pub(crate) fn from_signed(text: &str) -> Result<Amount, AmountError> {
+        match text.strip_prefix('-') {
+            Some(unsigned) => Amount::from_json_number(unsigned).map(|amount| Amount(-amount.0)),
+            None => Amount::from_json_number(text),
+        }
+    }
+
     /// Returns whether the amount is greater than zero.
     pub fn is_positive(self) -> bool {
         self.0 > Decimal::ZERO

@@ -184,6 +184,12 @@ impl Budget {
         self.remaining().filter_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
     }
 
+    /// Returns a budget that was granted what remains of this one, which can be negative.
+    pub(crate) fn remainder(&self) -> Budget {
+        let amounts = self.remaining().map(|(currency, remaining)| (currency.clone(), remaining));
+        Budget::new(Amounts(amounts.collect()))
+    }
+
     /// Returns whether no currency is budgeted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -26,6 +26,7 @@ use super::timers::Timers;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
+use crate::budget::Budget;
 use crate::time::{Time, WallOffset};
 
 /// The number of declined jobs that are remembered, in case the host answers late.
@@ -161,7 +162,7 @@ impl Jobs {
         wall: Time,
         timers: &mut Timers,
     ) -> Option<(Arc<Accepted>, Vec<Waiter>)> {
-        let budget = self.budget_of(id).cloned();
+        let budget = self.budget_of(id).map(Budget::remainder);
         let job = self.table.get_mut(id)?;
         let waiters = job.accept(id, wall, budget, timers)?;
         self.by_ulid.insert(job.ulid(), id);

@@ -58,11 +58,13 @@ pub(super) fn amount(text: &str) -> Result<Amount, RecordError> {
     Amount::from_json_number(text).map_err(|_| damaged("an amount"))
 }
 
+/// Returns what remained of a budget when a job was accepted. That of a family can be overdrawn by then.
 pub(super) fn budget(remaining: &BTreeMap<Text<'_>, &RawValue>) -> Result<Budget, RecordError> {
     let mut amounts = Amounts::new();
     for (currency, raw) in remaining {
         let currency = Currency::parse(currency.as_str()).map_err(|_| damaged("budget"))?;
-        amounts.add(currency, amount(raw.get())?).map_err(|_| damaged("budget"))?;
+        let left = Amount::from_signed(raw.get()).map_err(|_| damaged("budget"))?;
+        amounts.add(currency, left).map_err(|_| damaged("budget"))?;
     }
     Ok(Budget::new(amounts))
 }
