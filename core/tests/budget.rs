@@ -311,6 +311,46 @@ fn family_an_overflowing_return_exhausts_the_budget() {
     assert!(parent.exhausted().next().is_some());
 }
 
+#[test]
+fn s9_6_a_reserved_amount_does_not_remain() {
+    let mut budget = budget(&["USD:5"]);
+    assert_eq!(budget.reserve("USD", amount("4")), Ok(Some(amount("1"))));
+    let usd = Currency::parse("USD").unwrap();
+    let refused = BudgetError::NotEnough { currency: usd, remaining: amount("1") };
+    assert_eq!(budget.reserve("USD", amount("1.01")), Err(refused));
+    assert!(matches!(budget.set_aside(&amounts(&["USD:2"])), Err(BudgetError::MoreThanRemains { .. })));
+    assert_eq!(budget.spent_of("USD"), Some(Amount::ZERO), "nothing is spent yet");
+    budget.release("USD", amount("4"));
+    assert_eq!(remaining(&budget, "USD"), "5");
+    assert_eq!(budget.reserve("EUR", amount("4")), Ok(None));
+    budget.release("EUR", amount("4"));
+    assert_eq!(budget.settle("EUR", amount("4"), amount("1")), Ok(None));
+}
+
+#[test]
+fn s9_6_a_settled_cost_takes_the_place_of_its_reservation() {
+    let mut budget = budget(&["USD:5"]);
+    budget.reserve("USD", amount("4")).unwrap();
+    assert_eq!(budget.settle("USD", amount("4"), amount("1.5")), Ok(Some(amount("3.5"))));
+    assert_eq!(budget.spent_of("USD"), Some(amount("1.5")));
+    budget.reserve("USD", amount("3.5")).unwrap();
+    let more = budget.settle("USD", amount("3.5"), amount("4")).unwrap().unwrap();
+    assert_eq!(more.to_string(), "-0.5", "a cost above its reservation is counted in full");
+}
+
+#[test]
+fn s9_6_a_release_that_has_too_many_digits_is_rounded_against_the_family() {
+    let mut budget = budget(&["USD:70000000000000000000000000000"]);
+    budget.reserve("USD", amount("7e28")).unwrap();
+    budget.give_back(&{
+        let mut child = Budget::new(amounts(&["USD:1"]));
+        child.spend("USD", amount("0.999")).unwrap();
+        child
+    });
+    budget.release("USD", amount("7e28"));
+    assert_eq!(remaining(&budget, "USD"), "70000000000000000000000000000");
+}
+
 /// A decimal of up to 15 digits and its value in millionths.
 fn decimal() -> impl Strategy<Value = (String, i128)> {
     (0..1_000_000_000_u64, 0..1_000_000_u32).prop_map(|(integer, millionths)| {

@@ -47,6 +47,7 @@ mod s8_4_results;
 mod s9_2_leases;
 mod s9_5_expiry;
 mod s9_6_budgets;
+mod s9_6_reservations;
 mod s9_8_credentials;
 mod s_clock;
 mod s_compat;

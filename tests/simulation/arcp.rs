@@ -10,7 +10,7 @@ fn seeds() {
 }
 
 /// What 2 000 seeds must cover; otherwise the simulator no longer tests it.
-const SEEN: [&str; 51] = [
+const SEEN: [&str; 54] = [
     "BUDGET_EXHAUSTED",
     "LEASE_EXPIRED",
     "PERMISSION_DENIED",
@@ -41,15 +41,18 @@ const SEEN: [&str; 51] = [
     "old events pruned",
     "refused",
     "refused while stalled",
+    "released",
     "replay truncated",
     "replayed",
     "replayed from disk",
+    "reserved",
     "restored",
     "resumed",
     "revoked after a crash",
     "rotated",
     "run again",
     "session closed",
+    "settled",
     "spent",
     "streamed",
     "submitted",

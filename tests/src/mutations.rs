@@ -54,7 +54,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutation> {
 }
 
 /// The mistakes in ARCP.
-const ARCP: [Mutation; 39] = [
+const ARCP: [Mutation; 41] = [
     at(
         "a resume repeats the last event",
         "arcp/runtime/sessions/log.rs",
@@ -110,7 +110,24 @@ const ARCP: [Mutation; 39] = [
         "if amount > remaining {",
         "if amount > counter.granted {",
     ),
-    at("a budget of zero is not exhausted", "budget/mod.rs", "(!remaining.is_positive())", "(remaining.is_negative())"),
+    at(
+        "a budget of zero is not exhausted",
+        "budget/mod.rs",
+        "let left = remaining.is_positive()",
+        "let left = !remaining.is_negative()",
+    ),
+    at(
+        "a reserved amount can be reserved again",
+        "budget/mod.rs",
+        "        counter.remaining = counter.remaining.exact_sub(amount)?;\n        Ok(",
+        "        Ok(",
+    ),
+    at(
+        "what a job has reserved is lost with its end",
+        "arcp/runtime/jobs/mod.rs",
+        "        self.release_all(id);\n",
+        "",
+    ),
     at(
         "a cancelled job succeeds",
         "arcp/runtime/jobs/state.rs",

@@ -43,7 +43,7 @@ const NO_LIMITS: [&str; 37] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 53] = [
+const RUNTIME: [(&str, &str); 54] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -71,6 +71,7 @@ const RUNTIME: [(&str, &str); 53] = [
     ("jobs_per_session", "limit_jobs_per_session"),
     ("delegation_depth", "s10_depth_is_limited"),
     ("delegations_per_job", "limit_delegations_per_job"),
+    ("reservations_per_job", "limit_reservations_per_job"),
     ("subscriptions", "limit_subscriptions"),
     ("log_events", "s6_5_a_full_log_drops_the_oldest_written_event"),
     ("log_bytes", "s6_5_bytes_block_like_events"),

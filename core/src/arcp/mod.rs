@@ -17,7 +17,8 @@ pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, 
 pub use runtime::config::{Access, AnyPrincipal, Config, Journaling, Limits, Policy, SamePrincipal};
 pub use runtime::event::{Event, Output, ReplayRange, Timer};
 pub use runtime::host::{
-    ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, Refused, ReplayId, RevocationId, Via,
+    ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, Refused, ReplayId, ReservationId, RevocationId,
+    Via,
 };
 pub use runtime::jobs::state::JobState;
 pub use runtime::record::{

@@ -119,7 +119,7 @@ impl Amount {
     }
 
     /// Returns the sum, rounded down if it has too many digits, and at least the smallest amount.
-    pub(super) fn add_downwards(self, other: Amount) -> Amount {
+    pub(crate) fn add_downwards(self, other: Amount) -> Amount {
         self.rounded_add(other, RoundingStrategy::ToNegativeInfinity).unwrap_or(Amount(Decimal::MIN))
     }
 

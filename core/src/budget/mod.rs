@@ -65,8 +65,9 @@ impl Amounts {
 /// The counters of a job's `cost.budget` (§9.6), one for each currency.
 ///
 /// What remains is what was granted, less what was spent, less what is set aside for delegated jobs that have amounts
-/// of their own (ours). A job and its descendants together therefore never spend more than the job was granted, except
-/// for the costs that exhaust it.
+/// of their own, less what is reserved for operations that were not charged yet (ours). A job and its descendants together
+/// therefore never spend more than the job was granted if each of their costs was reserved. A cost without a reservation is
+/// counted in full, also beyond what remains.
 ///
 /// ```
 /// use nuncio_core::budget::{Amount, Amounts, Budget, parse_amount};
@@ -106,6 +107,63 @@ impl Budget {
     /// [`BudgetError::Amount`] for a negative cost, or one that a counter cannot hold exactly. The budget is then
     /// unchanged.
     pub fn spend(&mut self, currency: &str, cost: Amount) -> Result<Option<Amount>, BudgetError> {
+        self.settle(currency, Amount::ZERO, cost)
+    }
+
+    /// Reserves an amount for an operation whose cost is not known yet, and returns what remains, or `None` if the currency
+    /// is not budgeted (ours). [`settle`](Budget::settle) or [`release`](Budget::release) ends the reservation.
+    ///
+    /// ```
+    /// use nuncio_core::budget::{Amount, Amounts, Budget, BudgetError, parse_amount};
+    ///
+    /// let mut granted = Amounts::new();
+    /// let (usd, one) = parse_amount("USD:1.00")?;
+    /// granted.add(usd, one)?;
+    /// let mut budget = Budget::new(granted);
+    ///
+    /// let most = Amount::from_json_number("0.80")?;
+    /// budget.reserve("USD", most)?;
+    /// let refused = budget.reserve("USD", most);
+    /// assert!(matches!(refused, Err(BudgetError::NotEnough { .. })));
+    ///
+    /// let remaining = budget.settle("USD", most, Amount::from_json_number("0.30")?)?;
+    /// assert_eq!(remaining.unwrap().to_string(), "0.7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetError::NotEnough`] for more than what remains, [`BudgetError::Amount`] for a negative amount, or if the
+    /// counter could not be exact. The budget is then unchanged.
+    pub fn reserve(&mut self, currency: &str, amount: Amount) -> Result<Option<Amount>, BudgetError> {
+        if amount.is_negative() {
+            return Err(AmountError::Negative.into());
+        }
+        let Some((currency, _)) = self.0.get_key_value(currency) else { return Ok(None) };
+        let currency = currency.clone();
+        let Some(counter) = self.0.get_mut(&currency) else { return Ok(None) };
+        if amount > counter.remaining {
+            return Err(BudgetError::NotEnough { currency, remaining: counter.remaining });
+        }
+        counter.remaining = counter.remaining.exact_sub(amount)?;
+        Ok(Some(counter.remaining))
+    }
+
+    /// Makes a reserved amount available again. It is rounded down if the sum has too many digits, as in
+    /// [`give_back`](Budget::give_back).
+    pub fn release(&mut self, currency: &str, reserved: Amount) {
+        if let Some(counter) = self.0.get_mut(currency) {
+            counter.remaining = counter.remaining.add_downwards(reserved);
+        }
+    }
+
+    /// Counts the cost of an operation in place of the amount that was reserved for it, and returns what remains, or `None`
+    /// if the currency is not budgeted. A cost above the reservation is counted in full, as in [`spend`](Budget::spend).
+    ///
+    /// # Errors
+    ///
+    /// As [`spend`](Budget::spend). The amount is still reserved then.
+    pub fn settle(&mut self, currency: &str, reserved: Amount, cost: Amount) -> Result<Option<Amount>, BudgetError> {
         if cost.is_negative() {
             return Err(AmountError::Negative.into());
         }
@@ -113,7 +171,7 @@ impl Budget {
             return Ok(None);
         };
         let spent = counter.spent.exact_add(cost)?;
-        let remaining = counter.remaining.exact_sub(cost)?;
+        let remaining = counter.remaining.add_downwards(reserved).exact_sub(cost)?;
         *counter = Counter { granted: counter.granted, spent, remaining };
         Ok(Some(remaining))
     }
@@ -181,7 +239,15 @@ impl Budget {
 
     /// Returns the exhausted currencies: those whose counter is at or below zero (§9.6).
     pub fn exhausted(&self) -> impl Iterator<Item = &Currency> {
-        self.remaining().filter_map(|(currency, remaining)| (!remaining.is_positive()).then_some(currency))
+        self.exhausted_beside(|_| Amount::ZERO)
+    }
+
+    /// Returns the currencies that are exhausted for a job which has reserved these amounts itself.
+    pub(crate) fn exhausted_beside(&self, own: impl Fn(&Currency) -> Amount) -> impl Iterator<Item = &Currency> {
+        self.remaining().filter_map(move |(currency, remaining)| {
+            let left = remaining.is_positive() || remaining.add_downwards(own(currency)).is_positive();
+            (!left).then_some(currency)
+        })
     }
 
     /// Returns a budget that was granted what remains of this one, which can be negative.
@@ -225,7 +291,7 @@ impl Budget {
     }
 }
 
-/// Why a cost was not counted, or why amounts were not set aside.
+/// Why a cost was not counted, or why amounts were not reserved or set aside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BudgetError {
@@ -237,6 +303,14 @@ pub enum BudgetError {
     NotBudgeted {
         /// The currency that the child asks for.
         currency: Currency,
+    },
+    /// More was to be reserved than what remains.
+    #[error("{remaining} {currency} remain, which is less than the amount to reserve")]
+    NotEnough {
+        /// The currency.
+        currency: Currency,
+        /// What remains of it.
+        remaining: Amount,
     },
     /// The child asks for more than what remains.
     #[error("the child asks for more {currency} than the {remaining} that remain")]

@@ -27,6 +27,18 @@ async fn ask(price: String, ctx: JobContext) -> Result<u32, Failure> {
     }
 }
 
+/// Reserves the most that a call may cost before it calls, and pays less. Nobody in its family can overdraw the budget.
+async fn careful(_: String, ctx: JobContext) -> Result<u32, Failure> {
+    let number = |text| Number::parse(text).ok_or(Failure::invalid("not a number"));
+    let mut calls = 0;
+    // The operation is allowed together with its reservation, or not at all.
+    while let Ok((_, reservation)) = ctx.authorize_reserving("tool.call", "oracle.ask", "USD", number("0.40")?) {
+        calls += 1;
+        ctx.metric("cost.oracle", number("0.25")?).settle(reservation).await?;
+    }
+    Ok(calls)
+}
+
 /// Overspends without checking the budget. The next operation is refused.
 async fn spendthrift((): (), ctx: JobContext) -> Result<(), Failure> {
     ctx.metric("cost.oracle", 5).unit("USD").await?;
@@ -37,7 +49,8 @@ async fn spendthrift((): (), ctx: JobContext) -> Result<(), Failure> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let tokens = StaticTokens::new().with("secret", "me@example.com");
-    let server = Server::builder().verifier(tokens).agent("ask", ask).agent("spendthrift", spendthrift).build()?;
+    let server = Server::builder().verifier(tokens).agent("ask", ask);
+    let server = server.agent("careful", careful).agent("spendthrift", spendthrift).build()?;
     let listening = server.listen("127.0.0.1:0").await?;
     let client = Client::builder(listening.url(), "secret")?.connect().await?;
     let lease = LeaseRequest::new().allow(Namespace::ToolCall, "oracle.*").budget("USD", "1.00");
@@ -58,6 +71,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A cost is known only after the call, so one call may overdraw the budget. The next is refused.
     let mut job = client.submit(&Submit::new("ask").input(&"0.40").lease(&lease)).await?;
+    assert_eq!(job.collect(0).await?.json::<u32>()?, 3);
+
+    // After two calls 0.50 are left, after three 0.25, which is less than a call may cost.
+    let mut job = client.submit(&Submit::new("careful").input(&"").lease(&lease)).await?;
     assert_eq!(job.collect(0).await?.json::<u32>()?, 3);
 
     let outcome = client.submit(&Submit::new("spendthrift").lease(&lease)).await?.outcome().await?;

@@ -11,6 +11,7 @@ mod journal;
 mod provision;
 mod requests;
 mod rerun;
+mod reservations;
 mod results;
 mod resume;
 mod serve;

@@ -53,7 +53,7 @@ fn family(steps: &[u8]) {
         let index = usize::from(*who) % family.len();
         let count = i128::from(*count);
         let (_, left, budget) = &mut family[index];
-        match what % 3 {
+        match what % 4 {
             0 => {
                 budget.spend("USD", hundredths(count)).expect("it fits").expect("a currency of the budget");
                 *left -= count;
@@ -66,6 +66,17 @@ fn family(steps: &[u8]) {
                 if aside.is_ok() {
                     *left -= count;
                     family.push((index, count, Budget::new(asked)));
+                }
+            }
+            3 => {
+                let cost = count / 2;
+                let reserved = budget.reserve("USD", hundredths(count));
+                assert_eq!(reserved.is_ok(), count <= *left, "{count} of {left}");
+                if reserved.is_ok() {
+                    let most = hundredths(count);
+                    budget.settle("USD", most, hundredths(cost)).expect("it fits").expect("a currency of the budget");
+                    *left -= cost;
+                    spent += cost;
                 }
             }
             _ if family.len() > 1 => {

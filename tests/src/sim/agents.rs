@@ -2,6 +2,7 @@
 //! asked to stop.
 
 use nuncio_core::arcp::{Body, Chunk, Delegate, Denied, JobFailure, JobKey, JobResult, Number, Refused, Secret};
+use nuncio_core::budget::Amount;
 use nuncio_core::lease::Operation;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ impl Sim {
             self.finish(job, false);
             return;
         }
-        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4]) {
+        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4, 10, 8]) {
             0 => {
                 let text = ["a", "b\n", "ä\"", ""][draw.below(4)];
                 self.emit(job, &Body::log("info", text, None), "log", json!({"level": "info", "message": text}));
@@ -46,7 +47,9 @@ impl Sim {
             7 => self.rotate(job),
             8 => self.finish(job, false),
             9 => self.finish(job, true),
-            _ => self.fail(job, draw),
+            10 => self.fail(job, draw),
+            11 => self.reserve(job, draw),
+            _ => self.settle(job, draw),
         }
         self.drain();
     }
@@ -97,6 +100,69 @@ impl Sim {
             let value = json!({"name": "cost.inference", "value": number, "unit": unit});
             self.model.cost_emitted(id, unit, quarters * 25, value);
             self.count("spent");
+        }
+    }
+
+    fn reserve(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
+        let id = self.ulid(job);
+        let quarters = draw.one(&[1_i64, 1, 2, 9]);
+        let unit = draw.one(&["USD", "USD", "EUR"]);
+        let amount = Amount::from_json_number(&format!("{}e-2", quarters * 25)).expect("an amount");
+        let operation = draw.chance(50).then(|| draw.one(&OPERATIONS));
+        let answer = match operation {
+            Some((namespace, target)) => {
+                let operation = Operation::new(namespace, target).expect("a good target");
+                self.runtime.authorize_reserving(self.now, job, &operation, unit, amount)
+            }
+            None => self.runtime.reserve(self.now, job, unit, amount),
+        };
+        note(|| format!("  agent of {job:?} reserves {amount} {unit} for {operation:?}: {answer:?}"));
+        if self.model.job(id).is_none() {
+            return;
+        }
+        let code = match &answer {
+            Ok(_) => Ok(()),
+            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+            Err(denied) => {
+                rules::no_running_job_is_refused(id, self.model.runs(id), denied);
+                return;
+            }
+        };
+        rules::only_running_jobs_act(id, self.model.runs(id));
+        let allowed =
+            operation.map_or(Ok(()), |(namespace, target)| self.model.authority(id, namespace, target, self.now));
+        let enough = if self.model.can_reserve(id, unit, quarters * 25) { Ok(()) } else { Err("BUDGET_EXHAUSTED") };
+        rules::authority_follows_the_lease(&format!("reserve {amount} {unit}"), code, allowed.and(enough));
+        if code == Err("LEASE_EXPIRED") {
+            self.model.doom(id);
+        }
+        if let Ok(number) = answer {
+            self.model.reserved(id, number, unit, quarters * 25);
+            self.count("reserved");
+        }
+    }
+
+    /// Settles the oldest reservation with its amount or less, or releases it.
+    fn settle(&mut self, job: JobKey, draw: &mut Draw<'_, '_>) {
+        let id = self.ulid(job);
+        let Some((number, unit, reserved)) = self.model.oldest_reservation(id) else { return };
+        if draw.chance(30) {
+            let answer = self.runtime.release(self.now, job, number);
+            rules::an_open_reservation_is_held(id, answer.is_ok());
+            self.model.released(id, number);
+            self.count("released");
+            return;
+        }
+        let cents = if draw.chance(50) { reserved } else { 25 };
+        let value = Number::parse(&format!("{}.{:02}", cents / 100, cents % 100)).expect("a number");
+        let json: Value = serde_json::from_str(value.as_str()).expect("a number");
+        let body = Body::metric("cost.inference", &value, Some(&unit), None).expect("a metric");
+        let answer = self.runtime.settle(self.now, job, number, &body);
+        if self.carried_out(job, &answer) {
+            self.model.released(id, number);
+            let value = json!({"name": "cost.inference", "value": json, "unit": unit});
+            self.model.cost_emitted(id, &unit, cents, value);
+            self.count("settled");
         }
     }
 

@@ -108,10 +108,11 @@ pub(super) struct Counter {
     pub(super) granted: Cents,
     pub(super) spent: Cents,
     pub(super) set_aside: Cents,
+    pub(super) reserved: Cents,
 }
 
 impl Counter {
     pub(super) fn remaining(self) -> Cents {
-        self.granted - self.spent - self.set_aside
+        self.granted - self.spent - self.set_aside - self.reserved
     }
 }

@@ -34,7 +34,7 @@
 //! | `agents_wait_only_for_room` | §6.5 | `model::rules` |
 //! | `authority_follows_the_lease`, `no_job_outlives_its_lease` | §9.3, §9.5 | `model::rules` |
 //! | `no_child_lease_expands`, `no_child_lease_outlives_its_parents`, `no_child_exceeds_its_parents_budget` | §9.4 | `model::rules` |
-//! | `budgets_are_conserved` | §9.6 | `model::rules` |
+//! | `budgets_are_conserved`, `an_open_reservation_is_held` | §9.6 | `model::rules` |
 //! | `a_credential_is_revoked_once` | §9.8.2 | `model::rules` |
 //! | `credentials_are_recorded_before_they_are_shown` | §14 | `model::rules` |
 //! | `children_end_before_their_parent` | §10 | `model::rules` |

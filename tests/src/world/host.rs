@@ -2,8 +2,9 @@
 
 use nuncio_core::arcp::{
     Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Fault, JobFailure, JobKey, JobResult, Json,
-    Number, Refused, Secret,
+    Number, Refused, ReservationId, Secret,
 };
+use nuncio_core::budget::Amount;
 use nuncio_core::lease::Operation;
 use serde_json::Value;
 
@@ -156,11 +157,50 @@ impl World {
         let operation = Operation::new(namespace, target).map_err(|_| "PERMISSION_DENIED")?;
         let answer = self.runtime.authorize(self.now, job.key, &operation);
         self.pump();
-        match answer {
-            Ok(()) => Ok(()),
-            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
-            Err(other) => panic!("{other}"),
-        }
+        code_of(answer)
+    }
+
+    /// Reserves an amount; the error is the code of the refusal.
+    pub fn reserve(&mut self, job: &Job, amount: &str, currency: &str) -> Result<ReservationId, &'static str> {
+        let amount = Amount::from_json_number(amount).map_err(|_| "INVALID_REQUEST")?;
+        let answer = self.runtime.reserve(self.now, job.key, currency, amount);
+        self.pump();
+        code_of(answer)
+    }
+
+    /// Authorizes an operation and reserves an amount for it; the error is the code of the refusal.
+    pub fn authorize_reserving(
+        &mut self,
+        job: &Job,
+        (namespace, target): (&str, &str),
+        amount: &str,
+        currency: &str,
+    ) -> Result<ReservationId, &'static str> {
+        let operation = Operation::new(namespace, target).map_err(|_| "PERMISSION_DENIED")?;
+        let amount = Amount::from_json_number(amount).map_err(|_| "INVALID_REQUEST")?;
+        let answer = self.runtime.authorize_reserving(self.now, job.key, &operation, currency, amount);
+        self.pump();
+        code_of(answer)
+    }
+
+    /// Emits a metric named `cost.inference` that settles a reservation, and returns the runtime's answer.
+    pub fn settle_cost(&mut self, job: &Job, id: ReservationId, value: &str, unit: &str) -> Result<(), Refused> {
+        let value = Number::parse(value).expect("a number");
+        let body = Body::metric("cost.inference", &value, Some(unit), None).expect("a metric");
+        let settled = self.runtime.settle(self.now, job.key, id, &body);
+        self.pump();
+        settled
+    }
+
+    /// Releases a reservation, and returns the runtime's answer.
+    pub fn release(&mut self, job: &Job, id: ReservationId) -> Result<(), Refused> {
+        self.runtime.release(self.now, job.key, id)
+    }
+
+    /// Returns what remains of the budget that a job draws on in a currency.
+    pub fn remaining(&self, job: &Job, currency: &str) -> String {
+        let view = self.runtime.job(job.key).expect("a job that is kept");
+        view.budget.and_then(|budget| budget.remaining_of(currency)).expect("a budget").to_string()
     }
 
     /// Authorizes the use of a model; the error is the code of the refusal.
@@ -240,5 +280,14 @@ impl World {
     pub fn abort(&mut self) {
         self.runtime.abort(self.now);
         self.pump();
+    }
+}
+
+/// The code of a refusal.
+fn code_of<T>(answer: Result<T, Denied>) -> Result<T, &'static str> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+        Err(other) => panic!("{other}"),
     }
 }

@@ -21,7 +21,7 @@ impl Runtime {
         })
     }
 
-    fn check_operation(&mut self, id: JobKey, operation: &Operation) -> Result<(), Fault> {
+    pub(super) fn check_operation(&mut self, id: JobKey, operation: &Operation) -> Result<(), Fault> {
         let now = self.clock.now();
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
         if job.is_lease_over(now) {

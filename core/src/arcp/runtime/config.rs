@@ -119,6 +119,8 @@ pub struct Limits {
     pub delegation_depth: u32,
     /// Delegations of one job; their names have to differ (§10). Default: 10 000.
     pub delegations_per_job: usize,
+    /// Amounts that one job has reserved and not settled (§9.6, ours). Default: 1 000.
+    pub reservations_per_job: usize,
     /// Jobs of other sessions that one session watches: by subscription (§7.6) or by repeating their submit (§7.2).
     /// Default: 1 000.
     pub subscriptions: usize,
@@ -263,6 +265,7 @@ impl Default for Limits {
             jobs_per_session: 1_000,
             delegation_depth: 8,
             delegations_per_job: 10_000,
+            reservations_per_job: 1_000,
             subscriptions: 1_000,
             log_events: 10_000,
             log_bytes: 16 << 20,

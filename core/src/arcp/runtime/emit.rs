@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Runtime;
 use super::append::event_len;
-use super::host::{JobKey, Refused, SessionKey};
+use super::host::{JobKey, Refused, ReservationId, SessionKey};
 use super::jobs::job::Job;
 use super::jobs::state::{Cause, JobState};
 use super::sessions::watches::Role;
@@ -27,7 +27,7 @@ impl Runtime {
             this.running(job)?;
             match &body.meta {
                 Meta::Chunk(chunk) => this.emit_chunk(job, body, chunk),
-                Meta::Cost { unit, amount } => this.emit_cost(job, body, unit, amount.as_ref().ok()),
+                Meta::Cost { unit, amount } => this.emit_cost(job, body, unit, amount.as_ref().ok(), None),
                 Meta::ToolResult => {
                     this.emit_plain(job, body)?;
                     // §9.5: the agent was told that its lease has expired.
@@ -47,13 +47,27 @@ impl Runtime {
         Ok(())
     }
 
-    fn emit_cost(&mut self, id: JobKey, body: &Body, unit: &str, amount: Option<&Amount>) -> Result<(), Refused> {
-        let Some(holder) = self.jobs.purse(id, unit) else { return self.emit_plain(id, body) };
+    /// Emits a cost, which may settle a reservation.
+    pub(super) fn emit_cost(
+        &mut self,
+        id: JobKey,
+        body: &Body,
+        unit: &str,
+        amount: Option<&Amount>,
+        settles: Option<ReservationId>,
+    ) -> Result<(), Refused> {
+        let Some(holder) = self.jobs.purse(id, unit) else {
+            self.emit_plain(id, body)?;
+            if let Some(reservation) = settles {
+                self.jobs.release(id, reservation);
+            }
+            return Ok(());
+        };
         let Some(amount) = amount else {
             return Err(Refused::Invalid(Cow::Borrowed("the cost is not an amount that can be counted exactly")));
         };
         self.room(id, 2, body.json().len() + 256)?;
-        let spent = self.jobs.get_mut(holder).map_or(Ok(None), |job| job.spend(unit, *amount));
+        let spent = self.jobs.charge(id, holder, unit, *amount, settles);
         let remaining = spent
             .map_err(|_| Refused::Invalid(Cow::Borrowed("the cost cannot be counted: the sum would not be exact")))?;
         let counted = remaining.is_some().then(|| (unit.into(), *amount));

@@ -48,7 +48,7 @@ impl Runtime {
                 self.run(job);
             } else if let Some(conn) = self.conns.next_touched() {
                 self.pump(conn);
-                self.settle(conn);
+                self.settle_connection(conn);
             } else if let Some((conn, ending)) = self.conns.next_leaving() {
                 self.end_connection(conn, ending.code, ending.reason);
             } else {
@@ -172,7 +172,7 @@ impl Runtime {
     }
 
     /// Closes a connection that has sent its last frame, and reads on where replies have gone.
-    fn settle(&mut self, conn: ConnId) {
+    fn settle_connection(&mut self, conn: ConnId) {
         let sessions = &self.sessions;
         let answered = |key| sessions.get(key).is_none_or(|session| session.unanswered() == 0);
         match self.conns.settle(conn, answered, &self.config.limits) {

@@ -29,6 +29,11 @@ slotmap::new_key_type! {
     pub(crate) struct SessionKey;
 }
 
+/// The number of an amount that a job has reserved, within that job
+/// ([`Runtime::reserve`](crate::arcp::Runtime::reserve)). They count from 1 in each run of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationId(pub u64);
+
 /// The kind of a connection's transport. Credentials are sent on all kinds except [`Via::Plain`] (§14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {

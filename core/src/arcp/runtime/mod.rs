@@ -53,6 +53,7 @@ mod refuse;
 mod replay;
 mod replays;
 mod reply;
+mod reserve;
 mod restore;
 mod result;
 mod resume;

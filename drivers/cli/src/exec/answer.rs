@@ -15,6 +15,8 @@ pub(crate) struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     delegate: Option<Delegated<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reserve: Option<Reserved<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     invalid: Option<Invalid<'a>>,
@@ -27,6 +29,9 @@ struct Decision<'a> {
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
+    /// The number of the reservation that was asked for with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,6 +42,14 @@ struct Decision<'a> {
 struct Delegated<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     job_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Reserved<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem<'a>>,
 }
@@ -79,15 +92,16 @@ impl Answer<'_> {
     }
 }
 
-/// Allows an operation, on the canonical form of its target.
-pub(crate) fn allowed(id: &Id, operation: &Operation) -> String {
-    let decision = Decision { allowed: true, target: Some(operation.target()), code: None, reason: None };
+/// Allows an operation, on the canonical form of its target, for which an amount may be reserved.
+pub(crate) fn allowed(id: &Id, operation: &Operation, reservation: Option<u64>) -> String {
+    let target = Some(operation.target());
+    let decision = Decision { allowed: true, target, reservation, code: None, reason: None };
     Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
 }
 
 pub(crate) fn denied(id: &Id, fault: &Fault) -> String {
     let (code, reason) = (Some(fault.code.as_str()), Some(&*fault.message));
-    let decision = Decision { allowed: false, target: None, code, reason };
+    let decision = Decision { allowed: false, target: None, reservation: None, code, reason };
     Answer { authorize: Some(decision), id: id.as_deref(), ..Answer::default() }.line()
 }
 
@@ -100,6 +114,16 @@ pub(crate) fn delegated(id: &Id, job_id: &str) -> String {
 pub(crate) fn not_delegated(id: &Id, fault: &Fault) -> String {
     let delegate = Delegated { job_id: None, error: Some(Problem::of(fault)) };
     Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn reserved(id: &Id, number: u64) -> String {
+    let reserve = Reserved { reservation: Some(number), error: None };
+    Answer { reserve: Some(reserve), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn not_reserved(id: &Id, fault: &Fault) -> String {
+    let reserve = Reserved { reservation: None, error: Some(Problem::of(fault)) };
+    Answer { reserve: Some(reserve), id: id.as_deref(), ..Answer::default() }.line()
 }
 
 pub(crate) fn outcome(id: &Id, job_id: &str, outcome: &ChildOutcome) -> String {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nuncio_core::surrogates;
-use nuncio_tokio::arcp::{Body, Delegation, ErrorCode, Failure, Json, Output};
-use serde::de::DeserializeOwned;
+use nuncio_tokio::arcp::{Body, Delegation, ErrorCode, Failure, Json, Number, Output};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::text;
@@ -22,12 +22,16 @@ pub(crate) type Id = Option<Box<Json>>;
 pub(crate) enum Message {
     /// Text that is not a JSON object, which becomes a log event.
     Text(String),
-    Event(Body),
+    /// An event, which may settle the reservation of this number.
+    Event(Body, Option<u64>),
     Result(Box<Json>),
     Chunk(Chunk),
     Failure(Failure),
     Authorize(Id, Question),
     Delegate(Id, Box<Delegation>),
+    Reserve(Id, Amount),
+    /// Ends the reservation of this number.
+    Release(u64),
     /// A JSON object that has no effect, and why.
     Invalid(String),
     /// A line that cannot be read, and why. It may have been a part of the result, so the job fails.
@@ -46,6 +50,23 @@ pub(crate) enum Chunk {
 pub(crate) struct Question {
     pub(crate) cap: String,
     pub(crate) target: String,
+    /// An amount to reserve for the operation.
+    pub(crate) reserve: Option<Amount>,
+}
+
+/// An amount to reserve.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, expecting = "an object with a currency and an amount")]
+pub(crate) struct Amount {
+    pub(crate) currency: String,
+    #[serde(deserialize_with = "number")]
+    pub(crate) amount: Number,
+}
+
+/// Reads a number as the text that it was written as.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Number, D::Error> {
+    let json = Box::<Json>::deserialize(deserializer)?;
+    Number::parse(json.get()).ok_or_else(|| D::Error::custom("the amount is not a number"))
 }
 
 /// Parses a line; `None` for an empty one.
@@ -94,7 +115,8 @@ pub(crate) fn too_long(beginning: &[u8], max: usize) -> Message {
 /// Whether a line begins with `{` and the name of a member that a message has.
 fn begins_as_message(line: &str) -> bool {
     let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"')) else { return false };
-    let names = ["kind", "body", "result", "chunk", "error", "authorize", "delegate"];
+    let names =
+        ["kind", "body", "reservation", "result", "chunk", "error", "authorize", "delegate", "reserve", "release"];
     names.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')))
 }
 
@@ -140,6 +162,12 @@ struct Members<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
     delegate: Option<&'a Json>,
     #[serde(default, borrow, deserialize_with = "present")]
+    reserve: Option<&'a Json>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    release: Option<&'a Json>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    reservation: Option<&'a Json>,
+    #[serde(default, borrow, deserialize_with = "present")]
     id: Option<&'a Json>,
 }
 
@@ -149,31 +177,44 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Jso
 }
 
 fn message(members: Members<'_>) -> Result<Message, String> {
-    let Members { kind, body, result, chunk, error, authorize, delegate, id } = members;
-    match (kind, body, result, chunk, error, authorize, delegate, id) {
-        (Some(kind), Some(body), None, None, None, None, None, None) => {
-            let kind: String = member("kind", kind)?;
-            if kind == "delegate" {
-                return Err("write {\"delegate\": {...}} to delegate, not an event".to_owned());
-            }
-            Body::raw(&kind, body).map(Message::Event).map_err(|refused| refused.to_string())
-        }
-        (None, None, Some(result), None, None, None, None, None) => Ok(Message::Result(whole(result))),
-        (None, None, None, Some(chunk), None, None, None, None) => chunk_of(chunk).map(Message::Chunk),
-        (None, None, None, None, Some(error), None, None, None) => {
-            member("error", error).map(|error: RawFailure| Message::Failure(error.into()))
-        }
-        (None, None, None, None, None, Some(question), None, id) => {
-            member("authorize", question).map(|question| Message::Authorize(id.map(Json::to_owned), question))
-        }
-        (None, None, None, None, None, None, Some(delegate), id) => {
-            let delegation = member("delegate", delegate).map(delegation)?;
-            Ok(Message::Delegate(id.map(Json::to_owned), Box::new(delegation)))
-        }
-        _ => Err("a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two \
-                  may also have an id"
-            .to_owned()),
+    let Members { kind, body, result, chunk, error, authorize, delegate, reserve, release, reservation, id } = members;
+    let asks = [authorize, delegate, reserve].iter().any(Option::is_some);
+    let is_one = [kind, result, chunk, error, authorize, delegate, reserve, release].iter().flatten().count() == 1;
+    let is_whole = kind.is_some() == body.is_some() && (reservation.is_none() || kind.is_some());
+    let id = id.map(Json::to_owned);
+    if !is_one || !is_whole || id.is_some() && !asks {
+        return Err("a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve and \
+                    release; authorize, delegate and reserve may also have an id, and an event a reservation"
+            .to_owned());
     }
+    if let Some(result) = result {
+        return Ok(Message::Result(whole(result)));
+    }
+    if let Some(chunk) = chunk {
+        return chunk_of(chunk).map(Message::Chunk);
+    }
+    if let Some(error) = error {
+        return member("error", error).map(|error: RawFailure| Message::Failure(error.into()));
+    }
+    if let Some(question) = authorize {
+        return member("authorize", question).map(|question| Message::Authorize(id, question));
+    }
+    if let Some(delegate) = delegate {
+        return member("delegate", delegate).map(|raw| Message::Delegate(id, Box::new(delegation(raw))));
+    }
+    if let Some(amount) = reserve {
+        return member("reserve", amount).map(|amount| Message::Reserve(id, amount));
+    }
+    if let Some(number) = release {
+        return member("release", number).map(Message::Release);
+    }
+    let kind: String = kind.map_or_else(|| Ok(String::new()), |kind| member("kind", kind))?;
+    if kind == "delegate" {
+        return Err("write {\"delegate\": {...}} to delegate, not an event".to_owned());
+    }
+    let reservation = reservation.map(|number| member("reservation", number)).transpose()?;
+    let body = Body::raw(&kind, body.unwrap_or(Json::NULL)).map_err(|refused| refused.to_string())?;
+    Ok(Message::Event(body, reservation))
 }
 
 /// JSON without lone surrogates, which UTF-8 does not have.

@@ -5,7 +5,7 @@ use nuncio_tokio::arcp::{ErrorCode, Failure, Fault, Json, Output};
 use serde_json::json;
 
 use super::{Chunk, Ending, Id, Message, parse, too_long};
-use crate::exec::answer::{allowed, delegated, denied, input, invalid, not_delegated};
+use crate::exec::answer::{allowed, delegated, denied, input, invalid, not_delegated, not_reserved, reserved};
 
 fn message(line: &str) -> Message {
     parse(line.as_bytes()).expect("the line is not empty")
@@ -40,11 +40,11 @@ fn a_line_that_is_not_a_json_object_is_text() {
 
 #[test]
 fn an_event_has_a_kind_and_a_body_of_that_kind() {
-    let Message::Event(body) = message(r#"{"kind":"progress","body":{"current":1,"total":2}}"#) else {
+    let Message::Event(body, None) = message(r#"{"kind":"progress","body":{"current":1,"total":2}}"#) else {
         panic!("an event")
     };
     assert_eq!((body.kind(), body.json()), ("progress", r#"{"current":1,"total":2}"#));
-    assert!(matches!(message(r#"{"body":[1],"kind":"x-vendor.acme.any"}"#), Message::Event(_)));
+    assert!(matches!(message(r#"{"body":[1],"kind":"x-vendor.acme.any"}"#), Message::Event(_, None)));
     insta::assert_snapshot!(reason(r#"{"kind":"progress","body":{"current":-1}}"#), @"progress cannot be negative");
     insta::assert_snapshot!(reason(r#"{"kind":"nonsense","body":{}}"#), @"the kind is neither one of §8.2 nor an x-vendor.<vendor>.<name>");
     insta::assert_snapshot!(reason(r#"{"kind":7,"body":{}}"#), @"kind: invalid type: integer `7`, expected a string");
@@ -53,9 +53,9 @@ fn an_event_has_a_kind_and_a_body_of_that_kind() {
 
 #[test]
 fn an_object_that_is_not_a_message_is_invalid_for_a_reason() {
-    insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `id`");
+    insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `reserve`, `release`, `reservation`, `id`");
     let mixed = reason("{}");
-    insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two may also have an id");
+    insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve and release; authorize, delegate and reserve may also have an id, and an event a reservation");
     for line in [r#"{"kind":"log"}"#, r#"{"body":{}}"#, r#"{"level":"info","msg":"a line of another log"}"#] {
         assert!(!reason(line).is_empty(), "{line}");
     }
@@ -67,7 +67,7 @@ fn a_line_that_may_have_been_a_result_is_unreadable_and_shows_the_place() {
     insta::assert_snapshot!(unreadable(r#"{ "chunk": "to be contin"#), @r#"it ends within a message, after { "chunk": "to be contin"#);
     insta::assert_snapshot!(unreadable(r#"{"authorize":"#), @r#"it ends within a message, after {"authorize":"#);
     insta::assert_snapshot!(unreadable(r#"{"result":1,"result":2}"#), @r#"duplicate field `result`, in {"result":1,"result":2}"#);
-    insta::assert_snapshot!(unreadable(r#"{"result":1,"chunk":"a"}"#), @r#"a message has kind and body, or one of result, chunk, error, authorize and delegate; the last two may also have an id, in {"result":1,"chunk":"a"}"#);
+    insta::assert_snapshot!(unreadable(r#"{"result":1,"chunk":"a"}"#), @r#"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve and release; authorize, delegate and reserve may also have an id, and an event a reservation, in {"result":1,"chunk":"a"}"#);
     insta::assert_snapshot!(unreadable("{\"error\":\"\u{9b}2J\u{202e}\"}"), @r#"error: invalid type: string "\u{9b}2J\u{202e}", expected an object with a message, in {"error":"\u{9b}2J\u{202e}"}"#);
     assert!(matches!(too_long(b"{\"result\": [1, 2", 10), Message::Unreadable(reason) if reason.contains("10 bytes")));
     assert!(matches!(too_long(b"{\"level\": 1", 10), Message::Invalid(_)));
@@ -83,7 +83,7 @@ fn a_line_that_may_have_been_a_result_is_unreadable_and_shows_the_place() {
 #[test]
 fn halves_of_a_character_become_a_replacement_character() {
     assert!(matches!(message(r#"{"result":"a\ud83d"}"#), Message::Result(json) if json.get() == r#""a\ufffd""#));
-    let Message::Event(body) = message(r#"{"kind":"log","body":{"level":"info","message":"\ude00"}}"#) else {
+    let Message::Event(body, None) = message(r#"{"kind":"log","body":{"level":"info","message":"\ude00"}}"#) else {
         panic!("an event")
     };
     assert!(body.json().contains(r"\ufffd"), "{}", body.json());
@@ -123,15 +123,42 @@ fn questions_carry_an_id_of_any_kind() {
 }
 
 #[test]
+fn amounts_are_reserved_settled_and_released_by_number() {
+    let Message::Reserve(Some(id), amount) = message(r#"{"reserve":{"currency":"USD","amount":0.10},"id":1}"#) else {
+        panic!("an amount to reserve")
+    };
+    assert_eq!((id.get(), amount.currency.as_str(), amount.amount.as_str()), ("1", "USD", "0.10"), "exact");
+    let ask = r#"{"authorize":{"cap":"tool.call","target":"t","reserve":{"currency":"USD","amount":1}}}"#;
+    assert!(matches!(message(ask), Message::Authorize(None, question) if question.reserve.is_some()));
+    let cost = r#"{"kind":"metric","body":{"name":"cost.x","value":0.1,"unit":"USD"},"reservation":7}"#;
+    assert!(matches!(message(cost), Message::Event(_, Some(7))));
+    assert!(matches!(message(r#"{"release":7}"#), Message::Release(7)));
+    for line in [
+        r#"{"reserve":{"currency":"USD","amount":"0.1"}}"#,
+        r#"{"reserve":{"currency":"USD"}}"#,
+        r#"{"reserve":1}"#,
+        r#"{"release":-1}"#,
+        r#"{"release":1,"id":1}"#,
+        r#"{"reservation":1}"#,
+        r#"{"kind":"log","body":{"level":"info","message":"m"},"reservation":"1"}"#,
+    ] {
+        assert!(!reason(line).is_empty(), "{line}");
+    }
+}
+
+#[test]
 fn answers_are_one_line_each() {
     let id: Id = Some(raw("7"));
     let operation = Operation::new("net.fetch", "https://example.com/a").expect("an operation");
     let fault = Fault::new(ErrorCode::PermissionDenied, "no\nway");
     let answers = [
-        allowed(&id, &operation),
+        allowed(&id, &operation, None),
+        allowed(&id, &operation, Some(1)),
         denied(&id, &fault),
         delegated(&None, "job_1"),
         not_delegated(&id, &fault),
+        reserved(&id, 2),
+        not_reserved(&id, &fault),
         invalid(3, "because"),
         input(Some(&raw("{\n  \"a\": 1\n}"))),
         input(None),
@@ -139,9 +166,12 @@ fn answers_are_one_line_each() {
     assert!(answers.iter().all(|answer| answer.matches('\n').count() == 1 && answer.ends_with('\n')));
     insta::assert_snapshot!(answers.concat(), @r#"
     {"authorize":{"allowed":true,"target":"https://example.com/a"},"id":7}
+    {"authorize":{"allowed":true,"target":"https://example.com/a","reservation":1},"id":7}
     {"authorize":{"allowed":false,"code":"PERMISSION_DENIED","reason":"no\nway"},"id":7}
     {"delegate":{"job_id":"job_1"}}
     {"delegate":{"error":{"code":"PERMISSION_DENIED","message":"no\nway"}},"id":7}
+    {"reserve":{"reservation":2},"id":7}
+    {"reserve":{"error":{"code":"PERMISSION_DENIED","message":"no\nway"}},"id":7}
     {"invalid":{"line":3,"reason":"because"}}
     {   "a": 1 }
     null

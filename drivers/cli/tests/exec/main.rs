@@ -1,6 +1,7 @@
 //! Programs as agents, with real processes, pipes and sockets.
 #![cfg(unix)]
 
+mod budgets;
 mod ends;
 #[path = "../support/mod.rs"]
 mod support;

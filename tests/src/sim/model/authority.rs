@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nuncio_core::arcp::JobUlid;
+use nuncio_core::arcp::{JobUlid, ReservationId};
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -25,6 +25,44 @@ impl Model {
     pub(in super::super) fn remaining(&self, id: JobUlid) -> BTreeMap<String, Cents> {
         let budget = self.ancestry(id).find_map(|at| self.jobs[&at].budget.as_ref());
         budget.into_iter().flatten().map(|(currency, counter)| (currency.clone(), counter.remaining())).collect()
+    }
+
+    /// Returns whether an amount can be reserved: no budget of the family has the currency, or as much remains.
+    pub(in super::super) fn can_reserve(&self, id: JobUlid, currency: &str, cents: Cents) -> bool {
+        let payer = self.payer(id, currency).and_then(|payer| self.jobs[&payer].budget.as_ref());
+        payer.is_none_or(|budget| cents <= budget[currency].remaining())
+    }
+
+    pub(in super::super) fn reserved(&mut self, id: JobUlid, number: ReservationId, currency: &str, cents: Cents) {
+        self.job_mut(id).reservations.insert(number, (currency.to_owned(), cents));
+        self.hold(id, currency, cents);
+    }
+
+    /// The oldest open reservation of a job.
+    pub(in super::super) fn oldest_reservation(&self, id: JobUlid) -> Option<(ReservationId, String, Cents)> {
+        let (number, (currency, cents)) = self.jobs.get(&id)?.reservations.first_key_value()?;
+        Some((*number, currency.clone(), *cents))
+    }
+
+    pub(in super::super) fn released(&mut self, id: JobUlid, number: ReservationId) {
+        if let Some((currency, cents)) = self.job_mut(id).reservations.remove(&number) {
+            self.hold(id, &currency, -cents);
+        }
+    }
+
+    /// An ended job holds nothing any more.
+    pub(super) fn release_all(&mut self, id: JobUlid) {
+        let open: Vec<ReservationId> = self.jobs[&id].reservations.keys().copied().collect();
+        for number in open {
+            self.released(id, number);
+        }
+    }
+
+    fn hold(&mut self, id: JobUlid, currency: &str, cents: Cents) {
+        let budget = self.payer(id, currency).and_then(|payer| self.job_mut(payer).budget.as_mut());
+        if let Some(counter) = budget.and_then(|budget| budget.get_mut(currency)) {
+            counter.reserved += cents;
+        }
     }
 
     /// An agent emitted a cost (§9.6).
@@ -92,7 +130,11 @@ impl Model {
         for (currency, counter) in self.ancestry(id).filter_map(|at| self.jobs[&at].budget.as_ref()).flatten() {
             left.entry(currency).or_insert(counter.remaining());
         }
-        if namespace != "model.use" && left.values().any(|left| *left <= 0) {
+        let own = |currency: &str| -> Cents {
+            let all = job.reservations.values().filter(|(other, _)| other == currency);
+            all.map(|(_, cents)| cents).sum()
+        };
+        if namespace != "model.use" && left.iter().any(|(currency, left)| left + own(currency) <= 0) {
             return Err("BUDGET_EXHAUSTED");
         }
         Ok(())

@@ -241,6 +241,10 @@ impl Model {
         for counter in self.jobs.values_mut().flat_map(|job| job.budget.iter_mut()).flat_map(BTreeMap::values_mut) {
             counter.spent = 0;
             counter.set_aside = 0;
+            counter.reserved = 0;
+        }
+        for job in self.jobs.values_mut() {
+            job.reservations.clear();
         }
         let ids: Vec<JobUlid> = self.jobs.keys().copied().collect();
         // Children are counted before their parents.

@@ -240,6 +240,7 @@ impl Model {
         let job = self.job_mut(id);
         job.state = State::Ended;
         job.ending = Some(ending);
+        self.release_all(id);
         for session in self.sessions.values_mut() {
             if let Some(watch) = session.watches.get_mut(&id) {
                 watch.live = false;
@@ -282,6 +283,7 @@ impl Job {
             owner: None,
             state: State::Asked,
             budget: budget.map(BTreeMap::from_iter),
+            reservations: BTreeMap::new(),
             lease,
             expires_at,
             over: None,

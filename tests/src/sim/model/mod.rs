@@ -14,11 +14,11 @@ mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use nuncio_core::arcp::JobUlid;
+use nuncio_core::arcp::{JobUlid, ReservationId};
 use nuncio_core::time::Time;
 use serde_json::Value;
 
-use super::lease::Counter;
+use super::lease::{Cents, Counter};
 use crate::world::{Frame, SECOND};
 pub(super) use crash::Recovered;
 pub(super) use entry::{Ending, Entry};
@@ -62,6 +62,8 @@ pub(super) struct Job {
     delegate_id: Option<String>,
     key: Option<(String, String)>,
     budget: Option<BTreeMap<String, Counter>>,
+    /// The currency and amount of each reservation that is open.
+    reservations: BTreeMap<ReservationId, (String, Cents)>,
     max_runtime: Option<u64>,
     accepted_at: Time,
     started: Option<Time>,

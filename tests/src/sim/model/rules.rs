@@ -169,6 +169,11 @@ pub(in super::super) fn authority_follows_the_lease(
     assert_eq!(answer, predicted, "§9.3 authority_follows_the_lease: {operation}");
 }
 
+/// Ours (§9.6): an amount that a live job has reserved can be released.
+pub(in super::super) fn an_open_reservation_is_held(id: JobUlid, released: bool) {
+    assert!(released, "ours an_open_reservation_is_held: {id}");
+}
+
 /// §9.4: a child's lease allows nothing that its parent's does not.
 pub(in super::super) fn no_child_lease_expands(expands: bool, lease: &Value) {
     assert!(!expands, "§9.4 no_child_lease_expands: {lease} was granted to a child");

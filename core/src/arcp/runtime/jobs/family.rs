@@ -4,9 +4,11 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Jobs;
-use crate::arcp::runtime::host::JobKey;
+use super::job::Job;
+use super::reservations::Reserved;
+use crate::arcp::runtime::host::{JobKey, ReservationId};
 use crate::arcp::wire::error::{ErrorCode, Fault};
-use crate::budget::{Amounts, Budget, Currency};
+use crate::budget::{Amount, Amounts, Budget, BudgetError, Currency};
 
 impl Jobs {
     /// Returns the budgets that a job spends from, nearest first: its own and those of its ancestors.
@@ -32,10 +34,77 @@ impl Jobs {
         self.budgets(id).find(|(_, budget)| budget.remaining_of(currency).is_some()).map(|(holder, _)| holder)
     }
 
-    /// Returns an exhausted currency of a job, if there is one.
+    /// Returns an exhausted currency of a job, if there is one. What the job has reserved itself is not lost to it.
     pub(in crate::arcp::runtime) fn exhausted(&self, id: JobKey) -> Option<&Currency> {
-        let mut all = self.budgets(id).flat_map(|(holder, budget)| budget.exhausted().map(move |one| (holder, one)));
+        let own = |currency: &Currency| self.get(id).map_or(Amount::ZERO, |job| job.reservations().total(currency));
+        let mut all =
+            self.budgets(id).flat_map(|(holder, budget)| budget.exhausted_beside(own).map(move |one| (holder, one)));
         all.find_map(|(holder, currency)| (self.purse(id, currency.as_str()) == Some(holder)).then_some(currency))
+    }
+
+    /// Reserves an amount from the budget that pays a job's costs in this currency (ours).
+    pub(in crate::arcp::runtime) fn reserve(
+        &mut self,
+        id: JobKey,
+        currency: Currency,
+        amount: Amount,
+    ) -> Result<Option<ReservationId>, BudgetError> {
+        let holder = self.purse(id, currency.as_str());
+        if let Some(budget) = holder.and_then(|holder| self.get_mut(holder)).and_then(Job::budget_mut) {
+            budget.reserve(currency.as_str(), amount)?;
+        }
+        Ok(self.get_mut(id).map(|job| job.reservations_mut().add(Reserved { holder, currency, amount })))
+    }
+
+    /// The number of amounts that a job has reserved.
+    pub(in crate::arcp::runtime) fn reserved_amounts(&self, id: JobKey) -> usize {
+        self.get(id).map_or(0, |job| job.reservations().len())
+    }
+
+    /// The currency of a reservation that was not settled or released.
+    pub(in crate::arcp::runtime) fn reserved_in(&self, id: JobKey, reservation: ReservationId) -> Option<&Currency> {
+        self.get(id)?.reservations().of(reservation).map(|reserved| &reserved.currency)
+    }
+
+    /// Makes a reserved amount available again. Returns whether it was reserved.
+    pub(in crate::arcp::runtime) fn release(&mut self, id: JobKey, reservation: ReservationId) -> bool {
+        let reserved = self.get_mut(id).and_then(|job| job.reservations_mut().remove(reservation));
+        let was_reserved = reserved.is_some();
+        self.put_back(reserved);
+        was_reserved
+    }
+
+    /// Makes all that an ended job has reserved available again.
+    pub(super) fn release_all(&mut self, id: JobKey) {
+        while let Some(reserved) = self.get_mut(id).and_then(|job| job.reservations_mut().pop()) {
+            self.put_back(Some(reserved));
+        }
+    }
+
+    fn put_back(&mut self, reserved: Option<Reserved>) {
+        let Some(Reserved { holder: Some(holder), currency, amount }) = reserved else { return };
+        if let Some(budget) = self.get_mut(holder).and_then(Job::budget_mut) {
+            budget.release(currency.as_str(), amount);
+        }
+    }
+
+    /// Takes a cost from the budget of `holder`, in place of what the job had reserved for it. Returns what remains.
+    pub(in crate::arcp::runtime) fn charge(
+        &mut self,
+        id: JobKey,
+        holder: JobKey,
+        unit: &str,
+        cost: Amount,
+        settles: Option<ReservationId>,
+    ) -> Result<Option<Amount>, BudgetError> {
+        let reserved = settles.and_then(|reservation| self.get(id)?.reservations().of(reservation));
+        let reserved = reserved.map_or(Amount::ZERO, |reserved| reserved.amount);
+        let Some(budget) = self.get_mut(holder).and_then(Job::budget_mut) else { return Ok(None) };
+        let remaining = budget.settle(unit, reserved, cost)?;
+        if let (Some(job), Some(reservation)) = (self.get_mut(id), settles) {
+            job.reservations_mut().remove(reservation);
+        }
+        Ok(remaining)
     }
 
     /// Sets the amounts of a child aside from its parent's budget (ours).

@@ -5,6 +5,7 @@ mod family;
 pub(crate) mod history;
 pub(crate) mod job;
 pub(crate) mod output;
+mod reservations;
 pub(crate) mod runs;
 pub(crate) mod state;
 
@@ -223,6 +224,7 @@ impl Jobs {
         let input = job.input_len();
         let status = job.end(id, cause, timers)?;
         self.input_bytes -= input - job.input_len();
+        self.release_all(id);
         Some(status)
     }
 

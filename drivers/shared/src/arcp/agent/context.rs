@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::{Body, Chunk, Credential, Denied, Fault, JobId, Json, Refused, Secret, SessionId};
+use nuncio_core::arcp::{
+    Body, Chunk, Credential, Denied, Fault, JobId, JobKey, Json, Refused, Runtime, Secret, SessionId,
+};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
 use nuncio_core::time::Time;
@@ -227,8 +229,7 @@ impl JobContext {
     ///
     /// It yields now and then, so that an agent that does nothing but emit can be dropped.
     pub async fn emit(&self, body: &Body) -> Result<(), Refused> {
-        self.job.breathe().await;
-        self.unblocked(|| self.try_emit(body), |refused| matches!(refused, Refused::Blocked)).await
+        self.emit_with(|runtime, now, job| runtime.emit(now, job, body)).await
     }
 
     /// Emits an event as [`emit`](JobContext::emit) does, and leaves a note that says so. Both are on record or neither is.
@@ -246,6 +247,25 @@ impl JobContext {
             Err(Refused::Blocked) => self.note(note).await,
             noted => noted.map(drop),
         }
+    }
+
+    /// Emits what a command of the runtime emits, and waits while the owner's log is full.
+    pub(super) async fn emit_with(
+        &self,
+        mut emit: impl FnMut(&mut Runtime, Time, JobKey) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        self.job.breathe().await;
+        self.unblocked(|| self.with_job(&mut emit), |refused| matches!(refused, Refused::Blocked)).await
+    }
+
+    /// Gives the runtime a command about this job.
+    pub(super) fn with_job<T>(&self, command: impl FnOnce(&mut Runtime, Time, JobKey) -> T) -> T {
+        self.hub.run(|state, now| command(&mut state.runtime, now, self.job.key))
+    }
+
+    /// Whether both are the context of one job.
+    pub(super) fn is_same_job(&self, other: &JobContext) -> bool {
+        Arc::ptr_eq(&self.job, &other.job)
     }
 
     /// Emits an event, or returns [`Refused::Blocked`] if the owner's log is full.
@@ -351,6 +371,6 @@ impl std::fmt::Debug for JobContext {
     }
 }
 
-fn denied(error: &nuncio_core::lease::TargetError) -> Denied {
+pub(super) fn denied(error: &nuncio_core::lease::TargetError) -> Denied {
     Denied::Fault(Fault::new(nuncio_core::arcp::ErrorCode::PermissionDenied, error.to_string()))
 }

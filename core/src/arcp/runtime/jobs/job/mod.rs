@@ -16,6 +16,7 @@ use crate::arcp::runtime::host::{JobKey, SessionKey};
 use crate::arcp::runtime::jobs::expiry::Expiry;
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
+use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
 use crate::arcp::runtime::timers::{Deadline, Timers};
@@ -65,6 +66,7 @@ pub(crate) struct Job {
     /// Its own amounts; `None` if it draws on its parent's or has no budget.
     granted: Option<Amounts>,
     budget: Option<Budget>,
+    reservations: Reservations,
     parent: Option<JobKey>,
     children: Vec<JobKey>,
     delegate_ids: BTreeSet<Box<str>>,
@@ -103,6 +105,7 @@ impl Job {
             runs: Runs::default(),
             budget: granted.clone().map(Budget::new),
             granted,
+            reservations: Reservations::default(),
             parent: spec.parent,
             children: Vec::new(),
             delegate_ids: BTreeSet::new(),
@@ -348,6 +351,15 @@ impl Job {
         self.budget.as_mut().map_or(Ok(None), |budget| budget.spend(unit, amount))
     }
 
+    /// The amounts that it has reserved.
+    pub(in crate::arcp::runtime::jobs) fn reservations(&self) -> &Reservations {
+        &self.reservations
+    }
+
+    pub(in crate::arcp::runtime::jobs) fn reservations_mut(&mut self) -> &mut Reservations {
+        &mut self.reservations
+    }
+
     /// Notes a submit that waits for the host's answer.
     pub(crate) fn add_waiter(&mut self, session: SessionKey, epoch: u32, request_id: &str) {
         self.waiters.push(Waiter { session, epoch, request_id: request_id.into() });
@@ -371,6 +383,7 @@ impl Job {
             + self.delegate_ids.iter().map(|id| id.len() + 48).sum::<usize>()
             + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
             + self.output.held()
+            + self.reservations.held()
             + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
             + 512
     }

@@ -1,7 +1,9 @@
 //! Between a program's pipes and its job.
 
+use std::collections::BTreeMap;
+
 use nuncio_core::surrogates::Joiner;
-use nuncio_tokio::arcp::{Delegation, Denied, JobContext, Level, Refused, ResultWriter};
+use nuncio_tokio::arcp::{Body, Delegation, Denied, JobContext, Level, Refused, Reservation, ResultWriter};
 use nuncio_tokio::io::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::process::ChildStdin;
@@ -11,12 +13,15 @@ use tracing::debug;
 use crate::exec::answer;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::PipeLines;
-use crate::exec::protocol::{self, Chunk, Ending, Id, Message, Question};
+use crate::exec::protocol::{self, Amount, Chunk, Ending, Id, Message, Question};
 
 /// The maximum number of answers that wait for the program to read them. Until it does, its stdout is not read.
 const MAX_ANSWERS: usize = 64;
 /// Bytes of the longest log message made of a line. A longer line becomes several messages.
 const MAX_LOG_MESSAGE: usize = 8 * 1024;
+
+/// Why a line that names a reservation has no effect.
+const NOT_RESERVED: &str = "there is no reservation of this number, or it was settled or released";
 
 pub(super) fn answers() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
     mpsc::channel(MAX_ANSWERS)
@@ -63,12 +68,15 @@ pub(super) struct Listener {
     answers: mpsc::Sender<String>,
     ending: Ending,
     joiner: Joiner,
+    /// What the program has reserved and not settled, by number.
+    reservations: BTreeMap<u64, Reservation>,
     line: u64,
 }
 
 impl Listener {
     pub(super) fn new(ctx: JobContext, answers: mpsc::Sender<String>) -> Listener {
-        Listener { writer: ctx.writer(), ctx, answers, ending: Ending::default(), joiner: Joiner::default(), line: 0 }
+        let (ending, joiner, reservations) = (Ending::default(), Joiner::default(), BTreeMap::new());
+        Listener { writer: ctx.writer(), ctx, answers, ending, joiner, reservations, line: 0 }
     }
 
     /// Reads stdout to its end. While an event waits for room nothing is read, so the program waits too.
@@ -97,12 +105,21 @@ impl Listener {
     async fn act(&mut self, message: Message) {
         let done = match message {
             Message::Text(text) => self.log(&text).await,
-            Message::Event(body) => self.ctx.emit(&body).await.map_err(LineError::Refused),
+            Message::Event(body, None) => self.ctx.emit(&body).await.map_err(LineError::Refused),
+            Message::Event(body, Some(number)) => self.settle(&body, number).await,
+            Message::Reserve(id, amount) => {
+                let answer = self.reserve(&id, amount);
+                self.answer(answer).await;
+                Ok(())
+            }
+            Message::Release(number) => {
+                self.reservations.remove(&number).map(drop).ok_or(LineError::Misplaced(NOT_RESERVED))
+            }
             Message::Result(result) => self.ending.result(result).map_err(LineError::Misplaced),
             Message::Failure(failure) => self.ending.failure(failure).map_err(LineError::Misplaced),
             Message::Chunk(chunk) => self.write(chunk).await,
             Message::Authorize(id, question) => {
-                let answer = self.authorize(&id, &question);
+                let answer = self.authorize(&id, question);
                 self.answer(answer).await;
                 Ok(())
             }
@@ -161,14 +178,42 @@ impl Listener {
         if self.joiner.finish() { self.writer.write_text("\u{fffd}").await } else { Ok(()) }
     }
 
-    fn authorize(&self, id: &Id, question: &Question) -> String {
-        let Question { cap, target } = question;
-        let decision =
-            if cap == "model.use" { self.ctx.authorize_model(target) } else { self.ctx.authorize(cap, target) };
+    fn authorize(&mut self, id: &Id, question: Question) -> String {
+        let Question { cap, target, reserve } = question;
+        let decision = match reserve {
+            Some(Amount { currency, amount }) => self
+                .ctx
+                .authorize_reserving(&cap, &target, &currency, amount)
+                .map(|(operation, reservation)| (operation, Some(self.keep(reservation)))),
+            None if cap == "model.use" => self.ctx.authorize_model(&target).map(|operation| (operation, None)),
+            None => self.ctx.authorize(&cap, &target).map(|operation| (operation, None)),
+        };
         match decision {
-            Ok(operation) => answer::allowed(id, &operation),
+            Ok((operation, reservation)) => answer::allowed(id, &operation, reservation),
             Err(denied) => answer::denied(id, &denied.fault()),
         }
+    }
+
+    fn reserve(&mut self, id: &Id, Amount { currency, amount }: Amount) -> String {
+        match self.ctx.reserve(&currency, amount) {
+            Ok(reservation) => answer::reserved(id, self.keep(reservation)),
+            Err(denied) => answer::not_reserved(id, &denied.fault()),
+        }
+    }
+
+    /// Keeps a reservation until the program settles or releases it, or ends. Returns its number.
+    fn keep(&mut self, reservation: Reservation) -> u64 {
+        let number = reservation.id();
+        self.reservations.insert(number, reservation);
+        number
+    }
+
+    /// Emits a cost that settles a reservation.
+    async fn settle(&mut self, body: &Body, number: u64) -> Result<(), LineError> {
+        let reservation = self.reservations.get_mut(&number).ok_or(LineError::Misplaced(NOT_RESERVED))?;
+        reservation.settle(body).await.map_err(LineError::Refused)?;
+        self.reservations.remove(&number);
+        Ok(())
     }
 
     async fn delegate(&self, id: Id, delegation: &Delegation) {

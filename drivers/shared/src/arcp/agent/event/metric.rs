@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::members::Members;
 use super::number::IntoNumber;
 use crate::arcp::agent::context::JobContext;
+use crate::arcp::agent::reservation::Reservation;
 use crate::io::BoxFuture;
 
 /// A `metric` event (§8.2). From [`JobContext::metric`].
@@ -19,6 +20,7 @@ pub struct Metric<'a> {
     value: Result<Number, Refused>,
     unit: Option<&'a str>,
     dimensions: Members<'a>,
+    reservation: Option<Reservation>,
 }
 
 impl JobContext {
@@ -42,7 +44,14 @@ impl JobContext {
     /// [`Refused::Invalid`] for a number that is not finite, a negative cost, and `cost.budget.remaining`, which only the
     /// runtime emits.
     pub fn metric<'a>(&'a self, name: &'a str, value: impl IntoNumber) -> Metric<'a> {
-        Metric { ctx: self, name, value: value.into_number(), unit: None, dimensions: Members::new() }
+        Metric {
+            ctx: self,
+            name,
+            value: value.into_number(),
+            unit: None,
+            dimensions: Members::new(),
+            reservation: None,
+        }
     }
 }
 
@@ -59,9 +68,21 @@ impl<'a> Metric<'a> {
         self
     }
 
-    fn body(self) -> Result<Body, Refused> {
+    /// Makes the metric, which has to be a `cost.*`, settle a reservation: the cost is spent, and the rest of the amount is
+    /// available again. A cost above the reservation is counted in full. The unit is the currency of the reservation, unless
+    /// another one was set.
+    ///
+    /// If the metric cannot be emitted, or its future is dropped before, the reservation is released.
+    pub fn settle(mut self, reservation: Reservation) -> Metric<'a> {
+        self.reservation = Some(reservation);
+        self
+    }
+
+    fn body(self) -> Result<(Body, Option<Reservation>), Refused> {
         let dimensions = self.dimensions.object()?;
-        Ok(Body::metric(self.name, &self.value?, self.unit, dimensions.as_deref())?)
+        let unit = self.unit.or(self.reservation.as_ref().map(Reservation::currency));
+        let body = Body::metric(self.name, &self.value?, unit, dimensions.as_deref())?;
+        Ok((body, self.reservation))
     }
 }
 
@@ -70,6 +91,16 @@ impl<'a> IntoFuture for Metric<'a> {
     type IntoFuture = BoxFuture<'a, Result<(), Refused>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        self.ctx.emit_built(self.body())
+        let ctx = self.ctx;
+        let built = self.body();
+        Box::pin(async move {
+            match built? {
+                (_, Some(reservation)) if !reservation.is_of(ctx) => {
+                    Err(Refused::Invalid("the reservation belongs to another job".into()))
+                }
+                (body, Some(mut reservation)) => reservation.settle(&body).await,
+                (body, None) => ctx.emit(&body).await,
+            }
+        })
     }
 }
