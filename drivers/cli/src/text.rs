@@ -1,33 +1,9 @@
 //! Lines of text for people, on stderr and stdout.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// Makes text from outside safe to print on one line: line breaks and tabs become spaces, and every other character that a
-/// terminal acts on, or that changes how the text around it is shown, is written as its code point, such as `\u{1b}`.
-pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_active) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match character {
-            '\n' | '\r' | '\t' => safe.push(' '),
-            other if is_active(other) => safe.extend(other.escape_unicode()),
-            other => safe.push(other),
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// Returns whether a character is a control character, ends a line, changes the direction of text, or is invisible.
-pub(crate) fn is_active(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+pub(crate) use nuncio_tokio::io::{is_active, sanitize};
 
 /// Writes a value as JSON on one line, for stdout.
 pub(crate) fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
@@ -80,32 +56,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape_json, sanitize};
-
-    #[test]
-    fn what_a_terminal_acts_on_is_shown_and_not_done() {
-        assert_eq!(sanitize("a\u{1b}[2Jb\u{7f}\u{9b}31m"), r"a\u{1b}[2Jb\u{7f}\u{9b}31m");
-        assert_eq!(sanitize("two\nlines\tand\ra tab"), "two lines and a tab");
-    }
-
-    #[test]
-    fn what_changes_the_look_of_other_text_is_shown() {
-        let hidden = [
-            "\u{202e}",
-            "\u{2066}",
-            "\u{2069}",
-            "\u{200b}",
-            "\u{200d}",
-            "\u{2028}",
-            "\u{2029}",
-            "\u{feff}",
-            "\u{e0041}",
-        ];
-        for text in hidden {
-            let shown = sanitize(text);
-            assert!(shown.is_ascii() && shown.starts_with(r"\u{"), "{shown:?}");
-        }
-    }
+    use super::escape_json;
 
     #[test]
     fn json_for_a_terminal_has_no_control_characters_and_the_same_value() {
@@ -113,12 +64,5 @@ mod tests {
         let text = escape_json(value.to_string());
         assert!(!text.contains(char::is_control), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON"), value);
-    }
-
-    #[test]
-    fn other_text_stays_as_it_is() {
-        for text in ["plain", "für 東京", "e\u{301}", "\u{1f600}", r"a\b"] {
-            assert_eq!(sanitize(text), text);
-        }
     }
 }

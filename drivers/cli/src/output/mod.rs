@@ -12,6 +12,7 @@ mod human;
 mod job;
 mod json;
 mod redact;
+mod shown;
 mod sink;
 mod table;
 pub(crate) mod terminal;
@@ -28,6 +29,7 @@ use crate::text::eprint_line;
 use bars::Bars;
 pub(crate) use job::FollowedJob;
 use json::Line;
+pub(crate) use shown::Shown;
 use sink::Sink;
 pub(crate) use table::{grid, table};
 

@@ -8,6 +8,7 @@ use tracing::warn;
 use super::note::Note;
 use crate::arcp::{ErrorCode, Failure, JobContext, Level, Refused};
 use crate::cap::{JobResult, ProgressEvent};
+use crate::io::Sanitized;
 
 /// The step of a progress packet whose message is a cost (ours).
 const COST_STEP: &str = "x-cost";
@@ -42,7 +43,7 @@ pub(super) async fn report_progress(
     let body = Body::progress(&percent, Some(&Number::from(100_u64)), None, message)?;
     match ctx.emit_noted(&body, &note.text()?).await {
         Err(refused @ Refused::TooLarge { .. }) => {
-            warn!(job = %ctx.job_id(), %refused, "progress of the pool is not reported");
+            warn!(job = %Sanitized(&ctx.job_id()), refused = %Sanitized(&refused), "progress of the pool is not reported");
             Ok(())
         }
         reported => Ok(reported?),
@@ -59,7 +60,7 @@ async fn charge(ctx: &JobContext, note: &Note, cost: &str) -> Result<(), Failure
     };
     match charged {
         Err(Refused::Invalid(reason)) => {
-            warn!(job = %ctx.job_id(), ?cost, %reason, "the cost that a worker reports is not charged");
+            warn!(job = %Sanitized(&ctx.job_id()), ?cost, reason = %Sanitized(&reason), "the cost that a worker reports is not charged");
             let text = format!("the worker reports a cost that is not charged: {reason}");
             let body = Body::log(Level::Warn.as_str(), &text, None);
             Ok(ctx.emit_noted(&body, &note.text()?).await?)

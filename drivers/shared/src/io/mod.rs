@@ -19,6 +19,7 @@ pub(crate) mod random;
 #[cfg(all(feature = "sqlite", any(feature = "cap", feature = "caracal")))]
 pub(crate) mod sqlite;
 pub(crate) mod sync;
+mod text;
 #[cfg(any(feature = "cap", feature = "caracal"))]
 pub(crate) mod timer;
 #[cfg(any(feature = "cap", feature = "caracal"))]
@@ -33,6 +34,7 @@ pub use sync::{CancellationToken, Signal};
 
 /// A boxed future. Traits with async methods return it so that they can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use text::{Sanitized, is_active, sanitize};
 
 /// A byte stream that is read and written.
 pub trait Duplex: AsyncRead + AsyncWrite + Send {}

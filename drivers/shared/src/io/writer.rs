@@ -1,5 +1,6 @@
 //! The thread that makes records durable.
 
+use crate::io::Sanitized;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -50,7 +51,7 @@ impl<T: Send + 'static, C: Commit<T>> Writer<T, C> {
             batch.extend(queue.try_iter());
             let [mut pause, longest] = PAUSES;
             while let Err(fault) = records.commit(&batch) {
-                error!(error = %fault, ?pause, "records cannot be stored; it is tried again, and what depends on them waits");
+                error!(error = %Sanitized(&fault), ?pause, "records cannot be stored; it is tried again, and what depends on them waits");
                 thread::sleep(pause);
                 pause = longest.min(pause * 2);
                 match queue.recv_timeout(Duration::ZERO) {

@@ -17,7 +17,7 @@ use futures_core::Stream;
 use nuncio_shared::cap::{
     Acknowledge, BusError, JetStreamOptions, Message, NatsOptions, Received, Subject, Subscription,
 };
-use nuncio_shared::io::BoxFuture;
+use nuncio_shared::io::{BoxFuture, Sanitized};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -208,9 +208,11 @@ impl Durable {
                         attempt = 0;
                         self.pass(&mut pulled, &sender).await;
                     }
-                    Err(Absent::Unreached(reason)) => debug!(%subject, reason, "the durable stream is not reached"),
+                    Err(Absent::Unreached(reason)) => {
+                        debug!(subject = %Sanitized(&subject), reason, "the durable stream is not reached");
+                    }
                     Err(Absent::Refused(reason)) => {
-                        error!(%subject, reason, "nothing is received from the durable stream");
+                        error!(subject = %Sanitized(&subject), reason, "nothing is received from the durable stream");
                     }
                 }
                 attempt += 1;
@@ -237,7 +239,7 @@ impl Durable {
             let received = match std::future::poll_fn(|cx| Pin::new(&mut *pulled).poll_next(cx)).await {
                 Some(Ok(received)) => received.message,
                 Some(Err(error)) => {
-                    warn!(%error, "the durable stream is interrupted; it is asked again");
+                    warn!(error = %Sanitized(&error), "the durable stream is interrupted; it is asked again");
                     return;
                 }
                 None => return,
@@ -344,7 +346,7 @@ impl Unacknowledged {
         let replies: Vec<NatsSubject> = self.lock().by_number.values().cloned().collect();
         for reply in replies {
             if let Err(error) = self.client.publish(reply, AckKind::Progress.into()).await {
-                debug!(%error, "a message may be delivered again before it is acknowledged");
+                debug!(error = %Sanitized(&error), "a message may be delivered again before it is acknowledged");
             }
         }
     }

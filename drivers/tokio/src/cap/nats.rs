@@ -18,7 +18,7 @@ use nuncio_link::nats::{InvalidSubject, check_filter, check_group, check_subject
 use nuncio_shared::cap::{
     Bus, BusError, BusState, Message, NatsLogin, NatsOptions, NatsServer, Received, Subscription,
 };
-use nuncio_shared::io::BoxFuture;
+use nuncio_shared::io::{BoxFuture, Sanitized};
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{sleep, timeout};
@@ -231,8 +231,8 @@ impl Events {
                     warn!(dropped, "a subscription is full, and messages to it are dropped");
                 }
             }
-            Event::ServerError(error) => warn!(%error, "the NATS server reports an error"),
-            Event::ClientError(error) => warn!(%error, "the connection to NATS has a fault"),
+            Event::ServerError(error) => warn!(error = %Sanitized(&error), "the NATS server reports an error"),
+            Event::ClientError(error) => warn!(error = %Sanitized(&error), "the connection to NATS has a fault"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_shared::cap::{BlobError, BlobStore, RedisOptions, Scheme};
-use nuncio_shared::io::{BoxFuture, CancellationToken, Stream, monotonic};
+use nuncio_shared::io::{BoxFuture, CancellationToken, Sanitized, Stream, monotonic};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, cmd};
 use tokio::sync::Mutex;
@@ -127,7 +127,7 @@ impl RedisStore {
                 connection.failures = connection.failures.saturating_add(1);
                 let retry_at = monotonic() + self.options.pause(connection.failures);
                 connection.failed = Some(Failed { error: error.clone(), retry_at });
-                warn!(%error, "Redis is not reached");
+                warn!(error = %Sanitized(&error), "Redis is not reached");
                 Err(error)
             }
         }

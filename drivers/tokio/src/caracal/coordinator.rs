@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(feature = "tls")]
 use nuncio_shared::auth::ServerTls;
 use nuncio_shared::caracal::{HttpRequest, Reply};
-use nuncio_shared::io::{Address, CancellationToken};
+use nuncio_shared::io::{Address, CancellationToken, Sanitized};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -219,7 +219,7 @@ async fn accept(listener: TcpListener, serving: Arc<Serving>) {
                 });
             }
             Err(error) => {
-                warn!(%error, "a connection cannot be accepted");
+                warn!(error = %Sanitized(&error), "a connection cannot be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -241,7 +241,7 @@ async fn connected(socket: TcpStream, serving: Arc<Serving>) {
         };
         return match shaken {
             Ok(Ok((stream, _))) => serve(stream.compat(), serving).await,
-            Ok(Err(error)) => debug!(%error, "a connection has no TLS"),
+            Ok(Err(error)) => debug!(error = %Sanitized(&error), "a connection has no TLS"),
             Err(_) => debug!("a connection has no TLS in time"),
         };
     }
@@ -281,7 +281,7 @@ async fn serve(socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, ser
         }
     };
     if let Err(error) = ended {
-        debug!(%error, "a connection has ended");
+        debug!(error = %Sanitized(&error), "a connection has ended");
     }
 }
 

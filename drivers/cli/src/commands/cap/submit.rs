@@ -1,7 +1,8 @@
 //! `nuncio cap submit`.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -17,6 +18,7 @@ use super::production::ProductionOptions;
 use super::servers::{BusOptions, StoreOptions};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::output::Shown;
 use crate::signals::Interrupts;
 use crate::text::eprint_line;
 use crate::time::HumanDuration;
@@ -263,9 +265,12 @@ async fn ended(job: &mut JobHandle) -> Result<Exit, Error> {
     }
 }
 
+/// Prints the id of a job or its result. A terminal is shown what it would act on.
 fn print(bytes: &[u8]) -> Result<Exit, Error> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(Error::stdout)?;
+    let mut shown = Shown::default();
+    let bytes = if out.is_terminal() { Cow::Owned(shown.next(bytes).into_bytes()) } else { Cow::Borrowed(bytes) };
+    out.write_all(&bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(Error::stdout)?;
     Ok(Exit::Success)
 }
 

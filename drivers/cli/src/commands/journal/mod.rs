@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::journal_file::{self, JournalFileError};
 use crate::output;
 use crate::size;
-use crate::text::{self, count};
+use crate::text::{self, count, sanitize};
 use crate::time::HumanDuration;
 use stats::Stats;
 
@@ -104,7 +104,11 @@ impl Action {
                 let read = |journal: &SqliteJournal| Ok((journal.stats()?, journal.contents()?));
                 let (stats, contents) = journal_file::inspect(file, read)?;
                 let stats = Stats::new(file, file_bytes(file), &stats, &contents);
-                if *json { Ok(vec![to_json(&stats)?]) } else { Ok(stats.lines()) }
+                if *json {
+                    Ok(vec![to_json(&stats)?])
+                } else {
+                    Ok(stats.lines().iter().map(|line| sanitize(line).into_owned()).collect())
+                }
             }
             Action::Sessions { journal, json } => {
                 let sessions = journal_file::inspect(&journal.file, sessions::read)?;

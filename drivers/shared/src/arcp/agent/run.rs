@@ -15,7 +15,7 @@ use super::output::Output;
 use super::registry::Registry;
 use super::span;
 use crate::arcp::server::hub::{Agents, Hub};
-use crate::io::Spawn;
+use crate::io::{Sanitized, Spawn};
 
 /// Starts the agents of a registry on an executor.
 pub(crate) struct Runner {
@@ -78,12 +78,12 @@ fn conclude(hub: &Arc<Hub>, job: &Job, result: Result<Output, Failure>) {
     let failed = match finished {
         Ok(()) | Err(Refused::Terminal | Refused::Stale) => return,
         Err(refused) => {
-            warn!(job = %job.info.id, %refused, "the agent's result was refused");
+            warn!(job = %job.info.id, refused = %Sanitized(&refused), "the agent's result was refused");
             fail(hub, job, refused.into())
         }
     };
     if let Err(refused) = failed {
-        warn!(job = %job.info.id, %refused, "the agent's failure was refused");
+        warn!(job = %job.info.id, refused = %Sanitized(&refused), "the agent's failure was refused");
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::error;
 use super::context::JobContext;
 use super::failure::Failure;
 use super::output::{IntoOutput, Output};
-use crate::io::BoxFuture;
+use crate::io::{BoxFuture, Sanitized};
 
 /// An agent as a type. Most agents are functions `async fn(Input, JobContext) -> Result<Output, Failure>`, which
 /// [`ServerBuilder::agent`](crate::arcp::ServerBuilder::agent) takes as they are; this trait is for agents that need the
@@ -68,7 +68,7 @@ where
         let parsed =
             parsed.map_err(|error| Failure::invalid(format!("the input is not what this agent takes: {error}")))?;
         (self.0)(parsed, ctx).await?.into_output().map_err(|error| {
-            error!(%error, "the agent's output cannot be written as JSON");
+            error!(error = %Sanitized(&error), "the agent's output cannot be written as JSON");
             Failure::internal("the agent's output cannot be written as JSON")
         })
     }

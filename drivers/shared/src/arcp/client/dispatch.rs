@@ -1,5 +1,6 @@
 //! The client machine with the driver's tables, and the dispatch of its outputs.
 
+use crate::io::Sanitized;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,12 +199,12 @@ impl State {
                 };
                 self.link.lost(now, refused);
                 actions.push(move |host| {
-                    warn!(%reason, "the connection is lost");
+                    warn!(reason = %Sanitized(&reason), "the connection is lost");
                     host.announce(SessionEvent::Lost(reason));
                 });
             }
             ClientEvent::Notice(fault) => actions.push(move |host| {
-                warn!(%fault, "the runtime has reported a fault that belongs to no request");
+                warn!(fault = %Sanitized(&fault), "the runtime has reported a fault that belongs to no request");
                 host.announce(SessionEvent::Notice(*fault));
             }),
             ClientEvent::Gap { from, to } => actions.push(move |host| {
@@ -259,7 +260,7 @@ impl State {
             reply(Some(waiting), Err(ClientError::Ended(end.clone())));
         }
         actions.push(move |host| {
-            info!(%end, "the session is over");
+            info!(end = %Sanitized(&end), "the session is over");
             // Before the event: a caller that receives the event sees the end as well.
             host.finish(end.clone());
             host.announce(SessionEvent::Over(end));

@@ -23,7 +23,7 @@ use crate::io::clock::{monotonic, timeout};
 use crate::io::conn::{self, Patience, Port};
 use crate::io::pipe::Pipe;
 use crate::io::sync::{CancellationToken, lock};
-use crate::io::{Driver, Io as _};
+use crate::io::{Driver, Io as _, Sanitized};
 
 /// Makes the connections of one client.
 pub(super) struct Supervisor<D: Driver> {
@@ -110,7 +110,7 @@ impl<D: Driver> Supervisor<D> {
     }
 
     fn failed(&self, error: ConnectError) {
-        debug!(%error, "the attempt to connect failed");
+        debug!(error = %Sanitized(&error), "the attempt to connect failed");
         self.hub.run(|state, now| {
             state.link.failed(error);
             state.client.handle_connect_failed(now);

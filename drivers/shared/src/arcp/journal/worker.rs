@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 use super::orders::{Order, Orders, Replay};
 use super::{Journal, JournalError};
 use crate::arcp::server::hub::Hub;
+use crate::io::Sanitized;
 use crate::io::clock::monotonic;
 
 /// After a step of compaction, the next one waits this many times as long as the step has taken.
@@ -141,7 +142,7 @@ impl Worker<'_> {
                 Err(error) => {
                     if !failed {
                         self.hub.run(|state, now| state.runtime.pause(now));
-                        warn!(%error, "the journal cannot be written; new work is refused until it can");
+                        warn!(error = %Sanitized(&error), "the journal cannot be written; new work is refused until it can");
                     }
                     failed = true;
                     if self.todo.stopped {
@@ -176,21 +177,21 @@ impl Worker<'_> {
         }
         let read = caught(|| self.journal.replay(range, *max_events, *max_bytes));
         if let Err(error) = &read {
-            warn!(%error, "the journal cannot be read");
+            warn!(error = %Sanitized(&error), "the journal cannot be read");
         }
         let answered = self.hub.run(|state, now| match read {
             Ok(read) => state.runtime.replay(now, *id, &read.records, read.truncated),
             Err(_) => state.runtime.replay_failed(now, *id),
         });
         if let Err(refused) = answered {
-            debug!(%refused, "events were read back too late");
+            debug!(refused = %Sanitized(&refused), "events were read back too late");
         }
     }
 
     fn compact(&mut self) {
         let began = monotonic();
         let more = caught(|| self.journal.compact_step()).unwrap_or_else(|error| {
-            warn!(%error, "the journal could not be compacted");
+            warn!(error = %Sanitized(&error), "the journal could not be compacted");
             false
         });
         self.compact_at = more.then(|| {

@@ -17,6 +17,7 @@ use crate::arcp::agent::job::{Attachment, Ended, Job};
 use crate::arcp::agent::span;
 use crate::arcp::journal::Replay;
 use crate::auth::{Claim, PeerCertificate};
+use crate::io::Sanitized;
 use crate::io::clock::{Reading, WallClock};
 use crate::io::pipe::Pipe;
 
@@ -292,7 +293,7 @@ impl State {
             }
             Event::RefusedFrame { conn, code, message } => {
                 let fault = Fault::new(code, message);
-                actions.push(move |_| debug!(?conn, %fault, "a frame was refused"));
+                actions.push(move |_| debug!(?conn, fault = %Sanitized(&fault), "a frame was refused"));
             }
             Event::Drained => {
                 self.drained = true;

@@ -12,6 +12,7 @@ use super::provision::{Grant, Revocation};
 use crate::arcp::agent::job::Job;
 use crate::arcp::journal::{Order, Replay};
 use crate::auth::{Claim, Rejection, Verifier as _};
+use crate::io::Sanitized;
 use crate::io::clock::sleep;
 use crate::io::sync::caught;
 
@@ -35,7 +36,7 @@ impl Host for Arc<Hub> {
                     },
                 );
             if let Err(refused) = answered {
-                debug!(job = %revocation.job, %refused, "a revocation was answered too late");
+                debug!(job = %revocation.job, refused = %Sanitized(&refused), "a revocation was answered too late");
             }
         }));
     }
@@ -66,7 +67,7 @@ async fn authenticate(hub: Arc<Hub>, conn: ConnId, claim: Claim) {
         Err(rejection) => state.runtime.reject(now, conn, rejection.fault()),
     });
     if let Err(refused) = answered {
-        debug!(?conn, %refused, "the verifier answered too late");
+        debug!(?conn, refused = %Sanitized(&refused), "the verifier answered too late");
     }
 }
 
@@ -74,7 +75,7 @@ async fn provision(hub: Arc<Hub>, job: JobKey, grant: Grant) {
     let Some(provisioner) = &hub.parts.provisioner else { return };
     let id = &grant.job;
     let issued = caught(async { provisioner.issue_boxed(&grant).await }).await.unwrap_or_else(|| {
-        warn!(job = %id, "the provisioner panicked");
+        warn!(job = %Sanitized(&id), "the provisioner panicked");
         Err(not_issued())
     });
     let credentials = match issued {
@@ -85,13 +86,13 @@ async fn provision(hub: Arc<Hub>, job: JobKey, grant: Grant) {
     match hub.run(|state, now| state.runtime.start(now, job, credentials)) {
         Ok(()) => {}
         Err(Refused::Stale) => {
-            warn!(job = %id, "credentials were issued too late for their job and are revoked");
+            warn!(job = %Sanitized(&id), "credentials were issued too late for their job and are revoked");
             for revocation in late {
                 revoke_until_done(&hub, revocation).await;
             }
         }
         Err(refused) => {
-            warn!(job = %id, %refused, "the provisioner's credentials are invalid and are revoked");
+            warn!(job = %Sanitized(&id), refused = %Sanitized(&refused), "the provisioner's credentials are invalid and are revoked");
             // By the job, since one of the values may belong to another job as well.
             revoke_until_done(&hub, Revocation::of_job(id.clone())).await;
             decline(&hub, job, &grant, not_issued());
@@ -101,7 +102,7 @@ async fn provision(hub: Arc<Hub>, job: JobKey, grant: Grant) {
 
 fn decline(hub: &Arc<Hub>, job: JobKey, grant: &Grant, fault: Fault) {
     if let Err(refused) = hub.run(|state, now| state.runtime.decline(now, job, fault)) {
-        debug!(job = %grant.job, %refused, "the provisioner answered too late");
+        debug!(job = %Sanitized(&grant.job), refused = %Sanitized(&refused), "the provisioner answered too late");
     }
 }
 
@@ -120,7 +121,7 @@ async fn revoke(hub: &Hub, revocation: &Revocation) -> bool {
     match caught(async { provisioner.revoke_boxed(revocation).await }).await {
         Some(Ok(())) => true,
         Some(Err(error)) => {
-            warn!(%job, credential = id, %error, "a credential was not revoked; trying again later");
+            warn!(%job, credential = id, error = %Sanitized(&error), "a credential was not revoked; trying again later");
             false
         }
         None => {

@@ -18,7 +18,7 @@ use super::hub::Hub;
 use crate::auth::tls::ServerTls;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::sync::CancellationToken;
-use crate::io::{Accept, Io, Stream};
+use crate::io::{Accept, Io, Sanitized, Stream};
 
 /// How WebSocket is served on a socket, and for which requests. Each field has a default that suits most servers.
 #[derive(Clone, Debug, Default)]
@@ -166,7 +166,7 @@ impl<A: Accept> Accepting<A> {
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
                     if let Some(missed) = self.complaints.next() {
-                        warn!(%error, missed, "a connection could not be accepted");
+                        warn!(error = %Sanitized(&error), missed, "a connection could not be accepted");
                     }
                     sleep(&*self.io, PAUSE).await;
                 }

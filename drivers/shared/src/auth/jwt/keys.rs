@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use tracing::{info, warn};
 
 use super::error::{JwtError, JwtKeyError};
+use crate::io::Sanitized;
 use crate::io::clock::monotonic;
 use crate::io::sync::lock;
 
@@ -147,10 +148,12 @@ impl Held {
             self.stamp = stamp;
             match read(path) {
                 Ok(keys) => {
-                    info!(path = %path.display(), keys = keys.len(), "the keys were read again");
+                    info!(path = %Sanitized(&path.display()), keys = keys.len(), "the keys were read again");
                     self.keys = keys;
                 }
-                Err(error) => warn!(%error, "the keys could not be read again; the previous ones stay valid"),
+                Err(error) => {
+                    warn!(error = %Sanitized(&error), "the keys could not be read again; the previous ones stay valid");
+                }
             }
         }
         Arc::clone(&self.keys)

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::error::JwtError;
 use super::keys::JwtKeys;
 use crate::auth::verifier::{Claim, Rejection, Verifier};
+use crate::io::Sanitized;
 
 /// A verifier that takes the principal from a JSON Web Token with a valid signature.
 ///
@@ -86,7 +87,7 @@ impl JwtVerifier {
 impl Verifier for JwtVerifier {
     async fn verify(&self, claim: Claim) -> Result<String, Rejection> {
         self.principal(claim.token.expose()).map_err(|error| {
-            warn!(client = claim.client, %error, "a JSON Web Token was refused");
+            warn!(client = claim.client, error = %Sanitized(&error), "a JSON Web Token was refused");
             Rejection::Invalid
         })
     }

@@ -6,6 +6,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use crate::auth::{Claim, PeerCertificate, Rejection, Verifier};
+use crate::io::Sanitized;
 
 /// The names in a certificate, those of each kind in their order in the certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,7 +117,7 @@ impl Verifier for CertificatePrincipals {
     async fn verify(&self, claim: Claim) -> Result<String, Rejection> {
         let certificate = claim.certificate.ok_or(Rejection::Invalid)?;
         self.principal(&certificate).map_err(|error| {
-            warn!(client = claim.client, %error, "a client certificate was refused");
+            warn!(client = claim.client, error = %Sanitized(&error), "a client certificate was refused");
             Rejection::Invalid
         })
     }

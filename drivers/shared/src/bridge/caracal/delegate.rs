@@ -15,7 +15,7 @@ use super::session::ChildSession;
 use crate::arcp::{Child, Delegation, ErrorCode, Failure, JobContext};
 use crate::caracal::{ActiveContext, CallError, Caracal, Constraints, Generation, Header, NewEdge, Scope, current};
 use crate::io::clock::wall;
-use crate::io::{BoxFuture, Driver};
+use crate::io::{BoxFuture, Driver, Sanitized};
 
 /// The lifetime of an edge, if nothing else ends it before.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -142,7 +142,7 @@ impl<'a, D: Driver> DelegateJob<'a, D> {
             }
             let session = scope.session().clone();
             if let Err(error) = scope.close().await {
-                warn!(%session, %error, "the session of a delegated job is not terminated; it ends with its lifetime");
+                warn!(session = %Sanitized(&session), error = %Sanitized(&error), "the session of a delegated job is not terminated; it ends with its lifetime");
             }
         }));
         Ok(Child::new(id, receiver))

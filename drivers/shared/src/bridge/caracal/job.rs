@@ -11,7 +11,7 @@ use crate::arcp::{ErrorCode, Failure, JobContext};
 #[cfg(feature = "cap")]
 use crate::cap;
 use crate::caracal::{ActiveContext, CallError, Caracal, Envelope, SpawnBuilder};
-use crate::io::Driver;
+use crate::io::{Driver, Sanitized};
 
 /// A job for an application of Caracal: who has submitted it, and the session that its agent acts in. From
 /// [`JobContext::caracal`].
@@ -45,7 +45,7 @@ impl JobContext {
     pub fn caracal<D: Driver>(&self, caracal: &Caracal<D>) -> JobCaracal<D> {
         let caller = carried::of_extensions(self.extensions());
         if let Err(invalid) = &caller {
-            warn!(job = %self.job_id(), %invalid, "the Caracal context of a job is ignored");
+            warn!(job = %Sanitized(&self.job_id()), invalid = %Sanitized(&invalid), "the Caracal context of a job is ignored");
         }
         let session = ChildSession::of(self, caracal);
         JobCaracal { caracal: caracal.clone(), caller: caller.map(|caller| caller.map(Box::new)), session }
@@ -61,7 +61,7 @@ impl cap::JobContext {
     pub fn caracal<D: Driver>(&self, caracal: &Caracal<D>) -> JobCaracal<D> {
         let caller = carried::of_labels(self.labels());
         if let Err(invalid) = &caller {
-            warn!(job = ?self.job_id(), %invalid, "the Caracal context of a job is ignored");
+            warn!(job = ?self.job_id(), invalid = %Sanitized(&invalid), "the Caracal context of a job is ignored");
         }
         JobCaracal { caracal: caracal.clone(), caller: caller.map(|caller| caller.map(Box::new)), session: None }
     }

@@ -7,6 +7,7 @@ use super::carried::{BAGGAGE, TRACEPARENT, TRACESTATE, of_extensions};
 use super::session::ChildSession;
 use crate::arcp::JobContext;
 use crate::caracal::{Hop, TooManyHops};
+use crate::io::Sanitized;
 
 /// Returns the labels of the CAP job of an ARCP job: those of the session that was opened for it, or else of the context that
 /// its submitter has sent. They are the same whenever the agent runs. A context that cannot be read or passed on has none.
@@ -20,7 +21,7 @@ pub(in crate::bridge) fn labels(ctx: &JobContext) -> Vec<(&'static str, String)>
         Err(invalid) => Err(invalid.to_string()),
     };
     labels.unwrap_or_else(|reason| {
-        warn!(job = %ctx.job_id(), reason, "the Caracal context of a job is not passed on to the pool");
+        warn!(job = %Sanitized(&ctx.job_id()), reason, "the Caracal context of a job is not passed on to the pool");
         Vec::new()
     })
 }

@@ -15,6 +15,7 @@ use crate::cap::blob::BlobStore;
 use crate::cap::bus::{Acknowledge, Message};
 use crate::cap::node::hub::{Hub, Outputs, Role, State};
 use crate::cap::node::wire::{Manner, Order};
+use crate::io::Sanitized;
 
 /// What the lock of a client guards.
 pub(crate) struct ClientState {
@@ -144,7 +145,7 @@ impl Role for ClientRole {
         match action {
             Action::Wake(waker) => waker.wake(),
             Action::Log(ClientEvent::Refused { subject, reason }) => {
-                warn!(%subject, error = %reason, "a packet was refused");
+                warn!(subject = %Sanitized(&subject), error = %Sanitized(&reason), "a packet was refused");
             }
             Action::Log(ClientEvent::PrefixPair { .. }) => {
                 warn!("receivers disagree about the signature, because a map has a key that another key begins with");

@@ -16,7 +16,7 @@ use tracing::warn;
 use super::{MemoryBus, MemoryStore};
 use crate::io::clock::sleep;
 use crate::io::sync::CancellationToken;
-use crate::io::{Accept, Address, BoxFuture, Driver, Io, Stream};
+use crate::io::{Accept, Address, BoxFuture, Driver, Io, Sanitized, Stream};
 
 /// How many connections each of the two protocols may have; one more is closed at once.
 const MAX_CONNECTIONS: usize = 256;
@@ -149,7 +149,7 @@ fn accept<D: Io, A: Accept>(
                 let stream = match socket.accept().await {
                     Ok((stream, _)) => stream,
                     Err(error) => {
-                        warn!(%error, "a connection could not be accepted");
+                        warn!(error = %Sanitized(&error), "a connection could not be accepted");
                         sleep(&*io, PAUSE).await;
                         continue;
                     }

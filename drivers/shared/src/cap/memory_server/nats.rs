@@ -16,7 +16,7 @@ use crate::cap::{MemoryBus, Message};
 use crate::io::clock::sleep;
 use crate::io::conn::write;
 use crate::io::sync::{Signal, lock};
-use crate::io::{Io, Stream};
+use crate::io::{Io, Sanitized, Stream};
 
 /// How long a client that is closed may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ pub(super) async fn serve(io: Arc<dyn Io>, stream: Stream, bus: MemoryBus) {
                 Ok(0) => lock(&connection.state).link.receive_end(),
                 Ok(count) => lock(&connection.state).link.receive(&buffer[..count]),
                 Err(error) => {
-                    debug!(%error, "a client of the bus is lost");
+                    debug!(error = %Sanitized(&error), "a client of the bus is lost");
                     return;
                 }
             }
@@ -91,7 +91,7 @@ pub(super) async fn serve(io: Arc<dyn Io>, stream: Stream, bus: MemoryBus) {
                 continue;
             }
             if let Err(error) = write(&mut output, &bytes).await {
-                debug!(%error, "a client of the bus is lost");
+                debug!(error = %Sanitized(&error), "a client of the bus is lost");
                 return;
             }
             bytes.clear();
@@ -131,7 +131,7 @@ impl Connection {
                     self.publish(Message { subject, reply, payload }, headers.is_empty());
                 }
                 NatsServerEvent::Closed(reason) => {
-                    debug!(%reason, "a client of the bus has ended");
+                    debug!(reason = %Sanitized(&reason), "a client of the bus has ended");
                     state.is_over = true;
                     let ended = std::mem::take(&mut state.subscriptions);
                     drop(state);

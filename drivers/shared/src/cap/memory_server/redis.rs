@@ -6,8 +6,8 @@ use nuncio_link::resp::{RespCommand, RespReply, RespServerConfig, RespServerLink
 use tracing::debug;
 
 use crate::cap::{BlobError, BlobStore as _, MemoryStore};
-use crate::io::Stream;
 use crate::io::conn::write;
+use crate::io::{Sanitized, Stream};
 
 /// How many bytes of replies are queued until they are written before the next command.
 const MAX_OUTPUT: usize = 1 << 20;
@@ -16,7 +16,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: Stream, store: MemoryStore) {
     if let Err(error) = converse(stream, &store).await {
-        debug!(%error, "a client of the store is lost");
+        debug!(error = %Sanitized(&error), "a client of the store is lost");
     }
 }
 

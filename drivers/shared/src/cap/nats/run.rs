@@ -15,7 +15,7 @@ use super::hub::Hub;
 use super::pool::Pool;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::conn::write;
-use crate::io::{Driver, Io, Stream};
+use crate::io::{Driver, Io, Sanitized, Stream};
 
 /// How long a closing connection may take to write what is queued.
 const LINGER: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ impl<D: Driver> Runner<D> {
                 }
                 let reason = self.serve(stream).await;
                 if !self.hub.closing.is_cancelled() {
-                    warn!(%reason, "the connection to NATS is lost");
+                    warn!(reason = %Sanitized(&reason), "the connection to NATS is lost");
                 }
                 self.hub.disconnected(&reason);
                 self.pool.lost(made, monotonic());
@@ -68,7 +68,7 @@ impl<D: Driver> Runner<D> {
                 connection = match self.connect().await {
                     Some(Ok(connection)) => Some(connection),
                     Some(Err(error)) => {
-                        warn!(%error, "the attempt to connect to NATS failed");
+                        warn!(error = %Sanitized(&error), "the attempt to connect to NATS failed");
                         self.hub.disconnected(&error.to_string());
                         None
                     }

@@ -8,7 +8,7 @@ use nuncio_core::cap::{
 };
 
 use crate::cap::signer::RingVerifier;
-use crate::io::random;
+use crate::io::{Sanitized, random};
 
 /// Why a worker, a client or a router cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ impl Identity {
         match self.keys.take() {
             Some(keys) => Reading::new(Authentication::Signed(keys)),
             None => {
-                tracing::warn!(%id, "packets are accepted without a signature: no keys were given");
+                tracing::warn!(id = %Sanitized(&id), "packets are accepted without a signature: no keys were given");
                 Reading::new(Authentication::Unsigned)
             }
         }

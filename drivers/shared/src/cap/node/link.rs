@@ -11,6 +11,7 @@ use super::hub::{Hub, Link, Role, State};
 use super::inputs::Inputs;
 use super::wire::{Manner, Order};
 use crate::cap::bus::{Bus as _, BusError, BusState, Message, Received};
+use crate::io::Sanitized;
 use crate::io::timer::watch_deadlines;
 
 /// How many messages are passed to the machine until the other tasks of the thread have their turn.
@@ -85,13 +86,13 @@ async fn carry<R: Role>(hub: Arc<Hub<R>>, inputs: Arc<Inputs>) {
             Err(fault) => {
                 match &order {
                     Order::Publish { subject, bytes } => {
-                        error!(%subject, bytes = bytes.len(), error = %fault, "a packet cannot be published");
+                        error!(subject = %Sanitized(&subject), bytes = bytes.len(), error = %Sanitized(&fault), "a packet cannot be published");
                     }
                     Order::Reply { bytes, .. } => {
-                        error!(bytes = bytes.len(), error = %fault, "a request cannot be answered");
+                        error!(bytes = bytes.len(), error = %Sanitized(&fault), "a request cannot be answered");
                     }
                     Order::Subscribe { subject, .. } | Order::Unsubscribe { subject } => {
-                        error!(%subject, error = %fault, "a subject cannot be subscribed to");
+                        error!(subject = %Sanitized(&subject), error = %Sanitized(&fault), "a subject cannot be subscribed to");
                     }
                 }
                 hub.wire.done(None);

@@ -11,7 +11,7 @@ use super::connect::Connector;
 use super::hub::Hub;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::conn::write;
-use crate::io::{Driver, Stream};
+use crate::io::{Driver, Sanitized, Stream};
 
 /// How long a connection has to last to count as a success.
 const STEADY: Duration = Duration::from_secs(5);
@@ -44,14 +44,14 @@ impl<D: Driver> Runner<D> {
                     let made = monotonic();
                     self.hub.connected(link);
                     let reason = self.serve(stream).await;
-                    warn!(%reason, "the connection to Redis is lost");
+                    warn!(reason = %Sanitized(&reason), "the connection to Redis is lost");
                     self.hub.give_up(&reason);
                     if monotonic().duration_since(made) >= STEADY {
                         failed = 0;
                     }
                 }
                 Err(error) => {
-                    warn!(%error, "the attempt to connect to Redis failed");
+                    warn!(error = %Sanitized(&error), "the attempt to connect to Redis failed");
                     self.hub.give_up(&error);
                 }
             }

@@ -9,8 +9,8 @@ use tracing::{debug, error, info, warn};
 use super::policy::{JobPolicy, PolicyCheck};
 use super::state::{Action, RouterState};
 use crate::cap::node::hub::{Hub, Role};
-use crate::io::Io;
 use crate::io::sync::caught;
+use crate::io::{Io, Sanitized};
 
 /// A function of the application that is told of events, with the id of the job.
 pub(crate) type OnEvent = Box<dyn Fn(&RouterEvent, Option<&str>) + Send + Sync>;
@@ -30,7 +30,7 @@ impl Role for RouterRole {
         match action {
             Action::Acknowledge(acknowledgement) => hub.io.spawn(Box::pin(async move {
                 if let Err(error) = acknowledgement.acknowledge().await {
-                    debug!(%error, "a message was not acknowledged, and comes again");
+                    debug!(error = %Sanitized(&error), "a message was not acknowledged, and comes again");
                 }
             })),
             Action::Check(job, check) => ask(hub, job, *check),
@@ -51,7 +51,7 @@ fn ask(hub: &Arc<Hub<RouterRole>>, job: RouterJob, check: PolicyCheck) {
             Decision::Deny { reason: "the policy has failed".to_owned() }
         });
         if let Err(refused) = task.run(|state, now| state.machine.decide(now, job, decision)) {
-            warn!(job_id, %refused, "a decision of the policy was refused");
+            warn!(job_id, refused = %Sanitized(&refused), "a decision of the policy was refused");
         }
     }));
 }
@@ -79,10 +79,14 @@ fn report(hub: &Hub<RouterRole>, event: &RouterEvent, job_id: Option<&str>) {
             warn!(?worker, ?reason, "a request for a trust session was rejected");
         }
         RouterEvent::Trust(AuthorityEvent::Dropped) => debug!("a request for a trust session got no answer"),
-        RouterEvent::Refused { subject, reason } => warn!(%subject, error = %reason, "a packet was refused"),
-        RouterEvent::Unsendable { subject, reason } => error!(%subject, error = %reason, "a packet was not sent"),
+        RouterEvent::Refused { subject, reason } => {
+            warn!(subject = %Sanitized(&subject), error = %Sanitized(&reason), "a packet was refused");
+        }
+        RouterEvent::Unsendable { subject, reason } => {
+            error!(subject = %Sanitized(&subject), error = %Sanitized(&reason), "a packet was not sent");
+        }
         RouterEvent::PrefixPair { subject } => {
-            warn!(%subject, "receivers disagree about the signature, because a map has a key that another key begins with");
+            warn!(subject = %Sanitized(&subject), "receivers disagree about the signature, because a map has a key that another key begins with");
         }
         _ => {}
     }

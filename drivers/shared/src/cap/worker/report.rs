@@ -1,5 +1,6 @@
 //! What a worker logs and counts.
 
+use crate::io::Sanitized;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nuncio_core::cap::{JobStatus, WorkerEvent};
@@ -36,10 +37,14 @@ fn log(event: &WorkerEvent, ids: Option<&Ids>) {
     let job_id = ids.map_or("", |ids| &ids.job_id);
     let trace_id = ids.map_or("", |ids| &ids.trace_id);
     match event {
-        WorkerEvent::Refused { subject, reason } => warn!(%subject, error = %reason, "a packet was refused"),
-        WorkerEvent::Unsendable { subject, reason } => error!(%subject, error = %reason, "a packet was not sent"),
+        WorkerEvent::Refused { subject, reason } => {
+            warn!(subject = %Sanitized(&subject), error = %Sanitized(&reason), "a packet was refused");
+        }
+        WorkerEvent::Unsendable { subject, reason } => {
+            error!(subject = %Sanitized(&subject), error = %Sanitized(&reason), "a packet was not sent");
+        }
         WorkerEvent::PrefixPair { subject } => {
-            warn!(%subject, "receivers disagree about the signature, because a map has a key that another key begins with");
+            warn!(subject = %Sanitized(&subject), "receivers disagree about the signature, because a map has a key that another key begins with");
         }
         WorkerEvent::Retried { failures, message, .. } => {
             warn!(job_id, trace_id, failures, error = ?message, "an attempt has failed, and another one follows");
@@ -47,7 +52,7 @@ fn log(event: &WorkerEvent, ids: Option<&Ids>) {
         WorkerEvent::Recovered { .. } => info!(job_id, trace_id, "the output is stored already; no handler is called"),
         WorkerEvent::Trusted { is_renewal, .. } => info!(is_renewal, "the scheduler trusts the worker"),
         WorkerEvent::TrustFailed { reason } => {
-            warn!(error = %reason, "the worker could not prove itself to the scheduler, and tries again later");
+            warn!(error = %Sanitized(&reason), "the worker could not prove itself to the scheduler, and tries again later");
         }
         WorkerEvent::TrustExpired => warn!("the worker's session with the scheduler has expired"),
         _ => {}

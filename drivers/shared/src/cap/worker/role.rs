@@ -18,7 +18,7 @@ use crate::cap::blob::{BlobError, BlobStore};
 use crate::cap::node::hub::{Hub, Role, State as _};
 use crate::io::clock::timeout;
 use crate::io::sync::Watch;
-use crate::io::{BoxFuture, Spawn};
+use crate::io::{BoxFuture, Sanitized, Spawn};
 
 /// The parts of a worker beside its machine.
 pub(crate) struct WorkerRole {
@@ -105,7 +105,7 @@ fn fetch(hub: &Arc<Hub<WorkerRole>>, attempt: Attempt, pointer: Pointer) {
             Err(error) => Fetched::Failed(error.to_string()),
         };
         if let Err(refused) = task.run(|state, now| state.machine.fetched(now, attempt, fetched)) {
-            debug!(%refused, "an input came too late");
+            debug!(refused = %Sanitized(&refused), "an input came too late");
         }
     }));
 }
@@ -119,7 +119,7 @@ fn look(hub: &Arc<Hub<WorkerRole>>, attempt: Attempt, pointer: Pointer) {
             Err(error) => Fetched::Failed(error.to_string()),
         };
         if let Err(refused) = task.run(|state, now| state.machine.looked(now, attempt, found)) {
-            debug!(%refused, "a stored output came too late");
+            debug!(refused = %Sanitized(&refused), "a stored output came too late");
         }
     }));
 }
@@ -134,7 +134,7 @@ fn store(hub: &Arc<Hub<WorkerRole>>, attempt: Attempt, pointer: Pointer, output:
             None => Err(format!("the blob store did not answer within {limit:?}")),
         };
         if let Err(refused) = task.run(|state, now| state.machine.stored(now, attempt, stored)) {
-            debug!(%refused, "an output was stored too late");
+            debug!(refused = %Sanitized(&refused), "an output was stored too late");
         }
     }));
 }
@@ -146,7 +146,7 @@ fn request(hub: &Arc<Hub<WorkerRole>>, id: TrustRequest, subject: Subject, bytes
         let reply = task.bus.request(&subject.to_string(), bytes, limit).await;
         let reply = reply.map(|message| message.payload).map_err(|error| error.to_string());
         if let Err(refused) = task.run(|state, now| state.machine.replied(now, id, reply)) {
-            debug!(%refused, "a reply of the scheduler came too late");
+            debug!(refused = %Sanitized(&refused), "a reply of the scheduler came too late");
         }
     }));
 }

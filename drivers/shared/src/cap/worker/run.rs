@@ -17,6 +17,7 @@ use super::job::{Job, Reports};
 use super::middleware;
 use super::role::{Start, WorkerRole};
 use crate::cap::node::hub::Hub;
+use crate::io::Sanitized;
 use crate::io::clock::sleep;
 
 /// Starts the handler of a job on the executor of the worker.
@@ -100,7 +101,7 @@ impl Unfinished {
             Err(failure) => state.machine.fail(now, attempt, failure.into()),
         });
         if let Err(refused) = concluded {
-            debug!(%refused, "the job has ended before its handler");
+            debug!(refused = %Sanitized(&refused), "the job has ended before its handler");
         }
     }
 }

@@ -14,10 +14,10 @@ use nuncio_core::time::Time;
 use tracing::{debug, error, info};
 
 use super::key::SigningKey;
-use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::sync::{CancellationToken, Signal, lock};
 use crate::io::writer::Queue;
+use crate::io::{Io, Sanitized};
 
 /// A function of the application that is told of events.
 pub(crate) type OnEvent = Box<dyn Fn(&CoordinatorEvent) + Send + Sync>;
@@ -149,12 +149,16 @@ impl Hub {
     fn report(&self, event: &CoordinatorEvent) {
         match event {
             CoordinatorEvent::Started { session, application, .. } => {
-                debug!(%session, %application, "a session was opened");
+                debug!(session = %Sanitized(&session), application = %Sanitized(&application), "a session was opened");
             }
-            CoordinatorEvent::Ended { session, reason, .. } => debug!(%session, ?reason, "a session has ended"),
-            CoordinatorEvent::Suspended { session, reason, .. } => info!(%session, ?reason, "a session was suspended"),
-            CoordinatorEvent::EdgeCreated { edge, .. } => debug!(%edge, "an edge was created"),
-            CoordinatorEvent::EdgeRevoked { edge, .. } => debug!(%edge, "an edge was revoked"),
+            CoordinatorEvent::Ended { session, reason, .. } => {
+                debug!(session = %Sanitized(&session), ?reason, "a session has ended");
+            }
+            CoordinatorEvent::Suspended { session, reason, .. } => {
+                info!(session = %Sanitized(&session), ?reason, "a session was suspended");
+            }
+            CoordinatorEvent::EdgeCreated { edge, .. } => debug!(edge = %Sanitized(&edge), "an edge was created"),
+            CoordinatorEvent::EdgeRevoked { edge, .. } => debug!(edge = %Sanitized(&edge), "an edge was revoked"),
             _ => {}
         }
         if let Some(on_event) = &self.on_event

@@ -20,9 +20,9 @@ use super::http::HttpClient;
 use super::http::origin::Endpoint;
 use super::lifecycle::Hooks;
 use super::token::Tokens;
-use crate::io::Driver;
 use crate::io::clock::Clock;
 use crate::io::sync::{CancellationToken, Signal, lock};
+use crate::io::{Driver, Sanitized};
 
 /// The state that the handles and tasks of one application share.
 pub(crate) struct Hub<D: Driver> {
@@ -97,7 +97,7 @@ impl<D: Driver> Hub<D> {
     /// Terminates a session for which no handle is left. Its lifetime ends it if this fails.
     pub(super) fn abandon(&self, session: &SessionId) {
         if let Err(refused) = self.run(|state, now| state.client().terminate(now, session.clone()).map(drop)) {
-            warn!(%session, error = %refused, "a session is not terminated; it ends with its lifetime");
+            warn!(session = %Sanitized(&session), error = %Sanitized(&refused), "a session is not terminated; it ends with its lifetime");
         }
     }
 

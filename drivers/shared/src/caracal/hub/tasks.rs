@@ -12,7 +12,7 @@ use super::{Hub, HubParts};
 use crate::caracal::request::to_http;
 use crate::io::sync::{CancellationToken, lock};
 use crate::io::timer::watch_deadlines;
-use crate::io::{Driver, Io as _};
+use crate::io::{Driver, Io as _, Sanitized};
 
 /// Returns a hub whose tasks run on its thread until it is closed.
 pub(in crate::caracal) fn start<D: Driver>(parts: HubParts<D>) -> Arc<Hub<D>> {
@@ -60,7 +60,7 @@ pub(in crate::caracal) fn unawaited<D: Driver>(hub: &Hub<D>, event: &ClientEvent
         }
         ClientEvent::Failed { why: CallFailure::Closed, .. } => {}
         ClientEvent::Failed { why, .. } => {
-            warn!(error = %why, "a call to the coordinator failed, for whose result no task waits");
+            warn!(error = %Sanitized(&why), "a call to the coordinator failed, for whose result no task waits");
         }
         _ => debug!("no task waits for the result of a call"),
     }
@@ -69,15 +69,15 @@ pub(in crate::caracal) fn unawaited<D: Driver>(hub: &Hub<D>, event: &ClientEvent
 fn report<D: Driver>(hub: &Hub<D>, event: ClientEvent) {
     match event {
         ClientEvent::Suspended(session) => {
-            info!(%session, "the coordinator has suspended the session");
+            info!(session = %Sanitized(&session), "the coordinator has suspended the session");
             hub.hooks.suspended(&session);
         }
         ClientEvent::Resumed(session) => {
-            info!(%session, "the coordinator has resumed the session");
+            info!(session = %Sanitized(&session), "the coordinator has resumed the session");
             hub.hooks.resumed(&session);
         }
         ClientEvent::Ended { session, why } => {
-            warn!(%session, reason = ?why, "the session has ended by itself");
+            warn!(session = %Sanitized(&session), reason = ?why, "the session has ended by itself");
             hub.hooks.lost(&session, why);
         }
         ClientEvent::Closed => hub.stopped.cancel(),
@@ -102,7 +102,7 @@ async fn send<D: Driver>(hub: Arc<Hub<D>>, id: RequestId, request: Request, give
             hub.run(|state, now| state.answered(now, id, status, retry_after, response.body()));
         }
         Some(Err(error)) => {
-            warn!(%error, "a request to the coordinator has no response");
+            warn!(error = %Sanitized(&error), "a request to the coordinator has no response");
             let failure = if error.is_uncertain() { TransportFailure::Lost } else { TransportFailure::NotSent };
             hub.run(|state, now| state.failed(now, id, failure, error.to_string()));
         }

@@ -14,7 +14,7 @@ use crate::caracal::app::Caracal;
 use crate::caracal::context::{ActiveContext, InContext};
 #[cfg(feature = "jwt")]
 use crate::caracal::mandate::MandateVerifier;
-use crate::io::{BoxFuture, Driver};
+use crate::io::{BoxFuture, Driver, Sanitized};
 
 /// Runs each request of an HTTP server in the context of its caller. From [`Caracal::layer`].
 ///
@@ -71,7 +71,7 @@ impl<D: Driver> ServerLayer<D> {
                     request.extensions_mut().insert(mandate);
                 }
                 Err(fault) => {
-                    debug!(%fault, "the token of a request was refused");
+                    debug!(fault = %Sanitized(&fault), "the token of a request was refused");
                     return Err((fault.status(), fault.code()));
                 }
             }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::{Mandate, MandateFault, MandateVerifier};
 use crate::auth::{Claim, JwtError, Rejection, Verifier};
-use crate::io::Driver;
+use crate::io::{Driver, Sanitized};
 
 /// What is escaped in a part of a principal: everything but letters, digits, `-`, `.`, `_` and `~`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -30,7 +30,7 @@ impl<D: Driver> Verifier for MandateVerifier<D> {
         match self.verify(&token).await {
             Ok(mandate) => Ok(mandate.principal()),
             Err(fault) => {
-                warn!(client = claim.client, %fault, "a mandate was refused");
+                warn!(client = claim.client, fault = %Sanitized(&fault), "a mandate was refused");
                 Err(rejection(&fault))
             }
         }

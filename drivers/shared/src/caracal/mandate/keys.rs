@@ -17,7 +17,7 @@ use crate::caracal::http::HttpClient;
 use crate::caracal::http::origin::Endpoint;
 use crate::io::clock::monotonic;
 use crate::io::sync::lock;
-use crate::io::{Driver, Io as _};
+use crate::io::{Driver, Io as _, Sanitized};
 
 /// How long keys are used before they are fetched again.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -112,7 +112,7 @@ impl<D: Driver> Keys<D> {
         match fetched {
             Ok(keys) => (held.keys, held.fault) = (keys, None),
             Err(fault) => {
-                warn!(%fault, "the keys of the issuer could not be fetched; those that were fetched before stay valid");
+                warn!(fault = %Sanitized(&fault), "the keys of the issuer could not be fetched; those that were fetched before stay valid");
                 held.fault = Some(fault);
             }
         }

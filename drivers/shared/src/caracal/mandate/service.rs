@@ -14,7 +14,7 @@ use crate::auth::ClientTls;
 use crate::caracal::app::error::ConfigError;
 use crate::caracal::http::origin::Endpoint;
 use crate::caracal::http::{HttpClient, HttpConfig};
-use crate::io::Driver;
+use crate::io::{Driver, Sanitized};
 
 const SERVICE: &str = "token service";
 
@@ -91,7 +91,7 @@ impl<D: Driver> MandateVerifier<D> {
         }
         if !service.origin.is_tls && !service.origin.is_loopback() {
             let origin = &service.origin;
-            warn!(%origin, "the keys of mandates are fetched in clear; whoever is on the way can replace them");
+            warn!(origin = %Sanitized(&origin), "the keys of mandates are fetched in clear; whoever is on the way can replace them");
         }
         let thread = D::thread("nuncio-caracal")?;
         let http = HttpClient::new(

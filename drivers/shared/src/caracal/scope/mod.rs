@@ -16,7 +16,7 @@ use super::app::Owner;
 use super::context::ActiveContext;
 use super::error::CallError;
 use super::event::event;
-use crate::io::Driver;
+use crate::io::{Driver, Sanitized};
 
 /// An open session. It is terminated when it ends: by [`run`](Scope::run), by [`close`](Scope::close), or when it is
 /// dropped.
@@ -64,7 +64,7 @@ impl<D: Driver> Scope<D> {
         if self.kind == Kind::Service {
             self.is_open = false;
         } else if let Err(error) = self.terminated().await {
-            warn!(session = %self.session, %error, "a session is not terminated; it ends with its lifetime");
+            warn!(session = %Sanitized(&self.session), error = %Sanitized(&error), "a session is not terminated; it ends with its lifetime");
         }
         output.unwrap_or_else(|panic| resume_unwind(panic))
     }
@@ -102,7 +102,7 @@ impl<D: Driver> Drop for Scope<D> {
             && self.kind != Kind::Service
             && let Err(refused) = self.terminate()
         {
-            warn!(session = %self.session, error = %refused, "a session is not terminated; it ends with its lifetime");
+            warn!(session = %Sanitized(&self.session), error = %Sanitized(&refused), "a session is not terminated; it ends with its lifetime");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::source::{Prepared, TokenFault};
 use crate::caracal::http::HttpClient;
 use crate::io::clock::{Clock, micros, timeout};
 use crate::io::sync::lock;
-use crate::io::{Driver, Io as _};
+use crate::io::{Driver, Io as _, Sanitized};
 
 /// The present token, and how the next one is fetched.
 pub(crate) struct Tokens<D: Driver> {
@@ -159,7 +159,7 @@ impl<D: Driver> Tokens<D> {
                 (is_same && self.source.is_fixed()).then_some(TokenFault::Fixed)
             }
             Err(fault) => {
-                warn!(%fault, "there is no new token");
+                warn!(fault = %Sanitized(&fault), "there is no new token");
                 Some(fault)
             }
         };

@@ -3,6 +3,7 @@
 use nuncio_core::caracal::CoordinatorRecord;
 
 use super::{Records, RecordsError};
+use crate::io::Sanitized;
 use crate::io::writer::Commit;
 
 /// The records that are added before the first compaction.
@@ -47,7 +48,7 @@ impl Commit<CoordinatorRecord> for Store {
             && let Err(error) = self.load()
         {
             // The records are durable. That more are kept than needed can wait for the next time.
-            tracing::warn!(%error, "records that are not needed cannot be deleted; it is tried again later");
+            tracing::warn!(error = %Sanitized(&error), "records that are not needed cannot be deleted; it is tried again later");
             self.added = 0;
         }
         Ok(())
