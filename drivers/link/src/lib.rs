@@ -98,6 +98,7 @@
 
 mod buffer;
 mod client;
+mod control;
 mod event;
 mod head;
 #[cfg(feature = "caracal")]

@@ -17,6 +17,8 @@ pub enum Refusal {
     Origin,
     /// 400: the [`DialectCheck`](crate::DialectCheck) does not know the dialect that the URL asks for.
     Dialect,
+    /// 400: the request has a body, which would be read as frames.
+    Body,
     /// 404: the path is not that of the endpoint.
     Path,
     /// 405: the method is not GET.
@@ -38,7 +40,7 @@ impl Refusal {
     /// Returns the HTTP status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Malformed | Self::Dialect => 400,
+            Self::Malformed | Self::Dialect | Self::Body => 400,
             Self::Host | Self::Origin => 403,
             Self::Path => 404,
             Self::Method => 405,
@@ -65,6 +67,7 @@ impl Refusal {
                 "the URL asks for an unknown dialect; leave the parameter dialect out, \
                  or set it to a name such as spec, go-1.1 or java-1.0"
             }
+            Self::Body => "an upgrade request has no body; send it without Content-Length and Transfer-Encoding",
             Self::Path => "nothing is served at this path; check the path in the client's URL",
             Self::Method => "only GET requests are upgraded to WebSocket",
             Self::Slow => "the request did not arrive in time; send it at once after connecting",
@@ -99,6 +102,7 @@ impl Refusal {
             | Self::Host
             | Self::Origin
             | Self::Dialect
+            | Self::Body
             | Self::Path
             | Self::Slow
             | Self::HeadTooLong

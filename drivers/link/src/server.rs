@@ -124,6 +124,9 @@ impl ServerOptions {
         if path.is_some_and(|path| target.path() != path) {
             return Err(Refusal::Path);
         }
+        if has_body(http.headers()) {
+            return Err(Refusal::Body);
+        }
         let request = Request {
             target: target.to_string(),
             host: named.to_string(),
@@ -142,6 +145,12 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     let mut values = headers.get_all(name).iter();
     let value = values.next().map(|value| value.to_str().map_err(|_| Refusal::Malformed)).transpose()?;
     if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(value) }
+}
+
+/// Returns whether a body follows the head (RFC 9112 §6.3).
+fn has_body(headers: &HeaderMap) -> bool {
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    headers.contains_key(header::TRANSFER_ENCODING) || lengths.into_iter().any(|length| length != "0")
 }
 
 /// Returns the subprotocol to choose. Clients that offer one may fail if none is chosen, and clients fail if one is

@@ -3,6 +3,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use bytes::Bytes;
 use tungstenite::{
     Error, Message, Utf8Bytes,
+    error::ProtocolError,
     protocol::{
         CloseFrame, Role, WebSocketConfig, WebSocketContext,
         frame::{
@@ -14,6 +15,7 @@ use tungstenite::{
 
 use crate::{
     buffer::{Buffer, Output},
+    control::{Control, Next, is_registered},
     event::{Cause, Closed, code},
 };
 
@@ -28,6 +30,7 @@ pub(crate) struct Socket {
     context: WebSocketContext,
     role: Role,
     max_message: usize,
+    control: Control,
     /// How the link will be reported to have ended, if the driver has closed it.
     closing: Option<Closed>,
     /// Bytes that were read since the last message, up to a read buffer of them less.
@@ -48,7 +51,14 @@ impl Socket {
             .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        Self { context: WebSocketContext::new(role, Some(config)), role, max_message, closing: None, partial: 0 }
+        Self {
+            context: WebSocketContext::new(role, Some(config)),
+            role,
+            max_message,
+            control: Control::default(),
+            closing: None,
+            partial: 0,
+        }
     }
 
     /// Changes the maximum length of a message.
@@ -70,9 +80,10 @@ impl Socket {
     }
 
     pub(crate) fn poll(&mut self, pipe: &mut Pipe<'_>) -> Option<Step> {
+        let masked = matches!(self.role, Role::Server);
         while pipe.output.own() <= OWN_OUTPUT_LIMIT {
             let before = pipe.input.len();
-            let read = self.context.read(pipe);
+            let read = self.context.read(&mut Input { pipe, control: &mut self.control, masked });
             self.partial += before - pipe.input.len();
             if matches!(read, Ok(Message::Text(_) | Message::Binary(_))) {
                 self.partial = 0;
@@ -97,11 +108,27 @@ impl Socket {
                     return Some(Step::Closed(self.closed_by_peer(frame, pipe)));
                 }
                 Ok(Message::Pong(_) | Message::Frame(_)) => {}
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return self.held_back(pipe),
                 Err(error) => return Some(Step::Closed(self.fail(&error, pipe))),
             }
         }
         None
+    }
+
+    /// Handles a frame that tungstenite was not given, once it has read everything before it.
+    fn held_back(&mut self, pipe: &mut Pipe<'_>) -> Option<Step> {
+        match self.control.next(pipe.input.as_slice(), matches!(self.role, Role::Server)) {
+            Next::TooLong => Some(Step::Closed(self.fail(&ProtocolError::ControlFrameTooBig.into(), pipe))),
+            Next::Close { code, reason, length } => {
+                pipe.input.consume(length);
+                let closed = self.closing.take().unwrap_or_else(|| {
+                    self.write_close(code, &reason, pipe);
+                    Closed::new(Cause::Peer, code, reason)
+                });
+                Some(Step::Closed(closed))
+            }
+            Next::Pass(_) | Next::Incomplete => None,
+        }
     }
 
     pub(crate) fn send(&mut self, frame: &[u8], pipe: &mut Pipe<'_>) {
@@ -145,7 +172,7 @@ impl Socket {
             return closed;
         }
         let (code, reason) = match error {
-            Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 return Closed::lost("the connection ended without a close frame");
             }
             Error::Capacity(_) => (code::TOO_BIG, format!("a message is longer than {} bytes", self.max_message)),
@@ -159,10 +186,9 @@ impl Socket {
     }
 
     fn write_close(&mut self, code: u16, reason: &str, pipe: &mut Pipe<'_>) {
-        let code = CloseCode::from(code);
         let fits = (0..=reason.len().min(REASON_LIMIT)).rev().find(|&end| reason.is_char_boundary(end));
         let reason = &reason[..fits.unwrap_or(0)];
-        let frame = code.is_allowed().then(|| CloseFrame { code, reason: reason.into() });
+        let frame = is_registered(code).then(|| CloseFrame { code: CloseCode::from(code), reason: reason.into() });
         infallible(&self.context.close(pipe, frame));
     }
 
@@ -184,16 +210,43 @@ pub(crate) struct Pipe<'a> {
     pub(crate) ended: bool,
 }
 
-impl Read for Pipe<'_> {
+/// The pipe, without the frames that this side handles itself.
+struct Input<'a, 'b> {
+    pipe: &'a mut Pipe<'b>,
+    control: &'a mut Control,
+    masked: bool,
+}
+
+impl Read for Input<'_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() && !self.ended {
-            // `Ok(0)` would be the end of the stream.
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let count = self.input.len().min(into.len());
-        into[..count].copy_from_slice(&self.input.as_slice()[..count]);
-        self.input.consume(count);
+        let received = self.pipe.input.as_slice();
+        let count = match self.control.next(received, self.masked) {
+            Next::Pass(count) => count.min(into.len()),
+            // The rest of the frame will not come. `Ok(0)` is the end of the stream.
+            Next::Incomplete if self.pipe.ended => return Ok(0),
+            Next::Incomplete | Next::TooLong | Next::Close { .. } => return Err(ErrorKind::WouldBlock.into()),
+        };
+        into[..count].copy_from_slice(&received[..count]);
+        self.control.passed(received, count);
+        self.pipe.input.consume(count);
         Ok(count)
+    }
+}
+
+impl Write for Input<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pipe.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Pipe<'_> {
+    /// Reads nothing: tungstenite reads an [`Input`] only, and asks for this to write.
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
     }
 }
 

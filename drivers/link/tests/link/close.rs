@@ -113,6 +113,77 @@ fn the_peers_close_is_reported_with_its_reason_and_answered() {
 }
 
 #[test]
+fn every_registered_close_code_is_accepted_and_sent() {
+    for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
+        let payload = close_payload(code, "überlastet");
+        let bytes = [text("before"), client_frame(true, CLOSE, &payload), text("after")].concat();
+        for bytewise in [false, true] {
+            let mut link = open_server(1000);
+            let events = if bytewise { feed_bytewise(&mut link, &bytes) } else { feed(&mut link, &bytes) };
+            assert_eq!(events[0], frame("before"));
+            let closed = only_closed(events[1..].to_vec());
+            assert_eq!((closed.cause, closed.code, &*closed.reason), (Cause::Peer, code, "überlastet"));
+            assert_eq!(output(&mut link), server_frame(true, CLOSE, &payload), "{code} is answered");
+            assert!(link.is_finished());
+        }
+        let mut client = open_client();
+        let closed = only_closed(feed(&mut client, &server_frame(true, CLOSE, &payload)));
+        assert_eq!((closed.cause, closed.code, &*closed.reason), (Cause::Peer, code, "überlastet"));
+
+        let mut link = open_server(1000);
+        link.close(code, "überlastet");
+        assert_eq!(output(&mut link), server_frame(true, CLOSE, &payload), "{code} is sent");
+        assert_closed(feed(&mut link, &client_frame(true, CLOSE, &close_payload(1014, ""))), Cause::Us, code);
+        assert!(link.output().is_empty());
+    }
+}
+
+#[test]
+fn a_close_between_the_fragments_of_a_message_ends_the_link() {
+    let mut link = open_server(100);
+    let bytes = [client_frame(false, TEXT, b"half"), client_frame(true, CLOSE, &close_payload(1014, "gateway"))];
+    assert_closed(feed(&mut link, &bytes.concat()), Cause::Peer, 1014);
+}
+
+#[test]
+fn a_close_that_is_not_well_formed_is_a_fault_whatever_its_code() {
+    let payload = close_payload(1014, "x");
+    let not_utf8 = [&close_payload(1014, "")[..], b"\xff"].concat();
+    for (bytes, code) in [
+        (client_frame(false, CLOSE, &payload), code::PROTOCOL),
+        (server_frame(true, CLOSE, &payload), code::PROTOCOL),
+        (client_frame(true, CLOSE, &not_utf8), code::NOT_UTF8),
+    ] {
+        let mut link = open_server(100);
+        assert_closed(feed(&mut link, &bytes), Cause::Fault, code);
+    }
+    let mut client = open_client();
+    assert_closed(feed(&mut client, &client_frame(true, CLOSE, &payload)), Cause::Fault, code::PROTOCOL);
+
+    let mut link = open_server(100);
+    link.receive(&client_frame(true, CLOSE, &payload)[..5]);
+    link.receive_end();
+    assert_closed(drain(&mut link), Cause::Lost, code::ABNORMAL);
+}
+
+#[test]
+fn a_control_frame_over_125_bytes_is_refused_by_its_header() {
+    for opcode in [CLOSE, PING, PONG] {
+        for length in [126, 0xffff, usize::MAX] {
+            let mut link = open_server(1 << 20);
+            let bytes = [text("before"), header(true, opcode, length, 0x80)[..2].to_vec()].concat();
+            let events = feed_bytewise(&mut link, &bytes);
+            assert_eq!(events[0], frame("before"));
+            assert_closed(events[1..].to_vec(), Cause::Fault, code::PROTOCOL);
+        }
+        let mut link = open_server(1000);
+        let longest = client_frame(true, PING, &[7; 125]);
+        assert_eq!(feed_bytewise(&mut link, &longest), []);
+        assert_eq!(output(&mut link), server_frame(true, PONG, &[7; 125]));
+    }
+}
+
+#[test]
 fn a_close_without_code_is_1005_and_answered_without_one() {
     let mut link = open_server(100);
     assert_closed(feed(&mut link, &client_frame(true, CLOSE, b"")), Cause::Peer, code::NO_STATUS);

@@ -56,6 +56,20 @@ fn another_path_is_404() {
 }
 
 #[test]
+fn a_request_with_a_body_is_400() {
+    for line in [
+        "Content-Length: 5",
+        "Content-Length: 0\r\nContent-Length: 5",
+        "Content-Length: x",
+        "Transfer-Encoding: chunked",
+    ] {
+        let bytes = [request("/arcp", "a", &[line]), b"hello".to_vec()].concat();
+        refused(&options(), &bytes, Refusal::Body);
+    }
+    accepted(&options(), &request("/arcp", "a", &["Content-Length: 0"]));
+}
+
+#[test]
 fn another_method_is_405_and_names_the_allowed_one() {
     for method in ["POST", "HEAD", "OPTIONS"] {
         let head = refused(&options(), &replaced("GET ", &format!("{method} ")), Refusal::Method);
