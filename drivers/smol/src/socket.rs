@@ -9,8 +9,12 @@ use smol::net::{TcpListener, TcpStream};
 
 use crate::stream;
 
-pub(crate) async fn connect(host: String, port: u16) -> io::Result<Stream> {
-    let socket = TcpStream::connect((host, port)).await?;
+pub(crate) async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    smol::net::resolve((host, port)).await
+}
+
+pub(crate) async fn dial(address: SocketAddr) -> io::Result<Stream> {
+    let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     Ok(stream(socket))
 }

@@ -1,7 +1,7 @@
 //! What tokio provides to servers and clients.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use nuncio_shared::io::{Address, BoxFuture, Driver, Process, Spawn, Stream};
@@ -33,8 +33,12 @@ impl Driver for Tokio {
         }))
     }
 
-    fn connect(host: String, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
-        Box::pin(socket::connect(host, port))
+    fn resolve(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(socket::resolve(host, port))
+    }
+
+    fn dial(address: SocketAddr) -> BoxFuture<'static, io::Result<Stream>> {
+        Box::pin(socket::dial(address))
     }
 
     fn bind(address: Address, thread: &Arc<IoThread>) -> BoxFuture<'static, io::Result<Listener>> {

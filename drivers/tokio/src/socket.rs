@@ -10,8 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::stream;
 use crate::thread::IoThread;
 
-pub(crate) async fn connect(host: String, port: u16) -> io::Result<Stream> {
-    let socket = TcpStream::connect((host, port)).await?;
+pub(crate) async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+pub(crate) async fn dial(address: SocketAddr) -> io::Result<Stream> {
+    let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     Ok(stream(socket))
 }

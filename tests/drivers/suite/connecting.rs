@@ -146,3 +146,14 @@ fn without_reconnecting_a_first_connection_that_fails_is_an_error_at_once() {
         assert!(matches!(error, ClientBuildError::Session(SessionEnd::Unreachable { .. })), "{error}");
     });
 }
+
+#[test]
+fn a_name_is_reached_by_whichever_of_its_addresses_answers() {
+    within(async {
+        let server = builder().build().unwrap();
+        let listening = server.listen("127.0.0.1:0").await.unwrap();
+        // Where the name has an IPv6 address as well, nothing listens on it.
+        let url = listening.url().replace("127.0.0.1", "localhost");
+        super::support::echoes(&url).await;
+    });
+}

@@ -31,8 +31,11 @@ pub trait Driver: 'static {
     /// nothing was chosen and the calling thread has no default executor.
     fn agents(chosen: Option<Self::Agents>) -> Option<Spawn>;
 
-    /// Resolves a host and connects to it by TCP.
-    fn connect(host: String, port: u16) -> BoxFuture<'static, io::Result<Stream>>;
+    /// Resolves a host to its addresses, with the one first that the system prefers.
+    fn resolve(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+    /// Connects to an address by TCP.
+    fn dial(address: SocketAddr) -> BoxFuture<'static, io::Result<Stream>>;
 
     /// Resolves an address and listens on it; the socket belongs to `thread`.
     fn bind(address: Address, thread: &Arc<Self::Thread>) -> BoxFuture<'static, io::Result<Self::Listener>>;

@@ -10,11 +10,13 @@ pub(crate) mod alarm;
 pub(crate) mod clock;
 pub(crate) mod conn;
 pub(crate) mod descriptors;
+mod dial;
 mod driver;
 mod listener;
 pub(crate) mod memory;
 pub(crate) mod pipe;
 mod process;
+mod race;
 pub(crate) mod random;
 #[cfg(all(feature = "sqlite", any(feature = "cap", feature = "caracal")))]
 pub(crate) mod sqlite;
@@ -28,13 +30,14 @@ pub(crate) mod writer;
 pub use address::Address;
 pub use clock::monotonic;
 pub use descriptors::raise_descriptor_limit;
+pub use dial::connect;
 pub use driver::{Accept, Child, Driver, Io, Process, Spawn};
 pub use listener::widen_backlog;
 pub use sync::{CancellationToken, Signal};
+pub use text::{Sanitized, is_active, sanitize};
 
 /// A boxed future. Traits with async methods return it so that they can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-pub use text::{Sanitized, is_active, sanitize};
 
 /// A byte stream that is read and written.
 pub trait Duplex: AsyncRead + AsyncWrite + Send {}

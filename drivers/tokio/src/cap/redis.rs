@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_shared::cap::{BlobError, BlobStore, RedisOptions, Scheme};
-use nuncio_shared::io::{BoxFuture, CancellationToken, Sanitized, Stream, monotonic};
+use nuncio_shared::io::{BoxFuture, CancellationToken, Sanitized, Stream, connect, monotonic};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, cmd};
 use tokio::sync::Mutex;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 use tracing::{info, warn};
 
-use crate::socket;
+use crate::Tokio;
 
 /// A connection to Redis, made at the first operation, and again after it was lost. Operations share it.
 ///
@@ -136,7 +136,7 @@ impl RedisStore {
     async fn dial(&self, number: u64) -> Result<Open, BlobError> {
         let RedisOptions { host, port, user, password, database, .. } = &self.options;
         let unreachable = |error: &dyn fmt::Display| BlobError::Unreachable(format!("{host}:{port}: {error}"));
-        let stream = socket::connect(host.clone(), *port).await.map_err(|error| unreachable(&error))?;
+        let stream = connect::<Tokio>(host.clone(), *port, sleep_until).await.map_err(|error| unreachable(&error))?;
         let stream = self.secure(stream).await.map_err(|error| unreachable(&error))?;
         let mut login = RedisConnectionInfo::default().set_db(i64::from(*database));
         if let Some(user) = user {
@@ -184,6 +184,10 @@ impl RedisStore {
             warn!(failure, "the connection to Redis is lost; the next operation makes a new one");
         }
     }
+}
+
+fn sleep_until(at: Instant) -> BoxFuture<'static, ()> {
+    Box::pin(tokio::time::sleep_until(at.into()))
 }
 
 /// Whether the server has answered with an error, so that another connection would not help.

@@ -9,7 +9,7 @@ use nuncio_link::{ClientOptions, InvalidUrl};
 use super::transport::Transport;
 #[cfg(feature = "tls")]
 use crate::auth::tls::{Authorities, ClientTls, TlsError};
-use crate::io::{BoxFuture, Driver};
+use crate::io::{BoxFuture, Driver, Io as _, Stream, connect};
 
 /// Makes the connections of a client, on the client's own thread.
 pub(super) trait Connector<D: Driver>: Send + 'static {
@@ -76,6 +76,11 @@ impl<D> Url<D> {
     }
 }
 
+/// Connects to the host of a URL.
+async fn dialled<D: Driver>(thread: &D::Thread, options: &ClientOptions) -> io::Result<Stream> {
+    connect::<D>(options.host().to_owned(), options.port(), |at| thread.sleep_until(at)).await
+}
+
 impl<D: Driver> Connector<D> for Url<D> {
     #[cfg(feature = "tls")]
     fn set_tls(&mut self, tls: ClientTls) {
@@ -83,28 +88,32 @@ impl<D: Driver> Connector<D> for Url<D> {
     }
 
     #[cfg(feature = "tls")]
-    fn connect(&mut self, _thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
+    fn connect(&mut self, thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
         let options = self.options.clone();
         let tls = options.tls().then(|| self.tls());
-        let dialled = D::connect(options.host().to_owned(), options.port());
+        let thread = Arc::clone(thread);
         Box::pin(async move {
+            let stream = dialled::<D>(&thread, &options).await?;
             let stream = match tls {
-                None => dialled.await?,
-                Some(tls) => tls.map_err(io::Error::other)?.shake_hands(dialled.await?, options.host()).await?,
+                None => stream,
+                Some(tls) => tls.map_err(io::Error::other)?.shake_hands(stream, options.host()).await?,
             };
             Ok(Transport::websocket(stream, options))
         })
     }
 
     #[cfg(not(feature = "tls"))]
-    fn connect(&mut self, _thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
+    fn connect(&mut self, thread: &Arc<D::Thread>) -> BoxFuture<'static, io::Result<Transport>> {
         let options = self.options.clone();
         if options.tls() {
             let error = "this program was built without the driver's feature `tls`, so wss:// needs a connector of its \
                          own: see Client::over";
             return Box::pin(std::future::ready(Err(io::Error::new(io::ErrorKind::Unsupported, error))));
         }
-        let dialled = D::connect(options.host().to_owned(), options.port());
-        Box::pin(async move { Ok(Transport::websocket(dialled.await?, options)) })
+        let thread = Arc::clone(thread);
+        Box::pin(async move {
+            let stream = dialled::<D>(&thread, &options).await?;
+            Ok(Transport::websocket(stream, options))
+        })
     }
 }

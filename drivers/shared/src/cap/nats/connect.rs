@@ -12,7 +12,7 @@ use crate::auth::{Authorities, ClientTls};
 use crate::cap::bus::{NatsLogin, NatsOptions, NatsServer};
 use crate::io::clock::{Clock, timeout};
 use crate::io::conn::write;
-use crate::io::{Driver, Stream};
+use crate::io::{Driver, Io as _, Stream, connect};
 
 /// Makes the connections of one bus.
 pub(super) struct Connector<D> {
@@ -69,13 +69,19 @@ impl<D: Driver> Connector<D> {
     ) -> Result<Connection, NatsError> {
         let name = format!("{}:{}", server.host, server.port);
         let limit = self.options.connect_timeout;
-        let attempt = timeout(thread, limit, self.attempt(clock, server, name.clone()));
+        let attempt = timeout(thread, limit, self.attempt(thread, clock, server, name.clone()));
         let late = || NatsError::Unreachable { server: name, reason: format!("it did not answer within {limit:?}") };
         attempt.await.ok_or_else(late)?
     }
 
-    async fn attempt(&self, clock: Clock, server: NatsServer, name: String) -> Result<Connection, NatsError> {
-        let stream = match D::connect(server.host.clone(), server.port).await {
+    async fn attempt(
+        &self,
+        thread: &D::Thread,
+        clock: Clock,
+        server: NatsServer,
+        name: String,
+    ) -> Result<Connection, NatsError> {
+        let stream = match connect::<D>(server.host.clone(), server.port, |at| thread.sleep_until(at)).await {
             Ok(stream) => stream,
             Err(error) => return Err(unreachable(name, &error)),
         };

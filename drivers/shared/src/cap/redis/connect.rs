@@ -9,7 +9,7 @@ use nuncio_link::resp::{RespConfig, RespLink, RespReply, RespRequest};
 use crate::cap::blob::RedisOptions;
 use crate::io::clock::timeout;
 use crate::io::conn::write;
-use crate::io::{Driver, Stream};
+use crate::io::{Driver, Io as _, Stream, connect};
 
 /// Makes the connections of one store.
 pub(super) struct Connector<D> {
@@ -30,16 +30,17 @@ impl<D: Driver> Connector<D> {
     /// Makes one attempt. The error says what went wrong.
     pub(super) async fn connect(&self, thread: &D::Thread) -> Result<(Stream, RespLink), String> {
         let limit = self.options.connect_timeout;
-        let attempt = timeout(thread, limit, self.attempt()).await;
+        let attempt = timeout(thread, limit, self.attempt(thread)).await;
         attempt.unwrap_or_else(|| Err(format!("it did not answer within {limit:?}"))).map_err(|reason| {
             let RedisOptions { host, port, .. } = &self.options;
             format!("{host}:{port}: {reason}")
         })
     }
 
-    async fn attempt(&self) -> Result<(Stream, RespLink), String> {
+    async fn attempt(&self, thread: &D::Thread) -> Result<(Stream, RespLink), String> {
         let RedisOptions { host, port, user, password, database, .. } = &self.options;
-        let stream = D::connect(host.clone(), *port).await.map_err(|error| error.to_string())?;
+        let stream =
+            connect::<D>(host.clone(), *port, |at| thread.sleep_until(at)).await.map_err(|error| error.to_string())?;
         let mut stream = self.secured(stream).await?;
         let config = RespConfig { max_requests: self.options.pipeline.max(3), ..RespConfig::default() };
         let mut link = RespLink::new(config);

@@ -10,7 +10,7 @@ use super::origin::Origin;
 use crate::auth::{Authorities, ClientTls, TlsError};
 #[cfg(feature = "tls")]
 use crate::io::sync::lock;
-use crate::io::{Driver, Stream};
+use crate::io::{Driver, Io as _, Stream, connect};
 
 pub(super) struct Connector<D> {
     /// The TLS configuration, once one is needed.
@@ -29,8 +29,15 @@ impl<D: Driver> Connector<D> {
     }
 
     /// Makes a connection. The error says what went wrong.
-    pub(super) async fn connect(&self, origin: &Origin, config: Http1Config) -> Result<Connection, String> {
-        let stream = D::connect(origin.host.clone(), origin.port).await.map_err(|error| error.to_string())?;
+    pub(super) async fn connect(
+        &self,
+        thread: &D::Thread,
+        origin: &Origin,
+        config: Http1Config,
+    ) -> Result<Connection, String> {
+        let stream = connect::<D>(origin.host.clone(), origin.port, |at| thread.sleep_until(at))
+            .await
+            .map_err(|error| error.to_string())?;
         let stream = if origin.is_tls { self.secured(stream, origin).await? } else { stream };
         Ok(Connection::new(stream, Http1Link::new(config)))
     }

@@ -97,7 +97,7 @@ impl<D: Driver> HttpClient<D> {
         let mut connection = match permit.idle().await {
             Some(connection) => connection,
             None => {
-                let connecting = connector.connect(&origin, config.link);
+                let connecting = connector.connect(thread, &origin, config.link);
                 let connected = timeout(&**thread, config.connect_timeout, connecting).await;
                 let reason = connected
                     .unwrap_or_else(|| Err(format!("there was no connection within {:?}", config.connect_timeout)));
