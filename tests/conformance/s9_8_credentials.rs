@@ -393,3 +393,27 @@ fn s9_8_a_rotated_value_is_not_shown_to_an_owner_without_the_feature() {
     assert_eq!(rotated.body()["phase"], "credential_rotated");
     assert!(!rotated.text().contains("secret-rotated"), "{rotated:?}");
 }
+
+#[test]
+fn s14_a_request_that_came_by_a_proxy_in_clear_gets_no_credentials() {
+    let submit = json!({"agent": "slow", "lease_request": {"model.use": ["tier-fast/*"]}});
+    for (socket, request, are_shown) in [
+        (Via::Loopback, Via::Plain, false),
+        (Via::Tls, Via::Plain, false),
+        (Via::Plain, Via::Tls, true),
+        (Via::Loopback, Via::Loopback, true),
+    ] {
+        let mut w = World::with(|config| config.provisioner = true);
+        let conn = w.open_via(socket);
+        w.runtime.handle_via(w.now, conn, request);
+        w.hello(conn, "tok-alice", &FEATURES);
+        let welcome = w.expect(conn, "session.welcome");
+        let features = welcome.payload()["capabilities"]["features"].to_string();
+        assert_eq!(features.contains("provisioned_credentials"), are_shown, "{socket:?} {request:?}: {features}");
+        // What comes after the hello changes nothing.
+        w.runtime.handle_via(w.now, conn, if are_shown { Via::Plain } else { Via::Tls });
+        w.send_submit(conn, submit.clone());
+        let accepted = w.expect(conn, "job.accepted");
+        assert_eq!(accepted.payload().get("credentials").is_some(), are_shown, "{socket:?} {request:?}");
+    }
+}

@@ -1,4 +1,7 @@
+use nuncio_core::arcp::Via;
 use tungstenite::Utf8Bytes;
+
+use crate::forwarded::Forwarded;
 
 /// An event of a [`Link`](crate::Link): one `Open`, then any number of frames, then one `Closed`, then nothing. A link
 /// that does not open has only a `Closed`.
@@ -27,6 +30,8 @@ pub struct Request {
     pub origin: Option<String>,
     /// The negotiated subprotocol: the first offered one that begins with `arcp`. No deployed SDK offers one.
     pub subprotocol: Option<String>,
+    /// What the headers of proxies say; `None` without such a header. See [`via`](Request::via).
+    pub forwarded: Option<Forwarded>,
 }
 
 impl Request {
@@ -34,6 +39,38 @@ impl Request {
     pub fn dialect(&self) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
         query.split('&').find_map(|pair| pair.strip_prefix("dialect="))
+    }
+
+    /// Returns who could listen to the connection, which is `own` according to its socket.
+    ///
+    /// A request that has come by a proxy is [`Via::Tls`] if the proxy says so and is believed, and otherwise
+    /// [`Via::Plain`]. A proxy is believed on this machine, and everywhere with `behind_proxy`, which also says that there is
+    /// always one: a request that names none is then [`Via::Plain`].
+    ///
+    /// ```
+    /// use nuncio_core::arcp::Via;
+    /// use nuncio_link::{Forwarded, Request};
+    ///
+    /// let request = |forwarded| Request {
+    ///     target: "/arcp".to_owned(),
+    ///     host: "agents.example".to_owned(),
+    ///     origin: None,
+    ///     subprotocol: None,
+    ///     forwarded,
+    /// };
+    /// assert_eq!(request(None).via(Via::Loopback, false), Via::Loopback);
+    /// assert_eq!(request(Some(Forwarded::Unknown)).via(Via::Loopback, false), Via::Plain);
+    /// assert_eq!(request(Some(Forwarded::Tls)).via(Via::Loopback, false), Via::Tls);
+    /// assert_eq!(request(Some(Forwarded::Tls)).via(Via::Plain, false), Via::Plain);
+    /// assert_eq!(request(Some(Forwarded::Tls)).via(Via::Plain, true), Via::Tls);
+    /// assert_eq!(request(None).via(Via::Loopback, true), Via::Plain);
+    /// ```
+    pub fn via(&self, own: Via, behind_proxy: bool) -> Via {
+        match self.forwarded {
+            Some(Forwarded::Tls) if behind_proxy || own != Via::Plain => Via::Tls,
+            None if !behind_proxy => own,
+            Some(_) | None => Via::Plain,
+        }
     }
 }
 

@@ -100,6 +100,7 @@ mod buffer;
 mod client;
 mod control;
 mod event;
+mod forwarded;
 mod head;
 #[cfg(feature = "caracal")]
 pub mod http1;
@@ -116,6 +117,7 @@ mod socket;
 
 pub use client::{ClientOptions, InvalidHeader, InvalidUrl};
 pub use event::{Cause, Closed, LinkEvent, Request, code};
+pub use forwarded::Forwarded;
 pub use link::Link;
 pub use options::LinkOptions;
 pub use policy::{AllowedHost, AllowedOrigin, DialectCheck, HostPolicy, InvalidPolicy, OriginPolicy};

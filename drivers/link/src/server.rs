@@ -13,6 +13,7 @@ use tungstenite::{
 
 use crate::{
     event::Request,
+    forwarded::Forwarded,
     head::Head,
     options::LinkOptions,
     policy::{AllowedHost, DialectCheck, HostPolicy, OriginPolicy},
@@ -132,6 +133,7 @@ impl ServerOptions {
             host: named.to_string(),
             origin: origin.map(str::to_owned),
             subprotocol: subprotocol(http.headers()),
+            forwarded: Forwarded::of(http.headers()),
         };
         if request.dialect().is_some_and(|dialect| !self.dialects.allows(dialect)) {
             return Err(Refusal::Dialect);

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::client::Client;
+use super::server::Server;
 use super::support::{builder, connect, within};
 use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
 use nuncio_shared::arcp::{
-    AnyPrincipal, ClientError, Config, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext, ListQuery,
-    Provisioner, RequestFailure, Revocation, Secret, Shutdown, Submit,
+    AnyPrincipal, ClientError, ClientOptions, Config, Credential, ErrorCode, Fault, FinalStatus, Grant, JobContext,
+    ListQuery, ListenOptions, Provisioner, RequestFailure, Revocation, Secret, Shutdown, Submit, Transport, Via,
 };
 use serde_json::{Value, json};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::lock::Semaphore;
+use smol::net::TcpStream;
 
 /// An issuer that reports its calls.
 struct Issuer {
@@ -245,5 +248,50 @@ fn a_credential_value_in_use_refuses_the_submit() {
         let revocation = revoked.recv().await.unwrap();
         assert_ne!(revocation.job, *first.job_id(), "the first job keeps its credential");
         assert_eq!((revocation.id, revocation.value), (None, None), "everything minted for the second job is revoked");
+    });
+}
+
+/// Connects with these headers and returns how many credentials the client is shown.
+async fn shown_by_a_proxy(server: &Server, options: ListenOptions, headers: &[(&str, &str)]) -> usize {
+    let listening = server.listen_with("127.0.0.1:0", options).await.unwrap();
+    let mut request = ClientOptions::new(listening.url()).unwrap();
+    for (name, value) in headers {
+        request = request.header(name, value).unwrap();
+    }
+    let address = listening.address();
+    let connector = move || {
+        let request = request.clone();
+        async move { Ok(Transport::websocket(Box::pin(TcpStream::connect(address).await?), request)) }
+    };
+    let client = Client::over(connector, "tok-alice").connect().await.unwrap();
+    client.submit(&submit("echo")).await.unwrap().info().credentials.len()
+}
+
+#[test]
+fn a_proxy_on_this_machine_does_not_make_its_clients_local() {
+    within(async {
+        let (issuer, _heard) = issuer();
+        let server = builder().provisioner(issuer).build().unwrap();
+        let https = ("X-Forwarded-Proto", "https");
+        let http = ("Forwarded", "for=10.0.0.1;proto=http");
+        for (behind_proxy, headers, expected) in [
+            (false, &[][..], 1),
+            (false, &[https][..], 1),
+            (false, &[http], 0),
+            (false, &[https, http], 0),
+            (false, &[("X-Forwarded-For", "10.0.0.1")], 0),
+            (true, &[], 0),
+            (true, &[https], 1),
+            (true, &[http], 0),
+        ] {
+            let options = ListenOptions { behind_proxy, ..ListenOptions::default() };
+            let shown = shown_by_a_proxy(&server, options, headers).await;
+            assert_eq!(shown, expected, "{behind_proxy} {headers:?}");
+        }
+        // What a proxy on another machine says is believed only if the server is told that there is one.
+        for (behind_proxy, expected) in [(false, 0), (true, 1)] {
+            let options = ListenOptions { via: Some(Via::Plain), behind_proxy, ..ListenOptions::default() };
+            assert_eq!(shown_by_a_proxy(&server, options, &[https]).await, expected);
+        }
     });
 }

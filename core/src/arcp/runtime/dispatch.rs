@@ -87,6 +87,16 @@ impl Runtime {
         self.end_connection(conn, 1013, "too many connections");
     }
 
+    /// Takes who could listen to a connection, if its request says more of that than its socket: that it came by a proxy.
+    /// After the hello the call is ignored.
+    pub fn handle_via(&mut self, now: Time, conn: ConnId, via: Via) {
+        self.input(now, |this| {
+            if let Some(open) = this.conns.get_mut(conn) {
+                open.carried(via);
+            }
+        });
+    }
+
     /// Takes the dialect that the peer has asked for in the URL it connected to. It takes precedence over the hello and over
     /// every setting. A session that is resumed keeps its own dialect. After the hello the call is ignored.
     pub fn handle_dialect(&mut self, now: Time, conn: ConnId, dialect: Dialect) {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::Runtime;
-use super::conns::conn::Silence;
+use super::conns::silence::Silence;
 use super::dispatch::Request;
 use super::host::{ConnId, SessionKey};
 use crate::arcp::wire::envelope;

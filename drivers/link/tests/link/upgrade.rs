@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nuncio_link::{
-    Cause, ClientOptions, InvalidHeader, InvalidUrl, Link, LinkEvent, LinkOptions, Request, ServerOptions, code,
+    Cause, ClientOptions, Forwarded, InvalidHeader, InvalidUrl, Link, LinkEvent, LinkOptions, Request, ServerOptions,
+    code,
 };
 
 use crate::support::*;
@@ -26,7 +27,13 @@ fn the_answer_is_a_101_with_the_accept_key_of_the_rfcs_example() {
     assert!(link.is_open());
     assert_eq!(
         request,
-        Request { target: "/arcp".to_owned(), host: "localhost:7777".to_owned(), origin: None, subprotocol: None },
+        Request {
+            target: "/arcp".to_owned(),
+            host: "localhost:7777".to_owned(),
+            origin: None,
+            subprotocol: None,
+            forwarded: None
+        },
     );
     let answer = output_text(&mut link).to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 101 "), "{answer}");
@@ -84,6 +91,33 @@ fn the_first_arcp_subprotocol_offered_is_selected() {
             Some(agreed) => assert!(answer.contains(&format!("sec-websocket-protocol: {agreed}\r\n")), "{answer}"),
             None => assert!(!answer.contains("sec-websocket-protocol"), "{answer}"),
         }
+    }
+}
+
+#[test]
+fn headers_of_proxies_say_how_the_request_has_come() {
+    use Forwarded::{Tls, Unknown};
+    for (lines, expected) in [
+        (&[][..], None),
+        (&["X-Forwarded-Proto: https"][..], Some(Tls)),
+        (&["X-Forwarded-For: 10.0.0.1", "X-Forwarded-Proto: HTTPS, wss"], Some(Tls)),
+        (&["Forwarded: for=10.0.0.1;Proto=https;by=_x, for=10.0.0.2; proto=\"https\""], Some(Tls)),
+        (&["Forwarded: proto=https", "X-Forwarded-Proto: https"], Some(Tls)),
+        (&["X-Forwarded-Proto: http"], Some(Unknown)),
+        (&["X-Forwarded-Proto: https, http"], Some(Unknown)),
+        (&["X-Forwarded-Proto: https", "X-Forwarded-Proto: http"], Some(Unknown)),
+        (&["X-Forwarded-Proto: "], Some(Unknown)),
+        (&["X-Forwarded-Proto: https\u{e4}"], Some(Unknown)),
+        (&["X-Forwarded-For: 10.0.0.1"], Some(Unknown)),
+        (&["X-Real-IP: 10.0.0.1"], Some(Unknown)),
+        (&["Via: 1.1 proxy"], Some(Unknown)),
+        (&["Forwarded: for=10.0.0.1"], Some(Unknown)),
+        (&["Forwarded: proto=https, for=10.0.0.2"], Some(Unknown)),
+        (&["Forwarded: proto=http", "X-Forwarded-Proto: https"], Some(Unknown)),
+        (&["Forwarded: proto=https", "X-Forwarded-Proto: http"], Some(Unknown)),
+    ] {
+        let request = opened(feed(&mut server(), &request("/arcp", "a", lines)));
+        assert_eq!(request.forwarded, expected, "{lines:?}");
     }
 }
 

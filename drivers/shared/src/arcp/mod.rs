@@ -33,7 +33,10 @@ pub use nuncio_core::lease::{
 };
 pub use nuncio_core::time::Time;
 pub use nuncio_core::trace::TraceId;
-pub use nuncio_link::{ClientOptions, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, ServerOptions};
+pub use nuncio_link::{
+    ClientOptions, Forwarded, HostPolicy, InvalidPolicy, InvalidUrl, OriginPolicy, Request as UpgradeRequest,
+    ServerOptions,
+};
 pub use server::{
     BuildError, Connection, Grant, ListenOptions, Listening, Provisioner, Revocation, Serve, ServeUntil, Server,
     ServerBuilder, Shutdown,

@@ -17,6 +17,7 @@ use crate::stream;
 pub struct MountOptions {
     options: Arc<ServerOptions>,
     via: Via,
+    behind_proxy: bool,
     certificate: Option<PeerCertificate>,
 }
 
@@ -31,7 +32,7 @@ impl MountOptions {
     pub fn new(hosts: HostPolicy) -> MountOptions {
         let mut options = ServerOptions::new(hosts);
         options.dialects = DialectCheck::new(|name| name.parse::<Dialect>().is_ok());
-        MountOptions { options: Arc::new(options), via: Via::Plain, certificate: None }
+        MountOptions { options: Arc::new(options), via: Via::Plain, behind_proxy: false, certificate: None }
     }
 
     /// Sets which web pages may connect. Default: none.
@@ -44,6 +45,13 @@ impl MountOptions {
     /// [`Via::Tls`] if the HTTP server or a proxy before it speaks TLS.
     pub fn via(mut self, via: Via) -> MountOptions {
         self.via = via;
+        self
+    }
+
+    /// Says that all requests come by a proxy, which is believed. It has to say itself, in `X-Forwarded-Proto` or `Forwarded`,
+    /// whether the client has used TLS; what does not say so is [`Via::Plain`].
+    pub fn behind_proxy(mut self) -> MountOptions {
+        self.behind_proxy = true;
         self
     }
 
@@ -83,7 +91,7 @@ pub fn upgrade<B>(server: &Server, request: &mut Request<B>, options: &MountOpti
     };
     let upgrading = hyper::upgrade::on(request);
     let upgrading = async move { Ok(stream(TokioIo::new(upgrading.await.map_err(io::Error::other)?))) };
-    let dialect = accepted.dialect().and_then(|name| name.parse().ok());
-    server.accept_upgrading(upgrading, options.via, options.certificate.clone(), dialect);
+    let via = accepted.via(options.via, options.behind_proxy);
+    server.accept_upgrading(upgrading, via, options.certificate.clone(), Some(accepted));
     response.map(|()| String::new())
 }

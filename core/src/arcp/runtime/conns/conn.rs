@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::credit::{Credit, Outstanding, Written};
 use super::pause::Pause;
 use super::replies::{Level, Replies, Reply};
+use super::silence::Silence;
 use super::state::ConnState;
 use super::ungreeted::Place;
 use crate::arcp::runtime::config::Limits;
@@ -58,17 +59,6 @@ pub(crate) enum Unnumbered {
     NoCredit,
     /// No frame waits.
     Nothing,
-}
-
-/// What to do about a silent connection (§6.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Silence {
-    /// Close it: nothing was received for two intervals.
-    Dead,
-    /// Ping it: it was idle for one interval.
-    Ping,
-    /// Do nothing: it is not idle.
-    None,
 }
 
 #[derive(Clone, Debug)]
@@ -139,6 +129,11 @@ impl Conn {
 
     pub(crate) fn via(&self) -> Via {
         self.via
+    }
+
+    /// Notes who could listen to it, before its hello.
+    pub(crate) fn carried(&mut self, via: Via) {
+        self.via = if self.state == ConnState::Greeting { via } else { self.via };
     }
 
     /// Notes the dialect that the peer has asked for, before its hello.

@@ -4,6 +4,7 @@ pub(crate) mod conn;
 pub(crate) mod credit;
 mod pause;
 pub(crate) mod replies;
+pub(crate) mod silence;
 pub(crate) mod state;
 pub(crate) mod ungreeted;
 
@@ -14,9 +15,10 @@ use core::net::IpAddr;
 
 use slotmap::SlotMap;
 
-use self::conn::{Conn, Ending, Greeting, Silence};
+use self::conn::{Conn, Ending, Greeting};
 use self::credit::Outstanding;
 use self::replies::{Level, Reply};
+use self::silence::Silence;
 use self::ungreeted::{Origin, Surplus, Ungreeted};
 use super::config::Limits;
 use super::host::{ConnId, SessionKey, Via};

@@ -16,9 +16,9 @@ use tracing::{Instrument, debug, info_span};
 
 use crate::arcp::server::hub::Hub;
 use crate::auth::PeerCertificate;
-use crate::io::Stream;
 use crate::io::conn::{self, Patience, Port};
 use crate::io::pipe::Pipe;
+use crate::io::{Sanitized, Stream};
 
 /// A connection that was handed to a server.
 #[derive(Debug)]
@@ -34,13 +34,27 @@ impl Connection {
     }
 }
 
+/// Who could listen to a connection, as far as its socket shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Carrier {
+    pub(crate) via: Via,
+    /// Whether all requests come by a proxy.
+    pub(crate) behind_proxy: bool,
+}
+
+impl From<Via> for Carrier {
+    fn from(via: Via) -> Carrier {
+        Carrier { via, behind_proxy: false }
+    }
+}
+
 /// A stream whose handshake is done.
 pub(crate) struct Opened {
     pub(crate) stream: Stream,
     /// The certificate that the peer has presented and TLS has verified.
     pub(crate) certificate: Option<PeerCertificate>,
-    /// The dialect that a request has asked for which was read before.
-    pub(crate) dialect: Option<Dialect>,
+    /// The request, if it was read before.
+    pub(crate) request: Option<Request>,
 }
 
 /// Who is at the other end of a connection.
@@ -75,14 +89,14 @@ pub(crate) fn known_dialects() -> DialectCheck {
 
 /// Returns a stream that needs no handshake.
 pub(crate) fn opened(stream: Stream) -> Ready<io::Result<Opened>> {
-    std::future::ready(Ok(Opened { stream, certificate: None, dialect: None }))
+    std::future::ready(Ok(Opened { stream, certificate: None, request: None }))
 }
 
 /// Hands a connection to the machine and carries it to its end, on the server's thread.
 ///
 /// The machine counts the connection from now on and applies the deadline of the hello to it, although `opening` may
-/// still have a handshake to do. `via` says who could listen to the connection.
-pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, mut link: Link, via: Via, peer: &Peer) -> Connection
+/// still have a handshake to do. `carrier` says who could listen to the connection.
+pub(crate) fn attach<O>(hub: &Arc<Hub>, opening: O, mut link: Link, carrier: Carrier, peer: &Peer) -> Connection
 where
     O: Future<Output = io::Result<Opened>> + Send + 'static,
 {
@@ -91,13 +105,15 @@ where
         return Connection { ended };
     }
     let pipe = Arc::new(Pipe::default());
-    let conn = hub.run(|state, now| state.open(now, via, peer.address(), Arc::clone(&pipe)));
-    let span = info_span!("connection", ?conn, %peer);
+    // Behind a proxy, the address is that of the proxy.
+    let address = if carrier.behind_proxy { None } else { peer.address() };
+    let conn = hub.run(|state, now| state.open(now, carrier.via, address, Arc::clone(&pipe)));
+    let span = info_span!("connection", ?conn, peer = %Sanitized(peer));
     link.restrain(hub.look(|runtime| {
         let limits = &runtime.config().limits;
         limits.hello_bytes.min(limits.frame_bytes)
     }));
-    let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn });
+    let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn, carrier });
     // The machine's deadline for the hello covers the upgrade.
     let patience = Patience { open: None, linger: linger(hub), link: hub.link_options() };
     let over = Arc::clone(hub);
@@ -108,9 +124,9 @@ where
             Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))
         };
         match or(opening, late).await {
-            Ok(Opened { stream, certificate, dialect }) => {
-                if let Some(dialect) = dialect {
-                    port.speak(dialect);
+            Ok(Opened { stream, certificate, request }) => {
+                if let Some(request) = request {
+                    port.requested(&request);
                 }
                 if let Some(certificate) = certificate {
                     port.hub.run(|state, _| state.certify(conn, certificate));
@@ -135,20 +151,27 @@ pub(crate) fn linger(hub: &Hub) -> Duration {
 struct ServerPort {
     hub: Arc<Hub>,
     conn: ConnId,
+    carrier: Carrier,
 }
 
 impl ServerPort {
-    /// Passes on the dialect that the peer has asked for.
-    fn speak(&self, dialect: Dialect) {
-        self.hub.run(|state, now| state.runtime.handle_dialect(now, self.conn, dialect));
+    /// Passes on what the request says: the dialect, and whether it has come by a proxy.
+    fn requested(&self, request: &Request) {
+        // The upgrade has refused an unknown one.
+        if let Some(Ok(dialect)) = request.dialect().map(str::parse) {
+            self.hub.run(|state, now| state.runtime.handle_dialect(now, self.conn, dialect));
+        }
+        let via = request.via(self.carrier.via, self.carrier.behind_proxy);
+        if via != self.carrier.via {
+            self.hub.run(|state, now| state.runtime.handle_via(now, self.conn, via));
+        }
     }
 }
 
 impl Port for ServerPort {
     fn opened(&self, request: Option<&Request>) {
-        // The upgrade has refused an unknown one.
-        if let Some(Ok(dialect)) = request.and_then(Request::dialect).map(str::parse) {
-            self.speak(dialect);
+        if let Some(request) = request {
+            self.requested(request);
         }
         debug!(conn = ?self.conn, host = request.map(|request| &*request.host), "the connection is open");
     }

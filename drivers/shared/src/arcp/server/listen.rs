@@ -12,9 +12,8 @@ use tracing::{info, warn};
 
 #[cfg(feature = "tls")]
 use super::connection::Opened;
-use super::connection::{Connection, Peer, attach, known_dialects, opened};
+use super::connection::{Carrier, Connection, Peer, attach, known_dialects, opened};
 use super::hub::Hub;
-#[cfg(feature = "tls")]
 use crate::auth::tls::ServerTls;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::sync::CancellationToken;
@@ -31,8 +30,12 @@ pub struct ListenOptions {
     /// The web pages that may connect. Default: none.
     pub origins: Option<OriginPolicy>,
     /// Who could listen to the connections. Default: [`Via::Loopback`] for peers on this machine, [`Via::Plain`] for
-    /// others. Behind a proxy that speaks TLS, set [`Via::Tls`].
+    /// others. A request that has come by a proxy is [`Via::Tls`] if a proxy on this machine says that all of its way was
+    /// encrypted, and otherwise [`Via::Plain`]: headers such as `Forwarded` and `X-Forwarded-Proto` show it.
     pub via: Option<Via>,
+    /// Whether all requests come by a proxy, on any machine, which is believed. A request without such a header is then
+    /// [`Via::Plain`]. The proxy has to set `X-Forwarded-Proto` or `Forwarded` itself, or clients could. Default: false.
+    pub behind_proxy: bool,
     /// The TLS configuration, for a `wss://` URL. Connections are then [`Via::Tls`] by default. Default: no TLS.
     #[cfg(feature = "tls")]
     pub tls: Option<ServerTls>,
@@ -92,6 +95,7 @@ pub(crate) fn serve<A: Accept>(hub: &Arc<Hub>, socket: A, address: SocketAddr, o
         io: Arc::clone(&hub.parts.io),
         options: Arc::new(accepts),
         via: options.via,
+        behind_proxy: options.behind_proxy,
         #[cfg(feature = "tls")]
         tls: options.tls,
         stop: stop.clone(),
@@ -110,6 +114,7 @@ struct Accepting<A> {
     io: Arc<dyn Io>,
     options: Arc<ServerOptions>,
     via: Option<Via>,
+    behind_proxy: bool,
     #[cfg(feature = "tls")]
     tls: Option<ServerTls>,
     stop: CancellationToken,
@@ -143,13 +148,17 @@ impl<A: Accept> Accepting<A> {
         if let Some(tls) = self.tls.clone() {
             let opening = async move {
                 let (stream, certificate) = tls.shake_hands(stream).await?;
-                Ok(Opened { stream, certificate, dialect: None })
+                Ok(Opened { stream, certificate, request: None })
             };
-            return attach(hub, opening, link, self.via.unwrap_or(Via::Tls), &name);
+            return attach(hub, opening, link, self.carrier(Via::Tls), &name);
         }
         let loopback = peer.ip().to_canonical().is_loopback();
-        let via = self.via.unwrap_or(if loopback { Via::Loopback } else { Via::Plain });
-        attach(hub, opened(stream), link, via, &name)
+        let carrier = self.carrier(if loopback { Via::Loopback } else { Via::Plain });
+        attach(hub, opened(stream), link, carrier, &name)
+    }
+
+    fn carrier(&self, via: Via) -> Carrier {
+        Carrier { via: self.via.unwrap_or(via), behind_proxy: self.behind_proxy }
     }
 
     /// Returns the next connection, or `None` once the socket or the server is to stop.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use nuncio_core::arcp::{Config, Dialect, Restored, Runtime, Stats, Via};
-use nuncio_link::{Link, ServerOptions};
+use nuncio_core::arcp::{Config, Restored, Runtime, Stats, Via};
+use nuncio_link::{Link, Request, ServerOptions};
 
 mod action;
 mod builder;
@@ -117,37 +117,43 @@ impl<D: Driver> Server<D> {
     pub fn accept_websocket(&self, stream: Stream, via: Via, options: Arc<ServerOptions>) -> Connection {
         let mut options = options;
         Arc::make_mut(&mut options).dialects = known_dialects();
-        attach(&self.inner.hub, opened(stream), Link::server(options), via, &Peer::Stream("stream"))
+        attach(&self.inner.hub, opened(stream), Link::server(options), via.into(), &Peer::Stream("stream"))
     }
 
     /// Serves a WebSocket whose upgrade is already done, by a web framework for example. `stream` begins with the first
     /// byte after the response.
     pub fn accept_upgraded(&self, stream: Stream, via: Via) -> Connection {
         let link = Link::server_upgraded(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(stream), link, via, &Peer::Stream("upgraded stream"))
+        attach(&self.inner.hub, opened(stream), link, via.into(), &Peer::Stream("upgraded stream"))
     }
 
     /// Serves a WebSocket whose upgrade is being done: `upgrading` resolves to its stream. It counts as a connection and
     /// has the deadline of the hello from now on. `certificate` is the one that the client has presented, if any, and
-    /// `dialect` the one that its request has asked for.
+    /// `request` what [`ServerOptions::upgrade`] has returned: it may ask for a dialect, and may have come by a proxy.
     pub fn accept_upgrading<U>(
         &self,
         upgrading: U,
         via: Via,
         certificate: Option<PeerCertificate>,
-        dialect: Option<Dialect>,
+        request: Option<Request>,
     ) -> Connection
     where
         U: Future<Output = io::Result<Stream>> + Send + 'static,
     {
         let link = Link::server_upgraded(self.inner.hub.link_options());
-        let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, dialect }) };
-        attach(&self.inner.hub, opening, link, via, &Peer::Stream("upgraded request"))
+        let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, request }) };
+        attach(&self.inner.hub, opening, link, via.into(), &Peer::Stream("upgraded request"))
     }
 
     /// Serves a stream of newline-delimited frames, the framing of stdio (§4).
     pub fn accept_lines(&self, stream: Stream, via: Via) -> Connection {
-        attach(&self.inner.hub, opened(stream), Link::lines(self.inner.hub.link_options()), via, &Peer::Stream("lines"))
+        attach(
+            &self.inner.hub,
+            opened(stream),
+            Link::lines(self.inner.hub.link_options()),
+            via.into(),
+            &Peer::Stream("lines"),
+        )
     }
 
     /// Serves the parent process on stdin and stdout of this one (§4), until stdin ends.
@@ -162,7 +168,7 @@ impl<D: Driver> Server<D> {
     pub fn connect_memory(&self) -> Transport {
         let (ours, theirs) = End::pair(MEMORY_BUFFER);
         let link = Link::lines(self.inner.hub.link_options());
-        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory, &Peer::Stream("this process"));
+        attach(&self.inner.hub, opened(Box::pin(ours)), link, Via::Memory.into(), &Peer::Stream("this process"));
         Transport::lines(Box::pin(theirs))
     }
 
