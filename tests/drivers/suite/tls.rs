@@ -1,7 +1,7 @@
 //! WebSocket over TLS, with every pair of drivers.
 
 use nuncio_shared::arcp::{FinalStatus, ListenOptions, Listening, Submit};
-use nuncio_shared::auth::{Authorities, ClientTls, Identity, ServerTls};
+use nuncio_shared::auth::{Authorities, ClientTls, Identity, ReplaceableVerifier, ServerTls, StaticTokens};
 
 use super::client::Client;
 use super::server::Server;
@@ -23,10 +23,13 @@ impl Pem {
         ClientTls::new(Authorities::from_pem(self.certificate.as_bytes()).unwrap()).unwrap()
     }
 
+    fn server(&self) -> ServerTls {
+        ServerTls::new(Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()).unwrap()
+    }
+
     async fn serve(&self) -> (Server, Listening) {
-        let identity = Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap();
         let server = builder().build().unwrap();
-        let options = ListenOptions { tls: Some(ServerTls::new(identity).unwrap()), ..ListenOptions::default() };
+        let options = ListenOptions { tls: Some(self.server()), ..ListenOptions::default() };
         let listening = server.listen_with("127.0.0.1:0", options).await.unwrap();
         (server, listening)
     }
@@ -56,5 +59,31 @@ fn a_client_that_does_not_trust_the_server_gets_an_error() {
         // A connection that never finishes its handshake does not block others.
         let _silent = smol::net::TcpStream::connect(listening.address()).await.unwrap();
         connect(pem.trusted()).await.unwrap();
+    });
+}
+
+#[test]
+fn certificates_and_tokens_are_replaced_and_connections_live_on() {
+    within(async {
+        let (before, after) = (Pem::new(), Pem::new());
+        let verifier = ReplaceableVerifier::new(StaticTokens::new().with("tok-old", "alice"));
+        let server = builder().verifier(verifier.clone()).build().unwrap();
+        let tls = before.server();
+        let options = ListenOptions { tls: Some(tls.clone()), ..ListenOptions::default() };
+        let listening = server.listen_with("127.0.0.1:0", options).await.unwrap();
+        let connect = |token, tls| Client::builder(listening.url(), token).unwrap().tls(tls).connect();
+        let client = connect("tok-old", before.trusted()).await.unwrap();
+
+        tls.replace(&after.server());
+        verifier.replace(StaticTokens::new().with("tok-new", "alice"));
+        let error = connect("tok-new", before.trusted()).await.unwrap_err().to_string();
+        assert!(error.contains("certificate"), "{error}");
+        let error = connect("tok-old", after.trusted()).await.unwrap_err().to_string();
+        assert!(error.contains("UNAUTHENTICATED"), "{error}");
+        let newer = connect("tok-new", after.trusted()).await.unwrap();
+        for client in [client, newer] {
+            let mut job = client.submit(&Submit::new("echo").input(&1)).await.unwrap();
+            assert_eq!(job.outcome().await.unwrap().status, FinalStatus::Success);
+        }
     });
 }

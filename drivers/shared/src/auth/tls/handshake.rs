@@ -16,7 +16,7 @@ impl ServerTls {
     /// Accepts a handshake over a stream, and returns the certificate of the client, if it presents one. It has no deadline
     /// of its own.
     pub async fn shake_hands(&self, stream: Stream) -> io::Result<(Stream, Option<PeerCertificate>)> {
-        let stream = TlsAcceptor::from(self.config.clone()).accept(stream).await?;
+        let stream = TlsAcceptor::from(self.current()).accept(stream).await?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = certificate.map(|certificate| PeerCertificate::verified(&**certificate));
         Ok((Box::pin(stream), certificate))

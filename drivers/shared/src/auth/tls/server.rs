@@ -1,13 +1,14 @@
 //! TLS of servers.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
 
 use super::{Authorities, Identity, TlsError};
+use crate::io::sync::lock;
 
 /// The TLS configuration of a server (TLS 1.2 and 1.3): the certificate it presents, and whether clients present one.
 ///
@@ -24,7 +25,7 @@ use super::{Authorities, Identity, TlsError};
 /// ```
 #[derive(Clone)]
 pub struct ServerTls {
-    pub(super) config: Arc<ServerConfig>,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
 }
 
 /// Whether clients must present a certificate. One that is presented must be valid in either case.
@@ -76,7 +77,30 @@ impl ServerTls {
             .with_single_cert(identity.chain, identity.key)
             .map_err(|error| TlsError::Identity(error.to_string()))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(ServerTls { config: Arc::new(config) })
+        Ok(ServerTls { config: Arc::new(Mutex::new(Arc::new(config))) })
+    }
+
+    /// Takes the certificate and the authorities of `next` for handshakes from now on, in this configuration and all clones of
+    /// it. Connections that are open go on.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use nuncio_shared::auth::{Identity, ServerTls};
+    ///
+    /// let tls = ServerTls::new(Identity::from_files("server.pem", "server.key")?)?;
+    /// // A server listens with a clone. Later, the files have another certificate:
+    /// tls.replace(&ServerTls::new(Identity::from_files("server.pem", "server.key")?)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replace(&self, next: &ServerTls) {
+        let next = next.current();
+        *lock(&self.config) = next;
+    }
+
+    /// Returns the configuration of the next handshake.
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&lock(&self.config))
     }
 }
 
