@@ -23,6 +23,8 @@ pub(crate) fn install(level: LevelFilter) {
         .fmt_fields(fields())
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        // They would be printed on stderr, where printing panics once the terminal is closed.
+        .log_internal_errors(false)
         .with_filter(selected.and(filter_fn(is_free_of_secrets)));
     tracing_subscriber::registry().with(layer).init();
     if let Err(error) = parsed {

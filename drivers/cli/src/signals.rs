@@ -1,6 +1,8 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
 use std::io;
+#[cfg(unix)]
+use std::io::IsTerminal as _;
 
 use tokio::sync::watch;
 
@@ -61,25 +63,68 @@ impl CtrlC {
     }
 }
 
-/// SIGINT and SIGTERM; on systems other than Unix, Ctrl-C.
+/// SIGINT, SIGTERM and SIGHUP; on systems other than Unix, Ctrl-C.
 pub(crate) struct Termination {
     ctrl_c: CtrlC,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hang_up: tokio::signal::unix::Signal,
+    /// Which of stdin, stdout and stderr were terminals at the start.
+    #[cfg(unix)]
+    terminals: [bool; 3],
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signalled {
+    /// To end.
+    Stop,
+    /// To read files again: SIGHUP, and not because the terminal was closed.
+    Reload,
 }
 
 impl Termination {
-    /// Starts listening. From then on neither signal ends the process by itself.
+    /// Starts listening. From then on none of the signals ends the process by itself.
     pub(crate) fn listen() -> io::Result<Termination> {
+        #[cfg(unix)]
+        use tokio::signal::unix::{SignalKind, signal};
         Ok(Termination {
             ctrl_c: CtrlC::listen()?,
             #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            hang_up: signal(SignalKind::hangup())?,
+            #[cfg(unix)]
+            terminals: terminals(),
         })
     }
 
     /// Waits for the next signal.
     pub(crate) async fn requested(&mut self) {
+        self.next().await;
+    }
+
+    /// Waits for the next signal, and returns what it asks for.
+    pub(crate) async fn next(&mut self) -> Signalled {
+        #[cfg(unix)]
+        {
+            tokio::select! {
+                _ = self.ctrl_c.pressed() => Signalled::Stop,
+                _ = self.terminate.recv() => Signalled::Stop,
+                _ = self.hang_up.recv() => if self.terminal_is_gone() { Signalled::Stop } else { Signalled::Reload },
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            self.insisted().await;
+            Signalled::Stop
+        }
+    }
+
+    /// Waits for a signal that asks a process to end that is ending already. SIGHUP does not, because a terminal that is closed
+    /// sends it more than once.
+    pub(crate) async fn insisted(&mut self) {
         #[cfg(unix)]
         tokio::select! {
             _ = self.ctrl_c.pressed() => {}
@@ -90,4 +135,15 @@ impl Termination {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Returns whether a terminal that was there at the start was closed, after which it is none any more.
+    #[cfg(unix)]
+    fn terminal_is_gone(&self) -> bool {
+        self.terminals.into_iter().zip(terminals()).any(|(was, is)| was && !is)
+    }
+}
+
+#[cfg(unix)]
+fn terminals() -> [bool; 3] {
+    [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()]
 }

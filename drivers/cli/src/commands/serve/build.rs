@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
-use nuncio_tokio::auth::{Claim, Rejection, StaticTokens};
+use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, ReplaceableVerifier, StaticTokens, Verifier};
 use nuncio_tokio::bridge::Pool;
 
 use super::demo_agents;
@@ -22,6 +22,8 @@ pub(super) struct Service {
     pub(super) server: Server,
     /// The token that was generated, because none was given.
     pub(super) generated_token: Option<String>,
+    pub(super) verifier: ReplaceableVerifier,
+    pub(super) mandates: Option<BoxVerifier>,
     /// The agents that are programs, by name and version.
     pub(super) programs: Vec<(String, Program)>,
     #[cfg(unix)]
@@ -70,7 +72,9 @@ impl Service {
         if !programs.is_empty() {
             return Err(ServeError::Platform);
         }
-        let (mut builder, generated_token) = with_verifier(builder, settings)?;
+        let mandates = settings.security.mandates()?.map(Verifier::boxed);
+        let (verifier, generated_token) = verifier(settings, mandates.clone())?;
+        let mut builder = builder.verifier(verifier.clone());
         match &settings.journal {
             Some(journal) if check_only => journal.check()?,
             Some(journal) => builder = builder.journal(journal.open()?),
@@ -84,6 +88,8 @@ impl Service {
         Ok(Service {
             server,
             generated_token,
+            verifier,
+            mandates,
             programs,
             #[cfg(unix)]
             host,
@@ -148,20 +154,24 @@ fn with_programs(
     Ok((builder, Some(host)))
 }
 
-/// Adds the verifier of the settings. If they have no way to authenticate, a token is generated and returned. If only stdin
+/// Returns the verifier of the settings. If they have no way to authenticate, a token is generated and returned. If only stdin
 /// and stdout are served, any token is accepted instead: only the process that started this one can reach them.
-fn with_verifier(builder: ServerBuilder, settings: &Settings) -> Result<(ServerBuilder, Option<String>), ServeError> {
+fn verifier(
+    settings: &Settings,
+    mandates: Option<BoxVerifier>,
+) -> Result<(ReplaceableVerifier, Option<String>), ServeError> {
     // Built in any case, because it finds options that are missing others.
-    let verifier = settings.security.verifier()?;
+    let verifier = settings.security.verifier(mandates)?;
     if !settings.security.is_empty() {
-        return Ok((builder.verifier(verifier), None));
+        return Ok((ReplaceableVerifier::new(verifier), None));
     }
     if settings.listen.is_none() {
         let anyone = |_: Claim| std::future::ready(Ok::<_, Rejection>(LOCAL_PRINCIPAL.to_owned()));
-        return Ok((builder.verifier(anyone), None));
+        return Ok((ReplaceableVerifier::new(anyone), None));
     }
     let token = random_token()?;
-    Ok((builder.verifier(StaticTokens::new().with(&token, LOCAL_PRINCIPAL)), Some(token)))
+    let tokens = StaticTokens::new().with(&token, LOCAL_PRINCIPAL);
+    Ok((ReplaceableVerifier::new(tokens), Some(token)))
 }
 
 /// 192 random bits in hexadecimal.

@@ -20,9 +20,12 @@ use crate::time::HumanDuration;
 /// The file. Its keys are the names of the flags.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct File {
     pub(super) listen: Option<String>,
     pub(super) path: Option<EndpointPath>,
+    pub(super) behind_proxy: bool,
+    pub(super) watch: bool,
     pub(super) metrics: Option<String>,
     pub(super) stdio: bool,
     pub(super) demo_agents: bool,

@@ -22,8 +22,10 @@ mod metrics;
 mod metrics_port;
 mod options;
 mod pool;
+mod reload;
 mod security;
 mod settings;
+mod watch;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -32,11 +34,12 @@ use std::net::SocketAddr;
 use nuncio_tokio::arcp::{ListenOptions, Listening, Shutdown};
 
 use crate::exit::Exit;
-use crate::signals::Termination;
+use crate::signals::{Signalled, Termination};
 use crate::text::eprint_line;
 use build::Service;
 use error::ServeError;
 pub(crate) use options::Options;
+use reload::Reload;
 use settings::Settings;
 
 /// Serves until a signal, or until the end of stdin with `--stdio`.
@@ -75,6 +78,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         return Ok(());
     }
     let mut termination = Termination::listen()?;
+    let mut reload =
+        Reload::new(&settings, service.verifier.clone(), service.mandates.clone(), listen_options.tls.clone());
     let listening = match &settings.listen {
         Some(address) => Some(listen(&service, address, &addresses, listen_options, &settings).await?),
         None => None,
@@ -91,16 +96,26 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         journal.print_restored(&service.server);
     }
     print_ready(&service, listening.as_ref(), settings.stdio)?;
-    if settings.stdio {
-        tokio::select! {
-            () = service.server.serve_stdio() => {}
-            () = termination.requested() => {}
-        }
-    } else {
-        termination.requested().await;
+    tokio::select! {
+        () = service.server.serve_stdio(), if settings.stdio => {}
+        () = until_stopped(&mut termination, &mut reload) => {}
     }
     stop(&service, &settings, &mut termination).await;
     Ok(())
+}
+
+/// Waits for a signal to stop. Meanwhile tokens, keys and certificates are read again on SIGHUP and when their files change.
+async fn until_stopped(termination: &mut Termination, reload: &mut Reload) {
+    loop {
+        let signalled = tokio::select! {
+            signalled = termination.next() => signalled,
+            () = reload.changed() => Signalled::Reload,
+        };
+        match signalled {
+            Signalled::Stop => return,
+            Signalled::Reload => reload.now(),
+        }
+    }
 }
 
 async fn stop(service: &Service, settings: &Settings, termination: &mut Termination) {
@@ -121,7 +136,7 @@ async fn stop(service: &Service, settings: &Settings, termination: &mut Terminat
             }
             eprint_line("nuncio: stopped");
         }
-        () = termination.requested() => {
+        () = termination.insisted() => {
             service.kill().await;
             eprint_line("nuncio: stopped at once");
         }
@@ -146,9 +161,15 @@ async fn listen(
     settings: &Settings,
 ) -> Result<Listening, ServeError> {
     let path = settings.path.as_ref().map(|path| path.as_str().to_owned());
-    let listening = service.server.listen_with(addresses, ListenOptions { path, ..options }).await;
+    let listening = service
+        .server
+        .listen_with(addresses, ListenOptions { path, behind_proxy: settings.behind_proxy, ..options })
+        .await;
     let listening = listening.map_err(|error| ServeError::Listen(address.to_owned(), error))?;
-    if listening.url().starts_with("ws:") && !listening.address().ip().to_canonical().is_loopback() {
+    if listening.url().starts_with("ws:")
+        && !settings.behind_proxy
+        && !listening.address().ip().to_canonical().is_loopback()
+    {
         eprint_line(
             "nuncio: warning: other machines can connect without TLS, so tokens and jobs cross the network in clear; give \
              --tls-cert and --tls-key, or put a proxy with TLS before it",

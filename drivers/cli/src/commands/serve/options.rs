@@ -22,6 +22,7 @@ use crate::time::HumanDuration;
 program, and the configuration file."),
     after_long_help = concat!(include_str!("after.md"), "\n", include_str!("agents.md"), "\n", include_str!("file.md")),
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Options {
     /// TOML file with any of these options. Flags take precedence over it
     #[arg(long, value_name = "FILE", env = "NUNCIO_CONFIG", hide_env_values = true)]
@@ -39,6 +40,10 @@ pub(crate) struct Options {
     /// Serve one client on stdin and stdout. Without --listen, do not listen on an address
     #[arg(long, help_heading = "Endpoints")]
     pub(super) stdio: bool,
+    /// All clients come by a proxy, which says in X-Forwarded-Proto or Forwarded whether a client has used TLS. Credentials
+    /// are shown to those clients only. Without the flag this holds for requests with such a header, from this machine
+    #[arg(long, help_heading = "Endpoints")]
+    pub(super) behind_proxy: bool,
     /// Address to serve /metrics (for Prometheus), /healthz and /readyz on [default: none]
     #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
     pub(super) metrics: Option<String>,
@@ -76,6 +81,9 @@ pub(crate) struct Options {
     pub(super) pool: PoolOptions,
     #[command(flatten)]
     pub(super) security: Security,
+    /// Read tokens, keys and certificates again when their files change, as after SIGHUP
+    #[arg(long, help_heading = "Authentication")]
+    pub(super) watch: bool,
     #[command(flatten)]
     pub(super) limits: Limits,
 }

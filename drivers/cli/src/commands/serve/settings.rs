@@ -13,6 +13,7 @@ use super::limits::Limits;
 use super::options::{Compat, EndpointPath, Options};
 use super::pool::PoolSetting;
 use super::security::Security;
+use super::watch::Stamps;
 use crate::exec::program::CommandLine;
 use crate::time::HumanDuration;
 
@@ -21,11 +22,13 @@ const DRAIN: HumanDuration = HumanDuration::new(Duration::from_secs(10));
 const KILL_GRACE: HumanDuration = HumanDuration::new(Duration::from_secs(5));
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Settings {
     pub(super) file: Option<PathBuf>,
     /// `None` if only stdin and stdout are served.
     pub(super) listen: Option<String>,
     pub(super) path: Option<EndpointPath>,
+    pub(super) behind_proxy: bool,
     pub(super) metrics: Option<String>,
     pub(super) stdio: bool,
     pub(super) agents: Vec<AgentSetting>,
@@ -38,6 +41,11 @@ pub(super) struct Settings {
     pub(super) journal: Option<JournalSetting>,
     pub(super) pool: Option<PoolSetting>,
     pub(super) security: Security,
+    /// The part of `security` that was given by flags.
+    pub(super) security_of_flags: Security,
+    /// The files of `security`, and the configuration file, as they were before they were read.
+    pub(super) stamps: Stamps,
+    pub(super) watch: bool,
     pub(super) limits: Limits,
 }
 
@@ -67,10 +75,13 @@ impl Settings {
             retain: file.retain,
             journal_max: file.journal_max,
         };
+        let security = options.security.clone().or(file.security);
+        let stamps = Stamps::of(&files(&security, options.config.as_ref()));
         Ok(Settings {
             file: options.config,
             listen: if stdio { listen } else { Some(listen.unwrap_or_else(|| LISTEN.to_owned())) },
             path: options.path.or(file.path),
+            behind_proxy: options.behind_proxy || file.behind_proxy,
             metrics: options.metrics.or(file.metrics),
             stdio,
             agents: agents(file.agents, options.agents),
@@ -82,10 +93,23 @@ impl Settings {
             kill_grace: options.kill_grace.or(file.kill_grace).unwrap_or(KILL_GRACE),
             journal: options.journal.or(journal).setting()?,
             pool: options.pool.or(file.pool).setting()?,
-            security: options.security.or(file.security),
+            security,
+            stamps,
+            security_of_flags: options.security,
+            watch: options.watch || file.watch,
             limits: options.limits.or(file.limits),
         })
     }
+
+    /// The files that [`stamps`](Settings::stamps) are of.
+    pub(super) fn security_files(&self) -> Vec<PathBuf> {
+        files(&self.security, self.file.as_ref())
+    }
+}
+
+/// The files whose contents can be replaced while the server runs.
+fn files(security: &Security, config: Option<&PathBuf>) -> Vec<PathBuf> {
+    security.files().chain(config).cloned().collect()
 }
 
 /// The agents of the file, and those of the flags, which replace agents of the same name and version.

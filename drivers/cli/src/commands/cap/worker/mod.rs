@@ -57,8 +57,9 @@ With --production the packets of its jobs are sealed as well:
   nuncio cap worker --id worker-1 --keys keys --topic 'job.count=sh count.sh' \\
       --scheduler router-1 --tenant tenant-1 --agent agent-1 --production
 
-On SIGTERM or Ctrl-C the worker takes no more jobs and waits for those that
-run, for as long as --drain says; a second signal ends it at once.
+On SIGTERM, SIGHUP or Ctrl-C the worker takes no more jobs and waits for those
+that run, for as long as --drain says; a second SIGTERM or Ctrl-C ends it at
+once.
 
 Exit codes:
   0    ended by a signal, and every job that ran has its result
@@ -177,7 +178,7 @@ pub(super) async fn run(options: &Options) -> Result<Exit, Error> {
                 false
             }
         },
-        () = termination.requested() => {
+        () = termination.insisted() => {
             eprint_line("ended by a second signal; jobs may be left without a result");
             false
         }

@@ -7,7 +7,7 @@ use super::{Security, SecurityError};
 
 impl Security {
     /// Returns the verifier of mandates, if there are keys for them.
-    pub(super) fn mandates(&self) -> Result<Option<MandateVerifier>, SecurityError> {
+    pub(in super::super) fn mandates(&self) -> Result<Option<MandateVerifier>, SecurityError> {
         let Some(keys) = &self.caracal_jwks else { return self.no_mandates() };
         let needed = |option: &Option<String>, missing| {
             let value = option.clone().filter(|value| !value.is_empty());

@@ -244,8 +244,15 @@ impl Security {
         ways.join("; ")
     }
 
-    /// Verifies tokens first, then JSON Web Tokens, then mandates, then client certificates.
-    pub(super) fn verifier(&self) -> Result<BoxVerifier, SecurityError> {
+    /// The files that are read again when something has changed.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let tokens = [&self.token_file, &self.jwt_secret_file, &self.jwt_key, &self.jwt_jwks];
+        let tls = [&self.tls_cert, &self.tls_key, &self.client_ca];
+        tokens.into_iter().chain(tls).flatten()
+    }
+
+    /// Verifies tokens first, then JSON Web Tokens, then mandates by their verifier, then client certificates.
+    pub(super) fn verifier(&self, mandates: Option<BoxVerifier>) -> Result<BoxVerifier, SecurityError> {
         let mut tokens = StaticTokens::new();
         for token in self.tokens.iter().chain(&self.tokens_of_file()?) {
             tokens = tokens.with(token.secret.expose(), &token.principal);
@@ -254,7 +261,7 @@ impl Security {
         if let Some(jwt) = self.jwt()? {
             verifier = verifier.or(jwt).boxed();
         }
-        if let Some(mandates) = self.mandates()? {
+        if let Some(mandates) = mandates {
             verifier = verifier.or(mandates).boxed();
         }
         if self.client_ca.is_some() {
@@ -306,7 +313,7 @@ impl Security {
             .collect()
     }
 
-    fn tls(&self) -> Result<Option<ServerTls>, SecurityError> {
+    pub(super) fn tls(&self) -> Result<Option<ServerTls>, SecurityError> {
         let tls_flag = |flag| move |error| SecurityError::Tls { flag, error };
         let incomplete = |given, missing| Err(SecurityError::Incomplete { given, missing });
         if self.client_ca.is_none() && self.client_cert_optional {

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use nuncio_tokio::auth::{Claim, Rejection, Verifier};
+use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, Verifier};
 use rcgen::CertifiedKey;
 
-use super::Security;
+use super::{Security, SecurityError};
 
 #[derive(Parser)]
 struct Serve {
@@ -40,6 +40,11 @@ impl Drop for File {
     }
 }
 
+/// The verifier of the options, with that of mandates.
+fn verifier(security: &Security) -> Result<BoxVerifier, SecurityError> {
+    security.verifier(security.mandates()?.map(Verifier::boxed))
+}
+
 const MANDATES: [&str; 6] =
     ["--caracal-issuer", "https://sts", "--caracal-zone", "z1", "--caracal-audience", "https://agents"];
 
@@ -47,7 +52,7 @@ const MANDATES: [&str; 6] =
 async fn what_is_no_mandate_is_refused_without_a_key() {
     let security =
         serve(&[&["--token", "tok-alice=alice", "--caracal-jwks", "http://127.0.0.1:9"][..], &MANDATES].concat());
-    let verifier = security.verifier().unwrap();
+    let verifier = verifier(&security).unwrap();
     assert_eq!(verifier.verify(Claim::new("tok-alice", "a test")).await, Ok("alice".to_owned()));
     let refused = verifier.verify(Claim::new("tok-bob", "a test")).await;
     assert_eq!(refused, Err(Rejection::Refused("the bearer token is not a Caracal mandate")));
@@ -58,7 +63,7 @@ async fn what_is_no_mandate_is_refused_without_a_key() {
 async fn tokens_are_read_from_flags_and_files() {
     let file = File::new("tokens", "# ours\n\ntok-bob=bob\n  ba==se64==carol \n");
     let security = serve(&["--token", "tok-alice=alice", "--token-file", file.path()]);
-    let verifier = security.verifier().unwrap();
+    let verifier = verifier(&security).unwrap();
     let who = |token: &str| verifier.verify(Claim::new(token, "a test"));
     assert_eq!(who("tok-alice").await, Ok("alice".to_owned()));
     assert_eq!(who("tok-bob").await, Ok("bob".to_owned()));
@@ -75,7 +80,7 @@ fn errors_name_the_flag() {
     let short = File::new("short", "secret\n");
     let error = |flags: &[&str]| {
         let security = serve(flags);
-        match (security.verifier(), security.listen_options()) {
+        match (verifier(&security), security.listen_options()) {
             (Err(error), _) | (_, Err(error)) => error.to_string(),
             (Ok(_), Ok(_)) => panic!("{flags:?} is not refused"),
         }
