@@ -9,6 +9,7 @@ use super::cap::{
     TrustSettings, Worker, WorkerTrust,
 };
 use super::trust::ring;
+use super::{arcp, bridge};
 use crate::on::within;
 
 /// A bus with a router that signs, and the keys of everyone on it.
@@ -85,6 +86,9 @@ impl Pool {
             .keys(self.keys.clone())
             .heartbeat_interval(Duration::from_millis(5))
             .job("job.echo", |_: JobContext, text: Option<String>| async move { Ok(text) })
+            .job("job.whose", |ctx: JobContext, _: Option<String>| async move {
+                Ok(ctx.labels().get("x-arcp-principal").cloned())
+            })
             .trust(trust);
         worker.start(self.bus.another(), self.store.clone()).unwrap()
     }
@@ -93,6 +97,26 @@ impl Pool {
         let client = Client::builder().id("client-1").keys(self.keys.clone());
         let client = client.signer(RingSigner::from_pem(&self.client_key).unwrap());
         client.connect(self.bus.another(), self.store.clone()).unwrap()
+    }
+
+    /// Returns a client of the production profile that speaks for a principal.
+    fn sealing_client(&self, principal: &str) -> Client {
+        let key = |pem: &str| RingSigner::from_pem(pem).unwrap();
+        let mut peers = Peers::default();
+        peers.add("router-1", "tenant", ring("server", &key(&self.router_key)));
+        peers.add("worker-1", "tenant", ring("proof", &key(&self.worker_key)));
+        let identity =
+            IdentityBinding { tenant_id: "tenant".into(), principal_id: principal.into(), ..Default::default() };
+        let production = ClientProduction { key_id: "own".into(), identity, terms: Production::default(), peers };
+        let client = Client::builder().id("client-1").keys(Keyring::default()).signer(key(&self.client_key));
+        client.production(production).connect(self.bus.another(), self.store.clone()).unwrap()
+    }
+
+    /// Returns the sessions of a router that takes the jobs of the client `client-1` in the production profile.
+    fn sealed_sessions(&self) -> Sessions {
+        let mut submitters = Peers::default();
+        submitters.add("client-1", "tenant", ring("own", &RingSigner::from_pem(&self.client_key).unwrap()));
+        self.sessions().production(Production::default(), submitters)
     }
 }
 
@@ -147,33 +171,40 @@ fn s19_a_job_of_the_production_profile_ends_with_a_sealed_result_also_after_a_re
         let pool = Pool::new();
         let records = MemoryRecords::default();
         let (tell, _trusted) = smol::channel::unbounded();
-        let key = |pem: &str| RingSigner::from_pem(pem).unwrap();
-        let mut submitters = Peers::default();
-        submitters.add("client-1", "tenant", ring("own", &key(&pool.client_key)));
-        let sessions = || pool.sessions().production(Production::default(), submitters.clone());
-        let router = pool.router_of(sessions(), records.clone(), tell.clone()).await;
+        let router = pool.router_of(pool.sealed_sessions(), records.clone(), tell.clone()).await;
         let _worker = pool.worker(WorkerTrust::Production(Arc::new(pool.trust()), Production::default()));
-
-        let mut peers = Peers::default();
-        peers.add("router-1", "tenant", ring("server", &key(&pool.router_key)));
-        peers.add("worker-1", "tenant", ring("proof", &key(&pool.worker_key)));
-        let identity = IdentityBinding { tenant_id: "tenant".into(), principal_id: "me".into(), ..Default::default() };
-        let terms = Production::default();
-        let client = Client::builder().id("client-1").keys(Keyring::default()).signer(key(&pool.client_key));
-        let client = client.production(ClientProduction { key_id: "own".into(), identity, terms, peers });
-        let client = client.connect(pool.bus.another(), pool.store.clone()).unwrap();
+        let client = pool.sealing_client("me");
         let mut job = client.submit(Submit::new("job.echo").input("one")).await.unwrap();
         assert_eq!(job.result::<String>().await.unwrap(), "one");
 
         // A client that does not seal its requests is not heard.
         let mut unsealed = pool.client().submit(Submit::new("job.echo").input("none")).await.unwrap();
         router.close().await;
-        let router = pool.router_of(sessions(), records, tell).await;
+        let router = pool.router_of(pool.sealed_sessions(), records, tell).await;
         let mut job = client.submit(Submit::new("job.echo").input("two")).await.unwrap();
         assert_eq!(job.result::<String>().await.unwrap(), "two");
         let of = |id: &str| router.jobs().iter().any(|job| job.job_id == id);
         assert!(of(job.job_id()) && !of(unsealed.job_id()));
         assert!(smol::future::poll_once(unsealed.result::<String>()).await.is_none());
+    });
+}
+
+#[test]
+fn s19_sealed_jobs_of_an_arcp_server_name_its_principal_in_a_label() {
+    within(async {
+        let pool = Pool::new();
+        let (tell, _trusted) = smol::channel::unbounded();
+        let _router = pool.router_of(pool.sealed_sessions(), MemoryRecords::default(), tell).await;
+        let _worker = pool.worker(WorkerTrust::Production(Arc::new(pool.trust()), Production::default()));
+        let tokens = nuncio_shared::auth::StaticTokens::new().with("tok-alice", "alice").with("tok-front", "front");
+        let server = arcp::Server::builder().verifier(tokens);
+        let server = bridge::Pool::new(pool.sealing_client("front")).serve(server, "whose", "job.whose").unwrap();
+        let server = server.build().unwrap();
+        for (token, label) in [("tok-alice", Some("alice")), ("tok-front", None)] {
+            let client = arcp::Client::over(server.memory_connector(), token).connect().await.unwrap();
+            let mut job = client.submit(&arcp::Submit::new("whose")).await.unwrap();
+            assert_eq!(job.result::<Option<String>>().await.unwrap().as_deref(), label);
+        }
     });
 }
 

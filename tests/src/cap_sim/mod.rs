@@ -162,6 +162,7 @@ impl Sim {
             digest: DefaultHasher::new(),
             counts: BTreeMap::new(),
         };
+        sim.model.has_tenants = sim.trust() == Trust::Production;
         for who in 0..sim.params.clients {
             let host = ClientHost::new(&sim, who, 0);
             sim.clients.push(host);

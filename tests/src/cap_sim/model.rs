@@ -7,6 +7,7 @@ use nuncio_core::cap::{ErrorCode, FailureKind, JobRequest, JobResult, JobStatus,
 use nuncio_core::time::Time;
 
 use super::blobs::Blobs;
+use super::trust::tenant_of;
 
 /// One job, by the id that its submitter chose.
 #[derive(Clone, Debug, Default)]
@@ -36,9 +37,11 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) jobs: BTreeMap<String, Job>,
+    /// Whether packets prove the tenant of their sender, as they do in the production profile.
+    pub(super) has_tenants: bool,
 }
 
-/// Returns what makes two requests the same job: tenant and idempotency key.
+/// Returns what makes two requests of a tenant the same job.
 fn key(request: &JobRequest) -> Option<&str> {
     request.meta.as_ref().map(|meta| meta.idempotency_key.as_str()).filter(|key| !key.is_empty())
 }
@@ -69,9 +72,8 @@ impl Model {
     /// Returns a job and those with the same idempotency key, whose result it may share.
     fn same(&self, id: &str) -> Vec<&Job> {
         let Some(own) = self.jobs.get(id) else { return Vec::new() };
-        let shares = |job: &&Job| {
-            job.request.job_id == id || key(&own.request).is_some_and(|own| key(&job.request) == Some(own))
-        };
+        let shares_key = |job: &Job| key(&own.request).is_some_and(|own| key(&job.request) == Some(own));
+        let shares = |job: &&Job| job.request.job_id == id || (shares_key(job) && self.tenant(job) == self.tenant(own));
         self.jobs.values().filter(shares).collect()
     }
 
@@ -110,9 +112,15 @@ impl Model {
         assert!(has_cause, "spec/07 every_result_has_a_cause: {result:?} of {same:#?}");
     }
 
-    /// Whether somebody has cancelled a job, or a job that has asked for it.
+    /// Returns the tenant of a job, if packets prove it.
+    fn tenant(&self, job: &Job) -> &'static str {
+        if self.has_tenants { tenant_of(&format!("client-{}", job.submitter)) } else { "" }
+    }
+
+    /// Whether somebody has cancelled a job, or a job of its tenant that has asked for it.
     fn is_cancelled(&self, job: &Job) -> bool {
         let above = self.jobs.get(&job.request.parent_job_id);
+        let above = above.filter(|above| self.tenant(above) == self.tenant(job));
         job.is_cancelled || above.is_some_and(|above| self.is_cancelled(above))
     }
 

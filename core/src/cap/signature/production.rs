@@ -63,6 +63,11 @@ impl Freshness {
         self.lifetime
     }
 
+    /// Returns the largest difference of two clocks.
+    pub const fn skew(self) -> Duration {
+        self.skew
+    }
+
     fn check(self, expires_at: Time, now: Time) -> Result<(), ProfileFault> {
         if expires_at.plus(self.skew) <= now {
             return Err(ProfileFault::Expired);

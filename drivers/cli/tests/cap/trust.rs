@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use serde_json::Value;
 
 use crate::site::{Component, ECHO, Site, script};
-use crate::support::{run, stderr, stdout};
+use crate::support::{Serving, nuncio, run, stderr, stdout};
 
 /// A site with a second worker, whose workers can run `job.echo`.
 fn site() -> Site {
@@ -131,6 +131,25 @@ fn s19_packets_that_are_not_sealed_or_of_another_tenant_are_refused() {
 }
 
 #[test]
+fn s19_a_server_seals_the_jobs_of_its_pool() {
+    let site = site();
+    let enrolled = ["--enroll", "worker-1=tenant-1/agent-1", "--store", "jobs.db"];
+    let router = router(&site, &[&enrolled[..], &["--production", "--submitter", "client-1=tenant-1"]].concat());
+    let _worker = worker(&site, "worker-1", "tenant-1", &["--production"]);
+    router.until("the worker worker-1 is there");
+    let settings = format!(
+        "[pool]\ncap = {:?}\ncap-redis = {:?}\ncap-id = \"client-1\"\ncap-keys = \"keys\"\ncap-agent = [\"echo=job.echo\"]\n\
+         cap-production = true\ncap-tenant = \"tenant-1\"\ncap-packet-lifetime = \"5m\"\n",
+        site.nats, site.redis
+    );
+    std::fs::write(site.path("serve.toml"), settings).unwrap();
+    let mut serve = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "s3cret=alice", "--config", "serve.toml"]);
+    serve.args(["--cap-peer", "router-1", "--cap-peer", "worker-1"]).current_dir(site.folder.path());
+    let server = Serving::of(serve);
+    assert_done(&run(&["submit", "echo", "--token", "s3cret", "--input", "7", "--url", &server.url]));
+}
+
+#[test]
 fn what_production_needs_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().to_str().unwrap();
@@ -164,4 +183,19 @@ fn what_production_needs_is_said() {
     refused(&[&submit[..], &["--tenant", "t"]].concat(), "needs --peer");
     refused(&[&submit[..], &["--tenant", "t", "--peer", "x"]].concat(), "--peer x: there is no x.pub.pem in --keys");
     refused(&["submit", "job.a", "--id", "c", "--keys", keys, "--input", "1", "--peer", "r"], "--production");
+
+    let refused = |arguments: &[&str], sentence: &str| {
+        let serve = ["serve", "--check", "--cap-agent", "a=job.a", "--cap", "nats://127.0.0.1:1", "--cap-id", "c"];
+        let output = run(&[&serve[..], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(sentence), "{}", stderr(&output));
+    };
+    let sealed = ["--cap-keys", keys, "--cap-production"];
+    refused(&sealed, "--cap-production needs --cap-tenant NAME");
+    refused(&[&sealed[..], &["--cap-tenant", "t"]].concat(), "--cap-production needs --cap-peer ID");
+    let peers = ["--cap-tenant", "t", "--cap-peer"];
+    refused(&[&sealed[..], &peers, &["x"]].concat(), "--cap-peer x: there is no x.pub.pem in --keys");
+    refused(&[&sealed[..], &peers, &["r", "--cap-packet-lifetime", "6m"]].concat(), "at most 5 min");
+    refused(&["--cap-keys", keys, "--cap-tenant", "t"], "--cap-tenant needs --cap-production");
+    refused(&["--cap-unsigned", "--cap-production"], "cannot be used with");
 }

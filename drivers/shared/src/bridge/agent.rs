@@ -19,7 +19,8 @@ use crate::io::Driver;
 /// |---|---|
 /// | input | the blob of `context_ptr` |
 /// | `job_id` | `job_id` |
-/// | principal, trace | `principal_id`, `trace_id` |
+/// | principal | `principal_id`; in the production profile, whose packets name the one of the client, the label `x-arcp-principal` |
+/// | trace | `trace_id` |
 /// | `max_runtime_sec`, the end of the lease | `budget.deadline_ms` |
 /// | lease | a blob that the label `x-lease-ptr` names |
 /// | context of Caracal | the labels `traceparent`, `tracestate` and `baggage` |

@@ -11,6 +11,8 @@ use crate::io::Driver;
 const LEASE_LABEL: &str = "x-lease-ptr";
 /// The label that names the version of the agent.
 const VERSION_LABEL: &str = "x-agent-version";
+/// The label that names the principal, where packets name the one that the server submits for (ours).
+const PRINCIPAL_LABEL: &str = "x-arcp-principal";
 /// How long the lease stays in the blob store, if the job may not run longer.
 const LEASE_TTL: Duration = Duration::from_hours(7 * 24);
 
@@ -31,8 +33,12 @@ pub(super) async fn submit<D: Driver>(
         .job_id(id)
         .trace_id(ctx.trace_id().to_string())
         .raw_input(input.map_or("null", Json::get).to_owned())
-        .label(LEASE_LABEL, lease.to_string())
-        .configure(move |request| request.principal_id = principal);
+        .label(LEASE_LABEL, lease.to_string());
+    submit = match client.sealed_principal() {
+        // A sealed request that names another one than its packet is refused.
+        Some(sealed) if sealed != principal => submit.label(PRINCIPAL_LABEL, principal),
+        Some(_) | None => submit.configure(move |request| request.principal_id = principal),
+    };
     #[cfg(feature = "caracal")]
     for (name, value) in super::caracal::labels(ctx) {
         submit = submit.label(name, value);

@@ -8,7 +8,7 @@ mod demo;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 mod label;
-mod production;
+pub(crate) mod production;
 mod router;
 pub(crate) mod servers;
 mod submit;

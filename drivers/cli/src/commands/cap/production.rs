@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_tokio::cap::{Freshness, Production};
+use nuncio_core::cap::{ComponentId, InvalidFreshness, Keyring};
+use nuncio_tokio::cap::{ClientProduction, Freshness, IdentityBinding, Peers, Production};
 
+use super::keys::of_one;
 use crate::error::Error;
 use crate::time::HumanDuration;
 
@@ -35,11 +37,43 @@ impl ProductionOptions {
         if !self.production {
             return Ok(None);
         }
-        let freshness = Freshness::new(self.packet_lifetime, self.clock_skew.get())
-            .map_err(|error| Error::Usage(format!("--packet-lifetime and --clock-skew: {error}")))?;
-        let replays = usize::try_from(self.replay_window).unwrap_or(usize::MAX);
-        Ok(Some(Production { freshness, replays }))
+        let lifetime = HumanDuration::new(self.packet_lifetime);
+        let terms = terms(Some(lifetime), Some(self.clock_skew), Some(self.replay_window));
+        terms.map(Some).map_err(|error| Error::Usage(format!("--packet-lifetime and --clock-skew: {error}")))
     }
+}
+
+/// Returns how packets are sent and admitted, with the defaults of the profile for what is not given.
+pub(crate) fn terms(
+    lifetime: Option<HumanDuration>,
+    skew: Option<HumanDuration>,
+    replays: Option<u32>,
+) -> Result<Production, InvalidFreshness> {
+    let defaults = Production::default();
+    let (lifetime, skew) = (lifetime.map(HumanDuration::get), skew.map(HumanDuration::get));
+    let lifetime = lifetime.unwrap_or_else(|| defaults.freshness.lifetime());
+    let freshness = Freshness::new(lifetime, skew.unwrap_or_else(|| defaults.freshness.skew()))?;
+    let replays = replays.map_or(defaults.replays, |replays| usize::try_from(replays).unwrap_or(usize::MAX));
+    Ok(Production { freshness, replays })
+}
+
+/// Returns how the packets of a client are sealed, for a tenant and a principal, and whose are admitted. The error names the
+/// peer that has no key.
+pub(crate) fn of_client(
+    id: &ComponentId,
+    keys: &Keyring,
+    (tenant, principal): (&str, &str),
+    admitted: &[ComponentId],
+    terms: Production,
+) -> Result<ClientProduction, String> {
+    let mut peers = Peers::default();
+    for peer in admitted {
+        let keys = of_one(keys, peer).map_err(|error| format!("{peer}: {error}"))?;
+        peers.add(peer.as_str(), tenant, keys);
+    }
+    let (tenant_id, principal_id) = (tenant.to_owned(), principal.to_owned());
+    let identity = IdentityBinding { tenant_id, principal_id, ..IdentityBinding::default() };
+    Ok(ClientProduction { key_id: id.as_str().to_owned(), identity, terms, peers })
 }
 
 #[cfg(test)]

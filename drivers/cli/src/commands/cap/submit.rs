@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use nuncio_core::cap::{ComponentId, JobPriority, JobStatus, Keyring};
-use nuncio_tokio::cap::{
-    Client, ClientProduction, IdentityBinding, JobHandle, NoResult, Peers, ResultError, Submit, SubmitError,
-};
+use nuncio_tokio::cap::{Client, ClientProduction, JobHandle, NoResult, ResultError, Submit, SubmitError};
 use serde_json::value::RawValue;
 
-use super::keys::{Keys, component_id, of_one};
+use super::keys::{Keys, component_id};
 use super::label::Label;
-use super::production::ProductionOptions;
+use super::production::{self, ProductionOptions};
 use super::servers::{BusOptions, StoreOptions};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -173,14 +171,9 @@ impl Options {
             let message = "--production needs --peer ID for the router and for each worker of the tenant";
             return Err(Error::Usage(message.to_owned()));
         }
-        let mut peers = Peers::default();
-        for peer in &self.peers {
-            let keys = of_one(keys, peer).map_err(|error| Error::Usage(format!("--peer {peer}: {error}")))?;
-            peers.add(peer.as_str(), tenant, keys);
-        }
-        let principal_id = self.principal.clone().unwrap_or_default();
-        let identity = IdentityBinding { tenant_id: tenant.to_owned(), principal_id, ..IdentityBinding::default() };
-        Ok(Some(ClientProduction { key_id: self.id.as_str().to_owned(), identity, terms, peers }))
+        let principal = self.principal.as_deref().unwrap_or_default();
+        let production = production::of_client(&self.id, keys, (tenant, principal), &self.peers, terms);
+        production.map(Some).map_err(|error| Error::Usage(format!("--peer {error}")))
     }
 }
 

@@ -115,10 +115,12 @@ impl<D: Driver> ClientBuilder<D> {
             change(&mut config);
         }
         config.signer = self.identity.signer;
+        let sealed_principal = config.production.as_ref().map(|production| production.identity.principal_id.clone());
         let clock = Clock::start();
         let machine = nuncio_core::cap::Client::new(config, random::seed()?, clock.now());
         let role = ClientRole {
             id: id.to_string(),
+            sealed_principal,
             store: Arc::new(store),
             input_ttl: self.input_ttl,
             io_timeout: self.io_timeout,

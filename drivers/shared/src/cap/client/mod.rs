@@ -72,6 +72,11 @@ impl<D> Client<D> {
         &self.owner.hub.role.id
     }
 
+    /// Returns the principal that all requests of the client name, if it speaks the production profile.
+    pub(crate) fn sealed_principal(&self) -> Option<&str> {
+        self.owner.hub.role.sealed_principal.as_deref()
+    }
+
     /// Stores the input of a job, and submits the job. While the bus is away, the request waits.
     ///
     /// If the future is dropped, the job is not submitted.

@@ -132,6 +132,8 @@ impl State for ClientState {
 /// The parts of a client beside its machine.
 pub(crate) struct ClientRole {
     pub(super) id: String,
+    /// The principal of the identity that packets are sealed with, if they are.
+    pub(super) sealed_principal: Option<String>,
     pub(super) store: Arc<dyn BlobStore>,
     pub(super) input_ttl: Option<std::time::Duration>,
     pub(super) io_timeout: std::time::Duration,

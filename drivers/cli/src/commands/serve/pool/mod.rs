@@ -1,5 +1,7 @@
 //! Agents of `nuncio serve` whose jobs run on a pool of CAP workers.
 
+mod production;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,13 +9,15 @@ use clap::Args;
 use nuncio_core::cap::{ComponentId, Keyring, Topic};
 use nuncio_tokio::arcp::ServerBuilder;
 use nuncio_tokio::bridge::Pool;
-use nuncio_tokio::cap::{Client, MemoryBus, MemoryStore, NatsBus, NatsOptions, RedisOptions};
+use nuncio_tokio::cap::{Client, ClientProduction, MemoryBus, MemoryStore, NatsBus, NatsOptions, RedisOptions};
 use serde::{Deserialize, Deserializer};
 
+use self::production::{ProductionOptions, ProductionSetting};
 use super::agent::AgentName;
 use super::error::ServeError;
 use crate::commands::cap::keys::{self, Identity};
 use crate::commands::cap::servers;
+use crate::error::Error;
 
 /// The options, and the table `[pool]` of the configuration file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -45,6 +49,9 @@ pub(super) struct PoolOptions {
     /// Send requests unsigned, and believe results of everyone who reaches the bus
     #[arg(long)]
     cap_unsigned: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    production: ProductionOptions,
 }
 
 /// The value of `--cap-agent`: `NAME[@VERSION]=TOPIC`.
@@ -79,6 +86,7 @@ pub(super) struct PoolSetting {
     redis: String,
     /// The keys; `None` with --cap-unsigned.
     keys: Option<(PathBuf, Option<PathBuf>)>,
+    production: Option<ProductionSetting>,
 }
 
 impl PoolOptions {
@@ -92,6 +100,7 @@ impl PoolOptions {
             cap_keys: self.cap_keys.or(others.cap_keys),
             cap_key: self.cap_key.or(others.cap_key),
             cap_unsigned: self.cap_unsigned || others.cap_unsigned,
+            production: self.production.or(others.production),
         }
     }
 
@@ -100,7 +109,7 @@ impl PoolOptions {
         let wrong = |option: &'static str, complaint: &dyn std::fmt::Display| {
             ServeError::Pool(format!("--{option}: {complaint}"))
         };
-        let PoolOptions { cap_agents: agents, nats, redis, cap_id, cap_keys, cap_key, cap_unsigned } = self;
+        let PoolOptions { cap_agents: agents, nats, redis, cap_id, cap_keys, cap_key, cap_unsigned, production } = self;
         if agents.is_empty() && nats.is_none() {
             return Ok(None);
         }
@@ -123,15 +132,25 @@ impl PoolOptions {
                 ));
             }
         };
+        let production = production.setting().map_err(ServeError::Pool)?;
+        if production.is_some() && keys.is_none() {
+            return Err(needed("cap-keys DIR for --cap-production, whose packets are signed"));
+        }
         let redis = redis.unwrap_or_else(|| RedisOptions::DEFAULT_URL.to_owned());
-        Ok(Some(PoolSetting { agents, id, nats, redis, keys }))
+        Ok(Some(PoolSetting { agents, id, nats, redis, keys, production }))
     }
 }
 
 impl PoolSetting {
-    fn identity(&self) -> Result<Option<Identity>, ServeError> {
-        let read = |(folder, key): &(PathBuf, Option<PathBuf>)| keys::read(folder, key.as_deref(), &self.id);
-        self.keys.as_ref().map(read).transpose().map_err(|error| ServeError::Pool(error.to_string()))
+    fn identity(&self) -> Result<Option<(Identity, Option<ClientProduction>)>, ServeError> {
+        let read = |(folder, key): &(PathBuf, Option<PathBuf>)| {
+            let identity = keys::read(folder, key.as_deref(), &self.id)?;
+            let of_client = |production: &ProductionSetting| production.of_client(&self.id, &identity.keys);
+            let production = self.production.as_ref().map(of_client).transpose()?;
+            Ok((identity, production))
+        };
+        let identity: Result<_, Error> = self.keys.as_ref().map(read).transpose();
+        identity.map_err(|error| ServeError::Pool(error.to_string()))
     }
 
     /// Reads the keys and the options, and connects to nothing. Returns a pool without workers, for a server that is only
@@ -150,8 +169,11 @@ impl PoolSetting {
         let store = servers::store("cap-redis", &self.redis).map_err(|error| ServeError::Pool(error.to_string()))?;
         let bus = NatsBus::connect(self.nats.clone()).await.map_err(|error| ServeError::NoPool(error.to_string()))?;
         let mut builder = Client::builder().id(self.id.as_str());
-        if let Some(identity) = identity {
+        if let Some((identity, production)) = identity {
             builder = builder.signer(identity.signer).keys(identity.keys);
+            if let Some(production) = production {
+                builder = builder.production(production);
+            }
         }
         let client = builder.connect(bus, store).map_err(|error| ServeError::Pool(error.to_string()))?;
         client.ready().await.map_err(|error| ServeError::NoPool(error.to_string()))?;
