@@ -16,7 +16,8 @@ pub struct Constraints {
     pub resources: Vec<Box<str>>,
     /// The actions that may be taken. Coordinators of the generation 1.0 refuse them.
     pub actions: Vec<Box<str>>,
-    /// The number of further delegations that may follow.
+    /// How many delegations may follow one another, this one included: with 1, the receiver cannot delegate on. Coordinators
+    /// of the generation 1.0 take 1 to 10, and 1 by default.
     pub max_depth: Option<u32>,
     /// When the edge expires.
     pub expires_at: Option<Time>,
