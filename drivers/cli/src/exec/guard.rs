@@ -17,6 +17,10 @@ use tracing::warn;
 use super::group::Group;
 use crate::exit::Exit;
 
+/// The longest time between SIGTERM and SIGKILL, so that programs end within a second of a nuncio that was killed. Nobody reads
+/// what they write any more.
+const MAX_GRACE: Duration = Duration::from_millis(500);
+
 /// The hidden subcommand that runs the guard.
 const COMMAND: &str = "agent-guard";
 
@@ -74,7 +78,7 @@ pub(crate) fn guard(options: &GuardOptions) -> Exit {
             _ => {}
         }
     }
-    end(&groups, Duration::from_millis(options.kill_grace));
+    end(&groups, Duration::from_millis(options.kill_grace).min(MAX_GRACE));
     Exit::Success
 }
 
