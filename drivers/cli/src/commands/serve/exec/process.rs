@@ -16,7 +16,10 @@ use crate::exec::run::{self, Pipes, RunError, Tasks};
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.
 pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Result<Output, Failure> {
     let mut command = program.to_command();
-    environment::set(&mut command, &ctx);
+    // They are there until the program has ended.
+    let _files = environment::set(&mut command, &ctx).map_err(|error| {
+        Failure::internal(format!("a file for the program of the agent cannot be written: {error}"))
+    })?;
     let tasks = |pipes: Pipes| {
         let (answers, to_write) = stdio::answers();
         let input = answer::input(ctx.input());
