@@ -77,12 +77,24 @@ enum Command {
     #[cfg(unix)]
     #[command(hide = true)]
     AgentGuard(exec::guard::GuardOptions),
+    /// Run a command as the first process of a container does
+    #[cfg(unix)]
+    #[command(hide = true)]
+    AgentInit(exec::init::InitOptions),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::try_parse()
         .unwrap_or_else(|error| arguments::without_secrets(error, &mut Arguments::command()).exit());
     terminal::detect_colors();
+    #[cfg(unix)]
+    if matches!(arguments.command, Command::Serve(_) | Command::Cap(_)) && exec::init::is_needed() {
+        return ended(exec::init::run(std::env::args_os().skip(1).collect()));
+    }
+    #[cfg(unix)]
+    if let Command::AgentInit(options) = &arguments.command {
+        return ended(exec::init::as_if_first(options));
+    }
     let exit = match Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let exit = runtime.block_on(run(arguments.command));
@@ -93,6 +105,12 @@ fn main() -> ExitCode {
         Err(error) => output::report(&Error::System(error)),
     };
     exit.into()
+}
+
+/// Ends with the exit code of a child process.
+#[cfg(unix)]
+fn ended(code: Result<u8, Error>) -> ExitCode {
+    code.map_or_else(|error| output::report(&error).into(), ExitCode::from)
 }
 
 async fn run(command: Command) -> Exit {
@@ -118,5 +136,8 @@ async fn run(command: Command) -> Exit {
         Command::Man(options) => man::run(&options, Arguments::command()),
         #[cfg(unix)]
         Command::AgentGuard(options) => exec::guard::guard(&options),
+        // Handled before there is a runtime, as the process has one of its own.
+        #[cfg(unix)]
+        Command::AgentInit(_) => Exit::Usage,
     }
 }

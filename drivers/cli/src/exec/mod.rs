@@ -4,7 +4,7 @@
 //! program.rs    a program, as the command line and the configuration file name it
 //! group.rs      its process group        host.rs   what all programs of a process share
 //! run.rs        one run of it            guard.rs  ends all programs if nuncio is killed
-//! pipe.rs       what it writes
+//! pipe.rs       what it writes           init.rs   reaps what programs leave behind, as process 1
 //! lines.rs, protocol.rs    bytes -> lines -> messages, without IO
 //! answer.rs                what is written to it
 //! ```
@@ -17,6 +17,8 @@ pub(crate) mod group;
 pub(crate) mod guard;
 #[cfg(unix)]
 pub(crate) mod host;
+#[cfg(unix)]
+pub(crate) mod init;
 #[cfg(unix)]
 pub(crate) mod lines;
 #[cfg(unix)]
