@@ -5,6 +5,7 @@
 //! group.rs      its process group        host.rs   what all programs of a process share
 //! run.rs        one run of it            guard.rs  ends all programs if nuncio is killed
 //! pipe.rs       what it writes           init.rs   reaps what programs leave behind, as process 1
+//! terminal.rs   a terminal as its stdout
 //! lines.rs, protocol.rs    bytes -> lines -> messages, without IO
 //! answer.rs                what is written to it
 //! ```
@@ -28,3 +29,5 @@ pub(crate) mod program;
 pub(crate) mod protocol;
 #[cfg(unix)]
 pub(crate) mod run;
+#[cfg(unix)]
+pub(crate) mod terminal;

@@ -70,6 +70,8 @@ pub(crate) struct Program {
     pub(crate) arguments: Vec<String>,
     /// Whether the program may ask questions, for whose answers its stdin stays open after the input.
     pub(crate) questions: bool,
+    /// Whether its stdout is a terminal.
+    pub(crate) pty: bool,
 }
 
 impl Program {
@@ -87,12 +89,16 @@ impl Program {
         if std::env::var_os(UNBUFFERED).is_none() {
             command.env(UNBUFFERED, "1");
         }
+        // On a terminal many programs write colours otherwise.
+        if self.pty {
+            command.env("TERM", "dumb");
+        }
         command
     }
 
     /// Finds the program, on `PATH` unless its name contains a slash.
     pub(crate) fn find(command: CommandLine, questions: bool) -> Result<Program, which::Error> {
         let (name, arguments) = command.0.split_first().ok_or(which::Error::CannotFindBinaryPath)?;
-        Ok(Program { path: which::which(name)?, arguments: arguments.to_vec(), questions, command })
+        Ok(Program { path: which::which(name)?, arguments: arguments.to_vec(), questions, pty: false, command })
     }
 }

@@ -5,16 +5,21 @@ use std::process::{ExitStatus, Stdio};
 
 use nuncio_tokio::io::CancellationToken;
 use rustix::process::Signal;
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::io::AsyncRead;
+use tokio::process::{ChildStderr, ChildStdin, Command};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::group::Group;
 use super::host::Host;
+use super::terminal::Terminal;
+
+/// The stdout of a program: a pipe or a terminal.
+pub(crate) type Stdout = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The pipes of a program that was started.
 pub(crate) struct Pipes {
     pub(crate) stdin: ChildStdin,
-    pub(crate) stdout: ChildStdout,
+    pub(crate) stdout: Stdout,
     pub(crate) stderr: ChildStderr,
     /// Cancelled when the program has ended.
     pub(crate) ended: CancellationToken,
@@ -37,6 +42,8 @@ pub(crate) enum RunError {
     Start(io::Error),
     #[error("it has no pipes")]
     NoPipes,
+    #[error("{0}")]
+    Terminal(io::Error),
     #[error("cannot wait for the program's end: {0}")]
     Wait(io::Error),
     #[error("the program's stderr was not read: {0}")]
@@ -51,27 +58,41 @@ impl RunError {
         match self {
             RunError::Start(error) => format!("the program of the {whose} cannot be started: {error}"),
             RunError::NoPipes => format!("the program of the {whose} has no pipes"),
+            RunError::Terminal(error) => format!("there is no terminal for the program of the {whose}: {error}"),
             RunError::Wait(_) | RunError::Stderr(_) | RunError::Stdout(_) => self.to_string(),
         }
     }
 }
 
 /// Starts a program, lets `tasks` serve its pipes, and waits until all of it has ended. If its job is cancelled before, the
-/// program is stopped.
+/// program is stopped. With `terminal`, its stdout is a terminal.
 pub(crate) async fn to_end<E>(
     mut command: Command,
+    terminal: bool,
     host: &Host,
     cancelled: impl Future<Output = ()>,
     tasks: impl FnOnce(Pipes) -> Tasks<E>,
 ) -> Result<(ExitStatus, E), RunError> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let terminal = if terminal {
+        let (ours, theirs) = Terminal::open().map_err(RunError::Terminal)?;
+        command.stdout(theirs);
+        Some(ours)
+    } else {
+        None
+    };
     // A group of its own reaches everything the program starts, and is spared by Ctrl-C in nuncio's terminal.
     command.process_group(0);
     let mut child = command.spawn().map_err(RunError::Start)?;
+    // Holds the program's end of the terminal, which is read until nothing holds it.
+    drop(command);
     let group = Group::of(&child);
     host.guard().add(&group).await;
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
+    let stdout = match terminal {
+        Some(terminal) => Some(Box::new(terminal) as Stdout),
+        None => child.stdout.take().map(|pipe| Box::new(pipe) as Stdout),
+    };
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), stdout, child.stderr.take()) else {
         return Err(RunError::NoPipes);
     };
     let ended = CancellationToken::new();

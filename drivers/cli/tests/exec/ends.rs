@@ -1,5 +1,7 @@
 //! Programs end with their job and with nuncio, and leave nothing behind.
 
+use std::os::fd::OwnedFd;
+
 use super::*;
 
 #[test]
@@ -144,4 +146,123 @@ fn a_killed_nuncio_leaves_no_programs_behind() {
     let pids = job.pids();
     send("KILL", &serving.child);
     all_end(&pids);
+}
+
+#[test]
+fn a_killed_nuncio_waits_for_no_program_longer_than_a_second() {
+    // The programs ignore SIGTERM, and would have an hour if nuncio went on.
+    let serving = python(STUBBORN, &["--kill-grace", "1h"]);
+    let mut job = Following::start(&serving, &[]);
+    let pids = job.pids();
+    send("KILL", &serving.child);
+    all_end(&pids);
+}
+
+#[test]
+fn a_closed_terminal_stops_nuncio_and_its_programs() {
+    let (terminal, theirs) = terminal();
+    let agent = format!("it=python3 -c {}", quoted(&format!("import os, signal, subprocess, sys, time\n{FAMILY}")));
+    let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "t=alice", "--agent", &agent]);
+    command.args(["--drain", "0s"]).stdin(Stdio::from(theirs));
+    let mut serving = Serving::of(command);
+    let mut job = Following::start(&serving, &[]);
+    let pids = job.pids();
+    // While the terminal is there, SIGHUP does not end anything.
+    send("HUP", &serving.child);
+    serving.until("were read again");
+    assert!(pids.iter().all(|pid| is_running(*pid)));
+    drop(terminal);
+    send("HUP", &serving.child);
+    assert_eq!(serving.ended(), (Some(0), String::new()), "it ended after its drain");
+    assert!(pids.iter().all(|pid| !is_running(*pid)), "nuncio ended before its programs");
+}
+
+/// A terminal: the end that belongs to its window, and the end of a program.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let window = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    rustix::io::fcntl_setfd(&window, rustix::io::FdFlags::CLOEXEC).expect("it is not inherited");
+    grantpt(&window).and_then(|()| unlockpt(&window)).expect("it can be opened");
+    let name = ptsname(&window, Vec::new()).expect("a name");
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    (window, rustix::fs::open(name, flags, Mode::empty()).expect("it opens"))
+}
+
+#[test]
+fn a_program_on_a_terminal_is_heard_at_once() {
+    // The program does not flush, and ends when the test writes to this pipe.
+    let directory = Scratch::new("pty");
+    let fifo = directory.0.join("go");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+    let program = format!(
+        "import json, os, sys\ninput()\nprint('heard', sys.stdout.isatty(), os.environ['TERM'])\n\
+         open({:?}).read()\nprint(json.dumps({{'result': 'a\\nb'}}))",
+        fifo.display().to_string()
+    );
+    let agent = format!("it=python3 -c {}", quoted(&program));
+    let mut command = nuncio(&["serve", "--listen", "127.0.0.1:0", "--token", "t=alice", "--agent", &agent]);
+    // What the user sets wins, so Python buffers what it writes to a pipe.
+    command.args(["--pty", "it"]).env("PYTHONUNBUFFERED", "");
+    let serving = Serving::of(command);
+    let mut job = Following::start(&serving, &[]);
+    let line = job.until("heard");
+    assert!(line.contains("heard True dumb"), "{line}");
+    std::fs::write(&fifo, "go\n").expect("the program reads it");
+    let (code, rest) = job.end();
+    assert_eq!(code, Some(0), "{rest}");
+}
+
+#[tokio::test]
+async fn a_large_lease_is_passed_in_a_file() {
+    let serving = python(
+        r#"hear()
+path = os.environ["NUNCIO_LEASE_FILE"]
+lease = json.load(open(path))
+say(result=["NUNCIO_LEASE" in os.environ, len(lease["net.fetch"]), os.stat(path).st_mode & 0o777, path])
+"#,
+        &[],
+    );
+    let client = Client::builder(&serving.url, "t").expect("a URL").connect().await.expect("a session");
+    let patterns: Vec<String> =
+        (0..1_000).map(|at| format!("https://a.example/{}{at:04}/**", "path/".repeat(32))).collect();
+    let lease = serde_json::json!({ "net.fetch": patterns });
+    assert!(lease.to_string().len() > 180_000);
+    let mut job = client.submit(&Submit::new("it").lease(&lease)).await.expect("it is accepted");
+    let (in_variable, count, mode, path): (bool, usize, u32, PathBuf) = job.result().await.expect("it succeeds");
+    assert_eq!((in_variable, count, mode), (false, 1_000, 0o600));
+    assert!(!path.exists(), "the file is removed with the job");
+    // A small one is in the variable.
+    let mut job = client.submit(&Submit::new("it")).await.expect("it is accepted");
+    let failed = job.outcome().await.expect("it ends").fault.expect("there is no file, so the program fails");
+    assert_eq!(failed.code, "INTERNAL_ERROR");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_process_of_a_container_reaps_what_programs_leave_behind() {
+    // The program leaves a process behind that has left its group, and that ends when the test writes to this pipe.
+    let directory = Scratch::new("init");
+    let fifo = directory.0.join("go");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+    let program = format!(
+        "import os, subprocess\norphan = subprocess.Popen(['sh', '-c', 'read go < {}'], start_new_session=True, \
+         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\nprint('pids', orphan.pid)",
+        fifo.display()
+    );
+    let agent = format!("it=python3 -c {}", quoted(&program));
+    let arguments = ["agent-init", "serve", "--listen", "127.0.0.1:0", "--token", "t=alice", "--agent", &agent];
+    let serving = Serving::of(nuncio(&arguments));
+    let mut job = Following::start(&serving, &[]);
+    let pids = job.pids();
+    assert_eq!(job.end().0, Some(0));
+    assert!(pids.iter().all(|pid| is_running(*pid)), "it outlives its program");
+    std::fs::write(&fifo, "go\n").expect("the process reads it");
+    let entry = PathBuf::from(format!("/proc/{}", pids[0]));
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
+    while entry.exists() {
+        assert!(std::time::Instant::now() < deadline, "it is a zombie");
+        std::thread::yield_now();
+    }
+    assert_eq!(serving.stop("TERM"), (Some(0), String::new()), "signals are passed on, and the exit code comes back");
 }

@@ -124,7 +124,7 @@ fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, Serv
     let find = |setting: &AgentSetting| {
         let agent = setting.agent.as_str().to_owned();
         match Program::find(setting.command.clone(), setting.questions) {
-            Ok(program) => Ok((agent, program)),
+            Ok(program) => Ok((agent, Program { pty: setting.pty, ..program })),
             Err(error) => Err(ServeError::Program { agent, program: setting.command.program().to_owned(), error }),
         }
     };

@@ -50,6 +50,8 @@ pub(super) struct Agent {
     #[serde(default = "yes")]
     pub(super) questions: bool,
     #[serde(default)]
+    pub(super) pty: bool,
+    #[serde(default)]
     pub(super) default: bool,
     pub(super) max_concurrent: Option<NonZeroU32>,
     pub(super) restart: Option<Restart>,

@@ -64,6 +64,10 @@ pub(crate) struct Options {
     /// program again in the same job, with the same input. Repeat it for more agents [default: fail]
     #[arg(long = "restart", value_name = "NAME=fail|rerun", help_heading = "Agents")]
     pub(super) restart: Vec<NamedRestart>,
+    /// Give the program of an agent a terminal as its stdout, for one that keeps what it prints to a pipe to itself for long.
+    /// Repeat it for more agents
+    #[arg(long = "pty", value_name = "NAME", help_heading = "Agents")]
+    pub(super) pty: Vec<String>,
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
     #[arg(long, help_heading = "Agents")]
     pub(super) demo_agents: bool,

@@ -55,6 +55,8 @@ pub(super) struct AgentSetting {
     pub(super) agent: AgentName,
     pub(super) command: CommandLine,
     pub(super) questions: bool,
+    /// Whether the stdout of the program is a terminal.
+    pub(super) pty: bool,
     /// Whether the name without a version means this version.
     pub(super) is_default: bool,
 }
@@ -84,7 +86,7 @@ impl Settings {
             behind_proxy: options.behind_proxy || file.behind_proxy,
             metrics: options.metrics.or(file.metrics),
             stdio,
-            agents: agents(file.agents, options.agents),
+            agents: agents(file.agents, options.agents, &options.pty)?,
             max_concurrent,
             restart,
             demo_agents: options.demo_agents || file.demo_agents,
@@ -113,19 +115,31 @@ fn files(security: &Security, config: Option<&PathBuf>) -> Vec<PathBuf> {
 }
 
 /// The agents of the file, and those of the flags, which replace agents of the same name and version.
-fn agents(of_file: BTreeMap<AgentName, Agent>, of_flags: Vec<NamedCommand>) -> Vec<AgentSetting> {
+fn agents(
+    of_file: BTreeMap<AgentName, Agent>,
+    of_flags: Vec<NamedCommand>,
+    pty: &[String],
+) -> Result<Vec<AgentSetting>, ServeError> {
     let mut agents: Vec<AgentSetting> = of_file
         .into_iter()
-        .map(|(agent, Agent { command, questions, default, .. })| AgentSetting {
+        .map(|(agent, Agent { command, questions, pty, default, .. })| AgentSetting {
             agent,
             command,
             questions,
+            pty,
             is_default: default,
         })
         .collect();
     for NamedCommand { agent, command } in of_flags {
         agents.retain(|other| other.agent != agent);
-        agents.push(AgentSetting { agent, command, questions: true, is_default: false });
+        agents.push(AgentSetting { agent, command, questions: true, pty: false, is_default: false });
     }
-    agents
+    for name in pty {
+        let mut named = agents.iter_mut().filter(|setting| setting.agent.name() == name).peekable();
+        if named.peek().is_none() {
+            return Err(ServeError::UnknownAgent { option: "pty", name: name.clone() });
+        }
+        named.for_each(|setting| setting.pty = true);
+    }
+    Ok(agents)
 }

@@ -6,7 +6,7 @@ use nuncio_tokio::cap::{Failure, JobContext};
 use nuncio_tokio::io::CancellationToken;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdin, Command};
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, debug, info, warn};
 
@@ -15,7 +15,7 @@ use crate::exec::host::Host;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::PipeLines;
 use crate::exec::program::Program;
-use crate::exec::run::{self, Pipes, RunError, Tasks};
+use crate::exec::run::{self, Pipes, RunError, Stdout, Tasks};
 
 /// Bytes of a line in the log. A longer one becomes several.
 const MAX_LOG_LINE: usize = 8 * 1024;
@@ -41,7 +41,7 @@ async fn to_end(program: &Program, host: &Host, ctx: JobContext, input: &Value) 
         logging: tokio::spawn(log(pipes.stderr, pipes.ended.clone()).in_current_span()),
         listening: tokio::spawn(listen(pipes.stdout, ctx.clone(), pipes.ended, host.max_line()).in_current_span()),
     };
-    let ended = run::to_end(prepared(program, &ctx), host, ctx.cancelled(), tasks).await;
+    let ended = run::to_end(prepared(program, &ctx), program.pty, host, ctx.cancelled(), tasks).await;
     let (status, ending) = ended.map_err(|error| {
         if matches!(error, RunError::Start(_)) {
             warn!(program = %program.command, %error, "the program of a topic cannot be started");
@@ -88,7 +88,7 @@ async fn log(stderr: ChildStderr, ended: CancellationToken) {
 }
 
 /// Acts on the lines of stdout, to its end.
-async fn listen(stdout: ChildStdout, ctx: JobContext, ended: CancellationToken, max_line: usize) -> Ending {
+async fn listen(stdout: Stdout, ctx: JobContext, ended: CancellationToken, max_line: usize) -> Ending {
     let mut lines = PipeLines::new(stdout, ended, LineSplitter::new(max_line, LongLine::Drop));
     let mut ending = Ending::default();
     while let Some(line) = lines.next().await {

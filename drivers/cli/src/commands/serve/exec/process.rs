@@ -30,7 +30,7 @@ pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Resu
             listening: tokio::spawn(listener.listen(pipes.stdout, pipes.ended, host.max_line())),
         }
     };
-    let ended = run::to_end(command, host, ctx.cancelled(), tasks).await;
+    let ended = run::to_end(command, program.pty, host, ctx.cancelled(), tasks).await;
     let (status, ending) = ended.map_err(|error| {
         if matches!(error, RunError::Start(_)) {
             warn!(program = %program.command, %error, "the program of an agent cannot be started");
