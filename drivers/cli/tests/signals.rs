@@ -120,3 +120,10 @@ fn sighup_alone_ends_no_server_and_keeps_a_generated_token() {
     assert!(serving.submit(&token, &["echo", "--input", "1"]).status.success());
     assert_eq!(serving.stop("TERM").0, Some(0));
 }
+
+#[test]
+fn sighup_ends_a_coordinator_of_caracal_in_order() {
+    let arguments =
+        ["caracal", "coordinator", "--listen", "127.0.0.1:0", "--zone", "z1", "--application", "app-a=s3cret"];
+    assert_eq!(Serving::of(nuncio(&arguments)).stop("HUP").0, Some(0));
+}

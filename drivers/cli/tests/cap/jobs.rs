@@ -1,13 +1,13 @@
 //! Jobs, keys, and what is said when something is missing.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use nuncio_tests::peers::wanted;
 
 use crate::site::{ECHO, Site, script};
-use crate::support::{Serving, nuncio, run, stderr, stdout};
+use crate::support::{Serving, nuncio, run, send, stderr, stdout};
 
 #[test]
 fn a_program_runs_the_jobs_of_a_topic() {
@@ -250,4 +250,24 @@ fn the_bus_of_the_command_carries_jobs() {
     let refused = run(&["cap", "bus", "--listen", "0.0.0.0:0", "--listen-redis", "127.0.0.1:0"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("not a loopback address"), "{}", stderr(&refused));
+}
+
+#[test]
+fn sighup_ends_a_worker_after_its_jobs_and_the_others_in_order() {
+    let site = Site::on_own_bus();
+    let fifo = site.path("go");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut router = site.router();
+    let mut worker = site.worker(&["job.wait=sh -c 'read go < go; echo {\\\"result\\\":1}'"]);
+    let mut submit = site.cap(&["submit", "job.wait", "--input", "1", "--id", "client-1", "--keys", "keys"]);
+    let mut submit = submit.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The pipe opens once the program reads it.
+    let mut go = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    send("HUP", &worker.child);
+    worker.until("waiting for 1 job to end");
+    go.write_all(b"go\n").unwrap();
+    assert_eq!(worker.child.wait().unwrap().code(), Some(0));
+    assert_eq!(submit.wait().unwrap().code(), Some(0), "the job has its result");
+    send("HUP", &router.child);
+    assert_eq!(router.child.wait().unwrap().code(), Some(0));
 }
