@@ -54,7 +54,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutation> {
 }
 
 /// The mistakes in ARCP.
-const ARCP: [Mutation; 41] = [
+const ARCP: [Mutation; 42] = [
     at(
         "a resume repeats the last event",
         "arcp/runtime/sessions/log.rs",
@@ -115,6 +115,12 @@ const ARCP: [Mutation; 41] = [
         "budget/mod.rs",
         "let left = remaining.is_positive()",
         "let left = !remaining.is_negative()",
+    ),
+    at(
+        "a bearer token that was refused is shown again",
+        "arcp/client/renew.rs",
+        "Some(fault) if token == self.config.token",
+        "Some(fault) if token.expose().is_empty()",
     ),
     at(
         "a reserved amount can be reserved again",

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 37] = [
+const NO_LIMITS: [&str; 38] = [
     "dispatch",
     "resign",
     "records",
@@ -12,6 +12,7 @@ const NO_LIMITS: [&str; 37] = [
     "name",
     "version",
     "token",
+    "renews_token",
     "features",
     "provisioner",
     "dialect",

@@ -150,7 +150,9 @@ impl Harness {
                     }
                     line
                 }
-                ClientOutput::Connect { attempt, resume } => format!("connect {attempt} resume={resume}"),
+                ClientOutput::Connect { attempt, resume, renew } => {
+                    format!("connect {attempt} resume={resume}{}", if renew { " renew" } else { "" })
+                }
                 ClientOutput::CloseTransport { code, .. } => format!("drop {code}"),
                 ClientOutput::Reading => "reading".to_owned(),
                 ClientOutput::Event(event) => {

@@ -29,6 +29,9 @@ pub struct ClientConfig {
     pub version: String,
     /// The bearer token (§6.1). Default: empty.
     pub token: Secret,
+    /// Whether the driver can ask for a newer token, for [`Client::renew`](super::Client::renew). If not, a client whose
+    /// token is refused is closed. Default: no.
+    pub renews_token: bool,
     /// The features that the client asks for; the session gets those that the runtime has too (§6.2). Default: all.
     pub features: Features,
     /// When the client acknowledges events by itself (§6.5). With `None` only [`Client::ack`](super::Client::ack) does.
@@ -118,6 +121,7 @@ impl Default for ClientConfig {
             name: String::from("nuncio"),
             version: String::from(env!("CARGO_PKG_VERSION")),
             token: Secret::new(""),
+            renews_token: false,
             features: Features::ALL,
             auto_ack: Some(AutoAck::default()),
             welcome_timeout: Duration::from_secs(10),

@@ -24,6 +24,10 @@ pub enum ClientOutput {
         attempt: u32,
         /// Whether there is a session to resume.
         resume: bool,
+        /// Whether the runtime has refused the token, so that a newer one is asked for first and handed in by
+        /// [`Client::renew`](super::Client::renew). Only with
+        /// [`ClientConfig::renews_token`](super::ClientConfig::renews_token).
+        renew: bool,
     },
     /// The transport is to be closed once all frames before this output were written. The client counts it as lost, so
     /// that its end need not be reported.
@@ -44,8 +48,9 @@ impl fmt::Debug for ClientOutput {
         match self {
             // A hello contains tokens.
             ClientOutput::Send(frame) => f.debug_tuple("Send").field(&frame.len()).finish(),
-            ClientOutput::Connect { attempt, resume } => {
-                f.debug_struct("Connect").field("attempt", attempt).field("resume", resume).finish()
+            ClientOutput::Connect { attempt, resume, renew } => {
+                let mut connect = f.debug_struct("Connect");
+                connect.field("attempt", attempt).field("resume", resume).field("renew", renew).finish()
             }
             ClientOutput::CloseTransport { code, reason } => {
                 f.debug_struct("CloseTransport").field("code", code).field("reason", reason).finish()
@@ -224,8 +229,8 @@ pub enum CloseReason {
     /// The application closed it.
     #[error("the application closed the client")]
     Asked,
-    /// The runtime refused the session for good: with `UNAUTHENTICATED`, `RESUME_WINDOW_EXPIRED`, or
-    /// `PERMISSION_DENIED` for a resume. Jobs that were accepted go on.
+    /// The runtime refused the session for good: with `UNAUTHENTICATED`, where there is no newer token,
+    /// `RESUME_WINDOW_EXPIRED`, or `PERMISSION_DENIED` for a resume. Jobs that were accepted go on.
     #[error(transparent)]
     Refused(RemoteFault),
     /// The runtime answered a resume with another session.

@@ -123,7 +123,8 @@ impl Client {
                 if was_connected {
                     self.emit(ClientEvent::Lost(reason), 0);
                 }
-                self.outbox.push(ClientOutput::Connect { attempt, resume: self.session.is_some() });
+                let (resume, renew) = (self.session.is_some(), self.refused_token.is_some());
+                self.outbox.push(ClientOutput::Connect { attempt, resume, renew });
             }
             Some(AfterLoss::Close) => self.end(CloseReason::Asked),
             None => {}
@@ -157,8 +158,9 @@ impl Client {
     }
 
     /// Ends the client: every request fails, and every handle is dead.
-    fn end(&mut self, reason: CloseReason) {
+    pub(super) fn end(&mut self, reason: CloseReason) {
         self.forget_transport();
+        self.refused_token = None;
         self.fail_all();
         self.goodbye = None;
         self.jobs = Jobs::default();

@@ -45,6 +45,7 @@ mod lifecycle;
 mod outbox;
 mod peer;
 mod receive;
+mod renew;
 mod requests;
 mod retired;
 mod send;
@@ -118,6 +119,8 @@ pub struct Client {
     held: Held,
     silence: Silence,
     goodbye: Option<Goodbye>,
+    /// The refusal of the token, until a newer one is handed in.
+    refused_token: Option<RemoteFault>,
     outbox: Outbox,
 }
 
@@ -138,6 +141,7 @@ impl Client {
             held: Held::default(),
             silence: Silence::default(),
             goodbye: None,
+            refused_token: None,
             outbox: Outbox::default(),
         }
     }

@@ -126,7 +126,8 @@ impl Client {
                 self.close_transport(1000, "the runtime heard nothing");
                 return self.lose(LostReason::Heartbeat);
             }
-            Some(ErrorCode::Unauthenticated | ErrorCode::ResumeWindowExpired) => {
+            Some(ErrorCode::Unauthenticated) => return self.token_refused(fault),
+            Some(ErrorCode::ResumeWindowExpired) => {
                 return self.refused(1000, "refused", CloseReason::Refused(fault));
             }
             _ => {}

@@ -10,6 +10,7 @@
 //!
 //!    Lost            --lose-->   Lost      another attempt to connect has failed
 //!    Greeting, Live  --refuse--> Closed
+//!    Lost            --give_up--> Closed
 //!    Idle, Greeting, Lost --close--> Closed
 //! ```
 //!
@@ -48,6 +49,8 @@ transitions!(Phase {
     welcome: Greeting => Live;
     /// The runtime refused the session for good, or does not speak ARCP.
     refuse: Greeting | Live | Closing => Closed;
+    /// The runtime has refused the token, and there is no newer one.
+    give_up: Lost => Closed;
     /// The transport was lost, or could not be opened.
     lose: Idle | Greeting | Live | Lost => Lost, Closing => Closed;
     /// The application closed the client.
@@ -92,6 +95,11 @@ impl State {
     /// Records that the runtime refused the session for good. Returns whether that closes the client.
     pub(super) fn refuse(&mut self) -> bool {
         self.phase.refuse()
+    }
+
+    /// Records that there is no newer token in place of one that was refused. Returns whether that closes the client.
+    pub(super) fn give_up(&mut self) -> bool {
+        self.phase.give_up()
     }
 
     /// Records that the transport was lost, or could not be opened. Returns what follows, or `None` if the client is

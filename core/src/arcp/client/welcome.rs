@@ -44,6 +44,7 @@ impl Client {
             return self.lose(LostReason::Replaced);
         }
         self.state.welcome();
+        self.refused_token = None;
         let features = welcome.features().intersection(self.config.features);
         let session = self.session.get_or_insert_with(|| Session::new(id, features));
         session.welcome(features, welcome.resume_token.owned().map(Secret::new), peer);
@@ -85,6 +86,9 @@ impl Client {
         // A runtime that has begun another session, and does not know `session.resume` either.
         if fault.known() == Some(ErrorCode::InvalidRequest) && self.session.as_ref().is_some_and(Session::is_replaced) {
             return self.refused(1000, "refused", CloseReason::SessionReplaced);
+        }
+        if fault.known() == Some(ErrorCode::Unauthenticated) {
+            return self.token_refused(fault);
         }
         let is_temporary = match fault.known() {
             Some(ErrorCode::InternalError) | None => fault.retryable,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Reconnect, Secret};
+use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Reconnect, Secret, TokenSource};
 
 use crate::error::Error;
 use crate::text::eprint_line;
@@ -28,8 +28,8 @@ pub(crate) struct Connection {
     /// environment variable `NUNCIO_TOKEN`
     #[arg(long, value_name = "TOKEN", value_parser = secret, conflicts_with = "token_file")]
     token: Option<Secret>,
-    /// File that holds the bearer token [default: the token in `NUNCIO_TOKEN`, or in the file that
-    /// `NUNCIO_TOKEN_FILE` names]
+    /// File that holds the bearer token. It is read again if the runtime refuses the token, which may have expired
+    /// [default: the token in `NUNCIO_TOKEN`, or in the file that `NUNCIO_TOKEN_FILE` names]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
@@ -48,8 +48,7 @@ impl Connection {
 
     /// Returns a client that is not connected yet.
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
-        let token = self.token()?;
-        let builder = Client::builder(&self.url, token.expose()).map_err(ClientBuildError::Url)?;
+        let builder = Client::builder(&self.url, self.token()?).map_err(ClientBuildError::Url)?;
         // Makes one attempt, so that an unreachable runtime is reported at once.
         let builder = builder.reconnect(Reconnect::default().connect_within(Duration::ZERO));
         Ok(match self.tls.client_tls()? {
@@ -62,16 +61,16 @@ impl Connection {
         &self.url
     }
 
-    fn token(&self) -> Result<Secret, Error> {
+    fn token(&self) -> Result<TokenSource, Error> {
         match (&self.token, &self.token_file) {
-            (Some(token), _) => return Ok(token.clone()),
-            (None, Some(file)) => return read_token(file),
+            (Some(token), _) => return Ok(TokenSource::fixed(token.clone())),
+            (None, Some(file)) => return token_of(file),
             (None, None) => {}
         }
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         match (variable("NUNCIO_TOKEN"), variable("NUNCIO_TOKEN_FILE")) {
-            (Some(token), _) => Ok(Secret::new(token)),
-            (None, Some(file)) => read_token(Path::new(&file)),
+            (Some(token), _) => Ok(TokenSource::from(token)),
+            (None, Some(file)) => token_of(Path::new(&file)),
             (None, None) => Err(Error::Usage(
                 "there is no token; set NUNCIO_TOKEN, or give --token-file FILE or --token TOKEN".to_owned(),
             )),
@@ -79,18 +78,34 @@ impl Connection {
     }
 }
 
-fn read_token(path: &Path) -> Result<Secret, Error> {
+/// Returns the token of a file, which is read again when the runtime refuses it. A pipe is read once.
+fn token_of(path: &Path) -> Result<TokenSource, Error> {
+    let name = path.display();
+    let open = |error| Error::Usage(format!("cannot read the token file {name}: {error}"));
+    let file = File::open(path).map_err(open)?;
+    if is_open_to_others(&file).map_err(open)? {
+        eprint_line(&format!("nuncio: other users can read the token file {name}; run `chmod 600 {name}`"));
+    }
+    let is_pipe = !file.metadata().map_err(open)?.is_file();
+    let first = read_token(file, path).map_err(Error::Usage)?;
+    if is_pipe {
+        return Ok(TokenSource::fixed(first));
+    }
+    let path = path.to_owned();
+    let again = TokenSource::new(move || {
+        let opened = File::open(&path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+        std::future::ready(opened.and_then(|file| read_token(file, &path)))
+    });
+    Ok(again.starting_with(first))
+}
+
+fn read_token(file: File, path: &Path) -> Result<Secret, String> {
     let name = path.display();
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| {
-        if is_open_to_others(&file)? {
-            eprint_line(&format!("nuncio: other users can read the token file {name}; run `chmod 600 {name}`"));
-        }
-        file.take(MAX_TOKEN).read_to_string(&mut text)
-    });
-    read.map_err(|error| Error::Usage(format!("cannot read the token file {name}: {error}")))?;
+    let read = file.take(MAX_TOKEN).read_to_string(&mut text);
+    read.map_err(|error| format!("cannot read the token file {name}: {error}"))?;
     match text.trim() {
-        "" => Err(Error::Usage(format!("there is no token in {name}; write the token into it, on one line"))),
+        "" => Err(format!("there is no token in {name}; write the token into it, on one line")),
         token => Ok(Secret::new(token)),
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::runtime::{Running, Runtime};
+use crate::runtime::{NEWER_TOKEN, Running, Runtime, TOKEN};
 
 #[test]
 fn the_token_may_be_in_a_file_and_flags_take_precedence() {
@@ -118,15 +118,39 @@ fn a_lost_session_is_6() {
     runtime.gate.open(1);
 }
 
+#[test]
+fn a_token_file_is_read_again_when_the_token_is_refused() {
+    for newer in [true, false] {
+        let runtime = Runtime::start();
+        let proxy = Proxy::start(runtime.listening.address());
+        let path = runtime.path("token");
+        fs::write(&path, TOKEN).unwrap();
+        private(&path);
+        let mut running = through(&proxy, &runtime, &["--token-file", &path]);
+        runtime.expire_tokens();
+        if newer {
+            fs::write(&path, NEWER_TOKEN).unwrap();
+        }
+        proxy.cut();
+        if newer {
+            running.until("session resumed");
+        }
+        runtime.gate.open(1);
+        let done = running.end();
+        assert_eq!(done.code, Some(if newer { 0 } else { 6 }), "{}", done.stderr);
+        assert!(done.stderr.contains("UNAUTHENTICATED"), "{}", done.stderr);
+    }
+}
+
 /// A job that waits, followed through the proxy.
 fn through(proxy: &Proxy, runtime: &Runtime, flags: &[&str]) -> Running {
     let mut command = runtime.command(&[&["submit", "waits"], flags].concat());
     command.env("NUNCIO_URL", format!("ws://{}/arcp", proxy.address));
     let mut running = Running::of(command);
-    if flags.is_empty() {
-        running.until("waiting");
-    } else {
+    if flags.contains(&"--json") {
         running.read_out("\"waiting\"");
+    } else {
+        running.until("waiting");
     }
     running
 }

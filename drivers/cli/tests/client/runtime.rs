@@ -2,9 +2,11 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nuncio_tokio::arcp::{Credential, Fault, Grant, Listening, Provisioner, Revocation, Secret, Server};
-use nuncio_tokio::auth::StaticTokens;
+use nuncio_tokio::auth::{Claim, Rejection};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -12,10 +14,13 @@ use crate::agents::{self, Gate};
 use crate::support;
 
 pub(crate) const TOKEN: &str = "tok-alice";
+/// Another token of the same principal.
+pub(crate) const NEWER_TOKEN: &str = "tok-alice-newer";
 
 /// A runtime with the test's agents, and a temporary folder for what commands save.
 pub(crate) struct Runtime {
     pub(crate) gate: Gate,
+    expired: Arc<AtomicBool>,
     pub(crate) folder: TempDir,
     pub(crate) listening: Listening,
     _server: Server,
@@ -25,15 +30,29 @@ pub(crate) struct Runtime {
 impl Runtime {
     pub(crate) fn start() -> Runtime {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let gate = Gate::new();
+        let (gate, expired) = (Gate::new(), Arc::new(AtomicBool::new(false)));
         let (server, listening) = threads.block_on(async {
-            let tokens = StaticTokens::new().with(TOKEN, "alice").with("tok-bob", "bob");
-            let server = Server::builder().verifier(tokens).provisioner(Issuer);
+            let expired = Arc::clone(&expired);
+            let verifier = move |claim: Claim| {
+                let principal = match claim.token.expose() {
+                    TOKEN if !expired.load(Ordering::SeqCst) => Ok("alice".to_owned()),
+                    NEWER_TOKEN => Ok("alice".to_owned()),
+                    "tok-bob" => Ok("bob".to_owned()),
+                    _ => Err(Rejection::Invalid),
+                };
+                async move { principal }
+            };
+            let server = Server::builder().verifier(verifier).provisioner(Issuer);
             let server = agents::add(server, &gate).build().unwrap();
             let listening = server.listen("127.0.0.1:0").await.unwrap();
             (server, listening)
         });
-        Runtime { gate, folder: TempDir::new().unwrap(), listening, _server: server, _threads: threads }
+        Runtime { gate, expired, folder: TempDir::new().unwrap(), listening, _server: server, _threads: threads }
+    }
+
+    /// From now on [`TOKEN`] is refused.
+    pub(crate) fn expire_tokens(&self) {
+        self.expired.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn url(&self) -> &str {

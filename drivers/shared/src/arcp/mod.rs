@@ -14,7 +14,7 @@ pub use agent::{
 pub use client::{
     CallError, Chunks, Client, ClientBuildError, ClientBuilder, ClientError, Collected, ConnectError, Events, Follow,
     JobControl, JobError, JobHandle, Reconnect, RemoteCode, SessionEnd, SessionEvent, SessionEvents, Submit,
-    Subscription, Transport, Update,
+    Subscription, TokenSource, Transport, Update,
 };
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{

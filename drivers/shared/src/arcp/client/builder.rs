@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
+use nuncio_core::arcp::ClientConfig;
 use nuncio_core::arcp::client::{AutoAck, ResumePoint};
-use nuncio_core::arcp::{ClientConfig, Secret};
 use nuncio_link::InvalidUrl;
 
 use super::Client;
@@ -14,6 +14,7 @@ use super::hub::Hub;
 use super::owner::Owner;
 use super::reconnect::Reconnect;
 use super::supervise::Supervisor;
+use super::token::TokenSource;
 use super::transport::Transport;
 use crate::io::{Driver, Io as _, random};
 
@@ -38,7 +39,7 @@ use crate::io::{Driver, Io as _, random};
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct ClientBuilder<D: Driver> {
     connector: Box<dyn Connector<D>>,
-    token: Secret,
+    token: TokenSource,
     config: ClientConfig,
     reconnect: Reconnect,
     connect_timeout: Duration,
@@ -48,14 +49,15 @@ pub struct ClientBuilder<D: Driver> {
 }
 
 impl<D: Driver> Client<D> {
-    /// Returns a builder of a client for a `ws://` URL, or with the feature `tls` a `wss://` URL, and a bearer token.
-    pub fn builder(url: &str, token: impl Into<String>) -> Result<ClientBuilder<D>, InvalidUrl> {
+    /// Returns a builder of a client for a `ws://` URL, or with the feature `tls` a `wss://` URL, and a bearer token or its
+    /// [source](TokenSource).
+    pub fn builder(url: &str, token: impl Into<TokenSource>) -> Result<ClientBuilder<D>, InvalidUrl> {
         Ok(ClientBuilder::new(Box::new(Url::new(url)?), token))
     }
 
     /// Returns a builder of a client over connections of the application's own. `connect` is called on the client's
     /// thread, for the first connection and whenever the last one was lost.
-    pub fn over<F, R>(connect: F, token: impl Into<String>) -> ClientBuilder<D>
+    pub fn over<F, R>(connect: F, token: impl Into<TokenSource>) -> ClientBuilder<D>
     where
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = io::Result<Transport>> + Send + 'static,
@@ -67,16 +69,16 @@ impl<D: Driver> Client<D> {
     /// The child's stderr stays as the command says.
     ///
     /// The session ends with the child. A child that does not end within 5 s of the end of its input is killed.
-    pub fn spawn(command: D::Command, token: impl Into<String>) -> ClientBuilder<D> {
+    pub fn spawn(command: D::Command, token: impl Into<TokenSource>) -> ClientBuilder<D> {
         ClientBuilder::new(Box::new(Program(Some(command))), token).reconnect(Reconnect::never())
     }
 }
 
 impl<D: Driver> ClientBuilder<D> {
-    fn new(connector: Box<dyn Connector<D>>, token: impl Into<String>) -> ClientBuilder<D> {
+    fn new(connector: Box<dyn Connector<D>>, token: impl Into<TokenSource>) -> ClientBuilder<D> {
         ClientBuilder {
             connector,
-            token: Secret::new(token),
+            token: token.into(),
             config: ClientConfig::default(),
             reconnect: Reconnect::default(),
             connect_timeout: Duration::from_secs(10),
@@ -86,7 +88,7 @@ impl<D: Driver> ClientBuilder<D> {
         }
     }
 
-    /// All limits, intervals, names and features; the token stays the one given before. Called first, for later calls
+    /// All limits, intervals, names and features; the token and its source stay those given before. Called first, for later calls
     /// change parts of it.
     pub fn config(mut self, config: ClientConfig) -> ClientBuilder<D> {
         self.config = config;
@@ -146,11 +148,18 @@ impl<D: Driver> ClientBuilder<D> {
             Some(thread) => thread,
             None => D::thread("nuncio-client").map_err(ClientBuildError::System)?,
         };
-        self.config.token = self.token;
+        self.config.renews_token = self.token.renews();
+        let first = self.token.take_first();
+        let is_asked = first.is_none();
+        self.config.token = first.unwrap_or_default();
         let hub = Arc::new(Hub::new(self.config, random::seed().map_err(ClientBuildError::System)?, self.resume));
         let client = Client::new(Arc::new(Owner { hub: Arc::clone(&hub), max_result_bytes: self.max_result_bytes }));
+        if is_asked {
+            hub.run(|state, _| state.link.want(0, true));
+        }
         let supervisor = Supervisor {
             hub: Arc::clone(&hub),
+            token: self.token,
             io: Arc::clone(&io),
             connector: self.connector,
             reconnect: self.reconnect,

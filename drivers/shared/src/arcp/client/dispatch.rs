@@ -98,8 +98,8 @@ impl State {
                         actions.wake(pipe);
                     }
                 }
-                ClientOutput::Connect { attempt, .. } => {
-                    self.link.want(attempt);
+                ClientOutput::Connect { attempt, renew, .. } => {
+                    self.link.want(attempt, renew);
                     actions.push(|host| host.connect());
                 }
                 ClientOutput::CloseTransport { code, reason } => {

@@ -61,6 +61,9 @@ pub enum ConnectError {
     /// The runtime refused the session for now.
     #[error("{0}")]
     Refused(RemoteFault),
+    /// The [`TokenSource`](super::TokenSource) has failed.
+    #[error("the source of the bearer token has failed: {0}")]
+    Token(Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl ConnectError {
@@ -74,7 +77,9 @@ impl ConnectError {
             }
             // Request Timeout, Too Early and Too Many Requests ask for another attempt.
             ConnectError::Upgrade { status, .. } => (400..500).contains(status) && !matches!(*status, 408 | 425 | 429),
-            ConnectError::TimedOut | ConnectError::Ended(_) | ConnectError::Refused(_) => false,
+            ConnectError::TimedOut | ConnectError::Ended(_) | ConnectError::Refused(_) | ConnectError::Token(_) => {
+                false
+            }
         }
     }
 }

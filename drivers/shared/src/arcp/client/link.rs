@@ -17,6 +17,7 @@ pub(super) struct LinkState {
     pipe: Option<Arc<Pipe>>,
     /// The number of failed attempts, if the machine waits for a connection.
     wanted: Option<u32>,
+    token: Token,
     /// Whether a welcome was received.
     welcomed: bool,
     /// Whether the session has received an event or an answer since the last attempt to connect.
@@ -28,6 +29,15 @@ pub(super) struct LinkState {
     last: Option<ConnectError>,
 }
 
+/// The bearer token of the next connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// The machine has it.
+    Given,
+    /// Its source is asked for it first.
+    Wanted,
+}
+
 impl Default for LinkState {
     fn default() -> LinkState {
         LinkState {
@@ -35,6 +45,7 @@ impl Default for LinkState {
             opened: false,
             pipe: None,
             wanted: Some(0),
+            token: Token::Given,
             welcomed: false,
             progress: false,
             window: None,
@@ -45,9 +56,22 @@ impl Default for LinkState {
 }
 
 impl LinkState {
-    /// Notes that the machine wants a connection, after this number of failed attempts.
-    pub(super) fn want(&mut self, failed: u32) {
+    /// Notes that the machine wants a connection, after this number of failed attempts, and whether with a newer token.
+    pub(super) fn want(&mut self, failed: u32, renew: bool) {
         self.wanted = Some(failed);
+        if renew {
+            self.token = Token::Wanted;
+        }
+    }
+
+    /// Whether the bearer token is asked for before the next connection.
+    pub(super) fn is_token_wanted(&self) -> bool {
+        self.token == Token::Wanted
+    }
+
+    /// Notes that the machine was given the token that was asked for.
+    pub(super) fn renewed(&mut self) {
+        self.token = Token::Given;
     }
 
     /// Removes and returns the number of failed attempts, if a connection is wanted.

@@ -22,6 +22,7 @@ mod slot;
 mod span;
 mod submit;
 mod supervise;
+mod token;
 mod transport;
 
 use std::marker::PhantomData;
@@ -43,6 +44,7 @@ pub use reconnect::Reconnect;
 pub use result::Collected;
 pub use session::{SessionEvent, SessionEvents};
 pub use submit::Submit;
+pub use token::TokenSource;
 pub use transport::Transport;
 
 use dispatch::State;

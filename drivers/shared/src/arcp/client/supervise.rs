@@ -18,6 +18,7 @@ use super::error::{ConnectError, SessionEnd};
 use super::hub::Hub;
 use super::reconnect::Reconnect;
 use super::session::SessionEvent;
+use super::token::TokenSource;
 use super::transport::Transport;
 use crate::io::clock::{monotonic, timeout};
 use crate::io::conn::{self, Patience, Port};
@@ -30,6 +31,7 @@ pub(super) struct Supervisor<D: Driver> {
     pub(super) hub: Arc<Hub>,
     pub(super) io: Arc<D::Thread>,
     pub(super) connector: Box<dyn Connector<D>>,
+    pub(super) token: TokenSource,
     pub(super) reconnect: Reconnect,
     /// The time limit for a connection and its upgrade.
     pub(super) connect_timeout: Duration,
@@ -54,6 +56,9 @@ impl<D: Driver> Supervisor<D> {
             }
             if !pause.is_zero() && self.ended_within(pause).await {
                 break;
+            }
+            if self.hub.look(|state| state.link.is_token_wanted()) && !self.renew().await {
+                continue;
             }
             match timeout(&*self.io, self.connect_timeout, self.connector.connect(&self.io)).await {
                 // The session has ended in the meantime.
@@ -102,6 +107,23 @@ impl<D: Driver> Supervisor<D> {
             (false, _) => SessionEnd::Unreachable { attempts: failed, last },
         };
         self.hub.give_up(end);
+        false
+    }
+
+    /// Asks for a token, and gives it to the machine. Returns whether to connect with it.
+    async fn renew(&mut self) -> bool {
+        match timeout(&*self.io, self.connect_timeout, self.token.ask()).await {
+            Some(Ok(token)) => {
+                debug!("the source has given a token");
+                self.hub.run(|state, now| {
+                    state.link.renewed();
+                    state.client.renew(now, token);
+                });
+                return self.hub.ended().is_none();
+            }
+            Some(Err(error)) => self.failed(error),
+            None => self.failed(ConnectError::TimedOut),
+        }
         false
     }
 
