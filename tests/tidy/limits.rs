@@ -44,7 +44,7 @@ const NO_LIMITS: [&str; 38] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 54] = [
+const RUNTIME: [(&str, &str); 61] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -68,6 +68,12 @@ const RUNTIME: [(&str, &str); 54] = [
     ("sessions_per_principal", "limit_sessions_per_principal"),
     ("jobs", "limit_jobs"),
     ("input_bytes", "limit_input_bytes"),
+    ("jobs_per_principal", "limit_jobs_per_principal"),
+    ("input_bytes_per_principal", "limit_input_bytes_per_principal"),
+    ("retained_jobs_per_principal", "limit_retained_jobs_per_principal"),
+    ("retained_bytes_per_principal", "limit_retained_bytes_per_principal"),
+    ("idempotency_records_per_principal", "limit_idempotency_records_per_principal"),
+    ("idempotency_bytes_per_principal", "limit_idempotency_bytes_per_principal"),
     ("note_bytes", "limit_note_bytes"),
     ("jobs_per_session", "limit_jobs_per_session"),
     ("delegation_depth", "s10_depth_is_limited"),
@@ -93,6 +99,7 @@ const RUNTIME: [(&str, &str); 54] = [
     ("bad_frames", "s5_a_flood_of_malformed_frames_closes"),
     ("back_pressure", "s6_5_back_pressure_is_signalled_once_and_again_after_half"),
     ("pattern_work", "limit_pattern_work"),
+    ("turn_work", "s6_6_a_listing_pauses_and_goes_on_in_later_turns"),
     ("chunk_bytes", "s14_a_chunk_beyond_the_cap_is_an_internal_error"),
     ("result_bytes", "s14_a_result_beyond_the_cap_is_an_internal_error"),
     ("writer_chunk_bytes", "s8_4_the_writer_splits_at_64_kib_or_48_for_small_frames"),

@@ -134,8 +134,16 @@ impl Lease {
     /// The work is bounded: an operation that would take more than four million steps is not covered (ours). Only a
     /// hostile lease and target need that many; a thousand ordinary patterns need a hundred thousand steps.
     pub fn covers(&self, operation: &Operation) -> bool {
-        let mut work = pattern::MATCH_WORK;
-        self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), &mut work))
+        let mut work = Lease::MAX_WORK;
+        self.covers_within(operation, &mut work)
+    }
+
+    /// The steps that [`Lease::covers`] takes at most.
+    pub(crate) const MAX_WORK: u64 = pattern::MATCH_WORK;
+
+    /// As [`Lease::covers`]; `work` is reduced by the steps taken, and with none left nothing is covered.
+    pub(crate) fn covers_within(&self, operation: &Operation, work: &mut u64) -> bool {
+        self.patterns(operation.namespace()).iter().any(|pattern| pattern.matches(operation.target(), work))
     }
 
     /// Checks that this lease covers every operation that `child` covers (§9.4): in each of the child's namespaces

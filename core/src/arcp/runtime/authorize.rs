@@ -33,7 +33,13 @@ impl Runtime {
         let lease = &job.accepted().lease;
         let model = *operation.namespace() == Namespace::ModelUse;
         let free = model && self.config.models_without_lease && !lease.names(&Namespace::ModelUse);
-        if !free && !lease.covers(operation) {
+        let covered = free || {
+            let mut work = Lease::MAX_WORK;
+            let covered = lease.covers_within(operation, &mut work);
+            self.work.charge(Lease::MAX_WORK - work);
+            covered
+        };
+        if !covered {
             let message =
                 alloc::format!("the lease does not cover {} {:?}", operation.namespace().as_str(), operation.target());
             return Err(Fault::new(ErrorCode::PermissionDenied, message));
@@ -60,15 +66,18 @@ impl Runtime {
 
     /// Checks that a child's lease is within its parent's (§9.4), and returns when it expires.
     pub(super) fn check_subset(
-        &self,
+        &mut self,
         parent: JobKey,
         lease: &Lease,
         expires_at: Option<Time>,
     ) -> Result<Option<Time>, Fault> {
         let Some(parent) = self.jobs.get(parent) else { return Ok(expires_at) };
         let violation = |message: String| Fault::new(ErrorCode::LeaseSubsetViolation, message);
-        let mut work = self.config.limits.pattern_work;
-        parent.accepted().lease.includes(lease, &mut work).map_err(|error| violation(error.to_string()))?;
+        let max = self.config.limits.pattern_work;
+        let mut work = max;
+        let included = parent.accepted().lease.includes(lease, &mut work);
+        self.work.charge(max - work);
+        included.map_err(|error| violation(error.to_string()))?;
         match (parent.accepted().expires_at, expires_at) {
             (Some(ours), Some(theirs)) if theirs > ours => {
                 Err(violation("the lease would expire after its parent's".to_string()))

@@ -107,10 +107,15 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one principal (§14). Default: 1 000.
     pub sessions_per_principal: usize,
-    /// Jobs that have not ended. Default: 100 000.
+    /// Jobs that have not ended. The last tenth is for principals that have less than a hundredth. Default: 100 000.
     pub jobs: usize,
-    /// Bytes of the inputs and extensions of the jobs that have not ended. Default: 1 GiB.
+    /// Jobs of one principal that have not ended. Default: 50 000.
+    pub jobs_per_principal: usize,
+    /// Bytes of the inputs and extensions of the jobs that have not ended. The last tenth is for principals that have less
+    /// than a hundredth, if that is enough for a frame. Default: 1 GiB.
     pub input_bytes: usize,
+    /// Bytes of the inputs and extensions of the jobs of one principal that have not ended. Default: 512 MiB.
+    pub input_bytes_per_principal: usize,
     /// Bytes of the note that an agent leaves with its job. Default: 4 KiB.
     pub note_bytes: usize,
     /// Jobs of one session that have not ended. Default: 1 000.
@@ -136,10 +141,18 @@ pub struct Limits {
     pub retained_jobs: usize,
     /// Bytes held by ended jobs. Default: 64 MiB.
     pub retained_bytes: usize,
+    /// Ended jobs of one principal that are kept. Beyond a limit the principal that has most gives way. Default: 10 000.
+    pub retained_jobs_per_principal: usize,
+    /// Bytes held by the ended jobs of one principal. Default: 64 MiB.
+    pub retained_bytes_per_principal: usize,
     /// Idempotency records. Default: 100 000.
     pub idempotency_records: usize,
     /// Bytes held by idempotency records whose job is no longer kept. Default: 64 MiB.
     pub idempotency_bytes: usize,
+    /// Idempotency records of one principal. Beyond a limit the principal that has most gives way. Default: 100 000.
+    pub idempotency_records_per_principal: usize,
+    /// Bytes held by the idempotency records of one principal whose job is no longer kept. Default: 64 MiB.
+    pub idempotency_bytes_per_principal: usize,
     /// Submit ids remembered in a session. Default: 1024, more than a session may have unanswered submits.
     pub submit_ids: usize,
     /// Rows of the longest page of `session.jobs` (§6.6). Default: 1 000; a request that names no limit gets 100.
@@ -159,6 +172,10 @@ pub struct Limits {
     pub back_pressure: u64,
     /// Steps spent on one comparison of two leases (§9.4). Default: 1 000 000.
     pub pattern_work: u64,
+    /// Units of work after which a turn is over: a host lets others have the machine, and a listing that is not finished
+    /// goes on later. A unit is a step of a comparison of leases, or some tens of nanoseconds of other work. Default:
+    /// 50 000.
+    pub turn_work: u64,
     /// Decoded bytes of one result chunk (§8.4, §14). Default: 1 MiB.
     pub chunk_bytes: usize,
     /// Decoded bytes of one streamed result. Default: 256 MiB.
@@ -260,7 +277,9 @@ impl Default for Limits {
             sessions: 10_000,
             sessions_per_principal: 1_000,
             jobs: 100_000,
+            jobs_per_principal: 50_000,
             input_bytes: 1 << 30,
+            input_bytes_per_principal: 512 << 20,
             note_bytes: 4 << 10,
             jobs_per_session: 1_000,
             delegation_depth: 8,
@@ -273,8 +292,12 @@ impl Default for Limits {
             history_bytes: 16 << 20,
             retained_jobs: 10_000,
             retained_bytes: 64 << 20,
+            retained_jobs_per_principal: 10_000,
+            retained_bytes_per_principal: 64 << 20,
             idempotency_records: 100_000,
             idempotency_bytes: 64 << 20,
+            idempotency_records_per_principal: 100_000,
+            idempotency_bytes_per_principal: 64 << 20,
             submit_ids: 1_024,
             list_page: 1_000,
             send_window: 64,
@@ -284,6 +307,7 @@ impl Default for Limits {
             bad_frames: 100,
             back_pressure: 1_000,
             pattern_work: 1_000_000,
+            turn_work: 50_000,
             chunk_bytes: 1 << 20,
             result_bytes: 256 << 20,
             writer_chunk_bytes: 64 << 10,
@@ -341,6 +365,12 @@ pub enum Access {
 pub trait Policy: Send + Sync {
     /// Returns the access of `observer` to a job that `owner` has submitted to `agent` (`name@version`).
     fn access(&self, observer: &str, owner: &str, agent: &str) -> Access;
+
+    /// Returns whether a principal may have access to jobs of others. If not, its listings look at its own jobs only,
+    /// however many others there are. Default: yes.
+    fn shows_others(&self, _observer: &str) -> bool {
+        true
+    }
 }
 
 /// The default of §14: a principal may list and watch its own jobs only.
@@ -350,6 +380,10 @@ pub struct SamePrincipal;
 impl Policy for SamePrincipal {
     fn access(&self, observer: &str, owner: &str, _agent: &str) -> Access {
         if observer == owner { Access::Observed } else { Access::Hidden }
+    }
+
+    fn shows_others(&self, _observer: &str) -> bool {
+        false
     }
 }
 

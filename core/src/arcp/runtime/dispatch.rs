@@ -11,6 +11,7 @@ use super::conns::ungreeted::Surplus;
 use super::host::{ConnId, SessionKey, Via};
 use super::refuse::Asked;
 use super::sessions::session::Session;
+use super::work;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope::{self, Envelope, Salvage};
 use crate::arcp::wire::error::Fault;
@@ -118,6 +119,7 @@ impl Runtime {
                 ConnState::Closing | ConnState::Gone => return,
             };
             open.receive(now);
+            this.work.charge(work::FRAME + frame.len() as u64 / work::FRAME_BYTES);
             if greeted && let Some(key) = open.prove() {
                 this.prove(key);
             }

@@ -255,4 +255,6 @@ pub enum Timer {
     Replay,
     /// Ended jobs or idempotency records are old enough to be forgotten.
     Eviction,
+    /// A listing goes on that was too long for one turn (§6.6).
+    Turn,
 }

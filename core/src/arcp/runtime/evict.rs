@@ -1,4 +1,5 @@
-//! Removes ended jobs and idempotency records that are too old or too many, oldest first.
+//! Removes ended jobs and idempotency records that are too old, oldest first, or too many: those of the principal that holds
+//! most.
 
 use super::Runtime;
 use super::host::JobKey;
@@ -68,9 +69,9 @@ impl Runtime {
         }
     }
 
-    /// Removes an idempotency record if another one would exceed the limit.
-    pub(super) fn make_idempotency_room(&mut self) {
-        while let Some(ulid) = self.idempotency.displaced(&self.config.limits) {
+    /// Removes an idempotency record if another one of a principal would exceed a limit.
+    pub(super) fn make_idempotency_room(&mut self, principal: &str) {
+        while let Some(ulid) = self.idempotency.displaced(principal, &self.config.limits) {
             self.forget_key(ulid);
         }
     }

@@ -178,8 +178,8 @@ pub struct JobView<'a> {
     pub version: Option<&'a str>,
     /// The state of the job.
     pub state: super::jobs::state::JobState,
-    /// The input, as the text that was sent.
-    pub input: Option<&'a RawValue>,
+    /// The input, as the text that was sent. A host that keeps it shares it.
+    pub input: Option<&'a Arc<RawValue>>,
     /// The effective lease.
     pub lease: &'a Lease,
     /// When the lease expires: `lease_constraints.expires_at`, or the parent's if that is earlier.

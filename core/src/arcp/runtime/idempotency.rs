@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::host::JobKey;
+use crate::arcp::runtime::shares::{Room, Shares};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, Terminal};
 use crate::digest::Digest;
@@ -18,8 +19,10 @@ pub(super) type Key = (Arc<str>, Digest);
 pub(super) struct Idempotency {
     records: BTreeMap<Key, Record>,
     order: BTreeMap<JobUlid, Key>,
-    /// Bytes held by the records whose job is no longer kept.
-    bytes: usize,
+    /// Who holds them, with the bytes of those whose job is no longer kept.
+    shares: Shares<JobUlid>,
+    /// Those of ended jobs.
+    ended: Shares<JobUlid>,
 }
 
 /// The record of a submit with a key.
@@ -81,6 +84,7 @@ impl Idempotency {
     /// Records a submit that the host is asked about.
     pub(super) fn begin(&mut self, key: Key, fingerprint: Digest, job: JobKey, ulid: JobUlid, at: Time) {
         self.order.insert(ulid, key.clone());
+        self.shares.set(&key.0, ulid, 0);
         let record =
             Record { fingerprint, job, ulid, at, accepted: None, ended: false, outlived: false, terminal: None };
         self.records.insert(key, record);
@@ -101,6 +105,7 @@ impl Idempotency {
     pub(super) fn decline(&mut self, job: JobUlid) {
         if let Some(key) = self.order.remove(&job) {
             self.records.remove(&key);
+            self.shares.remove(&key.0, job);
         }
     }
 
@@ -108,6 +113,9 @@ impl Idempotency {
     pub(super) fn end(&mut self, job: JobUlid) {
         if let Some(record) = self.of(job) {
             record.ended = true;
+            if let Some(key) = self.order.get(&job) {
+                self.ended.set(&key.0, job, 0);
+            }
         }
     }
 
@@ -117,16 +125,17 @@ impl Idempotency {
         record.outlived = true;
         record.terminal = terminal;
         let held = record.held();
-        self.bytes += held;
+        if let Some(key) = self.order.get(&job) {
+            self.shares.set(&key.0, job, held);
+        }
     }
 
     /// Forgets a record; the key may be used again. Returns whether its job had been accepted.
     pub(super) fn forget(&mut self, job: JobUlid) -> Option<bool> {
         let key = self.order.remove(&job)?;
         let record = self.records.remove(&key)?;
-        if record.outlived {
-            self.bytes = self.bytes.saturating_sub(record.held());
-        }
+        self.shares.remove(&key.0, job);
+        self.ended.remove(&key.0, job);
         Some(record.accepted.is_some())
     }
 
@@ -140,30 +149,32 @@ impl Idempotency {
         self.records.get(key).map(|record| (*ulid, record.at))
     }
 
-    fn oldest_ended(&self) -> Option<JobUlid> {
-        let ended = |key: &Key| self.records.get(key).is_some_and(|record| record.ended);
-        self.order.iter().find_map(|(ulid, key)| ended(key).then_some(*ulid))
-    }
-
-    /// Returns the record to remove, because there are too many or because it was made before `expired`.
+    /// Returns the record to remove, because its principal or all hold too many, or because it was made before `expired`.
+    /// The principal that holds most gives way, with its oldest record of an ended job.
     pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobUlid> {
-        if self.records.len() > limits.idempotency_records || self.bytes > limits.idempotency_bytes {
-            self.oldest_ended()
-        } else {
-            self.oldest().filter(|(_, at)| expired(*at)).map(|(ulid, _)| ulid)
+        let all = Room { entries: limits.idempotency_records, bytes: limits.idempotency_bytes };
+        let each =
+            Room { entries: limits.idempotency_records_per_principal, bytes: limits.idempotency_bytes_per_principal };
+        match self.shares.gives_way(all, each) {
+            Some(holder) => self.ended.places(holder).next(),
+            None => self.oldest().filter(|(_, at)| expired(*at)).map(|(ulid, _)| ulid),
         }
     }
 
-    /// Returns the record to remove if another one would exceed the limit: the oldest of an ended job, or the oldest of
-    /// all.
-    pub(super) fn displaced(&self, limits: &Limits) -> Option<JobUlid> {
-        if self.records.len() < limits.idempotency_records.max(1) {
+    /// Returns the record to remove if another one of a principal would exceed a limit: of the principal itself if it has too
+    /// many, or else of the one that has most. It is the oldest of an ended job, or the oldest of all.
+    pub(super) fn displaced(&self, principal: &str, limits: &Limits) -> Option<JobUlid> {
+        let holder = if self.shares.of(principal).entries >= limits.idempotency_records_per_principal.max(1) {
+            principal
+        } else if self.records.len() >= limits.idempotency_records.max(1) {
+            self.shares.most_entries()?
+        } else {
             return None;
-        }
-        self.oldest_ended().or_else(|| self.oldest().map(|(ulid, _)| ulid))
+        };
+        self.ended.places(holder).next().or_else(|| self.shares.places(holder).next())
     }
 
     pub(super) fn held(&self) -> usize {
-        self.bytes + self.records.len() * 160
+        self.shares.held().bytes + self.records.len() * 320
     }
 }

@@ -45,6 +45,7 @@ mod idempotency;
 pub(crate) mod jobs;
 mod journal;
 mod list;
+mod listing;
 mod liveness;
 mod note;
 mod outputs;
@@ -61,15 +62,18 @@ mod retry;
 mod revoke;
 mod rotate;
 mod sessions;
+mod shares;
 mod shutdown;
 pub(crate) mod stats;
 mod submit;
 mod subscribe;
 mod timeout;
 mod timers;
+mod turn;
 mod validate;
 mod wall;
 mod watch;
+mod work;
 
 use alloc::sync::Arc;
 
@@ -85,6 +89,7 @@ use self::host::{JobKey, JobView, Refused};
 use self::idempotency::Idempotency;
 use self::jobs::Jobs;
 use self::jobs::state::JobState;
+use self::listing::Unfinished;
 use self::outputs::Outputs;
 use self::replays::Replays;
 pub use self::restore::Restored;
@@ -93,6 +98,7 @@ use self::sessions::session::Session;
 use self::sessions::state::SessionState;
 use self::stats::{Stats, Totals};
 use self::timers::{Deadline, Timers};
+use self::work::Work;
 use super::wire::agent::AgentSpec;
 use super::wire::ids::JobUlid;
 use crate::random::Random;
@@ -137,6 +143,8 @@ pub struct Runtime {
     eviction: Deadline,
     drain: Drain,
     totals: Totals,
+    work: Work,
+    unfinished: Unfinished,
 }
 
 impl Runtime {
@@ -158,6 +166,8 @@ impl Runtime {
             eviction: Deadline::new(Timer::Eviction),
             drain: Drain::default(),
             totals: Totals::default(),
+            work: Work::default(),
+            unfinished: Unfinished::default(),
             config: Arc::new(config),
         }
     }
@@ -228,6 +238,7 @@ impl Runtime {
             + self.credentials.held()
             + self.replays.held()
             + self.timers.held()
+            + self.unfinished.held()
     }
 
     /// Returns what the runtime holds and has counted. It visits every session and job, so it should be called for a

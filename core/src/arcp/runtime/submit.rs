@@ -117,7 +117,7 @@ impl Runtime {
         })?;
         self.await_answer(key, request.id, id);
         if let Some((record_key, fingerprint)) = record {
-            self.make_idempotency_room();
+            self.make_idempotency_room(&record_key.0);
             if let Some(job) = self.jobs.get(id) {
                 self.idempotency.begin(record_key, fingerprint, id, job.ulid(), self.clock.now());
             }
@@ -184,7 +184,7 @@ impl Runtime {
             owner: proposal.owner,
             features: proposal.features,
             small_chunks: proposal.small_chunks,
-            input: proposal.input.map(ToOwned::to_owned),
+            input: proposal.input.map(|input| Arc::from(input.to_owned())),
             extensions: proposal.extensions.map(ToOwned::to_owned),
             max_runtime_secs: proposal.max_runtime_secs,
             parent: proposal.parent,
@@ -206,11 +206,18 @@ impl Runtime {
         if proposal.delegate_id.is_some() && named >= limits.delegations_per_job {
             return Err(Fault::limit("delegations_per_job", limits.delegations_per_job as u64));
         }
-        if self.jobs.live() >= limits.jobs {
+        let own = self.jobs.live_of(&proposal.principal);
+        if own.entries >= limits.jobs_per_principal {
+            return Err(Fault::limit("jobs_per_principal", limits.jobs_per_principal as u64));
+        }
+        if !has_place(self.jobs.live(), own.entries, 1, limits.jobs, 1) {
             return Err(Fault::limit("jobs", limits.jobs as u64));
         }
         let asked = [proposal.input, proposal.extensions].into_iter().flatten().map(|raw| raw.get().len()).sum();
-        if self.jobs.input_bytes().saturating_add(asked) > limits.input_bytes {
+        if own.bytes.saturating_add(asked) > limits.input_bytes_per_principal {
+            return Err(Fault::limit("input_bytes_per_principal", limits.input_bytes_per_principal as u64));
+        }
+        if !has_place(self.jobs.input_bytes(), own.bytes, asked, limits.input_bytes, limits.frame_bytes) {
             return Err(Fault::limit("input_bytes", limits.input_bytes as u64));
         }
         let in_session = proposal.owner.and_then(|key| self.sessions.get(key)).map_or(0, Session::jobs);
@@ -234,6 +241,15 @@ impl Runtime {
         }
         self.event(Event::Submitted { job: id, credentials });
     }
+}
+
+/// Returns whether a principal that holds `own` of the `held` may have `more`. The last tenth of a room is for principals that
+/// hold less than a hundredth of it, so that nobody takes the last place of another; a hundredth has to be enough for the
+/// `least` that one of them needs.
+fn has_place(held: usize, own: usize, more: usize, max: usize, least: usize) -> bool {
+    let (after, share) = (held.saturating_add(more), max / 100);
+    let kept = if share >= least { max / 10 } else { 0 };
+    after <= max && (after <= max - kept || own.saturating_add(more) <= share)
 }
 
 fn idempotency_key<'a>(submit: &'a Submit<'_>) -> Result<Option<&'a str>, Fault> {

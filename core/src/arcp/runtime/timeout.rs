@@ -5,14 +5,20 @@ use super::conns::state::ConnState;
 use super::event::Timer;
 use super::host::{ConnId, JobKey, ReplayId, RevocationId, SessionKey};
 use super::jobs::state::Cause;
+use super::work;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::time::Time;
 
 impl Runtime {
-    /// Handles all deadlines that have passed. A call that is early or unnecessary changes nothing.
+    /// Handles deadlines that have passed, up to the work of one turn; [`Runtime::poll_timeout`] names the next one. A call
+    /// that is early or unnecessary changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.input(now, |this| {
-            while let Some((timer, key)) = this.timers.expired(this.clock.now()) {
+            this.begin_turn();
+            while !this.is_turn_over()
+                && let Some((timer, key)) = this.timers.expired(this.clock.now())
+            {
+                this.work.charge(work::DEADLINE);
                 match timer {
                     Timer::Greeting => this.greeting_lapsed(ConnId::from(key)),
                     Timer::Heartbeat => this.heartbeat(ConnId::from(key)),
@@ -30,6 +36,7 @@ impl Runtime {
                         this.eviction.passed();
                         this.evict();
                     }
+                    Timer::Turn => this.take_turn(),
                 }
             }
         });

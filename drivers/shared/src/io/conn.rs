@@ -10,7 +10,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
-use futures_lite::future::or;
+use futures_lite::future::{or, yield_now};
 use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Refusal, Request, Utf8Bytes, code};
 
@@ -25,8 +25,9 @@ use crate::io::sync::lock;
 pub(crate) trait Port: Send + Sync + 'static {
     /// The handshake is done; `request` is the one that a WebSocket server has accepted.
     fn opened(&self, request: Option<&Request>);
-    /// Hands frames to the machine, from the front, for as long as it reads, and removes them.
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>);
+    /// Hands frames to the machine, from the front, for as long as it reads and its turn lasts, and removes them. Returns
+    /// whether it would read more in another turn.
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool;
     /// The input is faulty and is no longer read, but the machine may still send.
     fn spoiled(&self, closed: &Closed);
     /// Whether the machine knows who the peer is. Until then it is handed one frame at a time, and nothing is read while it
@@ -63,7 +64,7 @@ pub(crate) struct Patience {
     pub(crate) link: LinkOptions,
 }
 
-/// The maximum number of frames that are handed to a machine under one lock.
+/// The maximum number of frames that are taken from a link at a time.
 const BATCH: usize = 64;
 /// The capacity of a buffer that a writer keeps while it has nothing to write.
 const IDLE_CAPACITY: usize = 16 * 1024;
@@ -163,9 +164,7 @@ impl<P: Port> Reader<'_, P> {
             let batch = self.batch();
             let ended = self.poll_link(&mut frames, batch);
             let full = batch > 0 && frames.len() >= batch;
-            if !frames.is_empty() {
-                self.port.receive(&mut frames);
-            }
+            let goes_on = !frames.is_empty() && self.port.receive(&mut frames);
             self.report_unread();
             if let Some(closed) = ended {
                 // On a link of lines the machine can still answer a faulty line.
@@ -182,6 +181,11 @@ impl<P: Port> Reader<'_, P> {
                 if self.deadline.is_none() {
                     self.deadline = Some(Deadline::after(self.io, self.patience.linger));
                 }
+            }
+            if goes_on && !frames.is_empty() {
+                // Other connections have their turns.
+                yield_now().await;
+                continue;
             }
             if full && frames.is_empty() {
                 continue;

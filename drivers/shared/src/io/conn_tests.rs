@@ -25,6 +25,8 @@ struct Machine {
     pipe: Arc<Pipe>,
     server: bool,
     shut: AtomicBool,
+    /// It takes one frame in each turn.
+    slow: AtomicBool,
     /// Nothing is known of the peer.
     unknown: AtomicBool,
     unread: AtomicUsize,
@@ -58,15 +60,20 @@ impl Port for Machine {
         self.changed.notify(usize::MAX);
     }
 
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
         while !self.shut.load(Ordering::SeqCst) {
             let Some(frame) = frames.pop_front() else { break };
             if self.server {
                 self.put(frame.as_str());
             }
             lock(&self.frames).push(frame.as_str().to_owned());
+            if self.slow.load(Ordering::SeqCst) {
+                self.changed.notify(usize::MAX);
+                return true;
+            }
         }
         self.changed.notify(usize::MAX);
+        false
     }
 
     fn spoiled(&self, _closed: &Closed) {
@@ -212,6 +219,20 @@ fn the_end_of_a_peer_is_seen_while_its_hello_is_decided_about() {
         let _connection = start(&server, Link::lines(LinkOptions::default()), theirs);
         drop(peer);
         server.until(|server| lock(&server.ended).clone()).await;
+    });
+}
+
+#[test]
+fn every_frame_arrives_at_a_machine_with_short_turns() {
+    within(async {
+        let (client, server) = pair(1 << 20);
+        client.until(|client| client.opened.load(Ordering::SeqCst).then_some(())).await;
+        server.slow.store(true, Ordering::SeqCst);
+        for number in 0..300 {
+            client.put(&number.to_string());
+        }
+        server.until(|server| (lock(&server.frames).len() == 300).then_some(())).await;
+        assert!(lock(&server.frames).iter().enumerate().all(|(at, frame)| *frame == at.to_string()));
     });
 }
 

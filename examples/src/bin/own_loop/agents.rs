@@ -44,7 +44,7 @@ pub(crate) fn steps(job: &JobView<'_>) -> Steps {
     let number = |name: &str, default: u64| input.get(name).and_then(Value::as_u64).unwrap_or(default);
     match job.agent {
         "echo" => {
-            let echoed = job.input.map_or("null", Json::get);
+            let echoed = job.input.map_or("null", |input| input.get());
             let answer = Json::from_string(format!(r#"{{"echoed":{echoed}}}"#)).map_or_else(|_| broken(), Step::Finish);
             Box::new([Step::Emit(Body::log("info", "echo started", None)), answer].into_iter())
         }

@@ -7,12 +7,14 @@ pub(super) struct Pause {
     replies: bool,
     /// A submit is unanswered, and the client binds replies in the order in which they arrive.
     submit: bool,
+    /// A listing is not finished.
+    listing: bool,
 }
 
 impl Pause {
     /// Whether there is a reason.
     pub(super) fn is_on(self) -> bool {
-        self.replies || self.submit
+        self.replies || self.submit || self.listing
     }
 
     /// Whether replies pile up.
@@ -30,6 +32,18 @@ impl Pause {
         let was_on = self.is_on();
         self.submit = true;
         !was_on
+    }
+
+    /// Notes that a listing is not finished. Returns whether frames were read before.
+    pub(super) fn begin_listing(&mut self) -> bool {
+        let was_on = self.is_on();
+        self.listing = true;
+        !was_on
+    }
+
+    /// Notes that the listing is finished. Returns whether frames are read again.
+    pub(super) fn end_listing(&mut self) -> bool {
+        core::mem::take(&mut self.listing) && !self.is_on()
     }
 
     /// Removes the reasons that no longer hold. Returns whether frames are read again.

@@ -59,7 +59,7 @@ impl Reply {
 
 /// The fill level of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// Frames of the peer are read.
     Low,
     /// Frames of the peer are not read until replies are sent.

@@ -1,9 +1,11 @@
 //! All jobs of a runtime: live ones, and ended ones that are still kept.
 
+mod ended;
 mod expiry;
 mod family;
 pub(crate) mod history;
 pub(crate) mod job;
+mod live;
 pub(crate) mod output;
 mod reservations;
 pub(crate) mod runs;
@@ -18,11 +20,14 @@ use core::time::Duration;
 
 use slotmap::SlotMap;
 
+use self::ended::Ended;
 use self::job::{Job, JobSpec, Waiter};
+use self::live::Live;
 use self::state::Cause;
 use super::config::Limits;
 use super::host::{JobKey, SessionKey};
 use super::record::JobInput;
+use super::shares::Room;
 use super::timers::Timers;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
@@ -39,13 +44,11 @@ pub(super) struct Jobs {
     table: SlotMap<JobKey, Job>,
     /// Every job that was accepted and is still kept, in the order in which they were made, because the ids increase.
     by_ulid: BTreeMap<JobUlid, JobKey>,
-    /// Jobs that have not ended.
-    live: usize,
-    /// Bytes of their inputs and extensions.
-    input_bytes: usize,
-    /// Ended jobs, the oldest first.
-    ended: VecDeque<(Time, JobKey)>,
-    ended_bytes: usize,
+    /// The same jobs, by their principals.
+    by_principal: BTreeMap<(Arc<str>, JobUlid), JobKey>,
+    /// Jobs that have not ended, and the bytes of their inputs and extensions.
+    live: Live,
+    ended: Ended,
     /// The last jobs that were declined before the host had answered.
     declined: VecDeque<Declined>,
     /// Jobs that waited for space in a log or for the journal, and may go on.
@@ -99,26 +102,54 @@ impl Jobs {
         range.filter_map(|(_, id)| Some((*id, self.table.get(*id)?)))
     }
 
+    /// The accepted jobs of a principal after a wire id, in the order in which they were made.
+    pub(super) fn of_principal(
+        &self,
+        principal: &Arc<str>,
+        ulid: Option<JobUlid>,
+    ) -> impl Iterator<Item = (JobKey, &Job)> {
+        let from = match ulid {
+            Some(ulid) => Bound::Excluded((Arc::clone(principal), ulid)),
+            None => Bound::Included((Arc::clone(principal), JobUlid(0))),
+        };
+        let to = Bound::Included((Arc::clone(principal), JobUlid(u128::MAX)));
+        let range = self.by_principal.range((from, to));
+        range.filter_map(|(_, id)| Some((*id, self.table.get(*id)?)))
+    }
+
+    /// Notes that a job was accepted, so that it is found and listed.
+    fn index(&mut self, id: JobKey) {
+        let Some(job) = self.table.get(id) else { return };
+        self.by_ulid.insert(job.ulid(), id);
+        self.by_principal.insert((Arc::clone(&job.accepted().principal), job.ulid()), id);
+    }
+
     /// Jobs that have not ended.
     pub(super) fn live(&self) -> usize {
-        self.live
+        self.live.all().entries
     }
 
     /// Bytes of the inputs and extensions of jobs that have not ended.
     pub(super) fn input_bytes(&self) -> usize {
-        self.input_bytes
+        self.live.all().bytes
+    }
+
+    /// The jobs of a principal that have not ended, and the bytes of their inputs and extensions.
+    pub(super) fn live_of(&self, principal: &str) -> Room {
+        self.live.of(principal)
     }
 
     /// Restores the request of a job that has not ended. Returns `None` if there is no room for it.
     pub(super) fn restore_request(&mut self, id: JobKey, request: JobInput, limits: &Limits) -> Option<()> {
         let job = self.table.get_mut(id)?;
         let len = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        let others = self.input_bytes - job.input_len();
+        let (principal, before) = (Arc::clone(&job.accepted().principal), job.input_len());
+        let others = self.live.all().bytes - before;
         if others + len(&request.input) + len(&request.extensions) > limits.input_bytes {
             return None;
         }
         let restored = job.restore_request(request);
-        self.input_bytes = others + job.input_len();
+        self.live.resize(&principal, before, job.input_len());
         restored
     }
 
@@ -133,12 +164,12 @@ impl Jobs {
 
     /// Restores a job that was accepted.
     pub(super) fn restore(&mut self, spec: JobSpec, timers: &mut Timers) -> JobKey {
-        let (ulid, at, budget) = (spec.accepted.id, spec.accepted.accepted_at, spec.accepted.budget.clone());
+        let (at, budget) = (spec.accepted.accepted_at, spec.accepted.budget.clone());
         let id = self.insert(spec);
         if let Some(job) = self.table.get_mut(id) {
             job.accept(id, at, budget, timers);
         }
-        self.by_ulid.insert(ulid, id);
+        self.index(id);
         id
     }
 
@@ -146,9 +177,8 @@ impl Jobs {
         let (parent, delegate_id) = (spec.parent, spec.accepted.delegate_id.clone());
         let depth = parent.and_then(|id| self.table.get(id)).map_or(0, |parent| parent.depth().saturating_add(1));
         let job = Job::new(spec, depth);
-        self.input_bytes += job.input_len();
+        self.live.begin(&job.accepted().principal, job.input_len());
         let id = self.table.insert(job);
-        self.live += 1;
         if let Some(parent) = parent.and_then(|id| self.table.get_mut(id)) {
             parent.adopt(id, delegate_id.as_deref());
         }
@@ -166,8 +196,9 @@ impl Jobs {
         let budget = self.budget_of(id).map(Budget::remainder);
         let job = self.table.get_mut(id)?;
         let waiters = job.accept(id, wall, budget, timers)?;
-        self.by_ulid.insert(job.ulid(), id);
-        Some((Arc::clone(job.accepted()), waiters))
+        let accepted = Arc::clone(job.accepted());
+        self.index(id);
+        Some((accepted, waiters))
     }
 
     /// Notes that the wall clock was set: leases may be over earlier.
@@ -182,8 +213,8 @@ impl Jobs {
     pub(super) fn decline(&mut self, id: JobKey, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
         let waiters = self.table.get_mut(id)?.decline(id, timers)?;
         let job = self.table.remove(id)?;
-        self.live -= 1;
-        self.input_bytes -= job.input_len();
+        self.live.end(&job.accepted().principal);
+        self.live.resize(&job.accepted().principal, job.input_len(), 0);
         self.declined.push_back(Declined { id, ulid: job.ulid(), features: job.features() });
         if self.declined.len() > LATE_ANSWERS {
             self.declined.pop_front();
@@ -223,16 +254,17 @@ impl Jobs {
         let job = self.table.get_mut(id)?;
         let input = job.input_len();
         let status = job.end(id, cause, timers)?;
-        self.input_bytes -= input - job.input_len();
+        self.live.resize(&job.accepted().principal, input, job.input_len());
         self.release_all(id);
         Some(status)
     }
 
     /// Leaves a job to the next start of the runtime, without a terminal. Returns whether it was left.
     pub(super) fn leave(&mut self, id: JobKey, timers: &mut Timers) -> bool {
-        let is_left = self.table.get_mut(id).is_some_and(|job| job.leave(id, timers));
+        let Some(job) = self.table.get_mut(id) else { return false };
+        let is_left = job.leave(id, timers);
         if is_left {
-            self.live -= 1;
+            self.live.end(&job.accepted().principal);
         }
         is_left
     }
@@ -245,16 +277,17 @@ impl Jobs {
 
     /// Keeps an ended job for listings, subscriptions and retries.
     pub(super) fn conclude(&mut self, id: JobKey, at: Time) {
-        let Some(job) = self.table.get(id) else { return };
-        self.ended_bytes += job.held();
-        self.ended.push_back((at, id));
-        self.live = self.live.saturating_sub(1);
+        let Some(job) = self.table.get_mut(id) else { return };
+        let principal = Arc::clone(&job.accepted().principal);
+        let place = self.ended.push(&principal, at, id, job.held());
+        job.conclude(place);
+        self.live.end(&principal);
     }
 
     /// Restores the end of a job. Returns `None` if it is known.
     pub(super) fn restore_end(&mut self, id: JobKey, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
         let job = self.table.get_mut(id).filter(|job| job.terminal().is_none())?;
-        self.input_bytes -= job.input_len();
+        self.live.resize(&job.accepted().principal, job.input_len(), 0);
         job.restore_end(terminal, seq);
         Some(())
     }
@@ -274,39 +307,34 @@ impl Jobs {
 
     /// Returns when the oldest ended job has ended.
     pub(super) fn oldest_ended_at(&self) -> Option<Time> {
-        self.ended.front().map(|(at, _)| *at)
+        self.ended.oldest().map(|(at, _)| at)
     }
 
-    /// Returns the ended job to remove, because there are too many or because it ended before `expired`.
+    /// Returns the ended job to remove, because its principal or all have too many, or because it ended before `expired`.
     pub(super) fn surplus(&self, limits: &Limits, expired: impl Fn(Time) -> bool) -> Option<JobKey> {
-        let (at, id) = self.ended.front()?;
-        let over = self.ended.len() > limits.retained_jobs || self.ended_bytes > limits.retained_bytes;
-        (over || expired(*at)).then_some(*id)
+        let surplus = self.ended.surplus(limits);
+        surplus.or_else(|| self.ended.oldest().filter(|(at, _)| expired(*at)).map(|(_, id)| id))
     }
 
     /// Returns the ended job to remove while jobs are restored. Those that a session still watches stay until all
     /// numbers are known, and no other job is removed in their place. Age is checked at the end.
     pub(super) fn restored_surplus(&self, limits: &Limits) -> Option<JobKey> {
-        let (mut shown, mut bytes) = (0, 0);
-        for job in self.ended.iter().map_while(|(_, id)| self.table.get(*id)) {
-            if job.watchers().is_empty() {
-                break;
-            }
-            shown += 1;
-            bytes += job.held();
+        let is_watched = |id: JobKey| self.table.get(id).is_some_and(|job| !job.watchers().is_empty());
+        let mut watched = Room::default();
+        for job in self.ended.iter().take_while(|id| is_watched(*id)).filter_map(|id| self.table.get(id)) {
+            watched.entries += 1;
+            watched.bytes += job.held();
         }
-        let over = self.ended.len() - shown > limits.retained_jobs
-            || self.ended_bytes.saturating_sub(bytes) > limits.retained_bytes;
-        self.ended.get(shown).filter(|_| over).map(|(_, id)| *id)
+        self.ended.surplus_besides(watched, limits, |id| !is_watched(id))
     }
 
     /// Removes an ended job.
     pub(super) fn forget(&mut self, id: JobKey) -> Option<Forgotten> {
-        let at = self.ended.iter().position(|(_, ended)| *ended == id)?;
-        self.ended.remove(at);
+        let place = self.table.get(id)?.concluded()?;
         let job = self.table.remove(id)?;
-        self.ended_bytes = self.ended_bytes.saturating_sub(job.held());
+        self.ended.remove(&job.accepted().principal, place);
         self.by_ulid.remove(&job.ulid());
+        self.by_principal.remove(&(Arc::clone(&job.accepted().principal), job.ulid()));
         Some(Forgotten { ulid: job.ulid(), watchers: job.watchers().to_vec(), terminal: job.terminal().cloned() })
     }
 

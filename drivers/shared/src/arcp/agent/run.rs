@@ -40,11 +40,14 @@ impl Agents for Runner {
         };
         let guard = Unfinished { hub: Arc::clone(hub), job: Arc::clone(job) };
         let ctx = JobContext::new(Arc::clone(hub), Arc::clone(job));
-        let input = job.info.input.clone();
         let running = async move {
             debug!("the agent starts");
             // `run` is called inside the block, since it may panic before it returns a future.
-            let work = async { agent.run_boxed(input, ctx).await };
+            let work = async {
+                // Copied only now, so that jobs which wait for a thread do not hold their inputs twice.
+                let input = guard.job.info.input.as_deref().map(ToOwned::to_owned);
+                agent.run_boxed(input, ctx).await
+            };
             let returned = async { Some(AssertUnwindSafe(work).catch_unwind().await) };
             let over = async {
                 guard.job.over().await;

@@ -176,7 +176,7 @@ impl Port for ClientPort {
         });
     }
 
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
         self.hub.run(|state, now| {
             if !state.link.is_current(self.epoch) {
                 frames.clear();
@@ -186,6 +186,8 @@ impl Port for ClientPort {
                 state.client.handle_frame(now, &Bytes::from(frame));
             }
         });
+        // A client has one connection, which delays no other.
+        false
     }
 
     fn spoiled(&self, _closed: &Closed) {}

@@ -176,13 +176,18 @@ impl Port for ServerPort {
         debug!(conn = ?self.conn, host = request.map(|request| &*request.host), "the connection is open");
     }
 
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) {
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
         self.hub.run(|state, now| {
+            state.runtime.begin_turn();
             while state.runtime.reading(self.conn) {
+                if state.runtime.is_turn_over() {
+                    return true;
+                }
                 let Some(frame) = frames.pop_front() else { break };
                 state.runtime.handle_frame(now, self.conn, frame.as_bytes());
             }
-        });
+            false
+        })
     }
 
     fn spoiled(&self, closed: &Closed) {

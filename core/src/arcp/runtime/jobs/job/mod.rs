@@ -36,7 +36,7 @@ pub(crate) struct JobSpec {
     pub(crate) features: Features,
     /// Whether the chunks of its result are small: its owner is on stdio, or its dialect wants that.
     pub(crate) small_chunks: bool,
-    pub(crate) input: Option<Box<RawValue>>,
+    pub(crate) input: Option<Arc<RawValue>>,
     pub(crate) extensions: Option<Box<RawValue>>,
     pub(crate) max_runtime_secs: Option<u64>,
     pub(crate) parent: Option<JobKey>,
@@ -59,7 +59,7 @@ pub(crate) struct Job {
     owner: Option<SessionKey>,
     features: Features,
     small_chunks: bool,
-    input: Option<Box<RawValue>>,
+    input: Option<Arc<RawValue>>,
     extensions: Option<Box<RawValue>>,
     max_runtime_secs: Option<u64>,
     runs: Runs,
@@ -87,6 +87,8 @@ pub(crate) struct Job {
     runtime_deadline: Deadline,
     grace_deadline: Deadline,
     terminal: Option<Arc<Terminal>>,
+    /// Its place among the ended jobs, once it is one of them.
+    concluded: Option<u64>,
 }
 
 impl Job {
@@ -122,6 +124,7 @@ impl Job {
             runtime_deadline: Deadline::new(Timer::Runtime),
             grace_deadline: Deadline::new(Timer::Grace),
             terminal: None,
+            concluded: None,
         }
     }
 
@@ -161,8 +164,8 @@ impl Job {
         self.small_chunks
     }
 
-    pub(crate) fn input(&self) -> Option<&RawValue> {
-        self.input.as_deref()
+    pub(crate) fn input(&self) -> Option<&Arc<RawValue>> {
+        self.input.as_ref()
     }
 
     pub(crate) fn extensions(&self) -> Option<&RawValue> {
@@ -272,6 +275,16 @@ impl Job {
 
     pub(super) fn set_terminal(&mut self, terminal: Arc<Terminal>) {
         self.terminal = Some(terminal);
+    }
+
+    /// Notes its place among the ended jobs.
+    pub(super) fn conclude(&mut self, place: u64) {
+        self.concluded = Some(place);
+    }
+
+    /// Its place among the ended jobs, if it is one of them.
+    pub(super) fn concluded(&self) -> Option<u64> {
+        self.concluded
     }
 
     pub(super) fn restore_end(&mut self, terminal: Arc<Terminal>, seq: u64) {

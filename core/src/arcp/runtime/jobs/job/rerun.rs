@@ -1,6 +1,7 @@
 //! What a job needs to be run after a restart: its request, the runs so far, and its agent's note.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -15,17 +16,17 @@ use crate::json::on_one_line;
 impl Job {
     /// Bytes of its input and extensions.
     pub(crate) fn input_len(&self) -> usize {
-        let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
-        text(&self.input) + text(&self.extensions)
+        let len = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
+        len(self.input.as_deref()) + len(self.extensions.as_deref())
     }
 
     /// Returns its request for the journal, unless it is on record.
     pub(crate) fn take_request(&mut self) -> Option<JobInput> {
-        let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| Box::from(on_one_line(raw.get())));
+        let text = |raw: Option<&RawValue>| raw.map(|raw| Box::from(on_one_line(raw.get())));
         (!core::mem::replace(&mut self.runs.recorded, true)).then(|| JobInput {
             job: self.accepted.id,
-            input: text(&self.input),
-            extensions: text(&self.extensions),
+            input: text(self.input.as_deref()),
+            extensions: text(self.extensions.as_deref()),
             max_runtime_secs: self.max_runtime_secs,
         })
     }
@@ -36,7 +37,7 @@ impl Job {
         if self.terminal.is_some() {
             return None;
         }
-        (self.input, self.extensions) = (json(request.input)?, json(request.extensions)?);
+        (self.input, self.extensions) = (json(request.input)?.map(Arc::from), json(request.extensions)?);
         self.max_runtime_secs = request.max_runtime_secs;
         self.runs.recorded = true;
         Some(())

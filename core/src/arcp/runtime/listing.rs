@@ -1,0 +1,131 @@
+//! Listings that may take several turns (§6.6).
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::event::Timer;
+use super::host::{ConnId, SessionKey};
+use super::jobs::job::Job;
+use super::timers::{Deadline, Timers};
+use super::validate;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::request::ListFilter;
+use crate::json::Text;
+use crate::time::Time;
+
+/// Every status that a job can have on the wire (§7.3).
+const STATUSES: [&str; 6] = ["pending", "running", "success", "error", "cancelled", "timed_out"];
+/// Which jobs a listing shows.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    statuses: Option<Vec<&'static str>>,
+    agent: Option<Box<str>>,
+    created_after: Option<Time>,
+    created_before: Option<Time>,
+}
+
+/// A listing of a connection, which may take several turns.
+#[derive(Clone, Debug)]
+pub(super) struct Listing {
+    pub(super) conn: ConnId,
+    pub(super) session: SessionKey,
+    pub(super) request_id: Box<str>,
+    pub(super) filter: Filter,
+    pub(super) limit: u64,
+    /// The last job that it has looked at.
+    pub(super) after: Option<JobUlid>,
+    pub(super) rows: String,
+    pub(super) count: u64,
+    /// The last job that it shows.
+    pub(super) shown: Option<JobUlid>,
+}
+
+impl Listing {
+    pub(super) fn held(&self) -> usize {
+        self.request_id.len() + self.rows.capacity() + 256
+    }
+}
+
+impl Filter {
+    pub(super) fn new(filter: ListFilter<'_>) -> Result<Filter, Fault> {
+        if let Some(agent) = &filter.agent {
+            validate::agent_ref(agent.as_str())?;
+        }
+        // A peer may name a status any number of times, but a job is compared with each of the six at most once.
+        let statuses = filter.status.as_ref().map(|wanted| {
+            STATUSES.into_iter().filter(|known| wanted.iter().any(|text| text.as_str() == *known)).collect()
+        });
+        Ok(Filter {
+            statuses,
+            created_after: time(filter.created_after.as_ref(), "created_after")?,
+            created_before: time(filter.created_before.as_ref(), "created_before")?,
+            agent: filter.agent.map(|agent| agent.as_str().into()),
+        })
+    }
+
+    pub(super) fn matches(&self, job: &Job) -> bool {
+        let accepted = job.accepted();
+        let (agent, version) = (&*accepted.agent, accepted.version.as_deref());
+        self.created_after.is_none_or(|after| accepted.created_at > after)
+            && self.created_before.is_none_or(|before| accepted.created_at < before)
+            && self.statuses.as_ref().is_none_or(|wanted| wanted.contains(&job.state().as_str()))
+            && self.agent.as_ref().is_none_or(|wanted| match wanted.split_once('@') {
+                Some((name, pinned)) => name == agent && version == Some(pinned),
+                None => **wanted == *agent,
+            })
+    }
+}
+
+/// The listings that are not finished, in the order of their next turns.
+#[derive(Clone, Debug)]
+pub(super) struct Unfinished {
+    listings: VecDeque<Listing>,
+    deadline: Deadline,
+}
+
+impl Default for Unfinished {
+    fn default() -> Unfinished {
+        Unfinished { listings: VecDeque::new(), deadline: Deadline::new(Timer::Turn) }
+    }
+}
+
+impl Unfinished {
+    /// Puts a listing last, and sees that there is a turn.
+    pub(super) fn push(&mut self, listing: Listing, now: Time, timers: &mut Timers) {
+        self.listings.push_back(listing);
+        if self.deadline.is_clear() {
+            self.deadline.set(now.plus_micros(1), ConnId::default(), timers);
+        }
+    }
+
+    /// Begins a turn.
+    pub(super) fn begin(&mut self) {
+        self.deadline.passed();
+    }
+
+    pub(super) fn next(&mut self) -> Option<Listing> {
+        self.listings.pop_front()
+    }
+
+    /// Ends a turn: the rest goes on in the next one.
+    pub(super) fn rest(&mut self, now: Time, timers: &mut Timers) {
+        if !self.listings.is_empty() && self.deadline.is_clear() {
+            self.deadline.set(now.plus_micros(1), ConnId::default(), timers);
+        }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.listings.iter().map(Listing::held).sum()
+    }
+}
+
+fn time(text: Option<&Text<'_>>, name: &str) -> Result<Option<Time>, Fault> {
+    text.map(|text| {
+        Time::parse_rfc3339(text.as_str())
+            .ok_or_else(|| Fault::invalid(alloc::format!("{name} is not an RFC 3339 time")))
+    })
+    .transpose()
+}
