@@ -44,7 +44,7 @@ const NO_LIMITS: [&str; 38] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 61] = [
+const RUNTIME: [(&str, &str); 63] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -59,6 +59,8 @@ const RUNTIME: [(&str, &str); 61] = [
     ("stall_timeout", "s6_4_a_peer_that_never_reads_is_closed_after_the_stall_timeout"),
     ("frame_bytes", "s5_a_frame_beyond_the_limit_closes_with_1009"),
     ("stdio_frame_bytes", "s5_an_event_that_would_not_fit_is_refused"),
+    ("bytes", "limit_bytes"),
+    ("bytes_per_principal", "limit_bytes_per_principal"),
     ("connections", "limit_connections"),
     ("ungreeted", "limit_ungreeted"),
     ("ungreeted_per_address", "limit_ungreeted_per_address"),

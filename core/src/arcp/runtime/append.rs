@@ -80,9 +80,10 @@ impl Runtime {
             }
         }
         let Some(job) = self.jobs.get_mut(id) else { return };
+        let limits = self.memory.limits(&job.accepted().principal, &self.config.limits);
         job.number(numbered);
         let (trace_id, seq) = (job.accepted().trace_id, job.last_seq());
-        let position = job.remember(needs, payload.clone(), &self.config.limits);
+        let position = job.remember(needs, payload.clone(), &limits);
         if begun.is_some() {
             job.begin_repeatable();
         }
@@ -150,7 +151,8 @@ impl Runtime {
         // The next store is the record of an event; the record of a terminal may come after others.
         let after = if kind == "job.event" { self.outputs.stored() + 1 } else { u64::MAX };
         let entry = Entry { id, kind, head, payload, secret, accepted, after };
-        let seq = session.number(entry, &self.config.limits);
+        let limits = self.memory.limits(session.principal(), &self.config.limits);
+        let seq = session.number(entry, &limits);
         let target = Target { session: session.id(), seq, id, first, dialect: session.dialect() };
         self.touch(key);
         Some(target)

@@ -91,6 +91,11 @@ pub struct Limits {
     /// Bytes of the largest outgoing frame on [`Via::Stdio`](crate::arcp::Via::Stdio). Default: 60 KiB, since the Python
     /// SDK reads at most 64 KiB.
     pub stdio_frame_bytes: usize,
+    /// Bytes that sessions and jobs hold in all: inputs, results, logs and histories. Beyond it ended jobs are dropped, those
+    /// that hold more than their share keep fewer events in memory, and their submits are refused. Default: 1 GiB.
+    pub bytes: usize,
+    /// Bytes that the sessions and jobs of one principal hold. Default: 512 MiB.
+    pub bytes_per_principal: usize,
     /// Connections. Default: 10 000.
     pub connections: usize,
     /// Connections that were not welcomed yet. Another one displaces the oldest of them. Default: 1 000.
@@ -269,6 +274,8 @@ impl Default for Limits {
         Limits {
             frame_bytes: 1 << 20,
             stdio_frame_bytes: 60 << 10,
+            bytes: 1 << 30,
+            bytes_per_principal: 512 << 20,
             connections: 10_000,
             ungreeted: 1_000,
             ungreeted_per_address: 250,

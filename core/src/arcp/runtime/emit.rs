@@ -165,7 +165,8 @@ impl Runtime {
         for key in job.watchers() {
             let Some(session) = self.sessions.get(*key).filter(|session| session.is_shown_live(id)) else { continue };
             let fits = len <= self.frame_limit(Some(*key));
-            if fits && session.has_room(events, bytes, &self.config.limits) {
+            let limits = self.memory.limits(session.principal(), &self.config.limits);
+            if fits && session.has_room(events, bytes, &limits) {
                 continue;
             }
             if session.role(id) == Some(Role::Subscriber) {
@@ -211,6 +212,8 @@ impl Runtime {
 
     /// Returns whether a number of events may be appended to a session's log.
     fn has_room(&self, key: SessionKey, events: usize, bytes: usize) -> bool {
-        self.sessions.get(key).is_none_or(|session| session.has_room(events, bytes, &self.config.limits))
+        self.sessions.get(key).is_none_or(|session| {
+            session.has_room(events, bytes, &self.memory.limits(session.principal(), &self.config.limits))
+        })
     }
 }

@@ -12,14 +12,32 @@ impl Runtime {
     pub(super) fn evict(&mut self) {
         let (now, retention) = (self.clock.now(), micros(self.config.job_retention));
         while let Some(id) = self.jobs.surplus(&self.config.limits, |at| now.since(at) >= retention) {
-            // Ends the subscriptions whose replay of the job's history is not finished.
-            for key in self.jobs.get(id).map(|job| job.watchers().to_vec()).unwrap_or_default() {
-                self.drop_subscription(key, id);
-            }
-            self.forget_job(id);
+            self.evict_job(id);
         }
         self.evict_idempotency();
         self.arm_eviction();
+    }
+
+    /// Removes an ended job that no longer has room.
+    fn evict_job(&mut self, id: JobKey) {
+        // Ends the subscriptions whose replay of the job's history is not finished.
+        for key in self.jobs.get(id).map(|job| job.watchers().to_vec()).unwrap_or_default() {
+            self.drop_subscription(key, id);
+        }
+        self.forget_job(id);
+    }
+
+    /// Charges what has changed. If sessions and jobs hold too many bytes, removes an ended job of the principal whose ended
+    /// jobs hold most, and returns true.
+    pub(super) fn relieve(&mut self) -> bool {
+        self.sessions.account(&mut self.memory);
+        self.jobs.account(&mut self.memory);
+        if self.memory.all() <= self.config.limits.bytes {
+            return false;
+        }
+        let Some(id) = self.jobs.heaviest_ended() else { return false };
+        self.evict_job(id);
+        true
     }
 
     /// Removes what is too much while records are restored. Age is checked at the end.

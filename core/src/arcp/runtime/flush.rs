@@ -51,7 +51,7 @@ impl Runtime {
                 self.settle_connection(conn);
             } else if let Some((conn, ending)) = self.conns.next_leaving() {
                 self.end_connection(conn, ending.code, ending.reason);
-            } else {
+            } else if !self.relieve() {
                 return;
             }
         }

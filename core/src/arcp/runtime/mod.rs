@@ -47,6 +47,7 @@ mod journal;
 mod list;
 mod listing;
 mod liveness;
+mod memory;
 mod note;
 mod outputs;
 pub(crate) mod record;
@@ -90,6 +91,7 @@ use self::idempotency::Idempotency;
 use self::jobs::Jobs;
 use self::jobs::state::JobState;
 use self::listing::Unfinished;
+use self::memory::Memory;
 use self::outputs::Outputs;
 use self::replays::Replays;
 pub use self::restore::Restored;
@@ -145,6 +147,7 @@ pub struct Runtime {
     totals: Totals,
     work: Work,
     unfinished: Unfinished,
+    memory: Memory,
 }
 
 impl Runtime {
@@ -168,6 +171,7 @@ impl Runtime {
             totals: Totals::default(),
             work: Work::default(),
             unfinished: Unfinished::default(),
+            memory: Memory::default(),
             config: Arc::new(config),
         }
     }

@@ -86,6 +86,11 @@ impl<P: Ord + Copy> Shares<P> {
         self.by_entries.last().map(|(_, holder)| holder)
     }
 
+    /// The principal with the most bytes.
+    pub(super) fn most_bytes(&self) -> Option<&Arc<str>> {
+        self.by_bytes.last().map(|(_, holder)| holder)
+    }
+
     /// The entries of a principal, the oldest first.
     pub(super) fn places(&self, holder: &str) -> impl Iterator<Item = P> {
         self.holders.get(holder).into_iter().flat_map(|share| share.entries.keys().copied())
@@ -98,7 +103,7 @@ impl<P: Ord + Copy> Shares<P> {
         if most(&self.by_entries) > each.entries || self.held.entries > all.entries {
             self.most_entries()
         } else if most(&self.by_bytes) > each.bytes || self.held.bytes > all.bytes {
-            self.by_bytes.last().map(|(_, holder)| holder)
+            self.most_bytes()
         } else {
             None
         }

@@ -220,6 +220,14 @@ impl Runtime {
         if !has_place(self.jobs.input_bytes(), own.bytes, asked, limits.input_bytes, limits.frame_bytes) {
             return Err(Fault::limit("input_bytes", limits.input_bytes as u64));
         }
+        let held = self.memory.of(&proposal.principal).saturating_add(asked);
+        if held > limits.bytes_per_principal {
+            return Err(Fault::limit("bytes_per_principal", limits.bytes_per_principal as u64));
+        }
+        let all = self.memory.all().saturating_add(asked);
+        if all > limits.bytes && held > self.memory.share(limits) {
+            return Err(Fault::limit("bytes", limits.bytes as u64));
+        }
         let in_session = proposal.owner.and_then(|key| self.sessions.get(key)).map_or(0, Session::jobs);
         if in_session >= limits.jobs_per_session {
             return Err(Fault::limit("jobs_per_session", limits.jobs_per_session as u64));

@@ -44,6 +44,12 @@ impl Ended {
         self.surplus_besides(Room::default(), limits, |_| true)
     }
 
+    /// Returns the oldest job of the principal whose jobs hold most bytes.
+    pub(super) fn heaviest(&self) -> Option<JobKey> {
+        let place = self.shares.places(self.shares.most_bytes()?).next()?;
+        self.jobs.get(&place).map(|(_, id)| *id)
+    }
+
     /// As [`Ended::surplus`], of the jobs for which `may_go` is true; `besides` may be there in addition.
     pub(super) fn surplus_besides(
         &self,

@@ -26,6 +26,7 @@ use self::live::Live;
 use self::state::Cause;
 use super::config::Limits;
 use super::host::{JobKey, SessionKey};
+use super::memory::Memory;
 use super::record::JobInput;
 use super::shares::Room;
 use super::timers::Timers;
@@ -53,6 +54,10 @@ pub(super) struct Jobs {
     declined: VecDeque<Declined>,
     /// Jobs that waited for space in a log or for the journal, and may go on.
     woken: VecDeque<JobKey>,
+    /// Jobs that may hold other bytes than they are charged.
+    changed: Vec<JobKey>,
+    /// Charges of jobs that were removed.
+    freed: Vec<(Arc<str>, usize)>,
 }
 
 /// A job that was declined before the host had answered.
@@ -78,7 +83,38 @@ impl Jobs {
 
     /// Returns a job, for changes that concern the job alone.
     pub(super) fn get_mut(&mut self, id: JobKey) -> Option<&mut Job> {
+        self.mark(id);
         self.table.get_mut(id)
+    }
+
+    /// Notes that a job may hold other bytes than it is charged.
+    fn mark(&mut self, id: JobKey) {
+        if self.table.get_mut(id).is_some_and(Job::mark) {
+            self.changed.push(id);
+        }
+    }
+
+    /// Charges the bytes that jobs hold to their principals.
+    pub(super) fn account(&mut self, memory: &mut Memory) {
+        for (principal, bytes) in self.freed.drain(..) {
+            memory.change(&principal, bytes, 0);
+        }
+        while let Some(id) = self.changed.pop() {
+            if let Some(job) = self.table.get_mut(id) {
+                let (before, after) = job.charge();
+                memory.change(&job.accepted().principal, before, after);
+            }
+        }
+    }
+
+    /// Notes that a job was removed.
+    fn free(&mut self, job: &Job) {
+        self.freed.push((Arc::clone(&job.accepted().principal), job.charged()));
+    }
+
+    /// Returns an ended job of the principal whose ended jobs hold most bytes.
+    pub(super) fn heaviest_ended(&self) -> Option<JobKey> {
+        self.ended.heaviest()
     }
 
     /// The job of a wire id, while it is kept.
@@ -149,6 +185,8 @@ impl Jobs {
             return None;
         }
         let restored = job.restore_request(request);
+        self.mark(id);
+        let job = self.table.get(id)?;
         self.live.resize(&principal, before, job.input_len());
         restored
     }
@@ -179,6 +217,10 @@ impl Jobs {
         let job = Job::new(spec, depth);
         self.live.begin(&job.accepted().principal, job.input_len());
         let id = self.table.insert(job);
+        self.mark(id);
+        if let Some(parent) = parent {
+            self.mark(parent);
+        }
         if let Some(parent) = parent.and_then(|id| self.table.get_mut(id)) {
             parent.adopt(id, delegate_id.as_deref());
         }
@@ -213,6 +255,7 @@ impl Jobs {
     pub(super) fn decline(&mut self, id: JobKey, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
         let waiters = self.table.get_mut(id)?.decline(id, timers)?;
         let job = self.table.remove(id)?;
+        self.free(&job);
         self.live.end(&job.accepted().principal);
         self.live.resize(&job.accepted().principal, job.input_len(), 0);
         self.declined.push_back(Declined { id, ulid: job.ulid(), features: job.features() });
@@ -251,6 +294,7 @@ impl Jobs {
     /// Ends a job if the cause ends it now, and returns how. [`Jobs::conclude`] follows once its watchers have its
     /// terminal.
     pub(super) fn end(&mut self, id: JobKey, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
+        self.mark(id);
         let job = self.table.get_mut(id)?;
         let input = job.input_len();
         let status = job.end(id, cause, timers)?;
@@ -270,7 +314,7 @@ impl Jobs {
     }
 
     pub(super) fn set_terminal(&mut self, id: JobKey, terminal: Arc<Terminal>) {
-        if let Some(job) = self.table.get_mut(id) {
+        if let Some(job) = self.get_mut(id) {
             job.set_terminal(terminal);
         }
     }
@@ -286,6 +330,7 @@ impl Jobs {
 
     /// Restores the end of a job. Returns `None` if it is known.
     pub(super) fn restore_end(&mut self, id: JobKey, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
+        self.mark(id);
         let job = self.table.get_mut(id).filter(|job| job.terminal().is_none())?;
         self.live.resize(&job.accepted().principal, job.input_len(), 0);
         job.restore_end(terminal, seq);
@@ -332,6 +377,7 @@ impl Jobs {
     pub(super) fn forget(&mut self, id: JobKey) -> Option<Forgotten> {
         let place = self.table.get(id)?.concluded()?;
         let job = self.table.remove(id)?;
+        self.free(&job);
         self.ended.remove(&job.accepted().principal, place);
         self.by_ulid.remove(&job.ulid());
         self.by_principal.remove(&(Arc::clone(&job.accepted().principal), job.ulid()));

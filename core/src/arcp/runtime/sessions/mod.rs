@@ -16,6 +16,7 @@ use self::session::{Opening, Session};
 use self::state::SessionState;
 use super::conns::conn::Claim;
 use super::host::{ConnId, SessionKey};
+use super::memory::Memory;
 use super::timers::Timers;
 use crate::arcp::wire::ids::SessionUlid;
 use crate::digest::Digest;
@@ -31,6 +32,10 @@ pub(super) struct Sessions {
     principals: BTreeMap<Arc<str>, usize>,
     /// Sessions that were closed by their clients, in the order in which they lapse.
     closed: BTreeSet<(Time, SessionKey)>,
+    /// Sessions that may hold other bytes than they are charged.
+    changed: Vec<SessionKey>,
+    /// Charges of sessions that were removed.
+    freed: Vec<(Arc<str>, usize)>,
 }
 
 impl Sessions {
@@ -40,7 +45,28 @@ impl Sessions {
 
     /// Returns a session, for changes that concern the session alone.
     pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.mark(key);
         self.table.get_mut(key)
+    }
+
+    /// Notes that a session may hold other bytes than it is charged.
+    fn mark(&mut self, key: SessionKey) {
+        if self.table.get_mut(key).is_some_and(Session::mark) {
+            self.changed.push(key);
+        }
+    }
+
+    /// Charges the bytes that sessions hold to their principals.
+    pub(super) fn account(&mut self, memory: &mut Memory) {
+        for (principal, bytes) in self.freed.drain(..) {
+            memory.change(&principal, bytes, 0);
+        }
+        while let Some(key) = self.changed.pop() {
+            if let Some(session) = self.table.get_mut(key) {
+                let (before, after) = session.charge();
+                memory.change(session.principal(), before, after);
+            }
+        }
     }
 
     pub(super) fn find(&self, id: SessionUlid) -> Option<SessionKey> {
@@ -97,6 +123,7 @@ impl Sessions {
         let key = self.table.insert(Session::new(opening, state, token));
         self.by_id.insert(id, key);
         self.by_token.insert(token, key);
+        self.mark(key);
         key
     }
 
@@ -117,6 +144,7 @@ impl Sessions {
         past: VecDeque<Entry>,
         timers: &mut Timers,
     ) -> Option<ConnId> {
+        self.mark(key);
         let session = self.table.get_mut(key)?;
         if let Some(at) = session.lapses() {
             self.closed.remove(&(at, key));
@@ -151,6 +179,7 @@ impl Sessions {
 
     /// Detaches a session from its connection, and sets when it lapses. Returns the session if it had a connection.
     pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> Option<&mut Session> {
+        self.mark(key);
         let session = self.table.get_mut(key)?;
         if !session.detach(key, at, timers) {
             return None;
@@ -185,6 +214,7 @@ impl Sessions {
             self.closed.remove(&(at, key));
         }
         let session = self.table.remove(key)?;
+        self.freed.push((Arc::clone(session.principal()), session.charged()));
         self.by_id.remove(&session.id());
         let (newest, proved) = session.tokens();
         for token in proved.into_iter().chain([newest]) {

@@ -106,6 +106,9 @@ macro_rules! limits {
 limits! {
     /// Maximum size of a frame in either direction, and of a line that a program writes; at least 4 KiB [default: 1 MiB]
     frame_bytes: ByteSize, "SIZE", |config, size| bytes(&mut config.limits.frame_bytes, size, 4 << 10);
+    /// Maximum size of everything that sessions and jobs hold, of which one principal has at most half; at least 16 MiB
+    /// [default: 1 GiB]
+    memory: ByteSize, "SIZE", |config, size| memory(config, size);
     /// Maximum number of connections [default: 10000]
     connections: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.connections, count.get());
     /// Maximum number of sessions, connected or not [default: 10000]
@@ -114,6 +117,8 @@ limits! {
     sessions_per_principal: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.sessions_per_principal, count.get());
     /// Maximum number of jobs that have not ended [default: 100000]
     jobs: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs, count.get());
+    /// Maximum number of jobs of one principal that have not ended [default: 50000]
+    jobs_per_principal: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs_per_principal, count.get());
     /// Maximum number of jobs of one session that have not ended [default: 1000]
     jobs_per_session: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs_per_session, count.get());
     /// Maximum number of jobs that one session is subscribed to [default: 1000]
@@ -176,6 +181,18 @@ fn bytes(field: &mut usize, size: ByteSize, least: u64) -> Set {
         return Err("the minimum is 4 KiB");
     }
     assign(field, usize::try_from(size.as_u64()).map_err(|_| "this machine cannot address so many bytes")?)
+}
+
+/// Sets the total, and the parts that inputs and one principal may have of it.
+fn memory(config: &mut Config, size: ByteSize) -> Set {
+    if size.as_u64() < 16 << 20 {
+        return Err("the minimum is 16 MiB");
+    }
+    let bytes = usize::try_from(size.as_u64()).map_err(|_| "this machine cannot address so many bytes")?;
+    let limits = &mut config.limits;
+    (limits.bytes, limits.bytes_per_principal) = (bytes, bytes / 2);
+    (limits.input_bytes, limits.input_bytes_per_principal) = (bytes, bytes / 2);
+    Ok(())
 }
 
 fn positive(field: &mut Duration, duration: HumanDuration) -> Set {

@@ -19,12 +19,16 @@ use crate::arcp::runtime::jobs::output::JobOutput;
 use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
+use crate::arcp::runtime::memory::Charge;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::budget::{Amount, Amounts, Budget, BudgetError};
 use crate::time::Time;
+
+/// The bytes that the name of a delegation holds besides its text.
+const NAME_BYTES: usize = 48;
 
 /// The parts that a job is made from.
 #[derive(Clone, Debug)]
@@ -89,12 +93,18 @@ pub(crate) struct Job {
     terminal: Option<Arc<Terminal>>,
     /// Its place among the ended jobs, once it is one of them.
     concluded: Option<u64>,
+    charge: Charge,
+    /// The bytes of what never changes.
+    fixed: usize,
+    /// The bytes of the names of its delegations.
+    names: usize,
 }
 
 impl Job {
     /// Creates a job that the host is asked about.
     pub(super) fn new(spec: JobSpec, depth: u32) -> Job {
         let granted = spec.accepted.lease.budget().cloned();
+        let fixed = spec.accepted.held() + 512;
         Job {
             state: JobState::Asked,
             accepted: Arc::new(spec.accepted),
@@ -125,6 +135,9 @@ impl Job {
             grace_deadline: Deadline::new(Timer::Grace),
             terminal: None,
             concluded: None,
+            charge: Charge::default(),
+            fixed,
+            names: 0,
         }
     }
 
@@ -259,6 +272,7 @@ impl Job {
         self.extensions = None;
         self.runs.end();
         self.delegate_ids.clear();
+        self.names = 0;
         Some(status)
     }
 
@@ -275,6 +289,21 @@ impl Job {
 
     pub(super) fn set_terminal(&mut self, terminal: Arc<Terminal>) {
         self.terminal = Some(terminal);
+    }
+
+    /// Notes that it may hold other bytes than it is charged; returns whether that is new.
+    pub(super) fn mark(&mut self) -> bool {
+        self.charge.mark()
+    }
+
+    /// Charges what it holds. Returns what it was charged before, and is now.
+    pub(super) fn charge(&mut self) -> (usize, usize) {
+        let held = self.held();
+        (self.charge.settle(held), held)
+    }
+
+    pub(super) fn charged(&self) -> usize {
+        self.charge.bytes()
     }
 
     /// Notes its place among the ended jobs.
@@ -309,6 +338,7 @@ impl Job {
     pub(super) fn adopt(&mut self, child: JobKey, delegate_id: Option<&str>) {
         self.children.push(child);
         if let Some(delegate_id) = delegate_id {
+            self.names += delegate_id.len() + NAME_BYTES;
             self.delegate_ids.insert(delegate_id.into());
         }
     }
@@ -333,7 +363,9 @@ impl Job {
 
     /// Lets a name be used again, because its submit was refused and left no record.
     pub(crate) fn forget_delegation(&mut self, delegate_id: &str) {
-        self.delegate_ids.remove(delegate_id);
+        if self.delegate_ids.remove(delegate_id) {
+            self.names -= delegate_id.len() + NAME_BYTES;
+        }
     }
 
     /// The number of the parent's `delegate` event, which its `job.accepted` follows.
@@ -389,15 +421,14 @@ impl Job {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.accepted.held()
+        self.fixed
             + self.history.held()
             + self.input_len()
             + self.runs.held()
-            + self.delegate_ids.iter().map(|id| id.len() + 48).sum::<usize>()
+            + self.names
             + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
             + self.output.held()
             + self.reservations.held()
             + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
-            + 512
     }
 }

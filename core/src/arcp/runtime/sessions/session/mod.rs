@@ -15,6 +15,7 @@ use self::submits::Submits;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, JobKey, SessionKey};
+use crate::arcp::runtime::memory::Charge;
 use crate::arcp::runtime::sessions::log::{Entry, Log};
 use crate::arcp::runtime::sessions::state::SessionState;
 use crate::arcp::runtime::sessions::watches::Watches;
@@ -73,6 +74,7 @@ pub(crate) struct Session {
     lapse: Deadline,
     /// Whether its client has closed it. It can still be resumed, but is removed first when a limit is reached.
     closed: bool,
+    charge: Charge,
 }
 
 impl Session {
@@ -80,6 +82,7 @@ impl Session {
     pub(super) fn new(opening: Opening, state: SessionState, token: Digest) -> Session {
         Session {
             head: envelope::head(&opening.id, None, None).into(),
+            charge: Charge::default(),
             id: opening.id,
             principal: opening.principal,
             state,
@@ -313,6 +316,21 @@ impl Session {
     /// Forgets the submits of a job that was declined.
     pub(crate) fn forget_submits(&mut self, job: JobUlid) {
         self.submits.forget(job);
+    }
+
+    /// Notes that it may hold other bytes than it is charged; returns whether that is new.
+    pub(crate) fn mark(&mut self) -> bool {
+        self.charge.mark()
+    }
+
+    /// Charges what it holds. Returns what it was charged before, and is now.
+    pub(crate) fn charge(&mut self) -> (usize, usize) {
+        let held = self.held();
+        (self.charge.settle(held), held)
+    }
+
+    pub(crate) fn charged(&self) -> usize {
+        self.charge.bytes()
     }
 
     pub(crate) fn held(&self) -> usize {
