@@ -2,7 +2,7 @@
 //! what another one holds (§14, ours).
 
 use nuncio_core::arcp::{ConnId, Journaling};
-use nuncio_tests::world::{Frame, World};
+use nuncio_tests::world::{Frame, SECOND, World};
 use serde_json::{Value, json};
 
 use crate::s_limits::assert_limit;
@@ -182,6 +182,62 @@ fn limit_idempotency_bytes_per_principal() {
     w.drain(a);
     assert_eq!(refused(&mut w, b, keyed("k")).job(), theirs);
     assert_ne!(refused(&mut w, a, keyed("k0")).job(), all[0]);
+}
+
+#[test]
+fn limit_subscriptions_per_principal() {
+    let mut w = World::with(|config| config.limits.subscriptions_per_principal = 2);
+    let (a, b) = (w.login("tok-alice"), w.login("tok-alice2"));
+    let jobs = [w.job(a, "slow"), w.job(a, "slow"), w.job(a, "slow")];
+    let c = w.login("tok-alice");
+    w.subscribe(b, json!({"job_id": jobs[0].id}));
+    w.subscribe(c, json!({"job_id": jobs[1].id}));
+    for conn in [b, c] {
+        w.send(conn, "job.subscribe", json!({"job_id": jobs[2].id}));
+        assert_limit(&w.recv(conn), "subscriptions_per_principal", 2);
+    }
+    // A repeated one is not another one.
+    w.subscribe(b, json!({"job_id": jobs[0].id}));
+    w.send(b, "job.unsubscribe", json!({"job_id": jobs[0].id}));
+    w.drain(b);
+    w.subscribe(c, json!({"job_id": jobs[2].id}));
+}
+
+#[test]
+fn limit_submits_per_second() {
+    let mut w = World::with(|config| config.limits.submits_per_second = Some(4));
+    let (a, b) = (w.login("tok-alice"), w.login("tok-bob"));
+    for n in 0..4 {
+        w.submit(a, json!({"agent": "slow", "idempotency_key": format!("k{n}")}));
+    }
+    assert_limit(&refused(&mut w, a, json!({"agent": "slow"})), "submits_per_second", 4);
+    w.job(b, "slow");
+    // A repeated submit is no new one.
+    assert_eq!(refused(&mut w, a, json!({"agent": "slow", "idempotency_key": "k0"})).kind(), "job.accepted");
+    w.drain(a);
+    w.advance(SECOND / 4);
+    w.job(a, "slow");
+    assert_limit(&refused(&mut w, a, json!({"agent": "slow"})), "submits_per_second", 4);
+}
+
+#[test]
+fn limit_failed_logins_per_minute() {
+    let mut w = World::with(|config| config.limits.failed_logins_per_minute = Some(2));
+    let attempt = |w: &mut World, address: &str, token: &str| {
+        let conn = w.open_from(address);
+        if w.closed(conn).is_none() {
+            w.hello(conn, token, &[]);
+        }
+        w.recv(conn)
+    };
+    for _ in 0..2 {
+        assert_eq!(attempt(&mut w, "192.0.2.1", "wrong").payload()["code"], "UNAUTHENTICATED");
+    }
+    // Whatever the token, the address has to wait.
+    assert_limit(&attempt(&mut w, "192.0.2.1", "tok-alice"), "failed_logins_per_minute", 2);
+    assert_eq!(attempt(&mut w, "192.0.2.2", "tok-alice").kind(), "session.welcome");
+    w.advance(30 * SECOND);
+    assert_eq!(attempt(&mut w, "192.0.2.1", "tok-alice").kind(), "session.welcome");
 }
 
 /// A restart keeps what was kept, whoever has it.

@@ -44,7 +44,7 @@ const NO_LIMITS: [&str; 38] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 63] = [
+const RUNTIME: [(&str, &str); 66] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -82,6 +82,9 @@ const RUNTIME: [(&str, &str); 63] = [
     ("delegations_per_job", "limit_delegations_per_job"),
     ("reservations_per_job", "limit_reservations_per_job"),
     ("subscriptions", "limit_subscriptions"),
+    ("subscriptions_per_principal", "limit_subscriptions_per_principal"),
+    ("submits_per_second", "limit_submits_per_second"),
+    ("failed_logins_per_minute", "limit_failed_logins_per_minute"),
     ("log_events", "s6_5_a_full_log_drops_the_oldest_written_event"),
     ("log_bytes", "s6_5_bytes_block_like_events"),
     ("history_events", "s7_6_evicted_history_is_marked_truncated"),

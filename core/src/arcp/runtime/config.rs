@@ -134,6 +134,12 @@ pub struct Limits {
     /// Jobs of other sessions that one session watches: by subscription (§7.6) or by repeating their submit (§7.2).
     /// Default: 1 000.
     pub subscriptions: usize,
+    /// Jobs of other sessions that the sessions of one principal watch. Default: 10 000.
+    pub subscriptions_per_principal: usize,
+    /// Submits of one principal in a second, after as many at once; repeated ones do not count. Default: no limit.
+    pub submits_per_second: Option<u32>,
+    /// Refused tokens of one address in a minute, after as many at once; its connections are then refused. Default: no limit.
+    pub failed_logins_per_minute: Option<u32>,
     /// Events kept for a session (§6.5). Default: 10 000.
     pub log_events: usize,
     /// Payload bytes of the events kept for a session. Default: 16 MiB.
@@ -293,6 +299,9 @@ impl Default for Limits {
             delegations_per_job: 10_000,
             reservations_per_job: 1_000,
             subscriptions: 1_000,
+            subscriptions_per_principal: 10_000,
+            submits_per_second: None,
+            failed_logins_per_minute: None,
             log_events: 10_000,
             log_bytes: 16 << 20,
             history_events: 10_000,

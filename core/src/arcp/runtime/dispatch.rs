@@ -60,7 +60,10 @@ impl Runtime {
             let now = this.clock.now();
             let conn = this.conns.open(via, address, now);
             this.conns.await_hello(conn, now.plus(this.config.hello_timeout), &mut this.timers);
-            if let Some(surplus) = this.conns.surplus(conn, &this.config.limits) {
+            if let Some(times) = this.conns.too_many_failed(conn, now, &this.config.limits) {
+                this.refuse(conn, None, &Fault::limit("failed_logins_per_minute", u64::from(times)));
+                this.end_connection(conn, 1008, "too many tokens were refused");
+            } else if let Some(surplus) = this.conns.surplus(conn, &this.config.limits) {
                 this.displace(surplus);
             }
             conn

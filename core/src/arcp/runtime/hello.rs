@@ -118,6 +118,9 @@ impl Runtime {
     pub fn reject(&mut self, now: Time, conn: ConnId, fault: Fault) -> Result<(), Refused> {
         self.input(now, |this| {
             let greeting = this.answered_hello(conn)?;
+            if fault.code == ErrorCode::Unauthenticated {
+                this.conns.login_failed(conn, this.clock.now(), &this.config.limits);
+            }
             this.turn_away(conn, greeting.request_id.as_deref(), &fault);
             Ok(())
         })

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::shares::Room;
 
 /// Payload bytes of the events that are kept of a job, and in a session, of a principal that has to hold less.
 const SPARING: (usize, usize) = (64 << 10, 1 << 20);
@@ -22,23 +23,24 @@ enum Pressure {
     Full,
 }
 
-/// The bytes that are charged.
+/// The bytes that are charged, and the entries: the jobs that sessions watch and that are not their own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     all: usize,
-    principals: BTreeMap<Arc<str>, usize>,
+    principals: BTreeMap<Arc<str>, Room>,
 }
 
 impl Memory {
-    /// A session or job of a principal holds other bytes than before.
-    pub(super) fn change(&mut self, principal: &Arc<str>, before: usize, after: usize) {
+    /// A session or job of a principal holds something else than before.
+    pub(super) fn change(&mut self, principal: &Arc<str>, before: Room, after: Room) {
         if before == after {
             return;
         }
-        self.all = (self.all + after).saturating_sub(before);
+        self.all = (self.all + after.bytes).saturating_sub(before.bytes);
         let own = self.principals.entry(Arc::clone(principal)).or_default();
-        *own = (*own + after).saturating_sub(before);
-        if *own == 0 {
+        own.bytes = (own.bytes + after.bytes).saturating_sub(before.bytes);
+        own.entries = (own.entries + after.entries).saturating_sub(before.entries);
+        if *own == Room::default() {
             self.principals.remove(principal);
         }
     }
@@ -50,7 +52,12 @@ impl Memory {
 
     /// The bytes of one principal.
     pub(super) fn of(&self, principal: &str) -> usize {
-        self.principals.get(principal).copied().unwrap_or(0)
+        self.principals.get(principal).map_or(0, |own| own.bytes)
+    }
+
+    /// The jobs that the sessions of one principal watch and that are not their own.
+    pub(super) fn subscriptions_of(&self, principal: &str) -> usize {
+        self.principals.get(principal).map_or(0, |own| own.entries)
     }
 
     /// The bytes that each principal may hold, however much the others do.
@@ -87,24 +94,24 @@ impl Memory {
 /// The charge of a session or a job.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Charge {
-    bytes: usize,
-    /// Whether it may hold other bytes than it is charged.
+    room: Room,
+    /// Whether it may hold something else than it is charged.
     changed: bool,
 }
 
 impl Charge {
-    /// Notes that it may hold other bytes; returns whether that is new.
+    /// Notes that it may hold something else; returns whether that is new.
     pub(super) fn mark(&mut self) -> bool {
         !core::mem::replace(&mut self.changed, true)
     }
 
     /// Charges what it holds now, and returns what it was charged before.
-    pub(super) fn settle(&mut self, held: usize) -> usize {
+    pub(super) fn settle(&mut self, held: Room) -> Room {
         self.changed = false;
-        core::mem::replace(&mut self.bytes, held)
+        core::mem::replace(&mut self.room, held)
     }
 
-    pub(super) fn bytes(self) -> usize {
-        self.bytes
+    pub(super) fn room(self) -> Room {
+        self.room
     }
 }

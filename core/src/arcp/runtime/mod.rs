@@ -50,6 +50,7 @@ mod liveness;
 mod memory;
 mod note;
 mod outputs;
+mod rates;
 pub(crate) mod record;
 mod refuse;
 mod replay;
@@ -93,6 +94,7 @@ use self::jobs::state::JobState;
 use self::listing::Unfinished;
 use self::memory::Memory;
 use self::outputs::Outputs;
+use self::rates::Rates;
 use self::replays::Replays;
 pub use self::restore::Restored;
 use self::sessions::Sessions;
@@ -148,6 +150,7 @@ pub struct Runtime {
     work: Work,
     unfinished: Unfinished,
     memory: Memory,
+    submits: Rates<Arc<str>>,
 }
 
 impl Runtime {
@@ -172,6 +175,7 @@ impl Runtime {
             work: Work::default(),
             unfinished: Unfinished::default(),
             memory: Memory::default(),
+            submits: Rates::default(),
             config: Arc::new(config),
         }
     }
@@ -243,6 +247,7 @@ impl Runtime {
             + self.replays.held()
             + self.timers.held()
             + self.unfinished.held()
+            + self.submits.held()
     }
 
     /// Returns what the runtime holds and has counted. It visits every session and job, so it should be called for a

@@ -168,8 +168,10 @@ impl Runtime {
             }
             Some((state, Some(owner))) if state == JobState::Asked || state.is_live() => {
                 let known = owner == key || session.role(id).is_some();
-                if known || session.watched_of_others() < limits.subscriptions {
+                if known {
                     Ok(())
+                } else if session.watched_of_others() < limits.subscriptions {
+                    self.may_watch(key)
                 } else {
                     Err(Fault::limit("subscriptions", limits.subscriptions as u64))
                 }

@@ -87,6 +87,7 @@ impl Runtime {
             return Err(shutting_down());
         }
         self.can_store()?;
+        self.check_rate(&principal)?;
         let parent = match &submit.parent_job_id {
             Some(named) => Some(self.parent_of(&principal, named.as_str())?),
             None => None,
@@ -123,6 +124,18 @@ impl Runtime {
             }
         }
         self.ask_host(id);
+        Ok(())
+    }
+
+    /// Refuses a submit of a principal that submits too often, and counts it otherwise.
+    fn check_rate(&mut self, principal: &Arc<str>) -> Result<(), Fault> {
+        const SECOND: u64 = 1_000_000;
+        let Some(times) = self.config.limits.submits_per_second else { return Ok(()) };
+        let now = self.clock.now();
+        if !self.submits.allows(&**principal, now, times, SECOND) {
+            return Err(Fault::limit("submits_per_second", u64::from(times)));
+        }
+        self.submits.note(principal, now, times, SECOND);
         Ok(())
     }
 

@@ -40,12 +40,25 @@ impl Runtime {
         if !watched && others >= max {
             return Err(Fault::limit("subscriptions", max as u64));
         }
+        if !watched {
+            self.may_watch(key)?;
+        }
         let history = subscribe.history.unwrap_or(false);
         let from = subscribe.from_event_seq.map_or(0, |seq| seq.0);
         if history && self.durability.is_readable() && self.begins_before_memory(key, id, from) {
             return self.fetch_start(key, id, request.id, from);
         }
         self.subscribe(key, id, request.id, history.then_some(from), None);
+        Ok(())
+    }
+
+    /// Refuses another watched job of a session whose principal watches too many.
+    pub(super) fn may_watch(&self, key: SessionKey) -> Result<(), Fault> {
+        let max = self.config.limits.subscriptions_per_principal;
+        let watched = self.sessions.get(key).map(|session| self.memory.subscriptions_of(session.principal()));
+        if watched.is_some_and(|watched| watched >= max) {
+            return Err(Fault::limit("subscriptions_per_principal", max as u64));
+        }
         Ok(())
     }
 

@@ -22,14 +22,20 @@ use self::silence::Silence;
 use self::ungreeted::{Origin, Surplus, Ungreeted};
 use super::config::Limits;
 use super::host::{ConnId, SessionKey, Via};
+use super::rates::Rates;
 use super::timers::Timers;
 use crate::time::Time;
+
+/// The period in which refused tokens are counted, in microseconds.
+const MINUTE: u64 = 60_000_000;
 
 /// The connections, and which of them may have something to send.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conns {
     table: SlotMap<ConnId, Conn>,
     ungreeted: Ungreeted,
+    /// Refused tokens, by the origin of their connections.
+    failed: Rates<Origin>,
     /// The number of hellos so far, which orders them.
     hellos: u64,
     /// Connections that may have something to send, each once.
@@ -96,6 +102,21 @@ impl Conns {
         let id = self.table.insert(Conn::new(via, place, now));
         self.ungreeted.insert(place, id, address.map(Origin::of));
         id
+    }
+
+    /// Counts a refused token of a connection.
+    pub(super) fn login_failed(&mut self, id: ConnId, now: Time, limits: &Limits) {
+        let origin = self.table.get(id).and_then(|conn| self.ungreeted.origin(conn.place()));
+        if let (Some(origin), Some(times)) = (origin, limits.failed_logins_per_minute) {
+            self.failed.note(&origin, now, times, MINUTE);
+        }
+    }
+
+    /// Returns the limit of refused tokens that the origin of a connection has reached.
+    pub(super) fn too_many_failed(&self, id: ConnId, now: Time, limits: &Limits) -> Option<u32> {
+        let times = limits.failed_logins_per_minute?;
+        let origin = self.ungreeted.origin(self.table.get(id)?.place())?;
+        (!self.failed.allows(&origin, now, times, MINUTE)).then_some(times)
     }
 
     /// Returns the connection that has to go because this one was opened, if there are too many.
@@ -339,6 +360,6 @@ impl Conns {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.table.values().map(Conn::held).sum::<usize>() + self.ungreeted.held()
+        self.table.values().map(Conn::held).sum::<usize>() + self.ungreeted.held() + self.failed.held()
     }
 }

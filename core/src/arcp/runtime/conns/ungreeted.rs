@@ -79,6 +79,11 @@ impl Ungreeted {
         }
     }
 
+    /// The origin of a connection that has one.
+    pub(super) fn origin(&self, place: Place) -> Option<Origin> {
+        self.entries.get(&place)?.origin
+    }
+
     /// Notes how many bytes of incomplete frames the driver holds of a connection.
     pub(super) fn buffered(&mut self, place: Place, bytes: usize) {
         let Some(entry) = self.entries.get_mut(&place) else { return };

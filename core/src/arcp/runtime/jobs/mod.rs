@@ -57,7 +57,7 @@ pub(super) struct Jobs {
     /// Jobs that may hold other bytes than they are charged.
     changed: Vec<JobKey>,
     /// Charges of jobs that were removed.
-    freed: Vec<(Arc<str>, usize)>,
+    freed: Vec<(Arc<str>, Room)>,
 }
 
 /// A job that was declined before the host had answered.
@@ -96,8 +96,8 @@ impl Jobs {
 
     /// Charges the bytes that jobs hold to their principals.
     pub(super) fn account(&mut self, memory: &mut Memory) {
-        for (principal, bytes) in self.freed.drain(..) {
-            memory.change(&principal, bytes, 0);
+        for (principal, room) in self.freed.drain(..) {
+            memory.change(&principal, room, Room::default());
         }
         while let Some(id) = self.changed.pop() {
             if let Some(job) = self.table.get_mut(id) {

@@ -17,6 +17,7 @@ use self::state::SessionState;
 use super::conns::conn::Claim;
 use super::host::{ConnId, SessionKey};
 use super::memory::Memory;
+use super::shares::Room;
 use super::timers::Timers;
 use crate::arcp::wire::ids::SessionUlid;
 use crate::digest::Digest;
@@ -35,7 +36,7 @@ pub(super) struct Sessions {
     /// Sessions that may hold other bytes than they are charged.
     changed: Vec<SessionKey>,
     /// Charges of sessions that were removed.
-    freed: Vec<(Arc<str>, usize)>,
+    freed: Vec<(Arc<str>, Room)>,
 }
 
 impl Sessions {
@@ -58,8 +59,8 @@ impl Sessions {
 
     /// Charges the bytes that sessions hold to their principals.
     pub(super) fn account(&mut self, memory: &mut Memory) {
-        for (principal, bytes) in self.freed.drain(..) {
-            memory.change(&principal, bytes, 0);
+        for (principal, room) in self.freed.drain(..) {
+            memory.change(&principal, room, Room::default());
         }
         while let Some(key) = self.changed.pop() {
             if let Some(session) = self.table.get_mut(key) {

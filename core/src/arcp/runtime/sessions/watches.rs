@@ -62,16 +62,32 @@ pub(super) struct Watches {
     jobs: BTreeMap<JobKey, Watch>,
     /// The jobs that have a cursor.
     replaying: BTreeSet<JobKey>,
+    /// How many of them are not its own.
+    others: usize,
 }
 
 impl Watches {
     /// Watches a job from now on.
     pub(super) fn add(&mut self, job: JobKey, role: Role, head: Arc<str>) {
-        self.jobs.insert(job, Watch { role, head, cursor: None, announcement: None });
+        let watch = Watch { role, head, cursor: None, announcement: None };
+        let before = self.jobs.insert(job, watch);
+        self.count(before.map(|watch| watch.role), Some(role));
+    }
+
+    /// A job is watched in another role than before.
+    fn count(&mut self, before: Option<Role>, after: Option<Role>) {
+        let of_others = |role: Option<Role>| usize::from(role.is_some_and(|role| role != Role::Owner));
+        self.others = self.others + of_others(after) - of_others(before);
+    }
+
+    /// The jobs that are not its own.
+    pub(super) fn others(&self) -> usize {
+        self.others
     }
 
     pub(super) fn remove(&mut self, job: JobKey) {
-        self.jobs.remove(&job);
+        let before = self.jobs.remove(&job);
+        self.count(before.map(|watch| watch.role), None);
         self.replaying.remove(&job);
     }
 
@@ -81,7 +97,8 @@ impl Watches {
 
     pub(super) fn set_role(&mut self, job: JobKey, role: Role) {
         if let Some(watch) = self.jobs.get_mut(&job) {
-            watch.role = role;
+            let before = core::mem::replace(&mut watch.role, role);
+            self.count(Some(before), Some(role));
         }
     }
 

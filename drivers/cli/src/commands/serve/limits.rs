@@ -121,6 +121,12 @@ limits! {
     jobs_per_principal: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs_per_principal, count.get());
     /// Maximum number of jobs of one session that have not ended [default: 1000]
     jobs_per_session: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.jobs_per_session, count.get());
+    /// Maximum number of submits of one principal in a second [default: no limit]
+    submits_per_second: NonZeroU32, "COUNT", |config, count| assign(&mut config.limits.submits_per_second, Some(count.get()));
+    /// Maximum number of refused tokens of one address in a minute; its connections are then refused [default: no limit]
+    failed_logins_per_minute: NonZeroU32, "COUNT", |config, count| {
+        assign(&mut config.limits.failed_logins_per_minute, Some(count.get()))
+    };
     /// Maximum number of jobs that one session is subscribed to [default: 1000]
     subscriptions: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.subscriptions, count.get());
     /// Maximum depth of delegation [default: 8]

@@ -20,6 +20,7 @@ use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
 use crate::arcp::runtime::memory::Charge;
+use crate::arcp::runtime::shares::Room;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
@@ -297,13 +298,13 @@ impl Job {
     }
 
     /// Charges what it holds. Returns what it was charged before, and is now.
-    pub(super) fn charge(&mut self) -> (usize, usize) {
-        let held = self.held();
+    pub(super) fn charge(&mut self) -> (Room, Room) {
+        let held = Room { entries: 0, bytes: self.held() };
         (self.charge.settle(held), held)
     }
 
-    pub(super) fn charged(&self) -> usize {
-        self.charge.bytes()
+    pub(super) fn charged(&self) -> Room {
+        self.charge.room()
     }
 
     /// Notes its place among the ended jobs.

@@ -19,6 +19,7 @@ use crate::arcp::runtime::memory::Charge;
 use crate::arcp::runtime::sessions::log::{Entry, Log};
 use crate::arcp::runtime::sessions::state::SessionState;
 use crate::arcp::runtime::sessions::watches::Watches;
+use crate::arcp::runtime::shares::Room;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope;
@@ -324,13 +325,13 @@ impl Session {
     }
 
     /// Charges what it holds. Returns what it was charged before, and is now.
-    pub(crate) fn charge(&mut self) -> (usize, usize) {
-        let held = self.held();
+    pub(crate) fn charge(&mut self) -> (Room, Room) {
+        let held = Room { entries: self.watches.others(), bytes: self.held() };
         (self.charge.settle(held), held)
     }
 
-    pub(crate) fn charged(&self) -> usize {
-        self.charge.bytes()
+    pub(crate) fn charged(&self) -> Room {
+        self.charge.room()
     }
 
     pub(crate) fn held(&self) -> usize {

@@ -43,7 +43,7 @@ impl Session {
 
     /// Watched jobs that are not its own.
     pub(crate) fn watched_of_others(&self) -> usize {
-        self.watches.iter().filter(|(_, role)| *role != Role::Owner).count()
+        self.watches.others()
     }
 
     /// Returns the watched jobs whose events are sent live.
