@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::connection::Opened;
 use super::connection::{Carrier, Connection, Peer, attach, known_dialects, opened};
 use super::hub::Hub;
+#[cfg(feature = "tls")]
 use crate::auth::tls::ServerTls;
 use crate::io::clock::{monotonic, sleep};
 use crate::io::sync::CancellationToken;
