@@ -1,6 +1,6 @@
 //! Ours: a slow journal makes agents wait; a failed one stops new work and nothing else.
 
-use nuncio_core::arcp::{Body, Event, Journaling, Refused};
+use nuncio_core::arcp::{Body, Event, Journaling, Refused, SendOrder};
 use nuncio_tests::world::{Job, World};
 use serde_json::json;
 
@@ -182,4 +182,99 @@ fn ours_a_stranger_is_refused_while_the_journal_hangs() {
         w.refusal(stranger, if frame == "{}" { "INVALID_REQUEST" } else { "UNAUTHENTICATED" });
         assert!(w.history.last().unwrap().0 <= durable, "{frame}");
     }
+}
+
+/// The frame that was sent last, and what it may overtake.
+fn last(w: &World) -> (String, SendOrder) {
+    (w.history.last().unwrap().2.kind().to_owned(), *w.orders.last().unwrap())
+}
+
+#[test]
+fn ours_a_paused_runtime_lists_what_is_on_record() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let b = w.login("tok-alice2");
+    w.send(b, "session.ping", json!({"nonce": "n"}));
+    w.drain(b);
+    let (ended, running) = (w.job(a, "slow"), w.job(a, "slow"));
+    w.journal_stalled = true;
+    w.finish(&ended, "1");
+    w.drain(a);
+    let new = w.submit(a, json!({"agent": "slow"}));
+    w.runtime.pause(w.now);
+    w.log(&running, "waits");
+    let durable = w.stored.iter().rposition(|(_, record)| record.kind() == "job_ended").unwrap() as u64;
+    w.send(b, "session.list_jobs", json!({}));
+    let jobs = w.expect(b, "session.jobs").payload()["jobs"].clone();
+    let listed: Vec<_> = jobs.as_array().unwrap().iter().map(|job| (&job["job_id"], &job["status"])).collect();
+    let (ended_id, running_id, status) = (json!(ended.id), json!(running.id), json!("running"));
+    assert_eq!(listed, [(&ended_id, &status), (&running_id, &status)], "{} is not on record", new.id);
+    assert!(w.history.last().unwrap().0 <= durable, "it waits for no record");
+    w.send(b, "session.list_jobs", json!({"filter": {"status": ["success"]}}));
+    assert_eq!(w.expect(b, "session.jobs").payload()["jobs"], json!([]));
+
+    w.journal_stalled = false;
+    w.runtime.proceed(w.now);
+    w.settle();
+    w.drain(b);
+    w.send(b, "session.list_jobs", json!({}));
+    let jobs = w.expect(b, "session.jobs").payload()["jobs"].clone();
+    assert_eq!((jobs.as_array().unwrap().len(), &jobs[0]["status"]), (3, &json!("success")));
+}
+
+#[test]
+fn ours_frames_that_depend_on_no_record_may_overtake_those_that_wait() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    assert_eq!(last(&w), ("session.welcome".to_owned(), SendOrder::Welcome));
+    let job = w.submit(a, json!({"agent": "slow"}));
+    assert!(
+        w.history
+            .iter()
+            .zip(&w.orders)
+            .any(|((_, _, frame), order)| { frame.kind() == "job.accepted" && *order == SendOrder::Reply })
+    );
+    w.log(&job, "x");
+    assert_eq!(last(&w), ("job.event".to_owned(), SendOrder::Event));
+    w.send(a, "session.ping", json!({"nonce": "n"}));
+    assert_eq!(last(&w), ("session.pong".to_owned(), SendOrder::Free));
+    w.send(a, "no.such", json!({}));
+    assert_eq!(last(&w), ("session.error".to_owned(), SendOrder::Free));
+    w.advance(30 * 1_000_000);
+    assert!(
+        w.orders
+            .iter()
+            .zip(&w.history)
+            .any(|(order, (_, _, frame))| { frame.kind() == "session.ping" && *order == SendOrder::Free })
+    );
+    // Nothing overtakes the welcome, and refusals no answer, if the client takes answers in the order of their arrival.
+    let all = [SendOrder::Welcome, SendOrder::Reply, SendOrder::Event, SendOrder::Answer, SendOrder::Free];
+    let overtaken = |order: SendOrder| all.into_iter().filter(|waiting| order.overtakes(*waiting)).collect::<Vec<_>>();
+    assert_eq!(overtaken(SendOrder::Free), all[1..]);
+    assert_eq!(overtaken(SendOrder::Answer), [SendOrder::Event]);
+    assert!(all[..3].iter().all(|order| overtaken(*order).is_empty() && !order.is_free()));
+}
+
+#[test]
+fn ours_sessions_are_told_that_the_journal_is_lost() {
+    let mut w = world();
+    let a = w.login("tok-alice");
+    let job = w.job(a, "slow");
+    w.drain(a);
+    w.journal_stalled = true;
+    w.log(&job, "is lost");
+    w.drain(a);
+    let stranger = w.open();
+    let stored = w.stored.iter().filter(|(_, record)| record.kind() == "job_ended").count();
+    w.runtime.lose_journal(w.now);
+    w.settle();
+    let error = w.refusal(a, "INTERNAL_ERROR");
+    assert!(error.payload()["message"].as_str().unwrap().contains("lost its journal"), "{error:?}");
+    assert_eq!(last(&w).1, SendOrder::Free);
+    assert_eq!((w.closed(a), w.closed(stranger)), (Some(1011), Some(1011)));
+    let ended = w.stored.iter().filter(|(_, record)| record.kind() == "job_ended").count();
+    assert_eq!(ended, stored, "no job ends on record");
+    let late = w.open();
+    w.hello(late, "tok-alice", &[]);
+    w.refusal(late, "INTERNAL_ERROR");
 }

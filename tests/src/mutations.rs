@@ -196,9 +196,9 @@ const ARCP: [Mutation; 42] = [
     ),
     at(
         "a lease does not expire",
-        "arcp/runtime/authorize.rs",
-        "is_some_and(|at| now >= at)",
-        "is_some_and(|at| now > at.plus_micros(999_999))",
+        "arcp/runtime/jobs/job/lease.rs",
+        "is_some_and(|over| now >= over)",
+        "is_some_and(|over| now > over.plus_micros(999_999))",
     ),
     at(
         "progress goes to everyone",

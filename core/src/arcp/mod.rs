@@ -15,7 +15,7 @@ pub mod wire;
 
 pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, ClientTimer};
 pub use runtime::config::{Access, AnyPrincipal, Config, Journaling, Limits, Policy, SamePrincipal};
-pub use runtime::event::{Event, Output, ReplayRange, Timer};
+pub use runtime::event::{Event, Output, ReplayRange, SendOrder, Timer};
 pub use runtime::host::{
     ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, Refused, ReplayId, ReservationId, RevocationId,
     Via,

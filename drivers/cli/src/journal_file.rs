@@ -40,7 +40,10 @@ impl JournalFileError {
     pub(crate) fn is_content(&self) -> bool {
         matches!(
             self,
-            JournalFileError::Unusable { error: JournalError::Damaged(_) | JournalError::Version { .. }, .. }
+            JournalFileError::Unusable {
+                error: JournalError::Damaged(_) | JournalError::Version { .. } | JournalError::Incomplete(_),
+                ..
+            }
         )
     }
 }
@@ -54,9 +57,31 @@ impl std::fmt::Display for JournalFileError {
             JournalFileError::Unusable { file, error } => (file.display(), error),
         };
         match error {
-            JournalError::Locked(_) => {
-                write!(f, "the journal {file} is in use by another process; stop that process, or use another file")
+            JournalError::Locked(holder) => {
+                write!(f, "the journal {file} is in use by another process; stop that process")?;
+                if let Some(process) = holder.process() {
+                    write!(f, ", whose id is {process}")?;
+                }
+                f.write_str(", or use another file")
             }
+            JournalError::Busy => {
+                write!(f, "another process keeps the journal {file} busy; try again when it is done")
+            }
+            JournalError::Incomplete(_) => write!(
+                f,
+                "the journal {file} is not whole: it was in use, and its write-ahead log {file}-wal is missing; put that \
+                 beside it, or use a copy that was made with nuncio journal backup"
+            ),
+            JournalError::Gone(_) => write!(
+                f,
+                "the journal {file} was deleted, moved or replaced while it was in use; restore it from a copy before the \
+                 next start"
+            ),
+            JournalError::Foreign(what) => write!(
+                f,
+                "another program has written to the journal {file}: {what}; find it before the next start, and restore the \
+                 journal from a copy"
+            ),
             JournalError::Full => write!(f, "the disk of the journal {file} is full; free some space and try again"),
             JournalError::Damaged(what) => write!(
                 f,

@@ -4,6 +4,7 @@ mod chaos;
 mod clock;
 mod connecting;
 mod context;
+mod failing;
 mod failures;
 mod handover;
 mod jobs;

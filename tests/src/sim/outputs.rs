@@ -48,7 +48,7 @@ impl Sim {
                 self.stored(*seq, record);
                 return;
             }
-            Output::Send { conn, frame, after } => {
+            Output::Send { conn, frame, after, .. } => {
                 // Frames that depend on no record do not wait for a stalled journal; nor do refusals before the
                 // welcome.
                 let refusal = frame.windows(15).any(|part| part == br#""session.error""#);

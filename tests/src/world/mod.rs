@@ -16,7 +16,9 @@ mod shape;
 
 use std::collections::{HashMap, VecDeque};
 
-use nuncio_core::arcp::{AgentSpec, Config, ConnId, Event, JobKey, JobUlid, OnRestart, Record, Runtime, Timer, Via};
+use nuncio_core::arcp::{
+    AgentSpec, Config, ConnId, Event, JobKey, JobUlid, OnRestart, Record, Runtime, SendOrder, Timer, Via,
+};
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
 
@@ -82,6 +84,8 @@ pub struct World {
     pub stored: Vec<(u64, Record)>,
     /// Every frame that was sent, with the store it waits for and its connection.
     pub history: Vec<(u64, ConnId, Frame)>,
+    /// What each of these frames may overtake.
+    pub orders: Vec<SendOrder>,
     transports: HashMap<ConnId, Transport>,
     checker: Checker,
     next_id: u64,
@@ -133,6 +137,7 @@ impl World {
             events: VecDeque::new(),
             stored: Vec::new(),
             history: Vec::new(),
+            orders: Vec::new(),
             transports: HashMap::new(),
             checker,
             next_id: 0,

@@ -39,7 +39,8 @@ impl World {
                 }
                 self.stored.push((self.history.len() as u64, record));
             }
-            Output::Send { conn, frame, after } => {
+            Output::Send { conn, frame, after, order } => {
+                self.orders.push(order);
                 let text = std::str::from_utf8(&frame).expect("a frame is UTF-8");
                 assert!(after <= self.last_store, "a Send names a store before it");
                 self.take(conn, text, after);

@@ -139,6 +139,10 @@ impl Runtime {
             };
             Some(Record::JobAccepted(record.into()))
         });
+        let stored = self.outputs.stored();
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.accepted_in(stored);
+        }
     }
 
     /// Sends a `job.accepted` unless it is `silent`, and returns it so that it can be sent again before the job's first

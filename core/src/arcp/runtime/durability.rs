@@ -50,6 +50,11 @@ impl Durability {
         self.paused || (self.is_kept() && stored - self.durable >= far)
     }
 
+    /// The number of the last store that is durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable
+    }
+
     pub(super) fn pause(&mut self) {
         self.paused = true;
     }

@@ -209,6 +209,10 @@ impl Runtime {
             };
             Some(Record::JobEnded(record.into()))
         });
+        let stored = self.outputs.stored();
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.ended_in(stored);
+        }
         for key in watchers {
             self.press(key);
         }

@@ -35,6 +35,8 @@ pub enum Output {
         /// The number of the `Store` that must be durable first; 0 if the frame waits for none. It is an earlier store,
         /// not always the last.
         after: u64,
+        /// What it may overtake while the host cannot store.
+        order: SendOrder,
     },
     /// [`Runtime::reading`](crate::arcp::Runtime::reading) is true again for a connection.
     Reading {
@@ -58,6 +60,40 @@ pub enum Output {
         /// The number of the last `Store` before it, which has to be durable first.
         after: u64,
     },
+}
+
+/// What a frame may overtake on its connection. Frames are sent in the order of the outputs, except while the host cannot store
+/// what some of them wait for: then it sends those that depend on no record before those that wait, as far as
+/// [`SendOrder::overtakes`] allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SendOrder {
+    /// The welcome. No frame overtakes it.
+    Welcome,
+    /// An answer that depends on records.
+    Reply,
+    /// A numbered event.
+    Event,
+    /// An answer that depends on no record, for a client that takes answers in the order in which they arrive. It overtakes
+    /// events.
+    Answer,
+    /// A frame that depends on no record. It overtakes all but the welcome.
+    Free,
+}
+
+impl SendOrder {
+    /// Returns whether the frame depends on no record.
+    pub const fn is_free(self) -> bool {
+        matches!(self, SendOrder::Answer | SendOrder::Free)
+    }
+
+    /// Returns whether the frame may be sent before one of another order that waits on its connection.
+    pub const fn overtakes(self, waiting: SendOrder) -> bool {
+        match (self, waiting) {
+            (SendOrder::Free, SendOrder::Welcome) => false,
+            (SendOrder::Free, _) | (SendOrder::Answer, SendOrder::Event) => true,
+            (SendOrder::Answer | SendOrder::Welcome | SendOrder::Reply | SendOrder::Event, _) => false,
+        }
+    }
 }
 
 /// An event for the host, or a question that the host answers with a command.

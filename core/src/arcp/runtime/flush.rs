@@ -12,6 +12,7 @@ use super::conns::Settled;
 use super::conns::conn::{Conn, Unnumbered};
 use super::conns::credit::Outstanding;
 use super::event::Event;
+use super::event::SendOrder;
 use super::host::{ConnId, JobKey, SessionKey};
 use super::sessions::log::Announcement;
 use super::sessions::session::Session;
@@ -94,13 +95,13 @@ impl Runtime {
         match open.next_unnumbered(sent, hold, &self.config.limits) {
             Unnumbered::Ping(frame) => {
                 let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None };
-                self.send(conn, frame, meta, After::Free);
+                self.send(conn, frame, meta, After::Free, SendOrder::Free);
             }
             Unnumbered::Reply(reply) => {
-                let (free, subscribed) = (reply.is_free(), reply.subscribed_job());
+                let (order, subscribed) = (self.order_for(conn, reply.order()), reply.subscribed_job());
                 let frame = reply.into_frame();
                 let meta = Outstanding { bytes: frame.len(), seq: None, subscribed };
-                self.send(conn, frame, meta, if free { After::Free } else { After::All });
+                self.send(conn, frame, meta, if order.is_free() { After::Free } else { After::All }, order);
             }
             Unnumbered::NoCredit | Unnumbered::Nothing => return false,
         }
@@ -121,7 +122,7 @@ impl Runtime {
         match session.next_numbered(|bytes| open.has_credit(bytes, limits), hold) {
             Numbered::Event(frame, seq, after) => {
                 let meta = Outstanding { bytes: frame.len(), seq: Some(seq), subscribed: None };
-                self.send(conn, frame, meta, After::Store(after));
+                self.send(conn, frame, meta, After::Store(after), SendOrder::Event);
                 true
             }
             Numbered::Announcement(announcement) => self.send_announcement(conn, key, &announcement),
@@ -150,12 +151,19 @@ impl Runtime {
             session.announced();
         }
         let meta = Outstanding { bytes: frame.len(), seq: None, subscribed: None };
-        self.send(conn, frame, meta, After::All);
+        self.send(conn, frame, meta, After::All, SendOrder::Reply);
         true
     }
 
+    /// Answers that depend on no record need no order if the client knows them by the id of their request.
+    fn order_for(&self, conn: ConnId, order: SendOrder) -> SendOrder {
+        let session = self.conns.session(conn).and_then(|key| self.sessions.get(key));
+        let in_order = session.is_none_or(|session| session.dialect().row().binds_by_arrival);
+        if order == SendOrder::Answer && !in_order { SendOrder::Free } else { order }
+    }
+
     /// Outputs a frame of a connection.
-    fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding, after: After) {
+    fn send(&mut self, conn: ConnId, frame: Bytes, meta: Outstanding, after: After, order: SendOrder) {
         let now = self.clock.now();
         let stored = self.outputs.stored();
         let Some(before) = self.conns.get(conn).map(Conn::depends_on) else { return };
@@ -168,7 +176,7 @@ impl Runtime {
         };
         let stalled = now.plus(self.config.stall_timeout);
         self.conns.give(conn, meta, after, now, stalled, &mut self.timers);
-        self.outputs.send(conn, frame, after);
+        self.outputs.send(conn, frame, after, order);
     }
 
     /// Closes a connection that has sent its last frame, and reads on where replies have gone.

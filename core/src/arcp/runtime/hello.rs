@@ -225,7 +225,7 @@ impl Runtime {
         let frame = envelope::reply(envelope_id, "session.welcome", session.head(), &payload);
         let silence = heartbeat.then(|| now.plus_secs(interval));
         self.conns.admit(conn, key, silence, now, &mut self.timers);
-        self.queue(conn, Reply::new(frame));
+        self.queue(conn, Reply::welcome(frame));
         self.event(Event::SessionLive { session: id, conn, principal, dialect, resumed });
         self.outputs.reading(conn);
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Runtime;
+use super::conns::conn::Ending;
 use super::host::{JobKey, SessionKey};
 use super::record::{Record, SessionEventRecord, SessionToken, Target, Watching};
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -30,6 +31,23 @@ impl Runtime {
     /// Reports that the journal can be written again.
     pub fn proceed(&mut self, now: Time) {
         self.input(now, |this| this.durability.proceed());
+    }
+
+    /// Reports that the journal is lost for good: it was deleted, damaged, or written by another program. Every connection is
+    /// told so with a `session.error` and closed (1011), and new work is refused. Nothing ends on record, so the next runtime
+    /// of the journal goes on from what it has. What waits for the journal is never sent.
+    pub fn lose_journal(&mut self, now: Time) {
+        self.input(now, |this| {
+            this.durability.pause();
+            let why = "the runtime has lost its journal and ends; what it has not confirmed may be lost";
+            let fault = Fault::new(ErrorCode::InternalError, why);
+            for conn in this.conns.ids() {
+                if this.conns.session(conn).is_some() {
+                    this.announce_fault(conn, &fault);
+                }
+                this.conns.leave(conn, Ending { code: 1011, reason: "the journal of the runtime is lost" });
+            }
+        });
     }
 
     /// Returns whether requests that have to be stored are refused, because the journal cannot be written or is too far

@@ -50,6 +50,7 @@ impl Runtime {
             rows: String::new(),
             count: 0,
             shown: None,
+            on_record: true,
         });
         Ok(())
     }
@@ -71,6 +72,9 @@ impl Runtime {
         } else {
             Box::new(self.jobs.of_principal(principal, listing.after))
         };
+        // While nothing can be stored, a list shows what is on record, and waits for nothing.
+        let durable = self.is_stuck().then(|| self.durability.durable());
+        listing.on_record &= durable.is_some();
         let (mut next, mut finished) = (None, true);
         for (_, job) in jobs {
             if looked == most {
@@ -79,10 +83,11 @@ impl Runtime {
             }
             looked += 1;
             listing.after = Some(job.ulid());
-            if !listing.filter.matches(job) || self.access(session, job.accepted()) == Access::Hidden {
+            let Some(status) = job.status_on_record(durable) else { continue };
+            if !listing.filter.matches(job, status) || self.access(session, job.accepted()) == Access::Hidden {
                 continue;
             }
-            let row = reply::row(job.accepted(), session.form(), job.state().as_str(), job.last_seq());
+            let row = reply::row(job.accepted(), session.form(), status, job.last_seq());
             if listing.count == listing.limit || (listing.count > 0 && listing.rows.len() + row.len() > room) {
                 next = listing.shown;
                 break;
@@ -99,7 +104,11 @@ impl Runtime {
         if finished {
             let payload = reply::jobs(&listing.request_id, dialect, &listing.rows, next);
             let to = To { request_id: Some(&listing.request_id), job: None };
-            self.reply(key, to, "session.jobs", &payload);
+            if listing.on_record {
+                self.answer(key, to, "session.jobs", &payload);
+            } else {
+                self.reply(key, to, "session.jobs", &payload);
+            }
             if self.conns.get_mut(listing.conn).is_some_and(Conn::end_listing) {
                 self.outputs.reading(listing.conn);
             }

@@ -41,6 +41,8 @@ pub(super) struct Listing {
     pub(super) count: u64,
     /// The last job that it shows.
     pub(super) shown: Option<JobUlid>,
+    /// Whether all of it is on record.
+    pub(super) on_record: bool,
 }
 
 impl Listing {
@@ -66,12 +68,12 @@ impl Filter {
         })
     }
 
-    pub(super) fn matches(&self, job: &Job) -> bool {
+    pub(super) fn matches(&self, job: &Job, status: &str) -> bool {
         let accepted = job.accepted();
         let (agent, version) = (&*accepted.agent, accepted.version.as_deref());
         self.created_after.is_none_or(|after| accepted.created_at > after)
             && self.created_before.is_none_or(|before| accepted.created_at < before)
-            && self.statuses.as_ref().is_none_or(|wanted| wanted.contains(&job.state().as_str()))
+            && self.statuses.as_ref().is_none_or(|wanted| wanted.contains(&status))
             && self.agent.as_ref().is_none_or(|wanted| match wanted.split_once('@') {
                 Some((name, pinned)) => name == agent && version == Some(pinned),
                 None => **wanted == *agent,

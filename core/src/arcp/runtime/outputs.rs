@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::event::{Event, Output};
+use crate::arcp::runtime::event::{Event, Output, SendOrder};
 use crate::arcp::runtime::host::ConnId;
 use crate::arcp::runtime::record::Record;
 
@@ -37,8 +37,8 @@ impl Outputs {
     }
 
     /// Queues a frame that depends on the stores up to `after`.
-    pub(super) fn send(&mut self, conn: ConnId, frame: Bytes, after: u64) {
-        self.queue.push_back(Output::Send { conn, frame, after });
+    pub(super) fn send(&mut self, conn: ConnId, frame: Bytes, after: u64, order: SendOrder) {
+        self.queue.push_back(Output::Send { conn, frame, after, order });
     }
 
     pub(super) fn close(&mut self, conn: ConnId, code: u16, reason: &'static str) {

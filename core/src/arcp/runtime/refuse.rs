@@ -138,6 +138,11 @@ impl Runtime {
         session.map(Session::dialect).or_else(greeting).unwrap_or_default()
     }
 
+    /// Tells the peer of a fault of the runtime, which refuses no request.
+    pub(super) fn announce_fault(&mut self, conn: ConnId, fault: &Fault) {
+        self.send_error(conn, None, false, fault);
+    }
+
     /// Sends a `session.error`. `as_reply` says that it has the id of the request, in the dialects that want that.
     fn send_error(&mut self, conn: ConnId, request_id: Option<&str>, as_reply: bool, fault: &Fault) {
         let dialect = self.dialect_of(conn);
@@ -149,7 +154,7 @@ impl Runtime {
         let payload = reply::error(fault, dialect, request_id);
         let own = EnvelopeId::next(&mut self.random, self.clock.now());
         let id = dialect.reply_id(own, request_id.filter(|_| as_reply));
-        self.queue(conn, Reply::free(envelope::reply(id, "session.error", &head, &payload)));
+        self.queue(conn, Reply::answer(envelope::reply(id, "session.error", &head, &payload)));
     }
 
     /// Sends an unnumbered `job.error` with the id of a request. It is about the job that the request named, if any.
@@ -162,7 +167,7 @@ impl Runtime {
         let job = job.filter(|job| is_plain(job));
         let head = envelope::head(&session, None, job.as_ref().map(|job| job as &dyn core::fmt::Display));
         let frame = envelope::reply(ReplyId::Request(request_id), "job.error", &head, &reply::refused(fault));
-        self.queue(conn, Reply::free(frame));
+        self.queue(conn, Reply::answer(frame));
     }
 
     /// Refuses a submit by the unnumbered `job.error` of a job that never was.
@@ -173,7 +178,7 @@ impl Runtime {
         let trace_id = trace_id.unwrap_or_else(|| TraceId::random(&mut self.random));
         let head = envelope::head(&session, Some(&trace_id), Some(&job));
         let id = ReplyId::Own(EnvelopeId::next(&mut self.random, now));
-        self.queue(conn, Reply::free(envelope::reply(id, "job.error", &head, &reply::refused(fault))));
+        self.queue(conn, Reply::answer(envelope::reply(id, "job.error", &head, &reply::refused(fault))));
     }
 
     /// Refuses a submit whose session would fail everything that is going on in it after a `session.error`: the submit is

@@ -20,7 +20,12 @@ impl Runtime {
         self.reply_as(key, to, kind, payload, Reply::new);
     }
 
-    /// Queues a reply that does not depend on stored records.
+    /// Queues an answer that does not depend on stored records.
+    pub(super) fn answer(&mut self, key: SessionKey, to: To<'_>, kind: &str, payload: &str) {
+        self.reply_as(key, to, kind, payload, Reply::answer);
+    }
+
+    /// Queues a frame that does not depend on stored records and answers no request.
     pub(super) fn reply_free(&mut self, key: SessionKey, kind: &str, payload: &str) {
         self.reply_as(key, To::default(), kind, payload, Reply::free);
     }

@@ -1,11 +1,13 @@
 //! The journal of `nuncio serve`, and the commands that read it.
 //!
 //! - [`serving`]: a server that is killed and restarted, and every reason for which one does not start.
+//! - [`losing`]: a journal that is used twice, lost, copied, or on a full disk.
 //! - [`replaying`]: `nuncio replay`. [`inspecting`]: `nuncio journal`.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails where an unwrap does")]
 
 mod inspecting;
+mod losing;
 mod replaying;
 mod serving;
 #[path = "../support/mod.rs"]

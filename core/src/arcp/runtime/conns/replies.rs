@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::event::SendOrder;
 use crate::arcp::runtime::host::JobKey;
 
 /// The factor by which a queue may exceed its limit before the connection is closed, because the host reads on although
@@ -18,19 +19,30 @@ pub(crate) struct Reply {
     /// The number of the event it follows: it is sent before the next one.
     after: u64,
     child: bool,
-    free: bool,
+    order: SendOrder,
     subscribed: Option<JobKey>,
 }
 
 impl Reply {
     /// A reply that is sent as soon as there is credit, and once everything stored by then is durable.
     pub(crate) fn new(frame: Bytes) -> Reply {
-        Reply { frame, after: 0, child: false, free: false, subscribed: None }
+        Reply { frame, after: 0, child: false, order: SendOrder::Reply, subscribed: None }
     }
 
-    /// Returns a reply that does not depend on stored records, so that it does not wait for a stalled journal.
+    /// Returns the welcome of a session.
+    pub(crate) fn welcome(frame: Bytes) -> Reply {
+        Reply { order: SendOrder::Welcome, ..Reply::new(frame) }
+    }
+
+    /// Returns an answer that does not depend on stored records, so that it does not wait for a stalled journal.
+    pub(crate) fn answer(frame: Bytes) -> Reply {
+        Reply { order: SendOrder::Answer, ..Reply::new(frame) }
+    }
+
+    /// Returns a frame that answers no request, or none whose answers are taken in their order, and does not depend on stored
+    /// records.
     pub(crate) fn free(frame: Bytes) -> Reply {
-        Reply { free: true, ..Reply::new(frame) }
+        Reply { order: SendOrder::Free, ..Reply::new(frame) }
     }
 
     /// The `job.accepted` of a delegated job, which follows the parent's `delegate` event. It waits while a submit is
@@ -44,8 +56,8 @@ impl Reply {
         Reply { subscribed: job, ..Reply::new(frame) }
     }
 
-    pub(crate) fn is_free(&self) -> bool {
-        self.free
+    pub(crate) fn order(&self) -> SendOrder {
+        self.order
     }
 
     pub(crate) fn subscribed_job(&self) -> Option<JobKey> {

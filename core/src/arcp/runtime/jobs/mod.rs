@@ -7,6 +7,7 @@ pub(crate) mod history;
 pub(crate) mod job;
 mod live;
 pub(crate) mod output;
+mod recorded;
 mod reservations;
 pub(crate) mod runs;
 pub(crate) mod state;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use nuncio_tokio::arcp::journal::{SqliteJournal, SqliteOptions};
+use nuncio_tokio::arcp::journal::{JournalStats, SqliteJournal, SqliteOptions};
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -25,9 +25,14 @@ Examples:
   nuncio journal stats my.journal --json | jq .jobs
   nuncio journal sessions my.journal
   nuncio journal compact my.journal --retain 24h
+  nuncio journal backup my.journal /backups/my.journal
+  nuncio journal restore /backups/my.journal my.journal
 
 Every command but compact only reads the journal, and may run while a nuncio
 uses it. A running nuncio compacts its journal by itself, a little at a time.
+
+While a nuncio uses a journal, a copy of the file alone lacks what is in its
+write-ahead log, and is refused. backup makes a copy that is whole.
 
 Exit codes:
   0  done, and the journal is sound
@@ -68,6 +73,25 @@ enum Action {
         /// Print a JSON object per session and line, with the ids of its jobs
         #[arg(long)]
         json: bool,
+    },
+    /// Copy a journal, which a nuncio may be using, to a new file, and verify the copy
+    #[command(after_help = AFTER_HELP)]
+    Backup {
+        #[command(flatten)]
+        journal: Journal,
+        /// File to write, which must not exist
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
+    /// Verify a copy, and copy it to where a nuncio will use it
+    #[command(after_help = AFTER_HELP)]
+    Restore {
+        /// File that `nuncio journal backup` has written
+        #[arg(value_name = "COPY")]
+        copy: PathBuf,
+        /// File of the journal, which must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Delete what is no longer needed and shrink the file. No nuncio may be using the journal
     #[command(after_help = AFTER_HELP)]
@@ -114,9 +138,22 @@ impl Action {
                 let sessions = journal_file::inspect(&journal.file, sessions::read)?;
                 if *json { sessions.iter().map(to_json).collect() } else { Ok(sessions::table(&sessions)) }
             }
+            Action::Backup { journal, to } => {
+                let stats = journal_file::inspect(&journal.file, |journal| journal.backup(to))?;
+                Ok(vec![copied("backed up", &stats, to)])
+            }
+            Action::Restore { copy, file } => {
+                journal_file::inspect(copy, SqliteJournal::check)?;
+                let stats = journal_file::inspect(copy, |journal| journal.backup(file))?;
+                Ok(vec![copied("restored", &stats, file)])
+            }
             Action::Compact { journal, retain } => Ok(vec![compact(&journal.file, *retain)?]),
         }
     }
+}
+
+fn copied(what: &str, stats: &JournalStats, to: &Path) -> String {
+    format!("{what}: {} in {}, to {}", count(stats.records, "record"), size::format(stats.bytes), to.display())
 }
 
 fn compact(file: &Path, retain: Option<HumanDuration>) -> Result<String, JournalFileError> {

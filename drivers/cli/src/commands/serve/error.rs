@@ -49,6 +49,8 @@ pub(super) enum ServeError {
     NoJournal(&'static str),
     #[error(transparent)]
     Journal(JournalFileError),
+    #[error("stopped, because the journal is lost: {0}")]
+    JournalLost(JournalFileError),
     #[error(transparent)]
     Limit(#[from] LimitError),
     #[error(transparent)]
@@ -71,7 +73,8 @@ pub(super) enum ServeError {
 }
 
 impl ServeError {
-    /// `Usage` if the flags or the file have to be corrected, `Failed` if they are right and cannot be carried out.
+    /// `Usage` if the flags or the file have to be corrected, `Failed` if they are right and cannot be carried out, `Lost` if
+    /// the server has ended because its journal is lost.
     pub(super) fn exit(&self) -> Exit {
         match self {
             ServeError::FileUnreadable { .. }
@@ -89,6 +92,7 @@ impl ServeError {
             | ServeError::Build(BuildError::Agent(_)) => Exit::Usage,
             #[cfg(not(unix))]
             ServeError::Platform => Exit::Failed,
+            ServeError::JournalLost(_) => Exit::Lost,
             ServeError::NoPool(_)
             | ServeError::Journal(_)
             | ServeError::Build(_)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use nuncio_tokio::arcp::Server;
-use nuncio_tokio::arcp::journal::{JournalError, SqliteJournal, SqliteOptions, Sync};
+use nuncio_tokio::arcp::journal::{DiskSpace, JournalError, SqliteJournal, SqliteOptions, Sync};
 use serde::Deserialize;
 
 use super::error::ServeError;
@@ -29,7 +29,8 @@ pub(super) struct JournalOptions {
     /// How long the journal keeps events that a client may still ask for [default: 24h]
     #[arg(long, value_name = "DURATION")]
     pub(super) retain: Option<HumanDuration>,
-    /// Size of the journal above which the oldest events are deleted before --retain has passed [default: no limit]
+    /// Size of the journal above which the oldest events are deleted before --retain has passed [default: a quarter of the
+    /// disk, or less if it has less space]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(super) journal_max: Option<ByteSize>,
 }
@@ -80,14 +81,36 @@ impl JournalOptions {
             },
             retain: self.retain.map_or(defaults.retain, HumanDuration::get),
             max_bytes: self.journal_max.map(|size| size.as_u64()),
+            ..defaults
         };
         Ok(Some(JournalSetting { file, options }))
     }
 }
 
+/// Returns how many bytes a journal of `own` bytes may have on a disk, and how many are left free there.
+fn share(space: DiskSpace, own: u64) -> (u64, u64) {
+    let min_free = (space.size / 20).min(1 << 30);
+    let max = (space.size / 4).min(space.free.saturating_add(own).saturating_sub(min_free));
+    (max.max(1 << 20), min_free)
+}
+
 impl JournalSetting {
     pub(super) fn open(&self) -> Result<SqliteJournal, ServeError> {
-        SqliteJournal::open(&self.file, self.options).map_err(|error| self.error(error))
+        SqliteJournal::open(&self.file, self.options_here()).map_err(|error| self.error(error))
+    }
+
+    /// Returns the options, with what the disk of the file allows.
+    fn options_here(&self) -> SqliteOptions {
+        let own = self.file.metadata().map_or(0, |file| file.len());
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(space) = DiskSpace::of(folder) else { return self.options };
+        let (max, min_free) = share(space, own);
+        SqliteOptions { max_bytes: self.options.max_bytes.or(Some(max)), min_free, ..self.options }
+    }
+
+    /// The error of a server that has lost its journal.
+    pub(super) fn lost(&self, error: JournalError) -> ServeError {
+        ServeError::JournalLost(JournalFileError::new(&self.file, error))
     }
 
     /// Checks that the journal can be opened, without opening it: a server may be using it.
@@ -165,5 +188,21 @@ impl JournalSetting {
                 count(skipped, "record")
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_has_a_share_of_the_disk_and_leaves_some_of_it_free() {
+        const GIB: u64 = 1 << 30;
+        let share = |size, free, own| share(DiskSpace { size, free }, own);
+        assert_eq!(share(100 * GIB, 90 * GIB, 0), (25 * GIB, GIB));
+        assert_eq!(share(100 * GIB, 10 * GIB, 0), (9 * GIB, GIB), "what is free, without what is left so");
+        assert_eq!(share(100 * GIB, 10 * GIB, 5 * GIB), (14 * GIB, GIB), "its own bytes count as free");
+        assert_eq!(share(20 << 20, 10 << 20, 0), (5 << 20, 1 << 20));
+        assert_eq!(share(100 * GIB, 0, 0), (1 << 20, GIB), "a journal may always have something");
     }
 }

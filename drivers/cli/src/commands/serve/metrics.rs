@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use nuncio_tokio::arcp::journal::JournalHealth;
 use nuncio_tokio::arcp::{ErrorCode, FinalStatus, Server, Stats};
 use tokio::net::TcpListener;
 
@@ -45,8 +46,11 @@ pub(super) async fn serve(address: &str, server: &Server) -> io::Result<SocketAd
 }
 
 async fn readiness(State(endpoints): State<Endpoints>) -> impl IntoResponse {
+    let failing = endpoints.server.journal_health().is_some_and(|health| health.failing_for.is_some());
     if endpoints.server.is_stopping() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else if failing {
+        (StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n")
     } else {
         (StatusCode::OK, "ready\n")
     }
@@ -54,7 +58,13 @@ async fn readiness(State(endpoints): State<Endpoints>) -> impl IntoResponse {
 
 async fn scrape(State(endpoints): State<Endpoints>) -> impl IntoResponse {
     let stats = endpoints.server.stats();
-    with_local_recorder(&*endpoints.recorder, || record(&stats));
+    let journal = endpoints.server.journal_health();
+    with_local_recorder(&*endpoints.recorder, || {
+        record(&stats);
+        if let Some(journal) = &journal {
+            record_journal(journal);
+        }
+    });
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], endpoints.metrics.render())
 }
 
@@ -71,6 +81,26 @@ fn describe() {
     describe_counter!("nuncio_agents_blocked_total", "Times an agent had to wait for room in an event log");
     describe_counter!("nuncio_back_pressure_total", "Back-pressure events sent");
     describe_counter!("nuncio_refusals_total", "Requests refused, by error code");
+    describe_gauge!("nuncio_journal_bytes", Unit::Bytes, "Bytes of the journal and its write-ahead log");
+    describe_counter!("nuncio_journal_commits_total", "Commits of the journal");
+    describe_gauge!("nuncio_journal_commit_seconds_total", Unit::Seconds, "Time that all commits have taken");
+    describe_gauge!("nuncio_journal_last_commit_seconds", Unit::Seconds, "Time that the last commit has taken");
+    describe_gauge!(
+        "nuncio_journal_failing_seconds",
+        Unit::Seconds,
+        "Time since when the journal cannot be written; 0 while it can"
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a double, which is exact below 2^53")]
+fn record_journal(journal: &JournalHealth) {
+    if let Some(bytes) = journal.bytes {
+        gauge!("nuncio_journal_bytes").set(bytes as f64);
+    }
+    counter!("nuncio_journal_commits_total").absolute(journal.commits);
+    gauge!("nuncio_journal_commit_seconds_total").set(journal.commit_time.as_secs_f64());
+    gauge!("nuncio_journal_last_commit_seconds").set(journal.last_commit.as_secs_f64());
+    gauge!("nuncio_journal_failing_seconds").set(journal.failing_for.unwrap_or_default().as_secs_f64());
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a double, which is exact below 2^53")]

@@ -31,7 +31,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
-use nuncio_tokio::arcp::{ListenOptions, Listening, Shutdown};
+use nuncio_tokio::arcp::{BuildError, ListenOptions, Listening, Shutdown};
 
 use crate::exit::Exit;
 use crate::signals::{Signalled, Termination};
@@ -99,6 +99,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     tokio::select! {
         () = service.server.serve_stdio(), if settings.stdio => {}
         () = until_stopped(&mut termination, &mut reload) => {}
+        error = service.server.journal_lost() => {
+            service.kill().await;
+            return Err(match &settings.journal {
+                Some(journal) => journal.lost(error),
+                None => BuildError::Journal(error).into(),
+            });
+        }
     }
     stop(&service, &settings, &mut termination).await;
     Ok(())

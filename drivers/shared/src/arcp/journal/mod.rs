@@ -1,5 +1,6 @@
 //! Journals: records that outlive the process of a server, so that its sessions and jobs do.
 
+mod health;
 mod memory;
 mod orders;
 mod retention;
@@ -7,16 +8,18 @@ mod retention;
 mod sqlite;
 pub(crate) mod worker;
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use nuncio_core::arcp::{AgentSpec, Config, Refused, Runtime};
 use nuncio_core::time::Time;
 
+pub use health::JournalHealth;
 pub use memory::MemoryJournal;
 pub use nuncio_core::arcp::{Record, RecordError, ReplayRange, Restored};
 pub(crate) use orders::{Order, Orders, Replay};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Committed, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
+pub use sqlite::{Committed, DiskSpace, JournalContents, JournalStats, SqliteJournal, SqliteOptions, Sync};
 
 /// A place where the records of a server are kept. [`MemoryJournal`] and `SqliteJournal` (feature `sqlite`) are the
 /// journals of this crate.
@@ -60,6 +63,16 @@ pub trait Journal: Send + 'static {
     /// Reads the first records of a range: at most `max_events`, and no further ones once they have `max_bytes`.
     fn replay(&mut self, range: &ReplayRange, max_events: usize, max_bytes: usize) -> Result<Replayed, JournalError>;
 
+    /// Checks that the journal is still there, every few seconds while nothing is committed.
+    fn probe(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    /// Returns the number of bytes that the journal takes, for metrics, or `None` if that is not known.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Removes some of the records that are no longer needed, in a few milliseconds. Returns whether more can be removed
     /// right away.
     fn compact_step(&mut self) -> Result<bool, JournalError> {
@@ -79,12 +92,26 @@ pub struct Replayed {
 /// Why a journal cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Another process has the journal open.
-    #[error("the journal {0} is in use by another process")]
-    Locked(String),
-    /// The disk is full.
+    /// A process has the journal open.
+    #[error("the journal {0}")]
+    Locked(JournalHolder),
+    /// A process is reading or compacting the file for longer than a few seconds.
+    #[error("another process keeps the file of the journal busy")]
+    Busy,
+    /// The disk is full, or has less free space than is to be left.
     #[error("the disk of the journal is full")]
     Full,
+    /// The file was not closed, and its write-ahead log is missing.
+    #[error(
+        "the journal {0} is not whole: it was in use, and its write-ahead log {0}-wal is missing; copy both files, or make the copy with nuncio journal backup"
+    )]
+    Incomplete(String),
+    /// The file is no longer where it was opened.
+    #[error("the journal {0} was deleted, moved or replaced while it was in use")]
+    Gone(String),
+    /// Another program has written to the file.
+    #[error("another program has written to the journal: {0}")]
+    Foreign(String),
     /// The file is damaged, or is not a journal.
     #[error(
         "the file is damaged, or is not a journal: {0}; if it is the right file, restore it from a copy, or begin a new journal elsewhere"
@@ -101,6 +128,50 @@ pub enum JournalError {
     /// Any other error of the system.
     #[error("the journal cannot be used: {0}")]
     Io(String),
+}
+
+impl JournalError {
+    /// Returns whether trying again cannot help. A server whose journal fails so ends.
+    pub fn is_final(&self) -> bool {
+        match self {
+            JournalError::Incomplete(_)
+            | JournalError::Gone(_)
+            | JournalError::Foreign(_)
+            | JournalError::Damaged(_)
+            | JournalError::Version { .. } => true,
+            JournalError::Locked(_) | JournalError::Busy | JournalError::Full | JournalError::Io(_) => false,
+        }
+    }
+}
+
+/// Who has a journal open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalHolder {
+    path: PathBuf,
+    process: Option<u32>,
+}
+
+impl JournalHolder {
+    /// Returns the process that has the journal at a path open, if it is known.
+    pub fn new(path: &Path, process: Option<u32>) -> JournalHolder {
+        JournalHolder { path: path.to_owned(), process }
+    }
+
+    /// Returns the id of the process, if the system tells. It may be this process.
+    pub fn process(&self) -> Option<u32> {
+        self.process
+    }
+}
+
+impl std::fmt::Display for JournalHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is in use by another process", self.path.display())?;
+        match self.process {
+            Some(process) if process == std::process::id() => f.write_str(": this one has opened it already"),
+            Some(process) => write!(f, ", {process}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl From<RecordError> for JournalError {

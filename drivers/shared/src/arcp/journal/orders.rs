@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use nuncio_core::arcp::{ReplayId, ReplayRange};
 
+use super::health::Health;
 use crate::io::sync::Watch;
 
 /// An order to the journal's thread.
@@ -35,12 +36,14 @@ pub(crate) struct Orders {
     /// Whether an [`Order::Commit`] was sent and is not received yet.
     commit_sent: AtomicBool,
     ended: Watch<bool>,
+    pub(crate) health: Health,
 }
 
 impl Orders {
     pub(crate) fn new() -> (Arc<Orders>, Receiver<Order>) {
         let (sender, receiver) = channel();
-        (Arc::new(Orders { sender, commit_sent: AtomicBool::new(false), ended: Watch::new(false) }), receiver)
+        let (commit_sent, ended, health) = (AtomicBool::new(false), Watch::new(false), Health::default());
+        (Arc::new(Orders { sender, commit_sent, ended, health }), receiver)
     }
 
     /// Sends [`Order::Commit`] unless one is on its way.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, warn};
 
 use super::orders::{Order, Orders, Replay};
 use super::{Journal, JournalError};
+use crate::arcp::server::dispatch::State;
 use crate::arcp::server::hub::Hub;
 use crate::io::Sanitized;
 use crate::io::clock::monotonic;
@@ -20,10 +21,15 @@ const COMPACTION_REST: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often an idle journal is looked after.
+const PROBE: Duration = Duration::from_secs(5);
+
 /// Carries out the orders of a server until one says to stop.
 pub(crate) fn run(hub: &Arc<Hub>, orders: &Orders, received: &Receiver<Order>, mut journal: Box<dyn Journal>) {
     let todo = Todo::new(orders, received);
-    let mut worker = Worker { hub, journal: &mut *journal, todo, pause: FIRST_PAUSE, compact_at: None };
+    let probe_at = monotonic() + PROBE;
+    let mut worker = Worker { hub, journal: &mut *journal, todo, pause: FIRST_PAUSE, compact_at: None, probe_at };
+    worker.todo.orders.health.measure(worker.journal.bytes());
     worker.work();
     // Another server may open the file as soon as the end is reported, so it is closed first.
     drop(journal);
@@ -103,14 +109,25 @@ struct Worker<'a> {
     pause: Duration,
     /// When the next step of compaction is due; `None` until there is something to compact.
     compact_at: Option<Instant>,
+    probe_at: Instant,
 }
+
+/// The journal is lost, and the server was told.
+struct Lost;
 
 impl Worker<'_> {
     fn work(&mut self) {
+        if let Err(Lost) = self.work_on() {
+            debug!("the journal is not used any more");
+        }
+    }
+
+    fn work_on(&mut self) -> Result<(), Lost> {
         while !self.todo.stopped {
-            match self.todo.next(self.compact_at) {
+            let until = self.compact_at.map_or(self.probe_at, |at| at.min(self.probe_at));
+            match self.todo.next(Some(until)) {
                 Task::Commit => {
-                    self.commit();
+                    self.commit()?;
                     self.compact_at.get_or_insert_with(monotonic);
                 }
                 Task::Replay(replay) => self.replay(&replay),
@@ -119,39 +136,69 @@ impl Worker<'_> {
             if self.compact_at.is_some_and(|at| at <= monotonic()) {
                 self.compact();
             }
+            if self.probe_at <= monotonic() {
+                self.probe()?;
+            }
         }
-        self.commit();
+        self.commit()
     }
 
     /// Commits every record that waits, in one transaction, and tries again until this succeeds. Until then the machine
     /// refuses new work.
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), Lost> {
         let mut records = self.hub.take_records();
-        let mut failed = false;
         loop {
-            let Some(last) = records.last().map(|(seq, _)| *seq) else { return };
+            let Some(last) = records.last().map(|(seq, _)| *seq) else { return Ok(()) };
+            self.todo.orders.health.begin();
             match caught(|| self.journal.commit(&records)) {
                 Ok(()) => {
                     self.pause = FIRST_PAUSE;
+                    let failed = self.todo.orders.health.succeed(self.journal.bytes());
                     if failed {
-                        info!("the journal can be written again");
+                        warn!("the journal can be written again");
                     }
                     self.hub.committed(last, failed);
-                    return;
+                    return Ok(());
                 }
                 Err(error) => {
-                    if !failed {
-                        self.hub.run(|state, now| state.runtime.pause(now));
+                    let begins = self.todo.orders.health.fail(&error);
+                    if error.is_final() {
+                        return Err(self.lose(error));
+                    }
+                    if begins {
+                        self.hub.run(State::store_fails);
                         warn!(error = %Sanitized(&error), "the journal cannot be written; new work is refused until it can");
                     }
-                    failed = true;
                     if self.todo.stopped {
                         warn!(records = records.len(), "the server ends with records that could not be written");
-                        return;
+                        return Ok(());
                     }
                     self.rest();
                     records.extend(self.hub.take_records());
                 }
+            }
+        }
+    }
+
+    /// Ends the server, because trying again cannot help.
+    fn lose(&mut self, error: JournalError) -> Lost {
+        error!(error = %Sanitized(&error), "the journal is lost; the server ends");
+        self.hub.lose_journal(error);
+        Lost
+    }
+
+    /// Notices while nothing is committed that the journal is lost.
+    fn probe(&mut self) -> Result<(), Lost> {
+        self.probe_at = monotonic() + PROBE;
+        match caught(|| self.journal.probe()) {
+            Ok(()) => {
+                self.todo.orders.health.measure(self.journal.bytes());
+                Ok(())
+            }
+            Err(error) if error.is_final() => Err(self.lose(error)),
+            Err(error) => {
+                warn!(error = %Sanitized(&error), "the journal could not be looked after");
+                Ok(())
             }
         }
     }

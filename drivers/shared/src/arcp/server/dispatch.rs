@@ -37,6 +37,8 @@ pub(crate) struct State {
     attachments: HashMap<JobKey, Attachment>,
     /// Records that are not durable yet. `None` without a journal: then no output waits for one.
     unrecorded: Option<Vec<(u64, Record)>>,
+    /// Whether records are dropped, because nobody can store them any more.
+    is_journal_lost: bool,
     /// Whether there is a provisioner.
     credentials: bool,
     /// What the machine was told of the wall clock.
@@ -58,6 +60,7 @@ impl State {
             awaited: HashMap::new(),
             attachments: HashMap::new(),
             unrecorded: has_journal.then(Vec::new),
+            is_journal_lost: false,
             credentials: has_provisioner,
             wall: WallClock::default(),
             armed: Time::MAX,
@@ -131,6 +134,26 @@ impl State {
         self.runtime.handle_stored(now, seq);
     }
 
+    /// Notes that the journal cannot be written.
+    pub(crate) fn store_fails(&mut self, now: Time) {
+        self.gate.set_failing(true);
+        self.runtime.pause(now);
+    }
+
+    /// Notes that the journal can be written again.
+    pub(super) fn store_works(&mut self, now: Time) {
+        self.gate.set_failing(false);
+        self.runtime.proceed(now);
+    }
+
+    /// Notes that the journal is never written again.
+    pub(super) fn lose_journal(&mut self, now: Time) {
+        self.is_journal_lost = true;
+        self.unrecorded = Some(Vec::new());
+        self.gate.lose_journal();
+        self.runtime.lose_journal(now);
+    }
+
     /// Takes the records to be made durable next, with their numbers.
     pub(super) fn take_records(&mut self) -> Vec<(u64, Record)> {
         self.unrecorded.as_mut().map(std::mem::take).unwrap_or_default()
@@ -181,6 +204,7 @@ impl State {
     fn output(&mut self, now: Time, output: Output, actions: &mut Actions) {
         match output {
             Output::Store { seq, record } => match &mut self.unrecorded {
+                Some(_) if self.is_journal_lost => {}
                 Some(records) => records.push((seq, record)),
                 None => self.gate.committed(seq),
             },

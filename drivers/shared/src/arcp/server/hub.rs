@@ -9,14 +9,14 @@ use futures_lite::future::or;
 use nuncio_core::arcp::{Record, Runtime};
 use nuncio_core::time::Time;
 use nuncio_link::LinkOptions;
-use tracing::Span;
+use tracing::{Span, warn};
 
 use super::action::{Actions, Host};
 use super::dispatch::State;
 use super::provision::DynProvisioner;
 use super::shutdown::Shutdown;
 use crate::arcp::agent::job::Job;
-use crate::arcp::journal::Orders;
+use crate::arcp::journal::{JournalError, Orders};
 use crate::auth::BoxVerifier;
 use crate::io::clock::{Clock, TICK, monotonic};
 use crate::io::sync::{CancellationToken, Signal, lock};
@@ -43,6 +43,9 @@ pub(crate) struct Hub {
     pub(super) outcome: OnceLock<Shutdown>,
     /// Cancelled when the server has ended.
     pub(super) stopped: CancellationToken,
+    /// Cancelled when the journal is lost for good, after `lost_by` was set.
+    pub(super) lost: CancellationToken,
+    pub(super) lost_by: OnceLock<JournalError>,
 }
 
 /// What a server was given.
@@ -81,6 +84,8 @@ impl Hub {
             ending: CancellationToken::new(),
             outcome: OnceLock::new(),
             stopped: CancellationToken::new(),
+            lost: CancellationToken::new(),
+            lost_by: OnceLock::new(),
         }
     }
 
@@ -132,11 +137,27 @@ impl Hub {
     /// Notes that all records up to this one are durable. `again` says that commits failed before.
     pub(crate) fn committed(self: &Arc<Self>, seq: u64, again: bool) {
         self.run(|state, now| {
-            state.committed(now, seq);
             if again {
-                state.runtime.proceed(now);
+                state.store_works(now);
             }
+            state.committed(now, seq);
         });
+    }
+
+    /// Notes that the journal is never written again: every session is told so, and the server ends.
+    pub(crate) fn lose_journal(self: &Arc<Self>, error: JournalError) {
+        // The first error is the cause.
+        drop(self.lost_by.set(error));
+        self.run(State::lose_journal);
+        self.lost.cancel();
+    }
+
+    /// Refuses new work while a commit takes too long.
+    fn watch_journal(self: &Arc<Self>) {
+        if self.parts.journal.as_ref().is_some_and(|journal| journal.health.hangs()) {
+            self.run(State::store_fails);
+            warn!("the journal takes too long to write; new work is refused until it is written");
+        }
     }
 
     /// Whether another connection may be accepted without taking from the descriptors of agents and the journal.
@@ -200,6 +221,7 @@ impl Hub {
             };
             if or(changed, expired).await {
                 self.run(State::expire);
+                self.watch_journal();
             }
         }
     }

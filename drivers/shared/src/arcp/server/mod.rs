@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_lite::future::or;
 use nuncio_core::arcp::{Config, Restored, Runtime, Stats, Via};
 use nuncio_link::{Link, Request, ServerOptions};
 
 mod action;
 mod builder;
 mod connection;
-mod dispatch;
+pub(crate) mod dispatch;
 mod error;
 mod gate;
 mod host;
@@ -31,7 +32,7 @@ pub use serve::{Serve, ServeUntil};
 pub use shutdown::Shutdown;
 
 use crate::arcp::client::Transport;
-use crate::arcp::journal::Order;
+use crate::arcp::journal::{JournalError, JournalHealth, Order};
 use crate::auth::PeerCertificate;
 use crate::io::clock::timeout;
 use crate::io::memory::End;
@@ -84,6 +85,7 @@ const MEMORY_BUFFER: usize = 64 * 1024;
 impl<D: Driver> Server<D> {
     pub(crate) fn begin(hub: Arc<Hub>, restored: Option<Restored>, thread: Arc<D::Thread>) -> Server<D> {
         hub.parts.io.spawn(Box::pin(Arc::clone(&hub).keep_time()));
+        hub.parts.io.spawn(Box::pin(end_without_journal(Arc::clone(&hub))));
         // A restored runtime has outputs already.
         hub.run(|_, _| ());
         Server { inner: Arc::new(Inner { hub, restored }), thread }
@@ -194,6 +196,35 @@ impl<D: Driver> Server<D> {
         self.inner.hub.look(Runtime::stats)
     }
 
+    /// Returns how the journal does, or `None` if there is none.
+    ///
+    /// ```
+    /// use nuncio_smol::arcp::Server;
+    /// use nuncio_smol::arcp::journal::MemoryJournal;
+    /// use nuncio_smol::auth::StaticTokens;
+    ///
+    /// let tokens = StaticTokens::new().with("secret", "me@example.com");
+    /// let server = Server::builder().verifier(tokens).journal(MemoryJournal::new()).build()?;
+    /// assert!(server.journal_health().is_some_and(|health| health.failing_for.is_none()));
+    /// # Ok::<(), nuncio_smol::arcp::BuildError>(())
+    /// ```
+    pub fn journal_health(&self) -> Option<JournalHealth> {
+        self.inner.hub.parts.journal.as_ref().map(|journal| journal.health.view())
+    }
+
+    /// Waits until the journal is lost for good: it was deleted, damaged, or written by another program. Returns why.
+    ///
+    /// The server ends then by itself, after it has told its sessions so with `session.error` and close code 1011. What was
+    /// confirmed before is in the journal; jobs that were running are not ended there.
+    pub async fn journal_lost(&self) -> JournalError {
+        let hub = &self.inner.hub;
+        hub.lost.cancelled().await;
+        match hub.lost_by.get() {
+            Some(error) => error.clone(),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns what the server was restored from, or `None` if it has no journal.
     pub fn restored(&self) -> Option<Restored> {
         self.inner.restored
@@ -258,6 +289,14 @@ impl Drop for Inner {
         hub.stopping.cancel();
         hub.ending.cancel();
         self.hub.parts.io.spawn(Box::pin(async move { end(&hub).await }));
+    }
+}
+
+/// Ends a server whose journal is lost.
+async fn end_without_journal(hub: Arc<Hub>) {
+    or(hub.lost.cancelled(), hub.stopped.cancelled()).await;
+    if hub.lost.is_cancelled() {
+        end(&hub).await;
     }
 }
 

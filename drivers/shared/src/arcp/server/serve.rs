@@ -92,6 +92,11 @@ impl<D: Driver> ServeUntil<D> {
     }
 }
 
+/// Returns the error of a server that has ended because its journal was lost.
+fn kept<D: Driver>(server: &Server<D>) -> io::Result<()> {
+    server.inner.hub.lost_by.get().map_or(Ok(()), |error| Err(io::Error::other(error.clone())))
+}
+
 impl<D: Driver> IntoFuture for Serve<D> {
     type Output = io::Result<()>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
@@ -100,7 +105,7 @@ impl<D: Driver> IntoFuture for Serve<D> {
         Box::pin(async move {
             let server = self.listen().await?;
             server.inner.hub.stopped.cancelled().await;
-            Ok(())
+            kept(&server)
         })
     }
 }
@@ -114,7 +119,8 @@ impl<D: Driver> IntoFuture for ServeUntil<D> {
             let server = self.serve.listen().await?;
             // Another clone of the server may shut it down before the signal.
             or(self.signal, server.inner.hub.stopped.cancelled()).await;
-            Ok(server.shutdown(self.drain).await)
+            let ended = server.shutdown(self.drain).await;
+            kept(&server).map(|()| ended)
         })
     }
 }

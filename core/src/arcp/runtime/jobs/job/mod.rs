@@ -2,6 +2,7 @@
 
 mod events;
 mod lease;
+mod record;
 mod rerun;
 
 use alloc::boxed::Box;
@@ -16,6 +17,7 @@ use crate::arcp::runtime::host::{JobKey, SessionKey};
 use crate::arcp::runtime::jobs::expiry::Expiry;
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
+use crate::arcp::runtime::jobs::recorded::Recorded;
 use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
@@ -81,6 +83,7 @@ pub(crate) struct Job {
     /// The owner's number of its last event.
     last_seq: u64,
     history: History,
+    recorded: Recorded,
     /// The sessions that watch the job.
     watchers: Vec<SessionKey>,
     output: JobOutput,
@@ -126,6 +129,7 @@ impl Job {
             delegated_at: 0,
             last_seq: 0,
             history: History::default(),
+            recorded: Recorded::default(),
             watchers: Vec::new(),
             output: JobOutput::default(),
             waiters: Vec::new(),

@@ -30,6 +30,8 @@ pub(super) struct Compacted<'a> {
     pub(super) database: &'a mut Database,
     pub(super) retention: &'a mut Retention,
     pub(super) options: &'a SqliteOptions,
+    /// Whether the file system has less free space than is to be left.
+    pub(super) is_low: bool,
 }
 
 impl Compaction {
@@ -68,12 +70,22 @@ impl Compaction {
         Ok(true)
     }
 
-    /// Makes space for a commit: while the file is too large, visits up to twice as many batches as the commit adds.
-    pub(super) fn make_room(&mut self, batches: usize, of: &mut Compacted<'_>) -> Result<(), JournalError> {
+    /// Makes space for a commit of some bytes: while the file is too large, visits up to twice as many batches as the commit adds.
+    ///
+    /// Errors: [`JournalError::Full`] if the file system has to be left alone, and the file has no space of its own.
+    pub(super) fn make_room(
+        &mut self,
+        batches: usize,
+        bytes: usize,
+        of: &mut Compacted<'_>,
+    ) -> Result<(), JournalError> {
         for _ in 0..=batches * 2 {
             if !of.is_over()? || !self.step(of)? {
                 break;
             }
+        }
+        if of.is_low && of.database.unused()? <= bytes as u64 {
+            return Err(JournalError::Full);
         }
         Ok(())
     }
@@ -82,10 +94,11 @@ impl Compaction {
 impl Compacted<'_> {
     /// Whether the file is larger than it may be.
     fn is_over(&self) -> Result<bool, JournalError> {
-        Ok(match self.options.max_bytes {
-            Some(max) => self.database.bytes()? > max,
-            None => false,
-        })
+        Ok(self.is_low
+            || match self.options.max_bytes {
+                Some(max) => self.database.bytes()? > max,
+                None => false,
+            })
     }
 
     /// Replaces a batch by one without the records that are no longer needed, if that saves a quarter of it.

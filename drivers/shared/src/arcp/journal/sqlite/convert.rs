@@ -24,7 +24,9 @@ pub(super) fn fault(error: rusqlite::Error) -> JournalError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => JournalError::Full,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => JournalError::Damaged(error.to_string()),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => JournalError::Locked("file".to_owned()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => JournalError::Busy,
+        // The numbers of records are given once.
+        Some(ErrorCode::ConstraintViolation) => JournalError::Foreign(error.to_string()),
         _ => JournalError::Io(error.to_string()),
     }
 }

@@ -1,16 +1,21 @@
 //! The database file: its lock, its form, and its batches.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
-use std::path::Path;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction};
+use tracing::warn;
 
 use super::batch::Batch;
 use super::convert::fault;
+use super::disk::unsafe_file_system;
+use super::lock::Lock;
 use super::options::Sync;
 use crate::arcp::journal::JournalError;
+use crate::io::Sanitized;
 
 /// "Nunc", in the header of the file.
 const APPLICATION: i64 = 0x4e75_6e63;
@@ -36,30 +41,42 @@ const SCHEMA: &str = "
     CREATE INDEX job_spans_batch ON job_spans (batch);
 ";
 
+/// Whether the journal is in use, so that the file is not whole without its write-ahead log. Journals of earlier versions do
+/// not have the table.
+const USE: &str = "CREATE TABLE IF NOT EXISTS in_use (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER) STRICT;
+    INSERT OR REPLACE INTO in_use VALUES (1, 1)";
+const NO_USE: &str = "UPDATE in_use SET value = 0";
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
+    path: PathBuf,
     connection: Connection,
-    /// Locked for as long as the database is open for writing.
-    _lock: Option<File>,
+    /// Held for as long as the database is open for writing. It is dropped after the connection: closing the file releases the
+    /// locks of `SQLite`.
+    lock: Option<Lock>,
+    /// Whether the file says that it is in use.
+    is_in_use: bool,
 }
 
 impl Database {
     /// Opens a database for writing, and creates it if it does not exist. Only the user of this process may read it.
     pub(super) fn open(path: &Path, sync: Sync) -> Result<Database, JournalError> {
-        let lock = lock(path)?;
-        // An existing file is not opened here: closing it would release the locks that this process has on it.
-        match private().create_new(true).open(path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(JournalError::Io(error.to_string())),
+        let lock = Lock::take(path)?;
+        check_whole(path)?;
+        if let Some(kind) = unsafe_file_system(path) {
+            warn!(
+                journal = ?path,
+                "the journal is on a file system of the kind {kind}, which other machines may use as well; it can be damaged \
+                 there, so keep it on a local disk"
+            );
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let database = Database::connect(path, flags, Some(lock))?;
+        let mut database = Database::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Some(lock))?;
         if database.is_empty()? {
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL")?;
+            // Before there is a write-ahead log, so that the file is either empty or whole.
             database.execute(&format!(
-                "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {SCHEMA} COMMIT"
+                "PRAGMA auto_vacuum = INCREMENTAL;
+                 BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {SCHEMA} COMMIT"
             ))?;
         }
         database.check_form()?;
@@ -67,22 +84,41 @@ impl Database {
             Sync::Full => "FULL",
             Sync::Normal => "NORMAL",
         };
-        database.execute(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {sync}"))?;
+        // The log stays beside the file until `close`, whatever happens before.
+        database.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fault)?;
+        database.execute(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {sync}; {USE}"))?;
+        database.is_in_use = true;
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)")?;
         Ok(database)
     }
 
     /// Opens a database for reading; another process may be writing it.
     pub(super) fn look(path: &Path) -> Result<Database, JournalError> {
+        check_whole(path)?;
         let database = Database::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)?;
         database.check_form()?;
         Ok(database)
     }
 
-    fn connect(path: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Database, JournalError> {
+    fn connect(path: &Path, flags: OpenFlags, lock: Option<Lock>) -> Result<Database, JournalError> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
         connection.busy_timeout(BUSY).map_err(fault)?;
-        Ok(Database { connection, _lock: lock })
+        Ok(Database { path: path.to_owned(), connection, lock, is_in_use: false })
+    }
+
+    /// Errors: [`JournalError::Gone`] if the file was deleted, moved or replaced.
+    pub(super) fn check_place(&self) -> Result<(), JournalError> {
+        match &self.lock {
+            Some(lock) if !lock.is_at_its_path() => Err(JournalError::Gone(self.path.display().to_string())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes that the file is whole without its write-ahead log, into which nothing is written any more.
+    fn close(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch(NO_USE)?;
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -102,6 +138,63 @@ impl Database {
         let used = self.pragma("page_count")? - self.pragma("freelist_count")?;
         let page = self.pragma("page_size")?;
         Ok(u64::try_from(used.saturating_mul(page)).unwrap_or(0))
+    }
+
+    /// Returns the number of bytes in the file that are not in use.
+    pub(super) fn unused(&self) -> Result<u64, JournalError> {
+        let bytes = self.pragma("freelist_count")?.saturating_mul(self.pragma("page_size")?);
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Writes everything that was committed to another file, which must not exist. The file is whole by itself, and has its
+    /// name once `check` has not found a fault in it. Returns what that has found.
+    pub(super) fn copy_to<T>(
+        &self,
+        to: &Path,
+        check: impl FnOnce(&Path) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let exists = |path: &Path| {
+            JournalError::Io(format!("{} exists already; remove it, or name another file", path.display()))
+        };
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let beside = beside(to, suffix);
+            if beside.exists() {
+                return Err(exists(&beside));
+            }
+        }
+        let part = beside(to, ".part");
+        let written = self.write_to(&part).and_then(|()| check(&part)).and_then(|found| {
+            let io = |error: std::io::Error| JournalError::Io(error.to_string());
+            std::fs::rename(&part, to).map_err(io)?;
+            let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+            Ok(found)
+        });
+        if written.is_err() {
+            // What cannot be removed is written over by the next attempt.
+            drop(std::fs::remove_file(&part));
+        }
+        written
+    }
+
+    fn write_to(&self, part: &Path) -> Result<(), JournalError> {
+        let io = |error: std::io::Error| JournalError::Io(error.to_string());
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        drop(options.open(part).map_err(io)?);
+        let name = part.to_str().ok_or_else(|| JournalError::Io("the name of the copy is not UTF-8".to_owned()))?;
+        self.connection.execute("VACUUM INTO ?1", [name]).map_err(fault)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let copy = Connection::open_with_flags(part, flags).map_err(fault)?;
+        copy.execute_batch("PRAGMA journal_mode = DELETE").map_err(fault)?;
+        let has_mark = "SELECT count(*) FROM sqlite_schema WHERE name = 'in_use'";
+        if copy.query_row(has_mark, [], |row| row.get::<_, i64>(0)).map_err(fault)? > 0 {
+            copy.execute_batch(NO_USE).map_err(fault)?;
+        }
+        copy.close().map_err(|(_, error)| fault(error))?;
+        OpenOptions::new().read(true).open(part).and_then(|file| file.sync_all()).map_err(io)
     }
 
     /// Visits all batches in their order, until `each` returns false.
@@ -157,26 +250,58 @@ impl Database {
     }
 }
 
-/// Options to write a file that only its owner may read if it is created.
-fn private() -> OpenOptions {
-    let mut options = File::options();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+impl Drop for Database {
+    fn drop(&mut self) {
+        if self.is_in_use
+            && self.check_place().is_ok()
+            && let Err(error) = self.close()
+        {
+            warn!(error = %Sanitized(&error), "the journal keeps its write-ahead log, because it could not be closed");
+        }
+    }
 }
 
-/// Locks the file `.lock` beside a journal.
-fn lock(path: &Path) -> Result<File, JournalError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let file = private().create(true).truncate(false).open(beside);
-    let file = file.map_err(|error| JournalError::Io(error.to_string()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked(path.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(JournalError::Io(error.to_string())),
+/// Checks that a file is whole: that it was closed, or that its write-ahead log is beside it.
+///
+/// Errors: [`JournalError::Incomplete`].
+fn check_whole(path: &Path) -> Result<(), JournalError> {
+    let has_log = || beside(path, "-wal").exists();
+    if has_log() || path.metadata().map_or(0, |metadata| metadata.len()) == 0 {
+        return Ok(());
     }
+    // Reads the file alone, and does not make a log.
+    let uri = format!("file:{}?immutable=1", escaped(path));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let alone = Connection::open_with_flags(uri, flags).map_err(fault)?;
+    let number = |sql: &str| alone.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault);
+    // One of an earlier version that has nothing but its log.
+    let is_bare = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    let is_marked = number("SELECT count(*) FROM sqlite_schema WHERE name = 'in_use'")? > 0;
+    // A server may have made the log in the meantime.
+    if (is_bare || is_marked && number("SELECT coalesce(max(value), 0) FROM in_use")? == 1) && !has_log() {
+        return Err(JournalError::Incomplete(path.display().to_string()));
+    }
+    Ok(())
+}
+
+/// Returns the path of a file whose name begins like that of another.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Returns a path for a URI of `SQLite`.
+fn escaped(path: &Path) -> String {
+    path.as_os_str().as_encoded_bytes().iter().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            // Writing into a string cannot fail.
+            let _infallible = write!(text, "%{byte:02X}");
+        }
+        text
+    })
 }
 
 #[cfg(test)]
@@ -193,8 +318,6 @@ mod tests {
             let mode = database.connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
             assert_eq!(mode.unwrap(), "wal");
         }
-        for suffix in ["", ".lock"] {
-            std::fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
-        }
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use nuncio_core::arcp::{Record, ReplayRange};
 use rusqlite::params;
 
-use super::batch::Batch;
+use super::batch::{Batch, Draft};
 use super::compact::{Compacted, Compaction};
 use super::convert::{fault, readable, signed};
 use super::database::Database;
+use super::disk::DiskSpace;
 use super::options::SqliteOptions;
 use crate::arcp::journal::memory::Answer;
 use crate::arcp::journal::retention::Retention;
@@ -30,8 +31,9 @@ pub struct JournalStats {
 
 /// A journal in an `SQLite` file.
 ///
-/// `SQLite` keeps `-wal` and `-shm` files beside it, and the journal a `.lock` file. One process can
-/// [open](SqliteJournal::open) it at a time; others can [look](SqliteJournal::look) at it meanwhile.
+/// `SQLite` keeps `-wal` and `-shm` files beside it, and without the former the file is not whole until it is closed; a
+/// [backup](SqliteJournal::backup) is. One process can [open](SqliteJournal::open) the file at a time, whatever paths lead to
+/// it; others can [look](SqliteJournal::look) at it meanwhile.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,6 +79,18 @@ impl SqliteJournal {
     fn new(path: &Path, database: Database, options: SqliteOptions) -> SqliteJournal {
         let (retention, compaction) = (Retention::default(), Compaction::default());
         SqliteJournal { path: path.to_owned(), database, options, retention, compaction }
+    }
+
+    /// Writes everything that was committed to another file, which must not exist. A server may be writing the journal
+    /// meanwhile. The copy is whole by itself; it is checked, and appears under its name once it is. Returns what is in it.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<JournalStats, JournalError> {
+        self.database.copy_to(to.as_ref(), |part| SqliteJournal::look(part)?.check())
+    }
+
+    /// Whether the file system has less free space than is to be left.
+    fn is_low(&self) -> bool {
+        let min = self.options.min_free;
+        min > 0 && DiskSpace::of(&self.path).is_some_and(|space| space.free < min)
     }
 
     /// Returns the path of the file.
@@ -128,7 +142,7 @@ impl SqliteJournal {
             self.compaction = Compaction::begun();
             while self.compact_step()? {}
         }
-        self.database.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+        self.database.execute("VACUUM; PRAGMA wal_checkpoint(RESTART)")?;
         self.stats()
     }
 }
@@ -154,10 +168,24 @@ impl Journal for SqliteJournal {
         Ok(())
     }
 
+    fn probe(&mut self) -> Result<(), JournalError> {
+        self.database.check_place()
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let length = |path: &Path| path.metadata().ok().map(|metadata| metadata.len());
+        Some(length(&self.path)?.saturating_add(length(Path::new(&log)).unwrap_or(0)))
+    }
+
     fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
+        self.database.check_place()?;
         let batches = Batch::cut(records, wall());
+        let is_low = self.is_low();
         let SqliteJournal { database, options, retention, compaction, .. } = self;
-        compaction.make_room(batches.len(), &mut Compacted { database, retention, options })?;
+        let bytes = batches.iter().map(Draft::len).sum();
+        compaction.make_room(batches.len(), bytes, &mut Compacted { database, retention, options, is_low })?;
         let transaction = database.transaction()?;
         let mut bytes = 0;
         for batch in batches {
@@ -215,8 +243,9 @@ impl Journal for SqliteJournal {
     }
 
     fn compact_step(&mut self) -> Result<bool, JournalError> {
+        let is_low = self.is_low();
         let SqliteJournal { database, options, retention, compaction, .. } = self;
-        compaction.step(&mut Compacted { database, retention, options })
+        compaction.step(&mut Compacted { database, retention, options, is_low })
     }
 }
 

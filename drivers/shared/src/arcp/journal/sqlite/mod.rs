@@ -9,10 +9,13 @@ mod batch;
 mod compact;
 mod convert;
 mod database;
+mod disk;
 mod journal;
+mod lock;
 mod options;
 mod read;
 
+pub use disk::DiskSpace;
 pub use journal::{JournalStats, SqliteJournal};
 pub use options::{SqliteOptions, Sync};
 pub use read::{Committed, JournalContents};

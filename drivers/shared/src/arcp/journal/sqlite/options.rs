@@ -23,10 +23,13 @@ pub struct SqliteOptions {
     /// The number of bytes in use beyond which the oldest events are removed before their time. Records that are not
     /// events stay. Default: no limit.
     pub max_bytes: Option<u64>,
+    /// The bytes of the file system that are left free: below, the oldest events are removed before their time, and what does
+    /// not fit into the space that they leave fails as [`JournalError::Full`](super::JournalError::Full). Default: 0.
+    pub min_free: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> SqliteOptions {
-        SqliteOptions { sync: Sync::Full, retain: Duration::from_hours(24), max_bytes: None }
+        SqliteOptions { sync: Sync::Full, retain: Duration::from_hours(24), max_bytes: None, min_free: 0 }
     }
 }

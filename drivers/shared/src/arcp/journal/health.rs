@@ -1,0 +1,126 @@
+//! How a journal does: how long commits take, and since when they fail.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::JournalError;
+use crate::io::clock::monotonic;
+use crate::io::sync::lock;
+
+/// A commit that takes longer counts as failing until it is done.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How the journal of a server does. From [`Server::journal_health`](crate::arcp::Server::journal_health).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalHealth {
+    /// The bytes that it takes, if it knows.
+    pub bytes: Option<u64>,
+    /// The commits that have succeeded.
+    pub commits: u64,
+    /// The time that they have taken.
+    pub commit_time: Duration,
+    /// The time that the last one has taken.
+    pub last_commit: Duration,
+    /// Since when it cannot be written, and `None` while it can. New work is refused in the meantime.
+    pub failing_for: Option<Duration>,
+    /// Why it cannot be written, as a sentence for people.
+    pub error: Option<String>,
+}
+
+/// What the thread of a journal and its server tell each other about it.
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// When the commit under way began.
+    began: Option<Instant>,
+    failing: Option<(Instant, String)>,
+    bytes: Option<u64>,
+    commits: u64,
+    total: Duration,
+    last: Duration,
+}
+
+impl Health {
+    /// Notes that a commit begins.
+    pub(super) fn begin(&self) {
+        lock(&self.0).began = Some(monotonic());
+    }
+
+    /// Notes that the commit has succeeded. Returns whether the journal was failing until then.
+    pub(super) fn succeed(&self, bytes: Option<u64>) -> bool {
+        let mut inner = lock(&self.0);
+        let took = inner.began.take().map_or(Duration::ZERO, |began| began.elapsed());
+        inner.last = took;
+        inner.total += took;
+        inner.commits += 1;
+        inner.bytes = bytes;
+        inner.failing.take().is_some()
+    }
+
+    /// Notes that the commit has failed. Returns whether the journal was not failing before.
+    pub(super) fn fail(&self, error: &JournalError) -> bool {
+        let mut inner = lock(&self.0);
+        inner.began = None;
+        match &mut inner.failing {
+            Some((_, why)) => {
+                *why = error.to_string();
+                false
+            }
+            None => {
+                inner.failing = Some((monotonic(), error.to_string()));
+                true
+            }
+        }
+    }
+
+    pub(super) fn measure(&self, bytes: Option<u64>) {
+        lock(&self.0).bytes = bytes;
+    }
+
+    /// Returns whether the journal has begun to fail because the commit under way takes too long.
+    pub(crate) fn hangs(&self) -> bool {
+        let mut inner = lock(&self.0);
+        let hangs = inner.began.is_some_and(|began| began.elapsed() >= LONGEST) && inner.failing.is_none();
+        if let Some(began) = inner.began.filter(|_| hangs) {
+            inner.failing = Some((began, format!("a commit takes longer than {} s", LONGEST.as_secs())));
+        }
+        hangs
+    }
+
+    pub(crate) fn view(&self) -> JournalHealth {
+        let inner = lock(&self.0);
+        JournalHealth {
+            bytes: inner.bytes,
+            commits: inner.commits,
+            commit_time: inner.total,
+            last_commit: inner.last,
+            failing_for: inner.failing.as_ref().map(|(since, _)| since.elapsed()),
+            error: inner.failing.as_ref().map(|(_, why)| why.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_fails_from_the_first_failed_commit_to_the_next_that_succeeds() {
+        let health = Health::default();
+        assert_eq!(health.view(), JournalHealth::default());
+        health.begin();
+        assert!(health.fail(&JournalError::Full), "it begins to fail");
+        assert!(!health.fail(&JournalError::Busy), "it fails on");
+        let view = health.view();
+        assert!(view.failing_for.is_some());
+        assert_eq!(view.error.as_deref(), Some("another process keeps the file of the journal busy"));
+        assert!(!health.hangs(), "no commit is under way");
+        health.begin();
+        assert!(health.succeed(Some(7)), "it was failing");
+        let view = health.view();
+        assert_eq!((view.failing_for, view.error, view.bytes, view.commits), (None, None, Some(7), 1));
+        assert!(!health.succeed(Some(8)));
+    }
+}
