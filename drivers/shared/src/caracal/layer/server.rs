@@ -14,7 +14,9 @@ use crate::caracal::app::Caracal;
 use crate::caracal::context::{ActiveContext, InContext};
 #[cfg(feature = "jwt")]
 use crate::caracal::mandate::MandateVerifier;
-use crate::io::{BoxFuture, Driver, Sanitized};
+#[cfg(feature = "jwt")]
+use crate::io::Sanitized;
+use crate::io::{BoxFuture, Driver};
 
 /// Runs each request of an HTTP server in the context of its caller. From [`Caracal::layer`].
 ///
