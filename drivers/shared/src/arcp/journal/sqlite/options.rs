@@ -24,7 +24,7 @@ pub struct SqliteOptions {
     /// events stay. Default: no limit.
     pub max_bytes: Option<u64>,
     /// The bytes of the file system that are left free: below, the oldest events are removed before their time, and what does
-    /// not fit into the space that they leave fails as [`JournalError::Full`](super::JournalError::Full). Default: 0.
+    /// not fit into the space that they leave fails as [`JournalError::Full`](crate::arcp::journal::JournalError::Full). Default: 0.
     pub min_free: u64,
 }
 
