@@ -33,6 +33,14 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
 
 /// Every file with an extension below a folder, as paths from the root.
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut files = all_files(folder);
+    files.retain(|path| path.extension().is_some_and(|own| own == extension));
+    assert!(!files.is_empty(), "{folder} has no files with the extension {extension}");
+    files
+}
+
+/// Every file below a folder that is not made by a build, as paths from the root.
+fn all_files(folder: &str) -> Vec<PathBuf> {
     let mut open = vec![root().join(folder)];
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
@@ -41,11 +49,10 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
             if !skipped {
                 open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
-        } else if path.extension().is_some_and(|own| own == extension) {
+        } else {
             files.push(path.strip_prefix(root()).unwrap().to_owned());
         }
     }
-    assert!(!files.is_empty(), "{folder} has no files");
     files.sort();
     files
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use super::root;
+use super::{all_files, root};
 
 /// The packages of the workspace, each with the packages of the workspace that it may depend on. Only the command, the
 /// tests and the examples import a driver.
@@ -77,4 +77,15 @@ fn packages_depend_only_on_the_layers_below() {
         }
     }
     assert!(members.is_empty(), "there is no package {members:?}");
+}
+
+#[test]
+fn no_tool_has_left_a_file() {
+    for folder in ["core", "drivers", "fuzz", "tests", "examples"] {
+        for path in all_files(folder) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let left = [".orig", ".rej", ".bak", ".swp", "~"].iter().any(|end| name.ends_with(end));
+            assert!(!left && !name.starts_with(".#"), "{} was left by a patch or an editor", path.display());
+        }
+    }
 }

@@ -1,0 +1,72 @@
+//! `nuncio caracal` over TLS, and with a coordinator that does not end its listings.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::Value;
+
+use super::{client, coordinator, printed};
+use crate::support::{nuncio, stderr};
+
+#[test]
+fn a_coordinator_is_served_with_tls() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cert, key) = (file("cert.pem", &made.cert.pem()), file("key.pem", &made.signing_key.serialize_pem()));
+    let serving = coordinator(&["--application", "app-a=s3cret", "--tls-cert", &cert, "--tls-key", &key]);
+    assert!(serving.url.starts_with("https://127.0.0.1:"), "{}", serving.url);
+    let session = printed(client(&serving, "app-a", &["spawn", "--ca-file", &cert]));
+    let listed: Value =
+        serde_json::from_str(&printed(client(&serving, "app-a", &["list", "--json", "--ca-file", &cert]))).unwrap();
+    assert_eq!(listed["session"], session);
+
+    let untrusted = client(&serving, "app-a", &["list"]).output().unwrap();
+    assert_eq!(untrusted.status.code(), Some(6), "{}", stderr(&untrusted));
+    assert!(!stderr(&untrusted).contains("s3cret"), "{}", stderr(&untrusted));
+    // Plain HTTP is not answered on the socket.
+    let mut plain = TcpStream::connect(serving.url.strip_prefix("https://").unwrap()).unwrap();
+    plain.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    // The connection may end before the alert is read.
+    let _is_reset = plain.read_to_end(&mut answer).is_err();
+    assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
+
+    for (arguments, sentence) in
+        [(&["--tls-cert", &cert][..], "--tls-key"), (&["--tls-cert", &key, "--tls-key", &key], "--tls-cert: ")]
+    {
+        let mut command = nuncio(&["caracal", "coordinator", "--listen", "127.0.0.1:0", "--application", "a=s3cret"]);
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(sentence), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_listing_whose_cursor_repeats_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let row = r#"{"id":"s-1","application_id":"a","parent_id":null,"status":"active"}"#;
+        let body = format!(r#"{{"items":[{row}],"next_cursor":"again"}}"#);
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|read| read > 0) {
+                if std::mem::take(&mut line) == "\r\n" {
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                    stream.get_mut().write_all((head + &body).as_bytes()).unwrap();
+                }
+            }
+        }
+    });
+    let mut command = nuncio(&["caracal", "list", "--coordinator", &url, "--zone", "z1", "--application", "a"]);
+    let output = command.env("CARACAL_SUBJECT_TOKEN", "t").output().unwrap();
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    assert!(stderr(&output).contains("repeats the cursor"), "{}", stderr(&output));
+}

@@ -1,0 +1,154 @@
+//! Jobs that one command submits and others follow and cancel.
+
+use serde_json::json;
+
+use super::runtime::Runtime;
+
+#[test]
+fn detach_prints_the_job_and_leaves_it_running() {
+    let runtime = Runtime::start();
+    let done = runtime.run(&["submit", "waits", "--detach"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let job = done.stdout.trim();
+    assert!(job.starts_with("job_") && done.stderr.contains(&format!("nuncio tail {job}")), "{}", done.stderr);
+    let mut tail = runtime.start_command(&["tail", job]);
+    tail.until("waiting");
+    runtime.gate.open(1);
+    let done = tail.end();
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "\"waited\"\n"));
+
+    let line = runtime.run(&["submit", "echo", "--detach", "--json"]).lines().swap_remove(0);
+    assert_eq!(line["type"], "accepted");
+}
+
+#[test]
+fn tail_shows_past_then_new_events_and_ends_with_the_job() {
+    let runtime = Runtime::start();
+    let mut submit = runtime.start_command(&["submit", "steps"]);
+    let job = submit.accepted();
+    submit.until("1/4 steps");
+    let mut tail = runtime.start_command(&["tail", &job]);
+    tail.until("is running");
+    tail.until("1/4 steps");
+    runtime.gate.open(4);
+    let done = tail.end();
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), "{\"steps\":4}\n"));
+    assert!(done.stderr.contains("4/4 steps"), "{}", done.stderr);
+    assert_eq!(submit.end().code, Some(0));
+
+    // The same after the job's end, and without the history.
+    let all = runtime.run(&["tail", &job, "--json"]).lines();
+    let steps = all.iter().filter(|line| line["kind"] == "progress").count();
+    assert_eq!((steps, &all.last().unwrap()["exit_code"]), (4, &json!(0)));
+    let end = runtime.run(&["tail", &job, "--no-history"]);
+    assert_eq!((end.code, end.stderr.contains("4/4")), (Some(0), false), "{}", end.stderr);
+    let since = runtime.run(&["tail", &job, "--from", "3"]).stderr;
+    assert!(!since.contains("2/4 steps") && since.contains("3/4 steps"), "{since}");
+}
+
+#[test]
+fn tail_has_the_exit_code_of_the_job() {
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "fail", "--detach"]).stdout;
+    let done = runtime.run(&["tail", job.trim()]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let done = runtime.run(&["tail", "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    assert_eq!(done.code, Some(5));
+    assert!(done.stderr.contains("nuncio jobs"), "{}", done.stderr);
+    let foreign = runtime.run(&["tail", job.trim(), "--token", "tok-bob"]);
+    assert_eq!(foreign.code, Some(5), "{}", foreign.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_tail_and_not_the_job() {
+    let runtime = Runtime::start();
+    let mut submit = runtime.start_command(&["submit", "waits"]);
+    let job = submit.accepted();
+    let mut tail = runtime.start_command(&["tail", &job]);
+    tail.until("waiting");
+    tail.interrupt();
+    let done = tail.end();
+    assert_eq!(done.code, Some(130), "{}", done.stderr);
+    runtime.gate.open(1);
+    assert_eq!(submit.end().code, Some(0));
+}
+
+#[test]
+fn a_detached_job_can_be_cancelled() {
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
+    let done = runtime.run(&["cancel", job.trim(), "--reason", "wrong week"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stderr.contains("was cancelled"), "{}", done.stderr);
+    assert_eq!(runtime.run(&["tail", job.trim()]).code, Some(3));
+    // Cancelling it again succeeds.
+    assert_eq!(runtime.run(&["cancel", job.trim()]).code, Some(0));
+    let saved = std::fs::read_dir(runtime.folder.path().join("nuncio")).unwrap();
+    assert_eq!(saved.count(), 0, "its session is deleted");
+}
+
+#[test]
+fn cancel_can_return_before_the_end() {
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "stubborn", "--detach"]).stdout;
+    for _ in 0..2 {
+        // The second time, the session is resumed again.
+        let done = runtime.run(&["cancel", job.trim(), "--no-wait"]);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+    }
+    runtime.gate.open(1);
+    assert_eq!(runtime.run(&["tail", job.trim()]).code, Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_saved_session_is_private_and_holds_no_bearer_token() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
+    let folder = runtime.folder.path().join("nuncio");
+    let file = folder.join(format!("{}.json", job.trim()));
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("rt_") && !text.contains("tok-alice"), "{text}");
+    // The saved session is of no use to another principal.
+    let done = runtime.run(&["cancel", job.trim(), "--token", "tok-bob"]);
+    assert_eq!(done.code, Some(5), "{}", done.stderr);
+    let done = runtime.run(&["cancel", job.trim()]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
+
+#[test]
+fn a_session_that_has_lapsed_cannot_be_resumed() {
+    let runtime = Runtime::start();
+    let job = runtime.run(&["submit", "waits", "--detach"]).stdout;
+    let file = runtime.folder.path().join(format!("nuncio/{}.json", job.trim()));
+    let mut saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    saved["resume_token"] = json!("rt_of_before");
+    std::fs::write(&file, saved.to_string()).unwrap();
+    let done = runtime.run(&["cancel", job.trim()]);
+    assert_eq!(done.code, Some(5), "{}", done.stderr);
+    assert!(done.stderr.contains("--idempotency-key"), "{}", done.stderr);
+    // The session of another runtime is not used.
+    saved["url"] = json!("ws://elsewhere/arcp");
+    std::fs::write(&file, saved.to_string()).unwrap();
+    assert!(runtime.run(&["cancel", job.trim()]).stderr.contains("--detach"));
+}
+
+#[test]
+fn only_the_session_that_submitted_a_job_may_cancel_it() {
+    let runtime = Runtime::start();
+    let mut submit = runtime.start_command(&["submit", "waits"]);
+    let job = submit.accepted();
+    submit.until("waiting");
+    let done = runtime.run(&["cancel", &job]);
+    assert_eq!(done.code, Some(5));
+    assert!(done.stderr.contains("Ctrl-C"), "{}", done.stderr);
+    runtime.gate.open(1);
+    assert_eq!(submit.end().code, Some(0));
+    let done = runtime.run(&["cancel", &job]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("had already ended: success"), "{}", done.stderr);
+}

@@ -1,0 +1,83 @@
+//! `nuncio jobs`.
+
+use serde_json::Value;
+
+use super::runtime::Runtime;
+
+fn ids(stdout: &str) -> Vec<&str> {
+    stdout.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect()
+}
+
+#[test]
+fn a_table_has_a_line_per_job_oldest_first() {
+    let runtime = Runtime::start();
+    let submitted: Vec<String> = ["echo", "fail", "echo"]
+        .map(|agent| runtime.run(&["submit", agent, "--detach"]).stdout.trim().to_owned())
+        .into();
+    let done = runtime.run(&["jobs"]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ids(&done.stdout), submitted);
+    assert!(done.stdout.starts_with("JOB "), "{}", done.stdout);
+    assert!(!done.stdout.contains('\u{1b}'), "no colours in a file: {}", done.stdout);
+}
+
+#[test]
+fn filters_choose_by_agent_state_and_time() {
+    let runtime = Runtime::start();
+    let run = |agent: &str| runtime.run(&["submit", agent, "--json"]).lines()[0]["job_id"].as_str().unwrap().to_owned();
+    let (echo, fail) = (run("echo"), run("fail"));
+    let mut waiting = runtime.start_command(&["submit", "waits"]);
+    let waits = waiting.accepted();
+    waiting.until("waiting");
+    for (filter, expected) in [
+        (&["--agent", "echo"][..], vec![&echo]),
+        (&["--status", "error,running"], vec![&fail, &waits]),
+        (&["--status", "error", "--status", "success"], vec![&echo, &fail]),
+        (&["--since", "1h"], vec![&echo, &fail, &waits]),
+        (&["--since", "2999-01-01T00:00:00Z"], vec![]),
+        (&["--until", "1h"], vec![]),
+    ] {
+        let done = runtime.run(&[&["jobs"], filter].concat());
+        assert_eq!(ids(&done.stdout), expected, "{filter:?}");
+    }
+    for wrong in [&["--status", "done"][..], &["--since", "yesterday"], &["--limit", "0"], &["--limit", "1", "--all"]] {
+        assert_eq!(runtime.run(&[&["jobs"], wrong].concat()).code, Some(2), "{wrong:?}");
+    }
+    // Jobs of other principals are not listed.
+    assert_eq!(runtime.run(&["jobs", "--token", "tok-bob"]).stdout, "");
+    runtime.gate.open(1);
+    assert_eq!(waiting.end().code, Some(0));
+}
+
+#[test]
+fn a_page_continues_where_the_last_one_ended() {
+    let runtime = Runtime::start();
+    let submitted: Vec<String> =
+        (0..5).map(|_| runtime.run(&["submit", "echo", "--detach"]).stdout.trim().to_owned()).collect();
+    let first = runtime.run(&["jobs", "--limit", "2"]);
+    assert_eq!(ids(&first.stdout), submitted[..2]);
+    let cursor = first.stderr.split("--cursor ").nth(1).unwrap().split(' ').next().unwrap();
+    let second = runtime.run(&["jobs", "--limit", "2", "--cursor", cursor]);
+    assert_eq!(ids(&second.stdout), submitted[2..4]);
+    assert_eq!(ids(&runtime.run(&["jobs", "--all"]).stdout), submitted);
+    let lines = runtime.run(&["jobs", "--json", "--limit", "2"]).lines();
+    assert_eq!(lines.iter().map(|line| &line["type"]).collect::<Vec<_>>(), ["job", "job", "more"]);
+    assert_eq!(lines[2]["next_cursor"], cursor);
+    assert_eq!(lines[0]["job_id"], submitted[0].as_str());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_watch_without_a_terminal_prints_what_has_changed() {
+    let runtime = Runtime::start();
+    let mut job = runtime.start_command(&["submit", "waits"]);
+    job.until("waiting");
+    let mut watch = runtime.start_command(&["jobs", "--json", "--watch=10ms"]);
+    let line: Value = serde_json::from_str(&watch.read_out("running")).unwrap();
+    assert_eq!(line["agent"], "waits");
+    runtime.gate.open(1);
+    watch.read_out("success");
+    watch.interrupt();
+    let done = watch.end();
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""), "{}", done.stdout);
+}

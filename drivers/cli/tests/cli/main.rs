@@ -1,0 +1,26 @@
+//! The command `nuncio`, as a program with arguments, signals, pipes and sockets.
+//!
+//! - [`serve`], [`secured`], [`settings`], [`signals`]: the server and its settings. [`exec`]: programs as agents.
+//! - [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
+//! - [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
+//! - [`support`]: runs the program.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where an unwrap does")]
+
+#[cfg(unix)]
+mod cap;
+#[cfg(unix)]
+mod caracal;
+mod client;
+mod demo;
+#[cfg(unix)]
+mod exec;
+#[cfg(unix)]
+mod journal;
+mod python;
+mod secured;
+mod serve;
+#[cfg(unix)]
+mod settings;
+#[cfg(unix)]
+mod signals;
+mod support;

@@ -1,0 +1,171 @@
+//! `nuncio serve` with TLS, JSON Web Tokens and metrics.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Serving, nuncio, run, stderr, stdout};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use nuncio_tests::peers::{python, wanted};
+use serde_json::json;
+
+/// A temporary folder of one test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("a path that is text").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder that stays does not disturb the next run.
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A self-signed certificate for this machine, and its key.
+fn certificate(folder: &Folder) -> (String, String) {
+    let made =
+        rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
+    (folder.file("cert.pem", &made.cert.pem()), folder.file("key.pem", &made.signing_key.serialize_pem()))
+}
+
+const SECRET: &str = "a secret that is long enough for HS256";
+
+fn token(principal: &str, expires_in: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims = json!({"sub": principal, "aud": "nuncio", "exp": i64::try_from(now).expect("a time") + expires_in});
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes()).expect("a secret"))
+        .expect("a token")
+}
+
+#[test]
+fn tls_and_json_web_tokens() {
+    let folder = Folder::new("secured");
+    let (cert, key) = certificate(&folder);
+    let secret = folder.file("secret", SECRET);
+    let jwt = ["--jwt-secret-file", &secret, "--jwt-audience", "nuncio"];
+    let serving = Serving::start(&[&["--tls-cert", &cert, "--tls-key", &key][..], &jwt].concat());
+    assert!(serving.url.starts_with("wss://"), "{}", serving.url);
+    let good = token("me@example.com", 600);
+    let output = serving.submit(&good, &["echo", "--input", "1", "--ca-file", &cert]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains('1'));
+
+    let untrusted = serving.submit(&good, &["echo"]);
+    assert_eq!(untrusted.status.code(), Some(6), "{}", stderr(&untrusted));
+    let said = stderr(&untrusted);
+    assert!(said.contains("no trusted authority has signed it"), "the library says what is wrong: {said}");
+    assert!(said.contains("with --ca-file"), "the command says which option helps: {said}");
+    for bad in [token("me@example.com", -600), "no token".to_owned()] {
+        let refused = serving.submit(&bad, &["echo", "--ca-file", &cert]);
+        assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+        assert!(!stderr(&refused).contains(&bad), "a token is never shown");
+    }
+}
+
+#[test]
+fn a_missing_client_certificate_is_reported_with_the_options_that_give_one() {
+    let folder = Folder::new("mutual");
+    let (cert, key) = certificate(&folder);
+    let serving = Serving::start(&["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &cert]);
+    let output = serving.submit("-", &["echo", "--ca-file", &cert]);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("requires a client certificate"), "the library says what is wrong: {said}");
+    assert!(said.contains("with --client-cert and --client-key"), "the command says which options help: {said}");
+}
+
+#[test]
+fn tls_and_json_web_tokens_with_the_python_client() {
+    if !wanted("tls_and_json_web_tokens_with_the_python_client") {
+        return;
+    }
+    let folder = Folder::new("python-tls");
+    let (cert, key) = certificate(&folder);
+    let secret = folder.file("secret", SECRET);
+    let jwt = ["--jwt-secret-file", &secret, "--jwt-audience", "nuncio"];
+    let serving = Serving::start(&[&["--tls-cert", &cert, "--tls-key", &key][..], &jwt].concat());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/python_tls.py");
+    let mut command = std::process::Command::new(python());
+    command.args([script, &serving.url.replace("127.0.0.1", "localhost"), &token("me@example.com", 600)]);
+    let output = command.env("SSL_CERT_FILE", &cert).output().expect("python runs");
+    assert!(output.status.success(), "{}\n{}", stdout(&output), stderr(&output));
+    assert_eq!(stdout(&output).trim(), r#"{"echoed": {"n": 1}}"#);
+}
+
+#[test]
+fn a_check_finds_errors_in_security_options() {
+    let folder = Folder::new("unsecured");
+    let (cert, key) = certificate(&folder);
+    let text = folder.file("text", "no key");
+    let cases: [(&[&str], &str); 6] = [
+        (&["--tls-cert", &cert], "--tls-key"),
+        (&["--tls-cert", &text, "--tls-key", &key], "--tls-cert"),
+        (&["--jwt-secret-file", "/nonexistent"], "--jwt-secret-file"),
+        (&["--jwt-audience", "x"], "--jwt-secret-file, --jwt-key or --jwt-jwks"),
+        (&["--client-cert-optional"], "--client-cert-optional needs --client-ca"),
+        (&["--client-principal", "dns"], "--client-principal needs --client-ca"),
+    ];
+    for (flags, expected) in cases {
+        let output = run(&[&["serve", "--demo-agents", "--token", "t=p", "--check"], flags].concat());
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{flags:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn options_for_json_web_tokens_need_a_key_even_if_a_token_is_generated() {
+    let output = run(&["serve", "--demo-agents", "--check", "--jwt-leeway", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--jwt-leeway needs a key"), "{}", stderr(&output));
+}
+
+fn http(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+#[test]
+fn metrics_count_jobs_sessions_and_refusals() {
+    let mut serving = Serving::start(&["--token", "t=me", "--metrics", "127.0.0.1:0"]);
+    let said = serving.until("metrics on http://");
+    let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");
+    assert!(http(address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(http(address, "/readyz").ends_with("ready\n"));
+    assert!(http(address, "/other").starts_with("HTTP/1.1 404"));
+    assert!(serving.submit("t", &["echo"]).status.success());
+    assert!(!serving.submit("t", &["nobody"]).status.success());
+    assert!(!serving.submit("wrong", &["echo"]).status.success());
+    let metrics = http(address, "/metrics");
+    for line in [
+        "nuncio_jobs_accepted_total 1",
+        "nuncio_jobs_ended_total{status=\"success\"} 1",
+        "nuncio_jobs{state=\"running\"} 0",
+        "nuncio_sessions_opened_total 2",
+        "nuncio_refusals_total{code=\"AGENT_NOT_AVAILABLE\"} 1",
+        "nuncio_refusals_total{code=\"UNAUTHENTICATED\"} 1",
+        "# TYPE nuncio_events_total counter",
+        "# HELP nuncio_bytes_held Bytes held by sessions and jobs",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+    let taken = nuncio(&["serve", "--demo-agents", "--token", "t=p", "--listen", "127.0.0.1:0", "--metrics", address]);
+    let output = { taken }.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(address), "{}", stderr(&output));
+}

@@ -1,0 +1,253 @@
+//! Flags, configuration file, `--check` and `--stdio` of `nuncio serve`.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::support::{Serving, nuncio, run, stderr, stdout};
+use nuncio_tokio::arcp::{Client, Submit};
+use serde_json::{Value, json};
+
+/// A temporary configuration file of one test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        File(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path that is text")
+    }
+
+    fn check(&self, more: &[&str]) -> Output {
+        run(&[&["serve", "--check", "--config", self.path()][..], more].concat())
+    }
+
+    /// What `--check` says is wrong, without the path of the file.
+    #[track_caller]
+    fn complaint(&self) -> String {
+        let output = self.check(&[]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{}", stderr(&output));
+        stderr(&output).replace(self.path(), "FILE")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // A file that stays does not disturb the next run.
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+const WHOLE: &str = r#"
+listen = "127.0.0.1:0"
+path = "/jobs"
+demo-agents = true
+compat = "python-1.1"
+drain = "1m"
+kill-grace = "250ms"
+
+[security]
+operator = ["bob"]
+token = ["s3cret=alice", "s3cret2=alice", "t=bob"]
+
+[agents."report@1.0.0"]
+command = "sh -c 'echo one'"
+default = true
+max-concurrent = 2
+restart = "rerun"
+
+[agents."report@2.0.0"]
+command = ["sh", "-c", "echo two"]
+
+[agents.pretty]
+command = "cat"
+questions = false
+
+[limits]
+frame-bytes = "64 KiB"
+jobs-per-session = 7
+resume-window = "1h 30m"
+cancel-grace = 20
+"#;
+
+#[test]
+fn check_prints_what_would_be_served() {
+    let file = File::new("whole", WHOLE);
+    let output = file.check(&["--agent", "pretty=sh", "--jobs-per-session", "8", "--restart", "pretty=fail"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+    assert!(!stdout(&output).contains("s3cret"));
+    insta::assert_snapshot!(stdout(&output).replace(file.path(), "FILE"), @r##"
+    file     FILE
+    listen   127.0.0.1:0, path /jobs
+    compat   python-1.1
+    admits   tokens of alice, bob
+    operator bob
+    agents   echo, slow, progress, chunks, fail (built in)
+    agent    report@1.0.0: sh -c 'echo one'
+    agent    report@2.0.0: sh -c 'echo two'
+    agent    pretty: sh
+    at once  2 of report
+    restart  fail for pretty
+    restart  rerun for report
+    limit    frame-bytes = 64.0 KiB
+    limit    jobs-per-session = 8
+    limit    resume-window = 1h 30m
+    limit    cancel-grace = 20s
+    stopping drain 1m, from SIGTERM to SIGKILL 250ms
+    valid: it would be served
+    "##);
+}
+
+#[test]
+fn flags_take_precedence_over_the_file() {
+    let file = File::new("served", &WHOLE.replace("compat = \"python-1.1\"", ""));
+    let serving = Serving::start(&["--config", file.path(), "--token", "mine=me", "--path", "/mine"]);
+    assert!(serving.url.ends_with("/mine"), "{}", serving.url);
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(5), "the tokens of the file are replaced");
+    let report = serving.submit("mine", &["report"]);
+    assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));
+    assert!(stderr(&report).contains("info: one"), "{}", stderr(&report));
+    let filter = serving.submit("mine", &["pretty", "--input", r#"{"result": {"a": 1}}"#]);
+    assert_eq!(stdout(&filter).trim_end(), r#"{"a": 1}"#, "{}", stderr(&filter));
+}
+
+#[test]
+fn an_error_in_the_file_is_reported_with_its_position() {
+    let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
+    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `behind-proxy`, `watch`, `metrics`, `stdio`, `demo-agents`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `pool`, `security`, `limits`, `agents`; see nuncio serve --help"##);
+    let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
+    insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: extra `=`, expected nothing; see nuncio serve --help"##);
+    let span = File::new("span", "drain = \"10 parsecs\"\n");
+    insta::assert_snapshot!(span.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: write a duration as 90s, 10m, 1h 30m or 250ms; see nuncio serve --help"##);
+    let token = File::new("token", "[security]\ntoken = [\"s3cret\"]\n");
+    insta::assert_snapshot!(token.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 9: write it as TOKEN=PRINCIPAL; see nuncio serve --help"##);
+    let secret = File::new("secret", "[security]\ntoken = \"s3cret=alice\"\n");
+    assert!(!secret.complaint().contains("s3cret"), "{}", secret.complaint());
+    let quotes = File::new("quotes", "[agents.a]\ncommand = \"sh -c 'x\"\n");
+    insta::assert_snapshot!(quotes.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 11: the command cannot be split into words: missing closing quote; see nuncio serve --help"##);
+    let limit = File::new("limit", "[limits]\nsessions = 0\n");
+    insta::assert_snapshot!(limit.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 12: invalid value: integer `0`, expected a nonzero usize; see nuncio serve --help"##);
+}
+
+#[test]
+fn an_invalid_configuration_is_reported_with_what_to_do() {
+    let program = File::new("program", "[agents.a]\ncommand = \"/no/such/program\"\n");
+    insta::assert_snapshot!(program.complaint(), @"nuncio: cannot run the program /no/such/program of agent a: cannot find binary path; check that it is installed, on PATH and executable");
+    let none = File::new("none", "");
+    insta::assert_snapshot!(none.complaint(), @"nuncio: there are no agents; give --agent NAME=COMMAND, or --demo-agents to try nuncio out");
+    let frame = File::new("frame", "demo-agents = true\n[limits]\nframe-bytes = \"1 KiB\"\n");
+    insta::assert_snapshot!(frame.complaint(), @"nuncio: --frame-bytes 1.0 KiB is out of range: the minimum is 4 KiB");
+    let versions = File::new("versions", "[agents.a]\ncommand = \"sh\"\n[agents.\"a@1\"]\ncommand = \"sh\"\n");
+    insta::assert_snapshot!(versions.complaint(), @r##"
+    nuncio: the agent "a" has versions and an unversioned implementation
+    "##);
+    let differ = "[agents.\"a@1\"]\ncommand = \"sh\"\nmax-concurrent = 1\n[agents.\"a@2\"]\ncommand = \"sh\"\nmax-concurrent = 2\n";
+    insta::assert_snapshot!(File::new("differ", differ).complaint(), @r##"
+    nuncio: the versions of agent "a" have different values of max-concurrent, which counts for all of them together; give it for one version only
+    "##);
+    let differ =
+        differ.replace("max-concurrent = 1", "restart = \"rerun\"").replace("max-concurrent = 2", "restart = \"fail\"");
+    insta::assert_snapshot!(File::new("restarts", &differ).complaint(), @r##"
+    nuncio: the versions of agent "a" have different values of restart, which is that of all of them together; give it for one version only
+    "##);
+    let again = File::new("again", "[agents.a]\ncommand = \"sh\"\nrestart = \"again\"\n");
+    insta::assert_snapshot!(again.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 3, column 11: unknown variant `again`, expected `fail` or `rerun`; see nuncio serve --help"##);
+    let name = File::new("name", "[agents.\"@1\"]\ncommand = \"sh\"\n");
+    insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is not an agent; write NAME or NAME@VERSION; see nuncio serve --help"##);
+    let missing = run(&["serve", "--config", "/no/such/file.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    insta::assert_snapshot!(stderr(&missing), @"nuncio: cannot read the configuration file /no/such/file.toml: No such file or directory (os error 2)");
+}
+
+#[test]
+fn invalid_flags_are_invalid_usage() {
+    for flags in [
+        &["--agent", "no-command"][..],
+        &["--agent", "a="],
+        &["--agent", "=sh"],
+        &["--agent", "a=sh -c 'x"],
+        &["--drain", "soon"],
+        &["--frame-bytes", "much"],
+        &["--path", "arcp"],
+        &["--compat", "cobol"],
+        &["--max-concurrent", "a=0"],
+        &["--restart", "a=again"],
+        &["--restart", "a"],
+        &["--demo-agents", "--restart", "nobody=rerun"],
+        &["--demo-agents", "--max-concurrent", "nobody=1"],
+        &["--demo-agents", "--heartbeat-interval", "10ms"],
+        &["--demo-agents", "--connections", "0"],
+    ] {
+        let output = run(&[&["serve", "--check"][..], flags].concat());
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{flags:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_invalid_address_is_reported() {
+    let output = run(&["serve", "--check", "--demo-agents", "--listen", "nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("HOST:PORT"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_check_of_stdio_says_that_any_token_is_accepted() {
+    let output = run(&["serve", "--check", "--demo-agents", "--stdio"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("admits   any token\n"), "{}", stdout(&output));
+}
+
+#[test]
+fn limits_are_applied() {
+    let serving = Serving::start(&["--token", "t=me", "--result-bytes", "4 B"]);
+    assert_eq!(serving.submit("t", &["chunks"]).status.code(), Some(1));
+    assert_eq!(serving.submit("t", &["echo"]).status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn stdio_serves_the_process_that_started_it() {
+    let started = nuncio(&["serve", "--stdio", "--demo-agents", "--agent", "it=sh -c 'echo {\\\"result\\\":7}'"]);
+    let client = Client::spawn(started.into(), "anything").connect().await.expect("a session");
+    let submit = Submit::new("echo").input(&json!({ "a": 1 }));
+    for (submit, expected) in [(submit, json!({ "echoed": { "a": 1 } })), (Submit::new("it"), json!(7))] {
+        let mut job = client.submit(&submit).await.expect("it is accepted");
+        let result: Value = job.collect(1 << 20).await.expect("a result").json().expect("JSON");
+        assert_eq!(result, expected);
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn stdio_with_tokens_refuses_other_tokens() {
+    let start = || nuncio(&["serve", "--stdio", "--demo-agents", "--token", "t=me"]).into();
+    assert!(Client::spawn(start(), "other").connect().await.is_err());
+    assert!(Client::spawn(start(), "t").connect().await.is_ok());
+}
+
+#[test]
+fn help_describes_how_to_write_an_agent() {
+    let output = nuncio(&["serve", "--help"]).env("COLUMNS", "80").output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    for what in ["--agent", "NUNCIO_LEASE", r#"{"authorize""#, "[security]", "--kill-grace", "READY"] {
+        assert!(stdout(&output).contains(what), "{what}");
+    }
+    assert!(!stdout(&output).contains("agent-guard"));
+    assert!(stdout(&output).lines().all(|line| line.chars().count() <= 80), "{}", stdout(&output));
+}
+
+#[test]
+fn a_pool_is_described_in_a_table_of_its_own() {
+    let pool = "[pool]\ncap = \"nats://127.0.0.1:1\"\ncap-id = \"front-1\"\ncap-agent = [\"count@2=job.count\"]\n";
+    let file = File::new("pool", &format!("{pool}cap-unsigned = true\n"));
+    // Nothing is connected to.
+    let output = file.check(&["--max-concurrent", "count=3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("agent    count@2: the workers of job.count\n"), "{}", stdout(&output));
+    let unsaid = File::new("pool-keys", pool);
+    assert!(unsaid.complaint().contains("a pool of CAP workers needs --cap-keys DIR"), "{}", unsaid.complaint());
+    let wrong = File::new("pool-topic", "[pool]\ncap-agent = [\"count=sys.job\"]\n");
+    assert!(wrong.complaint().contains("the topic \"sys.job\" cannot be used"), "{}", wrong.complaint());
+}
