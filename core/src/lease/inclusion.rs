@@ -50,22 +50,35 @@ pub(super) fn check(
     work: &mut u64,
 ) -> Result<(), SubsetError> {
     let mut work = Work(work);
-    let mut union = None;
     for child in children {
         let too_complex = |Exhausted| SubsetError::TooComplex { namespace: namespace.clone(), pattern: child.clone() };
         work.spend(parents.len()).map_err(too_complex)?;
         if parents.contains(child) {
             continue;
         }
-        let union = match &mut union {
-            Some(union) => union,
-            none => none.insert(Union::of(parents, &mut work).map_err(too_complex)?),
-        };
+        // The other patterns match nothing that the child matches.
+        let near = overlapping(parents, child, &mut work).map_err(too_complex)?;
+        let union = Union::of(&near, &mut work).map_err(too_complex)?;
         if !union.includes(child, &mut work).map_err(too_complex)? {
             return Err(SubsetError::Violation { namespace: namespace.clone(), pattern: child.clone() });
         }
     }
     Ok(())
+}
+
+/// Returns the patterns whose literal prefix does not contradict that of `child`.
+fn overlapping<'a>(
+    parents: &'a [Pattern],
+    child: &Pattern,
+    work: &mut Work<'_>,
+) -> Result<Vec<&'a Pattern>, Exhausted> {
+    let mut near = Vec::new();
+    for parent in parents {
+        if parent.may_overlap(child, work.0).ok_or(Exhausted)? {
+            near.push(parent);
+        }
+    }
+    Ok(near)
 }
 
 /// The number of elementary steps that are left.
@@ -114,7 +127,7 @@ struct Union<'a> {
 }
 
 impl<'a> Union<'a> {
-    fn of(patterns: &'a [Pattern], work: &mut Work<'_>) -> Result<Union<'a>, Exhausted> {
+    fn of(patterns: &[&'a Pattern], work: &mut Work<'_>) -> Result<Union<'a>, Exhausted> {
         let mut union = Union { parts: Vec::new(), starts: Vec::new() };
         // No segment at all and one empty segment are not valid targets, so they count as covered.
         union.add([Part::End]);
