@@ -8,7 +8,7 @@
 //! cap/                                         CAP, with the feature `cap`: Client, Router and Worker
 //! caracal/                                     Caracal, with the feature `caracal`: identity in HTTP headers
 //! lease/ budget/                               authority that only narrows
-//! time trace secret  digest random json        values that every protocol may use
+//! time clock trace secret  digest random json  values that every protocol may use
 //! surrogates                                   text that was cut within a character
 //! ```
 //!
@@ -25,8 +25,9 @@
 //! * **Time**, `poll_timeout` and `handle_timeout`: the next deadline with its reason, and the report that it has passed. A
 //!   report that comes early or without a reason is harmless.
 //!
-//! Every input carries the present [`Time`](time::Time), which never steps back. The same seed and the same inputs
-//! produce byte-identical outputs. Whatever needs IO or a decision of the host is asked with an event, answered with a
+//! Every input carries the present [`Time`](time::Time), which never steps back. `handle_wall` says what the wall clock
+//! shows when that is set: timestamps and expiry follow it, intervals do not. The same seed and the same inputs produce
+//! byte-identical outputs. Whatever needs IO or a decision of the host is asked with an event, answered with a
 //! command, and has a deadline. Every limit is part of the machine's configuration, and its memory is bounded by their
 //! sum.
 #![no_std]
@@ -40,6 +41,7 @@ pub mod budget;
 pub mod cap;
 #[cfg(feature = "caracal")]
 pub mod caracal;
+mod clock;
 mod digest;
 mod json;
 pub mod lease;

@@ -14,7 +14,7 @@ const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 /// A point in time: microseconds since the Unix epoch, UTC.
 ///
 /// A machine never reads a clock: its driver passes the present time to every `handle_*` method and command. A machine
-/// ignores a step back and stays at the latest time that it has seen.
+/// ignores a step back and stays at the latest time that it has seen. What the wall clock shows is passed to `handle_wall`.
 ///
 /// ```
 /// use core::time::Duration;
@@ -27,33 +27,6 @@ const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
-
-/// How far the wall clock is from the time of a machine. The time of a machine counts how long things take and never steps
-/// back; the wall clock may be set either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WallOffset {
-    /// At least one of the two is 0.
-    ahead: u64,
-    behind: u64,
-}
-
-impl WallOffset {
-    /// Returns the offset of a wall clock that shows `wall` when it is `now`.
-    pub(crate) const fn between(now: Time, wall: Time) -> WallOffset {
-        WallOffset { ahead: wall.since(now), behind: now.since(wall) }
-    }
-
-    /// Returns what the wall clock shows at a time of the machine, at most [`Time::LATEST_WRITTEN`].
-    pub(crate) fn wall(self, now: Time) -> Time {
-        let wall = Time(now.0.saturating_add(self.ahead).saturating_sub(self.behind));
-        if self.ahead > 0 { wall.min(Time::LATEST_WRITTEN.max(now)) } else { wall }
-    }
-
-    /// Returns the time of the machine at which the wall clock shows `wall`, if it is not set until then.
-    pub(crate) const fn machine(self, wall: Time) -> Time {
-        Time(wall.0.saturating_add(self.behind).saturating_sub(self.ahead))
-    }
-}
 
 /// Returns the whole microseconds of a duration, saturating.
 pub(crate) fn micros(duration: Duration) -> u64 {

@@ -1,15 +1,14 @@
-//! The time of a runtime, and what the wall clock shows.
+//! The time of a runtime, and what the wall clock shows as text.
 
 use alloc::string::String;
 
-use crate::time::{Time, WallOffset};
+use crate::clock::{self, WallOffset};
+use crate::time::Time;
 
-/// The latest time that a runtime was given, and what the wall clock shows then. The time never steps back; the wall clock
-/// may.
+/// The clock of a runtime: the time for intervals, deadlines and ages, what the wall clock shows, and that as text.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    now: Time,
-    offset: WallOffset,
+    clock: clock::Clock,
     /// The millisecond of the wall clock that `text` is the RFC 3339 form of.
     millis: u64,
     text: String,
@@ -17,31 +16,31 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(now: Time) -> Clock {
-        Clock { now, offset: WallOffset::default(), millis: now.millis(), text: now.to_rfc3339() }
+        Clock { clock: clock::Clock::new(now), millis: now.millis(), text: now.to_rfc3339() }
     }
 
     /// The time for intervals, deadlines and ages.
     pub(super) fn now(&self) -> Time {
-        self.now
+        self.clock.now()
     }
 
     /// What the wall clock shows: the time for what others have said or will read, such as `expires_at` and timestamps.
     pub(super) fn wall(&self) -> Time {
-        self.offset.wall(self.now)
+        self.clock.wall()
     }
 
     /// Moves to `now`, unless it is earlier.
     pub(super) fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
     }
 
     /// Notes that the wall clock shows `wall` now.
     pub(super) fn set_wall(&mut self, wall: Time) {
-        self.offset = WallOffset::between(self.now, wall);
+        self.clock.set_wall(wall);
     }
 
     pub(super) fn offset(&self) -> WallOffset {
-        self.offset
+        self.clock.offset()
     }
 
     /// Returns what the wall clock shows as RFC 3339 with milliseconds. The text is made once per millisecond.

@@ -39,7 +39,7 @@ impl Client {
         if self.jobs.bytes().saturating_add(bytes) > limits.request_bytes {
             return Err(ClientRefused::Limit { limit: "request_bytes", max: limits.request_bytes });
         }
-        let wait_until = wait.map(|wait| self.now.plus(wait));
+        let wait_until = wait.map(|wait| self.clock.now().plus(wait));
         let job = self.jobs.add(request, trace_id, bytes, wait_until);
         self.publish_request(job, sealed);
         Ok(job)

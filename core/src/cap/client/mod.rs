@@ -22,6 +22,7 @@ mod receive;
 mod send;
 mod state;
 mod timeout;
+mod wall;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -30,6 +31,7 @@ use self::config::ClientConfig;
 use self::jobs::Jobs;
 use self::output::{ClientOutput, ClientTimer};
 use crate::cap::signature::profile::ProductionPackets;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::time::Time;
 
@@ -66,7 +68,7 @@ use crate::time::Time;
 pub struct Client {
     config: Arc<ClientConfig>,
     random: Random,
-    now: Time,
+    clock: Clock,
     is_connected: bool,
     /// Packets of the production profile, if the settings ask for it.
     production: Option<ProductionPackets>,
@@ -82,7 +84,7 @@ impl Client {
             production: config.production.as_ref().map(|production| ProductionPackets::new(production.terms)),
             config: Arc::new(config),
             random: Random::new(seed),
-            now,
+            clock: Clock::new(now),
             is_connected: false,
             jobs: Jobs::default(),
             outputs: VecDeque::new(),
@@ -116,6 +118,6 @@ impl Client {
 
     /// Advances the time, which never steps back.
     fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
     }
 }

@@ -32,7 +32,7 @@ impl Client {
             self.jobs.end(job);
         } else {
             self.jobs.heard(job);
-            let at = self.now.plus(self.config.resubmit_after);
+            let at = self.clock.now().plus(self.config.resubmit_after);
             self.jobs.resubmit_at(job, at, self.config.resubmissions);
         }
         match payload {
@@ -52,7 +52,7 @@ impl Client {
         let verifier = &*self.config.verifier;
         match (&mut self.production, &self.config.production) {
             (Some(packets), Some(production)) => {
-                packets.open(subject, bytes, self.now, verifier, |sender| production.peers.of(sender), |_| Ok(()))
+                packets.open(subject, bytes, self.clock.wall(), verifier, |sender| production.peers.of(sender), |_| Ok(()))
             }
             _ => open(bytes, &self.config.reading, verifier).map(Some),
         }

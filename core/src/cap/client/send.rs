@@ -26,7 +26,7 @@ impl Client {
         let packet = BusPacket {
             trace_id: String::from(trace_id),
             sender_id: self.config.id.as_str().into(),
-            created_at: Some(Timestamp::from_time(self.now)),
+            created_at: Some(Timestamp::from_time(self.clock.wall())),
             protocol_version: PROTOCOL_VERSION,
             payload: Some(payload.into()),
             ..BusPacket::default()
@@ -37,7 +37,7 @@ impl Client {
         };
         let signer = signer.ok_or(Unsignable::Signer)?;
         let key = Seal { key_id: &production.key_id, signer, map_order };
-        packets.seal(packet, subject, production.identity.clone(), key, &mut self.random, self.now)
+        packets.seal(packet, subject, production.identity.clone(), key, &mut self.random, self.clock.wall())
     }
 
     /// Publishes the request of a job, if the bus is there, and sends it again if nothing is heard.
@@ -61,7 +61,7 @@ impl Client {
             let spread = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
             pause / 2 + Duration::from_micros(self.random.below(spread.max(1)))
         });
-        let at = self.now.plus(pause.unwrap_or(longest));
+        let at = self.clock.now().plus(pause.unwrap_or(longest));
         self.jobs.resubmit_at(job, at, self.config.resubmissions);
     }
 
@@ -85,7 +85,7 @@ impl Client {
             let bytes = Bytes::from(sealed.bytes);
             self.outputs.push_back(ClientOutput::Publish { subject: Subject::JobCancel, bytes });
         }
-        self.jobs.cancel_again(job, self.now, self.config.cancel_after, self.config.resubmit_after);
+        self.jobs.cancel_again(job, self.clock.now(), self.config.cancel_after, self.config.resubmit_after);
     }
 
     /// Publishes the request of a job again. A signer that fails now is asked again next time.

@@ -8,7 +8,7 @@ impl Client {
     /// Does what is due. Called early or for nothing, it changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
-        while let Some((timer, job)) = self.jobs.expired(self.now) {
+        while let Some((timer, job)) = self.jobs.expired(self.clock.now()) {
             match timer {
                 ClientTimer::Resubmit => {
                     self.jobs.resubmitted(job);

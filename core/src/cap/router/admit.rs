@@ -12,7 +12,7 @@ impl Router {
         if !worker.speaks || !self.config.trust.is_required() {
             return worker.speaks;
         }
-        let session = self.trust.as_ref().and_then(|trust| trust.session(self.now, worker.id.as_str()));
+        let session = self.trust.as_ref().and_then(|trust| trust.session(self.clock.now(), worker.id.as_str()));
         session.is_some_and(|session| {
             let is_of_tenant = self.production.is_none() || job.head.tenant == session.enrollment.tenant_id;
             is_of_tenant && session.serves(&job.head.topic)

@@ -11,7 +11,7 @@ impl Router {
     /// Reports a packet that was refused, unless too many were lately.
     pub(super) fn alert(&mut self, subject: &Subject, bytes: &[u8], reason: &RefusedByRouter) {
         let limits = &self.config.limits;
-        if !self.alerts.admit(self.now, self.config.alert_window, limits.alerts) {
+        if !self.alerts.admit(self.clock.now(), self.config.alert_window, limits.alerts) {
             return;
         }
         let refusal = Refusal { subject, bytes, code: reason.code(), message: alloc::format!("{reason}") };

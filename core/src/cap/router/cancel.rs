@@ -82,7 +82,7 @@ impl Router {
         if state.is_terminal() {
             return;
         }
-        let until = self.now.plus(self.config.cancel_timeout);
+        let until = self.clock.now().plus(self.config.cancel_timeout);
         if !state.is_at_worker() {
             self.settle(key, &Verdict::new(JobStatus::CANCELLED, ErrorCode::UNSPECIFIED, reason));
         } else if let Some(job) = self.jobs.change(key)

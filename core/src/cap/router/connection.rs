@@ -30,7 +30,7 @@ impl Router {
                 this.outbox.subscribe(Subject::TrustAuthenticate);
             }
             this.outbox.publish_unsent();
-            let until = this.now.plus(this.config.worker_timeout());
+            let until = this.clock.now().plus(this.config.worker_timeout());
             this.workers.spare(until, &mut this.timers);
             let jobs: Vec<RouterJob> = this.jobs.keys().collect();
             for job in jobs {

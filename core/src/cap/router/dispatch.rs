@@ -16,7 +16,7 @@ use crate::cap::wire::subject::{ComponentId, Subject, Topic};
 impl Router {
     /// Lets a job wait to be sent.
     pub(super) fn enqueue(&mut self, key: RouterJob) {
-        let until = self.now.plus(self.config.worker_wait);
+        let until = self.clock.now().plus(self.config.worker_wait);
         if let Some(job) = self.jobs.change(key) {
             job.step.set(until, RouterTimer::Worker, &mut self.timers);
             self.queue.add(&job.head.lane(), (job.head.rank, job.order, key));
@@ -56,7 +56,7 @@ impl Router {
 
     /// Sends a job.
     fn dispatch(&mut self, key: RouterJob, worker: Option<ComponentId>) {
-        let now = self.now;
+        let now = self.clock.now();
         let dispatch_id = self.config.resigns().then(|| alloc::format!("{:032x}", self.random.random_u128()));
         let Some(job) = self.jobs.change(key) else { return };
         if !job.pass(RouterJobState::dispatch, &mut self.timers) {
@@ -97,7 +97,7 @@ impl Router {
         };
         let wait = self.config.dispatch_timeout;
         let wait = if has_signs { wait.min(self.config.worker_timeout()) } else { wait };
-        job.step.set(self.now.plus(wait), RouterTimer::Dispatch, &mut self.timers);
+        job.step.set(self.clock.now().plus(wait), RouterTimer::Dispatch, &mut self.timers);
     }
 
     /// Sends the request of a job to its worker again, because its result may have been missed. A worker that has the job

@@ -7,10 +7,10 @@ use crate::time::{Time, micros};
 impl Router {
     /// Handles one input: dispatches it once, then flushes once.
     pub(super) fn input<R>(&mut self, now: Time, handle: impl FnOnce(&mut Router) -> R) -> R {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
         let result = handle(self);
         self.dispatch_waiting();
-        let before = self.now.0.checked_sub(micros(self.config.retention)).map(Time);
+        let before = self.clock.now().0.checked_sub(micros(self.config.retention)).map(Time);
         self.jobs.forget(before, &self.config.limits);
         self.record();
         self.outbox.commit();
@@ -25,7 +25,7 @@ impl Router {
         }
         for key in changed {
             if let Some(job) = self.jobs.touch(key) {
-                self.outbox.store(job.record());
+                self.outbox.store(job.record(&self.clock));
             }
         }
         for id in forgotten {
@@ -35,7 +35,7 @@ impl Router {
 
     /// Notes that the records up to a number are durable.
     pub fn handle_stored(&mut self, now: Time, upto: u64) {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
         self.outbox.durable(upto);
     }
 }

@@ -4,6 +4,7 @@
 //!  handle_packet     receive.rs   submit.rs | report.rs | cancel.rs | presence.rs
 //!  handle_request    trust.rs                    |
 //!  handle_timeout    timeout.rs                  |
+//!  handle_wall       wall.rs                     |
 //!  host              policy.rs   connection.rs   restore.rs
 //!                                     |
 //!  rules             admit.rs   answer.rs   retry.rs   settle.rs   alert.rs
@@ -57,6 +58,7 @@ mod timeout;
 mod timers;
 mod trust;
 pub(crate) mod view;
+mod wall;
 mod workers;
 
 use alloc::sync::Arc;
@@ -72,6 +74,7 @@ use self::workers::Workers;
 use crate::cap::signature::alert::Alerts;
 use crate::cap::signature::profile::ProductionPackets;
 use crate::cap::trust::authority::TrustAuthority;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::time::Time;
 
@@ -123,7 +126,7 @@ use crate::time::Time;
 pub struct Router {
     config: Arc<RouterConfig>,
     random: Random,
-    now: Time,
+    clock: Clock,
     jobs: Jobs,
     queue: Queue,
     workers: Workers,
@@ -146,7 +149,7 @@ impl Router {
             production: config.trust.production().map(|production| ProductionPackets::new(production.terms)),
             config: Arc::new(config),
             random: Random::new(seed),
-            now,
+            clock: Clock::new(now),
             jobs: Jobs::default(),
             queue: Queue::default(),
             workers: Workers::default(),

@@ -26,7 +26,7 @@ impl Router {
 
     /// Emits the question about a job that is being checked.
     pub(super) fn question(&mut self, key: RouterJob) {
-        let until = self.now.plus(self.config.check_timeout);
+        let until = self.clock.now().plus(self.config.check_timeout);
         let Some(job) = self.jobs.change(key) else { return };
         job.step.set(until, RouterTimer::Check, &mut self.timers);
         let packet = BusPacket::decode(job.packet(), &self.config.reading.limits);
@@ -71,7 +71,7 @@ impl Router {
                 }
                 Decision::RequireHuman { reason } => this.hold(job, reason),
                 Decision::Throttle { delay } => {
-                    let until = this.now.plus(delay);
+                    let until = this.clock.now().plus(delay);
                     if let Some(job) = this.jobs.change(job)
                         && job.pass(RouterJobState::throttle, &mut this.timers)
                     {
@@ -100,7 +100,7 @@ impl Router {
 
     /// Lets a job wait for a person, and says so to its submitter.
     fn hold(&mut self, key: RouterJob, reason: String) {
-        let until = self.now.plus(self.config.approval_timeout);
+        let until = self.clock.now().plus(self.config.approval_timeout);
         let reason = self.cut(reason);
         let Some(job) = self.jobs.change(key) else { return };
         if !job.pass(RouterJobState::hold, &mut self.timers) {

@@ -69,7 +69,7 @@ impl Router {
         if is_known || !self.config.trust.is_required() {
             return;
         }
-        let session = self.trust.as_ref().and_then(|trust| trust.session(self.now, worker.as_str()));
+        let session = self.trust.as_ref().and_then(|trust| trust.session(self.clock.now(), worker.as_str()));
         let named = session.map(|session| session.topics()).unwrap_or_default();
         let topics = named.into_iter().filter_map(|topic| Topic::new(topic).ok());
         let topics = topics.take(self.config.limits.worker_topics).collect();
@@ -84,7 +84,7 @@ impl Router {
         if self.workers.len() >= max && self.workers.get(&worker).is_none() {
             return Err(RefusedByRouter::Limit { limit: "workers", max });
         }
-        let until = self.now.plus(self.config.worker_timeout());
+        let until = self.clock.now().plus(self.config.worker_timeout());
         if self.workers.hear(&worker, until, &mut self.timers) {
             self.adopt(&worker);
             self.outbox.event(RouterEvent::WorkerJoined { worker: worker.clone() });

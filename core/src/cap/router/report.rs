@@ -55,7 +55,7 @@ impl Router {
     /// Asks a worker with a session for a result that it has sent without the token: the session may have been renewed while
     /// the result was under way. It is asked once for each token, because it may not have got that one yet.
     fn ask_again(&mut self, key: RouterJob, sender: &str) {
-        let session = self.trust.as_ref().and_then(|trust| trust.session(self.now, sender));
+        let session = self.trust.as_ref().and_then(|trust| trust.session(self.clock.now(), sender));
         let Some(until) = session.map(|session| session.expires_at) else { return };
         let Some(job) = self.jobs.touch(key) else { return };
         let is_its = job.worker.as_ref().is_some_and(|own| own.as_str() == sender);
@@ -110,7 +110,7 @@ impl Router {
         if !progress.is_sign() {
             self.keep_progress(key, bytes);
         }
-        let now = self.now;
+        let now = self.clock.now();
         let Some(job) = self.jobs.touch(key) else { return Ok(()) };
         job.heard_at = now;
         let runs = job.pass(RouterJobState::run, &mut self.timers);
@@ -139,7 +139,7 @@ impl Router {
 
     /// Awaits the next sign of a job at a worker.
     pub(super) fn heard(&mut self, key: RouterJob) {
-        let until = self.now.plus(self.config.dispatch_timeout);
+        let until = self.clock.now().plus(self.config.dispatch_timeout);
         if let Some(job) = self.jobs.touch(key)
             && matches!(job.state(), RouterJobState::Dispatched | RouterJobState::Running)
         {

@@ -46,6 +46,9 @@ impl Router {
     /// of one job or worker come in the order of their numbers; the jobs and workers may come in any order. Limits do not apply
     /// to jobs that were accepted.
     ///
+    /// `now` is also what the wall clock shows, and records are judged by that: a job is too late if its deadline is over by it.
+    /// If it was set back since a record was made, the times in the record go on from the time of the record.
+    ///
     /// A session is restored if its worker is enrolled for it in the settings and it has not expired.
     ///
     /// Jobs that wait are sent; jobs at a worker are sent to it again once the bus is there, so that it goes on or publishes
@@ -88,17 +91,18 @@ impl Router {
     }
 
     fn restore_job(&mut self, rows: Rows) -> Result<(), RouterRecordError> {
+        let now = self.clock.now();
         if let Some((_, body)) = rows.ended {
-            self.jobs.restore(|key, order| Job::ended(key, body, order))?;
+            self.jobs.restore(|key, order| Job::ended(key, body, order, now))?;
             return Ok(());
         }
         let (_, accepted) = rows.accepted.ok_or(RouterRecordError::Field("packet"))?;
         let mut due = Due::default();
         let key = self.jobs.restore(|key, order| {
-            let (mut job, first) = Job::accepted(key, accepted, order)?;
+            let (mut job, first) = Job::accepted(key, accepted, order, now)?;
             due = first;
             if let Some((_, body)) = rows.moved {
-                due = job.moved(body)?;
+                due = job.moved(body, now)?;
             }
             Ok::<_, RouterRecordError>(job)
         })?;
@@ -108,7 +112,7 @@ impl Router {
 
     /// Continues a job in the state that it was recorded in.
     fn go_on(&mut self, key: RouterJob, due: Due) {
-        let now = self.now;
+        let now = self.clock.now();
         let Some(job) = self.jobs.touch(key) else { return };
         job.heard_at = now;
         if let Some(at) = due.runtime {

@@ -40,7 +40,7 @@ impl Router {
         }
         if job.pass(RouterJobState::pause, &mut self.timers) {
             let pause = self.config.pause(job.losses.saturating_add(job.failures));
-            job.step.set(self.now.plus(pause), RouterTimer::Retry, &mut self.timers);
+            job.step.set(self.clock.now().plus(pause), RouterTimer::Retry, &mut self.timers);
             if let Some(worker) = job.worker.take() {
                 self.workers.free(&worker, key);
                 self.queue.wake_all();

@@ -23,7 +23,7 @@ impl Router {
         let own = self.config.id.as_str();
         let opened = match (&mut self.production, &self.config.trust) {
             (Some(packets), RouterTrust::Production(_, terms)) if is_about_jobs(subject) => {
-                let (trust, now) = (self.trust.as_ref(), self.now);
+                let (trust, now, wall) = (self.trust.as_ref(), self.clock.now(), self.clock.wall());
                 let peer = |sender: &str| {
                     if matches!(subject, Subject::JobSubmit | Subject::JobCancel) {
                         return terms.submitters.of(sender);
@@ -31,7 +31,7 @@ impl Router {
                     let session = trust?.session(now, sender)?;
                     Some((session.enrollment.tenant_id.as_str(), &session.enrollment.keys))
                 };
-                packets.open(subject, bytes, now, &*self.config.verifier, peer, |_| Ok(()))
+                packets.open(subject, bytes, wall, &*self.config.verifier, peer, |_| Ok(()))
             }
             _ => open(bytes, &self.config.reading, &*self.config.verifier).map(Some),
         };
@@ -85,7 +85,8 @@ impl Router {
         let packet = BusPacket::decode(bytes, &self.config.reading.limits).ok()?;
         let is_own = packet.sender_id == self.config.id.as_str() && packet.signature_metadata.is_some();
         let made_at = packet.created_at.filter(|_| is_own)?.to_time()?;
-        let is_aged = self.now.since(made_at) >= micros(lifetime / 2);
+        // A clock that was set back since has made a packet that receivers refuse because it is valid for too long.
+        let is_aged = self.clock.wall().0.abs_diff(made_at.0) >= micros(lifetime / 2);
         packet.payload.filter(|_| is_aged).map(|payload| (packet.trace_id, payload))
     }
 
@@ -106,7 +107,7 @@ impl Router {
         let packet = BusPacket {
             trace_id: trace_id.into(),
             sender_id: self.config.id.as_str().into(),
-            created_at: Some(Timestamp::from_time(self.now)),
+            created_at: Some(Timestamp::from_time(self.clock.wall())),
             protocol_version: PROTOCOL_VERSION,
             payload: Some(payload),
             ..BusPacket::default()
@@ -115,7 +116,7 @@ impl Router {
             (Some(packets), Some(trust), Some(identity)) => {
                 let own = trust.config();
                 let key = Seal { key_id: &own.key_id, signer: &*own.signer, map_order: self.config.map_order };
-                packets.seal(packet, subject, identity, key, &mut self.random, self.now)
+                packets.seal(packet, subject, identity, key, &mut self.random, self.clock.wall())
             }
             _ => seal(packet, self.config.map_order, self.config.signer.as_deref()),
         }

@@ -33,7 +33,7 @@ impl Router {
             self.workers.free(&worker, key);
             self.queue.wake_all();
         }
-        if !self.jobs.end(key, status, packet, self.now, &mut self.timers) {
+        if !self.jobs.end(key, status, packet, self.clock.now(), &mut self.timers) {
             return;
         }
         let followers = self.jobs.get(key).map(|job| job.followers.clone()).unwrap_or_default();

@@ -60,7 +60,7 @@ impl Router {
             let may_cancel = |sender: &str| sender == submitter || config.operators.contains(sender);
             self.cancelled.take(&asker.job_id, &head.tenant, may_cancel)
         };
-        let key = self.jobs.accept(asker, head, Bytes::copy_from_slice(bytes), self.now);
+        let key = self.jobs.accept(asker, head, Bytes::copy_from_slice(bytes), self.clock.now());
         self.outbox.event(RouterEvent::Accepted { job: key });
         match cancelled {
             Some(reason) => self.cancel(key, &reason),
@@ -92,10 +92,10 @@ impl Router {
             }
         }
         // Its submitter has heard nothing for a while, and neither has the router: a result may be lost.
-        if self.now.since(job.heard_at) >= micros(self.config.dispatch_timeout) {
+        if self.clock.now().since(job.heard_at) >= micros(self.config.dispatch_timeout) {
             self.resend(key);
             if let Some(job) = self.jobs.touch(key) {
-                job.heard_at = self.now;
+                job.heard_at = self.clock.now();
             }
         }
         Ok(())

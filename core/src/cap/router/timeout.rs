@@ -15,7 +15,7 @@ impl Router {
     /// Does what is due. Called early or for nothing, it changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.input(now, |this| {
-            while let Some((timer, owner)) = this.timers.expired(this.now) {
+            while let Some((timer, owner)) = this.timers.expired(this.clock.now()) {
                 match owner {
                     Owner::Job(job) => this.expire(timer, job),
                     Owner::Worker(worker) => this.lose_worker(worker),
@@ -53,7 +53,7 @@ impl Router {
             || self.workers.choose(topic, &[], |worker| self.admits(worker, job)) != Choice::None;
         let Some(job) = self.jobs.touch(key) else { return };
         if is_served || !self.outbox.is_connected() {
-            job.step.set(self.now.plus(self.config.worker_wait), RouterTimer::Worker, &mut self.timers);
+            job.step.set(self.clock.now().plus(self.config.worker_wait), RouterTimer::Worker, &mut self.timers);
             return;
         }
         let message = alloc::format!("no worker serves the topic {:?}", job.head.topic);

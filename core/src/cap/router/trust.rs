@@ -25,7 +25,7 @@ impl Router {
             if !this.reading() || reply.is_empty() || reply.len() > MAX_REPLY {
                 return;
             }
-            let answer = this.trust.as_mut().and_then(|trust| trust.handle_request(this.now, subject, bytes));
+            let answer = this.trust.as_mut().and_then(|trust| trust.handle_request(this.clock.now(), subject, bytes));
             this.follow_trust();
             if let Some(bytes) = answer {
                 this.outbox.reply(reply, bytes);
@@ -82,14 +82,14 @@ impl Router {
         if !self.config.trust.is_required() {
             return Ok(());
         }
-        let is_trusted = self.trust.as_ref().is_some_and(|trust| trust.admits(self.now, sender, token));
+        let is_trusted = self.trust.as_ref().is_some_and(|trust| trust.admits(self.clock.now(), sender, token));
         if is_trusted { Ok(()) } else { Err(RefusedByRouter::NotTrusted(sender.into())) }
     }
 
     /// Takes in a session that was recorded. One whose worker is not enrolled for it any more is dropped, with its record.
     pub(super) fn restore_session(&mut self, worker: &str, body: Body) -> Result<(), RouterRecordError> {
         let session = body.session()?;
-        let resumes = self.trust.as_mut().is_some_and(|trust| trust.resume(self.now, worker, session));
+        let resumes = self.trust.as_mut().is_some_and(|trust| trust.resume(self.clock.now(), worker, session));
         if !resumes && self.config.records {
             self.outbox.store(RouterRecord::new(RecordKind::Distrusted, worker, Body::default()));
         }
@@ -97,7 +97,7 @@ impl Router {
     }
 
     pub(super) fn has_session(&self, worker: &str) -> bool {
-        self.trust.as_ref().is_some_and(|trust| trust.session(self.now, worker).is_some())
+        self.trust.as_ref().is_some_and(|trust| trust.session(self.clock.now(), worker).is_some())
     }
 
     /// Acts on what the authority says. A session is recorded before its token goes out.

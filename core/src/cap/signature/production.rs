@@ -68,14 +68,14 @@ impl Freshness {
         self.skew
     }
 
-    fn check(self, expires_at: Time, now: Time) -> Result<(), ProfileFault> {
-        if expires_at.plus(self.skew) <= now {
+    fn check(self, expires_at: Time, wall: Time) -> Result<(), ProfileFault> {
+        if expires_at.plus(self.skew) <= wall {
             return Err(ProfileFault::Expired);
         }
-        if expires_at > now.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }
+        if expires_at > wall.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }
     }
 
-    /// The time from which on a packet is refused as expired, so that it has to be remembered until then.
+    /// What the wall clock shows when a packet is refused as expired, so that it has to be remembered until then.
     pub(super) fn forgotten_at(self, expires_at: Time) -> Time {
         expires_at.plus(self.skew)
     }
@@ -111,7 +111,7 @@ pub struct Opened {
     pub packet: BusPacket,
     /// The SHA-256 digest of the packet without its signature.
     pub(super) digest: Digest,
-    /// The time until which the packet has to be remembered.
+    /// What the wall clock shows when the packet has expired.
     pub(super) forgotten_at: Time,
 }
 
@@ -164,15 +164,15 @@ fn limits(bytes: usize) -> DecodeLimits {
 }
 
 /// Decodes a packet of the production profile, verifies its signature, and checks that it is the expected one and still
-/// valid.
+/// valid. `wall` is what the wall clock shows now.
 pub fn open_production(
     bytes: &[u8],
     expected: &Expected<'_>,
-    now: Time,
+    wall: Time,
     verifier: &dyn Verifier,
 ) -> Result<Opened, Rejection> {
     let peer = |sender: &str| (sender == expected.sender).then_some((expected.tenant, expected.keys));
-    open_known(bytes, expected.audience, expected.freshness, now, verifier, peer)
+    open_known(bytes, expected.audience, expected.freshness, wall, verifier, peer)
 }
 
 /// The same for a packet of one of several senders; `peer` returns the tenant and the keys of a sender that is known.
@@ -180,7 +180,7 @@ pub(super) fn open_known<'a>(
     bytes: &[u8],
     audience: &str,
     freshness: Freshness,
-    now: Time,
+    wall: Time,
     verifier: &dyn Verifier,
     peer: impl FnOnce(&str) -> Option<(&'a str, &'a Keyring)>,
 ) -> Result<Opened, Rejection> {
@@ -192,7 +192,7 @@ pub(super) fn open_known<'a>(
     if terms.audience != audience {
         return Err(ProfileFault::Audience.into());
     }
-    freshness.check(expires_at, now)?;
+    freshness.check(expires_at, wall)?;
     let (tenant, keys) = peer(&packet.sender_id).ok_or(ProfileFault::Sender)?;
     let identity = packet.identity.clone().unwrap_or_default();
     if identity.tenant_id != tenant || identity.tenant_id.is_empty() {

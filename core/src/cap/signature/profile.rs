@@ -21,8 +21,8 @@ use crate::time::Time;
 pub struct Production {
     /// For how long packets are valid, and how far clocks may differ.
     pub freshness: Freshness,
-    /// Packets that are remembered until they have expired, so that none is admitted twice. While there are so many,
-    /// further ones are refused. Default: 100 000.
+    /// Packets that are remembered, so that none is admitted twice: until they have expired, and after that until their place
+    /// is needed. While there are so many that have not expired, further ones are refused. Default: 100 000.
     pub replays: usize,
 }
 
@@ -84,26 +84,27 @@ impl ProductionPackets {
     }
 
     /// Opens a packet that was received on a subject, from a sender whose tenant and keys `peer` returns. What else has to
-    /// hold is checked before the packet is remembered. Returns `None` for one that came before, which has no effect.
+    /// hold is checked before the packet is remembered. Returns `None` for one that came before, which has no effect. `wall` is
+    /// what the wall clock shows now.
     pub(crate) fn open<'a, E: From<Rejection> + From<NotAdmitted>>(
         &mut self,
         subject: &Subject,
         bytes: &[u8],
-        now: Time,
+        wall: Time,
         verifier: &dyn Verifier,
         peer: impl FnOnce(&str) -> Option<(&'a str, &'a Keyring)>,
         check: impl FnOnce(&BusPacket) -> Result<(), E>,
     ) -> Result<Option<BusPacket>, E> {
         let audience = alloc::format!("{subject}");
-        let opened = open_known(bytes, &audience, self.freshness, now, verifier, peer)?;
+        let opened = open_known(bytes, &audience, self.freshness, wall, verifier, peer)?;
         check(&opened.packet)?;
-        match self.replays.admit(now, &opened)? {
+        match self.replays.admit(wall, &opened)? {
             Admission::First => Ok(Some(opened.packet)),
             Admission::Duplicate => Ok(None),
         }
     }
 
-    /// Seals a packet for a subject and an identity.
+    /// Seals a packet for a subject and an identity. It expires by what the wall clock shows now.
     pub(crate) fn seal(
         &self,
         mut packet: BusPacket,
@@ -111,10 +112,10 @@ impl ProductionPackets {
         identity: IdentityBinding,
         seal: Seal<'_>,
         random: &mut Random,
-        now: Time,
+        wall: Time,
     ) -> Result<Sealed, Unsignable> {
         packet.identity = Some(identity);
-        let expires_at = now.plus(self.freshness.lifetime());
+        let expires_at = wall.plus(self.freshness.lifetime());
         let audience = alloc::format!("{subject}");
         packet.signature_metadata = Some(production_metadata(random.random_u128(), audience, seal.key_id, expires_at));
         let bytes = seal_production(packet, seal.map_order, seal.signer)?;

@@ -27,7 +27,7 @@ impl Worker {
                 this.outbox.push(WorkerOutput::Subscribe { subject: Subject::JobCancel, group: false });
             }
             match &mut this.trust {
-                Some(trust) if this.phase != Phase::Drained => trust.connect(this.now),
+                Some(trust) if this.phase != Phase::Drained => trust.connect(this.clock.now()),
                 Some(_) => {}
                 None => this.announce(),
             }
@@ -77,7 +77,7 @@ impl Worker {
         self.input(now, |this| {
             this.outbox.disconnect();
             if let Some(trust) = &mut this.trust {
-                trust.disconnect(this.now);
+                trust.disconnect(this.clock.now());
             }
             this.presence.stop(&mut this.timers);
         });
@@ -99,7 +99,7 @@ impl Worker {
     }
 
     fn await_heartbeat(&mut self) {
-        let at = self.now.plus(self.config.heartbeat_interval);
+        let at = self.clock.now().plus(self.config.heartbeat_interval);
         self.presence.await_heartbeat(at, &mut self.timers);
     }
 

@@ -121,7 +121,7 @@ impl Worker {
             let may_retry = matches!(failure.kind, FailureKind::Plain | FailureKind::Retryable);
             if may_retry && job.failures() < retries && job.pause() {
                 let failures = job.failures();
-                let until = this.now.plus(this.config.pause(failures));
+                let until = this.clock.now().plus(this.config.pause(failures));
                 this.jobs.awaited(attempt, WorkerJobState::Pausing)?.retry.set(until, &mut this.timers);
                 this.retried(attempt.job, failures, failure.message);
                 return Ok(());
@@ -156,12 +156,12 @@ impl Worker {
 
     /// Notes that a handler that had to stop has ended. Returns false if it had not to.
     fn stopped(&mut self, attempt: Attempt) -> bool {
-        self.jobs.awaited(attempt, WorkerJobState::Stopping).is_ok() && self.jobs.stopped(attempt.job, self.now)
+        self.jobs.awaited(attempt, WorkerJobState::Stopping).is_ok() && self.jobs.stopped(attempt.job, self.clock.now())
     }
 
     /// Asks for the output of a job to be stored.
     pub(super) fn store(&mut self, key: WorkerJob) {
-        let until = self.now.plus(self.config.io_timeout);
+        let until = self.clock.now().plus(self.config.io_timeout);
         let Some(pointer) = self.pointer(key) else { return };
         let ttl = self.config.result_ttl;
         if let Some(job) = self.jobs.get_mut(key)

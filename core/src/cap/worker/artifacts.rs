@@ -55,7 +55,7 @@ impl Worker {
             sha256: Vec::from(sha256(output)),
             media_type: terms.media_type.clone(),
             size_bytes: output.len() as u64,
-            expires_at: Some(Timestamp::from_time(self.now.plus(self.config.result_ttl))),
+            expires_at: Some(Timestamp::from_time(self.clock.wall().plus(self.config.result_ttl))),
             purpose: terms.purpose.clone(),
             ..ResourceRef::default()
         })

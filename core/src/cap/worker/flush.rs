@@ -11,7 +11,7 @@ use crate::time::Time;
 impl Worker {
     /// Handles one input: dispatches it once, then flushes once.
     pub(super) fn input<R>(&mut self, now: Time, handle: impl FnOnce(&mut Worker) -> R) -> R {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
         let result = handle(self);
         self.follow_trust();
         while let Some(job) = self.jobs.claim(self.config.limits.parallel) {
@@ -43,7 +43,7 @@ impl Worker {
 
     /// Calls the handler of a job.
     pub(super) fn run(&mut self, key: WorkerJob) {
-        let now = self.now;
+        let now = self.clock.now();
         let Some(job) = self.jobs.get_mut(key) else { return };
         let is_first = job.state() != WorkerJobState::Pausing;
         if job.run(now) {
@@ -57,7 +57,7 @@ impl Worker {
 
     /// Asks for what a job still has to read.
     pub(super) fn load(&mut self, key: WorkerJob) {
-        let until = self.now.plus(self.config.io_timeout);
+        let until = self.clock.now().plus(self.config.io_timeout);
         let stored = self.pointer(key);
         let Some(job) = self.jobs.get_mut(key) else { return };
         job.io.set(until, &mut self.timers);

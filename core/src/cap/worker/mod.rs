@@ -3,6 +3,7 @@
 //! ```text
 //!  handle_packet     receive.rs   request.rs, rerun.rs | cancel.rs
 //!  handle_timeout    timeout.rs       |
+//!  handle_wall       wall.rs          |
 //!  host              answer.rs  progress.rs  announce.rs  drain.rs  trust.rs
 //!                                     |
 //!  components        Jobs   Cancelled   Presence   Phase   Alerts   Profile   TrustSession   Timers
@@ -42,6 +43,7 @@ mod settle;
 mod timeout;
 mod timers;
 mod trust;
+mod wall;
 
 use alloc::sync::Arc;
 
@@ -60,6 +62,7 @@ use self::timers::{Deadline, Timers};
 use super::signature::alert::Alerts;
 use super::trust::session::TrustSession;
 use crate::cap::wire::job::JobRequest;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::time::Time;
 
@@ -103,7 +106,7 @@ use crate::time::Time;
 pub struct Worker {
     config: Arc<WorkerConfig>,
     random: Random,
-    now: Time,
+    clock: Clock,
     phase: Phase,
     presence: Presence,
     jobs: Jobs,
@@ -150,7 +153,7 @@ impl Worker {
             trust_due: Deadline::new(WorkerTimer::Trust, None),
             config: Arc::new(config),
             random: Random::new(seed),
-            now,
+            clock: Clock::new(now),
             phase: Phase::Serving,
             presence: Presence::new(),
             jobs: Jobs::default(),

@@ -57,7 +57,7 @@ impl Profile {
         subject: &Subject,
         bytes: &[u8],
         config: &WorkerConfig,
-        now: Time,
+        wall: Time,
     ) -> Result<Option<BusPacket>, RefusedPacket> {
         match self {
             Profile::Generic(reading) => Ok(Some(open(bytes, reading, &*config.verifier)?)),
@@ -72,7 +72,7 @@ impl Profile {
                     let is_own = assigned.is_empty() || assigned == config.id.as_str();
                     if is_own { Ok(()) } else { Err(RefusedPacket::Assigned) }
                 };
-                packets.open(subject, bytes, now, &*config.verifier, peer, is_assigned)
+                packets.open(subject, bytes, wall, &*config.verifier, peer, is_assigned)
             }
         }
     }
@@ -92,7 +92,7 @@ impl Profile {
         subject: &Subject,
         config: &WorkerConfig,
         random: &mut Random,
-        now: Time,
+        wall: Time,
     ) -> Result<Sealed, Unsignable> {
         let identity = match &packet.payload {
             Some(Payload::JobResult(result)) => result.identity.clone(),
@@ -103,7 +103,7 @@ impl Profile {
             (Profile::Production { trust, packets }, Some(identity)) => {
                 let (key_id, map_order) = (trust.names().proof_key_id.as_str(), config.map_order);
                 let key = Seal { key_id, signer: trust.proof(), map_order };
-                packets.seal(packet, subject, identity, key, random, now)
+                packets.seal(packet, subject, identity, key, random, wall)
             }
             _ => seal(packet, config.map_order, config.signer.as_deref()),
         }

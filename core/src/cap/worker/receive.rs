@@ -23,7 +23,7 @@ impl Worker {
         if !matches!(subject, Subject::JobCancel) && !self.admits() {
             return Err(RefusedPacket::NotTrusted);
         }
-        let Some(packet) = self.profile.open(subject, bytes, &self.config, self.now)? else { return Ok(()) };
+        let Some(packet) = self.profile.open(subject, bytes, &self.config, self.clock.wall())? else { return Ok(()) };
         let identity = self.profile.identity(&packet);
         let origin = Origin { trace_id: packet.trace_id, sender_id: packet.sender_id, identity };
         match (subject, packet.payload) {

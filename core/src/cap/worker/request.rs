@@ -94,12 +94,12 @@ impl Worker {
         let in_budget = in_budget.filter(|millis| *millis > 0).map(Duration::from_millis);
         let runtime = [in_budget, self.config.max_runtime].into_iter().flatten().min();
         let others = rerun.map(|key| self.take_rerun(key, &asker));
-        let key = self.jobs.accept(request, asker, self.now);
+        let key = self.jobs.accept(request, asker, self.clock.now());
         for other in others.into_iter().flatten() {
             self.jobs.follow(key, other);
         }
         if let (Some(runtime), Some(job)) = (runtime, self.jobs.get_mut(key)) {
-            job.runtime.set(self.now.plus(runtime), &mut self.timers);
+            job.runtime.set(self.clock.now().plus(runtime), &mut self.timers);
         }
         self.outbox.event(WorkerEvent::Accepted { job: key });
         self.forget();
@@ -107,7 +107,7 @@ impl Worker {
 
     /// Forgets ended jobs that are too old or too many.
     fn forget(&mut self) {
-        let before = self.now.0.checked_sub(micros(self.config.retention)).map(Time);
+        let before = self.clock.now().0.checked_sub(micros(self.config.retention)).map(Time);
         self.jobs.forget(before, self.config.limits.retained);
     }
 }

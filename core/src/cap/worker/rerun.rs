@@ -16,7 +16,7 @@ impl Worker {
         let failed_at = job.failed_retryably_at()?;
         let last = job.asker(&request.job_id).map_or(0, Asker::attempt);
         let is_next = match asker.attempt() {
-            0 => self.now >= failed_at.plus(self.config.rerun_after),
+            0 => self.clock.now() >= failed_at.plus(self.config.rerun_after),
             attempt => attempt > last,
         };
         Some(key).filter(|_| is_next && self.jobs.asks_the_same(key, request))

@@ -29,13 +29,13 @@ impl Worker {
         let packet = BusPacket {
             trace_id: draft.trace_id.clone(),
             sender_id: self.config.id.as_str().into(),
-            created_at: Some(Timestamp::from_time(self.now)),
+            created_at: Some(Timestamp::from_time(self.clock.wall())),
             protocol_version: PROTOCOL_VERSION,
             auth_token: self.token(),
             payload: Some(draft.payload.clone()),
             ..BusPacket::default()
         };
-        let sealed = self.profile.seal(packet, &draft.subject, &self.config, &mut self.random, self.now);
+        let sealed = self.profile.seal(packet, &draft.subject, &self.config, &mut self.random, self.clock.wall());
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(reason) => {

@@ -24,7 +24,7 @@ impl Worker {
 
     fn decide(&mut self, key: WorkerJob, mut verdict: Verdict, detail: String, by_handler: bool) {
         verdict.message = self.cut(verdict.message);
-        if !self.jobs.decide(key, verdict, self.now, by_handler, &mut self.timers) {
+        if !self.jobs.decide(key, verdict, self.clock.now(), by_handler, &mut self.timers) {
             return;
         }
         let Some(job) = self.jobs.get(key) else { return };
@@ -69,7 +69,7 @@ impl Worker {
         job.failed();
         let failures = job.failures();
         if failures <= self.config.retries {
-            job.retry.set(self.now.plus(self.config.pause(failures)), &mut self.timers);
+            job.retry.set(self.clock.now().plus(self.config.pause(failures)), &mut self.timers);
             self.retried(key, failures, message);
             return;
         }

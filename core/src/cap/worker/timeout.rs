@@ -13,7 +13,7 @@ impl Worker {
     /// Does what is due. Called early or for nothing, it changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.input(now, |this| {
-            while let Some((timer, job)) = this.timers.expired(this.now) {
+            while let Some((timer, job)) = this.timers.expired(this.clock.now()) {
                 match (timer, job) {
                     (WorkerTimer::Heartbeat, _) => this.heartbeat(),
                     (WorkerTimer::Io, Some(job)) => {
@@ -26,7 +26,7 @@ impl Worker {
                     }
                     (WorkerTimer::Trust, _) => {
                         if let Some(trust) = &mut this.trust {
-                            trust.handle_timeout(this.now);
+                            trust.handle_timeout(this.clock.now());
                         }
                     }
                     (WorkerTimer::Io | WorkerTimer::Retry | WorkerTimer::Runtime, None) => {}

@@ -18,23 +18,23 @@ impl Worker {
     pub fn replied(&mut self, now: Time, id: TrustRequest, reply: Result<Bytes, String>) -> Result<(), WorkerRefused> {
         self.input(now, |this| {
             let trust = this.trust.as_mut().ok_or(WorkerRefused::Stale)?;
-            trust.replied(this.now, id, reply).map_err(|_| WorkerRefused::Stale)
+            trust.replied(this.clock.now(), id, reply).map_err(|_| WorkerRefused::Stale)
         })
     }
 
     /// Returns whether the worker takes jobs, as far as its trust session is concerned.
     pub fn admits(&self) -> bool {
-        self.trust.as_ref().is_none_or(|trust| trust.admits(self.now))
+        self.trust.as_ref().is_none_or(|trust| trust.admits(self.clock.now()))
     }
 
     /// Whether packets may be sent.
     pub(super) fn may_send(&self) -> bool {
-        self.trust.as_ref().is_none_or(|trust| trust.may_send(self.now))
+        self.trust.as_ref().is_none_or(|trust| trust.may_send(self.clock.now()))
     }
 
     /// Returns the token that packets carry.
     pub(super) fn token(&self) -> Secret {
-        self.trust.as_ref().and_then(|trust| trust.token(self.now)).cloned().unwrap_or_default()
+        self.trust.as_ref().and_then(|trust| trust.token(self.clock.now())).cloned().unwrap_or_default()
     }
 
     /// Acts on what the trust session says, and awaits its next deadline.

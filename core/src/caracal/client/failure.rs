@@ -42,7 +42,7 @@ impl Client {
             return session.into_iter().for_each(|session| self.lose(&session, EndReason::LeaseLost));
         }
         let verdict = retry::refused(&self.config, entry, &fault);
-        let delay = retry_after.and_then(|value| retry_after::delay(value, self.now));
+        let delay = retry_after.and_then(|value| retry_after::delay(value, self.clock.now()));
         self.carry_out(call, verdict, delay, CallFailure::Refused(fault));
     }
 
@@ -51,7 +51,7 @@ impl Client {
         match verdict {
             Verdict::Refresh => {
                 self.tokens.reject(entry.token());
-                let at = self.now.plus_micros(self.random.below(micros(retry::REFRESH_JITTER)));
+                let at = self.clock.now().plus_micros(self.random.below(micros(retry::REFRESH_JITTER)));
                 self.calls.refresh(call, at, &mut self.timers);
             }
             Verdict::Repeat { uncertain } => {
@@ -59,7 +59,7 @@ impl Client {
                     Some(asked) => retry_after::capped(asked, self.config.retry_after_limit),
                     None => micros(retry::delay(entry)),
                 };
-                let at = self.now.plus_micros(delay).plus_micros(self.random.below(micros(retry::JITTER)));
+                let at = self.clock.now().plus_micros(delay).plus_micros(self.random.below(micros(retry::JITTER)));
                 self.calls.repeat(call, at, uncertain, &mut self.timers);
             }
             Verdict::Fail => self.fail(call, failure),
@@ -79,7 +79,7 @@ impl Client {
                 self.add(Call::Terminate { session, lease }, Purpose::Cleanup);
             }
             (Purpose::Heartbeat, Some(session)) => {
-                self.sessions.missed(session, self.now, &mut self.random, &mut self.timers);
+                self.sessions.missed(session, self.clock.now(), &mut self.random, &mut self.timers);
             }
             // The session ends with its lifetime.
             (Purpose::Cleanup | Purpose::Heartbeat, _) => {}

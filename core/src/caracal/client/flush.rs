@@ -9,16 +9,16 @@ use super::{Client, Closing};
 impl Client {
     pub(super) fn flush(&mut self) {
         // The machine may have been suspended since the last attempt.
-        for call in self.calls.matching(|entry| entry.is_stale(self.now, self.config.repeat_within)) {
+        for call in self.calls.matching(|entry| entry.is_stale(self.clock.now(), self.config.repeat_within)) {
             self.fail(call, CallFailure::Uncertain);
         }
         let ready = self.calls.ready();
         if !ready.is_empty() {
-            match self.tokens.current(self.now) {
+            match self.tokens.current(self.clock.now()) {
                 Some((token, number)) => {
-                    let deadline = self.now.plus(self.config.request_timeout);
+                    let deadline = self.clock.now().plus(self.config.request_timeout);
                     for call in ready {
-                        let Some((id, entry)) = self.calls.send(call, number, self.now, deadline, &mut self.timers)
+                        let Some((id, entry)) = self.calls.send(call, number, self.clock.now(), deadline, &mut self.timers)
                         else {
                             continue;
                         };
@@ -28,7 +28,7 @@ impl Client {
                     }
                 }
                 None => {
-                    if let Some(rejected) = self.tokens.ask(&self.config, self.now, &mut self.timers) {
+                    if let Some(rejected) = self.tokens.ask(&self.config, self.clock.now(), &mut self.timers) {
                         self.outputs.push_back(ClientOutput::TokenNeeded { rejected });
                     }
                 }

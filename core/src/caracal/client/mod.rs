@@ -136,7 +136,7 @@ impl Client {
 
     /// Takes the present time of an input. Time never steps back.
     fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.clock.now() = self.clock.now().max(now);
     }
 
     fn emit(&mut self, event: ClientEvent) {

@@ -10,7 +10,7 @@ impl Client {
     /// Acts on all deadlines that have passed. A call that comes early does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
-        while let Some((timer, key)) = self.timers.expired(self.now) {
+        while let Some((timer, key)) = self.timers.expired(self.clock.now()) {
             match timer {
                 ClientTimer::Request => self.unanswered(CallId(key)),
                 ClientTimer::Retry => self.calls.due(CallId(key), &mut self.timers),

@@ -15,7 +15,7 @@ impl Coordinator {
     pub(super) fn commit(&mut self, key: ZoneKey, change: Change) {
         let Some(zone) = usize::try_from(key).ok().and_then(|at| self.zones.get_mut(at)) else { return };
         let id = zone.config().id.clone();
-        let record = CoordinatorRecord { zone: id.clone(), at: self.now, change };
+        let record = CoordinatorRecord { zone: id.clone(), at: self.clock.now(), change };
         let unused = authorities(zone, &record.change);
         if !zone.apply(&self.config, &record, &mut self.timers) {
             return;

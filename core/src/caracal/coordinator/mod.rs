@@ -162,7 +162,7 @@ impl Coordinator {
 
     /// Takes the present time of an input. Time never steps back.
     fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.clock.now() = self.clock.now().max(now);
     }
 
     fn zone(&self, key: ZoneKey) -> Option<&Zone> {

@@ -61,7 +61,7 @@ impl Coordinator {
         let epoch = zone.epoch().saturating_add(1);
         let is_service = body.service;
         let facts = SessionOpened {
-            id: self.ids.next(self.now),
+            id: self.ids.next(self.clock.now()),
             application: application.clone(),
             parent: body.parent.as_deref().and_then(Uuid::parse),
             authority,
@@ -70,17 +70,17 @@ impl Coordinator {
             depth,
             ttl_secs: (!is_service).then_some(body.ttl.unwrap_or(self.config.default_ttl).secs()),
             metadata: crate::json::on_one_line(metadata).into(),
-            at: self.now,
-            lease_until: is_service.then(|| self.now.plus(self.config.lease)),
+            at: self.clock.now(),
+            lease_until: is_service.then(|| self.clock.now().plus(self.config.lease)),
         };
         let inherited = inherited.map(|parent| EdgeCreated {
-            id: self.ids.next(self.now),
+            id: self.ids.next(self.clock.now()),
             source: parent.target,
             target: facts.id,
             issuer: parent.receiver.clone(),
             receiver: application.clone(),
             parent: Some(parent.id),
-            at: self.now,
+            at: self.clock.now(),
             epoch,
             ..parent
         });

@@ -20,7 +20,7 @@ impl Coordinator {
 
     /// Ends what is over at the present time.
     pub(super) fn lapse(&mut self) {
-        while let Some((timer, zone, id)) = self.timers.expired(self.now) {
+        while let Some((timer, zone, id)) = self.timers.expired(self.clock.now()) {
             match timer {
                 CoordinatorTimer::Edge => {
                     self.expire_edge(zone, id);
@@ -36,7 +36,7 @@ impl Coordinator {
     }
 
     fn expire_edge(&mut self, key: ZoneKey, edge: Uuid) {
-        let forget_at = self.now.plus(self.config.retention);
+        let forget_at = self.clock.now().plus(self.config.retention);
         if let Some(zone) = usize::try_from(key).ok().and_then(|at| self.zones.get_mut(at)) {
             zone.expire_edge(edge, forget_at, &mut self.timers);
         }

@@ -35,7 +35,8 @@ use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
 use crate::budget::Budget;
-use crate::time::{Time, WallOffset};
+use crate::clock::WallOffset;
+use crate::time::Time;
 
 /// The number of declined jobs that are remembered, in case the host answers late.
 const LATE_ANSWERS: usize = 1024;

@@ -173,7 +173,6 @@ pub(super) struct Job {
     packet: Bytes,
     /// Where the job stands among all, in the order of acceptance.
     pub(super) order: u64,
-    pub(super) accepted_at: Time,
     pub(super) dispatched_at: Option<Time>,
     /// How often it was sent.
     pub(super) attempts: u32,
@@ -219,7 +218,6 @@ impl Job {
             head,
             packet,
             order,
-            accepted_at: now,
             dispatched_at: None,
             attempts: 0,
             dispatch_id: String::new(),

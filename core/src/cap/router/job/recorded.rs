@@ -14,6 +14,7 @@ use crate::cap::router::record::{Body, FollowerBody, RecordKind, RouterRecord, R
 use crate::cap::wire::codec::limits::DecodeLimits;
 use crate::cap::wire::packet::{BusPacket, Payload};
 use crate::cap::wire::subject::{ComponentId, Topic};
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::time::{Time, micros};
 
@@ -56,15 +57,17 @@ fn small(number: u64) -> u32 {
 }
 
 impl Job {
-    /// Returns the next record of the job.
-    pub(in crate::cap::router) fn record(&mut self) -> RouterRecord {
+    /// Returns the next record of the job. Its times are those of the wall clock, because a restarted router has no other time
+    /// in common with this one.
+    pub(in crate::cap::router) fn record(&mut self, clock: &Clock) -> RouterRecord {
+        let wall = |at: Time| clock.wall_at(at).0;
         let number = STATES.iter().find(|(_, state)| *state == self.state).map_or(0, |(number, _)| *number);
         let followers = self.followers.iter().map(follower).collect();
         if let Some(outcome) = &self.outcome {
             self.on_record = OnRecord::End;
             let (tenant, key) = self.head.idempotency.clone().unwrap_or_default();
             let body = Body {
-                at: outcome.at.0,
+                at: wall(outcome.at),
                 packet: outcome.packet.to_vec(),
                 state: number,
                 followers,
@@ -88,8 +91,8 @@ impl Job {
             failures: self.failures.into(),
             worker: self.worker.as_ref().map(|worker| String::from(worker.as_str())).unwrap_or_default(),
             tried: self.tried.iter().map(|worker| worker.as_str().into()).collect(),
-            runtime_until: self.runtime.at().map_or(0, |at| at.0),
-            step_until: self.step.at().map_or(0, |at| at.0),
+            runtime_until: self.runtime.at().map_or(0, wall),
+            step_until: self.step.at().map_or(0, wall),
             max_runtime: self.constraints.max_runtime.map_or(0, micros),
             max_retries: self.constraints.max_retries.map_or(0, |retries| u64::from(retries) + 1),
             redacted_context_ptr: self.constraints.redacted_context_ptr.clone().unwrap_or_default(),
@@ -97,12 +100,13 @@ impl Job {
             followers,
             failure: self.failure.map(|digest| digest.to_vec()).unwrap_or_default(),
             on_topic: self.on_topic,
-            dispatched_at: self.dispatched_at.map_or(0, |at| at.0),
+            dispatched_at: self.dispatched_at.map_or(0, wall),
+            at: clock.wall().0,
             ..Body::default()
         };
         if self.on_record == OnRecord::Nothing {
             self.on_record = OnRecord::Request;
-            let body = Body { at: self.accepted_at.0, packet: self.packet.to_vec(), ..body };
+            let body = Body { packet: self.packet.to_vec(), ..body };
             return RouterRecord::new(RecordKind::Accepted, &self.asker.job_id, body);
         }
         RouterRecord::new(RecordKind::Moved, &self.asker.job_id, body)
@@ -113,6 +117,7 @@ impl Job {
         key: RouterJob,
         body: Body,
         order: u64,
+        now: Time,
     ) -> Result<(Job, Due), RouterRecordError> {
         let limits = DecodeLimits::default().with(|limits| limits.bytes = usize::MAX);
         let packet = BusPacket::decode(&body.packet, &limits)?;
@@ -123,14 +128,15 @@ impl Job {
         let identity = packet.identity.as_ref().filter(|_| packet.signature_metadata.is_some());
         let asker = Asker::of(&request, identity, &packet.trace_id, &packet.sender_id);
         let head = Head::of(&request, identity).map_err(|_| RouterRecordError::Field("packet"))?;
-        let mut job = Job::new(key, asker, head, Bytes::from(body.packet.clone()), order, Time(body.at));
+        let mut job = Job::new(key, asker, head, Bytes::from(body.packet.clone()), order, Time(body.at).min(now));
         job.on_record = OnRecord::Request;
-        let due = job.moved(body)?;
+        let due = job.moved(body, now)?;
         Ok((job, due))
     }
 
-    /// Takes in where the job stood.
-    pub(in crate::cap::router) fn moved(&mut self, body: Body) -> Result<Due, RouterRecordError> {
+    /// Takes in where the job stood. `now` is what the wall clock shows; if it was set back since the record was made, the times
+    /// in it go on from the time of the record.
+    pub(in crate::cap::router) fn moved(&mut self, body: Body, now: Time) -> Result<Due, RouterRecordError> {
         let worker = |id: &String| ComponentId::new(id).map_err(|_| RouterRecordError::Field("worker"));
         self.state = state(&body)?;
         self.attempts = small(body.attempts);
@@ -148,12 +154,19 @@ impl Job {
         self.on_topic = body.on_topic;
         self.reason = body.reason;
         self.followers = followers(body.followers)?;
+        let behind = Time(body.at).since(now);
+        let time = |micros: u64| time(micros).map(|at| Time(at.0.saturating_sub(behind)));
         self.dispatched_at = time(body.dispatched_at);
         Ok(Due { step: time(body.step_until), runtime: time(body.runtime_until) })
     }
 
     /// Reads a job that has ended.
-    pub(in crate::cap::router) fn ended(key: RouterJob, body: Body, order: u64) -> Result<Job, RouterRecordError> {
+    pub(in crate::cap::router) fn ended(
+        key: RouterJob,
+        body: Body,
+        order: u64,
+        now: Time,
+    ) -> Result<Job, RouterRecordError> {
         let state = state(&body)?;
         if !state.is_terminal() {
             return Err(RouterRecordError::Field("state"));
@@ -176,7 +189,7 @@ impl Job {
             rank: 0,
             deadline: None,
         };
-        let at = Time(body.at);
+        let at = Time(body.at).min(now);
         let mut job = Job::new(key, asker, head, Bytes::new(), order, at);
         job.state = state;
         job.followers = followers(body.followers)?;

@@ -17,7 +17,8 @@ messages! {
         kind: i32 = 2,
         /// The id of the job.
         job_id: String = 3,
-        /// When the job was accepted, or has ended, or a session ends, in microseconds.
+        /// When the record was made, or the job has ended, or a session ends, in microseconds. All times are those of the wall
+        /// clock when the record was made.
         at: u64 = 4,
         /// The packet of its request, or of its result, or the handshake of a worker.
         packet: Vec<u8> = 5,

@@ -8,6 +8,7 @@ use crate::cap::wire::known::Timestamp;
 use crate::cap::wire::trust::{
     WorkerHandshakeAuthenticate, WorkerHandshakePurpose, WorkerHandshakeRejectionReason, WorkerHandshakeResult,
 };
+use crate::clock::Expiry;
 use crate::secret::Secret;
 
 type Reason = WorkerHandshakeRejectionReason;
@@ -23,7 +24,7 @@ impl TrustAuthority {
         let (Some(challenge), Some(handshake)) = (answer.challenge, answer.capability_handshake) else {
             return Err(Reason::INVALID_REQUEST);
         };
-        let now = self.now;
+        let (now, wall) = (self.clock.now(), self.clock.wall());
         let record = self.workers.get_mut(&challenge.worker_id).ok_or(Reason::AUTHENTICATION_FAILED)?;
         record.check(&challenge, now)?;
         let is_renewal = challenge.purpose == WorkerHandshakePurpose::RENEW;
@@ -31,15 +32,15 @@ impl TrustAuthority {
             return Err(Reason::SESSION_INVALID);
         }
         let token = Secret::new(self.random.token("cap_"));
-        let expires_at = now.plus(self.config.session_lifetime);
-        record.trust(&challenge, &token, expires_at, handshake);
+        let expires_at = wall.plus(self.config.session_lifetime);
+        record.trust(&challenge, &token, Expiry::new(expires_at, &self.clock), handshake);
         let worker = challenge.worker_id.clone();
         let trace_id = challenge.trace_id.clone();
         let result = WorkerHandshakeResult {
             challenge: Some(challenge),
             accepted: true,
             token_expires_at: Some(Timestamp::from_time(expires_at)),
-            issued_at: Some(Timestamp::from_time(now)),
+            issued_at: Some(Timestamp::from_time(wall)),
             ..WorkerHandshakeResult::default()
         };
         let reply = self.seal(&trace_id, token, result).ok_or(Reason::INTERNAL_ERROR)?;

@@ -18,13 +18,13 @@ impl TrustAuthority {
         created_at: Option<&Timestamp>,
         request: &WorkerHandshakeChallengeRequest,
     ) -> Result<Bytes, Reason> {
-        let (now, limits) = (self.now, self.config.limits);
+        let (clock, limits) = (self.clock, self.config.limits);
         let record = self.workers.get_mut(&request.worker_id).ok_or(Reason::AUTHENTICATION_FAILED)?;
-        if request.purpose == WorkerHandshakePurpose::RENEW && record.session(now).is_none() {
+        if request.purpose == WorkerHandshakePurpose::RENEW && record.session(clock.now()).is_none() {
             return Err(Reason::SESSION_REQUIRED);
         }
-        let made_at = created_at.and_then(Timestamp::to_time).unwrap_or(now);
-        record.admit(request, made_at, now, &limits)?;
+        let made_at = created_at.and_then(Timestamp::to_time).unwrap_or(clock.wall());
+        record.admit(request, made_at, &clock, &limits)?;
         let mut challenge = WorkerHandshakeChallenge {
             request_id: request.request_id.clone(),
             trace_id: request.trace_id.clone(),
@@ -43,7 +43,7 @@ impl TrustAuthority {
         self.complete(&mut challenge);
         let reply = self.seal(&request.trace_id, Secret::default(), challenge.clone()).ok_or(Reason::INTERNAL_ERROR)?;
         if let Some(record) = self.workers.get_mut(&request.worker_id) {
-            record.keep(challenge, &limits);
+            record.keep(challenge, &clock, &limits);
         }
         Ok(reply)
     }

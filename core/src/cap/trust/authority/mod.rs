@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod output;
 pub(crate) mod record;
 mod reply;
+mod wall;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -24,6 +25,7 @@ use self::record::{KeptSession, Record};
 use super::settings::is_name;
 use crate::cap::wire::handshake::Handshake;
 use crate::cap::wire::subject::Topic;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -37,7 +39,7 @@ use crate::time::Time;
 pub struct TrustAuthority {
     config: Arc<AuthorityConfig>,
     random: Random,
-    now: Time,
+    clock: Clock,
     workers: BTreeMap<String, Record>,
     events: VecDeque<AuthorityEvent>,
 }
@@ -49,7 +51,7 @@ pub struct TrustedWorker<'a> {
     pub enrollment: &'a Enrollment,
     /// What it said about itself when it proved who it is.
     pub handshake: &'a Handshake,
-    /// When its token expires.
+    /// When its token expires by the wall clock.
     pub expires_at: Time,
 }
 
@@ -76,7 +78,7 @@ impl TrustAuthority {
         TrustAuthority {
             config: Arc::new(config),
             random: Random::new(seed),
-            now,
+            clock: Clock::new(now),
             workers: BTreeMap::new(),
             events: VecDeque::new(),
         }
@@ -116,17 +118,17 @@ impl TrustAuthority {
 
     /// Returns whether a token is the valid one of a worker.
     pub fn admits(&self, now: Time, worker: &str, token: &Secret) -> bool {
-        self.workers.get(worker).is_some_and(|record| record.is_token(token, now.max(self.now)))
+        self.workers.get(worker).is_some_and(|record| record.is_token(token, now.max(self.clock.now())))
     }
 
     /// Returns a worker that has a session.
     pub fn session(&self, now: Time, worker: &str) -> Option<TrustedWorker<'_>> {
         let record = self.workers.get(worker)?;
-        let session = record.session(now.max(self.now))?;
+        let session = record.session(now.max(self.clock.now()))?;
         Some(TrustedWorker {
             enrollment: record.enrollment(),
             handshake: &session.handshake,
-            expires_at: session.expires_at,
+            expires_at: session.expiry.at(),
         })
     }
 
@@ -138,8 +140,9 @@ impl TrustAuthority {
     /// Goes on with a session that was kept. Returns false if it has expired, or the worker is not enrolled with its agent,
     /// tenant and key any more.
     pub(crate) fn resume(&mut self, now: Time, worker: &str, session: KeptSession) -> bool {
-        self.now = self.now.max(now);
-        self.workers.get_mut(worker).is_some_and(|record| record.resume(session, self.now))
+        self.clock.advance(now);
+        let lifetime = self.config.session_lifetime;
+        self.workers.get_mut(worker).is_some_and(|record| record.resume(session, lifetime, &self.clock))
     }
 
     /// Returns the approximate number of bytes that the authority holds. It walks over all workers.

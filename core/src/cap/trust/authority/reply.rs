@@ -32,7 +32,7 @@ impl TrustAuthority {
     ///
     /// The reply carries secrets, so it is not to be logged or stored.
     pub fn handle_request(&mut self, now: Time, subject: &Subject, bytes: &[u8]) -> Option<Bytes> {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
         let reply = self.answer(subject, bytes);
         if reply.is_none() {
             self.events.push_back(AuthorityEvent::Dropped);
@@ -83,7 +83,7 @@ impl TrustAuthority {
         let record = self.workers.get(&terms.worker_id).ok_or(Reason::AUTHENTICATION_FAILED)?;
         open_trust(bytes, &record.enrollment().keys, &*self.config.verifier)
             .map_err(|_| Reason::AUTHENTICATION_FAILED)?;
-        if is_near(packet.created_at.as_ref(), self.now) { Ok(()) } else { Err(Reason::CLOCK_SKEW) }
+        if is_near(packet.created_at.as_ref(), self.clock.wall()) { Ok(()) } else { Err(Reason::CLOCK_SKEW) }
     }
 
     /// Returns the packet that rejects a request. There is none for a request that cannot be repeated in a valid packet.
@@ -109,7 +109,7 @@ impl TrustAuthority {
         let result = WorkerHandshakeResult {
             challenge: Some(challenge),
             rejection_reason: reason,
-            issued_at: Some(Timestamp::from_time(self.now)),
+            issued_at: Some(Timestamp::from_time(self.clock.wall())),
             ..WorkerHandshakeResult::default()
         };
         let reply = self.seal(&trace_id, Secret::default(), result)?;
@@ -123,15 +123,15 @@ impl TrustAuthority {
         challenge.challenge_id = alloc::format!("{:032x}", self.random.random_u128());
         challenge.server_key_id.clone_from(&self.config.key_id);
         challenge.server_nonce = [self.random.random_u128(), self.random.random_u128()].map(u128::to_be_bytes).concat();
-        challenge.issued_at = Some(Timestamp::from_time(self.now));
-        challenge.expires_at = Some(Timestamp::from_time(self.now.plus(lifetime)));
+        challenge.issued_at = Some(Timestamp::from_time(self.clock.wall()));
+        challenge.expires_at = Some(Timestamp::from_time(self.clock.wall().plus(lifetime)));
     }
 
     pub(super) fn seal(&self, trace_id: &str, token: Secret, payload: impl Into<Payload>) -> Option<Bytes> {
         let packet = BusPacket {
             trace_id: trace_id.into(),
             sender_id: self.config.id.as_str().into(),
-            created_at: Some(Timestamp::from_time(self.now)),
+            created_at: Some(Timestamp::from_time(self.clock.wall())),
             protocol_version: PROTOCOL_VERSION,
             auth_token: token,
             payload: Some(payload.into()),

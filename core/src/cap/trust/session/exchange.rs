@@ -77,14 +77,14 @@ impl TrustSession {
     /// Does what is due: a late reply is given up, a session is renewed or has expired.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
-        if self.session.as_ref().is_some_and(|session| session.expires_at <= self.now) {
+        if self.session.as_ref().is_some_and(|session| session.expiry.is_over(self.clock.now())) {
             self.session = None;
             self.outputs.push_back(TrustOutput::Expired);
             if self.mode == TrustMode::Enforce {
                 self.close();
             }
         }
-        if self.due.take_if(|at| *at <= self.now).is_some() {
+        if self.due.take_if(|at| *at <= self.clock.now()).is_some() {
             match self.state {
                 TrustState::Challenging | TrustState::Authenticating => {
                     self.exchange = None;
@@ -101,7 +101,7 @@ impl TrustSession {
         if !self.state.ask() {
             return;
         }
-        let is_renewal = self.token(self.now).is_some();
+        let is_renewal = self.token(self.clock.now()).is_some();
         let purpose = if is_renewal { WorkerHandshakePurpose::RENEW } else { WorkerHandshakePurpose::ISSUE };
         let nonce = [self.random.random_u128(), self.random.random_u128()].map(u128::to_be_bytes).concat();
         let request = WorkerHandshakeChallengeRequest {
@@ -126,10 +126,10 @@ impl TrustSession {
 
     /// Answers a challenge.
     fn challenged(&mut self, bytes: &[u8], request: &WorkerHandshakeChallengeRequest) -> Result<(), TrustFailure> {
-        let challenge = check_challenge(bytes, request, &self.settings, &*self.verifier, self.now)?;
+        let challenge = check_challenge(bytes, request, &self.settings, &*self.verifier, self.clock.wall())?;
         let token = match challenge.purpose {
             WorkerHandshakePurpose::RENEW => self
-                .token(self.now)
+                .token(self.clock.now())
                 .cloned()
                 .ok_or(TrustFailure::Mismatch("the purpose, since the token has expired,"))?,
             _ => Secret::default(),
@@ -149,10 +149,10 @@ impl TrustSession {
     /// Takes the session that a challenge was answered for.
     fn authenticated(&mut self, bytes: &[u8], challenge: &WorkerHandshakeChallenge) -> Result<(), TrustFailure> {
         let before = self.session.as_ref().map(|session| &session.token);
-        let session = check_session(bytes, challenge, before, &self.settings, &*self.verifier, self.now)?;
+        let session = check_session(bytes, challenge, before, &self.settings, &*self.verifier, &self.clock)?;
         if self.state.trust() {
-            let expires_at = session.expires_at;
-            self.due = Some(self.now.plus_micros(self.renewed_after(&session)));
+            let expires_at = session.expiry.at();
+            self.due = Some(self.clock.now().plus_micros(self.renewed_after(&session)));
             self.failures = 0;
             self.session = Some(session);
             let is_renewal = challenge.purpose == WorkerHandshakePurpose::RENEW;
@@ -164,8 +164,8 @@ impl TrustSession {
 
     /// Returns after how many microseconds a session is renewed: half-way or a minute before its end, whichever is
     /// earlier, but not too soon and not in its last tenth.
-    fn renewed_after(&self, session: &Session) -> u64 {
-        let lifetime = session.expires_at.since(self.now);
+    pub(super) fn renewed_after(&self, session: &Session) -> u64 {
+        let lifetime = session.expiry.over().since(self.clock.now());
         let target = (lifetime / 2).min(lifetime.saturating_sub(MARGIN));
         target.max(micros(self.settings.pace().renew_interval)).min((lifetime / 10 * 9).max(1_000))
     }
@@ -180,11 +180,11 @@ impl TrustSession {
         let pace = self.settings.pace();
         if reason.is_transport() && self.failures < pace.attempts {
             let factor = 3_u32.saturating_pow(self.failures.saturating_sub(1));
-            self.due = Some(self.now.plus(PAUSE.saturating_mul(factor).min(MAX_PAUSE)));
+            self.due = Some(self.clock.now().plus(PAUSE.saturating_mul(factor).min(MAX_PAUSE)));
             return;
         }
         self.failures = 0;
-        self.due = Some(self.now.plus(pace.renew_interval));
+        self.due = Some(self.clock.now().plus(pace.renew_interval));
         let goes_on = reason.is_transport() && self.mode == TrustMode::Warn;
         self.outputs.push_back(TrustOutput::Failed { reason });
         if goes_on {
@@ -211,7 +211,7 @@ impl TrustSession {
         let packet = BusPacket {
             trace_id: trace_id.into(),
             sender_id: self.worker.as_str().into(),
-            created_at: Some(Timestamp::from_time(self.now)),
+            created_at: Some(Timestamp::from_time(self.clock.wall())),
             protocol_version: PROTOCOL_VERSION,
             auth_token: token,
             payload: Some(payload.into()),
@@ -222,7 +222,7 @@ impl TrustSession {
 
     fn send(&mut self, subject: Subject, bytes: Vec<u8>, exchange: Exchange) {
         self.last = TrustRequest(self.last.0.saturating_add(1));
-        self.due = Some(self.now.plus(self.settings.pace().timeout));
+        self.due = Some(self.clock.now().plus(self.settings.pace().timeout));
         self.exchange = Some(exchange);
         self.outputs.push_back(TrustOutput::Request { id: self.last, subject, bytes: Bytes::from(bytes) });
     }

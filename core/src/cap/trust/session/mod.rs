@@ -15,6 +15,7 @@ pub(crate) mod output;
 mod request;
 pub(crate) mod state;
 mod verify;
+mod wall;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -28,6 +29,7 @@ use crate::cap::signature::host::Verifier;
 use crate::cap::wire::codec::write::MapOrder;
 use crate::cap::wire::handshake::Handshake;
 use crate::cap::wire::subject::ComponentId;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -46,7 +48,7 @@ pub struct TrustSession {
     worker: ComponentId,
     capability: Handshake,
     random: Random,
-    now: Time,
+    clock: Clock,
     state: TrustState,
     /// What is under way.
     exchange: Option<Exchange>,
@@ -82,7 +84,7 @@ impl TrustSession {
             map_order: MapOrder::default(),
             worker,
             random: Random::new(seed),
-            now,
+            clock: Clock::new(now),
             state: TrustState::Idle,
             exchange: None,
             failures: 0,
@@ -101,7 +103,7 @@ impl TrustSession {
 
     /// Returns when [`TrustSession::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let expires_at = self.session.as_ref().map(|session| session.expires_at);
+        let expires_at = self.session.as_ref().map(|session| session.expiry.over());
         [self.due, expires_at].into_iter().flatten().min()
     }
 
@@ -112,7 +114,7 @@ impl TrustSession {
 
     /// Returns the token, if there is one that is valid.
     pub fn token(&self, now: Time) -> Option<&Secret> {
-        self.session.as_ref().filter(|session| session.expires_at > now).map(|session| &session.token)
+        self.session.as_ref().filter(|session| !session.expiry.is_over(now)).map(|session| &session.token)
     }
 
     /// Returns whether jobs may be taken: the last exchange on this connection has not failed and, in the mode `Enforce`,
@@ -133,6 +135,6 @@ impl TrustSession {
 
     /// Advances the time, which never steps back.
     fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
     }
 }

@@ -11,14 +11,15 @@ use crate::cap::wire::packet::{BusPacket, Payload};
 use crate::cap::wire::trust::{
     WorkerHandshakeChallenge, WorkerHandshakeChallengeRequest, WorkerHandshakePurpose, WorkerHandshakeResult,
 };
+use crate::clock::{Clock, Expiry};
 use crate::secret::Secret;
 use crate::time::Time;
 
-/// A token, from when it is valid to when it expires.
+/// A token, and when it expires.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) token: Secret,
-    pub(super) expires_at: Time,
+    pub(super) expiry: Expiry,
 }
 
 /// Opens a packet of the scheduler.
@@ -26,11 +27,11 @@ fn opened(
     bytes: &[u8],
     settings: &TrustSettings,
     verifier: &dyn Verifier,
-    now: Time,
+    wall: Time,
 ) -> Result<BusPacket, TrustFailure> {
     let packet = open_trust(bytes, settings.scheduler_keys(), verifier)?;
     holds(packet.sender_id == settings.names().scheduler_id, "sender_id")?;
-    holds(is_near(packet.created_at.as_ref(), now), "created_at")?;
+    holds(is_near(packet.created_at.as_ref(), wall), "created_at")?;
     Ok(packet)
 }
 
@@ -44,14 +45,14 @@ pub(super) fn check_challenge(
     request: &WorkerHandshakeChallengeRequest,
     settings: &TrustSettings,
     verifier: &dyn Verifier,
-    now: Time,
+    wall: Time,
 ) -> Result<WorkerHandshakeChallenge, TrustFailure> {
-    match opened(bytes, settings, verifier, now)?.payload {
+    match opened(bytes, settings, verifier, wall)?.payload {
         Some(Payload::WorkerHandshakeChallenge(challenge)) => {
             repeats(&challenge, request)?;
             holds(challenge.agent_id == settings.names().agent_id, "agent_id")?;
             holds(challenge.tenant_id == settings.names().tenant_id, "tenant_id")?;
-            is_fresh(&challenge, now)?;
+            is_fresh(&challenge, wall)?;
             Ok(*challenge)
         }
         // A scheduler of ours also says so why there is no challenge.
@@ -80,9 +81,9 @@ fn repeats(
     holds(challenge.sdk_version == request.sdk_version, "sdk_version")
 }
 
-fn is_fresh(challenge: &WorkerHandshakeChallenge, now: Time) -> Result<(), TrustFailure> {
-    holds(is_near(challenge.issued_at.as_ref(), now), "challenge.issued_at")?;
-    holds(is_future(challenge.expires_at.as_ref(), now), "challenge.expires_at")
+fn is_fresh(challenge: &WorkerHandshakeChallenge, wall: Time) -> Result<(), TrustFailure> {
+    holds(is_near(challenge.issued_at.as_ref(), wall), "challenge.issued_at")?;
+    holds(is_future(challenge.expires_at.as_ref(), wall), "challenge.expires_at")
 }
 
 /// Returns the session of an answer to an answered challenge. A session that is renewed has another token than before.
@@ -92,22 +93,23 @@ pub(super) fn check_session(
     before: Option<&Secret>,
     settings: &TrustSettings,
     verifier: &dyn Verifier,
-    now: Time,
+    clock: &Clock,
 ) -> Result<Session, TrustFailure> {
-    let packet = opened(bytes, settings, verifier, now)?;
+    let wall = clock.wall();
+    let packet = opened(bytes, settings, verifier, wall)?;
     let Some(Payload::WorkerHandshakeResult(result)) = packet.payload else { return Err(Rejection::Kind.into()) };
     let WorkerHandshakeResult { challenge: repeated, accepted, rejection_reason, token_expires_at, issued_at, .. } =
         *result;
     // Packets of the handshake have no unknown fields, so equal messages have equal bytes.
     holds(repeated.as_ref() == Some(challenge), "challenge")?;
-    is_fresh(challenge, now)?;
-    holds(is_near(issued_at.as_ref(), now), "issued_at")?;
+    is_fresh(challenge, wall)?;
+    holds(is_near(issued_at.as_ref(), wall), "issued_at")?;
     if !accepted {
         return Err(TrustFailure::Rejected(rejection_reason));
     }
-    let expires_at = token_expires_at.as_ref().and_then(Timestamp::to_time).filter(|at| *at > now);
+    let expires_at = token_expires_at.as_ref().and_then(Timestamp::to_time).filter(|at| *at > wall);
     let expires_at = expires_at.ok_or(TrustFailure::Mismatch("token_expires_at"))?;
     let is_renewal = challenge.purpose == WorkerHandshakePurpose::RENEW;
     holds(!is_renewal || before != Some(&packet.auth_token), "auth_token")?;
-    Ok(Session { token: packet.auth_token, expires_at })
+    Ok(Session { token: packet.auth_token, expiry: Expiry::new(expires_at, clock) })
 }

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::Job;
 use crate::arcp::runtime::host::JobKey;
 use crate::arcp::runtime::timers::Timers;
-use crate::time::{Time, WallOffset};
+use crate::clock::WallOffset;
+use crate::time::Time;
 
 impl Job {
     /// Notes when the lease of the job, which is accepted now, is over.

@@ -1,0 +1,15 @@
+//! What the wall clock shows.
+
+use super::Client;
+use crate::time::Time;
+
+impl Client {
+    /// Notes that the wall clock shows `wall` when it is `now`. Until the first call it shows the time of the inputs.
+    ///
+    /// The wall clock may be set either way. Packets carry what it shows, and those of the production profile are judged by it
+    /// as it is now (spec/19). The time to wait for a job, and pauses before something is sent again, do not follow it.
+    pub fn handle_wall(&mut self, now: Time, wall: Time) {
+        self.advance(now);
+        self.clock.set_wall(wall);
+    }
+}

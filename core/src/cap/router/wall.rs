@@ -1,0 +1,20 @@
+//! What the wall clock shows.
+
+use super::Router;
+use crate::time::Time;
+
+impl Router {
+    /// Notes that the wall clock shows `wall` when it is `now`. Until the first call it shows the time of the inputs.
+    ///
+    /// The wall clock may be set either way. Packets carry what it shows, and those of the production profile are judged by it
+    /// as it is now (spec/19). A trust session is over once it has shown the end of its token (spec/14), and no later than if
+    /// it had not been set back. Records have its time. Deadlines of jobs, missed heartbeats, pauses and ages do not follow it.
+    pub fn handle_wall(&mut self, now: Time, wall: Time) {
+        self.input(now, |this| {
+            this.clock.set_wall(wall);
+            if let Some(trust) = &mut this.trust {
+                trust.handle_wall(now, wall);
+            }
+        });
+    }
+}
