@@ -94,9 +94,9 @@ impl Expiry {
         Expiry { at, over: clock.offset.machine(at) }
     }
 
-    /// Notes that the wall clock was set.
+    /// Notes that the wall clock was set. What it shows to be over is over now.
     pub(crate) fn follow(&mut self, clock: &Clock) {
-        self.over = self.over.min(clock.offset.machine(self.at));
+        self.over = self.over.min(clock.offset.machine(self.at).max(clock.now));
     }
 
     /// Has it be over at `over`, unless it is over earlier.

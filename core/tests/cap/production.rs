@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use nuncio_core::cap::{
     Admission, BusPacket, DecodeError, DecodeLimits, Expected, Freshness, Keyring, MalformedPacket, MapOrder,
-    NotAdmitted, Opened, P256Verifier, ProfileFault, Rejection, ReplayWindow, Secret, Unsignable, open_production,
-    seal_production,
+    NotAdmitted, Opened, P256Verifier, ProfileFault, Rejection, ReplayWindow, Secret, Timestamp, Unsignable,
+    open_production, seal_production,
 };
 use nuncio_core::time::Time;
 
@@ -141,4 +141,64 @@ fn s19_a_packet_is_admitted_once_within_a_bounded_window() {
     assert!(window.is_empty());
     assert_eq!(window.admit(now, &result), Ok(Admission::First));
     assert_eq!(window.len(), 1);
+}
+
+/// A packet with a message id and an expiry of its own.
+fn expiring(message: u8, expires_at: Time) -> Opened {
+    let fixture = production("job_request");
+    let mut packet = BusPacket::decode(&fixture.packet(), &DecodeLimits::default()).unwrap();
+    let metadata = packet.signature_metadata.as_mut().unwrap();
+    metadata.message_id = vec![message; 16];
+    metadata.expires_at = Some(Timestamp::from_time(expires_at));
+    let sealed = seal_production(packet, MapOrder::Lexicographic, &signer()).unwrap();
+    let made = Time(expires_at.0 - 120_000_000);
+    open_production(&sealed, &expected("job.echo", &keys("server-1")), made, &P256Verifier).unwrap()
+}
+
+/// When packets of these tests are made.
+const MADE: Time = Time(1_779_000_000_000_000);
+const HOUR: u64 = 3_600;
+
+#[test]
+fn s19_a_packet_that_was_seen_is_refused_however_the_wall_clock_is_set() {
+    let first = expiring(1, MADE.plus_secs(120));
+    // The wall clock is set ahead and back, and packets come meanwhile.
+    let mut window = ReplayWindow::new(100);
+    assert_eq!(window.admit(MADE, &first), Ok(Admission::First));
+    let ahead = MADE.plus_secs(HOUR);
+    assert_eq!(window.admit(ahead, &first), Err(NotAdmitted::Expired));
+    assert_eq!(window.admit(ahead, &expiring(2, ahead.plus_secs(120))), Ok(Admission::First));
+    assert!(window.len() == 1, "the first packet has expired");
+    for seconds in [1, 60, 129] {
+        assert_eq!(window.admit(MADE.plus_secs(seconds), &first), Ok(Admission::Duplicate), "{seconds} s");
+    }
+    // It shows an hour too much from the beginning, is set right, and an hour passes.
+    let mut window = ReplayWindow::new(100);
+    let early = expiring(1, ahead.plus_secs(120));
+    assert_eq!(window.admit(ahead, &early), Ok(Admission::First));
+    assert_eq!(window.admit(ahead.plus_secs(600), &expiring(2, ahead.plus_secs(700))), Ok(Admission::First));
+    for minutes in 0..70 {
+        let wall = MADE.plus_secs(minutes * 60);
+        let own = expiring(100 + u8::try_from(minutes).unwrap(), wall.plus_secs(120));
+        assert_eq!(window.admit(wall, &own), Ok(Admission::First), "packets are admitted meanwhile: {minutes} min");
+        let again = window.admit(wall, &early);
+        assert!(again == Ok(Admission::Duplicate) || again == Err(NotAdmitted::Expired), "{minutes} min: {again:?}");
+    }
+}
+
+#[test]
+fn s19_a_packet_whose_place_was_needed_is_refused_when_the_wall_clock_is_set_back() {
+    let mut window = ReplayWindow::new(2);
+    let packets: Vec<Opened> = (0..5).map(|at| expiring(at, MADE.plus_secs(120 + 400 * u64::from(at)))).collect();
+    for (at, packet) in (0..).zip(&packets) {
+        assert_eq!(window.admit(MADE.plus_secs(400 * at), packet), Ok(Admission::First));
+    }
+    for (at, packet) in (0..).zip(&packets) {
+        let again = window.admit(MADE.plus_secs(400 * at), packet);
+        let expected = if at < 3 { Err(NotAdmitted::Expired) } else { Ok(Admission::Duplicate) };
+        assert_eq!(again, expected, "packet {at} at its own time");
+    }
+    // What expires later than everything that was forgotten is admitted.
+    let next = expiring(9, MADE.plus_secs(120 + 400 * 2 + 1));
+    assert_eq!(window.admit(MADE.plus_secs(400 * 2), &next), Ok(Admission::First));
 }

@@ -51,9 +51,14 @@ impl Client {
     fn open(&mut self, subject: &Subject, bytes: &[u8]) -> Result<Option<BusPacket>, Rejection> {
         let verifier = &*self.config.verifier;
         match (&mut self.production, &self.config.production) {
-            (Some(packets), Some(production)) => {
-                packets.open(subject, bytes, self.clock.wall(), verifier, |sender| production.peers.of(sender), |_| Ok(()))
-            }
+            (Some(packets), Some(production)) => packets.open(
+                subject,
+                bytes,
+                self.clock.wall(),
+                verifier,
+                |sender| production.peers.of(sender),
+                |_| Ok(()),
+            ),
             _ => open(bytes, &self.config.reading, verifier).map(Some),
         }
     }

@@ -11,7 +11,8 @@ impl Worker {
     pub(super) fn alert(&mut self, subject: &Subject, bytes: &[u8], reason: &RefusedPacket) {
         let Some(code) = reason.code().filter(|_| !is_of_others(subject, reason)) else { return };
         let limits = &self.config.limits;
-        if !self.outbox.is_connected() || !self.alerts.admit(self.clock.now(), self.config.alert_window, limits.alerts) {
+        if !self.outbox.is_connected() || !self.alerts.admit(self.clock.now(), self.config.alert_window, limits.alerts)
+        {
             return;
         }
         let refusal = Refusal { subject, bytes, code, message: alloc::format!("{reason}") };

@@ -18,7 +18,8 @@ impl Client {
                 Some((token, number)) => {
                     let deadline = self.clock.now().plus(self.config.request_timeout);
                     for call in ready {
-                        let Some((id, entry)) = self.calls.send(call, number, self.clock.now(), deadline, &mut self.timers)
+                        let Some((id, entry)) =
+                            self.calls.send(call, number, self.clock.now(), deadline, &mut self.timers)
                         else {
                             continue;
                         };

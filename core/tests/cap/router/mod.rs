@@ -14,4 +14,7 @@ mod support;
 mod together;
 #[cfg(feature = "p256")]
 mod trust;
+mod wall;
+#[cfg(feature = "p256")]
+mod wall_production;
 mod workers;

@@ -74,14 +74,14 @@ fn worker() -> Worker {
 }
 
 /// All parties, and a bus that loses nothing.
-struct World {
-    router: Router,
-    worker: Worker,
-    clients: [Client; 2],
-    now: Time,
+pub(super) struct World {
+    pub(super) router: Router,
+    pub(super) worker: Worker,
+    pub(super) clients: [Client; 2],
+    pub(super) now: Time,
     bus: VecDeque<(Subject, Bytes)>,
     /// Every packet that was published.
-    seen: Vec<(Subject, Bytes)>,
+    pub(super) seen: Vec<(Subject, Bytes)>,
     records: Vec<(u64, RouterRecord)>,
     said: Vec<String>,
     /// Whether the worker ends jobs.
@@ -91,7 +91,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         let mut world = World {
             router: Router::new(router_config(), [5; 32], START),
             worker: worker(),
@@ -113,12 +113,12 @@ impl World {
         world
     }
 
-    fn take(&mut self) -> Vec<String> {
+    pub(super) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.said)
     }
 
     /// Carries packets until there are none.
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         loop {
             self.poll();
             let Some((subject, bytes)) = self.bus.pop_front() else { return };
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, subject: &Subject, bytes: &[u8]) {
+    pub(super) fn deliver(&mut self, subject: &Subject, bytes: &[u8]) {
         self.router.handle_packet(self.now, subject, bytes, None);
         if matches!(subject, Subject::Topic(_) | Subject::Direct(_) | Subject::JobCancel) {
             self.worker.handle_packet(self.now, subject, bytes);
@@ -189,7 +189,7 @@ impl World {
         reply
     }
 
-    fn submit(&mut self, client: usize, id: &str) -> Vec<String> {
+    pub(super) fn submit(&mut self, client: usize, id: &str) -> Vec<String> {
         let request = JobRequest { job_id: id.into(), topic: "job.echo".into(), ..JobRequest::default() };
         self.clients[client].submit(self.now, request, "trace", None).unwrap();
         self.run();
@@ -197,18 +197,18 @@ impl World {
     }
 
     /// The packets that were published on a subject.
-    fn on(&self, subject: &Subject) -> Vec<Bytes> {
+    pub(super) fn on(&self, subject: &Subject) -> Vec<Bytes> {
         self.seen.iter().filter(|(on, _)| on == subject).map(|(_, bytes)| bytes.clone()).collect()
     }
 
-    fn again(&mut self, subject: &Subject, bytes: &[u8]) -> Vec<String> {
+    pub(super) fn again(&mut self, subject: &Subject, bytes: &[u8]) -> Vec<String> {
         self.deliver(subject, bytes);
         self.run();
         self.take()
     }
 
     /// Lets time pass at the router.
-    fn wait(&mut self, secs: u64) {
+    pub(super) fn wait(&mut self, secs: u64) {
         self.now = self.now.plus_secs(secs);
         self.router.handle_timeout(self.now);
         self.clients.iter_mut().for_each(|client| client.handle_timeout(self.now));
@@ -220,7 +220,7 @@ fn decode(bytes: &[u8]) -> BusPacket {
     BusPacket::decode(bytes, &DecodeLimits::default()).unwrap()
 }
 
-fn direct() -> Subject {
+pub(super) fn direct() -> Subject {
     Subject::Direct(id("w"))
 }
 

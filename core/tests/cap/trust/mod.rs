@@ -5,4 +5,5 @@ mod production;
 mod rejections;
 mod session;
 pub(crate) mod support;
+mod wall;
 mod worker;

@@ -15,3 +15,4 @@ mod signs;
 mod signed;
 mod stored;
 mod support;
+mod wall;
