@@ -100,7 +100,6 @@ impl Expiry {
     }
 
     /// Has it be over at `over`, unless it is over earlier.
-    #[cfg(feature = "cap")]
     pub(crate) fn limit(&mut self, over: Time) {
         self.over = self.over.min(over);
     }

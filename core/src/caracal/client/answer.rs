@@ -112,6 +112,6 @@ impl Client {
 
     /// Records the lease of a session, and when it is renewed next.
     fn hold(&mut self, session: &SessionId, lease: Lease) {
-        self.sessions.lease(session, lease, &self.config, self.clock.now(), &mut self.random, &mut self.timers);
+        self.sessions.lease(session, lease, &self.config, &self.clock, &mut self.random, &mut self.timers);
     }
 }

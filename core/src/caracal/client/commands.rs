@@ -92,7 +92,7 @@ impl Client {
     pub fn token(&mut self, now: Time, token: BearerToken, expires_at: Option<Time>) {
         self.advance(now);
         let expires_at = expires_at.or_else(|| token.expires_at());
-        if !self.tokens.supply(&self.config, self.clock.now(), token, expires_at, &mut self.timers) {
+        if !self.tokens.supply(&self.config, &self.clock, token, expires_at, &mut self.timers) {
             self.fail_without_token();
         }
         self.flush();

@@ -42,7 +42,7 @@ impl Client {
             return session.into_iter().for_each(|session| self.lose(&session, EndReason::LeaseLost));
         }
         let verdict = retry::refused(&self.config, entry, &fault);
-        let delay = retry_after.and_then(|value| retry_after::delay(value, self.clock.now()));
+        let delay = retry_after.and_then(|value| retry_after::delay(value, self.clock.wall()));
         self.carry_out(call, verdict, delay, CallFailure::Refused(fault));
     }
 

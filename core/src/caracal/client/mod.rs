@@ -36,10 +36,12 @@ mod sessions;
 mod timeout;
 mod timers;
 mod tokens;
+mod wall;
 
 use alloc::collections::VecDeque;
 use core::fmt;
 
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::time::Time;
 use calls::Calls;
@@ -77,7 +79,7 @@ use tokens::Tokens;
 pub struct Client {
     config: ClientConfig,
     random: Random,
-    now: Time,
+    clock: Clock,
     closing: Closing,
     tokens: Tokens,
     calls: Calls,
@@ -103,7 +105,7 @@ impl Client {
         Client {
             config,
             random: Random::new(seed),
-            now,
+            clock: Clock::new(now),
             closing: Closing::Open,
             tokens: Tokens::new(),
             calls: Calls::default(),
@@ -136,7 +138,7 @@ impl Client {
 
     /// Takes the present time of an input. Time never steps back.
     fn advance(&mut self, now: Time) {
-        self.clock.now() = self.clock.now().max(now);
+        self.clock.advance(now);
     }
 
     fn emit(&mut self, event: ClientEvent) {

@@ -12,6 +12,7 @@ use super::config::ClientConfig;
 use super::event::ClientTimer;
 use super::timers::{Deadline, Timers};
 use crate::caracal::wire::token::BearerToken;
+use crate::clock::{Clock, Expiry};
 use crate::state::transitions;
 use crate::time::{Time, micros};
 
@@ -22,8 +23,10 @@ pub(super) struct Tokens {
     token: Option<BearerToken>,
     /// How many tokens there were.
     number: u64,
-    /// When the token is to be replaced.
-    replace_at: Option<Time>,
+    /// When the token expires, if that is known.
+    expiry: Option<Expiry>,
+    /// How long before that it is to be replaced, in microseconds.
+    margin: u64,
     /// Whether the coordinator has refused the last token.
     rejected: bool,
     deadline: Deadline,
@@ -53,22 +56,23 @@ impl Tokens {
             phase: Phase::Missing,
             token: None,
             number: 0,
-            replace_at: None,
+            expiry: None,
+            margin: 0,
             rejected: false,
             deadline: Deadline::new(ClientTimer::Token, 0),
         }
     }
 
-    /// Takes a token that expires at `expires_at`. Returns false, and takes nothing, if it has expired.
+    /// Takes a token that expires when the wall clock shows `expires_at`. Returns false, and takes nothing, if it has expired.
     pub(super) fn supply(
         &mut self,
         config: &ClientConfig,
-        now: Time,
+        clock: &Clock,
         token: BearerToken,
         expires_at: Option<Time>,
         timers: &mut Timers,
     ) -> bool {
-        let lifetime = expires_at.map(|at| at.since(now));
+        let lifetime = expires_at.map(|at| at.since(clock.wall()));
         if lifetime == Some(0) {
             return false;
         }
@@ -76,8 +80,8 @@ impl Tokens {
         if !self.phase.supply() && self.phase != Phase::Valid {
             return false;
         }
-        let used = |lifetime: u64| lifetime.saturating_sub(micros(config.token_margin).min(lifetime / 2));
-        self.replace_at = lifetime.map(|lifetime| now.plus_micros(used(lifetime)));
+        self.expiry = expires_at.map(|at| Expiry::new(at, clock));
+        self.margin = lifetime.map_or(0, |lifetime| micros(config.token_margin).min(lifetime / 2));
         self.token = Some(token);
         self.number = self.number.saturating_add(1);
         self.rejected = false;
@@ -87,10 +91,18 @@ impl Tokens {
 
     /// Returns the token and its number. `None` if another one is needed.
     pub(super) fn current(&mut self, now: Time) -> Option<(&BearerToken, u64)> {
-        if self.replace_at.is_some_and(|at| at <= now) && self.phase.lapse() {
+        let is_old = self.expiry.is_some_and(|expiry| expiry.is_over(now.plus_micros(self.margin)));
+        if is_old && self.phase.lapse() {
             self.token = None;
         }
         self.token.as_ref().map(|token| (token, self.number))
+    }
+
+    /// Notes that the wall clock was set.
+    pub(super) fn follow_wall(&mut self, clock: &Clock) {
+        if let Some(expiry) = &mut self.expiry {
+            expiry.follow(clock);
+        }
     }
 
     /// Asks for a token. Returns whether the question is new, and whether the last token was refused.

@@ -15,7 +15,7 @@ impl Coordinator {
     pub(super) fn commit(&mut self, key: ZoneKey, change: Change) {
         let Some(zone) = usize::try_from(key).ok().and_then(|at| self.zones.get_mut(at)) else { return };
         let id = zone.config().id.clone();
-        let record = CoordinatorRecord { zone: id.clone(), at: self.clock.now(), change };
+        let record = CoordinatorRecord { zone: id.clone(), at: self.clock.now(), wall: self.clock.wall(), change };
         let unused = authorities(zone, &record.change);
         if !zone.apply(&self.config, &record, &mut self.timers) {
             return;
@@ -57,6 +57,7 @@ fn authorities(zone: &super::zone::Zone, change: &Change) -> BTreeSet<AuthorityI
         | Change::Resumed { .. }
         | Change::Leased { .. }
         | Change::Delegated { .. }
+        | Change::Expired { .. }
         | Change::Forgotten { .. } => BTreeSet::new(),
     }
 }
@@ -93,7 +94,7 @@ fn events(zone: &ZoneId, change: &Change) -> Vec<CoordinatorEvent> {
             let ended = ended.map(|(session, reason)| CoordinatorEvent::Ended { zone: zone(), session, reason });
             revoked.chain(ended).collect()
         }
-        Change::Leased { .. } | Change::Forgotten { .. } => Vec::new(),
+        Change::Leased { .. } | Change::Expired { .. } | Change::Forgotten { .. } => Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ impl Coordinator {
             .map_err(|invalid| Refusal::InvalidConstraint(invalid.0))?;
         let stated = body.expires_at.or(limits.expires_at);
         let ttl = if is_head { limits.ttl } else { body.ttl.map(crate::caracal::wire::request::spawn::Ttl::secs) };
-        let lifetime = ttl.map(|secs| self.clock.now().plus_secs(u64::from(secs)));
+        let lifetime = ttl.map(|secs| self.clock.wall().plus_secs(u64::from(secs)));
         let expires_at = stated.or(lifetime).ok_or(Refusal::ExpiryRequired)?;
         if !caller.owns(&body.issuer) && !caller.may("delegate_from", &body.issuer) {
             return Err(Refusal::IssuerOwnership);
@@ -53,7 +53,7 @@ impl Coordinator {
         }
         if is_head {
             check_broad(caller, &body, &mut limits)?;
-        } else if expires_at <= self.clock.now() {
+        } else if expires_at <= self.clock.wall() {
             return Err(Refusal::EdgeExpired);
         }
         let asked = delegation_digest(caller, &body, &limits, stated);
@@ -72,7 +72,7 @@ impl Coordinator {
         if zone.edges().leads(target, source) {
             return Err(Refusal::Cycle);
         }
-        if expires_at <= self.clock.now() {
+        if expires_at <= self.clock.wall() {
             return Err(Refusal::EdgeExpired);
         }
         if zone.edges().active_count() >= self.config.limits.edges_per_zone {
@@ -91,7 +91,7 @@ impl Coordinator {
             limits,
             hops: narrowed.hops,
             expires_at,
-            at: self.clock.now(),
+            at: self.clock.wall(),
             epoch,
         };
         let zone = self.zone(key).ok_or(Refusal::EndpointNotFound)?;

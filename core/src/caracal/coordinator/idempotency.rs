@@ -148,7 +148,7 @@ impl Coordinator {
             Purpose::Spawn if is_generated => self.config.generated_receipt_retention,
             Purpose::Spawn | Purpose::Delegation => self.config.receipt_retention,
         };
-        let expires_at = self.clock.now().plus(retention);
+        let expires_at = self.clock.wall().plus(retention);
         Receipt { key, request: asked, body: answer.into(), expires_at }
     }
 

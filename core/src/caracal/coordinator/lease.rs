@@ -49,13 +49,13 @@ impl Coordinator {
         }
         if self.config.is_head() {
             let generation = session.generation();
-            let until = self.clock.now().plus(self.config.lease);
+            let until = self.clock.wall().plus(self.config.lease);
             self.commit(key, Change::Leased { session: id, generation, until });
         }
         let zone = self.zone(key).ok_or(Refusal::SessionNotFound)?;
         let session = zone.sessions().get(id).ok_or(Refusal::SessionNotFound)?;
         let row = session.row(&zone.config().id);
-        Ok(Reply::json(200, row.beaten(self.config.generation, self.clock.now(), body.active_invocations)))
+        Ok(Reply::json(200, row.beaten(self.config.generation, self.clock.wall(), body.active_invocations)))
     }
 
     pub(super) fn acquire_lease(&mut self, key: ZoneKey, caller: &Principal, id: Uuid) -> Result<Reply, Refusal> {
@@ -73,7 +73,7 @@ impl Coordinator {
         }
         check_own_authority(caller)?;
         let generation = session.generation().saturating_add(1);
-        self.commit(key, Change::Leased { session: id, generation, until: self.clock.now().plus(self.config.lease) });
+        self.commit(key, Change::Leased { session: id, generation, until: self.clock.wall().plus(self.config.lease) });
         let zone = self.zone(key).ok_or(Refusal::SessionNotFound)?;
         let session = zone.sessions().get(id).ok_or(Refusal::SessionNotFound)?;
         Ok(Reply::json(200, session.row(&zone.config().id).leased()))

@@ -7,6 +7,7 @@
 //!                        |              attenuation.rs, idempotency.rs
 //!                        |
 //!  handle_timeout     timeout.rs    lifetimes, leases, retention
+//!  handle_wall        wall.rs       edges that are over because the clock was set
 //!  host               host.rs       what a session may do; the end of an authority record
 //!                        |
 //!                     commit.rs     a change is a record: it is stored, applied, and becomes events
@@ -44,6 +45,7 @@ mod terminate;
 mod timeout;
 mod timers;
 pub(crate) mod tokens;
+mod wall;
 mod zone;
 
 use alloc::sync::Arc;
@@ -55,6 +57,7 @@ use self::ids::NewIds;
 use self::outputs::Outputs;
 use self::timers::{Timers, ZoneKey};
 use self::zone::Zone;
+use crate::clock::Clock;
 use crate::time::Time;
 
 /// A coordinator.
@@ -103,7 +106,7 @@ use crate::time::Time;
 #[derive(Clone, Debug)]
 pub struct Coordinator {
     config: Arc<CoordinatorConfig>,
-    now: Time,
+    clock: Clock,
     ids: NewIds,
     /// In the order of their ids.
     zones: Vec<Zone>,
@@ -121,7 +124,7 @@ impl Coordinator {
         let zones = (0..).zip(zones).map(|(key, zone)| Zone::new(key, zone)).collect();
         Coordinator {
             config: Arc::new(config),
-            now,
+            clock: Clock::new(now),
             ids: NewIds::new(seed),
             zones,
             timers: Timers::default(),
@@ -162,11 +165,16 @@ impl Coordinator {
 
     /// Takes the present time of an input. Time never steps back.
     fn advance(&mut self, now: Time) {
-        self.clock.now() = self.clock.now().max(now);
+        self.clock.advance(now);
     }
 
     fn zone(&self, key: ZoneKey) -> Option<&Zone> {
         self.zones.get(usize::try_from(key).ok()?)
+    }
+
+    /// Returns the keys of all zones.
+    fn zone_keys(&self) -> core::ops::Range<ZoneKey> {
+        0..u32::try_from(self.zones.len()).unwrap_or(u32::MAX)
     }
 
     fn zone_key(&self, id: &str) -> Option<ZoneKey> {

@@ -9,6 +9,7 @@ use super::record::Receipt;
 use super::timers::{Deadline, Timers, ZoneKey};
 use crate::caracal::wire::ids::ApplicationId;
 use crate::digest::Digest;
+use crate::time::Time;
 
 /// What a key was used for. The keys of sessions and edges, and those of two applications, do not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,18 +51,18 @@ impl Receipts {
         self.bytes
     }
 
-    /// Adds a receipt.
+    /// Adds a receipt, which is valid until `until`.
     pub(super) fn add(
         &mut self,
-        zone: ZoneKey,
-        id: Uuid,
+        (zone, id): (ZoneKey, Uuid),
         purpose: Purpose,
         application: &ApplicationId,
         receipt: Box<Receipt>,
+        until: Time,
         timers: &mut Timers,
     ) {
         let mut deadline = Deadline::new(CoordinatorTimer::Receipt, zone, id);
-        deadline.set(receipt.expires_at, timers);
+        deadline.set(until, timers);
         self.bytes = self.bytes.saturating_add(size(&receipt));
         self.keys.entry((purpose, receipt.key)).or_default().insert(application.clone(), id);
         self.map.insert(id, Entry { receipt, application: application.clone(), purpose, deadline });

@@ -4,6 +4,7 @@ use super::Coordinator;
 use super::config::CoordinatorConfig;
 use super::ids::{NewIds, Uuid};
 use super::record::CoordinatorRecord;
+use crate::clock::Clock;
 use crate::time::Time;
 
 /// A summary of a restore.
@@ -18,7 +19,8 @@ pub struct CoordinatorRestored {
     /// Records that were skipped because they do not fit those before them, exceed a limit of the configuration, or belong
     /// to a zone or an application that is not configured.
     pub ignored: u64,
-    /// The time of the coordinator: the given one, or the time of the latest record if the clock was set back since.
+    /// The time of the coordinator, from which on it is given times: that of the latest record, and what has passed since by the
+    /// wall clock. It is the given one if there is no record or the wall clock was never set.
     pub now: Time,
 }
 
@@ -26,7 +28,7 @@ impl Coordinator {
     /// Returns a coordinator that continues where the one that made these records has stopped.
     ///
     /// `records` are those of its [`Store`](super::event::CoordinatorOutput::Store)s with their numbers, as far as they
-    /// are durable. What was over while no coordinator ran ends now, with outputs and stores as usual; the leases of
+    /// are durable. `now` is what the wall clock shows. What was over while no coordinator ran ends now, with outputs and stores as usual; the leases of
     /// services are not extended.
     ///
     /// The function is total. A record that does not fit is skipped and counted. The limits of `config` hold for any
@@ -39,7 +41,8 @@ impl Coordinator {
     ) -> (Coordinator, CoordinatorRestored) {
         let mut coordinator = Coordinator::new(config, seed, now);
         let mut restored = CoordinatorRestored::default();
-        let (mut greatest, mut latest) = (Uuid::MIN, now);
+        let mut greatest = Uuid::MIN;
+        coordinator.clock = Clock::new(Time::default());
         for (seq, record) in records {
             if seq <= restored.last_store {
                 restored.repeated = restored.repeated.saturating_add(1);
@@ -47,7 +50,7 @@ impl Coordinator {
             }
             restored.last_store = seq;
             greatest = greatest.max(record.greatest_id());
-            latest = latest.max(record.at);
+            coordinator.pass(record.at, record.wall);
             coordinator.lapse_unrecorded(record.at);
             if coordinator.restore_record(&record) {
                 restored.applied = restored.applied.saturating_add(1);
@@ -57,13 +60,25 @@ impl Coordinator {
         }
         coordinator.ids = NewIds::resume(seed, greatest);
         coordinator.outputs.continue_after(restored.last_store);
-        coordinator.now = latest;
-        restored.now = latest;
+        // How long no coordinator ran is known by the wall clock alone.
+        let away = now.since(coordinator.clock.wall());
+        coordinator.pass(coordinator.clock.now().plus_micros(away), now);
+        restored.now = coordinator.clock.now();
         coordinator.lapse();
-        for key in 0..u32::try_from(coordinator.zones.len()).unwrap_or(u32::MAX) {
+        for key in coordinator.zone_keys() {
             coordinator.forget_surplus(key);
         }
         (coordinator, restored)
+    }
+
+    /// Moves on to a time at which the wall clock showed `wall`.
+    fn pass(&mut self, now: Time, wall: Time) {
+        let before = self.clock.offset();
+        self.clock.advance(now);
+        self.clock.set_wall(wall);
+        if self.clock.offset() != before {
+            self.follow_walls();
+        }
     }
 
     fn restore_record(&mut self, record: &CoordinatorRecord) -> bool {

@@ -70,8 +70,8 @@ impl Coordinator {
             depth,
             ttl_secs: (!is_service).then_some(body.ttl.unwrap_or(self.config.default_ttl).secs()),
             metadata: crate::json::on_one_line(metadata).into(),
-            at: self.clock.now(),
-            lease_until: is_service.then(|| self.clock.now().plus(self.config.lease)),
+            at: self.clock.wall(),
+            lease_until: is_service.then(|| self.clock.wall().plus(self.config.lease)),
         };
         let inherited = inherited.map(|parent| EdgeCreated {
             id: self.ids.next(self.clock.now()),
@@ -80,7 +80,7 @@ impl Coordinator {
             issuer: parent.receiver.clone(),
             receiver: application.clone(),
             parent: Some(parent.id),
-            at: self.clock.now(),
+            at: self.clock.wall(),
             epoch,
             ..parent
         });

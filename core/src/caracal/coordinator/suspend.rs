@@ -44,7 +44,7 @@ impl Coordinator {
             return Err(Refusal::NotSuspended);
         }
         let reply = Reply::json(200, counted("resumed", sessions.len()));
-        self.commit(key, Change::Resumed { sessions, until: self.clock.now().plus(self.config.lease) });
+        self.commit(key, Change::Resumed { sessions, until: self.clock.wall().plus(self.config.lease) });
         Ok(reply)
     }
 }

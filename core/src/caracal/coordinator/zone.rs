@@ -8,9 +8,10 @@ use super::edges::{Edge, Edges};
 use super::ids::Uuid;
 use super::receipts::{Purpose, Receipts};
 use super::record::{Change, CoordinatorRecord, SessionEnded};
-use super::sessions::Sessions;
+use super::sessions::{LeaseEnd, Sessions};
 use super::timers::{Timers, ZoneKey};
 use crate::caracal::wire::ids::ApplicationId;
+use crate::clock::Clock;
 use crate::time::Time;
 
 /// A zone.
@@ -143,7 +144,7 @@ impl Zone {
         record: &CoordinatorRecord,
         timers: &mut Timers,
     ) -> bool {
-        let at = record.at;
+        let (at, wall) = (record.at, record.wall);
         let forget_at = at.plus(config.retention);
         match &record.change {
             Change::Opened { session, inherited, receipt } => {
@@ -156,17 +157,18 @@ impl Zone {
                 if !has_room || !self.has(&session.application) {
                     return false;
                 }
-                if !self.sessions.open(self.key, session.clone(), timers) {
+                if !self.sessions.open(self.key, session.clone(), record, timers) {
                     return false;
                 }
                 if let Some(edge) = inherited {
                     self.epoch = self.epoch.max(edge.epoch);
                     // The session is new, so that its edge is the first one.
-                    let _ = self.edges.create(self.key, edge.clone(), timers);
+                    let _ = self.edges.create(self.key, edge.clone(), &record.clock(), timers);
                 }
                 if let Some(receipt) = receipt {
                     let (id, application) = (session.id, &session.application);
-                    self.receipts.add(self.key, id, Purpose::Spawn, application, receipt.clone(), timers);
+                    let until = record.deadline(receipt.expires_at);
+                    self.receipts.add((self.key, id), Purpose::Spawn, application, receipt.clone(), until, timers);
                 }
                 true
             }
@@ -177,12 +179,18 @@ impl Zone {
                         self.receipts.bytes_held().saturating_add(receipt.body.len()) <= config.limits.receipt_bytes
                     });
                 let is_cycle = self.edges.leads(edge.target, edge.source);
-                if !has_ends || !has_room || is_cycle || !self.edges.create(self.key, edge.clone(), timers) {
+                if !has_ends
+                    || !has_room
+                    || is_cycle
+                    || !self.edges.create(self.key, edge.clone(), &record.clock(), timers)
+                {
                     return false;
                 }
                 self.epoch = self.epoch.max(edge.epoch);
                 if let Some(receipt) = receipt {
-                    self.receipts.add(self.key, edge.id, Purpose::Delegation, &edge.issuer, receipt.clone(), timers);
+                    let (until, issuer) = (record.deadline(receipt.expires_at), &edge.issuer);
+                    let owner = (self.key, edge.id);
+                    self.receipts.add(owner, Purpose::Delegation, issuer, receipt.clone(), until, timers);
                 }
                 true
             }
@@ -191,18 +199,26 @@ impl Zone {
                 sessions.iter().filter(|id| self.sessions.suspend(**id, at, timers)).count() > 0
             }
             Change::Resumed { sessions, until } => {
-                sessions.iter().filter(|id| self.sessions.resume(**id, *until, timers)).count() > 0
+                let lease = LeaseEnd::of(record, *until);
+                sessions.iter().filter(|id| self.sessions.resume(**id, lease, timers)).count() > 0
             }
             Change::Leased { session, generation, until } => {
-                self.sessions.lease(*session, *generation, at, *until, timers)
+                self.sessions.lease(*session, *generation, wall, LeaseEnd::of(record, *until), timers)
             }
             Change::Ended { sessions, edges, epoch } => {
-                let revoked = edges.iter().filter(|id| self.edges.revoke(**id, at, forget_at, timers)).count();
-                let ended = sessions.iter().filter(|end| self.sessions.end(end, at, forget_at, timers)).count();
+                let revoked = edges.iter().filter(|id| self.edges.revoke(**id, wall, forget_at, timers)).count();
+                let ended = sessions.iter().filter(|end| self.sessions.end(end, wall, forget_at, timers)).count();
                 if revoked > 0 {
                     self.epoch = self.epoch.max(*epoch);
                 }
                 revoked > 0 || ended > 0
+            }
+            Change::Expired { edges } => {
+                for edge in edges {
+                    self.edges.expire(*edge, forget_at, timers);
+                }
+                // One that has expired by itself since is over all the same.
+                true
             }
             Change::Forgotten { sessions, edges, epoch } => {
                 self.epoch = self.epoch.max(*epoch);
@@ -216,6 +232,11 @@ impl Zone {
                 true
             }
         }
+    }
+
+    /// Notes that the wall clock was set. Returns the edges that are over because of that.
+    pub(super) fn follow_wall(&mut self, clock: &Clock, timers: &mut Timers) -> Vec<Uuid> {
+        self.edges.follow_wall(clock, timers)
     }
 
     /// Notes that the lifetime of an edge is over. This needs no record, because the edge says itself when it expires.

@@ -11,6 +11,7 @@ use super::timers::{Deadline, Timers};
 use crate::caracal::wire::answer::session::{Lease, SessionStatus};
 use crate::caracal::wire::ids::SessionId;
 use crate::caracal::wire::request::session::LeaseGeneration;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::time::Time;
 use state::Phase;
@@ -86,7 +87,7 @@ impl Sessions {
         id: &SessionId,
         lease: Lease,
         config: &ClientConfig,
-        now: Time,
+        clock: &Clock,
         random: &mut Random,
         timers: &mut Timers,
     ) {
@@ -95,7 +96,9 @@ impl Sessions {
             return;
         }
         session.lease = Some(lease.generation);
-        let end = lease.deadline.unwrap_or_else(|| now.plus(config.lease));
+        let now = clock.now();
+        // The coordinator says it by its clock.
+        let end = lease.deadline.map_or_else(|| now.plus(config.lease), |at| now.plus_micros(at.since(clock.wall())));
         session.end.set(end, timers);
         session.beat.set(next_beat(now, end, random), timers);
     }

@@ -11,6 +11,7 @@ use crate::caracal::coordinator::record::EdgeCreated;
 use crate::caracal::coordinator::timers::{Deadline, Timers, ZoneKey};
 use crate::caracal::wire::answer::write::edge::EdgeRow;
 use crate::caracal::wire::ids::ZoneId;
+use crate::clock::{Clock, Expiry};
 use crate::time::Time;
 
 /// An edge: a session passes scopes on to another one.
@@ -19,21 +20,32 @@ pub(crate) struct Edge {
     facts: Arc<EdgeCreated>,
     standing: Standing,
     revoked_at: Option<Time>,
+    expiry: Expiry,
     lifetime: Deadline,
     forget: Deadline,
 }
 
 impl Edge {
-    pub(super) fn create(zone: ZoneKey, facts: Arc<EdgeCreated>, timers: &mut Timers) -> Edge {
+    /// Returns a new edge, which is over no later than `limit`.
+    pub(super) fn create(
+        zone: ZoneKey,
+        facts: Arc<EdgeCreated>,
+        clock: &Clock,
+        limit: Option<Time>,
+        timers: &mut Timers,
+    ) -> Edge {
         let deadline = |timer| Deadline::new(timer, zone, facts.id);
+        let mut expiry = Expiry::new(facts.expires_at, clock);
+        expiry.limit(limit.unwrap_or(Time::MAX));
         let mut edge = Edge {
             standing: Standing::Active,
             revoked_at: None,
+            expiry,
             lifetime: deadline(CoordinatorTimer::Edge),
             forget: deadline(CoordinatorTimer::EndedEdge),
             facts,
         };
-        edge.lifetime.set(edge.facts.expires_at, timers);
+        edge.lifetime.set(edge.expiry.over(), timers);
         edge
     }
 
@@ -49,6 +61,22 @@ impl Edge {
         self.standing == Standing::Revoked
     }
 
+    /// Returns when it is over, in the time of the coordinator.
+    pub(super) fn over(&self) -> Time {
+        self.expiry.over()
+    }
+
+    /// Notes that the wall clock was set. Returns whether the edge is over because of that.
+    pub(super) fn follow_wall(&mut self, clock: &Clock, timers: &mut Timers) -> bool {
+        let before = self.expiry;
+        self.expiry.follow(clock);
+        if !self.is_active() || before == self.expiry {
+            return false;
+        }
+        self.lifetime.set(self.expiry.over(), timers);
+        self.expiry.is_over(clock.now())
+    }
+
     pub(super) fn expire(&mut self, forget_at: Time, timers: &mut Timers) -> bool {
         let expired = self.standing.expire();
         if expired {
@@ -58,10 +86,10 @@ impl Edge {
         expired
     }
 
-    pub(super) fn revoke(&mut self, now: Time, forget_at: Time, timers: &mut Timers) -> bool {
+    pub(super) fn revoke(&mut self, wall: Time, forget_at: Time, timers: &mut Timers) -> bool {
         let revoked = self.standing.revoke();
         if revoked {
-            self.revoked_at = Some(now);
+            self.revoked_at = Some(wall);
             self.lifetime.clear(timers);
             self.forget.set(forget_at, timers);
         }

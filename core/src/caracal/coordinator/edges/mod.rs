@@ -12,6 +12,7 @@ pub(super) use edge::{Edge, first_row};
 use super::ids::Uuid;
 use super::record::EdgeCreated;
 use super::timers::{Timers, ZoneKey};
+use crate::clock::Clock;
 use crate::time::Time;
 
 /// The edges that are active, and the latest of those that are not any more.
@@ -99,13 +100,21 @@ impl Edges {
         path
     }
 
-    /// Adds an edge.
-    pub(super) fn create(&mut self, zone: ZoneKey, facts: Arc<EdgeCreated>, timers: &mut Timers) -> bool {
+    /// Adds an edge at the time of `clock`.
+    pub(super) fn create(
+        &mut self,
+        zone: ZoneKey,
+        facts: Arc<EdgeCreated>,
+        clock: &Clock,
+        timers: &mut Timers,
+    ) -> bool {
         let (id, source, target, parent) = (facts.id, facts.source, facts.target, facts.parent);
         if source == target || parent == Some(id) || self.map.contains_key(&id) {
             return false;
         }
-        let edge = Edge::create(zone, facts, timers);
+        // The wall clock may have been set back since the edge was created that this one follows.
+        let limit = parent.and_then(|parent| self.map.get(&parent)).map(Edge::over);
+        let edge = Edge::create(zone, facts, clock, limit, timers);
         self.bytes = self.bytes.saturating_add(edge.bytes_held());
         self.active = self.active.saturating_add(1);
         self.map.insert(id, edge);
@@ -115,6 +124,12 @@ impl Edges {
             self.after.entry(parent).or_default().insert(id);
         }
         true
+    }
+
+    /// Notes that the wall clock was set. Returns the edges that are over because of that.
+    pub(super) fn follow_wall(&mut self, clock: &Clock, timers: &mut Timers) -> Vec<Uuid> {
+        let over = self.map.iter_mut().filter_map(|(id, edge)| edge.follow_wall(clock, timers).then_some(*id));
+        over.collect()
     }
 
     /// Notes that the lifetime of an edge is over. It is forgotten at `forget_at`.
@@ -128,10 +143,10 @@ impl Edges {
     }
 
     /// Revokes an edge. It is forgotten at `forget_at`.
-    pub(super) fn revoke(&mut self, id: Uuid, now: Time, forget_at: Time, timers: &mut Timers) -> bool {
+    pub(super) fn revoke(&mut self, id: Uuid, wall: Time, forget_at: Time, timers: &mut Timers) -> bool {
         let Some(edge) = self.map.get_mut(&id) else { return false };
         let was_active = edge.is_active();
-        if !edge.revoke(now, forget_at, timers) {
+        if !edge.revoke(wall, forget_at, timers) {
             return false;
         }
         if was_active {

@@ -67,15 +67,21 @@ impl<'a> Log<'a> {
                     gone.extend(sessions.iter().chain(edges).copied());
                     log.forgotten.insert(&record.zone, *number);
                 }
-                Change::Opened { .. } | Change::Resumed { .. } | Change::Delegated { .. } | Change::Ended { .. } => {}
+                Change::Opened { .. }
+                | Change::Resumed { .. }
+                | Change::Delegated { .. }
+                | Change::Ended { .. }
+                | Change::Expired { .. } => {}
             }
         }
-        let is_valid = |receipt: Option<&Receipt>| receipt.is_some_and(|receipt| receipt.expires_at > now);
+        let is_valid = |record: &CoordinatorRecord, receipt: Option<&Receipt>| {
+            receipt.is_some_and(|receipt| record.deadline(receipt.expires_at) > now)
+        };
         // A session is opened after the one above it, so that the way back meets it first.
         for (_, record) in records.iter().rev() {
             match &record.change {
                 Change::Opened { session, inherited, receipt } => {
-                    let is_held = !gone.contains(&session.id) || is_valid(receipt.as_deref());
+                    let is_held = !gone.contains(&session.id) || is_valid(record, receipt.as_deref());
                     if is_held || log.sessions.contains(&session.id) {
                         log.sessions.insert(session.id);
                         log.sessions.extend(session.parent);
@@ -84,7 +90,7 @@ impl<'a> Log<'a> {
                     }
                 }
                 Change::Delegated { edge, receipt } => {
-                    if !gone.contains(&edge.id) || is_valid(receipt.as_deref()) {
+                    if !gone.contains(&edge.id) || is_valid(record, receipt.as_deref()) {
                         log.edges.insert(edge.id);
                         // An edge is created between sessions that are there.
                         log.sessions.extend([edge.source, edge.target]);
@@ -94,6 +100,7 @@ impl<'a> Log<'a> {
                 | Change::Resumed { .. }
                 | Change::Leased { .. }
                 | Change::Ended { .. }
+                | Change::Expired { .. }
                 | Change::Forgotten { .. } => {}
             }
         }
@@ -111,6 +118,7 @@ impl<'a> Log<'a> {
                 sessions.iter().any(|ended| self.sessions.contains(&ended.id))
                     || edges.iter().any(|edge| self.edges.contains(edge))
             }
+            Change::Expired { edges } => edges.iter().any(|edge| self.edges.contains(edge)),
             Change::Forgotten { sessions, edges, .. } => {
                 self.forgotten.get(&record.zone) == Some(&number)
                     || any(sessions)

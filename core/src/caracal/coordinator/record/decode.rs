@@ -86,6 +86,10 @@ impl CoordinatorRecord {
                     epoch: raw.epoch,
                 }
             }
+            "expired" => {
+                let raw: RawExpired<'_> = read(text)?;
+                Change::Expired { edges: ids(&raw.edges)? }
+            }
             "forgotten" => {
                 let raw: RawForgotten<'_> = read(text)?;
                 Change::Forgotten { sessions: ids(&raw.sessions)?, edges: ids(&raw.edges)?, epoch: raw.epoch }
@@ -93,7 +97,8 @@ impl CoordinatorRecord {
             other => return Err(CoordinatorRecordError::Unknown(other.chars().take(64).collect())),
         };
         let zone = ZoneId::new(head.zone.as_str()).map_err(|_| damaged("zone"))?;
-        Ok(CoordinatorRecord { zone, at: time(head.at)?, change })
+        let wall = head.wall.unwrap_or(head.at);
+        Ok(CoordinatorRecord { zone, at: time(head.at)?, wall: time(wall)?, change })
     }
 }
 
@@ -142,6 +147,7 @@ struct Head<'a> {
     #[serde(borrow)]
     zone: Text<'a>,
     at: u64,
+    wall: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -201,6 +207,12 @@ struct RawEnd<'a> {
     expired: bool,
     #[serde(borrow)]
     reason: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct RawExpired<'a> {
+    #[serde(borrow)]
+    edges: Vec<Text<'a>>,
 }
 
 #[derive(Deserialize)]

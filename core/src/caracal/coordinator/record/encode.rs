@@ -19,7 +19,8 @@ impl CoordinatorRecord {
             .value("v", CoordinatorRecord::VERSION)
             .plain("t", self.kind())
             .text("zone", self.zone.as_str())
-            .value("at", self.at.0);
+            .value("at", self.at.0)
+            .opt_value("wall", (self.wall != self.at).then_some(self.wall.0));
         let object = match &self.change {
             Change::Opened { session, inherited, receipt: answered } => object
                 .json("session", &opened(session))
@@ -38,6 +39,7 @@ impl CoordinatorRecord {
                 let sessions = alloc::format!("[{}]", sessions.join(","));
                 object.json("sessions", &sessions).json("edges", &ids(edges)).value("epoch", epoch)
             }
+            Change::Expired { edges } => object.json("edges", &ids(edges)),
             Change::Forgotten { sessions, edges, epoch } => {
                 object.json("sessions", &ids(sessions)).json("edges", &ids(edges)).value("epoch", epoch)
             }

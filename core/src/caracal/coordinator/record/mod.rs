@@ -14,6 +14,7 @@ pub use decode::CoordinatorRecordError;
 use super::ids::Uuid;
 use crate::caracal::wire::ids::{ApplicationId, AuthorityId, ZoneId};
 use crate::caracal::wire::limits::EdgeLimits;
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::time::Time;
 
@@ -22,7 +23,10 @@ use crate::time::Time;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorRecord {
     pub(crate) zone: ZoneId,
+    /// The time of the coordinator.
     pub(crate) at: Time,
+    /// What the wall clock showed then. The times of the change are those of the wall clock.
+    pub(crate) wall: Time,
     pub(crate) change: Change,
 }
 
@@ -59,6 +63,10 @@ pub(crate) enum Change {
         sessions: Vec<SessionEnded>,
         edges: Vec<Uuid>,
         epoch: u64,
+    },
+    /// Edges have expired because the wall clock was set.
+    Expired {
+        edges: Vec<Uuid>,
     },
     /// Sessions and edges that have ended are no longer kept.
     Forgotten {
@@ -140,6 +148,7 @@ impl CoordinatorRecord {
             Change::Leased { .. } => "leased",
             Change::Delegated { .. } => "delegated",
             Change::Ended { .. } => "ended",
+            Change::Expired { .. } => "expired",
             Change::Forgotten { .. } => "forgotten",
         }
     }
@@ -147,6 +156,18 @@ impl CoordinatorRecord {
     /// Returns the zone whose sessions and edges have changed.
     pub const fn zone(&self) -> &ZoneId {
         &self.zone
+    }
+
+    /// Returns the clock of the coordinator when the record was made.
+    pub(crate) fn clock(&self) -> Clock {
+        let mut clock = Clock::new(self.at);
+        clock.set_wall(self.wall);
+        clock
+    }
+
+    /// Returns the time of the coordinator at which an interval ends that ends at `until` by the wall clock of the record.
+    pub(crate) const fn deadline(&self, until: Time) -> Time {
+        self.at.plus_micros(until.since(self.wall))
     }
 
     /// Returns the greatest id of the record, after which new ids continue.
@@ -160,6 +181,7 @@ impl CoordinatorRecord {
             | Change::Resumed { .. }
             | Change::Leased { .. }
             | Change::Ended { .. }
+            | Change::Expired { .. }
             | Change::Forgotten { .. } => Uuid::MIN,
         }
     }

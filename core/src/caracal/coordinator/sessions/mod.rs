@@ -7,10 +7,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(super) use session::{Session, first_row};
+pub(super) use session::{LeaseEnd, Session, first_row};
 
 use super::ids::Uuid;
-use super::record::{SessionEnded, SessionOpened};
+use super::record::{CoordinatorRecord, SessionEnded, SessionOpened};
 use super::timers::{Timers, ZoneKey};
 use crate::caracal::wire::ids::{ApplicationId, AuthorityId};
 use crate::time::Time;
@@ -73,8 +73,14 @@ impl Sessions {
         found
     }
 
-    /// Adds a session. Its parent, if it has one, is there and has not ended.
-    pub(super) fn open(&mut self, zone: ZoneKey, facts: Arc<SessionOpened>, timers: &mut Timers) -> bool {
+    /// Adds a session, as a record says. Its parent, if it has one, is there and has not ended.
+    pub(super) fn open(
+        &mut self,
+        zone: ZoneKey,
+        facts: Arc<SessionOpened>,
+        record: &CoordinatorRecord,
+        timers: &mut Timers,
+    ) -> bool {
         let id = facts.id;
         let has_parent = facts.parent.is_none_or(|parent| {
             self.live(parent).is_some_and(|parent| facts.depth == parent.facts().depth.saturating_add(1))
@@ -85,7 +91,7 @@ impl Sessions {
         if let Some(parent) = facts.parent.and_then(|parent| self.map.get_mut(&parent)) {
             parent.adopt(id);
         }
-        let session = Session::open(zone, facts, timers);
+        let session = Session::open(zone, facts, record, timers);
         self.bytes = self.bytes.saturating_add(session.bytes_held());
         self.live = self.live.saturating_add(1);
         self.map.insert(id, session);
@@ -96,18 +102,18 @@ impl Sessions {
         self.map.get_mut(&id).is_some_and(|session| session.suspend(now, timers))
     }
 
-    pub(super) fn resume(&mut self, id: Uuid, until: Time, timers: &mut Timers) -> bool {
-        self.map.get_mut(&id).is_some_and(|session| session.resume(until, timers))
+    pub(super) fn resume(&mut self, id: Uuid, end: LeaseEnd, timers: &mut Timers) -> bool {
+        self.map.get_mut(&id).is_some_and(|session| session.resume(end, timers))
     }
 
-    pub(super) fn lease(&mut self, id: Uuid, generation: u64, now: Time, until: Time, timers: &mut Timers) -> bool {
-        self.map.get_mut(&id).is_some_and(|session| session.lease(generation, now, until, timers))
+    pub(super) fn lease(&mut self, id: Uuid, generation: u64, wall: Time, end: LeaseEnd, timers: &mut Timers) -> bool {
+        self.map.get_mut(&id).is_some_and(|session| session.lease(generation, wall, end, timers))
     }
 
     /// Ends a session, which is forgotten at `forget_at`.
-    pub(super) fn end(&mut self, ended: &SessionEnded, now: Time, forget_at: Time, timers: &mut Timers) -> bool {
+    pub(super) fn end(&mut self, ended: &SessionEnded, wall: Time, forget_at: Time, timers: &mut Timers) -> bool {
         let Some(session) = self.map.get_mut(&ended.id) else { return false };
-        if !session.end(ended, now, forget_at, timers) {
+        if !session.end(ended, wall, forget_at, timers) {
             return false;
         }
         self.live = self.live.saturating_sub(1);

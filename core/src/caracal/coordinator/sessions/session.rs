@@ -7,11 +7,27 @@ use alloc::sync::Arc;
 use super::state::Phase;
 use crate::caracal::coordinator::event::CoordinatorTimer;
 use crate::caracal::coordinator::ids::Uuid;
-use crate::caracal::coordinator::record::{SessionEnded, SessionOpened};
+use crate::caracal::coordinator::record::{CoordinatorRecord, SessionEnded, SessionOpened};
 use crate::caracal::coordinator::timers::{Deadline, Timers, ZoneKey};
 use crate::caracal::wire::answer::write::session::SessionRow;
 use crate::caracal::wire::ids::ZoneId;
 use crate::time::Time;
+
+/// When a lease lapses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaseEnd {
+    /// By the wall clock.
+    until: Time,
+    /// In the time of the coordinator.
+    over: Time,
+}
+
+impl LeaseEnd {
+    /// Returns the end of a lease that lasts until `until` by the wall clock of the record that says so.
+    pub(crate) const fn of(record: &CoordinatorRecord, until: Time) -> LeaseEnd {
+        LeaseEnd { until, over: record.deadline(until) }
+    }
+}
 
 /// A session. A service has a lease, any other session a lifetime.
 #[derive(Clone, Debug)]
@@ -24,7 +40,7 @@ pub(crate) struct Session {
     generation: u64,
     heartbeat_at: Option<Time>,
     /// When the lease lapses, also while the session is suspended.
-    lease_until: Option<Time>,
+    lease_end: Option<LeaseEnd>,
     /// Whether it is suspended because its lease has lapsed.
     lapsed: bool,
     ended: Option<(Time, Box<str>)>,
@@ -34,14 +50,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(zone: ZoneKey, facts: Arc<SessionOpened>, timers: &mut Timers) -> Session {
+    pub(super) fn open(
+        zone: ZoneKey,
+        facts: Arc<SessionOpened>,
+        record: &CoordinatorRecord,
+        timers: &mut Timers,
+    ) -> Session {
         let deadline = |timer| Deadline::new(timer, zone, facts.id);
         let mut session = Session {
             phase: Phase::Active,
             children: BTreeSet::new(),
             generation: u64::from(facts.is_service),
             heartbeat_at: facts.is_service.then_some(facts.at),
-            lease_until: facts.lease_until,
+            lease_end: facts.lease_until.map(|until| LeaseEnd::of(record, until)),
             lapsed: false,
             ended: None,
             lifetime: deadline(CoordinatorTimer::Session),
@@ -50,10 +71,10 @@ impl Session {
             facts,
         };
         if let Some(secs) = session.facts.ttl_secs {
-            session.lifetime.set(session.facts.at.plus_secs(u64::from(secs)), timers);
+            session.lifetime.set(record.at.plus_secs(u64::from(secs)), timers);
         }
-        if let Some(until) = session.lease_until {
-            session.lease.set(until, timers);
+        if let Some(end) = session.lease_end {
+            session.lease.set(end.over, timers);
         }
         session
     }
@@ -105,44 +126,44 @@ impl Session {
         if !self.phase.suspend() {
             return false;
         }
-        self.lapsed = self.lease_until.is_some_and(|until| until <= now);
+        self.lapsed = self.lease_end.is_some_and(|end| end.over <= now);
         self.lease.clear(timers);
         true
     }
 
-    pub(super) fn resume(&mut self, until: Time, timers: &mut Timers) -> bool {
+    pub(super) fn resume(&mut self, end: LeaseEnd, timers: &mut Timers) -> bool {
         if !self.phase.resume() {
             return false;
         }
         self.lapsed = false;
         if self.facts.is_service {
-            self.lease_until = Some(until);
-            self.lease.set(until, timers);
+            self.lease_end = Some(end);
+            self.lease.set(end.over, timers);
         }
         true
     }
 
     /// Renews the lease, in this generation or the next one. A suspended session keeps its lease in suspense.
-    pub(super) fn lease(&mut self, generation: u64, now: Time, until: Time, timers: &mut Timers) -> bool {
+    pub(super) fn lease(&mut self, generation: u64, wall: Time, end: LeaseEnd, timers: &mut Timers) -> bool {
         let is_next = self.generation == generation || self.generation.saturating_add(1) == generation;
         if !self.facts.is_service || !self.phase.is_live() || !is_next {
             return false;
         }
         self.generation = generation;
-        self.heartbeat_at = Some(now);
-        self.lease_until = Some(until);
+        self.heartbeat_at = Some(wall);
+        self.lease_end = Some(end);
         if self.phase == Phase::Active {
-            self.lease.set(until, timers);
+            self.lease.set(end.over, timers);
         }
         true
     }
 
-    pub(super) fn end(&mut self, ended: &SessionEnded, now: Time, forget_at: Time, timers: &mut Timers) -> bool {
+    pub(super) fn end(&mut self, ended: &SessionEnded, wall: Time, forget_at: Time, timers: &mut Timers) -> bool {
         let changed = if ended.expired { self.phase.expire() } else { self.phase.terminate() };
         if !changed {
             return false;
         }
-        self.ended = Some((now, ended.reason.clone()));
+        self.ended = Some((wall, ended.reason.clone()));
         self.lifetime.clear(timers);
         self.lease.clear(timers);
         self.forget.set(forget_at, timers);
@@ -162,7 +183,7 @@ impl Session {
             ended_at: self.ended.as_ref().map(|(at, _)| *at),
             reason: self.reason(),
             heartbeat_at: self.heartbeat_at,
-            deadline: self.lease_until,
+            deadline: self.lease_end.map(|end| end.until),
             lease: self.generation,
             ..first_row(zone, &self.facts)
         }
