@@ -4,4 +4,5 @@ mod calls;
 mod leases;
 mod support;
 mod tokens;
+mod wall;
 mod world;

@@ -14,3 +14,4 @@ mod support;
 mod together;
 mod tokens;
 mod transcript;
+mod wall;
