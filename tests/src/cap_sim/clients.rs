@@ -159,6 +159,7 @@ impl Sim {
         self.bus.cut(Who::Client(who));
         self.bus.link(Who::Client(who)).is_believed = false;
         self.forget_admitted(Who::Client(who));
+        self.boot(Who::Client(who));
         let life = self.clients[who].life + 1;
         self.clients[who] = ClientHost::new(self, who, life);
     }

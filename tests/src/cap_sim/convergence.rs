@@ -22,6 +22,7 @@ impl Sim {
         // With the bytes used up, every choice is the first one, and no fault occurs.
         let mut bytes = Unstructured::new(&[]);
         let draw = &mut Draw(&mut bytes);
+        self.right_clocks(draw);
         self.end_faults_of_the_router(draw);
         // Clients come last: what they submit finds the router and the workers subscribed.
         for who in self.everybody().into_iter().rev() {

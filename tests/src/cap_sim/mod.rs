@@ -7,6 +7,7 @@
 //!   router.rs    crashes and is restored         /                  \ blobs.rs     inputs and outputs
 //!   relay.rs     or: a router without memory    /
 //!   trust.rs     sessions of workers, and sealed.rs: packets of the production profile
+//!   clocks.rs    the wall clocks of the machines are set
 //!   enrollment.rs  who is enrolled: workers are revoked, and enrolled again
 //!   steps.rs     draws what happens next        model.rs      what is known of every job
 //!                                               convergence.rs ends the run
@@ -29,6 +30,7 @@
 //! | `an_attempt_is_answered_once`, `only_running_handlers_are_stopped` | spec/09 | `workers` |
 //! | `handlers_get_their_input` | spec/04 | `workers` |
 //! | `no_handler_runs_for_a_stored_output` | ours | `workers` |
+//! | `no_deadline_passes_early` | spec/07 | `workers` |
 //! | `no_job_outlives_its_deadline`, `a_cancelled_job_ends`, `no_handler_outlives_its_job` | spec/07 | `workers` |
 //! | `no_more_handlers_than_slots`, `the_queue_is_bounded` | ours | `workers` |
 //! | `every_packet_is_accepted_by_others` | spec/02 | here |
@@ -54,6 +56,7 @@ mod attacker;
 mod blobs;
 mod bus;
 mod clients;
+mod clocks;
 mod convergence;
 mod enrollment;
 mod model;
@@ -85,6 +88,7 @@ use crate::world::START;
 use blobs::Blobs;
 use bus::{Bus, Faults, Who};
 use clients::ClientHost;
+use clocks::Clocks;
 use model::Model;
 use params::{Params, Trust};
 use router::RouterHost;
@@ -121,6 +125,8 @@ pub fn run(bytes: &mut Unstructured<'_>) -> Report {
 struct Sim {
     params: Params,
     now: Time,
+    /// The clocks of the router, the clients and the workers.
+    clocks: [Clocks; 7],
     bus: Bus,
     blobs: Blobs,
     clients: Vec<ClientHost>,
@@ -144,6 +150,7 @@ struct Sim {
 impl Sim {
     fn new(params: Params, draw: &mut Draw<'_, '_>) -> Sim {
         let mut sim = Sim {
+            clocks: params.ahead.map(Clocks::new),
             params,
             now: START,
             bus: Bus::default(),
@@ -184,25 +191,6 @@ impl Sim {
 
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
-    }
-
-    /// Returns the time by the clock of a component.
-    fn at(&self, who: Who) -> Time {
-        self.now.plus_micros(self.ahead(who))
-    }
-
-    /// Returns when a deadline by the clock of a component is due.
-    fn due(&self, who: Who, deadline: Time) -> Time {
-        if deadline == Time::MAX { deadline } else { Time(deadline.0.saturating_sub(self.ahead(who))) }
-    }
-
-    fn ahead(&self, who: Who) -> u64 {
-        let at = match who {
-            Who::Router => 0,
-            Who::Client(at) => 1 + at,
-            Who::Worker(at) => 4 + at,
-        };
-        self.params.ahead[at]
     }
 
     fn faults(&self) -> Faults {

@@ -346,6 +346,7 @@ impl Sim {
         self.count("router crashed");
         note(|| "  the router crashes".to_owned());
         let params = self.host().params.clone();
+        self.boot(Who::Router);
         let config = params.config(self);
         let (now, at) = (self.now, self.at(Who::Router));
         self.ignored = None;

@@ -63,12 +63,12 @@ impl Sim {
         let packet = BusPacket::decode(bytes, &DecodeLimits::default()).ok()?;
         let (sender, tenant, metadata) = (packet.sender_id, packet.identity?.tenant_id, packet.signature_metadata?);
         let is_known = self.senders().contains(&sender) && (sender == "router" || tenant_of(&sender) == tenant);
-        let (now, skew) = (self.at(who), self.params.skew);
+        let (wall, skew) = (self.wall(who), self.params.skew);
         let is_valid =
-            metadata.expires_at?.to_time()?.plus_secs(skew) > now && metadata.audience == subject.to_string();
+            metadata.expires_at?.to_time()?.plus_secs(skew) > wall && metadata.audience == subject.to_string();
         let (audience, keys, freshness) = (subject.to_string(), ring(&sender), self.terms().freshness);
         let expected = Expected { audience: &audience, tenant: &tenant, sender: &sender, keys: &keys, freshness };
-        let opened = open_production(bytes, &expected, now, &HashVerifier).ok()?;
+        let opened = open_production(bytes, &expected, wall, &HashVerifier).ok()?;
         Some(opened.packet).filter(|_| is_known && is_valid)
     }
 

@@ -25,10 +25,11 @@ enum Step {
     Attack,
     CrashRouter,
     Trust,
+    SetClocks,
 }
 
 impl Step {
-    const ALL: [Step; 15] = [
+    const ALL: [Step; 16] = [
         Step::Submit,
         Step::Repeat,
         Step::Cancel,
@@ -44,6 +45,7 @@ impl Step {
         Step::Attack,
         Step::CrashRouter,
         Step::Trust,
+        Step::SetClocks,
     ];
 }
 
@@ -82,7 +84,7 @@ impl Sim {
                 self.drain_worker(who, None, draw);
             }
             Step::Jump => {
-                // The clock jumps ahead: every timer fires late.
+                // All machines are suspended: every timer fires late.
                 if self.jumps < 5 {
                     self.jumps += 1;
                     self.count("clock jumped");
@@ -92,6 +94,7 @@ impl Sim {
             Step::Attack => self.attack(draw),
             Step::CrashRouter => self.crash_router_soon(draw),
             Step::Trust => self.change_trust(draw),
+            Step::SetClocks => self.set_clocks(draw),
         }
         self.settle(draw);
     }

@@ -17,6 +17,7 @@ use super::params::{Mode, Trust};
 use super::signing::HashVerifier;
 use super::{Sim, key_of};
 use crate::seeded::{Draw, note};
+use crate::world::SECOND;
 
 /// The tenants: client 1 and worker 1 belong to the second, everybody else to the first.
 const TENANTS: [&str; 2] = ["tenant-a", "tenant-b"];
@@ -28,8 +29,11 @@ pub(super) const AGENT: &str = "agent";
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     token: String,
-    /// When it expires by the clock of the router.
+    /// When it expires by the wall clock of the router.
     until: Time,
+    /// When it is over, by the clock of the world: the wall clock has shown its expiry, or would have shown it if it had not been
+    /// set back.
+    over: Time,
     pub(super) is_revoked: bool,
 }
 
@@ -202,9 +206,10 @@ impl Sim {
         };
         let worker = challenge.worker_id;
         let until = result.token_expires_at.and_then(|at| at.to_time()).expect("a token expires");
+        let over = self.now.plus_micros(until.since(self.wall(Who::Router)));
         let is_revoked = self.is_revoked_in_the_records(&worker);
         let before = self.sessions.granted.entry(worker.clone()).or_default();
-        before.push(Grant { token: packet.auth_token.expose().to_owned(), until, is_revoked });
+        before.push(Grant { token: packet.auth_token.expose().to_owned(), until, over, is_revoked });
         let count = before.len();
         let is_renewal = challenge.purpose == WorkerHandshakePurpose::RENEW;
         self.count(if is_renewal { "session renewed" } else { "session granted" });
@@ -213,10 +218,28 @@ impl Sim {
         assert!(stored.count() >= count, "ours no_token_is_sent_before_its_session_is_stored: {worker}");
     }
 
+    /// The wall clock of the router was set: tokens are over earlier, but never later.
+    pub(super) fn sessions_follow_the_wall(&mut self) {
+        let (now, wall) = (self.now, self.wall(Who::Router));
+        for grant in self.sessions.granted.values_mut().flatten() {
+            grant.over = grant.over.min(now.plus_micros(grant.until.since(wall)));
+        }
+    }
+
+    /// The router was started again: it judges the sessions of its records by the wall clock, and gives them no more than their
+    /// lifetime.
+    pub(super) fn sessions_begin_anew(&mut self) {
+        let (now, wall) = (self.now, self.wall(Who::Router));
+        let lifetime = self.params.router.as_ref().map_or(0, |router| router.session_lifetime);
+        for grant in self.sessions.granted.values_mut().flatten() {
+            grant.over = now.plus_micros(grant.until.since(wall).min(lifetime * SECOND));
+        }
+    }
+
     /// Returns the token that a worker has, if it is valid.
     fn valid_token(&self, worker: &str) -> Option<&str> {
         let last = self.sessions.granted.get(worker)?.last()?;
-        (last.until > self.at(Who::Router) && !last.is_revoked).then_some(&last.token)
+        (last.over > self.now && !last.is_revoked).then_some(&last.token)
     }
 
     /// Notes whether a result reaches the router with a token that is valid now.
@@ -253,8 +276,8 @@ impl Sim {
     pub(super) fn sessions_outlive_the_router(&self) {
         let Some(authority) = self.router.as_ref().and_then(|host| host.router.authority()) else { return };
         for (worker, granted) in &self.sessions.granted {
-            let now = self.at(Who::Router);
-            let Some(last) = granted.last().filter(|last| last.until > now && !last.is_revoked) else { continue };
+            let (now, wall) = (self.at(Who::Router), self.wall(Who::Router));
+            let Some(last) = granted.last().filter(|last| last.until > wall && !last.is_revoked) else { continue };
             let session = authority.session(now, worker);
             let is_there = session.is_some_and(|session| session.expires_at >= last.until);
             assert!(is_there, "ours sessions_outlive_the_router: {worker}");

@@ -221,7 +221,10 @@ impl Sim {
                 }
                 WorkerOutput::Event(WorkerEvent::Ended { job, status, .. }) => {
                     let ended = self.workers[who].jobs.remove(&job);
-                    assert!(ended.is_some(), "spec/07 a_job_ends_once: {status:?}");
+                    let (id, since) = ended.unwrap_or_else(|| panic!("spec/07 a_job_ends_once: {status:?}"));
+                    if status == JobStatus::TIMEOUT {
+                        self.no_deadline_passes_early(&id, since);
+                    }
                     let now = self.now;
                     self.workers[who].history.ended(job, status, now);
                 }
@@ -359,6 +362,7 @@ impl Sim {
         self.bus.cut(Who::Worker(who));
         self.bus.link(Who::Worker(who)).is_believed = false;
         self.forget_admitted(Who::Worker(who));
+        self.boot(Who::Worker(who));
         let life = self.workers[who].life + 1;
         self.workers[who] = WorkerHost::new(self, who, life);
     }
@@ -375,10 +379,7 @@ impl Sim {
         let host = &self.workers[who];
         for (key, (id, since)) in &host.jobs {
             let Some(view) = host.worker.job(*key).filter(|view| view.request.is_some()) else { continue };
-            let in_budget =
-                view.request.and_then(|request| request.budget.as_ref()).map_or(0, |budget| budget.deadline_ms);
-            let in_budget = u64::try_from(in_budget).ok().filter(|millis| *millis > 0);
-            let longest = in_budget.into_iter().chain(self.params.max_runtime.map(|secs| secs * 1_000)).min();
+            let longest = view.request.and_then(|request| self.longest(request));
             let is_in_time = longest.is_none_or(|millis| self.now < since.plus_millis(millis));
             assert!(is_in_time, "spec/07 no_job_outlives_its_deadline: {id} on worker {who}");
         }
@@ -386,6 +387,20 @@ impl Sim {
             let is_known = handler.is_stopped || host.is_live(attempt.job);
             assert!(is_known, "spec/07 no_handler_outlives_its_job: {} on worker {who}", handler.job);
         }
+    }
+
+    /// The milliseconds after which a job is too late.
+    fn longest(&self, request: &JobRequest) -> Option<u64> {
+        let in_budget = request.budget.as_ref().map_or(0, |budget| budget.deadline_ms);
+        let in_budget = u64::try_from(in_budget).ok().filter(|millis| *millis > 0);
+        in_budget.into_iter().chain(self.params.max_runtime.map(|secs| secs * 1_000)).min()
+    }
+
+    /// spec/07: a job that is too late has had all of its time, however the wall clock was set.
+    fn no_deadline_passes_early(&self, id: &str, since: Time) {
+        let longest = self.longest(&self.model.jobs[id].request);
+        let is_over = longest.is_some_and(|millis| self.now >= since.plus_millis(millis));
+        assert!(is_over, "spec/07 no_deadline_passes_early: {id} after {longest:?} ms since {}", since.to_rfc3339());
     }
 
     fn no_more_handlers_than_slots(&self, who: usize) {

@@ -9,6 +9,7 @@ use nuncio_core::caracal::{
 };
 use nuncio_core::time::Time;
 
+use super::clocks::Clocks;
 use super::link::{Answer, Attempt};
 use super::{APPLICATIONS, Sim, ZONE};
 use crate::seeded::{Draw, note};
@@ -44,35 +45,44 @@ pub(super) struct ClientHost {
     pub(super) edges: Vec<EdgeId>,
     /// When the token that was asked for is there.
     token_at: Option<Time>,
-    /// The clock of the client's machine is ahead by this, in microseconds.
-    pub(super) ahead: u64,
+    /// When the latest token expires: by the wall clock, and in the time of the client, in which it may be over earlier.
+    token: Option<(Time, Time)>,
+    pub(super) clocks: Clocks,
     pub(super) is_closed: bool,
 }
 
 impl ClientHost {
-    pub(super) fn new(sim: &Sim, who: usize, life: u32) -> ClientHost {
+    pub(super) fn new(sim: &Sim, who: usize, life: u32, clocks: Clocks) -> ClientHost {
         let config = ClientConfig::new(ZoneId::new(ZONE).expect("a valid id"));
         let config = config.with(|config| config.generation = sim.params.generation);
         let seed = [u8::try_from(life % 200).unwrap_or(0), u8::try_from(who).unwrap_or(0)];
         let mut bytes = [0; 32];
         bytes[..2].copy_from_slice(&seed);
         ClientHost {
-            client: Client::new(config, bytes, sim.now),
+            client: Client::new(config, bytes, clocks.at(sim.now)),
             life,
             application: ApplicationId::new(APPLICATIONS[who % APPLICATIONS.len()]).expect("a valid id"),
             calls: BTreeMap::new(),
             held: Vec::new(),
             edges: Vec::new(),
             token_at: None,
-            ahead: 0,
+            token: None,
+            clocks,
             is_closed: false,
         }
     }
 
     /// Returns when the client has something to do, by the world's clock.
     pub(super) fn next_at(&self) -> Option<Time> {
-        let timer = self.client.poll_timeout().map(|(at, _)| Time(at.0.saturating_sub(self.ahead)));
+        let timer = self.client.poll_timeout().map(|(at, _)| self.clocks.due(at));
         timer.into_iter().chain(self.token_at).min()
+    }
+
+    /// The wall clock was set: the token may be over earlier, but never later.
+    pub(super) fn token_follows(&mut self, now: Time, wall: Time) {
+        if let Some((at, over)) = &mut self.token {
+            *over = (*over).min(now.plus_micros(at.since(wall)));
+        }
     }
 
     /// Returns the sessions that are not being terminated.
@@ -97,8 +107,8 @@ impl ClientHost {
 }
 
 impl Sim {
-    fn client_now(&self, who: usize) -> Time {
-        self.now.plus_micros(self.clients[who].ahead)
+    pub(super) fn client_now(&self, who: usize) -> Time {
+        self.clients[who].clocks.at(self.now)
     }
 
     pub(super) fn spawn(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
@@ -270,7 +280,10 @@ impl Sim {
                 host.client.token_failed(now);
             } else {
                 let token = BearerToken::new(&format!("{}.{number}", host.application)).expect("a printable token");
-                host.client.token(now, token, draw.one(&[None, Some(now.plus_secs(300))]));
+                let wall = host.clocks.wall(self.now);
+                let expires_at = draw.one(&[None, Some(wall.plus_secs(300))]);
+                host.token = expires_at.map(|at| (at, now.plus_micros(at.since(wall))));
+                host.client.token(now, token, expires_at);
             }
         } else if host.client.poll_timeout().is_some_and(|(at, _)| at <= now) {
             host.client.handle_timeout(now);
@@ -281,12 +294,13 @@ impl Sim {
         true
     }
 
-    fn drain_client(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
+    pub(super) fn drain_client(&mut self, who: usize, draw: &mut Draw<'_, '_>) {
         while let Some(output) = self.clients[who].client.poll_output() {
             let life = self.clients[who].life;
             match output {
                 ClientOutput::Request { id, request } => {
                     (who, request.path(), request.body()).hash(&mut self.digest);
+                    self.no_token_is_used_after_its_expiry(who);
                     self.send(Attempt { client: who, life, id }, request, draw);
                 }
                 ClientOutput::Abort(id) => {
@@ -306,6 +320,13 @@ impl Sim {
         }
     }
 
+    /// §1.7: a token is replaced before its expiry, by the wall clock and as if that had not been set back.
+    fn no_token_is_used_after_its_expiry(&self, who: usize) {
+        let (now, token) = (self.client_now(who), self.clients[who].token);
+        let is_valid = token.is_none_or(|(_, over)| now < over);
+        assert!(is_valid, "§1.7 no_token_is_used_after_its_expiry: client {who} at {}", now.to_rfc3339());
+    }
+
     /// The process of a client ends at once, and is started again.
     pub(super) fn crash_client(&mut self, who: usize) {
         self.count("client crashed");
@@ -317,9 +338,8 @@ impl Sim {
         let lost: BTreeSet<u64> = spawns.chain(host.held.iter().map(|held| held.spawn)).collect();
         let life = host.life + 1;
         self.model.excused.extend(lost);
-        let ahead = host.ahead;
-        self.clients[who] = ClientHost::new(self, who, life);
-        self.clients[who].ahead = ahead;
+        let clocks = host.clocks.started();
+        self.clients[who] = ClientHost::new(self, who, life, clocks);
     }
 
     /// Ends all scopes of a client, and closes it.

@@ -15,6 +15,7 @@ impl Sim {
     pub(super) fn converge(&mut self, draw: &mut Draw<'_, '_>) {
         self.converging = true;
         self.sync();
+        self.right_clocks(draw);
         // What is under way may still have been lost before.
         self.wait(REST, draw);
         for who in 0..self.clients.len() {

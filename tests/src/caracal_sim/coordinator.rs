@@ -10,6 +10,7 @@ use nuncio_core::caracal::{
 };
 use nuncio_core::time::Time;
 
+use super::clocks::Clocks;
 use super::link::{Answer, Attempt, Fate, Packet};
 use super::params::Params;
 use super::{APPLICATIONS, Sim, ZONE};
@@ -41,8 +42,7 @@ pub(super) struct CoordinatorHost {
     stored: u64,
     gate: VecDeque<(u64, Effect)>,
     waiting: BTreeMap<IncomingId, Waiting>,
-    /// The clock of the coordinator's machine is ahead by this, in microseconds.
-    pub(super) ahead: u64,
+    pub(super) clocks: Clocks,
     /// The coordinator's time, which never steps back.
     pub(super) now: Time,
     next: u64,
@@ -80,7 +80,7 @@ impl CoordinatorHost {
             stored: 0,
             gate: VecDeque::new(),
             waiting: BTreeMap::new(),
-            ahead: 0,
+            clocks: Clocks::default(),
             now: START,
             next: 0,
             first_token: 1,
@@ -112,7 +112,7 @@ impl CoordinatorHost {
 
     /// Returns when the coordinator has something to do, by the world's clock.
     pub(super) fn next_at(&self) -> Option<Time> {
-        self.machine.poll_timeout().map(|(at, _)| Time(at.0.saturating_sub(self.ahead)))
+        self.machine.poll_timeout().map(|(at, _)| self.clocks.due(at))
     }
 
     fn take_outputs(&mut self) {
@@ -145,10 +145,15 @@ fn principal(application: &str, scopes: &[&str]) -> Principal {
 
 impl Sim {
     /// The time on the coordinator's machine.
-    fn coordinator_now(&mut self) -> Time {
+    pub(super) fn coordinator_now(&mut self) -> Time {
         let host = &mut self.coordinator;
-        host.now = host.now.max(self.now.plus_micros(host.ahead));
+        host.now = host.now.max(host.clocks.at(self.now));
         host.now
+    }
+
+    /// What the wall clock of the coordinator's machine shows.
+    pub(super) fn coordinator_wall(&self) -> Time {
+        self.coordinator.clocks.wall(self.now)
     }
 
     pub(super) fn serve(&mut self, attempt: Attempt, request: &Request, fate: Fate, draw: &mut Draw<'_, '_>) {
@@ -180,7 +185,7 @@ impl Sim {
         is_due
     }
 
-    fn drain_coordinator(&mut self, draw: &mut Draw<'_, '_>) {
+    pub(super) fn drain_coordinator(&mut self, draw: &mut Draw<'_, '_>) {
         self.coordinator.take_outputs();
         if self.converging || !draw.chance(self.params.slow_store) {
             self.sync();
@@ -209,7 +214,8 @@ impl Sim {
             match self.coordinator.gate.pop_front() {
                 Some((_, Effect::Tell(event))) => {
                     note(|| format!("  {event:?}"));
-                    self.model.event(&event);
+                    let is_prompt = self.params.slow_store == 0;
+                    self.model.event(&event, Some(self.coordinator.now).filter(|_| is_prompt));
                 }
                 Some((_, Effect::Respond(id, reply))) => self.respond(id, &reply),
                 None => {}
@@ -252,29 +258,33 @@ impl Sim {
         }
         let is_whole = self.coordinator.unsynced.is_empty();
         // The clock may have been set back meanwhile.
-        let is_set_back = self.coordinator.ahead > 0 && draw.chance(30);
+        let is_set_back = self.coordinator.clocks.is_ahead() && draw.chance(30);
         let before = (is_whole && !is_set_back).then(|| self.shown());
+        let told = self.coordinator_now();
         self.count(if is_whole { "restarted" } else { "records lost" });
         let host = &mut self.coordinator;
         host.unsynced.clear();
         host.gate.clear();
         let unanswered: Vec<Attempt> = std::mem::take(&mut host.waiting).into_values().map(|one| one.attempt).collect();
         if is_set_back {
-            host.ahead = 0;
+            host.clocks.set(0);
         }
         host.restarts = host.restarts.wrapping_add(1);
-        let (clock, records) = (self.now.plus_micros(host.ahead), host.durable.iter().cloned());
+        let (clock, records) = (host.clocks.wall(self.now), host.durable.iter().cloned());
         let (machine, restored) = Coordinator::restore(host.config.clone(), [host.restarts; 32], clock, records);
         assert_eq!((restored.repeated, restored.ignored), (0, 0), "ours every_record_can_be_used: {restored:?}");
         assert_eq!(restored.last_store, host.stored, "ours records_are_numbered");
         host.machine = machine;
         // As the drivers do: time goes on from the latest record, even if the clock says less.
-        (host.now, host.ahead) = (restored.now, restored.now.since(self.now));
+        host.now = restored.now;
+        host.clocks.go_on(self.now, restored.now);
+        self.model.forget_expiries();
         for attempt in unanswered {
             self.link.push(self.now, attempt, Packet::Failure(TransportFailure::Lost));
         }
         self.drain_coordinator(draw);
-        if let Some(before) = before {
+        // If the clock was set since the last record, another time has passed by it.
+        if let Some(before) = before.filter(|_| restored.now == told) {
             let after = self.shown();
             for (before, after) in before.iter().zip(&after) {
                 assert_eq!(before, after, "ours a_restart_changes_nothing");
@@ -325,8 +335,18 @@ impl Sim {
         authority
     }
 
-    pub(super) fn check_coordinator(&mut self) {
+    /// §2.3: an edge is over once the wall clock has shown its expiry, and no later than if it had not been set back.
+    fn no_edge_outlives_its_expiry(&mut self) {
         let now = self.coordinator_now();
+        for edge in self.model.edges_that_are_over(now) {
+            let authority = self.authority(&edge);
+            assert_eq!(authority, None, "§2.3 no_edge_outlives_its_expiry: {edge} at {}", now.to_rfc3339());
+        }
+    }
+
+    pub(super) fn check_coordinator(&mut self) {
+        self.no_edge_outlives_its_expiry();
+        let (now, wall) = (self.coordinator_now(), self.coordinator_wall());
         let host = &mut self.coordinator;
         assert!(host.machine.bytes_held() < MAX_BYTES, "ours memory_is_bounded: {}", host.machine.bytes_held());
         host.machine.handle_timeout(now);
@@ -350,7 +370,8 @@ impl Sim {
                 held.presenter
             );
             let is_inherited = held.is_inherited;
-            assert!(authority.expires_at > now, "§2.3 no_edge_outlives_its_lifetime: {edge}");
+            assert!(authority.expires_at > wall, "§2.3 no_edge_outlives_its_lifetime: {edge}");
+            self.model.expires(&edge, authority.expires_at, now, wall);
             let above = authority.path.iter().rev().nth(1).and_then(|above| self.authority(above.as_str()));
             if let Some(above) = above {
                 no_edge_is_wider_than_its_parent(&authority, &above, is_inherited);

@@ -5,6 +5,7 @@
 //! ```text
 //!   clients.rs   open, nest, delegate, revoke, crash  --- link.rs --->  coordinator.rs  answers, stores, crashes
 //!   events.rs    what they are told                                     model.rs        what is known of every session
+//!   clocks.rs    the wall clocks of the machines are set
 //!   steps.rs     draws what happens next                                convergence.rs  ends the run
 //! ```
 //!
@@ -17,7 +18,10 @@
 //! | `what_is_terminated_has_ended` | 1.7 | `events` |
 //! | `every_session_is_new`, `a_session_ends_once` | 2.2 | `model` |
 //! | `no_session_outlives_its_lifetime`, `no_session_outlives_its_parent` | 2.2 | `model`, `convergence` |
+//! | `no_session_ends_early` | 2.2 | `model` |
 //! | `no_session_outlives_its_scope` | ours | `model` |
+//! | `no_edge_outlives_its_expiry` | 2.3 | `model` |
+//! | `no_token_is_used_after_its_expiry` | 1.7 | `clients` |
 //! | `no_edge_is_wider_than_its_parent`, `no_edge_outlives_its_lifetime` | 2.3 | `coordinator`, `convergence` |
 //! | `a_revocation_is_final`, `what_is_revoked_is_not_active` | 2.3 | `coordinator`, `events` |
 //! | `no_session_acts_after_its_end` | 2.3 | `coordinator` |
@@ -31,6 +35,7 @@
 //! | no input leads to a panic | ours | a panic fails the run |
 
 mod clients;
+mod clocks;
 mod convergence;
 mod coordinator;
 mod events;
@@ -48,6 +53,7 @@ use nuncio_core::time::Time;
 use crate::seeded::{Draw, Report, note};
 use crate::world::START;
 use clients::ClientHost;
+use clocks::Clocks;
 use coordinator::CoordinatorHost;
 use link::Link;
 use model::Model;
@@ -110,7 +116,7 @@ impl Sim {
             counts: BTreeMap::new(),
         };
         for who in 0..sim.params.clients {
-            let host = ClientHost::new(&sim, who, 0);
+            let host = ClientHost::new(&sim, who, 0, Clocks::default());
             sim.clients.push(host);
         }
         sim

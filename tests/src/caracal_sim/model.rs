@@ -25,6 +25,8 @@ pub(super) struct Edge {
     /// Whether its session has it from its parent.
     pub(super) is_inherited: bool,
     pub(super) is_revoked: bool,
+    /// When it expires: by the wall clock, and in the time of the coordinator, in which it may be over earlier.
+    pub(super) expiry: Option<(Time, Time)>,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +43,8 @@ pub(super) struct Model {
 const DEFAULT_TTL: u64 = 3_600;
 
 impl Model {
-    /// Takes in an event that is durable.
-    pub(super) fn event(&mut self, event: &CoordinatorEvent) {
+    /// Takes in an event that is durable. The time of the coordinator is given if it was told at once.
+    pub(super) fn event(&mut self, event: &CoordinatorEvent, now: Option<Time>) {
         match event {
             CoordinatorEvent::Started { session, parent, .. } => {
                 let parent = parent.as_ref().map(|parent| parent.as_str().to_owned());
@@ -51,7 +53,10 @@ impl Model {
                 let before = self.sessions.insert(session, new);
                 assert!(before.is_none(), "§2.2 every_session_is_new: {before:?}");
             }
-            CoordinatorEvent::Ended { session, .. } => {
+            CoordinatorEvent::Ended { session, reason, .. } => {
+                if let Some(now) = now.filter(|_| **reason == *"ttl") {
+                    self.no_session_ends_early(session.as_str(), now);
+                }
                 let ended = self.sessions.get_mut(session.as_str()).map(|session| &mut session.has_ended);
                 let before = ended.map(|ended| std::mem::replace(ended, true));
                 assert_eq!(before, Some(false), "§2.2 a_session_ends_once: {session}");
@@ -65,6 +70,42 @@ impl Model {
         }
     }
 
+    /// §2.2: a session that ends with its lifetime has had all of it, however the wall clock was set. One below it ends with it.
+    fn no_session_ends_early(&self, id: &str, now: Time) {
+        let session = self.sessions.get(id).filter(|session| session.parent.is_none());
+        let is_over = session.and_then(|session| session.ends_at).is_none_or(|at| at <= now);
+        assert!(is_over, "§2.2 no_session_ends_early: {id} {session:?} at {}", now.to_rfc3339());
+    }
+
+    /// Notes when an edge expires that is active when it is `now` and the wall clock shows `wall`.
+    pub(super) fn expires(&mut self, edge: &str, at: Time, now: Time, wall: Time) {
+        if let Some(edge) = self.edges.get_mut(edge) {
+            edge.expiry.get_or_insert((at, now.plus_micros(at.since(wall))));
+        }
+    }
+
+    /// The wall clock was set: edges are over earlier, but never later.
+    pub(super) fn edges_follow(&mut self, now: Time, wall: Time) {
+        for (at, over) in self.edges.values_mut().filter_map(|edge| edge.expiry.as_mut()) {
+            *over = (*over).min(now.plus_micros(at.since(wall)));
+        }
+    }
+
+    /// A coordinator that was started again judges by the wall clock as it is then.
+    pub(super) fn forget_expiries(&mut self) {
+        self.edges.values_mut().for_each(|edge| edge.expiry = None);
+    }
+
+    /// Returns the edges that are over, each once.
+    pub(super) fn edges_that_are_over(&mut self, now: Time) -> Vec<String> {
+        let over = self.edges.iter_mut().filter(|(_, edge)| edge.expiry.is_some_and(|(_, over)| over <= now));
+        over.map(|(id, edge)| {
+            edge.expiry = None;
+            id.clone()
+        })
+        .collect()
+    }
+
     /// Takes in the answer to a request, which is durable.
     pub(super) fn answered(&mut self, now: Time, is_head: bool, request: &Request, status: u16, answer: &str) {
         let answer: Value = serde_json::from_str(answer).unwrap_or(Value::Null);
@@ -74,7 +115,7 @@ impl Model {
             let id = text("agent_session_id").or(text("id")).expect("an answer names the session");
             self.opened(now, &id, &asked);
             if let Some(edge) = text("delegation_edge_id") {
-                let inherited = Edge { presenter: id, is_inherited: true, is_revoked: false };
+                let inherited = Edge { presenter: id, is_inherited: true, is_revoked: false, expiry: None };
                 self.edges.entry(edge).or_insert(inherited);
             }
         } else if status == 201 && request.path().ends_with("/delegations") {
@@ -82,7 +123,8 @@ impl Model {
             let presenter = text(if is_head { "target_session_id" } else { "source_session_id" });
             // A delegation that is answered again may have been revoked.
             let presenter = presenter.expect("an answer names the sessions");
-            self.edges.entry(id).or_insert(Edge { presenter, is_inherited: false, is_revoked: false });
+            let edge = Edge { presenter, is_inherited: false, is_revoked: false, expiry: None };
+            self.edges.entry(id).or_insert(edge);
         }
     }
 

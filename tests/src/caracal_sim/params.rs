@@ -71,6 +71,8 @@ impl Params {
                 seldom(draw),
                 seldom(draw),
                 seldom(draw),
+                // Set the clocks.
+                draw.one(&[0, 0, 1, 4]),
             ],
         }
     }

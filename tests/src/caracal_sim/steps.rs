@@ -24,10 +24,11 @@ enum Step {
     CrashClient,
     Jump,
     ReplaceTokens,
+    SetClocks,
 }
 
 impl Step {
-    const ALL: [Step; 15] = [
+    const ALL: [Step; 16] = [
         Step::Spawn,
         Step::Terminate,
         Step::Delegate,
@@ -43,6 +44,7 @@ impl Step {
         Step::CrashClient,
         Step::Jump,
         Step::ReplaceTokens,
+        Step::SetClocks,
     ];
 }
 
@@ -70,6 +72,7 @@ impl Sim {
             Step::CrashClient => self.crash_client(who),
             Step::Jump => self.jump(who, draw),
             Step::ReplaceTokens => self.coordinator.first_token += 1,
+            Step::SetClocks => self.set_clocks(who, draw),
         }
         self.settle(draw);
     }
@@ -80,9 +83,9 @@ impl Sim {
         let secs = draw.one(&[40, 700, 4_000, 90_000]);
         match draw.below(3) {
             0 => self.now = self.now.plus_secs(secs),
-            1 => self.clients[who].ahead += secs * SECOND,
+            1 => self.clients[who].clocks.jump(secs * SECOND),
             // If it alone is a day ahead, it has forgotten the keys of the last seconds.
-            _ => self.coordinator.ahead += secs.min(4_000) * SECOND,
+            _ => self.coordinator.clocks.jump(secs.min(4_000) * SECOND),
         }
     }
 

@@ -23,7 +23,11 @@ impl Coordinator {
         while let Some((timer, zone, id)) = self.timers.expired(self.clock.now()) {
             match timer {
                 CoordinatorTimer::Edge => {
-                    self.expire_edge(zone, id);
+                    if self.is_early(zone, id) {
+                        self.commit(zone, Change::Expired { edges: Vec::from([id]) });
+                    } else {
+                        self.expire_edge(zone, id);
+                    }
                     self.forget_surplus(zone);
                 }
                 CoordinatorTimer::Session => self.end(zone, &[id], "ttl", true),
@@ -33,6 +37,12 @@ impl Coordinator {
                 CoordinatorTimer::EndedSession => self.forget(zone, Vec::from([id]), Vec::new()),
             }
         }
+    }
+
+    /// Whether the wall clock does not show yet that an edge has expired: it was set back, or ahead and back.
+    fn is_early(&self, key: ZoneKey, edge: Uuid) -> bool {
+        let edge = self.zone(key).and_then(|zone| zone.edges().get(edge));
+        edge.is_some_and(|edge| edge.facts().expires_at > self.clock.wall())
     }
 
     fn expire_edge(&mut self, key: ZoneKey, edge: Uuid) {

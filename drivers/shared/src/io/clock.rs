@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_lite::future::or;
 use nuncio_core::time::Time;
+use tracing::warn;
 
 use super::driver::Io;
 
@@ -31,6 +32,11 @@ impl Clock {
     /// Returns the clock, moved forward if it is behind `told`, a time that has already been used.
     pub(crate) fn no_earlier(self, told: Time) -> Clock {
         Clock { begin: self.begin.max(told), ..self }
+    }
+
+    /// Returns the clock of a machine that goes on from `told` now, at the time that this clock was started.
+    pub(crate) fn from(self, told: Time) -> Clock {
+        Clock { begin: told, ..self }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -100,7 +106,7 @@ impl WallClock {
     }
 
     /// Returns the step by which the wall clock was set since the last call, if it was.
-    pub(crate) fn step(&mut self, reading: Reading) -> Option<WallStep> {
+    fn step(&mut self, reading: Reading) -> Option<WallStep> {
         let ahead = reading.wall.0.wrapping_sub(reading.now.0).cast_signed();
         let by = ahead.saturating_sub(self.ahead);
         if by.unsigned_abs() < NOTICED {
@@ -110,6 +116,14 @@ impl WallClock {
         Some(WallStep { wall: reading.wall, by })
     }
 
+    /// Tells a machine what the wall clock shows, and when, if it was set since the last call. Returns the step if it is to be
+    /// logged.
+    pub(crate) fn follow(&mut self, reading: Reading, tell: impl FnOnce(Time, Time)) -> Option<WallStep> {
+        let step = self.step(reading)?;
+        tell(reading.now, step.wall);
+        Some(step).filter(|step| step.is_logged())
+    }
+
     /// Returns what the wall clock will show at a time of the machine, if it is not set until then.
     pub(crate) fn shows(self, at: Time) -> Time {
         if at == Time::MAX { at } else { Time(at.0.saturating_add_signed(self.ahead)) }
@@ -117,13 +131,19 @@ impl WallClock {
 }
 
 impl WallStep {
+    /// Logs the step. The lock of the machine is free.
+    pub(crate) fn log(self) {
+        let (seconds, wall) = (self.seconds(), self.wall.to_rfc3339());
+        warn!(seconds, wall, "the wall clock was set; what expires is judged by it as it is now");
+    }
+
     /// Whether the step is logged: it is longer than a second.
-    pub(crate) fn is_logged(self) -> bool {
+    fn is_logged(self) -> bool {
         self.by.unsigned_abs() > 1_000_000
     }
 
     /// Returns the seconds of the step, for a log.
-    pub(crate) fn seconds(self) -> String {
+    fn seconds(self) -> String {
         let micros = self.by.unsigned_abs();
         let sign = if self.by < 0 { "-" } else { "+" };
         format!("{sign}{}.{:03}", micros / 1_000_000, micros / 1_000 % 1_000)
@@ -211,6 +231,20 @@ mod tests {
         assert_eq!(wall.shows(Time(NOW.0)), NOW);
         let step = wall.step(read(9_000_000, 9_050_000)).expect("a short step");
         assert!(!step.is_logged());
+    }
+
+    #[test]
+    fn a_machine_is_told_of_every_step_and_long_ones_are_logged() {
+        let mut wall = WallClock::default();
+        let mut follow = |now, shown| {
+            let mut told = None;
+            let logged = wall.follow(read(now, shown), |now, wall| told = Some((now.0 - NOW.0, wall.0 - NOW.0)));
+            (told, logged.map(|step| step.by))
+        };
+        assert_eq!(follow(1_000_000, 1_000_000), (None, None));
+        assert_eq!(follow(2_000_000, 2_500_000), (Some((2_000_000, 2_500_000)), None));
+        assert_eq!(follow(3_000_000, 9_500_000), (Some((3_000_000, 9_500_000)), Some(6_000_000)));
+        assert_eq!(follow(9_000_000, 9_000_000), (Some((9_000_000, 9_000_000)), Some(-6_500_000)));
     }
 
     /// Many small steps must not add up to a long one that is never noticed.

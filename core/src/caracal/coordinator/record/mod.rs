@@ -64,7 +64,7 @@ pub(crate) enum Change {
         edges: Vec<Uuid>,
         epoch: u64,
     },
-    /// Edges have expired because the wall clock was set.
+    /// Edges have expired earlier than a restarted coordinator would find out, because the wall clock was set.
     Expired {
         edges: Vec<Uuid>,
     },

@@ -8,7 +8,7 @@ use futures_channel::oneshot;
 use nuncio_core::arcp::{ConnId, Event, Fault, JobKey, Output, Record, Runtime, Via};
 use nuncio_core::budget::Budget;
 use nuncio_core::time::Time;
-use tracing::{Span, debug, info, warn};
+use tracing::{Span, debug, info};
 
 use super::action::Actions;
 use super::gate::Gate;
@@ -76,14 +76,9 @@ impl State {
 
     /// Tells the machine of the wall clock if that was set. Returns the time of the next input.
     pub(super) fn read_clock(&mut self, reading: Reading, actions: &mut Actions) -> Time {
-        if let Some(step) = self.wall.step(reading) {
-            self.runtime.handle_wall(reading.now, step.wall);
-            if step.is_logged() {
-                actions.push(move |_| {
-                    let (seconds, wall) = (step.seconds(), step.wall.to_rfc3339());
-                    warn!(seconds, wall, "the wall clock was set; leases are judged by it as it is now");
-                });
-            }
+        let runtime = &mut self.runtime;
+        if let Some(step) = self.wall.follow(reading, |now, wall| runtime.handle_wall(now, wall)) {
+            actions.push(move |_| step.log());
         }
         reading.now
     }

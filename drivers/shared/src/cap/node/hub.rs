@@ -8,7 +8,7 @@ use nuncio_core::time::Time;
 use super::wire::{Order, Wire};
 use crate::cap::bus::{Acknowledge, Bus, BusError, Message};
 use crate::io::Io;
-use crate::io::clock::Clock;
+use crate::io::clock::{Clock, Reading, WallClock, WallStep};
 use crate::io::sync::{CancellationToken, Signal, Watch, lock};
 
 /// What a worker, a client or a router does beside its machine.
@@ -50,6 +50,9 @@ pub(crate) trait State: Send + 'static {
         message: &Message,
         acknowledgement: Option<Box<dyn Acknowledge>>,
     );
+
+    /// The wall clock was set, and shows `wall`.
+    fn wall_set(&mut self, now: Time, wall: Time);
 
     /// A deadline has passed.
     fn expire(&mut self, now: Time);
@@ -103,15 +106,19 @@ pub(super) enum Link {
 
 struct Guarded<S> {
     state: S,
+    /// What the machine was told of the wall clock.
+    wall: WallClock,
     /// The time that the timer waits for.
     armed: Option<Time>,
 }
 
 impl<R: Role> Hub<R> {
     pub(crate) fn new(role: R, state: R::State, clock: Clock, bus: Arc<dyn Bus>, io: Arc<dyn Io>) -> Arc<Hub<R>> {
+        // The machine was made with the time of the clock, which began with the wall clock.
+        let wall = WallClock::default();
         Arc::new(Hub {
             role,
-            state: Mutex::new(Guarded { state, armed: None }),
+            state: Mutex::new(Guarded { state, wall, armed: None }),
             clock,
             bus,
             io,
@@ -126,7 +133,7 @@ impl<R: Role> Hub<R> {
     pub(crate) fn run<T>(self: &Arc<Self>, input: impl FnOnce(&mut R::State, Time) -> T) -> T {
         let mut outputs = Outputs { wire: &self.wire, actions: Vec::new() };
         let mut guarded = lock(&self.state);
-        let now = self.clock.now();
+        let (now, step) = guarded.read_clock(self.clock.read());
         let answer = input(&mut guarded.state, now);
         guarded.state.dispatch(now, &mut outputs);
         let is_earlier = guarded.is_earlier();
@@ -134,6 +141,9 @@ impl<R: Role> Hub<R> {
         self.wire.wake();
         if is_earlier {
             self.timer.notify();
+        }
+        if let Some(step) = step {
+            step.log();
         }
         for action in outputs.actions {
             R::perform(self, action);
@@ -197,6 +207,13 @@ impl<R: Role> Hub<R> {
 }
 
 impl<S: State> Guarded<S> {
+    /// Tells the machine of the wall clock if that was set. Returns the time of the next input, and the step if it is to be
+    /// logged.
+    fn read_clock(&mut self, reading: Reading) -> (Time, Option<WallStep>) {
+        let state = &mut self.state;
+        (reading.now, self.wall.follow(reading, |now, wall| state.wall_set(now, wall)))
+    }
+
     /// Returns whether a deadline is earlier than the one that the timer waits for.
     fn is_earlier(&self) -> bool {
         match (self.state.deadline(), self.armed) {

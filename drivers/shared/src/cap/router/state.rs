@@ -93,6 +93,10 @@ impl State for RouterState {
         }
     }
 
+    fn wall_set(&mut self, now: Time, wall: Time) {
+        self.machine.handle_wall(now, wall);
+    }
+
     fn expire(&mut self, now: Time) {
         self.machine.handle_timeout(now);
     }

@@ -144,6 +144,10 @@ impl State for WorkerState {
         self.machine.handle_packet(now, subject, &message.payload);
     }
 
+    fn wall_set(&mut self, now: Time, wall: Time) {
+        self.machine.handle_wall(now, wall);
+    }
+
     fn expire(&mut self, now: Time) {
         self.machine.handle_timeout(now);
     }

@@ -198,7 +198,7 @@ impl<D: Driver> CoordinatorBuilder<D> {
                     );
                 }
                 let (writer, queue) = Writer::new(store);
-                (machine, clock.no_earlier(restored.now), restored.last_store, Some(writer), Some(queue))
+                (machine, clock.from(restored.now), restored.last_store, Some(writer), Some(queue))
             }
             None => (nuncio_core::caracal::Coordinator::new(config, seed, clock.now()), clock, 0, None, None),
         };

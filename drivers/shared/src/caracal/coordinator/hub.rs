@@ -14,7 +14,7 @@ use nuncio_core::time::Time;
 use tracing::{debug, error, info};
 
 use super::key::SigningKey;
-use crate::io::clock::Clock;
+use crate::io::clock::{Clock, Reading, WallClock, WallStep};
 use crate::io::sync::{CancellationToken, Signal, lock};
 use crate::io::writer::Queue;
 use crate::io::{Io, Sanitized};
@@ -39,6 +39,8 @@ pub(crate) struct Hub {
 
 struct Guarded {
     machine: Coordinator,
+    /// What the machine was told of the wall clock.
+    wall: WallClock,
     /// Where records go; none if they are not kept.
     records: Option<Queue<CoordinatorRecord>>,
     /// The number of the last record that is durable.
@@ -70,6 +72,7 @@ impl Hub {
     ) -> Arc<Hub> {
         let guarded = Guarded {
             machine,
+            wall: WallClock::new(clock.read()),
             records,
             stored,
             gate: VecDeque::new(),
@@ -121,7 +124,8 @@ impl Hub {
     /// Runs one input, dispatches the machine's outputs in their order, releases the lock, then answers and reports.
     fn run(&self, input: impl FnOnce(&mut Guarded, Time)) {
         let mut guarded = lock(&self.guarded);
-        input(&mut guarded, self.clock.now());
+        let (now, step) = guarded.read_clock(self.clock.read());
+        input(&mut guarded, now);
         guarded.dispatch();
         let answers = guarded.release();
         let has_events = !guarded.events.is_empty();
@@ -129,6 +133,9 @@ impl Hub {
         drop(guarded);
         if is_earlier {
             self.timer.notify();
+        }
+        if let Some(step) = step {
+            step.log();
         }
         for (asker, reply) in answers {
             // Whoever asked may have gone.
@@ -196,6 +203,13 @@ impl Hub {
 }
 
 impl Guarded {
+    /// Tells the machine of the wall clock if that was set. Returns the time of the next input, and the step if it is to be
+    /// logged.
+    fn read_clock(&mut self, reading: Reading) -> (Time, Option<WallStep>) {
+        let machine = &mut self.machine;
+        (reading.now, self.wall.follow(reading, |now, wall| machine.handle_wall(now, wall)))
+    }
+
     fn dispatch(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {

@@ -3,6 +3,7 @@
 use nuncio_core::caracal::{IncomingRequest, Reply};
 
 use super::hub::Hub;
+use crate::io::clock::wall;
 use crate::io::sync::lock;
 
 /// A request that an HTTP server has read.
@@ -32,7 +33,7 @@ pub(super) async fn answer(hub: &Hub, request: &HttpRequest<'_>) -> Reply {
             let authorization = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
             let authorization = authorization.map(|(_, value)| *value);
             let caller = lock(&hub.tokens)
-                .authenticate(hub.clock.now(), authorization, |input, signature| hub.key.verify(input, signature));
+                .authenticate(wall(), authorization, |input, signature| hub.key.verify(input, signature));
             let caller = caller.as_ref().map_err(|fault| *fault);
             let request = IncomingRequest { method, target, headers, body, caller };
             hub.ask(&request).await.unwrap_or_else(Reply::unavailable)
@@ -41,7 +42,7 @@ pub(super) async fn answer(hub: &Hub, request: &HttpRequest<'_>) -> Reply {
 }
 
 fn issue(hub: &Hub, body: &[u8]) -> Reply {
-    let exchanged = lock(&hub.tokens).exchange(hub.clock.now(), body);
+    let exchanged = lock(&hub.tokens).exchange(wall(), body);
     match exchanged {
         Ok(unsigned) => match hub.key.sign(unsigned.signing_input()) {
             Some(signature) => unsigned.issued(&signature),

@@ -72,10 +72,14 @@ impl<D: Driver> Hub<D> {
     /// Runs one input and takes the machine's outputs in, on which the hub's task acts.
     fn run<T>(&self, input: impl FnOnce(&mut State, Time) -> T) -> T {
         let mut state = lock(&self.state);
-        let answer = input(&mut state, self.clock.now());
+        let (now, step) = state.read_clock(self.clock.read());
+        let answer = input(&mut state, now);
         state.dispatch();
         let is_earlier = state.is_earlier();
         drop(state);
+        if let Some(step) = step {
+            step.log();
+        }
         self.wanted.notify();
         if is_earlier {
             self.timer.notify();

@@ -9,6 +9,7 @@ use nuncio_core::caracal::{
 };
 use nuncio_core::time::Time;
 
+use crate::io::clock::{Reading, WallClock, WallStep};
 use crate::io::sync::CancellationToken;
 
 /// What is done once the lock is free.
@@ -35,6 +36,8 @@ pub(super) enum Action {
 
 pub(super) struct State {
     client: Client,
+    /// What the machine was told of the wall clock.
+    wall: WallClock,
     /// Who waits for the event of a call.
     waiting: BTreeMap<CallId, oneshot::Sender<ClientEvent>>,
     /// The requests that are under way, which the machine may give up.
@@ -53,6 +56,8 @@ impl State {
     pub(super) fn new(client: Client) -> State {
         State {
             client,
+            // The machine was made with the time of the clock, which began with the wall clock.
+            wall: WallClock::default(),
             waiting: BTreeMap::new(),
             under_way: BTreeMap::new(),
             supplied: None,
@@ -60,6 +65,13 @@ impl State {
             actions: Vec::new(),
             armed: None,
         }
+    }
+
+    /// Tells the machine of the wall clock if that was set. Returns the time of the next input, and the step if it is to be
+    /// logged.
+    pub(super) fn read_clock(&mut self, reading: Reading) -> (Time, Option<WallStep>) {
+        let client = &mut self.client;
+        (reading.now, self.wall.follow(reading, |now, wall| client.handle_wall(now, wall)))
     }
 
     pub(super) fn client(&mut self) -> &mut Client {

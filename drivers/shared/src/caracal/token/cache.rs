@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::source::{Prepared, TokenFault};
 use crate::caracal::http::HttpClient;
-use crate::io::clock::{Clock, micros, timeout};
+use crate::io::clock::{Clock, Reading, micros, timeout};
 use crate::io::sync::lock;
 use crate::io::{Driver, Io as _, Sanitized};
 
@@ -41,17 +41,42 @@ struct Held {
 
 struct Token {
     token: BearerToken,
-    expires_at: Option<Time>,
-    replace_at: Option<Time>,
+    expiry: Option<Expiry>,
+}
+
+/// When a token expires, and when it is to be replaced.
+#[derive(Clone, Copy, Debug)]
+struct Expiry {
+    /// When it expires by the wall clock.
+    at: Time,
+    /// When it would expire if the wall clock were not set.
+    over: Time,
+    /// How long before that it is to be replaced, in microseconds.
+    margin: u64,
+}
+
+impl Expiry {
+    /// Returns the expiry of a token that expires at `at`; `None` if it has expired.
+    fn new(at: Time, margin: Duration, clock: Reading) -> Option<Expiry> {
+        let lifetime = at.since(clock.wall);
+        let expiry = Expiry { at, over: clock.now.plus_micros(lifetime), margin: micros(margin).min(lifetime / 2) };
+        (lifetime > 0).then_some(expiry)
+    }
+
+    /// Whether the token expires within some microseconds. It expires once the wall clock shows that, and no later than if that
+    /// had not been set back.
+    fn is_within(self, micros: u64, clock: Reading) -> bool {
+        clock.wall.plus_micros(micros) >= self.at || clock.now.plus_micros(micros) >= self.over
+    }
 }
 
 impl Held {
     /// Returns the token, if it is not the refused one and has not expired, and whether it is still to be used for some
     /// time.
-    fn usable(&self, now: Time, refused: Option<&BearerToken>) -> Option<(BearerToken, bool)> {
+    fn usable(&self, clock: Reading, refused: Option<&BearerToken>) -> Option<(BearerToken, bool)> {
         let held = self.token.as_ref().filter(|held| Some(&held.token) != refused)?;
-        let is_after = |at: Option<Time>| at.is_some_and(|at| now >= at);
-        (!is_after(held.expires_at)).then(|| (held.token.clone(), !is_after(held.replace_at)))
+        let Some(expiry) = held.expiry else { return Some((held.token.clone(), true)) };
+        (!expiry.is_within(0, clock)).then(|| (held.token.clone(), !expiry.is_within(expiry.margin, clock)))
     }
 }
 
@@ -76,8 +101,8 @@ impl<D: Driver> Tokens<D> {
     ) -> Result<(BearerToken, Option<Time>), TokenFault> {
         let token = self.token(refused, false).await?;
         let expires_at =
-            lock(&self.held).token.as_ref().filter(|held| held.token == token).and_then(|held| held.expires_at);
-        Ok((token, expires_at))
+            lock(&self.held).token.as_ref().filter(|held| held.token == token).and_then(|held| held.expiry);
+        Ok((token, expires_at.map(|expiry| expiry.at)))
     }
 
     /// Returns a token that has not expired. If it does so soon, the next one is fetched meanwhile.
@@ -95,7 +120,7 @@ impl<D: Driver> Tokens<D> {
         refused: Option<&BearerToken>,
         takes_old: bool,
     ) -> Result<BearerToken, TokenFault> {
-        if let Some((token, true)) = lock(&self.held).usable(self.clock.now(), refused) {
+        if let Some((token, true)) = lock(&self.held).usable(self.clock.read(), refused) {
             return Ok(token);
         }
         let mut awaited = None;
@@ -103,7 +128,7 @@ impl<D: Driver> Tokens<D> {
             let landed = self.landed.listen();
             {
                 let mut held = lock(&self.held);
-                let usable = held.usable(self.clock.now(), refused);
+                let usable = held.usable(self.clock.read(), refused);
                 let has_landed = awaited.is_some_and(|flight| held.flight > flight);
                 match usable {
                     Some((token, true)) => return Ok(token),
@@ -131,22 +156,19 @@ impl<D: Driver> Tokens<D> {
         held.is_flying = true;
         let tokens = Arc::clone(self);
         self.thread.spawn(Box::pin(async move {
-            let fetching = tokens.source.fetch(&tokens.http, tokens.clock);
+            let fetching = tokens.source.fetch(&tokens.http);
             let fetched = timeout(&*tokens.thread, tokens.limit, fetching).await.unwrap_or(Err(TokenFault::Late));
             tokens.land(fetched);
         }));
     }
 
     fn land(&self, fetched: Result<(BearerToken, Option<Time>), TokenFault>) {
-        let now = self.clock.now();
+        let clock = self.clock.read();
         let fetched = fetched.and_then(|(token, expires_at)| {
-            let lifetime = expires_at.map(|at| at.since(now));
-            if lifetime == Some(0) {
-                return Err(if self.source.is_fixed() { TokenFault::Fixed } else { TokenFault::Expired });
-            }
-            let margin = micros(self.margin);
-            let used = lifetime.map(|lifetime| lifetime.saturating_sub(margin.min(lifetime / 2)));
-            Ok(Token { token, expires_at, replace_at: used.map(|used| now.plus_micros(used)) })
+            let Some(at) = expires_at else { return Ok(Token { token, expiry: None }) };
+            let expired = if self.source.is_fixed() { TokenFault::Fixed } else { TokenFault::Expired };
+            let expiry = Expiry::new(at, self.margin, clock).ok_or(expired)?;
+            Ok(Token { token, expiry: Some(expiry) })
         });
         let mut held = lock(&self.held);
         held.is_flying = false;
@@ -166,5 +188,34 @@ impl<D: Driver> Tokens<D> {
         debug!(has_failed = held.fault.is_some(), "a token was asked for");
         drop(held);
         self.landed.notify(usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_700_000_000_000_000);
+
+    fn clock(passed: u64, ahead: i64) -> Reading {
+        let now = NOW.plus_secs(passed);
+        Reading { now, wall: Time(now.0.saturating_add_signed(ahead * 1_000_000)) }
+    }
+
+    #[test]
+    fn a_token_expires_by_the_wall_clock_and_no_later_than_if_that_is_set_back() {
+        let margin = Duration::from_secs(60);
+        let expiry = Expiry::new(NOW.plus_secs(600), margin, clock(0, 0)).expect("it is valid");
+        let state = |clock: Reading| (expiry.is_within(0, clock), expiry.is_within(expiry.margin, clock));
+        assert_eq!(state(clock(539, 0)), (false, false));
+        assert_eq!(state(clock(540, 0)), (false, true));
+        assert_eq!(state(clock(600, 0)), (true, true));
+        assert_eq!(state(clock(1, 538)), (false, false));
+        assert_eq!(state(clock(1, 539)), (false, true));
+        assert_eq!(state(clock(1, 3_600)), (true, true));
+        assert_eq!(state(clock(539, -3_600)), (false, false));
+        assert_eq!(state(clock(540, -3_600)), (false, true));
+        assert_eq!(state(clock(600, -3_600)), (true, true));
+        assert!(Expiry::new(NOW.plus_secs(600), margin, clock(0, 600)).is_none());
     }
 }

@@ -10,7 +10,7 @@ use nuncio_core::time::Time;
 use crate::caracal::http::origin::{Endpoint, InvalidEndpoint};
 use crate::caracal::http::{HttpClient, HttpError};
 use crate::caracal::request::to_http;
-use crate::io::clock::Clock;
+use crate::io::clock::wall;
 use crate::io::sync::caught;
 use crate::io::{BoxFuture, Driver};
 
@@ -224,7 +224,6 @@ impl Prepared {
     pub(super) async fn fetch<D: Driver>(
         &self,
         http: &HttpClient<D>,
-        clock: Clock,
     ) -> Result<(BearerToken, Option<Time>), TokenFault> {
         match self {
             Prepared::Fixed(token) => Ok((token.clone(), token.expires_at())),
@@ -237,7 +236,7 @@ impl Prepared {
             Prepared::Exchange(service, exchange) => {
                 let request = to_http(service, &exchange.request()).map_err(TokenFault::Service)?;
                 let response = http.exchange(&request).await.map_err(TokenFault::Service)?;
-                let issued = IssuedToken::read(response.status().as_u16(), response.body(), clock.now());
+                let issued = IssuedToken::read(response.status().as_u16(), response.body(), wall());
                 let IssuedToken { token, expires_at } = issued.map_err(TokenFault::Exchange)?;
                 Ok((token, Some(expires_at)))
             }
