@@ -160,6 +160,8 @@ impl Sim {
                     self.crash_worker(at);
                 }
                 self.bus.open(who);
+                // Its time began anew if it was started again.
+                let now = self.at(who);
                 self.workers[at].worker.handle_connected(now);
                 self.drain_worker(at, None, draw);
             }

@@ -85,8 +85,9 @@ impl Router {
         let packet = BusPacket::decode(bytes, &self.config.reading.limits).ok()?;
         let is_own = packet.sender_id == self.config.id.as_str() && packet.signature_metadata.is_some();
         let made_at = packet.created_at.filter(|_| is_own)?.to_time()?;
-        // A clock that was set back since has made a packet that receivers refuse because it is valid for too long.
-        let is_aged = self.clock.wall().0.abs_diff(made_at.0) >= micros(lifetime / 2);
+        let wall = self.clock.wall();
+        // If the clock was set back since, receivers would refuse the packet because it is valid for too long.
+        let is_aged = made_at > wall || wall.since(made_at) >= micros(lifetime / 2);
         packet.payload.filter(|_| is_aged).map(|payload| (packet.trace_id, payload))
     }
 

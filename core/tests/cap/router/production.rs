@@ -82,12 +82,12 @@ pub(super) struct World {
     bus: VecDeque<(Subject, Bytes)>,
     /// Every packet that was published.
     pub(super) seen: Vec<(Subject, Bytes)>,
-    records: Vec<(u64, RouterRecord)>,
+    pub(super) records: Vec<(u64, RouterRecord)>,
     said: Vec<String>,
     /// Whether the worker ends jobs.
-    works: bool,
+    pub(super) works: bool,
     /// Whether the router's records are durable at once.
-    stores: bool,
+    pub(super) stores: bool,
 }
 
 impl World {
