@@ -3,7 +3,7 @@
 use super::{Mutation, at};
 
 /// The mistakes in CAP.
-pub(super) const CAP: [Mutation; 36] = [
+pub(super) const CAP: [Mutation; 38] = [
     at(
         "cap: a request that comes again is run again",
         "cap/worker/request.rs",
@@ -219,5 +219,18 @@ pub(super) const CAP: [Mutation; 36] = [
         "drivers/shared/src/cap/node/inputs.rs",
         "source.next = Some((received.arrival.unwrap_or(*found), received));",
         "source.next = Some((u64::from(source.subject != Subject::JobResult), received));",
+    ),
+    at(
+        "cap: a packet is forgotten once the wall clock has shown its expiry",
+        "cap/signature/replay.rs",
+        "        self.make_room()?;",
+        "        while let Some((_, key)) = self.by_expiry.first().filter(|(at, _)| *at <= wall).copied() {\n            \
+         self.by_expiry.pop_first();\n            self.seen.remove(&key);\n        }\n        self.make_room()?;",
+    ),
+    at(
+        "cap: a token does not follow a wall clock that is set ahead",
+        "cap/trust/authority/record.rs",
+        "answered.chain(open).chain(session)",
+        "answered.chain(open).chain(session.take(0))",
     ),
 ];

@@ -3,7 +3,7 @@
 use super::{Mutation, at};
 
 /// The mistakes in Caracal.
-pub(super) const CARACAL: [Mutation; 10] = [
+pub(super) const CARACAL: [Mutation; 12] = [
     at(
         "caracal: a lost answer counts as a request that was not sent",
         "caracal/client/retry.rs",
@@ -63,5 +63,17 @@ pub(super) const CARACAL: [Mutation; 10] = [
         "caracal/coordinator/record/compact.rs",
         "sessions.iter().any(|ended| self.sessions.contains(&ended.id))\n                    || edges",
         "edges",
+    ),
+    at(
+        "caracal: an edge does not follow a wall clock that is set ahead",
+        "caracal/coordinator/edges/edge.rs",
+        "        self.expiry.follow(clock);\n",
+        "        let _ = clock;\n",
+    ),
+    at(
+        "caracal: a token does not follow a wall clock that is set ahead",
+        "caracal/client/tokens.rs",
+        "            expiry.follow(clock);\n",
+        "            let _ = (expiry, clock);\n",
     ),
 ];
