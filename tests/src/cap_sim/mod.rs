@@ -30,7 +30,7 @@
 //! | `an_attempt_is_answered_once`, `only_running_handlers_are_stopped` | spec/09 | `workers` |
 //! | `handlers_get_their_input` | spec/04 | `workers` |
 //! | `no_handler_runs_for_a_stored_output` | ours | `workers` |
-//! | `no_deadline_passes_early` | spec/07 | `workers` |
+//! | `no_deadline_passes_early` | spec/07 | `deadlines` |
 //! | `no_job_outlives_its_deadline`, `a_cancelled_job_ends`, `no_handler_outlives_its_job` | spec/07 | `workers` |
 //! | `no_more_handlers_than_slots`, `the_queue_is_bounded` | ours | `workers` |
 //! | `every_packet_is_accepted_by_others` | spec/02 | here |
@@ -58,6 +58,7 @@ mod bus;
 mod clients;
 mod clocks;
 mod convergence;
+mod deadlines;
 mod enrollment;
 mod model;
 mod params;
