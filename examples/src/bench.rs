@@ -27,6 +27,11 @@ impl Talker {
         Ok(talker)
     }
 
+    /// Returns the number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a line and waits for the next one of the process.
     pub fn ask(&mut self, line: &str) -> Result<String> {
         writeln!(self.to, "{line}")?;

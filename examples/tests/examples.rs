@@ -192,9 +192,20 @@ fn cap_bench() {
 }
 
 #[test]
-fn throughput() {
-    let program = env!("CARGO_BIN_EXE_throughput");
-    run_with(program, &["--events", "2000", "--echoes", "100", "--rounds", "1"]);
+fn bench() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| folder.path().join(name).to_str().expect("the path is UTF-8").to_owned();
+    let (json, plot) = (file("numbers.json"), file("plot.svg"));
+    for driver in ["tokio", "smol"] {
+        let rounds = ["--driver", driver, "--rounds", "1", "--scale", "1", "--json", &json, "--plot", &plot];
+        run_with(env!("CARGO_BIN_EXE_bench"), &rounds);
+    }
+    let numbers = std::fs::read_to_string(json).expect("the numbers are written");
+    let numbers: serde_json::Value = serde_json::from_str(&numbers).expect("they are JSON");
+    let rows = numbers["measurements"].as_array().expect("there are rows");
+    assert_eq!(rows.len(), 9, "{rows:?}");
+    assert!(rows.iter().all(|row| row["sides"].as_array().is_some_and(|sides| !sides.is_empty())), "{rows:?}");
+    assert!(std::fs::read_to_string(plot).expect("the plot is drawn").contains("<svg"));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Measures Caracal: headers that are made of a context and contexts that are read from headers, and sessions that are
 //! opened and terminated at a coordinator, which is a process of its own. With `--peer PYTHON` the same is measured with
-//! caracalai-sdk 0.1.1, at the same coordinator. The sides take turns, and the medians of all rounds are printed.
+//! caracalai-sdk 0.1.1, at the same coordinator. A baseline shows what the http crate and the sockets cost alone. The sides
+//! take turns, and the medians of all rounds are printed.
 //!
 //! `cargo run --release -p nuncio-examples --bin caracal_bench -- --peer target/peers/caracal-0.1/bin/python`
 
+mod floor;
 mod nuncio;
 
 use std::error::Error;
@@ -41,6 +43,7 @@ struct Flags {
 enum Process {
     Coordinator,
     Client,
+    Floor,
 }
 
 /// The number of sessions at a time.
@@ -55,6 +58,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     match &flags.process {
         Some(Process::Coordinator) => nuncio::coordinator().await,
         Some(Process::Client) => nuncio::client().await,
+        Some(Process::Floor) => floor::client().await,
         None => measure(&flags),
     }
 }
@@ -103,7 +107,8 @@ fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
     };
     let mut coordinator = Talker::start(process("coordinator"))?;
     let place = coordinator.ask("where")?;
-    let mut sides = vec![Side::start("nuncio", process("client"), &place)?];
+    let mut sides =
+        vec![Side::start("nuncio", process("client"), &place)?, Side::start("baseline", process("floor"), &place)?];
     if let Some(python) = &flags.peer {
         let mut command = Command::new(python);
         command.args(["-c", PEER]);
@@ -127,10 +132,13 @@ fn measure(flags: &Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
         let [made, read, sessions, single] = side.medians();
         println!("{:<18} {made:>16.0} {read:>16.0} {sessions:>16.0} {single:>16.0}", side.name);
     }
-    if let [ours, peer] = &sides[..] {
-        let (ours, peer) = (ours.medians(), peer.medians());
-        let [made, read, sessions, single]: [f64; 4] = std::array::from_fn(|column| ours[column] / peer[column]);
-        println!("{:<18} {made:>16.1} {read:>16.1} {sessions:>16.1} {single:>16.1}", "nuncio to python");
+    if let [ours, others @ ..] = &sides[..] {
+        for other in others {
+            let (ours, theirs) = (ours.medians(), other.medians());
+            let [made, read, sessions, single]: [f64; 4] = std::array::from_fn(|column| ours[column] / theirs[column]);
+            let name = format!("nuncio to {}", other.name);
+            println!("{name:<18} {made:>16.2} {read:>16.2} {sessions:>16.2} {single:>16.2}");
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use nuncio_examples::bench::per_second;
 use nuncio_examples::caracal::LocalCoordinator;
 use nuncio_tokio::caracal::{Caracal, NewEdge, Ttl, current};
@@ -16,7 +17,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 pub(crate) const APPLICATION: &str = "bench";
 
 /// Calls between two looks at the clock.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// Serves a coordinator, and answers each line with its URL and a token.
 pub(crate) async fn coordinator() -> Result<()> {
@@ -30,8 +31,7 @@ pub(crate) async fn coordinator() -> Result<()> {
 pub(crate) async fn client() -> Result<()> {
     let caracal = Caracal::from_env()?;
     answer(async |line| {
-        let numbers: Vec<usize> = line.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
-        let [millis, many, at_a_time, single] = numbers[..] else { return Err("four numbers are needed".into()) };
+        let [millis, many, at_a_time, single] = numbers(&line)?;
         let (made, read) = headers(&caracal, Duration::from_millis(u64::try_from(millis)?)).await?;
         let started = Instant::now();
         sessions(&caracal, many, at_a_time).await?;
@@ -43,8 +43,27 @@ pub(crate) async fn client() -> Result<()> {
     .await
 }
 
+/// Returns the numbers of a line.
+pub(crate) fn numbers(line: &str) -> Result<[usize; 4]> {
+    let numbers: Vec<usize> = line.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
+    numbers.try_into().map_err(|_| "four numbers are needed".into())
+}
+
+/// Returns the headers of a call in a session with an edge.
+pub(crate) async fn sample() -> Result<HeaderMap> {
+    let caracal = Caracal::from_env()?;
+    let source = caracal.spawn().await?;
+    source
+        .run(async { caracal.delegate_to_spawn(edge()).await?.run(async { Ok(caracal.headers().await?) }).await })
+        .await
+}
+
+fn edge() -> NewEdge {
+    NewEdge { scopes: vec!["read".into()], ttl: Ttl::from_secs(600), ..NewEdge::default() }
+}
+
 /// Answers each line of stdin, after it has said that the process is ready.
-async fn answer(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()> {
+pub(crate) async fn answer(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()> {
     println!("ready");
     loop {
         let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
@@ -56,9 +75,8 @@ async fn answer(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()>
 /// Makes the headers of a session with an edge, and reads them, for some time each. Returns how many per second.
 async fn headers(caracal: &Caracal, time: Duration) -> Result<(f64, f64)> {
     let source = caracal.spawn().await?;
-    let edge = NewEdge { scopes: vec!["read".into()], ttl: Ttl::from_secs(600), ..NewEdge::default() };
     let work = source.run(async {
-        let child = caracal.delegate_to_spawn(edge).await?;
+        let child = caracal.delegate_to_spawn(edge()).await?;
         child
             .run(async {
                 let (started, mut count) = (Instant::now(), 0);
