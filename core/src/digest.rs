@@ -35,7 +35,7 @@ pub(crate) fn member(hasher: &mut Sha256, name: &str, json: Option<&str>) {
 /// Returns the digest of one valid JSON value. The caller has checked its nesting.
 ///
 /// A string with a lone surrogate cannot be decoded. Values that contain one are equal only if their text is equal.
-fn value(json: &str) -> Digest {
+pub(crate) fn value(json: &str) -> Digest {
     let mut hasher = Sha256::new();
     match json.as_bytes().first() {
         Some(b'{') => {

@@ -28,6 +28,11 @@ fn submit_and_stream() {
 }
 
 #[test]
+fn ask() {
+    run(env!("CARGO_BIN_EXE_ask"));
+}
+
+#[test]
 fn delegate() {
     run(env!("CARGO_BIN_EXE_delegate"));
 }

@@ -59,4 +59,7 @@ mod s_limits_hello;
 mod s_limits_memory;
 mod s_limits_peers;
 mod s_limits_principals;
+mod s_questions;
+mod s_questions_durable;
+mod s_questions_limits;
 mod s_stats;

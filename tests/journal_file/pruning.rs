@@ -191,6 +191,37 @@ fn the_last_event_of_a_job_that_a_session_was_shown_is_kept() {
     assert_eq!(positions, [99, 29]);
 }
 
+/// Otherwise a run after a restart would ask again what was answered.
+#[test]
+fn the_questions_of_a_job_are_kept_until_it_has_ended() {
+    let directory = TempDir::new();
+    let mut journal = open(&directory, SqliteOptions { retain: Duration::ZERO, ..options() });
+    let about_question = |position: u64, kind: &str, members: &str| {
+        record(&format!(
+            r#"{{"v":1,"t":"job_event","job":"{}","trace":"{TRACE}","position":{position},"seq":{position},{members},
+                "to":[],"payload":{{"kind":"x-vendor.nuncio.{kind}","ts":"2026-01-01T00:00:00.000Z","body":{{}}}}}}"#,
+            job(0)
+        ))
+    };
+    let mut records = vec![opened(), accepted(&job(0))];
+    records.push(about_question(0, "question", r##""asked":"#1","until":7"##));
+    records.push(about_question(1, "answered", r#""settled":true"#));
+    records.extend((2..100).map(|position| unwatched(&job(0), position)));
+    journal.commit(&(1..).zip(records).collect::<Vec<_>>()).unwrap();
+    journal.compact().unwrap();
+    let questions = |journal: &mut SqliteJournal| loaded(journal).iter().filter(|(_, it)| it.is_question()).count();
+    assert_eq!(questions(&mut journal), 2);
+    let ended = record(&format!(
+        r#"{{"v":1,"t":"job_ended","job":"{}","trace":"{TRACE}","at":1,"status":"success","kind":"job.result","seq":100,
+            "to":[],"payload":{{"final_status":"success"}}}}"#,
+        job(0)
+    ));
+    let at = journal.stats().unwrap().last;
+    journal.commit(&[(at + 1, ended)]).unwrap();
+    journal.compact().unwrap();
+    assert_eq!(questions(&mut journal), 0);
+}
+
 /// Returns a record of how a session watches a job.
 fn watching(job: &str, more: &str) -> Record {
     record(&format!(r#"{{"v":1,"t":"watching","session":"{SESSION}","job":"{job}"{more}}}"#))

@@ -54,7 +54,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutation> {
 }
 
 /// The mistakes in ARCP.
-const ARCP: [Mutation; 42] = [
+const ARCP: [Mutation; 47] = [
     at(
         "a resume repeats the last event",
         "arcp/runtime/sessions/log.rs",
@@ -199,6 +199,36 @@ const ARCP: [Mutation; 42] = [
         "arcp/runtime/jobs/job/lease.rs",
         "is_some_and(|over| now >= over)",
         "is_some_and(|over| now > over.plus_micros(999_999))",
+    ),
+    at(
+        "a question is answered without a record",
+        "arcp/runtime/ask.rs",
+        "        self.append_question(id, &Body::answered(&settled), QuestionFact::Settled);",
+        "        self.append(id, &Body::answered(&settled), None);",
+    ),
+    at(
+        "restart: a question is asked again",
+        "arcp/runtime/restore/questions.rs",
+        "let asked = Asked::new(name, question.digest(), run, until, body);",
+        "let asked = Asked::new(name, [0; 32], run, until, body);",
+    ),
+    at(
+        "a question expires late",
+        "arcp/runtime/jobs/questions/mod.rs",
+        "asked.until.filter(|until| *until <= now)?",
+        "asked.until.filter(|until| *until < now)?",
+    ),
+    at(
+        "a principal that sees a job may answer its questions",
+        "arcp/runtime/question_answer.rs",
+        "if !self.may_answer_question(&principal, job.accepted()) {",
+        "if !self.may_answer_question(&job.accepted().principal, job.accepted()) {",
+    ),
+    at(
+        "a wrong answer is taken for a repeated one",
+        "arcp/runtime/question_answer.rs",
+        "&& is_same_value(given.get(), value) {",
+        "&& is_same_value(value, value) && !given.get().is_empty() {",
     ),
     at(
         "progress goes to everyone",

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 38] = [
+const NO_LIMITS: [&str; 39] = [
     "dispatch",
     "resign",
     "records",
@@ -19,6 +19,7 @@ const NO_LIMITS: [&str; 38] = [
     "dialects",
     "policy",
     "operators",
+    "approvers",
     "resume_by_token",
     "models_without_lease",
     "auto_ack",
@@ -44,7 +45,7 @@ const NO_LIMITS: [&str; 38] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 66] = [
+const RUNTIME: [(&str, &str); 71] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -81,6 +82,11 @@ const RUNTIME: [(&str, &str); 66] = [
     ("delegation_depth", "s10_depth_is_limited"),
     ("delegations_per_job", "limit_delegations_per_job"),
     ("reservations_per_job", "limit_reservations_per_job"),
+    ("questions_per_job", "limit_questions_per_job"),
+    ("open_questions_per_job", "limit_open_questions_per_job"),
+    ("open_questions_per_principal", "limit_open_questions_per_principal"),
+    ("question_bytes", "limit_question_bytes"),
+    ("answer_bytes", "limit_answer_bytes"),
     ("subscriptions", "limit_subscriptions"),
     ("subscriptions_per_principal", "limit_subscriptions_per_principal"),
     ("submits_per_second", "limit_submits_per_second"),

@@ -14,13 +14,14 @@ pub(crate) mod runtime;
 pub mod wire;
 
 pub use client::{Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, ClientTimer};
-pub use runtime::config::{Access, AnyPrincipal, Config, Journaling, Limits, Policy, SamePrincipal};
+pub use runtime::config::{Config, Journaling, Limits};
 pub use runtime::event::{Event, Output, ReplayRange, SendOrder, Timer};
 pub use runtime::host::{
-    ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, Refused, ReplayId, ReservationId, RevocationId,
-    Via,
+    ConnId, Delegate, Denied, JobFailure, JobKey, JobResult, JobView, QuestionId, Refused, ReplayId, ReservationId,
+    RevocationId, Via,
 };
 pub use runtime::jobs::state::JobState;
+pub use runtime::policy::{Access, AnyPrincipal, Policy, SamePrincipal};
 pub use runtime::record::{
     JobAccepted, JobEnded, JobEventRecord, Record, RecordError, SessionEventRecord, SessionOpened, SessionToken,
     Target, Transcribed, Transcript, Watching,
@@ -35,6 +36,7 @@ pub use wire::error::{ErrorCode, Fault};
 pub use wire::feature::{ACCEPTED_REPLAY, Feature, Features};
 pub use wire::ids::{JobId, JobUlid, ResultId, SessionId, SessionUlid};
 pub use wire::job::FinalStatus;
+pub use wire::question::{Answer, Question};
 
 pub use crate::secret::Secret;
 /// JSON text that belongs to a user and is passed through as it was written.

@@ -9,6 +9,7 @@ mod foreign;
 mod handles;
 mod liveness;
 mod properties;
+mod questions;
 mod renew;
 mod requests;
 mod runtimes;

@@ -234,12 +234,22 @@ impl Harness {
                 let ids: Vec<&str> = page.jobs.iter().map(|row| row.job_id.as_str()).collect();
                 format!("jobs [{}] next={:?}", ids.join(","), page.next_cursor)
             }
+            ClientEvent::Answered { answered, .. } => {
+                let value = answered.value.as_ref().map_or("-", |value| value.as_str());
+                format!("answered {} {:?} {value} by={:?}", answered.question_id, answered.outcome, answered.by)
+            }
+            ClientEvent::Questions { page, .. } => {
+                let ids = page.questions.iter().map(|open| format!("{}/{}", open.job_id, open.question.question_id));
+                format!("questions {:?} next={:?}", ids.collect::<Vec<_>>(), page.next_cursor)
+            }
             ClientEvent::RequestFailed { request, why } => {
                 let what = match request {
                     Failed::Submit(handle) => format!("{} submit", self.name(*handle)),
                     Failed::Subscribe(handle) => format!("{} subscribe", self.name(*handle)),
                     Failed::Cancel(_, handle) => format!("{} cancel", self.name(*handle)),
                     Failed::List(_) => "list".to_owned(),
+                    Failed::Answer(_) => "answer".to_owned(),
+                    Failed::Questions(_) => "questions".to_owned(),
                 };
                 let why = match &**why {
                     RequestFailure::Refused(fault) => fault.code.clone(),

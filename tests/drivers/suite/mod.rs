@@ -10,6 +10,7 @@ mod handover;
 mod jobs;
 mod journal;
 mod provision;
+mod questions;
 mod requests;
 mod rerun;
 mod reservations;

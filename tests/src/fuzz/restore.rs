@@ -1,10 +1,11 @@
 //! Restoring from journals that no runtime has written.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use arbitrary::Unstructured;
 use nuncio_core::arcp::{
-    AgentSpec, Body, Config, ConnId, Event, JobResult, Journaling, OnRestart, Output, Record, Runtime, Via,
+    AgentSpec, Body, Config, ConnId, Event, JobResult, Journaling, OnRestart, Output, Question, Record, Runtime, Via,
 };
 use nuncio_core::time::Time;
 use serde_json::{Value, json};
@@ -31,6 +32,10 @@ fn run() -> &'static Run {
         w.cost(&first, "0.25", "USD");
         w.delegate(&first, &json!({"agent": "slow", "delegate_id": "d1", "lease_request": {"cost.budget": ["USD:1"]}}))
             .expect("a child");
+        let question = Question::new("Go on?").choices(["yes", "no"]);
+        w.ask(&first, &question).expect("a question");
+        w.ask(&first, &Question::new("Why?").deadline(Duration::from_mins(1)).default("because")).expect("a question");
+        w.send(a, "x-vendor.nuncio.answer", json!({"job_id": first.id, "question_id": "q1", "value": "yes"}));
         w.subscribe(b, json!({"job_id": first.id, "history": true}));
         w.drain(a);
         w.drain(b);

@@ -24,7 +24,7 @@ impl Sim {
             self.finish(job, false);
             return;
         }
-        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4, 10, 8]) {
+        match draw.weighted(&[30, 10, 14, 8, 16, 14, 14, 3, 8, 4, 4, 10, 8, 14]) {
             0 => {
                 let text = ["a", "b\n", "ä\"", ""][draw.below(4)];
                 self.emit(job, &Body::log("info", text, None), "log", json!({"level": "info", "message": text}));
@@ -49,13 +49,14 @@ impl Sim {
             9 => self.finish(job, true),
             10 => self.fail(job, draw),
             11 => self.reserve(job, draw),
-            _ => self.settle(job, draw),
+            12 => self.settle(job, draw),
+            _ => self.ask(job, draw),
         }
         self.drain();
     }
 
     /// Compares the runtime's answer to a command with the model; returns whether the command was carried out.
-    fn carried_out(&mut self, job: JobKey, answer: &Result<(), Refused>) -> bool {
+    pub(super) fn carried_out(&mut self, job: JobKey, answer: &Result<(), Refused>) -> bool {
         let id = self.ulid(job);
         note(|| format!("  agent of {job:?} gets {answer:?}"));
         match answer {

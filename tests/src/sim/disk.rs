@@ -99,7 +99,7 @@ impl Disk {
                     if record.is_chunk() {
                         chunks.insert(job, *seq);
                     }
-                    if record.has_cost() {
+                    if record.has_cost() || record.is_question() {
                         required.insert(*seq);
                     }
                 }

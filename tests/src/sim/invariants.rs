@@ -251,6 +251,7 @@ impl Sim {
         self.runtime.handle_timeout(self.now);
         let more = self.runtime.poll_output();
         assert!(more.is_none(), "§6.4 nothing_is_overdue: another timeout led to {more:?}");
+        self.model.check_deadlines(self.now);
         if let Some((at, timer)) = self.runtime.poll_timeout() {
             assert!(at > self.now, "§6.4 nothing_is_overdue: {timer:?}");
         }

@@ -35,6 +35,10 @@
 //! | `authority_follows_the_lease`, `no_job_outlives_its_lease` | §9.3, §9.5 | `model::rules` |
 //! | `no_child_lease_expands`, `no_child_lease_outlives_its_parents`, `no_child_exceeds_its_parents_budget` | §9.4 | `model::rules` |
 //! | `budgets_are_conserved`, `an_open_reservation_is_held` | §9.6 | `model::rules` |
+//! | `a_question_is_asked_once`, `a_key_names_one_question`, `only_asked_questions_end` | ours | `model::rules` |
+//! | `the_first_answer_counts`, `only_fitting_answers_count`, `only_those_who_may_answer` | ours | `model::rules` |
+//! | `a_fitting_answer_is_taken`, `no_accepted_answer_is_lost` | ours | `model::rules` |
+//! | `questions_expire_at_their_deadline`, `no_question_outlives_its_deadline` | ours | `model::rules` |
 //! | `a_credential_is_revoked_once` | §9.8.2 | `model::rules` |
 //! | `credentials_are_recorded_before_they_are_shown` | §14 | `model::rules` |
 //! | `children_end_before_their_parent` | §10 | `model::rules` |
@@ -64,6 +68,7 @@ mod model;
 mod outputs;
 mod params;
 mod peers;
+mod questions;
 mod steps;
 
 use std::collections::{BTreeMap, HashMap};

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Sim;
 use super::host::MALLORY;
 use super::link::{End, Link};
+use super::model::rules;
 use crate::seeded::note;
 use crate::world::Frame;
 
@@ -154,6 +155,7 @@ impl Sim {
                 self.model.accepted_sent(frame.job());
             }
             ("job.cancelled", Some(_)) => self.model.cancelled_sent(frame.job()),
+            ("x-vendor.nuncio.answered", Some(_)) => self.model.answer_sent(frame.payload()),
             ("job.subscribed", Some(_)) => self.model.answered(session, frame.job()),
             _ => {}
         }
@@ -194,11 +196,16 @@ impl Sim {
             delivered += 1;
             note(|| format!("{} {number} -> runtime: {}", self.now.to_rfc3339(), String::from_utf8_lossy(&frame)));
             let session = self.invariants.received(conn, &frame, self.last_store);
+            let mut ends = None;
             if let (End::Client(_), Some(session)) = (peer, session) {
                 self.predict(&session, &frame);
+                ends = self.ended_question(&session, &frame).filter(|_| self.runtime.is_greeted(conn));
             }
             self.runtime.handle_frame(self.now, conn, &frame);
             self.drain();
+            if let Some((job, question)) = ends {
+                rules::a_fitting_answer_is_taken(job, &question, self.model.is_open(job, &question));
+            }
         }
         if self.links.get(&number).is_some_and(Link::up_ended) {
             self.end_up(number);
@@ -219,6 +226,15 @@ impl Sim {
         self.runtime.handle_close(self.now, conn);
         self.runtime.handle_sent(self.now, conn, 3);
         self.drain();
+    }
+
+    /// Returns the question that a frame ends: one that is open, if the frame is an answer that fits and the runtime can
+    /// store it.
+    fn ended_question(&self, session: &str, frame: &[u8]) -> Option<(JobUlid, String)> {
+        let value = serde_json::from_slice::<Value>(frame).ok()?;
+        let is_stuck = self.disk.paused || self.last_store - self.disk.committed > 1_000;
+        let is_answer = value["type"] == "x-vendor.nuncio.answer" && !is_stuck;
+        if is_answer { self.model.ends(session, &value["payload"]) } else { None }
     }
 
     fn predict(&mut self, session: &str, frame: &[u8]) {
@@ -315,6 +331,7 @@ impl Sim {
                 let code = fault.as_ref().map(|fault| fault.code.as_str());
                 self.model.ended(id, status.as_str(), code, self.now);
             }
+            Event::Answered { job, question, answer } => self.question_ended(*job, *question, answer),
             Event::Subscription { principal, granted, .. } if **principal != *MALLORY => {
                 self.model.subscription(*granted);
             }

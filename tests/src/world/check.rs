@@ -9,7 +9,7 @@ use super::client::ACCEPTED_REPLAY;
 use super::frame::Frame;
 use super::shape;
 
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 14] = [
     "session.welcome",
     "session.error",
     "session.ping",
@@ -22,6 +22,8 @@ const TYPES: [&str; 12] = [
     "job.error",
     "job.cancelled",
     "job.subscribed",
+    "x-vendor.nuncio.answered",
+    "x-vendor.nuncio.questions",
 ];
 const MEMBERS: [&str; 9] =
     ["arcp", "id", "type", "session_id", "trace_id", "job_id", "event_seq", "payload", "extensions"];

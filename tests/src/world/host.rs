@@ -1,8 +1,8 @@
 //! The host side: authentication, answers to submits, and the commands of agents.
 
 use nuncio_core::arcp::{
-    Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Fault, JobFailure, JobKey, JobResult, Json,
-    Number, Refused, ReservationId, Secret,
+    Answer, Body, Chunk, ConnId, Credential, Delegate, Denied, ErrorCode, Event, Fault, JobFailure, JobKey, JobResult,
+    Json, Number, Question, QuestionId, Refused, ReservationId, Secret,
 };
 use nuncio_core::budget::Amount;
 use nuncio_core::lease::Operation;
@@ -201,6 +201,23 @@ impl World {
     pub fn remaining(&self, job: &Job, currency: &str) -> String {
         let view = self.runtime.job(job.key).expect("a job that is kept");
         view.budget.and_then(|budget| budget.remaining_of(currency)).expect("a budget").to_string()
+    }
+
+    /// Asks a question and returns the runtime's answer.
+    pub fn ask(&mut self, job: &Job, question: &Question) -> Result<QuestionId, Refused> {
+        let asked = self.runtime.ask(self.now, job.key, question);
+        self.pump();
+        asked
+    }
+
+    /// Takes the answer to a question from the host's events, if there is one.
+    pub fn answer_of(&mut self, job: &Job, question: QuestionId) -> Option<Answer> {
+        self.try_host_event(|event| match event {
+            Event::Answered { job: of, question: number, answer } if *of == job.key && *number == question => {
+                Some(answer.clone())
+            }
+            _ => None,
+        })
     }
 
     /// Authorizes the use of a model; the error is the code of the refusal.

@@ -10,6 +10,8 @@ pub(super) fn nulls(frame: &Frame) {
         "session.jobs" => &["next_cursor"],
         "job.subscribed" => &["parent_job_id"],
         "job.result" => &["result", "output"],
+        // The answer to a question is any JSON value.
+        "x-vendor.nuncio.answered" => &["value"],
         _ => &[],
     };
     for (name, value) in frame.payload().as_object().expect("an object") {

@@ -33,7 +33,7 @@ impl Client {
 
     /// Returns the request that a frame answers: the one that it quotes or, from a runtime that does not name requests,
     /// the oldest `wanted` one.
-    fn answered_by(&self, quoted: Option<&str>, wanted: impl Fn(&Request) -> bool) -> Option<RequestId> {
+    pub(super) fn answered_by(&self, quoted: Option<&str>, wanted: impl Fn(&Request) -> bool) -> Option<RequestId> {
         match quoted {
             Some(quoted) => self.requests.sent_as(quoted).filter(|id| self.requests.get(*id).is_some_and(wanted)),
             None if self.peer().names_requests => None,

@@ -214,7 +214,7 @@ impl Client {
     }
 
     /// Checks that there is room for a request, whose payload may grow by `more` bytes.
-    fn check_room(&self, request: &Request, more: usize) -> Result<(), ClientRefused> {
+    pub(super) fn check_room(&self, request: &Request, more: usize) -> Result<(), ClientRefused> {
         if self.state.is_ending() {
             return Err(ClientRefused::Closed);
         }
@@ -243,6 +243,6 @@ impl Client {
     }
 }
 
-fn invalid(sentence: &'static str) -> ClientRefused {
+pub(super) fn invalid(sentence: &'static str) -> ClientRefused {
     ClientRefused::Invalid(Cow::Borrowed(sentence))
 }

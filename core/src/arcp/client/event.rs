@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::types::{ChunkEvent, HandleId, JobEvent, Outcome, RequestId, Welcome};
 use crate::arcp::wire::credential::Credential;
-use crate::arcp::wire::reply::read::{Accepted, JobPage, RemoteFault, Subscribed};
+use crate::arcp::wire::reply::read::{Accepted, AnsweredQuestion, JobPage, QuestionPage, RemoteFault, Subscribed};
 
 /// An output of a client. A driver acts on them in their order.
 #[derive(Clone)]
@@ -133,6 +133,21 @@ pub enum ClientEvent {
         /// The page.
         page: Box<JobPage>,
     },
+    /// The runtime has taken an answer to a question (ours). If the transport was lost before, it may have been sent more
+    /// than once; it counts once.
+    Answered {
+        /// The answer's request.
+        request: RequestId,
+        /// The answer that counts.
+        answered: Box<AnsweredQuestion>,
+    },
+    /// A page of open questions was received (ours).
+    Questions {
+        /// The request.
+        request: RequestId,
+        /// The page.
+        page: Box<QuestionPage>,
+    },
     /// A request was refused or not answered. This never ends a job that was accepted.
     RequestFailed {
         /// The request.
@@ -165,6 +180,10 @@ pub enum Failed {
     Cancel(RequestId, HandleId),
     /// A list.
     List(RequestId),
+    /// An answer to a question.
+    Answer(RequestId),
+    /// A list of open questions.
+    Questions(RequestId),
 }
 
 /// Why a request failed.

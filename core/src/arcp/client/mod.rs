@@ -44,6 +44,7 @@ mod jobs;
 mod lifecycle;
 mod outbox;
 mod peer;
+mod questions;
 mod receive;
 mod renew;
 mod requests;
@@ -67,9 +68,10 @@ pub use types::{
 };
 
 pub use super::wire::reply::read::{
-    Accepted, AgentInfo, EventKind, JobPage, JobRow, Raw, RemoteFault, Rotation, Subscribed,
+    Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, EventKind, JobPage, JobRow, OpenQuestion, QuestionOutcome,
+    QuestionPage, Raw, RemoteFault, Rotation, Subscribed,
 };
-pub use super::wire::request::args::{ListQuery, SubmitArgs, Subscribe};
+pub use super::wire::request::args::{ListQuery, QuestionQuery, SubmitArgs, Subscribe};
 use crate::random::Random;
 use crate::time::Time;
 use goodbye::Goodbye;

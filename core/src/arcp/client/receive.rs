@@ -70,6 +70,8 @@ impl Client {
             "job.subscribed" => self.on_subscribed(frame, envelope),
             "job.cancelled" => self.on_cancelled(envelope),
             "session.jobs" => self.on_jobs(frame, envelope),
+            "x-vendor.nuncio.answered" => self.on_answered(frame, envelope),
+            "x-vendor.nuncio.questions" => self.on_questions(frame, envelope),
             "session.ping" => {
                 let ping: read::Ping<'_> = payload(envelope);
                 self.transport.pinged(ping.nonce.as_str().unwrap_or_default());

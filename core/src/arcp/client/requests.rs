@@ -34,6 +34,10 @@ pub(super) enum Ask {
     Subscribe(HandleId),
     Cancel(HandleId),
     List,
+    /// An answer to a question of a job.
+    Answer,
+    /// A list of open questions.
+    Questions,
     /// A list of the live jobs, to find jobs that the runtime is silent about.
     Survey,
     /// A subscribe to a job that the runtime is silent about.
@@ -50,6 +54,8 @@ impl Ask {
             Ask::Subscribe(_) | Ask::Inquire(_) => "job.subscribe",
             Ask::Cancel(_) => "job.cancel",
             Ask::List | Ask::Survey => "session.list_jobs",
+            Ask::Answer => "x-vendor.nuncio.answer",
+            Ask::Questions => "x-vendor.nuncio.list_questions",
             Ask::Unsubscribe => "job.unsubscribe",
         }
     }
@@ -62,6 +68,8 @@ impl Ask {
             Ask::Subscribe(handle) => Some(Failed::Subscribe(handle)),
             Ask::Cancel(handle) => Some(Failed::Cancel(id, handle)),
             Ask::List => Some(Failed::List(id)),
+            Ask::Answer => Some(Failed::Answer(id)),
+            Ask::Questions => Some(Failed::Questions(id)),
             Ask::Survey | Ask::Inquire(_) | Ask::Unsubscribe => None,
         }
     }

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::SessionId;
 use crate::arcp::wire::job::FinalStatus;
-use crate::arcp::wire::reply::read::{AgentInfo, EventKind, Raw, RemoteFault, Rotation, Timestamp, decode_base64};
+use crate::arcp::wire::question::{ANSWERED, QUESTION};
+use crate::arcp::wire::reply::read::{
+    AgentInfo, AnsweredQuestion, AskedQuestion, EventKind, Raw, RemoteFault, Rotation, Timestamp, decode_base64,
+};
 use crate::json::Text;
 use crate::secret::Secret;
 
@@ -120,6 +123,17 @@ impl JobEvent {
     /// forms of the deployed runtimes. Its body carries a secret.
     pub fn rotation(&self) -> Option<Rotation> {
         Rotation::read(&self.kind, self.body.as_str())
+    }
+
+    /// Returns the question that the agent asks people with this event (ours).
+    /// [`Client::answer`](super::Client::answer) answers it.
+    pub fn question(&self) -> Option<AskedQuestion> {
+        if self.kind.as_str() == QUESTION { AskedQuestion::read(&self.body) } else { None }
+    }
+
+    /// Returns how a question has ended, if this event says so (ours).
+    pub fn answered(&self) -> Option<AnsweredQuestion> {
+        if self.kind.as_str() == ANSWERED { AnsweredQuestion::read(&self.body) } else { None }
     }
 }
 

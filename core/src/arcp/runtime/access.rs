@@ -1,9 +1,9 @@
 //! What a session may do, and which jobs it may see (§6.2, §6.6, §7.6, §9.8).
 
 use super::Runtime;
-use super::config::Access;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
+use super::policy::Access;
 use super::sessions::session::Session;
 use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::error::{ErrorCode, Fault};
@@ -21,13 +21,24 @@ impl Runtime {
     }
 
     /// Returns a session's access to a job: full access to jobs of its own principal, and to all jobs if that is an
-    /// operator; otherwise what the policy grants.
+    /// operator or an approver; otherwise what the policy grants.
     pub(super) fn access(&self, session: &Session, job: &Accepted) -> Access {
-        if *session.principal() == job.principal || self.config.is_operator(session.principal()) {
+        if *session.principal() == job.principal || self.sees_all(session.principal()) {
             Access::Observed
         } else {
             self.config.policy.access(session.principal(), &job.principal, &job.agent_ref(true))
         }
+    }
+
+    /// Returns whether a principal may watch every job.
+    pub(super) fn sees_all(&self, principal: &str) -> bool {
+        self.config.is_operator(principal) || self.config.is_approver(principal)
+    }
+
+    /// Returns whether a principal may answer the questions of a job that it may see (ours).
+    pub(super) fn may_answer_question(&self, principal: &str, job: &Accepted) -> bool {
+        self.config.is_approver(principal)
+            || self.config.policy.may_answer(principal, &job.principal, &job.agent_ref(true))
     }
 
     /// Returns the job that a session names, if its principal may see it. Unknown jobs and jobs that it may not see get

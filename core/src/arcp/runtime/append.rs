@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Runtime;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
-use super::record::{Begun, First, JobEventRecord, Record, Target};
+use super::record::{Begun, First, JobEventRecord, QuestionFact, Record, Target};
 use super::sessions::log::{Announcement, Entry, frame_len};
 use super::sessions::watches::Role;
 use crate::arcp::wire::body::{Body, Meta};
@@ -24,29 +24,36 @@ pub(super) fn event_len(body: usize) -> usize {
     frame_len("", body) + 160 + 320
 }
 
+/// What an event means beside its payload, which is recorded with it.
+#[derive(Default)]
+struct Facts {
+    cost: Option<(Box<str>, Amount)>,
+    begun: Option<Begun>,
+    question: Option<QuestionFact>,
+}
+
 impl Runtime {
     /// Appends an event to the log of every watcher and to the job's history. `cost` is what it took from a budget.
     pub(super) fn append(&mut self, id: JobKey, body: &Body, cost: Option<(Box<str>, Amount)>) {
-        self.append_with(id, body, None, (cost, None));
+        self.append_with(id, body, None, Facts { cost, ..Facts::default() });
     }
 
     /// Like [`Runtime::append`], for the first event of a run. `begun` is given if the run may be repeated.
     pub(super) fn append_begin(&mut self, id: JobKey, body: &Body, begun: Option<Begun>) {
-        self.append_with(id, body, None, (None, begun));
+        self.append_with(id, body, None, Facts { begun, ..Facts::default() });
     }
 
     /// Like [`Runtime::append`], for an event whose owner is sent `secret` in place of `body`.
     pub(super) fn append_secret(&mut self, id: JobKey, body: &Body, secret: &Body) {
-        self.append_with(id, body, Some(secret), (None, None));
+        self.append_with(id, body, Some(secret), Facts::default());
     }
 
-    fn append_with(
-        &mut self,
-        id: JobKey,
-        body: &Body,
-        secret: Option<&Body>,
-        (cost, begun): (Option<(Box<str>, Amount)>, Option<Begun>),
-    ) {
+    /// Like [`Runtime::append`], for an event about a question.
+    pub(super) fn append_question(&mut self, id: JobKey, body: &Body, question: QuestionFact) {
+        self.append_with(id, body, None, Facts { question: Some(question), ..Facts::default() });
+    }
+
+    fn append_with(&mut self, id: JobKey, body: &Body, secret: Option<&Body>, facts: Facts) {
         self.totals.events += 1;
         let payload: Bytes = reply::event(body, self.clock.text()).into();
         let secret: Option<Bytes> = secret.map(|body| reply::event(body, self.clock.text()).into());
@@ -84,14 +91,16 @@ impl Runtime {
         job.number(numbered);
         let (trace_id, seq) = (job.accepted().trace_id, job.last_seq());
         let position = job.remember(needs, payload.clone(), &limits);
-        if begun.is_some() {
+        if facts.begun.is_some() {
             job.begin_repeatable();
         }
         if needs.has(Feature::ResultChunk) {
             job.note_chunk();
         }
         self.record(|_| {
-            let record = JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, begun, to };
+            let Facts { cost, begun, question } = facts;
+            let record =
+                JobEventRecord { job: ulid, trace_id, position, seq, needs, payload, cost, begun, question, to };
             Some(Record::JobEvent(record.into()))
         });
         for index in 0.. {

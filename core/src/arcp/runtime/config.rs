@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use crate::arcp::runtime::policy::{Policy, SamePrincipal};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub policy: Arc<dyn Policy>,
     /// Principals that may list, watch and cancel every job; they see no credentials (ours). Default: none.
     pub operators: BTreeSet<String>,
+    /// Principals that may list and watch every job and answer its questions (ours). Default: none.
+    pub approvers: BTreeSet<String>,
     /// Whether a `session.resume` without `auth` is accepted: the resume token then proves the principal. Default: no.
     pub resume_by_token: bool,
     /// What the host stores beyond the life of the process. Default: [`Journaling::Off`].
@@ -131,6 +134,16 @@ pub struct Limits {
     pub delegations_per_job: usize,
     /// Amounts that one job has reserved and not settled (§9.6, ours). Default: 1 000.
     pub reservations_per_job: usize,
+    /// Questions that one job has asked, answered or not, in all its runs (ours). Default: 1 000.
+    pub questions_per_job: usize,
+    /// Questions of one job that are open (ours). Default: 100.
+    pub open_questions_per_job: usize,
+    /// Questions of the jobs of one principal that are open (ours). Default: 10 000.
+    pub open_questions_per_principal: usize,
+    /// Bytes of a question: its prompt, its key, its choices or schema, and its default (ours). Default: 32 KiB.
+    pub question_bytes: usize,
+    /// Bytes of an answer: its value and its note (ours). Default: 16 KiB.
+    pub answer_bytes: usize,
     /// Jobs of other sessions that one session watches: by subscription (§7.6) or by repeating their submit (§7.2).
     /// Default: 1 000.
     pub subscriptions: usize,
@@ -233,6 +246,11 @@ impl Config {
         self.operators.contains(principal)
     }
 
+    /// Whether a principal may list and watch every job and answer its questions.
+    pub(crate) fn is_approver(&self, principal: &str) -> bool {
+        self.approvers.contains(principal)
+    }
+
     /// The heartbeat interval in whole seconds, as the welcome names it.
     pub(crate) fn heartbeat_secs(&self) -> u64 {
         self.heartbeat_interval.as_secs().max(1)
@@ -255,6 +273,7 @@ impl Default for Config {
             dialects: BTreeMap::new(),
             policy: Arc::new(SamePrincipal),
             operators: BTreeSet::new(),
+            approvers: BTreeSet::new(),
             resume_by_token: false,
             journal: Journaling::Off,
             models_without_lease: false,
@@ -298,6 +317,11 @@ impl Default for Limits {
             delegation_depth: 8,
             delegations_per_job: 10_000,
             reservations_per_job: 1_000,
+            questions_per_job: 1_000,
+            open_questions_per_job: 100,
+            open_questions_per_principal: 10_000,
+            question_bytes: 32 << 10,
+            answer_bytes: 16 << 10,
             subscriptions: 1_000,
             subscriptions_per_principal: 10_000,
             submits_per_second: None,
@@ -360,55 +384,5 @@ impl Journaling {
     /// Returns whether records are stored.
     pub const fn is_kept(self) -> bool {
         matches!(self, Journaling::Kept | Journaling::Readable)
-    }
-}
-
-/// The access of a principal to a job of another principal (§6.6, §7.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// No access: the job appears not to exist.
-    Hidden,
-    /// The job is listed, but may not be watched.
-    Listed,
-    /// The job is listed and may be watched.
-    Observed,
-}
-
-/// Who may see and watch whose jobs: a pure function of the two principals and the agent.
-///
-/// It is called for every job of a `session.list_jobs`, so it must not do IO. A policy that needs IO has to do it when
-/// the session is admitted.
-pub trait Policy: Send + Sync {
-    /// Returns the access of `observer` to a job that `owner` has submitted to `agent` (`name@version`).
-    fn access(&self, observer: &str, owner: &str, agent: &str) -> Access;
-
-    /// Returns whether a principal may have access to jobs of others. If not, its listings look at its own jobs only,
-    /// however many others there are. Default: yes.
-    fn shows_others(&self, _observer: &str) -> bool {
-        true
-    }
-}
-
-/// The default of §14: a principal may list and watch its own jobs only.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SamePrincipal;
-
-impl Policy for SamePrincipal {
-    fn access(&self, observer: &str, owner: &str, _agent: &str) -> Access {
-        if observer == owner { Access::Observed } else { Access::Hidden }
-    }
-
-    fn shows_others(&self, _observer: &str) -> bool {
-        false
-    }
-}
-
-/// Every principal may list and watch all jobs. Only the session that submitted a job may cancel it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AnyPrincipal;
-
-impl Policy for AnyPrincipal {
-    fn access(&self, _observer: &str, _owner: &str, _agent: &str) -> Access {
-        Access::Observed
     }
 }

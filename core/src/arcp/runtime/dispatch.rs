@@ -229,14 +229,24 @@ impl Runtime {
             "job.cancel" => self.on_cancel(key, request),
             "job.subscribe" => self.on_subscribe(key, request),
             "job.unsubscribe" => self.on_unsubscribe(key, request),
+            "x-vendor.nuncio.answer" => self.on_question_answer(key, request),
+            "x-vendor.nuncio.list_questions" => self.on_list_questions(key, request),
             "session.ping" => self.on_ping(key, request),
             "session.ack" => self.on_ack(key, request),
             "session.list_jobs" => self.on_list(key, request),
             "session.close" | "session.bye" => self.on_close(key, request),
             "session.pong" | "session.error" | "session.closed" => Ok(()),
             "session.hello" | "session.resume" => Err(Fault::invalid("this connection has a session already")),
-            "session.welcome" | "session.jobs" | "job.accepted" | "job.cancelled" | "job.event" | "job.result"
-            | "job.error" | "job.subscribed" => {
+            "session.welcome"
+            | "session.jobs"
+            | "job.accepted"
+            | "job.cancelled"
+            | "job.event"
+            | "job.result"
+            | "job.error"
+            | "job.subscribed"
+            | "x-vendor.nuncio.answered"
+            | "x-vendor.nuncio.questions" => {
                 Err(Fault::invalid(alloc::format!("only a runtime sends {}", request.kind)))
             }
             vendor if vendor.starts_with("x-vendor.") && is_optional(request.envelope) => Ok(()),

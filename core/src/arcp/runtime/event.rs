@@ -6,12 +6,13 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::arcp::runtime::host::{ConnId, JobKey, ReplayId, RevocationId};
+use crate::arcp::runtime::host::{ConnId, JobKey, QuestionId, ReplayId, RevocationId};
 use crate::arcp::runtime::record::Record;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::question::Answer;
 use crate::secret::Secret;
 use crate::time::Time;
 
@@ -161,6 +162,15 @@ pub enum Event {
         /// The job.
         job: JobKey,
     },
+    /// A question of [`Runtime::ask`](crate::arcp::Runtime::ask) has an answer, or has expired.
+    Answered {
+        /// The job.
+        job: JobKey,
+        /// The question. It may have been asked more than once under its key; this answers all of them.
+        question: QuestionId,
+        /// The answer.
+        answer: Answer,
+    },
     /// A note of [`Runtime::note`](crate::arcp::Runtime::note) is durable, and all notes of the job before it.
     Noted {
         /// The job.
@@ -283,6 +293,8 @@ pub enum Timer {
     Runtime,
     /// The lease of a job, and the grace after it, is over (§9.5).
     Expiry,
+    /// A question of a job has expired (ours).
+    Question,
     /// The time that a cancelled agent has to stop is over (§7.4).
     Grace,
     /// A failed revocation is tried again (§9.8.2).

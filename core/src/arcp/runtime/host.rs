@@ -34,6 +34,11 @@ slotmap::new_key_type! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationId(pub u64);
 
+/// The number of a question within its job ([`Runtime::ask`](crate::arcp::Runtime::ask)). On the wire it is `q` and the
+/// number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionId(pub u64);
+
 /// The kind of a connection's transport. Credentials are sent on all kinds except [`Via::Plain`] (§14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {

@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::Runtime;
-use super::config::Access;
 use super::conns::conn::Conn;
 use super::dispatch::Request;
 use super::host::{JobKey, SessionKey};
 use super::jobs::job::Job;
 use super::listing::{Filter, Listing};
+use super::policy::Access;
 use super::reply::To;
 use super::work;
 use crate::arcp::wire::error::Fault;
@@ -66,7 +66,7 @@ impl Runtime {
         let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
         let (mut looked, most) = (0, (self.config.limits.turn_work / work::LISTED).max(1));
         let principal = session.principal();
-        let others = self.config.is_operator(principal) || self.config.policy.shows_others(principal);
+        let others = self.sees_all(principal) || self.config.policy.shows_others(principal);
         let jobs: Box<dyn Iterator<Item = (JobKey, &Job)>> = if others {
             Box::new(self.jobs.after(listing.after))
         } else {

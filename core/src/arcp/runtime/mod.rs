@@ -2,9 +2,9 @@
 //! once.
 //!
 //! ```text
-//!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | subscribe.rs | list.rs ...
+//!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | question_answer.rs | list.rs ...
 //!  handle_timeout   timeout.rs                |
-//!  host commands    answer.rs emit.rs result.rs delegate.rs authorize.rs rotate.rs revoke.rs replay.rs
+//!  host commands    answer.rs emit.rs result.rs delegate.rs authorize.rs ask.rs rotate.rs revoke.rs replay.rs
 //!                                             |
 //!  components       Conns  Sessions  Jobs  Agents  Idempotency  Credentials  Durability  Replays
 //!                                             |
@@ -22,6 +22,7 @@ mod ack;
 mod agents;
 mod answer;
 mod append;
+mod ask;
 mod authorize;
 mod cancel;
 mod clock;
@@ -50,6 +51,9 @@ mod liveness;
 mod memory;
 mod note;
 mod outputs;
+pub(crate) mod policy;
+mod question_answer;
+mod question_list;
 mod rates;
 pub(crate) mod record;
 mod refuse;
@@ -255,6 +259,7 @@ impl Runtime {
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             connections: self.conns.len(),
+            questions_open: self.jobs.open_questions(),
             bytes_held: self.bytes_held(),
             totals: self.totals,
             ..Stats::default()

@@ -20,6 +20,8 @@ pub struct Stats {
     pub jobs_cancelling: usize,
     /// Ended jobs that are still kept.
     pub jobs_kept: usize,
+    /// Questions to people that are open (ours).
+    pub questions_open: usize,
     /// Bytes held: [`Runtime::bytes_held`](crate::arcp::Runtime::bytes_held).
     pub bytes_held: usize,
     /// The counters.

@@ -4,10 +4,10 @@ use alloc::sync::Arc;
 
 use super::Runtime;
 use super::access::unknown_job;
-use super::config::Access;
 use super::dispatch::Request;
 use super::event::Event;
 use super::host::{JobKey, SessionKey};
+use super::policy::Access;
 use super::sessions::watches::Role;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::feature::Feature;

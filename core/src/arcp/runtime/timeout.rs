@@ -29,6 +29,7 @@ impl Runtime {
                     Timer::Submit => this.submit_lapsed(JobKey::from(key)),
                     Timer::Runtime => this.time_out(JobKey::from(key)),
                     Timer::Expiry => this.end_expired(JobKey::from(key)),
+                    Timer::Question => this.expire_questions(JobKey::from(key)),
                     Timer::Grace => this.end_cancelled(JobKey::from(key), Cause::GraceOver),
                     Timer::Revocation => this.revoke_again(RevocationId::from(key)),
                     Timer::Replay => this.replay_lapsed(ReplayId::from(key)),

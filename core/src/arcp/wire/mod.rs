@@ -7,7 +7,7 @@
 //!
 //! envelope, ids, error, feature, lines                      the parts that every frame has
 //! close                                                     the close code that is ours
-//! agent, credential, job, body/                             the things that frames describe
+//! agent, credential, job, question/, body/                  the things that frames describe
 //! dialect/                                                  where an SDK's frames differ from the specification
 //! ```
 //!
@@ -26,6 +26,7 @@ pub(crate) mod feature;
 pub(crate) mod ids;
 pub(crate) mod job;
 pub mod lines;
+pub(crate) mod question;
 pub(crate) mod reply;
 pub(crate) mod request;
 

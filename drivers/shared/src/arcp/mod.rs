@@ -9,7 +9,7 @@ pub(crate) mod value;
 
 pub use agent::{
     Agent, Artifact, Child, ChildError, ChildOutcome, Delegation, Failure, IntoNumber, IntoOutput, JobContext, Level,
-    Log, Metric, OrFail, Output, Progress, Reservation, ResultWriter, Status, ToolCall,
+    Log, Metric, OrFail, Output, Posed, Progress, Reservation, ResultWriter, Status, ToolCall,
 };
 pub use client::{
     CallError, Chunks, Client, ClientBuildError, ClientBuilder, ClientError, Collected, ConnectError, Events, Follow,
@@ -18,14 +18,15 @@ pub use client::{
 };
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
-    Accepted, AgentInfo, AutoAck, ChunkEvent, ClientConfig, ClientLimits, ClientRefused, CloseReason, EventKind,
-    HandleId, JobEvent, JobPage, JobRow, ListQuery, LostReason, Outcome, OutcomeSource, Product, Raw, RemoteFault,
-    RequestFailure, ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
+    Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, AutoAck, ChunkEvent, ClientConfig, ClientLimits,
+    ClientRefused, CloseReason, EventKind, HandleId, JobEvent, JobPage, JobRow, ListQuery, LostReason, OpenQuestion,
+    Outcome, OutcomeSource, Product, QuestionOutcome, QuestionPage, QuestionQuery, Raw, RemoteFault, RequestFailure,
+    ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
-    Access, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features, FinalStatus,
-    JobId, JobUlid, Json, Limits, Number, OnRestart, Policy, Refused, SamePrincipal, Secret, SessionId, SessionUlid,
-    Stats, Totals, UnknownDialect, Via,
+    Access, Answer, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features,
+    FinalStatus, JobId, JobUlid, Json, Limits, Number, OnRestart, Policy, Question, Refused, SamePrincipal, Secret,
+    SessionId, SessionUlid, Stats, Totals, UnknownDialect, Via,
 };
 pub use nuncio_core::budget::{Amount, AmountError, Amounts, Budget, BudgetError, Currency};
 pub use nuncio_core::lease::{

@@ -161,6 +161,7 @@ impl Model {
         rules::no_acknowledged_job_is_lost(self.accepted_sent.iter().copied().filter(|id| !jobs.contains_key(id)));
         self.keys.retain(|_, record| left.accepted.contains(&record.job));
         self.cut_histories(left);
+        self.check_taken();
         self.choose(left, rerun);
         self.cut_watches(left);
         self.count_budgets();

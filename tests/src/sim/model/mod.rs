@@ -9,6 +9,7 @@ mod authority;
 mod crash;
 mod entry;
 mod jobs;
+mod questions;
 pub(super) mod rules;
 mod watches;
 
@@ -22,6 +23,7 @@ use super::lease::{Cents, Counter};
 use crate::world::{Frame, SECOND};
 pub(super) use crash::Recovered;
 pub(super) use entry::{Ending, Entry};
+pub(super) use questions::{Place, Question};
 
 /// §9.5: the time after which a job ends whose lease has expired.
 const EXPIRY_GRACE: u64 = SECOND;
@@ -144,6 +146,10 @@ pub(super) struct Model {
     /// Jobs whose `job.accepted` was sent, and those whose `job.cancelled` was sent.
     accepted_sent: BTreeSet<JobUlid>,
     cancelled_sent: BTreeSet<JobUlid>,
+    /// The questions of all jobs, by their ids on the wire.
+    asked: BTreeMap<(JobUlid, String), questions::Asked>,
+    /// The answers to questions whose reply was sent.
+    taken: BTreeMap<(JobUlid, String), Value>,
 }
 
 impl Model {

@@ -7,7 +7,7 @@ use nuncio_core::time::Time;
 use serde_json::Value;
 
 use super::super::lease::{Cents, Counter};
-use super::{EXPIRY_GRACE, Interrupted, Job, KeyRecord, Source, State};
+use super::{EXPIRY_GRACE, Interrupted, Job, KeyRecord, Question, Source, State};
 use crate::world::SECOND;
 
 /// §7.2: the host is asked about a job because of one submit or delegation.
@@ -197,4 +197,54 @@ pub(in super::super) fn a_credential_is_revoked_once(minted: bool) {
 /// §7.1: a job that is waiting for the host's answer exists until then, and is started by one answer.
 pub(in super::super) fn only_asked_jobs_are_accepted(id: JobUlid, accepted: bool, asked: bool) {
     assert_eq!(accepted, asked, "§7.1 only_asked_jobs_are_accepted: {id}");
+}
+
+/// Ours: a question that was asked before is not asked again, and a new one has the next number.
+pub(in super::super) fn a_question_is_asked_once(id: JobUlid, expected: &str, asked: &str) {
+    assert_eq!(expected, asked, "ours a_question_is_asked_once: {id}");
+}
+
+/// Ours: in one run of a job a key names one question.
+pub(in super::super) fn a_key_names_one_question(id: JobUlid, taken: bool) {
+    assert!(taken, "ours a_key_names_one_question: {id}");
+}
+
+/// Ours: the answer belongs to a question that the job has asked.
+pub(in super::super) fn only_asked_questions_end(id: JobUlid, named: &str, question: Option<Question>) -> Question {
+    question.unwrap_or_else(|| panic!("ours only_asked_questions_end: {named} of {id}"))
+}
+
+/// Ours: clients and agents are told the answer that came first.
+pub(in super::super) fn the_first_answer_counts(id: JobUlid, first: &Value, told: &Value) {
+    assert_eq!(first, told, "ours the_first_answer_counts: {id}");
+}
+
+/// Ours: an answer comes from the principal that has submitted the job.
+pub(in super::super) fn only_those_who_may_answer(id: JobUlid, by: &Value, principal: &str) {
+    assert_eq!(by, principal, "ours only_those_who_may_answer: {id}");
+}
+
+/// Ours: an answer that counts fits its question.
+pub(in super::super) fn only_fitting_answers_count(id: JobUlid, fits: bool, answer: &Value) {
+    assert!(fits, "ours only_fitting_answers_count: {id}: {answer}");
+}
+
+/// Ours: an answer that fits an open question is taken while the runtime can store it.
+pub(in super::super) fn a_fitting_answer_is_taken(id: JobUlid, named: &str, open: bool) {
+    assert!(!open, "ours a_fitting_answer_is_taken: {named} of {id} is still open");
+}
+
+/// Ours: an answer whose reply was sent is the answer after every crash.
+pub(in super::super) fn no_accepted_answer_is_lost(id: JobUlid, named: &str, kept: bool) {
+    assert!(kept, "ours no_accepted_answer_is_lost: {named} of {id}");
+}
+
+/// Ours: a question expires at its deadline, and not before.
+pub(in super::super) fn questions_expire_at_their_deadline(id: JobUlid, passed: bool, outcome: &Value) {
+    assert!(passed, "ours questions_expire_at_their_deadline: {id}: {outcome}");
+}
+
+/// Ours: no question is open after its deadline.
+pub(in super::super) fn no_question_outlives_its_deadline(id: JobUlid, named: &str, open: bool) {
+    assert!(!open, "ours no_question_outlives_its_deadline: {named} of {id}");
 }

@@ -1,5 +1,7 @@
 //! All jobs of a runtime: live ones, and ended ones that are still kept.
 
+mod asked;
+mod asking;
 mod ended;
 mod expiry;
 mod family;
@@ -7,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod job;
 mod live;
 pub(crate) mod output;
+pub(crate) mod questions;
 mod recorded;
 mod reservations;
 pub(crate) mod runs;
@@ -21,9 +24,11 @@ use core::time::Duration;
 
 use slotmap::SlotMap;
 
+use self::asking::Asking;
 use self::ended::Ended;
 use self::job::{Job, JobSpec, Waiter};
 use self::live::Live;
+use self::questions::Questions;
 use self::state::Cause;
 use super::config::Limits;
 use super::host::{JobKey, SessionKey};
@@ -52,6 +57,7 @@ pub(super) struct Jobs {
     /// Jobs that have not ended, and the bytes of their inputs and extensions.
     live: Live,
     ended: Ended,
+    asking: Asking,
     /// The last jobs that were declined before the host had answered.
     declined: VecDeque<Declined>,
     /// Jobs that waited for space in a log or for the journal, and may go on.
@@ -301,6 +307,7 @@ impl Jobs {
         let input = job.input_len();
         let status = job.end(id, cause, timers)?;
         self.live.resize(&job.accepted().principal, input, job.input_len());
+        self.close_questions(id, Questions::end, timers);
         self.release_all(id);
         Some(status)
     }
@@ -311,6 +318,7 @@ impl Jobs {
         let is_left = job.leave(id, timers);
         if is_left {
             self.live.end(&job.accepted().principal);
+            self.close_questions(id, Questions::leave, timers);
         }
         is_left
     }
@@ -331,11 +339,18 @@ impl Jobs {
     }
 
     /// Restores the end of a job. Returns `None` if it is known.
-    pub(super) fn restore_end(&mut self, id: JobKey, terminal: Arc<Terminal>, seq: u64) -> Option<()> {
+    pub(super) fn restore_end(
+        &mut self,
+        id: JobKey,
+        terminal: Arc<Terminal>,
+        seq: u64,
+        timers: &mut Timers,
+    ) -> Option<()> {
         self.mark(id);
         let job = self.table.get_mut(id).filter(|job| job.terminal().is_none())?;
         self.live.resize(&job.accepted().principal, job.input_len(), 0);
         job.restore_end(terminal, seq);
+        self.close_questions(id, Questions::end, timers);
         Some(())
     }
 
@@ -387,6 +402,6 @@ impl Jobs {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.table.values().map(Job::held).sum()
+        self.table.values().map(Job::held).sum::<usize>() + self.asking.held()
     }
 }

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 
 use super::{
-    JobAccepted, JobEnded, JobEventRecord, JobInput, Record, SessionEventRecord, SessionOpened, Target, Watching,
+    JobAccepted, JobEnded, JobEventRecord, JobInput, QuestionFact, Record, SessionEventRecord, SessionOpened, Target,
+    Watching,
 };
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::{Feature, Features};
@@ -126,6 +127,13 @@ fn job_event(object: Object, record: &JobEventRecord) -> Object {
     if let Some(begun) = &record.begun {
         object = object.value("since", begun.since.0).value("restarts", begun.restarts);
     }
+    object = match &record.question {
+        Some(QuestionFact::Asked { name, until }) => {
+            count(object.text("asked", name), "until", until.map(|until| until.0))
+        }
+        Some(QuestionFact::Settled) => object.value("settled", true),
+        None => object,
+    };
     object.json("to", &targets(&record.to)).json("payload", text(&record.payload))
 }
 

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Record, Target};
+use super::{Record, Target, Watching};
+use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::envelope;
 use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
@@ -35,6 +36,11 @@ impl Record {
         if let Record::JobEvent(record) = self { record.needs.has(Feature::ResultChunk) } else { false }
     }
 
+    /// Whether this event asks a question or says how one has ended.
+    pub fn is_question(&self) -> bool {
+        if let Record::JobEvent(record) = self { record.question.is_some() } else { false }
+    }
+
     /// Whether this is a job that was accepted with an idempotency key, for which a `key_forgotten` will follow.
     pub fn is_keyed(&self) -> bool {
         if let Record::JobAccepted(record) = self { record.key.is_some() } else { false }
@@ -63,6 +69,28 @@ impl Record {
         } else {
             None
         }
+    }
+}
+
+impl Watching {
+    /// Whether the session is shown the job.
+    pub fn is_shown(&self) -> bool {
+        self.role.is_some()
+    }
+
+    /// Whether the job is the session's own.
+    pub fn is_owner(&self) -> bool {
+        self.role == Some(Role::Owner)
+    }
+
+    /// Whether the session is shown the job's history first.
+    pub fn begins_history(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// Whether this records the answer to a submit.
+    pub fn answers_submit(&self) -> bool {
+        self.request_id.is_some()
     }
 }
 

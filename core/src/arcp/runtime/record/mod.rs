@@ -17,6 +17,7 @@
 //! - the `job_input` of a job that has ended, has streamed a part of its result, or has an event and none that
 //!   [begins a run](Record::begins_run); and all `job_noted` of a job but the last one, which goes once the job has ended.
 //!   Until the job ends, its last event that begins a run stays, and so does its last chunk;
+//! - the events [about questions](Record::is_question) of a job go as all others once it has ended; until then they stay;
 //! - the events with a [cost](Record::has_cost) go as all others, except for those of a job with an event that begins a run,
 //!   and of the jobs below it: until that one ends, these events stay, and the `job_accepted` and `job_ended` of the jobs
 //!   below it, because its budget is known from them;
@@ -212,6 +213,20 @@ pub(crate) struct Begun {
     pub(crate) restarts: u32,
 }
 
+/// What a job event says about a question of the job. The rest is in its payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum QuestionFact {
+    /// It was asked.
+    Asked {
+        /// Its name within the job.
+        name: Box<str>,
+        /// When it expires, in the time of the machine.
+        until: Option<Time>,
+    },
+    /// It has ended.
+    Settled,
+}
+
 /// See [`Record::Watching`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watching {
@@ -225,28 +240,6 @@ pub struct Watching {
     pub(crate) request_id: Option<Box<str>>,
     /// The `job.accepted` that goes before the job's first event.
     pub(crate) announced: Option<EnvelopeId>,
-}
-
-impl Watching {
-    /// Whether the session is shown the job.
-    pub fn is_shown(&self) -> bool {
-        self.role.is_some()
-    }
-
-    /// Whether the job is the session's own.
-    pub fn is_owner(&self) -> bool {
-        self.role == Some(Role::Owner)
-    }
-
-    /// Whether the session is shown the job's history first.
-    pub fn begins_history(&self) -> bool {
-        self.from.is_some()
-    }
-
-    /// Whether this records the answer to a submit.
-    pub fn answers_submit(&self) -> bool {
-        self.request_id.is_some()
-    }
 }
 
 /// A session that receives a frame, and the frame's number in it.
@@ -285,6 +278,8 @@ pub struct JobEventRecord {
     pub(crate) cost: Option<(Box<str>, Amount)>,
     /// The run that begins with the event, if it may be repeated after a restart.
     pub(crate) begun: Option<Begun>,
+    /// What the event says about a question.
+    pub(crate) question: Option<QuestionFact>,
     pub(crate) to: Vec<Target>,
 }
 

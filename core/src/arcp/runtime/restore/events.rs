@@ -46,6 +46,7 @@ impl Restoring {
         let (id, jobs) = (id?, &mut self.runtime.jobs);
         // An event that was not sent to the owner has the number of the event before it, which may have been dropped.
         let shared = !event.to.iter().any(|target| target.seq == seq);
+        let question = event.question.map(|fact| (fact, event.payload.clone()));
         let past = (needs, event.payload);
         if let Some(job) = jobs.get_mut(id) {
             if let Some(begun) = event.begun {
@@ -65,7 +66,10 @@ impl Restoring {
             // The former runtime has counted it, so it can be counted.
             let _ = jobs.get_mut(holder)?.spend(&unit, amount);
         }
-        Some(())
+        match question {
+            Some((fact, payload)) => self.runtime.restore_question(id, fact, &payload),
+            None => Some(()),
+        }
     }
 
     pub(super) fn shown(&mut self, event: SessionEventRecord) -> Option<()> {
@@ -99,7 +103,7 @@ impl Restoring {
             return None;
         };
         let runtime = &mut self.runtime;
-        runtime.jobs.restore_end(id, terminal, seq)?;
+        runtime.jobs.restore_end(id, terminal, seq, &mut runtime.timers)?;
         let job = runtime.jobs.get(id)?;
         let (owner, parent, budget) = (job.owner(), job.parent(), job.budget().cloned());
         for key in job.watchers().to_vec() {

@@ -6,6 +6,7 @@
 
 mod events;
 mod jobs;
+mod questions;
 mod sessions;
 
 use alloc::collections::{BTreeMap, BTreeSet};

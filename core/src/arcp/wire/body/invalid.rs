@@ -8,7 +8,7 @@ use alloc::borrow::Cow;
 pub struct InvalidBody(pub(crate) Cow<'static, str>);
 
 impl InvalidBody {
-    pub(super) fn new(sentence: impl Into<Cow<'static, str>>) -> InvalidBody {
+    pub(crate) fn new(sentence: impl Into<Cow<'static, str>>) -> InvalidBody {
         InvalidBody(sentence.into())
     }
 }

@@ -24,9 +24,11 @@ pub(crate) use self::meta::{ChunkMeta, Meta};
 pub use self::number::Number;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::ResultId;
+use crate::arcp::wire::question::{ANSWERED, QUESTION, Question, Settled};
 use crate::budget::Amount;
 use crate::json::{Object, on_one_line};
 use crate::surrogates;
+use crate::time::Time;
 
 /// The data of one chunk of a streamed result (§8.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,6 +221,16 @@ impl Body {
         Body { kind: Cow::Borrowed("delegate"), json, meta: Meta::Plain }
     }
 
+    /// Creates the event of a question (ours).
+    pub(crate) fn question(question: &Question, number: u64, expires_at: Option<Time>) -> Body {
+        Body { kind: Cow::Borrowed(QUESTION), json: question.body(number, expires_at), meta: Meta::Plain }
+    }
+
+    /// Creates the event of the end of a question (ours).
+    pub(crate) fn answered(settled: &Settled) -> Body {
+        Body { kind: Cow::Borrowed(ANSWERED), json: settled.body(), meta: Meta::Plain }
+    }
+
     /// Creates the `status` of a rotated credential; without `value` it is the redacted form (§9.8.2).
     pub(crate) fn rotated(credential_id: &str, value: Option<&str>) -> Body {
         let object = Object::new()
@@ -241,7 +253,9 @@ impl Body {
     /// # Errors
     ///
     /// [`InvalidBody`] for a body that does not have the shape of its kind or breaks one of its rules, for an unknown
-    /// kind, and for `delegate`, which only [`Runtime::delegate`](crate::arcp::Runtime::delegate) emits.
+    /// kind, and for the kinds that the runtime emits by itself: `delegate`, which
+    /// [`Runtime::delegate`](crate::arcp::Runtime::delegate) asks for, and the two of questions, for which there is
+    /// [`Runtime::ask`](crate::arcp::Runtime::ask).
     pub fn raw(kind: &str, body: &RawValue) -> Result<Body, InvalidBody> {
         // A body of a vendor's kind is user data, which passes as it is.
         let whole = Some(surrogates::replaced(body.get())).filter(|_| !shape::is_vendor_kind(kind));

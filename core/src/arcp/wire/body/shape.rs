@@ -10,6 +10,7 @@ use super::meta::{ChunkMeta, Meta};
 use super::number::Number;
 use super::rules;
 use crate::arcp::wire::envelope::Int;
+use crate::arcp::wire::question::{ANSWERED, QUESTION};
 use crate::json::{Text, present, too_deep};
 
 /// The longest name of an event kind, in bytes.
@@ -53,6 +54,7 @@ pub(super) fn check(kind: &str, body: &RawValue) -> Result<Meta, InvalidBody> {
         }
         "result_chunk" => Ok(Meta::Chunk(chunk(body))),
         "delegate" => Err(InvalidBody::new("a delegation is asked for with delegate(), which checks it")),
+        QUESTION | ANSWERED => Err(InvalidBody::new("a question is asked with ask(), which checks and records it")),
         vendor if is_vendor_kind(vendor) => Ok(Meta::Plain),
         _ => Err(InvalidBody::new("the kind is neither one of §8.2 nor an x-vendor.<vendor>.<name>")),
     }

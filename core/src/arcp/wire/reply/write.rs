@@ -10,6 +10,7 @@ use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
+use crate::arcp::wire::question::Outcome;
 use crate::budget::Budget;
 use crate::json::{Object, strings};
 use crate::time::Time;
@@ -184,6 +185,31 @@ pub(crate) fn jobs(request_id: &str, dialect: Dialect, rows: &str, next: Option<
 pub(crate) fn cancelled(request_id: &str, dialect: Dialect, job: JobUlid, reason: Option<&str>) -> String {
     let object = Object::new().plain("job_id", job).opt_text("reason", reason);
     dialect.answers(object, Some(request_id)).close()
+}
+
+/// `x-vendor.nuncio.answered` (ours): the answer to the one who has answered a question.
+pub(crate) fn answered(request_id: &str, dialect: Dialect, job: JobUlid, number: u64, outcome: &Outcome) -> String {
+    outcome.write(number, dialect.answers(Object::new(), Some(request_id)).plain("job_id", job)).close()
+}
+
+/// One row of `x-vendor.nuncio.questions` (ours). `question` is the body of its event.
+pub(crate) fn question(job: &Accepted, form: Form, may_answer: bool, question: &str) -> String {
+    Object::with_capacity(question.len() + 256)
+        .plain("job_id", job.id)
+        .plain("agent", job.agent_ref(form.versions()))
+        .text("principal", &job.principal)
+        .value("may_answer", may_answer)
+        .json("question", question)
+        .close()
+}
+
+/// `x-vendor.nuncio.questions` (ours): the page around its rows, which are separated by commas.
+pub(crate) fn questions(request_id: &str, dialect: Dialect, rows: &str, next: Option<&str>) -> String {
+    dialect
+        .answers(Object::with_capacity(rows.len() + 128), Some(request_id))
+        .json("questions", &alloc::format!("[{rows}]"))
+        .opt_plain("next_cursor", next)
+        .close()
 }
 
 /// `job.event` (§8.2).

@@ -108,6 +108,18 @@ pub struct ListQuery<'a> {
     pub cursor: Option<Cow<'a, str>>,
 }
 
+/// The arguments of an `x-vendor.nuncio.list_questions` (ours). The default asks for the open questions of all jobs that the
+/// principal may watch.
+#[derive(Clone, Debug, Default)]
+pub struct QuestionQuery<'a> {
+    /// Lists only the questions of this job.
+    pub job_id: Option<Cow<'a, str>>,
+    /// The length of the longest page wanted.
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<Cow<'a, str>>,
+}
+
 /// The arguments of a `job.subscribe` (§7.6), beside the job. The default replays nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subscribe {

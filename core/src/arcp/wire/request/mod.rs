@@ -1,4 +1,5 @@
-//! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7).
+//! The frames that a client sends: `session.hello` to `session.close`, `job.submit` to `job.unsubscribe` (§6, §7), and the
+//! two about questions (ours).
 
 pub(crate) mod args;
 pub(crate) mod capabilities;
@@ -6,6 +7,6 @@ mod read;
 pub(crate) mod write;
 
 pub(crate) use self::read::{
-    Ack, Auth, Cancel, Capabilities, Close, Constraints, Hello, ListFilter, ListJobs, Optional, Ping, Resume, Submit,
-    Subscribe, Unsubscribe, blame, decode, decode_owned, job_id,
+    Ack, AnswerQuestion, Auth, Cancel, Capabilities, Close, Constraints, Hello, ListFilter, ListJobs, ListQuestions,
+    Optional, Ping, Resume, Submit, Subscribe, Unsubscribe, blame, decode, decode_owned, job_id,
 };

@@ -198,6 +198,30 @@ pub(crate) struct Unsubscribe<'a> {
     pub(crate) job_id: Option<Text<'a>>,
 }
 
+/// An `x-vendor.nuncio.answer` (ours).
+#[derive(Deserialize)]
+pub(crate) struct AnswerQuestion<'a> {
+    #[serde(borrow)]
+    pub(crate) job_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) question_id: Text<'a>,
+    // A `null` is a value.
+    #[serde(borrow, default, deserialize_with = "crate::json::present")]
+    pub(crate) value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) note: Option<Text<'a>>,
+}
+
+/// An `x-vendor.nuncio.list_questions` (ours).
+#[derive(Deserialize)]
+pub(crate) struct ListQuestions<'a> {
+    #[serde(borrow)]
+    pub(crate) job_id: Option<Text<'a>>,
+    pub(crate) limit: Option<Int>,
+    #[serde(borrow)]
+    pub(crate) cursor: Option<Text<'a>>,
+}
+
 /// A `session.close` (§6.7).
 #[derive(Deserialize)]
 pub(crate) struct Close {

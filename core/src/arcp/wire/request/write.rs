@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
 
-use super::args::{ListQuery, SubmitArgs, Subscribe};
+use super::args::{ListQuery, QuestionQuery, SubmitArgs, Subscribe};
 use crate::arcp::wire::feature::Features;
 use crate::json::Object;
 use crate::time::Time;
@@ -184,4 +184,23 @@ pub(crate) fn subscribe(job_id: &str, subscribe: Subscribe) -> String {
 /// `job.unsubscribe` (§7.6)
 pub(crate) fn unsubscribe(job_id: &str) -> String {
     Object::new().plain("job_id", job_id).close()
+}
+
+/// `x-vendor.nuncio.answer` (ours)
+pub(crate) fn answer(job_id: &str, question_id: &str, value: &RawValue, note: Option<&str>) -> String {
+    Object::with_capacity(value.get().len() + 128)
+        .plain("job_id", job_id)
+        .text("question_id", question_id)
+        .json("value", value.get())
+        .opt_text("note", note)
+        .close()
+}
+
+/// `x-vendor.nuncio.list_questions` (ours)
+pub(crate) fn list_questions(query: &QuestionQuery<'_>) -> String {
+    Object::new()
+        .opt_text("job_id", query.job_id.as_deref())
+        .opt_value("limit", query.limit)
+        .opt_text("cursor", query.cursor.as_deref())
+        .close()
 }

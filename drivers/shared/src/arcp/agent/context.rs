@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use nuncio_core::arcp::{
-    Body, Chunk, Credential, Denied, Fault, JobId, JobKey, Json, Refused, Runtime, Secret, SessionId,
+    Answer, Body, Chunk, Credential, Denied, Fault, JobId, JobKey, Json, Question, Refused, Runtime, Secret, SessionId,
 };
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::{Lease, Operation};
@@ -327,6 +327,18 @@ impl JobContext {
     #[cfg(feature = "caracal")]
     pub(crate) fn attachment<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.job.attachment.clone()?.downcast().ok()
+    }
+
+    /// Asks a question, and returns a receiver of the answer, which is dropped when the job ends.
+    pub(super) async fn asked(&self, question: &Question) -> Result<oneshot::Receiver<Answer>, Refused> {
+        self.job.breathe().await;
+        let attempt = || {
+            self.hub.run(|state, now| {
+                let number = state.runtime.ask(now, self.job.key, question)?;
+                Ok(self.job.await_answer(number))
+            })
+        };
+        self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await
     }
 
     /// Rotates a credential of this job (§9.8.2): the owner receives the new value, and the old one is revoked.

@@ -1,12 +1,14 @@
 //! A running job, as the server's tasks and its agent share it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use event_listener::{Event, EventListener};
-use nuncio_core::arcp::{Fault, FinalStatus, JobId, JobKey, JobView, Json, SessionId};
+use futures_channel::oneshot;
+use nuncio_core::arcp::{Answer, Fault, FinalStatus, JobId, JobKey, JobView, Json, QuestionId, SessionId};
 use nuncio_core::budget::Budget;
 use nuncio_core::lease::Lease;
 use nuncio_core::time::Time;
@@ -37,6 +39,8 @@ pub(crate) struct Job {
     /// The number of the last note that is durable, and the signal of the next.
     noted: AtomicU64,
     durable: Event,
+    /// The tasks of the agent that wait for answers, by question.
+    asking: Mutex<HashMap<QuestionId, Vec<oneshot::Sender<Answer>>>>,
 }
 
 /// What was known of a job when its agent started.
@@ -102,6 +106,7 @@ impl Job {
             emitted: AtomicU32::new(0),
             noted: AtomicU64::new(0),
             durable: Event::new(),
+            asking: Mutex::default(),
         }
     }
 
@@ -151,6 +156,26 @@ impl Job {
         }
     }
 
+    /// Returns a receiver of the answer to a question; it is dropped when the job ends.
+    pub(crate) fn await_answer(&self, question: QuestionId) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let mut asking = lock(&self.asking);
+        let waiting = asking.entry(question).or_default();
+        waiting.retain(|sender| !sender.is_canceled());
+        if !self.has_ended() {
+            waiting.push(sender);
+        }
+        receiver
+    }
+
+    /// Hands on the answer to a question.
+    pub(crate) fn answered(&self, question: QuestionId, answer: &Answer) {
+        for waiting in lock(&self.asking).remove(&question).into_iter().flatten() {
+            // The receiver is gone if the task no longer waits.
+            drop(waiting.send(answer.clone()));
+        }
+    }
+
     /// Counts an event of the agent, and lets other tasks of the thread run now and then, so that an agent that does
     /// nothing but emit can be dropped.
     pub(crate) async fn breathe(&self) {
@@ -181,6 +206,7 @@ impl Job {
         self.cancelled.cancel();
         self.room.notify(usize::MAX);
         self.durable.notify(usize::MAX);
+        lock(&self.asking).clear();
         span
     }
 

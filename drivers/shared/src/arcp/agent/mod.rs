@@ -1,5 +1,6 @@
 //! Agents: the code that does the work of jobs.
 
+mod ask;
 mod context;
 mod delegate;
 mod event;
@@ -13,6 +14,7 @@ pub(crate) mod span;
 mod work;
 mod writer;
 
+pub use ask::Posed;
 pub use context::JobContext;
 pub use delegate::{Child, ChildError, ChildOutcome, Delegation};
 pub use event::{Artifact, IntoNumber, Level, Log, Metric, Progress, Status, ToolCall};

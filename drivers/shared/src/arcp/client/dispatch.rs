@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use nuncio_core::arcp::client::{
-    ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, RequestFailure, RequestId, Welcome,
+    AnsweredQuestion, ClientEvent, ClientOutput, ClientRefused, Failed, HandleId, JobPage, LostReason, QuestionPage,
+    RequestFailure, RequestId, Welcome,
 };
 use nuncio_core::arcp::{Client, JobId};
 use nuncio_core::time::Time;
@@ -28,6 +29,10 @@ pub(super) struct State {
     pub(super) slots: HashMap<HandleId, Arc<Slot>>,
     /// Listings that wait for their answers.
     pub(super) lists: HashMap<RequestId, oneshot::Sender<Result<JobPage, ClientError>>>,
+    /// Answers to questions that wait to be taken.
+    pub(super) answers: HashMap<RequestId, oneshot::Sender<Result<AnsweredQuestion, ClientError>>>,
+    /// Lists of questions that wait for their answers.
+    pub(super) questions: HashMap<RequestId, oneshot::Sender<Result<QuestionPage, ClientError>>>,
     /// Cancels that wait for their answers.
     pub(super) cancels: HashMap<RequestId, oneshot::Sender<Result<(), ClientError>>>,
     pub(super) link: LinkState,
@@ -44,6 +49,8 @@ impl State {
             client,
             slots: HashMap::new(),
             lists: HashMap::new(),
+            answers: HashMap::new(),
+            questions: HashMap::new(),
             cancels: HashMap::new(),
             link: LinkState::default(),
             end: None,
@@ -179,6 +186,8 @@ impl State {
             }
             ClientEvent::Cancelled { request, .. } => reply(self.cancels.remove(&request), Ok(())),
             ClientEvent::Jobs { request, page } => reply(self.lists.remove(&request), Ok(*page)),
+            ClientEvent::Answered { request, answered } => reply(self.answers.remove(&request), Ok(*answered)),
+            ClientEvent::Questions { request, page } => reply(self.questions.remove(&request), Ok(*page)),
             ClientEvent::RequestFailed { request, why } => self.failed(request, ClientError::Failed(*why), actions),
             ClientEvent::Welcome(welcome) => {
                 self.link.welcomed(welcome.resume_window_sec.map(Duration::from_secs));
@@ -244,6 +253,8 @@ impl State {
             }
             Failed::Cancel(request, _) => reply(self.cancels.remove(&request), Err(error)),
             Failed::List(request) => reply(self.lists.remove(&request), Err(error)),
+            Failed::Answer(request) => reply(self.answers.remove(&request), Err(error)),
+            Failed::Questions(request) => reply(self.questions.remove(&request), Err(error)),
         }
     }
 
@@ -254,6 +265,12 @@ impl State {
             actions.wake_reader(slot.end(Err(end.clone())));
         }
         for (_, waiting) in self.lists.drain() {
+            reply(Some(waiting), Err(ClientError::Ended(end.clone())));
+        }
+        for (_, waiting) in self.answers.drain() {
+            reply(Some(waiting), Err(ClientError::Ended(end.clone())));
+        }
+        for (_, waiting) in self.questions.drain() {
             reply(Some(waiting), Err(ClientError::Ended(end.clone())));
         }
         for (_, waiting) in self.cancels.drain() {
@@ -287,7 +304,9 @@ fn is_progress(event: &ClientEvent) -> bool {
         | ClientEvent::ChunkFault { .. }
         | ClientEvent::Terminal { .. }
         | ClientEvent::Cancelled { .. }
-        | ClientEvent::Jobs { .. } => true,
+        | ClientEvent::Jobs { .. }
+        | ClientEvent::Answered { .. }
+        | ClientEvent::Questions { .. } => true,
         ClientEvent::RequestFailed { why, .. } => matches!(**why, RequestFailure::Refused(_)),
         ClientEvent::Welcome(_)
         | ClientEvent::Lost(_)

@@ -15,6 +15,7 @@ mod hub;
 mod ledger;
 mod link;
 mod owner;
+mod questions;
 mod reconnect;
 mod result;
 mod session;

@@ -271,6 +271,14 @@ impl State {
                     actions.push(move |_| job.unblock());
                 }
             }
+            Event::Answered { job, question, answer } => {
+                if let Some(job) = self.jobs.get(&job).cloned() {
+                    actions.push(move |_| {
+                        info!(job = %job.info.id, question = question.0, by = ?answer.by(), "a question has ended");
+                        job.answered(question, &answer);
+                    });
+                }
+            }
             Event::Noted { job, number } => {
                 if let Some(job) = self.jobs.get(&job).cloned() {
                     actions.push(move |_| job.noted(number));

@@ -1,5 +1,6 @@
 //! One job: its request, its state and its family. `events.rs` has its events and its watchers.
 
+mod budget;
 mod events;
 mod lease;
 mod record;
@@ -17,6 +18,7 @@ use crate::arcp::runtime::host::{JobKey, SessionKey};
 use crate::arcp::runtime::jobs::expiry::Expiry;
 use crate::arcp::runtime::jobs::history::History;
 use crate::arcp::runtime::jobs::output::JobOutput;
+use crate::arcp::runtime::jobs::questions::Questions;
 use crate::arcp::runtime::jobs::recorded::Recorded;
 use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
@@ -27,7 +29,7 @@ use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
 use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
-use crate::budget::{Amount, Amounts, Budget, BudgetError};
+use crate::budget::{Amounts, Budget};
 use crate::time::Time;
 
 /// The bytes that the name of a delegation holds besides its text.
@@ -74,6 +76,7 @@ pub(crate) struct Job {
     granted: Option<Amounts>,
     budget: Option<Budget>,
     reservations: Reservations,
+    questions: Questions,
     parent: Option<JobKey>,
     children: Vec<JobKey>,
     delegate_ids: BTreeSet<Box<str>>,
@@ -122,6 +125,7 @@ impl Job {
             budget: granted.clone().map(Budget::new),
             granted,
             reservations: Reservations::default(),
+            questions: Questions::new(),
             parent: spec.parent,
             children: Vec::new(),
             delegate_ids: BTreeSet::new(),
@@ -383,31 +387,13 @@ impl Job {
         self.delegated_at = at;
     }
 
-    /// The amounts its lease grants it; `None` if it draws on its parent's or has no budget.
-    pub(crate) fn granted(&self) -> Option<&Amounts> {
-        self.granted.as_ref()
+    /// The questions that it has asked people.
+    pub(crate) fn questions(&self) -> &Questions {
+        &self.questions
     }
 
-    pub(crate) fn budget(&self) -> Option<&Budget> {
-        self.budget.as_ref()
-    }
-
-    pub(super) fn budget_mut(&mut self) -> Option<&mut Budget> {
-        self.budget.as_mut()
-    }
-
-    /// Takes a cost from its own budget; returns what remains of that currency, if the budget has it (§9.6).
-    pub(crate) fn spend(&mut self, unit: &str, amount: Amount) -> Result<Option<Amount>, BudgetError> {
-        self.budget.as_mut().map_or(Ok(None), |budget| budget.spend(unit, amount))
-    }
-
-    /// The amounts that it has reserved.
-    pub(in crate::arcp::runtime::jobs) fn reservations(&self) -> &Reservations {
-        &self.reservations
-    }
-
-    pub(in crate::arcp::runtime::jobs) fn reservations_mut(&mut self) -> &mut Reservations {
-        &mut self.reservations
+    pub(crate) fn questions_mut(&mut self) -> &mut Questions {
+        &mut self.questions
     }
 
     /// Notes a submit that waits for the host's answer.
@@ -434,6 +420,7 @@ impl Job {
             + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
             + self.output.held()
             + self.reservations.held()
+            + self.questions.held()
             + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
     }
 }

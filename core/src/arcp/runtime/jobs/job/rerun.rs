@@ -94,6 +94,7 @@ impl Job {
     pub(crate) fn interrupt(&mut self) {
         self.runs.restarts = self.runs.restarts.saturating_add(1);
         self.delegate_ids.clear();
+        self.questions.begin_run();
     }
 
     /// The number of runs that a restart has interrupted.

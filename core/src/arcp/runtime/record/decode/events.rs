@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use super::values::{amount, bytes, damaged, dialect, envelope, features, kind, time, trace};
 use crate::arcp::runtime::record::error::RecordError;
-use crate::arcp::runtime::record::{Begun, First, JobEnded, JobEventRecord, Record, SessionEventRecord, Target};
+use crate::arcp::runtime::record::{
+    Begun, First, JobEnded, JobEventRecord, QuestionFact, Record, SessionEventRecord, Target,
+};
 use crate::arcp::wire::envelope::Int;
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::arcp::wire::job::FinalStatus;
@@ -60,6 +62,10 @@ pub(super) struct RawEvent<'a> {
     cost: Option<&'a RawValue>,
     since: Option<u64>,
     restarts: Option<u32>,
+    asked: Option<String>,
+    until: Option<u64>,
+    #[serde(default)]
+    settled: bool,
     #[serde(borrow)]
     to: Vec<RawTarget<'a>>,
     #[serde(borrow)]
@@ -78,6 +84,13 @@ impl RawEvent<'_> {
             (Some(_), None) | (None, Some(_)) => return Err(damaged("since")),
             (None, None) => None,
         };
+        let question = match (self.asked, self.settled) {
+            (Some(name), _) => {
+                Some(QuestionFact::Asked { name: name.into(), until: self.until.map(time).transpose()? })
+            }
+            (None, true) => Some(QuestionFact::Settled),
+            (None, false) => None,
+        };
         Ok(Record::JobEvent(Box::new(JobEventRecord {
             job: self.job,
             trace_id: trace(&self.trace)?,
@@ -87,6 +100,7 @@ impl RawEvent<'_> {
             payload: bytes(self.payload),
             cost,
             begun,
+            question,
             to: targets(self.to)?,
         })))
     }

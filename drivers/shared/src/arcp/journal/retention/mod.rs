@@ -288,7 +288,8 @@ impl Retention {
             Record::JobEvent(_) => {
                 let kept = job().is_some_and(|job| {
                     let repeated = !job.ended && (job.begun == seq || job.chunk == seq);
-                    !job.forgotten && (fresh || job.last == seq || repeated)
+                    let asks = !job.ended && record.is_question();
+                    !job.forgotten && (fresh || job.last == seq || repeated || asks)
                 });
                 kept || (record.has_cost() && self.is_counted(record))
                     || self.is_owed(record, fresh)

@@ -1,0 +1,83 @@
+//! The open questions that a principal may see: `x-vendor.nuncio.list_questions` (ours).
+
+use alloc::string::String;
+
+use super::Runtime;
+use super::dispatch::Request;
+use super::host::SessionKey;
+use super::jobs::questions::Asked;
+use super::policy::Access;
+use super::reply::To;
+use super::work;
+use crate::arcp::wire::error::Fault;
+use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::question::{question_id, question_number};
+use crate::arcp::wire::{reply, request};
+use crate::json::Text;
+
+/// Rows of a page whose request names no limit.
+const DEFAULT_LIMIT: u64 = 100;
+/// An upper bound of the frame's bytes around the rows, including the repeated request id.
+const FRAME_ROOM: usize = 2048;
+
+impl Runtime {
+    /// Answers with a page of open questions, the oldest job first. It looks at no more of them than one turn allows, so
+    /// that a page with a cursor may be short, or empty.
+    pub(super) fn on_list_questions(&mut self, key: SessionKey, request: &Request<'_>) -> Result<(), Fault> {
+        let query: request::ListQuestions<'_> = request::decode(request.kind, request.envelope.payload)?;
+        let max = self.config.limits.list_page as u64;
+        let limit = query.limit.map_or(DEFAULT_LIMIT.min(max), |limit| limit.0);
+        if limit == 0 || limit > max {
+            return Err(Fault::invalid(alloc::format!("limit is 1 to {max}")));
+        }
+        let after = query.cursor.as_ref().map(cursor).transpose()?;
+        let job = match &query.job_id {
+            Some(named) => {
+                let id = self.visible(key, named.as_str())?;
+                self.jobs.get(id).map(super::jobs::job::Job::ulid)
+            }
+            None => None,
+        };
+        let Some(session) = self.sessions.get(key) else { return Ok(()) };
+        let room = self.frame_limit(Some(key)).saturating_sub(FRAME_ROOM);
+        let (mut looked, most) = (0, (self.config.limits.turn_work / work::LISTED).max(1));
+        let (mut rows, mut count, mut last, mut next) = (String::new(), 0, after, None);
+        for (ulid, number) in self.jobs.questions_after(job, after) {
+            if looked == most || count == limit {
+                next = last;
+                break;
+            }
+            looked += 1;
+            let Some(job) = self.jobs.find(ulid).and_then(|id| self.jobs.get(id)) else { continue };
+            let accepted = job.accepted();
+            if let Some(asked) = job.questions().get(number).map(Asked::body)
+                && self.access(session, accepted) == Access::Observed
+            {
+                let may_answer = self.may_answer_question(session.principal(), accepted);
+                let row = reply::question(accepted, session.form(), may_answer, asked);
+                if count > 0 && rows.len() + row.len() > room {
+                    next = last;
+                    break;
+                }
+                if count > 0 {
+                    rows.push(',');
+                }
+                rows.push_str(&row);
+                count += 1;
+            }
+            last = Some((ulid, number));
+        }
+        let next = next.map(|(job, number)| alloc::format!("{job}.{}", question_id(number)));
+        let payload = reply::questions(request.id, session.dialect(), &rows, next.as_deref());
+        self.work.charge(looked * work::LISTED + rows.len() as u64 / work::FRAME_BYTES);
+        self.reply(key, To { request_id: Some(request.id), job: None }, "x-vendor.nuncio.questions", &payload);
+        Ok(())
+    }
+}
+
+/// Reads a cursor: a job and a question of it.
+fn cursor(text: &Text<'_>) -> Result<(JobUlid, u64), Fault> {
+    let parts = text.as_str().split_once('.');
+    let read = parts.and_then(|(job, question)| Some((JobUlid::parse(job)?, question_number(question)?)));
+    read.ok_or_else(|| Fault::invalid("the cursor is not one that x-vendor.nuncio.questions gave"))
+}
