@@ -11,6 +11,7 @@ use nuncio_tokio::arcp::{
 
 use crate::error::Error;
 use crate::output::{FollowedJob, Printer};
+use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 
 /// How a job is followed.
@@ -19,6 +20,8 @@ pub(crate) struct Following {
     pub(crate) cancel_on: Option<Interrupts>,
     /// Whether a streamed result whose first chunks are missing is an error.
     pub(crate) needs_whole_result: bool,
+    /// Shows questions of agents, and answers them.
+    pub(crate) prompts: Prompts,
 }
 
 /// Prints what happens to a job until it has ended.
@@ -51,7 +54,10 @@ pub(crate) async fn follow<I: Unpin>(
             }
             Some(event) = session.next() => printer.session(&event).await?,
             step = family.next() => match step {
-                Step::Update(job, Update::Event(event)) => printer.event(&job, &event).await?,
+                Step::Update(job, Update::Event(event)) => {
+                    following.prompts.event(&job, &event);
+                    printer.event(&job, &event).await?;
+                }
                 Step::Update(job, Update::Chunk(chunk)) if !job.is_child => printer.chunk(&job, &chunk).await?,
                 Step::Update(job, Update::ChunkFault(reason)) if !job.is_child => {
                     printer.message(&format!("the rest of the result is not printed: {reason}")).await;
@@ -64,6 +70,7 @@ pub(crate) async fn follow<I: Unpin>(
                     family.children.push((job, *child));
                 }
                 Step::ChildEnded(job, mut child) => {
+                    following.prompts.ended(&job.job_id);
                     // An error means that the session has ended, which the root reports.
                     if let Ok(outcome) = child.outcome().await {
                         printer.child_ended(&job, &outcome).await?;
@@ -71,6 +78,7 @@ pub(crate) async fn follow<I: Unpin>(
                 }
                 Step::Over => break,
             },
+            line = following.prompts.next() => following.prompts.act(line, printer).await,
         }
     }
     let outcome = family.root.outcome().await.map_err(ClientError::Ended)?;

@@ -14,6 +14,7 @@ mod follow;
 mod journal_file;
 mod logging;
 mod output;
+mod prompts;
 mod signals;
 mod size;
 mod text;
@@ -25,7 +26,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
 
-use commands::{cancel, cap, caracal, completions, demo, jobs, journal, man, replay, serve, submit, tail};
+use commands::{
+    answer, cancel, cap, caracal, completions, demo, jobs, journal, man, questions, replay, serve, submit, tail,
+};
 use error::Error;
 use exit::Exit;
 use output::terminal;
@@ -61,6 +64,10 @@ enum Command {
     Jobs(jobs::Options),
     /// Cancel a job
     Cancel(cancel::Options),
+    /// List the questions of agents that wait for an answer
+    Questions(questions::Options),
+    /// Answer a question of an agent
+    Answer(answer::Options),
     /// Run workers, routers and clients of CAP, on NATS
     Cap(Box<cap::Options>),
     /// Run a coordinator of Caracal, and explain the headers of its agents
@@ -128,6 +135,8 @@ async fn run(command: Command) -> Exit {
         Command::Tail(options) => tail::run(options).await,
         Command::Jobs(options) => jobs::run(options).await,
         Command::Cancel(options) => cancel::run(options).await,
+        Command::Questions(options) => questions::run(options).await,
+        Command::Answer(options) => answer::run(options).await,
         Command::Cap(options) => cap::run(*options).await,
         Command::Caracal(options) => caracal::run(*options).await,
         Command::Replay(options) => replay::run(options).await,

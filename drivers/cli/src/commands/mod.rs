@@ -1,5 +1,6 @@
 //! The subcommands, each with its options.
 
+pub(crate) mod answer;
 pub(crate) mod cancel;
 pub(crate) mod cap;
 pub(crate) mod caracal;
@@ -8,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod man;
+pub(crate) mod questions;
 pub(crate) mod replay;
 pub(crate) mod serve;
 pub(crate) mod submit;

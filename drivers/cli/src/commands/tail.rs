@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::exit::{self, Exit};
 use crate::follow::{Following, follow};
 use crate::output::{self, FollowedJob, Printer};
+use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 use crate::text::eprint_line;
 
@@ -19,7 +20,8 @@ Example:
   nuncio tail job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
 
 Events are printed on stderr and the result on stdout. Ctrl-C stops following;
-the job goes on.";
+the job goes on. On a terminal, a question of the agent is shown, and a line
+that you type answers it.";
 
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
@@ -70,7 +72,8 @@ async fn tail(options: &Options) -> Result<Exit, Error> {
     let exit = async {
         printer.subscribed(&job, subscription.info()).await?;
         let needs_whole_result = !options.no_history && options.from.is_none();
-        let following = Following { cancel_on: None, needs_whole_result };
+        let prompts = Prompts::new(&client, !options.json);
+        let following = Following { cancel_on: None, needs_whole_result, prompts };
         let outcome = follow(&mut session, subscription, job.clone(), &mut printer, following).await?;
         client.close().await;
         printer.outcome(&job, &outcome).await

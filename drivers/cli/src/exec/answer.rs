@@ -2,7 +2,7 @@
 
 use nuncio_core::arcp::wire::lines::append_line;
 use nuncio_core::lease::Operation;
-use nuncio_tokio::arcp::{ChildOutcome, Fault, Json};
+use nuncio_tokio::arcp::{self, ChildOutcome, Fault, Json};
 use serde::Serialize;
 
 use super::protocol::Id;
@@ -16,6 +16,8 @@ pub(crate) struct Answer<'a> {
     delegate: Option<Delegated<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reserve: Option<Reserved<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask: Option<Asked<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +52,21 @@ struct Delegated<'a> {
 struct Reserved<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reservation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem<'a>>,
+}
+
+/// The answer of people, or why they were not asked.
+#[derive(Debug, Default, Serialize)]
+struct Asked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem<'a>>,
 }
@@ -114,6 +131,23 @@ pub(crate) fn delegated(id: &Id, job_id: &str) -> String {
 pub(crate) fn not_delegated(id: &Id, fault: &Fault) -> String {
     let delegate = Delegated { job_id: None, error: Some(Problem::of(fault)) };
     Answer { delegate: Some(delegate), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+/// Tells the program what people have answered.
+pub(crate) fn answered(id: &Id, answer: &arcp::Answer) -> String {
+    let outcome = match answer {
+        arcp::Answer::Given { .. } => "answered",
+        arcp::Answer::Default { .. } => "default",
+        arcp::Answer::Expired => "expired",
+    };
+    let (value, by, note) = (answer.value(), answer.by(), answer.note());
+    let ask = Asked { outcome: Some(outcome), value, by, note, error: None };
+    Answer { ask: Some(ask), id: id.as_deref(), ..Answer::default() }.line()
+}
+
+pub(crate) fn not_asked(id: &Id, fault: &Fault) -> String {
+    let ask = Asked { error: Some(Problem::of(fault)), ..Asked::default() };
+    Answer { ask: Some(ask), id: id.as_deref(), ..Answer::default() }.line()
 }
 
 pub(crate) fn reserved(id: &Id, number: u64) -> String {

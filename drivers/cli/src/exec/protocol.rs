@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nuncio_core::surrogates;
-use nuncio_tokio::arcp::{Body, Delegation, ErrorCode, Failure, Json, Number, Output};
+use nuncio_tokio::arcp::{self, Body, Delegation, ErrorCode, Failure, Json, Number, Output};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -30,6 +31,8 @@ pub(crate) enum Message {
     Authorize(Id, Question),
     Delegate(Id, Box<Delegation>),
     Reserve(Id, Amount),
+    /// Asks people.
+    Ask(Id, Box<arcp::Question>),
     /// Ends the reservation of this number.
     Release(u64),
     /// A JSON object that has no effect, and why.
@@ -115,8 +118,19 @@ pub(crate) fn too_long(beginning: &[u8], max: usize) -> Message {
 /// Whether a line begins with `{` and the name of a member that a message has.
 fn begins_as_message(line: &str) -> bool {
     let Some(rest) = line.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"')) else { return false };
-    let names =
-        ["kind", "body", "reservation", "result", "chunk", "error", "authorize", "delegate", "reserve", "release"];
+    let names = [
+        "kind",
+        "body",
+        "reservation",
+        "result",
+        "chunk",
+        "error",
+        "authorize",
+        "delegate",
+        "reserve",
+        "release",
+        "ask",
+    ];
     names.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('"')))
 }
 
@@ -166,6 +180,8 @@ struct Members<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
     release: Option<&'a Json>,
     #[serde(default, borrow, deserialize_with = "present")]
+    ask: Option<&'a Json>,
+    #[serde(default, borrow, deserialize_with = "present")]
     reservation: Option<&'a Json>,
     #[serde(default, borrow, deserialize_with = "present")]
     id: Option<&'a Json>,
@@ -177,15 +193,18 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Jso
 }
 
 fn message(members: Members<'_>) -> Result<Message, String> {
-    let Members { kind, body, result, chunk, error, authorize, delegate, reserve, release, reservation, id } = members;
-    let asks = [authorize, delegate, reserve].iter().any(Option::is_some);
-    let is_one = [kind, result, chunk, error, authorize, delegate, reserve, release].iter().flatten().count() == 1;
+    let Members { kind, body, result, chunk, error, authorize, delegate, reserve, release, ask, reservation, id } =
+        members;
+    let asks = [authorize, delegate, reserve, ask].iter().any(Option::is_some);
+    let is_one = [kind, result, chunk, error, authorize, delegate, reserve, release, ask].iter().flatten().count() == 1;
     let is_whole = kind.is_some() == body.is_some() && (reservation.is_none() || kind.is_some());
     let id = id.map(Json::to_owned);
     if !is_one || !is_whole || id.is_some() && !asks {
-        return Err("a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve and \
-                    release; authorize, delegate and reserve may also have an id, and an event a reservation"
-            .to_owned());
+        return Err(
+            "a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve, release \
+                    and ask; authorize, delegate, reserve and ask may also have an id, and an event a reservation"
+                .to_owned(),
+        );
     }
     if let Some(result) = result {
         return Ok(Message::Result(whole(result)));
@@ -204,6 +223,9 @@ fn message(members: Members<'_>) -> Result<Message, String> {
     }
     if let Some(amount) = reserve {
         return member("reserve", amount).map(|amount| Message::Reserve(id, amount));
+    }
+    if let Some(question) = ask {
+        return member("ask", question).map(|raw: RawQuestion| Message::Ask(id, Box::new(raw.into())));
     }
     if let Some(number) = release {
         return member("release", number).map(Message::Release);
@@ -273,6 +295,45 @@ impl From<RawFailure> for Failure {
             Some(details) => failure.with_details(&details),
             None => failure,
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with a prompt")]
+struct RawQuestion {
+    prompt: String,
+    choices: Option<Vec<String>>,
+    schema: Option<Box<Json>>,
+    #[serde(default, deserialize_with = "given")]
+    default: Option<Box<Json>>,
+    deadline_sec: Option<u64>,
+    key: Option<String>,
+}
+
+/// Deserializes `null` as a value that was given.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Json>>, D::Error> {
+    Box::<Json>::deserialize(deserializer).map(Some)
+}
+
+impl From<RawQuestion> for arcp::Question {
+    fn from(raw: RawQuestion) -> arcp::Question {
+        let mut question = arcp::Question::new(raw.prompt);
+        if let Some(schema) = raw.schema {
+            question = question.schema(&schema);
+        }
+        if let Some(choices) = raw.choices {
+            question = question.choices(choices);
+        }
+        if let Some(default) = raw.default {
+            question = question.default(&default);
+        }
+        if let Some(secs) = raw.deadline_sec {
+            question = question.deadline(Duration::from_secs(secs));
+        }
+        if let Some(key) = raw.key {
+            question = question.key(key);
+        }
+        question
     }
 }
 

@@ -1,11 +1,15 @@
 //! Tests of the messages.
 
+use std::time::Duration;
+
 use nuncio_core::lease::Operation;
-use nuncio_tokio::arcp::{ErrorCode, Failure, Fault, Json, Output};
+use nuncio_tokio::arcp::{Answer, ErrorCode, Failure, Fault, Json, Output, Question};
 use serde_json::json;
 
 use super::{Chunk, Ending, Id, Message, parse, too_long};
-use crate::exec::answer::{allowed, delegated, denied, input, invalid, not_delegated, not_reserved, reserved};
+use crate::exec::answer::{
+    allowed, answered, delegated, denied, input, invalid, not_asked, not_delegated, not_reserved, reserved,
+};
 
 fn message(line: &str) -> Message {
     parse(line.as_bytes()).expect("the line is not empty")
@@ -53,9 +57,9 @@ fn an_event_has_a_kind_and_a_body_of_that_kind() {
 
 #[test]
 fn an_object_that_is_not_a_message_is_invalid_for_a_reason() {
-    insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `reserve`, `release`, `reservation`, `id`");
+    insta::assert_snapshot!(reason(r#"{"resul":1}"#), @"unknown field `resul`, expected one of `kind`, `body`, `result`, `chunk`, `error`, `authorize`, `delegate`, `reserve`, `release`, `ask`, `reservation`, `id`");
     let mixed = reason("{}");
-    insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve and release; authorize, delegate and reserve may also have an id, and an event a reservation");
+    insta::assert_snapshot!(mixed, @"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve, release and ask; authorize, delegate, reserve and ask may also have an id, and an event a reservation");
     for line in [r#"{"kind":"log"}"#, r#"{"body":{}}"#, r#"{"level":"info","msg":"a line of another log"}"#] {
         assert!(!reason(line).is_empty(), "{line}");
     }
@@ -67,7 +71,7 @@ fn a_line_that_may_have_been_a_result_is_unreadable_and_shows_the_place() {
     insta::assert_snapshot!(unreadable(r#"{ "chunk": "to be contin"#), @r#"it ends within a message, after { "chunk": "to be contin"#);
     insta::assert_snapshot!(unreadable(r#"{"authorize":"#), @r#"it ends within a message, after {"authorize":"#);
     insta::assert_snapshot!(unreadable(r#"{"result":1,"result":2}"#), @r#"duplicate field `result`, in {"result":1,"result":2}"#);
-    insta::assert_snapshot!(unreadable(r#"{"result":1,"chunk":"a"}"#), @r#"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve and release; authorize, delegate and reserve may also have an id, and an event a reservation, in {"result":1,"chunk":"a"}"#);
+    insta::assert_snapshot!(unreadable(r#"{"result":1,"chunk":"a"}"#), @r#"a message has kind and body, or one of result, chunk, error, authorize, delegate, reserve, release and ask; authorize, delegate, reserve and ask may also have an id, and an event a reservation, in {"result":1,"chunk":"a"}"#);
     insta::assert_snapshot!(unreadable("{\"error\":\"\u{9b}2J\u{202e}\"}"), @r#"error: invalid type: string "\u{9b}2J\u{202e}", expected an object with a message, in {"error":"\u{9b}2J\u{202e}"}"#);
     assert!(matches!(too_long(b"{\"result\": [1, 2", 10), Message::Unreadable(reason) if reason.contains("10 bytes")));
     assert!(matches!(too_long(b"{\"level\": 1", 10), Message::Invalid(_)));
@@ -147,6 +151,23 @@ fn amounts_are_reserved_settled_and_released_by_number() {
 }
 
 #[test]
+fn people_are_asked_with_choices_a_schema_or_neither() {
+    let Message::Ask(Some(id), question) = message(r#"{"ask":{"prompt":"Send it?","choices":["yes","no"]},"id":4}"#)
+    else {
+        panic!("a question")
+    };
+    assert_eq!((id.get(), *question), ("4", Question::new("Send it?").choices(["yes", "no"])));
+    let whole = r#"{"ask":{"prompt":"?","schema":{"type":"null"},"default":null,"deadline_sec":60,"key":"k"}}"#;
+    let Message::Ask(None, question) = message(whole) else { panic!("a question") };
+    let expected = Question::new("?").schema(&json!({"type": "null"})).default(&()).key("k");
+    assert_eq!(*question, expected.deadline(Duration::from_mins(1)));
+    for line in [r#"{"ask":{}}"#, r#"{"ask":"?"}"#, r#"{"ask":{"prompt":"?","choice":[]}}"#, r#"{"ask":{"prompt":1}}"#]
+    {
+        assert!(!reason(line).is_empty(), "{line}");
+    }
+}
+
+#[test]
 fn answers_are_one_line_each() {
     let id: Id = Some(raw("7"));
     let operation = Operation::new("net.fetch", "https://example.com/a").expect("an operation");
@@ -159,6 +180,10 @@ fn answers_are_one_line_each() {
         not_delegated(&id, &fault),
         reserved(&id, 2),
         not_reserved(&id, &fault),
+        answered(&id, &Answer::Given { value: raw("\"yes\"").into(), by: "alice".into(), note: Some("a\nb".into()) }),
+        answered(&None, &Answer::Default { value: raw("[1,\n2]").into() }),
+        answered(&id, &Answer::Expired),
+        not_asked(&id, &fault),
         invalid(3, "because"),
         input(Some(&raw("{\n  \"a\": 1\n}"))),
         input(None),
@@ -172,6 +197,10 @@ fn answers_are_one_line_each() {
     {"delegate":{"error":{"code":"PERMISSION_DENIED","message":"no\nway"}},"id":7}
     {"reserve":{"reservation":2},"id":7}
     {"reserve":{"error":{"code":"PERMISSION_DENIED","message":"no\nway"}},"id":7}
+    {"ask":{"outcome":"answered","value":"yes","by":"alice","note":"a\nb"},"id":7}
+    {"ask":{"outcome":"default","value":[1, 2]}}
+    {"ask":{"outcome":"expired"},"id":7}
+    {"ask":{"error":{"code":"PERMISSION_DENIED","message":"no\nway"}},"id":7}
     {"invalid":{"line":3,"reason":"because"}}
     {   "a": 1 }
     null

@@ -28,6 +28,8 @@ pub(super) fn event(kind: &EventKind, body: &str) -> String {
             None => delegate.agent.into_owned(),
         }),
         EventKind::Progress => progress(body),
+        EventKind::Other(kind) if &**kind == "x-vendor.nuncio.question" => question(body),
+        EventKind::Other(kind) if &**kind == "x-vendor.nuncio.answered" => answered(body),
         EventKind::ResultChunk | EventKind::Other(_) => None,
     };
     shortened(&text.unwrap_or_else(|| body.to_owned()))
@@ -143,6 +145,19 @@ fn metric(body: &str) -> Option<String> {
     Some(format!("{name} {}{unit}{}", value.get(), suffix(dimensions)))
 }
 
+fn question(body: &str) -> Option<String> {
+    let Question { question_id, prompt, choices } = read(body)?;
+    let choices = choices.map(|choices| format!(" ({})", choices.join(" | "))).unwrap_or_default();
+    Some(format!("{question_id}: {prompt}{choices}"))
+}
+
+fn answered(body: &str) -> Option<String> {
+    let Answered { question_id, outcome, value, by, note } = read(body)?;
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+    Some(format!("{question_id} {outcome}{}{by}{note}", suffix(value)))
+}
+
 fn artifact(body: &str) -> Option<String> {
     let Artifact { uri, content_type, byte_size } = read(body)?;
     let kind = content_type.map(|kind| format!(" {kind}")).unwrap_or_default();
@@ -202,6 +217,23 @@ struct Metric<'a> {
     unit: Option<Cow<'a, str>>,
     #[serde(borrow, alias = "dims")]
     dimensions: Option<&'a Json>,
+}
+
+#[derive(Deserialize)]
+struct Question<'a> {
+    question_id: Cow<'a, str>,
+    prompt: Cow<'a, str>,
+    choices: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Answered<'a> {
+    question_id: Cow<'a, str>,
+    outcome: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Option<&'a Json>,
+    by: Option<Cow<'a, str>>,
+    note: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

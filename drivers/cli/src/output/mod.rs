@@ -11,6 +11,7 @@ mod bars;
 mod human;
 mod job;
 mod json;
+mod question;
 mod redact;
 mod shown;
 mod sink;
@@ -29,6 +30,7 @@ use crate::text::eprint_line;
 use bars::Bars;
 pub(crate) use job::FollowedJob;
 use json::Line;
+pub(crate) use question::{expected, value_of};
 pub(crate) use shown::Shown;
 use sink::Sink;
 pub(crate) use table::{grid, table};
@@ -180,6 +182,16 @@ impl Printer {
                 eprint_line(line);
             }
         }
+    }
+
+    /// Shows a question on the terminal. Bars would be drawn over what is typed, so they are shown no more.
+    pub(crate) async fn prompt(&mut self, agent: &str, question: &str, expected: &str) {
+        if let Format::Bars(bars) = &self.format {
+            bars.clear();
+            self.format = Format::Lines;
+        }
+        self.message(&format!("{agent} asks: {question}")).await;
+        self.message(&format!("type the answer and press Enter ({expected}):")).await;
     }
 
     /// Finishes the output: writes an inline result, gives the result's file its name, and prints the outcome.

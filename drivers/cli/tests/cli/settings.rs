@@ -51,6 +51,7 @@ kill-grace = "250ms"
 
 [security]
 operator = ["bob"]
+approver = ["carol", "dave"]
 token = ["s3cret=alice", "s3cret2=alice", "t=bob"]
 
 [agents."report@1.0.0"]
@@ -85,6 +86,7 @@ fn check_prints_what_would_be_served() {
     compat   python-1.1
     admits   tokens of alice, bob
     operator bob
+    approver carol, dave
     agents   echo, slow, progress, chunks, fail (built in)
     agent    report@1.0.0: sh -c 'echo one'
     agent    report@2.0.0: sh -c 'echo two'

@@ -36,6 +36,7 @@ impl Service {
         let mut config = Config::default();
         config.dialect = settings.compat.0;
         config.operators.extend(settings.security.operators().iter().cloned());
+        config.approvers.extend(settings.security.approvers().iter().cloned());
         settings.limits.apply(&mut config)?;
         let max_line = config.limits.frame_bytes;
         let programs = find_programs(&settings.agents)?;

@@ -36,6 +36,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     if !settings.security.operators().is_empty() {
         line("operator", settings.security.operators().join(", "));
     }
+    if !settings.security.approvers().is_empty() {
+        line("approver", settings.security.approvers().join(", "));
+    }
     if settings.demo_agents {
         line("agents", format!("{} (built in)", demo_agents::NAMES.join(", ")));
     }

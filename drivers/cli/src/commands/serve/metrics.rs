@@ -73,6 +73,7 @@ fn describe() {
     describe_gauge!("nuncio_sessions", "Sessions by state: live ones are connected, detached ones can be resumed");
     describe_gauge!("nuncio_jobs", "Jobs by state: kept ones have ended");
     describe_gauge!("nuncio_bytes_held", Unit::Bytes, "Bytes held by sessions and jobs");
+    describe_gauge!("nuncio_questions_open", "Questions of agents to people that are open");
     describe_counter!("nuncio_sessions_opened_total", "Sessions opened");
     describe_counter!("nuncio_sessions_resumed_total", "Sessions resumed by another connection");
     describe_counter!("nuncio_jobs_accepted_total", "Jobs accepted, including delegated ones");
@@ -119,6 +120,7 @@ fn record(stats: &Stats) {
     for (state, jobs) in jobs {
         gauge!("nuncio_jobs", "state" => state).set(jobs as f64);
     }
+    gauge!("nuncio_questions_open").set(stats.questions_open as f64);
     let totals = &stats.totals;
     counter!("nuncio_sessions_opened_total").absolute(totals.sessions);
     counter!("nuncio_sessions_resumed_total").absolute(totals.resumes);

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::exit::{self, Exit};
 use crate::follow::{Following, follow};
 use crate::output::{self, FollowedJob, Printer};
+use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 use crate::text::eprint_line;
 use request::Request;
@@ -26,7 +27,8 @@ Example:
 Events are printed on stderr and the result on stdout. Ctrl-C cancels the job
 and waits for its end; a second Ctrl-C leaves at once. A job submitted with
 --detach can be cancelled by `nuncio cancel` on this machine, as long as the
-runtime keeps the session.";
+runtime keeps the session. On a terminal, a question of the agent is shown, and
+a line that you type answers it.";
 
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
@@ -96,7 +98,8 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
             printer.detached(&job, saved).await?;
             return Ok(Exit::Success);
         }
-        let following = Following { cancel_on: Some(interrupts), needs_whole_result: true };
+        let prompts = Prompts::new(&client, !options.json);
+        let following = Following { cancel_on: Some(interrupts), needs_whole_result: true, prompts };
         let outcome = follow(&mut session, handle, job.clone(), &mut printer, following).await?;
         client.close().await;
         printer.outcome(&job, &outcome).await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_tokio::arcp::{
-    Delegation, ErrorCode, Failure, JobContext, Json, Level, Number, Output, Secret, ServerBuilder,
+    Delegation, ErrorCode, Failure, JobContext, Json, Level, Number, Output, Question, Secret, ServerBuilder,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -40,6 +40,7 @@ pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
     let [steps, pulses, spends, pieces, stubborn, parent, waits] = gates;
     server
         .agent("echo", echo)
+        .agent("asks", asks)
         .agent("fail", fail)
         .agent("kinds", kinds)
         .agent("binary", binary)
@@ -58,6 +59,27 @@ pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
 async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
     ctx.log(Level::Info, "echo started").await?;
     Ok(json!({ "echoed": input }))
+}
+
+/// Asks the questions of its input at once, and returns what was answered to each.
+async fn asks(input: Vec<Value>, ctx: JobContext) -> Result<Value, Failure> {
+    let mut posed = Vec::new();
+    for wanted in input {
+        let mut question = Question::new(wanted["prompt"].as_str().unwrap_or("?"));
+        if let Some(choices) = wanted["choices"].as_array() {
+            question = question.choices(choices.iter().filter_map(Value::as_str));
+        }
+        if wanted["schema"].is_object() {
+            question = question.schema(&wanted["schema"]);
+        }
+        posed.push(ctx.pose(&question).await?);
+    }
+    let mut answers = Vec::new();
+    for posed in posed {
+        let answer = posed.answer().await?;
+        answers.push(json!([answer.value(), answer.by(), answer.note()]));
+    }
+    Ok(json!(answers))
 }
 
 async fn fail(input: Value, _ctx: JobContext) -> Result<Value, Failure> {

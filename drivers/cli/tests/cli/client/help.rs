@@ -3,8 +3,22 @@
 use super::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 12] =
-    ["demo", "serve", "submit", "tail", "jobs", "cancel", "cap", "caracal", "replay", "journal", "completions", "man"];
+const COMMANDS: [&str; 14] = [
+    "demo",
+    "serve",
+    "submit",
+    "tail",
+    "jobs",
+    "cancel",
+    "questions",
+    "answer",
+    "cap",
+    "caracal",
+    "replay",
+    "journal",
+    "completions",
+    "man",
+];
 const CARACAL_COMMANDS: [&str; 10] =
     ["coordinator", "inspect-headers", "demo", "token", "spawn", "terminate", "delegate", "revoke", "list", "tree"];
 const CAP_COMMANDS: [&str; 7] = ["worker", "router", "submit", "watch", "bus", "keygen", "demo"];

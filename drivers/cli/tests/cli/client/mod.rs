@@ -2,11 +2,13 @@
 //!
 //! - [`submitting`]: results, flags, exit codes. [`json`]: `--json`. [`connection`]: the token, reconnecting.
 //! - [`terminal`]: bars, colours and Ctrl-C on a pseudo-terminal. [`listing`]: `jobs`. [`detached`]: `tail`, `cancel`.
+//! - [`asking`]: `questions`, `answer`.
 //! - [`help`]: help texts, completions, man pages.
 //!
 //! Agents wait for permits that the test issues, so nothing sleeps.
 
 mod agents;
+mod asking;
 mod connection;
 mod detached;
 mod help;

@@ -51,6 +51,25 @@ fn indeterminate_progress_is_a_spinner() {
 }
 
 #[test]
+fn a_typed_line_answers_a_question() {
+    let runtime = Runtime::start();
+    let questions =
+        r#"[{"prompt":"Send it?","choices":["yes","no"]},{"prompt":"How many?","schema":{"type":"integer"}}]"#;
+    let mut session = on_a_terminal(runtime.command(&["submit", "asks", "--input", questions]));
+    session.exp_regex(r"asks asks: Send it\?").unwrap();
+    session.exp_regex(r"type the answer and press Enter \(yes \| no\):").unwrap();
+    session.send_line("perhaps").unwrap();
+    session.exp_regex("has to be one of").unwrap();
+    session.exp_regex(r"asks asks: Send it\?").unwrap();
+    session.send_line("yes").unwrap();
+    session.exp_regex(r"asks asks: How many\?").unwrap();
+    session.send_line("7").unwrap();
+    let (shown, code) = end(session);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains(r#"[["yes","alice",null],[7,"alice",null]]"#), "{shown}");
+}
+
+#[test]
 fn a_budget_is_a_gauge() {
     let runtime = Runtime::start();
     let mut session = on_a_terminal(runtime.command(&["submit", "spends", "--budget", "USD:2"]));

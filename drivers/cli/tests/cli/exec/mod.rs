@@ -1,5 +1,6 @@
 //! Programs as agents, with real processes, pipes and sockets.
 
+mod asking;
 mod budgets;
 mod ends;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use nuncio_core::surrogates::Joiner;
-use nuncio_tokio::arcp::{Body, Delegation, Denied, JobContext, Level, Refused, Reservation, ResultWriter};
+use nuncio_tokio::arcp::{
+    self, Body, Delegation, Denied, ErrorCode, Fault, JobContext, Level, Refused, Reservation, ResultWriter,
+};
 use nuncio_tokio::io::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::process::ChildStdin;
@@ -127,6 +129,7 @@ impl Listener {
                 self.delegate(id, &delegation).await;
                 Ok(())
             }
+            Message::Ask(id, question) => self.ask(id, &question).await,
             Message::Invalid(reason) => Err(LineError::Invalid(reason)),
             Message::Unreadable(reason) => {
                 self.ending.unreadable(self.line, &reason);
@@ -237,6 +240,28 @@ impl Listener {
                 () = ctx.cancelled() => {}
             }
         });
+    }
+
+    /// Asks people. Questions are asked in the order of their lines, and answered in any.
+    async fn ask(&self, id: Id, question: &arcp::Question) -> Result<(), LineError> {
+        let fault = match self.ctx.pose(question).await {
+            Ok(posed) => {
+                let answers = self.answers.clone();
+                tokio::spawn(async move {
+                    // Without an answer the job has ended or is cancelled, and the program is stopped.
+                    if let Ok(answer) = posed.answer().await {
+                        // Fails if the program has ended.
+                        drop(answers.send(answer::answered(&id, &answer)).await);
+                    }
+                });
+                return Ok(());
+            }
+            Err(refused @ (Refused::Terminal | Refused::Stale)) => return Err(LineError::Refused(refused)),
+            Err(refused @ Refused::Limit { .. }) => Fault::new(ErrorCode::InternalError, refused.to_string()),
+            Err(refused) => Fault::invalid(refused.to_string()),
+        };
+        self.answer(answer::not_asked(&id, &fault)).await;
+        Ok(())
     }
 
     /// Sends an answer to a question. While there is no room for it, nothing more of stdout is read.

@@ -44,6 +44,10 @@ pub(super) struct Security {
     #[arg(long = "operator", value_name = "PRINCIPAL")]
     #[serde(rename = "operator")]
     operators: Vec<String>,
+    /// Let this principal list and watch every job, and answer the questions of its agent. Repeat it for more
+    #[arg(long = "approver", value_name = "PRINCIPAL")]
+    #[serde(rename = "approver")]
+    approvers: Vec<String>,
 
     /// Accept JSON Web Tokens that are signed with the secret in this file (HS256)
     #[arg(long, value_name = "FILE", group = "jwt_keys")]
@@ -186,6 +190,7 @@ impl Security {
             tokens: pick(tokens, self.tokens, others.tokens),
             token_file: pick(tokens, self.token_file, others.token_file),
             operators: pick(!self.operators.is_empty(), self.operators, others.operators),
+            approvers: pick(!self.approvers.is_empty(), self.approvers, others.approvers),
             jwt_secret_file: pick(jwt, self.jwt_secret_file, others.jwt_secret_file),
             jwt_key: pick(jwt, self.jwt_key, others.jwt_key),
             jwt_jwks: pick(jwt, self.jwt_jwks, others.jwt_jwks),
@@ -218,6 +223,11 @@ impl Security {
     /// The principals that may list, watch and cancel every job.
     pub(super) fn operators(&self) -> &[String] {
         &self.operators
+    }
+
+    /// The principals that may list and watch every job and answer its questions.
+    pub(super) fn approvers(&self) -> &[String] {
+        &self.approvers
     }
 
     /// The line of `--check`: the ways to authenticate, without a secret.

@@ -1,0 +1,111 @@
+//! `nuncio answer`.
+
+use clap::Args;
+use nuncio_tokio::arcp::{AskedQuestion, Client, Json};
+
+use super::questions;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{self, expected, value_of};
+use crate::signals::Interrupts;
+use crate::text::eprint_line;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB yes
+  nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB q2 no --note 'ask on Monday'
+
+VALUE is a text. If the question has a schema, it is JSON, such as 7 or
+'{\"hour\": 7}'. `nuncio questions` lists the questions that are open. The first
+answer counts.
+
+Exit codes:
+  0    the answer was taken
+  2    invalid usage: the job has several open questions, or VALUE is not JSON
+  5    the runtime refused the token or the answer, or the job has no open
+       question
+  6    the runtime is unreachable, or the session is lost
+  130  left by Ctrl-C; the answer may have been taken";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Id of the job
+    #[arg(value_name = "JOB")]
+    job_id: String,
+    /// Id of the question, if the job has several open ones, and the answer
+    #[arg(value_name = "[QUESTION] VALUE", required = true, num_args = 1..=2, allow_negative_numbers = true)]
+    answer: Vec<String>,
+    /// Add a note for the agent
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish(run_until_interrupted(&options).await)
+}
+
+async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
+    tokio::select! {
+        answered = answer(options) => answered.map(|()| Exit::Success),
+        () = interrupts.reach(1) => {
+            eprint_line("nuncio: interrupted; the answer may have been taken");
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn answer(options: &Options) -> Result<(), Error> {
+    let client = options.connection.connect().await?;
+    let (named, text) = match &options.answer[..] {
+        [named, text] => (Some(named.as_str()), text),
+        [text] => (None, text),
+        // clap takes one or two.
+        _ => return Err(Error::Usage("give the answer".to_owned())),
+    };
+    let (question_id, value) = match find(&client, &options.job_id, named).await? {
+        Some(question) => (question.question_id.clone(), value_of(&question, text).map_err(Error::Usage)?),
+        // It may have been answered before, which the runtime says.
+        None => (named.unwrap_or_default().to_owned(), any_value(text)),
+    };
+    let taken = client.answer(&options.job_id, &question_id, &value, options.note.as_deref()).await?;
+    client.close().await;
+    let value = taken.value.as_ref().map_or("", |value| value.as_str());
+    eprint_line(&format!("the answer to {question_id} is {value}"));
+    Ok(())
+}
+
+/// Returns the open question of a job that an answer is for; `None` if a question was named that is not open.
+async fn find(client: &Client, job_id: &str, named: Option<&str>) -> Result<Option<AskedQuestion>, Error> {
+    let open = questions::open(client, Some(job_id)).await?;
+    if let Some(named) = named {
+        return Ok(open.into_iter().map(|open| open.question).find(|question| question.question_id == named));
+    }
+    let mut open = open.into_iter().map(|open| open.question);
+    match (open.next(), open.next()) {
+        (Some(question), None) => Ok(Some(question)),
+        (None, _) => Err(Error::Refused("the job has no open question".to_owned())),
+        (Some(first), Some(second)) => {
+            let all = [first, second].into_iter().chain(open);
+            let list: Vec<String> = all
+                .map(|question| format!("  {} {} ({})", question.question_id, question.prompt, expected(&question)))
+                .collect();
+            Err(Error::Usage(format!(
+                "the job has {} open questions; write `nuncio answer JOB QUESTION VALUE` with one of\n{}",
+                list.len(),
+                list.join("\n")
+            )))
+        }
+    }
+}
+
+/// A value for a question that is not known: JSON, or a text.
+fn any_value(text: &str) -> Box<Json> {
+    serde_json::from_str(text)
+        .or_else(|_| serde_json::value::to_raw_value(text))
+        .unwrap_or_else(|_| Json::NULL.to_owned())
+}

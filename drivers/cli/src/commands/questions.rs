@@ -1,0 +1,179 @@
+//! `nuncio questions`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_tokio::arcp::{Client, Json, OpenQuestion, QuestionQuery};
+use serde::Serialize;
+
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{self, expected, grid};
+use crate::signals::Interrupts;
+use crate::text::{eprint_line, json, sanitize};
+use crate::time::positive_duration;
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio questions
+  nuncio questions --watch --json | jq -r .question.prompt
+  nuncio answer job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB yes
+
+Questions of the jobs that this token's principal may watch are listed, the
+oldest job first. `nuncio answer` answers them.
+
+Exit codes:
+  0    the questions were listed; with --watch, Ctrl-C was pressed
+  2    invalid usage
+  5    the runtime refused the token or the request, or has no questions
+  6    the runtime is unreachable, or the session is lost
+  7    stdout cannot be written
+  130  left by Ctrl-C before the questions were listed";
+
+/// The number of pages that are read. A runtime that keeps its promises needs fewer.
+const MAX_PAGES: usize = 10_000;
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// List only the questions of this job
+    #[arg(value_name = "JOB")]
+    job_id: Option<String>,
+    /// Look for new questions every INTERVAL until Ctrl-C, and print each once [default interval: 2s]
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true, default_missing_value = "2s")]
+    #[arg(value_parser = positive_duration)]
+    watch: Option<Duration>,
+    /// Print a JSON object per question and line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish_with(options.json, run_until_interrupted(&options).await).await
+}
+
+async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
+    tokio::select! {
+        listed = list(options) => listed.map(|()| Exit::Success),
+        () = interrupts.reach(1) => Ok(if options.watch.is_some() { Exit::Success } else { Exit::Interrupted }),
+    }
+}
+
+async fn list(options: &Options) -> Result<(), Error> {
+    let client = options.connection.connect().await?;
+    let questions = open(&client, options.job_id.as_deref()).await?;
+    if questions.is_empty() && options.watch.is_none() && !options.json {
+        eprint_line("there are no open questions");
+    }
+    print(&questions, options.json).map_err(Error::stdout)?;
+    if let Some(interval) = options.watch {
+        let mut known: BTreeSet<_> = questions.iter().map(name).collect();
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let questions = open(&client, options.job_id.as_deref()).await?;
+            let (all, new) = (questions.iter().map(name).collect(), questions);
+            let new: Vec<OpenQuestion> = new.into_iter().filter(|open| !known.contains(&name(open))).collect();
+            known = all;
+            print(&new, options.json).map_err(Error::stdout)?;
+        }
+    }
+    client.close().await;
+    Ok(())
+}
+
+/// The job and the id of a question.
+fn name(open: &OpenQuestion) -> (String, String) {
+    (open.job_id.to_string(), open.question.question_id.clone())
+}
+
+/// Returns all open questions that may be seen, or those of one job.
+pub(super) async fn open(client: &Client, job_id: Option<&str>) -> Result<Vec<OpenQuestion>, Error> {
+    let (mut questions, mut cursor) = (Vec::new(), None);
+    for _ in 0..MAX_PAGES {
+        let query = QuestionQuery { job_id: job_id.map(Into::into), limit: None, cursor: cursor.map(Cow::Owned) };
+        let page = client.questions(&query).await?;
+        questions.extend(page.questions);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(questions);
+        }
+    }
+    Err(Error::Refused(format!("the runtime lists questions on more than {MAX_PAGES} pages; name a job")))
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Question { job_id: &'a str, agent: &'a str, principal: &'a str, may_answer: bool, question: Question<'a> },
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    question_id: &'a str,
+    prompt: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choices: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn of(open: &'a OpenQuestion) -> Line<'a> {
+        let asked = &open.question;
+        Line::Question {
+            job_id: open.job_id.as_str(),
+            agent: &open.agent,
+            principal: &open.principal,
+            may_answer: open.may_answer,
+            question: Question {
+                question_id: &asked.question_id,
+                prompt: &asked.prompt,
+                choices: asked.choices.as_deref(),
+                schema: asked.schema.as_ref().and_then(|schema| schema.parse().ok()),
+                default: asked.default.as_ref().and_then(|default| default.parse().ok()),
+                expires_at: asked.expires_at.as_deref(),
+            },
+        }
+    }
+}
+
+fn print(questions: &[OpenQuestion], as_json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if as_json {
+        for open in questions {
+            writeln!(out, "{}", json(&Line::of(open))?)?;
+        }
+        return out.flush();
+    }
+    let rows: Vec<[Cow<'_, str>; 5]> = questions.iter().map(cells).collect();
+    if !rows.is_empty() {
+        for line in grid(["JOB", "ID", "AGENT", "QUESTION", "ANSWER"], &rows, 5, |_, cell| cell.to_owned()) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()
+}
+
+fn cells(open: &OpenQuestion) -> [Cow<'_, str>; 5] {
+    let answer = expected(&open.question);
+    [
+        sanitize(open.job_id.as_str()),
+        sanitize(&open.question.question_id),
+        sanitize(&open.agent),
+        sanitize(&open.question.prompt),
+        sanitize(&if open.may_answer { answer } else { format!("{answer} (you may not answer)") }).into_owned().into(),
+    ]
+}
