@@ -139,11 +139,9 @@ impl Budget {
         if amount.is_negative() {
             return Err(AmountError::Negative.into());
         }
-        let Some((currency, _)) = self.0.get_key_value(currency) else { return Ok(None) };
-        let currency = currency.clone();
-        let Some(counter) = self.0.get_mut(&currency) else { return Ok(None) };
+        let Some(counter) = self.0.get_mut(currency) else { return Ok(None) };
         if amount > counter.remaining {
-            return Err(BudgetError::NotEnough { currency, remaining: counter.remaining });
+            return Err(BudgetError::NotEnough { currency: Currency::parse(currency)?, remaining: counter.remaining });
         }
         counter.remaining = counter.remaining.exact_sub(amount)?;
         Ok(Some(counter.remaining))

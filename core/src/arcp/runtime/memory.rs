@@ -3,9 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use slotmap::{Key, SlotMap};
 
 use crate::arcp::runtime::config::Limits;
-use crate::arcp::runtime::shares::Room;
 
 /// Payload bytes of the events that are kept of a job, and in a session, of a principal that has to hold less.
 const SPARING: (usize, usize) = (64 << 10, 1 << 20);
@@ -23,24 +25,33 @@ enum Pressure {
     Full,
 }
 
-/// The bytes that are charged, and the entries: the jobs that sessions watch and that are not their own.
+/// What a session or a job holds, or all those of a principal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// Bytes in memory.
+    pub(super) bytes: usize,
+    /// The jobs that a session watches and that are not its own.
+    pub(super) watched: usize,
+}
+
+/// What is charged, to all and to each principal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     all: usize,
-    principals: BTreeMap<Arc<str>, Room>,
+    principals: BTreeMap<Arc<str>, Holding>,
 }
 
 impl Memory {
     /// A session or job of a principal holds something else than before.
-    pub(super) fn change(&mut self, principal: &Arc<str>, before: Room, after: Room) {
+    pub(super) fn change(&mut self, principal: &Arc<str>, before: Holding, after: Holding) {
         if before == after {
             return;
         }
         self.all = (self.all + after.bytes).saturating_sub(before.bytes);
         let own = self.principals.entry(Arc::clone(principal)).or_default();
         own.bytes = (own.bytes + after.bytes).saturating_sub(before.bytes);
-        own.entries = (own.entries + after.entries).saturating_sub(before.entries);
-        if *own == Room::default() {
+        own.watched = (own.watched + after.watched).saturating_sub(before.watched);
+        if *own == Holding::default() {
             self.principals.remove(principal);
         }
     }
@@ -57,7 +68,7 @@ impl Memory {
 
     /// The jobs that the sessions of one principal watch and that are not their own.
     pub(super) fn subscriptions_of(&self, principal: &str) -> usize {
-        self.principals.get(principal).map_or(0, |own| own.entries)
+        self.principals.get(principal).map_or(0, |own| own.watched)
     }
 
     /// The bytes that each principal may hold, however much the others do.
@@ -91,27 +102,63 @@ impl Memory {
     }
 }
 
-/// The charge of a session or a job.
+/// A session or a job: what it holds is charged to its principal.
+pub(super) trait Holder {
+    fn principal(&self) -> &Arc<str>;
+    /// What it holds now.
+    fn holding(&self) -> Holding;
+    fn charge(&self) -> &Charge;
+    fn charge_mut(&mut self) -> &mut Charge;
+}
+
+/// What a session or a job is charged.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Charge {
-    room: Room,
+    charged: Holding,
     /// Whether it may hold something else than it is charged.
     changed: bool,
 }
 
-impl Charge {
-    /// Notes that it may hold something else; returns whether that is new.
-    pub(super) fn mark(&mut self) -> bool {
-        !core::mem::replace(&mut self.changed, true)
+/// The sessions or jobs of a table whose charges have to change.
+#[derive(Clone, Debug)]
+pub(super) struct Charges<K> {
+    /// Those that may hold something else than they are charged.
+    changed: Vec<K>,
+    /// What those were charged that were removed.
+    freed: Vec<(Arc<str>, Holding)>,
+}
+
+impl<K> Default for Charges<K> {
+    fn default() -> Charges<K> {
+        Charges { changed: Vec::new(), freed: Vec::new() }
+    }
+}
+
+impl<K: Key> Charges<K> {
+    /// Notes that a session or job may hold something else than it is charged.
+    pub(super) fn mark<H: Holder>(&mut self, table: &mut SlotMap<K, H>, key: K) {
+        if let Some(holder) = table.get_mut(key)
+            && !core::mem::replace(&mut holder.charge_mut().changed, true)
+        {
+            self.changed.push(key);
+        }
     }
 
-    /// Charges what it holds now, and returns what it was charged before.
-    pub(super) fn settle(&mut self, held: Room) -> Room {
-        self.changed = false;
-        core::mem::replace(&mut self.room, held)
+    /// Notes that a session or job was removed.
+    pub(super) fn free<H: Holder>(&mut self, removed: &H) {
+        self.freed.push((Arc::clone(removed.principal()), removed.charge().charged));
     }
 
-    pub(super) fn room(self) -> Room {
-        self.room
+    /// Charges what the sessions or jobs hold now.
+    pub(super) fn settle<H: Holder>(&mut self, table: &mut SlotMap<K, H>, memory: &mut Memory) {
+        for (principal, before) in self.freed.drain(..) {
+            memory.change(&principal, before, Holding::default());
+        }
+        while let Some(key) = self.changed.pop() {
+            let Some(holder) = table.get_mut(key) else { continue };
+            let after = holder.holding();
+            let before = core::mem::replace(holder.charge_mut(), Charge { charged: after, changed: false }).charged;
+            memory.change(holder.principal(), before, after);
+        }
     }
 }

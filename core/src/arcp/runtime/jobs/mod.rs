@@ -32,7 +32,7 @@ use self::questions::Questions;
 use self::state::Cause;
 use super::config::Limits;
 use super::host::{JobKey, SessionKey};
-use super::memory::Memory;
+use super::memory::{Charges, Memory};
 use super::record::JobInput;
 use super::shares::Room;
 use super::timers::Timers;
@@ -62,10 +62,7 @@ pub(super) struct Jobs {
     declined: VecDeque<Declined>,
     /// Jobs that waited for space in a log or for the journal, and may go on.
     woken: VecDeque<JobKey>,
-    /// Jobs that may hold other bytes than they are charged.
-    changed: Vec<JobKey>,
-    /// Charges of jobs that were removed.
-    freed: Vec<(Arc<str>, Room)>,
+    charges: Charges<JobKey>,
 }
 
 /// A job that was declined before the host had answered.
@@ -91,33 +88,13 @@ impl Jobs {
 
     /// Returns a job, for changes that concern the job alone.
     pub(super) fn get_mut(&mut self, id: JobKey) -> Option<&mut Job> {
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         self.table.get_mut(id)
-    }
-
-    /// Notes that a job may hold other bytes than it is charged.
-    fn mark(&mut self, id: JobKey) {
-        if self.table.get_mut(id).is_some_and(Job::mark) {
-            self.changed.push(id);
-        }
     }
 
     /// Charges the bytes that jobs hold to their principals.
     pub(super) fn account(&mut self, memory: &mut Memory) {
-        for (principal, room) in self.freed.drain(..) {
-            memory.change(&principal, room, Room::default());
-        }
-        while let Some(id) = self.changed.pop() {
-            if let Some(job) = self.table.get_mut(id) {
-                let (before, after) = job.charge();
-                memory.change(&job.accepted().principal, before, after);
-            }
-        }
-    }
-
-    /// Notes that a job was removed.
-    fn free(&mut self, job: &Job) {
-        self.freed.push((Arc::clone(&job.accepted().principal), job.charged()));
+        self.charges.settle(&mut self.table, memory);
     }
 
     /// Returns an ended job of the principal whose ended jobs hold most bytes.
@@ -193,7 +170,7 @@ impl Jobs {
             return None;
         }
         let restored = job.restore_request(request);
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         let job = self.table.get(id)?;
         self.live.resize(&principal, before, job.input_len());
         restored
@@ -225,9 +202,9 @@ impl Jobs {
         let job = Job::new(spec, depth);
         self.live.begin(&job.accepted().principal, job.input_len());
         let id = self.table.insert(job);
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         if let Some(parent) = parent {
-            self.mark(parent);
+            self.charges.mark(&mut self.table, parent);
         }
         if let Some(parent) = parent.and_then(|id| self.table.get_mut(id)) {
             parent.adopt(id, delegate_id.as_deref());
@@ -263,7 +240,7 @@ impl Jobs {
     pub(super) fn decline(&mut self, id: JobKey, timers: &mut Timers) -> Option<(Job, Vec<Waiter>)> {
         let waiters = self.table.get_mut(id)?.decline(id, timers)?;
         let job = self.table.remove(id)?;
-        self.free(&job);
+        self.charges.free(&job);
         self.live.end(&job.accepted().principal);
         self.live.resize(&job.accepted().principal, job.input_len(), 0);
         self.declined.push_back(Declined { id, ulid: job.ulid(), features: job.features() });
@@ -302,7 +279,7 @@ impl Jobs {
     /// Ends a job if the cause ends it now, and returns how. [`Jobs::conclude`] follows once its watchers have its
     /// terminal.
     pub(super) fn end(&mut self, id: JobKey, cause: Cause, timers: &mut Timers) -> Option<FinalStatus> {
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         let job = self.table.get_mut(id)?;
         let input = job.input_len();
         let status = job.end(id, cause, timers)?;
@@ -346,7 +323,7 @@ impl Jobs {
         seq: u64,
         timers: &mut Timers,
     ) -> Option<()> {
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         let job = self.table.get_mut(id).filter(|job| job.terminal().is_none())?;
         self.live.resize(&job.accepted().principal, job.input_len(), 0);
         job.restore_end(terminal, seq);
@@ -394,7 +371,7 @@ impl Jobs {
     pub(super) fn forget(&mut self, id: JobKey) -> Option<Forgotten> {
         let place = self.table.get(id)?.concluded()?;
         let job = self.table.remove(id)?;
-        self.free(&job);
+        self.charges.free(&job);
         self.ended.remove(&job.accepted().principal, place);
         self.by_ulid.remove(&job.ulid());
         self.by_principal.remove(&(Arc::clone(&job.accepted().principal), job.ulid()));

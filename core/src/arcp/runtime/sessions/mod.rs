@@ -16,8 +16,7 @@ use self::session::{Opening, Session};
 use self::state::SessionState;
 use super::conns::conn::Claim;
 use super::host::{ConnId, SessionKey};
-use super::memory::Memory;
-use super::shares::Room;
+use super::memory::{Charges, Memory};
 use super::timers::Timers;
 use crate::arcp::wire::ids::SessionUlid;
 use crate::digest::Digest;
@@ -33,10 +32,7 @@ pub(super) struct Sessions {
     principals: BTreeMap<Arc<str>, usize>,
     /// Sessions that were closed by their clients, in the order in which they lapse.
     closed: BTreeSet<(Time, SessionKey)>,
-    /// Sessions that may hold other bytes than they are charged.
-    changed: Vec<SessionKey>,
-    /// Charges of sessions that were removed.
-    freed: Vec<(Arc<str>, Room)>,
+    charges: Charges<SessionKey>,
 }
 
 impl Sessions {
@@ -46,28 +42,13 @@ impl Sessions {
 
     /// Returns a session, for changes that concern the session alone.
     pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
-        self.mark(key);
+        self.charges.mark(&mut self.table, key);
         self.table.get_mut(key)
-    }
-
-    /// Notes that a session may hold other bytes than it is charged.
-    fn mark(&mut self, key: SessionKey) {
-        if self.table.get_mut(key).is_some_and(Session::mark) {
-            self.changed.push(key);
-        }
     }
 
     /// Charges the bytes that sessions hold to their principals.
     pub(super) fn account(&mut self, memory: &mut Memory) {
-        for (principal, room) in self.freed.drain(..) {
-            memory.change(&principal, room, Room::default());
-        }
-        while let Some(key) = self.changed.pop() {
-            if let Some(session) = self.table.get_mut(key) {
-                let (before, after) = session.charge();
-                memory.change(session.principal(), before, after);
-            }
-        }
+        self.charges.settle(&mut self.table, memory);
     }
 
     pub(super) fn find(&self, id: SessionUlid) -> Option<SessionKey> {
@@ -124,7 +105,7 @@ impl Sessions {
         let key = self.table.insert(Session::new(opening, state, token));
         self.by_id.insert(id, key);
         self.by_token.insert(token, key);
-        self.mark(key);
+        self.charges.mark(&mut self.table, key);
         key
     }
 
@@ -145,7 +126,7 @@ impl Sessions {
         past: VecDeque<Entry>,
         timers: &mut Timers,
     ) -> Option<ConnId> {
-        self.mark(key);
+        self.charges.mark(&mut self.table, key);
         let session = self.table.get_mut(key)?;
         if let Some(at) = session.lapses() {
             self.closed.remove(&(at, key));
@@ -180,7 +161,7 @@ impl Sessions {
 
     /// Detaches a session from its connection, and sets when it lapses. Returns the session if it had a connection.
     pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> Option<&mut Session> {
-        self.mark(key);
+        self.charges.mark(&mut self.table, key);
         let session = self.table.get_mut(key)?;
         if !session.detach(key, at, timers) {
             return None;
@@ -215,7 +196,7 @@ impl Sessions {
             self.closed.remove(&(at, key));
         }
         let session = self.table.remove(key)?;
-        self.freed.push((Arc::clone(session.principal()), session.charged()));
+        self.charges.free(&session);
         self.by_id.remove(&session.id());
         let (newest, proved) = session.tokens();
         for token in proved.into_iter().chain([newest]) {

@@ -23,8 +23,7 @@ use crate::arcp::runtime::jobs::recorded::Recorded;
 use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
-use crate::arcp::runtime::memory::Charge;
-use crate::arcp::runtime::shares::Room;
+use crate::arcp::runtime::memory::{Charge, Holder, Holding};
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
@@ -300,21 +299,6 @@ impl Job {
         self.terminal = Some(terminal);
     }
 
-    /// Notes that it may hold other bytes than it is charged; returns whether that is new.
-    pub(super) fn mark(&mut self) -> bool {
-        self.charge.mark()
-    }
-
-    /// Charges what it holds. Returns what it was charged before, and is now.
-    pub(super) fn charge(&mut self) -> (Room, Room) {
-        let held = Room { entries: 0, bytes: self.held() };
-        (self.charge.settle(held), held)
-    }
-
-    pub(super) fn charged(&self) -> Room {
-        self.charge.room()
-    }
-
     /// Notes its place among the ended jobs.
     pub(super) fn conclude(&mut self, place: u64) {
         self.concluded = Some(place);
@@ -422,5 +406,23 @@ impl Job {
             + self.reservations.held()
             + self.questions.held()
             + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
+    }
+}
+
+impl Holder for Job {
+    fn principal(&self) -> &Arc<str> {
+        &self.accepted.principal
+    }
+
+    fn holding(&self) -> Holding {
+        Holding { bytes: self.held(), watched: 0 }
+    }
+
+    fn charge(&self) -> &Charge {
+        &self.charge
+    }
+
+    fn charge_mut(&mut self) -> &mut Charge {
+        &mut self.charge
     }
 }

@@ -15,11 +15,10 @@ use self::submits::Submits;
 use crate::arcp::runtime::config::Limits;
 use crate::arcp::runtime::event::Timer;
 use crate::arcp::runtime::host::{ConnId, JobKey, SessionKey};
-use crate::arcp::runtime::memory::Charge;
+use crate::arcp::runtime::memory::{Charge, Holder, Holding};
 use crate::arcp::runtime::sessions::log::{Entry, Log};
 use crate::arcp::runtime::sessions::state::SessionState;
 use crate::arcp::runtime::sessions::watches::Watches;
-use crate::arcp::runtime::shares::Room;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::envelope;
@@ -319,22 +318,25 @@ impl Session {
         self.submits.forget(job);
     }
 
-    /// Notes that it may hold other bytes than it is charged; returns whether that is new.
-    pub(crate) fn mark(&mut self) -> bool {
-        self.charge.mark()
-    }
-
-    /// Charges what it holds. Returns what it was charged before, and is now.
-    pub(crate) fn charge(&mut self) -> (Room, Room) {
-        let held = Room { entries: self.watches.others(), bytes: self.held() };
-        (self.charge.settle(held), held)
-    }
-
-    pub(crate) fn charged(&self) -> Room {
-        self.charge.room()
-    }
-
     pub(crate) fn held(&self) -> usize {
         self.log.bytes_held() + self.submits.bytes_held() + self.watches.len() * 256 + 512
+    }
+}
+
+impl Holder for Session {
+    fn principal(&self) -> &Arc<str> {
+        &self.principal
+    }
+
+    fn holding(&self) -> Holding {
+        Holding { bytes: self.held(), watched: self.watches.others() }
+    }
+
+    fn charge(&self) -> &Charge {
+        &self.charge
+    }
+
+    fn charge_mut(&mut self) -> &mut Charge {
+        &mut self.charge
     }
 }
