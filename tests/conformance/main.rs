@@ -56,6 +56,7 @@ mod s_dialects;
 mod s_fixtures;
 mod s_limits;
 mod s_limits_hello;
+mod s_limits_journal;
 mod s_limits_memory;
 mod s_limits_peers;
 mod s_limits_principals;

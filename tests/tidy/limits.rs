@@ -45,7 +45,7 @@ const NO_LIMITS: [&str; 39] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 71] = [
+const RUNTIME: [(&str, &str); 72] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -62,6 +62,7 @@ const RUNTIME: [(&str, &str); 71] = [
     ("stdio_frame_bytes", "s5_an_event_that_would_not_fit_is_refused"),
     ("bytes", "limit_bytes"),
     ("bytes_per_principal", "limit_bytes_per_principal"),
+    ("journal_bytes_per_principal", "limit_journal_bytes_per_principal"),
     ("connections", "limit_connections"),
     ("ungreeted", "limit_ungreeted"),
     ("ungreeted_per_address", "limit_ungreeted_per_address"),

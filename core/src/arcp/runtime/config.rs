@@ -99,6 +99,10 @@ pub struct Limits {
     pub bytes: usize,
     /// Bytes that the sessions and jobs of one principal hold. Default: 512 MiB.
     pub bytes_per_principal: usize,
+    /// Bytes of the records of the sessions and jobs of one principal that a journal has to keep, estimated. Events count for
+    /// [`Config::job_retention`] and at most twice as long. Beyond it the ended jobs of the principal are dropped; without one,
+    /// submits, subscriptions with a history and the events of its jobs are refused. Only with a journal. Default: 4 GiB.
+    pub journal_bytes_per_principal: u64,
     /// Connections. Default: 10 000.
     pub connections: usize,
     /// Connections that were not welcomed yet. Another one displaces the oldest of them. Default: 1 000.
@@ -301,6 +305,7 @@ impl Default for Limits {
             stdio_frame_bytes: 60 << 10,
             bytes: 1 << 30,
             bytes_per_principal: 512 << 20,
+            journal_bytes_per_principal: 4 << 30,
             connections: 10_000,
             ungreeted: 1_000,
             ungreeted_per_address: 250,

@@ -56,6 +56,7 @@ impl Runtime {
             match this.room(job, 2, body.len() + 4096) {
                 Ok(()) => {}
                 Err(Refused::Blocked) => return Err(Denied::Blocked),
+                Err(Refused::Limit { limit, max }) => return Err(Denied::Fault(Fault::limit(limit, max))),
                 Err(refused) => return Err(Denied::Fault(Fault::invalid(refused.to_string()))),
             }
             this.append(job, &Body::delegated(body), None);

@@ -180,6 +180,7 @@ impl Runtime {
             return Err(Refused::Blocked);
         }
         self.journal_room(id)?;
+        self.make_journal_room_for(id)?;
         for key in slow {
             self.drop_subscription(key, id);
         }

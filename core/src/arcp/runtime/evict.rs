@@ -19,7 +19,7 @@ impl Runtime {
     }
 
     /// Removes an ended job that no longer has room.
-    fn evict_job(&mut self, id: JobKey) {
+    pub(super) fn evict_job(&mut self, id: JobKey) {
         // Ends the subscriptions whose replay of the job's history is not finished.
         for key in self.jobs.get(id).map(|job| job.watchers().to_vec()).unwrap_or_default() {
             self.drop_subscription(key, id);
@@ -27,11 +27,17 @@ impl Runtime {
         self.forget_job(id);
     }
 
+    /// Charges what sessions and jobs hold to their principals.
+    pub(super) fn account(&mut self) {
+        let period = self.period();
+        self.sessions.account(&mut self.memory, period);
+        self.jobs.account(&mut self.memory, period);
+    }
+
     /// Charges what has changed. If sessions and jobs hold too many bytes, removes an ended job of the principal whose ended
     /// jobs hold most, and returns true.
     pub(super) fn relieve(&mut self) -> bool {
-        self.sessions.account(&mut self.memory);
-        self.jobs.account(&mut self.memory);
+        self.account();
         if self.memory.all() <= self.config.limits.bytes {
             return false;
         }

@@ -178,3 +178,40 @@ impl Idempotency {
         self.shares.held().bytes + self.records.len() * 320
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn key(principal: &str, number: u32) -> Key {
+        (Arc::from(principal), crate::digest::sha256(&number.to_be_bytes()))
+    }
+
+    #[test]
+    fn keys_of_120_000_jobs_of_one_principal_take_none_of_another() {
+        let (mut all, limits) = (Idempotency::default(), Limits::default());
+        let mut ulid = 0;
+        let mut run = |all: &mut Idempotency, principal: &str, number: u32| {
+            ulid += 1;
+            let key = key(principal, number);
+            while let Some(displaced) = all.displaced(&key.0, &limits) {
+                all.forget(displaced);
+            }
+            all.begin(key, [0; 32], JobKey::default(), JobUlid(ulid), Time(0));
+            all.end(JobUlid(ulid));
+            JobUlid(ulid)
+        };
+        let theirs: Vec<JobUlid> = (0..50).map(|number| run(&mut all, "b", number)).collect();
+        for number in 0..120_000 {
+            run(&mut all, "a", number);
+        }
+        for (number, job) in (0..).zip(&theirs) {
+            assert_eq!(all.find(&key("b", number)).map(Record::ulid), Some(*job));
+        }
+        assert_eq!(all.records.len(), limits.idempotency_records);
+        assert!(all.find(&key("a", 119_999)).is_some());
+        assert!(all.find(&key("a", 0)).is_none(), "its own oldest gave way");
+    }
+}

@@ -70,7 +70,7 @@ impl Runtime {
         if self.durability.is_kept()
             && let Some(record) = record(self)
         {
-            self.outputs.store(record);
+            self.store(record);
         }
     }
 
@@ -92,7 +92,7 @@ impl Runtime {
             && let Some(seq) = session.record_ack(stride)
         {
             let session = session.id();
-            self.outputs.store(Record::Acknowledged { session, seq });
+            self.store(Record::Acknowledged { session, seq });
         }
     }
 

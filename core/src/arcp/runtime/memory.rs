@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use slotmap::{Key, SlotMap};
 
 use crate::arcp::runtime::config::Limits;
+use crate::arcp::runtime::stored::{Period, Stored};
 
 /// Payload bytes of the events that are kept of a job, and in a session, of a principal that has to hold less.
 const SPARING: (usize, usize) = (64 << 10, 1 << 20);
@@ -32,6 +33,8 @@ pub(super) struct Holding {
     pub(super) bytes: usize,
     /// The jobs that a session watches and that are not its own.
     pub(super) watched: usize,
+    /// Bytes of records in the journal.
+    pub(super) stored: u64,
 }
 
 /// What is charged, to all and to each principal.
@@ -51,6 +54,7 @@ impl Memory {
         let own = self.principals.entry(Arc::clone(principal)).or_default();
         own.bytes = (own.bytes + after.bytes).saturating_sub(before.bytes);
         own.watched = (own.watched + after.watched).saturating_sub(before.watched);
+        own.stored = own.stored.saturating_add(after.stored).saturating_sub(before.stored);
         if *own == Holding::default() {
             self.principals.remove(principal);
         }
@@ -69,6 +73,11 @@ impl Memory {
     /// The jobs that the sessions of one principal watch and that are not their own.
     pub(super) fn subscriptions_of(&self, principal: &str) -> usize {
         self.principals.get(principal).map_or(0, |own| own.watched)
+    }
+
+    /// The bytes that the sessions and jobs of one principal have in the journal.
+    pub(super) fn stored_of(&self, principal: &str) -> u64 {
+        self.principals.get(principal).map_or(0, |own| own.stored)
     }
 
     /// The bytes that each principal may hold, however much the others do.
@@ -105,7 +114,7 @@ impl Memory {
 /// A session or a job: what it holds is charged to its principal.
 pub(super) trait Holder {
     fn principal(&self) -> &Arc<str>;
-    /// What it holds now.
+    /// What it holds now, in memory.
     fn holding(&self) -> Holding;
     fn charge(&self) -> &Charge;
     fn charge_mut(&mut self) -> &mut Charge;
@@ -117,6 +126,22 @@ pub(super) struct Charge {
     charged: Holding,
     /// Whether it may hold something else than it is charged.
     changed: bool,
+    /// What it has in the journal.
+    stored: Stored,
+}
+
+impl Charge {
+    /// Charges the bytes of a record.
+    pub(super) fn store(&mut self, bytes: u64, period: Period) {
+        self.stored.add(bytes, period);
+    }
+
+    /// Charges what is held now. Returns what was charged before, and is now.
+    fn settle(&mut self, held: Holding, period: Period) -> (Holding, Holding) {
+        let after = Holding { stored: self.stored.counted(period), ..held };
+        self.changed = false;
+        (core::mem::replace(&mut self.charged, after), after)
+    }
 }
 
 /// The sessions or jobs of a table whose charges have to change.
@@ -150,14 +175,14 @@ impl<K: Key> Charges<K> {
     }
 
     /// Charges what the sessions or jobs hold now.
-    pub(super) fn settle<H: Holder>(&mut self, table: &mut SlotMap<K, H>, memory: &mut Memory) {
+    pub(super) fn settle<H: Holder>(&mut self, table: &mut SlotMap<K, H>, memory: &mut Memory, period: Period) {
         for (principal, before) in self.freed.drain(..) {
             memory.change(&principal, before, Holding::default());
         }
         while let Some(key) = self.changed.pop() {
             let Some(holder) = table.get_mut(key) else { continue };
-            let after = holder.holding();
-            let before = core::mem::replace(holder.charge_mut(), Charge { charged: after, changed: false }).charged;
+            let held = holder.holding();
+            let (before, after) = holder.charge_mut().settle(held, period);
             memory.change(holder.principal(), before, after);
         }
     }

@@ -202,6 +202,10 @@ impl Runtime {
                 }
                 // It continues when the log has space.
                 Err(Refused::Blocked) => return,
+                Err(Refused::Limit { limit, max }) => {
+                    self.end_fault(id, Cause::Failed, Fault::limit(limit, max));
+                    return;
+                }
                 Err(refused) => {
                     let message = alloc::format!("the result cannot be sent: {refused}");
                     self.end_fault(id, Cause::Failed, Fault::new(ErrorCode::InternalError, message));

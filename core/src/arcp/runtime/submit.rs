@@ -87,6 +87,7 @@ impl Runtime {
             return Err(shutting_down());
         }
         self.can_store()?;
+        self.make_journal_room(&principal)?;
         self.check_rate(&principal)?;
         let parent = match &submit.parent_job_id {
             Some(named) => Some(self.parent_of(&principal, named.as_str())?),
@@ -219,19 +220,9 @@ impl Runtime {
         if proposal.delegate_id.is_some() && named >= limits.delegations_per_job {
             return Err(Fault::limit("delegations_per_job", limits.delegations_per_job as u64));
         }
-        let own = self.jobs.live_of(&proposal.principal);
-        if own.entries >= limits.jobs_per_principal {
-            return Err(Fault::limit("jobs_per_principal", limits.jobs_per_principal as u64));
-        }
-        if !has_place(self.jobs.live(), own.entries, 1, limits.jobs, 1) {
-            return Err(Fault::limit("jobs", limits.jobs as u64));
-        }
         let asked = [proposal.input, proposal.extensions].into_iter().flatten().map(|raw| raw.get().len()).sum();
-        if own.bytes.saturating_add(asked) > limits.input_bytes_per_principal {
-            return Err(Fault::limit("input_bytes_per_principal", limits.input_bytes_per_principal as u64));
-        }
-        if !has_place(self.jobs.input_bytes(), own.bytes, asked, limits.input_bytes, limits.frame_bytes) {
-            return Err(Fault::limit("input_bytes", limits.input_bytes as u64));
+        if let Some((limit, max)) = self.jobs.without_place(&proposal.principal, asked, limits) {
+            return Err(Fault::limit(limit, max as u64));
         }
         let held = self.memory.of(&proposal.principal).saturating_add(asked);
         if held > limits.bytes_per_principal {
@@ -262,15 +253,6 @@ impl Runtime {
         }
         self.event(Event::Submitted { job: id, credentials });
     }
-}
-
-/// Returns whether a principal that holds `own` of the `held` may have `more`. The last tenth of a room is for principals that
-/// hold less than a hundredth of it, so that nobody takes the last place of another; a hundredth has to be enough for the
-/// `least` that one of them needs.
-fn has_place(held: usize, own: usize, more: usize, max: usize, least: usize) -> bool {
-    let (after, share) = (held.saturating_add(more), max / 100);
-    let kept = if share >= least { max / 10 } else { 0 };
-    after <= max && (after <= max - kept || own.saturating_add(more) <= share)
 }
 
 fn idempotency_key<'a>(submit: &'a Submit<'_>) -> Result<Option<&'a str>, Fault> {

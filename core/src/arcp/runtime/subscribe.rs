@@ -21,6 +21,11 @@ impl Runtime {
         let subscribe: request::Subscribe<'_> = request::decode(request.kind, request.envelope.payload)?;
         self.needs(key, Feature::Subscribe)?;
         let named = request::job_id(subscribe.job_id, request.envelope.job_id.as_ref())?;
+        if let Some(session) = self.sessions.get_mut(key).filter(|_| subscribe.history == Some(true)) {
+            // Every event of the history is stored for this session.
+            let principal = Arc::clone(session.principal());
+            self.make_journal_room(&principal)?;
+        }
         let id = JobUlid::parse(&named).and_then(|ulid| self.jobs.find(ulid)).ok_or_else(unknown_job)?;
         let (Some(session), Some(job)) = (self.sessions.get(key), self.jobs.get(id)) else { return Ok(()) };
         let access = self.access(session, job.accepted());

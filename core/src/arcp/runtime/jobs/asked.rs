@@ -38,7 +38,7 @@ impl Jobs {
         named: bool,
         timers: &mut Timers,
     ) {
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         let Some(job) = self.table.get_mut(id) else { return };
         job.questions_mut().add(number, asked, named, id, timers);
         self.asking.add(&job.accepted().principal, job.ulid(), number);
@@ -53,7 +53,7 @@ impl Jobs {
         outcome: Outcome,
         timers: &mut Timers,
     ) -> bool {
-        self.mark(id);
+        self.charges.mark(&mut self.table, id);
         let Some(job) = self.table.get_mut(id) else { return false };
         if !job.questions_mut().settle(number, transition, outcome, id, timers) {
             return false;

@@ -46,7 +46,12 @@ impl Ended {
 
     /// Returns the oldest job of the principal whose jobs hold most bytes.
     pub(super) fn heaviest(&self) -> Option<JobKey> {
-        let place = self.shares.places(self.shares.most_bytes()?).next()?;
+        self.oldest_of(self.shares.most_bytes()?)
+    }
+
+    /// Returns the oldest job of a principal.
+    pub(super) fn oldest_of(&self, principal: &str) -> Option<JobKey> {
+        let place = self.shares.places(principal).next()?;
         self.jobs.get(&place).map(|(_, id)| *id)
     }
 

@@ -32,9 +32,10 @@ use self::questions::Questions;
 use self::state::Cause;
 use super::config::Limits;
 use super::host::{JobKey, SessionKey};
-use super::memory::{Charges, Memory};
+use super::memory::{Charges, Holder as _, Memory};
 use super::record::JobInput;
 use super::shares::Room;
+use super::stored::Period;
 use super::timers::Timers;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::JobUlid;
@@ -93,13 +94,25 @@ impl Jobs {
     }
 
     /// Charges the bytes that jobs hold to their principals.
-    pub(super) fn account(&mut self, memory: &mut Memory) {
-        self.charges.settle(&mut self.table, memory);
+    pub(super) fn account(&mut self, memory: &mut Memory, period: Period) {
+        self.charges.settle(&mut self.table, memory, period);
+    }
+
+    /// Charges the bytes of a record about a job.
+    pub(super) fn store(&mut self, key: JobKey, bytes: u64, period: Period) {
+        if let Some(job) = self.get_mut(key) {
+            job.charge_mut().store(bytes, period);
+        }
     }
 
     /// Returns an ended job of the principal whose ended jobs hold most bytes.
     pub(super) fn heaviest_ended(&self) -> Option<JobKey> {
         self.ended.heaviest()
+    }
+
+    /// Returns the oldest ended job of a principal that is still kept.
+    pub(super) fn oldest_ended_of(&self, principal: &str) -> Option<JobKey> {
+        self.ended.oldest_of(principal)
     }
 
     /// The job of a wire id, while it is kept.
@@ -150,14 +163,14 @@ impl Jobs {
         self.live.all().entries
     }
 
-    /// Bytes of the inputs and extensions of jobs that have not ended.
-    pub(super) fn input_bytes(&self) -> usize {
-        self.live.all().bytes
-    }
-
-    /// The jobs of a principal that have not ended, and the bytes of their inputs and extensions.
-    pub(super) fn live_of(&self, principal: &str) -> Room {
-        self.live.of(principal)
+    /// Returns the limit that leaves no place for another job of a principal, with an input and extensions of `bytes`.
+    pub(super) fn without_place(
+        &self,
+        principal: &str,
+        bytes: usize,
+        limits: &Limits,
+    ) -> Option<(&'static str, usize)> {
+        self.live.without_place(principal, bytes, limits)
     }
 
     /// Restores the request of a job that has not ended. Returns `None` if there is no room for it.

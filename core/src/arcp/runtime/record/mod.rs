@@ -30,6 +30,7 @@
 //! without its `job.accepted`. So the `job_accepted` is followed by the `job_ended`, and this one by `job_forgotten` and
 //! `key_forgotten`.
 
+pub(crate) mod charge;
 mod decode;
 mod encode;
 mod error;
@@ -49,8 +50,7 @@ use crate::arcp::runtime::sessions::watches::Role;
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
 use crate::arcp::wire::ids::{EnvelopeId, JobUlid, SessionUlid};
-use crate::arcp::wire::job::Accepted;
-use crate::arcp::wire::job::FinalStatus;
+use crate::arcp::wire::job::{Accepted, FinalStatus};
 use crate::budget::Amount;
 use crate::digest::Digest;
 use crate::time::Time;

@@ -154,8 +154,14 @@ impl Restoring {
         if let Some(told) = told {
             self.forgotten.remove(&told);
         }
+        let charge = record.charge();
         match self.apply(record) {
-            Some(()) => self.restored.applied += 1,
+            Some(()) => {
+                self.restored.applied += 1;
+                if let Some((keeper, bytes)) = charge {
+                    self.runtime.charge_stored(keeper, bytes);
+                }
+            }
             None => self.restored.ignored += 1,
         }
         let limits = &self.runtime.config.limits;

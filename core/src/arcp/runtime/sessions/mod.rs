@@ -16,7 +16,8 @@ use self::session::{Opening, Session};
 use self::state::SessionState;
 use super::conns::conn::Claim;
 use super::host::{ConnId, SessionKey};
-use super::memory::{Charges, Memory};
+use super::memory::{Charges, Holder as _, Memory};
+use super::stored::Period;
 use super::timers::Timers;
 use crate::arcp::wire::ids::SessionUlid;
 use crate::digest::Digest;
@@ -47,8 +48,15 @@ impl Sessions {
     }
 
     /// Charges the bytes that sessions hold to their principals.
-    pub(super) fn account(&mut self, memory: &mut Memory) {
-        self.charges.settle(&mut self.table, memory);
+    pub(super) fn account(&mut self, memory: &mut Memory, period: Period) {
+        self.charges.settle(&mut self.table, memory, period);
+    }
+
+    /// Charges the bytes of a record about a session.
+    pub(super) fn store(&mut self, key: SessionKey, bytes: u64, period: Period) {
+        if let Some(session) = self.get_mut(key) {
+            session.charge_mut().store(bytes, period);
+        }
     }
 
     pub(super) fn find(&self, id: SessionUlid) -> Option<SessionKey> {

@@ -109,6 +109,10 @@ limits! {
     /// Maximum size of everything that sessions and jobs hold, of which one principal has at most half; at least 16 MiB
     /// [default: 1 GiB]
     memory: ByteSize, "SIZE", |config, size| memory(config, size);
+    /// Maximum size of the records of one principal's sessions and jobs in the journal [default: 4 GiB]
+    journal_bytes_per_principal: ByteSize, "SIZE", |config, size| {
+        assign(&mut config.limits.journal_bytes_per_principal, size.as_u64())
+    };
     /// Maximum number of connections [default: 10000]
     connections: NonZeroUsize, "COUNT", |config, count| assign(&mut config.limits.connections, count.get());
     /// Maximum number of sessions, connected or not [default: 10000]

@@ -2,6 +2,7 @@
 
 mod budget;
 mod events;
+mod holding;
 mod lease;
 mod record;
 mod rerun;
@@ -23,7 +24,7 @@ use crate::arcp::runtime::jobs::recorded::Recorded;
 use crate::arcp::runtime::jobs::reservations::Reservations;
 use crate::arcp::runtime::jobs::runs::Runs;
 use crate::arcp::runtime::jobs::state::{Cause, JobState};
-use crate::arcp::runtime::memory::{Charge, Holder, Holding};
+use crate::arcp::runtime::memory::Charge;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
@@ -393,36 +394,5 @@ impl Job {
     /// Notes that its agent may go on. Returns whether it waited.
     pub(crate) fn unblock(&mut self) -> bool {
         core::mem::take(&mut self.blocked)
-    }
-
-    pub(super) fn held(&self) -> usize {
-        self.fixed
-            + self.history.held()
-            + self.input_len()
-            + self.runs.held()
-            + self.names
-            + self.waiters.iter().map(|waiter| waiter.request_id.len() + 48).sum::<usize>()
-            + self.output.held()
-            + self.reservations.held()
-            + self.questions.held()
-            + self.terminal.as_ref().map_or(0, |terminal| terminal.held())
-    }
-}
-
-impl Holder for Job {
-    fn principal(&self) -> &Arc<str> {
-        &self.accepted.principal
-    }
-
-    fn holding(&self) -> Holding {
-        Holding { bytes: self.held(), watched: 0 }
-    }
-
-    fn charge(&self) -> &Charge {
-        &self.charge
-    }
-
-    fn charge_mut(&mut self) -> &mut Charge {
-        &mut self.charge
     }
 }

@@ -329,7 +329,7 @@ impl Holder for Session {
     }
 
     fn holding(&self) -> Holding {
-        Holding { bytes: self.held(), watched: self.watches.others() }
+        Holding { bytes: self.held(), watched: self.watches.others(), ..Holding::default() }
     }
 
     fn charge(&self) -> &Charge {
