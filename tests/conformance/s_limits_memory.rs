@@ -141,3 +141,68 @@ fn limit_bytes_spills_histories_to_the_journal() {
     assert!(subscribed.payload().get("history_truncated").is_none(), "{subscribed:?}");
     assert_eq!(w.drain(watcher).iter().filter(|frame| frame.kind() == "job.event").count(), 101);
 }
+
+/// Frames that wait for connections count: beyond a limit connections of their principal go, and no others.
+#[test]
+fn limit_bytes_per_principal_counts_incomplete_frames() {
+    let mut w = World::with(|config| {
+        config.limits.bytes_per_principal = 1_000_000;
+        config.limits.sessions_per_principal = 100;
+    });
+    let b = w.login("tok-bob");
+    w.buffered(b, 900_000);
+    let conns: Vec<_> = (0..20).map(|_| w.login("tok-alice")).collect();
+    for conn in &conns {
+        w.buffered(*conn, 100_000);
+    }
+    let (gone, left): (Vec<ConnId>, Vec<ConnId>) = conns.into_iter().partition(|conn| w.closed(*conn).is_some());
+    assert!((8..20).contains(&left.len()), "{} of 100 KB each are left", left.len());
+    for conn in &gone {
+        assert_eq!(w.closed(*conn), Some(1013));
+        assert_limit(&w.recv(*conn), "bytes_per_principal", 1_000_000);
+    }
+    assert_eq!(w.closed(b), None, "another principal has its own room");
+    // The session lives on, and what was held for the connection is free.
+    w.resume(gone[0], 0);
+    for conn in left {
+        w.buffered(conn, 0);
+    }
+    w.submit(b, sleeper(50_000));
+}
+
+#[test]
+fn limit_bytes_per_principal_counts_replies_that_are_not_read() {
+    let mut w = World::with(|config| config.limits.bytes_per_principal = 2_000_000);
+    let (a, b) = (w.login("tok-alice"), w.login("tok-bob"));
+    for _ in 0..200 {
+        let job = w.job(a, "echo");
+        w.finish(&job, "1");
+        w.drain(a);
+    }
+    let conns: Vec<_> = (0..20).map(|_| w.login("tok-alice")).collect();
+    for conn in &conns {
+        w.hold_writes(*conn);
+        for _ in 0..64 {
+            if w.closed(*conn).is_none() && w.runtime.reading(*conn) {
+                w.send(*conn, "session.list_jobs", json!({"limit": 1000}));
+            }
+        }
+    }
+    let held: usize = w.runtime.bytes_held();
+    assert!(held < 4_000_000, "{held}");
+    assert!(conns.iter().any(|conn| w.closed(*conn) == Some(1013)));
+    w.send(b, "session.ping", json!({"nonce": "n"}));
+    w.expect(b, "session.pong");
+    assert_eq!(w.closed(a), None, "it reads what it is sent");
+}
+
+/// A principal that holds much else may still send a large frame.
+#[test]
+fn limit_bytes_per_principal_lets_a_frame_in_that_is_a_small_part() {
+    let mut w = World::with(|config| config.limits.bytes_per_principal = 1_000_000);
+    let a = w.login("tok-alice");
+    let (_, refused) = fill(&mut w, a, &sleeper(60_000));
+    assert_limit(&refused, "bytes_per_principal", 1_000_000);
+    w.buffered(a, 200_000);
+    assert_eq!(w.closed(a), None);
+}

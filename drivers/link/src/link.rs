@@ -13,6 +13,9 @@ use crate::{
     socket::{OWN_OUTPUT_LIMIT, Pipe, Socket, Step},
 };
 
+/// Bytes of an incomplete message that are not kept while a link waits for the peer's close frame.
+const MUCH_UNREAD: usize = 64 << 10;
+
 /// The framing of one connection: converts bytes of the socket to frames, and frames to bytes.
 ///
 /// See the [crate's front page](crate) for how a driver uses it.
@@ -181,19 +184,21 @@ impl Link {
     }
 
     /// Ends the link. An open WebSocket sends a close frame and is `Closed` when the peer has answered it or the input
-    /// ends, for which the driver has a deadline. Lines, and a client that waits for its response, are `Closed` at
+    /// ends, for which the driver has a deadline. If it holds more than 64 KiB of an incomplete message, it is `Closed` at once
+    /// and frees them. Lines, and a client that waits for its response, are `Closed` at
     /// once. A server that waits for its request refuses it as [`Refusal::Busy`]. Frames that are received from now on
     /// are dropped.
     ///
     /// For a code that must not be sent (such as 1005, 1006 and those below 1000) the close frame has no code. A reason
     /// is cut to 123 bytes.
     pub fn close(&mut self, code: u16, reason: &str) {
+        let at_once = self.restraint.is_some() || self.unread() > MUCH_UNREAD;
         match &mut self.state {
             State::Request(_) => self.refuse(Refusal::Busy),
             State::Socket(socket) => {
                 let mut pipe = Pipe { input: &mut self.input, output: &mut self.output, ended: self.ended };
                 socket.close(code, reason, &mut pipe);
-                if self.restraint.is_some() {
+                if at_once {
                     self.end_with(Closed::new(Cause::Us, code, reason));
                 }
             }

@@ -94,10 +94,11 @@ pub struct Limits {
     /// Bytes of the largest outgoing frame on [`Via::Stdio`](crate::arcp::Via::Stdio). Default: 60 KiB, since the Python
     /// SDK reads at most 64 KiB.
     pub stdio_frame_bytes: usize,
-    /// Bytes that sessions and jobs hold in all: inputs, results, logs and histories. Beyond it ended jobs are dropped, those
-    /// that hold more than their share keep fewer events in memory, and their submits are refused. Default: 1 GiB.
+    /// Bytes that sessions, jobs and connections hold in all: inputs, results, logs, histories and frames. Beyond it ended jobs
+    /// are dropped, those that hold more than their share keep fewer events in memory, their submits are refused, and
+    /// connections that many frames wait for are closed. Default: 1 GiB.
     pub bytes: usize,
-    /// Bytes that the sessions and jobs of one principal hold. Default: 512 MiB.
+    /// Bytes that the sessions, jobs and connections of one principal hold. Default: 512 MiB.
     pub bytes_per_principal: usize,
     /// Bytes of the records of the sessions and jobs of one principal that a journal has to keep, estimated. Events count for
     /// [`Config::job_retention`] and at most twice as long. Beyond it the ended jobs of the principal are dropped; without one,

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use super::Runtime;
@@ -70,12 +71,14 @@ impl Runtime {
         })
     }
 
-    /// Reports how many bytes of incomplete frames the host holds of a connection that was not welcomed yet. If it holds
-    /// more than [`Limits::ungreeted_bytes`](crate::arcp::Limits::ungreeted_bytes) of all such connections, the oldest of
-    /// them are refused. Afterwards the call is ignored.
+    /// Reports how many bytes of incomplete frames the host holds of a connection. If it holds more than
+    /// [`Limits::ungreeted_bytes`](crate::arcp::Limits::ungreeted_bytes) of all connections that were not welcomed yet, the
+    /// oldest of them are refused. After the welcome, the bytes are charged to the principal, beside what the runtime itself
+    /// holds for the connection; less than 64 KiB need not be reported then.
     pub fn handle_buffered(&mut self, now: Time, conn: ConnId, bytes: usize) {
         self.input(now, |this| {
             this.conns.buffered(conn, bytes);
+            this.charge_connection(conn);
             while let Some(surplus) = this.conns.hoarder(&this.config.limits) {
                 this.displace(surplus);
             }
@@ -265,6 +268,11 @@ impl Runtime {
     /// [`Limits::hello_bytes`](crate::arcp::Limits::hello_bytes).
     pub fn is_greeted(&self, conn: ConnId) -> bool {
         self.conns.get(conn).is_some_and(|open| open.state() == ConnState::Bound)
+    }
+
+    /// Returns the principal of the session that this connection carries, if it carries one.
+    pub fn principal_of(&self, conn: ConnId) -> Option<&Arc<str>> {
+        self.conns.session(conn).and_then(|key| self.sessions.get(key)).map(Session::principal)
     }
 
     /// Returns whether the next frame of this connection may be handed in. A driver asks before every frame.

@@ -2,8 +2,11 @@
 //! most.
 
 use super::Runtime;
-use super::host::JobKey;
+use super::conns::conn::Conn;
+use super::host::{ConnId, JobKey};
 use super::record::Record;
+use super::sessions::session::Session;
+use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::ids::JobUlid;
 use crate::time::{Time, micros};
 
@@ -35,15 +38,39 @@ impl Runtime {
     }
 
     /// Charges what has changed. If sessions and jobs hold too many bytes, removes an ended job of the principal whose ended
-    /// jobs hold most, and returns true.
+    /// jobs hold most, or closes a connection that too many bytes wait for, and returns true.
     pub(super) fn relieve(&mut self) -> bool {
         self.account();
-        if self.memory.all() <= self.config.limits.bytes {
-            return false;
+        let limits = &self.config.limits;
+        if self.memory.all() > limits.bytes
+            && let Some(id) = self.jobs.heaviest_ended()
+        {
+            self.evict_job(id);
+            return true;
         }
-        let Some(id) = self.jobs.heaviest_ended() else { return false };
-        self.evict_job(id);
-        true
+        let hoarder = self.sessions.hoarder(|principal, bytes| self.memory.has_too_much(principal, bytes, limits));
+        let conn = hoarder.and_then(|key| self.sessions.get(key)).and_then(Session::conn);
+        if let Some(conn) = conn {
+            self.cut_hoarder(conn);
+        }
+        conn.is_some()
+    }
+
+    /// Closes a connection that many bytes wait for; its session can be resumed. A peer that reads is told why.
+    fn cut_hoarder(&mut self, conn: ConnId) {
+        const REASON: &str = "too many bytes wait for the connections of the principal";
+        if self.conns.get(conn).is_some_and(Conn::is_written) {
+            let limits = &self.config.limits;
+            let (name, max) = if self.memory.all() > limits.bytes {
+                ("bytes", limits.bytes)
+            } else {
+                ("bytes_per_principal", limits.bytes_per_principal)
+            };
+            self.announce_fault(conn, &Fault::limit(name, max as u64));
+            self.end_connection(conn, 1013, REASON);
+        } else {
+            self.cut(conn, 1013, REASON);
+        }
     }
 
     /// Removes what is too much while records are restored. Age is checked at the end.

@@ -179,8 +179,18 @@ impl Runtime {
         self.outputs.send(conn, frame, after, order);
     }
 
+    /// Charges the bytes that wait for a connection to its session.
+    pub(super) fn charge_connection(&mut self, conn: ConnId) {
+        if let Some(open) = self.conns.get(conn)
+            && let Some(key) = open.session()
+        {
+            self.sessions.wait_for_connection(key, open.waiting());
+        }
+    }
+
     /// Closes a connection that has sent its last frame, and reads on where replies have gone.
     fn settle_connection(&mut self, conn: ConnId) {
+        self.charge_connection(conn);
         let sessions = &self.sessions;
         let answered = |key| sessions.get(key).is_none_or(|session| session.unanswered() == 0);
         match self.conns.settle(conn, answered, &self.config.limits) {

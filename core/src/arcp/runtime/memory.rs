@@ -15,6 +15,9 @@ const SPARING: (usize, usize) = (64 << 10, 1 << 20);
 /// The same, for a principal that holds too much.
 const LEAST: (usize, usize) = (4 << 10, 64 << 10);
 
+/// Bytes that may wait for the connections of a principal, whatever else it holds.
+const SMALL: usize = 1 << 20;
+
 /// What a principal may still hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pressure {
@@ -83,6 +86,12 @@ impl Memory {
     /// The bytes that each principal may hold, however much the others do.
     pub(super) fn share(&self, limits: &Limits) -> usize {
         limits.bytes / self.principals.len().max(1)
+    }
+
+    /// Whether a principal holds too much, alone or because all do, and `part` of it is not a small part.
+    pub(super) fn has_too_much(&self, principal: &str, part: usize, limits: &Limits) -> bool {
+        let may = self.share(limits).min(limits.bytes_per_principal);
+        part > (may / 4).max(SMALL) && self.pressure(principal, limits) == Pressure::Full
     }
 
     fn pressure(&self, principal: &str, limits: &Limits) -> Pressure {

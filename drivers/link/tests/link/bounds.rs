@@ -202,6 +202,18 @@ fn a_restrained_link_frees_everything_as_it_is_closed() {
     assert!(!link.wants_input());
 }
 
+/// A large message that will never be complete is not kept while the peer's close frame is awaited.
+#[test]
+fn a_link_frees_a_large_incomplete_message_as_it_is_closed() {
+    let mut link = open_server(1 << 20);
+    assert_eq!(feed(&mut link, &client_frame(true, TEXT, &vec![b'x'; 500_000])[..400_000]), []);
+    link.close(1013, "too much");
+    assert_closed(drain(&mut link), Cause::Us, 1013);
+    assert_eq!(link.unread(), 0);
+    assert_eq!(output(&mut link), server_frame(true, CLOSE, &close_payload(1013, "too much")));
+    assert!(link.is_finished());
+}
+
 #[test]
 fn a_message_of_endless_small_fragments_ends_at_the_limit() {
     let mut link = open_server(10_000);

@@ -70,6 +70,11 @@ impl Credit {
         (!self.outstanding.is_empty()).then_some(self.last_written)
     }
 
+    /// The bytes of the frames that are not written yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn held(&self) -> usize {
         self.outstanding.len() * 40
     }

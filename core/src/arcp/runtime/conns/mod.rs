@@ -130,9 +130,10 @@ impl Conns {
         })
     }
 
-    /// Notes how many bytes of an incomplete first frame the driver holds.
+    /// Notes how many bytes of an incomplete frame the driver holds.
     pub(super) fn buffered(&mut self, id: ConnId, bytes: usize) {
-        if let Some(conn) = self.table.get(id) {
+        if let Some(conn) = self.table.get_mut(id) {
+            conn.buffered(bytes);
             self.ungreeted.buffered(conn.place(), bytes);
         }
     }

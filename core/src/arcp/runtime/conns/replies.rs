@@ -137,6 +137,10 @@ impl Replies {
         }
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn held(&self) -> usize {
         self.bytes + self.queue.len() * 64
     }

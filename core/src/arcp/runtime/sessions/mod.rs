@@ -17,6 +17,7 @@ use self::state::SessionState;
 use super::conns::conn::Claim;
 use super::host::{ConnId, SessionKey};
 use super::memory::{Charges, Holder as _, Memory};
+use super::shares::Shares;
 use super::stored::Period;
 use super::timers::Timers;
 use crate::arcp::wire::ids::SessionUlid;
@@ -34,7 +35,13 @@ pub(super) struct Sessions {
     /// Sessions that were closed by their clients, in the order in which they lapse.
     closed: BTreeSet<(Time, SessionKey)>,
     charges: Charges<SessionKey>,
+    /// The bytes that wait for the connections of sessions.
+    waiting: Shares<SessionKey>,
 }
+
+/// The step in which bytes that wait for connections are counted. Those of a peer that sends small frames and reads what it
+/// is sent are less.
+const WAITING_STEP: usize = 64 << 10;
 
 impl Sessions {
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -57,6 +64,30 @@ impl Sessions {
         if let Some(session) = self.get_mut(key) {
             session.charge_mut().store(bytes, period);
         }
+    }
+
+    /// Notes how many bytes wait for the connection of a session.
+    pub(super) fn wait_for_connection(&mut self, key: SessionKey, bytes: usize) {
+        let Some(session) = self.table.get_mut(key) else { return };
+        let bytes = bytes - bytes % WAITING_STEP;
+        if !session.set_waiting(bytes) {
+            return;
+        }
+        let principal = Arc::clone(session.principal());
+        if bytes > 0 {
+            self.waiting.set(&principal, key, bytes);
+        } else {
+            self.waiting.remove(&principal, key);
+        }
+        self.charges.mark(&mut self.table, key);
+    }
+
+    /// Returns a session whose connection has to go, because too many bytes wait for connections of its principal. That is the
+    /// one with most of them; `too_many` says whether they are.
+    pub(super) fn hoarder(&self, too_many: impl FnOnce(&str, usize) -> bool) -> Option<SessionKey> {
+        let principal = self.waiting.most_bytes()?;
+        let bytes = self.waiting.of(principal).bytes;
+        if too_many(principal, bytes) { self.waiting.places(principal).next() } else { None }
     }
 
     pub(super) fn find(&self, id: SessionUlid) -> Option<SessionKey> {
@@ -169,6 +200,7 @@ impl Sessions {
 
     /// Detaches a session from its connection, and sets when it lapses. Returns the session if it had a connection.
     pub(super) fn detach(&mut self, key: SessionKey, at: Time, timers: &mut Timers) -> Option<&mut Session> {
+        self.wait_for_connection(key, 0);
         self.charges.mark(&mut self.table, key);
         let session = self.table.get_mut(key)?;
         if !session.detach(key, at, timers) {
@@ -195,6 +227,7 @@ impl Sessions {
 
     /// Removes a session, because its resume window has passed or a new session needs its place.
     pub(super) fn lapse(&mut self, key: SessionKey, timers: &mut Timers) -> Option<Session> {
+        self.wait_for_connection(key, 0);
         let session = self.table.get_mut(key)?;
         let at = session.lapses();
         if !session.lapse(key, timers) {

@@ -79,6 +79,8 @@ pub(crate) struct Conn {
     session: Option<SessionKey>,
     replies: Replies,
     credit: Credit,
+    /// Bytes of an incomplete frame that the host holds.
+    unread: usize,
     ping: Option<Bytes>,
     /// The last store that a frame sent to it depends on.
     after: u64,
@@ -111,6 +113,7 @@ impl Conn {
             session: None,
             replies: Replies::default(),
             credit: Credit::new(now),
+            unread: 0,
             ping: None,
             after: 0,
             last_received: now,
@@ -261,6 +264,22 @@ impl Conn {
 
     pub(super) fn push(&mut self, reply: Reply) {
         self.replies.push(reply);
+    }
+
+    /// Notes how many bytes of an incomplete frame the host holds.
+    pub(super) fn buffered(&mut self, bytes: usize) {
+        self.unread = bytes;
+    }
+
+    /// The bytes that wait for it: an incomplete frame, replies, and frames that are not written yet. The host has the latter
+    /// twice, as they are and as they are on the wire.
+    pub(crate) fn waiting(&self) -> usize {
+        self.unread + self.replies.bytes() + 2 * self.credit.bytes()
+    }
+
+    /// Whether all frames that were given to the host are written.
+    pub(crate) fn is_written(&self) -> bool {
+        self.credit.waiting_since().is_none()
     }
 
     /// Whether nothing is left to be sent before it closes.

@@ -75,6 +75,8 @@ pub(crate) struct Session {
     /// Whether its client has closed it. It can still be resumed, but is removed first when a limit is reached.
     closed: bool,
     charge: Charge,
+    /// The bytes that wait for its connection.
+    waiting: usize,
 }
 
 impl Session {
@@ -83,6 +85,7 @@ impl Session {
         Session {
             head: envelope::head(&opening.id, None, None).into(),
             charge: Charge::default(),
+            waiting: 0,
             id: opening.id,
             principal: opening.principal,
             state,
@@ -318,6 +321,11 @@ impl Session {
         self.submits.forget(job);
     }
 
+    /// Sets the bytes that wait for its connection. Returns whether they are others than before.
+    pub(super) fn set_waiting(&mut self, bytes: usize) -> bool {
+        core::mem::replace(&mut self.waiting, bytes) != bytes
+    }
+
     pub(crate) fn held(&self) -> usize {
         self.log.bytes_held() + self.submits.bytes_held() + self.watches.len() * 256 + 512
     }
@@ -329,7 +337,7 @@ impl Holder for Session {
     }
 
     fn holding(&self) -> Holding {
-        Holding { bytes: self.held(), watched: self.watches.others(), ..Holding::default() }
+        Holding { bytes: self.held() + self.waiting, watched: self.watches.others(), ..Holding::default() }
     }
 
     fn charge(&self) -> &Charge {
