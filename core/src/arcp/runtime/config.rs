@@ -199,7 +199,7 @@ pub struct Limits {
     /// Unacknowledged events of a session that acknowledges, above which it receives a back-pressure event (§6.5).
     /// Default: 1 000.
     pub back_pressure: u64,
-    /// Steps spent on one comparison of two leases (§9.4). Default: 1 000 000.
+    /// Steps spent on one comparison of two leases (§9.4), which is not interrupted. Default: 250 000.
     pub pattern_work: u64,
     /// Units of work after which a turn is over: a host lets others have the machine, and a listing that is not finished
     /// goes on later. A unit is a step of a comparison of leases, or some tens of nanoseconds of other work. Default:
@@ -352,7 +352,7 @@ impl Default for Limits {
             reply_bytes: 1 << 20,
             bad_frames: 100,
             back_pressure: 1_000,
-            pattern_work: 1_000_000,
+            pattern_work: 250_000,
             turn_work: 50_000,
             chunk_bytes: 1 << 20,
             result_bytes: 256 << 20,
