@@ -17,6 +17,7 @@ use nuncio_link::{Cause, Closed, Link, LinkEvent, LinkOptions, Refusal, Request,
 use super::clock::{monotonic, timeout};
 use super::driver::Io;
 use super::{BoxFuture, Stream};
+use crate::io::lane::Lane;
 use crate::io::pipe::Pipe;
 use crate::io::sync::CancellationToken;
 use crate::io::sync::lock;
@@ -25,9 +26,12 @@ use crate::io::sync::lock;
 pub(crate) trait Port: Send + Sync + 'static {
     /// The handshake is done; `request` is the one that a WebSocket server has accepted.
     fn opened(&self, request: Option<&Request>);
-    /// Hands frames to the machine, from the front, for as long as it reads and its turn lasts, and removes them. Returns
-    /// whether it would read more in another turn.
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool;
+    /// Hands frames to the machine, from the front, for as long as it reads and its turn lasts, and removes them.
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> Turn;
+    /// The lane that the frames of a greeted peer share with those of its other connections.
+    fn lane(&self) -> Option<Arc<Lane>> {
+        None
+    }
     /// The input is faulty and is no longer read, but the machine may still send.
     fn spoiled(&self, closed: &Closed);
     /// Whether the machine knows who the peer is. Until then it is handed one frame at a time, and nothing is read while it
@@ -39,7 +43,7 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn is_reading(&self) -> bool {
         true
     }
-    /// This many bytes of a peer that the machine does not know are held and are not a complete frame.
+    /// This many bytes are held and are not a complete frame. Of a peer that the machine knows, they are reported in steps.
     fn unread(&self, _bytes: usize) {}
     /// Whether what the peer still sends may be read and dropped for a while after the end.
     fn lingers(&self) -> bool {
@@ -51,6 +55,15 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn failed(&self, _error: io::Error) {}
     /// The connection has ended.
     fn ended(&self, closed: &Closed);
+}
+
+/// What a machine has done with frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Turn {
+    /// Whether it would read more in another turn.
+    pub(crate) goes_on: bool,
+    /// The work that it has done, in units of its own.
+    pub(crate) work: u64,
 }
 
 /// The time limits of a connection that its driver has to enforce.
@@ -69,6 +82,10 @@ const BATCH: usize = 64;
 /// The capacity of a buffer that a writer keeps while it has nothing to write.
 const IDLE_CAPACITY: usize = 16 * 1024;
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes that are read for one unit of a machine's work, some tens of nanoseconds.
+const BYTES_READ: u64 = 64;
+/// The step in which unread bytes of a peer are reported that the machine knows, so that small frames are not.
+const UNREAD_STEP: usize = 64 * 1024;
 
 thread_local! {
     /// The read buffer of every connection of the thread, so that an idle connection holds none.
@@ -102,6 +119,7 @@ pub(crate) async fn run<P: Port>(
         patience,
         deadline: None,
         greeted: false,
+        lane: None,
         unread: 0,
     };
     let closed = reader.run(&mut input).await;
@@ -139,7 +157,8 @@ impl Deadline {
 enum Woken {
     Late,
     Pipe,
-    Input(io::Result<()>),
+    /// With the number of bytes that were read.
+    Input(io::Result<usize>),
 }
 
 struct Reader<'a, P> {
@@ -150,6 +169,7 @@ struct Reader<'a, P> {
     patience: Patience,
     deadline: Option<Deadline>,
     greeted: bool,
+    lane: Option<Arc<Lane>>,
     /// What the machine was told last about unread bytes.
     unread: usize,
 }
@@ -164,7 +184,7 @@ impl<P: Port> Reader<'_, P> {
             let batch = self.batch();
             let ended = self.poll_link(&mut frames, batch);
             let full = batch > 0 && frames.len() >= batch;
-            let goes_on = !frames.is_empty() && self.port.receive(&mut frames);
+            let goes_on = !frames.is_empty() && self.take_turn(&mut frames).await;
             self.report_unread();
             if let Some(closed) = ended {
                 // On a link of lines the machine can still answer a faulty line.
@@ -210,7 +230,12 @@ impl<P: Port> Reader<'_, P> {
             };
             match or(late, or(told, read)).await {
                 Woken::Late => return lost("the peer did not answer in time"),
-                Woken::Pipe | Woken::Input(Ok(())) => {}
+                Woken::Pipe => {}
+                Woken::Input(Ok(bytes)) => {
+                    if let Some(lane) = &self.lane {
+                        lane.spend(bytes as u64 / BYTES_READ, self.io);
+                    }
+                }
                 Woken::Input(Err(error)) => {
                     let closed = lost(&error.to_string());
                     self.port.failed(error);
@@ -220,6 +245,18 @@ impl<P: Port> Reader<'_, P> {
         }
     }
 
+    /// Hands frames to the machine, once it is the peer's turn. Returns whether it would read more in another turn.
+    async fn take_turn(&mut self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
+        if let Some(lane) = &self.lane {
+            lane.enter().await;
+        }
+        let turn = self.port.receive(frames);
+        if let Some(lane) = &self.lane {
+            lane.spend(turn.work, self.io);
+        }
+        turn.goes_on
+    }
+
     /// Returns how many frames the machine takes now.
     fn batch(&mut self) -> usize {
         if self.greeted {
@@ -227,6 +264,7 @@ impl<P: Port> Reader<'_, P> {
         }
         if self.port.is_greeted() {
             self.greeted = true;
+            self.lane = self.port.lane();
             lock(self.link).welcome(self.patience.link);
             return BATCH;
         }
@@ -234,12 +272,10 @@ impl<P: Port> Reader<'_, P> {
         usize::from(self.port.is_reading() || lock(self.link).has_ended() || self.pipe.is_closing())
     }
 
-    /// Reports what is held of a peer that the machine does not know.
+    /// Reports what is held and is not a complete frame.
     fn report_unread(&mut self) {
-        if self.greeted {
-            return;
-        }
         let unread = lock(self.link).unread();
+        let unread = if self.greeted { unread - unread % UNREAD_STEP } else { unread };
         if unread != self.unread {
             self.unread = unread;
             self.port.unread(unread);
@@ -278,13 +314,18 @@ impl<P: Port> Reader<'_, P> {
     }
 }
 
-/// Reads once, and hands the bytes or the end of the stream to the link.
-async fn receive<R: AsyncRead + Unpin>(input: &mut R, link: &Mutex<Link>) -> io::Result<()> {
-    read_into(input, |bytes| match bytes {
-        [] => lock(link).receive_end(),
-        bytes => lock(link).receive(bytes),
-    })
-    .await
+/// Reads once, and hands the bytes or the end of the stream to the link. Returns the number of bytes.
+async fn receive<R: AsyncRead + Unpin>(input: &mut R, link: &Mutex<Link>) -> io::Result<usize> {
+    let mut count = 0;
+    let take = |bytes: &[u8]| {
+        count = bytes.len();
+        match bytes {
+            [] => lock(link).receive_end(),
+            bytes => lock(link).receive(bytes),
+        }
+    };
+    read_into(input, take).await?;
+    Ok(count)
 }
 
 async fn discard<R: AsyncRead + Unpin>(input: &mut R) {

@@ -11,10 +11,11 @@ use futures_channel::oneshot;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use nuncio_link::{Cause, ClientOptions, Closed, HostPolicy, Link, LinkOptions, Request, ServerOptions, Utf8Bytes};
 
-use super::{Patience, Port, run};
+use super::{Patience, Port, Turn, run};
 use crate::io::BoxFuture;
 use crate::io::Io;
 use crate::io::clock::timeout;
+use crate::io::lane::Lane;
 use crate::io::memory::End;
 use crate::io::pipe::Pipe;
 use crate::io::sync::lock;
@@ -30,6 +31,7 @@ struct Machine {
     /// Nothing is known of the peer.
     unknown: AtomicBool,
     unread: AtomicUsize,
+    lane: Option<Arc<Lane>>,
     opened: AtomicBool,
     sent: AtomicUsize,
     frames: Mutex<Vec<String>>,
@@ -60,7 +62,7 @@ impl Port for Machine {
         self.changed.notify(usize::MAX);
     }
 
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> Turn {
         while !self.shut.load(Ordering::SeqCst) {
             let Some(frame) = frames.pop_front() else { break };
             if self.server {
@@ -69,11 +71,15 @@ impl Port for Machine {
             lock(&self.frames).push(frame.as_str().to_owned());
             if self.slow.load(Ordering::SeqCst) {
                 self.changed.notify(usize::MAX);
-                return true;
+                return Turn { goes_on: true, work: 0 };
             }
         }
         self.changed.notify(usize::MAX);
-        false
+        Turn::default()
+    }
+
+    fn lane(&self) -> Option<Arc<Lane>> {
+        self.lane.clone()
     }
 
     fn spoiled(&self, _closed: &Closed) {
@@ -206,6 +212,57 @@ fn frames_behind_a_hello_wait_until_the_peer_is_known() {
         server.pipe.wake();
         server.until(|server| (lock(&server.frames).len() == 2).then_some(())).await;
         assert_eq!(*lock(&server.frames), ["hello".to_owned(), long]);
+    });
+}
+
+#[test]
+fn what_is_held_of_a_large_frame_is_reported_until_the_frame_is_complete() {
+    within(async {
+        let (mut peer, theirs) = End::pair(1 << 20);
+        let server = machine(true);
+        let _connection = start(&server, Link::lines(LinkOptions::default()), theirs);
+        let long = "x".repeat(500_000);
+        peer.write_all(long.as_bytes()).await.expect("the pipe is open");
+        // In steps of 64 KiB.
+        server.until(|server| (server.unread.load(Ordering::SeqCst) == 7 << 16).then_some(())).await;
+        peer.write_all(b"\nshort\n").await.expect("the pipe is open");
+        server.until(|server| (lock(&server.frames).len() == 2).then_some(())).await;
+        server.until(|server| (server.unread.load(Ordering::SeqCst) == 0).then_some(())).await;
+    });
+}
+
+/// Keeps tasks and never runs them.
+#[derive(Default)]
+struct Parked(Mutex<Vec<BoxFuture<'static, ()>>>);
+
+impl Io for Parked {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        lock(&self.0).push(task);
+    }
+
+    fn sleep_until(&self, _: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_connection_waits_while_its_lane_rests_and_others_do_not() {
+    within(async {
+        let (lane, parked) = (Arc::new(Lane::new(1)), Parked::default());
+        lane.spend(1, &parked);
+        let resting = Arc::new(Machine { server: true, lane: Some(Arc::clone(&lane)), ..Machine::default() });
+        let other = machine(true);
+        let mut peers = Vec::new();
+        for server in [&resting, &other] {
+            let (mut peer, theirs) = End::pair(1 << 20);
+            let connection = start(server, Link::lines(LinkOptions::default()), theirs);
+            peer.write_all(b"frame\n").await.expect("the pipe is open");
+            peers.push((peer, connection));
+        }
+        other.until(|server| (lock(&server.frames).len() == 1).then_some(())).await;
+        assert!(lock(&resting.frames).is_empty());
+        drop(parked);
+        resting.until(|server| (lock(&server.frames).len() == 1).then_some(())).await;
     });
 }
 

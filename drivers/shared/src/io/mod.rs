@@ -12,6 +12,7 @@ pub(crate) mod conn;
 pub(crate) mod descriptors;
 mod dial;
 mod driver;
+pub(crate) mod lane;
 mod listener;
 pub(crate) mod memory;
 pub(crate) mod pipe;

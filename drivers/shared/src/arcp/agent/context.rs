@@ -235,7 +235,7 @@ impl JobContext {
     /// Emits an event as [`emit`](JobContext::emit) does, and leaves a note that says so. Both are on record or neither is.
     #[cfg(feature = "cap")]
     pub(crate) async fn emit_noted(&self, body: &Body, note: &[u8]) -> Result<(), Refused> {
-        self.job.breathe().await;
+        self.job.breathe(self.hub.io()).await;
         let attempt = || {
             self.hub.run(|state, now| {
                 state.runtime.emit(now, self.job.key, body)?;
@@ -254,7 +254,7 @@ impl JobContext {
         &self,
         mut emit: impl FnMut(&mut Runtime, Time, JobKey) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        self.job.breathe().await;
+        self.job.breathe(self.hub.io()).await;
         self.unblocked(|| self.with_job(&mut emit), |refused| matches!(refused, Refused::Blocked)).await
     }
 
@@ -348,7 +348,7 @@ impl JobContext {
 
     /// Writes a piece of the result and returns how many bytes of it were taken; waits while the owner's log is full.
     pub(super) async fn write_chunk(&self, chunk: Chunk<'_>, last: bool) -> Result<usize, Refused> {
-        self.job.breathe().await;
+        self.job.breathe(self.hub.io()).await;
         let attempt = || self.hub.run(|state, now| state.runtime.write_chunk(now, self.job.key, chunk, last));
         self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await
     }

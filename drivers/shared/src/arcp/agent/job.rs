@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -15,7 +15,12 @@ use nuncio_core::time::Time;
 use nuncio_core::trace::TraceId;
 use tracing::Span;
 
+use crate::io::Io;
+use crate::io::lane::Lane;
 use crate::io::sync::{CancellationToken, lock};
+
+/// Events of the agents of one principal after which others have their turn.
+pub(crate) const EVENTS_AT_ONCE: u64 = 128;
 
 /// A running job: what it is, and the signals that stop its agent or let it go on.
 pub(crate) struct Job {
@@ -35,7 +40,8 @@ pub(crate) struct Job {
     left: AtomicBool,
     /// Notified when the owner's event log has room again.
     room: Event,
-    emitted: AtomicU32,
+    /// The lane of its principal's agents.
+    lane: Arc<Lane>,
     /// The number of the last note that is durable, and the signal of the next.
     noted: AtomicU64,
     durable: Event,
@@ -76,7 +82,7 @@ pub(crate) struct Ended {
 }
 
 impl Job {
-    pub(crate) fn new(key: JobKey, view: &JobView<'_>, attachment: Option<Attachment>) -> Job {
+    pub(crate) fn new(key: JobKey, view: &JobView<'_>, lane: Arc<Lane>, attachment: Option<Attachment>) -> Job {
         let info = JobInfo {
             id: view.id.into(),
             session: view.session.map(SessionId::from),
@@ -103,7 +109,7 @@ impl Job {
             ended: CancellationToken::new(),
             left: AtomicBool::new(false),
             room: Event::new(),
-            emitted: AtomicU32::new(0),
+            lane,
             noted: AtomicU64::new(0),
             durable: Event::new(),
             asking: Mutex::default(),
@@ -176,13 +182,11 @@ impl Job {
         }
     }
 
-    /// Counts an event of the agent, and lets other tasks of the thread run now and then, so that an agent that does
-    /// nothing but emit can be dropped.
-    pub(crate) async fn breathe(&self) {
-        const EVENTS: u32 = 128;
-        if self.emitted.fetch_add(1, Ordering::Relaxed) % EVENTS == EVENTS - 1 {
-            futures_lite::future::yield_now().await;
-        }
+    /// Counts an event of the agent. Now and then the agents of its principal wait here for those of others, so that an
+    /// agent that does nothing but emit can be dropped.
+    pub(crate) async fn breathe(&self, io: &dyn Io) {
+        self.lane.enter().await;
+        self.lane.spend(1, io);
     }
 
     /// Keeps the agent's span for the spans of its children and for the job's end. It is given up at the end, since a

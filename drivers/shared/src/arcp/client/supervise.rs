@@ -21,7 +21,7 @@ use super::session::SessionEvent;
 use super::token::TokenSource;
 use super::transport::Transport;
 use crate::io::clock::{monotonic, timeout};
-use crate::io::conn::{self, Patience, Port};
+use crate::io::conn::{self, Patience, Port, Turn};
 use crate::io::pipe::Pipe;
 use crate::io::sync::{CancellationToken, lock};
 use crate::io::{Driver, Io as _, Sanitized};
@@ -176,7 +176,7 @@ impl Port for ClientPort {
         });
     }
 
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> Turn {
         self.hub.run(|state, now| {
             if !state.link.is_current(self.epoch) {
                 frames.clear();
@@ -187,7 +187,7 @@ impl Port for ClientPort {
             }
         });
         // A client has one connection, which delays no other.
-        false
+        Turn::default()
     }
 
     fn spoiled(&self, _closed: &Closed) {}

@@ -16,7 +16,8 @@ use tracing::{Instrument, debug, info_span};
 
 use crate::arcp::server::hub::Hub;
 use crate::auth::PeerCertificate;
-use crate::io::conn::{self, Patience, Port};
+use crate::io::conn::{self, Patience, Port, Turn};
+use crate::io::lane::Lane;
 use crate::io::pipe::Pipe;
 use crate::io::{Sanitized, Stream};
 
@@ -176,18 +177,22 @@ impl Port for ServerPort {
         debug!(conn = ?self.conn, host = request.map(|request| &*request.host), "the connection is open");
     }
 
-    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> bool {
+    fn receive(&self, frames: &mut VecDeque<Utf8Bytes>) -> Turn {
         self.hub.run(|state, now| {
             state.runtime.begin_turn();
+            let before = state.runtime.work_done();
+            let mut goes_on = false;
             while state.runtime.reading(self.conn) {
-                if state.runtime.is_turn_over() {
-                    return true;
-                }
-                let Some(frame) = frames.pop_front() else { break };
+                goes_on = state.runtime.is_turn_over();
+                let Some(frame) = (if goes_on { None } else { frames.pop_front() }) else { break };
                 state.runtime.handle_frame(now, self.conn, frame.as_bytes());
             }
-            false
+            Turn { goes_on, work: state.runtime.work_done() - before }
         })
+    }
+
+    fn lane(&self) -> Option<Arc<Lane>> {
+        self.hub.run(|state, _| state.runtime.principal_of(self.conn).map(|principal| state.lanes.of(principal)))
     }
 
     fn spoiled(&self, closed: &Closed) {

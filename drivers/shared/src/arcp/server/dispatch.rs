@@ -13,12 +13,13 @@ use tracing::{Span, debug, info};
 use super::action::Actions;
 use super::gate::Gate;
 use super::provision::{Grant, Revocation};
-use crate::arcp::agent::job::{Attachment, Ended, Job};
+use crate::arcp::agent::job::{Attachment, EVENTS_AT_ONCE, Ended, Job};
 use crate::arcp::agent::span;
 use crate::arcp::journal::Replay;
 use crate::auth::{Claim, PeerCertificate};
 use crate::io::Sanitized;
 use crate::io::clock::{Reading, WallClock};
+use crate::io::lane::Lanes;
 use crate::io::pipe::Pipe;
 
 /// What the lock of a server guards: the machine, and a table for each kind of thing that its outputs name.
@@ -35,6 +36,9 @@ pub(crate) struct State {
     awaited: HashMap<JobKey, oneshot::Sender<Ended>>,
     /// What is attached to delegated jobs whose agents have not started.
     attachments: HashMap<JobKey, Attachment>,
+    /// The lanes of principals: of their connections, and of their agents.
+    pub(super) lanes: Lanes,
+    agent_lanes: Lanes,
     /// Records that are not durable yet. `None` without a journal: then no output waits for one.
     unrecorded: Option<Vec<(u64, Record)>>,
     /// Whether records are dropped, because nobody can store them any more.
@@ -52,6 +56,8 @@ impl State {
     /// `durable` is the number of the machine's last record that is durable.
     pub(super) fn new(runtime: Runtime, durable: u64, has_journal: bool, has_provisioner: bool) -> State {
         State {
+            lanes: Lanes::new(runtime.config().limits.turn_work),
+            agent_lanes: Lanes::new(EVENTS_AT_ONCE),
             runtime,
             gate: Gate::new(durable),
             conns: HashMap::new(),
@@ -253,7 +259,8 @@ impl State {
             Event::Start { job: key } => {
                 if let Some(view) = self.runtime.job(key) {
                     let parent = self.delegating_span(key, view.parent);
-                    let job = Arc::new(Job::new(key, &view, self.attachments.remove(&key)));
+                    let lane = self.agent_lanes.of(view.principal);
+                    let job = Arc::new(Job::new(key, &view, lane, self.attachments.remove(&key)));
                     self.jobs.insert(key, Arc::clone(&job));
                     actions.push(move |host| host.start(job, parent));
                 }

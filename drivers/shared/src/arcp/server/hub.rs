@@ -124,6 +124,11 @@ impl Hub {
         lock(&self.state).wall_at(deadline)
     }
 
+    /// Returns the thread of connections and timers.
+    pub(crate) fn io(&self) -> &dyn Io {
+        &*self.parts.io
+    }
+
     /// Returns the limits of the server's links.
     pub(super) fn link_options(&self) -> LinkOptions {
         LinkOptions { max_message: self.look(|runtime| runtime.config().limits.frame_bytes) }
