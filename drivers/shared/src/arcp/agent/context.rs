@@ -331,7 +331,7 @@ impl JobContext {
 
     /// Asks a question, and returns a receiver of the answer, which is dropped when the job ends.
     pub(super) async fn asked(&self, question: &Question) -> Result<oneshot::Receiver<Answer>, Refused> {
-        self.job.breathe().await;
+        self.job.breathe(self.hub.io()).await;
         let attempt = || {
             self.hub.run(|state, now| {
                 let number = state.runtime.ask(now, self.job.key, question)?;
