@@ -1,5 +1,5 @@
 //! Shows that the tests find mistakes: applies each of `nuncio_tests::mutations` to a copy of the workspace, where the
-//! simulators, the conformance tests, the tests of core or those of the drivers must then fail.
+//! simulators, the conformance tests, the tests of core, or those that a mistake in the drivers names must then fail.
 //!
 //! `cargo run -p nuncio-tests --bin mutations [-- NAME…]` runs all mutations, or those whose name contains a NAME. The
 //! copy and its build are below `target/mutations/`.
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use nuncio_tests::mutations::{self, Mutation};
+use nuncio_tests::mutations::{self, Mutation, Tests};
 use nuncio_tests::seeded::{self, Run};
 use nuncio_tests::{cap_sim, caracal_sim, sim};
 
@@ -63,11 +63,15 @@ fn run(wanted: &[String]) -> Result<usize, String> {
     let mut missed = 0;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str()));
     let wanted: Vec<&Mutation> = mutations::all().filter(|mutation| is_wanted(mutation.name)).collect();
-    for suite in [Suite::Simulation, Suite::CapSimulation, Suite::CaracalSimulation, Suite::Drivers] {
-        let is_used = wanted.iter().any(|mutation| suites(mutation)[0] == suite);
-        if is_used && failure(&tree, &place, suite).is_some() {
+    let mut sound: Vec<Suite> = Vec::new();
+    for suite in wanted.iter().map(|mutation| suites(mutation)[0]) {
+        if sound.contains(&suite) {
+            continue;
+        }
+        if failure(&tree, &place, suite).is_some() {
             return Err(format!("{suite:?} fails without a mutation"));
         }
+        sound.push(suite);
     }
     for mutation in wanted {
         let by = find(mutation, &root, &tree, &place)?;
@@ -85,19 +89,18 @@ enum Suite {
     Conformance,
     CapTests,
     CaracalTests,
-    Drivers,
+    Tests(Tests),
 }
 
 /// Returns the suites that may find a mistake, the fastest first.
-fn suites(mutation: &Mutation) -> &'static [Suite] {
-    if mutation.is_of_drivers() {
-        &[Suite::Drivers]
-    } else if mutation.file.starts_with("cap/") {
-        &[Suite::CapSimulation, Suite::CapTests]
-    } else if mutation.file.starts_with("caracal/") {
-        &[Suite::CaracalSimulation, Suite::CaracalTests]
-    } else {
-        &[Suite::Simulation, Suite::Conformance]
+fn suites(mutation: &Mutation) -> Vec<Suite> {
+    match mutation.suite {
+        mutations::Suite::Tests(tests) => vec![Suite::Tests(tests)],
+        mutations::Suite::Core if mutation.file.starts_with("cap/") => vec![Suite::CapSimulation, Suite::CapTests],
+        mutations::Suite::Core if mutation.file.starts_with("caracal/") => {
+            vec![Suite::CaracalSimulation, Suite::CaracalTests]
+        }
+        mutations::Suite::Core => vec![Suite::Simulation, Suite::Conformance],
     }
 }
 
@@ -126,25 +129,39 @@ fn cargo(tree: &Path, place: &Path) -> Command {
 
 /// Builds what runs the first suite of a mutation; returns whether it compiles.
 fn built(tree: &Path, place: &Path, mutation: &Mutation) -> bool {
-    let arguments: &[&str] = if mutation.is_of_drivers() {
-        &["test", "-q", "--no-run", "-p", "nuncio-tests", "--test", "drivers"]
-    } else {
-        &["build", "-q", "-p", "nuncio-tests", "--bin", "mutations"]
+    let mut command = cargo(tree, place);
+    match mutation.suite {
+        mutations::Suite::Core => command.args(["build", "-q", "-p", "nuncio-tests", "--bin", "mutations"]),
+        mutations::Suite::Tests(tests) => command.args(arguments(tests)).arg("--no-run"),
     };
-    let status = cargo(tree, place).args(arguments).status();
-    status.is_ok_and(|status| status.success())
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The arguments of cargo that run tests, without their filter.
+fn arguments(tests: Tests) -> Vec<&'static str> {
+    let mut arguments = vec!["test", "-q", "-p", tests.package];
+    match tests.target {
+        "" => arguments.push("--lib"),
+        target => arguments.extend(["--test", target]),
+    }
+    // The other packages' tests enable what they need of the drivers themselves.
+    if matches!(tests.package, "nuncio-link" | "nuncio-shared" | "nuncio-tokio") {
+        arguments.push("--all-features");
+    }
+    arguments
 }
 
 /// Returns what a suite says if it fails.
 fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
-    let arguments: &[&str] = match suite {
-        Suite::Simulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep"],
-        Suite::CapSimulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep-cap"],
-        Suite::CaracalSimulation => &["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", "--sweep-caracal"],
-        Suite::CaracalTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "caracal"],
-        Suite::CapTests => &["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "cap"],
-        Suite::Conformance => &["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
-        Suite::Drivers => &["test", "-q", "-p", "nuncio-tests", "--test", "drivers", "--", "cap_smol::"],
+    let sweep = |which| vec!["run", "-q", "-p", "nuncio-tests", "--bin", "mutations", "--", which];
+    let arguments = match suite {
+        Suite::Simulation => sweep("--sweep"),
+        Suite::CapSimulation => sweep("--sweep-cap"),
+        Suite::CaracalSimulation => sweep("--sweep-caracal"),
+        Suite::CaracalTests => vec!["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "caracal"],
+        Suite::CapTests => vec!["test", "-q", "-p", "nuncio-core", "--all-features", "--test", "cap"],
+        Suite::Conformance => vec!["test", "-q", "-p", "nuncio-tests", "--test", "conformance"],
+        Suite::Tests(tests) => [arguments(tests), vec!["--", tests.filter]].concat(),
     };
     let output = match cargo(tree, place).args(arguments).output() {
         Ok(output) if output.status.success() => return None,
@@ -156,7 +173,7 @@ fn failure(tree: &Path, place: &Path, suite: Suite) -> Option<String> {
         Suite::Simulation | Suite::CapSimulation | Suite::CaracalSimulation => format!("simulation, seed {seed}"),
         Suite::Conformance => "conformance".into(),
         Suite::CapTests | Suite::CaracalTests => "tests of core".into(),
-        Suite::Drivers => "tests of drivers".into(),
+        Suite::Tests(tests) => [tests.package, tests.target, tests.filter].join(" ").trim_end().to_owned(),
     })
 }
 

@@ -1,7 +1,8 @@
-//! Deliberate mistakes in the core and in what the drivers share, one line each. If the suites pass with one of them, they have a hole.
+//! Deliberate mistakes in the core, the drivers and the command, one line each. If the suites pass with one of them, they have a hole.
 
 mod cap;
 mod caracal;
+mod drivers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,28 @@ pub struct Mutation {
     pub original: &'static str,
     /// The text that replaces it.
     pub replacement: &'static str,
+    /// What has to find it.
+    pub suite: Suite,
+}
+
+/// What has to find a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// The simulator of the file's protocol, or else its conformance tests.
+    Core,
+    /// These tests.
+    Tests(Tests),
+}
+
+/// Tests of one program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tests {
+    /// The package.
+    pub package: &'static str,
+    /// The name of the program; empty for the unit tests of the library.
+    pub target: &'static str,
+    /// A text that the names of the tests contain.
+    pub filter: &'static str,
 }
 
 impl Mutation {
@@ -45,12 +68,12 @@ impl Mutation {
 }
 
 const fn at(name: &'static str, file: &'static str, original: &'static str, replacement: &'static str) -> Mutation {
-    Mutation { name, file, original, replacement }
+    Mutation { name, file, original, replacement, suite: Suite::Core }
 }
 
 /// Returns all mistakes.
 pub fn all() -> impl Iterator<Item = &'static Mutation> {
-    ARCP.iter().chain(&cap::CAP).chain(&caracal::CARACAL)
+    ARCP.iter().chain(&cap::CAP).chain(&caracal::CARACAL).chain(&drivers::DRIVERS)
 }
 
 /// The mistakes in ARCP.

@@ -14,3 +14,4 @@ mod router;
 mod sessions;
 mod support;
 mod trust;
+mod waiting;

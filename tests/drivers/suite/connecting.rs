@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nuncio_shared::arcp::{
-    ClientBuildError, CloseReason, ConnectError, ErrorCode, Reconnect, SessionEnd, Submit, Transport,
+    ClientBuildError, ClientOptions, CloseReason, ConnectError, ErrorCode, Reconnect, SessionEnd, Submit, Transport,
 };
+use smol::io::AsyncReadExt as _;
 use smol::net::unix::UnixStream;
 
 use super::client::Client;
@@ -155,5 +156,41 @@ fn a_name_is_reached_by_whichever_of_its_addresses_answers() {
         // Where the name has an IPv6 address as well, nothing listens on it.
         let url = listening.url().replace("127.0.0.1", "localhost");
         super::support::echoes(&url).await;
+    });
+}
+
+#[test]
+fn a_connection_that_comes_up_after_the_end_is_not_used() {
+    within(async {
+        let (ask, asked) = smol::channel::bounded(1);
+        let (give, given) = smol::channel::bounded::<Transport>(1);
+        let connector = move || {
+            let (ask, given) = (ask.clone(), given.clone());
+            async move {
+                ask.send(()).await.unwrap();
+                given.recv().await.map_err(io::Error::other)
+            }
+        };
+        let connecting = smol::spawn(Client::over(connector, "tok-alice").connect());
+        asked.recv().await.unwrap();
+        // The session ends while its first connection is being made.
+        connecting.cancel().await;
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let options = ClientOptions::new("ws://localhost/arcp").unwrap();
+        give.send(Transport::websocket(Box::pin(ours), options)).await.unwrap();
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"", "nothing is sent on it");
+    });
+}
+
+#[test]
+fn an_upgrade_that_is_not_answered_is_an_error_in_time() {
+    within(async {
+        let listener = smol::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/arcp", listener.local_addr().unwrap());
+        let client = Client::builder(&url, "t").unwrap().reconnect(Reconnect::default().attempts(1));
+        let error = client.connect_timeout(Duration::from_millis(20)).connect().await.unwrap_err();
+        assert!(matches!(error, ClientBuildError::Session(SessionEnd::Unreachable { attempts: 1, .. })), "{error}");
     });
 }

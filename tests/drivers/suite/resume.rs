@@ -228,3 +228,41 @@ impl AsyncWrite for Tied {
         Pin::new(&mut self.stream).poll_close(cx)
     }
 }
+
+#[test]
+fn a_pause_between_attempts_is_kept_and_ends_with_the_session() {
+    within(async {
+        let server = builder().build().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let connector = move || {
+            if counted.fetch_add(1, Ordering::SeqCst) > 0 {
+                return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into()));
+            }
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            server.accept_lines(Box::pin(theirs), nuncio_shared::arcp::Via::Memory);
+            std::future::ready(Ok(Transport::lines(Box::pin(Cut { stream: ours, left: 10_000 }))))
+        };
+        let hour = Duration::from_hours(1);
+        let policy = Reconnect::default().first_pause(hour).longest_pause(hour).steady_after(hour);
+        let client = Client::over(connector, "tok-alice").reconnect(policy).connect().await.unwrap();
+        let mut events = client.session_events();
+        let submitting = client.clone();
+        let submitting = smol::spawn(async move {
+            // The answer is longer than what the connection carries before it breaks.
+            let mut job = submitting.submit(&Submit::new("echo").input(&"x".repeat(20_000))).await?;
+            Ok::<_, ClientError>(job.outcome().await.is_err())
+        });
+        let pause = loop {
+            match events.next().await {
+                Some(SessionEvent::Reconnecting { after, .. }) if !after.is_zero() => break after,
+                Some(_) => {}
+                None => panic!("no pause is reported"),
+            }
+        };
+        assert!(pause >= hour / 2, "{pause:?}");
+        client.close().await;
+        assert!(!matches!(submitting.await, Ok(false)), "the session ends in the pause");
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "the connection that was lost, and one attempt at once");
+    });
+}

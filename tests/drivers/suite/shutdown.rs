@@ -1,14 +1,16 @@
 //! Servers that shut down: what still happens during the drain, and what the end is called.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::client::Client;
 use super::server::Server;
-use super::support::{builder, connect, echoes, within};
+use super::support::{builder, connect, echoes, memory_connector, within};
+use nuncio_shared::arcp::journal::{Journal, JournalError, MemoryJournal, Record, ReplayRange, Replayed};
 use nuncio_shared::arcp::{
-    Delegation, ErrorCode, Failure, FinalStatus, JobContext, Level, ListQuery, Reconnect, Shutdown, Submit, Subscribe,
+    Access, Config, Delegation, ErrorCode, Failure, FinalStatus, JobContext, Level, ListQuery, Policy, Reconnect,
+    Shutdown, Submit, Subscribe,
 };
 use serde_json::{Value, json};
 use smol::future::zip;
@@ -184,5 +186,108 @@ fn a_shutdown_ends_jobs_that_do_not_end_by_themselves() {
         assert_eq!(server.shutdown(Duration::ZERO).await, Shutdown::Aborted);
         let fault = job.outcome().await.unwrap().fault.unwrap();
         assert_eq!(fault.known(), Some(ErrorCode::InternalError));
+    });
+}
+
+/// A journal whose commits can be held up.
+#[derive(Clone, Default)]
+struct Slow {
+    inner: MemoryJournal,
+    /// Whether commits wait, and whether one does.
+    held: Arc<(Mutex<(bool, bool)>, Condvar)>,
+}
+
+impl Slow {
+    fn hold(&self, hold: bool) {
+        self.held.0.lock().unwrap().0 = hold;
+        self.held.1.notify_all();
+    }
+
+    /// Waits until a commit waits.
+    fn until_it_waits(&self) {
+        drop(self.held.1.wait_while(self.held.0.lock().unwrap(), |(_, waits)| !*waits));
+    }
+}
+
+impl Journal for Slow {
+    fn load(&mut self, each: &mut dyn FnMut(u64, Record) -> bool) -> Result<(), JournalError> {
+        self.inner.load(each)
+    }
+
+    fn commit(&mut self, records: &[(u64, Record)]) -> Result<(), JournalError> {
+        let mut held = self.held.0.lock().unwrap();
+        while held.0 {
+            held.1 = true;
+            self.held.1.notify_all();
+            held = self.held.1.wait(held).unwrap();
+        }
+        drop(held);
+        self.inner.commit(records)
+    }
+
+    fn replay(&mut self, range: &ReplayRange, events: usize, bytes: usize) -> Result<Replayed, JournalError> {
+        self.inner.replay(range, events, bytes)
+    }
+}
+
+/// Shows jobs to everyone, and tells that it was asked.
+struct Asked(smol::channel::Sender<()>);
+
+impl Policy for Asked {
+    fn access(&self, _: &str, _: &str, _: &str) -> Access {
+        self.0.try_send(()).unwrap();
+        Access::Observed
+    }
+}
+
+#[test]
+fn records_that_come_before_history_is_read_are_on_record_at_the_end() {
+    within(async {
+        let journal = Slow::default();
+        let config = Config::default().with(|config| {
+            config.limits.history_events = 10;
+            config.linger = Duration::from_millis(1);
+        });
+        let (tell, told) = smol::channel::unbounded::<()>();
+        let agent = move |_: Value, ctx: JobContext| {
+            let told = told.clone();
+            async move {
+                while told.recv().await.is_ok() {
+                    ctx.log(Level::Info, "told").await?;
+                }
+                Ok::<_, Failure>(())
+            }
+        };
+        let (ask, asked) = smol::channel::unbounded();
+        let builder = builder().config(config).agent("tells", agent).policy(Asked(ask)).journal(journal.clone());
+        let server = builder.build().unwrap();
+        let client = connect(&server, "tok-alice").await;
+        let mut job = client.submit(&Submit::new("tells")).await.unwrap();
+        for _ in 0..50 {
+            tell.send(()).await.unwrap();
+            while job.events().try_next().await.unwrap().unwrap().kind.as_str() != "log" {}
+        }
+        let late = Client::over(memory_connector(&server), "tok-bob").reconnect(Reconnect::never());
+        let late = late.connect().await.unwrap();
+        late.list(&ListQuery::default()).await.unwrap();
+        while asked.try_recv().is_ok() {}
+
+        // While an event is being committed, a subscription asks for events that are read back after the commit.
+        journal.hold(true);
+        tell.send(()).await.unwrap();
+        journal.until_it_waits();
+        let (id, history) = (job.job_id().to_owned(), Subscribe { history: true, ..Subscribe::default() });
+        let subscribing = smol::spawn(async move { late.subscribe(&id, history).await.map(drop) });
+        asked.recv().await.unwrap();
+        let serving = async {
+            server.serve("127.0.0.1:0").await.unwrap();
+            // The connections are closed, and the end of the job waits for its commit.
+            journal.hold(false);
+        };
+        let ((), ended) = zip(serving, server.shutdown(Duration::ZERO)).await;
+        assert_eq!(ended, Shutdown::Aborted);
+        assert!(subscribing.await.is_err());
+        let records = journal.inner.records();
+        assert!(records.iter().any(|(_, record)| matches!(record, Record::JobEnded(_))), "{:?}", records.last());
     });
 }

@@ -159,9 +159,13 @@ fn a_source_without_a_newer_token_ends_the_session() {
 #[test]
 fn a_source_that_fails_is_asked_again_and_its_error_is_reported() {
     within(async {
-        let valid = Valid::default();
-        valid.only("good");
-        let server = server(&valid);
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&shown);
+        let verifier = move |claim: Claim| {
+            seen.lock().unwrap().push(claim.token.expose().to_owned());
+            async move { if claim.token.expose() == "good" { Ok("alice".to_owned()) } else { Err(Rejection::Invalid) } }
+        };
+        let server = Server::builder().verifier(verifier).agent("counts", counts).build().unwrap();
         let mut calls = 0;
         let source = TokenSource::new(move || {
             calls += 1;
@@ -170,6 +174,7 @@ fn a_source_that_fails_is_asked_again_and_its_error_is_reported() {
         });
         let client = Client::over(memory_connector(&server), source).reconnect(quick()).connect().await.unwrap();
         assert!(client.welcome().is_some());
+        assert_eq!(*shown.lock().unwrap(), ["good"], "no connection is made without a token");
 
         let broken = TokenSource::new(|| async { Err::<Secret, _>(std::io::Error::other("no such file")) });
         let once = quick().connect_within(Duration::ZERO);
@@ -178,6 +183,19 @@ fn a_source_that_fails_is_asked_again_and_its_error_is_reported() {
             panic!("{error}")
         };
         assert_eq!(why.to_string(), "no such file");
+    });
+}
+
+#[test]
+fn a_source_that_does_not_answer_is_given_up_in_time() {
+    within(async {
+        let source = TokenSource::new(std::future::pending::<std::io::Result<Secret>>);
+        let once = quick().connect_within(Duration::ZERO);
+        let client = Client::over(memory_connector(&server(&Valid::default())), source).reconnect(once);
+        let error = client.connect_timeout(Duration::from_millis(20)).connect().await.unwrap_err();
+        let ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::TimedOut, .. }) = &error else {
+            panic!("{error}")
+        };
     });
 }
 

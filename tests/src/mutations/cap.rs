@@ -3,7 +3,7 @@
 use super::{Mutation, at};
 
 /// The mistakes in CAP.
-pub(super) const CAP: [Mutation; 38] = [
+pub(super) const CAP: [Mutation; 37] = [
     at(
         "cap: a request that comes again is run again",
         "cap/worker/request.rs",
@@ -213,12 +213,6 @@ pub(super) const CAP: [Mutation; 38] = [
         "cap/router/dispatch.rs",
         "if self.config.trust.is_required() && !self.has_session(worker.as_str()) {",
         "if false && !self.has_session(worker.as_str()) {",
-    ),
-    at(
-        "cap: a result overtakes the progress of its job",
-        "drivers/shared/src/cap/node/inputs.rs",
-        "source.next = Some((received.arrival.unwrap_or(*found), received));",
-        "source.next = Some((u64::from(source.subject != Subject::JobResult), received));",
     ),
     at(
         "cap: a packet is forgotten once the wall clock has shown its expiry",

@@ -1,11 +1,12 @@
 //! `nuncio serve` with TLS, JSON Web Tokens and metrics.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Serving, nuncio, run, stderr, stdout};
+use crate::support::{Serving, nuncio, run, send, stderr, stdout};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use nuncio_tests::peers::{python, wanted};
 use serde_json::json;
@@ -164,8 +165,29 @@ fn metrics_count_jobs_sessions_and_refusals() {
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
     }
+    let counted = |metrics: &str| -> BTreeSet<String> {
+        metrics.lines().filter(|line| line.contains("_total")).map(str::to_owned).collect()
+    };
+    assert_eq!(counted(&http(address, "/metrics")), counted(&metrics), "a scrape changes nothing");
     let taken = nuncio(&["serve", "--demo-agents", "--token", "t=p", "--listen", "127.0.0.1:0", "--metrics", address]);
     let output = { taken }.output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains(address), "{}", stderr(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_drains_is_not_ready() {
+    let mut serving = Serving::start(&["--token", "t=me", "--metrics", "127.0.0.1:0", "--drain", "1h"]);
+    let said = serving.until("metrics on http://");
+    let address = said.split_once("http://").and_then(|(_, rest)| rest.strip_suffix("/metrics")).expect("an address");
+    let slow = ["slow", "--input", r#"{"ticks":1000000}"#, "--detach"];
+    assert!(serving.submit("t", &slow).status.success());
+    send("TERM", &serving.child);
+    serving.until("nuncio: stopping");
+    while serving.submit("t", &["echo"]).status.success() {}
+    let ready = http(address, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("stopping\n"), "{ready}");
+    assert!(http(address, "/healthz").starts_with("HTTP/1.1 200"));
+    assert_eq!(serving.stop("TERM").0, Some(0), "a second signal ends it at once");
 }
