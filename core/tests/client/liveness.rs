@@ -97,6 +97,22 @@ fn acks_are_sent_by_count_or_by_time() {
 }
 
 #[test]
+fn an_acknowledgement_that_was_lost_with_its_transport_is_sent_again() {
+    let mut harness = Harness::live_with(without_acks());
+    harness.job("j");
+    harness.frames([&*event("j", 1), &event("j", 2)]);
+    harness.client.ack(harness.now, None).unwrap();
+    assert_eq!(harness.drain(), ["> session.ack"]);
+    harness.client.ack(harness.now, None).unwrap();
+    assert!(harness.drain().is_empty(), "it was sent on this transport");
+    harness.cut();
+    harness.resume();
+    harness.client.ack(harness.now, None).unwrap();
+    assert_eq!(harness.drain(), ["> session.ack"]);
+    assert_eq!(harness.last("session.ack")["payload"], json!({"last_processed_seq": 2}));
+}
+
+#[test]
 fn events_that_were_not_taken_are_not_acknowledged() {
     let mut harness = Harness::live();
     harness.job("j");

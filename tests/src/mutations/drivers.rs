@@ -26,7 +26,7 @@ const fn at(
     Mutation { name, file, original, replacement, suite: Suite::Tests(tests) }
 }
 
-pub(super) const DRIVERS: [Mutation; 41] = [
+pub(super) const DRIVERS: [Mutation; 39] = [
     at(
         LINK,
         "link: the code of the peer's close is dropped",
@@ -84,7 +84,7 @@ pub(super) const DRIVERS: [Mutation; 41] = [
         "            let _ = open;",
     ),
     at(
-        PAIR,
+        Tests { package: "nuncio-shared", target: "", filter: "io::conn::" },
         "a connection that is being closed has no deadline",
         "drivers/shared/src/io/conn.rs",
         "                    self.deadline = Some(Deadline::after(self.io, self.patience.linger));",
@@ -96,13 +96,6 @@ pub(super) const DRIVERS: [Mutation; 41] = [
         "drivers/shared/src/arcp/client/link.rs",
         "        if renew {",
         "        if renew && !self.welcomed {",
-    ),
-    at(
-        pair("smol_tokio::suite::tokens::"),
-        "a source that has failed is not asked again",
-        "drivers/shared/src/arcp/client/supervise.rs",
-        "            Some(Err(error)) => self.failed(error),\n            None => self.failed(ConnectError::TimedOut),\n        }\n        false",
-        "            Some(Err(error)) => { self.hub.run(|state, _| state.link.renewed()); self.failed(error); }\n            None => self.failed(ConnectError::TimedOut),\n        }\n        false",
     ),
     at(
         pair("smol_tokio::suite::tokens::"),
@@ -243,13 +236,6 @@ pub(super) const DRIVERS: [Mutation; 41] = [
         "drivers/shared/src/caracal/token/cache.rs",
         ".filter(|held| Some(&held.token) != refused)?;",
         ".filter(|_| refused.is_none() || self.flight > 0)?;",
-    ),
-    at(
-        Tests { package: "nuncio-shared", target: "", filter: "caracal::token" },
-        "caracal: a token is asked for too late",
-        "drivers/shared/src/caracal/token/cache.rs",
-        "(held.token.clone(), !is_after(held.replace_at))",
-        "(held.token.clone(), !is_after(held.replace_at.and(held.expires_at)))",
     ),
     at(
         CARACAL,

@@ -327,6 +327,23 @@ fn a_peer_that_ignores_a_close_is_left_at_the_deadline() {
 }
 
 #[test]
+fn a_peer_that_does_not_answer_a_close_frame_is_left_at_the_deadline() {
+    within(async {
+        let (mut peer, theirs) = End::pair(1 << 10);
+        let server = machine(true);
+        let connection = start(&server, Link::server_upgraded(LinkOptions::default()), theirs);
+        server.pipe.close(1001, "going away");
+        server.pipe.wake();
+        let mut frame = [0; 2];
+        peer.read_exact(&mut frame).await.expect("a close frame");
+        assert_eq!(frame[0], 0x88);
+        let _over = connection.await;
+        let ended = lock(&server.ended).clone().expect("the machine is told");
+        assert_eq!((ended.cause, &*ended.reason), (Cause::Lost, "the peer did not answer in time"));
+    });
+}
+
+#[test]
 fn lines_that_cannot_be_read_are_answered_before_the_end() {
     within(async {
         let (mut peer, theirs) = End::pair(64);
