@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_shared::arcp::journal::MemoryJournal;
 use nuncio_shared::arcp::{
     Answer, Config, ErrorCode, Failure, FinalStatus, JobContext, JobHandle, Json, OnRestart, Question, QuestionOutcome,
-    QuestionQuery, Submit, Subscribe,
+    QuestionQuery, RemoteFault, Submit, Subscribe,
 };
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn a_question_is_answered_by_the_one_who_has_submitted_the_job() {
         let open = job.questions().await.unwrap().questions;
         assert_eq!((open.len(), open[0].question.prompt.as_str(), open[0].may_answer), (1, "Send the mail?", true));
         let refused = job.answer(&id, "maybe", None).await.unwrap_err();
-        assert_eq!(refused.fault().and_then(|fault| fault.known()), Some(ErrorCode::InvalidRequest), "{refused}");
+        assert_eq!(refused.fault().and_then(RemoteFault::known), Some(ErrorCode::InvalidRequest), "{refused}");
         let taken = job.answer(&id, "send", Some("go ahead")).await.unwrap();
         assert_eq!((taken.outcome, taken.by.as_deref()), (QuestionOutcome::Answered, Some("alice")));
         let again = client.answer(job.job_id(), &id, "send", None).await.unwrap();

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_token_expires_by_the_wall_clock_and_no_later_than_if_that_is_set_back() {
-        let margin = Duration::from_secs(60);
+        let margin = Duration::from_mins(1);
         let expiry = Expiry::new(NOW.plus_secs(600), margin, clock(0, 0)).expect("it is valid");
         let state = |clock: Reading| (expiry.is_within(0, clock), expiry.is_within(expiry.margin, clock));
         assert_eq!(state(clock(539, 0)), (false, false));
