@@ -57,7 +57,7 @@ impl Clock {
     }
 
     /// Returns what the wall clock showed or will show at a time of the machine, if it is not set in between.
-    #[cfg(any(feature = "cap", feature = "caracal"))]
+    #[cfg(feature = "cap")]
     pub(crate) fn wall_at(&self, at: Time) -> Time {
         self.offset.wall(at)
     }
@@ -105,6 +105,7 @@ impl Expiry {
     }
 
     /// Returns what the wall clock shows when it is over.
+    #[cfg(feature = "cap")]
     pub(crate) const fn at(&self) -> Time {
         self.at
     }

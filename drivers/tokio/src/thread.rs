@@ -58,3 +58,24 @@ impl Drop for IoThread {
         self.stop.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_thread_ends_with_its_tasks_when_it_is_dropped() {
+        let thread = IoThread::start("test").expect("a thread");
+        let (held, ended) = channel::<()>();
+        thread.spawn(Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        }));
+        drop(thread);
+        let ended = ended.recv_timeout(Duration::from_mins(1));
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "the task is dropped");
+    }
+}

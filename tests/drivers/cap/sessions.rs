@@ -34,10 +34,13 @@ impl Pool {
         Pool { bus: MemoryBus::new(), store: MemoryStore::new(), keys, worker_key, router_key, client_key }
     }
 
-    fn sessions(&self) -> Sessions {
+    fn enrollment(&self) -> Enrollment {
         let keys = ring("proof", &RingSigner::from_pem(&self.worker_key).unwrap());
-        let enrollment = Enrollment { agent_id: "agent".into(), tenant_id: "tenant".into(), keys, topics: None };
-        Sessions::new("server").worker("worker-1", enrollment)
+        Enrollment { agent_id: "agent".into(), tenant_id: "tenant".into(), keys, topics: None }
+    }
+
+    fn sessions(&self) -> Sessions {
+        Sessions::new("server").worker("worker-1", self.enrollment())
     }
 
     /// Starts a router that tells which workers it trusts.
@@ -142,6 +145,19 @@ fn s14_a_router_keeps_the_sessions_of_its_workers_over_a_restart() {
         assert!(router.revoke("worker-1"));
         assert!(!router.revoke_session("worker-1"));
         assert!(router.workers().is_empty());
+    });
+}
+
+#[test]
+fn s14_a_worker_that_is_enrolled_later_is_trusted() {
+    within(async {
+        let pool = Pool::new();
+        let (tell, trusted) = smol::channel::unbounded();
+        let router = pool.router_of(Sessions::new("server"), MemoryRecords::default(), tell).await;
+        router.enroll("worker-1", pool.enrollment()).unwrap();
+        let _worker = pool.worker(WorkerTrust::Enforce(Arc::new(pool.trust())));
+        assert_eq!(trusted.recv().await.unwrap(), "worker-1");
+        assert!(router.enroll("a worker", pool.enrollment()).is_err(), "the name is not valid");
     });
 }
 

@@ -55,8 +55,8 @@ pub(super) const CAP: [Mutation; 37] = [
     at(
         "cap: a deadline passes late",
         "cap/worker/request.rs",
-        "job.runtime.set(self.now.plus(runtime), &mut self.timers);",
-        "job.runtime.set(self.now.plus(runtime.saturating_mul(2)), &mut self.timers);",
+        "job.runtime.set(self.clock.now().plus(runtime), &mut self.timers);",
+        "job.runtime.set(self.clock.now().plus(runtime.saturating_mul(2)), &mut self.timers);",
     ),
     at(
         "cap: a handler is not told to stop",

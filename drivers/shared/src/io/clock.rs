@@ -35,6 +35,7 @@ impl Clock {
     }
 
     /// Returns the clock of a machine that goes on from `told` now, at the time that this clock was started.
+    #[cfg(feature = "caracal")]
     pub(crate) fn from(self, told: Time) -> Clock {
         Clock { begin: told, ..self }
     }

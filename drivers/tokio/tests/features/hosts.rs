@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::support::{builder, within};
+use crate::support::{Minter, builder, within};
 use axum::Router;
 use axum::routing::get;
 use hyper::body::Incoming;
@@ -12,9 +12,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use nuncio_tokio::arcp::{
-    Client, FinalStatus, MountOptions, OriginPolicy, Reconnect, Server, SessionEvent, Shutdown, Submit, Via,
-    axum::handler, upgrade,
+    Client, ClientOptions, FinalStatus, MountOptions, OriginPolicy, Reconnect, Server, SessionEvent, Shutdown, Submit,
+    Transport, Via, axum::handler, upgrade,
 };
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -147,6 +148,30 @@ async fn a_hyper_server_hands_its_upgrades_over() {
         assert_endpoint_rules(address).await;
         let page = answer(address, "/arcp", "/").await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proxy_before_the_http_server_is_believed_if_there_is_said_to_be_one() {
+    within(async {
+        for (options, expected) in [(MountOptions::default(), 0), (MountOptions::default().behind_proxy(), 1)] {
+            let server = builder().provisioner(Minter).build().unwrap();
+            let route = nuncio_tokio::arcp::axum::handler_with(server, options);
+            let address = application(Router::new().route("/arcp", route)).await;
+            let request = ClientOptions::new(&format!("ws://{address}/arcp")).unwrap();
+            let request = request.header("X-Forwarded-Proto", "https").unwrap();
+            let connector = move || {
+                let request = request.clone();
+                async move {
+                    Ok(Transport::websocket(nuncio_tokio::stream(TcpStream::connect(address).await?), request))
+                }
+            };
+            let client = Client::over(connector, "tok-alice").connect().await.unwrap();
+            let submit = Submit::new("echo").lease(&json!({"model.use": ["fast/*"]}));
+            let job = client.submit(&submit).await.unwrap();
+            assert_eq!(job.info().credentials.len(), expected);
+        }
     })
     .await;
 }

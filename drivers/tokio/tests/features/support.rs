@@ -1,8 +1,12 @@
 //! Helpers for the tests of this driver.
 
+use std::io;
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{Client, Failure, JobContext, Level, Server, ServerBuilder};
+use nuncio_tokio::arcp::{
+    Client, Credential, Failure, Fault, Grant, JobContext, Level, Provisioner, Revocation, Secret, Server,
+    ServerBuilder,
+};
 use nuncio_tokio::auth::StaticTokens;
 use serde_json::{Value, json};
 
@@ -24,4 +28,23 @@ async fn echo(input: Value, ctx: JobContext) -> Result<Value, Failure> {
 /// Connects a client within the process.
 pub(crate) async fn connect(server: &Server, token: &str) -> Client {
     Client::over(server.memory_connector(), token).connect().await.expect("the session opens")
+}
+
+/// Issues one credential.
+pub(crate) struct Minter;
+
+impl Provisioner for Minter {
+    async fn issue(&self, _: &Grant) -> Result<Vec<Credential>, Fault> {
+        Ok(vec![Credential {
+            id: "cred_1".to_owned(),
+            value: Secret::new("sk-1"),
+            endpoint: "http://127.0.0.1:9/v1".to_owned(),
+            profile: None,
+            constraints: None,
+        }])
+    }
+
+    async fn revoke(&self, _: &Revocation) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,13 +1,12 @@
 //! WebSocket over TLS and mutual TLS, over real sockets.
 
-use std::io;
 use std::time::Duration;
 
 use crate::certificates::{Authority, names};
-use crate::support::{builder, within};
+use crate::support::{Minter, builder, within};
 use nuncio_tokio::arcp::{
-    Client, ClientBuildError, Config, Credential, Fault, FinalStatus, Grant, JobContext, ListQuery, ListenOptions,
-    Listening, Provisioner, Reconnect, Revocation, Secret, Server, SessionEnd, Shutdown, Submit, Via,
+    Client, ClientBuildError, Config, FinalStatus, JobContext, ListQuery, ListenOptions, Listening, Reconnect, Server,
+    SessionEnd, Shutdown, Submit, Via,
 };
 use nuncio_tokio::auth::{
     CertificatePrincipals, Claim, ClientCertificates, ClientTls, NameKind, NoPrincipal, PeerCertificate, Rejection,
@@ -281,24 +280,6 @@ async fn a_handshake_does_not_outlive_its_server() {
         client.close().await;
     })
     .await;
-}
-
-struct Minter;
-
-impl Provisioner for Minter {
-    async fn issue(&self, _: &Grant) -> Result<Vec<Credential>, Fault> {
-        Ok(vec![Credential {
-            id: "cred_1".to_owned(),
-            value: Secret::new("sk-1"),
-            endpoint: "http://127.0.0.1:9/v1".to_owned(),
-            profile: None,
-            constraints: None,
-        }])
-    }
-
-    async fn revoke(&self, _: &Revocation) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test]

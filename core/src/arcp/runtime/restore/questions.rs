@@ -43,6 +43,10 @@ impl Runtime {
             }
             QuestionFact::Settled => {
                 let Settled { number, outcome } = Settled::read(body)?;
+                if self.jobs.get(id)?.questions().get(number).is_none() {
+                    // The journal of a job that has ended need not have its questions any more.
+                    return Some(());
+                }
                 let transition: fn(&mut QuestionState) -> bool = match &outcome {
                     Outcome::Settled(Answer::Given { .. }) => QuestionState::answer,
                     Outcome::Settled(Answer::Default { .. }) => QuestionState::default,

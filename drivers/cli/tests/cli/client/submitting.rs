@@ -65,7 +65,7 @@ fn a_refusal_is_5_and_says_what_to_do() {
     let runtime = Runtime::start();
     for (arguments, advice) in [
         (&["nobody"][..], "AGENT_NOT_AVAILABLE"),
-        (&["nobody"], "it offers binary, breaks, echo, "),
+        (&["nobody"], "it offers asks, binary, breaks, echo, "),
         (&["echo", "--lease", r#"{"no.such":["x"]}"#], "INVALID_REQUEST"),
         (&["echo", "--token", "tok-mallory"], "check the token"),
     ] {
