@@ -127,8 +127,8 @@ pub(super) const CAP: [Mutation; 37] = [
     at(
         "cap: a token that has expired is believed",
         "cap/trust/authority/record.rs",
-        "self.session.as_ref().filter(|session| session.expires_at > now)",
-        "self.session.as_ref().filter(|session| session.expires_at != now)",
+        "self.session.as_ref().filter(|session| !session.expiry.is_over(now))",
+        "self.session.as_ref().filter(|session| session.expiry.over() != now)",
     ),
     at(
         "cap: any token is believed",
@@ -145,8 +145,8 @@ pub(super) const CAP: [Mutation; 37] = [
     at(
         "cap: sessions do not outlive the router",
         "cap/router/trust.rs",
-        "is_some_and(|trust| trust.resume(self.now, worker, session));",
-        "is_some_and(|trust| trust.resume(self.now, worker, session) && trust.revoke_session(worker));",
+        "is_some_and(|trust| trust.resume(self.clock.now(), worker, session));",
+        "is_some_and(|trust| trust.resume(self.clock.now(), worker, session) && trust.revoke_session(worker));",
     ),
     at(
         "cap: a worker is asked for its result again without end",
@@ -169,8 +169,8 @@ pub(super) const CAP: [Mutation; 37] = [
     at(
         "cap: a stale packet is admitted",
         "cap/signature/production.rs",
-        "        if expires_at.plus(self.skew) <= now {\n            return Err(ProfileFault::Expired);\n        }\n        if expires_at > now.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }\n    }\n\n    /// The time from which on a packet is refused as expired, so that it has to be remembered until then.\n    pub(super) fn forgotten_at(self, expires_at: Time) -> Time {\n        expires_at.plus(self.skew)",
-        "        if expires_at > now.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }\n    }\n\n    pub(super) fn forgotten_at(self, expires_at: Time) -> Time {\n        expires_at.plus_secs(100_000)",
+        "        if expires_at.plus(self.skew) <= wall {\n            return Err(ProfileFault::Expired);\n        }\n        if expires_at > wall.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }\n    }\n\n    /// What the wall clock shows when a packet is refused as expired, so that it has to be remembered until then.\n    pub(super) fn forgotten_at(self, expires_at: Time) -> Time {\n        expires_at.plus(self.skew)",
+        "        if expires_at > wall.plus(self.lifetime).plus(self.skew) { Err(ProfileFault::Lifetime) } else { Ok(()) }\n    }\n\n    pub(super) fn forgotten_at(self, expires_at: Time) -> Time {\n        expires_at.plus_secs(100_000)",
     ),
     at(
         "cap: a packet is admitted on any subject",
