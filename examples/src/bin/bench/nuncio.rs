@@ -22,6 +22,9 @@ pub(crate) const IN_FLIGHT: u64 = 64;
 /// Sessions that watch one job.
 pub(crate) const WATCHERS: u64 = 100;
 
+/// More than are measured.
+const SESSIONS: usize = 20_000;
+
 /// The message of each event, which makes frames of about 300 bytes.
 const LINE: &str = "a line of a log as agents write them, long enough to be typical of what they have to say";
 const MIB: usize = 1 << 20;
@@ -65,8 +68,8 @@ pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>) -> Result<(
         std::future::ready(Ok::<_, Failure>(()))
     };
     let config = Config::default().with(|config| {
-        let many = 20_000;
-        config.limits.connections = config.limits.connections.max(many);
+        config.limits.connections = SESSIONS;
+        config.limits.sessions_per_principal = SESSIONS;
     });
     let builder = Server::<D>::builder().config(config).verifier(StaticTokens::new().with(TOKEN, "alice"));
     let builder = builder.agent("flood", flood).agent("echo", echo).agent("stream", stream);
