@@ -80,6 +80,8 @@ fn our_worker_renews_its_session_and_begins_another_when_a_renewal_is_rejected()
         scheduler.ask(&json!({"do": "reject", "reason": 7}));
         assert_eq!(scheduler.await_event("rejected")["renewal"], true);
         assert_eq!(scheduler.await_event("trusted")["renewal"], false, "a session of its own");
+        // Before that the worker has not subscribed again, and the bus keeps no job for it.
+        scheduler.await_event("handshake");
         scheduler.ask(&json!({"do": "dispatch", "job": "job-1", "topic": "job.echo", "input": 1}));
         assert_eq!(result(&mut scheduler, "job-1")["status"], "JOB_STATUS_SUCCEEDED");
     });
