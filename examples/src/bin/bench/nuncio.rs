@@ -69,6 +69,7 @@ pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>) -> Result<(
     };
     let config = Config::default().with(|config| {
         config.limits.connections = SESSIONS;
+        config.limits.sessions = SESSIONS;
         config.limits.sessions_per_principal = SESSIONS;
     });
     let builder = Server::<D>::builder().config(config).verifier(StaticTokens::new().with(TOKEN, "alice"));

@@ -40,6 +40,14 @@ pub(crate) fn hello(url: &str, features: &[&str]) -> Result<Socket> {
     Ok(socket)
 }
 
+/// Ends a session, so that the server forgets it.
+pub(crate) fn bye(mut socket: Socket) -> Result<()> {
+    socket.send(Message::Text(frame(9, "session.close", &json!({}))))?;
+    // A server that closes the connection without an answer has ended the session as well.
+    while text(&mut socket).is_ok_and(|text| !text.contains("session.closed")) {}
+    Ok(())
+}
+
 pub(crate) fn frame(number: u8, kind: &str, payload: &Value) -> Utf8Bytes {
     let id = format!("01JZ8QJ6Z0000000000000000{number}");
     json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string().into()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nuncio_examples::bench::Talker;
 
 use crate::measure::Measure;
-use crate::raw::{Socket, hello};
+use crate::raw::{Socket, bye, hello};
 use crate::recorded::Frames;
 use crate::{Flags, Result, Runtime, python};
 
@@ -119,7 +119,10 @@ impl Side {
         let (started, ticks) = (Instant::now(), cpu_ticks(pid)?);
         std::thread::sleep(Duration::from_secs(5));
         let used = (cpu_ticks(pid)? - ticks) / TICKS_PER_SECOND / started.elapsed().as_secs_f64();
-        drop(open);
+        // Otherwise Nuncio keeps the sessions of each round, since they can be resumed. The peer does not answer a bye.
+        if !self.is_peer {
+            open.into_iter().try_for_each(bye)?;
+        }
         #[expect(clippy::cast_precision_loss, reason = "the counts are small enough to be exact")]
         let each = (after.resident - before.resident) / sessions as f64;
         Ok(vec![each, used * 100.0])
