@@ -53,6 +53,16 @@ impl Drop for Talker {
     }
 }
 
+/// Says that the process is ready, and answers each line of stdin: the other end of a [`Talker`].
+pub async fn answer(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()> {
+    println!("ready");
+    loop {
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
+        let Some(line) = line else { return Ok(()) };
+        println!("{}", to(line?).await?);
+    }
+}
+
 /// Says that the process is ready, and waits until its parent has ended: the other end of a [`Talker`] that is asked nothing.
 pub async fn serve() -> Result<()> {
     println!("ready");

@@ -2,13 +2,13 @@
 
 use std::hint::black_box;
 use std::io;
-use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use nuncio_examples::bench::answer;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tungstenite::{Error as Lost, Message};
@@ -44,7 +44,7 @@ const CHUNKS_PER_MIB: u64 = 16;
 
 /// Serves until the parent has ended. `events N` is answered with N events, `chunks N` with N chunks, and a submit with the
 /// frames that Nuncio answers. After `batch N` it flushes once per N submits.
-pub(crate) fn serve(file: &Path) -> Result<()> {
+pub(crate) async fn serve(file: &Path) -> Result<()> {
     let frames = Arc::new(Frames::read(file)?);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("ws://{}/arcp", listener.local_addr()?);
@@ -53,26 +53,16 @@ pub(crate) fn serve(file: &Path) -> Result<()> {
             let frames = Arc::clone(&frames);
             thread::spawn(move || {
                 // A client that goes away has finished its round.
-                if let Err(error) = stream.map_err(Lost::Io).and_then(|stream| answer(stream, &frames)) {
+                if let Err(error) = stream.map_err(Lost::Io).and_then(|stream| converse(stream, &frames)) {
                     assert!(matches!(error, Lost::ConnectionClosed | Lost::Protocol(_) | Lost::Io(_)), "{error}");
                 }
             });
         }
     });
-    talk(|_| Ok(url.clone()))
+    answer(async |_| Ok(url.clone())).await
 }
 
-/// Says that the process is ready, and answers each line of stdin.
-fn talk(mut to: impl FnMut(&str) -> Result<String>) -> Result<()> {
-    let mut out = io::stdout();
-    writeln!(out, "ready")?;
-    for line in io::stdin().lines() {
-        writeln!(out, "{}", to(&line?)?)?;
-    }
-    Ok(())
-}
-
-fn answer(stream: TcpStream, frames: &Frames) -> std::result::Result<(), Lost> {
+fn converse(stream: TcpStream, frames: &Frames) -> std::result::Result<(), Lost> {
     stream.set_nodelay(true)?;
     let accepted = tungstenite::accept_with_config(stream, Some(config()));
     let mut socket = accepted.map_err(|error| Lost::Io(io::Error::other(error.to_string())))?;
@@ -120,9 +110,9 @@ struct Floor<'a> {
 }
 
 /// Measures what each line asks for.
-pub(crate) fn drive(file: &Path, url: &str) -> Result<()> {
+pub(crate) async fn drive(file: &Path, url: &str) -> Result<()> {
     let mut floor = Floor { frames: Frames::read(file)?, url, socket: connect(url)? };
-    talk(|line| floor.measure(line))
+    answer(async |line| floor.measure(&line)).await
 }
 
 impl Floor<'_> {

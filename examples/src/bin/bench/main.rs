@@ -103,8 +103,8 @@ async fn main() -> Result<()> {
     let flags = Flags::parse();
     match &flags.process {
         None => measure(&flags),
-        Some(Process::FloorServe { frames }) => floor::serve(frames),
-        Some(Process::FloorDrive { frames, url }) => floor::drive(frames, url),
+        Some(Process::FloorServe { frames }) => floor::serve(frames).await,
+        Some(Process::FloorDrive { frames, url }) => floor::drive(frames, url).await,
         Some(Process::Serve { driver, journal, full }) => {
             let journal = journal.as_deref().map(|file| (file, *full));
             match driver {

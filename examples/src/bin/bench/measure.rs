@@ -67,18 +67,6 @@ impl Measure {
         }
     }
 
-    /// The name of the command to a client.
-    pub(crate) fn command(self) -> &'static str {
-        match self {
-            Measure::Events => "events",
-            Measure::Echo => "echo",
-            Measure::Flight => "flight",
-            Measure::Watch => "watch",
-            Measure::Stream => "stream",
-            Measure::Idle => "idle",
-        }
-    }
-
     /// How much is measured in a round: events, jobs, events for each watcher, MiB, or sessions.
     pub(crate) fn amount(self, scale: u64) -> u64 {
         let full = match self {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use nuncio_examples::bench::answer;
 use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions, Sync};
 use nuncio_shared::arcp::{
     Client, Config, Failure, FinalStatus, JobContext, Level, Output, Server, Submit, Subscribe, Update,
@@ -81,23 +82,13 @@ pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>) -> Result<(
     }
     let server = builder.build()?;
     let listening = server.listen("127.0.0.1:0").await?;
-    talk(async |_| Ok(listening.url().to_owned())).await
-}
-
-/// Says that the process is ready, and answers each line of stdin.
-async fn talk(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()> {
-    println!("ready");
-    loop {
-        let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
-        let Some(line) = line else { return Ok(()) };
-        println!("{}", to(line?).await?);
-    }
+    answer(async |_| Ok(listening.url().to_owned())).await
 }
 
 /// Measures what each line asks for.
 pub(crate) async fn drive<D: Driver>(url: &str) -> Result<()> {
     let client = Client::<D>::builder(url, TOKEN)?.connect().await?;
-    talk(async |line| {
+    answer(async |line| {
         let (what, amount) = line.split_once(' ').ok_or("a line has two words")?;
         let amount: u64 = amount.parse()?;
         match what {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum as _;
 use nuncio_examples::bench::Talker;
 
 use crate::measure::Measure;
@@ -104,7 +105,8 @@ impl Side {
     }
 
     fn ask(&mut self, measure: Measure, amount: u64) -> Result<Vec<f64>> {
-        let line = self.client.ask(&format!("{} {amount}", measure.command()))?;
+        let name = measure.to_possible_value().ok_or("each measure has a name")?;
+        let line = self.client.ask(&format!("{} {amount}", name.get_name()))?;
         let values: std::result::Result<Vec<f64>, _> = line.split_whitespace().map(str::parse).collect();
         values.map_err(|_| format!("the client of {} has failed: {line:?}", self.name).into())
     }

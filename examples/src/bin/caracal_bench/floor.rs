@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
-use nuncio_examples::bench::per_second;
+use nuncio_examples::bench::{answer, per_second};
 
-use crate::nuncio::{APPLICATION, BATCH, answer, numbers, sample};
+use crate::nuncio::{APPLICATION, BATCH, numbers, sample};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 

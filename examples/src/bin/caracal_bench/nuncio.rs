@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
-use nuncio_examples::bench::per_second;
+use nuncio_examples::bench::{answer, per_second};
 use nuncio_examples::caracal::LocalCoordinator;
 use nuncio_tokio::caracal::{Caracal, NewEdge, Ttl, current};
 
@@ -60,16 +60,6 @@ pub(crate) async fn sample() -> Result<HeaderMap> {
 
 fn edge() -> NewEdge {
     NewEdge { scopes: vec!["read".into()], ttl: Ttl::from_secs(600), ..NewEdge::default() }
-}
-
-/// Answers each line of stdin, after it has said that the process is ready.
-pub(crate) async fn answer(mut to: impl AsyncFnMut(String) -> Result<String>) -> Result<()> {
-    println!("ready");
-    loop {
-        let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await?;
-        let Some(line) = line else { return Ok(()) };
-        println!("{}", to(line?).await?);
-    }
 }
 
 /// Makes the headers of a session with an edge, and reads them, for some time each. Returns how many per second.
