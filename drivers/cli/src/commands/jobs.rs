@@ -1,6 +1,6 @@
 //! `nuncio jobs`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use console::Term;
 use nuncio_tokio::arcp::{Client, JobId, JobRow, Json, ListQuery, Time};
 use serde::Serialize;
 
+use super::listing::{Cursors, Listed, until_interrupted};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, table, terminal};
-use crate::signals::Interrupts;
 use crate::text::{eprint_line, json};
 use crate::time::{HumanDuration, now, positive_duration};
 
@@ -41,6 +41,13 @@ const STATUSES: [&str; 6] = ["pending", "running", "success", "error", "cancelle
 const MAX_PAGE: u32 = 1_000;
 /// The number of pages that --all and --watch read. A runtime that keeps its promises needs fewer.
 const MAX_PAGES: usize = 1_000;
+/// The list of jobs.
+const LISTED: Listed = Listed {
+    what: "jobs",
+    most: MAX_PAGES,
+    narrower: "choose fewer with --agent, --status, --since or --until",
+    instead: "tell its operator, or read single pages with --limit",
+};
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -88,15 +95,8 @@ fn moment(text: &str) -> Result<Time, &'static str> {
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish_with(options.json, run_until_interrupted(&options).await).await
-}
-
-async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
-    tokio::select! {
-        listed = list(options) => listed.map(|()| Exit::Success),
-        () = interrupts.reach(1) => Ok(if options.watch.is_some() { Exit::Success } else { Exit::Interrupted }),
-    }
+    let listed = until_interrupted(list(&options), options.watch.is_some()).await;
+    output::finish_with(options.json, listed).await
 }
 
 async fn list(options: &Options) -> Result<(), Error> {
@@ -142,7 +142,7 @@ impl Options {
     async fn page(&self, client: &Client) -> Result<Page, Error> {
         let all = self.all || self.watch.is_some();
         let mut page = Page { jobs: Vec::new(), next_cursor: self.cursor.clone() };
-        let mut cursors = Cursors::default();
+        let mut cursors = Cursors::new(&LISTED);
         loop {
             let query = ListQuery {
                 status: self.status.iter().map(Into::into).collect(),
@@ -160,31 +160,6 @@ impl Options {
                 Some(_) | None => return Ok(page),
             }
         }
-    }
-}
-
-/// The cursors of a list that is read to its end.
-#[derive(Debug, Default)]
-struct Cursors(BTreeSet<String>);
-
-impl Cursors {
-    /// Notes a cursor before it is followed.
-    ///
-    /// Errors: it was followed before, or the list has too many pages, so that it would never end.
-    fn follow(&mut self, cursor: &str) -> Result<(), Error> {
-        if self.0.len() >= MAX_PAGES {
-            return Err(Error::Refused(format!(
-                "the runtime lists jobs on more than {MAX_PAGES} pages; choose fewer with --agent, --status, --since or --until"
-            )));
-        }
-        if !self.0.insert(cursor.to_owned()) {
-            return Err(Error::Refused(
-                "the runtime names a page of its list that it has sent before, so the list would never end; tell its \
-                 operator, or read single pages with --limit"
-                    .to_owned(),
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -296,16 +271,16 @@ impl Screen {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursors, MAX_PAGES};
+    use super::{Cursors, LISTED, MAX_PAGES};
 
     #[test]
     fn a_list_that_would_never_end_is_refused() {
-        let mut cursors = Cursors::default();
+        let mut cursors = Cursors::new(&LISTED);
         assert!(cursors.follow("a").is_ok() && cursors.follow("b").is_ok());
         let repeated = cursors.follow("a").expect_err("it would begin again").to_string();
         assert!(repeated.contains("it has sent before"), "{repeated}");
 
-        let mut cursors = Cursors::default();
+        let mut cursors = Cursors::new(&LISTED);
         assert!((0..MAX_PAGES).all(|page| cursors.follow(&page.to_string()).is_ok()));
         let endless = cursors.follow("more").expect_err("it never ends").to_string();
         assert!(endless.contains("1000 pages") && endless.contains("--since"), "{endless}");

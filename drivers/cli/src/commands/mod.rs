@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod jobs;
 pub(crate) mod journal;
+mod listing;
 pub(crate) mod man;
 pub(crate) mod questions;
 pub(crate) mod replay;

@@ -9,11 +9,11 @@ use clap::Args;
 use nuncio_tokio::arcp::{Client, Json, OpenQuestion, QuestionQuery};
 use serde::Serialize;
 
+use super::listing::{Cursors, Listed, until_interrupted};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{self, expected, grid};
-use crate::signals::Interrupts;
 use crate::text::{eprint_line, json, sanitize};
 use crate::time::positive_duration;
 
@@ -34,8 +34,8 @@ Exit codes:
   7    stdout cannot be written
   130  left by Ctrl-C before the questions were listed";
 
-/// The number of pages that are read. A runtime that keeps its promises needs fewer.
-const MAX_PAGES: usize = 10_000;
+/// The list of questions. A runtime that keeps its promises needs fewer pages.
+const LISTED: Listed = Listed { what: "questions", most: 9_999, narrower: "name a job", instead: "tell its operator" };
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -55,39 +55,39 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Exit {
-    output::finish_with(options.json, run_until_interrupted(&options).await).await
-}
-
-async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
-    tokio::select! {
-        listed = list(options) => listed.map(|()| Exit::Success),
-        () = interrupts.reach(1) => Ok(if options.watch.is_some() { Exit::Success } else { Exit::Interrupted }),
-    }
+    let listed = until_interrupted(list(&options), options.watch.is_some()).await;
+    output::finish_with(options.json, listed).await
 }
 
 async fn list(options: &Options) -> Result<(), Error> {
     let client = options.connection.connect().await?;
-    let questions = open(&client, options.job_id.as_deref()).await?;
-    if questions.is_empty() && options.watch.is_none() && !options.json {
-        eprint_line("there are no open questions");
-    }
-    print(&questions, options.json).map_err(Error::stdout)?;
-    if let Some(interval) = options.watch {
-        let mut known: BTreeSet<_> = questions.iter().map(name).collect();
-        let mut ticks = tokio::time::interval(interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
+    match options.watch {
+        Some(interval) => watch(&client, options, interval).await?,
+        None => {
             let questions = open(&client, options.job_id.as_deref()).await?;
-            let (all, new) = (questions.iter().map(name).collect(), questions);
-            let new: Vec<OpenQuestion> = new.into_iter().filter(|open| !known.contains(&name(open))).collect();
-            known = all;
-            print(&new, options.json).map_err(Error::stdout)?;
+            if questions.is_empty() && !options.json {
+                eprint_line("there are no open questions");
+            }
+            print(&questions, options.json).map_err(Error::stdout)?;
         }
     }
     client.close().await;
     Ok(())
+}
+
+/// Prints each question once, until the task is dropped.
+async fn watch(client: &Client, options: &Options, interval: Duration) -> Result<(), Error> {
+    let mut known = BTreeSet::new();
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mut questions = open(client, options.job_id.as_deref()).await?;
+        let all = questions.iter().map(name).collect();
+        questions.retain(|open| !known.contains(&name(open)));
+        known = all;
+        print(&questions, options.json).map_err(Error::stdout)?;
+    }
 }
 
 /// The job and the id of a question.
@@ -98,16 +98,19 @@ fn name(open: &OpenQuestion) -> (String, String) {
 /// Returns all open questions that may be seen, or those of one job.
 pub(super) async fn open(client: &Client, job_id: Option<&str>) -> Result<Vec<OpenQuestion>, Error> {
     let (mut questions, mut cursor) = (Vec::new(), None);
-    for _ in 0..MAX_PAGES {
+    let mut cursors = Cursors::new(&LISTED);
+    loop {
         let query = QuestionQuery { job_id: job_id.map(Into::into), limit: None, cursor: cursor.map(Cow::Owned) };
         let page = client.questions(&query).await?;
         questions.extend(page.questions);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok(questions);
+        match page.next_cursor {
+            Some(next) => {
+                cursors.follow(&next)?;
+                cursor = Some(next);
+            }
+            None => return Ok(questions),
         }
     }
-    Err(Error::Refused(format!("the runtime lists questions on more than {MAX_PAGES} pages; name a job")))
 }
 
 #[derive(Serialize)]
