@@ -5,9 +5,8 @@
 //! not compared. `-- --write` writes the table.
 //! `-- run PATH N` runs one path alone, for a profile. `-- time PATH N` says how long one took without callgrind.
 
-mod lease;
-mod pair;
-mod server;
+#[path = "../../core/benches/hot_paths/paths.rs"]
+mod paths;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,47 +14,9 @@ use std::fmt::Write as _;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use paths::{HotPath, PATHS};
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// A path: its name, what happens once, how it is set up and repeated, and how often it is repeated to be counted.
-struct HotPath {
-    name: &'static str,
-    once: &'static str,
-    run: fn(usize),
-    times: usize,
-}
-
-const PATHS: [HotPath; 9] = [
-    HotPath {
-        name: "job",
-        once: "a submit is accepted, emits one event and returns a result",
-        run: server::jobs,
-        times: 500,
-    },
-    HotPath { name: "keyed", once: "the same, with an idempotency key", run: server::keyed_jobs, times: 500 },
-    HotPath { name: "event", once: "a log event of 300 bytes becomes a frame", run: server::events, times: 2_000 },
-    HotPath { name: "ack", once: "an acknowledgement is read", run: server::acks, times: 2_000 },
-    HotPath { name: "resume", once: "a session with 1 000 events is resumed", run: server::resumes, times: 20 },
-    HotPath {
-        name: "decode",
-        once: "a client reads an event frame and returns the event",
-        run: pair::decodes,
-        times: 2_000,
-    },
-    HotPath { name: "submit", once: "a client submits a job and reads its result", run: pair::submits, times: 500 },
-    HotPath {
-        name: "check",
-        once: "an operation is compared with a lease of 100 patterns",
-        run: lease::checks,
-        times: 2_000,
-    },
-    HotPath {
-        name: "inclusion",
-        once: "a lease of 100 patterns is compared with its parent",
-        run: lease::inclusions,
-        times: 50,
-    },
-];
 
 /// The difference from the table that is accepted, in per cent.
 const TOLERANCE: u64 = 3;

@@ -1,5 +1,7 @@
 //! The runtime alone: frames go in as text, and frames come out.
 
+use std::hint::black_box;
+
 use nuncio_core::arcp::{AgentSpec, Body, Config, ConnId, Event, JobKey, JobResult, Json, Output, Runtime, Via};
 use nuncio_core::time::Time;
 
@@ -14,12 +16,16 @@ enum Agent {
     Stays,
 }
 
-/// A runtime with one connection, and a host that answers its questions at once.
+/// A runtime, and a host that answers its questions at once.
 struct Server {
     runtime: Runtime,
+    /// The connection that frames come on.
     conn: ConnId,
     agent: Agent,
+    /// The job that was started last.
     job: Option<JobKey>,
+    /// The id of the job that was accepted last, if that is asked for.
+    accepted: Option<String>,
     now: Time,
     resume: Option<(String, String)>,
     /// Bytes of the frames that were sent.
@@ -27,13 +33,25 @@ struct Server {
 }
 
 impl Server {
+    /// Returns a server with one session.
     fn new(agent: Agent) -> Server {
-        let mut runtime = Runtime::new(Config::default(), [7; 32], START);
+        Server::with(Config::default(), agent)
+    }
+
+    fn with(config: Config, agent: Agent) -> Server {
+        let mut runtime = Runtime::new(config, [7; 32], START);
         runtime.register(AgentSpec::new("echo")).expect("the name is valid");
         let conn = runtime.handle_open(START, Via::Loopback);
-        let mut server = Server { runtime, conn, agent, job: None, now: START, resume: None, sent: 0 };
+        let mut server = Server { runtime, conn, agent, job: None, accepted: None, now: START, resume: None, sent: 0 };
         server.frame(HELLO);
         server
+    }
+
+    /// Opens another session, on a connection of its own, which frames come on from now.
+    fn open(&mut self) -> ConnId {
+        self.conn = self.runtime.handle_open(self.now, Via::Loopback);
+        self.frame(HELLO);
+        self.conn
     }
 
     /// Passes one frame to the runtime, and handles all that follows from it.
@@ -46,10 +64,14 @@ impl Server {
     /// Handles outputs until there are none; what was sent makes room for more.
     fn drain(&mut self) {
         loop {
-            let mut sent = 0;
+            let (mut to, mut sent) = (self.conn, 0);
             while let Some(output) = self.runtime.poll_output() {
                 match output {
-                    Output::Send { frame, .. } => {
+                    Output::Send { conn, frame, .. } => {
+                        if conn != to {
+                            self.runtime.handle_sent(self.now, to, sent);
+                            (to, sent) = (conn, 0);
+                        }
                         sent += 1;
                         self.sent += frame.len();
                         self.remember(&frame);
@@ -59,15 +81,22 @@ impl Server {
                     _ => {}
                 }
             }
-            self.runtime.handle_sent(self.now, self.conn, sent);
+            self.runtime.handle_sent(self.now, to, sent);
             if sent == 0 {
+                black_box(self.runtime.poll_timeout());
                 return;
             }
         }
     }
 
-    /// Remembers the session and the token of a welcome.
+    /// Remembers the session and the token of the first welcome, and the jobs that others will watch.
     fn remember(&mut self, frame: &[u8]) {
+        if let Some(accepted) = &mut self.accepted {
+            let frame: serde_json::Value = serde_json::from_slice(frame).expect("a frame is JSON");
+            if frame["type"] == "job.accepted" {
+                frame["payload"]["job_id"].as_str().expect("it is a text").clone_into(accepted);
+            }
+        }
         if self.resume.is_none() {
             let welcome: serde_json::Value = serde_json::from_slice(frame).expect("a frame is JSON");
             let text = |value: &serde_json::Value| value.as_str().expect("a welcome has it").to_owned();
@@ -184,4 +213,65 @@ pub(crate) fn resumes(times: usize) {
         server.frame(&hello);
         assert!(server.sent > before + 300_000, "resume {number} replays every event");
     }
+}
+
+/// Sessions that are busy, while the others only are there.
+const BUSY: usize = 64;
+
+/// Returns a server on which `live` sessions wait, each with a running job that has a deadline and an idempotency key, and a
+/// subscription to the job of the session before it. `BUSY` more are to be used.
+fn crowded(live: usize) -> (Server, Vec<ConnId>) {
+    let mut config = Config::default();
+    let limits = &mut config.limits;
+    for limit in [
+        &mut limits.connections,
+        &mut limits.sessions,
+        &mut limits.sessions_per_principal,
+        &mut limits.jobs,
+        &mut limits.jobs_per_principal,
+        &mut limits.subscriptions,
+        &mut limits.subscriptions_per_principal,
+        &mut limits.idempotency_records,
+        &mut limits.idempotency_records_per_principal,
+        &mut limits.bytes,
+        &mut limits.bytes_per_principal,
+        &mut limits.input_bytes,
+        &mut limits.input_bytes_per_principal,
+        &mut limits.idempotency_bytes,
+        &mut limits.idempotency_bytes_per_principal,
+    ] {
+        *limit = usize::MAX >> 1;
+    }
+    let mut server = Server::with(config, Agent::Stays);
+    for number in 1..=live {
+        let before = server.accepted.replace(String::new()).unwrap_or_default();
+        server.open();
+        server.frame(&submit(
+            number,
+            &format!(r#","idempotency_key":"kept-{number}","max_runtime_sec":{}"#, 600 + number),
+        ));
+        if number > 1 {
+            server.frame(&format!(
+                r#"{{"arcp":"1.1","id":"s","type":"job.subscribe","payload":{{"job_id":"{before}"}}}}"#
+            ));
+        }
+    }
+    assert_eq!(server.runtime.stats().jobs_running, live, "all of them are live");
+    (server.agent, server.accepted) = (Agent::Ends, None);
+    let busy = (0..BUSY).map(|_| server.open()).collect();
+    (server, busy)
+}
+
+/// Runs keyed jobs with a deadline in 64 sessions in turn, while others are live.
+pub(crate) fn busy(live: usize, times: usize) {
+    let (mut server, busy) = crowded(live);
+    let sent = server.sent;
+    for number in 1..=times {
+        server.conn = busy[number % BUSY];
+        server.frame(&submit(number, &format!(r#","idempotency_key":"key-{number}","max_runtime_sec":600"#)));
+        if number % 8 == 0 {
+            server.frame(&ack(number.div_ceil(BUSY) * EVENTS));
+        }
+    }
+    assert!(server.sent > sent + times * 500, "jobs were accepted, and have ended");
 }
