@@ -53,6 +53,14 @@ impl Buffer {
         }
     }
 
+    /// Frees the allocation if it is much larger than what is held.
+    pub(crate) fn release(&mut self) {
+        if self.len() <= self.bytes.capacity() / 4 {
+            self.bytes = self.as_slice().to_vec();
+            self.start = 0;
+        }
+    }
+
     /// Moves everything to the end of `into`. If `into` is empty, the vectors are swapped and nothing is copied.
     pub(crate) fn take(&mut self, into: &mut Vec<u8>) {
         if into.is_empty() && self.start == 0 {

@@ -243,6 +243,12 @@ impl Link {
         reads && !self.ended && !waiting && !self.is_paused()
     }
 
+    /// Frees what the buffers do not need, for a connection that waits: most of a server's connections do so most of the time.
+    pub fn release(&mut self) {
+        self.input.release();
+        self.output.buffer.release();
+    }
+
     /// Returns whether frames can be sent. It is false before the upgrade, for which the driver has a deadline.
     pub fn is_open(&self) -> bool {
         match &self.state {

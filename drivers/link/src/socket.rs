@@ -19,6 +19,15 @@ use crate::{
     event::{Cause, Closed, code},
 };
 
+/// Returns how much tungstenite reads at a time. Each connection allocates it, and its free part is zeroed at every read. A
+/// server has many connections that wait, and clients send it little.
+const fn read_buffer(role: Role) -> usize {
+    match role {
+        Role::Server => 512,
+        Role::Client => 4 * 1024,
+    }
+}
+
 /// Bytes of pongs beyond which a link reads no further until they are written.
 pub(crate) const OWN_OUTPUT_LIMIT: usize = 16 * 1024;
 
@@ -45,8 +54,7 @@ pub(crate) enum Step {
 impl Socket {
     pub(crate) fn new(role: Role, max_message: usize) -> Self {
         let config = WebSocketConfig::default()
-            // Each connection allocates it, and its free part is zeroed at every read.
-            .read_buffer_size(4 * 1024)
+            .read_buffer_size(read_buffer(role))
             // tungstenite buffers nothing: when it returns, everything that it writes is in the link's output.
             .write_buffer_size(0)
             .max_message_size(Some(max_message))

@@ -239,3 +239,21 @@ fn the_buffer_of_a_long_message_is_released() {
     assert_eq!(writer, server_frame(true, TEXT, b"short"));
     assert!(link.bytes_held() <= 256 * 1024, "{} bytes are held", link.bytes_held());
 }
+
+#[test]
+fn a_link_that_waits_keeps_only_what_it_has_not_returned() {
+    let mut link = open_server(1 << 20);
+    let second = text("second");
+    let (begun, rest) = second.split_at(1);
+    let long = "x".repeat(50_000);
+    assert_eq!(feed(&mut link, &[text(&long), begun.to_vec()].concat()).len(), 1);
+    link.send(long.as_bytes());
+    let mut written = Vec::new();
+    link.take_output(&mut written);
+    link.send(b"unwritten");
+
+    link.release();
+    assert!(link.bytes_held() < 1_000, "{} bytes are held", link.bytes_held());
+    assert!(link.output().ends_with(b"unwritten"));
+    assert!(matches!(&feed(&mut link, rest)[..], [LinkEvent::Frame(frame)] if frame.as_str() == "second"));
+}

@@ -79,8 +79,6 @@ pub(crate) struct Patience {
 
 /// The maximum number of frames that are taken from a link at a time.
 const BATCH: usize = 64;
-/// The capacity of a buffer that a writer keeps while it has nothing to write.
-const IDLE_CAPACITY: usize = 16 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes that are read for one unit of a machine's work, some tens of nanoseconds.
 const BYTES_READ: u64 = 64;
@@ -96,13 +94,12 @@ thread_local! {
 pub(crate) async fn run<P: Port>(
     io: Arc<dyn Io>,
     stream: Stream,
-    link: Link,
+    link: Arc<Mutex<Link>>,
     pipe: Arc<Pipe>,
     port: Arc<P>,
     patience: Patience,
 ) {
     let (mut input, output) = futures_lite::io::split(stream);
-    let link = Arc::new(Mutex::new(link));
     let writer = Writer { link: Arc::clone(&link), pipe: Arc::clone(&pipe), port: Arc::clone(&port) };
     let (done, written) = oneshot::channel::<()>();
     let abort = CancelOnDrop(CancellationToken::new());
@@ -282,9 +279,11 @@ impl<P: Port> Reader<'_, P> {
         }
     }
 
+    /// Returns whether to read, before it is waited for.
     fn wants_input(&self) -> bool {
         let waits = !self.greeted && !self.port.is_reading();
-        let link = lock(self.link);
+        let mut link = lock(self.link);
+        link.release();
         if waits { link.unread() == 0 && !link.has_ended() } else { link.wants_input() }
     }
 
@@ -390,7 +389,7 @@ impl<P: Port> Writer<P> {
                 drop(output.close().await);
                 return;
             } else {
-                bytes.shrink_to(IDLE_CAPACITY);
+                (frames, bytes) = (Vec::new(), Vec::new());
                 self.pipe.writable.notified().await;
             }
         }

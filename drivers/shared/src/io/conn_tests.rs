@@ -132,8 +132,14 @@ impl Io for Smol {
 fn start(machine: &Arc<Machine>, link: Link, stream: End) -> oneshot::Receiver<()> {
     let patience = Patience { open: None, linger: Duration::from_millis(50), link: LinkOptions::default() };
     let (done, ended) = oneshot::channel();
-    let connection =
-        run(Arc::new(Smol), Box::pin(stream), link, Arc::clone(&machine.pipe), Arc::clone(machine), patience);
+    let connection = run(
+        Arc::new(Smol),
+        Box::pin(stream),
+        Arc::new(Mutex::new(link)),
+        Arc::clone(&machine.pipe),
+        Arc::clone(machine),
+        patience,
+    );
     smol::spawn(async move {
         connection.await;
         drop(done);

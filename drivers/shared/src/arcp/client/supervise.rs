@@ -144,7 +144,7 @@ impl<D: Driver> Supervisor<D> {
         let pipe = Arc::new(Pipe::default());
         let (epoch, max_message) =
             self.hub.run(|state, _| (state.link.attach(Arc::clone(&pipe)), state.client.config().limits.frame_bytes));
-        let link = transport.link(max_message);
+        let link = Arc::new(Mutex::new(transport.link(max_message)));
         let port = Arc::new(ClientPort { hub: Arc::clone(&self.hub), epoch, failure: Mutex::new(None) });
         let patience = Patience { open: Some(self.connect_timeout), linger: LINGER, link: LinkOptions::default() };
         let connection = conn::run(self.io.clone(), transport.stream, link, pipe, port, patience);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Ready;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -114,6 +114,8 @@ where
         let limits = &runtime.config().limits;
         limits.hello_bytes.min(limits.frame_bytes)
     }));
+    // Behind a pointer, because the task would hold it several times.
+    let link = Arc::new(Mutex::new(link));
     let port = Arc::new(ServerPort { hub: Arc::clone(hub), conn, carrier });
     // The machine's deadline for the hello covers the upgrade.
     let patience = Patience { open: None, linger: linger(hub), link: hub.link_options() };
