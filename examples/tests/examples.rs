@@ -202,7 +202,9 @@ fn bench() {
     let file = |name: &str| folder.path().join(name).to_str().expect("the path is UTF-8").to_owned();
     let (json, plot) = (file("numbers.json"), file("plot.svg"));
     for driver in ["tokio", "smol"] {
-        let rounds = ["--driver", driver, "--rounds", "1", "--scale", "1", "--json", &json, "--plot", &plot];
+        let long = ["--driver", driver, "--only", "long", "--rounds", "1", "--scale", "0"];
+        run_with(env!("CARGO_BIN_EXE_bench"), &long);
+        let rounds = ["--driver", driver, "--tls", "--rounds", "1", "--scale", "1", "--json", &json, "--plot", &plot];
         run_with(env!("CARGO_BIN_EXE_bench"), &rounds);
     }
     let numbers = std::fs::read_to_string(json).expect("the numbers are written");

@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// Measures Nuncio, tungstenite alone, and the Python SDK
 #[derive(Debug, Parser)]
 struct Flags {
-    /// What is measured [default: everything]
+    /// What is measured [default: everything but long]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
     only: Vec<Measure>,
     /// The driver of Nuncio's server and client
@@ -40,6 +40,9 @@ struct Flags {
     /// Measures Nuncio with journals on the disk of this directory as well
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
+    /// Measures Nuncio over TLS as well
+    #[arg(long)]
+    tls: bool,
     /// Rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -68,11 +71,16 @@ enum Process {
         journal: Option<PathBuf>,
         #[arg(long)]
         full: bool,
+        /// Where a certificate and its key are, for TLS
+        #[arg(long)]
+        tls: Option<PathBuf>,
     },
     /// Runs jobs on a server
     Drive {
         #[arg(long, value_enum)]
         driver: Runtime,
+        #[arg(long)]
+        tls: Option<PathBuf>,
         url: String,
     },
     /// Sends recorded frames
@@ -105,16 +113,16 @@ async fn main() -> Result<()> {
         None => measure(&flags),
         Some(Process::FloorServe { frames }) => floor::serve(frames).await,
         Some(Process::FloorDrive { frames, url }) => floor::drive(frames, url).await,
-        Some(Process::Serve { driver, journal, full }) => {
+        Some(Process::Serve { driver, journal, full, tls }) => {
             let journal = journal.as_deref().map(|file| (file, *full));
             match driver {
-                Runtime::Tokio => nuncio::serve::<nuncio_tokio::Tokio>(journal).await,
-                Runtime::Smol => nuncio::serve::<nuncio_smol::Smol>(journal).await,
+                Runtime::Tokio => nuncio::serve::<nuncio_tokio::Tokio>(journal, tls.as_deref()).await,
+                Runtime::Smol => nuncio::serve::<nuncio_smol::Smol>(journal, tls.as_deref()).await,
             }
         }
-        Some(Process::Drive { driver, url }) => match driver {
-            Runtime::Tokio => nuncio::drive::<nuncio_tokio::Tokio>(url).await,
-            Runtime::Smol => nuncio::drive::<nuncio_smol::Smol>(url).await,
+        Some(Process::Drive { driver, tls, url }) => match driver {
+            Runtime::Tokio => nuncio::drive::<nuncio_tokio::Tokio>(url, tls.as_deref()).await,
+            Runtime::Smol => nuncio::drive::<nuncio_smol::Smol>(url, tls.as_deref()).await,
         },
     }
 }
@@ -127,9 +135,10 @@ fn measure(flags: &Flags) -> Result<()> {
     nuncio_shared::io::raise_descriptor_limit()?;
     let folder = Folder::new(flags.journal.as_deref())?;
     let mut sides = side::all(flags, &folder.0)?;
-    let wanted = if flags.only.is_empty() { Measure::value_variants() } else { &flags.only };
+    let most = || Measure::value_variants().iter().copied().filter(|measure| *measure != Measure::Long).collect();
+    let wanted: Vec<Measure> = if flags.only.is_empty() { most() } else { flags.only.clone() };
     let mut report = Report::new(sides.iter().map(|side| side.name.clone()).collect());
-    for &measure in wanted {
+    for measure in wanted {
         for round in 0..=flags.rounds.max(1) {
             for (number, side) in sides.iter_mut().enumerate() {
                 let scale = if round == 0 { flags.scale.div_ceil(10) } else { flags.scale };

@@ -17,6 +17,8 @@ pub(crate) enum Measure {
     Stream,
     /// Sessions that do nothing
     Idle,
+    /// The server's memory after very many jobs and events, which takes minutes and is measured only on request
+    Long,
 }
 
 /// A number that a measurement returns.
@@ -57,6 +59,8 @@ impl Measure {
         const STREAM: &[Column] = &[more("streamed result: MB/s"), alone("streamed result: server grows by MiB")];
         const IDLE: &[Column] =
             &[less("idle session: server memory in KiB"), alone("idle sessions: CPU in % of a core")];
+        const LONG: &[Column] =
+            &[alone("all jobs after a tenth: server grows by %"), alone("ten times as many events: server grows by %")];
         match self {
             Measure::Events => EVENTS,
             Measure::Echo => ECHO,
@@ -64,6 +68,7 @@ impl Measure {
             Measure::Watch => WATCH,
             Measure::Stream => STREAM,
             Measure::Idle => IDLE,
+            Measure::Long => LONG,
         }
     }
 
@@ -76,6 +81,7 @@ impl Measure {
             Measure::Watch => 2_000,
             Measure::Stream => 256,
             Measure::Idle => 4_000,
+            Measure::Long => 1_000_000,
         };
         (full * scale / 100).max(1)
     }
@@ -84,7 +90,7 @@ impl Measure {
     pub(crate) fn amount_of_peer(self, scale: u64) -> u64 {
         let part = match self {
             Measure::Events | Measure::Flight | Measure::Watch => 10,
-            Measure::Echo | Measure::Stream | Measure::Idle => 5,
+            Measure::Echo | Measure::Stream | Measure::Idle | Measure::Long => 5,
         };
         (self.amount(scale) / part).max(1)
     }

@@ -1,5 +1,6 @@
 //! Nuncio's side: a server and a client, on either driver.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 use nuncio_examples::bench::answer;
 use nuncio_shared::arcp::journal::{SqliteJournal, SqliteOptions, Sync};
 use nuncio_shared::arcp::{
-    Client, Config, Failure, FinalStatus, JobContext, Level, Output, Server, Submit, Subscribe, Update,
+    Client, Config, Failure, FinalStatus, JobContext, Level, ListenOptions, Output, Server, Submit, Subscribe, Update,
 };
-use nuncio_shared::auth::StaticTokens;
+use nuncio_shared::auth::{Authorities, ClientTls, Identity, ServerTls, StaticTokens};
 use nuncio_shared::io::Driver;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -52,8 +53,19 @@ async fn stream(mib: usize, ctx: JobContext) -> std::result::Result<Output, Fail
     Ok(Output::streamed("a long text"))
 }
 
+/// The names of a certificate and its key in a folder.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+
+/// Writes a certificate for this machine and its key into a folder.
+pub(crate) fn write_certificate(folder: &Path) -> Result<()> {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    fs::write(folder.join(CERTIFICATE), made.cert.pem())?;
+    Ok(fs::write(folder.join(KEY), made.signing_key.serialize_pem())?)
+}
+
 /// Serves until the parent has ended. A journal is a file and whether it survives a power failure.
-pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>) -> Result<()> {
+pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>, tls: Option<&Path>) -> Result<()> {
     nuncio_shared::io::raise_descriptor_limit()?;
     let gate = Arc::new(Notify::new());
     let opened = Arc::clone(&gate);
@@ -81,13 +93,19 @@ pub(crate) async fn serve<D: Driver>(journal: Option<(&Path, bool)>) -> Result<(
         builder = builder.journal(SqliteJournal::open(file, SqliteOptions { sync, ..SqliteOptions::default() })?);
     }
     let server = builder.build()?;
-    let listening = server.listen("127.0.0.1:0").await?;
+    let mut options = ListenOptions::default();
+    if let Some(folder) = tls {
+        let identity = Identity::from_files(&folder.join(CERTIFICATE), &folder.join(KEY))?;
+        options.tls = Some(ServerTls::new(identity)?);
+    }
+    let listening = server.listen_with("127.0.0.1:0", options).await?;
     answer(async |_| Ok(listening.url().to_owned())).await
 }
 
 /// Measures what each line asks for.
-pub(crate) async fn drive<D: Driver>(url: &str) -> Result<()> {
-    let client = Client::<D>::builder(url, TOKEN)?.connect().await?;
+pub(crate) async fn drive<D: Driver>(url: &str, tls: Option<&Path>) -> Result<()> {
+    let to = Place { url, tls };
+    let client = to.connect::<D>().await?;
     answer(async |line| {
         let (what, amount) = line.split_once(' ').ok_or("a line has two words")?;
         let amount: u64 = amount.parse()?;
@@ -95,12 +113,28 @@ pub(crate) async fn drive<D: Driver>(url: &str) -> Result<()> {
             "events" => events(&client, amount).await,
             "echo" => one_by_one(&client, amount).await,
             "flight" => in_flight(&client, amount).await,
-            "watch" => watch(&client, url, amount).await,
+            "watch" => watch(&client, &to, amount).await,
             "stream" => streamed(&client, amount).await,
             _ => Err(format!("Nuncio cannot measure {what}").into()),
         }
     })
     .await
+}
+
+/// Where a server is, and the folder of its certificate.
+struct Place<'a> {
+    url: &'a str,
+    tls: Option<&'a Path>,
+}
+
+impl Place<'_> {
+    async fn connect<D: Driver>(&self) -> Result<Client<D>> {
+        let mut builder = Client::<D>::builder(self.url, TOKEN)?;
+        if let Some(folder) = self.tls {
+            builder = builder.tls(ClientTls::new(Authorities::from_file(&folder.join(CERTIFICATE))?)?);
+        }
+        Ok(builder.connect().await?)
+    }
 }
 
 /// Returns how many there are in a second.
@@ -171,11 +205,11 @@ async fn run<D: Driver>(client: &Client<D>, number: u64) -> Result<()> {
 }
 
 /// Lets many sessions watch one job, each event of which goes to all of them.
-async fn watch<D: Driver>(owner: &Client<D>, url: &str, each: u64) -> Result<String> {
+async fn watch<D: Driver>(owner: &Client<D>, to: &Place<'_>, each: u64) -> Result<String> {
     let job = owner.submit(&Submit::new("watched").input(&each)).await?;
     let mut watchers = Vec::new();
     for _ in 0..WATCHERS {
-        let client = Client::<D>::builder(url, TOKEN)?.connect().await?;
+        let client = to.connect::<D>().await?;
         let mut watched = client.subscribe(job.job_id(), Subscribe::default()).await?;
         watchers.push(tokio::spawn(async move {
             let mut logs = 0;

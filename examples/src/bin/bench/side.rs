@@ -9,6 +9,7 @@ use clap::ValueEnum as _;
 use nuncio_examples::bench::Talker;
 
 use crate::measure::Measure;
+use crate::nuncio::write_certificate;
 use crate::raw::{Socket, bye, hello};
 use crate::recorded::Frames;
 use crate::{Flags, Result, Runtime, python};
@@ -23,15 +24,28 @@ pub(crate) struct Side {
     is_peer: bool,
 }
 
-/// Starts all sides: the floor, Nuncio, Nuncio with journals, and the peer.
+/// How Nuncio is measured.
+enum Kind<'a> {
+    Plain,
+    /// With a certificate in a folder.
+    Tls(&'a Path),
+    /// With a journal in a folder, which survives a power failure or not.
+    Journal(&'a Path, bool),
+}
+
+/// Starts all sides: the floor, Nuncio, Nuncio over TLS and with journals, and the peer.
 pub(crate) fn all(flags: &Flags, folder: &Path) -> Result<Vec<Side>> {
     let frames = folder.join("frames");
-    let nuncio = Side::nuncio(flags.driver, None)?;
+    let nuncio = Side::nuncio(flags.driver, &Kind::Plain)?;
     Frames::record(&nuncio.url)?.write(&frames)?;
     let mut sides = vec![Side::floor(&frames)?, nuncio];
+    if flags.tls {
+        write_certificate(folder)?;
+        sides.push(Side::nuncio(flags.driver, &Kind::Tls(folder))?);
+    }
     if flags.journal.is_some() {
         for full in [false, true] {
-            sides.push(Side::nuncio(flags.driver, Some((folder, full)))?);
+            sides.push(Side::nuncio(flags.driver, &Kind::Journal(folder, full))?);
         }
     }
     if let Some(interpreter) = &flags.peer {
@@ -48,20 +62,29 @@ fn this(process: &str) -> Result<Command> {
 }
 
 impl Side {
-    fn nuncio(driver: Runtime, journal: Option<(&Path, bool)>) -> Result<Side> {
-        let mut serve = this("serve")?;
-        serve.args(["--driver", driver.name()]);
+    fn nuncio(driver: Runtime, kind: &Kind<'_>) -> Result<Side> {
+        let (mut serve, mut drive) = (this("serve")?, this("drive")?);
+        for command in [&mut serve, &mut drive] {
+            command.args(["--driver", driver.name()]);
+        }
         let mut name = format!("nuncio ({})", driver.name());
-        if let Some((folder, full)) = journal {
-            let kind = if full { "full" } else { "normal" };
-            name = format!("{name}, journal {kind}");
-            serve.arg("--journal").arg(folder.join(kind));
-            if full {
-                serve.arg("--full");
+        match *kind {
+            Kind::Plain => {}
+            Kind::Tls(folder) => {
+                name += ", TLS";
+                for command in [&mut serve, &mut drive] {
+                    command.arg("--tls").arg(folder);
+                }
+            }
+            Kind::Journal(folder, full) => {
+                let kind = if full { "full" } else { "normal" };
+                name = format!("{name}, journal {kind}");
+                serve.arg("--journal").arg(folder.join(kind));
+                if full {
+                    serve.arg("--full");
+                }
             }
         }
-        let mut drive = this("drive")?;
-        drive.args(["--driver", driver.name()]);
         Side::start(name, serve, drive, false)
     }
 
@@ -90,9 +113,14 @@ impl Side {
         let amount = if self.is_peer { measure.amount_of_peer(scale) } else { measure.amount(scale) };
         let is_floor = self.name == "floor";
         match measure {
-            Measure::Watch | Measure::Stream if self.is_peer => Ok(Vec::new()),
-            Measure::Idle if is_floor => Ok(Vec::new()),
+            Measure::Watch | Measure::Stream | Measure::Long if self.is_peer => Ok(Vec::new()),
+            Measure::Idle | Measure::Long if is_floor => Ok(Vec::new()),
+            // The sessions that do nothing are those of sockets without TLS.
+            Measure::Idle if self.url.starts_with("wss:") => Ok(Vec::new()),
             Measure::Idle => self.idle(amount),
+            Measure::Long => {
+                Ok(vec![self.growth(Measure::Flight, amount)?, self.growth(Measure::Events, 10 * amount)?])
+            }
             Measure::Stream => {
                 let before = Memory::of(self.server.id())?;
                 before.forget_peak()?;
@@ -109,6 +137,14 @@ impl Side {
         let line = self.client.ask(&format!("{} {amount}", name.get_name()))?;
         let values: std::result::Result<Vec<f64>, _> = line.split_whitespace().map(str::parse).collect();
         values.map_err(|_| format!("the client of {} has failed: {line:?}", self.name).into())
+    }
+
+    /// Returns by how many per cent the server's memory grows after a tenth of the jobs or events.
+    fn growth(&mut self, measure: Measure, amount: u64) -> Result<f64> {
+        self.ask(measure, amount / 10)?;
+        let before = Memory::of(self.server.id())?;
+        self.ask(measure, amount - amount / 10)?;
+        Ok((Memory::of(self.server.id())?.resident / before.resident - 1.0) * 100.0)
     }
 
     /// Opens sessions, and looks at the server's memory and at its CPU time over five seconds.
