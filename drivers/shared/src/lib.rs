@@ -13,4 +13,6 @@ pub mod bridge;
 pub mod cap;
 #[cfg(feature = "caracal")]
 pub mod caracal;
+#[cfg(feature = "console")]
+pub mod console;
 pub mod io;

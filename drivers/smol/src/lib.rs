@@ -107,6 +107,9 @@ mod stream;
 mod thread;
 
 pub use driver::Smol;
+#[cfg(feature = "console")]
+#[doc(inline)]
+pub use nuncio_shared::console;
 #[doc(inline)]
 pub use nuncio_shared::{auth, io};
 pub use socket::Listener;

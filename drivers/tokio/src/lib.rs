@@ -52,6 +52,7 @@
 //! - `sqlite` keeps the journal in a file.
 //! - `tls` speaks `wss://` on both sides and turns client certificates into principals.
 //! - `jwt` accepts JSON Web Tokens.
+//! - `console` serves the live page for browsers.
 //! - `hyper` and `axum` mount a server on an existing HTTP server.
 //! - `cap` has workers, routers and clients of CAP, with the buses and blob stores on NATS and Redis.
 //! - `metrics` counts the jobs of CAP.
@@ -100,6 +101,8 @@ pub mod bridge;
 pub mod cap;
 #[cfg(feature = "caracal")]
 pub mod caracal;
+#[cfg(feature = "console")]
+pub mod console;
 mod driver;
 mod idle;
 mod process;

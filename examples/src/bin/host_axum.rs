@@ -5,8 +5,9 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
-use nuncio_tokio::arcp::{Client, Failure, JobContext, Server, Shutdown, Submit};
+use nuncio_tokio::arcp::{Client, Failure, JobContext, MountOptions, OriginPolicy, Server, Shutdown, Submit};
 use nuncio_tokio::auth::StaticTokens;
+use nuncio_tokio::console;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,9 +19,11 @@ async fn echo(input: String, _: JobContext) -> Result<String, Failure> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder().verifier(StaticTokens::new().with("secret", "me")).agent("echo", echo).build()?;
     let app = Router::new()
-        .route("/", get(|| async { "the agents are at /arcp" }))
+        .route("/", get(|| async { "the agents are at /arcp, and a page for browsers at /console/" }))
         // Accepts requests whose host is this machine; `handler_with` accepts other hosts.
-        .route("/arcp", nuncio_tokio::arcp::axum::handler(server.clone()));
+        .route("/arcp", nuncio_tokio::arcp::axum::handler(server.clone()))
+        // The page connects to a WebSocket beside it, and no page of another site may do so.
+        .nest("/console/", console::router(server.clone(), MountOptions::default().origins(OriginPolicy::SameHost)));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -32,7 +35,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The other route is not affected. A plain request to the agents' route is answered with 426, and a request with
     // another host, as a rebound DNS name causes it, is refused.
-    for (path, host, status) in [("/", "localhost", 200), ("/arcp", "localhost", 426), ("/arcp", "evil.example", 403)] {
+    for (path, host, status) in [
+        ("/", "localhost", 200),
+        ("/arcp", "localhost", 426),
+        ("/arcp", "evil.example", 403),
+        ("/console/", "localhost", 200),
+    ] {
         let answer = http(&address.to_string(), path, host).await?;
         println!("{path} as {host}: {}", answer.lines().next().unwrap_or_default());
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");

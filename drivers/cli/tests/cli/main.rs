@@ -1,7 +1,7 @@
 //! The command `nuncio`, as a program with arguments, signals, pipes and sockets.
 //!
 //! - [`serve`], [`secured`], [`settings`], [`signals`]: the server and its settings. [`exec`]: programs as agents.
-//! - [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
+//! - [`console`]: the live page, in a browser. [`client`]: the client's commands. [`python`]: the same with the runtime of the Python SDK. [`demo`]: `nuncio demo`.
 //! - [`journal`]: the journal of a server. [`cap`], [`caracal`]: the commands of the other protocols.
 //! - [`support`]: runs the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where an unwrap does")]
@@ -11,6 +11,8 @@ mod cap;
 #[cfg(unix)]
 mod caracal;
 mod client;
+#[cfg(unix)]
+mod console;
 mod demo;
 #[cfg(unix)]
 mod exec;

@@ -1,6 +1,7 @@
 //! Mounting a server on an existing HTTP server (feature `hyper`, and `axum` for a route of an axum application).
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::{Request, Response};
@@ -19,6 +20,7 @@ pub struct MountOptions {
     via: Via,
     behind_proxy: bool,
     certificate: Option<PeerCertificate>,
+    peer: Option<SocketAddr>,
 }
 
 impl MountOptions {
@@ -32,7 +34,7 @@ impl MountOptions {
     pub fn new(hosts: HostPolicy) -> MountOptions {
         let mut options = ServerOptions::new(hosts);
         options.dialects = DialectCheck::new(|name| name.parse::<Dialect>().is_ok());
-        MountOptions { options: Arc::new(options), via: Via::Plain, behind_proxy: false, certificate: None }
+        MountOptions { options: Arc::new(options), via: Via::Plain, behind_proxy: false, certificate: None, peer: None }
     }
 
     /// Sets which web pages may connect. Default: none.
@@ -58,6 +60,13 @@ impl MountOptions {
     /// Sets the certificate that the client has presented to the HTTP server, which has verified it.
     pub fn certificate(mut self, certificate: PeerCertificate) -> MountOptions {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// Sets the address of the client, for which the limits of an address then hold: of connections without a session, and of
+    /// refused tokens. Default: unknown, and only the limits of all clients hold.
+    pub fn peer(mut self, peer: SocketAddr) -> MountOptions {
+        self.peer = Some(peer);
         self
     }
 }
@@ -92,6 +101,6 @@ pub fn upgrade<B>(server: &Server, request: &mut Request<B>, options: &MountOpti
     let upgrading = hyper::upgrade::on(request);
     let upgrading = async move { Ok(stream(TokioIo::new(upgrading.await.map_err(io::Error::other)?))) };
     let via = accepted.via(options.via, options.behind_proxy);
-    server.accept_upgrading(upgrading, via, options.certificate.clone(), Some(accepted));
+    server.accept_upgrading(upgrading, via, options.certificate.clone(), Some(accepted), options.peer);
     response.map(|()| String::new())
 }

@@ -156,7 +156,7 @@ fn with_programs(
 }
 
 /// Returns the verifier of the settings. If they have no way to authenticate, a token is generated and returned. If only stdin
-/// and stdout are served, any token is accepted instead: only the process that started this one can reach them.
+/// and stdout are served, and no console, any token is accepted instead: only the process that started this one can reach them.
 fn verifier(
     settings: &Settings,
     mandates: Option<BoxVerifier>,
@@ -166,7 +166,7 @@ fn verifier(
     if !settings.security.is_empty() {
         return Ok((ReplaceableVerifier::new(verifier), None));
     }
-    if settings.listen.is_none() {
+    if settings.listen.is_none() && settings.console.is_none() {
         let anyone = |_: Claim| std::future::ready(Ok::<_, Rejection>(LOCAL_PRINCIPAL.to_owned()));
         return Ok((ReplaceableVerifier::new(anyone), None));
     }

@@ -21,6 +21,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     if let Some(address) = &settings.metrics {
         line("metrics", address.clone());
     }
+    if let Some(address) = &settings.console {
+        line("console", address.clone());
+    }
     if let Some(journal) = &settings.journal {
         line("journal", journal.summary());
     }

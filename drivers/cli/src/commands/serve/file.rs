@@ -27,6 +27,7 @@ pub(super) struct File {
     pub(super) behind_proxy: bool,
     pub(super) watch: bool,
     pub(super) metrics: Option<String>,
+    pub(super) console: Option<String>,
     pub(super) stdio: bool,
     pub(super) demo_agents: bool,
     pub(super) compat: Option<Compat>,

@@ -11,6 +11,7 @@
 mod agent;
 mod build;
 mod check;
+mod console_port;
 mod demo_agents;
 mod error;
 #[cfg(unix)]
@@ -66,6 +67,10 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Some(address) => resolve(address, &settings).await?,
         None => Vec::new(),
     };
+    let console_addresses = match &settings.console {
+        Some(address) => resolve(address, &settings).await?,
+        None => Vec::new(),
+    };
     let pool = match &settings.pool {
         Some(pool) if check_only => Some(pool.check()?),
         Some(pool) => Some(pool.connect().await?),
@@ -80,6 +85,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let mut termination = Termination::listen()?;
     let mut reload =
         Reload::new(&settings, service.verifier.clone(), service.mandates.clone(), listen_options.tls.clone());
+    let console_options = listen_options.clone();
     let listening = match &settings.listen {
         Some(address) => Some(listen(&service, address, &addresses, listen_options, &settings).await?),
         None => None,
@@ -92,6 +98,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             eprint_line("nuncio: warning: other machines can read the metrics, which no password protects");
         }
     }
+    let _console = match &settings.console {
+        Some(address) => {
+            let served = console_port::serve(address, &console_addresses, &service.server, console_options, &settings);
+            Some(served.await?)
+        }
+        None => None,
+    };
     if let Some(journal) = &settings.journal {
         journal.print_restored(&service.server);
     }

@@ -47,6 +47,10 @@ pub(crate) struct Options {
     /// Address to serve /metrics (for Prometheus), /healthz and /readyz on [default: none]
     #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
     pub(super) metrics: Option<String>,
+    /// Address to serve the live page on, for browsers: it shows jobs, events and questions, answers and cancels. Its users log
+    /// in with a token [default: none]
+    #[arg(long, value_name = "ADDR", help_heading = "Endpoints")]
+    pub(super) console: Option<String>,
     /// Dialect of all sessions: spec for the specification's form, nuncio, python-1.1, typescript-2.0, go-1.1, java-1.0
     /// (also for F#), csharp-1.0 or ruby-1.0; auto recognises it from each client's hello. A client overrides it with
     /// ?dialect=NAME in its URL [default: auto]

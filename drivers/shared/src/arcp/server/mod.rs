@@ -1,7 +1,7 @@
 //! The server: the runtime machine, its agents, and the connections of its clients.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,20 +131,23 @@ impl<D: Driver> Server<D> {
 
     /// Serves a WebSocket whose upgrade is being done: `upgrading` resolves to its stream. It counts as a connection and
     /// has the deadline of the hello from now on. `certificate` is the one that the client has presented, if any, and
-    /// `request` what [`ServerOptions::upgrade`] has returned: it may ask for a dialect, and may have come by a proxy.
+    /// `request` what [`ServerOptions::upgrade`] has returned: it may ask for a dialect, and may have come by a proxy. For
+    /// `peer`, the address of the client, the limits of an address hold.
     pub fn accept_upgrading<U>(
         &self,
         upgrading: U,
         via: Via,
         certificate: Option<PeerCertificate>,
         request: Option<Request>,
+        peer: Option<SocketAddr>,
     ) -> Connection
     where
         U: Future<Output = io::Result<Stream>> + Send + 'static,
     {
         let link = Link::server_upgraded(self.inner.hub.link_options());
         let opening = async move { Ok(Opened { stream: upgrading.await?, certificate, request }) };
-        attach(&self.inner.hub, opening, link, via.into(), &Peer::Stream("upgraded request"))
+        let peer = peer.map_or(Peer::Stream("upgraded request"), Peer::Socket);
+        attach(&self.inner.hub, opening, link, via.into(), &peer)
     }
 
     /// Serves a stream of newline-delimited frames, the framing of stdio (§4).

@@ -1,0 +1,188 @@
+//! The pure part of the script, in the browser: frames and times in, frames and events out.
+
+use serde_json::{Value, json};
+
+use super::{Browser, Site};
+
+/// Runs a script that has the module as `m`, and `start(now)`, which returns a session that has been welcomed, with `does`:
+/// what it did since the last call, in short.
+fn run(script: &str) -> Value {
+    let site = Site::start(&[]);
+    let browser = Browser::start(800, 600);
+    browser.open(&site.console);
+    browser.run(&format!(
+        "return import('/console.js').then((m) => {{
+            const short = ({{ do: what, ...rest }}) => {{
+                if (what === 'send') {{
+                    const {{ type, payload }} = JSON.parse(rest.text);
+                    return type === 'session.hello' ? `hello ${{payload.resume?.last_event_seq ?? 'anew'}}` :
+                        type === 'session.ack' ? `ack ${{payload.last_processed_seq}}` : type;
+                }}
+                if (what === 'event') return `event ${{rest.payload.n}}`;
+                if (what === 'state') return `is ${{rest.state}}`;
+                if (what === 'reply' || what === 'refused') return `${{what}} ${{rest.request.payload.n}}`;
+                return what;
+            }};
+            const open = () => {{
+                const session = new m.Session('token', () => 0.5);
+                let next = 0;
+                return Object.assign(session, {{
+                    does: () => session.take().map(short),
+                    sent: () => session.take().filter((out) => out.do === 'send').map((out) => JSON.parse(out.text)),
+                    says: (now, type, payload, rest = {{}}) =>
+                        session.frame(now, JSON.stringify({{ arcp: '1.1', id: `f${{next++}}`, type, payload, ...rest }})),
+                    event: (now, n) => session.says(now, 'job.event', {{ n }}, {{ event_seq: n, job_id: 'job_1' }}),
+                    welcome: (now, id = 'sess_1') => session.says(now, 'session.welcome', {{ session_id: id, resume_token: 'rt',
+                        heartbeat_interval_sec: 10, capabilities: {{ features: ['heartbeat', 'ack', 'list_jobs'] }} }}),
+                }});
+            }};
+            const start = (now) => {{
+                const session = open();
+                session.start(now); session.opened(now); session.welcome(now); session.take();
+                return session;
+            }};
+            {script}
+        }})"
+    ))
+}
+
+#[test]
+fn a_lost_connection_is_resumed_where_it_was() {
+    let told = run("const s = start(0);
+        s.event(1, 1); s.event(2, 2);
+        const before = s.does();
+        s.lost(3, 1006);
+        const lost = s.does();
+        s.timeout(s.deadline()); s.opened(1000); s.welcome(1001);
+        s.event(1002, 2); s.event(1003, 3);
+        return [before, lost, s.does(), s.last]");
+    let expected = json!([
+        ["event 1", "event 2"],
+        ["close", "is waiting"],
+        ["is connecting", "connect", "is greeting", "hello 2", "is live", "welcome", "event 3"],
+        3
+    ]);
+    assert_eq!(told, expected, "an event that is sent again is taken once");
+}
+
+#[test]
+fn missing_events_are_asked_for_once() {
+    let told = run("const s = start(0);
+        s.event(1, 1); s.event(2, 4);
+        const gap = s.does();
+        s.timeout(s.deadline()); s.opened(10); s.welcome(11); s.event(12, 4);
+        return [gap, s.does(), s.facts.lost]");
+    let expected = json!([
+        ["event 1", "close", "is waiting"],
+        ["is connecting", "connect", "is greeting", "hello 1", "is live", "welcome", "event 4"],
+        2
+    ]);
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_session_that_is_gone_is_opened_anew() {
+    let told = run("const s = start(0);
+        s.event(1, 1); s.does(); s.lost(2, 1006); s.timeout(s.deadline()); s.opened(500);
+        s.says(501, 'session.error', { code: 'RESUME_WINDOW_EXPIRED', message: 'gone' });
+        s.timeout(s.deadline()); s.opened(600); s.welcome(601, 'sess_2'); s.event(602, 1);
+        return [s.does(), s.facts.sessions]");
+    let expected = json!([
+        [
+            "close",
+            "is waiting",
+            "is connecting",
+            "connect",
+            "is greeting",
+            "hello 1",
+            "close",
+            "is waiting",
+            "is connecting",
+            "connect",
+            "is greeting",
+            "hello anew",
+            "is live",
+            "welcome",
+            "event 1"
+        ],
+        2
+    ]);
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn who_may_not_go_on_is_over() {
+    let told = run("const ends = [
+            (s) => s.lost(1, 4409),
+            (s) => { s.lost(1, 1006); s.timeout(s.deadline()); s.opened(500);
+                s.says(501, 'session.error', { code: 'UNAUTHENTICATED', message: 'no' }); },
+            (s) => s.end(1),
+        ];
+        return ends.map((end) => { const s = start(0); end(s); s.lost(900, 1006); return [s.state, s.deadline() === Infinity, s.does().at(-1)]; })");
+    assert_eq!(told, json!([["over", true, "is over"], ["over", true, "is over"], ["over", true, "is over"]]));
+}
+
+#[test]
+fn events_are_acknowledged_after_32_or_a_quarter_of_a_second() {
+    let told = run("const s = start(0);
+        for (let n = 1; n <= 33; n++) s.event(n, n);
+        const many = s.does().filter((out) => out.startsWith('ack'));
+        s.timeout(s.deadline());
+        return [many, s.does()]");
+    assert_eq!(told, json!([["ack 32"], ["ack 33"]]));
+}
+
+#[test]
+fn silence_is_noticed_and_pings_are_answered() {
+    let told = run("const s = start(0);
+        s.says(1000, 'session.ping', { nonce: 'n1' });
+        const pong = s.sent()[0];
+        s.timeout(11_000);
+        const ping = s.does();
+        s.says(11_050, 'session.pong', { ping_nonce: 'other' });
+        while (s.state === 'live') s.timeout(s.deadline());
+        return [pong.type, pong.payload.ping_nonce, ping, s.does().filter((out) => out !== 'session.ping')]");
+    assert_eq!(told, json!(["session.pong", "n1", ["session.ping"], ["close", "is waiting"]]));
+}
+
+#[test]
+fn requests_are_repeated_after_a_resume_and_answered_by_name_or_in_order() {
+    let told = run("const s = start(0);
+        for (const n of [1, 2, 3]) s.request(1, 'session.list_jobs', { n });
+        const [first] = s.sent();
+        s.says(2, 'session.jobs', { request_id: first.id });
+        s.lost(3, 1006); s.timeout(s.deadline()); s.opened(500); s.welcome(501);
+        const again = s.take().filter((out) => out.do === 'send').map((out) => JSON.parse(out.text)).slice(1);
+        s.says(502, 'session.jobs', { request_id: first.id });
+        s.says(503, 'session.error', { code: 'HEARTBEAT_LOST', message: 'of the session' });
+        s.says(504, 'session.error', { code: 'INVALID_REQUEST', message: 'no' });
+        s.says(505, 'session.jobs', { request_id: again[1].id });
+        return [again.map((frame) => frame.payload.n), again.some((frame) => frame.id === first.id), s.does()]");
+    assert_eq!(told, json!([[2, 3], false, ["refused 2", "reply 3"]]));
+}
+
+#[test]
+fn texts_are_cut_between_characters_and_shown_without_effects() {
+    let told = run(
+        r#"return [m.visible("a\u202eb\u0000c\n\td\ud800e\u{e0041}\u200e\u00ad"), m.cut("ab\u{1f600}c", 3, 9), m.cut("1\n2\n3\n4", 99, 2),
+        m.cut("whole", 9, 9), m.duration(59_999), m.duration(3_600_000 * 26), m.duration(-1), m.shown("x"), m.shown({ a: [1] })]"#,
+    );
+    let expected = json!([
+        "a\u{27e8}U+202E\u{27e9}b\u{2400}c\n\td\u{27e8}U+D800\u{27e9}e\u{27e8}U+E0041\u{27e9}\u{27e8}U+200E\u{27e9}\u{27e8}U+00AD\u{27e9}",
+        {"text": "ab", "cut": true},
+        {"text": "1\n2", "cut": true},
+        {"text": "whole", "cut": false},
+        "59 s", "1 d 2 h", "0 s", "x", "{\"a\":[1]}"
+    ]);
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn rows_are_a_tree_with_the_newest_live_jobs_first() {
+    let told = run("const job = (id, created, status, parent = null) => [id, { id, created, status, parent, agent: id }];
+        const jobs = new Map([job('a', 1, 'running'), job('b', 2, 'success'), job('c', 3, 'running', 'a'), job('d', 4, 'running'),
+            job('e', 5, 'error', 'b'), job('x', 6, 'running', 'y'), job('y', 7, 'running', 'x')]);
+        const rows = (options) => m.tree(jobs, options).map(({ job, level }) => `${job.id}${level}`).join(' ');
+        return [rows({}), rows({ closed: new Set(['a']) }), rows({ filter: 'live' }), rows({ filter: 'failed' }), rows({ find: 'C' })]");
+    assert_eq!(told, json!(["d1 a1 c2 b1 e2", "d1 a1 b1 e2", "d1 a1 c2", "e1", "c1"]));
+}
