@@ -1,13 +1,19 @@
 //! Ours: what was acknowledged survives a restart of the runtime.
 
-use nuncio_core::arcp::{ConnId, Event, JobResult, Journaling, Record};
+use nuncio_core::arcp::{Config, ConnId, Event, JobResult, Journaling, Record};
 use nuncio_tests::world::{Frame, Job, OnSubmit, SECOND, World, json_text};
 use serde_json::{Value, json};
 
 pub(crate) fn world() -> World {
+    world_with(|_| {})
+}
+
+/// As [`world`], with some settings changed.
+pub(crate) fn world_with(change: impl FnOnce(&mut Config)) -> World {
     World::with(|config| {
         config.journal = Journaling::Kept;
         config.provisioner = true;
+        change(config);
     })
 }
 

@@ -1,14 +1,19 @@
 //! Ours: jobs that were accepted go on after a restart, as their agents say.
 
-use nuncio_core::arcp::{AgentSpec, Chunk, ConnId, Event, OnRestart, Record};
+use nuncio_core::arcp::{AgentSpec, Chunk, Config, ConnId, Event, OnRestart, Record};
 use nuncio_tests::world::{Frame, Job, SECOND, World};
 use serde_json::{Value, json};
 
-use crate::durability::world;
+use crate::durability::{world, world_with};
 
 /// A world with the agents `again`, which is run again, and `again-one`, which has one slot.
 pub(crate) fn rerunning() -> World {
-    let mut w = world();
+    rerunning_with(|_| {})
+}
+
+/// As [`rerunning`], with some settings changed.
+pub(crate) fn rerunning_with(change: impl FnOnce(&mut Config)) -> World {
+    let mut w = world_with(change);
     w.offer(AgentSpec { on_restart: OnRestart::Rerun, ..AgentSpec::new("again") });
     w.offer(AgentSpec { on_restart: OnRestart::Rerun, max_concurrent: Some(1), ..AgentSpec::new("again-one") });
     w

@@ -50,6 +50,7 @@ mod s9_5_expiry;
 mod s9_6_budgets;
 mod s9_6_reservations;
 mod s9_8_credentials;
+mod s_approvals;
 mod s_clock;
 mod s_compat;
 mod s_dialects;

@@ -3,7 +3,7 @@
 use super::{has_test, read, rust_files};
 
 /// Fields that are not limits, such as names, choices and policies.
-const NO_LIMITS: [&str; 39] = [
+const NO_LIMITS: [&str; 40] = [
     "dispatch",
     "resign",
     "records",
@@ -20,6 +20,7 @@ const NO_LIMITS: [&str; 39] = [
     "policy",
     "operators",
     "approvers",
+    "ask_first",
     "resume_by_token",
     "models_without_lease",
     "auto_ack",
@@ -45,7 +46,7 @@ const NO_LIMITS: [&str; 39] = [
     "key_id",
 ];
 
-const RUNTIME: [(&str, &str); 72] = [
+const RUNTIME: [(&str, &str); 73] = [
     ("replay_timeout", "ours_a_failed_read_refuses_the_resume_and_keeps_the_session"),
     ("replays", "ours_replays_are_limited"),
     ("store_window", "ours_agents_wait_for_a_slow_journal"),
@@ -57,6 +58,7 @@ const RUNTIME: [(&str, &str); 72] = [
     ("cancel_grace", "s7_4_the_grace_period_ends"),
     ("expiry_grace", "s9_5_without_an_attempt_the_job_ends_after_the_grace"),
     ("linger", "s6_7_the_closed_frame_waits_for_the_queue_but_not_for_ever"),
+    ("approval_timeout", "ours_an_operation_that_is_not_approved_in_time_is_denied"),
     ("stall_timeout", "s6_4_a_peer_that_never_reads_is_closed_after_the_stall_timeout"),
     ("frame_bytes", "s5_a_frame_beyond_the_limit_closes_with_1009"),
     ("stdio_frame_bytes", "s5_an_event_that_would_not_fit_is_refused"),

@@ -1,5 +1,6 @@
 use super::{client, server};
 
+mod approvals;
 mod chaos;
 mod clock;
 mod connecting;

@@ -227,6 +227,7 @@ impl Sim {
             Ok(_) | Err(Denied::Fault(_)) => Ok(()),
             Err(Denied::Blocked) => Err(Refused::Blocked),
             Err(Denied::NotRunning) => Err(Refused::NotRunning),
+            Err(denied @ Denied::NeedsApproval(_)) => panic!("the simulated runtime marks no operation: {denied}"),
         };
         if !self.carried_out(job, &carried) {
             return;
@@ -253,7 +254,7 @@ impl Sim {
                 }
                 self.model.append(id, Entry::Refused { call: delegate_id, code: code.to_owned() });
             }
-            Err(Denied::Blocked | Denied::NotRunning) => {}
+            Err(Denied::Blocked | Denied::NotRunning | Denied::NeedsApproval(_)) => {}
         }
     }
 

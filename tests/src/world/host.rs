@@ -12,6 +12,9 @@ use super::{Job, World};
 
 pub(super) const TOKENS: [(&str, &str); 3] = [("tok-alice", "alice"), ("tok-alice2", "alice"), ("tok-bob", "bob")];
 
+/// What stands for the code of an operation that people have to approve first.
+pub const NEEDS_APPROVAL: &str = "(needs approval)";
+
 /// How [`Event::Authenticate`] is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnAuthenticate {
@@ -160,6 +163,14 @@ impl World {
         code_of(answer)
     }
 
+    /// Authorizes an operation and asks people if they have to approve it; the error is the code of the refusal.
+    pub fn approve(&mut self, job: &Job, namespace: &str, target: &str) -> Result<Option<QuestionId>, &'static str> {
+        let operation = Operation::new(namespace, target).map_err(|_| "PERMISSION_DENIED")?;
+        let answer = self.runtime.approve(self.now, job.key, &operation);
+        self.pump();
+        code_of(answer)
+    }
+
     /// Reserves an amount; the error is the code of the refusal.
     pub fn reserve(&mut self, job: &Job, amount: &str, currency: &str) -> Result<ReservationId, &'static str> {
         let amount = Amount::from_json_number(amount).map_err(|_| "INVALID_REQUEST")?;
@@ -272,11 +283,7 @@ impl World {
         };
         let answer = self.runtime.delegate(self.now, job.key, &request);
         self.pump();
-        match answer {
-            Ok(child) => Ok(child),
-            Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
-            Err(other) => panic!("{other}"),
-        }
+        code_of(answer)
     }
 
     /// Rotates a credential; only `principal` may read the new value.
@@ -300,11 +307,12 @@ impl World {
     }
 }
 
-/// The code of a refusal.
+/// The code of a refusal, or [`NEEDS_APPROVAL`].
 fn code_of<T>(answer: Result<T, Denied>) -> Result<T, &'static str> {
     match answer {
         Ok(answer) => Ok(answer),
         Err(Denied::Fault(fault)) => Err(fault.code.as_str()),
+        Err(Denied::NeedsApproval(_)) => Err(NEEDS_APPROVAL),
         Err(other) => panic!("{other}"),
     }
 }

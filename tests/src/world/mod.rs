@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 pub(crate) use check::Checker;
 pub use client::{ACCEPTED_REPLAY, FEATURES};
 pub use frame::Frame;
-pub use host::{OnAuthenticate, OnSubmit, json_text};
+pub use host::{NEEDS_APPROVAL, OnAuthenticate, OnSubmit, json_text};
 pub use journal::OnReplay;
 pub(crate) use journal::in_range;
 pub(crate) use shape::is_id;

@@ -4,13 +4,15 @@
 //! ask --> x-vendor.nuncio.question --> question_answer.rs, expire_questions --> x-vendor.nuncio.answered, Event::Answered
 //! ```
 
+use alloc::boxed::Box;
+
 use super::Runtime;
 use super::append::event_len;
 use super::event::Event;
 use super::host::{JobKey, QuestionId, Refused};
 use super::jobs::job::Job;
 use super::jobs::questions::state::QuestionState;
-use super::jobs::questions::{Asked, Place};
+use super::jobs::questions::{Asked, Place, Questions};
 use super::record::QuestionFact;
 use crate::arcp::wire::body::Body;
 use crate::arcp::wire::error::Fault;
@@ -62,28 +64,39 @@ impl Runtime {
                     }
                     Ok(QuestionId(number))
                 }
-                Place::New(replaced) => {
-                    this.question_room(job, question)?;
-                    let (number, now) = (this.jobs.get(job).map_or(1, |of| of.questions().next()), this.clock.now());
-                    // A deadline that cannot be written never passes.
-                    let until = question.time_limit().map(|limit| now.plus(limit));
-                    let until = until.filter(|until| *until <= Time::LATEST_WRITTEN);
-                    let expires_at = until.map(|until| this.clock.offset().wall(until).min(Time::LATEST_WRITTEN));
-                    let body = Body::question(question, number, expires_at);
-                    this.room(job, 2, body.json().len() + 64)?;
-                    if let Some(replaced) = replaced {
-                        this.settle_question(job, replaced, QuestionState::withdraw, Outcome::Withdrawn);
-                    }
-                    let asked = Asked::new(name.clone(), digest, run, until, body.json());
-                    this.jobs.add_question(job, (number, asked), named, &mut this.timers);
-                    this.append_question(job, &body, QuestionFact::Asked { name, until });
-                    Ok(QuestionId(number))
-                }
+                Place::New(replaced) => this.pose(job, question, name, replaced),
             }
         })
     }
 
-    fn check_question(&self, question: &Question) -> Result<(), Refused> {
+    /// Asks a question that was not asked before under its name, in place of the one of that number.
+    pub(super) fn pose(
+        &mut self,
+        job: JobKey,
+        question: &Question,
+        name: Box<str>,
+        replaced: Option<u64>,
+    ) -> Result<QuestionId, Refused> {
+        self.question_room(job, question)?;
+        let Some(of) = self.jobs.get(job) else { return Err(Refused::Stale) };
+        let (number, run, now) = (of.questions().next(), of.restarts(), self.clock.now());
+        // A deadline that cannot be written never passes.
+        let until = question.time_limit().map(|limit| now.plus(limit));
+        let until = until.filter(|until| *until <= Time::LATEST_WRITTEN);
+        let expires_at = until.map(|until| self.clock.offset().wall(until).min(Time::LATEST_WRITTEN));
+        let body = Body::question(question, number, expires_at);
+        self.room(job, 2, body.json().len() + 64)?;
+        if let Some(replaced) = replaced {
+            self.settle_question(job, replaced, QuestionState::withdraw, Outcome::Withdrawn);
+        }
+        let named = !Questions::is_place(&name);
+        let asked = Asked::new(name.clone(), question.digest(), run, until, body.json());
+        self.jobs.add_question(job, (number, asked), named, &mut self.timers);
+        self.append_question(job, &body, QuestionFact::Asked { name, until });
+        Ok(QuestionId(number))
+    }
+
+    pub(super) fn check_question(&self, question: &Question) -> Result<(), Refused> {
         let max = self.config.limits.question_bytes;
         if question.bytes() > max {
             return Err(Refused::Limit { limit: "question_bytes", max: max as u64 });

@@ -10,18 +10,24 @@ use crate::time::Time;
 
 impl Runtime {
     /// Checks whether a running job may perform an operation now: first its expiry, then the patterns, then the budget
-    /// (§9.3).
+    /// (§9.3), and then what people have decided, if the operation needs their [approval](Runtime::approve).
     ///
     /// Errors: [`Denied::Fault`] with `LEASE_EXPIRED`, `PERMISSION_DENIED` or `BUDGET_EXHAUSTED`;
-    /// [`Denied::NotRunning`]. After `LEASE_EXPIRED` the job can only end with that error (§9.5).
+    /// [`Denied::NotRunning`]; [`Denied::NeedsApproval`] if people have not decided yet. After `LEASE_EXPIRED` the job can
+    /// only end with that error (§9.5).
     pub fn authorize(&mut self, now: Time, job: JobKey, operation: &Operation) -> Result<(), Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
-            this.check_operation(job, operation).map_err(Denied::Fault)
+            this.check_operation(job, operation)
         })
     }
 
-    pub(super) fn check_operation(&mut self, id: JobKey, operation: &Operation) -> Result<(), Fault> {
+    pub(super) fn check_operation(&mut self, id: JobKey, operation: &Operation) -> Result<(), Denied> {
+        self.check_lease(id, operation)?;
+        self.check_approval(id, operation)
+    }
+
+    fn check_lease(&mut self, id: JobKey, operation: &Operation) -> Result<(), Fault> {
         let now = self.clock.now();
         let Some(job) = self.jobs.get_mut(id) else { return Ok(()) };
         if job.is_lease_over(now) {
@@ -57,10 +63,10 @@ impl Runtime {
     }
 
     /// Returns whether a parent may delegate to this agent. The patterns are matched with the bare name.
-    pub(super) fn may_delegate(&mut self, parent: JobKey, agent: &str) -> Result<(), Fault> {
+    pub(super) fn may_delegate(&mut self, parent: JobKey, agent: &str) -> Result<(), Denied> {
         match Operation::new(Namespace::AgentDelegate.as_str(), agent) {
             Ok(operation) => self.check_operation(parent, &operation),
-            Err(error) => Err(Fault::new(ErrorCode::PermissionDenied, error.to_string())),
+            Err(error) => Err(Denied::Fault(Fault::new(ErrorCode::PermissionDenied, error.to_string()))),
         }
     }
 

@@ -9,6 +9,7 @@ use core::time::Duration;
 use crate::arcp::runtime::policy::{Policy, SamePrincipal};
 use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::feature::Features;
+use crate::lease::Lease;
 
 /// The settings of a [`Runtime`](crate::arcp::Runtime): what it offers, its intervals, its limits and its policy.
 ///
@@ -46,6 +47,11 @@ pub struct Config {
     pub operators: BTreeSet<String>,
     /// Principals that may list and watch every job and answer its questions (ours). Default: none.
     pub approvers: BTreeSet<String>,
+    /// The operations that people have to approve before a job does them (ours), as the patterns of a lease. What they
+    /// match needs the lease of the job as well. A budget among them has no effect. Default: none.
+    pub ask_first: Lease,
+    /// How long people have to approve an operation (ours). Default: 1 hour.
+    pub approval_timeout: Duration,
     /// Whether a `session.resume` without `auth` is accepted: the resume token then proves the principal. Default: no.
     pub resume_by_token: bool,
     /// What the host stores beyond the life of the process. Default: [`Journaling::Off`].
@@ -279,6 +285,8 @@ impl Default for Config {
             policy: Arc::new(SamePrincipal),
             operators: BTreeSet::new(),
             approvers: BTreeSet::new(),
+            ask_first: Lease::default(),
+            approval_timeout: Duration::from_hours(1),
             resume_by_token: false,
             journal: Journaling::Off,
             models_without_lease: false,

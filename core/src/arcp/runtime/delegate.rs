@@ -1,11 +1,11 @@
 //! Delegation: a job creates a child job with a part of its lease (§10).
 
 use alloc::borrow::{Cow, ToOwned};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::Runtime;
-use super::host::{Delegate, Denied, JobKey, Refused};
+use super::host::{Delegate, Denied, JobKey};
 use super::jobs::job::Job;
 use super::sessions::session::Session;
 use super::submit::Proposal;
@@ -27,10 +27,18 @@ impl Runtime {
     /// [`Event::Submitted`](crate::arcp::Event::Submitted); [`Event::Ended`](crate::arcp::Event::Ended) says how it
     /// ended.
     ///
-    /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`].
+    /// Errors: [`Denied::Fault`] (the job goes on), [`Denied::Blocked`], [`Denied::NotRunning`], and
+    /// [`Denied::NeedsApproval`], before anything is emitted.
     pub fn delegate(&mut self, now: Time, job: JobKey, request: &Delegate<'_>) -> Result<JobKey, Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
+            // Nothing is emitted before people have decided.
+            if !this.config.ask_first.is_empty()
+                && let Err(denied @ Denied::NeedsApproval(_)) =
+                    this.may_delegate(job, validate::split_agent(&request.agent).0)
+            {
+                return Err(denied);
+            }
             let delegate_id: Cow<'_, str> = match &request.delegate_id {
                 Some(id) => Cow::Borrowed(id),
                 None => {
@@ -53,12 +61,7 @@ impl Runtime {
                 .raw("lease_request", request.lease_request)
                 .raw("lease_constraints", request.lease_constraints)
                 .close();
-            match this.room(job, 2, body.len() + 4096) {
-                Ok(()) => {}
-                Err(Refused::Blocked) => return Err(Denied::Blocked),
-                Err(Refused::Limit { limit, max }) => return Err(Denied::Fault(Fault::limit(limit, max))),
-                Err(refused) => return Err(Denied::Fault(Fault::invalid(refused.to_string()))),
-            }
+            this.room(job, 2, body.len() + 4096)?;
             this.append(job, &Body::delegated(body), None);
             match this.propose_child(job, child, &delegate_id, lease, request) {
                 Ok(child) => {
@@ -113,7 +116,7 @@ impl Runtime {
             trace_id: Some(job.accepted().trace_id),
             extensions: extensions.as_deref(),
         };
-        self.may_delegate(parent, validate::split_agent(&request.agent).0)?;
+        self.may_delegate(parent, validate::split_agent(&request.agent).0).map_err(|denied| denied.fault())?;
         validate::negotiated(features, &request.agent, proposal.lease.as_ref().ok(), expires_at)?;
         self.can_store()?;
         let child = self.propose(proposal)?;

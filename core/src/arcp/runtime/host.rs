@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::convert::Infallible;
 
@@ -13,7 +13,7 @@ use crate::arcp::wire::credential::Credential;
 use crate::arcp::wire::error::{ErrorCode, Fault};
 use crate::arcp::wire::ids::{JobUlid, SessionUlid};
 use crate::budget::Amounts;
-use crate::lease::Lease;
+use crate::lease::{Lease, Operation};
 use crate::time::Time;
 use crate::trace::TraceId;
 
@@ -104,6 +104,9 @@ pub enum Denied {
     /// The job has ended, or does not run yet.
     #[error("the job is not running")]
     NotRunning,
+    /// People have to approve this operation first: [`Runtime::approve`](crate::arcp::Runtime::approve) asks them.
+    #[error("{} {:?} has to be approved by people first", .0.namespace(), .0.target())]
+    NeedsApproval(Box<Operation>),
 }
 
 impl Denied {
@@ -113,6 +116,21 @@ impl Denied {
             Denied::Fault(fault) => fault.clone(),
             Denied::Blocked => Fault::new(ErrorCode::InternalError, "the job's event log is full of unsent events"),
             Denied::NotRunning => Fault::new(ErrorCode::Cancelled, "the job is not running"),
+            Denied::NeedsApproval(_) => Fault::new(ErrorCode::PermissionDenied, self.to_string()),
+        }
+    }
+}
+
+/// The event of an operation or a delegation cannot be appended.
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Denied {
+        match refused {
+            Refused::Blocked => Denied::Blocked,
+            Refused::Stale | Refused::Terminal | Refused::NotRunning => Denied::NotRunning,
+            Refused::Limit { limit, max } => Denied::Fault(Fault::limit(limit, max)),
+            Refused::NotNegotiated(_) | Refused::TooLarge { .. } | Refused::Invalid(_) => {
+                Denied::Fault(Fault::invalid(refused.to_string()))
+            }
         }
     }
 }

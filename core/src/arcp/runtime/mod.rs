@@ -4,7 +4,7 @@
 //! ```text
 //!  handle_frame     dispatch.rs   hello.rs resume.rs | submit.rs retry.rs | cancel.rs | question_answer.rs | list.rs ...
 //!  handle_timeout   timeout.rs                |
-//!  host commands    answer.rs emit.rs result.rs delegate.rs authorize.rs ask.rs rotate.rs revoke.rs replay.rs
+//!  host commands    answer.rs emit.rs result.rs delegate.rs authorize.rs approve.rs ask.rs rotate.rs revoke.rs replay.rs
 //!                                             |
 //!  components       Conns  Sessions  Jobs  Agents  Idempotency  Credentials  Durability  Replays
 //!                                             |
@@ -22,6 +22,7 @@ mod ack;
 mod agents;
 mod answer;
 mod append;
+mod approve;
 mod ask;
 mod authorize;
 mod cancel;

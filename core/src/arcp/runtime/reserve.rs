@@ -54,7 +54,7 @@ impl Runtime {
     ) -> Result<ReservationId, Denied> {
         self.input(now, |this| {
             this.running(job).map_err(|_| Denied::NotRunning)?;
-            this.check_operation(job, operation).map_err(Denied::Fault)?;
+            this.check_operation(job, operation)?;
             this.reserve_amount(job, currency, amount)
         })
     }

@@ -157,7 +157,7 @@ impl Runtime {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let (name, pinned) = validate::split_agent(proposal.agent);
         if let Some(parent) = proposal.parent {
-            self.may_delegate(parent, name)?;
+            self.may_delegate(parent, name).map_err(|denied| denied.fault())?;
         }
         let version = self.agents.resolve(name, pinned)?;
         let lease = core::mem::replace(&mut proposal.lease, Ok(Lease::default()))?;

@@ -48,6 +48,7 @@ demo-agents = true
 compat = "python-1.1"
 drain = "1m"
 kill-grace = "250ms"
+ask = ["tool.call=payments.*", "agent.delegate=*"]
 
 [security]
 operator = ["bob"]
@@ -94,6 +95,8 @@ fn check_prints_what_would_be_served() {
     at once  2 of report
     restart  fail for pretty
     restart  rerun for report
+    ask      tool.call=payments.*
+    ask      agent.delegate=*
     limit    frame-bytes = 64.0 KiB
     limit    jobs-per-session = 8
     limit    resume-window = 1h 30m
@@ -119,7 +122,7 @@ fn flags_take_precedence_over_the_file() {
 #[test]
 fn an_error_in_the_file_is_reported_with_its_position() {
     let unknown = File::new("unknown", "listen = \"127.0.0.1:0\"\nlissen = 1\n");
-    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `behind-proxy`, `watch`, `metrics`, `console`, `stdio`, `demo-agents`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `pool`, `security`, `limits`, `agents`; see nuncio serve --help"##);
+    insta::assert_snapshot!(unknown.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 1: unknown field `lissen`, expected one of `listen`, `path`, `behind-proxy`, `watch`, `metrics`, `console`, `stdio`, `demo-agents`, `ask`, `compat`, `drain`, `kill-grace`, `journal`, `sync`, `retain`, `journal-max`, `pool`, `security`, `limits`, `agents`; see nuncio serve --help"##);
     let syntax = File::new("syntax", "[limits]\njobs = = 1\n");
     insta::assert_snapshot!(syntax.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 8: extra `=`, expected nothing; see nuncio serve --help"##);
     let span = File::new("span", "drain = \"10 parsecs\"\n");
@@ -157,6 +160,8 @@ fn an_invalid_configuration_is_reported_with_what_to_do() {
     "##);
     let again = File::new("again", "[agents.a]\ncommand = \"sh\"\nrestart = \"again\"\n");
     insta::assert_snapshot!(again.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 3, column 11: unknown variant `again`, expected `fail` or `rerun`; see nuncio serve --help"##);
+    let ask = File::new("ask", "ask = [\"tool=x\"]\n");
+    insta::assert_snapshot!(ask.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 7: "tool" is not a namespace of operations, such as tool.call, fs.write, net.fetch, model.use or agent.delegate; see nuncio serve --help"##);
     let name = File::new("name", "[agents.\"@1\"]\ncommand = \"sh\"\n");
     insta::assert_snapshot!(name.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 1, column 9: "@1" is not an agent; write NAME or NAME@VERSION; see nuncio serve --help"##);
     let missing = run(&["serve", "--config", "/no/such/file.toml"]);
@@ -181,6 +186,10 @@ fn invalid_flags_are_invalid_usage() {
         &["--demo-agents", "--restart", "nobody=rerun"],
         &["--demo-agents", "--max-concurrent", "nobody=1"],
         &["--demo-agents", "--heartbeat-interval", "10ms"],
+        &["--demo-agents", "--ask", "tool.call"],
+        &["--demo-agents", "--ask", "tools=x"],
+        &["--demo-agents", "--ask", "cost.budget=USD:1.00"],
+        &["--demo-agents", "--ask", "fs.write=etc"],
         &["--demo-agents", "--connections", "0"],
     ] {
         let output = run(&[&["serve", "--check"][..], flags].concat());

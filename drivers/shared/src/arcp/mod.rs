@@ -9,7 +9,7 @@ pub(crate) mod value;
 
 pub use agent::{
     Agent, Artifact, Child, ChildError, ChildOutcome, Delegation, Failure, IntoNumber, IntoOutput, JobContext, Level,
-    Log, Metric, OrFail, Output, Posed, Progress, Reservation, ResultWriter, Status, ToolCall,
+    Log, Metric, OrFail, Output, Posed, PosedApproval, Progress, Reservation, ResultWriter, Status, ToolCall,
 };
 pub use client::{
     CallError, Chunks, Client, ClientBuildError, ClientBuilder, ClientError, Collected, ConnectError, Events, Follow,

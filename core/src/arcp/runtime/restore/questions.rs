@@ -10,8 +10,8 @@ use crate::arcp::runtime::jobs::questions::state::QuestionState;
 use crate::arcp::runtime::record::QuestionFact;
 use crate::arcp::wire::question::{Answer, Outcome, Question, Settled};
 
-/// The bytes of a name beyond those of a key: a mark, or the place of a question without a key.
-const MAX_PLACE: usize = 24;
+/// The bytes of a name beyond those of a key: a mark, the place of a question without a key, or the digest of an operation.
+const MAX_PLACE: usize = 72;
 
 /// The payload of a job event.
 #[derive(Deserialize)]

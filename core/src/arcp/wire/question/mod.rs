@@ -6,6 +6,7 @@
 //! ```
 
 mod answer;
+mod approval;
 mod schema;
 
 use alloc::borrow::{Cow, ToOwned};
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::answer::Answer;
 pub(crate) use self::answer::{Outcome, Settled};
+pub(crate) use self::approval::Decision;
 use self::schema::Schema;
 use crate::digest::{self, Digest};
 use crate::json::{Object, Text, on_one_line, present, strings, too_deep};

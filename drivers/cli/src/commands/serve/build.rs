@@ -37,6 +37,7 @@ impl Service {
         config.dialect = settings.compat.0;
         config.operators.extend(settings.security.operators().iter().cloned());
         config.approvers.extend(settings.security.approvers().iter().cloned());
+        config.ask_first = super::ask::lease(&settings.ask).map_err(ServeError::Ask)?;
         settings.limits.apply(&mut config)?;
         let max_line = config.limits.frame_bytes;
         let programs = find_programs(&settings.agents)?;

@@ -58,6 +58,9 @@ pub(super) fn print(service: &Service, settings: &Settings) {
     for (name, restart) in &settings.restart {
         line("restart", format!("{restart} for {name}"));
     }
+    for marked in &settings.ask {
+        line("ask", marked.to_string());
+    }
     for limit in settings.limits.given() {
         line("limit", limit);
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use nuncio_tokio::arcp::BuildError;
+use nuncio_tokio::arcp::{BuildError, LeaseError};
 
 use super::limits::LimitError;
 use super::security::SecurityError;
@@ -32,6 +32,8 @@ pub(super) enum ServeError {
     DifferentRestart(String),
     #[error("--{option} names {name:?}, which is not an agent of this server")]
     UnknownAgent { option: &'static str, name: String },
+    #[error("--ask: {0}")]
+    Ask(LeaseError),
     #[error("{0}")]
     Pool(String),
     #[error("the pool of workers is not reached: {0}; check that nats-server is running there and that --cap is right")]
@@ -82,6 +84,7 @@ impl ServeError {
             | ServeError::DifferentConcurrency(_)
             | ServeError::DifferentRestart(_)
             | ServeError::UnknownAgent { .. }
+            | ServeError::Ask(_)
             | ServeError::Pool(_)
             | ServeError::NoAgents
             | ServeError::Program { .. }

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::agent::{AgentName, Restart};
+use super::ask::Marked;
 use super::error::ServeError;
 use super::journal::SyncMode;
 use super::limits::Limits;
@@ -30,6 +31,7 @@ pub(super) struct File {
     pub(super) console: Option<String>,
     pub(super) stdio: bool,
     pub(super) demo_agents: bool,
+    pub(super) ask: Vec<Marked>,
     pub(super) compat: Option<Compat>,
     pub(super) drain: Option<HumanDuration>,
     pub(super) kill_grace: Option<HumanDuration>,

@@ -169,6 +169,9 @@ limits! {
     /// Time that the agent of a cancelled job has to end [default: 30s]
     #[arg(help_heading = "Timeouts")]
     cancel_grace: HumanDuration, "DURATION", |config, duration| assign(&mut config.cancel_grace, duration.get());
+    /// Time that people have to approve an operation of --ask; then it is denied [default: 1h]
+    #[arg(help_heading = "Timeouts")]
+    approval_timeout: HumanDuration, "DURATION", |config, duration| assign(&mut config.approval_timeout, duration.get());
     /// Time after which a connection that reads nothing is closed [default: 1m]
     #[arg(help_heading = "Timeouts")]
     stall_timeout: HumanDuration, "DURATION", |config, duration| positive(&mut config.stall_timeout, duration);

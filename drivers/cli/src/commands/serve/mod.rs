@@ -9,6 +9,7 @@
 //! [`exec`] runs programs as agents.
 
 mod agent;
+mod ask;
 mod build;
 mod check;
 mod console_port;

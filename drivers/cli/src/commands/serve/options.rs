@@ -9,6 +9,7 @@ use nuncio_tokio::arcp::{Dialect, UnknownDialect};
 use serde::Deserialize;
 
 use super::agent::{Concurrency, NamedCommand, NamedRestart};
+use super::ask::Marked;
 use super::journal::JournalOptions;
 use super::limits::Limits;
 use super::pool::PoolOptions;
@@ -72,6 +73,10 @@ pub(crate) struct Options {
     /// Repeat it for more agents
     #[arg(long = "pty", value_name = "NAME", help_heading = "Agents")]
     pub(super) pty: Vec<String>,
+    /// Ask people before an agent does what the pattern of a lease matches, as in 'tool.call=payments.*'. `nuncio questions`
+    /// and `nuncio answer` decide, as do the prompts of submit and tail. Repeat it for more
+    #[arg(long = "ask", value_name = "NAMESPACE=PATTERN", help_heading = "Agents")]
+    pub(super) ask: Vec<Marked>,
     /// Offer the built-in agents echo, slow, progress, chunks and fail, which --help describes
     #[arg(long, help_heading = "Agents")]
     pub(super) demo_agents: bool,

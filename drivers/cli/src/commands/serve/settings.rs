@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::agent::{AgentName, NamedCommand, Restart};
+use super::ask::Marked;
 use super::error::ServeError;
 use super::file::{Agent, File};
 use super::journal::{JournalOptions, JournalSetting};
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub(super) max_concurrent: BTreeMap<String, NonZeroU32>,
     pub(super) restart: BTreeMap<String, Restart>,
     pub(super) demo_agents: bool,
+    /// What people approve first.
+    pub(super) ask: Vec<Marked>,
     pub(super) compat: Compat,
     pub(super) drain: HumanDuration,
     pub(super) kill_grace: HumanDuration,
@@ -92,6 +95,7 @@ impl Settings {
             max_concurrent,
             restart,
             demo_agents: options.demo_agents || file.demo_agents,
+            ask: if options.ask.is_empty() { file.ask } else { options.ask },
             compat: options.compat.or(file.compat).unwrap_or_default(),
             drain: options.drain.or(file.drain).unwrap_or(DRAIN),
             kill_grace: options.kill_grace.or(file.kill_grace).unwrap_or(KILL_GRACE),

@@ -34,3 +34,62 @@ print("got", json.dumps(answers), flush=True)
     assert_eq!(answers, expected);
     assert_eq!(following.end().0, Some(0));
 }
+
+#[test]
+fn the_answer_to_authorize_comes_when_people_have_decided() {
+    let serving = python(
+        r#"hear()
+for target in ["payments.a", "payments.b", "payments.c", "search"]:
+    say(authorize={"cap": "tool.call", "target": target, "reserve": {"currency": "USD", "amount": 0.25}}, id=target)
+print("got", json.dumps(hear()), flush=True)
+say(authorize={"cap": "model.use", "target": "big/one"}, id="model")
+answers = {}
+for _ in range(4):
+    answer = hear()
+    answers[answer["id"]] = answer["authorize"]
+say(kind="metric", body={"name": "cost.pay", "value": 0.1, "unit": "USD"}, reservation=answers["payments.a"]["reservation"])
+say(result=answers)
+"#,
+        &["--ask", "tool.call=payments.*", "--ask", "model.use=big/*", "--approver", "bob", "--token", "u=bob"],
+    );
+    let lease = r#"{"tool.call":["payments.*","search"],"model.use":["**"],"cost.budget":["USD:1.00"]}"#;
+    let mut following = Following::start(&serving, &["--lease", lease]);
+    let accepted = following.until("accepted ");
+    let job = accepted.split(' ').nth(1).expect("the job's id");
+    let line = following.until("got ");
+    assert!(line.contains(r#""allowed": true, "target": "search""#), "the others wait, and this one does not: {line}");
+    let answers =
+        [("q1", "approve", "go on"), ("q2", "refuse", "too much"), ("q4", "approve", "yes"), ("q3", "refuse", "no")];
+    following.until("Approve model.use \"big/one\"");
+    for (question, value, note) in answers {
+        let answered = run(&["answer", job, question, value, "--note", note, "--url", &serving.url, "--token", "u"]);
+        assert_eq!(answered.status.code(), Some(0), "{}", stderr(&answered));
+    }
+    let (code, rest) = following.end();
+    assert_eq!(code, Some(0), "{rest}");
+    let result = run(&["tail", job, "--from", "0", "--json", "--url", &serving.url, "--token", "t"]);
+    let result = stdout(&result).lines().last().expect("a line").to_owned();
+    let result: serde_json::Value = serde_json::from_str(&result).expect("JSON");
+    let expected = serde_json::json!({
+        "payments.a": {"allowed": true, "target": "payments.a", "reservation": 2},
+        "payments.b": {"allowed": false, "code": "PERMISSION_DENIED",
+            "reason": "bob has refused tool.call \"payments.b\": too much"},
+        "payments.c": {"allowed": false, "code": "PERMISSION_DENIED",
+            "reason": "bob has refused tool.call \"payments.c\": no"},
+        "model": {"allowed": true, "target": "big/one"},
+    });
+    assert_eq!(result["result"], expected, "{result}");
+}
+
+#[test]
+fn an_operation_that_nobody_approves_in_time_is_denied() {
+    let serving = python(
+        r#"hear()
+say(authorize={"cap": "tool.call", "target": "payments.a"})
+say(result=hear()["authorize"]["reason"])
+"#,
+        &["--ask", "tool.call=payments.*", "--approval-timeout", "1ms"],
+    );
+    let output = submit(&serving, &["--lease", r#"{"tool.call":["payments.*"]}"#]);
+    assert_eq!(succeeded(&output), r#""tool.call \"payments.a\" was not approved in time""#);
+}

@@ -276,6 +276,9 @@ impl JobContext {
     /// Checks that the lease allows an operation now (§9.3). Call it directly before the operation, and act on the
     /// [`target`](Operation::target) that it returns: this is the text that was compared with the lease.
     ///
+    /// An operation that people have to approve first is answered with [`Denied::NeedsApproval`] until they have decided;
+    /// [`approve`](JobContext::approve) asks them and waits.
+    ///
     /// Report the fault of a [`Denied`] with [`tool_error`](JobContext::tool_error).
     pub fn authorize(&self, namespace: &str, target: &str) -> Result<Operation, Denied> {
         let operation = Operation::new(namespace, target).map_err(|error| denied(&error))?;
@@ -296,7 +299,7 @@ impl JobContext {
     }
 
     /// Delegates work to another agent of this runtime (§10). The child's lease is within this job's. The child goes on
-    /// if its handle is dropped.
+    /// if its handle is dropped. If people have to approve the delegation, this [waits](JobContext::approve) for them.
     pub async fn delegate(&self, delegation: &Delegation) -> Result<Child, Denied> {
         let (id, ended) = self.delegate_with(delegation, None).await?;
         Ok(Child::new(id, ended))
@@ -319,8 +322,14 @@ impl JobContext {
                 Ok((id, state.await_end(child)))
             })
         };
-        let (id, ended) = self.unblocked(attempt, |denied| matches!(denied, Denied::Blocked)).await?;
-        Ok((id.map(JobId::from), ended))
+        loop {
+            match self.unblocked(attempt, |denied| matches!(denied, Denied::Blocked)).await {
+                Ok((id, ended)) => return Ok((id.map(JobId::from), ended)),
+                // Refused or approved: this operation is not asked about again.
+                Err(Denied::NeedsApproval(operation)) => self.pose_approval(&operation).await?.decided().await?,
+                Err(denied) => return Err(denied),
+            }
+        }
     }
 
     /// Returns the value that the delegating job has attached to this one.
@@ -339,6 +348,19 @@ impl JobContext {
             })
         };
         self.unblocked(attempt, |refused| matches!(refused, Refused::Blocked)).await
+    }
+
+    /// Asks people to approve an operation. Returns a receiver of the answer, which is dropped when the job ends, or `None` if
+    /// the operation is allowed already.
+    pub(super) async fn approval(&self, operation: &Operation) -> Result<Option<oneshot::Receiver<Answer>>, Denied> {
+        self.job.breathe(self.hub.io()).await;
+        let attempt = || {
+            self.hub.run(|state, now| {
+                let asked = state.runtime.approve(now, self.job.key, operation)?;
+                Ok(asked.map(|number| self.job.await_answer(number)))
+            })
+        };
+        self.unblocked(attempt, |denied| matches!(denied, Denied::Blocked)).await
     }
 
     /// Rotates a credential of this job (§9.8.2): the owner receives the new value, and the old one is revoked.

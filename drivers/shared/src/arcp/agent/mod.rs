@@ -1,5 +1,6 @@
 //! Agents: the code that does the work of jobs.
 
+mod approve;
 mod ask;
 mod context;
 mod delegate;
@@ -14,6 +15,7 @@ pub(crate) mod span;
 mod work;
 mod writer;
 
+pub use approve::PosedApproval;
 pub use ask::Posed;
 pub use context::JobContext;
 pub use delegate::{Child, ChildError, ChildOutcome, Delegation};

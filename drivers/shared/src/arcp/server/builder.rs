@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use nuncio_core::arcp::{AgentSpec, Config, Journaling, OnRestart, Policy, Refused, Restored, Runtime};
+use nuncio_core::lease::Lease;
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
@@ -40,6 +41,7 @@ use crate::io::{Driver, descriptors, random};
 pub struct ServerBuilder<D: Driver> {
     config: Config,
     policy: Option<Arc<dyn Policy>>,
+    ask_first: Option<Lease>,
     registry: Registry,
     verifier: Option<BoxVerifier>,
     provisioner: Option<Arc<dyn DynProvisioner>>,
@@ -55,6 +57,7 @@ impl<D: Driver> Server<D> {
         ServerBuilder {
             config: Config::default(),
             policy: None,
+            ask_first: None,
             registry: Registry::default(),
             verifier: None,
             provisioner: None,
@@ -84,6 +87,32 @@ impl<D: Driver> ServerBuilder<D> {
     /// [`SamePrincipal`](crate::arcp::SamePrincipal) by default.
     pub fn policy(mut self, policy: impl Policy + 'static) -> ServerBuilder<D> {
         self.policy = Some(Arc::new(policy));
+        self
+    }
+
+    /// Sets the operations that people have to approve before an agent does them, as the patterns of a lease. What they
+    /// match is asked as a question of the job, and those who may answer its questions decide, within
+    /// `Config::approval_timeout`. Agents wait for them with [`JobContext::approve`]. Default: those of the configuration,
+    /// which are none by default.
+    ///
+    /// ```
+    /// use nuncio_smol::arcp::{Failure, JobContext, LeaseRequest, Namespace, Server};
+    /// use nuncio_smol::auth::StaticTokens;
+    ///
+    /// async fn pay(invoice: String, ctx: JobContext) -> Result<(), Failure> {
+    ///     ctx.approve("tool.call", "payments.send").await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = Server::builder()
+    ///     .verifier(StaticTokens::new().with("secret", "me@example.com"))
+    ///     .agent("pay", pay)
+    ///     .ask_first(LeaseRequest::new().allow(Namespace::ToolCall, "payments.*").build()?)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ask_first(mut self, operations: Lease) -> ServerBuilder<D> {
+        self.ask_first = Some(operations);
         self
     }
 
@@ -200,6 +229,9 @@ impl<D: Driver> ServerBuilder<D> {
         }
         if let Some(policy) = self.policy {
             config.policy = policy;
+        }
+        if let Some(operations) = self.ask_first {
+            config.ask_first = operations;
         }
         let mut journal = self.journal;
         let (clock, runtime, restored) = start(config, self.registry.specs().collect(), journal.as_deref_mut())?;

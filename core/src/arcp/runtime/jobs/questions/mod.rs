@@ -4,6 +4,10 @@ pub(crate) mod state;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
 
 use self::state::QuestionState;
 use crate::arcp::runtime::event::Timer;
@@ -11,6 +15,7 @@ use crate::arcp::runtime::host::JobKey;
 use crate::arcp::runtime::timers::{Deadline, Timers};
 use crate::arcp::wire::question::{Outcome, Question};
 use crate::digest::Digest;
+use crate::lease::Operation;
 use crate::time::Time;
 
 /// The bytes that a question holds besides its texts.
@@ -87,7 +92,8 @@ impl Questions {
         self.all.get(&number)
     }
 
-    /// Returns the name of a question that is asked now: its key, or its place among those without one.
+    /// Returns the name of a question that is asked now: its key, or its place among those without one. The questions that
+    /// ask for an approval are named by [`Questions::approval_name`].
     pub(crate) fn name(&self, question: &Question) -> Box<str> {
         match question.name() {
             Some(key) => alloc::format!("={key}").into(),
@@ -95,10 +101,33 @@ impl Questions {
         }
     }
 
+    /// Returns whether a name is the place of a question without a key.
+    pub(crate) fn is_place(name: &str) -> bool {
+        name.starts_with('#')
+    }
+
+    /// Returns the name of the question that asks for the approval of an operation. No key of an agent is equal to it.
+    pub(crate) fn approval_name(operation: &Operation) -> Box<str> {
+        let mut hasher = Sha256::new();
+        hasher.update(operation.namespace().as_str());
+        hasher.update([0]);
+        hasher.update(operation.target());
+        let mut name = String::from("!");
+        for byte in hasher.finalize() {
+            // Writing into a string cannot fail.
+            let _infallible = write!(name, "{byte:02x}");
+        }
+        name.into()
+    }
+
+    /// Returns the last question of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<(u64, &Asked)> {
+        self.by_name.get(name).and_then(|number| Some((*number, self.all.get(number)?)))
+    }
+
     /// Returns what a question of this name is to those before it.
     pub(crate) fn place(&self, name: &str, digest: &Digest, run: u32) -> Place {
-        let before = self.by_name.get(name).and_then(|number| Some((*number, self.all.get(number)?)));
-        match before {
+        match self.named(name) {
             Some((number, asked)) if asked.digest == *digest => Place::Known(number),
             Some((_, asked)) if asked.run == run => Place::Taken,
             Some((number, _)) => Place::New(Some(number)),

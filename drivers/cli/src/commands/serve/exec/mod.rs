@@ -3,13 +3,14 @@
 //! ```text
 //! job --> process.rs: one run of a program, which may outlast its job
 //!            |   |
-//!            |  stdio.rs: between its pipes and the job
+//!            |  stdio.rs: between its pipes and the job; reservations.rs: the amounts that it holds
 //!            |
 //!         environment.rs: its environment variables
 //! ```
 
 mod environment;
 mod process;
+mod reservations;
 mod stdio;
 
 use std::sync::Arc;

@@ -1,10 +1,8 @@
 //! Between a program's pipes and its job.
 
-use std::collections::BTreeMap;
-
 use nuncio_core::surrogates::Joiner;
 use nuncio_tokio::arcp::{
-    self, Body, Delegation, Denied, ErrorCode, Fault, JobContext, Level, Refused, Reservation, ResultWriter,
+    self, Body, Delegation, Denied, ErrorCode, Fault, JobContext, Level, Operation, Refused, ResultWriter,
 };
 use nuncio_tokio::io::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWriteExt};
@@ -12,6 +10,7 @@ use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use super::reservations::Reservations;
 use crate::exec::answer;
 use crate::exec::lines::{Line, LineSplitter, LongLine};
 use crate::exec::pipe::PipeLines;
@@ -70,14 +69,13 @@ pub(super) struct Listener {
     answers: mpsc::Sender<String>,
     ending: Ending,
     joiner: Joiner,
-    /// What the program has reserved and not settled, by number.
-    reservations: BTreeMap<u64, Reservation>,
+    reservations: Reservations,
     line: u64,
 }
 
 impl Listener {
     pub(super) fn new(ctx: JobContext, answers: mpsc::Sender<String>) -> Listener {
-        let (ending, joiner, reservations) = (Ending::default(), Joiner::default(), BTreeMap::new());
+        let (ending, joiner, reservations) = (Ending::default(), Joiner::default(), Reservations::default());
         Listener { writer: ctx.writer(), ctx, answers, ending, joiner, reservations, line: 0 }
     }
 
@@ -115,14 +113,13 @@ impl Listener {
                 Ok(())
             }
             Message::Release(number) => {
-                self.reservations.remove(&number).map(drop).ok_or(LineError::Misplaced(NOT_RESERVED))
+                self.reservations.take(number).map(drop).ok_or(LineError::Misplaced(NOT_RESERVED))
             }
             Message::Result(result) => self.ending.result(result).map_err(LineError::Misplaced),
             Message::Failure(failure) => self.ending.failure(failure).map_err(LineError::Misplaced),
             Message::Chunk(chunk) => self.write(chunk).await,
             Message::Authorize(id, question) => {
-                let answer = self.authorize(&id, question);
-                self.answer(answer).await;
+                self.authorize(id, question).await;
                 Ok(())
             }
             Message::Delegate(id, delegation) => {
@@ -181,42 +178,43 @@ impl Listener {
         if self.joiner.finish() { self.writer.write_text("\u{fffd}").await } else { Ok(()) }
     }
 
-    fn authorize(&mut self, id: &Id, question: Question) -> String {
-        let Question { cap, target, reserve } = question;
-        let decision = match reserve {
-            Some(Amount { currency, amount }) => self
-                .ctx
-                .authorize_reserving(&cap, &target, &currency, amount)
-                .map(|(operation, reservation)| (operation, Some(self.keep(reservation)))),
-            None if cap == "model.use" => self.ctx.authorize_model(&target).map(|operation| (operation, None)),
-            None => self.ctx.authorize(&cap, &target).map(|operation| (operation, None)),
+    /// Answers whether an operation is allowed: at once, or when people have decided.
+    async fn authorize(&self, id: Id, question: Question) {
+        let operation = match decide(&self.ctx, &self.reservations, &id, &question) {
+            Ok(decided) => return self.answer(decided).await,
+            Err(operation) => operation,
         };
-        match decision {
-            Ok((operation, reservation)) => answer::allowed(id, &operation, reservation),
-            Err(denied) => answer::denied(id, &denied.fault()),
-        }
+        let posed = match self.ctx.pose_approval(&operation).await {
+            Ok(posed) => posed,
+            Err(denied) => return self.answer(answer::denied(&id, &denied.fault())).await,
+        };
+        let (ctx, answers, reservations) = (self.ctx.clone(), self.answers.clone(), self.reservations.clone());
+        tokio::spawn(async move {
+            // Without a decision the job has ended or is cancelled, and the program is stopped.
+            if posed.decided().await.is_ok()
+                && let Ok(decided) = decide(&ctx, &reservations, &id, &question)
+            {
+                // Fails if the program has ended.
+                drop(answers.send(decided).await);
+            }
+        });
     }
 
-    fn reserve(&mut self, id: &Id, Amount { currency, amount }: Amount) -> String {
+    fn reserve(&self, id: &Id, Amount { currency, amount }: Amount) -> String {
         match self.ctx.reserve(&currency, amount) {
-            Ok(reservation) => answer::reserved(id, self.keep(reservation)),
+            Ok(reservation) => answer::reserved(id, self.reservations.keep(reservation)),
             Err(denied) => answer::not_reserved(id, &denied.fault()),
         }
     }
 
-    /// Keeps a reservation until the program settles or releases it, or ends. Returns its number.
-    fn keep(&mut self, reservation: Reservation) -> u64 {
-        let number = reservation.id();
-        self.reservations.insert(number, reservation);
-        number
-    }
-
     /// Emits a cost that settles a reservation.
-    async fn settle(&mut self, body: &Body, number: u64) -> Result<(), LineError> {
-        let reservation = self.reservations.get_mut(&number).ok_or(LineError::Misplaced(NOT_RESERVED))?;
-        reservation.settle(body).await.map_err(LineError::Refused)?;
-        self.reservations.remove(&number);
-        Ok(())
+    async fn settle(&self, body: &Body, number: u64) -> Result<(), LineError> {
+        let mut reservation = self.reservations.take(number).ok_or(LineError::Misplaced(NOT_RESERVED))?;
+        let settled = reservation.settle(body).await;
+        if settled.is_err() {
+            self.reservations.keep(reservation);
+        }
+        settled.map_err(LineError::Refused)
     }
 
     async fn delegate(&self, id: Id, delegation: &Delegation) {
@@ -272,6 +270,28 @@ impl Listener {
             sent = self.answers.send(line) => drop(sent),
             () = self.ctx.cancelled() => {}
         }
+    }
+}
+
+/// Returns the line that answers whether an operation is allowed, or the operation that people have to approve first.
+fn decide(
+    ctx: &JobContext,
+    reservations: &Reservations,
+    id: &Id,
+    question: &Question,
+) -> Result<String, Box<Operation>> {
+    let Question { cap, target, reserve } = question;
+    let decision = match reserve {
+        Some(Amount { currency, amount }) => ctx
+            .authorize_reserving(cap, target, currency, amount.clone())
+            .map(|(operation, reservation)| (operation, Some(reservations.keep(reservation)))),
+        None if cap == "model.use" => ctx.authorize_model(target).map(|operation| (operation, None)),
+        None => ctx.authorize(cap, target).map(|operation| (operation, None)),
+    };
+    match decision {
+        Ok((operation, reservation)) => Ok(answer::allowed(id, &operation, reservation)),
+        Err(Denied::NeedsApproval(operation)) => Err(operation),
+        Err(denied) => Ok(answer::denied(id, &denied.fault())),
     }
 }
 
