@@ -53,8 +53,26 @@ fn a_killed_server_adopts_the_jobs_of_its_pool() {
 }
 
 #[test]
+fn people_decide_and_each_question_is_asked_once() {
+    let output = run(&["demo", "--ask"]);
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}\n{}", stderr(&output));
+    for what in [
+        "asks q1: Send the mail to 312 customers? [send | do not send]",
+        "other     answers q1: refused",
+        "is STOPPED while q2 is open",
+        "RESUMED",
+        "Approve tool.call \"mail.send\" of the agent campaign? [approve | refuse]",
+        "boss@example.com has refused tool.call \"payments.refund\": not on a Sunday",
+    ] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    assert_eq!(said.lines().last(), Some("OK: asked 4, answered 3, by default 1, restarted 1, asked twice 0."));
+}
+
+#[test]
 fn the_output_is_short_and_has_no_colours_in_a_file() {
-    for demo in [&["demo"][..], &["demo", "--restart"]] {
+    for demo in [&["demo"][..], &["demo", "--restart"], &["demo", "--ask"]] {
         let output = run(demo);
         let said = stdout(&output);
         assert!(said.lines().count() <= 40, "{said}");

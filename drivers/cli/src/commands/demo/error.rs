@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use nuncio_tokio::arcp::journal::JournalError;
-use nuncio_tokio::arcp::{BuildError, ClientBuildError, ClientError};
+use nuncio_tokio::arcp::{BuildError, ClientBuildError, ClientError, LeaseError, SessionEnd};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DemoError {
@@ -16,8 +16,12 @@ pub(super) enum DemoError {
     System(#[from] io::Error),
     #[error("the client could not connect: {0}")]
     Connect(#[from] ClientBuildError),
+    #[error("the operations to ask about are not valid: {0}")]
+    Lease(#[from] LeaseError),
     #[error("the job could not be submitted: {0}")]
     Submit(#[from] ClientError),
+    #[error("the session has ended: {0}")]
+    Session(#[from] SessionEnd),
     #[error("the request could not be encoded: {0}")]
     Encode(#[from] serde_json::Error),
     #[error("the runtime did not start: {0}")]

@@ -1,6 +1,7 @@
 //! `nuncio demo`: [`cut`] cuts a connection while a job runs, [`restart`] kills the runtime, [`pool`] a server in front of
-//! CAP workers.
+//! CAP workers. [`ask`] shows an agent that asks people.
 
+mod ask;
 mod cut;
 mod error;
 mod narration;
@@ -27,9 +28,10 @@ Examples:
   nuncio demo
   nuncio demo --restart
   nuncio demo --pool
+  nuncio demo --ask
 
-The last line is OK with what was cut, resumed and lost, and the exit code 0; or
-an error, and the exit code 1.";
+The last line is OK with what was cut, resumed and lost, or asked and answered,
+and the exit code 0; or an error, and the exit code 1.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -41,12 +43,16 @@ pub(crate) struct Options {
     /// or Redis server is needed
     #[arg(long, conflicts_with = "restart")]
     pool: bool,
+    /// Instead, let an agent ask people, who approve or refuse what it wants to do; the runtime is restarted in between
+    #[arg(long, conflicts_with_all = ["restart", "pool"])]
+    ask: bool,
 }
 
 pub(crate) async fn run(options: &Options) -> Exit {
     let demonstration = async {
         match options {
             Options { pool: true, .. } => pool::run().await,
+            Options { ask: true, .. } => ask::run().await,
             Options { restart: true, .. } => restart::run().await,
             Options { .. } => cut::run().await,
         }
