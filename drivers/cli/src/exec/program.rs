@@ -62,6 +62,46 @@ impl std::fmt::Display for CommandLine {
     }
 }
 
+/// What the result of a job is made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ResultSource {
+    /// The program writes messages to stdout, one per line.
+    #[default]
+    Messages,
+    /// What the program prints is the result, as a text.
+    Stdout,
+    /// What the program prints is the result, as one JSON value.
+    Json,
+    /// The exit status is the result.
+    Exit,
+}
+
+impl FromStr for ResultSource {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<ResultSource, &'static str> {
+        match text {
+            "messages" => Ok(ResultSource::Messages),
+            "stdout" => Ok(ResultSource::Stdout),
+            "json" => Ok(ResultSource::Json),
+            "exit" => Ok(ResultSource::Exit),
+            _ => Err("write messages, stdout, json or exit"),
+        }
+    }
+}
+
+impl std::fmt::Display for ResultSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ResultSource::Messages => "messages",
+            ResultSource::Stdout => "stdout",
+            ResultSource::Json => "json",
+            ResultSource::Exit => "exit",
+        })
+    }
+}
+
 /// A program that was found and can be run.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -72,6 +112,7 @@ pub(crate) struct Program {
     pub(crate) questions: bool,
     /// Whether its stdout is a terminal.
     pub(crate) pty: bool,
+    pub(crate) result: ResultSource,
 }
 
 impl Program {
@@ -99,6 +140,7 @@ impl Program {
     /// Finds the program, on `PATH` unless its name contains a slash.
     pub(crate) fn find(command: CommandLine, questions: bool) -> Result<Program, which::Error> {
         let (name, arguments) = command.0.split_first().ok_or(which::Error::CannotFindBinaryPath)?;
-        Ok(Program { path: which::which(name)?, arguments: arguments.to_vec(), questions, pty: false, command })
+        let (path, arguments) = (which::which(name)?, arguments.to_vec());
+        Ok(Program { path, arguments, questions, pty: false, result: ResultSource::default(), command })
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use nuncio_tokio::arcp::OnRestart;
 use serde::Deserialize;
 
-use crate::exec::program::{CommandError, CommandLine};
+use crate::exec::program::{CommandError, CommandLine, ResultSource};
 
 /// `NAME` or `NAME@VERSION`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -121,5 +121,22 @@ impl FromStr for NamedRestart {
             _ => return Err(FORMAT),
         };
         Ok(NamedRestart { name: name.to_owned(), restart })
+    }
+}
+
+/// The value of `--result`: `NAME=stdout` and the like.
+#[derive(Clone, Debug)]
+pub(super) struct NamedResult {
+    pub(super) name: String,
+    pub(super) source: ResultSource,
+}
+
+impl FromStr for NamedResult {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<NamedResult, &'static str> {
+        const FORMAT: &str = "write it as NAME=messages, NAME=stdout, NAME=json or NAME=exit";
+        let (name, source) = text.split_once('=').ok_or(FORMAT)?;
+        Ok(NamedResult { name: name.to_owned(), source: source.parse().map_err(|_| FORMAT)? })
     }
 }

@@ -1,5 +1,6 @@
 //! Builds the server that the settings describe.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use nuncio_tokio::arcp::{BuildError, Config, Server, ServerBuilder, Shutdown};
 use nuncio_tokio::auth::{BoxVerifier, Claim, Rejection, ReplaceableVerifier, StaticTokens, Verifier};
 use nuncio_tokio::bridge::Pool;
 
+use super::agent::AgentName;
 use super::demo_agents;
 use super::error::ServeError;
 use super::settings::{AgentSetting, Settings};
@@ -44,6 +46,7 @@ impl Service {
         if programs.is_empty() && !settings.demo_agents && settings.pool.is_none() {
             return Err(ServeError::NoAgents);
         }
+        refuse_doubles(settings)?;
         let mut builder = Server::builder().config(config);
         if settings.demo_agents {
             builder = demo_agents::add(builder);
@@ -126,11 +129,23 @@ fn find_programs(agents: &[AgentSetting]) -> Result<Vec<(String, Program)>, Serv
     let find = |setting: &AgentSetting| {
         let agent = setting.agent.as_str().to_owned();
         match Program::find(setting.command.clone(), setting.questions) {
-            Ok(program) => Ok((agent, Program { pty: setting.pty, ..program })),
+            Ok(program) => Ok((agent, Program { pty: setting.pty, result: setting.result, ..program })),
             Err(error) => Err(ServeError::Program { agent, program: setting.command.program().to_owned(), error }),
         }
     };
     agents.iter().map(find).collect()
+}
+
+/// Refuses a program, or the workers of a pool, with the name of a built-in agent or of each other.
+fn refuse_doubles(settings: &Settings) -> Result<(), ServeError> {
+    let pool = settings.pool.iter().flat_map(|pool| &pool.agents).map(|agent| &agent.agent);
+    let mut names = BTreeSet::new();
+    let built_in = settings.demo_agents.then_some(demo_agents::NAMES).into_iter().flatten();
+    let others = settings.agents.iter().map(|setting| &setting.agent).chain(pool).map(AgentName::as_str);
+    match built_in.chain(others).find(|name| !names.insert(*name)) {
+        Some(name) => Err(ServeError::TwoAgents(name.to_owned())),
+        None => Ok(()),
+    }
 }
 
 fn is_offered(settings: &Settings, name: &str) -> bool {

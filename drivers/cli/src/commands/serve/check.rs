@@ -3,6 +3,7 @@
 use super::build::Service;
 use super::demo_agents;
 use super::settings::Settings;
+use crate::exec::program::ResultSource;
 use crate::text::print_line;
 
 pub(super) fn print(service: &Service, settings: &Settings) {
@@ -46,8 +47,12 @@ pub(super) fn print(service: &Service, settings: &Settings) {
         line("agents", format!("{} (built in)", demo_agents::NAMES.join(", ")));
     }
     for (agent, program) in &service.programs {
-        let questions = if program.questions { "" } else { " (no questions)" };
-        line("agent", format!("{agent}: {}{questions}", program.command));
+        let how = match program.result {
+            ResultSource::Messages if program.questions => String::new(),
+            ResultSource::Messages => " (no questions)".to_owned(),
+            source => format!(" (the result is {source})"),
+        };
+        line("agent", format!("{agent}: {}{how}", program.command));
     }
     for agent in settings.pool.iter().flat_map(|pool| &pool.agents) {
         line("agent", format!("{}: the workers of {}", agent.agent.as_str(), agent.topic));

@@ -32,6 +32,8 @@ pub(super) enum ServeError {
     DifferentRestart(String),
     #[error("--{option} names {name:?}, which is not an agent of this server")]
     UnknownAgent { option: &'static str, name: String },
+    #[error("the agent {0} is offered twice; give each a name of its own, or versions as in {0}@1 and {0}@2")]
+    TwoAgents(String),
     #[error("--ask: {0}")]
     Ask(LeaseError),
     #[error("{0}")]
@@ -85,6 +87,7 @@ impl ServeError {
             | ServeError::DifferentRestart(_)
             | ServeError::UnknownAgent { .. }
             | ServeError::Ask(_)
+            | ServeError::TwoAgents(_)
             | ServeError::Pool(_)
             | ServeError::NoAgents
             | ServeError::Program { .. }

@@ -15,7 +15,7 @@ use super::limits::Limits;
 use super::options::{Compat, EndpointPath};
 use super::pool::PoolOptions;
 use super::security::Security;
-use crate::exec::program::CommandLine;
+use crate::exec::program::{CommandLine, ResultSource};
 use crate::time::HumanDuration;
 
 /// The file. Its keys are the names of the flags.
@@ -54,6 +54,8 @@ pub(super) struct Agent {
     pub(super) questions: bool,
     #[serde(default)]
     pub(super) pty: bool,
+    #[serde(default)]
+    pub(super) result: ResultSource,
     #[serde(default)]
     pub(super) default: bool,
     pub(super) max_concurrent: Option<NonZeroU32>,

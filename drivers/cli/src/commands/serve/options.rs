@@ -8,7 +8,7 @@ use clap::Args;
 use nuncio_tokio::arcp::{Dialect, UnknownDialect};
 use serde::Deserialize;
 
-use super::agent::{Concurrency, NamedCommand, NamedRestart};
+use super::agent::{Concurrency, NamedCommand, NamedRestart, NamedResult};
 use super::ask::Marked;
 use super::journal::JournalOptions;
 use super::limits::Limits;
@@ -73,6 +73,10 @@ pub(crate) struct Options {
     /// Repeat it for more agents
     #[arg(long = "pty", value_name = "NAME", help_heading = "Agents")]
     pub(super) pty: Vec<String>,
+    /// What the result of an agent's jobs is, for a program that writes no messages: stdout or json takes what it prints, exit
+    /// its exit status. Its stdin ends after the input. Repeat it for more agents [default: messages]
+    #[arg(long = "result", value_name = "NAME=messages|stdout|json|exit", help_heading = "Agents")]
+    pub(super) results: Vec<NamedResult>,
     /// Ask people before an agent does what the pattern of a lease matches, as in 'tool.call=payments.*'. `nuncio questions`
     /// and `nuncio answer` decide, as do the prompts of submit and tail. Repeat it for more
     #[arg(long = "ask", value_name = "NAMESPACE=PATTERN", help_heading = "Agents")]

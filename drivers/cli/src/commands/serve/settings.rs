@@ -1,11 +1,11 @@
 //! What to serve: the flags and the configuration file combined. Flags take precedence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::agent::{AgentName, NamedCommand, Restart};
+use super::agent::{AgentName, NamedCommand, NamedResult, Restart};
 use super::ask::Marked;
 use super::error::ServeError;
 use super::file::{Agent, File};
@@ -15,7 +15,7 @@ use super::options::{Compat, EndpointPath, Options};
 use super::pool::PoolSetting;
 use super::security::Security;
 use super::watch::Stamps;
-use crate::exec::program::CommandLine;
+use crate::exec::program::{CommandLine, ResultSource};
 use crate::time::HumanDuration;
 
 const LISTEN: &str = "127.0.0.1:7777";
@@ -61,6 +61,7 @@ pub(super) struct AgentSetting {
     pub(super) questions: bool,
     /// Whether the stdout of the program is a terminal.
     pub(super) pty: bool,
+    pub(super) result: ResultSource,
     /// Whether the name without a version means this version.
     pub(super) is_default: bool,
 }
@@ -91,7 +92,7 @@ impl Settings {
             metrics: options.metrics.or(file.metrics),
             console: options.console.or(file.console),
             stdio,
-            agents: agents(file.agents, options.agents, &options.pty)?,
+            agents: agents(file.agents, options.agents, &options.pty, &options.results)?,
             max_concurrent,
             restart,
             demo_agents: options.demo_agents || file.demo_agents,
@@ -125,20 +126,34 @@ fn agents(
     of_file: BTreeMap<AgentName, Agent>,
     of_flags: Vec<NamedCommand>,
     pty: &[String],
+    results: &[NamedResult],
 ) -> Result<Vec<AgentSetting>, ServeError> {
     let mut agents: Vec<AgentSetting> = of_file
         .into_iter()
-        .map(|(agent, Agent { command, questions, pty, default, .. })| AgentSetting {
+        .map(|(agent, Agent { command, questions, pty, result, default, .. })| AgentSetting {
             agent,
             command,
             questions,
             pty,
+            result,
             is_default: default,
         })
         .collect();
+    let mut named = BTreeSet::new();
     for NamedCommand { agent, command } in of_flags {
+        if !named.insert(agent.as_str().to_owned()) {
+            return Err(ServeError::TwoAgents(agent.as_str().to_owned()));
+        }
         agents.retain(|other| other.agent != agent);
-        agents.push(AgentSetting { agent, command, questions: true, pty: false, is_default: false });
+        let result = ResultSource::default();
+        agents.push(AgentSetting { agent, command, questions: true, pty: false, result, is_default: false });
+    }
+    for NamedResult { name, source } in results {
+        let mut named = agents.iter_mut().filter(|setting| setting.agent.name() == name).peekable();
+        if named.peek().is_none() {
+            return Err(ServeError::UnknownAgent { option: "result", name: name.clone() });
+        }
+        named.for_each(|setting| setting.result = *source);
     }
     for name in pty {
         let mut named = agents.iter_mut().filter(|setting| setting.agent.name() == name).peekable();

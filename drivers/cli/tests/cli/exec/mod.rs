@@ -3,6 +3,7 @@
 mod asking;
 mod budgets;
 mod ends;
+mod plain;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;

@@ -3,12 +3,14 @@
 //! ```text
 //! job --> process.rs: one run of a program, which may outlast its job
 //!            |   |
+//!            |  plain.rs: what it prints as the result;
 //!            |  stdio.rs: between its pipes and the job; reservations.rs: the amounts that it holds
 //!            |
 //!         environment.rs: its environment variables
 //! ```
 
 mod environment;
+mod plain;
 mod process;
 mod reservations;
 mod stdio;

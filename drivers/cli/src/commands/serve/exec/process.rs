@@ -7,10 +7,12 @@ use serde_json::json;
 use tracing::warn;
 
 use super::environment;
+use super::plain::{self, Printed};
 use super::stdio::{self, Listener};
 use crate::exec::answer;
 use crate::exec::host::Host;
-use crate::exec::program::Program;
+use crate::exec::program::{Program, ResultSource};
+use crate::exec::protocol::Ending;
 use crate::exec::run::{self, Pipes, RunError, Tasks};
 
 /// Runs the program for a job until both have ended. If the job ends first, the program is ended.
@@ -22,21 +24,40 @@ pub(super) async fn run(program: &Program, host: &Host, ctx: JobContext) -> Resu
     })?;
     let tasks = |pipes: Pipes| {
         let (answers, to_write) = stdio::answers();
-        let input = answer::input(ctx.input());
-        let listener = Listener::new(ctx.clone(), answers);
+        let (source, max, ended, job) = (program.result, host.max_line(), pipes.ended.clone(), ctx.clone());
+        let has_messages = source == ResultSource::Messages;
+        let input = if has_messages { answer::input(ctx.input()) } else { plain::input(source, ctx.input()) };
+        let asks = has_messages && program.questions;
         Tasks {
-            writing: tokio::spawn(stdio::write_stdin(pipes.stdin, input, to_write, program.questions)),
-            logging: tokio::spawn(stdio::log_stderr(pipes.stderr, ctx.clone(), pipes.ended.clone())),
-            listening: tokio::spawn(listener.listen(pipes.stdout, pipes.ended, host.max_line())),
+            writing: tokio::spawn(stdio::write_stdin(pipes.stdin, input, to_write, asks)),
+            logging: tokio::spawn(stdio::log_stderr(pipes.stderr, ctx.clone(), ended.clone())),
+            listening: tokio::spawn(async move {
+                if has_messages {
+                    Said::Messages(Listener::new(job, answers).listen(pipes.stdout, ended, max).await)
+                } else {
+                    Said::Printed(plain::read(source, pipes.stdout, ended, &job, max).await)
+                }
+            }),
         }
     };
     let ended = run::to_end(command, program.pty, host, ctx.cancelled(), tasks).await;
-    let (status, ending) = ended.map_err(|error| {
+    let (status, said) = ended.map_err(|error| {
         if matches!(error, RunError::Start(_)) {
             warn!(program = %program.command, %error, "the program of an agent cannot be started");
         }
         Failure::internal(error.of("agent"))
     })?;
     let details = json!({ "exit_status": status.code(), "signal": status.signal() });
-    ending.conclude(status.success(), &status.to_string(), &details)
+    match said {
+        Said::Messages(ending) => ending.conclude(status.success(), &status.to_string(), &details),
+        Said::Printed(printed) => printed
+            .and_then(|printed| plain::conclude(program.result, printed, status))
+            .map_err(|failure| failure.with_details(&details)),
+    }
+}
+
+/// What a program has said about its result.
+enum Said {
+    Messages(Ending),
+    Printed(Result<Printed, Failure>),
 }
