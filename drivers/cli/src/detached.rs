@@ -13,6 +13,7 @@ use std::time::Duration;
 use nuncio_tokio::arcp::{JobId, ResumePoint, Secret, SessionId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::private;
 use crate::time::now;
 
 /// How long a session is taken to be resumable if the runtime does not say.
@@ -30,7 +31,7 @@ struct SavedSession {
 /// Saves a job's session and deletes the files of lapsed ones. Returns the time until which the session can be resumed.
 pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<String> {
     let folder = folder()?;
-    create_private(&folder)?;
+    private::create_folder(&folder)?;
     let until = now().plus_secs(window_secs.unwrap_or(DEFAULT_WINDOW.as_secs())).to_rfc3339();
     let session = SavedSession {
         url: url.to_owned(),
@@ -69,10 +70,7 @@ fn read(path: &Path) -> Option<SavedSession> {
 }
 
 fn folder() -> io::Result<PathBuf> {
-    let variable = if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" };
-    let state = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-    Ok(state.ok_or_else(|| io::Error::other("there is no home folder"))?.join("nuncio"))
+    private::folder(if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" }, ".local/state")
 }
 
 /// The file of a job. The runtime chose the id, so an id that could lead out of the folder is refused.
@@ -83,14 +81,6 @@ fn path(folder: &Path, job_id: &JobId) -> io::Result<PathBuf> {
         return Err(io::Error::other("the job's id cannot be used as a file name"));
     }
     Ok(folder.join(format!("{id}.json")))
-}
-
-fn create_private(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Deletes the files of sessions that can no longer be resumed. A file that cannot be read or deleted stays.

@@ -14,6 +14,7 @@ mod follow;
 mod journal_file;
 mod logging;
 mod output;
+mod private;
 mod prompts;
 mod signals;
 mod size;
@@ -27,7 +28,8 @@ use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
 
 use commands::{
-    answer, cancel, cap, caracal, completions, demo, jobs, journal, man, questions, replay, serve, submit, tail,
+    answer, cancel, cap, caracal, completions, context, demo, jobs, journal, man, questions, replay, serve, submit,
+    tail,
 };
 use error::Error;
 use exit::Exit;
@@ -37,7 +39,7 @@ const AFTER_HELP: &str = "\
 Examples:
   nuncio demo
   nuncio serve --token s3cret=me --demo-agents
-  nuncio submit echo --url ws://127.0.0.1:7777/arcp --token s3cret --input 42
+  nuncio submit echo --token s3cret --input 42
 
 `nuncio COMMAND --help` describes a command, with examples and exit codes.
 RUST_LOG sets what is logged on stderr: debug, or warn,nuncio_shared=trace.";
@@ -68,6 +70,8 @@ enum Command {
     Questions(questions::Options),
     /// Answer a question of an agent
     Answer(answer::Options),
+    /// Save the URLs and tokens of runtimes
+    Context(context::Options),
     /// Run workers, routers and clients of CAP, on NATS
     Cap(Box<cap::Options>),
     /// Run a coordinator of Caracal, and explain the headers of its agents
@@ -137,6 +141,7 @@ async fn run(command: Command) -> Exit {
         Command::Cancel(options) => cancel::run(options).await,
         Command::Questions(options) => questions::run(options).await,
         Command::Answer(options) => answer::run(options).await,
+        Command::Context(options) => context::run(options),
         Command::Cap(options) => cap::run(*options).await,
         Command::Caracal(options) => caracal::run(*options).await,
         Command::Replay(options) => replay::run(options).await,

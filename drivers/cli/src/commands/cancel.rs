@@ -94,8 +94,8 @@ async fn resume_owner(
     subscription: &Subscription,
     fault: &RemoteFault,
 ) -> Result<(Client, Subscription), Error> {
-    let (url, job_id) = (options.connection.url(), subscription.job_id());
-    let Some(point) = detached::find(url, job_id) else {
+    let (url, job_id) = (options.connection.url()?, subscription.job_id());
+    let Some(point) = detached::find(&url, job_id) else {
         return Err(Error::Refused(format!(
             "the runtime refused the request: {fault}; press Ctrl-C where the job is followed. A job can be cancelled \
              from elsewhere if it is submitted with --detach, on the same machine and with the same --url; by an operator; \
@@ -116,7 +116,7 @@ async fn resume_owner(
     })?;
     let window_secs = owner.welcome().and_then(|welcome| welcome.resume_window_sec);
     if let Some(point) = owner.resume_point()
-        && let Err(error) = detached::save(url, job_id, &point, window_secs)
+        && let Err(error) = detached::save(&url, job_id, &point, window_secs)
     {
         eprint_line(&format!("nuncio: cannot save the session, so it cannot be resumed again: {error}"));
     }

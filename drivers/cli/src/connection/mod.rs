@@ -1,5 +1,6 @@
 //! Connection options: which runtime a client's command talks to, and with which token.
 
+pub(crate) mod contexts;
 pub(crate) mod tls;
 
 use std::fs::File;
@@ -12,31 +13,40 @@ use nuncio_tokio::arcp::{Client, ClientBuildError, ClientBuilder, Reconnect, Sec
 
 use crate::error::Error;
 use crate::text::eprint_line;
+use contexts::{Context, Contexts};
 use tls::TlsOptions;
 
 /// Bytes of a token file that are read; no token is longer.
 const MAX_TOKEN: u64 = 64 * 1024;
 
+/// The URL on which `nuncio serve` listens by default.
+const DEFAULT_URL: &str = "ws://127.0.0.1:7777/arcp";
+
 /// The runtime, the token and TLS.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// URL of the runtime, such as `ws://127.0.0.1:7777/arcp`
-    #[arg(long, value_name = "URL", env = "NUNCIO_URL", hide_env_values = true)]
-    url: String,
+    /// URL of the runtime [default: `NUNCIO_URL`, or that of the context, or `ws://127.0.0.1:7777/arcp`, on which `nuncio
+    /// serve` listens]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Saved runtime whose URL and token are used, instead of those in environment variables. `nuncio context` saves them
+    /// [default: `NUNCIO_CONTEXT`, or the one that `nuncio context use` has chosen]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
     /// Bearer token. Other users of this machine can read it in the list of processes; prefer --token-file or the
     /// environment variable `NUNCIO_TOKEN`
     #[arg(long, value_name = "TOKEN", value_parser = secret, conflicts_with = "token_file")]
     token: Option<Secret>,
     /// File that holds the bearer token. It is read again if the runtime refuses the token, which may have expired
-    /// [default: the token in `NUNCIO_TOKEN`, or in the file that `NUNCIO_TOKEN_FILE` names]
+    /// [default: the token in `NUNCIO_TOKEN`, or in the file that `NUNCIO_TOKEN_FILE` names, or that of the context]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
     tls: TlsOptions,
 }
 
-fn secret(text: &str) -> Result<Secret, &'static str> {
+pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
     if text.is_empty() { Err("the token is empty") } else { Ok(Secret::new(text)) }
 }
 
@@ -48,7 +58,11 @@ impl Connection {
 
     /// Returns a client that is not connected yet.
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Error> {
-        let builder = Client::builder(&self.url, self.token()?).map_err(ClientBuildError::Url)?;
+        let contexts = Contexts::read()?;
+        let context = self.context_in(&contexts)?;
+        let url = self.url_in(context);
+        let token = self.token(context.filter(|context| context.url == url))?;
+        let builder = Client::builder(&url, token).map_err(ClientBuildError::Url)?;
         // Makes one attempt, so that an unreachable runtime is reported at once.
         let builder = builder.reconnect(Reconnect::default().connect_within(Duration::ZERO));
         Ok(match self.tls.client_tls()? {
@@ -57,24 +71,58 @@ impl Connection {
         })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    /// Returns the URL of the runtime.
+    pub(crate) fn url(&self) -> Result<String, Error> {
+        let contexts = Contexts::read()?;
+        Ok(self.url_in(self.context_in(&contexts)?))
     }
 
-    fn token(&self) -> Result<TokenSource, Error> {
+    fn context_in<'a>(&self, contexts: &'a Contexts) -> Result<Option<&'a Context>, Error> {
+        let name = self.context.clone().or_else(|| variable("NUNCIO_CONTEXT"));
+        contexts.find(name.as_deref())
+    }
+
+    fn url_in(&self, context: Option<&Context>) -> String {
+        let saved = || context.map(|context| context.url.clone());
+        let otherwise = || if self.context.is_some() { saved() } else { variable("NUNCIO_URL").or_else(saved) };
+        self.url.clone().or_else(otherwise).unwrap_or_else(|| DEFAULT_URL.to_owned())
+    }
+
+    /// Returns the token. `context` is the context if the runtime has its URL: its token is sent to no other one.
+    fn token(&self, context: Option<&Context>) -> Result<TokenSource, Error> {
         match (&self.token, &self.token_file) {
             (Some(token), _) => return Ok(TokenSource::fixed(token.clone())),
             (None, Some(file)) => return token_of(file),
             (None, None) => {}
         }
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if self.context.is_some()
+            && let Some(token) = saved_token(context)
+        {
+            return token;
+        }
         match (variable("NUNCIO_TOKEN"), variable("NUNCIO_TOKEN_FILE")) {
             (Some(token), _) => Ok(TokenSource::from(token)),
             (None, Some(file)) => token_of(Path::new(&file)),
-            (None, None) => Err(Error::Usage(
-                "there is no token; set NUNCIO_TOKEN, or give --token-file FILE or --token TOKEN".to_owned(),
-            )),
+            (None, None) => saved_token(context).unwrap_or_else(|| {
+                let what = "there is no token; set NUNCIO_TOKEN, give --token-file FILE or --token TOKEN, or save one with \
+                            `nuncio context add`";
+                Err(Error::Usage(what.to_owned()))
+            }),
         }
+    }
+}
+
+/// Returns the value of an environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns the token of a context, if it has one.
+fn saved_token(context: Option<&Context>) -> Option<Result<TokenSource, Error>> {
+    let context = context?;
+    match &context.token_file {
+        Some(file) => Some(token_of(file)),
+        None => Some(Ok(TokenSource::fixed(context.token()?))),
     }
 }
 

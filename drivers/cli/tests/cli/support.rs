@@ -9,6 +9,7 @@ pub(crate) fn nuncio(arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     for name in [
         "NUNCIO_URL",
+        "NUNCIO_CONTEXT",
         "NUNCIO_TOKEN",
         "NUNCIO_TOKENS",
         "NUNCIO_CONFIG",
@@ -26,6 +27,8 @@ pub(crate) fn nuncio(arguments: &[&str]) -> Command {
     ] {
         command.env_remove(name);
     }
+    // The contexts of whoever runs the tests are not used.
+    command.env("XDG_CONFIG_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/no-contexts"));
     command
 }
 

@@ -92,8 +92,8 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
         printer.accepted(&job, handle.info()).await?;
         if options.detach {
             let window_secs = client.welcome().and_then(|welcome| welcome.resume_window_sec);
-            let url = options.connection.url();
-            let saved = client.resume_point().map(|point| detached::save(url, &job.job_id, &point, window_secs));
+            let url = options.connection.url()?;
+            let saved = client.resume_point().map(|point| detached::save(&url, &job.job_id, &point, window_secs));
             client.close().await;
             printer.detached(&job, saved).await?;
             return Ok(Exit::Success);

@@ -3,7 +3,7 @@
 use super::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "serve",
     "submit",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 14] = [
     "cancel",
     "questions",
     "answer",
+    "context",
     "cap",
     "caracal",
     "replay",

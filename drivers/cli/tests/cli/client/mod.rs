@@ -10,6 +10,7 @@
 mod agents;
 mod asking;
 mod connection;
+mod contexts;
 mod detached;
 mod help;
 mod json;

@@ -66,6 +66,7 @@ impl Runtime {
         }
         command.env("NUNCIO_URL", self.url()).env("NUNCIO_TOKEN", TOKEN).env("TERM", "xterm-256color");
         command.env("XDG_STATE_HOME", self.folder.path()).env("HOME", self.folder.path());
+        command.env("XDG_CONFIG_HOME", self.folder.path().join("config"));
         command
     }
 
