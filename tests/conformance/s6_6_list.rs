@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_core::arcp::{Access, AnyPrincipal, Policy};
+use nuncio_core::arcp::{Access, AnyPrincipal, Dialect, Policy};
 use nuncio_tests::world::{Frame, OnSubmit, SECOND, World};
 use serde_json::{Value, json};
 
@@ -37,6 +37,27 @@ fn s6_6_an_entry_is_complete() {
         }])
     );
     assert!(page.payload().get("next_cursor").is_some_and(Value::is_null), "null shown");
+}
+
+#[test]
+fn ours_a_list_says_to_nuncio_how_jobs_have_ended() {
+    for dialect in [Dialect::NUNCIO, Dialect::SPEC] {
+        let mut w = World::with(|config| config.dialect = Some(dialect));
+        let a = w.login("tok-alice");
+        let (succeeds, fails) = (w.job(a, "echo"), w.job(a, "echo"));
+        w.advance(SECOND);
+        w.finish(&succeeds, "1");
+        w.fail(&fails, "INVALID_REQUEST", "no pages").unwrap();
+        w.drain(a);
+        let _running = w.job(a, "slow");
+        let page = w.list(a, json!({"limit": 100}));
+        let ended: Vec<&Value> = (0..3).map(|row| &page.payload()["jobs"][row]["x-vendor.nuncio.ended"]).collect();
+        let at = "2026-05-13T19:30:01.000Z";
+        let failed = json!({"completed_at": at, "code": "INVALID_REQUEST", "message": "no pages"});
+        let told = [json!({"completed_at": at}), failed, Value::Null];
+        let expected = if dialect == Dialect::NUNCIO { told } else { [Value::Null, Value::Null, Value::Null] };
+        assert_eq!(ended, expected.iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -28,8 +28,8 @@ use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
 
 use commands::{
-    answer, cancel, cap, caracal, completions, context, demo, jobs, journal, man, questions, replay, serve, submit,
-    tail,
+    agents, answer, cancel, cap, caracal, completions, context, demo, describe, jobs, journal, man, questions, replay,
+    serve, submit, tail, top, wait,
 };
 use error::Error;
 use exit::Exit;
@@ -64,6 +64,14 @@ enum Command {
     Tail(tail::Options),
     /// List jobs
     Jobs(jobs::Options),
+    /// Show the jobs that run, again and again
+    Top(top::Options),
+    /// Show all that is known of a job
+    Describe(describe::Options),
+    /// Wait until jobs have ended
+    Wait(wait::Options),
+    /// List the agents that a runtime offers
+    Agents(agents::Options),
     /// Cancel a job
     Cancel(cancel::Options),
     /// List the questions of agents that wait for an answer
@@ -138,6 +146,10 @@ async fn run(command: Command) -> Exit {
         Command::Submit(options) => submit::run(options).await,
         Command::Tail(options) => tail::run(options).await,
         Command::Jobs(options) => jobs::run(options).await,
+        Command::Top(options) => top::run(options).await,
+        Command::Describe(options) => describe::run(options).await,
+        Command::Wait(options) => wait::run(options).await,
+        Command::Agents(options) => agents::run(options).await,
         Command::Cancel(options) => cancel::run(options).await,
         Command::Questions(options) => questions::run(options).await,
         Command::Answer(options) => answer::run(options).await,

@@ -68,8 +68,8 @@ pub use types::{
 };
 
 pub use super::wire::reply::read::{
-    Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, EventKind, JobPage, JobRow, OpenQuestion, QuestionOutcome,
-    QuestionPage, Raw, RemoteFault, Rotation, Subscribed,
+    Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, EventKind, JobPage, JobRow, ListedEnd, OpenQuestion,
+    QuestionOutcome, QuestionPage, Raw, RemoteFault, Rotation, Subscribed,
 };
 pub use super::wire::request::args::{ListQuery, QuestionQuery, SubmitArgs, Subscribe};
 use crate::random::Random;

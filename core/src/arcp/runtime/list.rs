@@ -12,11 +12,14 @@ use super::listing::{Filter, Listing};
 use super::policy::Access;
 use super::reply::To;
 use super::work;
+use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::Feature;
 use crate::arcp::wire::ids::JobUlid;
+use crate::arcp::wire::job::JobEnd;
 use crate::arcp::wire::reply;
 use crate::arcp::wire::request;
+use crate::time::Time;
 
 /// Rows of a page whose request names no limit.
 const DEFAULT_LIMIT: u64 = 100;
@@ -57,6 +60,15 @@ impl Runtime {
 
     /// Looks at the next jobs of a listing, at no more than one turn's work. It is answered, or goes on in a later turn;
     /// until then nothing more is read from its connection.
+    /// Returns how a job has ended, for a row of a client that reads it.
+    fn end_of<'a>(&self, job: &'a Job, status: &str, dialect: Dialect) -> Option<JobEnd<'a>> {
+        if dialect != Dialect::NUNCIO || status != job.state().as_str() {
+            return None;
+        }
+        let at = self.clock.offset().wall(self.jobs.ended_at(job)?);
+        Some(JobEnd { at: at.min(Time::LATEST_WRITTEN), fault: job.terminal().and_then(|end| end.fault()) })
+    }
+
     pub(super) fn walk(&mut self, mut listing: Listing) {
         let key = listing.session;
         let Some(session) = self.sessions.get(key).filter(|session| session.conn() == Some(listing.conn)) else {
@@ -87,7 +99,8 @@ impl Runtime {
             if !listing.filter.matches(job, status) || self.access(session, job.accepted()) == Access::Hidden {
                 continue;
             }
-            let row = reply::row(job.accepted(), session.form(), status, job.last_seq());
+            let end = self.end_of(job, status, session.dialect());
+            let row = reply::row(job.accepted(), session.form(), status, job.last_seq(), end.as_ref());
             if listing.count == listing.limit || (listing.count > 0 && listing.rows.len() + row.len() > room) {
                 next = listing.shown;
                 break;

@@ -5,10 +5,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::envelope;
 use super::ids::{JobUlid, SessionUlid};
 use crate::budget::Budget;
+use crate::json::Text;
 use crate::lease::Lease;
 use crate::time::Time;
 use crate::trace::TraceId;
@@ -61,7 +63,32 @@ pub(crate) struct Terminal {
     pub(crate) payload: Bytes,
 }
 
+/// The longest terminal whose error is read again, in bytes.
+const MAX_FAULT: usize = 16 * 1024;
+
+/// The code and the message of an error.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ShortFault<'a> {
+    #[serde(borrow)]
+    pub(crate) code: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) message: Text<'a>,
+}
+
+/// How a job has ended, in a list.
+#[derive(Debug)]
+pub(crate) struct JobEnd<'a> {
+    pub(crate) at: Time,
+    pub(crate) fault: Option<ShortFault<'a>>,
+}
+
 impl Terminal {
+    /// Returns the error, unless the job has succeeded or its details are long.
+    pub(crate) fn fault(&self) -> Option<ShortFault<'_>> {
+        let is_short = self.status != FinalStatus::Success && self.payload.len() <= MAX_FAULT;
+        is_short.then(|| serde_json::from_slice(&self.payload).ok())?
+    }
+
     /// Returns an upper estimate of the memory this holds, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.payload.len() + 64

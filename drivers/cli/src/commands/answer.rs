@@ -3,7 +3,7 @@
 use clap::Args;
 use nuncio_tokio::arcp::{AskedQuestion, Client, Json};
 
-use super::questions;
+use super::{find, questions};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -31,7 +31,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
-    /// Id of the job
+    /// Id of the job, or a part of it that no other job has
     #[arg(value_name = "JOB")]
     job_id: String,
     /// Id of the question, if the job has several open ones, and the answer
@@ -67,12 +67,13 @@ async fn answer(options: &Options) -> Result<(), Error> {
         // clap takes one or two.
         _ => return Err(Error::Usage("give the answer".to_owned())),
     };
-    let (question_id, value) = match find(&client, &options.job_id, named).await? {
+    let job_id = find::job(&client, &options.job_id).await?;
+    let (question_id, value) = match question(&client, &job_id, named).await? {
         Some(question) => (question.question_id.clone(), value_of(&question, text).map_err(Error::Usage)?),
         // It may have been answered before, which the runtime says.
         None => (named.unwrap_or_default().to_owned(), any_value(text)),
     };
-    let taken = client.answer(&options.job_id, &question_id, &value, options.note.as_deref()).await?;
+    let taken = client.answer(&job_id, &question_id, &value, options.note.as_deref()).await?;
     client.close().await;
     let value = taken.value.as_ref().map_or("", |value| value.as_str());
     eprint_line(&format!("the answer to {question_id} is {value}"));
@@ -80,7 +81,7 @@ async fn answer(options: &Options) -> Result<(), Error> {
 }
 
 /// Returns the open question of a job that an answer is for; `None` if a question was named that is not open.
-async fn find(client: &Client, job_id: &str, named: Option<&str>) -> Result<Option<AskedQuestion>, Error> {
+async fn question(client: &Client, job_id: &str, named: Option<&str>) -> Result<Option<AskedQuestion>, Error> {
     let open = questions::open(client, Some(job_id)).await?;
     if let Some(named) = named {
         return Ok(open.into_iter().map(|open| open.question).find(|question| question.question_id == named));

@@ -6,6 +6,7 @@ use nuncio_tokio::arcp::{
     RequestFailure, SessionEnd, Subscribe, Subscription,
 };
 
+use super::find;
 use crate::connection::Connection;
 use crate::detached;
 use crate::error::Error;
@@ -36,7 +37,7 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
-    /// Id of the job
+    /// Id of the job, or a part of it that no other job has
     #[arg(value_name = "JOB")]
     job_id: String,
     /// Reason to pass to the agent. It does not appear in the job's final error
@@ -66,7 +67,7 @@ async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
 
 async fn cancel(options: &Options) -> Result<Exit, Error> {
     let client = options.connection.connect().await?;
-    let subscription = client.subscribe(&options.job_id, Subscribe::default()).await?;
+    let subscription = client.subscribe(find::job(&client, &options.job_id).await?, Subscribe::default()).await?;
     let status = subscription.info().current_status.as_deref().unwrap_or("running");
     if !matches!(status, "pending" | "running") {
         eprint_line(&format!("the job had already ended: {status}"));

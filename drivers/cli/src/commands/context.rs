@@ -17,7 +17,7 @@ use crate::text::{eprint_line, json, sanitize};
 
 const AFTER_HELP: &str = "\
 Examples:
-  nuncio context add home --url ws://127.0.0.1:7777/arcp --token-file ~/.nuncio-token
+  nuncio context add home --url ws://127.0.0.1:7777/arcp --token-file token
   nuncio context add work --url wss://agents.example/arcp --token s3cret
   nuncio context use home
   nuncio jobs --context work

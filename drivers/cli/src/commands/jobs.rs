@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use console::Term;
 use nuncio_tokio::arcp::{Client, JobId, JobRow, Json, ListQuery, Time};
 use serde::Serialize;
 
-use super::listing::{Cursors, Listed, until_interrupted};
+use super::find;
+use super::listing::until_interrupted;
+use super::screen::Screen;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{self, table, terminal};
+use crate::output::{self, Width, table};
 use crate::text::{eprint_line, json};
 use crate::time::{HumanDuration, now, positive_duration};
 
@@ -24,7 +25,8 @@ Examples:
   nuncio jobs --all --json | jq -r 'select(.status == \"error\").job_id'
   nuncio jobs --status pending,running --watch
 
-Jobs are listed oldest first. Unless the runtime's policy says otherwise, only
+The newest jobs are listed first: their age, how long they took or have been
+there, and why they failed. Unless the runtime's policy says otherwise, only
 those of the token's principal are listed, and ended jobs only for a while
 (`nuncio serve --retention`).
 
@@ -37,20 +39,10 @@ Exit codes:
   130  left by Ctrl-C before the jobs were listed";
 
 const STATUSES: [&str; 6] = ["pending", "running", "success", "error", "cancelled", "timed_out"];
-/// The longest page that a runtime returns.
-const MAX_PAGE: u32 = 1_000;
-/// The number of pages that --all and --watch read. A runtime that keeps its promises needs fewer.
-const MAX_PAGES: usize = 1_000;
-/// The list of jobs.
-const LISTED: Listed = Listed {
-    what: "jobs",
-    most: MAX_PAGES,
-    narrower: "choose fewer with --agent, --status, --since or --until",
-    instead: "tell its operator, or read single pages with --limit",
-};
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Options {
     /// List only jobs of this agent. A name without a version matches every version
     #[arg(long, value_name = "AGENT")]
@@ -68,10 +60,16 @@ pub(crate) struct Options {
     /// List at most this many jobs, from 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
+    /// List the oldest jobs first, one page of the runtime at a time
+    #[arg(long)]
+    oldest_first: bool,
     /// Continue after an earlier page, with the cursor that was printed at its end
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", requires = "oldest_first")]
     cursor: Option<String>,
-    /// List all jobs, not only one page
+    /// Show when jobs were created, the numbers of their last events, the jobs that delegated them, and errors in full
+    #[arg(long)]
+    wide: bool,
+    /// List all jobs
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     /// List all jobs again every INTERVAL until Ctrl-C. A terminal is redrawn; elsewhere a list is printed when something
@@ -105,7 +103,7 @@ async fn list(options: &Options) -> Result<(), Error> {
         Some(interval) => watch(&client, options, interval).await?,
         None => {
             let page = options.page(&client).await?;
-            page.print(options.json).map_err(Error::stdout)?;
+            page.print(options).map_err(Error::stdout)?;
         }
     }
     client.close().await;
@@ -113,8 +111,7 @@ async fn list(options: &Options) -> Result<(), Error> {
 }
 
 async fn watch(client: &Client, options: &Options, interval: Duration) -> Result<(), Error> {
-    let term = Term::stdout();
-    let mut screen = Screen { redraws: !options.json && terminal::can_redraw(&term), term, lines: Vec::new() };
+    let mut screen = Screen::new(!options.json);
     let mut statuses: HashMap<JobId, String> = HashMap::new();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -124,9 +121,11 @@ async fn watch(client: &Client, options: &Options, interval: Duration) -> Result
         if options.json {
             page.jobs.retain(|job| statuses.get(&job.job_id) != Some(&job.status));
             statuses.extend(page.jobs.iter().map(|job| (job.job_id.clone(), job.status.clone())));
-            page.print(true).map_err(Error::stdout)?;
+            page.print(options).map_err(Error::stdout)?;
         } else {
-            screen.draw(table(&page.jobs)).map_err(Error::stdout)?;
+            // Ages change all the time, so that a list without them is printed where nothing is redrawn.
+            let width = if options.wide || !screen.redraws() { Width::Wide } else { Width::Narrow };
+            screen.draw(table(&page.jobs, width)).map_err(Error::stdout)?;
         }
     }
 }
@@ -135,31 +134,33 @@ async fn watch(client: &Client, options: &Options, interval: Duration) -> Result
 struct Page {
     jobs: Vec<JobRow>,
     next_cursor: Option<String>,
+    /// The number of older jobs that are left out.
+    left_out: usize,
 }
 
 impl Options {
-    /// Fetches one page, or with `--all` and `--watch` every page.
+    /// Fetches the newest jobs, or with `--all` and `--watch` all of them. With `--oldest-first`, a page of the runtime.
     async fn page(&self, client: &Client) -> Result<Page, Error> {
         let all = self.all || self.watch.is_some();
-        let mut page = Page { jobs: Vec::new(), next_cursor: self.cursor.clone() };
-        let mut cursors = Cursors::new(&LISTED);
-        loop {
-            let query = ListQuery {
-                status: self.status.iter().map(Into::into).collect(),
-                agent: self.agent.as_deref().map(Into::into),
-                created_after: self.since,
-                created_before: self.until,
-                limit: Some(if all { MAX_PAGE } else { self.limit }),
-                cursor: page.next_cursor.as_deref().map(Into::into),
-            };
-            let listed = client.list(&query).await?;
-            page.jobs.extend(listed.jobs);
-            page.next_cursor = listed.next_cursor;
-            match &page.next_cursor {
-                Some(cursor) if all => cursors.follow(cursor)?,
-                Some(_) | None => return Ok(page),
-            }
+        let query = ListQuery {
+            status: self.status.iter().map(Into::into).collect(),
+            agent: self.agent.as_deref().map(Into::into),
+            created_after: self.since,
+            created_before: self.until,
+            limit: Some(self.limit),
+            cursor: self.cursor.as_deref().map(Into::into),
+        };
+        if self.oldest_first && !all {
+            let page = client.list(&query).await?;
+            return Ok(Page { jobs: page.jobs, next_cursor: page.next_cursor, left_out: 0 });
         }
+        let mut jobs = find::all(client, &query).await?;
+        if !self.oldest_first {
+            jobs.reverse();
+        }
+        let shown = if all { jobs.len() } else { jobs.len().min(usize::try_from(self.limit).unwrap_or(usize::MAX)) };
+        let left_out = jobs.split_off(shown).len();
+        Ok(Page { jobs, next_cursor: None, left_out })
     }
 }
 
@@ -172,6 +173,12 @@ enum Line<'a> {
         status: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         created_at: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        completed_at: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         last_event_seq: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,9 +193,9 @@ enum Line<'a> {
 }
 
 impl Page {
-    fn print(&self, as_json: bool) -> io::Result<()> {
+    fn print(&self, options: &Options) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        if as_json {
+        if options.json {
             for job in &self.jobs {
                 writeln!(out, "{}", json(&Line::of(job))?)?;
             }
@@ -201,12 +208,19 @@ impl Page {
             eprint_line("there are no jobs to list; the runtime forgets ended jobs after a while");
             return Ok(());
         }
-        for line in table(&self.jobs) {
+        let width = if options.wide { Width::Wide } else { Width::Narrow };
+        for line in table(&self.jobs, width) {
             writeln!(out, "{line}")?;
         }
         out.flush()?;
         if let Some(cursor) = &self.next_cursor {
             eprint_line(&format!("there are more jobs: add --cursor {cursor} for the next page, or --all for all"));
+        }
+        if self.left_out > 0 {
+            eprint_line(&format!(
+                "{} older jobs are not shown: add --limit N for more, or --all for all",
+                self.left_out
+            ));
         }
         Ok(())
     }
@@ -214,75 +228,19 @@ impl Page {
 
 impl<'a> Line<'a> {
     fn of(job: &'a JobRow) -> Line<'a> {
+        let end = job.ended.as_ref();
         Line::Job {
             job_id: &job.job_id,
             agent: &job.agent,
             status: &job.status,
             created_at: job.created_at.as_deref(),
+            completed_at: end.map(|end| end.completed_at.as_str()),
+            code: end.and_then(|end| end.code.as_deref()),
+            message: end.and_then(|end| end.message.as_deref()),
             last_event_seq: job.last_event_seq,
             parent_job_id: job.parent_job_id.as_ref(),
             trace_id: job.trace_id.map(|id| id.to_string()),
             lease: job.lease.as_ref().and_then(|lease| lease.parse().ok()),
         }
-    }
-}
-
-/// The lines that `--watch` has shown last.
-struct Screen {
-    term: Term,
-    redraws: bool,
-    lines: Vec<String>,
-}
-
-impl Screen {
-    fn draw(&mut self, mut lines: Vec<String>) -> io::Result<()> {
-        if self.redraws {
-            self.fit(&mut lines);
-        }
-        if lines == self.lines {
-            return Ok(());
-        }
-        if self.redraws {
-            self.term.clear_last_lines(self.lines.len())?;
-        } else if !self.lines.is_empty() {
-            self.term.write_line("")?;
-        }
-        for line in &lines {
-            self.term.write_line(line)?;
-        }
-        self.term.flush()?;
-        self.lines = lines;
-        Ok(())
-    }
-
-    /// Fits lines to the terminal: a line that scrolled away or wrapped could not be replaced. The newest jobs stay.
-    fn fit(&self, lines: &mut Vec<String>) {
-        let (rows, columns) = self.term.size();
-        let room = usize::from(rows).saturating_sub(1).max(2);
-        if lines.len() > room {
-            let hidden = lines.len() - room + 1;
-            lines.splice(1..=hidden, [format!("… {hidden} older jobs")]);
-        }
-        for line in lines {
-            *line = console::truncate_str(line, usize::from(columns).max(8), "…").into_owned();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Cursors, LISTED, MAX_PAGES};
-
-    #[test]
-    fn a_list_that_would_never_end_is_refused() {
-        let mut cursors = Cursors::new(&LISTED);
-        assert!(cursors.follow("a").is_ok() && cursors.follow("b").is_ok());
-        let repeated = cursors.follow("a").expect_err("it would begin again").to_string();
-        assert!(repeated.contains("it has sent before"), "{repeated}");
-
-        let mut cursors = Cursors::new(&LISTED);
-        assert!((0..MAX_PAGES).all(|page| cursors.follow(&page.to_string()).is_ok()));
-        let endless = cursors.follow("more").expect_err("it never ends").to_string();
-        assert!(endless.contains("1000 pages") && endless.contains("--since"), "{endless}");
     }
 }

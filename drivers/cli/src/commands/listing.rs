@@ -59,3 +59,22 @@ impl Cursors {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cursors;
+    use crate::commands::find::{LISTED, MAX_PAGES};
+
+    #[test]
+    fn a_list_that_would_never_end_is_refused() {
+        let mut cursors = Cursors::new(&LISTED);
+        assert!(cursors.follow("a").is_ok() && cursors.follow("b").is_ok());
+        let repeated = cursors.follow("a").expect_err("it would begin again").to_string();
+        assert!(repeated.contains("it has sent before"), "{repeated}");
+
+        let mut cursors = Cursors::new(&LISTED);
+        assert!((0..MAX_PAGES).all(|page| cursors.follow(&page.to_string()).is_ok()));
+        let endless = cursors.follow("more").expect_err("it never ends").to_string();
+        assert!(endless.contains("1000 pages") && endless.contains("--since"), "{endless}");
+    }
+}

@@ -9,6 +9,7 @@ use clap::Args;
 use nuncio_tokio::arcp::{Client, Json, OpenQuestion, QuestionQuery};
 use serde::Serialize;
 
+use super::find;
 use super::listing::{Cursors, Listed, until_interrupted};
 use crate::connection::Connection;
 use crate::error::Error;
@@ -40,7 +41,7 @@ const LISTED: Listed = Listed { what: "questions", most: 9_999, narrower: "name 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Options {
-    /// List only the questions of this job
+    /// List only the questions of this job: its id, or a part of it that no other job has
     #[arg(value_name = "JOB")]
     job_id: Option<String>,
     /// Look for new questions every INTERVAL until Ctrl-C, and print each once [default interval: 2s]
@@ -61,10 +62,14 @@ pub(crate) async fn run(options: Options) -> Exit {
 
 async fn list(options: &Options) -> Result<(), Error> {
     let client = options.connection.connect().await?;
+    let job = match &options.job_id {
+        Some(text) => Some(find::job(&client, text).await?),
+        None => None,
+    };
     match options.watch {
-        Some(interval) => watch(&client, options, interval).await?,
+        Some(interval) => watch(&client, job.as_deref(), options.json, interval).await?,
         None => {
-            let questions = open(&client, options.job_id.as_deref()).await?;
+            let questions = open(&client, job.as_deref()).await?;
             if questions.is_empty() && !options.json {
                 eprint_line("there are no open questions");
             }
@@ -76,17 +81,17 @@ async fn list(options: &Options) -> Result<(), Error> {
 }
 
 /// Prints each question once, until the task is dropped.
-async fn watch(client: &Client, options: &Options, interval: Duration) -> Result<(), Error> {
+async fn watch(client: &Client, job: Option<&str>, json: bool, interval: Duration) -> Result<(), Error> {
     let mut known = BTreeSet::new();
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let mut questions = open(client, options.job_id.as_deref()).await?;
+        let mut questions = open(client, job).await?;
         let all = questions.iter().map(name).collect();
         questions.retain(|open| !known.contains(&name(open)));
         known = all;
-        print(&questions, options.json).map_err(Error::stdout)?;
+        print(&questions, json).map_err(Error::stdout)?;
     }
 }
 

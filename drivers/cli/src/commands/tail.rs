@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use nuncio_tokio::arcp::Subscribe;
 
+use super::find;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::exit::{self, Exit};
@@ -26,7 +27,7 @@ that you type answers it.";
 #[derive(Args, Debug)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{}", exit::FOLLOWING))]
 pub(crate) struct Options {
-    /// Id of the job, as `nuncio submit` and `nuncio jobs` show it
+    /// Id of the job, as `nuncio submit` and `nuncio jobs` show it, or a part of it that no other job has
     #[arg(value_name = "JOB")]
     job_id: String,
     /// Skip events from before now
@@ -66,7 +67,7 @@ async fn tail(options: &Options) -> Result<Exit, Error> {
     let client = options.connection.connect().await?;
     let mut session = client.session_events();
     let subscribe = Subscribe { history: !options.no_history, from_event_seq: options.from };
-    let subscription = client.subscribe(&options.job_id, subscribe).await?;
+    let subscription = client.subscribe(find::job(&client, &options.job_id).await?, subscribe).await?;
     let agent = subscription.info().agent.as_deref().unwrap_or("job");
     let job = FollowedJob { job_id: subscription.job_id().clone(), agent: Arc::from(agent), is_child: false };
     let exit = async {

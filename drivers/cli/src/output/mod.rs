@@ -33,7 +33,7 @@ use json::Line;
 pub(crate) use question::{expected, value_of};
 pub(crate) use shown::Shown;
 use sink::Sink;
-pub(crate) use table::{grid, table};
+pub(crate) use table::{Width, age, grid, table, took};
 
 /// Prints everything that happens to one job and to those it delegates.
 pub(crate) struct Printer {

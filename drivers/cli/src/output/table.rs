@@ -3,18 +3,41 @@
 use std::borrow::Cow;
 
 use console::{Alignment, Style, pad_str};
-use nuncio_tokio::arcp::JobRow;
+use nuncio_tokio::arcp::{JobRow, Time};
 
 use crate::text::sanitize;
+use crate::time::now;
 
-const HEADING: [&str; 6] = ["JOB", "AGENT", "STATUS", "CREATED", "LAST SEQ", "PARENT"];
+const WIDE: [&str; 8] = ["JOB", "AGENT", "STATUS", "CREATED", "TOOK", "LAST SEQ", "ERROR", "PARENT"];
+const NARROW: [&str; 6] = ["JOB", "AGENT", "STATUS", "AGE", "TOOK", "ERROR"];
+/// Columns of a terminal that a narrow table fits.
+const COLUMNS: usize = 80;
 
-/// A heading and a line per job. Columns are as wide as their widest cell, and the parents' column is left out if no job
-/// has one.
-pub(crate) fn table(jobs: &[JobRow]) -> Vec<String> {
-    let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(cells).collect();
-    let columns = if jobs.iter().any(|job| job.parent_job_id.is_some()) { HEADING.len() } else { HEADING.len() - 1 };
-    grid(HEADING, &rows, columns, |column, cell| if column == 2 { coloured(cell) } else { cell.to_owned() })
+/// How much a table of jobs shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// What fits 80 columns.
+    Narrow,
+    /// Everything.
+    Wide,
+}
+
+/// A heading and a line per job. Columns are as wide as their widest cell; in a wide table the parents' column is left out if
+/// no job has one.
+pub(crate) fn table(jobs: &[JobRow], width: Width) -> Vec<String> {
+    let style = |column, cell: &str| if column == 2 { coloured(cell) } else { cell.to_owned() };
+    match width {
+        Width::Narrow => {
+            let rows: Vec<[Cow<'_, str>; 6]> = jobs.iter().map(narrow).collect();
+            let lines = grid(NARROW, &rows, NARROW.len(), style);
+            lines.iter().map(|line| console::truncate_str(line, COLUMNS, "…").into_owned()).collect()
+        }
+        Width::Wide => {
+            let rows: Vec<[Cow<'_, str>; 8]> = jobs.iter().map(wide).collect();
+            let has_parents = jobs.iter().any(|job| job.parent_job_id.is_some());
+            grid(WIDE, &rows, if has_parents { WIDE.len() } else { WIDE.len() - 1 }, style)
+        }
+    }
 }
 
 /// A heading and a line per row, with the first `columns` of them, as wide as their widest cell. The cells have nothing that
@@ -41,15 +64,66 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize], style: impl 
     padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
-fn cells(job: &JobRow) -> [Cow<'_, str>; 6] {
+fn narrow(job: &JobRow) -> [Cow<'_, str>; 6] {
+    [
+        sanitize(job.job_id.as_str()),
+        sanitize(&job.agent),
+        sanitize(&job.status),
+        job.created_at.as_deref().and_then(age).unwrap_or_default().into(),
+        duration(job).into(),
+        error(job),
+    ]
+}
+
+fn wide(job: &JobRow) -> [Cow<'_, str>; 8] {
     [
         sanitize(job.job_id.as_str()),
         sanitize(&job.agent),
         sanitize(&job.status),
         job.created_at.as_deref().map(|at| to_the_second(&sanitize(at)).into()).unwrap_or_default(),
+        duration(job).into(),
         job.last_event_seq.map(|seq| seq.to_string().into()).unwrap_or_default(),
+        error(job),
         job.parent_job_id.as_ref().map(|id| sanitize(id.as_str())).unwrap_or_default(),
     ]
+}
+
+/// How long an ended job took.
+fn duration(job: &JobRow) -> String {
+    let times = job.created_at.as_deref().zip(job.ended.as_ref());
+    times.and_then(|(from, end)| took(from, &end.completed_at)).unwrap_or_default()
+}
+
+/// Why a job did not succeed.
+fn error(job: &JobRow) -> Cow<'_, str> {
+    let end = job.ended.as_ref();
+    match end.map(|end| (end.code.as_deref(), end.message.as_deref())) {
+        Some((Some(code), Some(message))) => sanitize(&format!("{code}: {message}")).into_owned().into(),
+        Some((Some(code), None)) => sanitize(code),
+        _ => Cow::Borrowed(""),
+    }
+}
+
+/// The time since a timestamp, for people.
+pub(crate) fn age(at: &str) -> Option<String> {
+    Time::parse_rfc3339(at).map(|at| interval(now().since(at)))
+}
+
+/// The time from one timestamp to another, for people.
+pub(crate) fn took(from: &str, to: &str) -> Option<String> {
+    Some(interval(Time::parse_rfc3339(to)?.since(Time::parse_rfc3339(from)?)))
+}
+
+/// A number of microseconds in one or two units.
+fn interval(micros: u64) -> String {
+    let secs = micros / 1_000_000;
+    match secs {
+        0..10 => format!("{}.{}s", secs, micros / 100_000 % 10),
+        10..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m{:02}s", secs / 60, secs % 60),
+        3_600..86_400 => format!("{}h{:02}m", secs / 3_600, secs / 60 % 60),
+        _ => format!("{}d{:02}h", secs / 86_400, secs / 3_600 % 24),
+    }
 }
 
 /// A timestamp without fractions of a second.
@@ -73,7 +147,7 @@ fn coloured(status: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{JobRow, table};
+    use super::{JobRow, Width, interval, table};
 
     fn row(job_id: &str, agent: &str, status: &str, parent: Option<&str>) -> JobRow {
         JobRow {
@@ -85,6 +159,7 @@ mod tests {
             created_at: Some("2026-11-21T07:12:03.123Z".to_owned()),
             trace_id: None,
             last_event_seq: Some(12),
+            ended: None,
         }
     }
 
@@ -92,17 +167,23 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         console::set_colors_enabled(false);
         let jobs = [row("job_1", "echo", "success", None), row("job_2", "weekly-report@2.0.0", "timed_out", None)];
-        insta::assert_snapshot!(table(&jobs).join("\n"), @r"
-        JOB    AGENT                STATUS     CREATED               LAST SEQ
-        job_1  echo                 success    2026-11-21T07:12:03Z  12
-        job_2  weekly-report@2.0.0  timed_out  2026-11-21T07:12:03Z  12
+        insta::assert_snapshot!(table(&jobs, Width::Wide).join("\n"), @r"
+        JOB    AGENT                STATUS     CREATED               TOOK  LAST SEQ  ERROR
+        job_1  echo                 success    2026-11-21T07:12:03Z        12
+        job_2  weekly-report@2.0.0  timed_out  2026-11-21T07:12:03Z        12
         ");
         let jobs =
             [row("job_1", "echo", "running", None), row("job_2", "ver\u{1b}[2J\u{4e16}", "pending", Some("job_1"))];
-        insta::assert_snapshot!(table(&jobs).join("\n"), @r"
-        JOB    AGENT           STATUS   CREATED               LAST SEQ  PARENT
-        job_1  echo            running  2026-11-21T07:12:03Z  12
-        job_2  ver\u{1b}[2J世  pending  2026-11-21T07:12:03Z  12        job_1
+        insta::assert_snapshot!(table(&jobs, Width::Wide).join("\n"), @r"
+        JOB    AGENT           STATUS   CREATED               TOOK  LAST SEQ  ERROR  PARENT
+        job_1  echo            running  2026-11-21T07:12:03Z        12
+        job_2  ver\u{1b}[2J世  pending  2026-11-21T07:12:03Z        12               job_1
         ");
+    }
+
+    #[test]
+    fn intervals_have_one_or_two_units() {
+        let shown = [0, 1_250_000, 59_000_000, 61_000_000, 7_260_000_000, 90_000_000_000].map(interval);
+        assert_eq!(shown, ["0.0s", "1.2s", "59s", "1m01s", "2h01m", "1d01h"]);
     }
 }

@@ -19,9 +19,9 @@ pub use client::{
 pub use lease::LeaseRequest;
 pub use nuncio_core::arcp::client::{
     Accepted, AgentInfo, AnsweredQuestion, AskedQuestion, AutoAck, ChunkEvent, ClientConfig, ClientLimits,
-    ClientRefused, CloseReason, EventKind, HandleId, JobEvent, JobPage, JobRow, ListQuery, LostReason, OpenQuestion,
-    Outcome, OutcomeSource, Product, QuestionOutcome, QuestionPage, QuestionQuery, Raw, RemoteFault, RequestFailure,
-    ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
+    ClientRefused, CloseReason, EventKind, HandleId, JobEvent, JobPage, JobRow, ListQuery, ListedEnd, LostReason,
+    OpenQuestion, Outcome, OutcomeSource, Product, QuestionOutcome, QuestionPage, QuestionQuery, Raw, RemoteFault,
+    RequestFailure, ResumePoint, Rotation, Subscribe, Subscribed, Welcome,
 };
 pub use nuncio_core::arcp::{
     Access, Answer, AnyPrincipal, Body, Config, Credential, Denied, Dialect, ErrorCode, Fault, Feature, Features,

@@ -34,6 +34,11 @@ impl Ended {
         self.jobs.first_key_value().map(|(_, job)| *job)
     }
 
+    /// Returns when the job at a place has ended.
+    pub(super) fn at(&self, place: u64) -> Option<Time> {
+        self.jobs.get(&place).map(|(at, _)| *at)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = JobKey> {
         self.jobs.values().map(|(_, id)| *id)
     }

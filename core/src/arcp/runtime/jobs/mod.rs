@@ -357,6 +357,11 @@ impl Jobs {
 
     // Ended jobs.
 
+    /// Returns when a job has ended, if it has.
+    pub(super) fn ended_at(&self, job: &Job) -> Option<Time> {
+        self.ended.at(job.concluded()?)
+    }
+
     /// Returns when the oldest ended job has ended.
     pub(super) fn oldest_ended_at(&self) -> Option<Time> {
         self.ended.oldest().map(|(at, _)| at)

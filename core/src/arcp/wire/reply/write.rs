@@ -9,7 +9,7 @@ use crate::arcp::wire::dialect::Dialect;
 use crate::arcp::wire::error::Fault;
 use crate::arcp::wire::feature::{Feature, Features};
 use crate::arcp::wire::ids::JobUlid;
-use crate::arcp::wire::job::{Accepted, FinalStatus, Terminal};
+use crate::arcp::wire::job::{Accepted, FinalStatus, JobEnd, Terminal};
 use crate::arcp::wire::question::Outcome;
 use crate::budget::Budget;
 use crate::json::{Object, strings};
@@ -157,7 +157,7 @@ pub(crate) fn subscribed(job: &Accepted, form: Form, about: &Subscribed<'_>) -> 
 }
 
 /// One row of `session.jobs` (§6.6).
-pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64) -> String {
+pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64, end: Option<&JobEnd<'_>>) -> String {
     let created = job.created_at.to_rfc3339();
     Object::with_capacity(384)
         .plain("job_id", job.id)
@@ -169,7 +169,17 @@ pub(crate) fn row(job: &Accepted, form: Form, status: &str, last_event_seq: u64)
         .plain("submitted_at", &created)
         .plain("trace_id", job.trace_id)
         .value("last_event_seq", last_event_seq)
+        .opt_json("x-vendor.nuncio.ended", end.map(ended).as_deref())
         .close()
+}
+
+/// `x-vendor.nuncio.ended` of a row (ours).
+fn ended(end: &JobEnd<'_>) -> String {
+    let object = Object::new().plain("completed_at", end.at.to_rfc3339());
+    match &end.fault {
+        Some(fault) => object.text("code", fault.code.as_str()).text("message", fault.message.as_str()).close(),
+        None => object.close(),
+    }
 }
 
 /// `session.jobs` (§6.6): the page around its rows, which are separated by commas.

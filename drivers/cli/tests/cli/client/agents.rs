@@ -36,8 +36,8 @@ impl Gate {
 
 /// Adds the agents to a server.
 pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
-    let gates: [Gate; 7] = std::array::from_fn(|_| gate.clone());
-    let [steps, pulses, spends, pieces, stubborn, parent, waits] = gates;
+    let gates: [Gate; 8] = std::array::from_fn(|_| gate.clone());
+    let [steps, pulses, spends, pieces, stubborn, parent, waits, with_key] = gates;
     server
         .agent("echo", echo)
         .agent("asks", asks)
@@ -53,6 +53,7 @@ pub(crate) fn add(server: ServerBuilder, gate: &Gate) -> ServerBuilder {
         .agent("pieces", move |input, ctx| pieces_of(input, ctx, pieces.clone()))
         .agent("stubborn", move |input, ctx| stubborn_one(input, ctx, stubborn.clone()))
         .agent("parent", move |input, ctx| parent_of(input, ctx, parent.clone()))
+        .agent("waits-with-key", move |input, ctx| waits_for(input, ctx, with_key.clone()))
         .agent("waits", move |input, ctx| waits_for(input, ctx, waits.clone()))
 }
 

@@ -3,12 +3,16 @@
 use super::runtime::Runtime;
 use crate::support::{run, stdout};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 19] = [
     "demo",
     "serve",
     "submit",
     "tail",
     "jobs",
+    "top",
+    "describe",
+    "wait",
+    "agents",
     "cancel",
     "questions",
     "answer",

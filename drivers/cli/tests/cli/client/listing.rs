@@ -9,14 +9,19 @@ fn ids(stdout: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_table_has_a_line_per_job_oldest_first() {
+fn a_table_has_a_line_per_job_newest_first() {
     let runtime = Runtime::start();
     let submitted: Vec<String> = ["echo", "fail", "echo"]
         .map(|agent| runtime.run(&["submit", agent, "--detach"]).stdout.trim().to_owned())
         .into();
     let done = runtime.run(&["jobs"]);
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
-    assert_eq!(ids(&done.stdout), submitted);
+    let newest_first: Vec<&String> = submitted.iter().rev().collect();
+    assert_eq!(ids(&done.stdout), newest_first);
+    assert_eq!(ids(&runtime.run(&["jobs", "--oldest-first"]).stdout), submitted);
+    let one = runtime.run(&["jobs", "--limit", "1"]);
+    assert_eq!(ids(&one.stdout), newest_first[..1]);
+    assert!(one.stderr.contains("2 older jobs are not shown"), "{}", one.stderr);
     assert!(done.stdout.starts_with("JOB "), "{}", done.stdout);
     assert!(!done.stdout.contains('\u{1b}'), "no colours in a file: {}", done.stdout);
 }
@@ -31,9 +36,9 @@ fn filters_choose_by_agent_state_and_time() {
     waiting.until("waiting");
     for (filter, expected) in [
         (&["--agent", "echo"][..], vec![&echo]),
-        (&["--status", "error,running"], vec![&fail, &waits]),
-        (&["--status", "error", "--status", "success"], vec![&echo, &fail]),
-        (&["--since", "1h"], vec![&echo, &fail, &waits]),
+        (&["--status", "error,running"], vec![&waits, &fail]),
+        (&["--status", "error", "--status", "success"], vec![&fail, &echo]),
+        (&["--since", "1h"], vec![&waits, &fail, &echo]),
         (&["--since", "2999-01-01T00:00:00Z"], vec![]),
         (&["--until", "1h"], vec![]),
     ] {
@@ -54,13 +59,13 @@ fn a_page_continues_where_the_last_one_ended() {
     let runtime = Runtime::start();
     let submitted: Vec<String> =
         (0..5).map(|_| runtime.run(&["submit", "echo", "--detach"]).stdout.trim().to_owned()).collect();
-    let first = runtime.run(&["jobs", "--limit", "2"]);
+    let first = runtime.run(&["jobs", "--oldest-first", "--limit", "2"]);
     assert_eq!(ids(&first.stdout), submitted[..2]);
     let cursor = first.stderr.split("--cursor ").nth(1).unwrap().split(' ').next().unwrap();
-    let second = runtime.run(&["jobs", "--limit", "2", "--cursor", cursor]);
+    let second = runtime.run(&["jobs", "--oldest-first", "--limit", "2", "--cursor", cursor]);
     assert_eq!(ids(&second.stdout), submitted[2..4]);
-    assert_eq!(ids(&runtime.run(&["jobs", "--all"]).stdout), submitted);
-    let lines = runtime.run(&["jobs", "--json", "--limit", "2"]).lines();
+    assert_eq!(ids(&runtime.run(&["jobs", "--oldest-first", "--all"]).stdout), submitted);
+    let lines = runtime.run(&["jobs", "--oldest-first", "--json", "--limit", "2"]).lines();
     assert_eq!(lines.iter().map(|line| &line["type"]).collect::<Vec<_>>(), ["job", "job", "more"]);
     assert_eq!(lines[2]["next_cursor"], cursor);
     assert_eq!(lines[0]["job_id"], submitted[0].as_str());

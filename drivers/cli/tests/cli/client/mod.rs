@@ -15,6 +15,7 @@ mod detached;
 mod help;
 mod json;
 mod listing;
+mod looking;
 mod runtime;
 mod submitting;
 #[cfg(unix)]

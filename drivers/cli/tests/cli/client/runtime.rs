@@ -89,7 +89,8 @@ struct Issuer;
 
 impl Provisioner for Issuer {
     async fn issue(&self, grant: &Grant) -> Result<Vec<Credential>, Fault> {
-        let credential = grant.agent.contains("rotates").then(|| Credential {
+        let has_one = grant.agent.contains("rotates") || grant.agent.contains("waits-with-key");
+        let credential = has_one.then(|| Credential {
             id: "cred_1".to_owned(),
             value: Secret::new("sk-first"),
             endpoint: "http://127.0.0.1:9/v1".to_owned(),

@@ -44,6 +44,20 @@ pub struct JobRow {
     pub trace_id: Option<TraceId>,
     /// The number of the job's last event, in the numbering of its owner.
     pub last_event_seq: Option<u64>,
+    /// How the job has ended, as Nuncio's runtime says (ours).
+    pub ended: Option<ListedEnd>,
+}
+
+/// How a job in a [`JobPage`] has ended (ours).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListedEnd {
+    /// When it has ended, as it was written.
+    pub completed_at: String,
+    /// The code of its error; absent for a job that succeeded.
+    pub code: Option<String>,
+    /// The message of its error.
+    pub message: Option<String>,
 }
 
 /// A `session.jobs`.
@@ -76,6 +90,26 @@ struct Row<'a> {
     #[serde(borrow)]
     trace_id: Maybe<Text<'a>>,
     last_event_seq: Maybe<Int>,
+    #[serde(borrow, rename = "x-vendor.nuncio.ended")]
+    ended: Maybe<End<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct End<'a> {
+    #[serde(borrow)]
+    completed_at: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    code: Maybe<Text<'a>>,
+    #[serde(borrow)]
+    message: Maybe<Text<'a>>,
+}
+
+impl End<'_> {
+    fn read(&self) -> Option<ListedEnd> {
+        let completed_at = self.completed_at.owned()?;
+        Some(ListedEnd { completed_at, code: self.code.owned(), message: self.message.owned() })
+    }
 }
 
 impl Jobs<'_> {
@@ -100,6 +134,7 @@ impl Row<'_> {
             created_at: self.created_at.owned().or_else(|| self.submitted_at.owned()),
             trace_id: self.trace_id.trace_id(),
             last_event_seq: self.last_event_seq.value(),
+            ended: self.ended.0.as_ref().and_then(End::read),
         })
     }
 }

@@ -1,0 +1,215 @@
+//! `nuncio describe`.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use nuncio_tokio::arcp::{
+    Client, ClientError, Credential, JobId, JobRow, Json, ListQuery, Outcome, OutcomeSource, Subscribe, Subscribed,
+};
+use serde::Serialize;
+
+use super::find;
+use super::listing::until_interrupted;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{self, age, expected, took};
+use crate::text::{json, sanitize};
+
+const AFTER_HELP: &str = "\
+Examples:
+  nuncio describe job_01KAJ6Y3M2Q4T5V6W7X8Y9Z0AB
+  nuncio describe 0AB9 --json | jq .lease
+
+Secrets of credentials are not printed.
+
+Exit codes:
+  0    the job was described
+  2    invalid usage
+  5    the runtime refused the token or the request, or has no such job
+  6    the runtime is unreachable, or the session is lost
+  7    stdout cannot be written
+  130  left by Ctrl-C before that";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Id of the job, or a part of it that no other job has
+    #[arg(value_name = "JOB")]
+    job: String,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    let described = until_interrupted(describe(&options), false).await;
+    output::finish_with(options.json, described).await
+}
+
+async fn describe(options: &Options) -> Result<(), Error> {
+    let client = options.connection.connect().await?;
+    let job_id = find::job(&client, &options.job).await?;
+    let mut subscription = client.subscribe(&job_id, Subscribe::default()).await?;
+    let rows = find::all(&client, &ListQuery::default()).await?;
+    let row = rows.iter().find(|row| row.job_id == *subscription.job_id());
+    let info = subscription.info().clone();
+    let is_live = matches!(info.current_status.as_deref(), None | Some("pending" | "running"));
+    // The terminal of a job that has ended follows its subscription at once.
+    let outcome = if is_live { None } else { Some(subscription.outcome().await.map_err(ClientError::Ended)?) };
+    let children = rows.iter().filter(|row| row.parent_job_id.as_ref() == Some(&info.job_id));
+    let questions = if is_live { questions(&client, &job_id).await? } else { Vec::new() };
+    let description = Description::of(&info, row, outcome.as_ref(), children, questions);
+    client.close().await;
+    description.print(options.json).map_err(Error::stdout)
+}
+
+/// Returns the open questions of a job; none if the runtime has no questions at all.
+async fn questions(client: &Client, job_id: &str) -> Result<Vec<String>, Error> {
+    match super::questions::open(client, Some(job_id)).await {
+        Ok(open) => Ok(open
+            .into_iter()
+            .map(|open| {
+                format!("{} {} ({})", open.question.question_id, open.question.prompt, expected(&open.question))
+            })
+            .collect()),
+        Err(Error::Refused(_)) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Everything that is known of a job.
+#[derive(Serialize)]
+struct Description<'a> {
+    job_id: &'a str,
+    agent: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_job_id: Option<&'a str>,
+    children: Vec<Child<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_event_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_constraints: Option<&'a Json>,
+    budget: Vec<String>,
+    credentials: Vec<Shown<'a>>,
+    questions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Child<'a> {
+    job_id: &'a str,
+    agent: &'a str,
+    status: &'a str,
+}
+
+/// A credential without its value.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    endpoint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl<'a> Description<'a> {
+    fn of(
+        info: &'a Subscribed,
+        row: Option<&'a JobRow>,
+        outcome: Option<&'a Outcome>,
+        children: impl Iterator<Item = &'a JobRow>,
+        questions: Vec<String>,
+    ) -> Description<'a> {
+        let known = outcome.filter(|outcome| outcome.source != OutcomeSource::Silence);
+        let status = known.map(|outcome| outcome.status.as_str()).or(info.current_status.as_deref());
+        let fault = known.and_then(|outcome| outcome.fault.as_ref());
+        let listed = row.and_then(|row| row.ended.as_ref());
+        Description {
+            job_id: info.job_id.as_str(),
+            agent: info.agent.as_deref().unwrap_or_default(),
+            status: status.unwrap_or_default(),
+            created_at: row.and_then(|row| row.created_at.as_deref()),
+            completed_at: known
+                .and_then(|outcome| outcome.completed_at.as_deref())
+                .or(listed.map(|end| end.completed_at.as_str())),
+            parent_job_id: info.parent_job_id.as_ref().map(JobId::as_str),
+            children: children
+                .map(|row| Child { job_id: row.job_id.as_str(), agent: &row.agent, status: &row.status })
+                .collect(),
+            trace_id: info.trace_id.map(|id| id.to_string()),
+            last_event_seq: row.and_then(|row| row.last_event_seq),
+            lease: info.lease.as_ref().and_then(|lease| lease.parse().ok()),
+            lease_constraints: info.lease_constraints.as_ref().and_then(|constraints| constraints.parse().ok()),
+            budget: info.budget.iter().map(|(currency, amount)| format!("{currency} {amount}")).collect(),
+            credentials: info.credentials.iter().map(shown).collect(),
+            questions,
+            error: fault.map(|fault| Failure { code: &fault.code, message: &fault.message }),
+        }
+    }
+
+    fn print(&self, as_json: bool) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if as_json {
+            writeln!(out, "{}", json(self)?)?;
+            return out.flush();
+        }
+        for (name, text) in self.lines() {
+            writeln!(out, "{name:<11} {}", sanitize(&text))?;
+        }
+        out.flush()
+    }
+
+    /// The lines for people: a name, and what it is.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines =
+            vec![("job", self.job_id.to_owned()), ("agent", self.agent.to_owned()), ("status", self.status.to_owned())];
+        let mut line = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
+        line("created", self.created_at.map(|at| with(at, age(at).map(|age| format!("{age} ago")))));
+        let took = self.created_at.zip(self.completed_at).and_then(|(from, to)| took(from, to));
+        line("ended", self.completed_at.map(|at| with(at, took.map(|took| format!("after {took}")))));
+        line("error", self.error.as_ref().map(|error| format!("{}: {}", error.code, error.message)));
+        line("parent", self.parent_job_id.map(str::to_owned));
+        for child in &self.children {
+            line("child", Some(format!("{} {} {}", child.job_id, child.agent, child.status)));
+        }
+        line("events", self.last_event_seq.map(|seq| format!("up to #{seq}")));
+        line("lease", self.lease.map(|lease| lease.get().to_owned()));
+        line("constraints", self.lease_constraints.map(|constraints| constraints.get().to_owned()));
+        line("budget left", (!self.budget.is_empty()).then(|| self.budget.join(", ")));
+        for Shown { id, endpoint, profile } in &self.credentials {
+            let profile = profile.map(|profile| format!(" ({profile})")).unwrap_or_default();
+            line("credential", Some(format!("{id} for {endpoint}{profile}")));
+        }
+        for question in &self.questions {
+            line("question", Some(question.clone()));
+        }
+        line("trace", self.trace_id.clone());
+        lines
+    }
+}
+
+fn shown(credential: &Credential) -> Shown<'_> {
+    Shown { id: &credential.id, endpoint: &credential.endpoint, profile: credential.profile.as_deref() }
+}
+
+fn with(text: &str, more: Option<String>) -> String {
+    more.map_or_else(|| text.to_owned(), |more| format!("{text}, {more}"))
+}

@@ -1,0 +1,77 @@
+//! `nuncio top`.
+
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_tokio::arcp::{Client, JobRow, ListQuery};
+
+use super::find;
+use super::listing::until_interrupted;
+use super::screen::Screen;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{self, Width, table};
+use crate::time::positive_duration;
+
+const AFTER_HELP: &str = "\
+Example:
+  nuncio top --interval 5s
+
+The jobs that have not ended are shown, the newest first, under a line that
+counts them and the open questions. A terminal is redrawn until Ctrl-C;
+elsewhere a list is printed when something has changed. `nuncio jobs` also lists
+ended jobs.
+
+Exit codes:
+  0    Ctrl-C was pressed
+  2    invalid usage
+  5    the runtime refused the token or the request
+  6    the runtime is unreachable, or the session is lost
+  7    stdout cannot be written";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Time between two looks at the jobs
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = positive_duration)]
+    interval: Duration,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish(until_interrupted(watch(&options), true).await)
+}
+
+async fn watch(options: &Options) -> Result<(), Error> {
+    let client = options.connection.connect().await?;
+    let mut screen = Screen::new(true);
+    let mut ticks = tokio::time::interval(options.interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let query = ListQuery { status: vec!["pending".into(), "running".into()], ..ListQuery::default() };
+        let mut jobs = find::all(&client, &query).await?;
+        jobs.reverse();
+        let mut lines = vec![summary(&jobs, questions(&client).await?)];
+        let width = if screen.redraws() { Width::Narrow } else { Width::Wide };
+        lines.extend(table(&jobs, width));
+        screen.draw(lines).map_err(Error::stdout)?;
+    }
+}
+
+/// Returns the number of open questions; `None` if the runtime has no questions at all.
+async fn questions(client: &Client) -> Result<Option<usize>, Error> {
+    match super::questions::open(client, None).await {
+        Ok(open) => Ok(Some(open.len())),
+        Err(Error::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn summary(jobs: &[JobRow], questions: Option<usize>) -> String {
+    let running = jobs.iter().filter(|job| job.status == "running").count();
+    let questions = questions.map(|count| format!(", {count} open questions")).unwrap_or_default();
+    format!("{running} running, {} pending{questions}", jobs.len() - running)
+}

@@ -1,0 +1,106 @@
+//! `nuncio wait`.
+
+use std::time::Duration;
+
+use clap::Args;
+use nuncio_tokio::arcp::{Client, ClientError, OutcomeSource, Subscribe, Subscription};
+use tokio::task::JoinSet;
+
+use super::find;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output;
+use crate::signals::Interrupts;
+use crate::text::{eprint_line, print_line, sanitize};
+use crate::time::positive_duration;
+
+const AFTER_HELP: &str = "\
+Examples:
+  job=$(nuncio submit report --detach)
+  nuncio wait \"$job\" --timeout 10m && nuncio tail \"$job\" -o report.md
+
+A line per job is printed on stdout when it has ended: its id and how. Jobs that
+have ended before count as well. `nuncio tail` shows a result.
+
+Exit codes:
+  0    all jobs succeeded
+  1    a job failed
+  2    invalid usage
+  3    a job was cancelled
+  4    a job timed out, or --timeout has passed
+  5    the runtime refused the token or the request, or has no such job
+  6    the runtime is unreachable, or the session is lost
+  7    stdout cannot be written
+  130  left by Ctrl-C before the end of all jobs
+If the jobs ended differently, the smallest code other than 0 counts.";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Options {
+    /// Ids of the jobs, or parts of them that no other job has
+    #[arg(value_name = "JOB", required = true)]
+    jobs: Vec<String>,
+    /// Wait at most this long. The jobs go on
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(options: Options) -> Exit {
+    output::finish(run_until_interrupted(&options).await)
+}
+
+async fn run_until_interrupted(options: &Options) -> Result<Exit, Error> {
+    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
+    let timeout = async {
+        match options.timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        exit = wait(options) => exit,
+        () = timeout => {
+            eprint_line("nuncio: the time is over; the jobs that have not ended go on");
+            Ok(Exit::TimedOut)
+        }
+        () = interrupts.reach(1) => {
+            eprint_line("nuncio: interrupted; the jobs go on");
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn wait(options: &Options) -> Result<Exit, Error> {
+    let client = options.connection.connect().await?;
+    let mut ends = JoinSet::new();
+    for text in &options.jobs {
+        let subscription = subscribe(&client, text).await?;
+        ends.spawn(end(subscription));
+    }
+    let mut exit = Exit::Success;
+    while let Some(ended) = ends.join_next().await {
+        let ended = ended.map_err(|error| Error::System(error.into()))??;
+        if exit == Exit::Success || ended != Exit::Success && ended.code() < exit.code() {
+            exit = ended;
+        }
+    }
+    client.close().await;
+    Ok(exit)
+}
+
+async fn subscribe(client: &Client, text: &str) -> Result<Subscription, Error> {
+    let job_id = find::job(client, text).await?;
+    Ok(client.subscribe(&job_id, Subscribe::default()).await?)
+}
+
+async fn end(mut job: Subscription) -> Result<Exit, Error> {
+    let outcome = job.outcome().await.map_err(ClientError::Ended)?;
+    if outcome.source == OutcomeSource::Silence {
+        return Err(Error::Silent);
+    }
+    print_line(&sanitize(&format!("{} {}", job.job_id(), outcome.status.as_str())));
+    Ok(outcome.status.into())
+}

@@ -1,0 +1,150 @@
+//! What there is and how it goes: `agents`, `describe`, `wait`, `top`, and parts of ids.
+
+use serde_json::{Value, json};
+
+use super::runtime::Runtime;
+
+/// Submits a job and waits for its end. Returns its id.
+fn ended(runtime: &Runtime, arguments: &[&str]) -> String {
+    let lines = runtime.run(&[&["submit", "--json"], arguments].concat()).lines();
+    lines[0]["job_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn agents_are_listed() {
+    let runtime = Runtime::start();
+    let listed = runtime.run(&["agents"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    assert!(listed.stdout.starts_with("AGENT "), "{}", listed.stdout);
+    assert!(listed.stdout.lines().any(|line| line.trim() == "echo"), "{}", listed.stdout);
+    let lines = runtime.run(&["agents", "--json"]).lines();
+    assert!(lines.contains(&json!({"name": "echo", "versions": []})), "{lines:?}");
+}
+
+#[test]
+fn a_list_says_how_long_jobs_took_and_why_they_failed() {
+    let runtime = Runtime::start();
+    ended(&runtime, &["fail"]);
+    let (narrow, wide) = (runtime.run(&["jobs"]), runtime.run(&["jobs", "--wide"]));
+    assert!(narrow.stdout.lines().all(|line| line.chars().count() <= 80), "{}", narrow.stdout);
+    let row = narrow.stdout.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert!(row[3].ends_with('s') && row[4].ends_with('s'), "its age, and how long it took: {row:?}");
+    let line = &runtime.run(&["jobs", "--json"]).lines()[0];
+    let (code, message) = (line["code"].as_str().unwrap(), line["message"].as_str().unwrap());
+    assert!(narrow.stdout.contains(code), "{}", narrow.stdout);
+    assert!(wide.stdout.contains(message) && wide.stdout.contains("LAST SEQ"), "{}", wide.stdout);
+    assert!(line["completed_at"].is_string(), "{line}");
+}
+
+#[test]
+fn a_job_is_described() {
+    let runtime = Runtime::start();
+    let failed = ended(&runtime, &["fail", "--lease", r#"{"tool.call":["search"],"cost.budget":["USD:2.00"]}"#]);
+    let described = runtime.run(&["describe", &failed]);
+    assert_eq!(described.code, Some(0), "{}", described.stderr);
+    let line = |name: &str| {
+        let line = described.stdout.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        line.unwrap_or_else(|| panic!("{name}: {}", described.stdout)).to_owned()
+    };
+    assert_eq!(
+        (line("job "), line("agent "), line("status ")),
+        (failed.clone(), "fail".to_owned(), "error".to_owned())
+    );
+    assert!(line("created ").ends_with(" ago") && line("ended ").contains(", after "), "{}", described.stdout);
+    assert!(line("lease ").contains("search") && line("budget left ").contains("USD 2"), "{}", described.stdout);
+    let end = failed.get(failed.len() - 8..).unwrap().to_lowercase();
+    let json = &runtime.run(&["describe", &end, "--json"]).lines()[0];
+    assert_eq!((&json["job_id"], &json["status"]), (&json!(failed), &json!("error")));
+    assert_eq!(line("error "), format!("{}: {}", text(&json["error"]["code"]), text(&json["error"]["message"])));
+    assert_eq!(runtime.run(&["describe", "job_unknown"]).code, Some(5));
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[test]
+fn a_live_job_is_described_with_its_questions() {
+    let runtime = Runtime::start();
+    let input = r#"[{"prompt": "Send it?", "choices": ["yes", "no"]}]"#;
+    let mut asking = runtime.start_command(&["submit", "asks", "--input", input]);
+    let job = asking.accepted();
+    asking.until("x-vendor.nuncio.question");
+    let described = runtime.run(&["describe", &job]);
+    assert!(described.stdout.contains("question    q1 Send it? (yes | no)"), "{}", described.stdout);
+    assert!(described.stdout.contains("status      running"), "{}", described.stdout);
+    assert_eq!(runtime.run(&["answer", &job, "yes"]).code, Some(0));
+    assert_eq!(asking.end().code, Some(0));
+}
+
+#[test]
+fn a_job_is_described_without_its_secrets() {
+    let runtime = Runtime::start();
+    let mut waiting = runtime.start_command(&["submit", "waits-with-key"]);
+    let job = waiting.accepted();
+    waiting.until("waiting");
+    let (lines, json) = (runtime.run(&["describe", &job]), runtime.run(&["describe", &job, "--json"]));
+    assert!(lines.stdout.contains("credential  cred_1 for http://127.0.0.1:9/v1"), "{}", lines.stdout);
+    assert_eq!(json.lines()[0]["credentials"], json!([{"id": "cred_1", "endpoint": "http://127.0.0.1:9/v1"}]));
+    assert!(!lines.stdout.contains("sk-first") && !json.stdout.contains("sk-first"), "{}", json.stdout);
+    runtime.gate.open(1);
+    assert_eq!(waiting.end().code, Some(0));
+}
+
+#[test]
+fn a_part_of_an_id_stands_for_a_job() {
+    let runtime = Runtime::start();
+    let (one, other) = (ended(&runtime, &["echo"]), ended(&runtime, &["echo"]));
+    let end = other.get(other.len() - 6..).unwrap();
+    let tailed = runtime.run(&["tail", end]);
+    assert_eq!(tailed.code, Some(0), "{}", tailed.stderr);
+    assert!(tailed.stderr.contains(&other), "{}", tailed.stderr);
+    for command in [&["tail", "job_0"][..], &["describe", "job_0"], &["wait", "job_0"], &["cancel", "job_0"]] {
+        let refused = runtime.run(command);
+        assert_eq!(refused.code, Some(2), "{command:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(&one) && refused.stderr.contains(&other), "{}", refused.stderr);
+    }
+    assert_eq!(runtime.run(&["answer", "job_0", "yes"]).code, Some(2));
+    assert_eq!(runtime.run(&["questions", "job_0"]).code, Some(2));
+}
+
+#[test]
+fn a_wait_ends_with_its_jobs() {
+    let runtime = Runtime::start();
+    let (echo, fail) = (ended(&runtime, &["echo"]), ended(&runtime, &["fail"]));
+    let waited = runtime.run(&["wait", &echo]);
+    assert_eq!((waited.code, waited.stdout), (Some(0), format!("{echo} success\n")), "{}", waited.stderr);
+    let waited = runtime.run(&["wait", &echo, &fail]);
+    assert_eq!(waited.code, Some(1), "one of them failed");
+    assert!(waited.stdout.contains(&format!("{fail} error")), "{}", waited.stdout);
+
+    let mut running = runtime.start_command(&["submit", "waits"]);
+    let job = running.accepted();
+    running.until("waiting");
+    let waited = runtime.run(&["wait", &job, "--timeout", "10ms"]);
+    assert_eq!((waited.code, waited.stdout.as_str()), (Some(4), ""), "{}", waited.stderr);
+    let mut waiting = runtime.start_command(&["wait", &job]);
+    runtime.gate.open(1);
+    assert_eq!(waiting.read_out("success"), format!("{job} success"));
+    assert_eq!((waiting.end().code, running.end().code), (Some(0), Some(0)));
+    assert_eq!(runtime.run(&["wait", "job_unknown"]).code, Some(5));
+}
+
+#[cfg(unix)]
+#[test]
+fn top_shows_what_runs() {
+    let runtime = Runtime::start();
+    ended(&runtime, &["echo"]);
+    let mut top = runtime.start_command(&["top", "--interval", "10ms"]);
+    assert_eq!(top.read_out("running").trim(), "0 running, 0 pending, 0 open questions");
+    let mut job = runtime.start_command(&["submit", "waits"]);
+    let id = job.accepted();
+    assert_eq!(top.read_out("1 running").trim(), "1 running, 0 pending, 0 open questions");
+    assert!(top.read_out(&id).contains("waits"));
+    top.interrupt();
+    let done = top.end();
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(!done.stdout.contains("echo"), "ended jobs are not shown: {}", done.stdout);
+    runtime.gate.open(1);
+    assert_eq!(job.end().code, Some(0));
+}
