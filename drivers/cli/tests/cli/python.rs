@@ -96,3 +96,19 @@ fn ctrl_c_tail_jobs_and_cancel() {
     assert_eq!(tail.wait().expect("it ends").code(), Some(3));
     assert_eq!(end(submit).0, Some(3));
 }
+
+#[test]
+fn the_lines_of_the_readme_run_with_the_stock_sdk() {
+    if !wanted("the_lines_of_the_readme_run_with_the_stock_sdk") {
+        return;
+    }
+    let serving = crate::support::Serving::start(&["--token", "s3cret=me"]);
+    let readme = include_str!("../../../../README.md");
+    let (_, program) = readme.split_once("```python\n").expect("the README has a Python program");
+    let (program, _) = program.split_once("```").expect("it ends");
+    assert!(program.contains("ws://127.0.0.1:7777/arcp"), "{program}");
+    let program = program.replace("ws://127.0.0.1:7777/arcp", &serving.url);
+    let output = Command::new(python()).args(["-c", &program]).output().expect("Python runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("{'echoed': {'a': 1}}"), "{}", stdout(&output));
+}
