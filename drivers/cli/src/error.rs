@@ -108,8 +108,12 @@ impl From<ClientBuildError> for Error {
                 Error::Refused(sentence)
             }
             ClientBuildError::Session(SessionEnd::Unreachable { last: ConnectError::Io(cause), .. }) => {
-                match tls_advice(&cause) {
-                    Some(advice) => Error::Untrusted(format!("{sentence}; {advice}")),
+                match cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsConnectError>()) {
+                    // Something runs there, so that other advice would not fit.
+                    Some(tls) => Error::Untrusted(match tls_advice(tls) {
+                        Some(advice) => format!("{sentence}; {advice}"),
+                        None => sentence,
+                    }),
                     None => Error::Unreachable(sentence),
                 }
             }
@@ -119,8 +123,8 @@ impl From<ClientBuildError> for Error {
 }
 
 /// The options that help against a failure of TLS.
-fn tls_advice(error: &std::io::Error) -> Option<&'static str> {
-    match error.get_ref()?.downcast_ref::<TlsConnectError>()? {
+fn tls_advice(error: &TlsConnectError) -> Option<&'static str> {
+    match error {
         TlsConnectError::UnknownAuthority { .. } => Some("give the authority's certificate with --ca-file"),
         TlsConnectError::CertificateRequired { .. } | TlsConnectError::CertificateRefused { .. } => {
             Some("give a client certificate with --client-cert and --client-key")

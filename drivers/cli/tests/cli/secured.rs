@@ -52,6 +52,25 @@ fn token(principal: &str, expires_in: i64) -> String {
 }
 
 #[test]
+fn a_certificate_of_an_authority_is_explained() {
+    let folder = Folder::new("authority");
+    let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    // As `openssl req -x509` makes it.
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let made = params.self_signed(&key).expect("a certificate");
+    let (cert, key) = (folder.file("cert.pem", &made.pem()), folder.file("key.pem", &key.serialize_pem()));
+    let serving = Serving::start(&["--token", "t=me", "--tls-cert", &cert, "--tls-key", &key]);
+    for trust in [&[][..], &["--ca-file", &cert]] {
+        let output = serving.submit("t", &[&["echo"], trust].concat());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(6), "{said}");
+        assert!(said.contains("CA:TRUE") && said.contains("basicConstraints=critical,CA:FALSE"), "{said}");
+        assert!(!said.contains("OtherError") && !said.contains("is running there"), "{said}");
+    }
+}
+
+#[test]
 fn tls_and_json_web_tokens() {
     let folder = Folder::new("secured");
     let (cert, key) = certificate(&folder);

@@ -134,7 +134,30 @@ fn an_error_in_the_file_is_reported_with_its_position() {
     let quotes = File::new("quotes", "[agents.a]\ncommand = \"sh -c 'x\"\n");
     insta::assert_snapshot!(quotes.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 11: the command cannot be split into words: missing closing quote; see nuncio serve --help"##);
     let limit = File::new("limit", "[limits]\nsessions = 0\n");
-    insta::assert_snapshot!(limit.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 12: invalid value: integer `0`, expected a nonzero usize; see nuncio serve --help"##);
+    insta::assert_snapshot!(limit.complaint(), @r##"nuncio: the configuration file FILE is not valid: line 2, column 12: invalid value: integer `0`, expected a whole number that is at least 1; see nuncio serve --help"##);
+}
+
+#[test]
+fn a_value_of_another_type_is_reported_with_the_form_that_is_expected() {
+    for (text, expected) in [
+        ("[agents]\nping = \"sh\"\n", "expected a table, such as [agents.report] with command = \"python3 agent.py\""),
+        ("agents = 3\n", "expected tables, such as [agents.report]"),
+        ("[agents.a]\npty = true\n", "missing field `command`; write command = \"python3 agent.py\""),
+        ("[security]\ntoken = \"s3cret=me\"\n", "this value is not valid here, expected an array, such as [\"...\"]"),
+        ("security = 3\n", "expected a table, [security]"),
+        ("limits = 3\n", "expected a table, [limits]"),
+        ("pool = 3\n", "expected a table, [pool]"),
+        ("[limits]\nframe-bytes = true\n", "expected a size, such as \"64 KiB\""),
+        ("[limits]\nsessions = true\n", "expected a whole number that is at least 1"),
+        ("stdio = \"yes\"\n", "expected true or false"),
+        ("listen = 3\n", "expected a text in quotes, such as \"...\""),
+        ("ask = \"tool.call=x\"\n", "expected an array, such as [\"...\"]"),
+        ("drain = true\n", "a duration is a string such as \"10m\""),
+    ] {
+        let complaint = File::new("forms", text).complaint();
+        assert!(complaint.contains(expected), "{text}: {complaint}");
+        assert!(!complaint.contains("s3cret"), "{complaint}");
+    }
 }
 
 #[test]

@@ -47,7 +47,11 @@ pub(super) struct File {
 
 /// A table of `[agents]`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a table, such as [agents.report] with command = \"python3 agent.py\""
+)]
 pub(super) struct Agent {
     pub(super) command: CommandLine,
     #[serde(default = "yes")]
@@ -99,6 +103,28 @@ impl File {
     }
 }
 
+/// Says what is wrong and what is expected, with an example. A value that may be a secret is left out.
+fn sentence(message: &str, is_secret: bool) -> String {
+    let (found, expected) = match message.rsplit_once(", expected ") {
+        Some((found, expected)) if message.starts_with("invalid") => (found, Some(expected)),
+        _ => (message, None),
+    };
+    let found = if is_secret && found.contains("invalid") { "this value is not valid here" } else { found };
+    let form = expected.map(|expected| match expected {
+        "a sequence" => "an array, such as [\"...\"]",
+        "a map" => "tables, such as [agents.report]",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes, such as \"...\"",
+        "an integer or string" => "a size, such as \"64 KiB\"",
+        "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => "a whole number that is at least 1",
+        "u32" | "u64" | "usize" => "a whole number, such as 100",
+        other => other,
+    });
+    let form = form.map(|form| format!(", expected {form}")).unwrap_or_default();
+    let example = if found == "missing field `command`" { "; write command = \"python3 agent.py\"" } else { "" };
+    format!("{found}{form}{example}")
+}
+
 /// Describes an error with its line and column. The line itself is left out, and so are values in the table of secrets.
 fn complaint(text: &str, error: &toml::de::Error) -> String {
     let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
@@ -107,7 +133,5 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
     let line = before.matches('\n').count();
     let table = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
     let is_secret = [table, text.lines().nth(line)].into_iter().flatten().any(|line| line.contains("security"));
-    let message = error.message();
-    let message = if is_secret && message.contains("invalid") { "this value is not valid here" } else { message };
-    format!("line {}, column {column}: {message}", line + 1)
+    format!("line {}, column {column}: {}", line + 1, sentence(error.message(), is_secret))
 }

@@ -114,6 +114,12 @@ fn server_certificate(host: String, wrong: &CertificateError) -> TlsConnectError
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is not trusted: it is not valid yet; is this machine's clock right?".to_owned()
         }
+        // webpki's own error, which this crate does not name; a test sees that it is still called so.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "is that of an authority (CA:TRUE), which no server may use: make one with basicConstraints CA:FALSE, as `openssl \
+             req -x509` does with `-addext basicConstraints=critical,CA:FALSE`"
+                .to_owned()
+        }
         CertificateError::Revoked => "is not trusted: it is revoked".to_owned(),
         other => format!("is not trusted: {other}"),
     };

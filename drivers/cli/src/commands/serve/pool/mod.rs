@@ -21,7 +21,7 @@ use crate::error::Error;
 
 /// The options, and the table `[pool]` of the configuration file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default, expecting = "a table, [pool]")]
 #[command(next_help_heading = "Pool of CAP workers")]
 pub(super) struct PoolOptions {
     /// Offer the workers of a topic as an agent. Repeat it for more agents. With --journal, a server that was killed or stopped finds
