@@ -1,5 +1,5 @@
-//! The sessions that `nuncio submit --detach` saves for `nuncio cancel`. While the session that submitted a job exists, only
-//! it may cancel the job (§7.4), so `cancel` resumes that session.
+//! The sessions that `nuncio submit` saves for `nuncio cancel`. While the session that submitted a job exists, only
+//! it may cancel the job (§7.4), so `cancel` resumes that session, once the process that submitted the job has left it.
 //!
 //! There is one file per job in `$XDG_STATE_HOME/nuncio` (default `~/.local/state/nuncio`; on Windows
 //! `%LOCALAPPDATA%\nuncio`), readable by its owner only. It holds a resume token, which is useless without the bearer
@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nuncio_tokio::arcp::{JobId, ResumePoint, Secret, SessionId, Time};
+use nuncio_tokio::arcp::{Client, JobId, ResumePoint, Secret, SessionId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::private;
@@ -26,10 +26,58 @@ struct SavedSession {
     resume_token: String,
     last_event_seq: u64,
     until: String,
+    /// The process that uses the session, and with which a resume would interfere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<u32>,
+}
+
+/// The session of a job that is followed, which is saved for the time after that.
+pub(crate) struct Kept<'a> {
+    client: &'a Client,
+    url: String,
+    job_id: JobId,
+}
+
+impl<'a> Kept<'a> {
+    pub(crate) fn new(client: &'a Client, url: String, job_id: JobId) -> Kept<'a> {
+        Kept { client, url, job_id }
+    }
+
+    /// Saves the session while this process uses it, in case that it is killed.
+    pub(crate) fn hold(&self) -> Option<io::Result<String>> {
+        self.save(Some(std::process::id()))
+    }
+
+    /// Saves the session for others, because this process leaves it. Returns the time until which it can be resumed; `None` if
+    /// the runtime resumes no sessions.
+    pub(crate) fn leave(&self) -> Option<io::Result<String>> {
+        self.save(None)
+    }
+
+    /// Deletes the session, because the job has ended.
+    pub(crate) fn end(&self) {
+        delete(&self.job_id);
+    }
+
+    fn save(&self, process: Option<u32>) -> Option<io::Result<String>> {
+        let window_secs = self.client.welcome().and_then(|welcome| welcome.resume_window_sec);
+        let point = self.client.resume_point()?;
+        Some(save_held(&self.url, &self.job_id, &point, window_secs, process))
+    }
 }
 
 /// Saves a job's session and deletes the files of lapsed ones. Returns the time until which the session can be resumed.
 pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: Option<u64>) -> io::Result<String> {
+    save_held(url, job_id, point, window_secs, None)
+}
+
+fn save_held(
+    url: &str,
+    job_id: &JobId,
+    point: &ResumePoint,
+    window_secs: Option<u64>,
+    process: Option<u32>,
+) -> io::Result<String> {
     let folder = folder()?;
     private::create_folder(&folder)?;
     let until = now().plus_secs(window_secs.unwrap_or(DEFAULT_WINDOW.as_secs())).to_rfc3339();
@@ -39,6 +87,7 @@ pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: 
         resume_token: point.token.expose().to_owned(),
         last_event_seq: point.last_event_seq,
         until: until.clone(),
+        process,
     };
     // A temporary file is readable by its owner only, and keeps that mode under its new name.
     let mut file = tempfile::Builder::new().prefix(".").tempfile_in(&folder)?;
@@ -48,10 +97,11 @@ pub(crate) fn save(url: &str, job_id: &JobId, point: &ResumePoint, window_secs: 
     Ok(until)
 }
 
-/// Finds the saved session that submitted a job to the runtime at `url`.
+/// Finds the saved session that submitted a job to the runtime at `url`, unless its process still uses it.
 pub(crate) fn find(url: &str, job_id: &JobId) -> Option<ResumePoint> {
     let session = read(&path(&folder().ok()?, job_id).ok()?)?;
-    (session.url == url).then(|| ResumePoint {
+    let is_in_use = session.process.is_some_and(is_running);
+    (session.url == url && !is_in_use).then(|| ResumePoint {
         session_id: session.session_id,
         token: Secret::new(session.resume_token),
         last_event_seq: session.last_event_seq,
@@ -63,6 +113,19 @@ pub(crate) fn delete(job_id: &JobId) {
     if let Ok(path) = folder().and_then(|folder| path(&folder, job_id)) {
         let _not_saved = fs::remove_file(path);
     }
+}
+
+/// Returns whether there is a process with this id.
+#[cfg(unix)]
+fn is_running(process: u32) -> bool {
+    let pid = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// It is not known. A session that is taken over ends the process that follows it.
+#[cfg(not(unix))]
+fn is_running(_process: u32) -> bool {
+    true
 }
 
 fn read(path: &Path) -> Option<SavedSession> {

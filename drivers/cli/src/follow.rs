@@ -6,16 +6,19 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use nuncio_tokio::arcp::{
-    ClientError, FinalStatus, Follow, JobHandle, Outcome, OutcomeSource, Product, SessionEvents, Update,
+    ClientError, FinalStatus, Follow, JobHandle, Outcome, OutcomeSource, Product, SessionEvent, SessionEvents, Update,
 };
 
+use crate::detached::Kept;
 use crate::error::Error;
 use crate::output::{FollowedJob, Printer};
 use crate::prompts::Prompts;
 use crate::signals::Interrupts;
 
 /// How a job is followed.
-pub(crate) struct Following {
+pub(crate) struct Following<'a> {
+    /// The session, to be saved again when it was resumed.
+    pub(crate) kept: Option<&'a Kept<'a>>,
     /// If set, the first Ctrl-C cancels the job.
     pub(crate) cancel_on: Option<Interrupts>,
     /// Whether a streamed result whose first chunks are missing is an error.
@@ -30,7 +33,7 @@ pub(crate) async fn follow<I: Unpin>(
     root: Follow<I>,
     job: FollowedJob,
     printer: &mut Printer,
-    mut following: Following,
+    mut following: Following<'_>,
 ) -> Result<Outcome, Error> {
     let control = root.control();
     let mut family = Family { root, job, children: Vec::new() };
@@ -52,7 +55,15 @@ pub(crate) async fn follow<I: Unpin>(
                     printer.message(&sentence).await;
                 }
             }
-            Some(event) = session.next() => printer.session(&event).await?,
+            Some(event) = session.next() => {
+                // The token that was saved is of no use after a resume.
+                if let (SessionEvent::Live(_), Some(kept)) = (&event, following.kept)
+                    && let Some(Err(error)) = kept.hold()
+                {
+                    printer.message(&format!("nuncio: the session cannot be saved: {error}")).await;
+                }
+                printer.session(&event).await?;
+            }
             step = family.next() => match step {
                 Step::Update(job, Update::Event(event)) => {
                     following.prompts.event(&job, &event);

@@ -25,7 +25,32 @@ impl Interrupts {
         Ok(Interrupts(count))
     }
 
-    /// Waits until Ctrl-C has been pressed `times` times.
+    /// Starts counting SIGTERM and SIGHUP, too. SIGHUP counts as the first one only, because a terminal that is closed sends it
+    /// more than once.
+    pub(crate) fn listen_to_all() -> io::Result<Interrupts> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut ctrl_c = CtrlC::listen()?;
+            let (mut terminate, mut hang_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+            let (sender, count) = watch::channel(0);
+            tokio::spawn(async move {
+                loop {
+                    let least = tokio::select! {
+                        _ = ctrl_c.pressed() => 0,
+                        _ = terminate.recv() => 0,
+                        _ = hang_up.recv() => 1,
+                    };
+                    sender.send_modify(|count| *count = if least > 0 { (*count).max(least) } else { *count + 1 });
+                }
+            });
+            Ok(Interrupts(count))
+        }
+        #[cfg(not(unix))]
+        Interrupts::listen()
+    }
+
+    /// Waits until Ctrl-C has been pressed `times` times, or another signal that counts has come.
     pub(crate) async fn reach(&mut self, times: u32) {
         if self.0.wait_for(|count| *count >= times).await.is_err() {
             std::future::pending::<()>().await;

@@ -20,8 +20,9 @@ Example:
   job=$(nuncio submit report --detach)
   nuncio cancel \"$job\" --reason 'wrong week'
 
-The session that submitted a job may cancel it. `nuncio submit --detach` saves
-that session on this machine, and `nuncio cancel` resumes it. Once the runtime
+The session that submitted a job may cancel it. `nuncio submit` saves that
+session on this machine, and `nuncio cancel` resumes it when the job is followed
+no more: after --detach, a second Ctrl-C, or a crash. Once the runtime
 has forgotten that session, every session of the same principal may cancel the
 job, and operators (`nuncio serve --operator`) always may. Cancel a job that is
 being followed with Ctrl-C in its own terminal.
@@ -98,9 +99,9 @@ async fn resume_owner(
     let (url, job_id) = (options.connection.url()?, subscription.job_id());
     let Some(point) = detached::find(&url, job_id) else {
         return Err(Error::Refused(format!(
-            "the runtime refused the request: {fault}; press Ctrl-C where the job is followed. A job can be cancelled \
-             from elsewhere if it is submitted with --detach, on the same machine and with the same --url; by an operator; \
-             and with a token of its principal once the session that submitted it can no longer be resumed"
+            "the runtime refused the request: {fault}; press Ctrl-C where the job is followed. A job that is followed no \
+             more (after --detach or a second Ctrl-C) can be cancelled on the machine that submitted it, with the same --url; any \
+             job by an operator; and with a token of its principal once the session that submitted it can no longer be resumed"
         )));
     };
     let owner = options.connection.builder()?.resume(point).connect().await.map_err(|error| match error {

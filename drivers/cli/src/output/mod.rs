@@ -87,6 +87,12 @@ impl Printer {
             Format::Bars(_) => self.format = Format::Lines,
             Format::Lines => {}
         }
+        self.left(job, saved).await;
+        self.sink.write(format!("{}\n", job.job_id).as_bytes()).await
+    }
+
+    /// Prints how to follow and cancel a job that is followed no more.
+    pub(crate) async fn left(&mut self, job: &FollowedJob, saved: Option<io::Result<String>>) {
         self.message(&format!("follow it with `nuncio tail {}`", job.job_id)).await;
         match saved {
             Some(Ok(until)) => {
@@ -99,7 +105,6 @@ impl Printer {
             }
             None => {}
         }
-        self.sink.write(format!("{}\n", job.job_id).as_bytes()).await
     }
 
     pub(crate) async fn subscribed(&mut self, job: &FollowedJob, info: &Subscribed) -> Result<(), Error> {

@@ -5,11 +5,11 @@ mod request;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use nuncio_tokio::arcp::{Client, ClientError, ErrorCode, RequestFailure, Welcome};
 
 use crate::connection::Connection;
-use crate::detached;
+use crate::detached::Kept;
 use crate::error::Error;
 use crate::exit::{self, Exit};
 use crate::follow::{Following, follow};
@@ -25,9 +25,11 @@ Example:
   nuncio submit report --input '{\"week\":\"2026-W19\"}' --budget USD:5 -o report.md
 
 Events are printed on stderr and the result on stdout. Ctrl-C cancels the job
-and waits for its end; a second Ctrl-C leaves at once. A job submitted with
---detach can be cancelled by `nuncio cancel` on this machine, as long as the
-runtime keeps the session. On a terminal, a question of the agent is shown, and
+and waits for its end, unless --on-interrupt says otherwise; a second Ctrl-C
+leaves at once. SIGTERM and SIGHUP do the same. A job that was left, also by
+--detach or a crash, can be cancelled by `nuncio cancel`: on this machine as
+long as the runtime keeps the session, and then by every session of its
+principal. On a terminal, a question of the agent is shown, and
 a line that you type answers it.";
 
 #[derive(Args, Debug)]
@@ -38,6 +40,10 @@ pub(crate) struct Options {
     /// Print the job's id on stdout and return without waiting for the job
     #[arg(long, conflicts_with = "output")]
     detach: bool,
+    /// What Ctrl-C, SIGTERM and the end of the terminal do: cancel the job and wait for its end, or leave it running. A second
+    /// signal leaves in any case
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    on_interrupt: OnInterrupt,
     /// Write the result to this file instead of stdout. The file is replaced when the job has succeeded, and not touched
     /// otherwise
     #[arg(short, long, value_name = "FILE")]
@@ -49,20 +55,24 @@ pub(crate) struct Options {
     connection: Connection,
 }
 
+/// What a signal does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum OnInterrupt {
+    /// It cancels the job.
+    #[default]
+    Cancel,
+    /// It leaves the job running.
+    Detach,
+}
+
 pub(crate) async fn run(options: Options) -> Exit {
     let json = options.json;
     output::finish_with(json, run_until_interrupted(options).await).await
 }
 
 async fn run_until_interrupted(options: Options) -> Result<Exit, Error> {
-    let mut interrupts = Interrupts::listen().map_err(Error::System)?;
-    tokio::select! {
-        exit = submit(options, interrupts.clone()) => exit,
-        () = interrupts.reach(2) => {
-            eprint_line("nuncio: interrupted; the job may still be running");
-            Ok(Exit::Interrupted)
-        }
-    }
+    let interrupts = Interrupts::listen_to_all().map_err(Error::System)?;
+    submit(options, interrupts).await
 }
 
 async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Error> {
@@ -85,22 +95,49 @@ async fn submit(options: Options, mut interrupts: Interrupts) -> Result<Exit, Er
         }
     };
     let mut session = client.session_events();
-    let handle = client.submit(&submit).await.map_err(|error| refusal(error, &client))?;
+    let handle = tokio::select! {
+        handle = client.submit(&submit) => handle.map_err(|error| refusal(error, &client))?,
+        () = interrupts.reach(2) => {
+            eprint_line("nuncio: interrupted; the job may be running");
+            return Ok(Exit::Interrupted);
+        }
+    };
     let agent = handle.info().agent.as_deref().unwrap_or(request.agent());
     let job = FollowedJob { job_id: handle.job_id().clone(), agent: Arc::from(agent), is_child: false };
     let exit = async {
         printer.accepted(&job, handle.info()).await?;
+        let kept = Kept::new(&client, options.connection.url()?, job.job_id.clone());
         if options.detach {
-            let window_secs = client.welcome().and_then(|welcome| welcome.resume_window_sec);
-            let url = options.connection.url()?;
-            let saved = client.resume_point().map(|point| detached::save(&url, &job.job_id, &point, window_secs));
+            let saved = kept.leave();
             client.close().await;
             printer.detached(&job, saved).await?;
             return Ok(Exit::Success);
         }
+        if let Some(Err(error)) = kept.hold() {
+            printer
+                .message(&format!(
+                    "nuncio: the session cannot be saved, so the job can only be cancelled here: {error}"
+                ))
+                .await;
+        }
         let prompts = Prompts::new(&client, !options.json);
-        let following = Following { cancel_on: Some(interrupts), needs_whole_result: true, prompts };
-        let outcome = follow(&mut session, handle, job.clone(), &mut printer, following).await?;
+        let (cancels, last) = match options.on_interrupt {
+            OnInterrupt::Cancel => (Some(interrupts.clone()), 2),
+            OnInterrupt::Detach => (None, 1),
+        };
+        let following = Following { kept: Some(&kept), cancel_on: cancels, needs_whole_result: true, prompts };
+        let followed = tokio::select! {
+            followed = follow(&mut session, handle, job.clone(), &mut printer, following) => Some(followed),
+            () = interrupts.reach(last) => None,
+        };
+        let Some(outcome) = followed.transpose()? else {
+            let how = if last == 1 { "the job goes on" } else { "the job may still be running" };
+            let saved = kept.leave();
+            printer.message(&format!("nuncio: interrupted; {how}")).await;
+            printer.left(&job, saved).await;
+            return Ok(Exit::Interrupted);
+        };
+        kept.end();
         client.close().await;
         printer.outcome(&job, &outcome).await
     };

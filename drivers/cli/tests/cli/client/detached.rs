@@ -152,3 +152,58 @@ fn only_the_session_that_submitted_a_job_may_cancel_it() {
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     assert!(done.stderr.contains("had already ended: success"), "{}", done.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_the_job_running_if_that_is_wanted() {
+    let runtime = Runtime::start();
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut submit = runtime.start_command(&["submit", "waits", "--on-interrupt", "detach"]);
+        let job = submit.accepted();
+        submit.until("waiting");
+        submit.signal(signal);
+        let left = submit.end();
+        assert_eq!(left.code, Some(130), "{signal}: {}", left.stderr);
+        for what in ["the job goes on", &format!("nuncio tail {job}"), &format!("nuncio cancel {job}")] {
+            assert!(left.stderr.contains(what), "{signal}: {what}: {}", left.stderr);
+        }
+        let cancelled = runtime.run(&["cancel", &job]);
+        assert_eq!(cancelled.code, Some(0), "{signal}: {}", cancelled.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_cancels_the_job_otherwise() {
+    let runtime = Runtime::start();
+    for signal in ["TERM", "HUP"] {
+        let mut submit = runtime.start_command(&["submit", "waits"]);
+        submit.until("waiting");
+        submit.signal(signal);
+        let done = submit.end();
+        assert_eq!(done.code, Some(3), "{signal}: {}", done.stderr);
+        assert!(done.stderr.contains("cancelling the job"), "{signal}: {}", done.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_job_of_a_command_that_was_killed_can_be_cancelled() {
+    let runtime = Runtime::start();
+    let mut submit = runtime.start_command(&["submit", "waits"]);
+    let job = submit.accepted();
+    submit.until("waiting");
+    submit.signal("KILL");
+    submit.end();
+    let cancelled = runtime.run(&["cancel", &job]);
+    assert_eq!(cancelled.code, Some(0), "{}", cancelled.stderr);
+}
+
+#[test]
+fn the_session_of_a_job_that_has_ended_is_not_kept() {
+    let runtime = Runtime::start();
+    assert_eq!(runtime.run(&["submit", "echo"]).code, Some(0));
+    let kept = std::fs::read_dir(runtime.folder.path().join("nuncio")).unwrap();
+    let names: Vec<_> = kept.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, Vec::<std::ffi::OsString>::new());
+}

@@ -182,7 +182,11 @@ impl Running {
 
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
-        crate::support::send("INT", &self.child);
+        self.signal("INT");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        crate::support::send(name, &self.child);
     }
 
     /// Waits for the end, and reads the rest of the output.
