@@ -142,7 +142,7 @@ async fn run(command: Command) -> Exit {
     });
     match command {
         Command::Demo(options) => demo::run(&options).await,
-        Command::Serve(options) => serve::run(*options).await,
+        Command::Serve(options) => Box::pin(serve::run(*options)).await,
         Command::Submit(options) => submit::run(options).await,
         Command::Tail(options) => tail::run(options).await,
         Command::Jobs(options) => jobs::run(options).await,
