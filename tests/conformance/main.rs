@@ -61,6 +61,7 @@ mod s_limits_journal;
 mod s_limits_memory;
 mod s_limits_peers;
 mod s_limits_principals;
+mod s_limits_work;
 mod s_questions;
 mod s_questions_durable;
 mod s_questions_limits;

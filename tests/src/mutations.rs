@@ -277,8 +277,8 @@ const ARCP: [Mutation; 48] = [
     at(
         "lease inclusion compares prefixes",
         "lease/inclusion.rs",
-        "if parents.contains(child) {",
-        "if parents.iter().any(|parent| child.as_str().starts_with(parent.as_str().trim_end_matches('*'))) {",
+        "if index.contains(child, work)? {",
+        "if index.overlapping(child, work)?.iter().any(|parent| child.as_str().starts_with(parent.as_str().trim_end_matches('*'))) {",
     ),
     at(
         "restart: the newest token is not known",

@@ -17,8 +17,10 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::index::Index;
 use super::namespace::Namespace;
-use super::pattern::{Pattern, segment_matches};
+use super::pattern::{Pattern, cost, segment_matches};
+use super::work::{Exhausted, Work};
 
 /// Why a lease does not include another. Both cases mean `LEASE_SUBSET_VIOLATION`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,50 +51,26 @@ pub(super) fn check(
     children: &[Pattern],
     work: &mut u64,
 ) -> Result<(), SubsetError> {
-    let mut work = Work(work);
+    let Some(first) = children.first() else { return Ok(()) };
+    let mut work = Work::new(work);
+    let too_complex =
+        |child: &Pattern| SubsetError::TooComplex { namespace: namespace.clone(), pattern: child.clone() };
+    let index = Index::of(parents, &mut work).map_err(|Exhausted| too_complex(first))?;
     for child in children {
-        let too_complex = |Exhausted| SubsetError::TooComplex { namespace: namespace.clone(), pattern: child.clone() };
-        work.spend(parents.len()).map_err(too_complex)?;
-        if parents.contains(child) {
-            continue;
-        }
-        // The other patterns match nothing that the child matches.
-        let near = overlapping(parents, child, &mut work).map_err(too_complex)?;
-        let union = Union::of(&near, &mut work).map_err(too_complex)?;
-        if !union.includes(child, &mut work).map_err(too_complex)? {
+        if !is_included(&index, child, &mut work).map_err(|Exhausted| too_complex(child))? {
             return Err(SubsetError::Violation { namespace: namespace.clone(), pattern: child.clone() });
         }
     }
     Ok(())
 }
 
-/// Returns the patterns whose literal prefix does not contradict that of `child`.
-fn overlapping<'a>(
-    parents: &'a [Pattern],
-    child: &Pattern,
-    work: &mut Work<'_>,
-) -> Result<Vec<&'a Pattern>, Exhausted> {
-    let mut near = Vec::new();
-    for parent in parents {
-        if parent.may_overlap(child, work.0).ok_or(Exhausted)? {
-            near.push(parent);
-        }
+fn is_included(index: &Index<'_>, child: &Pattern, work: &mut Work<'_>) -> Result<bool, Exhausted> {
+    if index.contains(child, work)? {
+        return Ok(true);
     }
-    Ok(near)
-}
-
-/// The number of elementary steps that are left.
-struct Work<'a>(&'a mut u64);
-
-/// The allowed steps are used up.
-struct Exhausted;
-
-impl Work<'_> {
-    fn spend(&mut self, steps: usize) -> Result<(), Exhausted> {
-        let left = self.0.checked_sub(steps as u64);
-        *self.0 = left.unwrap_or(0);
-        left.map(|_| ()).ok_or(Exhausted)
-    }
+    // The other patterns match nothing that the child matches.
+    let near = index.overlapping(child, work)?;
+    Union::of(&near, work)?.includes(child, work)
 }
 
 /// What a pattern accepts next at one of its places.
@@ -133,8 +111,9 @@ impl<'a> Union<'a> {
         union.add([Part::End]);
         union.add([Part::Glob(""), Part::End]);
         for pattern in patterns {
-            work.spend(pattern.as_str().len())?;
+            let before = union.parts.len();
             union.add(parts(pattern.as_str()));
+            work.spend(union.parts.len() - before + pattern.as_str().len() / 64)?;
         }
         Ok(union)
     }
@@ -183,7 +162,7 @@ impl<'a> Union<'a> {
         for (place, _) in starts {
             self.enter(place, &mut set);
         }
-        work.spend(self.parts.len())?;
+        work.spend(set.len() + self.parts.len() / 8)?;
         Ok(set)
     }
 
@@ -193,7 +172,7 @@ impl<'a> Union<'a> {
         for place in set {
             match self.part(*place) {
                 Part::Glob(glob) => {
-                    work.spend(glob.len().saturating_add(segment.len()) / 16)?;
+                    work.spend(cost(glob, segment))?;
                     if segment_matches(glob, segment) {
                         self.enter(place.saturating_add(1), &mut after);
                     }

@@ -7,15 +7,13 @@ use serde::Serialize;
 
 use super::canonical::{self, CanonicalError};
 use super::namespace::Namespace;
+use super::work::{Exhausted, Work};
 
 /// The longest pattern, as given and in its canonical form, in bytes.
 pub const MAX_PATTERN_BYTES: usize = 4096;
 
-/// The number of steps that one authorisation may take: about one for every byte that is compared.
-pub(super) const MATCH_WORK: u64 = 4_000_000;
-
 /// The bytes of a literal prefix that are compared in one step.
-const PREFIX_STEP: usize = 64;
+const PREFIX_STEP: usize = 256;
 
 /// A pattern of a lease in canonical form, or an amount string of its `cost.budget`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -56,39 +54,24 @@ impl Pattern {
     }
 
     /// Returns what every target begins with.
-    fn prefix(&self) -> &[u8] {
+    pub(super) fn prefix(&self) -> &[u8] {
         self.text.as_bytes().get(..usize::from(self.prefix)).unwrap_or_default()
     }
 
-    /// Returns whether a target can begin with what the targets of both begin with. If not, no target matches both. `work` is
-    /// reduced by the steps taken; with none left the answer is `None`.
-    pub(super) fn may_overlap(&self, other: &Pattern, work: &mut u64) -> Option<bool> {
-        let (one, other) = (self.prefix(), other.prefix());
-        let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
-        let left = work.checked_sub(prefix_cost(short));
-        *work = left.unwrap_or(0);
-        left.map(|_| long.starts_with(short))
-    }
-
-    /// Returns whether this matches a canonical target. `work` is reduced by the steps taken; with none left nothing
-    /// matches.
+    /// Returns whether this matches a canonical target.
     ///
     /// After a `**` the leftmost match of what follows is as good as any later one, since the next `**` can take up
     /// whatever comes in between. So only the last `**` has to be tried again, and the number of steps is at most the
     /// product of the lengths.
-    pub(super) fn matches(&self, target: &str, work: &mut u64) -> bool {
+    pub(super) fn matches(&self, target: &str, work: &mut Work<'_>) -> Result<bool, Exhausted> {
         let prefix = self.prefix();
-        let Some(left) = work.checked_sub(prefix_cost(prefix)) else {
-            *work = 0;
-            return false;
-        };
-        *work = left;
+        work.spend(1 + prefix.len() / PREFIX_STEP)?;
         // Most patterns of a lease are about something else, which this finds out without a look at the segments. The last
         // byte of the prefix differs more often than the first.
         let place = prefix.len().saturating_sub(1);
         let is_same = target.as_bytes().get(place) == prefix.last() || prefix.is_empty();
         if !is_same || !target.as_bytes().starts_with(prefix) {
-            return false;
+            return Ok(false);
         }
         let mut pattern = self.text.split('/');
         let mut target = target.split('/');
@@ -98,24 +81,20 @@ impl Pattern {
             let matched = match pattern.next() {
                 Some("**") => {
                     if pattern.clone().next().is_none() {
-                        return true;
+                        return Ok(true);
                     }
                     retry = Some((pattern.clone(), target.clone()));
                     true
                 }
                 Some(glob) => match target.next() {
                     Some(segment) => {
-                        let Some(left) = work.checked_sub(cost(glob, segment)) else {
-                            *work = 0;
-                            return false;
-                        };
-                        *work = left;
+                        work.spend(2 + cost(glob, segment))?;
                         segment_matches(glob, segment)
                     }
                     // The target is too short, and would be shorter still from any later start.
-                    None => return false,
+                    None => return Ok(false),
                 },
-                None if target.next().is_none() => return true,
+                None if target.next().is_none() => return Ok(true),
                 None => false,
             };
             if matched {
@@ -123,20 +102,15 @@ impl Pattern {
             }
             // Try again with one more segment for the last `**`.
             let Some((after, start)) = &mut retry else {
-                return false;
+                return Ok(false);
             };
             if start.next().is_none() {
-                return false;
+                return Ok(false);
             }
             pattern = after.clone();
             target = start.clone();
         }
     }
-}
-
-/// Returns the steps of a comparison of a literal prefix.
-fn prefix_cost(prefix: &[u8]) -> u64 {
-    (prefix.len() / PREFIX_STEP + 1) as u64
 }
 
 /// Returns the length of what every target of a pattern begins with: the text before its first `*`, and before the `/` of a
@@ -151,10 +125,10 @@ fn literal_prefix(pattern: &str) -> usize {
     if is_any_depth { start.saturating_sub(1) } else { literal.len() }
 }
 
-/// Returns the most steps [`segment_matches`] takes: only a run between two `*` is searched for in the whole segment.
-fn cost(glob: &str, segment: &str) -> u64 {
-    let searched = if glob.matches('*').nth(1).is_some() { segment.len() } else { 0 };
-    glob.len().saturating_add(searched).saturating_add(1) as u64
+/// Returns the steps of [`segment_matches`]. Runs between two `*` are searched for, which takes longer than to compare.
+pub(super) fn cost(glob: &str, segment: &str) -> usize {
+    let is_searched = glob.matches('*').nth(1).is_some();
+    glob.len().saturating_add(segment.len()) / if is_searched { 4 } else { 16 }
 }
 
 /// Returns whether a segment of a pattern, other than `**`, matches a segment of a target. Takes linear time: every
@@ -163,7 +137,9 @@ pub(super) fn segment_matches(glob: &str, segment: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else {
         return glob == segment;
     };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some((middle, tail)) = rest.rsplit_once('*') else {
+        return segment.strip_prefix(head).is_some_and(|after| after.ends_with(rest));
+    };
     let between = segment.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
     let Some(mut between) = between else {
         return false;

@@ -12,6 +12,8 @@ impl Runtime {
     /// Checks whether a running job may perform an operation now: first its expiry, then the patterns, then the budget
     /// (§9.3), and then what people have decided, if the operation needs their [approval](Runtime::approve).
     ///
+    /// The comparison takes at most [`Limits::pattern_work`](crate::arcp::Limits::pattern_work) steps.
+    ///
     /// Errors: [`Denied::Fault`] with `LEASE_EXPIRED`, `PERMISSION_DENIED` or `BUDGET_EXHAUSTED`;
     /// [`Denied::NotRunning`]; [`Denied::NeedsApproval`] if people have not decided yet. After `LEASE_EXPIRED` the job can
     /// only end with that error (§9.5).
@@ -39,16 +41,21 @@ impl Runtime {
         let lease = &job.accepted().lease;
         let model = *operation.namespace() == Namespace::ModelUse;
         let free = model && self.config.models_without_lease && !lease.names(&Namespace::ModelUse);
-        let covered = free || {
-            let mut work = Lease::MAX_WORK;
+        if !free {
+            let max = self.config.limits.pattern_work;
+            let mut work = max;
             let covered = lease.covers_within(operation, &mut work);
-            self.work.charge(Lease::MAX_WORK - work);
-            covered
-        };
-        if !covered {
-            let message =
-                alloc::format!("the lease does not cover {} {:?}", operation.namespace().as_str(), operation.target());
-            return Err(Fault::new(ErrorCode::PermissionDenied, message));
+            self.work.charge(max - work);
+            let why = match covered {
+                Some(true) => None,
+                Some(false) => Some("the lease does not cover"),
+                None => Some("it takes too long to decide whether the lease covers"),
+            };
+            if let Some(why) = why {
+                let (namespace, target) = (operation.namespace().as_str(), operation.target());
+                let message = alloc::format!("{why} {namespace} {target:?}");
+                return Err(Fault::new(ErrorCode::PermissionDenied, message));
+            }
         }
         if model {
             return Ok(());

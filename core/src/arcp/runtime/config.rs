@@ -205,7 +205,8 @@ pub struct Limits {
     /// Unacknowledged events of a session that acknowledges, above which it receives a back-pressure event (§6.5).
     /// Default: 1 000.
     pub back_pressure: u64,
-    /// Steps spent on one comparison of two leases (§9.4), which is not interrupted. Default: 250 000.
+    /// Steps spent on one comparison of a lease with an operation (§9.3) or with another lease (§9.4), which is not
+    /// interrupted. A step is worth some twenty nanoseconds. Default: 25 000.
     pub pattern_work: u64,
     /// Units of work after which a turn is over: a host lets others have the machine, and a listing that is not finished
     /// goes on later. A unit is a step of a comparison of leases, or some tens of nanoseconds of other work. Default:
@@ -360,7 +361,7 @@ impl Default for Limits {
             reply_bytes: 1 << 20,
             bad_frames: 100,
             back_pressure: 1_000,
-            pattern_work: 250_000,
+            pattern_work: Lease::WORK,
             turn_work: 50_000,
             chunk_bytes: 1 << 20,
             result_bytes: 256 << 20,
