@@ -51,6 +51,11 @@ impl Io for IoThread {
         let _driver = self.handle.enter();
         Box::pin(tokio::time::sleep_until(at.into()))
     }
+
+    fn give_way(&self) -> BoxFuture<'static, ()> {
+        // The runtime wakes a task that yields like this after it has looked at its sockets.
+        Box::pin(tokio::task::yield_now())
+    }
 }
 
 impl Drop for IoThread {
@@ -65,6 +70,40 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_task_that_gives_way_goes_on_after_what_has_come_on_a_socket() {
+        use std::io::Write as _;
+        use std::os::unix::net::UnixStream;
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use tokio::io::AsyncReadExt as _;
+
+        let thread = IoThread::start("test").expect("a thread");
+        let (sender, receiver) = channel();
+        let (io, (mut ours, theirs)) = (Arc::clone(&thread), UnixStream::pair().expect("a pair"));
+        theirs.set_nonblocking(true).expect("a socket");
+        thread.spawn(Box::pin(async move {
+            let mut theirs = tokio::net::UnixStream::from_std(theirs).expect("a socket");
+            let has_come = Arc::new(AtomicBool::new(false));
+            let comes = Arc::clone(&has_come);
+            io.spawn(Box::pin(async move {
+                while theirs.read_u8().await.is_ok() {
+                    comes.store(true, Ordering::SeqCst);
+                }
+            }));
+            io.give_way().await;
+            for _ in 0..100 {
+                ours.write_all(b"x").expect("it is written");
+                io.give_way().await;
+                sender.send(has_come.swap(false, Ordering::SeqCst)).expect("the test waits");
+            }
+        }));
+        for _ in 0..100 {
+            assert_eq!(receiver.recv_timeout(Duration::from_mins(1)), Ok(true));
+        }
+    }
 
     #[test]
     fn the_thread_ends_with_its_tasks_when_it_is_dropped() {

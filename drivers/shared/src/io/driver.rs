@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_lite::future::yield_now;
 use futures_lite::{AsyncRead, AsyncWrite};
 
 use super::address::Address;
@@ -57,6 +58,13 @@ pub trait Io: Send + Sync + 'static {
 
     /// Returns a timer of the thread.
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
+
+    /// Returns a future for a task of the thread. It completes once the other ready tasks have run and the sockets were looked
+    /// at, so that a task which has much to do delays nobody for longer than one of its turns. By default the task only yields,
+    /// which suffices for a thread whose sockets are looked at elsewhere.
+    fn give_way(&self) -> BoxFuture<'static, ()> {
+        Box::pin(yield_now())
+    }
 }
 
 /// A listening socket.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use event_listener::Event;
-use futures_lite::future::yield_now;
 
 use super::driver::Io;
 
 /// A lane of tasks. An executor takes ready tasks in turn, so a principal with a thousand ready tasks would have a thousand
 /// turns for each turn of another. In a lane, tasks work freely up to a number of units. Then the lane rests: its tasks wait
-/// until the other ready tasks of the server's own thread have run once, and go on one after the other.
+/// until the other ready tasks of the server's own thread have run once and its sockets were looked at, and go on one after
+/// the other.
 ///
 /// ```text
 /// lane.enter().await;          waits while the lane rests
@@ -49,14 +49,14 @@ impl Lane {
         }
     }
 
-    /// Counts work that was done. If it is enough, the lane rests until the ready tasks of `io` have run once. That thread
-    /// never blocks, so the rest ends even if every thread of the agents is blocked.
+    /// Counts work that was done. If it is enough, the lane rests until others have had [their way](Io::give_way) on `io`. That
+    /// thread never blocks, so the rest ends even if every thread of the agents is blocked.
     pub(crate) fn spend(self: &Arc<Self>, units: u64, io: &dyn Io) {
         let spent = self.spent.fetch_add(units, Ordering::SeqCst).saturating_add(units);
         if spent >= self.most && !self.resting.swap(true, Ordering::SeqCst) {
-            let rest = Rest(Arc::clone(self));
+            let (rest, others) = (Rest(Arc::clone(self)), io.give_way());
             io.spawn(Box::pin(async move {
-                yield_now().await;
+                others.await;
                 drop(rest);
             }));
         } else if !self.resting.load(Ordering::SeqCst) {
@@ -115,6 +115,8 @@ mod tests {
     use std::sync::Mutex;
     use std::task::{Context, Wake, Waker};
     use std::time::Instant;
+
+    use futures_lite::future::yield_now;
 
     use super::*;
     use crate::io::BoxFuture;

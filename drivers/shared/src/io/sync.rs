@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Poll;
 
 use atomic_waker::AtomicWaker;
@@ -135,8 +135,76 @@ pub(crate) async fn caught<T>(hook: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(hook).catch_unwind().await.ok()
 }
 
+/// A mutex whose holders can give way. A mutex of the standard library can be had again and again by a thread that
+/// releases it only to take it: the threads that wait need some time to wake up, and come too late.
+#[derive(Debug, Default)]
+pub(crate) struct Turnstile<T> {
+    value: Mutex<T>,
+    /// Held by the first of those that wait.
+    first: Mutex<()>,
+}
+
+impl<T> Turnstile<T> {
+    pub(crate) fn new(value: T) -> Turnstile<T> {
+        Turnstile { value: Mutex::new(value), first: Mutex::new(()) }
+    }
+
+    /// Locks the value, even if a thread has panicked while it held the lock.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        match self.value.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let _first = lock(&self.first);
+                lock(&self.value)
+            }
+        }
+    }
+
+    /// Waits until the thread that has waited longest, if one waits, has the lock. For a thread that has held the lock for
+    /// long and has released it.
+    pub(crate) fn give_way(&self) {
+        drop(lock(&self.first));
+    }
+}
+
 /// Locks a mutex, even if a thread has panicked while it held the lock: a panic on one connection must not end all of
 /// them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_gives_way_lets_the_one_that_waits_go_first() {
+        let turnstile = Turnstile::new(Vec::new());
+        thread::scope(|scope| {
+            for turn in 0..100 {
+                let mut held = turnstile.lock();
+                held.push("mine");
+                let other = scope.spawn(|| turnstile.lock().push("other"));
+                // It waits, or is about to.
+                while turnstile.first.try_lock().is_ok() {
+                    thread::yield_now();
+                }
+                drop(held);
+                turnstile.give_way();
+                assert_eq!(turnstile.lock().last(), Some(&"other"), "turn {turn}");
+                assert!(other.join().is_ok());
+            }
+        });
+    }
+
+    #[test]
+    fn nothing_is_waited_for_if_no_thread_waits() {
+        let turnstile = Turnstile::new(0);
+        *turnstile.lock() += 1;
+        turnstile.give_way();
+        assert_eq!(*turnstile.lock(), 1);
+    }
 }

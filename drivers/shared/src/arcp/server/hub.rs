@@ -1,7 +1,7 @@
 //! What the tasks of a server share: the machine behind one lock, and the signals around it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use event_listener::Event as Listeners;
@@ -19,12 +19,16 @@ use crate::arcp::agent::job::Job;
 use crate::arcp::journal::{JournalError, Orders};
 use crate::auth::BoxVerifier;
 use crate::io::clock::{Clock, TICK, monotonic};
-use crate::io::sync::{CancellationToken, Signal, lock};
+use crate::io::sync::{CancellationToken, Signal, Turnstile};
 use crate::io::{Io, descriptors};
+
+/// Units of work that hold the machine for about a fifth of a millisecond; see
+/// [`Limits::turn_work`](nuncio_core::arcp::Limits::turn_work).
+const LONG: u64 = 10_000;
 
 /// What the tasks of a server share.
 pub(crate) struct Hub {
-    state: Mutex<State>,
+    state: Turnstile<State>,
     clock: Clock,
     pub(super) parts: Parts,
     /// The number of listening sockets, and of connections whose last byte has not been written yet.
@@ -73,7 +77,7 @@ impl Hub {
         let mut state = State::new(runtime, durable, parts.journal.is_some(), parts.provisioner.is_some());
         state.begin_clock(clock.read());
         Hub {
-            state: Mutex::new(state),
+            state: Turnstile::new(state),
             clock,
             parts,
             sockets: AtomicUsize::new(0),
@@ -89,16 +93,22 @@ impl Hub {
         }
     }
 
-    /// Gives the machine one input, dispatches all its outputs in their order, and acts on them once the lock is free.
+    /// Gives the machine one input, dispatches all its outputs in their order, and acts on them once the lock is free. After
+    /// much work, another thread that waits for the machine has it before this one has it again.
     pub(crate) fn run<R>(self: &Arc<Self>, input: impl FnOnce(&mut State, Time) -> R) -> R {
         let mut actions = Actions::default();
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let now = state.read_clock(self.clock.read(), &mut actions);
+        let before = state.runtime.work_done();
         let answer = input(&mut state, now);
         state.dispatch(now, &mut actions);
         let earlier = state.arm();
         let records = state.has_records();
+        let is_long = state.runtime.work_done() - before >= LONG;
         drop(state);
+        if is_long {
+            self.state.give_way();
+        }
         if earlier {
             self.timer.notify();
         }
@@ -111,7 +121,7 @@ impl Hub {
 
     /// Reads from the machine without an input.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Runtime) -> R) -> R {
-        look(&lock(&self.state).runtime)
+        look(&self.state.lock().runtime)
     }
 
     /// Returns the time until a deadline of the machine; zero if it has passed.
@@ -121,7 +131,7 @@ impl Hub {
 
     /// Returns what the wall clock will show at a deadline of the machine.
     pub(crate) fn wall_at(&self, deadline: Time) -> Time {
-        lock(&self.state).wall_at(deadline)
+        self.state.lock().wall_at(deadline)
     }
 
     /// Returns the thread of connections and timers.
@@ -136,7 +146,7 @@ impl Hub {
 
     /// Takes the records to be made durable next, with their numbers.
     pub(crate) fn take_records(&self) -> Vec<(u64, Record)> {
-        lock(&self.state).take_records()
+        self.state.lock().take_records()
     }
 
     /// Notes that all records up to this one are durable. `again` says that commits failed before.
@@ -193,7 +203,7 @@ impl Hub {
 
     /// Waits until no job is left, after the machine was told to shut down.
     pub(super) async fn drained(&self) {
-        self.emptied_until(|| lock(&self.state).is_drained()).await;
+        self.emptied_until(|| self.state.lock().is_drained()).await;
     }
 
     /// Checks the drained state anew in [`drained`](Hub::drained).
@@ -215,7 +225,7 @@ impl Hub {
     pub(super) async fn keep_time(self: Arc<Self>) {
         while !self.stopped.is_cancelled() {
             // A server without deadlines notices that the wall clock was set, too.
-            let due = self.clock.instant(lock(&self.state).armed()).min(monotonic() + TICK);
+            let due = self.clock.instant(self.state.lock().armed()).min(monotonic() + TICK);
             let expired = async {
                 self.parts.io.sleep_until(due).await;
                 true
