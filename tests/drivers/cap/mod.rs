@@ -7,6 +7,7 @@ mod client;
 mod handlers;
 mod jobs;
 mod memory_server;
+mod memory_server_limits;
 mod middleware;
 mod order;
 mod pool;

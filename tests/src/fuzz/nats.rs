@@ -81,7 +81,7 @@ pub fn nats_server_bytes(data: &[u8]) {
 
 /// Returns the events and what was written.
 fn serve<'a>(config: &NatsServerConfig, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<NatsServerEvent>, Vec<u8>) {
-    let mut link = NatsServerLink::new(config.clone());
+    let mut link = NatsServerLink::new(config.clone(), NOW);
     let (mut events, mut output, mut received) = (Vec::new(), Vec::new(), 0);
     let mut poll = |link: &mut NatsServerLink| {
         loop {
@@ -96,7 +96,7 @@ fn serve<'a>(config: &NatsServerConfig, pieces: impl IntoIterator<Item = &'a [u8
     };
     for piece in pieces {
         received = received.max(piece.len());
-        link.receive(piece);
+        link.receive(NOW, piece);
         poll(&mut link);
         let bound = 4 * (config.max_payload + config.max_line + received) + (256 << 10);
         assert!(link.bytes_held() < bound, "{} bytes are held", link.bytes_held());

@@ -19,9 +19,9 @@ fn written(link: &mut NatsServerLink) -> String {
 
 /// Returns a link whose client has sent CONNECT with these options, and whose output is empty.
 fn connected(config: NatsServerConfig, options: &str) -> NatsServerLink {
-    let mut link = NatsServerLink::new(config);
+    let mut link = NatsServerLink::new(config, NOW);
     assert!(written(&mut link).starts_with("INFO {"), "the server speaks first");
-    link.receive(format!("CONNECT {options}\r\n").as_bytes());
+    link.receive(NOW, format!("CONNECT {options}\r\n").as_bytes());
     assert_eq!(events(&mut link), []);
     written(&mut link);
     link
@@ -54,7 +54,7 @@ fn exchange(client: &mut NatsLink, server: &mut NatsServerLink) -> (Vec<NatsEven
         if to_server.is_empty() && to_client.is_empty() {
             return (of_client, of_server);
         }
-        server.receive(&to_server);
+        server.receive(NOW, &to_server);
         client.receive(NOW, &to_client);
         of_server.extend(events(server));
         of_client.extend(drain(client));
@@ -64,7 +64,7 @@ fn exchange(client: &mut NatsLink, server: &mut NatsServerLink) -> (Vec<NatsEven
 #[test]
 fn our_client_and_our_server_understand_each_other() {
     let mut client = NatsLink::new(NatsConfig::default(), NOW);
-    let mut server = NatsServerLink::new(NatsServerConfig::default());
+    let mut server = NatsServerLink::new(NatsServerConfig::default(), NOW);
     let (info, _) = exchange(&mut client, &mut server);
     assert!(matches!(&info[..], [NatsEvent::Info(info)] if info.headers && info.max_payload == 1 << 20), "{info:?}");
     client.login(NOW).expect("INFO has come");
@@ -109,7 +109,7 @@ fn commands_are_read_however_they_are_split_and_written() {
         let mut link = quiet();
         let mut seen = Vec::new();
         for piece in text.as_bytes().chunks(size) {
-            link.receive(piece);
+            link.receive(NOW, piece);
             seen.extend(events(&mut link));
         }
         assert_eq!(seen, expected, "pieces of {size}");
@@ -120,20 +120,20 @@ fn commands_are_read_however_they_are_split_and_written() {
 #[test]
 fn a_subscription_ends_after_as_many_messages_as_the_client_has_said() {
     let mut link = quiet();
-    link.receive(b"SUB a 1\r\nUNSUB 1 2\r\n");
+    link.receive(NOW, b"SUB a 1\r\nUNSUB 1 2\r\n");
     assert_eq!(events(&mut link), [subscribe("1", "a", None)]);
     assert!(link.deliver("1", "a", None, b"first"));
     assert!(!link.deliver("1", "a", None, b"second"), "it was the last one");
     assert!(!link.deliver("1", "a", None, b"third"));
     assert_eq!(written(&mut link), "MSG a 1 5\r\nfirst\r\nMSG a 1 6\r\nsecond\r\n");
     // The maximum counts from the beginning, and may have been reached when it is named.
-    link.receive(b"SUB a 2\r\n");
+    link.receive(NOW, b"SUB a 2\r\n");
     assert_eq!(events(&mut link).len(), 1);
     assert!(link.deliver("2", "a", None, b""));
-    link.receive(b"UNSUB 2 1\r\n");
+    link.receive(NOW, b"UNSUB 2 1\r\n");
     assert_eq!(events(&mut link), [NatsServerEvent::Unsubscribe { sid: "2".into() }]);
     // An answer that there is no subscriber counts as one.
-    link.receive(b"SUB r 3\r\nUNSUB 3 1\r\n");
+    link.receive(NOW, b"SUB r 3\r\nUNSUB 3 1\r\n");
     assert_eq!(events(&mut link).len(), 1);
     assert!(!link.no_responders("3", "r"));
 }
@@ -141,7 +141,7 @@ fn a_subscription_ends_after_as_many_messages_as_the_client_has_said() {
 #[test]
 fn a_verbose_client_gets_an_acknowledgement_for_each_command() {
     let mut link = connected(NatsServerConfig::default(), "{}");
-    link.receive(b"SUB a 1\r\nPUB a 1\r\nx\r\nPING\r\nUNSUB 1\r\n");
+    link.receive(NOW, b"SUB a 1\r\nPUB a 1\r\nx\r\nPING\r\nUNSUB 1\r\n");
     assert_eq!(events(&mut link).len(), 3);
     assert_eq!(written(&mut link), "+OK\r\n+OK\r\nPONG\r\n+OK\r\n");
     // A client that does not know headers is not told by them.
@@ -181,15 +181,15 @@ fn a_client_that_breaks_the_protocol_is_told_and_closed() {
     ];
     for (text, fault) in cases {
         let mut link = connected(config.clone(), r#"{"verbose":false}"#);
-        link.receive(text.as_bytes());
+        link.receive(NOW, text.as_bytes());
         assert_eq!(events(&mut link).last(), Some(&NatsServerEvent::Closed(fault.into())), "{text:?}");
         let told = written(&mut link);
         assert!(told.starts_with("-ERR '") && told.ends_with("'\r\n"), "{text:?}: {told:?}");
-        link.receive(b"PING\r\n");
+        link.receive(NOW, b"PING\r\n");
         assert_eq!((events(&mut link), written(&mut link)), (vec![], String::new()), "nothing follows the end");
     }
     let mut link = connected(config, r#"{"verbose":false}"#);
-    link.receive(&[b'x'; 102]);
+    link.receive(NOW, &[b'x'; 102]);
     assert_eq!(events(&mut link), [NatsServerEvent::Closed(LineTooLong { max: 100 }.into())]);
 }
 
@@ -197,7 +197,7 @@ fn a_client_that_breaks_the_protocol_is_told_and_closed() {
 fn memory_is_bounded_in_both_directions() {
     let config = NatsServerConfig { max_output: 100, ..NatsServerConfig::default() };
     let mut link = connected(config, r#"{"verbose":false}"#);
-    link.receive(b"SUB a 1\r\n");
+    link.receive(NOW, b"SUB a 1\r\n");
     assert_eq!(events(&mut link).len(), 1);
     assert!(link.wants_messages());
     link.deliver("1", "a", None, &[b'x'; 200]);
@@ -205,7 +205,7 @@ fn memory_is_bounded_in_both_directions() {
     written(&mut link);
     assert!(link.wants_messages());
     // Answers to pings that the client does not read stop its input.
-    link.receive(&b"PING\r\n".repeat(10_000));
+    link.receive(NOW, &b"PING\r\n".repeat(10_000));
     assert_eq!(events(&mut link), []);
     assert!(!link.wants_input() && link.output_len() < 20_000, "{}", link.output_len());
     let mut pongs = 0;

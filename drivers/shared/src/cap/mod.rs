@@ -24,7 +24,7 @@ pub use client::{
     Client, ClientBuilder, JobError, JobHandle, NoResult, ProgressEvent, ProgressEvents, ResultError, Submit,
     SubmitError,
 };
-pub use memory_server::MemoryServer;
+pub use memory_server::{MemoryServer, MemoryServerLimits};
 pub use nats::{NatsBus, NatsError};
 pub use node::identity::BuildError;
 pub use nuncio_core::cap::{

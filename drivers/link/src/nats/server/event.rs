@@ -39,12 +39,12 @@ pub enum NatsServerClosed {
     /// The stream ended.
     #[error("the client has closed the connection")]
     Ended,
-    /// The client broke the protocol, and was told so.
+    /// The client broke the protocol, or a limit or deadline of the server, and was told so.
     #[error(transparent)]
     Fault(#[from] NatsClientFault),
 }
 
-/// How a client broke the protocol.
+/// How a client broke the protocol, or a limit or deadline of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NatsClientFault {
@@ -77,6 +77,21 @@ pub enum NatsClientFault {
         /// The limit.
         max: usize,
     },
+    /// The client sent no CONNECT in time.
+    #[error("the client has not sent CONNECT in time")]
+    NotConnected,
+    /// The client sends nothing.
+    #[error("the client has answered none of {0} pings")]
+    Silent(u32),
+    /// The client does not read the messages that wait for it. The driver decides that.
+    #[error("the client does not read the messages that wait for it")]
+    Slow,
+    /// The server has too many connections. The driver decides that.
+    #[error("the server has {max} connections already")]
+    TooManyConnections {
+        /// The limit.
+        max: usize,
+    },
 }
 
 impl NatsClientFault {
@@ -89,6 +104,10 @@ impl NatsClientFault {
             NatsClientFault::Line(what) => format!("Parser Error: {what}"),
             NatsClientFault::Unsupported(what) => format!("Not Supported: {what}"),
             NatsClientFault::TooManySubscriptions { .. } => "Maximum Subscriptions Exceeded".to_owned(),
+            NatsClientFault::NotConnected => "Authentication Timeout".to_owned(),
+            NatsClientFault::Silent(_) => "Stale Connection".to_owned(),
+            NatsClientFault::Slow => "Slow Consumer".to_owned(),
+            NatsClientFault::TooManyConnections { .. } => "maximum connections exceeded".to_owned(),
         }
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
+use nuncio_core::time::Time;
 use serde::Serialize;
 
 use super::config::NatsServerConfig;
@@ -13,17 +14,20 @@ use crate::buffer::Output;
 ///
 /// The driver writes the output at once, because the server speaks first. It hands what it reads to
 /// [`receive`](NatsServerLink::receive), polls the events, and writes what is queued. A message for a subscription is handed
-/// to [`deliver`](NatsServerLink::deliver) while the link [wants messages](NatsServerLink::wants_messages).
+/// to [`deliver`](NatsServerLink::deliver) while the link [wants messages](NatsServerLink::wants_messages). At the time of
+/// [`poll_timeout`](NatsServerLink::poll_timeout) it calls [`handle_timeout`](NatsServerLink::handle_timeout).
 ///
 /// ```
+/// use nuncio_core::time::Time;
 /// use nuncio_link::nats::{NatsServerConfig, NatsServerEvent, NatsServerLink};
 ///
-/// let mut link = NatsServerLink::new(NatsServerConfig::default());
+/// let now = Time(1_700_000_000_000_000);
+/// let mut link = NatsServerLink::new(NatsServerConfig::default(), now);
 /// let mut bytes = Vec::new();
 /// link.take_output(&mut bytes);
 /// assert!(bytes.starts_with(b"INFO {"));
 ///
-/// link.receive(b"CONNECT {\"verbose\":false}\r\nPING\r\nSUB job.* workers 7\r\n");
+/// link.receive(now, b"CONNECT {\"verbose\":false}\r\nPING\r\nSUB job.* workers 7\r\n");
 /// let subscribed = link.poll_event();
 /// assert!(matches!(subscribed, Some(NatsServerEvent::Subscribe { subject, .. }) if subject == "job.*"));
 /// assert!(link.deliver("7", "job.echo", None, b"hello"));
@@ -40,6 +44,12 @@ pub struct NatsServerLink {
     /// Whether the stream has ended behind the bytes of the parser.
     ended: bool,
     is_open: bool,
+    /// Whether CONNECT has come.
+    is_connected: bool,
+    /// When the connection was accepted, when the client last sent something, or was last sent a PING.
+    active: Time,
+    /// The number of PINGs since the client last sent something.
+    unanswered: u32,
     /// The end, until it is taken.
     end: Option<NatsServerClosed>,
 }
@@ -68,7 +78,7 @@ const MAX_ANSWERS: usize = 16 * 1024;
 
 impl NatsServerLink {
     /// Returns a link for a connection that was just accepted. INFO is queued.
-    pub fn new(config: NatsServerConfig) -> NatsServerLink {
+    pub fn new(config: NatsServerConfig, now: Time) -> NatsServerLink {
         let mut output = Output::default();
         write_info(&config, &mut output);
         NatsServerLink {
@@ -78,15 +88,21 @@ impl NatsServerLink {
             subscriptions: BTreeMap::new(),
             ended: false,
             is_open: true,
+            is_connected: false,
+            active: now,
+            unanswered: 0,
             end: None,
             config,
         }
     }
 
     /// Takes bytes that the client has sent.
-    pub fn receive(&mut self, bytes: &[u8]) {
+    pub fn receive(&mut self, now: Time, bytes: &[u8]) {
         if self.is_open {
             self.parser.push(bytes);
+            if self.is_connected {
+                (self.active, self.unanswered) = (now, 0);
+            }
         }
     }
 
@@ -114,6 +130,35 @@ impl NatsServerLink {
                 },
                 Err(fault) => self.fail(fault),
             }
+        }
+    }
+
+    /// Returns when [`handle_timeout`](NatsServerLink::handle_timeout) is due, or `None` once the link has ended.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let within = if self.is_connected { self.config.ping_interval } else { self.config.connect_within };
+        self.is_open.then(|| self.active.plus(within))
+    }
+
+    /// Ends the link if the client has not sent CONNECT in time or has answered none of its pings, and queues a PING for a
+    /// silent one.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.poll_timeout().is_none_or(|due| now < due) {
+            return;
+        }
+        if !self.is_connected {
+            self.fail(NatsClientFault::NotConnected);
+        } else if self.unanswered >= self.config.unanswered_pings {
+            self.fail(NatsClientFault::Silent(self.unanswered));
+        } else {
+            (self.active, self.unanswered) = (now, self.unanswered + 1);
+            write(&mut self.output, &[b"PING\r\n"]);
+        }
+    }
+
+    /// Ends the link because of a fault that the driver has found, of which the client is told.
+    pub fn close(&mut self, fault: NatsClientFault) {
+        if self.is_open {
+            self.fail(fault);
         }
     }
 
@@ -197,6 +242,7 @@ impl NatsServerLink {
                     return Err(NatsClientFault::Unsupported("a connection without its own messages"));
                 }
                 self.options = options;
+                self.is_connected = true;
                 self.acknowledge();
                 Ok(None)
             }

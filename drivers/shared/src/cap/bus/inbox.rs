@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 
 use super::{Message, Received};
-use crate::io::sync::lock;
+use crate::io::sync::{Signal, lock};
 
 /// The messages that wait for one subscriber, up to a number and to a size in bytes. One message of any size may wait.
 ///
@@ -19,6 +19,8 @@ pub(in crate::cap) struct Inbox {
     queue: Mutex<Queue>,
     max_messages: usize,
     max_bytes: usize,
+    /// Notified when a message was dropped.
+    overflowed: Signal,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ pub(in crate::cap) enum Pushed {
 
 impl Inbox {
     pub(in crate::cap) fn new(max_messages: usize, max_bytes: usize) -> Inbox {
-        Inbox { queue: Mutex::default(), max_messages, max_bytes }
+        Inbox { queue: Mutex::default(), max_messages, max_bytes, overflowed: Signal::default() }
     }
 
     /// Adds a message for the only subscription, unless too many wait.
@@ -70,6 +72,8 @@ impl Inbox {
         let is_too_large = waiting > 0 && queue.bytes.saturating_add(bytes) > self.max_bytes;
         if waiting >= self.max_messages || is_too_large {
             let first = !std::mem::replace(&mut queue.overflows, true);
+            drop(queue);
+            self.overflowed.notify();
             return if first { Pushed::DroppedFirst } else { Pushed::Dropped };
         }
         queue.overflows = false;
@@ -80,6 +84,11 @@ impl Inbox {
         drop(queue);
         waker.into_iter().for_each(Waker::wake);
         Pushed::Queued
+    }
+
+    /// Waits until a message was dropped. Only one task may wait at a time.
+    pub(in crate::cap) async fn overflowed(&self) {
+        self.overflowed.notified().await;
     }
 
     /// Ends the subscription after the messages that wait.

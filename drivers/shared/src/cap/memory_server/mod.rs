@@ -1,7 +1,9 @@
 //! A bus and a blob store in memory for other processes, over the protocols of NATS and Redis.
 
+mod limits;
 mod nats;
 mod redis;
+mod site;
 
 use std::fmt;
 use std::io;
@@ -13,20 +15,20 @@ use std::time::Duration;
 use futures_lite::future::or;
 use tracing::warn;
 
+pub use self::limits::MemoryServerLimits;
+use self::site::Site;
 use super::{MemoryBus, MemoryStore};
-use crate::io::clock::sleep;
+use crate::io::clock::{Clock, sleep};
 use crate::io::sync::CancellationToken;
 use crate::io::{Accept, Address, BoxFuture, Driver, Io, Sanitized, Stream};
-
-/// How many connections each of the two protocols may have; one more is closed at once.
-const MAX_CONNECTIONS: usize = 256;
 
 /// A bus and a blob store in memory for other processes of this machine, over the protocols of NATS and Redis: for
 /// development, demonstrations and tests.
 ///
 /// It listens on two ports of a loopback address. There is no login and no TLS, and nothing outlives the process. Clients of
 /// NATS have subscriptions with wildcards and queue groups, requests that are told if there is no subscriber, and messages of
-/// at most 1 MiB without headers. A client that does not keep up loses messages, as with [`MemoryBus`]. Clients of Redis have
+/// at most 1 MiB without headers. A client that does not keep up is closed as a slow consumer, and one that is silent is sent
+/// pings; [`MemoryServerLimits`] says what clients may have and how long they may take. Clients of Redis have
 /// `GET`, `GETRANGE`, `SET` with `EX` or `PX`, `STRLEN`, `EXISTS`, `DEL`, `PING` and `HELLO` in database 0, in RESP2 and, as
 /// those of the Python SDK ask for it, in RESP3. Everything else is an error
 /// that the client is told. In production, use a nats-server and a Redis server.
@@ -73,22 +75,33 @@ impl<D: Driver> MemoryServer<D> {
         nats: impl Into<Address>,
         redis: impl Into<Address>,
     ) -> io::Result<MemoryServer<D>> {
+        MemoryServer::start_within(bus, store, nats, redis, MemoryServerLimits::default()).await
+    }
+
+    /// As [`start`](MemoryServer::start), with other limits than the default ones.
+    ///
+    /// Errors: as of [`start`](MemoryServer::start).
+    pub async fn start_within(
+        bus: &MemoryBus,
+        store: &MemoryStore,
+        nats: impl Into<Address>,
+        redis: impl Into<Address>,
+        limits: MemoryServerLimits,
+    ) -> io::Result<MemoryServer<D>> {
         let thread = D::thread("nuncio-memory")?;
         let closing = CancellationToken::new();
         let (for_bus, for_store) = (D::bind(nats.into(), &thread).await?, D::bind(redis.into(), &thread).await?);
         let (nats, redis) = (loopback(&for_bus)?, loopback(&for_store)?);
-        let (bus, store) = (bus.clone(), store.clone());
-        let io: Arc<dyn Io> = Arc::<D::Thread>::clone(&thread);
-        let serve_bus = {
-            let io = Arc::clone(&io);
-            move |stream: Stream| -> BoxFuture<'static, ()> {
-                Box::pin(nats::serve(Arc::clone(&io), stream, bus.another()))
-            }
-        };
-        let serve_store =
-            move |stream: Stream| -> BoxFuture<'static, ()> { Box::pin(redis::serve(stream, store.clone())) };
-        accept(&thread, for_bus, closing.clone(), serve_bus);
-        accept(&thread, for_store, closing.clone(), serve_store);
+        let site = Arc::new(Site {
+            bus: bus.clone(),
+            store: store.clone(),
+            io: Arc::<D::Thread>::clone(&thread),
+            clock: Clock::start(),
+            limits,
+            closing: closing.clone(),
+        });
+        accept(&site, for_bus, |site, stream, is_refused| Box::pin(nats::serve(site, stream, is_refused)));
+        accept(&site, for_store, |site, stream, is_refused| Box::pin(redis::serve(site, stream, is_refused)));
         let (nats_url, redis_url) = (format!("nats://{nats}"), format!("redis://{redis}/0"));
         Ok(MemoryServer { nats_url, redis_url, closing, _thread: thread })
     }
@@ -132,40 +145,39 @@ fn loopback<A: Accept>(socket: &A) -> io::Result<SocketAddr> {
     ))
 }
 
-/// Accepts connections on the thread until `closing`, each of which is served by a task.
-fn accept<D: Io, A: Accept>(
-    thread: &Arc<D>,
-    socket: A,
-    closing: CancellationToken,
-    serve: impl Fn(Stream) -> BoxFuture<'static, ()> + Send + Sync + 'static,
-) {
+/// Serves a connection to its end, or tells its client that there are too many.
+type Serve = fn(Arc<Site>, Stream, bool) -> BoxFuture<'static, ()>;
+
+/// Accepts connections until the server is closing, each of which is served by a task.
+fn accept<A: Accept>(site: &Arc<Site>, socket: A, serve: Serve) {
     /// After an error such as a lack of file descriptors, another attempt right away would fail as well.
     const PAUSE: Duration = Duration::from_millis(50);
-    let io = Arc::clone(thread);
     let open = Arc::new(AtomicUsize::new(0));
-    thread.spawn(Box::pin(async move {
+    let shared = Arc::clone(site);
+    site.io.spawn(Box::pin(async move {
+        let site = shared;
         let accepting = async {
             loop {
                 let stream = match socket.accept().await {
                     Ok((stream, _)) => stream,
                     Err(error) => {
                         warn!(error = %Sanitized(&error), "a connection could not be accepted");
-                        sleep(&*io, PAUSE).await;
+                        sleep(&*site.io, PAUSE).await;
                         continue;
                     }
                 };
-                if open.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
-                    open.fetch_sub(1, Ordering::SeqCst);
-                    warn!(MAX_CONNECTIONS, "a connection is closed, because there are too many");
-                    continue;
+                let is_refused = open.fetch_add(1, Ordering::SeqCst) >= site.limits.connections;
+                if is_refused {
+                    warn!(max = site.limits.connections, "a connection is refused, because there are too many");
                 }
-                let (closing, open, served) = (closing.clone(), Arc::clone(&open), serve(stream));
-                io.spawn(Box::pin(async move {
+                let (closing, open) = (site.closing.clone(), Arc::clone(&open));
+                let served = serve(Arc::clone(&site), stream, is_refused);
+                site.io.spawn(Box::pin(async move {
                     or(closing.cancelled(), served).await;
                     open.fetch_sub(1, Ordering::SeqCst);
                 }));
             }
         };
-        or(closing.cancelled(), accepting).await;
+        or(site.closing.cancelled(), accepting).await;
     }));
 }

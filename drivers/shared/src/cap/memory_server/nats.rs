@@ -3,23 +3,22 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_lite::AsyncReadExt as _;
 use futures_lite::future::or;
-use nuncio_link::nats::{NatsServerConfig, NatsServerEvent, NatsServerLink};
+use nuncio_core::time::Time;
+use nuncio_link::nats::{NatsClientFault, NatsServerClosed, NatsServerConfig, NatsServerEvent, NatsServerLink};
 use tracing::{debug, warn};
 
+use super::site::Site;
 use crate::cap::bus::inbox::Inbox;
 use crate::cap::bus::memory::{MAX_PAYLOAD, matches};
 use crate::cap::{MemoryBus, Message};
-use crate::io::clock::sleep;
+use crate::io::clock::{monotonic, sleep, timeout};
 use crate::io::conn::write;
 use crate::io::sync::{Signal, lock};
-use crate::io::{Io, Sanitized, Stream};
+use crate::io::{Sanitized, Stream};
 
-/// How long a client that is closed may take to read why.
-const LINGER: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 64 * 1024;
 
 /// A connection, of which three tasks read, write and deliver.
@@ -30,7 +29,7 @@ struct Connection {
     state: Mutex<State>,
     /// Wakes the writer.
     writable: Signal,
-    /// Wakes the reader, which waits while too many answers are queued.
+    /// Wakes the reader, which does not read while too many answers are queued.
     readable: Signal,
     /// Wakes the task that delivers: there is room for messages.
     deliverable: Signal,
@@ -49,11 +48,24 @@ struct Subscribed {
     pattern: String,
 }
 
-/// Serves a connection to its end.
-pub(super) async fn serve(io: Arc<dyn Io>, stream: Stream, bus: MemoryBus) {
-    let link = NatsServerLink::new(NatsServerConfig { max_payload: MAX_PAYLOAD, ..NatsServerConfig::default() });
+/// Serves a connection to its end, or tells its client that there are too many.
+pub(super) async fn serve(site: Arc<Site>, stream: Stream, is_refused: bool) {
+    let Site { bus, io, clock, limits, .. } = &*site;
+    let config = NatsServerConfig {
+        max_payload: MAX_PAYLOAD,
+        max_subscriptions: limits.subscriptions,
+        connect_within: limits.connect_within,
+        ping_interval: limits.ping_interval,
+        unanswered_pings: limits.unanswered_pings,
+        ..NatsServerConfig::default()
+    };
+    let mut link = NatsServerLink::new(config, clock.now());
+    if is_refused {
+        link.close(NatsClientFault::TooManyConnections { max: limits.connections });
+    }
+    let bus = bus.another();
     let connection = Connection {
-        inbox: bus.inbox(),
+        inbox: bus.inbox(limits.pending_bytes),
         bus,
         state: Mutex::new(State { link, subscriptions: Vec::new(), is_over: false }),
         writable: Signal::default(),
@@ -64,20 +76,40 @@ pub(super) async fn serve(io: Arc<dyn Io>, stream: Stream, bus: MemoryBus) {
     let reading = async {
         let mut buffer = vec![0; READ_BYTES];
         while connection.handle() {
-            if !lock(&connection.state).link.wants_input() {
+            let (wants_input, due) = connection.awaits();
+            let late = async {
+                io.sleep_until(due.map_or_else(monotonic, |due| clock.instant(due))).await;
+                lock(&connection.state).link.handle_timeout(clock.now());
+            };
+            let told = async {
                 connection.readable.notified().await;
-                continue;
-            }
-            match input.read(&mut buffer).await {
-                Ok(0) => lock(&connection.state).link.receive_end(),
-                Ok(count) => lock(&connection.state).link.receive(&buffer[..count]),
-                Err(error) => {
-                    debug!(error = %Sanitized(&error), "a client of the bus is lost");
-                    return;
+            };
+            let slow = async {
+                connection.inbox.overflowed().await;
+                lock(&connection.state).link.close(NatsClientFault::Slow);
+            };
+            let read = async {
+                if !wants_input {
+                    return std::future::pending().await;
                 }
+                let read = input.read(&mut buffer).await;
+                let mut state = lock(&connection.state);
+                match read? {
+                    0 => state.link.receive_end(),
+                    count => state.link.receive(clock.now(), &buffer[..count]),
+                }
+                Ok::<(), std::io::Error>(())
+            };
+            let woken = async {
+                or(slow, or(late, told)).await;
+                Ok(())
+            };
+            if let Err(error) = or(woken, read).await {
+                debug!(error = %Sanitized(&error), "a client of the bus is lost");
+                return;
             }
         }
-        sleep(&*io, LINGER).await;
+        sleep(&**io, limits.linger).await;
     };
     let writing = async {
         let mut bytes = Vec::new();
@@ -90,9 +122,16 @@ pub(super) async fn serve(io: Arc<dyn Io>, stream: Stream, bus: MemoryBus) {
                 connection.writable.notified().await;
                 continue;
             }
-            if let Err(error) = write(&mut output, &bytes).await {
-                debug!(error = %Sanitized(&error), "a client of the bus is lost");
-                return;
+            match timeout(&**io, limits.write_within, write(&mut output, &bytes)).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    debug!(error = %Sanitized(&error), "a client of the bus is lost");
+                    return;
+                }
+                None => {
+                    warn!(bytes = bytes.len(), "a client of the bus is closed, because it does not read");
+                    return;
+                }
             }
             bytes.clear();
             bytes.shrink_to(READ_BYTES);
@@ -108,6 +147,12 @@ pub(super) async fn serve(io: Arc<dyn Io>, stream: Stream, bus: MemoryBus) {
 }
 
 impl Connection {
+    /// Returns whether the client is read from, and when the link is due.
+    fn awaits(&self) -> (bool, Option<Time>) {
+        let link = &lock(&self.state).link;
+        (link.wants_input(), link.poll_timeout())
+    }
+
     /// Handles what the client has asked for. Returns false once the link has ended.
     fn handle(&self) -> bool {
         loop {
@@ -131,7 +176,12 @@ impl Connection {
                     self.publish(Message { subject, reply, payload }, headers.is_empty());
                 }
                 NatsServerEvent::Closed(reason) => {
-                    debug!(reason = %Sanitized(&reason), "a client of the bus has ended");
+                    match reason {
+                        NatsServerClosed::Fault(fault) => {
+                            warn!(fault = %Sanitized(&fault), "a client of the bus is closed");
+                        }
+                        ended => debug!(reason = %Sanitized(&ended), "a client of the bus has ended"),
+                    }
                     state.is_over = true;
                     let ended = std::mem::take(&mut state.subscriptions);
                     drop(state);

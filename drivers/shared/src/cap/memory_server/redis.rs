@@ -1,11 +1,16 @@
 //! One client of the store.
 
+use std::io;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_lite::AsyncReadExt as _;
 use nuncio_link::resp::{RespCommand, RespReply, RespServerConfig, RespServerLink};
 use tracing::debug;
 
+use super::site::Site;
 use crate::cap::{BlobError, BlobStore as _, MemoryStore};
+use crate::io::clock::timeout;
 use crate::io::conn::write;
 use crate::io::{Sanitized, Stream};
 
@@ -13,17 +18,27 @@ use crate::io::{Sanitized, Stream};
 const MAX_OUTPUT: usize = 1 << 20;
 const READ_BYTES: usize = 64 * 1024;
 
-/// Serves a connection to its end.
-pub(super) async fn serve(stream: Stream, store: MemoryStore) {
-    if let Err(error) = converse(stream, &store).await {
+/// Serves a connection to its end, or tells its client that there are too many.
+pub(super) async fn serve(site: Arc<Site>, stream: Stream, is_refused: bool) {
+    if let Err(error) = converse(&site, stream, is_refused).await {
         debug!(error = %Sanitized(&error), "a client of the store is lost");
     }
 }
 
-async fn converse(stream: Stream, store: &MemoryStore) -> std::io::Result<()> {
+async fn converse(site: &Site, stream: Stream, is_refused: bool) -> io::Result<()> {
+    let Site { store, io, limits, .. } = site;
     let (mut input, mut output) = futures_lite::io::split(stream);
     let mut link = RespServerLink::new(RespServerConfig::default());
     let (mut buffer, mut bytes) = (vec![0; READ_BYTES], Vec::new());
+    let send = async |output: &mut _, bytes: &[u8]| {
+        timeout(&**io, limits.write_within, write(output, bytes)).await.unwrap_or_else(|| Err(late("reads nothing")))
+    };
+    if is_refused {
+        link.reply(&RespReply::Error("ERR max number of clients reached".to_owned()));
+        link.take_output(&mut bytes);
+        return send(&mut output, &bytes).await;
+    }
+    let mut is_idle = true;
     loop {
         let is_over = loop {
             match link.poll_command() {
@@ -42,22 +57,34 @@ async fn converse(stream: Stream, store: &MemoryStore) -> std::io::Result<()> {
             }
             if link.output_len() > MAX_OUTPUT {
                 link.take_output(&mut bytes);
-                write(&mut output, &bytes).await?;
+                send(&mut output, &bytes).await?;
                 bytes.clear();
             }
         };
         link.take_output(&mut bytes);
-        write(&mut output, &bytes).await?;
+        send(&mut output, &bytes).await?;
         bytes.clear();
         bytes.shrink_to(READ_BYTES);
         if is_over {
             return Ok(());
         }
-        match input.read(&mut buffer).await? {
+        // A client may pause between commands, but not before the first.
+        let read = input.read(&mut buffer);
+        let read = if is_idle {
+            timeout(&**io, limits.connect_within, read).await.unwrap_or_else(|| Err(late("sends nothing")))
+        } else {
+            read.await
+        };
+        is_idle = false;
+        match read? {
             0 => return Ok(()),
             count => link.receive(&buffer[..count]),
         }
     }
+}
+
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("the client {what}"))
 }
 
 /// What a client is told about the server. The id of its connection means nothing here.

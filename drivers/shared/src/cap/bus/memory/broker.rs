@@ -16,7 +16,7 @@ pub(super) struct Broker {
 }
 
 /// The size of the messages that wait for one subscriber, in bytes.
-const MAX_BYTES: usize = 64 << 20;
+pub(super) const MAX_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 struct Table {
@@ -69,9 +69,9 @@ impl Broker {
         }
     }
 
-    /// Returns an inbox for subscriptions.
-    pub(super) fn inbox(&self) -> Arc<Inbox> {
-        Arc::new(Inbox::new(self.capacity, MAX_BYTES))
+    /// Returns an inbox for subscriptions, in which so many bytes may wait.
+    pub(super) fn inbox(&self, max_bytes: usize) -> Arc<Inbox> {
+        Arc::new(Inbox::new(self.capacity, max_bytes))
     }
 
     /// Adds a subscription, whose messages go to `inbox` under the number that is returned.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_lite::StreamExt as _;
 use futures_lite::future::or;
 
-use self::broker::Broker;
+use self::broker::{Broker, MAX_BYTES};
 pub(in crate::cap) use self::subject::matches;
 use self::subject::{check_pattern, check_subject};
 use super::inbox::{Inbox, Messages};
@@ -130,7 +130,7 @@ impl MemoryBus {
     }
 
     fn listen(&self, pattern: &str, group: Option<&str>) -> Result<Subscription, BusError> {
-        let inbox = self.connection.broker.inbox();
+        let inbox = self.connection.broker.inbox(MAX_BYTES);
         let number = self.listen_with(&inbox, pattern, group)?;
         let broker = Arc::downgrade(&self.connection.broker);
         let leave = move || {
@@ -141,9 +141,9 @@ impl MemoryBus {
         Ok(Box::pin(Messages { inbox, leave }))
     }
 
-    /// Returns an inbox that several subscriptions of this connection may share.
-    pub(in crate::cap) fn inbox(&self) -> Arc<Inbox> {
-        self.connection.broker.inbox()
+    /// Returns an inbox that several subscriptions of this connection may share, and in which so many bytes may wait.
+    pub(in crate::cap) fn inbox(&self, max_bytes: usize) -> Arc<Inbox> {
+        self.connection.broker.inbox(max_bytes)
     }
 
     /// Subscribes to a subject, whose messages go to `inbox` under the number that is returned.
