@@ -72,6 +72,24 @@ impl Sim {
         }
     }
 
+    /// Sets all wall clocks ahead until every packet has expired, so that whoever forgets them does so as new ones come, and
+    /// sets them right again: the packets of before would be valid once more.
+    pub(super) fn turn_back_clocks(&mut self, client: usize, draw: &mut Draw<'_, '_>) {
+        self.count("clocks turned back");
+        let seen = self.captured.clone();
+        for who in self.everybody() {
+            self.set_clock(who, 3_600 * SECOND.cast_signed(), draw);
+        }
+        self.settle(draw);
+        self.submit(client, draw);
+        self.wait(5 * SECOND, draw);
+        self.right_clocks(draw);
+        for (subject, bytes) in seen {
+            self.send(&subject, &bytes, draw);
+            self.settle(draw);
+        }
+    }
+
     /// Sets all wall clocks right.
     pub(super) fn right_clocks(&mut self, draw: &mut Draw<'_, '_>) {
         for who in self.everybody() {

@@ -7,7 +7,7 @@
 //!   router.rs    crashes and is restored         /                  \ blobs.rs     inputs and outputs
 //!   relay.rs     or: a router without memory    /
 //!   trust.rs     sessions of workers, and sealed.rs: packets of the production profile
-//!   clocks.rs    the wall clocks of the machines are set
+//!   clocks.rs    the wall clocks of the machines are set, ahead and back
 //!   enrollment.rs  who is enrolled: workers are revoked, and enrolled again
 //!   steps.rs     draws what happens next        model.rs      what is known of every job
 //!                                               convergence.rs ends the run
@@ -39,6 +39,7 @@
 //! | `only_published_results_are_repeated`, `every_router_result_has_a_cause` | spec/07 | `router`, `model` |
 //! | `all_sides_agree` | spec/07 | `convergence` |
 //! | `only_workers_with_a_session_get_jobs`, `only_results_with_a_token_count`, `a_request_is_awaited` | spec/14 | `trust` |
+//! | `no_session_outlives_its_token` | spec/14 | `trust` |
 //! | `a_revoked_session_is_over` | spec/14 | `enrollment` |
 //! | `no_token_is_sent_before_its_session_is_stored`, `sessions_outlive_the_router` | ours | `trust` |
 //! | `only_admitted_packets_have_an_effect`, `only_the_present_dispatch_counts` | spec/19 | `sealed` |

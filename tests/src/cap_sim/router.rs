@@ -397,6 +397,7 @@ impl Sim {
         let held = host.router.bytes_held();
         assert!(held < 8 << 20, "ours memory_is_bounded: {held} bytes are held");
         self.a_lost_request_is_missed();
+        self.no_session_outlives_its_token();
     }
 }
 

@@ -3,6 +3,7 @@
 use nuncio_core::time::Time;
 
 use super::bus::Who;
+use super::params::Trust;
 use super::{Sim, packet_line};
 use crate::seeded::{Draw, note};
 use crate::world::{MILLI, SECOND};
@@ -94,6 +95,9 @@ impl Sim {
             Step::Attack => self.attack(draw),
             Step::CrashRouter => self.crash_router_soon(draw),
             Step::Trust => self.change_trust(draw),
+            Step::SetClocks if self.trust() == Trust::Production && draw.chance(50) => {
+                self.turn_back_clocks(client, draw)
+            }
             Step::SetClocks => self.set_clocks(draw),
         }
         self.settle(draw);
