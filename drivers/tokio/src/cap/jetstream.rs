@@ -388,3 +388,47 @@ impl Stream for Messages {
         self.0.poll_recv(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field is named if and only if it differs, with what it is and what it should be.
+    #[test]
+    fn each_field_of_a_stream_that_differs_is_named() {
+        let wanted = Config { name: "JOBS".into(), subjects: vec!["a".into(), "b".into()], ..Config::default() };
+        let reordered = Config { subjects: vec!["b".into(), "a".into()], ..wanted.clone() };
+        assert_eq!(differences(&wanted, &reordered), Vec::<String>::new(), "the order of subjects means nothing");
+        let change: [(&str, fn(&mut Config)); 12] = [
+            ("subjects", |config| config.subjects.push("c".into())),
+            ("retention", |config| config.retention = RetentionPolicy::WorkQueue),
+            ("storage", |config| config.storage = StorageType::Memory),
+            ("discard", |config| config.discard = DiscardPolicy::New),
+            ("max_age", |config| config.max_age += Duration::from_secs(1)),
+            ("max_bytes", |config| config.max_bytes += 7),
+            ("max_msgs", |config| config.max_messages += 7),
+            ("max_msgs_per_subject", |config| config.max_messages_per_subject += 7),
+            ("max_msg_size", |config| config.max_message_size += 7),
+            ("num_replicas", |config| config.num_replicas += 3),
+            ("no_ack", |config| config.no_ack = true),
+            ("sealed", |config| config.sealed = true),
+        ];
+        for (name, change) in change {
+            let mut found = wanted.clone();
+            change(&mut found);
+            let said = differences(&wanted, &found);
+            assert!(matches!(&said[..], [one] if one.starts_with(&format!("{name} is "))), "{name}: {said:?}");
+            assert_eq!(differences(&found, &wanted).len(), 1, "{name} differs either way");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_tried_again() {
+        for code in [ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NOT_LEADER, ErrorCode::STREAM_NAME_EXIST] {
+            assert!(!is_lasting(code), "{code:?}");
+        }
+        for code in [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::STREAM_NOT_FOUND, ErrorCode::BAD_REQUEST] {
+            assert!(is_lasting(code), "{code:?}");
+        }
+    }
+}

@@ -377,3 +377,26 @@ fn message(message: async_nats::Message) -> Message {
         payload: message.payload,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server may still be starting, and may answer late; a wrong password stays wrong.
+    #[test]
+    fn only_what_would_fail_alike_is_final() {
+        for kind in [
+            ConnectErrorKind::ServerParse,
+            ConnectErrorKind::Authentication,
+            ConnectErrorKind::AuthorizationViolation,
+            ConnectErrorKind::Tls,
+        ] {
+            assert!(is_final(&ConnectError::from(kind)), "{kind:?}");
+        }
+        for kind in
+            [ConnectErrorKind::Dns, ConnectErrorKind::TimedOut, ConnectErrorKind::Io, ConnectErrorKind::MaxReconnects]
+        {
+            assert!(!is_final(&ConnectError::from(kind)), "{kind:?}");
+        }
+    }
+}
