@@ -4,6 +4,7 @@ use super::{arcp, bridge, cap};
 
 mod bus;
 mod client;
+mod connecting;
 mod handlers;
 mod jobs;
 mod memory_server;
