@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nuncio_shared::arcp::Config;
 use serde_json::{Value, json};
 
-use super::wire::{Tally, Wire};
+use nuncio_tests::wire::{Tally, Wire};
 
 /// Far longer than a server needs for anything here.
 const PATIENCE: Duration = Duration::from_mins(5);

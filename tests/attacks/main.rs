@@ -16,7 +16,6 @@ mod attack;
 mod process;
 mod server;
 mod victim;
-mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

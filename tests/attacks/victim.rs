@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::wire::Wire;
+use nuncio_tests::wire::Wire;
 
 const KEYS: usize = 50;
 

@@ -12,6 +12,7 @@
 //! - [`seeded`]: what the simulators share.
 //! - [`sim`]: the simulator of ARCP: a runtime, clients, hostile peers and a host, all driven by the bytes of a seed.
 //! - [`temp_dir`]: a directory for a test's files.
+//! - [`wire`]: the same for clients that follow no rules, and for servers that are killed: no failure panics.
 //! - [`world`]: one runtime without IO in virtual time, with rules that are checked on every frame.
 
 pub mod cap_sim;
@@ -25,4 +26,5 @@ pub mod sdk;
 pub mod seeded;
 pub mod sim;
 pub mod temp_dir;
+pub mod wire;
 pub mod world;

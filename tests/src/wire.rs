@@ -14,10 +14,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often each answer came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
+pub struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
 
 impl Tally {
-    pub(crate) fn add(&self, what: &str) {
+    /// Counts an answer.
+    pub fn add(&self, what: &str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(what.to_owned()).or_default() += 1;
     }
@@ -35,11 +36,13 @@ impl Tally {
         }
     }
 
-    pub(crate) fn of(&self, what: &str) -> u64 {
+    /// Returns how often an answer came.
+    pub fn of(&self, what: &str) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(what).copied().unwrap_or(0)
     }
 
-    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+    /// Returns all counts.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -48,7 +51,9 @@ fn kind(frame: &str) -> Option<&str> {
     frame.split_once(r#""type":""#)?.1.split('"').next()
 }
 
-pub(crate) struct Wire {
+/// A connection, and how many requests were sent on it.
+#[derive(Debug)]
+pub struct Wire {
     stream: TcpStream,
     /// What is read, unless another thread reads it.
     input: Option<BufReader<TcpStream>>,
@@ -57,7 +62,10 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// Connects and upgrades.
-    pub(crate) fn open(url: &str) -> io::Result<Wire> {
+    ///
+    /// # Errors
+    /// The server is not there, or refuses the upgrade.
+    pub fn open(url: &str) -> io::Result<Wire> {
         let address = url.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).unwrap_or(url);
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -70,28 +78,52 @@ impl Wire {
     }
 
     /// Opens a session.
-    pub(crate) fn login(url: &str, token: &str) -> io::Result<Wire> {
-        let mut wire = Wire::open(url)?;
+    ///
+    /// # Errors
+    /// As of [`Wire::greet`].
+    pub fn login(url: &str, token: &str) -> io::Result<Wire> {
         let features = ["list_jobs", "subscribe", "result_chunk", "progress"];
-        wire.send_text(&nuncio_tests::raw::hello(token, &features, &Value::Null).to_string())?;
+        Wire::greet(url, token, &features, &Value::Null).map(|(wire, _)| wire)
+    }
+
+    /// Opens a session, or resumes one unless `resume` is null. Returns the welcome, too.
+    ///
+    /// # Errors
+    /// The connection ends; another answer than a welcome, which is the error's text.
+    pub fn greet(url: &str, token: &str, features: &[&str], resume: &Value) -> io::Result<(Wire, Value)> {
+        let mut wire = Wire::open(url)?;
+        wire.send_text(&crate::raw::hello(token, features, resume).to_string())?;
         let frame = wire.read()?;
-        if kind(&frame) == Some("session.welcome") { Ok(wire) } else { Err(io::Error::other(frame)) }
+        if kind(&frame) != Some("session.welcome") {
+            return Err(io::Error::other(frame));
+        }
+        Ok((wire, serde_json::from_str(&frame)?))
     }
 
     /// Sends a request, and returns its id.
-    pub(crate) fn request(&mut self, kind: &str, payload: &Value) -> io::Result<String> {
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn request(&mut self, kind: &str, payload: &Value) -> io::Result<String> {
         self.requests += 1;
         let id = self.requests.to_string();
         self.send_text(&json!({"arcp": "1.1", "id": id, "type": kind, "payload": payload}).to_string())?;
         Ok(id)
     }
 
-    pub(crate) fn send_text(&mut self, text: &str) -> io::Result<()> {
+    /// Sends a text frame.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
         self.send_part(text.as_bytes(), text.len())
     }
 
     /// Sends the beginning of a text frame of `len` bytes.
-    pub(crate) fn send_part(&mut self, part: &[u8], len: usize) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn send_part(&mut self, part: &[u8], len: usize) -> io::Result<()> {
         let mut bytes = vec![0x81];
         match len {
             0..126 => bytes.push(0x80 | u8::try_from(len).unwrap_or(0)),
@@ -114,12 +146,18 @@ impl Wire {
     ///
     /// # Errors
     /// The end of the connection, with its close code.
-    pub(crate) fn read(&mut self) -> io::Result<String> {
+    ///
+    /// # Panics
+    /// If another thread reads.
+    pub fn read(&mut self) -> io::Result<String> {
         read(self.input.as_mut().expect("no other thread reads"))
     }
 
     /// Reads the answer to a request; other frames are skipped.
-    pub(crate) fn answer(&mut self, request: &str) -> io::Result<Value> {
+    ///
+    /// # Errors
+    /// As of [`Wire::read`].
+    pub fn answer(&mut self, request: &str) -> io::Result<Value> {
         let named = format!(r#""request_id":"{request}""#);
         loop {
             let frame = self.read()?;
@@ -130,7 +168,10 @@ impl Wire {
     }
 
     /// Reads the terminal of a job; other frames are skipped.
-    pub(crate) fn terminal(&mut self, job: &str) -> io::Result<Value> {
+    ///
+    /// # Errors
+    /// As of [`Wire::read`].
+    pub fn terminal(&mut self, job: &str) -> io::Result<Value> {
         loop {
             let frame = self.read()?;
             if matches!(kind(&frame), Some("job.result" | "job.error")) && frame.contains(job) {
@@ -140,7 +181,13 @@ impl Wire {
     }
 
     /// Reads everything that comes from now on, on a thread of its own, and only counts it.
-    pub(crate) fn discard(&mut self, tally: &Tally) -> io::Result<JoinHandle<()>> {
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    ///
+    /// # Panics
+    /// If another thread reads.
+    pub fn discard(&mut self, tally: &Tally) -> io::Result<JoinHandle<()>> {
         self.stream.set_read_timeout(None)?;
         let (mut input, tally) = (self.input.take().expect("no other thread reads"), tally.clone());
         thread::Builder::new().stack_size(256 << 10).spawn(move || {
@@ -155,7 +202,7 @@ impl Wire {
     }
 
     /// Breaks the connection without a close frame.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         // It may have ended already.
         drop(self.stream.shutdown(Shutdown::Both));
     }
